@@ -1,0 +1,26 @@
+// Compiles protocol/ and src/ to dist/ and copies the files that are read at run time (Lua, pages, vectors).
+import { spawnSync } from "node:child_process";
+import { chmodSync, cpSync, existsSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
+const tsc = path.join(
+  path.dirname(createRequire(import.meta.url).resolve("typescript/package.json")),
+  "bin/tsc",
+);
+const dist = path.join(root, "dist");
+
+rmSync(dist, { recursive: true, force: true });
+const compiled = spawnSync(process.execPath, [tsc, "-p", path.join(root, ".build/tsconfig.json")], {
+  stdio: "inherit",
+});
+if (compiled.status !== 0) process.exit(compiled.status ?? 1);
+
+const isAsset = (file) => !/\.(ts|md)$/.test(file);
+for (const folder of ["src", "protocol"]) {
+  cpSync(path.join(root, folder), path.join(dist, folder), { recursive: true, filter: isAsset });
+}
+const bin = path.join(dist, "src/cli/main.js");
+if (existsSync(bin)) chmodSync(bin, 0o755);

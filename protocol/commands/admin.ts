@@ -1,0 +1,74 @@
+import { type Static, Type } from "typebox";
+
+import { command, Name, OpaqueId, Password, Username } from "./define.ts";
+
+/** A user as administrators see it. */
+export const UserInfo = Type.Object({
+  id: OpaqueId,
+  /** Login name at the local provider. */
+  username: Type.Union([Type.String(), Type.Null()]),
+  name: Type.Union([Type.String(), Type.Null()]),
+  is_owner: Type.Boolean(),
+  is_active: Type.Boolean(),
+  local_only: Type.Boolean(),
+  system_generated: Type.Boolean(),
+  group_ids: Type.Array(Type.String()),
+  credentials: Type.Array(Type.Object({ type: Type.String() })),
+});
+export type UserInfo = Static<typeof UserInfo>;
+
+const GroupIds = Type.Array(OpaqueId, { maxItems: 64 });
+
+/** Home Assistant's `config/auth/*` and `config/auth_provider/homeassistant/*` (reference 4.4). */
+export const adminCommands = {
+  "config/auth/list": command("config/auth/list", "admin", {}, Type.Array(UserInfo)),
+  "config/auth/create": command(
+    "config/auth/create",
+    "admin",
+    { name: Name, group_ids: Type.Optional(GroupIds), local_only: Type.Optional(Type.Boolean()) },
+    Type.Object({ user: UserInfo }),
+  ),
+  "config/auth/update": command(
+    "config/auth/update",
+    "admin",
+    {
+      user_id: OpaqueId,
+      name: Type.Optional(Name),
+      is_active: Type.Optional(Type.Boolean()),
+      group_ids: Type.Optional(GroupIds),
+      local_only: Type.Optional(Type.Boolean()),
+    },
+    Type.Object({ user: UserInfo }),
+  ),
+  "config/auth/delete": command("config/auth/delete", "admin", { user_id: OpaqueId }, Type.Null()),
+  "config/auth_provider/homeassistant/create": command(
+    "config/auth_provider/homeassistant/create",
+    "admin",
+    { user_id: OpaqueId, username: Username, password: Password },
+    Type.Null(),
+  ),
+  "config/auth_provider/homeassistant/delete": command(
+    "config/auth_provider/homeassistant/delete",
+    "admin",
+    { username: Username },
+    Type.Null(),
+  ),
+  "config/auth_provider/homeassistant/change_password": command(
+    "config/auth_provider/homeassistant/change_password",
+    "user",
+    { current_password: Password, new_password: Password },
+    Type.Null(),
+  ),
+  "config/auth_provider/homeassistant/admin_change_password": command(
+    "config/auth_provider/homeassistant/admin_change_password",
+    "owner",
+    { user_id: OpaqueId, password: Password },
+    Type.Null(),
+  ),
+  "config/auth_provider/homeassistant/admin_change_username": command(
+    "config/auth_provider/homeassistant/admin_change_username",
+    "owner",
+    { user_id: OpaqueId, username: Username },
+    Type.Null(),
+  ),
+} as const;

@@ -1,0 +1,12 @@
+import { adminCommands } from "./admin.ts";
+import { authCommands } from "./auth.ts";
+import type { ParamsOf, ResultOf } from "./define.ts";
+import { loginCommands } from "./login.ts";
+import { systemCommands } from "./system.ts";
+
+/** Every command by type: those of the auth phase (guard `anyone`) and those after `auth_ok`. */
+export const commands = { ...loginCommands, ...systemCommands, ...authCommands, ...adminCommands } as const;
+
+export type CommandType = keyof typeof commands;
+export type Params<T extends CommandType> = ParamsOf<(typeof commands)[T]>;
+export type Result<T extends CommandType> = ResultOf<(typeof commands)[T]>;

@@ -1,0 +1,67 @@
+import { type Static, Type } from "typebox";
+
+import { AbortStep, FlowStep, Handler, SessionGrant } from "../flow.ts";
+import { command, Name, OpaqueId, Password, Username } from "./define.ts";
+
+export const ProviderInfo = Type.Object({
+  name: Type.String(),
+  type: Type.String(),
+  id: Type.Union([Type.String(), Type.Null()]),
+});
+export type ProviderInfo = Static<typeof ProviderInfo>;
+
+/** Lower bound keeps RFC 7636's 43 characters of base64url(SHA-256). */
+const CodeChallenge = Type.String({ minLength: 43, maxLength: 43, pattern: "^[A-Za-z0-9_-]{43}$" });
+const FlowId = Type.String({ minLength: 32, maxLength: 32, pattern: "^[0-9a-f]{32}$" });
+
+/** Messages of the auth phase that carry an id and are answered with a `result`. */
+export const loginCommands = {
+  "auth/providers": command(
+    "auth/providers",
+    "anyone",
+    {},
+    Type.Object({ providers: Type.Array(ProviderInfo), onboarding_required: Type.Boolean() }),
+  ),
+  "auth/login/start": command(
+    "auth/login/start",
+    "anyone",
+    {
+      handler: Handler,
+      /** An IndieAuth URL (reference 3.3); required for a code, optional for a session. */
+      client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
+      client_name: Type.Optional(Name),
+      redirect_uri: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
+      /** PKCE, S256 only. */
+      code_challenge: Type.Optional(CodeChallenge),
+      /** `session` (the default) authenticates this socket; `code` gives an authorization code for `/auth/token`. */
+      for: Type.Optional(Type.Union([Type.Literal("session"), Type.Literal("code")])),
+    },
+    FlowStep,
+  ),
+  "auth/login/step": command(
+    "auth/login/step",
+    "anyone",
+    { flow_id: FlowId, user_input: Type.Record(Type.String({ maxLength: 64 }), Type.Unknown()) },
+    FlowStep,
+  ),
+  "auth/login/cancel": command("auth/login/cancel", "anyone", { flow_id: FlowId }, AbortStep),
+  "auth/login/resume": command(
+    "auth/login/resume",
+    "anyone",
+    { flow_id: FlowId, flow_secret: Type.String({ minLength: 1, maxLength: 128 }) },
+    FlowStep,
+  ),
+  /** Creates the owner, once per installation, with the set-up code that the server printed; logs this socket in. */
+  "auth/onboarding/create_owner": command(
+    "auth/onboarding/create_owner",
+    "anyone",
+    {
+      setup_code: Type.String({ minLength: 1, maxLength: 128 }),
+      name: Name,
+      username: Username,
+      password: Password,
+      client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
+    },
+    Type.Object({ user_id: OpaqueId, session: SessionGrant }),
+  ),
+} as const;

@@ -1,0 +1,27 @@
+import { Type } from "typebox";
+
+import { Id } from "../frames.ts";
+import { command } from "./define.ts";
+
+export const systemCommands = {
+  /** Answered with `{"id", "type": "pong"}`, not with a result. */
+  ping: command("ping", "user", {}, Type.Null()),
+  /** Convention: id 1, the first message after `auth_ok`. */
+  supported_features: command(
+    "supported_features",
+    "user",
+    { features: Type.Record(Type.String({ maxLength: 64 }), Type.Integer()) },
+    Type.Null(),
+  ),
+  /**
+   * Events that reach this user. Gatehouse has three of Home Assistant's, `user_added`, `user_updated` and
+   * `user_removed` with `{user_id}`, for administrators; another type may be named and stays silent.
+   */
+  subscribe_events: command(
+    "subscribe_events",
+    "user",
+    { event_type: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })) },
+    Type.Null(),
+  ),
+  unsubscribe_events: command("unsubscribe_events", "user", { subscription: Id }, Type.Null()),
+} as const;

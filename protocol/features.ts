@@ -1,0 +1,44 @@
+/** What a client may negotiate with `supported_features`. Presence of the name counts, as in Home Assistant. */
+export const features = {
+  /** The server may put several messages into one frame, as an array. */
+  coalesce_messages: "coalesce_messages",
+  /**
+   * The server announces the end of the access token (`auth_expiring`), and the client promises to answer with
+   * `auth/refresh`: a socket whose token ran out is then closed with `token_expired`.
+   */
+  auth_expiring: "auth_expiring",
+} as const;
+export type Feature = keyof typeof features;
+
+/** The WebSocket subprotocol that selects msgpack in binary frames. Without it frames are JSON text. */
+export const MSGPACK_SUBPROTOCOL = "gatehouse.msgpack";
+/** Home Assistant's path. */
+export const SOCKET_PATH = "/api/websocket";
+/** Sent as `ha_version`: real clients compare it with 2022.4 and 2022.9. */
+export const HA_VERSION = "2026.11.0";
+/** The version of Gatehouse's own part of the protocol; announced in `auth_required`. */
+export const PROTOCOL_VERSION = 1;
+
+/** Limits that both sides know. Sizes in bytes, times in milliseconds. */
+export const limits = {
+  /** Largest frame before `auth_ok`. */
+  frameBeforeAuth: 4096,
+  /** Largest frame after `auth_ok`. */
+  frame: 65_536,
+  /** Deepest nesting of arrays and objects. */
+  depth: 16,
+  /** Messages that a socket may send before `auth_ok`. */
+  messagesBeforeAuth: 64,
+  /** From open to `auth_ok` without a login flow (Home Assistant: 10 s). */
+  authDeadlineMs: 10_000,
+  /** From open to `auth_ok` with a login flow; also a flow's whole life. */
+  loginDeadlineMs: 300_000,
+  /** Longest access token that is looked at (Home Assistant: 8192; frames before `auth_ok` are smaller anyway). */
+  accessToken: 8192,
+  /** Commands of one socket in flight at once. */
+  inFlight: 64,
+  /** Longest password in bytes of UTF-8, after NFKC. */
+  password: 1024,
+  /** Between the server's WebSocket pings (Home Assistant: 55 s, pong within half of it). */
+  heartbeatMs: 55_000,
+} as const;

@@ -1,0 +1,100 @@
+import { type Static, Type } from "typebox";
+
+/** `[type, id]` of a provider; the id is null for the only one of its type. */
+export const Handler = Type.Tuple([
+  Type.String({ maxLength: 64 }),
+  Type.Union([Type.String({ maxLength: 64 }), Type.Null()]),
+]);
+export type Handler = Static<typeof Handler>;
+
+/** One input field of a form, in Home Assistant's shape (reference: voluptuous_serialize). */
+export const FormField = Type.Object(
+  {
+    name: Type.String(),
+    type: Type.Union([
+      Type.Literal("string"),
+      Type.Literal("integer"),
+      Type.Literal("boolean"),
+      Type.Literal("select"),
+    ]),
+    required: Type.Optional(Type.Boolean()),
+    optional: Type.Optional(Type.Boolean()),
+    /** `[value, label]` pairs of a select. */
+    options: Type.Optional(Type.Array(Type.Tuple([Type.String(), Type.String()]))),
+  },
+  { additionalProperties: false },
+);
+export type FormField = Static<typeof FormField>;
+
+const step = {
+  flow_id: Type.String(),
+  handler: Handler,
+};
+/** On the answer to `auth/login/start` only: what `auth/login/resume` asks for on another socket. */
+const secret = { flow_secret: Type.Optional(Type.String()) };
+const placeholders = Type.Union([Type.Record(Type.String(), Type.String()), Type.Null()]);
+
+export const FormStep = Type.Object({
+  type: Type.Literal("form"),
+  ...step,
+  ...secret,
+  step_id: Type.String(),
+  data_schema: Type.Array(FormField),
+  /** `{}` or for instance `{"base": "invalid_auth"}`. */
+  errors: Type.Record(Type.String(), Type.String()),
+  description_placeholders: placeholders,
+  last_step: Type.Null(),
+  preview: Type.Null(),
+});
+export type FormStep = Static<typeof FormStep>;
+
+/** The person goes to `url`; what happens there completes the step and the server pushes the next one. */
+export const ExternalStep = Type.Object({
+  type: Type.Literal("external"),
+  ...step,
+  ...secret,
+  step_id: Type.String(),
+  url: Type.String(),
+  description_placeholders: placeholders,
+});
+/** The server waits for something (an approval, a push); it pushes the next step. */
+export const ProgressStep = Type.Object({
+  type: Type.Literal("progress"),
+  ...step,
+  ...secret,
+  step_id: Type.String(),
+  progress_action: Type.String(),
+  description_placeholders: placeholders,
+});
+export const AbortStep = Type.Object({
+  type: Type.Literal("abort"),
+  ...step,
+  reason: Type.String(),
+  description_placeholders: placeholders,
+});
+export type AbortStep = Static<typeof AbortStep>;
+
+/** What a finished login of a socket gives: RFC 6749 section 5.1 plus the session's id. */
+export const SessionGrant = Type.Object({
+  access_token: Type.String(),
+  token_type: Type.Literal("Bearer"),
+  /** Seconds until the access token ends. */
+  expires_in: Type.Integer(),
+  refresh_token: Type.String(),
+  session_id: Type.String(),
+  ha_auth_provider: Type.String(),
+});
+export type SessionGrant = Static<typeof SessionGrant>;
+
+/** `result` is a session grant (`for: "session"`) or an authorization code (`for: "code"`). */
+export const CreateEntryStep = Type.Object({
+  type: Type.Literal("create_entry"),
+  ...step,
+  description: Type.Null(),
+  description_placeholders: placeholders,
+  result: Type.Union([SessionGrant, Type.String()]),
+});
+export type CreateEntryStep = Static<typeof CreateEntryStep>;
+
+export const FlowStep = Type.Union([FormStep, ExternalStep, ProgressStep, AbortStep, CreateEntryStep]);
+export type FlowStep = Static<typeof FlowStep>;

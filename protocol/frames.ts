@@ -1,0 +1,87 @@
+import { type Static, Type } from "typebox";
+
+import { errorCodes } from "./errors.ts";
+
+/** A message's number: rises on each socket, gaps are fine. */
+export const Id = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
+const strict = { additionalProperties: false } as const;
+
+/** S to C, at open. */
+export const AuthRequired = Type.Object({
+  type: Type.Literal("auth_required"),
+  ha_version: Type.String(),
+  gatehouse: Type.Object({ protocol: Type.Integer() }),
+});
+export type AuthRequired = Static<typeof AuthRequired>;
+
+/** C to S. No other key is allowed (Home Assistant refuses them too, and a client that sends an id is wrong). */
+export const Auth = Type.Object(
+  { type: Type.Literal("auth"), access_token: Type.String({ maxLength: 8192 }) },
+  strict,
+);
+export type Auth = Static<typeof Auth>;
+
+export const AuthOk = Type.Object({ type: Type.Literal("auth_ok"), ha_version: Type.String() });
+export type AuthOk = Static<typeof AuthOk>;
+
+/** S to C, followed by a close. Final: real clients never come back after it, so it never means "try again". */
+export const AuthInvalid = Type.Object({ type: Type.Literal("auth_invalid"), message: Type.String() });
+export type AuthInvalid = Static<typeof AuthInvalid>;
+
+/** S to C, to clients with the `auth_expiring` feature: refresh now; `expires_in` seconds are left. */
+export const AuthExpiring = Type.Object({
+  type: Type.Literal("auth_expiring"),
+  expires_in: Type.Integer(),
+});
+export type AuthExpiring = Static<typeof AuthExpiring>;
+
+export const ErrorBody = Type.Object({
+  code: Type.String(),
+  message: Type.String(),
+  translation_key: Type.Optional(Type.String()),
+  translation_domain: Type.Optional(Type.String()),
+  translation_placeholders: Type.Optional(Type.Record(Type.String(), Type.String())),
+  /** Seconds after which a retry makes sense; only on retryable codes. */
+  retry_after: Type.Optional(Type.Number()),
+});
+export type ErrorBody = Static<typeof ErrorBody>;
+
+export const ResultOk = Type.Object({
+  id: Type.Integer(),
+  type: Type.Literal("result"),
+  success: Type.Literal(true),
+  result: Type.Unknown(),
+});
+/** `id` is what the client sent; 0 when its message had none. */
+export const ResultError = Type.Object({
+  id: Type.Unknown(),
+  type: Type.Literal("result"),
+  success: Type.Literal(false),
+  error: ErrorBody,
+});
+export const Event = Type.Object({ id: Id, type: Type.Literal("event"), event: Type.Unknown() });
+export const Pong = Type.Object({ id: Id, type: Type.Literal("pong") });
+
+export type ResultOk = Static<typeof ResultOk>;
+export type ResultError = Static<typeof ResultError>;
+export type Event = Static<typeof Event>;
+export type Pong = Static<typeof Pong>;
+
+export type ServerMessage =
+  | AuthRequired
+  | AuthOk
+  | AuthInvalid
+  | AuthExpiring
+  | ResultOk
+  | ResultError
+  | Event
+  | Pong;
+
+/** Any message of the command phase, before its type is looked up. */
+export const Envelope = Type.Object({ id: Id, type: Type.String({ maxLength: 128 }) });
+export type Envelope = Static<typeof Envelope>;
+
+/** True for a code of the error table. */
+export function isErrorCode(code: string): code is keyof typeof errorCodes {
+  return Object.hasOwn(errorCodes, code);
+}

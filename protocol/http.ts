@@ -1,0 +1,50 @@
+import { type Static, Type } from "typebox";
+
+/** 200 of `POST /auth/token` (reference 3.4). */
+export const TokenResponse = Type.Object({
+  access_token: Type.String(),
+  token_type: Type.Literal("Bearer"),
+  expires_in: Type.Integer(),
+  /** With a code always; with a refresh token only where the session rotates. */
+  refresh_token: Type.Optional(Type.String()),
+  ha_auth_provider: Type.Optional(Type.String()),
+});
+export type TokenResponse = Static<typeof TokenResponse>;
+
+/** RFC 6749 section 5.2. */
+export const OAuthError = Type.Object({
+  error: Type.String(),
+  error_description: Type.Optional(Type.String()),
+});
+export type OAuthError = Static<typeof OAuthError>;
+
+/** Home Assistant's `json_message`: every other HTTP error. */
+export const HttpMessage = Type.Object({ message: Type.String(), code: Type.Optional(Type.String()) });
+export type HttpMessage = Static<typeof HttpMessage>;
+
+/** 200 of `GET /auth/providers`. */
+export const ProvidersResponse = Type.Object({
+  providers: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      id: Type.Union([Type.String(), Type.Null()]),
+      type: Type.String(),
+    }),
+  ),
+  preselect_remember_me: Type.Boolean(),
+});
+export type ProvidersResponse = Static<typeof ProvidersResponse>;
+
+/** Body of `POST /api/onboarding/users`; Home Assistant's fields and our set-up code. */
+export const OnboardingRequest = Type.Object(
+  {
+    setup_code: Type.String({ minLength: 1, maxLength: 128 }),
+    name: Type.String({ minLength: 1, maxLength: 128 }),
+    username: Type.String({ minLength: 1, maxLength: 128 }),
+    password: Type.String({ minLength: 1, maxLength: 1024 }),
+    client_id: Type.String({ minLength: 1, maxLength: 512 }),
+    language: Type.Optional(Type.String({ maxLength: 32 })),
+  },
+  { additionalProperties: false },
+);
+export type OnboardingRequest = Static<typeof OnboardingRequest>;

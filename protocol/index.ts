@@ -1,0 +1,12 @@
+export * from "./close-codes.ts";
+export { adminCommands, UserInfo } from "./commands/admin.ts";
+export { authCommands, CurrentUser, RefreshTokenInfo } from "./commands/auth.ts";
+export type { CommandContract, Guard, ParamsOf, ResultOf } from "./commands/define.ts";
+export { type CommandType, commands, type Params, type Result } from "./commands/index.ts";
+export { loginCommands, ProviderInfo } from "./commands/login.ts";
+export { systemCommands } from "./commands/system.ts";
+export * from "./errors.ts";
+export * from "./features.ts";
+export * from "./flow.ts";
+export * from "./frames.ts";
+export * from "./http.ts";

@@ -1,0 +1,152 @@
+/**
+ * The domain's records, as they are stored (reference home-assistant.md 1). Plain data; every time is milliseconds
+ * since the epoch. Ids are 32 hex digits from a CSPRNG, as Home Assistant's, except those of system groups.
+ */
+export interface User {
+  readonly id: string;
+  /** Display name; not the login name. */
+  readonly name: string | null;
+  readonly isOwner: boolean;
+  /** False for a deactivated user and for one who waits for approval: no login, no token. */
+  readonly isActive: boolean;
+  readonly systemGenerated: boolean;
+  /** May authenticate from a local address only. */
+  readonly localOnly: boolean;
+  readonly groupIds: readonly string[];
+  readonly createdAt: number;
+}
+
+export const systemGroups = {
+  admin: "system-admin",
+  users: "system-users",
+  readOnly: "system-read-only",
+} as const;
+
+export interface Group {
+  readonly id: string;
+  readonly name: string;
+  readonly systemGenerated: boolean;
+}
+
+/** A login at a provider, linked to one user. Key: (provider type, provider id, subject). */
+export interface Credential {
+  readonly id: string;
+  readonly userId: string;
+  readonly providerType: string;
+  readonly providerId: string | null;
+  /** The provider's name for the person, normalised: the login name for `homeassistant`. */
+  readonly subject: string;
+  readonly createdAt: number;
+}
+
+export type SessionType = "normal" | "long_lived_access_token" | "system";
+
+/** NIST SP 800-63B authentication assurance level. */
+export type AssuranceLevel = 1 | 2;
+
+/**
+ * One login of one device: Home Assistant's refresh token (D1).
+ *
+ * Every commit that writes a session checks the user's epoch record, so a session is live exactly while its record is
+ * there, not revoked, not expired, and has a version at or above the user's epoch: written since the last raise, or,
+ * for the one session that a password change spares, by the same commit.
+ */
+export interface Session {
+  readonly id: string;
+  readonly userId: string;
+  readonly type: SessionType;
+  readonly clientId: string | null;
+  readonly clientName: string | null;
+  readonly clientIcon: string | null;
+  readonly credentialId: string | null;
+  readonly providerType: string | null;
+  readonly createdAt: number;
+  readonly lastUsedAt: number | null;
+  readonly lastUsedIp: string | null;
+  /** End of the session; slides with use (normal sessions). Null: does not expire. */
+  readonly expiresAt: number | null;
+  /** Milliseconds that an access token of this session lives. */
+  readonly accessTokenTtl: number;
+  /** False for clients that keep the first refresh token for ever (Home Assistant's kind). */
+  readonly rotates: boolean;
+  /** The refresh token's generation: the counter of the newest token that was handed out. */
+  readonly generation: number;
+  /** When the generation last rose. */
+  readonly rotatedAt: number;
+  readonly assurance: AssuranceLevel;
+  /** RFC 8176 authentication method references, for instance `["pwd"]`. */
+  readonly amr: readonly string[];
+  /** When the person proved who they are. */
+  readonly authenticatedAt: number;
+  /** Set when revoked: the record stays as a tombstone until every access token of it has ended. */
+  readonly revokedAt?: number;
+  readonly revokedCause?: RevocationCause;
+}
+
+/** Why something was taken away; each has a close code of the same meaning (see closeNameOf). */
+export type RevocationCause =
+  | "session_revoked"
+  | "session_expired"
+  | "user_deactivated"
+  | "user_removed"
+  | "password_changed"
+  | "credential_removed"
+  | "token_reused";
+
+/** Who asks: the network side of a request. */
+export interface Peer {
+  /** The peer's IP address as text, without a zone or an IPv4-mapped prefix. */
+  readonly address: string;
+}
+
+/**
+ * An event of the store's log: what every node's revocation view and hub are fed with. `cause` is for the close code
+ * and the audit record.
+ */
+export type LogEvent =
+  | {
+      readonly type: "sessions_revoked";
+      readonly userId: string;
+      readonly sessionIds: readonly string[];
+      readonly cause: RevocationCause;
+      readonly revocationId: string;
+    }
+  /** The commit raised the user's epoch: all sessions of the user end, but `spare`. */
+  | {
+      readonly type: "user_revoked";
+      readonly userId: string;
+      readonly cause: RevocationCause;
+      readonly revocationId: string;
+      readonly spare: string | null;
+    }
+  /** Rights, name or local_only changed: live sockets read the user again. */
+  | {
+      readonly type: "user_changed";
+      readonly userId: string;
+      readonly change: "added" | "updated" | "removed";
+    }
+  /** The session's expiry was changed by its user. */
+  | { readonly type: "session_changed"; readonly userId: string; readonly sessionId: string }
+  | { readonly type: "keyring_changed" };
+
+/**
+ * An authenticated caller. Only authentication builds one, so whoever holds it needs no further check of the token:
+ * what may have changed since is the revocation view's business.
+ */
+export interface Principal {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly userEpoch: number;
+  readonly sessionType: SessionType;
+  readonly clientId: string | null;
+  readonly assurance: AssuranceLevel;
+  readonly amr: readonly string[];
+  readonly authenticatedAt: number;
+  /** When the access token that was shown was made, and when it ends (ms since the epoch). */
+  readonly tokenIssuedAt: number;
+  readonly tokenExpiresAt: number;
+  /** The session's end as known when the token was made; null when it does not expire. */
+  readonly sessionExpiresAt: number | null;
+  /** The user was local-only when the token was made. */
+  readonly localOnly: boolean;
+}

@@ -1,0 +1,49 @@
+import type { FormField } from "../../../protocol/flow.ts";
+import type { Peer } from "../model.ts";
+import type { JsonObject, Step } from "../store.ts";
+
+/** What a provider's step answers with. The flow engine adds ids, attempts, deadlines, MFA and what follows. */
+export type ProviderStep =
+  | {
+      readonly kind: "form";
+      readonly stepId: string;
+      readonly fields: readonly FormField[];
+      /** A form with errors costs one of the flow's attempts. */
+      readonly errors?: Readonly<Record<string, string>>;
+      readonly placeholders?: Readonly<Record<string, string>>;
+      /** Kept in the flow's record for the next step; never a secret in clear. */
+      readonly state?: JsonObject;
+    }
+  | { readonly kind: "abort"; readonly reason: string }
+  /** The person is who `subject` names at this provider. */
+  | {
+      readonly kind: "done";
+      readonly subject: string;
+      readonly amr: readonly string[];
+      /** The records that this was decided on: unchanged when the session is made, or the login fails. */
+      readonly evidence: NonNullable<Step["check"]>;
+    };
+
+export interface ProviderContext {
+  readonly peer: Peer;
+}
+
+/** A way to log in. Providers only have steps; several of one type are told apart by id. */
+export interface LoginProvider {
+  readonly type: string;
+  readonly id: string | null;
+  readonly name: string;
+  /** False for a provider that is itself no proof of the person (trusted networks): no MFA is added to it. */
+  readonly supportsMfa: boolean;
+  begin(context: ProviderContext): Promise<ProviderStep>;
+  /**
+   * `input` fits the fields of the form that was sent out. Unknown person, wrong secret, deactivated and pending user
+   * cost the same and read the same.
+   */
+  advance(
+    stepId: string,
+    input: Readonly<Record<string, unknown>>,
+    state: JsonObject,
+    context: ProviderContext,
+  ): Promise<ProviderStep>;
+}

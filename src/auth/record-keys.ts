@@ -1,0 +1,54 @@
+import { createHash } from "node:crypto";
+
+import type { IndexKey, RecordKey } from "./store.ts";
+
+/**
+ * The layout of everything that is stored, in one place. A name is a kind and opaque ids; whatever a person typed is
+ * hashed first, so no input can reach the shape of a key. Adapters add their prefix (Redis: with the hash tag that
+ * keeps all of it in one slot, so that every step is atomic).
+ */
+const record = (kind: string, ...parts: string[]) => [kind, ...parts].join(":") as RecordKey;
+const index = (kind: string, ...parts: string[]) => [kind, ...parts].join(":") as IndexKey;
+
+/** SHA-256 of user input, 43 characters of base64url. */
+export function hashed(input: string): string {
+  return createHash("sha256").update(input).digest("base64url");
+}
+
+/** A provider instance's key: both parts come from configuration, hashed to one shape. */
+export function providerKey(type: string, id: string | null): string {
+  return hashed(JSON.stringify([type, id])).slice(0, 16);
+}
+
+export const recordKeys = {
+  /** `{id, created_at}` of this installation; made once. */
+  instance: record("instance"),
+  /** `{user_id}`: the claim that makes ownership unique. */
+  owner: record("owner"),
+  /** Signing keys, sealed. */
+  keyring: record("keyring"),
+  user: (userId: string) => record("user", userId),
+  /** Raised by everything that ends all of a user's sessions. Its version is the user's epoch. */
+  userEpoch: (userId: string) => record("epoch", "user", userId),
+  group: (groupId: string) => record("group", groupId),
+  credential: (credentialId: string) => record("credential", credentialId),
+  /** `{credential_id}`: one credential per subject of a provider. */
+  credentialOf: (provider: string, subject: string) => record("credential-of", provider, hashed(subject)),
+  /** `{credential_id}`: one credential per provider of a user. */
+  credentialSlot: (userId: string, provider: string) => record("credential-slot", userId, provider),
+  /** The local provider's verifier of one login name. */
+  password: (provider: string, username: string) => record("password", provider, hashed(username)),
+  session: (sessionId: string) => record("session", sessionId),
+  /** `{session_id}`: a long-lived token's name is unique per user. */
+  clientName: (userId: string, clientName: string) => record("client-name", userId, hashed(clientName)),
+  flow: (flowId: string) => record("flow", flowId),
+  /** Authorization codes by hash. */
+  code: (code: string) => record("code", hashed(code)),
+} as const;
+
+export const indexKeys = {
+  users: index("users"),
+  groups: index("groups"),
+  credentialsOf: (userId: string) => index("credentials-of", userId),
+  sessionsOf: (userId: string) => index("sessions-of", userId),
+} as const;

@@ -1,0 +1,62 @@
+import type { AssuranceLevel, Credential, Peer, Principal, Session, User } from "../model.ts";
+import type { Step } from "../store.ts";
+
+export interface NewSession {
+  readonly user: User;
+  /** The store version of the user record that was looked at, and of the user's epoch record: checked in the commit. */
+  readonly userVersion: number;
+  readonly userEpoch: number;
+  readonly credential: Credential | null;
+  readonly clientId: string | null;
+  readonly clientName: string | null;
+  readonly rotates: boolean;
+  readonly assurance: AssuranceLevel;
+  readonly amr: readonly string[];
+  readonly authenticatedAt: number;
+  readonly peer: Peer;
+  /** Committed in the same atomic step (a flow's end, a code's use, what the login was based on). */
+  readonly also?: Step | ((sessionId: string) => Step);
+}
+
+export interface TokenGrant {
+  readonly session: Session;
+  readonly accessToken: string;
+  readonly accessTokenExpiresAt: number;
+  /** Absent where the client keeps the one it has. */
+  readonly refreshToken?: string;
+}
+
+/** Sessions: opened by a login, kept by refreshes, ended by `revoke` alone. */
+export interface Sessions {
+  /**
+   * A normal session. Throws `AuthError("conflict")` when the user, the epoch or anything in `also` changed meanwhile.
+   */
+  open(request: NewSession): Promise<TokenGrant & { readonly refreshToken: string }>;
+  /** A long-lived token, shown once. Throws `client_name_exists`, `access_denied`. */
+  openLongLived(request: {
+    readonly userId: string;
+    readonly clientName: string;
+    readonly clientIcon: string | null;
+    readonly days: number;
+  }): Promise<{ readonly session: Session; readonly accessToken: string }>;
+  /**
+   * A refresh (D5). The current generation gives the next one (where the session rotates); one step behind gives the
+   * current one again, at any time; further behind, outside a short window after the last rotation, ends the session.
+   * Throws `invalid_grant` (unknown, revoked, expired alike), `token_reused`, `invalid_client` (another client's; a
+   * client id is compared when the session has one or the caller sends one), `access_denied` (user not active or not
+   * allowed from this address).
+   */
+  refresh(request: {
+    readonly refreshToken: string;
+    readonly clientId?: string | null;
+    /** In band: only this session's own token is taken. */
+    readonly sessionId?: string;
+    readonly peer: Peer;
+  }): Promise<TokenGrant>;
+  /** The live session, or undefined. */
+  get(sessionId: string): Promise<Session | undefined>;
+  /** Live sessions of a user, oldest first. */
+  listOf(userId: string): Promise<readonly Session[]>;
+  /** All live sessions, page by page (for administrators). */
+  setExpiry(principal: Principal, sessionId: string, enabled: boolean): Promise<void>;
+}

@@ -1,0 +1,107 @@
+/**
+ * The store port: versioned records, member indexes and one log, changed only by `commit`. Two adapters implement it
+ * (embedded lmdb, Redis) and one contract suite holds them to what is written here.
+ */
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+export type JsonObject = { readonly [key: string]: JsonValue | undefined };
+
+/** Names are made by record-keys.ts only: a fixed kind, then opaque ids or hashes, never raw user input. */
+export type RecordKey = string & { readonly __brand: "record" };
+export type IndexKey = string & { readonly __brand: "index" };
+
+export interface StoredRecord {
+  /** The number of the commit that wrote it: rises with every change, also across removal and re-creation. */
+  readonly version: number;
+  readonly value: JsonObject;
+}
+
+/** A place in the log; opaque, but of one store comparable with `comparePositions` of that store. */
+export type LogPosition = string;
+
+export interface LogEntry {
+  readonly position: LogPosition;
+  /** The store's clock at the commit, in milliseconds since the epoch. */
+  readonly at: number;
+  /** The version of the commit that appended it. Where the event raised a record, that record's new epoch. */
+  readonly version: number;
+  readonly event: JsonObject;
+}
+
+/**
+ * One atomic step. First every check is compared; then, all or nothing, the rest is applied in the order of the
+ * fields. A record that is put, raised or newly made gets the commit's version.
+ */
+export interface Step {
+  /** The record has exactly this version; 0 means that it does not exist. */
+  readonly check?: readonly { readonly key: RecordKey; readonly version: number }[];
+  /**
+   * Writes whole records. `expiresAt` (ms since the epoch) is garbage collection only: the record may vanish any time
+   * after it, and may still be read after it, so whoever reads checks the time itself.
+   */
+  readonly put?: readonly {
+    readonly key: RecordKey;
+    readonly value: JsonObject;
+    readonly expiresAt?: number;
+  }[];
+  readonly remove?: readonly RecordKey[];
+  /** Adds a member to an index; adding twice is once. */
+  readonly link?: readonly { readonly index: IndexKey; readonly member: string }[];
+  readonly unlink?: readonly { readonly index: IndexKey; readonly member: string }[];
+  /** Epoch records: created when absent, their version becomes the commit's. They are never removed. */
+  readonly raise?: readonly RecordKey[];
+  /** Appended to the log in this order. */
+  readonly log?: readonly JsonObject[];
+}
+
+export type CommitOutcome =
+  /** Durable as the adapter promises: on disk (embedded), or acknowledged by the Redis primary. */
+  | { readonly ok: true; readonly version: number; readonly positions: readonly LogPosition[] }
+  /** A check failed; nothing was changed. */
+  | { readonly ok: false; readonly conflict: RecordKey };
+
+export interface LogFollower {
+  /**
+   * Settles when everything that was in the log at the call has been delivered. `since` is how far back (ms) the
+   * delivery reached: later than asked when the log had been trimmed.
+   */
+  readonly caughtUp: Promise<{ readonly since: number }>;
+  /** False while the tail is not known to be in step with the store (connection lost, read overdue). */
+  readonly following: boolean;
+  stop(): Promise<void>;
+}
+
+export interface StoreHealth {
+  readonly ok: boolean;
+  readonly latencyMs: number;
+  /** For people: what is used and what is wrong. No secrets (a URL's password is masked). */
+  readonly detail: string;
+}
+
+/**
+ * Every method rejects with `AuthError("unavailable")` when the store cannot answer in time; it never hangs and never
+ * crashes the process. After such a rejection of `commit` the step may or may not have been applied.
+ */
+export interface Store {
+  readonly kind: "embedded" | "redis";
+  /** Reads records at one moment; sees every commit that was acknowledged before the call. */
+  get(keys: readonly RecordKey[]): Promise<readonly (StoredRecord | undefined)[]>;
+  /** Members of an index in byte order, those after `after`, at most `limit` (1 to 1000). */
+  list(
+    index: IndexKey,
+    page: { readonly after?: string; readonly limit: number },
+  ): Promise<readonly string[]>;
+  commit(step: Step): Promise<CommitOutcome>;
+  /**
+   * Delivers log entries in order, each at least once, from those with `at >= since` on, and goes on until stopped,
+   * across reconnects and restarts of the store. Entries of other processes arrive too.
+   */
+  follow(since: number, onEntries: (entries: readonly LogEntry[]) => void): LogFollower;
+  health(): Promise<StoreHealth>;
+  close(): Promise<void>;
+}
+
+/** Reads one record. */
+export async function readRecord(store: Store, key: RecordKey): Promise<StoredRecord | undefined> {
+  const [record] = await store.get([key]);
+  return record;
+}

@@ -1,0 +1,17 @@
+import type { Credential } from "../model.ts";
+import type { Step } from "../store.ts";
+
+/** Credentials: found by (provider type, provider id, subject), one per provider for each user. */
+export interface Credentials {
+  find(
+    providerType: string,
+    providerId: string | null,
+    subject: string,
+  ): Promise<{ readonly credential: Credential; readonly version: number } | undefined>;
+  get(credentialId: string): Promise<Credential | undefined>;
+  listOf(userId: string): Promise<readonly Credential[]>;
+  /** The part of a commit that links a new credential; its checks make both claims unique. */
+  linking(credential: Credential): Step;
+  /** The part of a commit that unlinks it. */
+  unlinking(credential: Credential): Step;
+}

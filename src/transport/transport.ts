@@ -1,0 +1,38 @@
+import type { Admit } from "../connection/socket.ts";
+import type { HttpHandler } from "../http/endpoint.ts";
+
+export interface ListenOptions {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Only upgrades of this path are asked about; every other request is HTTP. */
+  readonly socketPath: string;
+  readonly admit: Admit;
+  readonly http: HttpHandler;
+  /** Largest WebSocket message in bytes; a larger one closes with 1009. */
+  readonly maxMessageBytes: number;
+  /** Largest HTTP request body in bytes; a larger one is answered 413. */
+  readonly maxBodyBytes: number;
+}
+
+export interface Listener {
+  /** The port that it listens on. */
+  readonly port: number;
+  /** Open sockets. */
+  readonly sockets: number;
+  /** Stops accepting; open sockets and running HTTP requests go on. */
+  stopAccepting(): void;
+  /** Closes what is left with 1001, waits for at most `graceMs`, destroys the rest, frees the port. */
+  close(graceMs: number): Promise<void>;
+}
+
+/**
+ * Sockets and HTTP on one port. Compression is never negotiated; ambiguous HTTP framing (two Content-Length that
+ * differ, Content-Length with Transfer-Encoding, a body on an upgrade) is answered 400 and the connection closed
+ * before any handler runs.
+ */
+export interface Transport {
+  readonly name: "ws" | "uws" | "memory";
+  /** Rejects when the port cannot be had, with the reason in words. */
+  listen(options: ListenOptions): Promise<Listener>;
+}
