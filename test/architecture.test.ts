@@ -1,0 +1,166 @@
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = path.resolve(import.meta.dirname, "..");
+
+/**
+ * What each folder may import of the others; a file instead of a folder means that file alone. Imports flow one way:
+ * protocol <- auth <- connection <- commands, http <- server <- cli; transport, codec and store are adapters; client
+ * sees protocol and codec only.
+ */
+const allowed: Record<string, readonly string[]> = {
+  protocol: [],
+  "src/auth": ["protocol"],
+  "src/codec": ["protocol"],
+  "src/connection": ["protocol", "src/auth", "src/codec/codec.ts"],
+  "src/commands": ["protocol", "src/auth", "src/connection"],
+  "src/http": ["protocol", "src/auth"],
+  "src/transport": [
+    "protocol",
+    "src/auth/errors.ts",
+    "src/codec/codec.ts",
+    "src/connection/socket.ts",
+    "src/http/endpoint.ts",
+  ],
+  "src/store": [
+    "protocol",
+    "src/auth/store.ts",
+    "src/auth/errors.ts",
+    "src/auth/clock.ts",
+    "src/auth/record-keys.ts",
+  ],
+  "src/client": ["protocol", "src/codec"],
+  "src/console": ["protocol", "src/client"],
+  "src/server": [
+    "protocol",
+    "src/auth",
+    "src/codec",
+    "src/connection",
+    "src/commands",
+    "src/http",
+    "src/transport",
+    "src/store",
+  ],
+  "src/cli": ["protocol", "src/auth", "src/client", "src/codec", "src/server", "src/store"],
+  "src/index.ts": ["protocol", "src/auth", "src/codec", "src/connection", "src/server"],
+};
+
+/** Packages that only their adapter may touch. */
+const packageHome: Record<string, readonly string[]> = {
+  ws: ["src/transport/ws", "src/client"],
+  "uWebSockets.js": ["src/transport/uws"],
+  ioredis: ["src/store/redis"],
+  lmdb: ["src/store/embedded"],
+  msgpackr: ["src/codec"],
+  jose: ["src/auth/tokens"],
+  hono: ["src/http"],
+  pino: ["src/server"],
+  commander: ["src/cli"],
+};
+
+function filesIn(folder: string): string[] {
+  return readdirSync(path.join(root, folder), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)));
+}
+
+const sources = [...filesIn("protocol"), ...filesIn("src")];
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(path.join(root, file), "utf8");
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*["']([^"']+)["']/g)].map((match) => match[1] ?? "");
+}
+
+function homeOf(file: string): string {
+  const home = Object.keys(allowed).find((folder) => file === folder || file.startsWith(`${folder}/`));
+  if (home === undefined) throw new Error(`${file} belongs to no folder of the design`);
+  return home;
+}
+
+function relativeImports(file: string): string[] {
+  return importsOf(file)
+    .filter((name) => name.startsWith("."))
+    .map((name) => path.normalize(path.join(path.dirname(file), name)));
+}
+
+describe("architecture", () => {
+  it("imports flow one way", () => {
+    const wrong: string[] = [];
+    for (const file of sources) {
+      const home = homeOf(file);
+      for (const target of relativeImports(file)) {
+        const fine = [home, ...(allowed[home] ?? [])].some(
+          (place) => target === place || target.startsWith(`${place}/`),
+        );
+        if (!fine) wrong.push(`${file} imports ${target}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it("adapters never import each other", () => {
+    const adapters = [
+      "src/store/embedded",
+      "src/store/redis",
+      "src/transport/ws",
+      "src/transport/uws",
+      "src/transport/memory",
+    ];
+    const adapterOf = (file: string) => adapters.find((adapter) => file.startsWith(adapter));
+    const wrong = sources.flatMap((file) =>
+      relativeImports(file)
+        .filter((target) => adapterOf(file) && adapterOf(target) && adapterOf(file) !== adapterOf(target))
+        .map((target) => `${file} imports ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("keeps each package at its adapter", () => {
+    const wrong: string[] = [];
+    for (const file of sources) {
+      for (const name of importsOf(file)) {
+        const owner = Object.keys(packageHome).find((pkg) => name === pkg || name.startsWith(`${pkg}/`));
+        if (owner && !packageHome[owner]?.some((place) => file.startsWith(place)))
+          wrong.push(`${file} imports ${name}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it("has no import cycles", () => {
+    const state = new Map<string, "open" | "done">();
+    const cycles: string[] = [];
+    const visit = (file: string, trail: readonly string[]): void => {
+      if (state.get(file) === "done") return;
+      if (state.get(file) === "open") {
+        cycles.push([...trail.slice(trail.indexOf(file)), file].join(" -> "));
+        return;
+      }
+      state.set(file, "open");
+      for (const target of valueImports(file)) visit(target, [...trail, file]);
+      state.set(file, "done");
+    };
+    for (const file of sources) visit(file, []);
+    expect(cycles).toEqual([]);
+  });
+
+  it("keeps files under 400 lines and out of drawers", () => {
+    const long = sources.filter(
+      (file) => readFileSync(path.join(root, file), "utf8").split("\n").length > 400,
+    );
+    const drawers = sources.filter((file) => /(^|[/-])(utils?|helpers?|common|misc)([./-]|$)/.test(file));
+    const names = sources.filter((file) => !/^[a-z0-9/.-]+$/.test(file));
+    expect({ long, drawers, names }).toEqual({ long: [], drawers: [], names: [] });
+  });
+});
+
+/** Imports that exist at run time: a type import makes no cycle. */
+function valueImports(file: string): string[] {
+  const text = readFileSync(path.join(root, file), "utf8")
+    .replaceAll(/import type[^;]*;/g, "")
+    .replaceAll(/export type \{[^;]*;/g, "");
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*["'](\.[^"']+)["']/g)]
+    .map((match) => path.normalize(path.join(path.dirname(file), match[1] ?? "")))
+    .filter((target) => sources.includes(target));
+}
