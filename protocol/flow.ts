@@ -86,6 +86,15 @@ export const SessionGrant = Type.Object({
 });
 export type SessionGrant = Static<typeof SessionGrant>;
 
+/** What a refresh gives. `refresh_token` only where the session rotates: keep it, forget the old one. */
+export const RefreshGrant = Type.Object({
+  access_token: Type.String(),
+  token_type: Type.Literal("Bearer"),
+  expires_in: Type.Integer(),
+  refresh_token: Type.Optional(Type.String()),
+});
+export type RefreshGrant = Static<typeof RefreshGrant>;
+
 /** `result` is a session grant (`for: "session"`) or an authorization code (`for: "code"`). */
 export const CreateEntryStep = Type.Object({
   type: Type.Literal("create_entry"),

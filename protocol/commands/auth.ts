@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 
+import { RefreshGrant } from "../flow.ts";
 import { command, Empty, Name, OpaqueId } from "./define.ts";
 
 const Time = Type.Union([Type.String(), Type.Null()]);
@@ -90,12 +91,6 @@ export const authCommands = {
     "auth/refresh",
     "user",
     { refresh_token: Type.String({ minLength: 1, maxLength: 256 }) },
-    Type.Object({
-      access_token: Type.String(),
-      token_type: Type.Literal("Bearer"),
-      expires_in: Type.Integer(),
-      /** Only where the session rotates its refresh token: keep this one, forget the old one. */
-      refresh_token: Type.Optional(Type.String()),
-    }),
+    RefreshGrant,
   ),
 } as const;

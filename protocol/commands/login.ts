@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 
-import { AbortStep, FlowStep, Handler, SessionGrant } from "../flow.ts";
+import { AbortStep, FlowStep, Handler, RefreshGrant, SessionGrant } from "../flow.ts";
 import { command, Name, OpaqueId, Password, Username } from "./define.ts";
 
 export const ProviderInfo = Type.Object({
@@ -50,6 +50,20 @@ export const loginCommands = {
     "anyone",
     { flow_id: FlowId, flow_secret: Type.String({ minLength: 1, maxLength: 128 }) },
     FlowStep,
+  ),
+  /**
+   * Comes back with a refresh token: new tokens, and this socket is authenticated (`auth_ok` follows), so that a client
+   * whose access token ran out needs no HTTP. Errors as at `/auth/token`: `invalid_grant` and `token_reused` mean that
+   * the login is over; the socket stays open for a new one.
+   */
+  "auth/login/refresh": command(
+    "auth/login/refresh",
+    "anyone",
+    {
+      refresh_token: Type.String({ minLength: 1, maxLength: 256 }),
+      client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
+    },
+    RefreshGrant,
   ),
   /** Creates the owner, once per installation, with the set-up code that the server printed; logs this socket in. */
   "auth/onboarding/create_owner": command(
