@@ -1,0 +1,22 @@
+export interface Backoff {
+  /** Milliseconds to wait before the next try: uniform between 0 and a ceiling that doubles ("full jitter"). */
+  next(): number;
+  /** After success: the ceiling is back at its base. */
+  reset(): void;
+}
+
+/** `random` gives numbers in [0, 1). */
+export function createBackoff(options: { baseMs: number; capMs: number; random?: () => number }): Backoff {
+  const random = options.random ?? Math.random;
+  let tries = 0;
+  return {
+    next() {
+      const ceiling = Math.min(options.capMs, options.baseMs * 2 ** Math.min(tries, 30));
+      tries += 1;
+      return Math.floor(random() * ceiling);
+    },
+    reset() {
+      tries = 0;
+    },
+  };
+}

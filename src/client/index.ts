@@ -1,0 +1,10 @@
+export { closeCodes, closeRule } from "../../protocol/close-codes.ts";
+export type { FlowStep, FormField, FormStep, Handler, SessionGrant } from "../../protocol/flow.ts";
+export type { Codec } from "../codec/codec.ts";
+export { createJsonCodec } from "../codec/json.ts";
+export { createMsgpackCodec } from "../codec/msgpack.ts";
+export { type ClientErrorName, GatewayError } from "./errors.ts";
+export { type ClientState, GatewayClient, type GatewayClientOptions, socketUrl } from "./gateway-client.ts";
+export type { LoginFlow } from "./login-flow.ts";
+export { createMemoryTokenStore, longLivedToken, type StoredTokens, type TokenStore } from "./token-store.ts";
+export type { WebSocketConstructor, WebSocketLike } from "./wire.ts";

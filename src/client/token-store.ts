@@ -1,0 +1,37 @@
+/** What a client keeps between runs. */
+export interface StoredTokens {
+  readonly accessToken: string;
+  /** Milliseconds since the epoch. */
+  readonly accessTokenExpiresAt: number;
+  /** Null for a long-lived token. */
+  readonly refreshToken: string | null;
+}
+
+/**
+ * Where tokens are kept; the application's choice. `save(null)` forgets them. A new refresh token is saved before it is
+ * relied on, and the one before it stays good until then, so a crash in between logs nobody out.
+ */
+export interface TokenStore {
+  load(): StoredTokens | null | Promise<StoredTokens | null>;
+  save(tokens: StoredTokens | null): void | Promise<void>;
+}
+
+/** Tokens in memory: gone with the page or the process. */
+export function createMemoryTokenStore(initial: StoredTokens | null = null): TokenStore {
+  let tokens = initial;
+  return {
+    load: () => tokens,
+    save(next) {
+      tokens = next;
+    },
+  };
+}
+
+/** Tokens for a long-lived access token: nothing to refresh. */
+export function longLivedToken(accessToken: string): TokenStore {
+  return createMemoryTokenStore({
+    accessToken,
+    accessTokenExpiresAt: Number.POSITIVE_INFINITY,
+    refreshToken: null,
+  });
+}
