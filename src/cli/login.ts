@@ -1,0 +1,55 @@
+import { WebSocket } from "ws";
+
+import type { FlowStep } from "../../protocol/flow.ts";
+import { AuthError } from "../auth/errors.ts";
+import { GatewayClient } from "../client/gateway-client.ts";
+import { createMemoryTokenStore } from "../client/token-store.ts";
+import type { WebSocketConstructor } from "../client/wire.ts";
+import { createMsgpackCodec } from "../codec/msgpack.ts";
+import type { Output } from "./output.ts";
+
+export interface LoginOptions {
+  readonly url: string;
+  readonly username: string;
+  readonly password: string;
+  readonly clientId?: string | undefined;
+  readonly msgpack: boolean;
+}
+
+/** Runs the local provider's login flow on a socket, as any client would, and prints the tokens that it gives. */
+export async function login(options: LoginOptions, output: Output): Promise<void> {
+  const tokens = createMemoryTokenStore();
+  const client = new GatewayClient({
+    url: options.url,
+    tokens,
+    WebSocket: WebSocket as unknown as WebSocketConstructor,
+    ...(options.clientId === undefined ? {} : { clientId: options.clientId }),
+    ...(options.msgpack ? { codec: createMsgpackCodec() } : {}),
+  });
+  try {
+    const flow = await client.login({ handler: ["homeassistant", null], client_name: "gatehouse login" });
+    const step = await flow.submit({ username: options.username, password: options.password });
+    if (step.type !== "create_entry" || typeof step.result === "string") throw refusal(step);
+    const { result } = step;
+    const lines = [
+      `access_token   ${result.access_token}`,
+      `refresh_token  ${result.refresh_token}`,
+      `expires_in     ${result.expires_in}`,
+      `session_id     ${result.session_id}`,
+    ];
+    output.result(result, lines.join("\n"));
+  } finally {
+    client.close();
+  }
+}
+
+function refusal(step: FlowStep): AuthError {
+  if (step.type === "abort")
+    return new AuthError("access_denied", { publicMessage: `The login ended: ${step.reason}` });
+  if (step.type === "form" && step.errors.base === "invalid_auth") {
+    return new AuthError("access_denied", { publicMessage: "Invalid username or password" });
+  }
+  return new AuthError("not_supported", {
+    publicMessage: "The login asks for a step that this command does not know",
+  });
+}

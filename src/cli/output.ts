@@ -1,0 +1,81 @@
+import { AuthError } from "../auth/errors.ts";
+import { GatewayError } from "../client/errors.ts";
+
+/**
+ * Exit codes: 0 done; 1 refused or failed; 2 usage or configuration; 3 the store or the gateway cannot be reached, try
+ * again.
+ */
+export const exitCodes = { done: 0, failed: 1, usage: 2, unavailable: 3 } as const;
+
+/** A mistake in how the command was called or configured. */
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "UsageError";
+  }
+}
+
+export interface Output {
+  /** `text` for people, or `value` as one line of JSON with `--json`. */
+  result(value: unknown, text: string): void;
+  /** To standard error; returns the exit code. */
+  error(error: unknown): number;
+}
+
+export function createOutput(
+  json: boolean,
+  streams: { readonly out: NodeJS.WritableStream; readonly err: NodeJS.WritableStream },
+): Output {
+  return {
+    result(value, text) {
+      streams.out.write(json ? `${JSON.stringify(value)}\n` : text === "" ? "" : `${text}\n`);
+    },
+    error(error) {
+      const { code, message, exit } = describe(error);
+      streams.err.write(
+        json ? `${JSON.stringify({ error: { code, message } })}\n` : `gatehouse: ${message} (${code})\n`,
+      );
+      return exit;
+    },
+  };
+}
+
+function describe(error: unknown): { code: string; message: string; exit: number } {
+  if (error instanceof UsageError) return { code: "usage", message: error.message, exit: exitCodes.usage };
+  if (error instanceof AuthError) {
+    const exit = error.code === "unavailable" ? exitCodes.unavailable : exitCodes.failed;
+    return { code: error.code, message: error.detail ?? error.publicMessage, exit };
+  }
+  if (error instanceof GatewayError) {
+    const away = ["cannot_connect", "connection_lost", "call_timeout", "unavailable"].includes(error.code);
+    return {
+      code: error.code,
+      message: error.message,
+      exit: away ? exitCodes.unavailable : exitCodes.failed,
+    };
+  }
+  return {
+    code: "unknown_error",
+    message: error instanceof Error ? error.message : String(error),
+    exit: exitCodes.failed,
+  };
+}
+
+/** Columns as wide as their longest cell; no trailing blanks. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+/** A time for people: ISO 8601 in UTC, or a dash. */
+export function timeText(ms: number | null | undefined): string {
+  return ms == null ? "-" : new Date(ms).toISOString();
+}
