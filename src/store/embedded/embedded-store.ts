@@ -1,0 +1,217 @@
+import { randomUUID } from "node:crypto";
+import { stat, statfs } from "node:fs/promises";
+import path from "node:path";
+
+import type { Clock } from "../../auth/clock.ts";
+import { AuthError } from "../../auth/errors.ts";
+import type {
+  CommitOutcome,
+  IndexKey,
+  LogEntry,
+  LogFollower,
+  RecordKey,
+  Step,
+  Store,
+  StoredRecord,
+  StoreHealth,
+} from "../../auth/store.ts";
+import { checkName, checkPage, prepareStep } from "../step-limits.ts";
+import { reasonOf, unavailable } from "../unavailable.ts";
+import { applyStep } from "./apply-step.ts";
+import { Followers } from "./followers.ts";
+import { isAlive, type LockHolder, readLock, releaseLock, takeLock, thisProcess } from "./gateway-lock.ts";
+import { type LogBounds, logBounds, readEntries, startOf } from "./log.ts";
+import { listMembers, readRecord } from "./records.ts";
+import { readState, writeState } from "./state.ts";
+import { StoreFile } from "./store-file.ts";
+import { hasGarbage, sweep } from "./sweeper.ts";
+import type { Tables } from "./tables.ts";
+import { WriteQueue } from "./write-queue.ts";
+
+export interface EmbeddedStoreOptions {
+  readonly folder: string;
+  /** One gateway at a time; the CLI comes and goes beside it. */
+  readonly role: "gateway" | "cli";
+  readonly clock?: Clock;
+  /** How long the log is kept; `logBounds` by default. */
+  readonly logBounds?: LogBounds;
+}
+
+const sweepEveryMs = 1_000;
+const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+
+/**
+ * Opens the store in `folder`, which is made when missing. Rejects with `AuthError("conflict")` when another gateway
+ * process has it (the detail names its pid), and with an Error that names the file when it is damaged or not ours.
+ */
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
+  const file = StoreFile.open(options.folder);
+  try {
+    const own = thisProcess(randomUUID());
+    await file.transact((tables) => {
+      writeState(tables, readState(tables));
+      const holder = options.role === "gateway" ? takeLock(tables, own) : undefined;
+      if (holder !== undefined) throw lockedBy(holder, options.folder);
+    });
+    return new EmbeddedStore(file, own, options);
+  } catch (error) {
+    await file.close();
+    throw error instanceof AuthError
+      ? error
+      : new Error(`cannot open the store ${file.path}: ${reasonOf(error)}`);
+  }
+}
+
+/** The live gateway process on this folder's store, if there is one. */
+export async function embeddedLockHolder(folder: string): Promise<{ readonly pid: number } | undefined> {
+  const file = StoreFile.open(folder);
+  try {
+    const holder = readLock(file.tables);
+    return holder !== undefined && isAlive(holder) ? { pid: holder.pid } : undefined;
+  } finally {
+    await file.close();
+  }
+}
+
+function lockedBy(holder: LockHolder, folder: string): AuthError {
+  const detail = `the store in ${path.resolve(folder)} is in use by process ${holder.pid}`;
+  return new AuthError("conflict", { publicMessage: detail, detail });
+}
+
+class EmbeddedStore implements Store {
+  readonly kind = "embedded";
+  readonly #file: StoreFile;
+  readonly #own: LockHolder;
+  readonly #role: "gateway" | "cli";
+  readonly #clock: Clock;
+  readonly #bounds: LogBounds;
+  readonly #queue: WriteQueue;
+  readonly #followers: Followers;
+  readonly #sweeper: NodeJS.Timeout | undefined;
+  #sweeping = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(file: StoreFile, own: LockHolder, options: EmbeddedStoreOptions) {
+    this.#file = file;
+    this.#own = own;
+    this.#role = options.role;
+    this.#clock = options.clock ?? systemClock;
+    this.#bounds = options.logBounds ?? logBounds;
+    this.#followers = new Followers({
+      head: () => readState(file.fresh).logHead,
+      read: (after, limit) => readEntries(file.tables, after, limit),
+      startOf: (since) => startOf(file.fresh, since),
+      monotonic: () => this.#clock.monotonic(),
+    });
+    this.#queue = new WriteQueue({
+      transact: (batch) => file.transact((tables) => this.#guarded(tables, batch)),
+      onDurable: () => this.#followers.pump(),
+      recover: async () => undefined,
+    });
+    if (this.#role === "gateway") this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs).unref();
+  }
+
+  async get(keys: readonly RecordKey[]): Promise<readonly (StoredRecord | undefined)[]> {
+    for (const key of keys) checkName(key);
+    const now = this.#clock.now();
+    return this.#read((tables) => keys.map((key) => readRecord(tables, key, now)));
+  }
+
+  async list(
+    index: IndexKey,
+    page: { readonly after?: string; readonly limit: number },
+  ): Promise<readonly string[]> {
+    checkName(index);
+    checkPage(page.limit);
+    return this.#read((tables) => listMembers(tables, index, page));
+  }
+
+  async commit(step: Step): Promise<CommitOutcome> {
+    const prepared = prepareStep(step);
+    this.#refuseClosed();
+    return this.#queue.run(() => applyStep(this.#file.tables, prepared, this.#clock.now()));
+  }
+
+  follow(since: number, onEntries: (entries: readonly LogEntry[]) => void): LogFollower {
+    return this.#followers.follow(since, onEntries);
+  }
+
+  async health(): Promise<StoreHealth> {
+    const start = performance.now();
+    try {
+      const state = this.#read((tables) => readState(tables));
+      const [size, free] = await Promise.all([stat(this.#file.path), statfs(path.dirname(this.#file.path))]);
+      const fault = this.#queue.fault;
+      const detail = [
+        `embedded store ${this.#file.path}`,
+        `${megabytes(size.size)} MB, ${megabytes(free.bavail * free.bsize)} MB free`,
+        `commit ${state.commits}`,
+        ...(fault === undefined ? [] : [`last write failed: ${fault}`]),
+      ].join(", ");
+      return { ok: fault === undefined, latencyMs: performance.now() - start, detail };
+    } catch (error) {
+      return { ok: false, latencyMs: performance.now() - start, detail: reasonOf(error) };
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#sweeper);
+    this.#followers.close();
+    await this.#queue.idle();
+    // A lock that cannot be released is released by this process's end.
+    if (this.#role === "gateway") {
+      await this.#file.transact((tables) => releaseLock(tables, this.#own)).catch(() => undefined);
+    }
+    await this.#file.close();
+  }
+
+  /** A gateway whose lock was taken over (it was believed dead) writes nothing any more. */
+  #guarded<T>(tables: Tables, work: () => T): T {
+    const holder = this.#role === "gateway" ? readLock(tables) : this.#own;
+    if (holder?.token !== this.#own.token) {
+      throw new Error(`process ${holder?.pid ?? "?"} has taken the store over`);
+    }
+    return work();
+  }
+
+  #read<T>(work: (tables: Tables) => T): T {
+    this.#refuseClosed();
+    try {
+      return work(this.#file.fresh);
+    } catch (error) {
+      throw unavailable(`embedded store: cannot be read: ${reasonOf(error)}`, error);
+    }
+  }
+
+  #refuseClosed(): void {
+    if (this.#closed !== undefined) throw unavailable("embedded store: closed");
+  }
+
+  #sweep(): void {
+    if (this.#sweeping || this.#queue.fault !== undefined) return;
+    this.#sweeping = true;
+    void this.#sweepAll()
+      // Garbage that could not be removed now is still there at the next turn.
+      .catch(() => undefined)
+      .finally(() => {
+        this.#sweeping = false;
+      });
+  }
+
+  async #sweepAll(): Promise<void> {
+    while (this.#closed === undefined) {
+      const now = this.#clock.now();
+      if (!hasGarbage(this.#file.fresh, now, this.#bounds)) return;
+      await this.#queue.run(() => sweep(this.#file.tables, now, this.#bounds));
+    }
+  }
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1_048_576).toFixed(1);
+}

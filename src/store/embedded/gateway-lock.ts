@@ -1,0 +1,64 @@
+import { readFileSync } from "node:fs";
+
+import type { Tables } from "./tables.ts";
+
+/** The process that serves from this folder. */
+export interface LockHolder {
+  readonly pid: number;
+  /** Start time in clock ticks since boot where /proc has it: a pid that was given out again is not the holder. */
+  readonly startedAt: string | null;
+  /** Made anew for every opening, so that a gateway sees that its lock was taken over. */
+  readonly token: string;
+}
+
+const lockKey = Buffer.from("gateway");
+
+export function readLock(tables: Tables): LockHolder | undefined {
+  const text = tables.state.get(lockKey);
+  return text === undefined ? undefined : (JSON.parse(text) as LockHolder);
+}
+
+/**
+ * Inside a transaction only. Takes the lock, also from a holder that is dead; returns the holder when it lives.
+ * Two gateways that start at once meet here one after the other, so one of them is told.
+ */
+export function takeLock(tables: Tables, own: LockHolder): LockHolder | undefined {
+  const holder = readLock(tables);
+  if (holder !== undefined && isAlive(holder)) return holder;
+  tables.state.putSync(lockKey, JSON.stringify(own));
+  return undefined;
+}
+
+/** Inside a transaction only. */
+export function releaseLock(tables: Tables, own: LockHolder): void {
+  if (readLock(tables)?.token === own.token) tables.state.removeSync(lockKey);
+}
+
+export function thisProcess(token: string): LockHolder {
+  return { pid: process.pid, startedAt: startTimeOf(process.pid), token };
+}
+
+export function isAlive(holder: LockHolder): boolean {
+  if (!exists(holder.pid)) return false;
+  const startedAt = startTimeOf(holder.pid);
+  return startedAt === null || holder.startedAt === null || startedAt === holder.startedAt;
+}
+
+function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Field 22 of proc(5)'s stat; the name in field 2 may hold spaces and parentheses, so counting starts after it. */
+function startTimeOf(pid: number): string | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+  } catch {
+    return null;
+  }
+}

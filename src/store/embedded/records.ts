@@ -1,0 +1,110 @@
+import type { IndexKey, JsonObject, RecordKey, StoredRecord } from "../../auth/store.ts";
+import type { PreparedPut } from "../step-limits.ts";
+import { keyNumber, numberKey, type Tables } from "./tables.ts";
+
+interface RawRecord {
+  readonly version: number;
+  readonly expiresAt: number | undefined;
+  readonly json: string;
+}
+
+function parse(text: string): RawRecord {
+  const first = text.indexOf("|");
+  const second = text.indexOf("|", first + 1);
+  const expiresAt = text.slice(first + 1, second);
+  return {
+    version: Number(text.slice(0, first)),
+    expiresAt: expiresAt === "" ? undefined : Number(expiresAt),
+    json: text.slice(second + 1),
+  };
+}
+
+function raw(tables: Tables, key: RecordKey): RawRecord | undefined {
+  const text = tables.records.get(Buffer.from(key));
+  return text === undefined ? undefined : parse(text);
+}
+
+/** An expired record is gone from its moment on, as on Redis, whether or not it was swept. */
+function current(tables: Tables, key: RecordKey, now: number): RawRecord | undefined {
+  const found = raw(tables, key);
+  return found?.expiresAt !== undefined && found.expiresAt <= now ? undefined : found;
+}
+
+export function readRecord(tables: Tables, key: RecordKey, now: number): StoredRecord | undefined {
+  const found = current(tables, key, now);
+  return found && { version: found.version, value: JSON.parse(found.json) as JsonObject };
+}
+
+/** 0 when there is no such record. */
+export function versionOf(tables: Tables, key: RecordKey, now: number): number {
+  return current(tables, key, now)?.version ?? 0;
+}
+
+/** Inside a transaction only, as everything below. */
+export function putRecord(tables: Tables, put: PreparedPut, version: number): void {
+  forgetExpiry(tables, put.key);
+  tables.records.putSync(Buffer.from(put.key), `${version}|${put.expiresAt ?? ""}|${put.json}`);
+  if (put.expiresAt !== undefined) tables.expiry.putSync(expiryKey(put.expiresAt, put.key), "");
+}
+
+export function removeRecord(tables: Tables, key: RecordKey): void {
+  forgetExpiry(tables, key);
+  tables.records.removeSync(Buffer.from(key));
+}
+
+/** The value stays; a record that is not there is made. */
+export function raiseRecord(tables: Tables, key: RecordKey, version: number): void {
+  const json = raw(tables, key)?.json ?? "{}";
+  putRecord(tables, { key, json, expiresAt: undefined }, version);
+}
+
+function forgetExpiry(tables: Tables, key: RecordKey): void {
+  const expiresAt = raw(tables, key)?.expiresAt;
+  if (expiresAt !== undefined) tables.expiry.removeSync(expiryKey(expiresAt, key));
+}
+
+function expiryKey(expiresAt: number, key: RecordKey): Buffer {
+  return Buffer.concat([numberKey(expiresAt), Buffer.from(key)]);
+}
+
+export function hasExpired(tables: Tables, now: number): boolean {
+  const [first] = tables.expiry.getKeys({ limit: 1 });
+  return first !== undefined && keyNumber(first) <= now;
+}
+
+/** Removes at most `limit` expired records. */
+export function sweepRecords(tables: Tables, now: number, limit: number): number {
+  const due = [...tables.expiry.getKeys({ end: numberKey(now + 1), limit })];
+  for (const key of due) {
+    tables.records.removeSync(key.subarray(8));
+    tables.expiry.removeSync(key);
+  }
+  return due.length;
+}
+
+export function linkMember(tables: Tables, index: IndexKey, member: string): void {
+  tables.members.putSync(memberKey(index, member), "");
+}
+
+export function unlinkMember(tables: Tables, index: IndexKey, member: string): void {
+  tables.members.removeSync(memberKey(index, member));
+}
+
+export function listMembers(
+  tables: Tables,
+  index: IndexKey,
+  page: { readonly after?: string; readonly limit: number },
+): string[] {
+  // A member has no NUL, so what follows `after` starts at `after` with a NUL; the index ends before byte 1.
+  const from = page.after === undefined ? "" : `${page.after}\0`;
+  const start = memberKey(index, from);
+  const end = Buffer.from(`${index}\x01`);
+  const prefix = Buffer.byteLength(index) + 1;
+  return [...tables.members.getKeys({ start, end, limit: page.limit })].map((key) =>
+    key.subarray(prefix).toString(),
+  );
+}
+
+function memberKey(index: IndexKey, member: string): Buffer {
+  return Buffer.from(`${index}\0${member}`);
+}

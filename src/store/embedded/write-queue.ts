@@ -1,0 +1,96 @@
+import { reasonOf, unavailable } from "../unavailable.ts";
+
+/** How long a commit may wait for its turn and the disk, and how many may wait. */
+export const queueBounds = { deadlineMs: 5_000, waiting: 10_000, batch: 500 } as const;
+
+interface Job {
+  readonly apply: () => unknown;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+export interface WriteQueueOptions {
+  /** Runs the callback in one write transaction and resolves once it is on disk; on a throw nothing is kept. */
+  readonly transact: (batch: () => unknown[]) => Promise<unknown[]>;
+  /** After a batch is durable and before its jobs are answered. */
+  readonly onDurable: () => void;
+  /** After a batch failed: makes the file usable again if it can. */
+  readonly recover: () => Promise<void>;
+}
+
+/**
+ * Group commit: while one transaction is being flushed the next steps gather and go into the next one together, in
+ * the order of their calls. A job that is not durable in time is rejected; it may still be applied.
+ */
+export class WriteQueue {
+  readonly #options: WriteQueueOptions;
+  #waiting: Job[] = [];
+  #running: Promise<void> | undefined;
+  #fault: string | undefined;
+  #overdue = false;
+
+  constructor(options: WriteQueueOptions) {
+    this.#options = options;
+  }
+
+  /** What went wrong with the last batch; undefined when it was written. */
+  get fault(): string | undefined {
+    return this.#overdue ? "the disk does not answer" : this.#fault;
+  }
+
+  run<T>(apply: () => T): Promise<T> {
+    if (this.#overdue) return Promise.reject(unavailable("embedded store: the disk does not answer"));
+    if (this.#waiting.length >= queueBounds.waiting) {
+      return Promise.reject(unavailable("embedded store: too many commits wait"));
+    }
+    return new Promise<T>((resolve, reject) => {
+      const timer = setTimeout(() => this.#giveUp(job), queueBounds.deadlineMs);
+      const job: Job = { apply, resolve: resolve as (result: unknown) => void, reject, timer };
+      this.#waiting.push(job);
+      this.#running ??= this.#drain();
+    });
+  }
+
+  /** Settles when nothing waits and nothing is being written. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined && !this.#overdue) await this.#running;
+  }
+
+  async #drain(): Promise<void> {
+    // The calls of one turn share a transaction.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, queueBounds.batch);
+      await this.#write(batch);
+      this.#overdue = false;
+    }
+    this.#running = undefined;
+  }
+
+  async #write(batch: readonly Job[]): Promise<void> {
+    try {
+      const results = await this.#options.transact(() => batch.map((job) => job.apply()));
+      this.#fault = undefined;
+      this.#options.onDurable();
+      batch.forEach((job, index) => {
+        clearTimeout(job.timer);
+        job.resolve(results[index]);
+      });
+    } catch (error) {
+      this.#fault = reasonOf(error);
+      await this.#options.recover();
+      for (const job of batch) {
+        clearTimeout(job.timer);
+        job.reject(unavailable(`embedded store: not written: ${reasonOf(error)}`, error));
+      }
+    }
+  }
+
+  #giveUp(job: Job): void {
+    const at = this.#waiting.indexOf(job);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    this.#overdue = true;
+    job.reject(unavailable(`embedded store: not written within ${queueBounds.deadlineMs} ms`));
+  }
+}

@@ -1,0 +1,88 @@
+import type { IndexKey, RecordKey, Step } from "../auth/store.ts";
+
+/**
+ * Bounds that both adapters keep, so that what one takes the other takes too (lmdb's keys end at 1978 bytes). Names
+ * come from record-keys.ts and stay far below; a breach is a mistake in the program and rejects before anything is
+ * written.
+ */
+export const stepLimits = {
+  /** UTF-8 bytes of a record key, an index key or a member. */
+  nameBytes: 512,
+  /** Bytes of one value or event as JSON. */
+  valueBytes: 1_048_576,
+  /** Everything that one step names. */
+  operations: 10_000,
+  /** Members of one page of `list`. */
+  page: 1000,
+} as const;
+
+/** A record to write, with its value already as JSON text: a value that cannot be stored fails here, not halfway. */
+export interface PreparedPut {
+  readonly key: RecordKey;
+  readonly json: string;
+  readonly expiresAt: number | undefined;
+}
+
+/** A step with every bound checked and every value serialised. */
+export interface PreparedStep {
+  readonly check: readonly { readonly key: RecordKey; readonly version: number }[];
+  readonly put: readonly PreparedPut[];
+  readonly remove: readonly RecordKey[];
+  readonly link: readonly { readonly index: IndexKey; readonly member: string }[];
+  readonly unlink: readonly { readonly index: IndexKey; readonly member: string }[];
+  readonly raise: readonly RecordKey[];
+  /** JSON texts. */
+  readonly log: readonly string[];
+}
+
+/** Throws RangeError for a step outside the limits. */
+export function prepareStep(step: Step): PreparedStep {
+  const prepared: PreparedStep = {
+    check: step.check ?? [],
+    put: (step.put ?? []).map(({ key, value, expiresAt }) => ({
+      key,
+      json: jsonOf(value),
+      expiresAt: expiresAt === undefined ? undefined : Math.max(1, Math.ceil(expiresAt)),
+    })),
+    remove: step.remove ?? [],
+    link: step.link ?? [],
+    unlink: step.unlink ?? [],
+    raise: step.raise ?? [],
+    log: (step.log ?? []).map(jsonOf),
+  };
+  checkNames(prepared);
+  return prepared;
+}
+
+function checkNames(step: PreparedStep): void {
+  for (const { key } of step.check) checkName(key);
+  for (const { key } of step.put) checkName(key);
+  for (const key of [...step.remove, ...step.raise]) checkName(key);
+  for (const { index, member } of [...step.link, ...step.unlink]) {
+    checkName(index);
+    checkName(member);
+  }
+  const operations = Object.values(step).reduce((sum, list: readonly unknown[]) => sum + list.length, 0);
+  if (operations > stepLimits.operations) throw new RangeError(`a step of ${operations} operations`);
+  for (const { expiresAt } of step.put) {
+    if (expiresAt !== undefined && !Number.isSafeInteger(expiresAt))
+      throw new RangeError("expiresAt is no time");
+  }
+}
+
+/** Throws RangeError for a name that no store takes: empty, too long, or with the NUL that separates index and member. */
+export function checkName(name: string): void {
+  const fine = name !== "" && !name.includes("\0") && Buffer.byteLength(name) <= stepLimits.nameBytes;
+  if (!fine) throw new RangeError("a key or member is empty, too long or holds a NUL");
+}
+
+export function checkPage(limit: number): void {
+  const fine = Number.isInteger(limit) && limit >= 1 && limit <= stepLimits.page;
+  if (!fine) throw new RangeError(`a page has 1 to ${stepLimits.page} members`);
+}
+
+function jsonOf(value: object): string {
+  const json = JSON.stringify(value);
+  if (Buffer.byteLength(json) > stepLimits.valueBytes) throw new RangeError("a value is too large");
+  return json;
+}
