@@ -1,0 +1,29 @@
+import { options } from "./options.ts";
+import { type Config, environmentOnly } from "./schema.ts";
+
+/**
+ * The configuration as it may be shown: secrets and the user part of a store URL are masked. By option key, in the
+ * schema's order.
+ */
+export function effectiveConfig(config: Config): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    options.map(({ key, path }) => [
+      key,
+      masked(
+        key,
+        path.reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], config),
+      ),
+    ]),
+  );
+}
+
+function masked(key: string, value: unknown): unknown {
+  if (value === null) return null;
+  if (environmentOnly.has(key)) return "***";
+  return key === "store" && typeof value === "string" ? maskUrl(value) : value;
+}
+
+/** `redis://user:password@host` as `redis://***@host`; a password may itself hold an `@`. A query may hold one too. */
+export function maskUrl(url: string): string {
+  return url.replace(/^([a-z+]+:\/\/)[^/?#]*@/i, "$1***@").replace(/\?.*$/s, "?***");
+}

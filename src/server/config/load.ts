@@ -1,0 +1,175 @@
+import { existsSync, readFileSync } from "node:fs";
+import { parseDocument } from "yaml";
+
+import { checkMeaning } from "./meaning.ts";
+import { type Option, optionOf, optionOfVariable, options, VARIABLE_PREFIX } from "./options.ts";
+import { ConfigError, type Problem } from "./problems.ts";
+import { type Config, type ConfigInput, environmentOnly } from "./schema.ts";
+import { checkShape } from "./shape.ts";
+
+export const DEFAULT_FILE = "gatehouse.yaml";
+
+/** Variables that are Gatehouse's and no option. */
+const otherVariables: ReadonlySet<string> = new Set([`${VARIABLE_PREFIX}CONFIG`]);
+
+export interface ConfigSources {
+  /** A YAML file that must exist; without it `GATEHOUSE_CONFIG`, then `./gatehouse.yaml` when there is one. */
+  readonly file?: string | undefined;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** By option key (`port`, `tokens.audience`); undefined is not given. */
+  readonly flags?: Readonly<Record<string, unknown>>;
+}
+
+type Given = Map<string, { readonly value: unknown; readonly source: string }>;
+
+/**
+ * Flags over environment over file over defaults, as one validated frozen object. Throws `ConfigError` with every
+ * problem at once; no problem's text holds a value.
+ */
+export function loadConfig(sources: ConfigSources = {}): Config {
+  const problems: Problem[] = [];
+  const given: Given = new Map();
+  readFile(sources, given, problems);
+  readEnvironment(sources.env ?? {}, given, problems);
+  readFlags(sources.flags ?? {}, given, problems);
+  return assemble(given, problems);
+}
+
+/** The configuration of a program that embeds the gateway: what is given in code, over the defaults. */
+export function defineConfig(input: ConfigInput = {}): Config {
+  const problems: Problem[] = [];
+  const given: Given = new Map();
+  flatten(input, [], "code", given, problems);
+  return assemble(given, problems);
+}
+
+function assemble(given: Given, problems: Problem[]): Config {
+  const tree: Record<string, unknown> = {};
+  for (const option of options)
+    place(tree, option.path, given.get(option.key)?.value ?? fallbackOf(option, given));
+  const sourceOf = (key: string) => given.get(key)?.source ?? "default";
+  const config = problems.length === 0 ? checkShape(tree, sourceOf, problems) : undefined;
+  if (config !== undefined) checkMeaning(config, sourceOf, problems);
+  if (config === undefined || problems.length > 0) throw new ConfigError(problems);
+  return freeze(config);
+}
+
+/** An explicit null stays null; only what nobody gave becomes the default. */
+function fallbackOf(option: Option, given: Given): unknown {
+  return given.has(option.key) ? null : structuredClone(option.fallback);
+}
+
+function place(tree: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [name = "", ...rest] = path;
+  if (rest.length === 0) {
+    tree[name] = value;
+    return;
+  }
+  const child = (tree[name] ?? {}) as Record<string, unknown>;
+  tree[name] = child;
+  place(child, rest, value);
+}
+
+function readFile(sources: ConfigSources, given: Given, problems: Problem[]): void {
+  const named = sources.file ?? sources.env?.[`${VARIABLE_PREFIX}CONFIG`];
+  if (named === undefined && !existsSync(DEFAULT_FILE)) return;
+  const file = named ?? DEFAULT_FILE;
+  const tree = parseFile(file, problems);
+  if (tree === undefined || tree === null) return;
+  if (!isMapping(tree)) {
+    problems.push({ key: "", source: file, message: "must be a mapping of options" });
+    return;
+  }
+  const before = problems.length;
+  flatten(tree, [], file, given, problems);
+  for (const key of environmentOnly) {
+    if (!given.delete(key) || problems.length > before) continue;
+    const variable = optionOf(key)?.variable;
+    problems.push({ key, source: file, message: `is a secret: set ${variable} or secret_file instead` });
+  }
+}
+
+function parseFile(file: string, problems: Problem[]): unknown {
+  try {
+    const document = parseDocument(readFileSync(file, "utf8"), { uniqueKeys: true, prettyErrors: false });
+    const [error] = document.errors;
+    if (error === undefined) return document.toJS({ maxAliasCount: 20 });
+    const line = error.pos[0];
+    problems.push({ key: "", source: file, message: `is no valid YAML (${error.code} at offset ${line})` });
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "too many aliases";
+    problems.push({ key: "", source: file, message: `cannot be read (${code})` });
+  }
+  return undefined;
+}
+
+function flatten(
+  tree: object,
+  path: readonly string[],
+  source: string,
+  given: Given,
+  problems: Problem[],
+): void {
+  for (const [name, value] of Object.entries(tree)) {
+    if (value === undefined) continue;
+    const here = [...path, name];
+    const key = here.join(".");
+    const isGroup = options.some((option) => option.key.startsWith(`${key}.`));
+    if (isGroup && isMapping(value)) flatten(value, here, source, given, problems);
+    else if (isGroup) problems.push({ key, source, message: "must be a mapping of options" });
+    else if (optionOf(key) === undefined) problems.push({ key, source, message: "is no option" });
+    else given.set(key, { value, source });
+  }
+}
+
+function readEnvironment(
+  env: Readonly<Record<string, string | undefined>>,
+  given: Given,
+  problems: Problem[],
+): void {
+  for (const [variable, text] of Object.entries(env)) {
+    if (!variable.startsWith(VARIABLE_PREFIX) || text === undefined || otherVariables.has(variable)) continue;
+    const option = optionOfVariable(variable);
+    if (option === undefined)
+      problems.push({ key: variable, source: "environment", message: "is no option" });
+    else given.set(option.key, { value: fromText(option, text), source: variable });
+  }
+}
+
+function readFlags(flags: Readonly<Record<string, unknown>>, given: Given, problems: Problem[]): void {
+  for (const [key, value] of Object.entries(flags)) {
+    if (value === undefined) continue;
+    const option = optionOf(key);
+    const source = `--${key}`;
+    if (option === undefined) problems.push({ key, source, message: "is no option" });
+    else if (environmentOnly.has(key))
+      problems.push({ key, source, message: `is a secret: set ${option.variable} instead` });
+    else given.set(key, { value: typeof value === "string" ? fromText(option, value) : value, source });
+  }
+}
+
+/** Text that does not read as the option's kind stays text, and the shape check says what was expected. */
+function fromText(option: Option, text: string): unknown {
+  if (option.nullable && text === "") return null;
+  if (option.kind === "integer" && /^-?[0-9]{1,15}$/.test(text)) return Number(text);
+  if (option.kind === "boolean" && (text === "true" || text === "false")) return text === "true";
+  if (option.kind === "list") {
+    return text
+      .split(",")
+      .map((item) => item.trim())
+      .filter((item) => item !== "");
+  }
+  return text;
+}
+
+function isMapping(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) {
+    for (const child of Object.values(value)) freeze(child);
+    Object.freeze(value);
+  }
+  return value;
+}

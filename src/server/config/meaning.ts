@@ -1,0 +1,76 @@
+import { addressRangeProblem } from "../../http/address-ranges.ts";
+import type { Problem } from "./problems.ts";
+import type { Config } from "./schema.ts";
+
+type Rule = (config: Config) => string | undefined;
+
+/** What a schema cannot say, one rule an option. */
+const rules: Readonly<Record<string, Rule>> = {
+  public_url: ({ public_url }) => (public_url === null ? undefined : webAddressProblem(public_url)),
+  trusted_proxies: ({ trusted_proxies }) => firstProblem(trusted_proxies, addressRangeProblem),
+  "metrics.readers": ({ metrics }) => firstProblem(metrics.readers, addressRangeProblem),
+  origins: ({ origins }) => firstProblem(origins, originProblem),
+  store: ({ store }) => (store === null ? undefined : storeProblem(store)),
+  secret_file: ({ secret, secret_file }) =>
+    secret !== null && secret_file !== null ? "excludes secret: give one of the two" : undefined,
+  "password.scrypt_n": ({ password }) =>
+    Number.isInteger(Math.log2(password.scrypt_n)) ? undefined : "must be a power of two",
+  "password.scrypt_r": ({ password }) =>
+    128 * password.scrypt_n * password.scrypt_r > 2 ** 31 ? "takes more than 2 GiB with scrypt_n" : undefined,
+};
+
+export function checkMeaning(config: Config, sourceOf: (key: string) => string, problems: Problem[]): void {
+  for (const [key, rule] of Object.entries(rules)) {
+    const message = rule(config);
+    if (message !== undefined) problems.push({ key, source: sourceOf(key), message });
+  }
+}
+
+/** A list's problem names the place, not the entry. */
+function firstProblem(
+  entries: readonly string[],
+  problemOf: (entry: string) => string | undefined,
+): string | undefined {
+  for (const [place, entry] of entries.entries()) {
+    const problem = problemOf(entry);
+    if (problem !== undefined) return `entry ${place + 1} ${problem}`;
+  }
+  return undefined;
+}
+
+function urlOf(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}
+
+function webAddressProblem(text: string): string | undefined {
+  const url = urlOf(text);
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return "must be a URL with http or https";
+  if (url.username !== "" || url.password !== "" || /[?#]/.test(text))
+    return "must not have user, query or fragment";
+  return url.pathname === "/" ? undefined : "must not have a path";
+}
+
+function originProblem(entry: string): string | undefined {
+  if (entry === "*") return undefined;
+  const url = urlOf(entry);
+  return url !== undefined && url.origin === entry
+    ? undefined
+    : "is no origin: write scheme, host and a port that is not the default, as browsers do";
+}
+
+const storeSchemes: ReadonlySet<string> = new Set([
+  "redis:",
+  "rediss:",
+  "redis+sentinel:",
+  "rediss+sentinel:",
+  "redis+cluster:",
+  "rediss+cluster:",
+]);
+
+/** Sentinel and Cluster URLs name several hosts, which `URL` does not read: only the scheme is judged here. */
+function storeProblem(text: string): string | undefined {
+  const scheme = /^[a-z+]+:(?=\/\/.)/.exec(text)?.[0];
+  return scheme !== undefined && storeSchemes.has(scheme)
+    ? undefined
+    : `must begin with ${[...storeSchemes].map((known) => `${known}//`).join(", ")}`;
+}

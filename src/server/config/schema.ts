@@ -1,0 +1,250 @@
+import { type Static, Type } from "typebox";
+
+/**
+ * Every option, once: its type and bounds, its default, and what it does. Types, validation, environment names and the
+ * README's table all come from here. Times carry their unit in the name.
+ */
+const strict = { additionalProperties: false } as const;
+
+const listen = {
+  host: Type.String({
+    default: "127.0.0.1",
+    minLength: 1,
+    maxLength: 255,
+    description: "Address to listen on; `0.0.0.0` or `::` for all of them.",
+  }),
+  port: Type.Integer({
+    default: 8123,
+    minimum: 0,
+    maximum: 65_535,
+    description: "Port to listen on; 0 takes any free one.",
+  }),
+  transport: Type.Union([Type.Literal("ws"), Type.Literal("uws")], {
+    default: "ws",
+    description: "`ws` runs everywhere; `uws` (uWebSockets.js) costs less per socket.",
+  }),
+  public_url: Type.Union([Type.String({ minLength: 1, maxLength: 512 }), Type.Null()], {
+    default: null,
+    description:
+      "How clients reach the gateway, without a path. Null: made from host and port. Set it behind a proxy.",
+  }),
+  trusted_proxies: Type.Array(Type.String({ maxLength: 64 }), {
+    default: [],
+    maxItems: 64,
+    description: "Addresses and CIDR networks whose `X-Forwarded-For` is believed. Empty: nobody's.",
+  }),
+  origins: Type.Array(Type.String({ maxLength: 256 }), {
+    default: ["*"],
+    maxItems: 256,
+    description:
+      "Web origins that may open a socket and read `/auth/providers`; `*` for all, which is safe because no cookie carries a right here.",
+  }),
+};
+
+const storage = {
+  data: Type.String({
+    default: "./data",
+    minLength: 1,
+    maxLength: 1024,
+    description: "Folder of the embedded store and of the installation's secret.",
+  }),
+  store: Type.Union([Type.String({ minLength: 1, maxLength: 2048 }), Type.Null()], {
+    default: null,
+    description:
+      "URL of a Redis store (`redis://`, `rediss://`, `redis+sentinel://`, `redis+cluster://`). Null: embedded, in `data`.",
+  }),
+  store_timeout_ms: Type.Integer({
+    default: 250,
+    minimum: 10,
+    maximum: 60_000,
+    description: "How long one store call may take before it counts as unavailable.",
+  }),
+  store_start_timeout_ms: Type.Integer({
+    default: 10_000,
+    minimum: 0,
+    maximum: 600_000,
+    description: "How long to try to reach the store at start before giving up.",
+  }),
+  secret: Type.Union([Type.String({ minLength: 32, maxLength: 1024 }), Type.Null()], {
+    default: null,
+    description:
+      "The installation's secret, the same on every node; environment only. Null: read from `secret_file`.",
+  }),
+  secret_file: Type.Union([Type.String({ minLength: 1, maxLength: 1024 }), Type.Null()], {
+    default: null,
+    description:
+      "File that holds the secret. Null: `secret.key` in `data`, made with mode 0600 at the first start.",
+  }),
+};
+
+const tokens = Type.Object(
+  {
+    issuer: Type.Union([Type.String({ minLength: 1, maxLength: 512 }), Type.Null()], {
+      default: null,
+      description: "`iss` of access tokens. Null: `public_url`.",
+    }),
+    audience: Type.String({
+      default: "gatehouse",
+      minLength: 1,
+      maxLength: 512,
+      description: "`aud` of access tokens.",
+    }),
+    access_ttl_seconds: Type.Integer({
+      default: 1800,
+      minimum: 10,
+      maximum: 86_400,
+      description: "Life of an access token.",
+    }),
+    session_idle_days: Type.Integer({
+      default: 90,
+      minimum: 1,
+      maximum: 3650,
+      description: "A session that is not used for so long ends.",
+    }),
+    rotate_for: Type.Array(Type.String({ maxLength: 512 }), {
+      default: [],
+      maxItems: 256,
+      description:
+        "Client ids whose refresh tokens rotate when they log in over HTTP. Home Assistant's clients keep their first one: never list them.",
+    }),
+  },
+  strict,
+);
+
+const password = Type.Object(
+  {
+    min_length: Type.Integer({
+      default: 8,
+      minimum: 1,
+      maximum: 256,
+      description: "Fewest characters of a new password.",
+    }),
+    scrypt_n: Type.Integer({
+      default: 131_072,
+      minimum: 1024,
+      maximum: 1_048_576,
+      description: "scrypt's cost, a power of two; stored passwords are upgraded at login when it is raised.",
+    }),
+    scrypt_r: Type.Integer({ default: 8, minimum: 1, maximum: 32, description: "scrypt's block size." }),
+    scrypt_p: Type.Integer({ default: 1, minimum: 1, maximum: 16, description: "scrypt's parallelism." }),
+    workers: Type.Integer({
+      default: 2,
+      minimum: 1,
+      maximum: 64,
+      description: "Threads that hash passwords; each takes 128 * N * r bytes while it works.",
+    }),
+    queue: Type.Integer({
+      default: 64,
+      minimum: 1,
+      maximum: 10_000,
+      description: "Passwords that wait for a thread; more are refused as `overloaded`.",
+    }),
+    queue_per_address: Type.Integer({
+      default: 4,
+      minimum: 1,
+      maximum: 10_000,
+      description: "Of these, from one address.",
+    }),
+  },
+  strict,
+);
+
+const limits = Type.Object(
+  {
+    sockets: Type.Integer({
+      default: 100_000,
+      minimum: 1,
+      maximum: 10_000_000,
+      description: "Open sockets.",
+    }),
+    unauthenticated: Type.Integer({
+      default: 20_000,
+      minimum: 1,
+      maximum: 10_000_000,
+      description: "Of these, sockets that have not authenticated yet.",
+    }),
+    unauthenticated_per_address: Type.Integer({
+      default: 1000,
+      minimum: 1,
+      maximum: 10_000_000,
+      description: "Of these, from one address (IPv6: one /64).",
+    }),
+    messages_per_second: Type.Integer({
+      default: 200,
+      minimum: 1,
+      maximum: 1_000_000,
+      description: "Messages that one authenticated socket may send, on average.",
+    }),
+    outbox_bytes: Type.Integer({
+      default: 1_048_576,
+      minimum: 4096,
+      maximum: 1_073_741_824,
+      description: "Bytes that wait for a slow client; more closes its socket.",
+    }),
+    http_body_bytes: Type.Integer({
+      default: 65_536,
+      minimum: 4096,
+      maximum: 16_777_216,
+      description: "Largest body of an HTTP request.",
+    }),
+    shutdown_grace_ms: Type.Integer({
+      default: 10_000,
+      minimum: 0,
+      maximum: 600_000,
+      description: "How long a stop may take to let sockets and requests finish.",
+    }),
+  },
+  strict,
+);
+
+const metrics = Type.Object(
+  {
+    enabled: Type.Boolean({ default: true, description: "Serve `/metrics` in Prometheus' format." }),
+    readers: Type.Array(Type.String({ maxLength: 64 }), {
+      default: ["127.0.0.0/8", "::1/128"],
+      maxItems: 64,
+      description: "Addresses and CIDR networks that may read it.",
+    }),
+  },
+  strict,
+);
+
+const log = Type.Object(
+  {
+    level: Type.Union(
+      (["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const).map((level) =>
+        Type.Literal(level),
+      ),
+      { default: "info", description: "Least severe level that is written." },
+    ),
+    audit: Type.Boolean({
+      default: true,
+      description: "Write one record for every authentication decision and revocation.",
+    }),
+  },
+  strict,
+);
+
+export const ConfigSchema = Type.Object(
+  { ...listen, ...storage, tokens, password, limits, metrics, log },
+  strict,
+);
+
+type Frozen<T> = T extends readonly (infer Item)[]
+  ? readonly Frozen<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Frozen<T[Key]> }
+    : T;
+type Partially<T> = T extends readonly unknown[]
+  ? T
+  : T extends object
+    ? { readonly [Key in keyof T]?: Partially<T[Key]> | undefined }
+    : T;
+
+/** The whole configuration: validated, complete, frozen. */
+export type Config = Frozen<Static<typeof ConfigSchema>>;
+/** What somebody writes: any part of it. */
+export type ConfigInput = Partially<Config>;
+
+/** Options that may only come from the environment (or from code): never from a file that is shared or a process list. */
+export const environmentOnly: ReadonlySet<string> = new Set(["secret"]);
