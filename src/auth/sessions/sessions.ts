@@ -53,6 +53,11 @@ export interface Sessions {
     readonly sessionId?: string;
     readonly peer: Peer;
   }): Promise<TokenGrant>;
+  /**
+   * The live session that a refresh token of any generation belongs to, for RFC 7009: whoever holds the token may end
+   * the session. Undefined when the token was not issued here or the session is gone. Changes nothing.
+   */
+  ofRefreshToken(refreshToken: string): Promise<Session | undefined>;
   /** The live session, or undefined. */
   get(sessionId: string): Promise<Session | undefined>;
   /** Live sessions of a user, oldest first. */
