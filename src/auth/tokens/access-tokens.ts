@@ -1,9 +1,22 @@
-import type { Principal, Session, User } from "../model.ts";
+import { randomBytes } from "node:crypto";
+import { CompactSign } from "jose";
+
+import { limits } from "../../../protocol/features.ts";
+import type { Clock } from "../clock.ts";
+import { AuthError } from "../errors.ts";
+import type { AssuranceLevel, Principal, Session, SessionType, User } from "../model.ts";
+import { cut, isGenuine, payloadOf } from "./access-token-text.ts";
+import type { KeyringKeys } from "./keyring.ts";
+import { protectedHeader } from "./signing-keys.ts";
 
 export type AccessTokenReading =
   /** Genuine and not expired. NOT yet verified: whether its session still lives (revocation view). */
   | { readonly ok: true; readonly principal: Principal }
-  | { readonly ok: false; readonly reason: "malformed" | "unknown_key" | "forged" | "expired" };
+  | {
+      readonly ok: false;
+      /** `not_yet_valid`: made more than a minute ahead of this node's clock, so one of two clocks is wrong. */
+      readonly reason: "malformed" | "unknown_key" | "forged" | "expired" | "not_yet_valid";
+    };
 
 /**
  * Access tokens (D3): JWTs of the RFC 9068 profile, ES256, which any backend checks through JWKS, with a MAC over
@@ -19,4 +32,138 @@ export interface AccessTokens {
   ): Promise<{ readonly token: string; readonly expiresAt: number }>;
   /** Hot path: synchronous, no signature check, no store. */
   read(token: string): AccessTokenReading;
+}
+
+export interface AccessTokenOptions {
+  readonly keyring: KeyringKeys;
+  readonly clock: Clock;
+  /** `iss` and `aud` (RFC 9068 section 2.2) of tokens made from now on. */
+  readonly issuer: () => string;
+  readonly audience: () => string;
+}
+
+/** `client_id` of a session without a client: RFC 9068 demands the claim, and no client id (a URL) equals it. */
+export const noClient = "gatehouse";
+
+/** How far a token's `iat` may be ahead of this node's clock. */
+const clockSkewMs = 60_000;
+
+/** RFC 9068 section 2.2, `sid` of OpenID Connect, and what the rest of a principal needs. `hmac` follows last. */
+interface AccessClaims {
+  readonly iss: string;
+  readonly aud: string;
+  readonly sub: string;
+  readonly client_id: string;
+  /** Seconds, as RFC 7519 has them; so are `exp` and `auth_time`. */
+  readonly iat: number;
+  readonly exp: number;
+  readonly jti: string;
+  readonly sid: string;
+  readonly auth_time: number;
+  readonly amr: readonly string[];
+  readonly acr: "aal1" | "aal2";
+  readonly gatehouse: {
+    readonly epoch: number;
+    readonly session_type: SessionType;
+    /** Milliseconds since the epoch; null: does not expire. */
+    readonly session_end: number | null;
+    readonly local_only: boolean;
+  };
+}
+
+/**
+ * `mint` takes the session's own token life when `ttlMs` is not given, and never outlives the session's end. It
+ * rejects with `AuthError("unavailable")` when a long life could not be recorded on its key.
+ *
+ * `read` compares neither issuer nor audience: the key that makes the MAC belongs to this installation alone, and
+ * tokens must outlive a change of its address.
+ */
+export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
+  const { keyring, clock } = options;
+  return {
+    async mint(session, user, userEpoch, ttlMs = session.accessTokenTtl) {
+      if (session.clientId === noClient)
+        throw new AuthError("invalid_client", { detail: "this client id means that there is no client" });
+      const now = clock.now();
+      const end = Math.min(now + ttlMs, session.expiresAt ?? Number.POSITIVE_INFINITY);
+      const claims: AccessClaims = {
+        iss: options.issuer(),
+        aud: options.audience(),
+        ...claimsOf(session, user, userEpoch),
+        iat: Math.floor(now / 1000),
+        exp: Math.floor(end / 1000),
+        jti: randomBytes(16).toString("base64url"),
+      };
+      const expiresAt = claims.exp * 1000;
+      return { token: await sign(keyring, claims, expiresAt), expiresAt };
+    },
+    read(token) {
+      if (token.length > limits.accessToken) return refused.malformed;
+      const parts = cut(token);
+      if (parts === undefined) return refused.malformed;
+      const verifier = keyring.verifierOf(parts.headerSegment);
+      if (verifier === undefined) return refused.unknown_key;
+      if (!isGenuine(parts, verifier.macKey)) return refused.forged;
+      // Written by `mint` of this installation: the shape needs no check after the MAC.
+      const claims: AccessClaims = JSON.parse(Buffer.from(parts.payload, "base64url").toString());
+      const now = clock.now();
+      if (now >= claims.exp * 1000) return refused.expired;
+      if (claims.iat * 1000 > now + clockSkewMs) return refused.not_yet_valid;
+      return { ok: true, principal: principalOf(claims) };
+    },
+  };
+}
+
+const refused = {
+  malformed: { ok: false, reason: "malformed" },
+  unknown_key: { ok: false, reason: "unknown_key" },
+  forged: { ok: false, reason: "forged" },
+  expired: { ok: false, reason: "expired" },
+  not_yet_valid: { ok: false, reason: "not_yet_valid" },
+} as const;
+
+async function sign(keyring: KeyringKeys, claims: AccessClaims, expiresAt: number): Promise<string> {
+  const { kid } = keyring.signingKey();
+  await keyring.ensureNeededUntil(kid, expiresAt);
+  const key = keyring.signingKey();
+  // The switch came while the promise was written: the promise is owed to the key that signs.
+  if (key.kid !== kid) return sign(keyring, claims, expiresAt);
+  return new CompactSign(payloadOf(claims, key.headerSegment, key.macKey))
+    .setProtectedHeader(protectedHeader(key.kid))
+    .sign(key.privateKey);
+}
+
+function claimsOf(session: Session, user: User, userEpoch: number) {
+  return {
+    sub: user.id,
+    client_id: session.clientId ?? noClient,
+    sid: session.id,
+    auth_time: Math.floor(session.authenticatedAt / 1000),
+    amr: session.amr,
+    acr: session.assurance === 2 ? "aal2" : "aal1",
+    gatehouse: {
+      epoch: userEpoch,
+      session_type: session.type,
+      session_end: session.expiresAt,
+      local_only: user.localOnly,
+    },
+  } as const;
+}
+
+function principalOf(claims: AccessClaims): Principal {
+  const assurance: AssuranceLevel = claims.acr === "aal2" ? 2 : 1;
+  return {
+    userId: claims.sub,
+    sessionId: claims.sid,
+    userEpoch: claims.gatehouse.epoch,
+    sessionType: claims.gatehouse.session_type,
+    clientId: claims.client_id === noClient ? null : claims.client_id,
+    assurance,
+    amr: claims.amr,
+    authenticatedAt: claims.auth_time * 1000,
+    tokenIssuedAt: claims.iat * 1000,
+    tokenExpiresAt: claims.exp * 1000,
+    sessionExpiresAt: claims.gatehouse.session_end,
+    localOnly: claims.gatehouse.local_only,
+  };
 }

@@ -1,5 +1,12 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { type Static, Type } from "typebox";
+import { Compile } from "typebox/compile";
+
+import type { Clock } from "../clock.ts";
+import { AuthError } from "../errors.ts";
 import type { AssuranceLevel, Peer } from "../model.ts";
-import type { Step } from "../store.ts";
+import { recordKeys } from "../record-keys.ts";
+import { readRecord, type Step, type Store } from "../store.ts";
 
 /** What a code stands for: a finished login, waiting for its client at `/auth/token`. */
 export interface CodeGrant {
@@ -24,6 +31,10 @@ export interface AuthorizationCodes {
    * which the caller commits together with the session. A second use ends the session that the first one made
    * (RFC 6749 section 4.1.2). Throws `AuthError("invalid_code")` alike for unknown, expired, used, another client's,
    * and a wrong PKCE verifier.
+   *
+   * "Exactly one" is decided by the caller's commit: the step checks the version that was read here, so of parallel
+   * calls that all got the grant one commits. A caller whose commit conflicts calls `redeem` again: when the code was
+   * taken meanwhile, that is the second use.
    */
   redeem(request: {
     readonly code: string;
@@ -31,4 +42,101 @@ export interface AuthorizationCodes {
     readonly codeVerifier?: string;
     readonly peer: Peer;
   }): Promise<{ readonly grant: CodeGrant; readonly consume: (sessionId: string) => Step }>;
+}
+
+export interface AuthorizationCodeOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Life of a code in milliseconds; 10 minutes by default. */
+  readonly ttlMs?: number;
+  /** Ends the session that the first use made; the second use is refused after it settled. */
+  readonly onReplay: (grant: { readonly userId: string; readonly sessionId: string }) => Promise<void>;
+}
+
+const defaultTtlMs = 600_000;
+/** Home Assistant's shape (uuid4 hex). */
+const codeShape = /^[0-9a-f]{32}$/;
+/** Base64url of SHA-256: 32 bytes, so the last character has two bits that must be 0. */
+const challengeShape = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
+/** RFC 7636 section 4.1. */
+const verifierShape = /^[A-Za-z0-9._~-]{43,128}$/;
+
+const Text = Type.Union([Type.String(), Type.Null()]);
+const StoredCode = Type.Object({
+  grant: Type.Object({
+    userId: Type.String(),
+    credentialId: Type.String(),
+    clientId: Type.String(),
+    clientName: Text,
+    redirectUri: Text,
+    codeChallenge: Text,
+    assurance: Type.Union([Type.Literal(1), Type.Literal(2)]),
+    amr: Type.Array(Type.String()),
+    authenticatedAt: Type.Number(),
+  }),
+  expires_at: Type.Number(),
+  /** The session that the code was used for. The record stays until the code's end, so that a second use is seen. */
+  used_by: Text,
+});
+type StoredCode = Static<typeof StoredCode>;
+const storedCode = Compile(StoredCode);
+
+/** `prepare` throws `AuthError("invalid_format")` for a code challenge that no SHA-256 can give. */
+export function createAuthorizationCodes(options: AuthorizationCodeOptions): AuthorizationCodes {
+  const { store, clock, onReplay, ttlMs = defaultTtlMs } = options;
+  return {
+    prepare(grant) {
+      if (grant.codeChallenge !== null && !challengeShape.test(grant.codeChallenge))
+        throw new AuthError("invalid_format", { publicMessage: "The code challenge is not an S256 one." });
+      const code = randomBytes(16).toString("hex");
+      const stored = {
+        grant: { ...grant, amr: [...grant.amr] },
+        expires_at: clock.now() + ttlMs,
+        used_by: null,
+      };
+      return { code, step: write(code, 0, stored) };
+    },
+    async redeem({ code, clientId, codeVerifier }) {
+      if (!codeShape.test(code)) throw invalid("the code is not one of ours");
+      const record = await readRecord(store, recordKeys.code(code));
+      if (record === undefined) throw invalid("the code is unknown");
+      const stored = parse(record.value);
+      // Before anything else, so that another client neither burns the code nor ends the session.
+      if (stored.grant.clientId !== clientId) throw invalid("the code is another client's");
+      if (clock.now() >= stored.expires_at) throw invalid("the code has expired");
+      if (stored.used_by !== null) {
+        await onReplay({ userId: stored.grant.userId, sessionId: stored.used_by });
+        throw invalid("the code was used before");
+      }
+      checkVerifier(stored.grant.codeChallenge, codeVerifier);
+      const consume = (sessionId: string) => write(code, record.version, { ...stored, used_by: sessionId });
+      return { grant: stored.grant, consume };
+    },
+  };
+}
+
+function write(code: string, version: number, stored: StoredCode): Step {
+  const key = recordKeys.code(code);
+  return { check: [{ key, version }], put: [{ key, value: stored, expiresAt: stored.expires_at }] };
+}
+
+function parse(value: unknown): StoredCode {
+  if (!storedCode.Check(value))
+    throw new AuthError("unavailable", { detail: "a code record has a shape that this version cannot read" });
+  return value;
+}
+
+/** RFC 7636 section 4.6, S256 only. A verifier without a challenge is refused too (RFC 9700 section 4.8.2). */
+function checkVerifier(challenge: string | null, verifier: string | undefined): void {
+  if (challenge === null && verifier === undefined) return;
+  if (challenge === null) throw invalid("a PKCE verifier was sent for a code without a challenge");
+  if (verifier === undefined) throw invalid("the PKCE verifier is missing");
+  if (!verifierShape.test(verifier)) throw invalid("the PKCE verifier has a wrong shape");
+  const given = createHash("sha256").update(verifier).digest();
+  if (!timingSafeEqual(given, Buffer.from(challenge, "base64url")))
+    throw invalid("the PKCE verifier is wrong");
+}
+
+function invalid(detail: string): AuthError {
+  return new AuthError("invalid_code", { detail });
 }

@@ -1,3 +1,14 @@
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from "node:crypto";
+
+import { AuthError } from "../errors.ts";
+
 /** What is made from the installation's secret: keys by purpose, and sealed boxes for secrets that must be readable. */
 export interface Sealing {
   /** HKDF-SHA256 with `label`: 32 bytes, the same on every node of the installation. */
@@ -6,4 +17,63 @@ export interface Sealing {
   seal(name: string, plaintext: Uint8Array): string;
   /** Throws `AuthError("unavailable")` with a detail for the operator when the box was sealed with another secret. */
   open(name: string, box: string): Buffer;
+}
+
+/** Shortest installation secret in bytes: the strength of every key that is made from it. */
+export const shortestSecret = 32;
+
+const version = 1;
+const nonceBytes = 12;
+const tagBytes = 16;
+const overhead = 1 + nonceBytes + tagBytes;
+
+/**
+ * A box is base64url of: version (1 byte), nonce (12 random bytes), ciphertext, tag (16). Random nonces are safe for
+ * 2^32 boxes of one secret (NIST SP 800-38D section 8.3), far above what an installation seals.
+ *
+ * `secret` is copied. Throws `AuthError("unavailable")` when it is shorter than 32 bytes.
+ */
+export function createSealing(secret: Uint8Array): Sealing {
+  if (secret.byteLength < shortestSecret)
+    throw unavailable(`the installation's secret has fewer than ${shortestSecret} bytes`);
+  const root = createSecretKey(Uint8Array.from(secret));
+  // A prefix of its own: no label of `derive` gives the key of the boxes.
+  const boxKey = createSecretKey(expand(root, `gatehouse box ${version}`));
+  return {
+    derive: (label) => expand(root, `gatehouse key ${label}`),
+    seal: (name, plaintext) => seal(boxKey, name, plaintext),
+    open: (name, box) => open(boxKey, name, box),
+  };
+}
+
+function expand(root: KeyObject, info: string): Buffer {
+  return Buffer.from(hkdfSync("sha256", root, "", info, 32));
+}
+
+function seal(key: KeyObject, name: string, plaintext: Uint8Array): string {
+  const nonce = randomBytes(nonceBytes);
+  const cipher = createCipheriv("aes-256-gcm", key, nonce).setAAD(Buffer.from(name));
+  const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+  return Buffer.concat([Buffer.of(version), nonce, ciphertext, cipher.getAuthTag()]).toString("base64url");
+}
+
+function open(key: KeyObject, name: string, box: string): Buffer {
+  const bytes = Buffer.from(box, "base64url");
+  if (bytes.length < overhead || bytes.toString("base64url") !== box)
+    throw unavailable(`${name} is not a sealed box`);
+  if (bytes[0] !== version) throw unavailable(`${name} was sealed by another version of Gatehouse`);
+  const nonce = bytes.subarray(1, 1 + nonceBytes);
+  const decipher = createDecipheriv("aes-256-gcm", key, nonce, { authTagLength: tagBytes })
+    .setAAD(Buffer.from(name))
+    .setAuthTag(bytes.subarray(-tagBytes));
+  try {
+    const head = decipher.update(bytes.subarray(1 + nonceBytes, -tagBytes));
+    return Buffer.concat([head, decipher.final()]);
+  } catch (cause) {
+    throw unavailable(`${name} was sealed with another secret, or was changed`, cause);
+  }
+}
+
+function unavailable(detail: string, cause?: unknown): AuthError {
+  return new AuthError("unavailable", cause === undefined ? { detail } : { detail, cause });
 }

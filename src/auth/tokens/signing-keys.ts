@@ -1,0 +1,79 @@
+import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
+import { type Static, Type } from "typebox";
+
+import { AuthError } from "../errors.ts";
+import type { ScheduledKey } from "./key-schedule.ts";
+
+const Coordinate = Type.String({ pattern: "^[A-Za-z0-9_-]{43}$" });
+
+/** One key as it lies in the sealed record. Times in milliseconds since the epoch. */
+export const StoredKey = Type.Object({
+  /** RFC 7638 thumbprint of the public key. */
+  kid: Coordinate,
+  jwk: Type.Object({
+    kty: Type.Literal("EC"),
+    crv: Type.Literal("P-256"),
+    x: Coordinate,
+    y: Coordinate,
+    d: Coordinate,
+  }),
+  /** Key of the MAC in access tokens: 32 random bytes, base64url. */
+  mac: Coordinate,
+  created_at: Type.Integer(),
+  signs_from: Type.Integer(),
+  promised_until: Type.Integer(),
+});
+export type StoredKey = Static<typeof StoredKey>;
+
+/** The key in memory; the private part cannot be exported. */
+export interface SigningKey extends ScheduledKey {
+  /** The protected header of every token of this key, as it stands in the token: base64url text. */
+  readonly headerSegment: string;
+  readonly macKey: KeyObject;
+  readonly privateKey: CryptoKey;
+  /** Public members only (RFC 7517). */
+  readonly publicJwk: JWK;
+}
+
+/** The protected header (RFC 9068 section 2.1). Its members and their order are part of what `read` compares. */
+export function protectedHeader(kid: string) {
+  return { alg: "ES256", typ: "at+jwt", kid } as const;
+}
+
+export async function generateKey(times: { createdAt: number; signsFrom: number }): Promise<StoredKey> {
+  const { privateKey } = await generateKeyPair("ES256", { extractable: true });
+  const { x = "", y = "", d = "" } = await exportJWK(privateKey);
+  const jwk = { kty: "EC", crv: "P-256", x, y, d } as const;
+  return {
+    kid: await calculateJwkThumbprint(jwk),
+    jwk,
+    mac: randomBytes(32).toString("base64url"),
+    created_at: times.createdAt,
+    signs_from: times.signsFrom,
+    promised_until: 0,
+  };
+}
+
+export async function importKey(stored: StoredKey): Promise<SigningKey> {
+  const { d: _, ...publicPart } = stored.jwk;
+  const privateKey = await importJWK(stored.jwk, "ES256", { extractable: false });
+  if (privateKey instanceof Uint8Array)
+    throw new AuthError("unavailable", { detail: "a signing key is not an EC key" });
+  return {
+    ...scheduleOf(stored),
+    headerSegment: Buffer.from(JSON.stringify(protectedHeader(stored.kid))).toString("base64url"),
+    macKey: createSecretKey(Buffer.from(stored.mac, "base64url")),
+    privateKey,
+    publicJwk: { ...publicPart, kid: stored.kid, use: "sig", alg: "ES256" },
+  };
+}
+
+export function scheduleOf(stored: StoredKey): ScheduledKey {
+  return {
+    kid: stored.kid,
+    createdAt: stored.created_at,
+    signsFrom: stored.signs_from,
+    promisedUntil: stored.promised_until,
+  };
+}
