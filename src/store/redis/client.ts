@@ -1,0 +1,130 @@
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
+
+import type { RedisAddress } from "./address.ts";
+
+export type RedisClient = Redis | Cluster;
+
+export interface ClientOptions {
+  /** Deadline of one command. */
+  readonly commandTimeoutMs: number;
+  /** A connection on which nothing came for this long while something was asked is half-open: it is replaced. */
+  readonly silenceMs: number;
+  /** True: reconnects for ever, by itself. False: ends with its first loss, whoever made it makes a new one. */
+  readonly reconnects: boolean;
+}
+
+/**
+ * An unconnected client with what ioredis' defaults would break overridden: a command without an answer ends after its
+ * deadline, is never sent again by the library (it may have been applied), and is refused at once while there is no
+ * connection. The caller connects it with `connectClient`.
+ */
+export function createClient(address: RedisAddress, options: ClientOptions): RedisClient {
+  const client =
+    address.mode === "cluster" ? clusterClient(address, options) : singleClient(address, options);
+  // Without a listener every lost connection is an uncaught error; commands carry the news.
+  client.on("error", () => undefined);
+  return client;
+}
+
+/** Back-off of reconnects: quick first, at most a second, with jitter. */
+function backOff(attempt: number): number {
+  return Math.min(50 * 2 ** Math.min(attempt - 1, 5), 1_000) * (0.75 + Math.random() / 4);
+}
+
+function connectionOptions(address: RedisAddress, options: ClientOptions) {
+  return {
+    commandTimeout: options.commandTimeoutMs,
+    socketTimeout: options.silenceMs,
+    connectTimeout: Math.max(1_000, options.commandTimeoutMs * 4),
+    disconnectTimeout: 100,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    keepAlive: 5_000,
+    protocol: 2,
+    connectionName: "gatehouse",
+    disableClientInfo: true,
+    // A primary that became a replica keeps its connections and refuses every write on them.
+    reconnectOnError: (error) => error.message.startsWith("READONLY"),
+    ...(address.username === undefined ? {} : { username: address.username }),
+    ...(address.password === undefined ? {} : { password: address.password }),
+    ...(address.tls ? { tls: {} } : {}),
+  } satisfies RedisOptions;
+}
+
+function singleClient(address: RedisAddress, options: ClientOptions): Redis {
+  const retry = options.reconnects ? backOff : () => null;
+  const shared = {
+    ...connectionOptions(address, options),
+    enableOfflineQueue: false,
+    lazyConnect: true,
+    db: address.db,
+    retryStrategy: retry,
+  } satisfies RedisOptions;
+  const [first] = address.hosts;
+  if (address.mode === "standalone") return new Redis({ ...shared, ...first });
+  return new Redis({
+    ...shared,
+    sentinels: address.hosts.map((host) => ({ ...host })),
+    name: address.primary ?? "",
+    sentinelRetryStrategy: retry,
+    sentinelReconnectStrategy: options.reconnects ? () => 1_000 : () => null,
+    sentinelCommandTimeout: options.commandTimeoutMs,
+    failoverDetector: options.reconnects,
+    enableTLSForSentinelMode: address.tls,
+    ...(address.tls ? { sentinelTLS: {} } : {}),
+    ...(address.sentinelUsername === undefined ? {} : { sentinelUsername: address.sentinelUsername }),
+    ...(address.sentinelPassword === undefined ? {} : { sentinelPassword: address.sentinelPassword }),
+  });
+}
+
+function clusterClient(address: RedisAddress, options: ClientOptions): Cluster {
+  const retry = options.reconnects ? backOff : () => null;
+  const clusterOptions = {
+    redisOptions: connectionOptions(address, options),
+    enableOfflineQueue: false,
+    lazyConnect: true,
+    clusterRetryStrategy: retry,
+    clusterNodeRetryStrategy: retry,
+    // ioredis would send a command again whose connection was lost under it: a commit could be applied twice.
+    retryDelayOnFailover: 0,
+    slotsRefreshTimeout: Math.max(1_000, options.commandTimeoutMs),
+    slotsRefreshInterval: 1_000,
+    scaleReads: "master",
+  } satisfies ClusterOptions;
+  return new Cluster(
+    address.hosts.map((host) => ({ ...host })),
+    clusterOptions,
+  );
+}
+
+/** Connects, at most for `deadlineMs`; on failure the client is closed for good. */
+export async function connectClient(client: RedisClient, deadlineMs: number): Promise<void> {
+  let lastError: Error | undefined;
+  const remember = (error: Error) => {
+    lastError = error;
+  };
+  client.on("error", remember);
+  client.on("node error", remember);
+  try {
+    await withDeadline(client.connect(), deadlineMs, "no connection");
+  } catch (error) {
+    client.disconnect();
+    throw lastError ?? error;
+  } finally {
+    client.off("error", remember);
+    client.off("node error", remember);
+  }
+}
+
+/** The promise's outcome, or a rejection after `ms`. */
+export async function withDeadline<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,32 @@
+import { Cluster } from "ioredis";
+
+import type { RedisClient } from "./client.ts";
+
+/** INFO of one server, as name and value. */
+export type ServerInfo = ReadonlyMap<string, string>;
+
+/** INFO of the server, or of every primary of a Cluster. */
+export async function readInfo(client: RedisClient): Promise<readonly ServerInfo[]> {
+  const nodes = client instanceof Cluster ? client.nodes("master") : [client];
+  return await Promise.all(nodes.map(async (node) => parseInfo(await node.info())));
+}
+
+function parseInfo(text: string): ServerInfo {
+  const lines = text.split("\r\n").filter((line) => line.includes(":"));
+  return new Map(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]));
+}
+
+/** What about this server makes it unfit for the store, in words that say how to mend it; nothing when it is fit. */
+export function unfitness(info: ServerInfo): string | undefined {
+  const version = info.get("redis_version") ?? "0";
+  if (Number(version.split(".")[0]) < 7)
+    return `its version is ${version}, Gatehouse needs Redis 7.0 or later`;
+  const policy = info.get("maxmemory_policy");
+  if (policy !== undefined && policy !== "noeviction") {
+    return (
+      `its maxmemory-policy is ${policy}: it would drop sessions and revocations when memory is short. ` +
+      'Set "maxmemory-policy noeviction" in redis.conf, or run: redis-cli CONFIG SET maxmemory-policy noeviction'
+    );
+  }
+  return undefined;
+}

@@ -1,0 +1,236 @@
+import type {
+  CommitOutcome,
+  IndexKey,
+  JsonObject,
+  LogEntry,
+  LogFollower,
+  RecordKey,
+  Step,
+  Store,
+  StoredRecord,
+  StoreHealth,
+} from "../../auth/store.ts";
+import { checkName, checkPage, type PreparedStep, prepareStep } from "../step-limits.ts";
+import { reasonOf, unavailable } from "../unavailable.ts";
+import { parseRedisUrl, type RedisAddress } from "./address.ts";
+import { connectClient, createClient, type RedisClient, withDeadline } from "./client.ts";
+import { faultOf, redisUnavailable } from "./faults.ts";
+import { type RedisKeys, redisKeys } from "./keys.ts";
+import { logBounds } from "./log-stream.ts";
+import { readInfo, type ServerInfo, unfitness } from "./preflight.ts";
+import { Script } from "./script.ts";
+import { Tail, watchdogMs } from "./tail.ts";
+
+export interface RedisStoreOptions {
+  /** See `parseRedisUrl`. */
+  readonly url: string;
+  /** Deadline of every method, milliseconds; 250 by default. */
+  readonly timeoutMs?: number;
+  /** Tells installations on one Redis apart; `gatehouse` by default. */
+  readonly prefix?: string;
+}
+
+/** Opening may wait this long: a server that has just started loads its data first. */
+const openMs = 10_000;
+/** Commands without an answer that may wait for one. */
+const inFlightLimit = 5_000;
+
+/**
+ * Connects to Redis 7 or later. Rejects with an Error for people (the URL's secrets masked) when it cannot be reached,
+ * refuses the user, is too old, or may evict keys.
+ */
+export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
+  const address = parseRedisUrl(options.url);
+  const timeoutMs = options.timeoutMs ?? 250;
+  const keys = redisKeys(options.prefix);
+  const client = createClient(address, {
+    commandTimeoutMs: timeoutMs,
+    silenceMs: Math.max(1_000, timeoutMs * 4),
+    reconnects: true,
+  });
+  try {
+    await connectClient(client, openMs);
+    await refuseUnfit(client);
+    // In a Cluster this is what connects to the node that has our slot.
+    await withDeadline(client.call("get", keys.commits), openMs, "no answer");
+  } catch (error) {
+    client.disconnect();
+    throw new Error(`cannot use Redis at ${address.masked}: ${faultOf(error)}`);
+  }
+  return new RedisStore({ address, timeoutMs, keys, client });
+}
+
+async function refuseUnfit(client: RedisClient): Promise<void> {
+  const reason = (await readInfo(client)).map(unfitness).find((text) => text !== undefined);
+  if (reason !== undefined) throw new Error(reason);
+}
+
+interface Parts {
+  readonly address: RedisAddress;
+  readonly timeoutMs: number;
+  readonly keys: RedisKeys;
+  readonly client: RedisClient;
+}
+
+class RedisStore implements Store {
+  readonly kind = "redis";
+  readonly #address: RedisAddress;
+  readonly #timeoutMs: number;
+  readonly #keys: RedisKeys;
+  readonly #client: RedisClient;
+  readonly #commit = new Script("commit");
+  readonly #tails = new Set<Tail>();
+  #inFlight = 0;
+  #closed: Promise<void> | undefined;
+
+  constructor(parts: Parts) {
+    this.#address = parts.address;
+    this.#timeoutMs = parts.timeoutMs;
+    this.#keys = parts.keys;
+    this.#client = parts.client;
+  }
+
+  async get(keys: readonly RecordKey[]): Promise<readonly (StoredRecord | undefined)[]> {
+    for (const key of keys) checkName(key);
+    if (keys.length === 0) return [];
+    const reply = await this.#ask(() => this.#client.mget(keys.map((key) => this.#keys.record(key))));
+    return reply.map((text) => (text === null ? undefined : parseRecord(text)));
+  }
+
+  async list(
+    index: IndexKey,
+    page: { readonly after?: string; readonly limit: number },
+  ): Promise<readonly string[]> {
+    checkName(index);
+    checkPage(page.limit);
+    const from = page.after === undefined ? "-" : `(${page.after}`;
+    const key = this.#keys.index(index);
+    return await this.#ask(() => this.#client.zrangebylex(key, from, "+", "LIMIT", 0, page.limit));
+  }
+
+  async commit(step: Step): Promise<CommitOutcome> {
+    const prepared = prepareStep(step);
+    const { keys, args } = commitArguments(this.#keys, prepared);
+    const reply = await this.#ask(() => this.#commit.run(this.#client, keys, args));
+    return outcomeOf(reply, prepared);
+  }
+
+  follow(since: number, onEntries: (entries: readonly LogEntry[]) => void): LogFollower {
+    const tail = new Tail({ connect: () => this.#connectTail(), stream: this.#keys.log, since, onEntries });
+    this.#tails.add(tail);
+    if (this.#closed !== undefined) void tail.stop();
+    return tail;
+  }
+
+  async health(): Promise<StoreHealth> {
+    const start = performance.now();
+    const latencyMs = () => performance.now() - start;
+    try {
+      const servers = await this.#ask(() => readInfo(this.#client));
+      const faults = servers.map((info) => unfitness(info) ?? persistenceFault(info));
+      const detail = servers.map((info, at) => describe(info, faults[at])).join("; ");
+      const ok = servers.length > 0 && faults.every((fault) => fault === undefined);
+      return { ok, latencyMs: latencyMs(), detail: `redis ${this.#address.masked}: ${detail}` };
+    } catch (error) {
+      return { ok: false, latencyMs: latencyMs(), detail: reasonOf(error) };
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    const ended = new Promise<void>((resolve) => this.#client.once("end", () => resolve()));
+    const alreadyEnded = this.#client.status === "end";
+    this.#client.disconnect();
+    await Promise.all([...this.#tails].map((tail) => tail.stop()));
+    if (!alreadyEnded) await withDeadline(ended, 1_000, "not closed").catch(() => undefined);
+  }
+
+  async #connectTail(): Promise<RedisClient> {
+    const client = createClient(this.#address, {
+      commandTimeoutMs: watchdogMs,
+      silenceMs: watchdogMs,
+      reconnects: false,
+    });
+    await connectClient(client, watchdogMs);
+    return client;
+  }
+
+  /** One exchange with Redis: at once unavailable while there is no connection, at the latest at the deadline. */
+  async #ask<T>(exchange: () => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) throw unavailable(`redis ${this.#address.masked}: closed`);
+    if (this.#inFlight >= inFlightLimit) {
+      throw unavailable(`redis ${this.#address.masked}: too many commands wait`);
+    }
+    this.#inFlight += 1;
+    try {
+      return await withDeadline(exchange(), this.#timeoutMs, "no answer");
+    } catch (error) {
+      throw redisUnavailable(error, this.#address.masked);
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+}
+
+function parseRecord(text: string): StoredRecord {
+  const bar = text.indexOf("|");
+  return { version: Number(text.slice(0, bar)), value: JSON.parse(text.slice(bar + 1)) as JsonObject };
+}
+
+/** In the order that commit.lua's header gives. */
+function commitArguments(keys: RedisKeys, step: PreparedStep) {
+  const counts = [step.check, step.put, step.remove, step.link, step.unlink, step.raise, step.log];
+  return {
+    keys: [
+      keys.commits,
+      keys.log,
+      ...step.check.map(({ key }) => keys.record(key)),
+      ...step.put.map(({ key }) => keys.record(key)),
+      ...step.remove.map((key) => keys.record(key)),
+      ...step.link.map(({ index }) => keys.index(index)),
+      ...step.unlink.map(({ index }) => keys.index(index)),
+      ...step.raise.map((key) => keys.record(key)),
+    ],
+    args: [
+      ...counts.map((list) => String(list.length)),
+      String(logBounds.entries),
+      String(logBounds.ageMs),
+      ...step.check.map(({ version }) => String(version)),
+      ...step.put.flatMap(({ json, expiresAt }) => [json, String(expiresAt ?? "")]),
+      ...step.link.map(({ member }) => member),
+      ...step.unlink.map(({ member }) => member),
+      ...step.log,
+    ],
+  };
+}
+
+function outcomeOf(reply: unknown, step: PreparedStep): CommitOutcome {
+  const [applied, detail, ...positions] = reply as readonly (string | number)[];
+  if (applied === 1) return { ok: true, version: Number(detail), positions: positions.map(String) };
+  const failed = step.check[Number(detail) - 1];
+  if (failed === undefined)
+    throw unavailable("redis: the commit script answered in another shape than expected");
+  return { ok: false, conflict: failed.key };
+}
+
+function persistenceFault(info: ServerInfo): string | undefined {
+  if (info.get("aof_last_write_status") === "err") return "its last write to the append-only file failed";
+  return info.get("loading") === "1" ? "it is loading its data" : undefined;
+}
+
+function describe(info: ServerInfo, fault: string | undefined): string {
+  const value = (name: string) => info.get(name) ?? "?";
+  const limit = info.get("maxmemory") === "0" ? "" : ` of ${value("maxmemory_human")}`;
+  const facts = [
+    `version ${value("redis_version")}`,
+    `role ${value("role")}`,
+    `${value("connected_slaves")} replicas`,
+    `${value("used_memory_human")}${limit} used`,
+    `append-only file ${info.get("aof_enabled") === "1" ? "on" : "off"}`,
+  ];
+  return [...facts, ...(fault === undefined ? [] : [fault])].join(", ");
+}

@@ -1,0 +1,25 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+
+import type { RedisClient } from "./client.ts";
+
+/** A Lua file beside this one: called by its hash, sent whole where the server does not know it (yet, or any more). */
+export class Script {
+  readonly #text: string;
+  readonly #hash: string;
+
+  constructor(name: string) {
+    this.#text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
+    this.#hash = createHash("sha1").update(this.#text).digest("hex");
+  }
+
+  async run(client: RedisClient, keys: readonly string[], args: readonly string[]): Promise<unknown> {
+    try {
+      return await client.call("evalsha", this.#hash, keys.length, ...keys, ...args);
+    } catch (error) {
+      // NOSCRIPT: it did not run, so sending it again runs it once.
+      if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+      return await client.call("eval", this.#text, keys.length, ...keys, ...args);
+    }
+  }
+}

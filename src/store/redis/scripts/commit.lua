@@ -1,0 +1,88 @@
+#!lua
+-- One step of the store's port: compares, then applies all or nothing, and gives the commit its number.
+--
+-- The first line makes Redis 7 check before the first write that the script may write at all (memory, replica,
+-- min-replicas-to-write): without it a write in the middle could be refused after others were done.
+--
+-- KEYS[1]   counter of commits
+-- KEYS[2]   log stream
+-- KEYS[3..] in this order: checked records, records to put, records to remove, indexes to link in, indexes to unlink
+--           from, records to raise
+--
+-- ARGV[1]   number of checks
+-- ARGV[2]   number of puts
+-- ARGV[3]   number of removals
+-- ARGV[4]   number of links
+-- ARGV[5]   number of unlinks
+-- ARGV[6]   number of raises
+-- ARGV[7]   number of log events
+-- ARGV[8]   entries that the log keeps at least
+-- ARGV[9]   milliseconds for which the log keeps entries
+-- ARGV[10..] in this order: per check the version expected, 0 for no record; per put its JSON and its expiry (ms since
+--           the epoch, empty for none); per link the member; per unlink the member; per event its JSON
+--
+-- Returns {0, n} when the n-th check failed, else {1, version, position of each event ...}. The version is text: Lua
+-- would print a large number in exponents.
+
+local checks, puts, removals = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local links, unlinks, raises = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local events = tonumber(ARGV[7])
+local key, arg = 2, 9
+
+local function next_key()
+  key = key + 1
+  return KEYS[key]
+end
+
+local function next_arg()
+  arg = arg + 1
+  return ARGV[arg]
+end
+
+for n = 1, checks do
+  local record = redis.call('GET', next_key())
+  local version = record and string.match(record, '^%d+') or '0'
+  if version ~= next_arg() then
+    return {0, n}
+  end
+end
+
+local version = string.format('%.0f', redis.call('INCR', KEYS[1]))
+
+for _ = 1, puts do
+  local name, json, expiry = next_key(), next_arg(), next_arg()
+  if expiry == '' then
+    redis.call('SET', name, version .. '|' .. json)
+  else
+    redis.call('SET', name, version .. '|' .. json, 'PXAT', expiry)
+  end
+end
+
+for _ = 1, removals do
+  redis.call('DEL', next_key())
+end
+
+for _ = 1, links do
+  redis.call('ZADD', next_key(), 0, next_arg())
+end
+
+for _ = 1, unlinks do
+  redis.call('ZREM', next_key(), next_arg())
+end
+
+for _ = 1, raises do
+  local name = next_key()
+  local record = redis.call('GET', name)
+  local json = record and string.sub(record, string.find(record, '|', 1, true) + 1) or '{}'
+  redis.call('SET', name, version .. '|' .. json)
+end
+
+local result = {1, version}
+for n = 1, events do
+  result[n + 2] = redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[8], '*', 'v', version, 'e', next_arg())
+end
+if events > 0 then
+  local now = tonumber(string.match(result[3], '^%d+'))
+  redis.call('XTRIM', KEYS[2], 'MINID', '~', string.format('%.0f', now - tonumber(ARGV[9])))
+end
+return result

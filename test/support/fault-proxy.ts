@@ -1,0 +1,141 @@
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+
+export type Direction = "toServer" | "toClient";
+
+/** A TCP proxy on a free loopback port that does to its connections what networks do. */
+export interface FaultProxy {
+  readonly port: number;
+  /** Ends every fault; what a black hole held back flows on, as TCP's retransmission would have it. */
+  pass(): void;
+  /** Bytes of this direction vanish in silence, on open and on new connections; the connections stay open. */
+  blackHole(direction: Direction | "both"): void;
+  /** Every chunk is that late, in either direction. */
+  delay(ms: number): void;
+  /** Closes the open connections; new ones pass. */
+  cut(): void;
+  /** Closes the open connections with a reset; new ones pass. */
+  reset(): void;
+  /** Resets the open connections and every new one, until `pass`. */
+  refuse(): void;
+  /** How many connections are open. */
+  readonly connections: number;
+  stop(): Promise<void>;
+}
+
+interface Faults {
+  readonly held: Set<Direction>;
+  delayMs: number;
+  refusing: boolean;
+}
+
+export async function startFaultProxy(target: {
+  readonly host: string;
+  readonly port: number;
+}): Promise<FaultProxy> {
+  const faults: Faults = { held: new Set(), delayMs: 0, refusing: false };
+  const links = new Set<Link>();
+  const server = createServer({ noDelay: true }, (client) => {
+    if (faults.refusing) return void client.resetAndDestroy();
+    const link = new Link(client, connect({ ...target, noDelay: true }), faults);
+    links.add(link);
+    client.once("close", () => links.delete(link));
+  });
+  const port = await listen(server);
+  const closeAll = (how: "destroy" | "resetAndDestroy") => {
+    for (const link of links) link.close(how);
+  };
+  return {
+    port,
+    get connections() {
+      return links.size;
+    },
+    pass() {
+      faults.held.clear();
+      faults.delayMs = 0;
+      faults.refusing = false;
+      for (const link of links) link.flow();
+    },
+    blackHole(direction) {
+      for (const one of ["toServer", "toClient"] as const) {
+        if (direction === one || direction === "both") faults.held.add(one);
+      }
+    },
+    delay(ms) {
+      faults.delayMs = ms;
+    },
+    cut: () => closeAll("destroy"),
+    reset: () => closeAll("resetAndDestroy"),
+    refuse() {
+      faults.refusing = true;
+      closeAll("resetAndDestroy");
+    },
+    async stop() {
+      closeAll("destroy");
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
+
+class Link {
+  readonly #client: Socket;
+  readonly #server: Socket;
+  readonly #faults: Faults;
+  readonly #waiting: Record<Direction, Buffer[]> = { toServer: [], toClient: [] };
+
+  constructor(client: Socket, server: Socket, faults: Faults) {
+    this.#client = client;
+    this.#server = server;
+    this.#faults = faults;
+    client.on("data", (chunk: Buffer) => this.#arrived("toServer", chunk));
+    server.on("data", (chunk: Buffer) => this.#arrived("toClient", chunk));
+    for (const [one, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      // The other side's end is told by `close`, whatever the error was.
+      one.on("error", () => undefined);
+      one.on("close", () => this.#ended(other));
+    }
+  }
+
+  close(how: "destroy" | "resetAndDestroy"): void {
+    this.#client[how]();
+    this.#server[how]();
+  }
+
+  flow(): void {
+    for (const direction of ["toServer", "toClient"] as const) {
+      for (const chunk of this.#waiting[direction].splice(0)) this.#write(direction, chunk);
+    }
+  }
+
+  /** In a black hole nobody hears of the other side's end either. */
+  #ended(other: Socket): void {
+    if (this.#faults.held.size === 0) other.destroy();
+    else other.once("data", () => other.destroy());
+  }
+
+  #arrived(direction: Direction, chunk: Buffer): void {
+    if (this.#faults.delayMs > 0) {
+      setTimeout(() => this.#pass(direction, chunk), this.#faults.delayMs);
+    } else this.#pass(direction, chunk);
+  }
+
+  #pass(direction: Direction, chunk: Buffer): void {
+    if (this.#faults.held.has(direction)) this.#waiting[direction].push(chunk);
+    else this.#write(direction, chunk);
+  }
+
+  #write(direction: Direction, chunk: Buffer): void {
+    const socket = direction === "toServer" ? this.#server : this.#client;
+    if (!socket.destroyed) socket.write(chunk);
+  }
+}
+
+async function listen(server: Server): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}

@@ -1,0 +1,255 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+export interface RedisServerOptions {
+  /** Off by default: the data ends with the process. */
+  readonly appendonly?: boolean;
+  readonly appendfsync?: "always" | "everysec" | "no";
+  /** More lines of redis.conf. */
+  readonly config?: readonly string[];
+}
+
+/** A real redis-server of its own on a free loopback port, with a folder of its own. */
+export interface RedisServer {
+  readonly port: number;
+  readonly url: string;
+  /** SHUTDOWN as a service manager would: SIGTERM, and waits for the end. */
+  stop(): Promise<void>;
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>;
+  /** Starts again on the same port and folder; ends it first when it runs. Resolves when it answers. */
+  restart(): Promise<void>;
+  /** SIGSTOP: connections stay, nothing answers. */
+  pause(): void;
+  resume(): void;
+  /** One command, for instance `["CONFIG", "SET", "maxmemory", "1"]`; rejects with Redis' error text. */
+  command(...args: readonly string[]): Promise<string>;
+  /** Ends it and removes its folder. */
+  dispose(): Promise<void>;
+}
+
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
+  const lines = [
+    `appendonly ${options.appendonly ? "yes" : "no"}`,
+    `appendfsync ${options.appendfsync ?? "everysec"}`,
+    ...(options.config ?? []),
+  ];
+  return await startProcess("server", lines);
+}
+
+async function startProcess(kind: "server" | "sentinel", lines: readonly string[]): Promise<RedisServer> {
+  const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-redis-"));
+  const port = await freePort();
+  const configuration = path.join(folder, "redis.conf");
+  const common = [`port ${port}`, "bind 127.0.0.1", "protected-mode no", `dir ${folder}`, 'save ""'];
+  const kept = kind === "server" ? common : common.filter((line) => !line.startsWith("save"));
+  writeFileSync(configuration, `${[...kept, ...lines].join("\n")}\n`);
+  const args = kind === "sentinel" ? [configuration, "--sentinel"] : [configuration];
+  let child: ChildProcess | undefined;
+
+  const start = async () => {
+    child = spawn("redis-server", args, { stdio: "ignore" });
+    await answers(port, child);
+  };
+  const end = async (signal: NodeJS.Signals) => {
+    const process = child;
+    child = undefined;
+    if (process === undefined || process.exitCode !== null || process.signalCode !== null) return;
+    const exited = once(process, "exit");
+    process.kill("SIGCONT");
+    process.kill(signal);
+    await exited;
+  };
+  await start();
+  return {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    stop: () => end("SIGTERM"),
+    kill: () => end("SIGKILL"),
+    async restart() {
+      await end("SIGTERM");
+      await start();
+    },
+    pause: () => void child?.kill("SIGSTOP"),
+    resume: () => void child?.kill("SIGCONT"),
+    command: (...words) => redisCommand(port, words),
+    async dispose() {
+      await end("SIGKILL");
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+export interface RedisGroup {
+  readonly servers: readonly RedisServer[];
+  readonly url: string;
+  dispose(): Promise<void>;
+}
+
+/** A Cluster of three primaries without replicas, every slot served. */
+export async function startRedisCluster(): Promise<RedisGroup> {
+  const config = ["cluster-enabled yes", "cluster-node-timeout 1000", "cluster-require-full-coverage yes"];
+  const servers = await Promise.all([0, 1, 2].map(() => startRedis({ config })));
+  const bounds = [0, 5_461, 10_923, 16_384];
+  await Promise.all(
+    servers.map(async (server, at) => {
+      await server.command("CLUSTER", "ADDSLOTSRANGE", String(bounds[at]), String((bounds[at + 1] ?? 0) - 1));
+      await server.command("CLUSTER", "SET-CONFIG-EPOCH", String(at + 1));
+    }),
+  );
+  const [first, ...others] = servers;
+  for (const other of others) await first?.command("CLUSTER", "MEET", "127.0.0.1", String(other.port));
+  for (const server of servers) {
+    await until(
+      async () => (await server.command("CLUSTER", "INFO")).includes("cluster_state:ok"),
+      "the cluster",
+    );
+  }
+  return {
+    servers,
+    url: `redis+cluster://${servers.map(({ port }) => `127.0.0.1:${port}`).join(",")}`,
+    dispose: () => disposeAll(servers),
+  };
+}
+
+export interface SentinelGroup extends RedisGroup {
+  readonly primary: RedisServer;
+  readonly replica: RedisServer;
+  /** The port that the Sentinels name as the primary's. */
+  primaryPort(): Promise<number>;
+}
+
+/** A primary, a replica and three Sentinels that promote after one second of silence. */
+export async function startRedisSentinels(): Promise<SentinelGroup> {
+  const primary = await startRedis({ config: ["repl-diskless-sync-delay 0"] });
+  const replica = await startRedis({
+    config: [`replicaof 127.0.0.1 ${primary.port}`, "repl-diskless-sync-delay 0"],
+  });
+  await until(
+    async () => (await replica.command("INFO", "replication")).includes("master_link_status:up"),
+    "the replica",
+  );
+  const watch = [
+    `sentinel monitor main 127.0.0.1 ${primary.port} 2`,
+    "sentinel down-after-milliseconds main 1000",
+    "sentinel failover-timeout main 3000",
+  ];
+  const sentinels = await Promise.all([0, 1, 2].map(() => startProcess("sentinel", watch)));
+  for (const sentinel of sentinels) {
+    await until(async () => {
+      const reply = await sentinel.command("SENTINEL", "MASTER", "main");
+      return /num-slaves\s+1\b/.test(reply) && /num-other-sentinels\s+2\b/.test(reply);
+    }, "the Sentinels to know each other");
+  }
+  const servers = [primary, replica, ...sentinels];
+  return {
+    servers,
+    primary,
+    replica,
+    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(",")}/main`,
+    async primaryPort() {
+      const reply = await sentinels[0]?.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main");
+      return Number(reply?.split("\n")[1]);
+    },
+    dispose: () => disposeAll(servers),
+  };
+}
+
+async function disposeAll(servers: readonly RedisServer[]): Promise<void> {
+  await Promise.all(servers.map((server) => server.dispose()));
+}
+
+async function freePort(): Promise<number> {
+  // Cluster nodes also listen on their port + 10000.
+  for (;;) {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    if (port < 55_000) return port;
+  }
+}
+
+async function answers(port: number, child: ChildProcess): Promise<void> {
+  let failure: Error | undefined;
+  child.once("error", (error) => {
+    failure = error;
+  });
+  await until(async () => {
+    if (failure !== undefined) throw failure;
+    if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
+    return (await redisCommand(port, ["PING"]).catch(() => "")) === "PONG";
+  }, "redis-server");
+}
+
+/** Polls real processes that tell nobody when they are ready. */
+async function until(ready: () => Promise<boolean>, what: string, deadlineMs = 20_000): Promise<void> {
+  const end = performance.now() + deadlineMs;
+  while (!(await ready())) {
+    if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** One command on a connection of its own; arrays come as lines. */
+function redisCommand(port: number, words: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port });
+    let text = "";
+    const finish = (settle: () => void) => {
+      socket.destroy();
+      settle();
+    };
+    socket.setTimeout(5_000, () => finish(() => reject(new Error("redis-server does not answer"))));
+    socket.on("error", (error) => finish(() => reject(error)));
+    socket.on("close", () => finish(() => reject(new Error("redis-server closed the connection"))));
+    socket.on("data", (chunk: Buffer) => {
+      text += chunk.toString("latin1");
+      const reply = parseReply(text, 0);
+      if (reply === undefined) return;
+      finish(() => (reply.error ? reject(new Error(reply.text)) : resolve(reply.text)));
+    });
+    socket.write(
+      `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`,
+    );
+  });
+}
+
+interface Reply {
+  readonly text: string;
+  readonly error: boolean;
+  readonly end: number;
+}
+
+/** RESP2, enough for tests; undefined while it is incomplete. */
+function parseReply(text: string, start: number): Reply | undefined {
+  const lineEnd = text.indexOf("\r\n", start);
+  if (lineEnd < 0) return undefined;
+  const line = text.slice(start + 1, lineEnd);
+  const after = lineEnd + 2;
+  const kind = text[start];
+  if (kind === "$") {
+    const length = Number(line);
+    if (length < 0) return { text: "", error: false, end: after };
+    if (text.length < after + length + 2) return undefined;
+    return { text: text.slice(after, after + length), error: false, end: after + length + 2 };
+  }
+  if (kind === "*") return parseArray(text, Number(line), after);
+  return { text: line, error: kind === "-", end: after };
+}
+
+function parseArray(text: string, count: number, start: number): Reply | undefined {
+  const items: string[] = [];
+  let end = start;
+  for (let n = 0; n < count; n += 1) {
+    const item = parseReply(text, end);
+    if (item === undefined) return undefined;
+    items.push(item.text);
+    end = item.end;
+  }
+  return { text: items.join("\n"), error: false, end };
+}
