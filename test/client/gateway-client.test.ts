@@ -232,8 +232,8 @@ describe("gateway client and short-lived tokens", () => {
       onState: (state) => states.push(state),
       tokens: {
         load: memory.load,
-        save(tokens) {
-          memory.save(tokens);
+        async save(tokens) {
+          await memory.save(tokens);
           if (tokens) saved.push(tokens.accessToken);
           if (saved.length >= 3) refreshed();
         },
