@@ -25,16 +25,23 @@ export interface ScryptParameters {
  */
 export interface Passwords {
   readonly parameters: ScryptParameters;
-  /** Throws `invalid_password`: shorter than the minimum, longer than 1024 bytes. `queueKey` shares the queue fairly. */
-  enrol(password: string, queueKey: string): Promise<Verifier>;
+  /** Throws `invalid_password` when the password breaks the rules; costs nothing. */
+  check(password: string): void;
   /**
-   * Constant time. Without a verifier the same work is done on a dummy with the same parameters and the answer is
-   * false. `outdated`: right, and made with weaker parameters than today's.
+   * A verifier with today's parameters and a new salt. Throws `invalid_password` as `check`; `proven` is a password that
+   * was right a moment ago and is not held to today's rules. `queueKey` shares the queue fairly.
+   */
+  enrol(password: string, queueKey: string, options?: { readonly proven?: boolean }): Promise<Verifier>;
+  /**
+   * Constant time. Without a verifier the same work is done on a dummy with today's parameters and the answer is false.
+   * A verifier that is weaker than today's costs today's work too: the difference is burnt on more scrypt, so a name
+   * with an old verifier is not told from an unknown one by the clock. `outdated`: right, and weaker than today's.
    */
   verify(
     password: string,
     verifier: Verifier | undefined,
     queueKey: string,
   ): Promise<{ readonly ok: boolean; readonly outdated: boolean }>;
+  /** Refuses what waits (`unavailable`) and ends the threads. */
   close(): Promise<void>;
 }

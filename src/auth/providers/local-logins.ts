@@ -1,19 +1,40 @@
-import type { Peer, Principal } from "../model.ts";
+import type { Peer, Principal, User } from "../model.ts";
+import type { Step } from "../store.ts";
+
+export interface NewUserWithLogin {
+  readonly name: string;
+  readonly username: string;
+  readonly password: string;
+  readonly groupIds: readonly string[];
+  readonly localOnly?: boolean;
+}
 
 /**
  * Administration of the local provider (`homeassistant`): login names and passwords. Login names are normalised by
  * NFKC, trim and lower case and must be given so; a user has at most one. Every change ends sessions through `revoke`.
  */
 export interface LocalLogins {
-  /** Throws `user_not_found`, `system_generated`, `username_already_exists`, `username_not_normalized`, `credential_exists`, `invalid_password`. */
+  /** Throws `user_not_found`, `system_generated`, `username_already_exists`, `username_not_normalized`, `invalid_username`, `credential_exists`, `invalid_password`, `overloaded`, `conflict`. */
   create(userId: string, username: string, password: string): Promise<void>;
-  /** Removes login and credential and ends the sessions of that credential. Throws `user_not_found`. */
+  /** A new active user and a login, or neither. Throws `invalid_group` and what `create` throws of login and password. */
+  createUser(request: NewUserWithLogin): Promise<User>;
+  /**
+   * The part of a commit that gives a login to a user who is made by the same commit. Its checks make the name unique:
+   * see `loginConflict` for what a failed one means. Throws `invalid_username`, `username_not_normalized`,
+   * `username_already_exists`, `invalid_password`, `overloaded`.
+   */
+  prepareLogin(userId: string, username: string, password: string): Promise<Step>;
+  /**
+   * Removes login and credential and ends the sessions of that credential, also one that is being opened at this moment;
+   * the user's long-lived tokens stay. Cut short by a fault it leaves a login that nobody can use, and is called again.
+   * Throws `user_not_found`, `conflict`.
+   */
   remove(username: string): Promise<void>;
-  /** Ends all other sessions of the user. Throws `credentials_not_found`, `invalid_current_password`, `invalid_password`, `overloaded`. */
+  /** Ends all other sessions of the user. Throws `credentials_not_found`, `invalid_current_password`, `invalid_password`, `rate_limited` (5 wrong ones a minute), `overloaded`, `conflict`. */
   changeOwnPassword(principal: Principal, current: string, next: string, peer: Peer): Promise<void>;
-  /** Ends all sessions of the user. Throws `user_not_found`, `credentials_not_found`, `invalid_password`. */
+  /** Ends all sessions of the user. Throws `user_not_found`, `credentials_not_found`, `invalid_password`, `overloaded`, `conflict`. */
   setPassword(userId: string, password: string): Promise<void>;
-  /** Keeps sessions: no right is taken. Throws as `create`. */
+  /** Keeps sessions: no right is taken. Throws `user_not_found`, `credentials_not_found`, `conflict`, and the username errors of `create`. */
   changeUsername(userId: string, username: string): Promise<void>;
   usernameOf(userId: string): Promise<string | null>;
 }

@@ -1,0 +1,163 @@
+import { limits as wireLimits } from "../../../protocol/features.ts";
+import type { AbortStep, FlowStep } from "../../../protocol/flow.ts";
+import { AuthError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { addressShare } from "../providers/address-share.ts";
+import type { ProviderRegistry } from "../providers/registry.ts";
+import { retryConflicts } from "../retry-conflicts.ts";
+import type { FinishTools } from "./finish-login.ts";
+import {
+  endingFlow,
+  type Flow,
+  hashFlowSecret,
+  newFlowSecret,
+  readFlow,
+  type VersionedFlow,
+} from "./flow-record.ts";
+import { abortStep, formStep } from "./flow-steps.ts";
+import { askProvider, endFlow, settle, takeTurn } from "./flow-turn.ts";
+import { readFormInput } from "./form-input.ts";
+import type { FlowAnswer, LoginFlows, StartLogin } from "./login-flows.ts";
+import { OpenFlows } from "./open-flows.ts";
+import { checkStart } from "./start-rules.ts";
+
+export interface LoginFlowLimits {
+  /** Failed attempts that end a flow. */
+  readonly attempts: number;
+  readonly flowsPerAddress: number;
+  readonly flowsPerNode: number;
+  /** Milliseconds from a flow's start to its end, whatever happens in it. */
+  readonly lifeMs: number;
+}
+
+export const defaultLoginFlowLimits: LoginFlowLimits = {
+  attempts: 5,
+  flowsPerAddress: 8,
+  flowsPerNode: 10_000,
+  lifeMs: wireLimits.loginDeadlineMs,
+};
+
+export interface LoginFlowsOptions extends FinishTools {
+  readonly registry: ProviderRegistry;
+  readonly onboardingRequired: () => Promise<boolean>;
+  readonly limits?: Partial<LoginFlowLimits>;
+}
+
+/** The login-flow engine over a store that several nodes may share. */
+export function createLoginFlows(options: LoginFlowsOptions): LoginFlows {
+  const limits = { ...defaultLoginFlowLimits, ...options.limits };
+  const open = new OpenFlows({
+    clock: options.clock,
+    limits: { perAddress: limits.flowsPerAddress, total: limits.flowsPerNode },
+    lifeMs: limits.lifeMs,
+  });
+  const engine = { options, limits, open };
+  return {
+    providers: () => options.registry.providers.map(({ type, id, name }) => ({ type, id, name })),
+    start: (request, peer) => start(engine, request, peer),
+    advance: (request, peer) => advance(engine, request, peer),
+    resume: (request) => resume(engine, request),
+    cancel: (request) => cancel(engine, request),
+  };
+}
+
+interface Engine {
+  readonly options: LoginFlowsOptions;
+  readonly limits: LoginFlowLimits;
+  readonly open: OpenFlows;
+}
+
+type Peer = Parameters<LoginFlows["start"]>[1];
+type FlowClaim = Parameters<LoginFlows["cancel"]>[0];
+
+async function start(engine: Engine, request: StartLogin, peer: Peer): Promise<FlowAnswer> {
+  const { options, open } = engine;
+  const provider = options.registry.find(...request.handler);
+  if (provider === undefined) throw new AuthError("invalid_handler");
+  checkStart(request);
+  const flowSecret = newFlowSecret();
+  const flow = newFlow(engine, request, flowSecret);
+  open.add(flow.id, addressShare(peer.address));
+  try {
+    if (await options.onboardingRequired()) throw new AuthError("onboarding_required");
+    const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft };
+    const step = await settle(options, turn, await provider.begin({ peer }), peer);
+    return answer(engine, step.type === "form" ? { ...step, flow_secret: flowSecret } : step, flowSecret);
+  } catch (error) {
+    open.remove(flow.id);
+    throw error;
+  }
+}
+
+function newFlow({ options, limits }: Engine, request: StartLogin, secret: string): Flow {
+  const { handler, purpose, clientId, clientName, redirectUri, codeChallenge } = request;
+  const now = options.clock.now();
+  return {
+    id: newId(),
+    secretHash: hashFlowSecret(secret),
+    handler,
+    purpose,
+    clientId,
+    clientName,
+    redirectUri,
+    codeChallenge,
+    createdAt: now,
+    deadline: now + limits.lifeMs,
+    attemptsLeft: limits.attempts,
+    form: { stepId: "init", fields: [], errors: {}, placeholders: null },
+    providerState: {},
+    busyUntil: 0,
+  };
+}
+
+async function advance(
+  engine: Engine,
+  { flowId, flowSecret, input }: Parameters<LoginFlows["advance"]>[0],
+  peer: Peer,
+): Promise<FlowAnswer> {
+  const { options } = engine;
+  const at = await claimed(engine, { flowId, flowSecret });
+  const over = await endIfOver(engine, at);
+  if (over !== undefined) return answer(engine, over, flowSecret);
+  const provider = options.registry.find(...at.flow.handler);
+  if (provider === undefined) throw new AuthError("invalid_flow", { detail: "its provider is gone" });
+  const values = readFormInput(at.flow.form.fields, input);
+  const turn = await takeTurn(options, at);
+  const step = await askProvider(options, provider, turn, values, peer);
+  return answer(engine, await settle(options, turn, step, peer), flowSecret);
+}
+
+async function resume(engine: Engine, claim: FlowClaim): Promise<FlowAnswer> {
+  const at = await claimed(engine, claim);
+  const step = (await endIfOver(engine, at)) ?? formStep(at.flow);
+  return answer(engine, step, claim.flowSecret);
+}
+
+async function cancel(engine: Engine, claim: FlowClaim): Promise<AbortStep> {
+  return await retryConflicts(async () => {
+    const at = await claimed(engine, claim);
+    const outcome = await engine.options.store.commit(endingFlow(at));
+    if (!outcome.ok) return undefined;
+    engine.open.remove(at.flow.id);
+    return abortStep(at.flow, "cancelled");
+  });
+}
+
+/** Throws `invalid_flow`, alike for a flow that is unknown or over and for another's. */
+async function claimed({ options }: Engine, { flowId, flowSecret }: FlowClaim): Promise<VersionedFlow> {
+  const at = await readFlow(options.store, flowId, flowSecret);
+  if (at === undefined) throw new AuthError("invalid_flow");
+  return at;
+}
+
+/** Past its deadline, or out of attempts because a fault kept the last answer back. */
+async function endIfOver({ options }: Engine, at: VersionedFlow): Promise<FlowStep | undefined> {
+  if (at.flow.deadline <= options.clock.now()) return await endFlow(options, at, "login_expired");
+  const spent = at.flow.attemptsLeft <= 0 && at.flow.busyUntil <= options.clock.now();
+  return spent ? await endFlow(options, at, "too_many_retry") : undefined;
+}
+
+function answer({ open }: Engine, step: FlowStep, flowSecret: string): FlowAnswer {
+  if (step.type === "abort" || step.type === "create_entry") open.remove(step.flow_id);
+  return { step, flowSecret };
+}

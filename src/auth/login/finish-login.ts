@@ -1,0 +1,139 @@
+import type { CreateEntryStep } from "../../../protocol/flow.ts";
+import type { Clock } from "../clock.ts";
+import { AuthError } from "../errors.ts";
+import { joinedStep } from "../joined-step.ts";
+import type { AssuranceLevel, Credential, Peer } from "../model.ts";
+import { mayLogIn } from "../providers/may-log-in.ts";
+import { recordKeys } from "../record-keys.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import type { Step, Store } from "../store.ts";
+import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
+import type { Credentials } from "../users/credentials.ts";
+import { checkingStanding } from "../users/user-record.ts";
+import type { Users, VersionedUser } from "../users/users.ts";
+import { endingFlow, type Flow, type VersionedFlow } from "./flow-record.ts";
+import { sessionGrant } from "./flow-steps.ts";
+
+export interface FinishTools {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly users: Pick<Users, "read">;
+  readonly credentials: Pick<Credentials, "find">;
+  readonly sessions: Pick<Sessions, "open">;
+  readonly codes: Pick<AuthorizationCodes, "prepare">;
+  /** Whether sessions of this client rotate their refresh tokens (D5). */
+  readonly rotates: (clientId: string | null) => boolean;
+}
+
+/** What every step that policy demands has shown: the only thing that a login is made from. */
+export interface Proof {
+  readonly subject: string;
+  readonly amr: readonly string[];
+  readonly assurance: AssuranceLevel;
+  readonly authenticatedAt: number;
+  /** Records that it was decided on; each is compared again in the commit that makes the session. */
+  readonly evidence: NonNullable<Step["check"]>;
+}
+
+/** Whom the proof is of, as read now; `credentialVersion` is the version of the credential's record. */
+interface Person {
+  readonly credential: Credential;
+  readonly credentialVersion: number;
+  readonly standing: VersionedUser;
+}
+
+/**
+ * Ends the flow and makes what it was for, in one commit: a flow gives one session or one code, also when the same step
+ * comes twice, and none when the password, the credential, the user or the user's epoch changed since it was looked at.
+ * Undefined: this person may not log in (no credential, not active, not from there), or something changed; that reads
+ * as a wrong password. Throws `conflict` when the flow itself was continued or ended elsewhere.
+ */
+export async function finishLogin(
+  tools: FinishTools,
+  at: VersionedFlow,
+  proof: Proof,
+  peer: Peer,
+): Promise<CreateEntryStep["result"] | undefined> {
+  const person = await findPerson(tools, at.flow, proof.subject);
+  // A provider that makes users who wait for approval makes them here: credential and user in one commit, no session.
+  if (person === undefined || !mayLogIn(person.standing.user, peer)) return undefined;
+  const key = recordKeys.credential(person.credential.id);
+  const decidedOn = { check: [...proof.evidence, { key, version: person.credentialVersion }] };
+  const also = joinedStep(endingFlow(at), decidedOn);
+  try {
+    return at.flow.purpose === "code"
+      ? await giveCode(tools, at.flow, proof, person, also)
+      : await giveSession(tools, at.flow, proof, person, peer, also);
+  } catch (error) {
+    if (!(error instanceof AuthError)) throw error;
+    if (error.code === "access_denied") return undefined;
+    if (error.code !== "conflict" || !(await isUnchanged(tools.store, at))) throw error;
+    return undefined;
+  }
+}
+
+async function findPerson(
+  { credentials, users }: FinishTools,
+  { handler: [type, id] }: Flow,
+  subject: string,
+): Promise<Person | undefined> {
+  const found = await credentials.find(type, id, subject);
+  const standing = found && (await users.read(found.credential.userId));
+  return found && standing && { credential: found.credential, credentialVersion: found.version, standing };
+}
+
+async function giveSession(
+  { sessions, clock, rotates }: FinishTools,
+  { handler: [providerType], clientId, clientName }: Flow,
+  { assurance, amr, authenticatedAt }: Proof,
+  { credential, standing }: Person,
+  peer: Peer,
+  also: Step,
+): Promise<CreateEntryStep["result"]> {
+  const grant = await sessions.open({
+    user: standing.user,
+    userVersion: standing.version,
+    userEpoch: standing.epoch,
+    credential,
+    clientId,
+    clientName,
+    rotates: rotates(clientId),
+    assurance,
+    amr,
+    authenticatedAt,
+    peer,
+    also,
+  });
+  return sessionGrant(grant, providerType, clock.now());
+}
+
+/** A code is not given for a user who is being cut off either: its commit checks what a session's checks. */
+async function giveCode(
+  { store, codes }: FinishTools,
+  { clientId, clientName, redirectUri, codeChallenge }: Flow,
+  { assurance, amr, authenticatedAt }: Proof,
+  { credential, standing }: Person,
+  also: Step,
+): Promise<CreateEntryStep["result"]> {
+  if (clientId === null) throw new AuthError("invalid_client");
+  const { userId, id: credentialId } = credential;
+  const { code, step } = codes.prepare({
+    userId,
+    credentialId,
+    clientId,
+    clientName,
+    redirectUri,
+    codeChallenge,
+    assurance,
+    amr,
+    authenticatedAt,
+  });
+  const outcome = await store.commit(joinedStep(also, { check: checkingStanding(userId, standing) }, step));
+  if (!outcome.ok) throw new AuthError("conflict", { detail: `login: ${outcome.conflict} changed` });
+  return code;
+}
+
+async function isUnchanged(store: Store, { flow, version }: VersionedFlow): Promise<boolean> {
+  const [record] = await store.get([recordKeys.flow(flow.id)]);
+  return (record?.version ?? 0) === version;
+}

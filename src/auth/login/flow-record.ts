@@ -1,0 +1,99 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { type Static, Type } from "typebox";
+import { Compile } from "typebox/compile";
+
+import { FormField, Handler } from "../../../protocol/flow.ts";
+import { recordKeys } from "../record-keys.ts";
+import { type JsonObject, readRecord, type Step, type Store } from "../store.ts";
+
+const Text = Type.Union([Type.String(), Type.Null()]);
+const Texts = Type.Record(Type.String(), Type.String());
+
+/** The form that the person has before them: what comes back is validated against it. */
+const SentForm = Type.Object({
+  stepId: Type.String(),
+  fields: Type.Array(FormField),
+  errors: Texts,
+  placeholders: Type.Union([Texts, Type.Null()]),
+});
+export type SentForm = Static<typeof SentForm>;
+
+const FlowRecord = Type.Object({
+  id: Type.String(),
+  /** SHA-256 of the flow secret, base64url. */
+  secretHash: Type.String(),
+  handler: Handler,
+  purpose: Type.Union([Type.Literal("session"), Type.Literal("code")]),
+  clientId: Text,
+  clientName: Text,
+  redirectUri: Text,
+  codeChallenge: Text,
+  createdAt: Type.Number(),
+  /** The flow's end, whatever happens in it. */
+  deadline: Type.Number(),
+  attemptsLeft: Type.Integer(),
+  form: SentForm,
+  /** The provider's own; plain data. */
+  providerState: Type.Record(Type.String(), Type.Unknown()),
+  /** Until then a step is being worked on and no other begins; 0 when none is. */
+  busyUntil: Type.Number(),
+});
+
+/** A login flow as it is stored (D6). Holds no secret in clear and nothing that a person typed. */
+export type Flow = Omit<Static<typeof FlowRecord>, "providerState"> & { readonly providerState: JsonObject };
+const flowRecord = Compile(FlowRecord);
+
+/** A flow at a version; version 0 was never stored. */
+export interface VersionedFlow {
+  readonly flow: Flow;
+  readonly version: number;
+}
+
+/** Kept past the deadline, so that who comes late is told so. */
+const lateMs = 60_000;
+const idShape = /^[0-9a-f]{32}$/;
+
+export function newFlowSecret(): string {
+  return randomBytes(32).toString("base64url");
+}
+
+export function hashFlowSecret(secret: string): string {
+  return createHash("sha256").update(secret).digest("base64url");
+}
+
+/**
+ * The flow, for who has its secret; undefined for an unknown flow and for a wrong secret alike, after the same
+ * comparison in constant time. NOT yet verified: the deadline.
+ */
+export async function readFlow(
+  store: Store,
+  flowId: string,
+  secret: string,
+): Promise<VersionedFlow | undefined> {
+  const record = idShape.test(flowId) ? await readRecord(store, recordKeys.flow(flowId)) : undefined;
+  const value = record?.value;
+  const flow = value !== undefined && isFlow(value) ? value : undefined;
+  const expected = Buffer.from(flow?.secretHash ?? hashFlowSecret(""), "base64url");
+  const given = Buffer.from(hashFlowSecret(secret), "base64url");
+  const same = expected.length === given.length && timingSafeEqual(expected, given);
+  return same && flow !== undefined && record !== undefined ? { flow, version: record.version } : undefined;
+}
+
+function isFlow(value: JsonObject): value is Flow {
+  return flowRecord.Check(value);
+}
+
+/** The part of a commit that writes the flow over the version that was read. */
+export function writingFlow({ flow, version }: VersionedFlow): Step {
+  const key = recordKeys.flow(flow.id);
+  return {
+    check: [{ key, version }],
+    put: [{ key, value: { ...flow }, expiresAt: flow.deadline + lateMs }],
+  };
+}
+
+/** The part of a commit that ends the flow at the version that was read. */
+export function endingFlow({ flow, version }: VersionedFlow): Step {
+  const key = recordKeys.flow(flow.id);
+  return { check: [{ key, version }], remove: [key] };
+}

@@ -1,0 +1,123 @@
+import type { FlowStep } from "../../../protocol/flow.ts";
+import { AuthError } from "../errors.ts";
+import type { Peer } from "../model.ts";
+import type { LoginProvider, ProviderStep } from "../providers/provider.ts";
+import { type FinishTools, finishLogin, type Proof } from "./finish-login.ts";
+import { endingFlow, type Flow, type SentForm, type VersionedFlow, writingFlow } from "./flow-record.ts";
+import { type AbortReason, abortStep, entryStep, formStep } from "./flow-steps.ts";
+import type { FormInput } from "./form-input.ts";
+
+/**
+ * A flow whose step this call alone works on. `attemptsIfRight` is what is left when the step was no failed attempt;
+ * the flow's own count has the attempt charged already.
+ */
+export interface Turn {
+  readonly at: VersionedFlow;
+  readonly attemptsIfRight: number;
+}
+
+/** After it another call may take the step over from a node that died; the first one's outcome is then refused. */
+const turnMs = 10_000;
+
+/**
+ * Takes the turn by compare-and-set before any work is done: of parallel steps one goes on, and each that does has paid
+ * its attempt before a password is hashed. Throws `conflict`.
+ */
+export async function takeTurn(
+  { store, clock }: FinishTools,
+  { flow, version }: VersionedFlow,
+): Promise<Turn> {
+  const now = clock.now();
+  const busy = new AuthError("conflict", { detail: "another step of this login is being worked on" });
+  if (flow.busyUntil > now) throw busy;
+  const taken = { ...flow, attemptsLeft: flow.attemptsLeft - 1, busyUntil: now + turnMs };
+  const outcome = await store.commit(writingFlow({ flow: taken, version }));
+  if (!outcome.ok) throw busy;
+  return { at: { flow: taken, version: outcome.version }, attemptsIfRight: flow.attemptsLeft };
+}
+
+/** The provider's answer. When it fails the turn is given back: with the attempt when nothing was tried. */
+export async function askProvider(
+  tools: FinishTools,
+  provider: LoginProvider,
+  turn: Turn,
+  input: FormInput,
+  peer: Peer,
+): Promise<ProviderStep> {
+  const { flow } = turn.at;
+  try {
+    return await provider.advance(flow.form.stepId, input, flow.providerState, { peer });
+  } catch (error) {
+    const untried = error instanceof AuthError && error.code === "overloaded";
+    const attemptsLeft = untried ? turn.attemptsIfRight : flow.attemptsLeft;
+    // A failure here leaves the flow busy for its short turn, which is what the fault's own answer says: try again.
+    await write(tools, turn.at, { ...flow, attemptsLeft }).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** What becomes of the flow. Throws `conflict` when it was continued or ended elsewhere meanwhile. */
+export async function settle(
+  tools: FinishTools,
+  turn: Turn,
+  step: ProviderStep,
+  peer: Peer,
+): Promise<FlowStep> {
+  const { flow } = turn.at;
+  if (flow.deadline <= tools.clock.now()) return await endFlow(tools, turn.at, "login_expired");
+  if (step.kind === "abort") return await endFlow(tools, turn.at, step.reason);
+  if (step.kind === "done") return await finish(tools, turn, step, peer);
+  const { stepId, fields, errors = {}, placeholders = null, state = {} } = step;
+  const form: SentForm = { stepId, fields: [...fields], errors: { ...errors }, placeholders };
+  if (Object.keys(errors).length > 0)
+    return await tryAgain(tools, turn.at, { ...flow, form, providerState: state });
+  return await write(tools, turn.at, {
+    ...flow,
+    form,
+    providerState: state,
+    attemptsLeft: turn.attemptsIfRight,
+  });
+}
+
+/**
+ * The first factor is proved. MFA comes in here: for a provider that supports it, a user with modules gets the module's
+ * form, the proof so far stays in the flow's record, and `finishLogin` is reached by the last module's proof only.
+ */
+async function finish(
+  tools: FinishTools,
+  { at }: Turn,
+  { subject, amr, evidence }: Extract<ProviderStep, { kind: "done" }>,
+  peer: Peer,
+): Promise<FlowStep> {
+  const authenticatedAt = tools.clock.now();
+  const proof: Proof = { subject, amr, evidence, assurance: 1, authenticatedAt };
+  const result = await finishLogin(tools, at, proof, peer);
+  if (result !== undefined) return entryStep(at.flow, result);
+  if (at.flow.form.fields.length === 0) return await endFlow(tools, at, "not_allowed");
+  const form = { ...at.flow.form, errors: { base: "invalid_auth" } };
+  return await tryAgain(tools, at, { ...at.flow, form });
+}
+
+async function tryAgain(tools: FinishTools, at: VersionedFlow, next: Flow): Promise<FlowStep> {
+  return next.attemptsLeft > 0
+    ? await write(tools, at, next)
+    : await endFlow(tools, at, "too_many_retry" satisfies AbortReason);
+}
+
+/** Ends the flow without a login. Throws `conflict`. */
+export async function endFlow(
+  { store }: FinishTools,
+  at: VersionedFlow,
+  reason: AbortReason | (string & {}),
+): Promise<FlowStep> {
+  const outcome = await store.commit(endingFlow(at));
+  if (!outcome.ok) throw new AuthError("conflict");
+  return abortStep(at.flow, reason);
+}
+
+async function write({ store }: FinishTools, at: VersionedFlow, next: Flow): Promise<FlowStep> {
+  const flow = { ...next, busyUntil: 0 };
+  const outcome = await store.commit(writingFlow({ flow, version: at.version }));
+  if (!outcome.ok) throw new AuthError("conflict");
+  return formStep(flow);
+}

@@ -1,0 +1,47 @@
+import type { FormField } from "../../../protocol/flow.ts";
+import { AuthError } from "../errors.ts";
+
+/** Longest text of one field, in UTF-16 units. */
+const longestText = 1024;
+
+export type FormInput = Readonly<Record<string, string | number | boolean>>;
+
+/**
+ * The input as the form asked for it: every required field, no other key, each value of its field's type, a select's
+ * among its options. Throws `invalid_format` that names the field and never the value.
+ */
+export function readFormInput(
+  fields: readonly FormField[],
+  input: Readonly<Record<string, unknown>>,
+): FormInput {
+  const known = new Set(fields.map(({ name }) => name));
+  if (Object.keys(input).some((key) => !known.has(key))) throw malformed("unknown field");
+  const values: [string, string | number | boolean][] = [];
+  for (const field of fields) {
+    const value = Object.hasOwn(input, field.name) ? input[field.name] : undefined;
+    if (value === undefined) {
+      if (isRequired(field)) throw malformed(`${field.name} is missing`);
+      continue;
+    }
+    values.push([field.name, readValue(field, value)]);
+  }
+  return Object.fromEntries(values);
+}
+
+/** Home Assistant's select for MFA modules has neither flag and cannot be left out. */
+function isRequired(field: FormField): boolean {
+  return field.required ?? field.optional !== true;
+}
+
+function readValue(field: FormField, value: unknown): string | number | boolean {
+  if (field.type === "boolean" && typeof value === "boolean") return value;
+  if (field.type === "integer" && typeof value === "number" && Number.isSafeInteger(value)) return value;
+  if (field.type === "string" && typeof value === "string" && value.length <= longestText) return value;
+  const chosen = field.type === "select" && field.options?.find(([option]) => option === value);
+  if (chosen) return chosen[0];
+  throw malformed(`${field.name} does not fit`);
+}
+
+function malformed(what: string): AuthError {
+  return new AuthError("invalid_format", { publicMessage: `User input malformed: ${what}` });
+}

@@ -1,0 +1,23 @@
+import { verifyClientId, verifyRedirectUri } from "../clients/client-id.ts";
+import { AuthError } from "../errors.ts";
+import type { StartLogin } from "./login-flows.ts";
+
+/** Base64url of a SHA-256: the last of 43 characters carries four bits. */
+const challengeShape = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
+
+/**
+ * What is asked of a client before anybody types a password: a code needs a valid client id and a redirect URI that may
+ * have it; a session may name its client, and a redirect URI only with it. Throws `invalid_client`,
+ * `invalid_redirect_uri`, `invalid_format`.
+ */
+export function checkStart({ purpose, clientId, redirectUri, codeChallenge }: StartLogin): void {
+  const forCode = purpose === "code";
+  const clientFits = clientId === null ? !forCode : verifyClientId(clientId);
+  if (!clientFits) throw new AuthError("invalid_client");
+  const redirectFits =
+    redirectUri === null ? !forCode : clientId !== null && verifyRedirectUri(clientId, redirectUri);
+  if (!redirectFits) throw new AuthError("invalid_redirect_uri");
+  if (codeChallenge !== null && !challengeShape.test(codeChallenge)) {
+    throw new AuthError("invalid_format", { publicMessage: "The code challenge is not an S256 one." });
+  }
+}

@@ -1,0 +1,116 @@
+import { randomBytes, timingSafeEqual } from "node:crypto";
+import { availableParallelism } from "node:os";
+
+import { limits } from "../../../protocol/features.ts";
+import { KdfPool, type KdfPoolOptions } from "./kdf-pool.ts";
+import { checkPassword, normalisePassword } from "./password-rules.ts";
+import type { Passwords, ScryptParameters, Verifier } from "./passwords.ts";
+import { areParametersSane, areWeaker, defaultParameters, evenOut } from "./scrypt-parameters.ts";
+import { keyBytes, parametersOf, saltBytes } from "./verifier.ts";
+
+export interface PasswordsOptions {
+  /** Of new verifiers. Default: OWASP's floor, N=2^17, r=8, p=1. Lowering them is not covered by equal cost. */
+  readonly parameters?: ScryptParameters;
+  /** Characters; default 8. */
+  readonly minLength?: number;
+  /** Threads; default: one less than there are cores, at least one. Each needs 128 * N * r bytes while it works. */
+  readonly workers?: number;
+  /** Jobs that may wait; default 64. */
+  readonly queueLimit?: number;
+  /** Jobs of one key that may wait or run; default 4. */
+  readonly queueLimitPerKey?: number;
+  /** For tests that end a thread; default: a worker thread. */
+  readonly startThread?: NonNullable<KdfPoolOptions["startThread"]>;
+}
+
+/** What the pool has done, for metrics and tests. */
+export interface PasswordsLoad {
+  /** KDF jobs that were begun. */
+  readonly runs: number;
+  readonly waiting: number;
+}
+
+/** Passwords over a pool of its own. Throws RangeError for parameters that are not sane (see `areParametersSane`). */
+export function createPasswords(
+  options: PasswordsOptions = {},
+): Passwords & { readonly load: () => PasswordsLoad } {
+  const parameters = parametersOf(options.parameters ?? defaultParameters);
+  if (!areParametersSane(parameters)) throw new RangeError("scrypt parameters are out of bounds");
+  const pool = new KdfPool({
+    workers: options.workers ?? Math.max(1, availableParallelism() - 1),
+    queueLimit: options.queueLimit ?? 64,
+    queueLimitPerKey: options.queueLimitPerKey ?? 4,
+    ...(options.startThread === undefined ? {} : { startThread: options.startThread }),
+  });
+  const check = (password: string) => checkPassword(password, options.minLength ?? 8);
+  const dummy = dummyVerifier(parameters);
+  return {
+    parameters,
+    check,
+    load: () => ({ runs: pool.runs, waiting: pool.waiting }),
+    async enrol(password, queueKey, { proven } = {}) {
+      if (proven !== true) check(password);
+      return await enrol(pool, parameters, password, queueKey);
+    },
+    async verify(password, verifier, queueKey) {
+      const right = await matches(pool, parameters, password, verifier ?? dummy, queueKey);
+      const ok = right && verifier !== undefined;
+      return { ok, outdated: ok && areWeaker(verifier, parameters) };
+    },
+    close: () => pool.close(),
+  };
+}
+
+async function enrol(
+  pool: KdfPool,
+  parameters: ScryptParameters,
+  password: string,
+  queueKey: string,
+): Promise<Verifier> {
+  const salt = randomBytes(saltBytes);
+  const job = { password: bytesOf(password), salt, parameters, extraP: 0 };
+  const keys = await pool.run(job, queueKey);
+  return {
+    salt: salt.toString("base64url"),
+    ...parameters,
+    storedKey: Buffer.from(keys.storedKey).toString("base64url"),
+    serverKey: Buffer.from(keys.serverKey).toString("base64url"),
+  };
+}
+
+/** The same work whether the verifier is real, a dummy or an old one; a constant-time comparison. */
+async function matches(
+  pool: KdfPool,
+  today: ScryptParameters,
+  password: string,
+  verifier: Verifier,
+  queueKey: string,
+): Promise<boolean> {
+  const salt = Buffer.from(verifier.salt, "base64url");
+  const parameters = parametersOf(verifier);
+  const bytes = bytesOf(password);
+  const fits = bytes.length <= limits.password;
+  const job = { password: bytes, salt, parameters, extraP: evenOut(parameters, today) };
+  const keys = await pool.run(job, queueKey);
+  const equal = timingSafeEqual(keys.storedKey, Buffer.from(verifier.storedKey, "base64url"));
+  return equal && fits;
+}
+
+/** What an unknown name is compared with: nobody has its password. */
+function dummyVerifier(parameters: ScryptParameters): Verifier {
+  const random = (bytes: number) => randomBytes(bytes).toString("base64url");
+  return {
+    salt: random(saltBytes),
+    ...parameters,
+    storedKey: random(keyBytes),
+    serverKey: random(keyBytes),
+  };
+}
+
+/** NFKC as UTF-8 in memory that is nobody else's, so that it can be moved to a thread and wiped. */
+function bytesOf(password: string): Uint8Array<ArrayBuffer> {
+  const text = normalisePassword(password);
+  const bytes = new Uint8Array(Buffer.byteLength(text));
+  new TextEncoder().encodeInto(text, bytes);
+  return bytes;
+}

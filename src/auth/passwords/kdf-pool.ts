@@ -1,0 +1,142 @@
+import type { Worker } from "node:worker_threads";
+
+import { AuthError } from "../errors.ts";
+import { FairQueue } from "./fair-queue.ts";
+import { type KdfAnswer, type KdfJob, type KdfKeys, postJob, startKdfThread } from "./kdf-thread.ts";
+
+export interface KdfPoolOptions {
+  /** Threads; each runs one job at a time. */
+  readonly workers: number;
+  /** Jobs that may wait; one more is refused. */
+  readonly queueLimit: number;
+  /** Jobs of one key that may wait or run. */
+  readonly queueLimitPerKey: number;
+  readonly startThread?: () => Worker;
+}
+
+interface Pending {
+  readonly job: KdfJob;
+  readonly resolve: (keys: KdfKeys) => void;
+  readonly reject: (error: AuthError) => void;
+}
+
+/** A running job: who waits for it, and whose share it takes. */
+type Running = Pending & { readonly key: string; readonly startedAt: number };
+
+/**
+ * Threads of its own for the KDF, so that hashing starves neither the event loop nor libuv's pool. Threads start when
+ * they are needed and do not keep an idle process alive. Admission is decided before any work.
+ */
+export class KdfPool {
+  readonly #options: KdfPoolOptions;
+  readonly #queue: FairQueue<Pending>;
+  readonly #idle: Worker[] = [];
+  readonly #running = new Map<Worker, Running>();
+  #closed = false;
+  /** Moving average of a job's time, for honest retry times. */
+  #averageMs = 350;
+  #runs = 0;
+
+  constructor(options: KdfPoolOptions) {
+    this.#options = options;
+    this.#queue = new FairQueue({ total: options.queueLimit, perKey: options.queueLimitPerKey });
+  }
+
+  /** Jobs that were handed to a thread since the start. */
+  get runs(): number {
+    return this.#runs;
+  }
+
+  get waiting(): number {
+    return this.#queue.waiting;
+  }
+
+  /** Rejects with `overloaded` at once when there is no room, with `unavailable` when the thread was lost. */
+  run(job: KdfJob, key: string): Promise<KdfKeys> {
+    return new Promise((resolve, reject) => {
+      const pending = { job, resolve, reject };
+      if (this.#closed) refuse(pending, closed());
+      else if (this.#queue.offer(key, pending)) this.#pump();
+      else refuse(pending, this.#overloaded());
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (let next = this.#queue.take(); next; next = this.#queue.take()) refuse(next.item, closed());
+    const threads = [...this.#idle, ...this.#running.keys()];
+    this.#idle.length = 0;
+    await Promise.all(threads.map((thread) => thread.terminate()));
+  }
+
+  #pump(): void {
+    while (!this.#closed && this.#running.size < this.#options.workers) {
+      const next = this.#queue.take();
+      if (next === undefined) return;
+      this.#begin(next.key, next.item);
+    }
+  }
+
+  #begin(key: string, pending: Pending): void {
+    try {
+      const thread = this.#idle.pop() ?? this.#start();
+      this.#running.set(thread, { ...pending, key, startedAt: performance.now() });
+      this.#runs += 1;
+      thread.ref();
+      postJob(thread, pending.job);
+    } catch (cause) {
+      this.#queue.release(key);
+      refuse(pending, new AuthError("unavailable", { detail: "no password thread could be started", cause }));
+    }
+  }
+
+  #start(): Worker {
+    const thread = (this.#options.startThread ?? startKdfThread)();
+    thread.on("message", (answer: KdfAnswer) => this.#finish(thread, answer));
+    thread.on("error", () => this.#lose(thread));
+    thread.on("exit", () => this.#lose(thread));
+    return thread;
+  }
+
+  #finish(thread: Worker, answer: KdfAnswer): void {
+    const job = this.#release(thread);
+    if (job === undefined) return;
+    this.#averageMs += (performance.now() - job.startedAt - this.#averageMs) / 8;
+    thread.unref();
+    this.#idle.push(thread);
+    if ("failed" in answer) job.reject(new AuthError("unavailable", { detail: "scrypt failed" }));
+    else job.resolve(answer);
+    this.#pump();
+  }
+
+  /** A thread that ended takes its job with it; the next job starts a new one. */
+  #lose(thread: Worker): void {
+    const at = this.#idle.indexOf(thread);
+    if (at >= 0) this.#idle.splice(at, 1);
+    const job = this.#release(thread);
+    job?.reject(new AuthError("unavailable", { detail: "a password thread ended" }));
+    this.#pump();
+  }
+
+  #release(thread: Worker): Running | undefined {
+    const job = this.#running.get(thread);
+    if (job === undefined) return undefined;
+    this.#running.delete(thread);
+    this.#queue.release(job.key);
+    return job;
+  }
+
+  #overloaded(): AuthError {
+    const waitMs = ((this.#queue.waiting + 1) * this.#averageMs) / this.#options.workers;
+    return new AuthError("overloaded", { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) });
+  }
+}
+
+function refuse(pending: Pending, error: AuthError): void {
+  pending.job.password.fill(0);
+  pending.reject(error);
+}
+
+function closed(): AuthError {
+  return new AuthError("unavailable", { detail: "the passwords' threads were closed" });
+}

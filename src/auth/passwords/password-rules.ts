@@ -1,0 +1,31 @@
+import { limits } from "../../../protocol/features.ts";
+import { AuthError } from "../errors.ts";
+import { commonPasswords } from "./common-passwords.ts";
+
+/** Passwords are compared and hashed in NFKC, so that one typed on another keyboard is the same password. */
+export function normalisePassword(password: string): string {
+  return password.normalize("NFKC");
+}
+
+/**
+ * Throws `invalid_password`: fewer characters than `minLength`, more than 1024 bytes of UTF-8 (both after NFKC), half of
+ * a surrogate pair (all of them would be one password in UTF-8), or on the list of the most common ones (NIST SP
+ * 800-63B section 3.1.1.2). No rule about kinds of characters.
+ */
+export function checkPassword(password: string, minLength: number): void {
+  const text = normalisePassword(password);
+  if (/\p{Surrogate}/u.test(text)) throw refusal("Password is not well-formed Unicode");
+  if ([...text].length < minLength) throw refusal(`Password must have at least ${minLength} characters`);
+  if (Buffer.byteLength(text) > limits.password) throw refusal("Password is too long");
+  if (commonPasswords.has(text.toLowerCase())) throw refusal("Password is one of the most common ones");
+}
+
+/** Throws `invalid_password` for a password that is the login name. */
+export function checkPasswordIsNotName(password: string, username: string): void {
+  const same = normalisePassword(password).trim().toLowerCase() === username;
+  if (same) throw refusal("Password must not be the username");
+}
+
+function refusal(publicMessage: string): AuthError {
+  return new AuthError("invalid_password", { publicMessage });
+}

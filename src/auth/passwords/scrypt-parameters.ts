@@ -1,0 +1,43 @@
+import type { ScryptParameters } from "./passwords.ts";
+
+/** OWASP's floor for scrypt (Password Storage Cheat Sheet): 128 MiB and about 0.35 s on a 2020s core. */
+export const defaultParameters: ScryptParameters = { N: 2 ** 17, r: 8, p: 1 };
+
+const bounds = { N: 2 ** 20, r: 32, p: 16, memoryBytes: 1.1 * 2 ** 30, work: 2 ** 24 } as const;
+
+/** Bytes that one run needs (RFC 7914 section 2, and OpenSSL's working blocks). */
+export function memoryOf({ N, r, p }: ScryptParameters): number {
+  return 128 * r * (N + p + 2);
+}
+
+/** Time is proportional to it. */
+function workOf({ N, r, p }: ScryptParameters): number {
+  return N * r * p;
+}
+
+/**
+ * False for parameters that nobody runs: N not a power of two of at most 2^20, r over 32, p over 16, more than about
+ * 1 GiB, or more than 16 times the work of the defaults. What is read from a store or an import is asked first.
+ */
+export function areParametersSane(parameters: ScryptParameters): boolean {
+  const { N, r, p } = parameters;
+  const whole = [N, r, p].every((value) => Number.isSafeInteger(value) && value >= 1);
+  if (!whole || N < 2 || N > bounds.N || r > bounds.r || p > bounds.p) return false;
+  if (!Number.isInteger(Math.log2(N))) return false;
+  return memoryOf(parameters) <= bounds.memoryBytes && workOf(parameters) <= bounds.work;
+}
+
+/** Less memory or less work than `today`. */
+export function areWeaker(stored: ScryptParameters, today: ScryptParameters): boolean {
+  return stored.N * stored.r < today.N * today.r || workOf(stored) < workOf(today);
+}
+
+/**
+ * Runs with the stored parameters' N and r that make up for what they cost less than today's: `p` of an extra run, 0 for
+ * none. Parameters that cost more than today's (they were lowered) cannot be evened out this way; such names can be
+ * told by the clock until their next login makes the verifier anew.
+ */
+export function evenOut(stored: ScryptParameters, today: ScryptParameters): number {
+  const missing = workOf(today) - workOf(stored);
+  return missing <= 0 ? 0 : Math.round(missing / (stored.N * stored.r));
+}

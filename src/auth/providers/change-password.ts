@@ -1,0 +1,66 @@
+import { AuthError } from "../errors.ts";
+import type { Principal } from "../model.ts";
+import { checkPasswordIsNotName } from "../passwords/password-rules.ts";
+import type { RevokeTarget } from "../revocation/revocation.ts";
+import type { AttemptWindow } from "./attempt-window.ts";
+import { localLoginKey, puttingLocalLogin } from "./local-login-record.ts";
+import { type LocalLoginTools, type OwnLogin, ownLogin } from "./own-login.ts";
+
+/** The current password is a login's secret, so guesses at it are bounded, and charged before they are hashed. */
+export async function changeOwnPassword(
+  tools: LocalLoginTools,
+  attempts: AttemptWindow,
+  principal: Principal,
+  passwords: { readonly current: string; readonly next: string },
+): Promise<void> {
+  const { userId, sessionId } = principal;
+  const own = await ownLogin(tools, userId);
+  checkRules(tools, own, passwords.next);
+  attempts.charge(userId);
+  await prove(tools, own, passwords.current, () => attempts.refund(userId));
+  attempts.clear(userId);
+  await replace(tools, own, passwords.next, { kind: "user", userId, spare: sessionId });
+}
+
+/** By an administrator: whoever knew the old password is out, on every device. */
+export async function setPassword(tools: LocalLoginTools, userId: string, password: string): Promise<void> {
+  if ((await tools.users.read(userId)) === undefined) throw new AuthError("user_not_found");
+  const own = await ownLogin(tools, userId);
+  checkRules(tools, own, password);
+  await replace(tools, own, password, { kind: "user", userId });
+}
+
+function checkRules(tools: LocalLoginTools, own: OwnLogin, password: string): void {
+  tools.passwords.check(password);
+  checkPasswordIsNotName(password, own.login.username);
+}
+
+async function prove(
+  tools: LocalLoginTools,
+  { credential, login }: OwnLogin,
+  password: string,
+  refund: () => void,
+): Promise<void> {
+  try {
+    const { ok } = await tools.passwords.verify(password, login.verifier, `user:${credential.userId}`);
+    if (!ok) throw new AuthError("invalid_current_password");
+  } catch (error) {
+    if (error instanceof AuthError && error.code === "overloaded") refund();
+    throw error;
+  }
+}
+
+/** The new verifier and the end of the sessions are one commit: no session outlives the password it came from. */
+async function replace(
+  tools: LocalLoginTools,
+  { credential, login, version }: OwnLogin,
+  password: string,
+  target: Extract<RevokeTarget, { kind: "user" }>,
+): Promise<void> {
+  const verifier = await tools.passwords.enrol(password, `user:${credential.userId}`);
+  const also = {
+    check: [{ key: localLoginKey(login.username), version }],
+    put: puttingLocalLogin({ ...login, verifier, changedAt: tools.clock.now() }),
+  };
+  await tools.revocation.revoke(target, "password_changed", { also });
+}

@@ -1,0 +1,28 @@
+import { AttemptWindow } from "./attempt-window.ts";
+import { changeOwnPassword, setPassword } from "./change-password.ts";
+import type { LocalLogins } from "./local-logins.ts";
+import { createLogin, createUserWithLogin, prepareLogin } from "./new-login.ts";
+import { isLocalCredential, type LocalLoginTools } from "./own-login.ts";
+import { removeLogin } from "./remove-login.ts";
+import { renameLogin } from "./rename-login.ts";
+
+const guesses = { limit: 5, windowMs: 60_000 } as const;
+
+/** Composes the administration of the local provider. */
+export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
+  const attempts = new AttemptWindow({ ...guesses, clock: tools.clock });
+  return {
+    create: (userId, username, password) => createLogin(tools, userId, username, password),
+    createUser: (request) => createUserWithLogin(tools, request),
+    prepareLogin: (userId, username, password) => prepareLogin(tools, userId, username, password),
+    remove: (username) => removeLogin(tools, username),
+    changeOwnPassword: (principal, current, next) =>
+      changeOwnPassword(tools, attempts, principal, { current, next }),
+    setPassword: (userId, password) => setPassword(tools, userId, password),
+    changeUsername: (userId, username) => renameLogin(tools, userId, username),
+    async usernameOf(userId) {
+      const owned = await tools.credentials.listOf(userId);
+      return owned.find(isLocalCredential)?.subject ?? null;
+    },
+  };
+}

@@ -1,0 +1,112 @@
+import type { FormField } from "../../../protocol/flow.ts";
+import type { Clock } from "../clock.ts";
+import { AuthError } from "../errors.ts";
+import type { Peer } from "../model.ts";
+import type { Passwords } from "../passwords/passwords.ts";
+import type { Store } from "../store.ts";
+import type { Credentials } from "../users/credentials.ts";
+import type { Users } from "../users/users.ts";
+import { addressShare } from "./address-share.ts";
+import {
+  type LocalLogin,
+  localLoginKey,
+  localProvider,
+  puttingLocalLogin,
+  readLocalLogin,
+} from "./local-login-record.ts";
+import { normaliseLoginName } from "./login-name.ts";
+import { mayLogIn } from "./may-log-in.ts";
+import type { LoginProvider, ProviderContext, ProviderStep } from "./provider.ts";
+
+export interface HomeAssistantProviderOptions {
+  readonly store: Store;
+  readonly passwords: Passwords;
+  readonly credentials: Pick<Credentials, "find">;
+  readonly users: Pick<Users, "read">;
+  readonly clock: Clock;
+  /** Shown to people; Home Assistant's by default. */
+  readonly name?: string;
+}
+
+const fields: readonly FormField[] = [
+  { name: "username", type: "string", required: true },
+  { name: "password", type: "string", required: true },
+];
+
+const form: ProviderStep = { kind: "form", stepId: "init", fields };
+/** Unknown name, wrong password, and a user who may not log in: this, after the same work. */
+const refused: ProviderStep = { ...form, errors: { base: "invalid_auth" } };
+
+/** Login names and passwords of this installation: Home Assistant's provider `homeassistant` (reference 2.2). */
+export function createHomeAssistantProvider(options: HomeAssistantProviderOptions): LoginProvider {
+  return {
+    ...localProvider,
+    name: options.name ?? "Home Assistant Local",
+    supportsMfa: true,
+    begin: () => Promise.resolve(form),
+    async advance(_stepId, input, _state, context) {
+      const { username, password } = input;
+      if (typeof username !== "string" || typeof password !== "string") return refused;
+      return await checkLogin(options, normaliseLoginName(username), password, context);
+    },
+  };
+}
+
+/** `tries`: another login of the same person may make the verifier anew in between, once per change of parameters. */
+async function checkLogin(
+  options: HomeAssistantProviderOptions,
+  username: string,
+  password: string,
+  context: ProviderContext,
+  tries = 2,
+): Promise<ProviderStep> {
+  const found = await readLocalLogin(options.store, username);
+  const verifier = found?.login.closed === false ? found.login.verifier : undefined;
+  // Side by side and always both, so that neither look-ups nor their number show in the time of the answer.
+  const [verdict, welcome] = await Promise.all([
+    options.passwords.verify(password, verifier, addressShare(context.peer.address)),
+    isWelcome(options, username, context.peer),
+  ]);
+  if (found === undefined || !verdict.ok || !welcome) return refused;
+  if (!verdict.outdated) return done(username, found.version);
+  const version = await upgrade(options, found, password, addressShare(context.peer.address));
+  if (version !== undefined) return done(username, version);
+  return tries > 1 ? await checkLogin(options, username, password, context, tries - 1) : refused;
+}
+
+function done(username: string, version: number): ProviderStep {
+  const evidence = [{ key: localLoginKey(username), version }];
+  return { kind: "done", subject: username, amr: ["pwd"], evidence };
+}
+
+async function isWelcome(
+  { credentials, users }: HomeAssistantProviderOptions,
+  username: string,
+  peer: Peer,
+): Promise<boolean> {
+  const found = await credentials.find(localProvider.type, localProvider.id, username);
+  const owner = await users.read(found?.credential.userId ?? "0".repeat(32));
+  return owner !== undefined && mayLogIn(owner.user, peer);
+}
+
+/**
+ * The verifier with today's parameters, for a password that was just right. Gives the version that the login is now
+ * decided on; undefined when the record changed meanwhile. Too busy to hash: the old verifier stays.
+ */
+async function upgrade(
+  { store, passwords, clock }: HomeAssistantProviderOptions,
+  { login, version }: { readonly login: LocalLogin; readonly version: number },
+  password: string,
+  queueKey: string,
+): Promise<number | undefined> {
+  const verifier = await passwords.enrol(password, queueKey, { proven: true }).catch((error: unknown) => {
+    if (error instanceof AuthError && error.code === "overloaded") return undefined;
+    throw error;
+  });
+  if (verifier === undefined) return version;
+  const outcome = await store.commit({
+    check: [{ key: localLoginKey(login.username), version }],
+    put: puttingLocalLogin({ ...login, verifier, changedAt: clock.now() }),
+  });
+  return outcome.ok ? outcome.version : undefined;
+}

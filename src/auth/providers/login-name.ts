@@ -1,0 +1,23 @@
+import { AuthError } from "../errors.ts";
+
+const longest = 128;
+/** Control, format (zero width, bidirectional), private and half characters, line and paragraph separators. */
+const unseen = /[\p{Cc}\p{Cf}\p{Co}\p{Surrogate}\p{Zl}\p{Zp}]/u;
+
+/**
+ * A login name as it is stored and looked up: NFKC, lower case, trimmed. All spellings of a name share one record, and
+ * with it one counter. Home Assistant: strip and casefold.
+ */
+export function normaliseLoginName(name: string): string {
+  return name.normalize("NFKC").toLowerCase().normalize("NFKC").trim();
+}
+
+/**
+ * Throws `invalid_username` for an empty or too long name or one with characters that are not seen, and
+ * `username_not_normalized` for one that is not its own normal form: what an administrator enters is what is stored.
+ */
+export function checkLoginName(name: string): void {
+  const normal = normaliseLoginName(name);
+  if (normal === "" || name.length > longest || unseen.test(normal)) throw new AuthError("invalid_username");
+  if (normal !== name) throw new AuthError("username_not_normalized");
+}
