@@ -1,0 +1,89 @@
+import { type ErrorCode, errorCodes } from "../../protocol/errors.ts";
+import type { HttpMessage, OAuthError } from "../../protocol/http.ts";
+import { AuthError } from "../auth/errors.ts";
+
+/** RFC 6749 section 5.1: nothing that carries a token is kept by anybody. */
+export const neverStored = { "cache-control": "no-store", pragma: "no-cache" } as const;
+
+export function json(
+  body: unknown,
+  init: { status?: number; headers?: Record<string, string> } = {},
+): Response {
+  const headers = { "cache-control": "no-store", ...init.headers, "content-type": "application/json" };
+  return new Response(JSON.stringify(body), { status: init.status ?? 200, headers });
+}
+
+export function empty(status = 200, headers: Record<string, string> = {}): Response {
+  return new Response(null, { status, headers: { "cache-control": "no-store", ...headers } });
+}
+
+/** How an error is answered: the token endpoint speaks RFC 6749, everything else Home Assistant's `json_message`. */
+export type ErrorStyle = "oauth" | "message";
+
+export interface ErrorAnswer {
+  readonly response: Response;
+  /** For the log. */
+  readonly code: string;
+  readonly detail: string | undefined;
+  /** Nobody foresaw it. */
+  readonly defect: boolean;
+}
+
+export function answerError(error: unknown, style: ErrorStyle): ErrorAnswer {
+  return style === "oauth" ? oauthError(error) : messageError(error);
+}
+
+function messageError(error: unknown): ErrorAnswer {
+  const known = error instanceof AuthError ? error : new AuthError("unknown_error");
+  const { status } = errorCodes[known.code];
+  const body: HttpMessage = { message: known.publicMessage, code: known.code };
+  const response = json(body, { status, headers: retryHeaders(known, status) });
+  return { response, code: known.code, detail: known.detail, defect: known !== error };
+}
+
+/** Codes whose text Home Assistant sends as `error_description`; the others go without. */
+const described: ReadonlySet<string> = new Set([
+  "invalid_client",
+  "invalid_code",
+  "access_denied",
+  "rate_limited",
+  "overloaded",
+  "unavailable",
+]);
+
+/** Errors of the HTTP request as such: answered alike everywhere. */
+const beforeOAuth: ReadonlySet<string> = new Set(["payload_too_large", "token_in_url", "method_not_allowed"]);
+
+/**
+ * Clients take 400 and 403 for "logged out, for good", so only errors of the request itself are one of them: an error
+ * that may pass, or that this endpoint has no name for, is 503 (429 for a rate limit).
+ */
+function oauthError(error: unknown): ErrorAnswer {
+  if (!(error instanceof AuthError)) {
+    const response = oauthAnswer(new AuthError("unavailable"), 503, "temporarily_unavailable");
+    return { response, code: "unknown_error", detail: undefined, defect: true };
+  }
+  if (beforeOAuth.has(error.code)) return messageError(error);
+  const { code, detail } = error;
+  const entry: ErrorCode = errorCodes[code];
+  if (entry.oauth !== undefined) {
+    return { response: oauthAnswer(error, entry.status, entry.oauth), code, detail, defect: false };
+  }
+  const response = oauthAnswer(new AuthError("unavailable"), 503, "temporarily_unavailable");
+  return { response, code, detail, defect: entry.retryable !== true };
+}
+
+function oauthAnswer(error: AuthError, status: number, oauth: string): Response {
+  const own = error.publicMessage !== errorCodes[error.code].text;
+  const body: OAuthError =
+    own || described.has(error.code)
+      ? { error: oauth, error_description: error.publicMessage }
+      : { error: oauth };
+  return json(body, { status, headers: { ...neverStored, ...retryHeaders(error, status) } });
+}
+
+function retryHeaders(error: AuthError, status: number): Record<string, string> {
+  if (status === 401) return { "www-authenticate": "Bearer" };
+  if (status !== 503 && status !== 429) return {};
+  return { "retry-after": String(Math.max(1, Math.ceil(error.retryAfterSeconds ?? 1))) };
+}

@@ -1,0 +1,114 @@
+import { AuthError } from "../auth/errors.ts";
+
+/** A form's fields; each name once, each value a string that is not empty (RFC 6749 section 3.2). */
+export type Form = ReadonlyMap<string, string>;
+
+const mostFields = 32;
+
+/**
+ * The form of a body in either of the two encodings that Home Assistant's clients use; no fields for any other media
+ * type, as Home Assistant has it. Throws `invalid_format` for a body that cannot be read, a file, another charset, a
+ * name that comes twice; `payload_too_large`.
+ */
+export async function readForm(request: Request, maxBytes: number): Promise<Form> {
+  const type = mediaTypeOf(request);
+  const bytes = await readBody(request, maxBytes);
+  if (type.essence === "application/x-www-form-urlencoded") {
+    if (type.charset !== undefined && type.charset !== "utf-8") throw malformed("unknown charset");
+    return fieldsOf(new URLSearchParams(textOf(bytes)));
+  }
+  if (type.essence === "multipart/form-data") return fieldsOf(await parseMultipart(bytes, type.header));
+  return new Map();
+}
+
+/** A schema as `Compile` of typebox gives it. */
+export interface Validator<T> {
+  Check(value: unknown): value is T;
+}
+
+/** A JSON body that fits the schema. Throws `invalid_format`, `payload_too_large`. */
+export async function readJson<T>(request: Request, maxBytes: number, validator: Validator<T>): Promise<T> {
+  const type = mediaTypeOf(request);
+  const bytes = await readBody(request, maxBytes);
+  if (type.essence !== "application/json") throw malformed("not application/json");
+  const value = parseJson(textOf(bytes));
+  if (!validator.Check(value)) throw malformed("the body does not fit its schema");
+  return value;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw malformed("the body is no JSON");
+  }
+}
+
+/** Reads at most `maxBytes`, whatever Content-Length says; the rest is not waited for. */
+async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw new AuthError("payload_too_large");
+  if (request.body === null) return new Uint8Array(0);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
+  for (;;) {
+    const { done, value } = await nextChunk(reader);
+    if (done) return Buffer.concat(chunks);
+    size += value.byteLength;
+    if (size > maxBytes) {
+      await reader.cancel().catch(() => undefined);
+      throw new AuthError("payload_too_large");
+    }
+    chunks.push(value);
+  }
+}
+
+/** A body that breaks off is the client's doing, not a defect. */
+async function nextChunk(reader: ReadableStreamDefaultReader<Uint8Array>) {
+  try {
+    return await reader.read();
+  } catch {
+    throw malformed("the body broke off");
+  }
+}
+
+async function parseMultipart(bytes: Uint8Array, contentType: string): Promise<FormData> {
+  try {
+    return await new Response(bytes.slice(), { headers: { "content-type": contentType } }).formData();
+  } catch {
+    throw malformed("the multipart body cannot be read");
+  }
+}
+
+function fieldsOf(entries: URLSearchParams | FormData): Form {
+  const fields = new Map<string, string>();
+  let count = 0;
+  for (const [name, value] of entries) {
+    count += 1;
+    if (count > mostFields) throw malformed("too many fields");
+    if (typeof value !== "string") throw malformed("a file in a form");
+    if (fields.has(name)) throw malformed("a field is given twice");
+    fields.set(name, value);
+  }
+  for (const [name, value] of fields) if (value === "") fields.delete(name);
+  return fields;
+}
+
+function mediaTypeOf(request: Request) {
+  const header = request.headers.get("content-type") ?? "";
+  const [essence = "", ...parameters] = header.split(";").map((part) => part.trim().toLowerCase());
+  const charset = parameters.find((part) => part.startsWith("charset="))?.slice("charset=".length);
+  return { header, essence, charset: charset?.replaceAll('"', "") };
+}
+
+function textOf(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw malformed("the body is no UTF-8");
+  }
+}
+
+function malformed(detail: string): AuthError {
+  return new AuthError("invalid_format", { detail });
+}

@@ -1,0 +1,41 @@
+import type { Authority } from "../../auth/authority.ts";
+import { AuthError } from "../../auth/errors.ts";
+import { mayLogIn } from "../../auth/providers/may-log-in.ts";
+import { json } from "../answers.ts";
+import type { Endpoint, Exchange } from "../exchange.ts";
+
+/** `GET /api/` (reference 3.8): the usual probe of a token. A bearer token, or a path that `auth/sign_path` signed. */
+export function apiProbeEndpoint(authority: Authority): Endpoint {
+  return async (exchange) => {
+    await demandAuthentication(authority, exchange);
+    return json({ message: "API running." });
+  };
+}
+
+/** Throws `unauthorized`; `unavailable` when nothing can be said now, which is never 401. */
+async function demandAuthentication(authority: Authority, exchange: Exchange): Promise<void> {
+  const token = bearerOf(exchange.request);
+  if (token !== undefined) return demandLiveToken(authority, token, exchange);
+  if (exchange.url.searchParams.has("authSig")) return demandLiveSignature(authority, exchange);
+  throw new AuthError("unauthorized", { detail: "no bearer token and no signed path" });
+}
+
+/** The scheme is compared with its case, as Home Assistant does. */
+function bearerOf(request: Request): string | undefined {
+  const header = request.headers.get("authorization");
+  return header?.startsWith("Bearer ") === true ? header.slice("Bearer ".length) : undefined;
+}
+
+async function demandLiveToken(authority: Authority, token: string, { peer }: Exchange): Promise<void> {
+  const verdict = await authority.authentication.authenticate(token, peer);
+  if (!verdict.ok) throw new AuthError("unauthorized", { detail: verdict.reason });
+}
+
+async function demandLiveSignature(authority: Authority, exchange: Exchange): Promise<void> {
+  const { url, peer } = exchange;
+  const sessionId = await authority.signedPaths.verify(url.pathname + url.search);
+  const session = sessionId === undefined ? undefined : await authority.sessions.get(sessionId);
+  const found = session === undefined ? undefined : await authority.users.read(session.userId);
+  if (found === undefined || (!found.user.systemGenerated && !mayLogIn(found.user, peer)))
+    throw new AuthError("unauthorized", { detail: "the path's signature is not valid here" });
+}

@@ -1,0 +1,17 @@
+import { PROTOCOL_VERSION } from "../../../protocol/features.ts";
+import { json } from "../answers.ts";
+import type { Endpoint } from "../exchange.ts";
+import type { Health } from "../health.ts";
+
+/** `GET /healthz`: 200 while the process can answer at all; says what it is. */
+export function liveEndpoint(health: Health): Endpoint {
+  return () => json({ status: "ok", protocol: PROTOCOL_VERSION, ...health.live() });
+}
+
+/** `GET /readyz`: 503 with its reasons while new sockets would be refused or told to come again. */
+export function readyEndpoint(health: Health): Endpoint {
+  return async () => {
+    const { ready, reasons } = await health.ready();
+    return json({ ready, reasons }, ready ? {} : { status: 503, headers: { "retry-after": "1" } });
+  };
+}

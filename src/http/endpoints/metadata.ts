@@ -1,0 +1,31 @@
+import { json } from "../answers.ts";
+import type { Endpoint } from "../exchange.ts";
+
+export interface MetadataOptions {
+  /** The `iss` of access tokens. */
+  readonly issuer: () => string;
+  /** Without a trailing slash. */
+  readonly publicUrl: () => string;
+}
+
+/**
+ * `GET /.well-known/oauth-authorization-server` (RFC 8414): what exists and nothing else. There is no authorization
+ * endpoint: a code comes from a login flow on the socket.
+ */
+export function metadataEndpoint({ issuer, publicUrl }: MetadataOptions): Endpoint {
+  return () => {
+    const base = publicUrl();
+    const body = {
+      issuer: issuer(),
+      token_endpoint: `${base}/auth/token`,
+      token_endpoint_auth_methods_supported: ["none"],
+      revocation_endpoint: `${base}/auth/revoke`,
+      revocation_endpoint_auth_methods_supported: ["none"],
+      jwks_uri: `${base}/.well-known/jwks.json`,
+      response_types_supported: ["code"],
+      grant_types_supported: ["authorization_code", "refresh_token"],
+      code_challenge_methods_supported: ["S256"],
+    };
+    return json(body, { headers: { "cache-control": "public, max-age=300" } });
+  };
+}

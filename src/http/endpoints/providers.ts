@@ -1,0 +1,16 @@
+import type { ProvidersResponse } from "../../../protocol/http.ts";
+import type { Authority } from "../../auth/authority.ts";
+import { AuthError } from "../../auth/errors.ts";
+import { isLocalAddress } from "../../auth/local-address.ts";
+import { json } from "../answers.ts";
+import type { Endpoint } from "../exchange.ts";
+
+/** `GET /auth/providers` (reference 3.1): what can be used to log in from here, once there is an owner. */
+export function providersEndpoint(authority: Authority): Endpoint {
+  return async ({ peer }) => {
+    if (await authority.onboarding.required()) throw new AuthError("onboarding_required");
+    const providers = authority.logins.providers(peer).map(({ name, id, type }) => ({ name, id, type }));
+    const body: ProvidersResponse = { providers, preselect_remember_me: isLocalAddress(peer.address) };
+    return json(body);
+  };
+}

@@ -1,0 +1,52 @@
+import type { Authority } from "../../auth/authority.ts";
+import { AuthError } from "../../auth/errors.ts";
+import type { Peer } from "../../auth/model.ts";
+import { empty } from "../answers.ts";
+import { type Form, readForm } from "../body.ts";
+import type { Endpoint } from "../exchange.ts";
+import type { HttpObserver } from "../observer.ts";
+
+export interface RevokeOptions {
+  readonly authority: Authority;
+  readonly observer: HttpObserver;
+}
+
+/**
+ * `POST /auth/revoke` (RFC 7009, reference 3.5): 200 and nothing else, whether or not the token was good; 503 when it
+ * could not be ended now. Whoever holds a refresh token may end its session; an access token is not recognised.
+ */
+export function revokeEndpoint(options: RevokeOptions & { maxBodyBytes: number }): Endpoint {
+  return async ({ request, peer }) => {
+    await endSessionOf(await formOrNothing(request, options.maxBodyBytes), peer, options);
+    return empty();
+  };
+}
+
+/** A form that cannot be read holds no token. */
+async function formOrNothing(request: Request, maxBytes: number): Promise<Form> {
+  try {
+    return await readForm(request, maxBytes);
+  } catch (error) {
+    if (error instanceof AuthError && error.code === "invalid_format") return new Map();
+    throw error;
+  }
+}
+
+/** Ends the session of the form's `token`. Returns when it is durable and this node's sockets are closed. */
+export async function endSessionOf(form: Form, peer: Peer, options: RevokeOptions): Promise<void> {
+  const token = form.get("token");
+  const session = token === undefined ? undefined : await options.authority.sessions.ofRefreshToken(token);
+  if (session === undefined) return;
+  const { userId, id: sessionId, clientId } = session;
+  await options.authority.revocation.revoke(
+    { kind: "sessions", userId, sessionIds: [sessionId] },
+    "session_revoked",
+  );
+  options.observer.decided({
+    event: "session_revoked",
+    address: peer.address,
+    userId,
+    sessionId,
+    clientId,
+  });
+}

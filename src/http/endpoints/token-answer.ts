@@ -1,0 +1,38 @@
+import type { TokenResponse } from "../../../protocol/http.ts";
+import type { Clock } from "../../auth/clock.ts";
+import { AuthError } from "../../auth/errors.ts";
+import type { TokenGrant } from "../../auth/sessions/sessions.ts";
+import { json, neverStored } from "../answers.ts";
+import type { HttpDecision, HttpObserver } from "../observer.ts";
+
+/** 200 of the token endpoint. `expires_in` is a number of whole seconds, never more than the token has. */
+export function tokenAnswer(grant: TokenGrant, clock: Clock, withProvider: boolean): Response {
+  const { session, accessToken, refreshToken } = grant;
+  const body: TokenResponse = {
+    access_token: accessToken,
+    token_type: "Bearer",
+    expires_in: Math.max(0, Math.floor((grant.accessTokenExpiresAt - clock.now()) / 1000)),
+    ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
+    ...(withProvider && session.providerType !== null ? { ha_auth_provider: session.providerType } : {}),
+  };
+  return json(body, { headers: neverStored });
+}
+
+/** Runs one grant; whatever comes of it is one audit record. */
+export async function decided(
+  observer: HttpObserver,
+  about: Pick<HttpDecision, "grant" | "address" | "clientId">,
+  decide: () => Promise<TokenGrant>,
+): Promise<TokenGrant> {
+  try {
+    const grant = await decide();
+    const { id: sessionId, userId, clientId } = grant.session;
+    observer.decided({ ...about, event: "token_granted", userId, sessionId, clientId });
+    return grant;
+  } catch (error) {
+    const known = error instanceof AuthError ? error : undefined;
+    const detail = known?.detail === undefined ? {} : { detail: known.detail };
+    observer.decided({ ...about, event: "token_refused", reason: known?.code ?? "unknown_error", ...detail });
+    throw error;
+  }
+}

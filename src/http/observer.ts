@@ -1,0 +1,37 @@
+/** One answered request. `route` is the pattern of the route table, never the path that was sent. */
+export interface HttpAnswered {
+  readonly method: string;
+  readonly route: string;
+  readonly status: number;
+  readonly durationMs: number;
+  /** The client's address, behind trusted proxies too. */
+  readonly address: string;
+  /** The code of protocol/errors.ts that ended the request. */
+  readonly code?: string;
+  /** What the client does not see: the private detail of that error. */
+  readonly detail?: string;
+}
+
+/** A decision over HTTP about somebody's rights, for the audit record. */
+export interface HttpDecision {
+  readonly event: "token_granted" | "token_refused" | "session_revoked" | "owner_created" | "owner_refused";
+  readonly address: string;
+  /** The OAuth grant type, where there is one. */
+  readonly grant?: "authorization_code" | "refresh_token";
+  /** Why it was refused: a code of protocol/errors.ts. */
+  readonly reason?: string;
+  readonly detail?: string;
+  readonly userId?: string;
+  readonly sessionId?: string;
+  readonly clientId?: string | null;
+}
+
+/** What HTTP tells log, metrics and audit. No member throws, none waits. */
+export interface HttpObserver {
+  answered(answer: HttpAnswered): void;
+  decided(decision: HttpDecision): void;
+  /** A failure that no code of the table stands for: a defect of ours. */
+  defect(error: unknown, route: string): void;
+  /** A forwarding header was sent by a peer that is no trusted proxy, or made no sense. */
+  forwardingIgnored(peerAddress: string): void;
+}

@@ -1,0 +1,82 @@
+import { SOCKET_PATH } from "../../protocol/features.ts";
+import type { Authority } from "../auth/authority.ts";
+import type { Clock } from "../auth/clock.ts";
+import type { ErrorStyle } from "./answers.ts";
+import type { CorsRule } from "./cors.ts";
+import { apiProbeEndpoint } from "./endpoints/api-probe.ts";
+import { liveEndpoint, readyEndpoint } from "./endpoints/health.ts";
+import { jwksEndpoint } from "./endpoints/jwks.ts";
+import { landingEndpoint } from "./endpoints/landing.ts";
+import { metadataEndpoint } from "./endpoints/metadata.ts";
+import { type MetricsSource, metricsEndpoint } from "./endpoints/metrics.ts";
+import { createOwnerEndpoint, onboardingEndpoint } from "./endpoints/onboarding.ts";
+import { providersEndpoint } from "./endpoints/providers.ts";
+import { revokeEndpoint } from "./endpoints/revoke.ts";
+import { type SetupPage, setupPageEndpoint } from "./endpoints/setup-page.ts";
+import { socketPathEndpoint } from "./endpoints/socket-path.ts";
+import { tokenEndpoint } from "./endpoints/token.ts";
+import type { Endpoint } from "./exchange.ts";
+import type { Health } from "./health.ts";
+import type { HttpObserver } from "./observer.ts";
+
+export interface Route {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  /** Which other origins may read the answer. */
+  readonly cors: CorsRule;
+  readonly errors: ErrorStyle;
+  readonly endpoint: Endpoint;
+}
+
+export interface RouteOptions {
+  readonly authority: Authority;
+  readonly clock: Clock;
+  readonly observer: HttpObserver;
+  readonly health: Health;
+  /** Undefined: there is no `/metrics`. */
+  readonly metrics: MetricsSource | undefined;
+  readonly setupPage: SetupPage;
+  readonly issuer: () => string;
+  /** How clients reach the gateway; without a trailing slash. */
+  readonly publicUrl: () => string;
+  readonly maxBodyBytes: number;
+  /** Seconds; less than a signing key is published before it signs. */
+  readonly jwksMaxAgeSeconds: number;
+  /** Whether a session that this client opens rotates its refresh token. */
+  readonly rotates: (clientId: string) => boolean;
+}
+
+/** Everything that HTTP answers. Authentication is asked for by the endpoint itself: only `/api/` has any. */
+export function routesOf(options: RouteOptions): readonly Route[] {
+  const { authority, health, metrics, publicUrl, setupPage } = options;
+  const oauth = (path: string, endpoint: Endpoint): Route => {
+    return { method: "POST", path, cors: "any", errors: "oauth", endpoint };
+  };
+  const get = (path: string, cors: CorsRule, endpoint: Endpoint): Route => {
+    return { method: "GET", path, cors, errors: "message", endpoint };
+  };
+  const post = (path: string, endpoint: Endpoint): Route => {
+    return { method: "POST", path, cors: "none", errors: "message", endpoint };
+  };
+  return [
+    oauth("/auth/token", tokenEndpoint(options)),
+    oauth("/auth/revoke", revokeEndpoint(options)),
+    get("/auth/providers", "configured", providersEndpoint(authority)),
+    get("/.well-known/oauth-authorization-server", "any", metadataEndpoint(options)),
+    get("/.well-known/jwks.json", "any", jwksEndpoint(authority, options.jwksMaxAgeSeconds)),
+
+    get("/api/", "configured", apiProbeEndpoint(authority)),
+    get(SOCKET_PATH, "none", socketPathEndpoint()),
+    get("/api/onboarding", "none", onboardingEndpoint(authority)),
+    post("/api/onboarding/users", createOwnerEndpoint(options)),
+
+    get("/", "none", landingEndpoint(publicUrl)),
+    get("/setup", "none", setupPageEndpoint(setupPage, "html")),
+    get("/setup.css", "none", setupPageEndpoint(setupPage, "css")),
+    get("/setup.js", "none", setupPageEndpoint(setupPage, "js")),
+
+    get("/healthz", "none", liveEndpoint(health)),
+    get("/readyz", "none", readyEndpoint(health)),
+    ...(metrics === undefined ? [] : [get("/metrics", "none", metricsEndpoint(metrics))]),
+  ];
+}

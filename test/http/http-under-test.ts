@@ -1,0 +1,105 @@
+import type { Authority } from "../../src/auth/authority.ts";
+import type { Clock } from "../../src/auth/clock.ts";
+import { parseAddressRanges } from "../../src/http/address-ranges.ts";
+import { createHttp, type HttpOptions } from "../../src/http/create-http.ts";
+import type { HttpAnswered, HttpDecision } from "../../src/http/observer.ts";
+
+export const issuer = "https://auth.example";
+export const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+
+type Scripted = { readonly [Part in keyof Authority]?: Partial<Authority[Part]> };
+
+/** An Authority that knows what the test scripts; anything else that is used of it throws, as a defect would. */
+export function scriptedAuthority(script: Scripted): Authority {
+  const unscripted = (name: string, known: object = {}): object =>
+    new Proxy(known, {
+      get(target, key) {
+        if (Reflect.has(target, key)) return Reflect.get(target, key);
+        if (typeof key === "symbol") return undefined;
+        throw new Error(`not scripted: ${name}.${key}`);
+      },
+    });
+  const parts = Object.fromEntries(
+    Object.entries(script).map(([name, part]) => [name, unscripted(name, part)]),
+  );
+  return unscripted("authority", parts) as Authority;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  readonly body: unknown;
+}
+
+export interface HttpUnderTest {
+  /** Sends to the endpoints as a transport would. */
+  ask(
+    path: string,
+    init?: RequestInit & { readonly from?: string; readonly duplex?: "half" },
+  ): Promise<Answer>;
+  readonly answered: HttpAnswered[];
+  readonly decisions: HttpDecision[];
+  readonly defects: unknown[];
+  readonly ignoredForwarding: string[];
+}
+
+export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptions> = {}): HttpUnderTest {
+  const seen = {
+    answered: [] as HttpAnswered[],
+    decisions: [] as HttpDecision[],
+    defects: [] as unknown[],
+    ignoredForwarding: [] as string[],
+  };
+  const http = createHttp({
+    authority,
+    clock,
+    observer: {
+      answered: (answer) => seen.answered.push(answer),
+      decided: (decision) => seen.decisions.push(decision),
+      defect: (error) => seen.defects.push(error),
+      forwardingIgnored: (address) => seen.ignoredForwarding.push(address),
+    },
+    health: {
+      live: () => ({ version: "0.1.0", transport: "memory", store: "embedded", codecs: ["json", "msgpack"] }),
+      ready: async () => ({ ready: true, reasons: [] }),
+    },
+    metrics: undefined,
+    setupPage: { html: "<!doctype html>", css: "body {}", js: "export {};" },
+    issuer: () => issuer,
+    publicUrl: () => issuer,
+    maxBodyBytes: 65_536,
+    jwksMaxAgeSeconds: 300,
+    rotates: () => false,
+    origins: ["https://app.example"],
+    trustedProxies: parseAddressRanges([]),
+    ...overrides,
+  });
+  return {
+    ...seen,
+    async ask(path, { from = "198.51.100.7", ...init } = {}) {
+      const response = await http(new Request(`${issuer}${path}`, init), { address: from });
+      const text = await response.text();
+      return { status: response.status, headers: response.headers, text, body: parsed(text) };
+    },
+  };
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A POST of a form, as Android (urlencoded) or the JavaScript client (multipart) sends it. */
+export function post(
+  fields: Readonly<Record<string, string>>,
+  encoding: "urlencoded" | "multipart",
+): RequestInit {
+  if (encoding === "urlencoded") return { method: "POST", body: new URLSearchParams(fields) };
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  return { method: "POST", body: form };
+}
