@@ -1,5 +1,14 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
+import type { Clock } from "./clock.ts";
+import { AuthError } from "./errors.ts";
+import { isLocalAddress } from "./local-address.ts";
 import type { Peer, Principal } from "./model.ts";
+import { closeNameOf } from "./revocation/cause.ts";
+import type { Revocation } from "./revocation/revocation.ts";
+import type { GrowingView } from "./revocation/view.ts";
+import { createSessionStandings, type Standing } from "./session-standings.ts";
+import type { Store } from "./store.ts";
+import type { AccessTokens } from "./tokens/access-tokens.ts";
 
 export type Verdict =
   | { readonly ok: true; readonly principal: Principal }
@@ -16,7 +25,77 @@ export interface Authentication {
   authenticate(token: string, peer: Peer): Verdict | Promise<Verdict>;
   /**
    * The last check, after the connection entered the hub's index, so that no revoke can pass in between. Undefined:
-   * still good.
+   * still good. `unavailable` when something about the user changed since and the client has to come again.
    */
   recheck(principal: Principal): CloseName | undefined;
+}
+
+export interface AuthenticationOptions {
+  readonly accessTokens: Pick<AccessTokens, "read">;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly revocation: Pick<Revocation, "onCut"> & { readonly view: GrowingView };
+  /** Looked-up sessions that are kept; 10,000 by default. */
+  readonly capacity?: number;
+}
+
+export function createAuthentication(options: AuthenticationOptions): Authentication {
+  const { accessTokens } = options;
+  const { view } = options.revocation;
+  const standings = createSessionStandings(options);
+
+  const judge = (principal: Principal, peer: Peer): Verdict | Promise<Verdict> => {
+    if (!view.trusted)
+      throw new AuthError("unavailable", { detail: "the revocation view is not up to date" });
+    const judgement = view.judge(principal);
+    switch (judgement.state) {
+      case "live":
+        return welcome(principal, peer);
+      case "dead":
+        return refused(closeNameOf(judgement.cause), judgement.cause);
+      case "unknown":
+        return standings
+          .of(principal.sessionId, principal.userId)
+          .then((standing) => judgeStanding(principal, standing, peer));
+    }
+  };
+
+  return {
+    authenticate(token, peer) {
+      const reading = accessTokens.read(token);
+      if (reading.ok) return judge(reading.principal, peer);
+      return refused(reading.reason === "expired" ? "token_expired" : "auth_invalid", reading.reason);
+    },
+    recheck(principal) {
+      if (!view.trusted) return "unavailable";
+      const judgement = view.judge(principal);
+      if (judgement.state === "dead") return closeNameOf(judgement.cause);
+      if (judgement.state === "live") return undefined;
+      const standing = standings.known(principal.sessionId);
+      if (standing === undefined) return "unavailable";
+      return standing.live ? undefined : standing.close;
+    },
+  };
+}
+
+/** The same words whatever was wrong: who shows a token that is not good learns nothing about any account. */
+function refused(close: CloseName, reason: string): Verdict {
+  return { ok: false, close, message: "Invalid access token or password", reason };
+}
+
+function welcome(principal: Principal, peer: Peer): Verdict {
+  if (!principal.localOnly || isLocalAddress(peer.address)) return { ok: true, principal };
+  return {
+    ok: false,
+    close: "address_not_allowed",
+    message: "User cannot authenticate remotely",
+    reason: "local_only",
+  };
+}
+
+/** The store's word is newer than the token's. */
+function judgeStanding(principal: Principal, standing: Standing, peer: Peer): Verdict {
+  if (!standing.live) return refused(standing.close, standing.close);
+  const { epoch, localOnly, sessionExpiresAt } = standing;
+  return welcome({ ...principal, userEpoch: epoch, localOnly, sessionExpiresAt }, peer);
 }

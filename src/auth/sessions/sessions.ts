@@ -42,9 +42,10 @@ export interface Sessions {
   /**
    * A refresh (D5). The current generation gives the next one (where the session rotates); one step behind gives the
    * current one again, at any time; further behind, outside a short window after the last rotation, ends the session.
+   * A token from ahead of the record (the store went back in time) takes the session forward.
    * Throws `invalid_grant` (unknown, revoked, expired alike), `token_reused`, `invalid_client` (another client's; a
-   * client id is compared when the session has one or the caller sends one), `access_denied` (user not active or not
-   * allowed from this address).
+   * client id is compared when the session has one or the caller sends one; in band only when the caller sends one),
+   * `access_denied` (user not active or not allowed from this address), `conflict` (retry).
    */
   refresh(request: {
     readonly refreshToken: string;
@@ -62,6 +63,15 @@ export interface Sessions {
   get(sessionId: string): Promise<Session | undefined>;
   /** Live sessions of a user, oldest first. */
   listOf(userId: string): Promise<readonly Session[]>;
-  /** All live sessions, page by page (for administrators). */
+  /**
+   * Switches the expiry of a normal session on (from its last use) or off. Throws `invalid_token_id` unless it is a
+   * live session of the principal's user.
+   */
   setExpiry(principal: Principal, sessionId: string, enabled: boolean): Promise<void>;
+  /**
+   * For who holds sockets of a session whose known end has come: reads it again. Past its end it is revoked with
+   * `session_expired`, and the listeners of cuts hear of it. Returns the end that holds now (ms; null: does not
+   * expire), or undefined when the session is over, by this call or before: whatever still hangs on it is closed.
+   */
+  expireIfDue(sessionId: string): Promise<number | null | undefined>;
 }

@@ -10,8 +10,11 @@ export interface Credentials {
   ): Promise<{ readonly credential: Credential; readonly version: number } | undefined>;
   get(credentialId: string): Promise<Credential | undefined>;
   listOf(userId: string): Promise<readonly Credential[]>;
-  /** The part of a commit that links a new credential; its checks make both claims unique. */
+  /**
+   * The part of a commit that links a new credential; its checks make both claims unique. The caller's commit checks
+   * the user's version too, so that nothing is linked to a user who is being removed.
+   */
   linking(credential: Credential): Step;
-  /** The part of a commit that unlinks it. */
+  /** The part of a commit that unlinks it, with the password record that goes with it. */
   unlinking(credential: Credential): Step;
 }

@@ -1,0 +1,47 @@
+import { Type } from "typebox";
+import { Compile } from "typebox/compile";
+
+import type { LogEvent } from "../model.ts";
+import type { JsonObject } from "../store.ts";
+import { Cause } from "./cause.ts";
+
+const KnownEvent = Compile(
+  Type.Union([
+    Type.Object({
+      type: Type.Literal("sessions_revoked"),
+      userId: Type.String(),
+      sessionIds: Type.Array(Type.String()),
+      cause: Cause,
+      revocationId: Type.String(),
+    }),
+    Type.Object({
+      type: Type.Literal("user_revoked"),
+      userId: Type.String(),
+      cause: Cause,
+      revocationId: Type.String(),
+      spare: Type.Union([Type.String(), Type.Null()]),
+    }),
+    Type.Object({
+      type: Type.Literal("user_changed"),
+      userId: Type.String(),
+      change: Type.Union([Type.Literal("added"), Type.Literal("updated"), Type.Literal("removed")]),
+    }),
+    Type.Object({
+      type: Type.Literal("session_changed"),
+      userId: Type.String(),
+      sessionId: Type.String(),
+    }),
+    Type.Object({ type: Type.Literal("keyring_changed") }),
+  ]),
+);
+
+/**
+ * Reads an entry's event. What this version does not know but what names a user (a newer node's event, during an
+ * upgrade) counts as a change of that user, so that nothing that is taken away passes unseen.
+ */
+export function logEventOf(event: JsonObject): LogEvent | undefined {
+  if (KnownEvent.Check(event)) return event;
+  return typeof event.userId === "string"
+    ? { type: "user_changed", userId: event.userId, change: "updated" }
+    : undefined;
+}

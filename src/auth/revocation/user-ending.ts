@@ -1,0 +1,97 @@
+import { AuthError } from "../errors.ts";
+import { joinedStep } from "../joined-step.ts";
+import type { LogEvent } from "../model.ts";
+import { indexKeys, recordKeys } from "../record-keys.ts";
+import { puttingSession, readableSession, sessionOf, sessionState } from "../sessions/session-record.ts";
+import type { Step, StoredRecord } from "../store.ts";
+import type { EndingRequest, EndingTools } from "./ending.ts";
+import type { RevokeTarget } from "./revocation.ts";
+
+type UserTarget = Extract<RevokeTarget, { kind: "user" }>;
+
+const pageSize = 250;
+/** Only the spared session's own refreshes can come in between. */
+const mostAttempts = 10;
+
+/**
+ * Raises the user's epoch: from that commit on every session record of the user that is older is dead, also one that
+ * is being made at this moment, because its commit checks the epoch. The spared session is written again by the same
+ * commit and so stays. Returns how many sessions were live.
+ */
+export function createUserEnding(tools: EndingTools) {
+  return async (target: UserTarget, request: EndingRequest): Promise<number> => {
+    const epoch = await raise(tools, target, request);
+    try {
+      return await clear(tools, target.userId, epoch);
+    } catch (error) {
+      // The records are dead already; what is left of them is found by the next listing or by their expiry.
+      if (error instanceof AuthError && error.code === "unavailable") return 0;
+      throw error;
+    }
+  };
+}
+
+async function raise(tools: EndingTools, target: UserTarget, request: EndingRequest): Promise<number> {
+  for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
+    const spared = await sparing(tools, target);
+    const { cause, revocationId } = request;
+    const { userId } = target;
+    const event: LogEvent = { type: "user_revoked", userId, cause, revocationId, spare: spared.spare };
+    const own: Step = { raise: [recordKeys.userEpoch(userId)], log: [{ ...event }] };
+    const outcome = await tools.journal.commit(joinedStep(spared.step, own, request.also));
+    if (outcome.ok) return outcome.version;
+    const oursMoved = spared.step.check?.some(({ key }) => key === outcome.conflict) ?? false;
+    if (!oursMoved) throw new AuthError("conflict", { detail: `revoke: ${outcome.conflict} changed` });
+  }
+  throw new AuthError("conflict", { detail: "revoke: the spared session changes all the time" });
+}
+
+/** A session that is not live, or not this user's, is not spared. */
+async function sparing(
+  { store, clock }: EndingTools,
+  { userId, spare }: UserTarget,
+): Promise<{ readonly spare: string | null; readonly step: Step }> {
+  if (spare === undefined) return { spare: null, step: {} };
+  const keys = { epoch: recordKeys.userEpoch(userId), session: recordKeys.session(spare) };
+  const [epoch, record] = await store.get([keys.epoch, keys.session]);
+  if (record === undefined) return { spare: null, step: {} };
+  const found = sessionOf(record);
+  const live = sessionState(found, epoch?.version ?? 0, clock.now()) === "live";
+  if (!live || found.session.userId !== userId) return { spare: null, step: {} };
+  const check = [
+    { key: keys.epoch, version: epoch?.version ?? 0 },
+    { key: keys.session, version: found.version },
+  ];
+  return { spare, step: { check, put: [puttingSession(found.session)] } };
+}
+
+/** Removes what the epoch has killed, page by page. */
+async function clear({ store, clock }: EndingTools, userId: string, epoch: number): Promise<number> {
+  const index = indexKeys.sessionsOf(userId);
+  let ended = 0;
+  let after: string | undefined;
+  for (;;) {
+    const page = await store.list(index, { limit: pageSize, ...(after === undefined ? {} : { after }) });
+    if (page.length === 0) return ended;
+    const records = await store.get(page.map(recordKeys.session));
+    const dead = page.flatMap((id, place) => {
+      const record = records[place];
+      return record === undefined || record.version < epoch ? [{ id, record }] : [];
+    });
+    if (dead.length > 0) {
+      await store.commit({
+        remove: dead.map(({ id }) => recordKeys.session(id)),
+        unlink: dead.map(({ id }) => ({ index, member: id })),
+      });
+    }
+    ended += dead.filter(({ record }) => wasLive(record, clock.now())).length;
+    after = page.at(-1);
+    if (page.length < pageSize || after === undefined) return ended;
+  }
+}
+
+function wasLive(record: StoredRecord | undefined, now: number): boolean {
+  const session = record && readableSession(record);
+  if (session === undefined || session.revokedAt !== undefined) return false;
+  return session.expiresAt === null || session.expiresAt > now;
+}

@@ -1,0 +1,121 @@
+import type { CloseName } from "../../protocol/close-codes.ts";
+import type { Clock } from "./clock.ts";
+import { LeastRecentlyUsed } from "./least-recently-used.ts";
+import { recordKeys } from "./record-keys.ts";
+import { closeNameOf } from "./revocation/cause.ts";
+import type { Cut, Revocation } from "./revocation/revocation.ts";
+import type { GrowingView } from "./revocation/view.ts";
+import { sessionOf, sessionState } from "./sessions/session-record.ts";
+import type { Store } from "./store.ts";
+import { userOf } from "./users/user-record.ts";
+
+/** What the store says of a session and its user. */
+export type Standing =
+  | {
+      readonly live: true;
+      readonly epoch: number;
+      readonly localOnly: boolean;
+      readonly sessionExpiresAt: number | null;
+    }
+  | { readonly live: false; readonly close: CloseName };
+
+export interface SessionStandings {
+  /** From the cache, or one look-up that all who ask at the same time share. Rejects with `unavailable`. */
+  of(sessionId: string, userId: string): Promise<Standing>;
+  /** What is known without a look-up, and was not touched by any cut since. */
+  known(sessionId: string): Standing | undefined;
+}
+
+const defaultCapacity = 10_000;
+
+interface Entry {
+  readonly userId: string;
+  readonly gaps: number;
+  readonly answer: Promise<Standing>;
+  standing?: Standing;
+}
+
+/** Look-ups of sessions that the revocation view cannot judge, kept until the log says otherwise. */
+export function createSessionStandings(options: {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly revocation: Pick<Revocation, "onCut"> & { readonly view: GrowingView };
+  readonly capacity?: number;
+}): SessionStandings {
+  const { store, clock, revocation, capacity = defaultCapacity } = options;
+  const ofUser = new Map<string, Set<string>>();
+  const entries = new LeastRecentlyUsed<string, Entry>(capacity, (sessionId, { userId }) => {
+    const sessions = ofUser.get(userId);
+    sessions?.delete(sessionId);
+    if (sessions?.size === 0) ofUser.delete(userId);
+  });
+  revocation.onCut((cut) => {
+    for (const sessionId of touched(cut, ofUser)) entries.delete(sessionId);
+    return 0;
+  });
+
+  const valid = (sessionId: string): Entry | undefined => {
+    const entry = entries.get(sessionId);
+    const { standing } = entry ?? {};
+    const ended = standing?.live === true && hasEnded(standing.sessionExpiresAt, clock.now());
+    return ended || entry?.gaps !== revocation.view.gaps ? undefined : entry;
+  };
+  const lookUp = (sessionId: string, userId: string): Promise<Standing> => {
+    const answer = readStandingOf(store, clock, sessionId, userId);
+    const entry: Entry = { userId, gaps: revocation.view.gaps, answer };
+    entries.set(sessionId, entry);
+    ofUser.set(userId, (ofUser.get(userId) ?? new Set()).add(sessionId));
+    const forget = () => {
+      if (entries.get(sessionId) === entry) entries.delete(sessionId);
+    };
+    answer.then((standing) => {
+      entry.standing = standing;
+    }, forget);
+    return answer;
+  };
+
+  return {
+    of: (sessionId, userId) => valid(sessionId)?.answer ?? lookUp(sessionId, userId),
+    known: (sessionId) => valid(sessionId)?.standing,
+  };
+}
+
+function touched(cut: Cut, ofUser: ReadonlyMap<string, ReadonlySet<string>>): readonly string[] {
+  switch (cut.kind) {
+    case "sessions":
+      return cut.sessionIds;
+    case "session_changed":
+      return [cut.sessionId];
+    case "user":
+    case "user_changed":
+      return [...(ofUser.get(cut.userId) ?? [])];
+  }
+}
+
+function hasEnded(end: number | null, now: number): boolean {
+  return end !== null && end <= now;
+}
+
+/** One read, of one moment. Nothing that is missing or damaged lets anybody in. */
+async function readStandingOf(
+  store: Store,
+  clock: Clock,
+  sessionId: string,
+  userId: string,
+): Promise<Standing> {
+  const [session, user, epoch] = await store.get([
+    recordKeys.session(sessionId),
+    recordKeys.user(userId),
+    recordKeys.userEpoch(userId),
+  ]);
+  if (user === undefined) return { live: false, close: "user_removed" };
+  const { isActive, localOnly } = userOf(user);
+  if (!isActive) return { live: false, close: "user_deactivated" };
+  if (session === undefined) return { live: false, close: "session_revoked" };
+  const found = sessionOf(session);
+  const { userId: owner, revokedCause = "session_revoked", expiresAt } = found.session;
+  const state = sessionState(found, epoch?.version ?? 0, clock.now());
+  if (owner !== userId || state === "dead") return { live: false, close: closeNameOf(revokedCause) };
+  if (state === "expired") return { live: false, close: "session_expired" };
+  return { live: true, epoch: epoch?.version ?? 0, localOnly, sessionExpiresAt: expiresAt };
+}

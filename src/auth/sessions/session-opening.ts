@@ -1,0 +1,99 @@
+import { AuthError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { joinedStep } from "../joined-step.ts";
+import type { Session } from "../model.ts";
+import { indexKeys, recordKeys } from "../record-keys.ts";
+import type { Journal } from "../revocation/journal.ts";
+import type { Step, Store } from "../store.ts";
+import type { AccessTokens } from "../tokens/access-tokens.ts";
+import type { RefreshTokens } from "../tokens/refresh-tokens.ts";
+import { checkingStanding } from "../users/user-record.ts";
+import type { ReadingTools } from "./session-reading.ts";
+import { puttingSession } from "./session-record.ts";
+import type { NewSession, TokenGrant } from "./sessions.ts";
+
+export interface SessionTools extends ReadingTools {
+  readonly revocation: Journal;
+  readonly accessTokens: AccessTokens;
+  readonly refreshTokens: RefreshTokens;
+  readonly accessTokenTtlMs: number;
+  readonly sessionIdleMs: number;
+}
+
+/** The first refresh token's generation. */
+export const firstGeneration = 1;
+
+export async function openSession(
+  tools: SessionTools,
+  request: NewSession,
+): Promise<TokenGrant & { readonly refreshToken: string }> {
+  const { user, userVersion, userEpoch, also } = request;
+  if (!user.isActive) throw new AuthError("access_denied", { publicMessage: "User is not active" });
+  const session = newSession(tools, request);
+  const outcome = await tools.revocation.commit(
+    joinedStep(
+      { check: checkingStanding(user.id, { version: userVersion, epoch: userEpoch }) },
+      creatingSession(session),
+      { unlink: await collected(tools.store, user.id) },
+      typeof also === "function" ? also(session.id) : also,
+    ),
+  );
+  if (!outcome.ok) throw new AuthError("conflict", { detail: `open: ${outcome.conflict} changed` });
+  const { token, expiresAt } = await tools.accessTokens.mint(session, user, userEpoch);
+  return {
+    session,
+    accessToken: token,
+    accessTokenExpiresAt: expiresAt,
+    refreshToken: tools.refreshTokens.issue(session.id, session.generation),
+  };
+}
+
+/** A system user's session does not expire (reference 1.5); it has no client. */
+function newSession({ clock, ...tools }: SessionTools, request: NewSession): Session {
+  const now = clock.now();
+  const { user, credential } = request;
+  return {
+    id: newId(),
+    userId: user.id,
+    type: user.systemGenerated ? "system" : "normal",
+    clientId: request.clientId,
+    clientName: request.clientName,
+    clientIcon: null,
+    credentialId: credential?.id ?? null,
+    providerType: credential?.providerType ?? null,
+    createdAt: now,
+    lastUsedAt: now,
+    lastUsedIp: request.peer.address,
+    expiresAt: user.systemGenerated ? null : now + tools.sessionIdleMs,
+    accessTokenTtl: tools.accessTokenTtlMs,
+    rotates: request.rotates,
+    generation: firstGeneration,
+    rotatedAt: now,
+    assurance: request.assurance,
+    amr: request.amr,
+    authenticatedAt: request.authenticatedAt,
+  };
+}
+
+/** The part of a commit that makes a session; the commit checks the user's epoch as well. */
+export function creatingSession(session: Session): Step {
+  return {
+    check: [{ key: recordKeys.session(session.id), version: 0 }],
+    put: [puttingSession(session)],
+    link: [{ index: indexKeys.sessionsOf(session.userId), member: session.id }],
+  };
+}
+
+const lookedAt = 8;
+
+/**
+ * Some members of the user's index whose records the store has collected. Looking at a few from a random place at
+ * every login keeps the index in proportion to what lives, also for a user who never lists.
+ */
+async function collected(store: Store, userId: string): Promise<NonNullable<Step["unlink"]>> {
+  const index = indexKeys.sessionsOf(userId);
+  const some = await store.list(index, { after: newId(), limit: lookedAt });
+  if (some.length === 0) return [];
+  const records = await store.get(some.map(recordKeys.session));
+  return some.filter((_, place) => records[place] === undefined).map((member) => ({ index, member }));
+}

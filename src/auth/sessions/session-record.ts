@@ -1,0 +1,94 @@
+import { Type } from "typebox";
+import { Compile } from "typebox/compile";
+
+import { AuthError } from "../errors.ts";
+import type { Session } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import { Cause } from "../revocation/cause.ts";
+import type { Step, StoredRecord } from "../store.ts";
+
+const Text = Type.Union([Type.String(), Type.Null()]);
+const Time = Type.Union([Type.Number(), Type.Null()]);
+
+/** More fields are let through: a newer node may have written them. */
+const SessionRecord = Compile(
+  Type.Object({
+    id: Type.String(),
+    userId: Type.String(),
+    type: Type.Union([
+      Type.Literal("normal"),
+      Type.Literal("long_lived_access_token"),
+      Type.Literal("system"),
+    ]),
+    clientId: Text,
+    clientName: Text,
+    clientIcon: Text,
+    credentialId: Text,
+    providerType: Text,
+    createdAt: Type.Number(),
+    lastUsedAt: Time,
+    lastUsedIp: Text,
+    expiresAt: Time,
+    accessTokenTtl: Type.Number(),
+    rotates: Type.Boolean(),
+    generation: Type.Number(),
+    rotatedAt: Type.Number(),
+    assurance: Type.Union([Type.Literal(1), Type.Literal(2)]),
+    amr: Type.Array(Type.String()),
+    authenticatedAt: Type.Number(),
+    revokedAt: Type.Optional(Type.Number()),
+    revokedCause: Type.Optional(Cause),
+  }),
+);
+
+/** Clocks of nodes may differ by this much, and a socket's timer may be this late. */
+const collectionMarginMs = 60 * 60_000;
+
+export interface VersionedSession {
+  readonly session: Session;
+  readonly version: number;
+}
+
+/** Undefined for a record that is no session: it can be ended and is not listed. */
+export function readableSession(record: StoredRecord): Session | undefined {
+  const { value } = record;
+  return SessionRecord.Check(value) ? value : undefined;
+}
+
+/** Throws `unavailable` for a record that is no session: nobody is let in on it, and nobody is told "logged out". */
+export function sessionOf(record: StoredRecord): VersionedSession {
+  const session = readableSession(record);
+  if (session === undefined) throw new AuthError("unavailable", { detail: "a session record is damaged" });
+  return { session, version: record.version };
+}
+
+export type SessionState = "live" | "expired" | "dead";
+
+/** `model.ts`'s rule. `epoch` is the version of the user's epoch record, read at the same moment or later. */
+export function sessionState(
+  { session, version }: VersionedSession,
+  epoch: number,
+  now: number,
+): SessionState {
+  if (session.revokedAt !== undefined || version < epoch) return "dead";
+  return session.expiresAt !== null && session.expiresAt <= now ? "expired" : "live";
+}
+
+/** The part of a step that writes a session; the record outlives every access token of it. */
+export function puttingSession(session: Session): NonNullable<Step["put"]>[number] {
+  const key = recordKeys.session(session.id);
+  const end = collectableAt(session);
+  return { key, value: { ...session }, ...(end === null ? {} : { expiresAt: end }) };
+}
+
+function collectableAt(session: Session): number | null {
+  const tokens = lastTokenEnd(session);
+  if (tokens !== null) return tokens + collectionMarginMs;
+  return session.expiresAt === null ? null : session.expiresAt + collectionMarginMs;
+}
+
+/** A revoked session hands out nothing more, so its last token ends a lifetime after the revoke at the latest. */
+function lastTokenEnd(session: Session): number | null {
+  if (session.type === "long_lived_access_token") return session.createdAt + session.accessTokenTtl;
+  return session.revokedAt === undefined ? null : session.revokedAt + session.accessTokenTtl;
+}

@@ -1,0 +1,123 @@
+import { Type } from "typebox";
+import { Compile } from "typebox/compile";
+
+import { AuthError } from "../errors.ts";
+import { joinedStep } from "../joined-step.ts";
+import type { Credential } from "../model.ts";
+import { indexKeys, providerKey, recordKeys } from "../record-keys.ts";
+import { readRecord, type Step, type Store, type StoredRecord } from "../store.ts";
+import type { Credentials } from "./credentials.ts";
+
+const CredentialRecord = Compile(
+  Type.Object({
+    id: Type.String(),
+    userId: Type.String(),
+    providerType: Type.String(),
+    providerId: Type.Union([Type.String(), Type.Null()]),
+    subject: Type.String(),
+    createdAt: Type.Number(),
+  }),
+);
+const Claim = Compile(Type.Object({ credential_id: Type.String() }));
+
+/** More than any user has providers. */
+const pageSize = 1000;
+
+/** What only the removal of a user needs. */
+export interface CredentialRemoval {
+  /** The part of a commit that unlinks all that a user has, unchanged since the call; undefined when there is nothing. */
+  unlinkingAll(userId: string): Promise<Step | undefined>;
+}
+
+export function createCredentials(store: Store): Credentials & CredentialRemoval {
+  const get = async (credentialId: string) => {
+    const record = await readRecord(store, recordKeys.credential(credentialId));
+    return record && { credential: credentialOf(record), version: record.version };
+  };
+  return {
+    async find(providerType, providerId, subject) {
+      const claim = await readRecord(
+        store,
+        recordKeys.credentialOf(providerKey(providerType, providerId), subject),
+      );
+      if (claim === undefined) return undefined;
+      if (!Claim.Check(claim.value)) throw damaged("claim");
+      return get(claim.value.credential_id);
+    },
+    get: async (credentialId) => (await get(credentialId))?.credential,
+    async listOf(userId) {
+      const found = (await readAll(store, userId)).map(({ credential }) => credential);
+      return found.sort((a, b) => a.createdAt - b.createdAt);
+    },
+    linking,
+    unlinking,
+    async unlinkingAll(userId) {
+      const found = await readAll(store, userId);
+      if (found.length === 0) return undefined;
+      const check = found.map(({ credential, version }) => ({
+        key: recordKeys.credential(credential.id),
+        version,
+      }));
+      return joinedStep({ check }, ...found.map(({ credential }) => unlinking(credential)));
+    },
+  };
+}
+
+async function readAll(store: Store, userId: string) {
+  const ids = await store.list(indexKeys.credentialsOf(userId), { limit: pageSize });
+  if (ids.length === 0) return [];
+  const records = await store.get(ids.map(recordKeys.credential));
+  return records.flatMap((record) =>
+    record === undefined ? [] : [{ credential: credentialOf(record), version: record.version }],
+  );
+}
+
+/** The three records of a credential: itself, and the two claims that make it the only one of its kind. */
+function keysOf(credential: Credential) {
+  const provider = providerKey(credential.providerType, credential.providerId);
+  return {
+    itself: recordKeys.credential(credential.id),
+    bySubject: recordKeys.credentialOf(provider, credential.subject),
+    byUser: recordKeys.credentialSlot(credential.userId, provider),
+    /** The local provider's verifier; other providers have none. */
+    password: recordKeys.password(provider, credential.subject),
+  };
+}
+
+function linking(credential: Credential): Step {
+  const keys = keysOf(credential);
+  const claim = { credential_id: credential.id };
+  return {
+    check: [keys.itself, keys.bySubject, keys.byUser].map((key) => ({ key, version: 0 })),
+    put: [
+      { key: keys.itself, value: { ...credential } },
+      { key: keys.bySubject, value: claim },
+      { key: keys.byUser, value: claim },
+    ],
+    link: [{ index: indexKeys.credentialsOf(credential.userId), member: credential.id }],
+  };
+}
+
+function unlinking(credential: Credential): Step {
+  const keys = keysOf(credential);
+  return {
+    remove: [keys.itself, keys.bySubject, keys.byUser, keys.password],
+    unlink: [{ index: indexKeys.credentialsOf(credential.userId), member: credential.id }],
+  };
+}
+
+/** The credential that a step links, if it links one. */
+export function credentialIn(step: Step): Credential | undefined {
+  for (const { value } of step.put ?? []) if (CredentialRecord.Check(value)) return value;
+  return undefined;
+}
+
+function credentialOf(record: StoredRecord): Credential {
+  const { value } = record;
+  if (CredentialRecord.Check(value)) return value;
+  throw damaged("record");
+}
+
+function damaged(what: string): AuthError {
+  return new AuthError("unavailable", { detail: `a credential's ${what} is damaged` });
+}

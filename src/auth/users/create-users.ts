@@ -1,0 +1,178 @@
+import type { Clock } from "../clock.ts";
+import { AuthError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { joinedStep } from "../joined-step.ts";
+import type { LogEvent, User } from "../model.ts";
+import { indexKeys, recordKeys } from "../record-keys.ts";
+import { retryConflicts } from "../retry-conflicts.ts";
+import type { Journal } from "../revocation/journal.ts";
+import type { Revocation } from "../revocation/revocation.ts";
+import type { Step, Store } from "../store.ts";
+import type { CredentialRemoval } from "./create-credentials.ts";
+import { createUserCache } from "./user-cache.ts";
+import { puttingUser, readStanding, userOf } from "./user-record.ts";
+import type { Groups, UserPatch, Users, VersionedUser } from "./users.ts";
+
+export interface UsersOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly revocation: Revocation & Journal;
+  readonly groups: Groups;
+  readonly credentials: CredentialRemoval;
+}
+
+const pageSize = 500;
+
+export function createUsers(options: UsersOptions): Users {
+  const { store, clock, revocation, groups } = options;
+  const read = (userId: string) => readStanding(store, userId);
+  const requireGroups = async (groupIds: readonly string[]) => {
+    if (!(await groups.exists(groupIds))) throw new AuthError("invalid_group");
+  };
+  return {
+    read,
+    current: createUserCache({ revocation, read: async (userId) => (await read(userId))?.user }),
+    list: () => listUsers(store),
+    async create({ name, groupIds = [], localOnly = false }) {
+      await requireGroups(groupIds);
+      const user = newUser({ name, groupIds, localOnly, createdAt: clock.now() });
+      const outcome = await revocation.commit(creatingUser(user));
+      if (!outcome.ok) throw new AuthError("conflict");
+      return user;
+    },
+    async update(userId, patch) {
+      if (patch.groupIds !== undefined) await requireGroups(patch.groupIds);
+      return retryConflicts(() => updateOnce(options, userId, patch));
+    },
+    remove: (userId) => removeUser(options, userId),
+  };
+}
+
+/** An active user of no particular origin, with a new id. */
+export function newUser(about: {
+  readonly name: string;
+  readonly groupIds: readonly string[];
+  readonly localOnly?: boolean;
+  readonly isOwner?: boolean;
+  readonly createdAt: number;
+}): User {
+  const { name, groupIds, localOnly = false, isOwner = false, createdAt } = about;
+  return {
+    id: newId(),
+    name,
+    isOwner,
+    isActive: true,
+    systemGenerated: false,
+    localOnly,
+    groupIds: [...new Set(groupIds)],
+    createdAt,
+  };
+}
+
+/** The part of a commit that makes a user. */
+export function creatingUser(user: User): Step {
+  return {
+    check: [{ key: recordKeys.user(user.id), version: 0 }],
+    put: [puttingUser(user)],
+    link: [{ index: indexKeys.users, member: user.id }],
+    log: [changed(user.id, "added")],
+  };
+}
+
+function changed(userId: string, change: "added" | "updated" | "removed") {
+  const event: LogEvent = { type: "user_changed", userId, change };
+  return { ...event };
+}
+
+async function listUsers(store: Store): Promise<readonly User[]> {
+  const users: User[] = [];
+  let after: string | undefined;
+  for (;;) {
+    const page = await store.list(indexKeys.users, {
+      limit: pageSize,
+      ...(after === undefined ? {} : { after }),
+    });
+    if (page.length === 0) break;
+    const records = await store.get(page.map(recordKeys.user));
+    for (const record of records) if (record !== undefined) users.push(userOf(record));
+    after = page.at(-1);
+    if (page.length < pageSize) break;
+  }
+  return users.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+}
+
+/** Undefined: somebody else wrote the user meanwhile. */
+async function updateOnce(
+  { store, revocation }: UsersOptions,
+  userId: string,
+  patch: UserPatch,
+): Promise<User | undefined> {
+  const before = await readStanding(store, userId);
+  const after = patched(before, patch);
+  if (before === undefined || sameUser(before.user, after)) return after;
+  const writing: Step = {
+    check: [{ key: recordKeys.user(userId), version: before.version }],
+    put: [puttingUser(after)],
+    log: [changed(userId, "updated")],
+  };
+  if (before.user.isActive && !after.isActive) {
+    const target = { kind: "user", userId } as const;
+    return unlessConflict(revocation.revoke(target, "user_deactivated", { also: writing }), after);
+  }
+  return (await revocation.commit(writing)).ok ? after : undefined;
+}
+
+/** The user as it would be. Throws what forbids it. */
+function patched(before: VersionedUser | undefined, patch: UserPatch): User {
+  if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
+  const { user } = before;
+  if (user.systemGenerated) throw new AuthError("cannot_modify_system_generated");
+  if (user.isOwner && patch.isActive === false) throw new AuthError("cannot_deactivate_owner");
+  return {
+    ...user,
+    name: patch.name ?? user.name,
+    isActive: patch.isActive ?? user.isActive,
+    localOnly: patch.localOnly ?? user.localOnly,
+    groupIds: patch.groupIds === undefined ? user.groupIds : [...new Set(patch.groupIds)],
+  };
+}
+
+function sameUser(a: User, b: User): boolean {
+  const groups = (user: User) => [...user.groupIds].sort().join(" ");
+  return (
+    a.name === b.name && a.isActive === b.isActive && a.localOnly === b.localOnly && groups(a) === groups(b)
+  );
+}
+
+async function removeUser(options: UsersOptions, userId: string): Promise<void> {
+  const { store, revocation, credentials } = options;
+  await retryConflicts(async () => {
+    const before = await readStanding(store, userId);
+    if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
+    if (before.user.isOwner) throw new AuthError("cannot_remove_owner");
+    const also = joinedStep(
+      {
+        check: [{ key: recordKeys.user(userId), version: before.version }],
+        remove: [recordKeys.user(userId)],
+        unlink: [{ index: indexKeys.users, member: userId }],
+        log: [changed(userId, "removed")],
+      },
+      await credentials.unlinkingAll(userId),
+    );
+    const target = { kind: "user", userId } as const;
+    return unlessConflict(revocation.revoke(target, "user_removed", { also }), true);
+  });
+  // A login that was linked after the list was read and before the user was gone; none can follow.
+  const late = await credentials.unlinkingAll(userId);
+  if (late !== undefined) await store.commit(late);
+}
+
+async function unlessConflict<Result>(work: Promise<unknown>, result: Result): Promise<Result | undefined> {
+  try {
+    await work;
+    return result;
+  } catch (error) {
+    if (error instanceof AuthError && error.code === "conflict") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,43 @@
+import { LeastRecentlyUsed } from "../least-recently-used.ts";
+import type { User } from "../model.ts";
+import type { Cut, Revocation } from "../revocation/revocation.ts";
+
+const capacity = 10_000;
+
+/**
+ * Users as this node last read them; a cut of the user drops its entry in the same tick. What a read that began before
+ * the cut brings is given to those who asked before it, and not kept. Without a trusted log nothing is kept at all.
+ */
+export function createUserCache(options: {
+  readonly revocation: Revocation;
+  readonly read: (userId: string) => Promise<User | undefined>;
+}): (userId: string) => Promise<User | undefined> {
+  const { revocation, read } = options;
+  const users = new LeastRecentlyUsed<string, Promise<User | undefined>>(capacity);
+  revocation.onCut((cut) => {
+    if (concernsUser(cut)) users.delete(cut.userId);
+    return 0;
+  });
+
+  const load = (userId: string): Promise<User | undefined> => {
+    const user = read(userId);
+    users.set(userId, user);
+    const dropUnlessFound = (found?: User) => {
+      if (found === undefined && users.get(userId) === user) users.delete(userId);
+    };
+    user.then(dropUnlessFound, () => dropUnlessFound());
+    return user;
+  };
+
+  return (userId) => {
+    if (!revocation.view.trusted) {
+      users.clear();
+      return read(userId);
+    }
+    return users.get(userId) ?? load(userId);
+  };
+}
+
+function concernsUser(cut: Cut): cut is Extract<Cut, { userId: string }> {
+  return cut.kind === "user" || cut.kind === "user_changed";
+}

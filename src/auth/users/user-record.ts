@@ -1,0 +1,56 @@
+import { Type } from "typebox";
+import { Compile } from "typebox/compile";
+
+import { AuthError } from "../errors.ts";
+import type { User } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import type { Step, Store, StoredRecord } from "../store.ts";
+
+/** More fields are let through: a newer node may have written them. */
+const UserRecord = Compile(
+  Type.Object({
+    id: Type.String(),
+    name: Type.Union([Type.String(), Type.Null()]),
+    isOwner: Type.Boolean(),
+    isActive: Type.Boolean(),
+    systemGenerated: Type.Boolean(),
+    localOnly: Type.Boolean(),
+    groupIds: Type.Array(Type.String()),
+    createdAt: Type.Number(),
+  }),
+);
+
+/** Throws `unavailable` for a record that is no user. */
+export function userOf(record: StoredRecord): User {
+  const { value } = record;
+  if (UserRecord.Check(value)) return value;
+  throw new AuthError("unavailable", { detail: "a user record is damaged" });
+}
+
+export function puttingUser(user: User): NonNullable<Step["put"]>[number] {
+  return { key: recordKeys.user(user.id), value: { ...user } };
+}
+
+export interface UserStanding {
+  readonly user: User;
+  readonly version: number;
+  /** The version of the user's epoch record; 0 when nothing was ever raised. */
+  readonly epoch: number;
+}
+
+/** The user and the epoch as they are at one moment. */
+export async function readStanding(store: Store, userId: string): Promise<UserStanding | undefined> {
+  const [user, epoch] = await store.get([recordKeys.user(userId), recordKeys.userEpoch(userId)]);
+  return user && { user: userOf(user), version: user.version, epoch: epoch?.version ?? 0 };
+}
+
+/** Both unchanged: the part of every commit that lets a user do something. */
+export function checkingStanding(
+  userId: string,
+  at: { readonly version: number; readonly epoch: number },
+): NonNullable<Step["check"]> {
+  return [
+    { key: recordKeys.user(userId), version: at.version },
+    { key: recordKeys.userEpoch(userId), version: at.epoch },
+  ];
+}
