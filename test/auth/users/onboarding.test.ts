@@ -1,0 +1,167 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+
+import { recordKeys } from "../../../src/auth/record-keys.ts";
+import { readRecord, type Store } from "../../../src/auth/store.ts";
+import { createSealing } from "../../../src/auth/tokens/sealing.ts";
+import { isSetupCode, setupCodeOf } from "../../../src/auth/users/setup-code.ts";
+import { openRedisStore } from "../../../src/store/redis/redis-store.ts";
+import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { type RedisServer, startRedis } from "../../support/redis-server.ts";
+import { refusal } from "../../support/refusal.ts";
+
+let node: TestAuthority;
+afterEach(() => node.stop());
+
+const request = async (more: object = {}) => ({
+  ...{ setupCode: await node.authority.onboarding.setupCode(), ...ownerLogin },
+  ...more,
+});
+
+describe("the set-up code", () => {
+  it("is the same on every node and after a restart, and another for another installation", async () => {
+    node = await startAuthority();
+    const code = await node.authority.onboarding.setupCode();
+    expect(code).toMatch(/^([0-9A-HJKMNP-TV-Z]{5}-){3}[0-9A-HJKMNP-TV-Z]{5}$/);
+    const other = await node.another();
+    expect(await other.authority.onboarding.setupCode()).toBe(code);
+    const instance = await readRecord(node.store, recordKeys.instance);
+    expect(setupCodeOf(createSealing(node.secret), String(instance?.value.id))).toBe(code);
+    expect(setupCodeOf(createSealing(node.secret), "another installation")).not.toBe(code);
+    expect(JSON.stringify(instance)).not.toContain(code.slice(0, 5));
+  });
+
+  it("is read however a person types it, and in no other way", () => {
+    expect(isSetupCode("abcde-01jkm npqrs-tvwxy", "ABCDE-01JKM-NPQRS-TVWXY")).toBe(true);
+    expect(isSetupCode("ABCDEOLJKMNPQRSTVWXY", "ABCDE-01JKM-NPQRS-TVWXY")).toBe(true);
+    for (const wrong of [
+      "",
+      "ABCDE",
+      "ABCDE-01JKM-NPQRS-TVWXZ",
+      "ABCDE-01JKM-NPQRS-TVWXY-A",
+      "é".repeat(200),
+    ])
+      expect(isSetupCode(wrong, "ABCDE-01JKM-NPQRS-TVWXY")).toBe(false);
+  });
+
+  it("makes no owner when it is wrong, and costs no hashing", async () => {
+    node = await startAuthority();
+    const { onboarding, users } = node.authority;
+    for (const setupCode of ["", "00000-00000-00000-00000", "x".repeat(10_000)])
+      expect(await refusal(onboarding.createOwner(await request({ setupCode })))).toBe("invalid_setup_code");
+    expect(await onboarding.required()).toBe(true);
+    expect(await users.list()).toEqual([]);
+  });
+});
+
+describe("onboarding", () => {
+  it("makes the owner, an administrator, once", async () => {
+    node = await startAuthority();
+    const { onboarding, users, localLogins } = node.authority;
+    const owner = await onboarding.createOwner(await request());
+    expect(owner).toMatchObject({
+      isOwner: true,
+      isActive: true,
+      groupIds: ["system-admin"],
+      name: "Olivia",
+    });
+    expect(await users.read(owner.id)).toMatchObject({ user: owner });
+    expect(await localLogins.usernameOf(owner.id)).toBe("olivia");
+    expect(await onboarding.required()).toBe(false);
+    expect(await refusal(onboarding.createOwner(await request({ username: "eve" })))).toBe("onboarding_done");
+    // Done is done: the code is not compared any more, so it cannot be guessed afterwards either.
+    expect(await refusal(onboarding.createOwner(await request({ setupCode: "" })))).toBe("onboarding_done");
+  });
+
+  it("leaves nothing behind when the name or the password is refused", async () => {
+    node = await startAuthority();
+    const { onboarding, users, credentials } = node.authority;
+    expect(await refusal(onboarding.createOwner(await request({ password: "short" })))).toBe(
+      "invalid_password",
+    );
+    expect(await refusal(onboarding.createOwner(await request({ username: "Olivia " })))).toBe(
+      "username_not_normalized",
+    );
+    expect(await onboarding.required()).toBe(true);
+    expect(await users.list()).toEqual([]);
+    expect(await credentials.find("homeassistant", null, "olivia")).toBeUndefined();
+    expect(await refusal(onboarding.createOwner(await request()))).toBe("accepted");
+  });
+
+  it("gives the one who asked a session, by the same commit", async () => {
+    node = await startAuthority();
+    const { onboarding, sessions } = node.authority;
+    const asked = { ...(await request()), clientId: null, peer: home };
+    const { user, grant } = await onboarding.createOwnerWithSession(asked);
+    const principal = await node.principal(grant.accessToken);
+    expect(principal).toMatchObject({ userId: user.id, sessionType: "normal", amr: ["pwd"], assurance: 1 });
+    expect(await sessions.get(grant.session.id)).toMatchObject({
+      providerType: "homeassistant",
+      rotates: true,
+    });
+    expect(await refusal(onboarding.createOwnerWithSession(asked))).toBe("onboarding_done");
+  });
+
+  it("gives a client an authorization code, by the same commit", async () => {
+    node = await startAuthority();
+    const { onboarding, codes } = node.authority;
+    const clientId = "https://app.example/";
+    const { user, code } = await onboarding.createOwnerWithCode({ ...(await request()), clientId });
+    const { grant } = await codes.redeem({ code, clientId, peer: home });
+    expect(grant).toMatchObject({ userId: user.id, clientId, amr: ["pwd"] });
+  });
+});
+
+/** All three ways in, from two nodes, 50 at once. */
+async function race(nodes: readonly [TestAuthority, TestAuthority]) {
+  const setupCode = await nodes[0].authority.onboarding.setupCode();
+  const work = Array.from({ length: 50 }, async (_, place) => {
+    const { onboarding } = nodes[place % 2 === 0 ? 0 : 1].authority;
+    // The name is the same for some: who loses by the name is told of the owner all the same.
+    const asked = { setupCode, ...ownerLogin, username: `owner${place % 20}` };
+    if (place % 3 === 0) return refusal(onboarding.createOwner(asked));
+    if (place % 3 === 1)
+      return refusal(onboarding.createOwnerWithSession({ ...asked, clientId: null, peer: home }));
+    return refusal(onboarding.createOwnerWithCode({ ...asked, clientId: "https://app.example/" }));
+  });
+  return await Promise.all(work);
+}
+
+async function expectOneOwner(nodes: readonly [TestAuthority, TestAuthority], answers: readonly string[]) {
+  expect(answers.filter((answer) => answer === "accepted")).toHaveLength(1);
+  expect(new Set(answers)).toEqual(new Set(["accepted", "onboarding_done"]));
+  const users = await nodes[0].authority.users.list();
+  expect(users.map((user) => user.isOwner)).toEqual([true]);
+  const credentials = await Promise.all(users.map((user) => nodes[1].authority.credentials.listOf(user.id)));
+  expect(credentials.flat()).toHaveLength(1);
+  for (let place = 0; place < 20; place += 1) {
+    const found = await nodes[0].authority.credentials.find("homeassistant", null, `owner${place}`);
+    if (found !== undefined) expect(found.credential.userId).toBe(users[0]?.id);
+  }
+}
+
+describe("50 onboardings at once from two nodes", () => {
+  it("make one owner on the embedded store", async () => {
+    node = await startAuthority();
+    const nodes = [node, await node.another()] as const;
+    await expectOneOwner(nodes, await race(nodes));
+  });
+
+  describe("on Redis", () => {
+    let redis: RedisServer;
+    let store: Store;
+    beforeAll(async () => {
+      redis = await startRedis();
+      store = await openRedisStore({ url: redis.url });
+    });
+    afterAll(async () => {
+      await store.close();
+      await redis.dispose();
+    });
+
+    it("make one owner too", async () => {
+      node = await startAuthority({ store });
+      const nodes = [node, await node.another()] as const;
+      await expectOneOwner(nodes, await race(nodes));
+    });
+  });
+});

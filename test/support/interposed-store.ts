@@ -1,0 +1,38 @@
+import type { Step, Store } from "../../src/auth/store.ts";
+
+/** A real store with a place to get in between: what was read and what is about to be committed on it. */
+export interface InterposedStore extends Store {
+  /** Runs once, before the next commit that `when` takes, which waits for it. Commits made inside pass freely. */
+  beforeCommit(when: (step: Step) => boolean, run: () => Promise<unknown>): void;
+  /** How many calls went to the store since it was made. */
+  readonly calls: { get: number; commit: number };
+}
+
+export function interposed(store: Store): InterposedStore {
+  let waiting: { readonly when: (step: Step) => boolean; readonly run: () => Promise<unknown> } | undefined;
+  const calls = { get: 0, commit: 0 };
+  return {
+    kind: store.kind,
+    calls,
+    get(keys) {
+      calls.get += 1;
+      return store.get(keys);
+    },
+    list: (index, page) => store.list(index, page),
+    async commit(step) {
+      calls.commit += 1;
+      const interruption = waiting;
+      if (interruption?.when(step) === true) {
+        waiting = undefined;
+        await interruption.run();
+      }
+      return store.commit(step);
+    },
+    follow: (since, onEntries) => store.follow(since, onEntries),
+    health: () => store.health(),
+    close: () => store.close(),
+    beforeCommit(when, run) {
+      waiting = { when, run };
+    },
+  };
+}
