@@ -133,7 +133,7 @@ export function storeContract({ name, create, capabilities, skip = [] }: StoreCo
           quotes: "\"'`\\/",
           control: "\u0000\u0001\t\r\n\u2028",
           emoji: "👩‍👩‍👧 ÄÖ 漢字 \ud800",
-          ["__proto__x"]: "*?[a]",
+          __proto__x: "*?[a]",
           numbers: [0, -1, 1.5, 9_007_199_254_740_991, 1e300, 0.1],
           nested: { empty: {}, list: [[], {}], none: null, no: false },
           big: "x".repeat(100_000),

@@ -45,7 +45,7 @@ const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance
  * process has it (the detail names its pid), and with an Error that names the file when it is damaged or not ours.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
-  const file = StoreFile.open(options.folder);
+  const file = await StoreFile.open(options.folder);
   try {
     const own = thisProcess(randomUUID());
     await file.transact((tables) => {
@@ -64,7 +64,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 
 /** The live gateway process on this folder's store, if there is one. */
 export async function embeddedLockHolder(folder: string): Promise<{ readonly pid: number } | undefined> {
-  const file = StoreFile.open(folder);
+  const file = await StoreFile.open(folder);
   try {
     const holder = readLock(file.tables);
     return holder !== undefined && isAlive(holder) ? { pid: holder.pid } : undefined;
@@ -101,12 +101,11 @@ class EmbeddedStore implements Store {
       head: () => readState(file.fresh).logHead,
       read: (after, limit) => readEntries(file.tables, after, limit),
       startOf: (since) => startOf(file.fresh, since),
-      monotonic: () => this.#clock.monotonic(),
     });
     this.#queue = new WriteQueue({
       transact: (batch) => file.transact((tables) => this.#guarded(tables, batch)),
       onDurable: () => this.#followers.pump(),
-      recover: async () => undefined,
+      recover: () => file.reopen(),
     });
     if (this.#role === "gateway") this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs).unref();
   }
@@ -193,14 +192,19 @@ class EmbeddedStore implements Store {
   }
 
   #sweep(): void {
-    if (this.#sweeping || this.#queue.fault !== undefined) return;
+    if (this.#sweeping) return;
     this.#sweeping = true;
-    void this.#sweepAll()
+    void (this.#queue.fault === undefined ? this.#sweepAll() : this.#tryToWrite())
       // Garbage that could not be removed now is still there at the next turn.
       .catch(() => undefined)
       .finally(() => {
         this.#sweeping = false;
       });
+  }
+
+  /** Finds out that the disk takes writes again, so that health says so before the next commit. */
+  async #tryToWrite(): Promise<void> {
+    await this.#queue.run(() => writeState(this.#file.tables, readState(this.#file.tables)));
   }
 
   async #sweepAll(): Promise<void> {

@@ -38,8 +38,3 @@ function syncFolder(folder: string): void {
     closeSync(handle);
   }
 }
-
-/**
- * lmdb maps the file: reading a page that a truncated file does not have kills the process (SIGBUS). Not written yet.
- */
-export function refuseTruncated(_path: string): void {}

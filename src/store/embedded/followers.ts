@@ -12,7 +12,6 @@ export interface LogSource {
   head(): number;
   read(after: number, limit: number): readonly LogEntry[];
   startOf(since: number): { readonly after: number; readonly since: number };
-  monotonic(): number;
 }
 
 type Listener = (entries: readonly LogEntry[]) => void;
@@ -82,7 +81,7 @@ class Tail {
   }
 
   get following(): boolean {
-    return !this.#stopped && this.#source.monotonic() - this.#inStepAt < overdueMs;
+    return !this.#stopped && performance.now() - this.#inStepAt < overdueMs;
   }
 
   /** Never throws: what could not be read or was refused by the listener is tried again at the next poll. */
@@ -111,7 +110,7 @@ class Tail {
     if (place.after >= place.target) this.#settle.resolve({ since: place.since });
     // A long backlog goes out in pieces, so that the loop's other work comes in between.
     if (place.after < head) setImmediate(() => this.pump());
-    else this.#inStepAt = this.#source.monotonic();
+    else this.#inStepAt = performance.now();
   }
 
   stop(): void {

@@ -1,28 +1,37 @@
 import { reasonOf } from "../unavailable.ts";
-import { prepareFiles, refuseTruncated } from "./files.ts";
-import { openTables, type Tables } from "./tables.ts";
+import { inspectFile } from "./file-header.ts";
+import { prepareFiles } from "./files.ts";
+import { openTables, readWhole, type Tables } from "./tables.ts";
+import { countWrite, isWriting, noWriteUnderWay } from "./writes-under-way.ts";
 
-/**
- * The lmdb file while it is open. Opening is the only synchronous write, so one process opens a folder while none of
- * its own commits there is under way.
- */
+/** After a failed attempt to open the file again, the next one waits this long. */
+const reopenEveryMs = 250;
+
+/** The lmdb file while the store is open. Opening is its only synchronous write. */
 export class StoreFile {
   readonly path: string;
   #tables: Tables | undefined;
+  #closed = false;
+  #closing = false;
+  #triedAt = Number.NEGATIVE_INFINITY;
 
   private constructor(path: string, tables: Tables) {
     this.path = path;
     this.#tables = tables;
   }
 
-  /** Throws an Error that names the file for one that cannot be opened, is damaged or belongs to something else. */
-  static open(folder: string): StoreFile {
+  /** Rejects with an Error that names a file that cannot be opened, is damaged or belongs to something else. */
+  static async open(folder: string): Promise<StoreFile> {
     const path = prepareFiles(folder);
+    await noWriteUnderWay(path);
     return new StoreFile(path, openNamed(path));
   }
 
   get tables(): Tables {
-    if (this.#tables === undefined) throw new Error("the store is closed");
+    if (this.#closed) throw new Error("the store is closed");
+    // lmdb-js would give out the environment that is being closed.
+    if (this.#closing) throw new Error("the store is being opened again");
+    this.#tables ??= this.#openAgain();
     return this.#tables;
   }
 
@@ -40,23 +49,52 @@ export class StoreFile {
   async transact<T>(work: (tables: Tables) => T): Promise<T> {
     const tables = this.tables;
     try {
-      return await tables.root.childTransaction(() => work(tables));
+      return await countWrite(this.path, () => tables.root.childTransaction(() => work(tables)));
     } catch (error) {
       throw await rootCause(error);
     }
   }
 
+  /**
+   * After a write failed, before the next one: lmdb gives an environment up whose meta page could not be written, and
+   * lmdb-js then waits for ever in the next transaction. What a file opened anew shows is what is on disk.
+   */
+  async reopen(): Promise<void> {
+    // lmdb-js ends the failed write's work after this turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    const tables = this.#tables;
+    this.#tables = undefined;
+    this.#triedAt = Number.NEGATIVE_INFINITY;
+    this.#closing = true;
+    try {
+      await tables?.root.close();
+    } finally {
+      this.#closing = false;
+    }
+  }
+
   async close(): Promise<void> {
+    this.#closed = true;
     const tables = this.#tables;
     this.#tables = undefined;
     await tables?.root.close();
+  }
+
+  #openAgain(): Tables {
+    const now = performance.now();
+    if (now - this.#triedAt < reopenEveryMs || isWriting(this.path))
+      throw new Error(`cannot open the store ${this.path} again yet`);
+    this.#triedAt = now;
+    return openNamed(this.path);
   }
 }
 
 function openNamed(path: string): Tables {
   try {
-    refuseTruncated(path);
-    return openTables(path);
+    const suspect = inspectFile(path);
+    const tables = openTables(path);
+    if (suspect) readWhole(tables);
+    return tables;
   } catch (error) {
     throw new Error(`cannot open the store ${path}: ${reasonOf(error)}`, { cause: error });
   }

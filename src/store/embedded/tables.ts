@@ -1,5 +1,7 @@
 import { type Database, open, type RootDatabase } from "lmdb";
 
+import { sizeLimit } from "./file-header.ts";
+
 /**
  * The tables of the one lmdb file. Keys are bytes, so order is byte order and no character has a meaning; values are
  * text.
@@ -31,16 +33,18 @@ export function openTables(path: string): Tables {
   const root = open<Buffer, Buffer>(path, {
     noSubdir: true,
     overlappingSync: false,
-    mapSize: 2 ** 36,
+    mapSize: sizeLimit,
     maxDbs: names.length + 1,
     maxReaders: 126,
+    // With it a failed commit leaves a rejection that nobody can handle.
+    eventTurnBatching: false,
     encoding: "binary",
     keyEncoding: "binary",
   });
   try {
     const found = [...root.getKeys()].map((key) => key.toString("latin1").replaceAll("\0", ""));
     const foreign = found.filter((name) => !names.some((known) => known === name));
-    if (foreign.length > 0) throw new Error("it is an lmdb file of another program");
+    if (foreign.length > 0) throw new Error("it is not a Gatehouse store");
     const table = (name: string) =>
       root.openDB<string, Buffer>(name, { encoding: "string", keyEncoding: "binary" });
     return {
@@ -53,6 +57,21 @@ export function openTables(path: string): Tables {
     };
   } catch (error) {
     void root.close();
+    throw error;
+  }
+}
+
+/** Reads every entry, so that damage shows now; throws, and closes the file, where there is some. */
+export function readWhole(tables: Tables): void {
+  try {
+    for (const table of [tables.records, tables.members, tables.log, tables.expiry, tables.state]) {
+      for (const { key } of table.getRange()) {
+        const value = table.get(key);
+        if (value === undefined || value.includes("\0")) throw new Error("an entry is damaged");
+      }
+    }
+  } catch (error) {
+    void tables.root.close();
     throw error;
   }
 }

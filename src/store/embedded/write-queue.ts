@@ -79,7 +79,7 @@ export class WriteQueue {
       });
     } catch (error) {
       this.#fault = reasonOf(error);
-      await this.#options.recover();
+      await this.#options.recover().catch(() => undefined);
       for (const job of batch) {
         clearTimeout(job.timer);
         job.reject(unavailable(`embedded store: not written: ${reasonOf(error)}`, error));

@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const hooks = fileURLToPath(new URL("./typescript.mjs", import.meta.url));
+
+/** A Node process of a test, with what it wrote, line by line. */
+export interface TestProcess {
+  readonly pid: number;
+  /** Standard output so far. */
+  readonly lines: readonly string[];
+  readonly stderr: string;
+  /** The first line, past or to come, that matches. */
+  line(pattern: RegExp, deadlineMs?: number): Promise<string>;
+  /** Its end: the exit code or the signal. */
+  readonly exited: Promise<number | NodeJS.Signals>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export interface TestProcessOptions {
+  /** A TypeScript file; compiled as it is imported. */
+  readonly script: URL;
+  readonly args?: readonly string[];
+  /** `ulimit -f`: the largest file it may write, in KiB, until `prlimit` lifts it. */
+  readonly fileSizeLimitKiB?: number;
+}
+
+export function startProcess(options: TestProcessOptions): TestProcess {
+  const command = [
+    process.execPath,
+    "--import",
+    hooks,
+    fileURLToPath(options.script),
+    ...(options.args ?? []),
+  ];
+  const limit = options.fileSizeLimitKiB;
+  // dash counts in blocks of 512 bytes.
+  const limited = ["sh", "-c", `ulimit -S -f ${(limit ?? 0) * 2}; exec "$@"`, "sh", ...command];
+  const [program = "", ...args] = limit === undefined ? command : limited;
+  return watch(spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] }));
+}
+
+function watch(child: ChildProcess): TestProcess {
+  const lines: string[] = [];
+  const waiting = new Set<(line: string) => void>();
+  let stderr = "";
+  child.stderr?.on("data", (chunk: Buffer) => {
+    stderr += chunk.toString();
+  });
+  if (child.stdout) {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      lines.push(line);
+      for (const check of waiting) check(line);
+    });
+  }
+  const exited = new Promise<number | NodeJS.Signals>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => resolve(signal ?? code ?? -1));
+  });
+  return {
+    pid: child.pid ?? -1,
+    lines,
+    get stderr() {
+      return stderr;
+    },
+    line: (pattern, deadlineMs = 15_000) =>
+      new Promise((resolve, reject) => {
+        const before = lines.find((line) => pattern.test(line));
+        if (before !== undefined) return resolve(before);
+        const timer = setTimeout(
+          () => reject(new Error(`no ${pattern} within ${deadlineMs} ms; stderr: ${stderr}`)),
+          deadlineMs,
+        );
+        waiting.add(function check(line) {
+          if (!pattern.test(line)) return;
+          waiting.delete(check);
+          clearTimeout(timer);
+          resolve(line);
+        });
+      }),
+    exited,
+    kill: (signal) => void child.kill(signal),
+  };
+}
