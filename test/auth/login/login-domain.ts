@@ -1,0 +1,157 @@
+import { expect } from "vitest";
+
+import type { CreateEntryStep, FlowStep, SessionGrant } from "../../../protocol/flow.ts";
+import { AuthError } from "../../../src/auth/errors.ts";
+import { createLoginFlows, type LoginFlowLimits } from "../../../src/auth/login/create-login-flows.ts";
+import type { FlowAnswer, LoginFlows, StartLogin } from "../../../src/auth/login/login-flows.ts";
+import type { Peer, Principal, User } from "../../../src/auth/model.ts";
+import { createPasswords, type PasswordsOptions } from "../../../src/auth/passwords/create-passwords.ts";
+import { createLocalLogins } from "../../../src/auth/providers/create-local-logins.ts";
+import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant.ts";
+import type { LoginProvider } from "../../../src/auth/providers/provider.ts";
+import { createProviderRegistry } from "../../../src/auth/providers/registry.ts";
+import { createRevocation } from "../../../src/auth/revocation/create-revocation.ts";
+import { createSessions } from "../../../src/auth/sessions/create-sessions.ts";
+import { createAuthorizationCodes } from "../../../src/auth/tokens/authorization-codes.ts";
+import { createRefreshTokens } from "../../../src/auth/tokens/refresh-tokens.ts";
+import { createCredentials } from "../../../src/auth/users/create-credentials.ts";
+import { createUsers } from "../../../src/auth/users/create-users.ts";
+import { createGroups } from "../../../src/auth/users/groups.ts";
+import { createNode, halfAnHour, type OpenStore } from "../tokens/installation.ts";
+
+export const peer: Peer = { address: "203.0.113.7" };
+export const client = "https://app.example/";
+export const redirect = "https://app.example/callback";
+export const ada = { username: "ada", password: "canary-horse-battery" } as const;
+/** Cheap: what is tested is not scrypt. */
+export const quick = { N: 16, r: 8, p: 1 };
+
+/** All domains of a test are nodes of one installation. */
+const installationSecret = Buffer.alloc(32, 7);
+
+export interface DomainOptions {
+  readonly passwords?: PasswordsOptions;
+  readonly limits?: Partial<LoginFlowLimits>;
+  readonly onboardingRequired?: boolean;
+  /** Puts something around the local provider. */
+  readonly wrapProvider?: (provider: LoginProvider) => LoginProvider;
+  /** Runs after the engine has read the user, before it commits. */
+  readonly beforeCommit?: () => Promise<unknown>;
+}
+
+export type LoginDomain = Awaited<ReturnType<typeof loginDomain>>;
+
+/** One node's login side over a real store, every collaborator real. */
+export async function loginDomain(opened: OpenStore, options: DomainOptions = {}) {
+  const { store, clock } = opened;
+  const { sealing, tokens: accessTokens } = await createNode(opened, installationSecret);
+  const revocation = createRevocation({ store, clock, longestTokenMs: halfAnHour });
+  const refreshTokens = createRefreshTokens(sealing);
+  const sessions = createSessions({ store, clock, revocation, accessTokens, refreshTokens });
+  const credentials = createCredentials(store);
+  const groups = createGroups();
+  const users = createUsers({ store, clock, revocation, groups, credentials });
+  const passwords = createPasswords({
+    parameters: quick,
+    workers: 1,
+    queueLimitPerKey: 64,
+    ...options.passwords,
+  });
+  const logins = createLocalLogins({
+    ...{ store, clock, passwords, credentials, users, groups, sessions, revocation },
+  });
+  const provider = createHomeAssistantProvider({ store, clock, passwords, credentials, users });
+  const codes = createAuthorizationCodes({ store, clock, onReplay: async () => undefined });
+  const flows = createLoginFlows({
+    ...{ store, clock, credentials, sessions, codes },
+    users: { read: (userId) => users.read(userId).finally(options.beforeCommit) },
+    registry: createProviderRegistry([options.wrapProvider?.(provider) ?? provider]),
+    onboardingRequired: async () => options.onboardingRequired ?? false,
+    rotates: () => true,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  });
+  return {
+    ...{ store, clock, revocation, sessions, credentials, users, passwords, logins, provider, codes, flows },
+    close: () => passwords.close(),
+  };
+}
+
+/** A user with a login; the names of system groups. */
+export async function addPerson(
+  { logins }: LoginDomain,
+  { username, password }: { readonly username: string; readonly password: string } = ada,
+): Promise<User> {
+  return await logins.createUser({ name: "Ada", username, password, groupIds: ["system-users"] });
+}
+
+export function startRequest(changes: Partial<StartLogin> = {}): StartLogin {
+  return {
+    handler: ["homeassistant", null],
+    purpose: "session",
+    clientId: client,
+    clientName: null,
+    redirectUri: null,
+    codeChallenge: null,
+    ...changes,
+  };
+}
+
+export const forCode: Partial<StartLogin> = { purpose: "code", redirectUri: redirect };
+
+export function claimOf({ step, flowSecret }: FlowAnswer) {
+  return { flowId: step.flow_id, flowSecret };
+}
+
+/** Starts a flow and sends one form. */
+export async function tryLogin(
+  flows: LoginFlows,
+  input: Readonly<Record<string, unknown>>,
+  request: Partial<StartLogin> = {},
+): Promise<FlowStep> {
+  const started = await flows.start(startRequest(request), peer);
+  return (await flows.advance({ ...claimOf(started), input }, peer)).step;
+}
+
+export function entryOf(step: FlowStep): CreateEntryStep {
+  expect(step.type).toBe("create_entry");
+  if (step.type !== "create_entry") throw new Error(`a step of type ${step.type}`);
+  return step;
+}
+
+export function grantOf(step: FlowStep): SessionGrant {
+  const { result } = entryOf(step);
+  if (typeof result === "string") throw new Error("a code, no session");
+  return result;
+}
+
+/** The code of the AuthError that `work` rejects with. */
+export async function codeOf(work: Promise<unknown>): Promise<string> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (error === undefined) return "no error";
+  return error instanceof AuthError ? error.code : `no AuthError: ${String(error)}`;
+}
+
+/** What of a step does not name its flow. */
+export function withoutId(step: FlowStep): string {
+  return JSON.stringify({ ...step, flow_id: "", flow_secret: "" });
+}
+
+export async function principalOf(domain: LoginDomain, userId: string): Promise<Principal> {
+  const grant = grantOf(await tryLogin(domain.flows, ada));
+  const { epoch } = (await domain.users.read(userId)) ?? { epoch: 0 };
+  const now = domain.clock.now();
+  return {
+    ...{ userId, sessionId: grant.session_id, userEpoch: epoch, sessionType: "normal", clientId: client },
+    ...{
+      assurance: 1,
+      amr: ["pwd"],
+      authenticatedAt: now,
+      tokenIssuedAt: now,
+      tokenExpiresAt: now + halfAnHour,
+    },
+    ...{ sessionExpiresAt: null, localOnly: false },
+  };
+}
