@@ -59,12 +59,6 @@ const storage = {
     maximum: 60_000,
     description: "How long one store call may take before it counts as unavailable.",
   }),
-  store_start_timeout_ms: Type.Integer({
-    default: 10_000,
-    minimum: 0,
-    maximum: 600_000,
-    description: "How long to try to reach the store at start before giving up.",
-  }),
   secret: Type.Union([Type.String({ minLength: 32, maxLength: 1024 }), Type.Null()], {
     default: null,
     description:

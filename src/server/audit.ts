@@ -1,0 +1,63 @@
+import type { CloseName } from "../../protocol/close-codes.ts";
+import type { FlowStep } from "../../protocol/flow.ts";
+import type { Peer, Principal } from "../auth/model.ts";
+import type { Cut } from "../auth/revocation/revocation.ts";
+import type { HttpDecision } from "../http/observer.ts";
+import type { Log } from "./log.ts";
+
+/**
+ * One record for every authentication decision and every cut-off (DESIGN promise 12): what was decided, about whom, for
+ * whom, from where, and why. Records hold ids, addresses and words of the protocol's tables; never a token, a password
+ * or a login name that somebody typed.
+ */
+export interface Audit {
+  /** A socket became authenticated. */
+  accepted(principal: Principal, peer: Peer): void;
+  /** A socket was refused before `auth_ok`. */
+  refused(close: CloseName, reason: string, peer: Peer): void;
+  /** A login flow answered a step. Forms without errors are no decision. */
+  loginStep(step: FlowStep, peer: Peer): void;
+  loginRefused(code: string, peer: Peer): void;
+  http(decision: HttpDecision): void;
+  cut(cut: Cut, socketsClosed: number): void;
+}
+
+export function createAudit(log: Log, enabled: boolean): Audit {
+  const record = (event: string, outcome: "allowed" | "denied" | "done", fields: object) => {
+    if (enabled) log.info({ audit: event, outcome, ...fields }, "audit");
+  };
+  return {
+    accepted(principal, { address }) {
+      const { userId, sessionId, sessionType, clientId, assurance } = principal;
+      const who = { user_id: userId, session_id: sessionId, session_type: sessionType, client_id: clientId };
+      record("socket_authentication", "allowed", { address, ...who, assurance });
+    },
+    refused: (close, reason, { address }) =>
+      record("socket_authentication", "denied", { address, close, reason }),
+    loginStep(step, { address }) {
+      const about = { address, flow_id: step.flow_id, provider: step.handler[0] };
+      if (step.type === "create_entry") record("login", "allowed", about);
+      else if (step.type === "abort") record("login", "denied", { ...about, reason: step.reason });
+      else if (step.type === "form" && step.errors.base !== undefined)
+        record("login", "denied", { ...about, reason: step.errors.base });
+    },
+    loginRefused: (code, { address }) => record("login", "denied", { address, reason: code }),
+    http(decision) {
+      const { event, userId, sessionId, clientId, ...rest } = decision;
+      const outcome = event === "token_refused" || event === "owner_refused" ? "denied" : "allowed";
+      record(event, outcome, { ...rest, user_id: userId, session_id: sessionId, client_id: clientId });
+    },
+    cut(cut, socketsClosed) {
+      if (cut.kind === "sessions" || cut.kind === "user")
+        record("revocation", "done", about(cut, socketsClosed));
+    },
+  };
+}
+
+function about(cut: Extract<Cut, { kind: "sessions" | "user" }>, socketsClosed: number): object {
+  const target =
+    cut.kind === "sessions"
+      ? { session_ids: cut.sessionIds }
+      : { user_id: cut.userId, epoch: cut.epoch, spare: cut.spare };
+  return { target: cut.kind, ...target, cause: cut.cause, sockets_closed: socketsClosed };
+}

@@ -1,0 +1,104 @@
+import type { Clock } from "../auth/clock.ts";
+import { createJsonCodec } from "../codec/json.ts";
+import { createMsgpackCodec } from "../codec/msgpack.ts";
+import { createDispatch } from "../commands/registry.ts";
+import { type Connections, createConnections } from "../connection/connections.ts";
+import { parseAddressRanges } from "../http/address-ranges.ts";
+import { resolveClientAddress } from "../http/client-address.ts";
+import { createHttp } from "../http/create-http.ts";
+import type { HttpHandler } from "../http/endpoint.ts";
+import type { Transport } from "../transport/transport.ts";
+import type { Audit } from "./audit.ts";
+import { auditedLogins } from "./audited-logins.ts";
+import type { Config } from "./config/schema.ts";
+import { createGatewayHealth, type GatewayHealth } from "./gateway-health.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import { connectionObserver, httpObserver } from "./observers.ts";
+import type { OpenAuthority } from "./open-authority.ts";
+import { packageVersion } from "./package-version.ts";
+import { readSetupPage } from "./setup-page.ts";
+
+/** JWKS readers may keep it for so long: a third of the time for which a new key is published before it signs. */
+const jwksMaxAgeSeconds = 300;
+
+/** What everything in a gateway stands on. */
+export interface Frame {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly audit: Audit;
+  readonly opened: OpenAuthority;
+}
+
+/** What a gateway is made of, put together; nothing runs yet. */
+export interface Inside {
+  readonly connections: Connections;
+  readonly http: HttpHandler;
+  readonly health: GatewayHealth;
+}
+
+export async function compose(frame: Frame, transport: Transport): Promise<Inside> {
+  const { config, opened } = frame;
+  const codecs = [createJsonCodec(), createMsgpackCodec()] as const;
+  const health = createGatewayHealth({
+    live: {
+      version: packageVersion(),
+      transport: transport.name,
+      store: opened.store.kind,
+      codecs: codecs.map(({ name }) => name),
+    },
+    store: opened.store,
+    revocationTrusted: () => opened.authority.revocation.view.trusted,
+  });
+  const connections = composeConnections(frame, codecs);
+  const http = createHttp({
+    ...{ authority: opened.authority, clock: frame.clock, health, jwksMaxAgeSeconds },
+    ...{ issuer: opened.issuer, publicUrl: opened.publicUrl },
+    observer: httpObserver(frame),
+    metrics: metricsSource(frame),
+    setupPage: await readSetupPage(),
+    maxBodyBytes: config.limits.http_body_bytes,
+    rotates: (clientId) => config.tokens.rotate_for.includes(clientId),
+    origins: config.origins,
+    trustedProxies: parseAddressRanges(config.trusted_proxies),
+  });
+  return { connections, http, health };
+}
+
+function composeConnections(
+  frame: Frame,
+  codecs: Parameters<typeof createConnections>[0]["codecs"],
+): Connections {
+  const { config, clock, log, audit, opened } = frame;
+  const { authority } = opened;
+  const trustedProxies = parseAddressRanges(config.trusted_proxies);
+  return createConnections({
+    authority: { ...authority, logins: auditedLogins(authority.logins, audit) },
+    ...{ codecs, clock, log },
+    dispatch: createDispatch({ authority, clock }),
+    metrics: connectionObserver(frame),
+    origins: config.origins,
+    limits: {
+      sockets: config.limits.sockets,
+      unauthenticated: config.limits.unauthenticated,
+      unauthenticatedPerAddress: config.limits.unauthenticated_per_address,
+      messagesPerSecond: config.limits.messages_per_second,
+      outboxBytes: config.limits.outbox_bytes,
+    },
+    addressOf: ({ address, headers }) =>
+      resolveClientAddress(address, (name) => headers[name], trustedProxies).address,
+  });
+}
+
+/** An address that came out of ignored headers may be a proxy's own: it reads nothing. */
+function metricsSource({ config, metrics }: Frame) {
+  if (!config.metrics.enabled) return undefined;
+  const readers = parseAddressRanges(config.metrics.readers);
+  return {
+    render: metrics.render,
+    mayRead: ({ address, forwarding }: { address: string; forwarding: string }) =>
+      forwarding !== "ignored" && readers.includes(address),
+  };
+}

@@ -1,0 +1,207 @@
+import { Registry } from "prom-client";
+
+import { limits, SOCKET_PATH } from "../../protocol/features.ts";
+import type { Authority } from "../auth/authority.ts";
+import type { Clock } from "../auth/clock.ts";
+import type { Cut } from "../auth/revocation/revocation.ts";
+import type { Health } from "../http/health.ts";
+import type { Listener, Transport } from "../transport/transport.ts";
+import { createAudit } from "./audit.ts";
+import { compose, type Frame, type Inside } from "./composition.ts";
+import type { Config } from "./config/schema.ts";
+import { createLog, type Log } from "./log.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
+import { openAuthority, systemClock } from "./open-authority.ts";
+import { type RevocationFeed, startRevocationFeed } from "./revocation-feed.ts";
+import { loadTransport } from "./transports.ts";
+
+export interface Started {
+  /** How clients reach it; without a trailing slash. */
+  readonly url: string;
+  readonly port: number;
+  /** While there is no owner: where to make one. For the console only; it holds the set-up code. */
+  readonly setupLink?: string;
+}
+
+/** One gateway. Two in one process share nothing. */
+export interface Gateway {
+  readonly authority: Authority;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Reads the revocation log up to the present, then listens. Rejects, with everything closed, when it cannot. */
+  start(): Promise<Started>;
+  /**
+   * Not ready any more, accepts nobody, closes sockets with `going_away` spread over half of `graceMs`, lets HTTP finish
+   * for the rest, closes the store. A second call waits for the first. Never rejects.
+   */
+  stop(graceMs?: number): Promise<void>;
+}
+
+/** What a program that embeds the gateway, or a test, may bring along. */
+export interface GatewayParts {
+  readonly clock?: Clock;
+  readonly log?: Log;
+  /** Instead of the configured one. */
+  readonly transport?: Transport;
+}
+
+/**
+ * Opens store and domain as the configuration has them, and puts everything together; nothing listens yet. Rejects with
+ * an error for people (see `openAuthority`).
+ */
+export async function createGateway(config: Config, parts: GatewayParts = {}): Promise<Gateway> {
+  const log = parts.log ?? createLog({ level: config.log.level });
+  const metrics = createMetrics(new Registry());
+  const audit = createAudit(log, config.log.audit);
+  const fault = (where: string) => (error: unknown) => {
+    metrics.defect(where);
+    log.error({ err: error }, `defect in ${where}`);
+  };
+  try {
+    return await putTogether(config, parts, { log, metrics, audit, fault });
+  } catch (error) {
+    metrics.close();
+    throw error;
+  }
+}
+
+interface Voices extends Pick<Frame, "log" | "metrics" | "audit"> {
+  readonly fault: (where: string) => (error: unknown) => void;
+}
+
+async function putTogether(config: Config, parts: GatewayParts, voices: Voices): Promise<Gateway> {
+  const { clock = systemClock } = parts;
+  const { fault, ...told } = voices;
+  let listener: Listener | undefined;
+  const opened = await openAuthority(config, {
+    ...{ role: "gateway", clock, onStoreCall: told.metrics.storeCall, onFault: fault("revocation") },
+    port: () => listener?.port ?? config.port,
+  });
+  try {
+    const transport = parts.transport ?? (await loadTransport(config.transport, fault("transport")));
+    const frame = { ...told, config, clock, opened };
+    const inside = await compose(frame, transport);
+    const listening = (started: Listener) => {
+      listener = started;
+    };
+    return new RunningGateway({ ...frame, ...inside, transport, listening });
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+}
+
+interface RunningParts extends Frame, Inside {
+  readonly transport: Transport;
+  readonly listening: (listener: Listener) => void;
+}
+
+class RunningGateway implements Gateway {
+  readonly authority: Authority;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  readonly log: Log;
+  readonly #parts: RunningParts;
+  #listener: Listener | undefined;
+  #feed: RevocationFeed | undefined;
+  #undoCuts: (() => void) | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(parts: RunningParts) {
+    this.#parts = parts;
+    this.authority = parts.opened.authority;
+    this.health = parts.health;
+    this.metrics = parts.metrics;
+    this.log = parts.log;
+  }
+
+  async start(): Promise<Started> {
+    try {
+      return await this.#start();
+    } catch (error) {
+      await this.stop(0);
+      throw error;
+    }
+  }
+
+  stop(graceMs = this.#parts.config.limits.shutdown_grace_ms): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs);
+    return this.#stopped;
+  }
+
+  async #start(): Promise<Started> {
+    const { config, connections, http, health, transport, opened, log } = this.#parts;
+    this.#undoCuts = this.authority.revocation.onCut((cut) => this.#cut(cut));
+    this.#feed = await startRevocationFeed({
+      ...{ store: opened.store, clock: this.#parts.clock, revocation: this.authority.revocation },
+      longestTokenMs: config.tokens.access_ttl_seconds * 1000,
+    });
+    this.#observe(this.#feed);
+    this.#listener = await transport.listen({
+      ...{ host: config.host, port: config.port, socketPath: SOCKET_PATH, http },
+      admit: connections.admit,
+      maxMessageBytes: limits.frame,
+      maxBodyBytes: config.limits.http_body_bytes,
+    });
+    this.#parts.listening(this.#listener);
+    health.enter("serving");
+    const { port } = this.#listener;
+    log.info({ ...health.live(), host: config.host, port }, "serving");
+    const url = opened.publicUrl();
+    const setupLink = await this.#setupLink(url);
+    return { url, port, ...(setupLink === undefined ? {} : { setupLink }) };
+  }
+
+  /** The code is in the fragment, so no request and no log of a server or proxy ever holds it. */
+  async #setupLink(url: string): Promise<string | undefined> {
+    const { onboarding } = this.authority;
+    if (!(await onboarding.required())) return undefined;
+    return `${url}/setup#code=${encodeURIComponent(await onboarding.setupCode())}`;
+  }
+
+  #cut(cut: Cut): number {
+    const { connections, metrics, audit } = this.#parts;
+    const closed = connections.hub.apply(cut);
+    metrics.revocation(cut.kind, "cause" in cut ? cut.cause : "none", closed);
+    audit.cut(cut, closed);
+    return closed;
+  }
+
+  #observe(feed: RevocationFeed): void {
+    const { connections, metrics, health } = this.#parts;
+    metrics.observe({
+      sockets: () => connections.count.sockets,
+      unauthenticatedSockets: () => connections.count.unauthenticated,
+      storeUp: () => health.storeUp,
+      feedFollowing: () => feed.following,
+    });
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    const { connections, health, opened, metrics, log } = this.#parts;
+    const began = performance.now();
+    health.enter("draining");
+    this.#listener?.stopAccepting();
+    const left = () => Math.max(0, graceMs - (performance.now() - began));
+    // In order: nobody loses what it stands on before it is closed itself.
+    await this.#attempt("sockets", () => connections.drain(graceMs / 2));
+    await this.#attempt("listener", async () => this.#listener?.close(left()));
+    await this.#attempt("connections", async () => connections.close());
+    await this.#attempt("revocation feed", async () => this.#feed?.stop());
+    this.#undoCuts?.();
+    await this.#attempt("store", () => opened.close());
+    metrics.close();
+    log.info({ took_ms: Math.round(performance.now() - began) }, "stopped");
+    log.flush();
+  }
+
+  /** What fails to close does not keep the rest open. */
+  async #attempt(what: string, close: () => Promise<void>): Promise<void> {
+    try {
+      await close();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, `could not close ${what}`);
+    }
+  }
+}

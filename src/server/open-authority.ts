@@ -1,0 +1,79 @@
+import type { Authority } from "../auth/authority.ts";
+import type { Clock } from "../auth/clock.ts";
+import { createAuthority } from "../auth/create-authority.ts";
+import type { Store } from "../auth/store.ts";
+import { openStore } from "../store/open.ts";
+import type { Config } from "./config/schema.ts";
+import { measuredStore, type StoreCallObserver } from "./measured-store.ts";
+import { publicUrlOf } from "./public-url.ts";
+import { installationSecret } from "./secret.ts";
+
+export interface OpenAuthorityOptions {
+  /** One gateway may have an embedded store; the command line comes and goes beside it. */
+  readonly role: "gateway" | "cli";
+  readonly clock?: Clock;
+  /** The port that clients use; the configured one by default. */
+  readonly port?: () => number;
+  readonly onStoreCall?: StoreCallObserver;
+  /** A listener of cut-offs threw. */
+  readonly onFault?: (error: unknown) => void;
+}
+
+export interface OpenAuthority {
+  readonly authority: Authority;
+  readonly store: Store;
+  /** The `iss` of access tokens, and how clients reach the gateway. */
+  readonly issuer: () => string;
+  readonly publicUrl: () => string;
+  close(): Promise<void>;
+}
+
+export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+
+/**
+ * The domain on its store, as the configuration has it: for the gateway and for the command line. Without a revocation
+ * feed it authenticates nobody. Rejects with an error for people: the secret cannot be had, the store cannot be used or
+ * is another process', or what is stored was made with another secret.
+ */
+export async function openAuthority(config: Config, options: OpenAuthorityOptions): Promise<OpenAuthority> {
+  const { role, clock = systemClock, port = () => config.port } = options;
+  const publicUrl = () => publicUrlOf(config, port());
+  const issuer = () => config.tokens.issuer ?? publicUrl();
+  const secret = Buffer.from(await installationSecret(config));
+  const opened = await openStore({
+    folder: config.data,
+    role,
+    timeoutMs: config.store_timeout_ms,
+    ...(config.store === null ? { clock } : { url: config.store }),
+  });
+  const store = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);
+  try {
+    const authority = await createAuthority({
+      ...{ store, secret, clock, issuer, audience: () => config.tokens.audience },
+      ...domainOptions(config),
+      ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
+    });
+    const close = async () => {
+      await authority.close();
+      await store.close();
+    };
+    return { authority, store, issuer, publicUrl, close };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+function domainOptions({ tokens, password }: Config) {
+  return {
+    accessTokenTtlMs: tokens.access_ttl_seconds * 1000,
+    sessionIdleMs: tokens.session_idle_days * 86_400_000,
+    passwords: {
+      parameters: { N: password.scrypt_n, r: password.scrypt_r, p: password.scrypt_p },
+      minLength: password.min_length,
+      workers: password.workers,
+      queueLimit: password.queue,
+      queueLimitPerKey: password.queue_per_address,
+    },
+  };
+}

@@ -1,0 +1,81 @@
+import { randomBytes } from "node:crypto";
+import { link, mkdir, open, readFile, rm } from "node:fs/promises";
+import path from "node:path";
+
+import type { Config } from "./config/schema.ts";
+
+const shortest = 32;
+const longest = 1024;
+
+/** The installation's secret cannot be had; `message` says why and never holds it. */
+export class SecretError extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, cause === undefined ? {} : { cause });
+    this.name = "SecretError";
+  }
+}
+
+/**
+ * The installation's secret: from the environment, from `secret_file`, or from `secret.key` in the data folder, which is
+ * made at the first start, mode 0600. Of several processes that start at once one makes it and all get the same. A named
+ * `secret_file` is never made: that it is missing is a mistake. Throws `SecretError`.
+ */
+export async function installationSecret(
+  config: Pick<Config, "secret" | "secret_file" | "data">,
+): Promise<string> {
+  if (config.secret !== null) return config.secret;
+  if (config.secret_file !== null) return await readSecret(config.secret_file);
+  const file = path.join(config.data, "secret.key");
+  await makeSecret(file);
+  return await readSecret(file);
+}
+
+async function readSecret(file: string): Promise<string> {
+  const text = await readFile(file, "utf8").catch((error: unknown) => {
+    throw new SecretError(`secret file ${file} cannot be read (${codeOf(error)})`, error);
+  });
+  const secret = text.trim();
+  if (secret.length < shortest || secret.length > longest)
+    throw new SecretError(`secret file ${file} must hold ${shortest} to ${longest} characters`);
+  return secret;
+}
+
+/**
+ * The file appears whole or not at all: it is written beside its place and linked into it, which fails when another
+ * process was first.
+ */
+async function makeSecret(file: string): Promise<void> {
+  if (await exists(file)) return;
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw new SecretError(`data folder ${path.dirname(file)} cannot be made (${codeOf(error)})`, error);
+  });
+  const draft = `${file}.${randomBytes(8).toString("hex")}`;
+  try {
+    const handle = await open(draft, "wx", 0o600);
+    try {
+      await handle.writeFile(`${randomBytes(32).toString("base64url")}\n`);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await link(draft, file);
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST")
+      throw new SecretError(`secret file ${file} cannot be made (${codeOf(error)})`, error);
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await (await open(file, "r")).close();
+    return true;
+  } catch (error) {
+    return codeOf(error) !== "ENOENT";
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "unknown";
+}
