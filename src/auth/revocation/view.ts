@@ -16,6 +16,14 @@ interface UserCut {
   readonly cause: RevocationCause;
 }
 
+interface Memory {
+  readonly seen: Fading<LogPosition, true>;
+  readonly sessions: Fading<string, RevocationCause>;
+  readonly users: Fading<string, UserCut>;
+  /** When the user changed last, ms. */
+  readonly changes: Fading<string, number>;
+}
+
 /** What an entry means, when it is news. */
 export interface News {
   readonly cut: Cut;
@@ -45,39 +53,23 @@ export function createRevocationView(options: {
   const { clock, trust } = options;
   const reachMs = options.longestTokenMs + reachMarginMs;
   const keptMs = reachMs + 2 * clockMarginMs;
-  const seen = new Fading<LogPosition, true>(keptMs);
-  const sessions = new Fading<string, RevocationCause>(keptMs);
-  const users = new Fading<string, UserCut>(keptMs);
-  const changes = new Fading<string, number>(keptMs);
+  const memory: Memory = {
+    seen: new Fading(keptMs),
+    sessions: new Fading(keptMs),
+    users: new Fading(keptMs),
+    changes: new Fading(keptMs),
+  };
+  const { seen, sessions, users, changes } = memory;
   let floor = Number.POSITIVE_INFINITY;
+  let latest = 0;
   let gaps = 0;
 
-  const forget = (now: number) => {
-    for (const map of [seen, sessions, users, changes]) map.forget(now);
+  // A clock that was set back does not shorten what is remembered: tokens may carry its later times.
+  const lookAtClock = () => {
+    const now = clock.now();
+    latest = Math.max(latest, now);
     floor = Math.max(floor, now - reachMs);
-  };
-
-  const takeEvent = (event: LogEvent, entry: LogEntry, now: number): Cut | undefined => {
-    switch (event.type) {
-      case "sessions_revoked":
-        return takeSessions(sessions, event, now);
-      case "user_revoked": {
-        const known = users.get(event.userId);
-        if (known !== undefined && known.epoch >= entry.version) return undefined;
-        const { userId, spare, cause } = event;
-        users.set(userId, { epoch: entry.version, spare, cause }, now);
-        return { kind: "user", userId, epoch: entry.version, spare, cause };
-      }
-      case "user_changed":
-        // Nobody holds a token from before the user was there.
-        if (event.change !== "added")
-          changes.set(event.userId, Math.max(entry.at, changes.get(event.userId) ?? 0), now);
-        return { kind: "user_changed", userId: event.userId, change: event.change };
-      case "session_changed":
-        return { kind: "session_changed", sessionId: event.sessionId };
-      case "keyring_changed":
-        return undefined;
-    }
+    return now;
   };
 
   return {
@@ -91,7 +83,7 @@ export function createRevocationView(options: {
       return seen.size + sessions.size + users.size + changes.size;
     },
     judge(principal) {
-      floor = Math.max(floor, clock.now() - reachMs);
+      lookAtClock();
       const changedAt = changes.get(principal.userId);
       return judgeBy(principal, {
         session: sessions.get(principal.sessionId),
@@ -100,16 +92,17 @@ export function createRevocationView(options: {
       });
     },
     take(entry) {
-      const now = clock.now();
-      forget(now);
+      const now = lookAtClock();
+      for (const map of [seen, sessions, users, changes]) map.forget(now);
       if (seen.get(entry.position)) return undefined;
-      seen.set(entry.position, true, now);
+      seen.set(entry.position, true, latest);
       const event = logEventOf(entry.event);
-      const cut = event && takeEvent(event, entry, now);
+      const cut = event && remember(memory, event, entry, latest);
       if (event === undefined || cut === undefined) return undefined;
       return { cut, revocationId: "revocationId" in event ? event.revocationId : undefined };
     },
     reachesBackTo(since) {
+      lookAtClock();
       const start = since + clockMarginMs;
       if (floor !== Number.POSITIVE_INFINITY && start <= floor) return;
       floor = floor === Number.POSITIVE_INFINITY ? start : Math.max(floor, start);
@@ -118,14 +111,36 @@ export function createRevocationView(options: {
   };
 }
 
-function takeSessions(
-  sessions: Fading<string, RevocationCause>,
-  event: Extract<LogEvent, { type: "sessions_revoked" }>,
+/** Takes an event in; what it cuts, when it cuts anything that was not cut before. */
+function remember(
+  { sessions, users, changes }: Memory,
+  event: LogEvent,
+  entry: LogEntry,
   now: number,
 ): Cut | undefined {
-  const fresh = event.sessionIds.filter((id) => sessions.get(id) === undefined);
-  for (const id of fresh) sessions.set(id, event.cause, now);
-  return fresh.length === 0 ? undefined : { kind: "sessions", sessionIds: fresh, cause: event.cause };
+  switch (event.type) {
+    case "sessions_revoked": {
+      const fresh = event.sessionIds.filter((id) => sessions.get(id) === undefined);
+      for (const id of fresh) sessions.set(id, event.cause, now);
+      return fresh.length === 0 ? undefined : { kind: "sessions", sessionIds: fresh, cause: event.cause };
+    }
+    case "user_revoked": {
+      const known = users.get(event.userId);
+      if (known !== undefined && known.epoch >= entry.version) return undefined;
+      const { userId, spare, cause } = event;
+      users.set(userId, { epoch: entry.version, spare, cause }, now);
+      return { kind: "user", userId, epoch: entry.version, spare, cause };
+    }
+    case "user_changed":
+      // Nobody holds a token from before the user was there.
+      if (event.change !== "added")
+        changes.set(event.userId, Math.max(entry.at, changes.get(event.userId) ?? 0), now);
+      return { kind: "user_changed", userId: event.userId, change: event.change };
+    case "session_changed":
+      return { kind: "session_changed", sessionId: event.sessionId };
+    case "keyring_changed":
+      return undefined;
+  }
 }
 
 /** `doubtUntil`: a token that was made before this time cannot be judged from memory. */

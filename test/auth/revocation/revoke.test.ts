@@ -1,0 +1,301 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { newId } from "../../../src/auth/ids.ts";
+import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
+import type { Cut } from "../../../src/auth/revocation/revocation.ts";
+import { puttingSession } from "../../../src/auth/sessions/session-record.ts";
+import { type LogEntry, readRecord } from "../../../src/auth/store.ts";
+import { openEmbeddedStore } from "../../../src/store/embedded/embedded-store.ts";
+import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { handClock } from "../../support/hand-clock.ts";
+import { type InterposedStore, interposed } from "../../support/interposed-store.ts";
+import { refusal } from "../../support/refusal.ts";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
+
+let node: TestAuthority;
+let store: InterposedStore;
+let closeStore: () => Promise<void>;
+
+beforeAll(async () => {
+  const folder = temporaryFolder();
+  const clock = handClock();
+  const storeClock = { now: clock.now, monotonic: () => performance.now() };
+  store = interposed(await openEmbeddedStore({ folder: folder.path, role: "gateway", clock: storeClock }));
+  closeStore = async () => {
+    await store.close();
+    folder.remove();
+  };
+  node = await startAuthority({ store, clock });
+});
+afterAll(async () => {
+  await node.stop();
+  await closeStore();
+});
+
+let made = 0;
+const someone = async () => {
+  made += 1;
+  return (await node.user(`user${made}`)).user.id;
+};
+const revocation = () => node.authority.revocation;
+const isLive = async (sessionId: string) => (await node.authority.sessions.get(sessionId)) !== undefined;
+const refresh = (refreshToken: string) =>
+  node.authority.sessions.refresh({ refreshToken, clientId: "https://app.example/", peer: home });
+
+/** Listens as a hub does: says that it closed one socket per cut. */
+async function heard<Result>(work: () => Promise<Result>) {
+  const cuts: Cut[] = [];
+  const undo = revocation().onCut((cut) => {
+    cuts.push(cut);
+    return 1;
+  });
+  const result = await work();
+  undo();
+  return { cuts, result };
+}
+
+/** Many sessions without the price of opening each. */
+async function openMany(userId: string, count: number): Promise<readonly string[]> {
+  const { session } = await node.open(userId);
+  const ids = Array.from({ length: count - 1 }, newId);
+  for (let start = 0; start < ids.length; start += 200) {
+    const some = ids.slice(start, start + 200);
+    await store.commit({
+      put: some.map((id) => puttingSession({ ...session, id })),
+      link: some.map((member) => ({ index: indexKeys.sessionsOf(userId), member })),
+    });
+  }
+  return [session.id, ...ids];
+}
+
+describe("revoking sessions", () => {
+  it("ends the named ones, leaves the others, and says what it did", async () => {
+    const userId = await someone();
+    const [first, second] = [await node.open(userId), await node.open(userId)];
+    const target = { kind: "sessions", userId, sessionIds: [first.session.id, first.session.id] } as const;
+    const { cuts, result } = await heard(() => revocation().revoke(target, "session_revoked"));
+    expect(result).toMatchObject({ sessions: 1, socketsClosed: 1, effective: "node" });
+    expect(cuts).toEqual([{ kind: "sessions", sessionIds: [first.session.id], cause: "session_revoked" }]);
+    expect([await isLive(first.session.id), await isLive(second.session.id)]).toEqual([false, true]);
+    expect(await refusal(refresh(first.refreshToken))).toBe("invalid_grant");
+    expect(await refusal(refresh(second.refreshToken))).toBe("accepted");
+  });
+
+  it("leaves a tombstone until the last access token has ended, and no member", async () => {
+    const userId = await someone();
+    const { session } = await node.open(userId);
+    await revocation().revoke({ kind: "sessions", userId, sessionIds: [session.id] }, "token_reused");
+    const tombstone = () => readRecord(store, recordKeys.session(session.id));
+    expect((await tombstone())?.value).toMatchObject({
+      ...{ revokedAt: node.clock.now(), revokedCause: "token_reused" },
+    });
+    expect(await store.list(indexKeys.sessionsOf(userId), { limit: 10 })).toEqual([]);
+    node.clock.advance(session.accessTokenTtl);
+    expect(await tombstone()).toBeDefined();
+    node.clock.advance(2 * 3_600_000);
+    expect(await tombstone()).toBeUndefined();
+  });
+
+  it("is nothing a second time, nor for what never was", async () => {
+    const userId = await someone();
+    const { session } = await node.open(userId);
+    const target = { kind: "sessions", userId, sessionIds: [session.id, newId()] } as const;
+    await revocation().revoke(target, "session_revoked");
+    const { cuts, result } = await heard(() => revocation().revoke(target, "session_revoked"));
+    expect(result).toMatchObject({ sessions: 0, socketsClosed: 0 });
+    expect(cuts).toEqual([]);
+    const none = { kind: "sessions", userId, sessionIds: [] } as const;
+    expect(await revocation().revoke(none, "session_revoked")).toMatchObject({ sessions: 0 });
+  });
+
+  it("does not touch another user's session, whoever's id is given with it", async () => {
+    const [ada, eve] = [await someone(), await someone()];
+    const { session } = await node.open(ada);
+    const target = { kind: "sessions", userId: eve, sessionIds: [session.id] } as const;
+    expect(await revocation().revoke(target, "session_revoked")).toMatchObject({ sessions: 0 });
+    expect(await isLive(session.id)).toBe(true);
+  });
+
+  it("wins against a refresh that never stops", async () => {
+    const userId = await someone();
+    const { session, refreshToken } = await node.open(userId);
+    let going = true;
+    let newest = refreshToken;
+    const refreshing = (async () => {
+      while (going) newest = (await refresh(newest)).refreshToken ?? newest;
+    })();
+    const ended = refusal(refreshing);
+    await revocation().revoke({ kind: "sessions", userId, sessionIds: [session.id] }, "session_revoked");
+    expect(await ended).toBe("invalid_grant");
+    going = false;
+    expect(await isLive(session.id)).toBe(false);
+  });
+
+  it("takes a list of any length, with `also` in its last commit", async () => {
+    const userId = await someone();
+    const ids = await openMany(userId, 600);
+    const key = recordKeys.credential(newId());
+    const put = [{ key, value: { gone: true } }];
+    const target = { kind: "sessions", userId, sessionIds: ids } as const;
+    const { cuts, result } = await heard(() =>
+      revocation().revoke(target, "credential_removed", { also: { put } }),
+    );
+    expect(result).toMatchObject({ sessions: 600, socketsClosed: 3 });
+    expect(cuts.flatMap((cut) => (cut.kind === "sessions" ? cut.sessionIds : [])).toSorted()).toEqual(
+      [...ids].sort(),
+    );
+    expect(await node.authority.sessions.listOf(userId)).toEqual([]);
+    const also = await readRecord(store, key);
+    const last = await readRecord(store, recordKeys.session(ids.at(-1) ?? ""));
+    expect(also?.version).toBe(last?.version);
+  });
+
+  it("fails as a whole when `also` is in conflict", async () => {
+    const userId = await someone();
+    const { session } = await node.open(userId);
+    const also = { check: [{ key: recordKeys.user(userId), version: 1 }] };
+    const target = { kind: "sessions", userId, sessionIds: [session.id] } as const;
+    expect(await refusal(revocation().revoke(target, "session_revoked", { also }))).toBe("conflict");
+    expect(await isLive(session.id)).toBe(true);
+  });
+
+  it("ends a session whose record cannot be read", async () => {
+    const userId = await someone();
+    const { session } = await node.open(userId);
+    await store.commit({ put: [{ key: recordKeys.session(session.id), value: { damaged: true } }] });
+    expect(await refusal(node.authority.sessions.get(session.id))).toBe("unavailable");
+    const target = { kind: "sessions", userId, sessionIds: [session.id] } as const;
+    expect(await revocation().revoke(target, "session_revoked")).toMatchObject({ sessions: 1 });
+    expect(await isLive(session.id)).toBe(false);
+  });
+});
+
+describe("revoking a user", () => {
+  it("ends all sessions of any number, and clears them away", async () => {
+    const userId = await someone();
+    await openMany(userId, 600);
+    const { cuts, result } = await heard(() =>
+      revocation().revoke({ kind: "user", userId }, "session_revoked"),
+    );
+    expect(result).toMatchObject({ sessions: 600, socketsClosed: 1 });
+    expect(cuts).toMatchObject([{ kind: "user", userId, spare: null, cause: "session_revoked" }]);
+    expect(await store.list(indexKeys.sessionsOf(userId), { limit: 10 })).toEqual([]);
+    expect(await revocation().revoke({ kind: "user", userId }, "session_revoked")).toMatchObject({
+      sessions: 0,
+    });
+  });
+
+  it("ends a session that is being opened: its commit fails", async () => {
+    const userId = await someone();
+    store.beforeCommit(
+      (step) => step.link?.some(({ index }) => index === indexKeys.sessionsOf(userId)) ?? false,
+      () => revocation().revoke({ kind: "user", userId }, "password_changed"),
+    );
+    expect(await refusal(node.open(userId))).toBe("conflict");
+    expect(await node.authority.sessions.listOf(userId)).toEqual([]);
+  });
+
+  it("spares one session with its tokens, until the next time", async () => {
+    const userId = await someone();
+    const [own, other] = [await node.open(userId), await node.open(userId)];
+    const verdict = async (accessToken: string) =>
+      (await node.authority.authentication.authenticate(accessToken, home)).ok;
+    const target = { kind: "user", userId, spare: own.session.id } as const;
+    const { cuts, result } = await heard(() => revocation().revoke(target, "password_changed"));
+    expect(result).toMatchObject({ sessions: 1 });
+    expect(cuts).toMatchObject([{ kind: "user", spare: own.session.id }]);
+    expect([await verdict(own.accessToken), await verdict(other.accessToken)]).toEqual([true, false]);
+    const next = await refresh(own.refreshToken);
+    expect(await verdict(next.accessToken)).toBe(true);
+    expect(await refusal(refresh(other.refreshToken))).toBe("invalid_grant");
+    await revocation().revoke({ kind: "user", userId }, "session_revoked");
+    expect([await verdict(own.accessToken), await verdict(next.accessToken)]).toEqual([false, false]);
+  });
+
+  it("spares nothing that is dead, another user's, or ended at the same moment", async () => {
+    const [ada, eve] = [await someone(), await someone()];
+    const [dead, hers, evil] = [await node.open(ada), await node.open(ada), await node.open(eve)];
+    await revocation().revoke(
+      { kind: "sessions", userId: ada, sessionIds: [dead.session.id] },
+      "session_revoked",
+    );
+    for (const spare of [dead.session.id, evil.session.id, newId()]) {
+      const { cuts } = await heard(() =>
+        revocation().revoke({ kind: "user", userId: ada, spare }, "password_changed"),
+      );
+      expect(cuts).toMatchObject([{ spare: null }]);
+    }
+    expect([await isLive(hers.session.id), await isLive(evil.session.id)]).toEqual([false, true]);
+    const last = await node.open(ada);
+    store.beforeCommit(
+      (step) => step.raise !== undefined && step.raise.length > 0,
+      () =>
+        revocation().revoke(
+          { kind: "sessions", userId: ada, sessionIds: [last.session.id] },
+          "session_revoked",
+        ),
+    );
+    await revocation().revoke({ kind: "user", userId: ada, spare: last.session.id }, "password_changed");
+    expect(await isLive(last.session.id)).toBe(false);
+  });
+
+  it("spares a session that is refreshed at the same moment, in its newest generation", async () => {
+    const userId = await someone();
+    const { session, refreshToken } = await node.open(userId);
+    store.beforeCommit(
+      (step) => step.raise !== undefined && step.raise.length > 0,
+      () => refresh(refreshToken),
+    );
+    await revocation().revoke({ kind: "user", userId, spare: session.id }, "password_changed");
+    expect(await node.authority.sessions.get(session.id)).toMatchObject({ generation: 2 });
+  });
+
+  it("raises nothing when `also` is in conflict", async () => {
+    const userId = await someone();
+    const { session } = await node.open(userId);
+    const also = { check: [{ key: recordKeys.user(userId), version: 1 }] };
+    const work = revocation().revoke({ kind: "user", userId }, "user_removed", { also });
+    expect(await refusal(work)).toBe("conflict");
+    expect(await isLive(session.id)).toBe(true);
+  });
+});
+
+describe("listeners of cuts", () => {
+  it("hear of a revoke before it returns, each once, also when the log brings it first or again", async () => {
+    const userId = await someone();
+    const { session } = await node.open(userId);
+    const entries: LogEntry[] = [];
+    const follower = store.follow(node.clock.now(), (some) => entries.push(...some));
+    await follower.caughtUp;
+    const { cuts } = await heard(async () => {
+      await revocation().revoke({ kind: "sessions", userId, sessionIds: [session.id] }, "session_revoked");
+      revocation().apply(entries);
+    });
+    await follower.stop();
+    expect(cuts).toEqual([{ kind: "sessions", sessionIds: [session.id], cause: "session_revoked" }]);
+  });
+
+  it("are all told when one of them throws, and the revoke stands", async () => {
+    const faults: unknown[] = [];
+    const other = await startAuthority({ store, clock: node.clock, onFault: (error) => faults.push(error) });
+    const userId = await someone();
+    const { session } = await node.open(userId);
+    const broken = new Error("a broken listener");
+    let told = 0;
+    other.authority.revocation.onCut(() => {
+      throw broken;
+    });
+    const undo = other.authority.revocation.onCut(() => {
+      told += 1;
+      return 2;
+    });
+    const target = { kind: "sessions", userId, sessionIds: [session.id] } as const;
+    const receipt = await other.authority.revocation.revoke(target, "session_revoked");
+    expect(receipt).toMatchObject({ sessions: 1, socketsClosed: 2 });
+    expect([told, faults]).toEqual([1, [broken]]);
+    undo();
+    await other.authority.revocation.revoke({ kind: "user", userId }, "session_revoked");
+    expect(told).toBe(1);
+    await other.stop();
+  });
+});

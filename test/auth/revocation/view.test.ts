@@ -1,0 +1,199 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import type { LogEvent, Principal, RevocationCause } from "../../../src/auth/model.ts";
+import { createFeedTrust } from "../../../src/auth/revocation/feed-trust.ts";
+import { createRevocationView } from "../../../src/auth/revocation/view.ts";
+import type { LogEntry } from "../../../src/auth/store.ts";
+import { handClock } from "../../support/hand-clock.ts";
+
+const minute = 60_000;
+const longestTokenMs = 30 * minute;
+
+function viewAt(start = 1_000_000_000_000) {
+  const clock = handClock(start);
+  const trust = createFeedTrust(clock);
+  const view = createRevocationView({ clock, longestTokenMs, trust });
+  view.reachesBackTo(clock.now() - 60 * minute);
+  return { clock, view };
+}
+
+let positions = 0;
+function entry(event: LogEvent | Record<string, string>, version: number, at: number): LogEntry {
+  positions += 1;
+  return { position: String(positions), at, version, event: { ...event } };
+}
+
+const revoked = (sessionIds: readonly string[], cause: RevocationCause = "session_revoked"): LogEvent => ({
+  ...{ type: "sessions_revoked", userId: "ada", sessionIds, cause, revocationId: "r" },
+});
+const raised = (spare: string | null = null, cause: RevocationCause = "password_changed"): LogEvent => ({
+  ...{ type: "user_revoked", userId: "ada", cause, revocationId: "r", spare },
+});
+const changed: LogEvent = { type: "user_changed", userId: "ada", change: "updated" };
+
+function principal(more: Partial<Principal>): Principal {
+  return {
+    ...{ userId: "ada", sessionId: "s1", userEpoch: 0, sessionType: "normal", clientId: null },
+    ...{ assurance: 1, amr: [], authenticatedAt: 0, tokenIssuedAt: 0, tokenExpiresAt: 0 },
+    ...{ sessionExpiresAt: null, localOnly: false },
+    ...more,
+  };
+}
+
+describe("the revocation view", () => {
+  it("judges by session, then by the user's epoch", () => {
+    const { clock, view } = viewAt();
+    const now = clock.now();
+    const token = (sessionId: string, userEpoch: number) =>
+      view.judge(principal({ sessionId, userEpoch, tokenIssuedAt: now })).state;
+    expect(token("s1", 0)).toBe("live");
+    view.take(entry(revoked(["s1"]), 5, now));
+    view.take(entry(raised(), 10, now));
+    expect([token("s1", 20), token("s2", 9), token("s2", 10), token("s2", 11)]).toEqual([
+      ...["dead", "dead", "live", "live"],
+    ]);
+  });
+
+  it("spares one session of a raise, and forgets that with the next raise", () => {
+    const { clock, view } = viewAt();
+    const judge = (sessionId: string) =>
+      view.judge(principal({ sessionId, userEpoch: 3, tokenIssuedAt: clock.now() }));
+    view.take(entry(raised("s1"), 10, clock.now()));
+    expect([judge("s1").state, judge("s2").state]).toEqual(["live", "dead"]);
+    view.take(entry(raised("s2"), 20, clock.now()));
+    expect(judge("s1")).toEqual({ state: "dead", cause: "password_changed" });
+    // An older raise that comes late (another node's) changes nothing.
+    expect(view.take(entry(raised("s1"), 15, clock.now()))).toBeUndefined();
+    expect(judge("s1").state).toBe("dead");
+  });
+
+  it("says nothing of tokens that are older than it reaches, also when its clock goes back", () => {
+    const { clock, view } = viewAt();
+    const old = clock.now() - 50 * minute;
+    const judge = (tokenIssuedAt: number) => view.judge(principal({ tokenIssuedAt })).state;
+    expect(judge(old)).toBe("unknown");
+    expect(judge(clock.now() - 34 * minute)).toBe("live");
+    const now = clock.now();
+    clock.advance(60 * minute);
+    expect(judge(now)).toBe("unknown");
+    clock.setWall(now);
+    expect(judge(now)).toBe("unknown");
+  });
+
+  it("does not reach back to the feed's first minute, whose tokens may be of a clock that is behind", () => {
+    const clock = handClock();
+    const view = createRevocationView({ clock, longestTokenMs, trust: createFeedTrust(clock) });
+    const since = clock.now() - 10 * minute;
+    const judge = (at: number) => view.judge(principal({ tokenIssuedAt: at })).state;
+    expect(judge(clock.now())).toBe("unknown");
+    view.reachesBackTo(since);
+    expect([judge(since + minute), judge(since + minute + 1)]).toEqual(["unknown", "live"]);
+  });
+
+  it("doubts tokens from before a change of their user", () => {
+    const { clock, view } = viewAt();
+    const before = clock.now();
+    clock.advance(2 * minute);
+    view.take(entry(changed, 5, clock.now()));
+    const judge = (at: number, userId = "ada") => view.judge(principal({ userId, tokenIssuedAt: at })).state;
+    expect(judge(before)).toBe("unknown");
+    expect(judge(clock.now())).toBe("unknown");
+    expect(judge(clock.now() + 61_000)).toBe("live");
+    expect(judge(before, "bob")).toBe("live");
+    view.take(entry({ ...changed, userId: "bob", change: "added" }, 6, clock.now()));
+    expect(judge(clock.now(), "bob")).toBe("live");
+  });
+
+  it("treats what it does not know, but what names a user, as a change of that user", () => {
+    const { clock, view } = viewAt();
+    const news = view.take(entry({ type: "policy_changed_in_2030", userId: "ada" }, 5, clock.now()));
+    expect(news?.cut).toEqual({ kind: "user_changed", userId: "ada", change: "updated" });
+    expect(view.judge(principal({ tokenIssuedAt: clock.now() })).state).toBe("unknown");
+    expect(view.take(entry({ type: "nothing we know" }, 6, clock.now()))).toBeUndefined();
+    expect(view.take(entry({ type: "sessions_revoked", userId: "ada" }, 7, clock.now()))).toBeDefined();
+  });
+
+  it("takes each entry once", () => {
+    const { clock, view } = viewAt();
+    const one = entry(changed, 5, clock.now());
+    expect(view.take(one)).toBeDefined();
+    expect(view.take(one)).toBeUndefined();
+  });
+
+  it("forgets with time, and then knows nothing of tokens that could need it", () => {
+    const { clock, view } = viewAt();
+    for (let count = 0; count < 1000; count += 1) {
+      view.take(entry(revoked([`s${count}`]), count + 1, clock.now()));
+      clock.advance(10_000);
+    }
+    // 42 minutes of one revocation every 10 s, each as an entry and as a session.
+    expect(view.size).toBeLessThan(520);
+  });
+
+  it("never calls a token live whose session or user was revoked, whenever it was issued and asked", () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant("advance" as const), ms: fc.integer({ min: 0, max: 40 * minute }) }),
+      fc.record({
+        kind: fc.constant("wall" as const),
+        ms: fc.integer({ min: -90 * minute, max: 90 * minute }),
+      }),
+      fc.record({ kind: fc.constant("noise" as const) }),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 12 }),
+        fc.integer({ min: 0, max: 11 }),
+        fc.boolean(),
+        fc.integer({ min: -minute + 1000, max: 0 }),
+        (steps, revokeAt, byUser, skew) => {
+          const { clock, view } = viewAt();
+          const issued = principal({ tokenIssuedAt: clock.now() - skew, userEpoch: 1 });
+          let dead = false;
+          for (const [place, action] of steps.entries()) {
+            if (place === revokeAt) {
+              view.take(entry(byUser ? raised() : revoked(["s1"]), 2, clock.now()));
+              dead = true;
+            }
+            if (action.kind === "advance") clock.advance(action.ms);
+            else if (action.kind === "wall") clock.setWall(clock.now() + action.ms);
+            else view.take(entry(revoked(["other"]), 3, clock.now()));
+            if (dead) expect(view.judge(issued).state).not.toBe("live");
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe("trust in the feed", () => {
+  it("begins when a feed has caught up, and ends three seconds after it was last in step", () => {
+    const clock = handClock();
+    const trust = createFeedTrust(clock);
+    expect(trust.holds()).toBe(false);
+    let following = true;
+    trust.rests(() => following);
+    expect(trust.holds()).toBe(true);
+    clock.advance(60_000);
+    expect(trust.holds()).toBe(true);
+    following = false;
+    clock.advance(2_999);
+    expect(trust.holds()).toBe(true);
+    clock.advance(1);
+    expect(trust.holds()).toBe(false);
+    following = true;
+    expect(trust.holds()).toBe(true);
+  });
+
+  it("counts durations, whatever the wall clock says", () => {
+    const clock = handClock();
+    const trust = createFeedTrust(clock);
+    trust.rests(() => false);
+    clock.setWall(clock.now() + 3_600_000);
+    expect(trust.holds()).toBe(true);
+    clock.setWall(clock.now() - 7_200_000);
+    clock.advance(3_000);
+    expect(trust.holds()).toBe(false);
+  });
+});

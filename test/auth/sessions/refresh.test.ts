@@ -1,0 +1,323 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { Session } from "../../../src/auth/model.ts";
+import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
+import { judgeGeneration } from "../../../src/auth/sessions/refresh-rule.ts";
+import { readRecord, type Store } from "../../../src/auth/store.ts";
+import { createRefreshTokens } from "../../../src/auth/tokens/refresh-tokens.ts";
+import { createSealing } from "../../../src/auth/tokens/sealing.ts";
+import { openEmbeddedStore } from "../../../src/store/embedded/embedded-store.ts";
+import { openRedisStore } from "../../../src/store/redis/redis-store.ts";
+import { abroad, home, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { handClock } from "../../support/hand-clock.ts";
+import { type InterposedStore, interposed } from "../../support/interposed-store.ts";
+import { startRedis } from "../../support/redis-server.ts";
+import { refusal } from "../../support/refusal.ts";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
+
+const clientId = "https://app.example/";
+const minute = 60_000;
+const day = 86_400_000;
+
+let node: TestAuthority;
+let store: InterposedStore;
+let userId: string;
+let undo: (() => Promise<void>) | undefined;
+
+beforeAll(async () => {
+  const folder = temporaryFolder();
+  const clock = handClock();
+  const storeClock = { now: clock.now, monotonic: () => performance.now() };
+  store = interposed(await openEmbeddedStore({ folder: folder.path, role: "gateway", clock: storeClock }));
+  undo = async () => {
+    await store.close();
+    folder.remove();
+  };
+  node = await startAuthority({ store, clock });
+  userId = (await node.user("ada")).user.id;
+});
+afterAll(async () => {
+  await node.stop();
+  await undo?.();
+});
+
+const refresh = (refreshToken: string, more: object = {}, on = node) =>
+  on.authority.sessions.refresh({ refreshToken, clientId, peer: home, ...more });
+const stored = async (sessionId: string, from: Store = store) =>
+  (await readRecord(from, recordKeys.session(sessionId)))?.value;
+
+async function rotated(refreshToken: string): Promise<string> {
+  const next = (await refresh(refreshToken)).refreshToken;
+  if (next === undefined) throw new Error("the session did not rotate");
+  return next;
+}
+
+describe("a refresh of a session that rotates", () => {
+  it("gives a new access token and the next refresh token", async () => {
+    const { session, refreshToken } = await node.open(userId);
+    node.clock.advance(minute);
+    const grant = await refresh(refreshToken, { peer: abroad });
+    expect(grant.refreshToken).not.toBe(refreshToken);
+    expect(grant.session).toMatchObject({
+      ...{ generation: 2, rotatedAt: node.clock.now(), lastUsedAt: node.clock.now() },
+      ...{ lastUsedIp: abroad.address, expiresAt: node.clock.now() + 90 * day },
+    });
+    expect(grant.accessTokenExpiresAt).toBe(node.clock.now() + 30 * minute);
+    expect(await node.principal(grant.accessToken)).toMatchObject({ sessionId: session.id, userId });
+  });
+
+  it("gives the current token again to who is one step behind, at any later time", async () => {
+    const { session, refreshToken } = await node.open(userId);
+    const second = await rotated(refreshToken);
+    node.clock.advance(30 * day);
+    expect(await rotated(refreshToken)).toBe(second);
+    expect(await rotated(refreshToken)).toBe(second);
+    expect(await stored(session.id)).toMatchObject({ generation: 2, lastUsedAt: node.clock.now() });
+    expect(await rotated(second)).not.toBe(second);
+  });
+
+  it("takes tabs that are two steps apart within ten seconds for one client", async () => {
+    const { refreshToken } = await node.open(userId);
+    const third = await rotated(await rotated(refreshToken));
+    node.clock.advance(10_000);
+    expect(await rotated(refreshToken)).toBe(third);
+  });
+
+  it("ends the session when a token comes back two steps behind, later", async () => {
+    const { session, accessToken, refreshToken } = await node.open(userId);
+    const third = await rotated(await rotated(refreshToken));
+    node.clock.advance(10_001);
+    expect(await refusal(refresh(refreshToken))).toBe("token_reused");
+    expect(await refusal(refresh(third))).toBe("invalid_grant");
+    expect(await refusal(refresh(refreshToken))).toBe("invalid_grant");
+    expect(await node.authority.authentication.authenticate(accessToken, home)).toMatchObject({
+      ...{ ok: false, close: "token_reused" },
+    });
+    expect(await stored(session.id)).toMatchObject({ revokedCause: "token_reused" });
+  });
+
+  it("puts both out when a thief and a victim go on with one token, whichever was ahead", async () => {
+    const { refreshToken: shared } = await node.open(userId);
+    const ahead = await rotated(await rotated(shared));
+    node.clock.advance(31 * minute);
+    expect(await refusal(refresh(shared))).toBe("token_reused");
+    expect(await refusal(refresh(ahead))).toBe("invalid_grant");
+  });
+
+  it("follows a token from ahead of a store that went back in time", async () => {
+    const { session, refreshToken } = await node.open(userId);
+    const before = await stored(session.id);
+    let newest = refreshToken;
+    for (let step = 0; step < 4; step += 1) newest = await rotated(newest);
+    if (before === undefined) throw new Error("no session");
+    await store.commit({ put: [{ key: recordKeys.session(session.id), value: before }] });
+    const grant = await refresh(newest);
+    expect(grant.session.generation).toBe(6);
+    node.clock.advance(minute);
+    expect(await refusal(refresh(refreshToken))).toBe("token_reused");
+  });
+});
+
+describe("a refresh of a session that keeps its token", () => {
+  it("gives access tokens and never another refresh token", async () => {
+    const { session, refreshToken } = await node.open(userId, { rotates: false });
+    for (let use = 0; use < 3; use += 1) {
+      node.clock.advance(30 * minute);
+      const grant = await refresh(refreshToken);
+      expect(grant.refreshToken).toBeUndefined();
+      expect(grant.session).toMatchObject({ generation: 1, lastUsedAt: node.clock.now() });
+    }
+    expect(await stored(session.id)).toMatchObject({ expiresAt: node.clock.now() + 90 * day });
+  });
+});
+
+describe("a refresh is refused", () => {
+  it("for what was not issued here", async () => {
+    const { session, refreshToken } = await node.open(userId);
+    const foreign = createRefreshTokens(createSealing(randomBytes(32))).issue(session.id, 1);
+    const flipped = refreshToken.slice(0, -1) + (refreshToken.endsWith("A") ? "E" : "A");
+    for (const token of ["", "x", "ghr_", foreign, flipped, `${refreshToken}A`, "\0".repeat(54)])
+      expect(await refusal(refresh(token)), token).toBe("invalid_grant");
+    expect(await refusal(refresh(refreshToken))).toBe("accepted");
+  });
+
+  it("for another client, and costs the right one nothing", async () => {
+    const { refreshToken } = await node.open(userId);
+    for (const other of ["https://evil.example/", null, undefined, ""])
+      expect(await refusal(refresh(refreshToken, { clientId: other }))).toBe("invalid_client");
+    expect(await refusal(refresh(refreshToken))).toBe("accepted");
+    const without = await node.open(userId, { clientId: null });
+    expect(await refusal(refresh(without.refreshToken))).toBe("invalid_client");
+    expect(await refusal(refresh(without.refreshToken, { clientId: undefined }))).toBe("accepted");
+  });
+
+  it("in band for any session but the socket's own", async () => {
+    const [own, other] = [await node.open(userId), await node.open(userId)];
+    const inBand = { clientId: undefined, sessionId: own.session.id };
+    expect(await refusal(refresh(other.refreshToken, inBand))).toBe("invalid_grant");
+    expect(await refusal(refresh(own.refreshToken, inBand))).toBe("accepted");
+    expect(await refusal(refresh(own.refreshToken, { ...inBand, clientId: "https://evil.example/" }))).toBe(
+      "invalid_client",
+    );
+  });
+
+  it("from abroad for a user of the local network", async () => {
+    const { user } = await node.user("lola");
+    const { refreshToken } = await node.open(user.id);
+    await node.authority.users.update(user.id, { localOnly: true });
+    const work = refresh(refreshToken, { peer: abroad });
+    await expect(work).rejects.toMatchObject({
+      ...{ code: "access_denied", publicMessage: "User cannot authenticate remotely" },
+    });
+    const grant = await refresh(refreshToken);
+    expect(await node.principal(grant.accessToken)).toMatchObject({ localOnly: true });
+  });
+
+  it("for a long-lived session, whose token is all that there is", async () => {
+    const { session } = await node.authority.sessions.openLongLived({
+      ...{ userId, clientName: "no refresh", clientIcon: null, days: 10 },
+    });
+    const token = createRefreshTokens(createSealing(node.secret)).issue(session.id, 1);
+    expect(await refusal(refresh(token, { clientId: undefined }))).toBe("invalid_grant");
+  });
+
+  it("after the session's end, which is then written down and told", async () => {
+    const { session, refreshToken } = await node.open(userId);
+    const causes: unknown[] = [];
+    const stop = node.authority.revocation.onCut((cut) => {
+      causes.push(cut);
+      return 0;
+    });
+    node.clock.advance(90 * day);
+    expect(await refusal(refresh(refreshToken))).toBe("invalid_grant");
+    stop();
+    expect(causes).toEqual([{ kind: "sessions", sessionIds: [session.id], cause: "session_expired" }]);
+    expect(await stored(session.id)).toMatchObject({ revokedCause: "session_expired" });
+  });
+
+  it("for a user who was removed", async () => {
+    const { user } = await node.user("gone");
+    const { refreshToken } = await node.open(user.id);
+    await node.authority.users.remove(user.id);
+    expect(await refusal(refresh(refreshToken))).toBe("invalid_grant");
+  });
+});
+
+describe("what comes between the read and the commit of a refresh", () => {
+  const writesSession = (sessionId: string) => (step: Parameters<Store["commit"]>[0]) =>
+    step.check?.some(({ key }) => key === recordKeys.session(sessionId)) ?? false;
+
+  it("wins when it is a revoke of the session", async () => {
+    const { session, refreshToken } = await node.open(userId);
+    store.beforeCommit(writesSession(session.id), () =>
+      node.authority.revocation.revoke(
+        { kind: "sessions", userId, sessionIds: [session.id] },
+        "session_revoked",
+      ),
+    );
+    expect(await refusal(refresh(refreshToken))).toBe("invalid_grant");
+  });
+
+  it("wins when it ends all sessions of the user", async () => {
+    const { user } = await node.user("nora");
+    const { session, refreshToken } = await node.open(user.id);
+    store.beforeCommit(writesSession(session.id), () =>
+      node.authority.revocation.revoke({ kind: "user", userId: user.id }, "session_revoked"),
+    );
+    expect(await refusal(refresh(refreshToken))).toBe("invalid_grant");
+  });
+
+  it("wins when it makes the user local-only", async () => {
+    const { user } = await node.user("otto");
+    const { session, refreshToken } = await node.open(user.id);
+    store.beforeCommit(writesSession(session.id), () =>
+      node.authority.users.update(user.id, { localOnly: true }),
+    );
+    expect(await refusal(refresh(refreshToken, { peer: abroad }))).toBe("access_denied");
+  });
+});
+
+describe("the cost of a refresh", () => {
+  it("is one read and one commit on a node that has seen the session", async () => {
+    const { refreshToken } = await node.open(userId);
+    const second = await rotated(refreshToken);
+    Object.assign(store.calls, { get: 0, commit: 0 });
+    await rotated(second);
+    expect(store.calls).toEqual({ get: 1, commit: 1 });
+  });
+
+  it("is no write where nothing changed for some seconds", async () => {
+    const { session, refreshToken } = await node.open(userId, { rotates: false });
+    const version = async () => (await readRecord(store, recordKeys.session(session.id)))?.version;
+    const before = await version();
+    node.clock.advance(9_999);
+    await refresh(refreshToken);
+    expect(await version()).toBe(before);
+    node.clock.advance(1);
+    await refresh(refreshToken);
+    expect(await version()).toBeGreaterThan(before ?? 0);
+  });
+});
+
+/** 50 at once on two nodes: one generation goes on, everybody holds the same token, nobody is out. */
+async function race(first: TestAuthority, from: Store, rotates: boolean) {
+  const second = await first.another();
+  const { user } = await first.user(`race-${randomBytes(4).toString("hex")}`);
+  const { session, refreshToken } = await first.open(user.id, { rotates });
+  const grants = await Promise.all(
+    Array.from({ length: 50 }, (_, place) => refresh(refreshToken, {}, place % 2 === 0 ? first : second)),
+  );
+  expect(await stored(session.id, from)).toMatchObject({ generation: rotates ? 2 : 1 });
+  expect(new Set(grants.map((grant) => grant.refreshToken)).size).toBe(1);
+  for (const { accessToken } of grants.slice(0, 3)) await first.principal(accessToken);
+  const [next] = grants;
+  expect(await refusal(refresh(next?.refreshToken ?? refreshToken, {}, second))).toBe("accepted");
+  expect(await from.list(indexKeys.sessionsOf(user.id), { limit: 10 })).toEqual([session.id]);
+  await second.stop();
+}
+
+describe("50 refreshes of one token at once from two nodes", () => {
+  it("make one generation on the embedded store", async () => {
+    await race(node, store, true);
+    await race(node, store, false);
+  });
+
+  it("make one generation on Redis", async () => {
+    const redis = await startRedis();
+    const shared = await openRedisStore({ url: redis.url });
+    const first = await startAuthority({ store: shared, clock: realTime() });
+    await race(first, shared, true);
+    await race(first, shared, false);
+    await first.stop();
+    await shared.close();
+    await redis.dispose();
+  });
+});
+
+/** Redis keeps its own time. */
+function realTime() {
+  return handClock(Date.now());
+}
+
+describe("the rule of generations", () => {
+  const session = (generation: number, rotatedAt: number): Session => ({
+    ...{ id: "", userId: "", type: "normal", clientId: null, clientName: null, clientIcon: null },
+    ...{ credentialId: null, providerType: null, createdAt: 0, lastUsedAt: 0, lastUsedIp: null },
+    ...{ expiresAt: null, accessTokenTtl: 1, rotates: true, assurance: 1, amr: [], authenticatedAt: 0 },
+    ...{ generation, rotatedAt },
+  });
+
+  it("is D5's table", () => {
+    const verdicts = [7, 6, 5, 4, 1].map((generation) =>
+      [10_000, 10_001].map((age) => judgeGeneration(session(6, 50_000), generation, 50_000 + age).kind),
+    );
+    expect(verdicts).toEqual([
+      ["current", "current"],
+      ["current", "current"],
+      ["behind", "behind"],
+      ["behind", "reused"],
+      ["behind", "reused"],
+    ]);
+  });
+});

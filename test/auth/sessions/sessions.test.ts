@@ -1,0 +1,287 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { newId } from "../../../src/auth/ids.ts";
+import type { Session, User } from "../../../src/auth/model.ts";
+import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
+import type { Cut } from "../../../src/auth/revocation/revocation.ts";
+import { readRecord, type Step } from "../../../src/auth/store.ts";
+import { openEmbeddedStore } from "../../../src/store/embedded/embedded-store.ts";
+import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { handClock } from "../../support/hand-clock.ts";
+import { type InterposedStore, interposed } from "../../support/interposed-store.ts";
+import { refusal } from "../../support/refusal.ts";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
+
+const day = 86_400_000;
+let node: TestAuthority;
+let store: InterposedStore;
+let closeStore: () => Promise<void>;
+
+beforeAll(async () => {
+  const folder = temporaryFolder();
+  const clock = handClock();
+  const storeClock = { now: clock.now, monotonic: () => performance.now() };
+  store = interposed(await openEmbeddedStore({ folder: folder.path, role: "gateway", clock: storeClock }));
+  closeStore = async () => {
+    await store.close();
+    folder.remove();
+  };
+  node = await startAuthority({ store, clock });
+});
+afterAll(async () => {
+  await node.stop();
+  await closeStore();
+});
+
+let made = 0;
+const someone = async (): Promise<User> => {
+  made += 1;
+  return (await node.user(`user${made}`)).user;
+};
+const sessions = () => node.authority.sessions;
+const versionOf = async (sessionId: string) =>
+  (await readRecord(store, recordKeys.session(sessionId)))?.version ?? 0;
+const makesSession = (step: Step) => step.link?.some(({ index }) => index.startsWith("sessions-of")) ?? false;
+
+describe("opening a session", () => {
+  it("writes down who, with what, from where and until when", async () => {
+    const user = await someone();
+    const { session, accessToken, accessTokenExpiresAt } = await node.open(user.id, {
+      clientName: "Kitchen",
+    });
+    const now = node.clock.now();
+    const [credential] = await node.authority.credentials.listOf(user.id);
+    expect(session).toMatchObject({
+      ...{ userId: user.id, type: "normal", clientId: "https://app.example/", clientName: "Kitchen" },
+      ...{ credentialId: credential?.id, providerType: "homeassistant", createdAt: now, lastUsedAt: now },
+      ...{ lastUsedIp: home.address, expiresAt: now + 90 * day, generation: 1, amr: ["pwd"] },
+    });
+    expect(accessTokenExpiresAt).toBe(now + 1_800_000);
+    expect(await node.principal(accessToken)).toMatchObject({ sessionId: session.id, userEpoch: 0 });
+    expect(await sessions().get(session.id)).toEqual(session);
+  });
+
+  it("gives a system user a session without an end", async () => {
+    const user: User = {
+      ...{ id: newId(), name: "Supervisor", isOwner: false, isActive: true, systemGenerated: true },
+      ...{ localOnly: false, groupIds: ["system-admin"], createdAt: node.clock.now() },
+    };
+    await store.commit({ put: [{ key: recordKeys.user(user.id), value: { ...user } }] });
+    const { session } = await node.open(user.id, { clientId: null, credential: null });
+    expect(session).toMatchObject({ type: "system", expiresAt: null });
+  });
+
+  it("fails when the user, the epoch or what it was based on changed meanwhile", async () => {
+    const user = await someone();
+    const { authority } = node;
+    const evidence = recordKeys.code("evidence");
+    await store.commit({ put: [{ key: evidence, value: {} }] });
+    const version = (await readRecord(store, evidence))?.version ?? 0;
+    const changes: readonly (() => Promise<unknown>)[] = [
+      () => authority.users.update(user.id, { name: `${made} again` }),
+      () => authority.revocation.revoke({ kind: "user", userId: user.id }, "session_revoked"),
+      () => store.commit({ put: [{ key: evidence, value: { changed: true } }] }),
+    ];
+    for (const change of changes) {
+      store.beforeCommit(makesSession, change);
+      const also = { check: [{ key: evidence, version }] };
+      expect(await refusal(node.open(user.id, { also }))).toBe("conflict");
+    }
+    expect(await sessions().listOf(user.id)).toEqual([]);
+  });
+
+  it("commits what goes with it in the same step, and knows the session's id for it", async () => {
+    const user = await someone();
+    const key = recordKeys.code("used");
+    const { session } = await node.open(user.id, {
+      also: (sessionId) => ({ put: [{ key, value: { used_by: sessionId } }] }),
+    });
+    const record = await readRecord(store, key);
+    expect(record?.value).toEqual({ used_by: session.id });
+    expect(record?.version).toBe(await versionOf(session.id));
+  });
+
+  it("clears the index of what the store has collected, also for a user who never lists", async () => {
+    const user = await someone();
+    const index = indexKeys.sessionsOf(user.id);
+    for (let count = 0; count < 30; count += 1) await node.open(user.id);
+    node.clock.advance(91 * day);
+    for (let count = 0; count < 30; count += 1) await node.open(user.id);
+    // 30 that live, and few of the 30 that are gone.
+    expect((await store.list(index, { limit: 100 })).length).toBeLessThan(40);
+    expect(await sessions().listOf(user.id)).toHaveLength(30);
+    expect(await store.list(index, { limit: 100 })).toHaveLength(30);
+  });
+});
+
+describe("a long-lived token", () => {
+  const issue = (userId: string, clientName: string, days = 10) =>
+    sessions().openLongLived({ userId, clientName, clientIcon: "mdi:robot", days });
+
+  it("lives for its days, on a session that lives as long", async () => {
+    const user = await someone();
+    const { session, accessToken } = await issue(user.id, "robot", 3650);
+    expect(session).toMatchObject({
+      ...{ type: "long_lived_access_token", clientId: null, credentialId: null, lastUsedAt: null },
+      ...{ clientName: "robot", clientIcon: "mdi:robot", expiresAt: node.clock.now() + 3650 * day },
+    });
+    expect(await node.principal(accessToken)).toMatchObject({
+      ...{ sessionType: "long_lived_access_token", tokenExpiresAt: node.clock.now() + 3650 * day },
+    });
+  });
+
+  it("is still taken years later, across key rotations", async () => {
+    const user = await someone();
+    const { accessToken, session } = await issue(user.id, "old robot", 3650);
+    for (let year = 0; year < 3; year += 1) {
+      node.clock.advance(365 * day);
+      await node.authority.keyring.rotate({ leadMs: 0 });
+    }
+    expect(await node.principal(accessToken)).toMatchObject({ sessionId: session.id });
+  });
+
+  it("has a name of its own among the user's live ones", async () => {
+    const [ada, bob] = [await someone(), await someone()];
+    const first = await issue(ada.id, "robot", 1);
+    expect(await refusal(issue(ada.id, "robot"))).toBe("client_name_exists");
+    expect(await refusal(issue(bob.id, "robot"))).toBe("accepted");
+    node.clock.advance(day);
+    expect(await refusal(issue(ada.id, "robot"))).toBe("accepted");
+    const live = await sessions().listOf(ada.id);
+    expect(live.map(({ id }) => id)).not.toContain(first.session.id);
+    await node.authority.revocation.revoke(
+      { kind: "sessions", userId: ada.id, sessionIds: live.map(({ id }) => id) },
+      "session_revoked",
+    );
+    expect(await refusal(issue(ada.id, "robot"))).toBe("accepted");
+  });
+
+  it("is one of 20 that ask for the same name at once", async () => {
+    const user = await someone();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => refusal(issue(user.id, "the one"))));
+    expect(answers.filter((answer) => answer === "accepted")).toHaveLength(1);
+    expect(new Set(answers)).toEqual(new Set(["accepted", "client_name_exists"]));
+    expect(await sessions().listOf(user.id)).toHaveLength(1);
+  });
+
+  it("is not given to who is not there or not active, nor for a senseless time or name", async () => {
+    const user = await someone();
+    await node.authority.users.update(user.id, { isActive: false });
+    expect(await refusal(issue(user.id, "x"))).toBe("access_denied");
+    expect(await refusal(issue(newId(), "x"))).toBe("access_denied");
+    const active = await someone();
+    for (const days of [0, -1, 1.5, 3651, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(await refusal(issue(active.id, "x", days))).toBe("invalid_format");
+    for (const name of ["", "   ", "x".repeat(129)])
+      expect(await refusal(issue(active.id, name))).toBe("invalid_format");
+  });
+
+  it("is not given when the user is deactivated between the look and the commit", async () => {
+    const user = await someone();
+    store.beforeCommit(makesSession, () => node.authority.users.update(user.id, { isActive: false }));
+    expect(await refusal(issue(user.id, "x"))).toBe("access_denied");
+  });
+});
+
+describe("the list of sessions", () => {
+  it("has the user's live ones, oldest first", async () => {
+    const user = await someone();
+    const opened: Session[] = [];
+    for (let count = 0; count < 12; count += 1) {
+      node.clock.advance(1);
+      opened.push((await node.open(user.id)).session);
+    }
+    const [revoked, ...rest] = opened;
+    if (revoked === undefined) throw new Error("none opened");
+    await node.authority.revocation.revoke(
+      { kind: "sessions", userId: user.id, sessionIds: [revoked.id] },
+      "session_revoked",
+    );
+    expect((await sessions().listOf(user.id)).map(({ id }) => id)).toEqual(rest.map(({ id }) => id));
+  });
+});
+
+describe("the session of a refresh token", () => {
+  it("is found with a token of any generation while it lives, and stays as it is", async () => {
+    const user = await someone();
+    const { session, refreshToken } = await node.open(user.id);
+    const before = await versionOf(session.id);
+    expect(await sessions().ofRefreshToken(refreshToken)).toMatchObject({ id: session.id });
+    expect(await versionOf(session.id)).toBe(before);
+    expect(await sessions().ofRefreshToken("garbage")).toBeUndefined();
+    await node.authority.revocation.revoke({ kind: "user", userId: user.id }, "session_revoked");
+    expect(await sessions().ofRefreshToken(refreshToken)).toBeUndefined();
+  });
+});
+
+describe("switching a session's expiry", () => {
+  const switchOf = async (accessToken: string, sessionId: string, enabled: boolean) =>
+    sessions().setExpiry(await node.principal(accessToken), sessionId, enabled);
+
+  it("goes off and on again from the last use, and tells", async () => {
+    const user = await someone();
+    const { session, accessToken } = await node.open(user.id);
+    const cuts: Cut[] = [];
+    const stop = node.authority.revocation.onCut((cut) => {
+      cuts.push(cut);
+      return 0;
+    });
+    await switchOf(accessToken, session.id, false);
+    expect(await sessions().expireIfDue(session.id)).toBeNull();
+    await switchOf(accessToken, session.id, false);
+    node.clock.advance(60_000);
+    await switchOf(accessToken, session.id, true);
+    stop();
+    expect(await sessions().expireIfDue(session.id)).toBe((session.lastUsedAt ?? 0) + 90 * day);
+    const change = { kind: "session_changed", sessionId: session.id };
+    expect(cuts).toEqual([change, change]);
+  });
+
+  it("is refused for another user's session, a dead one and one of another type", async () => {
+    const [ada, eve] = [await someone(), await someone()];
+    const [hers, evil] = [await node.open(ada.id), await node.open(eve.id)];
+    const { session: robot } = await sessions().openLongLived({
+      ...{ userId: eve.id, clientName: "robot", clientIcon: null, days: 1 },
+    });
+    for (const sessionId of [hers.session.id, robot.id, newId(), ""])
+      expect(await refusal(switchOf(evil.accessToken, sessionId, false))).toBe("invalid_token_id");
+    expect(await sessions().get(hers.session.id)).toMatchObject({ expiresAt: hers.session.expiresAt });
+    const principal = await node.principal(evil.accessToken);
+    await node.authority.revocation.revoke({ kind: "user", userId: eve.id }, "session_revoked");
+    expect(await refusal(sessions().setExpiry(principal, evil.session.id, false))).toBe("invalid_token_id");
+  });
+
+  it("does not bring back a session that is revoked at the same moment", async () => {
+    const user = await someone();
+    const { session, accessToken } = await node.open(user.id);
+    store.beforeCommit(
+      (step) => step.put?.some(({ key }) => key === recordKeys.session(session.id)) ?? false,
+      () =>
+        node.authority.revocation.revoke(
+          { kind: "sessions", userId: user.id, sessionIds: [session.id] },
+          "session_revoked",
+        ),
+    );
+    expect(await refusal(switchOf(accessToken, session.id, false))).toBe("invalid_token_id");
+    expect(await sessions().get(session.id)).toBeUndefined();
+  });
+});
+
+describe("ending a session at its time", () => {
+  it("says the end while it is not reached, and revokes it when it is", async () => {
+    const user = await someone();
+    const { session } = await node.open(user.id);
+    expect(await sessions().expireIfDue(session.id)).toBe(session.expiresAt);
+    node.clock.advance(90 * day);
+    const cuts: Cut[] = [];
+    const stop = node.authority.revocation.onCut((cut) => {
+      cuts.push(cut);
+      return 1;
+    });
+    expect(await sessions().expireIfDue(session.id)).toBeUndefined();
+    expect(await sessions().expireIfDue(session.id)).toBeUndefined();
+    stop();
+    expect(cuts).toEqual([{ kind: "sessions", sessionIds: [session.id], cause: "session_expired" }]);
+    expect(await sessions().expireIfDue(newId())).toBeUndefined();
+  });
+});
