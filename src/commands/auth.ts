@@ -1,0 +1,55 @@
+import { AuthError } from "../auth/errors.ts";
+import { isAdmin } from "../auth/users/users.ts";
+import type { Command } from "../connection/command.ts";
+import { refreshGrantOf } from "../connection/grants.ts";
+import { defineCommand } from "./define.ts";
+import type { CommandParts } from "./registry.ts";
+
+/** Home Assistant's default life of a signed path, in seconds. */
+const signedPathSeconds = 30;
+
+/** `auth/*` but the list of sessions (reference 4.4). */
+export function authCommands({ authority, clock }: CommandParts): readonly Command[] {
+  const { users, credentials, sessions, signedPaths, authentication } = authority;
+  return [
+    defineCommand("auth/current_user", users, async (_, { principal }) => {
+      const user = await users.current(principal.userId);
+      if (user === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
+      const owned = await credentials.listOf(user.id);
+      return {
+        id: user.id,
+        name: user.name,
+        is_owner: user.isOwner,
+        is_admin: isAdmin(user),
+        credentials: owned.map(({ providerType, providerId }) => ({
+          auth_provider_type: providerType,
+          auth_provider_id: providerId,
+        })),
+        mfa_modules: [],
+      };
+    }),
+    defineCommand("auth/long_lived_access_token", users, async (message, { principal }) => {
+      const { accessToken } = await sessions.openLongLived({
+        userId: principal.userId,
+        clientName: message.client_name,
+        clientIcon: message.client_icon ?? null,
+        days: message.lifespan,
+      });
+      return accessToken;
+    }),
+    defineCommand("auth/sign_path", users, async ({ path, expires }, { principal }) => ({
+      path: await signedPaths.sign(principal.sessionId, path, expires ?? signedPathSeconds),
+    })),
+    defineCommand("auth/refresh", users, async ({ refresh_token }, session) => {
+      const grant = await sessions.refresh({
+        refreshToken: refresh_token,
+        sessionId: session.principal.sessionId,
+        peer: session.peer,
+      });
+      const verdict = await authentication.authenticate(grant.accessToken, session.peer);
+      if (!verdict.ok) throw new AuthError("invalid_grant", { detail: verdict.reason });
+      session.renew(verdict.principal);
+      return refreshGrantOf(grant, clock);
+    }),
+  ];
+}

@@ -1,0 +1,67 @@
+import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
+import { AuthError } from "../auth/errors.ts";
+import type { RevocationCause } from "../auth/model.ts";
+import { type Command, TranslatedError } from "../connection/command.ts";
+import type { Session } from "../connection/session.ts";
+import { userNotFound } from "./config-auth.ts";
+import { defineCommand } from "./define.ts";
+import type { CommandParts } from "./registry.ts";
+
+/** Home Assistant's `config/auth_provider/homeassistant/*` (reference 4.4). */
+export function localProviderCommands({
+  authority: { users, localLogins },
+}: CommandParts): readonly Command[] {
+  const prefix = "config/auth_provider/homeassistant";
+  return [
+    defineCommand(`${prefix}/create`, users, async ({ user_id, username, password }) => {
+      await localLogins
+        .create(user_id, username, password)
+        .catch(userNotFound)
+        .catch(translated(usernameErrors, { username }));
+      return null;
+    }),
+    defineCommand(`${prefix}/delete`, users, async ({ id, username }, session) => {
+      await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
+        localLogins.remove(username).catch(translated(["user_not_found"])),
+      );
+      return null;
+    }),
+    defineCommand(`${prefix}/change_password`, users, async (message, { principal, peer }) => {
+      await localLogins.changeOwnPassword(principal, message.current_password, message.new_password, peer);
+      return null;
+    }),
+    defineCommand(`${prefix}/admin_change_password`, users, async ({ id, user_id, password }, session) => {
+      await answeredBeforeCut({ id, session, cause: "password_changed" }, () =>
+        localLogins.setPassword(user_id, password),
+      );
+      return null;
+    }),
+    defineCommand(`${prefix}/admin_change_username`, users, async ({ user_id, username }) => {
+      await localLogins.changeUsername(user_id, username).catch(translated(usernameErrors, { username }));
+      return null;
+    }),
+  ];
+}
+
+const usernameErrors: readonly ErrorName[] = ["username_already_exists", "username_not_normalized"];
+
+/** The command's own login or password may be what goes: then its socket closes with the commit. */
+async function answeredBeforeCut(
+  from: { readonly id: number; readonly session: Session; readonly cause: RevocationCause },
+  change: () => Promise<void>,
+): Promise<void> {
+  const undo = from.session.answerBeforeCut(from.id, null, [from.cause]);
+  await change().finally(undo);
+}
+
+/** Home Assistant answers these with `home_assistant_error` and a key of its translations, domain `auth`. */
+function translated(codes: readonly ErrorName[], placeholders?: Readonly<Record<string, string>>) {
+  return (error: unknown): never => {
+    if (!(error instanceof AuthError) || !codes.includes(error.code)) throw error;
+    const key = error.code;
+    throw new TranslatedError(
+      { key, domain: "auth", ...(placeholders === undefined ? {} : { placeholders }) },
+      { publicMessage: errorCodes[key].text },
+    );
+  };
+}

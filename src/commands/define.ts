@@ -1,0 +1,50 @@
+import type { CommandContract, Guard } from "../../protocol/commands/define.ts";
+import { type CommandType, commands, type Params, type Result } from "../../protocol/commands/index.ts";
+import { AuthError } from "../auth/errors.ts";
+import { isAdmin, type Users } from "../auth/users/users.ts";
+import type { answered, Command, Envelope } from "../connection/command.ts";
+import type { Session } from "../connection/session.ts";
+import { compileShape } from "../connection/shape.ts";
+
+type Answer<T extends CommandType> = Result<T> | typeof answered;
+
+/** The message fits its schema and its sender passed the guard. Throws `AuthError`. */
+export type Handler<T extends CommandType> = (
+  message: Params<T>,
+  session: Session,
+) => Answer<T> | Promise<Answer<T>>;
+
+export type CurrentUsers = Pick<Users, "current">;
+
+/**
+ * A command of protocol/ with its handler. The guard is the contract's: `user` holds for every session; `admin` and
+ * `owner` are asked of the user as this node knows it at the moment of the message, never of the token.
+ */
+export function defineCommand<const T extends CommandType>(
+  type: T,
+  users: CurrentUsers,
+  handler: Handler<T>,
+): Command {
+  const contract: CommandContract = commands[type];
+  const handle = (message: Envelope, session: Session) => handler(message as Params<T>, session);
+  return {
+    type,
+    problem: compileShape(contract.params),
+    run: contract.guard === "user" ? handle : guarded(contract.guard, users, handle),
+  };
+}
+
+function guarded(
+  guard: Guard,
+  users: CurrentUsers,
+  handle: (message: Envelope, session: Session) => unknown,
+): Command["run"] {
+  if (guard !== "admin" && guard !== "owner")
+    throw new TypeError(`no command of a session has guard ${guard}`);
+  return async (message, session) => {
+    const user = await users.current(session.principal.userId);
+    const allowed = user !== undefined && isAdmin(user) && (guard === "admin" || user.isOwner);
+    if (!allowed) throw new AuthError("unauthorized");
+    return await handle(message, session);
+  };
+}

@@ -1,0 +1,88 @@
+import type { RefreshTokenInfo } from "../../protocol/commands/auth.ts";
+import { AuthError } from "../auth/errors.ts";
+import type { Session as StoredSession } from "../auth/model.ts";
+import type { RevokeTarget } from "../auth/revocation/revocation.ts";
+import type { Command } from "../connection/command.ts";
+import type { Session } from "../connection/session.ts";
+import { defineCommand } from "./define.ts";
+import type { CommandParts } from "./registry.ts";
+
+/**
+ * The sessions of one's own user, which Home Assistant calls refresh tokens. A command that ends the session it came in
+ * on is answered, after the commit, before its socket closes.
+ */
+export function sessionCommands(parts: CommandParts): readonly Command[] {
+  const { users, sessions } = parts.authority;
+  return [
+    defineCommand("auth/refresh_tokens", users, async (_, { principal }) =>
+      (await sessions.listOf(principal.userId)).map((session) => infoOf(session, principal.sessionId)),
+    ),
+    defineCommand("auth/delete_refresh_token", users, async ({ id, refresh_token_id }, session) => {
+      const { userId } = session.principal;
+      const found = await sessions.get(refresh_token_id);
+      if (found?.userId !== userId) throw new AuthError("invalid_token_id");
+      await revokeOwn(parts, { kind: "sessions", userId, sessionIds: [found.id] }, { id, session });
+      return {};
+    }),
+    defineCommand("auth/delete_all_refresh_tokens", users, async (message, session) => {
+      const target = await targetOf(parts, message, session);
+      if (target !== undefined) await revokeOwn(parts, target, { id: message.id, session });
+      return {};
+    }),
+    defineCommand("auth/refresh_token_set_expiry", users, async (message, { principal }) => {
+      await sessions.setExpiry(principal, message.refresh_token_id, message.enable_expiry);
+      return {};
+    }),
+  ];
+}
+
+/** Without a type everything goes, also what is being opened at this moment; with one, what the list has now. */
+async function targetOf(
+  { authority: { sessions } }: CommandParts,
+  message: { readonly token_type?: string; readonly delete_current_token?: boolean },
+  { principal: { userId, sessionId } }: Session,
+): Promise<RevokeTarget | undefined> {
+  const withCurrent = message.delete_current_token ?? true;
+  if (message.token_type === undefined)
+    return withCurrent ? { kind: "user", userId } : { kind: "user", userId, spare: sessionId };
+  const ended = (await sessions.listOf(userId)).filter(
+    ({ id, type }) => type === message.token_type && (withCurrent || id !== sessionId),
+  );
+  return ended.length === 0 ? undefined : { kind: "sessions", userId, sessionIds: ended.map(({ id }) => id) };
+}
+
+async function revokeOwn(
+  { authority: { revocation } }: CommandParts,
+  target: RevokeTarget,
+  from: { readonly id: number; readonly session: Session },
+): Promise<void> {
+  const undo = from.session.answerBeforeCut(from.id, {}, ["session_revoked"]);
+  try {
+    await revocation.revoke(target, "session_revoked");
+  } catch (error) {
+    if (error instanceof AuthError) throw error;
+    throw new AuthError("token_removing_error", { detail: "revoke failed", cause: error });
+  } finally {
+    undo();
+  }
+}
+
+function infoOf(session: StoredSession, currentId: string): RefreshTokenInfo {
+  return {
+    id: session.id,
+    client_id: session.clientId,
+    client_name: session.clientName,
+    client_icon: session.clientIcon,
+    type: session.type,
+    created_at: new Date(session.createdAt).toISOString(),
+    last_used_at: timeOf(session.lastUsedAt),
+    last_used_ip: session.lastUsedIp,
+    expire_at: timeOf(session.expiresAt),
+    is_current: session.id === currentId,
+    auth_provider_type: session.providerType,
+  };
+}
+
+function timeOf(at: number | null): string | null {
+  return at === null ? null : new Date(at).toISOString();
+}

@@ -1,0 +1,84 @@
+import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
+import { SOCKET_PATH } from "../../protocol/features.ts";
+import type { Peer } from "../auth/model.ts";
+import type { ConnectionObserver } from "./observer.ts";
+import type { OriginPolicy } from "./origin.ts";
+import { placeOf, type Room } from "./roster.ts";
+import type { Admission, Admit, Socket, SocketHandler, UpgradeRequest } from "./socket.ts";
+import type { Wire } from "./wire.ts";
+
+export interface AdmissionOptions {
+  /** The first is the default, for clients that offer no subprotocol that we know. */
+  readonly wires: readonly [Wire, ...Wire[]];
+  readonly originAllowed: OriginPolicy;
+  readonly roomFor: (place: string) => Room;
+  readonly draining: () => boolean;
+  /** Whose address counts: the TCP peer's, or what a trusted proxy says. */
+  readonly addressOf: (request: UpgradeRequest) => string;
+  readonly observer: ConnectionObserver;
+  readonly open: (socket: Socket, wire: Wire, peer: Peer, place: string) => SocketHandler;
+}
+
+type Refusal = Extract<Admission, { accept: false }>;
+
+/** Names under which a token might be put in the URL, where it ends up in logs and histories. */
+const tokenParameters: ReadonlySet<string> = new Set(["access_token", "token", "auth", "api_password"]);
+
+/** The checks of an upgrade, in order; each refuses with a code before 101. */
+export function createAdmit(options: AdmissionOptions): Admit {
+  const checks: readonly ((request: UpgradeRequest, place: string) => ErrorName | undefined)[] = [
+    ({ path }) => (path === SOCKET_PATH ? undefined : "not_found"),
+    ({ query }) => (query !== "" && holdsToken(query) ? "token_in_url" : undefined),
+    ({ headers: { origin, host } }) => (options.originAllowed(origin, host) ? undefined : "invalid_origin"),
+    () => (options.draining() ? "unavailable" : undefined),
+    (_, place) => refusalOf[options.roomFor(place)],
+  ];
+  return (request) => {
+    const peer: Peer = { address: options.addressOf(request) };
+    const place = placeOf(peer.address);
+    for (const check of checks) {
+      const code = check(request, place);
+      if (code === undefined) continue;
+      options.observer.upgradeRefused(code, peer.address);
+      return refusal(code);
+    }
+    const wire = chooseWire(options.wires, request.subprotocols);
+    return {
+      accept: true,
+      subprotocol: wire.codec.subprotocol,
+      handler: (socket) => options.open(socket, wire, peer, place),
+    };
+  };
+}
+
+const refusalOf: Record<Room, ErrorName | undefined> = {
+  free: undefined,
+  full: "overloaded",
+  address_full: "rate_limited",
+};
+
+function refusal(code: ErrorName): Refusal {
+  const entry = errorCodes[code];
+  const retry: Record<string, string> = "retryable" in entry ? { "retry-after": "5" } : {};
+  return {
+    accept: false,
+    status: entry.status,
+    headers: { "content-type": "application/json", "cache-control": "no-store", ...retry },
+    body: JSON.stringify({ message: entry.text, code }),
+  };
+}
+
+function holdsToken(query: string): boolean {
+  for (const name of new URLSearchParams(query).keys())
+    if (tokenParameters.has(name.toLowerCase())) return true;
+  return false;
+}
+
+/** The client's first choice that we have; JSON without a subprotocol where we have none of them. */
+function chooseWire(wires: readonly [Wire, ...Wire[]], offered: readonly string[]): Wire {
+  for (const name of offered) {
+    const wire = wires.find(({ codec }) => codec.subprotocol === name);
+    if (wire !== undefined) return wire;
+  }
+  return wires.find(({ codec }) => codec.subprotocol === undefined) ?? wires[0];
+}

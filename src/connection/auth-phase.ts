@@ -1,0 +1,168 @@
+import type { CloseName } from "../../protocol/close-codes.ts";
+import { loginCommands } from "../../protocol/commands/login.ts";
+import { limits } from "../../protocol/features.ts";
+import { Auth, type ServerMessage } from "../../protocol/frames.ts";
+import type { Authentication, Verdict } from "../auth/authentication.ts";
+import { AuthError } from "../auth/errors.ts";
+import type { Peer, Principal } from "../auth/model.ts";
+import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
+import { LoginMessages, type LoginParts } from "./login-messages.ts";
+import type { Effect, Input, State } from "./machine.ts";
+import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
+import { compileShape } from "./shape.ts";
+import { authInvalid, isLonger } from "./wire.ts";
+
+/** What the auth phase needs of its connection. */
+export interface AuthHost {
+  readonly state: State;
+  readonly peer: Peer;
+  readonly codec: Codec;
+  /** Moves the state machine and says what is to be done. */
+  input(input: Input): Effect;
+  /** Answers, whatever phase the socket is in by then; inert after close. */
+  reply(message: ServerMessage): void;
+  /** Closes from any live state. */
+  end(close: CloseName): boolean;
+  /** Closes after the machine went to `closing`; `last` goes out before the close frame. */
+  finish(close: CloseName, last?: Frame): void;
+  /** A login flow was started: the longer deadline counts. */
+  allowLogin(): void;
+  /** The token was good: enter the hub, check for the last time, `auth_ok`. `lastId` is the highest id so far. */
+  admit(principal: Principal, lastId: number, held: readonly unknown[]): void;
+}
+
+export interface AuthParts extends LoginParts {
+  readonly authentication: Authentication;
+  readonly log: ConnectionLog;
+  readonly observer: ConnectionObserver;
+}
+
+const authProblem = compileShape(Auth);
+const nothing: readonly unknown[] = [];
+
+/** One socket before `auth_ok`; the only maker of an authenticated session. */
+export class AuthPhase {
+  readonly #parts: AuthParts;
+  readonly #host: AuthHost;
+  #messages = 0;
+  #held: unknown[] | undefined;
+  #logins: LoginMessages | undefined;
+
+  constructor(parts: AuthParts, host: AuthHost) {
+    this.#parts = parts;
+    this.#host = host;
+  }
+
+  frame(frame: Frame): void {
+    this.#messages += 1;
+    if (this.#messages > limits.messagesBeforeAuth) this.#drop("rate_limited");
+    else if (isLonger(frame, limits.frameBeforeAuth)) this.#drop("message_too_big");
+    else {
+      const message = this.#decode(frame);
+      if (message !== unreadable) this.#message(message);
+    }
+  }
+
+  #decode(frame: Frame): unknown {
+    try {
+      return this.#host.codec.decode(frame);
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+      this.#drop(error.close);
+      return unreadable;
+    }
+  }
+
+  #message(message: unknown): void {
+    const type = typeOf(message);
+    if (type === undefined) this.#obey("malformed", message, "expected an object with a type");
+    else if (type === "auth") this.#auth(message);
+    else if (Object.hasOwn(loginCommands, type)) this.#obey("login", message);
+    else this.#obey("foreign", message, "expected auth or a login message");
+  }
+
+  /** While a token is being checked a second one is refused, whatever its shape. */
+  #auth(message: unknown): void {
+    const problem = this.#host.state === "authenticating" ? undefined : authProblem(message);
+    if (problem === undefined) this.#obey("auth", message, "a token is being checked already");
+    else this.#obey("malformed", message, problem);
+  }
+
+  #obey(input: Input, message: unknown, problem = ""): void {
+    switch (this.#host.input(input)) {
+      case "check":
+        this.#check((message as Auth).access_token);
+        break;
+      case "answer":
+        this.#logins ??= new LoginMessages(this.#parts, this.#host, (token) => this.#granted(token));
+        this.#logins.take(message as { readonly type: string });
+        break;
+      case "hold":
+        this.#held ??= [];
+        this.#held.push(message);
+        break;
+      case "refuse_malformed":
+        this.#refuse("malformed_auth", problem);
+        break;
+      case "refuse_foreign":
+        this.#refuse("unexpected_message", problem);
+        break;
+    }
+  }
+
+  /** A finished login's own token goes the same way as any other. */
+  #granted(token: string): void {
+    if (this.#host.input("granted") === "check") this.#check(token);
+  }
+
+  /** Without a promise for every token that can be judged from memory. */
+  #check(token: string): void {
+    try {
+      const verdict = this.#parts.authentication.authenticate(token, this.#host.peer);
+      if (verdict instanceof Promise)
+        verdict.then((late) => this.#decide(late)).catch((error: unknown) => this.#failed(error));
+      else this.#decide(verdict);
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  #decide(verdict: Verdict): void {
+    if (this.#host.state !== "authenticating") return;
+    if (verdict.ok) {
+      this.#logins?.leave();
+      this.#host.admit(verdict.principal, this.#logins?.lastId ?? 0, this.#held ?? nothing);
+      return;
+    }
+    this.#parts.observer.authRefused(verdict.close, verdict.reason, this.#host.peer);
+    if (this.#host.input("end") !== "close") return;
+    this.#host.finish(verdict.close, authInvalid(this.#host.codec, verdict.message));
+  }
+
+  /** Nothing is said about the token: `auth_invalid` would make real clients give up for good. */
+  #failed(error: unknown): void {
+    const known = error instanceof AuthError;
+    if (!known) this.#parts.log.error({ err: error }, "authentication failed");
+    if (this.#host.state === "authenticating") this.#drop(known ? "unavailable" : "internal_error");
+    else this.#host.end("internal_error");
+  }
+
+  #refuse(close: CloseName, problem: string): void {
+    this.#parts.observer.authRefused(close, close, this.#host.peer);
+    const message = `Auth message incorrectly formatted: ${problem}`;
+    this.#host.finish(close, authInvalid(this.#host.codec, message));
+  }
+
+  #drop(close: CloseName): void {
+    this.#parts.observer.authRefused(close, close, this.#host.peer);
+    this.#host.end(close);
+  }
+}
+
+const unreadable: unique symbol = Symbol("unreadable");
+
+function typeOf(message: unknown): string | undefined {
+  if (typeof message !== "object" || message === null || Array.isArray(message)) return undefined;
+  const { type } = message as { type?: unknown };
+  return typeof type === "string" ? type : undefined;
+}

@@ -1,0 +1,54 @@
+import { AuthError, type AuthErrorOptions } from "../auth/errors.ts";
+import type { Principal } from "../auth/model.ts";
+import type { Session } from "./session.ts";
+
+/** A message whose id and type were checked, and nothing else yet. */
+export interface Envelope {
+  readonly id: number;
+  readonly type: string;
+}
+
+/** One command as the command phase runs it. Guards are inside `run`. */
+export interface Command {
+  readonly type: string;
+  /** What is wrong with the message's shape, in words without its values; undefined when it fits. */
+  problem(message: Envelope): string | undefined;
+  /**
+   * Called with a message that fits. The value, or what the promise gives, is the result; `answered` when the handler
+   * has sent its own answer. Throws or rejects with `AuthError`; anything else becomes `unknown_error`.
+   */
+  run(message: Envelope, session: Session): unknown;
+}
+
+/** The commands of an authenticated client by type. */
+export type Dispatch = (type: string) => Command | undefined;
+
+/** A handler's result when it has answered by itself. */
+export const answered: unique symbol = Symbol("answered");
+
+/** Home Assistant's errors with a translation: `home_assistant_error` and the key of a text in the client. */
+export class TranslatedError extends AuthError {
+  readonly translationKey: string;
+  readonly translationDomain: string;
+  readonly placeholders: Readonly<Record<string, string>> | undefined;
+
+  constructor(
+    translation: {
+      readonly key: string;
+      readonly domain: string;
+      readonly placeholders?: Readonly<Record<string, string>>;
+    },
+    options: AuthErrorOptions = {},
+  ) {
+    super("home_assistant_error", options);
+    this.name = "TranslatedError";
+    this.translationKey = translation.key;
+    this.translationDomain = translation.domain;
+    this.placeholders = translation.placeholders;
+  }
+}
+
+/** The authenticated principal of a command's session; for logs. */
+export function whoOf(principal: Principal): { readonly user_id: string; readonly session_id: string } {
+  return { user_id: principal.userId, session_id: principal.sessionId };
+}

@@ -1,0 +1,223 @@
+import { type CloseName, closeCodes } from "../../protocol/close-codes.ts";
+import type { ServerMessage } from "../../protocol/frames.ts";
+import type { Peer, Principal } from "../auth/model.ts";
+import type { Sessions } from "../auth/sessions/sessions.ts";
+import type { Codec, Frame } from "../codec/codec.ts";
+import { type AuthHost, type AuthParts, AuthPhase } from "./auth-phase.ts";
+import { type CommandHost, type CommandParts, CommandPhase } from "./command-phase.ts";
+import type { Hub } from "./hub.ts";
+import { type Effect, type Input, type State, transition } from "./machine.ts";
+import { type LoopTurns, Outbox } from "./outbox.ts";
+import type { Roster } from "./roster.ts";
+import { LiveSession, type SessionHost, type SessionParts } from "./session.ts";
+import type { Socket, SocketHandler } from "./socket.ts";
+import { Timer, type TimerOwner } from "./timer-wheel.ts";
+import { authInvalid, type PhaseLimits, type Wire } from "./wire.ts";
+
+/** What all connections of a node share. */
+export interface ConnectionParts extends AuthParts, CommandParts, SessionParts {
+  readonly sessions: Pick<Sessions, "refresh" | "get" | "expireIfDue">;
+  readonly hub: Hub;
+  readonly turns: LoopTurns;
+  readonly roster: Roster<Connection>;
+  readonly outboxBytes: number;
+  readonly times: PhaseLimits;
+}
+
+/** What exists from `auth_ok` on. */
+interface Ready {
+  readonly session: LiveSession;
+  readonly outbox: Outbox;
+  readonly commands: CommandPhase;
+}
+
+/** One client's life on one socket: composes the phases and owns the state, the deadline and the close. */
+export class Connection implements SocketHandler, TimerOwner, AuthHost, CommandHost, SessionHost {
+  readonly peer: Peer;
+  readonly #parts: ConnectionParts;
+  readonly #socket: Socket;
+  readonly #wire: Wire;
+  readonly #place: string;
+  readonly #openedAt: number;
+  readonly #timer = new Timer(this);
+  #state: State = "open";
+  #auth: AuthPhase | undefined;
+  #ready: Ready | undefined;
+  #session: LiveSession | undefined;
+  #closedWith: CloseName | undefined;
+  #authenticated = false;
+  /** Something came in since the last ping went out. */
+  #heard = false;
+  #pinged = false;
+
+  constructor(parts: ConnectionParts, socket: Socket, wire: Wire, peer: Peer, place: string) {
+    this.#parts = parts;
+    this.#socket = socket;
+    this.#wire = wire;
+    this.peer = peer;
+    this.#place = place;
+    this.#openedAt = parts.clock.monotonic();
+    this.#auth = new AuthPhase(parts, this);
+    parts.roster.enter(this, place);
+    parts.wheel.set(this.#timer, parts.times.authDeadlineMs);
+    parts.observer.opened(wire.codec.name, peer);
+    socket.send(wire.authRequired);
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  get codec(): Codec {
+    return this.#wire.codec;
+  }
+
+  get live(): boolean {
+    return this.#state !== "closing" && this.#state !== "closed";
+  }
+
+  message(frame: Frame): void {
+    this.#heard = true;
+    try {
+      if (this.#ready !== undefined) this.#ready.commands.frame(frame);
+      else if (this.live) this.#auth?.frame(frame);
+    } catch (error) {
+      this.#parts.log.error({ err: error }, "message could not be handled");
+      this.end("internal_error");
+    }
+  }
+
+  drained(): void {
+    this.#ready?.outbox.drained();
+  }
+
+  pong(): void {
+    this.#heard = true;
+  }
+
+  closed(code: number): void {
+    if (this.input("lost") === "release") this.#release();
+    this.#parts.roster.leave(this, this.#place, this.#authenticated);
+    this.#parts.observer.closed(this.#closedWith, code, this.#authenticated);
+  }
+
+  due(): void {
+    if (this.#state === "ready") this.#beat();
+    else if (this.end("auth_timeout"))
+      this.#parts.observer.authRefused("auth_timeout", "auth_timeout", this.peer);
+  }
+
+  input(input: Input): Effect {
+    const { to, effect } = transition(this.#state, input);
+    this.#state = to;
+    return effect;
+  }
+
+  reply(message: ServerMessage): void {
+    if (this.#ready !== undefined) this.#ready.outbox.send(this.#wire.codec.encode(message));
+    else if (this.live) this.#socket.send(this.#wire.codec.encode(message));
+  }
+
+  send(message: ServerMessage): void {
+    this.reply(message);
+  }
+
+  coalesce(): void {
+    this.#ready?.outbox.coalesce();
+  }
+
+  pushAll(): void {
+    this.#ready?.outbox.pushAll();
+  }
+
+  end(close: CloseName): boolean {
+    if (this.input("end") !== "close") return false;
+    this.finish(close);
+    return true;
+  }
+
+  finish(close: CloseName, last?: Frame): void {
+    this.#closedWith = close;
+    this.#release();
+    if (last !== undefined) this.#socket.send(last);
+    const { number, text } = closeCodes[close];
+    this.#socket.close(number, text);
+  }
+
+  allowLogin(): void {
+    if (this.#state !== "open" && this.#state !== "authenticating") return;
+    const elapsed = this.#parts.clock.monotonic() - this.#openedAt;
+    this.#parts.wheel.set(this.#timer, Math.max(0, this.#parts.times.loginDeadlineMs - elapsed));
+  }
+
+  /**
+   * The hub first, then the last check, then `auth_ok`: a revoke that commits before `add` is seen by the check, one
+   * that commits after it cuts the member, so none passes in between.
+   */
+  admit(principal: Principal, lastId: number, held: readonly unknown[]): void {
+    const session = new LiveSession(this.#parts, this, principal, this.peer);
+    this.#session = session;
+    this.#parts.hub.add(session);
+    const over = this.#parts.authentication.recheck(principal);
+    if (over !== undefined) this.#tooLate(over);
+    else if (this.input("admitted") === "welcome") {
+      this.#welcome(session, lastId);
+      for (const message of held) this.#ready?.commands.message(message);
+    }
+  }
+
+  #welcome(session: LiveSession, lastId: number): void {
+    const parts = this.#parts;
+    this.#auth = undefined;
+    this.#authenticated = true;
+    this.#socket.send(this.#wire.authOk);
+    const outbox = new Outbox({
+      socket: this.#socket,
+      codec: this.#wire.codec,
+      turns: parts.turns,
+      wheel: parts.wheel,
+      maxBytes: parts.outboxBytes,
+      onOverflow: () => this.end("slow_consumer"),
+    });
+    this.#ready = { session, outbox, commands: new CommandPhase(parts, this, session, lastId) };
+    parts.roster.authenticated(this.#place);
+    parts.wheel.set(this.#timer, parts.times.heartbeatMs);
+    session.start();
+    parts.observer.authenticated(session.principal, this.peer, parts.clock.monotonic() - this.#openedAt);
+  }
+
+  #tooLate(over: CloseName): void {
+    this.#parts.observer.authRefused(over, over, this.peer);
+    if (this.input("end") !== "close") return;
+    const final = closeCodes[over].reconnect === "never";
+    this.finish(over, final ? authInvalid(this.codec, closeCodes.auth_invalid.text) : undefined);
+  }
+
+  /** Pings every `heartbeatMs`; whatever comes in within half of that shows that the peer lives. */
+  #beat(): void {
+    const halfMs = this.#parts.times.heartbeatMs / 2;
+    if (this.#pinged && !this.#heard) {
+      this.end("heartbeat_timeout");
+      return;
+    }
+    if (!this.#pinged) {
+      this.#heard = false;
+      this.#socket.ping();
+    }
+    this.#pinged = !this.#pinged;
+    this.#parts.wheel.set(this.#timer, halfMs);
+  }
+
+  /** Everything that was acquired goes back, once: the machine gives `close` and `release` a single time. */
+  #release(): void {
+    this.#parts.wheel.cancel(this.#timer);
+    this.#ready?.outbox.stop();
+    if (this.#session !== undefined) {
+      this.#parts.hub.remove(this.#session);
+      this.#session.close();
+    }
+    this.#session = undefined;
+    this.#ready = undefined;
+    this.#auth = undefined;
+  }
+}

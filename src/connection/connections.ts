@@ -1,0 +1,151 @@
+import type { Authority } from "../auth/authority.ts";
+import type { Clock } from "../auth/clock.ts";
+import type { Codec } from "../codec/codec.ts";
+import { createAdmit } from "./admission.ts";
+import type { Dispatch } from "./command.ts";
+import { Connection, type ConnectionParts } from "./connection.ts";
+import { createHub, type Hub } from "./hub.ts";
+import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
+import { createOriginPolicy } from "./origin.ts";
+import { LoopTurns, outboxLimits } from "./outbox.ts";
+import { Roster, type RosterLimits } from "./roster.ts";
+import type { Admit, UpgradeRequest } from "./socket.ts";
+import { createTimerWheel } from "./timer-wheel.ts";
+import { createUserEvents } from "./user-events.ts";
+import { createWire, type PhaseLimits, protocolPhaseLimits } from "./wire.ts";
+
+export interface ConnectionLimits extends RosterLimits, PhaseLimits {
+  /** Messages that an authenticated socket may send, on average. */
+  readonly messagesPerSecond: number;
+  /** Bytes that wait for a slow client; more closes its socket. */
+  readonly outboxBytes: number;
+}
+
+export interface ConnectionsOptions {
+  readonly authority: Pick<
+    Authority,
+    "authentication" | "logins" | "sessions" | "onboarding" | "revocation" | "users"
+  >;
+  /** The one without a subprotocol is the default. */
+  readonly codecs: readonly [Codec, ...Codec[]];
+  /** The commands of authenticated clients; see src/commands/. */
+  readonly dispatch: Dispatch;
+  readonly clock: Clock;
+  readonly log: ConnectionLog;
+  readonly metrics: ConnectionObserver;
+  /** Web origins beside the gateway's own; `*` for all. */
+  readonly origins?: readonly string[];
+  readonly limits?: Partial<ConnectionLimits>;
+  /** Default: the TCP peer's. Behind proxies: what the trusted one says. */
+  readonly addressOf?: (request: UpgradeRequest) => string;
+}
+
+export interface Connections {
+  /** For the transport. */
+  readonly admit: Admit;
+  /** For `revocation.onCut((cut) => hub.apply(cut))`. */
+  readonly hub: Hub;
+  readonly count: { readonly sockets: number; readonly unauthenticated: number };
+  /**
+   * Admits nobody any more and closes every socket with `going_away`, spread evenly over `spreadMs`, so that clients do
+   * not come back elsewhere all at once. Resolves when all close frames are out.
+   */
+  drain(spreadMs?: number): Promise<void>;
+  /** Closes what is left, at once, and forgets every timer. */
+  close(): void;
+}
+
+const defaultLimits: ConnectionLimits = {
+  ...protocolPhaseLimits,
+  sockets: 100_000,
+  unauthenticated: 20_000,
+  unauthenticatedPerAddress: 256,
+  messagesPerSecond: 200,
+  outboxBytes: outboxLimits.bytes,
+};
+
+/** How often a drain closes some. */
+const drainStepMs = 50;
+
+/** All sockets of one gateway. Two in one process do not know of each other. */
+export function createConnections(options: ConnectionsOptions): Connections {
+  const limits = { ...defaultLimits, ...options.limits };
+  const roster = new Roster<Connection>(limits);
+  const { parts, hub } = composeParts(options, limits, roster);
+  let draining = false;
+  const [first, ...rest] = options.codecs;
+  const admit = createAdmit({
+    wires: [createWire(first), ...rest.map(createWire)],
+    originAllowed: createOriginPolicy(options.origins ?? []),
+    roomFor: (place) => roster.roomFor(place),
+    draining: () => draining,
+    addressOf: options.addressOf ?? ((request) => request.address),
+    observer: options.metrics,
+    open: (socket, wire, peer, place) => new Connection(parts, socket, wire, peer, place),
+  });
+  return {
+    admit,
+    hub,
+    count: {
+      get sockets() {
+        return roster.sockets;
+      },
+      get unauthenticated() {
+        return roster.unauthenticated;
+      },
+    },
+    async drain(spreadMs = 5000) {
+      draining = true;
+      const members = roster.members();
+      const steps = Math.max(1, Math.ceil(spreadMs / drainStepMs));
+      const perStep = Math.ceil(members.length / steps);
+      for (let at = 0; at < members.length; at += perStep) {
+        if (at > 0) await new Promise((resolve) => setTimeout(resolve, drainStepMs));
+        for (const member of members.slice(at, at + perStep)) member.end("going_away");
+      }
+      for (const member of roster.members()) member.end("going_away");
+    },
+    close() {
+      draining = true;
+      for (const member of roster.members()) member.end("going_away");
+      parts.wheel.stop();
+    },
+  };
+}
+
+function composeParts(
+  options: ConnectionsOptions,
+  limits: ConnectionLimits,
+  roster: Roster<Connection>,
+): { readonly parts: ConnectionParts; readonly hub: Hub } {
+  const { authority, clock, log, metrics } = options;
+  const onError = (error: unknown) => log.error({ err: error }, "connection task failed");
+  const wheel = createTimerWheel({ clock, onError });
+  const events = createUserEvents({ users: authority.users, clock, log });
+  const hub = createHub({
+    users: authority.users,
+    wheel,
+    log,
+    onUserChanged: (userId, change) => events.publish(userId, change),
+  });
+  const parts: ConnectionParts = {
+    authentication: authority.authentication,
+    logins: authority.logins,
+    sessions: authority.sessions,
+    onboarding: authority.onboarding,
+    revocation: authority.revocation,
+    dispatch: options.dispatch,
+    clock,
+    log,
+    observer: metrics,
+    events,
+    hub,
+    wheel,
+    turns: new LoopTurns(onError),
+    roster,
+    times: limits,
+    messagesPerSecond: limits.messagesPerSecond,
+    outboxBytes: limits.outboxBytes,
+  };
+  return { parts, hub };
+}

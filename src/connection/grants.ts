@@ -1,0 +1,33 @@
+import type { RefreshGrant, SessionGrant } from "../../protocol/flow.ts";
+import type { Clock } from "../auth/clock.ts";
+import type { TokenGrant } from "../auth/sessions/sessions.ts";
+
+/** A refresh's tokens as the wire has them. */
+export function refreshGrantOf(grant: TokenGrant, clock: Clock): RefreshGrant {
+  const rotated = grant.refreshToken === undefined ? {} : { refresh_token: grant.refreshToken };
+  return {
+    access_token: grant.accessToken,
+    token_type: "Bearer",
+    expires_in: secondsUntil(grant.accessTokenExpiresAt, clock),
+    ...rotated,
+  };
+}
+
+/** A new session's tokens as the wire has them. */
+export function sessionGrantOf(
+  grant: TokenGrant & { readonly refreshToken: string },
+  clock: Clock,
+): SessionGrant {
+  return {
+    access_token: grant.accessToken,
+    token_type: "Bearer",
+    expires_in: secondsUntil(grant.accessTokenExpiresAt, clock),
+    refresh_token: grant.refreshToken,
+    session_id: grant.session.id,
+    ha_auth_provider: grant.session.providerType ?? "homeassistant",
+  };
+}
+
+function secondsUntil(at: number, clock: Clock): number {
+  return Math.max(0, Math.round((at - clock.now()) / 1000));
+}

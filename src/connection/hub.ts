@@ -1,0 +1,167 @@
+import type { CloseName } from "../../protocol/close-codes.ts";
+import { isLocalAddress } from "../auth/local-address.ts";
+import type { Peer, Principal } from "../auth/model.ts";
+import { closeNameOf } from "../auth/revocation/cause.ts";
+import type { Cut } from "../auth/revocation/revocation.ts";
+import type { Users } from "../auth/users/users.ts";
+import { MemberIndex } from "./member-index.ts";
+import type { ConnectionLog } from "./observer.ts";
+import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
+
+/** An authenticated connection as the hub sees it. `userId` and `sessionId` of its principal never change. */
+export interface HubMember {
+  readonly principal: Principal;
+  readonly peer: Peer;
+  /** Closes it at once, dropping what waits to be sent. False when it was closing already. */
+  cut(close: CloseName): boolean;
+  /** The session's end was changed: read it again. */
+  endChanged(): void;
+}
+
+/** This node's authenticated connections, by session and by user. */
+export interface Hub {
+  /** From here on a cut reaches the member. Call it before the last revocation check. */
+  add(member: HubMember): void;
+  remove(member: HubMember): void;
+  /**
+   * Applies a cut-off in this tick and says how many sockets it closed. Register it with `revocation.onCut`. A changed
+   * user is read again in the background: what follows from that is not in the number.
+   */
+  apply(cut: Cut): number;
+  readonly sockets: number;
+  readonly sessions: number;
+  readonly users: number;
+}
+
+const rereadAgainMs = 1000;
+
+export function createHub(options: {
+  readonly users: Pick<Users, "read">;
+  readonly wheel: TimerWheel;
+  readonly log: ConnectionLog;
+  readonly onUserChanged: (userId: string, change: "added" | "updated" | "removed") => void;
+}): Hub {
+  return new IndexedHub(options);
+}
+
+class IndexedHub implements Hub {
+  readonly #options: Parameters<typeof createHub>[0];
+  readonly #bySession = new MemberIndex<HubMember>();
+  readonly #byUser = new MemberIndex<HubMember>();
+  readonly #rereads = new Map<string, UserReread>();
+  sockets = 0;
+
+  constructor(options: Parameters<typeof createHub>[0]) {
+    this.#options = options;
+  }
+
+  get sessions(): number {
+    return this.#bySession.keys;
+  }
+
+  get users(): number {
+    return this.#byUser.keys;
+  }
+
+  add(member: HubMember): void {
+    this.#bySession.add(member.principal.sessionId, member);
+    this.#byUser.add(member.principal.userId, member);
+    this.sockets += 1;
+  }
+
+  remove(member: HubMember): void {
+    this.#bySession.remove(member.principal.sessionId, member);
+    this.#byUser.remove(member.principal.userId, member);
+    this.sockets -= 1;
+  }
+
+  apply(cut: Cut): number {
+    switch (cut.kind) {
+      case "sessions":
+        return cutAll(
+          cut.sessionIds.flatMap((id) => this.#bySession.of(id)),
+          closeNameOf(cut.cause),
+        );
+      case "user":
+        return cutAll(this.#endedBy(cut), closeNameOf(cut.cause));
+      case "user_changed":
+        this.#options.onUserChanged(cut.userId, cut.change);
+        if (cut.change === "updated") this.#reread(cut.userId);
+        return 0;
+      case "session_changed":
+        for (const member of this.#bySession.of(cut.sessionId)) member.endChanged();
+        return 0;
+    }
+  }
+
+  #endedBy(cut: Extract<Cut, { kind: "user" }>): readonly HubMember[] {
+    return this.#byUser
+      .of(cut.userId)
+      .filter(({ principal }) => principal.userEpoch < cut.epoch && principal.sessionId !== cut.spare);
+  }
+
+  /** A read that is under way may have seen the state before the change, so another follows it. */
+  #reread(userId: string): void {
+    const running = this.#rereads.get(userId);
+    if (running !== undefined) {
+      running.again = true;
+      return;
+    }
+    if (!this.#byUser.has(userId)) return;
+    const reread = new UserReread((finished) => this.#read(userId, finished));
+    this.#rereads.set(userId, reread);
+    this.#read(userId, reread);
+  }
+
+  #read(userId: string, reread: UserReread): void {
+    if (!this.#byUser.has(userId)) {
+      this.#rereads.delete(userId);
+      return;
+    }
+    reread.again = false;
+    this.#options.users.read(userId).then(
+      (found) => {
+        if (found !== undefined) this.#review(userId, found.user);
+        if (reread.again) this.#read(userId, reread);
+        else this.#rereads.delete(userId);
+      },
+      (error: unknown) => {
+        this.#options.log.warn(
+          { err: error, user_id: userId },
+          "changed user could not be read, trying again",
+        );
+        this.#options.wheel.set(reread.timer, rereadAgainMs);
+      },
+    );
+  }
+
+  #review(userId: string, user: { readonly isActive: boolean; readonly localOnly: boolean }): void {
+    const members = this.#byUser.of(userId);
+    if (!user.isActive) cutAll(members, "user_deactivated");
+    else if (user.localOnly)
+      cutAll(
+        members.filter(({ peer }) => !isLocalAddress(peer.address)),
+        "address_not_allowed",
+      );
+  }
+}
+
+class UserReread implements TimerOwner {
+  readonly timer = new Timer(this);
+  readonly #retry: (reread: UserReread) => void;
+  again = false;
+
+  constructor(retry: (reread: UserReread) => void) {
+    this.#retry = retry;
+  }
+
+  due(): void {
+    this.#retry(this);
+  }
+}
+
+function cutAll(members: readonly HubMember[], close: CloseName): number {
+  let closed = 0;
+  for (const member of members) if (member.cut(close)) closed += 1;
+  return closed;
+}

@@ -1,0 +1,26 @@
+import type { CloseName } from "../../protocol/close-codes.ts";
+import type { ErrorName } from "../../protocol/errors.ts";
+import type { Peer, Principal } from "../auth/model.ts";
+import type { Codec } from "../codec/codec.ts";
+
+/** What connections tell metrics and the audit log. Must not throw and must not wait; called on the hot path. */
+export interface ConnectionObserver {
+  /** An upgrade was answered without a socket. */
+  upgradeRefused(code: ErrorName, address: string): void;
+  opened(codec: Codec["name"], peer: Peer): void;
+  /** `auth_ok` went out; `elapsedMs` since the socket opened. */
+  authenticated(principal: Principal, peer: Peer, elapsedMs: number): void;
+  /** The socket was refused before `auth_ok`. `reason` is for operators: a fixed word, never input. */
+  authRefused(close: CloseName, reason: string, peer: Peer): void;
+  /** One answered message of the command phase or login message; `type` is undefined when it is no known one. */
+  answered(type: string | undefined, outcome: "ok" | ErrorName): void;
+  /** The socket is gone. `close` is what this side closed it with, undefined when the peer or the network did. */
+  closed(close: CloseName | undefined, code: number, authenticated: boolean): void;
+}
+
+/** Where connections report faults; pino's calling convention. Fields hold ids and codes, never secrets. */
+export interface ConnectionLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

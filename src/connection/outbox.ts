@@ -1,0 +1,170 @@
+import type { Codec, Frame } from "../codec/codec.ts";
+import type { Socket } from "./socket.ts";
+import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
+
+/** Home Assistant's limits (reference 4.6), and ours in bytes. */
+export const outboxLimits = {
+  messages: 4096,
+  /** More than so many messages for `peakMs` is a client that does not keep up. */
+  peak: 1024,
+  peakMs: 10_000,
+  bytes: 1_048_576,
+  /** Messages in one coalesced frame. */
+  coalesced: 256,
+} as const;
+
+/** Runs tasks once at the end of the present loop turn: one `setImmediate` for all of them. */
+export class LoopTurns {
+  readonly #onError: (error: unknown) => void;
+  #tasks: { endOfTurn(): void }[] = [];
+
+  constructor(onError: (error: unknown) => void) {
+    this.#onError = onError;
+  }
+
+  add(task: { endOfTurn(): void }): void {
+    if (this.#tasks.push(task) === 1) setImmediate(() => this.#run());
+  }
+
+  #run(): void {
+    const tasks = this.#tasks;
+    this.#tasks = [];
+    for (const task of tasks) {
+      try {
+        task.endOfTurn();
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
+  }
+}
+
+export interface OutboxOptions {
+  readonly socket: Socket;
+  readonly codec: Codec;
+  readonly turns: LoopTurns;
+  readonly wheel: TimerWheel;
+  readonly maxBytes: number;
+  /** The client reads too slowly: the owner closes the socket. */
+  readonly onOverflow: () => void;
+}
+
+/**
+ * What waits to be sent on one socket. Frames leave in the order of `send`. An idle socket is sent to directly; behind
+ * a full one, or while coalescing, frames queue within `outboxLimits`, else the owner is told to close. What was handed
+ * to the socket already is the transport's and does not count here.
+ */
+export class Outbox implements TimerOwner {
+  readonly #options: OutboxOptions;
+  readonly #peakTimer = new Timer(this);
+  #queue: Frame[] = [];
+  #head = 0;
+  #bytes = 0;
+  /** The socket said "queued": it calls `drained` when there is room. */
+  #blocked = false;
+  #coalescing = false;
+  #scheduled = false;
+  #stopped = false;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  get waiting(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  get waitingBytes(): number {
+    return this.#bytes;
+  }
+
+  /** From now on everything that is sent in one loop turn goes out as one array frame; a single message stays bare. */
+  coalesce(): void {
+    this.#coalescing = true;
+  }
+
+  send(frame: Frame): void {
+    if (this.#stopped) return;
+    if (!this.#coalescing && !this.#blocked && this.waiting === 0) {
+      this.#hand(frame);
+      return;
+    }
+    this.#enqueue(frame);
+    if (this.#coalescing && !this.#scheduled && !this.#stopped) {
+      this.#scheduled = true;
+      this.#options.turns.add(this);
+    }
+  }
+
+  /** Hands everything to the socket now, also when it has no room: for what must be out before a close. */
+  pushAll(): void {
+    while (this.waiting > 0) this.#handNext();
+    this.#settle();
+  }
+
+  drained(): void {
+    this.#blocked = false;
+    this.#flush();
+  }
+
+  endOfTurn(): void {
+    this.#scheduled = false;
+    this.#flush();
+  }
+
+  /** Drops what waits; inert afterwards. */
+  stop(): void {
+    this.#stopped = true;
+    this.#queue = [];
+    this.#head = 0;
+    this.#bytes = 0;
+    this.#options.wheel.cancel(this.#peakTimer);
+  }
+
+  due(): void {
+    if (this.waiting > outboxLimits.peak) this.#options.onOverflow();
+  }
+
+  #enqueue(frame: Frame): void {
+    this.#queue.push(frame);
+    this.#bytes += sizeOf(frame);
+    if (this.waiting > outboxLimits.messages || this.#bytes > this.#options.maxBytes) {
+      this.#options.onOverflow();
+      return;
+    }
+    if (this.waiting > outboxLimits.peak && !this.#peakTimer.isSet)
+      this.#options.wheel.set(this.#peakTimer, outboxLimits.peakMs);
+  }
+
+  #flush(): void {
+    while (!this.#blocked && !this.#stopped && this.waiting > 0) this.#handNext();
+    this.#settle();
+  }
+
+  #settle(): void {
+    if (this.waiting <= outboxLimits.peak) this.#options.wheel.cancel(this.#peakTimer);
+    if (this.waiting > 0) return;
+    this.#queue = [];
+    this.#head = 0;
+  }
+
+  #handNext(): void {
+    const count = this.#coalescing ? Math.min(this.waiting, outboxLimits.coalesced) : 1;
+    const frames = this.#queue.slice(this.#head, this.#head + count);
+    this.#head += count;
+    for (const frame of frames) this.#bytes -= sizeOf(frame);
+    const [first] = frames;
+    if (first === undefined) return;
+    this.#hand(frames.length === 1 ? first : this.#options.codec.join(frames));
+  }
+
+  #hand(frame: Frame): void {
+    const result = this.#options.socket.send(frame);
+    if (result === "queued") this.#blocked = true;
+    else if (result === "dropped") this.stop();
+  }
+}
+
+function sizeOf(frame: Frame): number {
+  return typeof frame === "string" ? Buffer.byteLength(frame) : frame.byteLength;
+}

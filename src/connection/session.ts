@@ -1,0 +1,136 @@
+import type { CloseName } from "../../protocol/close-codes.ts";
+import { type Feature, features } from "../../protocol/features.ts";
+import type { ServerMessage } from "../../protocol/frames.ts";
+import type { Peer, Principal, RevocationCause } from "../auth/model.ts";
+import type { HubMember } from "./hub.ts";
+import { Lifetime, type LifetimeParts } from "./lifetime.ts";
+import { UndoMap } from "./undo-map.ts";
+import type { UserEvents } from "./user-events.ts";
+
+/**
+ * An authenticated socket as commands see it. Only the auth phase makes one: who holds it needs no check of its own,
+ * but of the user's present rights (`users.current`).
+ */
+export interface Session {
+  /** Renewed by `auth/refresh`; user and session stay the same. */
+  readonly principal: Principal;
+  readonly peer: Peer;
+  readonly features: ReadonlySet<Feature>;
+  /** Undone when the socket closes. */
+  readonly undo: UndoMap;
+  /** Queues a message; inert after close. */
+  send(message: ServerMessage): void;
+  /** Adds what is known of `names`; the rest is ignored. */
+  negotiate(names: readonly string[]): void;
+  /** Sends user events of `type` (undefined: all) on `id`, until `undo.undo(id)` or the close. */
+  watchUsers(id: number, type: string | undefined): void;
+  /** Takes the principal of a newer token of the same session. */
+  renew(principal: Principal): void;
+  /**
+   * For a command that may end its own socket: when a cut with one of `causes` comes, `result` goes out as the answer
+   * to `id` before the close, because the cut is the commit that the command waits for. Returns the undo.
+   */
+  answerBeforeCut(id: number, result: unknown, causes: readonly RevocationCause[]): () => void;
+}
+
+/** What a session needs of its connection. */
+export interface SessionHost {
+  send(message: ServerMessage): void;
+  coalesce(): void;
+  /** Hands what waits to the socket, without waiting for room. */
+  pushAll(): void;
+  end(close: CloseName): boolean;
+}
+
+export interface SessionParts extends LifetimeParts {
+  readonly events: UserEvents;
+}
+
+interface LastAnswer {
+  readonly id: number;
+  readonly result: unknown;
+  readonly causes: readonly CloseName[];
+}
+
+const noFeatures: ReadonlySet<Feature> = new Set();
+
+export class LiveSession implements Session, HubMember {
+  readonly peer: Peer;
+  readonly undo: UndoMap;
+  readonly #host: SessionHost;
+  readonly #events: UserEvents;
+  readonly #lifetime: Lifetime;
+  #principal: Principal;
+  #features: ReadonlySet<Feature> = noFeatures;
+  #lastAnswers: Set<LastAnswer> | undefined;
+
+  constructor(parts: SessionParts, host: SessionHost, principal: Principal, peer: Peer) {
+    this.peer = peer;
+    this.#host = host;
+    this.#events = parts.events;
+    this.#principal = principal;
+    this.undo = new UndoMap((error) => parts.log.error({ err: error }, "undo failed"));
+    this.#lifetime = new Lifetime(parts, host, principal);
+  }
+
+  get principal(): Principal {
+    return this.#principal;
+  }
+
+  get features(): ReadonlySet<Feature> {
+    return this.#features;
+  }
+
+  /** The session's and the token's end are watched from here on. */
+  start(): void {
+    this.#lifetime.start();
+  }
+
+  send(message: ServerMessage): void {
+    this.#host.send(message);
+  }
+
+  negotiate(names: readonly string[]): void {
+    const known = names.filter((name): name is Feature => Object.hasOwn(features, name));
+    this.#features = new Set([...this.#features, ...known]);
+    if (this.#features.has("coalesce_messages")) this.#host.coalesce();
+    if (this.#features.has("auth_expiring")) this.#lifetime.announceExpiry();
+  }
+
+  watchUsers(id: number, type: string | undefined): void {
+    this.undo.add(id, this.#events.subscribe(this, id, type));
+  }
+
+  renew(principal: Principal): void {
+    if (principal.sessionId !== this.#principal.sessionId || principal.userId !== this.#principal.userId)
+      throw new TypeError("a socket keeps its session");
+    this.#principal = principal;
+    this.#lifetime.renew(principal);
+  }
+
+  answerBeforeCut(id: number, result: unknown, causes: readonly RevocationCause[]): () => void {
+    const answer: LastAnswer = { id, result, causes };
+    this.#lastAnswers ??= new Set();
+    this.#lastAnswers.add(answer);
+    return () => this.#lastAnswers?.delete(answer);
+  }
+
+  cut(close: CloseName): boolean {
+    for (const { id, result, causes } of this.#lastAnswers ?? []) {
+      if (!causes.includes(close)) continue;
+      this.#host.send({ id, type: "result", success: true, result });
+      this.#host.pushAll();
+    }
+    return this.#host.end(close);
+  }
+
+  endChanged(): void {
+    this.#lifetime.readAgain();
+  }
+
+  close(): void {
+    this.#lifetime.stop();
+    this.#lastAnswers = undefined;
+    this.undo.close();
+  }
+}

@@ -1,0 +1,52 @@
+import type { Frame } from "../../src/codec/codec.ts";
+import type { SendResult, Socket, SocketHandler } from "../../src/connection/socket.ts";
+
+/** A socket in memory that keeps what was sent, and whose room and end the test decides. */
+export interface FakeSocket extends Socket {
+  readonly frames: Frame[];
+  /** The JSON messages of `frames`. */
+  readonly messages: readonly unknown[];
+  readonly pings: number;
+  readonly closedWith: { readonly code: number; readonly reason: string } | undefined;
+  /** What `send` answers from now on. */
+  answer: SendResult;
+}
+
+export function fakeSocket(): FakeSocket {
+  const frames: Frame[] = [];
+  let pings = 0;
+  let closedWith: FakeSocket["closedWith"];
+  return {
+    answer: "sent",
+    frames,
+    get messages() {
+      return frames.map((frame) => JSON.parse(String(frame)) as unknown);
+    },
+    get pings() {
+      return pings;
+    },
+    get closedWith() {
+      return closedWith;
+    },
+    bufferedBytes: 0,
+    send(frame) {
+      if (closedWith !== undefined) return "dropped";
+      frames.push(frame);
+      return this.answer;
+    },
+    ping() {
+      pings += 1;
+    },
+    close(code, reason) {
+      closedWith ??= { code, reason };
+    },
+    terminate() {
+      closedWith ??= { code: 1006, reason: "" };
+    },
+  };
+}
+
+/** The transport's side: the peer is gone. */
+export function loseSocket(handler: SocketHandler): void {
+  handler.closed(1006, "");
+}
