@@ -134,7 +134,7 @@ describe("a gateway from nothing", () => {
   it("answers the socket's path with 426 to who does not upgrade", async () => {
     const { url } = await start();
     const answer = await fetch(`${url}/api/websocket`);
-    expect([answer.status, answer.headers.get("upgrade")]).toEqual([426, "websocket"]);
+    expect([answer.status, await answer.json()]).toMatchObject([426, { code: "upgrade_required" }]);
   });
 
   it("its documents are true for tokens that it gives", async () => {
