@@ -1,0 +1,58 @@
+import { type Refusal, refusal } from "./refusal.ts";
+
+/** Most header fields in a request; more is answered 431. uWS itself stops at fewer. */
+export const MAX_HEADER_FIELDS = 64;
+/** Most bytes of header names and values in a request; more is answered 431. */
+export const MAX_HEADER_BYTES = 16 * 1024;
+
+const tooLarge = refusal(431, "Request header is too large");
+const ambiguousLength = refusal(400, "Ambiguous message length");
+const ambiguousHost = refusal(400, "More than one Host");
+
+/**
+ * The header of one request, read field by field in the order of the wire. Beside the joined values it counts the
+ * fields that decide where a message ends: a parser that took the first of two is not asked again.
+ */
+export class HeaderFields {
+  /** Lower-case names; a repeated header is joined by ", " (cookie by "; "). No prototype. */
+  readonly values: Record<string, string> = Object.create(null);
+  #count = 0;
+  #bytes = 0;
+  #hosts = 0;
+  #lengths = 0;
+  #encodings = 0;
+
+  /** `name` in lower case. */
+  add(name: string, value: string): void {
+    this.#count += 1;
+    this.#bytes += name.length + value.length + 4;
+    if (this.#count > MAX_HEADER_FIELDS) return;
+    if (name === "host") this.#hosts += 1;
+    else if (name === "content-length") this.#lengths += 1;
+    else if (name === "transfer-encoding") this.#encodings += 1;
+    const before = this.values[name];
+    this.values[name] = before === undefined ? value : `${before}${name === "cookie" ? "; " : ", "}${value}`;
+  }
+
+  get hasBody(): boolean {
+    return this.#encodings > 0 || (this.#lengths > 0 && Number(this.values["content-length"]) > 0);
+  }
+
+  get chunked(): boolean {
+    return this.#encodings > 0;
+  }
+
+  /**
+   * Why the request must not be served: too large a header, or framing that two parsers could read differently
+   * (RFC 9112 sections 6.1, 6.3, 3.2). Undefined when it is plain.
+   */
+  fault(): Refusal | undefined {
+    if (this.#count > MAX_HEADER_FIELDS || this.#bytes > MAX_HEADER_BYTES) return tooLarge;
+    if (this.#hosts > 1) return ambiguousHost;
+    if (this.#lengths + this.#encodings === 0) return undefined;
+    if (this.#lengths + this.#encodings > 1) return ambiguousLength;
+    if (this.#encodings === 1)
+      return this.values["transfer-encoding"]?.toLowerCase() === "chunked" ? undefined : ambiguousLength;
+    return /^\d{1,15}$/.test(this.values["content-length"] ?? "") ? undefined : ambiguousLength;
+  }
+}

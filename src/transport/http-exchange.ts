@@ -1,0 +1,156 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { HttpHandler } from "../http/endpoint.ts";
+import type { HeaderFields } from "./header-fields.ts";
+import { internalError, type Refusal, refusal } from "./refusal.ts";
+
+/** Longest time from a request's header to the end of its body, in milliseconds; after it 408. */
+export const BODY_TIMEOUT_MS = 10_000;
+/** A body that is too large is read and thrown away up to this, so that the client can read the 413. */
+export const MAX_DISCARDED_BYTES = 1024 * 1024;
+
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
+/** Belong to one connection, which is the transport's (RFC 9110 section 7.6.1), or are computed by it. */
+const NOT_COPIED = new Set(["connection", "keep-alive", "transfer-encoding", "upgrade", "content-length"]);
+
+/** A request as both HTTP parsers give it, with nothing left that belongs to the parser. */
+export interface RequestHead {
+  readonly method: string;
+  /** Raw, before any decoding. */
+  readonly path: string;
+  /** Raw, without the leading `?`. */
+  readonly query: string;
+  readonly fields: HeaderFields;
+  readonly address: string;
+}
+
+/** Path and query of a request target in origin or absolute form (RFC 9112 section 3.2); undefined for others. */
+export function splitTarget(target: string): { path: string; query: string } | undefined {
+  const origin = target.startsWith("/") ? target : withoutAuthority(target);
+  if (origin === undefined) return undefined;
+  const mark = origin.indexOf("?");
+  if (mark === -1) return { path: origin, query: "" };
+  return { path: origin.slice(0, mark), query: origin.slice(mark + 1) };
+}
+
+function withoutAuthority(target: string): string | undefined {
+  const match = /^https?:\/\/[^/?#]*([/?].*)?$/i.exec(target);
+  if (match === null) return undefined;
+  const rest = match[1] ?? "/";
+  return rest.startsWith("/") ? rest : `/${rest}`;
+}
+
+/** Why no handler can be asked; undefined when one can. */
+export function requestRefusal(head: RequestHead): Refusal | undefined {
+  return METHODS.has(head.method) ? undefined : refusal(501, "Method is not implemented");
+}
+
+/**
+ * The web-standard request. Its URL has the Host header where that is one, else `localhost`. Throws TypeError when
+ * the target is no URL.
+ */
+export function toRequest(
+  head: RequestHead,
+  body: Uint8Array<ArrayBuffer> | undefined,
+  signal: AbortSignal,
+): Request {
+  const host = head.fields.values.host ?? "";
+  const query = head.query === "" ? "" : `?${head.query}`;
+  const url = `http://${HOST.test(host) ? host : "localhost"}${head.path}${query}`;
+  const withBody = body !== undefined && head.method !== "GET" && head.method !== "HEAD";
+  return new Request(url, {
+    method: head.method,
+    headers: Object.entries(head.fields.values),
+    signal,
+    ...(withBody ? { body } : {}),
+  });
+}
+
+/** Asks the handler. Never rejects: a request that is no URL is 400, a handler that throws is 500 and reported. */
+export async function askHandler(
+  handler: HttpHandler,
+  head: RequestHead,
+  request: () => Request,
+  onError: (error: unknown) => void,
+): Promise<Response | Refusal> {
+  let asked: Request;
+  try {
+    asked = request();
+  } catch {
+    return refusal(400, "Malformed request");
+  }
+  try {
+    return await handler(asked, { address: head.address });
+  } catch (error) {
+    onError(error);
+    return internalError;
+  }
+}
+
+/** Where an answer goes. Every method is inert once the client has gone. */
+export interface ResponseSink {
+  /** True when the client has gone. */
+  readonly gone: boolean;
+  /** The whole answer. Without `body` none is sent: HEAD, 204, 304; `length` is what a GET would have had. */
+  whole(status: number, headers: Headers, body: Uint8Array | undefined, length?: number): void;
+  /** The start of an answer whose length is not known. */
+  start(status: number, headers: Headers): void;
+  /** Resolves when more may be written, also when the client has gone. */
+  write(chunk: Uint8Array): Promise<void>;
+  end(): void;
+  /** Breaks an answer off in the middle, so that the client sees that it is not whole. */
+  destroy(): void;
+}
+
+/** Sends a handler's answer: at once when it is ready, else as it comes. Rejects when the body fails. */
+export async function sendResponse(response: Response, method: string, sink: ResponseSink): Promise<void> {
+  const { status, body } = response;
+  const headers = endToEnd(response.headers);
+  if (body === null || method === "HEAD" || status === 204 || status === 304) {
+    await body?.cancel();
+    if (body === null && method !== "HEAD" && status !== 204 && status !== 304)
+      return sink.whole(status, headers, new Uint8Array());
+    return sink.whole(status, headers, undefined, lengthOf(response.headers));
+  }
+  const reader = body.getReader();
+  try {
+    await pump(reader, sink, status, headers);
+  } finally {
+    // Inert after the last chunk; after a fault or when the client has gone it tells the source to stop.
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+async function pump(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  sink: ResponseSink,
+  status: number,
+  headers: Headers,
+): Promise<void> {
+  const first = await reader.read();
+  if (first.done) return sink.whole(status, headers, new Uint8Array());
+  const second = reader.read();
+  const ready = await Promise.race([second, nextTurn(undefined)]);
+  if (ready?.done) return sink.whole(status, headers, first.value);
+  sink.start(status, headers);
+  try {
+    await sink.write(first.value);
+    for (let part = await second; !part.done && !sink.gone; part = await reader.read())
+      await sink.write(part.value);
+  } catch (error) {
+    sink.destroy();
+    throw error;
+  }
+  sink.end();
+}
+
+function endToEnd(headers: Headers): Headers {
+  const kept = new Headers(headers);
+  for (const name of NOT_COPIED) kept.delete(name);
+  return kept;
+}
+
+function lengthOf(headers: Headers): number | undefined {
+  const length = headers.get("content-length");
+  return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
+}

@@ -1,0 +1,53 @@
+import type { HeaderFields } from "./header-fields.ts";
+import { type Refusal, refusal } from "./refusal.ts";
+
+/** Longest Sec-WebSocket-Protocol or Sec-WebSocket-Extensions that is read, in characters. */
+const MAX_NEGOTIATION = 512;
+const KEY = /^[+/0-9A-Za-z]{22}==$/;
+const TOKEN_LIST = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*,[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+)*$/;
+
+const notFound = refusal(404, "Not found");
+const withBody = refusal(400, "An upgrade has no body");
+const notGet = refusal(405, "An upgrade is a GET", { allow: "GET" });
+const badVersion = refusal(426, "WebSocket version 13 is spoken here", { "sec-websocket-version": "13" });
+const badKey = refusal(400, "Missing or invalid Sec-WebSocket-Key");
+const badNegotiation = refusal(400, "Invalid Sec-WebSocket-Protocol or Sec-WebSocket-Extensions");
+
+type Headers = Readonly<Record<string, string | undefined>>;
+
+/**
+ * True for a request to speak WebSocket. An offer of anything else (`Upgrade: h2c`) is passed over and the request
+ * served as plain HTTP (RFC 9110 section 7.8).
+ */
+export function asksForWebSocket(headers: Headers): boolean {
+  return (
+    headers.upgrade?.toLowerCase() === "websocket" &&
+    /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(headers.connection ?? "")
+  );
+}
+
+/** Why an upgrade cannot be offered to `admit` (RFC 6455 section 4.2.1); undefined when it can. */
+export function upgradeRefusal(
+  request: { readonly method: string; readonly path: string; readonly fields: HeaderFields },
+  socketPath: string,
+): Refusal | undefined {
+  const { method, path, fields } = request;
+  const headers: Headers = fields.values;
+  if (fields.hasBody) return withBody;
+  if (path !== socketPath) return notFound;
+  if (method !== "GET") return notGet;
+  if (headers["sec-websocket-version"] !== "13") return badVersion;
+  if (!KEY.test(headers["sec-websocket-key"] ?? "")) return badKey;
+  const protocols = headers["sec-websocket-protocol"];
+  if (protocols !== undefined && offeredSubprotocols(protocols) === undefined) return badNegotiation;
+  if ((headers["sec-websocket-extensions"]?.length ?? 0) > MAX_NEGOTIATION) return badNegotiation;
+  return undefined;
+}
+
+/** The offered subprotocols in order; undefined when the header is too long, malformed or names one twice. */
+export function offeredSubprotocols(header: string | undefined): readonly string[] | undefined {
+  if (header === undefined) return [];
+  if (header.length > MAX_NEGOTIATION || !TOKEN_LIST.test(header)) return undefined;
+  const offered = header.split(",").map((name) => name.trim());
+  return new Set(offered).size === offered.length ? offered : undefined;
+}

@@ -1,0 +1,162 @@
+import { closeCodes } from "../../protocol/close-codes.ts";
+import type { Frame } from "../codec/codec.ts";
+import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
+import { cutReason, sendableCode } from "./close-frame.ts";
+import type { UwsWebSocket } from "./uws-library.ts";
+
+/** What a socket needs of its listener. */
+export interface UwsSocketOwner {
+  readonly onError: (error: unknown) => void;
+  readonly maxMessageBytes: number;
+  forget(socket: UwsSocket): void;
+}
+
+/** What the library keeps on its own object for us. */
+export interface UwsSocketData {
+  readonly gate: UwsSocket;
+}
+
+/** One WebSocket of uWebSockets.js. The library's object is dead after its close event and is let go there. */
+export class UwsSocket implements Socket {
+  readonly #owner: UwsSocketOwner;
+  readonly #create: (socket: Socket) => SocketHandler;
+  #ws: UwsWebSocket<UwsSocketData> | undefined;
+  #handler: SocketHandler | undefined;
+  #ending: { readonly code: number; readonly reason: string } | undefined;
+  #waiting = false;
+
+  constructor(owner: UwsSocketOwner, create: (socket: Socket) => SocketHandler) {
+    this.#owner = owner;
+    this.#create = create;
+  }
+
+  open(ws: UwsWebSocket<UwsSocketData>): void {
+    this.#ws = ws;
+    try {
+      this.#handler = this.#create(this);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  send(frame: Frame): SendResult {
+    const ws = this.#ws;
+    if (ws === undefined) return "dropped";
+    const status = ws.send(frame, typeof frame !== "string", false);
+    if (status === 1) return "sent";
+    if (status === 0) {
+      this.#waiting = true;
+      return "queued";
+    }
+    // Cannot happen without a back-pressure limit. A frame that is lost in silence would be worse than a lost socket.
+    this.terminate();
+    return "dropped";
+  }
+
+  get bufferedBytes(): number {
+    return this.#ws?.getBufferedAmount() ?? 0;
+  }
+
+  ping(): void {
+    this.#ws?.ping();
+  }
+
+  close(code: number, reason: string): void {
+    const ws = this.#ws;
+    if (ws === undefined) return;
+    this.#ending = { code: sendableCode(code), reason: cutReason(reason) };
+    ws.end(this.#ending.code, this.#ending.reason);
+  }
+
+  terminate(): void {
+    const ws = this.#ws;
+    if (ws === undefined) return;
+    this.#ending = { code: 1006, reason: "" };
+    ws.close();
+  }
+
+  message(message: ArrayBuffer, isBinary: boolean): void {
+    if (message.byteLength > this.#owner.maxMessageBytes) return void this.#close("message_too_big");
+    try {
+      this.#handler?.message(isBinary ? new Uint8Array(message) : Buffer.from(message).toString("utf8"));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  pong(): void {
+    try {
+      this.#handler?.pong();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /**
+   * Not told from inside the library's callback: what is sent from there, or from a microtask of it, can wait for a
+   * writable event that never comes.
+   */
+  drain(): void {
+    if (this.#waiting && this.bufferedBytes === 0) setImmediate(tellDrained, this);
+  }
+
+  drained(): void {
+    if (!this.#waiting || this.#ws === undefined) return;
+    this.#waiting = false;
+    try {
+      this.#handler?.drained();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The library calls this from inside `end` and `close` too; the handler then hears of it after their caller. */
+  closed(code: number, message: ArrayBuffer): void {
+    this.#ws = undefined;
+    if (this.#ending !== undefined) return void process.nextTick(tellClosed, this);
+    this.#ending = endingOf(code, message);
+    this.tellClosed();
+  }
+
+  tellClosed(): void {
+    const handler = this.#handler;
+    this.#handler = undefined;
+    this.#owner.forget(this);
+    try {
+      if (this.#ending !== undefined) handler?.closed(this.#ending.code, this.#ending.reason);
+    } catch (error) {
+      this.#owner.onError(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#owner.onError(error);
+    this.#close("internal_error");
+  }
+
+  #close(name: "internal_error" | "message_too_big"): void {
+    this.close(closeCodes[name].number, closeCodes[name].text);
+  }
+}
+
+function tellDrained(socket: UwsSocket): void {
+  socket.drained();
+}
+
+function tellClosed(socket: UwsSocket): void {
+  socket.tellClosed();
+}
+
+/**
+ * The library says 1006 for a lost connection and for a frame that it refused, and names the fault in the text for
+ * two kinds; other broken frames cannot be told from a lost connection.
+ */
+function endingOf(code: number, message: ArrayBuffer): { code: number; reason: string } {
+  const text = message.byteLength === 0 ? "" : Buffer.from(message).toString("utf8");
+  if (code !== 1006) return { code, reason: text };
+  if (text.startsWith("Received too big message"))
+    return { code: closeCodes.message_too_big.number, reason: closeCodes.message_too_big.text };
+  if (text === "Received invalid UTF-8")
+    return { code: closeCodes.invalid_payload.number, reason: closeCodes.invalid_payload.text };
+  return { code: 1006, reason: "" };
+}

@@ -1,0 +1,135 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { HttpHandler } from "../http/endpoint.ts";
+import { BodyCollector } from "./body-collector.ts";
+import {
+  askHandler,
+  type RequestHead,
+  type ResponseSink,
+  requestRefusal,
+  sendResponse,
+  toRequest,
+} from "./http-exchange.ts";
+import { bodyTooLarge, type Refusal } from "./refusal.ts";
+
+export interface ServeOptions {
+  readonly http: HttpHandler;
+  readonly maxBodyBytes: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Answers one request of node:http. Never rejects. */
+export async function serveNodeRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  head: RequestHead,
+  options: ServeOptions,
+): Promise<void> {
+  const abort = new AbortController();
+  const sink = new NodeSink(response, abort);
+  const refused = requestRefusal(head);
+  if (refused !== undefined) return refuseNodeRequest(response, refused);
+  const body = head.fields.hasBody ? await readBody(request, options.maxBodyBytes) : undefined;
+  if (body === "aborted" || sink.gone) return;
+  if (body === "too_large") return refuseNodeRequest(response, bodyTooLarge);
+  const answer = await askHandler(
+    options.http,
+    head,
+    () => toRequest(head, body, abort.signal),
+    options.onError,
+  );
+  if (sink.gone) return;
+  if (!(answer instanceof Response)) return refuseNodeRequest(response, answer);
+  try {
+    await sendResponse(answer, head.method, sink);
+  } catch (error) {
+    options.onError(error);
+    sink.destroy();
+  }
+}
+
+/** Gives `refused` and closes the connection after it. */
+export function refuseNodeRequest(response: ServerResponse, refused: Refusal): void {
+  if (response.headersSent) return void response.destroy();
+  response.writeHead(refused.status, {
+    ...refused.headers,
+    "content-length": Buffer.byteLength(refused.body),
+    connection: "close",
+  });
+  response.end(refused.body);
+}
+
+type Body = Uint8Array<ArrayBuffer> | "too_large" | "aborted";
+
+/** Node's own request time-out ends a body that does not come. */
+function readBody(request: IncomingMessage, maxBytes: number): Promise<Body> {
+  return new Promise((resolve) => {
+    const body = new BodyCollector(maxBytes);
+    request.on("data", (chunk: Buffer) => {
+      body.add(chunk);
+      if (body.hopeless) resolve("too_large");
+    });
+    request.on("end", () => resolve(body.tooLarge ? "too_large" : body.bytes()));
+    request.on("error", () => resolve("aborted"));
+    request.on("close", () => resolve("aborted"));
+  });
+}
+
+class NodeSink implements ResponseSink {
+  readonly #response: ServerResponse;
+  gone = false;
+
+  constructor(response: ServerResponse, abort: AbortController) {
+    this.#response = response;
+    response.on("close", () => {
+      if (response.writableFinished) return;
+      this.gone = true;
+      abort.abort();
+    });
+  }
+
+  whole(status: number, headers: Headers, body: Uint8Array | undefined, length?: number): void {
+    if (this.gone) return;
+    this.#setHeaders(headers);
+    const bytes = body?.byteLength ?? length;
+    if (bytes !== undefined && status !== 204 && status !== 304)
+      this.#response.setHeader("content-length", bytes);
+    this.#response.writeHead(status);
+    this.#response.end(body);
+  }
+
+  start(status: number, headers: Headers): void {
+    if (this.gone) return;
+    this.#setHeaders(headers);
+    this.#response.writeHead(status);
+  }
+
+  write(chunk: Uint8Array): Promise<void> {
+    const response = this.#response;
+    if (this.gone || response.write(chunk)) return Promise.resolve();
+    return new Promise((resolve) => {
+      const go = () => {
+        response.off("drain", go);
+        response.off("close", go);
+        resolve();
+      };
+      response.on("drain", go);
+      response.on("close", go);
+    });
+  }
+
+  end(): void {
+    if (!this.gone) this.#response.end();
+  }
+
+  destroy(): void {
+    this.#response.destroy();
+  }
+
+  #setHeaders(headers: Headers): void {
+    for (const [name, value] of headers) {
+      if (name !== "set-cookie") this.#response.setHeader(name, value);
+    }
+    const cookies = headers.getSetCookie();
+    if (cookies.length > 0) this.#response.setHeader("set-cookie", cookies);
+  }
+}

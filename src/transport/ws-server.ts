@@ -1,0 +1,45 @@
+import { createServer, IncomingMessage, type Server } from "node:http";
+import { MAX_HEADER_BYTES } from "./header-fields.ts";
+import { BODY_TIMEOUT_MS } from "./http-exchange.ts";
+import { asksForWebSocket } from "./upgrade.ts";
+
+const HEADERS_TIMEOUT_MS = 5000;
+const KEEP_ALIVE_MS = 10_000;
+/** How often node:http looks for requests past their time-out. */
+const TIMEOUT_SWEEP_MS = 1000;
+
+/**
+ * node:http takes every request with an Upgrade header out of HTTP once there is an upgrade listener. Only an offer
+ * of WebSocket is taken here; any other is passed over and its request served.
+ */
+class OfferedMessage extends IncomingMessage {
+  declare private offered: boolean | null;
+
+  get upgrade(): boolean {
+    if (this.offered !== true) return false;
+    const { upgrade, connection } = this.headers;
+    this.offered = this.method === "CONNECT" || asksForWebSocket({ upgrade, connection });
+    return this.offered;
+  }
+
+  set upgrade(offered: boolean | null) {
+    this.offered = offered;
+  }
+}
+
+/** node:http with the bounds of the transport; nothing listens yet. */
+export function createBoundedServer(): Server {
+  const server = createServer({
+    IncomingMessage: OfferedMessage,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: HEADERS_TIMEOUT_MS + BODY_TIMEOUT_MS,
+    connectionsCheckingInterval: TIMEOUT_SWEEP_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    noDelay: true,
+    insecureHTTPParser: false,
+  });
+  // Node would leave fields beyond its limit out in silence; HeaderFields counts them and refuses.
+  server.maxHeadersCount = 0;
+  return server;
+}

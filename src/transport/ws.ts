@@ -1,0 +1,223 @@
+import { once } from "node:events";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer } from "ws";
+import { closeCodes } from "../../protocol/close-codes.ts";
+import { plainAddress } from "./address.ts";
+import { admitUpgrade } from "./admission.ts";
+import { HeaderFields } from "./header-fields.ts";
+import { type RequestHead, splitTarget } from "./http-exchange.ts";
+import { Idle } from "./idle.ts";
+import { listenFault } from "./listen-fault.ts";
+import { bodyTooLarge, type Refusal, refusal, statusLine } from "./refusal.ts";
+import type { Listener, ListenOptions, Transport } from "./transport.ts";
+import { refuseNodeRequest, serveNodeRequest } from "./ws-http.ts";
+import { createBoundedServer } from "./ws-server.ts";
+import { type SocketOwner, WsConnection, WsSocket } from "./ws-socket.ts";
+
+const CLOSE_TIMEOUT_MS = 2000;
+const MAX_FRAGMENTS = 128;
+/** A message arrives in at most this many reads: room for the smallest segments that networks use. */
+const MIN_BUFFERED_CHUNKS = 64;
+const SMALLEST_SEGMENT_BYTES = 512;
+/** Requests that one connection may have under way (HTTP pipelining); one more ends the connection. */
+const MAX_PIPELINED = 16;
+
+const badTarget = refusal(400, "Malformed request target");
+
+export interface WsTransportOptions {
+  /** Faults of handlers, which close their socket with 1011 or answer 500. Dropped when this is not given. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** Sockets by the `ws` package and HTTP by node:http on one port: runs wherever Node runs. */
+export function createWsTransport(options: WsTransportOptions = {}): Transport {
+  const onError = options.onError ?? (() => undefined);
+  return {
+    name: "ws",
+    async listen(listen) {
+      const listener = new WsListener(listen, onError);
+      await listener.start();
+      return listener;
+    },
+  };
+}
+
+/** HTTP of one TCP connection: a refused request ends it, whatever was sent behind that request. */
+interface Exchanges {
+  running: number;
+  refused: boolean;
+}
+
+class WsListener implements Listener, SocketOwner {
+  readonly onError: (error: unknown) => void;
+  readonly #options: ListenOptions;
+  readonly #server: Server;
+  readonly #upgrader: InstanceType<typeof WebSocketServer<typeof WsConnection>>;
+  readonly #sockets = new Set<WsSocket>();
+  readonly #refused = new Set<Duplex>();
+  readonly #exchanges = new WeakMap<Duplex, Exchanges>();
+  #running = 0;
+  #port = 0;
+  #subprotocol: string | undefined;
+  #stopped: Promise<unknown> | undefined;
+  #closed: Promise<void> | undefined;
+  readonly #idle = new Idle(() => this.#sockets.size === 0 && this.#running === 0);
+
+  constructor(options: ListenOptions, onError: (error: unknown) => void) {
+    this.onError = onError;
+    this.#options = options;
+    this.#upgrader = new WebSocketServer(this.#upgraderOptions());
+    this.#server = createBoundedServer();
+    this.#server.on("request", (request, response) => void this.#request(request, response));
+    this.#server.on("checkContinue", (request, response) => this.#checkContinue(request, response));
+    this.#server.on("upgrade", (request, raw, head) => this.#upgrade(request, raw, head));
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get sockets(): number {
+    return this.#sockets.size;
+  }
+
+  async start(): Promise<void> {
+    const { host, port } = this.#options;
+    try {
+      this.#server.listen(port, host);
+      await once(this.#server, "listening");
+    } catch (error) {
+      throw listenFault(host, port, error);
+    }
+    const address = this.#server.address();
+    if (address !== null && typeof address === "object") this.#port = address.port;
+    this.#server.on("error", this.onError);
+  }
+
+  stopAccepting(): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = once(this.#server, "close");
+    this.#server.close();
+  }
+
+  close(graceMs: number): Promise<void> {
+    this.#closed ??= this.#close(graceMs);
+    return this.#closed;
+  }
+
+  forget(socket: WsSocket): void {
+    this.#sockets.delete(socket);
+    this.#idle.note();
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.stopAccepting();
+    const { number, text } = closeCodes.going_away;
+    for (const socket of this.#sockets) socket.close(number, text);
+    await this.#idle.within(graceMs);
+    for (const socket of this.#sockets) socket.terminate();
+    for (const raw of this.#refused) raw.destroy();
+    this.#server.closeAllConnections();
+    await this.#stopped;
+  }
+
+  #upgraderOptions() {
+    const { maxMessageBytes } = this.#options;
+    const chunks = Math.ceil(maxMessageBytes / SMALLEST_SEGMENT_BYTES);
+    return {
+      noServer: true,
+      clientTracking: false,
+      WebSocket: WsConnection,
+      maxPayload: maxMessageBytes,
+      maxFragments: MAX_FRAGMENTS,
+      maxBufferedChunks: Math.max(MIN_BUFFERED_CHUNKS, chunks),
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      perMessageDeflate: false,
+      autoPong: true,
+      skipUTF8Validation: false,
+      handleProtocols: () => this.#subprotocol ?? false,
+    } as const;
+  }
+
+  #upgrade(request: IncomingMessage, raw: Duplex, early: Buffer): void {
+    raw.on("error", ignore);
+    const exchanges = this.#exchangesOf(raw);
+    const head = headOf(request);
+    if (exchanges.refused || exchanges.running > 0 || this.#stopped !== undefined) return void raw.destroy();
+    const verdict = admitUpgrade(head, this.#options, this.onError);
+    if (!verdict.accept) return void this.#refuseUpgrade(raw, verdict);
+    this.#subprotocol = verdict.subprotocol;
+    // One write for the 101 and what the handler sends at open.
+    raw.cork();
+    this.#upgrader.handleUpgrade(request, raw, early, (ws) => {
+      const socket = new WsSocket(ws, raw, this);
+      this.#sockets.add(socket);
+      socket.open(verdict.handler);
+    });
+    raw.uncork();
+  }
+
+  #refuseUpgrade(raw: Duplex, refused: Refusal): void {
+    this.#exchangesOf(raw).refused = true;
+    this.#refused.add(raw);
+    raw.once("close", () => this.#refused.delete(raw));
+    raw.once("finish", () => raw.destroy());
+    const headers = Object.entries({
+      ...refused.headers,
+      "Content-Length": Buffer.byteLength(refused.body),
+      Connection: "close",
+    });
+    const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+    raw.end(`HTTP/1.1 ${statusLine(refused.status)}\r\n${lines}\r\n${refused.body}`);
+    // A client that does not read the refusal does not keep the connection.
+    setTimeout(() => raw.destroy(), CLOSE_TIMEOUT_MS).unref();
+  }
+
+  #checkContinue(request: IncomingMessage, response: ServerResponse): void {
+    if (Number(request.headers["content-length"] ?? 0) > this.#options.maxBodyBytes)
+      return void refuseNodeRequest(response, bodyTooLarge);
+    response.writeContinue();
+    void this.#request(request, response);
+  }
+
+  async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const exchanges = this.#exchangesOf(request.socket);
+    if (exchanges.refused) return;
+    if (exchanges.running >= MAX_PIPELINED) return void request.socket.destroy();
+    const head = headOf(request);
+    const fault = head === undefined ? badTarget : head.fields.fault();
+    if (head === undefined || fault !== undefined) {
+      exchanges.refused = true;
+      return refuseNodeRequest(response, fault ?? badTarget);
+    }
+    if (this.#stopped !== undefined) response.shouldKeepAlive = false;
+    exchanges.running += 1;
+    this.#running += 1;
+    await serveNodeRequest(request, response, head, { ...this.#options, onError: this.onError });
+    exchanges.running -= 1;
+    this.#running -= 1;
+    this.#idle.note();
+  }
+
+  #exchangesOf(raw: Duplex): Exchanges {
+    const known = this.#exchanges.get(raw);
+    if (known !== undefined) return known;
+    const fresh = { running: 0, refused: false };
+    this.#exchanges.set(raw, fresh);
+    return fresh;
+  }
+}
+
+/** A plain copy of what the request line and header say; undefined when its target is none that is served. */
+function headOf(request: IncomingMessage): RequestHead | undefined {
+  const target = splitTarget(request.url ?? "");
+  if (target === undefined) return undefined;
+  const fields = new HeaderFields();
+  const raw = request.rawHeaders;
+  for (let i = 0; i + 1 < raw.length; i += 2) fields.add((raw[i] ?? "").toLowerCase(), raw[i + 1] ?? "");
+  const address = plainAddress(request.socket.remoteAddress);
+  return { method: request.method ?? "", path: target.path, query: target.query, fields, address };
+}
+
+function ignore(): void {}
