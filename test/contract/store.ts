@@ -624,6 +624,7 @@ export function storeContract({ name, create, capabilities, skip = [] }: StoreCo
         await expect(closing.commit({ raise: [recordName()] })).rejects.toMatchObject(gone);
         expect(follower.following).toBe(false);
         expect((await closing.health()).ok).toBe(false);
+        await expect(closing.follow(0, () => undefined).caughtUp).rejects.toMatchObject(gone);
       });
     });
 

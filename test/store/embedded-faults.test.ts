@@ -135,6 +135,24 @@ describe("embedded store", () => {
     await store.close();
   });
 
+  it("does not wait for ever for a disk, or a process that holds the write lock, also not to close", async () => {
+    const store = await openEmbeddedStore({ folder: folder.path, role: "gateway", timeoutMs: 300 });
+    const holder = await StoreFile.open(folder.path);
+    let release = (): void => undefined;
+    const held = holder.transact(() => new Promise<void>((resolve) => (release = resolve)));
+    const late = expect(store.commit({ raise: [recordName()] })).rejects;
+    await late.toMatchObject({ code: "unavailable", message: expect.stringContaining("within 300 ms") });
+    const start = performance.now();
+    await expect(store.commit({ raise: [recordName()] })).rejects.toThrow("the disk does not answer");
+    expect(performance.now() - start).toBeLessThan(100);
+    expect(await readRecord(store, recordName())).toBeUndefined();
+    expect((await store.health()).ok).toBe(false);
+    await store.close();
+    release();
+    await held;
+    await holder.close();
+  });
+
   it("makes a folder for its owner only, and files that nobody else can read", async () => {
     const inner = path.join(folder.path, "made/data");
     const store = await openEmbeddedStore({ folder: inner, role: "gateway" });

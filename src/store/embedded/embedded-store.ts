@@ -35,6 +35,8 @@ export interface EmbeddedStoreOptions {
   readonly clock?: Clock;
   /** How long the log is kept; `logBounds` by default. */
   readonly logBounds?: LogBounds;
+  /** How long a commit may wait for its turn and the disk, milliseconds; 5000 by default. */
+  readonly timeoutMs?: number;
 }
 
 const sweepEveryMs = 1_000;
@@ -103,6 +105,7 @@ class EmbeddedStore implements Store {
       startOf: (since) => startOf(file.fresh, since),
     });
     this.#queue = new WriteQueue({
+      deadlineMs: options.timeoutMs ?? 5_000,
       transact: (batch) => file.transact((tables) => this.#guarded(tables, batch)),
       onDurable: () => this.#followers.pump(),
       recover: () => file.reopen(),
@@ -161,12 +164,13 @@ class EmbeddedStore implements Store {
   async #close(): Promise<void> {
     clearInterval(this.#sweeper);
     this.#followers.close();
-    await this.#queue.idle();
-    // A lock that cannot be released is released by this process's end.
-    if (this.#role === "gateway") {
-      await this.#file.transact((tables) => releaseLock(tables, this.#own)).catch(() => undefined);
-    }
-    await this.#file.close();
+    // Behind everything that waits. A lock that cannot be released ends with this process.
+    const release = () => releaseLock(this.#file.tables, this.#own);
+    await this.#queue.run(this.#role === "gateway" ? release : () => undefined).catch(() => undefined);
+    const closing = this.#file.close();
+    // lmdb-js closes after its last transaction: one that never ends is not waited for.
+    if (this.#queue.isOverdue) closing.catch(() => undefined);
+    else await closing;
   }
 
   /** A gateway whose lock was taken over (it was believed dead) writes nothing any more. */

@@ -21,6 +21,7 @@ export class Followers {
   readonly #source: LogSource;
   readonly #tails = new Set<Tail>();
   #timer: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(source: LogSource) {
     this.#source = source;
@@ -28,9 +29,8 @@ export class Followers {
 
   follow(since: number, listener: Listener): LogFollower {
     const tail = new Tail(this.#source, since, listener);
-    this.#tails.add(tail);
-    this.#timer ??= setInterval(() => this.pump(), pollMs).unref();
-    queueMicrotask(() => tail.pump());
+    if (this.#closed) tail.stop();
+    else this.#start(tail);
     return {
       caughtUp: tail.caughtUp,
       get following() {
@@ -46,7 +46,14 @@ export class Followers {
   }
 
   close(): void {
+    this.#closed = true;
     for (const tail of [...this.#tails]) this.#stop(tail);
+  }
+
+  #start(tail: Tail): void {
+    this.#tails.add(tail);
+    this.#timer ??= setInterval(() => this.pump(), pollMs).unref();
+    queueMicrotask(() => tail.pump());
   }
 
   #stop(tail: Tail): void {

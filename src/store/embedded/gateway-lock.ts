@@ -5,7 +5,7 @@ import type { Tables } from "./tables.ts";
 /** The process that serves from this folder. */
 export interface LockHolder {
   readonly pid: number;
-  /** Start time in clock ticks since boot where /proc has it: a pid that was given out again is not the holder. */
+  /** Boot and start time in clock ticks since it, where /proc has them: a pid given out again is not the holder. */
   readonly startedAt: string | null;
   /** Made anew for every opening, so that a gateway sees that its lock was taken over. */
   readonly token: string;
@@ -57,7 +57,8 @@ function exists(pid: number): boolean {
 function startTimeOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+    const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    return `${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()}:${ticks}`;
   } catch {
     return null;
   }

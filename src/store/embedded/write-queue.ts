@@ -1,7 +1,7 @@
 import { reasonOf, unavailable } from "../unavailable.ts";
 
-/** How long a commit may wait for its turn and the disk, and how many may wait. */
-export const queueBounds = { deadlineMs: 5_000, waiting: 10_000, batch: 500 } as const;
+/** How many commits may wait for their turn, and how many go into one transaction. */
+const bounds = { waiting: 10_000, batch: 500 } as const;
 
 interface Job {
   readonly apply: () => unknown;
@@ -11,6 +11,8 @@ interface Job {
 }
 
 export interface WriteQueueOptions {
+  /** How long a commit may wait for its turn and the disk. */
+  readonly deadlineMs: number;
   /** Runs the callback in one write transaction and resolves once it is on disk; on a throw nothing is kept. */
   readonly transact: (batch: () => unknown[]) => Promise<unknown[]>;
   /** After a batch is durable and before its jobs are answered. */
@@ -39,29 +41,29 @@ export class WriteQueue {
     return this.#overdue ? "the disk does not answer" : this.#fault;
   }
 
+  /** The transaction under way has taken too long, and may take for ever. */
+  get isOverdue(): boolean {
+    return this.#overdue;
+  }
+
   run<T>(apply: () => T): Promise<T> {
     if (this.#overdue) return Promise.reject(unavailable("embedded store: the disk does not answer"));
-    if (this.#waiting.length >= queueBounds.waiting) {
+    if (this.#waiting.length >= bounds.waiting) {
       return Promise.reject(unavailable("embedded store: too many commits wait"));
     }
     return new Promise<T>((resolve, reject) => {
-      const timer = setTimeout(() => this.#giveUp(job), queueBounds.deadlineMs);
+      const timer = setTimeout(() => this.#giveUp(job), this.#options.deadlineMs);
       const job: Job = { apply, resolve: resolve as (result: unknown) => void, reject, timer };
       this.#waiting.push(job);
       this.#running ??= this.#drain();
     });
   }
 
-  /** Settles when nothing waits and nothing is being written. */
-  async idle(): Promise<void> {
-    while (this.#running !== undefined && !this.#overdue) await this.#running;
-  }
-
   async #drain(): Promise<void> {
     // The calls of one turn share a transaction.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, queueBounds.batch);
+      const batch = this.#waiting.splice(0, bounds.batch);
       await this.#write(batch);
       this.#overdue = false;
     }
@@ -91,6 +93,6 @@ export class WriteQueue {
     const at = this.#waiting.indexOf(job);
     if (at >= 0) this.#waiting.splice(at, 1);
     this.#overdue = true;
-    job.reject(unavailable(`embedded store: not written within ${queueBounds.deadlineMs} ms`));
+    job.reject(unavailable(`embedded store: not written within ${this.#options.deadlineMs} ms`));
   }
 }

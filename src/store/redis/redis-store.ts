@@ -43,6 +43,23 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const address = parseRedisUrl(options.url);
   const timeoutMs = options.timeoutMs ?? 250;
   const keys = redisKeys(options.prefix);
+  const deadline = performance.now() + openMs;
+  for (;;) {
+    try {
+      return new RedisStore({ address, timeoutMs, keys, client: await connectFit(address, timeoutMs, keys) });
+    } catch (error) {
+      if (isSlow(error) && performance.now() < deadline) continue;
+      throw new Error(`cannot use Redis at ${address.masked}: ${faultOf(error)}`);
+    }
+  }
+}
+
+/** It answers late or loads its data: neither is a reason to give up at once. */
+function isSlow(error: unknown): boolean {
+  return error instanceof Error && /^(Command timed out|LOADING|no answer within)/.test(error.message);
+}
+
+async function connectFit(address: RedisAddress, timeoutMs: number, keys: RedisKeys): Promise<RedisClient> {
   const client = createClient(address, {
     commandTimeoutMs: timeoutMs,
     silenceMs: Math.max(1_000, timeoutMs * 4),
@@ -53,11 +70,11 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     await refuseUnfit(client);
     // In a Cluster this is what connects to the node that has our slot.
     await withDeadline(client.call("get", keys.commits), openMs, "no answer");
+    return client;
   } catch (error) {
     client.disconnect();
-    throw new Error(`cannot use Redis at ${address.masked}: ${faultOf(error)}`);
+    throw error;
   }
-  return new RedisStore({ address, timeoutMs, keys, client });
 }
 
 async function refuseUnfit(client: RedisClient): Promise<void> {
@@ -118,6 +135,7 @@ class RedisStore implements Store {
   follow(since: number, onEntries: (entries: readonly LogEntry[]) => void): LogFollower {
     const tail = new Tail({ connect: () => this.#connectTail(), stream: this.#keys.log, since, onEntries });
     this.#tails.add(tail);
+    void tail.ended.then(() => this.#tails.delete(tail));
     if (this.#closed !== undefined) void tail.stop();
     return tail;
   }

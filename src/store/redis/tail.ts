@@ -1,3 +1,5 @@
+import { setTimeout } from "node:timers/promises";
+
 import type { LogEntry, LogFollower, LogPosition } from "../../auth/store.ts";
 import { unavailable } from "../unavailable.ts";
 import { type RedisClient, withDeadline } from "./client.ts";
@@ -24,9 +26,10 @@ export interface TailOptions {
  */
 export class Tail implements LogFollower {
   readonly caughtUp: Promise<{ readonly since: number }>;
+  /** Resolves once it was stopped and its connection is gone. */
+  readonly ended: Promise<void>;
   readonly #options: TailOptions;
   readonly #stopping = new AbortController();
-  readonly #ended: Promise<void>;
   #resolveCaughtUp: (reached: { since: number }) => void = () => undefined;
   #rejectCaughtUp: (error: Error) => void = () => undefined;
   #client: RedisClient | undefined;
@@ -42,7 +45,7 @@ export class Tail implements LogFollower {
       this.#rejectCaughtUp = reject;
     });
     this.caughtUp.catch(() => undefined);
-    this.#ended = this.#run();
+    this.ended = this.#run();
   }
 
   get following(): boolean {
@@ -54,7 +57,7 @@ export class Tail implements LogFollower {
     this.#stopping.abort();
     this.#client?.disconnect();
     this.#rejectCaughtUp(unavailable("the follower was stopped"));
-    await this.#ended;
+    await this.ended;
   }
 
   async #run(): Promise<void> {
@@ -146,14 +149,7 @@ export class Tail implements LogFollower {
   }
 
   async #pause(ms: number): Promise<void> {
-    const { signal } = this.#stopping;
-    if (signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      signal.addEventListener("abort", () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    // Rejects when the follower is stopped meanwhile.
+    await setTimeout(ms, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 }
