@@ -6,6 +6,7 @@ export interface InterposedStore extends Store {
   beforeCommit(when: (step: Step) => boolean, run: () => Promise<unknown>): void;
   /** How many calls went to the store since it was made. */
   readonly calls: { get: number; commit: number };
+  get: Store["get"];
 }
 
 export function interposed(store: Store): InterposedStore {
