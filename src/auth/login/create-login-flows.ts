@@ -82,7 +82,7 @@ async function start(engine: Engine, request: StartLogin, peer: Peer): Promise<F
     if (await options.onboardingRequired()) throw new AuthError("onboarding_required");
     const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft };
     const step = await settle(options, turn, await provider.begin({ peer }), peer);
-    return answer(engine, step.type === "form" ? { ...step, flow_secret: flowSecret } : step, flowSecret);
+    return answer(engine, step, flowSecret);
   } catch (error) {
     open.remove(flow.id);
     throw error;

@@ -1,4 +1,5 @@
 import type { AbortStep, CreateEntryStep, FormStep, Handler, SessionGrant } from "../../../protocol/flow.ts";
+import { expiresIn } from "../sessions/expires-in.ts";
 import type { TokenGrant } from "../sessions/sessions.ts";
 import type { Flow } from "./flow-record.ts";
 
@@ -52,7 +53,7 @@ export function sessionGrant(
   return {
     access_token: grant.accessToken,
     token_type: "Bearer",
-    expires_in: Math.max(0, Math.floor((grant.accessTokenExpiresAt - now) / 1000)),
+    expires_in: expiresIn(grant.accessTokenExpiresAt, now),
     refresh_token: grant.refreshToken,
     session_id: grant.session.id,
     ha_auth_provider: providerType,

@@ -136,7 +136,7 @@ export async function codeOf(work: Promise<unknown>): Promise<string> {
 
 /** What of a step does not name its flow. */
 export function withoutId(step: FlowStep): string {
-  return JSON.stringify({ ...step, flow_id: "", flow_secret: "" });
+  return JSON.stringify({ ...step, flow_id: "" });
 }
 
 export async function principalOf(domain: LoginDomain, userId: string): Promise<Principal> {

@@ -42,7 +42,6 @@ describe("a login", () => {
     expect(step).toEqual({
       type: "form",
       flow_id: expect.stringMatching(/^[0-9a-f]{32}$/),
-      flow_secret: flowSecret,
       handler: ["homeassistant", null],
       step_id: "init",
       data_schema: [

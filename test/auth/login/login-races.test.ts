@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { StartLogin } from "../../../src/auth/login/login-flows.ts";
 import type { LoginProvider } from "../../../src/auth/providers/provider.ts";
+import type { Step } from "../../../src/auth/store.ts";
 import { type OpenStore, openStore } from "../tokens/installation.ts";
 import {
   ada,
@@ -21,6 +22,9 @@ let domain: LoginDomain;
 type Moment = "the provider said yes" | "the user was read";
 let plan: { readonly moment: Moment; readonly work: () => Promise<unknown> } | undefined;
 
+/** Instead of the provider's, when given. */
+let evidence: NonNullable<Step["check"]> | undefined;
+
 /** Does what is planned for this moment, once. */
 async function reach(moment: Moment): Promise<void> {
   if (plan?.moment !== moment) return;
@@ -35,7 +39,7 @@ function interrupted(provider: LoginProvider): LoginProvider {
     async advance(...args) {
       const step = await provider.advance(...args);
       await reach("the provider said yes");
-      return step;
+      return step.kind === "done" ? { ...step, evidence: evidence ?? step.evidence } : step;
     },
   };
 }
@@ -43,6 +47,7 @@ function interrupted(provider: LoginProvider): LoginProvider {
 beforeEach(async () => {
   opened = await openStore();
   plan = undefined;
+  evidence = undefined;
   const beforeCommit = () => reach("the user was read");
   domain = await loginDomain(opened, { wrapProvider: interrupted, beforeCommit });
 });
@@ -97,6 +102,19 @@ describe("a revoke of all the user's sessions", () => {
     const user = await addPerson(domain);
     const request = purpose === "code" ? forCode : {};
     const step = await loginWith(request, "the user was read", () => revokeAll(user.id));
+    expect(step).toMatchObject({ type: "form", errors: { base: "invalid_auth" } });
+    expect(await domain.sessions.listOf(user.id)).toEqual([]);
+  });
+});
+
+describe("a provider that keeps no records of its own", () => {
+  it("gives no session when the credential was unlinked meanwhile", async () => {
+    const user = await addPerson(domain);
+    const [credential] = await domain.credentials.listOf(user.id);
+    if (credential === undefined) throw new Error("no credential");
+    evidence = [];
+    const unlink = () => domain.store.commit(domain.credentials.unlinking(credential));
+    const step = await loginWith({}, "the user was read", unlink);
     expect(step).toMatchObject({ type: "form", errors: { base: "invalid_auth" } });
     expect(await domain.sessions.listOf(user.id)).toEqual([]);
   });

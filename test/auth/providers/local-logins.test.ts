@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { Principal, User } from "../../../src/auth/model.ts";
+import { createLocalLogins } from "../../../src/auth/providers/create-local-logins.ts";
 import {
   localLoginKey,
   puttingLocalLogin,
   readLocalLogin,
 } from "../../../src/auth/providers/local-login-record.ts";
+import { createGroups } from "../../../src/auth/users/groups.ts";
 import {
   ada,
   addPerson,
@@ -146,6 +148,22 @@ describe("removing a login", () => {
       expect(await liveIds(user)).toEqual([]);
       await domain.users.remove(user.id);
     }
+  });
+
+  it("lets nobody in from the moment that it looks for sessions to end", async () => {
+    const user = await addPerson(domain);
+    await openSession();
+    const attempts: string[] = [];
+    const sessions = {
+      async listOf(userId: string) {
+        const found = await domain.sessions.listOf(userId);
+        attempts.push(await typeOf(ada));
+        return found;
+      },
+    };
+    await createLocalLogins({ ...domain, groups: createGroups(), sessions }).remove("ada");
+    expect(attempts).toEqual(["form", "form"]);
+    expect(await liveIds(user)).toEqual([]);
   });
 
   it("that was cut short leaves a login nobody can use, and is done again", async () => {
