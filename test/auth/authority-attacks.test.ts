@@ -1,0 +1,218 @@
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { SessionGrant } from "../../protocol/flow.ts";
+import { AuthError } from "../../src/auth/errors.ts";
+import { indexKeys } from "../../src/auth/record-keys.ts";
+import type { Step } from "../../src/auth/store.ts";
+import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
+import { home, ownerLogin, startAuthority, type TestAuthority } from "../support/authority.ts";
+import { handClock } from "../support/hand-clock.ts";
+import { type InterposedStore, interposed } from "../support/interposed-store.ts";
+import { refusal } from "../support/refusal.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+
+const clientId = "https://app.example/";
+const nextPassword = "another horse, another battery";
+let node: TestAuthority;
+let store: InterposedStore;
+let closeStore: () => Promise<void>;
+
+beforeAll(async () => {
+  const folder = temporaryFolder();
+  const clock = handClock();
+  const storeClock = { now: clock.now, monotonic: () => performance.now() };
+  store = interposed(await openEmbeddedStore({ folder: folder.path, role: "gateway", clock: storeClock }));
+  closeStore = async () => {
+    await store.close();
+    folder.remove();
+  };
+  node = await startAuthority({ store, clock });
+  await node.owner();
+});
+afterAll(async () => {
+  await node.stop();
+  await closeStore();
+});
+
+let made = 0;
+const someone = async () => {
+  made += 1;
+  const username = `user${made}`;
+  return { username, userId: (await node.user(username)).user.id };
+};
+const opensFor = (userId: string) => (step: Step) =>
+  step.link?.some(({ index }) => index === indexKeys.sessionsOf(userId)) ?? false;
+
+async function logIn(username: string, password: string = ownerLogin.password) {
+  const { logins } = node.authority;
+  const { step, flowSecret } = await logins.start(
+    {
+      ...{ handler: ["homeassistant", null], purpose: "session", clientId, clientName: null },
+      ...{ redirectUri: null, codeChallenge: null },
+    },
+    home,
+  );
+  const answer = await logins.advance(
+    { flowId: step.flow_id, flowSecret, input: { username, password } },
+    home,
+  );
+  return answer.step;
+}
+
+async function loggedIn(username: string, password?: string): Promise<SessionGrant> {
+  const step = await logIn(username, password);
+  if (step.type !== "create_entry" || typeof step.result === "string") throw new Error(`got a ${step.type}`);
+  return step.result;
+}
+
+const liveSessions = (userId: string) => node.authority.sessions.listOf(userId);
+
+describe("a login in flight", () => {
+  const takings: readonly {
+    name: string;
+    take: (who: { userId: string; username: string }) => Promise<unknown>;
+  }[] = [
+    {
+      name: "a new password",
+      take: ({ userId }) => node.authority.localLogins.setPassword(userId, nextPassword),
+    },
+    {
+      name: "the user's deactivation",
+      take: ({ userId }) => node.authority.users.update(userId, { isActive: false }),
+    },
+    { name: "the user's removal", take: ({ userId }) => node.authority.users.remove(userId) },
+    { name: "the login's removal", take: ({ username }) => node.authority.localLogins.remove(username) },
+    {
+      name: "the end of all sessions",
+      take: ({ userId }) => node.authority.revocation.revoke({ kind: "user", userId }, "session_revoked"),
+    },
+  ];
+
+  it.each(takings)("makes no session when $name comes between the proof and the commit", async ({ take }) => {
+    const who = await someone();
+    store.beforeCommit(opensFor(who.userId), () => take(who));
+    const step = await logIn(who.username).catch((error: unknown) => error);
+    if (!(step instanceof AuthError)) expect(step).not.toMatchObject({ type: "create_entry" });
+    expect(await liveSessions(who.userId)).toEqual([]);
+  });
+
+  it("works with the new password and not with the old one after a change", async () => {
+    const { userId, username } = await someone();
+    const [own, other] = [await loggedIn(username), await loggedIn(username)];
+    const principal = await node.principal(own.access_token);
+    await node.authority.localLogins.changeOwnPassword(principal, ownerLogin.password, nextPassword, home);
+    expect((await liveSessions(userId)).map(({ id }) => id)).toEqual([own.session_id]);
+    expect(await node.authority.authentication.authenticate(own.access_token, home)).toMatchObject({
+      ok: true,
+    });
+    expect(await node.authority.authentication.authenticate(other.access_token, home)).toMatchObject({
+      ...{ ok: false, close: "password_changed" },
+    });
+    expect(await logIn(username)).toMatchObject({ type: "form", errors: { base: "invalid_auth" } });
+    expect(await loggedIn(username, nextPassword)).toMatchObject({ token_type: "Bearer" });
+  });
+});
+
+/** What the token endpoint does with a code. */
+async function redeem(code: string, codeVerifier?: string) {
+  const { codes, users, credentials, sessions } = node.authority;
+  const { grant, consume } = await codes.redeem({
+    ...{ code, clientId, peer: home },
+    ...(codeVerifier === undefined ? {} : { codeVerifier }),
+  });
+  const standing = await users.read(grant.userId);
+  const credential = await credentials.get(grant.credentialId);
+  if (standing === undefined || credential === undefined) throw new AuthError("invalid_code");
+  return sessions.open({
+    ...{ user: standing.user, userVersion: standing.version, userEpoch: standing.epoch, credential },
+    ...{ clientId, clientName: null, rotates: false, assurance: grant.assurance, amr: grant.amr },
+    ...{ authenticatedAt: grant.authenticatedAt, peer: home, also: consume },
+  });
+}
+
+async function codeFor(username: string, codeChallenge: string | null = null): Promise<string> {
+  const { logins } = node.authority;
+  const { step, flowSecret } = await logins.start(
+    {
+      ...{ handler: ["homeassistant", null], purpose: "code", clientId, clientName: null },
+      ...{ redirectUri: `${clientId}?auth_callback=1`, codeChallenge },
+    },
+    home,
+  );
+  const input = { username, password: ownerLogin.password };
+  const done = await node.authority.logins.advance({ flowId: step.flow_id, flowSecret, input }, home);
+  if (done.step.type !== "create_entry" || typeof done.step.result !== "string")
+    throw new Error(`got a ${done.step.type}`);
+  return done.step.result;
+}
+
+describe("an authorization code", () => {
+  it("makes one session of 50 redemptions at once", async () => {
+    const { userId, username } = await someone();
+    const code = await codeFor(username);
+    const answers = await Promise.all(Array.from({ length: 50 }, () => refusal(redeem(code))));
+    expect(answers.filter((answer) => answer === "accepted")).toHaveLength(1);
+    expect(new Set(answers)).toEqual(new Set(["accepted", "conflict"]));
+    expect(await liveSessions(userId)).toHaveLength(1);
+  });
+
+  it("ends the session that it made when it is used a second time, with its tokens", async () => {
+    const { userId, username } = await someone();
+    const code = await codeFor(username);
+    const { accessToken, refreshToken } = await redeem(code);
+    expect(await refusal(redeem(code))).toBe("invalid_code");
+    expect(await liveSessions(userId)).toEqual([]);
+    expect(await node.authority.authentication.authenticate(accessToken, home)).toMatchObject({
+      ...{ ok: false, close: "token_reused" },
+    });
+    const refreshing = node.authority.sessions.refresh({ refreshToken, clientId, peer: home });
+    expect(await refusal(refreshing)).toBe("invalid_grant");
+  });
+
+  it("is worth nothing to who intercepted it without the verifier", async () => {
+    const { userId, username } = await someone();
+    const verifier = "v".repeat(43);
+    const code = await codeFor(username, createHash("sha256").update(verifier).digest("base64url"));
+    expect(await refusal(redeem(code))).toBe("invalid_code");
+    expect(await refusal(redeem(code, "w".repeat(43)))).toBe("invalid_code");
+    expect(await refusal(redeem(code, verifier))).toBe("accepted");
+    expect(await liveSessions(userId)).toHaveLength(1);
+  });
+});
+
+describe("authority over a session", () => {
+  it("is not lent by a token of a user who is gone, whatever is asked with it", async () => {
+    const { userId, username } = await someone();
+    const own = await loggedIn(username);
+    const principal = await node.principal(own.access_token);
+    await node.authority.users.remove(userId);
+    const { sessions, localLogins } = node.authority;
+    const days = { userId, clientName: "back door", clientIcon: null, days: 3650 };
+    expect(await refusal(sessions.openLongLived(days))).toBe("access_denied");
+    expect(await refusal(sessions.setExpiry(principal, own.session_id, false))).toBe("invalid_token_id");
+    expect(
+      await refusal(localLogins.changeOwnPassword(principal, ownerLogin.password, nextPassword, home)),
+    ).toBe("credentials_not_found");
+    const refreshing = sessions.refresh({ refreshToken: own.refresh_token, clientId, peer: home });
+    expect(await refusal(refreshing)).toBe("invalid_grant");
+  });
+
+  it("survives a restart: what was revoked stays so, what lives goes on", async () => {
+    const { userId, username } = await someone();
+    const [kept, ended] = [await loggedIn(username), await loggedIn(username)];
+    await node.authority.revocation.revoke(
+      { kind: "sessions", userId, sessionIds: [ended.session_id] },
+      "session_revoked",
+    );
+    const restarted = await node.another();
+    const verdict = (token: string) => restarted.authority.authentication.authenticate(token, home);
+    expect(await verdict(kept.access_token)).toMatchObject({ ok: true });
+    expect(await verdict(ended.access_token)).toMatchObject({ ok: false, close: "session_revoked" });
+    const refreshWith = (refreshToken: string) =>
+      refusal(restarted.authority.sessions.refresh({ refreshToken, clientId, peer: home }));
+    expect(await refreshWith(kept.refresh_token)).toBe("accepted");
+    expect(await refreshWith(ended.refresh_token)).toBe("invalid_grant");
+    await restarted.stop();
+  });
+});
