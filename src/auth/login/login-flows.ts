@@ -28,12 +28,15 @@ export interface LoginFlows {
   ): readonly { readonly type: string; readonly id: string | null; readonly name: string }[];
   /**
    * Client id and redirect URI are checked here, before anybody types a password. Throws `invalid_handler`,
-   * `invalid_client`, `invalid_redirect_uri`, `onboarding_required`, `too_many_flows`.
+   * `invalid_client`, `invalid_redirect_uri`, `invalid_format` (the code challenge), `onboarding_required`,
+   * `too_many_flows`.
    */
   start(request: StartLogin, peer: Peer): Promise<FlowAnswer>;
   /**
-   * Throws `invalid_flow` (unknown, finished, expired, another's secret: alike), `invalid_format` (input does not fit
-   * the form; the flow stays), `overloaded` (the KDF queue is full; the flow stays), `conflict` (two steps at once).
+   * Every call is a failed attempt until it is known to be none; five end the flow (abort `too_many_retry`). Past its
+   * deadline the flow ends with abort `login_expired`, for who comes within a minute. Throws `invalid_flow` (unknown,
+   * finished, long expired, another's secret: alike), `invalid_format` (input does not fit the form; the flow stays,
+   * no attempt is charged), `overloaded` (the KDF queue is full; the same), `conflict` (two steps at once).
    */
   advance(
     request: {
@@ -43,7 +46,7 @@ export interface LoginFlows {
     },
     peer: Peer,
   ): Promise<FlowAnswer>;
-  /** The step that is waiting, on another socket or node. Throws `invalid_flow`. */
+  /** The step that is waiting, on another socket or node; abort `login_expired` as above. Throws `invalid_flow`. */
   resume(request: { readonly flowId: string; readonly flowSecret: string }, peer: Peer): Promise<FlowAnswer>;
   cancel(request: { readonly flowId: string; readonly flowSecret: string }): Promise<AbortStep>;
 }
