@@ -95,7 +95,7 @@ describe("embedded store", () => {
     await child.line(new RegExp(`^ok ${last}$`));
     const seen = performance.now();
     await collector.until((entries) => entries.some((entry) => entry.event.n === last));
-    expect(performance.now() - seen).toBeLessThan(500);
+    expect(performance.now() - seen).toBeLessThan(1_000);
     expect(await missing(cli, [last])).toEqual([]);
     await committed(cli, { put: [{ key: "from:cli" as RecordKey, value: {} }] });
     await follower.stop();
@@ -144,7 +144,7 @@ describe("embedded store", () => {
     await late.toMatchObject({ code: "unavailable", message: expect.stringContaining("within 300 ms") });
     const start = performance.now();
     await expect(store.commit({ raise: [recordName()] })).rejects.toThrow("the disk does not answer");
-    expect(performance.now() - start).toBeLessThan(100);
+    expect(performance.now() - start).toBeLessThan(250);
     expect(await readRecord(store, recordName())).toBeUndefined();
     expect((await store.health()).ok).toBe(false);
     await store.close();
