@@ -1,0 +1,57 @@
+import { Packr } from "msgpackr";
+
+import { MSGPACK_SUBPROTOCOL } from "../../protocol/features.ts";
+import { type Codec, CodecError, type Frame } from "./codec.ts";
+import { MsgpackReader } from "./msgpack-reader.ts";
+
+/** msgpack in binary frames: what JSON can say, and nothing else. */
+export function createMsgpackCodec(): Codec {
+  const packer = new Packr(packing);
+  const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  return {
+    name: "msgpack",
+    subprotocol: MSGPACK_SUBPROTOCOL,
+    // A view of msgpackr's buffer: it goes on behind the view and never writes there again.
+    encode: (message) => packer.pack(message),
+    join: (frames) => (frames.length === 1 ? asBytes(frames[0]) : joined(frames.map(asBytes))),
+    decode: (data) => new MsgpackReader(asBytes(data), utf8).readAll(),
+  };
+}
+
+/**
+ * Plain maps in their shortest form; undefined as JSON has it: absent in an object, null in an array. `skipValues` is
+ * msgpackr's, though its types do not name it. Without `useToJSON: false` a message that echoes a member of that name
+ * would throw.
+ */
+const packing = {
+  useRecords: false,
+  variableMapSize: true,
+  skipValues: [undefined],
+  encodeUndefinedAsNil: true,
+  useToJSON: false,
+};
+
+function asBytes(frame: Frame | undefined): Uint8Array {
+  if (frame === undefined || typeof frame === "string") {
+    throw new CodecError("unsupported_frame", "text frame on a msgpack socket");
+  }
+  return frame;
+}
+
+function joined(frames: readonly Uint8Array[]): Uint8Array {
+  const head = arrayHead(frames.length);
+  const whole = new Uint8Array(frames.reduce((size, frame) => size + frame.length, head.length));
+  whole.set(head);
+  let at = head.length;
+  for (const frame of frames) {
+    whole.set(frame, at);
+    at += frame.length;
+  }
+  return whole;
+}
+
+function arrayHead(length: number): Uint8Array {
+  if (length < 0x10) return Uint8Array.of(0x90 | length);
+  if (length < 0x1_0000) return Uint8Array.of(0xdc, length >> 8, length & 0xff);
+  return Uint8Array.of(0xdd, length >>> 24, (length >> 16) & 0xff, (length >> 8) & 0xff, length & 0xff);
+}
