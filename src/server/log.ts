@@ -25,6 +25,8 @@ export function createLog({ level, sink }: LogOptions): Log {
       level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
+      // Errors are plain by then: `redact` has copied what may be shown.
+      serializers: { err: (copy: unknown) => copy },
       formatters: {
         level: (label) => ({ level: label }),
         log: (fields) => redact(fields) as Record<string, unknown>,
