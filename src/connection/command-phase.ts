@@ -61,8 +61,13 @@ export class CommandPhase {
       this.#host.end(error.close);
       return;
     }
+    this.take(message);
+  }
+
+  /** A decoded message, or a batch of them. */
+  take(message: unknown): void {
     if (Array.isArray(message)) this.#batch(message);
-    else this.message(message);
+    else this.#message(message);
   }
 
   #batch(messages: readonly unknown[]): void {
@@ -72,11 +77,11 @@ export class CommandPhase {
     }
     for (const message of messages) {
       if (!this.#host.live) return;
-      this.message(message);
+      this.#message(message);
     }
   }
 
-  message(message: unknown): void {
+  #message(message: unknown): void {
     if (!this.#withinRate(message)) return;
     const known = envelopeOf(message);
     if (known === undefined) this.#fail(idOf(message), undefined, errorBody("invalid_format"));

@@ -7,7 +7,7 @@ import { type AuthHost, type AuthParts, AuthPhase } from "./auth-phase.ts";
 import { type CommandHost, type CommandParts, CommandPhase } from "./command-phase.ts";
 import type { Hub } from "./hub.ts";
 import { type Effect, type Input, type State, transition } from "./machine.ts";
-import { type LoopTurns, Outbox } from "./outbox.ts";
+import { Outbox, type OutboxOwner, type OutboxParts } from "./outbox.ts";
 import type { Roster } from "./roster.ts";
 import { LiveSession, type SessionHost, type SessionParts } from "./session.ts";
 import type { Socket, SocketHandler } from "./socket.ts";
@@ -15,14 +15,15 @@ import { Timer, type TimerOwner } from "./timer-wheel.ts";
 import { authInvalid, type PhaseLimits, type Wire } from "./wire.ts";
 
 /** What all connections of a node share. */
-export interface ConnectionParts extends AuthParts, CommandParts, SessionParts {
+export interface ConnectionParts extends AuthParts, CommandParts, SessionParts, OutboxParts {
   readonly sessions: Pick<Sessions, "refresh" | "get" | "expireIfDue">;
   readonly hub: Hub;
-  readonly turns: LoopTurns;
   readonly roster: Roster<Connection>;
-  readonly outboxBytes: number;
   readonly times: PhaseLimits;
 }
+
+/** A timer that is later than this says that the loop was held up. */
+const stallMs = 1000;
 
 /** What exists from `auth_ok` on. */
 interface Ready {
@@ -32,7 +33,9 @@ interface Ready {
 }
 
 /** One client's life on one socket: composes the phases and owns the state, the deadline and the close. */
-export class Connection implements SocketHandler, TimerOwner, AuthHost, CommandHost, SessionHost {
+export class Connection
+  implements SocketHandler, TimerOwner, AuthHost, CommandHost, SessionHost, OutboxOwner
+{
   readonly peer: Peer;
   readonly #parts: ConnectionParts;
   readonly #socket: Socket;
@@ -49,6 +52,9 @@ export class Connection implements SocketHandler, TimerOwner, AuthHost, CommandH
   /** Something came in since the last ping went out. */
   #heard = false;
   #pinged = false;
+  /** When the timer was to fire, and whether it gave way once to what may be waiting to be read. */
+  #dueAt = 0;
+  #gaveWay = false;
 
   constructor(parts: ConnectionParts, socket: Socket, wire: Wire, peer: Peer, place: string) {
     this.#parts = parts;
@@ -59,7 +65,7 @@ export class Connection implements SocketHandler, TimerOwner, AuthHost, CommandH
     this.#openedAt = parts.clock.monotonic();
     this.#auth = new AuthPhase(parts, this);
     parts.roster.enter(this, place);
-    parts.wheel.set(this.#timer, parts.times.authDeadlineMs);
+    this.#arm(parts.times.authDeadlineMs, this.#openedAt);
     parts.observer.opened(wire.codec.name, peer);
     socket.send(wire.authRequired);
   }
@@ -101,8 +107,16 @@ export class Connection implements SocketHandler, TimerOwner, AuthHost, CommandH
     this.#parts.observer.closed(this.#closedWith, code, this.#authenticated);
   }
 
+  /**
+   * After a stall of the event loop deadlines come before the input that waited with them: they give way once, so that
+   * a node that was held up does not throw out clients that had answered.
+   */
   due(): void {
-    if (this.#state === "ready") this.#beat();
+    const now = this.#parts.clock.monotonic();
+    if (!this.#gaveWay && now - this.#dueAt > stallMs) {
+      this.#arm(stallMs, now);
+      this.#gaveWay = true;
+    } else if (this.#state === "ready") this.#beat();
     else if (this.end("auth_timeout"))
       this.#parts.observer.authRefused("auth_timeout", "auth_timeout", this.peer);
   }
@@ -126,6 +140,10 @@ export class Connection implements SocketHandler, TimerOwner, AuthHost, CommandH
     this.#ready?.outbox.coalesce();
   }
 
+  overflowed(): void {
+    this.end("slow_consumer");
+  }
+
   pushAll(): void {
     this.#ready?.outbox.pushAll();
   }
@@ -146,8 +164,8 @@ export class Connection implements SocketHandler, TimerOwner, AuthHost, CommandH
 
   allowLogin(): void {
     if (this.#state !== "open" && this.#state !== "authenticating") return;
-    const elapsed = this.#parts.clock.monotonic() - this.#openedAt;
-    this.#parts.wheel.set(this.#timer, Math.max(0, this.#parts.times.loginDeadlineMs - elapsed));
+    const now = this.#parts.clock.monotonic();
+    this.#arm(Math.max(0, this.#parts.times.loginDeadlineMs - (now - this.#openedAt)), now);
   }
 
   /**
@@ -162,7 +180,7 @@ export class Connection implements SocketHandler, TimerOwner, AuthHost, CommandH
     if (over !== undefined) this.#tooLate(over);
     else if (this.input("admitted") === "welcome") {
       this.#welcome(session, lastId);
-      for (const message of held) this.#ready?.commands.message(message);
+      for (const message of held) this.#ready?.commands.take(message);
     }
   }
 
@@ -171,19 +189,13 @@ export class Connection implements SocketHandler, TimerOwner, AuthHost, CommandH
     this.#auth = undefined;
     this.#authenticated = true;
     this.#socket.send(this.#wire.authOk);
-    const outbox = new Outbox({
-      socket: this.#socket,
-      codec: this.#wire.codec,
-      turns: parts.turns,
-      wheel: parts.wheel,
-      maxBytes: parts.outboxBytes,
-      onOverflow: () => this.end("slow_consumer"),
-    });
+    const outbox = new Outbox(this.#socket, this.#wire.codec, parts, this);
     this.#ready = { session, outbox, commands: new CommandPhase(parts, this, session, lastId) };
     parts.roster.authenticated(this.#place);
-    parts.wheel.set(this.#timer, parts.times.heartbeatMs);
+    const now = parts.clock.monotonic();
+    this.#arm(parts.times.heartbeatMs, now);
     session.start();
-    parts.observer.authenticated(session.principal, this.peer, parts.clock.monotonic() - this.#openedAt);
+    parts.observer.authenticated(session.principal, this.peer, now - this.#openedAt);
   }
 
   #tooLate(over: CloseName): void {
@@ -205,7 +217,13 @@ export class Connection implements SocketHandler, TimerOwner, AuthHost, CommandH
       this.#socket.ping();
     }
     this.#pinged = !this.#pinged;
-    this.#parts.wheel.set(this.#timer, halfMs);
+    this.#arm(halfMs, this.#parts.clock.monotonic());
+  }
+
+  #arm(delayMs: number, now: number): void {
+    this.#dueAt = now + delayMs;
+    this.#gaveWay = false;
+    this.#parts.wheel.set(this.#timer, delayMs);
   }
 
   /** Everything that was acquired goes back, once: the machine gives `close` and `release` a single time. */

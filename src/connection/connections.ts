@@ -10,7 +10,7 @@ import { createOriginPolicy } from "./origin.ts";
 import { LoopTurns, outboxLimits } from "./outbox.ts";
 import { Roster, type RosterLimits } from "./roster.ts";
 import type { Admit, UpgradeRequest } from "./socket.ts";
-import { createTimerWheel } from "./timer-wheel.ts";
+import { createTimerWheel, type TimerWheel } from "./timer-wheel.ts";
 import { createUserEvents } from "./user-events.ts";
 import { createWire, type PhaseLimits, protocolPhaseLimits } from "./wire.ts";
 
@@ -36,6 +36,8 @@ export interface ConnectionsOptions {
   /** Web origins beside the gateway's own; `*` for all. */
   readonly origins?: readonly string[];
   readonly limits?: Partial<ConnectionLimits>;
+  /** Default: one of its own on `clock`. */
+  readonly wheel?: TimerWheel;
   /** Default: the TCP peer's. Behind proxies: what the trusted one says. */
   readonly addressOf?: (request: UpgradeRequest) => string;
 }
@@ -120,7 +122,7 @@ function composeParts(
 ): { readonly parts: ConnectionParts; readonly hub: Hub } {
   const { authority, clock, log, metrics } = options;
   const onError = (error: unknown) => log.error({ err: error }, "connection task failed");
-  const wheel = createTimerWheel({ clock, onError });
+  const wheel = options.wheel ?? createTimerWheel({ clock, onError });
   const events = createUserEvents({ users: authority.users, clock, log });
   const hub = createHub({
     users: authority.users,

@@ -1,5 +1,6 @@
 import type { RefreshGrant, SessionGrant } from "../../protocol/flow.ts";
 import type { Clock } from "../auth/clock.ts";
+import { expiresIn } from "../auth/sessions/expires-in.ts";
 import type { TokenGrant } from "../auth/sessions/sessions.ts";
 
 /** A refresh's tokens as the wire has them. */
@@ -8,7 +9,7 @@ export function refreshGrantOf(grant: TokenGrant, clock: Clock): RefreshGrant {
   return {
     access_token: grant.accessToken,
     token_type: "Bearer",
-    expires_in: secondsUntil(grant.accessTokenExpiresAt, clock),
+    expires_in: expiresIn(grant.accessTokenExpiresAt, clock.now()),
     ...rotated,
   };
 }
@@ -21,13 +22,9 @@ export function sessionGrantOf(
   return {
     access_token: grant.accessToken,
     token_type: "Bearer",
-    expires_in: secondsUntil(grant.accessTokenExpiresAt, clock),
+    expires_in: expiresIn(grant.accessTokenExpiresAt, clock.now()),
     refresh_token: grant.refreshToken,
     session_id: grant.session.id,
     ha_auth_provider: grant.session.providerType ?? "homeassistant",
   };
-}
-
-function secondsUntil(at: number, clock: Clock): number {
-  return Math.max(0, Math.round((at - clock.now()) / 1000));
 }

@@ -23,7 +23,7 @@ export function createOriginPolicy(allowed: readonly string[]): OriginPolicy {
 
 function isOrigin(text: string): boolean {
   if (text === "*" || text === "null") return true;
-  if (!URL.canParse(text)) return false;
+  if (text.includes("*") || !URL.canParse(text)) return false;
   const url = new URL(text);
   // Schemes that URL does not know (app:, chrome-extension:) have the opaque origin "null" there.
   return url.origin === text || (url.origin === "null" && /^[a-z][a-z0-9+.-]*:\/\/[^/?#@]+$/.test(text));

@@ -39,14 +39,16 @@ export class LoopTurns {
   }
 }
 
-export interface OutboxOptions {
-  readonly socket: Socket;
-  readonly codec: Codec;
+/** What all outboxes of a node share. */
+export interface OutboxParts {
   readonly turns: LoopTurns;
   readonly wheel: TimerWheel;
-  readonly maxBytes: number;
-  /** The client reads too slowly: the owner closes the socket. */
-  readonly onOverflow: () => void;
+  readonly outboxBytes: number;
+}
+
+/** The client reads too slowly: close its socket. */
+export interface OutboxOwner {
+  overflowed(): void;
 }
 
 /**
@@ -55,7 +57,10 @@ export interface OutboxOptions {
  * to the socket already is the transport's and does not count here.
  */
 export class Outbox implements TimerOwner {
-  readonly #options: OutboxOptions;
+  readonly #socket: Socket;
+  readonly #codec: Codec;
+  readonly #parts: OutboxParts;
+  readonly #owner: OutboxOwner;
   readonly #peakTimer = new Timer(this);
   #queue: Frame[] = [];
   #head = 0;
@@ -66,8 +71,11 @@ export class Outbox implements TimerOwner {
   #scheduled = false;
   #stopped = false;
 
-  constructor(options: OutboxOptions) {
-    this.#options = options;
+  constructor(socket: Socket, codec: Codec, parts: OutboxParts, owner: OutboxOwner) {
+    this.#socket = socket;
+    this.#codec = codec;
+    this.#parts = parts;
+    this.#owner = owner;
   }
 
   get waiting(): number {
@@ -92,7 +100,7 @@ export class Outbox implements TimerOwner {
     this.#enqueue(frame);
     if (this.#coalescing && !this.#scheduled && !this.#stopped) {
       this.#scheduled = true;
-      this.#options.turns.add(this);
+      this.#parts.turns.add(this);
     }
   }
 
@@ -118,22 +126,22 @@ export class Outbox implements TimerOwner {
     this.#queue = [];
     this.#head = 0;
     this.#bytes = 0;
-    this.#options.wheel.cancel(this.#peakTimer);
+    this.#parts.wheel.cancel(this.#peakTimer);
   }
 
   due(): void {
-    if (this.waiting > outboxLimits.peak) this.#options.onOverflow();
+    if (this.waiting > outboxLimits.peak) this.#owner.overflowed();
   }
 
   #enqueue(frame: Frame): void {
     this.#queue.push(frame);
     this.#bytes += sizeOf(frame);
-    if (this.waiting > outboxLimits.messages || this.#bytes > this.#options.maxBytes) {
-      this.#options.onOverflow();
+    if (this.waiting > outboxLimits.messages || this.#bytes > this.#parts.outboxBytes) {
+      this.#owner.overflowed();
       return;
     }
     if (this.waiting > outboxLimits.peak && !this.#peakTimer.isSet)
-      this.#options.wheel.set(this.#peakTimer, outboxLimits.peakMs);
+      this.#parts.wheel.set(this.#peakTimer, outboxLimits.peakMs);
   }
 
   #flush(): void {
@@ -142,7 +150,7 @@ export class Outbox implements TimerOwner {
   }
 
   #settle(): void {
-    if (this.waiting <= outboxLimits.peak) this.#options.wheel.cancel(this.#peakTimer);
+    if (this.waiting <= outboxLimits.peak) this.#parts.wheel.cancel(this.#peakTimer);
     if (this.waiting > 0) return;
     this.#queue = [];
     this.#head = 0;
@@ -155,11 +163,11 @@ export class Outbox implements TimerOwner {
     for (const frame of frames) this.#bytes -= sizeOf(frame);
     const [first] = frames;
     if (first === undefined) return;
-    this.#hand(frames.length === 1 ? first : this.#options.codec.join(frames));
+    this.#hand(frames.length === 1 ? first : this.#codec.join(frames));
   }
 
   #hand(frame: Frame): void {
-    const result = this.#options.socket.send(frame);
+    const result = this.#socket.send(frame);
     if (result === "queued") this.#blocked = true;
     else if (result === "dropped") this.stop();
   }

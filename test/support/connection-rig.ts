@@ -1,0 +1,109 @@
+import type { Verdict } from "../../src/auth/authentication.ts";
+import { AuthError } from "../../src/auth/errors.ts";
+import type { Principal } from "../../src/auth/model.ts";
+import { createJsonCodec } from "../../src/codec/json.ts";
+import type { Command, Dispatch } from "../../src/connection/command.ts";
+import { type ConnectionsOptions, createConnections } from "../../src/connection/connections.ts";
+import type { ConnectionObserver } from "../../src/connection/observer.ts";
+import type { SocketHandler } from "../../src/connection/socket.ts";
+import { createTimerWheel } from "../../src/connection/timer-wheel.ts";
+import { type FakeSocket, fakeSocket } from "./fake-socket.ts";
+import { handClock } from "./hand-clock.ts";
+import { quietLog, quietObserver } from "./quiet-log.ts";
+
+type RigAuthority = ConnectionsOptions["authority"];
+
+/** What a test replaces; everything that it does not name throws when it is touched. */
+export type RigParts = {
+  readonly [Part in keyof RigAuthority]?: Partial<RigAuthority[Part]>;
+};
+
+export interface Client {
+  readonly socket: FakeSocket;
+  readonly handler: SocketHandler;
+  /** Sends a message as JSON. */
+  say(message: unknown): void;
+  /** What came since the last call. */
+  heard(): readonly unknown[];
+}
+
+/** Connections around hand-written parts of the domain, with sockets in memory and a clock that is wound by hand. */
+export function connectionRig(
+  parts: RigParts,
+  options: {
+    readonly commands?: readonly Command[];
+    readonly limits?: ConnectionsOptions["limits"];
+    readonly observer?: Partial<ConnectionObserver>;
+  } = {},
+) {
+  const clock = handClock();
+  const logged: { readonly fields: object; readonly message: string }[] = [];
+  const note = (fields: object, message: string) => logged.push({ fields, message });
+  const untouched = (part: string) =>
+    new Proxy(parts[part as keyof RigParts] ?? {}, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name);
+        if (value === undefined) throw new Error(`${part}.${String(name)} was touched`);
+        return value;
+      },
+    });
+  const authority = Object.fromEntries(
+    ["authentication", "logins", "sessions", "onboarding", "revocation", "users"].map((part) => [
+      part,
+      untouched(part),
+    ]),
+  ) as unknown as RigAuthority;
+  const wheel = createTimerWheel({ clock, onError: (error) => note({ err: error }, "timer") });
+  const connections = createConnections({
+    wheel,
+    authority,
+    codecs: [createJsonCodec()],
+    dispatch: dispatchOf(options.commands ?? []),
+    clock,
+    log: { ...quietLog, warn: note, error: note },
+    metrics: { ...quietObserver, ...options.observer },
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  });
+  const connect = (address = "192.168.1.7"): Client => {
+    const request = { path: "/api/websocket", query: "", headers: {}, address, subprotocols: [] };
+    const admission = connections.admit(request);
+    if (!admission.accept) throw new AuthError("overloaded", { detail: String(admission.status) });
+    const socket = fakeSocket();
+    const handler = admission.handler(socket);
+    let read = 0;
+    return {
+      socket,
+      handler,
+      say: (message) => handler.message(JSON.stringify(message)),
+      heard() {
+        const fresh = socket.messages.slice(read);
+        read += fresh.length;
+        return fresh;
+      },
+    };
+  };
+  const wind = (ms: number) => {
+    clock.advance(ms);
+    wheel.turn();
+  };
+  return { clock, connections, connect, logged, wind };
+}
+
+function dispatchOf(commands: readonly Command[]): Dispatch {
+  const byType = new Map(commands.map((command) => [command.type, command]));
+  return (type) => byType.get(type);
+}
+
+/** A command that takes any fields. */
+export function command(type: string, run: Command["run"]): Command {
+  return { type, problem: () => undefined, run };
+}
+
+export function admitted(principal: Principal): Verdict {
+  return { ok: true, principal };
+}
+
+/** Promise turns and the end of the loop turn have passed. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}

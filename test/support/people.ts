@@ -1,0 +1,34 @@
+import type { Principal, User } from "../../src/auth/model.ts";
+
+/** A principal for tests of what stands around the domain. */
+export function principalOf(more: Partial<Principal> = {}): Principal {
+  return {
+    userId: "u1",
+    sessionId: "s1",
+    userEpoch: 1,
+    sessionType: "normal",
+    clientId: null,
+    assurance: 1,
+    amr: ["pwd"],
+    authenticatedAt: 0,
+    tokenIssuedAt: 0,
+    tokenExpiresAt: Number.MAX_SAFE_INTEGER,
+    sessionExpiresAt: null,
+    localOnly: false,
+    ...more,
+  };
+}
+
+export function userOf(more: Partial<User> = {}): User {
+  return {
+    id: "u1",
+    name: "Ursula",
+    isOwner: false,
+    isActive: true,
+    systemGenerated: false,
+    localOnly: false,
+    groupIds: ["system-users"],
+    createdAt: 0,
+    ...more,
+  };
+}
