@@ -36,8 +36,9 @@ function isGood(text: string): boolean {
   return (JSON.parse(Buffer.from(body, "base64url").toString()) as { exp: number }).exp > Date.now() / 1000;
 }
 
-const ready = (port: number) =>
+function ready(port: number): void {
   process.send?.({ port, tokens: Array.from({ length: Number(count) }, (_, index) => mint(index)) });
+}
 
 if (library === "ws") {
   const { WebSocketServer } = await import("ws");

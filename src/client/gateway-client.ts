@@ -64,6 +64,8 @@ export class GatewayClient {
   readonly #subscriptions = new Set<Subscription>();
   #state: ClientState = "idle";
   #wire: Wire | undefined;
+  /** The socket of a login or of a try that is under way. */
+  #opening: Wire | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #refreshing: Promise<void> | undefined;
   #connecting: Promise<void> | undefined;
@@ -184,6 +186,7 @@ export class GatewayClient {
 
   async #becomeReady(wire: Wire, tokens: StoredTokens): Promise<void> {
     this.#wire = wire;
+    this.#opening = undefined;
     this.#refreshFirst = false;
     wire.onMessage = (message) => {
       if (message.type === "auth_expiring") this.refresh().catch(() => {});
@@ -264,9 +267,10 @@ export class GatewayClient {
 
   #leave(): void {
     clearTimeout(this.#retry);
-    const wire = this.#wire;
+    const wires = [this.#wire, this.#opening];
     this.#wire = undefined;
-    wire?.close();
+    this.#opening = undefined;
+    for (const wire of wires) wire?.close();
   }
 
   #enter(state: ClientState, error?: GatewayError): void {
@@ -286,14 +290,13 @@ export class GatewayClient {
     return { tokens: this.#tokens, clientId, timeoutMs: this.#timeoutMs, now: Date.now };
   }
 
-  #open(): Promise<Wire> {
+  async #open(): Promise<Wire> {
+    this.#opening?.close();
     const url = socketUrl(this.#options.url);
-    return openWire({
-      url,
-      codec: this.#codec,
-      WebSocket: socketOf(this.#options),
-      timeoutMs: this.#timeoutMs,
-    });
+    const WebSocket = socketOf(this.#options);
+    const wire = await openWire({ url, codec: this.#codec, WebSocket, timeoutMs: this.#timeoutMs });
+    this.#opening = wire;
+    return wire;
   }
 }
 

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SessionGrant } from "../../protocol/flow.ts";
 import { AuthError } from "../../src/auth/errors.ts";
 import { indexKeys } from "../../src/auth/record-keys.ts";
+import { openSessionForCode } from "../../src/auth/sessions/code-login.ts";
 import type { Step } from "../../src/auth/store.ts";
 import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../support/authority.ts";
@@ -114,20 +115,10 @@ describe("a login in flight", () => {
   });
 });
 
-/** What the token endpoint does with a code. */
-async function redeem(code: string, codeVerifier?: string) {
-  const { codes, users, credentials, sessions } = node.authority;
-  const { grant, consume } = await codes.redeem({
-    ...{ code, clientId, peer: home },
+function redeem(code: string, codeVerifier?: string) {
+  return openSessionForCode(node.authority, {
+    ...{ code, clientId, rotates: false, peer: home },
     ...(codeVerifier === undefined ? {} : { codeVerifier }),
-  });
-  const standing = await users.read(grant.userId);
-  const credential = await credentials.get(grant.credentialId);
-  if (standing === undefined || credential === undefined) throw new AuthError("invalid_code");
-  return sessions.open({
-    ...{ user: standing.user, userVersion: standing.version, userEpoch: standing.epoch, credential },
-    ...{ clientId, clientName: null, rotates: false, assurance: grant.assurance, amr: grant.amr },
-    ...{ authenticatedAt: grant.authenticatedAt, peer: home, also: consume },
   });
 }
 
@@ -148,13 +139,32 @@ async function codeFor(username: string, codeChallenge: string | null = null): P
 }
 
 describe("an authorization code", () => {
-  it("makes one session of 50 redemptions at once", async () => {
+  it("opens nothing after a password change, nor after the end of all sessions", async () => {
+    const { userId, username } = await someone();
+    const before = await codeFor(username);
+    await node.authority.revocation.revoke({ kind: "user", userId }, "session_revoked");
+    expect(await refusal(redeem(before))).toBe("invalid_code");
+    const early = await codeFor(username);
+    await node.authority.localLogins.setPassword(userId, nextPassword);
+    expect(await refusal(redeem(early))).toBe("invalid_code");
+    expect(await liveSessions(userId)).toEqual([]);
+  });
+
+  it("opens nothing for a login that was removed meanwhile", async () => {
+    const { userId, username } = await someone();
+    const code = await codeFor(username);
+    await node.authority.localLogins.remove(username);
+    expect(await refusal(redeem(code))).toBe("invalid_code");
+    expect(await liveSessions(userId)).toEqual([]);
+  });
+
+  it("makes one session of 50 redemptions at once, and then none: a code in two hands is not trusted", async () => {
     const { userId, username } = await someone();
     const code = await codeFor(username);
     const answers = await Promise.all(Array.from({ length: 50 }, () => refusal(redeem(code))));
     expect(answers.filter((answer) => answer === "accepted")).toHaveLength(1);
-    expect(new Set(answers)).toEqual(new Set(["accepted", "conflict"]));
-    expect(await liveSessions(userId)).toHaveLength(1);
+    expect(new Set(answers)).toEqual(new Set(["accepted", "invalid_code"]));
+    expect(await liveSessions(userId)).toEqual([]);
   });
 
   it("ends the session that it made when it is used a second time, with its tokens", async () => {

@@ -207,6 +207,22 @@ describe("gateway client", () => {
     expect(await client.call("ping")).toBeNull();
   });
 
+  it("leaves no socket behind when a login is given up", async () => {
+    const own = await startFaultProxy({ host: "127.0.0.1", port: gateway.port });
+    const { client } = newClient({ url: `http://127.0.0.1:${own.port}` });
+    await client.login({ handler });
+    expect(own.connections).toBe(1);
+    client.close();
+    await within(
+      new Promise<void>((resolve) => {
+        const poll = () => (own.connections === 0 ? resolve() : setImmediate(poll));
+        poll();
+      }),
+      "the socket's end",
+    );
+    await own.stop();
+  });
+
   it("says cannot_connect when nobody listens", async () => {
     const { client } = newClient({ url: "http://127.0.0.1:1", tokens: longLivedToken("a.b.c") });
     const error = await client.connect().catch((caught: unknown) => caught);
@@ -220,7 +236,7 @@ describe("gateway client and short-lived tokens", () => {
     const gateway = await startGateway({
       store: "embedded",
       transport: "ws",
-      config: { access_token_ttl: 2 },
+      config: { tokens: { access_ttl_seconds: 2 } },
     });
     const saved: string[] = [];
     let refreshed = () => {};

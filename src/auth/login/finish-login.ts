@@ -119,6 +119,7 @@ async function giveCode(
   const { userId, id: credentialId } = credential;
   const { code, step } = codes.prepare({
     userId,
+    userEpoch: standing.epoch,
     credentialId,
     clientId,
     clientName,

@@ -11,6 +11,11 @@ import { readRecord, type Step, type Store } from "../store.ts";
 /** What a code stands for: a finished login, waiting for its client at `/auth/token`. */
 export interface CodeGrant {
   readonly userId: string;
+  /**
+   * The version of the user's epoch record at the login. The commit that opens the session checks it again: a code
+   * from before a password change, or any other end of all sessions, opens none.
+   */
+  readonly userEpoch: number;
   readonly credentialId: string;
   readonly clientId: string;
   readonly clientName: string | null;
@@ -65,6 +70,7 @@ const Text = Type.Union([Type.String(), Type.Null()]);
 const StoredCode = Type.Object({
   grant: Type.Object({
     userId: Type.String(),
+    userEpoch: Type.Number(),
     credentialId: Type.String(),
     clientId: Type.String(),
     clientName: Text,

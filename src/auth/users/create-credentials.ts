@@ -44,7 +44,7 @@ export function createCredentials(store: Store): Credentials & CredentialRemoval
       if (!Claim.Check(claim.value)) throw damaged("claim");
       return get(claim.value.credential_id);
     },
-    get: async (credentialId) => (await get(credentialId))?.credential,
+    get,
     async listOf(userId) {
       const found = (await readAll(store, userId)).map(({ credential }) => credential);
       return found.sort((a, b) => a.createdAt - b.createdAt);

@@ -8,7 +8,9 @@ export interface Credentials {
     providerId: string | null,
     subject: string,
   ): Promise<{ readonly credential: Credential; readonly version: number } | undefined>;
-  get(credentialId: string): Promise<Credential | undefined>;
+  get(
+    credentialId: string,
+  ): Promise<{ readonly credential: Credential; readonly version: number } | undefined>;
   listOf(userId: string): Promise<readonly Credential[]>;
   /**
    * The part of a commit that links a new credential; its checks make both claims unique. The caller's commit checks

@@ -28,6 +28,7 @@ const codesOf = (onReplay = async (grant: (typeof replayed)[number]) => void rep
 function grant(changes: Partial<CodeGrant> = {}): CodeGrant {
   return {
     userId: hexId(),
+    userEpoch: 0,
     credentialId: hexId(),
     clientId,
     clientName: "App",

@@ -1,0 +1,26 @@
+import type { Authority } from "../auth/authority.ts";
+import { openAuthority } from "../server/open-authority.ts";
+import { SecretError } from "../server/secret.ts";
+import { type ConfigFlags, configurationOf } from "./configuration.ts";
+import { UsageError } from "./output.ts";
+
+/**
+ * Runs `action` on the store that the flags name, beside a running gateway or without one: what it commits reaches every
+ * node by the log.
+ */
+export async function withAuthority<T>(
+  flags: ConfigFlags,
+  surroundings: { readonly env: Readonly<Record<string, string | undefined>> },
+  action: (authority: Authority) => Promise<T>,
+): Promise<T> {
+  const opened = await openAuthority(configurationOf(flags, surroundings.env), { role: "cli" }).catch(
+    (error: unknown) => {
+      throw error instanceof SecretError ? new UsageError(error.message) : error;
+    },
+  );
+  try {
+    return await action(opened.authority);
+  } finally {
+    await opened.close();
+  }
+}

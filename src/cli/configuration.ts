@@ -1,0 +1,28 @@
+import { loadConfig } from "../server/config/load.ts";
+import { ConfigError } from "../server/config/problems.ts";
+import type { Config } from "../server/config/schema.ts";
+import { UsageError } from "./output.ts";
+
+/** Flags of the command line that are options of the configuration too. */
+export interface ConfigFlags {
+  readonly config?: string;
+  readonly data?: string;
+  readonly store?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly transport?: string;
+}
+
+/** The configuration that is in effect for a command. Throws `UsageError` with every problem. */
+export function configurationOf(
+  flags: ConfigFlags,
+  env: Readonly<Record<string, string | undefined>>,
+): Config {
+  const { config: file, data, store, host, port, transport } = flags;
+  try {
+    return loadConfig({ file, env, flags: { data, store, host, port, transport } });
+  } catch (error) {
+    if (error instanceof ConfigError) throw new UsageError(error.message);
+    throw error;
+  }
+}

@@ -1,0 +1,26 @@
+import { runGateway } from "../server/lifecycle.ts";
+import { SecretError } from "../server/secret.ts";
+import { type ConfigFlags, configurationOf } from "./configuration.ts";
+import { type Output, UsageError } from "./output.ts";
+
+/** Runs the gateway until it is told to stop. Prints where it serves, on which transport and store, and the set-up link. */
+export async function serve(
+  flags: ConfigFlags,
+  surroundings: { readonly env: Readonly<Record<string, string | undefined>> },
+  output: Output,
+): Promise<void> {
+  const config = configurationOf(flags, surroundings.env);
+  const running = runGateway(config, {
+    announce({ url, setupLink }, gateway) {
+      const { transport, store } = gateway.health.live();
+      const lines = [`gatehouse serves ${url} (transport ${transport}, store ${store})`];
+      if (setupLink !== undefined)
+        lines.push("", "Set up the owner, once, with this link:", `  ${setupLink}`, "");
+      const value = { url, transport, store, setup_link: setupLink ?? null };
+      output.result(value, lines.join("\n"));
+    },
+  });
+  await running.catch((error: unknown) => {
+    throw error instanceof SecretError ? new UsageError(error.message) : error;
+  });
+}

@@ -1,0 +1,104 @@
+import { spawn } from "node:child_process";
+import path from "node:path";
+
+import { within } from "./within.ts";
+
+/** The built program, as `npx gatehouse` runs it; `npm test` builds it first. */
+const main = path.resolve(import.meta.dirname, "../../dist/src/cli/main.js");
+
+export interface CommandResult {
+  readonly code: number | NodeJS.Signals;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly stdin?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+function start(args: readonly string[], options: CommandOptions) {
+  const { PATH = "" } = process.env;
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { PATH, ...options.env },
+    cwd: options.cwd,
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  const seen = { stdout: "", stderr: "" };
+  child.stdout.on("data", (chunk: Buffer) => {
+    seen.stdout += chunk.toString();
+  });
+  child.stderr.on("data", (chunk: Buffer) => {
+    seen.stderr += chunk.toString();
+  });
+  child.stdin.on("error", () => {});
+  child.stdin.end(options.stdin ?? "");
+  const exited = new Promise<number | NodeJS.Signals>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => resolve(signal ?? code ?? -1));
+  });
+  return { child, seen, exited };
+}
+
+/** Runs one command to its end. */
+export async function gatehouse(
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<CommandResult> {
+  const { seen, exited, child } = start(args, options);
+  try {
+    return { code: await within(exited, `gatehouse ${args.join(" ")}`, 30_000), ...seen };
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+/** Runs one command with `--json` that must succeed, and reads what it prints. */
+export async function gatehouseJson<T>(args: readonly string[], options: CommandOptions = {}): Promise<T> {
+  const { code, stdout, stderr } = await gatehouse([...args, "--json"], options);
+  if (code !== 0) throw new Error(`gatehouse ${args.join(" ")} ended with ${code}: ${stderr}`);
+  return JSON.parse(stdout) as T;
+}
+
+export interface ServeProcess {
+  readonly pid: number;
+  readonly url: string;
+  readonly port: number;
+  readonly setupLink: string | null;
+  readonly output: { readonly stdout: string; readonly stderr: string };
+  readonly exited: Promise<number | NodeJS.Signals>;
+  /** Sends the signal and waits for the end. */
+  kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals>;
+}
+
+/** `gatehouse serve` on a free port, once it serves. */
+export async function serve(args: readonly string[], options: CommandOptions = {}): Promise<ServeProcess> {
+  const { child, seen, exited } = start(["serve", "--port", "0", "--json", ...args], options);
+  const announced = new Promise<{ url: string; setup_link: string | null }>((resolve, reject) => {
+    const look = () => {
+      const line = seen.stdout.split("\n").find((text) => text.includes('"setup_link"'));
+      if (line !== undefined) resolve(JSON.parse(line));
+    };
+    child.stdout.on("data", look);
+    exited.then((code) => reject(new Error(`serve ended with ${code}: ${seen.stderr}`)), reject);
+  });
+  const { url, setup_link } = await within(announced, "the gateway to serve", 20_000).catch(
+    (error: unknown) => {
+      child.kill("SIGKILL");
+      throw error;
+    },
+  );
+  return {
+    pid: child.pid ?? -1,
+    url,
+    port: Number(new URL(url).port),
+    setupLink: setup_link,
+    output: seen,
+    exited,
+    async kill(signal) {
+      child.kill(signal);
+      return await within(exited, `the end after ${signal}`, 20_000);
+    },
+  };
+}
