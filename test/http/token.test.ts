@@ -11,7 +11,7 @@ const user = { id: "u1", isActive: true, localOnly: false } as User;
 const grantOf = (refreshToken?: string) => ({
   session,
   accessToken: "at",
-  accessTokenExpiresAt: Date.now() + 1_800_500,
+  accessTokenExpiresAt: Date.now() + 1_799_900,
   ...(refreshToken === undefined ? {} : { refreshToken }),
 });
 const codeGrant = { type: "authorization_code" } as const;
@@ -34,6 +34,7 @@ function tokenServer(script: Script = {}, rotates = false) {
         const grant = {
           ...codeGrant,
           userId: "u1",
+          userEpoch: 0,
           credentialId: "c1",
           clientId,
           clientName: "App",
@@ -49,10 +50,10 @@ function tokenServer(script: Script = {}, rotates = false) {
     users: {
       read: async () => {
         const found = "user" in script ? script.user : user;
-        return found === undefined ? undefined : { user: found, version: 7, epoch: 3 };
+        return found === undefined ? undefined : { user: found, version: 7, epoch: 0 };
       },
     },
-    credentials: { get: async () => ({ id: "c1" }) as never },
+    credentials: { get: async () => ({ credential: { id: "c1" }, version: 3 }) as never },
     sessions: {
       open: async (request) => {
         script.open?.(request);
@@ -237,7 +238,7 @@ describe("what the session is opened with", () => {
       {
         user,
         userVersion: 7,
-        userEpoch: 3,
+        userEpoch: 0,
         clientId,
         clientName: "App",
         rotates: true,
