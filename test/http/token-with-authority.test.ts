@@ -143,6 +143,20 @@ describe("an authorization code", () => {
     expect(await redeem(code)).toMatchObject(badCode);
   });
 
+  it("from before a password change opens no session", async () => {
+    const { username, user } = await newcomer();
+    const code = await codeFor(username);
+    await node.authority.localLogins.setPassword(user.id, "another good password");
+    expect(await redeem(code)).toMatchObject(badCode);
+  });
+
+  it("from before the login was removed opens no session", async () => {
+    const { username } = await newcomer();
+    const code = await codeFor(username);
+    await node.authority.localLogins.remove(username);
+    expect(await redeem(code)).toMatchObject(badCode);
+  });
+
   it("of a local user is refused from afar", async () => {
     const { username, user } = await newcomer();
     const code = await codeFor(username);

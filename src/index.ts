@@ -1,0 +1,41 @@
+/** The public API by name: run a gateway inside a program, or build on its ports. */
+export type { Authority } from "./auth/authority.ts";
+export type { Clock } from "./auth/clock.ts";
+export { AuthError, type AuthErrorOptions } from "./auth/errors.ts";
+export type {
+  Credential,
+  Group,
+  LogEvent,
+  Peer,
+  Principal,
+  RevocationCause,
+  Session,
+  User,
+} from "./auth/model.ts";
+export type { LoginProvider, ProviderContext, ProviderStep } from "./auth/providers/provider.ts";
+export type { Revocation, RevokeReceipt, RevokeTarget } from "./auth/revocation/revocation.ts";
+export type {
+  CommitOutcome,
+  JsonObject,
+  LogEntry,
+  LogFollower,
+  Step,
+  Store,
+  StoredRecord,
+  StoreHealth,
+} from "./auth/store.ts";
+export type { Codec, Frame } from "./codec/codec.ts";
+export type { Admit, Socket, SocketHandler, UpgradeRequest } from "./connection/socket.ts";
+export { effectiveConfig } from "./server/config/effective.ts";
+export { type ConfigSources, defineConfig, loadConfig } from "./server/config/load.ts";
+export { ConfigError, type Problem } from "./server/config/problems.ts";
+export type { Config, ConfigInput } from "./server/config/schema.ts";
+export { createGateway, type Gateway, type GatewayParts, type Started } from "./server/gateway.ts";
+export { type RunOptions, runGateway } from "./server/lifecycle.ts";
+export { createLog, type Log } from "./server/log.ts";
+export {
+  type OpenAuthority,
+  type OpenAuthorityOptions,
+  openAuthority,
+} from "./server/open-authority.ts";
+export { SecretError } from "./server/secret.ts";
