@@ -6,12 +6,10 @@ import { AuthError } from "../../src/auth/errors.ts";
 import { indexKeys } from "../../src/auth/record-keys.ts";
 import { openSessionForCode } from "../../src/auth/sessions/code-login.ts";
 import type { Step } from "../../src/auth/store.ts";
-import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../support/authority.ts";
 import { handClock } from "../support/hand-clock.ts";
-import { type InterposedStore, interposed } from "../support/interposed-store.ts";
+import { type InterposedStore, interposedEmbeddedStore } from "../support/interposed-store.ts";
 import { refusal } from "../support/refusal.ts";
-import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const clientId = "https://app.example/";
 const nextPassword = "another horse, another battery";
@@ -20,14 +18,8 @@ let store: InterposedStore;
 let closeStore: () => Promise<void>;
 
 beforeAll(async () => {
-  const folder = temporaryFolder();
   const clock = handClock();
-  const storeClock = { now: clock.now, monotonic: () => performance.now() };
-  store = interposed(await openEmbeddedStore({ folder: folder.path, role: "gateway", clock: storeClock }));
-  closeStore = async () => {
-    await store.close();
-    folder.remove();
-  };
+  ({ store, close: closeStore } = await interposedEmbeddedStore(clock));
   node = await startAuthority({ store, clock });
   await node.owner();
 });

@@ -1,4 +1,7 @@
 import type { Step, Store } from "../../src/auth/store.ts";
+import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
+import type { HandClock } from "./hand-clock.ts";
+import { temporaryFolder } from "./temporary-folder.ts";
 
 /** A real store with a place to get in between: what was read and what is about to be committed on it. */
 export interface InterposedStore extends Store {
@@ -7,6 +10,7 @@ export interface InterposedStore extends Store {
   /** How many calls went to the store since it was made. */
   readonly calls: { get: number; commit: number };
   get: Store["get"];
+  list: Store["list"];
 }
 
 export function interposed(store: Store): InterposedStore {
@@ -34,6 +38,25 @@ export function interposed(store: Store): InterposedStore {
     close: () => store.close(),
     beforeCommit(when, run) {
       waiting = { when, run };
+    },
+  };
+}
+
+/** A temporary embedded store on `clock`, with the place in between. */
+export async function interposedEmbeddedStore(clock: HandClock): Promise<{
+  readonly store: InterposedStore;
+  close(): Promise<void>;
+}> {
+  const folder = temporaryFolder();
+  const storeClock = { now: clock.now, monotonic: () => performance.now() };
+  const store = interposed(
+    await openEmbeddedStore({ folder: folder.path, role: "gateway", clock: storeClock }),
+  );
+  return {
+    store,
+    async close() {
+      await store.close();
+      folder.remove();
     },
   };
 }

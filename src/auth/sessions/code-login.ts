@@ -33,7 +33,10 @@ const attempts = 3;
  * On a conflict all of it is read again; a code that somebody else used meanwhile is then seen as used twice, which ends
  * the session that it was used for. Throws `invalid_code`, `access_denied`, `conflict`.
  */
-export async function openSessionForCode(tools: CodeLoginTools, request: CodeLogin): Promise<TokenGrant> {
+export async function openSessionForCode(
+  tools: CodeLoginTools,
+  request: CodeLogin,
+): Promise<TokenGrant & { readonly refreshToken: string }> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await openOnce(tools, request);
@@ -43,7 +46,7 @@ export async function openSessionForCode(tools: CodeLoginTools, request: CodeLog
   }
 }
 
-async function openOnce(tools: CodeLoginTools, request: CodeLogin): Promise<TokenGrant> {
+async function openOnce(tools: CodeLoginTools, request: CodeLogin) {
   const { code, clientId, codeVerifier, rotates, peer } = request;
   const { grant, consume } = await tools.codes.redeem({
     code,

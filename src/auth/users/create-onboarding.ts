@@ -71,14 +71,8 @@ export function createOnboarding(options: OnboardingOptions): Onboarding {
       const owner = await prepare(request);
       const { code, step } = options.codes.prepare({
         ...{ userId: owner.user.id, userEpoch: 0, credentialId: owner.credential.id },
-        ...{
-          clientId,
-          clientName: null,
-          redirectUri: null,
-          codeChallenge: null,
-          ...proof,
-          authenticatedAt: clock.now(),
-        },
+        ...{ clientId, clientName: null, redirectUri: null, codeChallenge: null },
+        ...{ ...proof, authenticatedAt: clock.now() },
       });
       const user = await orDone(commit(owner, joinedStep(owner.step, step), request.username));
       return { user, code };

@@ -1,30 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { AuthError } from "../../../src/auth/errors.ts";
 import { newId } from "../../../src/auth/ids.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
 import type { Cut } from "../../../src/auth/revocation/revocation.ts";
 import { puttingSession } from "../../../src/auth/sessions/session-record.ts";
 import { type LogEntry, readRecord } from "../../../src/auth/store.ts";
-import { openEmbeddedStore } from "../../../src/store/embedded/embedded-store.ts";
 import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
-import { type InterposedStore, interposed } from "../../support/interposed-store.ts";
+import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
 import { refusal } from "../../support/refusal.ts";
-import { temporaryFolder } from "../../support/temporary-folder.ts";
 
 let node: TestAuthority;
 let store: InterposedStore;
 let closeStore: () => Promise<void>;
 
 beforeAll(async () => {
-  const folder = temporaryFolder();
   const clock = handClock();
-  const storeClock = { now: clock.now, monotonic: () => performance.now() };
-  store = interposed(await openEmbeddedStore({ folder: folder.path, role: "gateway", clock: storeClock }));
-  closeStore = async () => {
-    await store.close();
-    folder.remove();
-  };
+  ({ store, close: closeStore } = await interposedEmbeddedStore(clock));
   node = await startAuthority({ store, clock });
 });
 afterAll(async () => {
@@ -219,7 +212,7 @@ describe("revoking a user", () => {
       { kind: "sessions", userId: ada, sessionIds: [dead.session.id] },
       "session_revoked",
     );
-    for (const spare of [dead.session.id, evil.session.id, newId()]) {
+    for (const spare of [evil.session.id, dead.session.id, newId()]) {
       const { cuts } = await heard(() =>
         revocation().revoke({ kind: "user", userId: ada, spare }, "password_changed"),
       );
@@ -248,6 +241,30 @@ describe("revoking a user", () => {
     );
     await revocation().revoke({ kind: "user", userId, spare: session.id }, "password_changed");
     expect(await node.authority.sessions.get(session.id)).toMatchObject({ generation: 2 });
+  });
+
+  it("holds from its commit on, also when the clearing after it fails", async () => {
+    const userId = await someone();
+    const { session, refreshToken } = await node.open(userId);
+    const robot = await node.authority.sessions.openLongLived({
+      ...{ userId, clientName: "robot", clientIcon: null, days: 10 },
+    });
+    const { list } = store;
+    store.list = () => Promise.reject(new AuthError("unavailable"));
+    const { cuts, result } = await heard(() =>
+      revocation().revoke({ kind: "user", userId }, "session_revoked"),
+    );
+    store.list = list;
+    expect(result).toMatchObject({ sessions: 0, socketsClosed: 1 });
+    expect(cuts).toHaveLength(1);
+    expect(await store.list(indexKeys.sessionsOf(userId), { limit: 10 })).toHaveLength(2);
+    expect(await isLive(session.id)).toBe(false);
+    expect(await node.authority.sessions.listOf(userId)).toEqual([]);
+    expect(await refusal(refresh(refreshToken))).toBe("invalid_grant");
+    node.clock.advance(3 * 3_600_000);
+    await someone();
+    const verdict = await node.authority.authentication.authenticate(robot.accessToken, home);
+    expect(verdict).toMatchObject({ ok: false });
   });
 
   it("raises nothing when `also` is in conflict", async () => {

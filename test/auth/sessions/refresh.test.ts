@@ -7,14 +7,12 @@ import { judgeGeneration } from "../../../src/auth/sessions/refresh-rule.ts";
 import { readRecord, type Store } from "../../../src/auth/store.ts";
 import { createRefreshTokens } from "../../../src/auth/tokens/refresh-tokens.ts";
 import { createSealing } from "../../../src/auth/tokens/sealing.ts";
-import { openEmbeddedStore } from "../../../src/store/embedded/embedded-store.ts";
 import { openRedisStore } from "../../../src/store/redis/redis-store.ts";
 import { abroad, home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
-import { type InterposedStore, interposed } from "../../support/interposed-store.ts";
+import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
 import { startRedis } from "../../support/redis-server.ts";
 import { refusal } from "../../support/refusal.ts";
-import { temporaryFolder } from "../../support/temporary-folder.ts";
 
 const clientId = "https://app.example/";
 const minute = 60_000;
@@ -23,23 +21,17 @@ const day = 86_400_000;
 let node: TestAuthority;
 let store: InterposedStore;
 let userId: string;
-let undo: (() => Promise<void>) | undefined;
+let closeStore: () => Promise<void>;
 
 beforeAll(async () => {
-  const folder = temporaryFolder();
   const clock = handClock();
-  const storeClock = { now: clock.now, monotonic: () => performance.now() };
-  store = interposed(await openEmbeddedStore({ folder: folder.path, role: "gateway", clock: storeClock }));
-  undo = async () => {
-    await store.close();
-    folder.remove();
-  };
+  ({ store, close: closeStore } = await interposedEmbeddedStore(clock));
   node = await startAuthority({ store, clock });
   userId = (await node.user("ada")).user.id;
 });
 afterAll(async () => {
   await node.stop();
-  await undo?.();
+  await closeStore();
 });
 
 const refresh = (refreshToken: string, more: object = {}, on = node) =>

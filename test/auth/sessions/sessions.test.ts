@@ -5,12 +5,10 @@ import type { Session, User } from "../../../src/auth/model.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
 import type { Cut } from "../../../src/auth/revocation/revocation.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
-import { openEmbeddedStore } from "../../../src/store/embedded/embedded-store.ts";
 import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
-import { type InterposedStore, interposed } from "../../support/interposed-store.ts";
+import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
 import { refusal } from "../../support/refusal.ts";
-import { temporaryFolder } from "../../support/temporary-folder.ts";
 
 const day = 86_400_000;
 let node: TestAuthority;
@@ -18,14 +16,8 @@ let store: InterposedStore;
 let closeStore: () => Promise<void>;
 
 beforeAll(async () => {
-  const folder = temporaryFolder();
   const clock = handClock();
-  const storeClock = { now: clock.now, monotonic: () => performance.now() };
-  store = interposed(await openEmbeddedStore({ folder: folder.path, role: "gateway", clock: storeClock }));
-  closeStore = async () => {
-    await store.close();
-    folder.remove();
-  };
+  ({ store, close: closeStore } = await interposedEmbeddedStore(clock));
   node = await startAuthority({ store, clock });
 });
 afterAll(async () => {

@@ -4,18 +4,27 @@ import { newId } from "../../../src/auth/ids.ts";
 import type { Credential, User } from "../../../src/auth/model.ts";
 import { indexKeys, providerKey, recordKeys } from "../../../src/auth/record-keys.ts";
 import type { Cut } from "../../../src/auth/revocation/revocation.ts";
-import { readRecord } from "../../../src/auth/store.ts";
+import { readRecord, type Step } from "../../../src/auth/store.ts";
 import { isAdmin } from "../../../src/auth/users/users.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { handClock } from "../../support/hand-clock.ts";
+import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
 import { refusal } from "../../support/refusal.ts";
 
 let node: TestAuthority;
+let store: InterposedStore;
+let closeStore: () => Promise<void>;
 
 beforeAll(async () => {
-  node = await startAuthority();
+  const clock = handClock();
+  ({ store, close: closeStore } = await interposedEmbeddedStore(clock));
+  node = await startAuthority({ store, clock });
   await node.owner();
 });
-afterAll(() => node.stop());
+afterAll(async () => {
+  await node.stop();
+  await closeStore();
+});
 
 /** Collects the cuts that `work` makes on this node. */
 async function cutsOf(work: () => Promise<unknown>, on = node): Promise<readonly Cut[]> {
@@ -201,33 +210,42 @@ describe("removing a user", () => {
     expect(await refusal(node.user("ivan"))).toBe("accepted");
   });
 
-  it("leaves nothing of a login that was renamed at the same moment", async () => {
+  const removes = (userId: string) => (step: Step) => step.remove?.includes(recordKeys.user(userId)) ?? false;
+
+  it("leaves nothing of a login that was renamed between its look and its commit", async () => {
     const { authority } = node;
-    for (let round = 0; round < 5; round += 1) {
-      const made = await node.user(`rename${round}`);
-      await Promise.allSettled([
-        authority.localLogins.changeUsername(made.user.id, `renamed${round}`),
-        authority.users.remove(made.user.id),
-      ]);
-      expect(await leftOf(made)).toEqual({ records: [], members: [] });
-      const claim = recordKeys.credentialOf(localProvider, `renamed${round}`);
-      expect(await readRecord(node.store, claim)).toBeUndefined();
-    }
+    const made = await node.user("judy");
+    store.beforeCommit(removes(made.user.id), () =>
+      authority.localLogins.changeUsername(made.user.id, "judith"),
+    );
+    await authority.users.remove(made.user.id);
+    expect(await leftOf(made)).toEqual({ records: [], members: [] });
+    for (const key of [recordKeys.credentialOf, recordKeys.password])
+      expect(await readRecord(node.store, key(localProvider, "judith"))).toBeUndefined();
   });
 
-  it("leaves nothing of a login that was added at the same moment", async () => {
+  it("leaves nothing of a login that was added between its look and its commit", async () => {
     const { authority } = node;
-    for (let round = 0; round < 5; round += 1) {
-      const user = await authority.users.create({ name: "No login yet" });
-      const username = `late${round}`;
-      await Promise.allSettled([
-        authority.localLogins.create(user.id, username, ownerLogin.password),
-        authority.users.remove(user.id),
-      ]);
-      expect(await authority.users.read(user.id)).toBeUndefined();
-      expect(await authority.credentials.find("homeassistant", null, username)).toBeUndefined();
-      expect(await authority.credentials.listOf(user.id)).toEqual([]);
-    }
+    const user = await authority.users.create({ name: "No login yet" });
+    store.beforeCommit(removes(user.id), () =>
+      authority.localLogins.create(user.id, "kate", ownerLogin.password),
+    );
+    await authority.users.remove(user.id);
+    expect(await authority.credentials.find("homeassistant", null, "kate")).toBeUndefined();
+    expect(await authority.credentials.listOf(user.id)).toEqual([]);
+    expect(await refusal(node.user("kate"))).toBe("accepted");
+  });
+
+  it("lets no login be added afterwards", async () => {
+    const { authority } = node;
+    const user = await authority.users.create({ name: "No login yet" });
+    store.beforeCommit(
+      (step) => step.link?.some(({ index }) => index === indexKeys.credentialsOf(user.id)) ?? false,
+      () => authority.users.remove(user.id),
+    );
+    const adding = authority.localLogins.create(user.id, "leo", ownerLogin.password);
+    expect(await refusal(adding)).toBe("conflict");
+    expect(await authority.credentials.find("homeassistant", null, "leo")).toBeUndefined();
   });
 });
 
