@@ -24,5 +24,7 @@ export interface Authority {
   readonly onboarding: Onboarding;
   readonly keyring: Keyring;
   readonly revocation: Revocation;
+  /** Passwords that wait for a thread, for metrics. */
+  readonly load: { readonly passwordsWaiting: number };
   close(): Promise<void>;
 }

@@ -79,6 +79,11 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     ...{ sessions, codes, keyring, revocation, ...people },
     authentication: createAuthentication({ accessTokens, store, clock, revocation }),
     signedPaths: createSignedPaths({ sealing, clock }),
+    load: {
+      get passwordsWaiting() {
+        return passwords.load().waiting;
+      },
+    },
     async close() {
       upkeep.stop();
       await passwords.close();

@@ -27,13 +27,16 @@ export function createAudit(log: Log, enabled: boolean): Audit {
     if (enabled) log.info({ audit: event, outcome, ...fields }, "audit");
   };
   return {
-    accepted(principal, { address }) {
-      const { userId, sessionId, sessionType, clientId, assurance } = principal;
+    accepted({ userId, sessionId, sessionType, clientId, assurance }, { address }) {
+      if (!enabled) return;
+      const decision = { audit: "socket_authentication", outcome: "allowed", address };
       const who = { user_id: userId, session_id: sessionId, session_type: sessionType, client_id: clientId };
-      record("socket_authentication", "allowed", { address, ...who, assurance });
+      log.record({ ...decision, ...who, assurance }, "audit");
     },
-    refused: (close, reason, { address }) =>
-      record("socket_authentication", "denied", { address, close, reason }),
+    refused(close, reason, { address }) {
+      if (!enabled) return;
+      log.record({ audit: "socket_authentication", outcome: "denied", address, close, reason }, "audit");
+    },
     loginStep(step, { address }) {
       const about = { address, flow_id: step.flow_id, provider: step.handler[0] };
       if (step.type === "create_entry") record("login", "allowed", about);

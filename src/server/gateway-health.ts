@@ -10,8 +10,8 @@ export interface GatewayHealthOptions {
 export interface GatewayHealth extends Health {
   /** The phase only ever moves forward. */
   enter(phase: "serving" | "draining"): void;
-  /** As the last check found it; true before the first. */
-  readonly storeUp: boolean;
+  /** As a look at the store finds it, which is at most 1 s old. Never rejects. */
+  storeUp(): Promise<boolean>;
 }
 
 /** One look at the store serves everybody who asks within this time. */
@@ -20,18 +20,16 @@ const storeCheckMs = 1_000;
 export function createGatewayHealth(options: GatewayHealthOptions): GatewayHealth {
   let phase: "starting" | "serving" | "draining" = "starting";
   let last: { readonly at: number; readonly health: Promise<StoreHealth> } | undefined;
-  let storeUp = true;
 
   const checkStore = async (): Promise<boolean> => {
     const now = performance.now();
     if (last === undefined || now - last.at >= storeCheckMs)
       last = { at: now, health: options.store.health() };
     try {
-      storeUp = (await last.health).ok;
+      return (await last.health).ok;
     } catch {
-      storeUp = false;
+      return false;
     }
-    return storeUp;
   };
   const ready = async (): Promise<ReadyReport> => {
     const reasons: string[] = [];
@@ -46,8 +44,6 @@ export function createGatewayHealth(options: GatewayHealthOptions): GatewayHealt
     enter(next) {
       if (phase !== "draining") phase = next;
     },
-    get storeUp() {
-      return storeUp;
-    },
+    storeUp: checkStore,
   };
 }

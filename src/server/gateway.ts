@@ -173,8 +173,9 @@ class RunningGateway implements Gateway {
     metrics.observe({
       sockets: () => connections.count.sockets,
       unauthenticatedSockets: () => connections.count.unauthenticated,
-      storeUp: () => health.storeUp,
+      storeUp: () => health.storeUp(),
       feedFollowing: () => feed.following,
+      passwordsWaiting: () => this.authority.load.passwordsWaiting,
     });
   }
 

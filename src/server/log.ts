@@ -8,6 +8,11 @@ export interface Log {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+  /**
+   * At `info`, without looking for secrets, several times cheaper: only for flat records of ids, addresses and words of
+   * our own tables, once for every socket.
+   */
+  record(fields: Readonly<Record<string, string | number | null>>, message: string): void;
   /** Writes out what is buffered, before the process ends. */
   flush(): void;
 }
@@ -20,20 +25,16 @@ export interface LogOptions {
 
 export function createLog({ level, sink }: LogOptions): Log {
   const output = sink ?? standardError();
-  const logger = pino(
-    {
-      level,
-      base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      // Errors are plain by then: `redact` has copied what may be shown.
-      serializers: { err: (copy: unknown) => copy },
-      formatters: {
-        level: (label) => ({ level: label }),
-        log: (fields) => redact(fields) as Record<string, unknown>,
-      },
-    },
-    output,
-  );
+  const base = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    // Errors are plain by then: `redact` has copied what may be shown.
+    serializers: { err: (copy: unknown) => copy },
+  };
+  const label = (name: string) => ({ level: name });
+  const logger = pino({ ...base, formatters: { level: label, log: redactFields } }, output);
+  const records = pino({ ...base, formatters: { level: label } }, output);
   const write = (at: "debug" | "info" | "warn" | "error") => (fields: object, message: string) =>
     logger[at](fields, redactText(message));
   return {
@@ -41,6 +42,7 @@ export function createLog({ level, sink }: LogOptions): Log {
     info: write("info"),
     warn: write("warn"),
     error: write("error"),
+    record: (fields, message) => records.info(fields, message),
     flush: () => flush(output),
   };
 }
@@ -60,4 +62,8 @@ function flush(output: DestinationStream): void {
   } catch {
     // Not opened yet, or gone: there is nothing left to write to.
   }
+}
+
+function redactFields(fields: object): Record<string, unknown> {
+  return redact(fields) as Record<string, unknown>;
 }

@@ -27,7 +27,6 @@ export const counters = {
   revocations: row("revocations_total", "Cut-offs that this node applied.", "kind", "cause"),
   socketsCut: row("sockets_cut_total", "Sockets that a cut-off closed here."),
   storeErrors: row("store_errors_total", "Store calls that failed.", "operation"),
-  feedRestarts: row("revocation_feed_restarts_total", "Times that the log had to be followed anew."),
   forwardingIgnored: row(
     "forwarding_ignored_total",
     "Requests with forwarding headers that were not believed.",
@@ -46,7 +45,7 @@ export const gauges = {
   authenticatedSockets: row("sockets_authenticated", "Open sockets that are authenticated."),
   storeUp: row("store_up", "1 when the last health check reached the store."),
   feedFollowing: row("revocation_feed_following", "1 while the revocation log is followed in step."),
-  kdfQueue: row("password_queue", "Passwords that wait for a thread or are being hashed."),
+  passwordsWaiting: row("passwords_waiting", "Passwords that wait for a thread."),
   residentBytes: row("resident_memory_bytes", "Resident memory of the process."),
   cpuSeconds: row("cpu_seconds", "CPU time of the process, user and system."),
   loopDelaySeconds: row(

@@ -5,12 +5,13 @@ import type { ConnectionObserver } from "../connection/observer.ts";
 import type { HttpAnswered, HttpDecision } from "../http/observer.ts";
 import { buckets, counters, gauges, histograms, type MetricRow } from "./metric-table.ts";
 
-/** What metrics read at scrape time. Undefined: not known (yet). */
+/** What metrics read at scrape time. */
 export interface MetricSources {
   readonly sockets: () => number;
   readonly unauthenticatedSockets: () => number;
-  readonly storeUp: () => boolean;
+  readonly storeUp: () => Promise<boolean>;
   readonly feedFollowing: () => boolean;
+  readonly passwordsWaiting: () => number;
 }
 
 /** The numbers of one gateway, in a registry of its own. No label ever holds input. */
@@ -83,11 +84,12 @@ function connectionObserver(count: Counters, time: Histograms): ConnectionObserv
 }
 
 function addGauges(registry: Registry, sources: MetricSources): void {
-  const read: readonly (readonly [MetricRow, () => number])[] = [
+  const read: readonly (readonly [MetricRow, () => number | Promise<number>])[] = [
     [gauges.sockets, sources.sockets],
     [gauges.authenticatedSockets, () => sources.sockets() - sources.unauthenticatedSockets()],
-    [gauges.storeUp, () => Number(sources.storeUp())],
+    [gauges.storeUp, async () => Number(await sources.storeUp())],
     [gauges.feedFollowing, () => Number(sources.feedFollowing())],
+    [gauges.passwordsWaiting, sources.passwordsWaiting],
   ];
   for (const [row, value] of read) addGauge(registry, row, value);
 }
@@ -108,12 +110,12 @@ function watchProcess(registry: Registry): { stop(): void } {
   return { stop: () => delay.disable() };
 }
 
-function addGauge(registry: Registry, row: MetricRow, value: () => number): void {
+function addGauge(registry: Registry, row: MetricRow, value: () => number | Promise<number>): void {
   new Gauge({
     ...definition(row),
     registers: [registry],
-    collect() {
-      this.set(value());
+    async collect() {
+      this.set(await value());
     },
   });
 }

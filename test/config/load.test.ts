@@ -87,6 +87,11 @@ describe("sources", () => {
     expect(loadConfig({ env: { GATEHOUSE_CONFIG: file("port: 7000") } }).port).toBe(7000);
   });
 
+  it("takes origins of apps and extensions too", () => {
+    const origins = ["*", "https://a.example:8443", "chrome-extension://abcdef", "app://local"];
+    expect(defineConfig({ origins }).origins).toEqual(origins);
+  });
+
   it("takes an empty file as no options", () => {
     expect(loadConfig({ file: file("") }).port).toBe(8123);
     expect(loadConfig({ file: file("# nothing\n") }).port).toBe(8123);

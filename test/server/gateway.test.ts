@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
 
 import { defineConfig } from "../../src/server/config/load.ts";
-import { createGateway, type Gateway, type Started } from "../../src/server/gateway.ts";
+import type { ConfigInput } from "../../src/server/config/schema.ts";
+import { createGateway, type Gateway, type GatewayParts, type Started } from "../../src/server/gateway.ts";
+import { createLog } from "../../src/server/log.ts";
 import { cheapScrypt, ownerLogin } from "../support/authority.ts";
 import { openSocket } from "../support/socket-client.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -18,11 +20,11 @@ interface Running extends Started {
 
 const quick = { scrypt_n: cheapScrypt.N, workers: 1 };
 
-async function start(input: Parameters<typeof defineConfig>[0] = {}): Promise<Running> {
+async function start(input: ConfigInput = {}, parts: GatewayParts = {}): Promise<Running> {
   const folder = temporaryFolder();
   undo.push(() => folder.remove());
   const config = { port: 0, data: folder.path, password: quick, log: { level: "silent" }, ...input } as const;
-  const gateway = await createGateway(defineConfig(config));
+  const gateway = await createGateway(defineConfig(config), parts);
   undo.push(() => gateway.stop(0));
   return { gateway, ...(await gateway.start()) };
 }
@@ -50,12 +52,12 @@ async function loggedIn(started: Started) {
   const code = await setUp(started);
   const fields = { grant_type: "authorization_code", client_id: `${started.url}/`, code };
   const { body } = await tokens(started.url, fields);
-  return { accessToken: String(body.access_token), refreshToken: String(body.refresh_token) };
+  return { accessToken: String(body.access_token), refreshToken: String(body.refresh_token), code };
 }
 
-describe("a gateway from nothing", () => {
+describe.each(["ws", "uws"] as const)("a gateway from nothing, %s", (transport) => {
   it("is set up with the printed link, gives tokens, and cuts the socket off", async () => {
-    const started = await start();
+    const started = await start({ transport });
     expect(started.setupLink).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/setup#code=.{16,}$/);
     const { accessToken, refreshToken } = await loggedIn(started);
 
@@ -84,7 +86,7 @@ describe("a gateway from nothing", () => {
   });
 
   it("has no set-up link and no second owner afterwards", async () => {
-    const started = await start();
+    const started = await start({ transport });
     await setUp(started);
     const again = await fetch(`${started.url}/api/onboarding/users`, {
       method: "POST",
@@ -102,7 +104,7 @@ describe("a gateway from nothing", () => {
   });
 
   it("signs a path on the socket that a browser may fetch", async () => {
-    const started = await start();
+    const started = await start({ transport });
     const { accessToken } = await loggedIn(started);
     const socket = await openSocket(started.port);
     await socket.authenticate(accessToken);
@@ -115,11 +117,11 @@ describe("a gateway from nothing", () => {
   });
 
   it("says what it is and whether it is ready", async () => {
-    const { url } = await start();
+    const { url } = await start({ transport });
     expect(await getJson(`${url}/healthz`)).toMatchObject({
       status: "ok",
       version: "0.1.0",
-      transport: "ws",
+      transport,
       store: "embedded",
       codecs: ["json", "msgpack"],
     });
@@ -132,13 +134,13 @@ describe("a gateway from nothing", () => {
   });
 
   it("answers the socket's path with 426 to who does not upgrade", async () => {
-    const { url } = await start();
+    const { url } = await start({ transport });
     const answer = await fetch(`${url}/api/websocket`);
     expect([answer.status, await answer.json()]).toMatchObject([426, { code: "upgrade_required" }]);
   });
 
   it("its documents are true for tokens that it gives", async () => {
-    const started = await start({ tokens: { audience: "backends" } });
+    const started = await start({ transport, tokens: { audience: "backends" } });
     const { accessToken } = await loggedIn(started);
     const metadata = await getJson(`${started.url}/.well-known/oauth-authorization-server`);
     const { createRemoteJWKSet, jwtVerify } = await import("jose");
@@ -146,6 +148,61 @@ describe("a gateway from nothing", () => {
     const options = { issuer: String(metadata.issuer), audience: "backends", typ: "at+jwt" };
     expect((await jwtVerify(accessToken, keys, options)).payload.sub).toMatch(/^[0-9a-f]{32}$/);
     expect(metadata.issuer).toBe(started.url);
+  });
+
+  it("answers bodies that are too large, endless or broken", async () => {
+    const { url, gateway } = await start({ transport });
+    const send = (body: string, type: string) =>
+      fetch(`${url}/auth/token`, { method: "POST", headers: { "content-type": type }, body });
+    const urlencoded = "application/x-www-form-urlencoded";
+    expect((await send("a".repeat(70_000), urlencoded)).status).toBe(413);
+    for (const [body, type] of [
+      ["--b\r\nContent-Disp", "multipart/form-data; boundary=b"],
+      ["grant_type=refresh_token&grant_type=x", urlencoded],
+    ] as const) {
+      const answer = await send(body, type);
+      expect([answer.status, await answer.json()]).toEqual([400, { error: "invalid_request" }]);
+    }
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    expect((await gateway.metrics.render()).body).not.toContain("gatehouse_defects_total{");
+  });
+
+  it("tells no secret to its log, at any level, and none to its metrics", async () => {
+    const lines: string[] = [];
+    const log = createLog({ level: "debug", sink: { write: (line: string) => void lines.push(line) } });
+    const started = await start({ transport }, { log });
+    const { accessToken, refreshToken, code } = await loggedIn(started);
+    const socket = await openSocket(started.port);
+    await socket.authenticate(accessToken);
+    await socket.call("auth/refresh", { refresh_token: refreshToken });
+    const { result } = await socket.call("auth/sign_path", { path: "/api/" });
+    const { path } = result as { path: string };
+    await fetch(started.url + path);
+    const stranger = await openSocket(started.port);
+    const handler = ["homeassistant", null];
+    const { result: form } = await stranger.call("auth/login/start", { handler });
+    const { flow_id, flow_secret } = form as { flow_id: string; flow_secret: string };
+    await stranger.call("auth/login/step", {
+      flow_id,
+      user_input: { username: "olivia", password: "canary-pass" },
+    });
+    const input = { username: "olivia", password: ownerLogin.password };
+    await stranger.call("auth/login/step", { flow_id, user_input: input });
+    await fetch(`${started.url}/api/?access_token=${accessToken}`);
+    await started.gateway.stop(0);
+
+    const told = lines.join("");
+    for (const event of ["socket_authentication", "token_granted", "owner_created", '"login"'])
+      expect(told).toContain(event);
+    const signature = new URLSearchParams(path.split("?")[1]).get("authSig") ?? "";
+    const secrets = [
+      ...[accessToken, refreshToken, code, codeOf(started.setupLink), signature, flow_secret],
+      ...["canary-pass", ownerLogin.password],
+    ];
+    for (const secret of secrets) {
+      expect(secret.length).toBeGreaterThan(8);
+      expect(told).not.toContain(secret);
+    }
   });
 });
 

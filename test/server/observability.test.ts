@@ -217,7 +217,7 @@ describe("health", () => {
     for (const report of reports)
       expect(report).toEqual({ ready: false, reasons: ["store_unavailable", "revocation_not_followed"] });
     expect(looks).toBe(1);
-    expect(health.storeUp).toBe(false);
+    expect(await health.storeUp()).toBe(false);
   });
 });
 

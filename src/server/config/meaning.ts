@@ -1,3 +1,4 @@
+import { createOriginPolicy } from "../../connection/origin.ts";
 import { addressRangeProblem } from "../../http/address-ranges.ts";
 import type { Problem } from "./problems.ts";
 import type { Config } from "./schema.ts";
@@ -51,11 +52,12 @@ function webAddressProblem(text: string): string | undefined {
 }
 
 function originProblem(entry: string): string | undefined {
-  if (entry === "*") return undefined;
-  const url = urlOf(entry);
-  return url !== undefined && url.origin === entry
-    ? undefined
-    : "is no origin: write scheme, host and a port that is not the default, as browsers do";
+  try {
+    createOriginPolicy([entry]);
+    return undefined;
+  } catch {
+    return "is no origin: write scheme, host and a port that is not the default, as browsers do";
+  }
 }
 
 const storeSchemes: ReadonlySet<string> = new Set([
