@@ -5,6 +5,12 @@ import type { Cut } from "../auth/revocation/revocation.ts";
 import type { HttpDecision } from "../http/observer.ts";
 import type { Log } from "./log.ts";
 
+/** As HTTP tells it; on a socket the address may be known to its connection only. */
+export interface Decision extends Omit<HttpDecision, "address" | "grant"> {
+  readonly address?: string;
+  readonly grant?: string;
+}
+
 /**
  * One record for every authentication decision and every cut-off (DESIGN promise 12): what was decided, about whom, for
  * whom, from where, and why. Records hold ids, addresses and words of the protocol's tables; never a token, a password
@@ -18,7 +24,8 @@ export interface Audit {
   /** A login flow answered a step. Forms without errors are no decision. */
   loginStep(step: FlowStep, peer: Peer): void;
   loginRefused(code: string, peer: Peer): void;
-  http(decision: HttpDecision): void;
+  /** Tokens and ownership, over HTTP and on sockets. */
+  decided(decision: Decision): void;
   cut(cut: Cut, socketsClosed: number): void;
 }
 
@@ -45,7 +52,7 @@ export function createAudit(log: Log, enabled: boolean): Audit {
         record("login", "denied", { ...about, reason: step.errors.base });
     },
     loginRefused: (code, { address }) => record("login", "denied", { address, reason: code }),
-    http(decision) {
+    decided(decision) {
       const { event, userId, sessionId, clientId, ...rest } = decision;
       const outcome = event === "token_refused" || event === "owner_refused" ? "denied" : "allowed";
       record(event, outcome, { ...rest, user_id: userId, session_id: sessionId, client_id: clientId });

@@ -9,7 +9,7 @@ import { createHttp } from "../http/create-http.ts";
 import type { HttpHandler } from "../http/endpoint.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Audit } from "./audit.ts";
-import { auditedLogins } from "./audited-logins.ts";
+import { auditedAuthority } from "./audited-authority.ts";
 import type { Config } from "./config/schema.ts";
 import { createGatewayHealth, type GatewayHealth } from "./gateway-health.ts";
 import type { Log } from "./log.ts";
@@ -72,11 +72,10 @@ function composeConnections(
   codecs: Parameters<typeof createConnections>[0]["codecs"],
 ): Connections {
   const { config, clock, log, audit, opened } = frame;
-  const { authority } = opened;
+  const authority = auditedAuthority(opened.authority, audit);
   const trustedProxies = parseAddressRanges(config.trusted_proxies);
   return createConnections({
-    authority: { ...authority, logins: auditedLogins(authority.logins, audit) },
-    ...{ codecs, clock, log },
+    ...{ authority, codecs, clock, log },
     dispatch: createDispatch({ authority, clock }),
     metrics: connectionObserver(frame),
     origins: config.origins,

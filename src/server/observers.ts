@@ -38,7 +38,7 @@ export function httpObserver({ log, metrics, audit }: Watchers): HttpObserver {
     },
     decided(decision) {
       metrics.token(decision);
-      audit.http(decision);
+      audit.decided(decision);
     },
     defect(error, route) {
       metrics.defect("http");

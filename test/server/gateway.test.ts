@@ -192,8 +192,16 @@ describe.each(["ws", "uws"] as const)("a gateway from nothing, %s", (transport) 
     await started.gateway.stop(0);
 
     const told = lines.join("");
-    for (const event of ["socket_authentication", "token_granted", "owner_created", '"login"'])
-      expect(told).toContain(event);
+    const audited = lines.map((line) => JSON.parse(line)).filter(({ audit }) => audit !== undefined);
+    expect(audited.map(({ audit, outcome, grant }) => [audit, outcome, grant].join(" ").trim())).toEqual([
+      "owner_created allowed",
+      "token_granted allowed authorization_code",
+      "socket_authentication allowed",
+      "token_granted allowed refresh_token",
+      "login denied",
+      "login allowed",
+      "socket_authentication allowed",
+    ]);
     const signature = new URLSearchParams(path.split("?")[1]).get("authSig") ?? "";
     const secrets = [
       ...[accessToken, refreshToken, code, codeOf(started.setupLink), signature, flow_secret],

@@ -2,12 +2,13 @@ import { Registry } from "prom-client";
 import { describe, expect, it } from "vitest";
 
 import type { FlowStep } from "../../protocol/flow.ts";
+import type { Authority } from "../../src/auth/authority.ts";
 import { AuthError } from "../../src/auth/errors.ts";
 import type { FlowAnswer, LoginFlows } from "../../src/auth/login/login-flows.ts";
 import type { Principal } from "../../src/auth/model.ts";
 import type { Store } from "../../src/auth/store.ts";
 import { createAudit } from "../../src/server/audit.ts";
-import { auditedLogins } from "../../src/server/audited-logins.ts";
+import { auditedAuthority } from "../../src/server/audited-authority.ts";
 import { createGatewayHealth } from "../../src/server/gateway-health.ts";
 import { createLog } from "../../src/server/log.ts";
 import { measuredStore } from "../../src/server/measured-store.ts";
@@ -145,7 +146,7 @@ describe("the audit log", () => {
         return { step: next, flowSecret: "canary" };
       },
     } as unknown as LoginFlows;
-    const audited = auditedLogins(logins, audit);
+    const audited = auditedAuthority({ logins } as Authority, audit).logins;
     const request = { flowId: "f1", flowSecret: "canary", input: { password: "canary" } };
     for (let at = 0; at < 4; at += 1) await audited.advance(request, peer);
     await expect(audited.advance(request, peer)).rejects.toThrow(AuthError);

@@ -1,0 +1,99 @@
+import type { Authority } from "../auth/authority.ts";
+import { AuthError } from "../auth/errors.ts";
+import type { LoginFlows } from "../auth/login/login-flows.ts";
+import type { Peer, Session } from "../auth/model.ts";
+import type { Sessions } from "../auth/sessions/sessions.ts";
+import type { Onboarding } from "../auth/users/onboarding.ts";
+import type { Audit, Decision } from "./audit.ts";
+
+/** The same domain, for sockets and their commands; what it decides becomes an audit record. HTTP tells its own. */
+export function auditedAuthority(authority: Authority, audit: Audit): Authority {
+  return {
+    ...authority,
+    logins: auditedLogins(authority.logins, audit),
+    sessions: auditedSessions(authority.sessions, audit),
+    onboarding: auditedOnboarding(authority.onboarding, audit),
+  };
+}
+
+function auditedSessions(sessions: Sessions, audit: Audit): Sessions {
+  return {
+    ...sessions,
+    async refresh(request) {
+      const about = { grant: "refresh_token", address: request.peer.address };
+      return await decided(audit, "token", about, async () => {
+        const grant = await sessions.refresh(request);
+        return [grant, aboutSession(grant.session)];
+      });
+    },
+    async openLongLived(request) {
+      const about = { grant: "long_lived_access_token", userId: request.userId };
+      return await decided(audit, "token", about, async () => {
+        const grant = await sessions.openLongLived(request);
+        return [grant, aboutSession(grant.session)];
+      });
+    },
+  };
+}
+
+function auditedOnboarding(onboarding: Onboarding, audit: Audit): Onboarding {
+  return {
+    ...onboarding,
+    createOwnerWithSession: async (request) => {
+      const about = { address: request.peer.address, clientId: request.clientId };
+      return await decided(audit, "owner", about, async () => {
+        const made = await onboarding.createOwnerWithSession(request);
+        return [made, aboutSession(made.grant.session)];
+      });
+    },
+  };
+}
+
+function aboutSession({ id, userId, clientId }: Session) {
+  return { sessionId: id, userId, clientId };
+}
+
+const events = {
+  token: { yes: "token_granted", no: "token_refused" },
+  owner: { yes: "owner_created", no: "owner_refused" },
+} as const;
+
+async function decided<T>(
+  audit: Audit,
+  kind: keyof typeof events,
+  about: Omit<Decision, "event">,
+  decide: () => Promise<readonly [T, Omit<Decision, "event">]>,
+): Promise<T> {
+  try {
+    const [result, more] = await decide();
+    audit.decided({ ...about, ...more, event: events[kind].yes });
+    return result;
+  } catch (error) {
+    const reason = error instanceof AuthError ? error.code : "unknown_error";
+    audit.decided({ ...about, reason, event: events[kind].no });
+    throw error;
+  }
+}
+
+function auditedLogins(logins: LoginFlows, audit: Audit): LoginFlows {
+  const audited = async <T extends Awaited<ReturnType<LoginFlows["advance"]>>>(
+    peer: Peer,
+    answer: Promise<T>,
+  ): Promise<T> => {
+    try {
+      const result = await answer;
+      audit.loginStep(result.step, peer);
+      return result;
+    } catch (error) {
+      if (error instanceof AuthError) audit.loginRefused(error.code, peer);
+      throw error;
+    }
+  };
+  return {
+    providers: (peer) => logins.providers(peer),
+    start: (request, peer) => audited(peer, logins.start(request, peer)),
+    advance: (request, peer) => audited(peer, logins.advance(request, peer)),
+    resume: (request, peer) => logins.resume(request, peer),
+    cancel: (request) => logins.cancel(request),
+  };
+}
