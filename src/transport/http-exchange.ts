@@ -3,7 +3,7 @@ import type { HttpHandler } from "../http/endpoint.ts";
 import type { HeaderFields } from "./header-fields.ts";
 import { internalError, type Refusal, refusal } from "./refusal.ts";
 
-/** Longest time from a request's header to the end of its body, in milliseconds; after it 408. */
+/** Longest time that a request may take to arrive, in milliseconds; after it 408. */
 export const BODY_TIMEOUT_MS = 10_000;
 /** A body that is too large is read and thrown away up to this, so that the client can read the 413. */
 export const MAX_DISCARDED_BYTES = 1024 * 1024;

@@ -64,8 +64,10 @@ export class UwsExchange implements ResponseSink {
     this.gone = true;
     this.#response.cork(() => {
       this.#writeHead(status, headers);
-      if (body === undefined) this.#response.endWithoutBody(length, this.#closing());
-      else this.#response.end(body, this.#closing());
+      if (body !== undefined || this.#closing()) return this.#response.end(body, this.#closing());
+      // Not as an argument: with one, the library holds the answer for unfinished.
+      if (length !== undefined) this.#response.writeHeader("content-length", String(length));
+      this.#response.endWithoutBody();
     });
   }
 

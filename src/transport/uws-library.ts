@@ -20,7 +20,7 @@ export interface UwsResponse {
   writeHeader(name: string, value: string): void;
   write(chunk: Uint8Array): boolean;
   end(body?: string | Uint8Array, closeConnection?: boolean): void;
-  endWithoutBody(reportedLength?: number, closeConnection?: boolean): void;
+  endWithoutBody(): void;
   close(): void;
   /** The fields of `data` become fields of the WebSocket. */
   upgrade(data: object, key: string, protocol: string, extensions: string, context: UwsContext): void;
@@ -85,22 +85,22 @@ export interface UwsLibrary {
  * Loads uWebSockets.js. Rejects, naming the package, when it is not installed, and when what answers to its name is
  * not the native binding: the npm build falls back to an imitation in JavaScript with no more than a warning.
  */
-export async function loadUws(): Promise<UwsLibrary> {
-  const library = await importPackage();
+export async function loadUws(name = PACKAGE): Promise<UwsLibrary> {
+  const library = await importPackage(name);
   if (!isLibrary(library) || !isNative(library))
     throw new Error(
-      `${PACKAGE} has no native binding for ${process.platform} ${process.arch} on Node ${process.versions.node}` +
+      `${name} has no native binding for ${process.platform} ${process.arch} on Node ${process.versions.node}` +
         " (its JavaScript fallback is refused); use the ws transport",
     );
   return library;
 }
 
-async function importPackage(): Promise<unknown> {
+async function importPackage(name: string): Promise<unknown> {
   try {
-    const loaded: { default?: unknown } = await import(PACKAGE);
+    const loaded: { default?: unknown } = await import(name);
     return loaded.default ?? loaded;
   } catch (cause) {
-    throw new Error(`the uws transport needs the package ${PACKAGE}, which could not be loaded`, { cause });
+    throw new Error(`the uws transport needs the package ${name}, which could not be loaded`, { cause });
   }
 }
 

@@ -4,6 +4,9 @@ import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts"
 import { cutReason, sendableCode } from "./close-frame.ts";
 import type { UwsWebSocket } from "./uws-library.ts";
 
+/** Stateless between calls. The library has checked the text. */
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /** What a socket needs of its listener. */
 export interface UwsSocketOwner {
   readonly onError: (error: unknown) => void;
@@ -78,7 +81,7 @@ export class UwsSocket implements Socket {
   message(message: ArrayBuffer, isBinary: boolean): void {
     if (message.byteLength > this.#owner.maxMessageBytes) return void this.#close("message_too_big");
     try {
-      this.#handler?.message(isBinary ? new Uint8Array(message) : Buffer.from(message).toString("utf8"));
+      this.#handler?.message(isBinary ? new Uint8Array(message) : utf8.decode(message));
     } catch (error) {
       this.#fail(error);
     }

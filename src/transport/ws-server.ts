@@ -33,7 +33,7 @@ export function createBoundedServer(): Server {
     IncomingMessage: OfferedMessage,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: HEADERS_TIMEOUT_MS + BODY_TIMEOUT_MS,
+    requestTimeout: BODY_TIMEOUT_MS,
     connectionsCheckingInterval: TIMEOUT_SWEEP_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,

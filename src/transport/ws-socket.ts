@@ -54,7 +54,8 @@ export class WsSocket implements Socket {
   send(frame: Frame): SendResult {
     if (this.#ending !== undefined || this.#ws.readyState !== WebSocket.OPEN) return "dropped";
     this.#ws.send(frame);
-    if (!this.#raw.writableNeedDrain) return "sent";
+    // A frame above the high-water mark that the kernel took whole leaves nothing to wait for.
+    if (!this.#raw.writableNeedDrain || this.#raw.writableLength === 0) return "sent";
     if (!this.#waiting) {
       this.#waiting = true;
       this.#raw.once("drain", () => this.#drained());

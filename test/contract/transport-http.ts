@@ -1,0 +1,293 @@
+import { expect } from "vitest";
+import type { HttpHandler } from "../../src/http/endpoint.ts";
+import { ask, readAnswer } from "../support/raw-http.ts";
+import { RawSocket } from "../support/raw-socket.ts";
+import { within } from "../support/within.ts";
+import { type Fact, maxBodyBytes, type Rig, socketPath } from "./transport-rig.ts";
+
+/** Says what it was asked, and what it read of the body. */
+const mirror: HttpHandler = async (request, peer) => {
+  const { pathname, search, host } = new URL(request.url);
+  const body = await request.text();
+  const headers = Object.fromEntries(request.headers);
+  return Response.json({ method: request.method, pathname, search, host, headers, body, peer });
+};
+
+function partsOf(part: Uint8Array, count: number): ReadableStream<Uint8Array> {
+  let left = count;
+  return new ReadableStream({
+    pull(controller) {
+      if (left === 0) return controller.close();
+      left -= 1;
+      controller.enqueue(part);
+    },
+  });
+}
+
+async function mirrored(rig: Rig) {
+  const gate = await rig.start({ http: mirror });
+  return { gate, base: `http://127.0.0.1:${gate.port}` };
+}
+
+export function requestFacts(fact: Fact): void {
+  fact("serves GET with path, query, headers, Host and peer", async (rig) => {
+    const { gate, base } = await mirrored(rig);
+    const answer = await fetch(`${base}/a/b%20c?d=e&d=f`, {
+      headers: { "x-one": "aÃ¤b", accept: "text/plain" },
+    });
+    expect(answer.status).toBe(200);
+    expect(await answer.json()).toMatchObject({
+      method: "GET",
+      pathname: "/a/b%20c",
+      search: "?d=e&d=f",
+      host: `127.0.0.1:${gate.port}`,
+      headers: { "x-one": "aÃ¤b", accept: "text/plain" },
+      body: "",
+      peer: { address: "127.0.0.1" },
+    });
+  });
+
+  fact("serves POST with a body of exactly the limit", async (rig) => {
+    const { base } = await mirrored(rig);
+    const body = "ü".repeat(maxBodyBytes / 2);
+    const answer = await fetch(`${base}/token`, { method: "POST", body });
+    expect(await answer.json()).toMatchObject({ method: "POST", body });
+  });
+
+  fact("serves a chunked body", async (rig) => {
+    const { gate } = await mirrored(rig);
+    const chunks = "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
+    const text = `POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n${chunks}`;
+    expect(JSON.parse((await ask(gate.port, text)).body)).toMatchObject({ body: "hello world" });
+  });
+
+  fact("serves multipart and urlencoded forms", async (rig) => {
+    const gate = await rig.start({ http: async (request) => Response.json([...(await request.formData())]) });
+    const form = new FormData();
+    form.set("grant_type", "authorization_code");
+    for (const body of [form, new URLSearchParams({ grant_type: "authorization_code" })]) {
+      const answer = await fetch(`http://127.0.0.1:${gate.port}/auth/token`, { method: "POST", body });
+      expect(await answer.json()).toEqual([["grant_type", "authorization_code"]]);
+    }
+  });
+
+  fact("answers a body over the limit 413 and asks nobody", async (rig) => {
+    const { gate, base } = await mirrored(rig);
+    const big = "x".repeat(maxBodyBytes + 1);
+    const answer = await fetch(`${base}/big`, { method: "POST", body: big });
+    expect(answer.status).toBe(413);
+    const chunked = `POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${(maxBodyBytes + 1).toString(16)}\r\n${big}\r\n0\r\n\r\n`;
+    expect((await ask(gate.port, chunked)).status).toBe(413);
+    const small = await fetch(`${base}/small`, { method: "POST", body: "x" });
+    expect(small.status).toBe(200);
+  });
+
+  fact("serves 100-continue", async (rig) => {
+    const { gate } = await mirrored(rig);
+    const raw = await RawSocket.connect(gate.port);
+    raw.write("POST /e HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    expect(await raw.head()).toMatch(/^HTTP\/1.1 100 /);
+    raw.write("ok");
+    expect(JSON.parse((await readAnswer(raw)).body)).toMatchObject({ body: "ok" });
+    raw.destroy();
+  });
+
+  fact("gives GET of the socket path without an upgrade to http", async (rig) => {
+    const { base } = await mirrored(rig);
+    expect(await (await fetch(base + socketPath)).json()).toMatchObject({ pathname: socketPath });
+    const withKey = await fetch(base + socketPath, { headers: { "sec-websocket-key": "x" } });
+    expect(await withKey.json()).toMatchObject({ pathname: socketPath });
+  });
+
+  fact("uses a fixed host where the Host header is none", async (rig) => {
+    const { gate } = await mirrored(rig);
+    for (const host of ["a b", "user@evil", "evil/path", "a#b", "[::1", "x:99999999", "%41"]) {
+      const answer = await ask(gate.port, `GET /h HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      expect(JSON.parse(answer.body)).toMatchObject({ host: "localhost", pathname: "/h" });
+    }
+    const ipv6 = await ask(gate.port, "GET /h HTTP/1.1\r\nHost: [::1]:8123\r\n\r\n");
+    expect(JSON.parse(ipv6.body)).toMatchObject({ host: "[::1]:8123" });
+  });
+
+  fact("answers a method that is none of HTTP's usual ones without asking", async (rig) => {
+    const { gate } = await mirrored(rig);
+    expect((await ask(gate.port, "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n")).status).toBe(501);
+  });
+}
+
+export function responseFacts(fact: Fact): void {
+  fact("sends status, headers and every cookie of the answer", async (rig) => {
+    const headers = new Headers({ "x-one": "1", "cache-control": "no-store" });
+    headers.append("set-cookie", "a=1");
+    headers.append("set-cookie", "b=2");
+    const gate = await rig.start({ http: async () => new Response("gone", { status: 410, headers }) });
+    const answer = await fetch(`http://127.0.0.1:${gate.port}/`);
+    expect([answer.status, await answer.text()]).toEqual([410, "gone"]);
+    expect(answer.headers.get("x-one")).toBe("1");
+    expect(answer.headers.get("content-length")).toBe("4");
+    expect(answer.headers.getSetCookie()).toEqual(["a=1", "b=2"]);
+    expect(answer.headers.get("server")).toBeNull();
+    expect([...answer.headers.keys()].filter((name) => name.includes("socket"))).toEqual([]);
+  });
+
+  fact("answers HEAD without a body, 204 without a length, on a connection that goes on", async (rig) => {
+    const gate = await rig.start({
+      http: async ({ url, method }) =>
+        url.endsWith("/204")
+          ? new Response(null, { status: 204 })
+          : new Response(method === "HEAD" ? null : "body", { headers: { "content-length": "4" } }),
+    });
+    const raw = await RawSocket.connect(gate.port);
+    raw.write("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+    const head = await readAnswer(raw, true);
+    expect(head.status).toBe(200);
+    expect(head.head).toMatch(/content-length: 4\r\n/i);
+    raw.write("GET /204 HTTP/1.1\r\nHost: x\r\n\r\n");
+    const empty = await readAnswer(raw);
+    expect(empty.status).toBe(204);
+    expect(empty.head.toLowerCase()).not.toMatch(/content-length|transfer-encoding/);
+    raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(await readAnswer(raw)).toMatchObject({ status: 200, body: "body" });
+    expect(raw.text).toBe("");
+    raw.destroy();
+  });
+
+  fact("streams an answer as it comes", async (rig) => {
+    let push: (text: string | undefined) => void = () => undefined;
+    const body = new ReadableStream({
+      start(controller) {
+        push = (text) =>
+          text === undefined ? controller.close() : controller.enqueue(new TextEncoder().encode(text));
+      },
+    });
+    const gate = await rig.start({ http: async () => new Response(body) });
+    const asked = fetch(`http://127.0.0.1:${gate.port}/`);
+    push("one");
+    const reader = (await within(asked, "the head")).body?.getReader();
+    const read = async () => Buffer.from((await reader?.read())?.value ?? []).toString();
+    expect(await within(read(), "the first part")).toBe("one");
+    push("two");
+    expect(await within(read(), "the second part")).toBe("two");
+    push(undefined);
+    expect((await reader?.read())?.done).toBe(true);
+  });
+
+  fact("sends a large answer whole to a client that reads slowly", async (rig) => {
+    const part = new Uint8Array(100_000).fill(7);
+    const gate = await rig.start({
+      http: async () => new Response(partsOf(part, 60)),
+    });
+    const answer = await fetch(`http://127.0.0.1:${gate.port}/`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const bytes = new Uint8Array(await within(answer.arrayBuffer(), "the whole answer"));
+    expect(bytes.length).toBe(6_000_000);
+    expect(bytes.every((byte) => byte === 7)).toBe(true);
+  });
+
+  fact("breaks off an answer whose body fails, and reports it", async (rig) => {
+    const body = new ReadableStream({
+      async pull(controller) {
+        controller.enqueue(new Uint8Array(1000));
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        controller.error(new Error("broken body"));
+      },
+    });
+    const gate = await rig.start({ http: async () => new Response(body) });
+    const whole = fetch(`http://127.0.0.1:${gate.port}/`).then((answer) => answer.arrayBuffer());
+    await expect(within(whole, "the break")).rejects.toThrow();
+    expect(gate.errors).toMatchObject([{ message: "broken body" }]);
+  });
+
+  fact("answers 500 and reports it when the handler throws", async (rig) => {
+    const gate = await rig.start({
+      http: () => {
+        throw new Error("broken endpoint");
+      },
+    });
+    const answer = await fetch(`http://127.0.0.1:${gate.port}/`);
+    expect(answer.status).toBe(500);
+    expect(await answer.text()).not.toContain("broken");
+    expect(gate.errors).toMatchObject([{ message: "broken endpoint" }]);
+  });
+}
+
+export function connectionFacts(fact: Fact): void {
+  fact("keeps a connection for the next request", async (rig) => {
+    const { gate } = await mirrored(rig);
+    const raw = await RawSocket.connect(gate.port);
+    for (const path of ["/one", "/two", "/three"]) {
+      raw.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi`);
+      expect(JSON.parse((await readAnswer(raw)).body)).toMatchObject({ pathname: path, body: "hi" });
+    }
+    raw.destroy();
+  });
+
+  fact("never mixes up pipelined requests", async (rig) => {
+    const { gate } = await mirrored(rig);
+    const raw = await RawSocket.connect(gate.port);
+    const paths = ["/1", "/2", "/3"];
+    raw.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(""));
+    if (rig.capabilities.pipelining) {
+      for (const path of paths)
+        expect(JSON.parse((await readAnswer(raw)).body)).toMatchObject({ pathname: path });
+    } else {
+      await raw.end();
+      expect(raw.text).toBe("");
+    }
+    raw.destroy();
+  });
+
+  fact("aborts the request's signal when the client goes, and reports nothing", async (rig) => {
+    let aborted: (value: string) => void = () => undefined;
+    const told = new Promise<string>((resolve) => {
+      aborted = resolve;
+    });
+    let asked: () => void = () => undefined;
+    const arrival = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const gate = await rig.start({
+      http: (request) =>
+        new Promise((resolve) => {
+          request.signal.addEventListener("abort", () => {
+            aborted("aborted");
+            resolve(new Response("too late"));
+          });
+          asked();
+        }),
+    });
+    const raw = await RawSocket.connect(gate.port);
+    raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await within(arrival, "the request");
+    raw.reset();
+    expect(await within(told, "the abort")).toBe("aborted");
+    expect(gate.errors).toEqual([]);
+  });
+
+  fact("asks nobody for a body that was never finished", async (rig) => {
+    const { gate, base } = await mirrored(rig);
+    const raw = await RawSocket.connect(gate.port);
+    raw.write("POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
+    raw.reset();
+    expect((await fetch(`${base}/next`)).status).toBe(200);
+    expect(gate.errors).toEqual([]);
+  });
+
+  fact("lets a running request end before it closes", async (rig) => {
+    const gate = await rig.start({
+      http: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        return new Response("finished");
+      },
+    });
+    const answer = fetch(`http://127.0.0.1:${gate.port}/`);
+    const raw = await RawSocket.connect(gate.port);
+    raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await within(gate.listener.close(3000), "the listener to close");
+    expect(await (await answer).text()).toBe("finished");
+    await raw.end();
+    expect(raw.text).toContain("finished");
+    raw.destroy();
+  });
+}

@@ -1,0 +1,26 @@
+import { RawSocket } from "./raw-socket.ts";
+
+export interface RawAnswer {
+  readonly status: number;
+  readonly head: string;
+  readonly body: string;
+}
+
+/** Takes one answer with a Content-Length, or with no body, from a raw connection. */
+export async function readAnswer(raw: RawSocket, bodiless = false): Promise<RawAnswer> {
+  const head = await raw.head();
+  const length = bodiless ? 0 : Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+  const body = (await raw.bytes(length)).toString("latin1");
+  return { status: Number(head.slice(9, 12)), head, body };
+}
+
+/** Writes `text` on a connection of its own and takes one answer. */
+export async function ask(port: number, text: string, bodiless = false): Promise<RawAnswer> {
+  const raw = await RawSocket.connect(port);
+  try {
+    raw.write(text);
+    return await readAnswer(raw, bodiless);
+  } finally {
+    raw.destroy();
+  }
+}

@@ -1,0 +1,27 @@
+import { createUwsTransport } from "../../src/transport/uws.ts";
+import { transportContract } from "../contract/transport.ts";
+import { socketPath } from "../contract/transport-rig.ts";
+import { openFrameClient } from "../support/frame-client.ts";
+
+transportContract({
+  name: "uws",
+  create: (onError) => createUwsTransport({ onError }),
+  connect: (gate, options) => openFrameClient(gate.port, socketPath, options),
+  capabilities: {
+    tcp: true,
+    explainsBrokenFrames: false,
+    destroysWithinMs: 4000,
+    answersUnparsable: false,
+    pipelining: false,
+  },
+  skip: [
+    {
+      test: "reads frames that were sent together with the upgrade",
+      reason: "uWebSockets.js drops what comes before its 101, for which clients wait (RFC 6455 section 4.1)",
+    },
+    {
+      test: "refuses an unmasked frame with 1002",
+      reason: "uWebSockets.js takes the mask bit for granted and reads the first four bytes as the key",
+    },
+  ],
+});

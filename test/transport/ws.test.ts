@@ -1,0 +1,18 @@
+import { createWsTransport } from "../../src/transport/ws.ts";
+import { transportContract } from "../contract/transport.ts";
+import { socketPath } from "../contract/transport-rig.ts";
+import { openFrameClient } from "../support/frame-client.ts";
+
+transportContract({
+  name: "ws",
+  create: (onError) => createWsTransport({ onError }),
+  connect: (gate, options) => openFrameClient(gate.port, socketPath, options),
+  capabilities: {
+    tcp: true,
+    explainsBrokenFrames: true,
+    destroysWithinMs: 2000,
+    answersUnparsable: true,
+    pipelining: true,
+  },
+  skip: [],
+});
