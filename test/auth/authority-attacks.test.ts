@@ -150,6 +150,14 @@ describe("an authorization code", () => {
     expect(await liveSessions(userId)).toEqual([]);
   });
 
+  it("opens nothing when its login is removed between the look and the commit", async () => {
+    const { userId, username } = await someone();
+    const code = await codeFor(username);
+    store.beforeCommit(opensFor(userId), () => node.authority.localLogins.remove(username));
+    expect(await refusal(redeem(code))).toBe("invalid_code");
+    expect(await liveSessions(userId)).toEqual([]);
+  });
+
   it("makes one session of 50 redemptions at once, and then none: a code in two hands is not trusted", async () => {
     const { userId, username } = await someone();
     const code = await codeFor(username);

@@ -292,6 +292,21 @@ describe("listeners of cuts", () => {
     expect(cuts).toEqual([{ kind: "sessions", sessionIds: [session.id], cause: "session_revoked" }]);
   });
 
+  it("hear of this node's own revokes whether or not its feed is in step", async () => {
+    const unfed = await node.another({ fed: false });
+    const userId = await someone();
+    const { session, accessToken } = await node.open(userId);
+    const principal = await node.principal(accessToken);
+    const cuts: Cut[] = [];
+    unfed.authority.revocation.onCut((cut) => cuts.push(cut));
+    const target = { kind: "sessions", userId, sessionIds: [session.id] } as const;
+    const receipt = await unfed.authority.revocation.revoke(target, "session_revoked");
+    expect(receipt).toMatchObject({ sessions: 1, socketsClosed: 1 });
+    expect(cuts).toEqual([{ kind: "sessions", sessionIds: [session.id], cause: "session_revoked" }]);
+    expect(unfed.authority.revocation.view.judge(principal).state).toBe("dead");
+    await unfed.stop();
+  });
+
   it("are all told when one of them throws, and the revoke stands", async () => {
     const faults: unknown[] = [];
     const other = await startAuthority({ store, clock: node.clock, onFault: (error) => faults.push(error) });
