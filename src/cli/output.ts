@@ -54,11 +54,16 @@ function describe(error: unknown): { code: string; message: string; exit: number
       exit: away ? exitCodes.unavailable : exitCodes.failed,
     };
   }
-  return {
-    code: "unknown_error",
-    message: error instanceof Error ? error.message : String(error),
-    exit: exitCodes.failed,
-  };
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: systemCode(error) ?? "unknown_error", message, exit: exitCodes.failed };
+}
+
+/** The system's own code (`EADDRINUSE`), of the error or of what caused it. */
+function systemCode(error: unknown): string | undefined {
+  for (let fault = error; fault instanceof Error; fault = fault.cause) {
+    if ("code" in fault && typeof fault.code === "string") return fault.code;
+  }
+  return undefined;
 }
 
 /** Columns as wide as their longest cell; no trailing blanks. */

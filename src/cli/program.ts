@@ -1,13 +1,9 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 
 import type { Authority } from "../auth/authority.ts";
-import { withAuthority } from "./administration.ts";
-import { check } from "./check.ts";
 import { listKeys, rotateKeys } from "./keys.ts";
-import { login } from "./login.ts";
 import { createOutput, exitCodes, type Output } from "./output.ts";
 import { readPassword } from "./password-input.ts";
-import { serve } from "./serve.ts";
 import { issueToken, listSessions, revoke } from "./sessions.ts";
 import { addUser, listUsers, removeUser, setActive, setPassword } from "./users.ts";
 
@@ -68,6 +64,16 @@ function buildProgram(surroundings: Surroundings, perform: Perform): Command {
   return program;
 }
 
+/** Loaded when a command needs it: the store and the domain are most of what there is to load. */
+async function withAuthority<T>(
+  flags: StoreFlags,
+  surroundings: Surroundings,
+  action: (authority: Authority) => Promise<T>,
+): Promise<T> {
+  const administration = await import("./administration.ts");
+  return await administration.withAuthority(flags, surroundings, action);
+}
+
 /** Flags that every command has which needs a configuration. */
 function configured(command: Command): Command {
   return command
@@ -89,10 +95,17 @@ function listening(command: Command): Command {
 
 function addServer(program: Command, surroundings: Surroundings, perform: Perform): void {
   listening(program.command("serve").description("run the gateway")).action((flags) =>
-    perform(flags.json, (output) => serve(flags, surroundings, output)),
+    perform(flags.json, async (output) => {
+      const { serve } = await import("./serve.ts");
+      await serve(flags, surroundings, output);
+    }),
   );
   listening(program.command("check").description("validate and print the effective configuration")).action(
-    (flags) => perform(flags.json, (output) => check(flags, surroundings, output)),
+    (flags) =>
+      perform(flags.json, async (output) => {
+        const { check } = await import("./check.ts");
+        check(flags, surroundings, output);
+      }),
   );
 }
 
@@ -191,6 +204,7 @@ function addLogin(program: Command, surroundings: Surroundings, perform: Perform
       perform(flags.json, async (output) => {
         const password = await readPassword(surroundings.stdin, flags.passwordStdin === true);
         const { username, clientId, msgpack = false } = flags;
+        const { login } = await import("./login.ts");
         await login({ url, username, password, clientId, msgpack }, output);
       }),
     );

@@ -1,7 +1,5 @@
 import type { Clock } from "../auth/clock.ts";
 import type { Store } from "../auth/store.ts";
-import { openEmbeddedStore } from "./embedded/embedded-store.ts";
-import { openRedisStore } from "./redis/redis-store.ts";
 
 export interface OpenStoreOptions {
   /** `redis://`, `rediss://`, `redis+sentinel://` or `redis+cluster://`; without it the embedded store in `folder`. */
@@ -14,8 +12,12 @@ export interface OpenStoreOptions {
   readonly clock?: Clock;
 }
 
-/** Picks the adapter. Rejects with a message for people when the store cannot be used. */
-export function openStore({ url, folder, role, timeoutMs, clock }: OpenStoreOptions): Promise<Store> {
-  if (url !== undefined) return openRedisStore({ url, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
-  return openEmbeddedStore({ folder, role, ...(clock === undefined ? {} : { clock }) });
+/** Picks and loads the adapter. Rejects with a message for people when the store cannot be used. */
+export async function openStore({ url, folder, role, timeoutMs, clock }: OpenStoreOptions): Promise<Store> {
+  if (url === undefined) {
+    const { openEmbeddedStore } = await import("./embedded/embedded-store.ts");
+    return await openEmbeddedStore({ folder, role, ...(clock === undefined ? {} : { clock }) });
+  }
+  const { openRedisStore } = await import("./redis/redis-store.ts");
+  return await openRedisStore({ url, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
 }

@@ -11,7 +11,7 @@ const password = "correct horse battery";
 const stdin = `${password}\n`;
 
 for (const kind of storeKinds) {
-  describe(`the command line beside a running gateway on ${kind}`, () => {
+  describe(`the command line beside a running gateway on ${kind}`, { timeout: 90_000 }, () => {
     let folder: TemporaryFolder;
     let redis: RedisServer | undefined;
     let gateway: ServeProcess;

@@ -21,7 +21,8 @@ export interface CommandOptions {
 function start(args: readonly string[], options: CommandOptions) {
   const { PATH = "" } = process.env;
   const child = spawn(process.execPath, [main, ...args], {
-    env: { PATH, ...options.env },
+    // Two cores run everything at once here; how soon a lost store is noticed has tests of its own.
+    env: { PATH, GATEHOUSE_STORE_TIMEOUT_MS: "5000", ...options.env },
     cwd: options.cwd,
     stdio: ["pipe", "pipe", "pipe"],
   });

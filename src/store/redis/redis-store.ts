@@ -1,3 +1,4 @@
+import { AuthError } from "../../auth/errors.ts";
 import type {
   CommitOutcome,
   IndexKey,
@@ -49,7 +50,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       return new RedisStore({ address, timeoutMs, keys, client: await connectFit(address, timeoutMs, keys) });
     } catch (error) {
       if (isSlow(error) && performance.now() < deadline) continue;
-      throw new Error(`cannot use Redis at ${address.masked}: ${faultOf(error)}`);
+      const detail = `cannot use Redis at ${address.masked}: ${faultOf(error)}`;
+      throw error instanceof Unfit ? new Error(detail) : new AuthError("unavailable", { detail });
     }
   }
 }
@@ -79,8 +81,11 @@ async function connectFit(address: RedisAddress, timeoutMs: number, keys: RedisK
 
 async function refuseUnfit(client: RedisClient): Promise<void> {
   const reason = (await readInfo(client)).map(unfitness).find((text) => text !== undefined);
-  if (reason !== undefined) throw new Error(reason);
+  if (reason !== undefined) throw new Unfit(reason);
 }
+
+/** The server answers and must not be used as it is set up: no retry helps. */
+class Unfit extends Error {}
 
 interface Parts {
   readonly address: RedisAddress;

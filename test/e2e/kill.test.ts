@@ -1,0 +1,92 @@
+import { afterEach, describe, expect, it } from "vitest";
+
+import { gatehouse, gatehouseJson, type ServeProcess, serve } from "../support/command-line.ts";
+import { storeKinds } from "../support/gateway.ts";
+import { startRedis } from "../support/redis-server.ts";
+import { openSocket } from "../support/socket-client.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
+
+const undo: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const step of undo.splice(0).reverse()) await step();
+});
+
+interface History {
+  /** Users whose creation was answered. */
+  readonly created: string[];
+  /** Users whose removal was answered. */
+  readonly removed: string[];
+  /** Long-lived sessions whose end was answered, and those that were made and not ended. */
+  readonly ended: string[];
+}
+
+/** Changes things on a socket, several at once, and writes down what was answered, until the connection is lost. */
+async function work(port: number, token: string, round: number, history: History): Promise<void> {
+  const socket = await openSocket(port);
+  await socket.authenticate(token);
+  const one = async (index: number): Promise<void> => {
+    for (let turn = 0; ; turn += 1) {
+      const name = `user ${round} ${index} ${turn}`;
+      const created = await socket.call("config/auth/create", { name });
+      if (created.success !== true) throw new Error(JSON.stringify(created));
+      history.created.push(name);
+      if (turn % 3 === 0) {
+        const { id } = (created.result as { user: { id: string } }).user;
+        await socket.call("config/auth/delete", { user_id: id });
+        history.removed.push(name);
+      }
+      if (turn % 3 === 1) await endSession(socket, `${name} token`, history);
+    }
+  };
+  await Promise.allSettled(Array.from({ length: 4 }, (_, index) => one(index)));
+}
+
+async function endSession(socket: Awaited<ReturnType<typeof openSocket>>, name: string, history: History) {
+  await socket.call("auth/long_lived_access_token", { lifespan: 1, client_name: name });
+  const list = await socket.call("auth/refresh_tokens");
+  const found = (list.result as { id: string; client_name: string }[]).find((it) => it.client_name === name);
+  if (found === undefined) throw new Error(`${name} is not in the list`);
+  await socket.call("auth/delete_refresh_token", { refresh_token_id: found.id });
+  history.ended.push(found.id);
+}
+
+for (const kind of storeKinds) {
+  describe(`a gateway on ${kind} that is killed while it answers`, () => {
+    it("loses no change that it acknowledged", async () => {
+      const folder = temporaryFolder();
+      undo.push(() => folder.remove());
+      const redis = kind === "redis" ? await startRedis() : undefined;
+      if (redis) undo.push(() => redis.dispose());
+      const where = ["--data", folder.path, ...(redis ? ["--store", redis.url] : [])];
+      const add = ["users", "add", "Paula", "--username", "paula", "--owner", "--password-stdin", ...where];
+      expect(await gatehouse(add, { stdin: "correct horse battery\n" })).toMatchObject({ code: 0 });
+      const issue = ["tokens", "issue", "--user", "paula", "--name", "work", ...where];
+      const { access_token } = await gatehouseJson<{ access_token: string }>(issue);
+
+      const history: History = { created: [], removed: [], ended: [] };
+      for (let round = 0; round < 5; round += 1) {
+        const gateway: ServeProcess = await serve(where);
+        undo.push(() => gateway.kill("SIGKILL"));
+        const working = work(gateway.port, access_token, round, history);
+        const kill = setTimeout(() => void gateway.kill("SIGKILL"), 100 + Math.random() * 400);
+        await working;
+        clearTimeout(kill);
+        expect(await gateway.exited).toBe("SIGKILL");
+      }
+
+      const users = await gatehouseJson<{ name: string }[]>(["users", "list", ...where]);
+      const names = new Set(users.map(({ name }) => name));
+      const sessions = await gatehouseJson<{ id: string }[]>(["sessions", "list", ...where]);
+      const ids = new Set(sessions.map(({ id }) => id));
+      const removed = new Set(history.removed);
+      // A removal may have been carried out without its answer: those are the last ones of each round.
+      const lost = history.created.filter((name) => !names.has(name) && !removed.has(name));
+      const underWay = lost.filter((name) => Number(name.split(" ")[3]) % 3 === 0);
+      expect(history.created.length).toBeGreaterThan(20);
+      expect(lost.length - underWay.length).toBe(0);
+      expect(underWay.length).toBeLessThanOrEqual(5 * 4);
+      expect(history.removed.filter((name) => names.has(name))).toEqual([]);
+      expect(history.ended.filter((id) => ids.has(id))).toEqual([]);
+    }, 120_000);
+  });
+}
