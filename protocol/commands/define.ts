@@ -33,8 +33,8 @@ export function command<const Name extends string, Fields extends TProperties, R
 export type ParamsOf<C extends CommandContract> = Static<C["params"]>;
 export type ResultOf<C extends CommandContract> = Static<C["result"]>;
 
-/** An opaque id on the wire. */
-export const OpaqueId = Type.String({ minLength: 1, maxLength: 64 });
+/** An opaque id on the wire. Ids become part of record keys, so nothing else than these characters gets in. */
+export const OpaqueId = Type.String({ minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9_-]+$" });
 export const Name = Type.String({ minLength: 1, maxLength: 128 });
 export const Username = Type.String({ minLength: 1, maxLength: 128 });
 /** Length is checked again in bytes after NFKC by the provider. */

@@ -1,0 +1,104 @@
+import type { Authentication } from "../../src/auth/authentication.ts";
+import type { User } from "../../src/auth/model.ts";
+import { createJsonCodec } from "../../src/codec/json.ts";
+import { createMsgpackCodec } from "../../src/codec/msgpack.ts";
+import { createDispatch } from "../../src/commands/registry.ts";
+import {
+  type ConnectionLimits,
+  type Connections,
+  createConnections,
+} from "../../src/connection/connections.ts";
+import { createTimerWheel } from "../../src/connection/timer-wheel.ts";
+import { loadTransport } from "../../src/server/transports.ts";
+import { startAuthority, type TestAuthority } from "./authority.ts";
+import { quietLog, quietObserver } from "./quiet-log.ts";
+import { openSocket, type SocketClient, type SocketClientOptions } from "./socket-client.ts";
+
+export interface SocketGateway extends TestAuthority {
+  readonly port: number;
+  readonly connections: Connections;
+  /** What was logged as a warning or an error. */
+  readonly logged: readonly { readonly fields: object; readonly message: string }[];
+  /** Winds the clock and fires what is due by then. */
+  wind(ms: number): void;
+  connect(options?: SocketClientOptions): Promise<SocketClient>;
+  /** A socket of a new session of `user`, after `auth_ok`. */
+  enter(user: User, options?: SocketClientOptions): Promise<Entered>;
+}
+
+export interface Entered {
+  readonly client: SocketClient;
+  readonly sessionId: string;
+  readonly accessToken: string;
+  readonly refreshToken: string;
+}
+
+export interface SocketGatewayOptions {
+  /** Default: ws. */
+  readonly transport?: "ws" | "uws";
+  readonly limits?: Partial<ConnectionLimits>;
+  /** Stands between the sockets and the real thing. */
+  readonly authentication?: (real: Authentication) => Authentication;
+  /** The address that a request counts as; loopback itself is local. */
+  readonly addressOf?: (headers: Readonly<Record<string, string>>) => string | undefined;
+}
+
+/** Real sockets on a real Authority and an embedded store; time is wound by hand. */
+export async function startSocketGateway(options: SocketGatewayOptions = {}): Promise<SocketGateway> {
+  const node = await startAuthority();
+  const { authority, clock } = node;
+  const logged: { readonly fields: object; readonly message: string }[] = [];
+  const note = (fields: object, message: string) => logged.push({ fields, message });
+  const wheel = createTimerWheel({ clock, onError: (error) => note({ err: error }, "timer") });
+  const connections = createConnections({
+    authority: {
+      ...authority,
+      authentication: options.authentication?.(authority.authentication) ?? authority.authentication,
+    },
+    codecs: [createJsonCodec(), createMsgpackCodec()],
+    dispatch: createDispatch({ authority, clock }),
+    clock,
+    log: { ...quietLog, warn: note, error: note },
+    metrics: quietObserver,
+    wheel,
+    addressOf: ({ headers, address }) => options.addressOf?.(headers) ?? address,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  });
+  authority.revocation.onCut((cut) => connections.hub.apply(cut));
+  const transport = await loadTransport(options.transport ?? "ws", (error) =>
+    note({ err: error }, "transport"),
+  );
+  const listener = await transport.listen({
+    host: "127.0.0.1",
+    port: 0,
+    socketPath: "/api/websocket",
+    admit: connections.admit,
+    http: async () => new Response(null, { status: 404 }),
+    maxMessageBytes: 65_536,
+    maxBodyBytes: 65_536,
+  });
+  const connect = (more?: SocketClientOptions) => openSocket(listener.port, more);
+  return {
+    ...node,
+    port: listener.port,
+    connections,
+    logged,
+    connect,
+    wind(ms) {
+      clock.advance(ms);
+      wheel.turn();
+    },
+    async enter(user, more) {
+      const { session, accessToken, refreshToken } = await node.open(user.id);
+      const client = await connect(more);
+      const answer = await client.authenticate(accessToken);
+      if (answer.type !== "auth_ok") throw new Error(`refused: ${JSON.stringify(answer)}`);
+      return { client, sessionId: session.id, accessToken, refreshToken };
+    },
+    async stop() {
+      connections.close();
+      await listener.close(0);
+      await node.stop();
+    },
+  };
+}
