@@ -106,6 +106,7 @@ class RunningGateway implements Gateway {
   #listener: Listener | undefined;
   #feed: RevocationFeed | undefined;
   #undoCuts: (() => void) | undefined;
+  #starting: Promise<Started> | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(parts: RunningParts) {
@@ -118,7 +119,8 @@ class RunningGateway implements Gateway {
 
   async start(): Promise<Started> {
     try {
-      return await this.#start();
+      this.#starting = this.#start();
+      return await this.#starting;
     } catch (error) {
       await this.stop(0);
       throw error;
@@ -183,6 +185,8 @@ class RunningGateway implements Gateway {
     const { connections, health, opened, metrics, log } = this.#parts;
     const began = performance.now();
     health.enter("draining");
+    // A start that is under way ends first: what it opens after a stop would stay open.
+    await this.#starting?.catch(() => undefined);
     this.#listener?.stopAccepting();
     const left = () => Math.max(0, graceMs - (performance.now() - began));
     // In order: nobody loses what it stands on before it is closed itself.

@@ -255,6 +255,19 @@ describe("a stop", () => {
     expect(await getJson(`${again.url}/readyz`)).toMatchObject({ ready: true });
   });
 
+  it("in the middle of the start leaves nothing open", async () => {
+    const folder = temporaryFolder();
+    undo.push(() => folder.remove());
+    const config = defineConfig({ port: 0, data: folder.path, password: quick, log: { level: "silent" } });
+    const gateway = await createGateway(config);
+    const starting = gateway.start();
+    await within(gateway.stop(0), "the stop");
+    const { url } = await starting;
+    await expect(fetch(`${url}/healthz`)).rejects.toThrow();
+    const again = await start({ data: folder.path });
+    expect(await getJson(`${again.url}/readyz`)).toMatchObject({ ready: true });
+  });
+
   it("happens by itself when the port cannot be had", async () => {
     const first = await start();
     const folder = temporaryFolder();
