@@ -47,6 +47,11 @@ export const noClient = "gatehouse";
 
 /** How far a token's `iat` may be ahead of this node's clock. */
 const clockSkewMs = 60_000;
+/**
+ * Home Assistant's leeway (reference 1.6). Clients count from when the answer reached them and show a token until then;
+ * Home Assistant's gives up for good when it is refused, so the last second must not be.
+ */
+const leewayMs = 10_000;
 
 /** RFC 9068 section 2.2, `sid` of OpenID Connect, and what the rest of a principal needs. `hmac` follows last. */
 interface AccessClaims {
@@ -107,7 +112,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       // Written by `mint` of this installation: the shape needs no check after the MAC.
       const claims: AccessClaims = JSON.parse(Buffer.from(parts.payload, "base64url").toString());
       const now = clock.now();
-      if (now >= claims.exp * 1000) return refused.expired;
+      if (now >= claims.exp * 1000 + leewayMs) return refused.expired;
       if (claims.iat * 1000 > now + clockSkewMs) return refused.not_yet_valid;
       return { ok: true, principal: principalOf(claims) };
     },

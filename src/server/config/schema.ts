@@ -128,7 +128,7 @@ const password = Type.Object(
       description: "Threads that hash passwords; each takes 128 * N * r bytes while it works.",
     }),
     queue: Type.Integer({
-      default: 64,
+      default: 32,
       minimum: 1,
       maximum: 10_000,
       description: "Passwords that wait for a thread; more are refused as `overloaded`.",

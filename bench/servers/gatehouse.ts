@@ -1,0 +1,50 @@
+// Gatehouse itself, with an owner and as many sessions as asked for. Arguments: transport, number of tokens.
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import { defineConfig } from "../../src/server/config/load.ts";
+import { createGateway } from "../../src/server/gateway.ts";
+
+const [, , transport, count] = process.argv;
+const data = mkdtempSync(path.join(tmpdir(), "gatehouse-bench-"));
+const gateway = await createGateway(
+  defineConfig({
+    port: 0,
+    data,
+    transport: transport === "uws" ? "uws" : "ws",
+    password: { scrypt_n: 1024, workers: 1 },
+    limits: { unauthenticated_per_address: 10_000 },
+    log: { level: "warn" },
+  }),
+);
+const { port } = await gateway.start();
+const { authority } = gateway;
+const owner = await authority.onboarding.createOwner({
+  setupCode: await authority.onboarding.setupCode(),
+  name: "Owner",
+  username: "owner",
+  password: "correct horse battery",
+});
+const found = await authority.users.read(owner.id);
+if (found === undefined) throw new Error("the owner is gone");
+const standing = { user: found.user, userVersion: found.version, userEpoch: found.epoch };
+const open = () =>
+  authority.sessions.open({
+    ...standing,
+    credential: null,
+    clientId: null,
+    clientName: null,
+    rotates: false,
+    assurance: 1,
+    amr: ["pwd"],
+    authenticatedAt: Date.now(),
+    peer: { address: "127.0.0.1" },
+  });
+
+const tokens: string[] = [];
+while (tokens.length < Number(count)) {
+  const batch = await Promise.all(Array.from({ length: 50 }, open));
+  tokens.push(...batch.map(({ accessToken }) => accessToken));
+}
+process.send?.({ port, tokens: tokens.slice(0, Number(count)) });
