@@ -44,7 +44,8 @@ function guarded(
   return async (message, session) => {
     const user = await users.current(session.principal.userId);
     const allowed = user !== undefined && isAdmin(user) && (guard === "admin" || user.isOwner);
-    if (!allowed) throw new AuthError("unauthorized");
+    // The session may have been cut off while the user was looked up.
+    if (!allowed || !session.live) throw new AuthError("unauthorized");
     return await handle(message, session);
   };
 }

@@ -1,5 +1,3 @@
-import { isIPv6 } from "node:net";
-
 export interface RosterLimits {
   /** Open sockets. */
   readonly sockets: number;
@@ -63,9 +61,12 @@ export class Roster<Member extends object> {
   }
 }
 
-/** What counts as one address: an IPv4 address, or an IPv6 /64, which is what one subscriber has. */
+/**
+ * What counts as one address: an IPv4 address, or an IPv6 /64, which is what one subscriber has. `address` is one (the
+ * transport's or a checked header's); anything else counts as itself.
+ */
 export function placeOf(address: string): string {
-  if (!isIPv6(address)) return address;
+  if (!address.includes(":")) return address;
   const [head = "", tail] = address.split("::");
   const before = head === "" ? [] : head.split(":");
   const after = tail === undefined || tail === "" ? [] : tail.split(":");

@@ -16,6 +16,8 @@ export interface Session {
   readonly principal: Principal;
   readonly peer: Peer;
   readonly features: ReadonlySet<Feature>;
+  /** False once the socket is closing: what was asked for and not yet begun is not to be done any more. */
+  readonly live: boolean;
   /** Undone when the socket closes. */
   readonly undo: UndoMap;
   /** Queues a message; inert after close. */
@@ -35,6 +37,7 @@ export interface Session {
 
 /** What a session needs of its connection. */
 export interface SessionHost {
+  readonly live: boolean;
   send(message: ServerMessage): void;
   coalesce(): void;
   /** Hands what waits to the socket, without waiting for room. */
@@ -79,6 +82,10 @@ export class LiveSession implements Session, HubMember {
 
   get features(): ReadonlySet<Feature> {
     return this.#features;
+  }
+
+  get live(): boolean {
+    return this.#host.live;
   }
 
   /** The session's and the token's end are watched from here on. */

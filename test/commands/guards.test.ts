@@ -1,0 +1,87 @@
+import { describe, expect, it } from "vitest";
+
+import { AuthError } from "../../src/auth/errors.ts";
+import type { User } from "../../src/auth/model.ts";
+import { defineCommand } from "../../src/commands/define.ts";
+import { admitted, connectionRig, settled } from "../support/connection-rig.ts";
+import { principalOf, userOf } from "../support/people.ts";
+
+const ownerOnly = "config/auth_provider/homeassistant/admin_change_password";
+
+function setUp(current: () => Promise<User | undefined>) {
+  const done: string[] = [];
+  const rig = connectionRig(
+    { authentication: { authenticate: () => admitted(principalOf()), recheck: () => undefined } },
+    {
+      commands: [
+        defineCommand("config/auth/list", { current }, () => {
+          done.push("list");
+          return [];
+        }),
+        defineCommand(ownerOnly, { current }, () => {
+          done.push("password");
+          return null;
+        }),
+      ],
+    },
+  );
+  const client = rig.connect();
+  client.say({ type: "auth", access_token: "t" });
+  client.heard();
+  const ask = async (message: object) => {
+    client.say(message);
+    await settled();
+    return client.heard();
+  };
+  return { rig, client, ask, done };
+}
+
+const list = { id: 1, type: "config/auth/list" };
+const password = { id: 2, type: ownerOnly, user_id: "u2", password: "a new password" };
+
+describe("guards", () => {
+  it.each([
+    ["a plain user", userOf(), []],
+    ["an administrator", userOf({ groupIds: ["system-admin"] }), ["list"]],
+    ["an administrator who is not active", userOf({ groupIds: ["system-admin"], isActive: false }), []],
+    ["the owner, in whatever group", userOf({ isOwner: true, groupIds: [] }), ["list", "password"]],
+    ["nobody", undefined, []],
+  ])("let %s do what the table says", async (_, user, expected) => {
+    const { ask, done } = setUp(async () => user);
+    await ask(list);
+    await ask(password);
+    expect(done).toEqual(expected);
+  });
+
+  it("answer unauthorized, and say unavailable when they cannot know", async () => {
+    const { ask } = setUp(async () => userOf());
+    expect(await ask(list)).toMatchObject([{ error: { code: "unauthorized", message: "Unauthorized" } }]);
+    const away = setUp(() => Promise.reject(new AuthError("unavailable")));
+    expect(await away.ask(list)).toMatchObject([{ error: { code: "unavailable" } }]);
+    expect(away.done).toEqual([]);
+  });
+
+  it("let nothing begin for a session that was cut off while they looked", async () => {
+    let found: (user: User) => void = () => undefined;
+    const { rig, client, done } = setUp(
+      () =>
+        new Promise((resolve) => {
+          found = resolve;
+        }),
+    );
+    client.say(list);
+    rig.connections.hub.apply({ kind: "sessions", sessionIds: ["s1"], cause: "session_revoked" });
+    found(userOf({ isOwner: true }));
+    await settled();
+    expect([done, client.heard()]).toEqual([[], []]);
+  });
+
+  it("ask anew for every command", async () => {
+    let user = userOf({ groupIds: ["system-admin"] });
+    const { ask, done } = setUp(async () => user);
+    await ask(list);
+    user = userOf();
+    await ask({ ...list, id: 2 });
+    expect(done).toEqual(["list"]);
+  });
+});
