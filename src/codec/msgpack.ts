@@ -20,8 +20,8 @@ export function createMsgpackCodec(): Codec {
 
 /**
  * Plain maps in their shortest form; undefined as JSON has it: absent in an object, null in an array. `skipValues` is
- * msgpackr's, though its types do not name it. Without `useToJSON: false` a message that echoes a member of that name
- * would throw.
+ * msgpackr's, though its types do not name it. Without `useToJSON: false` an object without a prototype would throw for
+ * a member of that name, which to JSON is one like any other.
  */
 const packing = {
   useRecords: false,

@@ -23,6 +23,8 @@ describe("msgpack codec", () => {
   it("encodes members whose names objects know", () => {
     const message = { toJSON: 1, hasOwnProperty: 2, valueOf: null, length: "x" };
     expect(codec.decode(codec.encode(message))).toEqual(message);
+    const bare: object = Object.assign(Object.create(null), message);
+    expect(codec.decode(codec.encode(bare))).toEqual(message);
   });
 
   it("writes integers beyond 32 bits so that they come back", () => {
