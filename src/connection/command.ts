@@ -1,5 +1,4 @@
 import { AuthError, type AuthErrorOptions } from "../auth/errors.ts";
-import type { Principal } from "../auth/model.ts";
 import type { Session } from "./session.ts";
 
 /** A message whose id and type were checked, and nothing else yet. */
@@ -46,9 +45,4 @@ export class TranslatedError extends AuthError {
     this.translationDomain = translation.domain;
     this.placeholders = translation.placeholders;
   }
-}
-
-/** The authenticated principal of a command's session; for logs. */
-export function whoOf(principal: Principal): { readonly user_id: string; readonly session_id: string } {
-  return { user_id: principal.userId, session_id: principal.sessionId };
 }
