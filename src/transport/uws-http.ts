@@ -150,8 +150,8 @@ export async function serveUwsRequest(
   const answer = await askHandler(options.http, head, request, options.onError);
   await nextTurn();
   if (!(answer instanceof Response)) return exchange.refuse(answer);
-  if (exchange.gone) return void (await answer.body?.cancel());
   try {
+    if (exchange.gone) return void (await answer.body?.cancel());
     await sendResponse(answer, head.method, exchange);
   } catch (error) {
     options.onError(error);

@@ -56,6 +56,7 @@ export interface UwsBehavior<Data> {
   open(ws: UwsWebSocket<Data> & Data): void;
   message(ws: UwsWebSocket<Data> & Data, message: ArrayBuffer, isBinary: boolean): void;
   drain(ws: UwsWebSocket<Data> & Data): void;
+  ping(ws: UwsWebSocket<Data> & Data): void;
   pong(ws: UwsWebSocket<Data> & Data): void;
   close(ws: UwsWebSocket<Data> & Data, code: number, message: ArrayBuffer): void;
 }

@@ -7,6 +7,9 @@ import type { UwsWebSocket } from "./uws-library.ts";
 /** Stateless between calls. The library has checked the text. */
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/** Pings that may come in while earlier pongs are not yet taken by the client; one more ends the socket. */
+const MAX_UNREAD_PONGS = 60;
+
 /** What a socket needs of its listener. */
 export interface UwsSocketOwner {
   readonly onError: (error: unknown) => void;
@@ -27,6 +30,7 @@ export class UwsSocket implements Socket {
   #handler: SocketHandler | undefined;
   #ending: { readonly code: number; readonly reason: string } | undefined;
   #waiting = false;
+  #unreadPongs = 0;
 
   constructor(owner: UwsSocketOwner, create: (socket: Socket) => SocketHandler) {
     this.#owner = owner;
@@ -85,6 +89,12 @@ export class UwsSocket implements Socket {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** The library has answered already. Pongs that nobody reads would pile up without end. */
+  pinged(): void {
+    this.#unreadPongs = this.bufferedBytes === 0 ? 0 : this.#unreadPongs + 1;
+    if (this.#unreadPongs > MAX_UNREAD_PONGS) this.terminate();
   }
 
   pong(): void {

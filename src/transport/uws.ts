@@ -142,6 +142,7 @@ class UwsListener implements Listener, UwsSocketOwner {
       open: (ws) => ws.getUserData().gate.open(ws),
       message: (ws, message, isBinary) => ws.gate.message(message, isBinary),
       drain: (ws) => ws.gate.drain(),
+      ping: (ws) => ws.gate.pinged(),
       pong: (ws) => ws.gate.pong(),
       close: (ws, code, message) => ws.gate.closed(code, message),
     };

@@ -37,9 +37,9 @@ export async function serveNodeRequest(
     () => toRequest(head, body, abort.signal),
     options.onError,
   );
-  if (sink.gone) return;
   if (!(answer instanceof Response)) return refuseNodeRequest(response, answer);
   try {
+    if (sink.gone) return void (await answer.body?.cancel());
     await sendResponse(answer, head.method, sink);
   } catch (error) {
     options.onError(error);

@@ -20,6 +20,8 @@ const MAX_FRAGMENTS = 128;
 /** A message arrives in at most this many reads: room for the smallest segments that networks use. */
 const MIN_BUFFERED_CHUNKS = 64;
 const SMALLEST_SEGMENT_BYTES = 512;
+/** Pings that may come in while earlier pongs are not yet taken by the client; one more ends the socket. */
+const MAX_UNREAD_PONGS = 60;
 /** Requests that one connection may have under way (HTTP pipelining); one more ends the connection. */
 const MAX_PIPELINED = 16;
 
@@ -135,6 +137,7 @@ class WsListener implements Listener, SocketOwner {
       closeTimeout: CLOSE_TIMEOUT_MS,
       perMessageDeflate: false,
       autoPong: true,
+      maxPendingAutoPongs: MAX_UNREAD_PONGS,
       skipUTF8Validation: false,
       handleProtocols: () => this.#subprotocol ?? false,
     } as const;
@@ -144,7 +147,9 @@ class WsListener implements Listener, SocketOwner {
     raw.on("error", ignore);
     const exchanges = this.#exchangesOf(raw);
     const head = headOf(request);
-    if (exchanges.refused || exchanges.running > 0 || this.#stopped !== undefined) return void raw.destroy();
+    const lost = head?.address === "";
+    if (lost || exchanges.refused || exchanges.running > 0 || this.#stopped !== undefined)
+      return void raw.destroy();
     const verdict = admitUpgrade(head, this.#options, this.onError);
     if (!verdict.accept) return void this.#refuseUpgrade(raw, verdict);
     this.#subprotocol = verdict.subprotocol;
@@ -184,8 +189,8 @@ class WsListener implements Listener, SocketOwner {
   async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const exchanges = this.#exchangesOf(request.socket);
     if (exchanges.refused) return;
-    if (exchanges.running >= MAX_PIPELINED) return void request.socket.destroy();
     const head = headOf(request);
+    if (head?.address === "" || exchanges.running >= MAX_PIPELINED) return void request.socket.destroy();
     const fault = head === undefined ? badTarget : head.fields.fault();
     if (head === undefined || fault !== undefined) {
       exchanges.refused = true;
@@ -209,7 +214,10 @@ class WsListener implements Listener, SocketOwner {
   }
 }
 
-/** A plain copy of what the request line and header say; undefined when its target is none that is served. */
+/**
+ * A plain copy of what the request line and header say; undefined when its target is none that is served. The address
+ * is empty when the client has gone already.
+ */
 function headOf(request: IncomingMessage): RequestHead | undefined {
   const target = splitTarget(request.url ?? "");
   if (target === undefined) return undefined;

@@ -151,6 +151,26 @@ export function limitFacts(fact: Fact): void {
     raw.destroy();
   });
 
+  fact("ends a client that floods pings and reads no pong", async (rig) => {
+    const gate = await rig.start();
+    const raw = await RawSocket.upgrade(gate.port, socketPath);
+    const server = await gate.sockets.next();
+    raw.pause();
+    const flood = Buffer.concat(Array.from({ length: 1000 }, () => frame(PING, "p".repeat(125))));
+    let ended = false;
+    let most = 0;
+    const ending = server.endings.next().finally(() => {
+      ended = true;
+    });
+    for (let i = 0; i < 400 && !ended; i += 1) {
+      raw.write(flood);
+      most = Math.max(most, server.socket.bufferedBytes);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect((await ending).code).toBe(1006);
+    expect(most).toBeLessThan(1_000_000);
+  });
+
   fact("never agrees to compression", async (rig) => {
     const gate = await rig.start();
     const raw = await RawSocket.connect(gate.port);
@@ -234,6 +254,12 @@ export function handshakeFacts(fact: Fact): void {
 }
 
 export function lostConnectionFacts(fact: Fact): void {
+  fact("says in words that a host is not an address of this machine", async (rig) => {
+    await expect(rig.start({ host: "192.0.2.1", port: 8123 })).rejects.toThrow(
+      "port 8123 cannot be had: the host is not an address of this machine (host 192.0.2.1)",
+    );
+  });
+
   fact("tells 1006 for a reset connection", async (rig) => {
     const gate = await rig.start();
     const raw = await RawSocket.upgrade(gate.port, socketPath);
