@@ -35,6 +35,8 @@ export type ResultOf<C extends CommandContract> = Static<C["result"]>;
 
 /** An opaque id on the wire. Ids become part of record keys, so nothing else than these characters gets in. */
 export const OpaqueId = Type.String({ minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9_-]+$" });
+/** The keys of a record: a pattern, because JSON Schema bounds them in no other way. */
+export const ShortKey = Type.String({ pattern: "^[\\s\\S]{1,64}$" });
 export const Name = Type.String({ minLength: 1, maxLength: 128 });
 export const Username = Type.String({ minLength: 1, maxLength: 128 });
 /** Length is checked again in bytes after NFKC by the provider. */

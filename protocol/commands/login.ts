@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 
 import { AbortStep, FlowStep, Handler, RefreshGrant, SessionGrant } from "../flow.ts";
-import { command, Name, OpaqueId, Password, Username } from "./define.ts";
+import { command, Name, OpaqueId, Password, ShortKey, Username } from "./define.ts";
 
 export const ProviderInfo = Type.Object({
   name: Type.String(),
@@ -41,7 +41,7 @@ export const loginCommands = {
   "auth/login/step": command(
     "auth/login/step",
     "anyone",
-    { flow_id: FlowId, user_input: Type.Record(Type.String({ maxLength: 64 }), Type.Unknown()) },
+    { flow_id: FlowId, user_input: Type.Record(ShortKey, Type.Unknown(), { additionalProperties: false }) },
     FlowStep,
   ),
   "auth/login/cancel": command("auth/login/cancel", "anyone", { flow_id: FlowId }, AbortStep),

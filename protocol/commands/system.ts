@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 
 import { Id } from "../frames.ts";
-import { command } from "./define.ts";
+import { command, ShortKey } from "./define.ts";
 
 export const systemCommands = {
   /** Answered with `{"id", "type": "pong"}`, not with a result. */
@@ -10,12 +10,13 @@ export const systemCommands = {
   supported_features: command(
     "supported_features",
     "user",
-    { features: Type.Record(Type.String({ maxLength: 64 }), Type.Integer()) },
+    { features: Type.Record(ShortKey, Type.Integer(), { additionalProperties: false }) },
     Type.Null(),
   ),
   /**
-   * Events that reach this user. Gatehouse has three of Home Assistant's, `user_added`, `user_updated` and
-   * `user_removed` with `{user_id}`, for administrators; another type may be named and stays silent.
+   * Events that reach this user. Gatehouse fires three of Home Assistant's, `user_added`, `user_updated` and
+   * `user_removed` with `{user_id}`, for administrators. Home Assistant's other open types may be named by anybody and
+   * stay silent; any other type, and all types at once, is `unauthorized` to who is no administrator.
    */
   subscribe_events: command(
     "subscribe_events",

@@ -79,7 +79,7 @@ describe("an access token", () => {
       expect(now(authenticate(token)), token).toMatchObject({
         ...{ ok: false, close: "auth_invalid", message: wrong },
       });
-    node.clock.advance(30 * minute);
+    node.clock.advance(30 * minute + 10_000);
     expect(now(authenticate(accessToken))).toMatchObject({
       ok: false,
       close: "token_expired",
