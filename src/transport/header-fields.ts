@@ -1,6 +1,6 @@
 import { type Refusal, refusal } from "./refusal.ts";
 
-/** Most header fields in a request; more is answered 431. uWS itself stops at fewer. */
+/** Most header fields in a request; more is answered 431. uWebSockets.js takes at most 48. */
 export const MAX_HEADER_FIELDS = 64;
 /** Most bytes of header names and values in a request; more is answered 431. */
 export const MAX_HEADER_BYTES = 16 * 1024;

@@ -36,7 +36,7 @@ export interface UwsTransportOptions {
  * Sockets and HTTP by uWebSockets.js, without TLS. Rejects, naming the package, when it is absent or not native. Other
  * than on `ws`: a frame against the rules ends the connection without a close frame (a message of up to twice the limit
  * gets 1009), a peer that ignores a close is destroyed within 4 s, pipelined HTTP ends the connection, and what
- * the library's HTTP parser does not understand is not answered before the connection times out (10 s).
+ * the library's HTTP parser does not understand (HTTP/1.0, more than 48 header fields) is not answered and times out (10 s).
  */
 export async function createUwsTransport(options: UwsTransportOptions = {}): Promise<Transport> {
   const library = await loadUws();
