@@ -1,4 +1,4 @@
-// Compiles protocol/ and src/ to dist/ and copies the files that are read at run time (Lua, pages, vectors).
+// Compiles protocol/ and src/ to dist/ and copies the files that are read at run time (Lua, pages).
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -19,8 +19,6 @@ const compiled = spawnSync(process.execPath, [tsc, "-p", path.join(root, ".build
 if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 
 const isAsset = (file) => !/\.(ts|md)$/.test(file);
-for (const folder of ["src", "protocol"]) {
-  cpSync(path.join(root, folder), path.join(dist, folder), { recursive: true, filter: isAsset });
-}
+cpSync(path.join(root, "src"), path.join(dist, "src"), { recursive: true, filter: isAsset });
 const bin = path.join(dist, "src/cli/main.js");
 if (existsSync(bin)) chmodSync(bin, 0o755);

@@ -1,5 +1,12 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
-import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK } from "jose";
+import {
+  type CryptoKey,
+  calculateJwkThumbprint,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+} from "jose";
 import { type Static, Type } from "typebox";
 
 import { AuthError } from "../errors.ts";
