@@ -1,4 +1,4 @@
-// Gatehouse itself, with an owner and as many sessions as asked for. Arguments: transport, number of tokens.
+// Gatehouse itself as it comes, audit records included, with an owner and as many sessions as asked for. Arguments: transport, number of tokens.
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -15,7 +15,6 @@ const gateway = await createGateway(
     transport: transport === "uws" ? "uws" : "ws",
     password: { scrypt_n: 1024, workers: 1 },
     limits: { unauthenticated_per_address: 10_000 },
-    log: { level: "warn" },
   }),
 );
 const { port } = await gateway.start();

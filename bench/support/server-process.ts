@@ -16,8 +16,14 @@ export interface ServerProcess {
 const TICKS_PER_SECOND = 100;
 
 export async function startServer(file: string, args: readonly string[]): Promise<ServerProcess> {
-  const child: ChildProcess = fork(file, [...args], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
-  const [ready] = (await once(child, "message")) as [{ port: number; tokens: string[] }];
+  const child: ChildProcess = fork(file, [...args], { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+  const ended = once(child, "exit").then(([code]) => {
+    throw new Error(`${file} ended with ${code} before it was ready`);
+  });
+  const [ready] = (await Promise.race([once(child, "message"), ended])) as [
+    { port: number; tokens: string[] },
+  ];
+  ended.catch(() => {});
   const proc = `/proc/${child.pid}`;
   return {
     ...ready,

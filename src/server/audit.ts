@@ -36,9 +36,17 @@ export function createAudit(log: Log, enabled: boolean): Audit {
   return {
     accepted({ userId, sessionId, sessionType, clientId, assurance }, { address }) {
       if (!enabled) return;
-      const decision = { audit: "socket_authentication", outcome: "allowed", address };
-      const who = { user_id: userId, session_id: sessionId, session_type: sessionType, client_id: clientId };
-      log.record({ ...decision, ...who, assurance }, "audit");
+      const fields = {
+        audit: "socket_authentication",
+        outcome: "allowed",
+        address,
+        user_id: userId,
+        session_id: sessionId,
+        session_type: sessionType,
+        client_id: clientId,
+        assurance,
+      };
+      log.record(fields, "audit");
     },
     refused(close, reason, { address }) {
       if (!enabled) return;

@@ -34,7 +34,7 @@ export function createLog({ level, sink }: LogOptions): Log {
   };
   const label = (name: string) => ({ level: name });
   const logger = pino({ ...base, formatters: { level: label, log: redactFields } }, output);
-  const records = pino({ ...base, formatters: { level: label } }, output);
+  const recorded = logger.isLevelEnabled("info");
   const write = (at: "debug" | "info" | "warn" | "error") => (fields: object, message: string) =>
     logger[at](fields, redactText(message));
   return {
@@ -42,17 +42,53 @@ export function createLog({ level, sink }: LogOptions): Log {
     info: write("info"),
     warn: write("warn"),
     error: write("error"),
-    record: (fields, message) => records.info(fields, message),
+    record(fields, message) {
+      if (recorded) output.write(recordLine(fields, message));
+    },
     flush: () => flush(output),
   };
 }
 
-/** Lines are written in the background: a slow reader of the log does not hold up sockets. */
-function standardError(): DestinationStream {
-  const stream = destination({ dest: 2, sync: false });
+/** What pino writes for such a record, for a third of its time. */
+function recordLine(fields: Readonly<Record<string, string | number | null>>, message: string): string {
+  const time = new Date().toISOString();
+  return `${JSON.stringify({ level: "info", time, ...fields, msg: message })}\n`;
+}
+
+/** As much is written at once: a write for each line would cost more than what it tells of. */
+const batchCharacters = 32_768;
+/** No line waits longer than this for company. */
+const batchMs = 50;
+/** What waits for a reader that is stuck; beyond it lines are dropped rather than memory filled. */
+const mostWaitingBytes = 16 * 1024 * 1024;
+
+/**
+ * Standard error, written in batches and in the background: a slow reader of the log does not hold up sockets. A process
+ * that is killed may lose the last lines.
+ */
+function standardError(): DestinationStream & { flushSync(): void } {
+  const stream = destination({ dest: 2, sync: false, maxLength: mostWaitingBytes });
   // The reader went away (EPIPE): the gateway does not end because nobody reads its log.
   stream.on("error", () => undefined);
-  return stream;
+  let lines: string[] = [];
+  let characters = 0;
+  const hand = () => {
+    if (lines.length > 0) stream.write(lines.join(""));
+    lines = [];
+    characters = 0;
+  };
+  return {
+    write(line) {
+      if (lines.length === 0) setTimeout(hand, batchMs).unref();
+      lines.push(line);
+      characters += line.length;
+      if (characters >= batchCharacters) hand();
+    },
+    flushSync() {
+      hand();
+      stream.flushSync();
+    },
+  };
 }
 
 function flush(output: DestinationStream): void {
