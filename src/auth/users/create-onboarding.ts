@@ -1,7 +1,10 @@
+import { verifyClientId } from "../clients/client-id.ts";
 import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import { joinedStep } from "../joined-step.ts";
-import { type Credential, systemGroups, type User } from "../model.ts";
+import { type Credential, type Peer, systemGroups, type User } from "../model.ts";
+import { addressShare } from "../providers/address-share.ts";
+import { AttemptWindow } from "../providers/attempt-window.ts";
 import type { LocalLogins } from "../providers/local-logins.ts";
 import { loginConflict } from "../providers/new-login.ts";
 import { recordKeys } from "../record-keys.ts";
@@ -28,6 +31,8 @@ export interface OnboardingOptions {
   readonly rotates: (clientId: string | null) => boolean;
 }
 
+/** Wrong set-up codes from one address within a minute; the next one is not compared. */
+const guessLimits = { limit: 10, windowMs: 60_000 } as const;
 /** The password was proved by setting it. */
 const proof = { assurance: 1, amr: ["pwd"] } as const;
 
@@ -40,9 +45,15 @@ export function createOnboarding(options: OnboardingOptions): Onboarding {
   const required = async () => (await readRecord(store, recordKeys.owner)) === undefined;
   const setupCode = async () => setupCodeOf(options.sealing, await instanceId(store, clock));
   const orDone = <Result>(work: Promise<Result>) => insteadOfDone(work, required);
-  const prepare = async (request: OwnerRequest) => {
+  const guesses = new AttemptWindow({ ...guessLimits, clock });
+  /** `peer`: whoever asks from outside; undefined for the operator on the machine. */
+  const prepare = async (request: OwnerRequest, peer?: Peer) => {
     if (!(await required())) throw new AuthError("onboarding_done");
-    if (!isSetupCode(request.setupCode, await setupCode())) throw new AuthError("invalid_setup_code");
+    const expected = await setupCode();
+    const share = peer === undefined ? undefined : addressShare(peer.address);
+    if (share !== undefined) guesses.charge(share);
+    if (!isSetupCode(request.setupCode, expected)) throw new AuthError("invalid_setup_code");
+    if (share !== undefined) guesses.clear(share);
     return orDone(prepareOwner(options, request));
   };
   const commit = async ({ user }: PreparedOwner, step: Step, username: string) => {
@@ -59,7 +70,8 @@ export function createOnboarding(options: OnboardingOptions): Onboarding {
       return orDone(commit(owner, owner.step, request.username));
     },
     async createOwnerWithSession({ clientId, peer, ...request }) {
-      const { user, credential, step } = await prepare(request);
+      if (clientId !== null && !verifyClientId(clientId)) throw new AuthError("invalid_client");
+      const { user, credential, step } = await prepare(request, peer);
       const opening = options.sessions.open({
         ...{ user, userVersion: 0, userEpoch: 0, credential },
         ...{ clientId, clientName: null, rotates: options.rotates(clientId) },
@@ -67,8 +79,8 @@ export function createOnboarding(options: OnboardingOptions): Onboarding {
       });
       return { user, grant: await orDone(opening) };
     },
-    async createOwnerWithCode({ clientId, ...request }) {
-      const owner = await prepare(request);
+    async createOwnerWithCode({ clientId, peer, ...request }) {
+      const owner = await prepare(request, peer);
       const { code, step } = options.codes.prepare({
         ...{ userId: owner.user.id, userEpoch: 0, credentialId: owner.credential.id },
         ...{ clientId, clientName: null, redirectUri: null, codeChallenge: null },

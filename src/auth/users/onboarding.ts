@@ -14,13 +14,19 @@ export interface Onboarding {
    * `onboarding_done`, `invalid_username`, `invalid_password`.
    */
   createOwner(request: OwnerRequest): Promise<User>;
-  /** The same, and a session for the one who asked. */
+  /**
+   * The same, and a session for the one who asked. Throws `invalid_client` too, and `rate_limited` after ten wrong codes
+   * from one address (one IPv6 /64) within a minute, on this node.
+   */
   createOwnerWithSession(
     request: OwnerRequest & { readonly clientId: string | null; readonly peer: Peer },
   ): Promise<{ readonly user: User; readonly grant: TokenGrant & { readonly refreshToken: string } }>;
-  /** The same, and an authorization code for `clientId` (Home Assistant's `/api/onboarding/users`). */
+  /**
+   * The same, and an authorization code for `clientId` (Home Assistant's `/api/onboarding/users`). NOT checked here: the
+   * client id. Throws `rate_limited` too.
+   */
   createOwnerWithCode(
-    request: OwnerRequest & { readonly clientId: string },
+    request: OwnerRequest & { readonly clientId: string; readonly peer: Peer },
   ): Promise<{ readonly user: User; readonly code: string }>;
 }
 

@@ -28,12 +28,13 @@ export function createOwnerEndpoint(options: {
 }): Endpoint {
   const { authority, observer, maxBodyBytes } = options;
   return async (exchange) => {
-    const { address } = exchange.peer;
+    const { peer } = exchange;
+    const { address } = peer;
     const body = await readJson(exchange.request, maxBodyBytes, request);
     if (!verifyClientId(body.client_id)) throw new AuthError("invalid_client");
     const { setup_code: setupCode, client_id: clientId, name, username, password } = body;
     try {
-      const owner = { setupCode, name, username, password, clientId };
+      const owner = { setupCode, name, username, password, clientId, peer };
       const { user, code } = await authority.onboarding.createOwnerWithCode(owner);
       observer.decided({ event: "owner_created", address, userId: user.id, clientId });
       return json({ auth_code: code });

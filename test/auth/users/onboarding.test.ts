@@ -53,7 +53,44 @@ describe("the set-up code", () => {
   });
 });
 
+describe("guesses of the set-up code", () => {
+  it("are bounded for an address, whichever way they come, and not for another or for the operator", async () => {
+    node = await startAuthority();
+    const { onboarding } = node.authority;
+    const good = await request();
+    const wrong = { ...good, setupCode: "00000-00000-00000-00000" };
+    const clientId = "https://app.example/";
+    const guess = (place: number) =>
+      refusal(
+        place % 2 === 0
+          ? onboarding.createOwnerWithSession({ ...wrong, clientId: null, peer: home })
+          : onboarding.createOwnerWithCode({ ...wrong, clientId, peer: home }),
+      );
+    const answers = await Promise.all(Array.from({ length: 30 }, (_, place) => guess(place)));
+    expect(answers.filter((answer) => answer === "invalid_setup_code")).toHaveLength(10);
+    expect(answers.filter((answer) => answer === "rate_limited")).toHaveLength(20);
+    // Who has used it up does not learn whether a code is right.
+    expect(await refusal(onboarding.createOwnerWithCode({ ...good, clientId, peer: home }))).toBe(
+      "rate_limited",
+    );
+    expect(await refusal(onboarding.createOwner(wrong))).toBe("invalid_setup_code");
+    const elsewhere = { address: "192.0.2.7" };
+    expect(await refusal(onboarding.createOwnerWithCode({ ...good, clientId, peer: elsewhere }))).toBe(
+      "accepted",
+    );
+  });
+});
+
 describe("onboarding", () => {
+  it("makes no session for a client id that is none", async () => {
+    node = await startAuthority();
+    const { onboarding } = node.authority;
+    const asked = { ...(await request()), peer: home };
+    for (const clientId of ["javascript:alert(1)", "client", "https://user@app.example/"])
+      expect(await refusal(onboarding.createOwnerWithSession({ ...asked, clientId }))).toBe("invalid_client");
+    expect(await onboarding.required()).toBe(true);
+  });
+
   it("makes the owner, an administrator, once", async () => {
     node = await startAuthority();
     const { onboarding, users, localLogins } = node.authority;
@@ -105,7 +142,11 @@ describe("onboarding", () => {
     node = await startAuthority();
     const { onboarding, codes } = node.authority;
     const clientId = "https://app.example/";
-    const { user, code } = await onboarding.createOwnerWithCode({ ...(await request()), clientId });
+    const { user, code } = await onboarding.createOwnerWithCode({
+      ...(await request()),
+      clientId,
+      peer: home,
+    });
     const { grant } = await codes.redeem({ code, clientId, peer: home });
     expect(grant).toMatchObject({ userId: user.id, clientId, amr: ["pwd"] });
   });
@@ -121,7 +162,9 @@ async function race(nodes: readonly [TestAuthority, TestAuthority]) {
     if (place % 3 === 0) return refusal(onboarding.createOwner(asked));
     if (place % 3 === 1)
       return refusal(onboarding.createOwnerWithSession({ ...asked, clientId: null, peer: home }));
-    return refusal(onboarding.createOwnerWithCode({ ...asked, clientId: "https://app.example/" }));
+    return refusal(
+      onboarding.createOwnerWithCode({ ...asked, clientId: "https://app.example/", peer: home }),
+    );
   });
   return await Promise.all(work);
 }
