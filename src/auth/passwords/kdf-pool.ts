@@ -39,7 +39,8 @@ export class KdfPool {
 
   constructor(options: KdfPoolOptions) {
     this.#options = options;
-    this.#queue = new FairQueue({ total: options.queueLimit, perKey: options.queueLimitPerKey });
+    const limits = { total: options.queueLimit, perKey: options.queueLimitPerKey };
+    this.#queue = new FairQueue(limits, (pending) => refuse(pending, this.#overloaded()));
   }
 
   /** Jobs that were handed to a thread since the start. */
@@ -51,7 +52,7 @@ export class KdfPool {
     return this.#queue.waiting;
   }
 
-  /** Rejects with `overloaded` at once when there is no room, with `unavailable` when the thread was lost. */
+  /** Rejects with `overloaded` when there is no room, or later when it lost its place to a smaller share; with `unavailable` when the thread was lost. */
   run(job: KdfJob, key: string): Promise<KdfKeys> {
     return new Promise((resolve, reject) => {
       const pending = { job, resolve, reject };

@@ -173,6 +173,18 @@ describe("the queue", () => {
     expect(order.indexOf("person")).toBeLessThanOrEqual(2);
   });
 
+  it("gives a newcomer a place when few hold it all, and takes it from who holds most", async () => {
+    const passwords = passwordsWith({ queueLimit: 8, queueLimitPerKey: 4 });
+    const four = (key: string) => Array.from({ length: 4 }, () => passwords.verify("x", undefined, key));
+    const flood = outcomesOf(["a", "b", "c"].flatMap(four));
+    expect(passwords.load().waiting).toBe(8);
+    expect(await outcomesOf([passwords.verify("x", undefined, "person")])).toEqual(["done"]);
+    const outcomes = await flood;
+    expect(outcomes.filter((outcome) => outcome === "done")).toHaveLength(8);
+    expect(outcomes.filter((outcome) => outcome === "overloaded")).toHaveLength(4);
+    expect(await outcomesOf(four("b"))).toEqual(["done", "done", "done", "done"]);
+  });
+
   it("leaves the event loop free while it hashes", async () => {
     const passwords = passwordsWith({ parameters: { N: 2 ** 16, r: 8, p: 1 } });
     let turns = 0;
