@@ -4,7 +4,7 @@ import { AuthError } from "../auth/errors.ts";
  * Names that carry a secret. A URL ends up in histories, referrers and logs of proxies, so what came in one is burnt
  * and is not taken (RFC 9700 section 4.3.2). `authSig` of a signed path is made for URLs.
  */
-const secretParameters = [
+const secretParameters: ReadonlySet<string> = new Set([
   "access_token",
   "refresh_token",
   "token",
@@ -12,9 +12,10 @@ const secretParameters = [
   "password",
   "setup_code",
   "code_verifier",
-];
+]);
 
-/** Throws `token_in_url`. */
+/** Names are compared without their case. Throws `token_in_url`. */
 export function refuseTokenInUrl(url: URL): void {
-  if (secretParameters.some((name) => url.searchParams.has(name))) throw new AuthError("token_in_url");
+  for (const name of url.searchParams.keys())
+    if (secretParameters.has(name.toLowerCase())) throw new AuthError("token_in_url");
 }

@@ -1,5 +1,6 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { FlowStep } from "../../protocol/flow.ts";
+import { verifyClientId } from "../auth/clients/client-id.ts";
 import type { Peer, Principal } from "../auth/model.ts";
 import type { Cut } from "../auth/revocation/revocation.ts";
 import type { HttpDecision } from "../http/observer.ts";
@@ -63,13 +64,19 @@ export function createAudit(log: Log, enabled: boolean): Audit {
     decided(decision) {
       const { event, userId, sessionId, clientId, ...rest } = decision;
       const outcome = event === "token_refused" || event === "owner_refused" ? "denied" : "allowed";
-      record(event, outcome, { ...rest, user_id: userId, session_id: sessionId, client_id: clientId });
+      const who = { user_id: userId, session_id: sessionId, client_id: clientNamed(clientId) };
+      record(event, outcome, { ...rest, ...who });
     },
     cut(cut, socketsClosed) {
       if (cut.kind === "sessions" || cut.kind === "user")
         record("revocation", "done", about(cut, socketsClosed));
     },
   };
+}
+
+/** What was sent as a client id may be anything, a token too: only what can name a client is repeated. */
+function clientNamed(clientId: string | null | undefined): string | null | undefined {
+  return typeof clientId !== "string" || verifyClientId(clientId) ? clientId : "[no client id]";
 }
 
 function about(cut: Extract<Cut, { kind: "sessions" | "user" }>, socketsClosed: number): object {

@@ -118,6 +118,20 @@ describe("the audit log", () => {
     ]);
   });
 
+  it("repeats a client id only where it can name a client: it may be a token that was put in the wrong field", () => {
+    const { lines, audit } = watchers();
+    const about = { event: "token_refused", reason: "invalid_client", address: peer.address } as const;
+    for (const clientId of ["canary ".repeat(9000), "ghr_canary", "https://app.example/", null])
+      audit.decided({ ...about, clientId });
+    expect(JSON.stringify(lines)).not.toContain("canary");
+    expect(lines.map((line) => line.client_id)).toEqual([
+      "[no client id]",
+      "[no client id]",
+      "https://app.example/",
+      null,
+    ]);
+  });
+
   it("has one record for each step of a login that decides, and none for a form", async () => {
     const { lines, audit } = watchers();
     const step = {
