@@ -26,7 +26,7 @@ export interface Validator<T> {
   Check(value: unknown): value is T;
 }
 
-/** A JSON body that fits the schema. Throws `invalid_format`, `payload_too_large`. */
+/** A JSON body that fits the schema; its strings are well-formed Unicode. Throws `invalid_format`, `payload_too_large`. */
 export async function readJson<T>(request: Request, maxBytes: number, validator: Validator<T>): Promise<T> {
   const type = mediaTypeOf(request);
   const bytes = await readBody(request, maxBytes);
@@ -38,10 +38,16 @@ export async function readJson<T>(request: Request, maxBytes: number, validator:
 
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, wellFormed);
   } catch {
     throw malformed("the body is no JSON");
   }
+}
+
+/** An escape can write half of a surrogate pair; on a socket no message may hold one. */
+function wellFormed(_key: string, value: unknown): unknown {
+  if (typeof value === "string" && /\p{Surrogate}/u.test(value)) throw new SyntaxError("lone surrogate");
+  return value;
 }
 
 /** Reads at most `maxBytes`, whatever Content-Length says; the rest is not waited for. */

@@ -47,7 +47,8 @@ export function requestRefusal(head: RequestHead): Refusal | undefined {
 
 /**
  * The web-standard request. Its URL has the Host header where that is one, else `localhost`. Throws TypeError when
- * the target is no URL.
+ * the target is no URL, or its path no longer the one that was sent: `/a/../b`, `/a/%2e%2e/b`, `/a\b`, `/b#c` could
+ * pass a proxy that keeps `/b` to itself.
  */
 export function toRequest(
   head: RequestHead,
@@ -56,7 +57,8 @@ export function toRequest(
 ): Request {
   const host = head.fields.values.host ?? "";
   const query = head.query === "" ? "" : `?${head.query}`;
-  const url = `http://${HOST.test(host) ? host : "localhost"}${head.path}${query}`;
+  const url = new URL(`http://${HOST.test(host) ? host : "localhost"}${head.path}${query}`);
+  if (url.pathname !== head.path) throw new TypeError("the path is not in its normal form");
   const withBody = body !== undefined && head.method !== "GET" && head.method !== "HEAD";
   return new Request(url, {
     method: head.method,

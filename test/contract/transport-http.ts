@@ -76,6 +76,7 @@ export function requestFacts(fact: Fact): void {
     const big = "x".repeat(maxBodyBytes + 1);
     const answer = await fetch(`${base}/big`, { method: "POST", body: big });
     expect(answer.status).toBe(413);
+    expect(await answer.json()).toEqual({ message: "Request body is too large", code: "payload_too_large" });
     const chunked = `POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${(maxBodyBytes + 1).toString(16)}\r\n${big}\r\n0\r\n\r\n`;
     expect((await ask(gate.port, chunked)).status).toBe(413);
     const small = await fetch(`${base}/small`, { method: "POST", body: "x" });
@@ -107,6 +108,33 @@ export function requestFacts(fact: Fact): void {
     }
     const ipv6 = await ask(gate.port, "GET /h HTTP/1.1\r\nHost: [::1]:8123\r\n\r\n");
     expect(JSON.parse(ipv6.body)).toMatchObject({ host: "[::1]:8123" });
+  });
+
+  fact("asks nobody for a path that a proxy before it could read as another one", async (rig) => {
+    const { gate } = await mirrored(rig);
+    const paths = [
+      "/a/../b",
+      "/a/./b",
+      "/..",
+      "/a/%2e%2e/b",
+      "/a/.%2E/b",
+      "/a\\..\\b",
+      "/\\b",
+      "/b#c",
+      '/"b"',
+    ];
+    for (const path of paths) {
+      const { status, body } = await ask(gate.port, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      expect([path, status, JSON.parse(body)]).toEqual([
+        path,
+        400,
+        { message: "Malformed request", code: "invalid_format" },
+      ]);
+    }
+    for (const path of ["//b", "/a/..b", "/a%2fb", "/a;b", "/b/", "/%zz", "/b?c=../d#"]) {
+      const answer = await ask(gate.port, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      expect(JSON.parse(answer.body)).toMatchObject({ pathname: path.split("?")[0] });
+    }
   });
 
   fact("answers a method that is none of HTTP's usual ones without asking", async (rig) => {

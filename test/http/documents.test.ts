@@ -205,6 +205,8 @@ describe("onboarding", () => {
     ["no JSON", "{"],
     ["nothing", ""],
     ["deep nesting", "[".repeat(60_000)],
+    ["deep nesting that ends", `{"name":${"[".repeat(32_000)}${"]".repeat(32_000)}}`],
+    ["half a surrogate pair", JSON.stringify({ ...owner, name: "x" }).replace('"x"', '"\\ud83d"')],
   ])("refuses %s", async (_name, body) => {
     expect(await send(body)).toMatchObject({
       status: 400,
