@@ -1,4 +1,6 @@
 export interface Backoff {
+  /** Nothing was waited for since the start or the last `reset`. */
+  readonly fresh: boolean;
   /** Milliseconds to wait before the next try: uniform between 0 and a ceiling that doubles ("full jitter"). */
   next(): number;
   /** After success: the ceiling is back at its base. */
@@ -10,6 +12,9 @@ export function createBackoff(options: { baseMs: number; capMs: number; random?:
   const random = options.random ?? Math.random;
   let tries = 0;
   return {
+    get fresh() {
+      return tries === 0;
+    },
     next() {
       const ceiling = Math.min(options.capMs, options.baseMs * 2 ** Math.min(tries, 30));
       tries += 1;

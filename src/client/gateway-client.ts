@@ -5,23 +5,22 @@ import type { Handler, RefreshGrant, SessionGrant } from "../../protocol/flow.ts
 import type { Codec } from "../codec/codec.ts";
 import { createJsonCodec } from "../codec/json.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
-import { GatewayError } from "./errors.ts";
+import { attemptError, type CloseInfo, errorOfClose, GatewayError, tell } from "./errors.ts";
 import { LoginFlow } from "./login-flow.ts";
 import {
   asLoginRequired,
   authenticate,
-  errorOfClose,
   grantedTokens,
   refreshedTokens,
   untilAuthenticated,
-  withDeadline,
 } from "./phase.ts";
-import { createMemoryTokenStore, type StoredTokens, type TokenStore } from "./token-store.ts";
-import { type CloseInfo, openWire, type WebSocketConstructor, type Wire } from "./wire.ts";
+import { type SubscriptionEnd, Subscriptions } from "./subscriptions.ts";
+import { createMemoryTokenStore, forgetTokens, type StoredTokens, type TokenStore } from "./token-store.ts";
+import { type WebSocketConstructor, Wire } from "./wire.ts";
 
 /**
- * - `idle`: not connected, nothing under way
- * - `connecting`: opening a socket and authenticating it; also while waiting for the next try
+ * - `idle`: not connected; a login may be under way
+ * - `connecting`: opening a socket and authenticating it with stored tokens; also while waiting for the next try
  * - `ready`: authenticated
  * - `ended`: over until `connect` or `login` is called; `endedBy` says why
  */
@@ -48,10 +47,22 @@ export interface GatewayClientOptions {
 
 type CallParams<T extends CommandType> = Omit<Params<T>, "id" | "type">;
 
-interface Subscription {
-  readonly message: Readonly<Record<string, unknown>>;
-  readonly onEvent: (event: unknown) => void;
-  wireId: number;
+/**
+ * What the client is at, from one `connect`, `login` or `close` to the next. Whatever belongs to an earlier one changes
+ * nothing any more: its socket is closed and its promises reject.
+ */
+interface Run {
+  /** The socket that is opening, in the auth phase, or in use. */
+  wire: Wire | undefined;
+  /** The tokens that the socket was authenticated with last. */
+  tokens: StoredTokens | undefined;
+  retry: ReturnType<typeof setTimeout> | undefined;
+  refreshing: Promise<void> | undefined;
+  /** The server found the token expired: come back with the refresh token. */
+  refreshFirst: boolean;
+  readyAt: number;
+  /** The session is being ended on purpose: the close that follows is no loss. */
+  leaving: boolean;
 }
 
 /** A client that stays: authenticated, refreshed before expiry, back after a loss as the close code allows. */
@@ -60,23 +71,21 @@ export class GatewayClient {
   readonly #tokens: TokenStore;
   readonly #codec: Codec;
   readonly #timeoutMs: number;
+  readonly #backoffLimits: { readonly baseMs: number; readonly capMs: number };
   readonly #backoff: Backoff;
-  readonly #subscriptions = new Set<Subscription>();
+  readonly #subscriptions: Subscriptions;
   #state: ClientState = "idle";
-  #wire: Wire | undefined;
-  /** The socket of a login or of a try that is under way. */
-  #opening: Wire | undefined;
-  #retry: ReturnType<typeof setTimeout> | undefined;
-  #refreshing: Promise<void> | undefined;
+  #run: Run = newRun();
   #connecting: Promise<void> | undefined;
-  #refreshFirst = false;
 
   constructor(options: GatewayClientOptions) {
     this.#options = options;
     this.#tokens = options.tokens ?? createMemoryTokenStore();
     this.#codec = options.codec ?? createJsonCodec();
     this.#timeoutMs = options.timeoutMs ?? 10_000;
-    this.#backoff = createBackoff(options.backoff ?? { baseMs: 500, capMs: 30_000 });
+    this.#backoffLimits = options.backoff ?? { baseMs: 500, capMs: 30_000 };
+    this.#backoff = createBackoff(this.#backoffLimits);
+    this.#subscriptions = new Subscriptions(this.#timeoutMs);
   }
 
   get state(): ClientState {
@@ -85,28 +94,27 @@ export class GatewayClient {
 
   /**
    * Connects with the stored tokens; resolves when authenticated. Rejects, without further tries, with
-   * `login_required`, `refused` or `cannot_connect`. Once it has resolved, losses are repaired in the background.
+   * `login_required`, `refused` or `cannot_connect`; with `not_connected` when `close` or `login` came meanwhile. Once it
+   * has resolved, losses are repaired in the background.
    */
   async connect(): Promise<void> {
     if (this.#state === "ready") return;
-    this.#connecting ??= this.#connectOnce().finally(() => {
-      this.#connecting = undefined;
-    });
+    this.#connecting ??= this.#connectOnce(this.#begin("connecting"));
     await this.#connecting;
   }
 
   /**
-   * Starts a login on a new socket. With `for: "session"` (the default) the last `submit` leaves this client `ready`.
+   * Starts a login on a new socket, in place of whatever the client was at. With `for: "session"` (the default) the last
+   * `submit` leaves this client `ready`. An earlier login that is not done yet is given up.
    */
   async login(request: CallParams<"auth/login/start"> & { readonly handler: Handler }): Promise<LoginFlow> {
-    this.#leave();
+    const run = this.#begin("idle");
     const clientId = request.client_id ?? this.#options.clientId;
     return await LoginFlow.start(
       {
         timeoutMs: this.#timeoutMs,
-        wire: () => this.#open(),
-        expectAuthOk: (wire) => untilAuthenticated(wire),
-        granted: (wire, grant, authenticated) => this.#granted(wire, grant, authenticated),
+        open: () => this.#open(run),
+        granted: (wire, grant) => this.#granted(run, wire, grant),
       },
       clientId === undefined ? request : { ...request, client_id: clientId },
     );
@@ -117,187 +125,221 @@ export class GatewayClient {
     return (await this.#readyWire().request({ ...params, type }, this.#timeoutMs).result) as Result<T>;
   }
 
-  /** A command with events. It is sent again after every reconnect. Resolves to the function that ends it. */
+  /**
+   * A command with events. It is sent again after every reconnect; `onEnd` is called when the server refuses it then.
+   * Resolves to the function that ends it.
+   */
   async subscribe(
     message: { readonly type: CommandType } & Readonly<Record<string, unknown>>,
     onEvent: (event: unknown) => void,
+    onEnd: SubscriptionEnd = () => {},
   ): Promise<() => Promise<void>> {
-    const subscription: Subscription = { message, onEvent, wireId: 0 };
-    await this.#subscribeOn(this.#readyWire(), subscription);
-    this.#subscriptions.add(subscription);
-    return async () => {
-      this.#subscriptions.delete(subscription);
-      this.#wire?.forget(subscription.wireId);
-      if (this.#state === "ready")
-        await this.call("unsubscribe_events", { subscription: subscription.wireId });
-    };
+    return await this.#subscriptions.add(this.#readyWire(), { message, onEvent, onEnd });
   }
 
   /** New tokens in band; several calls at once are one. Rejects with `login_required` when the session is over. */
   async refresh(): Promise<void> {
-    this.#refreshing ??= this.#refreshOnce().finally(() => {
-      this.#refreshing = undefined;
+    const run = this.#run;
+    run.refreshing ??= this.#refreshOnce(run, this.#readyWire()).finally(() => {
+      run.refreshing = undefined;
     });
-    await this.#refreshing;
+    await run.refreshing;
   }
 
-  /** Ends the session on the server, forgets the tokens and closes. */
+  /** Ends the session on the server, forgets the tokens and closes. When it rejects the client is as it was. */
   async logout(): Promise<void> {
+    const run = this.#run;
     const sessions = await this.call("auth/refresh_tokens");
     const current = sessions.find((session) => session.is_current);
+    run.leaving = true;
+    try {
+      if (current)
+        await this.call("auth/delete_refresh_token", { refresh_token_id: current.id }).catch(ignoreLoss);
+    } catch (error) {
+      run.leaving = false;
+      throw error;
+    }
     await this.#tokens.save(null);
-    if (current)
-      await this.call("auth/delete_refresh_token", { refresh_token_id: current.id }).catch(ignoreLoss);
-    this.close();
+    if (run === this.#run) this.close();
   }
 
   /** Closes for good; tokens stay. */
   close(): void {
-    this.#leave();
-    this.#enter("idle");
+    this.#begin("idle");
   }
 
-  async #connectOnce(): Promise<void> {
-    this.#leave();
-    this.#enter("connecting");
+  /** Gives up whatever the client was at. */
+  #begin(state: ClientState, error?: GatewayError): Run {
+    const { wire, retry } = this.#run;
+    const run = newRun();
+    this.#run = run;
+    this.#connecting = undefined;
+    this.#backoff.reset();
+    clearTimeout(retry);
+    wire?.close();
+    this.#enter(state, error);
+    return run;
+  }
+
+  #requirePresent(run: Run): void {
+    if (run !== this.#run)
+      throw new GatewayError("not_connected", "Closed, or replaced by a later connect or login");
+  }
+
+  async #connectOnce(run: Run): Promise<void> {
     try {
-      await this.#attempt();
+      await this.#attempt(run);
     } catch (error) {
-      throw await this.#over(asGatewayError(error));
+      this.#requirePresent(run);
+      throw await this.#over(run, attemptError(error));
+    } finally {
+      if (run === this.#run) this.#connecting = undefined;
     }
   }
 
   /** One try: open, authenticate, negotiate, subscribe again. */
-  async #attempt(): Promise<void> {
-    const wire = await this.#open();
+  async #attempt(run: Run): Promise<void> {
+    const stored = await this.#tokens.load();
+    if (stored === null) throw new GatewayError("login_required", "There are no tokens: log in first");
+    run.tokens = stored;
+    const wire = await this.#open(run);
     try {
-      const tokens = await authenticate(wire, this.#phase(), this.#refreshFirst);
-      await this.#becomeReady(wire, tokens);
+      run.tokens = await authenticate(wire, stored, this.#authPhase(run));
+      await this.#becomeReady(run, wire);
     } catch (error) {
       wire.close();
-      // The server found the token expired although our clock did not: come back with the refresh token.
-      if (isExpired(error) && !this.#refreshFirst) {
-        this.#refreshFirst = true;
-        return await this.#attempt();
-      }
+      if (!isExpired(error) || run.refreshFirst) throw error;
+      // The server found the token expired although our clock did not.
+      if (stored.refreshToken === null)
+        throw new GatewayError("login_required", "The access token has expired", { cause: error });
+      run.refreshFirst = true;
+      await this.#attempt(run);
+    }
+  }
+
+  #authPhase({ refreshFirst }: Run) {
+    const { clientId } = this.#options;
+    return { tokens: this.#tokens, clientId, timeoutMs: this.#timeoutMs, now: Date.now, refreshFirst };
+  }
+
+  async #open(run: Run): Promise<Wire> {
+    this.#requirePresent(run);
+    run.wire?.close();
+    const wire = new Wire({
+      url: socketUrl(this.#options.url),
+      codec: this.#codec,
+      WebSocket: socketOf(this.#options),
+      timeoutMs: this.#timeoutMs,
+    });
+    run.wire = wire;
+    try {
+      await wire.opened;
+    } finally {
+      this.#requirePresent(run);
+    }
+    return wire;
+  }
+
+  async #becomeReady(run: Run, wire: Wire): Promise<void> {
+    wire.onExpiring = () => {
+      this.refresh().catch(() => {});
+    };
+    const wanted: Record<string, number> = { [features.coalesce_messages]: 1 };
+    if (run.tokens?.refreshToken !== null) wanted[features.auth_expiring] = 1;
+    await wire.request({ type: "supported_features", features: wanted }, this.#timeoutMs).result;
+    await this.#subscriptions.renew(wire);
+    this.#requirePresent(run);
+    run.refreshFirst = false;
+    run.readyAt = Date.now();
+    void wire.closed.then((close) => this.#lost(run, close));
+    this.#enter("ready");
+  }
+
+  async #granted(run: Run, wire: Wire, grant: SessionGrant): Promise<void> {
+    try {
+      this.#requirePresent(run);
+      run.tokens = grantedTokens(grant, Date.now());
+      await this.#tokens.save(run.tokens);
+      await untilAuthenticated(wire, this.#timeoutMs);
+      await this.#becomeReady(run, wire);
+    } catch (error) {
+      wire.close();
       throw error;
     }
   }
 
-  async #becomeReady(wire: Wire, tokens: StoredTokens): Promise<void> {
-    this.#wire = wire;
-    this.#opening = undefined;
-    this.#refreshFirst = false;
-    wire.onMessage = (message) => {
-      if (message.type === "auth_expiring") this.refresh().catch(() => {});
-    };
-    const wanted: Record<string, number> = { [features.coalesce_messages]: 1 };
-    if (tokens.refreshToken !== null) wanted[features.auth_expiring] = 1;
-    await wire.request({ type: "supported_features", features: wanted }, this.#timeoutMs).result;
-    for (const subscription of this.#subscriptions) await this.#subscribeOn(wire, subscription);
-    this.#backoff.reset();
-    this.#enter("ready");
-    wire.closed.then(
-      (close) => this.#lost(wire, close),
-      () => {},
-    );
-  }
-
-  async #subscribeOn(wire: Wire, subscription: Subscription): Promise<void> {
-    const request = wire.request(subscription.message, this.#timeoutMs, subscription.onEvent);
-    subscription.wireId = request.id;
-    await request.result;
-  }
-
-  async #granted(wire: Wire, grant: SessionGrant, authenticated: Promise<void>): Promise<void> {
-    const tokens = grantedTokens(grant, Date.now());
-    await this.#tokens.save(tokens);
-    await withDeadline(authenticated, wire, this.#timeoutMs);
-    await this.#becomeReady(wire, tokens);
-  }
-
-  async #refreshOnce(): Promise<void> {
+  async #refreshOnce(run: Run, wire: Wire): Promise<void> {
     const stored = await this.#tokens.load();
     if (stored?.refreshToken == null) throw new GatewayError("login_required", "There is no refresh token");
-    const grant: RefreshGrant = await this.call("auth/refresh", { refresh_token: stored.refreshToken }).catch(
-      (error) => {
-        throw asLoginRequired(error);
-      },
-    );
-    await this.#tokens.save(refreshedTokens(stored, grant, Date.now()));
+    const { refreshToken } = stored;
+    const message = { type: "auth/refresh", refresh_token: refreshToken };
+    const grant = (await wire.request(message, this.#timeoutMs).result.catch((error: unknown) => {
+      throw asLoginRequired(error);
+    })) as RefreshGrant;
+    const next = refreshedTokens(stored, grant, Date.now());
+    // A logout, another login or another tab may have been here meanwhile: what it keeps is newer.
+    if ((await this.#tokens.load())?.refreshToken !== refreshToken) return;
+    run.tokens = next;
+    await this.#tokens.save(next);
   }
 
   /** The ready socket closed: what follows is the close code's rule. */
-  #lost(wire: Wire, close: CloseInfo): void {
-    if (this.#wire !== wire) return;
-    this.#wire = undefined;
-    const rule = closeRule(close.code);
+  #lost(run: Run, close: CloseInfo): void {
+    if (run !== this.#run || run.leaving) return;
+    const { reconnect, need } = closeRule(close.code);
     const error = errorOfClose(close);
-    if (rule.reconnect === "never") {
-      this.#over(error).catch(() => {});
+    if (reconnect === "never") {
+      void this.#over(run, error);
       return;
     }
-    this.#refreshFirst = rule.need === "refresh";
+    // One that ends as soon as it is there is no success to start again from.
+    if (Date.now() - run.readyAt >= this.#backoffLimits.capMs) this.#backoff.reset();
+    const atOnce = reconnect === "now" && this.#backoff.fresh;
+    const delayMs = this.#backoff.next();
+    run.refreshFirst = need === "refresh";
     this.#enter("connecting", error);
-    this.#schedule(rule.reconnect === "now" ? 0 : this.#backoff.next());
+    this.#schedule(run, atOnce ? 0 : delayMs);
   }
 
-  #schedule(delayMs: number): void {
-    this.#retry = setTimeout(() => {
-      this.#attempt().catch((error) => this.#failed(asGatewayError(error)));
+  #schedule(run: Run, delayMs: number): void {
+    if (run !== this.#run) return;
+    run.retry = setTimeout(() => {
+      this.#attempt(run).catch((error: unknown) => this.#failed(run, attemptError(error)));
     }, delayMs);
   }
 
-  async #failed(error: GatewayError): Promise<void> {
-    if (this.#state !== "connecting") return;
-    if (error.code === "login_required" || error.code === "refused") {
-      await this.#over(error);
-      return;
-    }
-    this.#schedule(this.#backoff.next());
+  #failed(run: Run, error: GatewayError): void {
+    if (run !== this.#run) return;
+    if (error.code === "login_required" || error.code === "refused") void this.#over(run, error);
+    else this.#schedule(run, Math.max(this.#backoff.next(), (error.retryAfterSeconds ?? 0) * 1000));
   }
 
-  /** Nothing more is tried. Tokens that the server refuses for good are forgotten. */
-  async #over(error: GatewayError): Promise<GatewayError> {
-    this.#leave();
-    this.#enter("ended", error);
-    if (error.code === "login_required") await this.#tokens.save(null);
+  /** Nothing more is tried. Tokens that the server refuses for good are forgotten. Never rejects. */
+  async #over({ tokens }: Run, error: GatewayError): Promise<GatewayError> {
+    this.#begin("ended", error);
+    if (error.code === "login_required" && tokens) await forgetTokens(this.#tokens, tokens);
     return error;
-  }
-
-  #leave(): void {
-    clearTimeout(this.#retry);
-    const wires = [this.#wire, this.#opening];
-    this.#wire = undefined;
-    this.#opening = undefined;
-    for (const wire of wires) wire?.close();
   }
 
   #enter(state: ClientState, error?: GatewayError): void {
     if (this.#state === state && error === undefined) return;
     this.#state = state;
-    this.#options.onState?.(state, error);
+    if (this.#options.onState) tell(this.#options.onState, state, error);
   }
 
   #readyWire(): Wire {
-    if (this.#wire === undefined)
+    const { wire } = this.#run;
+    if (this.#state !== "ready" || wire === undefined)
       throw new GatewayError("not_connected", "Not connected: call connect() first");
-    return this.#wire;
-  }
-
-  #phase() {
-    const { clientId } = this.#options;
-    return { tokens: this.#tokens, clientId, timeoutMs: this.#timeoutMs, now: Date.now };
-  }
-
-  async #open(): Promise<Wire> {
-    this.#opening?.close();
-    const url = socketUrl(this.#options.url);
-    const WebSocket = socketOf(this.#options);
-    const wire = await openWire({ url, codec: this.#codec, WebSocket, timeoutMs: this.#timeoutMs });
-    this.#opening = wire;
     return wire;
   }
+}
+
+function newRun(): Run {
+  return {
+    ...{ wire: undefined, tokens: undefined, retry: undefined, refreshing: undefined },
+    ...{ refreshFirst: false, readyAt: 0, leaving: false },
+  };
 }
 
 /** The socket's address under a base address. Query and fragment are dropped: nothing secret belongs there. */
@@ -324,13 +366,6 @@ function socketOf(options: GatewayClientOptions): WebSocketConstructor {
 function isExpired(error: unknown): boolean {
   const expired: CloseName = "token_expired";
   return error instanceof GatewayError && error.close?.code === closeCodes[expired].number;
-}
-
-function asGatewayError(error: unknown): GatewayError {
-  if (error instanceof GatewayError) return error;
-  return new GatewayError("cannot_connect", error instanceof Error ? error.message : String(error), {
-    cause: error,
-  });
 }
 
 /** The answer to ending one's own session may be lost with the socket that it ends. */

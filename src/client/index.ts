@@ -3,8 +3,9 @@ export type { FlowStep, FormField, FormStep, Handler, SessionGrant } from "../..
 export type { Codec } from "../codec/codec.ts";
 export { createJsonCodec } from "../codec/json.ts";
 export { createMsgpackCodec } from "../codec/msgpack.ts";
-export { type ClientErrorName, GatewayError } from "./errors.ts";
+export { type ClientErrorName, type CloseInfo, GatewayError } from "./errors.ts";
 export { type ClientState, GatewayClient, type GatewayClientOptions, socketUrl } from "./gateway-client.ts";
 export type { LoginFlow } from "./login-flow.ts";
+export type { SubscriptionEnd } from "./subscriptions.ts";
 export { createMemoryTokenStore, longLivedToken, type StoredTokens, type TokenStore } from "./token-store.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./wire.ts";

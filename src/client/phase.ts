@@ -1,44 +1,38 @@
-import { closeRule } from "../../protocol/close-codes.ts";
 import type { RefreshGrant, SessionGrant } from "../../protocol/flow.ts";
 import { GatewayError } from "./errors.ts";
 import type { StoredTokens, TokenStore } from "./token-store.ts";
-import type { CloseInfo, Wire } from "./wire.ts";
+import type { Wire } from "./wire.ts";
 
 /** An access token with less than this left is refreshed instead of being shown. */
-const MARGIN_MS = 5_000;
+const marginMs = 5_000;
 
 export interface AuthPhaseOptions {
   readonly tokens: TokenStore;
   readonly clientId: string | undefined;
   readonly timeoutMs: number;
   readonly now: () => number;
+  /** The server found the access token expired, whatever our clock says. */
+  readonly refreshFirst: boolean;
 }
 
 /**
- * Brings a fresh socket to `auth_ok` with the stored tokens: the access token while it lasts, the refresh token after
- * it, on the same socket. Throws `login_required` when only a login helps, and what closed the socket otherwise.
+ * Brings a fresh socket to `auth_ok` with `stored`: the access token while it lasts, the refresh token after it, on the
+ * same socket. Throws `login_required` when only a login helps, and what closed the socket otherwise.
  */
 export async function authenticate(
   wire: Wire,
+  stored: StoredTokens,
   options: AuthPhaseOptions,
-  refreshFirst: boolean,
 ): Promise<StoredTokens> {
-  const stored = await options.tokens.load();
-  if (stored === null) throw new GatewayError("login_required", "There are no tokens: log in first");
-  const fresh = stored.accessTokenExpiresAt - options.now() > MARGIN_MS;
-  if (stored.refreshToken !== null && (refreshFirst || !fresh)) {
+  const fresh = stored.accessTokenExpiresAt - options.now() > marginMs;
+  if (stored.refreshToken !== null && (options.refreshFirst || !fresh))
     return await comeBack(wire, stored, options);
-  }
-  const authenticated = untilAuthenticated(wire);
-  authenticated.catch(() => {});
   wire.send({ type: "auth", access_token: stored.accessToken });
-  await withDeadline(authenticated, wire, options.timeoutMs);
+  await untilAuthenticated(wire, options.timeoutMs);
   return stored;
 }
 
 async function comeBack(wire: Wire, stored: StoredTokens, options: AuthPhaseOptions): Promise<StoredTokens> {
-  const authenticated = untilAuthenticated(wire);
-  authenticated.catch(() => {});
   const message: Record<string, unknown> = { type: "auth/login/refresh", refresh_token: stored.refreshToken };
   if (options.clientId !== undefined) message.client_id = options.clientId;
   const grant = (await wire.request(message, options.timeoutMs).result.catch((error: unknown) => {
@@ -46,7 +40,7 @@ async function comeBack(wire: Wire, stored: StoredTokens, options: AuthPhaseOpti
   })) as RefreshGrant;
   const next = refreshedTokens(stored, grant, options.now());
   await options.tokens.save(next);
-  await withDeadline(authenticated, wire, options.timeoutMs);
+  await untilAuthenticated(wire, options.timeoutMs);
   return next;
 }
 
@@ -73,18 +67,8 @@ export function grantedTokens(grant: SessionGrant, now: number): StoredTokens {
   };
 }
 
-/** Settles at `auth_ok`, or rejects with the close that ends the attempt. Has no deadline of its own. */
-export function untilAuthenticated(wire: Wire): Promise<void> {
-  return new Promise((resolve, reject) => {
-    wire.onMessage = (message) => {
-      if (message.type === "auth_ok") resolve();
-    };
-    wire.closed.then((close) => reject(errorOfClose(close)), reject);
-  });
-}
-
-/** Adds a deadline; at its end the socket is closed, so that nothing stays half done. */
-export async function withDeadline(promise: Promise<void>, wire: Wire, timeoutMs: number): Promise<void> {
+/** `auth_ok`, or a rejection. A socket that is late is closed, so that nothing stays half done. */
+export async function untilAuthenticated(wire: Wire, timeoutMs: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -92,14 +76,5 @@ export async function withDeadline(promise: Promise<void>, wire: Wire, timeoutMs
       wire.close();
     }, timeoutMs);
   });
-  await Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-/** A close as an error whose code follows the rule of the close code's range. */
-export function errorOfClose(close: CloseInfo): GatewayError {
-  const rule = closeRule(close.code);
-  const text = close.reason || `The connection was closed (${close.code})`;
-  if (rule.need === "login") return new GatewayError("login_required", text, { close });
-  if (rule.reconnect === "never") return new GatewayError("refused", text, { close });
-  return new GatewayError("connection_lost", text, { close });
+  await Promise.race([wire.authenticated, late]).finally(() => clearTimeout(timer));
 }

@@ -35,3 +35,13 @@ export function longLivedToken(accessToken: string): TokenStore {
     refreshToken: null,
   });
 }
+
+/** Forgets `refused`, unless other tokens (a login in another tab) took their place. A store that fails keeps them. */
+export async function forgetTokens(store: TokenStore, refused: StoredTokens): Promise<void> {
+  try {
+    const stored = await store.load();
+    if (stored?.accessToken === refused.accessToken) await store.save(null);
+  } catch {
+    // The server refuses them again at the next connect.
+  }
+}

@@ -1,52 +1,84 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
-import { GatewayError } from "./errors.ts";
+import { type CloseInfo, errorOfClose, GatewayError, tell } from "./errors.ts";
 
 /** The part of the WebSocket API that the SDK uses: browsers, Node 22 and the `ws` package all have it. */
 export interface WebSocketLike {
   binaryType: string;
   send(data: string | Uint8Array<ArrayBuffer>): void;
   close(code?: number, reason?: string): void;
+  /** The `ws` package's: a peer that does not answer a close is not waited for. */
+  terminate?(): void;
   addEventListener(type: "open" | "error", listener: () => void): void;
   addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
   addEventListener(type: "close", listener: (event: { code: number; reason: string }) => void): void;
 }
 export type WebSocketConstructor = new (url: string, protocols?: string | string[]) => WebSocketLike;
 
-export interface CloseInfo {
-  readonly code: number;
-  readonly reason: string;
-}
-
 type Message = Readonly<Record<string, unknown>>;
 interface Waiting {
   resolve(result: unknown): void;
-  reject(error: GatewayError): void;
+  reject(error: unknown): void;
   timer: ReturnType<typeof setTimeout>;
 }
 
-/** One socket: numbers requests, matches answers, keeps a deadline per request. Knows nothing of tokens. */
+/** How long a peer may take to answer a close before the connection is destroyed, where that can be done. */
+const closeTimeoutMs = 2000;
+
+export interface WireOptions {
+  readonly url: string;
+  readonly codec: Codec;
+  readonly WebSocket: WebSocketConstructor;
+  /** From now to the open socket. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * One socket: numbers requests, matches answers, keeps a deadline per request. Knows nothing of tokens. Its promises
+ * all settle, at the latest with the close; `close` settles them at once.
+ */
 export class Wire {
+  /** Rejects with `cannot_connect` when the socket does not open in time. */
+  readonly opened: Promise<void>;
+  /** `auth_ok` came; rejects with what the close means. */
+  readonly authenticated: Promise<void>;
   readonly closed: Promise<CloseInfo>;
-  /** Messages that are neither an answer nor an event: `auth_ok`, `auth_invalid`, `auth_expiring`. */
-  onMessage: (message: Message) => void = () => {};
+  /** The server says that the access token ends soon. */
+  onExpiring: () => void = () => {};
   readonly #socket: WebSocketLike;
   readonly #codec: Codec;
   readonly #waiting = new Map<number, Waiting>();
   readonly #listeners = new Map<number, (event: unknown) => void>();
+  readonly #openTimer: ReturnType<typeof setTimeout>;
+  #closeTimer: ReturnType<typeof setTimeout> | undefined;
+  #settle: {
+    readonly opened: Promised<void>;
+    readonly authenticated: Promised<void>;
+    readonly closed: Promised<CloseInfo>;
+  };
   #lastId = 0;
   #end: CloseInfo | undefined;
 
-  constructor(socket: WebSocketLike, codec: Codec) {
+  /** Throws what the WebSocket constructor throws for a URL that it does not take. */
+  constructor({ url, codec, WebSocket, timeoutMs }: WireOptions) {
+    const socket = new WebSocket(url, codec.subprotocol === undefined ? [] : [codec.subprotocol]);
     this.#socket = socket;
     this.#codec = codec;
+    this.#settle = { opened: withResolvers(), authenticated: withResolvers(), closed: withResolvers() };
+    this.opened = this.#settle.opened.promise;
+    this.authenticated = this.#settle.authenticated.promise;
+    this.closed = this.#settle.closed.promise;
+    // Not everybody waits for each of them.
+    this.opened.catch(() => {});
+    this.authenticated.catch(() => {});
+    this.#openTimer = setTimeout(() => this.#tooLate(timeoutMs), timeoutMs);
     socket.binaryType = "arraybuffer";
+    socket.addEventListener("open", () => this.#opened());
+    socket.addEventListener("error", () => {});
     socket.addEventListener("message", (event) => this.#receive(event.data));
-    this.closed = new Promise((resolve) => {
-      socket.addEventListener("close", (event) => {
-        this.#finish({ code: event.code, reason: event.reason });
-        resolve({ code: event.code, reason: event.reason });
-      });
+    socket.addEventListener("close", ({ code, reason }) => {
+      clearTimeout(this.#closeTimer);
+      this.#finish({ code, reason });
     });
   }
 
@@ -71,18 +103,14 @@ export class Wire {
     if (onEvent) this.#listeners.set(id, onEvent);
     const result = new Promise<unknown>((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#waiting.delete(id);
-        reject(
-          new GatewayError("call_timeout", `No answer to ${String(message.type)} within ${timeoutMs} ms`),
-        );
+        const text = `No answer to ${String(message.type)} within ${timeoutMs} ms`;
+        this.#reject(id, new GatewayError("call_timeout", text));
       }, timeoutMs);
       this.#waiting.set(id, { resolve, reject, timer });
       try {
         this.send({ id, ...message });
       } catch (error) {
-        clearTimeout(timer);
-        this.#waiting.delete(id);
-        reject(error);
+        this.#reject(id, error);
       }
     });
     return { id, result };
@@ -92,48 +120,100 @@ export class Wire {
     this.#listeners.delete(id);
   }
 
-  close(code: number = closeCodes.normal.number, reason = ""): void {
-    this.#socket.close(code, reason);
+  /**
+   * Ends it with 1000: what waits is rejected now, nothing more is delivered, and the closing handshake goes on behind.
+   * `end` is what this side makes of it.
+   */
+  close(end: CloseInfo = { code: closeCodes.normal.number, reason: "" }): void {
+    if (this.#end !== undefined) return;
+    this.#finish(end);
+    if (this.#socket.terminate)
+      this.#closeTimer = setTimeout(() => this.#socket.terminate?.(), closeTimeoutMs);
+    this.#socket.close(closeCodes.normal.number);
+  }
+
+  #opened(): void {
+    clearTimeout(this.#openTimer);
+    this.#settle.opened.resolve();
+  }
+
+  #tooLate(timeoutMs: number): void {
+    const text = `The socket did not open within ${timeoutMs} ms`;
+    this.#settle.opened.reject(new GatewayError("cannot_connect", text));
+    this.close();
   }
 
   #receive(data: unknown): void {
+    if (this.#end !== undefined) return;
     let decoded: unknown;
     try {
       decoded = this.#codec.decode(asFrame(data));
     } catch {
-      this.close(4400, "Server message could not be decoded");
+      const { number: code } = closeCodes.invalid_payload;
+      this.close({ code, reason: "Server message could not be decoded" });
       return;
     }
-    for (const message of Array.isArray(decoded) ? decoded : [decoded]) this.#dispatch(message as Message);
+    for (const message of Array.isArray(decoded) ? decoded : [decoded]) {
+      if (this.#end === undefined && typeof message === "object" && message !== null) this.#dispatch(message);
+    }
   }
 
   #dispatch(message: Message): void {
-    const id = typeof message.id === "number" ? message.id : undefined;
-    if (message.type === "event" && id !== undefined) {
-      this.#listeners.get(id)?.(message.event);
-      return;
-    }
-    const waiting = id === undefined ? undefined : this.#waiting.get(id);
-    if (id === undefined || waiting === undefined) {
-      if (id === undefined) this.onMessage(message);
-      return;
-    }
+    const { id, type } = message;
+    if (type === "auth_ok") this.#settle.authenticated.resolve();
+    else if (type === "auth_expiring") tell(this.onExpiring);
+    else if (typeof id !== "number") return;
+    else if (type === "event") tell(this.#listeners.get(id) ?? (() => {}), message.event);
+    else if (type === "pong") this.#resolve(id, null);
+    else if (message.success === true) this.#resolve(id, message.result);
+    else this.#reject(id, errorOf(message.error));
+  }
+
+  #resolve(id: number, result: unknown): void {
+    this.#taken(id)?.resolve(result);
+  }
+
+  /** What failed has no events either. */
+  #reject(id: number, error: unknown): void {
+    this.#listeners.delete(id);
+    this.#taken(id)?.reject(error);
+  }
+
+  #taken(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    clearTimeout(waiting.timer);
-    if (message.type === "pong") waiting.resolve(null);
-    else if (message.success === true) waiting.resolve(message.result);
-    else waiting.reject(errorOf(message.error));
+    clearTimeout(waiting?.timer);
+    return waiting;
   }
 
   #finish(end: CloseInfo): void {
+    if (this.#end !== undefined) return;
     this.#end = end;
-    for (const waiting of this.#waiting.values()) {
-      clearTimeout(waiting.timer);
-      waiting.reject(connectionLost(end));
-    }
-    this.#waiting.clear();
+    clearTimeout(this.#openTimer);
+    for (const id of [...this.#waiting.keys()]) this.#reject(id, connectionLost(end));
     this.#listeners.clear();
+    const neverOpen = new GatewayError("cannot_connect", "The socket could not be opened", { close: end });
+    this.#settle.opened.reject(neverOpen);
+    this.#settle.authenticated.reject(errorOfClose(end));
+    this.#settle.closed.resolve(end);
   }
+}
+
+/** What `Promise.withResolvers` gives, which Node 20 does not have. */
+interface Promised<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function withResolvers<T>(): Promised<T> {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
 }
 
 function asFrame(data: unknown): Frame {
@@ -143,9 +223,8 @@ function asFrame(data: unknown): Frame {
 }
 
 function connectionLost(close: CloseInfo): GatewayError {
-  return new GatewayError("connection_lost", `Connection lost (${close.code} ${close.reason})`.trim(), {
-    close,
-  });
+  const text = `Connection lost (${close.code} ${close.reason})`.trim();
+  return new GatewayError("connection_lost", text, { close });
 }
 
 function errorOf(body: unknown): GatewayError {
@@ -156,32 +235,5 @@ function errorOf(body: unknown): GatewayError {
   };
   return new GatewayError(code ?? "unknown_error", message ?? "Unknown error", {
     retryAfterSeconds: retry_after,
-  });
-}
-
-/** Opens a socket. Rejects with `cannot_connect` when it does not open within `timeoutMs`. */
-export function openWire(options: {
-  readonly url: string;
-  readonly codec: Codec;
-  readonly WebSocket: WebSocketConstructor;
-  readonly timeoutMs: number;
-}): Promise<Wire> {
-  const { codec, url } = options;
-  return new Promise((resolve, reject) => {
-    const socket = new options.WebSocket(url, codec.subprotocol === undefined ? [] : [codec.subprotocol]);
-    const wire = new Wire(socket, codec);
-    const timer = setTimeout(() => {
-      socket.close();
-      reject(new GatewayError("cannot_connect", `The socket did not open within ${options.timeoutMs} ms`));
-    }, options.timeoutMs);
-    socket.addEventListener("open", () => {
-      clearTimeout(timer);
-      resolve(wire);
-    });
-    socket.addEventListener("error", () => {});
-    wire.closed.then((close) => {
-      clearTimeout(timer);
-      reject(new GatewayError("cannot_connect", "The socket could not be opened", { close }));
-    }, reject);
   });
 }
