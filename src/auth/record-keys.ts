@@ -23,6 +23,8 @@ export function providerKey(type: string, id: string | null): string {
 export const recordKeys = {
   /** `{id, created_at}` of this installation; made once. */
   instance: record("instance"),
+  /** `{issuer}` of the gateway that started last. */
+  issuer: record("issuer"),
   /** `{user_id}`: the claim that makes ownership unique. */
   owner: record("owner"),
   /** Signing keys, sealed. */

@@ -9,6 +9,7 @@ import type { Listener, Transport } from "../transport/transport.ts";
 import { createAudit } from "./audit.ts";
 import { compose, type Frame, type Inside } from "./composition.ts";
 import type { Config } from "./config/schema.ts";
+import { rememberIssuer } from "./issuer.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { openAuthority, systemClock } from "./open-authority.ts";
@@ -147,6 +148,7 @@ class RunningGateway implements Gateway {
       maxBodyBytes: config.limits.http_body_bytes,
     });
     this.#parts.listening(this.#listener);
+    await rememberIssuer(opened.store, opened.issuer());
     health.enter("serving");
     const { port } = this.#listener;
     log.info({ ...health.live(), host: config.host, port }, "serving");

@@ -4,6 +4,7 @@ import { createAuthority } from "../auth/create-authority.ts";
 import type { Store } from "../auth/store.ts";
 import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
+import { rememberedIssuer } from "./issuer.ts";
 import { measuredStore, type StoreCallObserver } from "./measured-store.ts";
 import { publicUrlOf } from "./public-url.ts";
 import { installationSecret } from "./secret.ts";
@@ -38,7 +39,6 @@ export const systemClock: Clock = { now: () => Date.now(), monotonic: () => perf
 export async function openAuthority(config: Config, options: OpenAuthorityOptions): Promise<OpenAuthority> {
   const { role, clock = systemClock, port = () => config.port } = options;
   const publicUrl = () => publicUrlOf(config, port());
-  const issuer = () => config.tokens.issuer ?? publicUrl();
   const secret = Buffer.from(await installationSecret(config));
   const opened = await openStore({
     folder: config.data,
@@ -48,6 +48,8 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   });
   const store = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);
   try {
+    const known = role === "cli" && config.public_url === null ? await rememberedIssuer(store) : undefined;
+    const issuer = () => config.tokens.issuer ?? known ?? publicUrl();
     const authority = await createAuthority({
       ...{ store, secret, clock, issuer, audience: () => config.tokens.audience },
       ...domainOptions(config),

@@ -103,7 +103,10 @@ for (const kind of storeKinds) {
       const keys = createRemoteJWKSet(new URL(`${gateway.url}/.well-known/jwks.json`), {
         cooldownDuration: 0,
       });
-      const expected = { audience: "gatehouse", typ: "at+jwt", algorithms: ["ES256"] };
+      const expected = {
+        ...{ issuer: gateway.url, audience: "gatehouse", typ: "at+jwt" },
+        algorithms: ["ES256"],
+      };
       const before = await issue("before rotation");
       await jwtVerify(before.access_token, keys, expected);
       const added = await gatehouseJson<{ kid: string }>(["keys", "rotate", "--now", ...where]);
