@@ -13,6 +13,9 @@ export const outboxLimits = {
   coalesced: 256,
 } as const;
 
+/** Frames that have left a queue and are not worth moving the rest for. */
+const fewKept = 32;
+
 /** Runs tasks once at the end of the present loop turn: one `setImmediate` for all of them. */
 export class LoopTurns {
   readonly #onError: (error: unknown) => void;
@@ -163,7 +166,15 @@ export class Outbox implements TimerOwner {
     for (const frame of frames) this.#bytes -= sizeOf(frame);
     const [first] = frames;
     if (first === undefined) return;
+    this.#letGo();
     this.#hand(frames.length === 1 ? first : this.#codec.join(frames));
+  }
+
+  /** A queue that never runs empty must not keep what has left it: at most as much as waits, and a few. */
+  #letGo(): void {
+    if (this.#head < fewKept || this.#head * 2 < this.#queue.length) return;
+    this.#queue = this.#queue.slice(this.#head);
+    this.#head = 0;
   }
 
   #hand(frame: Frame): void {

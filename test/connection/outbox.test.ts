@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 
 import { createJsonCodec } from "../../src/codec/json.ts";
@@ -23,6 +25,11 @@ function setUp(maxBytes: number = outboxLimits.bytes) {
     },
   });
   return { clock, wheel, socket, outbox, overflows: () => overflows };
+}
+
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  runInNewContext("gc")();
 }
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -141,5 +148,24 @@ describe("outbox", () => {
     await turn();
     outbox.drained();
     expect(socket.frames).toEqual([]);
+  });
+
+  it("keeps nothing of what has left a queue that never runs empty", async () => {
+    const { outbox, socket } = setUp();
+    socket.answer = "queued";
+    outbox.send("first");
+    const sent: WeakRef<Uint8Array>[] = [];
+    for (let count = 0; count < 500; count += 1) {
+      const frame = new Uint8Array(16);
+      sent.push(new WeakRef(frame));
+      outbox.send(frame);
+      // Two wait while one leaves.
+      if (count > 1) outbox.drained();
+    }
+    socket.frames.length = 0;
+    await turn();
+    collectGarbage();
+    expect(outbox.waiting).toBe(2);
+    expect(sent.filter((frame) => frame.deref() !== undefined).length).toBeLessThan(100);
   });
 });
