@@ -53,6 +53,11 @@ export class AuthPhase {
     this.#host = host;
   }
 
+  /** The socket closed without having been authenticated. */
+  gone(): void {
+    this.#logins?.gone();
+  }
+
   frame(frame: Frame): void {
     this.#messages += 1;
     if (this.#messages > limits.messagesBeforeAuth) this.#drop("rate_limited");

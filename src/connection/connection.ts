@@ -229,6 +229,7 @@ export class Connection
   /** Everything that was acquired goes back, once: the machine gives `close` and `release` a single time. */
   #release(): void {
     this.#parts.wheel.cancel(this.#timer);
+    this.#auth?.gone();
     this.#ready?.outbox.stop();
     if (this.#session !== undefined) {
       this.#parts.hub.remove(this.#session);

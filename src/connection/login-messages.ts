@@ -99,11 +99,17 @@ export class LoginMessages {
       .catch((error: unknown) => this.#parts.log.warn({ err: error }, "open login flow was kept"));
   }
 
+  /** The socket is gone: a flow that is still open waits to be resumed. */
+  gone(): void {
+    if (this.#flow !== undefined) this.#parts.logins.left(this.#flow.id);
+  }
+
   async #run(id: number, type: LoginType, message: object): Promise<void> {
     try {
       const handler = this.#handlers[type] as (message: object) => Promise<Outcome>;
       const { result, granted } = await handler(message);
       if (!isLive(this.#host.state)) {
+        this.gone();
         await this.#undelivered(granted?.newSession);
         return;
       }

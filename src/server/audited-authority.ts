@@ -95,5 +95,6 @@ function auditedLogins(logins: LoginFlows, audit: Audit): LoginFlows {
     advance: (request, peer) => audited(peer, logins.advance(request, peer)),
     resume: (request, peer) => logins.resume(request, peer),
     cancel: (request) => logins.cancel(request),
+    left: (flowId) => logins.left(flowId),
   };
 }

@@ -69,6 +69,7 @@ function engine() {
         description_placeholders: null,
       };
     },
+    left: (flow) => void calls.push(`left ${flow[0]}`),
   };
   return { logins, calls };
 }
@@ -160,6 +161,18 @@ describe("login messages", () => {
       { id: 2, success: true },
       { id: 3, success: false, error: { code: "invalid_flow" } },
     ]);
+  });
+
+  it("leave a flow that is still open when the socket goes, and none that is over", async () => {
+    const open = setUp();
+    await open.ask({ id: 1, ...start });
+    loseSocket(open.client.handler);
+    expect(open.calls.at(-1)).toBe("left 1");
+    const over = setUp();
+    await over.ask({ id: 1, ...start });
+    await over.ask({ id: 2, type: "auth/login/cancel", flow_id: flowId(1) });
+    loseSocket(over.client.handler);
+    expect(over.calls.at(-1)).toMatch(/^cancel/);
   });
 
   it("refuse the flow of another socket without asking the engine", async () => {

@@ -4,6 +4,7 @@ import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { addressShare } from "../providers/address-share.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
+import { recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";
 import type { FinishTools } from "./finish-login.ts";
 import {
@@ -58,6 +59,7 @@ export function createLoginFlows(options: LoginFlowsOptions): LoginFlows {
     advance: (request, peer) => advance(engine, request, peer),
     resume: (request) => resume(engine, request),
     cancel: (request) => cancel(engine, request),
+    left: (flowId) => open.leave(flowId),
   };
 }
 
@@ -77,8 +79,9 @@ async function start(engine: Engine, request: StartLogin, peer: Peer): Promise<F
   checkStart(request);
   const flowSecret = newFlowSecret();
   const flow = newFlow(engine, request, flowSecret);
-  open.add(flow.id, addressShare(peer.address));
+  const displaced = open.add(flow.id, addressShare(peer.address));
   try {
+    if (displaced !== undefined) await options.store.commit({ remove: [recordKeys.flow(displaced)] });
     if (await options.onboardingRequired()) throw new AuthError("onboarding_required");
     const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft };
     const step = await settle(options, turn, await provider.begin({ peer }), peer);
@@ -129,6 +132,7 @@ async function advance(
 
 async function resume(engine: Engine, claim: FlowClaim): Promise<FlowAnswer> {
   const at = await claimed(engine, claim);
+  engine.open.resume(at.flow.id);
   const step = (await endIfOver(engine, at)) ?? formStep(at.flow);
   return answer(engine, step, claim.flowSecret);
 }

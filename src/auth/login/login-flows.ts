@@ -49,4 +49,9 @@ export interface LoginFlows {
   /** The step that is waiting, on another socket or node; abort `login_expired` as above. Throws `invalid_flow`. */
   resume(request: { readonly flowId: string; readonly flowSecret: string }, peer: Peer): Promise<FlowAnswer>;
   cancel(request: { readonly flowId: string; readonly flowSecret: string }): Promise<AbortStep>;
+  /**
+   * The flow's socket is gone. It can be resumed until its deadline, or until its address has all its places taken and
+   * starts another one.
+   */
+  left(flowId: string): void;
 }

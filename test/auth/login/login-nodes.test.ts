@@ -189,6 +189,25 @@ describe("open flows", () => {
     expect((await one.flows.start(startRequest(), peer)).step.flow_id).not.toBe(forgotten.step.flow_id);
   });
 
+  it("give their place to the next one of their address once their socket is gone, the oldest first", async () => {
+    const two = await node({ limits: { flowsPerAddress: 2 } });
+    const start = () => two.flows.start(startRequest(), peer);
+    const [first, second] = [await start(), await start()];
+    two.flows.left(second.step.flow_id);
+    two.flows.left(first.step.flow_id);
+    two.flows.left("0".repeat(32));
+    // Resumed before its first socket is known to be gone: held by the one that resumed it.
+    await two.flows.resume(claimOf(second), peer);
+    await two.flows.resume(claimOf(second), peer);
+    two.flows.left(second.step.flow_id);
+    const third = await start();
+    expect(await codeOf(two.flows.resume(claimOf(first), peer))).toBe("invalid_flow");
+    expect(await codeOf(start())).toBe("too_many_flows");
+    for (let at = 0; at < 20; at += 1) two.flows.left((at === 0 ? third : await start()).step.flow_id);
+    expect(await codeOf(start())).toBe("no error");
+    expect((await two.flows.resume(claimOf(second), peer)).step.type).toBe("form");
+  });
+
   it("vanish from the store after their deadline", async () => {
     const started = await domain.flows.start(startRequest(), peer);
     const key = recordKeys.flow(started.step.flow_id);
