@@ -4,6 +4,7 @@ import type { User } from "../auth/model.ts";
 import type { UserPatch } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
 import { defineCommand } from "./define.ts";
+import { requireOwnerForOwner } from "./owner-guard.ts";
 import type { CommandParts } from "./registry.ts";
 
 /** Users whose credentials are read at once for the list. */
@@ -28,7 +29,9 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
       });
       return { user: await infoOf(parts, user) };
     }),
-    defineCommand("config/auth/update", users, async (message) => {
+    defineCommand("config/auth/update", users, async (message, session) => {
+      // Deactivating the owner is refused to everybody, with Home Assistant's own words.
+      if (message.is_active !== false) await requireOwnerForOwner(users, message.user_id, session);
       const user = await users.update(message.user_id, patchOf(message)).catch(userNotFound);
       return { user: await infoOf(parts, user) };
     }),

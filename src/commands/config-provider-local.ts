@@ -5,6 +5,7 @@ import { type Command, TranslatedError } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { userNotFound } from "./config-auth.ts";
 import { defineCommand } from "./define.ts";
+import { requireOwnerForOwner } from "./owner-guard.ts";
 import type { CommandParts } from "./registry.ts";
 
 /** Home Assistant's `config/auth_provider/homeassistant/*` (reference 4.4). */
@@ -13,7 +14,8 @@ export function localProviderCommands({
 }: CommandParts): readonly Command[] {
   const prefix = "config/auth_provider/homeassistant";
   return [
-    defineCommand(`${prefix}/create`, users, async ({ user_id, username, password }) => {
+    defineCommand(`${prefix}/create`, users, async ({ user_id, username, password }, session) => {
+      await requireOwnerForOwner(users, user_id, session);
       await localLogins
         .create(user_id, username, password)
         .catch(userNotFound)
@@ -21,6 +23,7 @@ export function localProviderCommands({
       return null;
     }),
     defineCommand(`${prefix}/delete`, users, async ({ id, username }, session) => {
+      await requireOwnerForOwner(users, await localLogins.userIdOf(username), session);
       await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
         localLogins.remove(username).catch(translated(["user_not_found"])),
       );

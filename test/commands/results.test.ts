@@ -241,6 +241,27 @@ describe("commands", () => {
     );
   });
 
+  it("lets no other administrator change the owner, or take or give a login of the owner's", async () => {
+    const unauthorized = failed("unauthorized");
+    for (const fields of [{ name: "Mallory" }, { local_only: true }, { group_ids: [] }])
+      expect(await ask(asAdmin, "config/auth/update", { user_id: owner.id, ...fields })).toMatchObject(
+        unauthorized,
+      );
+    const spelled = ` ${ownerLogin.username.toUpperCase()}`;
+    for (const username of [ownerLogin.username, spelled])
+      expect(await ask(asAdmin, local("delete"), { username })).toMatchObject(unauthorized);
+    const login = { user_id: owner.id, username: "mallory", password: "a password of hers" };
+    expect(await ask(asAdmin, local("create"), login)).toMatchObject(unauthorized);
+    expect((await gateway.authority.users.read(owner.id))?.user).toMatchObject({
+      name: owner.name,
+      localOnly: false,
+      groupIds: owner.groupIds,
+    });
+    expect(await gateway.authority.localLogins.usernameOf(owner.id)).toBe(ownerLogin.username);
+    const same = { user_id: owner.id, name: "Olivia" };
+    expect(await ask(asOwner, "config/auth/update", same)).toMatchObject({ success: true });
+  });
+
   it("admin commands are for administrators, owner commands for the owner", async () => {
     const user_id = plain.id;
     const forAdmins: readonly [string, object][] = [

@@ -1,6 +1,8 @@
 import { AttemptWindow } from "./attempt-window.ts";
 import { changeOwnPassword, setPassword } from "./change-password.ts";
+import { localProvider } from "./local-login-record.ts";
 import type { LocalLogins } from "./local-logins.ts";
+import { normaliseLoginName } from "./login-name.ts";
 import { createLogin, createUserWithLogin, prepareLogin } from "./new-login.ts";
 import { isLocalCredential, type LocalLoginTools } from "./own-login.ts";
 import { removeLogin } from "./remove-login.ts";
@@ -23,6 +25,11 @@ export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
     async usernameOf(userId) {
       const owned = await tools.credentials.listOf(userId);
       return owned.find(isLocalCredential)?.subject ?? null;
+    },
+    async userIdOf(username) {
+      const { type, id } = localProvider;
+      const found = await tools.credentials.find(type, id, normaliseLoginName(username));
+      return found?.credential.userId;
     },
   };
 }

@@ -37,4 +37,6 @@ export interface LocalLogins {
   /** Keeps sessions: no right is taken. Throws `user_not_found`, `credentials_not_found`, `conflict`, and the username errors of `create`. */
   changeUsername(userId: string, username: string): Promise<void>;
   usernameOf(userId: string): Promise<string | null>;
+  /** Whose login this is, in whatever spelling. */
+  userIdOf(username: string): Promise<string | undefined>;
 }
