@@ -34,6 +34,7 @@ export function authCommands({ authority, clock }: CommandParts): readonly Comma
         clientName: message.client_name,
         clientIcon: message.client_icon ?? null,
         days: message.lifespan,
+        askedBy: principal.sessionId,
       });
       return accessToken;
     }),

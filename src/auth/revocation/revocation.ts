@@ -3,7 +3,10 @@ import type { LogEntry, Step } from "../store.ts";
 
 export type RevokeTarget =
   | { readonly kind: "sessions"; readonly userId: string; readonly sessionIds: readonly string[] }
-  /** All sessions of the user, also those that are being made; `spare` goes on. */
+  /**
+   * All sessions of the user, also those that are being made; `spare`, the session that asks for it, goes on. Once that one
+   * is over nothing is done for it any more: `revoke` throws `unauthorized`.
+   */
   | { readonly kind: "user"; readonly userId: string; readonly spare?: string };
 
 /** What a revoke did. `effective` is what is known at the return, never a hope. */

@@ -46,7 +46,7 @@ async function raise(tools: EndingTools, target: UserTarget, request: EndingRequ
   throw new AuthError("conflict", { detail: "revoke: the spared session changes all the time" });
 }
 
-/** A session that is not live, or not this user's, is not spared. */
+/** Throws `unauthorized` for a session that is not live, or not this user's: it asked while it was, and was cut off. */
 async function sparing(
   { store, clock }: EndingTools,
   { userId, spare }: UserTarget,
@@ -54,10 +54,10 @@ async function sparing(
   if (spare === undefined) return { spare: null, step: {} };
   const keys = { epoch: recordKeys.userEpoch(userId), session: recordKeys.session(spare) };
   const [epoch, record] = await store.get([keys.epoch, keys.session]);
-  if (record === undefined) return { spare: null, step: {} };
-  const found = sessionOf(record);
-  const live = sessionState(found, epoch?.version ?? 0, clock.now()) === "live";
-  if (!live || found.session.userId !== userId) return { spare: null, step: {} };
+  const found = record && sessionOf(record);
+  const live = found && sessionState(found, epoch?.version ?? 0, clock.now()) === "live";
+  if (!live || found.session.userId !== userId)
+    throw new AuthError("unauthorized", { detail: "revoke: the session to spare is over" });
   const check = [
     { key: keys.epoch, version: epoch?.version ?? 0 },
     { key: keys.session, version: found.version },

@@ -20,6 +20,8 @@ export interface LongLivedRequest {
   readonly clientName: string;
   readonly clientIcon: string | null;
   readonly days: number;
+  /** The session that asks for it; absent for whoever has the machine. */
+  readonly askedBy?: string;
 }
 
 export async function openLongLived(
@@ -48,11 +50,26 @@ async function createOnce(tools: SessionTools, request: LongLivedRequest) {
   const session = longLivedSession(request, tools.clock.now());
   const step = joinedStep(
     { check: checkingStanding(request.userId, standing) },
+    { check: await stillAsking(tools, request) },
     creatingSession(session),
     await claimingName(tools, session, request.clientName),
   );
   const outcome = await tools.revocation.commit(step);
   return outcome.ok ? { session, user: standing.user, epoch: standing.epoch } : undefined;
+}
+
+/**
+ * A session that was cut off gets nothing any more, and the token outlives what cut it: without this an attempt that
+ * failed on the user's new epoch would go through at the next.
+ */
+async function stillAsking(
+  tools: SessionTools,
+  { userId, askedBy }: LongLivedRequest,
+): Promise<NonNullable<Step["check"]>> {
+  if (askedBy === undefined) return [];
+  const found = await findSession(tools, askedBy);
+  if (found?.state !== "live" || found.session.userId !== userId) throw new AuthError("unauthorized");
+  return [{ key: recordKeys.session(askedBy), version: found.version }];
 }
 
 function longLivedSession(request: LongLivedRequest, now: number): Session {

@@ -32,12 +32,16 @@ export interface Sessions {
    * A normal session. Throws `AuthError("conflict")` when the user, the epoch or anything in `also` changed meanwhile.
    */
   open(request: NewSession): Promise<TokenGrant & { readonly refreshToken: string }>;
-  /** A long-lived token, shown once. Throws `client_name_exists`, `access_denied`. */
+  /**
+   * A long-lived token, shown once. Throws `client_name_exists`, `access_denied`, and `unauthorized` when the session that
+   * asks for it (`askedBy`) is over by the commit.
+   */
   openLongLived(request: {
     readonly userId: string;
     readonly clientName: string;
     readonly clientIcon: string | null;
     readonly days: number;
+    readonly askedBy?: string;
   }): Promise<{ readonly session: Session; readonly accessToken: string }>;
   /**
    * A refresh (D5). The current generation gives the next one (where the session rotates); one step behind gives the

@@ -5,7 +5,7 @@ import type { Session, User } from "../../../src/auth/model.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
 import type { Cut } from "../../../src/auth/revocation/revocation.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
-import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
 import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
 import { refusal } from "../../support/refusal.ts";
@@ -34,6 +34,36 @@ const sessions = () => node.authority.sessions;
 const versionOf = async (sessionId: string) =>
   (await readRecord(store, recordKeys.session(sessionId)))?.version ?? 0;
 const makesSession = (step: Step) => step.link?.some(({ index }) => index.startsWith("sessions-of")) ?? false;
+
+describe("a session that is cut off in the middle of what it asked for", () => {
+  const endAll = (userId: string) => () =>
+    node.authority.revocation.revoke({ kind: "user", userId }, "session_revoked");
+
+  it("gets no long-lived token, which would outlive the cut", async () => {
+    const user = await someone();
+    const { session } = await node.open(user.id);
+    store.beforeCommit(makesSession, endAll(user.id));
+    const opening = sessions().openLongLived({
+      ...{ userId: user.id, clientName: "robot", clientIcon: null, days: 3650, askedBy: session.id },
+    });
+    expect(await refusal(opening)).toBe("unauthorized");
+    expect(await sessions().listOf(user.id)).toEqual([]);
+  });
+
+  it("changes no password", async () => {
+    const user = await someone();
+    const { accessToken } = await node.open(user.id);
+    const principal = await node.principal(accessToken);
+    const writes = (step: Step) => step.put?.some(({ key }) => key.startsWith("password:")) ?? false;
+    store.beforeCommit(writes, endAll(user.id));
+    const { password } = ownerLogin;
+    const { localLogins } = node.authority;
+    const change = (next: string) => localLogins.changeOwnPassword(principal, password, next, home);
+    expect(await refusal(change("a thief's new password"))).toBe("unauthorized");
+    const again = await node.principal((await node.open(user.id)).accessToken);
+    await localLogins.changeOwnPassword(again, password, "the owner's new password", home);
+  });
+});
 
 describe("opening a session", () => {
   it("writes down who, with what, from where and until when", async () => {
