@@ -1,9 +1,10 @@
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import { SOCKET_PATH } from "../../protocol/features.ts";
+import { addressShare } from "../auth/address-share.ts";
 import type { Peer } from "../auth/model.ts";
 import type { ConnectionObserver } from "./observer.ts";
 import type { OriginPolicy } from "./origin.ts";
-import { placeOf, type Room } from "./roster.ts";
+import type { Room } from "./roster.ts";
 import type { Admission, Admit, Socket, SocketHandler, UpgradeRequest } from "./socket.ts";
 import type { Wire } from "./wire.ts";
 
@@ -35,7 +36,7 @@ export function createAdmit(options: AdmissionOptions): Admit {
   ];
   return (request) => {
     const peer: Peer = { address: options.addressOf(request) };
-    const place = placeOf(peer.address);
+    const place = addressShare(peer.address);
     for (const check of checks) {
       const code = check(request, place);
       if (code === undefined) continue;

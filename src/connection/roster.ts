@@ -1,7 +1,7 @@
 export interface RosterLimits {
   /** Open sockets. */
   readonly sockets: number;
-  /** Of these, sockets before `auth_ok`: in total, and from one address (IPv6: one /64). */
+  /** Of these, sockets before `auth_ok`: in total, and from one address (see `addressShare`). */
   readonly unauthenticated: number;
   readonly unauthenticatedPerAddress: number;
 }
@@ -59,21 +59,4 @@ export class Roster<Member extends object> {
     if (!this.#members.delete(member)) return;
     if (!wasAuthenticated) this.authenticated(place);
   }
-}
-
-/**
- * What counts as one address: an IPv4 address, or an IPv6 /64, which is what one subscriber has. `address` is one (the
- * transport's or a checked header's); anything else counts as itself.
- */
-export function placeOf(address: string): string {
-  if (!address.includes(":")) return address;
-  const [head = "", tail] = address.split("::");
-  const before = head === "" ? [] : head.split(":");
-  const after = tail === undefined || tail === "" ? [] : tail.split(":");
-  const gap = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
-  const groups = [...before, ...Array<string>(gap).fill("0"), ...after];
-  return `${groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":")}::/64`;
 }

@@ -1,4 +1,6 @@
-import { BlockList, isIPv4, isIPv6 } from "node:net";
+import { isIPv4, isIPv6 } from "node:net";
+
+import { isLocalAddress } from "../local-address.ts";
 
 /**
  * Client ids are URLs (IndieAuth section 3.2), with Home Assistant's rules: nobody registers a client, the client id
@@ -28,18 +30,6 @@ const appRedirects: Readonly<Record<string, readonly string[]>> = {
     "https://wear.googleapis-cn.com/3p_auth/io.homeassistant.companion.android",
   ],
 };
-
-/** Home Assistant's local networks (reference 6.4); IPv4-mapped IPv6 addresses count as their IPv4 ones. */
-const localNetworks = blockListOf([
-  ["127.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["172.16.0.0", 12],
-  ["192.168.0.0", 16],
-  ["169.254.0.0", 16],
-  ["::1", 128],
-  ["fd00::", 8],
-  ["fe80::", 10],
-]);
 
 /** True for a URL that may name a client. */
 export function verifyClientId(clientId: string): boolean {
@@ -91,18 +81,11 @@ function isDomainName(host: string): boolean {
 
 function isLocal(address: string, family: "ipv4" | "ipv6"): boolean {
   const valid = family === "ipv4" ? isIPv4(address) : isIPv6(address);
-  return valid && localNetworks.check(address, family);
+  return valid && isLocalAddress(address);
 }
 
 /** Also in the spellings that browsers take for one, and before a `;`, where Home Assistant's parser stops. */
 function hasDotSegment(path: string): boolean {
   const segments = path.replaceAll(/%2e/gi, ".").split("/");
   return segments.some((segment) => /^\.{1,2}(?:;|$)/.test(segment));
-}
-
-function blockListOf(networks: readonly (readonly [string, number])[]): BlockList {
-  const list = new BlockList();
-  for (const [network, prefix] of networks)
-    list.addSubnet(network, prefix, network.includes(":") ? "ipv6" : "ipv4");
-  return list;
 }

@@ -1,8 +1,8 @@
 import { limits as wireLimits } from "../../../protocol/features.ts";
 import type { AbortStep, FlowStep } from "../../../protocol/flow.ts";
+import { addressShare } from "../address-share.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import { addressShare } from "../providers/address-share.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";

@@ -1,4 +1,5 @@
 import type { FormField } from "../../../protocol/flow.ts";
+import { addressShare } from "../address-share.ts";
 import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
@@ -6,7 +7,6 @@ import type { Passwords } from "../passwords/passwords.ts";
 import type { Store } from "../store.ts";
 import type { Credentials } from "../users/credentials.ts";
 import type { Users } from "../users/users.ts";
-import { addressShare } from "./address-share.ts";
 import {
   type LocalLogin,
   localLoginKey,

@@ -1,9 +1,9 @@
+import { addressShare } from "../address-share.ts";
 import { verifyClientId } from "../clients/client-id.ts";
 import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import { joinedStep } from "../joined-step.ts";
 import { type Credential, type Peer, systemGroups, type User } from "../model.ts";
-import { addressShare } from "../providers/address-share.ts";
 import { AttemptWindow } from "../providers/attempt-window.ts";
 import type { LocalLogins } from "../providers/local-logins.ts";
 import { loginConflict } from "../providers/new-login.ts";

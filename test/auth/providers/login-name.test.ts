@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-
+import { addressShare } from "../../../src/auth/address-share.ts";
 import { AuthError } from "../../../src/auth/errors.ts";
-import { addressShare } from "../../../src/auth/providers/address-share.ts";
 import { checkLoginName, normaliseLoginName } from "../../../src/auth/providers/login-name.ts";
 
 describe("a login name", () => {
