@@ -1,7 +1,7 @@
 import { AuthError } from "../auth/errors.ts";
+import { refreshGrantOf } from "../auth/sessions/wire-grants.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
-import { refreshGrantOf } from "../connection/grants.ts";
 import { defineCommand } from "./define.ts";
 import type { CommandParts } from "./registry.ts";
 

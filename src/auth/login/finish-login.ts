@@ -6,13 +6,13 @@ import type { AssuranceLevel, Credential, Peer } from "../model.ts";
 import { mayLogIn } from "../providers/may-log-in.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import { sessionGrantOf } from "../sessions/wire-grants.ts";
 import type { Step, Store } from "../store.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
 import type { Credentials } from "../users/credentials.ts";
 import { checkingStanding } from "../users/user-record.ts";
 import type { Users, VersionedUser } from "../users/users.ts";
 import { endingFlow, type Flow, type VersionedFlow } from "./flow-record.ts";
-import { sessionGrant } from "./flow-steps.ts";
 
 export interface FinishTools {
   readonly store: Store;
@@ -84,7 +84,7 @@ async function findPerson(
 
 async function giveSession(
   { sessions, clock, rotates }: FinishTools,
-  { handler: [providerType], clientId, clientName }: Flow,
+  { clientId, clientName }: Flow,
   { assurance, amr, authenticatedAt }: Proof,
   { credential, standing }: Person,
   peer: Peer,
@@ -104,7 +104,7 @@ async function giveSession(
     peer,
     also,
   });
-  return sessionGrant(grant, providerType, clock.now());
+  return sessionGrantOf(grant, clock);
 }
 
 /** A code is not given for a user who is being cut off either: its commit checks what a session's checks. */

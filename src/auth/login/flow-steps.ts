@@ -1,6 +1,4 @@
-import type { AbortStep, CreateEntryStep, FormStep, Handler, SessionGrant } from "../../../protocol/flow.ts";
-import { expiresIn } from "../sessions/expires-in.ts";
-import type { TokenGrant } from "../sessions/sessions.ts";
+import type { AbortStep, CreateEntryStep, FormStep, Handler } from "../../../protocol/flow.ts";
 import type { Flow } from "./flow-record.ts";
 
 /** Why a flow ends without a login; the first two are Home Assistant's words. */
@@ -41,22 +39,6 @@ export function entryStep({ id, handler }: FlowName, result: CreateEntryStep["re
     description: null,
     description_placeholders: null,
     result,
-  };
-}
-
-/** `now` in the clock's milliseconds; what is left of the access token is rounded down. */
-export function sessionGrant(
-  grant: TokenGrant & { readonly refreshToken: string },
-  providerType: string,
-  now: number,
-): SessionGrant {
-  return {
-    access_token: grant.accessToken,
-    token_type: "Bearer",
-    expires_in: expiresIn(grant.accessTokenExpiresAt, now),
-    refresh_token: grant.refreshToken,
-    session_id: grant.session.id,
-    ha_auth_provider: providerType,
   };
 }
 

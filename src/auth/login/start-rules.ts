@@ -1,9 +1,7 @@
 import { verifyClientId, verifyRedirectUri } from "../clients/client-id.ts";
 import { AuthError } from "../errors.ts";
+import { isCodeChallenge } from "../tokens/authorization-codes.ts";
 import type { StartLogin } from "./login-flows.ts";
-
-/** Base64url of a SHA-256: the last of 43 characters carries four bits. */
-const challengeShape = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
 
 /**
  * What is asked of a client before anybody types a password: a code needs a valid client id and a redirect URI that may
@@ -17,7 +15,7 @@ export function checkStart({ purpose, clientId, redirectUri, codeChallenge }: St
   const redirectFits =
     redirectUri === null ? !forCode : clientId !== null && verifyRedirectUri(clientId, redirectUri);
   if (!redirectFits) throw new AuthError("invalid_redirect_uri");
-  if (codeChallenge !== null && !challengeShape.test(codeChallenge)) {
+  if (codeChallenge !== null && !isCodeChallenge(codeChallenge)) {
     throw new AuthError("invalid_format", { publicMessage: "The code challenge is not an S256 one." });
   }
 }

@@ -1,11 +1,11 @@
 import { AuthError } from "../errors.ts";
 import { joinedStep } from "../joined-step.ts";
-import { isLocalAddress } from "../local-address.ts";
-import type { Peer, User } from "../model.ts";
+import type { Peer } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
 import type { Credentials } from "../users/credentials.ts";
 import type { Users } from "../users/users.ts";
+import { refuseBlockedUser } from "./blocked-user.ts";
 import type { Sessions, TokenGrant } from "./sessions.ts";
 
 export interface CodeLoginTools {
@@ -68,11 +68,4 @@ async function openOnce(tools: CodeLoginTools, request: CodeLogin) {
     ...{ assurance: grant.assurance, amr: grant.amr, authenticatedAt: grant.authenticatedAt, peer },
     also: (sessionId) => joinedStep(consume(sessionId), { check: [unchanged] }),
   });
-}
-
-/** Home Assistant's texts (reference 3.2). */
-function refuseBlockedUser(user: User, peer: Peer): void {
-  if (!user.isActive) throw new AuthError("access_denied", { publicMessage: "User is not active" });
-  if (user.localOnly && !isLocalAddress(peer.address))
-    throw new AuthError("access_denied", { publicMessage: "User cannot authenticate remotely" });
 }

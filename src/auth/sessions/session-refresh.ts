@@ -1,12 +1,12 @@
 import { AuthError } from "../errors.ts";
 import { LeastRecentlyUsed } from "../least-recently-used.ts";
-import { isLocalAddress } from "../local-address.ts";
 import type { Peer, Session, User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { readRecord, type Store, type StoredRecord } from "../store.ts";
 import { checkingStanding, userOf } from "../users/user-record.ts";
+import { refuseBlockedUser } from "./blocked-user.ts";
 import { judgeGeneration } from "./refresh-rule.ts";
 import type { SessionTools } from "./session-opening.ts";
 import { puttingSession, sessionOf, sessionState } from "./session-record.ts";
@@ -60,7 +60,7 @@ async function refreshOnce(
   const now = tools.clock.now();
   await requireLive(tools, basis, now);
   requireClient(basis.session, request);
-  requireWelcome(basis.user, peer);
+  refuseBlockedUser(basis.user, peer);
   const verdict = judgeGeneration(basis.session, generation, now);
   if (verdict.kind === "reused") return endReused(tools, basis.session);
   const next = verdict.kind === "current" ? verdict.session : basis.session;
@@ -92,12 +92,6 @@ async function requireLive(tools: RefreshTools, { session, version, standing }: 
 function requireClient(session: Session, { clientId, sessionId }: RefreshRequest): void {
   if (sessionId !== undefined && clientId === undefined) return;
   if ((clientId ?? null) !== session.clientId) throw new AuthError("invalid_client");
-}
-
-function requireWelcome(user: User, peer: Peer): void {
-  if (!user.isActive) throw new AuthError("access_denied", { publicMessage: "User is not active" });
-  if (user.localOnly && !isLocalAddress(peer.address))
-    throw new AuthError("access_denied", { publicMessage: "User cannot authenticate remotely" });
 }
 
 async function endReused(tools: RefreshTools, session: Session): Promise<never> {

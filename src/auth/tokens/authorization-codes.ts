@@ -87,12 +87,17 @@ const StoredCode = Type.Object({
 type StoredCode = Static<typeof StoredCode>;
 const storedCode = Compile(StoredCode);
 
+/** True for a code challenge that a SHA-256 can give. */
+export function isCodeChallenge(text: string): boolean {
+  return challengeShape.test(text);
+}
+
 /** `prepare` throws `AuthError("invalid_format")` for a code challenge that no SHA-256 can give. */
 export function createAuthorizationCodes(options: AuthorizationCodeOptions): AuthorizationCodes {
   const { store, clock, onReplay, ttlMs = defaultTtlMs } = options;
   return {
     prepare(grant) {
-      if (grant.codeChallenge !== null && !challengeShape.test(grant.codeChallenge))
+      if (grant.codeChallenge !== null && !isCodeChallenge(grant.codeChallenge))
         throw new AuthError("invalid_format", { publicMessage: "The code challenge is not an S256 one." });
       const code = randomBytes(16).toString("hex");
       const stored = {

@@ -1,7 +1,7 @@
-import type { RefreshGrant, SessionGrant } from "../../protocol/flow.ts";
-import type { Clock } from "../auth/clock.ts";
-import { expiresIn } from "../auth/sessions/expires-in.ts";
-import type { TokenGrant } from "../auth/sessions/sessions.ts";
+import type { RefreshGrant, SessionGrant } from "../../../protocol/flow.ts";
+import type { Clock } from "../clock.ts";
+import { expiresIn } from "./expires-in.ts";
+import type { TokenGrant } from "./sessions.ts";
 
 /** A refresh's tokens as the wire has them. */
 export function refreshGrantOf(grant: TokenGrant, clock: Clock): RefreshGrant {
@@ -20,9 +20,7 @@ export function sessionGrantOf(
   clock: Clock,
 ): SessionGrant {
   return {
-    access_token: grant.accessToken,
-    token_type: "Bearer",
-    expires_in: expiresIn(grant.accessTokenExpiresAt, clock.now()),
+    ...refreshGrantOf(grant, clock),
     refresh_token: grant.refreshToken,
     session_id: grant.session.id,
     ha_auth_provider: grant.session.providerType ?? "homeassistant",
