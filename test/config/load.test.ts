@@ -249,7 +249,12 @@ const table: readonly [name: string, sources: () => ConfigSources, text: string]
   [
     "scrypt that eats the machine",
     () => ({ flags: { "password.scrypt_n": 1_048_576, "password.scrypt_r": 32 } }),
-    "takes more than 2 GiB",
+    "takes more than 1 GiB",
+  ],
+  [
+    "scrypt that takes an age",
+    () => ({ flags: { "password.scrypt_n": 1_048_576, "password.scrypt_p": 16 } }),
+    "16 times the default's work",
   ],
 ];
 

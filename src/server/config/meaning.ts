@@ -1,7 +1,10 @@
+import { areParametersSane } from "../../auth/passwords/scrypt-parameters.ts";
 import { createOriginPolicy } from "../../connection/origin.ts";
 import { addressRangeProblem } from "../../http/address-ranges.ts";
 import type { Problem } from "./problems.ts";
 import type { Config } from "./schema.ts";
+
+const scryptTooMuch = "with scrypt_r and scrypt_p takes more than 1 GiB or 16 times the default's work";
 
 type Rule = (config: Config) => string | undefined;
 
@@ -14,10 +17,11 @@ const rules: Readonly<Record<string, Rule>> = {
   store: ({ store }) => (store === null ? undefined : storeProblem(store)),
   secret_file: ({ secret, secret_file }) =>
     secret !== null && secret_file !== null ? "excludes secret: give one of the two" : undefined,
-  "password.scrypt_n": ({ password }) =>
-    Number.isInteger(Math.log2(password.scrypt_n)) ? undefined : "must be a power of two",
-  "password.scrypt_r": ({ password }) =>
-    128 * password.scrypt_n * password.scrypt_r > 2 ** 31 ? "takes more than 2 GiB with scrypt_n" : undefined,
+  "password.scrypt_n": ({ password }) => {
+    const { scrypt_n: N, scrypt_r: r, scrypt_p: p } = password;
+    if (!Number.isInteger(Math.log2(N))) return "must be a power of two";
+    return areParametersSane({ N, r, p }) ? undefined : scryptTooMuch;
+  },
 };
 
 export function checkMeaning(config: Config, sourceOf: (key: string) => string, problems: Problem[]): void {
