@@ -32,7 +32,6 @@ export const recordKeys = {
   user: (userId: string) => record("user", userId),
   /** Raised by everything that ends all of a user's sessions. Its version is the user's epoch. */
   userEpoch: (userId: string) => record("epoch", "user", userId),
-  group: (groupId: string) => record("group", groupId),
   credential: (credentialId: string) => record("credential", credentialId),
   /** `{credential_id}`: one credential per subject of a provider. */
   credentialOf: (provider: string, subject: string) => record("credential-of", provider, hashed(subject)),
@@ -50,7 +49,6 @@ export const recordKeys = {
 
 export const indexKeys = {
   users: index("users"),
-  groups: index("groups"),
   credentialsOf: (userId: string) => index("credentials-of", userId),
   sessionsOf: (userId: string) => index("sessions-of", userId),
 } as const;

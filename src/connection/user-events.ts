@@ -20,8 +20,6 @@ interface Subscriber {
   readonly type: string | undefined;
 }
 
-export const userEventTypes: ReadonlySet<string> = new Set(["user_added", "user_updated", "user_removed"]);
-
 /**
  * Events reach a subscriber in the order of `publish`, and only while its user is an administrator: that is asked again
  * for every event. What cannot be asked is not sent.
