@@ -22,6 +22,7 @@ const allowed: Record<string, readonly string[]> = {
     "src/codec/codec.ts",
     "src/connection/socket.ts",
     "src/http/endpoint.ts",
+    "src/http/security-headers.ts",
   ],
   "src/store": [
     "protocol",

@@ -10,18 +10,25 @@ const pagePolicy = [
   "require-trusted-types-for 'script'",
   "trusted-types 'none'",
 ].join("; ");
-const dataPolicy = "default-src 'none'; frame-ancestors 'none'";
+
+/** On every answer that is no page; transports put them on what they refuse themselves. */
+export const dataHeaders = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "x-frame-options": "DENY",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-opener-policy": "same-origin",
+} as const;
 
 /** On every answer, errors too: Home Assistant's (reference 3), stricter where nothing of ours is ever framed. */
 export function secure(response: Response): Response {
   const { headers } = response;
   const isPage = headers.get("content-type")?.startsWith("text/html") === true;
-  headers.set("x-content-type-options", "nosniff");
-  headers.set("referrer-policy", "no-referrer");
-  headers.set("x-frame-options", "DENY");
-  headers.set("content-security-policy", isPage ? pagePolicy : dataPolicy);
-  headers.set("cross-origin-opener-policy", "same-origin");
-  if (isPage) headers.set("permissions-policy", "camera=(), geolocation=(), microphone=()");
+  for (const [name, value] of Object.entries(dataHeaders)) headers.set(name, value);
+  if (isPage) {
+    headers.set("content-security-policy", pagePolicy);
+    headers.set("permissions-policy", "camera=(), geolocation=(), microphone=()");
+  }
   if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
   headers.delete("server");
   return response;

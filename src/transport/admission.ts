@@ -1,4 +1,5 @@
 import type { Admission, Admit, UpgradeRequest } from "../connection/socket.ts";
+import { dataHeaders } from "../http/security-headers.ts";
 import type { RequestHead } from "./http-exchange.ts";
 import { internalError, type Refusal, refusal } from "./refusal.ts";
 import { offeredSubprotocols, upgradeRefusal } from "./upgrade.ts";
@@ -23,7 +24,7 @@ export function admitUpgrade(
   const request = upgradeRequestOf(head);
   try {
     const admission = options.admit(request);
-    if (!admission.accept) return admission;
+    if (!admission.accept) return { ...admission, headers: { ...dataHeaders, ...admission.headers } };
     const { subprotocol } = admission;
     if (subprotocol === undefined || request.subprotocols.includes(subprotocol)) return admission;
     onError(new Error("admit chose a subprotocol that was not offered"));

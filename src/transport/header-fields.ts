@@ -1,11 +1,10 @@
-import { type Refusal, refusal } from "./refusal.ts";
+import { headerTooLarge, type Refusal, refusal } from "./refusal.ts";
 
 /** Most header fields in a request; more is answered 431. uWebSockets.js takes at most 48. */
 export const MAX_HEADER_FIELDS = 64;
 /** Most bytes of header names and values in a request; more is answered 431. */
 export const MAX_HEADER_BYTES = 16 * 1024;
 
-const tooLarge = refusal(431, "Request header is too large");
 const ambiguousLength = refusal(400, "Ambiguous message length");
 const ambiguousHost = refusal(400, "More than one Host");
 
@@ -47,7 +46,7 @@ export class HeaderFields {
    * (RFC 9112 sections 6.1, 6.3, 3.2). Undefined when it is plain.
    */
   fault(): Refusal | undefined {
-    if (this.#count > MAX_HEADER_FIELDS || this.#bytes > MAX_HEADER_BYTES) return tooLarge;
+    if (this.#count > MAX_HEADER_FIELDS || this.#bytes > MAX_HEADER_BYTES) return headerTooLarge;
     if (this.#hosts > 1) return ambiguousHost;
     if (this.#lengths + this.#encodings === 0) return undefined;
     if (this.#lengths + this.#encodings > 1) return ambiguousLength;

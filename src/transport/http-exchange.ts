@@ -1,10 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { HttpHandler } from "../http/endpoint.ts";
 import type { HeaderFields } from "./header-fields.ts";
-import { internalError, type Refusal, refusal } from "./refusal.ts";
+import { internalError, malformed, type Refusal, refusal } from "./refusal.ts";
 
-/** Longest time that a request may take to arrive, in milliseconds; after it 408. */
-export const BODY_TIMEOUT_MS = 10_000;
 /** A body that is too large is read and thrown away up to this, so that the client can read the 413. */
 export const MAX_DISCARDED_BYTES = 1024 * 1024;
 
@@ -79,7 +77,7 @@ export async function askHandler(
   try {
     asked = request();
   } catch {
-    return refusal(400, "Malformed request");
+    return malformed;
   }
   try {
     return await handler(asked, { address: head.address });
@@ -107,7 +105,7 @@ export interface ResponseSink {
 /** Sends a handler's answer: at once when it is ready, else as it comes. Rejects when the body fails. */
 export async function sendResponse(response: Response, method: string, sink: ResponseSink): Promise<void> {
   const { status, body } = response;
-  const headers = endToEnd(response.headers);
+  const headers = endToEnd(response);
   if (body === null || method === "HEAD" || status === 204 || status === 304) {
     await body?.cancel();
     if (body === null && method !== "HEAD" && status !== 204 && status !== 304)
@@ -146,9 +144,15 @@ async function pump(
   sink.end();
 }
 
-function endToEnd(headers: Headers): Headers {
+/** Without what belongs to the connection; a 426 has to name the protocol (RFC 9110 section 15.5.22). */
+function endToEnd({ status, headers }: Response): Headers {
   const kept = new Headers(headers);
   for (const name of NOT_COPIED) kept.delete(name);
+  const upgrade = status === 426 ? headers.get("upgrade") : null;
+  if (upgrade !== null) {
+    kept.set("upgrade", upgrade);
+    kept.set("connection", "upgrade");
+  }
   return kept;
 }
 

@@ -9,7 +9,10 @@ const TOKEN_LIST = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*,[ \t]*[!#$%&'*+\-.^_`
 const notFound = refusal(404, "Not found");
 const withBody = refusal(400, "An upgrade has no body");
 const notGet = refusal(405, "An upgrade is a GET", { allow: "GET" });
-const badVersion = refusal(426, "WebSocket version 13 is spoken here", { "sec-websocket-version": "13" });
+const badVersion = refusal(426, "WebSocket version 13 is spoken here", {
+  "sec-websocket-version": "13",
+  upgrade: "websocket",
+});
 const badKey = refusal(400, "Missing or invalid Sec-WebSocket-Key");
 const badNegotiation = refusal(400, "Invalid Sec-WebSocket-Protocol or Sec-WebSocket-Extensions");
 

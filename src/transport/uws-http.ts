@@ -3,15 +3,17 @@ import type { HttpHandler } from "../http/endpoint.ts";
 import { BodyCollector } from "./body-collector.ts";
 import {
   askHandler,
-  BODY_TIMEOUT_MS,
   type RequestHead,
   type ResponseSink,
   requestRefusal,
   sendResponse,
   toRequest,
 } from "./http-exchange.ts";
-import { bodyTooLarge, bodyTooSlow, type Refusal, statusLine } from "./refusal.ts";
+import { bodyTooLarge, type Refusal, requestTooSlow, statusLine } from "./refusal.ts";
 import type { UwsResponse } from "./uws-library.ts";
+
+/** Before the library's own end of such a connection, which comes without an answer 8 to 12 s after the header. */
+const BODY_TIMEOUT_MS = 7000;
 
 export interface UwsServeOptions {
   readonly http: HttpHandler;
@@ -55,6 +57,8 @@ export class UwsExchange implements ResponseSink {
     this.#response.cork(() => {
       this.#response.writeStatus(statusLine(refused.status));
       for (const [name, value] of Object.entries(refused.headers)) this.#response.writeHeader(name, value);
+      // The library adds a field of its own that says close.
+      if (refused.headers.upgrade !== undefined) this.#response.writeHeader("connection", "upgrade");
       this.#response.end(refused.body, true);
     });
   }
@@ -109,7 +113,7 @@ export class UwsExchange implements ResponseSink {
   body(maxBytes: number): Promise<Uint8Array<ArrayBuffer> | Refusal | "gone"> {
     const body = new BodyCollector(maxBytes);
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(bodyTooSlow), BODY_TIMEOUT_MS);
+      const timer = setTimeout(() => resolve(requestTooSlow), BODY_TIMEOUT_MS);
       const settle = (result: Uint8Array<ArrayBuffer> | Refusal | "gone") => {
         clearTimeout(timer);
         resolve(result);

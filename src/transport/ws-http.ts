@@ -9,7 +9,7 @@ import {
   sendResponse,
   toRequest,
 } from "./http-exchange.ts";
-import { bodyTooLarge, type Refusal } from "./refusal.ts";
+import { bodyTooLarge, connectionOf, type Refusal } from "./refusal.ts";
 
 export interface ServeOptions {
   readonly http: HttpHandler;
@@ -53,7 +53,7 @@ export function refuseNodeRequest(response: ServerResponse, refused: Refusal): v
   response.writeHead(refused.status, {
     ...refused.headers,
     "content-length": Buffer.byteLength(refused.body),
-    connection: "close",
+    connection: connectionOf(refused),
   });
   response.end(refused.body);
 }
@@ -126,9 +126,12 @@ class NodeSink implements ResponseSink {
   }
 
   #setHeaders(headers: Headers): void {
+    const closing = !this.#response.shouldKeepAlive;
     for (const [name, value] of headers) {
       if (name !== "set-cookie") this.#response.setHeader(name, value);
     }
+    // Node takes a Connection field of ours for the whole of it.
+    if (closing && headers.has("connection")) this.#response.setHeader("connection", "close, upgrade");
     const cookies = headers.getSetCookie();
     if (cookies.length > 0) this.#response.setHeader("set-cookie", cookies);
   }

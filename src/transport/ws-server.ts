@@ -1,9 +1,10 @@
 import { createServer, IncomingMessage, type Server } from "node:http";
 import { MAX_HEADER_BYTES } from "./header-fields.ts";
-import { BODY_TIMEOUT_MS } from "./http-exchange.ts";
 import { asksForWebSocket } from "./upgrade.ts";
 
 const HEADERS_TIMEOUT_MS = 5000;
+/** Longest time that a request may take to arrive; after it 408. */
+const REQUEST_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 10_000;
 /** How often node:http looks for requests past their time-out. */
 const TIMEOUT_SWEEP_MS = 1000;
@@ -33,11 +34,13 @@ export function createBoundedServer(): Server {
     IncomingMessage: OfferedMessage,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: BODY_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     connectionsCheckingInterval: TIMEOUT_SWEEP_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     noDelay: true,
     insecureHTTPParser: false,
+    // Refused by the listener, in the words of every other refusal.
+    requireHostHeader: false,
   });
   // Node would leave fields beyond its limit out in silence; HeaderFields counts them and refuses.
   server.maxHeadersCount = 0;

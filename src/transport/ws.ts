@@ -9,9 +9,10 @@ import { HeaderFields } from "./header-fields.ts";
 import { type RequestHead, splitTarget } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
 import { listenFault } from "./listen-fault.ts";
-import { bodyTooLarge, type Refusal, refusal, statusLine } from "./refusal.ts";
+import { bodyTooLarge, expectationFailed, type Refusal, refusal } from "./refusal.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
 import { refuseNodeRequest, serveNodeRequest } from "./ws-http.ts";
+import { refusalOf, refuseConnection } from "./ws-refusal.ts";
 import { createBoundedServer } from "./ws-server.ts";
 import { type SocketOwner, WsConnection, WsSocket } from "./ws-socket.ts";
 
@@ -25,6 +26,7 @@ const MAX_UNREAD_PONGS = 60;
 /** Requests that one connection may have under way (HTTP pipelining); one more ends the connection. */
 const MAX_PIPELINED = 16;
 
+const noHost = refusal(400, "Missing Host");
 const badTarget = refusal(400, "Malformed request target");
 
 export interface WsTransportOptions {
@@ -47,6 +49,8 @@ export function createWsTransport(options: WsTransportOptions = {}): Transport {
 
 /** HTTP of one TCP connection: a refused request ends it, whatever was sent behind that request. */
 interface Exchanges {
+  /** The latest one. */
+  request: IncomingMessage | undefined;
   running: number;
   refused: boolean;
 }
@@ -73,6 +77,8 @@ class WsListener implements Listener, SocketOwner {
     this.#server = createBoundedServer();
     this.#server.on("request", (request, response) => void this.#request(request, response));
     this.#server.on("checkContinue", (request, response) => this.#checkContinue(request, response));
+    this.#server.on("checkExpectation", (_, response) => refuseNodeRequest(response, expectationFailed));
+    this.#server.on("clientError", (error, raw) => this.#clientError(error, raw));
     this.#server.on("upgrade", (request, raw, head) => this.#upgrade(request, raw, head));
   }
 
@@ -151,7 +157,7 @@ class WsListener implements Listener, SocketOwner {
     if (lost || exchanges.refused || exchanges.running > 0 || this.#stopped !== undefined)
       return void raw.destroy();
     const verdict = admitUpgrade(head, this.#options, this.onError);
-    if (!verdict.accept) return void this.#refuseUpgrade(raw, verdict);
+    if (!verdict.accept) return void this.#refuseConnection(raw, verdict);
     this.#subprotocol = verdict.subprotocol;
     // One write for the 101 and what the handler sends at open.
     raw.cork();
@@ -163,20 +169,24 @@ class WsListener implements Listener, SocketOwner {
     raw.uncork();
   }
 
-  #refuseUpgrade(raw: Duplex, refused: Refusal): void {
+  #refuseConnection(raw: Duplex, refused: Refusal): void {
     this.#exchangesOf(raw).refused = true;
     this.#refused.add(raw);
     raw.once("close", () => this.#refused.delete(raw));
-    raw.once("finish", () => raw.destroy());
-    const headers = Object.entries({
-      ...refused.headers,
-      "Content-Length": Buffer.byteLength(refused.body),
-      Connection: "close",
-    });
-    const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join("");
-    raw.end(`HTTP/1.1 ${statusLine(refused.status)}\r\n${lines}\r\n${refused.body}`);
-    // A client that does not read the refusal does not keep the connection.
-    setTimeout(() => raw.destroy(), CLOSE_TIMEOUT_MS).unref();
+    refuseConnection(raw, refused, CLOSE_TIMEOUT_MS);
+  }
+
+  /**
+   * What the parser refused is answered when it is the only thing that is under way: behind other requests the refusal
+   * would be taken for the answer to one of them. A refusal that is on its way ends the connection by itself.
+   */
+  #clientError(error: Error, raw: Duplex): void {
+    const { request, running, refused } = this.#exchangesOf(raw);
+    const answer = refusalOf(error);
+    const alone = running === 0 || (running === 1 && request?.complete === false);
+    if (refused) return;
+    if (answer === undefined || !alone || !raw.writable) return void raw.destroy();
+    this.#refuseConnection(raw, answer);
   }
 
   #checkContinue(request: IncomingMessage, response: ServerResponse): void {
@@ -191,12 +201,14 @@ class WsListener implements Listener, SocketOwner {
     if (exchanges.refused) return;
     const head = headOf(request);
     if (head?.address === "" || exchanges.running >= MAX_PIPELINED) return void request.socket.destroy();
-    const fault = head === undefined ? badTarget : head.fields.fault();
+    const hostless = request.httpVersion === "1.1" && request.headers.host === undefined;
+    const fault = head === undefined ? badTarget : (head.fields.fault() ?? (hostless ? noHost : undefined));
     if (head === undefined || fault !== undefined) {
       exchanges.refused = true;
       return refuseNodeRequest(response, fault ?? badTarget);
     }
     if (this.#stopped !== undefined) response.shouldKeepAlive = false;
+    exchanges.request = request;
     exchanges.running += 1;
     this.#running += 1;
     await serveNodeRequest(request, response, head, { ...this.#options, onError: this.onError });
@@ -208,7 +220,7 @@ class WsListener implements Listener, SocketOwner {
   #exchangesOf(raw: Duplex): Exchanges {
     const known = this.#exchanges.get(raw);
     if (known !== undefined) return known;
-    const fresh = { running: 0, refused: false };
+    const fresh = { request: undefined, running: 0, refused: false };
     this.#exchanges.set(raw, fresh);
     return fresh;
   }

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
-import { ask } from "../support/raw-http.ts";
+import { ask, fieldsOf, readAnswer } from "../support/raw-http.ts";
 import { RawSocket, upgradeText } from "../support/raw-socket.ts";
-import { type Fact, type Gate, type Rig, socketPath } from "./transport-rig.ts";
+import { type Fact, type Gate, type Rig, refusalFields, socketPath } from "./transport-rig.ts";
 
 const smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
 const post = (headers: string, body = "") => `POST /first HTTP/1.1\r\nHost: x\r\n${headers}\r\n${body}`;
@@ -133,6 +133,97 @@ export function framingFacts(fact: Fact): void {
   });
 }
 
+const refusals: readonly (readonly [string, string, number, string])[] = [
+  ["a body over the limit", post("Content-Length: 20001\r\n", "x".repeat(20_001)), 413, "payload_too_large"],
+  ["a method that is not HTTP's", "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n", 501, "method_not_allowed"],
+  ["two lengths", post("Content-Length: 1\r\nContent-Length: 0\r\n"), 400, "invalid_format"],
+  ["an upgrade elsewhere", upgradeText("/elsewhere"), 404, "not_found"],
+  ["an upgrade by POST", upgradeText(socketPath).replace("GET", "POST"), 405, "method_not_allowed"],
+  ["another version", upgradeText(socketPath, { "Sec-WebSocket-Version": "8" }), 426, "upgrade_required"],
+  ["an admission that throws", upgradeText(socketPath), 500, "unknown_error"],
+  ["a handler that throws", post(""), 500, "unknown_error"],
+];
+/** What only a parser that answers refuses aloud. */
+const unparsable: typeof refusals = [
+  ["no host", "GET / HTTP/1.1\r\n\r\n", 400, "invalid_format"],
+  ["no HTTP", "nonsense\r\n\r\n", 400, "invalid_format"],
+  ["a broken chunk", post("Transfer-Encoding: chunked\r\n", "zz\r\n"), 400, "invalid_format"],
+  [
+    "a large field",
+    `GET / HTTP/1.1\r\nHost: x\r\nX: ${"a".repeat(70_000)}\r\n\r\n`,
+    431,
+    "payload_too_large",
+  ],
+  ["65 fields", `GET / HTTP/1.1\r\nHost: x\r\n${"a: b\r\n".repeat(65)}\r\n`, 431, "payload_too_large"],
+  ["an expectation", post("Expect: tea\r\n"), 417, "not_supported"],
+];
+
+export function refusalFacts(fact: Fact): void {
+  const broken = (): never => {
+    throw new Error("broken");
+  };
+  fact("refuses in the shape of every other error: code, headers, the end of the connection", async (rig) => {
+    const gate = await rig.start({ admit: broken, http: broken });
+    const asked = rig.capabilities.answersUnparsable ? [...refusals, ...unparsable] : refusals;
+    for (const [what, text, status, code] of asked) {
+      const answer = await ask(gate.port, text);
+      expect([what, answer.status]).toEqual([what, status]);
+      expect(fieldsOf(answer)).toMatchObject(refusalFields);
+      expect(JSON.parse(answer.body)).toEqual({ message: expect.any(String), code });
+    }
+  });
+
+  fact("puts the security headers on a refused admission too", async (rig) => {
+    const headers = { "x-why": "origin", connection: "close" };
+    const admit = () => ({ accept: false, status: 403, headers: { "x-why": "origin" }, body: "no" }) as const;
+    const gate = await rig.start({ admit });
+    const fields = fieldsOf(await ask(gate.port, upgradeText(socketPath)));
+    const { "content-type": _, "cache-control": __, ...secure } = refusalFields;
+    expect(fields).toMatchObject({ ...secure, ...headers });
+  });
+
+  fact("names the protocol in a 426, its own and the handler's, also while it stops", async (rig) => {
+    const headers = { upgrade: "websocket", connection: "x", "keep-alive": "x" };
+    const gate = await rig.start({ http: async () => new Response("no", { status: 426, headers }) });
+    const own = fieldsOf(await ask(gate.port, upgradeText(socketPath, { "Sec-WebSocket-Version": "8" })));
+    expect(own.upgrade).toBe("websocket");
+    expect(own.connection?.split(", ").toSorted()).toEqual(["close", "upgrade"]);
+    const raw = await RawSocket.connect(gate.port);
+    for (let i = 0; i < 2; i += 1) {
+      raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+      const answer = await readAnswer(raw);
+      expect([answer.status, answer.body]).toEqual([426, "no"]);
+      expect(fieldsOf(answer)).toMatchObject({ upgrade: "websocket", connection: "upgrade" });
+    }
+    gate.listener.stopAccepting();
+    raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    const last = await readAnswer(raw).catch(() => undefined);
+    if (last !== undefined) expect(fieldsOf(last).connection?.split(", ")).toContain("close");
+    await raw.end();
+    raw.destroy();
+  });
+
+  fact("answers nothing for another request when what is behind it is no HTTP", async (rig) => {
+    let answer: (response: Response) => void = () => undefined;
+    const gate = await rig.start({
+      http: (request) => {
+        if (request.url.endsWith("/settled")) return Promise.resolve(new Response(""));
+        return new Promise((resolve) => {
+          answer = resolve;
+        });
+      },
+    });
+    const raw = await RawSocket.connect(gate.port);
+    raw.write("GET /first HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n");
+    await settled(gate);
+    answer(new Response("done"));
+    if (rig.capabilities.answersUnparsable) await raw.end();
+    else await settled(gate);
+    expect(raw.text).not.toMatch(/ [45]\d\d /);
+    raw.destroy();
+  });
+}
+
 const bombs: readonly (readonly [string, string])[] = [
   ["2000 fields", "a: b\r\n".repeat(2000)],
   ["65 fields", "a: b\r\n".repeat(65)],
@@ -201,8 +292,9 @@ export function slowFacts(fact: Fact): void {
     async (rig) => {
       const gate = await rig.start();
       const half = [
+        "",
         "GET / HTTP/1.1\r\nHost: x\r\n",
-        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nhalf",
       ];
       const raws = await Promise.all(
         half.map(async (bytes) => {
@@ -211,9 +303,18 @@ export function slowFacts(fact: Fact): void {
           return raw;
         }),
       );
-      const drip = setInterval(() => raws[0]?.write("X: y\r\n"), 500);
+      const drip = setInterval(() => {
+        for (const raw of raws.slice(1)) raw.write("X: y\r\n");
+      }, 500);
       try {
         await Promise.all(raws.map((raw) => raw.end(18_000)));
+        for (const [index, raw] of raws.entries()) {
+          if (index < 2 && !rig.capabilities.answersUnparsable) continue;
+          const answer = await readAnswer(raw);
+          expect(answer.status).toBe(408);
+          expect(fieldsOf(answer)).toMatchObject(refusalFields);
+          expect(JSON.parse(answer.body)).toMatchObject({ code: "timeout" });
+        }
       } finally {
         clearInterval(drip);
       }

@@ -12,6 +12,18 @@ export const socketPath = "/api/websocket";
 export const maxMessageBytes = 64 * 1024;
 export const maxBodyBytes = 10_000;
 
+/** On everything that a transport refuses itself (reference: src/http/security-headers.ts, written out). */
+export const refusalFields = {
+  "content-type": "application/json",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "x-frame-options": "DENY",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-opener-policy": "same-origin",
+  connection: expect.stringMatching(/close/) as string,
+};
+
 /** What a transport may do more or less of. A test asks for a capability, never for a transport's name. */
 export interface TransportCapabilities {
   /** Listens on a TCP port and parses bytes. */

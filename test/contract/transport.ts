@@ -2,7 +2,7 @@ import { describe } from "vitest";
 import { closingFacts, stoppingFacts } from "./transport-closing.ts";
 import { flowFacts } from "./transport-flow.ts";
 import { frameFacts, handshakeFacts, limitFacts, lostConnectionFacts } from "./transport-frames.ts";
-import { bombFacts, framingFacts, slowFacts } from "./transport-framing.ts";
+import { bombFacts, framingFacts, refusalFacts, slowFacts } from "./transport-framing.ts";
 import { connectionFacts, requestFacts, responseFacts } from "./transport-http.ts";
 import { factsOf, type TransportUnderTest } from "./transport-rig.ts";
 import { faultFacts, messageFacts, upgradeFacts } from "./transport-sockets.ts";
@@ -26,6 +26,7 @@ export function transportContract(subject: TransportUnderTest): void {
       describe("responses", () => responseFacts(fact));
       describe("HTTP connections", () => connectionFacts(fact));
       describe("framing", () => framingFacts(fact));
+      describe("refusals", () => refusalFacts(fact));
       describe("header bombs", () => bombFacts(fact));
       describe("slow strangers", () => slowFacts(fact));
     }

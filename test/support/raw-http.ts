@@ -6,6 +6,16 @@ export interface RawAnswer {
   readonly body: string;
 }
 
+/** The fields of an answer by lower-case name; a repeated one is joined. */
+export function fieldsOf({ head }: RawAnswer): Readonly<Record<string, string>> {
+  const fields = new Headers();
+  for (const line of head.trimEnd().split("\r\n").slice(1)) {
+    const colon = line.indexOf(":");
+    fields.append(line.slice(0, colon), line.slice(colon + 1).trim());
+  }
+  return Object.fromEntries(fields);
+}
+
 /** Takes one answer with a Content-Length, or with no body, from a raw connection. */
 export async function readAnswer(raw: RawSocket, bodiless = false): Promise<RawAnswer> {
   const head = await raw.head();
