@@ -1,5 +1,6 @@
 import { AuthError } from "../auth/errors.ts";
 import { GatewayError } from "../client/errors.ts";
+import { columns, jsonLine, oneLine, shown } from "./terminal-text.ts";
 
 /**
  * Exit codes: 0 done; 1 refused or failed; 2 usage or configuration; 3 the store or the gateway cannot be reached, try
@@ -28,12 +29,12 @@ export function createOutput(
 ): Output {
   return {
     result(value, text) {
-      streams.out.write(json ? `${JSON.stringify(value)}\n` : text === "" ? "" : `${text}\n`);
+      streams.out.write(json ? `${jsonLine(value)}\n` : text === "" ? "" : `${shown(text)}\n`);
     },
     error(error) {
       const { code, message, exit } = describe(error);
       streams.err.write(
-        json ? `${JSON.stringify({ error: { code, message } })}\n` : `gatehouse: ${message} (${code})\n`,
+        json ? `${jsonLine({ error: { code, message } })}\n` : `gatehouse: ${shown(message)} (${code})\n`,
       );
       return exit;
     },
@@ -68,12 +69,14 @@ function systemCode(error: unknown): string | undefined {
 
 /** Columns as wide as their longest cell; no trailing blanks. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
+  const all = [head, ...rows].map((row) => row.map(oneLine));
+  const widths = head.map((_, column) =>
+    all.reduce((widest, row) => Math.max(widest, columns(row[column] ?? "")), 0),
+  );
   return all
     .map((row) =>
       row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .map((cell, column) => cell + " ".repeat((widths[column] ?? 0) - columns(cell)))
         .join("  ")
         .trimEnd(),
     )

@@ -1,10 +1,11 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 
 import type { Authority } from "../auth/authority.ts";
+import { packageVersion } from "../server/package-version.ts";
 import { listKeys, rotateKeys } from "./keys.ts";
-import { createOutput, exitCodes, type Output } from "./output.ts";
+import { createOutput, exitCodes, type Output, UsageError } from "./output.ts";
 import { readPassword } from "./password-input.ts";
-import { issueToken, listSessions, revoke } from "./sessions.ts";
+import { issueToken, listSessions, revoke, revokeTarget } from "./sessions.ts";
 import { addUser, listUsers, removeUser, setActive, setPassword } from "./users.ts";
 
 /** Where the command runs; tests hand in their own. */
@@ -27,34 +28,46 @@ type Action = (output: Output) => void | Promise<void>;
 /** Parses `args` (without node and script), runs the command and returns the exit code. Never throws. */
 export async function runCommand(args: readonly string[], surroundings: Surroundings): Promise<number> {
   let exit: number = exitCodes.done;
+  const streams = { out: surroundings.stdout, err: surroundings.stderr };
   const perform = async (json: boolean | undefined, action: Action): Promise<void> => {
-    const output = createOutput(json === true, { out: surroundings.stdout, err: surroundings.stderr });
+    const output = createOutput(json === true, streams);
     try {
       await action(output);
     } catch (error) {
       exit = output.error(error);
     }
   };
-  const program = buildProgram(surroundings, perform);
+  // A call that was not understood may still have said in which form it wants its answers.
+  const json = args.includes("--json");
+  const program = buildProgram(surroundings, perform, json);
   try {
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+    if (error.exitCode === 0) return exitCodes.done;
+    return createOutput(json, streams).error(usageOf(error));
   }
   return exit;
 }
 
+function usageOf({ code, message }: CommanderError): UsageError {
+  const reason = code === "commander.help" ? "a command is missing" : message.replace(/^error: /, "");
+  return new UsageError(`${reason.replaceAll(/\s*\n\s*/g, " ")}; --help shows the usage`);
+}
+
 type Perform = (json: boolean | undefined, action: Action) => Promise<void>;
 
-function buildProgram(surroundings: Surroundings, perform: Perform): Command {
+function buildProgram(surroundings: Surroundings, perform: Perform, json: boolean): Command {
   const program = new Command("gatehouse")
     .description("WebSocket-first authentication gateway")
+    .version(packageVersion())
     .exitOverride()
-    .showHelpAfterError("(--help shows the usage)")
     .configureOutput({
       writeOut: (text) => surroundings.stdout.write(text),
-      writeErr: (text) => surroundings.stderr.write(text),
+      // The help of a call without a command.
+      writeErr: (text) => json || surroundings.stderr.write(text),
+      // Mistakes are reported by `runCommand`, like all others.
+      outputError: () => undefined,
     });
   addServer(program, surroundings, perform);
   addUsers(program, surroundings, perform);
@@ -116,18 +129,28 @@ function addUsers(program: Command, surroundings: Surroundings, perform: Perform
       withAuthority(flags, surroundings, (authority) => action(authority, output)),
     );
 
+  /** What can be wrong with the call is found before the store is opened, or made. */
+  const withPassword = (
+    flags: StoreFlags & { readonly passwordStdin?: true; readonly owner?: true; readonly admin?: true },
+    action: (authority: Authority, output: Output, password: string) => Promise<void>,
+  ) =>
+    perform(flags.json, async (output) => {
+      if (flags.owner && flags.admin) throw new UsageError("--owner and --admin exclude each other");
+      const password = await readPassword(surroundings, flags.passwordStdin === true);
+      await withAuthority(flags, surroundings, (authority) => action(authority, output, password));
+    });
+
   configured(users.command("add <name>").description("add a user with a login"))
-    .requiredOption("--username <login>", "login name")
+    .requiredOption("--username <login>", "login name, in lower case")
     .option("--owner", "the owner; once per installation")
     .option("--admin", "a member of the administrators")
-    .option("--password-stdin", "read the password from standard input")
-    .action((name, flags) =>
-      using(flags, async (authority, output) => {
-        const password = await readPassword(surroundings.stdin, flags.passwordStdin === true);
-        const { username, owner = false, admin = false } = flags;
-        await addUser(authority, { name, username, password, owner, admin }, output);
-      }),
-    );
+    .option("--password-stdin", "read the password from standard input; at a terminal it is asked for")
+    .action((name, flags) => {
+      const { username, owner = false, admin = false } = flags;
+      return withPassword(flags, (authority, output, password) =>
+        addUser(authority, { name, username, password, owner, admin }, output),
+      );
+    });
   configured(users.command("list").description("list users")).action((flags) => using(flags, listUsers));
   for (const [name, isActive] of [
     ["activate", true],
@@ -141,12 +164,9 @@ function addUsers(program: Command, surroundings: Surroundings, perform: Perform
     (user, flags) => using(flags, (authority, output) => removeUser(authority, user, output)),
   );
   configured(users.command("passwd <user>").description("set a password; ends all sessions of the user"))
-    .option("--password-stdin", "read the password from standard input")
+    .option("--password-stdin", "read the password from standard input; at a terminal it is asked for")
     .action((user, flags) =>
-      using(flags, async (authority, output) => {
-        const password = await readPassword(surroundings.stdin, flags.passwordStdin === true);
-        await setPassword(authority, user, password, output);
-      }),
+      withPassword(flags, (authority, output, password) => setPassword(authority, user, password, output)),
     );
 }
 
@@ -160,7 +180,7 @@ function addSessions(program: Command, surroundings: Surroundings, perform: Perf
     .description("issue a long-lived access token and print it")
     .requiredOption("--user <user>", "login name or id")
     .requiredOption("--name <name>", "what the token is for; unique per user")
-    .option("--days <days>", "days until it ends, at most 3650", wholeNumber, 365)
+    .option("--days <days>", "days until it ends, 1 to 3650", lifeInDays, 365)
     .action((flags) => using(flags, (authority, output) => issueToken(authority, flags, output)));
   configured(program.command("sessions").description("sessions").command("list"))
     .description("list live sessions")
@@ -170,7 +190,12 @@ function addSessions(program: Command, surroundings: Surroundings, perform: Perf
     .description("end one session, or all of a user")
     .option("--user <user>", "login name or id")
     .option("--session <id>", "session id")
-    .action((flags) => using(flags, (authority, output) => revoke(authority, flags, output)));
+    .action((flags) =>
+      perform(flags.json, async (output) => {
+        const target = revokeTarget(flags);
+        await withAuthority(flags, surroundings, (authority) => revoke(authority, target, output));
+      }),
+    );
 }
 
 function addKeys(program: Command, surroundings: Surroundings, perform: Perform): void {
@@ -183,7 +208,7 @@ function addKeys(program: Command, surroundings: Surroundings, perform: Perform)
   configured(
     keys.command("rotate").description("publish a new key, which signs after verifiers could fetch it"),
   )
-    .option("--now", "sign with it at once")
+    .option("--now", "sign with it at once; whoever cached the old keys refuses new tokens for a while")
     .action((flags) =>
       perform(flags.json, (output) =>
         withAuthority(flags, surroundings, (authority) => rotateKeys(authority, flags.now === true, output)),
@@ -196,18 +221,24 @@ function addLogin(program: Command, surroundings: Surroundings, perform: Perform
     .command("login <url>")
     .description("log in on a socket of the gateway at <url> and print the tokens")
     .requiredOption("--username <login>", "login name")
-    .option("--password-stdin", "read the password from standard input")
+    .option("--password-stdin", "read the password from standard input; at a terminal it is asked for")
     .option("--client-id <url>", "OAuth client id of the session")
     .option("--msgpack", "speak msgpack instead of JSON")
     .option("--json", "one line of JSON instead of text")
     .action((url, flags) =>
       perform(flags.json, async (output) => {
-        const password = await readPassword(surroundings.stdin, flags.passwordStdin === true);
+        const password = await readPassword(surroundings, flags.passwordStdin === true);
         const { username, clientId, msgpack = false } = flags;
         const { login } = await import("./login.ts");
         await login({ url, username, password, clientId, msgpack }, output);
       }),
     );
+}
+
+function lifeInDays(text: string): number {
+  const days = wholeNumber(text);
+  if (days < 1 || days > 3650) throw new InvalidArgumentError("not from 1 to 3650");
+  return days;
 }
 
 function wholeNumber(text: string): number {

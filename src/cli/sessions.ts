@@ -48,18 +48,21 @@ export async function listSessions(
   output.result(value, table(["ID", "USER", "TYPE", "CLIENT", "LAST USED", "EXPIRES"], rows));
 }
 
+type RevokeTarget = { readonly user: string } | { readonly session: string };
+
+/** Throws `UsageError` unless exactly one is given. */
+export function revokeTarget(flags: { readonly user?: string; readonly session?: string }): RevokeTarget {
+  const { user, session } = flags;
+  if (user !== undefined && session === undefined) return { user };
+  if (session !== undefined && user === undefined) return { session };
+  throw new UsageError("give one of --user and --session");
+}
+
 /** Ends one session, or all of a user. Returns when it is durable; gateways that run follow by the log. */
-export async function revoke(
-  authority: Authority,
-  target: { readonly user?: string; readonly session?: string },
-  output: Output,
-): Promise<void> {
-  if ((target.user === undefined) === (target.session === undefined)) {
-    throw new UsageError("give one of --user and --session");
-  }
+export async function revoke(authority: Authority, target: RevokeTarget, output: Output): Promise<void> {
   const receipt =
-    target.user === undefined
-      ? await revokeSession(authority, target.session ?? "")
+    "session" in target
+      ? await revokeSession(authority, target.session)
       : await authority.revocation.revoke(
           { kind: "user", userId: (await findUser(authority, target.user)).id },
           "session_revoked",

@@ -1,12 +1,13 @@
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import { systemGroups, type User } from "../auth/model.ts";
+import { normaliseLoginName } from "../auth/providers/login-name.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import { type Output, table, UsageError } from "./output.ts";
 
 /** Finds a user by login name at the local provider, or by id. */
 export async function findUser(authority: Authority, nameOrId: string): Promise<User> {
-  const found = await authority.credentials.find("homeassistant", null, nameOrId.trim().toLowerCase());
+  const found = await authority.credentials.find("homeassistant", null, normaliseLoginName(nameOrId));
   const user = await authority.users.read(found?.credential.userId ?? nameOrId);
   if (user === undefined) throw new AuthError("user_not_found");
   return user.user;
@@ -22,9 +23,13 @@ export interface AddUser {
 
 /** Adds a user with a login. The first owner can be made here too: whoever has the machine needs no set-up code. */
 export async function addUser(authority: Authority, request: AddUser, output: Output): Promise<void> {
-  if (request.owner && request.admin) throw new UsageError("--owner and --admin exclude each other");
+  if (!isName(request.name)) throw new UsageError("a name has 1 to 128 characters");
   const user = request.owner ? await addOwner(authority, request) : await addOrdinary(authority, request);
   output.result(await describe(authority, user), `added ${request.username} (${user.id})`);
+}
+
+function isName(name: string): boolean {
+  return name.trim() !== "" && name.length <= 128;
 }
 
 async function addOwner(authority: Authority, request: AddUser): Promise<User> {

@@ -1,13 +1,15 @@
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock.ts";
 import { createAuthority } from "../auth/create-authority.ts";
+import { AuthError } from "../auth/errors.ts";
 import type { Store } from "../auth/store.ts";
+import { sealedOtherwise } from "../auth/tokens/sealing.ts";
 import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
 import { rememberedIssuer } from "./issuer.ts";
 import { measuredStore, type StoreCallObserver } from "./measured-store.ts";
 import { publicUrlOf } from "./public-url.ts";
-import { installationSecret } from "./secret.ts";
+import { installationSecret, otherSecret } from "./secret.ts";
 
 export interface OpenAuthorityOptions {
   /** One gateway may have an embedded store; the command line comes and goes beside it. */
@@ -62,7 +64,8 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     return { authority, store, issuer, publicUrl, close };
   } catch (error) {
     await store.close();
-    throw error;
+    const isForeign = error instanceof AuthError && error.detail?.endsWith(sealedOtherwise);
+    throw isForeign ? otherSecret(config, error) : error;
   }
 }
 

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { link, mkdir, open, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 
+import { storeFileName } from "../store/embedded/files.ts";
 import type { Config } from "./config/schema.ts";
 
 const shortest = 32;
@@ -18,16 +19,26 @@ export class SecretError extends Error {
 /**
  * The installation's secret: from the environment, from `secret_file`, or from `secret.key` in the data folder, which is
  * made at the first start, mode 0600. Of several processes that start at once one makes it and all get the same. A named
- * `secret_file` is never made: that it is missing is a mistake. Throws `SecretError`.
+ * `secret_file` is never made, nor a new secret for a store that was made with one: that it is missing is a mistake.
+ * Throws `SecretError`.
  */
-export async function installationSecret(
-  config: Pick<Config, "secret" | "secret_file" | "data">,
-): Promise<string> {
+export async function installationSecret(config: SecretOptions): Promise<string> {
   if (config.secret !== null) return config.secret;
-  if (config.secret_file !== null) return await readSecret(config.secret_file);
-  const file = path.join(config.data, "secret.key");
-  await makeSecret(file);
+  const file = secretFile(config);
+  if (config.secret_file === null) await makeSecret(file);
   return await readSecret(file);
+}
+
+/** What is stored cannot be read with the secret in use. */
+export function otherSecret(config: SecretOptions, cause: unknown): SecretError {
+  const source = config.secret === null ? `secret file ${secretFile(config)}` : "secret";
+  return new SecretError(`the store was made with another secret than that of ${source}`, cause);
+}
+
+type SecretOptions = Pick<Config, "secret" | "secret_file" | "data">;
+
+function secretFile({ secret_file, data }: SecretOptions): string {
+  return secret_file ?? path.join(data, "secret.key");
 }
 
 async function readSecret(file: string): Promise<string> {
@@ -46,6 +57,10 @@ async function readSecret(file: string): Promise<string> {
  */
 async function makeSecret(file: string): Promise<void> {
   if (await exists(file)) return;
+  if (await exists(path.join(path.dirname(file), storeFileName)))
+    throw new SecretError(
+      `secret file ${file} is missing: put back the one that the store beside it was made with`,
+    );
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw new SecretError(`data folder ${path.dirname(file)} cannot be made (${codeOf(error)})`, error);
   });

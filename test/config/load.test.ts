@@ -275,11 +275,11 @@ describe("what is shown", () => {
   it("masks secrets when it is shown", () => {
     const config = defineConfig({
       secret: CANARY,
-      store: `redis://user:${CANARY}@host:6379/0?password=${CANARY}`,
+      store: `redis+sentinel://user:${CANARY}@host:1/main?sentinel_password=${CANARY}`,
     });
     const shown = effectiveConfig(config);
     expect(JSON.stringify(shown)).not.toContain("canary");
-    expect(shown).toMatchObject({ secret: "***", store: "redis://***@host:6379/0?***", port: 8123 });
+    expect(shown).toMatchObject({ secret: "***", store: "redis+sentinel://***@host:1/main?***", port: 8123 });
     expect(Object.keys(shown)).toEqual(options.map(({ key }) => key));
   });
 

@@ -49,6 +49,12 @@ it("never makes a named file", async () => {
   expect(readdirSync(folder.path)).toEqual([]);
 });
 
+it("makes no new secret for a store that lost its own", async () => {
+  writeFileSync(path.join(folder.path, "gatehouse.mdb"), "");
+  await expect(fromFolder(folder.path)).rejects.toThrow(/secret\.key is missing: put back the one/);
+  expect(readdirSync(folder.path)).toEqual(["gatehouse.mdb"]);
+});
+
 it.each(["", "short", "z".repeat(1025)])(
   "refuses a file that holds %j, without saying what",
   async (text) => {

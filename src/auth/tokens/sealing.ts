@@ -22,6 +22,9 @@ export interface Sealing {
 /** Shortest installation secret in bytes: the strength of every key that is made from it. */
 export const shortestSecret = 32;
 
+/** How the detail of `open`'s error ends when the secret is not the one that sealed. */
+export const sealedOtherwise = "was sealed with another secret, or was changed";
+
 const version = 1;
 const nonceBytes = 12;
 const tagBytes = 16;
@@ -70,7 +73,7 @@ function open(key: KeyObject, name: string, box: string): Buffer {
     const head = decipher.update(bytes.subarray(1 + nonceBytes, -tagBytes));
     return Buffer.concat([head, decipher.final()]);
   } catch (cause) {
-    throw unavailable(`${name} was sealed with another secret, or was changed`, cause);
+    throw unavailable(`${name} ${sealedOtherwise}`, cause);
   }
 }
 

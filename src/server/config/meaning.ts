@@ -1,6 +1,7 @@
 import { areParametersSane } from "../../auth/passwords/scrypt-parameters.ts";
 import { createOriginPolicy } from "../../connection/origin.ts";
 import { addressRangeProblem } from "../../http/address-ranges.ts";
+import { parseRedisUrl } from "../../store/redis/address.ts";
 import type { Problem } from "./problems.ts";
 import type { Config } from "./schema.ts";
 
@@ -73,10 +74,15 @@ const storeSchemes: ReadonlySet<string> = new Set([
   "rediss+cluster:",
 ]);
 
-/** Sentinel and Cluster URLs name several hosts, which `URL` does not read: only the scheme is judged here. */
+/** Sentinel and Cluster URLs name several hosts, which `URL` does not read: the store reads them itself. */
 function storeProblem(text: string): string | undefined {
   const scheme = /^[a-z+]+:(?=\/\/.)/.exec(text)?.[0];
-  return scheme !== undefined && storeSchemes.has(scheme)
-    ? undefined
-    : `must begin with ${[...storeSchemes].map((known) => `${known}//`).join(", ")}`;
+  if (scheme === undefined || !storeSchemes.has(scheme))
+    return `must begin with ${[...storeSchemes].map((known) => `${known}//`).join(", ")}`;
+  try {
+    parseRedisUrl(text);
+    return undefined;
+  } catch (error) {
+    return `cannot be used: ${error instanceof Error ? error.message : "it is not understood"}`;
+  }
 }

@@ -44,10 +44,12 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const address = parseRedisUrl(options.url);
   const timeoutMs = options.timeoutMs ?? 250;
   const keys = redisKeys(options.prefix);
+  const commit = new Script("commit");
   const deadline = performance.now() + openMs;
   for (;;) {
     try {
-      return new RedisStore({ address, timeoutMs, keys, client: await connectFit(address, timeoutMs, keys) });
+      const client = await connectFit(address, timeoutMs, keys);
+      return new RedisStore({ address, timeoutMs, keys, client, commit });
     } catch (error) {
       if (isSlow(error) && performance.now() < deadline) continue;
       const detail = `cannot use Redis at ${address.masked}: ${faultOf(error)}`;
@@ -92,6 +94,7 @@ interface Parts {
   readonly timeoutMs: number;
   readonly keys: RedisKeys;
   readonly client: RedisClient;
+  readonly commit: Script;
 }
 
 class RedisStore implements Store {
@@ -100,7 +103,7 @@ class RedisStore implements Store {
   readonly #timeoutMs: number;
   readonly #keys: RedisKeys;
   readonly #client: RedisClient;
-  readonly #commit = new Script("commit");
+  readonly #commit: Script;
   readonly #tails = new Set<Tail>();
   #inFlight = 0;
   #closed: Promise<void> | undefined;
@@ -110,6 +113,7 @@ class RedisStore implements Store {
     this.#timeoutMs = parts.timeoutMs;
     this.#keys = parts.keys;
     this.#client = parts.client;
+    this.#commit = parts.commit;
   }
 
   async get(keys: readonly RecordKey[]): Promise<readonly (StoredRecord | undefined)[]> {
