@@ -27,7 +27,8 @@ export interface Audit {
   loginRefused(code: string, peer: Peer): void;
   /** Tokens and ownership, over HTTP and on sockets. */
   decided(decision: Decision): void;
-  cut(cut: Cut, socketsClosed: number): void;
+  /** `replayed`: read from the log at a start; it came into effect earlier, here, elsewhere or by the command line. */
+  cut(cut: Cut, socketsClosed: number, replayed?: boolean): void;
 }
 
 export function createAudit(log: Log, enabled: boolean): Audit {
@@ -67,9 +68,9 @@ export function createAudit(log: Log, enabled: boolean): Audit {
       const who = { user_id: userId, session_id: sessionId, client_id: clientNamed(clientId) };
       record(event, outcome, { ...rest, ...who });
     },
-    cut(cut, socketsClosed) {
+    cut(cut, socketsClosed, replayed = false) {
       if (cut.kind === "sessions" || cut.kind === "user")
-        record("revocation", "done", about(cut, socketsClosed));
+        record("revocation", "done", { ...about(cut, socketsClosed), ...(replayed ? { replayed } : {}) });
     },
   };
 }

@@ -167,8 +167,10 @@ class RunningGateway implements Gateway {
   #cut(cut: Cut): number {
     const { connections, metrics, audit } = this.#parts;
     const closed = connections.hub.apply(cut);
-    metrics.revocation(cut.kind, "cause" in cut ? cut.cause : "none", closed);
-    audit.cut(cut, closed);
+    // What the log tells at the start happened before: another record may tell of it already.
+    const replayed = this.#feed === undefined;
+    if (!replayed) metrics.revocation(cut.kind, "cause" in cut ? cut.cause : "none", closed);
+    audit.cut(cut, closed, replayed);
     return closed;
   }
 

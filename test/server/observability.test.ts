@@ -104,6 +104,7 @@ describe("the audit log", () => {
     audit.cut({ kind: "sessions", sessionIds: ["s1"], cause: "session_revoked" }, 2);
     audit.cut({ kind: "user", userId: "u1", epoch: 7, spare: null, cause: "password_changed" }, 1);
     audit.cut({ kind: "user_changed", userId: "u1", change: "updated" }, 0);
+    audit.cut({ kind: "sessions", sessionIds: ["s0"], cause: "session_revoked" }, 0, true);
     expect(lines).toMatchObject([
       { audit: "token_refused", outcome: "denied", reason: "invalid_grant" },
       { audit: "token_granted", outcome: "allowed", user_id: "u1", session_id: "s1" },
@@ -115,6 +116,7 @@ describe("the audit log", () => {
         sockets_closed: 2,
       },
       { audit: "revocation", target: "user", user_id: "u1", cause: "password_changed", sockets_closed: 1 },
+      { audit: "revocation", session_ids: ["s0"], replayed: true },
     ]);
   });
 
