@@ -6,6 +6,7 @@ import { askHandler, type RequestHead, splitTarget } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
 import { MemoryPair, type MemoryPeer } from "./memory-pair.ts";
 import { bodyTooLarge, type Refusal } from "./refusal.ts";
+import { type TlsPair, withoutTls } from "./tls.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
 
 export interface MemoryConnectOptions {
@@ -51,6 +52,7 @@ export function createMemoryTransport(options: MemoryTransportOptions = {}): Mem
   return {
     name: "memory",
     async listen(listen) {
+      if (listen.tls !== undefined) throw withoutTls("memory");
       const port = listen.port === 0 ? Math.max(0, ...listeners.keys()) + 1 : listen.port;
       if (listeners.has(port)) throw new Error(`port ${port} is in use`);
       const listener = new MemoryListener(port, listen, onError, () => listeners.delete(port));
@@ -80,6 +82,10 @@ class MemoryListener implements Listener {
 
   get sockets(): number {
     return this.#pairs.size;
+  }
+
+  renewTls(_pair: TlsPair): void {
+    throw withoutTls("memory");
   }
 
   stopAccepting(): void {

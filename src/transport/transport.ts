@@ -1,5 +1,6 @@
 import type { Admit } from "../connection/socket.ts";
 import type { HttpHandler } from "../http/endpoint.ts";
+import type { TlsPair } from "./tls.ts";
 
 export interface ListenOptions {
   readonly host: string;
@@ -13,6 +14,8 @@ export interface ListenOptions {
   readonly maxMessageBytes: number;
   /** Largest HTTP request body in bytes; a larger one is answered 413. */
   readonly maxBodyBytes: number;
+  /** Everything on the port is TLS; without it nothing is. */
+  readonly tls?: TlsPair;
 }
 
 export interface Listener {
@@ -20,6 +23,11 @@ export interface Listener {
   readonly port: number;
   /** Open sockets. */
   readonly sockets: number;
+  /**
+   * Handshakes from now on use this pair; open connections keep theirs. Throws when it listens without TLS or the pair
+   * cannot be used: the old one goes on.
+   */
+  renewTls(pair: TlsPair): void;
   /** Stops accepting; open sockets and running HTTP requests go on. */
   stopAccepting(): void;
   /** Closes what is left with 1001, waits for at most `graceMs`, destroys the rest, frees the port. */
@@ -33,6 +41,6 @@ export interface Listener {
  */
 export interface Transport {
   readonly name: "ws" | "uws" | "memory";
-  /** Rejects when the port cannot be had, with the reason in words. */
+  /** Rejects when the port cannot be had or there is no TLS for `tls`, with the reason in words. */
   listen(options: ListenOptions): Promise<Listener>;
 }

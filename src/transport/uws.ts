@@ -9,6 +9,7 @@ import type { RequestHead } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
 import { listenFault } from "./listen-fault.ts";
 import type { Refusal } from "./refusal.ts";
+import { type TlsPair, withoutTls } from "./tls.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
 import { asksForWebSocket } from "./upgrade.ts";
 import { serveUwsRequest, UwsExchange } from "./uws-http.ts";
@@ -46,6 +47,7 @@ export async function createUwsTransport(options: UwsTransportOptions = {}): Pro
   return {
     name: "uws",
     async listen(listen) {
+      if (listen.tls !== undefined) throw withoutTls("uws");
       const listener = new UwsListener(library, listen, onError);
       await listener.start();
       return listener;
@@ -95,6 +97,10 @@ class UwsListener implements Listener, UwsSocketOwner {
     if (socket === false) throw listenFault(host, port, await whyNot(host, port));
     this.#listening = socket;
     this.#port = this.#library.us_socket_local_port(socket);
+  }
+
+  renewTls(_pair: TlsPair): void {
+    throw withoutTls("uws");
   }
 
   stopAccepting(): void {

@@ -1,5 +1,7 @@
 import { createServer, IncomingMessage, type Server } from "node:http";
+import { createServer as createTlsServer, Server as TlsServer } from "node:https";
 import { MAX_HEADER_BYTES } from "./header-fields.ts";
+import { HANDSHAKE_TIMEOUT_MS, secureContextOptions, type TlsPair, withoutTls } from "./tls.ts";
 import { asksForWebSocket } from "./upgrade.ts";
 
 const HEADERS_TIMEOUT_MS = 5000;
@@ -28,9 +30,9 @@ class OfferedMessage extends IncomingMessage {
   }
 }
 
-/** node:http with the bounds of the transport; nothing listens yet. */
-export function createBoundedServer(): Server {
-  const server = createServer({
+/** node:http, or node:https, with the bounds of the transport; nothing listens yet. */
+export function createBoundedServer(tls: TlsPair | undefined): Server {
+  const options = {
     IncomingMessage: OfferedMessage,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -41,8 +43,23 @@ export function createBoundedServer(): Server {
     insecureHTTPParser: false,
     // Refused by the listener, in the words of every other refusal.
     requireHostHeader: false,
-  });
+  } as const;
+  const server =
+    tls === undefined
+      ? createServer(options)
+      : createTlsServer({
+          ...options,
+          ...secureContextOptions(tls),
+          handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+          ALPNProtocols: ["http/1.1"],
+        });
   // Node would leave fields beyond its limit out in silence; HeaderFields counts them and refuses.
   server.maxHeadersCount = 0;
   return server;
+}
+
+/** See `Listener.renewTls`. */
+export function renewTls(server: Server, pair: TlsPair): void {
+  if (!(server instanceof TlsServer)) throw withoutTls("ws, as it listens now,");
+  server.setSecureContext(secureContextOptions(pair));
 }

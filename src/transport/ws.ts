@@ -10,10 +10,11 @@ import { type RequestHead, splitTarget } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
 import { listenFault } from "./listen-fault.ts";
 import { bodyTooLarge, expectationFailed, type Refusal, refusal } from "./refusal.ts";
+import type { TlsPair } from "./tls.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
 import { refuseNodeRequest, serveNodeRequest } from "./ws-http.ts";
 import { refusalOf, refuseConnection } from "./ws-refusal.ts";
-import { createBoundedServer } from "./ws-server.ts";
+import { createBoundedServer, renewTls } from "./ws-server.ts";
 import { type SocketOwner, WsConnection, WsSocket } from "./ws-socket.ts";
 
 const CLOSE_TIMEOUT_MS = 2000;
@@ -34,7 +35,7 @@ export interface WsTransportOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-/** Sockets by the `ws` package and HTTP by node:http on one port: runs wherever Node runs. */
+/** Sockets by the `ws` package and HTTP by node:http on one port, with TLS when it is asked for: runs wherever Node runs. */
 export function createWsTransport(options: WsTransportOptions = {}): Transport {
   const onError = options.onError ?? (() => undefined);
   return {
@@ -62,6 +63,8 @@ class WsListener implements Listener, SocketOwner {
   readonly #upgrader: InstanceType<typeof WebSocketServer<typeof WsConnection>>;
   readonly #sockets = new Set<WsSocket>();
   readonly #refused = new Set<Duplex>();
+  /** TCP connections under TLS: node:https does not know those whose handshake has not ended. */
+  readonly #underTls = new Set<Duplex>();
   readonly #exchanges = new WeakMap<Duplex, Exchanges>();
   #running = 0;
   #port = 0;
@@ -74,11 +77,12 @@ class WsListener implements Listener, SocketOwner {
     this.onError = onError;
     this.#options = options;
     this.#upgrader = new WebSocketServer(this.#upgraderOptions());
-    this.#server = createBoundedServer();
+    this.#server = createBoundedServer(options.tls);
     this.#server.on("request", (request, response) => void this.#request(request, response));
     this.#server.on("checkContinue", (request, response) => this.#checkContinue(request, response));
     this.#server.on("checkExpectation", (_, response) => refuseNodeRequest(response, expectationFailed));
     this.#server.on("clientError", (error, raw) => this.#clientError(error, raw));
+    if (options.tls !== undefined) this.#server.on("connection", (raw) => this.#remember(raw));
     this.#server.on("upgrade", (request, raw, head) => this.#upgrade(request, raw, head));
   }
 
@@ -101,6 +105,10 @@ class WsListener implements Listener, SocketOwner {
     const address = this.#server.address();
     if (address !== null && typeof address === "object") this.#port = address.port;
     this.#server.on("error", this.onError);
+  }
+
+  renewTls(pair: TlsPair): void {
+    renewTls(this.#server, pair);
   }
 
   stopAccepting(): void {
@@ -127,7 +135,13 @@ class WsListener implements Listener, SocketOwner {
     for (const socket of this.#sockets) socket.terminate();
     for (const raw of this.#refused) raw.destroy();
     this.#server.closeAllConnections();
+    for (const raw of this.#underTls) raw.destroy();
     await this.#stopped;
+  }
+
+  #remember(raw: Duplex): void {
+    this.#underTls.add(raw);
+    raw.once("close", () => this.#underTls.delete(raw));
   }
 
   #upgraderOptions() {

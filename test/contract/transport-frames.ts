@@ -48,7 +48,7 @@ const badCloses: readonly (readonly [string, Buffer, number])[] = [
 
 async function refusesFrame(rig: Rig, bytes: Buffer, code: number): Promise<void> {
   const gate = await rig.start();
-  const raw = await RawSocket.upgrade(gate.port, socketPath);
+  const raw = await RawSocket.upgrade(gate.at, socketPath);
   const server = await gate.sockets.next();
   raw.write(Buffer.concat([bytes, frame(TEXT, "after")]));
   if (rig.capabilities.explainsBrokenFrames) {
@@ -76,7 +76,7 @@ export function frameFacts(fact: Fact): void {
   for (const [what, bytes, code] of badCloses) {
     fact(`ends at ${what} and delivers nothing after it`, async (rig) => {
       const gate = await rig.start();
-      const raw = await RawSocket.upgrade(gate.port, socketPath);
+      const raw = await RawSocket.upgrade(gate.at, socketPath);
       const server = await gate.sockets.next();
       raw.write(Buffer.concat([bytes, frame(TEXT, "after")]));
       const answer = await raw.frame();
@@ -90,7 +90,7 @@ export function frameFacts(fact: Fact): void {
 
   fact("puts fragments together, with control frames between them", async (rig) => {
     const gate = await rig.start();
-    const raw = await RawSocket.upgrade(gate.port, socketPath);
+    const raw = await RawSocket.upgrade(gate.at, socketPath);
     const server = await gate.sockets.next();
     const parts = [
       frame(TEXT_PART, "\xe2"),
@@ -107,7 +107,7 @@ export function frameFacts(fact: Fact): void {
 
   fact("reads a frame that comes byte by byte", async (rig) => {
     const gate = await rig.start();
-    const raw = await RawSocket.upgrade(gate.port, socketPath);
+    const raw = await RawSocket.upgrade(gate.at, socketPath);
     const server = await gate.sockets.next();
     for (const byte of frame(TEXT, "slow")) {
       raw.write(Uint8Array.of(byte));
@@ -119,7 +119,7 @@ export function frameFacts(fact: Fact): void {
 
   fact("reads frames that were sent together with the upgrade", async (rig) => {
     const gate = await rig.start();
-    const raw = await RawSocket.connect(gate.port);
+    const raw = await RawSocket.connect(gate.at);
     raw.write(Buffer.concat([Buffer.from(upgradeText(socketPath)), frame(TEXT, "early")]));
     const server = await gate.sockets.next();
     expect(await server.messages.next()).toBe("early");
@@ -135,7 +135,7 @@ export function limitFacts(fact: Fact): void {
 
   fact("a flood of fragments neither grows nor reaches the handler", async (rig) => {
     const gate = await rig.start();
-    const raw = await RawSocket.upgrade(gate.port, socketPath);
+    const raw = await RawSocket.upgrade(gate.at, socketPath);
     const server = await gate.sockets.next();
     const flood = Buffer.concat(Array.from({ length: 10_000 }, () => frame(PART, "")));
     const before = process.memoryUsage().rss;
@@ -153,7 +153,7 @@ export function limitFacts(fact: Fact): void {
 
   fact("ends a client that floods pings and reads no pong", async (rig) => {
     const gate = await rig.start();
-    const raw = await RawSocket.upgrade(gate.port, socketPath);
+    const raw = await RawSocket.upgrade(gate.at, socketPath);
     const server = await gate.sockets.next();
     raw.pause();
     const flood = Buffer.concat(Array.from({ length: 1000 }, () => frame(PING, "p".repeat(125))));
@@ -173,7 +173,7 @@ export function limitFacts(fact: Fact): void {
 
   fact("never agrees to compression", async (rig) => {
     const gate = await rig.start();
-    const raw = await RawSocket.connect(gate.port);
+    const raw = await RawSocket.connect(gate.at);
     raw.write(
       upgradeText(socketPath, { "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits" }),
     );
@@ -207,7 +207,7 @@ export function handshakeFacts(fact: Fact): void {
   for (const [what, headers, status] of handshakes) {
     fact(`answers an upgrade with ${what} ${status} and asks nobody`, async (rig) => {
       const gate = await rig.start();
-      const answer = await ask(gate.port, upgradeText(socketPath, headers));
+      const answer = await ask(gate.at, upgradeText(socketPath, headers));
       expect(answer.status).toBe(status);
       if (status === 426) expect(answer.head.toLowerCase()).toContain("sec-websocket-version: 13");
       expect(gate.upgrades).toEqual([]);
@@ -217,7 +217,7 @@ export function handshakeFacts(fact: Fact): void {
 
   fact("answers a POST upgrade 405", async (rig) => {
     const gate = await rig.start();
-    const answer = await ask(gate.port, upgradeText(socketPath).replace("GET", "POST"));
+    const answer = await ask(gate.at, upgradeText(socketPath).replace("GET", "POST"));
     expect(answer.status).toBe(405);
     expect(gate.upgrades).toEqual([]);
   });
@@ -230,7 +230,7 @@ export function handshakeFacts(fact: Fact): void {
       "HTTP2-Settings": "AAMAAABkAAQAAP__",
     };
     for (const path of ["/x", socketPath]) {
-      const answer = await ask(gate.port, upgradeText(path, headers));
+      const answer = await ask(gate.at, upgradeText(path, headers));
       expect(answer).toMatchObject({ status: 200, body: `served ${path}` });
     }
     expect(gate.upgrades).toEqual([]);
@@ -238,14 +238,14 @@ export function handshakeFacts(fact: Fact): void {
 
   fact("joins a repeated header, so that two origins are seen", async (rig) => {
     const gate = await rig.start();
-    const raw = await RawSocket.upgrade(gate.port, socketPath, { Origin: "http://a", origin: "http://b" });
+    const raw = await RawSocket.upgrade(gate.at, socketPath, { Origin: "http://a", origin: "http://b" });
     expect((await gate.sockets.next()).request.headers.origin).toBe("http://a, http://b");
     raw.destroy();
   });
 
   fact("keeps a header named like a property of objects a plain header", async (rig) => {
     const gate = await rig.start();
-    const raw = await RawSocket.upgrade(gate.port, socketPath, { constructor: "x" });
+    const raw = await RawSocket.upgrade(gate.at, socketPath, { constructor: "x" });
     const { headers } = (await gate.sockets.next()).request;
     expect(headers.constructor).toBe("x");
     expect(headers.tostring).toBeUndefined();
@@ -262,7 +262,7 @@ export function lostConnectionFacts(fact: Fact): void {
 
   fact("tells 1006 for a reset connection", async (rig) => {
     const gate = await rig.start();
-    const raw = await RawSocket.upgrade(gate.port, socketPath);
+    const raw = await RawSocket.upgrade(gate.at, socketPath);
     const server = await gate.sockets.next();
     raw.reset();
     expect(await server.endings.next()).toEqual({ code: 1006, reason: "" });
@@ -273,7 +273,7 @@ export function lostConnectionFacts(fact: Fact): void {
     "destroys a connection whose peer ignores the close",
     async (rig) => {
       const gate = await rig.start();
-      const raw = await RawSocket.upgrade(gate.port, socketPath);
+      const raw = await RawSocket.upgrade(gate.at, socketPath);
       const server = await gate.sockets.next();
       server.socket.close(4301, "out");
       expect((await raw.frame())?.payload).toEqual(
@@ -290,7 +290,7 @@ export function lostConnectionFacts(fact: Fact): void {
     "destroys a connection whose peer reads nothing after the close",
     async (rig) => {
       const gate = await rig.start();
-      const raw = await RawSocket.upgrade(gate.port, socketPath);
+      const raw = await RawSocket.upgrade(gate.at, socketPath);
       const server = await gate.sockets.next();
       raw.pause();
       while (server.socket.send(new Uint8Array(60_000)) !== "queued");

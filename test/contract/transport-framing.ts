@@ -54,7 +54,7 @@ async function refusesFraming(rig: Rig, text: string): Promise<void> {
       return new Response("served");
     },
   });
-  const raw = await RawSocket.connect(gate.port);
+  const raw = await RawSocket.connect(gate.at);
   raw.write(text);
   if (rig.capabilities.answersUnparsable) {
     await raw.end();
@@ -74,7 +74,7 @@ async function refusesFraming(rig: Rig, text: string): Promise<void> {
 
 /** Two whole exchanges on other connections: what was written before them has been read. */
 async function settled(gate: Gate): Promise<void> {
-  for (let i = 0; i < 2; i += 1) await ask(gate.port, "GET /settled HTTP/1.1\r\nHost: x\r\n\r\n");
+  for (let i = 0; i < 2; i += 1) await ask(gate.at, "GET /settled HTTP/1.1\r\nHost: x\r\n\r\n");
 }
 
 export function framingFacts(fact: Fact): void {
@@ -85,7 +85,7 @@ export function framingFacts(fact: Fact): void {
     const [what, text] = ambiguous[index] ?? ["", ""];
     fact(`answers ${what} 400 and closes`, async (rig) => {
       const gate = await rig.start();
-      const raw = await RawSocket.connect(gate.port);
+      const raw = await RawSocket.connect(gate.at);
       // Without the second request: with it, a transport may drop the connection instead.
       raw.write(text.replace(smuggled, ""));
       expect(await raw.head()).toMatch(/^HTTP\/1.1 400 /);
@@ -110,7 +110,7 @@ export function framingFacts(fact: Fact): void {
         "0\n\n",
         "5 \r\nhello\r\n0\r\n\r\n",
       ]) {
-        const raw = await RawSocket.connect(gate.port);
+        const raw = await RawSocket.connect(gate.at);
         raw.write(post("Transfer-Encoding: chunked\r\n", body));
         await settled(gate);
         raw.write(smuggled);
@@ -125,7 +125,7 @@ export function framingFacts(fact: Fact): void {
 
   fact("closes the connection after a refusal, also for a request that comes later", async (rig) => {
     const gate = await rig.start({ maxBodyBytes: 10 });
-    const raw = await RawSocket.connect(gate.port);
+    const raw = await RawSocket.connect(gate.at);
     raw.write(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\n${"x".repeat(11)}`);
     expect(await raw.head()).toMatch(/^HTTP\/1.1 413 /);
     await raw.end();
@@ -166,7 +166,7 @@ export function refusalFacts(fact: Fact): void {
     const gate = await rig.start({ admit: broken, http: broken });
     const asked = rig.capabilities.answersUnparsable ? [...refusals, ...unparsable] : refusals;
     for (const [what, text, status, code] of asked) {
-      const answer = await ask(gate.port, text);
+      const answer = await ask(gate.at, text);
       expect([what, answer.status]).toEqual([what, status]);
       expect(fieldsOf(answer)).toMatchObject(refusalFields);
       expect(JSON.parse(answer.body)).toEqual({ message: expect.any(String), code });
@@ -177,7 +177,7 @@ export function refusalFacts(fact: Fact): void {
     const headers = { "x-why": "origin", connection: "close" };
     const admit = () => ({ accept: false, status: 403, headers: { "x-why": "origin" }, body: "no" }) as const;
     const gate = await rig.start({ admit });
-    const fields = fieldsOf(await ask(gate.port, upgradeText(socketPath)));
+    const fields = fieldsOf(await ask(gate.at, upgradeText(socketPath)));
     const { "content-type": _, "cache-control": __, ...secure } = refusalFields;
     expect(fields).toMatchObject({ ...secure, ...headers });
   });
@@ -185,10 +185,10 @@ export function refusalFacts(fact: Fact): void {
   fact("names the protocol in a 426, its own and the handler's, also while it stops", async (rig) => {
     const headers = { upgrade: "websocket", connection: "x", "keep-alive": "x" };
     const gate = await rig.start({ http: async () => new Response("no", { status: 426, headers }) });
-    const own = fieldsOf(await ask(gate.port, upgradeText(socketPath, { "Sec-WebSocket-Version": "8" })));
+    const own = fieldsOf(await ask(gate.at, upgradeText(socketPath, { "Sec-WebSocket-Version": "8" })));
     expect(own.upgrade).toBe("websocket");
     expect(own.connection?.split(", ").toSorted()).toEqual(["close", "upgrade"]);
-    const raw = await RawSocket.connect(gate.port);
+    const raw = await RawSocket.connect(gate.at);
     for (let i = 0; i < 2; i += 1) {
       raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
       const answer = await readAnswer(raw);
@@ -213,7 +213,7 @@ export function refusalFacts(fact: Fact): void {
         });
       },
     });
-    const raw = await RawSocket.connect(gate.port);
+    const raw = await RawSocket.connect(gate.at);
     raw.write("GET /first HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n");
     await settled(gate);
     answer(new Response("done"));
@@ -246,7 +246,7 @@ export function bombFacts(fact: Fact): void {
         `GET / HTTP/1.1\r\nHost: x\r\n${headers}\r\n`,
         bombOn(upgradeText(socketPath), headers),
       ]) {
-        const raw = await RawSocket.connect(gate.port);
+        const raw = await RawSocket.connect(gate.at);
         raw.write(text);
         if (rig.capabilities.answersUnparsable) expect(await raw.head()).toMatch(/^HTTP\/1.1 4\d\d /);
         else await settled(gate);
@@ -270,7 +270,7 @@ export function bombFacts(fact: Fact): void {
     ];
     const raws = await Promise.all(
       noise.map(async (bytes) => {
-        const raw = await RawSocket.connect(gate.port);
+        const raw = await RawSocket.connect(gate.at);
         raw.write(bytes);
         return raw;
       }),
@@ -298,7 +298,7 @@ export function slowFacts(fact: Fact): void {
       ];
       const raws = await Promise.all(
         half.map(async (bytes) => {
-          const raw = await RawSocket.connect(gate.port);
+          const raw = await RawSocket.connect(gate.at);
           raw.write(bytes);
           return raw;
         }),

@@ -3,7 +3,7 @@ import type { HttpHandler } from "../../src/http/endpoint.ts";
 import { ask, readAnswer } from "../support/raw-http.ts";
 import { RawSocket } from "../support/raw-socket.ts";
 import { within } from "../support/within.ts";
-import { type Fact, maxBodyBytes, type Rig, socketPath } from "./transport-rig.ts";
+import { type Fact, type Gate, maxBodyBytes, type Rig, socketPath } from "./transport-rig.ts";
 
 /** Says what it was asked, and what it read of the body. */
 const mirror: HttpHandler = async (request, peer) => {
@@ -24,15 +24,14 @@ function partsOf(part: Uint8Array, count: number): ReadableStream<Uint8Array> {
   });
 }
 
-async function mirrored(rig: Rig) {
-  const gate = await rig.start({ http: mirror });
-  return { gate, base: `http://127.0.0.1:${gate.port}` };
+function mirrored(rig: Rig): Promise<Gate> {
+  return rig.start({ http: mirror });
 }
 
 export function requestFacts(fact: Fact): void {
   fact("serves GET with path, query, headers, Host and peer", async (rig) => {
-    const { gate, base } = await mirrored(rig);
-    const answer = await fetch(`${base}/a/b%20c?d=e&d=f`, {
+    const gate = await mirrored(rig);
+    const answer = await gate.fetch("/a/b%20c?d=e&d=f", {
       headers: { "x-one": "aÃ¤b", accept: "text/plain" },
     });
     expect(answer.status).toBe(200);
@@ -48,17 +47,17 @@ export function requestFacts(fact: Fact): void {
   });
 
   fact("serves POST with a body of exactly the limit", async (rig) => {
-    const { base } = await mirrored(rig);
+    const gate = await mirrored(rig);
     const body = "ü".repeat(maxBodyBytes / 2);
-    const answer = await fetch(`${base}/token`, { method: "POST", body });
+    const answer = await gate.fetch("/token", { method: "POST", body });
     expect(await answer.json()).toMatchObject({ method: "POST", body });
   });
 
   fact("serves a chunked body", async (rig) => {
-    const { gate } = await mirrored(rig);
+    const gate = await mirrored(rig);
     const chunks = "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
     const text = `POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n${chunks}`;
-    expect(JSON.parse((await ask(gate.port, text)).body)).toMatchObject({ body: "hello world" });
+    expect(JSON.parse((await ask(gate.at, text)).body)).toMatchObject({ body: "hello world" });
   });
 
   fact("serves multipart and urlencoded forms", async (rig) => {
@@ -66,26 +65,26 @@ export function requestFacts(fact: Fact): void {
     const form = new FormData();
     form.set("grant_type", "authorization_code");
     for (const body of [form, new URLSearchParams({ grant_type: "authorization_code" })]) {
-      const answer = await fetch(`http://127.0.0.1:${gate.port}/auth/token`, { method: "POST", body });
+      const answer = await gate.fetch("/auth/token", { method: "POST", body });
       expect(await answer.json()).toEqual([["grant_type", "authorization_code"]]);
     }
   });
 
   fact("answers a body over the limit 413 and asks nobody", async (rig) => {
-    const { gate, base } = await mirrored(rig);
+    const gate = await mirrored(rig);
     const big = "x".repeat(maxBodyBytes + 1);
-    const answer = await fetch(`${base}/big`, { method: "POST", body: big });
+    const answer = await gate.fetch("/big", { method: "POST", body: big });
     expect(answer.status).toBe(413);
     expect(await answer.json()).toEqual({ message: "Request body is too large", code: "payload_too_large" });
     const chunked = `POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${(maxBodyBytes + 1).toString(16)}\r\n${big}\r\n0\r\n\r\n`;
-    expect((await ask(gate.port, chunked)).status).toBe(413);
-    const small = await fetch(`${base}/small`, { method: "POST", body: "x" });
+    expect((await ask(gate.at, chunked)).status).toBe(413);
+    const small = await gate.fetch("/small", { method: "POST", body: "x" });
     expect(small.status).toBe(200);
   });
 
   fact("serves 100-continue", async (rig) => {
-    const { gate } = await mirrored(rig);
-    const raw = await RawSocket.connect(gate.port);
+    const gate = await mirrored(rig);
+    const raw = await RawSocket.connect(gate.at);
     raw.write("POST /e HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
     expect(await raw.head()).toMatch(/^HTTP\/1.1 100 /);
     raw.write("ok");
@@ -94,24 +93,24 @@ export function requestFacts(fact: Fact): void {
   });
 
   fact("gives GET of the socket path without an upgrade to http", async (rig) => {
-    const { base } = await mirrored(rig);
-    expect(await (await fetch(base + socketPath)).json()).toMatchObject({ pathname: socketPath });
-    const withKey = await fetch(base + socketPath, { headers: { "sec-websocket-key": "x" } });
+    const gate = await mirrored(rig);
+    expect(await (await gate.fetch(socketPath)).json()).toMatchObject({ pathname: socketPath });
+    const withKey = await gate.fetch(socketPath, { headers: { "sec-websocket-key": "x" } });
     expect(await withKey.json()).toMatchObject({ pathname: socketPath });
   });
 
   fact("uses a fixed host where the Host header is none", async (rig) => {
-    const { gate } = await mirrored(rig);
+    const gate = await mirrored(rig);
     for (const host of ["a b", "user@evil", "evil/path", "a#b", "[::1", "x:99999999", "%41"]) {
-      const answer = await ask(gate.port, `GET /h HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+      const answer = await ask(gate.at, `GET /h HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
       expect(JSON.parse(answer.body)).toMatchObject({ host: "localhost", pathname: "/h" });
     }
-    const ipv6 = await ask(gate.port, "GET /h HTTP/1.1\r\nHost: [::1]:8123\r\n\r\n");
+    const ipv6 = await ask(gate.at, "GET /h HTTP/1.1\r\nHost: [::1]:8123\r\n\r\n");
     expect(JSON.parse(ipv6.body)).toMatchObject({ host: "[::1]:8123" });
   });
 
   fact("asks nobody for a path that a proxy before it could read as another one", async (rig) => {
-    const { gate } = await mirrored(rig);
+    const gate = await mirrored(rig);
     const paths = [
       "/a/../b",
       "/a/./b",
@@ -124,7 +123,7 @@ export function requestFacts(fact: Fact): void {
       '/"b"',
     ];
     for (const path of paths) {
-      const { status, body } = await ask(gate.port, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      const { status, body } = await ask(gate.at, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
       expect([path, status, JSON.parse(body)]).toEqual([
         path,
         400,
@@ -132,14 +131,14 @@ export function requestFacts(fact: Fact): void {
       ]);
     }
     for (const path of ["//b", "/a/..b", "/a%2fb", "/a;b", "/b/", "/%zz", "/b?c=../d#"]) {
-      const answer = await ask(gate.port, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      const answer = await ask(gate.at, `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
       expect(JSON.parse(answer.body)).toMatchObject({ pathname: path.split("?")[0] });
     }
   });
 
   fact("answers a method that is none of HTTP's usual ones without asking", async (rig) => {
-    const { gate } = await mirrored(rig);
-    expect((await ask(gate.port, "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n")).status).toBe(501);
+    const gate = await mirrored(rig);
+    expect((await ask(gate.at, "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n")).status).toBe(501);
   });
 }
 
@@ -149,7 +148,7 @@ export function responseFacts(fact: Fact): void {
     headers.append("set-cookie", "a=1");
     headers.append("set-cookie", "b=2");
     const gate = await rig.start({ http: async () => new Response("gone", { status: 410, headers }) });
-    const answer = await fetch(`http://127.0.0.1:${gate.port}/`);
+    const answer = await gate.fetch("/");
     expect([answer.status, await answer.text()]).toEqual([410, "gone"]);
     expect(answer.headers.get("x-one")).toBe("1");
     expect(answer.headers.get("content-length")).toBe("4");
@@ -165,7 +164,7 @@ export function responseFacts(fact: Fact): void {
           ? new Response(null, { status: 204 })
           : new Response(method === "HEAD" ? null : "body", { headers: { "content-length": "4" } }),
     });
-    const raw = await RawSocket.connect(gate.port);
+    const raw = await RawSocket.connect(gate.at);
     raw.write("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
     const head = await readAnswer(raw, true);
     expect(head.status).toBe(200);
@@ -189,7 +188,7 @@ export function responseFacts(fact: Fact): void {
       },
     });
     const gate = await rig.start({ http: async () => new Response(body) });
-    const asked = fetch(`http://127.0.0.1:${gate.port}/`);
+    const asked = gate.fetch("/");
     push("one");
     const reader = (await within(asked, "the head")).body?.getReader();
     const read = async () => Buffer.from((await reader?.read())?.value ?? []).toString();
@@ -205,7 +204,7 @@ export function responseFacts(fact: Fact): void {
     const gate = await rig.start({
       http: async () => new Response(partsOf(part, 60)),
     });
-    const answer = await fetch(`http://127.0.0.1:${gate.port}/`);
+    const answer = await gate.fetch("/");
     await new Promise((resolve) => setTimeout(resolve, 50));
     const bytes = new Uint8Array(await within(answer.arrayBuffer(), "the whole answer"));
     expect(bytes.length).toBe(6_000_000);
@@ -221,7 +220,7 @@ export function responseFacts(fact: Fact): void {
       },
     });
     const gate = await rig.start({ http: async () => new Response(body) });
-    const whole = fetch(`http://127.0.0.1:${gate.port}/`).then((answer) => answer.arrayBuffer());
+    const whole = gate.fetch("/").then((answer) => answer.arrayBuffer());
     await expect(within(whole, "the break")).rejects.toThrow();
     expect(gate.errors).toMatchObject([{ message: "broken body" }]);
   });
@@ -232,7 +231,7 @@ export function responseFacts(fact: Fact): void {
         throw new Error("broken endpoint");
       },
     });
-    const answer = await fetch(`http://127.0.0.1:${gate.port}/`);
+    const answer = await gate.fetch("/");
     expect(answer.status).toBe(500);
     expect(await answer.text()).not.toContain("broken");
     expect(gate.errors).toMatchObject([{ message: "broken endpoint" }]);
@@ -241,8 +240,8 @@ export function responseFacts(fact: Fact): void {
 
 export function connectionFacts(fact: Fact): void {
   fact("keeps a connection for the next request", async (rig) => {
-    const { gate } = await mirrored(rig);
-    const raw = await RawSocket.connect(gate.port);
+    const gate = await mirrored(rig);
+    const raw = await RawSocket.connect(gate.at);
     for (const path of ["/one", "/two", "/three"]) {
       raw.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi`);
       expect(JSON.parse((await readAnswer(raw)).body)).toMatchObject({ pathname: path, body: "hi" });
@@ -251,8 +250,8 @@ export function connectionFacts(fact: Fact): void {
   });
 
   fact("never mixes up pipelined requests", async (rig) => {
-    const { gate } = await mirrored(rig);
-    const raw = await RawSocket.connect(gate.port);
+    const gate = await mirrored(rig);
+    const raw = await RawSocket.connect(gate.at);
     const paths = ["/1", "/2", "/3"];
     raw.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`).join(""));
     if (rig.capabilities.pipelining) {
@@ -284,7 +283,7 @@ export function connectionFacts(fact: Fact): void {
           asked();
         }),
     });
-    const raw = await RawSocket.connect(gate.port);
+    const raw = await RawSocket.connect(gate.at);
     raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     await within(arrival, "the request");
     raw.reset();
@@ -293,11 +292,11 @@ export function connectionFacts(fact: Fact): void {
   });
 
   fact("asks nobody for a body that was never finished", async (rig) => {
-    const { gate, base } = await mirrored(rig);
-    const raw = await RawSocket.connect(gate.port);
+    const gate = await mirrored(rig);
+    const raw = await RawSocket.connect(gate.at);
     raw.write("POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf");
     raw.reset();
-    expect((await fetch(`${base}/next`)).status).toBe(200);
+    expect((await gate.fetch("/next")).status).toBe(200);
     expect(gate.errors).toEqual([]);
   });
 
@@ -308,8 +307,8 @@ export function connectionFacts(fact: Fact): void {
         return new Response("finished");
       },
     });
-    const answer = fetch(`http://127.0.0.1:${gate.port}/`);
-    const raw = await RawSocket.connect(gate.port);
+    const answer = gate.fetch("/");
+    const raw = await RawSocket.connect(gate.at);
     raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     await new Promise((resolve) => setTimeout(resolve, 30));
     await within(gate.listener.close(3000), "the listener to close");

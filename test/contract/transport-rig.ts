@@ -4,9 +4,12 @@ import { expect, it } from "vitest";
 import type { Frame } from "../../src/codec/codec.ts";
 import type { Admission, Socket, SocketHandler, UpgradeRequest } from "../../src/connection/socket.ts";
 import type { HttpPeer } from "../../src/http/endpoint.ts";
+import type { TlsPair } from "../../src/transport/tls.ts";
 import type { Listener, ListenOptions, Transport } from "../../src/transport/transport.ts";
 import { Events } from "../support/events.ts";
+import { fetchOver } from "../support/fetch-over.ts";
 import type { Ending, FrameClient, FrameClientOptions } from "../support/frame-client.ts";
+import type { Place } from "../support/raw-socket.ts";
 
 export const socketPath = "/api/websocket";
 export const maxMessageBytes = 64 * 1024;
@@ -42,6 +45,8 @@ export interface TransportUnderTest {
   readonly name: string;
   readonly create: (onError: (error: unknown) => void) => Transport | Promise<Transport>;
   readonly connect: (gate: Gate, options?: FrameClientOptions) => Promise<FrameClient>;
+  /** Listen with this pair, and believe it. */
+  readonly tls?: TlsPair;
   readonly capabilities: TransportCapabilities;
   readonly skip: readonly { readonly test: string; readonly reason: string }[];
 }
@@ -102,11 +107,13 @@ export class Gate {
   readonly sockets = new Events<Accepted>("a socket");
   readonly requests: { readonly request: Request; readonly peer: HttpPeer }[] = [];
   readonly upgrades: UpgradeRequest[] = [];
+  readonly #tls: TlsPair | undefined;
   #listener: Listener | undefined;
 
-  constructor(transport: Transport, errors: unknown[]) {
+  constructor(transport: Transport, errors: unknown[], tls: TlsPair | undefined) {
     this.transport = transport;
     this.errors = errors;
+    this.#tls = tls;
   }
 
   get listener(): Listener {
@@ -116,6 +123,16 @@ export class Gate {
 
   get port(): number {
     return this.listener.port;
+  }
+
+  /** Where clients connect, and whom they believe. */
+  get at(): Place {
+    return { port: this.port, ...(this.#tls === undefined ? {} : { tls: { ca: this.#tls.certificate } }) };
+  }
+
+  /** `fetch` of a path here. */
+  fetch(path: string, init?: RequestInit): Promise<Response> {
+    return fetchOver(this.at, path, init);
   }
 
   async listen(options: GateOptions): Promise<void> {
@@ -128,6 +145,7 @@ export class Gate {
       maxBodyBytes,
       admit: (request) => this.#admit(request, react, subprotocol),
       http: async (request) => new Response(`served ${new URL(request.url).pathname}`),
+      ...(this.#tls === undefined ? {} : { tls: this.#tls }),
       ...listen,
       ...(listen.http === undefined ? {} : { http: listen.http }),
     });
@@ -162,7 +180,8 @@ export class Rig {
 
   async start(options: GateOptions = {}): Promise<Gate> {
     const errors: unknown[] = [];
-    const gate = new Gate(await this.#subject.create((error) => errors.push(error)), errors);
+    const transport = await this.#subject.create((error) => errors.push(error));
+    const gate = new Gate(transport, errors, this.#subject.tls);
     await gate.listen(options);
     this.#gates.push(gate);
     return gate;

@@ -1,5 +1,6 @@
 import { WebSocket } from "ws";
 import { Events } from "./events.ts";
+import type { Place } from "./raw-socket.ts";
 import { within } from "./within.ts";
 
 export interface Ending {
@@ -42,12 +43,14 @@ export class Refused extends Error {
 
 /** Connects to a listening port. Rejects with `Refused` when the answer is not 101. */
 export async function openFrameClient(
-  port: number,
+  at: Place,
   path: string,
   options: FrameClientOptions = {},
 ): Promise<FrameClient> {
-  const url = `ws://127.0.0.1:${port}${options.target ?? path}`;
+  const scheme = at.tls === undefined ? "ws" : "wss";
+  const url = `${scheme}://127.0.0.1:${at.port}${options.target ?? path}`;
   const ws = new WebSocket(url, [...(options.subprotocols ?? [])], {
+    ...at.tls,
     headers: { ...options.headers },
     perMessageDeflate: options.compression ?? false,
   });

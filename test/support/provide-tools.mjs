@@ -5,6 +5,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 const tools = [
   { command: "redis-server", package: "redis-server", purpose: "the Redis store" },
   { command: "redis-sentinel", package: "redis-sentinel", purpose: "the Redis store behind Sentinel" },
+  { command: "openssl", package: "openssl", purpose: "certificates for TLS" },
   { command: "chromium", package: "chromium", purpose: "the client SDK and the set-up page in a browser" },
 ];
 

@@ -1,4 +1,4 @@
-import { RawSocket } from "./raw-socket.ts";
+import { type Place, RawSocket } from "./raw-socket.ts";
 
 export interface RawAnswer {
   readonly status: number;
@@ -25,8 +25,8 @@ export async function readAnswer(raw: RawSocket, bodiless = false): Promise<RawA
 }
 
 /** Writes `text` on a connection of its own and takes one answer. */
-export async function ask(port: number, text: string, bodiless = false): Promise<RawAnswer> {
-  const raw = await RawSocket.connect(port);
+export async function ask(at: number | Place, text: string, bodiless = false): Promise<RawAnswer> {
+  const raw = await RawSocket.connect(at);
   try {
     raw.write(text);
     return await readAnswer(raw, bodiless);

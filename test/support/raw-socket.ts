@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { type ConnectionOptions, connect as secure } from "node:tls";
 import { within } from "./within.ts";
 
 export const handshakeKey = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -53,17 +54,26 @@ export interface ReceivedFrame {
   readonly payload: Buffer;
 }
 
-/** A TCP client that writes what it is told, reads what comes, and closes nothing by itself. */
+/** A port of this machine; with `tls`, everything on it is TLS. */
+export interface Place {
+  readonly port: number;
+  readonly tls?: Pick<ConnectionOptions, "ca" | "minVersion" | "maxVersion" | "ciphers" | "ALPNProtocols">;
+}
+
+/** A TCP or TLS client that writes what it is told, reads what comes, and closes nothing by itself. */
 export class RawSocket {
   readonly #socket: Socket;
+  /** The TCP connection. */
+  readonly #wire: Socket;
   #received = Buffer.alloc(0);
   #ended = false;
   #wake: () => void = () => undefined;
   /** Resolves when the connection is gone for good; never rejects. */
   readonly closed: Promise<void>;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, wire: Socket) {
     this.#socket = socket;
+    this.#wire = wire;
     this.closed = new Promise((resolve) => socket.on("close", () => resolve()));
     socket.on("error", () => undefined);
     socket.on("data", (chunk) => {
@@ -78,16 +88,27 @@ export class RawSocket {
     }
   }
 
-  static async connect(port: number, host = "127.0.0.1"): Promise<RawSocket> {
-    const socket = connect({ port, host, allowHalfOpen: true, noDelay: true });
-    const raw = new RawSocket(socket);
-    await within(new Promise((resolve) => socket.once("connect", resolve)), "a TCP connection");
+  /** Rejects when the TLS handshake fails. */
+  static async connect(at: number | Place, host = "127.0.0.1"): Promise<RawSocket> {
+    const { port, tls }: Place = typeof at === "number" ? { port: at } : at;
+    const wire = connect({ port, host, allowHalfOpen: true, noDelay: true });
+    const socket = tls === undefined ? wire : secure({ ...tls, host, socket: wire });
+    const raw = new RawSocket(socket, wire);
+    const open = new Promise((resolve, reject) => {
+      socket.once(tls === undefined ? "connect" : "secureConnect", resolve);
+      socket.once("error", reject);
+    });
+    await within(open, "a connection");
     return raw;
   }
 
   /** Connects and upgrades; fails when the answer is not 101. */
-  static async upgrade(port: number, path: string, headers?: Record<string, string>): Promise<RawSocket> {
-    const raw = await RawSocket.connect(port);
+  static async upgrade(
+    at: number | Place,
+    path: string,
+    headers?: Record<string, string>,
+  ): Promise<RawSocket> {
+    const raw = await RawSocket.connect(at);
     raw.write(upgradeText(path, headers));
     const answer = await raw.head();
     if (!answer.startsWith("HTTP/1.1 101")) throw new Error(`no upgrade: ${answer}`);
@@ -152,7 +173,7 @@ export class RawSocket {
 
   /** Ends with RST. */
   reset(): void {
-    this.#socket.resetAndDestroy();
+    this.#wire.resetAndDestroy();
   }
 
   destroy(): void {

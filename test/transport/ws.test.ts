@@ -6,7 +6,7 @@ import { openFrameClient } from "../support/frame-client.ts";
 transportContract({
   name: "ws",
   create: (onError) => createWsTransport({ onError }),
-  connect: (gate, options) => openFrameClient(gate.port, socketPath, options),
+  connect: (gate, options) => openFrameClient(gate.at, socketPath, options),
   capabilities: {
     tcp: true,
     explainsBrokenFrames: true,

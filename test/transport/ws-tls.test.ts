@@ -1,0 +1,20 @@
+import { createWsTransport } from "../../src/transport/ws.ts";
+import { transportContract } from "../contract/transport.ts";
+import { socketPath } from "../contract/transport-rig.ts";
+import { makeCertificate } from "../support/certificate.ts";
+import { openFrameClient } from "../support/frame-client.ts";
+
+transportContract({
+  name: "ws with TLS",
+  create: (onError) => createWsTransport({ onError }),
+  connect: (gate, options) => openFrameClient(gate.at, socketPath, options),
+  tls: makeCertificate(),
+  capabilities: {
+    tcp: true,
+    explainsBrokenFrames: true,
+    destroysWithinMs: 2000,
+    answersUnparsable: true,
+    pipelining: true,
+  },
+  skip: [],
+});
