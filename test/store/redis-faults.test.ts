@@ -356,6 +356,8 @@ describe("redis store behind Sentinels", () => {
     await eventually(() => works(store), 15_000);
     // Each Sentinel learns of it on its own, some after the store did.
     await eventually(async () => (await group.primaryPort()) === group.replica.port);
+    // The promotion closes connections once more.
+    await eventually(() => works(store), 15_000);
     await committed(store, { log: [{ marker: after }] });
     await collector.untilEvent(after);
     await eventually(() => follower.following);
