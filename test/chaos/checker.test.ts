@@ -1,0 +1,356 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { check, endStateActor, type Property, textOf } from "./checker.ts";
+import { type Entry, History, historyOf, type Target } from "./history.ts";
+
+/** Writes a history by hand: times in ms, one session `s` of user `u` unless said otherwise. */
+class Tale {
+  #now = 0;
+  readonly history = new History(() => this.#now);
+
+  at(ms: number): this {
+    this.#now = ms;
+    return this;
+  }
+  login(session = "s", user = "u", took = 0): this {
+    const done = this.history.begin("logins", { op: "login", user, node: "a" });
+    this.#now += took;
+    done("ok", { session });
+    return this;
+  }
+  use(more: Partial<Subject> = {}, { took = 1, phase = "ok" as "ok" | "info" } = {}): this {
+    const done = this.history.begin("sockets", { op: "use", what: "auth/current_user", ...who(more) });
+    this.#now += took;
+    done(phase);
+    return this;
+  }
+  event(more: Partial<Subject> = {}): this {
+    this.history.tell("sockets", { op: "use", what: "event", ...who(more) });
+    return this;
+  }
+  authenticate(outcome: "ok" | "dead" | "away", more: Partial<Subject> = {}, actor = "sockets"): this {
+    const done = this.history.begin(actor, { op: "authenticate", ...who(more) });
+    this.#now += 1;
+    if (outcome === "ok") done("ok");
+    else if (outcome === "dead") done("fail", { dead: true });
+    else done("info");
+    return this;
+  }
+  close(code: number, more: Partial<Subject> = {}): this {
+    this.history.tell("sockets", { op: "close", code, dead: code >= 4300 && code < 4400, ...who(more) });
+    return this;
+  }
+  refresh(
+    presented: number,
+    given: number | "dead" | "away",
+    token = `t${given}`,
+    more: Partial<Subject> = {},
+  ): this {
+    const done = this.history.begin("refreshers", { op: "refresh", presented, ...who(more) });
+    this.#now += 1;
+    if (given === "dead") done("fail", { dead: true });
+    else if (given === "away") done("info");
+    else done("ok", { given, token });
+    return this;
+  }
+  revoke(
+    phase: "ok" | "info" | "fail" = "ok",
+    target: Target = { user: "u", session: "s" },
+    effective = "node",
+  ) {
+    const done = this.history.begin("revoker", { op: "revoke", node: "a", target });
+    this.#now += 10;
+    done(phase, phase === "ok" ? { receipt: { effective } } : {});
+    return this;
+  }
+  redeem(secret: string, phase: "ok" | "fail" | "info" = "ok"): this {
+    const done = this.history.begin("logins", { op: "redeem", secret, user: "u", node: "a" });
+    this.#now += 1;
+    done(phase);
+    return this;
+  }
+  loss(since: number): this {
+    this.history.tell("faults", { op: "loss", since });
+    return this;
+  }
+  quiet(): this {
+    this.history.tell("faults", { op: "mark", name: "quiet" });
+    return this;
+  }
+}
+
+type Subject = { user: string; session: string; node: string; socket: string };
+const who = (more: Partial<Subject>) => ({ user: "u", session: "s", node: "a", socket: "1", ...more });
+const broken = (tale: Tale): readonly Property[] =>
+  check(tale.history.entries).map(({ property }) => property);
+const b = { node: "b", socket: "2" };
+
+describe("no use after revoke", () => {
+  it("gives the other node the bound's time, and no more", () => {
+    // The answer is at 1010, so the bound ends at 6010.
+    expect(broken(new Tale().login().at(1_000).revoke().at(6_005).use(b))).toEqual([]);
+    expect(broken(new Tale().login().at(1_000).revoke().at(6_011).use(b))).toEqual(["no use after revoke"]);
+  });
+  it("counts what was asked before and served after, as a node that wakes up does", () => {
+    const asked = new Tale().login().at(1_000).revoke().at(1_500);
+    expect(broken(asked.use(b, { took: 4_750 }))).toEqual([]);
+    const woken = new Tale().login().at(1_000).revoke().at(1_500);
+    expect(broken(woken.use(b, { took: 4_770 }))).toEqual(["no use after revoke"]);
+  });
+  it("counts frames that nobody asked for, logins with a token and refreshes", () => {
+    const revoked = () => new Tale().login().at(1_000).revoke().at(6_300);
+    expect(broken(revoked().event(b))).toEqual(["no use after revoke"]);
+    expect(broken(revoked().authenticate("ok", b))).toEqual(["no use after revoke"]);
+    expect(broken(revoked().refresh(1, 2))).toEqual(["no use after revoke"]);
+    expect(broken(revoked().authenticate("dead", b).authenticate("away", b))).toEqual([]);
+    expect(broken(new Tale().login().at(1_000).revoke().at(6_200).event(b))).toEqual([]);
+  });
+  it("leaves other sessions of the user alone when one was revoked", () => {
+    const two = () => new Tale().login().login("s2").at(1_000);
+    expect(broken(two().revoke().at(9_000).use({ session: "s2" }))).toEqual([]);
+    const all = { user: "u" };
+    expect(broken(two().revoke("ok", all).at(9_000).use({ session: "s2" }))).toEqual(["no use after revoke"]);
+  });
+  it("of a user binds what was open before, not what is opened during or after", () => {
+    const after = new Tale().at(1_000).revoke("ok", { user: "u" }).at(2_000).login();
+    expect(broken(after.at(9_000).use())).toEqual([]);
+    const during = new Tale().at(995).login("s", "u", 10).at(1_000).revoke("ok", { user: "u" });
+    expect(broken(during.at(9_000).use())).toEqual([]);
+  });
+  it("lets an unknown outcome bind only once it is shown", () => {
+    const unknown = () => new Tale().login().at(1_000).revoke("info");
+    expect(broken(unknown().at(9_000).use(b))).toEqual([]);
+    // Dead at 3000 on a: from then on it has happened.
+    expect(broken(unknown().at(3_000).close(4301).at(7_990).use(b))).toEqual([]);
+    expect(broken(unknown().at(3_000).close(4301).at(8_001).use(b))).toContain("no use after revoke");
+  });
+  it("of an unknown outcome is not shown by a death that another revoke explains", () => {
+    const tale = new Tale().login().login("s2").at(1_000).revoke("info", { user: "u" });
+    expect(
+      broken(
+        tale
+          .revoke()
+          .at(3_000)
+          .close(4301)
+          .at(8_500)
+          .use({ ...b, session: "s2" }),
+      ),
+    ).toEqual([]);
+  });
+  it("is not promised by a revoke that was refused", () => {
+    expect(broken(new Tale().login().at(1_000).revoke("fail").at(9_000).use())).toEqual([]);
+  });
+  it("proves it with the operations, in words", () => {
+    const [found] = check(new Tale().login().at(1_000).revoke().at(7_000).use(b).use(b).history.entries);
+    expect(found?.proof.map(({ op }) => op)).toEqual(["revoke", "use"]);
+    expect(found?.times).toBe(2);
+    expect(textOf(found === undefined ? [] : [found])).toMatch(
+      /^no use after revoke: s: use on b 5991 ms after it was revoked \(2 times\)\n {4}#2 1000.0\.\.1010.0 revoker revoke ok/,
+    );
+  });
+});
+
+describe("no use after effective all", () => {
+  const revoked = (effective: string) => new Tale().login().at(1_000).revoke("ok", { user: "u" }, effective);
+  it("holds from the answer on", () => {
+    expect(broken(revoked("all").at(1_011).use(b))).toEqual(["no use after effective all"]);
+    expect(broken(revoked("pending").at(1_011).use(b))).toEqual([]);
+    expect(broken(revoked("node").at(1_011).use(b))).toEqual([]);
+  });
+  it("lets this process read late what was sent in time", () => {
+    const asked = (took: number) => {
+      const tale = new Tale().login().at(1_000);
+      const served = tale.history.begin("sockets", { op: "use", what: "x", ...who(b) });
+      tale.revoke("ok", { user: "u" }, "all").at(1_010 + took);
+      served("ok");
+      return tale;
+    };
+    expect(broken(asked(200))).toEqual([]);
+    expect(broken(asked(251))).toEqual(["no use after effective all"]);
+  });
+});
+
+describe("once dead, dead for ever", () => {
+  it("holds at once on the node that said it", () => {
+    const said = () => new Tale().login().at(1_000).revoke("info").at(2_000).close(4301);
+    expect(broken(said().at(2_001).use())).toEqual(["once dead, dead for ever"]);
+    expect(broken(said().at(2_001).authenticate("ok"))).toEqual(["once dead, dead for ever"]);
+    expect(broken(said().at(2_001).authenticate("dead"))).toEqual([]);
+  });
+  it("holds on the others after the bound, and everywhere at once for new tokens", () => {
+    const said = () => new Tale().login().at(1_000).revoke().at(1_000).close(4301);
+    expect(broken(said().at(5_900).use(b))).toEqual([]);
+    expect(broken(said().at(6_001).use(b))).toEqual(["once dead, dead for ever"]);
+    expect(broken(said().at(1_100).refresh(1, 2, "t", b))).toEqual(["once dead, dead for ever"]);
+  });
+  it("lets a store that lost the end give tokens elsewhere until it is told again", () => {
+    const lost = () => new Tale().login().at(1_000).revoke().at(1_000).close(4301).at(1_050).loss(900);
+    expect(broken(lost().at(1_100).refresh(1, 2, "t", b))).toEqual([]);
+    expect(broken(lost().at(1_100).refresh(1, 2, "t"))).toEqual(["once dead, dead for ever"]);
+  });
+  it("is not said by a close that invites back", () => {
+    const tale = new Tale().login().at(1_000).close(4100).at(1_001).authenticate("ok");
+    expect(broken(tale)).toEqual([]);
+  });
+});
+
+describe("no lost acknowledgement", () => {
+  const healed = () => new Tale().login().at(1_000).revoke().at(3_000).quiet().at(3_100);
+  const then = (tale: Tale) => broken(tale.authenticate("dead", { node: "c" }, endStateActor));
+  it("is asked when all is healed, however little time went by", () => {
+    expect(then(healed().refresh(1, "dead"))).toEqual([]);
+    expect(then(healed().refresh(1, 2))).toEqual(["no lost acknowledgement"]);
+    expect(then(healed().authenticate("ok", b))).toEqual(["no lost acknowledgement"]);
+  });
+  it("needs an acknowledgement", () => {
+    const tale = new Tale().login().at(1_000).revoke("info").at(3_000).quiet().at(3_100).refresh(1, 2);
+    expect(broken(tale)).toEqual([]);
+  });
+});
+
+describe("no false cut", () => {
+  it("sees a final word to a session that nobody touched", () => {
+    expect(broken(new Tale().login().at(1_000).close(4301))).toEqual(["no false cut"]);
+    expect(broken(new Tale().login().at(1_000).authenticate("dead"))).toEqual(["no false cut"]);
+    expect(broken(new Tale().login().at(1_000).refresh(1, "dead"))).toEqual(["no false cut"]);
+    expect(broken(new Tale().login().at(1_000).close(4100).close(1006).refresh(1, "away"))).toEqual([]);
+  });
+  it("sees the wrong session of a user cut off", () => {
+    const tale = () => new Tale().login().login("s2").at(1_000).revoke();
+    expect(broken(tale().at(2_000).close(4301))).toEqual([]);
+    expect(broken(tale().at(2_000).close(4301, { session: "s2" }))).toEqual(["no false cut"]);
+  });
+  it("sees what was opened after the revoke cut off by it", () => {
+    const tale = (phase: "ok" | "info") =>
+      new Tale().at(1_000).revoke(phase, { user: "u" }).at(2_000).login();
+    expect(broken(tale("ok").at(3_000).close(4301))).toEqual(["no false cut"]);
+    expect(broken(tale("info").at(3_000).close(4301))).toEqual([]);
+  });
+  it("comes before the revoke, too", () => {
+    expect(broken(new Tale().login().at(900).close(4301).at(1_000).revoke())).toEqual(["no false cut"]);
+  });
+  it("does not blame a refused revoke's target", () => {
+    expect(broken(new Tale().login().at(1_000).revoke("fail").close(4301))).toEqual(["no false cut"]);
+  });
+  it("excuses a session that the store lost, and no older one", () => {
+    const tale = () => new Tale().at(100).login("old").at(600).login("new").at(1_000).loss(500).at(1_100);
+    expect(broken(tale().close(4301, { session: "new" }))).toEqual([]);
+    expect(broken(tale().close(4301, { session: "old" }))).toEqual(["no false cut"]);
+  });
+});
+
+describe("single use", () => {
+  it("of a code", () => {
+    expect(broken(new Tale().redeem("c").redeem("c", "fail").redeem("d"))).toEqual([]);
+    expect(broken(new Tale().redeem("c", "info").redeem("c"))).toEqual([]);
+    expect(broken(new Tale().redeem("c").redeem("c"))).toEqual(["single use"]);
+  });
+  it("of a code that the store lost is not known", () => {
+    const lost = (since: number) => new Tale().at(100).redeem("c").at(200).loss(since).redeem("c");
+    expect(broken(lost(50))).toEqual([]);
+    expect(broken(lost(150))).toEqual(["single use"]);
+  });
+  it("of a generation: twice the same successor is one use", () => {
+    expect(broken(new Tale().login().refresh(1, 2).refresh(1, 2))).toEqual([]);
+    expect(broken(new Tale().login().refresh(1, 2).refresh(1, 3))).toEqual(["single use"]);
+  });
+  it("of a generation: who is behind is given the newest that another use made", () => {
+    expect(broken(new Tale().login().refresh(1, 2).refresh(2, 3).refresh(1, 3))).toEqual([]);
+    expect(broken(new Tale().login().refresh(1, 2).refresh(2, "away").refresh(1, 3))).toEqual([]);
+    expect(broken(new Tale().login().refresh(1, 2).refresh(1, 3).refresh(2, 3))).toEqual(["single use"]);
+  });
+});
+
+describe("one live generation", () => {
+  it("has one token", () => {
+    expect(broken(new Tale().login().refresh(1, 2, "x").refresh(1, 2, "x"))).toEqual([]);
+    expect(broken(new Tale().login().refresh(1, 2, "x").refresh(1, 2, "y"))).toEqual(["one live generation"]);
+  });
+  it("does not go back", () => {
+    const ahead = () => new Tale().login().refresh(1, 2).refresh(2, 3);
+    expect(broken(ahead().at(20).refresh(1, 2))).toEqual(["one live generation"]);
+    expect(
+      broken(new Tale().login().refresh(1, 2).at(50).refresh(2, 3).at(100).loss(49).refresh(1, 2)),
+    ).toEqual([]);
+  });
+});
+
+describe("answers after heal", () => {
+  const healed = () => new Tale().login().authenticate("ok").at(1_000).revoke().at(3_000).quiet();
+  it("wants every session that was revoked asked about, and answered", () => {
+    expect(broken(healed())).toEqual(["answers after heal"]);
+    expect(broken(healed().authenticate("away", {}, endStateActor))).toEqual(["answers after heal"]);
+    const later = healed().authenticate("away", {}, endStateActor).authenticate("dead", {}, endStateActor);
+    expect(broken(later)).toEqual([]);
+  });
+});
+
+describe("a history", () => {
+  it("is judged the same from its file", () => {
+    const { history } = new Tale().login().at(1_000).revoke().at(7_000).use(b);
+    expect(check(historyOf(history.toText()))).toEqual(check(history.entries));
+  });
+
+  it("of a server that does what it promises is never blamed, whatever the order and whatever gets lost", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        expect(textOf(check(honestHistory(steps)))).toBe("");
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("of a server that forgets one revoke is blamed once it serves that session after the bound", () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), fc.constantFrom(...sessions), (steps, session) => {
+        const tale = new Tale().at(1);
+        for (const one of sessions) tale.login(one);
+        tale.at(10).revoke("ok", { user: "u", session });
+        for (const { gap, session: other } of steps)
+          if (other !== session) tale.at(20 + gap).use({ session: other });
+        tale.at(20_000).use({ session, node: "b" });
+        expect(broken(tale)).toEqual(["no use after revoke"]);
+      }),
+    );
+  });
+});
+
+const sessions = ["s1", "s2", "s3"] as const;
+const step = fc.record({
+  gap: fc.integer({ min: 0, max: 3_000 }),
+  session: fc.constantFrom(...sessions),
+  node: fc.constantFrom("a", "b"),
+  act: fc.constantFrom("use" as const, "refresh" as const, "revoke" as const, "authenticate" as const),
+  answered: fc.boolean(),
+});
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+/** A model server: one truth, both nodes know it within the bound (here: at once). Any answer may get lost. */
+function honestHistory(steps: readonly Step[]): readonly Entry[] {
+  const tale = new Tale();
+  const dead = new Set<string>();
+  const generation = new Map<string, number>();
+  let now = 10;
+  for (const session of sessions) tale.at(1).login(session);
+  for (const { gap, session, node, act, answered } of steps) {
+    now += gap + 20;
+    tale.at(now);
+    const more = { session, node };
+    const held = generation.get(session) ?? 1;
+    if (act === "revoke") {
+      tale.revoke(answered ? "ok" : "info", { user: "u", session }, "all");
+      dead.add(session);
+    } else if (act === "use") {
+      if (dead.has(session)) tale.close(4301, more);
+      else tale.use(more, { phase: answered ? "ok" : "info" });
+    } else if (act === "authenticate")
+      tale.authenticate(answered ? (dead.has(session) ? "dead" : "ok") : "away", more);
+    else if (dead.has(session)) tale.refresh(held, answered ? "dead" : "away", "", more);
+    else {
+      tale.refresh(held, answered ? held + 1 : "away", `${session} ${held + 1}`, more);
+      if (answered) generation.set(session, held + 1);
+    }
+  }
+  return tale.history.entries;
+}

@@ -1,0 +1,100 @@
+import type { Entry, Subject } from "./history.ts";
+import { named, type Operation, operationsOf } from "./operations.ts";
+
+/** A sign of life of a session: it was let in, served or given new tokens. */
+export type Life = Operation<"authenticate" | "use" | "refresh">;
+/** A final word about a session: closed with 43xx, or its token refused as that of nobody. */
+export type Death = Operation<"authenticate" | "close" | "refresh">;
+
+/** A revoke that certainly happened, `at` the latest. */
+export interface Revoked {
+  readonly operation: Operation<"revoke">;
+  readonly at: number;
+  /** What shows it, when its own answer did not come. */
+  readonly shownBy?: Death;
+}
+
+/** A history, joined and sorted into what the properties speak of. */
+export interface Facts {
+  readonly operations: readonly Operation[];
+  readonly lives: readonly Life[];
+  readonly deaths: readonly Death[];
+  readonly revokes: readonly Operation<"revoke">[];
+  readonly revoked: readonly Revoked[];
+  readonly losses: readonly Operation<"loss">[];
+  readonly quietAt: number | undefined;
+  /** Sure to be under this revoke: what was opened while it was under way may be on either side of it. */
+  covers(revoke: Operation<"revoke">, subject: Subject): boolean;
+  /** May be under it. */
+  mayCover(revoke: Operation<"revoke">, subject: Subject): boolean;
+  /** Whether what was answered at that time may be gone, because the store lost it. */
+  mayBeLost(answeredAt: number): boolean;
+  /** When the session was known to be open; long ago where the history has no login of it. */
+  openedAt(session: string): number;
+}
+
+export function factsOf(entries: readonly Entry[]): Facts {
+  const operations = operationsOf(entries);
+  const logins = new Map(
+    named(operations, "login").flatMap((login) =>
+      login.phase === "ok" && login.session !== undefined ? [[login.session, login] as const] : [],
+    ),
+  );
+  const losses = named(operations, "loss");
+  const revokes = named(operations, "revoke").filter(({ phase }) => phase !== "fail");
+  const openedAt = (session: string) => logins.get(session)?.endedAt ?? Number.NEGATIVE_INFINITY;
+  const begunAt = (session: string) => logins.get(session)?.invokedAt ?? Number.NEGATIVE_INFINITY;
+  const aims = ({ target }: Operation<"revoke">, { user, session }: Subject) =>
+    target.session === undefined ? target.user === user : target.session === session;
+  const covers: Facts["covers"] = (revoke, subject) =>
+    aims(revoke, subject) &&
+    (revoke.target.session !== undefined || openedAt(subject.session) < revoke.invokedAt);
+  const mayCover: Facts["mayCover"] = (revoke, subject) =>
+    aims(revoke, subject) &&
+    (revoke.target.session !== undefined || begunAt(subject.session) <= revoke.endedAt);
+  const deaths = deathsIn(operations);
+  return {
+    ...{ operations, deaths, revokes, losses, covers, mayCover, openedAt },
+    lives: livesIn(operations),
+    revoked: revokedIn(revokes, deaths, { covers, mayCover }),
+    quietAt: named(operations, "mark").find(({ name }) => name === "quiet")?.endedAt,
+    mayBeLost: (at) => losses.some(({ since, endedAt }) => at >= since && at <= endedAt),
+  };
+}
+
+function livesIn(operations: readonly Operation[]): readonly Life[] {
+  return [
+    ...named(operations, "authenticate"),
+    ...named(operations, "use"),
+    ...named(operations, "refresh"),
+  ].filter(({ phase }) => phase === "ok");
+}
+
+function deathsIn(operations: readonly Operation[]): readonly Death[] {
+  const refused = [...named(operations, "authenticate"), ...named(operations, "refresh")].filter(
+    ({ phase, dead }) => phase === "fail" && dead === true,
+  );
+  return [...refused, ...named(operations, "close").filter(({ dead }) => dead)].sort(
+    (a, b) => a.endedAt - b.endedAt,
+  );
+}
+
+/** A revoke without an answer happened for sure once a session died that no other revoke can have killed. */
+function revokedIn(
+  revokes: readonly Operation<"revoke">[],
+  deaths: readonly Death[],
+  { covers, mayCover }: Pick<Facts, "covers" | "mayCover">,
+): readonly Revoked[] {
+  return revokes.flatMap((operation): readonly Revoked[] => {
+    if (operation.phase === "ok") return [{ operation, at: operation.endedAt }];
+    const shownBy = deaths.find(
+      (death) =>
+        death.endedAt > operation.invokedAt &&
+        covers(operation, death) &&
+        revokes.every(
+          (other) => other === operation || other.invokedAt > death.endedAt || !mayCover(other, death),
+        ),
+    );
+    return shownBy === undefined ? [] : [{ operation, at: shownBy.endedAt, shownBy }];
+  });
+}
