@@ -1,15 +1,28 @@
 import { stringify } from "yaml";
 
 import { effectiveConfig } from "../server/config/effective.ts";
+import { ConfigError } from "../server/config/problems.ts";
+import type { Config } from "../server/config/schema.ts";
+import { readTlsFiles } from "../server/tls-files.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
-import type { Output } from "./output.ts";
+import { type Output, UsageError } from "./output.ts";
 
-/** Validates the configuration and prints what is in effect, secrets masked. */
-export function check(
+/** Validates the configuration and its TLS certificate, and prints what is in effect, secrets masked. */
+export async function check(
   flags: ConfigFlags,
   surroundings: { readonly env: Readonly<Record<string, string | undefined>> },
   output: Output,
-): void {
-  const effective = effectiveConfig(configurationOf(flags, surroundings.env));
+): Promise<void> {
+  const config = configurationOf(flags, surroundings.env);
+  await checkTls(config);
+  const effective = effectiveConfig(config);
   output.result(effective, stringify(effective).trimEnd());
+}
+
+async function checkTls(config: Config): Promise<void> {
+  try {
+    await readTlsFiles(config);
+  } catch (error) {
+    throw error instanceof ConfigError ? new UsageError(error.message) : error;
+  }
 }

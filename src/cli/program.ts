@@ -117,7 +117,7 @@ function addServer(program: Command, surroundings: Surroundings, perform: Perfor
     (flags) =>
       perform(flags.json, async (output) => {
         const { check } = await import("./check.ts");
-        check(flags, surroundings, output);
+        await check(flags, surroundings, output);
       }),
   );
 }

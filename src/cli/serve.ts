@@ -1,3 +1,4 @@
+import { ConfigError } from "../server/config/problems.ts";
 import { runGateway } from "../server/lifecycle.ts";
 import { SecretError } from "../server/secret.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
@@ -21,6 +22,7 @@ export async function serve(
     },
   });
   await running.catch((error: unknown) => {
-    throw error instanceof SecretError ? new UsageError(error.message) : error;
+    const isMistake = error instanceof SecretError || error instanceof ConfigError;
+    throw isMistake ? new UsageError(error.message) : error;
   });
 }

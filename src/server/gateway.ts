@@ -14,6 +14,9 @@ import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { openAuthority, systemClock } from "./open-authority.ts";
 import { type RevocationFeed, startRevocationFeed } from "./revocation-feed.ts";
+import { readTlsFiles, type TlsFiles } from "./tls-files.ts";
+import { createTlsRenewal } from "./tls-renewal.ts";
+import { warnOfCertificateEnd, warnOfCleartext } from "./tls-warnings.ts";
 import { loadTransport } from "./transports.ts";
 
 export interface Started {
@@ -33,6 +36,11 @@ export interface Gateway {
   /** Reads the revocation log up to the present, then listens. Rejects, with everything closed, when it cannot. */
   start(): Promise<Started>;
   /**
+   * Reads the files of the TLS certificate again; handshakes from then on use it, open connections go on. What cannot be
+   * used is logged and the present one stays. Without TLS, and after a stop, it changes nothing. Never rejects.
+   */
+  renewTls(): Promise<void>;
+  /**
    * Not ready any more, accepts nobody, closes sockets with `going_away` spread over half of `graceMs`, lets HTTP finish
    * for the rest, closes the store. A second call waits for the first. Never rejects.
    */
@@ -49,7 +57,8 @@ export interface GatewayParts {
 
 /**
  * Opens store and domain as the configuration has them, and puts everything together; nothing listens yet. Rejects with
- * an error for people (see `openAuthority`).
+ * an error for people (see `openAuthority`); with `ConfigError`, before anything is opened, when the TLS certificate
+ * cannot be used.
  */
 export async function createGateway(config: Config, parts: GatewayParts = {}): Promise<Gateway> {
   const log = parts.log ?? createLog({ level: config.log.level });
@@ -74,6 +83,7 @@ interface Voices extends Pick<Frame, "log" | "metrics" | "audit"> {
 async function putTogether(config: Config, parts: GatewayParts, voices: Voices): Promise<Gateway> {
   const { clock = systemClock } = parts;
   const { fault, ...told } = voices;
+  const tls = await readTlsFiles(config);
   let listener: Listener | undefined;
   const opened = await openAuthority(config, {
     ...{ role: "gateway", clock, onStoreCall: told.metrics.storeCall, onFault: fault("revocation") },
@@ -86,7 +96,7 @@ async function putTogether(config: Config, parts: GatewayParts, voices: Voices):
     const listening = (started: Listener) => {
       listener = started;
     };
-    return new RunningGateway({ ...frame, ...inside, transport, listening });
+    return new RunningGateway({ ...frame, ...inside, transport, tls, listening });
   } catch (error) {
     await opened.close();
     throw error;
@@ -95,6 +105,7 @@ async function putTogether(config: Config, parts: GatewayParts, voices: Voices):
 
 interface RunningParts extends Frame, Inside {
   readonly transport: Transport;
+  readonly tls: TlsFiles | undefined;
   readonly listening: (listener: Listener) => void;
 }
 
@@ -103,6 +114,7 @@ class RunningGateway implements Gateway {
   readonly health: Health;
   readonly metrics: Metrics;
   readonly log: Log;
+  readonly renewTls: () => Promise<void>;
   readonly #parts: RunningParts;
   #listener: Listener | undefined;
   #feed: RevocationFeed | undefined;
@@ -116,6 +128,7 @@ class RunningGateway implements Gateway {
     this.health = parts.health;
     this.metrics = parts.metrics;
     this.log = parts.log;
+    this.renewTls = createTlsRenewal({ ...parts, listener: () => this.#serving() });
   }
 
   async start(): Promise<Started> {
@@ -134,7 +147,7 @@ class RunningGateway implements Gateway {
   }
 
   async #start(): Promise<Started> {
-    const { config, connections, http, health, transport, opened, log } = this.#parts;
+    const { config, connections, http, health, transport, tls, opened, log } = this.#parts;
     this.#undoCuts = this.authority.revocation.onCut((cut) => this.#cut(cut));
     this.#feed = await startRevocationFeed({
       ...{ store: opened.store, clock: this.#parts.clock, revocation: this.authority.revocation },
@@ -146,15 +159,24 @@ class RunningGateway implements Gateway {
       admit: connections.admit,
       maxMessageBytes: limits.frame,
       maxBodyBytes: config.limits.http_body_bytes,
+      ...(tls === undefined ? {} : { tls: tls.pair }),
     });
     this.#parts.listening(this.#listener);
     await rememberIssuer(opened.store, opened.issuer());
     health.enter("serving");
     const { port } = this.#listener;
     log.info({ ...health.live(), host: config.host, port }, "serving");
+    if (tls === undefined) warnOfCleartext(log, config);
+    else warnOfCertificateEnd(log, tls.endsAt, this.#parts.clock.now());
     const url = opened.publicUrl();
     const setupLink = await this.#setupLink(url);
     return { url, port, ...(setupLink === undefined ? {} : { setupLink }) };
+  }
+
+  /** What listens, once a start that is under way has ended; undefined when nothing does. */
+  async #serving(): Promise<Listener | undefined> {
+    await this.#starting?.catch(() => undefined);
+    return this.#stopped === undefined ? this.#listener : undefined;
   }
 
   /** The code is in the fragment, so no request and no log of a server or proxy ever holds it. */

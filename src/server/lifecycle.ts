@@ -20,7 +20,7 @@ const crashGraceMs = 1_000;
 
 /**
  * Runs a gateway until SIGTERM or SIGINT, drains, and settles with the exit code 0. A second signal ends the process at
- * once. Rejects when the gateway cannot start.
+ * once. Rejects when the gateway cannot start. SIGHUP renews the TLS certificate and never ends the process.
  *
  * A rejection that nobody handled is logged and counted as a defect and the process goes on: it broke one request, and a
  * gateway that exits for it cuts off everybody. After an exception that nobody caught the process state is not known
@@ -56,6 +56,10 @@ function untilStopped(gateway: Gateway, options: RunOptions) {
     log.info({ signal }, "stopping");
     void gateway.stop().then(() => settle(0));
   };
+  const onHangup = (signal: "SIGHUP") => {
+    log.info({ signal }, "reading the TLS certificate again; nothing else is read");
+    void gateway.renewTls();
+  };
   const onRejection = (error: unknown) => {
     metrics.defect("unhandled_rejection");
     log.error({ err: error }, "a rejection was not handled");
@@ -68,6 +72,7 @@ function untilStopped(gateway: Gateway, options: RunOptions) {
   const handlers = [
     ["SIGTERM", onSignal],
     ["SIGINT", onSignal],
+    ["SIGHUP", onHangup],
     ["unhandledRejection", onRejection],
     ["uncaughtException", onException],
   ] as const;

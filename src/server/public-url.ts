@@ -1,10 +1,13 @@
 import type { Config } from "./config/schema.ts";
 
 /** How clients reach the gateway, without a trailing slash. `port` is the one that it listens on. */
-export function publicUrlOf(config: Pick<Config, "public_url" | "host">, port: number): string {
-  return config.public_url === null
-    ? `http://${reachable(config.host)}:${port}`
-    : new URL(config.public_url).origin;
+export function publicUrlOf(
+  config: Pick<Config, "public_url" | "host" | "tls_cert_file">,
+  port: number,
+): string {
+  if (config.public_url !== null) return new URL(config.public_url).origin;
+  const scheme = config.tls_cert_file === null ? "http" : "https";
+  return `${scheme}://${reachable(config.host)}:${port}`;
 }
 
 /** Nobody can connect to a wildcard address: this machine stands for it. */

@@ -192,6 +192,21 @@ const table: readonly [name: string, sources: () => ConfigSources, text: string]
     "secret_file (GATEHOUSE_SECRET_FILE): excludes secret",
   ],
   [
+    "a TLS certificate without its key",
+    () => ({ env: { GATEHOUSE_TLS_CERT_FILE: "a.crt" } }),
+    "tls_cert_file (GATEHOUSE_TLS_CERT_FILE): needs tls_key_file beside it",
+  ],
+  [
+    "a TLS key without its certificate",
+    () => ({ file: file("tls_key_file: a.key") }),
+    "tls_key_file (FILE): needs tls_cert_file beside it",
+  ],
+  [
+    "TLS on uws",
+    () => ({ flags: { transport: "uws", tls_cert_file: "a.crt", tls_key_file: "a.key" } }),
+    "transport (--transport): has no TLS on uws: take ws, or leave tls_cert_file and tls_key_file out",
+  ],
+  [
     "a public URL with a path",
     () => ({ flags: { public_url: "https://a.example/auth" } }),
     "public_url (--public_url): must not have a path",

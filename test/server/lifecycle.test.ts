@@ -57,6 +57,15 @@ describe("a process", () => {
     );
   });
 
+  it("goes on after SIGHUP without TLS, and says that there is nothing to renew", async () => {
+    const { process, url } = await serve();
+    process.kill("SIGHUP");
+    await within(written(process, "there is no TLS certificate to renew"), "the word of it");
+    expect((await fetch(`${url}/readyz`)).status).toBe(200);
+    process.kill("SIGTERM");
+    expect(await within(process.exited, "the exit")).toBe(0);
+  });
+
   it("on uws does the same", async () => {
     const { process, port } = await serve({ transport: "uws" });
     const socket = await openSocket(port);
@@ -73,7 +82,7 @@ describe("a process", () => {
     request.write("POST /auth/token HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na");
     await openSocket(port);
     process.kill("SIGTERM");
-    await within(stopping(process), "the first signal");
+    await within(written(process, '"stopping"'), "the first signal");
     process.kill("SIGTERM");
     expect(await within(process.exited, "the exit")).toBe(143);
   });
@@ -110,8 +119,8 @@ describe("a process", () => {
   });
 });
 
-async function stopping(process: TestProcess): Promise<void> {
-  while (!process.stderr.includes('"stopping"')) await new Promise((resolve) => setTimeout(resolve, 10));
+async function written(process: TestProcess, text: string): Promise<void> {
+  while (!process.stderr.includes(text)) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
 describe("runGateway", () => {
@@ -129,7 +138,7 @@ describe("runGateway", () => {
       exit: () => undefined,
       announce: (_, running) => {
         gateway = running;
-        expect(process.eventNames()).toHaveLength(4);
+        expect(process.eventNames()).toHaveLength(5);
         process.emit("SIGTERM", "SIGTERM");
       },
     });

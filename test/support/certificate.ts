@@ -9,13 +9,13 @@ export interface CertificateFiles {
   readonly keyFile: string;
 }
 
-/** Makes a self-signed certificate of `127.0.0.1` and `localhost` in `folder`, good for two days. */
-export function makeCertificateFiles(folder: string, name = "gate"): CertificateFiles {
+/** Makes a self-signed certificate of `127.0.0.1` and `localhost` in `folder`. */
+export function makeCertificateFiles(folder: string, name = "gate", days = 2): CertificateFiles {
   const certificateFile = path.join(folder, `${name}.crt`);
   const keyFile = path.join(folder, `${name}.key`);
   const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", keyFile];
   const names = ["-subj", `/CN=${name}.test`, "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"];
-  openssl("req", "-x509", ...key, "-out", certificateFile, "-days", "2", ...names);
+  openssl("req", "-x509", ...key, "-out", certificateFile, "-days", String(days), ...names);
   return { certificateFile, keyFile };
 }
 

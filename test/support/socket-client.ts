@@ -15,6 +15,8 @@ export interface SocketClientOptions {
   readonly autoPong?: boolean;
   /** Loopback address to connect from. */
   readonly from?: string;
+  /** Speaks TLS and believes this certificate only. */
+  readonly ca?: Buffer;
 }
 
 export interface SocketClient {
@@ -60,11 +62,13 @@ const packr = new Packr({ useRecords: false });
 export async function openSocket(port: number, options: SocketClientOptions = {}): Promise<SocketClient> {
   const query = options.query === undefined ? "" : `?${options.query}`;
   const subprotocols = options.subprotocols ?? (options.codec === "msgpack" ? [MSGPACK_SUBPROTOCOL] : []);
-  const socket = new WebSocket(`ws://127.0.0.1:${port}${SOCKET_PATH}${query}`, [...subprotocols], {
+  const scheme = options.ca === undefined ? "ws" : "wss";
+  const socket = new WebSocket(`${scheme}://127.0.0.1:${port}${SOCKET_PATH}${query}`, [...subprotocols], {
     headers: { ...options.headers },
     autoPong: options.autoPong ?? true,
     perMessageDeflate: false,
     ...(options.from === undefined ? {} : { localAddress: options.from }),
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
   });
   const client = new WsClient(socket);
   await within(client.opened, "the socket to open");

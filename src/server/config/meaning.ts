@@ -11,6 +11,14 @@ type Rule = (config: Config) => string | undefined;
 
 /** What a schema cannot say, one rule an option. */
 const rules: Readonly<Record<string, Rule>> = {
+  transport: ({ transport, tls_cert_file, tls_key_file }) =>
+    transport === "uws" && (tls_cert_file !== null || tls_key_file !== null)
+      ? "has no TLS on uws: take ws, or leave tls_cert_file and tls_key_file out"
+      : undefined,
+  tls_cert_file: ({ tls_cert_file, tls_key_file }) =>
+    tls_cert_file !== null && tls_key_file === null ? "needs tls_key_file beside it" : undefined,
+  tls_key_file: ({ tls_cert_file, tls_key_file }) =>
+    tls_key_file !== null && tls_cert_file === null ? "needs tls_cert_file beside it" : undefined,
   public_url: ({ public_url }) => (public_url === null ? undefined : webAddressProblem(public_url)),
   trusted_proxies: ({ trusted_proxies }) => firstProblem(trusted_proxies, addressRangeProblem),
   "metrics.readers": ({ metrics }) => firstProblem(metrics.readers, addressRangeProblem),

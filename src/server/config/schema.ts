@@ -28,6 +28,15 @@ const listen = {
     description:
       "How clients reach the gateway, without a path. Null: made from host and port. Set it behind a proxy.",
   }),
+  tls_cert_file: Type.Union([Type.String({ minLength: 1, maxLength: 1024 }), Type.Null()], {
+    default: null,
+    description:
+      "PEM file with the TLS certificate and its chain, the gateway's own first; read again at SIGHUP. Null: no TLS.",
+  }),
+  tls_key_file: Type.Union([Type.String({ minLength: 1, maxLength: 1024 }), Type.Null()], {
+    default: null,
+    description: "PEM file with the private key of that certificate, without a passphrase.",
+  }),
   trusted_proxies: Type.Array(Type.String({ maxLength: 64 }), {
     default: [],
     maxItems: 64,

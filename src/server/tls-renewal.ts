@@ -1,0 +1,41 @@
+import type { Clock } from "../auth/clock.ts";
+import type { Listener } from "../transport/transport.ts";
+import { ConfigError } from "./config/problems.ts";
+import type { Log } from "./log.ts";
+import { readTlsFiles, type TlsFileNames } from "./tls-files.ts";
+import { warnOfCertificateEnd } from "./tls-warnings.ts";
+
+export interface TlsRenewalOptions {
+  readonly config: TlsFileNames;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** What listens now, if anything. Never rejects. */
+  readonly listener: () => Promise<Listener | undefined>;
+}
+
+/**
+ * A function that hands the listener the pair which the files hold now. Calls run one after another: of two renewals the
+ * later one reads later, so an older pair never takes the place of a newer one.
+ */
+export function createTlsRenewal(options: TlsRenewalOptions): () => Promise<void> {
+  let last: Promise<void> = Promise.resolve();
+  return () => {
+    last = last.then(() => renew(options));
+    return last;
+  };
+}
+
+async function renew({ config, clock, log, listener }: TlsRenewalOptions): Promise<void> {
+  try {
+    const files = await readTlsFiles(config);
+    if (files === undefined) return log.info({}, "there is no TLS certificate to renew");
+    const served = await listener();
+    if (served === undefined) return;
+    served.renewTls(files.pair);
+    log.info({ ends: new Date(files.endsAt).toISOString() }, "TLS certificate renewed");
+    warnOfCertificateEnd(log, files.endsAt, clock.now());
+  } catch (error) {
+    const fields = error instanceof ConfigError ? { problem: error.message } : { err: error };
+    log.error(fields, "the TLS certificate was not renewed; the one from before stays in use");
+  }
+}

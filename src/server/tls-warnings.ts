@@ -1,0 +1,47 @@
+import { BlockList, isIP } from "node:net";
+
+import type { Config } from "./config/schema.ts";
+import type { Log } from "./log.ts";
+
+const dayMs = 86_400_000;
+/** Certificates that live 90 days are renewed a month ahead: within this time a renewal has failed. */
+const warnedDays = 14;
+
+/** Warns when a certificate has ended or will soon. */
+export function warnOfCertificateEnd(log: Pick<Log, "warn">, endsAt: number, now: number): void {
+  if (endsAt - now > warnedDays * dayMs) return;
+  const ends = new Date(endsAt).toISOString();
+  if (endsAt <= now) log.warn({ ends }, "the TLS certificate has ended: clients refuse it");
+  else log.warn({ ends }, `the TLS certificate ends within ${warnedDays} days`);
+}
+
+/**
+ * Warns when other machines can connect without TLS. Trusted proxies, or a public URL with https, say that TLS ends in
+ * front of the gateway.
+ */
+export function warnOfCleartext(
+  log: Pick<Log, "warn">,
+  config: Pick<Config, "host" | "public_url" | "trusted_proxies">,
+): void {
+  const { host, public_url, trusted_proxies } = config;
+  if (isLoopback(host) || trusted_proxies.length > 0 || isHttps(public_url)) return;
+  log.warn(
+    { host },
+    "passwords and tokens cross the network readable, unless a TLS proxy is in front: set tls_cert_file and " +
+      "tls_key_file, or trusted_proxies and public_url for a proxy",
+  );
+}
+
+function isHttps(url: string | null): boolean {
+  return url !== null && new URL(url).protocol === "https:";
+}
+
+function isLoopback(host: string): boolean {
+  const [plain = ""] = host.split("%", 1);
+  const family = isIP(plain);
+  if (family === 0) return /^(?:.+\.)?localhost\.?$/i.test(host);
+  const loopback = new BlockList();
+  loopback.addSubnet("127.0.0.0", 8, "ipv4");
+  loopback.addAddress("::1", "ipv6");
+  return loopback.check(plain, family === 6 ? "ipv6" : "ipv4");
+}
