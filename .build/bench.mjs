@@ -1,36 +1,54 @@
-// `npm run bench -- NAME`: bundles bench/NAME.ts and its servers for Node and runs it. Packages stay outside.
+// `npm run bench -- NAME`: bundles the benchmarks for Node and runs bench/NAME.ts. Packages stay outside.
 import { spawnSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
-const questions = readdirSync(path.join(root, "bench")).filter((file) => file.endsWith(".ts"));
+const sourcesIn = (folder) =>
+  existsSync(path.join(root, folder))
+    ? readdirSync(path.join(root, folder))
+        .filter((file) => file.endsWith(".ts"))
+        .map((file) => path.join(root, folder, file))
+    : [];
+const questions = sourcesIn("bench").map((file) => path.basename(file, ".ts"));
 const [name, ...args] = process.argv.slice(2);
-if (!questions.includes(`${name}.ts`)) {
-  console.error(`usage: npm run bench -- ${questions.map((file) => file.replace(/\.ts$/, "")).join(" | ")}`);
+if (!questions.includes(name)) {
+  console.error(`usage: npm run bench -- ${questions.join(" | ")} [--check] [--publish] [--no-peers]`);
+  process.exit(2);
+}
+if (!existsSync(path.join(root, "dist/src/index.js"))) {
+  console.error("npm run build comes first: what is measured is what users run");
   process.exit(2);
 }
 const out = path.join(root, "dist/bench");
-const servers = readdirSync(path.join(root, "bench/servers")).map((file) =>
-  path.join(root, "bench/servers", file),
-);
-await build({
-  entryPoints: [path.join(root, "bench", `${name}.ts`), ...servers],
-  outdir: out,
-  outbase: path.join(root, "bench"),
+const shared = {
   bundle: true,
-  // The gateway itself is what `npm run build` made: the same files that users run.
-  plugins: [{ name: "built", setup: useBuiltGateway }],
   packages: "external",
   platform: "node",
   format: "esm",
   logLevel: "warning",
+  // The gateway itself is what `npm run build` made: the same files that users run.
+  plugins: [{ name: "built", setup: useBuiltGateway }],
+};
+await build({
+  ...shared,
+  entryPoints: [...sourcesIn("bench"), ...sourcesIn("bench/servers"), ...sourcesIn("bench/load")],
+  outdir: out,
+  outbase: path.join(root, "bench"),
 });
-process.exit(
-  spawnSync(process.execPath, [path.join(out, `${name}.js`), ...args], { stdio: "inherit" }).status ?? 1,
-);
+// The peers' packages are found from where they are installed.
+await build({
+  ...shared,
+  entryPoints: sourcesIn("bench/peers"),
+  outdir: path.join(root, "bench/peers/.built"),
+});
+const run = spawnSync(process.execPath, [path.join(out, `${name}.js`), ...args], {
+  stdio: "inherit",
+  cwd: root,
+});
+process.exit(run.status ?? 1);
 
 function useBuiltGateway(setup) {
   setup.onResolve({ filter: /^\.\.\/\.\.\/(src|protocol)\// }, ({ path: target }) => ({

@@ -1,9 +1,11 @@
-// The floor: the bare library with the same frames and one HMAC check of a JWT. Argument: ws or uws, number of tokens.
+// The floor: the bare library with the same frames and one HMAC check of a JWT. Argument: ws or uws.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
+import { answer, collectGarbage } from "../support/answering.ts";
 
-const [, , library, count] = process.argv;
+const [, , library] = process.argv;
 const key = Buffer.alloc(32, 7);
 const AUTH_REQUIRED = '{"type":"auth_required","ha_version":"2026.11.0","gatehouse":{"protocol":1}}';
 const AUTH_OK = '{"type":"auth_ok","ha_version":"2026.11.0"}';
@@ -11,16 +13,19 @@ const AUTH_INVALID = '{"type":"auth_invalid","message":"Invalid access token or 
 
 const sign = (data: string) => createHmac("sha256", key).update(data).digest();
 
-function mint(index: number): string {
+let minted = 0;
+
+function mint(): string {
   const now = Math.floor(Date.now() / 1000);
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  minted += 1;
   // As long as Gatehouse's: the padding stands for the claims of RFC 9068 and the ES256 signature.
   const claims = {
     iss: "http://127.0.0.1:8123",
-    sub: String(index),
+    sub: String(minted).padStart(32, "0"),
     iat: now,
     exp: now + 1800,
-    pad: "x".repeat(330),
+    pad: "x".repeat(300),
   };
   const data = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
   return `${data}.${sign(data).toString("base64url")}`;
@@ -36,9 +41,18 @@ function isGood(text: string): boolean {
   return (JSON.parse(Buffer.from(body, "base64url").toString()) as { exp: number }).exp > Date.now() / 1000;
 }
 
-function ready(port: number): void {
-  process.send?.({ port, tokens: Array.from({ length: Number(count) }, (_, index) => mint(index)) });
+function ready(port: number, version: string): void {
+  answer(
+    { port, version },
+    {
+      mint: ({ n }: { n: number }) => Array.from({ length: n }, mint),
+      settle: collectGarbage,
+    },
+  );
 }
+
+const versionOf = (name: string) =>
+  (createRequire(import.meta.url)(`${name}/package.json`) as { version: string }).version;
 
 if (library === "ws") {
   const { WebSocketServer } = await import("ws");
@@ -48,7 +62,9 @@ if (library === "ws") {
     socket.on("error", () => {});
     socket.on("message", (data) => socket.send(isGood(data.toString()) ? AUTH_OK : AUTH_INVALID));
   });
-  server.listen(0, "127.0.0.1", () => ready((server.address() as AddressInfo).port));
+  server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () =>
+    ready((server.address() as AddressInfo).port, versionOf("ws")),
+  );
 } else {
   const { default: uws } = await import("uWebSockets.js");
   uws
@@ -61,5 +77,7 @@ if (library === "ws") {
         socket.send(isGood(Buffer.from(data).toString()) ? AUTH_OK : AUTH_INVALID);
       },
     })
-    .listen("127.0.0.1", 0, (listener) => ready(uws.us_socket_local_port(listener)));
+    .listen("127.0.0.1", 0, (listener) =>
+      ready(uws.us_socket_local_port(listener), versionOf("uWebSockets.js")),
+    );
 }

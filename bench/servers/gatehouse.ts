@@ -1,12 +1,13 @@
-// Gatehouse itself as it comes, audit records included, with an owner and as many sessions as asked for. Arguments: transport, number of tokens.
-import { mkdtempSync } from "node:fs";
+// Gatehouse itself as it comes, metrics and audit records included, with an owner. Argument: transport.
+import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
 import { defineConfig } from "../../src/server/config/load.ts";
 import { createGateway } from "../../src/server/gateway.ts";
+import { answer, collectGarbage } from "../support/answering.ts";
 
-const [, , transport, count] = process.argv;
+const [, , transport] = process.argv;
 const data = mkdtempSync(path.join(tmpdir(), "gatehouse-bench-"));
 const gateway = await createGateway(
   defineConfig({
@@ -14,7 +15,7 @@ const gateway = await createGateway(
     data,
     transport: transport === "uws" ? "uws" : "ws",
     password: { scrypt_n: 1024, workers: 1 },
-    limits: { unauthenticated_per_address: 10_000 },
+    limits: { unauthenticated_per_address: 100_000, unauthenticated: 100_000 },
   }),
 );
 const { port } = await gateway.start();
@@ -41,9 +42,15 @@ const open = () =>
     peer: { address: "127.0.0.1" },
   });
 
-const tokens: string[] = [];
-while (tokens.length < Number(count)) {
-  const batch = await Promise.all(Array.from({ length: 50 }, open));
-  tokens.push(...batch.map(({ accessToken }) => accessToken));
+/** Each of a session of its own. */
+async function mint({ n }: { n: number }): Promise<string[]> {
+  const tokens: string[] = [];
+  while (tokens.length < n) {
+    const batch = await Promise.all(Array.from({ length: Math.min(100, n - tokens.length) }, open));
+    tokens.push(...batch.map(({ accessToken }) => accessToken));
+  }
+  return tokens;
 }
-process.send?.({ port, tokens: tokens.slice(0, Number(count)) });
+
+const { version } = JSON.parse(readFileSync(path.resolve("package.json"), "utf8")) as { version: string };
+answer({ port, version }, { mint, settle: collectGarbage });

@@ -1,0 +1,44 @@
+import type { Dialect } from "./dialects.ts";
+import { RawSocket, textFrame } from "./raw-socket.ts";
+
+/** What a client sends for one token, built before the clock runs. */
+export interface Script {
+  readonly frames: readonly (Buffer | undefined)[];
+  readonly untils: readonly string[];
+}
+
+export function scriptOf(dialect: Dialect, token: string): Script {
+  return {
+    frames: dialect.exchange.map(({ send }) => (send === undefined ? undefined : textFrame(send(token)))),
+    untils: dialect.exchange.map(({ until }) => until),
+  };
+}
+
+/** Connects, upgrades, speaks the script; resolves to the authenticated socket. Rejects when it closes before. */
+export function authenticate(
+  { port, dialect }: { readonly port: number; readonly dialect: Dialect },
+  script: Script,
+  nth: number,
+): Promise<RawSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = new RawSocket({ port, ...dialect }, nth);
+    let step = 0;
+    let last = "";
+    const send = () => {
+      const frame = script.frames[step];
+      if (frame !== undefined) socket.send(frame);
+    };
+    socket.onOpen = send;
+    socket.onText = (text) => {
+      last = text;
+      if (!text.includes(script.untils[step] ?? "")) return;
+      step += 1;
+      if (step < script.untils.length) return send();
+      socket.onText = ignore;
+      resolve(socket);
+    };
+    socket.onClose = (code) => reject(new Error(`closed with ${code} before it was authenticated: ${last}`));
+  });
+}
+
+function ignore(): void {}

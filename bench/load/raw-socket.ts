@@ -1,0 +1,145 @@
+import { connect, type Socket } from "node:net";
+
+export interface Target {
+  readonly port: number;
+  readonly path: string;
+  readonly subprotocol?: string;
+}
+
+/** Source addresses that take turns: a server sees several clients, and one address does not run out of ports. */
+const SOURCES = 8;
+
+const TEXT = 0x1;
+const CLOSE = 0x8;
+const PING = 0x9;
+
+/**
+ * A WebSocket client that does as little as it can: no mask but zero (the server unmasks all the same), no check of what
+ * the server sends, text frames only. It must be cheaper than every server that it loads.
+ */
+export class RawSocket {
+  onOpen: () => void = nothing;
+  onText: (text: string) => void = nothing;
+  /** Close code of the server's close frame; 1006 without one. */
+  onClose: (code: number) => void = nothing;
+  readonly #socket: Socket;
+  #open = false;
+  #rest: Buffer | undefined;
+  #closeCode = 1006;
+
+  constructor(target: Target, nth: number) {
+    const { port } = target;
+    const localAddress = `127.0.0.${1 + (nth % SOURCES)}`;
+    this.#socket = connect({
+      port,
+      host: "127.0.0.1",
+      localAddress,
+      noDelay: true,
+    });
+    this.#socket.on("connect", () => this.#socket.write(upgradeRequest(target)));
+    this.#socket.on("data", (chunk) => this.#data(chunk));
+    this.#socket.on("error", nothing);
+    this.#socket.on("close", () => this.onClose(this.#closeCode));
+  }
+
+  send(frame: Buffer): void {
+    this.#socket.write(frame);
+  }
+
+  /** At once, without a close frame, as a lost client goes. */
+  destroy(): void {
+    this.onClose = nothing;
+    this.#socket.destroy();
+  }
+
+  #data(chunk: Buffer): void {
+    let data = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
+    this.#rest = undefined;
+    if (!this.#open) {
+      const end = data.indexOf("\r\n\r\n");
+      if (end < 0) {
+        this.#rest = data;
+        return;
+      }
+      if (data.toString("latin1", 9, 12) !== "101") return void this.#socket.destroy();
+      this.#open = true;
+      data = data.subarray(end + 4);
+      this.onOpen();
+    }
+    this.#frames(data);
+  }
+
+  #frames(data: Buffer): void {
+    let at = 0;
+    while (at < data.length) {
+      const frame = frameAt(data, at);
+      if (frame === undefined) {
+        this.#rest = data.subarray(at);
+        return;
+      }
+      at = frame.end;
+      this.#frame(frame.opcode, data.subarray(frame.start, frame.end));
+    }
+  }
+
+  #frame(opcode: number, payload: Buffer): void {
+    if (opcode === TEXT) this.onText(payload.toString("latin1"));
+    else if (opcode === PING) this.send(frameOf(payload, 0xa));
+    else if (opcode === CLOSE && payload.length >= 2) this.#closeCode = payload.readUInt16BE(0);
+  }
+}
+
+function frameAt(data: Buffer, at: number) {
+  if (data.length < at + 2) return undefined;
+  const opcode = (data[at] ?? 0) & 0x0f;
+  let length = (data[at + 1] ?? 0) & 0x7f;
+  let start = at + 2;
+  if (length === 126) {
+    if (data.length < at + 4) return undefined;
+    length = data.readUInt16BE(at + 2);
+    start = at + 4;
+  } else if (length === 127) {
+    if (data.length < at + 10) return undefined;
+    length = Number(data.readBigUInt64BE(at + 2));
+    start = at + 10;
+  }
+  const end = start + length;
+  return data.length < end ? undefined : { opcode, start, end };
+}
+
+/** A whole masked text frame, so that what is sent often is built once. */
+export function textFrame(text: string): Buffer {
+  return frameOf(Buffer.from(text), TEXT);
+}
+
+function frameOf(payload: Buffer, opcode: number): Buffer {
+  const long = payload.length >= 126;
+  if (payload.length > 0xffff) throw new RangeError("longer than a benchmark needs");
+  const head = Buffer.alloc(long ? 8 : 6);
+  head[0] = 0x80 | opcode;
+  head[1] = 0x80 | (long ? 126 : payload.length);
+  if (long) head.writeUInt16BE(payload.length, 2);
+  return Buffer.concat([head, payload]);
+}
+
+const requests = new Map<string, string>();
+
+function upgradeRequest({ path, subprotocol }: Target): string {
+  const name = `${path} ${subprotocol}`;
+  const known = requests.get(name);
+  if (known !== undefined) return known;
+  const request = [
+    `GET ${path} HTTP/1.1`,
+    "Host: 127.0.0.1",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+    ...(subprotocol === undefined ? [] : [`Sec-WebSocket-Protocol: ${subprotocol}`]),
+    "\r\n",
+  ].join("\r\n");
+  requests.set(name, request);
+  return request;
+}
+
+function nothing(): void {}

@@ -1,0 +1,36 @@
+// Socket.IO: a JWT in `handshake.auth`, checked in a middleware of the namespace.
+import { createServer } from "node:http";
+import { Server } from "socket.io";
+import { answer, collectGarbage } from "../support/answering.ts";
+import { installedVersion } from "./installed.ts";
+import { listening } from "./listening.ts";
+import { Tokens } from "./tokens.ts";
+
+const tokens = new Tokens();
+const http = createServer();
+const io = new Server(http, { transports: ["websocket"], serveClient: false, perMessageDeflate: false });
+
+// What its page on performance advises: the request of the upgrade is not kept.
+io.engine.on("connection", (raw: { request: unknown }) => {
+  raw.request = null;
+});
+
+interface Socket {
+  readonly handshake: { readonly auth: { readonly token?: unknown } };
+  readonly data: { user?: string };
+}
+
+io.use((socket: Socket, next: (error?: Error) => void) => {
+  try {
+    socket.data.user = tokens.verify(socket.handshake.auth.token).sub;
+  } catch {
+    return next(new Error("unauthorized"));
+  }
+  next();
+});
+
+const port = await listening(http);
+answer(
+  { port, version: installedVersion("socket.io") },
+  { mint: ({ n }: { n: number }) => tokens.mint(n), settle: collectGarbage },
+);

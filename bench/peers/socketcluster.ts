@@ -1,0 +1,17 @@
+// SocketCluster: its own auth engine checks the JWT that a client hands over in `#handshake` or `#authenticate`.
+import { createServer } from "node:http";
+import { attach } from "socketcluster-server";
+import { answer, collectGarbage } from "../support/answering.ts";
+import { installedVersion } from "./installed.ts";
+import { listening } from "./listening.ts";
+import { Tokens } from "./tokens.ts";
+
+const tokens = new Tokens();
+const http = createServer();
+attach(http, { authKey: tokens.key, authAlgorithm: "HS256", perMessageDeflate: false });
+
+const port = await listening(http);
+answer(
+  { port, version: installedVersion("socketcluster-server") },
+  { mint: ({ n }: { n: number }) => tokens.mint(n), settle: collectGarbage },
+);

@@ -1,0 +1,129 @@
+// Does each peer let a good token in, and nothing else? `npm run verify` in this folder.
+import { strict as assert } from "node:assert";
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { WebSocket } from "ws";
+import type { Dialect } from "../load/dialects.ts";
+import { dialects } from "./dialects.ts";
+
+interface Post {
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+type Ask = <Answer>(question: string, details?: object) => Promise<Answer>;
+
+const deadlineMs = 1500;
+
+async function withServer(name: string, check: (port: number, ask: Ask) => Promise<string>): Promise<void> {
+  const child = fork(fileURLToPath(new URL(`${name}.js`, import.meta.url)), ["1024", "8", "1"], {
+    silent: true,
+  });
+  child.stderr?.pipe(process.stderr);
+  try {
+    const [{ port, version }] = await once(child, "message");
+    const ask: Ask = async (question, details) => {
+      child.send({ id: 1, ask: question, ...details });
+      const [{ answer, error }] = await once(child, "message");
+      assert.equal(error, undefined);
+      return answer;
+    };
+    console.log(`${name} ${version}: ${await check(port, ask)}`);
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+/** What the server said last when the exchange did not come to its end. */
+function outcome(
+  port: number,
+  dialect: Dialect,
+  token: string,
+): Promise<{ authenticated: boolean; last: string }> {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}${dialect.path}`, dialect.subprotocol ?? []);
+    let step = 0;
+    let last = "nothing";
+    const end = (authenticated: boolean) => {
+      clearTimeout(timer);
+      socket.terminate();
+      resolve({ authenticated, last });
+    };
+    const send = () => {
+      const frame = dialect.exchange[step]?.send?.(token);
+      if (frame !== undefined) socket.send(frame);
+    };
+    const timer = setTimeout(() => end(false), deadlineMs);
+    socket.on("open", send);
+    socket.on("error", () => {});
+    socket.on("close", (code) => {
+      last = `${last}, close ${code}`;
+      end(false);
+    });
+    socket.on("message", (data) => {
+      last = data.toString();
+      if (!last.includes(dialect.exchange[step]?.until ?? "")) return;
+      step += 1;
+      if (step === dialect.exchange.length) end(true);
+      else send();
+    });
+  });
+}
+
+/** Another signature under the same claims. */
+function forged(token: string): string {
+  const [head, body, signature = ""] = token.split(".");
+  return `${head}.${body}.${signature.startsWith("A") ? "B" : "A"}${signature.slice(1)}`;
+}
+
+async function post(port: number, { path, headers, body }: Post): Promise<{ status: number; text: string }> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, { method: "POST", headers, body });
+  return { status: response.status, text: await response.text() };
+}
+
+async function checkPassword(port: number, ask: Ask): Promise<string> {
+  const login = await ask<Post>("login");
+  const good = await post(port, login);
+  assert.ok(good.status === 200 || good.status === 201, `${good.status} ${good.text}`);
+  assert.ok(!good.text.includes('"password"'), good.text);
+  const bad = await post(port, { ...login, body: login.body.replace("battery", "staple") });
+  assert.equal(bad.status, 401, bad.text);
+  return `password ${good.status}, wrong password ${bad.status}`;
+}
+
+for (const [name, dialect] of Object.entries(dialects)) {
+  const server = name.replace(/-authenticate$/, "");
+  await withServer(server, async (port, ask) => {
+    const tokens = await ask<string[]>("mint", { n: 20 });
+    assert.equal(new Set(tokens).size, 20);
+    for (const token of tokens) {
+      const { authenticated, last } = await outcome(port, dialect, token);
+      assert.ok(authenticated, `${name}: ${last}`);
+    }
+    const [token = ""] = tokens;
+    const refused = await Promise.all(
+      [forged(token), "no token", ""].map((wrong) => outcome(port, dialect, wrong)),
+    );
+    for (const { authenticated, last } of refused) assert.ok(!authenticated, `${name}: ${last}`);
+    return `dialect ${name}, token of ${token.length} bytes; forged: ${refused[0]?.last}`;
+  });
+}
+await withServer("feathers", checkPassword);
+await withServer("better-auth", checkPassword);
+await withServer("oidc-provider", async (port, ask) => {
+  const tokens = await ask<string[]>("mint", { n: 3000 });
+  const form = await ask<Post>("refresh");
+  const redeem = (token: string) => post(port, { ...form, body: form.body + encodeURIComponent(token) });
+  const [first = ""] = tokens;
+  const good = await redeem(first);
+  assert.equal(good.status, 200, good.text);
+  const { access_token: access, refresh_token: next } = JSON.parse(good.text);
+  const header = Buffer.from(access.split(".")[0], "base64url").toString();
+  assert.notEqual(next, first);
+  assert.equal((await redeem(next)).status, 200);
+  const again = await redeem(first);
+  assert.equal(again.status, 400, again.text);
+  return `refresh ${good.status}, rotated, used again ${again.status}; access token ${header}, ${access.length} bytes`;
+});

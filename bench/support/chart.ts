@@ -1,0 +1,53 @@
+import { median, plain } from "./figures.ts";
+import type { Published } from "./result.ts";
+
+const WIDTH = 760;
+const LEFT = 170;
+const RIGHT = 110;
+const BAR = 22;
+const GAP = 8;
+const TOP = 58;
+
+/** Bars of the main column, one a contender, with the spread of the rounds as a thin line. Readable in light and dark. */
+export function chartOf(result: Published): string {
+  const { column, lessIsBetter } = result.main;
+  const bars = result.contenders.flatMap(({ name, figures }) => {
+    const found = figures[column];
+    return found === undefined || found.values.length === 0 ? [] : [{ name, ...found }];
+  });
+  const most = Math.max(...bars.flatMap(({ values }) => values), Number.MIN_VALUE);
+  const scale = (value: number) => (value / most) * (WIDTH - LEFT - RIGHT);
+  const height = TOP + bars.length * (BAR + GAP) + 34;
+  const { machine } = result;
+  const drawn = bars.map(({ name, unit, values }, place) => {
+    const y = TOP + place * (BAR + GAP);
+    const middle = median(values);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const kind = name.startsWith("gatehouse") ? "ours" : name.startsWith("bare") ? "floor" : "peer";
+    return [
+      `<text class="name" x="${LEFT - 8}" y="${y + 15}" text-anchor="end">${escaped(name)}</text>`,
+      `<rect class="${kind}" x="${LEFT}" y="${y}" width="${scale(middle).toFixed(1)}" height="${BAR}" rx="2"/>`,
+      `<line class="spread" x1="${(LEFT + scale(low)).toFixed(1)}" x2="${(LEFT + scale(high)).toFixed(1)}" y1="${y + BAR / 2}" y2="${y + BAR / 2}"/>`,
+      `<text class="value" x="${(LEFT + scale(high) + 6).toFixed(1)}" y="${y + 15}">${escaped(`${plain(middle)} ${unit}`)}</text>`,
+    ].join("\n");
+  });
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escaped(result.title)}">
+<style>
+text { font: 13px system-ui, sans-serif; fill: #1f2328; }
+.title { font-weight: 600; font-size: 15px; } .small { font-size: 11px; fill: #59636e; }
+.ours { fill: #1a7f37; } .floor { fill: #8c959f; } .peer { fill: #0969da; } .spread { stroke: #1f2328; stroke-width: 1.5; }
+@media (prefers-color-scheme: dark) {
+text { fill: #f0f6fc; } .small { fill: #9198a1; } .ours { fill: #3fb950; } .floor { fill: #6e7681; } .peer { fill: #4493f8; }
+.spread { stroke: #f0f6fc; } }
+</style>
+<text class="title" x="12" y="22">${escaped(result.title)}</text>
+<text class="small" x="12" y="42">${escaped(`${column}; ${lessIsBetter ? "less" : "more"} is better. Median of the rounds, line: lowest to highest round.`)}</text>
+${drawn.join("\n")}
+<text class="small" x="12" y="${height - 12}">${escaped(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${result.at.slice(0, 10)}. ${result.command}`)}</text>
+</svg>
+`;
+}
+
+function escaped(text: string): string {
+  return text.replace(/[<>&"]/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,112 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { cpuSecondsOf, pinning, residentBytesOf } from "./machine.ts";
+
+/** What a child says when it can be used; see `answering.ts` for its side. */
+export interface Ready {
+  readonly port: number;
+  readonly version: string;
+}
+
+/** A server under test or a load generator, in a process of its own. */
+export interface Child extends Ready {
+  readonly pid: number;
+  /** Rejects with what the child's handler threw, or when it ends before it answers. */
+  ask<Answer>(question: string, details?: object): Promise<Answer>;
+  cpuSeconds(): number;
+  residentBytes(): number;
+  stop(): Promise<void>;
+}
+
+export interface ChildOptions {
+  readonly on: "servers" | "load";
+  readonly args?: readonly string[];
+  /** Of Node, before the file. */
+  readonly nodeFlags?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const readyWithinMs = 60_000;
+
+export async function startChild(file: string, options: ChildOptions): Promise<Child> {
+  const pins = pinning();
+  const node = [process.execPath, "--expose-gc", ...(options.nodeFlags ?? []), file, ...(options.args ?? [])];
+  const [command = "", ...args] = pins === undefined ? node : ["taskset", "-c", pins[options.on], ...node];
+  const process_ = spawn(command, args, {
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    env: { ...process.env, ...options.env },
+  });
+  const wire = new Wire(process_, file);
+  const { port, version } = await wire.ready();
+  const pid = process_.pid ?? 0;
+  return {
+    ...{ port, version, pid },
+    ask: (question, details) => wire.ask(question, details),
+    cpuSeconds: () => cpuSecondsOf(pid),
+    residentBytes: () => residentBytesOf(pid),
+    async stop() {
+      const ended = once(process_, "exit");
+      if (process_.exitCode !== null || process_.signalCode !== null) return;
+      process_.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+interface Waiting {
+  resolve(answer: unknown): void;
+  reject(error: Error): void;
+}
+
+/** Questions and answers over the child's IPC channel. */
+class Wire {
+  readonly #child: ChildProcess;
+  readonly #file: string;
+  readonly #waiting = new Map<number, Waiting>();
+  #lastWords = "";
+  #next = 1;
+
+  constructor(child: ChildProcess, file: string) {
+    this.#child = child;
+    this.#file = file;
+    // Gatehouse logs there; only what a process says last is of interest, when it ends too early.
+    child.stderr?.on("data", (chunk: Buffer) => {
+      this.#lastWords = (this.#lastWords + chunk.toString()).slice(-2000);
+    });
+    child.on("message", (message: { id?: number; error?: string; answer?: unknown }) => {
+      const waiting = this.#waiting.get(message.id ?? 0);
+      this.#waiting.delete(message.id ?? 0);
+      if (message.error === undefined) waiting?.resolve(message.answer ?? message);
+      else waiting?.reject(new Error(`${file}: ${message.error}`));
+    });
+    const ended = (how: unknown) => {
+      for (const { reject } of this.#waiting.values())
+        reject(new Error(`${file} ended (${how}): ${this.#lastWords}`));
+      this.#waiting.clear();
+    };
+    child.on("exit", (code, signal) => ended(code ?? signal));
+    child.on("error", (error) => ended(error.message));
+  }
+
+  async ready(): Promise<Ready> {
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), readyWithinMs);
+    try {
+      return (await this.#answerTo(0)) as Ready;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  ask<Answer>(question: string, details: object = {}): Promise<Answer> {
+    const id = this.#next++;
+    const answer = this.#answerTo(id) as Promise<Answer>;
+    if (!this.#child.connected)
+      return Promise.reject(new Error(`${this.#file} has ended: ${this.#lastWords}`));
+    this.#child.send({ id, ask: question, ...details });
+    return answer;
+  }
+
+  #answerTo(id: number): Promise<unknown> {
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+  }
+}

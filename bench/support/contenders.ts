@@ -1,0 +1,106 @@
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { type Child, startChild } from "./child.ts";
+import type { Absent } from "./result.ts";
+
+/** A server that takes part, and how clients speak to it. */
+export interface Entrant {
+  readonly name: string;
+  /** `servers/NAME.js` of the bundle, or `peers/.built/NAME.js`. */
+  readonly file: string;
+  readonly args?: readonly string[];
+  readonly dialect: string;
+  readonly peer?: true;
+}
+
+export interface Running {
+  readonly entrant: Entrant;
+  readonly server: Child;
+}
+
+const gatehouse = (transport: string): Entrant => ({
+  name: `gatehouse ${transport}`,
+  file: "gatehouse",
+  args: [transport],
+  dialect: "home-assistant",
+});
+const bare = (library: string): Entrant => ({
+  name: `bare ${library}`,
+  file: "bare",
+  args: [library],
+  dialect: "home-assistant",
+});
+const peer = (name: string, file: string): Entrant => ({ name, file, dialect: file, peer: true });
+
+export const entrants = {
+  bareUws: bare("uws"),
+  gatehouseUws: gatehouse("uws"),
+  bareWs: bare("ws"),
+  gatehouseWs: gatehouse("ws"),
+  socketIo: peer("Socket.IO", "socket-io"),
+  socketCluster: peer("SocketCluster", "socketcluster"),
+  graphqlWs: peer("graphql-ws", "graphql-ws"),
+  feathers: peer("Feathers", "feathers"),
+} as const;
+
+// `.build/bench.mjs` runs everything from the repository's root.
+const bundle = path.resolve("dist/bench");
+const peersFolder = path.resolve("bench/peers");
+
+export function fileOf({ file, peer }: Pick<Entrant, "file" | "peer">): string {
+  return peer === undefined
+    ? path.join(bundle, "servers", `${file}.js`)
+    : path.join(peersFolder, ".built", `${file}.js`);
+}
+
+/** `--NAME VALUE` of the command line. */
+export function option(name: string): string | undefined {
+  const at = process.argv.indexOf(`--${name}`);
+  return at < 0 ? undefined : process.argv[at + 1];
+}
+
+/** Starts what can be started; who cannot is told with the reason. `--no-peers` leaves the peers out, and says so;
+ * `--only TEXT` takes the contenders whose name has it, for a quick look. */
+export async function startAll(
+  wanted: readonly Entrant[],
+): Promise<{ readonly running: readonly Running[]; readonly absent: readonly Absent[] }> {
+  const running: Running[] = [];
+  const absent: Absent[] = [];
+  const only = option("only");
+  const asked = only === undefined ? wanted : wanted.filter(({ name }) => name.includes(only));
+  const peersFault = asked.some(({ peer }) => peer) ? preparePeers() : undefined;
+  for (const entrant of asked) {
+    if (entrant.peer === true && peersFault !== undefined) {
+      absent.push({ name: entrant.name, reason: peersFault });
+      continue;
+    }
+    try {
+      const server = await startChild(fileOf(entrant), { on: "servers", args: entrant.args ?? [] });
+      running.push({ entrant, server });
+    } catch (error) {
+      absent.push({ name: entrant.name, reason: String((error as Error).message).split("\n")[0] ?? "" });
+    }
+  }
+  return { running, absent };
+}
+
+/** Peers are no dependencies of the gateway: they are installed, from their own lockfile, when a benchmark asks for them. */
+export function preparePeers(): string | undefined {
+  if (process.argv.includes("--no-peers")) return "left out with --no-peers";
+  if (existsSync(path.join(peersFolder, "node_modules/.package-lock.json"))) return undefined;
+  console.log("installing the peers (bench/peers) ...");
+  const { status, stderr } = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], {
+    cwd: peersFolder,
+    encoding: "utf8",
+  });
+  return status === 0 ? undefined : `could not be installed: ${stderr.trim().split("\n").at(-1) ?? status}`;
+}
+
+export async function startLoad(name: string): Promise<Child> {
+  return await startChild(path.join(bundle, "load", `${name}.js`), { on: "load" });
+}
+
+export async function stopAll(running: readonly Running[]): Promise<void> {
+  for (const { server } of running) await server.stop();
+}

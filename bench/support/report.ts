@@ -1,0 +1,91 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { chartOf } from "./chart.ts";
+import { type Figure, median, plain } from "./figures.ts";
+import { thisMachine } from "./machine.ts";
+import type { Published, Result, Threshold } from "./result.ts";
+
+/**
+ * Prints the result and writes it as JSON and SVG: to `dist/bench/results`, or with `--publish` to `bench/results`, from
+ * where the README shows it. With `--check` a missed `must` makes the exit code 1.
+ */
+export function report(result: Result): void {
+  const flags = new Set(process.argv.slice(2));
+  const published: Published = {
+    at: new Date().toISOString(),
+    command: `npm run bench -- ${result.question}`,
+    machine: thisMachine(),
+    ...result,
+  };
+  console.log(tableOf(published));
+  const folder = path.resolve(flags.has("--publish") ? "bench/results" : "dist/bench/results");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(path.join(folder, `${result.question}.json`), `${JSON.stringify(published, null, 1)}\n`);
+  writeFileSync(path.join(folder, `${result.question}.svg`), chartOf(published));
+  const missed = result.thresholds.filter((threshold) => !isMet(threshold));
+  if (!flags.has("--check")) return;
+  console.log(missed.length === 0 ? "check: passed" : `check: ${missed.length} failed`);
+  if (missed.length > 0) process.exitCode = 1;
+}
+
+function tableOf(result: Published): string {
+  const { machine, settings } = result;
+  const rows = [
+    ["", "version", ...result.columns],
+    ...result.contenders.map(({ name, version, figures }) => [
+      name,
+      version,
+      ...result.columns.map((column) => cell(figures[column])),
+    ]),
+    ...result.absent.map(({ name, reason }) => [name, "", `did not run: ${reason}`]),
+  ];
+  const about = Object.entries(settings).map(([name, value]) => `${name} ${value}`);
+  return [
+    `\n${result.title}`,
+    `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, Linux ${machine.kernel}`,
+    `${about.join(", ")}\n`,
+    ...aligned(rows),
+    "",
+    ...result.thresholds.map(verdictOf),
+    ...result.remarks.map((remark) => `note: ${remark}`),
+  ].join("\n");
+}
+
+function cell(figure: Figure | undefined): string {
+  if (figure === undefined) return "-";
+  const { values, unit } = figure;
+  const middle = `${plain(median(values))} ${unit}`;
+  if (values.length < 2) return middle;
+  return `${middle} (${plain(Math.min(...values))}-${plain(Math.max(...values))})`;
+}
+
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.filter((row) => row.length > 3 || column < 2).map((row) => row[column]?.length ?? 0)),
+  );
+  return rows.map((row) =>
+    row
+      .map((text, column) => text.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+function isMet({ values, must }: Threshold): boolean {
+  const value = median(values);
+  if (must === undefined) return true;
+  return "atMost" in must ? value <= must.atMost : value >= must.atLeast;
+}
+
+function verdictOf(threshold: Threshold): string {
+  const { name, values, unit, must, aim } = threshold;
+  const sign = must !== undefined && "atLeast" in must ? ">=" : "<=";
+  const bound = must === undefined ? undefined : "atMost" in must ? must.atMost : must.atLeast;
+  const spread = values.length < 2 ? "" : ` (${plain(Math.min(...values))}-${plain(Math.max(...values))})`;
+  const demands = [
+    ...(bound === undefined ? [] : [`must ${sign} ${plain(bound)}`]),
+    ...(aim === undefined ? [] : [`aim ${sign} ${plain(aim)}`]),
+  ];
+  const verdict = bound === undefined ? "     " : isMet(threshold) ? "ok   " : "FAIL ";
+  return `${verdict}${name}: ${plain(median(values))}${unit}${spread}${demands.length > 0 ? `, ${demands.join(", ")}` : ""}`;
+}
