@@ -7,6 +7,11 @@ export const features = {
    * `auth/refresh`: a socket whose token ran out is then closed with `token_expired`.
    */
   auth_expiring: "auth_expiring",
+  /**
+   * The server says when it suspends the socket (`auth_suspended`) and when the socket goes on (`auth_resumed`); the
+   * client's calls wait meanwhile. Without the feature a suspended socket is silent.
+   */
+  auth_suspended: "auth_suspended",
 } as const;
 export type Feature = keyof typeof features;
 
@@ -41,4 +46,9 @@ export const limits = {
   password: 1024,
   /** Between the server's WebSocket pings (Home Assistant: 55 s, pong within half of it). */
   heartbeatMs: 55_000,
+  /** How long a socket may be suspended before it is closed. */
+  suspensionMs: 60_000,
+  /** What a suspended socket may send: frames, and bytes of them. */
+  suspendedFrames: 64,
+  suspendedBytes: 65_536,
 } as const;

@@ -35,6 +35,20 @@ export const AuthExpiring = Type.Object({
 });
 export type AuthExpiring = Static<typeof AuthExpiring>;
 
+/**
+ * S to C, to clients with the `auth_suspended` feature: nothing is done and nothing is sent until `auth_resumed`; after
+ * `retry_after` seconds without it the socket is closed with `unavailable`.
+ */
+export const AuthSuspended = Type.Object({
+  type: Type.Literal("auth_suspended"),
+  retry_after: Type.Number(),
+});
+export type AuthSuspended = Static<typeof AuthSuspended>;
+
+/** S to C, after `auth_suspended`: what waited goes on, in its order. */
+export const AuthResumed = Type.Object({ type: Type.Literal("auth_resumed") });
+export type AuthResumed = Static<typeof AuthResumed>;
+
 export const ErrorBody = Type.Object({
   code: Type.String(),
   message: Type.String(),
@@ -72,6 +86,8 @@ export type ServerMessage =
   | AuthOk
   | AuthInvalid
   | AuthExpiring
+  | AuthSuspended
+  | AuthResumed
   | ResultOk
   | ResultError
   | Event

@@ -10,6 +10,8 @@ import {
   AuthInvalid,
   AuthOk,
   AuthRequired,
+  AuthResumed,
+  AuthSuspended,
   Event,
   Pong,
   ResultError,
@@ -91,6 +93,8 @@ describe("messages of servers", () => {
     AuthOk,
     AuthInvalid,
     AuthExpiring,
+    AuthSuspended,
+    AuthResumed,
     ResultOk,
     ResultError,
     Event,
@@ -119,7 +123,10 @@ describe("messages of servers", () => {
   it("cover every type of message and of step", () => {
     const messages = fromServer.flatMap(messagesOf).flat() as readonly Record<string, unknown>[];
     expect(new Set(messages.map(({ type }) => type))).toEqual(
-      new Set(["auth_required", "auth_ok", "auth_invalid", "auth_expiring", "result", "event", "pong"]),
+      new Set([
+        ...["auth_required", "auth_ok", "auth_invalid", "auth_expiring", "auth_suspended", "auth_resumed"],
+        ...["result", "event", "pong"],
+      ]),
     );
     const steps = messages
       .flatMap(({ result, event }) => [result, event])
