@@ -10,7 +10,11 @@ export type RecordKey = string & { readonly __brand: "record" };
 export type IndexKey = string & { readonly __brand: "index" };
 
 export interface StoredRecord {
-  /** The number of the commit that wrote it: rises with every change, also across removal and re-creation. */
+  /**
+   * The number of the commit that wrote it: rises with every change, also across removal and re-creation. Numbers are
+   * microseconds of the store's clock where that is ahead of the last number, so that they do not fall when the store
+   * goes back in time (a failover to an older copy). Exact integers below 2^53.
+   */
   readonly version: number;
   readonly value: JsonObject;
 }
@@ -49,13 +53,30 @@ export interface Step {
   readonly unlink?: readonly { readonly index: IndexKey; readonly member: string }[];
   /** Epoch records: created when absent, their version becomes the commit's. They are never removed. */
   readonly raise?: readonly RecordKey[];
+  /**
+   * Epoch records: the version becomes the greater of its own and this one and never falls, the value stays; created
+   * when absent. The commit's own number is above all of these.
+   */
+  readonly raiseTo?: readonly { readonly key: RecordKey; readonly version: number }[];
   /** Appended to the log in this order. */
   readonly log?: readonly JsonObject[];
+  /** Wait, a bounded time, for more than the primary's memory before the promise resolves. It never fails for that. */
+  readonly durable?: boolean;
 }
 
+/**
+ * What held the commit when its promise resolved, as the store itself reported it, never as it is configured: the
+ * primary's memory; a disk that was flushed; also a replica's memory.
+ */
+export type Durability = "memory" | "fsync" | "replicated";
+
 export type CommitOutcome =
-  /** Durable as the adapter promises: on disk (embedded), or acknowledged by the Redis primary. */
-  | { readonly ok: true; readonly version: number; readonly positions: readonly LogPosition[] }
+  | {
+      readonly ok: true;
+      readonly version: number;
+      readonly positions: readonly LogPosition[];
+      readonly durability: Durability;
+    }
   /** A check failed; nothing was changed. */
   | { readonly ok: false; readonly conflict: RecordKey };
 
@@ -67,7 +88,31 @@ export interface LogFollower {
   readonly caughtUp: Promise<{ readonly since: number }>;
   /** False while the tail is not known to be in step with the store (connection lost, read overdue). */
   readonly following: boolean;
+  /**
+   * Drops the connection that the tail reads from and goes on, from its position, on a new one: for a tail that may
+   * follow an old primary. Without effect where there is no connection.
+   */
+  restart(): void;
   stop(): Promise<void>;
+}
+
+/**
+ * `lost`: the log that answers is not the one that was followed. What was delivered (or committed by this process) is
+ * not in it, though it reaches back far enough: writes were lost in a failover, or it was flushed, or restored.
+ * `trimmed`: it was trimmed past what was delivered; entries in between were missed.
+ */
+export type LogBreak = "lost" | "trimmed";
+
+export interface StoreGuarantee {
+  /**
+   * How long a primary that has lost its office, cut off together with this process, can go on accepting commits
+   * beyond the earliest moment at which another may have been promoted. Infinity: no end, or not known.
+   */
+  readonly isolationMs: number;
+  /** For people: what it follows from. */
+  readonly detail: string;
+  /** For people: what should be set up otherwise, and how. */
+  readonly problems: readonly string[];
 }
 
 export interface StoreHealth {
@@ -93,9 +138,25 @@ export interface Store {
   commit(step: Step): Promise<CommitOutcome>;
   /**
    * Delivers log entries in order, each at least once, from those with `at >= since` on, and goes on until stopped,
-   * across reconnects and restarts of the store. Entries of other processes arrive too.
+   * across reconnects and restarts of the store. Entries of other processes arrive too. Whatever is delivered comes
+   * from a log that still holds the entry delivered last, with the same content, and that is looked at once a second
+   * when nothing comes. Where it does not, `onBreak` is told before anything else is delivered; after `lost` delivery
+   * starts over from `since`, and the follower is not `following` until it has reached the end again.
    */
-  follow(since: number, onEntries: (entries: readonly LogEntry[]) => void): LogFollower;
+  follow(
+    since: number,
+    onEntries: (entries: readonly LogEntry[]) => void,
+    onBreak?: (kind: LogBreak) => void,
+  ): LogFollower;
+  /** Below 0 when `a` came before `b`, 0 for the same place. */
+  comparePositions(a: LogPosition, b: LogPosition): number;
+  /** Asks the store how it is set up; unlike the other methods it says in `problems` what it could not find out. */
+  guarantee(): Promise<StoreGuarantee>;
+  /**
+   * `performance.now()` of the last moment at which a majority of the Sentinels named the primary that commits go to;
+   * -Infinity before the first. They are asked while somebody follows. Infinity where that is not a question.
+   */
+  primaryConfirmedAt(): number;
   health(): Promise<StoreHealth>;
   close(): Promise<void>;
 }

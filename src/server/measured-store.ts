@@ -21,7 +21,10 @@ export function measuredStore(store: Store, observe: StoreCallObserver): Store {
     get: (keys) => measured("get", () => store.get(keys)),
     list: (index, page) => measured("list", () => store.list(index, page)),
     commit: (step) => measured("commit", () => store.commit(step)),
-    follow: (since, onEntries) => store.follow(since, onEntries),
+    follow: (since, onEntries, onBreak) => store.follow(since, onEntries, onBreak),
+    comparePositions: (a, b) => store.comparePositions(a, b),
+    guarantee: () => store.guarantee(),
+    primaryConfirmedAt: () => store.primaryConfirmedAt(),
     health: () => store.health(),
     close: () => store.close(),
   };

@@ -14,6 +14,8 @@ export const stepLimits = {
   operations: 10_000,
   /** Members of one page of `list`. */
   page: 1000,
+  /** A version to raise to: numbers above it could reach 2^53, where they stop being exact. */
+  version: 9e15,
 } as const;
 
 /** A record to write, with its value already as JSON text: a value that cannot be stored fails here, not halfway. */
@@ -31,6 +33,7 @@ export interface PreparedStep {
   readonly link: readonly { readonly index: IndexKey; readonly member: string }[];
   readonly unlink: readonly { readonly index: IndexKey; readonly member: string }[];
   readonly raise: readonly RecordKey[];
+  readonly raiseTo: readonly { readonly key: RecordKey; readonly version: number }[];
   /** JSON texts. */
   readonly log: readonly string[];
 }
@@ -48,6 +51,7 @@ export function prepareStep(step: Step): PreparedStep {
     link: step.link ?? [],
     unlink: step.unlink ?? [],
     raise: step.raise ?? [],
+    raiseTo: step.raiseTo ?? [],
     log: (step.log ?? []).map(jsonOf),
   };
   checkNames(prepared);
@@ -56,7 +60,7 @@ export function prepareStep(step: Step): PreparedStep {
 
 function checkNames(step: PreparedStep): void {
   for (const { key } of step.check) checkName(key);
-  for (const { key } of step.put) checkName(key);
+  for (const { key } of [...step.put, ...step.raiseTo]) checkName(key);
   for (const key of [...step.remove, ...step.raise]) checkName(key);
   for (const { index, member } of [...step.link, ...step.unlink]) {
     checkName(index);
@@ -67,6 +71,10 @@ function checkNames(step: PreparedStep): void {
   for (const { expiresAt } of step.put) {
     if (expiresAt !== undefined && !Number.isSafeInteger(expiresAt))
       throw new RangeError("expiresAt is no time");
+  }
+  for (const { version } of step.raiseTo) {
+    if (!Number.isInteger(version) || version < 0 || version > stepLimits.version)
+      throw new RangeError("a version to raise to is none");
   }
 }
 

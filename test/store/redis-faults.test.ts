@@ -248,10 +248,10 @@ describe("redis store, with Redis refusing", () => {
     const { message, code } = await rejection(store.commit(step));
     expect(code).toBe("unavailable");
     expect(message).toContain(`redis redis://127.0.0.1:${server.port}: ${word}`);
+    expect(await server.command("GET", redisKeys().commits)).toBe(before);
     await server.command(...mend);
     await eventually(() => works(store));
     expect(await store.get([key, other])).toMatchObject([{ value: { n: 1 } }, undefined]);
-    expect(Number(await server.command("GET", redisKeys().commits))).toBe(Number(before) + 1);
   });
 
   it("loads its script again after SCRIPT FLUSH", async () => {

@@ -33,7 +33,10 @@ export function interposed(store: Store): InterposedStore {
       }
       return store.commit(step);
     },
-    follow: (since, onEntries) => store.follow(since, onEntries),
+    follow: (since, onEntries, onBreak) => store.follow(since, onEntries, onBreak),
+    comparePositions: (a, b) => store.comparePositions(a, b),
+    guarantee: () => store.guarantee(),
+    primaryConfirmedAt: () => store.primaryConfirmedAt(),
     health: () => store.health(),
     close: () => store.close(),
     beforeCommit(when, run) {

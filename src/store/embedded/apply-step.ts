@@ -1,7 +1,15 @@
 import type { CommitOutcome } from "../../auth/store.ts";
-import type { PreparedStep } from "../step-limits.ts";
+import { type PreparedStep, stepLimits } from "../step-limits.ts";
 import { appendEvents } from "./log.ts";
-import { linkMember, putRecord, raiseRecord, removeRecord, unlinkMember, versionOf } from "./records.ts";
+import {
+  linkMember,
+  putRecord,
+  raiseRecord,
+  raiseRecordTo,
+  removeRecord,
+  unlinkMember,
+  versionOf,
+} from "./records.ts";
 import { readState, writeState } from "./state.ts";
 import type { Tables } from "./tables.ts";
 
@@ -14,13 +22,22 @@ export function applyStep(tables: Tables, step: PreparedStep, now: number): Comm
     if (versionOf(tables, key, now) !== version) return { ok: false, conflict: key };
   }
   const before = readState(tables);
-  const version = before.commits + 1;
+  const version = nextVersion(before.commits, step, now);
   for (const put of step.put) putRecord(tables, put, version);
   for (const key of step.remove) removeRecord(tables, key);
   for (const { index, member } of step.link) linkMember(tables, index, member);
   for (const { index, member } of step.unlink) unlinkMember(tables, index, member);
   for (const key of step.raise) raiseRecord(tables, key, version);
+  for (const raised of step.raiseTo) raiseRecordTo(tables, raised.key, raised.version);
   const { state, positions } = appendEvents(tables, { ...before, commits: version }, step.log, now);
   writeState(tables, state);
-  return { ok: true, version, positions };
+  // The caller answers with it only once the transaction is flushed.
+  return { ok: true, version, positions, durability: "fsync" };
+}
+
+/** A clock far ahead does not count: exact numbers would run out. */
+function nextVersion(last: number, step: PreparedStep, now: number): number {
+  const byClock = Math.floor(now * 1_000);
+  const floors = step.raiseTo.map(({ version }) => version + 1);
+  return Math.max(last + 1, byClock > stepLimits.version ? 0 : byClock, ...floors);
 }

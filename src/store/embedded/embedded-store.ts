@@ -7,12 +7,15 @@ import { AuthError } from "../../auth/errors.ts";
 import type {
   CommitOutcome,
   IndexKey,
+  LogBreak,
   LogEntry,
   LogFollower,
+  LogPosition,
   RecordKey,
   Step,
   Store,
   StoredRecord,
+  StoreGuarantee,
   StoreHealth,
 } from "../../auth/store.ts";
 import { checkName, checkPage, prepareStep } from "../step-limits.ts";
@@ -20,7 +23,7 @@ import { reasonOf, unavailable } from "../unavailable.ts";
 import { applyStep } from "./apply-step.ts";
 import { Followers } from "./followers.ts";
 import { isAlive, type LockHolder, readLock, releaseLock, takeLock, thisProcess } from "./gateway-lock.ts";
-import { type LogBounds, logBounds, readEntries, startOf } from "./log.ts";
+import { comparePositions, type LogBounds, logBounds, readEntries, startOf } from "./log.ts";
 import { listMembers, readRecord } from "./records.ts";
 import { readState, writeState } from "./state.ts";
 import { StoreFile } from "./store-file.ts";
@@ -134,8 +137,24 @@ class EmbeddedStore implements Store {
     return this.#queue.run(() => applyStep(this.#file.tables, prepared, this.#clock.now()));
   }
 
-  follow(since: number, onEntries: (entries: readonly LogEntry[]) => void): LogFollower {
-    return this.#followers.follow(since, onEntries);
+  follow(
+    since: number,
+    onEntries: (entries: readonly LogEntry[]) => void,
+    onBreak: (kind: LogBreak) => void = () => undefined,
+  ): LogFollower {
+    return this.#followers.follow({ since, onEntries, onBreak });
+  }
+
+  comparePositions(a: LogPosition, b: LogPosition): number {
+    return comparePositions(a, b);
+  }
+
+  async guarantee(): Promise<StoreGuarantee> {
+    return { isolationMs: 0, detail: "one process writes one file on its own disk", problems: [] };
+  }
+
+  primaryConfirmedAt(): number {
+    return Number.POSITIVE_INFINITY;
   }
 
   async health(): Promise<StoreHealth> {

@@ -1,5 +1,6 @@
-import type { LogEntry, LogFollower } from "../../auth/store.ts";
+import type { LogBreak, LogEntry, LogFollower } from "../../auth/store.ts";
 import { unavailable } from "../unavailable.ts";
+import { positionOf } from "./log.ts";
 
 /** How often the log's head is looked at for entries of other processes: one small read for all followers. */
 export const pollMs = 50;
@@ -14,7 +15,11 @@ export interface LogSource {
   startOf(since: number): { readonly after: number; readonly since: number };
 }
 
-type Listener = (entries: readonly LogEntry[]) => void;
+export interface Listener {
+  readonly since: number;
+  readonly onEntries: (entries: readonly LogEntry[]) => void;
+  readonly onBreak: (kind: LogBreak) => void;
+}
 
 /** All followers of one open store; one timer, which runs only while somebody follows. */
 export class Followers {
@@ -27,8 +32,8 @@ export class Followers {
     this.#source = source;
   }
 
-  follow(since: number, listener: Listener): LogFollower {
-    const tail = new Tail(this.#source, since, listener);
+  follow(listener: Listener): LogFollower {
+    const tail = new Tail(this.#source, listener);
     if (this.#closed) tail.stop();
     else this.#start(tail);
     return {
@@ -36,6 +41,7 @@ export class Followers {
       get following() {
         return tail.following;
       },
+      restart: () => undefined,
       stop: async () => this.#stop(tail),
     };
   }
@@ -65,21 +71,25 @@ export class Followers {
   }
 }
 
+interface Place {
+  after: number;
+  readonly target: number;
+  readonly since: number;
+}
+
 class Tail {
   readonly caughtUp: Promise<{ readonly since: number }>;
   readonly #source: LogSource;
-  readonly #since: number;
   readonly #listener: Listener;
   #settle: { resolve: (reached: { since: number }) => void; reject: (error: Error) => void };
   /** Undefined until the first read told where the delivery starts. */
-  #place: { after: number; readonly target: number; readonly since: number } | undefined;
+  #place: Place | undefined;
   #inStepAt = Number.NEGATIVE_INFINITY;
   #delivering = false;
   #stopped = false;
 
-  constructor(source: LogSource, since: number, listener: Listener) {
+  constructor(source: LogSource, listener: Listener) {
     this.#source = source;
-    this.#since = since;
     this.#listener = listener;
     const { promise, resolve, reject } = withResolvers<{ since: number }>();
     this.caughtUp = promise;
@@ -105,19 +115,32 @@ class Tail {
   }
 
   #deliver(): void {
-    this.#place ??= { ...this.#source.startOf(this.#since), target: this.#source.head() };
-    const place = this.#place;
     const head = this.#source.head();
-    const entries = place.after < head ? this.#source.read(place.after, chunk) : [];
-    const last = entries.at(-1);
-    if (last !== undefined) {
-      this.#listener(entries);
-      place.after = Number(last.position);
-    }
+    this.#refuseOlderFile(head);
+    this.#place ??= { ...this.#source.startOf(this.#listener.since), target: head };
+    const place = this.#place;
+    if (place.after < head) this.#deliverAfter(place, head);
     if (place.after >= place.target) this.#settle.resolve({ since: place.since });
     // A long backlog goes out in pieces, so that the loop's other work comes in between.
     if (place.after < head) setImmediate(() => this.pump());
     else this.#inStepAt = performance.now();
+  }
+
+  /** Sequence numbers never fall within one file: this one was put back in time. */
+  #refuseOlderFile(head: number): void {
+    if (this.#place === undefined || head >= this.#place.after) return;
+    this.#listener.onBreak("lost");
+    this.#inStepAt = Number.NEGATIVE_INFINITY;
+    this.#place = undefined;
+  }
+
+  #deliverAfter(place: Place, head: number): void {
+    const entries = this.#source.read(place.after, chunk);
+    const first = entries[0]?.position ?? positionOf(head + 1);
+    // Sequence numbers have no gaps.
+    if (first !== positionOf(place.after + 1)) this.#listener.onBreak("trimmed");
+    if (entries.length > 0) this.#listener.onEntries(entries);
+    place.after = Number(entries.at(-1)?.position ?? head);
   }
 
   stop(): void {

@@ -10,6 +10,11 @@ export function positionOf(sequence: number): LogPosition {
   return String(sequence).padStart(16, "0");
 }
 
+/** Below 0 when `a` came before `b`. */
+export function comparePositions(a: LogPosition, b: LogPosition): number {
+  return Number(a) - Number(b);
+}
+
 /** Inside a transaction only. Times never fall: a clock that was set back writes the last time again. */
 export function appendEvents(
   tables: Tables,

@@ -58,6 +58,11 @@ export function raiseRecord(tables: Tables, key: RecordKey, version: number): vo
   putRecord(tables, { key, json, expiresAt: undefined }, version);
 }
 
+/** As `raiseRecord`, but to a number of its own, and never down. */
+export function raiseRecordTo(tables: Tables, key: RecordKey, version: number): void {
+  raiseRecord(tables, key, Math.max(raw(tables, key)?.version ?? 0, version));
+}
+
 function forgetExpiry(tables: Tables, key: RecordKey): void {
   const expiresAt = raw(tables, key)?.expiresAt;
   if (expiresAt !== undefined) tables.expiry.removeSync(expiryKey(expiresAt, key));

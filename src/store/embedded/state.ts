@@ -4,7 +4,7 @@ import type { Tables } from "./tables.ts";
 export interface StoreState {
   /** Layout of the file. */
   readonly format: 1;
-  /** Number of the last commit. */
+  /** Number of the last commit, see `StoredRecord.version`. */
   readonly commits: number;
   /** Sequence number of the last log entry; they have no gaps. */
   readonly logHead: number;

@@ -3,21 +3,25 @@ import type {
   CommitOutcome,
   IndexKey,
   JsonObject,
+  LogBreak,
   LogEntry,
   LogFollower,
+  LogPosition,
   RecordKey,
   Step,
   Store,
   StoredRecord,
+  StoreGuarantee,
   StoreHealth,
 } from "../../auth/store.ts";
-import { checkName, checkPage, type PreparedStep, prepareStep } from "../step-limits.ts";
+import { checkName, checkPage, prepareStep } from "../step-limits.ts";
 import { reasonOf, unavailable } from "../unavailable.ts";
 import { parseRedisUrl, type RedisAddress } from "./address.ts";
 import { connectClient, createClient, type RedisClient, withDeadline } from "./client.ts";
+import { commitCall, outcomeOf } from "./commit-step.ts";
 import { faultOf, redisUnavailable } from "./faults.ts";
 import { type RedisKeys, redisKeys } from "./keys.ts";
-import { logBounds } from "./log-stream.ts";
+import { comparePositions } from "./log-stream.ts";
 import { readInfo, type ServerInfo, unfitness } from "./preflight.ts";
 import { Script } from "./script.ts";
 import { Tail, watchdogMs } from "./tail.ts";
@@ -136,17 +140,34 @@ class RedisStore implements Store {
 
   async commit(step: Step): Promise<CommitOutcome> {
     const prepared = prepareStep(step);
-    const { keys, args } = commitArguments(this.#keys, prepared);
-    const reply = await this.#ask(() => this.#commit.run(this.#client, keys, args));
-    return outcomeOf(reply, prepared);
+    const call = commitCall(this.#keys, prepared);
+    const reply = await this.#ask(() => this.#commit.run(this.#client, call.keys, call.args));
+    return outcomeOf(reply, prepared, "memory");
   }
 
-  follow(since: number, onEntries: (entries: readonly LogEntry[]) => void): LogFollower {
-    const tail = new Tail({ connect: () => this.#connectTail(), stream: this.#keys.log, since, onEntries });
+  follow(
+    since: number,
+    onEntries: (entries: readonly LogEntry[]) => void,
+    onBreak: (kind: LogBreak) => void = () => undefined,
+  ): LogFollower {
+    const connect = () => this.#connectTail();
+    const tail = new Tail({ connect, stream: this.#keys.log, since, onEntries, onBreak });
     this.#tails.add(tail);
     void tail.ended.then(() => this.#tails.delete(tail));
     if (this.#closed !== undefined) void tail.stop();
     return tail;
+  }
+
+  comparePositions(a: LogPosition, b: LogPosition): number {
+    return comparePositions(a, b);
+  }
+
+  async guarantee(): Promise<StoreGuarantee> {
+    return { isolationMs: 0, detail: "", problems: [] };
+  }
+
+  primaryConfirmedAt(): number {
+    return Number.POSITIVE_INFINITY;
   }
 
   async health(): Promise<StoreHealth> {
@@ -206,42 +227,6 @@ class RedisStore implements Store {
 function parseRecord(text: string): StoredRecord {
   const bar = text.indexOf("|");
   return { version: Number(text.slice(0, bar)), value: JSON.parse(text.slice(bar + 1)) as JsonObject };
-}
-
-/** In the order that commit.lua's header gives. */
-function commitArguments(keys: RedisKeys, step: PreparedStep) {
-  const counts = [step.check, step.put, step.remove, step.link, step.unlink, step.raise, step.log];
-  return {
-    keys: [
-      keys.commits,
-      keys.log,
-      ...step.check.map(({ key }) => keys.record(key)),
-      ...step.put.map(({ key }) => keys.record(key)),
-      ...step.remove.map((key) => keys.record(key)),
-      ...step.link.map(({ index }) => keys.index(index)),
-      ...step.unlink.map(({ index }) => keys.index(index)),
-      ...step.raise.map((key) => keys.record(key)),
-    ],
-    args: [
-      ...counts.map((list) => String(list.length)),
-      String(logBounds.entries),
-      String(logBounds.ageMs),
-      ...step.check.map(({ version }) => String(version)),
-      ...step.put.flatMap(({ json, expiresAt }) => [json, String(expiresAt ?? "")]),
-      ...step.link.map(({ member }) => member),
-      ...step.unlink.map(({ member }) => member),
-      ...step.log,
-    ],
-  };
-}
-
-function outcomeOf(reply: unknown, step: PreparedStep): CommitOutcome {
-  const [applied, detail, ...positions] = reply as readonly (string | number)[];
-  if (applied === 1) return { ok: true, version: Number(detail), positions: positions.map(String) };
-  const failed = step.check[Number(detail) - 1];
-  if (failed === undefined)
-    throw unavailable("redis: the commit script answered in another shape than expected");
-  return { ok: false, conflict: failed.key };
 }
 
 function persistenceFault(info: ServerInfo): string | undefined {

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 
-import type { LogEntry, LogFollower, LogPosition } from "../../auth/store.ts";
+import type { LogBreak, LogEntry, LogFollower, LogPosition } from "../../auth/store.ts";
 import { unavailable } from "../unavailable.ts";
 import { type RedisClient, withDeadline } from "./client.ts";
 import { comparePositions, entriesOf, readEntriesOf, type StreamInfo, streamInfoOf } from "./log-stream.ts";
@@ -17,6 +17,7 @@ export interface TailOptions {
   readonly stream: string;
   readonly since: number;
   readonly onEntries: (entries: readonly LogEntry[]) => void;
+  readonly onBreak: (kind: LogBreak) => void;
 }
 
 /**
@@ -50,6 +51,10 @@ export class Tail implements LogFollower {
 
   get following(): boolean {
     return this.#inStep && performance.now() - this.#heardAt < watchdogMs;
+  }
+
+  restart(): void {
+    this.#client?.disconnect();
   }
 
   async stop(): Promise<void> {
@@ -121,6 +126,7 @@ export class Tail implements LogFollower {
     if (this.#position === undefined) return;
     const last = (await this.#info(client))?.lastPosition;
     if (last !== undefined && comparePositions(last, this.#position) >= 0) return;
+    this.#options.onBreak("lost");
     this.#position = undefined;
     this.#inStep = false;
     throw new Error("the log was reset");
