@@ -28,6 +28,17 @@ export interface Authentication {
    * still good. `unavailable` when something about the user changed since and the client has to come again.
    */
   recheck(principal: Principal): CloseName | undefined;
+  /**
+   * The store's word on callers that were let in before, in their order, in few reads: what the view remembers, and
+   * whether it is trusted, does not matter. Undefined: goes on. Rejects with `unavailable` when the store cannot say.
+   */
+  review(callers: readonly Caller[]): Promise<readonly (CloseName | undefined)[]>;
+}
+
+/** Somebody who was let in, and from where. */
+export interface Caller {
+  readonly principal: Principal;
+  readonly peer: Peer;
 }
 
 export interface AuthenticationOptions {
@@ -75,7 +86,17 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       if (standing === undefined) return "unavailable";
       return standing.live ? undefined : standing.close;
     },
+    async review(callers) {
+      const found = await standings.read(callers.map(({ principal }) => principal));
+      return found.map((standing, place) => endOf(standing, callers[place]));
+    },
   };
+}
+
+function endOf(standing: Standing, caller: Caller | undefined): CloseName | undefined {
+  if (!standing.live) return standing.close;
+  if (caller === undefined) throw new RangeError("a standing of nobody");
+  return standing.localOnly && !isLocalAddress(caller.peer.address) ? "address_not_allowed" : undefined;
 }
 
 /** The same words whatever was wrong: who shows a token that is not good learns nothing about any account. */

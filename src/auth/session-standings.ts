@@ -1,12 +1,13 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { Clock } from "./clock.ts";
+import { AuthError } from "./errors.ts";
 import { LeastRecentlyUsed } from "./least-recently-used.ts";
 import { recordKeys } from "./record-keys.ts";
 import { closeNameOf } from "./revocation/cause.ts";
 import type { Cut, Revocation } from "./revocation/revocation.ts";
 import type { GrowingView } from "./revocation/view.ts";
 import { sessionOf, sessionState } from "./sessions/session-record.ts";
-import type { Store } from "./store.ts";
+import type { Store, StoredRecord } from "./store.ts";
 import { userOf } from "./users/user-record.ts";
 
 /** What the store says of a session and its user. */
@@ -24,9 +25,25 @@ export interface SessionStandings {
   of(sessionId: string, userId: string): Promise<Standing>;
   /** What is known without a look-up, and was not touched by any cut since. */
   known(sessionId: string): Standing | undefined;
+  /**
+   * The store's word now, whatever is known, in the order of `subjects`; in few reads. Rejects with `unavailable`. Who
+   * has a damaged record is not live, and keeps nobody else from an answer.
+   */
+  read(subjects: readonly Subject[]): Promise<readonly Standing[]>;
+}
+
+/** A session, and the user that it is said to be of. */
+export interface Subject {
+  readonly sessionId: string;
+  readonly userId: string;
 }
 
 const defaultCapacity = 10_000;
+/** Sessions of one read: each costs three keys. */
+const atOnce = 200;
+
+/** The client comes again, and is told what holds then. */
+const damaged: Standing = { live: false, close: "unavailable" };
 
 interface Entry {
   readonly userId: string;
@@ -61,7 +78,7 @@ export function createSessionStandings(options: {
     return ended || entry?.gaps !== revocation.view.gaps ? undefined : entry;
   };
   const lookUp = (sessionId: string, userId: string): Promise<Standing> => {
-    const answer = readStandingOf(store, clock, sessionId, userId);
+    const answer = readStandings(store, clock, [{ sessionId, userId }]).then(onlyOne);
     const entry: Entry = { userId, gaps: revocation.view.gaps, answer };
     entries.set(sessionId, entry);
     ofUser.set(userId, (ofUser.get(userId) ?? new Set()).add(sessionId));
@@ -77,7 +94,20 @@ export function createSessionStandings(options: {
   return {
     of: (sessionId, userId) => valid(sessionId)?.answer ?? lookUp(sessionId, userId),
     known: (sessionId) => valid(sessionId)?.standing,
+    async read(subjects) {
+      const standings: Standing[] = [];
+      for (let at = 0; at < subjects.length; at += atOnce) {
+        const found = await readStandings(store, clock, subjects.slice(at, at + atOnce));
+        standings.push(...found.map((each) => each ?? damaged));
+      }
+      return standings;
+    },
   };
+}
+
+function onlyOne([standing]: readonly (Standing | undefined)[]): Standing {
+  if (standing === undefined) throw new AuthError("unavailable", { detail: "a damaged session or user" });
+  return standing;
 }
 
 function touched(cut: Cut, ofUser: ReadonlyMap<string, ReadonlySet<string>>): readonly string[] {
@@ -96,26 +126,44 @@ function hasEnded(end: number | null, now: number): boolean {
   return end !== null && end <= now;
 }
 
-/** One read, of one moment. Nothing that is missing or damaged lets anybody in. */
-async function readStandingOf(
+/** One read, of one moment. Nothing that is missing or damaged lets anybody in; damaged: undefined. */
+async function readStandings(
   store: Store,
   clock: Clock,
-  sessionId: string,
-  userId: string,
-): Promise<Standing> {
-  const [session, user, epoch] = await store.get([
-    recordKeys.session(sessionId),
-    recordKeys.user(userId),
-    recordKeys.userEpoch(userId),
-  ]);
+  subjects: readonly Subject[],
+): Promise<readonly (Standing | undefined)[]> {
+  const records = await store.get(
+    subjects.flatMap(({ sessionId, userId }) => [
+      recordKeys.session(sessionId),
+      recordKeys.user(userId),
+      recordKeys.userEpoch(userId),
+    ]),
+  );
+  return subjects.map(({ userId }, place) => {
+    const [session, user, epoch] = records.slice(place * 3, place * 3 + 3);
+    try {
+      return standingOf(userId, { session, user, epoch: epoch?.version ?? 0 }, clock.now());
+    } catch {
+      return undefined;
+    }
+  });
+}
+
+interface Records {
+  readonly session: StoredRecord | undefined;
+  readonly user: StoredRecord | undefined;
+  readonly epoch: number;
+}
+
+function standingOf(userId: string, { session, user, epoch }: Records, now: number): Standing {
   if (user === undefined) return { live: false, close: "user_removed" };
   const { isActive, localOnly } = userOf(user);
   if (!isActive) return { live: false, close: "user_deactivated" };
   if (session === undefined) return { live: false, close: "session_revoked" };
   const found = sessionOf(session);
   const { userId: owner, revokedCause = "session_revoked", expiresAt } = found.session;
-  const state = sessionState(found, epoch?.version ?? 0, clock.now());
+  const state = sessionState(found, epoch, now);
   if (owner !== userId || state === "dead") return { live: false, close: closeNameOf(revokedCause) };
   if (state === "expired") return { live: false, close: "session_expired" };
-  return { live: true, epoch: epoch?.version ?? 0, localOnly, sessionExpiresAt: expiresAt };
+  return { live: true, epoch, localOnly, sessionExpiresAt: expiresAt };
 }

@@ -198,6 +198,7 @@ describe("sockets", () => {
           return verdict;
         },
         recheck: (principal) => real.recheck(principal),
+        review: (callers) => real.review(callers),
       }),
     });
     const owner = await gateway.owner();
