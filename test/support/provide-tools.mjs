@@ -6,6 +6,7 @@ const tools = [
   { command: "redis-server", package: "redis-server", purpose: "the Redis store" },
   { command: "redis-sentinel", package: "redis-sentinel", purpose: "the Redis store behind Sentinel" },
   { command: "openssl", package: "openssl", purpose: "certificates for TLS" },
+  { command: "strace", package: "strace", purpose: "what a loss of power leaves of the embedded store" },
   { command: "chromium", package: "chromium", purpose: "the client SDK and the set-up page in a browser" },
 ];
 

@@ -1,0 +1,87 @@
+import type { Random } from "../../chaos/random.ts";
+import type { Recorded } from "./recording.ts";
+
+/** What a disk writes whole or not at all. */
+const sector = 512;
+
+export interface CrashOptions {
+  /** False: the disk forgets what `fdatasync` was to keep (the negative control). */
+  readonly syncs: boolean;
+}
+
+export interface Crash {
+  /** What the file holds afterwards. */
+  readonly image: Buffer;
+  /** What had been acknowledged before. */
+  readonly acknowledged: readonly number[];
+}
+
+type Write = Extract<Recorded, { kind: "write" }>;
+
+/** Lines of the trace at which the power may fail: around the beginning and the end of everything that syncs. */
+export function syncPoints(recorded: readonly Recorded[]): readonly number[] {
+  const lines = recorded.flatMap((one) =>
+    one.kind === "sync" || (one.kind === "write" && one.synchronous)
+      ? [one.begin - 1, one.begin, one.end - 1, one.end]
+      : [],
+  );
+  return [...new Set(lines)].sort((a, b) => a - b);
+}
+
+/**
+ * The power fails after line `at`. What was synced is there; of what was written and not synced, any sectors may be, in any
+ * mixture; where none of a write is, the file may end before it.
+ */
+export function crash(
+  recorded: readonly Recorded[],
+  at: number,
+  random: Random,
+  options: CrashOptions,
+): Crash {
+  const begun = recorded.filter(({ begin }) => begin <= at);
+  const syncedAt = Math.max(
+    -1,
+    ...begun.flatMap((one) => (one.kind === "sync" && one.end <= at && options.syncs ? [one.begin] : [])),
+  );
+  const isDurable = ({ end, synchronous }: Write) => (synchronous ? end <= at : end < syncedAt);
+  const image = new Image();
+  for (const one of begun) {
+    if (one.kind !== "write") continue;
+    if (isDurable(one)) image.write(one.offset, one.bytes);
+    else tear(image, one, random);
+  }
+  const acknowledged = begun.flatMap((one) => (one.kind === "acknowledged" ? [one.n] : []));
+  return { image: image.bytes, acknowledged };
+}
+
+function tear(image: Image, { offset, bytes }: Write, random: Random): void {
+  // Often all or nothing: mixtures alone would seldom leave a page whole.
+  const share = random.pick([0, 0.5, 1]);
+  let from = 0;
+  while (from < bytes.length) {
+    const to = Math.min(bytes.length, from + sector - ((offset + from) % sector));
+    if (random.chance(share)) image.write(offset + from, bytes.subarray(from, to));
+    from = to;
+  }
+}
+
+/** A file that grows; holes read as zeros. */
+class Image {
+  #buffer = Buffer.alloc(1 << 20);
+  #length = 0;
+
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  write(offset: number, bytes: Buffer): void {
+    const end = offset + bytes.length;
+    if (end > this.#buffer.length) {
+      const larger = Buffer.alloc(Math.max(end, this.#buffer.length * 2));
+      this.#buffer.copy(larger);
+      this.#buffer = larger;
+    }
+    bytes.copy(this.#buffer, offset);
+    this.#length = Math.max(this.#length, end);
+  }
+}

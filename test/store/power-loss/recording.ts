@@ -1,0 +1,126 @@
+import { spawn } from "node:child_process";
+import { createReadStream } from "node:fs";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+import { storeFileName } from "../../../src/store/embedded/files.ts";
+
+/** What a process did to the store's file, and what it acknowledged; `begin` and `end` count lines of the trace. */
+export type Recorded =
+  | {
+      readonly kind: "write";
+      readonly begin: number;
+      readonly end: number;
+      readonly offset: number;
+      readonly bytes: Buffer;
+      /** Through the descriptor that syncs: durable when the call returns. */
+      readonly synchronous: boolean;
+    }
+  | { readonly kind: "sync"; readonly begin: number; readonly end: number }
+  | { readonly kind: "acknowledged"; readonly begin: number; readonly n: number };
+
+const script = fileURLToPath(new URL("../committing-process.ts", import.meta.url));
+const hooks = fileURLToPath(new URL("../../support/typescript.mjs", import.meta.url));
+const calls = "openat,lseek,pwrite64,writev,write,fdatasync,fsync";
+
+/**
+ * Runs the committing process in `folder` under strace until it has acknowledged `commits` commits, kills it, and reads
+ * the trace. lmdb writes with these calls alone: its map is read only.
+ */
+export async function record(folder: string, commits: number): Promise<readonly Recorded[]> {
+  const trace = path.join(folder, "trace");
+  const options = ["-f", "-y", "-xx", "-s", "1048576", "-e", `trace=${calls}`, "-o", trace];
+  const data = path.join(folder, "data");
+  const child = spawn("strace", [...options, process.execPath, "--import", hooks, script, data, "0", "3"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const exited = new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", resolve);
+  });
+  let tracee = 0;
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.startsWith("ready ")) tracee = Number(line.slice("ready ".length));
+    if (line === `ok ${commits}`) process.kill(tracee, "SIGKILL");
+  }
+  await exited;
+  return await readTrace(trace);
+}
+
+async function readTrace(file: string): Promise<readonly Recorded[]> {
+  const reader = new TraceReader();
+  for await (const line of createInterface({ input: createReadStream(file) })) reader.line(line);
+  return reader.recorded;
+}
+
+interface Call {
+  readonly begin: number;
+  readonly text: string;
+}
+
+/** Lines of strace: `TID name(arguments) = result`; a call that another one interrupts is two of them. */
+class TraceReader {
+  readonly recorded: Recorded[] = [];
+  readonly #unfinished = new Map<string, Call>();
+  readonly #synchronous = new Set<string>();
+  readonly #places = new Map<string, number>();
+  #at = 0;
+
+  line(line: string): void {
+    this.#at += 1;
+    const [, thread = "", rest = ""] = /^(\d+) +(.*)$/.exec(line) ?? [];
+    const resumed = /^<\.\.\. \w+ resumed>(.*)$/.exec(rest);
+    const begun = this.#unfinished.get(thread);
+    if (resumed !== null && begun !== undefined) {
+      this.#unfinished.delete(thread);
+      this.#call(begun.begin, begun.text + resumed[1]);
+    } else if (rest.endsWith(" <unfinished ...>")) {
+      this.#unfinished.set(thread, { begin: this.#at, text: rest.slice(0, -" <unfinished ...>".length) });
+    } else this.#call(this.#at, rest);
+  }
+
+  #call(begin: number, text: string): void {
+    const [, name, descriptor = "", where = ""] = /^(\w+)\((\d+)<([^>]*)>/.exec(text) ?? [];
+    const span = { begin, end: this.#at };
+    if (text.startsWith("openat(")) this.#opened(text);
+    else if (name === "write" && descriptor === "1") this.#said(begin, text);
+    else if (path.basename(bytesOf(where).toString()) !== storeFileName) return;
+    else if (name === "lseek") this.#places.set(descriptor, Number(/= (\d+)/.exec(text)?.[1]));
+    else if (name === "fdatasync" || name === "fsync") this.recorded.push({ kind: "sync", ...span });
+    else if (name === "pwrite64" || name === "writev") this.#wrote(descriptor, text, span);
+    else throw new Error(`the store's file was written by ${name}`);
+  }
+
+  #opened(text: string): void {
+    const descriptor = /= (\d+)</.exec(text)?.[1];
+    if (descriptor === undefined) return;
+    if (text.includes("O_DSYNC")) this.#synchronous.add(descriptor);
+    else this.#synchronous.delete(descriptor);
+    this.#places.set(descriptor, 0);
+  }
+
+  #said(begin: number, text: string): void {
+    const n = /^ok (\d+)\n$/.exec(stringsOf(text)[0]?.toString() ?? "")?.[1];
+    if (n !== undefined) this.recorded.push({ kind: "acknowledged", begin, n: Number(n) });
+  }
+
+  #wrote(descriptor: string, text: string, span: { readonly begin: number; readonly end: number }): void {
+    const positioned = /, (\d+)\) = \d+$/.exec(text)?.[1];
+    const bytes = Buffer.concat(stringsOf(text));
+    const offset = text.startsWith("pwrite64")
+      ? Number(positioned)
+      : (this.#places.get(descriptor) ?? Number.NaN);
+    if (text.startsWith("writev")) this.#places.set(descriptor, offset + bytes.length);
+    const synchronous = this.#synchronous.has(descriptor);
+    this.recorded.push({ kind: "write", ...span, offset, bytes, synchronous });
+  }
+}
+
+function stringsOf(text: string): readonly Buffer[] {
+  return [...text.matchAll(/"((?:\\x[0-9a-f]{2})*)"/g)].map(([, escaped = ""]) => bytesOf(escaped));
+}
+
+function bytesOf(escaped: string): Buffer {
+  return Buffer.from(escaped.replaceAll("\\x", ""), "hex");
+}
