@@ -7,6 +7,8 @@ const tools = [
   { command: "redis-sentinel", package: "redis-sentinel", purpose: "the Redis store behind Sentinel" },
   { command: "openssl", package: "openssl", purpose: "certificates for TLS" },
   { command: "strace", package: "strace", purpose: "what a loss of power leaves of the embedded store" },
+  { command: "spin", package: "spin", purpose: "the model of the lease" },
+  { command: "gcc", package: "gcc", purpose: "the model of the lease" },
   { command: "chromium", package: "chromium", purpose: "the client SDK and the set-up page in a browser" },
 ];
 
