@@ -1,6 +1,7 @@
+import type { Socket } from "node:net";
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
 
-import type { RedisAddress } from "./address.ts";
+import type { RedisAddress, RedisHost } from "./address.ts";
 
 export type RedisClient = Redis | Cluster;
 
@@ -114,6 +115,15 @@ export async function connectClient(client: RedisClient, deadlineMs: number): Pr
     client.off("error", remember);
     client.off("node error", remember);
   }
+}
+
+/** The other end of a connection that stands; undefined where there is none, and for a Cluster, which has several. */
+export function serverOf(client: RedisClient | undefined): RedisHost | undefined {
+  if (client === undefined || client instanceof Cluster || client.status !== "ready") return undefined;
+  const { remoteAddress, remotePort } = client.stream as Socket;
+  return remoteAddress === undefined || remotePort === undefined
+    ? undefined
+    : { host: remoteAddress, port: remotePort };
 }
 
 /** The promise's outcome, or a rejection after `ms`. */

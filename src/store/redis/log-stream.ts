@@ -15,40 +15,65 @@ export function comparePositions(a: LogPosition, b: LogPosition): number {
   return aTime - bTime || aPart - bPart;
 }
 
-/** An XRANGE reply: `[[id, [field, value, ...]], ...]`. */
-export function entriesOf(reply: unknown): readonly LogEntry[] {
+/** One entry as it stands in the log: its place, and all that is in it as text. */
+export interface StreamEntry {
+  readonly entry: LogEntry;
+  readonly content: string;
+}
+
+/** The content of an entry that commit.lua appends. */
+export function contentOf(version: number | string, json: string): string {
+  return `${version}|${json}`;
+}
+
+/** An XRANGE reply: `[[id, [field, value, ...]], ...]`. An entry that is none of ours has an event without members. */
+export function entriesOf(reply: unknown): readonly StreamEntry[] {
   return asList(reply).map((entry) => {
     const [position, fields] = asList(entry);
-    const [, version, , event] = asList(fields).map(String);
+    const [, version = "", , event = ""] = asList(fields).map(String);
+    const id = String(position);
     return {
-      position: String(position),
-      at: timeOf(String(position)),
-      version: Number(version),
-      event: JSON.parse(event ?? "") as JsonObject,
+      entry: { position: id, at: timeOf(id), version: Number(version) || 0, event: eventOf(event) },
+      content: contentOf(version, event),
     };
   });
 }
 
-/** An XREAD reply of one stream: null, or `[[name, entries]]`. */
-export function readEntriesOf(reply: unknown): readonly LogEntry[] {
-  return reply === null ? [] : entriesOf(asList(asList(reply)[0])[1]);
+function eventOf(json: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
+  } catch {
+    return {};
+  }
 }
 
 export interface StreamInfo {
   readonly lastPosition: LogPosition;
-  /** `at` of the newest entry that may have been trimmed; undefined when nothing was. */
-  readonly trimmedBefore: number | undefined;
+  /** Undefined when the log is empty. */
+  readonly firstPosition: LogPosition | undefined;
+  /** How many entries were ever appended, and how many of them are gone. */
+  readonly added: number;
+  readonly trimmed: number;
 }
 
 /** An XINFO STREAM reply: a flat list of names and values. */
 export function streamInfoOf(reply: unknown): StreamInfo {
   const flat = asList(reply);
   const field = (name: string) => flat[flat.indexOf(name) + 1];
-  const lastPosition = String(field("last-generated-id"));
   const first = field("first-entry");
-  const trimmed = Number(field("entries-added")) > Number(field("length"));
-  const oldest = Array.isArray(first) ? timeOf(String(first[0])) : timeOf(lastPosition);
-  return { lastPosition, trimmedBefore: trimmed ? oldest : undefined };
+  const added = Number(field("entries-added"));
+  return {
+    lastPosition: String(field("last-generated-id")),
+    firstPosition: Array.isArray(first) ? String(first[0]) : undefined,
+    added,
+    trimmed: added - Number(field("length")),
+  };
+}
+
+/** `at` of the newest entry that may have been trimmed; undefined when none was. */
+export function trimmedBefore({ firstPosition, lastPosition, trimmed }: StreamInfo): number | undefined {
+  return trimmed > 0 ? timeOf(firstPosition ?? lastPosition) : undefined;
 }
 
 function asList(value: unknown): readonly unknown[] {

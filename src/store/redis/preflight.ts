@@ -1,4 +1,4 @@
-import { Cluster } from "ioredis";
+import { Cluster, type Redis } from "ioredis";
 
 import type { RedisClient } from "./client.ts";
 
@@ -9,6 +9,11 @@ export type ServerInfo = ReadonlyMap<string, string>;
 export async function readInfo(client: RedisClient): Promise<readonly ServerInfo[]> {
   const nodes = client instanceof Cluster ? client.nodes("master") : [client];
   return await Promise.all(nodes.map(async (node) => parseInfo(await node.info())));
+}
+
+/** The part of INFO that tells a primary from a replica. */
+export async function readReplication(client: Redis): Promise<ServerInfo> {
+  return parseInfo(await client.info("replication"));
 }
 
 function parseInfo(text: string): ServerInfo {

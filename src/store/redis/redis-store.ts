@@ -14,14 +14,14 @@ import type {
   StoreGuarantee,
   StoreHealth,
 } from "../../auth/store.ts";
-import { checkName, checkPage, prepareStep } from "../step-limits.ts";
+import { checkName, checkPage, type PreparedStep, prepareStep } from "../step-limits.ts";
 import { reasonOf, unavailable } from "../unavailable.ts";
 import { parseRedisUrl, type RedisAddress } from "./address.ts";
 import { connectClient, createClient, type RedisClient, withDeadline } from "./client.ts";
 import { commitCall, outcomeOf } from "./commit-step.ts";
 import { faultOf, redisUnavailable } from "./faults.ts";
 import { type RedisKeys, redisKeys } from "./keys.ts";
-import { comparePositions } from "./log-stream.ts";
+import { comparePositions, contentOf } from "./log-stream.ts";
 import { readInfo, type ServerInfo, unfitness } from "./preflight.ts";
 import { Script } from "./script.ts";
 import { Tail, watchdogMs } from "./tail.ts";
@@ -142,7 +142,17 @@ class RedisStore implements Store {
     const prepared = prepareStep(step);
     const call = commitCall(this.#keys, prepared);
     const reply = await this.#ask(() => this.#commit.run(this.#client, call.keys, call.args));
-    return outcomeOf(reply, prepared, "memory");
+    const outcome = outcomeOf(reply, prepared, "memory");
+    if (outcome.ok) this.#acknowledge(outcome, prepared);
+    return outcome;
+  }
+
+  /** Every follower has to come by what this process was told to be committed. */
+  #acknowledge(outcome: CommitOutcome & { readonly ok: true }, { log }: PreparedStep): void {
+    for (const [at, position] of outcome.positions.entries()) {
+      const content = contentOf(outcome.version, log[at] ?? "");
+      for (const tail of this.#tails) tail.acknowledge(position, content);
+    }
   }
 
   follow(

@@ -1,14 +1,20 @@
 import { setTimeout } from "node:timers/promises";
 
+import { Cluster } from "ioredis";
+
 import type { LogBreak, LogEntry, LogFollower, LogPosition } from "../../auth/store.ts";
 import { unavailable } from "../unavailable.ts";
-import { type RedisClient, withDeadline } from "./client.ts";
-import { comparePositions, entriesOf, readEntriesOf, type StreamInfo, streamInfoOf } from "./log-stream.ts";
+import type { RedisHost } from "./address.ts";
+import { type RedisClient, serverOf, withDeadline } from "./client.ts";
+import { entriesOf, type StreamEntry, type StreamInfo, streamInfoOf, trimmedBefore } from "./log-stream.ts";
+import { LogTrace } from "./log-trace.ts";
+import { readReplication } from "./preflight.ts";
 
 const blockMs = 500;
-/** XREAD answers at least every `blockMs`: a connection silent for longer than this is half-open. */
+/** XREAD ends at least every `blockMs`: a connection silent for longer than this is half-open. */
 export const watchdogMs = 1_500;
-const chunk = 500;
+/** Entries of one XRANGE, the one delivered last among them. */
+const chunk = 501;
 const retry = { firstMs: 50, mostMs: 1_000 } as const;
 
 export interface TailOptions {
@@ -21,26 +27,28 @@ export interface TailOptions {
 }
 
 /**
- * One follower: a loop over connections; within each, catch up by XRANGE, then wait in XREAD BLOCK. A position is
- * passed only after its entries were taken by the listener, so a lost connection or a listener that throws repeats
- * entries and never skips one.
+ * One follower: a loop over connections to a primary; within each, XRANGE after XRANGE up to the end of the log, then
+ * each behind an XREAD BLOCK that ends when there is more. XREAD is only the bell: what is delivered comes from XRANGE,
+ * whose one answer begins with the entry delivered last. A position is passed only after its entries were taken by the
+ * listener, so a lost connection or a listener that throws repeats entries and never skips one.
  */
 export class Tail implements LogFollower {
   readonly caughtUp: Promise<{ readonly since: number }>;
   /** Resolves once it was stopped and its connection is gone. */
   readonly ended: Promise<void>;
   readonly #options: TailOptions;
+  readonly #trace: LogTrace;
   readonly #stopping = new AbortController();
   #resolveCaughtUp: (reached: { since: number }) => void = () => undefined;
   #rejectCaughtUp: (error: Error) => void = () => undefined;
   #client: RedisClient | undefined;
-  /** The last entry that was delivered. */
-  #position: LogPosition | undefined;
   #inStep = false;
   #heardAt = Number.NEGATIVE_INFINITY;
+  #roleSeenAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: TailOptions) {
     this.#options = options;
+    this.#trace = new LogTrace(options.since);
     this.caughtUp = new Promise((resolve, reject) => {
       this.#resolveCaughtUp = resolve;
       this.#rejectCaughtUp = reject;
@@ -53,8 +61,20 @@ export class Tail implements LogFollower {
     return this.#inStep && performance.now() - this.#heardAt < watchdogMs;
   }
 
+  /** The server that it reads from; undefined while there is no connection, and in a Cluster. */
+  get server(): RedisHost | undefined {
+    return serverOf(this.#client);
+  }
+
+  /** An own commit has put this into the log: the log that is followed has to have it. */
+  acknowledge(position: LogPosition, content: string): void {
+    this.#trace.acknowledge(position, content);
+  }
+
   restart(): void {
-    this.#client?.disconnect();
+    if (this.#client === undefined) return;
+    this.#inStep = false;
+    this.#client.disconnect();
   }
 
   async stop(): Promise<void> {
@@ -70,11 +90,13 @@ export class Tail implements LogFollower {
     while (!this.#stopping.signal.aborted) {
       try {
         this.#client = await this.#options.connect();
-        await this.#catchUp(this.#client);
-        pauseMs = retry.firstMs;
-        while (!this.#stopping.signal.aborted) await this.#waitForMore(this.#client);
+        this.#roleSeenAt = Number.NEGATIVE_INFINITY;
+        while (!this.#stopping.signal.aborted) {
+          await this.#readOn(this.#client);
+          pauseMs = retry.firstMs;
+        }
       } catch {
-        // Lost, overdue, reset, or refused by the listener: all are mended by starting again from the position.
+        // Lost, overdue, a replica, or refused by the listener: all are mended by starting again from the position.
       }
       this.#inStep = false;
       this.#client?.disconnect();
@@ -84,52 +106,58 @@ export class Tail implements LogFollower {
     }
   }
 
-  /** Reads up to the end of the log; afterwards the follower is in step. */
-  async #catchUp(client: RedisClient): Promise<void> {
-    await this.#refuseReset(client);
-    let count = chunk;
-    while (count === chunk) {
-      const start =
-        this.#position === undefined ? String(Math.max(0, this.#options.since)) : `(${this.#position}`;
-      const reply = await this.#ask(client.call("xrange", this.#options.stream, start, "+", "COUNT", chunk));
-      const entries = entriesOf(reply);
-      this.#deliver(entries);
-      count = entries.length;
-    }
-    this.#inStep = true;
-    this.#resolveCaughtUp({ since: await this.#reach(client) });
+  /** One look at the log: at once while the end is not reached, else when there is more or it is time to look again. */
+  async #readOn(client: RedisClient): Promise<void> {
+    const asked = this.#trace.now;
+    // Sent together, so that the server answers XRANGE as soon as XREAD has ended.
+    const rung = this.#inStep ? this.#waitForMore(client) : undefined;
+    const range = client.call("xrange", this.#options.stream, this.#trace.rangeStart, "+", "COUNT", chunk);
+    const [reply] = await this.#ask(Promise.all([range, this.#refuseReplica(client), rung]));
+    const found = entriesOf(reply);
+    const atEnd = found.length < chunk;
+    const finding = this.#trace.examine(found, { asked, atEnd });
+    if (finding.kind !== "fine") return await this.#break(client, finding.kind);
+    this.#deliver(finding.fresh);
+    if (atEnd && !this.#inStep) await this.#arrive(client);
   }
 
-  /** Later than asked when the log was trimmed inside the span. */
-  async #reach(client: RedisClient): Promise<number> {
-    const trimmedBefore = (await this.#info(client))?.trimmedBefore;
-    return trimmedBefore === undefined
-      ? this.#options.since
-      : Math.max(this.#options.since, trimmedBefore + 1);
-  }
-
-  async #waitForMore(client: RedisClient): Promise<void> {
-    const last = this.#position ?? `${Math.max(0, this.#options.since - 1)}-18446744073709551615`;
-    const reply = await this.#ask(
-      client.call("xread", "BLOCK", blockMs, "COUNT", chunk, "STREAMS", this.#options.stream, last),
-    );
-    const entries = readEntriesOf(reply);
-    this.#deliver(entries);
-    if (entries.length === 0) await this.#refuseReset(client);
+  #waitForMore(client: RedisClient): Promise<unknown> {
+    const { stream } = this.#options;
+    return client.call("xread", "BLOCK", blockMs, "COUNT", 1, "STREAMS", stream, this.#trace.readAfter);
   }
 
   /**
-   * A log whose last entry is before ours is another log (a failover to an older copy, a flush): what it holds would be
-   * passed over in silence. Starts over from `since`.
+   * A primary that was made a replica ends a connection only while it waits in XREAD, so that its role is looked at now
+   * and then. A Cluster's replica answers no reads by itself.
    */
-  async #refuseReset(client: RedisClient): Promise<void> {
-    if (this.#position === undefined) return;
-    const last = (await this.#info(client))?.lastPosition;
-    if (last !== undefined && comparePositions(last, this.#position) >= 0) return;
-    this.#options.onBreak("lost");
-    this.#position = undefined;
+  async #refuseReplica(client: RedisClient): Promise<void> {
+    if (client instanceof Cluster || performance.now() - this.#roleSeenAt < blockMs) return;
+    const role = (await readReplication(client)).get("role");
+    if (role !== "master") throw new Error("the log is read from a replica");
+    this.#roleSeenAt = performance.now();
+  }
+
+  /** At the end of the log. How far back the delivery reached: later than asked when the log was trimmed in the span. */
+  async #arrive(client: RedisClient): Promise<void> {
+    const info = await this.#info(client);
+    if (info !== undefined) this.#trace.measure(info);
+    const trimmedTo = info === undefined ? undefined : trimmedBefore(info);
+    const { since } = this.#options;
+    this.#inStep = true;
+    this.#resolveCaughtUp({ since: trimmedTo === undefined ? since : Math.max(since, trimmedTo + 1) });
+  }
+
+  /** The follower changes only after it was told: a listener that throws is told again. */
+  async #break(client: RedisClient, kind: "lost" | "gone"): Promise<void> {
     this.#inStep = false;
-    throw new Error("the log was reset");
+    const info = kind === "lost" ? undefined : await this.#info(client);
+    if (info === undefined || this.#trace.explain(info) === "lost") {
+      this.#options.onBreak("lost");
+      this.#trace.startOver();
+    } else {
+      this.#options.onBreak("trimmed");
+      this.#trace.skip(info);
+    }
   }
 
   async #info(client: RedisClient): Promise<StreamInfo | undefined> {
@@ -141,14 +169,13 @@ export class Tail implements LogFollower {
     }
   }
 
-  #deliver(entries: readonly LogEntry[]): void {
-    const last = entries.at(-1);
-    if (last === undefined || this.#stopping.signal.aborted) return;
-    this.#options.onEntries(entries);
-    this.#position = last.position;
+  #deliver(fresh: readonly StreamEntry[]): void {
+    if (fresh.length === 0 || this.#stopping.signal.aborted) return;
+    this.#options.onEntries(fresh.map(({ entry }) => entry));
+    this.#trace.pass(fresh);
   }
 
-  async #ask(reply: Promise<unknown>): Promise<unknown> {
+  async #ask<T>(reply: Promise<T>): Promise<T> {
     const answer = await withDeadline(reply, watchdogMs, "the log did not answer");
     this.#heardAt = performance.now();
     return answer;
