@@ -10,6 +10,8 @@ export interface ChaosNode {
   readonly name: string;
   /** Changes with every start. */
   readonly port: number;
+  /** Of the first start, while the installation had no owner. */
+  readonly setupCode: string | undefined;
   start(): Promise<void>;
   /** SIGSTOP: connections stay, nothing answers. Only processes have it, and `kill`. */
   pause?(): void;
@@ -24,7 +26,7 @@ export interface ChaosNodeOptions {
   readonly storeTimeoutMs: number;
 }
 
-const secret = "a secret that the nodes of a run share";
+export const secret = "a secret that the nodes of a run share";
 /** The least that the configuration takes: what is looked for here is not a password. */
 const scryptCost = 1_024;
 
@@ -40,6 +42,7 @@ export function processNode({ name, store, storeTimeoutMs }: ChaosNodeOptions): 
   };
   let child: ServeProcess | undefined;
   let port = 0;
+  let setupCode: string | undefined;
   const signal = (which: NodeJS.Signals) => {
     if (child !== undefined) process.kill(child.pid, which);
   };
@@ -53,9 +56,13 @@ export function processNode({ name, store, storeTimeoutMs }: ChaosNodeOptions): 
     get port() {
       return port;
     },
+    get setupCode() {
+      return setupCode;
+    },
     async start() {
       child = await serve(["--data", folder.path, "--store", store], { env });
       port = child.port;
+      setupCode ??= codeIn(child.setupLink ?? undefined);
     },
     pause: () => signal("SIGSTOP"),
     resume: () => signal("SIGCONT"),
@@ -78,18 +85,28 @@ export function embeddedNode(options: ChaosNodeOptions, parts: GatewayParts = {}
   };
   let gateway: Gateway | undefined;
   let port = 0;
+  let setupCode: string | undefined;
   return {
     name: options.name,
     get port() {
       return port;
     },
+    get setupCode() {
+      return setupCode;
+    },
     async start() {
       gateway = await createGateway(defineConfig(config), parts);
-      ({ port } = await gateway.start());
+      const started = await gateway.start();
+      port = started.port;
+      setupCode ??= codeIn(started.setupLink);
     },
     async dispose() {
       await gateway?.stop(0);
       folder.remove();
     },
   };
+}
+
+function codeIn(setupLink: string | undefined): string | undefined {
+  return setupLink === undefined ? undefined : decodeURIComponent(setupLink.split("#code=")[1] ?? "");
 }

@@ -1,4 +1,5 @@
 import type { GatewayParts } from "../../src/server/gateway.ts";
+import { type CommandResult, gatehouse } from "../support/command-line.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import {
   type RedisServer,
@@ -6,10 +7,12 @@ import {
   startRedis,
   startRedisSentinels,
 } from "../support/redis-server.ts";
-import { type ChaosNode, embeddedNode, processNode } from "./chaos-node.ts";
+import { type ChaosNode, embeddedNode, processNode, secret } from "./chaos-node.ts";
 import type { Fault, FaultKind } from "./schedule.ts";
 
-export type Shape = "standalone" | "sentinel";
+export const shapes = ["standalone", "sentinel"] as const;
+export type Shape = (typeof shapes)[number];
+export const isShape = (text: string): text is Shape => shapes.some((shape) => shape === text);
 
 export interface WorldOptions {
   readonly shape: Shape;
@@ -27,10 +30,14 @@ export interface World {
   readonly nodes: readonly ChaosNode[];
   readonly can: ReadonlySet<FaultKind>;
   inflict(fault: Fault): Promise<Heal>;
+  /** The command line on the same store, with no fault in between. */
+  gatehouse(args: readonly string[]): Promise<CommandResult>;
   dispose(): Promise<void>;
 }
 
 interface Store {
+  /** The address without anything in between. */
+  readonly url: string;
   /** The address for a node. */
   urlFor(node: number): Promise<string>;
   readonly can: readonly FaultKind[];
@@ -68,6 +75,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       if (fault.kind !== "pause" && fault.kind !== "kill") return await store.inflict(fault);
       return await inflictOn(nodes[fault.node], fault.kind);
     },
+    gatehouse: (args) => gatehouse([...args, "--store", store.url], { env: { GATEHOUSE_SECRET: secret } }),
     dispose,
   };
 }
@@ -93,6 +101,7 @@ async function standalone(): Promise<Store> {
   const copy = await startRedis({ config: quickReplication });
   const proxies: FaultProxy[] = [];
   return {
+    url: redis.url,
     async urlFor(node) {
       const proxy = await startFaultProxy({ host: "127.0.0.1", port: redis.port });
       proxies[node] = proxy;
@@ -153,6 +162,7 @@ async function replicate(to: RedisServer, from: RedisServer): Promise<void> {
 async function sentinels(): Promise<Store> {
   const group = await startRedisSentinels();
   return {
+    url: group.url,
     urlFor: async () => group.url,
     can: ["failover"],
     inflict: () => failover(group),

@@ -1,0 +1,32 @@
+import type { ChaosSocket } from "./chaos-socket.ts";
+import type { Person } from "./people.ts";
+import { resultOf } from "./visit.ts";
+
+const handler = ["homeassistant", null];
+
+interface Step {
+  readonly flow_id: string;
+  readonly type: string;
+  readonly result?: unknown;
+  readonly flow_secret?: string;
+}
+
+/**
+ * Goes through a login with a password; what the flow gives at its end. `refused`: certainly not logged in;
+ * undefined: nobody knows.
+ */
+export async function logInOn<T>(
+  socket: ChaosSocket,
+  { username, password }: Person,
+  more: object = {},
+): Promise<T | "refused" | undefined> {
+  const started = await socket.request("auth/login/start", { handler, ...more }, 6_000);
+  const form = started.kind === "answer" ? resultOf<Step>(started.message) : undefined;
+  if (form === undefined) return "refused";
+  const input = { flow_id: form.flow_id, user_input: { username, password } };
+  const answered = await socket.request("auth/login/step", input, 6_000);
+  if (answered.kind !== "answer") return undefined;
+  const step = resultOf<Step>(answered.message);
+  if (step === undefined) return undefined;
+  return step.type === "create_entry" ? (step.result as T) : "refused";
+}

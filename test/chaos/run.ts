@@ -1,0 +1,148 @@
+import { setMaxListeners } from "node:events";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+
+import type { GatewayParts } from "../../src/server/gateway.ts";
+import { askForAll } from "./actors/end-state.ts";
+import { gossip } from "./actors/gossip.ts";
+import { comeIn, logIn, settle } from "./actors/newcomer.ts";
+import { redeem } from "./actors/redeemer.ts";
+import { revokeAll } from "./actors/revoker.ts";
+import { visit } from "./actors/visitor.ts";
+import { check, type Violation } from "./checker.ts";
+import { History } from "./history.ts";
+import { Owner } from "./owner.ts";
+import type { Person } from "./people.ts";
+import { Random } from "./random.ts";
+import type { Scene } from "./scene.ts";
+import { rest } from "./scene.ts";
+import { describeFault, type Schedule, type ScheduledFault, scheduleOf } from "./schedule.ts";
+import { type Shape, startWorld, type World } from "./world.ts";
+
+export interface RunOptions {
+  readonly shape: Shape;
+  readonly nodes: number;
+  /** Given: the nodes run in this process, with these parts. */
+  readonly embedded?: GatewayParts;
+  /** Instead of the seed's own. */
+  readonly schedule?: Schedule;
+}
+
+export interface RunResult {
+  readonly seed: number;
+  readonly schedule: Schedule;
+  readonly history: History;
+  readonly violations: readonly Violation[];
+  /** The longest time, in ms, for which this process did not look at its sockets: so late it may have read. */
+  readonly stalledMs: number;
+}
+
+const storeTimeoutMs = 1_000;
+/** How late what was sent in time may be read by a process that is not held up itself. */
+const slackMs = 250;
+const deviceCount = 2;
+
+/** One seed: a world of its own, its faults, everybody in it, and what the history of it all shows. */
+export async function run(seed: number, options: RunOptions): Promise<RunResult> {
+  const { embedded, shape, nodes } = options;
+  const parts = embedded === undefined ? {} : { embedded };
+  const world = await startWorld({ shape, nodes, storeTimeoutMs, ...parts });
+  const delay = monitorEventLoopDelay({ resolution: 10 });
+  try {
+    const schedule = options.schedule ?? scheduleOf(seed, { nodes, can: world.can });
+    delay.enable();
+    const history = await play(world, schedule, new Random(seed));
+    const stalledMs = Math.round(delay.max / 1e6);
+    const violations = check(history.entries, { slackMs: slackMs + stalledMs });
+    return { seed, schedule, history, violations, stalledMs };
+  } finally {
+    delay.disable();
+    await world.dispose();
+  }
+}
+
+async function play(world: World, schedule: Schedule, random: Random): Promise<History> {
+  const stop = new AbortController();
+  // One for each actor that rests.
+  setMaxListeners(0, stop.signal);
+  const spawned: Promise<void>[] = [];
+  const scene = await setTheScene(world, stop.signal, spawned);
+  try {
+    await firstDevices(scene, random.fork("devices"));
+    const actors = { gossip, comeIn, redeem, revokeAll, visit, visitAgain: visit };
+    for (const [name, act] of Object.entries(actors)) scene.spawn(act(scene, random.fork(name)));
+    await strike(scene, world, schedule);
+    await rest(schedule.quietMs, stop.signal);
+    scene.history.tell("faults", { op: "mark", name: "quiet" });
+    stop.abort();
+    // What ends may begin something.
+    for (let seen = 0; seen < spawned.length; seen += 1) await spawned[seen];
+    await askForAll(scene);
+    return scene.history;
+  } finally {
+    stop.abort();
+    scene.owner.end();
+  }
+}
+
+async function setTheScene(world: World, over: AbortSignal, spawned: Promise<void>[]): Promise<Scene> {
+  const [first] = world.nodes;
+  if (first?.setupCode === undefined) throw new Error("the first node printed no set-up code");
+  const owner = await Owner.create(first, first.setupCode);
+  const people: Person[] = [];
+  for (const name of ["anna", "bert", "cleo", "dora"]) {
+    const password = `a long password of ${name}`;
+    const about = { username: name, password, isAdmin: name !== "bert", spared: name === "dora" };
+    people.push(await owner.addPerson(first, about));
+  }
+  let sockets = 0;
+  return {
+    ...{ nodes: world.nodes, history: new History(), owner, people, holdings: [], over },
+    gatehouse: world.gatehouse,
+    spawn: (actor) => void spawned.push(actor),
+    socketName() {
+      sockets += 1;
+      return `s${sockets}`;
+    },
+  };
+}
+
+async function firstDevices(scene: Scene, random: Random): Promise<void> {
+  for (const person of scene.people) {
+    for (let device = 0; device < deviceCount; device += 1) {
+      const entered = await logInBefore(scene, random, person);
+      settle(scene, random, entered.holding, entered.visit);
+    }
+  }
+}
+
+/** No fault has begun, but a busy machine can be as slow as one. */
+async function logInBefore(scene: Scene, random: Random, person: Person) {
+  for (let tries = 0; tries < 20; tries += 1) {
+    const entered = await logIn(scene, random.pick(scene.nodes), person);
+    if (entered !== undefined) return entered;
+  }
+  throw new Error(`${person.username} cannot log in before the first fault`);
+}
+
+/** Inflicts and heals each fault at its time; returns when the last one is healed and `healAt` is past. */
+async function strike(scene: Scene, world: World, schedule: Schedule): Promise<void> {
+  const began = performance.now();
+  const at = (ms: number) => rest(Math.max(0, began + ms - performance.now()), scene.over);
+  await Promise.all([
+    at(schedule.healAt),
+    ...schedule.faults.map(async (one) => {
+      await at(one.at);
+      await inflict(scene, world, one);
+    }),
+  ]);
+  scene.history.tell("faults", { op: "mark", name: "healed" });
+}
+
+async function inflict({ history, over }: Scene, world: World, one: ScheduledFault): Promise<void> {
+  const done = history.begin("faults", { op: "fault", what: describeFault(one) });
+  const heal = await world.inflict(one.fault);
+  await rest(one.lasts, over);
+  const { forgotSince } = await heal();
+  if (forgotSince !== undefined) history.tell("faults", { op: "loss", since: forgotSince });
+  done("ok");
+}

@@ -1,0 +1,74 @@
+import type { ChaosNode } from "./chaos-node.ts";
+import { ChaosSocket, type Message } from "./chaos-socket.ts";
+import { saysDead } from "./history.ts";
+import type { Holding } from "./people.ts";
+import type { Scene } from "./scene.ts";
+
+/** Requests of one socket that may wait for their answer: below what a suspended socket may hold. */
+const mostPending = 24;
+
+/** An authenticated socket whose every frame is written down. */
+export interface Visit {
+  readonly node: string;
+  readonly socket: ChaosSocket;
+  /** Sends a command, unless too many wait already; its answer is a use. */
+  use(what: string): void;
+}
+
+/** Presents one of the session's tokens at a node. Undefined when there is no `auth_ok`. */
+export async function enter(
+  scene: Scene,
+  node: ChaosNode,
+  holding: Holding,
+  how: { readonly actor: string; readonly token: string },
+): Promise<Visit | undefined> {
+  const name = scene.socketName();
+  const subject = { ...holding.subject, node: node.name, socket: name };
+  const socket = await ChaosSocket.open(node.port);
+  if (socket === undefined) return undefined;
+  const done = scene.history.begin(how.actor, { op: "authenticate", ...subject });
+  const reception = await socket.authenticate(how.token);
+  if (reception.kind === "ok") {
+    done("ok");
+    return watched(scene, socket, { ...subject, holding, actor: how.actor });
+  }
+  if (saysDead(reception.code)) done("fail", { dead: true });
+  else done("info");
+  socket.drop();
+  return undefined;
+}
+
+interface Watched {
+  readonly user: string;
+  readonly session: string;
+  readonly node: string;
+  readonly socket: string;
+  readonly holding: Holding;
+  readonly actor: string;
+}
+
+/** Every data frame is a use, asked for or not, also an error; pongs and what tells of a suspension are none. */
+export function watched(scene: Scene, socket: ChaosSocket, about: Watched): Visit {
+  const { holding, actor, ...subject } = about;
+  const { history } = scene;
+  socket.onMessage = (message) => {
+    if (message.type === "event") history.tell(actor, { op: "use", what: "event", ...subject });
+  };
+  void socket.closed.then((code) => {
+    history.tell(actor, { op: "close", code, dead: saysDead(code), ...subject });
+    if (saysDead(code)) holding.isOver = true;
+  });
+  return {
+    node: subject.node,
+    socket,
+    use(what) {
+      if (!socket.isOpen || socket.pending >= mostPending) return;
+      const done = history.begin(actor, { op: "use", what, ...subject });
+      void socket.request(what).then((answer) => done(answer.kind === "answer" ? "ok" : "info"));
+    },
+  };
+}
+
+export function resultOf<T>(message: Message): T | undefined {
+  return message.success === true ? (message.result as T) : undefined;
+}
