@@ -4,6 +4,7 @@ import type { Clock } from "./clock.ts";
 import { createKeyringUpkeep } from "./keyring-upkeep.ts";
 import { createLoginFlows, type LoginFlowLimits } from "./login/create-login-flows.ts";
 import { createPasswords, type PasswordsOptions } from "./passwords/create-passwords.ts";
+import type { Weakened } from "./protections.ts";
 import { createLocalLogins } from "./providers/create-local-logins.ts";
 import { createHomeAssistantProvider } from "./providers/homeassistant.ts";
 import type { LoginProvider } from "./providers/provider.ts";
@@ -44,6 +45,8 @@ export interface AuthorityOptions {
   readonly rotatingClients?: (clientId: string | null, via: "socket" | "http") => boolean;
   /** Told of a listener of cuts that threw. */
   readonly onFault?: (error: unknown) => void;
+  /** For tests that show what a protection is there for; nothing is switched off by default. */
+  readonly weakened?: Weakened;
 }
 
 /**
@@ -59,6 +62,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const revocation = createRevocation({
     ...{ store, clock, longestTokenMs, onKeyringChanged: upkeep.changed },
     ...(options.onFault === undefined ? {} : { onListenerFault: options.onFault }),
+    ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
   });
   const accessTokens = createAccessTokens({ keyring, clock, issuer, audience });
   const refreshTokens = createRefreshTokens(sealing);

@@ -89,6 +89,11 @@ export interface LogFollower {
   /** False while the tail is not known to be in step with the store (connection lost, read overdue). */
   readonly following: boolean;
   /**
+   * Milliseconds since the last look began after which everything that the log held then had been delivered; Infinity
+   * before the first one and from a `lost` on. Of a store with a server it says only what the server that is read knew.
+   */
+  lookAgeMs(): number;
+  /**
    * Drops the connection that the tail reads from and goes on, from its position, on a new one: for a tail that may
    * follow an old primary. Without effect where there is no connection.
    */

@@ -1,4 +1,5 @@
 import type { Clock } from "../auth/clock.ts";
+import type { Weakened } from "../auth/protections.ts";
 import { createJsonCodec } from "../codec/json.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
 import { createDispatch } from "../commands/registry.ts";
@@ -30,6 +31,7 @@ export interface Frame {
   readonly metrics: Metrics;
   readonly audit: Audit;
   readonly opened: OpenAuthority;
+  readonly weakened: Weakened;
 }
 
 /** What a gateway is made of, put together; nothing runs yet. */

@@ -3,6 +3,7 @@ import { Registry } from "prom-client";
 import { limits, SOCKET_PATH } from "../../protocol/features.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock.ts";
+import type { Weakened } from "../auth/protections.ts";
 import type { Cut } from "../auth/revocation/revocation.ts";
 import type { Health } from "../http/health.ts";
 import type { Listener, Transport } from "../transport/transport.ts";
@@ -53,6 +54,8 @@ export interface GatewayParts {
   readonly log?: Log;
   /** Instead of the configured one. */
   readonly transport?: Transport;
+  /** For tests that show what a protection is there for. */
+  readonly weakened?: Weakened;
 }
 
 /**
@@ -81,17 +84,18 @@ interface Voices extends Pick<Frame, "log" | "metrics" | "audit"> {
 }
 
 async function putTogether(config: Config, parts: GatewayParts, voices: Voices): Promise<Gateway> {
-  const { clock = systemClock } = parts;
+  const { clock = systemClock, weakened = new Set() } = parts;
   const { fault, ...told } = voices;
   const tls = await readTlsFiles(config);
   let listener: Listener | undefined;
   const opened = await openAuthority(config, {
     ...{ role: "gateway", clock, onStoreCall: told.metrics.storeCall, onFault: fault("revocation") },
+    weakened,
     port: () => listener?.port ?? config.port,
   });
   try {
     const transport = parts.transport ?? (await loadTransport(config.transport, fault("transport")));
-    const frame = { ...told, config, clock, opened };
+    const frame = { ...told, config, clock, opened, weakened };
     const inside = await compose(frame, transport);
     const listening = (started: Listener) => {
       listener = started;

@@ -2,6 +2,7 @@ import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock.ts";
 import { createAuthority } from "../auth/create-authority.ts";
 import { AuthError } from "../auth/errors.ts";
+import type { Weakened } from "../auth/protections.ts";
 import type { Store } from "../auth/store.ts";
 import { sealedOtherwise } from "../auth/tokens/sealing.ts";
 import { openStore } from "../store/open.ts";
@@ -20,6 +21,8 @@ export interface OpenAuthorityOptions {
   readonly onStoreCall?: StoreCallObserver;
   /** A listener of cut-offs threw. */
   readonly onFault?: (error: unknown) => void;
+  /** For tests that show what a protection is there for. */
+  readonly weakened?: Weakened;
 }
 
 export interface OpenAuthority {
@@ -56,6 +59,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       ...{ store, secret, clock, issuer, audience: () => config.tokens.audience },
       ...domainOptions(config),
       ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
+      ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
     });
     const close = async () => {
       await authority.close();

@@ -65,7 +65,10 @@ function tokenServer(script: Script = {}, rotates = false) {
     revocation: {
       revoke: async (target, cause) => {
         revoked.push([target, cause]);
-        return { revocationId: "r", sessions: 1, socketsClosed: 0, effective: "node" };
+        return {
+          ...{ revocationId: "r", sessions: 1, socketsClosed: 0, durability: "fsync", effective: "all" },
+          nodes: { applied: 1, pending: 0, fenced: 0 },
+        };
       },
     },
   });

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { newId } from "../ids.ts";
+import type { Weakened } from "../protections.ts";
 import type { LogEntry, Store } from "../store.ts";
 import { createCutListeners } from "./cut-listeners.ts";
 import { createFeedTrust } from "./feed-trust.ts";
@@ -14,6 +15,7 @@ export interface RevocationOptions {
   readonly clock: Clock;
   /** The longest life of an ordinary access token, ms: how far back the view has to remember. */
   readonly longestTokenMs: number;
+  readonly weakened?: Weakened;
   /** Told of a listener that threw; the revocation itself stands. */
   readonly onListenerFault?: (error: unknown) => void;
   /** The log says that some node changed the signing keys; may come twice. */
@@ -61,13 +63,14 @@ export function createRevocation(
       closedBy.set(revocationId, 0);
       try {
         const request = { cause, revocationId, also };
-        const sessions =
+        const { sessions, durability } =
           target.kind === "user" ? await endUser(target, request) : await endSessions(target, request);
         return {
-          revocationId,
-          sessions,
+          ...{ revocationId, sessions, durability },
           socketsClosed: closedBy.get(revocationId) ?? 0,
-          effective: "node",
+          // Other nodes follow by the log; that they do is not known here yet.
+          nodes: { applied: trust.holds() ? 1 : 0, pending: 0, fenced: 0 },
+          effective: store.kind === "embedded" && trust.holds() ? "all" : "pending",
         };
       } finally {
         closedBy.delete(revocationId);

@@ -1,5 +1,5 @@
 import type { Principal, RevocationCause } from "../model.ts";
-import type { LogEntry, Step } from "../store.ts";
+import type { Durability, LogEntry, Step } from "../store.ts";
 
 export type RevokeTarget =
   | { readonly kind: "sessions"; readonly userId: string; readonly sessionIds: readonly string[] }
@@ -9,15 +9,28 @@ export type RevokeTarget =
    */
   | { readonly kind: "user"; readonly userId: string; readonly spare?: string };
 
-/** What a revoke did. `effective` is what is known at the return, never a hope. */
+/** Nodes that may serve sockets, by what is known of them and one revocation. */
+export interface NodeCounts {
+  /** They have applied it. This node is one of them. */
+  readonly applied: number;
+  /** They may still serve what was revoked. */
+  readonly pending: number;
+  /** They have not been heard of, and their lease has run out: they serve nobody until they have applied it. */
+  readonly fenced: number;
+}
+
+/** What a revoke did, as it is known at the return, never as it is hoped. */
 export interface RevokeReceipt {
   readonly revocationId: string;
   /** Sessions that were live and are not any more. */
   readonly sessions: number;
   /** Sockets that this node closed. */
   readonly socketsClosed: number;
-  /** `node`: applied here and durable; other nodes follow by the log. (`all` comes with the lease.) */
-  readonly effective: "node";
+  readonly nodes: NodeCounts;
+  /** What held the commit when it was answered: the weakest of several. */
+  readonly durability: Durability;
+  /** `all`: no node serves what was revoked any more. `pending`: that is not known yet. */
+  readonly effective: "all" | "pending";
 }
 
 /** What a cut-off means for live connections. A listener closes or re-reads, at once, and says how many it closed. */
@@ -48,8 +61,16 @@ export type Judgement =
 export interface RevocationView {
   /** Hot path: map look-ups only. */
   judge(principal: Principal): Judgement;
-  /** False while the node cannot know (no tail, no lease): then nobody is authenticated (D10). */
+  /**
+   * False while the node cannot know (no tail, no lease, a break of the log that is not healed yet): then nobody is
+   * authenticated (D10). Hot path: a few comparisons, looked at before every frame.
+   */
   readonly trusted: boolean;
+  /**
+   * Rises whenever something may have passed unseen: whoever was let in before, and whatever was looked up before, has
+   * to be looked up again. It rises before `trusted` turns true.
+   */
+  readonly gaps: number;
 }
 
 /**

@@ -3,8 +3,8 @@ import { joinedStep } from "../joined-step.ts";
 import type { LogEvent } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import { puttingSession, readableSession } from "../sessions/session-record.ts";
-import type { Step, StoredRecord } from "../store.ts";
-import type { EndingRequest, EndingTools } from "./ending.ts";
+import type { CommitOutcome, Step, StoredRecord } from "../store.ts";
+import { type Ended, type EndingRequest, type EndingTools, endedBy } from "./ending.ts";
 import type { RevokeTarget } from "./revocation.ts";
 
 type SessionsTarget = Extract<RevokeTarget, { kind: "sessions" }>;
@@ -13,58 +13,63 @@ type SessionsTarget = Extract<RevokeTarget, { kind: "sessions" }>;
 const chunkSize = 250;
 
 /**
- * Ends named sessions; returns how many were live. A tombstone is written over whatever is there, without comparing
- * versions, so no refresh can win against it for ever; a refresh that read before and commits after fails its check.
- * Of a list longer than one commit the last commit carries `also`: what must not outlive the rights goes with the
- * last of them, and a crash in between leaves less than was, never more.
+ * Ends named sessions. A tombstone is written over whatever is there, without comparing versions, so no refresh can win
+ * against it for ever; a refresh that read before and commits after fails its check. What was dead already is told
+ * again: whoever asks wants to know when no node serves it any more.
+ *
+ * Of a list longer than one commit the last commit carries `also`: what must not outlive the rights goes with the last
+ * of them, and a crash in between leaves less than was, never more.
  */
 export function createSessionEnding({ store, clock, journal }: EndingTools) {
-  return async (target: SessionsTarget, request: EndingRequest): Promise<number> => {
+  return async (target: SessionsTarget, request: EndingRequest): Promise<Ended> => {
     const chunks = chunksOf([...new Set(target.sessionIds)]);
+    const commits: Extract<CommitOutcome, { ok: true }>[] = [];
     let ended = 0;
     for (const [place, sessionIds] of chunks.entries()) {
       const [epoch, ...records] = await store.get([
         recordKeys.userEpoch(target.userId),
         ...sessionIds.map(recordKeys.session),
       ]);
-      const live = liveOnes(target.userId, sessionIds, records, epoch?.version ?? 0);
+      const named = namedOnes(target.userId, sessionIds, records, epoch?.version ?? 0);
       const also = place === chunks.length - 1 ? request.also : undefined;
-      if (live.length === 0 && also === undefined) continue;
       const outcome = await journal.commit(
-        joinedStep(ending(target.userId, live, request, clock.now()), also),
+        joinedStep(ending(target.userId, named, request, clock.now()), also),
       );
       if (!outcome.ok) throw new AuthError("conflict", { detail: `revoke: ${outcome.conflict} changed` });
-      ended += live.length;
+      commits.push(outcome);
+      ended += named.filter(({ live }) => live !== undefined).length;
     }
-    return ended;
+    return endedBy(ended, commits);
   };
 }
 
-interface LiveRecord {
+interface NamedSession {
   readonly id: string;
-  readonly record: StoredRecord;
+  /** Its record, while it is neither revoked nor below its user's epoch. */
+  readonly live: StoredRecord | undefined;
 }
 
-/** Expired ones count: their sockets have to be told. Another user's sessions are not this target's. */
-function liveOnes(
+/** Expired ones count as live: their sockets have to be told. Another user's sessions are not this target's. */
+function namedOnes(
   userId: string,
   sessionIds: readonly string[],
   records: readonly (StoredRecord | undefined)[],
   epoch: number,
-): readonly LiveRecord[] {
+): readonly NamedSession[] {
   return sessionIds.flatMap((id, place) => {
     const record = records[place];
-    if (record === undefined || record.version < epoch) return [];
-    const session = readableSession(record);
-    const theirs = session !== undefined && (session.userId !== userId || session.revokedAt !== undefined);
-    return theirs ? [] : [{ id, record }];
+    const session = record && readableSession(record);
+    if (session !== undefined && session.userId !== userId) return [];
+    const dead = record === undefined || record.version < epoch || session?.revokedAt !== undefined;
+    return [{ id, live: dead ? undefined : record }];
   });
 }
 
-function ending(userId: string, live: readonly LiveRecord[], request: EndingRequest, now: number): Step {
-  if (live.length === 0) return {};
+function ending(userId: string, named: readonly NamedSession[], request: EndingRequest, now: number): Step {
+  if (named.length === 0) return { durable: true };
   const { cause, revocationId } = request;
-  const sessionIds = live.map(({ id }) => id);
+  const sessionIds = named.map(({ id }) => id);
+  const live = named.flatMap(({ id, live: record }) => (record === undefined ? [] : [{ id, record }]));
   const event: LogEvent = { type: "sessions_revoked", userId, sessionIds, cause, revocationId };
   return {
     put: live.flatMap(({ record }) => {
@@ -76,8 +81,9 @@ function ending(userId: string, live: readonly LiveRecord[], request: EndingRequ
     remove: live
       .filter(({ record }) => readableSession(record) === undefined)
       .map(({ id }) => recordKeys.session(id)),
-    unlink: sessionIds.map((member) => ({ index: indexKeys.sessionsOf(userId), member })),
+    unlink: live.map(({ id }) => ({ index: indexKeys.sessionsOf(userId), member: id })),
     log: [{ ...event }],
+    durable: true,
   };
 }
 

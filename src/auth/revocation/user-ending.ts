@@ -3,8 +3,8 @@ import { joinedStep } from "../joined-step.ts";
 import type { LogEvent } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import { puttingSession, readableSession, sessionOf, sessionState } from "../sessions/session-record.ts";
-import type { Step, StoredRecord } from "../store.ts";
-import type { EndingRequest, EndingTools } from "./ending.ts";
+import type { CommitOutcome, Step, StoredRecord } from "../store.ts";
+import { type Ended, type EndingRequest, type EndingTools, endedBy } from "./ending.ts";
 import type { RevokeTarget } from "./revocation.ts";
 
 type UserTarget = Extract<RevokeTarget, { kind: "user" }>;
@@ -16,30 +16,34 @@ const mostAttempts = 10;
 /**
  * Raises the user's epoch: from that commit on every session record of the user that is older is dead, also one that
  * is being made at this moment, because its commit checks the epoch. The spared session is written again by the same
- * commit and so stays. Returns how many sessions were live.
+ * commit and so stays.
  */
 export function createUserEnding(tools: EndingTools) {
-  return async (target: UserTarget, request: EndingRequest): Promise<number> => {
-    const epoch = await raise(tools, target, request);
+  return async (target: UserTarget, request: EndingRequest): Promise<Ended> => {
+    const raised = await raise(tools, target, request);
     try {
-      return await clear(tools, target.userId, epoch);
+      return endedBy(await clear(tools, target.userId, raised.version), [raised]);
     } catch (error) {
       // The records are dead already; what is left of them is found by the next listing or by their expiry.
-      if (error instanceof AuthError && error.code === "unavailable") return 0;
+      if (error instanceof AuthError && error.code === "unavailable") return endedBy(0, [raised]);
       throw error;
     }
   };
 }
 
-async function raise(tools: EndingTools, target: UserTarget, request: EndingRequest): Promise<number> {
+async function raise(
+  tools: EndingTools,
+  target: UserTarget,
+  request: EndingRequest,
+): Promise<Extract<CommitOutcome, { ok: true }>> {
   for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
     const spared = await sparing(tools, target);
     const { cause, revocationId } = request;
     const { userId } = target;
     const event: LogEvent = { type: "user_revoked", userId, cause, revocationId, spare: spared.spare };
-    const own: Step = { raise: [recordKeys.userEpoch(userId)], log: [{ ...event }] };
+    const own: Step = { raise: [recordKeys.userEpoch(userId)], log: [{ ...event }], durable: true };
     const outcome = await tools.journal.commit(joinedStep(spared.step, own, request.also));
-    if (outcome.ok) return outcome.version;
+    if (outcome.ok) return outcome;
     const oursMoved = spared.step.check?.some(({ key }) => key === outcome.conflict) ?? false;
     if (!oursMoved) throw new AuthError("conflict", { detail: `revoke: ${outcome.conflict} changed` });
   }

@@ -35,8 +35,6 @@ export interface GrowingView extends RevocationView {
   take(entry: LogEntry): News | undefined;
   /** The feed starts, or starts over after a gap: older entries than `since` (ms) were not delivered. */
   reachesBackTo(since: number): void;
-  /** Rises whenever a gap may have hidden something: what was looked up before does not count any more. */
-  readonly gaps: number;
   /** What is remembered, for metrics and tests. */
   readonly size: number;
 }

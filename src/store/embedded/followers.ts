@@ -41,6 +41,7 @@ export class Followers {
       get following() {
         return tail.following;
       },
+      lookAgeMs: () => tail.lookAgeMs(),
       restart: () => undefined,
       stop: async () => this.#stop(tail),
     };
@@ -98,7 +99,11 @@ class Tail {
   }
 
   get following(): boolean {
-    return !this.#stopped && performance.now() - this.#inStepAt < overdueMs;
+    return !this.#stopped && this.lookAgeMs() < overdueMs;
+  }
+
+  lookAgeMs(): number {
+    return performance.now() - this.#inStepAt;
   }
 
   /** Never throws: what could not be read or was refused by the listener is tried again at the next poll. */
@@ -115,6 +120,7 @@ class Tail {
   }
 
   #deliver(): void {
+    const began = performance.now();
     const head = this.#source.head();
     this.#refuseOlderFile(head);
     this.#place ??= { ...this.#source.startOf(this.#listener.since), target: head };
@@ -123,7 +129,7 @@ class Tail {
     if (place.after >= place.target) this.#settle.resolve({ since: place.since });
     // A long backlog goes out in pieces, so that the loop's other work comes in between.
     if (place.after < head) setImmediate(() => this.pump());
-    else this.#inStepAt = performance.now();
+    else this.#inStepAt = began;
   }
 
   /** Sequence numbers never fall within one file: this one was put back in time. */

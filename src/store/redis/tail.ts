@@ -44,6 +44,7 @@ export class Tail implements LogFollower {
   #client: RedisClient | undefined;
   #inStep = false;
   #heardAt = Number.NEGATIVE_INFINITY;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #roleSeenAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: TailOptions) {
@@ -59,6 +60,10 @@ export class Tail implements LogFollower {
 
   get following(): boolean {
     return this.#inStep && performance.now() - this.#heardAt < watchdogMs;
+  }
+
+  lookAgeMs(): number {
+    return performance.now() - this.#lookedAt;
   }
 
   /** The server that it reads from; undefined while there is no connection, and in a Cluster. */
@@ -108,6 +113,7 @@ export class Tail implements LogFollower {
 
   /** One look at the log: at once while the end is not reached, else when there is more or it is time to look again. */
   async #readOn(client: RedisClient): Promise<void> {
+    const began = performance.now();
     const asked = this.#trace.now;
     // Sent together, so that the server answers XRANGE as soon as XREAD has ended.
     const rung = this.#inStep ? this.#waitForMore(client) : undefined;
@@ -118,6 +124,7 @@ export class Tail implements LogFollower {
     const finding = this.#trace.examine(found, { asked, atEnd });
     if (finding.kind !== "fine") return await this.#break(client, finding.kind);
     this.#deliver(finding.fresh);
+    if (atEnd) this.#lookedAt = began;
     if (atEnd && !this.#inStep) await this.#arrive(client);
   }
 
@@ -152,6 +159,7 @@ export class Tail implements LogFollower {
     this.#inStep = false;
     const info = kind === "lost" ? undefined : await this.#info(client);
     if (info === undefined || this.#trace.explain(info) === "lost") {
+      this.#lookedAt = Number.NEGATIVE_INFINITY;
       this.#options.onBreak("lost");
       this.#trace.startOver();
     } else {

@@ -67,7 +67,7 @@ describe("revoking sessions", () => {
     const [first, second] = [await node.open(userId), await node.open(userId)];
     const target = { kind: "sessions", userId, sessionIds: [first.session.id, first.session.id] } as const;
     const { cuts, result } = await heard(() => revocation().revoke(target, "session_revoked"));
-    expect(result).toMatchObject({ sessions: 1, socketsClosed: 1, effective: "node" });
+    expect(result).toMatchObject({ sessions: 1, socketsClosed: 1, effective: "all" });
     expect(cuts).toEqual([{ kind: "sessions", sessionIds: [first.session.id], cause: "session_revoked" }]);
     expect([await isLive(first.session.id), await isLive(second.session.id)]).toEqual([false, true]);
     expect(await refusal(refresh(first.refreshToken))).toBe("invalid_grant");
