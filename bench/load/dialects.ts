@@ -1,4 +1,5 @@
-const peers = {};
+import { dialects as peers } from "../peers/dialects.ts";
+
 /** How a client of one kind gets authenticated on a bare WebSocket, as data. */
 export interface Dialect {
   readonly path: string;

@@ -27,6 +27,7 @@ export interface ChildOptions {
 }
 
 const readyWithinMs = 60_000;
+const exitsWithinMs = 2_000;
 
 export async function startChild(file: string, options: ChildOptions): Promise<Child> {
   const pins = pinning();
@@ -47,8 +48,11 @@ export async function startChild(file: string, options: ChildOptions): Promise<C
     async stop() {
       const ended = once(process_, "exit");
       if (process_.exitCode !== null || process_.signalCode !== null) return;
-      process_.kill("SIGKILL");
+      // Without its channel it exits, and takes along what it made; one that hangs does not get the choice.
+      process_.disconnect();
+      const timer = setTimeout(() => process_.kill("SIGKILL"), exitsWithinMs);
       await ended;
+      clearTimeout(timer);
     },
   };
 }

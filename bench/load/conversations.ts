@@ -1,0 +1,176 @@
+// The load generator of everything that is said on sockets that stay: closed and open model, and who is told of a close.
+
+import { answer, collectGarbage } from "../support/answering.ts";
+import { latencies } from "../support/figures.ts";
+import { dialectOf } from "./dialects.ts";
+import { authenticate, scriptOf } from "./handshake.ts";
+import { languageOf, type Speaker } from "./languages.ts";
+import { type RawSocket, textFrame } from "./raw-socket.ts";
+
+export interface HoldJob {
+  /** Names the sockets for the jobs after it. */
+  readonly group: string;
+  readonly port: number;
+  readonly dialect: string;
+  readonly tokens: readonly string[];
+  /** Of `languages.ts`. */
+  readonly language?: string;
+  /** What each socket's speaker needs, in the tokens' order. */
+  readonly secrets?: readonly string[];
+}
+
+/** Closed: `inFlight` sockets at a time, each saying its next message when the one before is answered. */
+export interface TalkJob {
+  readonly group: string;
+  readonly operations: number;
+  readonly inFlight: number;
+}
+
+/** Open: messages at a fixed rate on the sockets in turn, whatever the server does. */
+export interface PacedJob {
+  readonly group: string;
+  readonly operations: number;
+  readonly perSecond: number;
+}
+
+interface Held {
+  readonly socket: RawSocket;
+  readonly speaker: Speaker | undefined;
+  /** One message at a time: the next waits for it. */
+  busy: Promise<void>;
+  closedAt?: number;
+}
+
+interface Group {
+  readonly sockets: Held[];
+  /** Whose turn it is; jobs go on where the one before stopped. */
+  turn: number;
+  closed: number;
+  onClose: () => void;
+}
+
+const groups = new Map<string, Group>();
+let opened = 0;
+const connecting = 64;
+
+function groupOf(name: string): Group {
+  const group = groups.get(name);
+  if (group === undefined) throw new Error(`nobody holds ${name}`);
+  return group;
+}
+
+function held(group: Group, at: number): Held {
+  const one = group.sockets[at % group.sockets.length];
+  if (one === undefined) throw new Error("no socket is held");
+  return one;
+}
+
+async function hold({ group: name, port, dialect: dialectName, tokens, language, secrets }: HoldJob) {
+  const dialect = dialectOf(dialectName);
+  const group: Group = { sockets: [], turn: 0, closed: 0, onClose: () => undefined };
+  groups.set(name, group);
+  let next = 0;
+  const worker = async () => {
+    for (let nth = next++; nth < tokens.length; nth = next++) {
+      const socket = await authenticate({ port, dialect }, scriptOf(dialect, tokens[nth] ?? ""), opened++);
+      const speaker = language === undefined ? undefined : languageOf(language)(secrets?.[nth] ?? "");
+      const one: Held = { socket, speaker, busy: Promise.resolve() };
+      socket.onClose = () => {
+        one.closedAt = now();
+        group.closed += 1;
+        group.onClose();
+      };
+      group.sockets[nth] = one;
+    }
+  };
+  await Promise.all(Array.from({ length: connecting }, worker));
+}
+
+/** Says one message and waits for its answer. */
+function say({ socket, speaker }: Held): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (speaker === undefined) return reject(new Error("these sockets have nothing to say"));
+    const before = socket.onClose;
+    const settle = (settled: () => void) => {
+      socket.onText = () => undefined;
+      socket.onClose = before;
+      settled();
+    };
+    socket.onText = (text) => {
+      try {
+        if (speaker.isAnswer(text)) settle(resolve);
+      } catch (error) {
+        settle(() => reject(error));
+      }
+    };
+    socket.onClose = (...close) => {
+      settle(() => reject(new Error(`closed with ${close[0]} instead of an answer`)));
+      before(...close);
+    };
+    socket.send(textFrame(speaker.next()));
+  });
+}
+
+async function talk({ group: name, operations, inFlight }: TalkJob) {
+  const group = groupOf(name);
+  collectGarbage();
+  const took: number[] = [];
+  const end = group.turn + operations;
+  const started = performance.now();
+  const worker = async () => {
+    while (group.turn < end) {
+      const one = held(group, group.turn++);
+      const from = performance.now();
+      await say(one);
+      took.push(performance.now() - from);
+    }
+  };
+  if (inFlight > group.sockets.length) throw new Error("more in flight than sockets");
+  await Promise.all(Array.from({ length: inFlight }, worker)).catch((error: unknown) => {
+    throw new Error(`${name}: ${String(error)}`);
+  });
+  return { seconds: (performance.now() - started) / 1000, latencies: latencies(took) };
+}
+
+/** Each latency counts from when the message was due, so that what held it up here or there is in it. */
+async function paced({ group: name, operations, perSecond }: PacedJob) {
+  const group = groupOf(name);
+  collectGarbage();
+  const took: number[] = [];
+  const pending: Promise<void>[] = [];
+  const started = performance.now();
+  for (let nth = 0; nth < operations; ) {
+    for (let due = dueAt(nth); nth < operations && due <= performance.now(); due = dueAt(nth)) {
+      const from = due;
+      const one = held(group, group.turn++);
+      one.busy = one.busy.then(() => say(one)).then(() => void took.push(performance.now() - from));
+      pending.push(one.busy);
+      nth += 1;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await Promise.all(pending);
+  return { seconds: (performance.now() - started) / 1000, latencies: latencies(took) };
+
+  function dueAt(nth: number): number {
+    return started + (nth * 1000) / perSecond;
+  }
+}
+
+/** Milliseconds of the machine's monotonic clock, which is one for all its processes. */
+function now(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
+answer(
+  { port: 0, version: "" },
+  {
+    hold,
+    talk,
+    paced,
+    drop({ group: name }: { readonly group: string }) {
+      for (const { socket } of groups.get(name)?.sockets ?? []) socket.destroy();
+      groups.delete(name);
+    },
+  },
+);

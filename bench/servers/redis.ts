@@ -1,0 +1,21 @@
+// A redis-server of its own for one benchmark, that ends with this process. Without persistence: what is measured is the
+// gateway.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { startRedis } from "../../test/support/redis-server.ts";
+import { answer } from "../support/answering.ts";
+
+const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-bench-redis-"));
+process.env.TMPDIR = folder;
+process.on("SIGINT", () => process.exit(130));
+process.on("SIGTERM", () => process.exit(143));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+
+const redis = await startRedis();
+process.on("exit", () => {
+  // The signal is sent before this returns.
+  redis.kill().catch(() => undefined);
+});
+const version = /redis_version:(\S+)/.exec(await redis.command("INFO", "server"))?.[1] ?? "unknown";
+answer({ port: redis.port, version }, {});
