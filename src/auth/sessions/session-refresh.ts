@@ -123,13 +123,9 @@ async function grant(
 ): Promise<TokenGrant> {
   const ttlMs = Math.min(session.accessTokenTtl, tools.accessTokenTtlMs);
   const { token, expiresAt } = await tools.accessTokens.mint(session, user, standing.epoch, ttlMs);
-  const refreshToken = tools.refreshTokens.issue(session.id, session.generation);
-  return {
-    session,
-    accessToken: token,
-    accessTokenExpiresAt: expiresAt,
-    ...(withRefreshToken ? { refreshToken } : {}),
-  };
+  const granted = { session, accessToken: token, accessTokenExpiresAt: expiresAt };
+  if (!withRefreshToken) return granted;
+  return { ...granted, refreshToken: tools.refreshTokens.issue(session.id, session.generation) };
 }
 
 /**

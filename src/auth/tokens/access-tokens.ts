@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { CompactSign } from "jose";
 
 import { limits } from "../../../protocol/features.ts";
 import type { Clock } from "../clock.ts";
@@ -7,7 +6,6 @@ import { AuthError } from "../errors.ts";
 import type { AssuranceLevel, Principal, Session, SessionType, User } from "../model.ts";
 import { cut, isGenuine, payloadOf } from "./access-token-text.ts";
 import type { KeyringKeys } from "./keyring.ts";
-import { protectedHeader } from "./signing-keys.ts";
 
 export type AccessTokenReading =
   /** Genuine and not expired. NOT yet verified: whether its session still lives (revocation view). */
@@ -133,9 +131,9 @@ async function sign(keyring: KeyringKeys, claims: AccessClaims, expiresAt: numbe
   const key = keyring.signingKey();
   // The switch came while the promise was written: the promise is owed to the key that signs.
   if (key.kid !== kid) return sign(keyring, claims, expiresAt);
-  return new CompactSign(payloadOf(claims, key.headerSegment, key.macKey))
-    .setProtectedHeader(protectedHeader(key.kid))
-    .sign(key.privateKey);
+  const payload = payloadOf(claims, key.headerSegment, key.macKey);
+  const signingInput = `${key.headerSegment}.${payload.toString("base64url")}`;
+  return `${signingInput}.${key.signatureOf(signingInput)}`;
 }
 
 function claimsOf(session: Session, user: User, userEpoch: number) {

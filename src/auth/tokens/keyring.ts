@@ -79,12 +79,12 @@ export async function createKeyring(options: KeyringOptions): Promise<Keyring & 
   const { clock, longestTokenMs } = options;
   const record = createKeyringRecord(options.store, options.sealing);
   const oneByOne = createQueue();
-  let held = await hold(await establish(record, clock.now()));
+  let held = hold(await establish(record, clock.now()));
 
   // Reads and commits go through one queue, so that an older answer never replaces a newer one.
   const change = (edit: (keys: readonly StoredKey[]) => readonly StoredKey[]) =>
     oneByOne(async () => {
-      held = await hold(await update(record, edit), held);
+      held = hold(await update(record, edit), held);
     });
   const infos = () => describeKeys(held.keys, clock.now(), longestTokenMs);
 
@@ -144,15 +144,10 @@ function established(record: VersionedKeys | undefined): VersionedKeys {
 }
 
 /** Imports what is new; a key's material never changes, only its times do. */
-async function hold(stored: VersionedKeys, before?: Held): Promise<Held> {
+function hold(stored: VersionedKeys, before?: Held): Held {
   if (before?.version === stored.version) return before;
   const known = new Map(before?.keys.map((key) => [key.kid, key]));
-  const keys = await Promise.all(
-    stored.keys.map(async (key) => ({
-      ...(known.get(key.kid) ?? (await importKey(key))),
-      ...scheduleOf(key),
-    })),
-  );
+  const keys = stored.keys.map((key) => ({ ...(known.get(key.kid) ?? importKey(key)), ...scheduleOf(key) }));
   return { version: stored.version, keys, byHeader: new Map(keys.map((key) => [key.headerSegment, key])) };
 }
 
