@@ -90,19 +90,40 @@ export interface RedisGroup {
   dispose(): Promise<void>;
 }
 
-/** A Cluster of three primaries without replicas, every slot served. */
-export async function startRedisCluster(): Promise<RedisGroup> {
-  const config = ["cluster-enabled yes", "cluster-node-timeout 1000", "cluster-require-full-coverage yes"];
-  const servers = await Promise.all([0, 1, 2].map(() => startRedis({ config })));
+export interface RedisCluster extends RedisGroup {
+  readonly primaries: readonly RedisServer[];
+  /** One of each primary, in their order; none unless asked for. */
+  readonly replicas: readonly RedisServer[];
+}
+
+export interface RedisClusterOptions {
+  readonly replicas?: boolean;
+  /** Milliseconds; 1000 by default. */
+  readonly nodeTimeout?: number;
+}
+
+/** A Cluster of three primaries, every slot served. */
+export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
+  const config = [
+    "cluster-enabled yes",
+    `cluster-node-timeout ${options.nodeTimeout ?? 1_000}`,
+    "cluster-require-full-coverage yes",
+    "repl-diskless-sync-delay 0",
+  ];
+  const startThree = () => Promise.all([0, 1, 2].map(() => startRedis({ config })));
+  const primaries = await startThree();
   const bounds = [0, 5_461, 10_923, 16_384];
   await Promise.all(
-    servers.map(async (server, at) => {
+    primaries.map(async (server, at) => {
       await server.command("CLUSTER", "ADDSLOTSRANGE", String(bounds[at]), String((bounds[at + 1] ?? 0) - 1));
       await server.command("CLUSTER", "SET-CONFIG-EPOCH", String(at + 1));
     }),
   );
+  const replicas = options.replicas ? await startThree() : [];
+  const servers = [...primaries, ...replicas];
   const [first, ...others] = servers;
   for (const other of others) await first?.command("CLUSTER", "MEET", "127.0.0.1", String(other.port));
+  await Promise.all(replicas.map((replica, at) => replicateInCluster(replica, primaries[at])));
   for (const server of servers) {
     await until(
       async () => (await server.command("CLUSTER", "INFO")).includes("cluster_state:ok"),
@@ -111,31 +132,50 @@ export async function startRedisCluster(): Promise<RedisGroup> {
   }
   return {
     servers,
-    url: `redis+cluster://${servers.map(({ port }) => `127.0.0.1:${port}`).join(",")}`,
+    primaries,
+    replicas,
+    url: `redis+cluster://${primaries.map(({ port }) => `127.0.0.1:${port}`).join(",")}`,
     dispose: () => disposeAll(servers),
   };
+}
+
+async function replicateInCluster(replica: RedisServer, primary: RedisServer | undefined): Promise<void> {
+  const id = (await primary?.command("CLUSTER", "MYID")) ?? "";
+  const isDone = async () => {
+    // Refused until the node has heard of the other.
+    await replica.command("CLUSTER", "REPLICATE", id).catch(() => undefined);
+    return (await replica.command("INFO", "replication")).includes("master_link_status:up");
+  };
+  await until(isDone, "a replica of the cluster");
 }
 
 export interface SentinelGroup extends RedisGroup {
   readonly primary: RedisServer;
   readonly replica: RedisServer;
+  readonly sentinels: readonly RedisServer[];
   /** The port that the Sentinels name as the primary's. */
   primaryPort(): Promise<number>;
 }
 
+export interface SentinelOptions {
+  /** More lines of redis.conf for both servers. */
+  readonly config?: readonly string[];
+  /** Milliseconds; 1000 by default. */
+  readonly downAfter?: number;
+}
+
 /** A primary, a replica and three Sentinels that promote after one second of silence. */
-export async function startRedisSentinels(): Promise<SentinelGroup> {
-  const primary = await startRedis({ config: ["repl-diskless-sync-delay 0"] });
-  const replica = await startRedis({
-    config: [`replicaof 127.0.0.1 ${primary.port}`, "repl-diskless-sync-delay 0"],
-  });
+export async function startRedisSentinels(options: SentinelOptions = {}): Promise<SentinelGroup> {
+  const config = ["repl-diskless-sync-delay 0", ...(options.config ?? [])];
+  const primary = await startRedis({ config });
+  const replica = await startRedis({ config: [`replicaof 127.0.0.1 ${primary.port}`, ...config] });
   await until(
     async () => (await replica.command("INFO", "replication")).includes("master_link_status:up"),
     "the replica",
   );
   const watch = [
     `sentinel monitor main 127.0.0.1 ${primary.port} 2`,
-    "sentinel down-after-milliseconds main 1000",
+    `sentinel down-after-milliseconds main ${options.downAfter ?? 1_000}`,
     "sentinel failover-timeout main 3000",
   ];
   const sentinels = await Promise.all([0, 1, 2].map(() => startProcess("sentinel", watch)));
@@ -150,6 +190,7 @@ export async function startRedisSentinels(): Promise<SentinelGroup> {
     servers,
     primary,
     replica,
+    sentinels,
     url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(",")}/main`,
     async primaryPort() {
       const reply = await sentinels[0]?.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main");

@@ -88,6 +88,8 @@ function clusterClient(address: RedisAddress, options: ClientOptions): Cluster {
     clusterNodeRetryStrategy: retry,
     // ioredis would send a command again whose connection was lost under it: a commit could be applied twice.
     retryDelayOnFailover: 0,
+    // Nor does it help to ask a Cluster that is down again and again, until the deadline hides why.
+    retryDelayOnClusterDown: 0,
     slotsRefreshTimeout: Math.max(1_000, options.commandTimeoutMs),
     slotsRefreshInterval: 1_000,
     scaleReads: "master",

@@ -21,7 +21,8 @@ const meanings: Readonly<Record<string, string>> = {
 /** One line for people. The error's own fields are left out: ioredis keeps the command's arguments, values among them. */
 export function faultOf(error: unknown): string {
   const reason = reasonOf(error);
-  const word = reason.split(" ", 1)[0] ?? "";
+  const isForbidden = /^ERR The user executing the script can't/.test(reason);
+  const word = isForbidden ? "NOPERM" : (reason.split(" ", 1)[0] ?? "");
   const meaning = meanings[word];
   if (meaning !== undefined) return `${word}: ${meaning}`;
   if (reason === "Command timed out") return "no answer in time";

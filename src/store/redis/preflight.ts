@@ -16,6 +16,21 @@ export async function readReplication(client: Redis): Promise<ServerInfo> {
   return parseInfo(await client.info("replication"));
 }
 
+/** What tells on whose disk and in whose memory a write is, with the settings that INFO does not show. */
+export async function readPersistence(client: Redis): Promise<ServerInfo> {
+  const [info, settings] = await Promise.all([
+    client.info("replication", "persistence"),
+    readSettings(client, ["appendfsync", "no-appendfsync-on-rewrite"]),
+  ]);
+  return new Map([...parseInfo(info), ...settings]);
+}
+
+/** CONFIG GET; rejects where the user may not ask. */
+export async function readSettings(client: Redis, names: readonly string[]): Promise<ServerInfo> {
+  const flat = (await client.call("config", "GET", ...names)) as readonly string[];
+  return new Map(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ""] as const] : [])));
+}
+
 function parseInfo(text: string): ServerInfo {
   const lines = text.split("\r\n").filter((line) => line.includes(":"));
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]));

@@ -18,7 +18,8 @@ import { checkName, checkPage, type PreparedStep, prepareStep } from "../step-li
 import { reasonOf, unavailable } from "../unavailable.ts";
 import { parseRedisUrl, type RedisAddress } from "./address.ts";
 import { connectClient, createClient, type RedisClient, withDeadline } from "./client.ts";
-import { commitCall, outcomeOf } from "./commit-step.ts";
+import { commitCall, outcomeOf, type ScriptCall } from "./commit-step.ts";
+import { DurableWrites, type Written } from "./durable-writes.ts";
 import { faultOf, redisUnavailable } from "./faults.ts";
 import { type RedisKeys, redisKeys } from "./keys.ts";
 import { comparePositions, contentOf } from "./log-stream.ts";
@@ -67,12 +68,16 @@ function isSlow(error: unknown): boolean {
   return error instanceof Error && /^(Command timed out|LOADING|no answer within)/.test(error.message);
 }
 
-async function connectFit(address: RedisAddress, timeoutMs: number, keys: RedisKeys): Promise<RedisClient> {
-  const client = createClient(address, {
+function createCommandClient(address: RedisAddress, timeoutMs: number): RedisClient {
+  return createClient(address, {
     commandTimeoutMs: timeoutMs,
     silenceMs: Math.max(1_000, timeoutMs * 4),
     reconnects: true,
   });
+}
+
+async function connectFit(address: RedisAddress, timeoutMs: number, keys: RedisKeys): Promise<RedisClient> {
+  const client = createCommandClient(address, timeoutMs);
   try {
     await connectClient(client, openMs);
     await refuseUnfit(client);
@@ -108,6 +113,7 @@ class RedisStore implements Store {
   readonly #keys: RedisKeys;
   readonly #client: RedisClient;
   readonly #commit: Script;
+  readonly #durable: DurableWrites;
   readonly #tails = new Set<Tail>();
   #inFlight = 0;
   #closed: Promise<void> | undefined;
@@ -118,6 +124,12 @@ class RedisStore implements Store {
     this.#keys = parts.keys;
     this.#client = parts.client;
     this.#commit = parts.commit;
+    this.#durable = new DurableWrites({
+      create: () => createCommandClient(parts.address, parts.timeoutMs),
+      connectMs: parts.timeoutMs / 2,
+      run: (client, { keys, args }) => parts.commit.run(client, keys, args),
+      key: parts.keys.commits,
+    });
   }
 
   async get(keys: readonly RecordKey[]): Promise<readonly (StoredRecord | undefined)[]> {
@@ -141,10 +153,17 @@ class RedisStore implements Store {
   async commit(step: Step): Promise<CommitOutcome> {
     const prepared = prepareStep(step);
     const call = commitCall(this.#keys, prepared);
-    const reply = await this.#ask(() => this.#commit.run(this.#client, call.keys, call.args));
+    const { reply, durability } = await this.#ask(() => this.#write(call, step.durable === true));
     const outcome = outcomeOf(reply, prepared, "memory");
-    if (outcome.ok) this.#acknowledge(outcome, prepared);
-    return outcome;
+    if (!outcome.ok) return outcome;
+    this.#acknowledge(outcome, prepared);
+    return { ...outcome, durability: await durability };
+  }
+
+  async #write(call: ScriptCall, durable: boolean): Promise<Written> {
+    if (durable) return await this.#durable.write(call, this.#client);
+    const reply = await this.#commit.run(this.#client, call.keys, call.args);
+    return { reply, durability: Promise.resolve("memory") };
   }
 
   /** Every follower has to come by what this process was told to be committed. */
@@ -203,6 +222,7 @@ class RedisStore implements Store {
     const ended = new Promise<void>((resolve) => this.#client.once("end", () => resolve()));
     const alreadyEnded = this.#client.status === "end";
     this.#client.disconnect();
+    this.#durable.close();
     await Promise.all([...this.#tails].map((tail) => tail.stop()));
     if (!alreadyEnded) await withDeadline(ended, 1_000, "not closed").catch(() => undefined);
   }

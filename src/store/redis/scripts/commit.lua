@@ -24,7 +24,7 @@
 --           the epoch, empty for none); per link the member; per unlink the member; per raise to a version that
 --           version; per event its JSON
 --
--- Returns {0, n} when the n-th check failed, else {1, version, position of each event ...}. The version is text: Lua
+-- Returns an error NOPERM, and has written nothing, where the user may not run what the step needs; {0, n} when the n-th check failed, else {1, version, position of each event ...}. The version is text: Lua
 -- would print a large number in exponents, and Redis' protocol would cut it to an integer.
 
 local checks, puts, removals = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -47,6 +47,14 @@ for n = 1, checks do
   local version = record and string.match(record, '^%d+') or '0'
   if version ~= next_arg() then
     return {0, n}
+  end
+end
+
+-- A user who may not run one of these would be stopped halfway, with some of the step written.
+local writes = {SET = 1, DEL = removals, ZADD = links, ZREM = unlinks, XADD = events, XTRIM = events}
+for command, uses in pairs(writes) do
+  if uses > 0 and not redis.acl_check_cmd(command, KEYS[1]) then
+    return redis.error_reply('NOPERM the user may not run ' .. command)
   end
 end
 

@@ -1,0 +1,162 @@
+import { setImmediate } from "node:timers/promises";
+import { Cluster, type Redis } from "ioredis";
+
+import type { Durability } from "../../auth/store.ts";
+import { connectClient, type RedisClient, withDeadline } from "./client.ts";
+import type { ScriptCall } from "./commit-step.ts";
+import { readPersistence, type ServerInfo } from "./preflight.ts";
+
+/** How long a commit waits for a replica's word. */
+const waitMs = 100;
+/** A replica that did not answer holds up no other commit for this long, nor is a connection that failed tried again. */
+const quietMs = 1_000;
+
+export interface DurableWritesOptions {
+  /** An unconnected client that reconnects by itself. */
+  readonly create: () => RedisClient;
+  readonly connectMs: number;
+  readonly run: (client: RedisClient, call: ScriptCall) => Promise<unknown>;
+  /** Any key of the store: in a Cluster it tells the slot. */
+  readonly key: string;
+}
+
+export interface Written {
+  readonly reply: unknown;
+  /** What holds it, as Redis itself reports it. Never rejects. */
+  readonly durability: Promise<Durability>;
+}
+
+/**
+ * Writes whose author wants to know what holds them. They have a connection of their own, opened for the first of
+ * them: WAIT has to be sent on the connection that wrote, and stops all others on it until a replica has answered.
+ */
+export class DurableWrites {
+  readonly #options: DurableWritesOptions;
+  #client: RedisClient | undefined;
+  #opening: Promise<void> | undefined;
+  #slot: number | undefined;
+  #closed = false;
+  #noOpeningBefore = 0;
+  #noWaitingBefore = 0;
+  /** The WAIT that is about to be sent; one speaks for all writes that were answered before it. */
+  #next: { readonly stream: unknown; readonly replicas: Promise<number> } | undefined;
+
+  constructor(options: DurableWritesOptions) {
+    this.#options = options;
+  }
+
+  /** Runs the script once, on `shared` where there is no connection for it. */
+  async write(call: ScriptCall, shared: RedisClient): Promise<Written> {
+    await this.#open();
+    const node = this.#client === undefined ? undefined : this.#nodeOf(this.#client);
+    if (node?.status !== "ready") return await this.#writeOn(shared, call);
+    try {
+      return await this.#writeAndWait(node, call);
+    } catch (error) {
+      // It was not run here: the slot has moved, and `shared` finds where to.
+      if (!(error instanceof Error) || !/^(MOVED|ASK) /.test(error.message)) throw error;
+      return await this.#writeOn(shared, call);
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#client?.disconnect();
+  }
+
+  /** Connects anew: the primary may be another one. */
+  reconnect(): void {
+    if (this.#client !== undefined && !(this.#client instanceof Cluster)) this.#client.disconnect(true);
+  }
+
+  async #writeAndWait(node: Redis, call: ScriptCall): Promise<Written> {
+    const { stream } = node;
+    const writing = this.#options.run(node, call);
+    // Sent right behind the script: both are of one moment, and neither costs a turn of its own.
+    const facts = persistenceOf(node);
+    const reply = await writing;
+    const durability = facts.then(async (info): Promise<Durability> => {
+      if (onlineReplicas(info) > 0 && (await this.#replicas(node, stream)) > 0) return "replicated";
+      return isFlushed(info) ? "fsync" : "memory";
+    });
+    return { reply, durability };
+  }
+
+  async #writeOn(client: RedisClient, call: ScriptCall): Promise<Written> {
+    const reply = await this.#options.run(client, call);
+    if (client instanceof Cluster) return { reply, durability: Promise.resolve("memory") };
+    const durability = persistenceOf(client).then((info) => (isFlushed(info) ? "fsync" : "memory"));
+    return { reply, durability };
+  }
+
+  async #replicas(node: Redis, stream: unknown): Promise<number> {
+    if (performance.now() < this.#noWaitingBefore) return 0;
+    const shared = this.#next?.stream === stream ? this.#next : undefined;
+    this.#next = shared ?? { stream, replicas: this.#wait(node, stream) };
+    return await this.#next.replicas;
+  }
+
+  /** How many replicas have what this connection wrote; 0 after `waitMs`, and on a connection that has written nothing. */
+  async #wait(node: Redis, stream: unknown): Promise<number> {
+    await setImmediate();
+    this.#next = undefined;
+    if (node.stream !== stream || node.status !== "ready") return 0;
+    const replicas = await withDeadline(node.wait(1, waitMs), waitMs * 2, "WAIT was not answered").catch(
+      () => 0,
+    );
+    if (replicas === 0) this.#noWaitingBefore = performance.now() + quietMs;
+    return replicas;
+  }
+
+  #nodeOf(client: RedisClient): Redis | undefined {
+    if (!(client instanceof Cluster)) return client;
+    const name = client.slots[this.#slot ?? -1]?.[0];
+    return client.nodes("master").find(({ options }) => `${options.host}:${options.port}` === name);
+  }
+
+  async #open(): Promise<void> {
+    if (this.#client !== undefined || this.#closed || performance.now() < this.#noOpeningBefore) return;
+    this.#opening ??= this.#connect()
+      .catch(() => {
+        this.#noOpeningBefore = performance.now() + quietMs;
+      })
+      .finally(() => {
+        this.#opening = undefined;
+      });
+    await this.#opening;
+  }
+
+  async #connect(): Promise<void> {
+    const { create, connectMs, key } = this.#options;
+    const client = create();
+    await connectClient(client, connectMs);
+    if (client instanceof Cluster) {
+      this.#slot = Number(await client.call("cluster", "KEYSLOT", key));
+      // This is what connects to the node that has the slot.
+      await client.exists(key);
+    }
+    if (this.#closed) client.disconnect();
+    else this.#client = client;
+  }
+}
+
+/** Nothing is known where the user may not ask. */
+async function persistenceOf(node: Redis): Promise<ServerInfo> {
+  return await readPersistence(node).catch(() => new Map());
+}
+
+function onlineReplicas(info: ServerInfo): number {
+  return [...info].filter(([name, value]) => /^slave\d+$/.test(name) && value.includes("state=online"))
+    .length;
+}
+
+/**
+ * With `appendfsync always` Redis answers a write after the disk was flushed, and ends itself when that fails. While
+ * the file is being rewritten it may not be the one that counts yet, or not be flushed.
+ */
+function isFlushed(info: ServerInfo): boolean {
+  const isIdle = info.get("aof_rewrite_in_progress") === "0" && info.get("aof_rewrite_scheduled") === "0";
+  const pauses = info.get("no-appendfsync-on-rewrite") !== "no" && info.get("rdb_bgsave_in_progress") !== "0";
+  const isAlways = info.get("aof_enabled") === "1" && info.get("appendfsync") === "always";
+  return isAlways && isIdle && !pauses && info.get("aof_last_write_status") === "ok";
+}
