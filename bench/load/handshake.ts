@@ -14,7 +14,13 @@ export function scriptOf(dialect: Dialect, token: string): Script {
   };
 }
 
-/** Connects, upgrades, speaks the script; resolves to the authenticated socket. Rejects when it closes before. */
+/** Past every source address of `RawSocket`, to another port. */
+const ELSEWHERE = 32;
+
+/**
+ * Connects, upgrades, speaks the script; resolves to the authenticated socket. Rejects when it closes before. `nth` counts
+ * the connections of this process.
+ */
 export function authenticate(
   { port, dialect }: { readonly port: number; readonly dialect: Dialect },
   script: Script,
@@ -37,7 +43,11 @@ export function authenticate(
       socket.onText = ignore;
       resolve(socket);
     };
-    socket.onClose = (code) => reject(new Error(`closed with ${code} before it was authenticated: ${last}`));
+    socket.onClose = (code, fault) => {
+      // Somebody else on this machine listens on the port that we wanted to come from.
+      if (fault === "EADDRINUSE") return resolve(authenticate({ port, dialect }, script, nth + ELSEWHERE));
+      reject(new Error(`closed with ${fault ?? code} before it was authenticated: ${last}`));
+    };
   });
 }
 

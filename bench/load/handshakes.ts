@@ -23,6 +23,7 @@ export interface OpenJob extends Job {
 }
 
 const held: RawSocket[] = [];
+let opened = 0;
 
 function prepared({ dialect: name, tokens, port }: Job) {
   const dialect = dialectOf(name);
@@ -42,7 +43,7 @@ async function closed(job: ClosedJob, keep: boolean) {
       const script = scripts[nth];
       if (script === undefined) return;
       const from = performance.now();
-      const socket = await authenticate(target, script, nth);
+      const socket = await authenticate(target, script, opened++);
       took.push(performance.now() - from);
       if (keep) held.push(socket);
       else socket.destroy();
@@ -70,7 +71,7 @@ async function open(job: OpenJob) {
       const due = dueAt(nth);
       if (script === undefined) continue;
       pending.push(
-        authenticate(target, script, nth).then((socket) => {
+        authenticate(target, script, opened++).then((socket) => {
           took.push(performance.now() - due);
           socket.destroy();
         }),

@@ -7,7 +7,13 @@ export interface Target {
 }
 
 /** Source addresses that take turns: a server sees several clients, and one address does not run out of ports. */
-const SOURCES = 8;
+const SOURCES = 32;
+/**
+ * Ports are given, in turn, below the range that the kernel takes its own from: left to choose one for a bound address,
+ * it searches a quarter of its range, which TIME_WAIT fills within seconds, and spends milliseconds on it.
+ */
+const FIRST_PORT = 12_000;
+const PORTS = 20_000;
 
 const TEXT = 0x1;
 const CLOSE = 0x8;
@@ -20,26 +26,23 @@ const PING = 0x9;
 export class RawSocket {
   onOpen: () => void = nothing;
   onText: (text: string) => void = nothing;
-  /** Close code of the server's close frame; 1006 without one. */
-  onClose: (code: number) => void = nothing;
+  /** Close code of the server's close frame; 1006 without one. `fault` is the operating system's code, if it had one. */
+  onClose: (code: number, fault?: string) => void = nothing;
   readonly #socket: Socket;
   #open = false;
   #rest: Buffer | undefined;
   #closeCode = 1006;
+  #fault: string | undefined;
 
+  /** `nth`: of this process's connections; numbers that repeat within a second may meet a port that is still taken. */
   constructor(target: Target, nth: number) {
-    const { port } = target;
-    const localAddress = `127.0.0.${1 + (nth % SOURCES)}`;
-    this.#socket = connect({
-      port,
-      host: "127.0.0.1",
-      localAddress,
-      noDelay: true,
-    });
+    this.#socket = connect({ port: target.port, host: "127.0.0.1", ...sourceOf(nth), noDelay: true });
     this.#socket.on("connect", () => this.#socket.write(upgradeRequest(target)));
     this.#socket.on("data", (chunk) => this.#data(chunk));
-    this.#socket.on("error", nothing);
-    this.#socket.on("close", () => this.onClose(this.#closeCode));
+    this.#socket.on("error", (error: NodeJS.ErrnoException) => {
+      this.#fault = error.code;
+    });
+    this.#socket.on("close", () => this.onClose(this.#closeCode, this.#fault));
   }
 
   send(frame: Buffer): void {
@@ -87,6 +90,13 @@ export class RawSocket {
     else if (opcode === PING) this.send(frameOf(payload, 0xa));
     else if (opcode === CLOSE && payload.length >= 2) this.#closeCode = payload.readUInt16BE(0);
   }
+}
+
+function sourceOf(nth: number) {
+  return {
+    localAddress: `127.0.0.${2 + (nth % SOURCES)}`,
+    localPort: FIRST_PORT + (Math.floor(nth / SOURCES) % PORTS),
+  };
 }
 
 function frameAt(data: Buffer, at: number) {

@@ -7,10 +7,11 @@ import { feathers } from "@feathersjs/feathers";
 import { bodyParser, errorHandler, koa, parseAuthentication, rest } from "@feathersjs/koa";
 import { memory } from "@feathersjs/memory";
 import socketio from "@feathersjs/socketio";
-import { answer, collectGarbage } from "../support/answering.ts";
+import { answer } from "../support/answering.ts";
+import { type Mint, padding } from "../support/minting.ts";
 import { installedVersion } from "./installed.ts";
 import { ACCOUNT, PasswordHash } from "./password.ts";
-import { PAD, Tokens } from "./tokens.ts";
+import { Tokens } from "./tokens.ts";
 
 const passwords = PasswordHash.ofArguments(process.argv.slice(2));
 
@@ -61,13 +62,20 @@ app.use("authentication", authentication);
 // Nobody outside sees the hash: the answer to a login carries the user.
 app.service("users").hooks({ after: { get: [withoutHash] } });
 
-async function mint({ n }: { n: number }): Promise<string[]> {
+const tokenOf = (user: User, pad: string): Promise<string> =>
+  authentication.createAccessToken({ pad }, { subject: String(user.id) });
+
+let nextId = 10_000_000;
+
+async function mint({ n, bytes }: Mint): Promise<string[]> {
   const minted: string[] = [];
+  let pad: string | undefined;
   for (let count = 0; count < n; count += 1) {
-    const user: User = await app
-      .service("users")
-      .create({ email: `user-${crypto.randomUUID()}@example.org` });
-    minted.push(await authentication.createAccessToken({ pad: PAD.slice(57) }, { subject: String(user.id) }));
+    const email = `user-${crypto.randomUUID()}@example.org`;
+    nextId += 1;
+    const user: User = await app.service("users").create({ id: nextId, email });
+    pad ??= padding(bytes, (await tokenOf(user, "")).length);
+    minted.push(await tokenOf(user, pad));
   }
   return minted;
 }
@@ -79,7 +87,6 @@ answer(
   { port: server.address().port, version: installedVersion("@feathersjs/feathers") },
   {
     mint,
-    settle: collectGarbage,
     login: () => ({
       path: "/authentication",
       headers: { "content-type": "application/json" },

@@ -3,7 +3,8 @@ import { createServer } from "node:http";
 import { buildSchema } from "graphql";
 import { useServer } from "graphql-ws/use/ws";
 import { WebSocketServer } from "ws";
-import { answer, collectGarbage } from "../support/answering.ts";
+import { answer } from "../support/answering.ts";
+import type { Mint } from "../support/minting.ts";
 import { installedVersion } from "./installed.ts";
 import { listening } from "./listening.ts";
 import { Tokens } from "./tokens.ts";
@@ -33,7 +34,4 @@ useServer(
 );
 
 const port = await listening(http);
-answer(
-  { port, version: installedVersion("graphql-ws") },
-  { mint: ({ n }: { n: number }) => tokens.mint(n), settle: collectGarbage },
-);
+answer({ port, version: installedVersion("graphql-ws") }, { mint: (wanted: Mint) => tokens.mint(wanted) });

@@ -1,7 +1,8 @@
 // Socket.IO: a JWT in `handshake.auth`, checked in a middleware of the namespace.
 import { createServer } from "node:http";
 import { Server } from "socket.io";
-import { answer, collectGarbage } from "../support/answering.ts";
+import { answer } from "../support/answering.ts";
+import type { Mint } from "../support/minting.ts";
 import { installedVersion } from "./installed.ts";
 import { listening } from "./listening.ts";
 import { Tokens } from "./tokens.ts";
@@ -30,7 +31,4 @@ io.use((socket: Socket, next: (error?: Error) => void) => {
 });
 
 const port = await listening(http);
-answer(
-  { port, version: installedVersion("socket.io") },
-  { mint: ({ n }: { n: number }) => tokens.mint(n), settle: collectGarbage },
-);
+answer({ port, version: installedVersion("socket.io") }, { mint: (wanted: Mint) => tokens.mint(wanted) });

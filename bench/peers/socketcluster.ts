@@ -1,7 +1,8 @@
 // SocketCluster: its own auth engine checks the JWT that a client hands over in `#handshake` or `#authenticate`.
 import { createServer } from "node:http";
 import { attach } from "socketcluster-server";
-import { answer, collectGarbage } from "../support/answering.ts";
+import { answer } from "../support/answering.ts";
+import type { Mint } from "../support/minting.ts";
 import { installedVersion } from "./installed.ts";
 import { listening } from "./listening.ts";
 import { Tokens } from "./tokens.ts";
@@ -13,5 +14,5 @@ attach(http, { authKey: tokens.key, authAlgorithm: "HS256", perMessageDeflate: f
 const port = await listening(http);
 answer(
   { port, version: installedVersion("socketcluster-server") },
-  { mint: ({ n }: { n: number }) => tokens.mint(n), settle: collectGarbage },
+  { mint: (wanted: Mint) => tokens.mint(wanted) },
 );

@@ -1,23 +1,21 @@
 import { randomBytes } from "node:crypto";
 import jwt from "jsonwebtoken";
-
-/** Brings a token to 580 bytes, the length of Gatehouse's, which carry more claims and an ES256 signature. */
-export const PAD = "x".repeat(290);
+import { type Mint, padding } from "../support/minting.ts";
 
 /** HS256 tokens, each of another user, under a key of this process. */
 export class Tokens {
   readonly key = randomBytes(32).toString("hex");
-  #users = 0;
+  #users = 10_000_000;
 
-  mint(count: number): string[] {
-    return Array.from({ length: count }, () => {
-      this.#users += 1;
-      return jwt.sign({ iss: "http://127.0.0.1:8123", pad: PAD }, this.key, {
-        algorithm: "HS256",
-        subject: String(this.#users),
-        expiresIn: 3600,
-      });
-    });
+  mint({ n, bytes }: Mint): string[] {
+    const pad = padding(bytes, this.#sign("").length);
+    return Array.from({ length: n }, () => this.#sign(pad));
+  }
+
+  #sign(pad: string): string {
+    this.#users += 1;
+    const options = { algorithm: "HS256", subject: String(this.#users), expiresIn: 3600 };
+    return jwt.sign({ iss: "http://127.0.0.1:8123", pad }, this.key, options);
   }
 
   /** Throws when it is forged or over. */

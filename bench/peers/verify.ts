@@ -96,8 +96,9 @@ async function checkPassword(port: number, ask: Ask): Promise<string> {
 for (const [name, dialect] of Object.entries(dialects)) {
   const server = name.replace(/-authenticate$/, "");
   await withServer(server, async (port, ask) => {
-    const tokens = await ask<string[]>("mint", { n: 20 });
+    const tokens = await ask<string[]>("mint", { n: 20, bytes: 730 });
     assert.equal(new Set(tokens).size, 20);
+    for (const { length } of tokens) assert.ok(length > 727 && length <= 730, `${name}: ${length} bytes`);
     for (const token of tokens) {
       const { authenticated, last } = await outcome(port, dialect, token);
       assert.ok(authenticated, `${name}: ${last}`);

@@ -3,7 +3,8 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
-import { answer, collectGarbage } from "../support/answering.ts";
+import { answer } from "../support/answering.ts";
+import { type Mint, padding } from "../support/minting.ts";
 
 const [, , library] = process.argv;
 const key = Buffer.alloc(32, 7);
@@ -15,26 +16,26 @@ const sign = (data: string) => createHmac("sha256", key).update(data).digest();
 
 let minted = 0;
 
-function mint(): string {
+function token(pad: string): string {
   const now = Math.floor(Date.now() / 1000);
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
   minted += 1;
-  // As long as Gatehouse's: the padding stands for the claims of RFC 9068 and the ES256 signature.
-  const claims = {
-    iss: "http://127.0.0.1:8123",
-    sub: String(minted).padStart(32, "0"),
-    iat: now,
-    exp: now + 1800,
-    pad: "x".repeat(300),
-  };
+  const sub = String(minted).padStart(32, "0");
+  const claims = { iss: "http://127.0.0.1:8123", sub, iat: now, exp: now + 1800, pad };
   const data = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
   return `${data}.${sign(data).toString("base64url")}`;
 }
 
+/** As long as Gatehouse's: the padding stands for the claims of RFC 9068 and the ES256 signature. */
+function mint({ n, bytes }: Mint): string[] {
+  const pad = padding(bytes, token("").length);
+  return Array.from({ length: n }, () => token(pad));
+}
+
 function isGood(text: string): boolean {
-  const { type, access_token: token } = JSON.parse(text) as { type: string; access_token: string };
-  if (type !== "auth" || typeof token !== "string") return false;
-  const [head = "", body = "", signature = ""] = token.split(".");
+  const { type, access_token: accessToken } = JSON.parse(text) as { type: string; access_token: string };
+  if (type !== "auth" || typeof accessToken !== "string") return false;
+  const [head = "", body = "", signature = ""] = accessToken.split(".");
   const expected = sign(`${head}.${body}`);
   const given = Buffer.from(signature, "base64url");
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) return false;
@@ -42,13 +43,7 @@ function isGood(text: string): boolean {
 }
 
 function ready(port: number, version: string): void {
-  answer(
-    { port, version },
-    {
-      mint: ({ n }: { n: number }) => Array.from({ length: n }, mint),
-      settle: collectGarbage,
-    },
-  );
+  answer({ port, version }, { mint });
 }
 
 const versionOf = (name: string) =>

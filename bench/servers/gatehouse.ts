@@ -6,7 +6,7 @@ import path from "node:path";
 
 import { defineConfig } from "../../src/server/config/load.ts";
 import { createGateway } from "../../src/server/gateway.ts";
-import { answer, collectGarbage } from "../support/answering.ts";
+import { answer } from "../support/answering.ts";
 
 export interface OpenedSession {
   readonly id: string;
@@ -70,4 +70,4 @@ async function mint({ n }: { n: number }): Promise<string[]> {
 }
 
 const { version } = JSON.parse(readFileSync(path.resolve("package.json"), "utf8")) as { version: string };
-answer({ port, version }, { mint, sessions, settle: collectGarbage });
+answer({ port, version }, { mint, sessions });

@@ -27,6 +27,7 @@ export interface ChildOptions {
 }
 
 const readyWithinMs = 60_000;
+const answeredWithinMs = 120_000;
 const exitsWithinMs = 2_000;
 
 export async function startChild(file: string, options: ChildOptions): Promise<Child> {
@@ -46,8 +47,8 @@ export async function startChild(file: string, options: ChildOptions): Promise<C
     cpuSeconds: () => cpuSecondsOf(pid),
     residentBytes: () => residentBytesOf(pid),
     async stop() {
-      const ended = once(process_, "exit");
       if (process_.exitCode !== null || process_.signalCode !== null) return;
+      const ended = once(process_, "exit");
       // Without its channel it exits, and takes along what it made; one that hangs does not get the choice.
       process_.disconnect();
       const timer = setTimeout(() => process_.kill("SIGKILL"), exitsWithinMs);
@@ -93,12 +94,7 @@ class Wire {
   }
 
   async ready(): Promise<Ready> {
-    const timer = setTimeout(() => this.#child.kill("SIGKILL"), readyWithinMs);
-    try {
-      return (await this.#answerTo(0)) as Ready;
-    } finally {
-      clearTimeout(timer);
-    }
+    return (await this.#answerTo(0, readyWithinMs)) as Ready;
   }
 
   ask<Answer>(question: string, details: object = {}): Promise<Answer> {
@@ -110,7 +106,13 @@ class Wire {
     return answer;
   }
 
-  #answerTo(id: number): Promise<unknown> {
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+  /** A child that does not answer in time is ended, so that a benchmark fails and does not hang. */
+  async #answerTo(id: number, withinMs = answeredWithinMs): Promise<unknown> {
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), withinMs);
+    try {
+      return await new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    } finally {
+      clearTimeout(timer);
+    }
   }
 }

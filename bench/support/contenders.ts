@@ -60,15 +60,21 @@ export function option(name: string): string | undefined {
   return at < 0 ? undefined : process.argv[at + 1];
 }
 
-/** Starts what can be started; who cannot is told with the reason. `--no-peers` leaves the peers out, and says so;
- * `--only TEXT` takes the contenders whose name has it, for a quick look. */
+export function flag(name: string): boolean {
+  return process.argv.includes(`--${name}`);
+}
+
+/**
+ * Starts what can be started; who cannot is told with the reason. `--no-peers` leaves the peers out, and says so;
+ * `--only TEXT,TEXT` takes the contenders whose name has one of them, for a quick look.
+ */
 export async function startAll(
   wanted: readonly Entrant[],
 ): Promise<{ readonly running: readonly Running[]; readonly absent: readonly Absent[] }> {
   const running: Running[] = [];
   const absent: Absent[] = [];
-  const only = option("only");
-  const asked = only === undefined ? wanted : wanted.filter(({ name }) => name.includes(only));
+  const only = option("only")?.split(",");
+  const asked = wanted.filter(({ name }) => only?.some((text) => name.includes(text)) ?? true);
   const peersFault = asked.some(({ peer }) => peer) ? preparePeers() : undefined;
   for (const entrant of asked) {
     if (entrant.peer === true && peersFault !== undefined) {
@@ -87,7 +93,7 @@ export async function startAll(
 
 /** Peers are no dependencies of the gateway: they are installed, from their own lockfile, when a benchmark asks for them. */
 export function preparePeers(): string | undefined {
-  if (process.argv.includes("--no-peers")) return "left out with --no-peers";
+  if (flag("no-peers")) return "left out with --no-peers";
   if (existsSync(path.join(peersFolder, "node_modules/.package-lock.json"))) return undefined;
   console.log("installing the peers (bench/peers) ...");
   const { status, stderr } = spawnSync("npm", ["ci", "--no-audit", "--no-fund"], {

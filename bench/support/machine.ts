@@ -22,26 +22,40 @@ export function thisMachine(): Machine {
   };
 }
 
-/** With more than one core the servers have the first one to themselves, and the load has the others. */
+/** The first core that this process may use is the servers', the others are the load's; undefined with one core. */
 export function pinning(): { readonly servers: string; readonly load: string } | undefined {
-  const cores = cpus().length;
-  if (cores < 2 || !existsSync("/usr/bin/taskset")) return undefined;
-  return { servers: "0", load: cores === 2 ? "1" : `1-${cores - 1}` };
+  const allowed = /Cpus_allowed_list:\s+(\S+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "";
+  const [servers, ...load] = allowed.split(",").flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, nth) => String(first + nth));
+  });
+  if (servers === undefined || load.length === 0 || !existsSync("/usr/bin/taskset")) return undefined;
+  return { servers, load: load.join(",") };
 }
 
+const nanosecondsAreKept = existsSync("/proc/self/schedstat");
+
 /**
- * CPU seconds, user and system, of all threads of a process that still live. From the scheduler, in nanoseconds, where
+ * CPU seconds, user and system, of a process. From the scheduler, in nanoseconds, of all threads that still live, where
  * the kernel keeps that (`/proc/PID/task/TID/schedstat`), else from the process times, in ticks of 10 ms.
  */
 export function cpuSecondsOf(pid: number): number {
+  if (nanosecondsAreKept) {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    return (
+      threads.reduce((sum, thread) => sum + nanosecondsOf(`/proc/${pid}/task/${thread}/schedstat`), 0) / 1e9
+    );
+  }
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+function nanosecondsOf(file: string): number {
   try {
-    let nanoseconds = 0;
-    for (const thread of readdirSync(`/proc/${pid}/task`))
-      nanoseconds += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
-    return nanoseconds / 1e9;
+    return Number(readFileSync(file, "utf8").split(" ")[0]);
   } catch {
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+    // The thread ended since the folder was read.
+    return 0;
   }
 }
 
