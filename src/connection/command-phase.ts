@@ -19,7 +19,15 @@ export interface CommandHost {
   readonly codec: Codec;
   /** False once the socket is closing: the rest of a batch is not looked at. */
   readonly live: boolean;
+  /** False while the socket is suspended: nothing may be carried out. */
+  readonly mayRun: boolean;
+  /** False while the client does not read what was sent. */
+  readonly hasRoom: boolean;
   reply(message: ServerMessage): void;
+  /** Sends before everything that waits, and although the socket is suspended. */
+  express(message: ServerMessage): void;
+  /** The rest of a batch waits until the socket goes on. */
+  postpone(messages: readonly unknown[]): void;
   end(close: CloseName): boolean;
 }
 
@@ -38,6 +46,8 @@ export class CommandPhase {
   readonly #session: Session;
   readonly #rate: MessageRate;
   #lastId: number;
+  /** The highest id of the pings that were answered while the socket was suspended. */
+  #pinged = 0;
   #inFlight = 0;
 
   constructor(parts: CommandParts, host: CommandHost, session: Session, lastId: number) {
@@ -48,20 +58,49 @@ export class CommandPhase {
     this.#rate = new MessageRate(parts.messagesPerSecond, parts.clock.monotonic());
   }
 
+  get pinged(): number {
+    return this.#pinged;
+  }
+
   frame(frame: Frame): void {
+    const read = this.read(frame);
+    if (read !== undefined) this.take(read.message);
+  }
+
+  /** The message or batch in a frame; undefined when it broke a rule and the socket was closed for it. */
+  read(frame: Frame): { readonly message: unknown } | undefined {
     if (isLonger(frame, limits.frame)) {
       this.#host.end("message_too_big");
-      return;
+      return undefined;
     }
-    let message: unknown;
     try {
-      message = this.#host.codec.decode(frame);
+      return { message: this.#host.codec.decode(frame) };
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
       this.#host.end(error.close);
-      return;
+      return undefined;
     }
-    this.take(message);
+  }
+
+  /**
+   * Answers a lone ping of a suspended socket. False for everything else, and for a ping that has to wait: out of order,
+   * over the rate, or of a client that does not read. Ids of what waits are not known yet, so a ping's must be higher
+   * than those of what was carried out and of the pings before it.
+   */
+  pong(message: unknown): boolean {
+    const known = envelopeOf(message);
+    if (known?.type !== "ping" || Object.keys(known).length !== 2) return false;
+    if (known.id <= Math.max(this.#lastId, this.#pinged) || !this.#host.hasRoom) return false;
+    if (this.#rate.take(this.#parts.clock.monotonic()) !== "pass") return false;
+    this.#pinged = known.id;
+    this.#host.express({ id: known.id, type: "pong" });
+    this.#parts.observer.answered("ping", "ok");
+    return true;
+  }
+
+  /** From here on ids have to be higher than those of these pings: what waited before them has had its turn. */
+  countPings(pinged = this.#pinged): void {
+    this.#lastId = Math.max(this.#lastId, pinged);
   }
 
   /** A decoded message, or a batch of them. */
@@ -75,8 +114,12 @@ export class CommandPhase {
       this.#fail(0, undefined, errorBody("invalid_format", `A batch holds at most ${batchLimit} messages.`));
       return;
     }
-    for (const message of messages) {
+    for (const [place, message] of messages.entries()) {
       if (!this.#host.live) return;
+      if (!this.#host.mayRun) {
+        this.#host.postpone(messages.slice(place));
+        return;
+      }
       this.#message(message);
     }
   }

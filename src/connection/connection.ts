@@ -1,16 +1,19 @@
 import { type CloseName, closeCodes } from "../../protocol/close-codes.ts";
 import type { ServerMessage } from "../../protocol/frames.ts";
+import type { Caller } from "../auth/authentication.ts";
 import type { Peer, Principal } from "../auth/model.ts";
 import type { Sessions } from "../auth/sessions/sessions.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
 import { type AuthHost, type AuthParts, AuthPhase } from "./auth-phase.ts";
 import { type CommandHost, type CommandParts, CommandPhase } from "./command-phase.ts";
+import { Hold, type HoldHost, type Waiting } from "./hold.ts";
 import type { Hub } from "./hub.ts";
 import { type Effect, type Input, type State, transition } from "./machine.ts";
 import { Outbox, type OutboxOwner, type OutboxParts } from "./outbox.ts";
 import type { Roster } from "./roster.ts";
 import { LiveSession, type SessionHost, type SessionParts } from "./session.ts";
 import type { Socket, SocketHandler } from "./socket.ts";
+import type { Suspension, SuspensionMember } from "./suspension.ts";
 import { Timer, type TimerOwner } from "./timer-wheel.ts";
 import { authInvalid, type PhaseLimits, type Wire } from "./wire.ts";
 
@@ -19,6 +22,7 @@ export interface ConnectionParts extends AuthParts, CommandParts, SessionParts, 
   readonly sessions: Pick<Sessions, "refresh" | "get" | "expireIfDue">;
   readonly hub: Hub;
   readonly roster: Roster<Connection>;
+  readonly suspension: Suspension;
   readonly times: PhaseLimits;
 }
 
@@ -34,7 +38,15 @@ interface Ready {
 
 /** One client's life on one socket: composes the phases and owns the state, the deadline and the close. */
 export class Connection
-  implements SocketHandler, TimerOwner, AuthHost, CommandHost, SessionHost, OutboxOwner
+  implements
+    SocketHandler,
+    TimerOwner,
+    AuthHost,
+    CommandHost,
+    SessionHost,
+    OutboxOwner,
+    HoldHost,
+    SuspensionMember
 {
   readonly peer: Peer;
   readonly #parts: ConnectionParts;
@@ -47,6 +59,9 @@ export class Connection
   #auth: AuthPhase | undefined;
   #ready: Ready | undefined;
   #session: LiveSession | undefined;
+  /** While the socket is suspended. */
+  #hold: Hold | undefined;
+  #round = 0;
   #closedWith: CloseName | undefined;
   #authenticated = false;
   /** Something came in since the last ping went out. */
@@ -82,10 +97,34 @@ export class Connection
     return this.#state !== "closing" && this.#state !== "closed";
   }
 
+  get caller(): Caller | undefined {
+    return this.#ready?.session;
+  }
+
+  get round(): number {
+    return this.#round;
+  }
+
+  get mayRun(): boolean {
+    return !this.#parts.suspension.checksInput || this.#passes();
+  }
+
+  get maySend(): boolean {
+    return !this.#parts.suspension.checksOutput || this.#passes();
+  }
+
+  get hasRoom(): boolean {
+    return this.#ready?.outbox.hasRoom === true;
+  }
+
+  get tellsSuspension(): boolean {
+    return this.#ready?.session.features.has("auth_suspended") === true;
+  }
+
   message(frame: Frame): void {
     this.#heard = true;
     try {
-      if (this.#ready !== undefined) this.#ready.commands.frame(frame);
+      if (this.#ready !== undefined) this.#take(this.#ready, frame);
       else if (this.live) this.#auth?.frame(frame);
     } catch (error) {
       this.#parts.log.error({ err: error }, "message could not be handled");
@@ -136,12 +175,41 @@ export class Connection
     this.reply(message);
   }
 
+  express(message: ServerMessage): void {
+    this.#ready?.outbox.express(this.#wire.codec.encode(message));
+  }
+
+  postpone(messages: readonly unknown[]): void {
+    this.#hold?.keep({ kept: messages, bytes: 0, pinged: 0 });
+  }
+
+  suspend(): void {
+    const ready = this.#ready;
+    if (ready === undefined || this.#hold !== undefined) return;
+    if (this.#parts.suspension.policy !== "serve_until_exp") this.#hold = new Hold(this.#parts, this);
+    else if (this.#parts.clock.now() >= ready.session.principal.tokenExpiresAt) this.end("token_expired");
+  }
+
+  /** In order: that it goes on, what waited to be sent, what came in. Any of it may find that trust is lost again. */
+  resume(round: number): void {
+    if (this.#ready === undefined) return;
+    this.#round = round;
+    const hold = this.#endHold();
+    if (hold?.told === true) this.express({ type: "auth_resumed" });
+    this.#ready.outbox.resume();
+    for (const waiting of hold?.waiting ?? []) {
+      if (this.mayRun) this.#takeWaiting(waiting);
+      else this.#hold?.keep(waiting);
+    }
+    if (this.mayRun) this.#ready?.commands.countPings();
+  }
+
   coalesce(): void {
     this.#ready?.outbox.coalesce();
   }
 
   overflowed(): void {
-    this.end("slow_consumer");
+    this.end(this.#hold === undefined ? "slow_consumer" : "unavailable");
   }
 
   pushAll(): void {
@@ -170,17 +238,19 @@ export class Connection
 
   /**
    * The hub first, then the last check, then `auth_ok`: a revoke that commits before `add` is seen by the check, one
-   * that commits after it cuts the member, so none passes in between.
+   * that commits after it cuts the member, so none passes in between. The round comes before the check, which asks
+   * whether the view is trusted: trust that is lost after it ends this round.
    */
   admit(principal: Principal, lastId: number, held: readonly unknown[]): void {
     const session = new LiveSession(this.#parts, this, principal, this.peer);
     this.#session = session;
+    this.#round = this.#parts.suspension.round();
     this.#parts.hub.add(session);
     const over = this.#parts.authentication.recheck(principal);
     if (over !== undefined) this.#tooLate(over);
     else if (this.input("admitted") === "welcome") {
       this.#welcome(session, lastId);
-      for (const message of held) this.#ready?.commands.take(message);
+      for (const message of held) this.#ready?.commands.take(Array.isArray(message) ? message : [message]);
     }
   }
 
@@ -195,7 +265,33 @@ export class Connection
     const now = parts.clock.monotonic();
     this.#arm(parts.times.heartbeatMs, now);
     session.start();
+    parts.suspension.watch();
     parts.observer.authenticated(session.principal, this.peer, now - this.#openedAt);
+  }
+
+  #takeWaiting({ kept, pinged }: Waiting): void {
+    this.#ready?.commands.countPings(pinged);
+    if (typeof kept === "string" || kept instanceof Uint8Array) this.message(kept);
+    else this.#ready?.commands.take(kept);
+  }
+
+  #endHold(): Hold | undefined {
+    const hold = this.#hold;
+    this.#hold = undefined;
+    hold?.end();
+    return hold;
+  }
+
+  #take(ready: Ready, frame: Frame): void {
+    if (this.mayRun) ready.commands.frame(frame);
+    else this.#hold?.take(frame, ready.commands);
+  }
+
+  /** Hot path. False: nothing may be done for this socket; it is suspended, or was closed by the policy. */
+  #passes(): boolean {
+    if (this.#round === this.#parts.suspension.round()) return true;
+    this.suspend();
+    return this.#ready !== undefined && this.#hold === undefined;
   }
 
   #tooLate(over: CloseName): void {
@@ -230,6 +326,7 @@ export class Connection
   #release(): void {
     this.#parts.wheel.cancel(this.#timer);
     this.#auth?.gone();
+    this.#endHold();
     this.#ready?.outbox.stop();
     if (this.#session !== undefined) {
       this.#parts.hub.remove(this.#session);

@@ -10,6 +10,7 @@ import { createOriginPolicy } from "./origin.ts";
 import { LoopTurns, outboxLimits } from "./outbox.ts";
 import { Roster, type RosterLimits } from "./roster.ts";
 import type { Admit, UpgradeRequest } from "./socket.ts";
+import { Suspension, type SuspensionPolicy } from "./suspension.ts";
 import { createTimerWheel, type TimerWheel } from "./timer-wheel.ts";
 import { createUserEvents } from "./user-events.ts";
 import { createWire, type PhaseLimits, protocolPhaseLimits } from "./wire.ts";
@@ -38,6 +39,10 @@ export interface ConnectionsOptions {
   readonly limits?: Partial<ConnectionLimits>;
   /** Default: one of its own on `clock`. */
   readonly wheel?: TimerWheel;
+  /** Default: `suspend`. */
+  readonly policy?: SuspensionPolicy;
+  /** Protections that a negative control switches off; see `SuspensionCheck`. */
+  readonly weakened?: ReadonlySet<string>;
   /** Default: the TCP peer's. Behind proxies: what the trusted one says. */
   readonly addressOf?: (request: UpgradeRequest) => string;
 }
@@ -47,7 +52,11 @@ export interface Connections {
   readonly admit: Admit;
   /** For `revocation.onCut((cut) => hub.apply(cut))`. */
   readonly hub: Hub;
-  readonly count: { readonly sockets: number; readonly unauthenticated: number };
+  readonly count: {
+    readonly sockets: number;
+    readonly unauthenticated: number;
+    readonly suspended: number;
+  };
   /**
    * Admits nobody any more and closes every socket with `going_away`, spread evenly over `spreadMs`, so that clients do
    * not come back elsewhere all at once. Resolves when all close frames are out.
@@ -94,6 +103,9 @@ export function createConnections(options: ConnectionsOptions): Connections {
       },
       get unauthenticated() {
         return roster.unauthenticated;
+      },
+      get suspended() {
+        return parts.suspension.sockets;
       },
     },
     async drain(spreadMs = 5000) {
@@ -145,9 +157,28 @@ function composeParts(
     wheel,
     turns: new LoopTurns(onError),
     roster,
+    suspension: composeSuspension(options, limits, { roster, wheel }),
     times: limits,
     messagesPerSecond: limits.messagesPerSecond,
     outboxBytes: limits.outboxBytes,
   };
   return { parts, hub };
+}
+
+function composeSuspension(
+  options: ConnectionsOptions,
+  limits: ConnectionLimits,
+  { roster, wheel }: { readonly roster: Roster<Connection>; readonly wheel: TimerWheel },
+): Suspension {
+  const { authority, clock, log, metrics } = options;
+  return new Suspension({
+    ...{ clock, log, wheel, observer: metrics },
+    view: authority.revocation.view,
+    authentication: authority.authentication,
+    members: () => roster.members(),
+    count: () => roster.sockets,
+    policy: options.policy ?? "suspend",
+    suspensionMs: limits.suspensionMs,
+    weakened: options.weakened ?? new Set(),
+  });
 }

@@ -14,6 +14,10 @@ export interface ConnectionObserver {
   authRefused(close: CloseName, reason: string, peer: Peer): void;
   /** One answered message of the command phase or login message; `type` is undefined when it is no known one. */
   answered(type: string | undefined, outcome: "ok" | ErrorName): void;
+  /** What was revoked is not known any more: the sockets are suspended. */
+  lapsed(): void;
+  /** After a lapse so many sockets were looked at again; `closed` of them had ended meanwhile. */
+  reviewed(sockets: number, closed: number): void;
   /** The socket is gone. `close` is what this side closed it with, undefined when the peer or the network did. */
   closed(close: CloseName | undefined, code: number, authenticated: boolean): void;
 }

@@ -49,14 +49,16 @@ export interface OutboxParts {
   readonly outboxBytes: number;
 }
 
-/** The client reads too slowly: close its socket. */
 export interface OutboxOwner {
+  /** False while the socket is suspended; `resume` follows. Asked before everything that is sent. */
+  readonly maySend: boolean;
+  /** More waits than may: close the socket. */
   overflowed(): void;
 }
 
 /**
  * What waits to be sent on one socket. Frames leave in the order of `send`. An idle socket is sent to directly; behind
- * a full one, or while coalescing, frames queue within `outboxLimits`, else the owner is told to close. What was handed
+ * a full one, while coalescing, or while the socket is suspended, frames queue within `outboxLimits`, else the owner is told to close. What was handed
  * to the socket already is the transport's and does not count here.
  */
 export class Outbox implements TimerOwner {
@@ -96,7 +98,7 @@ export class Outbox implements TimerOwner {
 
   send(frame: Frame): void {
     if (this.#stopped) return;
-    if (!this.#coalescing && !this.#blocked && this.waiting === 0) {
+    if (!this.#coalescing && !this.#blocked && this.waiting === 0 && this.#owner.maySend) {
       this.#hand(frame);
       return;
     }
@@ -107,9 +109,26 @@ export class Outbox implements TimerOwner {
     }
   }
 
+  /** The socket has taken everything that was handed to it. */
+  get hasRoom(): boolean {
+    return !this.#blocked && !this.#stopped;
+  }
+
+  /** Sends before everything that waits, to a suspended socket too; a message that came this way stays bare. */
+  express(frame: Frame): void {
+    if (!this.#stopped) this.#hand(frame);
+  }
+
+  /** The socket is not suspended any more. What waited for that is no sign of a slow client. */
+  resume(): void {
+    this.#parts.wheel.cancel(this.#peakTimer);
+    this.#flush();
+    this.#watchPeak();
+  }
+
   /** Hands everything to the socket now, also when it has no room: for what must be out before a close. */
   pushAll(): void {
-    while (this.waiting > 0) this.#handNext();
+    while (this.waiting > 0 && this.#owner.maySend) this.#handNext();
     this.#settle();
   }
 
@@ -137,18 +156,23 @@ export class Outbox implements TimerOwner {
   }
 
   #enqueue(frame: Frame): void {
+    if (this.#stopped) return;
     this.#queue.push(frame);
     this.#bytes += sizeOf(frame);
     if (this.waiting > outboxLimits.messages || this.#bytes > this.#parts.outboxBytes) {
       this.#owner.overflowed();
       return;
     }
+    this.#watchPeak();
+  }
+
+  #watchPeak(): void {
     if (this.waiting > outboxLimits.peak && !this.#peakTimer.isSet)
       this.#parts.wheel.set(this.#peakTimer, outboxLimits.peakMs);
   }
 
   #flush(): void {
-    while (!this.#blocked && !this.#stopped && this.waiting > 0) this.#handNext();
+    while (!this.#blocked && !this.#stopped && this.waiting > 0 && this.#owner.maySend) this.#handNext();
     this.#settle();
   }
 

@@ -154,7 +154,8 @@ class HierarchicalWheel implements TimerWheel {
       this.#spread(this.#slot(level, position));
     }
     const due = this.#slot(0, this.#tick);
-    while (due.isSet) this.#fire(due.next);
+    // An owner may set a timer for a later tick of the same slot: a lone one finds the wheel at the present already.
+    while (due.isSet && due.next.dueTick <= this.#tick) this.#fire(due.next);
   }
 
   /** Moves a slot's timers to where they belong now: nearer levels, or this very tick. */

@@ -37,10 +37,12 @@ export interface PhaseLimits {
   readonly authDeadlineMs: number;
   readonly loginDeadlineMs: number;
   readonly heartbeatMs: number;
+  readonly suspensionMs: number;
 }
 
 export const protocolPhaseLimits: PhaseLimits = {
   authDeadlineMs: limits.authDeadlineMs,
   loginDeadlineMs: limits.loginDeadlineMs,
   heartbeatMs: limits.heartbeatMs,
+  suspensionMs: limits.suspensionMs,
 };

@@ -205,6 +205,7 @@ class RunningGateway implements Gateway {
     metrics.observe({
       sockets: () => connections.count.sockets,
       unauthenticatedSockets: () => connections.count.unauthenticated,
+      suspendedSockets: () => connections.count.suspended,
       storeUp: () => health.storeUp(),
       feedFollowing: () => feed.following,
       passwordsWaiting: () => this.authority.load.passwordsWaiting,

@@ -26,6 +26,12 @@ export const counters = {
   tokens: row("token_requests_total", "Decisions at the token endpoint.", "grant", "result"),
   revocations: row("revocations_total", "Cut-offs that this node applied.", "kind", "cause"),
   socketsCut: row("sockets_cut_total", "Sockets that a cut-off closed here."),
+  lapses: row("suspensions_total", "Times that sockets were suspended: what was revoked was not known."),
+  socketsReviewed: row(
+    "sockets_reviewed_total",
+    "Sockets that were looked at again after a suspension.",
+    "result",
+  ),
   storeErrors: row("store_errors_total", "Store calls that failed.", "operation"),
   forwardingIgnored: row(
     "forwarding_ignored_total",
@@ -43,6 +49,7 @@ export const histograms = {
 export const gauges = {
   sockets: row("sockets", "Open sockets."),
   authenticatedSockets: row("sockets_authenticated", "Open sockets that are authenticated."),
+  suspendedSockets: row("sockets_suspended", "Open sockets that are suspended."),
   storeUp: row("store_up", "1 when the last health check reached the store."),
   feedFollowing: row("revocation_feed_following", "1 while the revocation log is followed in step."),
   passwordsWaiting: row("passwords_waiting", "Passwords that wait for a thread."),

@@ -9,6 +9,7 @@ import { buckets, counters, gauges, histograms, type MetricRow } from "./metric-
 export interface MetricSources {
   readonly sockets: () => number;
   readonly unauthenticatedSockets: () => number;
+  readonly suspendedSockets: () => number;
   readonly storeUp: () => Promise<boolean>;
   readonly feedFollowing: () => boolean;
   readonly passwordsWaiting: () => number;
@@ -78,6 +79,11 @@ function connectionObserver(count: Counters, time: Histograms): ConnectionObserv
     },
     authRefused: (_close, reason) => count.authentications.inc({ result: reason }),
     answered: (type, outcome) => count.commands.inc({ type: type ?? "unknown", outcome }),
+    lapsed: () => count.lapses.inc(),
+    reviewed(sockets, closed) {
+      count.socketsReviewed.inc({ result: "resumed" }, sockets - closed);
+      count.socketsReviewed.inc({ result: "closed" }, closed);
+    },
     closed: (close, _code, authenticated) =>
       count.socketsClosed.inc({ close: close ?? "peer", authenticated: String(authenticated) }),
   };
@@ -87,6 +93,7 @@ function addGauges(registry: Registry, sources: MetricSources): void {
   const read: readonly (readonly [MetricRow, () => number | Promise<number>])[] = [
     [gauges.sockets, sources.sockets],
     [gauges.authenticatedSockets, () => sources.sockets() - sources.unauthenticatedSockets()],
+    [gauges.suspendedSockets, sources.suspendedSockets],
     [gauges.storeUp, async () => Number(await sources.storeUp())],
     [gauges.feedFollowing, () => Number(sources.feedFollowing())],
     [gauges.passwordsWaiting, sources.passwordsWaiting],

@@ -19,6 +19,7 @@ function setUp(maxBytes: number = outboxLimits.bytes) {
   let overflows = 0;
   const parts = { turns: new LoopTurns(rethrow), wheel, outboxBytes: maxBytes };
   const outbox: Outbox = new Outbox(socket, createJsonCodec(), parts, {
+    maySend: true,
     overflowed() {
       overflows += 1;
       outbox.stop();

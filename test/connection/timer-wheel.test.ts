@@ -40,6 +40,22 @@ describe("timer wheel", () => {
     }
   });
 
+  it("comes to an end of a turn in which a lone timer is set again at every firing", () => {
+    for (let leap = 100; leap <= 10_000; leap += 100) {
+      const { wheel, timer, wind } = setUp();
+      let fired = 0;
+      const again = timer(() => {
+        fired += 1;
+        if (fired < 1000) wheel.set(again, 0);
+      });
+      wheel.set(again, 0);
+      wind(leap);
+      expect(fired).toBeLessThanOrEqual(2);
+      wind(100);
+      expect(fired).toBeGreaterThan(1);
+    }
+  });
+
   it("agrees with a sorted list, whatever is set, moved and cancelled", () => {
     const action = fc.record({
       timer: fc.nat(7),

@@ -9,7 +9,7 @@ import type { SocketHandler } from "../../src/connection/socket.ts";
 import { createTimerWheel } from "../../src/connection/timer-wheel.ts";
 import { type FakeSocket, fakeSocket } from "./fake-socket.ts";
 import { handClock } from "./hand-clock.ts";
-import { quietLog, quietObserver } from "./quiet-log.ts";
+import { quietObserver } from "./quiet-log.ts";
 
 type RigAuthority = ConnectionsOptions["authority"];
 
@@ -34,19 +34,29 @@ export function connectionRig(
     readonly commands?: readonly Command[];
     readonly limits?: ConnectionsOptions["limits"];
     readonly observer?: Partial<ConnectionObserver>;
+    readonly policy?: ConnectionsOptions["policy"];
+    readonly weakened?: ReadonlySet<string>;
+    /** Gets every entry of the log, also what is no warning. */
+    readonly log?: (entry: { readonly fields: object; readonly message: string }) => void;
   } = {},
 ) {
   const clock = handClock();
   const logged: { readonly fields: object; readonly message: string }[] = [];
-  const note = (fields: object, message: string) => logged.push({ fields, message });
+  const info = (fields: object, message: string) => options.log?.({ fields, message });
+  const note = (fields: object, message: string) => {
+    logged.push({ fields, message });
+    info(fields, message);
+  };
   const untouched = (part: string) =>
-    new Proxy(parts[part as keyof RigParts] ?? {}, {
+    new Proxy(trusted[part as keyof RigParts] ?? {}, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name);
         if (value === undefined) throw new Error(`${part}.${String(name)} was touched`);
         return value;
       },
     });
+  const { revocation } = parts;
+  const trusted: RigParts = { ...parts, revocation: { view: alwaysTrusted, ...revocation } };
   const authority = Object.fromEntries(
     ["authentication", "logins", "sessions", "onboarding", "revocation", "users"].map((part) => [
       part,
@@ -60,8 +70,10 @@ export function connectionRig(
     codecs: [createJsonCodec()],
     dispatch: dispatchOf(options.commands ?? []),
     clock,
-    log: { ...quietLog, warn: note, error: note },
+    log: { info, warn: note, error: note },
     metrics: { ...quietObserver, ...options.observer },
+    ...(options.policy === undefined ? {} : { policy: options.policy }),
+    ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   const connect = (address = "192.168.1.7"): Client => {
@@ -88,6 +100,8 @@ export function connectionRig(
   };
   return { clock, connections, connect, logged, wind };
 }
+
+const alwaysTrusted = { trusted: true, gaps: 0, judge: () => ({ state: "live" }) as const };
 
 function dispatchOf(commands: readonly Command[]): Dispatch {
   const byType = new Map(commands.map((command) => [command.type, command]));

@@ -12,5 +12,7 @@ export const quietObserver: ConnectionObserver = {
   authenticated: () => undefined,
   authRefused: () => undefined,
   answered: () => undefined,
+  lapsed: () => undefined,
+  reviewed: () => undefined,
   closed: () => undefined,
 };
