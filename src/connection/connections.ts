@@ -1,5 +1,6 @@
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock.ts";
+import type { Weakened } from "../auth/protections.ts";
 import type { Codec } from "../codec/codec.ts";
 import { createAdmit } from "./admission.ts";
 import type { Dispatch } from "./command.ts";
@@ -41,8 +42,8 @@ export interface ConnectionsOptions {
   readonly wheel?: TimerWheel;
   /** Default: `suspend`. */
   readonly policy?: SuspensionPolicy;
-  /** Protections that a negative control switches off; see `SuspensionCheck`. */
-  readonly weakened?: ReadonlySet<string>;
+  /** Protections that a negative control switches off. */
+  readonly weakened?: Weakened;
   /** Default: the TCP peer's. Behind proxies: what the trusted one says. */
   readonly addressOf?: (request: UpgradeRequest) => string;
 }

@@ -3,6 +3,8 @@ import { randomInt } from "node:crypto";
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { Authentication, Caller } from "../auth/authentication.ts";
 import type { Clock } from "../auth/clock.ts";
+import type { Weakened } from "../auth/protections.ts";
+import type { RevocationView } from "../auth/revocation/revocation.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 
@@ -13,17 +15,6 @@ import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
  * - `serve_until_exp`: they are served until their access token ends, also when it was revoked
  */
 export type SuspensionPolicy = "suspend" | "close" | "serve_until_exp";
-
-/** What a negative control may switch off: the look before input, the look before output, the review. */
-export type SuspensionCheck = "input_check" | "flush_check" | "review";
-
-/** What is known of revocations. Both are asked on every frame. */
-export interface Trust {
-  /** False while this node cannot know what was revoked. */
-  readonly trusted: boolean;
-  /** Rises when something may have been missed although no lapse was seen. */
-  readonly gaps?: number;
-}
 
 /** One authenticated socket as the suspension sees it. All methods are inert after its close. */
 export interface SuspensionMember {
@@ -39,7 +30,8 @@ export interface SuspensionMember {
 }
 
 export interface SuspensionOptions {
-  readonly view: Trust;
+  /** Both are asked on every frame. */
+  readonly view: Pick<RevocationView, "trusted" | "gaps">;
   readonly authentication: Pick<Authentication, "review">;
   /** A copy. */
   readonly members: () => readonly SuspensionMember[];
@@ -51,7 +43,7 @@ export interface SuspensionOptions {
   readonly policy: SuspensionPolicy;
   /** How long a socket may be suspended, ms. */
   readonly suspensionMs: number;
-  readonly weakened: ReadonlySet<string>;
+  readonly weakened: Weakened;
 }
 
 /** Sockets of one review. */
@@ -80,10 +72,10 @@ export class Suspension implements TimerOwner {
   /** Sockets that are suspended now; kept by the sockets. */
   sockets = 0;
   readonly #options: SuspensionOptions;
-  readonly #view: Trust;
+  readonly #view: Pick<RevocationView, "trusted" | "gaps">;
   readonly #timer = new Timer(this);
   #trusted: boolean;
-  #gaps: number | undefined;
+  #gaps: number;
   #round = 0;
   /** The round in which every socket is. */
   #clearedRound = 0;
@@ -137,7 +129,7 @@ export class Suspension implements TimerOwner {
     if (this.#clearedRound !== round || this.#options.count() > 0) this.watch();
   }
 
-  #changed(trusted: boolean, gaps: number | undefined): void {
+  #changed(trusted: boolean, gaps: number): void {
     const lapsed = (this.#trusted && !trusted) || gaps !== this.#gaps;
     this.#trusted = trusted;
     this.#gaps = gaps;

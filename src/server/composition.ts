@@ -73,11 +73,11 @@ function composeConnections(
   frame: Frame,
   codecs: Parameters<typeof createConnections>[0]["codecs"],
 ): Connections {
-  const { config, clock, log, audit, opened } = frame;
+  const { config, clock, log, audit, opened, weakened } = frame;
   const authority = auditedAuthority(opened.authority, audit);
   const trustedProxies = parseAddressRanges(config.trusted_proxies);
   return createConnections({
-    ...{ authority, codecs, clock, log },
+    ...{ authority, codecs, clock, log, weakened },
     dispatch: createDispatch({ authority, clock }),
     metrics: connectionObserver(frame),
     origins: config.origins,

@@ -1,6 +1,7 @@
 import type { Verdict } from "../../src/auth/authentication.ts";
 import { AuthError } from "../../src/auth/errors.ts";
 import type { Principal } from "../../src/auth/model.ts";
+import type { Weakened } from "../../src/auth/protections.ts";
 import { createJsonCodec } from "../../src/codec/json.ts";
 import type { Command, Dispatch } from "../../src/connection/command.ts";
 import { type ConnectionsOptions, createConnections } from "../../src/connection/connections.ts";
@@ -35,7 +36,7 @@ export function connectionRig(
     readonly limits?: ConnectionsOptions["limits"];
     readonly observer?: Partial<ConnectionObserver>;
     readonly policy?: ConnectionsOptions["policy"];
-    readonly weakened?: ReadonlySet<string>;
+    readonly weakened?: Weakened;
     /** Gets every entry of the log, also what is no warning. */
     readonly log?: (entry: { readonly fields: object; readonly message: string }) => void;
   } = {},
