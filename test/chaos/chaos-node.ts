@@ -1,8 +1,9 @@
+import type { Protection } from "../../src/auth/protections.ts";
 import { defineConfig } from "../../src/server/config/load.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
-import type { GatewayParts } from "../../src/server/gateway.ts";
-import { createGateway, type Gateway } from "../../src/server/gateway.ts";
-import { type ServeProcess, serve } from "../support/command-line.ts";
+import { createGateway, type Gateway, type GatewayParts } from "../../src/server/gateway.ts";
+import { startProcess, type TestProcess } from "../support/child-process.ts";
+import { serve } from "../support/command-line.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 /** A gateway that things are done to. */
@@ -22,47 +23,55 @@ export interface ChaosNode {
 
 export interface ChaosNodeOptions {
   readonly name: string;
-  readonly store: string;
+  /** Null: the embedded one, in `data`. */
+  readonly store: string | null;
+  /** A folder that outlives the node; by default one of its own, which goes with it. */
+  readonly data?: string;
   readonly storeTimeoutMs: number;
+  readonly config?: ConfigInput;
+  /** Protections that are off: a negative control. */
+  readonly weakened?: readonly Protection[];
 }
 
 export const secret = "a secret that the nodes of a run share";
 /** The least that the configuration takes: what is looked for here is not a password. */
 const scryptCost = 1_024;
 
-/** `gatehouse serve`, the built program, in a process of its own. */
-export function processNode({ name, store, storeTimeoutMs }: ChaosNodeOptions): ChaosNode {
+interface Running {
+  readonly pid: number;
+  readonly port: number;
+  readonly setupLink: string | undefined;
+  kill(): Promise<unknown>;
+}
+
+/** `gatehouse serve`, the built program, in a process of its own; with protections off, the same from its sources. */
+export function processNode(options: ChaosNodeOptions): ChaosNode {
   const folder = temporaryFolder();
-  const env = {
-    GATEHOUSE_SECRET: secret,
-    GATEHOUSE_STORE_TIMEOUT_MS: String(storeTimeoutMs),
-    GATEHOUSE_PASSWORD_SCRYPT_N: String(scryptCost),
-    GATEHOUSE_PASSWORD_WORKERS: "1",
-    GATEHOUSE_LOG_LEVEL: "warn",
-  };
-  let child: ServeProcess | undefined;
-  let port = 0;
+  const config = configOf(options, folder.path);
+  let running: Running | undefined;
   let setupCode: string | undefined;
   const signal = (which: NodeJS.Signals) => {
-    if (child !== undefined) process.kill(child.pid, which);
+    if (running !== undefined) process.kill(running.pid, which);
   };
   const kill = async () => {
-    const ending = child;
-    child = undefined;
-    await ending?.kill("SIGKILL");
+    const ending = running;
+    running = undefined;
+    await ending?.kill();
   };
   return {
-    name,
+    name: options.name,
     get port() {
-      return port;
+      return running?.port ?? 0;
     },
     get setupCode() {
       return setupCode;
     },
     async start() {
-      child = await serve(["--data", folder.path, "--store", store], { env });
-      port = child.port;
-      setupCode ??= codeIn(child.setupLink ?? undefined);
+      running =
+        options.weakened === undefined
+          ? await serveBuilt(config)
+          : await serveWeakened(config, options.weakened);
+      setupCode ??= codeIn(running.setupLink);
     },
     pause: () => signal("SIGSTOP"),
     resume: () => signal("SIGCONT"),
@@ -74,15 +83,9 @@ export function processNode({ name, store, storeTimeoutMs }: ChaosNodeOptions): 
   };
 }
 
-/** A gateway in this process, which alone can be given other parts than users can. */
+/** A gateway in this process, which can be given other parts than users can. */
 export function embeddedNode(options: ChaosNodeOptions, parts: GatewayParts = {}): ChaosNode {
   const folder = temporaryFolder();
-  const config: ConfigInput = {
-    ...{ port: 0, data: folder.path, secret, store: options.store },
-    store_timeout_ms: options.storeTimeoutMs,
-    password: { scrypt_n: scryptCost, workers: 1 },
-    log: { level: "silent" },
-  };
   let gateway: Gateway | undefined;
   let port = 0;
   let setupCode: string | undefined;
@@ -95,7 +98,11 @@ export function embeddedNode(options: ChaosNodeOptions, parts: GatewayParts = {}
       return setupCode;
     },
     async start() {
-      gateway = await createGateway(defineConfig(config), parts);
+      const config = defineConfig({ ...configOf(options, folder.path), log: { level: "silent" } });
+      gateway = await createGateway(config, {
+        ...(options.weakened === undefined ? {} : { weakened: new Set(options.weakened) }),
+        ...parts,
+      });
       const started = await gateway.start();
       port = started.port;
       setupCode ??= codeIn(started.setupLink);
@@ -105,6 +112,59 @@ export function embeddedNode(options: ChaosNodeOptions, parts: GatewayParts = {}
       folder.remove();
     },
   };
+}
+
+function configOf({ store, data, storeTimeoutMs, config }: ChaosNodeOptions, folder: string): ConfigInput {
+  return {
+    ...{ port: 0, data: data ?? folder, secret, store, store_timeout_ms: storeTimeoutMs },
+    password: { scrypt_n: scryptCost, workers: 1 },
+    log: { level: "warn" },
+    ...config,
+  };
+}
+
+async function serveBuilt(config: ConfigInput): Promise<Running> {
+  const child = await serve([], { env: environmentOf(config) });
+  return {
+    pid: child.pid,
+    port: child.port,
+    setupLink: child.setupLink ?? undefined,
+    kill: () => child.kill("SIGKILL"),
+  };
+}
+
+async function serveWeakened(config: ConfigInput, weakened: readonly Protection[]): Promise<Running> {
+  const child: TestProcess = startProcess({
+    script: new URL("./weakened-process.ts", import.meta.url),
+    args: [JSON.stringify(config), JSON.stringify(weakened)],
+  });
+  const started = child.line(/^\{"url":/);
+  const line = await Promise.race([
+    started,
+    child.exited.then((end) => Promise.reject(new Error(`the gateway ended with ${end}: ${child.stderr}`))),
+  ]).catch((error: unknown) => {
+    child.kill("SIGKILL");
+    throw error;
+  });
+  const { port, setupLink } = JSON.parse(line) as { port: number; setupLink?: string };
+  const kill = () => {
+    child.kill("SIGCONT");
+    child.kill("SIGKILL");
+    return child.exited;
+  };
+  return { pid: child.pid, port, setupLink, kill };
+}
+
+/** Every option has its variable: `password.workers` is GATEHOUSE_PASSWORD_WORKERS. */
+function environmentOf(config: ConfigInput): Record<string, string> {
+  const variables: [string, string][] = [];
+  const collect = (value: unknown, name: string) => {
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      for (const [key, inner] of Object.entries(value)) collect(inner, `${name}_${key.toUpperCase()}`);
+    } else if (value !== null && value !== undefined) variables.push([name, String(value)]);
+  };
+  collect(config, "GATEHOUSE");
+  return Object.fromEntries(variables);
 }
 
 function codeIn(setupLink: string | undefined): string | undefined {

@@ -178,6 +178,14 @@ describe("once dead, dead for ever", () => {
     expect(broken(said().at(2_001).authenticate("ok"))).toEqual(["once dead, dead for ever"]);
     expect(broken(said().at(2_001).authenticate("dead"))).toEqual([]);
   });
+  it("of a refused refresh, the store's word, binds refreshes at once and the rest after the bound", () => {
+    const said = () => new Tale().login().at(1_000).revoke("info").at(2_000).refresh(1, "dead");
+    expect(broken(said().at(2_100).use())).toEqual([]);
+    expect(broken(said().at(2_100).refresh(1, 2))).toEqual(["once dead, dead for ever"]);
+    expect(broken(said().at(7_100).use())).toContain("once dead, dead for ever");
+    // What the node says itself holds at once, also when the store said it before.
+    expect(broken(said().at(2_100).close(4301).at(2_200).use())).toEqual(["once dead, dead for ever"]);
+  });
   it("holds on the others after the bound, and everywhere at once for new tokens", () => {
     const said = () => new Tale().login().at(1_000).revoke().at(1_000).close(4301);
     expect(broken(said().at(5_900).use(b))).toEqual([]);

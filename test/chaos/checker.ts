@@ -114,18 +114,21 @@ function afterAll({ revokes, lives, covers }: Facts, limits: Limits): readonly F
 }
 
 /**
- * The node that said it may never take it back, whatever its restarts. Nor may any node give tokens, which the store
- * decides, unless the store lost something. Other nodes have the bound's time to hear of it.
+ * The node that said it may never take it back, whatever its restarts. A refusal to refresh is the store's word, which
+ * can be ahead of what the node has heard: it binds every node's refreshes at once, unless the store lost something, and
+ * everything else after the bound's time. So long have other nodes to hear of it.
  */
 function deadForEver({ deaths, lives, losses }: Facts, limits: Limits): readonly Found[] {
   const first = new Map<string, Death[]>();
   for (const death of deaths) {
     const of = first.get(death.session) ?? [];
-    if (of.every(({ node }) => node !== death.node)) first.set(death.session, [...of, death]);
+    const isNews = of.every(({ node, op }) => node !== death.node || (op === "refresh" && death.op !== op));
+    if (isNews) first.set(death.session, [...of, death]);
   }
   return lives.flatMap((life) => {
-    const death = first.get(life.session)?.find(({ endedAt, node }) => {
-      const atOnce = node === life.node || (life.op === "refresh" && losses.length === 0);
+    const death = first.get(life.session)?.find(({ endedAt, node, op }) => {
+      const sameWord = op !== "refresh" || life.op === "refresh";
+      const atOnce = (node === life.node && sameWord) || (life.op === "refresh" && losses.length === 0);
       return isAfter(life, endedAt + (atOnce ? 0 : limits.boundMs), limits);
     });
     if (death === undefined) return [];

@@ -4,16 +4,18 @@ import { parseArgs } from "node:util";
 
 import { textOf } from "./checker.ts";
 import { type RunResult, run } from "./run.ts";
-import { describeFault } from "./schedule.ts";
+import { describeFault, killsOf } from "./schedule.ts";
 import { isShape, type Shape, shapes } from "./world.ts";
 
-const usage = `usage: npm run chaos -- [--seeds N] [--from S] [--shape ${shapes.join("|")}] [--nodes N] [--parallel N] [--out FOLDER]`;
+const usage = `usage: npm run chaos -- [--seeds N] [--from S] [--shape ${shapes.join("|")}] [--nodes N] [--kills N] [--parallel N] [--out FOLDER]`;
 
 interface Settings {
   readonly seeds: number;
   readonly from: number;
   readonly shape: Shape;
   readonly nodes: number;
+  /** 0: the seed's own faults; otherwise the first node is killed so many times in each seed. */
+  readonly kills: number;
   readonly parallel: number;
   readonly out: string;
 }
@@ -26,7 +28,8 @@ function settingsOf(args: readonly string[]): Settings {
       seeds: { type: "string", default: "10" },
       from: { type: "string", default: "1" },
       shape: { type: "string", default: "standalone" },
-      nodes: { type: "string", default: "3" },
+      nodes: { type: "string" },
+      kills: { type: "string", default: "0" },
       parallel: { type: "string", default: "2" },
       out: { type: "string", default: "data/chaos" },
     },
@@ -36,7 +39,8 @@ function settingsOf(args: readonly string[]): Settings {
   return {
     seeds: whole("seeds", values.seeds, 1, 100_000),
     from: whole("from", values.from, 0, 2 ** 32 - 1),
-    nodes: whole("nodes", values.nodes, 1, 5),
+    nodes: whole("nodes", values.nodes ?? (shape === "embedded" ? "1" : "3"), 1, 5),
+    kills: whole("kills", values.kills, 0, 1_000),
     parallel: whole("parallel", values.parallel, 1, 16),
     ...{ shape, out: values.out },
   };
@@ -71,7 +75,9 @@ async function main(args: readonly string[]): Promise<number> {
 
 async function one(seed: number, settings: Settings): Promise<boolean> {
   try {
-    const result = await run(seed, settings);
+    const { kills } = settings;
+    const schedule = kills === 0 ? {} : { schedule: killsOf(seed, kills) };
+    const result = await run(seed, { ...settings, ...schedule });
     console.log(lineOf(result));
     if (result.violations.length === 0) return true;
     report(result, settings);
@@ -88,13 +94,15 @@ function lineOf({ seed, schedule, history, violations, stalledMs }: RunResult): 
   return `seed ${seed}: ${verdict}, ${operations} operations, stalled ${stalledMs} ms; ${faults}`;
 }
 
-function report({ seed, history, violations }: RunResult, { out, shape, nodes }: Settings): void {
+function report({ seed, history, violations }: RunResult, { out, shape, nodes, kills }: Settings): void {
   mkdirSync(out, { recursive: true });
   const file = path.join(out, `${shape}-${seed}.jsonl`);
   writeFileSync(file, history.toText());
   console.log(textOf(violations));
   console.log(`history: ${file}`);
-  console.log(`again: npm run chaos -- --seeds 1 --from ${seed} --shape ${shape} --nodes ${nodes}`);
+  console.log(
+    `again: npm run chaos -- --seeds 1 --from ${seed} --shape ${shape} --nodes ${nodes} --kills ${kills}`,
+  );
 }
 
 try {

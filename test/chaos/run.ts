@@ -1,6 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
+import type { Protection } from "../../src/auth/protections.ts";
 import type { GatewayParts } from "../../src/server/gateway.ts";
 import { askForAll } from "./actors/end-state.ts";
 import { gossip } from "./actors/gossip.ts";
@@ -9,13 +10,13 @@ import { redeem } from "./actors/redeemer.ts";
 import { revokeAll } from "./actors/revoker.ts";
 import { visit } from "./actors/visitor.ts";
 import { check, type Violation } from "./checker.ts";
-import { History } from "./history.ts";
-import { Owner } from "./owner.ts";
+import type { History } from "./history.ts";
 import type { Person } from "./people.ts";
 import { Random } from "./random.ts";
 import type { Scene } from "./scene.ts";
 import { rest } from "./scene.ts";
-import { describeFault, type Schedule, type ScheduledFault, scheduleOf } from "./schedule.ts";
+import { describeFault, placeOf, type Schedule, type ScheduledFault, scheduleOf } from "./schedule.ts";
+import { setTheScene } from "./setting.ts";
 import { type Shape, startWorld, type World } from "./world.ts";
 
 export interface RunOptions {
@@ -23,6 +24,8 @@ export interface RunOptions {
   readonly nodes: number;
   /** Given: the nodes run in this process, with these parts. */
   readonly embedded?: GatewayParts;
+  /** Protections that are off: a negative control. */
+  readonly weakened?: readonly Protection[];
   /** Instead of the seed's own. */
   readonly schedule?: Schedule;
 }
@@ -43,12 +46,11 @@ const deviceCount = 2;
 
 /** One seed: a world of its own, its faults, everybody in it, and what the history of it all shows. */
 export async function run(seed: number, options: RunOptions): Promise<RunResult> {
-  const { embedded, shape, nodes } = options;
-  const parts = embedded === undefined ? {} : { embedded };
-  const world = await startWorld({ shape, nodes, storeTimeoutMs, ...parts });
+  const { schedule: given, nodes } = options;
+  const world = await startWorld({ ...options, storeTimeoutMs });
   const delay = monitorEventLoopDelay({ resolution: 10 });
   try {
-    const schedule = options.schedule ?? scheduleOf(seed, { nodes, can: world.can });
+    const schedule = given ?? scheduleOf(seed, { nodes, can: world.can });
     delay.enable();
     const history = await play(world, schedule, new Random(seed));
     const stalledMs = Math.round(delay.max / 1e6);
@@ -84,28 +86,6 @@ async function play(world: World, schedule: Schedule, random: Random): Promise<H
   }
 }
 
-async function setTheScene(world: World, over: AbortSignal, spawned: Promise<void>[]): Promise<Scene> {
-  const [first] = world.nodes;
-  if (first?.setupCode === undefined) throw new Error("the first node printed no set-up code");
-  const owner = await Owner.create(first, first.setupCode);
-  const people: Person[] = [];
-  for (const name of ["anna", "bert", "cleo", "dora"]) {
-    const password = `a long password of ${name}`;
-    const about = { username: name, password, isAdmin: name !== "bert", spared: name === "dora" };
-    people.push(await owner.addPerson(first, about));
-  }
-  let sockets = 0;
-  return {
-    ...{ nodes: world.nodes, history: new History(), owner, people, holdings: [], over },
-    gatehouse: world.gatehouse,
-    spawn: (actor) => void spawned.push(actor),
-    socketName() {
-      sockets += 1;
-      return `s${sockets}`;
-    },
-  };
-}
-
 async function firstDevices(scene: Scene, random: Random): Promise<void> {
   for (const person of scene.people) {
     for (let device = 0; device < deviceCount; device += 1) {
@@ -128,13 +108,14 @@ async function logInBefore(scene: Scene, random: Random, person: Person) {
 async function strike(scene: Scene, world: World, schedule: Schedule): Promise<void> {
   const began = performance.now();
   const at = (ms: number) => rest(Math.max(0, began + ms - performance.now()), scene.over);
-  await Promise.all([
-    at(schedule.healAt),
-    ...schedule.faults.map(async (one) => {
-      await at(one.at);
-      await inflict(scene, world, one);
-    }),
-  ]);
+  const before = new Map<unknown, Promise<void>>();
+  for (const one of schedule.faults) {
+    const place = placeOf(one.fault);
+    // A machine that is slow to heal one puts the next one off.
+    const turn = Promise.all([at(one.at), before.get(place)]).then(() => inflict(scene, world, one));
+    before.set(place, turn);
+  }
+  await Promise.all([at(schedule.healAt), ...before.values()]);
   scene.history.tell("faults", { op: "mark", name: "healed" });
 }
 

@@ -16,7 +16,11 @@ export type Fault =
   /** Acknowledged writes are lost with the primary; the replica, which did not have them, is promoted. */
   | { readonly kind: "failover" }
   /** The store's content becomes what it was when this began. */
-  | { readonly kind: "rollback" };
+  | { readonly kind: "rollback" }
+  /** SIGKILL of the Cluster's primary, whose replica is elected. */
+  | { readonly kind: "primary_kill" }
+  /** The Cluster's replica takes the slots over without asking anybody. */
+  | { readonly kind: "takeover" };
 
 export type FaultKind = Fault["kind"];
 
@@ -57,10 +61,24 @@ const lasts: Record<FaultKind, readonly [least: number, most: number]> = {
   store_restart: [100, 2_000],
   failover: [600, 1_200],
   rollback: [600, 2_500],
+  primary_kill: [1_500, 4_000],
+  takeover: [200, 1_500],
 };
 
 /** A store that forgets is a fault of its own: the promise speaks of one at a time. */
-const lossy: readonly FaultKind[] = ["failover", "rollback"];
+const lossy: readonly FaultKind[] = ["failover", "rollback", "primary_kill", "takeover"];
+
+/** One node is killed again and again, at random moments, and at work in between. */
+export function killsOf(seed: number, kills: number): Schedule {
+  const random = new Random(seed).fork("kills");
+  const faults: ScheduledFault[] = [];
+  let at = firstMs;
+  for (let kill = 0; kill < kills; kill += 1) {
+    faults.push({ at, lasts: 0, fault: { kind: "kill", node: 0 } });
+    at += random.between(300, 1_800);
+  }
+  return { seed, faults, healAt: at, quietMs: 1_000 };
+}
 
 /** The same seed, the same faults. Faults of one node do not overlap; those of different nodes may. */
 export function scheduleOf(seed: number, options: ScheduleOptions): Schedule {
@@ -118,13 +136,16 @@ function faultOf(random: Random, kind: FaultKind, nodes: number): Fault {
     case "store_restart":
     case "failover":
     case "rollback":
+    case "primary_kill":
+    case "takeover":
       return { kind };
     default:
       return { kind, node };
   }
 }
 
-function placeOf(fault: Fault): number | "store" {
+/** Where it strikes: what strikes the same place is healed before the next one. */
+export function placeOf(fault: Fault): number | "store" {
   return "node" in fault ? fault.node : "store";
 }
 

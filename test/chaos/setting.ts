@@ -1,0 +1,32 @@
+import { History } from "./history.ts";
+import { Owner } from "./owner.ts";
+import type { Person } from "./people.ts";
+import type { Scene } from "./scene.ts";
+import type { World } from "./world.ts";
+
+/** Three who may lose everything, and one whom nobody may log out. */
+const people = ["anna", "bert", "cleo", "dora"].map((username) => ({
+  username,
+  password: `a long password of ${username}`,
+  isAdmin: username !== "bert",
+  spared: username === "dora",
+}));
+
+/** An owner and people with logins, before anything goes wrong. What the actors spawn is kept in `spawned`. */
+export async function setTheScene(world: World, over: AbortSignal, spawned: Promise<void>[]): Promise<Scene> {
+  const [first] = world.nodes;
+  if (first?.setupCode === undefined) throw new Error("the first node printed no set-up code");
+  const owner = await Owner.create(first, first.setupCode);
+  const added: Person[] = [];
+  for (const person of people) added.push(await owner.addPerson(first, person));
+  let sockets = 0;
+  return {
+    ...{ nodes: world.nodes, history: new History(), owner, people: added, holdings: [], over },
+    gatehouse: world.gatehouse,
+    spawn: (actor) => void spawned.push(actor),
+    socketName() {
+      sockets += 1;
+      return `s${sockets}`;
+    },
+  };
+}
