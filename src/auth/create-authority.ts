@@ -60,7 +60,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const keyring = await createKeyring({ store, sealing, clock, longestTokenMs });
   const upkeep = createKeyringUpkeep(keyring);
   const revocation = createRevocation({
-    ...{ store, clock, longestTokenMs, onKeyringChanged: upkeep.changed },
+    ...{ store, clock, sealing, longestTokenMs, onKeyringChanged: upkeep.changed },
     ...(options.onFault === undefined ? {} : { onListenerFault: options.onFault }),
     ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
   });

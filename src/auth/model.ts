@@ -1,3 +1,5 @@
+import type { RevocationPolicy } from "./revocation/policy.ts";
+
 /**
  * The domain's records, as they are stored (reference home-assistant.md 1). Plain data; every time is milliseconds
  * since the epoch. Ids are 32 hex digits from a CSPRNG, as Home Assistant's, except those of system groups.
@@ -111,13 +113,17 @@ export type LogEvent =
       readonly cause: RevocationCause;
       readonly revocationId: string;
     }
-  /** The commit raised the user's epoch: all sessions of the user end, but `spare`. */
+  /**
+   * The commit raised the user's epoch: all sessions of the user end, but `spare`. With an `epoch` a node tells it again,
+   * after the log went back in time: that one was raised then, not the commit's number.
+   */
   | {
       readonly type: "user_revoked";
       readonly userId: string;
       readonly cause: RevocationCause;
       readonly revocationId: string;
       readonly spare: string | null;
+      readonly epoch?: number;
     }
   /** Rights, name or local_only changed: live sockets read the user again. */
   | {
@@ -127,7 +133,20 @@ export type LogEvent =
     }
   /** The session's expiry was changed by its user. */
   | { readonly type: "session_changed"; readonly userId: string; readonly sessionId: string }
-  | { readonly type: "keyring_changed" };
+  | { readonly type: "keyring_changed" }
+  /**
+   * A node's sign of life, the `n`-th, which it reads back to know that it reads everything. `applied` is the last entry
+   * that it has applied.
+   */
+  | {
+      readonly type: "heartbeat";
+      readonly node: string;
+      readonly n: number;
+      readonly applied: string | null;
+      readonly policy: RevocationPolicy;
+    }
+  /** The node serves nobody any more. */
+  | { readonly type: "node_left"; readonly node: string };
 
 /**
  * An authenticated caller. Only authentication builds one, so whoever holds it needs no further check of the token:

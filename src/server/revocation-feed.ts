@@ -1,11 +1,14 @@
 import type { Clock } from "../auth/clock.ts";
 import { AuthError } from "../auth/errors.ts";
+import { heartbeatMs } from "../auth/revocation/lease.ts";
 import type { Revocation } from "../auth/revocation/revocation.ts";
+import { reachOf } from "../auth/revocation/view.ts";
 import type { LogFollower, Store } from "../auth/store.ts";
 
 export interface RevocationFeed {
   /** False while the log is not known to be in step. */
   readonly following: boolean;
+  /** Says that this node serves nobody any more, where the store can still be told, and stops. */
   stop(): Promise<void>;
 }
 
@@ -17,40 +20,64 @@ export interface RevocationFeedOptions {
   readonly longestTokenMs: number;
 }
 
-/** Nodes' clocks and the store's may differ, and a commit may be on its way while this node reads. */
-const marginMs = 60_000;
-const catchUpDeadlineMs = 30_000;
+const startDeadlineMs = 30_000;
 
 /**
  * Feeds the revocation view from the store's log (D2): everything since the oldest token that may still be shown, then
- * what comes. Settles when the view reaches the present, so that no socket is accepted on less. Lost connections are the
- * follower's to mend; meanwhile `following` is false and the view stops being trusted.
+ * what comes; and keeps its lease. Settles when the view reaches the present and is trusted, so that no socket is
+ * accepted on less. Lost connections are the follower's to mend; meanwhile the lease runs out.
  *
  * The keyring follows the same log: revocation passes `keyring_changed` on.
  */
 export async function startRevocationFeed(options: RevocationFeedOptions): Promise<RevocationFeed> {
   const { store, revocation, clock, longestTokenMs } = options;
-  const since = clock.now() - longestTokenMs - marginMs;
-  const follower = store.follow(since, (entries) => revocation.apply(entries));
-  const following = () => follower.following;
-  const reached = await caughtUp(follower);
-  revocation.setFeed({ since: reached.since, following });
+  const { lease } = revocation;
+  const follower = store.follow(clock.now() - reachOf(longestTokenMs), revocation.apply, revocation.broke);
+  let beating: NodeJS.Timeout | undefined;
+  const begin = async () => {
+    const { since } = await follower.caughtUp;
+    revocation.setFeed({ since, follower });
+    void lease.beat();
+    beating = setInterval(() => void lease.beat(), heartbeatMs).unref();
+    await lease.started;
+  };
+  const end = async () => {
+    clearInterval(beating);
+    await follower.stop();
+  };
+  try {
+    await withinDeadline(begin(), follower);
+  } catch (error) {
+    await end();
+    throw error;
+  }
   return {
     get following() {
       return follower.following;
     },
-    stop: () => follower.stop(),
+    async stop() {
+      clearInterval(beating);
+      // The others find out by themselves when it cannot be written.
+      await lease.leave().catch(() => undefined);
+      await end();
+    },
   };
 }
 
-/** Gives up at the deadline: who starts must not wait for ever for a store that went away meanwhile. */
-async function caughtUp(follower: LogFollower): Promise<{ readonly since: number }> {
-  const deadline = setTimeout(() => void follower.stop(), catchUpDeadlineMs);
+/** Who starts must not wait for ever for a store that went away meanwhile, or a lease that nothing renews. */
+async function withinDeadline(begun: Promise<void>, follower: LogFollower): Promise<void> {
+  let deadline: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    deadline = setTimeout(() => {
+      reject(new Error(`${startDeadlineMs / 1000} s are over`));
+      void follower.stop();
+    }, startDeadlineMs);
+  });
   try {
-    return await follower.caughtUp;
+    await Promise.race([begun, late]);
   } catch (error) {
     throw new AuthError("unavailable", {
-      detail: "the revocation log could not be read in time",
+      detail: "the revocation log could not be read in time, or no lease on it could be had",
       cause: error,
     });
   } finally {

@@ -249,7 +249,9 @@ describe("a node that cannot know", () => {
     const unfed = await node.another({ fed: false });
     const ask = async () => authenticate(accessToken, home, unfed);
     expect(await refusal(ask())).toBe("unavailable");
-    unfed.authority.revocation.setFeed({ since: node.clock.now() - hour, following: () => false });
+    const lookedAt = node.clock.monotonic();
+    const follower = { lookAgeMs: () => node.clock.monotonic() - lookedAt, restart: () => undefined };
+    unfed.authority.revocation.setFeed({ since: node.clock.now() - hour, follower });
     expect(await refusal(ask())).toBe("accepted");
     node.clock.advance(3_000);
     expect(await refusal(ask())).toBe("unavailable");
@@ -283,7 +285,8 @@ describe("a node that cannot know", () => {
     node.clock.advance(10 * minute);
     expect([await ask(), await ask()]).toEqual([1, 0]);
     // Entries from the last ten minutes were not delivered: neither memory nor cache can be believed.
-    other.authority.revocation.setFeed({ since: node.clock.now(), following: () => true });
+    const follower = { lookAgeMs: () => 0, restart: () => undefined };
+    other.authority.revocation.setFeed({ since: node.clock.now(), follower });
     expect([await ask(), await ask()]).toEqual([2, 0]);
     await other.stop();
   });

@@ -95,11 +95,24 @@ async function startNode(options: NodeOptions): Promise<TestAuthority> {
 }
 
 /** What the server's revocation feed does, without its supervision. */
-async function feedFrom(store: Store, authority: Authority, clock: HandClock): Promise<LogFollower> {
-  const follower = store.follow(clock.now() - 3_600_000, (entries) => authority.revocation.apply(entries));
+async function feedFrom(
+  store: Store,
+  authority: Authority,
+  clock: HandClock,
+): Promise<Pick<LogFollower, "stop">> {
+  const { apply, broke, setFeed, lease } = authority.revocation;
+  const follower = store.follow(clock.now() - 3_600_000, apply, broke);
   const { since } = await follower.caughtUp;
-  authority.revocation.setFeed({ since, following: () => true });
-  return follower;
+  setFeed({ since, follower });
+  void lease.beat();
+  const beating = setInterval(() => void lease.beat(), 200);
+  await lease.started;
+  return {
+    async stop() {
+      clearInterval(beating);
+      await follower.stop();
+    },
+  };
 }
 
 async function owner(authority: Authority): Promise<User> {

@@ -1,21 +1,35 @@
 import type { Clock } from "../clock.ts";
 import { newId } from "../ids.ts";
 import type { Weakened } from "../protections.ts";
-import type { LogEntry, Store } from "../store.ts";
+import type { Store } from "../store.ts";
+import type { Sealing } from "../tokens/sealing.ts";
 import { createCutListeners } from "./cut-listeners.ts";
-import { createFeedTrust } from "./feed-trust.ts";
+import { createIntake, type Intake } from "./intake.ts";
 import { createJournal, type Journal } from "./journal.ts";
+import { Keeper, type RevocationObserver } from "./keeper.ts";
+import { createLease } from "./lease.ts";
+import { createLogSeal } from "./log-seal.ts";
+import { createMembers } from "./members.ts";
+import type { RevocationPolicy } from "./policy.ts";
+import { reassert } from "./reassertion.ts";
 import type { Revocation } from "./revocation.ts";
 import { createSessionEnding } from "./session-ending.ts";
+import { createSettling } from "./settling.ts";
 import { createUserEnding } from "./user-ending.ts";
 import { createRevocationView, type GrowingView } from "./view.ts";
 
 export interface RevocationOptions {
   readonly store: Store;
   readonly clock: Clock;
+  readonly sealing: Pick<Sealing, "derive">;
   /** The longest life of an ordinary access token, ms: how far back the view has to remember. */
   readonly longestTokenMs: number;
+  /** What this node does without a lease, for the others to know; `suspend` by default. */
+  readonly policy?: RevocationPolicy;
+  /** See `StoreGuarantee`; by default it is not known, and no node counts as fenced. */
+  readonly isolationMs?: () => number;
   readonly weakened?: Weakened;
+  readonly observer?: Partial<RevocationObserver>;
   /** Told of a listener that threw; the revocation itself stands. */
   readonly onListenerFault?: (error: unknown) => void;
   /** The log says that some node changed the signing keys; may come twice. */
@@ -26,55 +40,93 @@ export interface RevocationOptions {
 export function createRevocation(
   options: RevocationOptions,
 ): Revocation & Journal & { readonly view: GrowingView } {
-  const { store, clock, longestTokenMs, onListenerFault = () => undefined } = options;
-  const { onKeyringChanged = () => undefined } = options;
-  const trust = createFeedTrust(clock);
-  const view = createRevocationView({ clock, longestTokenMs, trust });
-  const listeners = createCutListeners(onListenerFault);
-  // The feed may bring an own commit's entries before its promise resolves; what they closed is counted here.
-  const closedBy = new Map<string, number>();
-
-  const apply = (entries: readonly LogEntry[]) => {
-    for (const entry of entries) {
-      if (entry.event.type === "keyring_changed") onKeyringChanged();
-      const news = view.take(entry);
-      if (news === undefined) continue;
-      const closed = listeners.tell(news.cut);
-      const before = news.revocationId === undefined ? undefined : closedBy.get(news.revocationId);
-      if (before !== undefined && news.revocationId !== undefined)
-        closedBy.set(news.revocationId, before + closed);
-    }
-  };
-  const journal = createJournal({ store, clock, apply });
-  const endSessions = createSessionEnding({ store, clock, journal });
-  const endUser = createUserEnding({ store, clock, journal });
+  const { view, lease, keeper, members, settling, listeners, journal, intake, serve } = compose(options);
+  const tools = { store: options.store, clock: options.clock, journal };
+  const endSessions = createSessionEnding(tools);
+  const endUser = createUserEnding(tools);
 
   return {
     view,
-    apply,
     commit: journal.commit,
     onCut: listeners.add,
-    setFeed({ since, following }) {
+    apply: intake.deliver,
+    broke: (kind) => keeper.broke(kind),
+    setFeed({ since, follower }) {
+      members.caughtUp();
       view.reachesBackTo(since);
-      trust.rests(following);
+      serve();
+      keeper.start(follower);
     },
+    lease: {
+      started: keeper.started,
+      beat: () => keeper.beat(),
+      leave: () => keeper.leave(),
+      ageMs: lease.ageMs,
+      get driftMs() {
+        return keeper.driftMs;
+      },
+      get nodes() {
+        return members.alive + 1;
+      },
+    },
+    watch: settling.watch,
+    settled: (receipt) =>
+      new Promise((resolve) => {
+        const listening = settling.watch(receipt.revocationId, (present, done) => {
+          if (done) resolve(present);
+        });
+        if (listening === undefined) resolve(receipt);
+      }),
     async revoke(target, cause, { also } = {}) {
       const revocationId = newId();
-      closedBy.set(revocationId, 0);
+      const request = { cause, revocationId, also };
+      intake.begin(revocationId);
+      settling.begin(revocationId);
       try {
-        const request = { cause, revocationId, also };
-        const { sessions, durability } =
-          target.kind === "user" ? await endUser(target, request) : await endSessions(target, request);
-        return {
-          ...{ revocationId, sessions, durability },
-          socketsClosed: closedBy.get(revocationId) ?? 0,
-          // Other nodes follow by the log; that they do is not known here yet.
-          nodes: { applied: trust.holds() ? 1 : 0, pending: 0, fenced: 0 },
-          effective: store.kind === "embedded" && trust.holds() ? "all" : "pending",
-        };
-      } finally {
-        closedBy.delete(revocationId);
+        const ended = target.kind === "user" ? endUser(target, request) : endSessions(target, request);
+        const done = await ended;
+        return settling.committed({ revocationId, socketsClosed: intake.end(revocationId) }, done);
+      } catch (error) {
+        intake.end(revocationId);
+        settling.abandon(revocationId);
+        throw error;
       }
     },
   };
+}
+
+const ignored = () => undefined;
+const silent: RevocationObserver = {
+  ...{ badMac: ignored, broke: ignored, reasserted: ignored },
+  ...{ recovered: ignored, lapsed: ignored, heartbeatFailed: ignored },
+};
+
+function compose(options: RevocationOptions) {
+  const { store, clock, longestTokenMs, weakened = new Set(), onListenerFault = ignored } = options;
+  const { policy = "suspend", isolationMs = () => Number.POSITIVE_INFINITY } = options;
+  const observer = { ...silent, ...options.observer };
+  const node = newId();
+  const seal = createLogSeal(options.sealing);
+  const lease = createLease(clock, weakened);
+  const view = createRevocationView({ clock, longestTokenMs, lease });
+  const members = createMembers({ clock, self: node, longestTokenMs });
+  let serving = false;
+  const settling = createSettling({
+    ...{ clock, members, isolationMs, provenAt: lease.provenAt, serves: () => serving },
+    comparePositions: (a, b) => store.comparePositions(a, b),
+  });
+  const journal: Journal = createJournal({ store, clock, seal, apply: (entries) => intake.own(entries) });
+  const keeper = new Keeper({
+    ...{ node, store, clock, seal, lease, view, settling, policy, weakened, observer },
+    reassert: () => reassert({ store, clock, journal, memory: view.memory }),
+  });
+  const listeners = createCutListeners(onListenerFault);
+  const intake: Intake = createIntake({
+    ...{ node, seal, weakened, view, keeper, members, settling, listeners, observer },
+    onKeyringChanged: options.onKeyringChanged ?? ignored,
+  });
+  const serve = () => {
+    serving = true;
+  };
+  return { view, lease, keeper, members, settling, listeners, journal, intake, serve };
 }

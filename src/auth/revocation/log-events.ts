@@ -20,6 +20,7 @@ const KnownEvent = Compile(
       cause: Cause,
       revocationId: Type.String(),
       spare: Type.Union([Type.String(), Type.Null()]),
+      epoch: Type.Optional(Type.Number()),
     }),
     Type.Object({
       type: Type.Literal("user_changed"),
@@ -32,6 +33,14 @@ const KnownEvent = Compile(
       sessionId: Type.String(),
     }),
     Type.Object({ type: Type.Literal("keyring_changed") }),
+    Type.Object({
+      type: Type.Literal("heartbeat"),
+      node: Type.String(),
+      n: Type.Number(),
+      applied: Type.Union([Type.String(), Type.Null()]),
+      policy: Type.Union([Type.Literal("suspend"), Type.Literal("close"), Type.Literal("serve_until_exp")]),
+    }),
+    Type.Object({ type: Type.Literal("node_left"), node: Type.String() }),
   ]),
 );
 

@@ -1,5 +1,5 @@
 import type { Principal, RevocationCause } from "../model.ts";
-import type { Durability, LogEntry, Step } from "../store.ts";
+import type { Durability, LogBreak, LogEntry, LogFollower, Step } from "../store.ts";
 
 export type RevokeTarget =
   | { readonly kind: "sessions"; readonly userId: string; readonly sessionIds: readonly string[] }
@@ -84,10 +84,45 @@ export interface Revocation {
     cause: RevocationCause,
     options?: { readonly also?: Step },
   ): Promise<RevokeReceipt>;
-  /** The log's way in, called by the revocation feed; idempotent. Entries of own commits come here too. */
+  /**
+   * The log's way in, called by the revocation feed; idempotent. Entries of own commits come here too. What has no MAC of
+   * this installation is not applied.
+   */
   apply(entries: readonly LogEntry[]): void;
-  /** The feed says how far back the view reaches and whether the tail is in step. */
-  setFeed(state: { readonly since: number; readonly following: () => boolean }): void;
+  /** The feed's follower found that the log is not the one that it followed, or that entries were missed. */
+  broke(kind: LogBreak): void;
+  /** The feed has caught up: how far back the view reaches, and what the lease is kept by from now on. */
+  setFeed(feed: {
+    readonly since: number;
+    readonly follower: Pick<LogFollower, "lookAgeMs" | "restart">;
+  }): void;
+  readonly lease: RevocationLease;
+  /**
+   * Calls `listener` with what is known of a revocation, now and at every change; `done` the last time, after 60 s at the
+   * latest. Returns the undo. Undefined for one that was not made here, or long ago.
+   */
+  watch(
+    revocationId: string,
+    listener: (receipt: RevokeReceipt, done: boolean) => void,
+  ): (() => void) | undefined;
+  /** Resolves when nothing more will be learnt: when it is in effect everywhere, or after 60 s. */
+  settled(receipt: RevokeReceipt): Promise<RevokeReceipt>;
   /** Returns the undo. The listener's number is how many sockets it closed. */
   onCut(listener: (cut: Cut) => number): () => void;
+}
+
+/** What keeps `view.trusted`, for whoever runs a node. Who never beats is no node, and trusts nothing on Redis. */
+export interface RevocationLease {
+  /** Resolves when the view is trusted for the first time. */
+  readonly started: Promise<void>;
+  /** One turn, every 0.75 s: a heartbeat, and what a break of the log calls for. Never rejects; turns do not pile up. */
+  beat(): Promise<void>;
+  /** Says to the others that this node serves nobody any more; no turn comes after it. Rejects with `unavailable`. */
+  leave(): Promise<void>;
+  /** The age of the lease, ms; Infinity without one. */
+  ageMs(): number;
+  /** How far the store's clock is ahead of this machine's, ms; negative when it is behind. */
+  readonly driftMs: number;
+  /** Nodes that hold a lease, or may, this one with them. */
+  readonly nodes: number;
 }

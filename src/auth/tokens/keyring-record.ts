@@ -4,6 +4,7 @@ import { Compile } from "typebox/compile";
 import { AuthError } from "../errors.ts";
 import type { LogEvent } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
+import { createLogSeal } from "../revocation/log-seal.ts";
 import { readRecord, type Store } from "../store.ts";
 import type { Sealing } from "./sealing.ts";
 import { StoredKey } from "./signing-keys.ts";
@@ -29,6 +30,7 @@ export interface KeyringRecord {
 
 export function createKeyringRecord(store: Store, sealing: Sealing): KeyringRecord {
   const key = recordKeys.keyring;
+  const seal = createLogSeal(sealing);
   return {
     async read() {
       const record = await readRecord(store, key);
@@ -42,7 +44,7 @@ export function createKeyringRecord(store: Store, sealing: Sealing): KeyringReco
       const outcome = await store.commit({
         check: [{ key, version }],
         put: [{ key, value: { box } }],
-        log: [event],
+        log: [seal.sealed(event)],
       });
       return outcome.ok ? { version: outcome.version, keys } : undefined;
     },

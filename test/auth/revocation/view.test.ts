@@ -2,18 +2,24 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import type { LogEvent, Principal, RevocationCause } from "../../../src/auth/model.ts";
-import { createFeedTrust } from "../../../src/auth/revocation/feed-trust.ts";
-import { createRevocationView } from "../../../src/auth/revocation/view.ts";
+import { logEventOf } from "../../../src/auth/revocation/log-events.ts";
+import { createRevocationView, type GrowingView } from "../../../src/auth/revocation/view.ts";
 import type { LogEntry } from "../../../src/auth/store.ts";
 import { handClock } from "../../support/hand-clock.ts";
 
 const minute = 60_000;
 const longestTokenMs = 30 * minute;
 
+const lease = { holds: () => true };
+
+function take(view: GrowingView, taken: LogEntry) {
+  const event = logEventOf(taken.event);
+  return event && view.take(event, taken);
+}
+
 function viewAt(start = 1_000_000_000_000) {
   const clock = handClock(start);
-  const trust = createFeedTrust(clock);
-  const view = createRevocationView({ clock, longestTokenMs, trust });
+  const view = createRevocationView({ clock, longestTokenMs, lease });
   view.reachesBackTo(clock.now() - 60 * minute);
   return { clock, view };
 }
@@ -48,8 +54,8 @@ describe("the revocation view", () => {
     const token = (sessionId: string, userEpoch: number) =>
       view.judge(principal({ sessionId, userEpoch, tokenIssuedAt: now })).state;
     expect(token("s1", 0)).toBe("live");
-    view.take(entry(revoked(["s1"]), 5, now));
-    view.take(entry(raised(), 10, now));
+    take(view, entry(revoked(["s1"]), 5, now));
+    take(view, entry(raised(), 10, now));
     expect([token("s1", 20), token("s2", 9), token("s2", 10), token("s2", 11)]).toEqual([
       ...["dead", "dead", "live", "live"],
     ]);
@@ -59,12 +65,12 @@ describe("the revocation view", () => {
     const { clock, view } = viewAt();
     const judge = (sessionId: string) =>
       view.judge(principal({ sessionId, userEpoch: 3, tokenIssuedAt: clock.now() }));
-    view.take(entry(raised("s1"), 10, clock.now()));
+    take(view, entry(raised("s1"), 10, clock.now()));
     expect([judge("s1").state, judge("s2").state]).toEqual(["live", "dead"]);
-    view.take(entry(raised("s2"), 20, clock.now()));
+    take(view, entry(raised("s2"), 20, clock.now()));
     expect(judge("s1")).toEqual({ state: "dead", cause: "password_changed" });
     // An older raise that comes late (another node's) changes nothing.
-    expect(view.take(entry(raised("s1"), 15, clock.now()))).toBeUndefined();
+    expect(take(view, entry(raised("s1"), 15, clock.now()))).toBeUndefined();
     expect(judge("s1").state).toBe("dead");
   });
 
@@ -83,7 +89,7 @@ describe("the revocation view", () => {
 
   it("does not reach back to the feed's first minute, whose tokens may be of a clock that is behind", () => {
     const clock = handClock();
-    const view = createRevocationView({ clock, longestTokenMs, trust: createFeedTrust(clock) });
+    const view = createRevocationView({ clock, longestTokenMs, lease });
     const since = clock.now() - 10 * minute;
     const judge = (at: number) => view.judge(principal({ tokenIssuedAt: at })).state;
     expect(judge(clock.now())).toBe("unknown");
@@ -95,40 +101,78 @@ describe("the revocation view", () => {
     const { clock, view } = viewAt();
     const before = clock.now();
     clock.advance(2 * minute);
-    view.take(entry(changed, 5, clock.now()));
+    take(view, entry(changed, 5, clock.now()));
     const judge = (at: number, userId = "ada") => view.judge(principal({ userId, tokenIssuedAt: at })).state;
     expect(judge(before)).toBe("unknown");
     expect(judge(clock.now())).toBe("unknown");
     expect(judge(clock.now() + 61_000)).toBe("live");
     expect(judge(before, "bob")).toBe("live");
-    view.take(entry({ ...changed, userId: "bob", change: "added" }, 6, clock.now()));
+    take(view, entry({ ...changed, userId: "bob", change: "added" }, 6, clock.now()));
     expect(judge(clock.now(), "bob")).toBe("live");
   });
 
   it("treats what it does not know, but what names a user, as a change of that user", () => {
     const { clock, view } = viewAt();
-    const news = view.take(entry({ type: "policy_changed_in_2030", userId: "ada" }, 5, clock.now()));
-    expect(news?.cut).toEqual({ kind: "user_changed", userId: "ada", change: "updated" });
+    const news = take(view, entry({ type: "policy_changed_in_2030", userId: "ada" }, 5, clock.now()));
+    expect(news).toEqual({ kind: "user_changed", userId: "ada", change: "updated" });
     expect(view.judge(principal({ tokenIssuedAt: clock.now() })).state).toBe("unknown");
-    expect(view.take(entry({ type: "nothing we know" }, 6, clock.now()))).toBeUndefined();
-    expect(view.take(entry({ type: "sessions_revoked", userId: "ada" }, 7, clock.now()))).toBeDefined();
+    expect(take(view, entry({ type: "nothing we know" }, 6, clock.now()))).toBeUndefined();
+    expect(take(view, entry({ type: "sessions_revoked", userId: "ada" }, 7, clock.now()))).toBeDefined();
   });
 
   it("takes each entry once", () => {
     const { clock, view } = viewAt();
     const one = entry(changed, 5, clock.now());
-    expect(view.take(one)).toBeDefined();
-    expect(view.take(one)).toBeUndefined();
+    expect(take(view, one)).toBeDefined();
+    expect(take(view, one)).toBeUndefined();
   });
 
   it("forgets with time, and then knows nothing of tokens that could need it", () => {
     const { clock, view } = viewAt();
     for (let count = 0; count < 1000; count += 1) {
-      view.take(entry(revoked([`s${count}`]), count + 1, clock.now()));
+      take(view, entry(revoked([`s${count}`]), count + 1, clock.now()));
       clock.advance(10_000);
     }
     // 42 minutes of one revocation every 10 s, each as an entry and as a session.
     expect(view.size).toBeLessThan(520);
+  });
+
+  it("looks up what it had no room for", () => {
+    const clock = handClock();
+    const view = createRevocationView({ clock, longestTokenMs, lease, capacity: 10 });
+    view.reachesBackTo(clock.now() - 60 * minute);
+    const judge = (sessionId: string, tokenIssuedAt: number) =>
+      view.judge(principal({ sessionId, tokenIssuedAt })).state;
+    const issued = clock.now();
+    for (let count = 0; count < 20; count += 1) {
+      clock.advance(1000);
+      take(view, entry(revoked([`s${count}`]), count + 1, clock.now()));
+    }
+    expect(view.size).toBeLessThanOrEqual(20);
+    expect([judge("s0", issued), judge("s19", issued)]).toEqual(["unknown", "dead"]);
+    expect(judge("other", clock.now() + 2 * minute)).toBe("live");
+  });
+
+  it("does not call a newer login dead for a raise that is told again, and asks the store", () => {
+    const { clock, view } = viewAt();
+    const again: LogEvent = {
+      ...{ type: "user_revoked", userId: "ada", cause: "session_revoked", revocationId: "r" },
+      ...{ spare: null, epoch: 10 },
+    };
+    const judge = (userEpoch: number) =>
+      view.judge(principal({ userEpoch, tokenIssuedAt: clock.now() })).state;
+    take(view, entry(raised(), 10, clock.now()));
+    expect(judge(5)).toBe("dead");
+    expect(take(view, entry(again, 90, clock.now()))).toBeUndefined();
+    expect([judge(5), judge(10)]).toEqual(["unknown", "live"]);
+  });
+
+  it("takes an entry that was given another's place after the log went back in time", () => {
+    const { clock, view } = viewAt();
+    const at = { position: "7-1", at: clock.now(), version: 5 };
+    expect(take(view, { ...at, event: { ...changed, mac: "one" } })).toBeDefined();
+    expect(take(view, { ...at, event: { ...changed, mac: "one" } })).toBeUndefined();
+    expect(take(view, { ...at, event: { ...changed, userId: "bob", mac: "two" } })).toBeDefined();
   });
 
   it("never calls a token live whose session or user was revoked, whenever it was issued and asked", () => {
@@ -152,48 +196,17 @@ describe("the revocation view", () => {
           let dead = false;
           for (const [place, action] of steps.entries()) {
             if (place === revokeAt) {
-              view.take(entry(byUser ? raised() : revoked(["s1"]), 2, clock.now()));
+              take(view, entry(byUser ? raised() : revoked(["s1"]), 2, clock.now()));
               dead = true;
             }
             if (action.kind === "advance") clock.advance(action.ms);
             else if (action.kind === "wall") clock.setWall(clock.now() + action.ms);
-            else view.take(entry(revoked(["other"]), 3, clock.now()));
+            else take(view, entry(revoked(["other"]), 3, clock.now()));
             if (dead) expect(view.judge(issued).state).not.toBe("live");
           }
         },
       ),
       { numRuns: 500 },
     );
-  });
-});
-
-describe("trust in the feed", () => {
-  it("begins when a feed has caught up, and ends three seconds after it was last in step", () => {
-    const clock = handClock();
-    const trust = createFeedTrust(clock);
-    expect(trust.holds()).toBe(false);
-    let following = true;
-    trust.rests(() => following);
-    expect(trust.holds()).toBe(true);
-    clock.advance(60_000);
-    expect(trust.holds()).toBe(true);
-    following = false;
-    clock.advance(2_999);
-    expect(trust.holds()).toBe(true);
-    clock.advance(1);
-    expect(trust.holds()).toBe(false);
-    following = true;
-    expect(trust.holds()).toBe(true);
-  });
-
-  it("counts durations, whatever the wall clock says", () => {
-    const clock = handClock();
-    const trust = createFeedTrust(clock);
-    trust.rests(() => false);
-    clock.setWall(clock.now() + 3_600_000);
-    expect(trust.holds()).toBe(true);
-    clock.setWall(clock.now() - 7_200_000);
-    clock.advance(3_000);
-    expect(trust.holds()).toBe(false);
   });
 });

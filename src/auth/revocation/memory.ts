@@ -1,0 +1,115 @@
+import type { LogEvent, Principal, RevocationCause } from "../model.ts";
+import type { LogEntry, LogPosition } from "../store.ts";
+import { Fading } from "./fading.ts";
+import type { Cut, Judgement } from "./revocation.ts";
+
+/** A revoked session, as it is remembered: enough to judge by, and to tell it again. */
+export interface SessionCut {
+  readonly userId: string;
+  readonly cause: RevocationCause;
+  readonly revocationId: string;
+}
+
+/** A raised epoch. */
+export interface EpochCut {
+  readonly epoch: number;
+  readonly spare: string | null;
+  readonly cause: RevocationCause;
+  readonly revocationId: string;
+  /**
+   * It was told again after the log went back in time. A login from in between has a token that knows an older epoch
+   * only, and is not meant: the store says which one it is.
+   */
+  readonly again: boolean;
+}
+
+/** What was taken away not long ago; bounded by time, and by number. */
+export class Memory {
+  readonly seen: Fading<string, true>;
+  readonly sessions: Fading<string, SessionCut>;
+  readonly users: Fading<string, EpochCut>;
+  /** When the user changed last, ms. */
+  readonly changes: Fading<string, number>;
+  readonly #all: readonly Fading<string, unknown>[];
+
+  constructor(keptMs: number, capacity: number) {
+    this.seen = new Fading(keptMs, capacity);
+    this.sessions = new Fading(keptMs, capacity);
+    this.users = new Fading(keptMs, capacity);
+    this.changes = new Fading(keptMs, capacity);
+    this.#all = [this.seen, this.sessions, this.users, this.changes];
+  }
+
+  get size(): number {
+    return this.#all.reduce((sum, map) => sum + map.size, 0);
+  }
+
+  /** Nothing is known of tokens from before this time (ms): there was no room for all that was revoked. */
+  get crowdedOutAt(): number {
+    return Math.max(this.sessions.crowdedOutAt, this.users.crowdedOutAt, this.changes.crowdedOutAt);
+  }
+
+  forget(now: number): void {
+    for (const map of this.#all) map.forget(now);
+  }
+
+  /** True the first time. A place in the log alone is none: after the log went back in time it may be given again. */
+  isNew(
+    { position, event }: { readonly position: LogPosition; readonly event: LogEntry["event"] },
+    now: number,
+  ) {
+    const key = `${position} ${typeof event.mac === "string" ? event.mac : ""}`;
+    if (this.seen.get(key)) return false;
+    this.seen.set(key, true, now);
+    return true;
+  }
+
+  /** Takes an event in; what it cuts, when it cuts anything that was not cut before. */
+  take(event: LogEvent, entry: LogEntry, now: number): Cut | undefined {
+    switch (event.type) {
+      case "sessions_revoked": {
+        const { userId, cause, revocationId } = event;
+        const fresh = event.sessionIds.filter((id) => this.sessions.get(id) === undefined);
+        for (const id of fresh) this.sessions.set(id, { userId, cause, revocationId }, now);
+        return fresh.length === 0 ? undefined : { kind: "sessions", sessionIds: fresh, cause };
+      }
+      case "user_revoked": {
+        const { userId, spare, cause } = event;
+        const cut = epochCutOf(event, entry);
+        if (!this.#raises(this.users, userId, cut, now)) return undefined;
+        return { kind: "user", userId, epoch: cut.epoch, spare, cause };
+      }
+      case "user_changed":
+        // Nobody holds a token from before the user was there.
+        if (event.change !== "added")
+          this.changes.set(event.userId, Math.max(entry.at, this.changes.get(event.userId) ?? 0), now);
+        return { kind: "user_changed", userId: event.userId, change: event.change };
+      case "session_changed":
+        return { kind: "session_changed", sessionId: event.sessionId };
+      default:
+        return undefined;
+    }
+  }
+
+  #raises(map: Fading<string, EpochCut>, key: string, cut: EpochCut, now: number): boolean {
+    const known = map.get(key);
+    const news = known === undefined || known.epoch < cut.epoch;
+    if (news || (known.epoch === cut.epoch && cut.again)) map.set(key, cut, now);
+    return news;
+  }
+
+  /** `doubtUntil`: a token that was made before this time (ms) cannot be judged from memory. */
+  judge(principal: Principal, doubtUntil: number): Judgement {
+    const session = this.sessions.get(principal.sessionId);
+    if (session !== undefined) return { state: "dead", cause: session.cause };
+    const user = this.users.get(principal.userId);
+    if (user !== undefined && principal.userEpoch < user.epoch && principal.sessionId !== user.spare)
+      return user.again ? { state: "unknown" } : { state: "dead", cause: user.cause };
+    return principal.tokenIssuedAt <= doubtUntil ? { state: "unknown" } : { state: "live" };
+  }
+}
+
+function epochCutOf(event: Extract<LogEvent, { type: "user_revoked" }>, entry: LogEntry): EpochCut {
+  const { cause, revocationId, spare, epoch } = event;
+  return { epoch: epoch ?? entry.version, spare, cause, revocationId, again: epoch !== undefined };
+}

@@ -1,0 +1,122 @@
+import type { Clock } from "../clock.ts";
+import { joinedStep } from "../joined-step.ts";
+import type { LogEvent } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import { puttingSession, readableSession } from "../sessions/session-record.ts";
+import type { Step, Store } from "../store.ts";
+import type { Journal } from "./journal.ts";
+import type { EpochCut, Memory, SessionCut } from "./memory.ts";
+
+export interface ReassertionTools {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly journal: Journal;
+  readonly memory: Pick<Memory, "sessions" | "users">;
+}
+
+/** Revocations of one commit: each costs a record and, at most, an event. */
+const batchSize = 200;
+/** Only refreshes of the one session that a raise spared can come in between. */
+const mostAttempts = 10;
+
+/**
+ * Writes all that this node remembers of revocations again, after the store went back in time: tombstones where a
+ * session's record lives, epochs at least as high as they were, and the events, which other nodes may never have seen.
+ * Idempotent, whoever else does it at the same time; epochs keep their numbers, so that no newer login is cut off.
+ * Resolves to how many revocations it wrote. Rejects with `unavailable`; then all of it has to be done again.
+ */
+export async function reassert(tools: ReassertionTools): Promise<number> {
+  const sessions = [...tools.memory.sessions.entries()];
+  const users = [...tools.memory.users.entries()];
+  for (const batch of batchesOf(sessions)) await assertSessions(tools, batch);
+  const [plain, sparing] = [users.filter(([, cut]) => cut.spare === null), users.filter(hasSpare)];
+  for (const batch of batchesOf(plain))
+    await commit(tools, joinedStep(...batch.map(([userId, cut]) => raisingUser(userId, cut))));
+  for (const [userId, cut] of sparing) await assertSparing(tools, userId, cut);
+  return sessions.length + users.length;
+}
+
+function hasSpare(entry: readonly [string, EpochCut]): entry is [string, EpochCut & { spare: string }] {
+  return entry[1].spare !== null;
+}
+
+async function assertSessions(
+  tools: ReassertionTools,
+  batch: readonly (readonly [string, SessionCut])[],
+): Promise<void> {
+  const records = await tools.store.get(batch.map(([id]) => recordKeys.session(id)));
+  const now = tools.clock.now();
+  const put = batch.flatMap(([, { cause }], place) => {
+    const record = records[place];
+    const session = record && readableSession(record);
+    if (session === undefined || session.revokedAt !== undefined) return [];
+    return [puttingSession({ ...session, revokedAt: now, revokedCause: cause })];
+  });
+  await commit(tools, { put, log: eventsOf(batch).map((event) => ({ ...event })) });
+}
+
+/** One event per revocation, as it was. */
+function eventsOf(batch: readonly (readonly [string, SessionCut])[]): readonly LogEvent[] {
+  const groups = new Map<string, { readonly cut: SessionCut; readonly sessionIds: string[] }>();
+  for (const [id, cut] of batch) {
+    const key = `${cut.revocationId} ${cut.userId}`;
+    const group = groups.get(key) ?? { cut, sessionIds: [] };
+    group.sessionIds.push(id);
+    groups.set(key, group);
+  }
+  return [...groups.values()].map(({ cut, sessionIds }) => ({
+    type: "sessions_revoked",
+    sessionIds,
+    ...cut,
+  }));
+}
+
+function raisingUser(userId: string, { epoch, spare, cause, revocationId }: EpochCut): Step {
+  const event: LogEvent = { type: "user_revoked", userId, cause, revocationId, spare, epoch };
+  return { raiseTo: [{ key: recordKeys.userEpoch(userId), version: epoch }], log: [{ ...event }] };
+}
+
+/**
+ * The commit that raised the epoch had also written the spared session again, and that went with it: without another
+ * writing the raise would end the one session that it was to leave.
+ */
+async function assertSparing(
+  tools: ReassertionTools,
+  userId: string,
+  cut: EpochCut & { readonly spare: string },
+): Promise<void> {
+  const keys = { epoch: recordKeys.userEpoch(userId), session: recordKeys.session(cut.spare) };
+  for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
+    const [epoch, record] = await tools.store.get([keys.epoch, keys.session]);
+    const session = record && readableSession(record);
+    const wasLive =
+      record !== undefined && record.version >= (epoch?.version ?? 0) && session?.revokedAt === undefined;
+    const lost = wasLive && session?.userId === userId && record.version < cut.epoch;
+    const step = joinedStep(
+      lost
+        ? {
+            check: [
+              { key: keys.epoch, version: epoch?.version ?? 0 },
+              { key: keys.session, version: record.version },
+            ],
+            put: [puttingSession(session)],
+          }
+        : {},
+      raisingUser(userId, cut),
+    );
+    if (await commit(tools, step)) return;
+  }
+  // It is refreshed all the time: the raise matters more than the session that it was to leave.
+  await commit(tools, raisingUser(userId, cut));
+}
+
+async function commit(tools: ReassertionTools, step: Step): Promise<boolean> {
+  return (await tools.journal.commit({ ...step, durable: true })).ok;
+}
+
+function batchesOf<Item>(items: readonly Item[]): readonly (readonly Item[])[] {
+  const batches: (readonly Item[])[] = [];
+  for (let start = 0; start < items.length; start += batchSize)
+    batches.push(items.slice(start, start + batchSize));
+  return batches;
+}
