@@ -52,6 +52,11 @@ interface Group {
 const groups = new Map<string, Group>();
 let opened = 0;
 const connecting = 64;
+const heartbeats: ReadonlyMap<string, Buffer> = new Map([
+  ["2", textFrame("3")],
+  ["", textFrame("")],
+  ["#1", textFrame("#2")],
+]);
 
 function groupOf(name: string): Group {
   const group = groups.get(name);
@@ -80,6 +85,7 @@ async function hold({ group: name, port, dialect: dialectName, tokens, language,
         group.closed += 1;
         group.onClose();
       };
+      socket.onText = (text) => keepAlive(socket, text);
       group.sockets[nth] = one;
     }
   };
@@ -90,15 +96,16 @@ async function hold({ group: name, port, dialect: dialectName, tokens, language,
 function say({ socket, speaker }: Held): Promise<void> {
   return new Promise((resolve, reject) => {
     if (speaker === undefined) return reject(new Error("these sockets have nothing to say"));
-    const before = socket.onClose;
+    const { onClose: before, onText: idle } = socket;
     const settle = (settled: () => void) => {
-      socket.onText = () => undefined;
+      socket.onText = idle;
       socket.onClose = before;
       settled();
     };
     socket.onText = (text) => {
       try {
         if (speaker.isAnswer(text)) settle(resolve);
+        else idle(text);
       } catch (error) {
         settle(() => reject(error));
       }
@@ -109,6 +116,12 @@ function say({ socket, speaker }: Held): Promise<void> {
     };
     socket.send(textFrame(speaker.next()));
   });
+}
+
+/** Engine.IO and SocketCluster ask in text frames whether the client is there, and close without an answer. */
+function keepAlive(socket: RawSocket, text: string): void {
+  const reply = heartbeats.get(text);
+  if (reply !== undefined) socket.send(reply);
 }
 
 async function talk({ group: name, operations, inFlight }: TalkJob) {

@@ -19,7 +19,8 @@ interface Context {
 
 useServer(
   {
-    schema: buildSchema("type Query { hello: String } type Subscription { greetings: String }"),
+    schema: buildSchema("type Query { ping: String } type Subscription { greetings: String }"),
+    roots: { query: { ping: () => "pong" } },
     // `false` closes with 4403.
     onConnect({ connectionParams, extra }: Context) {
       try {

@@ -17,6 +17,7 @@ io.engine.on("connection", (raw: { request: unknown }) => {
 });
 
 interface Socket {
+  on(event: "ping", listener: (acknowledge: (answer: string) => void) => void): void;
   readonly handshake: { readonly auth: { readonly token?: unknown } };
   readonly data: { user?: string };
 }
@@ -29,6 +30,8 @@ io.use((socket: Socket, next: (error?: Error) => void) => {
   }
   next();
 });
+
+io.on("connection", (socket: Socket) => socket.on("ping", (acknowledge) => acknowledge("pong")));
 
 const port = await listening(http);
 answer({ port, version: installedVersion("socket.io") }, { mint: (wanted: Mint) => tokens.mint(wanted) });

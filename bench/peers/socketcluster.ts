@@ -9,7 +9,19 @@ import { Tokens } from "./tokens.ts";
 
 const tokens = new Tokens();
 const http = createServer();
-attach(http, { authKey: tokens.key, authAlgorithm: "HS256", perMessageDeflate: false });
+const server = attach(http, { authKey: tokens.key, authAlgorithm: "HS256", perMessageDeflate: false });
+
+interface Socket {
+  procedure(name: string): AsyncIterable<{ end(answer: string): void }>;
+}
+
+async function answerPings(socket: Socket): Promise<void> {
+  for await (const request of socket.procedure("ping")) request.end("pong");
+}
+
+void (async () => {
+  for await (const { socket } of server.listener("connection")) void answerPings(socket);
+})();
 
 const port = await listening(http);
 answer(
