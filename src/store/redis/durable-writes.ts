@@ -32,6 +32,8 @@ export interface Written {
  */
 export class DurableWrites {
   readonly #options: DurableWritesOptions;
+  /** The WAIT that was sent last. */
+  #asked: Promise<number> = Promise.resolve(0);
   #client: RedisClient | undefined;
   #opening: Promise<void> | undefined;
   #slot: number | undefined;
@@ -99,11 +101,13 @@ export class DurableWrites {
   /** How many replicas have what this connection wrote; 0 after `waitMs`, and on a connection that has written nothing. */
   async #wait(node: Redis, stream: unknown): Promise<number> {
     await setImmediate();
+    await this.#asked;
     this.#next = undefined;
-    if (node.stream !== stream || node.status !== "ready") return 0;
-    const replicas = await withDeadline(node.wait(1, waitMs), waitMs * 2, "WAIT was not answered").catch(
-      () => 0,
-    );
+    const isQuiet = performance.now() < this.#noWaitingBefore;
+    if (isQuiet || node.stream !== stream || node.status !== "ready") return 0;
+    const answer = withDeadline(node.wait(1, waitMs), waitMs * 2, "WAIT was not answered").catch(() => 0);
+    this.#asked = answer;
+    const replicas = await answer;
     if (replicas === 0) this.#noWaitingBefore = performance.now() + quietMs;
     return replicas;
   }
