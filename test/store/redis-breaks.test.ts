@@ -1,45 +1,15 @@
-import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-import type { LogBreak, LogEntry, LogFollower, Store } from "../../src/auth/store.ts";
+import type { LogFollower, Store } from "../../src/auth/store.ts";
 import { redisKeys } from "../../src/store/redis/keys.ts";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
-import { committed } from "../contract/store.ts";
-import { Events } from "../support/events.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
+import { put, Told } from "./told.ts";
 
 const { log } = redisKeys();
-const mark = () => randomBytes(8).toString("hex");
 /** The log is looked at every half second; the rest is slack for a busy machine. */
 const noticed = { timeout: 5_000, interval: 20 };
-
-/** What a follower is told, in order: `lost`, `trimmed`, or an event's marker. */
-class Told {
-  readonly all: string[] = [];
-  readonly #events = new Events<string>("the follower");
-  deaf = false;
-
-  readonly onEntries = (entries: readonly LogEntry[]): void => {
-    if (this.deaf) throw new Error("the listener refuses");
-    for (const { event } of entries) this.#push(String(event.marker ?? "none"));
-  };
-  readonly onBreak = (kind: LogBreak): void => this.#push(kind);
-
-  #push(what: string): void {
-    this.all.push(what);
-    this.#events.push(what);
-  }
-
-  async until(what: string): Promise<void> {
-    while ((await this.#events.next(15_000)) !== what);
-  }
-}
-
-async function put(store: Store, marker = mark()): Promise<{ marker: string; position: string }> {
-  const { positions } = await committed(store, { log: [{ marker }] });
-  return { marker, position: positions[0] ?? "" };
-}
 
 describe("breaks of the log on Redis", () => {
   let server: RedisServer;

@@ -78,6 +78,27 @@ function singleClient(address: RedisAddress, options: ClientOptions): Redis {
   });
 }
 
+/** An unconnected client of one Sentinel, which reconnects by itself. */
+export function createSentinelClient(address: RedisAddress, host: RedisHost, timeoutMs: number): Redis {
+  const { sentinelUsername: username, sentinelPassword: password } = address;
+  const sentinel = { ...address, username, password };
+  const client = new Redis({
+    ...connectionOptions(sentinel, {
+      commandTimeoutMs: timeoutMs,
+      silenceMs: 2 * timeoutMs,
+      reconnects: true,
+    }),
+    ...host,
+    enableOfflineQueue: false,
+    // The check asks for what a Sentinel need not allow.
+    enableReadyCheck: false,
+    lazyConnect: true,
+    retryStrategy: backOff,
+  });
+  client.on("error", () => undefined);
+  return client;
+}
+
 function clusterClient(address: RedisAddress, options: ClientOptions): Cluster {
   const retry = options.reconnects ? backOff : () => null;
   const clusterOptions = {

@@ -2,7 +2,8 @@ import { setImmediate } from "node:timers/promises";
 import { Cluster, type Redis } from "ioredis";
 
 import type { Durability } from "../../auth/store.ts";
-import { connectClient, type RedisClient, withDeadline } from "./client.ts";
+import type { RedisHost } from "./address.ts";
+import { connectClient, type RedisClient, serverOf, withDeadline } from "./client.ts";
 import type { ScriptCall } from "./commit-step.ts";
 import { readPersistence, type ServerInfo } from "./preflight.ts";
 
@@ -66,9 +67,11 @@ export class DurableWrites {
     this.#client?.disconnect();
   }
 
-  /** Connects anew: the primary may be another one. */
-  reconnect(): void {
-    if (this.#client !== undefined && !(this.#client instanceof Cluster)) this.#client.disconnect(true);
+  /** Connects anew when it is to a server that is no primary any more. */
+  leave(isOther: (server: RedisHost | undefined) => boolean): void {
+    const client = this.#client;
+    if (client !== undefined && !(client instanceof Cluster) && isOther(serverOf(client)))
+      client.disconnect(true);
   }
 
   async #writeAndWait(node: Redis, call: ScriptCall): Promise<Written> {

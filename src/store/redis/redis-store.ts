@@ -16,15 +16,17 @@ import type {
 } from "../../auth/store.ts";
 import { checkName, checkPage, type PreparedStep, prepareStep } from "../step-limits.ts";
 import { reasonOf, unavailable } from "../unavailable.ts";
-import { parseRedisUrl, type RedisAddress } from "./address.ts";
-import { connectClient, createClient, type RedisClient, withDeadline } from "./client.ts";
+import { parseRedisUrl, type RedisAddress, type RedisHost } from "./address.ts";
+import { connectClient, createClient, type RedisClient, serverOf, withDeadline } from "./client.ts";
 import { commitCall, outcomeOf, type ScriptCall } from "./commit-step.ts";
 import { DurableWrites, type Written } from "./durable-writes.ts";
 import { faultOf, redisUnavailable } from "./faults.ts";
+import { readGuarantee } from "./guarantee.ts";
 import { type RedisKeys, redisKeys } from "./keys.ts";
 import { comparePositions, contentOf } from "./log-stream.ts";
 import { readInfo, type ServerInfo, unfitness } from "./preflight.ts";
 import { Script } from "./script.ts";
+import { SentinelWatch } from "./sentinel-watch.ts";
 import { Tail, watchdogMs } from "./tail.ts";
 
 export interface RedisStoreOptions {
@@ -76,6 +78,16 @@ function createCommandClient(address: RedisAddress, timeoutMs: number): RedisCli
   });
 }
 
+async function connectTail(address: RedisAddress): Promise<RedisClient> {
+  const client = createClient(address, {
+    commandTimeoutMs: watchdogMs,
+    silenceMs: watchdogMs,
+    reconnects: false,
+  });
+  await connectClient(client, watchdogMs);
+  return client;
+}
+
 async function connectFit(address: RedisAddress, timeoutMs: number, keys: RedisKeys): Promise<RedisClient> {
   const client = createCommandClient(address, timeoutMs);
   try {
@@ -115,6 +127,8 @@ class RedisStore implements Store {
   readonly #commit: Script;
   readonly #durable: DurableWrites;
   readonly #tails = new Set<Tail>();
+  /** Behind Sentinels only. */
+  readonly #watch: SentinelWatch | undefined;
   #inFlight = 0;
   #closed: Promise<void> | undefined;
 
@@ -130,6 +144,25 @@ class RedisStore implements Store {
       run: (client, { keys, args }) => parts.commit.run(client, keys, args),
       key: parts.keys.commits,
     });
+    this.#watch = parts.address.mode === "sentinel" ? this.#watchSentinels() : undefined;
+  }
+
+  #watchSentinels(): SentinelWatch {
+    const tailServers = () =>
+      [...this.#tails].flatMap(({ server }) => (server === undefined ? [] : [server]));
+    return new SentinelWatch({
+      address: this.#address,
+      primary: () => serverOf(this.#client),
+      others: tailServers,
+      onMoved: (isPrimary) => this.#leave((server) => server !== undefined && !isPrimary(server)),
+    });
+  }
+
+  /** Drops the connections to servers that are no primary any more; each is made anew to whichever is. */
+  #leave(isOther: (server: RedisHost | undefined) => boolean): void {
+    if (isOther(serverOf(this.#client))) this.#client.disconnect(true);
+    this.#durable.leave(isOther);
+    for (const tail of this.#tails) if (isOther(tail.server)) tail.restart();
   }
 
   async get(keys: readonly RecordKey[]): Promise<readonly (StoredRecord | undefined)[]> {
@@ -182,8 +215,12 @@ class RedisStore implements Store {
     const connect = () => this.#connectTail();
     const tail = new Tail({ connect, stream: this.#keys.log, since, onEntries, onBreak });
     this.#tails.add(tail);
-    void tail.ended.then(() => this.#tails.delete(tail));
-    if (this.#closed !== undefined) void tail.stop();
+    void tail.ended.then(() => {
+      this.#tails.delete(tail);
+      if (this.#tails.size === 0) this.#watch?.stop();
+    });
+    if (this.#closed === undefined) this.#watch?.start();
+    else void tail.stop();
     return tail;
   }
 
@@ -192,11 +229,11 @@ class RedisStore implements Store {
   }
 
   async guarantee(): Promise<StoreGuarantee> {
-    return { isolationMs: 0, detail: "", problems: [] };
+    return await readGuarantee(this.#address, this.#client);
   }
 
   primaryConfirmedAt(): number {
-    return Number.POSITIVE_INFINITY;
+    return this.#watch === undefined ? Number.POSITIVE_INFINITY : this.#watch.confirmedAt;
   }
 
   async health(): Promise<StoreHealth> {
@@ -223,18 +260,17 @@ class RedisStore implements Store {
     const alreadyEnded = this.#client.status === "end";
     this.#client.disconnect();
     this.#durable.close();
+    this.#watch?.stop();
     await Promise.all([...this.#tails].map((tail) => tail.stop()));
     if (!alreadyEnded) await withDeadline(ended, 1_000, "not closed").catch(() => undefined);
   }
 
+  /** To the primary that most Sentinels name, where that is known and answers: the first that is asked may be behind. */
   async #connectTail(): Promise<RedisClient> {
-    const client = createClient(this.#address, {
-      commandTimeoutMs: watchdogMs,
-      silenceMs: watchdogMs,
-      reconnects: false,
-    });
-    await connectClient(client, watchdogMs);
-    return client;
+    const named = this.#watch?.named;
+    if (named === undefined) return await connectTail(this.#address);
+    const direct = { ...this.#address, mode: "standalone", hosts: [named] } as const;
+    return await connectTail(direct).catch(() => connectTail(this.#address));
   }
 
   /** One exchange with Redis: at once unavailable while there is no connection, at the latest at the deadline. */

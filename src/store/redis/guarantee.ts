@@ -1,0 +1,202 @@
+import { Cluster, type Redis } from "ioredis";
+
+import type { StoreGuarantee } from "../../auth/store.ts";
+import { reasonOf } from "../unavailable.ts";
+import type { RedisAddress, RedisHost } from "./address.ts";
+import { connectClient, createSentinelClient, type RedisClient, withDeadline } from "./client.ts";
+import { readPersistence, readReplication, readSettings, type ServerInfo } from "./preflight.ts";
+import { fieldsOf, hostName, othersOf, sentinelTimeoutMs } from "./sentinels.ts";
+
+const unknown = Number.POSITIVE_INFINITY;
+
+/** How the store is set up, as the servers themselves say. Never rejects: what they do not say is a problem. */
+export async function readGuarantee(address: RedisAddress, client: RedisClient): Promise<StoreGuarantee> {
+  try {
+    if (client instanceof Cluster) return await clusterGuarantee(client);
+    return address.mode === "sentinel"
+      ? await sentinelGuarantee(address, client)
+      : await standaloneGuarantee(client);
+  } catch (error) {
+    const problem = `Redis could not be asked how it is set up: ${reasonOf(error)}`;
+    return { isolationMs: unknown, detail: "not known", problems: [problem] };
+  }
+}
+
+async function standaloneGuarantee(client: Redis): Promise<StoreGuarantee> {
+  const [problems, replication] = await Promise.all([diskProblems(client), readReplication(client)]);
+  const replicas = Number(replication.get("connected_slaves") ?? 0);
+  if (replicas > 0) {
+    problems.push(
+      `${replicas} replicas are connected, and a redis:// URL does not say who promotes one. If something does, ` +
+        "commits can be lost and accepted on both sides: use redis+sentinel:// or redis+cluster://",
+    );
+  }
+  return { isolationMs: 0, detail: "one Redis, which no other takes over from", problems };
+}
+
+/**
+ * The old primary refuses writes once its replicas were silent for longer than `min-replicas-max-lag`. It counts whole
+ * seconds and looks once a second, so up to two seconds later (measured with 2: 1.8 to 3.5 s). A Sentinel whose
+ * connection breaks counts from the last answer, which may be one ping, a second, before the break.
+ */
+async function sentinelGuarantee(address: RedisAddress, client: Redis): Promise<StoreGuarantee> {
+  const [disk, primary, sentinels] = await Promise.all([
+    diskProblems(client),
+    replicaRule(client),
+    askSentinels(address),
+  ]);
+  const problems = [...primary.problems, ...sentinels.problems, ...disk];
+  const accepts = `a primary that is cut off accepts writes for at most ${seconds(primary.acceptsMs)} s (${primary.detail})`;
+  if (sentinels.downAfterMs === undefined) return { isolationMs: unknown, detail: accepts, problems };
+  const promotesMs = sentinels.downAfterMs - Math.min(sentinels.downAfterMs, 1_000);
+  const isolationMs = Math.max(0, primary.acceptsMs - promotesMs);
+  if (isolationMs > 0 && isolationMs < unknown) {
+    problems.unshift(
+      `a primary that was cut off may accept writes ${seconds(isolationMs)} s after another was promoted: at every ` +
+        `Sentinel run "SENTINEL SET ${address.primary} down-after-milliseconds ${primary.acceptsMs + 1_000}"`,
+    );
+  }
+  const detail =
+    `${accepts}; the Sentinels promote another after ${seconds(promotesMs)} s at the earliest ` +
+    `(down-after-milliseconds ${sentinels.downAfterMs})`;
+  return { isolationMs, detail, problems };
+}
+
+interface ReplicaRule {
+  readonly acceptsMs: number;
+  readonly detail: string;
+  readonly problems: readonly string[];
+}
+
+async function replicaRule(client: Redis): Promise<ReplicaRule> {
+  const names = ["min-replicas-to-write", "min-replicas-max-lag"] as const;
+  const settings = await readSettings(client, names).catch(() => undefined);
+  if (settings === undefined) {
+    const problem = `the Redis user may not run CONFIG GET: allow it (+config|get), so that ${names.join(" and ")} are known`;
+    return { acceptsMs: unknown, detail: "its settings are not known", problems: [problem] };
+  }
+  const [count, lag] = names.map((name) => Number(settings.get(name)));
+  const detail = names.map((name) => `${name} ${settings.get(name)}`).join(", ");
+  if (count === undefined || lag === undefined || !(count > 0) || !(lag > 0)) {
+    const problem =
+      "min-replicas-to-write is 0: a primary that was cut off accepts writes for ever. " +
+      'Set "min-replicas-to-write 1" and "min-replicas-max-lag 2" in redis.conf of the primary and every replica';
+    return { acceptsMs: unknown, detail, problems: [problem] };
+  }
+  return { acceptsMs: (lag + 2) * 1_000, detail, problems: [] };
+}
+
+interface SentinelSettings {
+  /** The shortest that any of them has; undefined when one did not say. */
+  readonly downAfterMs: number | undefined;
+  readonly problems: readonly string[];
+}
+
+/** Asks the configured ones and all whom they name. Each could be the one that starts a failover. */
+async function askSentinels(address: RedisAddress): Promise<SentinelSettings> {
+  const asked = new Map<string, Promise<SentinelAnswer>>();
+  const ask = (host: RedisHost) => {
+    const name = hostName(host);
+    if (!asked.has(name)) asked.set(name, askSentinel(address, host));
+    return asked.get(name);
+  };
+  const answers = await Promise.all(address.hosts.map(ask));
+  const others = answers.flatMap((answer) => answer?.others ?? []);
+  await Promise.all(others.map(ask));
+  const all = await Promise.all(asked.values());
+  const silent = all.filter(({ downAfterMs }) => downAfterMs === undefined);
+  return {
+    downAfterMs: silent.length > 0 ? undefined : Math.min(...all.map(({ downAfterMs }) => downAfterMs ?? 0)),
+    problems: silent.map(({ name }) => `the Sentinel ${name} does not say when it promotes another primary`),
+  };
+}
+
+interface SentinelAnswer {
+  readonly name: string;
+  readonly downAfterMs: number | undefined;
+  readonly others: readonly RedisHost[];
+}
+
+async function askSentinel(address: RedisAddress, host: RedisHost): Promise<SentinelAnswer> {
+  const name = hostName(host);
+  const client = createSentinelClient(address, host, sentinelTimeoutMs);
+  try {
+    await connectClient(client, sentinelTimeoutMs);
+    const [primary, others] = await withDeadline(
+      Promise.all([
+        client.call("sentinel", "MASTER", address.primary ?? ""),
+        client.call("sentinel", "SENTINELS", address.primary ?? ""),
+      ]),
+      sentinelTimeoutMs,
+      "no answer",
+    );
+    const downAfterMs = Number(fieldsOf(primary).get("down-after-milliseconds") || Number.NaN);
+    const known = Number.isNaN(downAfterMs) ? undefined : downAfterMs;
+    return { name, downAfterMs: known, others: [...othersOf(others).values()] };
+  } catch {
+    return { name, downAfterMs: undefined, others: [] };
+  } finally {
+    client.disconnect();
+  }
+}
+
+/**
+ * A primary pings each of the others at least every half timeout, and believes it gone a timeout after that: then, without
+ * a majority, it refuses writes. The others do the same, and promote no earlier than a timeout after the cut.
+ */
+async function clusterGuarantee(client: Cluster): Promise<StoreGuarantee> {
+  const nodes = client.nodes("master");
+  const [disk, timeouts] = await Promise.all([
+    Promise.all(nodes.map(diskProblems)),
+    Promise.all(nodes.map(nodeTimeout)),
+  ]);
+  const problems = [...new Set(disk.flat())];
+  const slowest = Math.max(...timeouts);
+  if (nodes.length === 0 || Number.isNaN(slowest)) {
+    problems.unshift(
+      "the Redis user may not run CONFIG GET on every primary: allow it (+config|get), so that cluster-node-timeout is known",
+    );
+    return { isolationMs: unknown, detail: "cluster-node-timeout is not known", problems };
+  }
+  const isolationMs = slowest / 2 + 200;
+  if (slowest > mostNodeTimeoutMs) {
+    problems.unshift(
+      `cluster-node-timeout is ${slowest}: a primary that was cut off may accept writes ${seconds(isolationMs)} s after ` +
+        `another was promoted. Set "cluster-node-timeout ${mostNodeTimeoutMs}" in redis.conf of every node`,
+    );
+  }
+  const detail = `a primary that sees no majority of the others refuses writes (cluster-node-timeout ${slowest})`;
+  return { isolationMs, detail, problems };
+}
+
+const mostNodeTimeoutMs = 2_000;
+
+async function nodeTimeout(node: Redis): Promise<number> {
+  const settings = await readSettings(node, ["cluster-node-timeout"]).catch((): ServerInfo => new Map());
+  return Number(settings.get("cluster-node-timeout") || Number.NaN);
+}
+
+/** What a loss of power takes with it. */
+async function diskProblems(node: Redis): Promise<string[]> {
+  const info = await readPersistence(node).catch(() => undefined);
+  if (info === undefined)
+    return ["the Redis user may not run CONFIG GET: whether commits are flushed to disk is not known"];
+  if (info.get("aof_enabled") !== "1") {
+    return ['Redis keeps no append-only file: a restart loses what was committed. Set "appendonly yes"'];
+  }
+  const problems: string[] = [];
+  if (info.get("appendfsync") !== "always") {
+    problems.push(
+      `appendfsync is ${info.get("appendfsync")}: a loss of power loses the last commits. Set "appendfsync always"`,
+    );
+  } else if (info.get("no-appendfsync-on-rewrite") !== "no") {
+    problems.push(
+      'no-appendfsync-on-rewrite is yes: commits during a rewrite are not flushed. Set "no-appendfsync-on-rewrite no"',
+    );
+  }
+  return problems;
+}
+
+function seconds(ms: number): string {
+  return Number.isFinite(ms) ? String(ms / 1_000) : "any number of";
+}

@@ -1,0 +1,135 @@
+import type { RedisAddress, RedisHost } from "./address.ts";
+import { hostName, SentinelLink, type SentinelWord } from "./sentinels.ts";
+
+const everyMs = 500;
+/** A word older than this says nothing about where the primary is now. */
+const freshMs = 2_000;
+/** How long a connection may be to another primary than the one that is named: Sentinels learn of it one by one. */
+const patienceMs = 3_000;
+
+export interface SentinelWatchOptions {
+  readonly address: RedisAddress;
+  /** The server that commits go to; undefined while there is no connection. */
+  readonly primary: () => RedisHost | undefined;
+  /** Servers that are used as the primary besides. */
+  readonly others: () => readonly RedisHost[];
+  /** A majority names another primary than before, or has for a while named another than one of the servers in use. */
+  readonly onMoved: (isPrimary: (server: RedisHost) => boolean) => void;
+}
+
+/** Asks all Sentinels, the configured ones and those that they name, which server is the primary. */
+export class SentinelWatch {
+  readonly #options: SentinelWatchOptions;
+  readonly #links = new Map<string, SentinelLink>();
+  #timer: NodeJS.Timeout | undefined;
+  /** The last server that commits went to. */
+  #primary: string | undefined;
+  #named: string | undefined;
+  #agreedAt = performance.now();
+
+  constructor(options: SentinelWatchOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    if (this.#timer !== undefined) return;
+    for (const host of this.#options.address.hosts) this.#link(host);
+    this.#agreedAt = performance.now();
+    this.#timer = setInterval(() => void this.#look(), everyMs).unref();
+    void this.#look();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+
+  /** `performance.now()` of the last moment at which a majority named the primary that commits go to. */
+  get confirmedAt(): number {
+    const primary = this.#currentPrimary();
+    const words = this.#words().filter((word) => primary !== undefined && word.primary.includes(primary));
+    const moments = words.map(({ askedAt }) => askedAt).sort((a, b) => b - a);
+    // Whoever was asked later than this moment named it as well.
+    return moments[this.#majority() - 1] ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** The primary that a majority names now. */
+  get named(): RedisHost | undefined {
+    const words = this.#words().filter(({ askedAt }) => performance.now() - askedAt < freshMs);
+    const agreeing = ({ named }: SentinelWord) =>
+      words.filter((word) => hostName(word.named) === hostName(named)).length;
+    return words.find((word) => agreeing(word) >= this.#majority())?.named;
+  }
+
+  /** The last word of each Sentinel: one that is reached by two names speaks once. */
+  #words(): readonly SentinelWord[] {
+    const words = new Map<string, SentinelWord>();
+    for (const { id, word } of this.#links.values()) {
+      const known = id === undefined ? undefined : words.get(id);
+      const isLater = word !== undefined && word.askedAt > (known?.askedAt ?? Number.NEGATIVE_INFINITY);
+      if (id !== undefined && isLater) words.set(id, word);
+    }
+    return [...words.values()];
+  }
+
+  /** Of all that are configured or that anyone of them names, whether or not they answer. */
+  #majority(): number {
+    const ids = new Set<string>();
+    for (const { id, others } of this.#links.values()) {
+      if (id !== undefined) ids.add(id);
+      for (const other of others.keys()) ids.add(other);
+    }
+    return Math.floor(Math.max(ids.size, this.#options.address.hosts.length) / 2) + 1;
+  }
+
+  #currentPrimary(): string | undefined {
+    const primary = this.#options.primary();
+    if (primary !== undefined) this.#primary = hostName(primary);
+    return this.#primary;
+  }
+
+  async #look(): Promise<void> {
+    await Promise.all([...this.#links.values()].map((link) => link.ask()));
+    if (this.#timer === undefined) return;
+    this.#meetOthers();
+    this.#compare();
+  }
+
+  #meetOthers(): void {
+    const links = [...this.#links.values()];
+    const met = new Set(links.map(({ id }) => id));
+    const named = new Map(links.flatMap(({ others }) => [...others]));
+    for (const [id, host] of named) if (!met.has(id)) this.#link(host);
+    const configured = new Set(this.#options.address.hosts.map(hostName));
+    for (const [name, { id, host }] of this.#links) {
+      const isNamed = [...named.values()].some((one) => hostName(one) === hostName(host));
+      if (configured.has(name) || isNamed || (id !== undefined && named.has(id))) continue;
+      this.#links.get(name)?.close();
+      this.#links.delete(name);
+    }
+  }
+
+  #link(host: RedisHost): void {
+    const name = hostName(host);
+    if (!this.#links.has(name)) this.#links.set(name, new SentinelLink(this.#options.address, host));
+  }
+
+  #compare(): void {
+    const named = this.named;
+    if (named === undefined) return;
+    const before = this.#named;
+    this.#named = hostName(named);
+    const { primary = [] } = this.#words().find((word) => hostName(word.named) === this.#named) ?? {};
+    const isPrimary = (server: RedisHost) => primary.includes(hostName(server));
+    const now = performance.now();
+    const current = this.#options.primary();
+    const inUse = [...(current === undefined ? [] : [current]), ...this.#options.others()];
+    if (inUse.every(isPrimary)) this.#agreedAt = now;
+    const isOther = before !== undefined && before !== this.#named;
+    if (!isOther && now - this.#agreedAt < patienceMs) return;
+    this.#agreedAt = now;
+    this.#options.onMoved(isPrimary);
+  }
+}

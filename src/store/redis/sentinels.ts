@@ -1,0 +1,107 @@
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import type { Redis } from "ioredis";
+
+import type { RedisAddress, RedisHost } from "./address.ts";
+import { createSentinelClient, withDeadline } from "./client.ts";
+
+/** How long a Sentinel has for an answer. */
+export const sentinelTimeoutMs = 400;
+/** Further Sentinels that one of them may name: more is not believed. */
+const mostOthers = 32;
+
+/** What one Sentinel said last. */
+export interface SentinelWord {
+  /** `performance.now()` when it was asked. */
+  readonly askedAt: number;
+  /** `host:port` of the primary that it named, for every address of the host. */
+  readonly primary: readonly string[];
+  /** As it named it. */
+  readonly named: RedisHost;
+}
+
+/** One Sentinel, asked over a small connection of its own that reconnects with back-off. */
+export class SentinelLink {
+  readonly host: RedisHost;
+  /** The id that it has among Sentinels; undefined before it was reached. */
+  id: string | undefined;
+  word: SentinelWord | undefined;
+  others: ReadonlyMap<string, RedisHost> = new Map();
+  readonly #client: Redis;
+  readonly #primary: string;
+  #asking = false;
+
+  constructor(address: RedisAddress, host: RedisHost) {
+    this.host = host;
+    this.#primary = address.primary ?? "";
+    this.#client = createSentinelClient(address, host, sentinelTimeoutMs);
+    // Reconnects by itself; a question meanwhile fails at once.
+    this.#client.connect().catch(() => undefined);
+  }
+
+  /** Never rejects: without an answer its last word only grows older. */
+  async ask(): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
+    const askedAt = performance.now();
+    try {
+      const [id, named, others] = await Promise.all([
+        this.#client.call("sentinel", "MYID"),
+        this.#client.call("sentinel", "GET-MASTER-ADDR-BY-NAME", this.#primary),
+        this.#client.call("sentinel", "SENTINELS", this.#primary),
+      ]);
+      this.id = String(id);
+      this.others = othersOf(others);
+      this.word = await wordOf(named, askedAt);
+    } catch {
+      // Not reached, or it does not know the primary.
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  close(): void {
+    this.#client.disconnect();
+  }
+}
+
+async function wordOf(reply: unknown, askedAt: number): Promise<SentinelWord | undefined> {
+  if (!Array.isArray(reply)) return undefined;
+  const named = { host: String(reply[0]), port: Number(reply[1]) };
+  const addresses = await addressesOf(named.host);
+  return { askedAt, named, primary: addresses.map((host) => hostName({ host, port: named.port })) };
+}
+
+/** Sentinels name hosts by address, or by name where they are set up to. */
+async function addressesOf(host: string): Promise<readonly string[]> {
+  if (isIP(host) > 0) return [host];
+  const found = await withDeadline(lookup(host, { all: true }), sentinelTimeoutMs, "no address");
+  return found.map(({ address }) => address);
+}
+
+/** `host:port`, the same for an IPv4 address and its IPv6 form. */
+export function hostName({ host, port }: RedisHost): string {
+  return `${host.replace(/^::ffff:(?=\d+\.)/i, "")}:${port}`;
+}
+
+/** A SENTINEL SENTINELS reply: a flat list of names and values for each. */
+export function othersOf(reply: unknown): ReadonlyMap<string, RedisHost> {
+  const list = Array.isArray(reply) ? reply.slice(0, mostOthers) : [];
+  return new Map(
+    list.flatMap((item) => {
+      const fields = fieldsOf(item);
+      const [id, host, port] = [
+        fields.get("runid") ?? "",
+        fields.get("ip") ?? "",
+        Number(fields.get("port")),
+      ];
+      return id !== "" && host !== "" && port > 0 ? [[id, { host, port }] as const] : [];
+    }),
+  );
+}
+
+/** A flat list of names and values. */
+export function fieldsOf(flat: unknown): ReadonlyMap<string, string> {
+  const list = Array.isArray(flat) ? flat.map(String) : [];
+  return new Map(list.flatMap((name, at) => (at % 2 === 0 ? [[name, list[at + 1] ?? ""] as const] : [])));
+}

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { StoreGuarantee } from "../../src/auth/store.ts";
+import { openRedisStore } from "../../src/store/redis/redis-store.ts";
+import {
+  type RedisCluster,
+  type SentinelGroup,
+  startRedis,
+  startRedisCluster,
+  startRedisSentinels,
+} from "../support/redis-server.ts";
+
+async function guaranteeOf(url: string): Promise<StoreGuarantee> {
+  const store = await openRedisStore({ url, timeoutMs: 2_000 });
+  try {
+    return await store.guarantee();
+  } finally {
+    await store.close();
+  }
+}
+
+describe("the guarantee of one Redis", () => {
+  it("is that no other takes over, with the disk's part as a problem until it is set up", async () => {
+    const server = await startRedis();
+    const { isolationMs, problems } = await guaranteeOf(server.url);
+    expect(isolationMs).toBe(0);
+    expect(problems).toEqual([expect.stringContaining('Set "appendonly yes"')]);
+    await server.command("CONFIG", "SET", "appendonly", "yes");
+    expect((await guaranteeOf(server.url)).problems).toEqual([
+      expect.stringContaining("appendfsync is everysec"),
+    ]);
+    await server.command("CONFIG", "SET", "appendfsync", "always", "no-appendfsync-on-rewrite", "yes");
+    expect((await guaranteeOf(server.url)).problems).toEqual([
+      expect.stringContaining("no-appendfsync-on-rewrite is yes"),
+    ]);
+    await server.command("CONFIG", "SET", "no-appendfsync-on-rewrite", "no");
+    expect((await guaranteeOf(server.url)).problems).toEqual([]);
+    await server.dispose();
+  });
+
+  it("says what it could not find out", async () => {
+    const server = await startRedis({ appendonly: true, appendfsync: "always" });
+    await server.command("ACL", "SETUSER", "gate", "on", ">x", "~*", "&*", "+@all", "-config");
+    const { isolationMs, problems } = await guaranteeOf(`redis://gate:x@127.0.0.1:${server.port}`);
+    expect(isolationMs).toBe(0);
+    expect(problems).toEqual([expect.stringContaining("may not run CONFIG GET")]);
+    const store = await openRedisStore({ url: server.url });
+    await server.kill();
+    const gone = await store.guarantee();
+    expect(gone.isolationMs).toBe(Number.POSITIVE_INFINITY);
+    expect(gone.problems).toEqual([expect.stringContaining("could not be asked")]);
+    await store.close();
+    await server.dispose();
+  });
+});
+
+describe("the guarantee of Sentinels", () => {
+  let group: SentinelGroup;
+  beforeAll(async () => {
+    group = await startRedisSentinels();
+  });
+  afterAll(() => group?.dispose());
+
+  it("has no end without min-replicas-to-write", async () => {
+    const { isolationMs, problems } = await guaranteeOf(group.url);
+    expect(isolationMs).toBe(Number.POSITIVE_INFINITY);
+    expect(problems).toContainEqual(expect.stringContaining('Set "min-replicas-to-write 1"'));
+  });
+
+  it("follows from the longest that a primary accepts and the earliest that another is promoted", async () => {
+    const servers = [group.primary, group.replica];
+    for (const server of servers) {
+      await server.command("CONFIG", "SET", "min-replicas-to-write", "1", "min-replicas-max-lag", "2");
+    }
+    const soon = await guaranteeOf(group.url);
+    expect(soon.isolationMs).toBe(4_000);
+    expect(soon.problems[0]).toContain("SENTINEL SET main down-after-milliseconds 5000");
+    for (const sentinel of group.sentinels) {
+      await sentinel.command("SENTINEL", "SET", "main", "down-after-milliseconds", "3500");
+    }
+    expect((await guaranteeOf(group.url)).isolationMs).toBe(1_500);
+    // One that is quicker than the others is enough to start a failover.
+    await group.sentinels[1]?.command("SENTINEL", "SET", "main", "down-after-milliseconds", "3000");
+    expect((await guaranteeOf(group.url)).isolationMs).toBe(2_000);
+    for (const sentinel of group.sentinels) {
+      await sentinel.command("SENTINEL", "SET", "main", "down-after-milliseconds", "5000");
+    }
+    const { isolationMs, problems, detail } = await guaranteeOf(group.url);
+    expect(isolationMs).toBe(0);
+    expect(problems).toEqual([expect.stringContaining('Set "appendonly yes"')]);
+    expect(detail).toContain("min-replicas-max-lag 2");
+  });
+
+  it("asks Sentinels that the URL does not name, and is not known when one of them does not answer", async () => {
+    const [first, second] = group.sentinels;
+    await second?.command("SENTINEL", "SET", "main", "down-after-milliseconds", "2000");
+    const url = `redis+sentinel://127.0.0.1:${first?.port}/main`;
+    expect((await guaranteeOf(url)).isolationMs).toBe(3_000);
+    second?.pause();
+    const { isolationMs, problems } = await guaranteeOf(url);
+    expect(isolationMs).toBe(Number.POSITIVE_INFINITY);
+    expect(problems).toContainEqual(expect.stringContaining(`127.0.0.1:${second?.port} does not say`));
+    second?.resume();
+  });
+});
+
+describe("the guarantee of a Cluster", () => {
+  let cluster: RedisCluster;
+  beforeAll(async () => {
+    cluster = await startRedisCluster();
+  });
+  afterAll(() => cluster?.dispose());
+
+  it("follows from the slowest cluster-node-timeout", async () => {
+    expect((await guaranteeOf(cluster.url)).isolationMs).toBe(700);
+    await cluster.primaries[1]?.command("CONFIG", "SET", "cluster-node-timeout", "15000");
+    const { isolationMs, problems } = await guaranteeOf(cluster.url);
+    expect(isolationMs).toBe(7_700);
+    expect(problems[0]).toContain('Set "cluster-node-timeout 2000"');
+    expect(problems).toContainEqual(expect.stringContaining('Set "appendonly yes"'));
+  });
+
+  it("is not known where the user may not ask", async () => {
+    for (const server of cluster.servers) {
+      await server.command("ACL", "SETUSER", "gate", "on", ">x", "~*", "&*", "+@all", "-config");
+    }
+    const url = cluster.url.replace("//", "//gate:x@");
+    const { isolationMs, problems } = await guaranteeOf(url);
+    expect(isolationMs).toBe(Number.POSITIVE_INFINITY);
+    expect(problems[0]).toContain("+config|get");
+  });
+});

@@ -1,0 +1,154 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+
+import type { LogFollower, Store } from "../../src/auth/store.ts";
+import { parseRedisUrl } from "../../src/store/redis/address.ts";
+import { openRedisStore } from "../../src/store/redis/redis-store.ts";
+import { SentinelWatch } from "../../src/store/redis/sentinel-watch.ts";
+import { committed } from "../contract/store.ts";
+import { type SentinelGroup, startRedis, startRedisSentinels } from "../support/redis-server.ts";
+import { put, Told } from "./told.ts";
+
+const soon = { timeout: 20_000, interval: 50 };
+
+describe("which primary the Sentinels name", () => {
+  let group: SentinelGroup;
+  let store: Store;
+  let follower: LogFollower;
+  beforeAll(async () => {
+    group = await startRedisSentinels({ downAfter: 60_000 });
+  });
+  beforeEach(async () => {
+    store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
+  });
+  afterEach(async () => {
+    for (const sentinel of group.sentinels) sentinel.resume();
+    await store.close();
+  });
+  afterAll(() => group?.dispose());
+
+  const follow = async () => {
+    follower = store.follow(Date.now(), () => undefined);
+    await follower.caughtUp;
+  };
+  const age = () => performance.now() - store.primaryConfirmedAt();
+  /** Resolves once a question that was asked after this call has been answered as it should be. */
+  const confirmed = async () => {
+    const from = performance.now();
+    await expect.poll(() => store.primaryConfirmedAt() >= from, soon).toBe(true);
+  };
+
+  it("is asked about while somebody follows, and only then", async () => {
+    expect(store.primaryConfirmedAt()).toBe(Number.NEGATIVE_INFINITY);
+    await follow();
+    await confirmed();
+    await confirmed();
+    expect(age()).toBeLessThan(5_000);
+    await follower.stop();
+    expect(store.primaryConfirmedAt()).toBe(Number.NEGATIVE_INFINITY);
+    await follow();
+    await confirmed();
+  });
+
+  it("is confirmed by two of three, and not by one", async () => {
+    await follow();
+    await confirmed();
+    const [first, second] = group.sentinels;
+    second?.pause();
+    await confirmed();
+    first?.pause();
+    await expect.poll(age, soon).toBeGreaterThan(2_500);
+    first?.resume();
+    await confirmed();
+  });
+
+  it("takes the majority of all Sentinels, also of those that the URL does not name", async () => {
+    await store.close();
+    const [first, second, third] = group.sentinels;
+    const url = `redis+sentinel://127.0.0.1:${first?.port}/main`;
+    store = await openRedisStore({ url, timeoutMs: 2_000 });
+    await follow();
+    await confirmed();
+    second?.pause();
+    await confirmed();
+    third?.pause();
+    await expect.poll(age, soon).toBeGreaterThan(2_500);
+  });
+
+  it("is not confirmed while commits go to another server, which is told after a while", async () => {
+    const moved: boolean[] = [];
+    const other = { host: "127.0.0.1", port: group.replica.port };
+    const named = { host: "::ffff:127.0.0.1", port: group.primary.port };
+    let primary = other;
+    const watch = new SentinelWatch({
+      address: parseRedisUrl(group.url),
+      primary: () => primary,
+      others: () => [],
+      onMoved: (isPrimary) => moved.push(isPrimary(other), isPrimary(named)),
+    });
+    watch.start();
+    await expect.poll(() => moved, soon).toEqual([false, true]);
+    expect(watch.confirmedAt).toBe(Number.NEGATIVE_INFINITY);
+    expect(watch.named).toEqual({ host: "127.0.0.1", port: group.primary.port });
+    primary = named;
+    expect(watch.confirmedAt).toBeGreaterThan(0);
+    watch.stop();
+  });
+
+  it("is no question for one Redis", async () => {
+    const server = await startRedis();
+    const single = await openRedisStore({ url: server.url, timeoutMs: 2_000 });
+    expect(single.primaryConfirmedAt()).toBe(Number.POSITIVE_INFINITY);
+    await single.close();
+    await server.dispose();
+  });
+});
+
+describe("a failover that loses acknowledged commits", () => {
+  it("is told as `lost`, of an entry that was delivered and of one that was not, on every node", async () => {
+    const group = await startRedisSentinels();
+    const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
+    const another = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
+    const [told, deaf, elsewhere] = [new Told(), new Told(), new Told()];
+    const since = Date.now() - 60_000;
+    const followers = [
+      store.follow(since, told.onEntries, told.onBreak),
+      store.follow(since, deaf.onEntries, deaf.onBreak),
+      another.follow(since, elsewhere.onEntries, elsewhere.onBreak),
+    ];
+    const kept = await put(store);
+    await Promise.all([told, deaf, elsewhere].map((one) => one.until(kept.marker)));
+    const { durability } = await committed(store, { log: [{ marker: "kept" }], durable: true });
+    expect(durability).toBe("replicated");
+
+    deaf.deaf = true;
+    group.replica.pause();
+    await group.primary.command("CLIENT", "KILL", "TYPE", "replica");
+    const lost = await put(store);
+    await Promise.all([told, elsewhere].map((one) => one.until(lost.marker)));
+    await group.primary.kill();
+    group.replica.resume();
+    deaf.deaf = false;
+
+    await Promise.all([told, deaf, elsewhere].map((one) => one.until("lost", 30_000)));
+    const goesOn = () =>
+      put(store, "after").then(
+        () => true,
+        () => false,
+      );
+    await expect.poll(goesOn, soon).toBe(true);
+    await Promise.all([told, deaf, elsewhere].map((one) => one.until("after")));
+    for (const one of [told, deaf, elsewhere]) {
+      const sinceLoss = one.all.slice(one.all.indexOf("lost"));
+      expect(sinceLoss.filter((what) => what === "lost")).toHaveLength(1);
+      expect(sinceLoss.slice(1, 3)).toEqual([kept.marker, "kept"]);
+      expect(sinceLoss).not.toContain(lost.marker);
+    }
+    expect(deaf.all).not.toContain(lost.marker);
+    await expect.poll(() => followers.every(({ following }) => following), soon).toBe(true);
+    const from = performance.now();
+    await expect.poll(() => store.primaryConfirmedAt() >= from, soon).toBe(true);
+    await store.close();
+    await another.close();
+    await group.dispose();
+  }, 90_000);
+});
