@@ -9,7 +9,7 @@ import { createLocalLogins } from "./providers/create-local-logins.ts";
 import { createHomeAssistantProvider } from "./providers/homeassistant.ts";
 import type { LoginProvider } from "./providers/provider.ts";
 import { createProviderRegistry } from "./providers/registry.ts";
-import { createRevocation } from "./revocation/create-revocation.ts";
+import { createRevocation, type RevocationOptions } from "./revocation/create-revocation.ts";
 import { createSessions, defaultAccessTokenTtlMs, defaultSessionIdleMs } from "./sessions/create-sessions.ts";
 import type { Store } from "./store.ts";
 import { createAccessTokens } from "./tokens/access-tokens.ts";
@@ -45,6 +45,8 @@ export interface AuthorityOptions {
   readonly rotatingClients?: (clientId: string | null, via: "socket" | "http") => boolean;
   /** Told of a listener of cuts that threw. */
   readonly onFault?: (error: unknown) => void;
+  /** This node's part in keeping revocations in effect. */
+  readonly revocation?: Pick<RevocationOptions, "policy" | "isolationMs" | "observer">;
   /** For tests that show what a protection is there for; nothing is switched off by default. */
   readonly weakened?: Weakened;
 }
@@ -62,6 +64,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const revocation = createRevocation({
     ...{ store, clock, sealing, longestTokenMs, onKeyringChanged: upkeep.changed },
     ...(options.onFault === undefined ? {} : { onListenerFault: options.onFault }),
+    ...options.revocation,
     ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
   });
   const accessTokens = createAccessTokens({ keyring, clock, issuer, audience });

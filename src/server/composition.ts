@@ -8,6 +8,7 @@ import { parseAddressRanges } from "../http/address-ranges.ts";
 import { resolveClientAddress } from "../http/client-address.ts";
 import { createHttp } from "../http/create-http.ts";
 import type { HttpHandler } from "../http/endpoint.ts";
+import type { RevocationReport } from "../http/health.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Audit } from "./audit.ts";
 import { auditedAuthority } from "./audited-authority.ts";
@@ -18,6 +19,7 @@ import type { Metrics } from "./metrics.ts";
 import { connectionObserver, httpObserver } from "./observers.ts";
 import type { OpenAuthority } from "./open-authority.ts";
 import { packageVersion } from "./package-version.ts";
+import type { RevocationBound } from "./revocation-bound.ts";
 import { readSetupPage } from "./setup-page.ts";
 
 /** JWKS readers may keep it for so long: a third of the time for which a new key is published before it signs. */
@@ -32,6 +34,7 @@ export interface Frame {
   readonly audit: Audit;
   readonly opened: OpenAuthority;
   readonly weakened: Weakened;
+  readonly bound: RevocationBound;
 }
 
 /** What a gateway is made of, put together; nothing runs yet. */
@@ -53,6 +56,8 @@ export async function compose(frame: Frame, transport: Transport): Promise<Insid
     },
     store: opened.store,
     revocationTrusted: () => opened.authority.revocation.view.trusted,
+    driftMs: () => opened.authority.revocation.lease.driftMs,
+    revocation: () => revocationReport(frame),
   });
   const connections = composeConnections(frame, codecs);
   const http = createHttp({
@@ -69,6 +74,21 @@ export async function compose(frame: Frame, transport: Transport): Promise<Insid
   return { connections, http, health };
 }
 
+function revocationReport({ config, opened, bound }: Frame): RevocationReport {
+  const { view, lease } = opened.authority.revocation;
+  const age = lease.ageMs();
+  return {
+    revocation_bound_s: config.revocation.policy === "serve_until_exp" ? null : bound.seconds(),
+    problems: bound.problems(),
+    revocation: {
+      trusted: view.trusted,
+      policy: config.revocation.policy,
+      lease_age_ms: Number.isFinite(age) ? Math.round(age) : null,
+      nodes: lease.nodes,
+    },
+  };
+}
+
 function composeConnections(
   frame: Frame,
   codecs: Parameters<typeof createConnections>[0]["codecs"],
@@ -77,7 +97,7 @@ function composeConnections(
   const authority = auditedAuthority(opened.authority, audit);
   const trustedProxies = parseAddressRanges(config.trusted_proxies);
   return createConnections({
-    ...{ authority, codecs, clock, log, weakened },
+    ...{ authority, codecs, clock, log, weakened, policy: config.revocation.policy },
     dispatch: createDispatch({ authority, clock }),
     metrics: connectionObserver(frame),
     origins: config.origins,

@@ -1,10 +1,13 @@
 import type { Store, StoreHealth } from "../auth/store.ts";
-import type { Health, LiveReport, ReadyReport } from "../http/health.ts";
+import type { Health, LiveReport, ReadyReport, RevocationReport } from "../http/health.ts";
 
 export interface GatewayHealthOptions {
   readonly live: LiveReport;
   readonly store: Store;
   readonly revocationTrusted: () => boolean;
+  /** Milliseconds between this machine's clock and the store's. */
+  readonly driftMs?: () => number;
+  readonly revocation?: () => RevocationReport;
 }
 
 export interface GatewayHealth extends Health {
@@ -14,6 +17,8 @@ export interface GatewayHealth extends Health {
   storeUp(): Promise<boolean>;
 }
 
+/** More, and lives of tokens and codes mean different things on different machines. */
+const mostDriftMs = 5_000;
 /** One look at the store serves everybody who asks within this time. */
 const storeCheckMs = 1_000;
 
@@ -36,7 +41,8 @@ export function createGatewayHealth(options: GatewayHealthOptions): GatewayHealt
     if (phase !== "serving") reasons.push(phase);
     if (phase !== "draining" && !(await checkStore())) reasons.push("store_unavailable");
     if (phase === "serving" && !options.revocationTrusted()) reasons.push("revocation_not_followed");
-    return { ready: reasons.length === 0, reasons };
+    if (Math.abs(options.driftMs?.() ?? 0) > mostDriftMs) reasons.push("clock_drift");
+    return { ready: reasons.length === 0, reasons, ...options.revocation?.() };
   };
   return {
     live: () => options.live,

@@ -14,7 +14,9 @@ import { rememberIssuer } from "./issuer.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { openAuthority, systemClock } from "./open-authority.ts";
+import { createRevocationBound, type RevocationBound } from "./revocation-bound.ts";
 import { type RevocationFeed, startRevocationFeed } from "./revocation-feed.ts";
+import { revocationVoice, warnOfWeakPolicy } from "./revocation-voice.ts";
 import { readTlsFiles, type TlsFiles } from "./tls-files.ts";
 import { createTlsRenewal } from "./tls-renewal.ts";
 import { warnOfCertificateEnd, warnOfCleartext } from "./tls-warnings.ts";
@@ -88,14 +90,21 @@ async function putTogether(config: Config, parts: GatewayParts, voices: Voices):
   const { fault, ...told } = voices;
   const tls = await readTlsFiles(config);
   let listener: Listener | undefined;
+  let bound: RevocationBound | undefined;
   const opened = await openAuthority(config, {
     ...{ role: "gateway", clock, onStoreCall: told.metrics.storeCall, onFault: fault("revocation") },
     weakened,
     port: () => listener?.port ?? config.port,
+    revocation: {
+      policy: config.revocation.policy,
+      isolationMs: () => bound?.isolationMs() ?? Number.POSITIVE_INFINITY,
+      observer: revocationVoice(told.log, told.metrics),
+    },
   });
   try {
     const transport = parts.transport ?? (await loadTransport(config.transport, fault("transport")));
-    const frame = { ...told, config, clock, opened, weakened };
+    bound = createRevocationBound(opened.store, told.log);
+    const frame = { ...told, config, clock, opened, weakened, bound };
     const inside = await compose(frame, transport);
     const listening = (started: Listener) => {
       listener = started;
@@ -157,6 +166,7 @@ class RunningGateway implements Gateway {
       ...{ store: opened.store, clock: this.#parts.clock, revocation: this.authority.revocation },
       longestTokenMs: config.tokens.access_ttl_seconds * 1000,
     });
+    await this.#parts.bound.start();
     this.#observe(this.#feed);
     this.#listener = await transport.listen({
       ...{ host: config.host, port: config.port, socketPath: SOCKET_PATH, http },
@@ -170,6 +180,7 @@ class RunningGateway implements Gateway {
     health.enter("serving");
     const { port } = this.#listener;
     log.info({ ...health.live(), host: config.host, port }, "serving");
+    warnOfWeakPolicy(log, config.revocation.policy);
     if (tls === undefined) warnOfCleartext(log, config);
     else warnOfCertificateEnd(log, tls.endsAt, this.#parts.clock.now());
     const url = opened.publicUrl();
@@ -208,6 +219,7 @@ class RunningGateway implements Gateway {
       suspendedSockets: () => connections.count.suspended,
       storeUp: () => health.storeUp(),
       feedFollowing: () => feed.following,
+      leaseAgeMs: this.authority.revocation.lease.ageMs,
       passwordsWaiting: () => this.authority.load.passwordsWaiting,
     });
   }
@@ -224,6 +236,7 @@ class RunningGateway implements Gateway {
     await this.#attempt("sockets", () => connections.drain(graceMs / 2));
     await this.#attempt("listener", async () => this.#listener?.close(left()));
     await this.#attempt("connections", async () => connections.close());
+    this.#parts.bound.stop();
     await this.#attempt("revocation feed", async () => this.#feed?.stop());
     this.#undoCuts?.();
     await this.#attempt("store", () => opened.close());

@@ -32,6 +32,16 @@ export const counters = {
     "Sockets that were looked at again after a suspension.",
     "result",
   ),
+  logEntriesRefused: row(
+    "revocation_log_entries_refused_total",
+    "Entries of the revocation log without a MAC of this installation.",
+  ),
+  logBreaks: row("revocation_log_breaks_total", "Times that the log had lost or skipped entries.", "break"),
+  leaseLapses: row("revocation_lease_lapses_total", "Times that the revocation lease ended."),
+  revocationsReasserted: row(
+    "revocations_reasserted_total",
+    "Revocations that were written again after the store had lost writes.",
+  ),
   storeErrors: row("store_errors_total", "Store calls that failed.", "operation"),
   forwardingIgnored: row(
     "forwarding_ignored_total",
@@ -52,6 +62,10 @@ export const gauges = {
   suspendedSockets: row("sockets_suspended", "Open sockets that are suspended."),
   storeUp: row("store_up", "1 when the last health check reached the store."),
   feedFollowing: row("revocation_feed_following", "1 while the revocation log is followed in step."),
+  leaseAgeSeconds: row(
+    "revocation_lease_age_seconds",
+    "Age of what is known of revocations; 3 s is the most on which anybody is served.",
+  ),
   passwordsWaiting: row("passwords_waiting", "Passwords that wait for a thread."),
   residentBytes: row("resident_memory_bytes", "Resident memory of the process."),
   cpuSeconds: row("cpu_seconds", "CPU time of the process, user and system."),

@@ -12,6 +12,7 @@ export interface MetricSources {
   readonly suspendedSockets: () => number;
   readonly storeUp: () => Promise<boolean>;
   readonly feedFollowing: () => boolean;
+  readonly leaseAgeMs: () => number;
   readonly passwordsWaiting: () => number;
 }
 
@@ -21,6 +22,10 @@ export interface Metrics {
   http(answer: HttpAnswered): void;
   token(decision: HttpDecision): void;
   revocation(kind: string, cause: string, socketsClosed: number): void;
+  badMac(): void;
+  logBreak(kind: string): void;
+  leaseLapsed(): void;
+  reasserted(revocations: number): void;
   storeCall(operation: string, seconds: number, failed: boolean): void;
   forwardingIgnored(): void;
   defect(where: string): void;
@@ -54,6 +59,10 @@ export function createMetrics(registry: Registry): Metrics {
       count.revocations.inc({ kind, cause });
       count.socketsCut.inc(socketsClosed);
     },
+    badMac: () => count.logEntriesRefused.inc(),
+    logBreak: (kind) => count.logBreaks.inc({ break: kind }),
+    leaseLapsed: () => count.leaseLapses.inc(),
+    reasserted: (revocations) => count.revocationsReasserted.inc(revocations),
     storeCall(operation, seconds, failed) {
       time.storeSeconds.observe({ operation }, seconds);
       if (failed) count.storeErrors.inc({ operation });
@@ -96,6 +105,7 @@ function addGauges(registry: Registry, sources: MetricSources): void {
     [gauges.suspendedSockets, sources.suspendedSockets],
     [gauges.storeUp, async () => Number(await sources.storeUp())],
     [gauges.feedFollowing, () => Number(sources.feedFollowing())],
+    [gauges.leaseAgeSeconds, () => sources.leaseAgeMs() / 1000],
     [gauges.passwordsWaiting, sources.passwordsWaiting],
   ];
   for (const [row, value] of read) addGauge(registry, row, value);

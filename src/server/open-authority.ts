@@ -1,6 +1,6 @@
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock.ts";
-import { createAuthority } from "../auth/create-authority.ts";
+import { type AuthorityOptions, createAuthority } from "../auth/create-authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Weakened } from "../auth/protections.ts";
 import type { Store } from "../auth/store.ts";
@@ -21,6 +21,7 @@ export interface OpenAuthorityOptions {
   readonly onStoreCall?: StoreCallObserver;
   /** A listener of cut-offs threw. */
   readonly onFault?: (error: unknown) => void;
+  readonly revocation?: NonNullable<AuthorityOptions["revocation"]>;
   /** For tests that show what a protection is there for. */
   readonly weakened?: Weakened;
 }
@@ -59,6 +60,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       ...{ store, secret, clock, issuer, audience: () => config.tokens.audience },
       ...domainOptions(config),
       ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
+      ...(options.revocation === undefined ? {} : { revocation: options.revocation }),
       ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
     });
     const close = async () => {

@@ -11,7 +11,7 @@ export function liveEndpoint(health: Health): Endpoint {
 /** `GET /readyz`: 503 with its reasons while new sockets would be refused or told to come again. */
 export function readyEndpoint(health: Health): Endpoint {
   return async () => {
-    const { ready, reasons } = await health.ready();
-    return json({ ready, reasons }, ready ? {} : { status: 503, headers: { "retry-after": "1" } });
+    const report = await health.ready();
+    return json(report, report.ready ? {} : { status: 503, headers: { "retry-after": "1" } });
   };
 }

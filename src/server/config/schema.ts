@@ -200,6 +200,17 @@ const limits = Type.Object(
   strict,
 );
 
+const revocation = Type.Object(
+  {
+    policy: Type.Union([Type.Literal("suspend"), Type.Literal("close"), Type.Literal("serve_until_exp")], {
+      default: "suspend",
+      description:
+        "What becomes of sockets while the store cannot say what was revoked. `suspend`: they pause and go on, none is lost in an outage under 60 s. `close`: they are closed and come back, for clients that cannot bear a pause; the store meets all of them at once. `serve_until_exp`: they are served until their access token ends, outages are not noticed, and a revocation in one may take that long to come into effect.",
+    }),
+  },
+  strict,
+);
+
 const metrics = Type.Object(
   {
     enabled: Type.Boolean({ default: true, description: "Serve `/metrics` in Prometheus' format." }),
@@ -234,7 +245,7 @@ const log = Type.Object(
 );
 
 export const ConfigSchema = Type.Object(
-  { ...listen, ...storage, tokens, password, limits, metrics, log },
+  { ...listen, ...storage, tokens, password, revocation, limits, metrics, log },
   strict,
 );
 

@@ -1,0 +1,55 @@
+import { leaseMarginMs, leaseMs } from "../auth/revocation/lease.ts";
+import type { Store, StoreGuarantee } from "../auth/store.ts";
+import type { Log } from "./log.ts";
+
+/** How long, at most and under any single fault, a socket is served after what it stands on was revoked. */
+export interface RevocationBound {
+  /** As the store's settings had it at the last look; Infinity before the first one. */
+  isolationMs(): number;
+  /** The lease, the isolation and the margin for clocks; null: there is no bound. */
+  seconds(): number | null;
+  /** What should be set up otherwise, and how. */
+  problems(): readonly string[];
+  /** Looks now, and every hour until `stop`. Never rejects. */
+  start(): Promise<void>;
+  stop(): void;
+}
+
+const lookEveryMs = 3_600_000;
+const unknown: StoreGuarantee = {
+  isolationMs: Number.POSITIVE_INFINITY,
+  detail: "the store has not told how it is set up",
+  problems: ["The store has not told how it is set up, so that no bound of revocations is known."],
+};
+
+export function createRevocationBound(store: Pick<Store, "guarantee">, log: Log): RevocationBound {
+  let known = unknown;
+  let timer: NodeJS.Timeout | undefined;
+  const seconds = () => boundSeconds(known);
+  const look = async () => {
+    const before = known;
+    known = await store.guarantee().catch(() => unknown);
+    if (before.isolationMs !== known.isolationMs || before.detail !== known.detail) tell(log, known);
+  };
+  return {
+    isolationMs: () => known.isolationMs,
+    seconds,
+    problems: () => known.problems,
+    async start() {
+      timer = setInterval(() => void look(), lookEveryMs).unref();
+      await look();
+    },
+    stop: () => clearInterval(timer),
+  };
+}
+
+export function boundSeconds({ isolationMs }: Pick<StoreGuarantee, "isolationMs">): number | null {
+  if (!Number.isFinite(isolationMs)) return null;
+  return (leaseMs + isolationMs + leaseMarginMs) / 1000;
+}
+
+function tell(log: Log, known: StoreGuarantee): void {
+  const fields = { revocation_bound_s: boundSeconds(known), detail: known.detail, problems: known.problems };
+  if (known.problems.length === 0) log.info(fields, "revocations are bounded");
+  else log.warn(fields, "revocations are bounded less than they could be");
+}
