@@ -1,6 +1,6 @@
 import { type CloseName, closeCodes, closeRule } from "../../protocol/close-codes.ts";
 import type { CommandType, Params, Result } from "../../protocol/commands/index.ts";
-import { features, SOCKET_PATH } from "../../protocol/features.ts";
+import { features } from "../../protocol/features.ts";
 import type { Handler, RefreshGrant, SessionGrant } from "../../protocol/flow.ts";
 import type { Codec } from "../codec/codec.ts";
 import { createJsonCodec } from "../codec/json.ts";
@@ -14,6 +14,7 @@ import {
   refreshedTokens,
   untilAuthenticated,
 } from "./phase.ts";
+import { socketUrl } from "./socket-address.ts";
 import { type SubscriptionEnd, Subscriptions } from "./subscriptions.ts";
 import { createMemoryTokenStore, forgetTokens, type StoredTokens, type TokenStore } from "./token-store.ts";
 import { type WebSocketConstructor, Wire } from "./wire.ts";
@@ -22,9 +23,11 @@ import { type WebSocketConstructor, Wire } from "./wire.ts";
  * - `idle`: not connected; a login may be under way
  * - `connecting`: opening a socket and authenticating it with stored tokens; also while waiting for the next try
  * - `ready`: authenticated
+ * - `suspended`: authenticated, but the server has stopped: it does not know at the moment who was cut off. Calls wait, and
+ *   their clocks stand still; `ready` follows, or a loss as the close code says
  * - `ended`: over until `connect` or `login` is called; `endedBy` says why
  */
-export type ClientState = "idle" | "connecting" | "ready" | "ended";
+export type ClientState = "idle" | "connecting" | "ready" | "suspended" | "ended";
 
 export interface GatewayClientOptions {
   /** The gateway's base address, `http(s)://` or `ws(s)://`, for instance `https://auth.example.org`. */
@@ -39,6 +42,11 @@ export interface GatewayClientOptions {
   readonly WebSocket?: WebSocketConstructor;
   /** Deadline of connecting and of every call. Default 10 s. */
   readonly timeoutMs?: number;
+  /**
+   * Between pings of a socket that is authenticated. When nothing came from one ping to the next the connection is taken
+   * for lost. Default 30 s.
+   */
+  readonly heartbeatMs?: number;
   /** Reconnecting waits between 0 and a ceiling that doubles from `baseMs` to `capMs`. Default 500 ms to 30 s. */
   readonly backoff?: { readonly baseMs: number; readonly capMs: number };
   /** Every change of state; `error` on `ended`, and on `connecting` after a loss. */
@@ -92,13 +100,17 @@ export class GatewayClient {
     return this.#state;
   }
 
+  get #authenticated(): boolean {
+    return this.#state === "ready" || this.#state === "suspended";
+  }
+
   /**
    * Connects with the stored tokens; resolves when authenticated. Rejects, without further tries, with
    * `login_required`, `refused` or `cannot_connect`; with `not_connected` when `close` or `login` came meanwhile. Once it
    * has resolved, losses are repaired in the background.
    */
   async connect(): Promise<void> {
-    if (this.#state === "ready") return;
+    if (this.#authenticated) return;
     this.#connecting ??= this.#connectOnce(this.#begin("connecting"));
     await this.#connecting;
   }
@@ -244,7 +256,11 @@ export class GatewayClient {
     wire.onExpiring = () => {
       this.refresh().catch(() => {});
     };
-    const wanted: Record<string, number> = { [features.coalesce_messages]: 1 };
+    wire.onSuspension = () => {
+      if (run === this.#run && this.#authenticated) this.#enter(wire.suspended ? "suspended" : "ready");
+    };
+    wire.keepAlive(this.#options.heartbeatMs ?? 30_000);
+    const wanted: Record<string, number> = { [features.coalesce_messages]: 1, [features.auth_suspended]: 1 };
     if (run.tokens?.refreshToken !== null) wanted[features.auth_expiring] = 1;
     await wire.request({ type: "supported_features", features: wanted }, this.#timeoutMs).result;
     await this.#subscriptions.renew(wire);
@@ -252,7 +268,7 @@ export class GatewayClient {
     run.refreshFirst = false;
     run.readyAt = Date.now();
     void wire.closed.then((close) => this.#lost(run, close));
-    this.#enter("ready");
+    this.#enter(wire.suspended ? "suspended" : "ready");
   }
 
   async #granted(run: Run, wire: Wire, grant: SessionGrant): Promise<void> {
@@ -329,7 +345,7 @@ export class GatewayClient {
 
   #readyWire(): Wire {
     const { wire } = this.#run;
-    if (this.#state !== "ready" || wire === undefined)
+    if (!this.#authenticated || wire === undefined)
       throw new GatewayError("not_connected", "Not connected: call connect() first");
     return wire;
   }
@@ -340,17 +356,6 @@ function newRun(): Run {
     ...{ wire: undefined, tokens: undefined, retry: undefined, refreshing: undefined },
     ...{ refreshFirst: false, readyAt: 0, leaving: false },
   };
-}
-
-/** The socket's address under a base address. Query and fragment are dropped: nothing secret belongs there. */
-export function socketUrl(base: string): string {
-  const url = new URL(base);
-  url.protocol = url.protocol.replace(/^http/, "ws");
-  if (!/^wss?:$/.test(url.protocol)) throw new TypeError("url must be http(s):// or ws(s)://");
-  if (!url.pathname.endsWith(SOCKET_PATH)) url.pathname = url.pathname.replace(/\/$/, "") + SOCKET_PATH;
-  url.search = "";
-  url.hash = "";
-  return url.href;
 }
 
 function socketOf(options: GatewayClientOptions): WebSocketConstructor {

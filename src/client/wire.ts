@@ -1,5 +1,6 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
+import { Deadline } from "./deadline.ts";
 import { type CloseInfo, errorOfClose, GatewayError, tell } from "./errors.ts";
 
 /** The part of the WebSocket API that the SDK uses: browsers, Node 22 and the `ws` package all have it. */
@@ -19,11 +20,13 @@ type Message = Readonly<Record<string, unknown>>;
 interface Waiting {
   resolve(result: unknown): void;
   reject(error: unknown): void;
-  timer: ReturnType<typeof setTimeout>;
+  deadline: Deadline;
 }
 
 /** How long a peer may take to answer a close before the connection is destroyed, where that can be done. */
 const closeTimeoutMs = 2000;
+/** RFC 6455's code for a connection that ended without a close frame. */
+const connectionGone = 1006;
 
 export interface WireOptions {
   readonly url: string;
@@ -45,12 +48,18 @@ export class Wire {
   readonly closed: Promise<CloseInfo>;
   /** The server says that the access token ends soon. */
   onExpiring: () => void = () => {};
+  /** `suspended` has changed. */
+  onSuspension: () => void = () => {};
   readonly #socket: WebSocketLike;
   readonly #codec: Codec;
   readonly #waiting = new Map<number, Waiting>();
   readonly #listeners = new Map<number, (event: unknown) => void>();
   readonly #openTimer: ReturnType<typeof setTimeout>;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
+  #heartbeat: ReturnType<typeof setInterval> | undefined;
+  /** Something came since the last ping. */
+  #heard = true;
+  #suspended = false;
   #settle: {
     readonly opened: Promised<void>;
     readonly authenticated: Promised<void>;
@@ -86,6 +95,21 @@ export class Wire {
     return this.#end === undefined;
   }
 
+  /** The server has stopped for this socket; until it goes on, the clocks of requests stand still. */
+  get suspended(): boolean {
+    return this.#suspended;
+  }
+
+  /**
+   * From now on, after `auth_ok`, a ping every `everyMs`. When nothing at all came since the last one the connection is
+   * taken for lost (1006).
+   */
+  keepAlive(everyMs: number): void {
+    if (this.#heartbeat !== undefined || this.#end !== undefined) return;
+    this.#heard = true;
+    this.#heartbeat = setInterval(() => this.#beat(), everyMs);
+  }
+
   /** A message without an id (`auth`). */
   send(message: Message): void {
     if (this.#end) throw connectionLost(this.#end);
@@ -102,11 +126,12 @@ export class Wire {
     const id = this.#lastId;
     if (onEvent) this.#listeners.set(id, onEvent);
     const result = new Promise<unknown>((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const deadline = new Deadline(timeoutMs, () => {
         const text = `No answer to ${String(message.type)} within ${timeoutMs} ms`;
         this.#reject(id, new GatewayError("call_timeout", text));
-      }, timeoutMs);
-      this.#waiting.set(id, { resolve, reject, timer });
+      });
+      this.#waiting.set(id, { resolve, reject, deadline });
+      if (!this.#suspended) deadline.start();
       try {
         this.send({ id, ...message });
       } catch (error) {
@@ -145,6 +170,7 @@ export class Wire {
 
   #receive(data: unknown): void {
     if (this.#end !== undefined) return;
+    this.#heard = true;
     let decoded: unknown;
     try {
       decoded = this.#codec.decode(asFrame(data));
@@ -162,11 +188,33 @@ export class Wire {
     const { id, type } = message;
     if (type === "auth_ok") this.#settle.authenticated.resolve();
     else if (type === "auth_expiring") tell(this.onExpiring);
+    else if (type === "auth_suspended" || type === "auth_resumed") this.#suspend(type === "auth_suspended");
     else if (typeof id !== "number") return;
     else if (type === "event") tell(this.#listeners.get(id) ?? (() => {}), message.event);
     else if (type === "pong") this.#resolve(id, null);
     else if (message.success === true) this.#resolve(id, message.result);
     else this.#reject(id, errorOf(message.error));
+  }
+
+  #suspend(suspended: boolean): void {
+    if (this.#suspended === suspended) return;
+    this.#suspended = suspended;
+    for (const { deadline } of this.#waiting.values()) {
+      if (suspended) deadline.stop();
+      else deadline.start();
+    }
+    tell(this.onSuspension);
+  }
+
+  /** A suspended server answers pings too. */
+  #beat(): void {
+    if (!this.#heard) {
+      this.close({ code: connectionGone, reason: "The server does not answer" });
+      return;
+    }
+    this.#heard = false;
+    this.#lastId += 1;
+    this.send({ id: this.#lastId, type: "ping" });
   }
 
   #resolve(id: number, result: unknown): void {
@@ -182,7 +230,7 @@ export class Wire {
   #taken(id: number): Waiting | undefined {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    clearTimeout(waiting?.timer);
+    waiting?.deadline.stop();
     return waiting;
   }
 
@@ -190,6 +238,7 @@ export class Wire {
     if (this.#end !== undefined) return;
     this.#end = end;
     clearTimeout(this.#openTimer);
+    clearInterval(this.#heartbeat);
     for (const id of [...this.#waiting.keys()]) this.#reject(id, connectionLost(end));
     this.#listeners.clear();
     const neverOpen = new GatewayError("cannot_connect", "The socket could not be opened", { close: end });

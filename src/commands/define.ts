@@ -46,6 +46,9 @@ function guarded(
     const allowed = user !== undefined && isAdmin(user) && (guard === "admin" || user.isOwner);
     // The session may have been cut off while the user was looked up.
     if (!allowed || !session.live) throw new AuthError("unauthorized");
+    // Or suspended: whether it may is not known any more.
+    if (!session.mayRun)
+      throw new AuthError("unavailable", { detail: "the socket was suspended before the command began" });
     return await handle(message, session);
   };
 }

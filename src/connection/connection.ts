@@ -105,6 +105,10 @@ export class Connection
     return this.#round;
   }
 
+  get suspended(): boolean {
+    return this.#hold !== undefined;
+  }
+
   get mayRun(): boolean {
     return !this.#parts.suspension.checksInput || this.#passes();
   }

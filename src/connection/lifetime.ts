@@ -21,6 +21,14 @@ const graceMs = 30_000;
 const lookAgainMs = 3_600_000;
 const retryMs = 5000;
 
+/** What a lifetime needs of its connection. */
+export interface LifetimeHost {
+  /** The socket is suspended: neither end counts before it goes on, since what waits may be a refresh. */
+  readonly suspended: boolean;
+  send(message: ServerMessage): void;
+  end(close: CloseName): boolean;
+}
+
 /**
  * When an authenticated socket ends by time: at the end of its session, and, where the client negotiated
  * `auth_expiring`, `graceMs` after the end of its access token unless `auth/refresh` came. Without that feature the
@@ -28,7 +36,7 @@ const retryMs = 5000;
  */
 export class Lifetime implements TimerOwner {
   readonly #parts: LifetimeParts;
-  readonly #host: { send(message: ServerMessage): void; end(close: CloseName): boolean };
+  readonly #host: LifetimeHost;
   readonly #timer = new Timer(this);
   readonly #sessionId: string;
   #sessionEndsAt: number | null;
@@ -42,11 +50,7 @@ export class Lifetime implements TimerOwner {
   #readOwed = false;
   #stopped = false;
 
-  constructor(
-    parts: LifetimeParts,
-    host: { send(message: ServerMessage): void; end(close: CloseName): boolean },
-    principal: Principal,
-  ) {
+  constructor(parts: LifetimeParts, host: LifetimeHost, principal: Principal) {
     this.#parts = parts;
     this.#host = host;
     this.#sessionId = principal.sessionId;
@@ -98,6 +102,10 @@ export class Lifetime implements TimerOwner {
   }
 
   due(): void {
+    if (this.#host.suspended) {
+      this.#parts.wheel.set(this.#timer, retryMs);
+      return;
+    }
     const now = this.#parts.clock.now();
     if (this.#closesWithToken && now >= this.#tokenEndsAt + graceMs) {
       this.#host.end("token_expired");

@@ -3,7 +3,7 @@ import { type Feature, features } from "../../protocol/features.ts";
 import type { ServerMessage } from "../../protocol/frames.ts";
 import type { Peer, Principal, RevocationCause } from "../auth/model.ts";
 import type { HubMember } from "./hub.ts";
-import { Lifetime, type LifetimeParts } from "./lifetime.ts";
+import { Lifetime, type LifetimeHost, type LifetimeParts } from "./lifetime.ts";
 import { UndoMap } from "./undo-map.ts";
 import type { UserEvents } from "./user-events.ts";
 
@@ -18,6 +18,8 @@ export interface Session {
   readonly features: ReadonlySet<Feature>;
   /** False once the socket is closing: what was asked for and not yet begun is not to be done any more. */
   readonly live: boolean;
+  /** False while the socket is suspended: what was asked for and not yet begun is not to be done now. Looks at the trust. */
+  readonly mayRun: boolean;
   /** Undone when the socket closes. */
   readonly undo: UndoMap;
   /** Queues a message; inert after close. */
@@ -36,13 +38,12 @@ export interface Session {
 }
 
 /** What a session needs of its connection. */
-export interface SessionHost {
+export interface SessionHost extends LifetimeHost {
   readonly live: boolean;
-  send(message: ServerMessage): void;
+  readonly mayRun: boolean;
   coalesce(): void;
   /** Hands what waits to the socket, without waiting for room. */
   pushAll(): void;
-  end(close: CloseName): boolean;
 }
 
 export interface SessionParts extends LifetimeParts {
@@ -86,6 +87,10 @@ export class LiveSession implements Session, HubMember {
 
   get live(): boolean {
     return this.#host.live;
+  }
+
+  get mayRun(): boolean {
+    return this.#host.mayRun;
   }
 
   /** The session's and the token's end are watched from here on. */

@@ -10,8 +10,14 @@ const ownerOnly = "config/auth_provider/homeassistant/admin_change_password";
 
 function setUp(current: () => Promise<User | undefined>) {
   const done: string[] = [];
+  const view = { trusted: true, gaps: 0, judge: () => ({ state: "live" }) as const };
+  const authentication = {
+    authenticate: () => admitted(principalOf()),
+    recheck: () => undefined,
+    review: async () => [undefined],
+  };
   const rig = connectionRig(
-    { authentication: { authenticate: () => admitted(principalOf()), recheck: () => undefined } },
+    { authentication, revocation: { view } },
     {
       commands: [
         defineCommand("config/auth/list", { current }, () => {
@@ -33,7 +39,7 @@ function setUp(current: () => Promise<User | undefined>) {
     await settled();
     return client.heard();
   };
-  return { rig, client, ask, done };
+  return { rig, view, client, ask, done };
 }
 
 const list = { id: 1, type: "config/auth/list" };
@@ -51,6 +57,21 @@ describe("guards", () => {
     await ask(list);
     await ask(password);
     expect(done).toEqual(expected);
+  });
+
+  it("let nothing begin on a socket that was suspended while the user was looked up", async () => {
+    let found: (user: User) => void = () => undefined;
+    const { rig, view, client, ask, done } = setUp(() => new Promise((resolve) => (found = resolve)));
+    await ask(list);
+    view.trusted = false;
+    found(userOf({ isOwner: true }));
+    await settled();
+    expect([done, client.heard()]).toEqual([[], []]);
+    view.trusted = true;
+    rig.wind(200);
+    await settled();
+    expect(done).toEqual([]);
+    expect(client.heard()).toMatchObject([{ id: 1, error: { code: "unavailable" } }]);
   });
 
   it("answer unauthorized, and say unavailable when they cannot know", async () => {

@@ -14,8 +14,12 @@ interface Entry {
   readonly message: string;
 }
 
+interface Options extends Pick<Parameters<typeof connectionRig>[1] & object, "policy" | "weakened"> {
+  readonly heartbeatMs?: number;
+}
+
 /** Sockets whose trust is switched by hand, and a store that says what a test wants of them. */
-function setUp(options: Pick<Parameters<typeof connectionRig>[1] & object, "policy" | "weakened"> = {}) {
+function setUp(options: Options = {}) {
   const view = { trusted: true, gaps: 0, judge: () => ({ state: "live" }) as const };
   const ended = new Map<string, CloseName>();
   const reviews: (readonly Caller[])[] = [];
@@ -61,7 +65,7 @@ function setUp(options: Pick<Parameters<typeof connectionRig>[1] & object, "poli
           return null;
         }),
       ],
-      limits: { heartbeatMs: 3_600_000 },
+      limits: { heartbeatMs: options.heartbeatMs ?? 3_600_000 },
       log: (entry) => notes.push(entry),
     },
   );
@@ -474,12 +478,29 @@ describe("a suspension that lasts", () => {
   });
 
   it("goes on with WebSocket pings, and ends a peer that is dead", async () => {
-    const { rig, enter, lose } = setUp();
-    const client = enter();
+    const { rig, enter, lose } = setUp({ heartbeatMs: 10_000 });
+    const [alive, dead] = [enter(), enter()];
     await lose();
-    const before = client.socket.pings;
-    expect(before).toBe(0);
-    expect(rig.connections.count.suspended).toBe(1);
+    for (let passed = 0; passed < 20_000; passed += 500) {
+      rig.wind(500);
+      alive.handler.pong();
+    }
+    expect(alive.socket.pings).toBe(2);
+    expect([code(alive), code(dead)]).toEqual([undefined, closeCodes.heartbeat_timeout.number]);
+  });
+
+  it("does not end with the access token before the socket goes on", async () => {
+    const { rig, enter, lose, regain } = setUp();
+    const client = enter(["auth_expiring"]);
+    rig.wind(tokenEnd - rig.clock.now() - 10_000);
+    client.heard();
+    await lose();
+    rig.wind(50_000);
+    await settled();
+    expect([client.heard(), code(client)]).toEqual([[], undefined]);
+    await regain();
+    rig.wind(6000);
+    expect(code(client)).toBe(closeCodes.token_expired.number);
   });
 });
 
