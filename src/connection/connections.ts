@@ -1,6 +1,7 @@
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock.ts";
 import type { Weakened } from "../auth/protections.ts";
+import type { RevocationPolicy } from "../auth/revocation/policy.ts";
 import type { Codec } from "../codec/codec.ts";
 import { createAdmit } from "./admission.ts";
 import type { Dispatch } from "./command.ts";
@@ -11,7 +12,7 @@ import { createOriginPolicy } from "./origin.ts";
 import { LoopTurns, outboxLimits } from "./outbox.ts";
 import { Roster, type RosterLimits } from "./roster.ts";
 import type { Admit, UpgradeRequest } from "./socket.ts";
-import { Suspension, type SuspensionPolicy } from "./suspension.ts";
+import { Suspension } from "./suspension.ts";
 import { createTimerWheel, type TimerWheel } from "./timer-wheel.ts";
 import { createUserEvents } from "./user-events.ts";
 import { createWire, type PhaseLimits, protocolPhaseLimits } from "./wire.ts";
@@ -40,8 +41,8 @@ export interface ConnectionsOptions {
   readonly limits?: Partial<ConnectionLimits>;
   /** Default: one of its own on `clock`. */
   readonly wheel?: TimerWheel;
-  /** Default: `suspend`. */
-  readonly policy?: SuspensionPolicy;
+  /** What becomes of sockets while nobody knows what was revoked. Default: `suspend`. */
+  readonly policy?: RevocationPolicy;
   /** Protections that a negative control switches off. */
   readonly weakened?: Weakened;
   /** Default: the TCP peer's. Behind proxies: what the trusted one says. */

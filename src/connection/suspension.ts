@@ -4,17 +4,10 @@ import type { CloseName } from "../../protocol/close-codes.ts";
 import type { Authentication, Caller } from "../auth/authentication.ts";
 import type { Clock } from "../auth/clock.ts";
 import type { Weakened } from "../auth/protections.ts";
+import type { RevocationPolicy } from "../auth/revocation/policy.ts";
 import type { RevocationView } from "../auth/revocation/revocation.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
-
-/**
- * What becomes of authenticated sockets while this node cannot know what was revoked:
- * - `suspend`: nothing is carried out and nothing is sent until each was looked at again
- * - `close`: the same, and all of them are closed with `unavailable`, spread over 10 s
- * - `serve_until_exp`: they are served until their access token ends, also when it was revoked
- */
-export type SuspensionPolicy = "suspend" | "close" | "serve_until_exp";
 
 /** One authenticated socket as the suspension sees it. All methods are inert after its close. */
 export interface SuspensionMember {
@@ -40,7 +33,7 @@ export interface SuspensionOptions {
   readonly wheel: TimerWheel;
   readonly log: ConnectionLog;
   readonly observer: Pick<ConnectionObserver, "lapsed" | "reviewed">;
-  readonly policy: SuspensionPolicy;
+  readonly policy: RevocationPolicy;
   /** How long a socket may be suspended, ms. */
   readonly suspensionMs: number;
   readonly weakened: Weakened;
@@ -66,7 +59,7 @@ const lastRetryMs = 5000;
  * timers late, and besides at every turn of the wheel (100 ms) so that idle sockets are told and trust is found back.
  */
 export class Suspension implements TimerOwner {
-  readonly policy: SuspensionPolicy;
+  readonly policy: RevocationPolicy;
   readonly checksInput: boolean;
   readonly checksOutput: boolean;
   /** Sockets that are suspended now; kept by the sockets. */
