@@ -72,6 +72,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const sessions = createSessions({
     ...{ store, clock, revocation, accessTokens, refreshTokens },
     ...{ accessTokenTtlMs: longestTokenMs, sessionIdleMs: options.sessionIdleMs ?? defaultSessionIdleMs },
+    ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
   });
   const codes = createAuthorizationCodes({
     ...{ store, clock, ...(options.codeTtlMs === undefined ? {} : { ttlMs: options.codeTtlMs }) },

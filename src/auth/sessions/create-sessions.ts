@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.ts";
+import type { Weakened } from "../protections.ts";
 import type { Journal } from "../revocation/journal.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import type { Store } from "../store.ts";
@@ -17,6 +18,7 @@ export interface SessionsOptions {
   readonly revocation: Revocation & Journal;
   readonly accessTokens: AccessTokens;
   readonly refreshTokens: RefreshTokens;
+  readonly weakened?: Weakened;
   /** Life of an access token, ms; 30 minutes by default (Home Assistant's). */
   readonly accessTokenTtlMs?: number;
   /** Life of a session that is not used, ms; 90 days by default (Home Assistant's). */
@@ -33,6 +35,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   const tools = {
     ...{ store, clock, revocation, revoke: revocation.revoke },
     ...{ accessTokens, refreshTokens, accessTokenTtlMs, sessionIdleMs },
+    weakened: options.weakened ?? new Set(),
   };
   const live = async (sessionId: string) => {
     const found = await findSession(tools, sessionId);

@@ -14,9 +14,16 @@ export type RefreshVerdict =
 
 /**
  * A genuine token from ahead of the record proves that the store went back in time (a failover, a backup): the session
- * follows it forward, or everybody who had just rotated would look like a thief.
+ * follows it forward, or everybody who had just rotated would look like a thief. `healsForward`: false in tests that
+ * show so.
  */
-export function judgeGeneration(session: Session, generation: number, now: number): RefreshVerdict {
+export function judgeGeneration(
+  session: Session,
+  generation: number,
+  now: number,
+  healsForward = true,
+): RefreshVerdict {
+  if (generation > session.generation && !healsForward) return { kind: "reused" };
   if (generation >= session.generation) {
     const next = session.rotates ? generation + 1 : generation;
     const moved = next !== session.generation;

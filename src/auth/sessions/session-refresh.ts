@@ -1,6 +1,7 @@
 import { AuthError } from "../errors.ts";
 import { LeastRecentlyUsed } from "../least-recently-used.ts";
 import type { Peer, Session, User } from "../model.ts";
+import type { Weakened } from "../protections.ts";
 import { recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";
 import type { Revocation } from "../revocation/revocation.ts";
@@ -21,6 +22,7 @@ export interface RefreshRequest {
 
 export interface RefreshTools extends SessionTools {
   readonly revoke: Revocation["revoke"];
+  readonly weakened: Weakened;
 }
 
 /** A use that is no later than this after the last one, from the same address, is not written down again. */
@@ -61,7 +63,7 @@ async function refreshOnce(
   await requireLive(tools, basis, now);
   requireClient(basis.session, request);
   refuseBlockedUser(basis.user, peer);
-  const verdict = judgeGeneration(basis.session, generation, now);
+  const verdict = judgeGeneration(basis.session, generation, now, !tools.weakened.has("heal_forward"));
   if (verdict.kind === "reused") return endReused(tools, basis.session);
   const next = verdict.kind === "current" ? verdict.session : basis.session;
   const session =

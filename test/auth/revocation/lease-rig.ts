@@ -1,0 +1,118 @@
+import { type AuthorityOptions, createAuthority } from "../../../src/auth/create-authority.ts";
+import type { RevocationObserver } from "../../../src/auth/revocation/keeper.ts";
+import type { RevocationPolicy } from "../../../src/auth/revocation/policy.ts";
+import type { LogEntry, Store } from "../../../src/auth/store.ts";
+import { openRedisStore } from "../../../src/store/redis/redis-store.ts";
+import { cheapScrypt } from "../../support/authority.ts";
+import { type HandClock, handClock } from "../../support/hand-clock.ts";
+import { within } from "../../support/within.ts";
+
+/** A node whose turns, whose clock and, when asked, whose reading of the log are done by hand. */
+export interface HandNode {
+  readonly authority: Awaited<ReturnType<typeof createAuthority>>;
+  readonly store: Store;
+  readonly clock: HandClock;
+  readonly told: string[];
+  /** One turn of the lease. */
+  beat(): Promise<void>;
+  /** Beats until it is trusted. */
+  beatUntilTrusted(): Promise<void>;
+  /** From here on what the follower brings waits. */
+  hold(): void;
+  /** What waits, once `count` entries do; they are not applied. */
+  held(count: number): Promise<readonly LogEntry[]>;
+  /** Applies what `held` gave, or anything else, and lets the follower go on. */
+  release(entries?: readonly LogEntry[]): void;
+  stop(): Promise<void>;
+}
+
+export interface HandNodeOptions {
+  readonly url: string;
+  readonly clock?: HandClock;
+  readonly weakened?: AuthorityOptions["weakened"];
+  readonly policy?: RevocationPolicy;
+  readonly isolationMs?: number;
+  /** `performance.now()` of the Sentinels' last word, in the clock's terms. */
+  readonly primaryConfirmedAt?: () => number;
+}
+
+const secret = Buffer.alloc(32, 7);
+
+export async function startHandNode(options: HandNodeOptions): Promise<HandNode> {
+  const { url, clock = handClock(Date.now()), policy = "suspend", isolationMs = 0, weakened } = options;
+  const opened = await openRedisStore({ url, timeoutMs: 5_000 });
+  const store: Store = withConfirmation(opened, options.primaryConfirmedAt);
+  const told: string[] = [];
+  const observer = observing(told);
+  const authority = await createAuthority({
+    ...{ store, clock, secret, issuer: () => "https://gatehouse.test", audience: () => "gatehouse" },
+    passwords: { parameters: cheapScrypt, workers: 1 },
+    revocation: { policy, isolationMs: () => isolationMs, observer },
+    ...(weakened === undefined ? {} : { weakened }),
+  });
+  const { revocation } = authority;
+  let waiting: LogEntry[] | undefined;
+  const take = (entries: readonly LogEntry[]) => {
+    if (waiting === undefined) revocation.apply(entries);
+    else waiting.push(...entries);
+  };
+  const follower = store.follow(clock.now() - 3_600_000, take, revocation.broke);
+  const { since } = await within(follower.caughtUp, "the end of the log");
+  revocation.setFeed({ since, follower });
+  return {
+    ...{ authority, store, clock, told },
+    beat: () => revocation.lease.beat(),
+    async beatUntilTrusted() {
+      await eventually("trust", async () => {
+        await revocation.lease.beat();
+        return revocation.view.trusted;
+      });
+    },
+    hold() {
+      waiting = [];
+    },
+    async held(count) {
+      await eventually(`${count} entries`, async () => (waiting?.length ?? 0) >= count);
+      return waiting?.splice(0) ?? [];
+    },
+    release(entries = []) {
+      const rest = waiting ?? [];
+      waiting = undefined;
+      revocation.apply([...entries, ...rest]);
+    },
+    async stop() {
+      await follower.stop();
+      await authority.close();
+      await store.close();
+    },
+  };
+}
+
+export async function eventually(what: string, holds: () => Promise<boolean>, ms = 15_000): Promise<void> {
+  const look = async () => {
+    while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  await within(look(), what, ms);
+}
+
+function withConfirmation(store: Store, confirmedAt: (() => number) | undefined): Store {
+  if (confirmedAt === undefined) return store;
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === "primaryConfirmedAt") return confirmedAt;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
+function observing(told: string[]): RevocationObserver {
+  return {
+    badMac: () => void told.push("badMac"),
+    broke: (kind) => void told.push(kind),
+    reasserted: (count) => void told.push(`reasserted ${count}`),
+    recovered: () => void told.push("recovered"),
+    lapsed: () => void told.push("lapsed"),
+    heartbeatFailed: () => void told.push("failed"),
+  };
+}
