@@ -71,8 +71,7 @@ const commanders: Commander[] = [];
 for (const one of running) {
   for (const language of languages[one.entrant.file] ?? []) commanders.push(await commander(one, language));
 }
-await takeTurns(commanders, { rounds: WARM_UPS });
-const turns = await takeTurns(commanders, { rounds: ROUNDS });
+const turns = await takeTurns(commanders, { warmUps: WARM_UPS, rounds: ROUNDS });
 const waits = new Map<Commander, Latencies>();
 for (const one of commanders) waits.set(one, await one.paced());
 await stopAll(running);

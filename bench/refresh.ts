@@ -113,8 +113,7 @@ async function refreshersOf({ entrant: { name }, server }: Running): Promise<rea
 
 const refreshers: Refresher[] = [];
 for (const one of running) refreshers.push(...(await refreshersOf(one)));
-await takeTurns(refreshers, { rounds: WARM_UPS });
-const turns = await takeTurns(refreshers, { rounds: ROUNDS, everyMs: EVERY_MS });
+const turns = await takeTurns(refreshers, { warmUps: WARM_UPS, rounds: ROUNDS, everyMs: EVERY_MS });
 const waits = new Map<Refresher, Latencies>();
 for (const one of refreshers) {
   if (one.paced !== undefined) waits.set(one, await one.paced());

@@ -2,6 +2,7 @@
 
 import { answer, collectGarbage } from "../support/answering.ts";
 import { latencies } from "../support/figures.ts";
+import { monotonicNow } from "../support/machine.ts";
 import { dialectOf } from "./dialects.ts";
 import { authenticate, scriptOf } from "./handshake.ts";
 import { languageOf, type Speaker } from "./languages.ts";
@@ -33,6 +34,13 @@ export interface PacedJob {
   readonly perSecond: number;
 }
 
+/** Of a group's sockets, in the order of its tokens. */
+export interface ClosesJob {
+  readonly group: string;
+  readonly from: number;
+  readonly to: number;
+}
+
 interface Held {
   readonly socket: RawSocket;
   readonly speaker: Speaker | undefined;
@@ -45,8 +53,6 @@ interface Group {
   readonly sockets: Held[];
   /** Whose turn it is; jobs go on where the one before stopped. */
   turn: number;
-  closed: number;
-  onClose: () => void;
 }
 
 const groups = new Map<string, Group>();
@@ -72,7 +78,7 @@ function held(group: Group, at: number): Held {
 
 async function hold({ group: name, port, dialect: dialectName, tokens, language, secrets }: HoldJob) {
   const dialect = dialectOf(dialectName);
-  const group: Group = { sockets: [], turn: 0, closed: 0, onClose: () => undefined };
+  const group: Group = { sockets: [], turn: 0 };
   groups.set(name, group);
   let next = 0;
   const worker = async () => {
@@ -80,16 +86,16 @@ async function hold({ group: name, port, dialect: dialectName, tokens, language,
       const socket = await authenticate({ port, dialect }, scriptOf(dialect, tokens[nth] ?? ""), opened++);
       const speaker = language === undefined ? undefined : languageOf(language)(secrets?.[nth] ?? "");
       const one: Held = { socket, speaker, busy: Promise.resolve() };
-      socket.onClose = () => {
-        one.closedAt = now();
-        group.closed += 1;
-        group.onClose();
+      socket.onCloseFrame = () => {
+        one.closedAt = monotonicNow();
       };
+      socket.onClose = () => undefined;
       socket.onText = (text) => keepAlive(socket, text);
       group.sockets[nth] = one;
     }
   };
   await Promise.all(Array.from({ length: connecting }, worker));
+  collectGarbage();
 }
 
 /** Says one message and waits for its answer. */
@@ -126,7 +132,6 @@ function keepAlive(socket: RawSocket, text: string): void {
 
 async function talk({ group: name, operations, inFlight }: TalkJob) {
   const group = groupOf(name);
-  collectGarbage();
   const took: number[] = [];
   const end = group.turn + operations;
   const started = performance.now();
@@ -148,7 +153,6 @@ async function talk({ group: name, operations, inFlight }: TalkJob) {
 /** Each latency counts from when the message was due, so that what held it up here or there is in it. */
 async function paced({ group: name, operations, perSecond }: PacedJob) {
   const group = groupOf(name);
-  collectGarbage();
   const took: number[] = [];
   const pending: Promise<void>[] = [];
   const started = performance.now();
@@ -170,9 +174,20 @@ async function paced({ group: name, operations, perSecond }: PacedJob) {
   }
 }
 
-/** Milliseconds of the machine's monotonic clock, which is one for all its processes. */
-function now(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
+const closesWithinMs = 30_000;
+
+/** When the close frame of each of these sockets was here, by `monotonicNow`; waits for those that are still to come. */
+async function closes({ group: name, from, to }: ClosesJob): Promise<readonly number[]> {
+  const group = groupOf(name);
+  const awaited = group.sockets.slice(from, to);
+  const deadline = performance.now() + closesWithinMs;
+  for (;;) {
+    const times = awaited.flatMap(({ closedAt }) => (closedAt === undefined ? [] : [closedAt]));
+    if (times.length === awaited.length) return times;
+    if (performance.now() > deadline)
+      throw new Error(`${awaited.length - times.length} of ${awaited.length} sockets were not closed`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }
 
 answer(
@@ -181,6 +196,7 @@ answer(
     hold,
     talk,
     paced,
+    closes,
     drop({ group: name }: { readonly group: string }) {
       for (const { socket } of groups.get(name)?.sockets ?? []) socket.destroy();
       groups.delete(name);

@@ -1,7 +1,7 @@
 // The load generator of HTTP: a closed model over connections that are kept.
 
 import { Agent, request } from "node:http";
-import { answer, collectGarbage } from "../support/answering.ts";
+import { answer } from "../support/answering.ts";
 import { latencies } from "../support/figures.ts";
 
 /** A POST whose answer is 200 or 201, as a server describes it. */
@@ -50,7 +50,6 @@ function post(agent: Agent, { port, path, headers }: PostsJob, body: string): Pr
 /** What was answered comes back only where the job asks for a part of it: the newest refresh tokens. */
 async function posts(job: PostsJob & { readonly keep?: string }) {
   const agent = new Agent({ keepAlive: true, maxSockets: job.inFlight });
-  collectGarbage();
   const took: number[] = [];
   const kept: string[] = [];
   const started = performance.now();

@@ -28,6 +28,8 @@ export class RawSocket {
   onText: (text: string) => void = nothing;
   /** Close code of the server's close frame; 1006 without one. `fault` is the operating system's code, if it had one. */
   onClose: (code: number, fault?: string) => void = nothing;
+  /** As soon as the server's close frame is here. */
+  onCloseFrame: () => void = nothing;
   readonly #socket: Socket;
   #open = false;
   #rest: Buffer | undefined;
@@ -88,7 +90,13 @@ export class RawSocket {
   #frame(opcode: number, payload: Buffer): void {
     if (opcode === TEXT) this.onText(payload.toString("latin1"));
     else if (opcode === PING) this.send(frameOf(payload, 0xa));
-    else if (opcode === CLOSE && payload.length >= 2) this.#closeCode = payload.readUInt16BE(0);
+    else if (opcode === CLOSE) this.#closing(payload);
+  }
+
+  #closing(payload: Buffer): void {
+    this.onCloseFrame();
+    if (payload.length >= 2) this.#closeCode = payload.readUInt16BE(0);
+    this.send(frameOf(payload.subarray(0, 2), CLOSE));
   }
 }
 

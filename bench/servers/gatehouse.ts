@@ -7,6 +7,7 @@ import path from "node:path";
 import { defineConfig } from "../../src/server/config/load.ts";
 import { createGateway } from "../../src/server/gateway.ts";
 import { answer } from "../support/answering.ts";
+import { monotonicNow } from "../support/machine.ts";
 
 export interface OpenedSession {
   readonly id: string;
@@ -27,18 +28,39 @@ const gateway = await createGateway(
     ...(JSON.parse(otherwise) as object),
   }),
 );
-const { port } = await gateway.start();
 const { authority } = gateway;
-const owner = await authority.onboarding.createOwner({
-  setupCode: await authority.onboarding.setupCode(),
-  name: "Owner",
-  username: "owner",
-  password: "correct horse battery",
+let cutAt = Number.NaN;
+// Before the gateway's own listener, which closes the sockets: this is when the store has acknowledged the commit.
+authority.revocation.onCut(() => {
+  cutAt = monotonicNow();
+  return 0;
 });
-const found = await authority.users.read(owner.id);
-if (found === undefined) throw new Error("the owner is gone");
-const standing = { user: found.user, userVersion: found.version, userEpoch: found.epoch };
-const open = (rotates = false) =>
+const { port } = await gateway.start();
+const ownerId = (await authority.onboarding.required()) ? (await makeOwner()).id : await findOwner();
+
+async function makeOwner(): Promise<{ readonly id: string }> {
+  return await authority.onboarding.createOwner({
+    setupCode: await authority.onboarding.setupCode(),
+    name: "Owner",
+    username: "owner",
+    password: "correct horse battery",
+  });
+}
+
+/** Another node on the same store was first. */
+async function findOwner(): Promise<string> {
+  const owner = (await authority.users.list()).find(({ isOwner }) => isOwner);
+  if (owner === undefined) throw new Error("the owner is gone");
+  return owner.id;
+}
+
+async function standingOf(userId: string) {
+  const found = await authority.users.read(userId);
+  if (found === undefined) throw new Error("the user is gone");
+  return { user: found.user, userVersion: found.version, userEpoch: found.epoch };
+}
+
+const open = (standing: Awaited<ReturnType<typeof standingOf>>, rotates: boolean) =>
   authority.sessions.open({
     ...standing,
     credential: null,
@@ -51,12 +73,20 @@ const open = (rotates = false) =>
     peer: { address: "127.0.0.1" },
   });
 
+export interface SessionsWanted {
+  readonly n: number;
+  readonly rotates?: boolean;
+  /** The owner's without it. */
+  readonly userId?: string;
+}
+
 /** Sessions of their own, as logins open them. */
-async function sessions({ n, rotates }: { n: number; rotates?: boolean }): Promise<OpenedSession[]> {
+async function sessions({ n, rotates = false, userId = ownerId }: SessionsWanted): Promise<OpenedSession[]> {
+  const standing = await standingOf(userId);
   const opened: OpenedSession[] = [];
   while (opened.length < n) {
     const size = Math.min(100, n - opened.length);
-    const batch = await Promise.all(Array.from({ length: size }, () => open(rotates)));
+    const batch = await Promise.all(Array.from({ length: size }, () => open(standing, rotates)));
     opened.push(
       ...batch.map(({ accessToken, refreshToken, session: { id } }) => ({ accessToken, refreshToken, id })),
     );
@@ -69,5 +99,26 @@ async function mint({ n }: { n: number }): Promise<string[]> {
   return (await sessions({ n })).map(({ accessToken }) => accessToken);
 }
 
+export interface RevokeTimes {
+  /** Milliseconds of `monotonicNow`: called; the commit was acknowledged by the store; `revoke` returned. */
+  readonly called: number;
+  readonly committed: number;
+  readonly returned: number;
+}
+
+async function revoke(target: { userId?: string; sessionId?: string }): Promise<RevokeTimes> {
+  const { userId = ownerId, sessionId } = target;
+  const called = monotonicNow();
+  await authority.revocation.revoke(
+    sessionId === undefined
+      ? { kind: "user", userId }
+      : { kind: "sessions", userId, sessionIds: [sessionId] },
+    "session_revoked",
+  );
+  return { called, committed: cutAt, returned: monotonicNow() };
+}
+
+const user = async () => (await authority.users.create({ name: "Somebody", groupIds: ["system-users"] })).id;
+
 const { version } = JSON.parse(readFileSync(path.resolve("package.json"), "utf8")) as { version: string };
-answer({ port, version }, { mint, sessions });
+answer({ port, version }, { mint, sessions, user, revoke });

@@ -8,8 +8,6 @@ import { answer } from "../support/answering.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-bench-redis-"));
 process.env.TMPDIR = folder;
-process.on("SIGINT", () => process.exit(130));
-process.on("SIGTERM", () => process.exit(143));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
 const redis = await startRedis();

@@ -2,7 +2,8 @@ import { median, plain } from "./figures.ts";
 import type { Published } from "./result.ts";
 
 const WIDTH = 760;
-const LEFT = 170;
+/** Of a character of 13 px system-ui, on average and with a margin. */
+const CHARACTER = 7;
 const RIGHT = 110;
 const BAR = 22;
 const GAP = 8;
@@ -16,7 +17,8 @@ export function chartOf(result: Published): string {
     return found === undefined || found.values.length === 0 ? [] : [{ name, ...found }];
   });
   const most = Math.max(...bars.flatMap(({ values }) => values), Number.MIN_VALUE);
-  const scale = (value: number) => (value / most) * (WIDTH - LEFT - RIGHT);
+  const left = 20 + CHARACTER * Math.max(20, ...bars.map(({ name }) => name.length));
+  const scale = (value: number) => (value / most) * (WIDTH - left - RIGHT);
   const height = TOP + bars.length * (BAR + GAP) + 34;
   const { machine } = result;
   const drawn = bars.map(({ name, unit, values }, place) => {
@@ -25,10 +27,10 @@ export function chartOf(result: Published): string {
     const [low, high] = [Math.min(...values), Math.max(...values)];
     const kind = name.startsWith("gatehouse") ? "ours" : name.startsWith("bare") ? "floor" : "peer";
     return [
-      `<text class="name" x="${LEFT - 8}" y="${y + 15}" text-anchor="end">${escaped(name)}</text>`,
-      `<rect class="${kind}" x="${LEFT}" y="${y}" width="${scale(middle).toFixed(1)}" height="${BAR}" rx="2"/>`,
-      `<line class="spread" x1="${(LEFT + scale(low)).toFixed(1)}" x2="${(LEFT + scale(high)).toFixed(1)}" y1="${y + BAR / 2}" y2="${y + BAR / 2}"/>`,
-      `<text class="value" x="${(LEFT + scale(high) + 6).toFixed(1)}" y="${y + 15}">${escaped(`${plain(middle)} ${unit}`)}</text>`,
+      `<text class="name" x="${left - 8}" y="${y + 15}" text-anchor="end">${escaped(name)}</text>`,
+      `<rect class="${kind}" x="${left}" y="${y}" width="${scale(middle).toFixed(1)}" height="${BAR}" rx="2"/>`,
+      `<line class="spread" x1="${(left + scale(low)).toFixed(1)}" x2="${(left + scale(high)).toFixed(1)}" y1="${y + BAR / 2}" y2="${y + BAR / 2}"/>`,
+      `<text class="value" x="${(left + scale(high) + 6).toFixed(1)}" y="${y + 15}">${escaped(`${plain(middle)} ${unit}`)}</text>`,
     ].join("\n");
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escaped(result.title)}">

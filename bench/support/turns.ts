@@ -16,6 +16,8 @@ export interface Turns {
 }
 
 export interface TurnOptions {
+  /** Rounds that are not counted, for the compiler and the caches, after the garbage of the preparation is collected. */
+  readonly warmUps: number;
   readonly rounds: number;
   /** From the beginning of one turn of a contestant to its next, at least. */
   readonly everyMs?: number;
@@ -24,18 +26,22 @@ export interface TurnOptions {
 /** Everybody in turn, round by round, so that what else the machine does hits all of them alike. */
 export async function takeTurns<One extends Contestant>(
   contestants: readonly One[],
-  { rounds, everyMs = 0 }: TurnOptions,
+  { warmUps, rounds, everyMs = 0 }: TurnOptions,
 ): Promise<ReadonlyMap<One, Turns>> {
   const taken = new Map(contestants.map((one) => [one, { cpu: [] as number[], rates: [] as number[] }]));
+  for (const { server } of contestants) await server.ask("settle");
+  for (let round = 0; round < warmUps; round += 1) {
+    for (const one of contestants) await one.run();
+  }
   const last = new Map<One, number>();
   for (let round = 0; round < rounds; round += 1) {
     for (const [one, { cpu, rates }] of taken) {
       const wait = (last.get(one) ?? Number.NEGATIVE_INFINITY) + everyMs - performance.now();
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
       last.set(one, performance.now());
-      await one.server.ask("settle").catch(() => undefined);
       const before = one.server.cpuSeconds();
       const { operations, seconds } = await one.run();
+      await one.server.ask("quiet");
       cpu.push(((one.server.cpuSeconds() - before) / operations) * 1e6);
       rates.push(operations / seconds);
     }
