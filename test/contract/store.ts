@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type {
+  Durability,
   IndexKey,
   LogEntry,
   LogFollower,
@@ -11,6 +12,7 @@ import type {
   StoredRecord,
 } from "../../src/auth/store.ts";
 import { readRecord } from "../../src/auth/store.ts";
+import { revocationFacts } from "./store-revocation.ts";
 
 /** What a suite opens for the contract; one backend for all of its tests, so every test makes its own names. */
 export interface StoreBackend {
@@ -19,6 +21,8 @@ export interface StoreBackend {
   another(): Promise<Store>;
   /** Stops and starts what the data lives in; what `store` is afterwards (capability `restarts`). */
   restart(): Promise<Store>;
+  /** The log as an older copy would have it: without its last entry. */
+  loseLast(): Promise<void>;
   dispose(): Promise<void>;
 }
 
@@ -26,6 +30,8 @@ export interface StoreContract {
   readonly name: string;
   readonly create: () => Promise<StoreBackend>;
   readonly capabilities: { readonly shared: boolean; readonly restarts: boolean };
+  /** What holds a commit with `durable`. */
+  readonly durability: Durability;
   readonly skip?: readonly { readonly test: string; readonly reason: string }[];
 }
 
@@ -77,7 +83,8 @@ export async function committed(store: Store, step: Step) {
 
 const mark = () => randomBytes(8).toString("hex");
 
-export function storeContract({ name, create, capabilities, skip = [] }: StoreContract): void {
+export function storeContract(contract: StoreContract): void {
+  const { name, create, capabilities, durability, skip = [] } = contract;
   const unknownSkips = new Set(skip.map((entry) => entry.test));
   const fact = (text: string, run: () => Promise<void>) => {
     const skipped = skip.find((entry) => entry.test === text);
@@ -604,6 +611,8 @@ export function storeContract({ name, create, capabilities, skip = [] }: StoreCo
         });
       });
     }
+
+    revocationFacts({ fact, store: () => store, backend: () => backend, durability });
 
     describe("life", () => {
       fact("is healthy and says what it is, without a secret", async () => {

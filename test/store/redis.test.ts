@@ -1,9 +1,15 @@
 import { randomBytes } from "node:crypto";
 
 import type { Store } from "../../src/auth/store.ts";
+import { redisKeys } from "../../src/store/redis/keys.ts";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 import { storeContract } from "../contract/store.ts";
-import { startRedis, startRedisCluster, startRedisSentinels } from "../support/redis-server.ts";
+import {
+  type RedisServer,
+  startRedis,
+  startRedisCluster,
+  startRedisSentinels,
+} from "../support/redis-server.ts";
 
 /** The machine is shared by other tests: what is measured here is not how fast it is. */
 const timeoutMs = 2_000;
@@ -11,6 +17,7 @@ const timeoutMs = 2_000;
 storeContract({
   name: "redis, one server",
   capabilities: { shared: true, restarts: true },
+  durability: "fsync",
   create: async () => {
     const server = await startRedis({ appendonly: true, appendfsync: "always" });
     const prefix = `t${randomBytes(4).toString("hex")}`;
@@ -25,6 +32,7 @@ storeContract({
         store = await open();
         return store;
       },
+      loseLast: () => loseLast([server], prefix),
       dispose: async () => {
         await store.close();
         await server.dispose();
@@ -33,13 +41,14 @@ storeContract({
   },
 });
 
-for (const [name, start] of [
-  ["redis, Cluster", startRedisCluster],
-  ["redis, Sentinel", startRedisSentinels],
+for (const [name, start, durability] of [
+  ["redis, Cluster", startRedisCluster, "memory"],
+  ["redis, Sentinel", startRedisSentinels, "replicated"],
 ] as const) {
   storeContract({
     name,
     capabilities: { shared: true, restarts: false },
+    durability,
     create: async () => {
       const group = await start();
       const open = () => openRedisStore({ url: group.url, timeoutMs });
@@ -48,6 +57,7 @@ for (const [name, start] of [
         store,
         another: open,
         restart: () => Promise.reject(new Error("not offered")),
+        loseLast: () => loseLast(group.servers),
         dispose: async () => {
           await store.close();
           await group.dispose();
@@ -55,4 +65,15 @@ for (const [name, start] of [
       };
     },
   });
+}
+
+/** On whichever of the servers has the log and takes writes. */
+async function loseLast(servers: readonly RedisServer[], prefix?: string): Promise<void> {
+  const { log } = redisKeys(prefix);
+  for (const server of servers) {
+    const last = await server.command("XREVRANGE", log, "+", "-", "COUNT", "1").catch(() => "");
+    const [id = ""] = last.split("\n");
+    if (id !== "" && (await server.command("XDEL", log, id).catch(() => "0")) === "1") return;
+  }
+  throw new Error("no server has lost an entry");
 }

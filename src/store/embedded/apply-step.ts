@@ -1,15 +1,7 @@
 import type { CommitOutcome } from "../../auth/store.ts";
 import { type PreparedStep, stepLimits } from "../step-limits.ts";
 import { appendEvents } from "./log.ts";
-import {
-  linkMember,
-  putRecord,
-  raiseRecord,
-  raiseRecordTo,
-  removeRecord,
-  unlinkMember,
-  versionOf,
-} from "./records.ts";
+import { linkMember, putRecord, raiseRecord, removeRecord, unlinkMember, versionOf } from "./records.ts";
 import { readState, writeState } from "./state.ts";
 import type { Tables } from "./tables.ts";
 
@@ -27,8 +19,8 @@ export function applyStep(tables: Tables, step: PreparedStep, now: number): Comm
   for (const key of step.remove) removeRecord(tables, key);
   for (const { index, member } of step.link) linkMember(tables, index, member);
   for (const { index, member } of step.unlink) unlinkMember(tables, index, member);
-  for (const key of step.raise) raiseRecord(tables, key, version);
-  for (const raised of step.raiseTo) raiseRecordTo(tables, raised.key, raised.version);
+  for (const key of step.raise) raiseRecord(tables, { key, version }, now);
+  for (const raised of step.raiseTo) raiseRecord(tables, raised, now);
   const { state, positions } = appendEvents(tables, { ...before, commits: version }, step.log, now);
   writeState(tables, state);
   // The caller answers with it only once the transaction is flushed.

@@ -23,7 +23,15 @@ import { reasonOf, unavailable } from "../unavailable.ts";
 import { applyStep } from "./apply-step.ts";
 import { Followers } from "./followers.ts";
 import { isAlive, type LockHolder, readLock, releaseLock, takeLock, thisProcess } from "./gateway-lock.ts";
-import { comparePositions, type LogBounds, logBounds, readEntries, startOf } from "./log.ts";
+import {
+  comparePositions,
+  entryText,
+  type LogBounds,
+  logBounds,
+  oldestSequence,
+  readEntries,
+  startOf,
+} from "./log.ts";
 import { listMembers, readRecord } from "./records.ts";
 import { readState, writeState } from "./state.ts";
 import { StoreFile } from "./store-file.ts";
@@ -105,6 +113,8 @@ class EmbeddedStore implements Store {
     this.#followers = new Followers({
       head: () => readState(file.fresh).logHead,
       read: (after, limit) => readEntries(file.tables, after, limit),
+      oldest: () => oldestSequence(file.tables),
+      textAt: (sequence) => entryText(file.tables, sequence),
       startOf: (since) => startOf(file.fresh, since),
     });
     this.#queue = new WriteQueue({

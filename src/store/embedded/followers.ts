@@ -1,6 +1,5 @@
 import type { LogBreak, LogEntry, LogFollower } from "../../auth/store.ts";
 import { unavailable } from "../unavailable.ts";
-import { positionOf } from "./log.ts";
 
 /** How often the log's head is looked at for entries of other processes: one small read for all followers. */
 export const pollMs = 50;
@@ -12,6 +11,10 @@ export interface LogSource {
   /** Reads the file as it is now, also what other processes wrote. */
   head(): number;
   read(after: number, limit: number): readonly LogEntry[];
+  /** Sequence number of the oldest entry that is left; one past the head when there is none. */
+  oldest(): number;
+  /** All that an entry holds, as text; undefined where it was trimmed, or never was. */
+  textAt(sequence: number): string | undefined;
   startOf(since: number): { readonly after: number; readonly since: number };
 }
 
@@ -85,6 +88,10 @@ class Tail {
   #settle: { resolve: (reached: { since: number }) => void; reject: (error: Error) => void };
   /** Undefined until the first read told where the delivery starts. */
   #place: Place | undefined;
+  /** The entry that was delivered last. */
+  #last: { readonly sequence: number; readonly text: string } | undefined;
+  /** The head of the last look. */
+  #highest = 0;
   #inStepAt = Number.NEGATIVE_INFINITY;
   #delivering = false;
   #stopped = false;
@@ -122,7 +129,8 @@ class Tail {
   #deliver(): void {
     const began = performance.now();
     const head = this.#source.head();
-    this.#refuseOlderFile(head);
+    if (this.#isAnotherFile(head)) this.#startOver();
+    this.#highest = head;
     this.#place ??= { ...this.#source.startOf(this.#listener.since), target: head };
     const place = this.#place;
     if (place.after < head) this.#deliverAfter(place, head);
@@ -132,21 +140,34 @@ class Tail {
     else this.#inStepAt = began;
   }
 
-  /** Sequence numbers never fall within one file: this one was put back in time. */
-  #refuseOlderFile(head: number): void {
-    if (this.#place === undefined || head >= this.#place.after) return;
+  /** Within one file sequence numbers never fall and entries never change: a copy was put in its place. */
+  #isAnotherFile(head: number): boolean {
+    if (head < this.#highest) return true;
+    if (this.#last === undefined) return false;
+    const text = this.#source.textAt(this.#last.sequence);
+    return text === undefined ? this.#source.oldest() <= this.#last.sequence : text !== this.#last.text;
+  }
+
+  #startOver(): void {
     this.#listener.onBreak("lost");
     this.#inStepAt = Number.NEGATIVE_INFINITY;
     this.#place = undefined;
+    this.#last = undefined;
   }
 
   #deliverAfter(place: Place, head: number): void {
     const entries = this.#source.read(place.after, chunk);
-    const first = entries[0]?.position ?? positionOf(head + 1);
+    const first = Number(entries[0]?.position ?? head + 1);
     // Sequence numbers have no gaps.
-    if (first !== positionOf(place.after + 1)) this.#listener.onBreak("trimmed");
+    if (first !== place.after + 1) {
+      this.#listener.onBreak("trimmed");
+      place.after = first - 1;
+      this.#last = undefined;
+    }
     if (entries.length > 0) this.#listener.onEntries(entries);
     place.after = Number(entries.at(-1)?.position ?? head);
+    const text = this.#source.textAt(place.after);
+    this.#last = text === undefined ? undefined : { sequence: place.after, text };
   }
 
   stop(): void {

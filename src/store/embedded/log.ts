@@ -49,6 +49,17 @@ function parseEntry(sequence: number, text: string): LogEntry {
   };
 }
 
+/** All that an entry holds; undefined where it was trimmed, or never was. */
+export function entryText(tables: Tables, sequence: number): string | undefined {
+  return tables.log.get(numberKey(sequence));
+}
+
+/** Sequence number of the oldest entry; one past the head when there is none. */
+export function oldestSequence(tables: Tables): number {
+  const [oldest] = tables.log.getKeys({ limit: 1 });
+  return oldest === undefined ? readState(tables).logHead + 1 : keyNumber(oldest);
+}
+
 function timeOf(text: string): number {
   return Number(text.slice(0, text.indexOf("|")));
 }
@@ -56,8 +67,7 @@ function timeOf(text: string): number {
 /** Where to start so that everything with `at >= since` comes, and how far back that really reaches. */
 export function startOf(tables: Tables, since: number): { readonly after: number; readonly since: number } {
   const state = readState(tables);
-  const [oldest] = tables.log.getKeys({ limit: 1 });
-  let low = oldest === undefined ? state.logHead + 1 : keyNumber(oldest);
+  let low = oldestSequence(tables);
   let high = state.logHead + 1;
   while (low < high) {
     const middle = Math.floor((low + high) / 2);

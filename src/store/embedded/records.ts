@@ -52,15 +52,15 @@ export function removeRecord(tables: Tables, key: RecordKey): void {
   tables.records.removeSync(Buffer.from(key));
 }
 
-/** The value stays; a record that is not there is made. */
-export function raiseRecord(tables: Tables, key: RecordKey, version: number): void {
-  const json = raw(tables, key)?.json ?? "{}";
-  putRecord(tables, { key, json, expiresAt: undefined }, version);
-}
-
-/** As `raiseRecord`, but to a number of its own, and never down. */
-export function raiseRecordTo(tables: Tables, key: RecordKey, version: number): void {
-  raiseRecord(tables, key, Math.max(raw(tables, key)?.version ?? 0, version));
+/** To this version or the record's own if that is greater. The value stays; a record that is not there is made. */
+export function raiseRecord(
+  tables: Tables,
+  raised: { readonly key: RecordKey; readonly version: number },
+  now: number,
+): void {
+  const found = current(tables, raised.key, now);
+  const put = { key: raised.key, json: found?.json ?? "{}", expiresAt: undefined };
+  putRecord(tables, put, Math.max(found?.version ?? 0, raised.version));
 }
 
 function forgetExpiry(tables: Tables, key: RecordKey): void {
