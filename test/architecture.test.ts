@@ -20,6 +20,7 @@ const allowed: Record<string, readonly string[]> = {
     "protocol",
     "src/auth/errors.ts",
     "src/codec/codec.ts",
+    "src/connection/seats.ts",
     "src/connection/socket.ts",
     "src/http/endpoint.ts",
     "src/http/security-headers.ts",

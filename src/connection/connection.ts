@@ -11,6 +11,7 @@ import type { Hub } from "./hub.ts";
 import { type Effect, type Input, type State, transition } from "./machine.ts";
 import { Outbox, type OutboxOwner, type OutboxParts } from "./outbox.ts";
 import type { Roster } from "./roster.ts";
+import { noSeat, type Seated } from "./seats.ts";
 import { LiveSession, type SessionHost, type SessionParts } from "./session.ts";
 import type { Socket, SocketHandler } from "./socket.ts";
 import type { Suspension, SuspensionMember } from "./suspension.ts";
@@ -46,9 +47,11 @@ export class Connection
     SessionHost,
     OutboxOwner,
     HoldHost,
-    SuspensionMember
+    SuspensionMember,
+    Seated
 {
   readonly peer: Peer;
+  seat = noSeat;
   readonly #parts: ConnectionParts;
   readonly #socket: Socket;
   readonly #wire: Wire;

@@ -1,3 +1,5 @@
+import { type Seated, Seats } from "./seats.ts";
+
 export interface RosterLimits {
   /** Open sockets. */
   readonly sockets: number;
@@ -10,9 +12,9 @@ export interface RosterLimits {
 export type Room = "free" | "full" | "address_full";
 
 /** Every open socket of this node, and how many of them are strangers. */
-export class Roster<Member extends object> {
+export class Roster<Member extends Seated> {
   readonly #limits: RosterLimits;
-  readonly #members = new Set<Member>();
+  readonly #members = new Seats<Member>();
   readonly #strangers = new Map<string, number>();
   #unauthenticated = 0;
 
@@ -30,7 +32,7 @@ export class Roster<Member extends object> {
 
   /** A copy: members leave while it is walked. */
   members(): readonly Member[] {
-    return [...this.#members];
+    return this.#members.all();
   }
 
   /** Asked before the upgrade; the place itself is taken by `enter`, so a handshake that breaks off keeps none. */

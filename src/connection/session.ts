@@ -61,9 +61,10 @@ const noFeatures: ReadonlySet<Feature> = new Set();
 export class LiveSession implements Session, HubMember {
   readonly peer: Peer;
   readonly undo: UndoMap;
-  readonly #host: SessionHost;
+  /** Both undefined after the close: what still knows the session keeps nothing of the socket alive. */
+  #host: SessionHost | undefined;
   readonly #events: UserEvents;
-  readonly #lifetime: Lifetime;
+  #lifetime: Lifetime | undefined;
   #principal: Principal;
   #features: ReadonlySet<Feature> = noFeatures;
   #lastAnswers: Set<LastAnswer> | undefined;
@@ -86,27 +87,27 @@ export class LiveSession implements Session, HubMember {
   }
 
   get live(): boolean {
-    return this.#host.live;
+    return this.#host?.live === true;
   }
 
   get mayRun(): boolean {
-    return this.#host.mayRun;
+    return this.#host?.mayRun === true;
   }
 
   /** The session's and the token's end are watched from here on. */
   start(): void {
-    this.#lifetime.start();
+    this.#lifetime?.start();
   }
 
   send(message: ServerMessage): void {
-    this.#host.send(message);
+    this.#host?.send(message);
   }
 
   negotiate(names: readonly string[]): void {
     const known = names.filter((name): name is Feature => Object.hasOwn(features, name));
     this.#features = new Set([...this.#features, ...known]);
-    if (this.#features.has("coalesce_messages")) this.#host.coalesce();
-    if (this.#features.has("auth_expiring")) this.#lifetime.announceExpiry();
+    if (this.#features.has("coalesce_messages")) this.#host?.coalesce();
+    if (this.#features.has("auth_expiring")) this.#lifetime?.announceExpiry();
   }
 
   watchUsers(id: number, type: string | undefined): void {
@@ -117,7 +118,7 @@ export class LiveSession implements Session, HubMember {
     if (principal.sessionId !== this.#principal.sessionId || principal.userId !== this.#principal.userId)
       throw new TypeError("a socket keeps its session");
     this.#principal = principal;
-    this.#lifetime.renew(principal);
+    this.#lifetime?.renew(principal);
   }
 
   answerBeforeCut(id: number, result: unknown, causes: readonly RevocationCause[]): () => void {
@@ -130,19 +131,21 @@ export class LiveSession implements Session, HubMember {
   cut(close: CloseName): boolean {
     for (const { id, result, causes } of this.#lastAnswers ?? []) {
       if (!causes.includes(close)) continue;
-      this.#host.send({ id, type: "result", success: true, result });
-      this.#host.pushAll();
+      this.#host?.send({ id, type: "result", success: true, result });
+      this.#host?.pushAll();
     }
-    return this.#host.end(close);
+    return this.#host?.end(close) === true;
   }
 
   endChanged(): void {
-    this.#lifetime.readAgain();
+    this.#lifetime?.readAgain();
   }
 
   close(): void {
-    this.#lifetime.stop();
+    this.#lifetime?.stop();
     this.#lastAnswers = undefined;
     this.undo.close();
+    this.#lifetime = undefined;
+    this.#host = undefined;
   }
 }

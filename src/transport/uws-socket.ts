@@ -1,5 +1,6 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Frame } from "../codec/codec.ts";
+import { noSeat, type Seated } from "../connection/seats.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
 import type { UwsWebSocket } from "./uws-library.ts";
@@ -23,7 +24,8 @@ export interface UwsSocketData {
 }
 
 /** One WebSocket of uWebSockets.js. The library's object is dead after its close event and is let go there. */
-export class UwsSocket implements Socket {
+export class UwsSocket implements Socket, Seated {
+  seat = noSeat;
   readonly #owner: UwsSocketOwner;
   readonly #create: (socket: Socket) => SocketHandler;
   #ws: UwsWebSocket<UwsSocketData> | undefined;

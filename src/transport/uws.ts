@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { closeCodes } from "../../protocol/close-codes.ts";
+import { Seats } from "../connection/seats.ts";
 import { addressOfBytes } from "./address.ts";
 import { admitUpgrade } from "./admission.ts";
 import { HeaderFields } from "./header-fields.ts";
@@ -61,7 +62,7 @@ class UwsListener implements Listener, UwsSocketOwner {
   readonly #library: UwsLibrary;
   readonly #options: ListenOptions;
   readonly #app: UwsApp;
-  readonly #sockets = new Set<UwsSocket>();
+  readonly #sockets = new Seats<UwsSocket>();
   #listening: UwsListenSocket | undefined;
   #running = 0;
   #port = 0;
@@ -124,7 +125,7 @@ class UwsListener implements Listener, UwsSocketOwner {
     this.stopAccepting();
     const { number, text } = closeCodes.going_away;
     const had = this.#sockets.size;
-    for (const socket of this.#sockets) socket.close(number, text);
+    for (const socket of this.#sockets.all()) socket.close(number, text);
     const started = Date.now();
     await this.#idle.within(graceMs);
     // A closed socket is out of sight here while its close frame may still be on its way.

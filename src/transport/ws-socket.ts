@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import { type RawData, WebSocket } from "ws";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Frame } from "../codec/codec.ts";
+import { noSeat, type Seated } from "../connection/seats.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
 
@@ -22,7 +23,8 @@ export class WsConnection extends WebSocket {
 }
 
 /** One WebSocket of the `ws` package. */
-export class WsSocket implements Socket {
+export class WsSocket implements Socket, Seated {
+  seat = noSeat;
   readonly #ws: WsConnection;
   readonly #raw: Duplex;
   readonly #owner: SocketOwner;

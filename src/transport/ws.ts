@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { closeCodes } from "../../protocol/close-codes.ts";
+import { Seats } from "../connection/seats.ts";
 import { plainAddress } from "./address.ts";
 import { admitUpgrade } from "./admission.ts";
 import { HeaderFields } from "./header-fields.ts";
@@ -61,7 +62,7 @@ class WsListener implements Listener, SocketOwner {
   readonly #options: ListenOptions;
   readonly #server: Server;
   readonly #upgrader: InstanceType<typeof WebSocketServer<typeof WsConnection>>;
-  readonly #sockets = new Set<WsSocket>();
+  readonly #sockets = new Seats<WsSocket>();
   readonly #refused = new Set<Duplex>();
   /** TCP connections under TLS: node:https does not know those whose handshake has not ended. */
   readonly #underTls = new Set<Duplex>();
@@ -130,9 +131,9 @@ class WsListener implements Listener, SocketOwner {
   async #close(graceMs: number): Promise<void> {
     this.stopAccepting();
     const { number, text } = closeCodes.going_away;
-    for (const socket of this.#sockets) socket.close(number, text);
+    for (const socket of this.#sockets.all()) socket.close(number, text);
     await this.#idle.within(graceMs);
-    for (const socket of this.#sockets) socket.terminate();
+    for (const socket of this.#sockets.all()) socket.terminate();
     for (const raw of this.#refused) raw.destroy();
     this.#server.closeAllConnections();
     for (const raw of this.#underTls) raw.destroy();

@@ -5,6 +5,7 @@ import { createMsgpackCodec } from "../../src/codec/msgpack.ts";
 import { type AdmissionOptions, createAdmit } from "../../src/connection/admission.ts";
 import { createOriginPolicy } from "../../src/connection/origin.ts";
 import { Roster } from "../../src/connection/roster.ts";
+import { noSeat } from "../../src/connection/seats.ts";
 import type { UpgradeRequest } from "../../src/connection/socket.ts";
 import { createWire } from "../../src/connection/wire.ts";
 import { quietObserver } from "../support/quiet-log.ts";
@@ -162,8 +163,9 @@ describe("roster", () => {
   const limits = { sockets: 5, unauthenticated: 3, unauthenticatedPerAddress: 2 };
 
   it("bounds strangers by address, in total, and all sockets", () => {
-    const roster = new Roster<object>(limits);
-    const members = [{}, {}, {}, {}, {}] as const;
+    const roster = new Roster<{ seat: number }>(limits);
+    const stranger = () => ({ seat: noSeat });
+    const members = [stranger(), stranger(), stranger(), stranger(), stranger()] as const;
     roster.enter(members[0], "a");
     roster.enter(members[1], "a");
     expect([roster.roomFor("a"), roster.roomFor("b")]).toEqual(["address_full", "free"]);
