@@ -1,5 +1,6 @@
 import type { Authentication } from "../../src/auth/authentication.ts";
 import type { User } from "../../src/auth/model.ts";
+import type { RevocationView } from "../../src/auth/revocation/revocation.ts";
 import { createJsonCodec } from "../../src/codec/json.ts";
 import { createMsgpackCodec } from "../../src/codec/msgpack.ts";
 import { createDispatch } from "../../src/commands/registry.ts";
@@ -39,6 +40,10 @@ export interface SocketGatewayOptions {
   readonly limits?: Partial<ConnectionLimits>;
   /** Stands between the sockets and the real thing. */
   readonly authentication?: (real: Authentication) => Authentication;
+  /** Stands between the sockets and the real view: what they are told of its trust. */
+  readonly view?: (real: RevocationView) => RevocationView;
+  /** False: cut-offs do not reach the sockets, as on a node that is cut off itself. */
+  readonly hears?: () => boolean;
   /** The address that a request counts as; loopback itself is local. */
   readonly addressOf?: (headers: Readonly<Record<string, string>>) => string | undefined;
 }
@@ -47,6 +52,7 @@ export interface SocketGatewayOptions {
 export async function startSocketGateway(options: SocketGatewayOptions = {}): Promise<SocketGateway> {
   const node = await startAuthority();
   const { authority, clock } = node;
+  const { view } = authority.revocation;
   const logged: { readonly fields: object; readonly message: string }[] = [];
   const note = (fields: object, message: string) => logged.push({ fields, message });
   const wheel = createTimerWheel({ clock, onError: (error) => note({ err: error }, "timer") });
@@ -54,6 +60,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
     authority: {
       ...authority,
       authentication: options.authentication?.(authority.authentication) ?? authority.authentication,
+      revocation: { ...authority.revocation, view: options.view?.(view) ?? view },
     },
     codecs: [createJsonCodec(), createMsgpackCodec()],
     dispatch: createDispatch({ authority, clock }),
@@ -64,7 +71,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
     addressOf: ({ headers, address }) => options.addressOf?.(headers) ?? address,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
-  authority.revocation.onCut((cut) => connections.hub.apply(cut));
+  authority.revocation.onCut((cut) => (options.hears?.() === false ? 0 : connections.hub.apply(cut)));
   const transport = await loadTransport(options.transport ?? "ws", (error) =>
     note({ err: error }, "transport"),
   );
