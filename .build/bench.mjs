@@ -1,5 +1,5 @@
 // `npm run bench -- NAME`: bundles the benchmarks for Node and runs bench/NAME.ts. Packages stay outside.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,7 +15,7 @@ const sourcesIn = (folder) =>
 const questions = sourcesIn("bench").map((file) => path.basename(file, ".ts"));
 const [name, ...args] = process.argv.slice(2);
 if (!questions.includes(name)) {
-  console.error(`usage: npm run bench -- ${questions.join(" | ")} [--check] [--publish] [--no-peers]`);
+  console.error(`usage: npm run bench -- ${questions.join(" | ")} [--check] [--publish] [--no-peers] [--only NAME,NAME] [--rounds N]`);
   process.exit(2);
 }
 if (!existsSync(path.join(root, "dist/src/index.js"))) {
@@ -44,11 +44,10 @@ await build({
   entryPoints: sourcesIn("bench/peers"),
   outdir: path.join(root, "bench/peers/.built"),
 });
-const run = spawnSync(process.execPath, [path.join(out, `${name}.js`), ...args], {
-  stdio: "inherit",
-  cwd: root,
-});
-process.exit(run.status ?? 1);
+const run = spawn(process.execPath, [path.join(out, `${name}.js`), ...args], { stdio: "inherit", cwd: root });
+// It ends with its servers, which notice that it is gone.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => run.kill(signal));
+run.on("exit", (status) => process.exit(status ?? 1));
 
 function useBuiltGateway(setup) {
   setup.onResolve({ filter: /^\.\.\/\.\.\/(src|protocol)\// }, ({ path: target }) => ({

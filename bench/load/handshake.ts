@@ -44,8 +44,9 @@ export function authenticate(
       resolve(socket);
     };
     socket.onClose = (code, fault) => {
-      // Somebody else on this machine listens on the port that we wanted to come from.
-      if (fault === "EADDRINUSE") return resolve(authenticate({ port, dialect }, script, nth + ELSEWHERE));
+      // Somebody else on this machine has the port that we wanted to come from.
+      if (fault === "EADDRINUSE" || fault === "EADDRNOTAVAIL")
+        return resolve(authenticate({ port, dialect }, script, nth + ELSEWHERE));
       reject(new Error(`closed with ${fault ?? code} before it was authenticated: ${last}`));
     };
   });

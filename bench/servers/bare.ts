@@ -32,8 +32,27 @@ function mint({ n, bytes }: Mint): string[] {
   return Array.from({ length: n }, () => token(pad));
 }
 
-function isGood(text: string): boolean {
-  const { type, access_token: accessToken } = JSON.parse(text) as { type: string; access_token: string };
+interface Message {
+  readonly type: string;
+  readonly access_token?: unknown;
+  readonly id?: unknown;
+}
+
+interface State {
+  authenticated?: true;
+}
+
+/** What a socket is answered, authenticated or not. */
+function reply(text: string, state: State): string {
+  const message = JSON.parse(text) as Message;
+  if (state.authenticated === true && message.type === "ping")
+    return JSON.stringify({ id: message.id, type: "pong" });
+  if (!isGood(message)) return AUTH_INVALID;
+  state.authenticated = true;
+  return AUTH_OK;
+}
+
+function isGood({ type, access_token: accessToken }: Message): boolean {
   if (type !== "auth" || typeof accessToken !== "string") return false;
   const [head = "", body = "", signature = ""] = accessToken.split(".");
   const expected = sign(`${head}.${body}`);
@@ -55,7 +74,8 @@ if (library === "ws") {
   new WebSocketServer({ server, perMessageDeflate: false }).on("connection", (socket) => {
     socket.send(AUTH_REQUIRED);
     socket.on("error", () => {});
-    socket.on("message", (data) => socket.send(isGood(data.toString()) ? AUTH_OK : AUTH_INVALID));
+    const state: State = {};
+    socket.on("message", (data) => socket.send(reply(data.toString(), state)));
   });
   server.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () =>
     ready((server.address() as AddressInfo).port, versionOf("ws")),
@@ -64,12 +84,12 @@ if (library === "ws") {
   const { default: uws } = await import("uWebSockets.js");
   uws
     .App()
-    .ws("/api/websocket", {
+    .ws<State>("/api/websocket", {
       open: (socket) => {
         socket.send(AUTH_REQUIRED);
       },
       message: (socket, data) => {
-        socket.send(isGood(Buffer.from(data).toString()) ? AUTH_OK : AUTH_INVALID);
+        socket.send(reply(Buffer.from(data).toString(), socket.getUserData()));
       },
     })
     .listen("127.0.0.1", 0, (listener) =>

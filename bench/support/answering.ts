@@ -1,6 +1,7 @@
 // A child's side of child.ts: says that it is ready, then answers questions.
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 
 export type Handlers = Readonly<Record<string, (details: never) => unknown>>;
 
@@ -19,10 +20,24 @@ async function quiet(): Promise<void> {
 
 const inspector = new Session();
 
+const everyMs = 5;
+const delay = monitorEventLoopDelay({ resolution: everyMs });
+
 /** What every child can do. */
 const common: Handlers = {
   settle: collectGarbage,
   quiet,
+  memory: () => process.memoryUsage(),
+  "delay-start"() {
+    delay.reset();
+    delay.enable();
+  },
+  /** Milliseconds that the event loop was late for a timer. */
+  "delay-stop"() {
+    delay.disable();
+    const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - everyMs);
+    return { p50: late(delay.percentile(50)), p99: late(delay.percentile(99)), max: late(delay.max) };
+  },
   async "profile-start"() {
     inspector.connect();
     await inspector.post("Profiler.enable");

@@ -14,7 +14,8 @@ export function chartOf(result: Published): string {
   const { column, lessIsBetter } = result.main;
   const bars = result.contenders.flatMap(({ name, figures }) => {
     const found = figures[column];
-    return found === undefined || found.values.length === 0 ? [] : [{ name, ...found }];
+    const values = found?.values.filter(Number.isFinite) ?? [];
+    return found === undefined || values.length === 0 ? [] : [{ name, unit: found.unit, values }];
   });
   const most = Math.max(...bars.flatMap(({ values }) => values), Number.MIN_VALUE);
   const left = 20 + CHARACTER * Math.max(20, ...bars.map(({ name }) => name.length));

@@ -64,28 +64,47 @@ export function flag(name: string): boolean {
   return process.argv.includes(`--${name}`);
 }
 
+export interface Selection {
+  readonly asked: readonly Entrant[];
+  readonly absent: readonly Absent[];
+}
+
 /**
- * Starts what can be started; who cannot is told with the reason. `--no-peers` leaves the peers out, and says so;
+ * Who takes part; peers who cannot are told with the reason. `--no-peers` leaves the peers out, and says so;
  * `--only TEXT,TEXT` takes the contenders whose name has one of them, for a quick look.
  */
+export function select(wanted: readonly Entrant[]): Selection {
+  const only = option("only")?.split(",");
+  const asked = wanted.filter(({ name }) => only?.some((text) => name.includes(text)) ?? true);
+  const fault = asked.some(({ peer }) => peer) ? preparePeers() : undefined;
+  if (fault === undefined) return { asked, absent: [] };
+  return {
+    asked: asked.filter(({ peer }) => peer === undefined),
+    absent: asked.filter(({ peer }) => peer).map(({ name }) => ({ name, reason: fault })),
+  };
+}
+
+export async function start(entrant: Entrant, moreArgs: readonly string[] = []): Promise<Child> {
+  return await startChild(fileOf(entrant), { on: "servers", args: [...(entrant.args ?? []), ...moreArgs] });
+}
+
+/** What goes in the table for somebody whose process failed. */
+export function absentFor(entrant: Entrant, error: unknown): Absent {
+  return { name: entrant.name, reason: String((error as Error).message).split("\n")[0] ?? "" };
+}
+
+/** All that are selected, side by side; who cannot be started is told with the reason. */
 export async function startAll(
   wanted: readonly Entrant[],
 ): Promise<{ readonly running: readonly Running[]; readonly absent: readonly Absent[] }> {
+  const { asked, absent: withoutPackages } = select(wanted);
   const running: Running[] = [];
-  const absent: Absent[] = [];
-  const only = option("only")?.split(",");
-  const asked = wanted.filter(({ name }) => only?.some((text) => name.includes(text)) ?? true);
-  const peersFault = asked.some(({ peer }) => peer) ? preparePeers() : undefined;
+  const absent: Absent[] = [...withoutPackages];
   for (const entrant of asked) {
-    if (entrant.peer === true && peersFault !== undefined) {
-      absent.push({ name: entrant.name, reason: peersFault });
-      continue;
-    }
     try {
-      const server = await startChild(fileOf(entrant), { on: "servers", args: entrant.args ?? [] });
-      running.push({ entrant, server });
+      running.push({ entrant, server: await start(entrant) });
     } catch (error) {
-      absent.push({ name: entrant.name, reason: String((error as Error).message).split("\n")[0] ?? "" });
+      absent.push(absentFor(entrant, error));
     }
   }
   return { running, absent };

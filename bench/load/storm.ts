@@ -1,0 +1,109 @@
+// The load generator of a reconnect storm: many clients lose their sockets at once and all come back.
+
+import { answer, collectGarbage } from "../support/answering.ts";
+import { latencies } from "../support/figures.ts";
+import { type Dialect, dialectOf } from "./dialects.ts";
+import { authenticate, type Script, scriptOf } from "./handshake.ts";
+import type { RawSocket } from "./raw-socket.ts";
+
+export interface Clients {
+  readonly port: number;
+  readonly dialect: string;
+  readonly tokens: readonly string[];
+}
+
+export interface Storm {
+  /** Who is not back by then is given up. */
+  readonly withinMs: number;
+}
+
+export interface StormOutcome {
+  readonly back: number;
+  /** Seconds after the drop until so many of all clients were back; null when they were not. */
+  readonly half: number | null;
+  readonly most: number | null;
+  readonly all: number | null;
+  /** 99 of 100 successful attempts, from TCP connect to authenticated, in milliseconds. */
+  readonly authP99: number;
+  /** Attempts that ended without a socket; each was followed by another one. */
+  readonly failed: number;
+}
+
+const connecting = 64;
+/** A client whose attempt failed comes again after a random part of this. */
+const RETRY_MS = 1_000;
+
+let opened = 0;
+let target: { readonly port: number; readonly dialect: Dialect } | undefined;
+let scripts: readonly Script[] = [];
+let sockets: (RawSocket | undefined)[] = [];
+
+function connectOnce(nth: number): Promise<RawSocket> {
+  const script = scripts[nth];
+  if (target === undefined || script === undefined) throw new Error("no clients");
+  return authenticate(target, script, opened++);
+}
+
+async function hold({ port, dialect: name, tokens }: Clients): Promise<void> {
+  const dialect = dialectOf(name);
+  target = { port, dialect };
+  scripts = tokens.map((token) => scriptOf(dialect, token));
+  sockets = [];
+  let next = 0;
+  const worker = async () => {
+    for (let nth = next++; nth < scripts.length; nth = next++) sockets[nth] = await connectOnce(nth);
+  };
+  await Promise.all(Array.from({ length: connecting }, worker));
+}
+
+async function storm({ withinMs }: Storm): Promise<StormOutcome> {
+  collectGarbage();
+  const took: number[] = [];
+  const backAfter: number[] = [];
+  let failed = 0;
+  for (const socket of sockets) socket?.destroy();
+  sockets = [];
+  // What was closed above is given back to the operating system before the first one comes back.
+  await new Promise((resolve) => setImmediate(resolve));
+  const dropped = performance.now();
+  const left = () => withinMs - (performance.now() - dropped);
+  const comeBack = async (nth: number): Promise<void> => {
+    for (;;) {
+      const from = performance.now();
+      try {
+        sockets[nth] = await inTime(connectOnce(nth), left());
+        took.push(performance.now() - from);
+        backAfter.push((performance.now() - dropped) / 1000);
+        return;
+      } catch {
+        failed += 1;
+        if (left() <= RETRY_MS) return;
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * RETRY_MS));
+      }
+    }
+  };
+  await Promise.all(scripts.map((_, nth) => comeBack(nth)));
+  const share = (part: number) => backAfter[Math.ceil(part * scripts.length) - 1] ?? null;
+  return {
+    ...{ back: backAfter.length, half: share(0.5), most: share(0.99), all: share(1) },
+    ...{ authP99: latencies(took).p99, failed },
+  };
+}
+
+async function inTime(attempt: Promise<RawSocket>, ms: number): Promise<RawSocket> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("too late")), Math.max(0, ms));
+  });
+  try {
+    return await Promise.race([attempt, late]);
+  } catch (error) {
+    // Whatever becomes of it, it is nobody's any more.
+    attempt.then((socket) => socket.destroy()).catch(() => undefined);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+answer({ port: 0, version: "" }, { hold, storm });
