@@ -1,6 +1,7 @@
 // What does it cost a server to take a connection from TCP connect to authenticated?
 import type { ClosedJob, OpenJob } from "./load/handshakes.ts";
 import {
+  absentFor,
   type Entrant,
   entrants,
   flag,
@@ -43,13 +44,14 @@ interface Round {
 }
 
 const own = Object.values(entrants).filter((one: Entrant) => one.peer === undefined);
-const { running, absent } = await startAll(QUICK ? own : Object.values(entrants));
+const started = await startAll(QUICK ? own : Object.values(entrants));
+const absent = [...started.absent];
 const load = await startLoad("handshakes");
 const tokenBytes = await lengthOfTokens();
 
 /** Gatehouse's, and so everybody's. */
 async function lengthOfTokens(): Promise<number> {
-  const gatehouse = running.find(({ entrant }) => entrant.file === "gatehouse");
+  const gatehouse = started.running.find(({ entrant }) => entrant.file === "gatehouse");
   if (gatehouse === undefined) return 730;
   const [token = ""] = await gatehouse.server.ask<string[]>("mint", { n: 1 });
   return token.length;
@@ -124,10 +126,20 @@ async function profileOf(one: Running): Promise<string> {
   });
 }
 
-const rounds = new Map<Running, Round[]>(running.map((one) => [one, []]));
 const supplies = new Map<Running, Supply>();
-for (const one of running) supplies.set(one, await supplyOf(one));
-for (const one of running) await warmUp(one);
+const running: Running[] = [];
+for (const one of started.running) supplies.set(one, await supplyOf(one));
+for (const one of started.running) {
+  try {
+    await warmUp(one);
+    running.push(one);
+  } catch (error) {
+    // A peer that takes nobody has its line with the reason; without what is measured there is nothing to say.
+    if (one.entrant.peer === undefined) throw error;
+    absent.push(absentFor(one.entrant, error));
+  }
+}
+const rounds = new Map<Running, Round[]>(running.map((one) => [one, []]));
 for (let round = 0; round < ROUNDS; round += 1) {
   // Forth and back, so that a machine that gets slower or faster meanwhile favours nobody.
   const order = round % 2 === 0 ? running : [...running].reverse();
@@ -137,7 +149,7 @@ const memory = new Map(running.map((one) => [one, one.server.residentBytes() / 2
 const waits = new Map<Running, Latencies>();
 if (!QUICK) for (const one of running) waits.set(one, await waitsOf(one));
 if (flag("profile")) for (const one of running) console.log(await profileOf(one));
-await stopAll(running);
+await stopAll(started.running);
 await load.stop();
 
 const each = (one: Running, what: keyof Round) => (rounds.get(one) ?? []).map((round) => round[what]);

@@ -109,6 +109,14 @@ const seconds = (values: readonly (number | null)[]): Figure =>
   );
 const survivorsOf = (of: readonly Round[]) => of.flatMap(({ survivors }) => survivors ?? []);
 
+/** Over all rounds. */
+function tallied(of: readonly Round[]): [string, number][] {
+  const sums = new Map<string, number>();
+  for (const [reason, count] of of.flatMap(({ failures }) => Object.entries(failures)))
+    sums.set(reason, (sums.get(reason) ?? 0) + count);
+  return [...sums];
+}
+
 function thresholdsOf([{ name, file }, of]: [Entrant, readonly Round[]]): Threshold[] {
   if (file !== "gatehouse") return [];
   const number = CLIENTS.toLocaleString("en-US");
@@ -171,7 +179,7 @@ report({
           }),
       "failed tries": figure(
         "",
-        of.map(({ failed }) => failed),
+        of.map(({ failures }) => Object.values(failures).reduce((sum, count) => sum + count, 0)),
       ),
       "CPU/client": figure(
         "µs",
@@ -183,6 +191,9 @@ report({
   thresholds: [...rounds].flatMap(thresholdsOf),
   remarks: [
     "all connect again in the same tick; whose attempt fails tries again after up to 1 s; times count from the drop",
+    ...[...rounds].flatMap(([{ name }, of]) =>
+      tallied(of).map(([reason, count]) => `${name}, failed tries: ${count} times ${reason}`),
+    ),
     "the others are sockets that stay, in a process of their own; their latencies count from when a ping was due",
   ],
 });

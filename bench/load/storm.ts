@@ -25,8 +25,8 @@ export interface StormOutcome {
   readonly all: number | null;
   /** 99 of 100 successful attempts, from TCP connect to authenticated, in milliseconds. */
   readonly authP99: number;
-  /** Attempts that ended without a socket; each was followed by another one. */
-  readonly failed: number;
+  /** Attempts that ended without a socket, by what ended them; each was followed by another one while there was time. */
+  readonly failures: Readonly<Record<string, number>>;
 }
 
 const connecting = 64;
@@ -60,7 +60,7 @@ async function storm({ withinMs }: Storm): Promise<StormOutcome> {
   collectGarbage();
   const took: number[] = [];
   const backAfter: number[] = [];
-  let failed = 0;
+  const failures: Record<string, number> = {};
   for (const socket of sockets) socket?.destroy();
   sockets = [];
   // What was closed above is given back to the operating system before the first one comes back.
@@ -75,8 +75,9 @@ async function storm({ withinMs }: Storm): Promise<StormOutcome> {
         took.push(performance.now() - from);
         backAfter.push((performance.now() - dropped) / 1000);
         return;
-      } catch {
-        failed += 1;
+      } catch (error) {
+        const reason = (error as Error).message;
+        failures[reason] = (failures[reason] ?? 0) + 1;
         if (left() <= RETRY_MS) return;
         await new Promise((resolve) => setTimeout(resolve, Math.random() * RETRY_MS));
       }
@@ -86,7 +87,7 @@ async function storm({ withinMs }: Storm): Promise<StormOutcome> {
   const share = (part: number) => backAfter[Math.ceil(part * scripts.length) - 1] ?? null;
   return {
     ...{ back: backAfter.length, half: share(0.5), most: share(0.99), all: share(1) },
-    ...{ authP99: latencies(took).p99, failed },
+    ...{ authP99: latencies(took).p99, failures },
   };
 }
 

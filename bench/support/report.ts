@@ -13,7 +13,7 @@ export function report(result: Result): void {
   const flags = new Set(process.argv.slice(2));
   const published: Published = {
     at: new Date().toISOString(),
-    command: `npm run bench -- ${result.question}`,
+    command: ["npm run bench --", result.question, ...settingsOf(process.argv.slice(2))].join(" "),
     machine: thisMachine(),
     ...result,
   };
@@ -26,6 +26,11 @@ export function report(result: Result): void {
   if (!flags.has("--check")) return;
   console.log(missed.length === 0 ? "check: passed" : `check: ${missed.length} failed`);
   if (missed.length > 0) process.exitCode = 1;
+}
+
+/** What was asked for, without what is only about the outcome. */
+function settingsOf(args: readonly string[]): string[] {
+  return args.filter((arg) => !["--check", "--publish", "--profile"].includes(arg));
 }
 
 function tableOf(result: Published): string {
