@@ -65,9 +65,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       case "dead":
         return refused(closeNameOf(judgement.cause), judgement.cause);
       case "unknown":
-        return standings
-          .of(principal.sessionId, principal.userId)
-          .then((standing) => judgeStanding(principal, standing, peer));
+        return standings.of(principal).then((standing) => judgeStanding(principal, standing, peer));
     }
   };
 
@@ -118,5 +116,5 @@ function welcome(principal: Principal, peer: Peer): Verdict {
 function judgeStanding(principal: Principal, standing: Standing, peer: Peer): Verdict {
   if (!standing.live) return refused(standing.close, standing.close);
   const { epoch, localOnly, sessionExpiresAt } = standing;
-  return welcome({ ...principal, userEpoch: epoch, localOnly, sessionExpiresAt }, peer);
+  return welcome({ ...principal, epoch, localOnly, sessionExpiresAt }, peer);
 }

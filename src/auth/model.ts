@@ -49,9 +49,9 @@ export type AssuranceLevel = 1 | 2;
 /**
  * One login of one device: Home Assistant's refresh token (D1).
  *
- * Every commit that writes a session checks the user's epoch record, so a session is live exactly while its record is
- * there, not revoked, not expired, and has a version at or above the user's epoch: written since the last raise, or,
- * for the one session that a password change spares, by the same commit.
+ * Every commit that writes a live session checks the epoch records of its user, its client and the installation, so a
+ * session is live exactly while its record is there, not revoked, not expired, and was made at or above these epochs: by
+ * a commit since the last raise, or, for the one session that a password change spares, by the same one.
  */
 export interface Session {
   readonly id: string;
@@ -80,6 +80,11 @@ export interface Session {
   readonly amr: readonly string[];
   /** When the person proved who they are. */
   readonly authenticatedAt: number;
+  /**
+   * The number of the commit that made it, once another has written it again; absent: the record's version. So a session
+   * that should have ended does not outlive that by a refresh at a store that went back in time.
+   */
+  readonly born?: number;
   /** Set when revoked: the record stays as a tombstone until every access token of it has ended. */
   readonly revokedAt?: number;
   readonly revokedCause?: RevocationCause;
@@ -125,6 +130,21 @@ export type LogEvent =
       readonly spare: string | null;
       readonly epoch?: number;
     }
+  /** All sessions of a client end; `epoch` as above. */
+  | {
+      readonly type: "client_revoked";
+      readonly clientId: string;
+      readonly cause: RevocationCause;
+      readonly revocationId: string;
+      readonly epoch?: number;
+    }
+  /** All sessions end. */
+  | {
+      readonly type: "all_revoked";
+      readonly cause: RevocationCause;
+      readonly revocationId: string;
+      readonly epoch?: number;
+    }
   /** Rights, name or local_only changed: live sockets read the user again. */
   | {
       readonly type: "user_changed";
@@ -155,7 +175,8 @@ export type LogEvent =
 export interface Principal {
   readonly userId: string;
   readonly sessionId: string;
-  readonly userEpoch: number;
+  /** The highest of the epochs of user, client and installation that was known when the token was made. */
+  readonly epoch: number;
   readonly sessionType: SessionType;
   readonly clientId: string | null;
   readonly assurance: AssuranceLevel;

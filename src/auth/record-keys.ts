@@ -32,6 +32,9 @@ export const recordKeys = {
   user: (userId: string) => record("user", userId),
   /** Raised by everything that ends all of a user's sessions. Its version is the user's epoch. */
   userEpoch: (userId: string) => record("epoch", "user", userId),
+  /** Raised by what ends all sessions of a client, and all sessions there are. */
+  clientEpoch: (clientId: string) => record("epoch", "client", hashed(clientId)),
+  allEpoch: record("epoch", "all"),
   credential: (credentialId: string) => record("credential", credentialId),
   /** `{credential_id}`: one credential per subject of a provider. */
   credentialOf: (provider: string, subject: string) => record("credential-of", provider, hashed(subject)),

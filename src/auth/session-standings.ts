@@ -6,6 +6,7 @@ import { recordKeys } from "./record-keys.ts";
 import { closeNameOf } from "./revocation/cause.ts";
 import type { Cut, Revocation } from "./revocation/revocation.ts";
 import type { GrowingView } from "./revocation/view.ts";
+import { epochKeys, epochsOf, highestEpoch } from "./sessions/session-epochs.ts";
 import { sessionOf, sessionState } from "./sessions/session-record.ts";
 import type { Store, StoredRecord } from "./store.ts";
 import { userOf } from "./users/user-record.ts";
@@ -22,7 +23,7 @@ export type Standing =
 
 export interface SessionStandings {
   /** From the cache, or one look-up that all who ask at the same time share. Rejects with `unavailable`. */
-  of(sessionId: string, userId: string): Promise<Standing>;
+  of(subject: Subject): Promise<Standing>;
   /** What is known without a look-up, and was not touched by any cut since. */
   known(sessionId: string): Standing | undefined;
   /**
@@ -32,14 +33,15 @@ export interface SessionStandings {
   read(subjects: readonly Subject[]): Promise<readonly Standing[]>;
 }
 
-/** A session, and the user that it is said to be of. */
+/** A session, and the user and the client that it is said to be of. */
 export interface Subject {
   readonly sessionId: string;
   readonly userId: string;
+  readonly clientId: string | null;
 }
 
 const defaultCapacity = 10_000;
-/** Sessions of one read: each costs three keys. */
+/** Sessions of one read: each costs five keys at most. */
 const atOnce = 200;
 
 /** The client comes again, and is told what holds then. */
@@ -67,7 +69,8 @@ export function createSessionStandings(options: {
     if (sessions?.size === 0) ofUser.delete(userId);
   });
   revocation.onCut((cut) => {
-    for (const sessionId of touched(cut, ofUser)) entries.delete(sessionId);
+    if (cut.kind === "client" || cut.kind === "all") entries.clear();
+    else for (const sessionId of touched(cut, ofUser)) entries.delete(sessionId);
     return 0;
   });
 
@@ -77,8 +80,9 @@ export function createSessionStandings(options: {
     const ended = standing?.live === true && hasEnded(standing.sessionExpiresAt, clock.now());
     return ended || entry?.gaps !== revocation.view.gaps ? undefined : entry;
   };
-  const lookUp = (sessionId: string, userId: string): Promise<Standing> => {
-    const answer = readStandings(store, clock, [{ sessionId, userId }]).then(onlyOne);
+  const lookUp = (subject: Subject): Promise<Standing> => {
+    const { sessionId, userId } = subject;
+    const answer = readStandings(store, clock, [subject]).then(onlyOne);
     const entry: Entry = { userId, gaps: revocation.view.gaps, answer };
     entries.set(sessionId, entry);
     ofUser.set(userId, (ofUser.get(userId) ?? new Set()).add(sessionId));
@@ -92,7 +96,7 @@ export function createSessionStandings(options: {
   };
 
   return {
-    of: (sessionId, userId) => valid(sessionId)?.answer ?? lookUp(sessionId, userId),
+    of: (subject) => valid(subject.sessionId)?.answer ?? lookUp(subject),
     known: (sessionId) => valid(sessionId)?.standing,
     async read(subjects) {
       const standings: Standing[] = [];
@@ -110,7 +114,10 @@ function onlyOne([standing]: readonly (Standing | undefined)[]): Standing {
   return standing;
 }
 
-function touched(cut: Cut, ofUser: ReadonlyMap<string, ReadonlySet<string>>): readonly string[] {
+function touched(
+  cut: Exclude<Cut, { kind: "client" | "all" }>,
+  ofUser: ReadonlyMap<string, ReadonlySet<string>>,
+): readonly string[] {
   switch (cut.kind) {
     case "sessions":
       return cut.sessionIds;
@@ -132,17 +139,20 @@ async function readStandings(
   clock: Clock,
   subjects: readonly Subject[],
 ): Promise<readonly (Standing | undefined)[]> {
-  const records = await store.get(
-    subjects.flatMap(({ sessionId, userId }) => [
-      recordKeys.session(sessionId),
-      recordKeys.user(userId),
-      recordKeys.userEpoch(userId),
-    ]),
-  );
-  return subjects.map(({ userId }, place) => {
-    const [session, user, epoch] = records.slice(place * 3, place * 3 + 3);
+  const keys = subjects.map((subject) => [
+    recordKeys.session(subject.sessionId),
+    recordKeys.user(subject.userId),
+    ...epochKeys(subject),
+  ]);
+  const records = await store.get(keys.flat());
+  let place = 0;
+  return subjects.map((subject, at) => {
+    const count = keys[at]?.length ?? 0;
+    const [session, user, ...epochs] = records.slice(place, place + count);
+    place += count;
     try {
-      return standingOf(userId, { session, user, epoch: epoch?.version ?? 0 }, clock.now());
+      const epoch = highestEpoch(epochsOf(epochs));
+      return standingOf(subject, { session, user, epoch }, clock.now());
     } catch {
       return undefined;
     }
@@ -155,15 +165,16 @@ interface Records {
   readonly epoch: number;
 }
 
-function standingOf(userId: string, { session, user, epoch }: Records, now: number): Standing {
+function standingOf(subject: Subject, { session, user, epoch }: Records, now: number): Standing {
   if (user === undefined) return { live: false, close: "user_removed" };
   const { isActive, localOnly } = userOf(user);
   if (!isActive) return { live: false, close: "user_deactivated" };
   if (session === undefined) return { live: false, close: "session_revoked" };
   const found = sessionOf(session);
-  const { userId: owner, revokedCause = "session_revoked", expiresAt } = found.session;
+  const { userId, clientId, revokedCause = "session_revoked", expiresAt } = found.session;
   const state = sessionState(found, epoch, now);
-  if (owner !== userId || state === "dead") return { live: false, close: closeNameOf(revokedCause) };
+  const isOther = userId !== subject.userId || clientId !== subject.clientId;
+  if (isOther || state === "dead") return { live: false, close: closeNameOf(revokedCause) };
   if (state === "expired") return { live: false, close: "session_expired" };
   return { live: true, epoch, localOnly, sessionExpiresAt: expiresAt };
 }

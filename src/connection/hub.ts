@@ -84,6 +84,9 @@ class IndexedHub implements Hub {
         );
       case "user":
         return cutAll(this.#endedBy(cut), closeNameOf(cut.cause));
+      case "client":
+      case "all":
+        return cutAll(this.#olderThan(cut), closeNameOf(cut.cause));
       case "user_changed":
         this.#options.onUserChanged(cut.userId, cut.change);
         if (cut.change === "updated") this.#reread(cut.userId);
@@ -97,7 +100,15 @@ class IndexedHub implements Hub {
   #endedBy(cut: Extract<Cut, { kind: "user" }>): readonly HubMember[] {
     return this.#byUser
       .of(cut.userId)
-      .filter(({ principal }) => principal.userEpoch < cut.epoch && principal.sessionId !== cut.spare);
+      .filter(({ principal }) => principal.epoch < cut.epoch && principal.sessionId !== cut.spare);
+  }
+
+  /** Walks all of this node's sockets: a rare thing to do, and none that needs an index. */
+  #olderThan(cut: Extract<Cut, { kind: "client" | "all" }>): readonly HubMember[] {
+    return [...this.#bySession.all()].filter(
+      ({ principal }) =>
+        principal.epoch < cut.epoch && (cut.kind === "all" || principal.clientId === cut.clientId),
+    );
   }
 
   /** A read that is under way may have seen the state before the change, so another follows it. */

@@ -24,6 +24,13 @@ export class MemberIndex<Member extends object> {
     return this.#members.has(key);
   }
 
+  *all(): Iterable<Member> {
+    for (const present of this.#members.values()) {
+      if (present instanceof Set) yield* present;
+      else yield present;
+    }
+  }
+
   /** A copy: members may leave while it is walked. */
   of(key: string): readonly Member[] {
     const present = this.#members.get(key);

@@ -69,7 +69,7 @@ export function createAudit(log: Log, enabled: boolean): Audit {
       record(event, outcome, { ...rest, ...who });
     },
     cut(cut, socketsClosed, replayed = false) {
-      if (cut.kind === "sessions" || cut.kind === "user")
+      if (cut.kind !== "user_changed" && cut.kind !== "session_changed")
         record("revocation", "done", { ...about(cut, socketsClosed), ...(replayed ? { replayed } : {}) });
     },
   };
@@ -80,10 +80,26 @@ function clientNamed(clientId: string | null | undefined): string | null | undef
   return typeof clientId !== "string" || verifyClientId(clientId) ? clientId : "[no client id]";
 }
 
-function about(cut: Extract<Cut, { kind: "sessions" | "user" }>, socketsClosed: number): object {
-  const target =
-    cut.kind === "sessions"
-      ? { session_ids: cut.sessionIds }
-      : { user_id: cut.userId, epoch: cut.epoch, spare: cut.spare };
-  return { target: cut.kind, ...target, cause: cut.cause, sockets_closed: socketsClosed };
+function about(
+  cut: Exclude<Cut, { kind: "user_changed" | "session_changed" }>,
+  socketsClosed: number,
+): object {
+  const { kind, cause, ...target } = cut;
+  return { target: kind, ...targetFields(target), cause, sockets_closed: socketsClosed };
+}
+
+function targetFields(target: {
+  readonly sessionIds?: readonly string[];
+  readonly userId?: string;
+  readonly clientId?: string;
+  readonly epoch?: number;
+  readonly spare?: string | null;
+}): object {
+  return {
+    session_ids: target.sessionIds,
+    user_id: target.userId,
+    client_id: clientNamed(target.clientId),
+    epoch: target.epoch,
+    spare: target.spare,
+  };
 }

@@ -68,10 +68,10 @@ describe("hub", () => {
 
   it("closes a user's sockets below the new epoch, but for the spared session", () => {
     const { hub, join } = setUp();
-    const old = join({ userId: "u1", sessionId: "s1", userEpoch: 3 });
-    const spared = join({ userId: "u1", sessionId: "s2", userEpoch: 3 });
-    const newer = join({ userId: "u1", sessionId: "s3", userEpoch: 8 });
-    const other = join({ userId: "u2", sessionId: "s4", userEpoch: 1 });
+    const old = join({ userId: "u1", sessionId: "s1", epoch: 3 });
+    const spared = join({ userId: "u1", sessionId: "s2", epoch: 3 });
+    const newer = join({ userId: "u1", sessionId: "s3", epoch: 8 });
+    const other = join({ userId: "u2", sessionId: "s4", epoch: 1 });
     const cut = { kind: "user", userId: "u1", epoch: 8, spare: "s2", cause: "password_changed" } as const;
     expect(hub.apply(cut)).toBe(1);
     expect(hub.apply(cut)).toBe(0);

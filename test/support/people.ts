@@ -5,7 +5,7 @@ export function principalOf(more: Partial<Principal> = {}): Principal {
   return {
     userId: "u1",
     sessionId: "s1",
-    userEpoch: 1,
+    epoch: 1,
     sessionType: "normal",
     clientId: null,
     assurance: 1,

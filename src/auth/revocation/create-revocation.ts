@@ -4,6 +4,8 @@ import type { Weakened } from "../protections.ts";
 import type { Store } from "../store.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import { createCutListeners } from "./cut-listeners.ts";
+import type { EndingRequest } from "./ending.ts";
+import { createEpochEnding } from "./epoch-ending.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import { Keeper, type RevocationObserver } from "./keeper.ts";
@@ -12,7 +14,7 @@ import { createLogSeal } from "./log-seal.ts";
 import { createMembers } from "./members.ts";
 import type { RevocationPolicy } from "./policy.ts";
 import { reassert } from "./reassertion.ts";
-import type { Revocation } from "./revocation.ts";
+import type { Revocation, RevokeTarget } from "./revocation.ts";
 import { createSessionEnding } from "./session-ending.ts";
 import { createSettling } from "./settling.ts";
 import { createUserEnding } from "./user-ending.ts";
@@ -44,6 +46,11 @@ export function createRevocation(
   const tools = { store: options.store, clock: options.clock, journal };
   const endSessions = createSessionEnding(tools);
   const endUser = createUserEnding(tools);
+  const endEpoch = createEpochEnding(tools);
+  const end = (target: RevokeTarget, request: EndingRequest) => {
+    if (target.kind === "user") return endUser(target, request);
+    return target.kind === "sessions" ? endSessions(target, request) : endEpoch(target, request);
+  };
 
   return {
     view,
@@ -77,15 +84,13 @@ export function createRevocation(
         });
         if (listening === undefined) resolve(receipt);
       }),
-    async revoke(target, cause, { also } = {}) {
-      const revocationId = newId();
+    async revoke(target, cause, { also, revocationId = newId() } = {}) {
       const request = { cause, revocationId, also };
       intake.begin(revocationId);
       settling.begin(revocationId);
       try {
-        const ended = target.kind === "user" ? endUser(target, request) : endSessions(target, request);
-        const done = await ended;
-        return settling.committed({ revocationId, socketsClosed: intake.end(revocationId) }, done);
+        const ended = await end(target, request);
+        return settling.committed({ revocationId, socketsClosed: intake.end(revocationId) }, ended);
       } catch (error) {
         intake.end(revocationId);
         settling.abandon(revocationId);

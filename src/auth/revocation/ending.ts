@@ -18,8 +18,8 @@ export interface EndingRequest {
 
 /** What a revoke did to the store. */
 export interface Ended {
-  /** Sessions that were live. */
-  readonly sessions: number;
+  /** Sessions that were live; null: not counted. */
+  readonly sessions: number | null;
   /** Where its events are in the log, in order; a node that has applied the last has applied all. */
   readonly positions: readonly LogPosition[];
   /** The weakest of its commits'. */
@@ -29,7 +29,10 @@ export interface Ended {
 /** From the weakest on. */
 const strengths: readonly Durability[] = ["memory", "fsync", "replicated"];
 
-export function endedBy(sessions: number, commits: readonly Extract<CommitOutcome, { ok: true }>[]): Ended {
+export function endedBy(
+  sessions: number | null,
+  commits: readonly Extract<CommitOutcome, { ok: true }>[],
+): Ended {
   const weakest = Math.min(...commits.map(({ durability }) => strengths.indexOf(durability)));
   return {
     sessions,

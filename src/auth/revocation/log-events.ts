@@ -23,6 +23,19 @@ const KnownEvent = Compile(
       epoch: Type.Optional(Type.Number()),
     }),
     Type.Object({
+      type: Type.Literal("client_revoked"),
+      clientId: Type.String(),
+      cause: Cause,
+      revocationId: Type.String(),
+      epoch: Type.Optional(Type.Number()),
+    }),
+    Type.Object({
+      type: Type.Literal("all_revoked"),
+      cause: Cause,
+      revocationId: Type.String(),
+      epoch: Type.Optional(Type.Number()),
+    }),
+    Type.Object({
       type: Type.Literal("user_changed"),
       userId: Type.String(),
       change: Type.Union([Type.Literal("added"), Type.Literal("updated"), Type.Literal("removed")]),

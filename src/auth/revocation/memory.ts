@@ -10,6 +10,8 @@ export interface SessionCut {
   readonly revocationId: string;
 }
 
+const everybody = "everybody";
+
 /** A raised epoch. */
 export interface EpochCut {
   readonly epoch: number;
@@ -28,6 +30,9 @@ export class Memory {
   readonly seen: Fading<string, true>;
   readonly sessions: Fading<string, SessionCut>;
   readonly users: Fading<string, EpochCut>;
+  readonly clients: Fading<string, EpochCut>;
+  /** One entry at most. */
+  readonly everybody: Fading<typeof everybody, EpochCut>;
   /** When the user changed last, ms. */
   readonly changes: Fading<string, number>;
   readonly #all: readonly Fading<string, unknown>[];
@@ -36,8 +41,11 @@ export class Memory {
     this.seen = new Fading(keptMs, capacity);
     this.sessions = new Fading(keptMs, capacity);
     this.users = new Fading(keptMs, capacity);
+    this.clients = new Fading(keptMs, capacity);
+    this.everybody = new Fading(keptMs, 1);
     this.changes = new Fading(keptMs, capacity);
-    this.#all = [this.seen, this.sessions, this.users, this.changes];
+    const { seen, sessions, users, clients, changes } = this;
+    this.#all = [seen, sessions, users, clients, this.everybody, changes];
   }
 
   get size(): number {
@@ -46,7 +54,8 @@ export class Memory {
 
   /** Nothing is known of tokens from before this time (ms): there was no room for all that was revoked. */
   get crowdedOutAt(): number {
-    return Math.max(this.sessions.crowdedOutAt, this.users.crowdedOutAt, this.changes.crowdedOutAt);
+    const { sessions, users, clients, changes } = this;
+    return Math.max(...[sessions, users, clients, changes].map(({ crowdedOutAt }) => crowdedOutAt));
   }
 
   forget(now: number): void {
@@ -76,8 +85,19 @@ export class Memory {
       case "user_revoked": {
         const { userId, spare, cause } = event;
         const cut = epochCutOf(event, entry);
-        if (!this.#raises(this.users, userId, cut, now)) return undefined;
+        if (!raises(this.users, userId, cut, now)) return undefined;
         return { kind: "user", userId, epoch: cut.epoch, spare, cause };
+      }
+      case "client_revoked": {
+        const { clientId, cause } = event;
+        const cut = epochCutOf(event, entry);
+        if (!raises(this.clients, clientId, cut, now)) return undefined;
+        return { kind: "client", clientId, epoch: cut.epoch, cause };
+      }
+      case "all_revoked": {
+        const cut = epochCutOf(event, entry);
+        if (!raises(this.everybody, everybody, cut, now)) return undefined;
+        return { kind: "all", epoch: cut.epoch, cause: event.cause };
       }
       case "user_changed":
         // Nobody holds a token from before the user was there.
@@ -91,25 +111,36 @@ export class Memory {
     }
   }
 
-  #raises(map: Fading<string, EpochCut>, key: string, cut: EpochCut, now: number): boolean {
-    const known = map.get(key);
-    const news = known === undefined || known.epoch < cut.epoch;
-    if (news || (known.epoch === cut.epoch && cut.again)) map.set(key, cut, now);
-    return news;
-  }
-
   /** `doubtUntil`: a token that was made before this time (ms) cannot be judged from memory. */
   judge(principal: Principal, doubtUntil: number): Judgement {
     const session = this.sessions.get(principal.sessionId);
     if (session !== undefined) return { state: "dead", cause: session.cause };
-    const user = this.users.get(principal.userId);
-    if (user !== undefined && principal.userEpoch < user.epoch && principal.sessionId !== user.spare)
-      return user.again ? { state: "unknown" } : { state: "dead", cause: user.cause };
+    const cut =
+      reached(principal, this.users.get(principal.userId)) ??
+      (principal.clientId === null ? undefined : reached(principal, this.clients.get(principal.clientId))) ??
+      reached(principal, this.everybody.get(everybody));
+    if (cut !== undefined) return cut.again ? { state: "unknown" } : { state: "dead", cause: cut.cause };
     return principal.tokenIssuedAt <= doubtUntil ? { state: "unknown" } : { state: "live" };
   }
 }
 
-function epochCutOf(event: Extract<LogEvent, { type: "user_revoked" }>, entry: LogEntry): EpochCut {
-  const { cause, revocationId, spare, epoch } = event;
+type EpochEvent = Extract<LogEvent, { type: "user_revoked" | "client_revoked" | "all_revoked" }>;
+
+function epochCutOf(event: EpochEvent, entry: LogEntry): EpochCut {
+  const { cause, revocationId, epoch } = event;
+  const spare = event.type === "user_revoked" ? event.spare : null;
   return { epoch: epoch ?? entry.version, spare, cause, revocationId, again: epoch !== undefined };
+}
+
+function raises<Key>(map: Fading<Key, EpochCut>, key: Key, cut: EpochCut, now: number): boolean {
+  const known = map.get(key);
+  const news = known === undefined || known.epoch < cut.epoch;
+  if (news || (known.epoch === cut.epoch && cut.again)) map.set(key, cut, now);
+  return news;
+}
+
+function reached(principal: Principal, cut: EpochCut | undefined): EpochCut | undefined {
+  return cut !== undefined && principal.epoch < cut.epoch && principal.sessionId !== cut.spare
+    ? cut
+    : undefined;
 }

@@ -2,7 +2,9 @@ import type { Clock } from "../clock.ts";
 import { joinedStep } from "../joined-step.ts";
 import type { LogEvent } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
-import { puttingSession, readableSession } from "../sessions/session-record.ts";
+import { checkingEpochs } from "../sessions/session-epochs.ts";
+import { type FoundSession, findSession } from "../sessions/session-reading.ts";
+import { bornAnew, bornAt, puttingSession, readableSession } from "../sessions/session-record.ts";
 import type { Step, Store } from "../store.ts";
 import type { Journal } from "./journal.ts";
 import type { EpochCut, Memory, SessionCut } from "./memory.ts";
@@ -11,7 +13,7 @@ export interface ReassertionTools {
   readonly store: Store;
   readonly clock: Clock;
   readonly journal: Journal;
-  readonly memory: Pick<Memory, "sessions" | "users">;
+  readonly memory: Pick<Memory, "sessions" | "users" | "clients" | "everybody">;
 }
 
 /** Revocations of one commit: each costs a record and, at most, an event. */
@@ -29,11 +31,15 @@ export async function reassert(tools: ReassertionTools): Promise<number> {
   const sessions = [...tools.memory.sessions.entries()];
   const users = [...tools.memory.users.entries()];
   for (const batch of batchesOf(sessions)) await assertSessions(tools, batch);
-  const [plain, sparing] = [users.filter(([, cut]) => cut.spare === null), users.filter(hasSpare)];
-  for (const batch of batchesOf(plain))
-    await commit(tools, joinedStep(...batch.map(([userId, cut]) => raisingUser(userId, cut))));
+  const raising = [
+    ...users.filter(([, cut]) => cut.spare === null).map(([userId, cut]) => raisingUser(userId, cut)),
+    ...[...tools.memory.clients.entries()].map(([clientId, cut]) => raisingClient(clientId, cut)),
+    ...[...tools.memory.everybody.entries()].map(([, cut]) => raisingAll(cut)),
+  ];
+  for (const batch of batchesOf(raising)) await commit(tools, joinedStep(...batch));
+  const sparing = users.filter(hasSpare);
   for (const [userId, cut] of sparing) await assertSparing(tools, userId, cut);
-  return sessions.length + users.length;
+  return sessions.length + raising.length + sparing.length;
 }
 
 function hasSpare(entry: readonly [string, EpochCut]): entry is [string, EpochCut & { spare: string }] {
@@ -76,6 +82,16 @@ function raisingUser(userId: string, { epoch, spare, cause, revocationId }: Epoc
   return { raiseTo: [{ key: recordKeys.userEpoch(userId), version: epoch }], log: [{ ...event }] };
 }
 
+function raisingClient(clientId: string, { epoch, cause, revocationId }: EpochCut): Step {
+  const event: LogEvent = { type: "client_revoked", clientId, cause, revocationId, epoch };
+  return { raiseTo: [{ key: recordKeys.clientEpoch(clientId), version: epoch }], log: [{ ...event }] };
+}
+
+function raisingAll({ epoch, cause, revocationId }: EpochCut): Step {
+  const event: LogEvent = { type: "all_revoked", cause, revocationId, epoch };
+  return { raiseTo: [{ key: recordKeys.allEpoch, version: epoch }], log: [{ ...event }] };
+}
+
 /**
  * The commit that raised the epoch had also written the spared session again, and that went with it: without another
  * writing the raise would end the one session that it was to leave.
@@ -85,29 +101,23 @@ async function assertSparing(
   userId: string,
   cut: EpochCut & { readonly spare: string },
 ): Promise<void> {
-  const keys = { epoch: recordKeys.userEpoch(userId), session: recordKeys.session(cut.spare) };
   for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
-    const [epoch, record] = await tools.store.get([keys.epoch, keys.session]);
-    const session = record && readableSession(record);
-    const wasLive =
-      record !== undefined && record.version >= (epoch?.version ?? 0) && session?.revokedAt === undefined;
-    const lost = wasLive && session?.userId === userId && record.version < cut.epoch;
-    const step = joinedStep(
-      lost
-        ? {
-            check: [
-              { key: keys.epoch, version: epoch?.version ?? 0 },
-              { key: keys.session, version: record.version },
-            ],
-            put: [puttingSession(session)],
-          }
-        : {},
-      raisingUser(userId, cut),
-    );
+    const spared = await findSession(tools, cut.spare);
+    const step = joinedStep(rewriting(spared, userId, cut.epoch), raisingUser(userId, cut));
     if (await commit(tools, step)) return;
   }
   // It is refreshed all the time: the raise matters more than the session that it was to leave.
   await commit(tools, raisingUser(userId, cut));
+}
+
+/** Only of a session that lives, and would not after the raise. */
+function rewriting(found: FoundSession | undefined, userId: string, epoch: number): Step {
+  if (found?.state !== "live" || found.session.userId !== userId || bornAt(found) >= epoch) return {};
+  const { session, version, epochs } = found;
+  return {
+    check: [{ key: recordKeys.session(session.id), version }, ...checkingEpochs(session, epochs)],
+    put: [puttingSession(bornAnew(session))],
+  };
 }
 
 async function commit(tools: ReassertionTools, step: Step): Promise<boolean> {

@@ -7,7 +7,11 @@ export type RevokeTarget =
    * All sessions of the user, also those that are being made; `spare`, the session that asks for it, goes on. Once that one
    * is over nothing is done for it any more: `revoke` throws `unauthorized`.
    */
-  | { readonly kind: "user"; readonly userId: string; readonly spare?: string };
+  | { readonly kind: "user"; readonly userId: string; readonly spare?: string }
+  /** All sessions of a client id, of every user. */
+  | { readonly kind: "client"; readonly clientId: string }
+  /** All sessions of the installation. */
+  | { readonly kind: "all" };
 
 /** Nodes that may serve sockets, by what is known of them and one revocation. */
 export interface NodeCounts {
@@ -22,8 +26,8 @@ export interface NodeCounts {
 /** What a revoke did, as it is known at the return, never as it is hoped. */
 export interface RevokeReceipt {
   readonly revocationId: string;
-  /** Sessions that were live and are not any more. */
-  readonly sessions: number;
+  /** Sessions that were live and are not any more; null: not counted, as those of a client and of all are not. */
+  readonly sessions: number | null;
   /** Sockets that this node closed. */
   readonly socketsClosed: number;
   readonly nodes: NodeCounts;
@@ -44,6 +48,13 @@ export type Cut =
       readonly spare: string | null;
       readonly cause: RevocationCause;
     }
+  | {
+      readonly kind: "client";
+      readonly clientId: string;
+      readonly epoch: number;
+      readonly cause: RevocationCause;
+    }
+  | { readonly kind: "all"; readonly epoch: number; readonly cause: RevocationCause }
   | {
       readonly kind: "user_changed";
       readonly userId: string;
@@ -82,7 +93,11 @@ export interface Revocation {
   revoke(
     target: RevokeTarget,
     cause: RevocationCause,
-    options?: { readonly also?: Step },
+    options?: {
+      readonly also?: Step;
+      /** For who has to name it before it is done: an id that nobody has used (see `newId`). */
+      readonly revocationId?: string;
+    },
   ): Promise<RevokeReceipt>;
   /**
    * The log's way in, called by the revocation feed; idempotent. Entries of own commits come here too. What has no MAC of

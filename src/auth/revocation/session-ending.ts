@@ -2,8 +2,9 @@ import { AuthError } from "../errors.ts";
 import { joinedStep } from "../joined-step.ts";
 import type { LogEvent } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
-import { puttingSession, readableSession } from "../sessions/session-record.ts";
-import type { CommitOutcome, Step, StoredRecord } from "../store.ts";
+import { type Epochs, highestEpoch, readEpochsOfClients } from "../sessions/session-epochs.ts";
+import { bornBefore, puttingSession, readableSession } from "../sessions/session-record.ts";
+import type { CommitOutcome, Step, Store, StoredRecord } from "../store.ts";
 import { type Ended, type EndingRequest, type EndingTools, endedBy } from "./ending.ts";
 import type { RevokeTarget } from "./revocation.ts";
 
@@ -26,11 +27,8 @@ export function createSessionEnding({ store, clock, journal }: EndingTools) {
     const commits: Extract<CommitOutcome, { ok: true }>[] = [];
     let ended = 0;
     for (const [place, sessionIds] of chunks.entries()) {
-      const [epoch, ...records] = await store.get([
-        recordKeys.userEpoch(target.userId),
-        ...sessionIds.map(recordKeys.session),
-      ]);
-      const named = namedOnes(target.userId, sessionIds, records, epoch?.version ?? 0);
+      const records = await store.get(sessionIds.map(recordKeys.session));
+      const named = namedOnes(target.userId, sessionIds, records, await epochsFor(store, target, records));
       const also = place === chunks.length - 1 ? request.also : undefined;
       const outcome = await journal.commit(
         joinedStep(ending(target.userId, named, request, clock.now()), also),
@@ -43,9 +41,19 @@ export function createSessionEnding({ store, clock, journal }: EndingTools) {
   };
 }
 
+function epochsFor(
+  store: Store,
+  { userId }: SessionsTarget,
+  records: readonly (StoredRecord | undefined)[],
+): Promise<(clientId: string | null) => Epochs> {
+  const sessions = records.map((record) => record && readableSession(record));
+  const clientIds = sessions.map((session) => session?.clientId ?? null);
+  return readEpochsOfClients(store, userId, clientIds);
+}
+
 interface NamedSession {
   readonly id: string;
-  /** Its record, while it is neither revoked nor below its user's epoch. */
+  /** Its record, while it is neither revoked nor below its epochs. */
   readonly live: StoredRecord | undefined;
 }
 
@@ -54,13 +62,14 @@ function namedOnes(
   userId: string,
   sessionIds: readonly string[],
   records: readonly (StoredRecord | undefined)[],
-  epoch: number,
+  epochOf: (clientId: string | null) => Epochs,
 ): readonly NamedSession[] {
   return sessionIds.flatMap((id, place) => {
     const record = records[place];
     const session = record && readableSession(record);
     if (session !== undefined && session.userId !== userId) return [];
-    const dead = record === undefined || record.version < epoch || session?.revokedAt !== undefined;
+    const epoch = highestEpoch(epochOf(session?.clientId ?? null));
+    const dead = record === undefined || bornBefore(record, epoch) || session?.revokedAt !== undefined;
     return [{ id, live: dead ? undefined : record }];
   });
 }

@@ -2,7 +2,9 @@ import { AuthError } from "../errors.ts";
 import { joinedStep } from "../joined-step.ts";
 import type { LogEvent } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
-import { puttingSession, readableSession, sessionOf, sessionState } from "../sessions/session-record.ts";
+import { checkingEpochs } from "../sessions/session-epochs.ts";
+import { findSession } from "../sessions/session-reading.ts";
+import { bornAnew, bornBefore, puttingSession, readableSession } from "../sessions/session-record.ts";
 import type { CommitOutcome, Step, StoredRecord } from "../store.ts";
 import { type Ended, type EndingRequest, type EndingTools, endedBy } from "./ending.ts";
 import type { RevokeTarget } from "./revocation.ts";
@@ -56,17 +58,12 @@ async function sparing(
   { userId, spare }: UserTarget,
 ): Promise<{ readonly spare: string | null; readonly step: Step }> {
   if (spare === undefined) return { spare: null, step: {} };
-  const keys = { epoch: recordKeys.userEpoch(userId), session: recordKeys.session(spare) };
-  const [epoch, record] = await store.get([keys.epoch, keys.session]);
-  const found = record && sessionOf(record);
-  const live = found && sessionState(found, epoch?.version ?? 0, clock.now()) === "live";
-  if (!live || found.session.userId !== userId)
+  const found = await findSession({ store, clock }, spare);
+  if (found?.state !== "live" || found.session.userId !== userId)
     throw new AuthError("unauthorized", { detail: "revoke: the session to spare is over" });
-  const check = [
-    { key: keys.epoch, version: epoch?.version ?? 0 },
-    { key: keys.session, version: found.version },
-  ];
-  return { spare, step: { check, put: [puttingSession(found.session)] } };
+  const { session, version, epochs } = found;
+  const check = [{ key: recordKeys.session(spare), version }, ...checkingEpochs(session, epochs)];
+  return { spare, step: { check, put: [puttingSession(bornAnew(session))] } };
 }
 
 /** Removes what the epoch has killed, page by page. */
@@ -80,7 +77,7 @@ async function clear({ store, clock }: EndingTools, userId: string, epoch: numbe
     const records = await store.get(page.map(recordKeys.session));
     const dead = page.flatMap((id, place) => {
       const record = records[place];
-      return record === undefined || record.version < epoch ? [{ id, record }] : [];
+      return record === undefined || bornBefore(record, epoch) ? [{ id, record }] : [];
     });
     if (dead.length > 0) {
       await store.commit({

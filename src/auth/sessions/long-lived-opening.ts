@@ -5,7 +5,8 @@ import type { Session } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";
 import { readRecord, type Step } from "../store.ts";
-import { checkingStanding, readStanding } from "../users/user-record.ts";
+import { readStanding } from "../users/user-record.ts";
+import { checkingEpochs, highestEpoch, readEpochs } from "./session-epochs.ts";
 import { creatingSession, firstGeneration, type SessionTools } from "./session-opening.ts";
 import { findSession } from "./session-reading.ts";
 import { puttingSession } from "./session-record.ts";
@@ -29,8 +30,8 @@ export async function openLongLived(
   request: LongLivedRequest,
 ): Promise<{ readonly session: Session; readonly accessToken: string }> {
   checkRequest(request);
-  const { session, user, epoch } = await retryConflicts(() => createOnce(tools, request));
-  const { token } = await tools.accessTokens.mint(session, user, epoch);
+  const { session, user, epochs } = await retryConflicts(() => createOnce(tools, request));
+  const { token } = await tools.accessTokens.mint(session, user, highestEpoch(epochs));
   return { session, accessToken: token };
 }
 
@@ -48,14 +49,17 @@ async function createOnce(tools: SessionTools, request: LongLivedRequest) {
   if (standing === undefined || !standing.user.isActive || standing.user.systemGenerated)
     throw new AuthError("access_denied", { publicMessage: "User is not active" });
   const session = longLivedSession(request, tools.clock.now());
+  const { all, client } = await readEpochs(tools.store, session);
+  const epochs = { user: standing.epoch, all, client };
+  const unchanged = { key: recordKeys.user(request.userId), version: standing.version };
   const step = joinedStep(
-    { check: checkingStanding(request.userId, standing) },
+    { check: [unchanged, ...checkingEpochs(session, epochs)] },
     { check: await stillAsking(tools, request) },
     creatingSession(session),
     await claimingName(tools, session, request.clientName),
   );
   const outcome = await tools.revocation.commit(step);
-  return outcome.ok ? { session, user: standing.user, epoch: standing.epoch } : undefined;
+  return outcome.ok ? { session, user: standing.user, epochs } : undefined;
 }
 
 /**

@@ -2,8 +2,9 @@ import { AuthError } from "../errors.ts";
 import type { LogEvent, Principal, Session } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";
+import { checkingEpochs } from "./session-epochs.ts";
 import { findSession } from "./session-reading.ts";
-import { puttingSession } from "./session-record.ts";
+import { bornAt, puttingSession } from "./session-record.ts";
 import type { RefreshTools } from "./session-refresh.ts";
 
 /** Ends a session whose time has come; see `Sessions.expireIfDue`. */
@@ -38,9 +39,9 @@ export async function setExpiry(
     const outcome = await tools.revocation.commit({
       check: [
         { key: recordKeys.session(sessionId), version: found.version },
-        { key: recordKeys.userEpoch(userId), version: found.epoch },
+        ...checkingEpochs(session, found.epochs),
       ],
-      put: [puttingSession(session)],
+      put: [puttingSession({ ...session, born: bornAt(found) })],
       log: [{ ...event }],
     });
     return outcome.ok ? true : undefined;

@@ -7,7 +7,7 @@ import type { Journal } from "../revocation/journal.ts";
 import type { Step, Store } from "../store.ts";
 import type { AccessTokens } from "../tokens/access-tokens.ts";
 import type { RefreshTokens } from "../tokens/refresh-tokens.ts";
-import { checkingStanding } from "../users/user-record.ts";
+import { checkingEpochs, highestEpoch, readEpochs } from "./session-epochs.ts";
 import type { ReadingTools } from "./session-reading.ts";
 import { puttingSession } from "./session-record.ts";
 import type { NewSession, TokenGrant } from "./sessions.ts";
@@ -30,16 +30,20 @@ export async function openSession(
   const { user, userVersion, userEpoch, also } = request;
   if (!user.isActive) throw new AuthError("access_denied", { publicMessage: "User is not active" });
   const session = newSession(tools, request);
+  const { all, client } = await readEpochs(tools.store, session);
+  const epochs = { user: userEpoch, all, client };
   const outcome = await tools.revocation.commit(
     joinedStep(
-      { check: checkingStanding(user.id, { version: userVersion, epoch: userEpoch }) },
+      {
+        check: [{ key: recordKeys.user(user.id), version: userVersion }, ...checkingEpochs(session, epochs)],
+      },
       creatingSession(session),
       { unlink: await collected(tools.store, user.id) },
       typeof also === "function" ? also(session.id) : also,
     ),
   );
   if (!outcome.ok) throw new AuthError("conflict", { detail: `open: ${outcome.conflict} changed` });
-  const { token, expiresAt } = await tools.accessTokens.mint(session, user, userEpoch);
+  const { token, expiresAt } = await tools.accessTokens.mint(session, user, highestEpoch(epochs));
   return {
     session,
     accessToken: token,
@@ -75,7 +79,7 @@ function newSession({ clock, ...tools }: SessionTools, request: NewSession): Ses
   };
 }
 
-/** The part of a commit that makes a session; the commit checks the user's epoch as well. */
+/** The part of a commit that makes a session; the commit checks the epochs as well. */
 export function creatingSession(session: Session): Step {
   return {
     check: [{ key: recordKeys.session(session.id), version: 0 }],

@@ -2,6 +2,7 @@ import type { Clock } from "../clock.ts";
 import type { Session } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import { readRecord, type Store } from "../store.ts";
+import { type Epochs, highestEpoch, readEpochs, readEpochsOfClients } from "./session-epochs.ts";
 import {
   readableSession,
   type SessionState,
@@ -16,12 +17,12 @@ export interface ReadingTools {
 }
 
 export interface FoundSession extends VersionedSession {
-  /** The version of the user's epoch record, read after the session. */
-  readonly epoch: number;
+  /** Read after the session. */
+  readonly epochs: Epochs;
   readonly state: SessionState;
 }
 
-/** The epoch is read last: a raise in between makes the session look dead, which it is. */
+/** The epochs are read last: a raise in between makes the session look dead, which it is. */
 export async function findSession(
   { store, clock }: ReadingTools,
   sessionId: string,
@@ -29,8 +30,8 @@ export async function findSession(
   const record = await readRecord(store, recordKeys.session(sessionId));
   if (record === undefined) return undefined;
   const found = sessionOf(record);
-  const epoch = (await readRecord(store, recordKeys.userEpoch(found.session.userId)))?.version ?? 0;
-  return { ...found, epoch, state: sessionState(found, epoch, clock.now()) };
+  const epochs = await readEpochs(store, found.session);
+  return { ...found, epochs, state: sessionState(found, highestEpoch(epochs), clock.now()) };
 }
 
 const pageSize = 500;
@@ -46,16 +47,12 @@ export async function listSessions(
     const from = after === undefined ? {} : { after };
     const page = await store.list(indexKeys.sessionsOf(userId), { limit: pageSize, ...from });
     if (page.length === 0) break;
-    const [epoch, ...records] = await store.get([
-      recordKeys.userEpoch(userId),
-      ...page.map(recordKeys.session),
-    ]);
-    for (const record of records) {
+    const records = await store.get(page.map(recordKeys.session));
+    const found = records.flatMap((record) => {
       const session = record && readableSession(record);
-      if (record === undefined || session === undefined) continue;
-      const state = sessionState({ session, version: record.version }, epoch?.version ?? 0, clock.now());
-      if (state === "live") live.push(session);
-    }
+      return record === undefined || session === undefined ? [] : [{ session, version: record.version }];
+    });
+    live.push(...(await liveOnes(store, userId, found, clock.now())));
     await unlink(
       store,
       userId,
@@ -65,6 +62,23 @@ export async function listSessions(
     if (page.length < pageSize) break;
   }
   return live.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+}
+
+/** The epochs are read last here too. */
+async function liveOnes(
+  store: Store,
+  userId: string,
+  found: readonly VersionedSession[],
+  now: number,
+): Promise<readonly Session[]> {
+  const epochOf = await readEpochsOfClients(
+    store,
+    userId,
+    found.map(({ session }) => session.clientId),
+  );
+  return found
+    .filter((each) => sessionState(each, highestEpoch(epochOf(each.session.clientId)), now) === "live")
+    .map(({ session }) => session);
 }
 
 /** A member without a record never gets one again: ids are given once, and record and member in one commit. */

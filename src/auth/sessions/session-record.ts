@@ -36,6 +36,7 @@ const SessionRecord = Compile(
     assurance: Type.Union([Type.Literal(1), Type.Literal(2)]),
     amr: Type.Array(Type.String()),
     authenticatedAt: Type.Number(),
+    born: Type.Optional(Type.Number()),
     revokedAt: Type.Optional(Type.Number()),
     revokedCause: Type.Optional(Cause),
   }),
@@ -64,13 +65,25 @@ export function sessionOf(record: StoredRecord): VersionedSession {
 
 export type SessionState = "live" | "expired" | "dead";
 
-/** `model.ts`'s rule. `epoch` is the version of the user's epoch record, read at the same moment or later. */
-export function sessionState(
-  { session, version }: VersionedSession,
-  epoch: number,
-  now: number,
-): SessionState {
-  if (session.revokedAt !== undefined || version < epoch) return "dead";
+/** The number of the commit that made the session. */
+export function bornAt({ session, version }: VersionedSession): number {
+  return session.born ?? version;
+}
+
+/** For a record that may be no session. */
+export function bornBefore(record: StoredRecord, epoch: number): boolean {
+  return (readableSession(record)?.born ?? record.version) < epoch;
+}
+
+/** The session as a raise of its epochs spares it: the commit that writes it is the one that makes it. */
+export function bornAnew({ born: _, ...session }: Session): Session {
+  return session;
+}
+
+/** `model.ts`'s rule. `epoch` is the highest of the session's epochs, read at the same moment or later. */
+export function sessionState(found: VersionedSession, epoch: number, now: number): SessionState {
+  const { session } = found;
+  if (session.revokedAt !== undefined || bornAt(found) < epoch) return "dead";
   return session.expiresAt !== null && session.expiresAt <= now ? "expired" : "live";
 }
 

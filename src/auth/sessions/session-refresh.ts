@@ -6,11 +6,19 @@ import { recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { readRecord, type Store, type StoredRecord } from "../store.ts";
-import { checkingStanding, userOf } from "../users/user-record.ts";
+import { userOf } from "../users/user-record.ts";
 import { refuseBlockedUser } from "./blocked-user.ts";
 import { judgeGeneration } from "./refresh-rule.ts";
+import {
+  checkingEpochs,
+  type Epochs,
+  epochKeys,
+  epochsOf,
+  highestEpoch,
+  type SessionOwner,
+} from "./session-epochs.ts";
 import type { SessionTools } from "./session-opening.ts";
-import { puttingSession, sessionOf, sessionState } from "./session-record.ts";
+import { bornAt, puttingSession, sessionOf, sessionState } from "./session-record.ts";
 import type { TokenGrant } from "./sessions.ts";
 
 export interface RefreshRequest {
@@ -50,7 +58,8 @@ interface Basis {
   readonly session: Session;
   readonly version: number;
   readonly user: User;
-  readonly standing: { readonly version: number; readonly epoch: number };
+  readonly userVersion: number;
+  readonly epochs: Epochs;
 }
 
 /** Undefined: somebody else changed what the refresh was decided on. */
@@ -73,9 +82,10 @@ async function refreshOnce(
   const outcome = await tools.revocation.commit({
     check: [
       { key: recordKeys.session(session.id), version: basis.version },
-      ...checkingStanding(session.userId, basis.standing),
+      { key: recordKeys.user(session.userId), version: basis.userVersion },
+      ...checkingEpochs(session, basis.epochs),
     ],
-    put: session === basis.session ? [] : [puttingSession(session)],
+    put: session === basis.session ? [] : [puttingSession({ ...session, born: bornAt(basis) })],
   });
   if (!outcome.ok) return undefined;
   // The client has the newest token already: it sent it, and this session does not rotate.
@@ -83,8 +93,9 @@ async function refreshOnce(
   return grant(tools, basis, session, !keeps);
 }
 
-async function requireLive(tools: RefreshTools, { session, version, standing }: Basis, now: number) {
-  const state = sessionState({ session, version }, standing.epoch, now);
+async function requireLive(tools: RefreshTools, basis: Basis, now: number) {
+  const { session } = basis;
+  const state = sessionState(basis, highestEpoch(basis.epochs), now);
   if (state === "live" && session.type !== "long_lived_access_token") return;
   if (state === "expired") await endSession(tools, session, "session_expired");
   throw new AuthError("invalid_grant");
@@ -119,44 +130,48 @@ function used(session: Session, idleMs: number, peer: Peer, now: number): Sessio
 
 async function grant(
   tools: RefreshTools,
-  { user, standing }: Basis,
+  { user, epochs }: Basis,
   session: Session,
   withRefreshToken: boolean,
 ): Promise<TokenGrant> {
   const ttlMs = Math.min(session.accessTokenTtl, tools.accessTokenTtlMs);
-  const { token, expiresAt } = await tools.accessTokens.mint(session, user, standing.epoch, ttlMs);
+  const { token, expiresAt } = await tools.accessTokens.mint(session, user, highestEpoch(epochs), ttlMs);
   const granted = { session, accessToken: token, accessTokenExpiresAt: expiresAt };
   if (!withRefreshToken) return granted;
   return { ...granted, refreshToken: tools.refreshTokens.issue(session.id, session.generation) };
 }
 
 /**
- * Session, user and epoch in one read where the session's user is known, which never changes. In two reads the session
- * comes first; the commit checks all three. Throws `invalid_grant` when session or user is gone.
+ * Session, user and epochs in one read where the session's user and client are known, which never change. In two reads
+ * the session comes first; the commit checks all of them. Throws `invalid_grant` when session or user is gone.
  */
 function createReader(store: Store): (sessionId: string) => Promise<Basis> {
-  const owners = new LeastRecentlyUsed<string, string>(knownOwners);
+  const owners = new LeastRecentlyUsed<string, SessionOwner>(knownOwners);
   return async (sessionId) => {
     const key = recordKeys.session(sessionId);
     const known = owners.get(sessionId);
     if (known !== undefined) {
-      const [session, ...rest] = await store.get([key, recordKeys.user(known), recordKeys.userEpoch(known)]);
+      const [session, ...rest] = await store.get([key, recordKeys.user(known.userId), ...epochKeys(known)]);
       return basisOf(session, rest);
     }
     const session = await readRecord(store, key);
     if (session === undefined) throw new AuthError("invalid_grant");
-    const { userId } = sessionOf(session).session;
-    const rest = await store.get([recordKeys.user(userId), recordKeys.userEpoch(userId)]);
-    owners.set(sessionId, userId);
+    const { userId, clientId } = sessionOf(session).session;
+    const rest = await store.get([recordKeys.user(userId), ...epochKeys({ userId, clientId })]);
+    owners.set(sessionId, { userId, clientId });
     return basisOf(session, rest);
   };
 }
 
 function basisOf(
   record: StoredRecord | undefined,
-  [user, epoch]: readonly (StoredRecord | undefined)[],
+  [user, ...epochs]: readonly (StoredRecord | undefined)[],
 ): Basis {
   if (record === undefined || user === undefined) throw new AuthError("invalid_grant");
-  const standing = { version: user.version, epoch: epoch?.version ?? 0 };
-  return { ...sessionOf(record), user: userOf(user), standing };
+  return {
+    ...sessionOf(record),
+    user: userOf(user),
+    userVersion: user.version,
+    epochs: epochsOf(epochs),
+  };
 }

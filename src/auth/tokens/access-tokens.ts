@@ -21,11 +21,11 @@ export type AccessTokenReading =
  * everything but itself, which gateway nodes check instead of the signature.
  */
 export interface AccessTokens {
-  /** `userEpoch` is the version of the user's epoch record that the caller's commit checked. */
+  /** `epoch` is the highest of the session's epochs that the caller's commit checked. */
   mint(
     session: Session,
     user: User,
-    userEpoch: number,
+    epoch: number,
     ttlMs?: number,
   ): Promise<{ readonly token: string; readonly expiresAt: number }>;
   /** Hot path: synchronous, no signature check, no store. */
@@ -84,7 +84,7 @@ interface AccessClaims {
 export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   const { keyring, clock } = options;
   return {
-    async mint(session, user, userEpoch, ttlMs = session.accessTokenTtl) {
+    async mint(session, user, epoch, ttlMs = session.accessTokenTtl) {
       if (session.clientId === noClient)
         throw new AuthError("invalid_client", { detail: "this client id means that there is no client" });
       const now = clock.now();
@@ -92,7 +92,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       const claims: AccessClaims = {
         iss: options.issuer(),
         aud: options.audience(),
-        ...claimsOf(session, user, userEpoch),
+        ...claimsOf(session, user, epoch),
         iat: Math.floor(now / 1000),
         exp: Math.floor(end / 1000),
         jti: randomBytes(16).toString("base64url"),
@@ -136,7 +136,7 @@ async function sign(keyring: KeyringKeys, claims: AccessClaims, expiresAt: numbe
   return `${signingInput}.${key.signatureOf(signingInput)}`;
 }
 
-function claimsOf(session: Session, user: User, userEpoch: number) {
+function claimsOf(session: Session, user: User, epoch: number) {
   return {
     sub: user.id,
     client_id: session.clientId ?? noClient,
@@ -145,7 +145,7 @@ function claimsOf(session: Session, user: User, userEpoch: number) {
     amr: session.amr,
     acr: session.assurance === 2 ? "aal2" : "aal1",
     gatehouse: {
-      epoch: userEpoch,
+      epoch,
       session_type: session.type,
       session_end: session.expiresAt,
       local_only: user.localOnly,
@@ -158,7 +158,7 @@ function principalOf(claims: AccessClaims): Principal {
   return {
     userId: claims.sub,
     sessionId: claims.sid,
-    userEpoch: claims.gatehouse.epoch,
+    epoch: claims.gatehouse.epoch,
     sessionType: claims.gatehouse.session_type,
     clientId: claims.client_id === noClient ? null : claims.client_id,
     assurance,

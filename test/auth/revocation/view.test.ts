@@ -40,7 +40,7 @@ const changed: LogEvent = { type: "user_changed", userId: "ada", change: "update
 
 function principal(more: Partial<Principal>): Principal {
   return {
-    ...{ userId: "ada", sessionId: "s1", userEpoch: 0, sessionType: "normal", clientId: null },
+    ...{ userId: "ada", sessionId: "s1", epoch: 0, sessionType: "normal", clientId: null },
     ...{ assurance: 1, amr: [], authenticatedAt: 0, tokenIssuedAt: 0, tokenExpiresAt: 0 },
     ...{ sessionExpiresAt: null, localOnly: false },
     ...more,
@@ -51,8 +51,8 @@ describe("the revocation view", () => {
   it("judges by session, then by the user's epoch", () => {
     const { clock, view } = viewAt();
     const now = clock.now();
-    const token = (sessionId: string, userEpoch: number) =>
-      view.judge(principal({ sessionId, userEpoch, tokenIssuedAt: now })).state;
+    const token = (sessionId: string, epoch: number) =>
+      view.judge(principal({ sessionId, epoch, tokenIssuedAt: now })).state;
     expect(token("s1", 0)).toBe("live");
     take(view, entry(revoked(["s1"]), 5, now));
     take(view, entry(raised(), 10, now));
@@ -64,7 +64,7 @@ describe("the revocation view", () => {
   it("spares one session of a raise, and forgets that with the next raise", () => {
     const { clock, view } = viewAt();
     const judge = (sessionId: string) =>
-      view.judge(principal({ sessionId, userEpoch: 3, tokenIssuedAt: clock.now() }));
+      view.judge(principal({ sessionId, epoch: 3, tokenIssuedAt: clock.now() }));
     take(view, entry(raised("s1"), 10, clock.now()));
     expect([judge("s1").state, judge("s2").state]).toEqual(["live", "dead"]);
     take(view, entry(raised("s2"), 20, clock.now()));
@@ -159,8 +159,7 @@ describe("the revocation view", () => {
       ...{ type: "user_revoked", userId: "ada", cause: "session_revoked", revocationId: "r" },
       ...{ spare: null, epoch: 10 },
     };
-    const judge = (userEpoch: number) =>
-      view.judge(principal({ userEpoch, tokenIssuedAt: clock.now() })).state;
+    const judge = (epoch: number) => view.judge(principal({ epoch, tokenIssuedAt: clock.now() })).state;
     take(view, entry(raised(), 10, clock.now()));
     expect(judge(5)).toBe("dead");
     expect(take(view, entry(again, 90, clock.now()))).toBeUndefined();
@@ -192,7 +191,7 @@ describe("the revocation view", () => {
         fc.integer({ min: -minute + 1000, max: 0 }),
         (steps, revokeAt, byUser, skew) => {
           const { clock, view } = viewAt();
-          const issued = principal({ tokenIssuedAt: clock.now() - skew, userEpoch: 1 });
+          const issued = principal({ tokenIssuedAt: clock.now() - skew, epoch: 1 });
           let dead = false;
           for (const [place, action] of steps.entries()) {
             if (place === revokeAt) {

@@ -79,7 +79,7 @@ describe("opening a session", () => {
       ...{ lastUsedIp: home.address, expiresAt: now + 90 * day, generation: 1, amr: ["pwd"] },
     });
     expect(accessTokenExpiresAt).toBe(now + 1_800_000);
-    expect(await node.principal(accessToken)).toMatchObject({ sessionId: session.id, userEpoch: 0 });
+    expect(await node.principal(accessToken)).toMatchObject({ sessionId: session.id, epoch: 0 });
     expect(await sessions().get(session.id)).toEqual(session);
   });
 

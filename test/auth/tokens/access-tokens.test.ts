@@ -48,7 +48,7 @@ describe("access tokens", () => {
       principal: {
         userId: ada.id,
         sessionId: login.id,
-        userEpoch: 42,
+        epoch: 42,
         sessionType: "normal",
         clientId: "https://app.example/",
         assurance: 2,
