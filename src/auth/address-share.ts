@@ -5,7 +5,9 @@ import { isIPv6 } from "node:net";
  * host has all of it.
  */
 export function addressShare(address: string): string {
-  const [plain = ""] = address.split("%", 1);
+  // Nearly all are IPv4: without a colon there is nothing to look for.
+  if (!address.includes(":")) return withoutZone(address);
+  const plain = withoutZone(address);
   if (!isIPv6(plain) || plain.includes(".")) return plain;
   const [left = "", right] = plain.split("::");
   const head = left === "" ? [] : left.split(":");
@@ -13,4 +15,9 @@ export function addressShare(address: string): string {
   const gap = right === undefined ? [] : Array<string>(8 - head.length - tail.length).fill("0");
   const groups = [...head, ...gap, ...tail].slice(0, 4);
   return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(":")}::/64`;
+}
+
+function withoutZone(address: string): string {
+  const zone = address.indexOf("%");
+  return zone === -1 ? address : address.slice(0, zone);
 }

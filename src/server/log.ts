@@ -35,6 +35,7 @@ export function createLog({ level, sink }: LogOptions): Log {
   const label = (name: string) => ({ level: name });
   const logger = pino({ ...base, formatters: { level: label, log: redactFields } }, output);
   const recorded = logger.isLevelEnabled("info");
+  const beginning = createRecordBeginning();
   const write = (at: "debug" | "info" | "warn" | "error") => (fields: object, message: string) =>
     logger[at](fields, redactText(message));
   return {
@@ -43,16 +44,29 @@ export function createLog({ level, sink }: LogOptions): Log {
     warn: write("warn"),
     error: write("error"),
     record(fields, message) {
-      if (recorded) output.write(recordLine(fields, message));
+      if (recorded) output.write(recordLine(beginning(Date.now()), fields, message));
     },
     flush: () => flush(output),
   };
 }
 
-/** What pino writes for such a record, for a third of its time. */
-function recordLine(fields: Readonly<Record<string, string | number | null>>, message: string): string {
-  const time = new Date().toISOString();
-  return `${JSON.stringify({ level: "info", time, ...fields, msg: message })}\n`;
+/** What pino writes for such a record, for a sixth of its time. A record has at least one field. */
+function recordLine(beginning: string, fields: Parameters<Log["record"]>[0], message: string): string {
+  return `${beginning}${JSON.stringify(fields).slice(1, -1)},"msg":${JSON.stringify(message)}}\n`;
+}
+
+/** The level and `now` (ms since the epoch) in ISO 8601; all but the milliseconds is written once a second. */
+function createRecordBeginning(): (now: number) => string {
+  let second = Number.NaN;
+  let upToSecond = "";
+  return (now) => {
+    const present = Math.floor(now / 1000);
+    if (present !== second) {
+      second = present;
+      upToSecond = `{"level":"info","time":"${new Date(now).toISOString().slice(0, 20)}`;
+    }
+    return `${upToSecond}${String(now - present * 1000).padStart(3, "0")}Z",`;
+  };
 }
 
 /** As much is written at once: a write for each line would cost more than what it tells of. */

@@ -4,6 +4,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { ConnectionObserver } from "../connection/observer.ts";
 import type { HttpAnswered, HttpDecision } from "../http/observer.ts";
 import { buckets, counters, gauges, histograms, type MetricRow } from "./metric-table.ts";
+import { createSocketTallies, type SocketTallies } from "./socket-tallies.ts";
 
 /** What metrics read at scrape time. */
 export interface MetricSources {
@@ -35,8 +36,8 @@ export interface Metrics {
   close(): void;
 }
 
-type Counters = { readonly [Name in keyof typeof counters]: Counter };
-type Histograms = { readonly [Name in keyof typeof histograms]: Histogram };
+export type Counters = { readonly [Name in keyof typeof counters]: Counter };
+export type Histograms = { readonly [Name in keyof typeof histograms]: Histogram };
 
 export function createMetrics(registry: Registry): Metrics {
   const count = mapRows(counters, (row) => new Counter({ ...definition(row), registers: [registry] }));
@@ -44,9 +45,10 @@ export function createMetrics(registry: Registry): Metrics {
     histograms,
     (row) => new Histogram({ ...definition(row), buckets: [...buckets], registers: [registry] }),
   );
+  const tallies = createSocketTallies(count, time);
   const process = watchProcess(registry);
   return {
-    connections: connectionObserver(count, time),
+    connections: connectionObserver(count, tallies),
     http({ method, route, status, durationMs }) {
       count.httpRequests.inc({ method: knownMethod(method), route, status });
       time.httpSeconds.observe({ route }, durationMs / 1000);
@@ -70,7 +72,10 @@ export function createMetrics(registry: Registry): Metrics {
     forwardingIgnored: () => count.forwardingIgnored.inc(),
     defect: (where) => count.defects.inc({ where }),
     observe: (sources) => addGauges(registry, sources),
-    render: async () => ({ body: await registry.metrics(), contentType: registry.contentType }),
+    render: async () => {
+      tallies.flush();
+      return { body: await registry.metrics(), contentType: registry.contentType };
+    },
     close: () => {
       process.stop();
       registry.clear();
@@ -78,13 +83,13 @@ export function createMetrics(registry: Registry): Metrics {
   };
 }
 
-function connectionObserver(count: Counters, time: Histograms): ConnectionObserver {
+function connectionObserver(count: Counters, tallies: SocketTallies): ConnectionObserver {
   return {
     upgradeRefused: (reason) => count.upgradesRefused.inc({ reason }),
-    opened: (codec) => count.socketsOpened.inc({ codec }),
+    opened: (codec) => tallies.opened[codec].add(),
     authenticated(_principal, _peer, elapsedMs) {
-      count.authentications.inc({ result: "ok" });
-      time.authenticationSeconds.observe(elapsedMs / 1000);
+      tallies.authenticated.add();
+      tallies.authenticationSeconds.add(elapsedMs / 1000);
     },
     authRefused: (_close, reason) => count.authentications.inc({ result: reason }),
     answered: (type, outcome) => count.commands.inc({ type: type ?? "unknown", outcome }),
@@ -93,8 +98,7 @@ function connectionObserver(count: Counters, time: Histograms): ConnectionObserv
       count.socketsReviewed.inc({ result: "resumed" }, sockets - closed);
       count.socketsReviewed.inc({ result: "closed" }, closed);
     },
-    closed: (close, _code, authenticated) =>
-      count.socketsClosed.inc({ close: close ?? "peer", authenticated: String(authenticated) }),
+    closed: (close, _code, authenticated) => tallies.closed(close ?? "peer", authenticated).add(),
   };
 }
 

@@ -9,14 +9,18 @@ export function plainAddress(text: string | undefined): string {
 /** Text of an address in network order: 4 bytes IPv4, 16 bytes IPv6 (RFC 5952), IPv4-mapped as IPv4. */
 export function addressOfBytes(buffer: ArrayBuffer): string {
   const bytes = new Uint8Array(buffer);
-  if (bytes.length === 4) return bytes.join(".");
+  if (bytes.length === 4) return dotted(bytes, 0);
   if (bytes.length !== 16) return "";
-  if (isMapped(bytes)) return bytes.subarray(12).join(".");
+  if (isMapped(bytes)) return dotted(bytes, 12);
   const groups = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0));
   const zeros = longestZeroRun(groups);
   const hex = (part: number[]) => part.map((group) => group.toString(16)).join(":");
   if (zeros.length < 2) return hex(groups);
   return `${hex(groups.slice(0, zeros.start))}::${hex(groups.slice(zeros.start + zeros.length))}`;
+}
+
+function dotted(bytes: Uint8Array, from: number): string {
+  return `${bytes[from]}.${bytes[from + 1]}.${bytes[from + 2]}.${bytes[from + 3]}`;
 }
 
 function isMapped(bytes: Uint8Array): boolean {

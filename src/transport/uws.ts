@@ -155,9 +155,9 @@ class UwsListener implements Listener, UwsSocketOwner {
     };
   }
 
-  /** With `context` the request has a Sec-WebSocket-Key and the path of sockets; it need not be an upgrade. */
+  /** With `context` it is a GET of the path of sockets with a Sec-WebSocket-Key; it need not be an upgrade. */
   #request(response: UwsResponse, request: UwsRequest, context: UwsContext | undefined): void {
-    const head = headOf(response, request);
+    const head = headOf(response, request, context === undefined ? request.getMethod().toUpperCase() : "GET");
     if (asksForWebSocket(head.fields.values)) return void this.#upgrade(response, head, context);
     const fault = head.fields.fault();
     if (fault !== undefined) return void this.#refuse(response, fault);
@@ -186,13 +186,13 @@ class UwsListener implements Listener, UwsSocketOwner {
 }
 
 /** A plain copy of what the request says, taken before anything is awaited: after that the request is dead. */
-function headOf(response: UwsResponse, request: UwsRequest): RequestHead {
+function headOf(response: UwsResponse, request: UwsRequest, method: string): RequestHead {
   const fields = new HeaderFields();
   request.forEach((name, value) => {
     fields.add(name, byteString(value));
   });
   return {
-    method: request.getMethod().toUpperCase(),
+    method,
     path: request.getUrl(),
     query: request.getQuery() ?? "",
     fields,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { AuthError } from "../../src/auth/errors.ts";
 import { createLog } from "../../src/server/log.ts";
@@ -23,6 +23,17 @@ describe("the log", () => {
     expect(entry).toMatchObject({ level: "info", user_id: "u1", msg: "hello" });
     expect(new Date(entry.time).toISOString()).toBe(entry.time);
     expect(entry).not.toHaveProperty("pid");
+  });
+
+  it("writes a record as any other line, the time to the millisecond, whatever the fields hold", () => {
+    const { log, lines } = capture();
+    for (const now of [0, 7, 1_700_000_000_010, 1_700_000_000_999, 1_700_000_001_000]) {
+      vi.setSystemTime(now);
+      log.record({ client_id: 'a\n"}{', address: "::1", none: null, assurance: 1 }, "audit");
+      const entry = { level: "info", time: new Date(now).toISOString(), client_id: 'a\n"}{', address: "::1" };
+      expect(lines.pop()).toBe(`${JSON.stringify({ ...entry, none: null, assurance: 1, msg: "audit" })}\n`);
+    }
+    vi.useRealTimers();
   });
 
   it("breaks no line, whatever is logged", () => {
