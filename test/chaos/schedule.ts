@@ -17,6 +17,8 @@ export type Fault =
   | { readonly kind: "failover" }
   /** The store's content becomes what it was when this began. */
   | { readonly kind: "rollback" }
+  /** Nodes and primary are cut off from replica and Sentinels, which go on without them. */
+  | { readonly kind: "isolated_primary" }
   /** SIGKILL of the Cluster's primary, whose replica is elected. */
   | { readonly kind: "primary_kill" }
   /** The Cluster's replica takes the slots over without asking anybody. */
@@ -61,12 +63,13 @@ const lasts: Record<FaultKind, readonly [least: number, most: number]> = {
   store_restart: [100, 2_000],
   failover: [600, 1_200],
   rollback: [600, 2_500],
+  isolated_primary: [500, 3_500],
   primary_kill: [1_500, 4_000],
   takeover: [200, 1_500],
 };
 
 /** A store that forgets is a fault of its own: the promise speaks of one at a time. */
-const lossy: readonly FaultKind[] = ["failover", "rollback", "primary_kill", "takeover"];
+const lossy: readonly FaultKind[] = ["failover", "isolated_primary", "rollback", "primary_kill", "takeover"];
 
 /** One node is killed again and again, at random moments, and at work in between. */
 export function killsOf(seed: number, kills: number): Schedule {
@@ -136,6 +139,7 @@ function faultOf(random: Random, kind: FaultKind, nodes: number): Fault {
     case "store_restart":
     case "failover":
     case "rollback":
+    case "isolated_primary":
     case "primary_kill":
     case "takeover":
       return { kind };

@@ -1,12 +1,5 @@
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
-import {
-  type RedisCluster,
-  type RedisServer,
-  type SentinelGroup,
-  startRedis,
-  startRedisCluster,
-  startRedisSentinels,
-} from "../support/redis-server.ts";
+import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import type { Fault, FaultKind } from "./schedule.ts";
 import type { Heal } from "./world.ts";
@@ -19,6 +12,8 @@ export interface WorldStore {
   placeFor(node: number): Promise<{ readonly store: string | null; readonly data?: string }>;
   readonly can: readonly FaultKind[];
   inflict(fault: Fault): Promise<Heal>;
+  /** The Redis servers, the first primary first; none where the store is embedded. */
+  readonly servers: readonly RedisServer[];
   dispose(): Promise<void>;
 }
 
@@ -31,6 +26,7 @@ export async function embedded(): Promise<WorldStore> {
     reach: ["--data", folder.path],
     placeFor: async () => ({ store: null, data: folder.path }),
     can: [],
+    servers: [],
     inflict: async () => nothingForgotten,
     dispose: async () => folder.remove(),
   };
@@ -51,6 +47,7 @@ export async function standalone(): Promise<WorldStore> {
       return { store: `redis://127.0.0.1:${proxy.port}` };
     },
     can: ["black_hole", "delay", "refuse", "cut", "reset", "store_restart", "rollback"],
+    servers: [redis],
     async inflict(fault) {
       if (fault.kind === "store_restart") {
         await redis.kill();
@@ -99,83 +96,8 @@ async function replicate(to: RedisServer, from: RedisServer): Promise<void> {
   await eventually(async () => (await to.command("INFO", "replication")).includes("master_link_status:up"));
 }
 
-/** Nodes ask Sentinel for the primary's own address, so no proxy can stand between: no faults of the network here. */
-export async function sentinels(): Promise<WorldStore> {
-  const group = await startRedisSentinels();
-  return {
-    reach: ["--store", group.url],
-    placeFor: async () => ({ store: group.url }),
-    can: ["failover"],
-    inflict: () => failover(group),
-    dispose: () => group.dispose(),
-  };
-}
-
-/**
- * The replica stops and is cut off, so what the primary acknowledges from now on is in no other memory; then the primary
- * dies and the replica goes on.
- */
-async function failover({ primary, replica, primaryPort }: SentinelGroup): Promise<Heal> {
-  replica.pause();
-  await primary.command("CLIENT", "KILL", "TYPE", "replica");
-  const forgotSince = performance.now();
-  return async () => {
-    await primary.kill();
-    replica.resume();
-    await eventually(async () => (await primaryPort()) === replica.port);
-    await eventually(() => isPrimary(replica));
-    // Sentinel makes a replica of it.
-    await primary.restart();
-    return { forgotSince };
-  };
-}
-
-/** What a primary acknowledged so shortly before its end may be in no other memory. */
-const replicationLagMs = 500;
-
-/** A Cluster in which every shard has a replica. Nodes are told real addresses: no proxies here. */
-export async function cluster(): Promise<WorldStore> {
-  const group = await startRedisCluster({ replicas: true });
-  const [one, other] = await pairOf(group);
-  const roles = async () => ((await isPrimary(one)) ? ([one, other] as const) : ([other, one] as const));
-  return {
-    reach: ["--store", group.url],
-    placeFor: async () => ({ store: group.url }),
-    can: ["primary_kill", "takeover"],
-    async inflict(fault) {
-      const [primary, replica] = await roles();
-      const forgotSince = performance.now() - replicationLagMs;
-      if (fault.kind === "primary_kill") await primary.kill();
-      else await replica.command("CLUSTER", "FAILOVER", "TAKEOVER");
-      return async () => {
-        await eventually(() => isPrimary(replica));
-        if (fault.kind === "primary_kill") await primary.restart();
-        await eventually(async () => (await primary.command("ROLE")).startsWith("slave"));
-        await eventually(async () =>
-          (await primary.command("INFO", "replication")).includes("master_link_status:up"),
-        );
-        return { forgotSince };
-      };
-    },
-    dispose: () => group.dispose(),
-  };
-}
-
-/** The two servers of the shard with the slot of `{gh}`, where everything of a gateway is. */
-async function pairOf({ primaries, replicas }: RedisCluster): Promise<readonly [RedisServer, RedisServer]> {
-  const slot = Number(await primaries[0]?.command("CLUSTER", "KEYSLOT", "{gh}"));
-  const shard = slot < 5_461 ? 0 : slot < 10_923 ? 1 : 2;
-  const [primary, replica] = [primaries[shard], replicas[shard]];
-  if (primary === undefined || replica === undefined) throw new Error("no shard has the slot");
-  return [primary, replica];
-}
-
-async function isPrimary(server: RedisServer): Promise<boolean> {
-  return (await server.command("ROLE").catch(() => "")).startsWith("master");
-}
-
 /** Real servers tell nobody when they are done. */
-async function eventually(holds: () => Promise<boolean>, deadlineMs = 20_000): Promise<void> {
+export async function eventually(holds: () => Promise<boolean>, deadlineMs = 20_000): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!(await holds().catch(() => false))) {
     if (performance.now() > end) throw new Error(`it did not come to hold within ${deadlineMs} ms`);

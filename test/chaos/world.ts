@@ -3,8 +3,9 @@ import type { ConfigInput } from "../../src/server/config/schema.ts";
 import type { GatewayParts } from "../../src/server/gateway.ts";
 import { type CommandResult, gatehouse } from "../support/command-line.ts";
 import { type ChaosNode, type ChaosNodeOptions, embeddedNode, processNode, secret } from "./chaos-node.ts";
+import { cluster, sentinels } from "./replicated-store.ts";
 import type { Fault, FaultKind } from "./schedule.ts";
-import { cluster, embedded, sentinels, standalone, type WorldStore } from "./world-store.ts";
+import { embedded, standalone, type WorldStore } from "./world-store.ts";
 
 export const shapes = ["standalone", "sentinel", "cluster", "embedded"] as const;
 export type Shape = (typeof shapes)[number];

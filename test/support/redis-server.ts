@@ -160,6 +160,8 @@ export interface SentinelGroup extends RedisGroup {
 export interface SentinelOptions {
   /** More lines of redis.conf for both servers. */
   readonly config?: readonly string[];
+  /** More lines of sentinel.conf. */
+  readonly sentinelConfig?: readonly string[];
   /** Milliseconds; 1000 by default. */
   readonly downAfter?: number;
 }
@@ -177,6 +179,7 @@ export async function startRedisSentinels(options: SentinelOptions = {}): Promis
     `sentinel monitor main 127.0.0.1 ${primary.port} 2`,
     `sentinel down-after-milliseconds main ${options.downAfter ?? 1_000}`,
     "sentinel failover-timeout main 3000",
+    ...(options.sentinelConfig ?? []),
   ];
   const sentinels = await Promise.all([0, 1, 2].map(() => startProcess("sentinel", watch)));
   for (const sentinel of sentinels) {

@@ -1,0 +1,126 @@
+import {
+  type RedisCluster,
+  type RedisServer,
+  type SentinelGroup,
+  startRedisCluster,
+  startRedisSentinels,
+} from "../support/redis-server.ts";
+import type { Heal } from "./world.ts";
+import { eventually, type WorldStore } from "./world-store.ts";
+
+/** Who takes part has a user of its own, so that one of them can be shut out by the others. */
+const everything = "on >of-the-tests ~* &* +@all";
+const serverUsers = [`user watcher ${everything}`, `user copier ${everything}`];
+const serverConfig = [...serverUsers, "masteruser copier", "masterauth of-the-tests"];
+const sentinelConfig = [
+  `user peer ${everything}`,
+  "sentinel sentinel-user peer",
+  "sentinel sentinel-pass of-the-tests",
+  "sentinel auth-user main watcher",
+  "sentinel auth-pass main of-the-tests",
+];
+
+/** Nodes ask Sentinel for the primary's own address, so no proxy can stand between: no faults of one node's network. */
+export async function sentinels(): Promise<WorldStore> {
+  const group = await startRedisSentinels({ config: serverConfig, sentinelConfig });
+  return {
+    reach: ["--store", group.url],
+    placeFor: async () => ({ store: group.url }),
+    can: ["failover", "isolated_primary"],
+    servers: group.servers,
+    inflict: ({ kind }) => (kind === "failover" ? failover(group) : isolatePrimary(group)),
+    dispose: () => group.dispose(),
+  };
+}
+
+/**
+ * The replica stops and is cut off, so what the primary acknowledges from now on is in no other memory; then the primary
+ * dies and the replica goes on.
+ */
+async function failover({ primary, replica, primaryPort }: SentinelGroup): Promise<Heal> {
+  replica.pause();
+  await primary.command("CLIENT", "KILL", "TYPE", "replica");
+  const forgotSince = performance.now();
+  return async () => {
+    await primary.kill();
+    replica.resume();
+    await eventually(async () => (await primaryPort()) === replica.port);
+    await eventually(() => isPrimary(replica));
+    // Sentinel makes a replica of it.
+    await primary.restart();
+    return { forgotSince };
+  };
+}
+
+/**
+ * The gateways and the old primary on one side, the replica and the Sentinels on the other: users are shut out as a
+ * network would shut out their connections. The old primary goes on taking the gateways' writes, which are lost when the
+ * sides come together and it has to copy the new one.
+ */
+async function isolatePrimary({ primary, replica, sentinels: all }: SentinelGroup): Promise<Heal> {
+  const forgotSince = performance.now();
+  await Promise.all(all.map((sentinel) => shutOut(sentinel, "default")));
+  await Promise.all([shutOut(primary, "watcher"), shutOut(primary, "copier")]);
+  await eventually(() => isPrimary(replica));
+  return async () => {
+    await Promise.all([letIn(primary, "watcher"), letIn(primary, "copier")]);
+    await Promise.all(all.map((sentinel) => letIn(sentinel, "default")));
+    await eventually(async () => (await primary.command("ROLE")).startsWith("slave"), 40_000);
+    return { forgotSince };
+  };
+}
+
+/** Nothing of this user's is carried out any more, on open connections neither. */
+async function shutOut(server: RedisServer, user: string): Promise<void> {
+  await server.command("ACL", "SETUSER", user, "-@all", "+acl", "+client|kill");
+  await server.command("CLIENT", "KILL", "USER", user);
+}
+
+async function letIn(server: RedisServer, user: string): Promise<void> {
+  await server.command("ACL", "SETUSER", user, "+@all");
+}
+
+/** What a primary acknowledged so shortly before its end may be in no other memory. */
+const replicationLagMs = 500;
+
+/** A Cluster in which every shard has a replica. Nodes are told real addresses: no proxies here. */
+export async function cluster(): Promise<WorldStore> {
+  const group = await startRedisCluster({ replicas: true });
+  const [one, other] = await pairOf(group);
+  const roles = async () => ((await isPrimary(one)) ? ([one, other] as const) : ([other, one] as const));
+  return {
+    reach: ["--store", group.url],
+    placeFor: async () => ({ store: group.url }),
+    can: ["primary_kill", "takeover"],
+    servers: [one, other],
+    async inflict(fault) {
+      const [primary, replica] = await roles();
+      const forgotSince = performance.now() - replicationLagMs;
+      if (fault.kind === "primary_kill") await primary.kill();
+      else await replica.command("CLUSTER", "FAILOVER", "TAKEOVER");
+      return async () => {
+        await eventually(() => isPrimary(replica));
+        if (fault.kind === "primary_kill") await primary.restart();
+        await eventually(async () => (await primary.command("ROLE")).startsWith("slave"));
+        await eventually(async () =>
+          (await primary.command("INFO", "replication")).includes("master_link_status:up"),
+        );
+        return { forgotSince };
+      };
+    },
+    dispose: () => group.dispose(),
+  };
+}
+
+/** The two servers of the shard with the slot of `{gh}`, where everything of a gateway is. */
+async function pairOf({ primaries, replicas }: RedisCluster): Promise<readonly [RedisServer, RedisServer]> {
+  const slot = Number(await primaries[0]?.command("CLUSTER", "KEYSLOT", "{gh}"));
+  const shard = slot < 5_461 ? 0 : slot < 10_923 ? 1 : 2;
+  const [primary, replica] = [primaries[shard], replicas[shard]];
+  if (primary === undefined || replica === undefined) throw new Error("no shard has the slot");
+  return [primary, replica];
+}
+
+async function isPrimary(server: RedisServer): Promise<boolean> {
+  return (await server.command("ROLE").catch(() => "")).startsWith("master");
+}
