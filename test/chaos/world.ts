@@ -32,8 +32,8 @@ export interface World {
   readonly can: ReadonlySet<FaultKind>;
   readonly store: WorldStore;
   inflict(fault: Fault): Promise<Heal>;
-  /** The command line on the same store, with no fault in between. */
-  gatehouse(args: readonly string[]): Promise<CommandResult>;
+  /** The command line on the same store, with no fault in between, or on one that is named. */
+  gatehouse(args: readonly string[], store?: string): Promise<CommandResult>;
   dispose(): Promise<void>;
 }
 
@@ -67,7 +67,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       if (fault.kind !== "pause" && fault.kind !== "kill") return await store.inflict(fault);
       return await inflictOn(nodes[fault.node], fault.kind);
     },
-    gatehouse: (args) => gatehouse([...args, ...store.reach], { env: { GATEHOUSE_SECRET: secret } }),
+    gatehouse: (args, url) =>
+      gatehouse([...args, ...(url === undefined ? store.reach : ["--store", url])], {
+        env: { GATEHOUSE_SECRET: secret },
+      }),
     dispose,
   };
 }

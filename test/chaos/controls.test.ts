@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+
+import { textOf, type Violation } from "./checker.ts";
+import { type Control, controls } from "./controls.ts";
+import { setStage } from "./stage.ts";
+
+/** With every protection on, what is a process is the built program. */
+async function played({ shape, processes, play }: Control, ...weakened: readonly Control["protection"][]) {
+  const where = processes ? {} : { embedded: {} };
+  const off = weakened.length === 0 ? {} : { weakened };
+  const stage = await setStage({ shape, nodes: 2, ...off, ...where });
+  try {
+    await play(stage);
+    return stage.violations();
+  } finally {
+    await stage.dispose();
+  }
+}
+
+const properties = (found: readonly Violation[]) => found.map(({ property }) => property);
+
+describe.concurrent("what the checker finds when a protection is off, and does not find when it is on:", () => {
+  for (const control of controls) {
+    it(`${control.protection}, off`, async () => {
+      expect(properties(await played(control, control.protection))).toContain(control.finds);
+    }, 60_000);
+    it(`${control.protection}, on`, async () => {
+      expect(textOf(await played(control))).toBe("");
+    }, 60_000);
+  }
+});
