@@ -1,0 +1,63 @@
+import { afterEach, describe, expect, it } from "vitest";
+
+import { ChaosSocket } from "../chaos/chaos-socket.ts";
+import { textOf } from "../chaos/checker.ts";
+import { run } from "../chaos/run.ts";
+import { killsOf } from "../chaos/schedule.ts";
+import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
+import { resultOf } from "./many-sessions.ts";
+
+const undo: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const step of undo.splice(0).reverse()) await step();
+});
+
+/** `npm run chaos -- --shape embedded --kills 25 --seeds 20` does 500. */
+const kills = 6;
+/** The target is 1.5 s on a machine that does nothing else. */
+const readyMs = 6_000;
+
+describe("F1: a gateway that is killed at any moment", () => {
+  it.concurrent.each(["embedded", "standalone"] as const)(
+    "leaves no half state behind: sessions, rotations, codes and revokes, store %s",
+    async (shape) => {
+      const { violations, history } = await run(1, { shape, nodes: 1, schedule: killsOf(1, kills) });
+      expect(textOf(violations)).toBe("");
+      const killed = history.entries.filter(({ op, phase }) => op === "fault" && phase === "ok");
+      expect(killed).toHaveLength(kills);
+    },
+    120_000,
+  );
+
+  it("lets a half-finished login go on, and revokes again what it may have revoked", async () => {
+    const stage = await setStage({ shape: "embedded", nodes: 1 });
+    undo.push(stage.dispose);
+    const node = nodeAt(stage.scene, 0);
+    const { holding } = await stage.logIn("anna", 0);
+    await stage.revoke(holding, 0);
+    const socket = await ChaosSocket.open(node.port);
+    const handler = ["homeassistant", null];
+    const started = await socket?.request("auth/login/start", { handler });
+    const flow = resultOf<{ flow_id: string; flow_secret: string }>(started ?? { kind: "late" });
+    expect(await restart(stage)).toBeLessThan(readyMs);
+
+    const { flow_id, flow_secret } = flow;
+    const again = await ChaosSocket.open(node.port);
+    const resumed = await again?.request("auth/login/resume", { flow_id, flow_secret });
+    expect(resumed).toMatchObject({ message: { success: true, result: { type: "form" } } });
+    const { username, password } = stage.person("bert");
+    const input = { flow_id, user_input: { username, password } };
+    expect(await again?.request("auth/login/step", input)).toMatchObject({
+      message: { success: true, result: { type: "create_entry" } },
+    });
+    await stage.revoke(holding, 0);
+    expect(textOf(stage.violations())).toBe("");
+  }, 60_000);
+});
+
+async function restart(stage: Stage): Promise<number> {
+  const heal = await stage.world.inflict({ kind: "kill", node: 0 });
+  const began = performance.now();
+  await heal();
+  return performance.now() - began;
+}

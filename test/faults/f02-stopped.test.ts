@@ -1,0 +1,44 @@
+import { afterEach, describe, expect, it } from "vitest";
+
+import { nodeAt, setStage } from "../chaos/stage.ts";
+import { connectLine, wait } from "./line.ts";
+import { openMany } from "./many-sessions.ts";
+
+const undo: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const step of undo.splice(0).reverse()) await step();
+});
+
+/** Longer than the lease of 3 s. */
+const stoppedMs = 4_000;
+
+describe("F2: a gateway that is stopped for longer than its lease, and goes on", () => {
+  it("serves no revoked socket anything, also what waited in its buffers, and the others all of it", async () => {
+    const stage = await setStage({ shape: "standalone", nodes: 2 });
+    undo.push(stage.dispose);
+    const { visit } = await stage.logIn("anna", 0);
+    const devices = await openMany(visit.socket, 10);
+    const second = nodeAt(stage.scene, 1);
+    const lines = await Promise.all(devices.map(({ token }) => connectLine(second.port, token)));
+    const [out, kept] = [lines.slice(0, 5), lines.slice(5)];
+
+    const resume = await stage.world.inflict({ kind: "pause", node: 1 });
+    for (const { session } of devices.slice(0, 5)) {
+      const answer = await visit.socket.request("auth/delete_refresh_token", { refresh_token_id: session });
+      expect(answer).toMatchObject({ message: { success: true } });
+    }
+    const answers = lines.map(({ socket }) => socket.request("auth/current_user"));
+    const frames = lines.map((line) => line.frames.length);
+    await wait(stoppedMs);
+    await resume();
+
+    for (const line of out) expect((await line.closed).code).toBe(4301);
+    for (const [place, line] of out.entries()) {
+      const after = line.frames.slice(frames[place]).map(({ message }) => message.type);
+      expect(after.filter((type) => type !== "auth_suspended")).toEqual([]);
+    }
+    for (const answer of (await Promise.all(answers)).slice(5))
+      expect(answer).toMatchObject({ message: { success: true } });
+    for (const line of kept) expect(line.socket.isOpen).toBe(true);
+  }, 60_000);
+});

@@ -1,0 +1,60 @@
+import { afterEach, describe, expect, it } from "vitest";
+
+import { ChaosSocket } from "../chaos/chaos-socket.ts";
+import { logInOn } from "../chaos/password-login.ts";
+import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
+import { postForm } from "../chaos/token-endpoint.ts";
+import { connectLine, untilHolds } from "./line.ts";
+
+const undo: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const step of undo.splice(0).reverse()) await step();
+});
+
+/** Targets: 250 ms and 1 s. Two cores are shared with other tests here. */
+const slackMs = 1_000;
+
+describe("F4: Redis is killed, and comes back with its append-only file", () => {
+  it("sessions go on within the lease, logins are refused soon and retryably, all is well right after", async () => {
+    const stage = await setStage({
+      ...{ shape: "standalone", nodes: 1 },
+      config: { store_timeout_ms: 250 },
+    });
+    undo.push(stage.dispose);
+    const { holding } = await stage.logIn("anna", 0);
+    const { port } = nodeAt(stage.scene, 0);
+    const line = await connectLine(port, holding.accessTokens[0] ?? "");
+
+    const restart = await stage.world.inflict({ kind: "store_restart" });
+    expect(await line.socket.request("ping")).toMatchObject({ message: { type: "pong" } });
+    const again = await connectLine(port, holding.accessTokens[0] ?? "");
+    expect(again.socket.isOpen).toBe(true);
+    await refusedSoon(port);
+
+    await restart();
+    const answered = performance.now();
+    const healed = await untilHolds(() => canLogIn(stage, port));
+    expect(healed - answered).toBeLessThan(1_000 + slackMs);
+    expect(await line.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
+    const form = { grant_type: "refresh_token", refresh_token: holding.refreshToken };
+    expect(await postForm(port, "/auth/token", form)).toMatchObject({ status: 200 });
+  }, 60_000);
+});
+
+async function refusedSoon(port: number): Promise<void> {
+  const socket = await ChaosSocket.open(port);
+  const began = performance.now();
+  const answer = await socket?.request("auth/login/start", { handler: ["homeassistant", null] });
+  expect(performance.now() - began).toBeLessThan(250 + slackMs);
+  expect(answer).toMatchObject({
+    message: { success: false, error: { code: "unavailable", retry_after: expect.any(Number) } },
+  });
+  socket?.drop();
+}
+
+async function canLogIn(stage: Stage, port: number): Promise<boolean> {
+  const socket = await ChaosSocket.open(port);
+  const grant = socket && (await logInOn<object>(socket, stage.person("bert")));
+  socket?.drop();
+  return typeof grant === "object";
+}

@@ -1,0 +1,65 @@
+import { ChaosSocket, type Message } from "../chaos/chaos-socket.ts";
+import { within } from "../support/within.ts";
+
+/** An authenticated socket that remembers when everything came. Times are of `performance.now`, ms. */
+export interface Line {
+  readonly socket: ChaosSocket;
+  readonly frames: readonly { readonly at: number; readonly message: Message }[];
+  readonly closed: Promise<{ readonly at: number; readonly code: number }>;
+  /** When a message of this type comes, or came. */
+  told(type: string, deadlineMs?: number): Promise<number>;
+}
+
+/** Rejects unless the token is taken. Such a client hears of suspensions. */
+export async function connectLine(port: number, token: string): Promise<Line> {
+  const socket = await ChaosSocket.open(port);
+  if (socket === undefined) throw new Error("no socket");
+  const frames: { at: number; message: Message }[] = [];
+  const waiting = new Set<() => void>();
+  const closed = socket.closed.then((code) => ({ at: performance.now(), code }));
+  const reception = await socket.authenticate(token, 20_000);
+  if (reception.kind !== "ok") throw new Error(`refused with ${reception.code}`);
+  socket.onMessage = (message) => {
+    frames.push({ at: performance.now(), message });
+    for (const look of waiting) look();
+  };
+  await socket.request("supported_features", { features: { auth_suspended: 1 } });
+  return {
+    socket,
+    frames,
+    closed,
+    told(type, deadlineMs = 10_000) {
+      const found = () => frames.find(({ message }) => message.type === type)?.at;
+      const arrival = new Promise<number>((resolve) => {
+        const look = () => {
+          const at = found();
+          if (at === undefined) return;
+          waiting.delete(look);
+          resolve(at);
+        };
+        waiting.add(look);
+        look();
+      });
+      return within(arrival, type, deadlineMs);
+    },
+  };
+}
+
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+}
+
+export function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Asks again as soon as it can; gives when it came to hold. */
+export async function untilHolds(holds: () => Promise<boolean>, deadlineMs = 20_000): Promise<number> {
+  const end = performance.now() + deadlineMs;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`it did not come to hold within ${deadlineMs} ms`);
+    await wait(20);
+  }
+  return performance.now();
+}

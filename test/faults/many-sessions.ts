@@ -1,0 +1,66 @@
+import type { Answer, ChaosSocket } from "../chaos/chaos-socket.ts";
+
+/** A session of its own, and the token that opens sockets of it. */
+export interface LongLived {
+  readonly session: string;
+  readonly token: string;
+}
+
+/** So many at once: fewer than may be in flight, and slower than the message rate. */
+const atOnce = 16;
+
+/** Sessions of the socket's user that live on when the socket goes. */
+export async function openMany(
+  socket: ChaosSocket,
+  count: number,
+  name = "device",
+): Promise<readonly LongLived[]> {
+  const names = Array.from({ length: count }, (_, index) => `${name} ${index}`);
+  const tokens = await inTurns(names, async (client_name) =>
+    resultOf<string>(await socket.request("auth/long_lived_access_token", { lifespan: 1, client_name })),
+  );
+  const listed = resultOf<readonly { readonly id: string; readonly client_name: string | null }[]>(
+    await socket.request("auth/refresh_tokens"),
+  );
+  const ids = new Map(listed.map(({ id, client_name }) => [client_name, id]));
+  return names.map((client_name, index) => ({
+    session: ids.get(client_name) ?? "",
+    token: tokens[index] ?? "",
+  }));
+}
+
+/** Ends them one by one; gives those whose end was acknowledged. */
+export async function endMany(
+  socket: ChaosSocket,
+  sessions: readonly LongLived[],
+): Promise<readonly LongLived[]> {
+  const answers = await inTurns(sessions, ({ session }) =>
+    socket.request("auth/delete_refresh_token", { refresh_token_id: session }, 5_000),
+  );
+  return sessions.filter((_, index) => {
+    const answer = answers[index];
+    return answer?.kind === "answer" && answer.message.success === true;
+  });
+}
+
+export async function inTurns<T, R>(
+  items: readonly T[],
+  act: (item: T) => Promise<R>,
+  width = atOnce,
+): Promise<readonly R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const work = async () => {
+    for (let at = next; at < items.length; at = next) {
+      next += 1;
+      results[at] = await act(items[at] as T);
+    }
+  };
+  await Promise.all(Array.from({ length: width }, work));
+  return results;
+}
+
+export function resultOf<T>(answer: Answer): T {
+  if (answer.kind === "answer" && answer.message.success === true) return answer.message.result as T;
+  throw new Error(`refused: ${JSON.stringify(answer)}`);
+}
