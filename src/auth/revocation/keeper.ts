@@ -206,7 +206,8 @@ export class Keeper {
   /** What is trusted from here on is looked up again by whoever looked before. */
   #mend(position: LogPosition | null): void {
     const { view, lease, settling, clock } = this.#parts;
-    if (this.#break?.kind === "trimmed") view.reachesBackTo(clock.now());
+    // What was trimmed may have ended a session, and what was lost may have opened one.
+    if (this.#break !== undefined) view.reachesBackTo(clock.now());
     view.doubt();
     this.#break = undefined;
     lease.mend();

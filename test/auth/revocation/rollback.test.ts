@@ -143,6 +143,20 @@ describe("after the store went back in time", () => {
     expect(live).toEqual([...Array(10).fill(false), ...Array(10).fill(true)]);
   });
 
+  it("a session that was lost lets nobody in, with whatever token; one that was not goes on", async () => {
+    const node = await start();
+    const ada = await someone(node, "ada");
+    const kept = await open(node, ada);
+    await remember();
+    const lost = await open(node, ada);
+    await someone(node, "bob");
+    const enter = async ({ accessToken }: { readonly accessToken: string }) =>
+      (await node.authority.authentication.authenticate(accessToken, home)).ok;
+    expect([await enter(kept), await enter(lost)]).toEqual([true, true]);
+    await goBack(node);
+    expect([await enter(kept), await enter(lost)]).toEqual([true, false]);
+  });
+
   it("trust and gaps say to everybody that all has to be looked at", async () => {
     const node = await start();
     const { view } = node.authority.revocation;
