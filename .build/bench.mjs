@@ -15,7 +15,9 @@ const sourcesIn = (folder) =>
 const questions = sourcesIn("bench").map((file) => path.basename(file, ".ts"));
 const [name, ...args] = process.argv.slice(2);
 if (!questions.includes(name)) {
-  console.error(`usage: npm run bench -- ${questions.join(" | ")} [--check] [--publish] [--no-peers] [--only NAME,NAME] [--rounds N]`);
+  console.error(
+    `usage: npm run bench -- ${questions.join(" | ")} [--check] [--publish] [--no-peers] [--only NAME,NAME] [--rounds N]`,
+  );
   process.exit(2);
 }
 if (!existsSync(path.join(root, "dist/src/index.js"))) {
