@@ -47,7 +47,8 @@ export interface ScheduleOptions {
   readonly can: ReadonlySet<FaultKind>;
 }
 
-const spanMs = 8_000;
+/** How long faults go on. */
+export const spanMs = 8_000;
 /** Time for sockets to be served before the first fault. */
 const firstMs = 400;
 

@@ -1,3 +1,4 @@
+import { type Schedule, type ScheduledFault, spanMs } from "./schedule.ts";
 import type { Shape } from "./world.ts";
 
 /** A run of `npm run chaos`. */
@@ -5,6 +6,8 @@ export interface Seed {
   readonly shape: Shape;
   readonly nodes: number;
   readonly seed: number;
+  /** Instead of the seed's own. */
+  readonly schedule?: Schedule;
 }
 
 const span = (shape: Shape, nodes: number, from: number, count: number): readonly Seed[] =>
@@ -19,17 +22,35 @@ export const everyTime: readonly Seed[] = [
   ...span("embedded", 1, 500, 1),
 ];
 
+const known = (shape: Shape, seed: number, ...faults: readonly ScheduledFault[]): Seed => ({
+  ...{ shape, nodes: 3, seed },
+  schedule: { seed, faults, healAt: spanMs, quietMs: 3_000 },
+});
+
 /**
- * Seeds that once showed that a promise was broken. With the promises kept they are quiet; they stay, because what they
- * found once they find again.
+ * Runs that once showed that a promise was broken. With the promises kept they are quiet; they stay, because what they
+ * found once they find again. Their faults are written out: a seed's own change when another kind of fault is added.
  */
 export const regressions: readonly Seed[] = [
   // A link that was half-open for longer than the bound, before there was a lease.
-  { shape: "standalone", nodes: 3, seed: 5 },
-  { shape: "standalone", nodes: 3, seed: 8 },
+  known(
+    ...(["standalone", 5] as const),
+    { at: 1_528, lasts: 6_466, fault: { kind: "black_hole", node: 0, direction: "toClient" } },
+    { at: 2_505, lasts: 0, fault: { kind: "reset", node: 1 } },
+    { at: 2_863, lasts: 3_050, fault: { kind: "black_hole", node: 1, direction: "toServer" } },
+    { at: 4_644, lasts: 1_062, fault: { kind: "delay", node: 2, ms: 300 } },
+    { at: 4_693, lasts: 1_503, fault: { kind: "store_restart" } },
+  ),
+  known(
+    ...(["standalone", 8] as const),
+    { at: 921, lasts: 6_429, fault: { kind: "refuse", node: 2 } },
+    { at: 1_460, lasts: 5_943, fault: { kind: "black_hole", node: 0, direction: "toClient" } },
+  ),
   // An old backup gave revoked sessions their refresh tokens back, before nodes asserted what they remember.
-  { shape: "standalone", nodes: 3, seed: 7 },
-  { shape: "standalone", nodes: 3, seed: 12 },
-  // The same after a failover that lost acknowledged writes.
-  { shape: "sentinel", nodes: 3, seed: 3 },
+  known("standalone", 7, { at: 2_579, lasts: 1_722, fault: { kind: "rollback" } }),
+  known("standalone", 12, { at: 714, lasts: 1_165, fault: { kind: "rollback" } }),
+  // A session that was lost with the store was let in again with its access token.
+  known("standalone", 103, { at: 577, lasts: 2_025, fault: { kind: "rollback" } }),
+  // What the old backup did, done by a failover that lost acknowledged writes.
+  known("sentinel", 3, { at: 7_231, lasts: 656, fault: { kind: "failover" } }),
 ];

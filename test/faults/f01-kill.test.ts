@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { textOf } from "../chaos/checker.ts";
@@ -6,11 +6,6 @@ import { run } from "../chaos/run.ts";
 import { killsOf } from "../chaos/schedule.ts";
 import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
 import { resultOf } from "./many-sessions.ts";
-
-const undo: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const step of undo.splice(0).reverse()) await step();
-});
 
 /** `npm run chaos -- --shape embedded --kills 25 --seeds 20` does 500. */
 const kills = 6;
@@ -29,9 +24,11 @@ describe("F1: a gateway that is killed at any moment", () => {
     120_000,
   );
 
-  it("lets a half-finished login go on, and revokes again what it may have revoked", async () => {
+  it("lets a half-finished login go on, and revokes again what it may have revoked", async ({
+    onTestFinished,
+  }) => {
     const stage = await setStage({ shape: "embedded", nodes: 1 });
-    undo.push(stage.dispose);
+    onTestFinished(stage.dispose);
     const node = nodeAt(stage.scene, 0);
     const { holding } = await stage.logIn("anna", 0);
     await stage.revoke(holding, 0);

@@ -1,21 +1,18 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { nodeAt, setStage } from "../chaos/stage.ts";
 import { connectLine, wait } from "./line.ts";
 import { openMany } from "./many-sessions.ts";
 
-const undo: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const step of undo.splice(0).reverse()) await step();
-});
-
 /** Longer than the lease of 3 s. */
 const stoppedMs = 4_000;
 
 describe("F2: a gateway that is stopped for longer than its lease, and goes on", () => {
-  it("serves no revoked socket anything, also what waited in its buffers, and the others all of it", async () => {
+  it("serves no revoked socket anything, also what waited in its buffers, and the others all of it", async ({
+    onTestFinished,
+  }) => {
     const stage = await setStage({ shape: "standalone", nodes: 2 });
-    undo.push(stage.dispose);
+    onTestFinished(stage.dispose);
     const { visit } = await stage.logIn("anna", 0);
     const devices = await openMany(visit.socket, 10);
     const second = nodeAt(stage.scene, 1);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { logInOn } from "../chaos/password-login.ts";
@@ -6,21 +6,18 @@ import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
 import { connectLine, untilHolds } from "./line.ts";
 
-const undo: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const step of undo.splice(0).reverse()) await step();
-});
-
 /** Targets: 250 ms and 1 s. Two cores are shared with other tests here. */
 const slackMs = 1_000;
 
 describe("F4: Redis is killed, and comes back with its append-only file", () => {
-  it("sessions go on within the lease, logins are refused soon and retryably, all is well right after", async () => {
+  it("sessions go on within the lease, logins are refused soon and retryably, all is well right after", async ({
+    onTestFinished,
+  }) => {
     const stage = await setStage({
       ...{ shape: "standalone", nodes: 1 },
       config: { store_timeout_ms: 250 },
     });
-    undo.push(stage.dispose);
+    onTestFinished(stage.dispose);
     const { holding } = await stage.logIn("anna", 0);
     const { port } = nodeAt(stage.scene, 0);
     const line = await connectLine(port, holding.accessTokens[0] ?? "");

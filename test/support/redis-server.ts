@@ -13,6 +13,10 @@ export interface RedisServerOptions {
   readonly config?: readonly string[];
 }
 
+const portTries = 5;
+
+class EndedAtStart extends Error {}
+
 /** A real redis-server of its own on a free loopback port, with a folder of its own. */
 export interface RedisServer {
   readonly port: number;
@@ -41,7 +45,18 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   return await startProcess("server", lines);
 }
 
+/** Another process may take the free port first, or the one beside it that a Cluster's bus needs. */
 async function startProcess(kind: "server" | "sentinel", lines: readonly string[]): Promise<RedisServer> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await startProcessOnce(kind, lines);
+    } catch (error) {
+      if (tries === portTries || !(error instanceof EndedAtStart)) throw error;
+    }
+  }
+}
+
+async function startProcessOnce(kind: "server" | "sentinel", lines: readonly string[]): Promise<RedisServer> {
   const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-redis-"));
   const port = await freePort();
   const configuration = path.join(folder, "redis.conf");
@@ -64,7 +79,10 @@ async function startProcess(kind: "server" | "sentinel", lines: readonly string[
     process.kill(signal);
     await exited;
   };
-  await start();
+  await start().catch((error: unknown) => {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  });
   return {
     port,
     url: `redis://127.0.0.1:${port}`,
@@ -225,7 +243,7 @@ async function answers(port: number, child: ChildProcess): Promise<void> {
   });
   await until(async () => {
     if (failure !== undefined) throw failure;
-    if (child.exitCode !== null) throw new Error(`redis-server ended with ${child.exitCode}`);
+    if (child.exitCode !== null) throw new EndedAtStart(`redis-server ended with ${child.exitCode}`);
     return (await redisCommand(port, ["PING"]).catch(() => "")) === "PONG";
   }, "redis-server");
 }

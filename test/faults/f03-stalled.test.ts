@@ -1,0 +1,43 @@
+import { execFileSync } from "node:child_process";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+
+import { secret } from "../chaos/chaos-node.ts";
+import { nodeAt, setStage } from "../chaos/stage.ts";
+import { connectLine } from "./line.ts";
+import { openMany } from "./many-sessions.ts";
+
+const main = path.resolve(import.meta.dirname, "../../dist/src/cli/main.js");
+/** Longer than the lease, so that nothing that waited may pass unseen. */
+const stalledMs = 4_000;
+
+describe("F3: an event loop that stands still", () => {
+  it("serves no revoked socket anything when it goes on", async ({ onTestFinished }) => {
+    // The gateway is in this process: whatever blocks here blocks its loop, timers, sockets and all.
+    const stage = await setStage({ shape: "standalone", nodes: 1, embedded: {} });
+    onTestFinished(stage.dispose);
+    const { visit } = await stage.logIn("anna", 0);
+    const [out, kept] = await openMany(visit.socket, 2);
+    const { port } = nodeAt(stage.scene, 0);
+    const [gone, staying] = [
+      await connectLine(port, out?.token ?? ""),
+      await connectLine(port, kept?.token ?? ""),
+    ];
+
+    const answer = staying.socket.request("auth/current_user");
+    void gone.socket.request("auth/current_user");
+    const frames = gone.frames.length;
+    const until = performance.now() + stalledMs;
+    execFileSync(
+      process.execPath,
+      [main, "revoke", "--session", out?.session ?? "", ...stage.world.store.reach],
+      { env: { ...process.env, GATEHOUSE_SECRET: secret }, stdio: "ignore" },
+    );
+    while (performance.now() < until);
+
+    expect((await gone.closed).code).toBe(4301);
+    const after = gone.frames.slice(frames).map(({ message }) => message.type);
+    expect(after.filter((type) => type !== "auth_suspended")).toEqual([]);
+    expect(await answer).toMatchObject({ message: { success: true } });
+  }, 60_000);
+});

@@ -1,0 +1,47 @@
+import { describe, expect, it } from "vitest";
+
+import { nodeAt, setStage } from "../chaos/stage.ts";
+import { connectLine } from "./line.ts";
+import { endMany, openMany } from "./many-sessions.ts";
+
+const leaseMs = 3_000;
+/** Targets are 3 s and 1 s. Two cores are shared with other tests here. */
+const slackMs = 1_000;
+
+describe.concurrent("F7: a node whose link to Redis is half-open", () => {
+  it.for(["both", "toServer", "toClient"] as const)(
+    "suspends within the lease, and has missed nothing once it is healed: %s",
+    { timeout: 60_000 },
+    async (direction, { onTestFinished }) => {
+      const stage = await setStage({ shape: "standalone", nodes: 2 });
+      onTestFinished(stage.dispose);
+      const { visit } = await stage.logIn("anna", 0);
+      const devices = await openMany(visit.socket, 12);
+      const { port } = nodeAt(stage.scene, 1);
+      const lines = await Promise.all(devices.map(({ token }) => connectLine(port, token)));
+      const [out, kept] = [lines.slice(0, 8), lines.slice(8)];
+
+      const began = performance.now();
+      const heal = await stage.world.inflict({ kind: "black_hole", node: 1, direction });
+      expect(await endMany(visit.socket, devices.slice(0, 8))).toHaveLength(8);
+      for (const line of lines) {
+        // Where only one direction is dead, what Redis had to say already may still come.
+        const end = await Promise.race([line.told("auth_suspended"), line.closed.then(({ at }) => at)]);
+        expect(end - began).toBeLessThan(leaseMs + slackMs);
+      }
+      const answers = kept.map(({ socket }) => socket.request("auth/current_user"));
+
+      const healed = performance.now();
+      await heal();
+      for (const line of out) {
+        const { at, code } = await line.closed;
+        expect(code).toBe(4301);
+        expect(at - healed).toBeLessThan(1_000 + slackMs);
+      }
+      for (const line of kept)
+        expect((await line.told("auth_resumed")) - healed).toBeLessThan(1_000 + slackMs);
+      for (const answer of await Promise.all(answers))
+        expect(answer).toMatchObject({ message: { success: true } });
+    },
+  );
+});

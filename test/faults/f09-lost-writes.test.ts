@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+
+import { ChaosSocket } from "../chaos/chaos-socket.ts";
+import type { Fault } from "../chaos/schedule.ts";
+import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
+import { postForm } from "../chaos/token-endpoint.ts";
+import type { Shape } from "../chaos/world.ts";
+import { untilHolds, wait } from "./line.ts";
+import { endMany, inTurns, type LongLived, openMany } from "./many-sessions.ts";
+
+const revocations = 100;
+
+const rows: readonly (readonly [row: string, shape: Shape, fault: Fault])[] = [
+  ["F9: a Sentinel failover to a replica without the last writes", "sentinel", { kind: "failover" }],
+  ["F10: a Cluster whose primary dies", "cluster", { kind: "primary_kill" }],
+  ["F10: a Cluster whose replica takes over unasked", "cluster", { kind: "takeover" }],
+  ["F13: an old copy of Redis' data that is put back", "standalone", { kind: "rollback" }],
+];
+
+describe.concurrent("writes that were acknowledged and are lost", () => {
+  it.for(rows)(
+    "%s: no revocation is ineffective, nobody else is logged out",
+    { timeout: 120_000 },
+    async ([, shape, fault], { onTestFinished }) => {
+      const stage = await setStage({ shape, nodes: 2, embedded: {} });
+      onTestFinished(stage.dispose);
+      const { visit } = await stage.logIn("anna", 0);
+      const { holding: spared } = await stage.logIn("dora", 1);
+      const devices = await openMany(visit.socket, revocations);
+
+      // Where the fault is that of one moment the acknowledgements come before it.
+      const before = fault.kind === "takeover" || fault.kind === "primary_kill";
+      const early = before ? await endMany(visit.socket, devices) : [];
+      const heal = await stage.world.inflict(fault);
+      const rotated = before ? spared.refreshToken : await refreshed(stage, spared.refreshToken);
+      const revoked = before ? early : await endMany(visit.socket, devices);
+      expect(revoked).toHaveLength(revocations);
+      await heal();
+
+      await untilHolds(async () => (await refreshed(stage, rotated).catch(() => "")) !== "", 30_000);
+      await wait(2_000);
+      for (const node of [0, 1]) expect(await verdicts(stage, node, revoked)).toEqual(["dead"]);
+      const [token = ""] = spared.accessTokens;
+      const socket = await ChaosSocket.open(nodeAt(stage.scene, 0).port);
+      expect(await socket?.authenticate(token)).toEqual({ kind: "ok" });
+      socket?.drop();
+    },
+  );
+});
+
+/** The next refresh token; rejects unless it was given. */
+async function refreshed(stage: Stage, refreshToken: string): Promise<string> {
+  const form = { grant_type: "refresh_token", refresh_token: refreshToken };
+  const answer = await postForm(nodeAt(stage.scene, 1).port, "/auth/token", form);
+  if (answer.kind !== "answer" || answer.status !== 200) throw new Error(JSON.stringify(answer));
+  return String(answer.body.refresh_token);
+}
+
+/** What the node says of these tokens, each verdict once. */
+async function verdicts(
+  stage: Stage,
+  at: number,
+  sessions: readonly LongLived[],
+): Promise<readonly string[]> {
+  const { port } = nodeAt(stage.scene, at);
+  const said = await inTurns(sessions, async ({ token }) => {
+    const socket = await ChaosSocket.open(port);
+    const reception = await socket?.authenticate(token);
+    socket?.drop();
+    if (reception?.kind !== "refused") return "let in";
+    return reception.code >= 4300 && reception.code < 4400 ? "dead" : `refused with ${reception.code}`;
+  });
+  return [...new Set(said)];
+}
