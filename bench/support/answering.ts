@@ -65,6 +65,8 @@ export function answer(ready: { readonly port: number; readonly version: string 
   });
   // Whoever started it is gone: nobody would stop it any more.
   process.on("disconnect", () => process.exit());
+  // Or was gone before this process could listen for it.
+  if (!process.connected) process.exit();
   // With what handlers of `exit` clear away.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit());
   process.send?.({ id: 0, ...ready });
