@@ -2,10 +2,17 @@ import { adminCommands } from "./admin.ts";
 import { authCommands } from "./auth.ts";
 import type { ParamsOf, ResultOf } from "./define.ts";
 import { loginCommands } from "./login.ts";
+import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
 
 /** Every command by type: those of the auth phase (guard `anyone`) and those after `auth_ok`. */
-export const commands = { ...loginCommands, ...systemCommands, ...authCommands, ...adminCommands } as const;
+export const commands = {
+  ...loginCommands,
+  ...systemCommands,
+  ...authCommands,
+  ...adminCommands,
+  ...revokeCommands,
+} as const;
 
 export type CommandType = keyof typeof commands;
 export type Params<T extends CommandType> = ParamsOf<(typeof commands)[T]>;

@@ -1,6 +1,7 @@
 import { AuthError } from "../auth/errors.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
+import type { Session } from "../connection/session.ts";
 import { defineCommand } from "./define.ts";
 import type { CommandParts } from "./registry.ts";
 
@@ -37,8 +38,7 @@ export function eventCommands({ authority: { users } }: CommandParts): readonly 
         const user = await users.current(session.principal.userId);
         if (user === undefined || !isAdmin(user)) throw new AuthError("unauthorized");
       }
-      if (session.undo.size >= subscriptionLimit)
-        throw new AuthError("not_allowed", { publicMessage: "Too many subscriptions." });
+      requireRoomForSubscription(session);
       session.watchUsers(id, type);
       return null;
     }),
@@ -48,4 +48,10 @@ export function eventCommands({ authority: { users } }: CommandParts): readonly 
       return null;
     }),
   ];
+}
+
+/** Throws `not_allowed` when the socket has as many subscriptions as it may. */
+export function requireRoomForSubscription({ undo }: Session): void {
+  if (undo.size >= subscriptionLimit)
+    throw new AuthError("not_allowed", { publicMessage: "Too many subscriptions." });
 }

@@ -7,6 +7,7 @@ import { configAuthCommands } from "./config-auth.ts";
 import { localProviderCommands } from "./config-provider-local.ts";
 import { eventCommands } from "./events.ts";
 import { sessionCommands } from "./refresh-tokens.ts";
+import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
 
 export interface CommandParts {
@@ -26,6 +27,7 @@ export function createDispatch(parts: CommandParts): Dispatch {
     ...sessionCommands(parts),
     ...configAuthCommands(parts),
     ...localProviderCommands(parts),
+    ...revokeCommands(parts),
   ]);
 }
 

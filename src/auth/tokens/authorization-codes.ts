@@ -4,8 +4,10 @@ import { Compile } from "typebox/compile";
 
 import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
+import { joinedStep } from "../joined-step.ts";
 import type { AssuranceLevel, Peer } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
+import { checkingEpochs, readEpochs } from "../sessions/session-epochs.ts";
 import { readRecord, type Step, type Store } from "../store.ts";
 
 /** What a code stands for: a finished login, waiting for its client at `/auth/token`. */
@@ -120,7 +122,12 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
         throw invalid("the code was used before");
       }
       checkVerifier(stored.grant.codeChallenge, codeVerifier);
-      const consume = (sessionId: string) => write(code, record.version, { ...stored, used_by: sessionId });
+      const epochs = await readEpochs(store, stored.grant);
+      if (record.version < Math.max(epochs.all, epochs.client))
+        throw invalid("all sessions of the client, or all there are, ended since the login");
+      const unchanged = { check: checkingEpochs(stored.grant, epochs) };
+      const consume = (sessionId: string) =>
+        joinedStep(unchanged, write(code, record.version, { ...stored, used_by: sessionId }));
       return { grant: stored.grant, consume };
     },
   };

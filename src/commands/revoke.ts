@@ -1,0 +1,94 @@
+import type { RevocationState, RevocationTarget } from "../../protocol/commands/revoke.ts";
+import { AuthError } from "../auth/errors.ts";
+import { newId } from "../auth/ids.ts";
+import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/revocation.ts";
+import { answered, type Command } from "../connection/command.ts";
+import type { Session } from "../connection/session.ts";
+import { defineCommand } from "./define.ts";
+import { requireRoomForSubscription } from "./events.ts";
+import { requireOwnerForOwner } from "./owner-guard.ts";
+import type { CommandParts } from "./registry.ts";
+
+/** `gatehouse/revoke`: ends sessions, says what is true of it at that moment, and tells when it is so everywhere. */
+export function revokeCommands(parts: CommandParts): readonly Command[] {
+  const { users, revocation } = parts.authority;
+  return [
+    defineCommand("gatehouse/revoke", users, async ({ id, target, wait, subscribe }, session) => {
+      if (subscribe === true) requireRoomForSubscription(session);
+      const receipt = await revokeFrom(parts, await targetOf(parts, target, session), { id, session });
+      if (wait === true) return stateOf(await revocation.settled(receipt));
+      if (subscribe !== true) return stateOf(receipt);
+      session.send({ id, type: "result", success: true, result: stateOf(receipt) });
+      tellOfChanges(parts, receipt, { id, session });
+      return answered;
+    }),
+  ];
+}
+
+interface Asker {
+  readonly id: number;
+  readonly session: Session;
+}
+
+/** Throws `not_found`, and `unauthorized` for what only the owner may end. */
+async function targetOf(
+  { authority: { users, sessions } }: CommandParts,
+  target: RevocationTarget,
+  session: Session,
+): Promise<RevokeTarget> {
+  if ("client_id" in target) return { kind: "client", clientId: target.client_id };
+  if ("all" in target) {
+    if ((await users.current(session.principal.userId))?.isOwner !== true)
+      throw new AuthError("unauthorized");
+    return { kind: "all" };
+  }
+  const found = "session_id" in target ? await sessions.get(target.session_id) : undefined;
+  const userId = "user_id" in target ? (await users.read(target.user_id))?.user.id : found?.userId;
+  if (userId === undefined) throw new AuthError("not_found");
+  await requireOwnerForOwner(users, userId, session);
+  return found === undefined
+    ? { kind: "user", userId }
+    : { kind: "sessions", userId, sessionIds: [found.id] };
+}
+
+/** When it ends the socket that it came in on, what is known by then is the answer. */
+async function revokeFrom(
+  { authority: { revocation } }: CommandParts,
+  target: RevokeTarget,
+  { id, session }: Asker,
+): Promise<RevokeReceipt> {
+  const revocationId = newId();
+  const early: RevocationState = {
+    ...{ revocation_id: revocationId, sessions: null, sockets_closed: null, nodes: null },
+    ...{ durability: null, effective: "pending" },
+  };
+  const undo = session.answerBeforeCut(id, early, ["session_revoked"]);
+  try {
+    return await revocation.revoke(target, "session_revoked", { revocationId });
+  } finally {
+    undo();
+  }
+}
+
+function tellOfChanges(
+  { authority: { revocation } }: CommandParts,
+  receipt: RevokeReceipt,
+  { id, session }: Asker,
+): void {
+  let first = true;
+  const undo = revocation.watch(receipt.revocationId, (state, done) => {
+    // The first state is the answer's, unless it was the last one too.
+    if (!first || done) session.send({ id, type: "event", event: { ...stateOf(state), done } });
+    first = false;
+    if (done) session.undo.undo(id);
+  });
+  if (undo !== undefined) session.undo.add(id, undo);
+}
+
+function stateOf(receipt: RevokeReceipt): RevocationState {
+  const { revocationId, sessions, socketsClosed, nodes, durability, effective } = receipt;
+  return {
+    ...{ revocation_id: revocationId, sessions, sockets_closed: socketsClosed },
+    ...{ nodes: { ...nodes }, durability, effective },
+  };
+}
