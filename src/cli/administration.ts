@@ -1,5 +1,6 @@
 import type { Authority } from "../auth/authority.ts";
-import { openAuthority } from "../server/open-authority.ts";
+import { openAuthority, systemClock } from "../server/open-authority.ts";
+import { watchRevocations } from "../server/revocation-watch.ts";
 import { SecretError } from "../server/secret.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { UsageError } from "./output.ts";
@@ -9,21 +10,25 @@ const PATIENCE_MS = 5_000;
 
 /**
  * Runs `action` on the store that the flags name, beside a running gateway or without one: what it commits reaches every
- * node by the log.
+ * node by the log. `watching`: the log is followed meanwhile, so that revocations say what the gateways make of them.
  */
 export async function withAuthority<T>(
   flags: ConfigFlags,
   surroundings: { readonly env: Readonly<Record<string, string | undefined>> },
   action: (authority: Authority) => Promise<T>,
+  watching = false,
 ): Promise<T> {
   const config = configurationOf(flags, surroundings.env);
   const patient = { ...config, store_timeout_ms: Math.max(config.store_timeout_ms, PATIENCE_MS) };
   const opened = await openAuthority(patient, { role: "cli" }).catch((error: unknown) => {
     throw error instanceof SecretError ? new UsageError(error.message) : error;
   });
+  let stopWatching = async () => {};
   try {
+    if (watching) stopWatching = await watchRevocations(patient, opened, systemClock);
     return await action(opened.authority);
   } finally {
+    await stopWatching();
     await opened.close();
   }
 }

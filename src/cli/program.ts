@@ -5,7 +5,7 @@ import { packageVersion } from "../server/package-version.ts";
 import { listKeys, rotateKeys } from "./keys.ts";
 import { createOutput, exitCodes, type Output, UsageError } from "./output.ts";
 import { readPassword } from "./password-input.ts";
-import { issueToken, listSessions, revoke, revokeTarget } from "./sessions.ts";
+import { issueToken, listSessions, revoke, revokeAndWait, revokeTarget } from "./sessions.ts";
 import { addUser, listUsers, removeUser, setActive, setPassword } from "./users.ts";
 
 /** Where the command runs; tests hand in their own. */
@@ -82,9 +82,10 @@ async function withAuthority<T>(
   flags: StoreFlags,
   surroundings: Surroundings,
   action: (authority: Authority) => Promise<T>,
+  watching = false,
 ): Promise<T> {
   const administration = await import("./administration.ts");
-  return await administration.withAuthority(flags, surroundings, action);
+  return await administration.withAuthority(flags, surroundings, action, watching);
 }
 
 /** Flags that every command has which needs a configuration. */
@@ -187,13 +188,18 @@ function addSessions(program: Command, surroundings: Surroundings, perform: Perf
     .option("--user <user>", "of one user")
     .action((flags) => using(flags, (authority, output) => listSessions(authority, flags.user, output)));
   configured(program.command("revoke"))
-    .description("end one session, or all of a user")
+    .description("end one session, or all of a user, of a client, or that there are")
     .option("--user <user>", "login name or id")
     .option("--session <id>", "session id")
+    .option("--client <id>", "OAuth client id, for all users")
+    .option("--all", "every session of the installation")
+    .option("--wait", "show, line by line, until no gateway serves them any more; 60 s at most")
     .action((flags) =>
       perform(flags.json, async (output) => {
         const target = revokeTarget(flags);
-        await withAuthority(flags, surroundings, (authority) => revoke(authority, target, output));
+        const action = flags.wait === true ? revokeAndWait : revoke;
+        const watching = flags.wait === true;
+        await withAuthority(flags, surroundings, (authority) => action(authority, target, output), watching);
       }),
     );
 }

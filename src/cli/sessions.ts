@@ -1,5 +1,6 @@
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
+import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/revocation.ts";
 import { type Output, table, timeText, UsageError } from "./output.ts";
 import { findUser } from "./users.ts";
 
@@ -48,32 +49,76 @@ export async function listSessions(
   output.result(value, table(["ID", "USER", "TYPE", "CLIENT", "LAST USED", "EXPIRES"], rows));
 }
 
-type RevokeTarget = { readonly user: string } | { readonly session: string };
+export interface RevokeFlags {
+  readonly user?: string;
+  readonly session?: string;
+  readonly client?: string;
+  readonly all?: true;
+}
+
+type RevokeWhat =
+  | { readonly user: string }
+  | { readonly session: string }
+  | { readonly client: string }
+  | { readonly all: true };
 
 /** Throws `UsageError` unless exactly one is given. */
-export function revokeTarget(flags: { readonly user?: string; readonly session?: string }): RevokeTarget {
-  const { user, session } = flags;
-  if (user !== undefined && session === undefined) return { user };
-  if (session !== undefined && user === undefined) return { session };
-  throw new UsageError("give one of --user and --session");
+export function revokeTarget({ user, session, client, all }: RevokeFlags): RevokeWhat {
+  const given: readonly (RevokeWhat | undefined)[] = [
+    user === undefined ? undefined : { user },
+    session === undefined ? undefined : { session },
+    client === undefined ? undefined : { client },
+    all === undefined ? undefined : { all },
+  ];
+  const [one, ...more] = given.filter((each) => each !== undefined);
+  if (one !== undefined && more.length === 0) return one;
+  throw new UsageError("give one of --user, --session, --client and --all");
 }
 
-/** Ends one session, or all of a user. Returns when it is durable; gateways that run follow by the log. */
-export async function revoke(authority: Authority, target: RevokeTarget, output: Output): Promise<void> {
-  const receipt =
-    "session" in target
-      ? await revokeSession(authority, target.session)
-      : await authority.revocation.revoke(
-          { kind: "user", userId: (await findUser(authority, target.user)).id },
-          "session_revoked",
-        );
-  const value = { revocation_id: receipt.revocationId, sessions: receipt.sessions };
-  output.result(value, `revoked ${receipt.sessions} session${receipt.sessions === 1 ? "" : "s"}`);
+/** Returns when it is durable; gateways that run follow by the log. */
+export async function revoke(authority: Authority, what: RevokeWhat, output: Output): Promise<void> {
+  const receipt = await authority.revocation.revoke(await targetOf(authority, what), "session_revoked");
+  output.result(stateOf(receipt), `revoked ${countText(receipt)}`);
 }
 
-async function revokeSession(authority: Authority, sessionId: string) {
-  const session = await authority.sessions.get(sessionId);
+/**
+ * One line at once and one for each change, until no gateway serves what was revoked. Throws `timeout` when that could
+ * not be learnt within 60 s; the revocation stands.
+ */
+export async function revokeAndWait(authority: Authority, what: RevokeWhat, output: Output): Promise<void> {
+  const { revocation } = authority;
+  const receipt = await revocation.revoke(await targetOf(authority, what), "session_revoked");
+  const show = (state: RevokeReceipt) => output.result(stateOf(state), stateText(state));
+  let shown: string | undefined;
+  revocation.watch(receipt.revocationId, (state) => {
+    if (stateText(state) !== shown) show(state);
+    shown = stateText(state);
+  });
+  const { effective } = await revocation.settled(receipt);
+  if (effective === "pending")
+    throw new AuthError("timeout", { detail: "not every gateway has shown that it applied the revocation" });
+}
+
+async function targetOf(authority: Authority, what: RevokeWhat): Promise<RevokeTarget> {
+  if ("all" in what) return { kind: "all" };
+  if ("client" in what) return { kind: "client", clientId: what.client };
+  if ("user" in what) return { kind: "user", userId: (await findUser(authority, what.user)).id };
+  const session = await authority.sessions.get(what.session);
   if (session === undefined) throw new AuthError("not_found", { publicMessage: "There is no such session" });
-  const target = { kind: "sessions", userId: session.userId, sessionIds: [session.id] } as const;
-  return await authority.revocation.revoke(target, "session_revoked");
+  return { kind: "sessions", userId: session.userId, sessionIds: [session.id] };
+}
+
+function stateOf({ revocationId, sessions, nodes, durability, effective }: RevokeReceipt) {
+  return { revocation_id: revocationId, sessions, nodes: { ...nodes }, durability, effective };
+}
+
+function stateText(receipt: RevokeReceipt): string {
+  const { applied, pending, fenced } = receipt.nodes;
+  const nodes = `gateways: ${applied} applied, ${pending} pending, ${fenced} fenced`;
+  return `revoked ${countText(receipt)}; ${nodes}; held by ${receipt.durability}; effective: ${receipt.effective}`;
+}
+
+function countText({ sessions }: RevokeReceipt): string {
+  if (sessions === null) return "sessions";
+  return `${sessions} session${sessions === 1 ? "" : "s"}`;
 }

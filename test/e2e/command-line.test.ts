@@ -74,6 +74,23 @@ for (const kind of storeKinds) {
       expect(await socket.closed).toMatchObject({ code: 4301 });
     });
 
+    it("shows, line by line, how a revocation comes into effect at the gateway", async () => {
+      const one = await connected((await issue("waited for")).access_token);
+      const { code, stdout, stderr } = await gatehouse([
+        ...["revoke", "--user", "paula", "--wait", "--json", ...where],
+      ]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      const lines = stdout.trim().split("\n");
+      expect(lines.map((line) => (JSON.parse(line) as { effective: string }).effective).at(-1)).toBe("all");
+      expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({
+        nodes: { applied: 1, pending: 0, fenced: 0 },
+        durability: kind === "embedded" ? "fsync" : "memory",
+      });
+      expect(await one.closed).toMatchObject({ code: 4301 });
+      const everybody = await gatehouse(["revoke", "--all", "--wait", ...where]);
+      expect(everybody.stdout).toMatch(/gateways: 1 applied, 0 pending, 0 fenced; .*effective: all\n$/);
+    });
+
     it("closes sockets on revoke of a user, passwd, deactivate and remove", async () => {
       const one = await connected((await issue("one")).access_token);
       await gatehouseJson(["revoke", "--user", "paula", ...where]);

@@ -42,7 +42,7 @@ export interface RevocationOptions {
 export function createRevocation(
   options: RevocationOptions,
 ): Revocation & Journal & { readonly view: GrowingView } {
-  const { view, lease, keeper, members, settling, listeners, journal, intake, serve } = compose(options);
+  const { view, lease, keeper, members, settling, listeners, journal, intake, standpoint } = compose(options);
   const tools = { store: options.store, clock: options.clock, journal };
   const endSessions = createSessionEnding(tools);
   const endUser = createUserEnding(tools);
@@ -56,13 +56,21 @@ export function createRevocation(
     view,
     commit: journal.commit,
     onCut: listeners.add,
-    apply: intake.deliver,
+    apply(entries) {
+      standpoint.deliveredAt = options.clock.monotonic();
+      intake.deliver(entries);
+    },
     broke: (kind) => keeper.broke(kind),
     setFeed({ since, follower }) {
       members.caughtUp();
       view.reachesBackTo(since);
-      serve();
+      standpoint.role = "node";
       keeper.start(follower);
+    },
+    setWatch({ since, isolationMs, unheard }) {
+      members.caughtUp();
+      view.reachesBackTo(since);
+      Object.assign(standpoint, { role: "watcher", isolationMs, running: unheard });
     },
     lease: {
       started: keeper.started,
@@ -106,6 +114,14 @@ const silent: RevocationObserver = {
   ...{ recovered: ignored, lapsed: ignored, heartbeatFailed: ignored },
 };
 
+/** What this process is to its installation, and how it knows what it knows of the other nodes. */
+interface Standpoint {
+  role: "node" | "watcher" | undefined;
+  isolationMs: number | undefined;
+  running: number;
+  deliveredAt: number;
+}
+
 function compose(options: RevocationOptions) {
   const { store, clock, longestTokenMs, weakened = new Set(), onListenerFault = ignored } = options;
   const { policy = "suspend", isolationMs = () => Number.POSITIVE_INFINITY } = options;
@@ -115,9 +131,16 @@ function compose(options: RevocationOptions) {
   const lease = createLease(clock, weakened);
   const view = createRevocationView({ clock, longestTokenMs, lease });
   const members = createMembers({ clock, self: node, longestTokenMs });
-  let serving = false;
+  const standpoint: Standpoint = {
+    ...{ role: undefined, isolationMs: undefined, running: 0, deliveredAt: Number.NEGATIVE_INFINITY },
+  };
   const settling = createSettling({
-    ...{ clock, members, isolationMs, provenAt: lease.provenAt, serves: () => serving },
+    ...{ clock, members },
+    isolationMs: () => standpoint.isolationMs ?? isolationMs(),
+    // An old primary that still takes commits after that time would have lost its office later.
+    provenAt: () => (standpoint.role === "watcher" ? standpoint.deliveredAt : lease.provenAt()),
+    serves: () => standpoint.role === "node",
+    running: () => standpoint.running,
     comparePositions: (a, b) => store.comparePositions(a, b),
   });
   const journal: Journal = createJournal({ store, clock, seal, apply: (entries) => intake.own(entries) });
@@ -130,8 +153,5 @@ function compose(options: RevocationOptions) {
     ...{ node, seal, weakened, view, keeper, members, settling, listeners, observer },
     onKeyringChanged: options.onKeyringChanged ?? ignored,
   });
-  const serve = () => {
-    serving = true;
-  };
-  return { view, lease, keeper, members, settling, listeners, journal, intake, serve };
+  return { view, lease, keeper, members, settling, listeners, journal, intake, standpoint };
 }

@@ -171,12 +171,12 @@ export class Keeper {
 
   async #turn(): Promise<void> {
     this.#notice();
+    this.#parts.settling.review();
     if (this.#follower === undefined) return;
     this.#restartOverdue(this.#follower);
     if (this.#break !== undefined && this.#break.mendedAt === undefined) await this.#reassert(this.#break);
     if (this.#writesNoHeartbeats) this.#mendByLook(this.#follower);
     if (!this.#writesNoHeartbeats || this.#ackDue) await this.#send();
-    this.#parts.settling.review();
   }
 
   /** Tells of what has changed since the last turn. */

@@ -111,6 +111,11 @@ export interface Revocation {
     readonly since: number;
     readonly follower: Pick<LogFollower, "lookAgeMs" | "restart">;
   }): void;
+  /**
+   * Instead of `setFeed`, for a process that serves nobody and only wants to know what its revocations come to: how the
+   * store isolates (see `StoreGuarantee`), and how many nodes run beyond those that heartbeats tell of.
+   */
+  setWatch(watch: { readonly since: number; readonly isolationMs: number; readonly unheard: number }): void;
   readonly lease: RevocationLease;
   /**
    * Calls `listener` with what is known of a revocation, now and at every change; `done` the last time, after 60 s at the

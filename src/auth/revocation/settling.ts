@@ -56,6 +56,8 @@ export interface SettlingOptions {
   readonly provenAt: () => number;
   /** The store's (see `StoreGuarantee`). */
   readonly isolationMs: () => number;
+  /** Nodes that are known to run, whether or not a heartbeat was read. */
+  readonly running: () => number;
 }
 
 export function createSettling(options: SettlingOptions): Settling {
@@ -144,8 +146,9 @@ function arrive(entry: Watched, clock: Clock): void {
 
 function countNodes(options: SettlingOptions, entry: Watched): NodeCounts {
   const counts = { applied: options.serves() ? 1 : 0, pending: 0, fenced: 0 };
-  for (const member of options.members.others()) counts[stateOf(options, member, entry)] += 1;
-  return counts;
+  const others = options.members.others();
+  for (const member of others) counts[stateOf(options, member, entry)] += 1;
+  return { ...counts, pending: counts.pending + Math.max(0, options.running() - others.length) };
 }
 
 function stateOf(options: SettlingOptions, member: Member, { last, readAt }: Watched): keyof NodeCounts {
