@@ -5,7 +5,12 @@ import { parseRedisUrl } from "../../src/store/redis/address.ts";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 import { SentinelWatch } from "../../src/store/redis/sentinel-watch.ts";
 import { committed } from "../contract/store.ts";
-import { type SentinelGroup, startRedis, startRedisSentinels } from "../support/redis-server.ts";
+import {
+  type RedisServer,
+  type SentinelGroup,
+  startRedis,
+  startRedisSentinels,
+} from "../support/redis-server.ts";
 import { put, Told } from "./told.ts";
 
 const soon = { timeout: 20_000, interval: 50 };
@@ -102,6 +107,45 @@ describe("which primary the Sentinels name", () => {
     await server.dispose();
   });
 });
+
+describe("an old primary that lives on", () => {
+  it("is left by commits and followers once most Sentinels name another, though its connections stand", async () => {
+    const group = await startRedisSentinels({ downAfter: 60_000 });
+    const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
+    const told = new Told();
+    const follower = store.follow(Date.now() - 60_000, told.onEntries, told.onBreak);
+    const { durability } = await committed(store, { log: [{ marker: "before" }], durable: true });
+    expect(durability).toBe("replicated");
+    await told.until("before");
+    await expect.poll(() => store.primaryConfirmedAt(), soon).toBeGreaterThan(0);
+
+    await group.replica.command("REPLICAOF", "NO", "ONE");
+    const port = String(group.replica.port);
+    for (const sentinel of group.sentinels) {
+      await sentinel.command("SENTINEL", "REMOVE", "main");
+      await sentinel.command("SENTINEL", "MONITOR", "main", "127.0.0.1", port, "2");
+    }
+    const from = performance.now();
+    await expect.poll(() => store.primaryConfirmedAt() >= from, soon).toBe(true);
+    await expect.poll(() => clients(group.primary), soon).toBe(0);
+    const old = await openRedisStore({ url: group.primary.url, timeoutMs: 2_000 });
+    await put(old, "on the old primary");
+    await expect.poll(() => follower.following, soon).toBe(true);
+    await put(store, "on the new one");
+    await committed(store, { log: [{ marker: "and durably" }], durable: true });
+    await told.until("and durably");
+    expect(told.all).toEqual(["before", "on the new one", "and durably"]);
+    await Promise.all([store.close(), old.close()]);
+    await group.dispose();
+  }, 60_000);
+});
+
+/** Connections of the store to this server. */
+async function clients(server: RedisServer): Promise<number> {
+  return (await server.command("CLIENT", "LIST"))
+    .split("\n")
+    .filter((line) => line.includes("name=gatehouse")).length;
+}
 
 describe("a failover that loses acknowledged commits", () => {
   it("is told as `lost`, of an entry that was delivered and of one that was not, on every node", async () => {

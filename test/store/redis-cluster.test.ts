@@ -1,0 +1,53 @@
+import { expect, it } from "vitest";
+
+import { redisKeys } from "../../src/store/redis/keys.ts";
+import { openRedisStore } from "../../src/store/redis/redis-store.ts";
+import { committed } from "../contract/store.ts";
+import { type RedisCluster, type RedisServer, startRedisCluster } from "../support/redis-server.ts";
+import { put, Told } from "./told.ts";
+
+const soon = { timeout: 30_000, interval: 50 };
+
+/** The primary that has the store's slot, and its replica. */
+async function pairOf(cluster: RedisCluster): Promise<{ primary: RedisServer; replica: RedisServer }> {
+  for (const [at, primary] of cluster.primaries.entries()) {
+    const replica = cluster.replicas[at];
+    // Answered only by the node that has the slot.
+    const has = await primary.command("GET", redisKeys().commits).then(
+      () => true,
+      () => false,
+    );
+    if (has && replica !== undefined) return { primary, replica };
+  }
+  throw new Error("nobody has the slot");
+}
+
+it("tells `lost` after a failover in a Cluster that lost acknowledged commits, and goes on at the new primary", async () => {
+  const cluster = await startRedisCluster({ replicas: true });
+  const store = await openRedisStore({ url: cluster.url, timeoutMs: 2_000 });
+  const told = new Told();
+  const follower = store.follow(Date.now() - 60_000, told.onEntries, told.onBreak);
+  const { durability } = await committed(store, { log: [{ marker: "kept" }], durable: true });
+  expect(durability).toBe("replicated");
+  await told.until("kept");
+  const { primary, replica } = await pairOf(cluster);
+
+  replica.pause();
+  await primary.command("CLIENT", "KILL", "TYPE", "replica");
+  await put(store, "gone");
+  await told.until("gone");
+  await primary.kill();
+  replica.resume();
+  await told.until("lost", 30_000);
+  const goesOn = () =>
+    put(store, "after").then(
+      () => true,
+      () => false,
+    );
+  await expect.poll(goesOn, soon).toBe(true);
+  await told.until("after");
+  expect(told.all.slice(0, 5)).toEqual(["kept", "gone", "lost", "kept", "after"]);
+  await expect.poll(() => follower.following, soon).toBe(true);
+  await store.close();
+  await cluster.dispose();
+}, 90_000);
