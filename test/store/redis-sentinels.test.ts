@@ -79,6 +79,26 @@ describe("which primary the Sentinels name", () => {
     await expect.poll(age, soon).toBeGreaterThan(2_500);
   });
 
+  it("counts Sentinels that it only heard of and never reached", async () => {
+    await store.close();
+    const [first, second, third] = group.sentinels;
+    second?.pause();
+    third?.pause();
+    const watch = new SentinelWatch({
+      address: parseRedisUrl(`redis+sentinel://127.0.0.1:${first?.port}/main`),
+      primary: () => ({ host: "127.0.0.1", port: group.primary.port }),
+      others: () => [],
+      onMoved: () => undefined,
+    });
+    watch.start();
+    // Long enough for several answers of the first.
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect(watch.confirmedAt).toBe(Number.NEGATIVE_INFINITY);
+    second?.resume();
+    await expect.poll(() => watch.confirmedAt, soon).toBeGreaterThan(0);
+    watch.stop();
+  });
+
   it("is not confirmed while commits go to another server, which is told after a while", async () => {
     const moved: boolean[] = [];
     const other = { host: "127.0.0.1", port: group.replica.port };
