@@ -39,6 +39,12 @@ export interface SuspensionOptions {
   readonly weakened: Weakened;
 }
 
+const consequence: Record<RevocationPolicy, string> = {
+  suspend: "sockets are suspended",
+  close: "sockets are closed",
+  serve_until_exp: "sockets are served until their access tokens end",
+};
+
 /** Sockets of one review. */
 const batch = 200;
 /** Closes of one moment are spread over so long. */
@@ -148,7 +154,7 @@ export class Suspension implements TimerOwner {
     const reason = this.#trusted ? "gap" : "not_trusted";
     this.#options.log.warn(
       { sockets, policy, reason },
-      "what was revoked lately is not known: sockets suspended",
+      `it is not known what was revoked: ${consequence[policy]}`,
     );
   }
 
@@ -184,9 +190,16 @@ export class Suspension implements TimerOwner {
   #goOn(round: number): void {
     if (this.#clearedRound === round || this.#reviewedRound === round) return;
     if (this.#options.clock.monotonic() < this.#retryAt) return;
+    if (this.policy !== "close") {
+      void this.#review(round);
+      return;
+    }
     // Who is to be closed is not let go on, and waits for its moment.
-    if (this.policy === "close") this.#clearedRound = round;
-    else void this.#review(round);
+    this.#clearedRound = round;
+    this.#options.log.info(
+      { sockets: this.sockets },
+      "it is known again what was revoked: new sockets are served",
+    );
   }
 
   /** Until every socket of an older round is dealt with, or a new round begins. Never rejects. */
@@ -204,7 +217,7 @@ export class Suspension implements TimerOwner {
       this.#clearedRound = round;
       const suspendedMs = Math.round(clock.monotonic() - this.#suspendedAt);
       const fields = { sockets: members.length, closed, suspended_ms: suspendedMs };
-      log.info(fields, "suspended sockets were reviewed and go on");
+      log.info(fields, "sockets were reviewed and go on");
     } catch (error) {
       this.#retryLater(round, error);
     } finally {

@@ -109,6 +109,10 @@ describe("the protocol's README", () => {
     expect(sectionOf("Ids")).toContain(`more than ${limits.frame} bytes`);
     expect(sectionOf("Ids")).toContain(`more than ${limits.inFlight} commands in flight`);
     expect(sectionOf("Plain data")).toContain(`deeper than ${limits.depth}`);
+    expect(sectionOf("Suspension")).toContain(
+      `at most ${limits.suspendedFrames} frames and ${limits.suspendedBytes} bytes of them`,
+    );
+    expect(sectionOf("Suspension")).toContain(`After ${limits.suspensionMs / 1000} s S closes`);
     expect(sectionOf("Heartbeat")).toContain(`every ${limits.heartbeatMs / 1000} s`);
   });
 

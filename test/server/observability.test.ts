@@ -51,6 +51,8 @@ describe("metrics", () => {
     sockets.authRefused("auth_invalid", "forged", peer);
     sockets.answered("ping", "ok");
     sockets.answered(undefined, "unknown_command");
+    sockets.lapsed();
+    sockets.reviewed(5, 2);
     sockets.closed("session_revoked", 4301, true);
     sockets.closed(undefined, 1006, false);
     metrics.revocation("sessions", "session_revoked", 3);
@@ -65,6 +67,9 @@ describe("metrics", () => {
       'gatehouse_authentications_total{result="forged"} 1',
       'gatehouse_commands_total{type="ping",outcome="ok"} 1',
       'gatehouse_commands_total{type="unknown",outcome="unknown_command"} 1',
+      "gatehouse_suspensions_total 1",
+      'gatehouse_sockets_reviewed_total{result="resumed"} 3',
+      'gatehouse_sockets_reviewed_total{result="closed"} 2',
       'gatehouse_sockets_closed_total{close="session_revoked",authenticated="true"} 1',
       'gatehouse_sockets_closed_total{close="peer",authenticated="false"} 1',
       'gatehouse_revocations_total{kind="sessions",cause="session_revoked"} 1',
