@@ -40,7 +40,8 @@ async function wakeUp(transport: "ws" | "uws", kind: StoreKind, weakened: readon
   const [lost, kept] = [await issue("lost"), await issue("kept")];
 
   const password = { scrypt_n: cheapScrypt.N, workers: 1 };
-  const config = { ...store, port: 0, data: folder.path, transport, password };
+  // Two cores run everything at once here; how soon a lost store is noticed has tests of its own.
+  const config = { ...store, port: 0, data: folder.path, transport, password, store_timeout_ms: 5_000 };
   const script = new URL("../server/serve-process.ts", import.meta.url);
   const node = startProcess({ script, args: [JSON.stringify(config), JSON.stringify(weakened)] });
   undo.push(async () => {
