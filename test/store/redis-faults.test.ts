@@ -157,7 +157,7 @@ describe("redis store, with faults between it and Redis", () => {
     const [, , last = ""] = markers;
     await collector.untilEvent(last);
     expect(collector.markers().filter((marker) => markers.includes(String(marker)))).toEqual(markers);
-    await eventually(() => follower.following);
+    await eventually(() => follower.following, 60_000);
     await direct.close();
   });
 
@@ -200,7 +200,7 @@ describe("redis store, with faults between it and Redis", () => {
     await server.command("DEL", log);
     await server.command("XADD", log, "5000-1", "v", "1", "e", JSON.stringify({ marker: fresh }));
     await collector.untilEvent(fresh);
-    await eventually(() => follower.following);
+    await eventually(() => follower.following, 60_000);
     expect(collector.entries.at(-1)).toMatchObject({ position: "5000-1", at: 5000, version: 1 });
     await server.command("DEL", log);
   });
@@ -353,15 +353,15 @@ describe("redis store behind Sentinels", () => {
     await committed(store, { log: [{ marker: before }] });
     await collector.untilEvent(before);
     await group.primary.kill();
-    await eventually(() => works(store), 15_000);
+    await eventually(() => works(store), 60_000);
     // Each Sentinel learns of it on its own, some after the store did.
     await eventually(async () => (await group.primaryPort()) === group.replica.port);
     // The promotion closes connections once more.
-    await eventually(() => works(store), 15_000);
+    await eventually(() => works(store), 60_000);
     await committed(store, { log: [{ marker: after }] });
     await collector.untilEvent(after);
-    await eventually(() => follower.following);
+    await eventually(() => follower.following, 60_000);
     await store.close();
     await group.dispose();
-  }, 40_000);
+  }, 180_000);
 });
