@@ -92,6 +92,17 @@ describe("an access token", () => {
     });
   });
 
+  it("of a node whose clock is ahead is not refused for good, since it is genuine", async () => {
+    const userId = await someone();
+    const here = node.clock.now();
+    node.clock.setWall(here + 10 * minute);
+    const { accessToken } = await node.open(userId);
+    node.clock.setWall(here);
+    expect(() => authenticate(accessToken)).toThrow(expect.objectContaining({ code: "unavailable" }));
+    node.clock.setWall(here + 10 * minute);
+    expect(now(authenticate(accessToken))).toMatchObject({ ok: true });
+  });
+
   it("of a local-only user is good at home alone, with Home Assistant's words elsewhere", async () => {
     const userId = await someone();
     await node.authority.users.update(userId, { localOnly: true });

@@ -1,0 +1,89 @@
+import { describe, expect, it } from "vitest";
+
+import type { Clock } from "../../src/auth/clock.ts";
+import { ChaosSocket } from "../chaos/chaos-socket.ts";
+import { nodeAt, setStage } from "../chaos/stage.ts";
+import { connectLine, untilHolds } from "./line.ts";
+
+const hourMs = 3_600_000;
+
+/** This machine's clock, which somebody sets. Only the wall clock can be set; durations do not notice. */
+class SetClock implements Clock {
+  offsetMs = 0;
+  #frozenAt: number | undefined;
+
+  now = (): number => (this.#frozenAt ?? Date.now()) + this.offsetMs;
+  monotonic = (): number => performance.now();
+
+  freeze(): void {
+    this.#frozenAt = Date.now();
+  }
+}
+
+async function reasons(port: number): Promise<readonly string[]> {
+  const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+  return ((await answer.json()) as { readonly reasons: readonly string[] }).reasons;
+}
+
+async function startClocked(onTestFinished: (undo: () => Promise<void>) => void) {
+  const clock = new SetClock();
+  const stage = await setStage({ shape: "standalone", nodes: 1, embedded: { clock } });
+  onTestFinished(stage.dispose);
+  const { holding } = await stage.logIn("anna", 0);
+  const { port } = nodeAt(stage.scene, 0);
+  return { clock, stage, holding, port, token: holding.accessTokens[0] ?? "" };
+}
+
+async function received(port: number, token: string): Promise<"ok" | number> {
+  const socket = await ChaosSocket.open(port);
+  const reception = await socket?.authenticate(token);
+  socket?.drop();
+  return reception?.kind === "refused" ? reception.code : (reception?.kind ?? 0);
+}
+
+describe.concurrent("F17: the clock", () => {
+  it("an hour ahead: tokens end, open sockets do not all end at once, and health says why", async ({
+    onTestFinished,
+  }) => {
+    const { clock, stage, holding, port, token } = await startClocked(onTestFinished);
+    const line = await connectLine(port, token);
+    clock.offsetMs = hourMs;
+    // The lease ages by the larger of both clocks, so nobody is served until it is renewed.
+    await line.told("auth_suspended");
+    await line.told("auth_resumed");
+    await untilHolds(async () => (await received(port, token)) === 4200);
+    await untilHolds(async () => (await reasons(port)).includes("clock_drift"));
+    expect(line.socket.isOpen).toBe(true);
+    await stage.revoke(holding, 0);
+    expect((await line.closed).code).toBe(4301);
+  }, 60_000);
+
+  it("an hour behind: nobody is served beyond the bound, and what was revoked stays so", async ({
+    onTestFinished,
+  }) => {
+    const { clock, stage, holding, port, token } = await startClocked(onTestFinished);
+    const line = await connectLine(port, token);
+    clock.offsetMs = -hourMs;
+    await untilHolds(async () => (await reasons(port)).includes("clock_drift"));
+    await stage.revoke(holding, 0);
+    expect((await line.closed).code).toBe(4301);
+    // A token from the future is a fault of ours: nobody is told to give up for that.
+    expect(await received(port, token)).toBe(4100);
+    clock.offsetMs = 0;
+    await untilHolds(async () => (await received(port, token)) === 4301);
+    await untilHolds(async () => (await reasons(port)).length === 0);
+  }, 60_000);
+
+  it("stands still: the lease ages all the same, and a node that is cut off suspends", async ({
+    onTestFinished,
+  }) => {
+    const { clock, stage, port, token } = await startClocked(onTestFinished);
+    clock.freeze();
+    const line = await connectLine(port, token);
+    const began = performance.now();
+    const heal = await stage.world.inflict({ kind: "black_hole", node: 0, direction: "both" });
+    expect((await line.told("auth_suspended")) - began).toBeLessThan(3_000 + 1_000);
+    await heal();
+    await line.told("auth_resumed");
+  }, 60_000);
+});
