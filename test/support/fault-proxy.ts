@@ -81,6 +81,7 @@ class Link {
   readonly #server: Socket;
   readonly #faults: Faults;
   readonly #waiting: Record<Direction, Buffer[]> = { toServer: [], toClient: [] };
+  readonly #late: Record<Direction, Buffer[]> = { toServer: [], toClient: [] };
 
   constructor(client: Socket, server: Socket, faults: Faults) {
     this.#client = client;
@@ -116,9 +117,17 @@ class Link {
   }
 
   #arrived(direction: Direction, chunk: Buffer): void {
-    if (this.#faults.delayMs > 0) {
-      setTimeout(() => this.#pass(direction, chunk), this.#faults.delayMs);
-    } else this.#pass(direction, chunk);
+    const late = this.#late[direction];
+    if (this.#faults.delayMs === 0 && late.length === 0) {
+      this.#pass(direction, chunk);
+      return;
+    }
+    late.push(chunk);
+    // Whoever's time has come, the first one goes: when a delay ends nothing may overtake, or it would be no TCP.
+    setTimeout(() => {
+      const first = late.shift();
+      if (first !== undefined) this.#pass(direction, first);
+    }, this.#faults.delayMs);
   }
 
   #pass(direction: Direction, chunk: Buffer): void {
