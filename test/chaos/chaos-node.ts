@@ -1,3 +1,4 @@
+import type { Authority } from "../../src/auth/authority.ts";
 import type { Protection } from "../../src/auth/protections.ts";
 import { defineConfig } from "../../src/server/config/load.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
@@ -13,6 +14,8 @@ export interface ChaosNode {
   readonly port: number;
   /** Of the first start, while the installation had no owner. */
   readonly setupCode: string | undefined;
+  /** Of a running gateway that is in this process. */
+  readonly authority?: Authority | undefined;
   start(): Promise<void>;
   /** SIGSTOP: connections stay, nothing answers. Only processes have it, and `kill`. */
   pause?(): void;
@@ -96,6 +99,9 @@ export function embeddedNode(options: ChaosNodeOptions, parts: GatewayParts = {}
     },
     get setupCode() {
       return setupCode;
+    },
+    get authority() {
+      return gateway?.authority;
     },
     async start() {
       const config = defineConfig({ ...configOf(options, folder.path), log: { level: "silent" } });

@@ -45,7 +45,7 @@ export async function endMany(
 
 export async function inTurns<T, R>(
   items: readonly T[],
-  act: (item: T) => Promise<R>,
+  act: (item: T, index: number) => Promise<R>,
   width = atOnce,
 ): Promise<readonly R[]> {
   const results: R[] = [];
@@ -53,7 +53,7 @@ export async function inTurns<T, R>(
   const work = async () => {
     for (let at = next; at < items.length; at = next) {
       next += 1;
-      results[at] = await act(items[at] as T);
+      results[at] = await act(items[at] as T, at);
     }
   };
   await Promise.all(Array.from({ length: width }, work));

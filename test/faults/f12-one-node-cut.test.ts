@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+
+import { nodeAt, setStage } from "../chaos/stage.ts";
+import { connectLine } from "./line.ts";
+
+describe("F12: one node is cut off from Redis, the others are not", () => {
+  it("a revoke is in effect everywhere only once that node's lease has run out, and the others serve", async ({
+    onTestFinished,
+  }) => {
+    const stage = await setStage({ shape: "standalone", nodes: 3, embedded: {} });
+    onTestFinished(stage.dispose);
+    const { holding } = await stage.logIn("anna", 0);
+    const { holding: other } = await stage.logIn("bert", 1);
+    const [token = ""] = holding.accessTokens;
+    const cut = await connectLine(nodeAt(stage.scene, 2).port, token);
+    const served = await connectLine(nodeAt(stage.scene, 1).port, other.accessTokens[0] ?? "");
+
+    const heal = await stage.world.inflict({ kind: "refuse", node: 2 });
+    const revocation = nodeAt(stage.scene, 0).authority?.revocation;
+    const target = { kind: "sessions", userId: holding.user, sessionIds: [holding.session] } as const;
+    const receipt = await revocation?.revoke(target, "session_revoked");
+    expect(receipt).toMatchObject({ effective: "pending", nodes: { fenced: 0 } });
+    if (receipt === undefined) throw new Error("no receipt");
+
+    const settled = revocation?.settled(receipt).then((last) => ({ last, at: performance.now() }));
+    const suspendedAt = cut.told("auth_suspended");
+    expect(await served.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
+    const end = await settled;
+    expect(end?.last).toMatchObject({
+      effective: "all",
+      nodes: { applied: 2, pending: 0, fenced: 1 },
+    });
+    // Never before the node that was cut off stopped.
+    expect(await suspendedAt).toBeLessThan(end?.at ?? 0);
+    expect(await served.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
+    await heal();
+    expect((await cut.closed).code).toBe(4301);
+  }, 60_000);
+});

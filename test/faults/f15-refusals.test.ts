@@ -1,0 +1,104 @@
+import { describe, expect, it } from "vitest";
+import { embeddedNode } from "../chaos/chaos-node.ts";
+import { ChaosSocket } from "../chaos/chaos-socket.ts";
+import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
+import { postForm } from "../chaos/token-endpoint.ts";
+import { type RedisServer, startRedis } from "../support/redis-server.ts";
+import { untilHolds } from "./line.ts";
+
+/** The target is 250 ms. Two cores are shared with other tests here. */
+const refusedMs = 250 + 1_000;
+
+type Trouble = (redis: RedisServer) => Promise<unknown>;
+const acl =
+  (...rules: readonly string[]): Trouble =>
+  (redis) =>
+    redis.command("ACL", "SETUSER", "default", ...rules);
+const set =
+  (name: string, value: string): Trouble =>
+  (redis) =>
+    redis.command("CONFIG", "SET", name, value);
+
+/** How Redis comes to refuse, and how it comes back. */
+const troubles: readonly (readonly [word: string, begin: Trouble, end: Trouble])[] = [
+  ["OOM", set("maxmemory", "1"), set("maxmemory", "0")],
+  ["NOREPLICAS", set("min-replicas-to-write", "1"), set("min-replicas-to-write", "0")],
+  [
+    "READONLY, MASTERDOWN",
+    (redis) => redis.command("REPLICAOF", "127.0.0.1", "1"),
+    (redis) => redis.command("REPLICAOF", "NO", "ONE"),
+  ],
+  [
+    "BUSY",
+    async (redis) => {
+      await redis.command("CONFIG", "SET", "busy-reply-threshold", "10");
+      // It does not answer until it is killed.
+      void redis.command("EVAL", "while true do end", "0").catch(() => undefined);
+    },
+    (redis) => untilHolds(async () => (await redis.command("SCRIPT", "KILL").catch(() => "")) === "OK"),
+  ],
+  ["NOPERM", acl("-evalsha", "-eval"), acl("+evalsha", "+eval")],
+];
+
+describe.concurrent("F15: Redis refuses", () => {
+  it.for(troubles)(
+    "%s: whoever wants to come in is told to try again, soon and never that the token is bad; then all is well",
+    { timeout: 60_000 },
+    async ([, begin, end], { onTestFinished }) => {
+      const config = { store_timeout_ms: 250 };
+      const stage = await setStage({ shape: "standalone", nodes: 1, embedded: {}, config });
+      onTestFinished(stage.dispose);
+      const { holding } = await stage.logIn("anna", 0);
+      const { port } = nodeAt(stage.scene, 0);
+      const [redis] = stage.world.store.servers;
+      if (redis === undefined) throw new Error("no Redis");
+      const form = { grant_type: "refresh_token", refresh_token: holding.refreshToken };
+
+      await begin(redis);
+      await untilHolds(async () => (await received(stage, holding.accessTokens[0] ?? "")) === 4100);
+      for (let tries = 0; tries < 3; tries += 1) {
+        expect(await received(stage, holding.accessTokens[0] ?? "")).toBe(4100);
+        const began = performance.now();
+        expect(await login(port)).toMatchObject({
+          message: { error: { code: "unavailable", retry_after: expect.any(Number) } },
+        });
+        expect(await postForm(port, "/auth/token", form)).toMatchObject({ status: 503 });
+        expect(performance.now() - began).toBeLessThan(2 * refusedMs);
+      }
+
+      await end(redis);
+      await untilHolds(async () => (await received(stage, holding.accessTokens[0] ?? "")) === "ok");
+      await untilHolds(async () => {
+        const answer = await postForm(port, "/auth/token", form);
+        return answer.kind === "answer" && answer.status === 200;
+      });
+    },
+  );
+});
+
+describe("F16: a Redis that may evict what it was given", () => {
+  it("is refused at the start, in words", async ({ onTestFinished }) => {
+    const redis = await startRedis({ config: ["maxmemory 100mb", "maxmemory-policy allkeys-lru"] });
+    const node = embeddedNode({ name: "n0", store: redis.url, storeTimeoutMs: 1_000 });
+    onTestFinished(async () => {
+      await node.dispose();
+      await redis.dispose();
+    });
+    await expect(node.start()).rejects.toThrow(/maxmemory-policy/);
+  });
+});
+
+/** "ok", or the code of the close. */
+async function received(stage: Stage, token: string): Promise<"ok" | number> {
+  const socket = await ChaosSocket.open(nodeAt(stage.scene, 0).port);
+  const reception = await socket?.authenticate(token);
+  socket?.drop();
+  return reception?.kind === "refused" ? reception.code : (reception?.kind ?? 0);
+}
+
+async function login(port: number) {
+  const socket = await ChaosSocket.open(port);
+  const answer = await socket?.request("auth/login/start", { handler: ["homeassistant", null] });
+  socket?.drop();
+  return answer;
+}
