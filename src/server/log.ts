@@ -50,7 +50,7 @@ export function createLog({ level, sink }: LogOptions): Log {
   };
 }
 
-/** What pino writes for such a record, for a sixth of its time. A record has at least one field. */
+/** What pino writes for such a record, for a fraction of its time. A record has at least one field. */
 function recordLine(beginning: string, fields: Parameters<Log["record"]>[0], message: string): string {
   return `${beginning}${JSON.stringify(fields).slice(1, -1)},"msg":${JSON.stringify(message)}}\n`;
 }

@@ -7,7 +7,7 @@ export interface Pending {
 
 /**
  * One child of a counter, for what happens on every socket: adding is one addition, where prom-client builds the
- * labels' key, looks it up and checks them each time. Measured: 0.3 µs less of each.
+ * labels' key, looks it up and checks them each time.
  */
 export class Tally implements Pending {
   readonly #counter: Counter;

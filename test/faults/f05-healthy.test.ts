@@ -6,7 +6,8 @@ import { inTurns, openMany } from "./many-sessions.ts";
 
 /**
  * Targets at 10,000 sockets: same node p99 10 ms, other nodes p50 5, p99 50, at most 250 ms; a user's 5,000 sockets
- * closed within 1 s. The numbers are measured by `npm run bench -- revoke`; here, with fewer sockets and other tests on the same two cores, it is looked for what is wrong by an order of magnitude.
+ * closed within 1 s. The numbers are measured by `npm run bench -- revoke`; here, with fewer sockets and other tests on
+ * the same two cores, it is looked for what is wrong by an order of magnitude.
  */
 const sockets = 300;
 const revoked = 60;
