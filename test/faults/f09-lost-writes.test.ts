@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 
+import { closeCodes } from "../../protocol/close-codes.ts";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import type { Fault } from "../chaos/schedule.ts";
 import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
@@ -56,7 +57,7 @@ async function refreshed(stage: Stage, refreshToken: string): Promise<string> {
   return String(answer.body.refresh_token);
 }
 
-/** What the node says of these tokens, each verdict once. */
+/** What the node says of these tokens in the end, each verdict once: `unavailable` is none, and is asked again. */
 async function verdicts(
   stage: Stage,
   at: number,
@@ -64,9 +65,13 @@ async function verdicts(
 ): Promise<readonly string[]> {
   const { port } = nodeAt(stage.scene, at);
   const said = await inTurns(sessions, async ({ token }) => {
-    const socket = await ChaosSocket.open(port);
-    const reception = await socket?.authenticate(token);
-    socket?.drop();
+    let reception: Awaited<ReturnType<ChaosSocket["authenticate"]>> | undefined;
+    await untilHolds(async () => {
+      const socket = await ChaosSocket.open(port);
+      reception = await socket?.authenticate(token);
+      socket?.drop();
+      return reception?.kind !== "refused" || reception.code !== closeCodes.unavailable.number;
+    });
     if (reception?.kind !== "refused") return "let in";
     return reception.code >= 4300 && reception.code < 4400 ? "dead" : `refused with ${reception.code}`;
   });
