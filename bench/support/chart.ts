@@ -21,7 +21,6 @@ export function chartOf(result: Published): string {
   const left = 20 + CHARACTER * Math.max(20, ...bars.map(({ name }) => name.length));
   const scale = (value: number) => (value / most) * (WIDTH - left - RIGHT);
   const height = TOP + bars.length * (BAR + GAP) + 34;
-  const { machine } = result;
   const drawn = bars.map(({ name, unit, values }, place) => {
     const y = TOP + place * (BAR + GAP);
     const middle = median(values);
@@ -34,23 +33,40 @@ export function chartOf(result: Published): string {
       `<text class="value" x="${(left + scale(high) + 6).toFixed(1)}" y="${y + 15}">${escaped(`${plain(middle)} ${unit}`)}</text>`,
     ].join("\n");
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escaped(result.title)}">
+  const text = `${column}; ${lessIsBetter ? "less" : "more"} is better. Median of the rounds, line: lowest to highest round.`;
+  return framed(result, { width: WIDTH, height, text, drawn });
+}
+
+export interface Drawing {
+  readonly width: number;
+  readonly height: number;
+  /** Under the title. */
+  readonly text: string;
+  /** SVG elements. */
+  readonly drawn: readonly string[];
+}
+
+/** The whole file: title, colours of both themes, and where and how it was measured. */
+export function framed(result: Published, { width, height, text, drawn }: Drawing): string {
+  const { machine } = result;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(result.title)}">
 <style>
 text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 .title { font-weight: 600; font-size: 15px; } .small { font-size: 11px; fill: #59636e; }
 .ours { fill: #1a7f37; } .floor { fill: #8c959f; } .peer { fill: #0969da; } .spread { stroke: #1f2328; stroke-width: 1.5; }
+.grid { stroke: #d1d9e0; } .limit { stroke: #cf222e; stroke-width: 2; } .aside { fill: none; stroke: #59636e; stroke-width: 1.5; }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc; } .small { fill: #9198a1; } .ours { fill: #3fb950; } .floor { fill: #6e7681; } .peer { fill: #4493f8; }
-.spread { stroke: #f0f6fc; } }
+.spread { stroke: #f0f6fc; } .grid { stroke: #3d444d; } .limit { stroke: #f85149; } .aside { stroke: #9198a1; } }
 </style>
 <text class="title" x="12" y="22">${escaped(result.title)}</text>
-<text class="small" x="12" y="42">${escaped(`${column}; ${lessIsBetter ? "less" : "more"} is better. Median of the rounds, line: lowest to highest round.`)}</text>
+<text class="small" x="12" y="42">${escaped(text)}</text>
 ${drawn.join("\n")}
 <text class="small" x="12" y="${height - 12}">${escaped(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${result.at.slice(0, 10)}. ${result.command}`)}</text>
 </svg>
 `;
 }
 
-function escaped(text: string): string {
+export function escaped(text: string): string {
   return text.replace(/[<>&"]/g, (character) => `&#${character.charCodeAt(0)};`);
 }

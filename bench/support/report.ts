@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { chartOf } from "./chart.ts";
+import { dotChartOf } from "./dot-chart.ts";
 import { type Figure, median, plain } from "./figures.ts";
 import { thisMachine } from "./machine.ts";
 import type { Published, Result, Threshold } from "./result.ts";
@@ -21,7 +22,8 @@ export function report(result: Result): void {
   const folder = path.resolve(flags.has("--publish") ? "bench/results" : "dist/bench/results");
   mkdirSync(folder, { recursive: true });
   writeFileSync(path.join(folder, `${result.question}.json`), `${JSON.stringify(published, null, 1)}\n`);
-  writeFileSync(path.join(folder, `${result.question}.svg`), chartOf(published));
+  const chart = result.dots === undefined ? chartOf(published) : dotChartOf(published, result.dots);
+  writeFileSync(path.join(folder, `${result.question}.svg`), chart);
   const missed = result.thresholds.filter((threshold) => !isMet(threshold));
   if (!flags.has("--check")) return;
   console.log(missed.length === 0 ? "check: passed" : `check: ${missed.length} failed`);

@@ -24,11 +24,25 @@ export interface Threshold {
   readonly aim?: number;
 }
 
+/** A chart of dots on a logarithmic scale instead of bars. All columns are of one unit. */
+export interface Dots {
+  /** Rising from one to the next. */
+  readonly columns: readonly string[];
+  /** What none of them may pass. */
+  readonly limit: string;
+  readonly aside: string;
+  readonly unit: string;
+  /** Of the scale, ascending, its begin and its end among them; above 0. */
+  readonly marks: readonly number[];
+  readonly text: string;
+}
+
 export interface Result {
   readonly question: string;
   readonly title: string;
   /** The column that is charted; less is better where `lessIsBetter`. */
   readonly main: { readonly column: string; readonly lessIsBetter: boolean };
+  readonly dots?: Dots;
   readonly columns: readonly string[];
   readonly settings: Readonly<Record<string, string | number>>;
   readonly contenders: readonly Contender[];

@@ -16,8 +16,8 @@ export interface WorldOptions {
   /** One, where the store is embedded. */
   readonly nodes: number;
   readonly storeTimeoutMs: number;
-  /** Given: the nodes run in this process, with these parts. */
-  readonly embedded?: GatewayParts;
+  /** Given: the nodes run in this process, with these parts, or each with its own. */
+  readonly embedded?: GatewayParts | ((node: number) => GatewayParts);
   /** Protections that are off in every node: a negative control. */
   readonly weakened?: readonly Protection[];
   readonly config?: ConfigInput;
@@ -50,7 +50,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   };
   try {
     for (let at = 0; at < options.nodes; at += 1) {
-      const node = nodeOf({ name: `n${at}`, ...(await store.placeFor(at)) }, options);
+      const parts = typeof options.embedded === "function" ? options.embedded(at) : options.embedded;
+      const node = nodeOf({ name: `n${at}`, ...(await store.placeFor(at)) }, options, parts);
       nodes.push(node);
       await node.start();
     }
@@ -77,7 +78,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
 function nodeOf(
   place: Pick<ChaosNodeOptions, "name" | "store" | "data">,
-  { storeTimeoutMs, weakened, config, embedded: parts }: WorldOptions,
+  { storeTimeoutMs, weakened, config }: WorldOptions,
+  parts: GatewayParts | undefined,
 ): ChaosNode {
   const about = {
     ...{ ...place, storeTimeoutMs },

@@ -1,24 +1,11 @@
 import { describe, expect, it } from "vitest";
 
-import type { Clock } from "../../src/auth/clock.ts";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { nodeAt, setStage } from "../chaos/stage.ts";
+import { SetClock } from "../support/set-clock.ts";
 import { connectLine, untilHolds } from "./line.ts";
 
 const hourMs = 3_600_000;
-
-/** This machine's clock, which somebody sets. Only the wall clock can be set; durations do not notice. */
-class SetClock implements Clock {
-  offsetMs = 0;
-  #frozenAt: number | undefined;
-
-  now = (): number => (this.#frozenAt ?? Date.now()) + this.offsetMs;
-  monotonic = (): number => performance.now();
-
-  freeze(): void {
-    this.#frozenAt = Date.now();
-  }
-}
 
 async function reasons(port: number): Promise<readonly string[]> {
   const answer = await fetch(`http://127.0.0.1:${port}/readyz`);

@@ -1,0 +1,108 @@
+import type { Answer } from "../../test/chaos/chaos-socket.ts";
+import { nodeAt, type Stage, succeeded } from "../../test/chaos/stage.ts";
+import type { Visit } from "../../test/chaos/visit.ts";
+import { wait } from "../../test/faults/line.ts";
+import { inTurns, type LongLived, openMany } from "../../test/faults/many-sessions.ts";
+import { within } from "../../test/support/within.ts";
+import { type BusySocket, openBusySocket } from "./busy-socket.ts";
+
+/** Milliseconds since the answer to one revoke; below 0: before that. */
+export interface Delay {
+  /** Until the socket was closed, or sent the command that was never answered, if that was before. */
+  readonly effective: number;
+  readonly closed: number;
+  /** Until the close, from when the fault was over; undefined when the socket was closed before that. */
+  readonly afterwards: number | undefined;
+}
+
+export interface Episode {
+  readonly revokeAt: number;
+  readonly holdAt: number;
+  /** Sockets, each of a session of its own, that are revoked one after the other. */
+  readonly sockets: number;
+  /** Of these, how many just before the fault. */
+  readonly early?: number;
+  /** From a revoke's answer to the next revoke, ms. */
+  readonly everyMs: number;
+  /** How long the fault lasts. */
+  readonly lastsMs?: number;
+  /** The other revokes come when the fault is over; without it, while it lasts. */
+  readonly late?: true;
+}
+
+const closedWithinMs = 60_000;
+const answeredWithinMs = 30_000;
+/** Faults begin at any moment between two heartbeats. */
+const heartbeatMs = 750;
+
+/** Plays it once; `inflict` begins a fault and gives what ends it. */
+export async function play(
+  stage: Stage,
+  episode: Episode,
+  inflict?: () => Promise<() => Promise<unknown>>,
+): Promise<readonly Delay[]> {
+  const { revokeAt, holdAt, sockets: count, early = 0, everyMs, lastsMs = 0 } = episode;
+  const { visit } = await stage.logIn("anna", revokeAt);
+  const devices = await openMany(visit.socket, count);
+  const { port } = nodeAt(stage.scene, holdAt);
+  const sockets = await inTurns(devices, ({ token }) => openBusySocket(port, token));
+  const revokeSome = (from: number, to: number) => revokeAll(visit, devices.slice(from, to), everyMs);
+
+  await wait(Math.random() * heartbeatMs);
+  const answers = await revokeSome(0, early);
+  const heal = await inflict?.();
+  const began = performance.now();
+  if (!episode.late) answers.push(...(await revokeSome(early, count)));
+  if (heal !== undefined) await wait(Math.max(0, lastsMs - (performance.now() - began)));
+  const healedAt = performance.now();
+  await heal?.();
+  if (episode.late) answers.push(...(await revokeSome(early, count)));
+  const delays = await delaysOf(sockets, answers, healedAt);
+  visit.socket.drop();
+  return delays;
+}
+
+/** When each was answered. */
+async function revokeAll(visit: Visit, devices: readonly LongLived[], everyMs: number): Promise<number[]> {
+  const answers: number[] = [];
+  for (const { session } of devices) {
+    answers.push(await revoked(visit, session));
+    await wait(everyMs);
+  }
+  return answers;
+}
+
+/** Until it is acknowledged: without its store a node refuses, and may be asked again. */
+async function revoked({ socket }: Visit, session: string): Promise<number> {
+  const deadline = performance.now() + answeredWithinMs;
+  for (let tries = 1; ; tries += 1) {
+    const answer = await socket.request("auth/delete_refresh_token", { refresh_token_id: session });
+    // What was refused as unavailable may have been committed all the same: then there is nothing left to delete.
+    if (succeeded(answer) || (tries > 1 && codeOf(answer) === "invalid_token_id")) return performance.now();
+    if (performance.now() > deadline || codeOf(answer) !== "unavailable")
+      throw new Error(`not revoked: ${JSON.stringify(answer)}`);
+    await wait(10);
+  }
+}
+
+function codeOf(answer: Answer): unknown {
+  if (answer.kind !== "answer") return undefined;
+  return (answer.message.error as { readonly code?: unknown } | undefined)?.code;
+}
+
+async function delaysOf(
+  sockets: readonly BusySocket[],
+  answers: readonly number[],
+  healedAt: number,
+): Promise<readonly Delay[]> {
+  const all = Promise.all(sockets.map(({ ended }) => ended));
+  const ends = await within(all, "revoked sockets to be closed", closedWithinMs);
+  return ends.map(({ unservedFrom, closedAt }, nth) => {
+    const answeredAt = answers[nth] ?? Number.NaN;
+    return {
+      effective: unservedFrom - answeredAt,
+      closed: closedAt - answeredAt,
+      afterwards: closedAt > healedAt ? closedAt - healedAt : undefined,
+    };
+  });
+}

@@ -1,0 +1,14 @@
+import type { Clock } from "../../src/auth/clock.ts";
+
+/** This machine's clock, which somebody sets. Only the wall clock can be set; durations do not notice. */
+export class SetClock implements Clock {
+  offsetMs = 0;
+  #frozenAt: number | undefined;
+
+  now = (): number => (this.#frozenAt ?? Date.now()) + this.offsetMs;
+  monotonic = (): number => performance.now();
+
+  freeze(): void {
+    this.#frozenAt = Date.now();
+  }
+}
