@@ -25,6 +25,8 @@ interface Condition {
   readonly name: string;
   readonly episode: Episode;
   readonly inflict?: (stage: Stage) => Promise<Heal>;
+  /** What the fault does to the store is not undone: it is played once. */
+  readonly once?: true;
 }
 
 /** Conditions that are played one after the other on the same nodes and the same store. */
@@ -107,6 +109,17 @@ const settings: readonly Setting[] = [
       { name: "node's clock an hour behind", episode: disturbed, inflict: moveClock(-MOVED_MS) },
     ],
   },
+  {
+    world: { shape: "split", nodes: 2 },
+    conditions: [
+      {
+        name: "network split, old primary on its side",
+        episode: { ...cutOff, sockets: EPISODES * SOCKETS },
+        inflict: inflict({ kind: "isolated_primary" }),
+        once: true,
+      },
+    ],
+  },
 ];
 
 /** What the node that holds the sockets promises, ms. */
@@ -127,7 +140,7 @@ async function measure(stage: Stage, condition: Condition): Promise<Measured> {
   const { episode, inflict: begin } = condition;
   const boundMs = await boundOf(stage, episode);
   const delays: Delay[] = [];
-  for (let time = 0; time < EPISODES; time += 1)
+  for (let time = 0; time < (condition.once ? 1 : EPISODES); time += 1)
     delays.push(...(await play(stage, episode, begin && (() => begin(stage)))));
   return { condition, boundMs, delays };
 }

@@ -30,6 +30,8 @@ export interface ChaosNodeOptions {
   readonly store: string | null;
   /** A folder that outlives the node; by default one of its own, which goes with it. */
   readonly data?: string;
+  /** Variables of its process, beside the configuration's. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly storeTimeoutMs: number;
   readonly config?: ConfigInput;
   /** Protections that are off: a negative control. */
@@ -72,8 +74,8 @@ export function processNode(options: ChaosNodeOptions): ChaosNode {
     async start() {
       running =
         options.weakened === undefined
-          ? await serveBuilt(config)
-          : await serveWeakened(config, options.weakened);
+          ? await serveBuilt(config, options.env)
+          : await serveWeakened(config, options.weakened, options.env);
       setupCode ??= codeIn(running.setupLink);
     },
     pause: () => signal("SIGSTOP"),
@@ -129,8 +131,8 @@ function configOf({ store, data, storeTimeoutMs, config }: ChaosNodeOptions, fol
   };
 }
 
-async function serveBuilt(config: ConfigInput): Promise<Running> {
-  const child = await serve([], { env: environmentOf(config) });
+async function serveBuilt(config: ConfigInput, env: ChaosNodeOptions["env"]): Promise<Running> {
+  const child = await serve([], { env: { ...environmentOf(config), ...env } });
   return {
     pid: child.pid,
     port: child.port,
@@ -139,10 +141,15 @@ async function serveBuilt(config: ConfigInput): Promise<Running> {
   };
 }
 
-async function serveWeakened(config: ConfigInput, weakened: readonly Protection[]): Promise<Running> {
+async function serveWeakened(
+  config: ConfigInput,
+  weakened: readonly Protection[],
+  env: ChaosNodeOptions["env"] = {},
+): Promise<Running> {
   const child: TestProcess = startProcess({
     script: new URL("./weakened-process.ts", import.meta.url),
     args: [JSON.stringify(config), JSON.stringify(weakened)],
+    env,
   });
   const started = child.line(/^\{"url":/);
   const line = await Promise.race([

@@ -4,12 +4,18 @@ import { temporaryFolder } from "../support/temporary-folder.ts";
 import type { Fault, FaultKind } from "./schedule.ts";
 import type { Heal } from "./world.ts";
 
+/** Where the store is for a node, and with which variables its process comes from there. */
+export interface Place {
+  readonly store: string | null;
+  readonly data?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** The store of a world, and what can be done to it. */
 export interface WorldStore {
   /** How the command line reaches it, without anything in between. */
   readonly reach: readonly string[];
-  /** Where it is for a node. */
-  placeFor(node: number): Promise<{ readonly store: string | null; readonly data?: string }>;
+  placeFor(node: number): Promise<Place>;
   readonly can: readonly FaultKind[];
   inflict(fault: Fault): Promise<Heal>;
   /** The Redis servers, the first primary first; none where the store is embedded. */

@@ -5,9 +5,10 @@ import { type CommandResult, gatehouse } from "../support/command-line.ts";
 import { type ChaosNode, type ChaosNodeOptions, embeddedNode, processNode, secret } from "./chaos-node.ts";
 import { cluster, sentinels } from "./replicated-store.ts";
 import type { Fault, FaultKind } from "./schedule.ts";
+import { type SplitStoreOptions, split } from "./split-store.ts";
 import { embedded, standalone, type WorldStore } from "./world-store.ts";
 
-export const shapes = ["standalone", "sentinel", "cluster", "embedded"] as const;
+export const shapes = ["standalone", "sentinel", "split", "cluster", "embedded"] as const;
 export type Shape = (typeof shapes)[number];
 export const isShape = (text: string): text is Shape => shapes.some((shape) => shape === text);
 
@@ -21,6 +22,8 @@ export interface WorldOptions {
   /** Protections that are off in every node: a negative control. */
   readonly weakened?: readonly Protection[];
   readonly config?: ConfigInput;
+  /** Of the shape `split`. */
+  readonly split?: SplitStoreOptions;
 }
 
 /** Ends a fault. What the store forgot meanwhile is told by when it began to. */
@@ -37,12 +40,15 @@ export interface World {
   dispose(): Promise<void>;
 }
 
-const stores = { standalone, sentinel: sentinels, cluster, embedded };
+const stores = {
+  ...{ standalone, sentinel: sentinels, cluster, embedded },
+  split: (options: WorldOptions) => split(options.split),
+};
 
 export async function startWorld(options: WorldOptions): Promise<World> {
   if (options.shape === "embedded" && options.nodes !== 1)
     throw new TypeError("an embedded store has one node");
-  const store = await stores[options.shape]();
+  const store = await stores[options.shape](options);
   const nodes: ChaosNode[] = [];
   const dispose = async () => {
     await Promise.all(nodes.map((node) => node.dispose()));
@@ -77,7 +83,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 }
 
 function nodeOf(
-  place: Pick<ChaosNodeOptions, "name" | "store" | "data">,
+  place: Pick<ChaosNodeOptions, "name" | "store" | "data" | "env">,
   { storeTimeoutMs, weakened, config }: WorldOptions,
   parts: GatewayParts | undefined,
 ): ChaosNode {

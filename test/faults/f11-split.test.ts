@@ -1,45 +1,153 @@
 import { describe, expect, it } from "vitest";
 
-import { nodeAt, setStage } from "../chaos/stage.ts";
-import { connectLine, wait } from "./line.ts";
-import { openMany } from "./many-sessions.ts";
+import type { Message } from "../chaos/chaos-socket.ts";
+import { nodeAt, type Stage, setStage, succeeded } from "../chaos/stage.ts";
+import { connectLine, type Line, untilHolds, wait } from "./line.ts";
+import { type LongLived, openMany, resultOf } from "./many-sessions.ts";
 
 const leaseMs = 3_000;
-/** The primary is isolated first; the nodes lose the Sentinels, which know better, at that moment. */
 const slackMs = 1_500;
+/** Longer than the bound. */
+const pastBoundMs = 4_000;
 
-describe("F11: gateways and the old primary on one side, Sentinels and the new primary on the other", () => {
-  it("the gateways suspend within the lease, although their heartbeats are taken, and let nobody in", async ({
+interface Receipt {
+  readonly effective: "pending" | "all";
+  readonly durability: string;
+  readonly nodes: { readonly applied: number; readonly pending: number; readonly fenced: number };
+}
+
+/** The first node is with the Sentinels; the second one with the old primary, which goes on taking its heartbeats. */
+describe.concurrent("F11: a network that splits, in silence, with the old primary and a gateway on the losing side", () => {
+  it("that gateway suspends within the lease and lets nobody in, although its primary takes what it writes", async ({
     onTestFinished,
   }) => {
-    const stage = await setStage({ shape: "sentinel", nodes: 2 });
+    const stage = await setStage({ shape: "split", nodes: 2 });
     onTestFinished(stage.dispose);
-    const { visit } = await stage.logIn("anna", 0);
-    const [out, kept] = await openMany(visit.socket, 2);
-    const { port } = nodeAt(stage.scene, 1);
-    const [gone, staying] = [
-      await connectLine(port, out?.token ?? ""),
-      await connectLine(port, kept?.token ?? ""),
-    ];
+    expect(await readyz(stage, 1)).toMatchObject({ revocation_bound_s: 3.25 });
+    const { winning, losing, devices, lines } = await setOut(stage);
+    const [gone, taken, kept] = lines;
 
     const began = performance.now();
-    const heal = await stage.world.inflict({ kind: "isolated_primary" });
-    const [old, promoted] = stage.world.store.servers;
-    expect(await old?.command("SET", "still", "taken")).toBe("OK");
-    const revoke = ["revoke", "--session", out?.session ?? ""];
-    expect(await stage.world.gatehouse(revoke, promoted?.url)).toMatchObject({ code: 0 });
-    for (const line of [gone, staying])
+    const splitting = stage.world.inflict({ kind: "isolated_primary" });
+    const onLosing = revoke(losing, devices[1]);
+    for (const line of [gone, kept])
       expect((await line.told("auth_suspended")) - began).toBeLessThan(leaseMs + slackMs);
+    expect((await taken.closed).code).toBe(4301);
+    const heal = await splitting;
+    const [old] = stage.world.store.servers;
+    expect(await old?.command("SET", "still", "taken")).toBe("OK");
+
+    const onWinning = await revoke(winning, devices[0]);
+    expect(onWinning.first).toMatchObject({ durability: "replicated" });
+    expect(await onWinning.untilAll()).toMatchObject({ nodes: { applied: 1, pending: 0, fenced: 1 } });
     const asked = gone.socket.request("auth/current_user", {}, 60_000);
     const frames = gone.frames.length;
-    await expect(connectLine(port, out?.token ?? "")).rejects.toThrow("refused with 4100");
-    await wait(2_000);
+    await expect(connectLine(nodeAt(stage.scene, 1).port, devices[0].token)).rejects.toThrow("with 4100");
+    // What the losing side took is nowhere else, and is not said to be.
+    expect((await onLosing).last()).toMatchObject({ effective: "pending", nodes: { applied: 1 } });
+    await wait(pastBoundMs);
 
+    expect(gone.frames.slice(frames)).toEqual([]);
     await heal();
     expect((await gone.closed).code).toBe(4301);
-    expect(gone.frames.slice(frames)).toEqual([]);
     expect(await asked).toEqual({ kind: "closed", code: 4301 });
-    await staying.told("auth_resumed", 20_000);
-    expect(await staying.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
-  }, 90_000);
+    await kept.told("auth_resumed", 20_000);
+    expect(await kept.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
+    // Then it is written again.
+    expect(await (await onLosing).untilAll()).toMatchObject({ nodes: { applied: 2, pending: 0 } });
+    await refused(stage, 0, devices[1]);
+  }, 120_000);
+
+  it("with the settings that Redis comes with no bound is given, and none is claimed", async ({
+    onTestFinished,
+  }) => {
+    const stage = await setStage({ shape: "split", nodes: 2, split: { config: [], replicasOfOld: 0 } });
+    onTestFinished(stage.dispose);
+    for (const node of [0, 1]) {
+      const { revocation_bound_s, problems } = await readyz(stage, node);
+      expect(revocation_bound_s).toBeNull();
+      expect(problems.join()).toMatch(/min-replicas-to-write is 0: .* accepts writes for ever/);
+    }
+    const { winning, losing, devices } = await setOut(stage);
+
+    const splitting = stage.world.inflict({ kind: "isolated_primary" });
+    const onLosing = await revoke(losing, devices[1]);
+    const heal = await splitting;
+    // Nothing refuses, and nothing is copied.
+    expect(onLosing.first.durability).not.toBe("replicated");
+    const onWinning = await revoke(winning, devices[0]);
+    await wait(pastBoundMs);
+    // How long the other gateway is served by its primary nobody knows, so nobody says that it is over.
+    expect(onWinning.last()).toMatchObject({ effective: "pending", nodes: { pending: 1, fenced: 0 } });
+    expect(onLosing.last()).toMatchObject({ effective: "pending", nodes: { pending: 1, fenced: 0 } });
+
+    await heal();
+    for (const one of [onWinning, onLosing])
+      expect(await one.untilAll()).toMatchObject({ nodes: { applied: 2, pending: 0, fenced: 0 } });
+    for (const node of [0, 1]) {
+      await refused(stage, node, devices[0]);
+      await refused(stage, node, devices[1]);
+    }
+  }, 120_000);
 });
+
+type Three<T> = readonly [T, T, T];
+
+/** Somebody at each of the nodes who may revoke, and three sessions with a socket at the second one. */
+async function setOut(stage: Stage) {
+  const { visit: winning } = await stage.logIn("anna", 0);
+  const { visit: losing } = await stage.logIn("anna", 1);
+  const [one, other, third] = await openMany(winning.socket, 3);
+  if (one === undefined || other === undefined || third === undefined) throw new Error("no sessions");
+  const { port } = nodeAt(stage.scene, 1);
+  const connect = ({ token }: LongLived) => connectLine(port, token);
+  const lines: Three<Line> = [await connect(one), await connect(other), await connect(third)];
+  const devices: Three<LongLived> = [one, other, third];
+  return { winning: winning.socket, losing: losing.socket, devices, lines };
+}
+
+/** Asks until it is committed, and hears of every change after that. */
+async function revoke(socket: Line["socket"], { session }: LongLived) {
+  const states: Receipt[] = [];
+  const before = socket.onMessage;
+  socket.onMessage = (message: Message) => {
+    before(message);
+    if (message.type === "event") states.push(message.event as Receipt);
+  };
+  const fields = { target: { session_id: session }, subscribe: true };
+  let answer = await socket.request("gatehouse/revoke", fields);
+  await untilHolds(async () => {
+    if (!succeeded(answer)) answer = await socket.request("gatehouse/revoke", fields);
+    return succeeded(answer);
+  }, 40_000);
+  const first = resultOf<Receipt>(answer);
+  const last = () => states.at(-1) ?? first;
+  return {
+    ...{ first, last },
+    async untilAll() {
+      await untilHolds(async () => last().effective === "all", 40_000);
+      return last();
+    },
+  };
+}
+
+/** In the end, and for good: what is only unavailable is asked again. */
+async function refused(stage: Stage, node: number, { token }: LongLived): Promise<void> {
+  const { port } = nodeAt(stage.scene, node);
+  await untilHolds(async () => {
+    const said = await connectLine(port, token).then(
+      () => "let in",
+      (error: Error) => error.message,
+    );
+    expect(said).not.toBe("let in");
+    return said === "refused with 4301";
+  });
+}
+
+async function readyz(stage: Stage, node: number) {
+  const answer = await fetch(`http://127.0.0.1:${nodeAt(stage.scene, node).port}/readyz`);
+  return (await answer.json()) as {
+    readonly revocation_bound_s: number | null;
+    readonly problems: readonly string[];
+  };
+}

@@ -21,6 +21,8 @@ export interface TestProcessOptions {
   /** A TypeScript file; compiled as it is imported. */
   readonly script: URL;
   readonly args?: readonly string[];
+  /** Variables beside those of this process. */
+  readonly env?: Readonly<Record<string, string>>;
   /** `ulimit -f`: the largest file it may write, in KiB, until `prlimit` lifts it. */
   readonly fileSizeLimitKiB?: number;
 }
@@ -37,7 +39,8 @@ export function startProcess(options: TestProcessOptions): TestProcess {
   // dash counts in blocks of 512 bytes.
   const limited = ["sh", "-c", `ulimit -S -f ${(limit ?? 0) * 2}; exec "$@"`, "sh", ...command];
   const [program = "", ...args] = limit === undefined ? command : limited;
-  return watch(spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] }));
+  const env = { ...process.env, ...options.env };
+  return watch(spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env }));
 }
 
 function watch(child: ChildProcess): TestProcess {

@@ -9,6 +9,8 @@ export interface FaultProxy {
   pass(): void;
   /** Bytes of this direction vanish in silence, on open and on new connections; the connections stay open. */
   blackHole(direction: Direction | "both"): void;
+  /** A black hole, both ways, for whoever connects or has connected from an address of which this is true. */
+  separate(isApart: (source: string) => boolean): void;
   /** Every chunk is that late, in either direction. */
   delay(ms: number): void;
   /** Closes the open connections; new ones pass. */
@@ -24,15 +26,19 @@ export interface FaultProxy {
 
 interface Faults {
   readonly held: Set<Direction>;
+  isApart: (source: string) => boolean;
   delayMs: number;
   refusing: boolean;
 }
 
+const nobody = () => false;
+
+/** The target is read for every connection. */
 export async function startFaultProxy(target: {
   readonly host: string;
   readonly port: number;
 }): Promise<FaultProxy> {
-  const faults: Faults = { held: new Set(), delayMs: 0, refusing: false };
+  const faults: Faults = { held: new Set(), isApart: nobody, delayMs: 0, refusing: false };
   const links = new Set<Link>();
   const server = createServer({ noDelay: true }, (client) => {
     if (faults.refusing) return void client.resetAndDestroy();
@@ -51,6 +57,7 @@ export async function startFaultProxy(target: {
     },
     pass() {
       faults.held.clear();
+      faults.isApart = nobody;
       faults.delayMs = 0;
       faults.refusing = false;
       for (const link of links) link.flow();
@@ -59,6 +66,9 @@ export async function startFaultProxy(target: {
       for (const one of ["toServer", "toClient"] as const) {
         if (direction === one || direction === "both") faults.held.add(one);
       }
+    },
+    separate(isApart) {
+      faults.isApart = isApart;
     },
     delay(ms) {
       faults.delayMs = ms;
@@ -79,6 +89,7 @@ export async function startFaultProxy(target: {
 class Link {
   readonly #client: Socket;
   readonly #server: Socket;
+  readonly #source: string;
   readonly #faults: Faults;
   readonly #waiting: Record<Direction, Buffer[]> = { toServer: [], toClient: [] };
   readonly #late: Record<Direction, Buffer[]> = { toServer: [], toClient: [] };
@@ -86,6 +97,7 @@ class Link {
   constructor(client: Socket, server: Socket, faults: Faults) {
     this.#client = client;
     this.#server = server;
+    this.#source = client.remoteAddress ?? "";
     this.#faults = faults;
     client.on("data", (chunk: Buffer) => this.#arrived("toServer", chunk));
     server.on("data", (chunk: Buffer) => this.#arrived("toClient", chunk));
@@ -112,8 +124,12 @@ class Link {
 
   /** In a black hole nobody hears of the other side's end either. */
   #ended(other: Socket): void {
-    if (this.#faults.held.size === 0) other.destroy();
+    if (this.#faults.held.size === 0 && !this.#isApart) other.destroy();
     else other.once("data", () => other.destroy());
+  }
+
+  get #isApart(): boolean {
+    return this.#faults.isApart(this.#source);
   }
 
   #arrived(direction: Direction, chunk: Buffer): void {
@@ -131,7 +147,7 @@ class Link {
   }
 
   #pass(direction: Direction, chunk: Buffer): void {
-    if (this.#faults.held.has(direction)) this.#waiting[direction].push(chunk);
+    if (this.#isApart || this.#faults.held.has(direction)) this.#waiting[direction].push(chunk);
     else this.#write(direction, chunk);
   }
 

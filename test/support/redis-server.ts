@@ -45,6 +45,11 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   return await startProcess("server", lines);
 }
 
+/** A Sentinel of its own; `lines` say what it watches. */
+export async function startSentinel(lines: readonly string[]): Promise<RedisServer> {
+  return await startProcess("sentinel", lines);
+}
+
 /** Another process may take the free port first, or the one beside it that a Cluster's bus needs. */
 async function startProcess(kind: "server" | "sentinel", lines: readonly string[]): Promise<RedisServer> {
   for (let tries = 1; ; tries += 1) {
@@ -199,7 +204,7 @@ export async function startRedisSentinels(options: SentinelOptions = {}): Promis
     "sentinel failover-timeout main 3000",
     ...(options.sentinelConfig ?? []),
   ];
-  const sentinels = await Promise.all([0, 1, 2].map(() => startProcess("sentinel", watch)));
+  const sentinels = await Promise.all([0, 1, 2].map(() => startSentinel(watch)));
   for (const sentinel of sentinels) {
     await until(async () => {
       const reply = await sentinel.command("SENTINEL", "MASTER", "main");
@@ -249,7 +254,7 @@ async function answers(port: number, child: ChildProcess): Promise<void> {
 }
 
 /** Polls real processes that tell nobody when they are ready. */
-async function until(ready: () => Promise<boolean>, what: string, deadlineMs = 20_000): Promise<void> {
+export async function until(ready: () => Promise<boolean>, what: string, deadlineMs = 20_000): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!(await ready())) {
     if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`);

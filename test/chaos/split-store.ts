@@ -1,0 +1,56 @@
+import { connectFrom } from "../support/source-address.ts";
+import { type SplitSentinels, startSplitSentinels } from "../support/split-sentinels.ts";
+import type { Heal } from "./world.ts";
+import { eventually, type WorldStore } from "./world-store.ts";
+
+/** As the README has it, so that a bound is given. */
+const recommended = ["min-replicas-to-write 1", "min-replicas-max-lag 2"];
+
+export interface SplitStoreOptions {
+  readonly config?: readonly string[];
+  /** How many of the three replicas stay with the old primary. */
+  readonly replicasOfOld?: number;
+}
+
+const sourceOf = (node: number) => `127.0.2.${node + 1}`;
+
+/**
+ * Sentinels, Redis servers and gateways as on machines of their own. In the split the first gateway is where the
+ * Sentinels are, and the others are with the old primary.
+ */
+export async function split({
+  config = recommended,
+  replicasOfOld = 1,
+}: SplitStoreOptions = {}): Promise<WorldStore> {
+  const group = await startSplitSentinels({ replicas: 3, downAfterMs: 5_000, config });
+  const withOld: string[] = [];
+  return {
+    reach: ["--store", group.url],
+    async placeFor(node) {
+      if (node > 0) withOld.push(sourceOf(node));
+      return { store: group.url, env: connectFrom(sourceOf(node)) };
+    },
+    can: ["isolated_primary"],
+    servers: group.servers,
+    inflict: () => isolatePrimary(group, { replicas: replicasOfOld, sources: withOld }),
+    dispose: () => group.dispose(),
+  };
+}
+
+/** Begun when another primary takes writes. */
+async function isolatePrimary(
+  group: SplitSentinels,
+  side: Parameters<SplitSentinels["isolatePrimary"]>[0],
+): Promise<Heal> {
+  const forgotSince = performance.now();
+  const old = await group.named();
+  group.isolatePrimary(side);
+  await eventually(async () => {
+    const named = await group.named();
+    return named !== old && (await named?.command("DEL", "nothing")) === "0";
+  }, 40_000);
+  return async () => {
+    group.heal();
+    return { forgotSince };
+  };
+}
