@@ -42,15 +42,18 @@ const nothing: readonly unknown[] = [];
 
 /** One socket before `auth_ok`; the only maker of an authenticated session. */
 export class AuthPhase {
+  readonly since: number;
   readonly #parts: AuthParts;
   readonly #host: AuthHost;
   #messages = 0;
   #held: unknown[] | undefined;
   #logins: LoginMessages | undefined;
 
-  constructor(parts: AuthParts, host: AuthHost) {
+  /** `since`: when the socket opened, monotonic ms. */
+  constructor(parts: AuthParts, host: AuthHost, since: number) {
     this.#parts = parts;
     this.#host = host;
+    this.since = since;
   }
 
   /** The socket closed without having been authenticated. */

@@ -15,7 +15,7 @@ import { noSeat, type Seated } from "./seats.ts";
 import { LiveSession, type SessionHost, type SessionParts } from "./session.ts";
 import type { Socket, SocketHandler } from "./socket.ts";
 import type { Suspension, SuspensionMember } from "./suspension.ts";
-import { Timer, type TimerOwner } from "./timer-wheel.ts";
+import { WheelPlace } from "./timer-wheel.ts";
 import { authInvalid, type PhaseLimits, type Wire } from "./wire.ts";
 
 /** What all connections of a node share. */
@@ -30,18 +30,14 @@ export interface ConnectionParts extends AuthParts, CommandParts, SessionParts, 
 /** A timer that is later than this says that the loop was held up. */
 const stallMs = 1000;
 
-/** What exists from `auth_ok` on. */
-interface Ready {
-  readonly session: LiveSession;
-  readonly outbox: Outbox;
-  readonly commands: CommandPhase;
-}
-
-/** One client's life on one socket: composes the phases and owns the state, the deadline and the close. */
+/**
+ * One client's life on one socket: composes the phases and owns the state, the deadline and the close. There are as many
+ * as there are sockets, most of them idle: what only some need is made when it is needed first.
+ */
 export class Connection
+  extends WheelPlace
   implements
     SocketHandler,
-    TimerOwner,
     AuthHost,
     CommandHost,
     SessionHost,
@@ -56,12 +52,12 @@ export class Connection
   readonly #socket: Socket;
   readonly #wire: Wire;
   readonly #place: string;
-  readonly #openedAt: number;
-  readonly #timer = new Timer(this);
   #state: State = "open";
   #auth: AuthPhase | undefined;
-  #ready: Ready | undefined;
   #session: LiveSession | undefined;
+  #commands: CommandPhase | undefined;
+  /** While frames wait, and after it: until then they go straight to the socket. */
+  #outbox: Outbox | undefined;
   /** While the socket is suspended. */
   #hold: Hold | undefined;
   #round = 0;
@@ -70,20 +66,21 @@ export class Connection
   /** Something came in since the last ping went out. */
   #heard = false;
   #pinged = false;
-  /** When the timer was to fire, and whether it gave way once to what may be waiting to be read. */
+  /** When the timer was to fire (whole ms, which V8 keeps in the object itself), and whether it gave way once to what may be waiting to be read. */
   #dueAt = 0;
   #gaveWay = false;
 
   constructor(parts: ConnectionParts, socket: Socket, wire: Wire, peer: Peer, place: string) {
+    super();
     this.#parts = parts;
     this.#socket = socket;
     this.#wire = wire;
     this.peer = peer;
     this.#place = place;
-    this.#openedAt = parts.clock.monotonic();
-    this.#auth = new AuthPhase(parts, this);
+    const now = parts.clock.monotonic();
+    this.#auth = new AuthPhase(parts, this, now);
     parts.roster.enter(this, place);
-    this.#arm(parts.times.authDeadlineMs, this.#openedAt);
+    this.#arm(parts.times.authDeadlineMs, now);
     parts.observer.opened(wire.codec.name, peer);
     socket.send(wire.authRequired);
   }
@@ -101,7 +98,7 @@ export class Connection
   }
 
   get caller(): Caller | undefined {
-    return this.#ready?.session;
+    return this.#state === "ready" ? this.#session : undefined;
   }
 
   get round(): number {
@@ -121,17 +118,17 @@ export class Connection
   }
 
   get hasRoom(): boolean {
-    return this.#ready?.outbox.hasRoom === true;
+    return this.#state === "ready" && this.#outbox?.hasRoom !== false;
   }
 
   get tellsSuspension(): boolean {
-    return this.#ready?.session.features.has("auth_suspended") === true;
+    return this.#session?.features.has("auth_suspended") === true;
   }
 
   message(frame: Frame): void {
     this.#heard = true;
     try {
-      if (this.#ready !== undefined) this.#take(this.#ready, frame);
+      if (this.#state === "ready") this.#take(frame);
       else if (this.live) this.#auth?.frame(frame);
     } catch (error) {
       this.#parts.log.error({ err: error }, "message could not be handled");
@@ -140,7 +137,7 @@ export class Connection
   }
 
   drained(): void {
-    this.#ready?.outbox.drained();
+    this.#outbox?.drained();
   }
 
   pong(): void {
@@ -157,7 +154,7 @@ export class Connection
    * After a stall of the event loop deadlines come before the input that waited with them: they give way once, so that
    * a node that was held up does not throw out clients that had answered.
    */
-  due(): void {
+  override due(): void {
     const now = this.#parts.clock.monotonic();
     if (!this.#gaveWay && now - this.#dueAt > stallMs) {
       this.#arm(stallMs, now);
@@ -174,7 +171,7 @@ export class Connection
   }
 
   reply(message: ServerMessage): void {
-    if (this.#ready !== undefined) this.#ready.outbox.send(this.#wire.codec.encode(message));
+    if (this.#state === "ready") this.#send(this.#wire.codec.encode(message));
     else if (this.live) this.#socket.send(this.#wire.codec.encode(message));
   }
 
@@ -183,7 +180,10 @@ export class Connection
   }
 
   express(message: ServerMessage): void {
-    this.#ready?.outbox.express(this.#wire.codec.encode(message));
+    if (this.#state !== "ready") return;
+    const frame = this.#wire.codec.encode(message);
+    if (this.#outbox === undefined) this.#hand(frame);
+    else this.#outbox.express(frame);
   }
 
   postpone(messages: readonly unknown[]): void {
@@ -191,28 +191,28 @@ export class Connection
   }
 
   suspend(): void {
-    const ready = this.#ready;
-    if (ready === undefined || this.#hold !== undefined) return;
+    const { caller } = this;
+    if (caller === undefined || this.#hold !== undefined) return;
     if (this.#parts.suspension.policy !== "serve_until_exp") this.#hold = new Hold(this.#parts, this);
-    else if (this.#parts.clock.now() >= ready.session.principal.tokenExpiresAt) this.end("token_expired");
+    else if (this.#parts.clock.now() >= caller.principal.tokenExpiresAt) this.end("token_expired");
   }
 
   /** In order: that it goes on, what waited to be sent, what came in. Any of it may find that trust is lost again. */
   resume(round: number): void {
-    if (this.#ready === undefined) return;
+    if (this.#state !== "ready") return;
     this.#round = round;
     const hold = this.#endHold();
     if (hold?.told === true) this.express({ type: "auth_resumed" });
-    this.#ready.outbox.resume();
+    this.#outbox?.resume();
     for (const waiting of hold?.waiting ?? []) {
       if (this.mayRun) this.#takeWaiting(waiting);
       else this.#hold?.keep(waiting);
     }
-    if (this.mayRun) this.#ready?.commands.countPings();
+    if (this.mayRun) this.#commands?.countPings();
   }
 
   coalesce(): void {
-    this.#ready?.outbox.coalesce();
+    if (this.#state === "ready") this.#queue().coalesce();
   }
 
   overflowed(): void {
@@ -220,7 +220,7 @@ export class Connection
   }
 
   pushAll(): void {
-    this.#ready?.outbox.pushAll();
+    this.#outbox?.pushAll();
   }
 
   end(close: CloseName): boolean {
@@ -238,9 +238,10 @@ export class Connection
   }
 
   allowLogin(): void {
-    if (this.#state !== "open" && this.#state !== "authenticating") return;
+    const auth = this.#auth;
+    if (auth === undefined) return;
     const now = this.#parts.clock.monotonic();
-    this.#arm(Math.max(0, this.#parts.times.loginDeadlineMs - (now - this.#openedAt)), now);
+    this.#arm(Math.max(0, this.#parts.times.loginDeadlineMs - (now - auth.since)), now);
   }
 
   /**
@@ -256,30 +257,52 @@ export class Connection
     const over = this.#parts.authentication.recheck(principal);
     if (over !== undefined) this.#tooLate(over);
     else if (this.input("admitted") === "welcome") {
-      this.#welcome(session, lastId);
-      for (const message of held) this.#ready?.commands.take(Array.isArray(message) ? message : [message]);
+      this.#welcome(session);
+      if (lastId > 0) this.#commandsAfter(lastId);
+      for (const message of held) this.#commandsAfter(0)?.take(Array.isArray(message) ? message : [message]);
     }
   }
 
-  #welcome(session: LiveSession, lastId: number): void {
+  #welcome(session: LiveSession): void {
     const parts = this.#parts;
+    const now = parts.clock.monotonic();
+    const elapsedMs = now - (this.#auth?.since ?? now);
     this.#auth = undefined;
     this.#authenticated = true;
     this.#socket.send(this.#wire.authOk);
-    const outbox = new Outbox(this.#socket, this.#wire.codec, parts, this);
-    this.#ready = { session, outbox, commands: new CommandPhase(parts, this, session, lastId) };
     parts.roster.authenticated(this.#place);
-    const now = parts.clock.monotonic();
     this.#arm(parts.times.heartbeatMs, now);
-    session.start();
+    session.watchEnd(parts.times.heartbeatMs);
     parts.suspension.watch();
-    parts.observer.authenticated(session.principal, this.peer, now - this.#openedAt);
+    parts.observer.authenticated(session.principal, this.peer, elapsedMs);
+  }
+
+  /** Undefined unless the socket is served. `lastId` counts when they are made: the highest id of the login's messages. */
+  #commandsAfter(lastId: number): CommandPhase | undefined {
+    if (this.#state !== "ready" || this.#session === undefined) return undefined;
+    this.#commands ??= new CommandPhase(this.#parts, this, this.#session, lastId);
+    return this.#commands;
+  }
+
+  #queue(): Outbox {
+    this.#outbox ??= new Outbox(this.#socket, this.#wire.codec, this.#parts, this);
+    return this.#outbox;
+  }
+
+  #send(frame: Frame): void {
+    if (this.#outbox !== undefined) this.#outbox.send(frame);
+    else if (this.maySend) this.#hand(frame);
+    else if (this.#state === "ready") this.#queue().send(frame);
+  }
+
+  #hand(frame: Frame): void {
+    if (this.#socket.send(frame) === "queued") this.#queue().block();
   }
 
   #takeWaiting({ kept, pinged }: Waiting): void {
-    this.#ready?.commands.countPings(pinged);
+    this.#commands?.countPings(pinged);
     if (typeof kept === "string" || kept instanceof Uint8Array) this.message(kept);
-    else this.#ready?.commands.take(kept);
+    else this.#commands?.take(kept);
   }
 
   #endHold(): Hold | undefined {
@@ -289,16 +312,18 @@ export class Connection
     return hold;
   }
 
-  #take(ready: Ready, frame: Frame): void {
-    if (this.mayRun) ready.commands.frame(frame);
-    else this.#hold?.take(frame, ready.commands);
+  #take(frame: Frame): void {
+    const commands = this.#commandsAfter(0);
+    if (commands === undefined) return;
+    if (this.mayRun) commands.frame(frame);
+    else this.#hold?.take(frame, commands);
   }
 
   /** Hot path. False: nothing may be done for this socket; it is suspended, or was closed by the policy. */
   #passes(): boolean {
     if (this.#round === this.#parts.suspension.round()) return true;
     this.suspend();
-    return this.#ready !== undefined && this.#hold === undefined;
+    return this.#state === "ready" && this.#hold === undefined;
   }
 
   #tooLate(over: CloseName): void {
@@ -321,26 +346,28 @@ export class Connection
     }
     this.#pinged = !this.#pinged;
     this.#arm(halfMs, this.#parts.clock.monotonic());
+    this.#session?.watchEnd(this.#parts.times.heartbeatMs);
   }
 
   #arm(delayMs: number, now: number): void {
-    this.#dueAt = now + delayMs;
+    this.#dueAt = Math.ceil(now + delayMs);
     this.#gaveWay = false;
-    this.#parts.wheel.set(this.#timer, delayMs);
+    this.#parts.wheel.set(this, delayMs);
   }
 
   /** Everything that was acquired goes back, once: the machine gives `close` and `release` a single time. */
   #release(): void {
-    this.#parts.wheel.cancel(this.#timer);
+    this.#parts.wheel.cancel(this);
     this.#auth?.gone();
     this.#endHold();
-    this.#ready?.outbox.stop();
+    this.#outbox?.stop();
     if (this.#session !== undefined) {
       this.#parts.hub.remove(this.#session);
       this.#session.close();
     }
     this.#session = undefined;
-    this.#ready = undefined;
+    this.#commands = undefined;
+    this.#outbox = undefined;
     this.#auth = undefined;
   }
 }

@@ -4,12 +4,12 @@ import type { Peer, Principal } from "../auth/model.ts";
 import { closeNameOf } from "../auth/revocation/cause.ts";
 import type { Cut } from "../auth/revocation/revocation.ts";
 import type { Users } from "../auth/users/users.ts";
-import { MemberIndex } from "./member-index.ts";
+import { KeyIndex, Slots, type Slotted } from "./key-index.ts";
 import type { ConnectionLog } from "./observer.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 
 /** An authenticated connection as the hub sees it. `userId` and `sessionId` of its principal never change. */
-export interface HubMember {
+export interface HubMember extends Slotted {
   readonly principal: Principal;
   readonly peer: Peer;
   /** Closes it at once, dropping what waits to be sent. False when it was closing already. */
@@ -46,13 +46,17 @@ export function createHub(options: {
 
 class IndexedHub implements Hub {
   readonly #options: Parameters<typeof createHub>[0];
-  readonly #bySession = new MemberIndex<HubMember>();
-  readonly #byUser = new MemberIndex<HubMember>();
+  readonly #members = new Slots<HubMember>();
+  readonly #bySession = new KeyIndex((slot) => this.#members.at(slot).principal.sessionId);
+  readonly #byUser = new KeyIndex((slot) => this.#members.at(slot).principal.userId);
   readonly #rereads = new Map<string, UserReread>();
-  sockets = 0;
 
   constructor(options: Parameters<typeof createHub>[0]) {
     this.#options = options;
+  }
+
+  get sockets(): number {
+    return this.#members.size;
   }
 
   get sessions(): number {
@@ -64,22 +68,23 @@ class IndexedHub implements Hub {
   }
 
   add(member: HubMember): void {
-    this.#bySession.add(member.principal.sessionId, member);
-    this.#byUser.add(member.principal.userId, member);
-    this.sockets += 1;
+    if (!this.#members.add(member)) return;
+    this.#bySession.add(member.slot);
+    this.#byUser.add(member.slot);
   }
 
   remove(member: HubMember): void {
-    this.#bySession.remove(member.principal.sessionId, member);
-    this.#byUser.remove(member.principal.userId, member);
-    this.sockets -= 1;
+    if (!this.#members.has(member)) return;
+    this.#bySession.remove(member.slot);
+    this.#byUser.remove(member.slot);
+    this.#members.delete(member);
   }
 
   apply(cut: Cut): number {
     switch (cut.kind) {
       case "sessions":
         return cutAll(
-          cut.sessionIds.flatMap((id) => this.#bySession.of(id)),
+          cut.sessionIds.flatMap((id) => this.#among(this.#bySession, id)),
           closeNameOf(cut.cause),
         );
       case "user":
@@ -92,23 +97,30 @@ class IndexedHub implements Hub {
         if (cut.change === "updated") this.#reread(cut.userId);
         return 0;
       case "session_changed":
-        for (const member of this.#bySession.of(cut.sessionId)) member.endChanged();
+        for (const member of this.#among(this.#bySession, cut.sessionId)) member.endChanged();
         return 0;
     }
   }
 
   #endedBy(cut: Extract<Cut, { kind: "user" }>): readonly HubMember[] {
-    return this.#byUser
-      .of(cut.userId)
-      .filter(({ principal }) => principal.epoch < cut.epoch && principal.sessionId !== cut.spare);
+    return this.#among(this.#byUser, cut.userId).filter(
+      ({ principal }) => principal.epoch < cut.epoch && principal.sessionId !== cut.spare,
+    );
   }
 
   /** Walks all of this node's sockets: a rare thing to do, and none that needs an index. */
   #olderThan(cut: Extract<Cut, { kind: "client" | "all" }>): readonly HubMember[] {
-    return [...this.#bySession.all()].filter(
-      ({ principal }) =>
-        principal.epoch < cut.epoch && (cut.kind === "all" || principal.clientId === cut.clientId),
-    );
+    return this.#members
+      .all()
+      .filter(
+        ({ principal }) =>
+          principal.epoch < cut.epoch && (cut.kind === "all" || principal.clientId === cut.clientId),
+      );
+  }
+
+  /** A copy: members may leave while it is walked. */
+  #among(index: KeyIndex, key: string): readonly HubMember[] {
+    return index.of(key).map((slot) => this.#members.at(slot));
   }
 
   /** A read that is under way may have seen the state before the change, so another follows it. */
@@ -147,7 +159,7 @@ class IndexedHub implements Hub {
   }
 
   #review(userId: string, user: { readonly isActive: boolean; readonly localOnly: boolean }): void {
-    const members = this.#byUser.of(userId);
+    const members = this.#among(this.#byUser, userId);
     if (!user.isActive) cutAll(members, "user_deactivated");
     else if (user.localOnly)
       cutAll(

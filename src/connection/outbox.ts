@@ -109,6 +109,11 @@ export class Outbox implements TimerOwner {
     }
   }
 
+  /** The socket said "queued" to its owner. */
+  block(): void {
+    this.#blocked = true;
+  }
+
   /** The socket has taken everything that was handed to it. */
   get hasRoom(): boolean {
     return !this.#blocked && !this.#stopped;

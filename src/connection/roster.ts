@@ -11,10 +11,17 @@ export interface RosterLimits {
 /** Whether one more socket may open. */
 export type Room = "free" | "full" | "address_full";
 
+/**
+ * Places that are remembered without a stranger. Taking one out each time and putting it in again is what Maps are worst
+ * at: see `Seats`.
+ */
+const idlePlaces = 1024;
+
 /** Every open socket of this node, and how many of them are strangers. */
 export class Roster<Member extends Seated> {
   readonly #limits: RosterLimits;
   readonly #members = new Seats<Member>();
+  /** By place. A place whose last stranger left stays for the next one until `#tidy`. */
   readonly #strangers = new Map<string, number>();
   #unauthenticated = 0;
 
@@ -46,19 +53,23 @@ export class Roster<Member extends Seated> {
   enter(member: Member, place: string): void {
     this.#members.add(member);
     this.#unauthenticated += 1;
-    this.#strangers.set(place, (this.#strangers.get(place) ?? 0) + 1);
+    const here = this.#strangers.get(place);
+    if (here === undefined && this.#strangers.size >= this.#unauthenticated + idlePlaces) this.#tidy();
+    this.#strangers.set(place, (here ?? 0) + 1);
   }
 
   /** No stranger any more. */
   authenticated(place: string): void {
     this.#unauthenticated -= 1;
-    const left = (this.#strangers.get(place) ?? 1) - 1;
-    if (left > 0) this.#strangers.set(place, left);
-    else this.#strangers.delete(place);
+    this.#strangers.set(place, (this.#strangers.get(place) ?? 1) - 1);
   }
 
   leave(member: Member, place: string, wasAuthenticated: boolean): void {
     if (!this.#members.delete(member)) return;
     if (!wasAuthenticated) this.authenticated(place);
+  }
+
+  #tidy(): void {
+    for (const [place, count] of this.#strangers) if (count === 0) this.#strangers.delete(place);
   }
 }

@@ -3,6 +3,7 @@ import { type Feature, features } from "../../protocol/features.ts";
 import type { ServerMessage } from "../../protocol/frames.ts";
 import type { Peer, Principal, RevocationCause } from "../auth/model.ts";
 import type { HubMember } from "./hub.ts";
+import { noSlot } from "./key-index.ts";
 import { Lifetime, type LifetimeHost, type LifetimeParts } from "./lifetime.ts";
 import { UndoMap } from "./undo-map.ts";
 import type { UserEvents } from "./user-events.ts";
@@ -58,24 +59,24 @@ interface LastAnswer {
 
 const noFeatures: ReadonlySet<Feature> = new Set();
 
+/** Most sockets never ask for more than what every one has: everything else is made on first use. */
 export class LiveSession implements Session, HubMember {
+  slot = noSlot;
   readonly peer: Peer;
-  readonly undo: UndoMap;
-  /** Both undefined after the close: what still knows the session keeps nothing of the socket alive. */
+  readonly #parts: SessionParts;
+  /** Undefined after the close, as the lifetime is: what still knows the session keeps nothing of the socket alive. */
   #host: SessionHost | undefined;
-  readonly #events: UserEvents;
-  #lifetime: Lifetime | undefined;
   #principal: Principal;
   #features: ReadonlySet<Feature> = noFeatures;
+  #lifetime: Lifetime | undefined;
+  #undo: UndoMap | undefined;
   #lastAnswers: Set<LastAnswer> | undefined;
 
   constructor(parts: SessionParts, host: SessionHost, principal: Principal, peer: Peer) {
     this.peer = peer;
+    this.#parts = parts;
     this.#host = host;
-    this.#events = parts.events;
     this.#principal = principal;
-    this.undo = new UndoMap((error) => parts.log.error({ err: error }, "undo failed"));
-    this.#lifetime = new Lifetime(parts, host, principal);
   }
 
   get principal(): Principal {
@@ -94,9 +95,19 @@ export class LiveSession implements Session, HubMember {
     return this.#host?.mayRun === true;
   }
 
-  /** The session's and the token's end are watched from here on. */
-  start(): void {
-    this.#lifetime?.start();
+  get undo(): UndoMap {
+    if (this.#undo === undefined) {
+      this.#undo = new UndoMap(this.#parts.log);
+      if (this.#host === undefined) this.#undo.close();
+    }
+    return this.#undo;
+  }
+
+  /** Call it at least every `withinMs`: an end of the session that is farther away has no timer of its own yet. */
+  watchEnd(withinMs: number): void {
+    const { sessionExpiresAt } = this.#principal;
+    if (this.#lifetime !== undefined || sessionExpiresAt === null) return;
+    if (sessionExpiresAt - this.#parts.clock.now() <= withinMs) this.#watched()?.start();
   }
 
   send(message: ServerMessage): void {
@@ -107,11 +118,11 @@ export class LiveSession implements Session, HubMember {
     const known = names.filter((name): name is Feature => Object.hasOwn(features, name));
     this.#features = new Set([...this.#features, ...known]);
     if (this.#features.has("coalesce_messages")) this.#host?.coalesce();
-    if (this.#features.has("auth_expiring")) this.#lifetime?.announceExpiry();
+    if (this.#features.has("auth_expiring")) this.#watched()?.announceExpiry();
   }
 
   watchUsers(id: number, type: string | undefined): void {
-    this.undo.add(id, this.#events.subscribe(this, id, type));
+    this.undo.add(id, this.#parts.events.subscribe(this, id, type));
   }
 
   renew(principal: Principal): void {
@@ -138,14 +149,20 @@ export class LiveSession implements Session, HubMember {
   }
 
   endChanged(): void {
-    this.#lifetime?.readAgain();
+    this.#watched()?.readAgain();
   }
 
   close(): void {
     this.#lifetime?.stop();
     this.#lastAnswers = undefined;
-    this.undo.close();
+    this.#undo?.close();
     this.#lifetime = undefined;
     this.#host = undefined;
+  }
+
+  /** Undefined after the close. */
+  #watched(): Lifetime | undefined {
+    if (this.#host !== undefined) this.#lifetime ??= new Lifetime(this.#parts, this.#host, this.#principal);
+    return this.#lifetime;
   }
 }

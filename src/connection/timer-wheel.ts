@@ -1,25 +1,39 @@
 import type { Clock } from "../auth/clock.ts";
 
-/** Whoever a timer wakes. Called from the wheel's turn, never from inside `set`. */
+/** Whoever a timer wakes. */
 export interface TimerOwner {
   due(timer: Timer): void;
 }
 
-/** A place in the wheel, made once by its owner and set any number of times. */
-export class Timer {
-  readonly owner: TimerOwner | undefined;
+/**
+ * A place in the wheel, set any number of times. What there are many of extends it and saves an object; everything else
+ * has a `Timer`.
+ */
+export class WheelPlace {
   /** Wheel's own: the tick at which it is due, its level, and its neighbours in a slot (itself while it is not set). */
   dueTick = 0;
   level = 0;
-  next: Timer = this;
-  previous: Timer = this;
-
-  constructor(owner?: TimerOwner) {
-    this.owner = owner;
-  }
+  next: WheelPlace = this;
+  previous: WheelPlace = this;
 
   get isSet(): boolean {
     return this.next !== this;
+  }
+
+  /** Called from the wheel's turn, never from inside `set`. */
+  due(): void {}
+}
+
+export class Timer extends WheelPlace {
+  readonly #owner: TimerOwner;
+
+  constructor(owner: TimerOwner) {
+    super();
+    this.#owner = owner;
+  }
+
+  override due(): void {
+    this.#owner.due(this);
   }
 }
 
@@ -29,9 +43,9 @@ const reach = slotsPerLevel ** levels;
 
 export interface TimerWheel {
   /** (Re)sets the timer, O(1). Never fires early; at most one tick and the loop's delay late. */
-  set(timer: Timer, delayMs: number): void;
+  set(timer: WheelPlace, delayMs: number): void;
   /** O(1); a timer that is not set may be cancelled. */
-  cancel(timer: Timer): void;
+  cancel(timer: WheelPlace): void;
   /** Fires what is due by now. The wheel calls it itself; tests with a hand-wound clock do too. */
   turn(): void;
   readonly armed: number;
@@ -57,7 +71,7 @@ class HierarchicalWheel implements TimerWheel {
   readonly #tickMs: number;
   readonly #origin: number;
   /** Sentinels of the slots' rings, level by level. */
-  readonly #slots = Array.from({ length: levels * slotsPerLevel }, () => new Timer());
+  readonly #slots = Array.from({ length: levels * slotsPerLevel }, () => new WheelPlace());
   /** Timers of each level, so that empty stretches are skipped. */
   readonly #counts = new Array<number>(levels).fill(0);
   #tick = 0;
@@ -71,7 +85,7 @@ class HierarchicalWheel implements TimerWheel {
     this.#origin = clock.monotonic();
   }
 
-  set(timer: Timer, delayMs: number): void {
+  set(timer: WheelPlace, delayMs: number): void {
     this.cancel(timer);
     const now = this.#clock.monotonic() - this.#origin;
     if (this.armed === 0) this.#tick = Math.max(this.#tick, Math.floor(now / this.#tickMs));
@@ -81,7 +95,7 @@ class HierarchicalWheel implements TimerWheel {
     this.#sleep();
   }
 
-  cancel(timer: Timer): void {
+  cancel(timer: WheelPlace): void {
     if (!timer.isSet) return;
     unlink(timer);
     this.#count(timer.level, -1);
@@ -114,7 +128,7 @@ class HierarchicalWheel implements TimerWheel {
     this.#wake.unref();
   }
 
-  #insert(timer: Timer): void {
+  #insert(timer: WheelPlace): void {
     const ahead = Math.min(timer.dueTick - this.#tick, reach - 1);
     const tick = this.#tick + ahead;
     let level = 0;
@@ -140,7 +154,7 @@ class HierarchicalWheel implements TimerWheel {
     this.#tick = Math.max(this.#tick, Math.min(target, next - 1));
   }
 
-  #slot(level: number, position: number): Timer {
+  #slot(level: number, position: number): WheelPlace {
     const slot = this.#slots[level * slotsPerLevel + (position % slotsPerLevel)];
     if (slot === undefined) throw new RangeError("no such slot");
     return slot;
@@ -159,7 +173,7 @@ class HierarchicalWheel implements TimerWheel {
   }
 
   /** Moves a slot's timers to where they belong now: nearer levels, or this very tick. */
-  #spread(slot: Timer): void {
+  #spread(slot: WheelPlace): void {
     const first = slot.next;
     if (first === slot) return;
     unlink(slot);
@@ -176,24 +190,24 @@ class HierarchicalWheel implements TimerWheel {
     }
   }
 
-  #fire(timer: Timer): void {
+  #fire(timer: WheelPlace): void {
     this.cancel(timer);
     try {
-      timer.owner?.due(timer);
+      timer.due();
     } catch (error) {
       this.#onError(error);
     }
   }
 }
 
-function linkBefore(slot: Timer, timer: Timer): void {
+function linkBefore(slot: WheelPlace, timer: WheelPlace): void {
   timer.previous = slot.previous;
   timer.next = slot;
   slot.previous.next = timer;
   slot.previous = timer;
 }
 
-function unlink(timer: Timer): void {
+function unlink(timer: WheelPlace): void {
   timer.previous.next = timer.next;
   timer.next.previous = timer.previous;
   timer.next = timer;

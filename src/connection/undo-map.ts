@@ -1,14 +1,16 @@
+import type { ConnectionLog } from "./observer.ts";
+
 /**
  * Everything that a session acquired, by the id of the command that acquired it. Closing runs every undo; one that
  * fails does not stop the rest.
  */
 export class UndoMap {
-  readonly #onError: (error: unknown) => void;
+  readonly #log: ConnectionLog;
   #undos: Map<number, () => void> | undefined;
   #closed = false;
 
-  constructor(onError: (error: unknown) => void) {
-    this.#onError = onError;
+  constructor(log: ConnectionLog) {
+    this.#log = log;
   }
 
   get size(): number {
@@ -42,7 +44,7 @@ export class UndoMap {
     try {
       undo();
     } catch (error) {
-      this.#onError(error);
+      this.#log.error({ err: error }, "undo failed");
     }
   }
 }

@@ -27,7 +27,7 @@ export interface UwsSocketData {
 export class UwsSocket implements Socket, Seated {
   seat = noSeat;
   readonly #owner: UwsSocketOwner;
-  readonly #create: (socket: Socket) => SocketHandler;
+  #create: ((socket: Socket) => SocketHandler) | undefined;
   #ws: UwsWebSocket<UwsSocketData> | undefined;
   #handler: SocketHandler | undefined;
   #ending: { readonly code: number; readonly reason: string } | undefined;
@@ -42,7 +42,8 @@ export class UwsSocket implements Socket, Seated {
   open(ws: UwsWebSocket<UwsSocketData>): void {
     this.#ws = ws;
     try {
-      this.#handler = this.#create(this);
+      this.#handler = this.#create?.(this);
+      this.#create = undefined;
     } catch (error) {
       this.#fail(error);
     }
