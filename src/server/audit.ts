@@ -4,7 +4,7 @@ import { verifyClientId } from "../auth/clients/client-id.ts";
 import type { Peer, Principal } from "../auth/model.ts";
 import type { Cut } from "../auth/revocation/revocation.ts";
 import type { HttpDecision } from "../http/observer.ts";
-import type { Log } from "./log.ts";
+import { jsonText, type Log } from "./log.ts";
 
 /** As HTTP tells it; on a socket the address may be known to its connection only. */
 export interface Decision extends Omit<HttpDecision, "address" | "grant"> {
@@ -38,21 +38,20 @@ export function createAudit(log: Log, enabled: boolean): Audit {
   return {
     accepted({ userId, sessionId, sessionType, clientId, assurance }, { address }) {
       if (!enabled) return;
-      const fields = {
-        audit: "socket_authentication",
-        outcome: "allowed",
-        address,
-        user_id: userId,
-        session_id: sessionId,
-        session_type: sessionType,
-        client_id: clientId,
-        assurance,
-      };
-      log.record(fields, "audit");
+      log.record(
+        `"audit":"socket_authentication","outcome":"allowed","address":${jsonText(address)},` +
+          `"user_id":${jsonText(userId)},"session_id":${jsonText(sessionId)},"session_type":"${sessionType}",` +
+          `"client_id":${jsonText(clientId)},"assurance":${assurance}`,
+        "audit",
+      );
     },
     refused(close, reason, { address }) {
       if (!enabled) return;
-      log.record({ audit: "socket_authentication", outcome: "denied", address, close, reason }, "audit");
+      const what = `"close":"${close}","reason":${jsonText(reason)}`;
+      log.record(
+        `"audit":"socket_authentication","outcome":"denied","address":${jsonText(address)},${what}`,
+        "audit",
+      );
     },
     loginStep(step, { address }) {
       const about = { address, flow_id: step.flow_id, provider: step.handler[0] };

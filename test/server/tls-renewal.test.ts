@@ -49,7 +49,7 @@ function renewal(listener: () => Promise<Listener | undefined> = async () => lis
     clock: { now: Date.now, monotonic: () => performance.now() },
     log: {
       ...{ debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
-      ...{ record: note("info"), flush: () => undefined },
+      ...{ record: () => undefined, flush: () => undefined },
     },
     listener,
   });
