@@ -19,7 +19,8 @@ export class Fading<Key, Value> {
   }
 
   get(key: Key): Value | undefined {
-    return this.#entries.get(key)?.value;
+    // Hot path: most of these maps are empty most of the time, and a key has to be hashed first.
+    return this.#entries.size === 0 ? undefined : this.#entries.get(key)?.value;
   }
 
   set(key: Key, value: Value, now: number): void {

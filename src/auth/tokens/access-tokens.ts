@@ -83,6 +83,7 @@ interface AccessClaims {
  */
 export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   const { keyring, clock } = options;
+  const alike = createAlike();
   return {
     async mint(session, user, epoch, ttlMs = session.accessTokenTtl) {
       if (session.clientId === noClient)
@@ -112,7 +113,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       const now = clock.now();
       if (now >= claims.exp * 1000 + leewayMs) return refused.expired;
       if (claims.iat * 1000 > now + clockSkewMs) return refused.not_yet_valid;
-      return { ok: true, principal: principalOf(claims) };
+      return { ok: true, principal: principalOf(claims, alike) };
     },
   };
 }
@@ -153,16 +154,41 @@ function claimsOf(session: Session, user: User, epoch: number) {
   } as const;
 }
 
-function principalOf(claims: AccessClaims): Principal {
+interface Alike {
+  clientId(text: string): string;
+  amr(methods: readonly string[]): readonly string[];
+}
+
+/** Beyond so many of a kind they are forgotten and kept anew. */
+const mostAlike = 1024;
+
+/** What many tokens have in common is kept once: 100 bytes less for every socket. Only of genuine tokens. */
+function createAlike(): Alike {
+  const clientIds = new Map<string, string>();
+  const methods = new Map<string, readonly string[]>();
+  const kept = <Value>(map: Map<string, Value>, key: string, value: Value): Value => {
+    const known = map.get(key);
+    if (known !== undefined) return known;
+    if (map.size >= mostAlike) map.clear();
+    map.set(key, value);
+    return value;
+  };
+  return {
+    clientId: (text) => kept(clientIds, text, text),
+    amr: (list) => kept(methods, list.length === 1 ? (list[0] ?? "") : JSON.stringify(list), list),
+  };
+}
+
+function principalOf(claims: AccessClaims, alike: Alike): Principal {
   const assurance: AssuranceLevel = claims.acr === "aal2" ? 2 : 1;
   return {
     userId: claims.sub,
     sessionId: claims.sid,
     epoch: claims.gatehouse.epoch,
     sessionType: claims.gatehouse.session_type,
-    clientId: claims.client_id === noClient ? null : claims.client_id,
+    clientId: claims.client_id === noClient ? null : alike.clientId(claims.client_id),
     assurance,
-    amr: claims.amr,
+    amr: alike.amr(claims.amr),
     authenticatedAt: claims.auth_time * 1000,
     tokenIssuedAt: claims.iat * 1000,
     tokenExpiresAt: claims.exp * 1000,
