@@ -30,7 +30,8 @@ export function createAdmit(options: AdmissionOptions): Admit {
   const checks: readonly ((request: UpgradeRequest, place: string) => ErrorName | undefined)[] = [
     ({ path }) => (path === SOCKET_PATH ? undefined : "not_found"),
     ({ query }) => (query !== "" && holdsToken(query) ? "token_in_url" : undefined),
-    ({ headers: { origin, host } }) => (options.originAllowed(origin, host) ? undefined : "invalid_origin"),
+    (request) =>
+      options.originAllowed(request.header("origin"), request.header("host")) ? undefined : "invalid_origin",
     () => (options.draining() ? "unavailable" : undefined),
     (_, place) => refusalOf[options.roomFor(place)],
   ];

@@ -127,9 +127,8 @@ export class AuthPhase {
   #check(token: string): void {
     try {
       const verdict = this.#parts.authentication.authenticate(token, this.#host.peer);
-      if (verdict instanceof Promise)
-        verdict.then((late) => this.#decide(late)).catch((error: unknown) => this.#failed(error));
-      else this.#decide(verdict);
+      if ("ok" in verdict) this.#decide(verdict);
+      else verdict.then((late) => this.#decide(late)).catch((error: unknown) => this.#failed(error));
     } catch (error) {
       this.#failed(error);
     }

@@ -8,8 +8,8 @@ export interface UpgradeRequest {
   readonly path: string;
   /** Without the leading `?`; empty when there is none. */
   readonly query: string;
-  /** Lower-case names; a repeated header is joined by ", ". */
-  readonly headers: Readonly<Record<string, string>>;
+  /** `name` in lower case; a repeated header is joined by ", ". */
+  header(name: string): string | undefined;
   /** The TCP peer's address, IPv4-mapped IPv6 as IPv4, no zone. */
   readonly address: string;
   /** What the client offered in Sec-WebSocket-Protocol, in order. */

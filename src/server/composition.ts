@@ -108,8 +108,8 @@ function composeConnections(
       messagesPerSecond: config.limits.messages_per_second,
       outboxBytes: config.limits.outbox_bytes,
     },
-    addressOf: ({ address, headers }) =>
-      resolveClientAddress(address, (name) => headers[name], trustedProxies).address,
+    addressOf: (request) =>
+      resolveClientAddress(request.address, (name) => request.header(name), trustedProxies).address,
   });
 }
 

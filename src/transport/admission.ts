@@ -39,8 +39,8 @@ function upgradeRequestOf(head: RequestHead): UpgradeRequest {
   return {
     path: head.path,
     query: head.query,
-    headers: head.fields.values,
+    header: (name) => head.fields.get(name),
     address: head.address,
-    subprotocols: offeredSubprotocols(head.fields.values["sec-websocket-protocol"]) ?? [],
+    subprotocols: offeredSubprotocols(head.fields.get("sec-websocket-protocol")) ?? [],
   };
 }

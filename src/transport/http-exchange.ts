@@ -53,14 +53,14 @@ export function toRequest(
   body: Uint8Array<ArrayBuffer> | undefined,
   signal: AbortSignal,
 ): Request {
-  const host = head.fields.values.host ?? "";
+  const host = head.fields.get("host") ?? "";
   const query = head.query === "" ? "" : `?${head.query}`;
   const url = new URL(`http://${HOST.test(host) ? host : "localhost"}${head.path}${query}`);
   if (url.pathname !== head.path) throw new TypeError("the path is not in its normal form");
   const withBody = body !== undefined && head.method !== "GET" && head.method !== "HEAD";
   return new Request(url, {
     method: head.method,
-    headers: Object.entries(head.fields.values),
+    headers: head.fields.entries(),
     signal,
     ...(withBody ? { body } : {}),
   });

@@ -16,17 +16,18 @@ const badVersion = refusal(426, "WebSocket version 13 is spoken here", {
 const badKey = refusal(400, "Missing or invalid Sec-WebSocket-Key");
 const badNegotiation = refusal(400, "Invalid Sec-WebSocket-Protocol or Sec-WebSocket-Extensions");
 
-type Headers = Readonly<Record<string, string | undefined>>;
-
 /**
  * True for a request to speak WebSocket. An offer of anything else (`Upgrade: h2c`) is passed over and the request
  * served as plain HTTP (RFC 9110 section 7.8).
  */
-export function asksForWebSocket(headers: Headers): boolean {
-  return (
-    headers.upgrade?.toLowerCase() === "websocket" &&
-    /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(headers.connection ?? "")
-  );
+export function asksForWebSocket(headers: {
+  readonly upgrade: string | undefined;
+  readonly connection: string | undefined;
+}): boolean {
+  const { upgrade, connection } = headers;
+  // As browsers and most libraries write it.
+  if (upgrade === "websocket" && connection === "Upgrade") return true;
+  return upgrade?.toLowerCase() === "websocket" && /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(connection ?? "");
 }
 
 /** Why an upgrade cannot be offered to `admit` (RFC 6455 section 4.2.1); undefined when it can. */
@@ -35,15 +36,14 @@ export function upgradeRefusal(
   socketPath: string,
 ): Refusal | undefined {
   const { method, path, fields } = request;
-  const headers: Headers = fields.values;
   if (fields.hasBody) return withBody;
   if (path !== socketPath) return notFound;
   if (method !== "GET") return notGet;
-  if (headers["sec-websocket-version"] !== "13") return badVersion;
-  if (!KEY.test(headers["sec-websocket-key"] ?? "")) return badKey;
-  const protocols = headers["sec-websocket-protocol"];
+  if (fields.get("sec-websocket-version") !== "13") return badVersion;
+  if (!KEY.test(fields.get("sec-websocket-key") ?? "")) return badKey;
+  const protocols = fields.get("sec-websocket-protocol");
   if (protocols !== undefined && offeredSubprotocols(protocols) === undefined) return badNegotiation;
-  if ((headers["sec-websocket-extensions"]?.length ?? 0) > MAX_NEGOTIATION) return badNegotiation;
+  if ((fields.get("sec-websocket-extensions")?.length ?? 0) > MAX_NEGOTIATION) return badNegotiation;
   return undefined;
 }
 

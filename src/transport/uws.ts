@@ -158,7 +158,8 @@ class UwsListener implements Listener, UwsSocketOwner {
   /** With `context` it is a GET of the path of sockets with a Sec-WebSocket-Key; it need not be an upgrade. */
   #request(response: UwsResponse, request: UwsRequest, context: UwsContext | undefined): void {
     const head = headOf(response, request, context === undefined ? request.getMethod().toUpperCase() : "GET");
-    if (asksForWebSocket(head.fields.values)) return void this.#upgrade(response, head, context);
+    const [upgrade, connection] = [head.fields.get("upgrade"), head.fields.get("connection")];
+    if (asksForWebSocket({ upgrade, connection })) return void this.#upgrade(response, head, context);
     const fault = head.fields.fault();
     if (fault !== undefined) return void this.#refuse(response, fault);
     this.#running += 1;
@@ -176,7 +177,7 @@ class UwsListener implements Listener, UwsSocketOwner {
     if (context === undefined) return void response.close();
     const socket = new UwsSocket(this, verdict.handler);
     this.#sockets.add(socket);
-    const key = head.fields.values["sec-websocket-key"] ?? "";
+    const key = head.fields.get("sec-websocket-key") ?? "";
     response.upgrade({ gate: socket }, key, verdict.subprotocol ?? "", "", context);
   }
 

@@ -20,7 +20,7 @@ describe("revoke paths and open sockets", () => {
 
   beforeAll(async () => {
     gateway = await startSocketGateway({
-      addressOf: (headers) => headers["x-test-address"],
+      addressOf: (header) => header("x-test-address"),
       // Time goes by in leaps here.
       limits: { heartbeatMs: 1000 * day },
     });

@@ -13,7 +13,7 @@ import { quietObserver } from "../support/quiet-log.ts";
 const request = (more: Partial<UpgradeRequest> = {}): UpgradeRequest => ({
   path: "/api/websocket",
   query: "",
-  headers: { host: "gate.example" },
+  header: (name) => (name === "host" ? "gate.example" : undefined),
   address: "203.0.113.9",
   subprotocols: [],
   ...more,

@@ -45,7 +45,7 @@ export interface SocketGatewayOptions {
   /** False: cut-offs do not reach the sockets, as on a node that is cut off itself. */
   readonly hears?: () => boolean;
   /** The address that a request counts as; loopback itself is local. */
-  readonly addressOf?: (headers: Readonly<Record<string, string>>) => string | undefined;
+  readonly addressOf?: (header: (name: string) => string | undefined) => string | undefined;
 }
 
 /** Real sockets on a real Authority and an embedded store; time is wound by hand. */
@@ -68,7 +68,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
     log: { ...quietLog, warn: note, error: note },
     metrics: quietObserver,
     wheel,
-    addressOf: ({ headers, address }) => options.addressOf?.(headers) ?? address,
+    addressOf: (request) => options.addressOf?.((name) => request.header(name)) ?? request.address,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   authority.revocation.onCut((cut) => (options.hears?.() === false ? 0 : connections.hub.apply(cut)));
