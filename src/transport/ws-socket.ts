@@ -1,14 +1,17 @@
-import type { Duplex } from "node:stream";
-import { type RawData, WebSocket } from "ws";
+import type { Socket as RawSocket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Frame } from "../codec/codec.ts";
 import { noSeat, type Seated } from "../connection/seats.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
+import { closeFrame, controlFrame, dataFrame, opcodes } from "./ws-frame.ts";
+import { type Breach, FrameReader, type FrameSink, type ReadLimits } from "./ws-frame-reader.ts";
 
 /** What a socket needs of its listener. */
 export interface SocketOwner {
   readonly onError: (error: unknown) => void;
+  readonly limits: ReadLimits;
   forget(socket: WsSocket): void;
 }
 
@@ -17,31 +20,45 @@ interface Ending {
   readonly reason: string;
 }
 
-/** The connection of the `ws` package, with the gateway's socket on it: the listeners below are shared by all. */
-export class WsConnection extends WebSocket {
-  gate: WsSocket | undefined;
+/** How long a peer may take for its part of the closing handshake. */
+export const CLOSE_TIMEOUT_MS = 2000;
+/** Pings that may come in while earlier pongs are not yet taken by the client; one more ends the socket. */
+const MAX_UNREAD_PONGS = 60;
+
+const pingFrame = controlFrame(opcodes.ping, new Uint8Array());
+
+const gate = Symbol("gate");
+
+/** A connection after its upgrade. The listeners at the end are shared by all: none has a closure of its own. */
+interface Upgraded extends RawSocket {
+  [gate]?: WsSocket;
 }
 
-/** One WebSocket of the `ws` package. */
-export class WsSocket implements Socket, Seated {
+/** One WebSocket, from the 101 on, on its TCP or TLS connection. */
+export class WsSocket implements Socket, Seated, FrameSink {
   seat = noSeat;
-  readonly #ws: WsConnection;
-  readonly #raw: Duplex;
+  readonly #raw: RawSocket;
   readonly #owner: SocketOwner;
+  readonly #reader: FrameReader;
   #handler: SocketHandler | undefined;
-  /** Set once by whatever ended the socket first: our close, our terminate, a frame that broke the rules. */
+  /** Until either side has begun to end it: nothing is sent and no message is handed on after that. */
+  #open = true;
+  /** Set once by whatever ended the socket first. */
   #ending: Ending | undefined;
-  #waiting = false;
+  #drainAwaited = false;
+  #unreadPongs = 0;
+  #closeTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(ws: WsConnection, raw: Duplex, owner: SocketOwner) {
-    this.#ws = ws;
+  constructor(raw: RawSocket, owner: SocketOwner) {
     this.#raw = raw;
     this.#owner = owner;
-    ws.gate = this;
-    ws.on("message", onMessage);
-    ws.on("pong", onPong);
-    ws.on("error", onError);
-    ws.on("close", onClose);
+    this.#reader = new FrameReader(this, owner.limits);
+    const upgraded: Upgraded = raw;
+    upgraded[gate] = this;
+    raw.setTimeout(0);
+    raw.on("data", onData);
+    raw.on("end", onEnd);
+    raw.on("close", onClose);
   }
 
   /** Asks for the handler; one that cannot be made closes the socket with 1011. */
@@ -54,13 +71,14 @@ export class WsSocket implements Socket, Seated {
   }
 
   send(frame: Frame): SendResult {
-    if (this.#ending !== undefined || this.#ws.readyState !== WebSocket.OPEN) return "dropped";
-    this.#ws.send(frame);
+    const raw = this.#raw;
+    if (!this.#open || raw.destroyed) return "dropped";
+    raw.write(dataFrame(frame));
     // A frame above the high-water mark that the kernel took whole leaves nothing to wait for.
-    if (!this.#raw.writableNeedDrain || this.#raw.writableLength === 0) return "sent";
-    if (!this.#waiting) {
-      this.#waiting = true;
-      this.#raw.once("drain", () => this.#drained());
+    if (!raw.writableNeedDrain || raw.writableLength === 0) return "sent";
+    if (!this.#drainAwaited) {
+      this.#drainAwaited = true;
+      raw.once("drain", () => this.#drained());
     }
     return "queued";
   }
@@ -70,22 +88,27 @@ export class WsSocket implements Socket, Seated {
   }
 
   ping(): void {
-    if (this.#ending === undefined && this.#ws.readyState === WebSocket.OPEN) this.#ws.ping();
+    if (this.#open) this.#raw.write(pingFrame);
   }
 
   close(code: number, reason: string): void {
-    if (this.#ending !== undefined || this.#ws.readyState !== WebSocket.OPEN) return;
+    if (!this.#open) return;
     this.#ending = { code: sendableCode(code), reason: cutReason(reason) };
-    this.#ws.close(this.#ending.code, this.#ending.reason);
+    this.#sendClose(this.#ending.code, this.#ending.reason);
   }
 
   terminate(): void {
+    this.#open = false;
     this.#ending ??= { code: 1006, reason: "" };
-    this.#ws.terminate();
+    this.#raw.destroy();
+  }
+
+  read(chunk: Buffer): void {
+    this.#reader.read(chunk);
   }
 
   message(frame: Frame): void {
-    if (this.#ending !== undefined) return;
+    if (!this.#open) return;
     try {
       this.#handler?.message(frame);
     } catch (error) {
@@ -93,8 +116,17 @@ export class WsSocket implements Socket, Seated {
     }
   }
 
-  pong(): void {
-    if (this.#ending !== undefined) return;
+  pinged(payload: Buffer): void {
+    if (!this.#open) return;
+    if (this.#unreadPongs >= MAX_UNREAD_PONGS) return void this.terminate();
+    this.#unreadPongs += 1;
+    this.#raw.write(controlFrame(opcodes.pong, payload), () => {
+      this.#unreadPongs -= 1;
+    });
+  }
+
+  ponged(): void {
+    if (!this.#open) return;
     try {
       this.#handler?.pong();
     } catch (error) {
@@ -102,31 +134,57 @@ export class WsSocket implements Socket, Seated {
     }
   }
 
+  /** The peer's close frame: its code and reason go back to it, unless ours was first. */
+  closing(code: number, reason: string): void {
+    this.#ending ??= { code, reason };
+    if (this.#open) this.#sendClose(code === 1005 ? undefined : code, reason);
+    if (!this.#raw.destroyed) this.#raw.end();
+  }
+
+  broken(breach: Breach): void {
+    const ending = endings[breach];
+    this.#ending ??= ending;
+    if (this.#open) this.#sendClose(ending.code, "");
+    if (!this.#raw.destroyed) this.#raw.end();
+  }
+
+  /** The peer sends nothing more, without having said why. */
+  ended(): void {
+    this.#open = false;
+    const raw = this.#raw;
+    // What `end` does when nothing waits to be sent, for a system call and several turns less. TLS says goodbye itself.
+    if (raw.writableLength === 0 && !(raw instanceof TLSSocket)) raw.destroy();
+    else raw.end();
+  }
+
+  closed(): void {
+    this.#open = false;
+    clearTimeout(this.#closeTimer);
+    const handler = this.#handler;
+    this.#handler = undefined;
+    this.#owner.forget(this);
+    this.#ending ??= { code: 1006, reason: "" };
+    try {
+      handler?.closed(this.#ending.code, this.#ending.reason);
+    } catch (error) {
+      this.#owner.onError(error);
+    }
+  }
+
+  /** A peer that does not do its part, or does not even read ours, is not waited for. */
+  #sendClose(code: number | undefined, reason: string): void {
+    this.#open = false;
+    this.#raw.write(closeFrame(code, reason));
+    this.#closeTimer = setTimeout(() => this.#raw.destroy(), CLOSE_TIMEOUT_MS);
+  }
+
   #drained(): void {
-    this.#waiting = false;
-    if (this.#ending !== undefined || this.#ws.readyState !== WebSocket.OPEN) return;
+    this.#drainAwaited = false;
+    if (!this.#open) return;
     try {
       this.#handler?.drained();
     } catch (error) {
       this.#fail(error);
-    }
-  }
-
-  /** The `ws` package has sent its close frame already. */
-  broken(error: Error): void {
-    this.#ending ??= endingOf(error);
-  }
-
-  closed(code: number, reason: string): void {
-    const handler = this.#handler;
-    this.#handler = undefined;
-    this.#owner.forget(this);
-    const ending = this.#ending ?? { code, reason };
-    this.#ending = ending;
-    try {
-      handler?.closed(ending.code, ending.reason);
-    } catch (error) {
-      this.#owner.onError(error);
     }
   }
 
@@ -136,32 +194,24 @@ export class WsSocket implements Socket, Seated {
   }
 }
 
-function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
-  if (!(this instanceof WsConnection) || !Buffer.isBuffer(data)) return;
-  this.gate?.message(isBinary ? data : data.toString("utf8"));
+function onData(this: Upgraded, chunk: Buffer): void {
+  this[gate]?.read(chunk);
 }
 
-function onPong(this: WebSocket): void {
-  if (this instanceof WsConnection) this.gate?.pong();
+function onEnd(this: Upgraded): void {
+  this[gate]?.ended();
 }
 
-function onError(this: WebSocket, error: Error): void {
-  if (this instanceof WsConnection) this.gate?.broken(error);
+function onClose(this: Upgraded): void {
+  this[gate]?.closed();
 }
 
-function onClose(this: WebSocket, code: number, reason: Buffer): void {
-  if (this instanceof WsConnection) this.gate?.closed(code, reason.toString("utf8"));
-}
-
-/** What the `ws` package closed with. Its errors name their kind and not the close code. */
-function endingOf(error: Error): Ending | undefined {
-  const kind = "code" in error ? String(error.code) : "";
-  if (kind === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" || kind === "WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH")
-    return endingNamed("message_too_big");
-  if (kind === "WS_ERR_INVALID_UTF8") return endingNamed("invalid_payload");
-  if (kind === "WS_ERR_TOO_MANY_BUFFERED_PARTS") return { code: 1008, reason: "Too many fragments" };
-  return kind.startsWith("WS_ERR_") ? endingNamed("protocol_error") : undefined;
-}
+const endings: Readonly<Record<Breach, Ending>> = {
+  protocol_error: endingNamed("protocol_error"),
+  invalid_payload: endingNamed("invalid_payload"),
+  message_too_big: endingNamed("message_too_big"),
+  too_many_parts: { code: 1008, reason: "Too many fragments" },
+};
 
 function endingNamed(name: "message_too_big" | "invalid_payload" | "protocol_error"): Ending {
   return { code: closeCodes[name].number, reason: closeCodes[name].text };
