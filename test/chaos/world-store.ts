@@ -42,7 +42,10 @@ const quickReplication = ["repl-diskless-sync-delay 0", "repl-diskless-sync yes"
 
 /** One Redis with AOF, and a proxy before it for each node. */
 export async function standalone(): Promise<WorldStore> {
-  const redis = await startRedis({ appendonly: true, config: quickReplication });
+  const redis = await startRedis({
+    appendonly: true,
+    config: [...quickReplication, "enable-debug-command local"],
+  });
   const copy = await startRedis({ config: quickReplication });
   const proxies: FaultProxy[] = [];
   return {

@@ -9,7 +9,8 @@ import type { Shape } from "../chaos/world.ts";
 import { untilHolds, wait } from "./line.ts";
 import { endMany, inTurns, type LongLived, openMany } from "./many-sessions.ts";
 
-const revocations = 100;
+const revocations = 1_000;
+const config = { limits: { messages_per_second: 10_000 } };
 
 const rows: readonly (readonly [row: string, shape: Shape, fault: Fault])[] = [
   ["F9: a Sentinel failover to a replica without the last writes", "sentinel", { kind: "failover" }],
@@ -23,7 +24,7 @@ describe.concurrent("writes that were acknowledged and are lost", () => {
     "%s: no revocation is ineffective, nobody else is logged out",
     { timeout: 200_000 },
     async ([, shape, fault], { onTestFinished }) => {
-      const stage = await setStage({ shape, nodes: 2, embedded: {} });
+      const stage = await setStage({ shape, nodes: 2, embedded: {}, config });
       onTestFinished(stage.dispose);
       const { visit } = await stage.logIn("anna", 0);
       const { holding: spared } = await stage.logIn("dora", 1);

@@ -37,6 +37,17 @@ const troubles: readonly (readonly [word: string, begin: Trouble, end: Trouble])
     },
     (redis) => untilHolds(async () => (await redis.command("SCRIPT", "KILL").catch(() => "")) === "OK"),
   ],
+  [
+    "LOADING",
+    async (redis) => {
+      await redis.command("DEBUG", "POPULATE", "20000");
+      await redis.command("CONFIG", "SET", "key-load-delay", "1000");
+      await redis.command("CONFIG", "SET", "loading-process-events-interval-bytes", "1024");
+      // What a restart with much data does: it reads key by key, and answers everybody with an error meanwhile.
+      void redis.command("DEBUG", "RELOAD").catch(() => undefined);
+    },
+    set("key-load-delay", "0"),
+  ],
   ["NOPERM", acl("-evalsha", "-eval"), acl("+evalsha", "+eval")],
 ];
 

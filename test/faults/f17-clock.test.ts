@@ -4,6 +4,7 @@ import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { nodeAt, setStage } from "../chaos/stage.ts";
 import { SetClock } from "../support/set-clock.ts";
 import { connectLine, untilHolds } from "./line.ts";
+import { openMany } from "./many-sessions.ts";
 
 const hourMs = 3_600_000;
 
@@ -59,6 +60,51 @@ describe.concurrent("F17: the clock", () => {
     clock.offsetMs = 0;
     await untilHolds(async () => (await received(port, token)) === 4301);
     await untilHolds(async () => (await reasons(port)).length === 0);
+  }, 60_000);
+
+  it("drifts: health says so from 5 s on, and takes it back", async ({ onTestFinished }) => {
+    const { clock, port, token } = await startClocked(onTestFinished);
+    for (const [offsetMs, told] of [
+      [-6_000, true],
+      [-4_000, false],
+      [6_000, true],
+      [4_000, false],
+    ] as const) {
+      clock.offsetMs = offsetMs;
+      await untilHolds(async () => (await reasons(port)).includes("clock_drift") === told);
+    }
+    await untilHolds(async () => (await received(port, token)) === "ok");
+  }, 60_000);
+
+  it("sleeps with its machine: what the monotonic clock did not count has aged the lease all the same", async ({
+    onTestFinished,
+  }) => {
+    // Behind by less than what counts as drift, until it wakes up.
+    const clock = new SetClock();
+    clock.offsetMs = -4_500;
+    const parts = (node: number) => (node === 1 ? { clock } : {});
+    const stage = await setStage({ shape: "standalone", nodes: 2, embedded: parts });
+    onTestFinished(stage.dispose);
+    const { visit } = await stage.logIn("anna", 0);
+    const [out, kept] = await openMany(visit.socket, 2);
+    const { port } = nodeAt(stage.scene, 1);
+    const [gone, staying] = [
+      await connectLine(port, out?.token ?? ""),
+      await connectLine(port, kept?.token ?? ""),
+    ];
+
+    const heal = await stage.world.inflict({ kind: "black_hole", node: 1, direction: "both" });
+    const fields = { refresh_token_id: out?.session };
+    expect(await visit.socket.request("auth/delete_refresh_token", fields)).toMatchObject({
+      message: { success: true },
+    });
+    clock.offsetMs = 0;
+    // By the monotonic clock the lease holds for another two seconds.
+    const asked = [gone, staying].map(({ socket }) => socket.request("auth/current_user", {}, 60_000));
+    await staying.told("auth_suspended");
+    await heal();
+    expect(await asked[0]).toEqual({ kind: "closed", code: 4301 });
+    expect(await asked[1]).toMatchObject({ message: { success: true } });
   }, 60_000);
 
   it("stands still: the lease ages all the same, and a node that is cut off suspends", async ({

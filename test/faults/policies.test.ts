@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+
+import { closeCodes } from "../../protocol/close-codes.ts";
+import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
+import { connectLine, untilHolds } from "./line.ts";
+import { openMany, resultOf } from "./many-sessions.ts";
+
+const leaseMs = 3_000;
+/** Two cores are shared with other tests here. */
+const slackMs = 1_500;
+const spreadMs = 10_000;
+const unavailable = closeCodes.unavailable.number;
+const revoked = closeCodes.session_revoked.number;
+
+describe.concurrent("what becomes of sockets of a node that is cut off from Redis, in silence", () => {
+  it("policy close: within the bound nobody is served, soon all are closed, and they come back when it is over", async ({
+    onTestFinished,
+  }) => {
+    const stage = await setStage({
+      shape: "standalone",
+      nodes: 2,
+      config: { revocation: { policy: "close" } },
+    });
+    onTestFinished(stage.dispose);
+    expect(await readyz(stage)).toMatchObject({ revocation_bound_s: 3.25, revocation: { policy: "close" } });
+    const { visit } = await stage.logIn("anna", 0);
+    const devices = await openMany(visit.socket, 8);
+    const { port } = nodeAt(stage.scene, 1);
+    const lines = await Promise.all(devices.map(({ token }) => connectLine(port, token)));
+
+    const began = performance.now();
+    const heal = await stage.world.inflict({ kind: "black_hole", node: 1, direction: "both" });
+    const refresh_token_id = devices[0]?.session;
+    expect(await visit.socket.request("auth/delete_refresh_token", { refresh_token_id })).toMatchObject({
+      message: { success: true },
+    });
+    for (const line of lines)
+      expect((await line.told("auth_suspended")) - began).toBeLessThan(leaseMs + slackMs);
+    const asked = lines.map(({ socket }) => socket.request("auth/current_user", {}, 60_000));
+    await expect(connectLine(port, devices[1]?.token ?? "")).rejects.toThrow(`with ${unavailable}`);
+    for (const line of lines) {
+      const { at, code } = await line.closed;
+      expect(code).toBe(unavailable);
+      expect(at - began).toBeLessThan(leaseMs + spreadMs + slackMs);
+    }
+    // Whoever is to be closed is served nothing until then.
+    expect(await Promise.all(asked)).toEqual(lines.map(() => ({ kind: "closed", code: unavailable })));
+
+    await heal();
+    const [, ...kept] = devices;
+    for (const { token } of kept)
+      await untilHolds(() =>
+        connectLine(port, token).then(
+          () => true,
+          () => false,
+        ),
+      );
+    await expect(connectLine(port, devices[0]?.token ?? "")).rejects.toThrow(`with ${revoked}`);
+  }, 90_000);
+
+  it("policy serve_until_exp: they are served until their tokens end, as health says, and reviewed when it is over", async ({
+    onTestFinished,
+  }) => {
+    const tokens = { access_ttl_seconds: 12 };
+    const config = { revocation: { policy: "serve_until_exp" as const }, tokens };
+    const stage = await setStage({ shape: "standalone", nodes: 2, config });
+    onTestFinished(stage.dispose);
+    expect(await readyz(stage)).toMatchObject({
+      revocation_bound_s: null,
+      revocation: { policy: "serve_until_exp", trusted: true },
+    });
+    const { visit } = await stage.logIn("anna", 0);
+    const [gone, stays] = await openMany(visit.socket, 2);
+    const { port } = nodeAt(stage.scene, 1);
+    const [dead, kept] = [
+      await connectLine(port, gone?.token ?? ""),
+      await connectLine(port, stays?.token ?? ""),
+    ];
+    const { holding } = await stage.logIn("bert", 0);
+    const brief = await connectLine(port, holding.accessTokens[0] ?? "");
+    const endsAt = performance.now() + tokens.access_ttl_seconds * 1_000;
+
+    const heal = await stage.world.inflict({ kind: "black_hole", node: 1, direction: "both" });
+    const target = { session_id: gone?.session };
+    const states: unknown[] = [];
+    visit.socket.onMessage = ({ type, event }) => void (type === "event" && states.push(event));
+    const answer = await visit.socket.request("gatehouse/revoke", { target, subscribe: true });
+    expect(resultOf(answer)).toMatchObject({ effective: "pending", nodes: { pending: 1 } });
+    await untilHolds(async () => !(await readyz(stage)).revocation.trusted);
+    // Weaker than the default, and told so.
+    for (const line of [dead, kept, brief])
+      expect(await line.socket.request("supported_features", { features: {} })).toMatchObject({
+        message: { success: true },
+      });
+    await expect(connectLine(port, stays?.token ?? "")).rejects.toThrow(`with ${unavailable}`);
+    const end = await brief.closed;
+    expect(end.code).toBe(closeCodes.token_expired.number);
+    expect(end.at).toBeLessThan(endsAt + slackMs);
+    // Nobody claims that this node had stopped: it has not.
+    expect(states).toEqual([]);
+
+    await heal();
+    expect((await dead.closed).code).toBe(revoked);
+    await untilHolds(async () => (states.at(-1) as { effective?: string } | undefined)?.effective === "all");
+    expect(await kept.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
+  }, 90_000);
+});
+
+async function readyz(stage: Stage) {
+  const answer = await fetch(`http://127.0.0.1:${nodeAt(stage.scene, 1).port}/readyz`);
+  return (await answer.json()) as {
+    readonly revocation_bound_s: number | null;
+    readonly revocation: { readonly policy: string; readonly trusted: boolean };
+  };
+}
