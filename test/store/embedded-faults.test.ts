@@ -163,12 +163,14 @@ describe("embedded store", () => {
   });
 
   describe("refuses to open, with words that name the file,", () => {
-    async function withData(): Promise<void> {
+    async function withData(): Promise<readonly RecordKey[]> {
       const store = await open();
-      for (let n = 0; n < 20; n += 1) {
-        await committed(store, { put: [{ key: recordName(), value: { text: "x".repeat(3_000) } }] });
+      const keys = Array.from({ length: 20 }, () => recordName());
+      for (const key of keys) {
+        await committed(store, { put: [{ key, value: { text: "x".repeat(3_000) } }] });
       }
       await store.close();
+      return keys;
     }
 
     it.each([
@@ -183,14 +185,27 @@ describe("embedded store", () => {
       expect(readFileSync(file())).toEqual(content);
     });
 
-    it("a store that was cut off anywhere", async () => {
-      await withData();
+    // lmdb ended the process over some of these: the half of a page that names the tables, a leaf of zeros.
+    it("a store that was cut off anywhere, unless nothing is missing", async () => {
+      const keys = await withData();
       const whole = readFileSync(file());
-      for (const size of [1, 100, 4_095, 4_096, 5_000, 8_192, 20_000, Math.floor(whole.length / 2)]) {
+      const sizes = Array.from({ length: Math.floor(whole.length / 1_024) }, (_, at) => at * 1_024 + 100);
+      const usable: number[] = [];
+      for (const size of [1, ...sizes]) {
         writeFileSync(file(), whole);
         truncateSync(file(), size);
-        await expect(open(), `cut to ${size}`).rejects.toThrow(`cannot open the store ${file()}`);
+        const store = await open().catch((error: Error) => error);
+        if (store instanceof Error) {
+          expect(store.message, `cut to ${size}`).toContain(`cannot open the store ${file()}`);
+          expect(statSync(file()).size).toBe(size);
+          continue;
+        }
+        usable.push(size);
+        expect((await store.get(keys)).every((record) => record !== undefined)).toBe(true);
+        await committed(store, { put: [{ key: recordName(), value: { text: "x".repeat(3_000) } }] });
+        await store.close();
       }
+      expect(usable.length).toBeLessThan(sizes.length / 4);
       writeFileSync(file(), whole);
       await (await open()).close();
     });

@@ -1,13 +1,17 @@
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+
+import { checkTrees } from "./page-tree.ts";
 
 /**
  * lmdb.h's MDB_page_header (24 bytes) and mdb.c's MDB_meta behind it, in native byte order: magic, version, address,
- * map size, two tables of 48 bytes (the first begins with the page size), last page, transaction.
+ * map size, two trees of 48 bytes (free pages, whose first word is the page size, and tables; the root ends each), last
+ * page, transaction.
  */
 const layout = {
   magicAt: 24,
   versionAt: 28,
   pageSizeAt: 48,
+  rootsAt: [88, 136],
   lastPageAt: 144,
   transactionAt: 152,
   bytes: 160,
@@ -21,30 +25,38 @@ export const sizeLimit = 2 ** 36;
 
 interface Header {
   readonly pageSize: number;
+  readonly roots: readonly bigint[];
   readonly lastPage: number;
   readonly transaction: bigint;
 }
 
 /**
- * Looks at the file before lmdb does, for two reasons. lmdb-js crashes the process when it opens a file that is none
- * of lmdb's: that throws here. And lmdb maps the file, so that reading a page that a truncated file does not have
- * kills the process (SIGBUS): a file shorter than its header says is filled up with zeros, which lmdb reports as damage
- * instead. True means that the file was short and has to be read whole before it is trusted; it need not be damaged,
- * since free pages at the end may never have been written. An empty file is a new store.
+ * Looks at the file before lmdb does, and throws where lmdb would end the process: it crashes when it opens a file that
+ * is none of lmdb's, and it maps the file, so that it dies over a page that a truncated file does not have (SIGBUS, or an
+ * assertion). A file that is shorter than its header says need not be damaged, since free pages at the end may never
+ * have been written; its trees tell. An empty file is a new store. NOT noticed: damage inside a file that is long enough,
+ * and what is done to the file while it is open.
  */
-export function inspectFile(path: string): boolean {
-  const file = openSync(path, "r+");
+export function inspectFile(path: string): void {
+  const file = openSync(path, "r");
   try {
     const { size } = fstatSync(file);
-    if (size === 0) return false;
-    const { pageSize, lastPage } = newestHeader(file);
-    const whole = (lastPage + 1) * pageSize;
+    if (size === 0) return;
+    const header = newestHeader(file);
+    const whole = (header.lastPage + 1) * header.pageSize;
     if (!(whole <= sizeLimit)) throw new Error("its header is damaged");
-    if (size >= whole) return false;
-    ftruncateSync(file, whole);
-    return true;
+    if (size < whole) checkShort(file, size, header);
   } finally {
     closeSync(file);
+  }
+}
+
+function checkShort(file: number, size: number, { pageSize, roots, transaction }: Header): void {
+  try {
+    checkTrees({ file, pageSize, pages: Math.floor(size / pageSize) }, roots);
+  } catch (error) {
+    // Another process went on meanwhile, and may have used pages again that were looked at.
+    if (newestHeader(file).transaction === transaction) throw error;
   }
 }
 
@@ -60,6 +72,7 @@ function headerAt(file: number, offset: number): Header {
   const whole = readSync(file, bytes, 0, layout.bytes, offset) === layout.bytes;
   const header = {
     pageSize: bytes.readUInt32LE(layout.pageSizeAt),
+    roots: layout.rootsAt.map((at) => bytes.readBigUInt64LE(at)),
     lastPage: Number(bytes.readBigUInt64LE(layout.lastPageAt)),
     transaction: bytes.readBigUInt64LE(layout.transactionAt),
   };

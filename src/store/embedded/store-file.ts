@@ -1,7 +1,7 @@
 import { reasonOf } from "../unavailable.ts";
 import { inspectFile } from "./file-header.ts";
 import { prepareFiles } from "./files.ts";
-import { openTables, readWhole, type Tables } from "./tables.ts";
+import { openTables, type Tables } from "./tables.ts";
 import { countWrite, isWriting, noWriteUnderWay } from "./writes-under-way.ts";
 
 /** After a failed attempt to open the file again, the next one waits this long. */
@@ -91,10 +91,8 @@ export class StoreFile {
 
 function openNamed(path: string): Tables {
   try {
-    const suspect = inspectFile(path);
-    const tables = openTables(path);
-    if (suspect) readWhole(tables);
-    return tables;
+    inspectFile(path);
+    return openTables(path);
   } catch (error) {
     throw new Error(`cannot open the store ${path}: ${reasonOf(error)}`, { cause: error });
   }

@@ -61,21 +61,6 @@ export function openTables(path: string): Tables {
   }
 }
 
-/** Reads every entry, so that damage shows now; throws, and closes the file, where there is some. */
-export function readWhole(tables: Tables): void {
-  try {
-    for (const table of [tables.records, tables.members, tables.log, tables.expiry, tables.state]) {
-      for (const { key } of table.getRange()) {
-        const value = table.get(key);
-        if (value === undefined || value.includes("\0")) throw new Error("an entry is damaged");
-      }
-    }
-  } catch (error) {
-    void tables.root.close();
-    throw error;
-  }
-}
-
 /** 8 bytes big-endian: numbers in byte order. */
 export function numberKey(value: number): Buffer {
   const key = Buffer.alloc(8);
