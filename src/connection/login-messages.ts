@@ -94,9 +94,7 @@ export class LoginMessages {
 
   /** The socket was authenticated: a flow that is still open has nobody to finish it. */
   leave(): void {
-    this.#tail = this.#tail
-      .then(() => this.#abandonFlow())
-      .catch((error: unknown) => this.#parts.log.warn({ err: error }, "open login flow was kept"));
+    this.#tail = this.#tail.then(() => this.#tryToAbandonFlow());
   }
 
   /** The socket is gone: a flow that is still open waits to be resumed. */
@@ -136,8 +134,9 @@ export class LoginMessages {
     return { result: { providers, onboarding_required } };
   }
 
+  /** The flow before it gives up its place, and stays until there is a new one: a start that is refused costs nothing. */
   async #start(message: Params<"auth/login/start">): Promise<Outcome> {
-    await this.#abandonFlow();
+    if (this.#flow !== undefined) this.#parts.logins.left(this.#flow.id);
     const { step, flowSecret } = await this.#parts.logins.start(
       {
         handler: message.handler,
@@ -149,6 +148,7 @@ export class LoginMessages {
       },
       this.#host.peer,
     );
+    await this.#tryToAbandonFlow();
     this.#host.allowLogin();
     return this.#entered(step, flowSecret, true);
   }
@@ -218,7 +218,13 @@ export class LoginMessages {
     return { result: showSecret ? { ...step, flow_secret: secret } : step };
   }
 
-  /** A new start cancels the flow before it; one that is gone already is as good. */
+  async #tryToAbandonFlow(): Promise<void> {
+    await this.#abandonFlow().catch((error: unknown) =>
+      this.#parts.log.warn({ err: error }, "open login flow was kept"),
+    );
+  }
+
+  /** Another start or resume cancels the flow before it; one that is gone already is as good. */
   async #abandonFlow(): Promise<void> {
     const flow = this.#flow;
     this.#flow = undefined;

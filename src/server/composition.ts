@@ -1,5 +1,6 @@
 import type { Clock } from "../auth/clock.ts";
 import type { Weakened } from "../auth/protections.ts";
+import { trustGated } from "../auth/trust-gate.ts";
 import { createJsonCodec } from "../codec/json.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
 import { createDispatch } from "../commands/registry.ts";
@@ -61,7 +62,7 @@ export async function compose(frame: Frame, transport: Transport): Promise<Insid
   });
   const connections = composeConnections(frame, codecs);
   const http = createHttp({
-    ...{ authority: opened.authority, clock: frame.clock, health, jwksMaxAgeSeconds },
+    ...{ authority: trustGated(opened.authority), clock: frame.clock, health, jwksMaxAgeSeconds },
     ...{ issuer: opened.issuer, publicUrl: opened.publicUrl },
     observer: httpObserver(frame),
     metrics: metricsSource(frame),
@@ -94,7 +95,7 @@ function composeConnections(
   codecs: Parameters<typeof createConnections>[0]["codecs"],
 ): Connections {
   const { config, clock, log, audit, opened, weakened } = frame;
-  const authority = auditedAuthority(opened.authority, audit);
+  const authority = auditedAuthority(trustGated(opened.authority), audit);
   const trustedProxies = parseAddressRanges(config.trusted_proxies);
   return createConnections({
     ...{ authority, codecs, clock, log, weakened, policy: config.revocation.policy },

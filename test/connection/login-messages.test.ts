@@ -155,7 +155,7 @@ describe("login messages", () => {
     client.say({ id: 2, ...start });
     client.say({ id: 3, type: "auth/login/step", flow_id: flowId(1), user_input: {} });
     await settled();
-    expect(calls).toEqual(["start session null", "cancel 1 secret-1", "start session null"]);
+    expect(calls).toEqual(["start session null", "left 1", "start session null", "cancel 1 secret-1"]);
     expect(client.heard()).toMatchObject([
       { id: 1, success: true },
       { id: 2, success: true },

@@ -11,6 +11,8 @@ export interface FaultProxy {
   blackHole(direction: Direction | "both"): void;
   /** A black hole, both ways, for whoever connects or has connected from an address of which this is true. */
   separate(isApart: (source: string) => boolean): void;
+  /** A black hole, both ways, for every connection that sends this text from now on. */
+  separateSenders(text: string): void;
   /** Every chunk is that late, in either direction. */
   delay(ms: number): void;
   /** Closes the open connections; new ones pass. */
@@ -27,6 +29,7 @@ export interface FaultProxy {
 interface Faults {
   readonly held: Set<Direction>;
   isApart: (source: string) => boolean;
+  text: string | undefined;
   delayMs: number;
   refusing: boolean;
 }
@@ -38,7 +41,7 @@ export async function startFaultProxy(target: {
   readonly host: string;
   readonly port: number;
 }): Promise<FaultProxy> {
-  const faults: Faults = { held: new Set(), isApart: nobody, delayMs: 0, refusing: false };
+  const faults: Faults = { held: new Set(), isApart: nobody, text: undefined, delayMs: 0, refusing: false };
   const links = new Set<Link>();
   const server = createServer({ noDelay: true }, (client) => {
     if (faults.refusing) return void client.resetAndDestroy();
@@ -58,6 +61,7 @@ export async function startFaultProxy(target: {
     pass() {
       faults.held.clear();
       faults.isApart = nobody;
+      faults.text = undefined;
       faults.delayMs = 0;
       faults.refusing = false;
       for (const link of links) link.flow();
@@ -69,6 +73,9 @@ export async function startFaultProxy(target: {
     },
     separate(isApart) {
       faults.isApart = isApart;
+    },
+    separateSenders(text) {
+      faults.text = text;
     },
     delay(ms) {
       faults.delayMs = ms;
@@ -93,6 +100,7 @@ class Link {
   readonly #faults: Faults;
   readonly #waiting: Record<Direction, Buffer[]> = { toServer: [], toClient: [] };
   readonly #late: Record<Direction, Buffer[]> = { toServer: [], toClient: [] };
+  #hasSent = false;
 
   constructor(client: Socket, server: Socket, faults: Faults) {
     this.#client = client;
@@ -117,6 +125,7 @@ class Link {
   }
 
   flow(): void {
+    this.#hasSent = false;
     for (const direction of ["toServer", "toClient"] as const) {
       for (const chunk of this.#waiting[direction].splice(0)) this.#write(direction, chunk);
     }
@@ -129,10 +138,12 @@ class Link {
   }
 
   get #isApart(): boolean {
-    return this.#faults.isApart(this.#source);
+    return this.#hasSent || this.#faults.isApart(this.#source);
   }
 
   #arrived(direction: Direction, chunk: Buffer): void {
+    const { text } = this.#faults;
+    if (direction === "toServer" && text !== undefined && chunk.includes(text)) this.#hasSent = true;
     const late = this.#late[direction];
     if (this.#faults.delayMs === 0 && late.length === 0) {
       this.#pass(direction, chunk);

@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+
+import type { SessionGrant } from "../../protocol/flow.ts";
+import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
+import { ownerPassword, type RunningGateway, setUpOwner, startNode } from "../support/gateway.ts";
+import { type RedisServer, startRedis } from "../support/redis-server.ts";
+import { type Message, openSocket } from "../support/socket-client.ts";
+
+type Node = Omit<RunningGateway, "owner" | "ownerPassword">;
+const handler = ["homeassistant", null];
+const user_input = { username: "paula", password: ownerPassword };
+/** At once is meant, at the latest after store_timeout_ms; both cores may be busy. */
+const soonMs = 2_000;
+
+// The store that such a node sees may be one that was left behind, and answers nevertheless: heartbeats are written, and
+// not read back.
+describe.each(["ws", "uws"] as const)(
+  "a node whose tail of the log is cut while Redis answers, %s",
+  (transport) => {
+    let redis: RedisServer;
+    let proxy: FaultProxy;
+    let node: Node;
+    let clientId: string;
+    let waiting: Awaited<ReturnType<typeof startedLogin>>;
+    let code: string;
+    let grant: SessionGrant;
+    let signed: string;
+    let served: Awaited<ReturnType<typeof openSocket>>;
+
+    beforeAll(async () => {
+      redis = await startRedis();
+      proxy = await startFaultProxy({ host: "127.0.0.1", port: redis.port });
+      node = await startNode({
+        ...{ store: `redis://127.0.0.1:${proxy.port}`, transport },
+        // Its sockets are served on, so that what they ask for is answered.
+        revocation: { policy: "serve_until_exp" },
+      });
+      clientId = `${node.url}/`;
+      await setUpOwner(node.authority);
+      ({ socket: served, grant } = await logIn());
+      code = await codeFor();
+      signed = (
+        (await served.call("auth/sign_path", { path: "/api/", expires: 600 })).result as { path: string }
+      ).path;
+      waiting = await startedLogin();
+      proxy.separateSenders("xrange");
+      await untilTrusted(false);
+      expect(await redis.command("PING")).toBe("PONG");
+    }, 60_000);
+    afterAll(async () => {
+      await node?.stop();
+      await proxy?.stop();
+      await redis?.dispose();
+    });
+
+    const untilTrusted = (trusted: boolean) =>
+      vi.waitUntil(() => node.authority.revocation.view.trusted === trusted, {
+        timeout: 15_000,
+        interval: 20,
+      });
+
+    async function startedLogin(purpose: "session" | "code" = "session") {
+      const socket = await openSocket(node.port);
+      const more = purpose === "code" ? { for: "code", client_id: clientId, redirect_uri: clientId } : {};
+      const { result } = await socket.call("auth/login/start", { handler, ...more });
+      return { socket, ...(result as { flow_id: string; flow_secret: string }) };
+    }
+
+    async function logIn() {
+      const { socket, flow_id } = await startedLogin();
+      const { result } = await socket.call("auth/login/step", { flow_id, user_input });
+      await socket.find(({ type }) => type === "auth_ok", "auth_ok");
+      return { socket, grant: (result as { result: SessionGrant }).result };
+    }
+
+    async function codeFor(): Promise<string> {
+      const { socket, flow_id } = await startedLogin("code");
+      const { result } = await socket.call("auth/login/step", { flow_id, user_input });
+      socket.close();
+      return (result as { result: string }).result;
+    }
+
+    const post = (fields: Record<string, string>) =>
+      fetch(`${node.url}/auth/token`, { method: "POST", body: new URLSearchParams(fields) });
+    const exchange = () => post({ grant_type: "authorization_code", code, client_id: clientId });
+    const refreshOverHttp = () => post({ grant_type: "refresh_token", refresh_token: grant.refresh_token });
+
+    const busy = { success: false, error: { code: "unavailable", retry_after: 1 } };
+    async function refusedOnSocket(answer: Promise<Message>): Promise<void> {
+      const began = performance.now();
+      expect(await answer).toMatchObject(busy);
+      expect(performance.now() - began).toBeLessThan(soonMs);
+    }
+    async function refusedOverHttp(answer: Promise<Response>, body: object): Promise<void> {
+      const began = performance.now();
+      const response = await answer;
+      expect([response.status, response.headers.get("retry-after")]).toEqual([503, "1"]);
+      expect(await response.json()).toMatchObject(body);
+      expect(performance.now() - began).toBeLessThan(soonMs);
+    }
+
+    it("starts no login, and the one that is open on the socket stays", async () => {
+      const fresh = await openSocket(node.port);
+      await refusedOnSocket(fresh.call("auth/login/start", { handler }));
+      expect(await fresh.call("auth/providers")).toMatchObject({ success: true });
+      fresh.close();
+      await refusedOnSocket(waiting.socket.call("auth/login/start", { handler }));
+    });
+
+    it("goes on with no login", async () => {
+      const { flow_id, flow_secret } = waiting;
+      await refusedOnSocket(waiting.socket.call("auth/login/step", { flow_id, user_input }));
+      await refusedOnSocket(waiting.socket.call("auth/login/resume", { flow_id, flow_secret }));
+    });
+
+    it("refreshes nothing on the socket, before and after auth_ok", async () => {
+      const { refresh_token } = grant;
+      await refusedOnSocket(waiting.socket.call("auth/login/refresh", { refresh_token }));
+      await refusedOnSocket(served.call("auth/refresh", { refresh_token }));
+      expect(await served.call("auth/current_user")).toMatchObject({ success: true });
+    });
+
+    it("refreshes nothing over HTTP", async () => {
+      await refusedOverHttp(refreshOverHttp(), { error: "temporarily_unavailable" });
+    });
+
+    it("exchanges no code", async () => {
+      await refusedOverHttp(exchange(), { error: "temporarily_unavailable" });
+    });
+
+    it("honours no signed path, and refuses a forged one as ever", async () => {
+      await refusedOverHttp(fetch(node.url + signed), { code: "unavailable" });
+      expect((await fetch(`${node.url}${signed}&other=1`)).status).toBe(401);
+    });
+
+    it("gives no long-lived token and signs no path", async () => {
+      const token = { client_name: "a dashboard", lifespan: 1 };
+      await refusedOnSocket(served.call("auth/long_lived_access_token", token));
+      await refusedOnSocket(served.call("auth/sign_path", { path: "/api/" }));
+    });
+
+    it("takes all of it once its tail is back: nothing was used up", async () => {
+      proxy.pass();
+      await untilTrusted(true);
+      const { socket, flow_id } = waiting;
+      expect(await socket.call("auth/login/step", { flow_id, user_input })).toMatchObject({
+        result: { type: "create_entry" },
+      });
+      expect((await exchange()).status).toBe(200);
+      expect((await fetch(node.url + signed)).status).toBe(200);
+      expect((await refreshOverHttp()).status).toBe(200);
+    });
+  },
+);
