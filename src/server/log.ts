@@ -73,7 +73,7 @@ function createRecordBeginning(): (now: number) => string {
 }
 
 /** As much is written at once: a write for each line would cost more than what it tells of. */
-const batchBytes = 32_768;
+const batchBytes = 65_536;
 /** No line waits longer than this for company. */
 const batchMs = 50;
 /** What waits for a reader that is stuck; beyond it lines are dropped rather than memory filled. */

@@ -12,8 +12,8 @@ const ambiguousHost = refusal(400, "More than one Host");
  * The header of one request, read field by field in the order of the wire. Beside the values it counts the fields that
  * decide where a message ends: a parser that took the first of two is not asked again.
  *
- * Pairs in a list, because an upgrade has a dozen and asks for half a dozen: as an object without a prototype they cost
- * 1.2 µs more (of 50 for the whole connection).
+ * Pairs in a list: as an object without a prototype, an upgrade's fields cost 0.3 µs more where there are 5 of them, and
+ * 0.7 µs where there are 12 (of 48 for the whole connection).
  */
 export class HeaderFields {
   /** Names and values by turns. */

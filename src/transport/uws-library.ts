@@ -22,7 +22,7 @@ export interface UwsResponse {
   end(body?: string | Uint8Array, closeConnection?: boolean): void;
   endWithoutBody(): void;
   close(): void;
-  /** The fields of `data` become fields of the WebSocket. */
+  /** The fields of `data` become fields of the WebSocket. `open` is called before it returns. */
   upgrade(data: object, key: string, protocol: string, extensions: string, context: UwsContext): void;
 }
 
@@ -35,14 +35,13 @@ export interface UwsListenSocket {
 }
 
 /** Every method throws once `close` was called. */
-export interface UwsWebSocket<Data> {
+export interface UwsWebSocket {
   /** 0: buffered, back-pressure; 1: sent; 2: dropped. */
   send(message: string | Uint8Array, isBinary: boolean, compress: boolean): number;
   ping(): number;
   getBufferedAmount(): number;
   end(code: number, reason: string): void;
   close(): void;
-  getUserData(): Data;
 }
 
 export interface UwsBehavior<Data> {
@@ -53,12 +52,12 @@ export interface UwsBehavior<Data> {
   readonly sendPingsAutomatically: boolean;
   readonly maxLifetime: number;
   upgrade(response: UwsResponse, request: UwsRequest, context: UwsContext): void;
-  open(ws: UwsWebSocket<Data> & Data): void;
-  message(ws: UwsWebSocket<Data> & Data, message: ArrayBuffer, isBinary: boolean): void;
-  drain(ws: UwsWebSocket<Data> & Data): void;
-  ping(ws: UwsWebSocket<Data> & Data): void;
-  pong(ws: UwsWebSocket<Data> & Data): void;
-  close(ws: UwsWebSocket<Data> & Data, code: number, message: ArrayBuffer): void;
+  open(ws: UwsWebSocket & Data): void;
+  message(ws: UwsWebSocket & Data, message: ArrayBuffer, isBinary: boolean): void;
+  drain(ws: UwsWebSocket & Data): void;
+  ping(ws: UwsWebSocket & Data): void;
+  pong(ws: UwsWebSocket & Data): void;
+  close(ws: UwsWebSocket & Data, code: number, message: ArrayBuffer): void;
 }
 
 export interface UwsApp {

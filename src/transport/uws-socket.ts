@@ -20,7 +20,7 @@ export interface UwsSocketOwner {
 
 /** What the library keeps on its own object for us. */
 export interface UwsSocketData {
-  readonly gate: UwsSocket;
+  gate: UwsSocket | undefined;
 }
 
 /** One WebSocket of uWebSockets.js. The library's object is dead after its close event and is let go there. */
@@ -28,7 +28,7 @@ export class UwsSocket implements Socket, Seated {
   seat = noSeat;
   readonly #owner: UwsSocketOwner;
   #create: ((socket: Socket) => SocketHandler) | undefined;
-  #ws: UwsWebSocket<UwsSocketData> | undefined;
+  #ws: UwsWebSocket | undefined;
   #handler: SocketHandler | undefined;
   #ending: { readonly code: number; readonly reason: string } | undefined;
   #waiting = false;
@@ -39,7 +39,7 @@ export class UwsSocket implements Socket, Seated {
     this.#create = create;
   }
 
-  open(ws: UwsWebSocket<UwsSocketData>): void {
+  open(ws: UwsWebSocket): void {
     this.#ws = ws;
     try {
       this.#handler = this.#create?.(this);
