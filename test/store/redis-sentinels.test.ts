@@ -160,6 +160,79 @@ describe("an old primary that lives on", () => {
   }, 60_000);
 });
 
+describe("Sentinels that disagree", () => {
+  let group: SentinelGroup;
+  beforeEach(async () => {
+    group = await startRedisSentinels({ downAfter: 60_000 });
+  });
+  afterEach(() => group.dispose());
+
+  /** The replica is the primary now, and who of the Sentinels has heard of it. */
+  async function promote(heard: readonly RedisServer[]): Promise<void> {
+    await group.replica.command("REPLICAOF", "NO", "ONE");
+    const port = String(group.replica.port);
+    for (const sentinel of heard) {
+      await sentinel.command("SENTINEL", "REMOVE", "main");
+      await sentinel.command("SENTINEL", "MONITOR", "main", "127.0.0.1", port, "2");
+    }
+  }
+
+  it("are believed by their majority, at the first connection and every other, whichever the URL names first", async () => {
+    const [, ...heard] = group.sentinels;
+    await promote(heard);
+    const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
+    await committed(store, { log: [{ marker: "here" }] });
+    expect(await clients(group.primary)).toBe(0);
+    expect(await clients(group.replica)).toBe(1);
+    await group.replica.command("CLIENT", "KILL", "TYPE", "normal");
+    await expect.poll(() => committed(store, {}).catch(() => undefined), soon).toMatchObject({ ok: true });
+    await committed(store, { log: [{ marker: "and here" }], durable: true });
+    expect(await clients(group.primary)).toBe(0);
+    await store.close();
+  });
+
+  it("take commits away from an old primary that the first of them still names", async () => {
+    const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
+    const follower = store.follow(Date.now(), () => undefined);
+    await follower.caughtUp;
+    await committed(store, { durable: true });
+    expect(await clients(group.primary)).toBe(3);
+    const [, ...heard] = group.sentinels;
+    await promote(heard);
+    const from = performance.now();
+    await expect.poll(() => store.primaryConfirmedAt() >= from, soon).toBe(true);
+    await expect.poll(() => clients(group.primary), soon).toBe(0);
+    await committed(store, { log: [{ marker: "moved" }], durable: true });
+    await expect.poll(() => follower.following, soon).toBe(true);
+    expect(await group.replica.command("XLEN", "gatehouse:{gh}:log")).not.toBe("0");
+    expect(await clients(group.primary)).toBe(0);
+    await store.close();
+  });
+});
+
+describe("Sentinels that want a password from one moment to the next", () => {
+  it("leave no rejection unhandled, and what they have said runs out", async ({ onTestFinished }) => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => void unhandled.push(reason);
+    process.on("unhandledRejection", note);
+    onTestFinished(() => void process.off("unhandledRejection", note));
+    const group = await startRedisSentinels({ downAfter: 60_000 });
+    onTestFinished(() => group.dispose());
+    const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
+    await store.follow(Date.now(), () => undefined).caughtUp;
+    await expect.poll(() => store.primaryConfirmedAt(), soon).toBeGreaterThan(0);
+    for (const sentinel of group.sentinels) {
+      await sentinel.command("ACL", "SETUSER", "default", "-@all", "+client", "+ping");
+      for (const type of ["normal", "pubsub"]) await sentinel.command("CLIENT", "KILL", "TYPE", type);
+    }
+    const age = () => performance.now() - store.primaryConfirmedAt();
+    await expect.poll(age, soon).toBeGreaterThan(4_000);
+    expect(await store.commit({})).toMatchObject({ ok: true });
+    await store.close();
+    expect(unhandled).toEqual([]);
+  }, 60_000);
+});
+
 /** Connections of the store to this server. */
 async function clients(server: RedisServer): Promise<number> {
   return (await server.command("CLIENT", "LIST"))

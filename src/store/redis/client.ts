@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
 
 import type { RedisAddress, RedisHost } from "./address.ts";
+import { primaryConnector } from "./primary-connector.ts";
 
 export type RedisClient = Redis | Cluster;
 
@@ -12,7 +13,12 @@ export interface ClientOptions {
   readonly silenceMs: number;
   /** True: reconnects for ever, by itself. False: ends with its first loss, whoever made it makes a new one. */
   readonly reconnects: boolean;
+  /** Behind Sentinels: where the primary is, asked for every connection. Rejects while nobody says. */
+  readonly findPrimary: () => Promise<RedisHost>;
 }
+
+/** How long a connection that is ended may stay open, ms. */
+const disconnectTimeoutMs = 100;
 
 /**
  * An unconnected client with what ioredis' defaults would break overridden: a command without an answer ends after its
@@ -32,12 +38,12 @@ function backOff(attempt: number): number {
   return Math.min(50 * 2 ** Math.min(attempt - 1, 5), 1_000) * (0.75 + Math.random() / 4);
 }
 
-function connectionOptions(address: RedisAddress, options: ClientOptions) {
+function connectionOptions(address: RedisAddress, options: Omit<ClientOptions, "findPrimary">) {
   return {
     commandTimeout: options.commandTimeoutMs,
     socketTimeout: options.silenceMs,
     connectTimeout: Math.max(1_000, options.commandTimeoutMs * 4),
-    disconnectTimeout: 100,
+    disconnectTimeout: disconnectTimeoutMs,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     keepAlive: 5_000,
@@ -63,19 +69,8 @@ function singleClient(address: RedisAddress, options: ClientOptions): Redis {
   } satisfies RedisOptions;
   const [first] = address.hosts;
   if (address.mode === "standalone") return new Redis({ ...shared, ...first });
-  return new Redis({
-    ...shared,
-    sentinels: address.hosts.map((host) => ({ ...host })),
-    name: address.primary ?? "",
-    sentinelRetryStrategy: retry,
-    sentinelReconnectStrategy: options.reconnects ? () => 1_000 : () => null,
-    sentinelCommandTimeout: options.commandTimeoutMs,
-    failoverDetector: options.reconnects,
-    enableTLSForSentinelMode: address.tls,
-    ...(address.tls ? { sentinelTLS: {} } : {}),
-    ...(address.sentinelUsername === undefined ? {} : { sentinelUsername: address.sentinelUsername }),
-    ...(address.sentinelPassword === undefined ? {} : { sentinelPassword: address.sentinelPassword }),
-  });
+  const connector = { find: options.findPrimary, retry, tls: address.tls, disconnectTimeoutMs };
+  return new Redis({ ...shared, Connector: primaryConnector(connector) });
 }
 
 /** An unconnected client of one Sentinel, which reconnects by itself. */

@@ -21,6 +21,7 @@ import { connectClient, createClient, type RedisClient, serverOf, withDeadline }
 import { commitCall, outcomeOf, type ScriptCall } from "./commit-step.ts";
 import { DurableWrites, type Written } from "./durable-writes.ts";
 import { faultOf, redisUnavailable } from "./faults.ts";
+import { PrimaryFinder } from "./find-primary.ts";
 import { readGuarantee } from "./guarantee.ts";
 import { type RedisKeys, redisKeys } from "./keys.ts";
 import { comparePositions, contentOf } from "./log-stream.ts";
@@ -52,11 +53,12 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const timeoutMs = options.timeoutMs ?? 250;
   const keys = redisKeys(options.prefix);
   const commit = new Script("commit");
+  const finder = new PrimaryFinder(address);
   const deadline = performance.now() + openMs;
   for (;;) {
     try {
-      const client = await connectFit(address, timeoutMs, keys);
-      return new RedisStore({ address, timeoutMs, keys, client, commit });
+      const client = await connectFit({ address, finder, timeoutMs }, keys);
+      return new RedisStore({ address, finder, timeoutMs, keys, client, commit });
     } catch (error) {
       if (isSlow(error) && performance.now() < deadline) continue;
       const detail = `cannot use Redis at ${address.masked}: ${faultOf(error)}`;
@@ -70,16 +72,24 @@ function isSlow(error: unknown): boolean {
   return error instanceof Error && /^(Command timed out|LOADING|no answer within)/.test(error.message);
 }
 
-function createCommandClient(address: RedisAddress, timeoutMs: number): RedisClient {
+interface Target {
+  readonly address: RedisAddress;
+  readonly finder: PrimaryFinder;
+  readonly timeoutMs: number;
+}
+
+function createCommandClient({ address, finder, timeoutMs }: Target): RedisClient {
   return createClient(address, {
+    findPrimary: () => finder.find(),
     commandTimeoutMs: timeoutMs,
     silenceMs: Math.max(1_000, timeoutMs * 4),
     reconnects: true,
   });
 }
 
-async function connectTail(address: RedisAddress): Promise<RedisClient> {
+async function connectTail({ address, finder }: Target): Promise<RedisClient> {
   const client = createClient(address, {
+    findPrimary: () => finder.find(),
     commandTimeoutMs: watchdogMs,
     silenceMs: watchdogMs,
     reconnects: false,
@@ -88,8 +98,8 @@ async function connectTail(address: RedisAddress): Promise<RedisClient> {
   return client;
 }
 
-async function connectFit(address: RedisAddress, timeoutMs: number, keys: RedisKeys): Promise<RedisClient> {
-  const client = createCommandClient(address, timeoutMs);
+async function connectFit(target: Target, keys: RedisKeys): Promise<RedisClient> {
+  const client = createCommandClient(target);
   try {
     await connectClient(client, openMs);
     await refuseUnfit(client);
@@ -110,9 +120,7 @@ async function refuseUnfit(client: RedisClient): Promise<void> {
 /** The server answers and must not be used as it is set up: no retry helps. */
 class Unfit extends Error {}
 
-interface Parts {
-  readonly address: RedisAddress;
-  readonly timeoutMs: number;
+interface Parts extends Target {
   readonly keys: RedisKeys;
   readonly client: RedisClient;
   readonly commit: Script;
@@ -125,6 +133,7 @@ class RedisStore implements Store {
   readonly #keys: RedisKeys;
   readonly #client: RedisClient;
   readonly #commit: Script;
+  readonly #connectTail: () => Promise<RedisClient>;
   readonly #durable: DurableWrites;
   readonly #tails = new Set<Tail>();
   /** Behind Sentinels only. */
@@ -139,12 +148,14 @@ class RedisStore implements Store {
     this.#client = parts.client;
     this.#commit = parts.commit;
     this.#durable = new DurableWrites({
-      create: () => createCommandClient(parts.address, parts.timeoutMs),
+      create: () => createCommandClient(parts),
       connectMs: parts.timeoutMs / 2,
       run: (client, { keys, args }) => parts.commit.run(client, keys, args),
       key: parts.keys.commits,
     });
     this.#watch = parts.address.mode === "sentinel" ? this.#watchSentinels() : undefined;
+    parts.finder.believe(() => this.#watch?.named);
+    this.#connectTail = () => connectTail(parts);
   }
 
   #watchSentinels(): SentinelWatch {
@@ -212,8 +223,7 @@ class RedisStore implements Store {
     onEntries: (entries: readonly LogEntry[]) => void,
     onBreak: (kind: LogBreak) => void = () => undefined,
   ): LogFollower {
-    const connect = () => this.#connectTail();
-    const tail = new Tail({ connect, stream: this.#keys.log, since, onEntries, onBreak });
+    const tail = new Tail({ connect: this.#connectTail, stream: this.#keys.log, since, onEntries, onBreak });
     this.#tails.add(tail);
     void tail.ended.then(() => {
       this.#tails.delete(tail);
@@ -263,14 +273,6 @@ class RedisStore implements Store {
     this.#watch?.stop();
     await Promise.all([...this.#tails].map((tail) => tail.stop()));
     if (!alreadyEnded) await withDeadline(ended, 1_000, "not closed").catch(() => undefined);
-  }
-
-  /** To the primary that most Sentinels name, where that is known and answers: the first that is asked may be behind. */
-  async #connectTail(): Promise<RedisClient> {
-    const named = this.#watch?.named;
-    if (named === undefined) return await connectTail(this.#address);
-    const direct = { ...this.#address, mode: "standalone", hosts: [named] } as const;
-    return await connectTail(direct).catch(() => connectTail(this.#address));
   }
 
   /** One exchange with Redis: at once unavailable while there is no connection, at the latest at the deadline. */
