@@ -14,6 +14,7 @@ import { rememberIssuer } from "./issuer.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { openAuthority, systemClock } from "./open-authority.ts";
+import { patiently } from "./patience.ts";
 import { createRevocationBound, type RevocationBound } from "./revocation-bound.ts";
 import { type RevocationFeed, startRevocationFeed } from "./revocation-feed.ts";
 import { revocationVoice, warnOfWeakPolicy } from "./revocation-voice.ts";
@@ -93,7 +94,7 @@ async function putTogether(config: Config, parts: GatewayParts, voices: Voices):
   let bound: RevocationBound | undefined;
   const opened = await openAuthority(config, {
     ...{ role: "gateway", clock, onStoreCall: told.metrics.storeCall, onFault: fault("revocation") },
-    weakened,
+    ...{ weakened, log: told.log },
     port: () => listener?.port ?? config.port,
     revocation: {
       policy: config.revocation.policy,
@@ -176,7 +177,7 @@ class RunningGateway implements Gateway {
       ...(tls === undefined ? {} : { tls: tls.pair }),
     });
     this.#parts.listening(this.#listener);
-    await rememberIssuer(opened.store, opened.issuer());
+    await patiently("write the issuer", log, () => rememberIssuer(opened.store, opened.issuer()));
     health.enter("serving");
     const { port } = this.#listener;
     log.info({ ...health.live(), host: config.host, port }, "serving");
@@ -184,7 +185,7 @@ class RunningGateway implements Gateway {
     if (tls === undefined) warnOfCleartext(log, config);
     else warnOfCertificateEnd(log, tls.endsAt, this.#parts.clock.now());
     const url = opened.publicUrl();
-    const setupLink = await this.#setupLink(url);
+    const setupLink = await patiently("look for an owner", log, () => this.#setupLink(url));
     return { url, port, ...(setupLink === undefined ? {} : { setupLink }) };
   }
 

@@ -8,7 +8,9 @@ import { sealedOtherwise } from "../auth/tokens/sealing.ts";
 import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
 import { rememberedIssuer } from "./issuer.ts";
+import type { Log } from "./log.ts";
 import { measuredStore, type StoreCallObserver } from "./measured-store.ts";
+import { patiently } from "./patience.ts";
 import { publicUrlOf } from "./public-url.ts";
 import { installationSecret, otherSecret } from "./secret.ts";
 
@@ -16,6 +18,8 @@ export interface OpenAuthorityOptions {
   /** One gateway may have an embedded store; the command line comes and goes beside it. */
   readonly role: "gateway" | "cli";
   readonly clock?: Clock;
+  /** Hears of a store that answers late. */
+  readonly log?: Pick<Log, "warn">;
   /** The port that clients use; the configured one by default. */
   readonly port?: () => number;
   readonly onStoreCall?: StoreCallObserver;
@@ -56,13 +60,16 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   try {
     const known = role === "cli" && config.public_url === null ? await rememberedIssuer(store) : undefined;
     const issuer = () => config.tokens.issuer ?? known ?? publicUrl();
-    const authority = await createAuthority({
+    const authorityOptions = {
       ...{ store, secret, clock, issuer, audience: () => config.tokens.audience },
       ...domainOptions(config),
       ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
       ...(options.revocation === undefined ? {} : { revocation: options.revocation }),
       ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
-    });
+    };
+    const authority = await patiently("read the keys of the installation", options.log, () =>
+      createAuthority(authorityOptions),
+    );
     const close = async () => {
       await authority.close();
       await store.close();
