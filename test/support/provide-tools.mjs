@@ -8,7 +8,7 @@ const tools = [
   { command: "openssl", package: "openssl", purpose: "certificates for TLS" },
   { command: "strace", package: "strace", purpose: "what a loss of power leaves of the embedded store" },
   { command: "spin", package: "spin", purpose: "the model of the lease" },
-  { command: "gcc", package: "gcc", purpose: "the model of the lease" },
+  { command: "gcc", package: "gcc", purpose: "the model of the lease, and a disk that fails" },
   { command: "chromium", package: "chromium", purpose: "the client SDK and the set-up page in a browser" },
 ];
 

@@ -1,4 +1,5 @@
 import { reasonOf } from "../unavailable.ts";
+import { requireRoom, requireWritable } from "./disk.ts";
 import { inspectFile } from "./file-header.ts";
 import { prepareFiles } from "./files.ts";
 import { openTables, type Tables } from "./tables.ts";
@@ -14,6 +15,9 @@ export class StoreFile {
   #closed = false;
   #closing = false;
   #triedAt = Number.NEGATIVE_INFINITY;
+  /** A write of lmdb's failed: the environment is to be opened anew, and the disk is to be tried first. */
+  #gaveUp = false;
+  #suspect = false;
 
   private constructor(path: string, tables: Tables) {
     this.path = path;
@@ -48,18 +52,24 @@ export class StoreFile {
    */
   async transact<T>(work: (tables: Tables) => T): Promise<T> {
     const tables = this.tables;
+    this.#requireDisk();
     try {
       return await countWrite(this.path, () => tables.root.childTransaction(() => work(tables)));
     } catch (error) {
+      this.#gaveUp = true;
+      this.#suspect = true;
       throw await rootCause(error);
     }
   }
 
   /**
    * After a write failed, before the next one: lmdb gives an environment up whose meta page could not be written, and
-   * lmdb-js then waits for ever in the next transaction. What a file opened anew shows is what is on disk.
+   * lmdb-js then waits for ever in the next transaction. What a file opened anew shows is what is on disk. Where lmdb was
+   * not asked there is nothing to do.
    */
   async reopen(): Promise<void> {
+    if (!this.#gaveUp) return;
+    this.#gaveUp = false;
     // lmdb-js ends the failed write's work after this turn.
     await new Promise((resolve) => setImmediate(resolve));
     const tables = this.#tables;
@@ -78,6 +88,13 @@ export class StoreFile {
     const tables = this.#tables;
     this.#tables = undefined;
     await tables?.root.close();
+  }
+
+  #requireDisk(): void {
+    requireRoom(this.path);
+    if (!this.#suspect) return;
+    requireWritable(this.path);
+    this.#suspect = false;
   }
 
   #openAgain(): Tables {
