@@ -1,17 +1,21 @@
 import { describe, expect, it } from "vitest";
 
+import { monotonicNow } from "../../bench/support/machine.ts";
+import type { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { nodeAt, setStage } from "../chaos/stage.ts";
-import { connectLine, type Line, percentile, wait } from "./line.ts";
+import { gather } from "./crowd.ts";
+import { connectLine, percentile, wait } from "./line.ts";
 import { inTurns, openMany } from "./many-sessions.ts";
 
 /**
- * Targets at 10,000 sockets: same node p99 10 ms, other nodes p50 5, p99 50, at most 250 ms; a user's 5,000 sockets
- * closed within 1 s. The numbers are measured by `npm run bench -- revoke`; here, with fewer sockets and other tests on
- * the same two cores, it is looked for what is wrong by an order of magnitude.
+ * Targets: at 10,000 sockets same node p99 10 ms, other nodes p50 5, p99 50, at most 250 ms; a user's 5,000 sockets closed
+ * within 1 s, others' p99 100 ms. `npm run bench -- revoke` measures them on a machine that does nothing else; here other
+ * tests run on the same two cores, and what is looked for is wrong by an order of magnitude.
  */
-const sockets = 300;
-const revoked = 60;
-const crowd = 1_000;
+const sockets = 10_000;
+const sessions = 100;
+const revoked = 90;
+const ofOneUser = 5_000;
 const slackMs = 1_000;
 const config = { limits: { messages_per_second: 5_000 } };
 
@@ -22,7 +26,15 @@ describe("F5, F8: nobody does anything to three nodes", () => {
     const stage = await setStage({ shape: "standalone", nodes: 3, config });
     onTestFinished(stage.dispose);
     const { visit } = await stage.logIn("anna", 0);
-    const devices = await openMany(visit.socket, sockets);
+    const { visit: other } = await stage.logIn("bert", 0);
+    const standing = await openMany(other.socket, sessions);
+    const crowd = await gather({
+      ports: stage.scene.nodes.map(({ port }) => port),
+      tokens: standing.map(({ token }) => token),
+      sockets,
+    });
+    onTestFinished(crowd.kill);
+    const devices = await openMany(visit.socket, revoked);
     const lines = await inTurns(devices, ({ token }, index) =>
       connectLine(nodeAt(stage.scene, index % 3).port, token),
     );
@@ -38,7 +50,7 @@ describe("F5, F8: nobody does anything to three nodes", () => {
     }
     expect(percentile(late.same, 0.99)).toBeLessThan(10 + slackMs);
     expect(percentile(late.other, 0.99)).toBeLessThan(50 + slackMs);
-    for (const line of lines.slice(revoked)) expect(line.socket.isOpen).toBe(true);
+    expect(await crowd.dismiss()).toBe(sockets);
 
     const stats = (await stage.world.store.servers[0]?.command("INFO", "commandstats")) ?? "";
     expect(stats).toMatch(/cmdstat_xread:/);
@@ -51,27 +63,29 @@ describe("F6: all sessions of a user with many sockets end", () => {
     const stage = await setStage({ shape: "standalone", nodes: 2, config });
     onTestFinished(stage.dispose);
     const [{ visit }, { visit: other }] = [await stage.logIn("anna", 0), await stage.logIn("bert", 0)];
-    const devices = await openMany(visit.socket, 20);
-    const token = (at: number) => devices[at % devices.length]?.token ?? "";
-    const lines = await inTurns(
-      Array.from({ length: crowd }, (_, at) => at),
-      (at) => connectLine(nodeAt(stage.scene, at % 2).port, token(at)),
-    );
-    const began = performance.now();
-    const watching = latencies(other, lines);
+    const devices = await openMany(visit.socket, sessions);
+    const crowd = await gather({
+      ports: stage.scene.nodes.map(({ port }) => port),
+      tokens: devices.map(({ token }) => token),
+      sockets: ofOneUser,
+    });
+    onTestFinished(crowd.kill);
+    const began = monotonicNow();
+    const closing = crowd.closed(30_000);
+    const watching = latencies(other, closing);
     const answer = await visit.socket.request("auth/delete_all_refresh_tokens");
     expect(answer).toMatchObject({ message: { success: true } });
-    const ends = await Promise.all(lines.map(({ closed }) => closed));
-    expect(new Set(ends.map(({ code }) => code))).toEqual(new Set([4301]));
-    expect(Math.max(...ends.map(({ at }) => at)) - began).toBeLessThan(1_000 + slackMs);
+    const { at, codes } = await closing;
+    expect(codes).toEqual([4301]);
+    expect(at - began).toBeLessThan(1_000 + slackMs);
     expect(percentile(await watching, 0.99)).toBeLessThan(100 + slackMs);
   }, 90_000);
 });
 
 /** How long somebody else's pings take while the sockets are closed. */
-async function latencies({ socket }: { socket: Line["socket"] }, lines: readonly Line[]): Promise<number[]> {
+async function latencies({ socket }: { socket: ChaosSocket }, closing: Promise<unknown>): Promise<number[]> {
   let over = false;
-  void Promise.all(lines.map(({ closed }) => closed)).then(() => {
+  void closing.finally(() => {
     over = true;
   });
   const took: number[] = [];
