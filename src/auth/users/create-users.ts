@@ -114,6 +114,7 @@ async function updateOnce(
     check: [{ key: recordKeys.user(userId), version: before.version }],
     put: [puttingUser(after)],
     log: [changed(userId, "updated")],
+    durable: !sameRights(before.user, after),
   };
   if (before.user.isActive && !after.isActive) {
     const target = { kind: "user", userId } as const;
@@ -138,10 +139,12 @@ function patched(before: VersionedUser | undefined, patch: UserPatch): User {
 }
 
 function sameUser(a: User, b: User): boolean {
+  return a.name === b.name && sameRights(a, b);
+}
+
+function sameRights(a: User, b: User): boolean {
   const groups = (user: User) => [...user.groupIds].sort().join(" ");
-  return (
-    a.name === b.name && a.isActive === b.isActive && a.localOnly === b.localOnly && groups(a) === groups(b)
-  );
+  return a.isActive === b.isActive && a.localOnly === b.localOnly && groups(a) === groups(b);
 }
 
 async function removeUser(options: UsersOptions, userId: string): Promise<void> {

@@ -27,7 +27,8 @@ export interface HandNode {
 }
 
 export interface HandNodeOptions {
-  readonly url: string;
+  /** A Redis, or a store that goes with the node. */
+  readonly url: string | Store;
   readonly clock?: HandClock;
   readonly weakened?: AuthorityOptions["weakened"];
   readonly policy?: RevocationPolicy;
@@ -40,7 +41,7 @@ const secret = Buffer.alloc(32, 7);
 
 export async function startHandNode(options: HandNodeOptions): Promise<HandNode> {
   const { url, clock = handClock(Date.now()), policy = "suspend", isolationMs = 0, weakened } = options;
-  const opened = await openRedisStore({ url, timeoutMs: 5_000 });
+  const opened = typeof url === "string" ? await openRedisStore({ url, timeoutMs: 5_000 }) : url;
   const store: Store = withConfirmation(opened, options.primaryConfirmedAt);
   const told: string[] = [];
   const observer = observing(told);

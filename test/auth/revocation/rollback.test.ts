@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { Protection } from "../../../src/auth/protections.ts";
 import { recordKeys } from "../../../src/auth/record-keys.ts";
-import { readRecord } from "../../../src/auth/store.ts";
+import { type RecordKey, readRecord } from "../../../src/auth/store.ts";
 import { home, ownerLogin } from "../../support/authority.ts";
 import { type RedisServer, startRedis } from "../../support/redis-server.ts";
 import { refusal } from "../../support/refusal.ts";
@@ -30,12 +30,12 @@ async function someone({ authority }: HandNode, username: string): Promise<strin
   return (await authority.localLogins.createUser({ name: username, username, password, groupIds: [] })).id;
 }
 
-async function open({ authority }: HandNode, userId: string) {
+async function open({ authority }: HandNode, userId: string, clientId: string | null = null) {
   const standing = await authority.users.read(userId);
   if (standing === undefined) throw new Error("no user");
   const { user, version: userVersion, epoch: userEpoch } = standing;
   return authority.sessions.open({
-    ...{ user, userVersion, userEpoch, credential: null, clientId: null, clientName: null, rotates: true },
+    ...{ user, userVersion, userEpoch, credential: null, clientId, clientName: null, rotates: true },
     ...{ assurance: 1, amr: ["pwd"], authenticatedAt: Date.now(), peer: home },
   });
 }
@@ -53,6 +53,7 @@ async function goBack(...all: readonly HandNode[]): Promise<void> {
   await Promise.all(all.map((node) => node.beatUntilTrusted()));
 }
 
+const epochOf = async ({ store }: HandNode, key: RecordKey) => (await readRecord(store, key))?.version;
 const isLive = async ({ authority }: HandNode, sessionId: string) =>
   (await authority.sessions.get(sessionId)) !== undefined;
 const refresh = ({ authority }: HandNode, refreshToken: string) =>
@@ -84,12 +85,58 @@ describe("after the store went back in time", () => {
     expect(await refusal(refresh(node, other.refreshToken))).toBe("invalid_grant");
   });
 
-  it("they would live again without the re-assertion", async () => {
+  it("a client, and everybody, whose sessions were ended stay so; who came in since goes on", async () => {
+    const node = await start();
+    const ada = await someone(node, "ada");
+    const [first, other] = [
+      await open(node, ada, "https://one.example/"),
+      await open(node, ada, "https://two.example/"),
+    ];
+    await remember();
+    const { revocation } = node.authority;
+    await revocation.revoke({ kind: "client", clientId: "https://one.example/" }, "session_revoked");
+    const clientEpoch = await epochOf(node, recordKeys.clientEpoch("https://one.example/"));
+    await goBack(node);
+    expect(node.told).toContain("reasserted 1");
+    expect(await epochOf(node, recordKeys.clientEpoch("https://one.example/"))).toBe(clientEpoch);
+    expect([await isLive(node, first.session.id), await isLive(node, other.session.id)]).toEqual([
+      false,
+      true,
+    ]);
+    const since = await open(node, ada, "https://one.example/");
+    expect(await isLive(node, since.session.id)).toBe(true);
+
+    await remember();
+    await revocation.revoke({ kind: "all" }, "session_revoked");
+    const epoch = await epochOf(node, recordKeys.allEpoch);
+    const told = node.told.length;
+    await redis.kill();
+    await redis.restart();
+    await eventually("the second break", async () => {
+      await node.beat();
+      return node.told.slice(told).includes("lost");
+    });
+    await node.beatUntilTrusted();
+    expect(await epochOf(node, recordKeys.allEpoch)).toBe(epoch);
+    expect([await isLive(node, other.session.id), await isLive(node, since.session.id)]).toEqual([
+      false,
+      false,
+    ]);
+    const enter = async ({ accessToken }: { readonly accessToken: string }) =>
+      (await node.authority.authentication.authenticate(accessToken, home)).ok;
+    expect([await enter(other), await enter(await open(node, ada))]).toEqual([false, true]);
+  });
+
+  it.each([
+    ["a user", (userId: string) => ({ kind: "user", userId }) as const],
+    ["a client", () => ({ kind: "client", clientId: "https://one.example/" }) as const],
+    ["everybody", () => ({ kind: "all" }) as const],
+  ])("the sessions of %s would live again without the re-assertion", async (_, target) => {
     const node = await start("reassert");
     const ada = await someone(node, "ada");
-    const { session } = await open(node, ada);
+    const { session } = await open(node, ada, "https://one.example/");
     await remember();
-    await node.authority.revocation.revoke({ kind: "user", userId: ada }, "password_changed");
+    await node.authority.revocation.revoke(target(ada), "password_changed");
     await goBack(node);
     expect(await isLive(node, session.id)).toBe(true);
   });

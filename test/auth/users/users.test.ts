@@ -47,7 +47,35 @@ function systemUser(): User {
 
 const localProvider = providerKey("homeassistant", null);
 
+/** What `work` commits. */
+async function stepsOf(work: () => Promise<unknown>): Promise<readonly Step[]> {
+  const steps: Step[] = [];
+  const look = (step: Step) => {
+    steps.push(step);
+    return false;
+  };
+  store.beforeCommit(look, async () => undefined);
+  await work();
+  store.beforeCommit(
+    () => false,
+    async () => undefined,
+  );
+  return steps;
+}
+
 describe("users", () => {
+  it("whose rights change are written durably, so that no failover gives a right back; a name need not be", async () => {
+    const { users } = node.authority;
+    const eve = await users.create({ name: "Eve", groupIds: ["system-admin"] });
+    const durable = async (patch: Parameters<typeof users.update>[1]) =>
+      (await stepsOf(() => users.update(eve.id, patch))).map((step) => step.durable === true);
+    expect(await durable({ groupIds: ["system-users"] })).toEqual([true]);
+    expect(await durable({ localOnly: true })).toEqual([true]);
+    expect(await durable({ name: "Eva" })).toEqual([false]);
+    expect(await durable({ isActive: false })).toEqual([true]);
+    expect((await stepsOf(() => users.remove(eve.id))).some((step) => step.durable === true)).toBe(true);
+  });
+
   it("are created active, in known groups, and listed oldest first", async () => {
     const { users } = node.authority;
     expect(await refusal(users.create({ name: "Eve", groupIds: ["no-such-group"] }))).toBe("invalid_group");
