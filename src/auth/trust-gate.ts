@@ -3,9 +3,9 @@ import { AuthError } from "./errors.ts";
 import type { RevocationView } from "./revocation/revocation.ts";
 
 /**
- * The same domain, for who serves strangers. While this node cannot know what was revoked (D10), the store that it sees
- * may be one that was left behind: nobody logs in, refreshes, or is given a token, a code, a signed path or more time by
- * it. Such a call rejects with `unavailable` at once, before it reads or changes anything, so that a login flow, a code
+ * The same domain, for who serves strangers. While this node cannot know what was revoked (D10), or has lost its place in
+ * the log, the store that it sees may be one that was left behind or went back in time: nobody logs in, refreshes, or is
+ * given a token, a code, a signed path or more time by it. Such a call rejects with `unavailable` at once, before it reads or changes anything, so that a login flow, a code
  * and a refresh token are as good as before. What takes away, and what only looks, goes on; so does what an administrator
  * who is still served changes. NOT held back: a call that was let in and is under way when trust ends.
  */
@@ -21,13 +21,13 @@ export function trustGated(authority: Authority): Authority {
   };
 }
 
-type View = Pick<RevocationView, "trusted">;
+type View = Pick<RevocationView, "current">;
 
 function gated<Args extends readonly unknown[], Result>(
   view: View,
   call: (...args: Args) => Promise<Result>,
 ): (...args: Args) => Promise<Result> {
-  return (...args) => (view.trusted ? call(...args) : Promise.reject(untrusted()));
+  return (...args) => (view.current ? call(...args) : Promise.reject(untrusted()));
 }
 
 function untrusted(): AuthError {
@@ -72,7 +72,7 @@ function gatedSignedPaths(paths: Authority["signedPaths"], view: View): Authorit
     sign: gated(view, paths.sign),
     async verify(pathAndQuery) {
       const sessionId = await paths.verify(pathAndQuery);
-      if (sessionId !== undefined && !view.trusted) throw untrusted();
+      if (sessionId !== undefined && !view.current) throw untrusted();
       return sessionId;
     },
   };

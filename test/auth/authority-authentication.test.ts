@@ -261,7 +261,11 @@ describe("a node that cannot know", () => {
     const ask = async () => authenticate(accessToken, home, unfed);
     expect(await refusal(ask())).toBe("unavailable");
     const lookedAt = node.clock.monotonic();
-    const follower = { lookAgeMs: () => node.clock.monotonic() - lookedAt, restart: () => undefined };
+    const follower = {
+      following: true,
+      lookAgeMs: () => node.clock.monotonic() - lookedAt,
+      restart: () => undefined,
+    };
     unfed.authority.revocation.setFeed({ since: node.clock.now() - hour, follower });
     expect(await refusal(ask())).toBe("accepted");
     node.clock.advance(3_000);
@@ -296,7 +300,7 @@ describe("a node that cannot know", () => {
     node.clock.advance(10 * minute);
     expect([await ask(), await ask()]).toEqual([1, 0]);
     // Entries from the last ten minutes were not delivered: neither memory nor cache can be believed.
-    const follower = { lookAgeMs: () => 0, restart: () => undefined };
+    const follower = { following: true, lookAgeMs: () => 0, restart: () => undefined };
     other.authority.revocation.setFeed({ since: node.clock.now(), follower });
     expect([await ask(), await ask()]).toEqual([2, 0]);
     await other.stop();

@@ -50,6 +50,9 @@ describe.each(["ws", "uws"] as const)("suspension on %s", (transport) => {
         get trusted() {
           return trust.trusted && real.trusted;
         },
+        get current() {
+          return trust.trusted && real.current;
+        },
         get gaps() {
           return real.gaps;
         },

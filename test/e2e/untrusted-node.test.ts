@@ -152,3 +152,33 @@ describe.each(["ws", "uws"] as const)(
     });
   },
 );
+
+// Redis was killed and came back with old data: the node has its lease still, and its tail has not read the log again.
+describe("a node that has lost its place in the log and still holds its lease", () => {
+  it("lets nobody in who was taken off, nor anybody else, until it knows what the store remembers", async () => {
+    const redis = await startRedis();
+    const proxy = await startFaultProxy({ host: "127.0.0.1", port: redis.port });
+    const node = await startNode({ store: `redis://127.0.0.1:${proxy.port}` });
+    const { view } = node.authority.revocation;
+    await setUpOwner(node.authority);
+    const socket = await openSocket(node.port);
+    const start = () => socket.call("auth/login/start", { handler });
+    await vi.waitUntil(() => view.current, { timeout: 15_000, interval: 20 });
+    expect(await start()).toMatchObject({ success: true });
+
+    await redis.kill();
+    proxy.separateSenders("xrange");
+    await redis.restart();
+    await vi.waitUntil(() => !view.current, { timeout: 15_000, interval: 5 });
+    expect(view.trusted).toBe(true);
+    expect(await start()).toMatchObject({ success: false, error: { code: "unavailable", retry_after: 1 } });
+    proxy.pass();
+    await vi.waitUntil(() => view.current, { timeout: 20_000, interval: 20 });
+    // The store is empty now, and knows of no owner.
+    expect(await start()).toMatchObject({ success: false, error: { code: "onboarding_required" } });
+    socket.close();
+    await node.stop();
+    await proxy.stop();
+    await redis.dispose();
+  }, 60_000);
+});

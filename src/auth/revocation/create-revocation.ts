@@ -129,7 +129,7 @@ function compose(options: RevocationOptions) {
   const node = newId();
   const seal = createLogSeal(options.sealing);
   const lease = createLease(clock, weakened);
-  const view = createRevocationView({ clock, longestTokenMs, lease });
+  const view = createRevocationView({ clock, longestTokenMs, lease, inStep: () => keeper.inStep });
   const members = createMembers({ clock, self: node, longestTokenMs });
   const standpoint: Standpoint = {
     ...{ role: undefined, isolationMs: undefined, running: 0, deliveredAt: Number.NEGATIVE_INFINITY },

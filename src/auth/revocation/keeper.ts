@@ -1,11 +1,12 @@
 import type { Clock } from "../clock.ts";
 import type { LogEvent } from "../model.ts";
 import type { Weakened } from "../protections.ts";
-import type { LogBreak, LogEntry, LogFollower, LogPosition, Store } from "../store.ts";
+import type { LogBreak, LogEntry, LogPosition, Store } from "../store.ts";
 import { createTurns, type Turns } from "../turns.ts";
 import type { Lease, Moment } from "./lease.ts";
 import type { LogSeal } from "./log-seal.ts";
 import type { RevocationPolicy } from "./policy.ts";
+import type { FeedFollower } from "./revocation.ts";
 import type { Settling } from "./settling.ts";
 import type { GrowingView } from "./view.ts";
 
@@ -67,7 +68,7 @@ export class Keeper {
   readonly #parts: KeeperParts;
   readonly #sent = new Map<number, Sent>();
   readonly #turns: Turns;
-  #follower: Pick<LogFollower, "lookAgeMs" | "restart"> | undefined;
+  #follower: FeedFollower | undefined;
   #n = 0;
   /** The position of the last entry that was applied. */
   #applied: LogPosition | null = null;
@@ -94,10 +95,18 @@ export class Keeper {
   }
 
   /** The feed has caught up. Without a server behind the store its look at the log is all that is needed. */
-  start(follower: Pick<LogFollower, "lookAgeMs" | "restart">): void {
+  start(follower: FeedFollower): void {
     this.#follower = follower;
     if (this.#writesNoHeartbeats) this.#parts.lease.rest(() => follower.lookAgeMs());
     this.#notice();
+  }
+
+  /**
+   * False from the moment at which the follower lost its connection, until it has seen that the log is the one that it
+   * followed: the store that answers meanwhile may have gone back in time. A file has no connection to lose.
+   */
+  get inStep(): boolean {
+    return this.#writesNoHeartbeats || this.#follower?.following === true;
   }
 
   /** One turn; one that is under way is not doubled. Never rejects. */
@@ -196,7 +205,7 @@ export class Keeper {
     broken.mendedAt = clock.monotonic();
   }
 
-  #mendByLook(follower: Pick<LogFollower, "lookAgeMs">): void {
+  #mendByLook(follower: Pick<FeedFollower, "lookAgeMs">): void {
     const mendedAt = this.#break?.mendedAt;
     if (mendedAt === undefined || follower.lookAgeMs() > this.#parts.clock.monotonic() - mendedAt) return;
     this.#mend(this.#applied);
@@ -242,7 +251,7 @@ export class Keeper {
     if (this.#sent.size > mostUnread && oldest !== undefined) this.#sent.delete(oldest);
   }
 
-  #restartOverdue(follower: Pick<LogFollower, "restart">): void {
+  #restartOverdue(follower: Pick<FeedFollower, "restart">): void {
     const now = this.#parts.clock.monotonic();
     const overdue = [...this.#sent.values()].some(
       ({ acknowledgedAt }) => acknowledgedAt !== undefined && now - acknowledgedAt >= overdueMs,

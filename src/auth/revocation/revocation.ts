@@ -68,6 +68,9 @@ export type Judgement =
   /** The token is older than the view, or its user changed since: look it up in the store. */
   | { readonly state: "unknown" };
 
+/** What a node's lease is kept by. */
+export type FeedFollower = Pick<LogFollower, "following" | "lookAgeMs" | "restart">;
+
 /** What this node knows about what was taken away; fed by its own commits and by the log. */
 export interface RevocationView {
   /** Hot path: map look-ups only. */
@@ -77,6 +80,11 @@ export interface RevocationView {
    * authenticated (D10). Hot path: a few comparisons, looked at before every frame.
    */
   readonly trusted: boolean;
+  /**
+   * `trusted`, and the log is followed without a break at this moment. Otherwise what the store says now may be from before
+   * what this node knows: nothing is given on its word.
+   */
+  readonly current: boolean;
   /**
    * Rises whenever something may have passed unseen: whoever was let in before, and whatever was looked up before, has
    * to be looked up again. It rises before `trusted` turns true.
@@ -107,10 +115,7 @@ export interface Revocation {
   /** The feed's follower found that the log is not the one that it followed, or that entries were missed. */
   broke(kind: LogBreak): void;
   /** The feed has caught up: how far back the view reaches, and what the lease is kept by from now on. */
-  setFeed(feed: {
-    readonly since: number;
-    readonly follower: Pick<LogFollower, "lookAgeMs" | "restart">;
-  }): void;
+  setFeed(feed: { readonly since: number; readonly follower: FeedFollower }): void;
   /**
    * Instead of `setFeed`, for a process that serves nobody and only wants to know what its revocations come to: how the
    * store isolates (see `StoreGuarantee`), and how many nodes run beyond those that heartbeats tell of.

@@ -40,9 +40,11 @@ export function createRevocationView(options: {
   readonly clock: Clock;
   readonly longestTokenMs: number;
   readonly lease: Pick<Lease, "holds">;
+  /** Whether the log is followed without a break at this moment. */
+  readonly inStep: () => boolean;
   readonly capacity?: number;
 }): GrowingView {
-  const { clock, lease, capacity = defaultCapacity } = options;
+  const { clock, lease, inStep, capacity = defaultCapacity } = options;
   const reachMs = Math.max(options.longestTokenMs, leastReachMs) + reachMarginMs;
   const memory = new Memory(reachMs + 2 * clockMarginMs, capacity);
   let floor = Number.POSITIVE_INFINITY;
@@ -61,6 +63,9 @@ export function createRevocationView(options: {
     memory,
     get trusted() {
       return lease.holds();
+    },
+    get current() {
+      return lease.holds() && inStep();
     },
     get gaps() {
       return gaps;

@@ -10,6 +10,7 @@ import { handClock } from "../../support/hand-clock.ts";
 const minute = 60_000;
 const longestTokenMs = 30 * minute;
 
+const inStep = () => true;
 const lease = { holds: () => true };
 
 function take(view: GrowingView, taken: LogEntry) {
@@ -19,7 +20,7 @@ function take(view: GrowingView, taken: LogEntry) {
 
 function viewAt(start = 1_000_000_000_000) {
   const clock = handClock(start);
-  const view = createRevocationView({ clock, longestTokenMs, lease });
+  const view = createRevocationView({ clock, longestTokenMs, lease, inStep });
   view.reachesBackTo(clock.now() - 60 * minute);
   return { clock, view };
 }
@@ -89,7 +90,7 @@ describe("the revocation view", () => {
 
   it("does not reach back to the feed's first minute, whose tokens may be of a clock that is behind", () => {
     const clock = handClock();
-    const view = createRevocationView({ clock, longestTokenMs, lease });
+    const view = createRevocationView({ clock, longestTokenMs, lease, inStep });
     const since = clock.now() - 10 * minute;
     const judge = (at: number) => view.judge(principal({ tokenIssuedAt: at })).state;
     expect(judge(clock.now())).toBe("unknown");
@@ -139,7 +140,7 @@ describe("the revocation view", () => {
 
   it("looks up what it had no room for", () => {
     const clock = handClock();
-    const view = createRevocationView({ clock, longestTokenMs, lease, capacity: 10 });
+    const view = createRevocationView({ clock, longestTokenMs, lease, inStep, capacity: 10 });
     view.reachesBackTo(clock.now() - 60 * minute);
     const judge = (sessionId: string, tokenIssuedAt: number) =>
       view.judge(principal({ sessionId, tokenIssuedAt })).state;
