@@ -15,6 +15,8 @@ export interface Clients {
 export interface Storm {
   /** Who is not back by then is given up. */
   readonly withinMs: number;
+  /** Each client's first attempt comes after a random part of this. 0: all in the same tick. */
+  readonly spreadMs: number;
 }
 
 export interface StormOutcome {
@@ -56,7 +58,7 @@ async function hold({ port, dialect: name, tokens }: Clients): Promise<void> {
   await Promise.all(Array.from({ length: connecting }, worker));
 }
 
-async function storm({ withinMs }: Storm): Promise<StormOutcome> {
+async function storm({ withinMs, spreadMs }: Storm): Promise<StormOutcome> {
   collectGarbage();
   const took: number[] = [];
   const backAfter: number[] = [];
@@ -68,6 +70,7 @@ async function storm({ withinMs }: Storm): Promise<StormOutcome> {
   const dropped = performance.now();
   const left = () => withinMs - (performance.now() - dropped);
   const comeBack = async (nth: number): Promise<void> => {
+    if (spreadMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.random() * spreadMs));
     for (;;) {
       const from = performance.now();
       try {
