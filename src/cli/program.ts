@@ -114,13 +114,14 @@ function addServer(program: Command, surroundings: Surroundings, perform: Perfor
       await serve(flags, surroundings, output);
     }),
   );
-  listening(program.command("check").description("validate and print the effective configuration")).action(
-    (flags) =>
+  listening(program.command("check").description("validate and print the effective configuration"))
+    .option("--guarantee", "ask the store how it is set up, and print how soon a revocation is in effect")
+    .action((flags) =>
       perform(flags.json, async (output) => {
         const { check } = await import("./check.ts");
         await check(flags, surroundings, output);
       }),
-  );
+    );
 }
 
 function addUsers(program: Command, surroundings: Surroundings, perform: Perform): void {

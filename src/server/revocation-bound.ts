@@ -10,12 +10,14 @@ export interface RevocationBound {
   seconds(): number | null;
   /** What should be set up otherwise, and how. */
   problems(): readonly string[];
-  /** Looks now, and every hour until `stop`. Never rejects. */
+  /** Looks now, and until `stop` every hour, every minute while there is no bound. Never rejects. */
   start(): Promise<void>;
   stop(): void;
 }
 
 const lookEveryMs = 3_600_000;
+/** The store may not have answered, or somebody is just setting it up. */
+const lookAgainMs = 60_000;
 const unknown: StoreGuarantee = {
   isolationMs: Number.POSITIVE_INFINITY,
   detail: "the store has not told how it is set up",
@@ -26,20 +28,23 @@ export function createRevocationBound(store: Pick<Store, "guarantee">, log: Log)
   let known = unknown;
   let timer: NodeJS.Timeout | undefined;
   const seconds = () => boundSeconds(known);
+  let stopped = false;
   const look = async () => {
     const before = known;
     known = await store.guarantee().catch(() => unknown);
     if (before.isolationMs !== known.isolationMs || before.detail !== known.detail) tell(log, known);
+    if (stopped) return;
+    timer = setTimeout(() => void look(), seconds() === null ? lookAgainMs : lookEveryMs).unref();
   };
   return {
     isolationMs: () => known.isolationMs,
     seconds,
     problems: () => known.problems,
-    async start() {
-      timer = setInterval(() => void look(), lookEveryMs).unref();
-      await look();
+    start: look,
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
     },
-    stop: () => clearInterval(timer),
   };
 }
 

@@ -51,6 +51,12 @@ export interface EmbeddedStoreOptions {
 }
 
 const sweepEveryMs = 1_000;
+/** No other server can take over, and nothing is answered before it is on disk. */
+export const embeddedGuarantee: StoreGuarantee = {
+  isolationMs: 0,
+  detail: "one process writes one file on its own disk",
+  problems: [],
+};
 const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 /**
@@ -160,7 +166,7 @@ class EmbeddedStore implements Store {
   }
 
   async guarantee(): Promise<StoreGuarantee> {
-    return { isolationMs: 0, detail: "one process writes one file on its own disk", problems: [] };
+    return embeddedGuarantee;
   }
 
   primaryConfirmedAt(): number {

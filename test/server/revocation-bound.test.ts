@@ -1,0 +1,52 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import type { StoreGuarantee } from "../../src/auth/store.ts";
+import { createLog } from "../../src/server/log.ts";
+import { createRevocationBound } from "../../src/server/revocation-bound.ts";
+
+const minute = 60_000;
+
+describe("the bound of revocations", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  function watched(answers: readonly (StoreGuarantee | Error)[]) {
+    let asked = 0;
+    const guarantee = async () => {
+      const answer = answers[Math.min(asked, answers.length - 1)];
+      asked += 1;
+      if (answer === undefined || answer instanceof Error) throw answer;
+      return answer;
+    };
+    const bound = createRevocationBound({ guarantee }, createLog({ level: "silent" }));
+    return { bound, asked: () => asked };
+  }
+  const told = (isolationMs: number): StoreGuarantee => ({ isolationMs, detail: "", problems: [] });
+
+  it("is looked for again each minute while the store does not tell, then each hour", async () => {
+    const { bound, asked } = watched([new Error("slow"), new Error("slow"), told(0), told(1_000)]);
+    expect([bound.seconds(), bound.problems()]).toEqual([null, [expect.stringContaining("has not told")]]);
+    await bound.start();
+    expect([bound.seconds(), asked()]).toEqual([null, 1]);
+    await vi.advanceTimersByTimeAsync(minute);
+    expect([bound.seconds(), asked()]).toEqual([null, 2]);
+    await vi.advanceTimersByTimeAsync(minute);
+    expect([bound.seconds(), bound.problems(), asked()]).toEqual([3.25, [], 3]);
+    await vi.advanceTimersByTimeAsync(59 * minute);
+    expect(asked()).toBe(3);
+    await vi.advanceTimersByTimeAsync(minute);
+    expect([bound.seconds(), asked()]).toEqual([4.25, 4]);
+    bound.stop();
+    await vi.advanceTimersByTimeAsync(600 * minute);
+    expect(asked()).toBe(4);
+  });
+
+  it("is not looked for any more after a stop during a look", async () => {
+    const { bound, asked } = watched([told(0)]);
+    const starting = bound.start();
+    bound.stop();
+    await starting;
+    await vi.advanceTimersByTimeAsync(600 * minute);
+    expect(asked()).toBe(1);
+  });
+});
