@@ -35,6 +35,13 @@ export function createAudit(log: Log, enabled: boolean): Audit {
   const record = (event: string, outcome: "allowed" | "denied" | "done", fields: object) => {
     if (enabled) log.info({ audit: event, outcome, ...fields }, "audit");
   };
+  /** Once for every refresh: of ids and words of our tables only, so nothing in it has to be masked. */
+  const granted = ({ event, address, grant, userId, sessionId, clientId }: Decision) => {
+    if (!enabled) return;
+    const who = { user_id: userId, session_id: sessionId, client_id: clientNamed(clientId) };
+    const members = JSON.stringify({ audit: event, outcome: "allowed", grant, address, ...who });
+    log.record(members.slice(1, -1), "audit");
+  };
   return {
     accepted({ userId, sessionId, sessionType, clientId, assurance }, { address }) {
       if (!enabled) return;
@@ -62,6 +69,7 @@ export function createAudit(log: Log, enabled: boolean): Audit {
     },
     loginRefused: (code, { address }) => record("login", "denied", { address, reason: code }),
     decided(decision) {
+      if (decision.event === "token_granted") return void granted(decision);
       const { event, userId, sessionId, clientId, ...rest } = decision;
       const outcome = event === "token_refused" || event === "owner_refused" ? "denied" : "allowed";
       const who = { user_id: userId, session_id: sessionId, client_id: clientNamed(clientId) };

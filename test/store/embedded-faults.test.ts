@@ -268,6 +268,28 @@ describe("embedded store with a hand-wound clock", () => {
     expect(await readRecord(store, kept)).toBeDefined();
   });
 
+  it("sweeps a record at its last end, not at an earlier one that was put off, brought forward or taken back", async () => {
+    const [later, sooner, kept, removed] = [recordName(), recordName(), recordName(), recordName()];
+    const put = (key: RecordKey, expiresAt?: number) =>
+      committed(store, { put: [{ key, value: {}, ...(expiresAt === undefined ? {} : { expiresAt }) }] });
+    for (const key of [later, sooner, kept, removed]) await put(key, now + 2_000);
+    await put(later, now + 3_000);
+    await put(later, now + 4_000);
+    await put(sooner, now + 1_000);
+    await put(kept);
+    await put(removed, now + 3_000);
+    await committed(store, { remove: [removed] });
+    now += 1_000;
+    await expect.poll(counts, { timeout: 5_000 }).toMatchObject({ records: 2 });
+    now += 1_000;
+    await expect.poll(counts, { timeout: 5_000 }).toEqual({ records: 2, expiry: 1, log: 0 });
+    expect(await readRecord(store, later)).toBeDefined();
+    expect(await readRecord(store, kept)).toBeDefined();
+    now += 2_000;
+    await expect.poll(counts, { timeout: 5_000 }).toEqual({ records: 1, expiry: 0, log: 0 });
+    expect(await readRecord(store, kept)).toBeDefined();
+  });
+
   it("trims the log by age, and a follower hears how far back it reaches", async () => {
     await committed(store, { log: [{ n: 1 }] });
     now += 50_000;

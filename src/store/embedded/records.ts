@@ -42,9 +42,8 @@ export function versionOf(tables: Tables, key: RecordKey, now: number): number {
 
 /** Inside a transaction only, as everything below. */
 export function putRecord(tables: Tables, put: PreparedPut, version: number): void {
-  forgetExpiry(tables, put.key);
+  if (put.expiresAt !== undefined) planSweep(tables, put.key, put.expiresAt);
   tables.records.putSync(Buffer.from(put.key), `${version}|${put.expiresAt ?? ""}|${put.json}`);
-  if (put.expiresAt !== undefined) tables.expiry.putSync(expiryKey(put.expiresAt, put.key), "");
 }
 
 export function removeRecord(tables: Tables, key: RecordKey): void {
@@ -63,6 +62,16 @@ export function raiseRecord(
   putRecord(tables, put, Math.max(found?.version ?? 0, raised.version));
 }
 
+/**
+ * A record that ends has an entry in `expiry` for its end or for an earlier time, at which the sweep looks at it again.
+ * So one whose end moves on with every use, as a session's does, is one write a use and not three.
+ */
+function planSweep(tables: Tables, key: RecordKey, expiresAt: number): void {
+  const planned = raw(tables, key)?.expiresAt;
+  if (planned === undefined || planned > expiresAt) tables.expiry.putSync(expiryKey(expiresAt, key), "");
+}
+
+/** An entry for an earlier time stays, and is swept then. */
 function forgetExpiry(tables: Tables, key: RecordKey): void {
   const expiresAt = raw(tables, key)?.expiresAt;
   if (expiresAt !== undefined) tables.expiry.removeSync(expiryKey(expiresAt, key));
@@ -77,14 +86,17 @@ export function hasExpired(tables: Tables, now: number): boolean {
   return first !== undefined && keyNumber(first) <= now;
 }
 
-/** Removes at most `limit` expired records. */
-export function sweepRecords(tables: Tables, now: number, limit: number): number {
-  const due = [...tables.expiry.getKeys({ end: numberKey(now + 1), limit })];
-  for (const key of due) {
-    tables.records.removeSync(key.subarray(8));
-    tables.expiry.removeSync(key);
+/** Looks at no more than `limit` records that may have expired, and removes those that have. */
+export function sweepRecords(tables: Tables, now: number, limit: number): void {
+  for (const due of [...tables.expiry.getKeys({ end: numberKey(now + 1), limit })]) {
+    tables.expiry.removeSync(due);
+    const key = due.subarray(8);
+    const text = tables.records.get(key);
+    const expiresAt = text === undefined ? undefined : parse(text).expiresAt;
+    if (expiresAt === undefined) continue;
+    if (expiresAt <= now) tables.records.removeSync(key);
+    else tables.expiry.putSync(Buffer.concat([numberKey(expiresAt), key]), "");
   }
-  return due.length;
 }
 
 export function linkMember(tables: Tables, index: IndexKey, member: string): void {

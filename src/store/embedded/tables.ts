@@ -9,7 +9,7 @@ import { sizeLimit } from "./file-header.ts";
  * - `records`: record key → `version|expiresAt or nothing|json`
  * - `members`: index key, NUL, member → empty
  * - `log`: sequence number, 8 bytes big-endian → `at|version|json`
- * - `expiry`: expiresAt, 8 bytes big-endian, record key → empty
+ * - `expiry`: a time, 8 bytes big-endian, record key → empty: at it the record may have expired, see records.ts
  * - `state`: see state.ts
  */
 export interface Tables {
