@@ -1,24 +1,15 @@
 import { AuthError } from "../errors.ts";
-import { LeastRecentlyUsed } from "../least-recently-used.ts";
-import type { Peer, Session, User } from "../model.ts";
+import type { Peer, Session } from "../model.ts";
 import type { Weakened } from "../protections.ts";
 import { recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";
 import type { Revocation } from "../revocation/revocation.ts";
-import { readRecord, type Store, type StoredRecord } from "../store.ts";
-import { userOf } from "../users/user-record.ts";
-import { refuseBlockedUser } from "./blocked-user.ts";
+import { blockOf } from "./blocked-user.ts";
+import { createRefreshBases, type RefreshBases, type RefreshBasis } from "./refresh-basis.ts";
 import { judgeGeneration } from "./refresh-rule.ts";
-import {
-  checkingEpochs,
-  type Epochs,
-  epochKeys,
-  epochsOf,
-  highestEpoch,
-  type SessionOwner,
-} from "./session-epochs.ts";
+import { checkingEpochs, highestEpoch } from "./session-epochs.ts";
 import type { SessionTools } from "./session-opening.ts";
-import { bornAt, puttingSession, sessionOf, sessionState } from "./session-record.ts";
+import { bornAt, puttingSession, sessionState } from "./session-record.ts";
 import type { TokenGrant } from "./sessions.ts";
 
 export interface RefreshRequest {
@@ -35,85 +26,109 @@ export interface RefreshTools extends SessionTools {
 
 /** A use that is no later than this after the last one, from the same address, is not written down again. */
 const useGrainMs = 10_000;
-const knownOwners = 10_000;
 
 /**
- * One read and one commit where this node has seen the session before. A commit that would change nothing only checks,
- * so that parallel refreshes of one token agree after one round instead of fighting.
+ * Over HTTP one read and one commit where this node has seen the session before. In band a refresh is first tried on
+ * what this node's last refresh of the session left, since a socket stays on its node: one commit. A commit that would
+ * change nothing only checks, so that parallel refreshes of one token agree after one round instead of fighting.
  */
 export function createRefresh(tools: RefreshTools): (request: RefreshRequest) => Promise<TokenGrant> {
-  const read = createReader(tools.store);
+  const bases = createRefreshBases(tools.store);
   return (request) => {
     const token = tools.refreshTokens.read(request.refreshToken);
-    const other = request.sessionId !== undefined && request.sessionId !== token?.sessionId;
-    if (token === undefined || other) return Promise.reject(new AuthError("invalid_grant"));
+    const inBand = request.sessionId !== undefined;
+    if (token === undefined || (inBand && request.sessionId !== token.sessionId))
+      return Promise.reject(new AuthError("invalid_grant"));
+    const asked = { ...request, generation: token.generation };
+    let known = inBand ? bases.known(token.sessionId) : undefined;
     return retryConflicts(async () => {
-      const basis = await read(token.sessionId);
-      return refreshOnce(tools, { ...request, basis, generation: token.generation });
+      const tried = known === undefined ? undefined : judge(tools, known, asked);
+      known = undefined;
+      const verdict = tried?.ok === true ? tried : judge(tools, await bases.read(token.sessionId), asked);
+      if (!verdict.ok) return refuse(tools, verdict);
+      return grantOnce(tools, verdict, inBand ? bases : undefined);
     });
   };
 }
 
-interface Basis {
+type Asked = RefreshRequest & { readonly generation: number };
+
+interface Granted {
+  readonly ok: true;
+  readonly basis: RefreshBasis;
+  /** As it goes on; the basis's own when nothing of it changes. */
   readonly session: Session;
-  readonly version: number;
-  readonly user: User;
-  readonly userVersion: number;
-  readonly epochs: Epochs;
+  readonly withRefreshToken: boolean;
+}
+
+interface Refused {
+  readonly ok: false;
+  readonly error: AuthError;
+  readonly ends?: { readonly session: Session; readonly cause: "token_reused" | "session_expired" };
+}
+
+function judge(tools: RefreshTools, basis: RefreshBasis, asked: Asked): Granted | Refused {
+  const now = tools.clock.now();
+  const error = refusalOf(basis, asked, now);
+  if (error !== undefined) return error;
+  const { session } = basis;
+  const verdict = judgeGeneration(session, asked.generation, now, !tools.weakened.has("heal_forward"));
+  if (verdict.kind === "reused")
+    return { ok: false, error: new AuthError("token_reused"), ends: { session, cause: "token_reused" } };
+  const next = verdict.kind === "current" ? verdict.session : session;
+  const unchanged = isRecent(session, asked.peer, now) && next.generation === session.generation;
+  return {
+    ok: true,
+    basis,
+    session: unchanged ? session : used(next, tools.sessionIdleMs, asked.peer, now),
+    // The client has the newest token already where it sent it and this session does not rotate.
+    withRefreshToken: verdict.kind !== "current" || session.rotates,
+  };
+}
+
+function refusalOf({ session, ...basis }: RefreshBasis, asked: Asked, now: number): Refused | undefined {
+  const state = sessionState({ session, version: basis.version }, highestEpoch(basis.epochs), now);
+  if (state === "expired")
+    return { ok: false, error: new AuthError("invalid_grant"), ends: { session, cause: "session_expired" } };
+  if (state !== "live" || session.type === "long_lived_access_token")
+    return { ok: false, error: new AuthError("invalid_grant") };
+  if (!isClients(session, asked)) return { ok: false, error: new AuthError("invalid_client") };
+  const blocked = blockOf(basis.user, asked.peer);
+  return blocked === undefined ? undefined : { ok: false, error: blocked };
+}
+
+/** In band the socket is the session's own, which says more than a client id. */
+function isClients(session: Session, { clientId, sessionId }: RefreshRequest): boolean {
+  if (sessionId !== undefined && clientId === undefined) return true;
+  return (clientId ?? null) === session.clientId;
+}
+
+async function refuse(tools: RefreshTools, { error, ends }: Refused): Promise<never> {
+  if (ends !== undefined) {
+    const { userId, id } = ends.session;
+    await tools.revoke({ kind: "sessions", userId, sessionIds: [id] }, ends.cause);
+  }
+  throw error;
 }
 
 /** Undefined: somebody else changed what the refresh was decided on. */
-async function refreshOnce(
+async function grantOnce(
   tools: RefreshTools,
-  request: RefreshRequest & { readonly basis: Basis; readonly generation: number },
+  { basis, session, withRefreshToken }: Granted,
+  bases: RefreshBases | undefined,
 ): Promise<TokenGrant | undefined> {
-  const { basis, generation, peer } = request;
-  const now = tools.clock.now();
-  await requireLive(tools, basis, now);
-  requireClient(basis.session, request);
-  refuseBlockedUser(basis.user, peer);
-  const verdict = judgeGeneration(basis.session, generation, now, !tools.weakened.has("heal_forward"));
-  if (verdict.kind === "reused") return endReused(tools, basis.session);
-  const next = verdict.kind === "current" ? verdict.session : basis.session;
-  const session =
-    isRecent(basis.session, peer, now) && next.generation === basis.session.generation
-      ? basis.session
-      : used(next, tools.sessionIdleMs, peer, now);
+  const changed = session === basis.session ? undefined : { ...session, born: bornAt(basis) };
   const outcome = await tools.revocation.commit({
     check: [
       { key: recordKeys.session(session.id), version: basis.version },
       { key: recordKeys.user(session.userId), version: basis.userVersion },
       ...checkingEpochs(session, basis.epochs),
     ],
-    put: session === basis.session ? [] : [puttingSession({ ...session, born: bornAt(basis) })],
+    put: changed === undefined ? [] : [puttingSession(changed)],
   });
   if (!outcome.ok) return undefined;
-  // The client has the newest token already: it sent it, and this session does not rotate.
-  const keeps = verdict.kind === "current" && !session.rotates;
-  return grant(tools, basis, session, !keeps);
-}
-
-async function requireLive(tools: RefreshTools, basis: Basis, now: number) {
-  const { session } = basis;
-  const state = sessionState(basis, highestEpoch(basis.epochs), now);
-  if (state === "live" && session.type !== "long_lived_access_token") return;
-  if (state === "expired") await endSession(tools, session, "session_expired");
-  throw new AuthError("invalid_grant");
-}
-
-/** In band the socket is the session's own, which says more than a client id. */
-function requireClient(session: Session, { clientId, sessionId }: RefreshRequest): void {
-  if (sessionId !== undefined && clientId === undefined) return;
-  if ((clientId ?? null) !== session.clientId) throw new AuthError("invalid_client");
-}
-
-async function endReused(tools: RefreshTools, session: Session): Promise<never> {
-  await endSession(tools, session, "token_reused");
-  throw new AuthError("token_reused");
-}
-
-async function endSession(tools: RefreshTools, session: Session, cause: "token_reused" | "session_expired") {
-  await tools.revoke({ kind: "sessions", userId: session.userId, sessionIds: [session.id] }, cause);
+  bases?.keep(changed === undefined ? basis : { ...basis, session: changed, version: outcome.version });
+  return grant(tools, basis, session, withRefreshToken);
 }
 
 function isRecent(session: Session, peer: Peer, now: number): boolean {
@@ -130,7 +145,7 @@ function used(session: Session, idleMs: number, peer: Peer, now: number): Sessio
 
 async function grant(
   tools: RefreshTools,
-  { user, epochs }: Basis,
+  { user, epochs }: Pick<RefreshBasis, "user" | "epochs">,
   session: Session,
   withRefreshToken: boolean,
 ): Promise<TokenGrant> {
@@ -139,39 +154,4 @@ async function grant(
   const granted = { session, accessToken: token, accessTokenExpiresAt: expiresAt };
   if (!withRefreshToken) return granted;
   return { ...granted, refreshToken: tools.refreshTokens.issue(session.id, session.generation) };
-}
-
-/**
- * Session, user and epochs in one read where the session's user and client are known, which never change. In two reads
- * the session comes first; the commit checks all of them. Throws `invalid_grant` when session or user is gone.
- */
-function createReader(store: Store): (sessionId: string) => Promise<Basis> {
-  const owners = new LeastRecentlyUsed<string, SessionOwner>(knownOwners);
-  return async (sessionId) => {
-    const key = recordKeys.session(sessionId);
-    const known = owners.get(sessionId);
-    if (known !== undefined) {
-      const [session, ...rest] = await store.get([key, recordKeys.user(known.userId), ...epochKeys(known)]);
-      return basisOf(session, rest);
-    }
-    const session = await readRecord(store, key);
-    if (session === undefined) throw new AuthError("invalid_grant");
-    const { userId, clientId } = sessionOf(session).session;
-    const rest = await store.get([recordKeys.user(userId), ...epochKeys({ userId, clientId })]);
-    owners.set(sessionId, { userId, clientId });
-    return basisOf(session, rest);
-  };
-}
-
-function basisOf(
-  record: StoredRecord | undefined,
-  [user, ...epochs]: readonly (StoredRecord | undefined)[],
-): Basis {
-  if (record === undefined || user === undefined) throw new AuthError("invalid_grant");
-  return {
-    ...sessionOf(record),
-    user: userOf(user),
-    userVersion: user.version,
-    epochs: epochsOf(epochs),
-  };
 }

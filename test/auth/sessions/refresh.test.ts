@@ -230,6 +230,89 @@ describe("what comes between the read and the commit of a refresh", () => {
   });
 });
 
+describe("a refresh in band, on what this node knew last", () => {
+  const inBand = (session: Session, refreshToken: string, on = node) =>
+    refresh(refreshToken, { sessionId: session.id, clientId: undefined }, on);
+
+  it("is one commit from the second on", async () => {
+    const { session, refreshToken } = await node.open(userId);
+    let newest = refreshToken;
+    for (const [get, generation] of [
+      [2, 2],
+      [0, 3],
+      [0, 4],
+    ]) {
+      Object.assign(store.calls, { get: 0, commit: 0 });
+      const grant = await inBand(session, newest);
+      newest = grant.refreshToken ?? "";
+      expect(grant.session.generation).toBe(generation);
+      expect(store.calls).toEqual({ get, commit: 1 });
+    }
+    expect(await stored(session.id)).toMatchObject({ generation: 4 });
+  });
+
+  it("goes on from what another node made of the session", async () => {
+    const other = await node.another();
+    const { session, refreshToken } = await node.open(userId);
+    const second = (await inBand(session, refreshToken)).refreshToken ?? "";
+    const third = (await inBand(session, second, other)).refreshToken ?? "";
+    const grant = await inBand(session, third);
+    expect(grant.session.generation).toBe(4);
+    await other.stop();
+  });
+
+  it("refuses nobody for what is out of date: an end that was put off, a block that was lifted, a second tab", async () => {
+    const { user } = await node.user("emmy");
+    const other = await node.another();
+    const { session, refreshToken } = await node.open(user.id, { rotates: false });
+    await inBand(session, refreshToken);
+    node.clock.advance(89 * day);
+    await inBand(session, refreshToken, other);
+    node.clock.advance(2 * day);
+    expect(await refusal(inBand(session, refreshToken))).toBe("accepted");
+
+    await node.authority.users.update(user.id, { localOnly: true });
+    const fromHome = { sessionId: session.id, clientId: undefined };
+    await refresh(refreshToken, fromHome);
+    expect(await refusal(refresh(refreshToken, { ...fromHome, peer: abroad }))).toBe("access_denied");
+    await node.authority.users.update(user.id, { localOnly: false });
+    expect(await refusal(refresh(refreshToken, { ...fromHome, peer: abroad }))).toBe("accepted");
+
+    const turning = await node.open(user.id);
+    const second = (await inBand(turning.session, turning.refreshToken)).refreshToken ?? "";
+    const third = (await inBand(turning.session, second)).refreshToken ?? "";
+    node.clock.advance(minute);
+    await inBand(turning.session, third, other);
+    expect(await refusal(inBand(turning.session, turning.refreshToken))).toBe("accepted");
+    await other.stop();
+  });
+
+  it("gives nothing after a revoke elsewhere, of the session or of all of the user's", async () => {
+    const { user } = await node.user("lise");
+    const other = await node.another();
+    const [one, two] = [await node.open(user.id), await node.open(user.id)];
+    const next = [await inBand(one.session, one.refreshToken), await inBand(two.session, two.refreshToken)];
+    const { revocation } = other.authority;
+    await revocation.revoke(
+      { kind: "sessions", userId: user.id, sessionIds: [one.session.id] },
+      "session_revoked",
+    );
+    expect(await refusal(inBand(one.session, next[0]?.refreshToken ?? ""))).toBe("invalid_grant");
+    await revocation.revoke({ kind: "user", userId: user.id }, "session_revoked");
+    expect(await refusal(inBand(two.session, next[1]?.refreshToken ?? ""))).toBe("invalid_grant");
+    await other.stop();
+  });
+
+  it("ends the session when a token comes back two steps behind, later", async () => {
+    const { session, refreshToken } = await node.open(userId);
+    const second = (await inBand(session, refreshToken)).refreshToken ?? "";
+    await inBand(session, second);
+    node.clock.advance(10_001);
+    expect(await refusal(inBand(session, refreshToken))).toBe("token_reused");
+    expect(await stored(session.id)).toMatchObject({ revokedCause: "token_reused" });
+  });
+});
+
 describe("the cost of a refresh", () => {
   it("is one read and one commit on a node that has seen the session", async () => {
     const { refreshToken } = await node.open(userId);
