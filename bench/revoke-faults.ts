@@ -113,6 +113,17 @@ const settings: readonly Setting[] = [
     world: { shape: "split", nodes: 2 },
     conditions: [
       {
+        name: "primary killed, Sentinel failover",
+        episode: { ...cutOff, sockets: EPISODES * SOCKETS, early: SOCKETS, everyMs: 0 },
+        inflict: inflict({ kind: "primary_kill" }),
+        once: true,
+      },
+    ],
+  },
+  {
+    world: { shape: "split", nodes: 2 },
+    conditions: [
+      {
         name: "network split, old primary on its side",
         episode: { ...cutOff, sockets: EPISODES * SOCKETS },
         inflict: inflict({ kind: "isolated_primary" }),

@@ -1,3 +1,4 @@
+import type { RedisServer } from "../support/redis-server.ts";
 import { connectFrom } from "../support/source-address.ts";
 import { type SplitSentinels, startSplitSentinels } from "../support/split-sentinels.ts";
 import type { Heal } from "./world.ts";
@@ -11,6 +12,9 @@ export interface SplitStoreOptions {
   /** How many of the three replicas stay with the old primary. */
   readonly replicasOfOld?: number;
 }
+
+/** What a primary acknowledged so shortly before its end may be in no other memory. */
+const replicationLagMs = 500;
 
 const sourceOf = (node: number) => `127.0.2.${node + 1}`;
 
@@ -30,9 +34,12 @@ export async function split({
       if (node > 0) withOld.push(sourceOf(node));
       return { store: group.url, env: connectFrom(sourceOf(node)) };
     },
-    can: ["isolated_primary"],
+    can: ["isolated_primary", "primary_kill"],
     servers: group.servers,
-    inflict: () => isolatePrimary(group, { replicas: replicasOfOld, sources: withOld }),
+    async inflict({ kind }) {
+      const side = { replicas: replicasOfOld, sources: withOld };
+      return kind === "primary_kill" ? await killPrimary(group) : await isolatePrimary(group, side);
+    },
     dispose: () => group.dispose(),
   };
 }
@@ -45,12 +52,28 @@ async function isolatePrimary(
   const forgotSince = performance.now();
   const old = await group.named();
   group.isolatePrimary(side);
-  await eventually(async () => {
-    const named = await group.named();
-    return named !== old && (await named?.command("DEL", "nothing")) === "0";
-  }, 40_000);
+  await anotherTakesWrites(group, old);
   return async () => {
     group.heal();
     return { forgotSince };
   };
+}
+
+/** Begun when another primary takes writes; the old one is started again as its replica. */
+async function killPrimary(group: SplitSentinels): Promise<Heal> {
+  const forgotSince = performance.now() - replicationLagMs;
+  const old = await group.named();
+  await old?.kill();
+  await anotherTakesWrites(group, old);
+  return async () => {
+    await old?.restart();
+    return { forgotSince };
+  };
+}
+
+async function anotherTakesWrites(group: SplitSentinels, old: RedisServer | undefined): Promise<void> {
+  await eventually(async () => {
+    const named = await group.named();
+    return named !== old && (await named?.command("DEL", "nothing")) === "0";
+  }, 40_000);
 }
