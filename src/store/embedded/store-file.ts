@@ -1,7 +1,10 @@
+import { existsSync } from "node:fs";
+
 import { reasonOf } from "../unavailable.ts";
+import { createStoreFile } from "./create-store-file.ts";
 import { requireRoom, requireWritable } from "./disk.ts";
 import { inspectFile } from "./file-header.ts";
-import { prepareFiles } from "./files.ts";
+import { prepareFolder, protectFiles } from "./files.ts";
 import { openTables, type Tables } from "./tables.ts";
 import { countWrite, isWriting, noWriteUnderWay } from "./writes-under-way.ts";
 
@@ -26,7 +29,9 @@ export class StoreFile {
 
   /** Rejects with an Error that names a file that cannot be opened, is damaged or belongs to something else. */
   static async open(folder: string): Promise<StoreFile> {
-    const path = prepareFiles(folder);
+    const path = prepareFolder(folder);
+    if (!existsSync(path)) await createStoreFile(path);
+    protectFiles(path);
     await noWriteUnderWay(path);
     return new StoreFile(path, openNamed(path));
   }

@@ -10,7 +10,7 @@ export interface CrashOptions {
 }
 
 export interface Crash {
-  /** What the file holds afterwards. */
+  /** What the file holds afterwards; empty where there is none. */
   readonly image: Buffer;
   /** What had been acknowledged before. */
   readonly acknowledged: readonly number[];
@@ -21,7 +21,7 @@ type Write = Extract<Recorded, { kind: "write" }>;
 /** Lines of the trace at which the power may fail: around the beginning and the end of everything that syncs. */
 export function syncPoints(recorded: readonly Recorded[]): readonly number[] {
   const lines = recorded.flatMap((one) =>
-    one.kind === "sync" || (one.kind === "write" && one.synchronous)
+    one.kind !== "acknowledged" && (one.kind !== "write" || one.synchronous)
       ? [one.begin - 1, one.begin, one.end - 1, one.end]
       : [],
   );
@@ -51,7 +51,17 @@ export function crash(
     else tear(image, one, random);
   }
   const acknowledged = begun.flatMap((one) => (one.kind === "acknowledged" ? [one.n] : []));
-  return { image: image.bytes, acknowledged };
+  return { image: hasName(recorded, at, random) ? image.bytes : Buffer.alloc(0), acknowledged };
+}
+
+/** A name is there once its folder was synced; before that it may be. */
+function hasName(recorded: readonly Recorded[], at: number, random: Random): boolean {
+  const named = recorded.find(({ kind }) => kind === "named");
+  if (named === undefined || named.begin > at) return false;
+  const isSynced = recorded.some(
+    (one) => one.kind === "names_synced" && one.begin > named.begin && one.end <= at,
+  );
+  return isSynced || random.chance(0.5);
 }
 
 function tear(image: Image, { offset, bytes }: Write, random: Random): void {

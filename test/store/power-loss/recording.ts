@@ -18,20 +18,23 @@ export type Recorded =
       readonly synchronous: boolean;
     }
   | { readonly kind: "sync"; readonly begin: number; readonly end: number }
+  /** The file got its name, in memory; or the names in its folder were synced. */
+  | { readonly kind: "named" | "names_synced"; readonly begin: number; readonly end: number }
   | { readonly kind: "acknowledged"; readonly begin: number; readonly n: number };
 
 const script = fileURLToPath(new URL("../committing-process.ts", import.meta.url));
 const hooks = fileURLToPath(new URL("../../support/typescript.mjs", import.meta.url));
-const calls = "openat,lseek,pwrite64,writev,write,fdatasync,fsync";
+const calls = "openat,lseek,pwrite64,writev,write,fdatasync,fsync,link,linkat";
+const folderName = "data";
 
 /**
  * Runs the committing process in `folder` under strace until it has acknowledged `commits` commits, kills it, and reads
- * the trace. lmdb writes with these calls alone: its map is read only.
+ * the trace. lmdb writes with these calls alone: its map is read only. Under whatever name, it is one file.
  */
 export async function record(folder: string, commits: number): Promise<readonly Recorded[]> {
   const trace = path.join(folder, "trace");
   const options = ["-f", "-y", "-xx", "-s", "1048576", "-e", `trace=${calls}`, "-o", trace];
-  const data = path.join(folder, "data");
+  const data = path.join(folder, folderName);
   const child = spawn("strace", [...options, process.execPath, "--import", hooks, script, data, "0", "3"], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -85,7 +88,11 @@ class TraceReader {
     const span = { begin, end: this.#at };
     if (text.startsWith("openat(")) this.#opened(text);
     else if (name === "write" && descriptor === "1") this.#said(begin, text);
-    else if (path.basename(bytesOf(where).toString()) !== storeFileName) return;
+    else if (name === undefined && /^link(at)?\(.* = 0$/.test(text))
+      this.recorded.push({ kind: "named", ...span });
+    else if (name === "fsync" && path.basename(bytesOf(where).toString()) === folderName)
+      this.recorded.push({ kind: "names_synced", ...span });
+    else if (!isStore(bytesOf(where).toString())) return;
     else if (name === "lseek") this.#places.set(descriptor, Number(/= (\d+)/.exec(text)?.[1]));
     else if (name === "fdatasync" || name === "fsync") this.recorded.push({ kind: "sync", ...span });
     else if (name === "pwrite64" || name === "writev") this.#wrote(descriptor, text, span);
@@ -115,6 +122,11 @@ class TraceReader {
     const synchronous = this.#synchronous.has(descriptor);
     this.recorded.push({ kind: "write", ...span, offset, bytes, synchronous });
   }
+}
+
+function isStore(file: string): boolean {
+  const name = path.basename(file);
+  return name === storeFileName || (name.startsWith(`${storeFileName}.`) && name.endsWith(".new"));
 }
 
 function stringsOf(text: string): readonly Buffer[] {

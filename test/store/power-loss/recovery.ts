@@ -29,7 +29,7 @@ export async function recoverApart(
 
 async function inFolder<T>(folder: string, image: Buffer, run: () => Promise<T>): Promise<T> {
   mkdirSync(folder, { recursive: true });
-  writeFileSync(path.join(folder, storeFileName), image);
+  if (image.length > 0) writeFileSync(path.join(folder, storeFileName), image);
   try {
     return await run();
   } finally {
