@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { randomFillSync } from "node:crypto";
-import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
@@ -151,6 +151,22 @@ describe("embedded store", () => {
     release();
     await held;
     await holder.close();
+  });
+
+  it("is made once, whoever opens it first, and leaves no draft behind", async () => {
+    const abandoned = path.join(folder.path, `${storeFileName}.of-long-ago.new`);
+    writeFileSync(abandoned, "half of a store");
+    utimesSync(abandoned, 1_000_000, 1_000_000);
+    const fresh = path.join(folder.path, `${storeFileName}.of-another-process.new`);
+    writeFileSync(fresh, "");
+    const stores = await Promise.all(Array.from({ length: 5 }, () => open("cli")));
+    const [first] = stores;
+    const key = recordName();
+    if (first !== undefined) await committed(first, { put: [{ key, value: {} }] });
+    for (const store of stores) expect(await readRecord(store, key)).toBeDefined();
+    await Promise.all(stores.map((store) => store.close()));
+    const left = readdirSync(folder.path).sort();
+    expect(left).toEqual([storeFileName, `${storeFileName}-lock`, path.basename(fresh)].sort());
   });
 
   it("makes a folder for its owner only, and files that nobody else can read", async () => {
