@@ -23,6 +23,8 @@ export interface Authentication {
    * never `auth_invalid`.
    */
   authenticate(token: string, peer: Peer): Verdict | Promise<Verdict>;
+  /** The same for the principal of a token that was just made here, which need not be read again. */
+  admit(principal: Principal, peer: Peer): Verdict | Promise<Verdict>;
   /**
    * The last check, after the connection entered the hub's index, so that no revoke can pass in between. Undefined:
    * still good. `unavailable` when something about the user changed since and the client has to come again.
@@ -70,6 +72,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
   };
 
   return {
+    admit: judge,
     authenticate(token, peer) {
       const reading = accessTokens.read(token);
       if (reading.ok) return judge(reading.principal, peer);

@@ -47,7 +47,7 @@ export function authCommands({ authority, clock }: CommandParts): readonly Comma
         sessionId: session.principal.sessionId,
         peer: session.peer,
       });
-      const verdict = await authentication.authenticate(grant.accessToken, session.peer);
+      const verdict = await authentication.admit(grant.principal, session.peer);
       if (!verdict.ok) throw new AuthError("invalid_grant", { detail: verdict.reason });
       session.renew(verdict.principal);
       return refreshGrantOf(grant, clock);

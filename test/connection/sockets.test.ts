@@ -197,6 +197,7 @@ describe("sockets", () => {
           await hold;
           return verdict;
         },
+        admit: (principal, peer) => real.admit(principal, peer),
         recheck: (principal) => real.recheck(principal),
         review: (callers) => real.review(callers),
       }),

@@ -13,6 +13,7 @@ const grantOf = (refreshToken?: string) => ({
   accessToken: "at",
   accessTokenExpiresAt: Date.now() + 1_799_900,
   ...(refreshToken === undefined ? {} : { refreshToken }),
+  principal: {} as never,
 });
 const codeGrant = { type: "authorization_code" } as const;
 

@@ -150,8 +150,9 @@ async function grant(
   withRefreshToken: boolean,
 ): Promise<TokenGrant> {
   const ttlMs = Math.min(session.accessTokenTtl, tools.accessTokenTtlMs);
-  const { token, expiresAt } = await tools.accessTokens.mint(session, user, highestEpoch(epochs), ttlMs);
-  const granted = { session, accessToken: token, accessTokenExpiresAt: expiresAt };
+  const minted = await tools.accessTokens.mint(session, user, highestEpoch(epochs), ttlMs);
+  const { token, expiresAt, principal } = minted;
+  const granted = { session, accessToken: token, accessTokenExpiresAt: expiresAt, principal };
   if (!withRefreshToken) return granted;
   return { ...granted, refreshToken: tools.refreshTokens.issue(session.id, session.generation) };
 }

@@ -22,6 +22,8 @@ export interface TokenGrant {
   readonly session: Session;
   readonly accessToken: string;
   readonly accessTokenExpiresAt: number;
+  /** Of the access token. */
+  readonly principal: Principal;
   /** Absent where the client keeps the one it has. */
   readonly refreshToken?: string;
 }

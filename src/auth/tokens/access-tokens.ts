@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomFillSync } from "node:crypto";
 
 import { limits } from "../../../protocol/features.ts";
 import type { Clock } from "../clock.ts";
@@ -22,14 +22,16 @@ export type AccessTokenReading =
  */
 export interface AccessTokens {
   /** `epoch` is the highest of the session's epochs that the caller's commit checked. */
-  mint(
-    session: Session,
-    user: User,
-    epoch: number,
-    ttlMs?: number,
-  ): Promise<{ readonly token: string; readonly expiresAt: number }>;
+  mint(session: Session, user: User, epoch: number, ttlMs?: number): Promise<MintedToken>;
   /** Hot path: synchronous, no signature check, no store. */
   read(token: string): AccessTokenReading;
+}
+
+export interface MintedToken {
+  readonly token: string;
+  readonly expiresAt: number;
+  /** As `read` gives it. */
+  readonly principal: Principal;
 }
 
 export interface AccessTokenOptions {
@@ -43,6 +45,7 @@ export interface AccessTokenOptions {
 /** `client_id` of a session without a client: RFC 9068 demands the claim, and no client id (a URL) equals it. */
 export const noClient = "gatehouse";
 
+const tokenIdBytes = 16;
 /** How far a token's `iat` may be ahead of this node's clock. */
 const clockSkewMs = 60_000;
 /**
@@ -84,6 +87,7 @@ interface AccessClaims {
 export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   const { keyring, clock } = options;
   const alike = createAlike();
+  const tokenId = createTokenIds();
   return {
     async mint(session, user, epoch, ttlMs = session.accessTokenTtl) {
       if (session.clientId === noClient)
@@ -96,10 +100,11 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
         ...claimsOf(session, user, epoch),
         iat: Math.floor(now / 1000),
         exp: Math.floor(end / 1000),
-        jti: randomBytes(16).toString("base64url"),
+        jti: tokenId(),
       };
       const expiresAt = claims.exp * 1000;
-      return { token: await sign(keyring, claims, expiresAt), expiresAt };
+      const token = await sign(keyring, claims, expiresAt);
+      return { token, expiresAt, principal: principalOf(claims, alike) };
     },
     read(token) {
       if (token.length > limits.accessToken) return refused.malformed;
@@ -115,6 +120,20 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       if (claims.iat * 1000 > now + clockSkewMs) return refused.not_yet_valid;
       return { ok: true, principal: principalOf(claims, alike) };
     },
+  };
+}
+
+/** 128 random bits, base64url. A call for each token's own costs the kernel a question: 1.5 µs against 0.1. */
+function createTokenIds(): () => string {
+  const bytes = Buffer.alloc(256 * tokenIdBytes);
+  let used = bytes.length;
+  return () => {
+    if (used === bytes.length) {
+      randomFillSync(bytes);
+      used = 0;
+    }
+    used += tokenIdBytes;
+    return bytes.toString("base64url", used - tokenIdBytes, used);
   };
 }
 
