@@ -13,6 +13,8 @@ export interface SocketOwner {
   readonly onError: (error: unknown) => void;
   readonly limits: ReadLimits;
   forget(socket: WsSocket): void;
+  /** Nothing more comes or goes on this connection: destroy it soon. */
+  left(raw: RawSocket): void;
 }
 
 interface Ending {
@@ -153,7 +155,7 @@ export class WsSocket implements Socket, Seated, FrameSink {
     this.#open = false;
     const raw = this.#raw;
     // What `end` does when nothing waits to be sent, for a system call and several turns less. TLS says goodbye itself.
-    if (raw.writableLength === 0 && !(raw instanceof TLSSocket)) raw.destroy();
+    if (raw.writableLength === 0 && !(raw instanceof TLSSocket)) this.#owner.left(raw);
     else raw.end();
   }
 

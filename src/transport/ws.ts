@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import { Seats } from "../connection/seats.ts";
 import { plainAddress } from "./address.ts";
 import { admitUpgrade } from "./admission.ts";
+import { Departures } from "./departures.ts";
 import { HeaderFields } from "./header-fields.ts";
 import { type RequestHead, splitTarget } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
@@ -78,6 +80,7 @@ class WsListener implements Listener, SocketOwner {
   #port = 0;
   #stopped: Promise<unknown> | undefined;
   #closed: Promise<void> | undefined;
+  readonly #departures = new Departures();
   readonly #idle = new Idle(() => this.#sockets.size === 0 && this.#running === 0);
 
   constructor(options: ListenOptions, onError: (error: unknown) => void) {
@@ -137,6 +140,10 @@ class WsListener implements Listener, SocketOwner {
   forget(socket: WsSocket): void {
     this.#sockets.delete(socket);
     this.#idle.note();
+  }
+
+  left(raw: Socket): void {
+    this.#departures.add(raw);
   }
 
   async #close(graceMs: number): Promise<void> {
