@@ -5,9 +5,10 @@ import type { RevocationView } from "./revocation/revocation.ts";
 /**
  * The same domain, for who serves strangers. While this node cannot know what was revoked (D10), or has lost its place in
  * the log, the store that it sees may be one that was left behind or went back in time: nobody logs in, refreshes, or is
- * given a token, a code, a signed path or more time by it. Such a call rejects with `unavailable` at once, before it reads or changes anything, so that a login flow, a code
- * and a refresh token are as good as before. What takes away, and what only looks, goes on; so does what an administrator
- * who is still served changes. NOT held back: a call that was let in and is under way when trust ends.
+ * given a token, a code, a signed path or more time by it. Such a call rejects with `unavailable` at once, before it reads
+ * or changes anything, so that a login flow, a code and a refresh token are as good as before. What takes away, and what
+ * only looks, goes on; so does what an administrator who is still served changes. NOT held back: a call that was let in
+ * and is under way when trust ends.
  */
 export function trustGated(authority: Authority): Authority {
   const { view } = authority.revocation;

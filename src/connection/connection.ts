@@ -66,7 +66,10 @@ export class Connection
   /** Something came in since the last ping went out. */
   #heard = false;
   #pinged = false;
-  /** When the timer was to fire (whole ms, which V8 keeps in the object itself), and whether it gave way once to what may be waiting to be read. */
+  /**
+   * When the timer was to fire (whole ms, which V8 keeps in the object itself), and whether it gave way once to what may
+   * be waiting to be read.
+   */
   #dueAt = 0;
   #gaveWay = false;
 
