@@ -51,6 +51,8 @@ export const regressions: readonly Seed[] = [
   known("standalone", 12, { at: 714, lasts: 1_165, fault: { kind: "rollback" } }),
   // A session that was lost with the store was let in again with its access token.
   known("standalone", 103, { at: 577, lasts: 2_025, fault: { kind: "rollback" } }),
+  // Who logged in between a rollback and the moment at which the node noticed it was let in, cut off and let in again.
+  known("standalone", 1002, { at: 5_415, lasts: 677, fault: { kind: "rollback" } }),
   // What the old backup did, done by a failover that lost acknowledged writes.
   known("sentinel", 3, { at: 7_231, lasts: 656, fault: { kind: "failover" } }),
 ];
