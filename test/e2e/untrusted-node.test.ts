@@ -169,8 +169,13 @@ describe("a node that has lost its place in the log and still holds its lease", 
     await redis.kill();
     proxy.separateSenders("xrange");
     await redis.restart();
-    await vi.waitUntil(() => !view.current, { timeout: 15_000, interval: 5 });
-    expect(view.trusted).toBe(true);
+    const answers = () =>
+      node.authority.users.list().then(
+        () => true,
+        () => false,
+      );
+    await vi.waitUntil(answers, { timeout: 15_000, interval: 5 });
+    expect([view.trusted, view.current]).toEqual([true, false]);
     expect(await start()).toMatchObject({ success: false, error: { code: "unavailable", retry_after: 1 } });
     proxy.pass();
     await vi.waitUntil(() => view.current, { timeout: 20_000, interval: 20 });
