@@ -143,9 +143,15 @@ describe.each(["ws", "uws"] as const)(
       proxy.pass();
       await untilTrusted(true);
       const { socket, flow_id } = waiting;
-      expect(await socket.call("auth/login/step", { flow_id, user_input })).toMatchObject({
-        result: { type: "create_entry" },
-      });
+      // Trusted again is a moment before the log is read on: until then the step is refused, and uses nothing up.
+      const answer = await vi.waitUntil(
+        async () => {
+          const { success, result } = await socket.call("auth/login/step", { flow_id, user_input });
+          return success === true ? { result } : undefined;
+        },
+        { timeout: 15_000, interval: 200 },
+      );
+      expect(answer).toMatchObject({ result: { type: "create_entry" } });
       expect((await exchange()).status).toBe(200);
       expect((await fetch(node.url + signed)).status).toBe(200);
       expect((await refreshOverHttp()).status).toBe(200);
