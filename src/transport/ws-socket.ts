@@ -155,8 +155,9 @@ export class WsSocket implements Socket, Seated, FrameSink {
     this.#open = false;
     const raw = this.#raw;
     // What `end` does when nothing waits to be sent, for a system call and several turns less. TLS says goodbye itself.
-    if (raw.writableLength === 0 && !(raw instanceof TLSSocket)) this.#owner.left(raw);
-    else raw.end();
+    if (raw.writableLength === 0 && !(raw instanceof TLSSocket)) return void this.#owner.left(raw);
+    raw.end();
+    this.#limitWait();
   }
 
   closed(): void {
@@ -173,11 +174,15 @@ export class WsSocket implements Socket, Seated, FrameSink {
     }
   }
 
-  /** A peer that does not do its part, or does not even read ours, is not waited for. */
   #sendClose(code: number | undefined, reason: string): void {
     this.#open = false;
     this.#raw.write(closeFrame(code, reason));
-    this.#closeTimer = setTimeout(() => this.#raw.destroy(), CLOSE_TIMEOUT_MS);
+    this.#limitWait();
+  }
+
+  /** A peer that does not do its part of the end, or does not even read ours, is not waited for. */
+  #limitWait(): void {
+    this.#closeTimer ??= setTimeout(() => this.#raw.destroy(), CLOSE_TIMEOUT_MS);
   }
 
   #drained(): void {

@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { ask } from "../support/raw-http.ts";
 import { closeFrame, frame, RawSocket, upgradeText } from "../support/raw-socket.ts";
+import { within } from "../support/within.ts";
 import { type Fact, maxMessageBytes, type Rig, socketPath } from "./transport-rig.ts";
 
 const TEXT = 0x81;
@@ -268,6 +269,32 @@ export function lostConnectionFacts(fact: Fact): void {
     expect(await server.endings.next()).toEqual({ code: 1006, reason: "" });
     expect(gate.listener.sockets).toBe(0);
   });
+
+  fact("tells 1006 for a peer that ends its side without a close frame", async (rig) => {
+    const gate = await rig.start();
+    const raw = await RawSocket.upgrade(gate.at, socketPath);
+    const server = await gate.sockets.next();
+    raw.finish();
+    expect(await server.endings.next()).toEqual({ code: 1006, reason: "" });
+    await raw.end();
+    raw.destroy();
+  });
+
+  fact(
+    "destroys a connection whose peer ends its side and reads nothing of what waits for it",
+    async (rig) => {
+      const gate = await rig.start();
+      const raw = await RawSocket.upgrade(gate.at, socketPath);
+      const server = await gate.sockets.next();
+      raw.pause();
+      while (server.socket.send(new Uint8Array(60_000)) !== "queued");
+      raw.finish();
+      const ending = await within(server.endings.next(), "the end", rig.capabilities.destroysWithinMs + 2000);
+      expect(ending.code).toBe(1006);
+      raw.destroy();
+    },
+    15_000,
+  );
 
   fact(
     "destroys a connection whose peer ignores the close",

@@ -171,6 +171,11 @@ export class RawSocket {
     this.#socket.resume();
   }
 
+  /** Ends this side: FIN, and nothing more is written. What comes is still read. */
+  finish(): void {
+    this.#socket.end();
+  }
+
   /** Ends with RST. */
   reset(): void {
     this.#wire.resetAndDestroy();
