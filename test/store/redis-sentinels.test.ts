@@ -210,6 +210,27 @@ describe("Sentinels that disagree", () => {
   });
 });
 
+describe("a failover of which only one Sentinel has heard yet", () => {
+  it("is believed before the majority that has not, also when the old primary is there again", async () => {
+    const group = await startRedisSentinels({ downAfter: 60_000 });
+    const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
+    const follower = store.follow(Date.now(), () => undefined);
+    await follower.caughtUp;
+    const [first, ...others] = group.sentinels;
+    for (const other of others) other.pause();
+    // It asks nobody, and gives it the next number.
+    await first?.command("SENTINEL", "FAILOVER", "main");
+    await expect.poll(() => group.primaryPort(), soon).toBe(group.replica.port);
+    for (const other of others) other.resume();
+    const late = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
+    await expect.poll(() => committed(late, {}).catch(() => undefined), soon).toMatchObject({ ok: true });
+    await expect.poll(() => clients(group.primary), soon).toBe(0);
+    expect(await clients(group.replica)).toBeGreaterThan(0);
+    await Promise.all([store.close(), late.close()]);
+    await group.dispose();
+  }, 60_000);
+});
+
 describe("Sentinels that want a password from one moment to the next", () => {
   it("leave no rejection unhandled, and what they have said runs out", async ({ onTestFinished }) => {
     const unhandled: unknown[] = [];

@@ -1,5 +1,5 @@
 import type { RedisAddress, RedisHost } from "./address.ts";
-import { hostName, SentinelLink, type SentinelWord } from "./sentinels.ts";
+import { hostName, latest, SentinelLink, type SentinelWord } from "./sentinels.ts";
 
 const everyMs = 500;
 /** A word older than this says nothing about where the primary is now. */
@@ -49,18 +49,27 @@ export class SentinelWatch {
   /** `performance.now()` of the last moment at which a majority named the primary that commits go to. */
   get confirmedAt(): number {
     const primary = this.#currentPrimary();
-    const words = this.#words().filter((word) => primary !== undefined && word.primary.includes(primary));
+    const since = Math.max(0, ...latest(this.#fresh()).map(({ epoch }) => epoch));
+    const words = this.#words().filter(
+      (word) => primary !== undefined && word.epoch >= since && word.primary.includes(primary),
+    );
     const moments = words.map(({ askedAt }) => askedAt).sort((a, b) => b - a);
     // Whoever was asked later than this moment named it as well.
     return moments[this.#majority() - 1] ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** The primary that a majority names now. */
+  /** The primary that is named now: by whoever knows of a later failover than the others, else by a majority. */
   get named(): RedisHost | undefined {
-    const words = this.#words().filter(({ askedAt }) => performance.now() - askedAt < freshMs);
+    const fresh = this.#fresh();
+    const words = latest(fresh);
     const agreeing = ({ named }: SentinelWord) =>
       words.filter((word) => hostName(word.named) === hostName(named)).length;
+    if (words.length < fresh.length) return words.toSorted((a, b) => agreeing(b) - agreeing(a))[0]?.named;
     return words.find((word) => agreeing(word) >= this.#majority())?.named;
+  }
+
+  #fresh(): readonly SentinelWord[] {
+    return this.#words().filter(({ askedAt }) => performance.now() - askedAt < freshMs);
   }
 
   /** The last word of each Sentinel: one that is reached by two names speaks once. */

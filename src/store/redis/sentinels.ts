@@ -18,6 +18,24 @@ export interface SentinelWord {
   readonly primary: readonly string[];
   /** As it named it. */
   readonly named: RedisHost;
+  /**
+   * The number of the failover that made it the primary. Each is voted for by a majority, and Sentinels learn of it one by
+   * one, so that a higher one is right whoever says it.
+   */
+  readonly epoch: number;
+}
+
+/** The words that know of the last failover that any of them knows of. */
+export function latest<Word extends Pick<SentinelWord, "epoch">>(words: readonly Word[]): readonly Word[] {
+  const epoch = Math.max(...words.map((word) => word.epoch));
+  return words.filter((word) => word.epoch === epoch);
+}
+
+/** 0 where the Sentinel does not tell. */
+export async function epochOf(sentinel: Redis, primary: string): Promise<number> {
+  const reply = await sentinel.call("sentinel", "MASTER", primary).catch(() => undefined);
+  const epoch = Number(fieldsOf(reply).get("config-epoch"));
+  return Number.isSafeInteger(epoch) ? epoch : 0;
 }
 
 /** One Sentinel, asked over a small connection of its own that reconnects with back-off. */
@@ -45,14 +63,15 @@ export class SentinelLink {
     this.#asking = true;
     const askedAt = performance.now();
     try {
-      const [id, named, others] = await Promise.all([
+      const [id, named, others, epoch] = await Promise.all([
         this.#client.call("sentinel", "MYID"),
         this.#client.call("sentinel", "GET-MASTER-ADDR-BY-NAME", this.#primary),
         this.#client.call("sentinel", "SENTINELS", this.#primary),
+        epochOf(this.#client, this.#primary),
       ]);
       this.id = String(id);
       this.others = othersOf(others);
-      this.word = await wordOf(named, askedAt);
+      this.word = await wordOf(named, { askedAt, epoch });
     } catch {
       // Not reached, or it does not know the primary.
     } finally {
@@ -65,11 +84,14 @@ export class SentinelLink {
   }
 }
 
-async function wordOf(reply: unknown, askedAt: number): Promise<SentinelWord | undefined> {
+async function wordOf(
+  reply: unknown,
+  about: Pick<SentinelWord, "askedAt" | "epoch">,
+): Promise<SentinelWord | undefined> {
   if (!Array.isArray(reply)) return undefined;
   const named = { host: String(reply[0]), port: Number(reply[1]) };
   const addresses = await addressesOf(named.host);
-  return { askedAt, named, primary: addresses.map((host) => hostName({ host, port: named.port })) };
+  return { ...about, named, primary: addresses.map((host) => hostName({ host, port: named.port })) };
 }
 
 /** Sentinels name hosts by address, or by name where they are set up to. */
