@@ -12,14 +12,14 @@ import { logInOn } from "../chaos/password-login.ts";
 import { startProcess, type TestProcess } from "../support/child-process.ts";
 import { type DiskWord, makeFailingDisk } from "../support/failing-disk.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { untilHolds } from "./line.ts";
+import { untilHolds, wait } from "./line.ts";
 
 const committing = new URL("../store/committing-process.ts", import.meta.url);
-/**
- * The last two are what lmdb-js (3.5.6) may not survive: where it describes the error it writes over memory that is not
- * its own, once each time that such a fault begins (see src/store/embedded/disk.ts).
- */
 const words: readonly DiskWord[] = ["full", "write-short", "sync-eio", "write-eio", "write-enospc"];
+/**
+ * What lmdb-js (3.5.6) may not survive when it begins in the middle of a transaction, which is nearly always for a process
+ * that does nothing but commit: see src/store/embedded/disk.ts.
+ */
 const mortal: readonly DiskWord[] = ["write-eio", "write-enospc"];
 /** Refusals that a fault lasts for; the process tries 8 at once and waits 50 ms after each. */
 const refusals = 40;
@@ -82,7 +82,9 @@ describe.concurrent("F18: the disk under the embedded store", () => {
     onTestFinished(() => inside.drop());
     await logInOn(inside, person);
 
-    for (const word of words.filter((one) => !mortal.includes(one))) {
+    for (const word of words) {
+      // Nobody writes when it begins, and the disk's last answer is too old to count.
+      await wait(100);
       disk.say(word);
       const socket = await ChaosSocket.open(port);
       expect(await socket?.request("auth/login/start", { handler: ["homeassistant", null] })).toMatchObject({
@@ -98,7 +100,7 @@ describe.concurrent("F18: the disk under the embedded store", () => {
         return typeof grant === "object";
       });
     }
-    expect(node.port).toBe(port);
+    // It is still the same process.
     expect(inside.isOpen).toBe(true);
   }, 60_000);
 });

@@ -1,36 +1,63 @@
-import { closeSync, fdatasyncSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fdatasyncSync,
+  ftruncateSync,
+  openSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import path from "node:path";
 
 /** With less than this free, bytes, nothing is written: more than all but the largest batches take. */
 export const leastFree = 16 * 1_048_576;
-/** More than lmdb's page; less than what has to be free. */
-const probe = Buffer.alloc(65_536, 1);
+/** As large as lmdb's. */
+const page = Buffer.alloc(4_096, 1);
+/** How old an answer of the disk may be, where many transactions follow one another. */
+const freshMs = 10;
 
 /**
- * lmdb-js (3.5.6) must not be the one that finds out that a page cannot be written: to describe that error it prints some
- * 110 characters into 100 bytes (`mdb_page_flush` in its mdb.c), and after one or several times glibc ends the process for
- * it. So both of these are asked first, this one before every transaction. It throws when the disk is nearly full.
+ * The disk under the store's file, asked before lmdb writes to it, which costs some 3 microseconds. lmdb-js (3.5.6) must
+ * not be the one that finds out that a page cannot be written: to describe that error it prints some 110 characters into
+ * 100 bytes (`mdb_page_flush` in its mdb.c), and after one or several times glibc ends the process for it. A disk that
+ * begins to fail in the middle of a transaction is found out by lmdb all the same.
  */
-export function requireRoom(file: string): void {
-  const { blocks, bavail, bsize } = statfsSync(path.dirname(file));
-  // A file system that does not count has nothing to say here.
-  if (blocks > 0 && bavail * bsize < leastFree)
-    throw new Error(`less than ${leastFree / 1_048_576} MiB are free on the disk`);
-}
+export class Disk {
+  readonly #file: string;
+  /** Of a file without a name beside the store's: it ends with the process. */
+  readonly #probe: number;
+  #answeredAt = Number.NEGATIVE_INFINITY;
 
-/**
- * After a write failed, before the next one: throws what writing and syncing beside the file fails with. Written where
- * the file's next page would be, because a limit on the size of files counts too.
- */
-export function requireWritable(file: string): void {
-  const name = `${file}-probe`;
-  const handle = openSync(name, "w", 0o600);
-  try {
-    const written = writeSync(handle, probe, 0, probe.length, statSync(file).size);
-    if (written < probe.length) throw new Error("the disk took a part of what was written");
-    fdatasyncSync(handle);
-  } finally {
-    closeSync(handle);
+  constructor(file: string) {
+    const name = `${file}-probe`;
+    this.#file = file;
+    this.#probe = openSync(name, "w", 0o600);
     rmSync(name, { force: true });
+  }
+
+  /** Throws when there is too little room, or what a write, and with `synced` a sync, fails with. */
+  require({ synced }: { readonly synced: boolean }): void {
+    const now = performance.now();
+    if (!synced && now - this.#answeredAt < freshMs) return;
+    this.#ask(synced);
+    this.#answeredAt = now;
+  }
+
+  close(): void {
+    closeSync(this.#probe);
+  }
+
+  #ask(synced: boolean): void {
+    const { blocks, bavail, bsize } = statfsSync(path.dirname(this.#file));
+    // A file system that does not count has nothing to say here.
+    if (blocks > 0 && bavail * bsize < leastFree)
+      throw new Error(`less than ${leastFree / 1_048_576} MiB are free on the disk`);
+    // Anew, or where it was written before there is always room. Not each time: fdatasync of the store's file pays for it.
+    if (synced) ftruncateSync(this.#probe, 0);
+    // Where the file's next page would be: the size of files may be limited too.
+    const written = writeSync(this.#probe, page, 0, page.length, statSync(this.#file).size);
+    if (written < page.length) throw new Error("the disk took a part of what was written");
+    if (synced) fdatasyncSync(this.#probe);
   }
 }

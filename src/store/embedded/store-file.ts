@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 
 import { reasonOf } from "../unavailable.ts";
 import { createStoreFile } from "./create-store-file.ts";
-import { requireRoom, requireWritable } from "./disk.ts";
+import { Disk } from "./disk.ts";
 import { inspectFile } from "./file-header.ts";
 import { prepareFolder, protectFiles } from "./files.ts";
 import { openTables, type Tables } from "./tables.ts";
@@ -14,17 +14,19 @@ const reopenEveryMs = 250;
 /** The lmdb file while the store is open. Opening is its only synchronous write. */
 export class StoreFile {
   readonly path: string;
+  readonly #disk: Disk;
   #tables: Tables | undefined;
   #closed = false;
   #closing = false;
   #triedAt = Number.NEGATIVE_INFINITY;
-  /** A write of lmdb's failed: the environment is to be opened anew, and the disk is to be tried first. */
+  /** A write of lmdb's failed: the environment is to be opened anew, and the disk has to sync something first. */
   #gaveUp = false;
   #suspect = false;
 
-  private constructor(path: string, tables: Tables) {
+  private constructor(path: string, tables: Tables, disk: Disk) {
     this.path = path;
     this.#tables = tables;
+    this.#disk = disk;
   }
 
   /** Rejects with an Error that names a file that cannot be opened, is damaged or belongs to something else. */
@@ -33,7 +35,13 @@ export class StoreFile {
     if (!existsSync(path)) await createStoreFile(path);
     protectFiles(path);
     await noWriteUnderWay(path);
-    return new StoreFile(path, openNamed(path));
+    const disk = new Disk(path);
+    try {
+      return new StoreFile(path, openNamed(path), disk);
+    } catch (error) {
+      disk.close();
+      throw error;
+    }
   }
 
   get tables(): Tables {
@@ -57,7 +65,8 @@ export class StoreFile {
    */
   async transact<T>(work: (tables: Tables) => T): Promise<T> {
     const tables = this.tables;
-    this.#requireDisk();
+    this.#disk.require({ synced: this.#suspect });
+    this.#suspect = false;
     try {
       return await countWrite(this.path, () => tables.root.childTransaction(() => work(tables)));
     } catch (error) {
@@ -89,17 +98,11 @@ export class StoreFile {
   }
 
   async close(): Promise<void> {
+    if (!this.#closed) this.#disk.close();
     this.#closed = true;
     const tables = this.#tables;
     this.#tables = undefined;
     await tables?.root.close();
-  }
-
-  #requireDisk(): void {
-    requireRoom(this.path);
-    if (!this.#suspect) return;
-    requireWritable(this.path);
-    this.#suspect = false;
   }
 
   #openAgain(): Tables {
