@@ -1,7 +1,7 @@
 import type { Answer } from "../../test/chaos/chaos-socket.ts";
 import { nodeAt, type Stage, succeeded } from "../../test/chaos/stage.ts";
 import type { Visit } from "../../test/chaos/visit.ts";
-import { wait } from "../../test/faults/line.ts";
+import { untilHolds, wait } from "../../test/faults/line.ts";
 import { inTurns, type LongLived, openMany } from "../../test/faults/many-sessions.ts";
 import { within } from "../../test/support/within.ts";
 import { type BusySocket, openBusySocket } from "./busy-socket.ts";
@@ -42,10 +42,11 @@ export async function play(
   inflict?: () => Promise<() => Promise<unknown>>,
 ): Promise<readonly Delay[]> {
   const { revokeAt, holdAt, sockets: count, early = 0, everyMs, lastsMs = 0 } = episode;
+  await allReady(stage);
   const { visit } = await stage.logIn("anna", revokeAt);
   const devices = await openMany(visit.socket, count);
   const { port } = nodeAt(stage.scene, holdAt);
-  const sockets = await inTurns(devices, ({ token }) => openBusySocket(port, token));
+  const sockets = await inTurns(devices, ({ token }) => openPatiently(port, token));
   const revokeSome = (from: number, to: number) => revokeAll(visit, devices.slice(from, to), everyMs);
 
   await wait(Math.random() * heartbeatMs);
@@ -60,6 +61,24 @@ export async function play(
   const delays = await delaysOf(sockets, answers, healedAt);
   visit.socket.drop();
   return delays;
+}
+
+/** What the fault before it did is over. */
+async function allReady({ scene }: Stage): Promise<void> {
+  for (const { port } of scene.nodes) {
+    await untilHolds(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200);
+  }
+}
+
+/** As clients do that were refused as `unavailable`. */
+async function openPatiently(port: number, token: string): Promise<BusySocket> {
+  let opened: BusySocket | undefined;
+  await untilHolds(async () => {
+    opened = await openBusySocket(port, token).catch(() => undefined);
+    return opened !== undefined;
+  });
+  if (opened === undefined) throw new Error("no socket");
+  return opened;
 }
 
 /** When each was answered. */
