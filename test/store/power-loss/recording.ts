@@ -100,8 +100,9 @@ class TraceReader {
   }
 
   #opened(text: string): void {
-    const descriptor = /= (\d+)</.exec(text)?.[1];
-    if (descriptor === undefined) return;
+    const [, descriptor, where = ""] = /= (\d+)<([^>]*)>/.exec(text) ?? [];
+    // Another process of the trace, the compiler's, has descriptors of the same numbers.
+    if (descriptor === undefined || !isStore(bytesOf(where).toString())) return;
     if (text.includes("O_DSYNC")) this.#synchronous.add(descriptor);
     else this.#synchronous.delete(descriptor);
     this.#places.set(descriptor, 0);
