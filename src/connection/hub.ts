@@ -4,12 +4,13 @@ import type { Peer, Principal } from "../auth/model.ts";
 import { closeNameOf } from "../auth/revocation/cause.ts";
 import type { Cut } from "../auth/revocation/revocation.ts";
 import type { Users } from "../auth/users/users.ts";
-import { KeyIndex, Slots, type Slotted } from "./key-index.ts";
+import { KeyIndex } from "./key-index.ts";
 import type { ConnectionLog } from "./observer.ts";
+import { type Seated, Seats } from "./seats.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 
 /** An authenticated connection as the hub sees it. `userId` and `sessionId` of its principal never change. */
-export interface HubMember extends Slotted {
+export interface HubMember extends Seated {
   readonly principal: Principal;
   readonly peer: Peer;
   /** Closes it at once, dropping what waits to be sent. False when it was closing already. */
@@ -46,9 +47,9 @@ export function createHub(options: {
 
 class IndexedHub implements Hub {
   readonly #options: Parameters<typeof createHub>[0];
-  readonly #members = new Slots<HubMember>();
-  readonly #bySession = new KeyIndex((slot) => this.#members.at(slot).principal.sessionId);
-  readonly #byUser = new KeyIndex((slot) => this.#members.at(slot).principal.userId);
+  readonly #members = new Seats<HubMember>();
+  readonly #bySession = new KeyIndex((seat) => this.#members.at(seat).principal.sessionId);
+  readonly #byUser = new KeyIndex((seat) => this.#members.at(seat).principal.userId);
   readonly #rereads = new Map<string, UserReread>();
 
   constructor(options: Parameters<typeof createHub>[0]) {
@@ -69,14 +70,14 @@ class IndexedHub implements Hub {
 
   add(member: HubMember): void {
     if (!this.#members.add(member)) return;
-    this.#bySession.add(member.slot);
-    this.#byUser.add(member.slot);
+    this.#bySession.add(member.seat);
+    this.#byUser.add(member.seat);
   }
 
   remove(member: HubMember): void {
     if (!this.#members.has(member)) return;
-    this.#bySession.remove(member.slot);
-    this.#byUser.remove(member.slot);
+    this.#bySession.remove(member.seat);
+    this.#byUser.remove(member.seat);
     this.#members.delete(member);
   }
 
@@ -120,7 +121,7 @@ class IndexedHub implements Hub {
 
   /** A copy: members may leave while it is walked. */
   #among(index: KeyIndex, key: string): readonly HubMember[] {
-    return index.of(key).map((slot) => this.#members.at(slot));
+    return index.of(key).map((seat) => this.#members.at(seat));
   }
 
   /** A read that is under way may have seen the state before the change, so another follows it. */

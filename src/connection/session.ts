@@ -3,8 +3,8 @@ import { type Feature, features } from "../../protocol/features.ts";
 import type { ServerMessage } from "../../protocol/frames.ts";
 import type { Peer, Principal, RevocationCause } from "../auth/model.ts";
 import type { HubMember } from "./hub.ts";
-import { noSlot } from "./key-index.ts";
 import { Lifetime, type LifetimeHost, type LifetimeParts } from "./lifetime.ts";
+import { noSeat } from "./seats.ts";
 import { UndoMap } from "./undo-map.ts";
 import type { UserEvents } from "./user-events.ts";
 
@@ -61,7 +61,7 @@ const noFeatures: ReadonlySet<Feature> = new Set();
 
 /** Most sockets never ask for more than what every one has: everything else is made on first use. */
 export class LiveSession implements Session, HubMember {
-  slot = noSlot;
+  seat = noSeat;
   readonly peer: Peer;
   readonly #parts: SessionParts;
   /** Undefined after the close, as the lifetime is: what still knows the session keeps nothing of the socket alive. */

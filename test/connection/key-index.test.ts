@@ -1,34 +1,35 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { KeyIndex, noSlot, Slots, type Slotted } from "../../src/connection/key-index.ts";
+import { KeyIndex } from "../../src/connection/key-index.ts";
+import { noSeat, type Seated, Seats } from "../../src/connection/seats.ts";
 
-interface Named extends Slotted {
+interface Named extends Seated {
   readonly name: string;
   readonly key: string;
 }
 
 function setUp() {
-  const slots = new Slots<Named>();
-  const index = new KeyIndex((slot) => slots.at(slot).key);
+  const seats = new Seats<Named>();
+  const index = new KeyIndex((seat) => seats.at(seat).key);
   return {
-    slots,
+    seats,
     index,
     enter(name: string, key: string): Named {
-      const member: Named = { slot: noSlot, name, key };
-      slots.add(member);
-      index.add(member.slot);
+      const member: Named = { seat: noSeat, name, key };
+      seats.add(member);
+      index.add(member.seat);
       return member;
     },
     leave(member: Named): void {
-      index.remove(member.slot);
-      slots.delete(member);
+      index.remove(member.seat);
+      seats.delete(member);
     },
-    namesOf: (key: string) => index.of(key).map((slot) => slots.at(slot).name),
+    namesOf: (key: string) => index.of(key).map((seat) => seats.at(seat).name),
   };
 }
 
-describe("an index of slots", () => {
+describe("an index of seats", () => {
   it("finds the members of a key in the order in which they came, and nobody else's", () => {
     const { enter, namesOf, index } = setUp();
     enter("a", "k1");
@@ -51,11 +52,11 @@ describe("an index of slots", () => {
     expect([index.keys, index.has("k"), namesOf("k")]).toEqual([0, false, []]);
   });
 
-  it("says what a map of lists says, through collisions, growth and slots that are used again", () => {
+  it("says what a map of lists says, through collisions, growth and seats that are used again", () => {
     const step = fc.record({ enter: fc.boolean(), nth: fc.nat(), key: fc.nat(199) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 600, size: "max" }), (steps) => {
-        const { enter, leave, namesOf, index, slots } = setUp();
+        const { enter, leave, namesOf, index, seats } = setUp();
         const present: Named[] = [];
         for (const [at, { enter: enters, nth, key }] of steps.entries()) {
           // Half of the keys end alike and share one bucket.
@@ -66,25 +67,8 @@ describe("an index of slots", () => {
           expect([...namesOf(text)].sort()).toEqual(alike.sort());
         }
         expect(index.keys).toBe(new Set(present.map((member) => member.key)).size);
-        expect(slots.size).toBe(present.length);
+        expect(seats.size).toBe(present.length);
       }),
     );
-  });
-});
-
-describe("slots", () => {
-  it("are given once and given again after their owner left", () => {
-    const slots = new Slots<Named>();
-    const [a, b] = [
-      { slot: noSlot, name: "a", key: "" },
-      { slot: noSlot, name: "b", key: "" },
-    ];
-    expect([slots.add(a), slots.add(a), slots.add(b)]).toEqual([true, false, true]);
-    const { slot } = a;
-    expect([slots.delete(a), slots.delete(a), a.slot, slots.has(b)]).toEqual([true, false, noSlot, true]);
-    expect(() => slots.at(slot)).toThrow(RangeError);
-    const c = { slot: noSlot, name: "c", key: "" };
-    slots.add(c);
-    expect([c.slot, slots.size, slots.all()]).toEqual([slot, 2, [c, b]]);
   });
 });

@@ -31,4 +31,16 @@ describe("seats", () => {
     for (const member of seats.all()) seats.delete(member);
     expect(seats.size).toBe(0);
   });
+
+  it("gives a seat to the next one only after its owner left", () => {
+    const seats = new Seats<{ seat: number }>();
+    const [a, b, c] = [{ seat: noSeat }, { seat: noSeat }, { seat: noSeat }];
+    expect([seats.add(a), seats.add(a), seats.add(b)]).toEqual([true, false, true]);
+    const { seat } = a;
+    const others = b.seat;
+    expect([seats.delete(a), seats.delete(a), a.seat, b.seat]).toEqual([true, false, noSeat, others]);
+    expect(() => seats.at(seat)).toThrow(RangeError);
+    seats.add(c);
+    expect([c.seat, seats.at(seat), seats.size]).toEqual([seat, c, 2]);
+  });
 });
