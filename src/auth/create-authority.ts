@@ -19,6 +19,7 @@ import { createRefreshTokens } from "./tokens/refresh-tokens.ts";
 import { createSealing } from "./tokens/sealing.ts";
 import { createSignedPaths } from "./tokens/signed-paths.ts";
 import { createCredentials } from "./users/create-credentials.ts";
+import { createLessening } from "./users/create-lessening.ts";
 import { createOnboarding } from "./users/create-onboarding.ts";
 import { createUsers } from "./users/create-users.ts";
 import { createGroups } from "./users/groups.ts";
@@ -61,8 +62,10 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const longestTokenMs = options.accessTokenTtlMs ?? defaultAccessTokenTtlMs;
   const keyring = await createKeyring({ store, sealing, clock, longestTokenMs });
   const upkeep = createKeyringUpkeep(keyring);
+  const credentials = createCredentials(store);
   const revocation = createRevocation({
     ...{ store, clock, sealing, longestTokenMs, onKeyringChanged: upkeep.changed },
+    lessening: createLessening({ store, credentials }),
     ...(options.onFault === undefined ? {} : { onListenerFault: options.onFault }),
     ...options.revocation,
     ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
@@ -80,7 +83,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
       await revocation.revoke({ kind: "sessions", userId, sessionIds: [sessionId] }, "token_reused");
     },
   });
-  const base = { store, clock, sealing, revocation, sessions, codes };
+  const base = { store, clock, sealing, revocation, sessions, codes, credentials };
   const { passwords, ...people } = composePeople(options, base);
 
   return {
@@ -104,21 +107,21 @@ type Base = Pick<Authority, "sessions" | "codes"> & {
   readonly clock: Clock;
   readonly sealing: ReturnType<typeof createSealing>;
   readonly revocation: ReturnType<typeof createRevocation>;
+  readonly credentials: ReturnType<typeof createCredentials>;
 };
 
 /** Users, and the ways in which a person becomes one or proves to be one. */
 function composePeople(options: AuthorityOptions, base: Base) {
-  const { store, clock } = base;
+  const { store, clock, credentials } = base;
   const rotates = (clientId: string | null) => options.rotatingClients?.(clientId, "socket") ?? true;
   const groups = createGroups();
-  const credentials = createCredentials(store);
-  const users = createUsers({ ...base, groups, credentials });
+  const users = createUsers({ ...base, groups });
   const passwords = createPasswords(options.passwords);
-  const localLogins = createLocalLogins({ ...base, passwords, credentials, users, groups });
+  const localLogins = createLocalLogins({ ...base, passwords, users, groups });
   const onboarding = createOnboarding({ ...base, localLogins, rotates });
   const local = createHomeAssistantProvider({ store, passwords, credentials, users, clock });
   const logins = createLoginFlows({
-    ...{ ...base, users, credentials, rotates },
+    ...{ ...base, users, rotates },
     registry: createProviderRegistry(options.providers?.(local) ?? [local]),
     onboardingRequired: onboarding.required,
     ...(options.loginLimits === undefined ? {} : { limits: options.loginLimits }),

@@ -4,18 +4,27 @@ import type { RevocationPolicy } from "./revocation/policy.ts";
  * The domain's records, as they are stored (reference home-assistant.md 1). Plain data; every time is milliseconds
  * since the epoch. Ids are 32 hex digits from a CSPRNG, as Home Assistant's, except those of system groups.
  */
-export interface User {
+export interface User extends Rights {
   readonly id: string;
   /** Display name; not the login name. */
   readonly name: string | null;
   readonly isOwner: boolean;
+  readonly systemGenerated: boolean;
+  readonly createdAt: number;
+  /**
+   * The number of the commit that decided on the rights, once another has written the record again; absent: the record's
+   * version.
+   */
+  readonly rightsVersion?: number;
+}
+
+/** What an administrator decides on of a user. */
+export interface Rights {
   /** False for a deactivated user and for one who waits for approval: no login, no token. */
   readonly isActive: boolean;
-  readonly systemGenerated: boolean;
   /** May authenticate from a local address only. */
   readonly localOnly: boolean;
   readonly groupIds: readonly string[];
-  readonly createdAt: number;
 }
 
 export const systemGroups = {
@@ -145,11 +154,20 @@ export type LogEvent =
       readonly revocationId: string;
       readonly epoch?: number;
     }
-  /** Rights, name or local_only changed: live sockets read the user again. */
+  /**
+   * Rights or name changed: live sockets read the user again. `rights`: the commit decided on them, as they are after it;
+   * with a `version` a node tells it again, after the log went back in time: it was decided then.
+   */
   | {
       readonly type: "user_changed";
       readonly userId: string;
       readonly change: "added" | "updated" | "removed";
+      readonly rights?: {
+        readonly isActive: boolean;
+        readonly localOnly: boolean;
+        readonly groupIds: readonly string[];
+        readonly version?: number;
+      };
     }
   /** The session's expiry was changed by its user. */
   | { readonly type: "session_changed"; readonly userId: string; readonly sessionId: string }

@@ -14,6 +14,7 @@ import { createLogSeal } from "./log-seal.ts";
 import { createMembers } from "./members.ts";
 import type { RevocationPolicy } from "./policy.ts";
 import { reassert } from "./reassertion.ts";
+import type { LesseningOf } from "./record-reassertion.ts";
 import type { Revocation, RevokeTarget } from "./revocation.ts";
 import { createSessionEnding } from "./session-ending.ts";
 import { createSettling } from "./settling.ts";
@@ -32,6 +33,8 @@ export interface RevocationOptions {
   readonly isolationMs?: () => number;
   readonly weakened?: Weakened;
   readonly observer?: Partial<RevocationObserver>;
+  /** What a user's record has to lose again after the store went back in time; by default nothing. */
+  readonly lessening?: LesseningOf;
   /** Told of a listener that threw; the revocation itself stands. */
   readonly onListenerFault?: (error: unknown) => void;
   /** The log says that some node changed the signing keys; may come twice. */
@@ -125,6 +128,7 @@ interface Standpoint {
 function compose(options: RevocationOptions) {
   const { store, clock, longestTokenMs, weakened = new Set(), onListenerFault = ignored } = options;
   const { policy = "suspend", isolationMs = () => Number.POSITIVE_INFINITY } = options;
+  const { lessening = async () => undefined } = options;
   const observer = { ...silent, ...options.observer };
   const node = newId();
   const seal = createLogSeal(options.sealing);
@@ -146,7 +150,7 @@ function compose(options: RevocationOptions) {
   const journal: Journal = createJournal({ store, clock, seal, apply: (entries) => intake.own(entries) });
   const keeper = new Keeper({
     ...{ node, store, clock, seal, lease, view, settling, policy, weakened, observer },
-    reassert: () => reassert({ store, clock, journal, memory: view.memory }),
+    reassert: () => reassert({ store, clock, journal, lessening, memory: view.memory }),
   });
   const listeners = createCutListeners(onListenerFault);
   const intake: Intake = createIntake({

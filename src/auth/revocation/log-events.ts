@@ -39,6 +39,14 @@ const KnownEvent = Compile(
       type: Type.Literal("user_changed"),
       userId: Type.String(),
       change: Type.Union([Type.Literal("added"), Type.Literal("updated"), Type.Literal("removed")]),
+      rights: Type.Optional(
+        Type.Object({
+          isActive: Type.Boolean(),
+          localOnly: Type.Boolean(),
+          groupIds: Type.Array(Type.String()),
+          version: Type.Optional(Type.Number()),
+        }),
+      ),
     }),
     Type.Object({
       type: Type.Literal("session_changed"),

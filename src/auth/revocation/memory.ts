@@ -1,4 +1,4 @@
-import type { LogEvent, Principal, RevocationCause } from "../model.ts";
+import type { LogEvent, Principal, RevocationCause, Rights } from "../model.ts";
 import type { LogEntry, LogPosition } from "../store.ts";
 import { Fading } from "./fading.ts";
 import type { Cut, Judgement } from "./revocation.ts";
@@ -25,6 +25,14 @@ export interface EpochCut {
   readonly again: boolean;
 }
 
+/** What was decided last on a user's record. */
+export interface RecordCut {
+  /** The number of the commit that decided it. */
+  readonly version: number;
+  /** Null: the user was removed. Ids are given once, so nothing can have been decided later. */
+  readonly rights: Rights | null;
+}
+
 /** What was taken away not long ago; bounded by time, and by number. */
 export class Memory {
   readonly seen: Fading<string, true>;
@@ -35,6 +43,8 @@ export class Memory {
   readonly everybody: Fading<typeof everybody, EpochCut>;
   /** When the user changed last, ms. */
   readonly changes: Fading<string, number>;
+  /** By user. What there is no room for is not told again, and judged by the store as ever. */
+  readonly records: Fading<string, RecordCut>;
   readonly #all: readonly Fading<string, unknown>[];
 
   constructor(keptMs: number, capacity: number) {
@@ -44,8 +54,9 @@ export class Memory {
     this.clients = new Fading(keptMs, capacity);
     this.everybody = new Fading(keptMs, 1);
     this.changes = new Fading(keptMs, capacity);
-    const { seen, sessions, users, clients, changes } = this;
-    this.#all = [seen, sessions, users, clients, this.everybody, changes];
+    this.records = new Fading(keptMs, capacity);
+    const { seen, sessions, users, clients, changes, records } = this;
+    this.#all = [seen, sessions, users, clients, this.everybody, changes, records];
   }
 
   get size(): number {
@@ -103,6 +114,7 @@ export class Memory {
         // Nobody holds a token from before the user was there.
         if (event.change !== "added")
           this.changes.set(event.userId, Math.max(entry.at, this.changes.get(event.userId) ?? 0), now);
+        noteRecord(this.records, event, entry, now);
         return { kind: "user_changed", userId: event.userId, change: event.change };
       case "session_changed":
         return { kind: "session_changed", sessionId: event.sessionId };
@@ -137,6 +149,22 @@ function raises<Key>(map: Fading<Key, EpochCut>, key: Key, cut: EpochCut, now: n
   const news = known === undefined || known.epoch < cut.epoch;
   if (news || (known.epoch === cut.epoch && cut.again)) map.set(key, cut, now);
   return news;
+}
+
+function noteRecord(
+  records: Fading<string, RecordCut>,
+  { userId, change, rights }: Extract<LogEvent, { type: "user_changed" }>,
+  entry: LogEntry,
+  now: number,
+): void {
+  const known = records.get(userId);
+  if (change === "removed") {
+    if (known?.rights !== null) records.set(userId, { version: entry.version, rights: null }, now);
+  } else if (rights !== undefined && known?.rights !== null) {
+    const { version = entry.version, isActive, localOnly, groupIds } = rights;
+    if (known === undefined || known.version < version)
+      records.set(userId, { version, rights: { isActive, localOnly, groupIds } }, now);
+  }
 }
 
 function reached(principal: Principal, cut: EpochCut | undefined): EpochCut | undefined {

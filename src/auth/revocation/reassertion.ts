@@ -1,19 +1,15 @@
-import type { Clock } from "../clock.ts";
 import { joinedStep } from "../joined-step.ts";
 import type { LogEvent } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { checkingEpochs } from "../sessions/session-epochs.ts";
 import { type FoundSession, findSession } from "../sessions/session-reading.ts";
 import { bornAnew, bornAt, puttingSession, readableSession } from "../sessions/session-record.ts";
-import type { Step, Store } from "../store.ts";
-import type { Journal } from "./journal.ts";
+import type { Step } from "../store.ts";
 import type { EpochCut, Memory, SessionCut } from "./memory.ts";
+import { assertRecords, type RecordReassertionTools } from "./record-reassertion.ts";
 
-export interface ReassertionTools {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly journal: Journal;
-  readonly memory: Pick<Memory, "sessions" | "users" | "clients" | "everybody">;
+export interface ReassertionTools extends RecordReassertionTools {
+  readonly memory: Pick<Memory, "sessions" | "users" | "clients" | "everybody" | "records">;
 }
 
 /** Revocations of one commit: each costs a record and, at most, an event. */
@@ -24,6 +20,9 @@ const mostAttempts = 10;
 /**
  * Writes all that this node remembers of revocations again, after the store went back in time: tombstones where a
  * session's record lives, epochs at least as high as they were, and the events, which other nodes may never have seen.
+ * Then what users' records had lost (see `createLessening`): who was deactivated or removed is so again, and whoever has
+ * come in as such a user since is out, because that commit raises the epoch anew.
+ *
  * Idempotent, whoever else does it at the same time; epochs keep their numbers, so that no newer login is cut off.
  * Resolves to how many revocations it wrote. Rejects with `unavailable`; then all of it has to be done again.
  */
@@ -39,7 +38,10 @@ export async function reassert(tools: ReassertionTools): Promise<number> {
   for (const batch of batchesOf(raising)) await commit(tools, joinedStep(...batch));
   const sparing = users.filter(hasSpare);
   for (const [userId, cut] of sparing) await assertSparing(tools, userId, cut);
-  return sessions.length + raising.length + sparing.length;
+  let records = 0;
+  for (const batch of batchesOf([...tools.memory.records.entries()]))
+    records += await assertRecords(tools, batch);
+  return sessions.length + raising.length + sparing.length + records;
 }
 
 function hasSpare(entry: readonly [string, EpochCut]): entry is [string, EpochCut & { spare: string }] {

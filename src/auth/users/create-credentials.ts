@@ -25,7 +25,10 @@ const pageSize = 1000;
 
 /** What only the removal of a user needs. */
 export interface CredentialRemoval {
-  /** The part of a commit that unlinks all that a user has, unchanged since the call; undefined when there is nothing. */
+  /**
+   * The part of a commit that unlinks all that a user has, unchanged since the call; undefined when there is nothing. Of a
+   * damaged record it removes that record: what claims it had is not known, and they lead nowhere from then on.
+   */
   unlinkingAll(userId: string): Promise<Step | undefined>;
 }
 
@@ -46,7 +49,7 @@ export function createCredentials(store: Store): Credentials & CredentialRemoval
     },
     get,
     async listOf(userId) {
-      const found = (await readAll(store, userId)).map(({ credential }) => credential);
+      const found = (await readAll(store, userId)).map(({ record }) => credentialOf(record));
       return found.sort((a, b) => a.createdAt - b.createdAt);
     },
     linking,
@@ -54,22 +57,28 @@ export function createCredentials(store: Store): Credentials & CredentialRemoval
     async unlinkingAll(userId) {
       const found = await readAll(store, userId);
       if (found.length === 0) return undefined;
-      const check = found.map(({ credential, version }) => ({
-        key: recordKeys.credential(credential.id),
-        version,
+      const check = found.map(({ id, record }) => ({
+        key: recordKeys.credential(id),
+        version: record.version,
       }));
-      return joinedStep({ check }, ...found.map(({ credential }) => unlinking(credential)));
+      return joinedStep({ check }, ...found.map((each) => unlinkingRead(userId, each)));
     },
   };
 }
 
-async function readAll(store: Store, userId: string) {
+interface ReadCredential {
+  readonly id: string;
+  readonly record: StoredRecord;
+}
+
+async function readAll(store: Store, userId: string): Promise<readonly ReadCredential[]> {
   const ids = await store.list(indexKeys.credentialsOf(userId), { limit: pageSize });
   if (ids.length === 0) return [];
   const records = await store.get(ids.map(recordKeys.credential));
-  return records.flatMap((record) =>
-    record === undefined ? [] : [{ credential: credentialOf(record), version: record.version }],
-  );
+  return ids.flatMap((id, place) => {
+    const record = records[place];
+    return record === undefined ? [] : [{ id, record }];
+  });
 }
 
 /** The three records of a credential: itself, and the two claims that make it the only one of its kind. */
@@ -103,6 +112,14 @@ function unlinking(credential: Credential): Step {
   return {
     remove: [keys.itself, keys.bySubject, keys.byUser, keys.password],
     unlink: [{ index: indexKeys.credentialsOf(credential.userId), member: credential.id }],
+  };
+}
+
+function unlinkingRead(userId: string, { id, record }: ReadCredential): Step {
+  if (CredentialRecord.Check(record.value)) return unlinking(record.value);
+  return {
+    remove: [recordKeys.credential(id)],
+    unlink: [{ index: indexKeys.credentialsOf(userId), member: id }],
   };
 }
 

@@ -14,10 +14,11 @@ import { readRecord, type Step, type Store } from "../store.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import { credentialIn } from "./create-credentials.ts";
-import { creatingUser, newUser } from "./create-users.ts";
+import { newUser } from "./create-users.ts";
 import { instanceId } from "./instance.ts";
 import type { Onboarding, OwnerRequest } from "./onboarding.ts";
 import { isSetupCode, setupCodeOf } from "./setup-code.ts";
+import { creatingUser } from "./user-changes.ts";
 
 export interface OnboardingOptions {
   readonly store: Store;

@@ -2,15 +2,16 @@ import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { joinedStep } from "../joined-step.ts";
-import type { LogEvent, User } from "../model.ts";
+import type { User } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";
 import type { Journal } from "../revocation/journal.ts";
 import type { Revocation } from "../revocation/revocation.ts";
-import type { Step, Store } from "../store.ts";
+import type { Store } from "../store.ts";
 import type { CredentialRemoval } from "./create-credentials.ts";
 import { createUserCache } from "./user-cache.ts";
-import { puttingUser, readStanding, userOf } from "./user-record.ts";
+import { changingUser, creatingUser, removingUser, sameRights } from "./user-changes.ts";
+import { readStanding, userOf } from "./user-record.ts";
 import type { Groups, UserPatch, Users, VersionedUser } from "./users.ts";
 
 export interface UsersOptions {
@@ -69,21 +70,6 @@ export function newUser(about: {
   };
 }
 
-/** The part of a commit that makes a user. */
-export function creatingUser(user: User): Step {
-  return {
-    check: [{ key: recordKeys.user(user.id), version: 0 }],
-    put: [puttingUser(user)],
-    link: [{ index: indexKeys.users, member: user.id }],
-    log: [changed(user.id, "added")],
-  };
-}
-
-function changed(userId: string, change: "added" | "updated" | "removed") {
-  const event: LogEvent = { type: "user_changed", userId, change };
-  return { ...event };
-}
-
 async function listUsers(store: Store): Promise<readonly User[]> {
   const users: User[] = [];
   let after: string | undefined;
@@ -110,12 +96,7 @@ async function updateOnce(
   const before = await readStanding(store, userId);
   const after = patched(before, patch);
   if (before === undefined || sameUser(before.user, after)) return after;
-  const writing: Step = {
-    check: [{ key: recordKeys.user(userId), version: before.version }],
-    put: [puttingUser(after)],
-    log: [changed(userId, "updated")],
-    durable: !sameRights(before.user, after),
-  };
+  const writing = changingUser(before, after);
   if (before.user.isActive && !after.isActive) {
     const target = { kind: "user", userId } as const;
     return unlessConflict(revocation.revoke(target, "user_deactivated", { also: writing }), after);
@@ -142,26 +123,13 @@ function sameUser(a: User, b: User): boolean {
   return a.name === b.name && sameRights(a, b);
 }
 
-function sameRights(a: User, b: User): boolean {
-  const groups = (user: User) => [...user.groupIds].sort().join(" ");
-  return a.isActive === b.isActive && a.localOnly === b.localOnly && groups(a) === groups(b);
-}
-
 async function removeUser(options: UsersOptions, userId: string): Promise<void> {
   const { store, revocation, credentials } = options;
   await retryConflicts(async () => {
     const before = await readStanding(store, userId);
     if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
     if (before.user.isOwner) throw new AuthError("cannot_remove_owner");
-    const also = joinedStep(
-      {
-        check: [{ key: recordKeys.user(userId), version: before.version }],
-        remove: [recordKeys.user(userId)],
-        unlink: [{ index: indexKeys.users, member: userId }],
-        log: [changed(userId, "removed")],
-      },
-      await credentials.unlinkingAll(userId),
-    );
+    const also = joinedStep(removingUser(userId, before.version), await credentials.unlinkingAll(userId));
     const target = { kind: "user", userId } as const;
     return unlessConflict(revocation.revoke(target, "user_removed", { also }), true);
   });

@@ -8,6 +8,15 @@ const all: readonly Group[] = [
   { id: systemGroups.readOnly, name: "Read Only", systemGenerated: true },
 ];
 
+/** From the least on. */
+const byPower: readonly string[] = [systemGroups.readOnly, systemGroups.users, systemGroups.admin];
+
+/** Whether the most powerful group of the first is below that of the second. No group is the least. */
+export function isLessPowerful(groupIds: readonly string[], than: readonly string[]): boolean {
+  const powerOf = (ids: readonly string[]) => Math.max(-1, ...ids.map((id) => byPower.indexOf(id)));
+  return powerOf(groupIds) < powerOf(than);
+}
+
 /** The groups of the system: constants, so nothing is stored. */
 export function createGroups(): Groups {
   const ids = new Set(all.map((group) => group.id));

@@ -17,13 +17,19 @@ const UserRecord = Compile(
     localOnly: Type.Boolean(),
     groupIds: Type.Array(Type.String()),
     createdAt: Type.Number(),
+    rightsVersion: Type.Optional(Type.Number()),
   }),
 );
 
+/** Undefined for a record that is no user: nobody is let in on it. */
+export function readableUser({ value }: StoredRecord): User | undefined {
+  return UserRecord.Check(value) ? value : undefined;
+}
+
 /** Throws `unavailable` for a record that is no user. */
 export function userOf(record: StoredRecord): User {
-  const { value } = record;
-  if (UserRecord.Check(value)) return value;
+  const user = readableUser(record);
+  if (user !== undefined) return user;
   throw new AuthError("unavailable", { detail: "a user record is damaged" });
 }
 

@@ -2,54 +2,20 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { Protection } from "../../../src/auth/protections.ts";
 import type { RevokeTarget } from "../../../src/auth/revocation/revocation.ts";
-import { openEmbeddedStore } from "../../../src/store/embedded/embedded-store.ts";
-import { StoreFile } from "../../../src/store/embedded/store-file.ts";
-import type { Tables } from "../../../src/store/embedded/tables.ts";
 import { home, ownerLogin } from "../../support/authority.ts";
-import { type TemporaryFolder, temporaryFolder } from "../../support/temporary-folder.ts";
-import { eventually, type HandNode, startHandNode } from "./lease-rig.ts";
-
-const names = ["records", "members", "log", "expiry", "state"] as const;
-type Content = Readonly<Record<(typeof names)[number], readonly (readonly [key: Buffer, value: string])[]>>;
-
-function contentOf(tables: Tables): Content {
-  const entries = names.map((name) => [
-    name,
-    [...tables[name].getRange()].map(({ key, value }) => [Buffer.from(key), value] as const),
-  ]);
-  return Object.fromEntries(entries) as Content;
-}
-
-function replace(tables: Tables, content: Content): void {
-  for (const name of names) {
-    for (const key of [...tables[name].getKeys()].map((bytes) => Buffer.from(bytes)))
-      tables[name].removeSync(key);
-    for (const [key, value] of content[name]) tables[name].putSync(key, value);
-  }
-}
+import type { HandNode } from "./lease-rig.ts";
+import { embeddedRig, goBack, type RollbackRig } from "./rollback-rig.ts";
 
 describe("after an old copy was put back under a running gateway on an embedded store", () => {
-  let folder: TemporaryFolder;
+  let rig: RollbackRig;
   let node: HandNode;
-  beforeEach(() => {
-    folder = temporaryFolder();
+  beforeEach(async () => {
+    rig = await embeddedRig();
   });
-  afterEach(async () => {
-    await node.stop();
-    folder.remove();
-  });
+  afterEach(() => rig.dispose());
 
   async function start(...protections: readonly Protection[]): Promise<void> {
-    const store = await openEmbeddedStore({ folder: folder.path, role: "gateway", timeoutMs: 5_000 });
-    node = await startHandNode({ url: store, weakened: new Set(protections) });
-    await node.beatUntilTrusted();
-  }
-
-  async function file<T>(work: (tables: Tables) => T): Promise<T> {
-    const opened = await StoreFile.open(folder.path);
-    const result = await opened.transact(work);
-    await opened.close();
-    return result;
+    node = await rig.start(...protections);
   }
 
   async function open(userId: string) {
@@ -74,11 +40,9 @@ describe("after an old copy was put back under a running gateway on an embedded 
     const request = { name: "ada", username: "ada", password: ownerLogin.password, groupIds: [] };
     const { id } = await node.authority.localLogins.createUser(request);
     const opened = await open(id);
-    const before = await file(contentOf);
+    await rig.remember();
     await node.authority.revocation.revoke(target(id, opened.session.id), "session_revoked");
-    await file((tables) => replace(tables, before));
-    await eventually("the break", async () => node.told.includes("lost"));
-    await node.beatUntilTrusted();
+    await goBack(rig, node);
     return opened;
   }
 

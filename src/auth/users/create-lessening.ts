@@ -1,0 +1,60 @@
+import { joinedStep } from "../joined-step.ts";
+import type { User } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import type { RecordCut } from "../revocation/memory.ts";
+import type { Lessening, LesseningOf } from "../revocation/record-reassertion.ts";
+import { readRecord, type Step, type Store, type StoredRecord } from "../store.ts";
+import type { CredentialRemoval } from "./create-credentials.ts";
+import { isLessPowerful } from "./groups.ts";
+import { changingUserAgain, removingUser, rightsVersionOf, sameRights } from "./user-changes.ts";
+import { readableUser } from "./user-record.ts";
+
+export interface LesseningTools {
+  readonly store: Store;
+  readonly credentials: CredentialRemoval;
+}
+
+/**
+ * What a user has in a store that went back in time, and had lost: nothing of it, once the user was removed; else
+ * activation, logins from elsewhere and the more powerful groups, unless a later commit has decided on the rights.
+ *
+ * It only takes: a right that was given and is lost stays lost. A damaged record keeps nothing up; nobody is let in on it.
+ * NOT taken: what never was, from the owner (see `Users`); a password that was changed, whose successor no node remembers.
+ */
+export function createLessening(tools: LesseningTools): LesseningOf {
+  return async (userId, cut) => {
+    const record = await readRecord(tools.store, recordKeys.user(userId));
+    return cut.rights === null ? removal(tools, userId, record) : withLess(record, cut.version, cut.rights);
+  };
+}
+
+async function removal(
+  { credentials }: LesseningTools,
+  userId: string,
+  record: StoredRecord | undefined,
+): Promise<Lessening | undefined> {
+  if (record !== undefined && readableUser(record)?.isOwner === true) return undefined;
+  const logins = await credentials.unlinkingAll(userId);
+  if (record === undefined) return logins && { step: logins, ends: null };
+  return { step: joinedStep(removingUser(userId, record.version), logins), ends: "user_removed" };
+}
+
+function withLess(
+  record: StoredRecord | undefined,
+  version: number,
+  rights: NonNullable<RecordCut["rights"]>,
+): Lessening | undefined {
+  const user = record && readableUser(record);
+  if (record === undefined || user === undefined) return undefined;
+  const before = { user, version: record.version };
+  if (rightsVersionOf(before) >= version) return undefined;
+  const after: User = {
+    ...user,
+    isActive: user.isActive && (rights.isActive || user.isOwner),
+    localOnly: user.localOnly || rights.localOnly,
+    groupIds: isLessPowerful(rights.groupIds, user.groupIds) ? rights.groupIds : user.groupIds,
+  };
+  if (sameRights(user, after)) return undefined;
+  const step: Step = changingUserAgain(before, after, { rights, version });
+  return { step, ends: user.isActive && !after.isActive ? "user_deactivated" : null };
+}

@@ -1,0 +1,78 @@
+import type { LogEvent, Rights, User } from "../model.ts";
+import { indexKeys, recordKeys } from "../record-keys.ts";
+import type { Step } from "../store.ts";
+import { puttingUser } from "./user-record.ts";
+
+type Changed = Extract<LogEvent, { type: "user_changed" }>;
+
+/** A user as it was read, and the record's version. */
+export interface ReadUser {
+  readonly user: User;
+  readonly version: number;
+}
+
+/** The part of a commit that makes a user. */
+export function creatingUser(user: User): Step {
+  return {
+    check: [{ key: recordKeys.user(user.id), version: 0 }],
+    put: [puttingUser(user)],
+    link: [{ index: indexKeys.users, member: user.id }],
+    log: [changed({ userId: user.id, change: "added" })],
+  };
+}
+
+/** The part of a commit that writes a user again, unchanged since it was read; durable where it decides on rights. */
+export function changingUser(before: ReadUser, after: User): Step {
+  const { rightsVersion: _, ...decided } = after;
+  const decides = !sameRights(before.user, after);
+  const user = decides ? decided : { ...after, rightsVersion: rightsVersionOf(before) };
+  return writing(before, user, decides ? rightsOf(after) : undefined);
+}
+
+/** The same for rights that were decided on by an earlier commit: they keep its number. */
+export function changingUserAgain(
+  before: ReadUser,
+  after: User,
+  decided: { readonly rights: Rights; readonly version: number },
+): Step {
+  const { rights, version } = decided;
+  return writing(before, { ...after, rightsVersion: version }, { ...rights, version });
+}
+
+/** The part of a commit that removes a user, unchanged since it was read; without credentials and sessions. */
+export function removingUser(userId: string, version: number): Step {
+  return {
+    check: [{ key: recordKeys.user(userId), version }],
+    remove: [recordKeys.user(userId)],
+    unlink: [{ index: indexKeys.users, member: userId }],
+    log: [changed({ userId, change: "removed" })],
+  };
+}
+
+/** The number of the commit that decided on the user's rights. */
+export function rightsVersionOf({ user, version }: ReadUser): number {
+  return user.rightsVersion ?? version;
+}
+
+export function sameRights(a: Rights, b: Rights): boolean {
+  const groups = ({ groupIds }: Rights) => [...groupIds].sort().join(" ");
+  return a.isActive === b.isActive && a.localOnly === b.localOnly && groups(a) === groups(b);
+}
+
+function writing({ version }: ReadUser, user: User, rights: Changed["rights"]): Step {
+  const event = { userId: user.id, change: "updated" } as const;
+  return {
+    check: [{ key: recordKeys.user(user.id), version }],
+    put: [puttingUser(user)],
+    log: [changed(rights === undefined ? event : { ...event, rights })],
+    durable: rights !== undefined,
+  };
+}
+
+function rightsOf({ isActive, localOnly, groupIds }: User): Rights {
+  return { isActive, localOnly, groupIds };
+}
+
+function changed({ rights, ...event }: Omit<Changed, "type">) {
+  return { type: "user_changed", ...event, ...(rights === undefined ? {} : { rights: { ...rights } }) };
+}
