@@ -7,9 +7,12 @@ import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
 import type { Shape } from "../chaos/world.ts";
 import { untilHolds, wait } from "./line.ts";
+import { addMany, disableMany, logInAt } from "./many-people.ts";
 import { endMany, inTurns, type LongLived, openMany } from "./many-sessions.ts";
 
-const revocations = 1_000;
+const revocations = 990;
+/** Every other one is deactivated, the rest removed. */
+const disabled = 10;
 const config = { limits: { messages_per_second: 10_000 } };
 
 const rows: readonly (readonly [row: string, shape: Shape, fault: Fault])[] = [
@@ -29,19 +32,32 @@ describe.concurrent("writes that were acknowledged and are lost", () => {
       const { visit } = await stage.logIn("anna", 0);
       const { holding: spared } = await stage.logIn("dora", 1);
       const devices = await openMany(visit.socket, revocations);
+      const people = await addMany(stage, disabled, "person");
+      const takeAll = async () => {
+        const [sessions, logins] = await Promise.all([
+          endMany(visit.socket, devices),
+          disableMany(stage, people),
+        ]);
+        return { sessions, logins };
+      };
 
       // Where the fault is that of one moment the acknowledgements come before it.
       const before = fault.kind === "takeover" || fault.kind === "primary_kill";
-      const early = before ? await endMany(visit.socket, devices) : [];
+      const early = before ? await takeAll() : undefined;
       const heal = await stage.world.inflict(fault);
       const rotated = before ? spared.refreshToken : await refreshed(stage, spared.refreshToken);
-      const revoked = before ? early : await endMany(visit.socket, devices);
-      expect(revoked).toHaveLength(revocations);
+      const revoked = early ?? (await takeAll());
+      expect([revoked.sessions.length, revoked.logins.length]).toEqual([revocations, disabled]);
       await heal();
 
       await untilHolds(async () => (await refreshed(stage, rotated).catch(() => "")) !== "", 90_000);
       await wait(2_000);
-      for (const node of [0, 1]) expect(await verdicts(stage, node, revoked)).toEqual(["dead"]);
+      for (const node of [0, 1]) {
+        expect(await verdicts(stage, node, revoked.sessions)).toEqual(["dead"]);
+        const said = await inTurns(revoked.logins, (login) => logInAt(stage, node, login), 4);
+        expect([...new Set(said)]).toEqual(["invalid_auth"]);
+        expect(await logInAt(stage, node, stage.person("cleo"))).toBe("in");
+      }
       const [token = ""] = spared.accessTokens;
       const socket = await ChaosSocket.open(nodeAt(stage.scene, 0).port);
       expect(await socket?.authenticate(token)).toEqual({ kind: "ok" });
