@@ -16,8 +16,9 @@ export type RevocationTarget = Static<typeof RevocationTarget>;
 const Count = Type.Integer({ minimum: 0 });
 
 /**
- * What is known of a revocation. Null is what is not: sessions of a client and all are not counted, and an answer that
- * goes out before the close of its own socket comes before the rest is known.
+ * What is known of a revocation. Null is what is not: sessions of a client and of all are counted after the answer, for
+ * who waits or subscribes, and not where they are too many; and an answer that goes out before the close of its own socket
+ * comes before the rest is known.
  */
 export const RevocationState = Type.Object({
   revocation_id: OpaqueId,

@@ -47,7 +47,7 @@ export interface AuthorityOptions {
   /** Told of a listener of cuts that threw. */
   readonly onFault?: (error: unknown) => void;
   /** This node's part in keeping revocations in effect. */
-  readonly revocation?: Pick<RevocationOptions, "policy" | "isolationMs" | "observer">;
+  readonly revocation?: Pick<RevocationOptions, "policy" | "isolationMs" | "observer" | "counting">;
   /** For tests that show what a protection is there for; nothing is switched off by default. */
   readonly weakened?: Weakened;
 }

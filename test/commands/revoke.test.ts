@@ -71,6 +71,23 @@ describe("gatehouse/revoke", () => {
     await lives(other);
   });
 
+  it("counts a client's sessions for who waits, and for who subscribes", async () => {
+    const [admin, ada] = [await enter(await newUser(["system-admin"])), await newUser()];
+    const both = [await enter(ada, clientId), await enter(ada, clientId)];
+    expect(await revoke(admin, { client_id: clientId }, { wait: true })).toMatchObject({
+      result: { sessions: 2, sockets_closed: 2, effective: "all" },
+    });
+    for (const one of both) expect(await ends(one)).toBe(cutOff);
+    await enter(ada, clientId);
+    const answer = await revoke(admin, { client_id: clientId }, { subscribe: true });
+    expect(answer).toMatchObject({ result: { sessions: null, effective: "all" } });
+    const { event } = await admin.socket.find(
+      ({ type, id }) => type === "event" && id === answer.id,
+      "the end",
+    );
+    expect(event).toMatchObject({ sessions: 1, effective: "all", done: true });
+  });
+
   it("leaves to the owner what is the owner's, and all", async () => {
     const [owner, admin] = [await asOwner(), await enter(await newUser(["system-admin"]))];
     const plain = await enter(await newUser());

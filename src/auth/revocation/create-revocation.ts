@@ -4,6 +4,7 @@ import type { Weakened } from "../protections.ts";
 import type { Store } from "../store.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import { createCutListeners } from "./cut-listeners.ts";
+import { type CountLimits, countLimits } from "./ended-count.ts";
 import type { EndingRequest } from "./ending.ts";
 import { createEpochEnding } from "./epoch-ending.ts";
 import { createIntake, type Intake } from "./intake.ts";
@@ -35,6 +36,8 @@ export interface RevocationOptions {
   readonly observer?: Partial<RevocationObserver>;
   /** What a user's record has to lose again after the store went back in time; by default nothing. */
   readonly lessening?: LesseningOf;
+  /** Of sessions that an epoch has ended. */
+  readonly counting?: CountLimits;
   /** Told of a listener that threw; the revocation itself stands. */
   readonly onListenerFault?: (error: unknown) => void;
   /** The log says that some node changed the signing keys; may come twice. */
@@ -49,7 +52,7 @@ export function createRevocation(
   const tools = { store: options.store, clock: options.clock, journal };
   const endSessions = createSessionEnding(tools);
   const endUser = createUserEnding(tools);
-  const endEpoch = createEpochEnding(tools);
+  const endEpoch = createEpochEnding(tools, options.counting ?? countLimits);
   const end = (target: RevokeTarget, request: EndingRequest) => {
     if (target.kind === "user") return endUser(target, request);
     return target.kind === "sessions" ? endSessions(target, request) : endEpoch(target, request);

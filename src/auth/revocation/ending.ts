@@ -18,8 +18,10 @@ export interface EndingRequest {
 
 /** What a revoke did to the store. */
 export interface Ended {
-  /** Sessions that were live; null: not counted. */
+  /** Sessions that were live; null: not counted, or not yet. */
   readonly sessions: number | null;
+  /** Counts them, once; null: it would take too long. Never rejects. */
+  readonly count?: () => Promise<number | null>;
   /** Where its events are in the log, in order; a node that has applied the last has applied all. */
   readonly positions: readonly LogPosition[];
   /** The weakest of its commits'. */

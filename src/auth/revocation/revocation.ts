@@ -13,6 +13,8 @@ export type RevokeTarget =
   /** All sessions of the installation. */
   | { readonly kind: "all" };
 
+export type EpochTarget = Extract<RevokeTarget, { kind: "client" | "all" }>;
+
 /** Nodes that may serve sockets, by what is known of them and one revocation. */
 export interface NodeCounts {
   /** They have applied it. This node is one of them. */
@@ -26,7 +28,10 @@ export interface NodeCounts {
 /** What a revoke did, as it is known at the return, never as it is hoped. */
 export interface RevokeReceipt {
   readonly revocationId: string;
-  /** Sessions that were live and are not any more; null: not counted, as those of a client and of all are not. */
+  /**
+   * Sessions that were live and are not any more. Null: not counted. Those of a client and of all are counted afterwards,
+   * for who watches it, unless that takes more than a second or 5000 reads.
+   */
   readonly sessions: number | null;
   /** Sockets that this node closed. */
   readonly socketsClosed: number;
@@ -123,14 +128,14 @@ export interface Revocation {
   setWatch(watch: { readonly since: number; readonly isolationMs: number; readonly unheard: number }): void;
   readonly lease: RevocationLease;
   /**
-   * Calls `listener` with what is known of a revocation, now and at every change; `done` the last time, after 60 s at the
-   * latest. Returns the undo. Undefined for one that was not made here, or long ago.
+   * Calls `listener` with what is known of a revocation, now and at every change; `done` the last time, once it is in effect
+   * everywhere and its sessions are counted, and after 60 s at the latest. Returns the undo. Undefined for one that was not made here, or long ago.
    */
   watch(
     revocationId: string,
     listener: (receipt: RevokeReceipt, done: boolean) => void,
   ): (() => void) | undefined;
-  /** Resolves when nothing more will be learnt: when it is in effect everywhere, or after 60 s. */
+  /** Resolves when nothing more will be learnt: with `done`. */
   settled(receipt: RevokeReceipt): Promise<RevokeReceipt>;
   /** Returns the undo. The listener's number is how many sockets it closed. */
   onCut(listener: (cut: Cut) => number): () => void;

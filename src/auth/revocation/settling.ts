@@ -25,13 +25,17 @@ export interface Settling {
   broke(): void;
   /** Everything that this node remembers is in the log before `position`. */
   mended(position: LogPosition): void;
-  /** Undefined for a revocation that is not known here, or was long ago. */
+  /**
+   * Has the sessions counted that were not yet, and is not done before. Undefined for a revocation that is not known here,
+   * or was long ago.
+   */
   watch(revocationId: string, listener: SettlingListener): (() => void) | undefined;
 }
 
 /** Completion is waited for this long, ms; more than the longest bound that is of any use. */
 export const settleWithinMs = 60_000;
 const mostWatched = 1_000;
+const noNodes: NodeCounts = { applied: 0, pending: 0, fenced: 0 };
 
 interface Watched {
   readonly positions: Set<LogPosition>;
@@ -42,6 +46,8 @@ interface Watched {
   awaited: readonly LogPosition[] | undefined;
   /** When the last of them was delivered (monotonic); undefined: not yet. */
   readAt: number | undefined;
+  /** Not asked for yet; or under way. */
+  count: Ended["count"] | "awaited";
   receipt: RevokeReceipt | undefined;
   done: boolean;
 }
@@ -64,13 +70,14 @@ export function createSettling(options: SettlingOptions): Settling {
   const { clock } = options;
   const watched = new Map<string, Watched>();
 
-  const look = (entry: Watched): RevokeReceipt | undefined => {
+  const look = (entry: Watched, news: Partial<RevokeReceipt> = {}): RevokeReceipt | undefined => {
     if (entry.receipt === undefined || entry.done) return entry.receipt;
-    const nodes = countNodes(options, entry);
-    const all = entry.readAt !== undefined && nodes.pending === 0;
     const before = entry.receipt;
-    entry.receipt = { ...before, nodes, effective: all ? "all" : "pending" };
-    entry.done = all || clock.monotonic() - entry.begunAt >= settleWithinMs;
+    const known = before.effective === "all";
+    const nodes = known ? before.nodes : countNodes(options, entry);
+    const all = known || (entry.readAt !== undefined && nodes.pending === 0);
+    entry.receipt = { ...before, ...news, nodes, effective: all ? "all" : "pending" };
+    entry.done = (all && entry.count === undefined) || clock.monotonic() - entry.begunAt >= settleWithinMs;
     if (entry.done || !sameState(before, entry.receipt)) tell(entry, entry.receipt);
     return entry.receipt;
   };
@@ -84,24 +91,21 @@ export function createSettling(options: SettlingOptions): Settling {
 
   return {
     begin(revocationId) {
-      watched.set(revocationId, {
-        ...{ positions: new Set(), listeners: new Set(), begunAt: clock.monotonic() },
-        ...{ last: undefined, awaited: undefined, readAt: undefined, receipt: undefined, done: false },
-      });
+      watched.set(revocationId, begun(clock.monotonic()));
       const [oldest] = watched.keys();
       if (watched.size > mostWatched && oldest !== undefined) drop(oldest);
     },
     abandon: drop,
-    committed(about, { sessions, durability, positions }) {
-      const nothing = { applied: 0, pending: 0, fenced: 0 };
+    committed(about, { sessions, durability, positions, count: counting }) {
       const receipt: RevokeReceipt = {
-        ...{ ...about, sessions, durability, nodes: nothing, effective: "pending" },
+        ...{ ...about, sessions, durability, nodes: noNodes, effective: "pending" },
       };
       const entry = watched.get(about.revocationId);
       if (entry === undefined) return receipt;
       entry.receipt = receipt;
       entry.last = positions.at(-1);
       entry.awaited = positions;
+      entry.count = counting;
       arrive(entry, clock);
       return look(entry) ?? receipt;
     },
@@ -134,9 +138,27 @@ export function createSettling(options: SettlingOptions): Settling {
       if (entry?.receipt === undefined) return undefined;
       listener(entry.receipt, entry.done);
       if (!entry.done) entry.listeners.add(listener);
+      void counted(entry).then((sessions) => look(entry, sessions));
       return () => void entry.listeners.delete(listener);
     },
   };
+}
+
+function begun(begunAt: number): Watched {
+  return {
+    ...{ positions: new Set(), listeners: new Set(), begunAt, last: undefined, awaited: undefined },
+    ...{ readAt: undefined, count: undefined, receipt: undefined, done: false },
+  };
+}
+
+/** What counting adds to the receipt, where there is something left to count. */
+async function counted(entry: Watched): Promise<Pick<RevokeReceipt, "sessions"> | undefined> {
+  const { count, done } = entry;
+  if (done || typeof count !== "function") return undefined;
+  entry.count = "awaited";
+  const sessions = await count();
+  entry.count = undefined;
+  return { sessions };
 }
 
 function arrive(entry: Watched, clock: Clock): void {
@@ -180,5 +202,11 @@ function tell(entry: Watched, receipt: RevokeReceipt): void {
 
 function sameState(a: RevokeReceipt, b: RevokeReceipt): boolean {
   const same = (name: keyof NodeCounts) => a.nodes[name] === b.nodes[name];
-  return a.effective === b.effective && same("applied") && same("pending") && same("fenced");
+  return (
+    a.effective === b.effective &&
+    a.sessions === b.sessions &&
+    same("applied") &&
+    same("pending") &&
+    same("fenced")
+  );
 }
