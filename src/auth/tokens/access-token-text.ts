@@ -1,4 +1,6 @@
-import { createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
+
+import type { Mac } from "./mac.ts";
 
 /**
  * The text of an access token: `header.payload.signature`, where the payload ends in the claim `hmac`.
@@ -28,12 +30,12 @@ const signatureShape = /^[A-Za-z0-9_-]{85}[AQgw]$/;
 const signatureLength = 86;
 
 /** The payload of `claims` with its MAC, as bytes that a JWS can carry unchanged. */
-export function payloadOf(claims: object, headerSegment: string, macKey: KeyObject): Buffer {
+export function payloadOf(claims: object, headerSegment: string, mac: Mac): Buffer {
   const open = JSON.stringify(claims).slice(0, -1);
   const padding = " ".repeat((3 - (Buffer.byteLength(open) % 3)) % 3);
   const body = Buffer.from(open + padding);
-  const mac = macOf(`${headerSegment}.${body.toString("base64url")}`, macKey);
-  return Buffer.concat([body, Buffer.from(tailStart + mac + tailEnd)]);
+  const text = mac(`${headerSegment}.${body.toString("base64url")}`).slice(0, macLength);
+  return Buffer.concat([body, Buffer.from(tailStart + text + tailEnd)]);
 }
 
 /** Cuts a token apart by length, without decoding. Undefined for what has another shape. Nothing is verified. */
@@ -51,15 +53,11 @@ export function cut(token: string): TokenParts | undefined {
   };
 }
 
-/** True when header and payload are, character for character, what was made with `macKey`. */
-export function isGenuine(parts: TokenParts, macKey: KeyObject): boolean {
-  const end = macOf(parts.signed, macKey) + tailEnd;
+/** True when header and payload are, character for character, what was made with the key of `mac`. */
+export function isGenuine(parts: TokenParts, mac: Mac): boolean {
+  const end = mac(parts.signed).slice(0, macLength) + tailEnd;
   const expected = Buffer.from(tailStartText + Buffer.from(end).toString("base64url"));
   // As UTF-8, not latin1: a character outside ASCII must not fold onto one inside.
   const given = Buffer.from(parts.tail);
   return given.length === expected.length && timingSafeEqual(given, expected);
-}
-
-function macOf(text: string, macKey: KeyObject): string {
-  return createHmac("sha256", macKey).update(text).digest("base64url").slice(0, macLength);
 }

@@ -112,7 +112,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       if (parts === undefined) return refused.malformed;
       const verifier = keyring.verifierOf(parts.headerSegment);
       if (verifier === undefined) return refused.unknown_key;
-      if (!isGenuine(parts, verifier.macKey)) return refused.forged;
+      if (!isGenuine(parts, verifier.mac)) return refused.forged;
       // Written by `mint` of this installation: the shape needs no check after the MAC.
       const claims: AccessClaims = JSON.parse(Buffer.from(parts.payload, "base64url").toString());
       const now = clock.now();
@@ -151,7 +151,7 @@ async function sign(keyring: KeyringKeys, claims: AccessClaims, expiresAt: numbe
   const key = keyring.signingKey();
   // The switch came while the promise was written: the promise is owed to the key that signs.
   if (key.kid !== kid) return sign(keyring, claims, expiresAt);
-  const payload = payloadOf(claims, key.headerSegment, key.macKey);
+  const payload = payloadOf(claims, key.headerSegment, key.mac);
   const signingInput = `${key.headerSegment}.${payload.toString("base64url")}`;
   return `${signingInput}.${key.signatureOf(signingInput)}`;
 }
