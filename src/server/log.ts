@@ -1,5 +1,6 @@
 import { type DestinationStream, destination, type LevelWithSilent, pino } from "pino";
 
+import { LineBatch } from "./line-batch.ts";
 import { redact, redactText } from "./redaction.ts";
 
 /** Structured log: one JSON object a line. `fields` may be anything; secrets in it are masked on the way out. */
@@ -72,10 +73,6 @@ function createRecordBeginning(): (now: number) => string {
   };
 }
 
-/** As much is written at once: a write for each line would cost more than what it tells of. */
-const batchBytes = 65_536;
-/** No line waits longer than this for company. */
-const batchMs = 50;
 /** What waits for a reader that is stuck; beyond it lines are dropped rather than memory filled. */
 const mostWaitingBytes = 16 * 1024 * 1024;
 
@@ -85,13 +82,14 @@ const mostWaitingBytes = 16 * 1024 * 1024;
  */
 function standardError(): DestinationStream & { flushSync(): void } {
   const stream = destination({
-    ...{ dest: 2, sync: false, contentMode: "buffer", maxLength: mostWaitingBytes, maxWrite: batchBytes },
+    ...{ dest: 2, sync: false, contentMode: "buffer", maxLength: mostWaitingBytes },
   });
   // Its types do not follow `contentMode`.
-  const write = stream.write.bind(stream) as (lines: string | Buffer) => boolean;
+  const write = stream.write.bind(stream) as (lines: string | Uint8Array) => boolean;
   // The reader went away (EPIPE): the gateway does not end because nobody reads its log.
   stream.on("error", () => undefined);
   const batch = new LineBatch(write);
+  stream.on("drain", () => batch.taken());
   return {
     write: (line) => batch.add(line),
     flushSync() {
@@ -99,35 +97,6 @@ function standardError(): DestinationStream & { flushSync(): void } {
       stream.flushSync();
     },
   };
-}
-
-/** Lines are encoded as they come, into the bytes that are written. */
-class LineBatch {
-  readonly #write: (lines: Buffer) => unknown;
-  #bytes = Buffer.allocUnsafeSlow(batchBytes);
-  #length = 0;
-
-  constructor(write: (lines: Buffer) => unknown) {
-    this.#write = write;
-  }
-
-  add(line: string): void {
-    // A UTF-16 unit is at most three bytes of UTF-8.
-    if (line.length * 3 > batchBytes - this.#length) this.hand();
-    if (line.length * 3 > batchBytes) {
-      this.#write(Buffer.from(line));
-      return;
-    }
-    if (this.#length === 0) setTimeout(() => this.hand(), batchMs).unref();
-    this.#length += this.#bytes.write(line, this.#length);
-  }
-
-  hand(): void {
-    if (this.#length === 0) return;
-    this.#write(this.#bytes.subarray(0, this.#length));
-    this.#bytes = Buffer.allocUnsafeSlow(batchBytes);
-    this.#length = 0;
-  }
 }
 
 function flush(output: DestinationStream): void {
