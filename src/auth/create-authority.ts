@@ -7,6 +7,7 @@ import { createPasswords, type PasswordsOptions } from "./passwords/create-passw
 import type { Weakened } from "./protections.ts";
 import { createLocalLogins } from "./providers/create-local-logins.ts";
 import { createHomeAssistantProvider } from "./providers/homeassistant.ts";
+import { createLoginLessening } from "./providers/login-lessening.ts";
 import type { LoginProvider } from "./providers/provider.ts";
 import { createProviderRegistry } from "./providers/registry.ts";
 import { createRevocation, type RevocationOptions } from "./revocation/create-revocation.ts";
@@ -19,10 +20,10 @@ import { createRefreshTokens } from "./tokens/refresh-tokens.ts";
 import { createSealing } from "./tokens/sealing.ts";
 import { createSignedPaths } from "./tokens/signed-paths.ts";
 import { createCredentials } from "./users/create-credentials.ts";
-import { createLessening } from "./users/create-lessening.ts";
 import { createOnboarding } from "./users/create-onboarding.ts";
 import { createUsers } from "./users/create-users.ts";
 import { createGroups } from "./users/groups.ts";
+import { createUserLessening } from "./users/user-lessening.ts";
 
 export interface AuthorityOptions {
   readonly store: Store;
@@ -65,7 +66,10 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const credentials = createCredentials(store);
   const revocation = createRevocation({
     ...{ store, clock, sealing, longestTokenMs, onKeyringChanged: upkeep.changed },
-    lessening: createLessening({ store, credentials }),
+    lessenings: {
+      ofUser: createUserLessening({ store, credentials }),
+      ofLogin: createLoginLessening({ store, clock, credentials }),
+    },
     ...(options.onFault === undefined ? {} : { onListenerFault: options.onFault }),
     ...options.revocation,
     ...(options.weakened === undefined ? {} : { weakened: options.weakened }),

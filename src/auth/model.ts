@@ -169,6 +169,18 @@ export type LogEvent =
         readonly version?: number;
       };
     }
+  /**
+   * A login was removed, or got another password, and sessions ended with it. With a `version` a node tells it again, as
+   * above. `spare`: the session that asked for the new password.
+   */
+  | {
+      readonly type: "login_changed";
+      readonly userId: string;
+      readonly credentialId: string;
+      readonly change: "removed" | "password";
+      readonly spare: string | null;
+      readonly version?: number;
+    }
   /** The session's expiry was changed by its user. */
   | { readonly type: "session_changed"; readonly userId: string; readonly sessionId: string }
   | { readonly type: "keyring_changed" }

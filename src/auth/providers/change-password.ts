@@ -1,5 +1,5 @@
 import { AuthError } from "../errors.ts";
-import type { Principal } from "../model.ts";
+import type { LogEvent, Principal } from "../model.ts";
 import { checkPasswordIsNotName } from "../passwords/password-rules.ts";
 import type { RevokeTarget } from "../revocation/revocation.ts";
 import type { AttemptWindow } from "./attempt-window.ts";
@@ -58,9 +58,13 @@ async function replace(
   target: Extract<RevokeTarget, { kind: "user" }>,
 ): Promise<void> {
   const verifier = await tools.passwords.enrol(password, `user:${credential.userId}`);
+  const { username, credentialId, closed } = login;
+  const { userId, spare = null } = target;
+  const event: LogEvent = { type: "login_changed", userId, credentialId, change: "password", spare };
   const also = {
-    check: [{ key: localLoginKey(login.username), version }],
-    put: puttingLocalLogin({ ...login, verifier, changedAt: tools.clock.now() }),
+    check: [{ key: localLoginKey(username), version }],
+    put: puttingLocalLogin({ username, credentialId, closed, verifier, changedAt: tools.clock.now() }),
+    log: [{ ...event }],
   };
   await tools.revocation.revoke(target, "password_changed", { also });
 }

@@ -11,6 +11,7 @@ import {
   type LocalLogin,
   localLoginKey,
   localProvider,
+  passwordVersionOf,
   puttingLocalLogin,
   readLocalLogin,
 } from "./local-login-record.ts";
@@ -61,7 +62,8 @@ async function checkLogin(
   tries = 2,
 ): Promise<ProviderStep> {
   const found = await readLocalLogin(options.store, username);
-  const verifier = found?.login.closed === false ? found.login.verifier : undefined;
+  const usable = found?.login.closed === false && found.login.replaced !== true;
+  const verifier = usable ? found.login.verifier : undefined;
   // Side by side and always both, so that neither look-ups nor their number show in the time of the answer.
   const [verdict, welcome] = await Promise.all([
     options.passwords.verify(password, verifier, addressShare(context.peer.address)),
@@ -106,7 +108,10 @@ async function upgrade(
   if (verifier === undefined) return version;
   const outcome = await store.commit({
     check: [{ key: localLoginKey(login.username), version }],
-    put: puttingLocalLogin({ ...login, verifier, changedAt: clock.now() }),
+    put: puttingLocalLogin({
+      ...{ ...login, verifier, changedAt: clock.now() },
+      passwordVersion: passwordVersionOf({ login, version }),
+    }),
   });
   return outcome.ok ? outcome.version : undefined;
 }

@@ -15,6 +15,25 @@ export interface LocalLogin {
   readonly changedAt: number;
   /** Being removed: nobody logs in with it any more, its sessions are about to end. */
   readonly closed: boolean;
+  /**
+   * The password was changed, and the store has lost the new one: nobody logs in until it is set again, by an
+   * administrator or in the session that was spared, for which the old one is the current one. Absent: false.
+   */
+  readonly replaced?: boolean;
+  /**
+   * The number of the commit that set the password, once another has written the record again; absent: the record's
+   * version.
+   */
+  readonly passwordVersion?: number;
+}
+
+export interface ReadLocalLogin {
+  readonly login: LocalLogin;
+  readonly version: number;
+}
+
+export function passwordVersionOf({ login, version }: ReadLocalLogin): number {
+  return login.passwordVersion ?? version;
 }
 
 export function localLoginKey(username: string): RecordKey {
@@ -22,33 +41,51 @@ export function localLoginKey(username: string): RecordKey {
 }
 
 /** Throws `unavailable` for a damaged record. */
-export async function readLocalLogin(
-  store: Store,
-  username: string,
-): Promise<{ readonly login: LocalLogin; readonly version: number } | undefined> {
+export async function readLocalLogin(store: Store, username: string): Promise<ReadLocalLogin | undefined> {
   const record = await readRecord(store, localLoginKey(username));
   return record && { login: fromJson(username, record.value), version: record.version };
 }
 
+/** Undefined for a damaged record too. */
+export async function readableLocalLogin(
+  store: Store,
+  username: string,
+): Promise<ReadLocalLogin | undefined> {
+  const record = await readRecord(store, localLoginKey(username));
+  try {
+    return record && { login: fromJson(username, record.value), version: record.version };
+  } catch (error) {
+    if (error instanceof AuthError) return undefined;
+    throw error;
+  }
+}
+
 export function puttingLocalLogin(login: LocalLogin): NonNullable<Step["put"]> {
-  const { username, credentialId, verifier, changedAt, closed } = login;
+  const { username, credentialId, verifier, changedAt, closed, replaced, passwordVersion } = login;
   const value = {
     credential_id: credentialId,
     verifier: verifierToJson(verifier),
     changed_at: changedAt,
     closed,
+    ...(replaced === undefined ? {} : { replaced }),
+    ...(passwordVersion === undefined ? {} : { password_version: passwordVersion }),
   };
   return [{ key: localLoginKey(username), value }];
 }
 
 function fromJson(username: string, value: JsonObject): LocalLogin {
   const { credential_id: credentialId, verifier, changed_at: changedAt, closed } = value;
+  const { replaced, password_version: passwordVersion } = value;
   const whole =
     typeof credentialId === "string" && typeof changedAt === "number" && typeof closed === "boolean";
   if (!whole || !isObject(verifier)) {
     throw new AuthError("unavailable", { detail: "a stored login is damaged" });
   }
-  return { username, credentialId, verifier: verifierFromJson(verifier), changedAt, closed };
+  return {
+    ...{ username, credentialId, verifier: verifierFromJson(verifier), changedAt, closed },
+    ...(typeof replaced === "boolean" ? { replaced } : {}),
+    ...(typeof passwordVersion === "number" ? { passwordVersion } : {}),
+  };
 }
 
 function isObject(value: JsonObject[string]): value is JsonObject {

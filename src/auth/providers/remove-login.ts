@@ -1,6 +1,6 @@
 import { AuthError } from "../errors.ts";
 import { joinedStep } from "../joined-step.ts";
-import type { Credential } from "../model.ts";
+import type { Credential, LogEvent } from "../model.ts";
 import {
   type LocalLogin,
   localLoginKey,
@@ -26,11 +26,13 @@ export async function removeLogin(tools: LocalLoginTools, name: string): Promise
   const linked = await tools.credentials.find(localProvider.type, localProvider.id, username);
   const credential = linked?.credential.id === found.login.credentialId ? linked.credential : undefined;
   if (credential === undefined) return await forget(tools, username, version);
+  const { id: credentialId, userId } = credential;
+  const event: LogEvent = { type: "login_changed", userId, credentialId, change: "removed", spare: null };
   const removal = joinedStep(tools.credentials.unlinking(credential), {
     check: [{ key: localLoginKey(username), version }],
     remove: [localLoginKey(username)],
+    log: [{ ...event }],
   });
-  const { userId } = credential;
   const revoke = async (sessionIds: readonly string[], also = {}) =>
     await tools.revocation.revoke({ kind: "sessions", userId, sessionIds }, "credential_removed", { also });
   await revoke(await sessionsOf(tools, credential), removal);

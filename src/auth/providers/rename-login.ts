@@ -3,7 +3,7 @@ import { joinedStep } from "../joined-step.ts";
 import type { Credential } from "../model.ts";
 import { providerKey, recordKeys } from "../record-keys.ts";
 import type { Step } from "../store.ts";
-import { localLoginKey, localProvider, puttingLocalLogin } from "./local-login-record.ts";
+import { localLoginKey, localProvider, passwordVersionOf, puttingLocalLogin } from "./local-login-record.ts";
 import { checkLoginName } from "./login-name.ts";
 import { freeVersion, loginConflict } from "./new-login.ts";
 import { type LocalLoginTools, ownLogin } from "./own-login.ts";
@@ -27,7 +27,7 @@ export async function renameLogin(tools: LocalLoginTools, userId: string, userna
         { key: localLoginKey(login.username), version },
         { key: localLoginKey(username), version: free },
       ],
-      put: puttingLocalLogin({ ...login, username }),
+      put: puttingLocalLogin({ ...login, username, passwordVersion: passwordVersionOf(owned) }),
       remove: [localLoginKey(login.username)],
     }),
   );

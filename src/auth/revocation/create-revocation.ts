@@ -15,7 +15,7 @@ import { createLogSeal } from "./log-seal.ts";
 import { createMembers } from "./members.ts";
 import type { RevocationPolicy } from "./policy.ts";
 import { reassert } from "./reassertion.ts";
-import type { LesseningOf } from "./record-reassertion.ts";
+import type { Lessenings } from "./record-reassertion.ts";
 import type { Revocation, RevokeTarget } from "./revocation.ts";
 import { createSessionEnding } from "./session-ending.ts";
 import { createSettling } from "./settling.ts";
@@ -34,8 +34,8 @@ export interface RevocationOptions {
   readonly isolationMs?: () => number;
   readonly weakened?: Weakened;
   readonly observer?: Partial<RevocationObserver>;
-  /** What a user's record has to lose again after the store went back in time; by default nothing. */
-  readonly lessening?: LesseningOf;
+  /** What records have to lose again after the store went back in time; by default nothing. */
+  readonly lessenings?: Lessenings;
   /** Of sessions that an epoch has ended. */
   readonly counting?: CountLimits;
   /** Told of a listener that threw; the revocation itself stands. */
@@ -115,6 +115,7 @@ export function createRevocation(
 }
 
 const ignored = () => undefined;
+const nothing = async () => undefined;
 const silent: RevocationObserver = {
   ...{ badMac: ignored, broke: ignored, reasserted: ignored },
   ...{ recovered: ignored, lapsed: ignored, heartbeatFailed: ignored },
@@ -131,7 +132,7 @@ interface Standpoint {
 function compose(options: RevocationOptions) {
   const { store, clock, longestTokenMs, weakened = new Set(), onListenerFault = ignored } = options;
   const { policy = "suspend", isolationMs = () => Number.POSITIVE_INFINITY } = options;
-  const { lessening = async () => undefined } = options;
+  const { lessenings = { ofUser: nothing, ofLogin: nothing } } = options;
   const observer = { ...silent, ...options.observer };
   const node = newId();
   const seal = createLogSeal(options.sealing);
@@ -153,7 +154,7 @@ function compose(options: RevocationOptions) {
   const journal: Journal = createJournal({ store, clock, seal, apply: (entries) => intake.own(entries) });
   const keeper = new Keeper({
     ...{ node, store, clock, seal, lease, view, settling, policy, weakened, observer },
-    reassert: () => reassert({ store, clock, journal, lessening, memory: view.memory }),
+    reassert: () => reassert({ store, clock, journal, lessenings, memory: view.memory }),
   });
   const listeners = createCutListeners(onListenerFault);
   const intake: Intake = createIntake({

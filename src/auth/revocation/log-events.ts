@@ -49,6 +49,14 @@ const KnownEvent = Compile(
       ),
     }),
     Type.Object({
+      type: Type.Literal("login_changed"),
+      userId: Type.String(),
+      credentialId: Type.String(),
+      change: Type.Union([Type.Literal("removed"), Type.Literal("password")]),
+      spare: Type.Union([Type.String(), Type.Null()]),
+      version: Type.Optional(Type.Number()),
+    }),
+    Type.Object({
       type: Type.Literal("session_changed"),
       userId: Type.String(),
       sessionId: Type.String(),

@@ -33,6 +33,14 @@ export interface RecordCut {
   readonly rights: Rights | null;
 }
 
+/** What was done last to a login. */
+export interface LoginCut {
+  readonly version: number;
+  readonly userId: string;
+  readonly change: "removed" | "password";
+  readonly spare: string | null;
+}
+
 /** What was taken away not long ago; bounded by time, and by number. */
 export class Memory {
   readonly seen: Fading<string, true>;
@@ -45,6 +53,8 @@ export class Memory {
   readonly changes: Fading<string, number>;
   /** By user. What there is no room for is not told again, and judged by the store as ever. */
   readonly records: Fading<string, RecordCut>;
+  /** By credential; the same. */
+  readonly logins: Fading<string, LoginCut>;
   readonly #all: readonly Fading<string, unknown>[];
 
   constructor(keptMs: number, capacity: number) {
@@ -55,8 +65,9 @@ export class Memory {
     this.everybody = new Fading(keptMs, 1);
     this.changes = new Fading(keptMs, capacity);
     this.records = new Fading(keptMs, capacity);
-    const { seen, sessions, users, clients, changes, records } = this;
-    this.#all = [seen, sessions, users, clients, this.everybody, changes, records];
+    this.logins = new Fading(keptMs, capacity);
+    const { seen, sessions, users, clients, changes, records, logins } = this;
+    this.#all = [seen, sessions, users, clients, this.everybody, changes, records, logins];
   }
 
   get size(): number {
@@ -116,6 +127,9 @@ export class Memory {
           this.changes.set(event.userId, Math.max(entry.at, this.changes.get(event.userId) ?? 0), now);
         noteRecord(this.records, event, entry, now);
         return { kind: "user_changed", userId: event.userId, change: event.change };
+      case "login_changed":
+        noteLogin(this.logins, event, entry, now);
+        return undefined;
       case "session_changed":
         return { kind: "session_changed", sessionId: event.sessionId };
       default:
@@ -165,6 +179,19 @@ function noteRecord(
     if (known === undefined || known.version < version)
       records.set(userId, { version, rights: { isActive, localOnly, groupIds } }, now);
   }
+}
+
+/** Ids of credentials are given once: nothing comes after a removal. */
+function noteLogin(
+  logins: Fading<string, LoginCut>,
+  { credentialId, userId, change, spare, version }: Extract<LogEvent, { type: "login_changed" }>,
+  entry: LogEntry,
+  now: number,
+): void {
+  const known = logins.get(credentialId);
+  const cut = { version: version ?? entry.version, userId, change, spare };
+  const isLater = known === undefined || (known.change !== "removed" && known.version < cut.version);
+  if (isLater || (change === "removed" && known?.change !== "removed")) logins.set(credentialId, cut, now);
 }
 
 function reached(principal: Principal, cut: EpochCut | undefined): EpochCut | undefined {

@@ -2,14 +2,14 @@ import { joinedStep } from "../joined-step.ts";
 import type { LogEvent } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { checkingEpochs } from "../sessions/session-epochs.ts";
-import { type FoundSession, findSession } from "../sessions/session-reading.ts";
+import { type FoundSession, findReadableSession } from "../sessions/session-reading.ts";
 import { bornAnew, bornAt, puttingSession, readableSession } from "../sessions/session-record.ts";
 import type { Step } from "../store.ts";
 import type { EpochCut, Memory, SessionCut } from "./memory.ts";
-import { assertRecords, type RecordReassertionTools } from "./record-reassertion.ts";
+import { assertLogins, assertRecords, type RecordReassertionTools } from "./record-reassertion.ts";
 
 export interface ReassertionTools extends RecordReassertionTools {
-  readonly memory: Pick<Memory, "sessions" | "users" | "clients" | "everybody" | "records">;
+  readonly memory: Pick<Memory, "sessions" | "users" | "clients" | "everybody" | "records" | "logins">;
 }
 
 /** Revocations of one commit: each costs a record and, at most, an event. */
@@ -20,8 +20,7 @@ const mostAttempts = 10;
 /**
  * Writes all that this node remembers of revocations again, after the store went back in time: tombstones where a
  * session's record lives, epochs at least as high as they were, and the events, which other nodes may never have seen.
- * Then what users' records had lost (see `createLessening`): who was deactivated or removed is so again, and whoever has
- * come in as such a user since is out, because that commit raises the epoch anew.
+ * Then what the records of users and logins had lost (see `Lessenings`), with whoever has come in by that since.
  *
  * Idempotent, whoever else does it at the same time; epochs keep their numbers, so that no newer login is cut off.
  * Resolves to how many revocations it wrote. Rejects with `unavailable`; then all of it has to be done again.
@@ -41,6 +40,8 @@ export async function reassert(tools: ReassertionTools): Promise<number> {
   let records = 0;
   for (const batch of batchesOf([...tools.memory.records.entries()]))
     records += await assertRecords(tools, batch);
+  for (const batch of batchesOf([...tools.memory.logins.entries()]))
+    records += await assertLogins(tools, batch);
   return sessions.length + raising.length + sparing.length + records;
 }
 
@@ -104,7 +105,7 @@ async function assertSparing(
   cut: EpochCut & { readonly spare: string },
 ): Promise<void> {
   for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
-    const spared = await findSession(tools, cut.spare);
+    const spared = await findReadableSession(tools, cut.spare);
     const step = joinedStep(rewriting(spared, userId, cut.epoch), raisingUser(userId, cut));
     if (await commit(tools, step)) return;
   }

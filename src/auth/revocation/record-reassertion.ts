@@ -3,22 +3,30 @@ import { newId } from "../ids.ts";
 import type { RevocationCause } from "../model.ts";
 import type { Step } from "../store.ts";
 import type { EndingTools } from "./ending.ts";
-import type { RecordCut } from "./memory.ts";
+import type { LoginCut, RecordCut } from "./memory.ts";
+import type { RevokeTarget } from "./revocation.ts";
+import { createSessionEnding } from "./session-ending.ts";
 import { createUserEnding } from "./user-ending.ts";
 
-/** What takes from a user's record what the user has again, and had lost. */
+/** What takes from a record what somebody has again, and had lost. */
 export interface Lessening {
   /** Fails on a record that has changed since it was read. */
   readonly step: Step;
-  /** All sessions end with it, also those that were opened since; null: none does. */
-  readonly ends: RevocationCause | null;
+  /** What ends with it, also of what was opened since; null: nothing does. */
+  readonly ends: {
+    readonly target: Extract<RevokeTarget, { kind: "user" | "sessions" }>;
+    readonly cause: RevocationCause;
+  } | null;
 }
 
-/** Undefined: there is nothing to take. Rejects with `unavailable`, but not for a damaged record. */
-export type LesseningOf = (userId: string, cut: RecordCut) => Promise<Lessening | undefined>;
+/** Undefined: there is nothing to take. Both reject with `unavailable`, but not for a damaged record. */
+export interface Lessenings {
+  ofUser(userId: string, cut: RecordCut): Promise<Lessening | undefined>;
+  ofLogin(credentialId: string, cut: LoginCut): Promise<Lessening | undefined>;
+}
 
 export interface RecordReassertionTools extends EndingTools {
-  readonly lessening: LesseningOf;
+  readonly lessenings: Lessenings;
 }
 
 /** Other nodes that do the same, and administrators, come in between; each does so once or twice. */
@@ -32,34 +40,52 @@ export async function assertRecords(
   tools: RecordReassertionTools,
   cuts: readonly (readonly [string, RecordCut])[],
 ): Promise<number> {
-  const written = await Promise.all(cuts.map(([userId, cut]) => assertRecord(tools, userId, cut)));
-  return written.filter(Boolean).length;
+  return await countTrue(
+    cuts.map(([userId, cut]) => lessen(tools, () => tools.lessenings.ofUser(userId, cut))),
+  );
+}
+
+/** The same of logins; their changes get into the log again, which other nodes may never have seen. */
+export async function assertLogins(
+  tools: RecordReassertionTools,
+  cuts: readonly (readonly [string, LoginCut])[],
+): Promise<number> {
+  return await countTrue(
+    cuts.map(([credentialId, cut]) => lessen(tools, () => tools.lessenings.ofLogin(credentialId, cut))),
+  );
+}
+
+async function countTrue(all: readonly Promise<boolean>[]): Promise<number> {
+  return (await Promise.all(all)).filter(Boolean).length;
 }
 
 /** Goes on until there is nothing to take: a login may be linked to a user while that one is removed. */
-async function assertRecord(tools: RecordReassertionTools, userId: string, cut: RecordCut): Promise<boolean> {
+async function lessen(
+  tools: RecordReassertionTools,
+  look: () => Promise<Lessening | undefined>,
+): Promise<boolean> {
   let written = false;
   for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
-    const lessening = await tools.lessening(userId, cut);
+    const lessening = await look();
     if (lessening === undefined) return written;
-    written = (await commit(tools, userId, lessening)) || written;
+    written = (await commit(tools, lessening)) || written;
   }
-  throw new AuthError("unavailable", { detail: "re-assertion: a user's record changes all the time" });
+  throw new AuthError("unavailable", { detail: "re-assertion: a record changes all the time" });
 }
 
 /** False: something has changed meanwhile. */
-async function commit(
-  tools: RecordReassertionTools,
-  userId: string,
-  { step, ends }: Lessening,
-): Promise<boolean> {
+async function commit(tools: RecordReassertionTools, { step, ends }: Lessening): Promise<boolean> {
   if (ends === null) return (await tools.journal.commit({ ...step, durable: true })).ok;
+  const { target, cause } = ends;
+  const request = { cause, revocationId: newId(), also: step };
   try {
-    const request = { cause: ends, revocationId: newId(), also: step };
-    await createUserEnding(tools)({ kind: "user", userId }, request);
+    if (target.kind === "user") await createUserEnding(tools)(target, request);
+    else await createSessionEnding(tools)(target, request);
     return true;
   } catch (error) {
-    if (error instanceof AuthError && error.code === "conflict") return false;
+    // `unauthorized`: the session to spare is over.
+    if (error instanceof AuthError && (error.code === "conflict" || error.code === "unauthorized"))
+      return false;
     throw error;
   }
 }

@@ -21,7 +21,7 @@ export interface GrowingView extends RevocationView {
   reachesBackTo(since: number): void;
   /** Something may have passed unseen. */
   doubt(): void;
-  readonly memory: Pick<Memory, "sessions" | "users" | "clients" | "everybody" | "records">;
+  readonly memory: Pick<Memory, "sessions" | "users" | "clients" | "everybody" | "records" | "logins">;
   /** What is remembered, for metrics and tests. */
   readonly size: number;
 }

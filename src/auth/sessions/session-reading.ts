@@ -22,14 +22,24 @@ export interface FoundSession extends VersionedSession {
   readonly state: SessionState;
 }
 
-/** The epochs are read last: a raise in between makes the session look dead, which it is. */
-export async function findSession(
-  { store, clock }: ReadingTools,
+/** Throws `unavailable` for a damaged record. */
+export async function findSession(tools: ReadingTools, sessionId: string): Promise<FoundSession | undefined> {
+  const record = await readRecord(tools.store, recordKeys.session(sessionId));
+  return record && (await standingOf(tools, sessionOf(record)));
+}
+
+/** Undefined for a damaged record too. */
+export async function findReadableSession(
+  tools: ReadingTools,
   sessionId: string,
 ): Promise<FoundSession | undefined> {
-  const record = await readRecord(store, recordKeys.session(sessionId));
-  if (record === undefined) return undefined;
-  const found = sessionOf(record);
+  const record = await readRecord(tools.store, recordKeys.session(sessionId));
+  const session = record && readableSession(record);
+  return record && session && (await standingOf(tools, { session, version: record.version }));
+}
+
+/** The epochs are read last: a raise in between makes the session look dead, which it is. */
+async function standingOf({ store, clock }: ReadingTools, found: VersionedSession): Promise<FoundSession> {
   const epochs = await readEpochs(store, found.session);
   return { ...found, epochs, state: sessionState(found, highestEpoch(epochs), clock.now()) };
 }

@@ -48,6 +48,12 @@ export function createCredentials(store: Store): Credentials & CredentialRemoval
       return get(claim.value.credential_id);
     },
     get,
+    async readable(credentialId) {
+      const record = await readRecord(store, recordKeys.credential(credentialId));
+      return record !== undefined && CredentialRecord.Check(record.value)
+        ? { credential: record.value, version: record.version }
+        : undefined;
+    },
     async listOf(userId) {
       const found = (await readAll(store, userId)).map(({ record }) => credentialOf(record));
       return found.sort((a, b) => a.createdAt - b.createdAt);

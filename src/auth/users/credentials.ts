@@ -11,6 +11,10 @@ export interface Credentials {
   get(
     credentialId: string,
   ): Promise<{ readonly credential: Credential; readonly version: number } | undefined>;
+  /** Like `get`, but undefined for a damaged record. */
+  readable(
+    credentialId: string,
+  ): Promise<{ readonly credential: Credential; readonly version: number } | undefined>;
   listOf(userId: string): Promise<readonly Credential[]>;
   /**
    * The part of a commit that links a new credential; its checks make both claims unique. The caller's commit checks

@@ -5,52 +5,18 @@ import type { User } from "../../../src/auth/model.ts";
 import type { Protection } from "../../../src/auth/protections.ts";
 import { indexKeys, providerKey, recordKeys } from "../../../src/auth/record-keys.ts";
 import type { Step, Store } from "../../../src/auth/store.ts";
-import { home, ownerLogin } from "../../support/authority.ts";
+import { home } from "../../support/authority.ts";
 import { refusal } from "../../support/refusal.ts";
 import type { HandNode } from "./lease-rig.ts";
+import { logIn, open, someone, startWithOwner } from "./rollback-people.ts";
 import { embeddedRig, goBack, type RollbackNode, type RollbackRig, redisRig } from "./rollback-rig.ts";
 
-const { password } = ownerLogin;
 const localProvider = providerKey("homeassistant", null);
-const clientId = "https://one.example/";
 
 let rig: RollbackRig;
 afterEach(() => rig.dispose());
 
-/** A node, and an owner. */
-async function start(...protections: readonly Protection[]): Promise<RollbackNode> {
-  const node = await rig.start(...protections);
-  const setupCode = await node.authority.onboarding.setupCode();
-  await node.authority.onboarding.createOwner({ setupCode, ...ownerLogin });
-  return node;
-}
-
-async function someone({ authority }: HandNode, username: string, groupIds = ["system-users"]) {
-  return (await authority.localLogins.createUser({ name: username, username, password, groupIds })).id;
-}
-
-/** The last step of a login by name and password. */
-async function logIn({ authority: { logins } }: HandNode, username: string): Promise<string> {
-  const { step, flowSecret } = await logins.start(
-    {
-      ...{ handler: ["homeassistant", null], purpose: "session", clientId },
-      ...{ clientName: null, redirectUri: null, codeChallenge: null },
-    },
-    home,
-  );
-  const input = { username, password };
-  return (await logins.advance({ flowId: step.flow_id, flowSecret, input }, home)).step.type;
-}
-
-async function open({ authority }: HandNode, userId: string) {
-  const standing = await authority.users.read(userId);
-  if (standing === undefined) throw new Error("no user");
-  const { user, version: userVersion, epoch: userEpoch } = standing;
-  return authority.sessions.open({
-    ...{ user, userVersion, userEpoch, credential: null, clientId, clientName: null, rotates: true },
-    ...{ assurance: 1, amr: ["pwd"], authenticatedAt: Date.now(), peer: home },
-  });
-}
+const start = (...protections: readonly Protection[]) => startWithOwner(rig, ...protections);
 
 /** Who writes to the same store and does not follow its log: what this one does the node has not heard of. */
 async function commandLine({ store, clock }: RollbackNode) {

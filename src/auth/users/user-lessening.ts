@@ -2,7 +2,7 @@ import { joinedStep } from "../joined-step.ts";
 import type { User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { RecordCut } from "../revocation/memory.ts";
-import type { Lessening, LesseningOf } from "../revocation/record-reassertion.ts";
+import type { Lessening, Lessenings } from "../revocation/record-reassertion.ts";
 import { readRecord, type Step, type Store, type StoredRecord } from "../store.ts";
 import type { CredentialRemoval } from "./create-credentials.ts";
 import { isLessPowerful } from "./groups.ts";
@@ -19,9 +19,9 @@ export interface LesseningTools {
  * activation, logins from elsewhere and the more powerful groups, unless a later commit has decided on the rights.
  *
  * It only takes: a right that was given and is lost stays lost. A damaged record keeps nothing up; nobody is let in on it.
- * NOT taken: what never was, from the owner (see `Users`); a password that was changed, whose successor no node remembers.
+ * From the owner nothing is taken that never was (see `Users`).
  */
-export function createLessening(tools: LesseningTools): LesseningOf {
+export function createUserLessening(tools: LesseningTools): Lessenings["ofUser"] {
   return async (userId, cut) => {
     const record = await readRecord(tools.store, recordKeys.user(userId));
     return cut.rights === null ? removal(tools, userId, record) : withLess(record, cut.version, cut.rights);
@@ -36,7 +36,8 @@ async function removal(
   if (record !== undefined && readableUser(record)?.isOwner === true) return undefined;
   const logins = await credentials.unlinkingAll(userId);
   if (record === undefined) return logins && { step: logins, ends: null };
-  return { step: joinedStep(removingUser(userId, record.version), logins), ends: "user_removed" };
+  const step = joinedStep(removingUser(userId, record.version), logins);
+  return { step, ends: { target: { kind: "user", userId }, cause: "user_removed" } };
 }
 
 function withLess(
@@ -56,5 +57,6 @@ function withLess(
   };
   if (sameRights(user, after)) return undefined;
   const step: Step = changingUserAgain(before, after, { rights, version });
-  return { step, ends: user.isActive && !after.isActive ? "user_deactivated" : null };
+  if (!user.isActive || after.isActive) return { step, ends: null };
+  return { step, ends: { target: { kind: "user", userId: user.id }, cause: "user_deactivated" } };
 }
