@@ -14,6 +14,8 @@ export type Protection =
   | "break_detection"
   /** After a break every live connection is looked at again. */
   | "review"
+  /** Nothing is given, and nothing is over, on the word of a server other than the one whose log is followed. */
+  | "followed_server"
   /** A refresh token from ahead of the record moves the record forward. */
   | "heal_forward"
   /** The lease is renewed only while a majority of the Sentinels names the primary. */

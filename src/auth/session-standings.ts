@@ -1,4 +1,5 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
+import { believed } from "./believed.ts";
 import type { Clock } from "./clock.ts";
 import { AuthError } from "./errors.ts";
 import { LeastRecentlyUsed } from "./least-recently-used.ts";
@@ -22,7 +23,10 @@ export type Standing =
   | { readonly live: false; readonly close: CloseName };
 
 export interface SessionStandings {
-  /** From the cache, or one look-up that all who ask at the same time share. Rejects with `unavailable`. */
+  /**
+   * From the cache, or one look-up that all who ask at the same time share. Rejects with `unavailable`, also where the store
+   * says that the session is over and is not to be `believed`.
+   */
   of(subject: Subject): Promise<Standing>;
   /** What is known without a look-up, and was not touched by any cut since. */
   known(sessionId: string): Standing | undefined;
@@ -80,9 +84,11 @@ export function createSessionStandings(options: {
     const ended = standing?.live === true && hasEnded(standing.sessionExpiresAt, clock.now());
     return ended || entry?.gaps !== revocation.view.gaps ? undefined : entry;
   };
+  const read = (subjects: readonly Subject[]) =>
+    believed(revocation.view, () => readStandings(store, clock, subjects), isOneOver);
   const lookUp = (subject: Subject): Promise<Standing> => {
     const { sessionId, userId } = subject;
-    const answer = readStandings(store, clock, [subject]).then(onlyOne);
+    const answer = read([subject]).then(onlyOne);
     const entry: Entry = { userId, gaps: revocation.view.gaps, answer };
     entries.set(sessionId, entry);
     ofUser.set(userId, (ofUser.get(userId) ?? new Set()).add(sessionId));
@@ -101,12 +107,16 @@ export function createSessionStandings(options: {
     async read(subjects) {
       const standings: Standing[] = [];
       for (let at = 0; at < subjects.length; at += atOnce) {
-        const found = await readStandings(store, clock, subjects.slice(at, at + atOnce));
+        const found = await read(subjects.slice(at, at + atOnce));
         standings.push(...found.map((each) => each ?? damaged));
       }
       return standings;
     },
   };
+}
+
+function isOneOver(standings: readonly (Standing | undefined)[]): boolean {
+  return standings.some((standing) => standing?.live === false);
 }
 
 function onlyOne([standing]: readonly (Standing | undefined)[]): Standing {

@@ -86,8 +86,17 @@ export interface LogFollower {
    * delivery reached: later than asked when the log had been trimmed.
    */
   readonly caughtUp: Promise<{ readonly since: number }>;
-  /** False while the tail is not known to be in step with the store (connection lost, read overdue). */
+  /**
+   * False while the tail is not known to be in step with the store (connection lost, read overdue), or follows another
+   * server than the one that answers `get` and `commit`.
+   */
   readonly following: boolean;
+  /**
+   * Changes with every connection that is made anew. Between two equal numbers, both seen while `following`, the store
+   * answered from the very log that is followed. It may have been another server for a moment where they differ: one that
+   * came back without its data before it was known to have lost its office.
+   */
+  readonly stretch: number;
   /**
    * Milliseconds since the last look began after which everything that the log held then had been delivered; Infinity
    * before the first one and from a `lost` on. Of a store with a server it says only what the server that is read knew.

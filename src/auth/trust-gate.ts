@@ -1,5 +1,6 @@
 import type { Authority } from "./authority.ts";
-import { AuthError } from "./errors.ts";
+import { believed, believedErrors, untrusted } from "./believed.ts";
+import type { User } from "./model.ts";
 import type { RevocationView } from "./revocation/revocation.ts";
 
 /**
@@ -7,14 +8,16 @@ import type { RevocationView } from "./revocation/revocation.ts";
  * the log, the store that it sees may be one that was left behind or went back in time: nobody logs in, refreshes, or is
  * given a token, a code, a signed path or more time by it. Such a call rejects with `unavailable` at once, before it reads
  * or changes anything, so that a login flow, a code and a refresh token are as good as before. What takes away, and what
- * only looks, goes on; so does what an administrator who is still served changes. NOT held back: a call that was let in
- * and is under way when trust ends.
+ * only looks, goes on; so does what an administrator who is still served changes. Whatever is found to be over, or wrong,
+ * is said only where it is to be `believed`. NOT held back: what is given by a call that was let in and is under way when
+ * trust ends.
  */
 export function trustGated(authority: Authority): Authority {
   const { view } = authority.revocation;
   return {
     ...authority,
     sessions: gatedSessions(authority.sessions, view),
+    users: gatedUsers(authority.users, view),
     logins: gatedLogins(authority.logins, view),
     codes: { ...authority.codes, redeem: gated(view, authority.codes.redeem) },
     onboarding: gatedOnboarding(authority.onboarding, view),
@@ -22,20 +25,25 @@ export function trustGated(authority: Authority): Authority {
   };
 }
 
-type View = Pick<RevocationView, "current">;
+type View = Pick<RevocationView, "stretch">;
 
 function gated<Args extends readonly unknown[], Result>(
   view: View,
   call: (...args: Args) => Promise<Result>,
 ): (...args: Args) => Promise<Result> {
-  return (...args) => (view.current ? call(...args) : Promise.reject(untrusted()));
+  return (...args) => {
+    if (view.stretch === undefined) return Promise.reject(untrusted());
+    return believedErrors(view, () => call(...args));
+  };
 }
 
-function untrusted(): AuthError {
-  return new AuthError("unavailable", {
-    detail: "the revocation view is not up to date",
-    retryAfterSeconds: 1,
-  });
+/** For what only looks: it goes on, but what it says is not there has to be true. */
+function looking<Args extends readonly unknown[], Found>(
+  view: View,
+  look: (...args: Args) => Promise<Found>,
+  isOver: (found: Found) => boolean,
+): (...args: Args) => Promise<Found> {
+  return (...args) => believed(view, () => look(...args), isOver);
 }
 
 function gatedSessions(sessions: Authority["sessions"], view: View): Authority["sessions"] {
@@ -45,9 +53,29 @@ function gatedSessions(sessions: Authority["sessions"], view: View): Authority["
     open: gated(view, sessions.open),
     openLongLived: gated(view, sessions.openLongLived),
     refresh: gated(view, sessions.refresh),
+    ofRefreshToken: looking(view, sessions.ofRefreshToken, isMissing),
+    get: looking(view, sessions.get, isMissing),
+    expireIfDue: looking(view, sessions.expireIfDue, isMissing),
     setExpiry: (principal, sessionId, enabled) =>
       (enabled ? sessions.setExpiry : withoutEnd)(principal, sessionId, enabled),
   };
+}
+
+function gatedUsers(users: Authority["users"], view: View): Authority["users"] {
+  return {
+    ...users,
+    read: looking(view, users.read, (found) => found === undefined || isShutOut(found.user)),
+    current: looking(view, users.current, (found) => found?.isActive !== true),
+  };
+}
+
+function isMissing(found: unknown): boolean {
+  return found === undefined;
+}
+
+/** From everywhere, or from everywhere but near. */
+function isShutOut({ isActive, localOnly }: User): boolean {
+  return !isActive || localOnly;
 }
 
 function gatedLogins(logins: Authority["logins"], view: View): Authority["logins"] {
@@ -73,7 +101,7 @@ function gatedSignedPaths(paths: Authority["signedPaths"], view: View): Authorit
     sign: gated(view, paths.sign),
     async verify(pathAndQuery) {
       const sessionId = await paths.verify(pathAndQuery);
-      if (sessionId !== undefined && !view.current) throw untrusted();
+      if (sessionId !== undefined && view.stretch === undefined) throw untrusted();
       return sessionId;
     },
   };

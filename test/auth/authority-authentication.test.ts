@@ -262,7 +262,7 @@ describe("a node that cannot know", () => {
     expect(await refusal(ask())).toBe("unavailable");
     const lookedAt = node.clock.monotonic();
     const follower = {
-      following: true,
+      ...{ following: true, stretch: 0 },
       lookAgeMs: () => node.clock.monotonic() - lookedAt,
       restart: () => undefined,
     };
@@ -300,7 +300,7 @@ describe("a node that cannot know", () => {
     node.clock.advance(10 * minute);
     expect([await ask(), await ask()]).toEqual([1, 0]);
     // Entries from the last ten minutes were not delivered: neither memory nor cache can be believed.
-    const follower = { following: true, lookAgeMs: () => 0, restart: () => undefined };
+    const follower = { following: true, stretch: 0, lookAgeMs: () => 0, restart: () => undefined };
     other.authority.revocation.setFeed({ since: node.clock.now(), follower });
     expect([await ask(), await ask()]).toEqual([2, 0]);
     await other.stop();

@@ -86,7 +86,7 @@ describe("which primary the Sentinels name", () => {
     third?.pause();
     const watch = new SentinelWatch({
       address: parseRedisUrl(`redis+sentinel://127.0.0.1:${first?.port}/main`),
-      primary: () => ({ host: "127.0.0.1", port: group.primary.port }),
+      primary: { server: { host: "127.0.0.1", port: group.primary.port }, madeAt: 0 },
       others: () => [],
       onMoved: () => undefined,
     });
@@ -103,10 +103,10 @@ describe("which primary the Sentinels name", () => {
     const moved: boolean[] = [];
     const other = { host: "127.0.0.1", port: group.replica.port };
     const named = { host: "::ffff:127.0.0.1", port: group.primary.port };
-    let primary = other;
+    const primary = { server: other, madeAt: 0 };
     const watch = new SentinelWatch({
       address: parseRedisUrl(group.url),
-      primary: () => primary,
+      primary,
       others: () => [],
       onMoved: (isPrimary) => moved.push(isPrimary(other), isPrimary(named)),
     });
@@ -114,7 +114,7 @@ describe("which primary the Sentinels name", () => {
     await expect.poll(() => moved, soon).toEqual([false, true]);
     expect(watch.confirmedAt).toBe(Number.NEGATIVE_INFINITY);
     expect(watch.named).toEqual({ host: "127.0.0.1", port: group.primary.port });
-    primary = named;
+    primary.server = named;
     expect(watch.confirmedAt).toBeGreaterThan(0);
     watch.stop();
   });

@@ -102,7 +102,7 @@ export function connectionRig(
   return { clock, connections, connect, logged, wind };
 }
 
-const alwaysTrusted = { trusted: true, current: true, gaps: 0, judge: () => ({ state: "live" }) as const };
+const alwaysTrusted = { trusted: true, stretch: 0, gaps: 0, judge: () => ({ state: "live" }) as const };
 
 function dispatchOf(commands: readonly Command[]): Dispatch {
   const byType = new Map(commands.map((command) => [command.type, command]));

@@ -137,7 +137,8 @@ function compose(options: RevocationOptions) {
   const node = newId();
   const seal = createLogSeal(options.sealing);
   const lease = createLease(clock, weakened);
-  const view = createRevocationView({ clock, longestTokenMs, lease, inStep: () => keeper.inStep });
+  const followed = weakened.has("followed_server") ? () => 0 : () => keeper.stretch;
+  const view = createRevocationView({ clock, longestTokenMs, lease, followed });
   const members = createMembers({ clock, self: node, longestTokenMs });
   const standpoint: Standpoint = {
     ...{ role: undefined, isolationMs: undefined, running: 0, deliveredAt: Number.NEGATIVE_INFINITY },

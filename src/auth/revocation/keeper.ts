@@ -102,11 +102,12 @@ export class Keeper {
   }
 
   /**
-   * False from the moment at which the follower lost its connection, until it has seen that the log is the one that it
+   * Undefined from the moment at which the follower lost its connection, until it has seen that the log is the one that it
    * followed: the store that answers meanwhile may have gone back in time. A file has no connection to lose.
    */
-  get inStep(): boolean {
-    return this.#writesNoHeartbeats || this.#follower?.following === true;
+  get stretch(): number | undefined {
+    if (this.#writesNoHeartbeats) return 0;
+    return this.#follower?.following === true ? this.#follower.stretch : undefined;
   }
 
   /** One turn; one that is under way is not doubled. Never rejects. */

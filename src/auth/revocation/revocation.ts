@@ -74,7 +74,7 @@ export type Judgement =
   | { readonly state: "unknown" };
 
 /** What a node's lease is kept by. */
-export type FeedFollower = Pick<LogFollower, "following" | "lookAgeMs" | "restart">;
+export type FeedFollower = Pick<LogFollower, "following" | "stretch" | "lookAgeMs" | "restart">;
 
 /** What this node knows about what was taken away; fed by its own commits and by the log. */
 export interface RevocationView {
@@ -86,10 +86,11 @@ export interface RevocationView {
    */
   readonly trusted: boolean;
   /**
-   * `trusted`, and the log is followed without a break at this moment. Otherwise what the store says now may be from before
-   * what this node knows: nothing is given on its word.
+   * Undefined unless `trusted`, and the log is followed without a break at this moment: what the store says meanwhile may be
+   * from before what this node knows, and nothing is given on its word. Between two equal numbers the store answered from
+   * the log that is followed, and nothing passed unseen: only then is over what it says is over (see `believed`).
    */
-  readonly current: boolean;
+  readonly stretch: number | undefined;
   /**
    * Rises whenever something may have passed unseen: whoever was let in before, and whatever was looked up before, has
    * to be looked up again. It rises before `trusted` turns true.

@@ -40,11 +40,11 @@ export function createRevocationView(options: {
   readonly clock: Clock;
   readonly longestTokenMs: number;
   readonly lease: Pick<Lease, "holds">;
-  /** Whether the log is followed without a break at this moment. */
-  readonly inStep: () => boolean;
+  /** See `LogFollower`; undefined while the log is not followed without a break. */
+  readonly followed: () => number | undefined;
   readonly capacity?: number;
 }): GrowingView {
-  const { clock, lease, inStep, capacity = defaultCapacity } = options;
+  const { clock, lease, followed, capacity = defaultCapacity } = options;
   const reachMs = Math.max(options.longestTokenMs, leastReachMs) + reachMarginMs;
   const memory = new Memory(reachMs + 2 * clockMarginMs, capacity);
   let floor = Number.POSITIVE_INFINITY;
@@ -64,8 +64,10 @@ export function createRevocationView(options: {
     get trusted() {
       return lease.holds();
     },
-    get current() {
-      return lease.holds() && inStep();
+    get stretch() {
+      const stretch = lease.holds() ? followed() : undefined;
+      // Both only rise.
+      return stretch === undefined ? undefined : stretch + gaps;
     },
     get gaps() {
       return gaps;

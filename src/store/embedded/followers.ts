@@ -44,6 +44,8 @@ export class Followers {
       get following() {
         return tail.following;
       },
+      // A file is the same one for as long as it is open.
+      stretch: 0,
       lookAgeMs: () => tail.lookAgeMs(),
       restart: () => undefined,
       stop: async () => this.#stop(tail),

@@ -1,24 +1,25 @@
 import { reasonOf } from "../unavailable.ts";
 import type { RedisAddress, RedisHost } from "./address.ts";
 import { connectClient, createSentinelClient, withDeadline } from "./client.ts";
-import { epochOf, hostName, latest, type SentinelWord, sentinelTimeoutMs } from "./sentinels.ts";
+import { hostName, latest, type SentinelWord, sentinelTimeoutMs, stateOf } from "./sentinels.ts";
 
 /** Where connections to the primary go; behind Sentinels only. */
 export class PrimaryFinder {
   readonly #address: RedisAddress;
-  #named: () => RedisHost | undefined = () => undefined;
+  #named: () => Promise<RedisHost | undefined> = async () => undefined;
 
   constructor(address: RedisAddress) {
     this.#address = address;
   }
 
-  /** Whoever watches the Sentinels, and so knows what they say, is believed without a question. */
-  believe(named: () => RedisHost | undefined): void {
+  /** Whoever watches the Sentinels has connections to them, and remembers what those said that do not answer now. */
+  askBy(named: () => Promise<RedisHost | undefined>): void {
     this.#named = named;
   }
 
+  /** By a question that is asked now: a lost connection may mean that what was said before is not true any more. */
   async find(): Promise<RedisHost> {
-    return this.#named() ?? (await findPrimary(this.#address));
+    return (await this.#named()) ?? (await findPrimary(this.#address));
   }
 }
 
@@ -44,18 +45,18 @@ function count(hosts: readonly RedisHost[], host: RedisHost): number {
 async function ask(
   address: RedisAddress,
   sentinel: RedisHost,
-): Promise<Pick<SentinelWord, "named" | "epoch">> {
+): Promise<Pick<SentinelWord, "named" | "state">> {
   const client = createSentinelClient(address, sentinel, sentinelTimeoutMs);
   try {
     await connectClient(client, sentinelTimeoutMs);
     const primary = address.primary ?? "";
     const asking = Promise.all([
       client.call("sentinel", "GET-MASTER-ADDR-BY-NAME", primary),
-      epochOf(client, primary),
+      stateOf(client, primary),
     ]);
-    const [reply, epoch] = await withDeadline(asking, sentinelTimeoutMs, "no answer");
+    const [reply, state] = await withDeadline(asking, sentinelTimeoutMs, "no answer");
     if (!Array.isArray(reply)) throw new Error(`it does not know "${address.primary}"`);
-    return { named: { host: String(reply[0]), port: Number(reply[1]) }, epoch };
+    return { named: { host: String(reply[0]), port: Number(reply[1]) }, state };
   } catch (error) {
     throw new Error(`${hostName(sentinel)}: ${reasonOf(error)}`, { cause: error });
   } finally {

@@ -17,7 +17,8 @@ import type {
 import { checkName, checkPage, type PreparedStep, prepareStep } from "../step-limits.ts";
 import { reasonOf, unavailable } from "../unavailable.ts";
 import { parseRedisUrl, type RedisAddress, type RedisHost } from "./address.ts";
-import { connectClient, createClient, type RedisClient, serverOf, withDeadline } from "./client.ts";
+import { connectClient, createClient, type RedisClient, withDeadline } from "./client.ts";
+import { CommandLink } from "./command-link.ts";
 import { commitCall, outcomeOf, type ScriptCall } from "./commit-step.ts";
 import { DurableWrites, type Written } from "./durable-writes.ts";
 import { faultOf, redisUnavailable } from "./faults.ts";
@@ -132,6 +133,7 @@ class RedisStore implements Store {
   readonly #timeoutMs: number;
   readonly #keys: RedisKeys;
   readonly #client: RedisClient;
+  readonly #link: CommandLink;
   readonly #commit: Script;
   readonly #connectTail: () => Promise<RedisClient>;
   readonly #durable: DurableWrites;
@@ -146,6 +148,7 @@ class RedisStore implements Store {
     this.#timeoutMs = parts.timeoutMs;
     this.#keys = parts.keys;
     this.#client = parts.client;
+    this.#link = new CommandLink(parts.client, parts.address.mode === "sentinel");
     this.#commit = parts.commit;
     this.#durable = new DurableWrites({
       create: () => createCommandClient(parts),
@@ -154,7 +157,8 @@ class RedisStore implements Store {
       key: parts.keys.commits,
     });
     this.#watch = parts.address.mode === "sentinel" ? this.#watchSentinels() : undefined;
-    parts.finder.believe(() => this.#watch?.named);
+    const watch = this.#watch;
+    if (watch !== undefined) parts.finder.askBy(() => watch.ask());
     this.#connectTail = () => connectTail(parts);
   }
 
@@ -163,7 +167,7 @@ class RedisStore implements Store {
       [...this.#tails].flatMap(({ server }) => (server === undefined ? [] : [server]));
     return new SentinelWatch({
       address: this.#address,
-      primary: () => serverOf(this.#client),
+      primary: this.#link,
       others: tailServers,
       onMoved: (isPrimary) => this.#leave((server) => server !== undefined && !isPrimary(server)),
     });
@@ -171,7 +175,7 @@ class RedisStore implements Store {
 
   /** Drops the connections to servers that are no primary any more; each is made anew to whichever is. */
   #leave(isOther: (server: RedisHost | undefined) => boolean): void {
-    if (isOther(serverOf(this.#client))) this.#client.disconnect(true);
+    if (isOther(this.#link.server)) this.#client.disconnect(true);
     this.#durable.leave(isOther);
     for (const tail of this.#tails) if (isOther(tail.server)) tail.restart();
   }
@@ -223,7 +227,10 @@ class RedisStore implements Store {
     onEntries: (entries: readonly LogEntry[]) => void,
     onBreak: (kind: LogBreak) => void = () => undefined,
   ): LogFollower {
-    const tail = new Tail({ connect: this.#connectTail, stream: this.#keys.log, since, onEntries, onBreak });
+    const tail = new Tail({
+      ...{ connect: this.#connectTail, stream: this.#keys.log, commands: this.#link },
+      ...{ since, onEntries, onBreak },
+    });
     this.#tails.add(tail);
     void tail.ended.then(() => {
       this.#tails.delete(tail);

@@ -1,4 +1,5 @@
 import type { RedisAddress, RedisHost } from "./address.ts";
+import type { CommandLink } from "./command-link.ts";
 import { hostName, latest, SentinelLink, type SentinelWord } from "./sentinels.ts";
 
 const everyMs = 500;
@@ -9,8 +10,8 @@ const patienceMs = 3_000;
 
 export interface SentinelWatchOptions {
   readonly address: RedisAddress;
-  /** The server that commits go to; undefined while there is no connection. */
-  readonly primary: () => RedisHost | undefined;
+  /** The connection that commits go over. */
+  readonly primary: Pick<CommandLink, "server" | "madeAt">;
   /** Servers that are used as the primary besides. */
   readonly others: () => readonly RedisHost[];
   /** A majority names another primary than before, or has for a while named another than one of the servers in use. */
@@ -46,16 +47,32 @@ export class SentinelWatch {
     this.#links.clear();
   }
 
-  /** `performance.now()` of the last moment at which a majority named the primary that commits go to. */
+  /**
+   * `performance.now()` of the last moment at which a majority named, and reached, the primary that commits go to. What was
+   * said before the connection was made is about another process at that address, and its data; and what is being
+   * replaced is confirmed by nobody.
+   */
   get confirmedAt(): number {
     const primary = this.#currentPrimary();
-    const since = Math.max(0, ...latest(this.#fresh()).map(({ epoch }) => epoch));
-    const words = this.#words().filter(
-      (word) => primary !== undefined && word.epoch >= since && word.primary.includes(primary),
-    );
+    const known = latest(this.#fresh());
+    if (known.some(({ state }) => state.isReplaced)) return Number.NEGATIVE_INFINITY;
+    const since = Math.max(0, ...known.map(({ state }) => state.epoch));
+    const speaksForIt = ({ askedAt, primary: named, state }: SentinelWord) =>
+      primary !== undefined &&
+      named.includes(primary) &&
+      askedAt >= this.#options.primary.madeAt &&
+      state.epoch >= since &&
+      !state.isDown;
+    const words = this.#words().filter(speaksForIt);
     const moments = words.map(({ askedAt }) => askedAt).sort((a, b) => b - a);
     // Whoever was asked later than this moment named it as well.
     return moments[this.#majority() - 1] ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** Asks now. Undefined when that is not enough to know it, or nobody follows. */
+  async ask(): Promise<RedisHost | undefined> {
+    await this.#look();
+    return this.#timer === undefined ? undefined : this.named;
   }
 
   /** The primary that is named now: by whoever knows of a later failover than the others, else by a majority. */
@@ -94,7 +111,7 @@ export class SentinelWatch {
   }
 
   #currentPrimary(): string | undefined {
-    const primary = this.#options.primary();
+    const primary = this.#options.primary.server;
     if (primary !== undefined) this.#primary = hostName(primary);
     return this.#primary;
   }
@@ -133,7 +150,7 @@ export class SentinelWatch {
     const { primary = [] } = this.#words().find((word) => hostName(word.named) === this.#named) ?? {};
     const isPrimary = (server: RedisHost) => primary.includes(hostName(server));
     const now = performance.now();
-    const current = this.#options.primary();
+    const current = this.#options.primary.server;
     const inUse = [...(current === undefined ? [] : [current]), ...this.#options.others()];
     if (inUse.every(isPrimary)) this.#agreedAt = now;
     const isOther = before !== undefined && before !== this.#named;

@@ -18,24 +18,38 @@ export interface SentinelWord {
   readonly primary: readonly string[];
   /** As it named it. */
   readonly named: RedisHost;
+  readonly state: PrimaryState;
+}
+
+/** What a Sentinel says of the primary besides where it is. */
+export interface PrimaryState {
   /**
    * The number of the failover that made it the primary. Each is voted for by a majority, and Sentinels learn of it one by
    * one, so that a higher one is right whoever says it.
    */
   readonly epoch: number;
+  /** The Sentinel does not reach it now, so that it knows nothing of the server that others may find there. */
+  readonly isDown: boolean;
+  /** The Sentinel is about to put another in its place, also when it has come back meanwhile. */
+  readonly isReplaced: boolean;
 }
 
 /** The words that know of the last failover that any of them knows of. */
-export function latest<Word extends Pick<SentinelWord, "epoch">>(words: readonly Word[]): readonly Word[] {
-  const epoch = Math.max(...words.map((word) => word.epoch));
-  return words.filter((word) => word.epoch === epoch);
+export function latest<Word extends Pick<SentinelWord, "state">>(words: readonly Word[]): readonly Word[] {
+  const epoch = Math.max(...words.map(({ state }) => state.epoch));
+  return words.filter(({ state }) => state.epoch === epoch);
 }
 
-/** 0 where the Sentinel does not tell. */
-export async function epochOf(sentinel: Redis, primary: string): Promise<number> {
-  const reply = await sentinel.call("sentinel", "MASTER", primary).catch(() => undefined);
-  const epoch = Number(fieldsOf(reply).get("config-epoch"));
-  return Number.isSafeInteger(epoch) ? epoch : 0;
+/** Epoch 0 and nothing against it where the Sentinel does not tell. */
+export async function stateOf(sentinel: Redis, primary: string): Promise<PrimaryState> {
+  const fields = fieldsOf(await sentinel.call("sentinel", "MASTER", primary).catch(() => undefined));
+  const epoch = Number(fields.get("config-epoch"));
+  const flags = (fields.get("flags") ?? "").split(",");
+  return {
+    epoch: Number.isSafeInteger(epoch) ? epoch : 0,
+    isDown: flags.includes("s_down") || flags.includes("o_down"),
+    isReplaced: flags.includes("failover_in_progress"),
+  };
 }
 
 /** One Sentinel, asked over a small connection of its own that reconnects with back-off. */
@@ -47,7 +61,7 @@ export class SentinelLink {
   others: ReadonlyMap<string, RedisHost> = new Map();
   readonly #client: Redis;
   readonly #primary: string;
-  #asking = false;
+  #asking: Promise<void> | undefined;
 
   constructor(address: RedisAddress, host: RedisHost) {
     this.host = host;
@@ -57,25 +71,28 @@ export class SentinelLink {
     this.#client.connect().catch(() => undefined);
   }
 
-  /** Never rejects: without an answer its last word only grows older. */
-  async ask(): Promise<void> {
-    if (this.#asking) return;
-    this.#asking = true;
+  /** One question at a time. Never rejects: without an answer its last word only grows older. */
+  ask(): Promise<void> {
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  async #ask(): Promise<void> {
     const askedAt = performance.now();
     try {
-      const [id, named, others, epoch] = await Promise.all([
+      const [id, named, others, state] = await Promise.all([
         this.#client.call("sentinel", "MYID"),
         this.#client.call("sentinel", "GET-MASTER-ADDR-BY-NAME", this.#primary),
         this.#client.call("sentinel", "SENTINELS", this.#primary),
-        epochOf(this.#client, this.#primary),
+        stateOf(this.#client, this.#primary),
       ]);
       this.id = String(id);
       this.others = othersOf(others);
-      this.word = await wordOf(named, { askedAt, epoch });
+      this.word = await wordOf(named, { askedAt, state });
     } catch {
       // Not reached, or it does not know the primary.
-    } finally {
-      this.#asking = false;
     }
   }
 
@@ -86,7 +103,7 @@ export class SentinelLink {
 
 async function wordOf(
   reply: unknown,
-  about: Pick<SentinelWord, "askedAt" | "epoch">,
+  about: Pick<SentinelWord, "askedAt" | "state">,
 ): Promise<SentinelWord | undefined> {
   if (!Array.isArray(reply)) return undefined;
   const named = { host: String(reply[0]), port: Number(reply[1]) };

@@ -6,6 +6,7 @@ import type { LogBreak, LogEntry, LogFollower, LogPosition } from "../../auth/st
 import { unavailable } from "../unavailable.ts";
 import type { RedisHost } from "./address.ts";
 import { type RedisClient, serverOf, withDeadline } from "./client.ts";
+import type { CommandLink } from "./command-link.ts";
 import { entriesOf, type StreamEntry, type StreamInfo, streamInfoOf, trimmedBefore } from "./log-stream.ts";
 import { LogTrace } from "./log-trace.ts";
 import { readReplication } from "./preflight.ts";
@@ -24,6 +25,8 @@ export interface TailOptions {
   readonly since: number;
   readonly onEntries: (entries: readonly LogEntry[]) => void;
   readonly onBreak: (kind: LogBreak) => void;
+  /** Where everything else of the store goes. */
+  readonly commands: Pick<CommandLink, "isAt" | "connections">;
 }
 
 /**
@@ -42,6 +45,7 @@ export class Tail implements LogFollower {
   #resolveCaughtUp: (reached: { since: number }) => void = () => undefined;
   #rejectCaughtUp: (error: Error) => void = () => undefined;
   #client: RedisClient | undefined;
+  #connections = 0;
   #inStep = false;
   #heardAt = Number.NEGATIVE_INFINITY;
   #lookedAt = Number.NEGATIVE_INFINITY;
@@ -59,7 +63,12 @@ export class Tail implements LogFollower {
   }
 
   get following(): boolean {
-    return this.#inStep && performance.now() - this.#heardAt < watchdogMs;
+    const isHeard = this.#inStep && performance.now() - this.#heardAt < watchdogMs;
+    return isHeard && this.#options.commands.isAt(this.server);
+  }
+
+  get stretch(): number {
+    return this.#connections + this.#options.commands.connections;
   }
 
   lookAgeMs(): number {
@@ -95,6 +104,7 @@ export class Tail implements LogFollower {
     while (!this.#stopping.signal.aborted) {
       try {
         this.#client = await this.#options.connect();
+        this.#connections += 1;
         this.#roleSeenAt = Number.NEGATIVE_INFINITY;
         while (!this.#stopping.signal.aborted) {
           await this.#readOn(this.#client);

@@ -10,7 +10,7 @@ import { handClock } from "../../support/hand-clock.ts";
 const minute = 60_000;
 const longestTokenMs = 30 * minute;
 
-const inStep = () => true;
+const followed = () => 0;
 const lease = { holds: () => true };
 
 function take(view: GrowingView, taken: LogEntry) {
@@ -20,7 +20,7 @@ function take(view: GrowingView, taken: LogEntry) {
 
 function viewAt(start = 1_000_000_000_000) {
   const clock = handClock(start);
-  const view = createRevocationView({ clock, longestTokenMs, lease, inStep });
+  const view = createRevocationView({ clock, longestTokenMs, lease, followed });
   view.reachesBackTo(clock.now() - 60 * minute);
   return { clock, view };
 }
@@ -90,7 +90,7 @@ describe("the revocation view", () => {
 
   it("does not reach back to the feed's first minute, whose tokens may be of a clock that is behind", () => {
     const clock = handClock();
-    const view = createRevocationView({ clock, longestTokenMs, lease, inStep });
+    const view = createRevocationView({ clock, longestTokenMs, lease, followed });
     const since = clock.now() - 10 * minute;
     const judge = (at: number) => view.judge(principal({ tokenIssuedAt: at })).state;
     expect(judge(clock.now())).toBe("unknown");
@@ -140,7 +140,7 @@ describe("the revocation view", () => {
 
   it("looks up what it had no room for", () => {
     const clock = handClock();
-    const view = createRevocationView({ clock, longestTokenMs, lease, inStep, capacity: 10 });
+    const view = createRevocationView({ clock, longestTokenMs, lease, followed, capacity: 10 });
     view.reachesBackTo(clock.now() - 60 * minute);
     const judge = (sessionId: string, tokenIssuedAt: number) =>
       view.judge(principal({ sessionId, tokenIssuedAt })).state;
