@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 
+import { closeCodes } from "../../protocol/close-codes.ts";
 import type { SessionGrant } from "../../protocol/flow.ts";
+import type { GatewayParts } from "../../src/server/gateway.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { ownerPassword, type RunningGateway, setUpOwner, startNode } from "../support/gateway.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
@@ -11,6 +13,19 @@ const handler = ["homeassistant", null];
 const user_input = { username: "paula", password: ownerPassword };
 /** At once is meant, at the latest after store_timeout_ms; both cores may be busy. */
 const soonMs = 2_000;
+
+async function startedLogin(node: Node, more: object = {}) {
+  const socket = await openSocket(node.port);
+  const { result } = await socket.call("auth/login/start", { handler, ...more });
+  return { socket, ...(result as { flow_id: string; flow_secret: string }) };
+}
+
+async function loggedIn(node: Node) {
+  const { socket, flow_id } = await startedLogin(node);
+  const { result } = await socket.call("auth/login/step", { flow_id, user_input });
+  await socket.find(({ type }) => type === "auth_ok", "auth_ok");
+  return { socket, grant: (result as { result: SessionGrant }).result };
+}
 
 // The store that such a node sees may be one that was left behind, and answers nevertheless: heartbeats are written, and
 // not read back.
@@ -37,12 +52,12 @@ describe.each(["ws", "uws"] as const)(
       });
       clientId = `${node.url}/`;
       await setUpOwner(node.authority);
-      ({ socket: served, grant } = await logIn());
+      ({ socket: served, grant } = await loggedIn(node));
       code = await codeFor();
       signed = (
         (await served.call("auth/sign_path", { path: "/api/", expires: 600 })).result as { path: string }
       ).path;
-      waiting = await startedLogin();
+      waiting = await startedLogin(node);
       proxy.separateSenders("xrange");
       await untilTrusted(false);
       expect(await redis.command("PING")).toBe("PONG");
@@ -59,22 +74,12 @@ describe.each(["ws", "uws"] as const)(
         interval: 20,
       });
 
-    async function startedLogin(purpose: "session" | "code" = "session") {
-      const socket = await openSocket(node.port);
-      const more = purpose === "code" ? { for: "code", client_id: clientId, redirect_uri: clientId } : {};
-      const { result } = await socket.call("auth/login/start", { handler, ...more });
-      return { socket, ...(result as { flow_id: string; flow_secret: string }) };
-    }
-
-    async function logIn() {
-      const { socket, flow_id } = await startedLogin();
-      const { result } = await socket.call("auth/login/step", { flow_id, user_input });
-      await socket.find(({ type }) => type === "auth_ok", "auth_ok");
-      return { socket, grant: (result as { result: SessionGrant }).result };
-    }
-
     async function codeFor(): Promise<string> {
-      const { socket, flow_id } = await startedLogin("code");
+      const { socket, flow_id } = await startedLogin(node, {
+        for: "code",
+        client_id: clientId,
+        redirect_uri: clientId,
+      });
       const { result } = await socket.call("auth/login/step", { flow_id, user_input });
       socket.close();
       return (result as { result: string }).result;
@@ -159,18 +164,26 @@ describe.each(["ws", "uws"] as const)(
   },
 );
 
-// Redis was killed and came back with old data: the node has its lease still, and its tail has not read the log again.
+// Redis was killed and came back without its data: the node has its lease still, and its tail has not read the log again.
 describe("a node that has lost its place in the log and still holds its lease", () => {
-  it("lets nobody in who was taken off, nor anybody else, until it knows what the store remembers", async () => {
+  async function lost(parts: GatewayParts = {}) {
     const redis = await startRedis();
     const proxy = await startFaultProxy({ host: "127.0.0.1", port: redis.port });
-    const node = await startNode({ store: `redis://127.0.0.1:${proxy.port}` });
+    const node = await startNode({ store: `redis://127.0.0.1:${proxy.port}` }, parts);
     const { view } = node.authority.revocation;
-    await setUpOwner(node.authority);
+    onTestFinished(async () => {
+      await node.stop();
+      await proxy.stop();
+      await redis.dispose();
+    });
+    const owner = await setUpOwner(node.authority);
+    const { socket: served, grant } = await loggedIn(node);
+    onTestFinished(() => served.terminate());
+    // From now on the view alone cannot judge the token.
+    await node.authority.users.update(owner.id, { name: "Paula P." });
     const socket = await openSocket(node.port);
-    const start = () => socket.call("auth/login/start", { handler });
     await vi.waitUntil(() => view.stretch !== undefined, { timeout: 15_000, interval: 20 });
-    expect(await start()).toMatchObject({ success: true });
+    expect(await socket.call("auth/login/start", { handler })).toMatchObject({ success: true });
 
     await redis.kill();
     proxy.separateSenders("xrange");
@@ -181,15 +194,44 @@ describe("a node that has lost its place in the log and still holds its lease", 
         () => false,
       );
     await vi.waitUntil(answers, { timeout: 15_000, interval: 5 });
+    expect(view.trusted).toBe(true);
+    return { node, proxy, view, socket, grant };
+  }
+
+  const post = (node: Node, path: string, fields: Record<string, string>) =>
+    fetch(node.url + path, { method: "POST", body: new URLSearchParams(fields) });
+  const unavailable = { code: closeCodes.unavailable.number };
+
+  it("lets nobody in who was taken off, nor anybody else, until it knows what the store remembers", async () => {
+    const { view, socket, proxy } = await lost();
+    const start = () => socket.call("auth/login/start", { handler });
     expect([view.trusted, view.stretch]).toEqual([true, undefined]);
     expect(await start()).toMatchObject({ success: false, error: { code: "unavailable", retry_after: 1 } });
     proxy.pass();
     await vi.waitUntil(() => view.stretch !== undefined, { timeout: 20_000, interval: 20 });
     // The store is empty now, and knows of no owner.
     expect(await start()).toMatchObject({ success: false, error: { code: "onboarding_required" } });
-    socket.close();
-    await node.stop();
-    await proxy.stop();
-    await redis.dispose();
+  }, 60_000);
+
+  it("tells nobody that a session is over which the store has not got", async () => {
+    const { node, view, grant } = await lost();
+    const comer = await openSocket(node.port);
+    await comer.next();
+    comer.send({ type: "auth", access_token: grant.access_token });
+    expect(await comer.closed).toMatchObject(unavailable);
+    const refresh = { grant_type: "refresh_token", refresh_token: grant.refresh_token };
+    expect((await post(node, "/auth/token", refresh)).status).toBe(503);
+    // 200 would say that it is ended.
+    expect((await post(node, "/auth/revoke", { token: grant.refresh_token })).status).toBe(503);
+    expect([view.trusted, view.stretch]).toEqual([true, undefined]);
+  }, 60_000);
+
+  it("would tell so if it believed whatever answers", async () => {
+    const { node, grant } = await lost({ weakened: new Set(["followed_server"]) });
+    const comer = await openSocket(node.port);
+    await comer.next();
+    comer.send({ type: "auth", access_token: grant.access_token });
+    expect(await comer.closed).toMatchObject({ code: closeCodes.user_removed.number });
+    expect((await post(node, "/auth/revoke", { token: grant.refresh_token })).status).toBe(200);
   }, 60_000);
 });

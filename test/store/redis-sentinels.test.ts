@@ -99,6 +99,17 @@ describe("which primary the Sentinels name", () => {
     watch.stop();
   });
 
+  it("is not confirmed by what was said before the connection was made, which may lead to another process", async () => {
+    await follow();
+    await confirmed();
+    for (const sentinel of group.sentinels) sentinel.pause();
+    await group.primary.command("CLIENT", "KILL", "TYPE", "normal");
+    await expect.poll(() => store.commit({}).catch(() => undefined), soon).toMatchObject({ ok: true });
+    expect(store.primaryConfirmedAt()).toBe(Number.NEGATIVE_INFINITY);
+    for (const sentinel of group.sentinels) sentinel.resume();
+    await confirmed();
+  });
+
   it("is not confirmed while commits go to another server, which is told after a while", async () => {
     const moved: boolean[] = [];
     const other = { host: "127.0.0.1", port: group.replica.port };
@@ -208,6 +219,28 @@ describe("Sentinels that disagree", () => {
     expect(await clients(group.primary)).toBe(0);
     await store.close();
   });
+});
+
+describe("a failover that takes its time", () => {
+  it("leaves the old primary unconfirmed, whatever the other Sentinels say, until it is over", async () => {
+    const group = await startRedisSentinels({ downAfter: 60_000 });
+    const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
+    await store.follow(Date.now(), () => undefined).caughtUp;
+    await expect.poll(() => store.primaryConfirmedAt(), soon).toBeGreaterThan(0);
+    const [first, ...others] = group.sentinels;
+    group.replica.pause();
+    expect(await first?.command("SENTINEL", "FAILOVER", "main")).toBe("OK");
+    await expect.poll(() => store.primaryConfirmedAt(), soon).toBe(Number.NEGATIVE_INFINITY);
+    for (const other of others)
+      expect(await other.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main")).toContain(
+        String(group.primary.port),
+      );
+    group.replica.resume();
+    const from = performance.now();
+    await expect.poll(() => store.primaryConfirmedAt() >= from, soon).toBe(true);
+    await store.close();
+    await group.dispose();
+  }, 60_000);
 });
 
 describe("a failover of which only one Sentinel has heard yet", () => {

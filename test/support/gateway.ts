@@ -2,7 +2,7 @@ import type { Authority } from "../../src/auth/authority.ts";
 import type { User } from "../../src/auth/model.ts";
 import { defineConfig } from "../../src/server/config/load.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
-import { createGateway } from "../../src/server/gateway.ts";
+import { createGateway, type GatewayParts } from "../../src/server/gateway.ts";
 import { cheapScrypt } from "./authority.ts";
 import { startRedis } from "./redis-server.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
@@ -51,6 +51,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
 /** One node without an owner of its own: several of them share a Redis store by `store` and one secret. */
 export async function startNode(
   config: ConfigInput,
+  parts: GatewayParts = {},
 ): Promise<Omit<RunningGateway, "owner" | "ownerPassword">> {
   const folder = temporaryFolder();
   const gateway = await createGateway(
@@ -64,6 +65,7 @@ export async function startNode(
       log: { level: "silent" },
       ...config,
     }),
+    parts,
   );
   const { url, port } = await gateway.start();
   const stop = async () => {
