@@ -254,7 +254,14 @@ async function answers(port: number, child: ChildProcess): Promise<void> {
 }
 
 /** Polls real processes that tell nobody when they are ready. */
-export async function until(ready: () => Promise<boolean>, what: string, deadlineMs = 20_000): Promise<void> {
+/** A Sentinel whose machine stood still for two seconds does nothing for 30 s. */
+const untilMs = 50_000;
+
+export async function until(
+  ready: () => Promise<boolean>,
+  what: string,
+  deadlineMs = untilMs,
+): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!(await ready())) {
     if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`);
