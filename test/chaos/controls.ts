@@ -3,7 +3,7 @@ import { askForAll } from "./actors/end-state.ts";
 import { refreshAt } from "./actors/refresher.ts";
 import type { Property } from "./checker.ts";
 import { nodeAt, type Stage } from "./stage.ts";
-import type { Visit } from "./visit.ts";
+import { enter, type Visit } from "./visit.ts";
 import type { Shape } from "./world.ts";
 
 /** What goes wrong, step by step, without one protection, and does not with it. */
@@ -55,6 +55,10 @@ export const controls: readonly Control[] = [
   {
     ...{ protection: "heal_forward", finds: "no false cut" },
     ...{ shape: "standalone", processes: false, play: rotatedSinceBackup },
+  },
+  {
+    ...{ protection: "followed_server", finds: "no false cut" },
+    ...{ shape: "standalone", processes: false, play: serverWithoutData },
   },
   {
     ...{ protection: "sentinel_majority", finds: "no use after revoke" },
@@ -138,6 +142,25 @@ async function rotatedSinceBackup(stage: Stage): Promise<void> {
   const restore = await stage.world.inflict({ kind: "rollback" });
   for (let times = 0; times < 3; times += 1) await refreshAt(stage.scene, "refreshers", node, holding);
   await forget(stage, restore);
+  await askInTheEnd(stage);
+}
+
+/** While its lease lasts the second node is led to a server that has not got the session, and has to look it up there. */
+async function serverWithoutData(stage: Stage): Promise<void> {
+  const { scene } = stage;
+  const { holding } = await stage.logIn("dora", 1);
+  const node = nodeAt(scene, 1);
+  const [token = ""] = holding.accessTokens;
+  // Whose user has changed since is looked up.
+  await scene.owner.command(node, "config/auth/update", { user_id: holding.user, name: "Dora D." });
+  const heal = await stage.world.inflict({ kind: "wrong_server", node: 1 });
+  const until = performance.now() + 2_500;
+  while (performance.now() < until) {
+    const visit = await enter(scene, node, holding, { actor: "visitors", token });
+    visit?.socket.drop();
+    await wait(20);
+  }
+  await heal();
   await askInTheEnd(stage);
 }
 

@@ -8,6 +8,8 @@ export type Fault =
   | { readonly kind: "refuse"; readonly node: number }
   /** Once, at the beginning: what lasts is nothing. */
   | { readonly kind: "cut" | "reset"; readonly node: number }
+  /** Its commands go to a server without any data, and its tail of the log hears nothing. No seed has it. */
+  | { readonly kind: "wrong_server"; readonly node: number }
   /** SIGSTOP, then SIGCONT. */
   | { readonly kind: "pause"; readonly node: number }
   /** SIGKILL, then a new process. */
@@ -59,6 +61,7 @@ const lasts: Record<FaultKind, readonly [least: number, most: number]> = {
   refuse: [500, 7_000],
   cut: [0, 0],
   reset: [0, 0],
+  wrong_server: [500, 2_500],
   pause: [3_300, 7_000],
   kill: [100, 2_500],
   store_restart: [100, 2_000],

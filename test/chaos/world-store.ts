@@ -48,11 +48,14 @@ export async function standalone(): Promise<WorldStore> {
   });
   const copy = await startRedis({ config: quickReplication });
   const proxies: FaultProxy[] = [];
+  const targets: { readonly host: string; port: number }[] = [];
   return {
     reach: ["--store", redis.url],
     async placeFor(node) {
-      const proxy = await startFaultProxy({ host: "127.0.0.1", port: redis.port });
+      const target = { host: "127.0.0.1", port: redis.port };
+      const proxy = await startFaultProxy(target);
       proxies[node] = proxy;
+      targets[node] = target;
       return { store: `redis://127.0.0.1:${proxy.port}` };
     },
     can: ["black_hole", "delay", "refuse", "cut", "reset", "store_restart", "rollback"],
@@ -66,12 +69,31 @@ export async function standalone(): Promise<WorldStore> {
         };
       }
       if (fault.kind === "rollback") return await rollback(redis, copy);
+      if (fault.kind === "wrong_server")
+        return misdirect(proxies[fault.node], targets[fault.node], [redis, copy]);
       return inflictOnNetwork("node" in fault ? proxies[fault.node] : undefined, fault);
     },
     async dispose() {
       await Promise.all(proxies.map((proxy) => proxy.stop()));
       await Promise.all([redis.dispose(), copy.dispose()]);
     },
+  };
+}
+
+function misdirect(
+  proxy: FaultProxy | undefined,
+  target: { port: number } | undefined,
+  [right, wrong]: readonly [RedisServer, RedisServer],
+): Heal {
+  if (proxy === undefined || target === undefined) throw new Error("wrong_server needs a network of its own");
+  proxy.separateSenders("xrange");
+  target.port = wrong.port;
+  proxy.cut();
+  return async () => {
+    target.port = right.port;
+    proxy.pass();
+    proxy.cut();
+    return {};
   };
 }
 
