@@ -88,7 +88,9 @@ for (const kind of storeKinds) {
       });
       expect(await one.closed).toMatchObject({ code: 4301 });
       const everybody = await gatehouse(["revoke", "--all", "--wait", ...where]);
-      expect(everybody.stdout).toMatch(/gateways: 1 applied, 0 pending, 0 fenced; .*effective: all\n$/);
+      expect(everybody.stdout).toMatch(
+        /revoked \d+ sessions?; gateways: 1 applied, 0 pending, 0 fenced; .*effective: all\n$/,
+      );
     });
 
     it("closes sockets on revoke of a user, passwd, deactivate and remove", async () => {

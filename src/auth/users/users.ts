@@ -27,7 +27,10 @@ export interface Users {
     readonly groupIds?: readonly string[];
     readonly localOnly?: boolean;
   }): Promise<User>;
-  /** Throws `not_found`, `invalid_group`, `cannot_modify_system_generated`, `cannot_deactivate_owner`. */
+  /**
+   * What changes nothing writes nothing, and so decides nothing either (see `User.rightsVersion`). Throws `not_found`,
+   * `invalid_group`, `cannot_modify_system_generated`, `cannot_deactivate_owner`.
+   */
   update(userId: string, patch: UserPatch): Promise<User>;
   /** Removes user, credentials, logins and sessions. Throws `not_found`, `cannot_remove_owner`. */
   remove(userId: string): Promise<void>;

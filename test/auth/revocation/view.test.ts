@@ -167,6 +167,35 @@ describe("the revocation view", () => {
     expect([judge(5), judge(10)]).toEqual(["unknown", "live"]);
   });
 
+  it("remembers the last decision on a user and on a login, in whatever order they come, and a removal as the last", () => {
+    const { clock, view } = viewAt();
+    const rights = (isActive: boolean, version?: number): LogEvent => ({
+      ...{ type: "user_changed", userId: "ada", change: "updated" },
+      rights: { isActive, localOnly: false, groupIds: [], ...(version === undefined ? {} : { version }) },
+    });
+    const login = (change: "removed" | "password", spare: string | null, version?: number): LogEvent => ({
+      ...{ type: "login_changed", userId: "ada", credentialId: "c", change, spare },
+      ...(version === undefined ? {} : { version }),
+    });
+    const takeAll = (...events: readonly (readonly [event: LogEvent, version: number])[]) => {
+      for (const [event, version] of events) take(view, entry(event, version, clock.now()));
+      const [record, known] = [view.memory.records.get("ada"), view.memory.logins.get("c")];
+      return [record?.version, record?.rights?.isActive, known?.version, known?.spare];
+    };
+    expect(takeAll([rights(false), 10], [login("password", "s1"), 11])).toEqual([10, false, 11, "s1"]);
+    // A change of the name decides nothing.
+    expect(takeAll([changed, 12])).toEqual([10, false, 11, "s1"]);
+    expect(takeAll([rights(true), 20], [login("password", "s2"), 21])).toEqual([20, true, 21, "s2"]);
+    // What is told again is from when it was decided.
+    expect(takeAll([rights(false, 10), 30], [login("password", "s1", 11), 31])).toEqual([20, true, 21, "s2"]);
+    const removed: LogEvent = { type: "user_changed", userId: "ada", change: "removed" };
+    expect(takeAll([removed, 15], [login("removed", null), 16])).toEqual([15, undefined, 16, null]);
+    expect(takeAll([rights(true), 40], [login("password", "s3"), 41])).toEqual([15, undefined, 16, null]);
+    clock.advance(60 * minute);
+    take(view, entry({ ...changed, userId: "bob" }, 50, clock.now()));
+    expect([view.memory.records.size, view.memory.logins.size]).toEqual([0, 0]);
+  });
+
   it("takes an entry that was given another's place after the log went back in time", () => {
     const { clock, view } = viewAt();
     const at = { position: "7-1", at: clock.now(), version: 5 };
