@@ -9,7 +9,7 @@ import type { CommandParts } from "./registry.ts";
 const signedPathSeconds = 30;
 
 /** `auth/*` but the list of sessions (reference 4.4). */
-export function authCommands({ authority, clock }: CommandParts): readonly Command[] {
+export function authCommands({ authority }: CommandParts): readonly Command[] {
   const { users, credentials, sessions, signedPaths, authentication } = authority;
   return [
     defineCommand("auth/current_user", users, async (_, { principal }) => {
@@ -50,7 +50,7 @@ export function authCommands({ authority, clock }: CommandParts): readonly Comma
       const verdict = await authentication.admit(grant.principal, session.peer);
       if (!verdict.ok) throw new AuthError("invalid_grant", { detail: verdict.reason });
       session.renew(verdict.principal);
-      return refreshGrantOf(grant, clock);
+      return refreshGrantOf(grant);
     }),
   ];
 }

@@ -1,6 +1,5 @@
 import { commands } from "../../protocol/commands/index.ts";
 import type { Authority } from "../auth/authority.ts";
-import type { Clock } from "../auth/clock.ts";
 import type { Command, Dispatch } from "../connection/command.ts";
 import { authCommands } from "./auth.ts";
 import { configAuthCommands } from "./config-auth.ts";
@@ -15,7 +14,6 @@ export interface CommandParts {
     Authority,
     "authentication" | "sessions" | "signedPaths" | "users" | "credentials" | "localLogins" | "revocation"
   >;
-  readonly clock: Clock;
 }
 
 /** Every command that an authenticated client may send. */

@@ -2,7 +2,6 @@ import type { Params } from "../../protocol/commands/index.ts";
 import { loginCommands } from "../../protocol/commands/login.ts";
 import type { FlowStep, SessionGrant } from "../../protocol/flow.ts";
 import type { ServerMessage } from "../../protocol/frames.ts";
-import type { Clock } from "../auth/clock.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { LoginFlows } from "../auth/login/login-flows.ts";
 import type { Peer } from "../auth/model.ts";
@@ -21,7 +20,6 @@ export interface LoginParts {
   readonly sessions: Pick<Sessions, "refresh" | "get">;
   readonly onboarding: Pick<Onboarding, "required" | "createOwnerWithSession">;
   readonly revocation: Pick<Revocation, "revoke">;
-  readonly clock: Clock;
   readonly log: ConnectionLog;
   readonly observer: ConnectionObserver;
 }
@@ -182,7 +180,7 @@ export class LoginMessages {
       clientId: message.client_id ?? null,
       peer: this.#host.peer,
     });
-    return { result: refreshGrantOf(grant, this.#parts.clock), granted: { accessToken: grant.accessToken } };
+    return { result: refreshGrantOf(grant), granted: { accessToken: grant.accessToken } };
   }
 
   async #createOwner(message: Params<"auth/onboarding/create_owner">): Promise<Outcome> {
@@ -195,7 +193,7 @@ export class LoginMessages {
       peer: this.#host.peer,
     });
     return {
-      result: { user_id: user.id, session: sessionGrantOf(grant, this.#parts.clock) },
+      result: { user_id: user.id, session: sessionGrantOf(grant) },
       granted: { accessToken: grant.accessToken, newSession: grant.session.id },
     };
   }

@@ -99,7 +99,7 @@ function composeConnections(
   const trustedProxies = parseAddressRanges(config.trusted_proxies);
   return createConnections({
     ...{ authority, codecs, clock, log, weakened, policy: config.revocation.policy },
-    dispatch: createDispatch({ authority, clock }),
+    dispatch: createDispatch({ authority }),
     metrics: connectionObserver(frame),
     origins: config.origins,
     limits: {

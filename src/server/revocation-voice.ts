@@ -25,6 +25,13 @@ export function revocationVoice(log: Log, metrics: Metrics): RevocationObserver 
       metrics.reasserted(count);
       log.warn({ revocations: count }, "what is remembered of revocations was written again");
     },
+    lessened: (userId, cause) =>
+      log.warn(
+        { user_id: userId, cause: cause ?? "rights_changed" },
+        cause === "password_changed"
+          ? "the store has lost a changed password: nobody logs in with this login until it is set again"
+          : "the store had lost what was taken from this user, and it was taken again",
+      ),
     recovered: () => log.info({}, "revocations are known up to now"),
     lapsed() {
       metrics.leaseLapsed();

@@ -4,7 +4,6 @@ import { commands } from "../../protocol/commands/index.ts";
 import { createDispatch, dispatchOf } from "../../src/commands/registry.ts";
 import { compileShape } from "../../src/connection/shape.ts";
 import { command } from "../support/connection-rig.ts";
-import { handClock } from "../support/hand-clock.ts";
 
 const authority = {} as Parameters<typeof createDispatch>[0]["authority"];
 const proper = Object.entries(commands)
@@ -13,7 +12,7 @@ const proper = Object.entries(commands)
 
 describe("command registry", () => {
   it("has a handler for every command of a session, and for nothing else", () => {
-    const dispatch = createDispatch({ authority, clock: handClock() });
+    const dispatch = createDispatch({ authority });
     for (const [type, { guard }] of Object.entries(commands))
       expect([type, dispatch(type)?.type]).toEqual([type, guard === "anyone" ? undefined : type]);
     for (const type of ["", "auth", "constructor", "__proto__", "get_states"])

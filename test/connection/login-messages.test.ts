@@ -238,7 +238,7 @@ describe("login messages", () => {
     const grant = {
       session: { id: "s1", providerType: "homeassistant" },
       accessToken: "a",
-      accessTokenExpiresAt: Date.UTC(2026, 10, 23, 12, 30),
+      principal: { tokenIssuedAt: 1_000, tokenExpiresAt: 1_801_000 },
       refreshToken: "r",
     };
     const back = setUp({ sessions: { refresh: async () => grant as never, expireIfDue: async () => null } });

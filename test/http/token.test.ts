@@ -11,9 +11,8 @@ const user = { id: "u1", isActive: true, localOnly: false } as User;
 const grantOf = (refreshToken?: string) => ({
   session,
   accessToken: "at",
-  accessTokenExpiresAt: Date.now() + 1_799_900,
   ...(refreshToken === undefined ? {} : { refreshToken }),
-  principal: {} as never,
+  principal: { tokenIssuedAt: 1_000, tokenExpiresAt: 1_801_000 } as never,
 });
 const codeGrant = { type: "authorization_code" } as const;
 

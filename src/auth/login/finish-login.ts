@@ -83,7 +83,7 @@ async function findPerson(
 }
 
 async function giveSession(
-  { sessions, clock, rotates }: FinishTools,
+  { sessions, rotates }: FinishTools,
   { clientId, clientName }: Flow,
   { assurance, amr, authenticatedAt }: Proof,
   { credential, standing }: Person,
@@ -104,7 +104,7 @@ async function giveSession(
     peer,
     also,
   });
-  return sessionGrantOf(grant, clock);
+  return sessionGrantOf(grant);
 }
 
 /** A code is not given for a user who is being cut off either: its commit checks what a session's checks. */

@@ -117,7 +117,7 @@ export function createRevocation(
 const ignored = () => undefined;
 const nothing = async () => undefined;
 const silent: RevocationObserver = {
-  ...{ badMac: ignored, broke: ignored, reasserted: ignored },
+  ...{ badMac: ignored, broke: ignored, reasserted: ignored, lessened: ignored },
   ...{ recovered: ignored, lapsed: ignored, heartbeatFailed: ignored },
 };
 
@@ -155,7 +155,11 @@ function compose(options: RevocationOptions) {
   const journal: Journal = createJournal({ store, clock, seal, apply: (entries) => intake.own(entries) });
   const keeper = new Keeper({
     ...{ node, store, clock, seal, lease, view, settling, policy, weakened, observer },
-    reassert: () => reassert({ store, clock, journal, lessenings, memory: view.memory }),
+    reassert: () =>
+      reassert({
+        ...{ store, clock, journal, lessenings, memory: view.memory },
+        onLessened: observer.lessened,
+      }),
   });
   const listeners = createCutListeners(onListenerFault);
   const intake: Intake = createIntake({

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.ts";
-import type { LogEvent } from "../model.ts";
+import type { LogEvent, RevocationCause } from "../model.ts";
 import type { Weakened } from "../protections.ts";
 import type { LogBreak, LogEntry, LogPosition, Store } from "../store.ts";
 import { createTurns, type Turns } from "../turns.ts";
@@ -17,6 +17,11 @@ export interface RevocationObserver {
   broke(kind: LogBreak): void;
   /** What was remembered is in the log again; `count` revocations. */
   reasserted(count: number): void;
+  /**
+   * Among these the record of this user, or of a login of theirs: what was done to it before the store lost it was done
+   * again. `cause` null: rights were taken, and no session ended.
+   */
+  lessened(userId: string, cause: RevocationCause | null): void;
   /** The view is complete again after a break, or after the lease had run out, and trusted. */
   recovered(): void;
   /** The lease has run out, or was broken off. */

@@ -27,6 +27,8 @@ export interface Lessenings {
 
 export interface RecordReassertionTools extends EndingTools {
   readonly lessenings: Lessenings;
+  /** Told of each that was written; `cause` null: rights, without an end of sessions. */
+  readonly onLessened: (userId: string, cause: RevocationCause | null) => void;
 }
 
 /** Other nodes that do the same, and administrators, come in between; each does so once or twice. */
@@ -41,7 +43,7 @@ export async function assertRecords(
   cuts: readonly (readonly [string, RecordCut])[],
 ): Promise<number> {
   return await countTrue(
-    cuts.map(([userId, cut]) => lessen(tools, () => tools.lessenings.ofUser(userId, cut))),
+    cuts.map(([userId, cut]) => lessen(tools, userId, () => tools.lessenings.ofUser(userId, cut))),
   );
 }
 
@@ -51,7 +53,7 @@ export async function assertLogins(
   cuts: readonly (readonly [string, LoginCut])[],
 ): Promise<number> {
   return await countTrue(
-    cuts.map(([credentialId, cut]) => lessen(tools, () => tools.lessenings.ofLogin(credentialId, cut))),
+    cuts.map(([id, cut]) => lessen(tools, cut.userId, () => tools.lessenings.ofLogin(id, cut))),
   );
 }
 
@@ -62,13 +64,16 @@ async function countTrue(all: readonly Promise<boolean>[]): Promise<number> {
 /** Goes on until there is nothing to take: a login may be linked to a user while that one is removed. */
 async function lessen(
   tools: RecordReassertionTools,
+  userId: string,
   look: () => Promise<Lessening | undefined>,
 ): Promise<boolean> {
   let written = false;
   for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
     const lessening = await look();
     if (lessening === undefined) return written;
-    written = (await commit(tools, lessening)) || written;
+    if (!(await commit(tools, lessening))) continue;
+    written = true;
+    tools.onLessened(userId, lessening.ends?.cause ?? null);
   }
   throw new AuthError("unavailable", { detail: "re-assertion: a record changes all the time" });
 }

@@ -1,7 +1,9 @@
+import type { TokenGrant } from "./sessions.ts";
+
 /**
- * RFC 6749's `expires_in`: whole seconds from `now` to `expiresAt` (both ms). Rounded up, because a token's `iat` is
- * rounded down: a new 30-minute token says 1800, as Home Assistant's does.
+ * RFC 6749's `expires_in`: the access token's whole life in seconds. Counted from its `iat`, not from the clock, which may
+ * be in the next second already: a new 30-minute token says 1800, as Home Assistant's does.
  */
-export function expiresIn(expiresAt: number, now: number): number {
-  return Math.max(0, Math.ceil((expiresAt - now) / 1000));
+export function expiresIn({ principal }: Pick<TokenGrant, "principal">): number {
+  return (principal.tokenExpiresAt - principal.tokenIssuedAt) / 1000;
 }

@@ -43,11 +43,10 @@ export async function openSession(
     ),
   );
   if (!outcome.ok) throw new AuthError("conflict", { detail: `open: ${outcome.conflict} changed` });
-  const { token, expiresAt, principal } = await tools.accessTokens.mint(session, user, highestEpoch(epochs));
+  const { token, principal } = await tools.accessTokens.mint(session, user, highestEpoch(epochs));
   return {
     session,
     accessToken: token,
-    accessTokenExpiresAt: expiresAt,
     principal,
     refreshToken: tools.refreshTokens.issue(session.id, session.generation),
   };

@@ -151,8 +151,8 @@ async function grant(
 ): Promise<TokenGrant> {
   const ttlMs = Math.min(session.accessTokenTtl, tools.accessTokenTtlMs);
   const minted = await tools.accessTokens.mint(session, user, highestEpoch(epochs), ttlMs);
-  const { token, expiresAt, principal } = minted;
-  const granted = { session, accessToken: token, accessTokenExpiresAt: expiresAt, principal };
+  const { token, principal } = minted;
+  const granted = { session, accessToken: token, principal };
   if (!withRefreshToken) return granted;
   return { ...granted, refreshToken: tools.refreshTokens.issue(session.id, session.generation) };
 }

@@ -21,7 +21,6 @@ export interface NewSession {
 export interface TokenGrant {
   readonly session: Session;
   readonly accessToken: string;
-  readonly accessTokenExpiresAt: number;
   /** Of the access token. */
   readonly principal: Principal;
   /** Absent where the client keeps the one it has. */

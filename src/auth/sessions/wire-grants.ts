@@ -1,26 +1,22 @@
 import type { RefreshGrant, SessionGrant } from "../../../protocol/flow.ts";
-import type { Clock } from "../clock.ts";
 import { expiresIn } from "./expires-in.ts";
 import type { TokenGrant } from "./sessions.ts";
 
 /** A refresh's tokens as the wire has them. */
-export function refreshGrantOf(grant: TokenGrant, clock: Clock): RefreshGrant {
+export function refreshGrantOf(grant: TokenGrant): RefreshGrant {
   const rotated = grant.refreshToken === undefined ? {} : { refresh_token: grant.refreshToken };
   return {
     access_token: grant.accessToken,
     token_type: "Bearer",
-    expires_in: expiresIn(grant.accessTokenExpiresAt, clock.now()),
+    expires_in: expiresIn(grant),
     ...rotated,
   };
 }
 
 /** A new session's tokens as the wire has them. */
-export function sessionGrantOf(
-  grant: TokenGrant & { readonly refreshToken: string },
-  clock: Clock,
-): SessionGrant {
+export function sessionGrantOf(grant: TokenGrant & { readonly refreshToken: string }): SessionGrant {
   return {
-    ...refreshGrantOf(grant, clock),
+    ...refreshGrantOf(grant),
     refresh_token: grant.refreshToken,
     session_id: grant.session.id,
     ha_auth_provider: grant.session.providerType ?? "homeassistant",

@@ -1,6 +1,5 @@
 import type { Authority } from "../../auth/authority.ts";
 import { verifyClientId } from "../../auth/clients/client-id.ts";
-import type { Clock } from "../../auth/clock.ts";
 import { AuthError } from "../../auth/errors.ts";
 import type { Peer } from "../../auth/model.ts";
 import { openSessionForCode } from "../../auth/sessions/code-login.ts";
@@ -10,7 +9,6 @@ import { decided, tokenAnswer } from "./token-answer.ts";
 
 export interface CodeGrantOptions {
   readonly authority: Authority;
-  readonly clock: Clock;
   readonly observer: HttpObserver;
   /** Whether a session of this client rotates its refresh token. */
   readonly rotates: (clientId: string) => boolean;
@@ -26,7 +24,7 @@ export async function grantForCode(form: Form, peer: Peer, options: CodeGrantOpt
   const grant = await decided(options.observer, about, () =>
     openSessionForCode(options.authority, codeLogin(form, peer, options)),
   );
-  return tokenAnswer(grant, options.clock, true);
+  return tokenAnswer(grant, true);
 }
 
 function codeLogin(form: Form, peer: Peer, { rotates }: CodeGrantOptions) {

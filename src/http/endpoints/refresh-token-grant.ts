@@ -1,6 +1,5 @@
 import type { Authority } from "../../auth/authority.ts";
 import { verifyClientId } from "../../auth/clients/client-id.ts";
-import type { Clock } from "../../auth/clock.ts";
 import { AuthError } from "../../auth/errors.ts";
 import type { Peer } from "../../auth/model.ts";
 import type { TokenGrant } from "../../auth/sessions/sessions.ts";
@@ -10,7 +9,6 @@ import { decided, tokenAnswer } from "./token-answer.ts";
 
 export interface RefreshGrantOptions {
   readonly authority: Authority;
-  readonly clock: Clock;
   readonly observer: HttpObserver;
 }
 
@@ -27,7 +25,7 @@ export async function grantForRefreshToken(
   const clientId = form.get("client_id") ?? null;
   const about = { grant: "refresh_token", address: peer.address, clientId } as const;
   const grant = await decided(options.observer, about, () => refresh(form, clientId, peer, options));
-  return tokenAnswer(grant, options.clock, false);
+  return tokenAnswer(grant, false);
 }
 
 async function refresh(

@@ -1,5 +1,4 @@
 import type { TokenResponse } from "../../../protocol/http.ts";
-import type { Clock } from "../../auth/clock.ts";
 import { AuthError } from "../../auth/errors.ts";
 import { expiresIn } from "../../auth/sessions/expires-in.ts";
 import type { TokenGrant } from "../../auth/sessions/sessions.ts";
@@ -7,12 +6,12 @@ import { json, neverStored } from "../answers.ts";
 import type { HttpDecision, HttpObserver } from "../observer.ts";
 
 /** 200 of the token endpoint. */
-export function tokenAnswer(grant: TokenGrant, clock: Clock, withProvider: boolean): Response {
+export function tokenAnswer(grant: TokenGrant, withProvider: boolean): Response {
   const { session, accessToken, refreshToken } = grant;
   const body: TokenResponse = {
     access_token: accessToken,
     token_type: "Bearer",
-    expires_in: expiresIn(grant.accessTokenExpiresAt, clock.now()),
+    expires_in: expiresIn(grant),
     ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
     ...(withProvider && session.providerType !== null ? { ha_auth_provider: session.providerType } : {}),
   };

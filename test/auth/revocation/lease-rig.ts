@@ -112,6 +112,7 @@ function observing(told: string[]): RevocationObserver {
     badMac: () => void told.push("badMac"),
     broke: (kind) => void told.push(kind),
     reasserted: (count) => void told.push(`reasserted ${count}`),
+    lessened: (userId, cause) => void told.push(`lessened ${userId} ${cause}`),
     recovered: () => void told.push("recovered"),
     lapsed: () => void told.push("lapsed"),
     heartbeatFailed: () => void told.push("failed"),

@@ -47,6 +47,7 @@ describe.each([
     await rig.remember();
     await localLogins.setPassword(ada, next);
     await goBack(rig, node);
+    expect(node.told).toContain(`lessened ${ada} password_changed`);
     expect([await logIn(node, "ada"), await logIn(node, "ada", next)]).toEqual(["form", "form"]);
     expect(await logIn(node, "bob")).toBe("create_entry");
     await localLogins.setPassword(ada, next);

@@ -67,6 +67,7 @@ describe.each([
     await node.authority.users.update(ada, { isActive: false });
     await goBack(rig, node);
     expect(node.told).toContain("reasserted 2");
+    expect(node.told).toContain(`lessened ${ada} user_deactivated`);
     expect([await isActive(node, ada), await isActive(node, bob)]).toEqual([false, true]);
     expect(await node.authority.sessions.get(session.id)).toBeUndefined();
     expect([await logIn(node, "ada"), await logIn(node, "bob")]).toEqual(["form", "create_entry"]);

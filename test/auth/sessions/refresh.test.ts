@@ -55,7 +55,7 @@ describe("a refresh of a session that rotates", () => {
       ...{ generation: 2, rotatedAt: node.clock.now(), lastUsedAt: node.clock.now() },
       ...{ lastUsedIp: abroad.address, expiresAt: node.clock.now() + 90 * day },
     });
-    expect(grant.accessTokenExpiresAt).toBe(node.clock.now() + 30 * minute);
+    expect(grant.principal.tokenExpiresAt).toBe(node.clock.now() + 30 * minute);
     expect(await node.principal(grant.accessToken)).toMatchObject({ sessionId: session.id, userId });
   });
 

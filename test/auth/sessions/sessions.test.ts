@@ -68,7 +68,7 @@ describe("a session that is cut off in the middle of what it asked for", () => {
 describe("opening a session", () => {
   it("writes down who, with what, from where and until when", async () => {
     const user = await someone();
-    const { session, accessToken, accessTokenExpiresAt } = await node.open(user.id, {
+    const { session, accessToken, principal } = await node.open(user.id, {
       clientName: "Kitchen",
     });
     const now = node.clock.now();
@@ -78,7 +78,7 @@ describe("opening a session", () => {
       ...{ credentialId: credential?.id, providerType: "homeassistant", createdAt: now, lastUsedAt: now },
       ...{ lastUsedIp: home.address, expiresAt: now + 90 * day, generation: 1, amr: ["pwd"] },
     });
-    expect(accessTokenExpiresAt).toBe(now + 1_800_000);
+    expect(principal.tokenExpiresAt).toBe(now + 1_800_000);
     expect(await node.principal(accessToken)).toMatchObject({ sessionId: session.id, epoch: 0 });
     expect(await sessions().get(session.id)).toEqual(session);
   });
