@@ -3,9 +3,9 @@ import type { JSONWebKeySet } from "jose";
 import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Store } from "../store.ts";
+import type { TokenSeal } from "./access-token-text.ts";
 import { describeKeys, neededUntil, retiresAt, signingKeyAt } from "./key-schedule.ts";
 import { createKeyringRecord, type KeyringRecord, type VersionedKeys } from "./keyring-record.ts";
-import type { Mac } from "./mac.ts";
 import type { Sealing } from "./sealing.ts";
 import { generateKey, importKey, type SigningKey, type StoredKey, scheduleOf } from "./signing-keys.ts";
 
@@ -41,7 +41,7 @@ export interface KeyringKeys {
   /** The key that signs now. */
   signingKey(): SigningKey;
   /** By the exact text of a token's protected header, so that nothing of an unverified header is ever parsed. */
-  verifierOf(headerSegment: string): { readonly kid: string; readonly mac: Mac } | undefined;
+  verifierOf(headerSegment: string): { readonly kid: string; readonly seal: TokenSeal } | undefined;
   /**
    * Called before a token is handed out that ends at `until`: when it returns, the key verifies at least until then,
    * on every node and after any rotation. Without a commit for tokens no longer than `longestTokenMs`.
