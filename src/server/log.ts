@@ -59,17 +59,22 @@ export function jsonText(value: string | null): string {
   return plainText.test(value) ? `"${value}"` : JSON.stringify(value);
 }
 
-/** The level and `now` (ms since the epoch) in ISO 8601; all but the milliseconds is written once a second. */
+/** The level and `now` (ms since the epoch) in ISO 8601: the seconds are written once a second, the rest once a ms. */
 function createRecordBeginning(): (now: number) => string {
   let second = Number.NaN;
   let upToSecond = "";
+  let last = Number.NaN;
+  let beginning = "";
   return (now) => {
+    if (now === last) return beginning;
+    last = now;
     const present = Math.floor(now / 1000);
     if (present !== second) {
       second = present;
       upToSecond = `{"level":"info","time":"${new Date(now).toISOString().slice(0, 20)}`;
     }
-    return `${upToSecond}${String(now - present * 1000).padStart(3, "0")}Z",`;
+    beginning = `${upToSecond}${String(now - present * 1000).padStart(3, "0")}Z",`;
+    return beginning;
   };
 }
 
