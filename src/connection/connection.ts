@@ -355,7 +355,7 @@ export class Connection
   #arm(delayMs: number, now: number): void {
     this.#dueAt = Math.ceil(now + delayMs);
     this.#gaveWay = false;
-    this.#parts.wheel.set(this, delayMs);
+    this.#parts.wheel.set(this, delayMs, now);
   }
 
   /** Everything that was acquired goes back, once: the machine gives `close` and `release` a single time. */

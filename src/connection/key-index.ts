@@ -1,4 +1,6 @@
 const none = -1;
+/** In the place of the next in the chain: not in it. */
+const unchained = -2;
 const fewest = 64;
 
 /**
@@ -27,27 +29,27 @@ export class KeyIndex {
   add(seat: number): void {
     this.#reach(seat);
     const key = this.#keyOf(seat);
-    const present = this.#first(key);
-    if (present === none) this.#lead(seat, key);
+    const hash = hashOf(key);
+    const present = this.#first(key, hash);
+    if (present === none) this.#lead(seat, hash);
     else this.#join(seat, present);
   }
 
   remove(seat: number): void {
-    const key = this.#keyOf(seat);
     const [next = seat, previous = seat] = [this.#next[seat], this.#previous[seat]];
     this.#next[previous] = next;
     this.#previous[next] = previous;
-    if (this.#first(key) === seat) this.#replace(seat, next === seat ? none : next, key);
+    if (this.#chain[seat] !== unchained) this.#replace(seat, next === seat ? none : next);
     if (next === seat) this.#keys -= 1;
   }
 
   has(key: string): boolean {
-    return this.#first(key) !== none;
+    return this.#first(key, hashOf(key)) !== none;
   }
 
   /** Oldest first. */
   of(key: string): readonly number[] {
-    const first = this.#first(key);
+    const first = this.#first(key, hashOf(key));
     if (first === none) return [];
     const seats = [first];
     for (let seat = this.#next[first] ?? first; seat !== first; seat = this.#next[seat] ?? first)
@@ -55,44 +57,45 @@ export class KeyIndex {
     return seats;
   }
 
-  #bucket(key: string): number {
-    return hashOf(key) & (this.#heads.length - 1);
+  #bucket(hash: number): number {
+    return hash & (this.#heads.length - 1);
   }
 
-  #first(key: string): number {
-    let seat = this.#heads[this.#bucket(key)] ?? none;
+  #first(key: string, hash: number): number {
+    let seat = this.#heads[this.#bucket(hash)] ?? none;
     while (seat !== none && this.#keyOf(seat) !== key) seat = this.#chain[seat] ?? none;
     return seat;
   }
 
-  #lead(seat: number, key: string): void {
+  #lead(seat: number, hash: number): void {
     if (this.#keys >= this.#heads.length) this.#widen();
     this.#next[seat] = seat;
     this.#previous[seat] = seat;
-    this.#link(seat, key);
+    this.#link(seat, hash);
     this.#keys += 1;
   }
 
   #join(seat: number, first: number): void {
     const last = this.#previous[first] ?? first;
+    this.#chain[seat] = unchained;
     this.#next[seat] = first;
     this.#previous[seat] = last;
     this.#next[last] = seat;
     this.#previous[first] = seat;
   }
 
-  #link(seat: number, key: string): void {
-    const bucket = this.#bucket(key);
+  #link(seat: number, hash: number): void {
+    const bucket = this.#bucket(hash);
     this.#chain[seat] = this.#heads[bucket] ?? none;
     this.#heads[bucket] = seat;
   }
 
   /** `heir` takes the place of `seat` in its chain; with `none` the chain closes. */
-  #replace(seat: number, heir: number, key: string): void {
+  #replace(seat: number, heir: number): void {
     const following = this.#chain[seat] ?? none;
     if (heir !== none) this.#chain[heir] = following;
     const to = heir === none ? following : heir;
-    const bucket = this.#bucket(key);
+    const bucket = this.#bucket(hashOf(this.#keyOf(seat)));
     let before = this.#heads[bucket] ?? none;
     if (before === seat) this.#heads[bucket] = to;
     else {
@@ -106,7 +109,7 @@ export class KeyIndex {
     for (const head of this.#heads)
       for (let seat = head; seat !== none; seat = this.#chain[seat] ?? none) leaders.push(seat);
     this.#heads = new Int32Array(this.#heads.length * 2).fill(none);
-    for (const seat of leaders) this.#link(seat, this.#keyOf(seat));
+    for (const seat of leaders) this.#link(seat, hashOf(this.#keyOf(seat)));
   }
 
   #reach(seat: number): void {

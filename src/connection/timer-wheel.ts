@@ -42,8 +42,11 @@ const levels = 5;
 const reach = slotsPerLevel ** levels;
 
 export interface TimerWheel {
-  /** (Re)sets the timer, O(1). Never fires early; at most one tick and the loop's delay late. */
-  set(timer: WheelPlace, delayMs: number): void;
+  /**
+   * (Re)sets the timer, O(1). Never fires early; at most one tick and the loop's delay late. `now`: the clock's monotonic
+   * ms, from whoever has just read it.
+   */
+  set(timer: WheelPlace, delayMs: number, now?: number): void;
   /** O(1); a timer that is not set may be cancelled. */
   cancel(timer: WheelPlace): void;
   /** Fires what is due by now. The wheel calls it itself; tests with a hand-wound clock do too. */
@@ -85,11 +88,11 @@ class HierarchicalWheel implements TimerWheel {
     this.#origin = clock.monotonic();
   }
 
-  set(timer: WheelPlace, delayMs: number): void {
+  set(timer: WheelPlace, delayMs: number, now = this.#clock.monotonic()): void {
     this.cancel(timer);
-    const now = this.#clock.monotonic() - this.#origin;
-    if (this.armed === 0) this.#tick = Math.max(this.#tick, Math.floor(now / this.#tickMs));
-    timer.dueTick = Math.max(this.#tick + 1, Math.ceil((now + delayMs) / this.#tickMs));
+    const elapsed = now - this.#origin;
+    if (this.armed === 0) this.#tick = Math.max(this.#tick, Math.floor(elapsed / this.#tickMs));
+    timer.dueTick = Math.max(this.#tick + 1, Math.ceil((elapsed + delayMs) / this.#tickMs));
     this.#insert(timer);
     this.armed += 1;
     this.#sleep();
