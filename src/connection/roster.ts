@@ -37,6 +37,11 @@ export class Roster<Member extends Seated> {
     return this.#unauthenticated;
   }
 
+  /** Places that are remembered: of strangers, and at most 1,024 without one. */
+  get places(): number {
+    return this.#strangers.size;
+  }
+
   /** A copy: members leave while it is walked. */
   members(): readonly Member[] {
     return this.#members.all();
