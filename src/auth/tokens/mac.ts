@@ -12,7 +12,7 @@ const firstRoom = 4096;
 /**
  * HMAC-SHA-256 (RFC 2104, here with a key of at most 64 bytes) of a text's UTF-8, as the two hashes that it is. Node's
  * `createHmac` sets up a native object for each MAC, which the garbage collector has to take down again: of the 49 µs of a
- * connection on uWebSockets.js this saves 2.3.
+ * connection on uWebSockets.js this saves 1.5 to 2.3.
  */
 export function createMac(key: Buffer): Mac {
   if (key.length > blockBytes) throw new RangeError("a MAC key is at most 64 bytes");
