@@ -20,9 +20,13 @@ export async function believed<Found>(
   return found;
 }
 
-/** The same for what tells by an error that something is over, or wrong. */
-export async function believedErrors<Found>(view: View, ask: () => Promise<Found>): Promise<Found> {
+/**
+ * For what gives on the store's word: it is not asked at all where nothing can be `believed`, so that it uses nothing up;
+ * and what it tells by an error, that something is over or wrong, counts under the same condition.
+ */
+export async function askedWhileFollowed<Found>(view: View, ask: () => Promise<Found>): Promise<Found> {
   const before = view.stretch;
+  if (before === undefined) throw untrusted();
   try {
     return await ask();
   } catch (error) {

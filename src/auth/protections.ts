@@ -18,7 +18,7 @@ export type Protection =
   | "followed_server"
   /** A refresh token from ahead of the record moves the record forward. */
   | "heal_forward"
-  /** The lease is renewed only while a majority of the Sentinels names the primary. */
+  /** The lease is renewed only while a majority of the Sentinels names the primary (see `Store.primaryConfirmedAt`). */
   | "sentinel_majority"
   /** Entries of the log count only with a MAC of this installation. */
   | "mac";

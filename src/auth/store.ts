@@ -167,8 +167,9 @@ export interface Store {
   /** Asks the store how it is set up; unlike the other methods it says in `problems` what it could not find out. */
   guarantee(): Promise<StoreGuarantee>;
   /**
-   * `performance.now()` of the last moment at which a majority of the Sentinels named the primary that commits go to;
-   * -Infinity before the first. They are asked while somebody follows. Infinity where that is not a question.
+   * `performance.now()` of the last moment at which a majority of the Sentinels named and reached the primary that commits
+   * go to, since the connection to it was made; -Infinity before the first, and while one of them is replacing it. They are
+   * asked while somebody follows. Infinity where that is not a question.
    */
   primaryConfirmedAt(): number;
   health(): Promise<StoreHealth>;

@@ -1,5 +1,5 @@
 import type { Authority } from "./authority.ts";
-import { believed, believedErrors, untrusted } from "./believed.ts";
+import { askedWhileFollowed, believed, untrusted } from "./believed.ts";
 import type { User } from "./model.ts";
 import type { RevocationView } from "./revocation/revocation.ts";
 
@@ -31,10 +31,7 @@ function gated<Args extends readonly unknown[], Result>(
   view: View,
   call: (...args: Args) => Promise<Result>,
 ): (...args: Args) => Promise<Result> {
-  return (...args) => {
-    if (view.stretch === undefined) return Promise.reject(untrusted());
-    return believedErrors(view, () => call(...args));
-  };
+  return (...args) => askedWhileFollowed(view, () => call(...args));
 }
 
 /** For what only looks: it goes on, but what it says is not there has to be true. */

@@ -215,8 +215,7 @@ function headOf(response: UwsResponse, request: UwsRequest, method: string): Req
 
 /** One character a byte, as node:http has it: the library reads header values as UTF-8. */
 function byteString(value: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is asked about.
-  return /^[\x00-\x7f]*$/.test(value) ? value : Buffer.from(value, "utf8").toString("latin1");
+  return /[\u0080-\uffff]/.test(value) ? Buffer.from(value, "utf8").toString("latin1") : value;
 }
 
 /** The library says only that it could not listen; Node says why. */

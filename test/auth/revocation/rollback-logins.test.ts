@@ -1,12 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { indexKeys, providerKey, recordKeys } from "../../../src/auth/record-keys.ts";
-import type { Step } from "../../../src/auth/store.ts";
 import { home, ownerLogin } from "../../support/authority.ts";
 import { refusal } from "../../support/refusal.ts";
 import type { HandNode } from "./lease-rig.ts";
 import { logIn, open, someone, startWithOwner } from "./rollback-people.ts";
-import { embeddedRig, goBack, type RollbackRig, redisRig } from "./rollback-rig.ts";
+import { embeddedRig, goBack, type RollbackRig, raisesAgain, redisRig } from "./rollback-rig.ts";
 
 const { password } = ownerLogin;
 const next = "another long password";
@@ -15,7 +14,6 @@ const localProvider = providerKey("homeassistant", null);
 let rig: RollbackRig;
 afterEach(() => rig.dispose());
 
-const raisesAgain = (step: Step) => (step.raiseTo?.length ?? 0) > 0;
 const isLive = async ({ authority }: HandNode, { session }: { readonly session: { readonly id: string } }) =>
   (await authority.sessions.get(session.id)) !== undefined;
 

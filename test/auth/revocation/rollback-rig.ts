@@ -1,4 +1,5 @@
 import type { Protection } from "../../../src/auth/protections.ts";
+import type { Step } from "../../../src/auth/store.ts";
 import { openEmbeddedStore } from "../../../src/store/embedded/embedded-store.ts";
 import { StoreFile } from "../../../src/store/embedded/store-file.ts";
 import type { Tables } from "../../../src/store/embedded/tables.ts";
@@ -20,6 +21,9 @@ export interface RollbackRig {
   rewind(): Promise<void>;
   dispose(): Promise<void>;
 }
+
+/** What writes remembered epochs again. */
+export const raisesAgain = (step: Step) => (step.raiseTo?.length ?? 0) > 0;
 
 /** Rewinds, and waits until the nodes have noticed, have said what they remember, and trust themselves again. */
 export async function goBack(rig: RollbackRig, ...nodes: readonly HandNode[]): Promise<void> {

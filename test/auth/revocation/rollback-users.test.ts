@@ -9,7 +9,14 @@ import { home } from "../../support/authority.ts";
 import { refusal } from "../../support/refusal.ts";
 import type { HandNode } from "./lease-rig.ts";
 import { logIn, open, someone, startWithOwner } from "./rollback-people.ts";
-import { embeddedRig, goBack, type RollbackNode, type RollbackRig, redisRig } from "./rollback-rig.ts";
+import {
+  embeddedRig,
+  goBack,
+  type RollbackNode,
+  type RollbackRig,
+  raisesAgain,
+  redisRig,
+} from "./rollback-rig.ts";
 
 const localProvider = providerKey("homeassistant", null);
 
@@ -47,7 +54,6 @@ async function leftOf(store: Store, userId: string, username: string): Promise<n
   return records.filter((record) => record !== undefined).length + members.length;
 }
 
-const raisesAgain = (step: Step) => (step.raiseTo?.length ?? 0) > 0;
 const writes = (userId: string) => (step: Step) =>
   step.put?.some(({ key }) => key === recordKeys.user(userId)) ?? false;
 
