@@ -6,18 +6,20 @@ const root = path.resolve(import.meta.dirname, "..");
 
 /**
  * What each folder may import of the others; a file instead of a folder means that file alone. Imports flow one way:
- * protocol <- auth <- connection <- commands, http <- server <- cli; transport, codec and store are adapters; client
+ * protocol, net <- auth <- connection <- commands, http <- server <- cli; transport, codec and store are adapters; client
  * sees protocol and codec only.
  */
 const allowed: Record<string, readonly string[]> = {
   protocol: [],
-  "src/auth": ["protocol"],
+  "src/net": [],
+  "src/auth": ["protocol", "src/net"],
   "src/codec": ["protocol"],
-  "src/connection": ["protocol", "src/auth", "src/codec/codec.ts"],
+  "src/connection": ["protocol", "src/net", "src/auth", "src/codec/codec.ts"],
   "src/commands": ["protocol", "src/auth", "src/connection"],
-  "src/http": ["protocol", "src/auth"],
+  "src/http": ["protocol", "src/net", "src/auth"],
   "src/transport": [
     "protocol",
+    "src/net",
     "src/auth/errors.ts",
     "src/codec/codec.ts",
     "src/connection/seats.ts",
@@ -36,6 +38,7 @@ const allowed: Record<string, readonly string[]> = {
   "src/console": ["protocol", "src/client"],
   "src/server": [
     "protocol",
+    "src/net",
     "src/auth",
     "src/codec",
     "src/connection",

@@ -1,7 +1,7 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
+import { isLocalAddress } from "../net/local-address.ts";
 import type { Clock } from "./clock.ts";
 import { AuthError } from "./errors.ts";
-import { isLocalAddress } from "./local-address.ts";
 import type { Peer, Principal } from "./model.ts";
 import { closeNameOf } from "./revocation/cause.ts";
 import type { Revocation } from "./revocation/revocation.ts";

@@ -111,8 +111,8 @@ export type RevocationCause =
 
 /** Who asks: the network side of a request. */
 export interface Peer {
-  /** The peer's IP address as text, without a zone or an IPv4-mapped prefix. */
-  readonly address: string;
+  /** The peer's IP address as text, without a zone or an IPv4-mapped prefix. Null: not known; never local. */
+  readonly address: string | null;
 }
 
 /**

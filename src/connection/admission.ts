@@ -1,7 +1,7 @@
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import { SOCKET_PATH } from "../../protocol/features.ts";
-import { addressShare } from "../auth/address-share.ts";
 import type { Peer } from "../auth/model.ts";
+import { addressShare } from "../net/address-share.ts";
 import type { ConnectionObserver } from "./observer.ts";
 import type { OriginPolicy } from "./origin.ts";
 import type { Room } from "./roster.ts";
@@ -15,7 +15,7 @@ export interface AdmissionOptions {
   readonly roomFor: (place: string) => Room;
   readonly draining: () => boolean;
   /** Whose address counts: the TCP peer's, or what a trusted proxy says. */
-  readonly addressOf: (request: UpgradeRequest) => string;
+  readonly addressOf: (request: UpgradeRequest) => string | null;
   readonly observer: ConnectionObserver;
   readonly open: (socket: Socket, wire: Wire, peer: Peer, place: string) => SocketHandler;
 }
@@ -41,7 +41,7 @@ export function createAdmit(options: AdmissionOptions): Admit {
     for (const check of checks) {
       const code = check(request, place);
       if (code === undefined) continue;
-      options.observer.upgradeRefused(code, peer.address);
+      options.observer.upgradeRefused(code, peer.address, request.header("origin"));
       return refusal(code);
     }
     const wire = chooseWire(options.wires, request.subprotocols);

@@ -45,8 +45,10 @@ export interface ConnectionsOptions {
   readonly policy?: RevocationPolicy;
   /** Protections that a negative control switches off. */
   readonly weakened?: Weakened;
-  /** Default: the TCP peer's. Behind proxies: what the trusted one says. */
-  readonly addressOf?: (request: UpgradeRequest) => string;
+  /** The gateway's own web origin if it is configured; otherwise the Host header says it. */
+  readonly ownOrigin?: string | undefined;
+  /** Default: the TCP peer's. Behind proxies: what the trusted one says; null if the address is not known. */
+  readonly addressOf?: (request: UpgradeRequest) => string | null;
 }
 
 export interface Connections {
@@ -89,7 +91,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
   const [first, ...rest] = options.codecs;
   const admit = createAdmit({
     wires: [createWire(first), ...rest.map(createWire)],
-    originAllowed: createOriginPolicy(options.origins ?? []),
+    originAllowed: createOriginPolicy(options.origins ?? [], options.ownOrigin),
     roomFor: (place) => roster.roomFor(place),
     draining: () => draining,
     addressOf: options.addressOf ?? ((request) => request.address),

@@ -1,9 +1,9 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
-import { isLocalAddress } from "../auth/local-address.ts";
 import type { Peer, Principal } from "../auth/model.ts";
 import { closeNameOf } from "../auth/revocation/cause.ts";
 import type { Cut } from "../auth/revocation/revocation.ts";
 import type { Users } from "../auth/users/users.ts";
+import { isLocalAddress } from "../net/local-address.ts";
 import { KeyIndex } from "./key-index.ts";
 import type { ConnectionLog } from "./observer.ts";
 import { type Seated, Seats } from "./seats.ts";

@@ -6,7 +6,7 @@ import type { Codec } from "../codec/codec.ts";
 /** What connections tell metrics and the audit log. Must not throw and must not wait; called on the hot path. */
 export interface ConnectionObserver {
   /** An upgrade was answered without a socket. */
-  upgradeRefused(code: ErrorName, address: string): void;
+  upgradeRefused(code: ErrorName, address: string | null, origin: string | undefined): void;
   opened(codec: Codec["name"], peer: Peer): void;
   /** `auth_ok` went out; `elapsedMs` since the socket opened. */
   authenticated(principal: Principal, peer: Peer, elapsedMs: number): void;

@@ -2,21 +2,24 @@
 export type OriginPolicy = (origin: string | undefined, host: string | undefined) => boolean;
 
 /**
- * RFC 6455 section 10.2. Without a list only pages of the gateway's own host (as the Host header names it, either
- * scheme: TLS may end before us) may connect; `*` lets all in. Nothing here protects a session: no cookie counts on the
- * socket, and a page needs a token or a login as anybody does. An absent Origin is allowed for that reason.
+ * RFC 6455 section 10.2. Pages of the gateway's own origin and of listed ones may connect; `*` lets all in. `own` is the
+ * origin of the configured public URL. Without it the Host header says what is our own, in either scheme, because TLS may
+ * end before us: then a host name that an attacker points at us (DNS rebinding) passes too.
+ *
+ * Nothing here protects a session: no cookie counts on the socket, and a page needs a token or a login as anybody does.
+ * An absent Origin is allowed for that reason.
  *
  * Origins are compared as browsers write them (scheme, host, port; lower case, no default port), byte for byte.
  * Throws `TypeError` for a list entry that no browser would send.
  */
-export function createOriginPolicy(allowed: readonly string[]): OriginPolicy {
+export function createOriginPolicy(allowed: readonly string[], own?: string): OriginPolicy {
   for (const origin of allowed) if (!isOrigin(origin)) throw new TypeError(`not an origin: ${origin}`);
-  const listed = new Set(allowed);
+  const listed = new Set(own === undefined ? allowed : [...allowed, own]);
   if (listed.has("*")) return () => true;
   return (origin, host) => {
     if (origin === undefined) return true;
     if (listed.has(origin)) return true;
-    if (origin === "null" || host === undefined || host === "") return false;
+    if (own !== undefined || origin === "null" || host === undefined || host === "") return false;
     return origin === `https://${host}` || origin === `http://${host}`;
   };
 }

@@ -1,9 +1,8 @@
 import { type Context, Hono } from "hono";
 
 import { AuthError } from "../auth/errors.ts";
-import type { AddressRanges } from "./address-ranges.ts";
+import type { ClientAddress, HeaderLookup } from "../net/client-address.ts";
 import { answerError } from "./answers.ts";
-import { resolveClientAddress } from "./client-address.ts";
 import { createCors } from "./cors.ts";
 import type { HttpHandler } from "./endpoint.ts";
 import type { Exchange } from "./exchange.ts";
@@ -14,7 +13,8 @@ import { refuseTokenInUrl } from "./token-in-url.ts";
 export interface HttpOptions extends RouteOptions {
   /** Origins that may read the answers of routes whose rule is `configured`; `*` for all. */
   readonly origins: readonly string[];
-  readonly trustedProxies: AddressRanges;
+  /** Who sent a request, from its TCP peer and its headers. */
+  readonly clientOf: (peerAddress: string, header: HeaderLookup) => ClientAddress;
 }
 
 /** What a request takes along beside itself; `outcome` is filled on the way, for the log. */
@@ -31,12 +31,11 @@ type AppContext = Context<{ Bindings: Surroundings }>;
  * table is 404, a method that its rows do not have is 405.
  */
 export function createHttp(options: HttpOptions): HttpHandler {
-  const { observer, clock, trustedProxies } = options;
+  const { observer, clock, clientOf } = options;
   const app = createApp(options);
   return async (request, { address }) => {
     const began = clock.monotonic();
-    const client = resolveClientAddress(address, (name) => request.headers.get(name), trustedProxies);
-    if (client.forwarding === "ignored") observer.forwardingIgnored(address);
+    const client = clientOf(address, (name) => request.headers.get(name));
     const exchange = { request, url: new URL(request.url), client, peer: { address: client.address } };
     const outcome: Surroundings["outcome"] = { route: "none" };
     const response = secure(await app.fetch(request, { exchange, outcome }));

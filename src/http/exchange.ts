@@ -1,5 +1,5 @@
 import type { Peer } from "../auth/model.ts";
-import type { ClientAddress } from "./client-address.ts";
+import type { ClientAddress } from "../net/client-address.ts";
 
 /** One request on its way through an endpoint. */
 export interface Exchange {

@@ -4,8 +4,8 @@ export interface HttpAnswered {
   readonly route: string;
   readonly status: number;
   readonly durationMs: number;
-  /** The client's address, behind trusted proxies too. */
-  readonly address: string;
+  /** The client's address, behind trusted proxies too; null if it is not known. */
+  readonly address: string | null;
   /** The code of protocol/errors.ts that ended the request. */
   readonly code?: string;
   /** What the client does not see: the private detail of that error. */
@@ -15,7 +15,7 @@ export interface HttpAnswered {
 /** A decision over HTTP about somebody's rights, for the audit record. */
 export interface HttpDecision {
   readonly event: "token_granted" | "token_refused" | "session_revoked" | "owner_created" | "owner_refused";
-  readonly address: string;
+  readonly address: string | null;
   /** The OAuth grant type, where there is one. */
   readonly grant?: "authorization_code" | "refresh_token";
   /** Why it was refused: a code of protocol/errors.ts. */
@@ -32,6 +32,4 @@ export interface HttpObserver {
   decided(decision: HttpDecision): void;
   /** A failure that no code of the table stands for: a defect of ours. */
   defect(error: unknown, route: string): void;
-  /** A forwarding header was sent by a peer that is no trusted proxy, or made no sense. */
-  forwardingIgnored(peerAddress: string): void;
 }

@@ -8,7 +8,7 @@ import { jsonText, type Log } from "./log.ts";
 
 /** As HTTP tells it; on a socket the address may be known to its connection only. */
 export interface Decision extends Omit<HttpDecision, "address" | "grant"> {
-  readonly address?: string;
+  readonly address?: string | null;
   readonly grant?: string;
 }
 

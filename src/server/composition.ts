@@ -5,14 +5,15 @@ import { createJsonCodec } from "../codec/json.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
 import { createDispatch } from "../commands/registry.ts";
 import { type Connections, createConnections } from "../connection/connections.ts";
-import { parseAddressRanges } from "../http/address-ranges.ts";
-import { resolveClientAddress } from "../http/client-address.ts";
 import { createHttp } from "../http/create-http.ts";
 import type { HttpHandler } from "../http/endpoint.ts";
 import type { RevocationReport } from "../http/health.ts";
+import { parseAddressRanges } from "../net/address-ranges.ts";
+import type { ClientAddress } from "../net/client-address.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Audit } from "./audit.ts";
 import { auditedAuthority } from "./audited-authority.ts";
+import { type ClientOf, createClientOf } from "./client-addresses.ts";
 import type { Config } from "./config/schema.ts";
 import { createGatewayHealth, type GatewayHealth } from "./gateway-health.ts";
 import type { Log } from "./log.ts";
@@ -60,7 +61,8 @@ export async function compose(frame: Frame, transport: Transport): Promise<Insid
     driftMs: () => opened.authority.revocation.lease.driftMs,
     revocation: () => revocationReport(frame),
   });
-  const connections = composeConnections(frame, codecs);
+  const clientOf = createClientOf(frame);
+  const connections = composeConnections(frame, codecs, clientOf);
   const http = createHttp({
     ...{ authority: trustGated(opened.authority), clock: frame.clock, health, jwksMaxAgeSeconds },
     ...{ issuer: opened.issuer, publicUrl: opened.publicUrl },
@@ -70,7 +72,7 @@ export async function compose(frame: Frame, transport: Transport): Promise<Insid
     maxBodyBytes: config.limits.http_body_bytes,
     rotates: (clientId) => config.tokens.rotate_for.includes(clientId),
     origins: config.origins,
-    trustedProxies: parseAddressRanges(config.trusted_proxies),
+    clientOf,
   });
   return { connections, http, health };
 }
@@ -93,10 +95,10 @@ function revocationReport({ config, opened, bound }: Frame): RevocationReport {
 function composeConnections(
   frame: Frame,
   codecs: Parameters<typeof createConnections>[0]["codecs"],
+  clientOf: ClientOf,
 ): Connections {
   const { config, clock, log, audit, opened, weakened } = frame;
   const authority = auditedAuthority(trustGated(opened.authority), audit);
-  const trustedProxies = parseAddressRanges(config.trusted_proxies);
   return createConnections({
     ...{ authority, codecs, clock, log, weakened, policy: config.revocation.policy },
     dispatch: createDispatch({ authority }),
@@ -109,18 +111,16 @@ function composeConnections(
       messagesPerSecond: config.limits.messages_per_second,
       outboxBytes: config.limits.outbox_bytes,
     },
-    addressOf: (request) =>
-      resolveClientAddress(request.address, (name) => request.header(name), trustedProxies).address,
+    ownOrigin: config.public_url === null ? undefined : new URL(config.public_url).origin,
+    addressOf: (request) => clientOf(request.address, (name) => request.header(name)).address,
   });
 }
 
-/** An address that came out of ignored headers may be a proxy's own: it reads nothing. */
 function metricsSource({ config, metrics }: Frame) {
   if (!config.metrics.enabled) return undefined;
   const readers = parseAddressRanges(config.metrics.readers);
   return {
     render: metrics.render,
-    mayRead: ({ address, forwarding }: { address: string; forwarding: string }) =>
-      forwarding !== "ignored" && readers.includes(address),
+    mayRead: ({ address }: ClientAddress) => readers.includes(address),
   };
 }

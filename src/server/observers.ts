@@ -3,6 +3,7 @@ import type { HttpObserver } from "../http/observer.ts";
 import type { Audit } from "./audit.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import { warnOnceEach } from "./warn-once-each.ts";
 
 export interface Watchers {
   readonly log: Log;
@@ -11,10 +12,20 @@ export interface Watchers {
 }
 
 /** What sockets tell goes to metrics, and decisions to the audit log. */
-export function connectionObserver({ metrics, audit }: Watchers): ConnectionObserver {
+export function connectionObserver({ log, metrics, audit }: Watchers): ConnectionObserver {
   const { connections } = metrics;
+  const warn = warnOnceEach(log);
   return {
     ...connections,
+    upgradeRefused(code, address, origin) {
+      connections.upgradeRefused(code, address, origin);
+      if (code !== "invalid_origin") return;
+      warn(
+        `${origin}`,
+        { origin, address },
+        "a browser page of this origin may not open sockets; add it to origins, or set public_url if it is the gateway's own",
+      );
+    },
     authenticated(principal, peer, elapsedMs) {
       connections.authenticated(principal, peer, elapsedMs);
       audit.accepted(principal, peer);
@@ -28,7 +39,6 @@ export function connectionObserver({ metrics, audit }: Watchers): ConnectionObse
 
 /** What HTTP tells goes to log, metrics and the audit log. */
 export function httpObserver({ log, metrics, audit }: Watchers): HttpObserver {
-  const warned = new Set<string>();
   return {
     answered(answer) {
       metrics.http(answer);
@@ -44,17 +54,5 @@ export function httpObserver({ log, metrics, audit }: Watchers): HttpObserver {
       metrics.defect("http");
       log.error({ err: error, route }, "defect in an endpoint");
     },
-    forwardingIgnored(peerAddress) {
-      metrics.forwardingIgnored();
-      if (warned.size >= mostWarnings || warned.has(peerAddress)) return;
-      warned.add(peerAddress);
-      log.warn(
-        { address: peerAddress },
-        "forwarding headers are not believed; if this is a proxy of yours, add it to trusted_proxies",
-      );
-    },
   };
 }
-
-/** One warning an address, and not more than this many addresses: strangers can send such headers too. */
-const mostWarnings = 16;

@@ -3,7 +3,7 @@ import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import { Seats } from "../connection/seats.ts";
-import { addressOfBytes } from "./address.ts";
+import { addressOfBytes } from "../net/address-text.ts";
 import { admitUpgrade } from "./admission.ts";
 import { HeaderFields } from "./header-fields.ts";
 import type { RequestHead } from "./http-exchange.ts";

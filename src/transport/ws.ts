@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import { Seats } from "../connection/seats.ts";
-import { plainAddress } from "./address.ts";
+import { plainAddress } from "../net/address-text.ts";
 import { admitUpgrade } from "./admission.ts";
 import { Departures } from "./departures.ts";
 import { HeaderFields } from "./header-fields.ts";

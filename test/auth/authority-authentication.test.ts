@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Verdict } from "../../src/auth/authentication.ts";
 import { AuthError } from "../../src/auth/errors.ts";
+import type { Peer } from "../../src/auth/model.ts";
 import { recordKeys } from "../../src/auth/record-keys.ts";
 import { createRefreshTokens } from "../../src/auth/tokens/refresh-tokens.ts";
 import { createSealing } from "../../src/auth/tokens/sealing.ts";
@@ -36,7 +37,7 @@ const longLived = async (userId: string) => {
   const name = `token ${made}`;
   return node.authority.sessions.openLongLived({ userId, clientName: name, clientIcon: null, days: 3650 });
 };
-const authenticate = (token: string, peer = home, on = node) =>
+const authenticate = (token: string, peer: Peer = home, on = node) =>
   on.authority.authentication.authenticate(token, peer);
 
 function now(verdict: Verdict | Promise<Verdict>): Verdict {
@@ -109,7 +110,7 @@ describe("an access token", () => {
     const { accessToken } = await node.open(userId);
     for (const address of ["127.0.0.1", "192.168.1.2", "fe80::1", "::1"])
       expect(await authenticate(accessToken, { address })).toMatchObject({ ok: true });
-    for (const address of [abroad.address, "2001:db8::1", "", "not an address"])
+    for (const address of [abroad.address, "2001:db8::1", "", "not an address", null])
       expect(await authenticate(accessToken, { address })).toMatchObject({
         ...{ ok: false, close: "address_not_allowed", message: "User cannot authenticate remotely" },
       });

@@ -46,7 +46,7 @@ describe("documents", () => {
 
   it("providers wait for an owner, and are those of the asking address", async () => {
     let required = true;
-    const asked: string[] = [];
+    const asked: (string | null)[] = [];
     const authority = scriptedAuthority({
       onboarding: { required: async () => required },
       logins: {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 
 import { AuthError } from "../../src/auth/errors.ts";
-import { parseAddressRanges } from "../../src/http/address-ranges.ts";
 import { routesOf } from "../../src/http/routes.ts";
+import { parseAddressRanges } from "../../src/net/address-ranges.ts";
+import { type ClientAddress, resolveClientAddress } from "../../src/net/client-address.ts";
 import { clock, httpUnderTest, issuer, scriptedAuthority } from "./http-under-test.ts";
 
 const metrics = {
@@ -32,7 +33,7 @@ const away = () =>
 const routes = routesOf({
   authority: calm(),
   clock,
-  observer: { answered: () => {}, decided: () => {}, defect: () => {}, forwardingIgnored: () => {} },
+  observer: { answered: () => {}, decided: () => {}, defect: () => {} },
   health: {
     live: () => ({ version: "", transport: "", store: "", codecs: [] }),
     ready: async () => ({ ready: true, reasons: [] }),
@@ -198,17 +199,19 @@ describe("other origins", () => {
 
 describe("addresses", () => {
   it("a trusted proxy's client is who is logged", async () => {
-    const http = httpUnderTest(calm(), { trustedProxies: parseAddressRanges(["10.0.0.0/8"]) });
+    const proxies = parseAddressRanges(["10.0.0.0/8"]);
+    const http = httpUnderTest(calm(), {
+      clientOf: (peer, header) => resolveClientAddress(peer, header, proxies),
+    });
     await http.ask("/healthz", { from: "10.0.0.1", headers: { "x-forwarded-for": "192.0.2.1" } });
     await http.ask("/healthz", { from: "203.0.113.9", headers: { "x-forwarded-for": "127.0.0.1" } });
-    expect(http.answered.map(({ address }) => address)).toEqual(["192.0.2.1", "203.0.113.9"]);
-    expect(http.ignoredForwarding).toEqual(["203.0.113.9"]);
+    expect(http.answered.map(({ address }) => address)).toEqual(["192.0.2.1", null]);
   });
   it("who may not read metrics finds none", async () => {
     const readers = parseAddressRanges(["127.0.0.0/8"]);
     const guarded = {
       ...metrics,
-      mayRead: (client: { address: string }) => readers.includes(client.address),
+      mayRead: (client: ClientAddress) => readers.includes(client.address),
     };
     const http = httpUnderTest(calm(), { metrics: guarded });
     expect(await http.ask("/metrics")).toMatchObject({ status: 404 });

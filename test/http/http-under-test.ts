@@ -1,6 +1,5 @@
 import type { Authority } from "../../src/auth/authority.ts";
 import type { Clock } from "../../src/auth/clock.ts";
-import { parseAddressRanges } from "../../src/http/address-ranges.ts";
 import { createHttp, type HttpOptions } from "../../src/http/create-http.ts";
 import type { HttpAnswered, HttpDecision } from "../../src/http/observer.ts";
 
@@ -41,7 +40,6 @@ export interface HttpUnderTest {
   readonly answered: HttpAnswered[];
   readonly decisions: HttpDecision[];
   readonly defects: unknown[];
-  readonly ignoredForwarding: string[];
 }
 
 export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptions> = {}): HttpUnderTest {
@@ -49,7 +47,6 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
     answered: [] as HttpAnswered[],
     decisions: [] as HttpDecision[],
     defects: [] as unknown[],
-    ignoredForwarding: [] as string[],
   };
   const http = createHttp({
     authority,
@@ -58,7 +55,6 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
       answered: (answer) => seen.answered.push(answer),
       decided: (decision) => seen.decisions.push(decision),
       defect: (error) => seen.defects.push(error),
-      forwardingIgnored: (address) => seen.ignoredForwarding.push(address),
     },
     health: {
       live: () => ({ version: "0.1.0", transport: "memory", store: "embedded", codecs: ["json", "msgpack"] }),
@@ -72,7 +68,7 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
     jwksMaxAgeSeconds: 300,
     rotates: () => false,
     origins: ["https://app.example"],
-    trustedProxies: parseAddressRanges([]),
+    clientOf: (address) => ({ address, forwarding: "none" }),
     ...overrides,
   });
   return {

@@ -40,11 +40,15 @@ async function codeFor(username: string, codeChallenge: string | null = null): P
   return done.step.result;
 }
 
-const ask = (fields: Record<string, string>, from = home.address, server = http) =>
+const ask = (fields: Record<string, string>, from: string = home.address, server = http) =>
   server.ask("/auth/token", { ...post(fields, Math.random() < 0.5 ? "urlencoded" : "multipart"), from });
-const redeem = (code: string, more: Record<string, string> = {}, from = home.address, server = http) =>
-  ask({ grant_type: "authorization_code", client_id: clientId, code, ...more }, from, server);
-const refresh = (token: string, more: Record<string, string> = {}, from = home.address) =>
+const redeem = (
+  code: string,
+  more: Record<string, string> = {},
+  from: string = home.address,
+  server = http,
+) => ask({ grant_type: "authorization_code", client_id: clientId, code, ...more }, from, server);
+const refresh = (token: string, more: Record<string, string> = {}, from: string = home.address) =>
   ask({ grant_type: "refresh_token", client_id: clientId, refresh_token: token, ...more }, from);
 const badCode = { status: 400, body: { error: "invalid_request", error_description: "Invalid code" } };
 

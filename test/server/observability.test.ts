@@ -9,6 +9,7 @@ import type { Principal } from "../../src/auth/model.ts";
 import type { Store } from "../../src/auth/store.ts";
 import { createAudit } from "../../src/server/audit.ts";
 import { auditedAuthority } from "../../src/server/audited-authority.ts";
+import { createClientOf } from "../../src/server/client-addresses.ts";
 import { createGatewayHealth } from "../../src/server/gateway-health.ts";
 import { createLog } from "../../src/server/log.ts";
 import { measuredStore } from "../../src/server/measured-store.ts";
@@ -45,7 +46,7 @@ describe("metrics", () => {
   it("count what connections, HTTP, revocation and store tell", async () => {
     const { metrics, ...rest } = watchers();
     const sockets = connectionObserver({ metrics, ...rest });
-    sockets.upgradeRefused("overloaded", peer.address);
+    sockets.upgradeRefused("overloaded", peer.address, undefined);
     sockets.opened("msgpack", peer);
     sockets.authenticated(principal, peer, 3);
     sockets.authRefused("auth_invalid", "forged", peer);
@@ -187,14 +188,31 @@ describe("the audit log", () => {
   });
 });
 
-describe("what HTTP reports", () => {
-  it("warns once an address about headers that are not believed, and not without end", () => {
+describe("what upgrades report", () => {
+  it("names a refused origin and the options that let it in, once an origin", () => {
     const { lines, ...rest } = watchers();
-    const http = httpObserver(rest);
-    for (let at = 0; at < 100; at += 1) http.forwardingIgnored(`10.0.0.${at}`);
-    http.forwardingIgnored("10.0.0.1");
+    const sockets = connectionObserver(rest);
+    for (let at = 0; at < 3; at += 1)
+      sockets.upgradeRefused("invalid_origin", peer.address, "https://app.example");
+    sockets.upgradeRefused("overloaded", peer.address, "https://other.example");
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatchObject({ level: "warn", origin: "https://app.example" });
+    expect(lines[0]?.msg).toMatch(/\borigins\b.*\bpublic_url\b/);
+  });
+});
+
+describe("what HTTP reports", () => {
+  it("warns once a TCP peer about proxy headers that are not believed, and not without end", () => {
+    const { lines, ...rest } = watchers();
+    const clientOf = createClientOf({ ...rest, config: { trusted_proxies: ["10.0.0.99"] } });
+    const headers: Record<string, string> = { "x-forwarded-for": "unknown" };
+    const from = (peer: string) => clientOf(peer, (name: string) => headers[name]);
+    expect(from("10.0.0.99").address).toBeNull();
+    for (let at = 0; at < 100; at += 1) expect(from(`10.0.0.${at}`).address).toBeNull();
     expect(lines).toHaveLength(16);
-    expect(lines[0]).toMatchObject({ level: "warn", address: "10.0.0.0" });
+    expect(lines[0]).toMatchObject({ level: "warn", proxy_address: "10.0.0.99" });
+    expect(lines[1]).toMatchObject({ level: "warn", proxy_address: "10.0.0.0" });
+    expect(lines[0]?.msg).not.toBe(lines[1]?.msg);
   });
 
   it("warns about failures and whispers about the rest", () => {

@@ -9,8 +9,8 @@ import { temporaryFolder } from "./temporary-folder.ts";
 
 /** Cheap, so that tests do not wait for scrypt; what is tested is never its strength. */
 export const cheapScrypt = { N: 1024, r: 8, p: 1 } as const;
-export const home: Peer = { address: "192.168.1.20" };
-export const abroad: Peer = { address: "203.0.113.9" };
+export const home = { address: "192.168.1.20" } satisfies Peer;
+export const abroad = { address: "203.0.113.9" } satisfies Peer;
 export const ownerLogin = { name: "Olivia", username: "olivia", password: "correct horse battery" } as const;
 
 /** A ready Authority on a store, fed from the store's log. */

@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from "node:net";
 
-import { isLocalAddress } from "../local-address.ts";
+import { isLocalAddress } from "../../net/local-address.ts";
 
 /**
  * Client ids are URLs (IndieAuth section 3.2), with Home Assistant's rules: nobody registers a client, the client id

@@ -1,6 +1,6 @@
 import { limits as wireLimits } from "../../../protocol/features.ts";
 import type { AbortStep, FlowStep } from "../../../protocol/flow.ts";
-import { addressShare } from "../address-share.ts";
+import { addressShare } from "../../net/address-share.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";

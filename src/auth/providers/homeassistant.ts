@@ -1,5 +1,5 @@
 import type { FormField } from "../../../protocol/flow.ts";
-import { addressShare } from "../address-share.ts";
+import { addressShare } from "../../net/address-share.ts";
 import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";

@@ -1,4 +1,4 @@
-import { isLocalAddress } from "../local-address.ts";
+import { isLocalAddress } from "../../net/local-address.ts";
 import type { Peer, User } from "../model.ts";
 
 /**

@@ -1,5 +1,5 @@
+import { isLocalAddress } from "../../net/local-address.ts";
 import { AuthError } from "../errors.ts";
-import { isLocalAddress } from "../local-address.ts";
 import type { Peer, User } from "../model.ts";
 
 /**

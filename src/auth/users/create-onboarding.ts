@@ -1,4 +1,4 @@
-import { addressShare } from "../address-share.ts";
+import { addressShare } from "../../net/address-share.ts";
 import { verifyClientId } from "../clients/client-id.ts";
 import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";

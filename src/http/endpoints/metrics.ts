@@ -1,5 +1,5 @@
 import { AuthError } from "../../auth/errors.ts";
-import type { ClientAddress } from "../client-address.ts";
+import type { ClientAddress } from "../../net/client-address.ts";
 import type { Endpoint } from "../exchange.ts";
 
 export interface MetricsSource {

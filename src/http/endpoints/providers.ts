@@ -1,7 +1,7 @@
 import type { ProvidersResponse } from "../../../protocol/http.ts";
 import type { Authority } from "../../auth/authority.ts";
 import { AuthError } from "../../auth/errors.ts";
-import { isLocalAddress } from "../../auth/local-address.ts";
+import { isLocalAddress } from "../../net/local-address.ts";
 import { json } from "../answers.ts";
 import type { Endpoint } from "../exchange.ts";
 

@@ -1,6 +1,6 @@
 import { areParametersSane } from "../../auth/passwords/scrypt-parameters.ts";
 import { createOriginPolicy } from "../../connection/origin.ts";
-import { addressRangeProblem } from "../../http/address-ranges.ts";
+import { addressRangeProblem } from "../../net/address-ranges.ts";
 import { parseRedisUrl } from "../../store/redis/address.ts";
 import type { Problem } from "./problems.ts";
 import type { Config } from "./schema.ts";

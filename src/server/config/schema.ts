@@ -26,7 +26,7 @@ const listen = {
   public_url: Type.Union([Type.String({ minLength: 1, maxLength: 512 }), Type.Null()], {
     default: null,
     description:
-      "How clients reach the gateway, without a path. Null: made from host and port. Set it behind a proxy.",
+      "How clients reach the gateway, without a path. Null: made from host and port. Set it behind a proxy: it is the issuer of tokens and the one origin whose pages are the gateway's own.",
   }),
   tls_cert_file: Type.Union([Type.String({ minLength: 1, maxLength: 1024 }), Type.Null()], {
     default: null,
@@ -40,13 +40,14 @@ const listen = {
   trusted_proxies: Type.Array(Type.String({ maxLength: 64 }), {
     default: [],
     maxItems: 64,
-    description: "Addresses and CIDR networks whose `X-Forwarded-For` is believed. Empty: nobody's.",
+    description:
+      "Addresses and CIDR networks of proxies whose `X-Forwarded-For` or `Forwarded` is believed, from the right up to the first address that is not listed. A request with such headers from anybody else has no known address, so it counts as not local.",
   }),
   origins: Type.Array(Type.String({ maxLength: 256 }), {
     default: [],
     maxItems: 256,
     description:
-      "Web origins, beside the gateway's own, whose pages may open a socket and read `/auth/providers`; `*` for all.",
+      "Web origins whose pages may open a socket and read `/auth/providers`, beside the gateway's own: that of `public_url`, or the request's `Host` if that is null; `*` for all.",
   }),
 };
 

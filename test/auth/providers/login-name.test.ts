@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { addressShare } from "../../../src/auth/address-share.ts";
 import { AuthError } from "../../../src/auth/errors.ts";
 import { checkLoginName, normaliseLoginName } from "../../../src/auth/providers/login-name.ts";
+import { addressShare } from "../../../src/net/address-share.ts";
 
 describe("a login name", () => {
   it.each([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { addressOfBytes, plainAddress } from "../../src/transport/address.ts";
+import { addressOfBytes, plainAddress } from "../../src/net/address-text.ts";
 
 const bytes = (...groups: number[]) =>
   Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff])).buffer;

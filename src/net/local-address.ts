@@ -12,9 +12,10 @@ local.addSubnet("fd00::", 8, "ipv6");
 
 /**
  * Whether a local-only user may authenticate from `address`: loopback, RFC 1918, link-local, fd00::/8, and these
- * as IPv4-mapped IPv6 (Home Assistant's `is_local`). Anything that is no address is not local.
+ * as IPv4-mapped IPv6 (Home Assistant's `is_local`). Null (not known) and anything that is no address are not local.
  */
-export function isLocalAddress(address: string): boolean {
+export function isLocalAddress(address: string | null): boolean {
+  if (address === null) return false;
   const [plain = ""] = address.split("%", 1);
   const family = isIP(plain);
   return family !== 0 && local.check(plain, family === 4 ? "ipv4" : "ipv6");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { isLocalAddress } from "../../src/auth/local-address.ts";
+import { isLocalAddress } from "../../src/net/local-address.ts";
 
 describe("a local address", () => {
   it.each([

@@ -2,9 +2,10 @@ import { isIPv6 } from "node:net";
 
 /**
  * Whose share of a bounded resource an address takes: an IPv4 address its own, an IPv6 address its /64's, because one
- * host has all of it.
+ * host has all of it. All peers whose address is not known take one share.
  */
-export function addressShare(address: string): string {
+export function addressShare(address: string | null): string {
+  if (address === null) return "unknown";
   // Nearly all are IPv4: without a colon there is nothing to look for.
   if (!address.includes(":")) return withoutZone(address);
   const plain = withoutZone(address);

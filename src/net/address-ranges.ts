@@ -1,8 +1,8 @@
 import { BlockList, isIP } from "node:net";
 
-/** A set of IP networks; answers for addresses as transports write them (no zone, no IPv4-mapped form). */
+/** A set of IP networks; answers for addresses as transports write them (no zone, no IPv4-mapped form). Null is in none. */
 export interface AddressRanges {
-  includes(address: string): boolean;
+  includes(address: string | null): boolean;
 }
 
 /**
@@ -14,6 +14,7 @@ export function parseAddressRanges(networks: readonly string[]): AddressRanges {
   for (const network of networks) addNetwork(list, network);
   return {
     includes: (address) => {
+      if (address === null) return false;
       const version = isIP(address);
       return version !== 0 && list.check(address, version === 6 ? "ipv6" : "ipv4");
     },
