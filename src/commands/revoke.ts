@@ -36,11 +36,11 @@ async function targetOf(
   target: RevocationTarget,
   session: Session,
 ): Promise<RevokeTarget> {
-  if ("client_id" in target) return { kind: "client", clientId: target.client_id };
-  if ("all" in target) {
+  if ("client_id" in target || "all" in target) {
+    // Both end sessions of the owner too: one epoch stands for every user's.
     if ((await users.current(session.principal.userId))?.isOwner !== true)
       throw new AuthError("unauthorized");
-    return { kind: "all" };
+    return "all" in target ? { kind: "all" } : { kind: "client", clientId: target.client_id };
   }
   const found = "session_id" in target ? await sessions.get(target.session_id) : undefined;
   const userId = "user_id" in target ? (await users.read(target.user_id))?.user.id : found?.userId;

@@ -64,7 +64,7 @@ describe("gatehouse/revoke", () => {
     });
     expect(await ends(second)).toBe(cutOff);
     const [app, other] = [await enter(ada, clientId), await enter(ada)];
-    expect(await revoke(admin, { client_id: clientId })).toMatchObject({
+    expect(await revoke(await asOwner(), { client_id: clientId })).toMatchObject({
       result: { sessions: null, sockets_closed: 1, effective: "all" },
     });
     expect(await ends(app)).toBe(cutOff);
@@ -72,16 +72,16 @@ describe("gatehouse/revoke", () => {
   });
 
   it("counts a client's sessions for who waits, and for who subscribes", async () => {
-    const [admin, ada] = [await enter(await newUser(["system-admin"])), await newUser()];
+    const [owner, ada] = [await asOwner(), await newUser()];
     const both = [await enter(ada, clientId), await enter(ada, clientId)];
-    expect(await revoke(admin, { client_id: clientId }, { wait: true })).toMatchObject({
+    expect(await revoke(owner, { client_id: clientId }, { wait: true })).toMatchObject({
       result: { sessions: 2, sockets_closed: 2, effective: "all" },
     });
     for (const one of both) expect(await ends(one)).toBe(cutOff);
     await enter(ada, clientId);
-    const answer = await revoke(admin, { client_id: clientId }, { subscribe: true });
+    const answer = await revoke(owner, { client_id: clientId }, { subscribe: true });
     expect(answer).toMatchObject({ result: { sessions: null, effective: "all" } });
-    const { event } = await admin.socket.find(
+    const { event } = await owner.socket.find(
       ({ type, id }) => type === "event" && id === answer.id,
       "the end",
     );
@@ -89,12 +89,14 @@ describe("gatehouse/revoke", () => {
   });
 
   it("leaves to the owner what is the owner's, and all", async () => {
-    const [owner, admin] = [await asOwner(), await enter(await newUser(["system-admin"]))];
+    const owner = await enter(gateway.owner.id, clientId);
+    const admin = await enter(await newUser(["system-admin"]));
     const plain = await enter(await newUser());
     const refused = { success: false, error: { code: "unauthorized" } };
     for (const target of [
       { user_id: gateway.owner.id },
       { session_id: owner.sessionId },
+      { client_id: clientId },
       { all: true },
     ] as const)
       expect(await revoke(admin, target)).toMatchObject(refused);

@@ -1,13 +1,14 @@
 import { isIPv4, isIPv6 } from "node:net";
 
-import { isLocalAddress } from "../../net/local-address.ts";
-
 /**
  * Client ids are URLs (IndieAuth section 3.2), with Home Assistant's rules: nobody registers a client, the client id
  * says by its origin where a code may be sent.
  *
  * Stricter than Home Assistant where a browser never differs: printable ASCII only, no backslash, no empty host or
- * port, and an IP address is seen as one with a port too, and in every spelling that a browser takes for one.
+ * port, and an IP address in its plain spelling only.
+ *
+ * Wider than IndieAuth: any IP address may be a host. A page that was opened by a public address, or by one of a VPN, has
+ * to name itself. Home Assistant takes such an address with a port only.
  */
 interface ClientUrl {
   readonly scheme: string;
@@ -19,6 +20,8 @@ interface ClientUrl {
 const longestUrl = 2048;
 const urlShape = /^(https?):\/\/([^/?#@]+)(\/[^?#]*)?(\?[^#]*)?$/i;
 const authorityShape = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?$/;
+/** Names every address of a machine, so none. */
+const unspecified: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 const label = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
 
 /** The apps of Home Assistant: their redirect URIs are not on their client id's origin. */
@@ -64,8 +67,8 @@ function parseUrl(text: string): ClientUrl | undefined {
 function isAllowedAuthority(authority: string): boolean {
   const [, host = "", port] = authorityShape.exec(authority) ?? [];
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) return false;
-  if (host.startsWith("[")) return isLocal(host.slice(1, -1), "ipv6");
-  return isNumeric(host) ? isLocal(host, "ipv4") : isDomainName(host);
+  if (host.startsWith("[")) return isIPv6(host.slice(1, -1)) && !unspecified.has(host.slice(1, -1));
+  return isNumeric(host) ? isIPv4(host) && !unspecified.has(host) : isDomainName(host);
 }
 
 /** Browsers take a host for an IPv4 address when its last label is a number (URL standard, "ends in a number"). */
@@ -77,11 +80,6 @@ function isNumeric(host: string): boolean {
 function isDomainName(host: string): boolean {
   const name = host.replace(/\.$/, "");
   return name.length <= 253 && name.split(".").every((part) => label.test(part));
-}
-
-function isLocal(address: string, family: "ipv4" | "ipv6"): boolean {
-  const valid = family === "ipv4" ? isIPv4(address) : isIPv6(address);
-  return valid && isLocalAddress(address);
 }
 
 /** Also in the spellings that browsers take for one, and before a `;`, where Home Assistant's parser stops. */

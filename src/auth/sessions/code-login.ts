@@ -18,7 +18,9 @@ export interface CodeLoginTools {
 export interface CodeLogin {
   readonly code: string;
   readonly clientId: string;
-  readonly codeVerifier?: string;
+  readonly codeVerifier?: string | undefined;
+  /** If it is sent it must be the login's (RFC 6749 section 4.1.3). */
+  readonly redirectUri?: string | undefined;
   /** Whether the session rotates its refresh token. */
   readonly rotates: boolean;
   readonly peer: Peer;
@@ -47,13 +49,8 @@ export async function openSessionForCode(
 }
 
 async function openOnce(tools: CodeLoginTools, request: CodeLogin) {
-  const { code, clientId, codeVerifier, rotates, peer } = request;
-  const { grant, consume } = await tools.codes.redeem({
-    code,
-    clientId,
-    peer,
-    ...(codeVerifier === undefined ? {} : { codeVerifier }),
-  });
+  const { clientId, rotates, peer } = request;
+  const { grant, consume } = await tools.codes.redeem(request);
   const found = await tools.users.read(grant.userId);
   const login = await tools.credentials.get(grant.credentialId);
   if (found === undefined || login === undefined)

@@ -36,8 +36,12 @@ export interface AuthorizationCodes {
   /**
    * Takes a code once: exactly one of any number of parallel calls gets the grant, with the step that marks it used,
    * which the caller commits together with the session. A second use ends the session that the first one made
-   * (RFC 6749 section 4.1.2). Throws `AuthError("invalid_code")` alike for unknown, expired, used, another client's,
-   * and a wrong PKCE verifier.
+   * (RFC 6749 section 4.1.2), if whoever sent it proved the PKCE verifier: otherwise whoever saw the code in a URL could
+   * end the session. Throws `AuthError("invalid_code")` alike for unknown, expired, used, another client's, another
+   * redirect URI, and a wrong PKCE verifier.
+   *
+   * `redirectUri` is optional, as in OAuth 2.1: Home Assistant's clients do not send it. If it is sent it must be the
+   * login's, character by character.
    *
    * "Exactly one" is decided by the caller's commit: the step checks the version that was read here, so of parallel
    * calls that all got the grant one commits. A caller whose commit conflicts calls `redeem` again: when the code was
@@ -46,7 +50,8 @@ export interface AuthorizationCodes {
   redeem(request: {
     readonly code: string;
     readonly clientId: string;
-    readonly codeVerifier?: string;
+    readonly codeVerifier?: string | undefined;
+    readonly redirectUri?: string | undefined;
     readonly peer: Peer;
   }): Promise<{ readonly grant: CodeGrant; readonly consume: (sessionId: string) => Step }>;
 }
@@ -109,7 +114,7 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
       };
       return { code, step: write(code, 0, stored) };
     },
-    async redeem({ code, clientId, codeVerifier }) {
+    async redeem({ code, clientId, codeVerifier, redirectUri }) {
       if (!codeShape.test(code)) throw invalid("the code is not one of ours");
       const record = await readRecord(store, recordKeys.code(code));
       if (record === undefined) throw invalid("the code is unknown");
@@ -117,11 +122,13 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
       // Before anything else, so that another client neither burns the code nor ends the session.
       if (stored.grant.clientId !== clientId) throw invalid("the code is another client's");
       if (clock.now() >= stored.expires_at) throw invalid("the code has expired");
+      if (redirectUri !== undefined && redirectUri !== stored.grant.redirectUri)
+        throw invalid("the redirect URI is not the login's");
+      checkVerifier(stored.grant.codeChallenge, codeVerifier);
       if (stored.used_by !== null) {
         await onReplay({ userId: stored.grant.userId, sessionId: stored.used_by });
         throw invalid("the code was used before");
       }
-      checkVerifier(stored.grant.codeChallenge, codeVerifier);
       const epochs = await readEpochs(store, stored.grant);
       if (record.version < Math.max(epochs.all, epochs.client))
         throw invalid("all sessions of the client, or all there are, ended since the login");

@@ -15,8 +15,8 @@ export interface CodeGrantOptions {
 }
 
 /**
- * `grant_type=authorization_code` (RFC 6749 section 4.1.3, RFC 7636), each row of reference 3.4 in its order:
- * client id, code, the user's state; then code and session in one commit.
+ * `grant_type=authorization_code` (RFC 6749 section 4.1.3, RFC 7636), checked in Home Assistant's order: client id, code,
+ * the user's state. Code and session then change in one commit.
  */
 export async function grantForCode(form: Form, peer: Peer, options: CodeGrantOptions): Promise<Response> {
   const clientId = form.get("client_id") ?? null;
@@ -32,9 +32,12 @@ function codeLogin(form: Form, peer: Peer, { rotates }: CodeGrantOptions) {
   if (clientId === undefined || !verifyClientId(clientId)) throw new AuthError("invalid_client");
   const code = form.get("code");
   if (code === undefined) throw new AuthError("invalid_code", { detail: "the code is missing" });
-  const codeVerifier = form.get("code_verifier");
   return {
-    ...{ clientId, code, rotates: rotates(clientId), peer },
-    ...(codeVerifier === undefined ? {} : { codeVerifier }),
+    clientId,
+    code,
+    codeVerifier: form.get("code_verifier"),
+    redirectUri: form.get("redirect_uri"),
+    rotates: rotates(clientId),
+    peer,
   };
 }

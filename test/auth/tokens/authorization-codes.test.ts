@@ -51,7 +51,7 @@ async function issue(changes: Partial<CodeGrant> = {}): Promise<string> {
 async function redeem(
   code: string,
   sessionId = hexId(),
-  request: { codeVerifier?: string } = {},
+  request: { codeVerifier?: string; redirectUri?: string } = {},
 ): Promise<boolean> {
   const { consume } = await codesOf().redeem({ code, clientId, peer, ...request });
   return (await opened.store.commit(consume(sessionId))).ok;
@@ -104,11 +104,26 @@ describe("authorization codes", () => {
     expect(replayed).toEqual([{ userId, sessionId }]);
   });
 
-  it("count a second use without the verifier too: the code has leaked", async () => {
+  it("with a challenge end nothing when they are used again without the verifier", async () => {
     const code = await issue({ codeChallenge });
     expect(await redeem(code, hexId(), { codeVerifier })).toBe(true);
     await expect(redeem(code)).rejects.toMatchObject(refused);
+    await expect(redeem(code, hexId(), { codeVerifier: "x".repeat(43) })).rejects.toMatchObject(refused);
+    expect(replayed).toEqual([]);
+    await expect(redeem(code, hexId(), { codeVerifier })).rejects.toMatchObject(refused);
     expect(replayed).toHaveLength(1);
+  });
+
+  it("want the login's redirect URI, if one is sent, and are not burnt by another", async () => {
+    const redirectUri = "https://app.example/back";
+    const code = await issue({ redirectUri });
+    for (const other of ["https://app.example/", "https://app.example/back?", "https://APP.example/back", ""])
+      await expect(redeem(code, hexId(), { redirectUri: other })).rejects.toMatchObject(refused);
+    expect(await redeem(code, hexId(), { redirectUri })).toBe(true);
+    await expect(redeem(code, hexId(), { redirectUri: "https://evil.example/" })).rejects.toMatchObject(
+      refused,
+    );
+    expect(replayed).toEqual([]);
   });
 
   it("say that they cannot tell when the session could not be ended, and end it at the next try", async () => {
