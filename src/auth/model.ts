@@ -84,6 +84,10 @@ export interface Session {
   readonly generation: number;
   /** When the generation last rose. */
   readonly rotatedAt: number;
+  /** The generation that was used last; absent before the first refresh. */
+  readonly usedGeneration?: number;
+  /** The lowest generation that was given for it; those from there to `generation` are good, as is `usedGeneration`. */
+  readonly firstSuccessor?: number;
   readonly assurance: AssuranceLevel;
   /** RFC 8176 authentication method references, for instance `["pwd"]`. */
   readonly amr: readonly string[];

@@ -28,8 +28,8 @@ export function singleUseViolations({ operations, mayBeLost }: Facts): readonly 
 }
 
 /**
- * A session has one live generation. Who presents an old one may be given the newest, but never makes one: each step
- * from one generation to the next is one use of the one before.
+ * Each step from one generation to the next is one use of the session's token: of the newest, or again of the one before,
+ * whose answer may have been lost. A second tab is given the newest, which another use has made.
  */
 export function refreshViolations(facts: Facts): readonly Found[] {
   const bySession = new Map<string, Operation<"refresh">[]>();
@@ -46,14 +46,17 @@ export function refreshViolations(facts: Facts): readonly Found[] {
   });
 }
 
-/** A generation further ahead than one step exists only if somebody took the step before. */
+/** A generation further ahead than one step exists only if as many other uses made those between. */
 function skipped(one: Given, all: readonly Operation<"refresh">[]): readonly Found[] {
   const { given, presented, session } = one;
   if (given === presented + 1) return [];
-  const witness = all.find(
-    (other) => other !== one && other.presented >= given - 1 && other.invokedAt < one.endedAt,
+  const witnesses = all.filter(
+    (other) =>
+      other !== one &&
+      other.invokedAt < one.endedAt &&
+      !(other.given !== undefined && other.given <= presented),
   );
-  if (given > presented && witness !== undefined) return [];
+  if (given > presented && witnesses.length >= given - presented - 1) return [];
   const says = `generation ${presented} was answered with ${given}, which no other use explains`;
   const same = all.find((other) => other !== one && other.presented === presented && other.phase === "ok");
   const proof = same === undefined ? [one] : [same, one];

@@ -259,14 +259,16 @@ describe("single use", () => {
     expect(broken(lost(50))).toEqual([]);
     expect(broken(lost(150))).toEqual(["single use"]);
   });
-  it("of a generation: twice the same successor is one use", () => {
+  it("of a generation: each use makes one successor, and the same twice is a tab's", () => {
     expect(broken(new Tale().login().refresh(1, 2).refresh(1, 2))).toEqual([]);
-    expect(broken(new Tale().login().refresh(1, 2).refresh(1, 3))).toEqual(["single use"]);
+    expect(broken(new Tale().login().refresh(1, 2).refresh(1, 3))).toEqual([]);
+    expect(broken(new Tale().login().refresh(1, 2).refresh(1, 4))).toEqual(["single use"]);
+    expect(broken(new Tale().login().refresh(1, 3))).toEqual(["single use"]);
   });
   it("of a generation: who is behind is given the newest that another use made", () => {
     expect(broken(new Tale().login().refresh(1, 2).refresh(2, 3).refresh(1, 3))).toEqual([]);
     expect(broken(new Tale().login().refresh(1, 2).refresh(2, "away").refresh(1, 3))).toEqual([]);
-    expect(broken(new Tale().login().refresh(1, 2).refresh(1, 3).refresh(2, 3))).toEqual(["single use"]);
+    expect(broken(new Tale().login().refresh(1, 2).refresh(2, 3).refresh(2, 5))).toEqual(["single use"]);
   });
 });
 

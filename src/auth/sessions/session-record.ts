@@ -33,6 +33,8 @@ const SessionRecord = Compile(
     rotates: Type.Boolean(),
     generation: Type.Number(),
     rotatedAt: Type.Number(),
+    usedGeneration: Type.Optional(Type.Number()),
+    firstSuccessor: Type.Optional(Type.Number()),
     assurance: Type.Union([Type.Literal(1), Type.Literal(2)]),
     amr: Type.Array(Type.String()),
     authenticatedAt: Type.Number(),

@@ -72,7 +72,8 @@ function judge(tools: RefreshTools, basis: RefreshBasis, asked: Asked): Granted 
   const error = refusalOf(basis, asked, now);
   if (error !== undefined) return error;
   const { session } = basis;
-  const verdict = judgeGeneration(session, asked.generation, now, !tools.weakened.has("heal_forward"));
+  const presented = { generation: asked.generation, peer: asked.peer, now };
+  const verdict = judgeGeneration(session, presented, !tools.weakened.has("heal_forward"));
   if (verdict.kind === "reused")
     return { ok: false, error: new AuthError("token_reused"), ends: { session, cause: "token_reused" } };
   const next = verdict.kind === "current" ? verdict.session : session;

@@ -45,9 +45,10 @@ export interface Sessions {
     readonly askedBy?: string;
   }): Promise<{ readonly session: Session; readonly accessToken: string }>;
   /**
-   * A refresh (D5). The current generation gives the next one (where the session rotates); one step behind gives the
-   * current one again, at any time; further behind, outside a short window after the last rotation, ends the session.
-   * A token from ahead of the record (the store went back in time) takes the session forward.
+   * A refresh (D5). Where the session rotates a good token gives the next one: one that was given for the token used last,
+   * or that one itself, whose answer may be lost. Any other ends the session, but for tabs: within ten seconds of the last
+   * rotation and from the same address it gives the newest one again. See `judgeGeneration`. A token from ahead of the
+   * record (the store went back in time) takes the session forward.
    * Throws `invalid_grant` (unknown, revoked, expired alike), `token_reused`, `invalid_client` (another client's; a
    * client id is compared when the session has one or the caller sends one; in band only when the caller sends one),
    * `access_denied` (user not active or not allowed from this address), `conflict` (retry).

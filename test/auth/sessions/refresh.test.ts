@@ -39,6 +39,9 @@ const refresh = (refreshToken: string, more: object = {}, on = node) =>
 const stored = async (sessionId: string, from: Store = store) =>
   (await readRecord(from, recordKeys.session(sessionId)))?.value;
 
+const refreshTokenOf = (sessionId: string, generation: number) =>
+  createRefreshTokens(createSealing(node.secret)).issue(sessionId, generation);
+
 async function rotated(refreshToken: string): Promise<string> {
   const next = (await refresh(refreshToken)).refreshToken;
   if (next === undefined) throw new Error("the session did not rotate");
@@ -59,14 +62,67 @@ describe("a refresh of a session that rotates", () => {
     expect(await node.principal(grant.accessToken)).toMatchObject({ sessionId: session.id, userId });
   });
 
-  it("gives the current token again to who is one step behind, at any later time", async () => {
+  it("goes on for who lost the answer, at any later time and however often, and with an answer that comes late", async () => {
     const { session, refreshToken } = await node.open(userId);
-    const second = await rotated(refreshToken);
+    const late = await rotated(refreshToken);
     node.clock.advance(30 * day);
-    expect(await rotated(refreshToken)).toBe(second);
-    expect(await rotated(refreshToken)).toBe(second);
-    expect(await stored(session.id)).toMatchObject({ generation: 2, lastUsedAt: node.clock.now() });
-    expect(await rotated(second)).not.toBe(second);
+    const again = await rotated(refreshToken);
+    node.clock.advance(30 * day);
+    expect(new Set([late, again, await rotated(refreshToken)]).size).toBe(3);
+    expect(await stored(session.id)).toMatchObject({ generation: 4, lastUsedAt: node.clock.now() });
+    node.clock.advance(minute);
+    expect(await refusal(refresh(late))).toBe("accepted");
+  });
+
+  it("ends the session when two successors of one token are used, whoever comes first", async () => {
+    for (const victimFirst of [true, false]) {
+      const { session, refreshToken: shared } = await node.open(userId);
+      const victims = await rotated(shared);
+      node.clock.advance(minute);
+      const thiefs = await rotated(shared);
+      node.clock.advance(25 * minute);
+      const [one, other] = victimFirst ? [victims, thiefs] : [thiefs, victims];
+      const next = await rotated(one);
+      node.clock.advance(minute);
+      expect(await refusal(refresh(other))).toBe("token_reused");
+      expect(await refusal(refresh(next))).toBe("invalid_grant");
+      expect(await stored(session.id)).toMatchObject({ revokedCause: "token_reused" });
+    }
+  });
+
+  it("notices who keeps pace from elsewhere at the second use, though each comes at once", async () => {
+    const { refreshToken: shared } = await node.open(userId);
+    const victims = await rotated(shared);
+    const { refreshToken: thiefs } = await refresh(shared, { peer: abroad });
+    await rotated(victims);
+    expect(await refusal(refresh(thiefs ?? "", { peer: abroad }))).toBe("token_reused");
+  });
+
+  it("takes a token that is over for a tab's from the address of the last rotation only", async () => {
+    const { refreshToken } = await node.open(userId);
+    await rotated(await rotated(refreshToken));
+    expect(await refusal(refresh(refreshToken, { peer: abroad }))).toBe("token_reused");
+  });
+
+  it("counts an IPv6 address as its /64, since tabs may have several of it", async () => {
+    const [one, other] = [{ address: "2001:db8::1:1" }, { address: "2001:db8::2:2" }];
+    const { refreshToken } = await node.open(userId);
+    const { refreshToken: next } = await refresh(refreshToken, { peer: one });
+    expect((await refresh(refreshToken, { peer: other })).refreshToken).toBe(next);
+  });
+
+  it("reads a session of before, which knows the newest token only", async () => {
+    const { session, refreshToken } = await node.open(userId);
+    const third = await rotated(await rotated(refreshToken));
+    const { usedGeneration: _, firstSuccessor: __, ...before } = (await stored(session.id)) ?? {};
+    const restore = () => store.commit({ put: [{ key: recordKeys.session(session.id), value: before }] });
+    node.clock.advance(minute);
+    for (const good of [third, refreshTokenOf(session.id, 2)]) {
+      await restore();
+      expect(await refusal(refresh(good))).toBe("accepted");
+    }
+    await restore();
+    expect(await refusal(refresh(refreshToken))).toBe("token_reused");
   });
 
   it("takes tabs that are two steps apart within ten seconds for one client", async () => {
@@ -376,23 +432,49 @@ function realTime() {
 }
 
 describe("the rule of generations", () => {
-  const session = (generation: number, rotatedAt: number): Session => ({
+  const rotatedAt = 50_000;
+  /** 4 was used last and 6 and 7 were given for it; 5 was given beside 4. */
+  const session: Session = {
     ...{ id: "", userId: "", type: "normal", clientId: null, clientName: null, clientIcon: null },
-    ...{ credentialId: null, providerType: null, createdAt: 0, lastUsedAt: 0, lastUsedIp: null },
+    ...{ credentialId: null, providerType: null, createdAt: 0, lastUsedAt: 0, lastUsedIp: home.address },
     ...{ expiresAt: null, accessTokenTtl: 1, rotates: true, assurance: 1, amr: [], authenticatedAt: 0 },
-    ...{ generation, rotatedAt },
-  });
+    ...{ generation: 7, usedGeneration: 4, firstSuccessor: 6, rotatedAt },
+  };
+  const judged = (generation: number, age: number, peer = home) => {
+    const verdict = judgeGeneration(session, { generation, peer, now: rotatedAt + age });
+    if (verdict.kind !== "current") return verdict.kind;
+    const { generation: newest, usedGeneration, firstSuccessor } = verdict.session;
+    return [usedGeneration, firstSuccessor, newest];
+  };
 
-  it("is D5's table", () => {
-    const verdicts = [7, 6, 5, 4, 1].map((generation) =>
-      [10_000, 10_001].map((age) => judgeGeneration(session(6, 50_000), generation, 50_000 + age).kind),
+  it("confirms a successor, keeps the token used last, and knows tabs", () => {
+    const verdicts = [8, 7, 6, 5, 4, 3].map((generation) =>
+      [10_000, 10_001].map((age) => judged(generation, age)),
     );
+    const again = [4, 6, 8];
     expect(verdicts).toEqual([
-      ["current", "current"],
-      ["current", "current"],
-      ["behind", "behind"],
+      [
+        [8, 9, 9],
+        [8, 9, 9],
+      ],
+      [
+        [7, 8, 8],
+        [7, 8, 8],
+      ],
+      [
+        [6, 8, 8],
+        [6, 8, 8],
+      ],
       ["behind", "reused"],
+      ["behind", again],
       ["behind", "reused"],
     ]);
+    expect([5, 4, 3].map((generation) => judged(generation, 0, abroad))).toEqual([
+      ...["reused", again, "reused"],
+    ]);
+  });
+
+  it("takes a rotation that a clock puts far ahead for no tab's", () => {
+    expect([-10_000, -10_001].map((age) => judged(5, age))).toEqual(["behind", "reused"]);
   });
 });
