@@ -97,7 +97,7 @@ export class LoginMessages {
 
   /** The socket is gone: a flow that is still open waits to be resumed. */
   gone(): void {
-    if (this.#flow !== undefined) this.#parts.logins.left(this.#flow.id);
+    if (this.#flow !== undefined) this.#parts.logins.left(this.#flow.id, this);
   }
 
   async #run(id: number, type: LoginType, message: object): Promise<void> {
@@ -132,9 +132,8 @@ export class LoginMessages {
     return { result: { providers, onboarding_required } };
   }
 
-  /** The flow before it gives up its place, and stays until there is a new one: a start that is refused costs nothing. */
+  /** The flow before it stays until there is a new one: a start that is refused costs nothing. */
   async #start(message: Params<"auth/login/start">): Promise<Outcome> {
-    if (this.#flow !== undefined) this.#parts.logins.left(this.#flow.id);
     const { step, flowSecret } = await this.#parts.logins.start(
       {
         handler: message.handler,
@@ -145,6 +144,7 @@ export class LoginMessages {
         codeChallenge: message.code_challenge ?? null,
       },
       this.#host.peer,
+      this,
     );
     await this.#tryToAbandonFlow();
     this.#host.allowLogin();
@@ -168,8 +168,8 @@ export class LoginMessages {
 
   async #resume(message: Params<"auth/login/resume">): Promise<Outcome> {
     const request = { flowId: message.flow_id, flowSecret: message.flow_secret };
-    const { step, flowSecret } = await this.#parts.logins.resume(request, this.#host.peer);
-    if (this.#flow?.id !== message.flow_id) await this.#abandonFlow();
+    const { step, flowSecret } = await this.#parts.logins.resume(request, this.#host.peer, this);
+    if (this.#flow?.id !== message.flow_id) await this.#tryToAbandonFlow();
     this.#host.allowLogin();
     return this.#entered(step, flowSecret, true);
   }
@@ -216,21 +216,17 @@ export class LoginMessages {
     return { result: showSecret ? { ...step, flow_secret: secret } : step };
   }
 
-  async #tryToAbandonFlow(): Promise<void> {
-    await this.#abandonFlow().catch((error: unknown) =>
-      this.#parts.log.warn({ err: error }, "open login flow was kept"),
-    );
-  }
-
   /** Another start or resume cancels the flow before it; one that is gone already is as good. */
-  async #abandonFlow(): Promise<void> {
+  async #tryToAbandonFlow(): Promise<void> {
     const flow = this.#flow;
     this.#flow = undefined;
     if (flow === undefined) return;
     try {
       await this.#parts.logins.cancel({ flowId: flow.id, flowSecret: flow.secret });
     } catch (error) {
-      if (!(error instanceof AuthError) || error.code !== "invalid_flow") throw error;
+      if (error instanceof AuthError && error.code === "invalid_flow") return;
+      this.#parts.logins.left(flow.id, this);
+      this.#parts.log.warn({ err: error }, "open login flow was kept");
     }
   }
 

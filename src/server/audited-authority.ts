@@ -91,10 +91,10 @@ function auditedLogins(logins: LoginFlows, audit: Audit): LoginFlows {
   };
   return {
     providers: (peer) => logins.providers(peer),
-    start: (request, peer) => audited(peer, logins.start(request, peer)),
+    start: (request, peer, holder) => audited(peer, logins.start(request, peer, holder)),
     advance: (request, peer) => audited(peer, logins.advance(request, peer)),
-    resume: (request, peer) => logins.resume(request, peer),
+    resume: (request, peer, holder) => logins.resume(request, peer, holder),
     cancel: (request) => logins.cancel(request),
-    left: (flowId) => logins.left(flowId),
+    left: (flowId, holder) => logins.left(flowId, holder),
   };
 }

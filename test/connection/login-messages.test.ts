@@ -42,11 +42,14 @@ const entry = (flow: string): FlowStep => ({
 /** A login engine that knows its flows by number and finishes at the first step. */
 function engine() {
   const calls: string[] = [];
+  const holders: unknown[] = [];
   let started = 0;
   const answer = (step: FlowStep): FlowAnswer => ({ step, flowSecret: `secret-${step.flow_id[0]}` });
   const logins: LoginFlows = {
     providers: () => [{ type: "homeassistant", id: null, name: "Local" }],
-    async start(request) {
+    async start(request, _peer, holder) {
+      holders.push(holder);
+      if (request.handler[0] !== handler[0]) throw new AuthError("invalid_handler");
       started += 1;
       calls.push(`start ${request.purpose} ${request.clientId}`);
       return answer(form(flowId(started)));
@@ -69,7 +72,7 @@ function engine() {
         description_placeholders: null,
       };
     },
-    left: (flow) => void calls.push(`left ${flow[0]}`),
+    left: (flow, holder) => void calls.push(`left ${flow[0]} ${holders.indexOf(holder)}`),
   };
   return { logins, calls };
 }
@@ -155,7 +158,7 @@ describe("login messages", () => {
     client.say({ id: 2, ...start });
     client.say({ id: 3, type: "auth/login/step", flow_id: flowId(1), user_input: {} });
     await settled();
-    expect(calls).toEqual(["start session null", "left 1", "start session null", "cancel 1 secret-1"]);
+    expect(calls).toEqual(["start session null", "start session null", "cancel 1 secret-1"]);
     expect(client.heard()).toMatchObject([
       { id: 1, success: true },
       { id: 2, success: true },
@@ -167,12 +170,23 @@ describe("login messages", () => {
     const open = setUp();
     await open.ask({ id: 1, ...start });
     loseSocket(open.client.handler);
-    expect(open.calls.at(-1)).toBe("left 1");
+    expect(open.calls.at(-1)).toBe("left 1 0");
     const over = setUp();
     await over.ask({ id: 1, ...start });
     await over.ask({ id: 2, type: "auth/login/cancel", flow_id: flowId(1) });
     loseSocket(over.client.handler);
     expect(over.calls.at(-1)).toMatch(/^cancel/);
+  });
+
+  it("leave the open flow alone when another start is refused", async () => {
+    const { client, ask, calls } = setUp();
+    await ask({ id: 1, ...start });
+    const [refused] = await ask({ id: 2, ...start, handler: ["nope", null] });
+    expect(refused).toMatchObject({ id: 2, error: { code: "invalid_handler" } });
+    expect(calls).toEqual(["start session null"]);
+    const [finished] = await ask({ id: 3, type: "auth/login/step", flow_id: flowId(1), user_input: {} });
+    expect(finished).toMatchObject({ id: 3, success: true });
+    expect(client.socket.closedWith).toBeUndefined();
   });
 
   it("refuse the flow of another socket without asking the engine", async () => {

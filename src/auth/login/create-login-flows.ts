@@ -18,23 +18,24 @@ import {
 import { abortStep, formStep } from "./flow-steps.ts";
 import { askProvider, endFlow, settle, takeTurn } from "./flow-turn.ts";
 import { readFormInput } from "./form-input.ts";
-import type { FlowAnswer, LoginFlows, StartLogin } from "./login-flows.ts";
+import type { FlowAnswer, FlowHolder, LoginFlows, StartLogin } from "./login-flows.ts";
 import { OpenFlows } from "./open-flows.ts";
 import { checkStart } from "./start-rules.ts";
 
 export interface LoginFlowLimits {
   /** Failed attempts that end a flow. */
   readonly attempts: number;
-  readonly flowsPerAddress: number;
-  readonly flowsPerNode: number;
+  /** Flows that no socket waits for and that are kept to be resumed: of one address (one IPv6 /64), and of this node. */
+  readonly leftPerAddress: number;
+  readonly leftPerNode: number;
   /** Milliseconds from a flow's start to its end, whatever happens in it. */
   readonly lifeMs: number;
 }
 
 export const defaultLoginFlowLimits: LoginFlowLimits = {
   attempts: 5,
-  flowsPerAddress: 8,
-  flowsPerNode: 10_000,
+  leftPerAddress: 8,
+  leftPerNode: 10_000,
   lifeMs: wireLimits.loginDeadlineMs,
 };
 
@@ -47,19 +48,15 @@ export interface LoginFlowsOptions extends FinishTools {
 /** The login-flow engine over a store that several nodes may share. */
 export function createLoginFlows(options: LoginFlowsOptions): LoginFlows {
   const limits = { ...defaultLoginFlowLimits, ...options.limits };
-  const open = new OpenFlows({
-    clock: options.clock,
-    limits: { perAddress: limits.flowsPerAddress, total: limits.flowsPerNode },
-    lifeMs: limits.lifeMs,
-  });
+  const open = new OpenFlows({ clock: options.clock, limits });
   const engine = { options, limits, open };
   return {
     providers: () => options.registry.providers.map(({ type, id, name }) => ({ type, id, name })),
-    start: (request, peer) => start(engine, request, peer),
+    start: (request, peer, holder) => start(engine, request, peer, holder),
     advance: (request, peer) => advance(engine, request, peer),
-    resume: (request) => resume(engine, request),
+    resume: (request, peer, holder) => resume(engine, request, peer, holder),
     cancel: (request) => cancel(engine, request),
-    left: (flowId) => open.leave(flowId),
+    left: (flowId, holder) => open.leave(flowId, holder),
   };
 }
 
@@ -72,24 +69,26 @@ interface Engine {
 type Peer = Parameters<LoginFlows["start"]>[1];
 type FlowClaim = Parameters<LoginFlows["cancel"]>[0];
 
-async function start(engine: Engine, request: StartLogin, peer: Peer): Promise<FlowAnswer> {
+async function start(
+  engine: Engine,
+  request: StartLogin,
+  peer: Peer,
+  holder: FlowHolder | undefined,
+): Promise<FlowAnswer> {
   const { options, open } = engine;
   const provider = options.registry.find(...request.handler);
   if (provider === undefined) throw new AuthError("invalid_handler");
   checkStart(request);
   const flowSecret = newFlowSecret();
   const flow = newFlow(engine, request, flowSecret);
-  const displaced = open.add(flow.id, addressShare(peer.address));
-  try {
-    if (displaced !== undefined) await options.store.commit({ remove: [recordKeys.flow(displaced)] });
-    if (await options.onboardingRequired()) throw new AuthError("onboarding_required");
-    const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft };
-    const step = await settle(options, turn, await provider.begin({ peer }), peer);
-    return answer(engine, step, flowSecret);
-  } catch (error) {
-    open.remove(flow.id);
-    throw error;
-  }
+  if (await options.onboardingRequired()) throw new AuthError("onboarding_required");
+  const share = addressShare(peer.address);
+  const displaced = open.makeRoom(share);
+  if (displaced.length > 0) await options.store.commit({ remove: displaced.map(recordKeys.flow) });
+  const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft };
+  const step = await settle(options, turn, await provider.begin({ peer }), peer);
+  open.hold(flow.id, share, engine.limits.lifeMs, holder);
+  return answer(engine, step, flowSecret);
 }
 
 function newFlow({ options, limits }: Engine, request: StartLogin, secret: string): Flow {
@@ -130,9 +129,15 @@ async function advance(
   return answer(engine, await settle(options, turn, step, peer), flowSecret);
 }
 
-async function resume(engine: Engine, claim: FlowClaim): Promise<FlowAnswer> {
+async function resume(
+  engine: Engine,
+  claim: FlowClaim,
+  peer: Peer,
+  holder: FlowHolder | undefined,
+): Promise<FlowAnswer> {
   const at = await claimed(engine, claim);
-  engine.open.resume(at.flow.id);
+  const { id, deadline } = at.flow;
+  engine.open.hold(id, addressShare(peer.address), deadline - engine.options.clock.now(), holder);
   const step = (await endIfOver(engine, at)) ?? formStep(at.flow);
   return answer(engine, step, claim.flowSecret);
 }

@@ -10,6 +10,9 @@ export interface StartLogin {
   readonly codeChallenge: string | null;
 }
 
+/** The socket that waits for a flow's answers, told apart by identity. */
+export type FlowHolder = object;
+
 export interface FlowAnswer {
   /** The wire's flow object, ready to be sent. */
   readonly step: FlowStep;
@@ -27,11 +30,11 @@ export interface LoginFlows {
     peer: Peer,
   ): readonly { readonly type: string; readonly id: string | null; readonly name: string }[];
   /**
-   * Client id and redirect URI are checked here, before anybody types a password. Throws `invalid_handler`,
-   * `invalid_client`, `invalid_redirect_uri`, `invalid_format` (the code challenge), `onboarding_required`,
-   * `too_many_flows`.
+   * Client id and redirect URI are checked here, before anybody types a password. `holder` waits for the flow's answers,
+   * until `left`; without one nobody does. Throws `invalid_handler`, `invalid_client`, `invalid_redirect_uri`,
+   * `invalid_format` (the code challenge), `onboarding_required`.
    */
-  start(request: StartLogin, peer: Peer): Promise<FlowAnswer>;
+  start(request: StartLogin, peer: Peer, holder?: FlowHolder): Promise<FlowAnswer>;
   /**
    * Every call is a failed attempt until it is known to be none; five end the flow (abort `too_many_retry`). Past its
    * deadline the flow ends with abort `login_expired`, for who comes within a minute. Throws `invalid_flow` (unknown,
@@ -46,12 +49,19 @@ export interface LoginFlows {
     },
     peer: Peer,
   ): Promise<FlowAnswer>;
-  /** The step that is waiting, on another socket or node; abort `login_expired` as above. Throws `invalid_flow`. */
-  resume(request: { readonly flowId: string; readonly flowSecret: string }, peer: Peer): Promise<FlowAnswer>;
+  /**
+   * The step that is waiting, on another socket or node; abort `login_expired` as above. `holder` waits for the flow
+   * instead of whoever did. Throws `invalid_flow`.
+   */
+  resume(
+    request: { readonly flowId: string; readonly flowSecret: string },
+    peer: Peer,
+    holder?: FlowHolder,
+  ): Promise<FlowAnswer>;
   cancel(request: { readonly flowId: string; readonly flowSecret: string }): Promise<AbortStep>;
   /**
-   * The flow's socket is gone. It can be resumed until its deadline, or until its address has all its places taken and
-   * starts another one.
+   * The holder is gone. The flow can be resumed until its deadline, or until newer ones that were left need its place.
+   * Without effect when another holder has resumed it.
    */
-  left(flowId: string): void;
+  left(flowId: string, holder: FlowHolder): void;
 }

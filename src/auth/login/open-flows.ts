@@ -1,108 +1,89 @@
 import type { Clock } from "../clock.ts";
-import { AuthError } from "../errors.ts";
+import { LeftFlows } from "./left-flows.ts";
+import type { FlowHolder } from "./login-flows.ts";
 
 export interface OpenFlowLimits {
-  /** Flows that one address (one IPv6 /64) may have open on this node. */
-  readonly perAddress: number;
-  /** Flows that this node may have open. */
-  readonly total: number;
+  /** Flows of one address (one IPv6 /64) that no socket waits for. */
+  readonly leftPerAddress: number;
+  /** Flows of this node that no socket waits for. */
+  readonly leftPerNode: number;
 }
 
 interface OpenFlow {
   readonly address: string;
+  /** Monotonic ms. */
   readonly endsAt: number;
-  /** Sockets of this node that started or resumed it and are not known to be gone. */
-  holders: number;
+  /** Undefined: no socket waits for it. */
+  holder: FlowHolder | undefined;
 }
 
+/** So that a start stays cheap when many sockets left at once: each start adds one flow, and takes more than one away. */
+const mostDisplaced = 8;
+
 /**
- * Counts the flows that were started on this node and are not known to be over. A newcomer is refused, nobody else is
- * pushed out: a flood from one address never costs another address its flow. Only a flow whose socket is gone gives its
- * place to the next one of the same address, the oldest first, so that a page that is loaded again and again is not
- * locked out. A flow that ended on another node counts until its deadline.
+ * The flows that sockets of this node began or resumed. One that a socket waits for is bounded by the bounds on sockets,
+ * which hold one flow each, and never gives way. One whose socket is gone is kept to be resumed until newer ones need
+ * its place: those of its own address first, and of the node the oldest of the address that has the most. So no number of
+ * flows keeps anybody from a start. A flow that ended on another node counts as left until its deadline.
  */
 export class OpenFlows {
   readonly #clock: Clock;
   readonly #limits: OpenFlowLimits;
-  readonly #lifeMs: number;
-  /** In order of start, which is the order of their ends. */
   readonly #flows = new Map<string, OpenFlow>();
-  readonly #perAddress = new Map<string, number>();
-  /** Flows that no socket of this node holds, in the order in which they were left. */
-  readonly #left = new Set<string>();
+  readonly #left = new LeftFlows();
 
-  constructor(options: { readonly clock: Clock; readonly limits: OpenFlowLimits; readonly lifeMs: number }) {
+  constructor(options: { readonly clock: Clock; readonly limits: OpenFlowLimits }) {
     this.#clock = options.clock;
     this.#limits = options.limits;
-    this.#lifeMs = options.lifeMs;
   }
 
   get count(): number {
     return this.#flows.size;
   }
 
-  /**
-   * Throws `too_many_flows`. Counted before anything is awaited, so that a burst cannot pass. Gives the flow whose place
-   * was taken, if any: the caller ends it.
-   */
-  add(flowId: string, address: string): string | undefined {
-    const now = this.#clock.monotonic();
-    this.#forgetPast(now);
-    const isFull = (this.#perAddress.get(address) ?? 0) >= this.#limits.perAddress;
-    const displaced = isFull ? this.#oldestLeft(address) : undefined;
-    if (isFull && displaced === undefined) throw this.#full(now, address);
-    if (displaced !== undefined) this.remove(displaced);
-    if (this.#flows.size >= this.#limits.total) throw this.#full(now);
-    this.#flows.set(flowId, { address, endsAt: now + this.#lifeMs, holders: 1 });
-    this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
+  /** Before a start: the flows that give way to one more of this address. The caller ends them. */
+  makeRoom(address: string): readonly string[] {
+    this.#forgetPast();
+    const displaced: string[] = [];
+    while (displaced.length < mostDisplaced) {
+      const isFull = this.#left.countOf(address) >= this.#limits.leftPerAddress;
+      const overfull = this.#left.size >= this.#limits.leftPerNode;
+      const flowId = isFull ? this.#left.oldestOf(address) : overfull ? this.#left.oldestOfMost() : undefined;
+      if (flowId === undefined) break;
+      this.remove(flowId);
+      displaced.push(flowId);
+    }
     return displaced;
   }
 
-  /** A socket that held it is gone. */
-  leave(flowId: string): void {
-    const flow = this.#flows.get(flowId);
-    if (flow === undefined) return;
-    flow.holders = Math.max(0, flow.holders - 1);
-    if (flow.holders === 0) this.#left.add(flowId);
+  /** `holder` waits for it from now on, instead of any other; undefined: nobody does. `lifeMs`: until its deadline. */
+  hold(flowId: string, address: string, lifeMs: number, holder: FlowHolder | undefined): void {
+    this.remove(flowId);
+    this.#flows.set(flowId, { address, endsAt: this.#clock.monotonic() + lifeMs, holder });
+    if (holder === undefined) this.#left.add(address, flowId);
   }
 
-  /** Another socket holds it too: who resumes a flow need not wait until the first socket is known to be gone. */
-  resume(flowId: string): void {
+  /** The holder is gone. Without effect when another one waits for the flow. */
+  leave(flowId: string, holder: FlowHolder): void {
     const flow = this.#flows.get(flowId);
-    if (flow === undefined) return;
-    flow.holders += 1;
-    this.#left.delete(flowId);
+    if (flow === undefined || flow.holder !== holder) return;
+    flow.holder = undefined;
+    this.#left.add(flow.address, flowId);
   }
 
   remove(flowId: string): void {
     const flow = this.#flows.get(flowId);
     if (flow === undefined) return;
     this.#flows.delete(flowId);
-    this.#left.delete(flowId);
-    const left = (this.#perAddress.get(flow.address) ?? 0) - 1;
-    if (left > 0) this.#perAddress.set(flow.address, left);
-    else this.#perAddress.delete(flow.address);
+    this.#left.delete(flow.address, flowId);
   }
 
-  #oldestLeft(address: string): string | undefined {
-    for (const flowId of this.#left) if (this.#flows.get(flowId)?.address === address) return flowId;
-    return undefined;
-  }
-
-  #forgetPast(now: number): void {
+  /** In the order in which they were begun or resumed: one that was resumed late may hide some that ended before it. */
+  #forgetPast(): void {
+    const now = this.#clock.monotonic();
     for (const [flowId, { endsAt }] of this.#flows) {
       if (endsAt > now) return;
       this.remove(flowId);
     }
-  }
-
-  #full(now: number, address?: string): AuthError {
-    let waitMs = 0;
-    for (const flow of this.#flows.values()) {
-      if (address !== undefined && flow.address !== address) continue;
-      waitMs = flow.endsAt - now;
-      break;
-    }
-    return new AuthError("too_many_flows", { retryAfterSeconds: Math.max(1, Math.ceil(waitMs / 1000)) });
   }
 }

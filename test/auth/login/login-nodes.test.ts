@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { FlowStep } from "../../../protocol/flow.ts";
 import { AuthError } from "../../../src/auth/errors.ts";
+import type { FlowAnswer } from "../../../src/auth/login/login-flows.ts";
 import type { LoginProvider } from "../../../src/auth/providers/provider.ts";
 import { recordKeys } from "../../../src/auth/record-keys.ts";
 import { openEmbeddedStore } from "../../../src/store/embedded/embedded-store.ts";
@@ -148,64 +149,96 @@ describe("the deadline", () => {
 });
 
 describe("open flows", () => {
-  it("are eight for an address, and a flood of one address leaves the others' alone", async () => {
-    const flood = { address: "198.51.100.66" };
-    const mine = await domain.flows.start(startRequest(), peer);
-    const outcomes = await Promise.all(
-      Array.from({ length: 100 }, () => codeOf(domain.flows.start(startRequest(), flood))),
+  /** Flows that give way are gone from the store: a resume finds none. */
+  const standing = async (flows: LoginDomain["flows"], all: readonly FlowAnswer[]) => {
+    const codes = await Promise.all(all.map((each) => codeOf(flows.resume(claimOf(each), peer, {}))));
+    return codes.map((code) => code === "no error");
+  };
+  /** Started on sockets, which are gone when it returns. */
+  const abandoned = async ({ flows }: LoginDomain, count: number, address: string) => {
+    const all: FlowAnswer[] = [];
+    for (let at = 0; at < count; at += 1) {
+      const socket = {};
+      const started = await flows.start(startRequest(), { address }, socket);
+      flows.left(started.step.flow_id, socket);
+      all.push(started);
+    }
+    return all;
+  };
+
+  it("whose sockets wait never give way, however many one address has, and keep nobody from a start", async () => {
+    const mine = await domain.flows.start(startRequest(), peer, {});
+    const small = await node({ limits: { leftPerAddress: 2, leftPerNode: 4 } });
+    const neighbours = await Promise.all(
+      Array.from({ length: 100 }, () => small.flows.start(startRequest(), peer, {})),
     );
-    expect(outcomes.filter((outcome) => outcome === "no error")).toHaveLength(8);
-    expect(outcomes.filter((outcome) => outcome === "too_many_flows")).toHaveLength(92);
-    expect((await domain.flows.resume(claimOf(mine), peer)).step.type).toBe("form");
-    expect((await domain.flows.start(startRequest(), peer)).step.type).toBe("form");
+    await abandoned(small, 20, peer.address);
+    expect(await standing(small.flows, [mine, ...neighbours])).toEqual(Array(101).fill(true));
   });
 
-  it("count for a whole IPv6 /64", async () => {
-    const starts = Array.from({ length: 9 }, (_, host) =>
-      codeOf(domain.flows.start(startRequest(), { address: `2001:db8:1:2::${host + 1}` })),
-    );
-    expect((await Promise.all(starts)).filter((outcome) => outcome === "too_many_flows")).toHaveLength(1);
-    expect((await domain.flows.start(startRequest(), { address: "2001:db8:1:3::1" })).step.type).toBe("form");
+  it("that were left are eight of an address, the newest ones, and of a whole IPv6 /64", async () => {
+    const all = await abandoned(domain, 10, peer.address);
+    const kept = [false, false, ...Array(8).fill(true)];
+    expect(await standing(domain.flows, all)).toEqual(kept);
+    const wide = [];
+    for (let host = 1; host <= 10; host += 1)
+      wide.push(...(await abandoned(domain, 1, `2001:db8:1:2::${host}`)));
+    const elsewhere = await abandoned(domain, 1, "2001:db8:1:3::1");
+    expect(await standing(domain.flows, [...wide, ...elsewhere])).toEqual([...kept, true]);
   });
 
-  it("are bounded for the node", async () => {
-    const small = await node({ limits: { flowsPerNode: 20 } });
-    const starts = Array.from({ length: 30 }, (_, host) =>
-      codeOf(small.flows.start(startRequest(), { address: `198.51.100.${host}` })),
-    );
-    expect((await Promise.all(starts)).filter((outcome) => outcome === "too_many_flows")).toHaveLength(10);
+  it("that were left are bounded for the node, and the address that has most gives way", async () => {
+    const small = await node({ limits: { leftPerAddress: 5, leftPerNode: 8 } });
+    const person = await abandoned(small, 1, "198.51.100.1");
+    const flood = await abandoned(small, 5, "198.51.100.66");
+    for (let host = 100; host < 106; host += 1) await abandoned(small, 1, `198.51.100.${host}`);
+    expect(await standing(small.flows, person)).toEqual([true]);
+    expect(await standing(small.flows, flood)).toEqual([false, false, false, false, true]);
   });
 
-  it("make room when they end: by login, abort, cancel, refusal at the start, deadline", async () => {
+  it("make room when they end: by login, abort, cancel, deadline", async () => {
     await addPerson(domain);
-    const one = await node({ limits: { flowsPerAddress: 1, attempts: 1 } });
-    expect((await tryLogin(one.flows, ada)).type).toBe("create_entry");
+    const one = await node({ limits: { leftPerAddress: 1, attempts: 1 } });
+    const first = await abandoned(one, 1, peer.address);
     expect((await tryLogin(one.flows, wrong)).type).toBe("abort");
+    expect(await standing(one.flows, first)).toEqual([false]);
+    expect((await tryLogin(one.flows, ada)).type).toBe("create_entry");
     await one.flows.cancel(claimOf(await one.flows.start(startRequest(), peer)));
-    const forgotten = await one.flows.start(startRequest(), peer);
-    const refusal = await one.flows.start(startRequest(), peer).catch((error: unknown) => error);
-    expect(refusal).toMatchObject({ code: "too_many_flows", retryAfterSeconds: 300 });
-    opened.clock.pass(300_000);
-    expect((await one.flows.start(startRequest(), peer)).step.flow_id).not.toBe(forgotten.step.flow_id);
+    const second = await abandoned(one, 1, peer.address);
+    opened.clock.pass(150_000);
+    expect(await standing(one.flows, second)).toEqual([true]);
   });
 
-  it("give their place to the next one of their address once their socket is gone, the oldest first", async () => {
-    const two = await node({ limits: { flowsPerAddress: 2 } });
-    const start = () => two.flows.start(startRequest(), peer);
-    const [first, second] = [await start(), await start()];
-    two.flows.left(second.step.flow_id);
-    two.flows.left(first.step.flow_id);
-    two.flows.left("0".repeat(32));
-    // Resumed before its first socket is known to be gone: held by the one that resumed it.
-    await two.flows.resume(claimOf(second), peer);
-    await two.flows.resume(claimOf(second), peer);
-    two.flows.left(second.step.flow_id);
-    const third = await start();
-    expect(await codeOf(two.flows.resume(claimOf(first), peer))).toBe("invalid_flow");
-    expect(await codeOf(start())).toBe("too_many_flows");
-    for (let at = 0; at < 20; at += 1) two.flows.left((at === 0 ? third : await start()).step.flow_id);
-    expect(await codeOf(start())).toBe("no error");
-    expect((await two.flows.resume(claimOf(second), peer)).step.type).toBe("form");
+  it("are held by who resumed them last, whatever the sockets before do", async () => {
+    const one = await node({ limits: { leftPerAddress: 1 } });
+    const [first, second] = [{}, {}];
+    const started = await one.flows.start(startRequest(), peer, first);
+    const { flow_id } = started.step;
+    for (let round = 0; round < 3; round += 1) await one.flows.resume(claimOf(started), peer, second);
+    one.flows.left(flow_id, first);
+    one.flows.left("0".repeat(32), first);
+    await abandoned(one, 3, peer.address);
+    expect(await standing(one.flows, [started])).toEqual([true]);
+  });
+
+  it("that a socket resumed many times are left when it goes, once", async () => {
+    const one = await node({ limits: { leftPerAddress: 1 } });
+    const socket = {};
+    const started = await one.flows.start(startRequest(), peer, socket);
+    for (let round = 0; round < 3; round += 1) await one.flows.resume(claimOf(started), peer, socket);
+    one.flows.left(started.step.flow_id, socket);
+    await abandoned(one, 1, peer.address);
+    expect(await codeOf(one.flows.resume(claimOf(started), peer))).toBe("invalid_flow");
+  });
+
+  it("that were resumed here count here, wherever they began", async () => {
+    const one = await node({ limits: { leftPerAddress: 1 } });
+    const started = await domain.flows.start(startRequest(), peer, {});
+    const socket = {};
+    await one.flows.resume(claimOf(started), peer, socket);
+    one.flows.left(started.step.flow_id, socket);
+    await abandoned(one, 1, peer.address);
+    expect(await codeOf(domain.flows.resume(claimOf(started), peer))).toBe("invalid_flow");
   });
 
   it("vanish from the store after their deadline", async () => {
