@@ -1,4 +1,4 @@
-import { addressShare } from "../address-share.ts";
+import { addressShare } from "../../net/address-share.ts";
 import type { Peer, Session } from "../model.ts";
 
 /** Two tabs that refresh at once may be further apart than one generation, but not in time. */
@@ -67,6 +67,6 @@ function rotated(
 }
 
 function isOfTabs({ rotatedAt, lastUsedIp }: Session, { peer, now }: Presented): boolean {
-  const sameAddress = lastUsedIp !== null && addressShare(lastUsedIp) === addressShare(peer.address);
+  const sameAddress = addressShare(lastUsedIp) === addressShare(peer.address);
   return sameAddress && Math.abs(now - rotatedAt) <= concurrentTabsMs;
 }

@@ -155,7 +155,7 @@ describe("open flows", () => {
     return codes.map((code) => code === "no error");
   };
   /** Started on sockets, which are gone when it returns. */
-  const abandoned = async ({ flows }: LoginDomain, count: number, address: string) => {
+  const abandoned = async ({ flows }: LoginDomain, count: number, address: string | null) => {
     const all: FlowAnswer[] = [];
     for (let at = 0; at < count; at += 1) {
       const socket = {};
