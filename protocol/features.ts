@@ -32,7 +32,7 @@ export const limits = {
   frame: 65_536,
   /** Deepest nesting of arrays and objects. */
   depth: 16,
-  /** Messages that a socket may send before `auth_ok`. */
+  /** Messages, pings and unsolicited pongs that a socket may send before `auth_ok`. */
   messagesBeforeAuth: 64,
   /** From open to `auth_ok` without a login flow (Home Assistant: 10 s). */
   authDeadlineMs: 10_000,
@@ -44,7 +44,7 @@ export const limits = {
   inFlight: 64,
   /** Longest password in bytes of UTF-8, after NFKC. */
   password: 1024,
-  /** Between the server's WebSocket pings (Home Assistant: 55 s, pong within half of it). */
+  /** Between the server's WebSocket pings, from a login's start or `auth_ok` on (Home Assistant: 55 s, pong within half of it). */
   heartbeatMs: 55_000,
   /** How long a socket may be suspended before it is closed. */
   suspensionMs: 60_000,

@@ -43,9 +43,11 @@ const nothing: readonly unknown[] = [];
 /** One socket before `auth_ok`; the only maker of an authenticated session. */
 export class AuthPhase {
   readonly since: number;
+  /** The deadline of a login, monotonic ms; 0 until one was started. The connection's own. */
+  loginEndsAt = 0;
   readonly #parts: AuthParts;
   readonly #host: AuthHost;
-  #messages = 0;
+  #frames = 0;
   #held: unknown[] | undefined;
   #logins: LoginMessages | undefined;
 
@@ -61,14 +63,26 @@ export class AuthPhase {
     this.#logins?.gone();
   }
 
+  /** A ping, or a pong that nobody asked for. */
+  control(): void {
+    this.#count();
+  }
+
   frame(frame: Frame): void {
-    this.#messages += 1;
-    if (this.#messages > limits.messagesBeforeAuth) this.#drop("rate_limited");
-    else if (isLonger(frame, limits.frameBeforeAuth)) this.#drop("message_too_big");
+    if (!this.#count()) return;
+    if (isLonger(frame, limits.frameBeforeAuth)) this.#drop("message_too_big");
     else {
       const message = this.#decode(frame);
       if (message !== unreadable) this.#message(message);
     }
+  }
+
+  /** False for a frame too many: the socket is closed. */
+  #count(): boolean {
+    this.#frames += 1;
+    if (this.#frames <= limits.messagesBeforeAuth) return true;
+    this.#drop("rate_limited");
+    return false;
   }
 
   #decode(frame: Frame): unknown {

@@ -67,6 +67,11 @@ export class CommandPhase {
     if (read !== undefined) this.take(read.message);
   }
 
+  /** A ping of the WebSocket protocol, or a pong that nobody asked for. */
+  control(): void {
+    if (this.#rate.take(this.#parts.clock.monotonic()) === "close") this.#host.end("rate_limited");
+  }
+
   /** The message or batch in a frame; undefined when it broke a rule and the socket was closed for it. */
   read(frame: Frame): { readonly message: unknown } | undefined {
     if (isLonger(frame, limits.frame)) {

@@ -143,8 +143,16 @@ export class Connection
     this.#outbox?.drained();
   }
 
-  pong(): void {
+  ping(): void {
     this.#heard = true;
+    this.#countControl();
+  }
+
+  /** The first after a ping of ours answers it. Any other was not asked for, and counts like a message. */
+  pong(): void {
+    const answers = this.#pinged && !this.#heard;
+    this.#heard = true;
+    if (!answers) this.#countControl();
   }
 
   closed(code: number): void {
@@ -162,7 +170,8 @@ export class Connection
     if (!this.#gaveWay && now - this.#dueAt > stallMs) {
       this.#arm(stallMs, now);
       this.#gaveWay = true;
-    } else if (this.#state === "ready") this.#beat();
+    } else if (this.#state === "ready") this.#beat(now);
+    else if (now < (this.#auth?.loginEndsAt ?? 0)) this.#beat(now, this.#auth?.loginEndsAt);
     else if (this.end("auth_timeout"))
       this.#parts.observer.authRefused("auth_timeout", "auth_timeout", this.peer);
   }
@@ -240,11 +249,13 @@ export class Connection
     this.#socket.close(number, text);
   }
 
+  /** A person reads and types meanwhile: pings keep proxies from ending a silent connection. */
   allowLogin(): void {
     const auth = this.#auth;
-    if (auth === undefined) return;
+    if (auth === undefined || auth.loginEndsAt > 0) return;
     const now = this.#parts.clock.monotonic();
-    this.#arm(Math.max(0, this.#parts.times.loginDeadlineMs - (now - auth.since)), now);
+    auth.loginEndsAt = auth.since + this.#parts.times.loginDeadlineMs;
+    this.#arm(Math.max(0, Math.min(this.#parts.times.heartbeatMs, auth.loginEndsAt - now)), now);
   }
 
   /**
@@ -272,6 +283,7 @@ export class Connection
     const elapsedMs = now - (this.#auth?.since ?? now);
     this.#auth = undefined;
     this.#authenticated = true;
+    this.#pinged = false;
     this.#socket.send(this.#wire.authOk);
     parts.roster.authenticated(this.#place);
     this.#arm(parts.times.heartbeatMs, now);
@@ -308,6 +320,11 @@ export class Connection
     else this.#commands?.take(kept);
   }
 
+  #countControl(): void {
+    if (this.#state === "ready") this.#commandsAfter(0)?.control();
+    else if (this.live) this.#auth?.control();
+  }
+
   #endHold(): Hold | undefined {
     const hold = this.#hold;
     this.#hold = undefined;
@@ -336,8 +353,11 @@ export class Connection
     this.finish(over, final ? authInvalid(this.codec, closeCodes.auth_invalid.text) : undefined);
   }
 
-  /** Pings every `heartbeatMs`; whatever comes in within half of that shows that the peer lives. */
-  #beat(): void {
+  /**
+   * Pings every `heartbeatMs`; whatever comes in within half of that shows that the peer lives. `until`: the deadline,
+   * monotonic ms, which no ping moves.
+   */
+  #beat(now: number, until = Number.POSITIVE_INFINITY): void {
     const halfMs = this.#parts.times.heartbeatMs / 2;
     if (this.#pinged && !this.#heard) {
       this.end("heartbeat_timeout");
@@ -348,7 +368,7 @@ export class Connection
       this.#socket.ping();
     }
     this.#pinged = !this.#pinged;
-    this.#arm(halfMs, this.#parts.clock.monotonic());
+    this.#arm(Math.min(halfMs, until - now), now);
     this.#session?.watchEnd(this.#parts.times.heartbeatMs);
   }
 

@@ -60,6 +60,8 @@ export interface SocketHandler {
   message(frame: Frame): void;
   /** After "queued": there is room again. Sending from inside is allowed. */
   drained(): void;
+  /** A ping came in; the transport answers it. Unsolicited ones cost work, so whoever listens may count them. */
+  ping(): void;
   pong(): void;
   /** Exactly once. 1005 for a close frame without a code, 1006 for a connection that was lost. */
   closed(code: number, reason: string): void;

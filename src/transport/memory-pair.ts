@@ -150,7 +150,10 @@ class MemoryEnd implements Socket, MemoryPeer {
   #handle(item: Item): void {
     if (item.kind === "close") return void this.#closedByPeer(item.code, item.reason);
     if (this.ending !== undefined) return;
-    if (item.kind === "ping") return void this.peer?.receive({ kind: "pong", bytes: 0 });
+    if (item.kind === "ping") {
+      this.peer?.receive({ kind: "pong", bytes: 0 });
+      return void this.#guard(() => this.handler?.ping());
+    }
     if (item.kind === "pong") return void this.#guard(() => this.handler?.pong());
     const { frame, bytes } = item;
     if (bytes <= this.#options.maxMessageBytes) return void this.#guard(() => this.handler?.message(frame));

@@ -98,14 +98,11 @@ export class UwsSocket implements Socket, Seated {
   pinged(): void {
     this.#unreadPongs = this.bufferedBytes === 0 ? 0 : this.#unreadPongs + 1;
     if (this.#unreadPongs > MAX_UNREAD_PONGS) this.terminate();
+    else this.#tell("ping");
   }
 
   pong(): void {
-    try {
-      this.#handler?.pong();
-    } catch (error) {
-      this.#fail(error);
-    }
+    this.#tell("pong");
   }
 
   /**
@@ -119,11 +116,7 @@ export class UwsSocket implements Socket, Seated {
   drained(): void {
     if (!this.#waiting || this.#ws === undefined) return;
     this.#waiting = false;
-    try {
-      this.#handler?.drained();
-    } catch (error) {
-      this.#fail(error);
-    }
+    this.#tell("drained");
   }
 
   /** The library calls this from inside `end` and `close` too; the handler then hears of it after their caller. */
@@ -142,6 +135,14 @@ export class UwsSocket implements Socket, Seated {
       if (this.#ending !== undefined) handler?.closed(this.#ending.code, this.#ending.reason);
     } catch (error) {
       this.#owner.onError(error);
+    }
+  }
+
+  #tell(what: "ping" | "pong" | "drained"): void {
+    try {
+      this.#handler?.[what]();
+    } catch (error) {
+      this.#fail(error);
     }
   }
 

@@ -1,17 +1,17 @@
 import type { Socket as RawSocket } from "node:net";
 import { TLSSocket } from "node:tls";
-import { closeCodes } from "../../protocol/close-codes.ts";
+import { type CloseName, closeCodes } from "../../protocol/close-codes.ts";
 import type { Frame } from "../codec/codec.ts";
 import { noSeat, type Seated } from "../connection/seats.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
-import { closeFrame, controlFrame, dataFrame, opcodes } from "./ws-frame.ts";
-import { type Breach, FrameReader, type FrameSink, type ReadLimits } from "./ws-frame-reader.ts";
+import { closeFrame, dataFrame, type FrameParts, pingFrame, pongFrame } from "./ws-frames.ts";
+import { BoundedReceiver } from "./ws-receiver.ts";
 
 /** What a socket needs of its listener. */
 export interface SocketOwner {
   readonly onError: (error: unknown) => void;
-  readonly limits: ReadLimits;
+  readonly maxMessageBytes: number;
   forget(socket: WsSocket): void;
   /** Nothing more comes or goes on this connection: destroy it soon. */
   left(raw: RawSocket): void;
@@ -26,8 +26,12 @@ interface Ending {
 export const CLOSE_TIMEOUT_MS = 2000;
 /** Pings that may come in while earlier pongs are not yet taken by the client; one more ends the socket. */
 const MAX_UNREAD_PONGS = 60;
-
-const pingFrame = controlFrame(opcodes.ping, new Uint8Array());
+/**
+ * Read after a close frame of ours, as a multiple of the largest message: the peer's own close frame comes behind what it
+ * had sent before. A peer that sends more is not read any more, so that a flood costs nothing until the connection is
+ * destroyed. Not destroyed at once: a reset can take our close frame from a peer that has not read it yet.
+ */
+const MAX_READ_AFTER_CLOSE = 2;
 
 const gate = Symbol("gate");
 
@@ -36,12 +40,17 @@ interface Upgraded extends RawSocket {
   [gate]?: WsSocket;
 }
 
+interface GatedReceiver extends BoundedReceiver {
+  [gate]?: WsSocket;
+}
+
 /** One WebSocket, from the 101 on, on its TCP or TLS connection. */
-export class WsSocket implements Socket, Seated, FrameSink {
+export class WsSocket implements Socket, Seated {
   seat = noSeat;
   readonly #raw: RawSocket;
   readonly #owner: SocketOwner;
-  readonly #reader: FrameReader;
+  /** Undefined once nothing is read any more: after the peer's close frame or a broken frame. */
+  #receiver: BoundedReceiver | undefined;
   #handler: SocketHandler | undefined;
   /** Until either side has begun to end it: nothing is sent and no message is handed on after that. */
   #open = true;
@@ -49,12 +58,13 @@ export class WsSocket implements Socket, Seated, FrameSink {
   #ending: Ending | undefined;
   #drainAwaited = false;
   #unreadPongs = 0;
+  #readAfterClose = 0;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(raw: RawSocket, owner: SocketOwner) {
     this.#raw = raw;
     this.#owner = owner;
-    this.#reader = new FrameReader(this, owner.limits);
+    this.#receiver = createReceiver(this, owner.maxMessageBytes);
     const upgraded: Upgraded = raw;
     upgraded[gate] = this;
     raw.setTimeout(0);
@@ -75,7 +85,7 @@ export class WsSocket implements Socket, Seated, FrameSink {
   send(frame: Frame): SendResult {
     const raw = this.#raw;
     if (!this.#open || raw.destroyed) return "dropped";
-    raw.write(dataFrame(frame));
+    writeFrame(raw, dataFrame(frame));
     // A frame above the high-water mark that the kernel took whole leaves nothing to wait for.
     if (!raw.writableNeedDrain || raw.writableLength === 0) return "sent";
     if (!this.#drainAwaited) {
@@ -90,7 +100,7 @@ export class WsSocket implements Socket, Seated, FrameSink {
   }
 
   ping(): void {
-    if (this.#open) this.#raw.write(pingFrame);
+    if (this.#open) writeFrame(this.#raw, pingFrame);
   }
 
   close(code: number, reason: string): void {
@@ -106,7 +116,12 @@ export class WsSocket implements Socket, Seated, FrameSink {
   }
 
   read(chunk: Buffer): void {
-    this.#reader.read(chunk);
+    if (!this.#open) {
+      this.#readAfterClose += chunk.length;
+      if (this.#readAfterClose > MAX_READ_AFTER_CLOSE * this.#owner.maxMessageBytes)
+        return void this.#raw.pause();
+    }
+    this.#receiver?.write(chunk);
   }
 
   message(frame: Frame): void {
@@ -118,35 +133,36 @@ export class WsSocket implements Socket, Seated, FrameSink {
     }
   }
 
+  /** `payload` is only valid during the call. */
   pinged(payload: Buffer): void {
     if (!this.#open) return;
     if (this.#unreadPongs >= MAX_UNREAD_PONGS) return void this.terminate();
+    this.#tell("ping");
+    if (!this.#open) return;
     this.#unreadPongs += 1;
-    this.#raw.write(controlFrame(opcodes.pong, payload), () => {
+    writeFrame(this.#raw, pongFrame(Buffer.from(payload)), () => {
       this.#unreadPongs -= 1;
     });
   }
 
   ponged(): void {
-    if (!this.#open) return;
-    try {
-      this.#handler?.pong();
-    } catch (error) {
-      this.#fail(error);
-    }
+    if (this.#open) this.#tell("pong");
   }
 
   /** The peer's close frame: its code and reason go back to it, unless ours was first. */
   closing(code: number, reason: string): void {
+    this.#receiver = undefined;
     this.#ending ??= { code, reason };
     if (this.#open) this.#sendClose(code === 1005 ? undefined : code, reason);
     if (!this.#raw.destroyed) this.#raw.end();
   }
 
-  broken(breach: Breach): void {
-    const ending = endings[breach];
+  /** The peer broke RFC 6455 or a limit on messages. */
+  broken(close: CloseName): void {
+    this.#receiver = undefined;
+    const ending = { code: closeCodes[close].number, reason: closeCodes[close].text };
     this.#ending ??= ending;
-    if (this.#open) this.#sendClose(ending.code, "");
+    if (this.#open) this.#sendClose(ending.code, ending.reason);
     if (!this.#raw.destroyed) this.#raw.end();
   }
 
@@ -176,7 +192,7 @@ export class WsSocket implements Socket, Seated, FrameSink {
 
   #sendClose(code: number | undefined, reason: string): void {
     this.#open = false;
-    this.#raw.write(closeFrame(code, reason));
+    writeFrame(this.#raw, closeFrame(code, reason));
     this.#limitWait();
   }
 
@@ -187,9 +203,12 @@ export class WsSocket implements Socket, Seated, FrameSink {
 
   #drained(): void {
     this.#drainAwaited = false;
-    if (!this.#open) return;
+    if (this.#open) this.#tell("drained");
+  }
+
+  #tell(what: "ping" | "pong" | "drained"): void {
     try {
-      this.#handler?.drained();
+      this.#handler?.[what]();
     } catch (error) {
       this.#fail(error);
     }
@@ -213,13 +232,50 @@ function onClose(this: Upgraded): void {
   this[gate]?.closed();
 }
 
-const endings: Readonly<Record<Breach, Ending>> = {
-  protocol_error: endingNamed("protocol_error"),
-  invalid_payload: endingNamed("invalid_payload"),
-  message_too_big: endingNamed("message_too_big"),
-  too_many_parts: { code: 1008, reason: "Too many fragments" },
-};
-
-function endingNamed(name: "message_too_big" | "invalid_payload" | "protocol_error"): Ending {
-  return { code: closeCodes[name].number, reason: closeCodes[name].text };
+/** In one system call where the connection is idle. `taken`: the kernel has the frame, or never will. */
+function writeFrame(raw: RawSocket, [head, payload]: FrameParts, taken?: () => void): void {
+  if (payload === undefined) return void raw.write(head, taken);
+  raw.cork();
+  raw.write(head);
+  raw.write(payload, taken);
+  raw.uncork();
 }
+
+function createReceiver(socket: WsSocket, maxMessageBytes: number): BoundedReceiver {
+  const receiver: GatedReceiver = new BoundedReceiver(maxMessageBytes);
+  receiver[gate] = socket;
+  receiver.on("message", onMessage);
+  receiver.on("ping", onPing);
+  receiver.on("pong", onPong);
+  receiver.on("conclude", onConclude);
+  receiver.on("error", onBroken);
+  return receiver;
+}
+
+function onMessage(this: GatedReceiver, data: Buffer, isBinary: boolean): void {
+  this[gate]?.message(isBinary ? data : data.toString());
+}
+
+function onPing(this: GatedReceiver, payload: Buffer): void {
+  this[gate]?.pinged(payload);
+}
+
+function onPong(this: GatedReceiver): void {
+  this[gate]?.ponged();
+}
+
+function onConclude(this: GatedReceiver, code: number, reason: Buffer): void {
+  this[gate]?.closing(code, reason.toString());
+}
+
+function onBroken(this: GatedReceiver, error: Error): void {
+  this[gate]?.broken(breaches.get("code" in error ? error.code : "") ?? "protocol_error");
+}
+
+/** By the `code` of the package's errors, which its documentation lists; any other breaks RFC 6455. */
+const breaches: ReadonlyMap<unknown, CloseName> = new Map([
+  ["WS_ERR_INVALID_UTF8", "invalid_payload"],
+  ["WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH", "message_too_big"],
+  ["WS_ERR_UNSUPPORTED_MESSAGE_LENGTH", "message_too_big"],
+  ["WS_ERR_TOO_MANY_BUFFERED_PARTS", "rate_limited"],
+]);

@@ -14,7 +14,6 @@ import { listenFault } from "./listen-fault.ts";
 import { bodyTooLarge, expectationFailed, type Refusal, refusal } from "./refusal.ts";
 import type { TlsPair } from "./tls.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
-import type { ReadLimits } from "./ws-frame-reader.ts";
 import { switchingProtocols } from "./ws-handshake.ts";
 import { refuseNodeRequest, serveNodeRequest } from "./ws-http.ts";
 import { refusalOf, refuseConnection } from "./ws-refusal.ts";
@@ -26,10 +25,6 @@ import { CLOSE_TIMEOUT_MS, type SocketOwner, WsSocket } from "./ws-socket.ts";
  * Node's 511, of 10,000 clients that came back at once the last waited for the kernel's repeats, seconds apart.
  */
 const BACKLOG = 4096;
-const MAX_FRAGMENTS = 128;
-/** A message arrives in at most this many reads: room for the smallest segments that networks use. */
-const MIN_BUFFERED_CHUNKS = 64;
-const SMALLEST_SEGMENT_BYTES = 512;
 /** Requests that one connection may have under way (HTTP pipelining); one more ends the connection. */
 const MAX_PIPELINED = 16;
 
@@ -42,9 +37,8 @@ export interface WsTransportOptions {
 }
 
 /**
- * Sockets and HTTP by node:http on one port, with TLS when it is asked for: runs wherever Node runs. The frames are read
- * and written here, on the connection itself: the classes of the `ws` package cost 30 µs of CPU a connection more (131
- * against 98) and 1.4 KiB more for an idle socket. A test holds the reader of frames to what theirs says of any bytes.
+ * Sockets and HTTP by node:http on one port, with TLS when it is asked for: runs wherever Node runs. The `ws` package
+ * reads and writes the frames (its `Receiver` and `Sender`); the connection, the closing handshake and the limits are ours.
  */
 export function createWsTransport(options: WsTransportOptions = {}): Transport {
   const onError = options.onError ?? (() => undefined);
@@ -68,7 +62,7 @@ interface Exchanges {
 
 class WsListener implements Listener, SocketOwner {
   readonly onError: (error: unknown) => void;
-  readonly limits: ReadLimits;
+  readonly maxMessageBytes: number;
   readonly #options: ListenOptions;
   readonly #server: Server;
   readonly #sockets = new Seats<WsSocket>();
@@ -86,12 +80,7 @@ class WsListener implements Listener, SocketOwner {
   constructor(options: ListenOptions, onError: (error: unknown) => void) {
     this.onError = onError;
     this.#options = options;
-    const chunks = Math.ceil(options.maxMessageBytes / SMALLEST_SEGMENT_BYTES);
-    this.limits = {
-      maxMessageBytes: options.maxMessageBytes,
-      maxFragments: MAX_FRAGMENTS,
-      maxChunks: Math.max(MIN_BUFFERED_CHUNKS, chunks),
-    };
+    this.maxMessageBytes = options.maxMessageBytes;
     this.#server = createBoundedServer(options.tls);
     this.#server.on("request", (request, response) => void this.#request(request, response));
     this.#server.on("checkContinue", (request, response) => this.#checkContinue(request, response));

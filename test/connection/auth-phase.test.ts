@@ -169,6 +169,17 @@ describe("auth phase", () => {
     expect(client.socket.closedWith).toEqual(closed("rate_limited"));
   });
 
+  it("counts pings, and pongs that nobody asked for, among them", () => {
+    for (const control of ["ping", "pong"] as const) {
+      const client = connectionRig(good()).connect();
+      client.say({ type: "auth/providers" });
+      for (let count = 1; count < limits.messagesBeforeAuth; count += 1) client.handler[control]();
+      expect(client.socket.closedWith).toBeUndefined();
+      client.handler[control]();
+      expect(client.socket.closedWith).toEqual(closed("rate_limited"));
+    }
+  });
+
   it("ends at 10 s without a word; pings and answers do not put it off", () => {
     const rig = connectionRig(good());
     const client = rig.connect();

@@ -230,6 +230,19 @@ describe("command phase", () => {
     expect(client.socket.closedWith?.code).toBe(closeCodes.rate_limited.number);
   });
 
+  it("counts pings, and pongs that nobody asked for, as messages", () => {
+    for (const control of ["ping", "pong"] as const) {
+      const { client } = setUp(10);
+      for (let count = 1; count <= 50; count += 1) client.handler[control]();
+      client.say({ id: 1, type: "ping" });
+      expect(client.heard()).toEqual([failure(1, "rate_limited")]);
+      for (let count = 1; count <= 49; count += 1) client.handler[control]();
+      expect(client.socket.closedWith).toBeUndefined();
+      client.handler[control]();
+      expect(client.socket.closedWith?.code).toBe(closeCodes.rate_limited.number);
+    }
+  });
+
   it("counts the messages of batches as messages", () => {
     const { client, ask } = setUp(10);
     const heard = ask(Array.from({ length: 60 }, (_, index) => ({ id: index + 1, type: "ping" })));

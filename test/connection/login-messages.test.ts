@@ -212,9 +212,13 @@ describe("login messages", () => {
     const { rig, client, ask } = setUp();
     rig.wind(9000);
     await ask({ id: 1, ...start });
-    rig.wind(limits.loginDeadlineMs - 9000 - 200);
+    for (let at = 9000; at < limits.loginDeadlineMs - 500; at += 500) {
+      const { pings } = client.socket;
+      rig.wind(500);
+      if (client.socket.pings > pings) client.handler.pong();
+    }
     expect(client.socket.closedWith).toBeUndefined();
-    rig.wind(400);
+    rig.wind(700);
     expect(client.socket.closedWith?.code).toBe(closeCodes.auth_timeout.number);
 
     const vain = setUp({
@@ -227,6 +231,36 @@ describe("login messages", () => {
     await vain.ask({ id: 1, ...start });
     vain.rig.wind(10_200);
     expect(vain.client.socket.closedWith?.code).toBe(closeCodes.auth_timeout.number);
+  });
+
+  /** A form that a person fills in; `answers` says whether the client answers pings. */
+  async function openForm(answers: boolean) {
+    const { rig, client, ask } = setUp();
+    await ask({ id: 1, ...start });
+    const pingedAt: number[] = [];
+    for (let at = 500; at < limits.loginDeadlineMs - 500; at += 500) {
+      const before = client.socket.pings;
+      rig.wind(500);
+      if (client.socket.pings === before) continue;
+      pingedAt.push(at);
+      if (answers) client.handler.pong();
+    }
+    return { rig, client, pingedAt };
+  }
+
+  it("keep the connection alive with pings, which cost nothing of the budget and move no deadline", async () => {
+    const { rig, client, pingedAt } = await openForm(true);
+    expect(pingedAt).toEqual([1, 2, 3, 4, 5].map((nth) => nth * limits.heartbeatMs));
+    for (let count = 1; count < limits.messagesBeforeAuth; count += 1) client.handler.ping();
+    expect(client.socket.closedWith).toBeUndefined();
+    rig.wind(1000);
+    expect(client.socket.closedWith?.code).toBe(closeCodes.auth_timeout.number);
+  });
+
+  it("end with a client that answers no ping", async () => {
+    const { client, pingedAt } = await openForm(false);
+    expect(pingedAt).toEqual([limits.heartbeatMs]);
+    expect(client.socket.closedWith?.code).toBe(closeCodes.heartbeat_timeout.number);
   });
 
   it("answer refusals of the engine with their code, text and retry time", async () => {

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { collectGarbage } from "../support/garbage.ts";
 import { ask } from "../support/raw-http.ts";
 import { closeFrame, frame, RawSocket, upgradeText } from "../support/raw-socket.ts";
 import { within } from "../support/within.ts";
@@ -10,6 +11,7 @@ const TEXT_PART = 0x01;
 const PART = 0x00;
 const LAST = 0x80;
 const PING = 0x89;
+const PONG = 0x8a;
 
 /** RFC 6455 sections 5.2 to 5.5, 7.4, 8.1: what no client may send, and the close code that says so. */
 const broken: readonly (readonly [string, Buffer, number])[] = [
@@ -128,10 +130,85 @@ export function frameFacts(fact: Fact): void {
   });
 }
 
+/** Collects garbage until the figure is small; fails with it when it stays large. */
+async function untilBelow(figure: () => number, most: number): Promise<void> {
+  for (let turn = 0; turn < 20 && figure() >= most; turn += 1) {
+    collectGarbage();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(figure()).toBeLessThan(most);
+}
+
 export function limitFacts(fact: Fact): void {
   fact("ends a fragmented message over the limit", async (rig) => {
     const half = "x".repeat(maxMessageBytes / 2 + 1);
     await refusesFrame(rig, Buffer.concat([frame(TEXT_PART, half), frame(LAST, half)]), 1009);
+  });
+
+  fact("takes a message in fragments of one byte, and one that comes byte by byte", async (rig) => {
+    const gate = await rig.start();
+    const raw = await RawSocket.upgrade(gate.at, socketPath);
+    const server = await gate.sockets.next();
+    const text = "0123456789".repeat(400);
+    const parts = [...text].map((byte, at) => frame(at === 0 ? TEXT_PART : PART, byte));
+    raw.write(Buffer.concat([...parts, frame(LAST, "")]));
+    expect(await server.messages.next()).toBe(text);
+    for (const byte of frame(TEXT, text.slice(0, 1000))) {
+      raw.write(Uint8Array.of(byte));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await server.messages.next()).toBe(text.slice(0, 1000));
+    raw.destroy();
+  });
+
+  fact("keeps little of reads in which fragments came among other frames", async (rig) => {
+    const gate = await rig.start();
+    const before = process.memoryUsage().arrayBuffers;
+    const raws: RawSocket[] = [];
+    const filler = Buffer.concat(Array.from({ length: 500 }, () => frame(PONG, "p".repeat(125))));
+    for (let i = 0; i < 4; i += 1) {
+      const raw = await RawSocket.upgrade(gate.at, socketPath);
+      const server = await gate.sockets.next();
+      for (let part = 0; part < 100; part += 1) {
+        raw.write(Buffer.concat([frame(part === 0 ? TEXT_PART : PART, "x"), filler]));
+        for (let pong = 0; pong < 500; pong += 1) await server.pongs.next();
+      }
+      raws.push(raw);
+    }
+    // Kept whole, the reads of each socket would be 6.5 MB.
+    await untilBelow(() => process.memoryUsage().arrayBuffers - before, 4_000_000);
+    for (const raw of raws) raw.destroy();
+  });
+
+  fact("tells of every ping and every pong, and answers the pings", async (rig) => {
+    const gate = await rig.start();
+    const raw = await RawSocket.upgrade(gate.at, socketPath);
+    const server = await gate.sockets.next();
+    raw.write(Buffer.concat([frame(PING, "a"), frame(PONG, "b"), frame(PING, "")]));
+    expect(await raw.frame()).toEqual({ head: 0x8a, payload: Buffer.from("a") });
+    expect(await raw.frame()).toEqual({ head: 0x8a, payload: Buffer.alloc(0) });
+    expect([server.pings.waiting, server.pongs.waiting]).toEqual([[true, true], [true]]);
+    raw.destroy();
+  });
+
+  fact("closes from inside ping and pong, with the code, and tells nothing after it", async (rig) => {
+    for (const [head, what] of [
+      [PING, "pings"],
+      [PONG, "pongs"],
+    ] as const) {
+      const gate = await rig.start({
+        react: { control: ({ socket }) => socket.close(4105, "Too many messages") },
+      });
+      const raw = await RawSocket.upgrade(gate.at, socketPath);
+      const server = await gate.sockets.next();
+      raw.write(Buffer.concat(Array.from({ length: 100 }, () => frame(head, "p"))));
+      const closed = Buffer.concat([Buffer.from([0x10, 0x09]), Buffer.from("Too many messages")]);
+      const frames = [await raw.frame(), await raw.frame()].filter((one) => one !== undefined);
+      expect(frames.filter((one) => one.head === 0x88).map((one) => one.payload)).toEqual([closed]);
+      expect((await server.endings.next()).code).toBe(4105);
+      expect(server[what].waiting).toEqual([true]);
+      raw.destroy();
+    }
   });
 
   fact("a flood of fragments neither grows nor reaches the handler", async (rig) => {

@@ -56,6 +56,7 @@ export class Accepted implements SocketHandler {
   readonly request: UpgradeRequest;
   readonly socket: Socket;
   readonly messages = new Events<Frame>("a message");
+  readonly pings = new Events<true>("a ping");
   readonly pongs = new Events<true>("a pong");
   readonly drains = new Events<true>("room to send");
   readonly endings = new Events<Ending>("the socket to close");
@@ -78,8 +79,14 @@ export class Accepted implements SocketHandler {
     this.#react.drained?.(this);
   }
 
+  ping(): void {
+    this.pings.push(true);
+    this.#react.control?.(this);
+  }
+
   pong(): void {
     this.pongs.push(true);
+    this.#react.control?.(this);
   }
 
   closed(code: number, reason: string): void {
@@ -92,6 +99,8 @@ export interface Reactions {
   readonly opened?: (accepted: Accepted) => void;
   readonly message?: (accepted: Accepted, frame: Frame) => void;
   readonly drained?: (accepted: Accepted) => void;
+  /** A ping or a pong came. */
+  readonly control?: (accepted: Accepted) => void;
   readonly closed?: (accepted: Accepted) => void;
 }
 

@@ -38,6 +38,7 @@ function connectTo(transport: MemoryTransport, gate: Gate, options: FrameClientO
     {
       message: (frame) => frames.push(frame),
       drained: () => undefined,
+      ping: () => undefined,
       pong: () => undefined,
       closed: (code, reason) => ended({ code, reason }),
     },
