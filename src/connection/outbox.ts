@@ -52,14 +52,15 @@ export interface OutboxParts {
 export interface OutboxOwner {
   /** False while the socket is suspended; `resume` follows. Asked before everything that is sent. */
   readonly maySend: boolean;
-  /** More waits than may: close the socket. */
+  /** More waits than `outboxLimits` allow: close the socket. */
   overflowed(): void;
 }
 
 /**
  * What waits to be sent on one socket. Frames leave in the order of `send`. An idle socket is sent to directly; behind
- * a full one, while coalescing, or while the socket is suspended, frames queue within `outboxLimits`, else the owner is told to close. What was handed
- * to the socket already is the transport's and does not count here.
+ * a full one, while coalescing, or while the socket is suspended, frames queue within `outboxLimits`, else the owner is
+ * told to close. What was handed to the socket already is the transport's and does not count here. Nobody is closed for
+ * the size of one message, nor for what was sent in one loop turn to a socket that has room.
  */
 export class Outbox implements TimerOwner {
   readonly #socket: Socket;
@@ -70,6 +71,8 @@ export class Outbox implements TimerOwner {
   #queue: Frame[] = [];
   #head = 0;
   #bytes = 0;
+  /** The waiting frame that is longer than `outboxBytes` by itself and is not counted in `#bytes`. One at most. */
+  #oversized: Frame | undefined;
   /** The socket said "queued": it calls `drained` when there is room. */
   #blocked = false;
   #coalescing = false;
@@ -153,6 +156,7 @@ export class Outbox implements TimerOwner {
     this.#queue = [];
     this.#head = 0;
     this.#bytes = 0;
+    this.#oversized = undefined;
     this.#parts.wheel.cancel(this.#peakTimer);
   }
 
@@ -163,12 +167,26 @@ export class Outbox implements TimerOwner {
   #enqueue(frame: Frame): void {
     if (this.#stopped) return;
     this.#queue.push(frame);
-    this.#bytes += sizeOf(frame);
-    if (this.waiting > outboxLimits.messages || this.#bytes > this.#parts.outboxBytes) {
-      this.#owner.overflowed();
-      return;
-    }
-    this.#watchPeak();
+    this.#count(frame);
+    // While coalescing, frames wait for the end of the loop turn although the client reads: that is no slow client.
+    if (this.#isOverfull()) this.#flush();
+    if (this.#isOverfull()) this.#owner.overflowed();
+    else this.#watchPeak();
+  }
+
+  #isOverfull(): boolean {
+    return this.waiting > outboxLimits.messages || this.#bytes > this.#parts.outboxBytes;
+  }
+
+  #count(frame: Frame): void {
+    const size = sizeOf(frame);
+    if (this.#oversized === undefined && size > this.#parts.outboxBytes) this.#oversized = frame;
+    else this.#bytes += size;
+  }
+
+  #uncount(frame: Frame): void {
+    if (frame === this.#oversized) this.#oversized = undefined;
+    else this.#bytes -= sizeOf(frame);
   }
 
   #watchPeak(): void {
@@ -192,7 +210,7 @@ export class Outbox implements TimerOwner {
     const count = this.#coalescing ? Math.min(this.waiting, outboxLimits.coalesced) : 1;
     const frames = this.#queue.slice(this.#head, this.#head + count);
     this.#head += count;
-    for (const frame of frames) this.#bytes -= sizeOf(frame);
+    for (const frame of frames) this.#uncount(frame);
     const [first] = frames;
     if (first === undefined) return;
     this.#letGo();

@@ -104,6 +104,34 @@ describe("outbox", () => {
     expect(overflows()).toBe(1);
   });
 
+  it("takes one message of any size behind a full socket, and counts what waits beside it", () => {
+    const { outbox, socket, overflows } = setUp(100);
+    socket.answer = "queued";
+    outbox.send("0");
+    outbox.send("1".repeat(100));
+    outbox.send("2".repeat(101));
+    expect([outbox.waiting, overflows()]).toEqual([2, 0]);
+    outbox.drained();
+    outbox.drained();
+    outbox.send("3".repeat(5000));
+    outbox.send("4".repeat(100));
+    expect([outbox.waiting, overflows()]).toEqual([2, 0]);
+    outbox.send("5");
+    expect(overflows()).toBe(1);
+  });
+
+  it("does not close a client that reads for what one loop turn sends, while it coalesces", async () => {
+    const { outbox, socket, overflows } = setUp(100);
+    outbox.coalesce();
+    for (const size of [60, 60, 500, 500, 60]) outbox.send("7".repeat(size));
+    await turn();
+    expect(overflows()).toBe(0);
+    expect(socket.frames.join("").length).toBeGreaterThan(1180);
+    for (let index = 0; index < outboxLimits.messages + 10; index += 1) outbox.send("");
+    await turn();
+    expect([overflows(), outbox.waiting]).toEqual([0, 0]);
+  });
+
   it("calls a client slow that has more than 1024 waiting for 10 s, and only then", () => {
     const slow = setUp();
     slow.socket.answer = "queued";

@@ -444,9 +444,13 @@ describe("what a suspended socket may keep waiting", () => {
   it("is bounded in what waits to be sent, and then closed with unavailable", async () => {
     const { late, enter, lose } = setUp();
     const client = enter();
-    client.say({ id: 1, type: "late" });
+    for (const id of [1, 2, 3]) client.say({ id, type: "late" });
     await lose();
     late[0]?.("x".repeat(outboxLimits.bytes));
+    late[1]?.("x".repeat(outboxLimits.bytes - 100));
+    await settled();
+    expect([client.heard(), code(client)]).toEqual([[], undefined]);
+    late[2]?.("x".repeat(100));
     await settled();
     expect([client.heard(), code(client)]).toEqual([[], unavailable]);
   });
