@@ -18,7 +18,8 @@ export type CurrentUsers = Pick<Users, "current">;
 
 /**
  * A command of protocol/ with its handler. The guard is the contract's: `user` holds for every session; `admin` and
- * `owner` are asked of the user as this node knows it at the moment of the message, never of the token.
+ * `owner` are asked of the user as this node knows it at the moment of the message, never of the token. The guard comes
+ * before the schema: what a user may not ask for costs the same whatever its size.
  */
 export function defineCommand<const T extends CommandType>(
   type: T,
@@ -26,10 +27,14 @@ export function defineCommand<const T extends CommandType>(
   handler: Handler<T>,
 ): Command {
   const contract: CommandContract = commands[type];
-  const handle = (message: Envelope, session: Session) => handler(message as Params<T>, session);
+  const shape = compileShape(contract.params);
+  const handle = (message: Envelope, session: Session) => {
+    const problem = shape(message);
+    if (problem !== undefined) throw new AuthError("invalid_format", { publicMessage: problem });
+    return handler(message as Params<T>, session);
+  };
   return {
     type,
-    problem: compileShape(contract.params),
     run: contract.guard === "user" ? handle : guarded(contract.guard, users, handle),
   };
 }

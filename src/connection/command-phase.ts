@@ -145,9 +145,7 @@ export class CommandPhase {
     else if (this.#inFlight >= limits.inFlight) this.#fail(message.id, message.type, errorBody("overloaded"));
     else {
       this.#lastId = message.id;
-      const shape = command.problem(message);
-      if (shape === undefined) this.#run(command, message);
-      else this.#fail(message.id, message.type, errorBody("invalid_format", shape));
+      this.#run(command, message);
     }
   }
 

@@ -7,13 +7,11 @@ export interface Envelope {
   readonly type: string;
 }
 
-/** One command as the command phase runs it. Guards are inside `run`. */
+/** One command as the command phase runs it. The guard and the schema are inside `run`, in this order. */
 export interface Command {
   readonly type: string;
-  /** What is wrong with the message's shape, in words without its values; undefined when it fits. */
-  problem(message: Envelope): string | undefined;
   /**
-   * Called with a message that fits. The value, or what the promise gives, is the result; `answered` when the handler
+   * The value, or what the promise gives, is the result; `answered` when the handler
    * has sent its own answer. Throws or rejects with `AuthError`; anything else becomes `unknown_error`.
    */
   run(message: Envelope, session: Session): unknown;

@@ -4,42 +4,97 @@ import { Compile } from "typebox/compile";
 /** Says what is wrong with a value, or nothing. */
 export type Shape = (value: unknown) => string | undefined;
 
-interface Problem {
-  readonly keyword: string;
-  readonly instancePath: string;
-  readonly message: string;
-  readonly params: object;
+/** The keywords of JSON Schema that a message's schema uses at its top. */
+interface ObjectSchema {
+  readonly properties?: Readonly<Record<string, TSchema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: unknown;
+}
+
+/** The keywords that a field's schema is told apart by. */
+interface FieldSchema {
+  readonly type?: string;
+  readonly anyOf?: unknown;
+  readonly const?: unknown;
+  readonly maxItems?: number;
 }
 
 /**
- * A schema, compiled once. The text names the field of the schema and what is wrong with it, and never repeats what
- * was sent: no values, and no keys that the schema does not have.
+ * A schema of an object, compiled once. The text names the field of the schema and what is wrong with it, and never
+ * repeats what was sent: no values, and no keys that the schema does not have. It stops at the first error: typebox
+ * collects the errors of every key and item before it gives the first one, 16 ms for a message of 57 KB.
  */
 export function compileShape(schema: TSchema): Shape {
   const compiled = Compile(schema);
-  const known = new Set(Object.keys((schema as { properties?: object }).properties ?? {}));
-  return (value) => (compiled.Check(value) ? undefined : explain(compiled.Errors(value), known));
+  const fields = new FieldShapes(schema as ObjectSchema);
+  return (value) => (compiled.Check(value) ? undefined : fields.explain(value));
 }
 
-function explain(problems: readonly Problem[], known: ReadonlySet<string>): string {
-  if (problems.some((problem) => problem.keyword === "additionalProperties" && problem.instancePath === ""))
-    return "extra keys not allowed";
-  const [first] = problems;
-  if (first === undefined) return "does not fit";
-  if (first.instancePath === "" && first.keyword === "required") return requiredText(first.params);
-  const field = first.instancePath.split("/")[1] ?? "";
-  if (!known.has(field)) return "expected an object";
-  return `${field}: ${textOf(first)}`;
+interface FieldShape {
+  fits(value: unknown): boolean;
+  /** Of a value that does not fit. */
+  explain(value: unknown): string;
 }
 
-function requiredText(params: object): string {
-  const missing = (params as { requiredProperties?: readonly string[] }).requiredProperties ?? [];
-  return `required key not provided: ${missing.join(", ")}`;
+class FieldShapes {
+  readonly #schema: ObjectSchema;
+  /** Made when a message is first refused for the field. */
+  readonly #shapes = new Map<string, FieldShape>();
+
+  constructor(schema: ObjectSchema) {
+    this.#schema = schema;
+  }
+
+  explain(value: unknown): string {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return "expected an object";
+    const { properties = {}, required = [], additionalProperties } = this.#schema;
+    if (additionalProperties === false && hasOtherKeys(value, properties)) return "extra keys not allowed";
+    const missing = required.filter((name) => !Object.hasOwn(value, name));
+    if (missing.length > 0) return `required key not provided: ${missing.join(", ")}`;
+    for (const [name, sent] of Object.entries(value)) {
+      const field = properties[name];
+      if (field === undefined) continue;
+      const shape = this.#shapeOf(name, field);
+      if (!shape.fits(sent)) return `${name}: ${shape.explain(sent)}`;
+    }
+    return "does not fit";
+  }
+
+  #shapeOf(name: string, schema: TSchema): FieldShape {
+    const known = this.#shapes.get(name);
+    if (known !== undefined) return known;
+    const shape = fieldShape(schema);
+    this.#shapes.set(name, shape);
+    return shape;
+  }
 }
 
-function textOf(problem: Problem): string {
-  if (problem.keyword === "boolean" || problem.keyword === "additionalProperties")
-    return "extra keys not allowed";
-  if (problem.keyword === "const" || problem.keyword === "anyOf") return "is not one of what is allowed";
-  return problem.message;
+/** Stops at the first one. */
+function hasOtherKeys(value: object, known: object): boolean {
+  for (const key in value) if (!Object.hasOwn(known, key)) return true;
+  return false;
+}
+
+function fieldShape(schema: TSchema): FieldShape {
+  const compiled = Compile(schema);
+  const { type, anyOf, const: constant, maxItems } = schema as FieldSchema;
+  const explain = (value: unknown): string => {
+    if (anyOf !== undefined || constant !== undefined) return "is not one of what is allowed";
+    if (type === "array") return explainArray(value, maxItems);
+    if (type === "object") return explainObject(value);
+    return compiled.Errors(value)[0]?.message ?? "does not fit";
+  };
+  return { fits: (value) => compiled.Check(value), explain };
+}
+
+function explainArray(value: unknown, maxItems: number | undefined): string {
+  if (!Array.isArray(value)) return "must be array";
+  return maxItems !== undefined && value.length > maxItems
+    ? `must not have more than ${maxItems} items`
+    : "has an item that does not fit";
+}
+
+function explainObject(value: unknown): string {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject ? "has a key or a value that does not fit" : "must be object";
 }

@@ -46,6 +46,17 @@ const list = { id: 1, type: "config/auth/list" };
 const password = { id: 2, type: ownerOnly, user_id: "u2", password: "a new password" };
 
 describe("guards", () => {
+  it("come before the schema: who may not ask reads nothing of what is wrong with the message", async () => {
+    const wrong = { id: 1, type: "config/auth/list", extra: 1 };
+    const plain = setUp(async () => userOf());
+    expect(await plain.ask(wrong)).toMatchObject([{ error: { code: "unauthorized" } }]);
+    const admin = setUp(async () => userOf({ groupIds: ["system-admin"] }));
+    expect(await admin.ask(wrong)).toMatchObject([
+      { error: { code: "invalid_format", message: "extra keys not allowed" } },
+    ]);
+    expect([plain.done, admin.done]).toEqual([[], []]);
+  });
+
   it.each([
     ["a plain user", userOf(), []],
     ["an administrator", userOf({ groupIds: ["system-admin"] }), ["list"]],

@@ -46,7 +46,9 @@ const commands: readonly Command[] = [
     session.undo.add(id, () => session.send({ id, type: "event", event: "undone" }));
     return null;
   }),
-  { type: "strict", problem: () => "name: must be string", run: () => null },
+  command("strict", () => {
+    throw new AuthError("invalid_format", { publicMessage: "name: must be string" });
+  }),
 ];
 
 function setUp(perSecond = 10_000) {

@@ -111,7 +111,7 @@ function dispatchOf(commands: readonly Command[]): Dispatch {
 
 /** A command that takes any fields. */
 export function command(type: string, run: Command["run"]): Command {
-  return { type, problem: () => undefined, run };
+  return { type, run };
 }
 
 export function admitted(principal: Principal): Verdict {
