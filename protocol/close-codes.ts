@@ -52,6 +52,12 @@ export const closeCodes = {
   heartbeat_timeout: { number: 4103, text: "No pong in time", reconnect: "after", need: "nothing" },
   slow_consumer: { number: 4104, text: "Client reads too slowly", reconnect: "after", need: "nothing" },
   rate_limited: { number: 4105, text: "Too many messages", reconnect: "after", need: "nothing" },
+  too_many_sockets: {
+    number: 4106,
+    text: "Too many sockets of this session or user",
+    reconnect: "after",
+    need: "nothing",
+  },
 
   token_expired: { number: 4200, text: "Access token has expired", reconnect: "now", need: "refresh" },
 

@@ -56,6 +56,7 @@ export const errorCodes = {
   invalid_group: { text: "Invalid group specified", status: 400 },
   invalid_password: { text: "Password does not meet the requirements", status: 400 },
   invalid_username: { text: "Username does not meet the requirements", status: 400 },
+  too_many_tokens: { text: "Too many long-lived tokens", status: 409 },
   client_name_exists: { text: "Client name already exists", status: 409 },
   cannot_remove_owner: { text: "Unable to remove the owner", status: 400 },
   credential_exists: { text: "User already has a credential of this provider", status: 409 },

@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 
-import { command, Name, OpaqueId, Password, Username } from "./define.ts";
+import { Cursor, command, Name, OpaqueId, PageFields, Password, Username } from "./define.ts";
 
 /** A user as administrators see it. */
 export const UserInfo = Type.Object({
@@ -22,6 +22,13 @@ const GroupIds = Type.Array(OpaqueId, { maxItems: 64 });
 /** Home Assistant's `config/auth/*` and `config/auth_provider/homeassistant/*` (reference 4.4). */
 export const adminCommands = {
   "config/auth/list": command("config/auth/list", "admin", {}, Type.Array(UserInfo)),
+  /** Ours: the same in pages, in the order of ids. */
+  "gatehouse/users/list": command(
+    "gatehouse/users/list",
+    "admin",
+    PageFields,
+    Type.Object({ users: Type.Array(UserInfo), cursor: Cursor }),
+  ),
   "config/auth/create": command(
     "config/auth/create",
     "admin",

@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 
 import { RefreshGrant } from "../flow.ts";
-import { command, Empty, Name, OpaqueId } from "./define.ts";
+import { Cursor, command, Empty, Name, OpaqueId, PageFields } from "./define.ts";
 
 const Time = Type.Union([Type.String(), Type.Null()]);
 const Text = Type.Union([Type.String(), Type.Null()]);
@@ -42,6 +42,16 @@ export type CurrentUser = Static<typeof CurrentUser>;
 export const authCommands = {
   "auth/current_user": command("auth/current_user", "user", {}, CurrentUser),
   "auth/refresh_tokens": command("auth/refresh_tokens", "user", {}, Type.Array(RefreshTokenInfo)),
+  /**
+   * Ours: the same in pages, in the order of ids. A page may hold fewer sessions than asked for, or none, although more
+   * follow.
+   */
+  "gatehouse/sessions/list": command(
+    "gatehouse/sessions/list",
+    "user",
+    PageFields,
+    Type.Object({ sessions: Type.Array(RefreshTokenInfo), cursor: Cursor }),
+  ),
   "auth/delete_refresh_token": command(
     "auth/delete_refresh_token",
     "user",

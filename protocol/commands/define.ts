@@ -42,3 +42,13 @@ export const Username = Type.String({ minLength: 1, maxLength: 128 });
 /** Length is checked again in bytes after NFKC by the provider. */
 export const Password = Type.String({ minLength: 1, maxLength: 1024 });
 export const Empty = Type.Object({}, { additionalProperties: false });
+
+/** Entries of one page of a list. */
+export const pageLimits = { default: 100, most: 500 } as const;
+/** The fields of a list in pages. `cursor` is the answer's before it; without one the list begins. */
+export const PageFields = {
+  cursor: Type.Optional(OpaqueId),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: pageLimits.most })),
+};
+/** Where to go on; null: there are no more. */
+export const Cursor = Type.Union([OpaqueId, Type.Null()]);

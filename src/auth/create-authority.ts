@@ -3,6 +3,7 @@ import type { Authority } from "./authority.ts";
 import type { Clock } from "./clock.ts";
 import { createKeyringUpkeep } from "./keyring-upkeep.ts";
 import { createLoginFlows, type LoginFlowLimits } from "./login/create-login-flows.ts";
+import { createLoopSlices, type LoopSlices } from "./loop-slices.ts";
 import { createPasswords, type PasswordsOptions } from "./passwords/create-passwords.ts";
 import type { Weakened } from "./protections.ts";
 import { createLocalLogins } from "./providers/create-local-logins.ts";
@@ -12,6 +13,7 @@ import type { LoginProvider } from "./providers/provider.ts";
 import { createProviderRegistry } from "./providers/registry.ts";
 import { createRevocation, type RevocationOptions } from "./revocation/create-revocation.ts";
 import { createSessions, defaultAccessTokenTtlMs, defaultSessionIdleMs } from "./sessions/create-sessions.ts";
+import type { SessionCaps } from "./sessions/session-caps.ts";
 import type { Store } from "./store.ts";
 import { createAccessTokens } from "./tokens/access-tokens.ts";
 import { createAuthorizationCodes } from "./tokens/authorization-codes.ts";
@@ -39,6 +41,8 @@ export interface AuthorityOptions {
   readonly accessTokenTtlMs?: number;
   /** Life of a session without use, ms; 90 days by default. */
   readonly sessionIdleMs?: number;
+  /** How many sessions and long-lived tokens a user may have; as many as they like by default. */
+  readonly sessionCaps?: Partial<SessionCaps>;
   /** Life of an authorization code, ms; 10 minutes by default. */
   readonly codeTtlMs?: number;
   readonly passwords?: PasswordsOptions;
@@ -63,12 +67,13 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const longestTokenMs = options.accessTokenTtlMs ?? defaultAccessTokenTtlMs;
   const keyring = await createKeyring({ store, sealing, clock, longestTokenMs });
   const upkeep = createKeyringUpkeep(keyring);
+  const slices = createLoopSlices();
   const credentials = createCredentials(store);
   const revocation = createRevocation({
     ...{ store, clock, sealing, longestTokenMs, onKeyringChanged: upkeep.changed },
     lessenings: {
       ofUser: createUserLessening({ store, credentials }),
-      ofLogin: createLoginLessening({ store, clock, credentials }),
+      ofLogin: createLoginLessening({ store, clock, credentials, slices }),
     },
     ...(options.onFault === undefined ? {} : { onListenerFault: options.onFault }),
     ...options.revocation,
@@ -77,7 +82,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const accessTokens = createAccessTokens({ keyring, clock, issuer, audience });
   const refreshTokens = createRefreshTokens(sealing);
   const sessions = createSessions({
-    ...{ store, clock, revocation, accessTokens, refreshTokens },
+    ...{ store, clock, revocation, accessTokens, refreshTokens, slices, caps: options.sessionCaps ?? {} },
     ...{ accessTokenTtlMs: longestTokenMs, sessionIdleMs: options.sessionIdleMs ?? defaultSessionIdleMs },
     ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
   });
@@ -87,7 +92,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
       await revocation.revoke({ kind: "sessions", userId, sessionIds: [sessionId] }, "token_reused");
     },
   });
-  const base = { store, clock, sealing, revocation, sessions, codes, credentials };
+  const base = { store, clock, sealing, revocation, sessions, codes, credentials, slices };
   const { passwords, ...people } = composePeople(options, base);
 
   return {
@@ -112,6 +117,7 @@ type Base = Pick<Authority, "sessions" | "codes"> & {
   readonly sealing: ReturnType<typeof createSealing>;
   readonly revocation: ReturnType<typeof createRevocation>;
   readonly credentials: ReturnType<typeof createCredentials>;
+  readonly slices: LoopSlices;
 };
 
 /** Users, and the ways in which a person becomes one or proves to be one. */

@@ -1,26 +1,25 @@
 import type { UserInfo } from "../../protocol/commands/admin.ts";
 import { AuthError } from "../auth/errors.ts";
-import type { User } from "../auth/model.ts";
+import type { Credential, User } from "../auth/model.ts";
+import type { PageRequest } from "../auth/page.ts";
 import type { UserPatch } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
 import { defineCommand } from "./define.ts";
 import { requireOwnerForOwner } from "./owner-guard.ts";
+import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
 
-/** Users whose credentials are read at once for the list. */
-const readAtOnce = 32;
+/** Users that are read in one slice, each with its credentials. */
+const usersAtOnce = 50;
 
-/** Home Assistant's `config/auth/*` (reference 4.4). */
+/** Home Assistant's `config/auth/*` (reference 4.4), and the list of users in pages. */
 export function configAuthCommands(parts: CommandParts): readonly Command[] {
   const { users } = parts.authority;
   return [
-    defineCommand("config/auth/list", users, async () => {
-      const all = await users.list();
-      const infos: UserInfo[] = [];
-      for (let at = 0; at < all.length; at += readAtOnce)
-        infos.push(...(await Promise.all(all.slice(at, at + readAtOnce).map((user) => infoOf(parts, user)))));
-      return infos;
-    }),
+    defineCommand("config/auth/list", users, (_, session) =>
+      parts.wholeLists.run(session, () => everybody(parts)),
+    ),
+    defineCommand("gatehouse/users/list", users, (message) => pageOfInfos(parts, pageRequestOf(message))),
     defineCommand("config/auth/create", users, async (message) => {
       const user = await users.create({
         name: message.name,
@@ -43,6 +42,33 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
   ];
 }
 
+/** Oldest first. */
+async function everybody(parts: CommandParts): Promise<UserInfo[]> {
+  const found: { readonly createdAt: number; readonly info: UserInfo }[] = [];
+  let after: string | undefined;
+  do {
+    const { users, next } = await parts.authority.users.page({ after, limit: usersAtOnce });
+    const infos = await infosOf(parts, users);
+    for (const [place, info] of infos.entries())
+      found.push({ createdAt: users[place]?.createdAt ?? 0, info });
+    after = next;
+  } while (after !== undefined);
+  found.sort((a, b) => a.createdAt - b.createdAt || (a.info.id < b.info.id ? -1 : 1));
+  return found.map(({ info }) => info);
+}
+
+async function pageOfInfos(parts: CommandParts, { after, limit }: PageRequest) {
+  const users: UserInfo[] = [];
+  let next = after;
+  for (let left = limit; left > 0; left -= usersAtOnce) {
+    const page = await parts.authority.users.page({ after: next, limit: Math.min(left, usersAtOnce) });
+    users.push(...(await infosOf(parts, page.users)));
+    next = page.next;
+    if (next === undefined) break;
+  }
+  return { users, cursor: next ?? null };
+}
+
 function patchOf(message: {
   readonly name?: string;
   readonly is_active?: boolean;
@@ -58,7 +84,18 @@ function patchOf(message: {
 }
 
 async function infoOf({ authority: { credentials } }: CommandParts, user: User): Promise<UserInfo> {
-  const owned = await credentials.listOf(user.id);
+  return infoWith(user, await credentials.listOf(user.id));
+}
+
+async function infosOf(
+  { authority: { credentials } }: CommandParts,
+  users: readonly User[],
+): Promise<readonly UserInfo[]> {
+  const owned = await credentials.listOfAll(users.map(({ id }) => id));
+  return users.map((user, place) => infoWith(user, owned[place] ?? []));
+}
+
+function infoWith(user: User, owned: readonly Credential[]): UserInfo {
   const local = owned.find(({ providerType }) => providerType === "homeassistant");
   return {
     id: user.id,

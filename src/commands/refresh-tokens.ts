@@ -5,6 +5,7 @@ import type { RevokeTarget } from "../auth/revocation/revocation.ts";
 import type { Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { defineCommand } from "./define.ts";
+import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
 
 /**
@@ -14,9 +15,20 @@ import type { CommandParts } from "./registry.ts";
 export function sessionCommands(parts: CommandParts): readonly Command[] {
   const { users, sessions } = parts.authority;
   return [
-    defineCommand("auth/refresh_tokens", users, async (_, { principal }) =>
-      (await sessions.listOf(principal.userId)).map((session) => infoOf(session, principal.sessionId)),
+    defineCommand("auth/refresh_tokens", users, (_, session) =>
+      parts.wholeLists.run(session, async () => {
+        const { userId, sessionId } = session.principal;
+        return (await sessions.listOf(userId)).map((each) => infoOf(each, sessionId));
+      }),
     ),
+    defineCommand("gatehouse/sessions/list", users, async (message, { principal }) => {
+      const { userId, sessionId } = principal;
+      const page = await sessions.pageOf(userId, pageRequestOf(message));
+      return {
+        sessions: page.sessions.map((each) => infoOf(each, sessionId)),
+        cursor: page.next ?? null,
+      };
+    }),
     defineCommand("auth/delete_refresh_token", users, async ({ id, refresh_token_id }, session) => {
       const { userId } = session.principal;
       const found = await sessions.get(refresh_token_id);

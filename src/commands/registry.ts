@@ -8,16 +8,19 @@ import { eventCommands } from "./events.ts";
 import { sessionCommands } from "./refresh-tokens.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
+import { createWholeLists, type WholeLists } from "./whole-lists.ts";
 
 export interface CommandParts {
   readonly authority: Pick<
     Authority,
     "authentication" | "sessions" | "signedPaths" | "users" | "credentials" | "localLogins" | "revocation"
   >;
+  readonly wholeLists: WholeLists;
 }
 
 /** Every command that an authenticated client may send. */
-export function createDispatch(parts: CommandParts): Dispatch {
+export function createDispatch({ authority }: Pick<CommandParts, "authority">): Dispatch {
+  const parts: CommandParts = { authority, wholeLists: createWholeLists() };
   return dispatchOf([
     ...systemCommands(parts),
     ...eventCommands(parts),

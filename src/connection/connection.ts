@@ -141,6 +141,7 @@ export class Connection
 
   drained(): void {
     this.#outbox?.drained();
+    if (this.hasRoom) this.#session?.drained();
   }
 
   ping(): void {
@@ -268,6 +269,10 @@ export class Connection
     this.#session = session;
     this.#round = this.#parts.suspension.round();
     this.#parts.hub.add(session);
+    if (this.#parts.hub.isCrowded(session)) {
+      this.#refuse("too_many_sockets");
+      return;
+    }
     const over = this.#parts.authentication.recheck(principal);
     if (over !== undefined) this.#tooLate(over);
     else if (this.input("admitted") === "welcome") {
@@ -344,6 +349,11 @@ export class Connection
     if (this.#round === this.#parts.suspension.round()) return true;
     this.suspend();
     return this.#state === "ready" && this.#hold === undefined;
+  }
+
+  #refuse(close: CloseName): void {
+    this.#parts.observer.authRefused(close, close, this.peer);
+    this.end(close);
   }
 
   #tooLate(over: CloseName): void {

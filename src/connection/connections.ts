@@ -6,7 +6,7 @@ import type { Codec } from "../codec/codec.ts";
 import { createAdmit } from "./admission.ts";
 import type { Dispatch } from "./command.ts";
 import { Connection, type ConnectionParts } from "./connection.ts";
-import { createHub, type Hub } from "./hub.ts";
+import { createHub, type Hub, type HubLimits } from "./hub.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import { createOriginPolicy } from "./origin.ts";
 import { LoopTurns, outboxLimits } from "./outbox.ts";
@@ -17,10 +17,10 @@ import { createTimerWheel, type TimerWheel } from "./timer-wheel.ts";
 import { createUserEvents } from "./user-events.ts";
 import { createWire, type PhaseLimits, protocolPhaseLimits } from "./wire.ts";
 
-export interface ConnectionLimits extends RosterLimits, PhaseLimits {
+export interface ConnectionLimits extends RosterLimits, HubLimits, PhaseLimits {
   /** Messages that an authenticated socket may send, on average. */
   readonly messagesPerSecond: number;
-  /** Bytes that wait for a slow client; more closes its socket. */
+  /** Bytes that wait for a slow client, beside one message of any size; more closes its socket. */
   readonly outboxBytes: number;
 }
 
@@ -75,6 +75,8 @@ const defaultLimits: ConnectionLimits = {
   sockets: 100_000,
   unauthenticated: 20_000,
   unauthenticatedPerAddress: 256,
+  socketsPerSession: 1000,
+  socketsPerUser: 10_000,
   messagesPerSecond: 200,
   outboxBytes: outboxLimits.bytes,
 };
@@ -142,6 +144,7 @@ function composeParts(
   const events = createUserEvents({ users: authority.users, clock, log });
   const hub = createHub({
     users: authority.users,
+    limits,
     wheel,
     log,
     onUserChanged: (userId, change) => events.publish(userId, change),

@@ -24,6 +24,8 @@ export interface Hub {
   /** From here on a cut reaches the member. Call it before the last revocation check. */
   add(member: HubMember): void;
   remove(member: HubMember): void;
+  /** Whether this member, which was added, is one more than its session or its user may have here. */
+  isCrowded(member: HubMember): boolean;
   /**
    * Applies a cut-off in this tick and says how many sockets it closed. Register it with `revocation.onCut`. A changed
    * user is read again in the background: what follows from that is not in the number.
@@ -36,8 +38,15 @@ export interface Hub {
 
 const rereadAgainMs = 1000;
 
+/** Sockets at this node. */
+export interface HubLimits {
+  readonly socketsPerSession: number;
+  readonly socketsPerUser: number;
+}
+
 export function createHub(options: {
   readonly users: Pick<Users, "read">;
+  readonly limits: HubLimits;
   readonly wheel: TimerWheel;
   readonly log: ConnectionLog;
   readonly onUserChanged: (userId: string, change: "added" | "updated" | "removed") => void;
@@ -79,6 +88,11 @@ class IndexedHub implements Hub {
     this.#bySession.remove(member.seat);
     this.#byUser.remove(member.seat);
     this.#members.delete(member);
+  }
+
+  isCrowded({ seat }: HubMember): boolean {
+    const { socketsPerSession, socketsPerUser } = this.#options.limits;
+    return this.#bySession.sizeAt(seat) > socketsPerSession || this.#byUser.sizeAt(seat) > socketsPerUser;
   }
 
   apply(cut: Cut): number {

@@ -15,6 +15,10 @@ export class KeyIndex {
   #chain = new Int32Array(fewest).fill(none);
   #next = new Int32Array(fewest);
   #previous = new Int32Array(fewest);
+  /** By seat: the number of its ring, whose size is in `#sizes`. So neither joining nor leaving walks the ring. */
+  #ring = new Int32Array(fewest);
+  readonly #sizes: number[] = [];
+  readonly #freeRings: number[] = [];
   #keys = 0;
 
   constructor(keyOf: (seat: number) => string) {
@@ -39,8 +43,16 @@ export class KeyIndex {
     const [next = seat, previous = seat] = [this.#next[seat], this.#previous[seat]];
     this.#next[previous] = next;
     this.#previous[next] = previous;
+    const ring = this.#ring[seat] ?? 0;
+    this.#sizes[ring] = (this.#sizes[ring] ?? 1) - 1;
+    if (next === seat) this.#freeRings.push(ring);
     if (this.#chain[seat] !== unchained) this.#replace(seat, next === seat ? none : next);
     if (next === seat) this.#keys -= 1;
+  }
+
+  /** How many seats have the key of this one, which was added. */
+  sizeAt(seat: number): number {
+    return this.#sizes[this.#ring[seat] ?? 0] ?? 0;
   }
 
   has(key: string): boolean {
@@ -73,6 +85,9 @@ export class KeyIndex {
     this.#previous[seat] = seat;
     this.#link(seat, hash);
     this.#keys += 1;
+    const ring = this.#freeRings.pop() ?? this.#sizes.length;
+    this.#ring[seat] = ring;
+    this.#sizes[ring] = 1;
   }
 
   #join(seat: number, first: number): void {
@@ -82,6 +97,9 @@ export class KeyIndex {
     this.#previous[seat] = last;
     this.#next[last] = seat;
     this.#previous[first] = seat;
+    const ring = this.#ring[first] ?? 0;
+    this.#ring[seat] = ring;
+    this.#sizes[ring] = (this.#sizes[ring] ?? 0) + 1;
   }
 
   #link(seat: number, hash: number): void {
@@ -123,6 +141,7 @@ export class KeyIndex {
     this.#chain = longer(this.#chain);
     this.#next = longer(this.#next);
     this.#previous = longer(this.#previous);
+    this.#ring = longer(this.#ring);
   }
 }
 

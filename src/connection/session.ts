@@ -21,6 +21,10 @@ export interface Session {
   readonly live: boolean;
   /** False while the socket is suspended: what was asked for and not yet begun is not to be done now. Looks at the trust. */
   readonly mayRun: boolean;
+  /** False while the client has not taken what was sent to it. */
+  readonly hasRoom: boolean;
+  /** Resolves once the client has taken what was sent to it, or is gone. */
+  untilRoom(): Promise<void>;
   /** Undone when the socket closes. */
   readonly undo: UndoMap;
   /** Queues a message; inert after close. */
@@ -42,6 +46,8 @@ export interface Session {
 export interface SessionHost extends LifetimeHost {
   readonly live: boolean;
   readonly mayRun: boolean;
+  /** False while the client does not read what was sent; `LiveSession.drained` follows. */
+  readonly hasRoom: boolean;
   coalesce(): void;
   /** Hands what waits to the socket, without waiting for room. */
   pushAll(): void;
@@ -71,6 +77,7 @@ export class LiveSession implements Session, HubMember {
   #lifetime: Lifetime | undefined;
   #undo: UndoMap | undefined;
   #lastAnswers: Set<LastAnswer> | undefined;
+  #waitForRoom: (() => void)[] | undefined;
 
   constructor(parts: SessionParts, host: SessionHost, principal: Principal, peer: Peer) {
     this.peer = peer;
@@ -93,6 +100,24 @@ export class LiveSession implements Session, HubMember {
 
   get mayRun(): boolean {
     return this.#host?.mayRun === true;
+  }
+
+  get hasRoom(): boolean {
+    return this.#host?.hasRoom === true;
+  }
+
+  untilRoom(): Promise<void> {
+    if (this.#host === undefined || this.#host.hasRoom) return Promise.resolve();
+    this.#waitForRoom ??= [];
+    const waiting = this.#waitForRoom;
+    return new Promise((resolve) => waiting.push(resolve));
+  }
+
+  /** There is room again, or nobody to make room for. */
+  drained(): void {
+    const waiting = this.#waitForRoom;
+    this.#waitForRoom = undefined;
+    for (const goOn of waiting ?? []) goOn();
   }
 
   get undo(): UndoMap {
@@ -158,6 +183,7 @@ export class LiveSession implements Session, HubMember {
     this.#undo?.close();
     this.#lifetime = undefined;
     this.#host = undefined;
+    this.drained();
   }
 
   /** Undefined after the close. */

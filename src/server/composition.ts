@@ -108,6 +108,8 @@ function composeConnections(
       sockets: config.limits.sockets,
       unauthenticated: config.limits.unauthenticated,
       unauthenticatedPerAddress: config.limits.unauthenticated_per_address,
+      socketsPerSession: config.limits.sockets_per_session,
+      socketsPerUser: config.limits.sockets_per_user,
       messagesPerSecond: config.limits.messages_per_second,
       outboxBytes: config.limits.outbox_bytes,
     },

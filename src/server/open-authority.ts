@@ -82,8 +82,12 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   }
 }
 
-function domainOptions({ tokens, password }: Config) {
+function domainOptions({ tokens, password, limits }: Config) {
   return {
+    sessionCaps: {
+      sessions: limits.sessions_per_user,
+      longLivedTokens: limits.long_lived_tokens_per_user,
+    },
     accessTokenTtlMs: tokens.access_ttl_seconds * 1000,
     sessionIdleMs: tokens.session_idle_days * 86_400_000,
     passwords: {

@@ -22,6 +22,7 @@ function setUp(read: (userId: string) => Promise<VersionedUser | undefined> = as
   const changes: string[] = [];
   const hub = createHub({
     users: { read },
+    limits: { socketsPerSession: 3, socketsPerUser: 4 },
     wheel,
     log: quietLog,
     onUserChanged: (userId, change) => changes.push(`${userId} ${change}`),
@@ -53,6 +54,24 @@ const standing = (user: Partial<User>): VersionedUser => ({ user: userOf(user), 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe("hub", () => {
+  it("says who is one too many of a session or a user, and forgets who left", () => {
+    const { hub, join } = setUp();
+    const first = ["s1", "s1", "s1"].map((sessionId) => join({ sessionId, userId: "u1" }));
+    expect(first.map((member) => hub.isCrowded(member))).toEqual([false, false, false]);
+    const fourth = join({ sessionId: "s1", userId: "u1" });
+    expect(hub.isCrowded(fourth)).toBe(true);
+    hub.remove(fourth);
+    const other = join({ sessionId: "s2", userId: "u1" });
+    expect(hub.isCrowded(other)).toBe(false);
+    const fifth = join({ sessionId: "s3", userId: "u1" });
+    expect(hub.isCrowded(fifth)).toBe(true);
+    hub.remove(fifth);
+    for (const member of first) hub.remove(member);
+    const again = ["s1", "s1", "s4"].map((sessionId) => join({ sessionId, userId: "u1" }));
+    expect(again.map((member) => hub.isCrowded(member))).toEqual([false, false, false]);
+    expect(hub.isCrowded(join({ sessionId: "s1", userId: "u2" }))).toBe(false);
+  });
+
   it("closes every socket of a revoked session and no other", () => {
     const { hub, join } = setUp();
     const revoked = [join({ sessionId: "s1" }), join({ sessionId: "s1" }), join({ sessionId: "s1" })];

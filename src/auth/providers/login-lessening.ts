@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import { joinedStep } from "../joined-step.ts";
+import type { LoopSlices } from "../loop-slices.ts";
 import type { Credential, LogEvent } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { LoginCut } from "../revocation/memory.ts";
@@ -18,6 +19,7 @@ import { isLocalCredential } from "./own-login.ts";
 export interface LoginLesseningTools {
   readonly store: Store;
   readonly clock: Clock;
+  readonly slices: LoopSlices;
   readonly credentials: Pick<Credentials, "readable" | "unlinking">;
 }
 

@@ -1,4 +1,6 @@
 import type { Clock } from "../clock.ts";
+import { createKeyedTurns } from "../keyed-turns.ts";
+import type { LoopSlices } from "../loop-slices.ts";
 import type { Weakened } from "../protections.ts";
 import type { Journal } from "../revocation/journal.ts";
 import type { Revocation } from "../revocation/revocation.ts";
@@ -6,9 +8,10 @@ import type { Store } from "../store.ts";
 import type { AccessTokens } from "../tokens/access-tokens.ts";
 import type { RefreshTokens } from "../tokens/refresh-tokens.ts";
 import { openLongLived } from "./long-lived-opening.ts";
+import { type SessionCaps, trimSessions } from "./session-caps.ts";
 import { expireIfDue, setExpiry } from "./session-expiry.ts";
 import { openSession } from "./session-opening.ts";
-import { findSession, listSessions } from "./session-reading.ts";
+import { findSession, listSessions, pageOfSessions } from "./session-reading.ts";
 import { createRefresh } from "./session-refresh.ts";
 import type { Sessions } from "./sessions.ts";
 
@@ -23,10 +26,18 @@ export interface SessionsOptions {
   readonly accessTokenTtlMs?: number;
   /** Life of a session that is not used, ms; 90 days by default (Home Assistant's). */
   readonly sessionIdleMs?: number;
+  readonly slices: LoopSlices;
+  /** No caps by default. */
+  readonly caps?: Partial<SessionCaps>;
 }
 
 export const defaultAccessTokenTtlMs = 30 * 60_000;
 export const defaultSessionIdleMs = 90 * 86_400_000;
+
+const noCaps: SessionCaps = {
+  sessions: Number.POSITIVE_INFINITY,
+  longLivedTokens: Number.POSITIVE_INFINITY,
+};
 
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, clock, revocation } = options;
@@ -36,14 +47,22 @@ export function createSessions(options: SessionsOptions): Sessions {
     ...{ store, clock, revocation, revoke: revocation.revoke },
     ...{ accessTokens, refreshTokens, accessTokenTtlMs, sessionIdleMs },
     weakened: options.weakened ?? new Set(),
+    slices: options.slices,
+    caps: { ...noCaps, ...options.caps },
   };
+  // So that the tokens that one user asks for at once are counted one after another.
+  const openings = createKeyedTurns();
   const live = async (sessionId: string) => {
     const found = await findSession(tools, sessionId);
     return found?.state === "live" ? found.session : undefined;
   };
   return {
-    open: (request) => openSession(tools, request),
-    openLongLived: (request) => openLongLived(tools, request),
+    async open(request) {
+      const grant = await openSession(tools, request);
+      await trimSessions(tools, grant.session);
+      return grant;
+    },
+    openLongLived: (request) => openings.run(request.userId, () => openLongLived(tools, request)),
     refresh: createRefresh(tools),
     async ofRefreshToken(refreshToken) {
       const token = refreshTokens.read(refreshToken);
@@ -51,6 +70,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
     get: live,
     listOf: (userId) => listSessions(tools, userId),
+    pageOf: (userId, page) => pageOfSessions(tools, userId, page),
     setExpiry: (principal, sessionId, enabled) => setExpiry(tools, principal, sessionId, enabled),
     expireIfDue: (sessionId) => expireIfDue(tools, sessionId),
   };

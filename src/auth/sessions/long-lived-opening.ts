@@ -6,6 +6,7 @@ import { recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";
 import { readRecord, type Step } from "../store.ts";
 import { readStanding } from "../users/user-record.ts";
+import { requireRoomForToken } from "./session-caps.ts";
 import { checkingEpochs, highestEpoch, readEpochs } from "./session-epochs.ts";
 import { creatingSession, firstGeneration, type SessionTools } from "./session-opening.ts";
 import { findSession } from "./session-reading.ts";
@@ -25,11 +26,15 @@ export interface LongLivedRequest {
   readonly askedBy?: string;
 }
 
+/** The tools of an opening that counts first. */
+type OpeningTools = SessionTools & Parameters<typeof requireRoomForToken>[0];
+
 export async function openLongLived(
-  tools: SessionTools,
+  tools: OpeningTools,
   request: LongLivedRequest,
 ): Promise<{ readonly session: Session; readonly accessToken: string }> {
   checkRequest(request);
+  await requireRoomForToken(tools, request.userId);
   const { session, user, epochs } = await retryConflicts(() => createOnce(tools, request));
   const { token } = await tools.accessTokens.mint(session, user, highestEpoch(epochs));
   return { session, accessToken: token };

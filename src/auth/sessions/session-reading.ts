@@ -1,5 +1,7 @@
 import type { Clock } from "../clock.ts";
+import { type LoopSlices, sliceSize } from "../loop-slices.ts";
 import type { Session } from "../model.ts";
+import type { PageRequest } from "../page.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import { readRecord, type Store } from "../store.ts";
 import { type Epochs, highestEpoch, readEpochs, readEpochsOfClients } from "./session-epochs.ts";
@@ -44,34 +46,68 @@ async function standingOf({ store, clock }: ReadingTools, found: VersionedSessio
   return { ...found, epochs, state: sessionState(found, highestEpoch(epochs), clock.now()) };
 }
 
-const pageSize = 500;
+/** What reading all of a user's sessions takes beside one: it gives way to other work between slices. */
+export interface ListingTools extends ReadingTools {
+  readonly slices: LoopSlices;
+}
+
+export interface SessionPage {
+  readonly sessions: readonly Session[];
+  /** The id to go on after; undefined when there are no more. */
+  readonly next: string | undefined;
+}
 
 /** Live sessions, oldest first. What the store has collected meanwhile leaves the index on the way. */
-export async function listSessions(
-  { store, clock }: ReadingTools,
-  userId: string,
-): Promise<readonly Session[]> {
+export async function listSessions(tools: ListingTools, userId: string): Promise<readonly Session[]> {
   const live: Session[] = [];
   let after: string | undefined;
-  for (;;) {
-    const from = after === undefined ? {} : { after };
-    const page = await store.list(indexKeys.sessionsOf(userId), { limit: pageSize, ...from });
-    if (page.length === 0) break;
-    const records = await store.get(page.map(recordKeys.session));
-    const found = records.flatMap((record) => {
-      const session = record && readableSession(record);
-      return record === undefined || session === undefined ? [] : [{ session, version: record.version }];
-    });
-    live.push(...(await liveOnes(store, userId, found, clock.now())));
-    await unlink(
-      store,
-      userId,
-      page.filter((_, place) => records[place] === undefined),
-    );
-    after = page.at(-1);
-    if (page.length < pageSize) break;
-  }
+  do {
+    await tools.slices.next();
+    const page = await readPage(tools, userId, { after, limit: sliceSize });
+    live.push(...page.sessions);
+    after = page.next;
+  } while (after !== undefined);
   return live.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+}
+
+/** Live sessions in the order of their ids, at most `limit`; there may be fewer although more follow. */
+export async function pageOfSessions(
+  tools: ListingTools,
+  userId: string,
+  { after, limit }: PageRequest,
+): Promise<SessionPage> {
+  const sessions: Session[] = [];
+  let next = after;
+  for (let left = limit; left > 0; left -= sliceSize) {
+    await tools.slices.next();
+    const page = await readPage(tools, userId, { after: next, limit: Math.min(left, sliceSize) });
+    sessions.push(...page.sessions);
+    next = page.next;
+    if (next === undefined) break;
+  }
+  return { sessions, next };
+}
+
+async function readPage(
+  { store, clock }: ReadingTools,
+  userId: string,
+  { after, limit }: PageRequest,
+): Promise<SessionPage> {
+  const from = after === undefined ? {} : { after };
+  const ids = await store.list(indexKeys.sessionsOf(userId), { limit, ...from });
+  if (ids.length === 0) return { sessions: [], next: undefined };
+  const records = await store.get(ids.map(recordKeys.session));
+  const found = records.flatMap((record) => {
+    const session = record && readableSession(record);
+    return record === undefined || session === undefined ? [] : [{ session, version: record.version }];
+  });
+  const sessions = await liveOnes(store, userId, found, clock.now());
+  await unlink(
+    store,
+    userId,
+    ids.filter((_, place) => records[place] === undefined),
+  );
+  return { sessions, next: ids.length < limit ? undefined : ids.at(-1) };
 }
 
 /** The epochs are read last here too. */

@@ -1,4 +1,5 @@
 import type { AssuranceLevel, Credential, Peer, Principal, Session, User } from "../model.ts";
+import type { PageRequest } from "../page.ts";
 import type { Step } from "../store.ts";
 
 export interface NewSession {
@@ -30,11 +31,11 @@ export interface TokenGrant {
 /** Sessions: opened by a login, kept by refreshes, ended by `revoke` alone. */
 export interface Sessions {
   /**
-   * A normal session. Throws `AuthError("conflict")` when the user, the epoch or anything in `also` changed meanwhile.
+   * A normal session. Where the user has more of them than may be, the ones that were not used for longest end. Throws `AuthError("conflict")` when the user, the epoch or anything in `also` changed meanwhile.
    */
   open(request: NewSession): Promise<TokenGrant & { readonly refreshToken: string }>;
   /**
-   * A long-lived token, shown once. Throws `client_name_exists`, `access_denied`, and `unauthorized` when the session that
+   * A long-lived token, shown once. Throws `client_name_exists`, `too_many_tokens`, `access_denied`, and `unauthorized` when the session that
    * asks for it (`askedBy`) is over by the commit.
    */
   openLongLived(request: {
@@ -67,8 +68,16 @@ export interface Sessions {
   ofRefreshToken(refreshToken: string): Promise<Session | undefined>;
   /** The live session, or undefined. */
   get(sessionId: string): Promise<Session | undefined>;
-  /** Live sessions of a user, oldest first. */
+  /** Live sessions of a user, oldest first. Gives way to other work on the way. */
   listOf(userId: string): Promise<readonly Session[]>;
+  /**
+   * Live sessions of a user in the order of their ids. There may be fewer than asked for, or none, although more follow:
+   * go on after `next` until it is undefined.
+   */
+  pageOf(
+    userId: string,
+    page: PageRequest,
+  ): Promise<{ readonly sessions: readonly Session[]; readonly next: string | undefined }>;
   /**
    * Switches the expiry of a normal session on (from its last use) or off. Throws `invalid_token_id` unless it is a
    * live session of the principal's user.

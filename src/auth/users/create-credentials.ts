@@ -58,6 +58,20 @@ export function createCredentials(store: Store): Credentials & CredentialRemoval
       const found = (await readAll(store, userId)).map(({ record }) => credentialOf(record));
       return found.sort((a, b) => a.createdAt - b.createdAt);
     },
+    async listOfAll(userIds) {
+      const ids = await Promise.all(
+        userIds.map((userId) => store.list(indexKeys.credentialsOf(userId), { limit: pageSize })),
+      );
+      const records = await store.get(ids.flat().map(recordKeys.credential));
+      const owned = userIds.map((): Credential[] => []);
+      let place = 0;
+      for (const [user, own] of ids.entries()) {
+        for (const record of records.slice(place, place + own.length))
+          if (record !== undefined) owned[user]?.push(credentialOf(record));
+        place += own.length;
+      }
+      return owned.map((credentials) => credentials.sort((a, b) => a.createdAt - b.createdAt));
+    },
     linking,
     unlinking,
     async unlinkingAll(userId) {

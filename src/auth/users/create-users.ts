@@ -2,7 +2,9 @@ import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { joinedStep } from "../joined-step.ts";
+import { type LoopSlices, sliceSize } from "../loop-slices.ts";
 import type { User } from "../model.ts";
+import type { PageRequest } from "../page.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";
 import type { Journal } from "../revocation/journal.ts";
@@ -12,7 +14,7 @@ import type { CredentialRemoval } from "./create-credentials.ts";
 import { createUserCache } from "./user-cache.ts";
 import { changingUser, creatingUser, removingUser, sameRights } from "./user-changes.ts";
 import { readStanding, userOf } from "./user-record.ts";
-import type { Groups, UserPatch, Users, VersionedUser } from "./users.ts";
+import type { Groups, UserPage, UserPatch, Users, VersionedUser } from "./users.ts";
 
 export interface UsersOptions {
   readonly store: Store;
@@ -20,9 +22,10 @@ export interface UsersOptions {
   readonly revocation: Revocation & Journal;
   readonly groups: Groups;
   readonly credentials: CredentialRemoval;
+  readonly slices: LoopSlices;
 }
 
-const pageSize = 500;
+type ListingTools = Pick<UsersOptions, "store" | "slices">;
 
 export function createUsers(options: UsersOptions): Users {
   const { store, clock, revocation, groups } = options;
@@ -33,7 +36,8 @@ export function createUsers(options: UsersOptions): Users {
   return {
     read,
     current: createUserCache({ revocation, read: async (userId) => (await read(userId))?.user }),
-    list: () => listUsers(store),
+    list: () => listUsers(options),
+    page: (page) => pageOfUsers(options, page),
     async create({ name, groupIds = [], localOnly = false }) {
       await requireGroups(groupIds);
       const user = newUser({ name, groupIds, localOnly, createdAt: clock.now() });
@@ -70,21 +74,28 @@ export function newUser(about: {
   };
 }
 
-async function listUsers(store: Store): Promise<readonly User[]> {
+async function listUsers(tools: ListingTools): Promise<readonly User[]> {
   const users: User[] = [];
   let after: string | undefined;
-  for (;;) {
-    const page = await store.list(indexKeys.users, {
-      limit: pageSize,
-      ...(after === undefined ? {} : { after }),
-    });
-    if (page.length === 0) break;
-    const records = await store.get(page.map(recordKeys.user));
-    for (const record of records) if (record !== undefined) users.push(userOf(record));
-    after = page.at(-1);
-    if (page.length < pageSize) break;
-  }
+  do {
+    const page = await pageOfUsers(tools, { after, limit: sliceSize });
+    users.push(...page.users);
+    after = page.next;
+  } while (after !== undefined);
   return users.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+}
+
+async function pageOfUsers(
+  { store, slices }: ListingTools,
+  { after, limit }: PageRequest,
+): Promise<UserPage> {
+  await slices.next();
+  const from = after === undefined ? {} : { after };
+  const ids = await store.list(indexKeys.users, { limit, ...from });
+  if (ids.length === 0) return { users: [], next: undefined };
+  const records = await store.get(ids.map(recordKeys.user));
+  const users = records.flatMap((record) => (record === undefined ? [] : [userOf(record)]));
+  return { users, next: ids.length < limit ? undefined : ids.at(-1) };
 }
 
 /** Undefined: somebody else wrote the user meanwhile. */

@@ -16,6 +16,8 @@ export interface Credentials {
     credentialId: string,
   ): Promise<{ readonly credential: Credential; readonly version: number } | undefined>;
   listOf(userId: string): Promise<readonly Credential[]>;
+  /** Of a page of users at once, in their order. */
+  listOfAll(userIds: readonly string[]): Promise<readonly (readonly Credential[])[]>;
   /**
    * The part of a commit that links a new credential; its checks make both claims unique. The caller's commit checks
    * the user's version too, so that nothing is linked to a user who is being removed.

@@ -1,10 +1,16 @@
 import type { Group, User } from "../model.ts";
+import type { PageRequest } from "../page.ts";
 
 export interface VersionedUser {
   readonly user: User;
   /** Store versions of the user record and of the user's epoch record. */
   readonly version: number;
   readonly epoch: number;
+}
+
+export interface UserPage {
+  readonly users: readonly User[];
+  readonly next: string | undefined;
 }
 
 export interface UserPatch {
@@ -20,7 +26,10 @@ export interface Users {
   read(userId: string): Promise<VersionedUser | undefined>;
   /** From this node's cache, which the log invalidates; for every command's guard. */
   current(userId: string): Promise<User | undefined>;
+  /** Everybody, oldest first. Gives way to other work on the way. */
   list(): Promise<readonly User[]>;
+  /** Users in the order of their ids; go on after `next` until it is undefined. */
+  page(page: PageRequest): Promise<UserPage>;
   /** Throws `invalid_group`. */
   create(request: {
     readonly name: string;

@@ -173,6 +173,31 @@ const limits = Type.Object(
       maximum: 10_000_000,
       description: "Of these, from one address (IPv6: one /64).",
     }),
+    sockets_per_session: Type.Integer({
+      default: 1000,
+      minimum: 1,
+      maximum: 10_000_000,
+      description: "Authenticated sockets of one session at one node; one more is closed with 4106.",
+    }),
+    sockets_per_user: Type.Integer({
+      default: 10_000,
+      minimum: 1,
+      maximum: 10_000_000,
+      description: "Authenticated sockets of one user at one node; one more is closed with 4106.",
+    }),
+    sessions_per_user: Type.Integer({
+      default: 1000,
+      minimum: 1,
+      maximum: 1_000_000,
+      description:
+        "Sessions of one user; a login beyond them ends the session that was not used for longest.",
+    }),
+    long_lived_tokens_per_user: Type.Integer({
+      default: 500,
+      minimum: 1,
+      maximum: 1_000_000,
+      description: "Long-lived tokens of one user; one more is refused as `too_many_tokens`.",
+    }),
     messages_per_second: Type.Integer({
       default: 200,
       minimum: 1,
@@ -183,7 +208,8 @@ const limits = Type.Object(
       default: 1_048_576,
       minimum: 4096,
       maximum: 1_073_741_824,
-      description: "Bytes that wait for a slow client; more closes its socket.",
+      description:
+        "Bytes that wait for a slow client, beside one message of any size; more closes its socket.",
     }),
     http_body_bytes: Type.Integer({
       default: 65_536,

@@ -4,6 +4,7 @@ import type { CreateEntryStep, FlowStep, SessionGrant } from "../../../protocol/
 import { AuthError } from "../../../src/auth/errors.ts";
 import { createLoginFlows, type LoginFlowLimits } from "../../../src/auth/login/create-login-flows.ts";
 import type { FlowAnswer, LoginFlows, StartLogin } from "../../../src/auth/login/login-flows.ts";
+import { createLoopSlices } from "../../../src/auth/loop-slices.ts";
 import type { Peer, Principal, User } from "../../../src/auth/model.ts";
 import { createPasswords, type PasswordsOptions } from "../../../src/auth/passwords/create-passwords.ts";
 import { createLocalLogins } from "../../../src/auth/providers/create-local-logins.ts";
@@ -47,10 +48,11 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
   const { sealing, tokens: accessTokens } = await createNode(opened, installationSecret);
   const revocation = createRevocation({ store, clock, sealing, longestTokenMs: halfAnHour });
   const refreshTokens = createRefreshTokens(sealing);
-  const sessions = createSessions({ store, clock, revocation, accessTokens, refreshTokens });
+  const slices = createLoopSlices();
+  const sessions = createSessions({ store, clock, revocation, accessTokens, refreshTokens, slices });
   const credentials = createCredentials(store);
   const groups = createGroups();
-  const users = createUsers({ store, clock, revocation, groups, credentials });
+  const users = createUsers({ store, clock, revocation, groups, credentials, slices });
   const passwords = createPasswords({
     parameters: quick,
     workers: 1,

@@ -1,0 +1,39 @@
+import { AuthError } from "../auth/errors.ts";
+import { createKeyedTurns } from "../auth/keyed-turns.ts";
+import type { Session } from "../connection/session.ts";
+
+/** Runs the commands that answer with a whole list. */
+export interface WholeLists {
+  /**
+   * One list of a user is at work at a time, on whatever socket; the others wait in order. A client that has not taken
+   * its last list waits until it has. Throws `unavailable` when the socket was closed or suspended meanwhile.
+   */
+  run<Result>(session: Session, list: () => Promise<Result>): Promise<Result>;
+}
+
+const noRoom: unique symbol = Symbol("no room");
+
+export function createWholeLists(): WholeLists {
+  const turns = createKeyedTurns();
+  return {
+    async run<Result>(session: Session, list: () => Promise<Result>): Promise<Result> {
+      for (;;) {
+        const result = await turns.run(session.principal.userId, async () => {
+          // In a later turn of the loop, so that the answer to the list before this one has been sent.
+          await new Promise((resolve) => setImmediate(resolve));
+          return session.live && !session.hasRoom ? noRoom : await listFor(session, list);
+        });
+        if (result !== noRoom) return result;
+        await session.untilRoom();
+      }
+    },
+  };
+}
+
+async function listFor<Result>(session: Session, list: () => Promise<Result>): Promise<Result> {
+  if (!session.live || !session.mayRun)
+    throw new AuthError("unavailable", {
+      detail: "the socket was closed or suspended before the list began",
+    });
+  return await list();
+}
