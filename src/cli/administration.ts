@@ -1,4 +1,5 @@
 import type { Authority } from "../auth/authority.ts";
+import { IssuerError } from "../server/issuer.ts";
 import { openAuthority, systemClock } from "../server/open-authority.ts";
 import { watchRevocations } from "../server/revocation-watch.ts";
 import { SecretError } from "../server/secret.ts";
@@ -27,6 +28,8 @@ export async function withAuthority<T>(
   try {
     if (watching) stopWatching = await watchRevocations(patient, opened, systemClock);
     return await action(opened.authority);
+  } catch (error) {
+    throw error instanceof IssuerError ? new UsageError(error.message) : error;
   } finally {
     await stopWatching();
     await opened.close();

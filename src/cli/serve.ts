@@ -1,4 +1,5 @@
 import { ConfigError } from "../server/config/problems.ts";
+import { IssuerError } from "../server/issuer.ts";
 import { runGateway } from "../server/lifecycle.ts";
 import { SecretError } from "../server/secret.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
@@ -22,7 +23,8 @@ export async function serve(
     },
   });
   await running.catch((error: unknown) => {
-    const isMistake = error instanceof SecretError || error instanceof ConfigError;
+    const isMistake =
+      error instanceof SecretError || error instanceof ConfigError || error instanceof IssuerError;
     throw isMistake ? new UsageError(error.message) : error;
   });
 }

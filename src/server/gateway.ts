@@ -10,7 +10,7 @@ import type { Listener, Transport } from "../transport/transport.ts";
 import { createAudit } from "./audit.ts";
 import { compose, type Frame, type Inside } from "./composition.ts";
 import type { Config } from "./config/schema.ts";
-import { rememberIssuer } from "./issuer.ts";
+import { agreeOnIssuer } from "./issuer.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { openAuthority, systemClock } from "./open-authority.ts";
@@ -177,7 +177,9 @@ class RunningGateway implements Gateway {
       ...(tls === undefined ? {} : { tls: tls.pair }),
     });
     this.#parts.listening(this.#listener);
-    await patiently("write the issuer", log, () => rememberIssuer(opened.store, opened.issuer()));
+    await patiently("agree on the issuer", log, () =>
+      agreeOnIssuer(opened.store, opened.issuer(), this.authority.revocation.lease),
+    );
     health.enter("serving");
     const { port } = this.#listener;
     log.info({ ...health.live(), host: config.host, port }, "serving");

@@ -1,16 +1,84 @@
+import { setTimeout } from "node:timers/promises";
 import { recordKeys } from "../auth/record-keys.ts";
+import { leaseMs } from "../auth/revocation/lease.ts";
 import { readRecord, type Store } from "../auth/store.ts";
+import type { Config } from "./config/schema.ts";
+
+/** The nodes of an installation would issue tokens under different names. `message` says what to set. */
+export class IssuerError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "IssuerError";
+  }
+}
+
+/** A node that ended without a word may be heard of for one lease, and its last heartbeat was read a little later. */
+const deadNodeMs = leaseMs + 1_000;
+const pauseMs = 100;
 
 /**
- * Leaves the gateway's issuer for commands beside it, which do not know its host and port: a token that they issue has
- * the same `iss`. Where nodes differ (no `public_url`) the last one that started counts.
+ * Leaves this node's issuer in the store, for the other nodes and for commands beside it. All that run at the same time
+ * must have the same: a backend compares `iss`, and would take the tokens of one node only. So a node whose issuer differs
+ * from that of nodes that run does not start. A node that runs alone may change it. Throws `IssuerError`.
  */
-export async function rememberIssuer(store: Store, issuer: string): Promise<void> {
-  if ((await rememberedIssuer(store)) === issuer) return;
-  await store.commit({ put: [{ key: recordKeys.issuer, value: { issuer } }] });
+export async function agreeOnIssuer(
+  store: Store,
+  issuer: string,
+  others: { readonly nodes: number },
+): Promise<void> {
+  const end = performance.now() + deadNodeMs;
+  for (;;) {
+    const record = await readRecord(store, recordKeys.issuer);
+    const agreed = textOf(record?.value.issuer);
+    if (agreed === issuer) return;
+    if (agreed !== undefined && others.nodes > 1) {
+      if (performance.now() >= end) throw otherIssuer(agreed, issuer);
+      await setTimeout(pauseMs);
+      continue;
+    }
+    const outcome = await store.commit({
+      check: [{ key: recordKeys.issuer, version: record?.version ?? 0 }],
+      put: [{ key: recordKeys.issuer, value: { issuer } }],
+    });
+    if (outcome.ok) return;
+    // Another node started at the same moment; its heartbeat may not have been read yet, so it counts as running.
+    const other = await rememberedIssuer(store);
+    if (other !== undefined && other !== issuer) throw otherIssuer(other, issuer);
+  }
 }
 
 export async function rememberedIssuer(store: Store): Promise<string | undefined> {
-  const issuer = (await readRecord(store, recordKeys.issuer))?.value.issuer;
-  return typeof issuer === "string" ? issuer : undefined;
+  return textOf((await readRecord(store, recordKeys.issuer))?.value.issuer);
+}
+
+/**
+ * The issuer for a command beside the gateways, which knows neither their host nor their port: the configured one, or
+ * the one that they left in the store. Throws `IssuerError` where the two differ, or where there is neither.
+ */
+export function issuerForCommands(
+  config: Pick<Config, "public_url" | "tokens">,
+  remembered: string | undefined,
+): string {
+  const { tokens, public_url } = config;
+  const configured = tokens.issuer ?? (public_url === null ? undefined : new URL(public_url).origin);
+  const issuer = configured ?? remembered;
+  if (issuer === undefined)
+    throw new IssuerError(
+      "no gateway has run on this store yet, so the issuer of its tokens is not known: start it once, or set public_url",
+    );
+  if (remembered !== undefined && remembered !== issuer)
+    throw new IssuerError(
+      `the gateways of this store issue tokens as ${remembered}, this command would as ${issuer}: give it their configuration`,
+    );
+  return issuer;
+}
+
+function otherIssuer(agreed: string, issuer: string): IssuerError {
+  return new IssuerError(
+    `other nodes on this store issue tokens as ${agreed}, this one would as ${issuer}: set the same public_url (or tokens.issuer) on all of them`,
+  );
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }

@@ -7,7 +7,7 @@ import type { Store } from "../auth/store.ts";
 import { sealedOtherwise } from "../auth/tokens/sealing.ts";
 import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
-import { rememberedIssuer } from "./issuer.ts";
+import { issuerForCommands, rememberedIssuer } from "./issuer.ts";
 import type { Log } from "./log.ts";
 import { measuredStore, type StoreCallObserver } from "./measured-store.ts";
 import { patiently } from "./patience.ts";
@@ -33,7 +33,7 @@ export interface OpenAuthorityOptions {
 export interface OpenAuthority {
   readonly authority: Authority;
   readonly store: Store;
-  /** The `iss` of access tokens, and how clients reach the gateway. */
+  /** The `iss` of access tokens, and how clients reach the gateway. For commands `issuer` throws `IssuerError`. */
   readonly issuer: () => string;
   readonly publicUrl: () => string;
   close(): Promise<void>;
@@ -58,8 +58,9 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   });
   const store = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);
   try {
-    const known = role === "cli" && config.public_url === null ? await rememberedIssuer(store) : undefined;
-    const issuer = () => config.tokens.issuer ?? known ?? publicUrl();
+    const remembered = role === "cli" ? await rememberedIssuer(store) : undefined;
+    const issuer = () =>
+      role === "cli" ? issuerForCommands(config, remembered) : (config.tokens.issuer ?? publicUrl());
     const authorityOptions = {
       ...{ store, secret, clock, issuer, audience: () => config.tokens.audience },
       ...domainOptions(config),

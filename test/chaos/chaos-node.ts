@@ -5,6 +5,7 @@ import type { ConfigInput } from "../../src/server/config/schema.ts";
 import { createGateway, type Gateway, type GatewayParts } from "../../src/server/gateway.ts";
 import { startProcess, type TestProcess } from "../support/child-process.ts";
 import { serve } from "../support/command-line.ts";
+import { sharedIssuer } from "../support/gateway.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 /** A gateway that things are done to. */
@@ -128,6 +129,7 @@ function configOf({ store, data, storeTimeoutMs, config }: ChaosNodeOptions, fol
     password: { scrypt_n: scryptCost, workers: 1 },
     log: { level: "warn" },
     ...config,
+    tokens: { issuer: sharedIssuer, ...config?.tokens },
   };
 }
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 
 import { gatehouse, gatehouseJson, type ServeProcess, serve } from "../support/command-line.ts";
-import { storeKinds } from "../support/gateway.ts";
+import { sharedIssuer, storeKinds } from "../support/gateway.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { openSocket } from "../support/socket-client.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -50,6 +50,9 @@ async function endSession(socket: Awaited<ReturnType<typeof openSocket>>, name: 
   history.ended.push(found.id);
 }
 
+/** The gateway has another port after each start, and a token is issued before the first. */
+const env = { GATEHOUSE_TOKENS_ISSUER: sharedIssuer };
+
 for (const kind of storeKinds) {
   describe(`a gateway on ${kind} that is killed while it answers`, () => {
     it("loses no change that it acknowledged", async () => {
@@ -59,13 +62,13 @@ for (const kind of storeKinds) {
       if (redis) undo.push(() => redis.dispose());
       const where = ["--data", folder.path, ...(redis ? ["--store", redis.url] : [])];
       const add = ["users", "add", "Paula", "--username", "paula", "--owner", "--password-stdin", ...where];
-      expect(await gatehouse(add, { stdin: "correct horse battery\n" })).toMatchObject({ code: 0 });
+      expect(await gatehouse(add, { stdin: "correct horse battery\n", env })).toMatchObject({ code: 0 });
       const issue = ["tokens", "issue", "--user", "paula", "--name", "work", ...where];
-      const { access_token } = await gatehouseJson<{ access_token: string }>(issue);
+      const { access_token } = await gatehouseJson<{ access_token: string }>(issue, { env });
 
       const history: History = { created: [], removed: [], ended: [] };
       for (let round = 0; round < 5; round += 1) {
-        const gateway: ServeProcess = await serve(where);
+        const gateway: ServeProcess = await serve(where, { env });
         undo.push(() => gateway.kill("SIGKILL"));
         const working = work(gateway.port, access_token, round, history);
         const kill = setTimeout(() => void gateway.kill("SIGKILL"), 100 + Math.random() * 400);
@@ -74,9 +77,9 @@ for (const kind of storeKinds) {
         expect(await gateway.exited).toBe("SIGKILL");
       }
 
-      const users = await gatehouseJson<{ name: string }[]>(["users", "list", ...where]);
+      const users = await gatehouseJson<{ name: string }[]>(["users", "list", ...where], { env });
       const names = new Set(users.map(({ name }) => name));
-      const sessions = await gatehouseJson<{ id: string }[]>(["sessions", "list", ...where]);
+      const sessions = await gatehouseJson<{ id: string }[]>(["sessions", "list", ...where], { env });
       const ids = new Set(sessions.map(({ id }) => id));
       const removed = new Set(history.removed);
       // A removal may have been carried out without its answer: those are the last ones of each round.

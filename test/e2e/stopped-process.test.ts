@@ -37,7 +37,6 @@ async function wakeUp(transport: "ws" | "uws", kind: StoreKind, weakened: readon
     gatehouseJson<{ access_token: string; session_id: string }>([
       ...["tokens", "issue", "--user", "paula", "--name", name, ...where],
     ]);
-  const [lost, kept] = [await issue("lost"), await issue("kept")];
 
   const password = { scrypt_n: cheapScrypt.N, workers: 1 };
   // Two cores run everything at once here; how soon a lost store is noticed has tests of its own.
@@ -49,6 +48,7 @@ async function wakeUp(transport: "ws" | "uws", kind: StoreKind, weakened: readon
     await node.exited;
   });
   const { port } = JSON.parse(await node.line(/^\{/)) as { port: number };
+  const [lost, kept] = [await issue("lost"), await issue("kept")];
   const enter = async (token: string): Promise<SocketClient> => {
     const client = await openSocket(port);
     undo.push(() => client.terminate());

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { defineConfig } from "../../src/server/config/load.ts";
 import { createGateway, type Gateway, type Started } from "../../src/server/gateway.ts";
 import { cheapScrypt, ownerLogin } from "../support/authority.ts";
+import { sharedIssuer } from "../support/gateway.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { openSocket, UpgradeRefused } from "../support/socket-client.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
@@ -35,6 +36,7 @@ async function node(more: Parameters<typeof defineConfig>[0] = {}): Promise<Node
       store: redis.url,
       password: { scrypt_n: cheapScrypt.N, workers: 1 },
       log: { level: "silent" },
+      tokens: { issuer: sharedIssuer },
       ...more,
     }),
   );
@@ -85,14 +87,22 @@ describe.each(["ws", "uws"] as const)("two nodes on one Redis, %s", (transport) 
     const open = await node({ transport });
     const behind = await node({ transport, trusted_proxies: ["127.0.0.1/32"] });
     const { accessToken } = await ownerSession(open);
-    const headers = { "x-forwarded-for": "203.0.113.7", authorization: `Bearer ${accessToken}` };
+    const authorization = `Bearer ${accessToken}`;
+    const forwarded = { "x-forwarded-for": "192.168.1.20" };
+    const probe = async (headers: Record<string, string>) =>
+      (await fetch(`${open.url}/api/`, { headers: { ...headers, authorization } })).status;
     const owner = (await open.gateway.authority.users.list()).find(({ isOwner }) => isOwner);
     await open.gateway.authority.users.update(owner?.id ?? "", { localOnly: true });
-    expect((await fetch(`${open.url}/api/`, { headers })).status).toBe(200);
+    expect(await probe({})).toBe(200);
+    expect(await probe(forwarded)).toBe(401);
     const through = await openSocket(behind.port, { headers: { "x-forwarded-for": "203.0.113.7" } });
     expect(await through.authenticate(accessToken)).toMatchObject({ type: "auth_invalid" });
-    const direct = await openSocket(open.port, { headers: { "x-forwarded-for": "203.0.113.7" } });
+    const direct = await openSocket(open.port);
     expect(await direct.authenticate(accessToken)).toMatchObject({ type: "auth_ok" });
+    const unlisted = await openSocket(open.port, { headers: forwarded });
+    expect(await unlisted.authenticate(accessToken)).toMatchObject({ type: "auth_invalid" });
+    const local = await openSocket(behind.port, { headers: forwarded });
+    expect(await local.authenticate(accessToken)).toMatchObject({ type: "auth_ok" });
     await open.gateway.authority.users.update(owner?.id ?? "", { localOnly: false });
   });
 });

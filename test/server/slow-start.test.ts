@@ -51,7 +51,7 @@ describe("a start while Redis answers too late", () => {
 
   it.each([
     ["read the keys of the installation", "}:r:keyring"],
-    ["write the issuer", "}:r:issuer"],
+    ["agree on the issuer", "}:r:issuer"],
   ])("waits for it, and says so: %s", async (what, key) => {
     proxy.separateSenders(key);
     const starting = start();
@@ -67,7 +67,7 @@ describe("a start while Redis answers too late", () => {
     await failed.toMatchObject({
       code: "unavailable",
       message: expect.stringMatching(
-        /^could not write the issuer within 5 s: redis redis:\/\/127\.0\.0\.1:\d+: no /,
+        /^could not agree on the issuer within 5 s: redis redis:\/\/127\.0\.0\.1:\d+: no /,
       ),
     });
     proxy.pass();

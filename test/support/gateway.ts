@@ -30,6 +30,9 @@ export interface GatewayOptions {
   readonly config?: ConfigInput;
 }
 
+/** Nodes that share a store must agree on it; their ports differ. */
+export const sharedIssuer = "https://gatehouse.test";
+
 /** A whole gateway in this process, with an owner, on a store of its own that goes with it. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const redis = options.store === "redis" ? await startRedis() : undefined;
@@ -64,6 +67,7 @@ export async function startNode(
       store_timeout_ms: 5_000,
       log: { level: "silent" },
       ...config,
+      ...(config.store == null ? {} : { tokens: { issuer: sharedIssuer, ...config.tokens } }),
     }),
     parts,
   );
