@@ -269,11 +269,8 @@ export class Connection
     this.#session = session;
     this.#round = this.#parts.suspension.round();
     this.#parts.hub.add(session);
-    if (this.#parts.hub.isCrowded(session)) {
-      this.#refuse("too_many_sockets");
-      return;
-    }
-    const over = this.#parts.authentication.recheck(principal);
+    const crowded = this.#parts.hub.isCrowded(session);
+    const over = crowded ? "too_many_sockets" : this.#parts.authentication.recheck(principal);
     if (over !== undefined) this.#tooLate(over);
     else if (this.input("admitted") === "welcome") {
       this.#welcome(session);
@@ -349,11 +346,6 @@ export class Connection
     if (this.#round === this.#parts.suspension.round()) return true;
     this.suspend();
     return this.#state === "ready" && this.#hold === undefined;
-  }
-
-  #refuse(close: CloseName): void {
-    this.#parts.observer.authRefused(close, close, this.peer);
-    this.end(close);
   }
 
   #tooLate(over: CloseName): void {
