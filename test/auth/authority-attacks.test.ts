@@ -6,6 +6,9 @@ import { AuthError } from "../../src/auth/errors.ts";
 import { indexKeys } from "../../src/auth/record-keys.ts";
 import { openSessionForCode } from "../../src/auth/sessions/code-login.ts";
 import type { Step } from "../../src/auth/store.ts";
+import { createAccessTokens } from "../../src/auth/tokens/access-tokens.ts";
+import { createKeyring } from "../../src/auth/tokens/keyring.ts";
+import { createSealing } from "../../src/auth/tokens/sealing.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../support/authority.ts";
 import { handClock } from "../support/hand-clock.ts";
 import { type InterposedStore, interposedEmbeddedStore } from "../support/interposed-store.ts";
@@ -26,6 +29,40 @@ beforeAll(async () => {
 afterAll(async () => {
   await node.stop();
   await closeStore();
+});
+
+/** Of an attacker who has the installation's secret and a copy of its store. */
+async function forged(userId: string, sessionId: string, epoch: number): Promise<string> {
+  const sealing = createSealing(node.secret);
+  const keyring = await createKeyring({ store, sealing, clock: node.clock, longestTokenMs: 1_800_000 });
+  const { issuer, audience } = { issuer: () => "https://gatehouse.test", audience: () => "gatehouse" };
+  const tokens = createAccessTokens({ keyring, clock: node.clock, issuer, audience });
+  const user = (await node.authority.users.list()).find(({ id }) => id === userId);
+  const session = await node.authority.sessions.get(sessionId);
+  if (user === undefined || session === undefined) throw new Error("nobody to forge");
+  return (await tokens.mint(session, user, epoch)).token;
+}
+
+describe("a forged token whose epoch is above every revocation to come", () => {
+  it("ends with its session and its user all the same, also for a node that starts later", async () => {
+    const { userId } = await someone();
+    const { session } = await node.open(userId);
+    const token = await forged(userId, session.id, 2 ** 52);
+    expect(await node.authority.authentication.authenticate(token, home)).toMatchObject({ ok: true });
+    await node.authority.revocation.revoke({ kind: "user", userId }, "session_revoked");
+    expect(await node.authority.authentication.authenticate(token, home)).toMatchObject({ ok: false });
+    const later = await node.another();
+    expect(await later.authority.authentication.authenticate(token, home)).toMatchObject({ ok: false });
+  });
+
+  it("gives its socket an epoch that the next revocation reaches", async () => {
+    const { userId } = await someone();
+    const { session } = await node.open(userId);
+    const principal = await node.principal(await forged(userId, session.id, 2 ** 52));
+    expect(principal.epoch).toBeLessThan(2 ** 52);
+    await node.authority.revocation.revoke({ kind: "all" }, "session_revoked");
+    expect(node.authority.authentication.recheck(principal)).toBe("session_revoked");
+  });
 });
 
 let made = 0;

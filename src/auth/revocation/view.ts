@@ -48,6 +48,8 @@ export function createRevocationView(options: {
   const reachMs = Math.max(options.longestTokenMs, leastReachMs) + reachMarginMs;
   const memory = new Memory(reachMs + 2 * clockMarginMs, capacity);
   let floor = Number.POSITIVE_INFINITY;
+  /** No commit after this number is known of: what claims a later one is not believed. */
+  let newest = 0;
   let latest = 0;
   let gaps = 0;
 
@@ -78,20 +80,25 @@ export function createRevocationView(options: {
     judge(principal) {
       lookAtClock();
       const changedAt = memory.changes.get(principal.userId);
-      return memory.judge(
+      const judgement = memory.judge(
         principal,
         Math.max(floor, changedAt === undefined ? 0 : changedAt + clockMarginMs),
       );
+      // An epoch from the future would be above every revocation to come. Only a forged token has one, or one that was
+      // made elsewhere a moment ago: the store says which.
+      return judgement.state === "live" && principal.epoch > newest ? { state: "unknown" } : judgement;
     },
     take(event, entry) {
       memory.forget(lookAtClock());
+      newest = Math.max(newest, entry.version);
       if (!memory.isNew(entry, latest)) return undefined;
       const cut = memory.take(event, entry, latest);
       floor = Math.max(floor, memory.crowdedOutAt + clockMarginMs);
       return cut;
     },
     reachesBackTo(since) {
-      lookAtClock();
+      // The log was read up to the present, and numbers of commits are microseconds of the store's clock.
+      newest = Math.max(newest, Math.floor(lookAtClock() * 1_000));
       const start = since + clockMarginMs;
       if (floor !== Number.POSITIVE_INFINITY && start <= floor) return;
       const known = floor === Number.POSITIVE_INFINITY ? memory.crowdedOutAt + clockMarginMs : floor;

@@ -62,6 +62,15 @@ describe("the revocation view", () => {
     ]);
   });
 
+  it("does not believe an epoch from after all that the log holds, until the log has got there", () => {
+    const { clock, view } = viewAt();
+    const present = clock.now() * 1_000;
+    const state = (epoch: number) => view.judge(principal({ epoch, tokenIssuedAt: clock.now() })).state;
+    expect([state(present), state(present + 1), state(2 ** 52)]).toEqual(["live", "unknown", "unknown"]);
+    take(view, entry(changed, present + 50, clock.now() - 60 * minute));
+    expect([state(present + 50), state(present + 51)]).toEqual(["live", "unknown"]);
+  });
+
   it("spares one session of a raise, and forgets that with the next raise", () => {
     const { clock, view } = viewAt();
     const judge = (sessionId: string) =>
