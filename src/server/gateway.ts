@@ -174,6 +174,7 @@ class RunningGateway implements Gateway {
       admit: connections.admit,
       maxMessageBytes: limits.frame,
       maxBodyBytes: config.limits.http_body_bytes,
+      keepAliveMs: config.limits.http_keep_alive_ms,
       ...(tls === undefined ? {} : { tls: tls.pair }),
     });
     this.#parts.listening(this.#listener);

@@ -20,6 +20,7 @@ export interface RequestHead {
   readonly query: string;
   readonly fields: HeaderFields;
   readonly address: string;
+  readonly isHttp10: boolean;
 }
 
 /** Path and query of a request target in origin or absolute form (RFC 9112 section 3.2); undefined for others. */

@@ -132,7 +132,8 @@ class MemoryListener implements Listener {
     const { pathname, search } = new URL(request.url);
     const fields = new HeaderFields();
     for (const [name, value] of request.headers) fields.add(name, value);
-    const head = { method: request.method, path: pathname, query: search.slice(1), fields, address };
+    const target = { path: pathname, query: search.slice(1) };
+    const head = { method: request.method, ...target, fields, address, isHttp10: false };
     const copy = () => (body === undefined ? request : new Request(request, { body }));
     const answer = await askHandler(this.#options.http, head, copy, this.#onError);
     return answer instanceof Response ? answer : toResponse(answer);
@@ -143,13 +144,14 @@ class MemoryListener implements Listener {
     if (target === undefined) return undefined;
     const fields = new HeaderFields();
     for (const [name, value] of Object.entries(options.headers ?? {})) fields.add(name, value);
+    if (fields.get("host") === undefined) fields.add("host", "memory");
     fields.add("upgrade", "websocket");
     fields.add("connection", "Upgrade");
     fields.add("sec-websocket-version", "13");
     fields.add("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
     const offered = options.subprotocols ?? [];
     if (offered.length > 0) fields.add("sec-websocket-protocol", offered.join(", "));
-    return { method: "GET", ...target, fields, address: options.address ?? "127.0.0.1" };
+    return { method: "GET", ...target, fields, address: options.address ?? "127.0.0.1", isHttp10: false };
   }
 }
 

@@ -14,6 +14,11 @@ export interface ListenOptions {
   readonly maxMessageBytes: number;
   /** Largest HTTP request body in bytes; a larger one is answered 413. */
   readonly maxBodyBytes: number;
+  /**
+   * How long an HTTP connection is kept without a request, in milliseconds; 75 s by default. A transport that cannot keep
+   * one so long ends each connection after its answer.
+   */
+  readonly keepAliveMs?: number;
   /** Everything on the port is TLS; without it nothing is. */
   readonly tls?: TlsPair;
 }

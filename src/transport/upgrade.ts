@@ -1,12 +1,14 @@
-import type { HeaderFields } from "./header-fields.ts";
+import type { RequestHead } from "./http-exchange.ts";
 import { type Refusal, refusal } from "./refusal.ts";
 
 /** Longest Sec-WebSocket-Protocol or Sec-WebSocket-Extensions that is read, in characters. */
 const MAX_NEGOTIATION = 512;
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
-const TOKEN_LIST = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[ \t]*,[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+)*$/;
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 const notFound = refusal(404, "Not found");
+const oldVersion = refusal(400, "An upgrade takes HTTP/1.1");
+const noHost = refusal(400, "Missing Host");
 const withBody = refusal(400, "An upgrade has no body");
 const notGet = refusal(405, "An upgrade is a GET", { allow: "GET" });
 const badVersion = refusal(426, "WebSocket version 13 is spoken here", {
@@ -32,10 +34,12 @@ export function asksForWebSocket(headers: {
 
 /** Why an upgrade cannot be offered to `admit` (RFC 6455 section 4.2.1); undefined when it can. */
 export function upgradeRefusal(
-  request: { readonly method: string; readonly path: string; readonly fields: HeaderFields },
+  request: Pick<RequestHead, "method" | "path" | "fields" | "isHttp10">,
   socketPath: string,
 ): Refusal | undefined {
   const { method, path, fields } = request;
+  if (request.isHttp10) return oldVersion;
+  if (fields.get("host") === undefined) return noHost;
   if (fields.hasBody) return withBody;
   if (path !== socketPath) return notFound;
   if (method !== "GET") return notGet;
@@ -47,10 +51,17 @@ export function upgradeRefusal(
   return undefined;
 }
 
-/** The offered subprotocols in order; undefined when the header is too long, malformed or names one twice. */
+/**
+ * The offered subprotocols in order; undefined when the header is too long, malformed or names one twice. Empty elements
+ * of the list are passed over (RFC 9110 section 5.6.1.2): libraries and proxies write an empty header, or a last comma.
+ */
 export function offeredSubprotocols(header: string | undefined): readonly string[] | undefined {
   if (header === undefined) return [];
-  if (header.length > MAX_NEGOTIATION || !TOKEN_LIST.test(header)) return undefined;
-  const offered = header.split(",").map((name) => name.trim());
+  if (header.length > MAX_NEGOTIATION) return undefined;
+  const offered = header
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+  if (!offered.every((name) => TOKEN.test(name))) return undefined;
   return new Set(offered).size === offered.length ? offered : undefined;
 }

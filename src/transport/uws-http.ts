@@ -19,25 +19,33 @@ export interface UwsServeOptions {
   readonly http: HttpHandler;
   readonly maxBodyBytes: number;
   readonly onError: (error: unknown) => void;
-  /** True when the connection must not be used again after this answer. */
-  readonly closing: () => boolean;
 }
 
 /**
  * The answer to one request. Nothing is ever written from inside the library's request callback: an answer that ends
  * there lets the parser run on into what the same client sent behind the request, also when it closes the connection.
- * With the answer still open, a request behind it makes the library drop the connection.
+ * With the answer still open, a request behind it makes the library drop the connection. A whole answer ends its
+ * connection: see `createUwsTransport`.
  */
 export class UwsExchange implements ResponseSink {
   readonly #response: UwsResponse;
   readonly #abort = new AbortController();
-  readonly #closing: () => boolean;
+  /** The parts of an answer that is sent at its end: while they come. */
+  #collected:
+    | { readonly status: number; readonly headers: Headers; readonly parts: Uint8Array[] }
+    | undefined;
+  readonly #collects: boolean;
   gone = false;
   #wake: () => void = () => undefined;
 
-  constructor(response: UwsResponse, closing: () => boolean) {
+  /**
+   * `collects`: a streamed answer is kept until it is whole, since the library can close a connection behind whole answers
+   * alone. One that goes out as it comes leaves its connection open, and does not say "close" either: some clients take
+   * an answer that breaks off for a whole one when they have read that.
+   */
+  constructor(response: UwsResponse, collects = false) {
     this.#response = response;
-    this.#closing = closing;
+    this.#collects = collects;
     response.onAborted(() => {
       this.gone = true;
       this.#abort.abort();
@@ -68,19 +76,22 @@ export class UwsExchange implements ResponseSink {
     this.gone = true;
     this.#response.cork(() => {
       this.#writeHead(status, headers);
-      if (body !== undefined || this.#closing()) return this.#response.end(body, this.#closing());
-      // Not as an argument: with one, the library holds the answer for unfinished.
+      if (body !== undefined || this.#collects) return this.#response.end(body, true);
+      // Neither as an argument: with one, the library writes a length of 2^63 and holds the answer for unfinished.
       if (length !== undefined) this.#response.writeHeader("content-length", String(length));
+      this.#response.writeHeader("connection", "close");
       this.#response.endWithoutBody();
     });
   }
 
   start(status: number, headers: Headers): void {
-    if (!this.gone) this.#response.cork(() => this.#writeHead(status, headers));
+    if (this.#collects) this.#collected = { status, headers, parts: [] };
+    else if (!this.gone) this.#response.cork(() => this.#writeHead(status, headers));
   }
 
   async write(chunk: Uint8Array): Promise<void> {
     if (this.gone || chunk.byteLength === 0) return;
+    if (this.#collected !== undefined) return void this.#collected.parts.push(chunk);
     const room = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
@@ -100,8 +111,14 @@ export class UwsExchange implements ResponseSink {
 
   end(): void {
     if (this.gone) return;
+    if (this.#collected !== undefined) {
+      const { status, headers, parts } = this.#collected;
+      this.whole(status, headers, Buffer.concat(parts));
+      return;
+    }
     this.gone = true;
-    this.#response.cork(() => this.#response.end(undefined, this.#closing()));
+    // Told to close here, the library writes its Connection field into the body.
+    this.#response.cork(() => this.#response.end());
   }
 
   destroy(): void {
@@ -144,7 +161,7 @@ export async function serveUwsRequest(
   options: UwsServeOptions,
 ): Promise<void> {
   // A chunked body is delimited by a parser that we cannot check: nothing may follow it on this connection.
-  const exchange = new UwsExchange(response, () => head.fields.chunked || options.closing());
+  const exchange = new UwsExchange(response, head.fields.chunked);
   const refused = requestRefusal(head);
   if (refused !== undefined) return exchange.refuse(refused);
   const body = head.fields.hasBody ? await exchange.body(options.maxBodyBytes) : undefined;

@@ -40,8 +40,10 @@ export interface UwsTransportOptions {
 /**
  * Sockets and HTTP by uWebSockets.js, without TLS. Rejects, naming the package, when it is absent or not native. Other
  * than on `ws`: a frame against the rules ends the connection without a close frame (a message of up to twice the limit
- * gets 1009), a peer that ignores a close is destroyed within 4 s, pipelined HTTP ends the connection, and what
- * the library's HTTP parser does not understand (HTTP/1.0, more than 48 header fields) is not answered and times out (10 s).
+ * gets 1009), a peer that ignores a close is destroyed within 4 s, and pipelined HTTP ends the connection. Two things of
+ * HTTP the library does not leave to us. What its parser does not understand (HTTP/1.0, a target in absolute form, no Host,
+ * more than 48 header fields) is not answered and times out (10 to 14 s). It ends an idle connection after as long, sooner
+ * than a load balancer would, whose next request would be lost: so each answer ends its connection, and says so.
  */
 export async function createUwsTransport(options: UwsTransportOptions = {}): Promise<Transport> {
   const library = await loadUws();
@@ -168,8 +170,7 @@ class UwsListener implements Listener, UwsSocketOwner {
     const fault = head.fields.fault();
     if (fault !== undefined) return void this.#refuse(response, fault);
     this.#running += 1;
-    const options = { ...this.#options, onError: this.onError, closing: () => this.#stopped };
-    void serveUwsRequest(response, head, options).finally(() => {
+    void serveUwsRequest(response, head, { ...this.#options, onError: this.onError }).finally(() => {
       this.#running -= 1;
       this.#idle.note();
     });
@@ -194,7 +195,7 @@ class UwsListener implements Listener, UwsSocketOwner {
   }
 
   #refuse(response: UwsResponse, refused: Refusal): void {
-    void new UwsExchange(response, () => true).refuse(refused);
+    void new UwsExchange(response).refuse(refused);
   }
 }
 
@@ -210,6 +211,8 @@ function headOf(response: UwsResponse, request: UwsRequest, method: string): Req
     query: request.getQuery() ?? "",
     fields,
     address: addressOfBytes(response.getRemoteAddress()),
+    // The library understands no other version.
+    isHttp10: false,
   };
 }
 

@@ -7,7 +7,8 @@ import { asksForWebSocket } from "./upgrade.ts";
 const HEADERS_TIMEOUT_MS = 5000;
 /** Longest time that a request may take to arrive; after it 408. */
 const REQUEST_TIMEOUT_MS = 10_000;
-const KEEP_ALIVE_MS = 10_000;
+/** Longer than the 60 s after which most load balancers give up an idle connection: else they send into its end. */
+const KEEP_ALIVE_MS = 75_000;
 /** How often node:http looks for requests past their time-out. */
 const TIMEOUT_SWEEP_MS = 1000;
 
@@ -30,15 +31,18 @@ class OfferedMessage extends IncomingMessage {
   }
 }
 
-/** node:http, or node:https, with the bounds of the transport; nothing listens yet. */
-export function createBoundedServer(tls: TlsPair | undefined): Server {
+/**
+ * node:http, or node:https, with the bounds of the transport; nothing listens yet. `keepAliveMs`: how long a connection
+ * may be without a request after an answer.
+ */
+export function createBoundedServer(tls: TlsPair | undefined, keepAliveMs = KEEP_ALIVE_MS): Server {
   const options = {
     IncomingMessage: OfferedMessage,
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionsCheckingInterval: TIMEOUT_SWEEP_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: keepAliveMs,
     noDelay: true,
     insecureHTTPParser: false,
     // Refused by the listener, in the words of every other refusal.

@@ -81,7 +81,7 @@ class WsListener implements Listener, SocketOwner {
     this.onError = onError;
     this.#options = options;
     this.maxMessageBytes = options.maxMessageBytes;
-    this.#server = createBoundedServer(options.tls);
+    this.#server = createBoundedServer(options.tls, options.keepAliveMs);
     this.#server.on("request", (request, response) => void this.#request(request, response));
     this.#server.on("checkContinue", (request, response) => this.#checkContinue(request, response));
     this.#server.on("checkExpectation", (_, response) => refuseNodeRequest(response, expectationFailed));
@@ -241,7 +241,8 @@ function headOf(request: IncomingMessage): RequestHead | undefined {
   const raw = request.rawHeaders;
   for (let i = 0; i + 1 < raw.length; i += 2) fields.add((raw[i] ?? "").toLowerCase(), raw[i + 1] ?? "");
   const address = plainAddress(request.socket.remoteAddress);
-  return { method: request.method ?? "", path: target.path, query: target.query, fields, address };
+  const isHttp10 = request.httpVersion === "1.0";
+  return { method: request.method ?? "", path: target.path, query: target.query, fields, address, isHttp10 };
 }
 
 function destroy(this: Duplex): void {

@@ -276,7 +276,7 @@ const handshakes: readonly (readonly [string, Record<string, string | undefined>
   ["a chunked body", { "Transfer-Encoding": "chunked" }, 400],
   ["a subprotocol twice", { "Sec-WebSocket-Protocol": "a, a" }, 400],
   ["a malformed subprotocol", { "Sec-WebSocket-Protocol": "a;b" }, 400],
-  ["an empty subprotocol", { "Sec-WebSocket-Protocol": "a,,b" }, 400],
+  ["two subprotocols without a comma", { "Sec-WebSocket-Protocol": "a b" }, 400],
   ["a subprotocol list of 8000 characters", { "Sec-WebSocket-Protocol": "a".repeat(8000) }, 400],
   ["an extension list of 8000 characters", { "Sec-WebSocket-Extensions": "a,".repeat(4000) }, 400],
 ];
@@ -292,6 +292,48 @@ export function handshakeFacts(fact: Fact): void {
       expect(gate.requests).toEqual([]);
     });
   }
+
+  fact("passes over empty elements of the offered subprotocols", async (rig) => {
+    const gate = await rig.start({ subprotocol: ({ subprotocols }) => subprotocols.at(-1) });
+    const offers: readonly (readonly [string, readonly string[]])[] = [
+      ["", []],
+      [" , ", []],
+      ["a,", ["a"]],
+      [", a ,, b,", ["a", "b"]],
+    ];
+    for (const [offer, names] of offers) {
+      const raw = await RawSocket.connect(gate.at);
+      raw.write(upgradeText(socketPath, { "Sec-WebSocket-Protocol": offer }));
+      const answer = await raw.head();
+      expect(answer).toMatch(/^HTTP\/1.1 101 /);
+      expect(/sec-websocket-protocol: (.*)\r/i.exec(answer)?.[1]).toBe(names.at(-1));
+      expect((await gate.sockets.next()).request.subprotocols).toEqual(names);
+      raw.destroy();
+    }
+  });
+
+  fact("upgrades no HTTP/1.0 request, and none without a Host", async (rig) => {
+    const gate = await rig.start();
+    const upgrades = [
+      upgradeText(socketPath).replace("HTTP/1.1", "HTTP/1.0"),
+      upgradeText(socketPath, { Host: undefined }),
+    ];
+    for (const text of upgrades) {
+      if (rig.capabilities.answersUnparsable) {
+        const answer = await ask(gate.at, text);
+        expect(answer.status).toBe(400);
+        expect(JSON.parse(answer.body)).toMatchObject({ code: "invalid_format" });
+        continue;
+      }
+      const raw = await RawSocket.connect(gate.at);
+      raw.write(text);
+      await ask(gate.at, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+      expect(raw.text).toBe("");
+      raw.destroy();
+    }
+    expect(gate.upgrades).toEqual([]);
+    expect(gate.requests).toEqual([]);
+  });
 
   fact("answers a POST upgrade 405", async (rig) => {
     const gate = await rig.start();

@@ -164,19 +164,27 @@ export function responseFacts(fact: Fact): void {
           ? new Response(null, { status: 204 })
           : new Response(method === "HEAD" ? null : "body", { headers: { "content-length": "4" } }),
     });
-    const raw = await RawSocket.connect(gate.at);
-    raw.write("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
-    const head = await readAnswer(raw, true);
+    const kept = await RawSocket.connect(gate.at);
+    const next = async () => (rig.capabilities.keepsConnections ? kept : await RawSocket.connect(gate.at));
+    const first = await next();
+    first.write("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+    const head = await readAnswer(first, true);
     expect(head.status).toBe(200);
     expect(head.head).toMatch(/content-length: 4\r\n/i);
-    raw.write("GET /204 HTTP/1.1\r\nHost: x\r\n\r\n");
-    const empty = await readAnswer(raw);
+    expect(/connection: close/i.test(head.head)).toBe(!rig.capabilities.keepsConnections);
+    const second = await next();
+    second.write("GET /204 HTTP/1.1\r\nHost: x\r\n\r\n");
+    const empty = await readAnswer(second);
     expect(empty.status).toBe(204);
     expect(empty.head.toLowerCase()).not.toMatch(/content-length|transfer-encoding/);
-    raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    expect(await readAnswer(raw)).toMatchObject({ status: 200, body: "body" });
-    expect(raw.text).toBe("");
-    raw.destroy();
+    expect(/connection: close/i.test(empty.head)).toBe(!rig.capabilities.keepsConnections);
+    const third = await next();
+    third.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(await readAnswer(third)).toMatchObject({ status: 200, body: "body" });
+    for (const raw of [kept, first, second, third]) {
+      expect(raw.text).toBe("");
+      raw.destroy();
+    }
   });
 
   fact("streams an answer as it comes", async (rig) => {
@@ -239,13 +247,76 @@ export function responseFacts(fact: Fact): void {
 }
 
 export function connectionFacts(fact: Fact): void {
-  fact("keeps a connection for the next request", async (rig) => {
+  fact("keeps a connection for the next request, or says at each answer that it ends", async (rig) => {
     const gate = await mirrored(rig);
     const raw = await RawSocket.connect(gate.at);
-    for (const path of ["/one", "/two", "/three"]) {
+    for (const path of rig.capabilities.keepsConnections ? ["/one", "/two", "/three"] : ["/one"]) {
       raw.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi`);
-      expect(JSON.parse((await readAnswer(raw)).body)).toMatchObject({ pathname: path, body: "hi" });
+      const answer = await readAnswer(raw);
+      expect(JSON.parse(answer.body)).toMatchObject({ pathname: path, body: "hi" });
+      expect(/connection: close/i.test(answer.head)).toBe(!rig.capabilities.keepsConnections);
     }
+    if (!rig.capabilities.keepsConnections) await raw.end();
+    raw.destroy();
+  });
+
+  fact("keeps an idle connection as long as it was told, and 75 s by default", async (rig) => {
+    if (!rig.capabilities.keepsConnections) return;
+    const told = new Map<number | undefined, string | undefined>();
+    for (const keepAliveMs of [1000, undefined]) {
+      const gate = await rig.start(keepAliveMs === undefined ? {} : { keepAliveMs });
+      const raw = await RawSocket.connect(gate.at);
+      raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+      told.set(keepAliveMs, /keep-alive: timeout=(\d+)/i.exec((await readAnswer(raw)).head)?.[1]);
+      if (keepAliveMs !== undefined) await raw.end();
+      expect(raw.ended).toBe(keepAliveMs !== undefined);
+      raw.destroy();
+    }
+    expect([...told]).toEqual([
+      [1000, "1"],
+      [undefined, "75"],
+    ]);
+  });
+
+  fact(
+    "serves HTTP/1.0 and a target in absolute form like any other, where the parser reads them",
+    async (rig) => {
+      const gate = await mirrored(rig);
+      const asked: readonly (readonly [string, string])[] = [
+        ["GET /a?b HTTP/1.0\r\n\r\n", "localhost"],
+        ["GET /a?b HTTP/1.0\r\nHost: x\r\n\r\n", "x"],
+        ["GET http://y/a?b HTTP/1.1\r\nHost: x\r\n\r\n", "x"],
+      ];
+      for (const [text, host] of rig.capabilities.answersUnparsable ? asked : []) {
+        const answer = await ask(gate.at, text);
+        expect(JSON.parse(answer.body)).toMatchObject({ pathname: "/a", search: "?b", host });
+      }
+      if (rig.capabilities.answersUnparsable) return;
+      // Another parser takes them for a header that has not come whole: nobody is asked.
+      const raws = await Promise.all(asked.map(() => RawSocket.connect(gate.at)));
+      for (const [index, [text]] of asked.entries()) raws[index]?.write(text);
+      await gate.fetch("/after");
+      for (const raw of raws) {
+        expect(raw.text).toBe("");
+        raw.destroy();
+      }
+      expect(gate.requests).toEqual([]);
+    },
+  );
+
+  fact("sends an answer to a chunked request whole, and ends the connection that it came on", async (rig) => {
+    const gate = await rig.start({
+      http: async () => new Response(partsOf(new Uint8Array(1000).fill(65), 30)),
+    });
+    const raw = await RawSocket.connect(gate.at);
+    const closing = rig.capabilities.keepsConnections ? "Connection: close\r\n" : "";
+    raw.write(`POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n${closing}\r\n0\r\n\r\n`);
+    await raw.end();
+    const [head = "", body = ""] = raw.text.split("\r\n\r\n");
+    expect(head).toMatch(/^HTTP\/1.1 200 /);
+    expect(raw.text.replaceAll(/[^A]/g, "")).toHaveLength(30_000);
+    if (/content-length/i.test(head)) expect(body).toBe("A".repeat(30_000));
+    expect(raw.text.match(/connection:/gi)).toHaveLength(1);
     raw.destroy();
   });
 

@@ -39,6 +39,8 @@ export interface TransportCapabilities {
   readonly answersUnparsable: boolean;
   /** Answers requests that were sent without waiting; else it ends the connection. */
   readonly pipelining: boolean;
+  /** Keeps an HTTP connection for the next request; else each answer ends it and says so. */
+  readonly keepsConnections: boolean;
 }
 
 export interface TransportUnderTest {

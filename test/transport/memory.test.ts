@@ -23,6 +23,7 @@ function inProcess(): TransportUnderTest {
       destroysWithinMs: 2000,
       answersUnparsable: true,
       pipelining: true,
+      keepsConnections: true,
     },
     skip: [],
   };

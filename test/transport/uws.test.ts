@@ -13,6 +13,7 @@ transportContract({
     destroysWithinMs: 4000,
     answersUnparsable: false,
     pipelining: false,
+    keepsConnections: false,
   },
   skip: [
     {

@@ -15,6 +15,7 @@ transportContract({
     destroysWithinMs: 2000,
     answersUnparsable: true,
     pipelining: true,
+    keepsConnections: true,
   },
   skip: [],
 });

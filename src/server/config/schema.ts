@@ -217,6 +217,13 @@ const limits = Type.Object(
       maximum: 16_777_216,
       description: "Largest body of an HTTP request.",
     }),
+    http_keep_alive_ms: Type.Integer({
+      default: 75_000,
+      minimum: 1000,
+      maximum: 3_600_000,
+      description:
+        "How long an HTTP connection is kept without a request. Longer than a load balancer in front keeps it, usually 60 s: else requests are lost. `uws` keeps none.",
+    }),
     shutdown_grace_ms: Type.Integer({
       default: 10_000,
       minimum: 0,
