@@ -23,7 +23,7 @@ export interface CloseCode {
 }
 
 export const closeCodes = {
-  normal: { number: 1000, text: "Closed", reconnect: "never", need: "nothing" },
+  normal: { number: 1000, text: "Closed", reconnect: "after", need: "nothing" },
   going_away: { number: 1001, text: "Server is stopping", reconnect: "after", need: "nothing" },
   protocol_error: { number: 1002, text: "WebSocket protocol error", reconnect: "never", need: "nothing" },
   unsupported_frame: {

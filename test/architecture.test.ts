@@ -53,7 +53,7 @@ const allowed: Record<string, readonly string[]> = {
 
 /** Packages that only their adapter may touch. */
 const packageHome: Record<string, readonly string[]> = {
-  ws: ["src/transport/ws", "src/cli"],
+  ws: ["src/transport/ws", "src/client/default-websocket.ts"],
   "uWebSockets.js": ["src/transport/uws"],
   ioredis: ["src/store/redis"],
   lmdb: ["src/store/embedded"],

@@ -1,7 +1,7 @@
 import { Type } from "typebox";
 
 import { Id } from "../frames.ts";
-import { command, ShortKey } from "./define.ts";
+import { command, ShortKey, subscription } from "./define.ts";
 
 export const systemCommands = {
   /** Answered with `{"id", "type": "pong"}`, not with a result. */
@@ -18,11 +18,13 @@ export const systemCommands = {
    * `user_removed` with `{user_id}`, for administrators. Home Assistant's other open types may be named by anybody and
    * stay silent; any other type, and all types at once, is `unauthorized` to who is no administrator.
    */
-  subscribe_events: command(
-    "subscribe_events",
-    "user",
-    { event_type: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })) },
-    Type.Null(),
+  subscribe_events: subscription(
+    command(
+      "subscribe_events",
+      "user",
+      { event_type: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })) },
+      Type.Null(),
+    ),
   ),
   unsubscribe_events: command("unsubscribe_events", "user", { subscription: Id }, Type.Null()),
 } as const;

@@ -1,10 +1,7 @@
-import { WebSocket } from "ws";
-
 import type { FlowStep } from "../../protocol/flow.ts";
 import { AuthError } from "../auth/errors.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
 import { createMemoryTokenStore } from "../client/token-store.ts";
-import type { WebSocketConstructor } from "../client/wire.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
 import type { Output } from "./output.ts";
 
@@ -22,7 +19,6 @@ export async function login(options: LoginOptions, output: Output): Promise<void
   const client = new GatewayClient({
     url: options.url,
     tokens,
-    WebSocket: WebSocket as unknown as WebSocketConstructor,
     ...(options.clientId === undefined ? {} : { clientId: options.clientId }),
     ...(options.msgpack ? { codec: createMsgpackCodec() } : {}),
   });

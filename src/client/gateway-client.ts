@@ -5,6 +5,7 @@ import type { Handler, RefreshGrant, SessionGrant } from "../../protocol/flow.ts
 import type { Codec } from "../codec/codec.ts";
 import { createJsonCodec } from "../codec/json.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
+import { defaultWebSocket } from "./default-websocket.ts";
 import { attemptError, type CloseInfo, errorOfClose, GatewayError, tell } from "./errors.ts";
 import { LoginFlow } from "./login-flow.ts";
 import {
@@ -15,6 +16,7 @@ import {
   untilAuthenticated,
 } from "./phase.ts";
 import { socketUrl } from "./socket-address.ts";
+import { subjectOf } from "./subject.ts";
 import { type SubscriptionEnd, Subscriptions } from "./subscriptions.ts";
 import { createMemoryTokenStore, forgetTokens, type StoredTokens, type TokenStore } from "./token-store.ts";
 import { type WebSocketConstructor, Wire } from "./wire.ts";
@@ -30,7 +32,10 @@ import { type WebSocketConstructor, Wire } from "./wire.ts";
 export type ClientState = "idle" | "connecting" | "ready" | "suspended" | "ended";
 
 export interface GatewayClientOptions {
-  /** The gateway's base address, `http(s)://` or `ws(s)://`, for instance `https://auth.example.org`. */
+  /**
+   * The gateway's base address, `http(s)://` or `ws(s)://`, for instance `https://auth.example.org`. Without a scheme it is
+   * `https://`, but on loopback.
+   */
   readonly url: string;
   /** Default: in memory. */
   readonly tokens?: TokenStore;
@@ -38,7 +43,7 @@ export interface GatewayClientOptions {
   readonly clientId?: string;
   /** Default: JSON. `createMsgpackCodec()` of `gatehouse/client` is the other one. */
   readonly codec?: Codec;
-  /** Default: the global one. Node 20 has none: pass the `ws` package's. */
+  /** Default: the runtime's own; on Node 20, which has none, the `ws` package's. */
   readonly WebSocket?: WebSocketConstructor;
   /** Deadline of connecting and of every call. Default 10 s. */
   readonly timeoutMs?: number;
@@ -54,6 +59,9 @@ export interface GatewayClientOptions {
 }
 
 type CallParams<T extends CommandType> = Omit<Params<T>, "id" | "type">;
+/** A command with required fields cannot be called without them. */
+type CallArguments<T extends CommandType> =
+  Record<never, never> extends CallParams<T> ? [params?: CallParams<T>] : [params: CallParams<T>];
 
 /**
  * What the client is at, from one `connect`, `login` or `close` to the next. Whatever belongs to an earlier one changes
@@ -133,20 +141,23 @@ export class GatewayClient {
   }
 
   /** One command. Rejects with the server's error code, `call_timeout`, `connection_lost` or `not_connected`. */
-  async call<T extends CommandType>(type: T, params?: CallParams<T>): Promise<Result<T>> {
+  async call<T extends CommandType>(type: T, ...[params]: CallArguments<T>): Promise<Result<T>> {
     return (await this.#readyWire().request({ ...params, type }, this.#timeoutMs).result) as Result<T>;
   }
 
   /**
-   * A command with events. It is sent again after every reconnect; `onEnd` is called when the server refuses it then.
-   * Resolves to the function that ends it.
+   * A message with events; resolves to the function that ends it. What the protocol declares a subscription
+   * (`subscribe_events`) is sent again after a reconnect, as long as the same user is logged in. Any other command, such
+   * as `gatehouse/revoke` with `subscribe`, is carried out once and ends with its socket. `onEnd` is called when it ends by
+   * itself: the server refuses it, the socket of such a command is lost, or `close`, `logout` or `login` came.
    */
   async subscribe(
     message: { readonly type: CommandType } & Readonly<Record<string, unknown>>,
     onEvent: (event: unknown) => void,
     onEnd: SubscriptionEnd = () => {},
   ): Promise<() => Promise<void>> {
-    return await this.#subscriptions.add(this.#readyWire(), { message, onEvent, onEnd });
+    const subject = subjectOf(this.#run.tokens?.accessToken);
+    return await this.#subscriptions.add(this.#readyWire(), subject, { message, onEvent, onEnd });
   }
 
   /** New tokens in band; several calls at once are one. Rejects with `login_required` when the session is over. */
@@ -190,12 +201,12 @@ export class GatewayClient {
     clearTimeout(retry);
     wire?.close();
     this.#enter(state, error);
+    this.#subscriptions.endAll(error ?? replaced());
     return run;
   }
 
   #requirePresent(run: Run): void {
-    if (run !== this.#run)
-      throw new GatewayError("not_connected", "Closed, or replaced by a later connect or login");
+    if (run !== this.#run) throw replaced();
   }
 
   async #connectOnce(run: Run): Promise<void> {
@@ -237,10 +248,12 @@ export class GatewayClient {
   async #open(run: Run): Promise<Wire> {
     this.#requirePresent(run);
     run.wire?.close();
+    const WebSocket = this.#options.WebSocket ?? (await defaultWebSocket());
+    this.#requirePresent(run);
     const wire = new Wire({
       url: socketUrl(this.#options.url),
       codec: this.#codec,
-      WebSocket: socketOf(this.#options),
+      WebSocket,
       timeoutMs: this.#timeoutMs,
     });
     run.wire = wire;
@@ -263,7 +276,7 @@ export class GatewayClient {
     const wanted: Record<string, number> = { [features.coalesce_messages]: 1, [features.auth_suspended]: 1 };
     if (run.tokens?.refreshToken !== null) wanted[features.auth_expiring] = 1;
     await wire.request({ type: "supported_features", features: wanted }, this.#timeoutMs).result;
-    await this.#subscriptions.renew(wire);
+    await this.#subscriptions.renew(wire, subjectOf(run.tokens?.accessToken));
     this.#requirePresent(run);
     run.refreshFirst = false;
     run.readyAt = Date.now();
@@ -313,6 +326,7 @@ export class GatewayClient {
     const atOnce = reconnect === "now" && this.#backoff.fresh;
     const delayMs = this.#backoff.next();
     run.refreshFirst = need === "refresh";
+    this.#subscriptions.lost(error);
     this.#enter("connecting", error);
     this.#schedule(run, atOnce ? 0 : delayMs);
   }
@@ -358,14 +372,8 @@ function newRun(): Run {
   };
 }
 
-function socketOf(options: GatewayClientOptions): WebSocketConstructor {
-  const found = options.WebSocket ?? (globalThis.WebSocket as WebSocketConstructor | undefined);
-  if (found === undefined) {
-    throw new TypeError(
-      'This runtime has no WebSocket: pass one, for instance `import { WebSocket } from "ws"`',
-    );
-  }
-  return found;
+function replaced(): GatewayError {
+  return new GatewayError("not_connected", "Closed, or replaced by a later connect or login");
 }
 
 function isExpired(error: unknown): boolean {

@@ -1,22 +1,33 @@
+import { isSubscription } from "../../protocol/commands/index.ts";
 import { GatewayError, tell } from "./errors.ts";
 import type { Wire } from "./wire.ts";
 
-/** The server refused the subscription after a reconnect: it is over. */
+/** A subscription has ended by itself; it is not renewed any more. `error` says why. */
 export type SubscriptionEnd = (error: GatewayError) => void;
 
-interface Wanted {
-  readonly message: Readonly<Record<string, unknown>>;
+export interface WantedEvents {
+  readonly message: Readonly<Record<string, unknown>> & { readonly type: string };
   readonly onEvent: (event: unknown) => void;
   readonly onEnd: SubscriptionEnd;
 }
 
-interface Subscription extends Wanted {
+/** A user as the access token names it (`sub`). Undefined if the token cannot be read. */
+export type Subject = string | undefined;
+
+interface Subscription extends WantedEvents {
+  /** Who made it. Nobody else's socket may send it again. */
+  readonly subject: Subject;
   /** Where it lives now. */
   wire: Wire;
   id: number;
+  /** The last event has come. */
+  done: boolean;
 }
 
-/** What an application is subscribed to, over any number of sockets. */
+/**
+ * What an application listens to, over any number of sockets of one user. Only messages that the protocol declares
+ * subscriptions are sent again on a new socket: any other message with events is a command, and was carried out once.
+ */
 export class Subscriptions {
   readonly #timeoutMs: number;
   readonly #all = new Set<Subscription>();
@@ -26,24 +37,39 @@ export class Subscriptions {
   }
 
   /** Resolves, when the server has it, to the function that ends it. */
-  async add(wire: Wire, wanted: Wanted): Promise<() => Promise<void>> {
-    const subscription: Subscription = { ...wanted, wire, id: 0 };
+  async add(wire: Wire, subject: Subject, wanted: WantedEvents): Promise<() => Promise<void>> {
+    const subscription: Subscription = { ...wanted, subject, wire, id: 0, done: false };
     await this.#send(wire, subscription);
-    this.#all.add(subscription);
+    if (!wire.isOpen) throw new GatewayError("connection_lost", "The socket closed behind the answer");
+    if (!subscription.done) this.#all.add(subscription);
     return async () => {
       if (this.#all.delete(subscription)) await this.#end(subscription);
     };
   }
 
-  /** After a reconnect: all of them on `wire`. Rejects when the socket is of no use; one that is refused ends alone. */
-  async renew(wire: Wire): Promise<void> {
+  /** The socket is gone, and another one comes: what cannot be renewed ends now. */
+  lost(error: GatewayError): void {
+    for (const subscription of this.#all)
+      if (!isSubscription(subscription.message.type)) this.#over(subscription, error);
+  }
+
+  /** The client is not what it was: closed, logged out, or another login. */
+  endAll(error: GatewayError): void {
+    for (const subscription of this.#all) this.#over(subscription, error);
+  }
+
+  /** After a reconnect: all of `subject`'s on `wire`. Rejects when the socket is of no use; one that is refused ends alone. */
+  async renew(wire: Wire, subject: Subject): Promise<void> {
     for (const subscription of this.#all) {
+      if (subscription.subject !== subject) {
+        this.#over(subscription, new GatewayError("not_connected", "Somebody else is logged in now"));
+        continue;
+      }
       try {
         await this.#send(wire, subscription);
       } catch (error) {
         if (!(error instanceof GatewayError) || !isRefusal(error)) throw error;
-        this.#all.delete(subscription);
-        tell(subscription.onEnd, error);
+        this.#over(subscription, error);
         continue;
       }
       // Ended by the application while it was under way.
@@ -52,10 +78,22 @@ export class Subscriptions {
   }
 
   async #send(wire: Wire, subscription: Subscription): Promise<void> {
-    const { id, result } = wire.request(subscription.message, this.#timeoutMs, subscription.onEvent);
+    const onEvent = (event: unknown) => {
+      tell(subscription.onEvent, event);
+      if (!isLast(event)) return;
+      subscription.done = true;
+      this.#all.delete(subscription);
+    };
+    const { id, result } = wire.request(subscription.message, this.#timeoutMs, onEvent);
     subscription.wire = wire;
     subscription.id = id;
     await result;
+  }
+
+  #over(subscription: Subscription, error: GatewayError): void {
+    if (!this.#all.delete(subscription)) return;
+    subscription.wire.forget(subscription.id);
+    tell(subscription.onEnd, error);
   }
 
   /** A socket that is gone took the subscription with it. */
@@ -67,6 +105,11 @@ export class Subscriptions {
       if (!(error instanceof GatewayError) || error.code !== "connection_lost") throw error;
     });
   }
+}
+
+/** Commands with events mark the last one, as `gatehouse/revoke` does. */
+function isLast(event: unknown): boolean {
+  return typeof event === "object" && event !== null && "done" in event && event.done === true;
 }
 
 /** The server's own word, and one that trying again does not change. */

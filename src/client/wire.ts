@@ -2,6 +2,7 @@ import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
 import { Deadline } from "./deadline.ts";
 import { type CloseInfo, errorOfClose, GatewayError, tell } from "./errors.ts";
+import { type HttpAnswer, type OpenFailureEvent, openFailure, refusedUpgrade } from "./open-failure.ts";
 
 /** The part of the WebSocket API that the SDK uses: browsers, Node 22 and the `ws` package all have it. */
 export interface WebSocketLike {
@@ -10,7 +11,10 @@ export interface WebSocketLike {
   close(code?: number, reason?: string): void;
   /** The `ws` package's: a peer that does not answer a close is not waited for. */
   terminate?(): void;
-  addEventListener(type: "open" | "error", listener: () => void): void;
+  /** The `ws` package's: the server answered with HTTP instead of a socket. */
+  on?(type: "unexpected-response", listener: (request: unknown, answer: HttpAnswer) => void): unknown;
+  addEventListener(type: "open", listener: () => void): void;
+  addEventListener(type: "error", listener: (event: OpenFailureEvent) => void): void;
   addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
   addEventListener(type: "close", listener: (event: { code: number; reason: string }) => void): void;
 }
@@ -66,6 +70,8 @@ export class Wire {
     readonly closed: Promised<CloseInfo>;
   };
   #lastId = 0;
+  /** Why the socket does not open, where the runtime says it. */
+  #failure: GatewayError | undefined;
   #end: CloseInfo | undefined;
 
   /** Throws what the WebSocket constructor throws for a URL that it does not take. */
@@ -83,7 +89,10 @@ export class Wire {
     this.#openTimer = setTimeout(() => this.#tooLate(timeoutMs), timeoutMs);
     socket.binaryType = "arraybuffer";
     socket.addEventListener("open", () => this.#opened());
-    socket.addEventListener("error", () => {});
+    socket.addEventListener("error", (event) => {
+      this.#failure ??= openFailure(event);
+    });
+    socket.on?.("unexpected-response", (_request, answer) => void this.#refused(answer));
     socket.addEventListener("message", (event) => this.#receive(event.data));
     socket.addEventListener("close", ({ code, reason }) => {
       clearTimeout(this.#closeTimer);
@@ -160,6 +169,12 @@ export class Wire {
   #opened(): void {
     clearTimeout(this.#openTimer);
     this.#settle.opened.resolve();
+  }
+
+  /** With a listener for it the `ws` package leaves the socket to us. */
+  async #refused(answer: HttpAnswer): Promise<void> {
+    this.#failure = await refusedUpgrade(answer);
+    this.close({ code: connectionGone, reason: "" });
   }
 
   #tooLate(timeoutMs: number): void {
@@ -241,8 +256,7 @@ export class Wire {
     clearInterval(this.#heartbeat);
     for (const id of [...this.#waiting.keys()]) this.#reject(id, connectionLost(end));
     this.#listeners.clear();
-    const neverOpen = new GatewayError("cannot_connect", "The socket could not be opened", { close: end });
-    this.#settle.opened.reject(neverOpen);
+    this.#settle.opened.reject(this.#failure ?? openFailure({}));
     this.#settle.authenticated.reject(errorOfClose(end));
     this.#settle.closed.resolve(end);
   }

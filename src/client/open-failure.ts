@@ -1,0 +1,90 @@
+import { GatewayError } from "./errors.ts";
+
+/** What the `ws` package tells of a socket that does not open; browsers tell nothing. */
+export interface OpenFailureEvent {
+  readonly error?: unknown;
+  readonly message?: string;
+}
+
+/** An HTTP answer in place of the upgrade, as Node's clients give it. */
+export interface HttpAnswer {
+  readonly statusCode?: number | undefined;
+  setEncoding(encoding: "utf8"): unknown;
+  on(event: "data", listener: (chunk: string) => void): unknown;
+  on(event: "end" | "error" | "close", listener: () => void): unknown;
+}
+
+const longestBody = 4_096;
+
+/** Node's and OpenSSL's codes, and what helps. */
+const hints: readonly (readonly [pattern: RegExp, hint: string])[] = [
+  [/^ECONNREFUSED$/, "nobody listens there: check host and port"],
+  [/^(?:ENOTFOUND|EAI_AGAIN)$/, "the host name is not known"],
+  [/^(?:ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/, "the host cannot be reached"],
+  [
+    /SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|DEPTH_ZERO/,
+    "the certificate is not trusted: name its CA's file in NODE_EXTRA_CA_CERTS",
+  ],
+  [/^CERT_HAS_EXPIRED$/, "the server's certificate has expired"],
+  [/^ERR_TLS_CERT_ALTNAME_INVALID$/, "the server's certificate is for another name"],
+  [/^(?:ERR_SSL_|EPROTO)/, "the server speaks no TLS there: try http:// or ws://"],
+  [/^(?:ECONNRESET|HPE_)/, "the server may expect TLS there: try https:// or wss://"],
+];
+
+/** `cannot_connect` with the runtime's own reason as text and `cause`. */
+export function openFailure({ error, message }: OpenFailureEvent): GatewayError {
+  const reason = message || (error instanceof Error ? error.message : "");
+  if (reason === "" && error === undefined)
+    return new GatewayError(
+      "cannot_connect",
+      "The socket could not be opened. A browser does not say why: check the address, the certificate, and that the gateway's `origins` list this page's origin",
+    );
+  const hint = hints.find(([pattern]) => pattern.test(codeOf(error)))?.[1];
+  const text = `The socket could not be opened: ${reason || codeOf(error)}`;
+  return new GatewayError("cannot_connect", hint === undefined ? text : `${text} (${hint})`, {
+    cause: error,
+  });
+}
+
+/** `cannot_connect` whose `cause` has the gateway's code; the answer's body is `{message, code}` where it is ours. */
+export async function refusedUpgrade(answer: HttpAnswer): Promise<GatewayError> {
+  const { message, code, retryAfter } = wordsOf(await textOf(answer));
+  const status = answer.statusCode ?? 0;
+  const said = message === undefined ? "" : `: ${message}`;
+  const text = `The server answered ${status} instead of opening a socket${said}${code === undefined ? "" : ` (${code})`}`;
+  const cause = code === undefined ? undefined : new GatewayError(code, message ?? code);
+  return new GatewayError("cannot_connect", text, { cause, retryAfterSeconds: retryAfter });
+}
+
+function textOf(answer: HttpAnswer): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    answer.setEncoding("utf8");
+    answer.on("data", (chunk) => {
+      if (text.length < longestBody) text += chunk;
+    });
+    for (const end of ["end", "error", "close"] as const) answer.on(end, () => resolve(text));
+  });
+}
+
+function wordsOf(body: string) {
+  try {
+    const value = JSON.parse(body) as { message?: unknown; code?: unknown; retry_after?: unknown };
+    return {
+      message: typeof value.message === "string" ? value.message.slice(0, 200) : undefined,
+      code: typeof value.code === "string" ? value.code.slice(0, 64) : undefined,
+      retryAfter: typeof value.retry_after === "number" ? value.retry_after : undefined,
+    };
+  } catch {
+    return { message: undefined, code: undefined, retryAfter: undefined };
+  }
+}
+
+/** Of the error or of what caused it; Node hides several refused addresses in one `AggregateError`. */
+function codeOf(error: unknown): string {
+  for (let fault = error; fault instanceof Error; fault = fault.cause) {
+    if ("code" in fault && typeof fault.code === "string") return fault.code;
+    if (fault instanceof AggregateError) return codeOf(fault.errors[0]);
+  }
+  return "";
+}
