@@ -15,6 +15,8 @@ import { createRevocation, type RevocationOptions } from "./revocation/create-re
 import { createSessions, defaultAccessTokenTtlMs, defaultSessionIdleMs } from "./sessions/create-sessions.ts";
 import type { SessionCaps } from "./sessions/session-caps.ts";
 import type { Store } from "./store.ts";
+import { createCounters } from "./throttling/counters.ts";
+import { createLoginThrottle, type LoginBudgets } from "./throttling/login-throttle.ts";
 import { createAccessTokens } from "./tokens/access-tokens.ts";
 import { createAuthorizationCodes } from "./tokens/authorization-codes.ts";
 import { createKeyring } from "./tokens/keyring.ts";
@@ -47,6 +49,8 @@ export interface AuthorityOptions {
   readonly codeTtlMs?: number;
   readonly passwords?: PasswordsOptions;
   readonly loginLimits?: Partial<LoginFlowLimits>;
+  /** Guesses at login secrets; `defaultLoginBudgets` where nothing is said. */
+  readonly loginBudgets?: Partial<LoginBudgets>;
   /** Whether a session that is opened on a socket rotates its refresh token; by default it does (D5). */
   readonly rotatingClients?: (clientId: string | null, via: "socket" | "http") => boolean;
   /** Told of a listener of cuts that threw. */
@@ -129,9 +133,13 @@ function composePeople(options: AuthorityOptions, base: Base) {
   const passwords = createPasswords(options.passwords);
   const localLogins = createLocalLogins({ ...base, passwords, users, groups });
   const onboarding = createOnboarding({ ...base, localLogins, rotates });
+  const throttle = createLoginThrottle({
+    ...{ counters: createCounters(store), clock },
+    ...(options.loginBudgets === undefined ? {} : { budgets: options.loginBudgets }),
+  });
   const local = createHomeAssistantProvider({ store, passwords, credentials, users, clock });
   const logins = createLoginFlows({
-    ...{ ...base, users, rotates },
+    ...{ ...base, users, rotates, throttle },
     registry: createProviderRegistry(options.providers?.(local) ?? [local]),
     onboardingRequired: onboarding.required,
     ...(options.loginLimits === undefined ? {} : { limits: options.loginLimits }),

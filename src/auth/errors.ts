@@ -6,6 +6,8 @@ export interface AuthErrorOptions {
   /** What the log reads and the client never sees. */
   readonly detail?: string;
   readonly retryAfterSeconds?: number;
+  /** Whom a refused login was about, for the audit log: asked once the client has its answer, so that it takes no time of it. */
+  readonly userId?: () => Promise<string | undefined>;
   readonly cause?: unknown;
 }
 
@@ -18,6 +20,7 @@ export class AuthError extends Error {
   readonly publicMessage: string;
   readonly detail: string | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly userId: (() => Promise<string | undefined>) | undefined;
 
   constructor(code: ErrorName, options: AuthErrorOptions = {}) {
     const publicMessage = options.publicMessage ?? errorCodes[code].text;
@@ -27,5 +30,6 @@ export class AuthError extends Error {
     this.publicMessage = publicMessage;
     this.detail = options.detail;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.userId = options.userId;
   }
 }

@@ -40,11 +40,18 @@ export const recordKeys = {
   credentialOf: (provider: string, subject: string) => record("credential-of", provider, hashed(subject)),
   /** `{credential_id}`: one credential per provider of a user. */
   credentialSlot: (userId: string, provider: string) => record("credential-slot", userId, provider),
+  /** `{sets: [[N, r, p], ...]}`: what stored verifiers may be made with. */
+  scryptParameters: record("scrypt-parameters"),
   /** The local provider's verifier of one login name. */
   password: (provider: string, username: string) => record("password", provider, hashed(username)),
   session: (sessionId: string) => record("session", sessionId),
   /** `{session_id}`: a long-lived token's name is unique per user. */
   clientName: (userId: string, clientName: string) => record("client-name", userId, hashed(clientName)),
+  /** `{full_at, known_until?}`: counters of guesses, see `throttling/`. */
+  throttledPair: (provider: string, name: string, share: string) =>
+    record("throttle", "pair", provider, hashed(JSON.stringify([name, share]))),
+  throttledAccount: (provider: string, name: string) => record("throttle", "account", provider, hashed(name)),
+  throttledAddress: (share: string) => record("throttle", "address", hashed(share)),
   flow: (flowId: string) => record("flow", flowId),
   /** Authorization codes by hash. */
   code: (code: string) => record("code", hashed(code)),

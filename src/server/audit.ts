@@ -22,9 +22,9 @@ export interface Audit {
   accepted(principal: Principal, peer: Peer): void;
   /** A socket was refused before `auth_ok`. */
   refused(close: CloseName, reason: string, peer: Peer): void;
-  /** A login flow answered a step. Forms without errors are no decision. */
-  loginStep(step: FlowStep, peer: Peer): void;
-  loginRefused(code: string, peer: Peer): void;
+  /** A login flow answered a step. Forms without errors are no decision. `userId`: whom the input was about, if anybody. */
+  loginStep(step: FlowStep, peer: Peer, userId?: string): void;
+  loginRefused(code: string, peer: Peer, userId?: string): void;
   /** Tokens and ownership, over HTTP and on sockets. */
   decided(decision: Decision): void;
   /** `replayed`: read from the log at a start; it came into effect earlier, here, elsewhere or by the command line. */
@@ -60,14 +60,18 @@ export function createAudit(log: Log, enabled: boolean): Audit {
         "audit",
       );
     },
-    loginStep(step, { address }) {
-      const about = { address, flow_id: step.flow_id, provider: step.handler[0] };
-      if (step.type === "create_entry") record("login", "allowed", about);
-      else if (step.type === "abort") record("login", "denied", { ...about, reason: step.reason });
+    loginStep(step, { address }, userId) {
+      const about = { address, flow_id: step.flow_id, provider: step.handler[0], user_id: userId };
+      if (step.type === "create_entry") {
+        const { result } = step;
+        const session = typeof result === "string" ? {} : { session_id: result.session_id };
+        record("login", "allowed", { ...about, ...session });
+      } else if (step.type === "abort") record("login", "denied", { ...about, reason: step.reason });
       else if (step.type === "form" && step.errors.base !== undefined)
         record("login", "denied", { ...about, reason: step.errors.base });
     },
-    loginRefused: (code, { address }) => record("login", "denied", { address, reason: code }),
+    loginRefused: (code, { address }, userId) =>
+      record("login", "denied", { address, reason: code, user_id: userId }),
     decided(decision) {
       if (decision.event === "token_granted") return void granted(decision);
       const { event, userId, sessionId, clientId, ...rest } = decision;

@@ -1,16 +1,24 @@
+import type { FlowStep } from "../../protocol/flow.ts";
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
-import type { LoginFlows } from "../auth/login/login-flows.ts";
+import type { FlowAnswer, LoginFlows } from "../auth/login/login-flows.ts";
 import type { Peer, Session } from "../auth/model.ts";
 import type { Sessions } from "../auth/sessions/sessions.ts";
 import type { Onboarding } from "../auth/users/onboarding.ts";
 import type { Audit, Decision } from "./audit.ts";
 
-/** The same domain, for sockets and their commands; what it decides becomes an audit record. HTTP tells its own. */
-export function auditedAuthority(authority: Authority, audit: Audit): Authority {
+/**
+ * The same domain, for sockets and their commands; what it decides becomes an audit record. HTTP tells its own. `onLogin`
+ * hears of each decision on a login: `ok`, or why not, a fixed word.
+ */
+export function auditedAuthority(
+  authority: Authority,
+  audit: Audit,
+  onLogin: (result: string) => void = () => undefined,
+): Authority {
   return {
     ...authority,
-    logins: auditedLogins(authority.logins, audit),
+    logins: auditedLogins(authority.logins, audit, onLogin),
     sessions: auditedSessions(authority.sessions, audit),
     onboarding: auditedOnboarding(authority.onboarding, audit),
   };
@@ -75,17 +83,19 @@ async function decided<T>(
   }
 }
 
-function auditedLogins(logins: LoginFlows, audit: Audit): LoginFlows {
-  const audited = async <T extends Awaited<ReturnType<LoginFlows["advance"]>>>(
-    peer: Peer,
-    answer: Promise<T>,
-  ): Promise<T> => {
+function auditedLogins(logins: LoginFlows, audit: Audit, onLogin: (result: string) => void): LoginFlows {
+  const audited = async (peer: Peer, answer: Promise<FlowAnswer>): Promise<FlowAnswer> => {
     try {
       const result = await answer;
-      audit.loginStep(result.step, peer);
+      const decision = decisionOf(result.step);
+      if (decision !== undefined) onLogin(decision);
+      audit.loginStep(result.step, peer, result.userId);
       return result;
     } catch (error) {
-      if (error instanceof AuthError) audit.loginRefused(error.code, peer);
+      if (error instanceof AuthError) {
+        onLogin(error.code);
+        void whomAbout(error).then((userId) => audit.loginRefused(error.code, peer, userId));
+      }
       throw error;
     }
   };
@@ -97,4 +107,16 @@ function auditedLogins(logins: LoginFlows, audit: Audit): LoginFlows {
     cancel: (request) => logins.cancel(request),
     left: (flowId, holder) => logins.left(flowId, holder),
   };
+}
+
+/** Undefined for a form without errors, which is no decision. */
+function decisionOf(step: FlowStep): string | undefined {
+  if (step.type === "create_entry") return "ok";
+  if (step.type === "abort") return step.reason;
+  return step.type === "form" ? step.errors.base : undefined;
+}
+
+/** The record is written also when the store does not say. */
+async function whomAbout({ userId }: AuthError): Promise<string | undefined> {
+  return await userId?.().catch(() => undefined);
 }

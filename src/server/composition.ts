@@ -98,7 +98,7 @@ function composeConnections(
   clientOf: ClientOf,
 ): Connections {
   const { config, clock, log, audit, opened, weakened } = frame;
-  const authority = auditedAuthority(trustGated(opened.authority), audit);
+  const authority = auditedAuthority(trustGated(opened.authority), audit, frame.metrics.login);
   return createConnections({
     ...{ authority, codecs, clock, log, weakened, policy: config.revocation.policy },
     dispatch: createDispatch({ authority }),

@@ -182,6 +182,9 @@ class RunningGateway implements Gateway {
       agreeOnIssuer(opened.store, opened.issuer(), this.authority.revocation.lease),
     );
     health.enter("serving");
+    void this.authority.localLogins
+      .retireParameters()
+      .catch((error: unknown) => log.warn({ err: error }, "scrypt parameters that are not used were kept"));
     const { port } = this.#listener;
     log.info({ ...health.live(), host: config.host, port }, "serving");
     warnOfWeakPolicy(log, config.revocation.policy);

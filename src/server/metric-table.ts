@@ -21,6 +21,7 @@ export const counters = {
     "authenticated",
   ),
   authentications: row("authentications_total", "Decisions on sockets; `ok` or why not.", "result"),
+  logins: row("logins_total", "Decisions on logins; `ok`, or why not.", "result"),
   commands: row("commands_total", "Answered messages.", "type", "outcome"),
   httpRequests: row("http_requests_total", "Answered HTTP requests.", "method", "route", "status"),
   tokens: row("token_requests_total", "Decisions at the token endpoint.", "grant", "result"),

@@ -22,6 +22,8 @@ export interface Metrics {
   readonly connections: ConnectionObserver;
   http(answer: HttpAnswered): void;
   token(decision: HttpDecision): void;
+  /** `result`: `ok`, or a code or reason of ours. */
+  login(result: string): void;
   revocation(kind: string, cause: string, socketsClosed: number): void;
   badMac(): void;
   logBreak(kind: string): void;
@@ -57,6 +59,7 @@ export function createMetrics(registry: Registry): Metrics {
       if (grant !== undefined)
         count.tokens.inc({ grant, result: event === "token_granted" ? "ok" : (reason ?? "unknown_error") });
     },
+    login: (result) => count.logins.inc({ result }),
     revocation(kind, cause, socketsClosed) {
       count.revocations.inc({ kind, cause });
       count.socketsCut.inc(socketsClosed);

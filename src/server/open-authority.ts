@@ -4,6 +4,7 @@ import { type AuthorityOptions, createAuthority } from "../auth/create-authority
 import { AuthError } from "../auth/errors.ts";
 import type { Weakened } from "../auth/protections.ts";
 import type { Store } from "../auth/store.ts";
+import { defaultLoginBudgets } from "../auth/throttling/login-throttle.ts";
 import { sealedOtherwise } from "../auth/tokens/sealing.ts";
 import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
@@ -91,6 +92,11 @@ function domainOptions({ tokens, password, limits }: Config) {
     },
     accessTokenTtlMs: tokens.access_ttl_seconds * 1000,
     sessionIdleMs: tokens.session_idle_days * 86_400_000,
+    loginBudgets: {
+      pair: { ...defaultLoginBudgets.pair, tries: password.tries_per_account_and_address },
+      account: { ...defaultLoginBudgets.account, tries: password.tries_per_account },
+      address: { ...defaultLoginBudgets.address, tries: password.tries_per_address },
+    },
     passwords: {
       parameters: { N: password.scrypt_n, r: password.scrypt_r, p: password.scrypt_p },
       minLength: password.min_length,

@@ -164,20 +164,26 @@ describe("the audit log", () => {
     const logins = {
       advance: async (): Promise<FlowAnswer> => {
         const next = answers.shift();
-        if (next === undefined) throw new AuthError("invalid_flow");
-        return { step: next, flowSecret: "canary" };
+        if (next === undefined) throw new AuthError("rate_limited", { userId: async () => "u2" });
+        return { step: next, flowSecret: "canary", ...(next.type === "abort" ? {} : { userId: "u1" }) };
       },
     } as unknown as LoginFlows;
-    const audited = auditedAuthority({ logins } as Authority, audit).logins;
+    const results: string[] = [];
+    const onLogin = (result: string) => void results.push(result);
+    const audited = auditedAuthority({ logins } as Authority, audit, onLogin).logins;
     const request = { flowId: "f1", flowSecret: "canary", input: { password: "canary" } };
     for (let at = 0; at < 4; at += 1) await audited.advance(request, peer);
     await expect(audited.advance(request, peer)).rejects.toThrow(AuthError);
     expect(lines).toMatchObject([
-      { audit: "login", outcome: "denied", reason: "invalid_auth", flow_id: "f1", provider: "homeassistant" },
+      {
+        ...{ audit: "login", outcome: "denied", reason: "invalid_auth", user_id: "u1" },
+        ...{ flow_id: "f1", provider: "homeassistant" },
+      },
       { audit: "login", outcome: "denied", reason: "too_many_retry" },
-      { audit: "login", outcome: "allowed" },
-      { audit: "login", outcome: "denied", reason: "invalid_flow" },
+      { audit: "login", outcome: "allowed", user_id: "u1" },
+      { audit: "login", outcome: "denied", reason: "rate_limited", user_id: "u2" },
     ]);
+    expect(results).toEqual(["invalid_auth", "too_many_retry", "ok", "rate_limited"]);
     expect(JSON.stringify(lines)).not.toContain("canary");
   });
 

@@ -6,6 +6,7 @@ import { newId } from "../ids.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../retry-conflicts.ts";
+import { type ChargingTools, chargeStep, settlingCharge } from "./charged-step.ts";
 import type { FinishTools } from "./finish-login.ts";
 import {
   endingFlow,
@@ -39,7 +40,7 @@ export const defaultLoginFlowLimits: LoginFlowLimits = {
   lifeMs: wireLimits.loginDeadlineMs,
 };
 
-export interface LoginFlowsOptions extends FinishTools {
+export interface LoginFlowsOptions extends FinishTools, ChargingTools {
   readonly registry: ProviderRegistry;
   readonly onboardingRequired: () => Promise<boolean>;
   readonly limits?: Partial<LoginFlowLimits>;
@@ -86,7 +87,7 @@ async function start(
   const displaced = open.makeRoom(share);
   if (displaced.length > 0) await options.store.commit({ remove: displaced.map(recordKeys.flow) });
   const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft };
-  const step = await settle(options, turn, await provider.begin({ peer }), peer);
+  const step = await settle(options, turn, await provider.begin({ peer, known: false }), peer);
   open.hold(flow.id, share, engine.limits.lifeMs, holder);
   return answer(engine, step, flowSecret);
 }
@@ -124,9 +125,14 @@ async function advance(
   const provider = options.registry.find(...at.flow.handler);
   if (provider === undefined) throw new AuthError("invalid_flow", { detail: "its provider is gone" });
   const values = readFormInput(at.flow.form.fields, input);
-  const turn = await takeTurn(options, at);
-  const step = await askProvider(options, provider, turn, values, peer);
-  return answer(engine, await settle(options, turn, step, peer), flowSecret);
+  const guess = await chargeStep(options, provider, at.flow.form, values, peer);
+  const { turn, step } = await settlingCharge(guess, async () => {
+    const turn = await takeTurn(options, at);
+    const context = { peer, known: guess?.known ?? false };
+    return { turn, step: await askProvider(options, provider, turn, values, context) };
+  });
+  const next = answer(engine, await settle(options, turn, step, peer), flowSecret);
+  return step.userId === undefined ? next : { ...next, userId: step.userId };
 }
 
 async function resume(

@@ -1,7 +1,7 @@
 import type { FlowStep } from "../../../protocol/flow.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
-import type { LoginProvider, ProviderStep } from "../providers/provider.ts";
+import type { LoginProvider, ProviderContext, ProviderStep } from "../providers/provider.ts";
 import { type FinishTools, finishLogin, type Proof } from "./finish-login.ts";
 import { endingFlow, type Flow, type SentForm, type VersionedFlow, writingFlow } from "./flow-record.ts";
 import { type AbortReason, abortStep, entryStep, formStep } from "./flow-steps.ts";
@@ -42,11 +42,11 @@ export async function askProvider(
   provider: LoginProvider,
   turn: Turn,
   input: FormInput,
-  peer: Peer,
+  context: ProviderContext,
 ): Promise<ProviderStep> {
   const { flow } = turn.at;
   try {
-    return await provider.advance(flow.form.stepId, input, flow.providerState, { peer });
+    return await provider.advance(flow.form.stepId, input, flow.providerState, context);
   } catch (error) {
     const untried = error instanceof AuthError && error.code === "overloaded";
     const attemptsLeft = untried ? turn.attemptsIfRight : flow.attemptsLeft;

@@ -18,6 +18,8 @@ export interface FlowAnswer {
   readonly step: FlowStep;
   /** Held by the connection, shown to the client once (on start and resume), asked for by every further call. */
   readonly flowSecret: string;
+  /** Whom the input was about, for the audit log; the client is not told. */
+  readonly userId?: string;
 }
 
 /**
@@ -39,7 +41,8 @@ export interface LoginFlows {
    * Every call is a failed attempt until it is known to be none; five end the flow (abort `too_many_retry`). Past its
    * deadline the flow ends with abort `login_expired`, for who comes within a minute. Throws `invalid_flow` (unknown,
    * finished, long expired, another's secret: alike), `invalid_format` (input does not fit the form; the flow stays,
-   * no attempt is charged), `overloaded` (the KDF queue is full; the same), `conflict` (two steps at once).
+   * no attempt is charged), `overloaded` (the KDF queue is full; the same), `rate_limited` (no guess is left for the account
+   * or the address; the same), `conflict` (two steps at once).
    */
   advance(
     request: {

@@ -4,18 +4,18 @@ import { availableParallelism } from "node:os";
 import { limits } from "../../../protocol/features.ts";
 import { KdfPool, type KdfPoolOptions } from "./kdf-pool.ts";
 import { checkPassword, normalisePassword } from "./password-rules.ts";
-import type { Passwords, ScryptParameters, Verifier } from "./passwords.ts";
-import { areParametersSane, areWeaker, defaultParameters, evenOut } from "./scrypt-parameters.ts";
+import type { Passwords, QueuePlace, ScryptParameters, Verifier } from "./passwords.ts";
+import { areParametersSane, areSame, areWeaker, defaultParameters } from "./scrypt-parameters.ts";
 import { keyBytes, parametersOf, saltBytes } from "./verifier.ts";
 
 export interface PasswordsOptions {
-  /** Of new verifiers. Default: OWASP's floor, N=2^17, r=8, p=1. Lowering them is not covered by equal cost. */
+  /** Of new verifiers. Default: OWASP's floor, N=2^17, r=8, p=1. */
   readonly parameters?: ScryptParameters;
   /** Characters; default 8. */
   readonly minLength?: number;
   /** Threads; default: one less than there are cores, at least one. Each needs 128 * N * r bytes while it works. */
   readonly workers?: number;
-  /** Jobs that may wait; default 64. */
+  /** Jobs that may wait; default 64. As many places are kept beside them, see `QueuePlace`. */
   readonly queueLimit?: number;
   /** Jobs of one key that may wait or run; default 4. */
   readonly queueLimitPerKey?: number;
@@ -43,7 +43,7 @@ export function createPasswords(
     ...(options.startThread === undefined ? {} : { startThread: options.startThread }),
   });
   const check = (password: string) => checkPassword(password, options.minLength ?? 8);
-  const dummy = dummyVerifier(parameters);
+  const dummy = dummyVerifier();
   return {
     parameters,
     check,
@@ -52,8 +52,9 @@ export function createPasswords(
       if (proven !== true) check(password);
       return await enrol(pool, parameters, password, queueKey);
     },
-    async verify(password, verifier, queueKey) {
-      const right = await matches(pool, parameters, password, verifier ?? dummy, queueKey);
+    async verify(password, verifier, place, inUse = []) {
+      const sets = inUse.length > 0 ? inUse : [parametersOf(verifier ?? parameters)];
+      const right = await matches(pool, sets, password, verifier ?? dummy, place);
       const ok = right && verifier !== undefined;
       return { ok, outdated: ok && areWeaker(verifier, parameters) };
     },
@@ -68,8 +69,8 @@ async function enrol(
   queueKey: string,
 ): Promise<Verifier> {
   const salt = randomBytes(saltBytes);
-  const job = { password: bytesOf(password), salt, parameters, extraP: 0 };
-  const keys = await pool.run(job, queueKey);
+  const job = { password: bytesOf(password), salt, runs: [parameters], kept: 0 };
+  const keys = await pool.run(job, { key: queueKey, reserved: true });
   return {
     salt: salt.toString("base64url"),
     ...parameters,
@@ -78,33 +79,36 @@ async function enrol(
   };
 }
 
-/** The same work whether the verifier is real, a dummy or an old one; a constant-time comparison. */
+/** One run with each of `sets`, whatever the verifier is made with; a constant-time comparison. */
 async function matches(
   pool: KdfPool,
-  today: ScryptParameters,
+  sets: readonly ScryptParameters[],
   password: string,
-  verifier: Verifier,
-  queueKey: string,
+  verifier: Verifier | Dummy,
+  place: QueuePlace,
 ): Promise<boolean> {
-  const salt = Buffer.from(verifier.salt, "base64url");
-  const parameters = parametersOf(verifier);
   const bytes = bytesOf(password);
   const fits = bytes.length <= limits.password;
-  const job = { password: bytes, salt, parameters, extraP: evenOut(parameters, today) };
-  const keys = await pool.run(job, queueKey);
+  const salt = Buffer.from(verifier.salt, "base64url");
+  const keys = await pool.run({ password: bytes, salt, ...runsOf(verifier, sets) }, place);
   const equal = timingSafeEqual(keys.storedKey, Buffer.from(verifier.storedKey, "base64url"));
   return equal && fits;
 }
 
+/** A verifier whose parameters are not listed is run beside those that are. */
+function runsOf(verifier: Verifier | Dummy, sets: readonly ScryptParameters[]) {
+  if (!("N" in verifier)) return { runs: sets, kept: 0 };
+  const own = parametersOf(verifier);
+  const kept = sets.findIndex((set) => areSame(set, own));
+  return kept === -1 ? { runs: [...sets, own], kept: sets.length } : { runs: sets, kept };
+}
+
+type Dummy = Pick<Verifier, "salt" | "storedKey">;
+
 /** What an unknown name is compared with: nobody has its password. */
-function dummyVerifier(parameters: ScryptParameters): Verifier {
+function dummyVerifier(): Dummy {
   const random = (bytes: number) => randomBytes(bytes).toString("base64url");
-  return {
-    salt: random(saltBytes),
-    ...parameters,
-    storedKey: random(keyBytes),
-    serverKey: random(keyBytes),
-  };
+  return { salt: random(saltBytes), storedKey: random(keyBytes) };
 }
 
 /** NFKC as UTF-8 in memory that is nobody else's, so that it can be moved to a thread and wiped. */

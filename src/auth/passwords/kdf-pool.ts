@@ -1,13 +1,14 @@
 import type { Worker } from "node:worker_threads";
 
 import { AuthError } from "../errors.ts";
-import { FairQueue } from "./fair-queue.ts";
 import { type KdfAnswer, type KdfJob, type KdfKeys, postJob, startKdfThread } from "./kdf-thread.ts";
+import type { QueuePlace } from "./passwords.ts";
+import { ReservedQueue } from "./reserved-queue.ts";
 
 export interface KdfPoolOptions {
   /** Threads; each runs one job at a time. */
   readonly workers: number;
-  /** Jobs that may wait; one more is refused. */
+  /** Jobs that may wait; one more is refused. As many places are kept beside them, see `QueuePlace`. */
   readonly queueLimit: number;
   /** Jobs of one key that may wait or run. */
   readonly queueLimitPerKey: number;
@@ -21,7 +22,7 @@ interface Pending {
 }
 
 /** A running job: who waits for it, and whose share it takes. */
-type Running = Pending & { readonly key: string; readonly startedAt: number };
+type Running = Pending & { readonly place: QueuePlace; readonly startedAt: number };
 
 /**
  * Threads of its own for the KDF, so that hashing starves neither the event loop nor libuv's pool. Threads start when
@@ -29,7 +30,7 @@ type Running = Pending & { readonly key: string; readonly startedAt: number };
  */
 export class KdfPool {
   readonly #options: KdfPoolOptions;
-  readonly #queue: FairQueue<Pending>;
+  readonly #queue: ReservedQueue<Pending>;
   readonly #idle: Worker[] = [];
   readonly #running = new Map<Worker, Running>();
   #closed = false;
@@ -40,7 +41,7 @@ export class KdfPool {
   constructor(options: KdfPoolOptions) {
     this.#options = options;
     const limits = { total: options.queueLimit, perKey: options.queueLimitPerKey };
-    this.#queue = new FairQueue(limits, (pending) => refuse(pending, this.#overloaded()));
+    this.#queue = new ReservedQueue(limits, (pending) => refuse(pending, this.#overloaded()));
   }
 
   /** Jobs that were handed to a thread since the start. */
@@ -53,11 +54,11 @@ export class KdfPool {
   }
 
   /** Rejects with `overloaded` when there is no room, or later when it lost its place to a smaller share; with `unavailable` when the thread was lost. */
-  run(job: KdfJob, key: string): Promise<KdfKeys> {
+  run(job: KdfJob, place: QueuePlace): Promise<KdfKeys> {
     return new Promise((resolve, reject) => {
       const pending = { job, resolve, reject };
       if (this.#closed) refuse(pending, closed());
-      else if (this.#queue.offer(key, pending)) this.#pump();
+      else if (this.#queue.offer(place, pending)) this.#pump();
       else refuse(pending, this.#overloaded());
     });
   }
@@ -74,19 +75,19 @@ export class KdfPool {
     while (!this.#closed && this.#running.size < this.#options.workers) {
       const next = this.#queue.take();
       if (next === undefined) return;
-      this.#begin(next.key, next.item);
+      this.#begin(next.place, next.item);
     }
   }
 
-  #begin(key: string, pending: Pending): void {
+  #begin(place: QueuePlace, pending: Pending): void {
     try {
       const thread = this.#idle.pop() ?? this.#start();
-      this.#running.set(thread, { ...pending, key, startedAt: performance.now() });
+      this.#running.set(thread, { ...pending, place, startedAt: performance.now() });
       this.#runs += 1;
       thread.ref();
       postJob(thread, pending.job);
     } catch (cause) {
-      this.#queue.release(key);
+      this.#queue.release(place);
       refuse(pending, new AuthError("unavailable", { detail: "no password thread could be started", cause }));
     }
   }
@@ -123,7 +124,7 @@ export class KdfPool {
     const job = this.#running.get(thread);
     if (job === undefined) return undefined;
     this.#running.delete(thread);
-    this.#queue.release(job.key);
+    this.#queue.release(job.place);
     return job;
   }
 

@@ -8,9 +8,9 @@ export interface KdfJob {
   /** NFKC and UTF-8, in memory of its own: moved to the thread, wiped there. */
   readonly password: Uint8Array<ArrayBuffer>;
   readonly salt: Uint8Array;
-  readonly parameters: ScryptParameters;
-  /** `p` of a second run whose result is thrown away; 0 for none. */
-  readonly extraP: number;
+  /** One run with each, in this order; the keys are made from the run at `kept`, the others are thrown away. */
+  readonly runs: readonly ScryptParameters[];
+  readonly kept: number;
 }
 
 /** RFC 5802 section 3, of SaltedPassword, which never leaves the thread. */
@@ -31,8 +31,12 @@ const { parentPort } = require("node:worker_threads");
 const { scryptSync, createHmac, createHash } = require("node:crypto");
 const mac = (key, text) => createHmac("sha256", key).update(text).digest();
 function keysOf(job) {
-  const salted = scryptSync(job.password, job.salt, 32, job.options);
-  if (job.extra) scryptSync(job.password, job.salt, 32, job.extra).fill(0);
+  let salted;
+  job.runs.forEach((options, place) => {
+    const result = scryptSync(job.password, job.salt, 32, options);
+    if (place === job.kept) salted = result;
+    else result.fill(0);
+  });
   const clientKey = mac(salted, "Client Key");
   const keys = {
     storedKey: new Uint8Array(createHash("sha256").update(clientKey).digest()),
@@ -63,13 +67,8 @@ export function startKdfThread(): Worker {
 
 /** Hands a job over; `job.password` is empty afterwards. */
 export function postJob(thread: Worker, job: KdfJob): void {
-  const { password, salt, parameters, extraP } = job;
-  const message = {
-    password,
-    salt,
-    options: optionsOf(parameters),
-    extra: extraP === 0 ? undefined : optionsOf({ ...parameters, p: extraP }),
-  };
+  const { password, salt, runs, kept } = job;
+  const message = { password, salt, runs: runs.map(optionsOf), kept };
   thread.postMessage(message, [password.buffer]);
 }
 

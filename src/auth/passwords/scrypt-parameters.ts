@@ -32,12 +32,6 @@ export function areWeaker(stored: ScryptParameters, today: ScryptParameters): bo
   return stored.N * stored.r < today.N * today.r || workOf(stored) < workOf(today);
 }
 
-/**
- * Runs with the stored parameters' N and r that make up for what they cost less than today's: `p` of an extra run, 0 for
- * none. Parameters that cost more than today's (they were lowered) cannot be evened out this way; such names can be
- * told by the clock until their next login makes the verifier anew.
- */
-export function evenOut(stored: ScryptParameters, today: ScryptParameters): number {
-  const missing = workOf(today) - workOf(stored);
-  return missing <= 0 ? 0 : Math.round(missing / (stored.N * stored.r));
+export function areSame(a: ScryptParameters, b: ScryptParameters): boolean {
+  return a.N === b.N && a.r === b.r && a.p === b.p;
 }

@@ -1,5 +1,6 @@
 import { AuthError } from "../errors.ts";
 import type { LogEvent, Principal } from "../model.ts";
+import { listParameters } from "../passwords/parameters-in-use.ts";
 import { checkPasswordIsNotName } from "../passwords/password-rules.ts";
 import type { RevokeTarget } from "../revocation/revocation.ts";
 import type { AttemptWindow } from "./attempt-window.ts";
@@ -42,7 +43,9 @@ async function prove(
   refund: () => void,
 ): Promise<void> {
   try {
-    const { ok } = await tools.passwords.verify(password, login.verifier, `user:${credential.userId}`);
+    const { ok } = await tools.passwords.verify(password, login.verifier, {
+      ...{ key: `user:${credential.userId}`, reserved: true },
+    });
     if (!ok) throw new AuthError("invalid_current_password");
   } catch (error) {
     if (error instanceof AuthError && error.code === "overloaded") refund();
@@ -58,6 +61,7 @@ async function replace(
   target: Extract<RevokeTarget, { kind: "user" }>,
 ): Promise<void> {
   const verifier = await tools.passwords.enrol(password, `user:${credential.userId}`);
+  await listParameters(tools.store, tools.passwords.parameters);
   const { username, credentialId, closed } = login;
   const { userId, spare = null } = target;
   const event: LogEvent = { type: "login_changed", userId, credentialId, change: "password", spare };

@@ -1,3 +1,4 @@
+import { retireParameters } from "../passwords/parameters-in-use.ts";
 import { AttemptWindow } from "./attempt-window.ts";
 import { changeOwnPassword, setPassword } from "./change-password.ts";
 import { localProvider } from "./local-login-record.ts";
@@ -7,6 +8,7 @@ import { createLogin, createUserWithLogin, prepareLogin } from "./new-login.ts";
 import { isLocalCredential, type LocalLoginTools } from "./own-login.ts";
 import { removeLogin } from "./remove-login.ts";
 import { renameLogin } from "./rename-login.ts";
+import { findUsedParameters } from "./used-parameters.ts";
 
 const guesses = { limit: 5, windowMs: 60_000 } as const;
 
@@ -22,6 +24,7 @@ export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
       changeOwnPassword(tools, attempts, principal, { current, next }),
     setPassword: (userId, password) => setPassword(tools, userId, password),
     changeUsername: (userId, username) => renameLogin(tools, userId, username),
+    retireParameters: () => retireParameters(tools.store, () => findUsedParameters(tools)),
     async usernameOf(userId) {
       const owned = await tools.credentials.listOf(userId);
       return owned.find(isLocalCredential)?.subject ?? null;

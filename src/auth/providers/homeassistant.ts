@@ -2,18 +2,20 @@ import type { FormField } from "../../../protocol/flow.ts";
 import { addressShare } from "../../net/address-share.ts";
 import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
-import type { Peer } from "../model.ts";
-import type { Passwords } from "../passwords/passwords.ts";
+import { listParameters } from "../passwords/parameters-in-use.ts";
+import type { Passwords, QueuePlace } from "../passwords/passwords.ts";
+import { areSame } from "../passwords/scrypt-parameters.ts";
+import { parametersOf } from "../passwords/verifier.ts";
 import type { Store } from "../store.ts";
 import type { Credentials } from "../users/credentials.ts";
-import type { Users } from "../users/users.ts";
+import type { Users, VersionedUser } from "../users/users.ts";
 import {
   type LocalLogin,
   localLoginKey,
   localProvider,
   passwordVersionOf,
   puttingLocalLogin,
-  readLocalLogin,
+  readForLogin,
 } from "./local-login-record.ts";
 import { normaliseLoginName } from "./login-name.ts";
 import { mayLogIn } from "./may-log-in.ts";
@@ -44,6 +46,8 @@ export function createHomeAssistantProvider(options: HomeAssistantProviderOption
     ...localProvider,
     name: options.name ?? "Home Assistant Local",
     supportsMfa: true,
+    guessedName: (_stepId, { username }) =>
+      typeof username === "string" ? normaliseLoginName(username) : undefined,
     begin: () => Promise.resolve(form),
     async advance(_stepId, input, _state, context) {
       const { username, password } = input;
@@ -51,6 +55,12 @@ export function createHomeAssistantProvider(options: HomeAssistantProviderOption
       return await checkLogin(options, normaliseLoginName(username), password, context);
     },
   };
+}
+
+/** Neighbours of one address take one share, but for those who logged in from it lately. */
+function queuePlaceOf(username: string, { peer, known }: ProviderContext): QueuePlace {
+  const share = addressShare(peer.address);
+  return { key: known ? `${share} ${username}` : share, reserved: known };
 }
 
 /** `tries`: another login of the same person may make the verifier anew in between, once per change of parameters. */
@@ -61,19 +71,26 @@ async function checkLogin(
   context: ProviderContext,
   tries = 2,
 ): Promise<ProviderStep> {
-  const found = await readLocalLogin(options.store, username);
+  const place = queuePlaceOf(username, context);
+  const { found, inUse } = await readForLogin(options.store, username);
   const usable = found?.login.closed === false && found.login.replaced !== true;
   const verifier = usable ? found.login.verifier : undefined;
+  if (verifier !== undefined && !inUse.some((each) => areSame(each, verifier)))
+    await listParameters(options.store, parametersOf(verifier));
   // Side by side and always both, so that neither look-ups nor their number show in the time of the answer.
-  const [verdict, welcome] = await Promise.all([
-    options.passwords.verify(password, verifier, addressShare(context.peer.address)),
-    isWelcome(options, username, context.peer),
+  const [verdict, owner] = await Promise.all([
+    options.passwords.verify(password, verifier, place, inUse),
+    ownerOf(options, username),
   ]);
-  if (found === undefined || !verdict.ok || !welcome) return refused;
-  if (!verdict.outdated) return done(username, found.version);
-  const version = await upgrade(options, found, password, addressShare(context.peer.address));
-  if (version !== undefined) return done(username, version);
-  return tries > 1 ? await checkLogin(options, username, password, context, tries - 1) : refused;
+  const who = owner === undefined ? {} : { userId: owner.user.id };
+  const welcome = owner !== undefined && mayLogIn(owner.user, context.peer);
+  if (found === undefined || !verdict.ok || !welcome) return { ...refused, ...who };
+  if (!verdict.outdated) return { ...done(username, found.version), ...who };
+  const version = await upgrade(options, found, password, place);
+  if (version !== undefined) return { ...done(username, version), ...who };
+  return tries > 1
+    ? await checkLogin(options, username, password, context, tries - 1)
+    : { ...refused, ...who };
 }
 
 function done(username: string, version: number): ProviderStep {
@@ -81,14 +98,12 @@ function done(username: string, version: number): ProviderStep {
   return { kind: "done", subject: username, amr: ["pwd"], evidence };
 }
 
-async function isWelcome(
+async function ownerOf(
   { credentials, users }: HomeAssistantProviderOptions,
   username: string,
-  peer: Peer,
-): Promise<boolean> {
+): Promise<VersionedUser | undefined> {
   const found = await credentials.find(localProvider.type, localProvider.id, username);
-  const owner = await users.read(found?.credential.userId ?? "0".repeat(32));
-  return owner !== undefined && mayLogIn(owner.user, peer);
+  return await users.read(found?.credential.userId ?? "0".repeat(32));
 }
 
 /**
@@ -99,13 +114,14 @@ async function upgrade(
   { store, passwords, clock }: HomeAssistantProviderOptions,
   { login, version }: { readonly login: LocalLogin; readonly version: number },
   password: string,
-  queueKey: string,
+  place: QueuePlace,
 ): Promise<number | undefined> {
-  const verifier = await passwords.enrol(password, queueKey, { proven: true }).catch((error: unknown) => {
+  const verifier = await passwords.enrol(password, place.key, { proven: true }).catch((error: unknown) => {
     if (error instanceof AuthError && error.code === "overloaded") return undefined;
     throw error;
   });
   if (verifier === undefined) return version;
+  await listParameters(store, passwords.parameters);
   const outcome = await store.commit({
     check: [{ key: localLoginKey(login.username), version }],
     put: puttingLocalLogin({

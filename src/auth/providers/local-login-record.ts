@@ -1,4 +1,5 @@
 import { AuthError } from "../errors.ts";
+import { parametersIn } from "../passwords/parameters-in-use.ts";
 import type { Verifier } from "../passwords/passwords.ts";
 import { verifierFromJson, verifierToJson } from "../passwords/verifier.ts";
 import { providerKey, recordKeys } from "../record-keys.ts";
@@ -44,6 +45,13 @@ export function localLoginKey(username: string): RecordKey {
 export async function readLocalLogin(store: Store, username: string): Promise<ReadLocalLogin | undefined> {
   const record = await readRecord(store, localLoginKey(username));
   return record && { login: fromJson(username, record.value), version: record.version };
+}
+
+/** The login, and what verifiers are made with (see `parametersIn`), in one read. Throws `unavailable` for a damaged record. */
+export async function readForLogin(store: Store, username: string) {
+  const [record, sets] = await store.get([localLoginKey(username), recordKeys.scryptParameters]);
+  const found = record && { login: fromJson(username, record.value), version: record.version };
+  return { found, inUse: parametersIn(sets) };
 }
 
 /** Undefined for a damaged record too. */

@@ -36,6 +36,11 @@ export interface LocalLogins {
   setPassword(userId: string, password: string): Promise<void>;
   /** Keeps sessions: no right is taken. Throws `user_not_found`, `credentials_not_found`, `conflict`, and the username errors of `create`. */
   changeUsername(userId: string, username: string): Promise<void>;
+  /**
+   * Forgets the scrypt parameters that no verifier is made with any more, which each login pays for until then. Looks at
+   * every login when more than one set is known.
+   */
+  retireParameters(): Promise<void>;
   usernameOf(userId: string): Promise<string | null>;
   /** Whose login this is, in whatever spelling. */
   userIdOf(username: string): Promise<string | undefined>;

@@ -2,6 +2,7 @@ import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { joinedStep } from "../joined-step.ts";
 import type { Credential, User } from "../model.ts";
+import { listParameters } from "../passwords/parameters-in-use.ts";
 import { checkPasswordIsNotName } from "../passwords/password-rules.ts";
 import { providerKey, recordKeys } from "../record-keys.ts";
 import type { RecordKey, Step } from "../store.ts";
@@ -27,6 +28,7 @@ export async function prepareLogin(
   checkPasswordIsNotName(password, username);
   const version = await freeVersion(tools, username);
   const verifier = await passwords.enrol(password, `user:${userId}`);
+  await listParameters(tools.store, passwords.parameters);
   const now = clock.now();
   const credential: Credential = {
     id: newId(),

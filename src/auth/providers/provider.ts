@@ -3,7 +3,7 @@ import type { Peer } from "../model.ts";
 import type { JsonObject, Step } from "../store.ts";
 
 /** What a provider's step answers with. The flow engine adds ids, attempts, deadlines, MFA and what follows. */
-export type ProviderStep =
+export type ProviderStep = (
   | {
       readonly kind: "form";
       readonly stepId: string;
@@ -22,10 +22,16 @@ export type ProviderStep =
       readonly amr: readonly string[];
       /** The records that this was decided on: unchanged when the session is made, or the login fails. */
       readonly evidence: NonNullable<Step["check"]>;
-    };
+    }
+) & {
+  /** Whom the input was about, for the audit log; the client is not told. */
+  readonly userId?: string;
+};
 
 export interface ProviderContext {
   readonly peer: Peer;
+  /** The input's name logged in from this address lately; see `guessedName`. */
+  readonly known: boolean;
 }
 
 /** A way to log in. Providers only have steps; several of one type are told apart by id. */
@@ -35,6 +41,11 @@ export interface LoginProvider {
   readonly name: string;
   /** False for a provider that is itself no proof of the person (trusted networks): no MFA is added to it. */
   readonly supportsMfa: boolean;
+  /**
+   * Of input that is a try at a secret: the login name, in its normal form, that tries are counted for; see
+   * `LoginThrottle`. Undefined for other input.
+   */
+  guessedName?(stepId: string, input: Readonly<Record<string, unknown>>): string | undefined;
   begin(context: ProviderContext): Promise<ProviderStep>;
   /**
    * `input` fits the fields of the form that was sent out. Unknown person, wrong secret, deactivated and pending user

@@ -141,13 +141,35 @@ const password = Type.Object(
       default: 32,
       minimum: 1,
       maximum: 10_000,
-      description: "Passwords that wait for a thread; more are refused as `overloaded`.",
+      description:
+        "Passwords of strangers that wait for a thread; more are refused as `overloaded`. As many places again are kept for who is authenticated or logged in from the same address within 30 days.",
     }),
     queue_per_address: Type.Integer({
       default: 4,
       minimum: 1,
       maximum: 10_000,
       description: "Of these, from one address.",
+    }),
+    tries_per_account_and_address: Type.Integer({
+      default: 10,
+      minimum: 1,
+      maximum: 1_000_000,
+      description:
+        "Wrong passwords of one login name from one address (IPv6: one /64) before further ones have to wait; one more every 2 minutes.",
+    }),
+    tries_per_account: Type.Integer({
+      default: 20,
+      minimum: 1,
+      maximum: 1_000_000,
+      description:
+        "Of one login name from all addresses that it has not logged in from within 30 days; one more every 30 seconds.",
+    }),
+    tries_per_address: Type.Integer({
+      default: 50,
+      minimum: 1,
+      maximum: 1_000_000,
+      description:
+        "From one address, of all login names that have not logged in from there within 30 days; one more every 10 seconds.",
     }),
   },
   strict,

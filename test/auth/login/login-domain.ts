@@ -13,6 +13,8 @@ import type { LoginProvider } from "../../../src/auth/providers/provider.ts";
 import { createProviderRegistry } from "../../../src/auth/providers/registry.ts";
 import { createRevocation } from "../../../src/auth/revocation/create-revocation.ts";
 import { createSessions } from "../../../src/auth/sessions/create-sessions.ts";
+import { createCounters } from "../../../src/auth/throttling/counters.ts";
+import { createLoginThrottle, type LoginBudgets } from "../../../src/auth/throttling/login-throttle.ts";
 import { createAuthorizationCodes } from "../../../src/auth/tokens/authorization-codes.ts";
 import { createRefreshTokens } from "../../../src/auth/tokens/refresh-tokens.ts";
 import { createCredentials } from "../../../src/auth/users/create-credentials.ts";
@@ -33,6 +35,7 @@ const installationSecret = Buffer.alloc(32, 7);
 export interface DomainOptions {
   readonly passwords?: PasswordsOptions;
   readonly limits?: Partial<LoginFlowLimits>;
+  readonly budgets?: Partial<LoginBudgets>;
   readonly onboardingRequired?: boolean;
   /** Puts something around the local provider. */
   readonly wrapProvider?: (provider: LoginProvider) => LoginProvider;
@@ -62,10 +65,14 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
   const logins = createLocalLogins({
     ...{ store, clock, passwords, credentials, users, groups, sessions, revocation },
   });
+  const throttle = createLoginThrottle({
+    ...{ counters: createCounters(store), clock },
+    ...(options.budgets === undefined ? {} : { budgets: options.budgets }),
+  });
   const provider = createHomeAssistantProvider({ store, clock, passwords, credentials, users });
   const codes = createAuthorizationCodes({ store, clock, onReplay: async () => undefined });
   const flows = createLoginFlows({
-    ...{ store, clock, credentials, sessions, codes },
+    ...{ store, clock, credentials, sessions, codes, throttle },
     users: { read: (userId) => users.read(userId).finally(options.beforeCommit) },
     registry: createProviderRegistry([options.wrapProvider?.(provider) ?? provider]),
     onboardingRequired: async () => options.onboardingRequired ?? false,

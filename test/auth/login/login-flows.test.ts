@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { FlowStep } from "../../../protocol/flow.ts";
 import { recordKeys } from "../../../src/auth/record-keys.ts";
+import { defaultLoginBudgets } from "../../../src/auth/throttling/login-throttle.ts";
 import { type OpenStore, openStore } from "../tokens/installation.ts";
 import {
   ada,
@@ -34,6 +35,7 @@ afterEach(async () => {
   await opened.dispose();
 });
 
+const { tries } = defaultLoginBudgets.pair;
 const wrong = { username: "ada", password: "wrong-horse" };
 
 describe("a login", () => {
@@ -196,7 +198,8 @@ describe("parallel steps", () => {
     const started = await domain.flows.start(startRequest(), peer);
     const outcomes = await Promise.all(burst(ada, claimOf(started)));
     expect(outcomes.filter((outcome) => outcome === "create_entry")).toHaveLength(1);
-    expect(new Set(outcomes)).toEqual(new Set(["create_entry", "conflict"]));
+    expect(new Set(outcomes)).toEqual(new Set(["create_entry", "conflict", "rate_limited"]));
+    expect(outcomes.filter((outcome) => outcome !== "rate_limited")).toHaveLength(tries);
     expect(await domain.sessions.listOf(user.id)).toHaveLength(1);
   });
 

@@ -56,7 +56,7 @@ describe("a flow on another node", () => {
     const before = await domain.flows.advance({ ...claim, input: wrong }, peer);
     const other = await node();
     const resumed = await other.flows.resume(claim, { address: "198.51.100.9" });
-    expect(resumed).toEqual(before);
+    expect(resumed).toEqual({ step: before.step, flowSecret: before.flowSecret });
     for (let attempt = 2; attempt <= 4; attempt += 1)
       await other.flows.advance({ ...claim, input: wrong }, peer);
     expect((await domain.flows.advance({ ...claim, input: wrong }, peer)).step).toMatchObject({
@@ -283,6 +283,7 @@ describe("a flood of logins", () => {
     await addPerson(domain);
     const small = await node({
       passwords: { parameters: { N: 2 ** 14, r: 8, p: 1 }, queueLimit: 6, queueLimitPerKey: 2 },
+      budgets: { account: { tries: 40, regainMs: 1_000 } },
     });
     const peers = Array.from({ length: 40 }, (_, host) => ({ address: `198.51.100.${host}` }));
     const started = await Promise.all(peers.map((each) => small.flows.start(startRequest(), each)));

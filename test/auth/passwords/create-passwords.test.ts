@@ -15,6 +15,8 @@ import { within } from "../../support/within.ts";
 
 const quick = { N: 16, r: 8, p: 1 };
 const canary = "canary-horse-battery-staple";
+const place = (key: string) => ({ key, reserved: false });
+const k = place("k");
 const opened: { close(): Promise<void> }[] = [];
 
 function passwordsWith(options: PasswordsOptions = {}) {
@@ -33,6 +35,17 @@ function outcomesOf(work: readonly Promise<unknown>[]) {
 
 function codeOf(error: unknown): string {
   return error instanceof AuthError ? error.code : "no AuthError";
+}
+
+/** Writes down the scrypt parameters of each job that a thread is given. */
+function recordingThread(work: unknown[]): Worker {
+  const thread = startKdfThread();
+  const post = thread.postMessage.bind(thread);
+  thread.postMessage = (job: { runs: readonly { N: number; r: number; p: number }[] }, moved?: never) => {
+    work.push(job.runs.map(({ N, r, p }) => ({ N, r, p })));
+    post(job, moved);
+  };
+  return thread;
 }
 
 /** RFC 5802 section 3 with another implementation of scrypt. */
@@ -56,7 +69,7 @@ describe("verifiers", () => {
     opened.push(passwords);
     const verifier = await passwords.enrol(canary, "k");
     expect(verifier).toMatchObject({ N: 131_072, r: 8, p: 1 });
-    expect(await passwords.verify(canary, verifier, "k")).toEqual({ ok: true, outdated: false });
+    expect(await passwords.verify(canary, verifier, k)).toEqual({ ok: true, outdated: false });
   });
 
   it("never repeat a salt", async () => {
@@ -75,25 +88,47 @@ describe("verifiers", () => {
   ])("tell a password %s", async (_name, password, ok) => {
     const passwords = passwordsWith();
     const verifier = await passwords.enrol(canary, "k");
-    expect(await passwords.verify(password, verifier, "k")).toEqual({ ok, outdated: false });
+    expect(await passwords.verify(password, verifier, k)).toEqual({ ok, outdated: false });
   });
 
   it("say when they are weaker than today's, and only to who knows the password", async () => {
     const old = await passwordsWith().enrol(canary, "k");
     const today = passwordsWith({ parameters: { N: 128, r: 8, p: 1 } });
-    expect(await today.verify(canary, old, "k")).toEqual({ ok: true, outdated: true });
-    expect(await today.verify("wrong password", old, "k")).toEqual({ ok: false, outdated: false });
+    expect(await today.verify(canary, old, k)).toEqual({ ok: true, outdated: true });
+    expect(await today.verify("wrong password", old, k)).toEqual({ ok: false, outdated: false });
   });
 
   it("without one a password is wrong after the same one run", async () => {
     const passwords = passwordsWith();
     const verifier = await passwords.enrol(canary, "k");
     const before = passwords.load().runs;
-    expect(await passwords.verify(canary, undefined, "k")).toEqual({ ok: false, outdated: false });
+    expect(await passwords.verify(canary, undefined, k)).toEqual({ ok: false, outdated: false });
     expect(passwords.load().runs - before).toBe(1);
-    await passwords.verify("wrong password", verifier, "k");
+    await passwords.verify("wrong password", verifier, k);
     expect(passwords.load().runs - before).toBe(2);
   });
+
+  it.each([["old"], ["new"], ["unlisted"], ["unknown"]])(
+    "the work for a name that is %s is one run with each set of parameters that is in use",
+    async (kind) => {
+      const sets = [quick, { N: 64, r: 8, p: 1 }, { N: 32, r: 4, p: 2 }];
+      const verifiers = {
+        old: await passwordsWith().enrol(canary, "k"),
+        new: await passwordsWith({ parameters: sets[2] ?? quick }).enrol(canary, "k"),
+        unlisted: await passwordsWith({ parameters: { N: 8, r: 8, p: 1 } }).enrol(canary, "k"),
+        unknown: undefined,
+      };
+      const verifier = verifiers[kind as keyof typeof verifiers];
+      const work: unknown[] = [];
+      const passwords = passwordsWith({ startThread: () => recordingThread(work) });
+      for (const password of [canary, "wrong password"]) {
+        const { ok } = await passwords.verify(password, verifier, k, sets);
+        expect(ok).toBe(verifier !== undefined && password === canary);
+      }
+      const runs = kind === "unlisted" ? [...sets, { N: 8, r: 8, p: 1 }] : sets;
+      expect(work).toEqual([runs, runs]);
+    },
+  );
 
   it("refuses parameters that nobody runs", () => {
     for (const parameters of [
@@ -125,7 +160,7 @@ describe("rules", () => {
   it("let any other kind of characters through", async () => {
     const passwords = passwordsWith();
     for (const password of ["8 spaces", "パスワードは秘密", "a\u0000b\nc\td~e", "x".repeat(1024)]) {
-      expect(await passwords.verify(password, await passwords.enrol(password, "k"), "k")).toMatchObject({
+      expect(await passwords.verify(password, await passwords.enrol(password, "k"), k)).toMatchObject({
         ok: true,
       });
     }
@@ -134,14 +169,14 @@ describe("rules", () => {
   it("do not hold a proven password to today's length", async () => {
     const passwords = passwordsWith();
     const verifier = await passwords.enrol("short", "k", { proven: true });
-    expect(await passwords.verify("short", verifier, "k")).toMatchObject({ ok: true });
+    expect(await passwords.verify("short", verifier, k)).toMatchObject({ ok: true });
   });
 });
 
 describe("the queue", () => {
   it("is bounded and refuses at once what does not fit", async () => {
     const passwords = passwordsWith({ queueLimit: 4 });
-    const burst = Array.from({ length: 40 }, (_, place) => passwords.verify("x", undefined, `k${place}`));
+    const burst = Array.from({ length: 40 }, (_, at) => passwords.verify("x", undefined, place(`k${at}`)));
     expect(passwords.load().waiting).toBe(4);
     const outcomes = await outcomesOf(burst);
     expect(outcomes.filter((outcome) => outcome === "done")).toHaveLength(5);
@@ -151,13 +186,13 @@ describe("the queue", () => {
 
   it("says when to come back", async () => {
     const passwords = passwordsWith({ queueLimit: 0 });
-    const refusal = await passwords.verify("x", undefined, "k").catch((error: unknown) => error);
+    const refusal = await passwords.verify("x", undefined, k).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: "overloaded", retryAfterSeconds: expect.any(Number) });
   });
 
   it("gives one key its share and no more, and the share back afterwards", async () => {
     const passwords = passwordsWith();
-    const burst = () => Array.from({ length: 10 }, () => passwords.verify("x", undefined, "flood"));
+    const burst = () => Array.from({ length: 10 }, () => passwords.verify("x", undefined, place("flood")));
     const first = await outcomesOf(burst());
     expect(first.filter((outcome) => outcome === "done")).toHaveLength(4);
     const second = await outcomesOf(burst());
@@ -167,7 +202,7 @@ describe("the queue", () => {
   it("serves keys in turn, so that a flood delays another by one job", async () => {
     const passwords = passwordsWith({ queueLimitPerKey: 8 });
     const order: string[] = [];
-    const log = (name: string) => passwords.verify("x", undefined, name).then(() => order.push(name));
+    const log = (name: string) => passwords.verify("x", undefined, place(name)).then(() => order.push(name));
     const flood = Array.from({ length: 8 }, () => log("flood"));
     await Promise.all([...flood, log("person")]);
     expect(order.indexOf("person")).toBeLessThanOrEqual(2);
@@ -175,14 +210,36 @@ describe("the queue", () => {
 
   it("gives a newcomer a place when few hold it all, and takes it from who holds most", async () => {
     const passwords = passwordsWith({ queueLimit: 8, queueLimitPerKey: 4 });
-    const four = (key: string) => Array.from({ length: 4 }, () => passwords.verify("x", undefined, key));
+    const four = (key: string) =>
+      Array.from({ length: 4 }, () => passwords.verify("x", undefined, place(key)));
     const flood = outcomesOf(["a", "b", "c"].flatMap(four));
     expect(passwords.load().waiting).toBe(8);
-    expect(await outcomesOf([passwords.verify("x", undefined, "person")])).toEqual(["done"]);
+    expect(await outcomesOf([passwords.verify("x", undefined, place("person"))])).toEqual(["done"]);
     const outcomes = await flood;
     expect(outcomes.filter((outcome) => outcome === "done")).toHaveLength(8);
     expect(outcomes.filter((outcome) => outcome === "overloaded")).toHaveLength(4);
     expect(await outcomesOf(four("b"))).toEqual(["done", "done", "done", "done"]);
+  });
+
+  it("keeps places for who is no stranger, which a full queue of strangers does not delay", async () => {
+    const passwords = passwordsWith({ queueLimit: 16, queueLimitPerKey: 1 });
+    const order: string[] = [];
+    const ask = (key: string, reserved: boolean) =>
+      passwords.verify("x", undefined, { key, reserved }).then(() => order.push(key));
+    const strangers = Array.from({ length: 17 }, (_, at) => ask(`stranger ${at}`, false));
+    expect(await outcomesOf([passwords.verify("x", undefined, place("one more"))])).toEqual(["overloaded"]);
+    await Promise.all([...strangers, ask("owner", true)]);
+    expect(order.indexOf("owner")).toBeLessThanOrEqual(2);
+  });
+
+  it("gives strangers every fourth turn while places that are kept are full", async () => {
+    const passwords = passwordsWith({ queueLimitPerKey: 32 });
+    const order: string[] = [];
+    const ask = (key: string, reserved: boolean) =>
+      passwords.verify("x", undefined, { key, reserved }).then(() => order.push(key));
+    const busy = Array.from({ length: 16 }, () => ask("busy", true));
+    await Promise.all([...busy, ask("stranger", false)]);
+    expect(order.indexOf("stranger")).toBeLessThanOrEqual(5);
   });
 
   it("leaves the event loop free while it hashes", async () => {
@@ -194,7 +251,7 @@ describe("the queue", () => {
       if (hashing) setImmediate(turn);
     };
     setImmediate(turn);
-    await passwords.verify("x", undefined, "k");
+    await passwords.verify("x", undefined, k);
     hashing = false;
     expect(turns).toBeGreaterThan(50);
   });

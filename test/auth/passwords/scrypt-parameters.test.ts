@@ -5,7 +5,6 @@ import {
   areParametersSane,
   areWeaker,
   defaultParameters,
-  evenOut,
 } from "../../../src/auth/passwords/scrypt-parameters.ts";
 import { verifierFromJson, verifierToJson } from "../../../src/auth/passwords/verifier.ts";
 
@@ -42,19 +41,6 @@ describe("scrypt parameters", () => {
     expect(areWeaker({ N: 2 ** 16, r: 8, p: 2 }, defaultParameters)).toBe(true);
     expect(areWeaker(defaultParameters, defaultParameters)).toBe(false);
     expect(areWeaker({ N: 2 ** 18, r: 8, p: 1 }, defaultParameters)).toBe(false);
-  });
-
-  it("that are weaker are evened out to today's work", () => {
-    for (const stored of [
-      { N: 2 ** 14, r: 8, p: 1 },
-      { N: 2 ** 16, r: 8, p: 1 },
-      { N: 2 ** 15, r: 8, p: 3 },
-    ]) {
-      const p = stored.p + evenOut(stored, defaultParameters);
-      expect(stored.N * stored.r * p).toBe(2 ** 20);
-    }
-    expect(evenOut(defaultParameters, defaultParameters)).toBe(0);
-    expect(evenOut({ N: 2 ** 18, r: 8, p: 1 }, defaultParameters)).toBe(0);
   });
 });
 

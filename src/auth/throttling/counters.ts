@@ -1,0 +1,117 @@
+import { AuthError } from "../errors.ts";
+import type { JsonObject, RecordKey, Step, Store } from "../store.ts";
+
+/** Records as they are at one moment, and what is to become of them. */
+export interface Draft {
+  get(key: RecordKey): JsonObject | undefined;
+  put(key: RecordKey, value: JsonObject, expiresAt: number): void;
+  remove(key: RecordKey): void;
+}
+
+/** Counters in the store that many callers change at once, on every node. */
+export interface Counters {
+  /**
+   * Runs `change` on the records of `keys`, and resolves with what it returned once that is committed. It may run several
+   * times, so it only reads and writes the draft; one that throws writes nothing. Rejects with what `change` throws, with
+   * `conflict` when other nodes were faster every time, and with the store's fault.
+   */
+  change<Result>(keys: readonly RecordKey[], change: (draft: Draft) => Result): Promise<Result>;
+}
+
+interface Waiting {
+  readonly keys: readonly RecordKey[];
+  /** Gives what is to be done once its writes are committed. */
+  readonly run: (draft: Draft) => () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const mostAtOnce = 64;
+const mostAttempts = 8;
+
+/**
+ * All changes that come while one commit is under way are one commit together: a burst on one counter is no fight over
+ * it, and when the store fails all of them hear of it at once.
+ */
+export function createCounters(store: Store): Counters {
+  const waiting: Waiting[] = [];
+  let working = false;
+
+  const work = async () => {
+    working = true;
+    for (let batch = waiting.splice(0, mostAtOnce); batch.length > 0; batch = waiting.splice(0, mostAtOnce)) {
+      await commitBatch(store, batch).catch((error: unknown) => {
+        for (const { reject } of [...batch, ...waiting.splice(0)]) reject(error);
+      });
+    }
+    working = false;
+  };
+
+  return {
+    change: (keys, change) =>
+      new Promise((resolve, reject) => {
+        const run = (draft: Draft) => {
+          try {
+            const result = change(draft);
+            return () => resolve(result);
+          } catch (error) {
+            return () => reject(error);
+          }
+        };
+        waiting.push({ keys, run, reject });
+        if (!working) void work();
+      }),
+  };
+}
+
+async function commitBatch(store: Store, batch: readonly Waiting[]): Promise<void> {
+  const keys = [...new Set(batch.flatMap((each) => each.keys))];
+  for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
+    const records = await store.get(keys);
+    const draft = new RecordDraft(keys.map((key, place) => [key, records[place]?.value]));
+    const done = batch.map(({ run }) => run(draft));
+    const versions = new Map(keys.map((key, place) => [key, records[place]?.version ?? 0]));
+    const step = draft.step(versions);
+    const outcome = step === undefined ? { ok: true } : await store.commit(step);
+    if (!outcome.ok) continue;
+    for (const tell of done) tell();
+    return;
+  }
+  throw new AuthError("conflict", { detail: `counters changed ${mostAttempts} times` });
+}
+
+class RecordDraft implements Draft {
+  readonly #values: Map<RecordKey, JsonObject | undefined>;
+  readonly #written = new Map<RecordKey, number | undefined>();
+
+  constructor(values: readonly (readonly [RecordKey, JsonObject | undefined])[]) {
+    this.#values = new Map(values);
+  }
+
+  get(key: RecordKey): JsonObject | undefined {
+    return this.#values.get(key);
+  }
+
+  put(key: RecordKey, value: JsonObject, expiresAt: number): void {
+    this.#values.set(key, value);
+    this.#written.set(key, expiresAt);
+  }
+
+  remove(key: RecordKey): void {
+    this.#values.set(key, undefined);
+    this.#written.set(key, undefined);
+  }
+
+  /** Undefined when nothing was written. */
+  step(versions: ReadonlyMap<RecordKey, number>): Step | undefined {
+    if (this.#written.size === 0) return undefined;
+    const check = [...this.#written.keys()].map((key) => ({ key, version: versions.get(key) ?? 0 }));
+    const put: NonNullable<Step["put"]>[number][] = [];
+    const remove: RecordKey[] = [];
+    for (const [key, expiresAt] of this.#written) {
+      const value = this.#values.get(key);
+      if (value === undefined || expiresAt === undefined) remove.push(key);
+      else put.push({ key, value, expiresAt });
+    }
+    return { check, put, remove };
+  }
+}

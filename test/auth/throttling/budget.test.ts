@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+
+import { giveBack, spend } from "../../../src/auth/throttling/budget.ts";
+
+const budget = { tries: 3, regainMs: 1_000 };
+const now = 50_000;
+
+/** How many tries a counter has at `now`. */
+function triesLeft(fullAt: number | undefined): number {
+  let counter = fullAt;
+  for (let tries = 0; ; tries += 1) {
+    const spending = spend(budget, counter, now);
+    if (!spending.ok) return tries;
+    counter = spending.fullAt;
+  }
+}
+
+describe("a budget", () => {
+  it("has its tries at once, and says when the next one is back", () => {
+    expect(triesLeft(undefined)).toBe(3);
+    expect(spend(budget, now + 3_000, now)).toEqual({ ok: false, retryAfterMs: 1_000 });
+    expect(spend(budget, now + 2_400, now)).toEqual({ ok: false, retryAfterMs: 400 });
+  });
+
+  it("gets them back one by one, and never more than it has", () => {
+    expect([3_000, 2_000, 1_000, 0, -1_000_000].map((ahead) => triesLeft(now + ahead))).toEqual([
+      0, 1, 2, 3, 3,
+    ]);
+  });
+
+  it("is empty and no emptier when another clock wrote it", () => {
+    expect(spend(budget, now + 86_400_000, now)).toEqual({ ok: false, retryAfterMs: 1_000 });
+  });
+
+  it("takes a charge back", () => {
+    const spent = spend(budget, undefined, now);
+    if (!spent.ok) throw new Error("refused");
+    expect(triesLeft(giveBack(budget, spent.fullAt))).toBe(3);
+    expect(giveBack(budget, undefined)).toBe(0);
+  });
+});

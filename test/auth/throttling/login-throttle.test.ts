@@ -1,0 +1,215 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { AuthError } from "../../../src/auth/errors.ts";
+import type { Store } from "../../../src/auth/store.ts";
+import { createCounters } from "../../../src/auth/throttling/counters.ts";
+import {
+  createLoginThrottle,
+  defaultLoginBudgets,
+  type LoginThrottle,
+} from "../../../src/auth/throttling/login-throttle.ts";
+import { openEmbeddedStore } from "../../../src/store/embedded/embedded-store.ts";
+import { openRedisStore } from "../../../src/store/redis/redis-store.ts";
+import { handClock } from "../../support/hand-clock.ts";
+import { startRedis } from "../../support/redis-server.ts";
+import { temporaryFolder } from "../../support/temporary-folder.ts";
+
+const provider = ["homeassistant", null] as const;
+const account = (name: string) => ({ provider, name });
+const at = (address: string | null) => ({ address });
+const home = at("203.0.113.7");
+const { pair, account: accountBudget, address: addressBudget } = defaultLoginBudgets;
+const counted = { names: 0, hosts: 0 };
+function newName(): string {
+  counted.names += 1;
+  return `name ${counted.names}`;
+}
+/** Each of a /64 of its own. */
+function newAddress() {
+  counted.hosts += 1;
+  return at(`2001:db8:0:${counted.hosts.toString(16)}::1`);
+}
+
+async function outcome(work: Promise<unknown>): Promise<string> {
+  return await work.then(
+    () => "charged",
+    (error: unknown) => (error instanceof AuthError ? error.code : String(error)),
+  );
+}
+
+/** Guesses until the first refusal. */
+async function guessesOf(throttle: LoginThrottle, name: string, peer: { address: string | null }) {
+  for (let guesses = 0; ; guesses += 1)
+    if ((await outcome(throttle.charge(account(name), peer))) !== "charged") return guesses;
+}
+
+const stores = {
+  async embedded(clock: ReturnType<typeof handClock>) {
+    const folder = temporaryFolder();
+    const store = await openEmbeddedStore({ folder: folder.path, role: "gateway", clock });
+    const close = async () => {
+      await store.close();
+      folder.remove();
+    };
+    return { stores: [store, store], close };
+  },
+  async redis() {
+    const redis = await startRedis();
+    const opened = [await openRedisStore({ url: redis.url }), await openRedisStore({ url: redis.url })];
+    const close = async () => {
+      await Promise.all(opened.map((store) => store.close()));
+      await redis.dispose();
+    };
+    return { stores: opened, close };
+  },
+};
+
+for (const kind of ["embedded", "redis"] as const) {
+  describe(`guesses on ${kind}`, () => {
+    const clock = handClock(Date.now());
+    let nodes: readonly [LoginThrottle, LoginThrottle];
+    let throttle: LoginThrottle;
+    let store: Store;
+    let close: () => Promise<void>;
+    beforeAll(async () => {
+      const opened = await stores[kind](clock);
+      const [one, other] = opened.stores;
+      if (one === undefined || other === undefined) throw new Error("no stores");
+      store = one;
+      const node = (on: Store) => createLoginThrottle({ counters: createCounters(on), clock });
+      nodes = [node(one), node(other)];
+      [throttle] = nodes;
+      close = opened.close;
+    });
+    afterAll(() => close());
+
+    it("at one account are bounded over nodes and addresses, all at once", async () => {
+      const name = newName();
+      const addresses = Array.from({ length: 40 }, newAddress);
+      const charges = Array.from({ length: 400 }, (_, place) => {
+        const peer = addresses[place % addresses.length] ?? home;
+        return outcome((nodes[place % 2] ?? throttle).charge(account(name), peer));
+      });
+      const charged = (await Promise.all(charges)).filter((each) => each === "charged");
+      expect(charged).toHaveLength(accountBudget.tries);
+    });
+
+    it("from one address at one account wait longer than the account's own, so that others can log in", async () => {
+      const name = newName();
+      const attacker = newAddress();
+      expect(await guessesOf(throttle, name, attacker)).toBe(pair.tries);
+      for (let hour = 0; hour < 3; hour += 1) {
+        clock.advance(3_600_000);
+        await guessesOf(throttle, name, attacker);
+      }
+      const refusal = await throttle.charge(account(name), attacker).catch((error: unknown) => error);
+      expect(refusal).toMatchObject({ code: "rate_limited", retryAfterSeconds: pair.regainMs / 1_000 });
+      expect(await outcome(throttle.charge(account(name), newAddress()))).toBe("charged");
+    });
+
+    it("come back one by one", async () => {
+      const [name, peer] = [newName(), newAddress()];
+      await guessesOf(throttle, name, peer);
+      clock.advance(pair.regainMs - 1);
+      expect(await guessesOf(throttle, name, peer)).toBe(0);
+      clock.advance(1);
+      expect(await guessesOf(throttle, name, peer)).toBe(1);
+    });
+
+    it("at many accounts from one address are bounded, for a whole /64", async () => {
+      const [one, other] = [at("2001:db8:ffff:1::1"), at("2001:db8:ffff:1:abcd::2")];
+      const outcomes = [];
+      for (let place = 0; place < addressBudget.tries + 5; place += 1)
+        outcomes.push(await outcome(throttle.charge(account(newName()), place % 2 === 0 ? one : other)));
+      expect(outcomes.filter((each) => each === "charged")).toHaveLength(addressBudget.tries);
+      expect(await outcome(throttle.charge(account(newName()), at("2001:db8:ffff:2::1")))).toBe("charged");
+    });
+
+    it("leave the address alone that the account logged in from, whatever strangers and neighbours do", async () => {
+      const name = newName();
+      const owner = newAddress();
+      await (await throttle.charge(account(name), owner)).proved();
+      const attackers = Array.from({ length: 5 }, newAddress);
+      for (const attacker of attackers) await guessesOf(throttle, name, attacker);
+      for (let neighbour = 0; neighbour < addressBudget.tries; neighbour += 1)
+        await outcome(throttle.charge(account(newName()), owner));
+      expect(await outcome(throttle.charge(account(name), newAddress()))).toBe("rate_limited");
+      expect(await outcome(throttle.charge(account(newName()), owner))).toBe("rate_limited");
+      for (const node of nodes) {
+        const guess = await node.charge(account(name), owner);
+        expect(guess.known).toBe(true);
+      }
+      clock.advance(defaultLoginBudgets.knownMs);
+      expect((await throttle.charge(account(name), owner)).known).toBe(false);
+    });
+
+    it("from a known address are bounded too, and a right one gives them back", async () => {
+      const [name, peer] = [newName(), newAddress()];
+      await (await throttle.charge(account(name), peer)).proved();
+      expect(await guessesOf(throttle, name, peer)).toBe(pair.tries);
+      clock.advance(pair.regainMs);
+      await (await throttle.charge(account(name), peer)).proved();
+      expect(await guessesOf(throttle, name, peer)).toBe(pair.tries);
+    });
+
+    it("that were right cost strangers nothing, nor does what was not tried", async () => {
+      const name = newName();
+      for (let login = 0; login < accountBudget.tries * 2; login += 1) {
+        const guess = await throttle.charge(account(name), newAddress());
+        await (login % 2 === 0 ? guess.proved() : guess.untried());
+      }
+      const [peer, other] = [newAddress(), newName()];
+      for (let untried = 0; untried < 100; untried += 1)
+        await (await throttle.charge(account(other), peer)).untried();
+      expect(await guessesOf(throttle, other, peer)).toBe(pair.tries);
+    });
+
+    it("write a name nowhere, and records that end once all tries are back", async () => {
+      const puts: { key: string; value: object; expiresAt?: number }[] = [];
+      const told: Store = Object.assign(Object.create(store) as Store, {
+        get: store.get.bind(store),
+        commit(step: Parameters<Store["commit"]>[0]) {
+          puts.push(...(step.put ?? []));
+          return store.commit(step);
+        },
+      });
+      const own = createLoginThrottle({ counters: createCounters(told), clock });
+      await own.charge(account("canary-secret"), at("198.51.100.77"));
+      expect(puts.map(({ expiresAt }) => (expiresAt ?? 0) - clock.now())).toEqual([
+        ...[pair.regainMs, accountBudget.regainMs, addressBudget.regainMs],
+      ]);
+      expect(JSON.stringify(puts)).not.toMatch(/canary|198\.51/);
+    });
+  });
+}
+
+describe("counters", () => {
+  it("fail all who wait together, at once, and go on afterwards", async () => {
+    let broken = true;
+    let gets = 0;
+    const failing = {
+      async get() {
+        gets += 1;
+        if (broken) throw new AuthError("unavailable");
+        return [undefined];
+      },
+      commit: async () => ({ ok: true, version: 1, positions: [], durability: "memory" }),
+    } as unknown as Store;
+    const counters = createCounters(failing);
+    const work = Array.from({ length: 200 }, () => outcome(counters.change([], () => 0)));
+    expect(new Set(await Promise.all(work))).toEqual(new Set(["unavailable"]));
+    expect(gets).toBe(1);
+    broken = false;
+    expect(await outcome(counters.change([], () => 0))).toBe("charged");
+  });
+
+  it("give up when other nodes are faster every time, and the throttle asks to come back", async () => {
+    const contended = {
+      get: async (keys: readonly string[]) => keys.map(() => undefined),
+      commit: async () => ({ ok: false, conflict: "x" }),
+    } as unknown as Store;
+    const throttle = createLoginThrottle({ counters: createCounters(contended), clock: handClock() });
+    const refusal = await throttle.charge(account("ada"), home).catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: "rate_limited", retryAfterSeconds: 1 });
+  });
+});
