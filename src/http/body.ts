@@ -1,4 +1,5 @@
 import { AuthError } from "../auth/errors.ts";
+import { urlencodedEntries } from "./urlencoded.ts";
 
 /** A form's fields; each name once, each value a string that is not empty (RFC 6749 section 3.2). */
 export type Form = ReadonlyMap<string, string>;
@@ -7,15 +8,14 @@ const mostFields = 32;
 
 /**
  * The form of a body in either of the two encodings that Home Assistant's clients use; no fields for any other media
- * type, as Home Assistant has it. Throws `invalid_format` for a body that cannot be read, a file, another charset, a
- * name that comes twice; `payload_too_large`.
+ * type, as Home Assistant has it. Throws `invalid_format` for a body that cannot be read, a file, a charset other than
+ * UTF-8, ASCII and ISO-8859-1, a name that comes twice; `payload_too_large`.
  */
 export async function readForm(request: Request, maxBytes: number): Promise<Form> {
   const type = mediaTypeOf(request);
   const bytes = await readBody(request, maxBytes);
   if (type.essence === "application/x-www-form-urlencoded") {
-    if (type.charset !== undefined && type.charset !== "utf-8") throw malformed("unknown charset");
-    return fieldsOf(new URLSearchParams(textOf(bytes)));
+    return fieldsOf(entriesOf(bytes, type.charset));
   }
   if (type.essence === "multipart/form-data") return fieldsOf(await parseMultipart(bytes, type.header));
   return new Map();
@@ -86,7 +86,17 @@ async function parseMultipart(bytes: Uint8Array, contentType: string): Promise<F
   }
 }
 
-function fieldsOf(entries: URLSearchParams | FormData): Form {
+function entriesOf(bytes: Uint8Array, charset: string | undefined) {
+  try {
+    const entries = urlencodedEntries(bytes, charset);
+    if (entries !== undefined) return entries;
+  } catch {
+    throw malformed("the body is not in its charset");
+  }
+  throw malformed("unknown charset");
+}
+
+function fieldsOf(entries: Iterable<readonly [string, FormDataEntryValue]>): Form {
   const fields = new Map<string, string>();
   let count = 0;
   for (const [name, value] of entries) {

@@ -350,6 +350,13 @@ describe("bad bodies at the token endpoint", () => {
     ["an unknown field twice", urlencoded, "grant_type=refresh_token&refresh_token=a&x=1&x=2", invalid],
     ["many fields", urlencoded, Array.from({ length: 33 }, (_, i) => `f${i}=1`).join("&"), invalid],
     ["bytes that are no UTF-8", urlencoded, new Uint8Array([0x61, 0x3d, 0xff]), invalid],
+    [
+      "bytes that are no UTF-8, called ASCII",
+      `${urlencoded}; charset=us-ascii`,
+      new Uint8Array([0xe9]),
+      invalid,
+    ],
+    ["no charset", `${urlencoded}; charset=klingon`, "grant_type=refresh_token", invalid],
     ["another charset", `${urlencoded}; charset=utf-16`, "grant_type=refresh_token", invalid],
     ["a part twice", multipart, `${part("code", "a")}${part("code", "b")}--b--\r\n`, invalid],
     ["a broken part", multipart, "--b\r\nContent-Disp", invalid],
@@ -377,6 +384,10 @@ describe("bad bodies at the token endpoint", () => {
     urlencoded,
     `${urlencoded};charset=UTF-8`,
     `${urlencoded}; charset="utf-8"`,
+    `${urlencoded}; charset=utf8`,
+    `${urlencoded}; charset=us-ascii`,
+    `${urlencoded}; charset=ISO-8859-1`,
+    `${urlencoded}; charset="Latin1"`,
     urlencoded.toUpperCase(),
   ])("%s is read", async (type) => {
     const body = new TextEncoder().encode(new URLSearchParams(refresh).toString());
