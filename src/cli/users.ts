@@ -1,14 +1,13 @@
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import { systemGroups, type User } from "../auth/model.ts";
-import { normaliseLoginName } from "../auth/providers/login-name.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import { type Output, table, UsageError } from "./output.ts";
 
 /** Finds a user by login name at the local provider, or by id. */
 export async function findUser(authority: Authority, nameOrId: string): Promise<User> {
-  const found = await authority.credentials.find("homeassistant", null, normaliseLoginName(nameOrId));
-  const user = await authority.users.read(found?.credential.userId ?? nameOrId);
+  const userId = await authority.localLogins.userIdOf(nameOrId);
+  const user = await authority.users.read(userId ?? nameOrId);
   if (user === undefined) throw new AuthError("user_not_found");
   return user.user;
 }

@@ -1,4 +1,5 @@
 import { limits } from "../../../protocol/features.ts";
+import { caseFolded } from "../case-folding.ts";
 import { AuthError } from "../errors.ts";
 import { commonPasswords } from "./common-passwords.ts";
 
@@ -22,8 +23,8 @@ export function checkPassword(password: string, minLength: number): void {
 
 /** Throws `invalid_password` for a password that is the login name. */
 export function checkPasswordIsNotName(password: string, username: string): void {
-  const same = normalisePassword(password).trim().toLowerCase() === username;
-  if (same) throw refusal("Password must not be the username");
+  const folded = (text: string) => caseFolded(normalisePassword(text)).trim();
+  if (folded(password) === folded(username)) throw refusal("Password must not be the username");
 }
 
 function refusal(publicMessage: string): AuthError {

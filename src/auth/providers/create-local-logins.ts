@@ -3,11 +3,11 @@ import { AttemptWindow } from "./attempt-window.ts";
 import { changeOwnPassword, setPassword } from "./change-password.ts";
 import { localProvider } from "./local-login-record.ts";
 import type { LocalLogins } from "./local-logins.ts";
-import { normaliseLoginName } from "./login-name.ts";
 import { createLogin, createUserWithLogin, prepareLogin } from "./new-login.ts";
 import { isLocalCredential, type LocalLoginTools } from "./own-login.ts";
 import { removeLogin } from "./remove-login.ts";
 import { renameLogin } from "./rename-login.ts";
+import { storedLoginName } from "./stored-login-name.ts";
 import { findUsedParameters } from "./used-parameters.ts";
 
 const guesses = { limit: 5, windowMs: 60_000 } as const;
@@ -31,7 +31,8 @@ export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
     },
     async userIdOf(username) {
       const { type, id } = localProvider;
-      const found = await tools.credentials.find(type, id, normaliseLoginName(username));
+      const stored = await storedLoginName(tools.credentials, username);
+      const found = await tools.credentials.find(type, id, stored);
       return found?.credential.userId;
     },
   };

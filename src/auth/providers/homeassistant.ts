@@ -20,6 +20,7 @@ import {
 import { normaliseLoginName } from "./login-name.ts";
 import { mayLogIn } from "./may-log-in.ts";
 import type { LoginProvider, ProviderContext, ProviderStep } from "./provider.ts";
+import { storedLoginName } from "./stored-login-name.ts";
 
 export interface HomeAssistantProviderOptions {
   readonly store: Store;
@@ -52,7 +53,8 @@ export function createHomeAssistantProvider(options: HomeAssistantProviderOption
     async advance(_stepId, input, _state, context) {
       const { username, password } = input;
       if (typeof username !== "string" || typeof password !== "string") return refused;
-      return await checkLogin(options, normaliseLoginName(username), password, context);
+      const stored = await storedLoginName(options.credentials, username);
+      return await checkLogin(options, stored, password, context);
     },
   };
 }

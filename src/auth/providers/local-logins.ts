@@ -11,7 +11,7 @@ export interface NewUserWithLogin {
 
 /**
  * Administration of the local provider (`homeassistant`): login names and passwords. Login names are normalised by
- * NFKC, trim and lower case and must be given so; a user has at most one. Every change ends sessions through `revoke`.
+ * NFKC, trim and case folding and must be given so; a user has at most one. Every change ends sessions through `revoke`.
  */
 export interface LocalLogins {
   /** Throws `user_not_found`, `system_generated`, `username_already_exists`, `username_not_normalized`, `invalid_username`, `credential_exists`, `invalid_password`, `overloaded`, `conflict`. */

@@ -1,3 +1,4 @@
+import { caseFolded } from "../case-folding.ts";
 import { AuthError } from "../errors.ts";
 
 const longest = 128;
@@ -5,10 +6,15 @@ const longest = 128;
 const unseen = /[\p{Cc}\p{Cf}\p{Co}\p{Surrogate}\p{Zl}\p{Zp}]/u;
 
 /**
- * A login name as it is stored and looked up: NFKC, lower case, trimmed. All spellings of a name share one record, and
- * with it one counter. Home Assistant: strip and casefold.
+ * A login name as it is stored and looked up: NFKC, case folded, trimmed, as Home Assistant's strip and casefold. All
+ * spellings of a name share one record, and with it one counter.
  */
 export function normaliseLoginName(name: string): string {
+  return caseFolded(name.normalize("NFKC")).normalize("NFKC").trim();
+}
+
+/** The form in which earlier versions stored names: lower case, which keeps `straße` and `strasse` apart. */
+export function lowerCasedLoginName(name: string): string {
   return name.normalize("NFKC").toLowerCase().normalize("NFKC").trim();
 }
 

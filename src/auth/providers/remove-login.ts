@@ -8,8 +8,8 @@ import {
   puttingLocalLogin,
   readLocalLogin,
 } from "./local-login-record.ts";
-import { normaliseLoginName } from "./login-name.ts";
 import type { LocalLoginTools } from "./own-login.ts";
+import { storedLoginName } from "./stored-login-name.ts";
 
 /**
  * 1. The login is closed: whatever was decided on its record fails, and no new login starts.
@@ -19,7 +19,7 @@ import type { LocalLoginTools } from "./own-login.ts";
  * Cut short after 1 the login is still there, closed, and the whole is done again.
  */
 export async function removeLogin(tools: LocalLoginTools, name: string): Promise<void> {
-  const username = normaliseLoginName(name);
+  const username = await storedLoginName(tools.credentials, name);
   const found = await readLocalLogin(tools.store, username);
   if (found === undefined) throw new AuthError("user_not_found");
   const version = found.login.closed ? found.version : await close(tools, found.login, found.version);

@@ -13,8 +13,31 @@ describe("a login name", () => {
     ["e\u0301mile", "émile"],
     ["\u3000ada\u3000", "ada"],
     ["ada lovelace", "ada lovelace"],
+    ["STRASSE", "strasse"],
+    ["straße", "strasse"],
+    ["STRAẞE", "strasse"],
+    ["ΟΔΟΣ", "οδοσ"],
+    ["οδος", "οδοσ"],
+    ["οδοσ", "οδοσ"],
+    ["ΑΣ ΒΣ", "ασ βσ"],
+    ["İda", "i\u0307da"],
+    ["ısı", "ısı"],
+    ["ISI", "isi"],
+    ["ᎠᏴ", "ꭰᏼ".toLowerCase()],
+    ["ŉ", "ʼn"],
   ])("%j is %j", (typed, stored) => {
     expect(normaliseLoginName(typed)).toBe(stored);
+  });
+
+  it("is one name in upper and in lower case", () => {
+    const cased = fc.string({ unit: fc.constantFrom(..."aßẞſσςΣΐŉǰﬁΆİᾳꭰé"), maxLength: 12 });
+    fc.assert(
+      fc.property(cased, (name) => {
+        const { upper, lower } = { upper: name.toUpperCase(), lower: name.toLowerCase() };
+        expect(normaliseLoginName(upper)).toBe(normaliseLoginName(name));
+        expect(normaliseLoginName(lower)).toBe(normaliseLoginName(name));
+      }),
+    );
   });
 
   it("is its own normal form once it is normalised", () => {
@@ -40,6 +63,8 @@ describe("a login name", () => {
     ["Ada", "username_not_normalized"],
     [" ada", "username_not_normalized"],
     ["ＡＤＡ", "username_not_normalized"],
+    ["straße", "username_not_normalized"],
+    ["οδος", "username_not_normalized"],
   ])("%j is refused with %s", (name, code) => {
     expect(() => checkLoginName(name)).toThrow(AuthError);
     expect(() => checkLoginName(name)).toThrow(expect.objectContaining({ code }));
