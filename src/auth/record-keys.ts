@@ -52,6 +52,7 @@ export const recordKeys = {
     record("throttle", "pair", provider, hashed(JSON.stringify([name, share]))),
   throttledAccount: (provider: string, name: string) => record("throttle", "account", provider, hashed(name)),
   throttledAddress: (share: string) => record("throttle", "address", hashed(share)),
+  throttledOwn: (userId: string) => record("throttle", "own", userId),
   flow: (flowId: string) => record("flow", flowId),
   /** Authorization codes by hash. */
   code: (code: string) => record("code", hashed(code)),

@@ -2,24 +2,24 @@ import { AuthError } from "../errors.ts";
 import type { LogEvent, Principal } from "../model.ts";
 import { listParameters } from "../passwords/parameters-in-use.ts";
 import { checkPasswordIsNotName } from "../passwords/password-rules.ts";
+import { recordKeys } from "../record-keys.ts";
 import type { RevokeTarget } from "../revocation/revocation.ts";
-import type { AttemptWindow } from "./attempt-window.ts";
+import type { Attempt, ChargeAttempt } from "../throttling/attempts.ts";
 import { localLoginKey, puttingLocalLogin } from "./local-login-record.ts";
 import { type LocalLoginTools, type OwnLogin, ownLogin } from "./own-login.ts";
 
 /** The current password is a login's secret, so guesses at it are bounded, and charged before they are hashed. */
 export async function changeOwnPassword(
   tools: LocalLoginTools,
-  attempts: AttemptWindow,
+  charge: ChargeAttempt,
   principal: Principal,
   passwords: { readonly current: string; readonly next: string },
 ): Promise<void> {
   const { userId, sessionId } = principal;
   const own = await ownLogin(tools, userId);
   checkRules(tools, own, passwords.next);
-  attempts.charge(userId);
-  await prove(tools, own, passwords.current, () => attempts.refund(userId));
-  attempts.clear(userId);
+  const attempt = await charge(recordKeys.throttledOwn(userId));
+  await prove(tools, own, passwords.current, attempt);
   await replace(tools, own, passwords.next, { kind: "user", userId, spare: sessionId });
 }
 
@@ -40,7 +40,7 @@ async function prove(
   tools: LocalLoginTools,
   { credential, login }: OwnLogin,
   password: string,
-  refund: () => void,
+  attempt: Attempt,
 ): Promise<void> {
   try {
     const { ok } = await tools.passwords.verify(password, login.verifier, {
@@ -48,9 +48,10 @@ async function prove(
     });
     if (!ok) throw new AuthError("invalid_current_password");
   } catch (error) {
-    if (error instanceof AuthError && error.code === "overloaded") refund();
+    if (error instanceof AuthError && error.code === "overloaded") await attempt.untried();
     throw error;
   }
+  await attempt.right();
 }
 
 /** The new verifier and the end of the sessions are one commit: no session outlives the password it came from. */

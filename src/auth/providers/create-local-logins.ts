@@ -1,5 +1,5 @@
 import { retireParameters } from "../passwords/parameters-in-use.ts";
-import { AttemptWindow } from "./attempt-window.ts";
+import { createAttempts } from "../throttling/attempts.ts";
 import { changeOwnPassword, setPassword } from "./change-password.ts";
 import { localProvider } from "./local-login-record.ts";
 import type { LocalLogins } from "./local-logins.ts";
@@ -10,18 +10,20 @@ import { renameLogin } from "./rename-login.ts";
 import { storedLoginName } from "./stored-login-name.ts";
 import { findUsedParameters } from "./used-parameters.ts";
 
-const guesses = { limit: 5, windowMs: 60_000 } as const;
+/** Guesses at one's own password, by who has a session. */
+const guesses = { tries: 5, regainMs: 60_000 } as const;
 
 /** Composes the administration of the local provider. */
 export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
-  const attempts = new AttemptWindow({ ...guesses, clock: tools.clock });
+  const { store, clock } = tools;
+  const charge = createAttempts({ store, clock, budget: guesses });
   return {
     create: (userId, username, password) => createLogin(tools, userId, username, password),
     createUser: (request) => createUserWithLogin(tools, request),
     prepareLogin: (userId, username, password) => prepareLogin(tools, userId, username, password),
     remove: (username) => removeLogin(tools, username),
     changeOwnPassword: (principal, current, next) =>
-      changeOwnPassword(tools, attempts, principal, { current, next }),
+      changeOwnPassword(tools, charge, principal, { current, next }),
     setPassword: (userId, password) => setPassword(tools, userId, password),
     changeUsername: (userId, username) => renameLogin(tools, userId, username),
     retireParameters: () => retireParameters(tools.store, () => findUsedParameters(tools)),

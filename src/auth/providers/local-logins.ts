@@ -30,7 +30,7 @@ export interface LocalLogins {
    * Throws `user_not_found`, `conflict`.
    */
   remove(username: string): Promise<void>;
-  /** Ends all other sessions of the user. Throws `credentials_not_found`, `invalid_current_password`, `invalid_password`, `rate_limited` (5 wrong ones a minute), `overloaded`, `conflict`. */
+  /** Ends all other sessions of the user. Throws `credentials_not_found`, `invalid_current_password`, `invalid_password`, `rate_limited` (5 wrong ones, then one a minute), `overloaded`, `conflict`. */
   changeOwnPassword(principal: Principal, current: string, next: string, peer: Peer): Promise<void>;
   /** Ends all sessions of the user. Throws `user_not_found`, `credentials_not_found`, `invalid_password`, `overloaded`, `conflict`. */
   setPassword(userId: string, password: string): Promise<void>;

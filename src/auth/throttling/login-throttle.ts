@@ -1,9 +1,9 @@
 import { addressShare } from "../../net/address-share.ts";
 import type { Clock } from "../clock.ts";
-import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
 import { providerKey, recordKeys } from "../record-keys.ts";
 import type { JsonObject, RecordKey } from "../store.ts";
+import { crowded, tooMany } from "./attempts.ts";
 import { type Budget, giveBack, spend } from "./budget.ts";
 import type { Counters, Draft } from "./counters.ts";
 
@@ -113,8 +113,7 @@ function chargeAll(draft: Draft, keys: Keys, budgets: LoginBudgets, now: number)
   }));
   const waits = spendings.map(({ spending }) => (spending.ok ? 0 : spending.retryAfterMs));
   const longest = Math.max(...waits);
-  if (longest > 0)
-    throw new AuthError("rate_limited", { retryAfterSeconds: Math.max(1, Math.ceil(longest / 1000)) });
+  if (longest > 0) throw tooMany(longest);
   for (const { key, spending } of spendings) if (spending.ok) write(draft, key, spending.fullAt, now);
   return known;
 }
@@ -135,11 +134,4 @@ function write(draft: Draft, key: RecordKey, fullAt: number, now: number): void 
 
 function fullAtOf(value: JsonObject | undefined): number | undefined {
   return typeof value?.full_at === "number" ? value.full_at : undefined;
-}
-
-/** Other nodes charged the same counters at each attempt: there are more guesses than any budget has. */
-function crowded(error: unknown): never {
-  if (error instanceof AuthError && error.code === "conflict")
-    throw new AuthError("rate_limited", { retryAfterSeconds: 1, cause: error });
-  throw error;
 }

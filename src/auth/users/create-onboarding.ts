@@ -4,13 +4,13 @@ import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import { joinedStep } from "../joined-step.ts";
 import { type Credential, type Peer, systemGroups, type User } from "../model.ts";
-import { AttemptWindow } from "../providers/attempt-window.ts";
 import type { LocalLogins } from "../providers/local-logins.ts";
 import { loginConflict } from "../providers/new-login.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Journal } from "../revocation/journal.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { readRecord, type Step, type Store } from "../store.ts";
+import { AttemptWindow } from "../throttling/attempt-window.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import { credentialIn } from "./create-credentials.ts";
@@ -32,7 +32,10 @@ export interface OnboardingOptions {
   readonly rotates: (clientId: string | null) => boolean;
 }
 
-/** Wrong set-up codes from one address within a minute; the next one is not compared. */
+/**
+ * Wrong set-up codes from one address within a minute; the next one is not compared. Counted on this node only: the code is
+ * out of reach of guessing, and right ones that come at once must not be in each other's way.
+ */
 const guessLimits = { limit: 10, windowMs: 60_000 } as const;
 /** The password was proved by setting it. */
 const proof = { assurance: 1, amr: ["pwd"] } as const;

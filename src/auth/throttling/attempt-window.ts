@@ -24,11 +24,6 @@ export class AttemptWindow {
     this.#attempts.set(key, [...recent, now]);
   }
 
-  /** Takes the newest charge back: nothing was tried. */
-  refund(key: string): void {
-    this.#attempts.set(key, this.#recent(key, this.#options.clock.monotonic()).slice(0, -1));
-  }
-
   /** The person proved who they are. */
   clear(key: string): void {
     this.#attempts.delete(key);

@@ -1,0 +1,56 @@
+import type { Clock } from "../clock.ts";
+import { AuthError } from "../errors.ts";
+import type { RecordKey, Store } from "../store.ts";
+import { type Budget, giveBack, spend } from "./budget.ts";
+import { createCounters } from "./counters.ts";
+
+/** One that was charged. */
+export interface Attempt {
+  /** It was right: earlier mistakes are forgotten. */
+  right(): Promise<void>;
+  /** Nothing was tried: the charge is taken back. */
+  untried(): Promise<void>;
+}
+
+/** Charges an attempt before it is made. Throws `rate_limited` with the time until the next one, and the store's faults. */
+export type ChargeAttempt = (key: RecordKey) => Promise<Attempt>;
+
+/** Attempts that one counter in the store bounds, for all nodes. The record ends by itself once all are back. */
+export function createAttempts(options: {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly budget: Budget;
+}): ChargeAttempt {
+  const { clock, budget } = options;
+  const counters = createCounters(options.store);
+  const fullAt = (value: unknown) => (typeof value === "number" ? value : undefined);
+  return async (key) => {
+    await counters
+      .change([key], (draft) => {
+        const spending = spend(budget, fullAt(draft.get(key)?.full_at), clock.now());
+        if (!spending.ok) throw tooMany(spending.retryAfterMs);
+        draft.put(key, { full_at: spending.fullAt }, spending.fullAt);
+      })
+      .catch(crowded);
+    return {
+      right: () => counters.change([key], (draft) => draft.remove(key)),
+      untried: () =>
+        counters.change([key], (draft) => {
+          const at = giveBack(budget, fullAt(draft.get(key)?.full_at));
+          if (at <= clock.now()) draft.remove(key);
+          else draft.put(key, { full_at: at }, at);
+        }),
+    };
+  };
+}
+
+export function tooMany(retryAfterMs: number): AuthError {
+  return new AuthError("rate_limited", { retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)) });
+}
+
+/** Other nodes charged the same counters at each attempt: there are more of them than any budget has. */
+export function crowded(error: unknown): never {
+  if (error instanceof AuthError && error.code === "conflict")
+    throw new AuthError("rate_limited", { retryAfterSeconds: 1, cause: error });
+  throw error;
+}

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { defaultLoginBudgets } from "../../src/auth/throttling/login-throttle.ts";
+import { type RunningGateway, startGateway, storeKinds, transportNames } from "../support/gateway.ts";
+import { type Message, openSocket, type SocketClient } from "../support/socket-client.ts";
+
+const handler = ["homeassistant", null];
+const { pair, account } = defaultLoginBudgets;
+const owners = "127.0.0.9";
+
+/** A login on a new socket, and the socket. */
+async function logIn(gateway: RunningGateway, from: string, password: string, username = "paula") {
+  const socket = await openSocket(gateway.port, { from });
+  return { socket, answer: await guess(socket, username, password) };
+}
+
+/** On a new flow; what the step was answered with. */
+async function guess(socket: SocketClient, username: string, password: string): Promise<Message> {
+  const started = await socket.call("auth/login/start", { handler });
+  const { flow_id } = started.result as { flow_id: string };
+  return await socket.call("auth/login/step", { flow_id, user_input: { username, password } });
+}
+
+describe.each(storeKinds.flatMap((store) => transportNames.map((transport) => ({ store, transport }))))(
+  "guesses from many sockets at a gateway on $transport with $store",
+  ({ store, transport }) => {
+    let gateway: RunningGateway;
+    beforeAll(async () => {
+      gateway = await startGateway({ store, transport });
+    });
+    afterAll(() => gateway?.stop());
+
+    it("are bounded for the account, shown in metrics, and leave the owner alone where she logged in", async () => {
+      const first = await logIn(gateway, owners, gateway.ownerPassword);
+      expect(first.answer).toMatchObject({ result: { type: "create_entry" } });
+      first.socket.close();
+      const attack = async (host: number) => {
+        const socket = await openSocket(gateway.port, { from: `127.0.1.${host}` });
+        const codes: unknown[] = [];
+        for (let count = 0; count < pair.tries; count += 1) {
+          const { result, error } = await guess(socket, "paula", `wrong horse ${count}`);
+          codes.push((error as { code?: string } | undefined)?.code ?? (result as { type: string }).type);
+        }
+        socket.close();
+        return codes;
+      };
+      const codes = (await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(attack))).flat();
+      expect(codes.filter((code) => code === "form" || code === "abort")).toHaveLength(account.tries);
+      expect(codes.filter((code) => code === "rate_limited")).toHaveLength(8 * pair.tries - account.tries);
+
+      const again = await logIn(gateway, owners, gateway.ownerPassword);
+      expect(again.answer).toMatchObject({ result: { type: "create_entry" } });
+      again.socket.close();
+      const elsewhere = await logIn(gateway, "127.0.0.77", gateway.ownerPassword);
+      expect(elsewhere.answer).toMatchObject({
+        error: { code: "rate_limited", message: "Too many requests", retry_after: expect.any(Number) },
+      });
+      elsewhere.socket.close();
+
+      const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
+      expect(metrics).toContain('gatehouse_logins_total{result="ok"} 2');
+      expect(metrics).toContain(`gatehouse_logins_total{result="invalid_auth"} ${account.tries}`);
+      expect(metrics).toMatch(/gatehouse_logins_total\{result="rate_limited"\} \d+/);
+      expect(metrics).not.toContain("paula");
+    });
+  },
+);
