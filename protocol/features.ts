@@ -15,8 +15,13 @@ export const features = {
 } as const;
 export type Feature = keyof typeof features;
 
-/** The WebSocket subprotocol that selects msgpack in binary frames. Without it frames are JSON text. */
-export const MSGPACK_SUBPROTOCOL = "gatehouse.msgpack";
+/**
+ * WebSocket subprotocols, with the protocol's version. JSON text frames are also what a client gets that names none, as
+ * Home Assistant's clients do.
+ */
+export const JSON_SUBPROTOCOL = "gatehouse.v1.json";
+/** msgpack in binary frames. */
+export const MSGPACK_SUBPROTOCOL = "gatehouse.v1.msgpack";
 /** Home Assistant's path. */
 export const SOCKET_PATH = "/api/websocket";
 /** Sent as `ha_version`: real clients compare it with 2022.4 and 2022.9. */

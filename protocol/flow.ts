@@ -78,8 +78,7 @@ export type AbortStep = Static<typeof AbortStep>;
 export const SessionGrant = Type.Object({
   access_token: Type.String(),
   token_type: Type.Literal("Bearer"),
-  /** Seconds until the access token ends. */
-  expires_in: Type.Integer(),
+  expires_in: Type.Integer({ description: "Seconds until the access token ends." }),
   refresh_token: Type.String(),
   session_id: Type.String(),
   ha_auth_provider: Type.String(),
@@ -90,7 +89,7 @@ export type SessionGrant = Static<typeof SessionGrant>;
 export const RefreshGrant = Type.Object({
   access_token: Type.String(),
   token_type: Type.Literal("Bearer"),
-  expires_in: Type.Integer(),
+  expires_in: Type.Integer({ description: "Seconds until the access token ends." }),
   refresh_token: Type.Optional(Type.String()),
 });
 export type RefreshGrant = Static<typeof RefreshGrant>;

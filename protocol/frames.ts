@@ -31,7 +31,7 @@ export type AuthInvalid = Static<typeof AuthInvalid>;
 /** S to C, to clients with the `auth_expiring` feature: refresh now; `expires_in` seconds are left. */
 export const AuthExpiring = Type.Object({
   type: Type.Literal("auth_expiring"),
-  expires_in: Type.Integer(),
+  expires_in: Type.Integer({ description: "Seconds until the access token ends." }),
 });
 export type AuthExpiring = Static<typeof AuthExpiring>;
 
@@ -41,7 +41,7 @@ export type AuthExpiring = Static<typeof AuthExpiring>;
  */
 export const AuthSuspended = Type.Object({
   type: Type.Literal("auth_suspended"),
-  retry_after: Type.Number(),
+  retry_after: Type.Number({ description: "Seconds until the socket is closed if it does not go on." }),
 });
 export type AuthSuspended = Static<typeof AuthSuspended>;
 
@@ -55,8 +55,9 @@ export const ErrorBody = Type.Object({
   translation_key: Type.Optional(Type.String()),
   translation_domain: Type.Optional(Type.String()),
   translation_placeholders: Type.Optional(Type.Record(Type.String(), Type.String())),
-  /** Seconds after which a retry makes sense; only on retryable codes. */
-  retry_after: Type.Optional(Type.Number()),
+  retry_after: Type.Optional(
+    Type.Number({ description: "Seconds after which a retry makes sense; only on retryable codes." }),
+  ),
 });
 export type ErrorBody = Static<typeof ErrorBody>;
 

@@ -1,10 +1,10 @@
 import { type Static, Type } from "typebox";
 
-/** 200 of `POST /auth/token` (reference 3.4). */
+/** 200 of `POST /auth/token`, as Home Assistant answers. */
 export const TokenResponse = Type.Object({
   access_token: Type.String(),
   token_type: Type.Literal("Bearer"),
-  expires_in: Type.Integer(),
+  expires_in: Type.Integer({ description: "Seconds until the access token ends." }),
   /** With a code always; with a refresh token only where the session rotates. */
   refresh_token: Type.Optional(Type.String()),
   ha_auth_provider: Type.Optional(Type.String()),

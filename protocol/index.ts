@@ -10,3 +10,4 @@ export * from "./features.ts";
 export * from "./flow.ts";
 export * from "./frames.ts";
 export * from "./http.ts";
+export { type JsonDocument, protocolFiles } from "./json-schemas.ts";

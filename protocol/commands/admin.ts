@@ -32,7 +32,13 @@ export const adminCommands = {
   "config/auth/create": command(
     "config/auth/create",
     "admin",
-    { name: Name, group_ids: Type.Optional(GroupIds), local_only: Type.Optional(Type.Boolean()) },
+    {
+      name: Name,
+      group_ids: Type.Optional(GroupIds),
+      local_only: Type.Optional(
+        Type.Boolean({ default: false, description: "Whether the user may come from local addresses only." }),
+      ),
+    },
     Type.Object({ user: UserInfo }),
   ),
   "config/auth/update": command(

@@ -63,9 +63,13 @@ export const authCommands = {
     "user",
     {
       token_type: Type.Optional(
-        Type.Union([Type.Literal("normal"), Type.Literal("long_lived_access_token")]),
+        Type.Union([Type.Literal("normal"), Type.Literal("long_lived_access_token")], {
+          description: "Sessions of this type only. Without it: of every type.",
+        }),
       ),
-      delete_current_token: Type.Optional(Type.Boolean()),
+      delete_current_token: Type.Optional(
+        Type.Boolean({ default: true, description: "Whether this socket's own session ends too." }),
+      ),
     },
     Empty,
   ),
@@ -79,8 +83,7 @@ export const authCommands = {
     "auth/long_lived_access_token",
     "user",
     {
-      /** Days. */
-      lifespan: Type.Integer({ minimum: 1, maximum: 3650 }),
+      lifespan: Type.Integer({ minimum: 1, maximum: 3650, description: "Life of the token, in days." }),
       client_name: Name,
       client_icon: Type.Optional(Type.String({ maxLength: 128 })),
     },
@@ -91,8 +94,14 @@ export const authCommands = {
     "user",
     {
       path: Type.String({ minLength: 1, maxLength: 2048 }),
-      /** Seconds. */
-      expires: Type.Optional(Type.Integer({ minimum: 1, maximum: 86_400 })),
+      expires: Type.Optional(
+        Type.Integer({
+          minimum: 1,
+          maximum: 86_400,
+          default: 30,
+          description: "How long the signature is good, in seconds.",
+        }),
+      ),
     },
     Type.Object({ path: Type.String() }),
   ),

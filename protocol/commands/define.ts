@@ -60,7 +60,14 @@ export const pageLimits = { default: 100, most: 500 } as const;
 /** The fields of a list in pages. `cursor` is the answer's before it; without one the list begins. */
 export const PageFields = {
   cursor: Type.Optional(OpaqueId),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: pageLimits.most })),
+  limit: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: pageLimits.most,
+      default: pageLimits.default,
+      description: "Most entries of the page.",
+    }),
+  ),
 };
 /** Where to go on; null: there are no more. */
 export const Cursor = Type.Union([OpaqueId, Type.Null()]);

@@ -33,8 +33,13 @@ export const loginCommands = {
       redirect_uri: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
       /** PKCE, S256 only. */
       code_challenge: Type.Optional(CodeChallenge),
-      /** `session` (the default) authenticates this socket; `code` gives an authorization code for `/auth/token`. */
-      for: Type.Optional(Type.Union([Type.Literal("session"), Type.Literal("code")])),
+      for: Type.Optional(
+        Type.Union([Type.Literal("session"), Type.Literal("code")], {
+          default: "session",
+          description:
+            "`session` authenticates this socket; `code` gives an authorization code for `/auth/token`.",
+        }),
+      ),
     },
     FlowStep,
   ),

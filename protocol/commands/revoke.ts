@@ -53,8 +53,12 @@ export const revokeCommands = {
     "admin",
     {
       target: RevocationTarget,
-      wait: Type.Optional(Type.Boolean()),
-      subscribe: Type.Optional(Type.Boolean()),
+      wait: Type.Optional(
+        Type.Boolean({ default: false, description: "Answer once it is so everywhere, or after 60 s." }),
+      ),
+      subscribe: Type.Optional(
+        Type.Boolean({ default: false, description: "Answer at once, then tell of changes in events." }),
+      ),
     },
     RevocationState,
   ),

@@ -1,6 +1,5 @@
 import { Type } from "typebox";
 
-import { Id } from "../frames.ts";
 import { command, ShortKey, subscription } from "./define.ts";
 
 export const systemCommands = {
@@ -26,5 +25,16 @@ export const systemCommands = {
       Type.Null(),
     ),
   ),
-  unsubscribe_events: command("unsubscribe_events", "user", { subscription: Id }, Type.Null()),
+  unsubscribe_events: command(
+    "unsubscribe_events",
+    "user",
+    {
+      subscription: Type.Integer({
+        minimum: 1,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: "The `id` of the message that asked for the events.",
+      }),
+    },
+    Type.Null(),
+  ),
 } as const;

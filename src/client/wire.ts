@@ -76,7 +76,7 @@ export class Wire {
 
   /** Throws what the WebSocket constructor throws for a URL that it does not take. */
   constructor({ url, codec, WebSocket, timeoutMs }: WireOptions) {
-    const socket = new WebSocket(url, codec.subprotocol === undefined ? [] : [codec.subprotocol]);
+    const socket = new WebSocket(url, [codec.subprotocol]);
     this.#socket = socket;
     this.#codec = codec;
     this.#settle = { opened: withResolvers(), authenticated: withResolvers(), closed: withResolvers() };

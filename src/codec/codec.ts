@@ -18,8 +18,8 @@ export class CodecError extends Error {
  */
 export interface Codec {
   readonly name: "json" | "msgpack";
-  /** The WebSocket subprotocol that selects it; undefined for the default. */
-  readonly subprotocol: string | undefined;
+  /** The WebSocket subprotocol that selects it. */
+  readonly subprotocol: string;
   encode(message: unknown): Frame;
   /** One frame from several that `encode` made: an array of the messages (coalescing). */
   join(frames: readonly Frame[]): Frame;

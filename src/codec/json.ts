@@ -1,3 +1,4 @@
+import { JSON_SUBPROTOCOL } from "../../protocol/features.ts";
 import { type Codec, CodecError, type Frame } from "./codec.ts";
 import { scanJson } from "./json-scan.ts";
 import { invalidPayload, isPlainNumber, isPoisonedKey, isWellFormed } from "./plain-data.ts";
@@ -6,7 +7,7 @@ import { invalidPayload, isPlainNumber, isPoisonedKey, isWellFormed } from "./pl
 export function createJsonCodec(): Codec {
   return {
     name: "json",
-    subprotocol: undefined,
+    subprotocol: JSON_SUBPROTOCOL,
     encode: (message) => JSON.stringify(message) ?? "null",
     join: (frames) => (frames.length === 1 ? asText(frames[0]) : `[${frames.map(asText).join(",")}]`),
     decode: (data) => decodeText(asText(data)),

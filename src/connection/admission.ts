@@ -44,10 +44,10 @@ export function createAdmit(options: AdmissionOptions): Admit {
       options.observer.upgradeRefused(code, peer.address, request.header("origin"));
       return refusal(code);
     }
-    const wire = chooseWire(options.wires, request.subprotocols);
+    const { wire, subprotocol } = chooseWire(options.wires, request.subprotocols);
     return {
       accept: true,
-      subprotocol: wire.codec.subprotocol,
+      subprotocol,
       handler: (socket) => options.open(socket, wire, peer, place),
     };
   };
@@ -76,11 +76,11 @@ function holdsToken(query: string): boolean {
   return false;
 }
 
-/** The client's first choice that we have; JSON without a subprotocol where we have none of them. */
-function chooseWire(wires: readonly [Wire, ...Wire[]], offered: readonly string[]): Wire {
-  for (const name of offered) {
-    const wire = wires.find(({ codec }) => codec.subprotocol === name);
-    if (wire !== undefined) return wire;
+/** The client's first choice that we have; the default, and no subprotocol, where we have none of them. */
+function chooseWire(wires: readonly [Wire, ...Wire[]], offered: readonly string[]) {
+  for (const subprotocol of offered) {
+    const wire = wires.find(({ codec }) => codec.subprotocol === subprotocol);
+    if (wire !== undefined) return { wire, subprotocol };
   }
-  return wires.find(({ codec }) => codec.subprotocol === undefined) ?? wires[0];
+  return { wire: wires[0], subprotocol: undefined };
 }

@@ -29,7 +29,7 @@ export interface ConnectionsOptions {
     Authority,
     "authentication" | "logins" | "sessions" | "onboarding" | "revocation" | "users"
   >;
-  /** The one without a subprotocol is the default. */
+  /** The first is the default. */
   readonly codecs: readonly [Codec, ...Codec[]];
   /** The commands of authenticated clients; see src/commands/. */
   readonly dispatch: Dispatch;

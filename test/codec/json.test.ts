@@ -7,10 +7,10 @@ import { quickest, reasonOf } from "./measure.ts";
 const codec = createJsonCodec();
 
 describe("JSON codec", () => {
-  it("is the default: no subprotocol", () => {
+  it("has a subprotocol with the version of the protocol", () => {
     expect({ name: codec.name, subprotocol: codec.subprotocol }).toEqual({
       name: "json",
-      subprotocol: undefined,
+      subprotocol: "gatehouse.v1.json",
     });
   });
 

@@ -11,7 +11,7 @@ describe("msgpack codec", () => {
   it("is chosen by its subprotocol", () => {
     expect({ name: codec.name, subprotocol: codec.subprotocol }).toEqual({
       name: "msgpack",
-      subprotocol: "gatehouse.msgpack",
+      subprotocol: "gatehouse.v1.msgpack",
     });
   });
 

@@ -45,10 +45,11 @@ describe("admission", () => {
     const admit = admitWith();
     const chosen = (subprotocols: string[]) => verdict(admit(request({ subprotocols })));
     expect(chosen([])).toBe("101");
-    expect(chosen(["gatehouse.msgpack"])).toBe("101 gatehouse.msgpack");
-    expect(chosen(["graphql-ws", "gatehouse.msgpack"])).toBe("101 gatehouse.msgpack");
+    expect(chosen(["gatehouse.v2.json", "gatehouse.v1.json"])).toBe("101 gatehouse.v1.json");
+    expect(chosen(["gatehouse.v1.msgpack"])).toBe("101 gatehouse.v1.msgpack");
+    expect(chosen(["graphql-ws", "gatehouse.v1.msgpack"])).toBe("101 gatehouse.v1.msgpack");
     expect(chosen(["graphql-ws"])).toBe("101");
-    expect(chosen(["Gatehouse.Msgpack"])).toBe("101");
+    expect(chosen(["Gatehouse.V1.Msgpack"])).toBe("101");
   });
 
   it("refuses a token in the URL under any of its names, however it is spelled", () => {

@@ -29,7 +29,7 @@ for (const [transport, codec] of [
 
     it("is let in with a token, and works", async () => {
       const { client } = await gateway.enter(owner, { codec });
-      expect(client.subprotocol).toBe(codec === "msgpack" ? "gatehouse.msgpack" : "");
+      expect(client.subprotocol).toBe(codec === "msgpack" ? "gatehouse.v1.msgpack" : "");
       expect(await client.call("ping")).toEqual({ id: 1, type: "pong" });
       expect(await client.call("auth/current_user")).toMatchObject({
         success: true,

@@ -175,7 +175,7 @@ for (const { transport, codec, kind } of [
       const person = await openSocket(gateway.port, { codec });
       expect(await person.authenticate(token)).toMatchObject({ type: "auth_ok" });
       const text = codec === "json" ? 0x81 : 0x82;
-      const headers = codec === "json" ? {} : { "Sec-WebSocket-Protocol": "gatehouse.msgpack" };
+      const headers = codec === "json" ? {} : { "Sec-WebSocket-Protocol": "gatehouse.v1.msgpack" };
       const bytes = [
         frame(text, "{", { length: 2 ** 32 }),
         frame(0xf1, "x"),

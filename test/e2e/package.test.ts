@@ -49,7 +49,7 @@ describe("the published package", { timeout: 60_000 }, () => {
       expect(files).toContain(needed);
     }
     expect(files.filter((file) => /^(src|test|bench|data|\.)|\.test\.|(?<!\.d)\.ts$/.test(file))).toEqual([]);
-    expect(files.filter((file) => file.endsWith("/auth.json"))).toHaveLength(1);
+    expect(files.filter((file) => file.endsWith("vectors/auth.json"))).toHaveLength(1);
   });
 
   it("gives its three entry points and its command", () => {
