@@ -37,6 +37,8 @@ export const limits = {
   frame: 65_536,
   /** Deepest nesting of arrays and objects. */
   depth: 16,
+  /** Members of all objects in a frame of the client together. */
+  members: 2048,
   /** Messages, pings and unsolicited pongs that a socket may send before `auth_ok`. */
   messagesBeforeAuth: 64,
   /** From open to `auth_ok` without a login flow (Home Assistant: 10 s). */

@@ -26,3 +26,11 @@ export interface Codec {
   /** Throws `CodecError`. The result is plain data that shares no memory with `data`. */
   decode(data: Frame): unknown;
 }
+
+export interface CodecOptions {
+  /**
+   * Members of all objects of a frame that is decoded; one more is `invalid_payload`. No limit by default, as for a client,
+   * which believes its server.
+   */
+  readonly maxMembers?: number;
+}

@@ -16,12 +16,12 @@ export interface JsonScan {
 }
 
 /**
- * One pass over the text before JSON.parse may recurse into it. NOT yet verified: that it is JSON. Nothing needs that:
+ * One pass over the text before JSON.parse may recurse into it, or make objects of many members. NOT yet verified: that it is JSON. Nothing needs that:
  * up to the first fault JSON.parse sees the same nesting, and there it stops.
  *
  * Strings are jumped over with indexOf, which reads a long token sixteen characters at a time.
  */
-export function scanJson(text: string): JsonScan {
+export function scanJson(text: string, maxMembers: number): JsonScan {
   let depth = 0;
   let members = 0;
   let backslash = nextBackslash(text, 0);
@@ -41,6 +41,7 @@ export function scanJson(text: string): JsonScan {
       }
       case COLON:
         members++;
+        if (members > maxMembers) throw invalidPayload("too many members");
         break;
       case OPEN_BRACKET:
       case OPEN_BRACE:

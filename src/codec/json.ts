@@ -1,16 +1,16 @@
 import { JSON_SUBPROTOCOL } from "../../protocol/features.ts";
-import { type Codec, CodecError, type Frame } from "./codec.ts";
+import { type Codec, CodecError, type CodecOptions, type Frame } from "./codec.ts";
 import { scanJson } from "./json-scan.ts";
 import { invalidPayload, isPlainNumber, isPoisonedKey, isWellFormed } from "./plain-data.ts";
 
 /** JSON (RFC 8259) in text frames. */
-export function createJsonCodec(): Codec {
+export function createJsonCodec({ maxMembers = Number.POSITIVE_INFINITY }: CodecOptions = {}): Codec {
   return {
     name: "json",
     subprotocol: JSON_SUBPROTOCOL,
     encode: (message) => JSON.stringify(message) ?? "null",
     join: (frames) => (frames.length === 1 ? asText(frames[0]) : `[${frames.map(asText).join(",")}]`),
-    decode: (data) => decodeText(asText(data)),
+    decode: (data) => decodeText(asText(data), maxMembers),
   };
 }
 
@@ -19,8 +19,8 @@ function asText(frame: Frame | undefined): string {
   return frame;
 }
 
-function decodeText(text: string): unknown {
-  const { members, escaped } = scanJson(text);
+function decodeText(text: string, maxMembers: number): unknown {
+  const { members, escaped } = scanJson(text, maxMembers);
   if (!isWellFormed(text)) throw invalidPayload("lone surrogate");
   const value = parse(text);
   // JSON.parse keeps the last of equal keys, whatever their spelling: fewer members than were written tell of one.

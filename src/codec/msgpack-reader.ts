@@ -16,9 +16,11 @@ export class MsgpackReader {
   readonly #bytes: Uint8Array;
   readonly #utf8: TextDecoder;
   #at = 0;
+  #membersLeft: number;
 
   /** `utf8` must be fatal and must not take a byte order mark away. */
-  constructor(bytes: Uint8Array, utf8: TextDecoder) {
+  constructor(bytes: Uint8Array, utf8: TextDecoder, maxMembers: number) {
+    this.#membersLeft = maxMembers;
     this.#bytes = bytes;
     this.#utf8 = utf8;
   }
@@ -102,6 +104,8 @@ export class MsgpackReader {
 
   #map(length: number, depth: number): Record<string, unknown> {
     this.#enter(depth, length * 2);
+    this.#membersLeft -= length;
+    if (this.#membersLeft < 0) throw invalidPayload("too many members");
     const members: Record<string, unknown> = {};
     for (let index = 0; index < length; index++) {
       const key = this.#key();

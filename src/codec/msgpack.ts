@@ -1,11 +1,11 @@
 import { Packr } from "msgpackr";
 
 import { MSGPACK_SUBPROTOCOL } from "../../protocol/features.ts";
-import { type Codec, CodecError, type Frame } from "./codec.ts";
+import { type Codec, CodecError, type CodecOptions, type Frame } from "./codec.ts";
 import { MsgpackReader } from "./msgpack-reader.ts";
 
 /** msgpack in binary frames: what JSON can say, and nothing else. */
-export function createMsgpackCodec(): Codec {
+export function createMsgpackCodec({ maxMembers = Number.POSITIVE_INFINITY }: CodecOptions = {}): Codec {
   const packer = new Packr(packing);
   const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   return {
@@ -14,7 +14,7 @@ export function createMsgpackCodec(): Codec {
     // A view of msgpackr's buffer: it goes on behind the view and never writes there again.
     encode: (message) => packer.pack(message),
     join: (frames) => (frames.length === 1 ? asBytes(frames[0]) : joined(frames.map(asBytes))),
-    decode: (data) => new MsgpackReader(asBytes(data), utf8).readAll(),
+    decode: (data) => new MsgpackReader(asBytes(data), utf8, maxMembers).readAll(),
   };
 }
 

@@ -2,6 +2,7 @@ import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import { SOCKET_PATH } from "../../protocol/features.ts";
 import type { Peer } from "../auth/model.ts";
 import { addressShare } from "../net/address-share.ts";
+import type { LoopBudget } from "../net/loop-budget.ts";
 import type { ConnectionObserver } from "./observer.ts";
 import type { OriginPolicy } from "./origin.ts";
 import type { Room } from "./roster.ts";
@@ -14,6 +15,7 @@ export interface AdmissionOptions {
   readonly originAllowed: OriginPolicy;
   readonly roomFor: (place: string) => Room;
   readonly draining: () => boolean;
+  readonly loopBudget: LoopBudget;
   /** Whose address counts: the TCP peer's, or what a trusted proxy says. */
   readonly addressOf: (request: UpgradeRequest) => string | null;
   readonly observer: ConnectionObserver;
@@ -44,6 +46,11 @@ export function createAdmit(options: AdmissionOptions): Admit {
       options.observer.upgradeRefused(code, peer.address, request.header("origin"));
       return refusal(code);
     }
+    const waitSeconds = options.loopBudget.refusal(place, "upgrade");
+    if (waitSeconds !== undefined) {
+      options.observer.upgradeRefused("rate_limited", peer.address, request.header("origin"));
+      return refusal("rate_limited", waitSeconds);
+    }
     const { wire, subprotocol } = chooseWire(options.wires, request.subprotocols);
     return {
       accept: true,
@@ -59,9 +66,9 @@ const refusalOf: Record<Room, ErrorName | undefined> = {
   address_full: "rate_limited",
 };
 
-function refusal(code: ErrorName): Refusal {
+function refusal(code: ErrorName, waitSeconds = 5): Refusal {
   const entry = errorCodes[code];
-  const retry: Record<string, string> = "retryable" in entry ? { "retry-after": "5" } : {};
+  const retry: Record<string, string> = "retryable" in entry ? { "retry-after": String(waitSeconds) } : {};
   return {
     accept: false,
     status: entry.status,

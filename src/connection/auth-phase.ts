@@ -3,6 +3,7 @@ import { loginCommands } from "../../protocol/commands/login.ts";
 import { limits } from "../../protocol/features.ts";
 import { Auth, type ServerMessage } from "../../protocol/frames.ts";
 import type { Authentication, Verdict } from "../auth/authentication.ts";
+import type { Clock } from "../auth/clock.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Peer, Principal } from "../auth/model.ts";
 import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
@@ -17,6 +18,8 @@ export interface AuthHost {
   readonly state: State;
   readonly peer: Peer;
   readonly codec: Codec;
+  /** Whose share of what strangers may take the socket has. */
+  readonly place: string;
   /** Moves the state machine and says what is to be done. */
   input(input: Input): Effect;
   /** Answers, whatever phase the socket is in by then; inert after close. */
@@ -33,12 +36,15 @@ export interface AuthHost {
 
 export interface AuthParts extends LoginParts {
   readonly authentication: Authentication;
+  readonly clock: Clock;
   readonly log: ConnectionLog;
   readonly observer: ConnectionObserver;
 }
 
 const authProblem = compileShape(Auth);
 const nothing: readonly unknown[] = [];
+/** Milliseconds of the loop for an upgrade and a close: what a socket has cost that never was authenticated. */
+const strangerMs = 0.1;
 
 /** One socket before `auth_ok`; the only maker of an authenticated session. */
 export class AuthPhase {
@@ -60,6 +66,7 @@ export class AuthPhase {
 
   /** The socket closed without having been authenticated. */
   gone(): void {
+    this.#parts.loopBudget.charge(this.#host.place, strangerMs);
     this.#logins?.gone();
   }
 
@@ -68,7 +75,15 @@ export class AuthPhase {
     this.#count();
   }
 
+  /** Hot path: the time is charged only where the frame did not authenticate the socket. */
   frame(frame: Frame): void {
+    const { clock, loopBudget } = this.#parts;
+    const began = clock.monotonic();
+    this.#take(frame);
+    if (this.#host.state !== "ready") loopBudget.charge(this.#host.place, clock.monotonic() - began);
+  }
+
+  #take(frame: Frame): void {
     if (!this.#count()) return;
     if (isLonger(frame, limits.frameBeforeAuth)) this.#drop("message_too_big");
     else {

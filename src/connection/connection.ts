@@ -47,11 +47,11 @@ export class Connection
     Seated
 {
   readonly peer: Peer;
+  readonly place: string;
   seat = noSeat;
   readonly #parts: ConnectionParts;
   readonly #socket: Socket;
   readonly #wire: Wire;
-  readonly #place: string;
   #state: State = "open";
   #auth: AuthPhase | undefined;
   #session: LiveSession | undefined;
@@ -79,7 +79,7 @@ export class Connection
     this.#socket = socket;
     this.#wire = wire;
     this.peer = peer;
-    this.#place = place;
+    this.place = place;
     const now = parts.clock.monotonic();
     this.#auth = new AuthPhase(parts, this, now);
     parts.roster.enter(this, place);
@@ -158,7 +158,7 @@ export class Connection
 
   closed(code: number): void {
     if (this.input("lost") === "release") this.#release();
-    this.#parts.roster.leave(this, this.#place, this.#authenticated);
+    this.#parts.roster.leave(this, this.place, this.#authenticated);
     this.#parts.observer.closed(this.#closedWith, code, this.#authenticated);
   }
 
@@ -287,7 +287,7 @@ export class Connection
     this.#authenticated = true;
     this.#pinged = false;
     this.#socket.send(this.#wire.authOk);
-    parts.roster.authenticated(this.#place);
+    parts.roster.authenticated(this.place);
     this.#arm(parts.times.heartbeatMs, now);
     session.watchEnd(parts.times.heartbeatMs);
     parts.suspension.watch();

@@ -3,6 +3,7 @@ import type { Clock } from "../auth/clock.ts";
 import type { Weakened } from "../auth/protections.ts";
 import type { RevocationPolicy } from "../auth/revocation/policy.ts";
 import type { Codec } from "../codec/codec.ts";
+import { type LoopBudget, unlimitedLoop } from "../net/loop-budget.ts";
 import { createAdmit } from "./admission.ts";
 import type { Dispatch } from "./command.ts";
 import { Connection, type ConnectionParts } from "./connection.ts";
@@ -43,6 +44,8 @@ export interface ConnectionsOptions {
   readonly wheel?: TimerWheel;
   /** What becomes of sockets while nobody knows what was revoked. Default: `suspend`. */
   readonly policy?: RevocationPolicy;
+  /** Of strangers, shared with HTTP. Default: nothing is refused. */
+  readonly loopBudget?: LoopBudget;
   /** Protections that a negative control switches off. */
   readonly weakened?: Weakened;
   /** The gateway's own web origin if it is configured; otherwise the Host header says it. */
@@ -96,6 +99,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     originAllowed: createOriginPolicy(options.origins ?? [], options.ownOrigin),
     roomFor: (place) => roster.roomFor(place),
     draining: () => draining,
+    loopBudget: parts.loopBudget,
     addressOf: options.addressOf ?? ((request) => request.address),
     observer: options.metrics,
     open: (socket, wire, peer, place) => new Connection(parts, socket, wire, peer, place),
@@ -163,6 +167,7 @@ function composeParts(
     hub,
     wheel,
     turns: new LoopTurns(onError),
+    loopBudget: options.loopBudget ?? unlimitedLoop(),
     roster,
     suspension: composeSuspension(options, limits, { roster, wheel }),
     times: limits,

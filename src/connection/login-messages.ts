@@ -1,5 +1,6 @@
 import type { Params } from "../../protocol/commands/index.ts";
 import { loginCommands } from "../../protocol/commands/login.ts";
+import type { ErrorName } from "../../protocol/errors.ts";
 import type { FlowStep, SessionGrant } from "../../protocol/flow.ts";
 import type { ServerMessage } from "../../protocol/frames.ts";
 import { AuthError } from "../auth/errors.ts";
@@ -9,6 +10,7 @@ import type { Revocation } from "../auth/revocation/revocation.ts";
 import type { Sessions } from "../auth/sessions/sessions.ts";
 import { refreshGrantOf, sessionGrantOf } from "../auth/sessions/wire-grants.ts";
 import type { Onboarding } from "../auth/users/onboarding.ts";
+import type { LoopBudget } from "../net/loop-budget.ts";
 import { bodyOfFailure, codeOfFailure, errorBody } from "./error-body.ts";
 import type { State } from "./machine.ts";
 import { idProblem, isId } from "./message-id.ts";
@@ -22,14 +24,20 @@ export interface LoginParts {
   readonly revocation: Pick<Revocation, "revoke">;
   readonly log: ConnectionLog;
   readonly observer: ConnectionObserver;
+  readonly loopBudget: LoopBudget;
 }
 
 export interface LoginHost {
   readonly state: State;
   readonly peer: Peer;
+  /** Whose share of what strangers may take the socket has. */
+  readonly place: string;
   reply(message: ServerMessage): void;
   allowLogin(): void;
 }
+
+/** Milliseconds of the loop that a login message takes after it was read, on average; hashing is not done on the loop. */
+const carriedOutMs = 0.2;
 
 type LoginType = keyof typeof loginCommands;
 type Handlers = { readonly [T in LoginType]: (message: Params<T>) => Promise<Outcome> };
@@ -85,9 +93,15 @@ export class LoginMessages {
       return;
     }
     this.#lastId = id;
-    const shape = shapes.get(type)?.(message);
-    if (shape !== undefined) this.#fail(id, type, errorBody("invalid_format", shape));
-    else this.#tail = this.#tail.then(() => this.#run(id, type as LoginType, message));
+    const retryAfter = this.#parts.loopBudget.refusal(this.#host.place, "message");
+    const shape = retryAfter === undefined ? shapes.get(type)?.(message) : undefined;
+    if (retryAfter !== undefined)
+      this.#fail(id, type, { ...errorBody("rate_limited"), retry_after: retryAfter });
+    else if (shape !== undefined) this.#fail(id, type, errorBody("invalid_format", shape));
+    else {
+      this.#parts.loopBudget.charge(this.#host.place, carriedOutMs);
+      this.#tail = this.#tail.then(() => this.#run(id, type as LoginType, message));
+    }
   }
 
   /** The socket was authenticated: a flow that is still open has nobody to finish it. */
@@ -120,7 +134,7 @@ export class LoginMessages {
   }
 
   #fail(id: unknown, type: string, error: ReturnType<typeof errorBody>): void {
-    this.#parts.observer.answered(type, error.code as "invalid_format");
+    this.#parts.observer.answered(type, error.code as ErrorName);
     this.#host.reply({ id, type: "result", success: false, error });
   }
 

@@ -1,7 +1,9 @@
 import { type Context, Hono } from "hono";
 
 import { AuthError } from "../auth/errors.ts";
+import { addressShare } from "../net/address-share.ts";
 import type { ClientAddress, HeaderLookup } from "../net/client-address.ts";
+import type { LoopBudget } from "../net/loop-budget.ts";
 import { answerError } from "./answers.ts";
 import { createCors } from "./cors.ts";
 import type { HttpHandler } from "./endpoint.ts";
@@ -15,6 +17,7 @@ export interface HttpOptions extends RouteOptions {
   readonly origins: readonly string[];
   /** Who sent a request, from its TCP peer and its headers. */
   readonly clientOf: (peerAddress: string, header: HeaderLookup) => ClientAddress;
+  readonly loopBudget: LoopBudget;
 }
 
 /** What a request takes along beside itself; `outcome` is filled on the way, for the log. */
@@ -33,10 +36,11 @@ type AppContext = Context<{ Bindings: Surroundings }>;
 export function createHttp(options: HttpOptions): HttpHandler {
   const { observer, clock, clientOf } = options;
   const app = createApp(options);
-  return async (request, { address }) => {
+  return async (request, { address, client: known }) => {
     const began = clock.monotonic();
-    const client = clientOf(address, (name) => request.headers.get(name));
-    const exchange = { request, url: new URL(request.url), client, peer: { address: client.address } };
+    const client = known ?? clientOf(address, (name) => request.headers.get(name));
+    const timed = timedFor(options, client);
+    const exchange = { request, url: new URL(request.url), client, peer: { address: client.address }, timed };
     const outcome: Surroundings["outcome"] = { route: "none" };
     const response = secure(await app.fetch(request, { exchange, outcome }));
     observer.answered({
@@ -47,6 +51,18 @@ export function createHttp(options: HttpOptions): HttpHandler {
       address: client.address,
     });
     return response;
+  };
+}
+
+/** Charges the address with the time of work that does not wait for anything but the request's body, which is there. */
+function timedFor({ clock, loopBudget }: HttpOptions, { address }: ClientAddress): Exchange["timed"] {
+  return async (work) => {
+    const began = clock.monotonic();
+    try {
+      return await work();
+    } finally {
+      loopBudget.charge(addressShare(address), clock.monotonic() - began);
+    }
   };
 }
 

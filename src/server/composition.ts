@@ -1,3 +1,4 @@
+import { limits } from "../../protocol/features.ts";
 import type { Clock } from "../auth/clock.ts";
 import type { Weakened } from "../auth/protections.ts";
 import { trustGated } from "../auth/trust-gate.ts";
@@ -6,10 +7,12 @@ import { createMsgpackCodec } from "../codec/msgpack.ts";
 import { createDispatch } from "../commands/registry.ts";
 import { type Connections, createConnections } from "../connection/connections.ts";
 import { createHttp } from "../http/create-http.ts";
-import type { HttpHandler } from "../http/endpoint.ts";
+import type { HttpGate, HttpHandler } from "../http/endpoint.ts";
 import type { RevocationReport } from "../http/health.ts";
+import { createRequestGate } from "../http/request-gate.ts";
 import { parseAddressRanges } from "../net/address-ranges.ts";
 import type { ClientAddress } from "../net/client-address.ts";
+import { LoopBudget } from "../net/loop-budget.ts";
 import type { Transport } from "../transport/transport.ts";
 import type { Audit } from "./audit.ts";
 import { auditedAuthority } from "./audited-authority.ts";
@@ -43,12 +46,15 @@ export interface Frame {
 export interface Inside {
   readonly connections: Connections;
   readonly http: HttpHandler;
+  readonly httpGate: HttpGate;
   readonly health: GatewayHealth;
 }
 
 export async function compose(frame: Frame, transport: Transport): Promise<Inside> {
   const { config, opened } = frame;
-  const codecs = [createJsonCodec(), createMsgpackCodec()] as const;
+  const decoding = { maxMembers: limits.members };
+  const codecs = [createJsonCodec(decoding), createMsgpackCodec(decoding)] as const;
+  const loopBudget = createLoopBudget(frame);
   const health = createGatewayHealth({
     live: {
       version: packageVersion(),
@@ -62,7 +68,7 @@ export async function compose(frame: Frame, transport: Transport): Promise<Insid
     revocation: () => revocationReport(frame),
   });
   const clientOf = createClientOf(frame);
-  const connections = composeConnections(frame, codecs, clientOf);
+  const connections = composeConnections(frame, codecs, { clientOf, loopBudget });
   const http = createHttp({
     ...{ authority: trustGated(opened.authority), clock: frame.clock, health, jwksMaxAgeSeconds },
     ...{ issuer: opened.issuer, publicUrl: opened.publicUrl },
@@ -72,9 +78,22 @@ export async function compose(frame: Frame, transport: Transport): Promise<Insid
     maxBodyBytes: config.limits.http_body_bytes,
     rotates: (clientId) => config.tokens.rotate_for.includes(clientId),
     origins: config.origins,
-    clientOf,
+    ...{ clientOf, loopBudget },
   });
-  return { connections, http, health };
+  const httpGate = createRequestGate({
+    ...{ clientOf, loopBudget },
+    requestsPerAddress: config.limits.http_requests_per_address,
+    onFull: () => frame.metrics.strangerRefused("request", "requests"),
+  });
+  return { connections, http, httpGate, health };
+}
+
+function createLoopBudget({ config, clock, metrics }: Frame): LoopBudget {
+  return new LoopBudget({
+    msPerSecond: config.limits.unauthenticated_loop_ms_per_second,
+    now: () => clock.monotonic(),
+    onRefused: (work) => metrics.strangerRefused(work, "loop_time"),
+  });
 }
 
 function revocationReport({ config, opened, bound }: Frame): RevocationReport {
@@ -95,12 +114,12 @@ function revocationReport({ config, opened, bound }: Frame): RevocationReport {
 function composeConnections(
   frame: Frame,
   codecs: Parameters<typeof createConnections>[0]["codecs"],
-  clientOf: ClientOf,
+  { clientOf, loopBudget }: { readonly clientOf: ClientOf; readonly loopBudget: LoopBudget },
 ): Connections {
   const { config, clock, log, audit, opened, weakened } = frame;
   const authority = auditedAuthority(trustGated(opened.authority), audit, frame.metrics.login);
   return createConnections({
-    ...{ authority, codecs, clock, log, weakened, policy: config.revocation.policy },
+    ...{ authority, codecs, clock, log, weakened, loopBudget, policy: config.revocation.policy },
     dispatch: createDispatch({ authority }),
     metrics: connectionObserver(frame),
     origins: config.origins,

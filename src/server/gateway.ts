@@ -161,7 +161,7 @@ class RunningGateway implements Gateway {
   }
 
   async #start(): Promise<Started> {
-    const { config, connections, http, health, transport, tls, opened, log } = this.#parts;
+    const { config, connections, http, httpGate, health, transport, tls, opened, log } = this.#parts;
     this.#undoCuts = this.authority.revocation.onCut((cut) => this.#cut(cut));
     this.#feed = await startRevocationFeed({
       ...{ store: opened.store, clock: this.#parts.clock, revocation: this.authority.revocation },
@@ -170,7 +170,7 @@ class RunningGateway implements Gateway {
     await this.#parts.bound.start();
     this.#observe(this.#feed);
     this.#listener = await transport.listen({
-      ...{ host: config.host, port: config.port, socketPath: SOCKET_PATH, http },
+      ...{ host: config.host, port: config.port, socketPath: SOCKET_PATH, http, httpGate },
       admit: connections.admit,
       maxMessageBytes: limits.frame,
       maxBodyBytes: config.limits.http_body_bytes,

@@ -13,6 +13,12 @@ const row = (name: string, help: string, ...labels: string[]): MetricRow => ({
 
 export const counters = {
   upgradesRefused: row("upgrades_refused_total", "Upgrades that were answered without a socket.", "reason"),
+  strangersRefused: row(
+    "unauthenticated_refused_total",
+    "What was refused because its address had its share of the event loop's time or of requests.",
+    "work",
+    "share",
+  ),
   socketsOpened: row("sockets_opened_total", "Sockets that were opened.", "codec"),
   socketsClosed: row(
     "sockets_closed_total",

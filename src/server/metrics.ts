@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 import type { ConnectionObserver } from "../connection/observer.ts";
 import type { HttpAnswered, HttpDecision } from "../http/observer.ts";
+import type { StrangersWork } from "../net/loop-budget.ts";
 import { buckets, counters, gauges, histograms, type MetricRow } from "./metric-table.ts";
 import { createSocketTallies, type SocketTallies } from "./socket-tallies.ts";
 
@@ -24,6 +25,7 @@ export interface Metrics {
   token(decision: HttpDecision): void;
   /** `result`: `ok`, or a code or reason of ours. */
   login(result: string): void;
+  strangerRefused(work: StrangersWork, share: "loop_time" | "requests"): void;
   revocation(kind: string, cause: string, socketsClosed: number): void;
   badMac(): void;
   logBreak(kind: string): void;
@@ -60,6 +62,7 @@ export function createMetrics(registry: Registry): Metrics {
         count.tokens.inc({ grant, result: event === "token_granted" ? "ok" : (reason ?? "unknown_error") });
     },
     login: (result) => count.logins.inc({ result }),
+    strangerRefused: (work, share) => count.strangersRefused.inc({ work, share }),
     revocation(kind, cause, socketsClosed) {
       count.revocations.inc({ kind, cause });
       count.socketsCut.inc(socketsClosed);

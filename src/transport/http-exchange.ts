@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { HttpHandler } from "../http/endpoint.ts";
+import type { HttpEntry, HttpGate, HttpHandler, HttpPeer } from "../http/endpoint.ts";
 import type { HeaderFields } from "./header-fields.ts";
 import { internalError, malformed, type Refusal, refusal } from "./refusal.ts";
 
@@ -67,10 +67,26 @@ export function toRequest(
   });
 }
 
+/** The gate's verdict on a request; one that throws is reported and answered 500. */
+export function askGate(
+  gate: HttpGate | undefined,
+  { path, method, address, fields }: RequestHead,
+  onError: (error: unknown) => void,
+): HttpEntry {
+  if (gate === undefined) return { accept: true, peer: { address }, leave: () => undefined };
+  try {
+    const { hasBody } = fields;
+    return gate({ path, method, hasBody, address, header: (name) => fields.get(name) });
+  } catch (error) {
+    onError(error);
+    return { accept: false, ...internalError };
+  }
+}
+
 /** Asks the handler. Never rejects: a request that is no URL is 400, a handler that throws is 500 and reported. */
 export async function askHandler(
   handler: HttpHandler,
-  head: RequestHead,
+  peer: HttpPeer,
   request: () => Request,
   onError: (error: unknown) => void,
 ): Promise<Response | Refusal> {
@@ -81,7 +97,7 @@ export async function askHandler(
     return malformed;
   }
   try {
-    return await handler(asked, { address: head.address });
+    return await handler(asked, peer);
   } catch (error) {
     onError(error);
     return internalError;

@@ -1,5 +1,5 @@
 import type { Admit } from "../connection/socket.ts";
-import type { HttpHandler } from "../http/endpoint.ts";
+import type { HttpGate, HttpHandler } from "../http/endpoint.ts";
 import type { TlsPair } from "./tls.ts";
 
 export interface ListenOptions {
@@ -10,6 +10,8 @@ export interface ListenOptions {
   readonly socketPath: string;
   readonly admit: Admit;
   readonly http: HttpHandler;
+  /** Asked before the body of an HTTP request is read; everybody is let in without it. */
+  readonly httpGate?: HttpGate;
   /** Largest WebSocket message in bytes; a larger one closes with 1009. */
   readonly maxMessageBytes: number;
   /** Largest HTTP request body in bytes; a larger one is answered 413. */

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { HttpHandler } from "../http/endpoint.ts";
+import type { HttpGate, HttpHandler, HttpPeer } from "../http/endpoint.ts";
 import { BodyCollector } from "./body-collector.ts";
 import {
+  askGate,
   askHandler,
   type RequestHead,
   type ResponseSink,
@@ -17,6 +18,7 @@ const BODY_TIMEOUT_MS = 7000;
 
 export interface UwsServeOptions {
   readonly http: HttpHandler;
+  readonly httpGate?: HttpGate;
   readonly maxBodyBytes: number;
   readonly onError: (error: unknown) => void;
 }
@@ -164,11 +166,26 @@ export async function serveUwsRequest(
   const exchange = new UwsExchange(response, head.fields.chunked);
   const refused = requestRefusal(head);
   if (refused !== undefined) return exchange.refuse(refused);
+  const entry = askGate(options.httpGate, head, options.onError);
+  if (!entry.accept) return exchange.refuse(entry);
+  try {
+    await serveEntered(exchange, { head, peer: entry.peer }, options);
+  } finally {
+    entry.leave();
+  }
+}
+
+/** Must be called in the turn in which the request came. */
+async function serveEntered(
+  exchange: UwsExchange,
+  { head, peer }: { readonly head: RequestHead; readonly peer: HttpPeer },
+  options: UwsServeOptions,
+): Promise<void> {
   const body = head.fields.hasBody ? await exchange.body(options.maxBodyBytes) : undefined;
   if (body === "gone") return;
   if (body !== undefined && "status" in body) return exchange.refuse(body);
   const request = () => toRequest(head, body, exchange.signal);
-  const answer = await askHandler(options.http, head, request, options.onError);
+  const answer = await askHandler(options.http, peer, request, options.onError);
   await nextTurn();
   if (!(answer instanceof Response)) return exchange.refuse(answer);
   try {

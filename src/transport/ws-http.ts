@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { HttpHandler } from "../http/endpoint.ts";
+import type { HttpGate, HttpHandler, HttpPeer } from "../http/endpoint.ts";
 import { BodyCollector } from "./body-collector.ts";
 import {
+  askGate,
   askHandler,
   type RequestHead,
   type ResponseSink,
@@ -13,6 +14,7 @@ import { bodyTooLarge, connectionOf, type Refusal } from "./refusal.ts";
 
 export interface ServeOptions {
   readonly http: HttpHandler;
+  readonly httpGate?: HttpGate;
   readonly maxBodyBytes: number;
   readonly onError: (error: unknown) => void;
 }
@@ -24,16 +26,31 @@ export async function serveNodeRequest(
   head: RequestHead,
   options: ServeOptions,
 ): Promise<void> {
-  const abort = new AbortController();
-  const sink = new NodeSink(response, abort);
   const refused = requestRefusal(head);
   if (refused !== undefined) return refuseNodeRequest(response, refused);
+  const entry = askGate(options.httpGate, head, options.onError);
+  if (!entry.accept) return refuseNodeRequest(response, entry);
+  try {
+    await serveEntered(request, response, { head, peer: entry.peer }, options);
+  } finally {
+    entry.leave();
+  }
+}
+
+async function serveEntered(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { head, peer }: { readonly head: RequestHead; readonly peer: HttpPeer },
+  options: ServeOptions,
+): Promise<void> {
+  const abort = new AbortController();
+  const sink = new NodeSink(response, abort);
   const body = head.fields.hasBody ? await readBody(request, options.maxBodyBytes) : undefined;
   if (body === "aborted" || sink.gone) return;
   if (body === "too_large") return refuseNodeRequest(response, bodyTooLarge);
   const answer = await askHandler(
     options.http,
-    head,
+    peer,
     () => toRequest(head, body, abort.signal),
     options.onError,
   );

@@ -8,6 +8,7 @@ import { Roster } from "../../src/connection/roster.ts";
 import { noSeat } from "../../src/connection/seats.ts";
 import type { UpgradeRequest } from "../../src/connection/socket.ts";
 import { createWire } from "../../src/connection/wire.ts";
+import { unlimitedLoop } from "../../src/net/loop-budget.ts";
 import { quietObserver } from "../support/quiet-log.ts";
 
 const request = (more: Partial<UpgradeRequest> = {}): UpgradeRequest => ({
@@ -25,6 +26,7 @@ function admitWith(more: Partial<AdmissionOptions> = {}) {
     originAllowed: createOriginPolicy([]),
     roomFor: () => "free",
     draining: () => false,
+    loopBudget: unlimitedLoop(),
     addressOf: ({ address }) => address,
     observer: quietObserver,
     open: () => {

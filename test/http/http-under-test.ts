@@ -2,6 +2,7 @@ import type { Authority } from "../../src/auth/authority.ts";
 import type { Clock } from "../../src/auth/clock.ts";
 import { createHttp, type HttpOptions } from "../../src/http/create-http.ts";
 import type { HttpAnswered, HttpDecision } from "../../src/http/observer.ts";
+import { unlimitedLoop } from "../../src/net/loop-budget.ts";
 
 export const issuer = "https://auth.example";
 export const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -68,6 +69,7 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
     jwksMaxAgeSeconds: 300,
     rotates: () => false,
     origins: ["https://app.example"],
+    loopBudget: unlimitedLoop(),
     clientOf: (address) => ({ address, forwarding: "none" }),
     ...overrides,
   });

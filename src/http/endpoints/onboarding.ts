@@ -30,7 +30,7 @@ export function createOwnerEndpoint(options: {
   return async (exchange) => {
     const { peer } = exchange;
     const { address } = peer;
-    const body = await readJson(exchange.request, maxBodyBytes, request);
+    const body = await exchange.timed(() => readJson(exchange.request, maxBodyBytes, request));
     if (!verifyClientId(body.client_id)) throw new AuthError("invalid_client");
     const { setup_code: setupCode, client_id: clientId, name, username, password } = body;
     try {

@@ -16,8 +16,9 @@ export interface RevokeOptions {
  * could not be ended now. Whoever holds a refresh token may end its session; an access token is not recognised.
  */
 export function revokeEndpoint(options: RevokeOptions & { maxBodyBytes: number }): Endpoint {
-  return async ({ request, peer }) => {
-    await endSessionOf(await formOrNothing(request, options.maxBodyBytes), peer, options);
+  return async ({ request, peer, timed }) => {
+    const form = await timed(() => formOrNothing(request, options.maxBodyBytes));
+    await endSessionOf(form, peer, options);
     return empty();
   };
 }

@@ -13,8 +13,8 @@ import { endSessionOf, type RevokeOptions } from "./revoke.ts";
 export function tokenEndpoint(
   options: CodeGrantOptions & RevokeOptions & { maxBodyBytes: number },
 ): Endpoint {
-  return async ({ request, peer }) => {
-    const form = await readForm(request, options.maxBodyBytes);
+  return async ({ request, peer, timed }) => {
+    const form = await timed(() => readForm(request, options.maxBodyBytes));
     if (form.get("action") === "revoke") {
       await endSessionOf(form, peer, options);
       return new Response(null, { headers: neverStored });

@@ -195,6 +195,19 @@ const limits = Type.Object(
       maximum: 10_000_000,
       description: "Of these, from one address (IPv6: one /64).",
     }),
+    unauthenticated_loop_ms_per_second: Type.Integer({
+      default: 250,
+      minimum: 10,
+      maximum: 10_000,
+      description:
+        "Milliseconds of the event loop per second that one address may take with login messages, failed tokens and HTTP requests; eight seconds' worth at once. More is refused as `rate_limited`.",
+    }),
+    http_requests_per_address: Type.Integer({
+      default: 1000,
+      minimum: 1,
+      maximum: 10_000_000,
+      description: "HTTP requests of one address (IPv6: one /64) that may be under way at once.",
+    }),
     sockets_per_session: Type.Integer({
       default: 1000,
       minimum: 1,

@@ -1,0 +1,71 @@
+import { errorCodes } from "../../protocol/errors.ts";
+import type { HttpMessage } from "../../protocol/http.ts";
+import { addressShare } from "../net/address-share.ts";
+import type { ClientAddress, HeaderLookup } from "../net/client-address.ts";
+import type { LoopBudget } from "../net/loop-budget.ts";
+import type { HttpEntry, HttpGate, HttpHead } from "./endpoint.ts";
+import { dataHeaders } from "./security-headers.ts";
+
+export interface RequestGateOptions {
+  readonly clientOf: (peerAddress: string, header: HeaderLookup) => ClientAddress;
+  readonly loopBudget: LoopBudget;
+  /** Requests of one address that may be under way at once. */
+  readonly requestsPerAddress: number;
+  /** One address has as many requests under way as it may. */
+  readonly onFull: () => void;
+}
+
+/** Milliseconds of the loop that a request takes beside its body. */
+const requestMs = 0.25;
+
+const probes: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
+
+/** Who watches the node may share an address with strangers, and takes a node that does not answer out of service. */
+function isProbe({ path, method, hasBody }: HttpHead): boolean {
+  return method === "GET" && !hasBody && probes.has(path);
+}
+
+/**
+ * Lets requests in while their address is within its share of requests and of the loop's time. Health probes are charged
+ * and never refused.
+ */
+export function createRequestGate(options: RequestGateOptions): HttpGate {
+  const { clientOf, loopBudget, requestsPerAddress, onFull } = options;
+  const underWay = new Map<string, number>();
+  return (head) => {
+    const { address } = head;
+    const client = clientOf(address, head.header);
+    const peer = { address, client };
+    const share = addressShare(client.address);
+    if (isProbe(head)) {
+      loopBudget.charge(share, requestMs);
+      return { accept: true, peer, leave: () => undefined };
+    }
+    const waitSeconds = loopBudget.refusal(share, "request");
+    if (waitSeconds !== undefined) return tooMany(waitSeconds);
+    const here = underWay.get(share) ?? 0;
+    if (here >= requestsPerAddress) {
+      onFull();
+      return tooMany(1);
+    }
+    loopBudget.charge(share, requestMs);
+    underWay.set(share, here + 1);
+    return { accept: true, peer, leave: () => leave(underWay, share) };
+  };
+}
+
+function leave(underWay: Map<string, number>, share: string): void {
+  const left = (underWay.get(share) ?? 1) - 1;
+  if (left === 0) underWay.delete(share);
+  else underWay.set(share, left);
+}
+
+function tooMany(waitSeconds: number): HttpEntry {
+  const { status, text } = errorCodes.rate_limited;
+  const body: HttpMessage = { message: text, code: "rate_limited" };
+  const headers = {
+    ...{ "content-type": "application/json", "cache-control": "no-store", ...dataHeaders },
+    "retry-after": String(waitSeconds),
+  };
+  return { accept: false, status, headers, body: JSON.stringify(body) };
+}
