@@ -14,6 +14,17 @@ describe("JSON codec", () => {
     });
   });
 
+  it("refuses more members than it may, wherever they are, before it makes any of them", () => {
+    const bounded = createJsonCodec({ maxMembers: 3 });
+    expect(bounded.decode('[{"a":1},{"b":{"c":1}}]')).toEqual([{ a: 1 }, { b: { c: 1 } }]);
+    for (const text of [
+      '{"a":1,"b":2,"c":3,"d":4}',
+      '[{"a":1},{"b":{"c":{"d":1}}}]',
+      '{"a":1,"b":2,"c":3,"d":',
+    ])
+      expect(reasonOf(() => bounded.decode(text))).toBe("too many members");
+  });
+
   it("leaves out what is undefined", () => {
     expect(codec.encode({ a: undefined, b: [undefined], c: { d: undefined } })).toBe('{"b":[null],"c":{}}');
     expect(codec.encode(undefined)).toBe("null");

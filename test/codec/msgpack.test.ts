@@ -15,6 +15,14 @@ describe("msgpack codec", () => {
     });
   });
 
+  it("refuses more members than it may, wherever they are", () => {
+    const bounded = createMsgpackCodec({ maxMembers: 3 });
+    const fits = [{ a: 1 }, { b: { c: 1 } }];
+    expect([bounded.decode(codec.encode(fits)), bounded.decode(codec.encode(fits))]).toEqual([fits, fits]);
+    for (const message of [{ a: 1, b: 2, c: 3, d: 4 }, [{ a: 1 }, { b: { c: { d: 1 } } }]])
+      expect(reasonOf(() => bounded.decode(codec.encode(message)))).toBe("too many members");
+  });
+
   it("leaves out what is undefined, as JSON does", () => {
     expect(hex(codec.encode({ a: undefined, b: [undefined], c: { d: undefined } }))).toBe("82a16291c0a16380");
     expect(hex(codec.encode(undefined))).toBe("c0");
