@@ -193,6 +193,21 @@ export class RawSocket {
     );
   }
 
+  /** Writes `bytes` again and again, and says how often the kernel took them before the connection was gone. */
+  async writeUntilEnd(bytes: Uint8Array): Promise<number> {
+    let taken = 0;
+    const flood = async () => {
+      for (;;) {
+        await new Promise<void>((resolve) => this.#socket.write(bytes, () => resolve()));
+        // The callback of a write that was cut short is told of no error.
+        if (this.#socket.destroyed) return;
+        taken += 1;
+      }
+    };
+    await within(flood(), "the server to let go of the connection");
+    return taken;
+  }
+
   #frameLength(): { header: number; payload: number } | undefined {
     const bytes = this.#received;
     if (bytes.length < 2) return undefined;

@@ -1,9 +1,11 @@
+import { describe, expect, it } from "vitest";
 import { createWsTransport } from "../../src/transport/ws.ts";
 import { transportContract } from "../contract/transport.ts";
-import { socketPath } from "../contract/transport-rig.ts";
+import { Rig, socketPath, type TransportUnderTest } from "../contract/transport-rig.ts";
 import { openFrameClient } from "../support/frame-client.ts";
+import { frame, RawSocket } from "../support/raw-socket.ts";
 
-transportContract({
+const subject: TransportUnderTest = {
   name: "ws",
   create: (onError) => createWsTransport({ onError }),
   connect: (gate, options) => openFrameClient(gate.at, socketPath, options),
@@ -16,4 +18,25 @@ transportContract({
     keepsConnections: true,
   },
   skip: [],
+};
+
+transportContract(subject);
+
+describe("ws transport, after its close frame", () => {
+  it("stops reading a peer that sends on and on", async () => {
+    const rig = new Rig(subject);
+    try {
+      const gate = await rig.start();
+      const raw = await RawSocket.upgrade(gate.at, socketPath);
+      const server = await gate.sockets.next();
+      server.socket.close(4105, "Too many messages");
+      expect((await raw.frame())?.head).toBe(0x88);
+      // More than the kernels of both sides hold.
+      const megabyte = Buffer.concat(Array.from({ length: 8000 }, () => frame(0x8a, "p".repeat(125))));
+      expect(await raw.writeUntilEnd(megabyte)).toBeLessThan(60);
+      expect((await server.endings.next()).code).toBe(4105);
+    } finally {
+      await rig.stop();
+    }
+  });
 });
