@@ -8,6 +8,7 @@ import { type ConnectionsOptions, createConnections } from "../../src/connection
 import type { ConnectionObserver } from "../../src/connection/observer.ts";
 import type { SocketHandler } from "../../src/connection/socket.ts";
 import { createTimerWheel } from "../../src/connection/timer-wheel.ts";
+import type { LoopBudget } from "../../src/net/loop-budget.ts";
 import { type FakeSocket, fakeSocket } from "./fake-socket.ts";
 import { handClock } from "./hand-clock.ts";
 import { quietObserver } from "./quiet-log.ts";
@@ -37,6 +38,7 @@ export function connectionRig(
     readonly observer?: Partial<ConnectionObserver>;
     readonly policy?: ConnectionsOptions["policy"];
     readonly weakened?: Weakened;
+    readonly loopBudget?: LoopBudget;
     /** Gets every entry of the log, also what is no warning. */
     readonly log?: (entry: { readonly fields: object; readonly message: string }) => void;
   } = {},
@@ -74,6 +76,7 @@ export function connectionRig(
     log: { info, warn: note, error: note },
     metrics: { ...quietObserver, ...options.observer },
     ...(options.policy === undefined ? {} : { policy: options.policy }),
+    ...(options.loopBudget === undefined ? {} : { loopBudget: options.loopBudget }),
     ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
