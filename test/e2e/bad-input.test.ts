@@ -201,15 +201,15 @@ for (const { transport, codec, kind } of [
           socket.send({ id: 1, type });
           expect((await socket.closed).code).toBe(4401);
         });
-      // Six addresses have shares of three times the queue for passwords.
+      // Six addresses have shares of three times the queue for passwords. One of them alone does not use Paula's tries up.
       const guessers = Array.from({ length: 36 }, async (_, at) => {
         const socket = await openSocket(gateway.port, { codec, from: `127.0.1.${1 + (at % 6)}` });
         const { result } = await socket.call("auth/login/start", { handler });
         const { flow_id } = result as { flow_id: string };
         for (let tries = 0; tries < 5; tries += 1) {
-          const user_input = { username: at % 2 === 0 ? "paula" : `nobody${at}`, password: `${canary}${at}` };
+          const user_input = { username: at % 6 === 0 ? "paula" : `nobody${at}`, password: `${canary}${at}` };
           const answer = await socket.call("auth/login/step", { flow_id, user_input });
-          expect([undefined, "overloaded"]).toContain(codeOf(answer));
+          expect([undefined, "overloaded", "rate_limited"]).toContain(codeOf(answer));
         }
         socket.terminate();
       });
