@@ -114,11 +114,15 @@ class TraceReader {
   }
 
   #wrote(descriptor: string, text: string, span: { readonly begin: number; readonly end: number }): void {
-    const positioned = /, (\d+)\) = \d+$/.exec(text)?.[1];
+    // Killed in the middle of it: as good as not begun.
+    if (/\)\s+= \?/.test(text)) return;
     const bytes = Buffer.concat(stringsOf(text));
+    // The result of a call that another one interrupted is set off by more than one blank.
     const offset = text.startsWith("pwrite64")
-      ? Number(positioned)
-      : (this.#places.get(descriptor) ?? Number.NaN);
+      ? Number(/, (\d+)\)\s+= \d+$/.exec(text)?.[1])
+      : this.#places.get(descriptor);
+    if (offset === undefined || Number.isNaN(offset))
+      throw new Error(`a write to the store's file at an unknown place: ${text.slice(-120)}`);
     if (text.startsWith("writev")) this.#places.set(descriptor, offset + bytes.length);
     const synchronous = this.#synchronous.has(descriptor);
     this.recorded.push({ kind: "write", ...span, offset, bytes, synchronous });
