@@ -1,3 +1,6 @@
+import { setTimeout as wait } from "node:timers/promises";
+
+import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import type { ChaosNode } from "./chaos-node.ts";
 import { type Answer, ChaosSocket } from "./chaos-socket.ts";
 import type { Person } from "./people.ts";
@@ -36,12 +39,26 @@ export class Owner {
   async addPerson(node: ChaosNode, person: Omit<Person, "id">): Promise<Person> {
     const { username, password, isAdmin } = person;
     const group = isAdmin ? "system-admin" : "system-users";
-    const created = await this.command(node, "config/auth/create", { name: username, group_ids: [group] });
-    const { user } = certain<{ user: { id: string } }>(created, username);
+    const fields = { name: username, group_ids: [group] };
+    const { user } = await this.#certain<{ user: { id: string } }>(node, "config/auth/create", fields);
     const login = { user_id: user.id, username, password };
-    const added = await this.command(node, "config/auth_provider/homeassistant/create", login);
-    certain<null>(added, `the login of ${username}`);
+    await this.#certain<null>(node, "config/auth_provider/homeassistant/create", login);
     return { ...person, id: user.id };
+  }
+
+  /**
+   * A command before the first fault. On a busy machine it may be refused as temporary, and its answer may be lost: it is
+   * sent again until it is carried out.
+   */
+  async #certain<T>(node: ChaosNode, type: string, fields: object): Promise<T> {
+    let answer: Answer | undefined;
+    const end = performance.now() + patienceMs;
+    while (performance.now() < end) {
+      answer = await this.command(node, type, fields);
+      if (answer.kind === "answer" && !isTemporary(answer.message.error)) break;
+      await wait(100);
+    }
+    return certain<T>(answer, `${type} before the first fault`);
   }
 
   end(): void {
@@ -60,6 +77,17 @@ export class Owner {
     this.#sockets.set(node.name, socket);
     return socket;
   }
+}
+
+const patienceMs = 60_000;
+
+function isTemporary(error: unknown): boolean {
+  const { code } = (error ?? {}) as { readonly code?: unknown };
+  return (
+    typeof code === "string" &&
+    Object.hasOwn(errorCodes, code) &&
+    "retryable" in errorCodes[code as ErrorName]
+  );
 }
 
 /** For what happens before the first fault. */

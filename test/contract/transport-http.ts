@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import type { HttpHandler } from "../../src/http/endpoint.ts";
+import { Events } from "../support/events.ts";
 import { ask, readAnswer } from "../support/raw-http.ts";
 import { RawSocket } from "../support/raw-socket.ts";
 import { within } from "../support/within.ts";
@@ -372,17 +373,26 @@ export function connectionFacts(fact: Fact): void {
   });
 
   fact("lets a running request end before it closes", async (rig) => {
+    const running = new Events<void>("a running request");
+    let finish: () => void = () => undefined;
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
     const gate = await rig.start({
       http: async () => {
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        running.push();
+        await finished;
         return new Response("finished");
       },
     });
     const answer = gate.fetch("/");
     const raw = await RawSocket.connect(gate.at);
     raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    await within(gate.listener.close(3000), "the listener to close");
+    await running.next();
+    await running.next();
+    const closing = gate.listener.close(60_000);
+    finish();
+    await within(closing, "the listener to close");
     expect(await (await answer).text()).toBe("finished");
     await raw.end();
     expect(raw.text).toContain("finished");

@@ -155,8 +155,12 @@ for (const kind of storeKinds) {
 
     it("refuses a second gateway on an embedded store, naming the first's pid", async () => {
       if (kind === "redis") {
-        const second = await serve(where);
+        const env = { GATEHOUSE_TOKENS_ISSUER: gateway.url };
+        const second = await serve(where, { env });
         expect(await second.kill("SIGTERM")).toBe(0);
+        const other = await gatehouse(["serve", "--port", "0", ...where]);
+        expect(other).toMatchObject({ code: 2, stdout: "" });
+        expect(other.stderr).toMatch(/issue tokens as .*public_url/);
         return;
       }
       const second = await gatehouse(["serve", "--port", "0", ...where]);

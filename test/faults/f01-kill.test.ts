@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { textOf } from "../chaos/checker.ts";
 import { run } from "../chaos/run.ts";
 import { killsOf } from "../chaos/schedule.ts";
 import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
+import { stretched } from "../support/machine-share.ts";
 import { resultOf } from "./many-sessions.ts";
 
 /** `npm run chaos -- --shape embedded --kills 25 --seeds 20` does 500. */
@@ -36,7 +36,7 @@ describe("F1: a gateway that is killed at any moment", () => {
     const handler = ["homeassistant", null];
     const started = await socket?.request("auth/login/start", { handler });
     const flow = resultOf<{ flow_id: string; flow_secret: string }>(started ?? { kind: "late" });
-    expect(await restart(stage)).toBeLessThan(readyMs);
+    expect(await restart(stage)).toBeLessThan(stretched(readyMs));
 
     const { flow_id, flow_secret } = flow;
     const again = await ChaosSocket.open(node.port);

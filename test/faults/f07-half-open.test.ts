@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-
 import { nodeAt, setStage } from "../chaos/stage.ts";
+import { stretched } from "../support/machine-share.ts";
 import { connectLine } from "./line.ts";
 import { endMany, openMany } from "./many-sessions.ts";
 
@@ -27,7 +27,7 @@ describe.concurrent("F7: a node whose link to Redis is half-open", () => {
       for (const line of lines) {
         // Where only one direction is dead, what Redis had to say already may still come.
         const end = await Promise.race([line.told("auth_suspended"), line.closed.then(({ at }) => at)]);
-        expect(end - began).toBeLessThan(leaseMs + slackMs);
+        expect(end - began).toBeLessThan(stretched(leaseMs + slackMs));
       }
       const answers = kept.map(({ socket }) => socket.request("auth/current_user"));
 
@@ -36,10 +36,10 @@ describe.concurrent("F7: a node whose link to Redis is half-open", () => {
       for (const line of out) {
         const { at, code } = await line.closed;
         expect(code).toBe(4301);
-        expect(at - healed).toBeLessThan(1_000 + slackMs);
+        expect(at - healed).toBeLessThan(stretched(1_000 + slackMs));
       }
       for (const line of kept)
-        expect((await line.told("auth_resumed")) - healed).toBeLessThan(1_000 + slackMs);
+        expect((await line.told("auth_resumed")) - healed).toBeLessThan(stretched(1_000 + slackMs));
       for (const answer of await Promise.all(answers))
         expect(answer).toMatchObject({ message: { success: true } });
     },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-
 import type { Message } from "../chaos/chaos-socket.ts";
 import { nodeAt, type Stage, setStage, succeeded } from "../chaos/stage.ts";
+import { stretched } from "../support/machine-share.ts";
 import { connectLine, type Line, untilHolds, wait } from "./line.ts";
 import { type LongLived, openMany, resultOf } from "./many-sessions.ts";
 
@@ -31,7 +31,7 @@ describe.concurrent("F11: a network that splits, in silence, with the old primar
     const splitting = stage.world.inflict({ kind: "isolated_primary" });
     const onLosing = revoke(losing, devices[1]);
     for (const line of [gone, kept])
-      expect((await line.told("auth_suspended")) - began).toBeLessThan(leaseMs + slackMs);
+      expect((await line.told("auth_suspended")) - began).toBeLessThan(stretched(leaseMs + slackMs));
     expect((await taken.closed).code).toBe(4301);
     const heal = await splitting;
     const [old] = stage.world.store.servers;

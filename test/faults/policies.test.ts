@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-
 import { closeCodes } from "../../protocol/close-codes.ts";
 import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
+import { stretched } from "../support/machine-share.ts";
 import { connectLine, untilHolds } from "./line.ts";
 import { openMany, resultOf } from "./many-sessions.ts";
 
@@ -35,13 +35,13 @@ describe.concurrent("what becomes of sockets of a node that is cut off from Redi
       message: { success: true },
     });
     for (const line of lines)
-      expect((await line.told("auth_suspended")) - began).toBeLessThan(leaseMs + slackMs);
+      expect((await line.told("auth_suspended")) - began).toBeLessThan(stretched(leaseMs + slackMs));
     const asked = lines.map(({ socket }) => socket.request("auth/current_user", {}, 60_000));
     await expect(connectLine(port, devices[1]?.token ?? "")).rejects.toThrow(`with ${unavailable}`);
     for (const line of lines) {
       const { at, code } = await line.closed;
       expect(code).toBe(unavailable);
-      expect(at - began).toBeLessThan(leaseMs + spreadMs + slackMs);
+      expect(at - began).toBeLessThan(stretched(leaseMs + spreadMs + slackMs));
     }
     // Whoever is to be closed is served nothing until then.
     expect(await Promise.all(asked)).toEqual(lines.map(() => ({ kind: "closed", code: unavailable })));

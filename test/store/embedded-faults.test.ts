@@ -3,7 +3,6 @@ import { randomFillSync } from "node:crypto";
 import { readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-
 import type { RecordKey, Store } from "../../src/auth/store.ts";
 import { readRecord } from "../../src/auth/store.ts";
 import { embeddedLockHolder, openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
@@ -12,6 +11,7 @@ import { takeLock } from "../../src/store/embedded/gateway-lock.ts";
 import { StoreFile } from "../../src/store/embedded/store-file.ts";
 import { Collector, committed, recordName } from "../contract/store.ts";
 import { startProcess } from "../support/child-process.ts";
+import { stretched } from "../support/machine-share.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 
 const committing = new URL("./committing-process.ts", import.meta.url);
@@ -95,7 +95,7 @@ describe("embedded store", () => {
     await child.line(new RegExp(`^ok ${last}$`));
     const seen = performance.now();
     await collector.until((entries) => entries.some((entry) => entry.event.n === last));
-    expect(performance.now() - seen).toBeLessThan(1_000);
+    expect(performance.now() - seen).toBeLessThan(stretched(1_000));
     expect(await missing(cli, [last])).toEqual([]);
     await committed(cli, { put: [{ key: "from:cli" as RecordKey, value: {} }] });
     await follower.stop();
@@ -144,7 +144,7 @@ describe("embedded store", () => {
     await late.toMatchObject({ code: "unavailable", message: expect.stringContaining("within 300 ms") });
     const start = performance.now();
     await expect(store.commit({ raise: [recordName()] })).rejects.toThrow("the disk does not answer");
-    expect(performance.now() - start).toBeLessThan(250);
+    expect(performance.now() - start).toBeLessThan(stretched(250));
     expect(await readRecord(store, recordName())).toBeUndefined();
     expect((await store.health()).ok).toBe(false);
     await store.close();

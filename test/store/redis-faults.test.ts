@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-
 import type { LogFollower, RecordKey, Store } from "../../src/auth/store.ts";
 import { readRecord } from "../../src/auth/store.ts";
 import { redisKeys } from "../../src/store/redis/keys.ts";
@@ -8,6 +7,7 @@ import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 import { Collector, committed, indexName, recordName } from "../contract/store.ts";
 import { startProcess } from "../support/child-process.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
+import { stretched } from "../support/machine-share.ts";
 import {
   type RedisServer,
   startRedis,
@@ -83,7 +83,7 @@ describe("redis store, with faults between it and Redis", () => {
       ]);
       for (const { ms, code } of results) {
         expect(code).toBe("unavailable");
-        expect(ms).toBeLessThan(1_000);
+        expect(ms).toBeLessThan(stretched(1_000));
       }
       const health = await store.health();
       expect(health.ok).toBe(false);
@@ -107,10 +107,10 @@ describe("redis store, with faults between it and Redis", () => {
     const waiting = rejection(patient.commit({ raise: [recordName()] }));
     await new Promise((resolve) => setImmediate(resolve));
     proxy.refuse();
-    expect((await waiting).ms).toBeLessThan(2_000);
+    expect((await waiting).ms).toBeLessThan(stretched(2_000));
     const refused = await rejection(patient.commit({ raise: [recordName()] }));
     expect(refused.message).toContain("no connection");
-    expect(refused.ms).toBeLessThan(2_000);
+    expect(refused.ms).toBeLessThan(stretched(2_000));
     server.resume();
     proxy.pass();
     await eventually(() => works(patient));
@@ -136,7 +136,7 @@ describe("redis store, with faults between it and Redis", () => {
     proxy.delay(400);
     const start = performance.now();
     const outcomes = await Promise.allSettled(Array.from({ length: 6_000 }, () => store.get([recordName()])));
-    expect(performance.now() - start).toBeLessThan(5_000);
+    expect(performance.now() - start).toBeLessThan(stretched(5_000));
     expect(outcomes.every((outcome) => outcome.status === "rejected")).toBe(true);
     const reasons = outcomes.map((outcome) => (outcome.status === "rejected" ? String(outcome.reason) : ""));
     expect(reasons.filter((reason) => reason.includes("too many")).length).toBe(1_000);
@@ -149,7 +149,7 @@ describe("redis store, with faults between it and Redis", () => {
     proxy.blackHole("both");
     const held = performance.now();
     await eventually(() => !follower.following, 3_000);
-    expect(performance.now() - held).toBeLessThan(2_500);
+    expect(performance.now() - held).toBeLessThan(stretched(2_500));
     const direct = await openRedisStore({ url: server.url, timeoutMs: 2_000 });
     const markers = [mark(), mark(), mark()];
     for (const marker of markers) await committed(direct, { log: [{ marker }] });
@@ -264,7 +264,7 @@ describe("redis store, with Redis refusing", () => {
     server.pause();
     const { ms, code } = await rejection(store.get([recordName()]));
     expect(code).toBe("unavailable");
-    expect(ms).toBeLessThan(2_500);
+    expect(ms).toBeLessThan(stretched(2_500));
     server.resume();
     await eventually(() => works(store));
   });
@@ -292,7 +292,7 @@ describe("openRedisStore", () => {
     const { message, ms } = await rejection(openRedisStore({ url: "redis://user:s3cret@127.0.0.1:1" }));
     expect(message).toMatch(/^cannot use Redis at redis:\/\/\*\*\*@127\.0\.0\.1:1: .*ECONNREFUSED/);
     expect(message).not.toContain("s3cret");
-    expect(ms).toBeLessThan(2_000);
+    expect(ms).toBeLessThan(stretched(2_000));
   });
 
   it("says that the password is wrong, and works with the right one, which no error or health shows", async () => {

@@ -8,6 +8,7 @@ import { createWsTransport } from "../../src/transport/ws.ts";
 import { Gate, socketPath } from "../contract/transport-rig.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { openFrameClient } from "../support/frame-client.ts";
+import { stretched } from "../support/machine-share.ts";
 import { ask } from "../support/raw-http.ts";
 import { RawSocket } from "../support/raw-socket.ts";
 import { within } from "../support/within.ts";
@@ -125,7 +126,7 @@ describe("strangers", () => {
     await ask(gate.at, get);
     const before = performance.now();
     await within(gate.listener.close(100), "the stop", 3000);
-    expect(performance.now() - before).toBeLessThan(2000);
+    expect(performance.now() - before).toBeLessThan(stretched(2000));
     await raw.end();
     raw.destroy();
   });
