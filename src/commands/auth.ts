@@ -2,6 +2,7 @@ import { AuthError } from "../auth/errors.ts";
 import { refreshGrantOf } from "../auth/sessions/wire-grants.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
+import { errorBody } from "../connection/error-body.ts";
 import { defineCommand } from "./define.ts";
 import type { CommandParts } from "./registry.ts";
 
@@ -41,12 +42,16 @@ export function authCommands({ authority }: CommandParts): readonly Command[] {
     defineCommand("auth/sign_path", users, async ({ path, expires }, { principal }) => ({
       path: await signedPaths.sign(principal.sessionId, path, expires ?? signedPathSeconds),
     })),
-    defineCommand("auth/refresh", users, async ({ refresh_token }, session) => {
-      const grant = await sessions.refresh({
-        refreshToken: refresh_token,
-        sessionId: session.principal.sessionId,
-        peer: session.peer,
-      });
+    defineCommand("auth/refresh", users, async ({ id, refresh_token }, session) => {
+      const reused = { success: false, error: errorBody("token_reused") } as const;
+      const undo = session.answerBeforeCut(id, reused, ["token_reused"]);
+      const grant = await sessions
+        .refresh({
+          refreshToken: refresh_token,
+          sessionId: session.principal.sessionId,
+          peer: session.peer,
+        })
+        .finally(undo);
       const verdict = await authentication.admit(grant.principal, session.peer);
       if (!verdict.ok) throw new AuthError("invalid_grant", { detail: verdict.reason });
       session.renew(verdict.principal);

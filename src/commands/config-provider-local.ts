@@ -53,7 +53,7 @@ async function answeredBeforeCut(
   from: { readonly id: number; readonly session: Session; readonly cause: RevocationCause },
   change: () => Promise<void>,
 ): Promise<void> {
-  const undo = from.session.answerBeforeCut(from.id, null, [from.cause]);
+  const undo = from.session.answerBeforeCut(from.id, { success: true, result: null }, [from.cause]);
   await change().finally(undo);
 }
 

@@ -68,7 +68,7 @@ async function revokeOwn(
   target: RevokeTarget,
   from: { readonly id: number; readonly session: Session },
 ): Promise<void> {
-  const undo = from.session.answerBeforeCut(from.id, {}, ["session_revoked"]);
+  const undo = from.session.answerBeforeCut(from.id, { success: true, result: {} }, ["session_revoked"]);
   try {
     await revocation.revoke(target, "session_revoked");
   } catch (error) {

@@ -62,7 +62,7 @@ async function revokeFrom(
     ...{ revocation_id: revocationId, sessions: null, sockets_closed: null, nodes: null },
     ...{ durability: null, effective: "pending" },
   };
-  const undo = session.answerBeforeCut(id, early, ["session_revoked"]);
+  const undo = session.answerBeforeCut(id, { success: true, result: early }, ["session_revoked"]);
   try {
     return await revocation.revoke(target, "session_revoked", { revocationId });
   } finally {

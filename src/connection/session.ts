@@ -1,12 +1,17 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
 import { type Feature, features } from "../../protocol/features.ts";
-import type { ServerMessage } from "../../protocol/frames.ts";
+import type { ErrorBody, ServerMessage } from "../../protocol/frames.ts";
 import type { Peer, Principal, RevocationCause } from "../auth/model.ts";
 import type { HubMember } from "./hub.ts";
 import { Lifetime, type LifetimeHost, type LifetimeParts } from "./lifetime.ts";
 import { noSeat } from "./seats.ts";
 import { UndoMap } from "./undo-map.ts";
 import type { UserEvents } from "./user-events.ts";
+
+/** How a command ended. */
+export type Outcome =
+  | { readonly success: true; readonly result: unknown }
+  | { readonly success: false; readonly error: ErrorBody };
 
 /**
  * An authenticated socket as commands see it. Only the auth phase makes one: who holds it needs no check of its own,
@@ -36,10 +41,10 @@ export interface Session {
   /** Takes the principal of a newer token of the same session. */
   renew(principal: Principal): void;
   /**
-   * For a command that may end its own socket: when a cut with one of `causes` comes, `result` goes out as the answer
+   * For a command that may end its own socket: when a cut with one of `causes` comes, `outcome` goes out as the answer
    * to `id` before the close, because the cut is the commit that the command waits for. Returns the undo.
    */
-  answerBeforeCut(id: number, result: unknown, causes: readonly RevocationCause[]): () => void;
+  answerBeforeCut(id: number, outcome: Outcome, causes: readonly RevocationCause[]): () => void;
 }
 
 /** What a session needs of its connection. */
@@ -59,7 +64,7 @@ export interface SessionParts extends LifetimeParts {
 
 interface LastAnswer {
   readonly id: number;
-  readonly result: unknown;
+  readonly outcome: Outcome;
   readonly causes: readonly CloseName[];
 }
 
@@ -157,17 +162,17 @@ export class LiveSession implements Session, HubMember {
     this.#lifetime?.renew(principal);
   }
 
-  answerBeforeCut(id: number, result: unknown, causes: readonly RevocationCause[]): () => void {
-    const answer: LastAnswer = { id, result, causes };
+  answerBeforeCut(id: number, outcome: Outcome, causes: readonly RevocationCause[]): () => void {
+    const answer: LastAnswer = { id, outcome, causes };
     this.#lastAnswers ??= new Set();
     this.#lastAnswers.add(answer);
     return () => this.#lastAnswers?.delete(answer);
   }
 
   cut(close: CloseName): boolean {
-    for (const { id, result, causes } of this.#lastAnswers ?? []) {
+    for (const { id, outcome, causes } of this.#lastAnswers ?? []) {
       if (!causes.includes(close)) continue;
-      this.#host?.send({ id, type: "result", success: true, result });
+      this.#host?.send({ id, type: "result", ...outcome });
       this.#host?.pushAll();
     }
     return this.#host?.end(close) === true;

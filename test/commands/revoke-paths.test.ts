@@ -187,6 +187,21 @@ describe("revoke paths and open sockets", () => {
     thief.terminate();
   });
 
+  it("a reused refresh token on the session's own socket is answered before the close", async () => {
+    const { user } = await newUser();
+    const entered = await gateway.enter(user);
+    let current = entered.refreshToken;
+    for (let turn = 0; turn < 3; turn += 1) {
+      gateway.wind(120_000);
+      const { result } = await entered.client.call("auth/refresh", { refresh_token: current });
+      current = (result as { refresh_token: string }).refresh_token;
+    }
+    gateway.wind(120_000);
+    const answer = await entered.client.call("auth/refresh", { refresh_token: entered.refreshToken });
+    expect(answer).toMatchObject({ success: false, error: { code: "token_reused" } });
+    expect(await ends(entered)).toEqual(closes("token_reused"));
+  });
+
   it("becoming local-only closes the remote sockets and keeps the local ones", async () => {
     const { user } = await newUser();
     const near = await gateway.enter(user);
