@@ -12,7 +12,7 @@ export function createMsgpackCodec({ maxMembers = Number.POSITIVE_INFINITY }: Co
     name: "msgpack",
     subprotocol: MSGPACK_SUBPROTOCOL,
     // A view of msgpackr's buffer: it goes on behind the view and never writes there again.
-    encode: (message) => packer.pack(message),
+    encode: (message) => packer.pack(withWideIntegers(message)),
     join: (frames) => (frames.length === 1 ? asBytes(frames[0]) : joined(frames.map(asBytes))),
     decode: (data) => new MsgpackReader(asBytes(data), utf8, maxMembers).readAll(),
   };
@@ -30,6 +30,26 @@ const packing = {
   encodeUndefinedAsNil: true,
   useToJSON: false,
 };
+
+/**
+ * msgpackr writes integers of more than 32 bits as floats, but BigInts as integers. A reader that is strict about types
+ * would not find its own `id` again.
+ */
+function withWideIntegers(value: unknown): unknown {
+  if (typeof value === "number") return isWide(value) ? BigInt(value) : value;
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) {
+    const at = value.findIndex((each) => withWideIntegers(each) !== each);
+    return at < 0 ? value : value.map(withWideIntegers);
+  }
+  const entries = Object.entries(value);
+  if (entries.every(([, each]) => withWideIntegers(each) === each)) return value;
+  return Object.fromEntries(entries.map(([key, each]) => [key, withWideIntegers(each)]));
+}
+
+function isWide(value: number): boolean {
+  return (value > 0xffff_ffff || value < -0x8000_0000) && Number.isSafeInteger(value);
+}
 
 function asBytes(frame: Frame | undefined): Uint8Array {
   if (frame === undefined || typeof frame === "string") {
