@@ -46,7 +46,7 @@ const proof = { assurance: 1, amr: ["pwd"] } as const;
  */
 export function createOnboarding(options: OnboardingOptions): Onboarding {
   const { store, clock, revocation } = options;
-  const required = async () => (await readRecord(store, recordKeys.owner)) === undefined;
+  const required = rememberingOwner(async () => (await readRecord(store, recordKeys.owner)) === undefined);
   const setupCode = async () => setupCodeOf(options.sealing, await instanceId(store, clock));
   const orDone = <Result>(work: Promise<Result>) => insteadOfDone(work, required);
   const guesses = new AttemptWindow({ ...guessLimits, clock });
@@ -129,4 +129,19 @@ async function insteadOfDone<Result>(
       throw new AuthError("onboarding_done", { cause: error });
     throw error;
   }
+}
+
+/** An owner stays: that there is one can be said while the store cannot be asked. */
+function rememberingOwner(ask: () => Promise<boolean>): () => Promise<boolean> {
+  let hasOwner = false;
+  return async () => {
+    try {
+      const required = await ask();
+      hasOwner = !required;
+      return required;
+    } catch (error) {
+      if (hasOwner && error instanceof AuthError && error.code === "unavailable") return false;
+      throw error;
+    }
+  };
 }

@@ -1,11 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
+import { AuthError } from "../../../src/auth/errors.ts";
 import { recordKeys } from "../../../src/auth/record-keys.ts";
 import { readRecord, type Store } from "../../../src/auth/store.ts";
 import { createSealing } from "../../../src/auth/tokens/sealing.ts";
 import { isSetupCode, setupCodeOf } from "../../../src/auth/users/setup-code.ts";
 import { openRedisStore } from "../../../src/store/redis/redis-store.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { handClock } from "../../support/hand-clock.ts";
+import { interposedEmbeddedStore } from "../../support/interposed-store.ts";
 import { type RedisServer, startRedis } from "../../support/redis-server.ts";
 import { refusal } from "../../support/refusal.ts";
 
@@ -50,6 +53,27 @@ describe("the set-up code", () => {
       expect(await refusal(onboarding.createOwner(await request({ setupCode })))).toBe("invalid_setup_code");
     expect(await onboarding.required()).toBe(true);
     expect(await users.list()).toEqual([]);
+  });
+});
+
+describe("whether an owner is missing", () => {
+  it("is known without the store once there is one, and not before", async () => {
+    const clock = handClock();
+    const { store, close } = await interposedEmbeddedStore(clock);
+    node = await startAuthority({ store, clock });
+    const { get } = store;
+    const away = () => Promise.reject(new AuthError("unavailable"));
+    store.get = away;
+    expect(await refusal(node.authority.onboarding.required())).toBe("unavailable");
+    store.get = get;
+    await node.owner();
+    expect(await node.authority.onboarding.required()).toBe(false);
+    store.get = away;
+    expect(await node.authority.onboarding.required()).toBe(false);
+    store.get = get;
+    await node.stop();
+    await close();
+    node = await startAuthority();
   });
 });
 
