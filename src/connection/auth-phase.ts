@@ -64,6 +64,11 @@ export class AuthPhase {
     this.since = since;
   }
 
+  /** A login message is owed its answer. */
+  get busy(): boolean {
+    return this.#logins?.busy === true;
+  }
+
   /** The socket closed without having been authenticated. */
   gone(): void {
     this.#parts.loopBudget.charge(this.#host.place, strangerMs);

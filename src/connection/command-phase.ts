@@ -5,7 +5,7 @@ import type { ErrorBody, ServerMessage } from "../../protocol/frames.ts";
 import type { Clock } from "../auth/clock.ts";
 import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
 import { answered, type Command, type Dispatch, type Envelope } from "./command.ts";
-import { bodyOfFailure, codeOfFailure, errorBody } from "./error-body.ts";
+import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
 import { idProblem } from "./message-id.ts";
 import { MessageRate } from "./message-rate.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
@@ -37,6 +37,8 @@ export interface CommandParts {
   readonly log: ConnectionLog;
   readonly observer: ConnectionObserver;
   readonly messagesPerSecond: number;
+  /** The node stops: what is at work is answered, nothing new is begun. */
+  readonly stopping: () => boolean;
 }
 
 /** One socket after `auth_ok`: ids, dispatch and answers as Home Assistant has them (reference 4.3). */
@@ -56,6 +58,11 @@ export class CommandPhase {
     this.#session = session;
     this.#lastId = lastId;
     this.#rate = new MessageRate(parts.messagesPerSecond, parts.clock.monotonic());
+  }
+
+  /** Commands are at work whose answers are owed. */
+  get busy(): boolean {
+    return this.#inFlight > 0;
   }
 
   get pinged(): number {
@@ -143,6 +150,8 @@ export class CommandPhase {
     if (problem !== undefined) this.#fail(message.id, undefined, problem);
     else if (command === undefined) this.#fail(message.id, undefined, errorBody("unknown_command"));
     else if (this.#inFlight >= limits.inFlight) this.#fail(message.id, message.type, errorBody("overloaded"));
+    else if (this.#parts.stopping() && message.type !== "ping")
+      this.#fail(message.id, message.type, stoppingBody());
     else {
       this.#lastId = message.id;
       this.#run(command, message);

@@ -2,30 +2,19 @@ import { type CloseName, closeCodes } from "../../protocol/close-codes.ts";
 import type { ServerMessage } from "../../protocol/frames.ts";
 import type { Caller } from "../auth/authentication.ts";
 import type { Peer, Principal } from "../auth/model.ts";
-import type { Sessions } from "../auth/sessions/sessions.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
-import { type AuthHost, type AuthParts, AuthPhase } from "./auth-phase.ts";
-import { type CommandHost, type CommandParts, CommandPhase } from "./command-phase.ts";
+import { type AuthHost, AuthPhase } from "./auth-phase.ts";
+import { type CommandHost, CommandPhase } from "./command-phase.ts";
+import type { ConnectionParts } from "./connection-parts.ts";
 import { Hold, type HoldHost, type Waiting } from "./hold.ts";
-import type { Hub } from "./hub.ts";
 import { type Effect, type Input, type State, transition } from "./machine.ts";
-import { Outbox, type OutboxOwner, type OutboxParts } from "./outbox.ts";
-import type { Roster } from "./roster.ts";
+import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { noSeat, type Seated } from "./seats.ts";
-import { LiveSession, type SessionHost, type SessionParts } from "./session.ts";
+import { LiveSession, type SessionHost } from "./session.ts";
 import type { Socket, SocketHandler } from "./socket.ts";
-import type { Suspension, SuspensionMember } from "./suspension.ts";
+import type { SuspensionMember } from "./suspension.ts";
 import { WheelPlace } from "./timer-wheel.ts";
-import { authInvalid, type PhaseLimits, type Wire } from "./wire.ts";
-
-/** What all connections of a node share. */
-export interface ConnectionParts extends AuthParts, CommandParts, SessionParts, OutboxParts {
-  readonly sessions: Pick<Sessions, "refresh" | "get" | "expireIfDue">;
-  readonly hub: Hub;
-  readonly roster: Roster<Connection>;
-  readonly suspension: Suspension;
-  readonly times: PhaseLimits;
-}
+import { authInvalid, type Wire } from "./wire.ts";
 
 /** A timer that is later than this says that the loop was held up. */
 const stallMs = 1000;
@@ -122,6 +111,12 @@ export class Connection
 
   get hasRoom(): boolean {
     return this.#state === "ready" && this.#outbox?.hasRoom !== false;
+  }
+
+  /** Answers are owed, or not taken by the client yet. A suspended socket gives none. */
+  get busy(): boolean {
+    if (this.#hold !== undefined) return false;
+    return this.#commands?.busy === true || this.#auth?.busy === true || this.#outbox?.hasRoom === false;
   }
 
   get tellsSuspension(): boolean {

@@ -6,7 +6,8 @@ import type { Codec } from "../codec/codec.ts";
 import { type LoopBudget, unlimitedLoop } from "../net/loop-budget.ts";
 import { createAdmit } from "./admission.ts";
 import type { Dispatch } from "./command.ts";
-import { Connection, type ConnectionParts } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionParts } from "./connection-parts.ts";
 import { createHub, type Hub, type HubLimits } from "./hub.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import { createOriginPolicy } from "./origin.ts";
@@ -65,10 +66,11 @@ export interface Connections {
     readonly suspended: number;
   };
   /**
-   * Admits nobody any more and closes every socket with `going_away`, spread evenly over `spreadMs`, so that clients do
-   * not come back elsewhere all at once. Resolves when all close frames are out.
+   * Admits nobody any more, begins no command, and closes every socket with `going_away`, spread evenly over `spreadMs`, so
+   * that clients do not come back elsewhere all at once. A socket whose answers are still owed is closed after them, or
+   * when `withinMs` are over. Resolves when all close frames are out.
    */
-  drain(spreadMs?: number): Promise<void>;
+  drain(spreadMs?: number, withinMs?: number): Promise<void>;
   /** Closes what is left, at once, and forgets every timer. */
   close(): void;
 }
@@ -91,14 +93,16 @@ const drainStepMs = 50;
 export function createConnections(options: ConnectionsOptions): Connections {
   const limits = { ...defaultLimits, ...options.limits };
   const roster = new Roster<Connection>(limits);
-  const { parts, hub } = composeParts(options, limits, roster);
   let draining = false;
+  const stopping = () => draining;
+  const { parts, hub } = composeParts(options, limits, { roster, stopping });
+  const { clock } = options;
   const [first, ...rest] = options.codecs;
   const admit = createAdmit({
     wires: [createWire(first), ...rest.map(createWire)],
     originAllowed: createOriginPolicy(options.origins ?? [], options.ownOrigin),
     roomFor: (place) => roster.roomFor(place),
-    draining: () => draining,
+    draining: stopping,
     loopBudget: parts.loopBudget,
     addressOf: options.addressOf ?? ((request) => request.address),
     observer: options.metrics,
@@ -118,14 +122,19 @@ export function createConnections(options: ConnectionsOptions): Connections {
         return parts.suspension.sockets;
       },
     },
-    async drain(spreadMs = 5000) {
+    async drain(spreadMs = 5000, withinMs = spreadMs) {
       draining = true;
       const members = roster.members();
       const steps = Math.max(1, Math.ceil(spreadMs / drainStepMs));
       const perStep = Math.ceil(members.length / steps);
-      for (let at = 0; at < members.length; at += perStep) {
+      const began = clock.monotonic();
+      let busy: Connection[] = [];
+      for (let at = 0; at < members.length || busy.length > 0; at += perStep) {
         if (at > 0) await new Promise((resolve) => setTimeout(resolve, drainStepMs));
-        for (const member of members.slice(at, at + perStep)) member.end("going_away");
+        if (clock.monotonic() - began >= withinMs) break;
+        const turn = [...busy, ...members.slice(at, at + perStep)];
+        busy = turn.filter((member) => member.live && member.busy);
+        for (const member of turn) if (!member.busy) member.end("going_away");
       }
       for (const member of roster.members()) member.end("going_away");
     },
@@ -140,7 +149,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
 function composeParts(
   options: ConnectionsOptions,
   limits: ConnectionLimits,
-  roster: Roster<Connection>,
+  { roster, stopping }: { readonly roster: Roster<Connection>; readonly stopping: () => boolean },
 ): { readonly parts: ConnectionParts; readonly hub: Hub } {
   const { authority, clock, log, metrics } = options;
   const onError = (error: unknown) => log.error({ err: error }, "connection task failed");
@@ -171,6 +180,7 @@ function composeParts(
     roster,
     suspension: composeSuspension(options, limits, { roster, wheel }),
     times: limits,
+    stopping,
     messagesPerSecond: limits.messagesPerSecond,
     outboxBytes: limits.outboxBytes,
   };

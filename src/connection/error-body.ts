@@ -9,6 +9,11 @@ export function errorBody(code: ErrorName, message: string = errorCodes[code].te
   return { code, message };
 }
 
+/** For what comes while the node stops: another one may take it soon. */
+export function stoppingBody(): ErrorBody {
+  return { ...errorBody("unavailable"), retry_after: 1 };
+}
+
 /**
  * What the client reads of a failed message. An `AuthError` shows its code, public text and retry time; anything else
  * is a fault of ours: `unknown_error`, and the log gets it.

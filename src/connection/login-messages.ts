@@ -11,7 +11,7 @@ import type { Sessions } from "../auth/sessions/sessions.ts";
 import { refreshGrantOf, sessionGrantOf } from "../auth/sessions/wire-grants.ts";
 import type { Onboarding } from "../auth/users/onboarding.ts";
 import type { LoopBudget } from "../net/loop-budget.ts";
-import { bodyOfFailure, codeOfFailure, errorBody } from "./error-body.ts";
+import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
 import type { State } from "./machine.ts";
 import { idProblem, isId } from "./message-id.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
@@ -24,6 +24,7 @@ export interface LoginParts {
   readonly revocation: Pick<Revocation, "revoke">;
   readonly log: ConnectionLog;
   readonly observer: ConnectionObserver;
+  readonly stopping: () => boolean;
   readonly loopBudget: LoopBudget;
 }
 
@@ -64,6 +65,7 @@ export class LoginMessages {
   #lastId = 0;
   #flow: { readonly id: string; readonly secret: string } | undefined;
   #tail: Promise<void> = Promise.resolve();
+  #pending = 0;
 
   constructor(parts: LoginParts, host: LoginHost, onToken: (accessToken: string) => void) {
     this.#parts = parts;
@@ -78,6 +80,11 @@ export class LoginMessages {
       "auth/login/refresh": (message) => this.#refresh(message),
       "auth/onboarding/create_owner": (message) => this.#createOwner(message),
     };
+  }
+
+  /** Messages are at work, or wait for those, whose answers are owed. */
+  get busy(): boolean {
+    return this.#pending > 0;
   }
 
   get lastId(): number {
@@ -98,9 +105,15 @@ export class LoginMessages {
     if (retryAfter !== undefined)
       this.#fail(id, type, { ...errorBody("rate_limited"), retry_after: retryAfter });
     else if (shape !== undefined) this.#fail(id, type, errorBody("invalid_format", shape));
+    else if (this.#parts.stopping()) this.#fail(id, type, stoppingBody());
     else {
       this.#parts.loopBudget.charge(this.#host.place, carriedOutMs);
-      this.#tail = this.#tail.then(() => this.#run(id, type as LoginType, message));
+      this.#pending += 1;
+      this.#tail = this.#tail
+        .then(() => this.#run(id, type as LoginType, message))
+        .finally(() => {
+          this.#pending -= 1;
+        });
     }
   }
 

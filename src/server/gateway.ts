@@ -45,8 +45,9 @@ export interface Gateway {
    */
   renewTls(): Promise<void>;
   /**
-   * Not ready any more, accepts nobody, closes sockets with `going_away` spread over half of `graceMs`, lets HTTP finish
-   * for the rest, closes the store. A second call waits for the first. Never rejects.
+   * Not ready any more, accepts nobody, begins no command. Closes sockets with `going_away`, spread over half of `graceMs`,
+   * those with commands at work after their answers, for up to nine tenths of it. Lets HTTP finish for the rest, closes the
+   * store. A second call waits for the first. Never rejects.
    */
   stop(graceMs?: number): Promise<void>;
 }
@@ -240,7 +241,7 @@ class RunningGateway implements Gateway {
     this.#listener?.stopAccepting();
     const left = () => Math.max(0, graceMs - (performance.now() - began));
     // In order: nobody loses what it stands on before it is closed itself.
-    await this.#attempt("sockets", () => connections.drain(graceMs / 2));
+    await this.#attempt("sockets", () => connections.drain(graceMs / 2, graceMs * 0.9));
     await this.#attempt("listener", async () => this.#listener?.close(left()));
     await this.#attempt("connections", async () => connections.close());
     this.#parts.bound.stop();

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { defineConfig } from "../../src/server/config/load.ts";
-import type { Gateway } from "../../src/server/gateway.ts";
+import { createGateway, type Gateway } from "../../src/server/gateway.ts";
 import { type ProcessEvents, runGateway } from "../../src/server/lifecycle.ts";
 import { cheapScrypt } from "../support/authority.ts";
 import { startProcess, type TestProcess } from "../support/child-process.ts";
@@ -168,4 +168,67 @@ describe("runGateway", () => {
     expect(String(error)).toContain("cannot use Redis at redis://***@127.0.0.1:1");
     expect(String(error)).not.toContain("canary");
   });
+});
+
+describe("a stop while commands are at work", () => {
+  const stdin = "correct horse battery";
+  it.each(["ws", "uws"] as const)(
+    "answers them first, begins nothing new, then closes: %s",
+    async (transport) => {
+      const folder = temporaryFolder();
+      const gateway = await createGateway(
+        defineConfig({
+          ...{ port: 0, data: folder.path, transport, log: { level: "silent" } },
+          // Slow enough that the stop comes while passwords are hashed.
+          password: { scrypt_n: 32_768, workers: 1 },
+        }),
+      );
+      undo.push(async () => {
+        await gateway.stop(0);
+        folder.remove();
+      });
+      const { port } = await gateway.start();
+      const { authority } = gateway;
+      const people = await Promise.all(
+        [0, 1, 2].map(async (n) => {
+          const user = await authority.localLogins.createUser({
+            ...{ name: `p${n}`, username: `p${n}`, password: stdin, groupIds: ["system-users"] },
+          });
+          const found = await authority.users.read(user.id);
+          if (found === undefined) throw new Error("no user");
+          const { accessToken } = await authority.sessions.open({
+            ...{ user: found.user, userVersion: found.version, userEpoch: found.epoch, credential: null },
+            ...{ clientId: null, clientName: null, rotates: false, assurance: 1, amr: ["pwd"] },
+            ...{ authenticatedAt: Date.now(), peer: { address: "127.0.0.1" } },
+          });
+          const socket = await openSocket(port);
+          await socket.authenticate(accessToken);
+          return socket;
+        }),
+      );
+      const change = { current_password: stdin, new_password: "another horse, another battery" };
+      const type = "config/auth_provider/homeassistant/change_password";
+      for (const socket of people) {
+        socket.send({ id: 1, type, ...change });
+        socket.send({ id: 2, type: "auth/refresh_tokens" });
+        // The first is at work when the second is answered.
+        await socket.find(({ id }) => id === 2, "the second answer");
+      }
+      const stopped = gateway.stop(60_000);
+      people[0]?.send({ id: 3, type: "auth/current_user" });
+      for (const [place, socket] of people.entries()) {
+        const answers = new Map<unknown, unknown>();
+        for (;;) {
+          const message = (await socket.next().catch(() => undefined)) as { id?: unknown } | undefined;
+          if (message === undefined) break;
+          answers.set(message.id, message);
+        }
+        expect(answers.get(1)).toMatchObject({ success: true });
+        if (place === 0)
+          expect(answers.get(3)).toMatchObject({ error: { code: "unavailable", retry_after: 1 } });
+        expect(await within(socket.closed, "the close")).toMatchObject({ code: 1001 });
+      }
+      await stopped;
+    },
+  );
 });
