@@ -13,6 +13,8 @@ export interface FaultProxy {
   separate(isApart: (source: string) => boolean): void;
   /** A black hole, both ways, for every connection that sends this text from now on. */
   separateSenders(text: string): void;
+  /** What is left of every chunk of this direction; the rest is lost for good. */
+  remove(direction: Direction, left: (chunk: Buffer) => Buffer): void;
   /** Every chunk is that late, in either direction. */
   delay(ms: number): void;
   /** Closes the open connections; new ones pass. */
@@ -30,6 +32,7 @@ interface Faults {
   readonly held: Set<Direction>;
   isApart: (source: string) => boolean;
   text: string | undefined;
+  left: Partial<Record<Direction, (chunk: Buffer) => Buffer>>;
   delayMs: number;
   refusing: boolean;
 }
@@ -41,7 +44,14 @@ export async function startFaultProxy(target: {
   readonly host: string;
   readonly port: number;
 }): Promise<FaultProxy> {
-  const faults: Faults = { held: new Set(), isApart: nobody, text: undefined, delayMs: 0, refusing: false };
+  const faults: Faults = {
+    held: new Set(),
+    isApart: nobody,
+    text: undefined,
+    left: {},
+    delayMs: 0,
+    refusing: false,
+  };
   const links = new Set<Link>();
   const server = createServer({ noDelay: true }, (client) => {
     if (faults.refusing) return void client.resetAndDestroy();
@@ -62,6 +72,7 @@ export async function startFaultProxy(target: {
       faults.held.clear();
       faults.isApart = nobody;
       faults.text = undefined;
+      faults.left = {};
       faults.delayMs = 0;
       faults.refusing = false;
       for (const link of links) link.flow();
@@ -76,6 +87,9 @@ export async function startFaultProxy(target: {
     },
     separateSenders(text) {
       faults.text = text;
+    },
+    remove(direction, left) {
+      faults.left[direction] = left;
     },
     delay(ms) {
       faults.delayMs = ms;
@@ -141,8 +155,10 @@ class Link {
     return this.#hasSent || this.#faults.isApart(this.#source);
   }
 
-  #arrived(direction: Direction, chunk: Buffer): void {
+  #arrived(direction: Direction, whole: Buffer): void {
     const { text } = this.#faults;
+    const chunk = this.#faults.left[direction]?.(whole) ?? whole;
+    if (chunk.length === 0) return;
     if (direction === "toServer" && text !== undefined && chunk.includes(text)) this.#hasSent = true;
     const late = this.#late[direction];
     if (this.#faults.delayMs === 0 && late.length === 0) {

@@ -3,6 +3,7 @@ import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis"
 
 import type { RedisAddress, RedisHost } from "./address.ts";
 import { primaryConnector } from "./primary-connector.ts";
+import { watchStep } from "./step-watch.ts";
 
 export type RedisClient = Redis | Cluster;
 
@@ -17,6 +18,8 @@ export interface ClientOptions {
   readonly findPrimary: () => Promise<RedisHost>;
 }
 
+/** A connection without one reply that belongs to its command for this long, ms, is replaced, unless it may take longer. */
+const stepPatienceMs = 3_000;
 /** How long a connection that is ended may stay open, ms. */
 const disconnectTimeoutMs = 100;
 
@@ -30,6 +33,7 @@ export function createClient(address: RedisAddress, options: ClientOptions): Red
     address.mode === "cluster" ? clusterClient(address, options) : singleClient(address, options);
   // Without a listener every lost connection is an uncaught error; commands carry the news.
   client.on("error", () => undefined);
+  watchStep(client, Math.max(stepPatienceMs, 2 * options.commandTimeoutMs));
   return client;
 }
 
@@ -91,6 +95,7 @@ export function createSentinelClient(address: RedisAddress, host: RedisHost, tim
     retryStrategy: backOff,
   });
   client.on("error", () => undefined);
+  watchStep(client, Math.max(stepPatienceMs, 2 * timeoutMs));
   return client;
 }
 

@@ -184,6 +184,9 @@ class RedisStore implements Store {
     for (const key of keys) checkName(key);
     if (keys.length === 0) return [];
     const reply = await this.#ask(() => this.#client.mget(keys.map((key) => this.#keys.record(key))));
+    // Another number of values is another command's reply.
+    if (!Array.isArray(reply) || reply.length !== keys.length)
+      throw redisUnavailable(new Error("it answered another question"), this.#address.masked);
     return reply.map((text) => (text === null ? undefined : parseRecord(text)));
   }
 

@@ -88,7 +88,7 @@ export class SentinelLink {
         this.#client.call("sentinel", "SENTINELS", this.#primary),
         stateOf(this.#client, this.#primary),
       ]);
-      this.id = String(id);
+      this.id = idOf(id);
       this.others = othersOf(others);
       this.word = await wordOf(named, { askedAt, state });
     } catch {
@@ -99,6 +99,13 @@ export class SentinelLink {
   close(): void {
     this.#client.disconnect();
   }
+}
+
+/** 40 hexadecimal digits. Throws for what is none: it may be the reply to another question. */
+function idOf(reply: unknown): string {
+  const id = String(reply);
+  if (!/^[\da-f]{40}$/.test(id)) throw new Error("a Sentinel gives no id");
+  return id;
 }
 
 async function wordOf(
