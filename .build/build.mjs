@@ -1,9 +1,11 @@
-// Compiles protocol/ and src/ to dist/ and copies the files that are read at run time (Lua, pages).
+// Compiles protocol/ and src/ to dist/, copies the files that are read at run time (Lua, pages), and makes the client's package.
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+
+import { buildClientPackage } from "./client-package.mjs";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const tsc = path.join(
@@ -22,3 +24,4 @@ const isAsset = (file) => !/\.(ts|md)$/.test(file);
 cpSync(path.join(root, "src"), path.join(dist, "src"), { recursive: true, filter: isAsset });
 const bin = path.join(dist, "src/cli/main.js");
 if (existsSync(bin)) chmodSync(bin, 0o755);
+await buildClientPackage(root);

@@ -11,3 +11,4 @@ export * from "./flow.ts";
 export * from "./frames.ts";
 export * from "./http.ts";
 export { type JsonDocument, protocolFiles } from "./json-schemas.ts";
+export * from "./subscriptions.ts";

@@ -133,6 +133,16 @@ describe("architecture", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("gives the client's JSON entry no package but ws, which Node 20 needs", () => {
+    const packagesOf = (entry: string) => {
+      const reached = new Set([entry]);
+      for (const file of reached) for (const target of valueImports(file)) reached.add(target);
+      return [...new Set([...reached].flatMap(importedPackages))];
+    };
+    expect(packagesOf("src/client/index.ts")).toEqual(["ws"]);
+    expect(packagesOf("src/client/msgpack.ts")).toEqual(["msgpackr"]);
+  });
+
   it("has no import cycles", () => {
     const state = new Map<string, "open" | "done">();
     const cycles: string[] = [];
@@ -160,12 +170,22 @@ describe("architecture", () => {
   });
 });
 
-/** Imports that exist at run time: a type import makes no cycle. */
-function valueImports(file: string): string[] {
+/** What a file imports at run time, by the names that stand there. */
+function valueImportNames(file: string): string[] {
   const text = readFileSync(path.join(root, file), "utf8")
     .replaceAll(/import type[^;]*;/g, "")
     .replaceAll(/export type \{[^;]*;/g, "");
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*["'](\.[^"']+)["']/g)]
-    .map((match) => path.normalize(path.join(path.dirname(file), match[1] ?? "")))
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*["']([^"']+)["']/g)].map((match) => match[1] ?? "");
+}
+
+/** Imports that exist at run time: a type import makes no cycle. */
+function valueImports(file: string): string[] {
+  return valueImportNames(file)
+    .filter((name) => name.startsWith("."))
+    .map((name) => path.normalize(path.join(path.dirname(file), name)))
     .filter((target) => sources.includes(target));
+}
+
+function importedPackages(file: string): string[] {
+  return valueImportNames(file).filter((name) => !name.startsWith("."));
 }

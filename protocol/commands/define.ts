@@ -14,11 +14,6 @@ export interface CommandContract<Params extends TSchema = TSchema, Result extend
   /** The whole message, `id` and `type` included; unknown keys are refused. */
   readonly params: Params;
   readonly result: Result;
-  /**
-   * Events follow until the socket or the subscription ends, and sending it again on another socket is harmless. A command
-   * that only tells of its own progress is none: a second one would be carried out.
-   */
-  readonly subscription?: true;
 }
 
 /** Builds a contract: `fields` are the message's own fields beside `id` and `type`. */
@@ -33,13 +28,6 @@ export function command<const Name extends string, Fields extends TProperties, R
     { additionalProperties: false },
   );
   return { guard, params, result };
-}
-
-/** Marks a contract as a subscription. */
-export function subscription<Contract extends CommandContract>(
-  contract: Contract,
-): Contract & { readonly subscription: true } {
-  return { ...contract, subscription: true };
 }
 
 export type ParamsOf<C extends CommandContract> = Static<C["params"]>;

@@ -1,6 +1,6 @@
 import { adminCommands } from "./admin.ts";
 import { authCommands } from "./auth.ts";
-import type { CommandContract, ParamsOf, ResultOf } from "./define.ts";
+import type { ParamsOf, ResultOf } from "./define.ts";
 import { loginCommands } from "./login.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
@@ -17,9 +17,3 @@ export const commands = {
 export type CommandType = keyof typeof commands;
 export type Params<T extends CommandType> = ParamsOf<(typeof commands)[T]>;
 export type Result<T extends CommandType> = ResultOf<(typeof commands)[T]>;
-
-/** True for a message that may be sent again on a new socket: only what declares itself a subscription. */
-export function isSubscription(type: string): boolean {
-  const all: Readonly<Record<string, CommandContract>> = commands;
-  return Object.hasOwn(all, type) && all[type]?.subscription === true;
-}

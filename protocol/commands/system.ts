@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 
-import { command, ShortKey, subscription } from "./define.ts";
+import { command, ShortKey } from "./define.ts";
 
 export const systemCommands = {
   /** Answered with `{"id", "type": "pong"}`, not with a result. */
@@ -17,13 +17,11 @@ export const systemCommands = {
    * `user_removed` with `{user_id}`, for administrators. Home Assistant's other open types may be named by anybody and
    * stay silent; any other type, and all types at once, is `unauthorized` to who is no administrator.
    */
-  subscribe_events: subscription(
-    command(
-      "subscribe_events",
-      "user",
-      { event_type: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })) },
-      Type.Null(),
-    ),
+  subscribe_events: command(
+    "subscribe_events",
+    "user",
+    { event_type: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })) },
+    Type.Null(),
   ),
   unsubscribe_events: command(
     "unsubscribe_events",

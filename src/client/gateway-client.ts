@@ -41,7 +41,7 @@ export interface GatewayClientOptions {
   readonly tokens?: TokenStore;
   /** The OAuth client id that the tokens belong to, where they belong to one. */
   readonly clientId?: string;
-  /** Default: JSON. `createMsgpackCodec()` of `gatehouse/client` is the other one. */
+  /** Default: JSON. `createMsgpackCodec()` of `gatehouse-client/msgpack` is the other one. */
   readonly codec?: Codec;
   /** Default: the runtime's own; on Node 20, which has none, the `ws` package's. */
   readonly WebSocket?: WebSocketConstructor;

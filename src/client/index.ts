@@ -2,7 +2,6 @@ export { closeCodes, closeRule } from "../../protocol/close-codes.ts";
 export type { FlowStep, FormField, FormStep, Handler, SessionGrant } from "../../protocol/flow.ts";
 export type { Codec } from "../codec/codec.ts";
 export { createJsonCodec } from "../codec/json.ts";
-export { createMsgpackCodec } from "../codec/msgpack.ts";
 export { type ClientErrorName, type CloseInfo, GatewayError } from "./errors.ts";
 export { type ClientState, GatewayClient, type GatewayClientOptions } from "./gateway-client.ts";
 export type { LoginFlow } from "./login-flow.ts";

@@ -1,4 +1,4 @@
-import { isSubscription } from "../../protocol/commands/index.ts";
+import { isSubscription } from "../../protocol/subscriptions.ts";
 import { GatewayError, tell } from "./errors.ts";
 import type { Wire } from "./wire.ts";
 

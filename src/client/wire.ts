@@ -7,7 +7,7 @@ import { type HttpAnswer, type OpenFailureEvent, openFailure, refusedUpgrade } f
 /** The part of the WebSocket API that the SDK uses: browsers, Node 22 and the `ws` package all have it. */
 export interface WebSocketLike {
   binaryType: string;
-  send(data: string | Uint8Array<ArrayBuffer>): void;
+  send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
   /** The `ws` package's: a peer that does not answer a close is not waited for. */
   terminate?(): void;
@@ -122,7 +122,7 @@ export class Wire {
   /** A message without an id (`auth`). */
   send(message: Message): void {
     if (this.#end) throw connectionLost(this.#end);
-    this.#socket.send(this.#codec.encode(message) as string | Uint8Array<ArrayBuffer>);
+    this.#socket.send(this.#codec.encode(message));
   }
 
   /** Sends with the next id and settles with the result. `onEvent` gets the events of that id until `forget`. */

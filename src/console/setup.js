@@ -73,11 +73,9 @@ function finish() {
   const login = loginName();
   const quoted = `'${login.replaceAll("'", `'\\''`)}'`;
   part("done-name").textContent = name.value.trim();
-  part("login-command").textContent =
-    `npx gatehouse login ${location.origin} --username ${quoted} --password-stdin`;
+  part("login-command").textContent = `gatehouse login ${location.origin} --username ${quoted}`;
   part("socket-address").textContent = `${location.origin.replace(/^http/, "ws")}/api/websocket`;
-  part("token-command").textContent =
-    `npx gatehouse tokens issue --user ${quoted} --name dashboard --days 365`;
+  part("token-command").textContent = `gatehouse tokens issue --user ${quoted} --name dashboard --days 365`;
   form.reset();
   form.hidden = true;
   show("");

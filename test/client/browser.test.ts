@@ -5,15 +5,19 @@ import { build } from "esbuild";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import type * as Sdk from "../../src/client/index.ts";
+import type * as Client from "../../src/client/index.ts";
+import type * as Msgpack from "../../src/client/msgpack.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 
-declare const gatehouse: typeof Sdk;
+declare const gatehouse: typeof Client & typeof Msgpack;
 
 /** A page's server on a loopback origin of its own: one empty page with the bundled SDK as `gatehouse`. */
 async function serveSdk(): Promise<{ readonly server: Server; readonly origin: string }> {
   const bundle = await build({
-    entryPoints: [path.resolve(import.meta.dirname, "../../src/client/index.ts")],
+    stdin: {
+      contents: 'export * from "./index.ts"; export * from "./msgpack.ts";',
+      resolveDir: path.resolve(import.meta.dirname, "../../src/client"),
+    },
     bundle: true,
     write: false,
     format: "iife",
@@ -95,7 +99,7 @@ describe("the SDK in a real browser", () => {
       const client = new gatehouse.GatewayClient({ url });
       return await client
         .login({ handler: ["homeassistant", null] })
-        .catch((error: Sdk.GatewayError) => error.code);
+        .catch((error: Client.GatewayError) => error.code);
     }, gateway.url);
     expect(code).toBe("cannot_connect");
     await page.close();

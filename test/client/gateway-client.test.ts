@@ -4,13 +4,13 @@ import { WebSocket } from "ws";
 import {
   type ClientState,
   createMemoryTokenStore,
-  createMsgpackCodec,
   GatewayClient,
   type GatewayClientOptions,
   GatewayError,
   longLivedToken,
   type WebSocketConstructor,
 } from "../../src/client/index.ts";
+import { createMsgpackCodec } from "../../src/client/msgpack.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RunningGateway, startGateway } from "../support/gateway.ts";
 import { within } from "../support/within.ts";

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 
-import { commands, isSubscription } from "../../protocol/commands/index.ts";
+import { commands } from "../../protocol/commands/index.ts";
+import { isSubscription } from "../../protocol/subscriptions.ts";
 import { createMemoryTokenStore, GatewayClient, type StoredTokens } from "../../src/client/index.ts";
 import { subjectOf } from "../../src/client/subject.ts";
 import { type ScriptedGateway, startScriptedGateway } from "../support/scripted-gateway.ts";

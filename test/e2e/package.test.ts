@@ -1,37 +1,68 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { gzipSync } from "node:zlib";
 
+import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
+const installed = path.join(root, "node_modules");
 
-// What `npm pack` makes of the built tree, unpacked into a project of somebody else's.
-describe("the published package", { timeout: 60_000 }, () => {
-  let project: TemporaryFolder;
-  let files: string[];
-
-  /** Both streams: what a compiler complains of is on standard output. */
-  const run = (command: string, args: readonly string[]): string => {
-    const { stdout, stderr } = spawnSync(command, args, { cwd: project.path, encoding: "utf8" });
-    return stdout + stderr;
+/** Somebody else's project with what `npm pack` makes of `folder`, beside the `others` of our own dependencies. */
+function projectWith(folder: string, name: string, others: readonly string[]) {
+  const project = temporaryFolder();
+  execFileSync("npm", ["pack", "--ignore-scripts", "--pack-destination", project.path], {
+    ...{ cwd: folder, stdio: "pipe" },
+  });
+  const archive = readdirSync(project.path).find((file) => file.endsWith(".tgz")) ?? "";
+  const home = path.join(project.path, "node_modules", name);
+  mkdirSync(home, { recursive: true });
+  execFileSync("tar", ["-xzf", path.join(project.path, archive), "-C", home, "--strip-components=1"]);
+  for (const other of others) {
+    const link = path.join(project.path, "node_modules", other);
+    mkdirSync(path.dirname(link), { recursive: true });
+    symlinkSync(path.join(installed, other), link);
+  }
+  writeFileSync(path.join(project.path, "package.json"), '{"type":"module"}');
+  return {
+    files: readdirSync(home, { recursive: true }).map(String),
+    textOf: (file: string) => readFileSync(path.join(home, file), "utf8"),
+    write: (file: string, text: string) => writeFileSync(path.join(project.path, file), text),
+    /** Both streams: what a compiler complains of is on standard output. */
+    run(args: readonly string[]): string {
+      const { stdout, stderr } = spawnSync(process.execPath, args, { cwd: project.path, encoding: "utf8" });
+      return stdout + stderr;
+    },
+    path: project.path,
+    remove: (): void => project.remove(),
   };
+}
+type Project = ReturnType<typeof projectWith>;
+
+const newestCompiler = path.join(installed, "typescript/bin/tsc");
+const oldestCompiler = path.join(root, "test/support/oldest-typescript/node_modules/typescript/bin/tsc");
+const nodenext = ["--module", "nodenext", "--moduleResolution", "nodenext"];
+const bundler = ["--module", "esnext", "--moduleResolution", "bundler"];
+const compilations = [
+  { name: "TypeScript 5.4", tsc: oldestCompiler, how: nodenext, lib: "es2023" },
+  { name: "this project's TypeScript", tsc: newestCompiler, how: bundler, lib: "es2023,dom" },
+];
+const strict = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess"];
+const common = [...strict, "--target", "es2022", "--skipLibCheck", "false"];
+
+const own = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
+  readonly dependencies: Readonly<Record<string, string>>;
+};
+
+describe("the package gatehouse-gateway", { timeout: 120_000 }, () => {
+  let project: Project;
 
   beforeAll(() => {
-    project = temporaryFolder();
-    const pack = ["pack", "--ignore-scripts", "--pack-destination", project.path];
-    execFileSync("npm", pack, { cwd: root, stdio: "pipe" });
-    const archive = readdirSync(project.path).find((name) => name.endsWith(".tgz")) ?? "";
-    const modules = path.join(project.path, "node_modules");
-    mkdirSync(path.join(modules, "gatehouse"), { recursive: true });
-    run("tar", ["-xzf", archive, "-C", path.join(modules, "gatehouse"), "--strip-components=1"]);
-    for (const name of readdirSync(path.join(root, "node_modules"))) {
-      if (!name.startsWith(".")) symlinkSync(path.join(root, "node_modules", name), path.join(modules, name));
-    }
-    files = readdirSync(path.join(modules, "gatehouse"), { recursive: true }).map(String);
-    writeFileSync(path.join(project.path, "package.json"), '{"type":"module"}');
+    const others = readdirSync(installed).filter((name) => !name.startsWith("."));
+    project = projectWith(root, "gatehouse-gateway", others);
   });
   afterAll(() => project.remove());
 
@@ -46,55 +77,154 @@ describe("the published package", { timeout: 60_000 }, () => {
       "dist/src/console/setup.css",
       "dist/src/console/setup.js",
     ]) {
-      expect(files).toContain(needed);
+      expect(project.files).toContain(needed);
     }
-    expect(files.filter((file) => /^(src|test|bench|data|\.)|\.test\.|(?<!\.d)\.ts$/.test(file))).toEqual([]);
-    expect(files.filter((file) => file.endsWith("vectors/auth.json"))).toHaveLength(1);
+    const workshop = /^(src|test|bench|data|\.)|^dist\/(bench|client-package)|\.test\.|\.map$|(?<!\.d)\.ts$/;
+    expect(project.files.filter((file) => workshop.test(file))).toEqual([]);
+    expect(project.files.filter((file) => file.endsWith("vectors/auth.json"))).toHaveLength(1);
+    expect(project.textOf("dist/src/cli/main.js")).not.toContain("sourceMappingURL");
   });
 
-  it("gives its three entry points and its command", () => {
-    const program = `
-      import { createGateway, runGateway, defineConfig } from "gatehouse";
-      import { GatewayClient, createMsgpackCodec } from "gatehouse/client";
-      import { closeCodes, commands } from "gatehouse/protocol";
-      console.log([createGateway, runGateway, defineConfig, GatewayClient, createMsgpackCodec].map((it) => typeof it));
-      console.log(closeCodes.session_revoked.number, "auth/refresh" in commands);`;
-    writeFileSync(path.join(project.path, "program.mjs"), program);
-    expect(run(process.execPath, ["program.mjs"])).toContain("4301 true");
-    expect(run(process.execPath, ["node_modules/gatehouse/dist/src/cli/main.js", "--help"])).toContain(
-      "serve",
+  it("gives its entry points and its command", () => {
+    project.write(
+      "program.mjs",
+      `
+      import { createGateway, runGateway, defineConfig } from "gatehouse-gateway";
+      import { closeCodes, commands } from "gatehouse-gateway/protocol";
+      console.log([createGateway, runGateway, defineConfig].map((it) => typeof it).join());
+      console.log(closeCodes.session_revoked.number, "auth/refresh" in commands);`,
     );
+    expect(project.run(["program.mjs"])).toBe("function,function,function\n4301 true\n");
+    expect(project.run(["node_modules/gatehouse-gateway/dist/src/cli/main.js", "--help"])).toContain("serve");
   });
 
-  it("has types that hold in a strict project, with and without the browser's", () => {
-    const program = `
-      import { WebSocket } from "ws";
-      import { type Config, createGateway, defineConfig } from "gatehouse";
-      import { GatewayClient } from "gatehouse/client";
-      import { closeCodes, type Params } from "gatehouse/protocol";
+  it.each(compilations)("has types that $name reads in a strict project", ({ tsc, how, lib }) => {
+    project.write(
+      "program.ts",
+      `
+      import { type Config, createGateway, defineConfig } from "gatehouse-gateway";
+      import { closeCodes, type Params } from "gatehouse-gateway/protocol";
 
-      const client = new GatewayClient({ url: "http://127.0.0.1:8123", WebSocket });
-      const login = await client.login({ handler: ["homeassistant", null] });
-      const step = await login.submit({ username: "paula", password: "correct horse battery" });
-      if (step.type === "create_entry" && typeof step.result !== "string") step.result.access_token satisfies string;
-      (await client.call("auth/current_user")).name satisfies string | null;
-      // @ts-expect-error there is no such command
-      await client.call("auth/nothing");
       // @ts-expect-error a field is missing
       export const params: Params<"auth/refresh"> = { id: 1, type: "auth/refresh" };
       const config: Config = defineConfig({ port: 0 });
       export const gateway = await createGateway(config);
-      closeCodes.going_away.number satisfies 1001;`;
-    writeFileSync(path.join(project.path, "program.ts"), program);
-    const tsc = path.join(root, "node_modules/typescript/bin/tsc");
-    const strict = ["--noEmit", "--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess"];
-    const common = [...strict, "--target", "es2023", "--types", "node", "--skipLibCheck", "false"];
-    for (const how of [
-      ["--module", "nodenext", "--moduleResolution", "nodenext", "--lib", "es2023"],
-      ["--module", "esnext", "--moduleResolution", "bundler", "--lib", "es2023,dom"],
-    ]) {
-      const args = [tsc, ...common, ...how, "program.ts"];
-      expect(run(process.execPath, args)).toBe("");
+      closeCodes.going_away.number satisfies 1001;`,
+    );
+    expect(project.run([tsc, ...common, "--types", "node", "--lib", lib, ...how, "program.ts"])).toBe("");
+  });
+});
+
+describe("the package gatehouse-client", { timeout: 120_000 }, () => {
+  let project: Project;
+
+  beforeAll(() => {
+    project = projectWith(path.join(root, "dist/client-package"), "gatehouse-client", []);
+  });
+  afterAll(() => project.remove());
+
+  it("holds no server, no source map, and depends on nothing", () => {
+    const manifest = JSON.parse(project.textOf("package.json")) as Record<string, unknown>;
+    expect(manifest).not.toHaveProperty("dependencies");
+    expect(manifest).not.toHaveProperty("optionalDependencies");
+    expect(manifest.peerDependenciesMeta).toEqual({ ws: { optional: true } });
+    const code = project.files.filter((file) => file.endsWith(".js"));
+    expect(code.filter((file) => !/^(index|msgpack|shared-\w+)\.js$/.test(file))).toEqual([]);
+    for (const file of code) {
+      const imported = [...project.textOf(file).matchAll(/(?:from|import)\s*\(?\s*["']([^."'][^"']*)["']/g)];
+      expect(imported.map((match) => match[1]).filter((name) => name !== "ws")).toEqual([]);
+      expect(project.textOf(file)).not.toContain("sourceMappingURL");
+    }
+    expect(project.files.filter((file) => file.endsWith(".map"))).toEqual([]);
+  });
+
+  it("speaks JSON in less than 15 KiB, and is smaller once it is bundled", async () => {
+    const entry = { contents: 'export * from "gatehouse-client";', resolveDir: project.path };
+    const sizeWith = async (minify: boolean) => {
+      const { outputFiles } = await build({
+        ...{ stdin: entry, bundle: true, write: false, minify, format: "esm", external: ["ws"] },
+      });
+      return gzipSync(outputFiles[0]?.contents ?? "").length;
+    };
+    const asItComes = await sizeWith(false);
+    expect(asItComes).toBeLessThan(15 * 1024);
+    expect(await sizeWith(true)).toBeLessThan(asItComes);
+  });
+
+  it("runs without the server's packages, msgpack as an import of its own", () => {
+    project.write(
+      "program.mjs",
+      `
+      import { createJsonCodec, GatewayClient } from "gatehouse-client";
+      import * as client from "gatehouse-client";
+      import { createMsgpackCodec } from "gatehouse-client/msgpack";
+      const message = { id: 1, type: "ping", text: "ä", list: [1, null, true] };
+      for (const codec of [createJsonCodec(), createMsgpackCodec()])
+        console.log(codec.subprotocol, JSON.stringify(codec.decode(codec.encode(message))) === JSON.stringify(message));
+      console.log(typeof GatewayClient, "createMsgpackCodec" in client);`,
+    );
+    expect(project.run(["program.mjs"])).toBe(
+      "gatehouse.v1.json true\ngatehouse.v1.msgpack true\nfunction false\n",
+    );
+  });
+
+  it.each(compilations)("has types that $name reads without another package", ({ tsc, how }) => {
+    project.write(
+      "program.ts",
+      `
+      import { closeCodes, createMemoryTokenStore, type FlowStep, GatewayClient, type WebSocketConstructor } from "gatehouse-client";
+      import { createMsgpackCodec } from "gatehouse-client/msgpack";
+
+      declare const WebSocket: WebSocketConstructor;
+      const tokens = createMemoryTokenStore();
+      const client = new GatewayClient({ url: "http://127.0.0.1:8123", tokens, WebSocket, codec: createMsgpackCodec() });
+      const login = await client.login({ handler: ["homeassistant", null] });
+      const step: FlowStep = await login.submit({ username: "paula", password: "correct horse battery" });
+      if (step.type === "create_entry" && typeof step.result !== "string") step.result.access_token satisfies string;
+      (await client.call("auth/current_user")).name satisfies string | null;
+      // @ts-expect-error there is no such command
+      await client.call("auth/nothing");
+      // @ts-expect-error the path is missing
+      await client.call("auth/sign_path");
+      closeCodes.going_away.number satisfies 1001;
+      export {};`,
+    );
+    expect(project.run([tsc, ...common, "--lib", "es2023", ...how, "program.ts"])).toBe("");
+  });
+});
+
+describe("both packages", { timeout: 120_000 }, () => {
+  it("agree on what commands take and give", () => {
+    const project = projectWith(path.join(root, "dist/client-package"), "gatehouse-client", []);
+    try {
+      const types = "./node_modules/gatehouse-client/types/protocol/";
+      project.write(
+        "program.ts",
+        `
+        import type * as theirs from "${types}commands/index.js";
+        import type * as flow from "${types}flow.js";
+        import type * as ours from "${root}/dist/protocol/commands/index.js";
+        import type * as ourFlow from "${root}/dist/protocol/flow.js";
+
+        type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
+        type Types = ours.CommandType;
+        export const names: Same<ours.CommandType, theirs.CommandType> = true;
+        export const params: { [K in Types]: Same<ours.Params<K>, theirs.Params<K>> } extends Record<Types, true> ? true : false = true;
+        export const results: { [K in Types]: Same<ours.Result<K>, theirs.Result<K>> } extends Record<Types, true> ? true : false = true;
+        export const steps: Same<ourFlow.FlowStep, flow.FlowStep> = true;
+        export const handlers: Same<ourFlow.Handler, flow.Handler> = true;
+        export const grants: Same<ourFlow.SessionGrant, flow.SessionGrant> = true;
+        // @ts-expect-error the comparison can fail
+        export const different: Same<ours.Params<"ping">, theirs.Params<"auth/sign_path">> = true;`,
+      );
+      const args = [newestCompiler, ...common, "--lib", "es2023,dom", ...nodenext, "program.ts"];
+      expect(project.run(args)).toBe("");
+      const manifest = JSON.parse(
+        project.run(["-p", 'JSON.stringify(require("gatehouse-client/package.json"))']),
+      );
+      expect(manifest.peerDependencies).toEqual({ ws: `^${own.dependencies.ws}` });
+    } finally {
+      project.remove();
     }
   });
 });

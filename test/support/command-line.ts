@@ -3,7 +3,7 @@ import path from "node:path";
 
 import { within } from "./within.ts";
 
-/** The built program, as `npx gatehouse` runs it; `npm test` builds it first. */
+/** The built program, as `gatehouse` runs it; `npm test` builds it first. */
 const main = path.resolve(import.meta.dirname, "../../dist/src/cli/main.js");
 
 export interface CommandResult {

@@ -6,7 +6,7 @@ import { memoryOf } from "./scrypt-parameters.ts";
 /** One piece of work for a thread. */
 export interface KdfJob {
   /** NFKC and UTF-8, in memory of its own: moved to the thread, wiped there. */
-  readonly password: Uint8Array<ArrayBuffer>;
+  readonly password: Uint8Array & { readonly buffer: ArrayBuffer };
   readonly salt: Uint8Array;
   /** One run with each, in this order; the keys are made from the run at `kept`, the others are thrown away. */
   readonly runs: readonly ScryptParameters[];

@@ -1,0 +1,89 @@
+// Makes dist/client-package, the package `gatehouse-client`: the client and its codecs, bundled, with declarations that need
+// no other package.
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
+
+import { commandDeclarations, declarationsOf } from "./schema-types.mjs";
+
+/** Bundles what `tsc` made in `root`/dist. */
+export async function buildClientPackage(root) {
+  const dist = path.join(root, "dist");
+  const out = path.join(dist, "client-package");
+  const entries = {
+    index: path.join(dist, "src/client/index.js"),
+    msgpack: path.join(dist, "src/client/msgpack.js"),
+  };
+  await build({
+    entryPoints: entries,
+    outdir: out,
+    bundle: true,
+    // One file for what both entries need, so that they agree on its classes.
+    splitting: true,
+    chunkNames: "shared-[hash]",
+    format: "esm",
+    target: "es2022",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    external: ["ws"],
+    legalComments: "none",
+    logLevel: "warning",
+  });
+  await writeDeclarations(dist, out);
+  for (const [name, source] of [
+    ["README.md", "src/client/README.md"],
+    ["LICENSE", "LICENSE"],
+    // The code of msgpackr is part of msgpack.js.
+    ["LICENSE-msgpackr", "node_modules/msgpackr/LICENSE"],
+  ]) {
+    cpSync(path.join(root, source), path.join(out, name));
+  }
+  writeFileSync(path.join(out, "package.json"), `${JSON.stringify(manifest(root), null, 2)}\n`);
+}
+
+function manifest(root) {
+  const { version, license, engines, dependencies } = JSON.parse(
+    readFileSync(path.join(root, "package.json"), "utf8"),
+  );
+  const entry = (name) => ({ types: `./types/src/client/${name}.d.ts`, default: `./${name}.js` });
+  return {
+    name: "gatehouse-client",
+    version,
+    description: "The client of Gatehouse, a WebSocket-first authentication gateway, for browsers and Node.",
+    license,
+    type: "module",
+    sideEffects: false,
+    engines,
+    exports: { ".": entry("index"), "./msgpack": entry("msgpack"), "./package.json": "./package.json" },
+    files: ["*.js", "types", "LICENSE-msgpackr"],
+    peerDependencies: { ws: `^${dependencies.ws}` },
+    peerDependenciesMeta: { ws: { optional: true } },
+  };
+}
+
+/** The declarations that the entries reach, those of schemas replaced by the types of their messages. */
+async function writeDeclarations(dist, out) {
+  const load = (file) => import(pathToFileURL(path.join(dist, file)).href);
+  const { commands } = await load("protocol/commands/index.js");
+  const flow = await load("protocol/flow.js");
+  const written = new Map([
+    ["protocol/commands/index.d.ts", commandDeclarations(commands)],
+    ["protocol/flow.d.ts", declarationsOf(flow)],
+  ]);
+  const waiting = ["src/client/index.d.ts", "src/client/msgpack.d.ts"];
+  const done = new Set();
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    if (done.has(file)) continue;
+    done.add(file);
+    const text = written.get(file) ?? readFileSync(path.join(dist, file), "utf8");
+    const target = path.join(out, "types", file);
+    mkdirSync(path.dirname(target), { recursive: true });
+    // Sources name each other with `.ts`; not every reader of declarations finds a `.d.ts` by that.
+    const portable = text.replaceAll(/(from |import\()"(\.[^"]+)\.ts"/g, (_, how, name) => {
+      waiting.push(path.join(path.dirname(file), `${name}.d.ts`));
+      return `${how}"${name}.js"`;
+    });
+    writeFileSync(target, portable);
+  }
+}
