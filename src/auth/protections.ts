@@ -20,6 +20,8 @@ export type Protection =
   | "heal_forward"
   /** The lease is renewed only while a majority of the Sentinels names the primary (see `Store.primaryConfirmedAt`). */
   | "sentinel_majority"
+  /** What an entry of the log decides on a user's rights is in effect from it on, whatever the user's record says. */
+  | "entry_rights"
   /** Entries of the log count only with a MAC of this installation. */
   | "mac";
 

@@ -5,11 +5,12 @@ import { AuthError } from "./errors.ts";
 import { LeastRecentlyUsed } from "./least-recently-used.ts";
 import { recordKeys } from "./record-keys.ts";
 import { closeNameOf } from "./revocation/cause.ts";
-import type { Cut, Revocation } from "./revocation/revocation.ts";
+import type { Cut, Revocation, RightsDecision } from "./revocation/revocation.ts";
 import type { GrowingView } from "./revocation/view.ts";
 import { epochKeys, epochsOf, highestEpoch } from "./sessions/session-epochs.ts";
 import { sessionOf, sessionState } from "./sessions/session-record.ts";
 import type { Store, StoredRecord } from "./store.ts";
+import { withoutLost } from "./users/lost-rights.ts";
 import { userOf } from "./users/user-record.ts";
 
 /** What the store says of a session and its user. */
@@ -66,6 +67,7 @@ export function createSessionStandings(options: {
   readonly capacity?: number;
 }): SessionStandings {
   const { store, clock, revocation, capacity = defaultCapacity } = options;
+  const tools = { store, clock, view: revocation.view };
   const ofUser = new Map<string, Set<string>>();
   const entries = new LeastRecentlyUsed<string, Entry>(capacity, (sessionId, { userId }) => {
     const sessions = ofUser.get(userId);
@@ -85,7 +87,7 @@ export function createSessionStandings(options: {
     return ended || entry?.gaps !== revocation.view.gaps ? undefined : entry;
   };
   const read = (subjects: readonly Subject[]) =>
-    believed(revocation.view, () => readStandings(store, clock, subjects), isOneOver);
+    believed(revocation.view, () => readStandings(tools, subjects), isOneOver);
   const lookUp = (subject: Subject): Promise<Standing> => {
     const { sessionId, userId } = subject;
     const answer = read([subject]).then(onlyOne);
@@ -143,10 +145,15 @@ function hasEnded(end: number | null, now: number): boolean {
   return end !== null && end <= now;
 }
 
+interface StandingTools {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly view: Pick<GrowingView, "decided">;
+}
+
 /** One read, of one moment. Nothing that is missing or damaged lets anybody in; damaged: undefined. */
 async function readStandings(
-  store: Store,
-  clock: Clock,
+  { store, clock, view }: StandingTools,
   subjects: readonly Subject[],
 ): Promise<readonly (Standing | undefined)[]> {
   const keys = subjects.map((subject) => [
@@ -162,7 +169,8 @@ async function readStandings(
     place += count;
     try {
       const epoch = highestEpoch(epochsOf(epochs));
-      return standingOf(subject, { session, user, epoch }, clock.now());
+      const decided = view.decided(subject.userId);
+      return standingOf(subject, { session, user, epoch, decided }, clock.now());
     } catch {
       return undefined;
     }
@@ -173,11 +181,18 @@ interface Records {
   readonly session: StoredRecord | undefined;
   readonly user: StoredRecord | undefined;
   readonly epoch: number;
+  /** Known after the read. */
+  readonly decided: RightsDecision | undefined;
 }
 
-function standingOf(subject: Subject, { session, user, epoch }: Records, now: number): Standing {
+function standingOf(
+  subject: Subject,
+  { session, user: record, epoch, decided }: Records,
+  now: number,
+): Standing {
+  const user = record && withoutLost({ user: userOf(record), version: record.version }, decided);
   if (user === undefined) return { live: false, close: "user_removed" };
-  const { isActive, localOnly } = userOf(user);
+  const { isActive, localOnly } = user;
   if (!isActive) return { live: false, close: "user_deactivated" };
   if (session === undefined) return { live: false, close: "session_revoked" };
   const found = sessionOf(session);

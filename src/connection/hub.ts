@@ -27,8 +27,9 @@ export interface Hub {
   /** Whether this member, which was added, is one more than its session or its user may have here. */
   isCrowded(member: HubMember): boolean;
   /**
-   * Applies a cut-off in this tick and says how many sockets it closed. Register it with `revocation.onCut`. A changed
-   * user is read again in the background: what follows from that is not in the number.
+   * Applies a cut-off in this tick and says how many sockets it closed. Register it with `revocation.onCut`. A user of
+   * whom it says no more than that something changed (an older node's event) is read again in the background: what
+   * follows from that is not in the number.
    */
   apply(cut: Cut): number;
   readonly sockets: number;
@@ -109,6 +110,8 @@ class IndexedHub implements Hub {
         return cutAll(this.#olderThan(cut), closeNameOf(cut.cause));
       case "user_changed":
         this.#options.onUserChanged(cut.userId, cut.change);
+        // A deactivation's own cut goes by epochs, and spares who came in after the user was activated again.
+        if (cut.rights !== undefined) return cut.rights.localOnly ? this.#cutRemote(cut.userId) : 0;
         if (cut.change === "updated") this.#reread(cut.userId);
         return 0;
       case "session_changed":
@@ -174,13 +177,16 @@ class IndexedHub implements Hub {
   }
 
   #review(userId: string, user: { readonly isActive: boolean; readonly localOnly: boolean }): void {
+    if (!user.isActive) cutAll(this.#among(this.#byUser, userId), "user_deactivated");
+    else if (user.localOnly) this.#cutRemote(userId);
+  }
+
+  #cutRemote(userId: string): number {
     const members = this.#among(this.#byUser, userId);
-    if (!user.isActive) cutAll(members, "user_deactivated");
-    else if (user.localOnly)
-      cutAll(
-        members.filter(({ peer }) => !isLocalAddress(peer.address)),
-        "address_not_allowed",
-      );
+    return cutAll(
+      members.filter(({ peer }) => !isLocalAddress(peer.address)),
+      "address_not_allowed",
+    );
   }
 }
 

@@ -128,6 +128,7 @@ function configOf({ store, data, storeTimeoutMs, config }: ChaosNodeOptions, fol
     ...{ port: 0, data: data ?? folder, secret, store, store_timeout_ms: storeTimeoutMs },
     password: { scrypt_n: scryptCost, workers: 1 },
     log: { level: "warn" },
+    trusted_proxies: ["127.0.0.1"],
     ...config,
     tokens: { issuer: sharedIssuer, ...config?.tokens },
   };

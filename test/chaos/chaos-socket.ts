@@ -43,9 +43,10 @@ export class ChaosSocket {
     });
   }
 
-  /** Undefined when there is no open socket within its time. */
-  static open(port: number): Promise<ChaosSocket | undefined> {
+  /** Undefined when there is no open socket within its time. `from`: the address that a proxy says it comes from. */
+  static open(port: number, from?: string): Promise<ChaosSocket | undefined> {
     const socket = new WebSocket(`ws://127.0.0.1:${port}${SOCKET_PATH}`, {
+      ...(from === undefined ? {} : { headers: { "x-forwarded-for": from } }),
       handshakeTimeout: openMs,
       perMessageDeflate: false,
     });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { check, endStateActor, type Property, textOf } from "./checker.ts";
-import { type Entry, History, historyOf, type Target } from "./history.ts";
+import { type Entry, History, historyOf, type Right, type Target } from "./history.ts";
 
 /** Writes a history by hand: times in ms, one session `s` of user `u` unless said otherwise. */
 class Tale {
@@ -64,6 +64,12 @@ class Tale {
     done(phase, phase === "ok" ? { receipt: { effective } } : {});
     return this;
   }
+  narrow(takes: Right, phase: "ok" | "info" = "ok"): this {
+    const done = this.history.begin("narrower", { op: "narrow", user: "u", node: "a", takes });
+    this.#now += 10;
+    done(phase);
+    return this;
+  }
   redeem(secret: string, phase: "ok" | "fail" | "info" = "ok"): this {
     const done = this.history.begin("logins", { op: "redeem", secret, user: "u", node: "a" });
     this.#now += 1;
@@ -80,11 +86,48 @@ class Tale {
   }
 }
 
-type Subject = { user: string; session: string; node: string; socket: string };
+type Subject = {
+  user: string;
+  session: string;
+  node: string;
+  socket: string;
+  needs: readonly Right[];
+};
 const who = (more: Partial<Subject>) => ({ user: "u", session: "s", node: "a", socket: "1", ...more });
 const broken = (tale: Tale): readonly Property[] =>
   check(tale.history.entries).map(({ property }) => property);
 const b = { node: "b", socket: "2" };
+
+describe("no use of a lost right", () => {
+  const found = ["no use of a lost right"];
+  const remote = { ...b, needs: ["remote"] as const };
+  const narrowed = (takes: Right) => new Tale().login().at(1_000).narrow(takes);
+  it("gives the node the bound's time, and no more", () => {
+    expect(broken(narrowed("remote").at(6_005).use(remote))).toEqual([]);
+    expect(broken(narrowed("remote").at(6_011).use(remote))).toEqual(found);
+    expect(broken(narrowed("remote").at(6_300).authenticate("ok", remote))).toEqual(found);
+  });
+  it("counts what needs the right, of this user, and of a change that happened", () => {
+    expect(broken(narrowed("remote").at(9_000).use(b))).toEqual([]);
+    expect(broken(narrowed("admin").at(9_000).use(remote))).toEqual([]);
+    expect(
+      broken(
+        narrowed("admin")
+          .at(9_000)
+          .event({ ...b, needs: ["admin"] }),
+      ),
+    ).toEqual(found);
+    expect(
+      broken(
+        narrowed("remote")
+          .at(9_000)
+          .use({ ...remote, user: "v", session: "s2" }),
+      ),
+    ).toEqual([]);
+    const unknown = new Tale().login().at(1_000).narrow("remote", "info");
+    expect(broken(unknown.at(9_000).use(remote))).toEqual([]);
+  });
+});
 
 describe("no use after revoke", () => {
   it("gives the other node the bound's time, and no more", () => {

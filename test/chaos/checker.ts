@@ -6,6 +6,7 @@ import { lineOf, named, type Operation } from "./operations.ts";
 export type Property =
   | "no use after revoke"
   | "no use after effective all"
+  | "no use of a lost right"
   | "once dead, dead for ever"
   | "no lost acknowledgement"
   | "no false cut"
@@ -48,6 +49,7 @@ export function check(entries: readonly Entry[], options: CheckerOptions = {}): 
   return firstOfEach([
     ...afterRevoke(facts, limits),
     ...afterAll(facts, limits),
+    ...lostRights(facts, limits),
     ...deadForEver(facts, limits),
     ...lostAcknowledgements(facts),
     ...falseCuts(facts),
@@ -109,6 +111,27 @@ function afterAll({ revokes, lives, covers }: Facts, limits: Limits): readonly F
           about: life.session,
           says: `${life.op} on ${life.node} ${late(life, revoke.endedAt)} after the answer`,
           proof: [revoke, life],
+        })),
+    );
+}
+
+/** What narrows a user without ending a session binds like a revoke, whoever was let in before. */
+function lostRights({ operations, lives }: Facts, limits: Limits): readonly Found[] {
+  return named(operations, "narrow")
+    .filter(({ phase }) => phase === "ok")
+    .flatMap((narrowing) =>
+      lives
+        .filter(
+          (life) =>
+            life.user === narrowing.user &&
+            life.needs?.includes(narrowing.takes) === true &&
+            isAfter(life, narrowing.endedAt + limits.boundMs, limits),
+        )
+        .map((life) => ({
+          property: "no use of a lost right" as const,
+          about: life.session,
+          says: `${life.op} on ${life.node} ${late(life, narrowing.endedAt)} after "${narrowing.takes}" was taken`,
+          proof: [narrowing, life],
         })),
     );
 }

@@ -1,5 +1,6 @@
 import type { Protection } from "../../src/auth/protections.ts";
 import { askForAll } from "./actors/end-state.ts";
+import { narrow } from "./actors/narrower.ts";
 import { refreshAt } from "./actors/refresher.ts";
 import type { Property } from "./checker.ts";
 import { nodeAt, type Stage } from "./stage.ts";
@@ -63,6 +64,10 @@ export const controls: readonly Control[] = [
   {
     ...{ protection: "sentinel_majority", finds: "no use after revoke" },
     ...{ shape: "sentinel", processes: true, play: isolatedPrimary },
+  },
+  {
+    ...{ protection: "entry_rights", finds: "no use of a lost right" },
+    ...{ shape: "standalone", processes: false, play: recordUnreadable },
   },
   { protection: "mac", finds: "no false cut", shape: "standalone", processes: false, play: forgedEntry },
 ];
@@ -135,6 +140,21 @@ async function trimmedLog(stage: Stage): Promise<void> {
   await keepUsing(visit, pastBoundMs);
 }
 
+/** The second node reads everything but the record of the user who becomes local-only. */
+async function recordUnreadable(stage: Stage): Promise<void> {
+  const { scene } = stage;
+  const { holding } = await stage.logIn("anna", 1);
+  const [token = ""] = holding.accessTokens;
+  const visit = await enter(scene, nodeAt(scene, 1), holding, { actor: "visitors", token, remote: true });
+  if (visit === undefined) throw new Error("nobody was let in from elsewhere");
+  const fault = { kind: "unreadable", node: 1, record: `user:${holding.user}` } as const;
+  const heal = await stage.world.inflict(fault);
+  if (!(await narrow(scene, nodeAt(scene, 0), stage.person("anna"), "remote")))
+    throw new Error("the change was not acknowledged");
+  await keepUsing(visit, pastBoundMs, "auth/refresh_tokens");
+  await heal();
+}
+
 /** Somebody who rotated since the backup was made is no thief. */
 async function rotatedSinceBackup(stage: Stage): Promise<void> {
   const { holding } = await stage.logIn("dora", 0);
@@ -202,10 +222,10 @@ async function askInTheEnd({ scene }: Stage): Promise<void> {
   await askForAll(scene);
 }
 
-async function keepUsing(visit: Visit, ms: number): Promise<void> {
+async function keepUsing(visit: Visit, ms: number, what = "auth/current_user"): Promise<void> {
   const until = performance.now() + ms;
   while (visit.socket.isOpen && performance.now() < until) {
-    visit.use("auth/current_user");
+    visit.use(what);
     await wait(50);
   }
 }

@@ -5,12 +5,16 @@
  */
 export type Phase = "invoke" | "ok" | "fail" | "info";
 
+/** What somebody may need beside a session that lives: to come from elsewhere, to be an administrator. */
+export type Right = "remote" | "admin";
+
 /** Whose session it is, where it was asked, and on which socket, if any. */
 export interface Subject {
   readonly user: string;
   readonly session: string;
   readonly node: string;
   readonly socket?: string;
+  readonly needs?: readonly Right[];
 }
 
 /** What a revoke was answered with, as far as it says anything. */
@@ -45,6 +49,8 @@ export type Action =
       readonly dead?: boolean;
     } & Subject)
   | { readonly op: "revoke"; readonly node: string; readonly target: Target; readonly receipt?: Receipt }
+  /** The user keeps its sessions and has a right less, for the rest of the history. */
+  | { readonly op: "narrow"; readonly user: string; readonly node: string; readonly takes: Right }
   /** An authorization code or a one-time code; `secret` is its fingerprint. */
   | { readonly op: "redeem"; readonly secret: string; readonly user: string; readonly node: string }
   | { readonly op: "fault"; readonly what: string }

@@ -5,6 +5,7 @@ import type { Protection } from "../../src/auth/protections.ts";
 import type { GatewayParts } from "../../src/server/gateway.ts";
 import { askForAll } from "./actors/end-state.ts";
 import { gossip } from "./actors/gossip.ts";
+import { narrowSome } from "./actors/narrower.ts";
 import { comeIn, logIn, settle } from "./actors/newcomer.ts";
 import { redeem } from "./actors/redeemer.ts";
 import { revokeAll } from "./actors/revoker.ts";
@@ -70,7 +71,7 @@ async function play(world: World, schedule: Schedule, random: Random): Promise<H
   const scene = await setTheScene(world, stop.signal, spawned);
   try {
     await firstDevices(scene, random.fork("devices"));
-    const actors = { gossip, comeIn, redeem, revokeAll, visit, visitAgain: visit };
+    const actors = { gossip, comeIn, redeem, revokeAll, narrowSome, visit, visitAgain: visit };
     for (const [name, act] of Object.entries(actors)) scene.spawn(act(scene, random.fork(name)));
     await strike(scene, world, schedule);
     await rest(schedule.quietMs, stop.signal);

@@ -10,6 +10,8 @@ export type Fault =
   | { readonly kind: "cut" | "reset"; readonly node: number }
   /** Its commands go to a server without any data, and its tail of the log hears nothing. No seed has it. */
   | { readonly kind: "wrong_server"; readonly node: number }
+  /** Its connection is reset whenever it reads a record whose key begins so, or commits on it; all else is answered. */
+  | { readonly kind: "unreadable"; readonly node: number; readonly record: string }
   /** SIGSTOP, then SIGCONT. */
   | { readonly kind: "pause"; readonly node: number }
   /** SIGKILL, then a new process. */
@@ -62,6 +64,7 @@ const lasts: Record<FaultKind, readonly [least: number, most: number]> = {
   cut: [0, 0],
   reset: [0, 0],
   wrong_server: [500, 2_500],
+  unreadable: [1_000, 7_000],
   pause: [3_300, 7_000],
   kill: [100, 2_500],
   store_restart: [100, 2_000],
@@ -140,6 +143,8 @@ function faultOf(random: Random, kind: FaultKind, nodes: number): Fault {
       return { kind, node, direction: random.pick(["both", "toServer", "toClient"] as const) };
     case "delay":
       return { kind, node, ms: random.pick([20, 100, 300, 1_000]) };
+    case "unreadable":
+      return { kind, node, record: "user:" };
     case "store_restart":
     case "failover":
     case "rollback":

@@ -1,6 +1,6 @@
 import type { ChaosNode } from "./chaos-node.ts";
 import { ChaosSocket, type Message } from "./chaos-socket.ts";
-import { saysDead } from "./history.ts";
+import { type Right, saysDead } from "./history.ts";
 import type { Holding } from "./people.ts";
 import type { Scene } from "./scene.ts";
 
@@ -13,18 +13,24 @@ export interface Visit {
   readonly socket: ChaosSocket;
   /** Sends a command, unless too many wait already; its answer is a use. */
   use(what: string): void;
+  /** Sends an administrator's command; its answer is a use of that right unless it is an error. */
+  administer(what: string): void;
 }
 
-/** Presents one of the session's tokens at a node. Undefined when there is no `auth_ok`. */
+/** An address of no local network. */
+export const elsewhere = "203.0.113.9";
+
+/** Presents one of the session's tokens at a node, from here or from elsewhere. Undefined when there is no `auth_ok`. */
 export async function enter(
   scene: Scene,
   node: ChaosNode,
   holding: Holding,
-  how: { readonly actor: string; readonly token: string },
+  how: { readonly actor: string; readonly token: string; readonly remote?: boolean },
 ): Promise<Visit | undefined> {
   const name = scene.socketName();
-  const subject = { ...holding.subject, node: node.name, socket: name };
-  const socket = await ChaosSocket.open(node.port);
+  const needs: readonly Right[] = how.remote === true ? ["remote"] : [];
+  const subject = { ...holding.subject, node: node.name, socket: name, needs };
+  const socket = await ChaosSocket.open(node.port, how.remote === true ? elsewhere : undefined);
   if (socket === undefined) return undefined;
   const done = scene.history.begin(how.actor, { op: "authenticate", ...subject });
   const reception = await socket.authenticate(how.token);
@@ -43,6 +49,7 @@ interface Watched {
   readonly session: string;
   readonly node: string;
   readonly socket: string;
+  readonly needs?: readonly Right[];
   readonly holding: Holding;
   readonly actor: string;
 }
@@ -51,8 +58,10 @@ interface Watched {
 export function watched(scene: Scene, socket: ChaosSocket, about: Watched): Visit {
   const { holding, actor, ...subject } = about;
   const { history } = scene;
+  const administers = { ...subject, needs: [...(subject.needs ?? []), "admin" as const] };
   socket.onMessage = (message) => {
-    if (message.type === "event") history.tell(actor, { op: "use", what: "event", ...subject });
+    // The only events that anybody asks for here are an administrator's.
+    if (message.type === "event") history.tell(actor, { op: "use", what: "event", ...administers });
   };
   void socket.closed.then((code) => {
     history.tell(actor, { op: "close", code, dead: saysDead(code), ...subject });
@@ -65,6 +74,14 @@ export function watched(scene: Scene, socket: ChaosSocket, about: Watched): Visi
       if (!socket.isOpen || socket.pending >= mostPending) return;
       const done = history.begin(actor, { op: "use", what, ...subject });
       void socket.request(what).then((answer) => done(answer.kind === "answer" ? "ok" : "info"));
+    },
+    administer(what) {
+      if (!socket.isOpen || socket.pending >= mostPending) return;
+      const done = history.begin(actor, { op: "use", what, ...administers });
+      void socket.request(what).then((answer) => {
+        const carriedOut = answer.kind === "answer" && answer.message.success === true;
+        done(carriedOut ? "ok" : "info");
+      });
     },
   };
 }

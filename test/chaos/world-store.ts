@@ -58,7 +58,7 @@ export async function standalone(): Promise<WorldStore> {
       targets[node] = target;
       return { store: `redis://127.0.0.1:${proxy.port}` };
     },
-    can: ["black_hole", "delay", "refuse", "cut", "reset", "store_restart", "rollback"],
+    can: ["black_hole", "delay", "refuse", "cut", "reset", "unreadable", "store_restart", "rollback"],
     servers: [redis],
     async inflict(fault) {
       if (fault.kind === "store_restart") {
@@ -101,6 +101,7 @@ function inflictOnNetwork(proxy: FaultProxy | undefined, fault: Fault): Heal {
   if (proxy === undefined) throw new Error(`${fault.kind} needs a network of its own`);
   if (fault.kind === "black_hole") proxy.blackHole(fault.direction);
   else if (fault.kind === "delay") proxy.delay(fault.ms);
+  else if (fault.kind === "unreadable") proxy.resetSenders(`:r:${fault.record}`);
   else if (fault.kind === "refuse") proxy.refuse();
   else if (fault.kind === "cut") proxy.cut();
   else if (fault.kind === "reset") proxy.reset();

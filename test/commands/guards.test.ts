@@ -10,7 +10,13 @@ const ownerOnly = "config/auth_provider/homeassistant/admin_change_password";
 
 function setUp(current: () => Promise<User | undefined>) {
   const done: string[] = [];
-  const view = { trusted: true, stretch: 0, gaps: 0, judge: () => ({ state: "live" }) as const };
+  const view = {
+    trusted: true,
+    stretch: 0,
+    gaps: 0,
+    decided: () => undefined,
+    judge: () => ({ state: "live" }) as const,
+  };
   const authentication = {
     authenticate: () => admitted(principalOf()),
     recheck: () => undefined,

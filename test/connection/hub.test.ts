@@ -116,6 +116,21 @@ describe("hub", () => {
     expect([near.cuts, far.cuts]).toEqual([[], ["address_not_allowed"]]);
   });
 
+  it("acts on the rights of an entry at once, and asks no store", async () => {
+    let reads = 0;
+    const { hub, join } = setUp(async () => {
+      reads += 1;
+      throw new AuthError("unavailable");
+    });
+    const near = join({ userId: "u1" });
+    const far = join({ userId: "u1", sessionId: "s2" }, "203.0.113.9");
+    const change = { kind: "user_changed", userId: "u1", change: "updated" } as const;
+    const rights = { isActive: true, localOnly: false, groupIds: [] };
+    expect(hub.apply({ ...change, rights })).toBe(0);
+    expect(hub.apply({ ...change, rights: { ...rights, localOnly: true } })).toBe(1);
+    expect([near.cuts, far.cuts, reads]).toEqual([[], ["address_not_allowed"], 0]);
+  });
+
   it("reads a changed user again until the store answers", async () => {
     let reads = 0;
     const { hub, join, clock, wheel } = setUp(async () => {

@@ -20,7 +20,13 @@ interface Options extends Pick<Parameters<typeof connectionRig>[1] & object, "po
 
 /** Sockets whose trust is switched by hand, and a store that says what a test wants of them. */
 function setUp(options: Options = {}) {
-  const view = { trusted: true, stretch: 0, gaps: 0, judge: () => ({ state: "live" }) as const };
+  const view = {
+    trusted: true,
+    stretch: 0,
+    gaps: 0,
+    decided: () => undefined,
+    judge: () => ({ state: "live" }) as const,
+  };
   const ended = new Map<string, CloseName>();
   const reviews: (readonly Caller[])[] = [];
   let review = async (callers: readonly Caller[]): Promise<readonly (CloseName | undefined)[]> =>

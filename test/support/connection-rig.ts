@@ -105,7 +105,13 @@ export function connectionRig(
   return { clock, connections, connect, logged, wind };
 }
 
-const alwaysTrusted = { trusted: true, stretch: 0, gaps: 0, judge: () => ({ state: "live" }) as const };
+const alwaysTrusted = {
+  trusted: true,
+  stretch: 0,
+  gaps: 0,
+  decided: () => undefined,
+  judge: () => ({ state: "live" }) as const,
+};
 
 function dispatchOf(commands: readonly Command[]): Dispatch {
   const byType = new Map(commands.map((command) => [command.type, command]));

@@ -15,6 +15,8 @@ export interface FaultProxy {
   separateSenders(text: string): void;
   /** What is left of every chunk of this direction; the rest is lost for good. */
   remove(direction: Direction, left: (chunk: Buffer) => Buffer): void;
+  /** The connection of whoever sends this text is reset, each time. */
+  resetSenders(text: string): void;
   /** Every chunk is that late, in either direction. */
   delay(ms: number): void;
   /** Closes the open connections; new ones pass. */
@@ -33,6 +35,7 @@ interface Faults {
   isApart: (source: string) => boolean;
   text: string | undefined;
   left: Partial<Record<Direction, (chunk: Buffer) => Buffer>>;
+  fatal: string | undefined;
   delayMs: number;
   refusing: boolean;
 }
@@ -49,6 +52,7 @@ export async function startFaultProxy(target: {
     isApart: nobody,
     text: undefined,
     left: {},
+    fatal: undefined,
     delayMs: 0,
     refusing: false,
   };
@@ -73,6 +77,7 @@ export async function startFaultProxy(target: {
       faults.isApart = nobody;
       faults.text = undefined;
       faults.left = {};
+      faults.fatal = undefined;
       faults.delayMs = 0;
       faults.refusing = false;
       for (const link of links) link.flow();
@@ -90,6 +95,9 @@ export async function startFaultProxy(target: {
     },
     remove(direction, left) {
       faults.left[direction] = left;
+    },
+    resetSenders(text) {
+      faults.fatal = text;
     },
     delay(ms) {
       faults.delayMs = ms;
@@ -156,9 +164,13 @@ class Link {
   }
 
   #arrived(direction: Direction, whole: Buffer): void {
-    const { text } = this.#faults;
+    const { text, fatal } = this.#faults;
     const chunk = this.#faults.left[direction]?.(whole) ?? whole;
     if (chunk.length === 0) return;
+    if (direction === "toServer" && fatal !== undefined && chunk.includes(fatal)) {
+      this.close("resetAndDestroy");
+      return;
+    }
     if (direction === "toServer" && text !== undefined && chunk.includes(text)) this.#hasSent = true;
     const late = this.#late[direction];
     if (this.#faults.delayMs === 0 && late.length === 0) {

@@ -138,7 +138,7 @@ function compose(options: RevocationOptions) {
   const seal = createLogSeal(options.sealing);
   const lease = createLease(clock, weakened);
   const followed = weakened.has("followed_server") ? () => 0 : () => keeper.stretch;
-  const view = createRevocationView({ clock, longestTokenMs, lease, followed });
+  const view = createRevocationView({ clock, longestTokenMs, lease, followed, weakened });
   const members = createMembers({ clock, self: node, longestTokenMs });
   const standpoint: Standpoint = {
     ...{ role: undefined, isolationMs: undefined, running: 0, deliveredAt: Number.NEGATIVE_INFINITY },

@@ -1,7 +1,7 @@
-import type { LogEvent, Principal, RevocationCause, Rights } from "../model.ts";
+import type { LogEvent, Principal, RevocationCause } from "../model.ts";
 import type { LogEntry, LogPosition } from "../store.ts";
 import { Fading } from "./fading.ts";
-import type { Cut, Judgement } from "./revocation.ts";
+import type { Cut, Judgement, RightsDecision } from "./revocation.ts";
 
 /** A revoked session, as it is remembered: enough to judge by, and to tell it again. */
 export interface SessionCut {
@@ -25,14 +25,6 @@ export interface EpochCut {
   readonly again: boolean;
 }
 
-/** What was decided last on a user's record. */
-export interface RecordCut {
-  /** The number of the commit that decided it. */
-  readonly version: number;
-  /** Null: the user was removed. Ids are given once, so nothing can have been decided later. */
-  readonly rights: Rights | null;
-}
-
 /** What was done last to a login. */
 export interface LoginCut {
   readonly version: number;
@@ -52,7 +44,7 @@ export class Memory {
   /** When the user changed last, ms. */
   readonly changes: Fading<string, number>;
   /** By user. What there is no room for is not told again, and judged by the store as ever. */
-  readonly records: Fading<string, RecordCut>;
+  readonly records: Fading<string, RightsDecision>;
   /** By credential; the same. */
   readonly logins: Fading<string, LoginCut>;
   readonly #all: readonly Fading<string, unknown>[];
@@ -125,8 +117,7 @@ export class Memory {
         // Nobody holds a token from before the user was there.
         if (event.change !== "added")
           this.changes.set(event.userId, Math.max(entry.at, this.changes.get(event.userId) ?? 0), now);
-        noteRecord(this.records, event, entry, now);
-        return { kind: "user_changed", userId: event.userId, change: event.change };
+        return changeOf(event, noteRecord(this.records, event, entry, now));
       case "login_changed":
         noteLogin(this.logins, event, entry, now);
         return undefined;
@@ -146,7 +137,9 @@ export class Memory {
       (principal.clientId === null ? undefined : reached(principal, this.clients.get(principal.clientId))) ??
       reached(principal, this.everybody.get(everybody));
     if (cut !== undefined) return cut.again ? { state: "unknown" } : { state: "dead", cause: cut.cause };
-    return principal.tokenIssuedAt <= doubtUntil ? { state: "unknown" } : { state: "live" };
+    // A token that says otherwise is newer than the decision, or of a node whose clock is ahead: the store says which.
+    const shutOut = !principal.localOnly && this.records.get(principal.userId)?.rights?.localOnly === true;
+    return shutOut || principal.tokenIssuedAt <= doubtUntil ? { state: "unknown" } : { state: "live" };
   }
 }
 
@@ -165,20 +158,38 @@ function raises<Key>(map: Fading<Key, EpochCut>, key: Key, cut: EpochCut, now: n
   return news;
 }
 
+type UserChanged = Extract<LogEvent, { type: "user_changed" }>;
+
+/** Returns the decision where it is the latest that is known. */
 function noteRecord(
-  records: Fading<string, RecordCut>,
-  { userId, change, rights }: Extract<LogEvent, { type: "user_changed" }>,
+  records: Fading<string, RightsDecision>,
+  { userId, change, rights }: UserChanged,
   entry: LogEntry,
   now: number,
-): void {
+): RightsDecision | undefined {
   const known = records.get(userId);
-  if (change === "removed") {
-    if (known?.rights !== null) records.set(userId, { version: entry.version, rights: null }, now);
-  } else if (rights !== undefined && known?.rights !== null) {
-    const { version = entry.version, isActive, localOnly, groupIds } = rights;
-    if (known === undefined || known.version < version)
-      records.set(userId, { version, rights: { isActive, localOnly, groupIds } }, now);
-  }
+  const decision = decisionOf(change, rights, entry.version);
+  if (decision === undefined || known?.rights === null) return undefined;
+  if (decision.rights !== null && known !== undefined && known.version >= decision.version) return undefined;
+  records.set(userId, decision, now);
+  return decision;
+}
+
+function decisionOf(
+  change: UserChanged["change"],
+  decided: UserChanged["rights"],
+  committed: number,
+): RightsDecision | undefined {
+  if (change === "removed") return { version: committed, rights: null };
+  if (decided === undefined) return undefined;
+  const { version = committed, isActive, localOnly, groupIds } = decided;
+  return { version, rights: { isActive, localOnly, groupIds } };
+}
+
+function changeOf({ userId, change }: UserChanged, decision: RightsDecision | undefined): Cut {
+  const cut = { kind: "user_changed", userId, change } as const;
+  const rights = decision?.rights;
+  return rights === undefined || rights === null ? cut : { ...cut, rights };
 }
 
 /** Ids of credentials are given once: nothing comes after a removal. */

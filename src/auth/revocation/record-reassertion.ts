@@ -3,8 +3,8 @@ import { newId } from "../ids.ts";
 import type { RevocationCause } from "../model.ts";
 import type { Step } from "../store.ts";
 import type { EndingTools } from "./ending.ts";
-import type { LoginCut, RecordCut } from "./memory.ts";
-import type { RevokeTarget } from "./revocation.ts";
+import type { LoginCut } from "./memory.ts";
+import type { RevokeTarget, RightsDecision } from "./revocation.ts";
 import { createSessionEnding } from "./session-ending.ts";
 import { createUserEnding } from "./user-ending.ts";
 
@@ -21,7 +21,7 @@ export interface Lessening {
 
 /** Undefined: there is nothing to take. Both reject with `unavailable`, but not for a damaged record. */
 export interface Lessenings {
-  ofUser(userId: string, cut: RecordCut): Promise<Lessening | undefined>;
+  ofUser(userId: string, cut: RightsDecision): Promise<Lessening | undefined>;
   ofLogin(credentialId: string, cut: LoginCut): Promise<Lessening | undefined>;
 }
 
@@ -40,7 +40,7 @@ const mostAttempts = 10;
  */
 export async function assertRecords(
   tools: RecordReassertionTools,
-  cuts: readonly (readonly [string, RecordCut])[],
+  cuts: readonly (readonly [string, RightsDecision])[],
 ): Promise<number> {
   return await countTrue(
     cuts.map(([userId, cut]) => lessen(tools, userId, () => tools.lessenings.ofUser(userId, cut))),

@@ -1,4 +1,4 @@
-import type { Principal, RevocationCause } from "../model.ts";
+import type { Principal, RevocationCause, Rights } from "../model.ts";
 import type { Durability, LogBreak, LogEntry, LogFollower, Step } from "../store.ts";
 
 export type RevokeTarget =
@@ -64,6 +64,8 @@ export type Cut =
       readonly kind: "user_changed";
       readonly userId: string;
       readonly change: "added" | "updated" | "removed";
+      /** What the user may from now on; absent where nothing was decided on, or something later was. */
+      readonly rights?: Rights;
     }
   | { readonly kind: "session_changed"; readonly sessionId: string };
 
@@ -76,10 +78,23 @@ export type Judgement =
 /** What a node's lease is kept by. */
 export type FeedFollower = Pick<LogFollower, "following" | "stretch" | "lookAgeMs" | "restart">;
 
+/** A decision on a user's rights. */
+export interface RightsDecision {
+  /** The number of the commit that made it. */
+  readonly version: number;
+  /** Null: the user was removed. Ids are given once, so nothing can have been decided later. */
+  readonly rights: Rights | null;
+}
+
 /** What this node knows about what was taken away; fed by its own commits and by the log. */
 export interface RevocationView {
   /** Hot path: map look-ups only. */
   judge(principal: Principal): Judgement;
+  /**
+   * What the log last decided on the user's rights, as far back as this node remembers. A read of the record may be older,
+   * or fail: see `withoutLost`.
+   */
+  decided(userId: string): RightsDecision | undefined;
   /**
    * False while the node cannot know (no tail, no lease, a break of the log that is not healed yet): then nobody is
    * authenticated (D10). Hot path: a few comparisons, looked at before every frame.

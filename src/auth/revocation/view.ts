@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.ts";
 import type { LogEvent } from "../model.ts";
+import type { Weakened } from "../protections.ts";
 import type { LogEntry } from "../store.ts";
 import type { Lease } from "./lease.ts";
 import { Memory } from "./memory.ts";
@@ -43,10 +44,12 @@ export function createRevocationView(options: {
   /** See `LogFollower`; undefined while the log is not followed without a break. */
   readonly followed: () => number | undefined;
   readonly capacity?: number;
+  readonly weakened?: Weakened;
 }): GrowingView {
   const { clock, lease, followed, capacity = defaultCapacity } = options;
   const reachMs = Math.max(options.longestTokenMs, leastReachMs) + reachMarginMs;
   const memory = new Memory(reachMs + 2 * clockMarginMs, capacity);
+  const knowsRights = options.weakened?.has("entry_rights") !== true;
   let floor = Number.POSITIVE_INFINITY;
   /** No commit after this number is known of: what claims a later one is not believed. */
   let newest = 0;
@@ -77,6 +80,7 @@ export function createRevocationView(options: {
     get size() {
       return memory.size;
     },
+    decided: (userId) => (knowsRights ? memory.records.get(userId) : undefined),
     judge(principal) {
       lookAtClock();
       const changedAt = memory.changes.get(principal.userId);
@@ -94,7 +98,7 @@ export function createRevocationView(options: {
       if (!memory.isNew(entry, latest)) return undefined;
       const cut = memory.take(event, entry, latest);
       floor = Math.max(floor, memory.crowdedOutAt + clockMarginMs);
-      return cut;
+      return knowsRights ? cut : cut && withoutRights(cut);
     },
     reachesBackTo(since) {
       // The log was read up to the present, and numbers of commits are microseconds of the store's clock.
@@ -109,4 +113,10 @@ export function createRevocationView(options: {
       gaps += 1;
     },
   };
+}
+
+function withoutRights(cut: Cut): Cut {
+  if (cut.kind !== "user_changed") return cut;
+  const { rights: _, ...change } = cut;
+  return change;
 }

@@ -11,6 +11,7 @@ import type { Journal } from "../revocation/journal.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import type { Store } from "../store.ts";
 import type { CredentialRemoval } from "./create-credentials.ts";
+import { withoutLost } from "./lost-rights.ts";
 import { createUserCache } from "./user-cache.ts";
 import { changingUser, creatingUser, removingUser, sameRights } from "./user-changes.ts";
 import { readStanding, userOf } from "./user-record.ts";
@@ -29,7 +30,12 @@ type ListingTools = Pick<UsersOptions, "store" | "slices">;
 
 export function createUsers(options: UsersOptions): Users {
   const { store, clock, revocation, groups } = options;
-  const read = (userId: string) => readStanding(store, userId);
+  const read = async (userId: string) => {
+    const found = await readStanding(store, userId);
+    // Asked after the read: an entry that came meanwhile counts.
+    const user = found && withoutLost(found, revocation.view.decided(userId));
+    return found && user && { ...found, user };
+  };
   const requireGroups = async (groupIds: readonly string[]) => {
     if (!(await groups.exists(groupIds))) throw new AuthError("invalid_group");
   };

@@ -6,7 +6,8 @@ const capacity = 10_000;
 
 /**
  * Users as this node last read them; a cut of the user drops its entry in the same tick. What a read that began before
- * the cut brings is given to those who asked before it, and not kept. Without a trusted log nothing is kept at all.
+ * the cut brings is given to those who asked before it, and not kept; `read` leaves out what the cut took. Without a
+ * trusted log nothing is kept at all.
  */
 export function createUserCache(options: {
   readonly revocation: Revocation;

@@ -1,11 +1,10 @@
 import { joinedStep } from "../joined-step.ts";
-import type { User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
-import type { RecordCut } from "../revocation/memory.ts";
 import type { Lessening, Lessenings } from "../revocation/record-reassertion.ts";
+import type { RightsDecision } from "../revocation/revocation.ts";
 import { readRecord, type Step, type Store, type StoredRecord } from "../store.ts";
 import type { CredentialRemoval } from "./create-credentials.ts";
-import { isLessPowerful } from "./groups.ts";
+import { lessened } from "./lost-rights.ts";
 import { changingUserAgain, removingUser, rightsVersionOf, sameRights } from "./user-changes.ts";
 import { readableUser } from "./user-record.ts";
 
@@ -43,18 +42,13 @@ async function removal(
 function withLess(
   record: StoredRecord | undefined,
   version: number,
-  rights: NonNullable<RecordCut["rights"]>,
+  rights: NonNullable<RightsDecision["rights"]>,
 ): Lessening | undefined {
   const user = record && readableUser(record);
   if (record === undefined || user === undefined) return undefined;
   const before = { user, version: record.version };
   if (rightsVersionOf(before) >= version) return undefined;
-  const after: User = {
-    ...user,
-    isActive: user.isActive && (rights.isActive || user.isOwner),
-    localOnly: user.localOnly || rights.localOnly,
-    groupIds: isLessPowerful(rights.groupIds, user.groupIds) ? rights.groupIds : user.groupIds,
-  };
+  const after = lessened(user, rights);
   if (sameRights(user, after)) return undefined;
   const step: Step = changingUserAgain(before, after, { rights, version });
   if (!user.isActive || after.isActive) return { step, ends: null };

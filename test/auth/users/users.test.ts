@@ -164,13 +164,36 @@ describe("users", () => {
     expect(await refusal(node.open(user.id))).toBe("accepted");
   });
 
+  it("are given no older right by a read that began before the change", async () => {
+    const { authority } = node;
+    const { user } = await node.user("gail");
+    await authority.users.update(user.id, { groupIds: ["system-admin"] });
+    const read = store.get;
+    let answer: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    store.get = async (keys) => {
+      const found = await read(keys);
+      await released;
+      return found;
+    };
+    const asked = [authority.users.current(user.id), authority.users.read(user.id)] as const;
+    store.get = read;
+    await authority.users.update(user.id, { groupIds: ["system-users"], localOnly: true });
+    answer();
+    const less = { groupIds: ["system-users"], localOnly: true };
+    expect([await asked[0], (await asked[1])?.user]).toMatchObject([less, less]);
+  });
+
   it("keep their sessions when groups, name or local_only change, and are read again", async () => {
     const { authority } = node;
     const { user } = await node.user("fern");
     const { session } = await node.open(user.id);
     expect(await authority.users.current(user.id)).toMatchObject({ groupIds: ["system-users"] });
     const cuts = await cutsOf(() => authority.users.update(user.id, { groupIds: ["system-read-only"] }));
-    expect(cuts).toEqual([{ kind: "user_changed", userId: user.id, change: "updated" }]);
+    const rights = { isActive: true, localOnly: false, groupIds: ["system-read-only"] };
+    expect(cuts).toEqual([{ kind: "user_changed", userId: user.id, change: "updated", rights }]);
     expect(await authority.users.current(user.id)).toMatchObject({ groupIds: ["system-read-only"] });
     expect(await authority.sessions.get(session.id)).toMatchObject({ id: session.id });
     expect(await cutsOf(() => authority.users.update(user.id, { groupIds: ["system-read-only"] }))).toEqual(

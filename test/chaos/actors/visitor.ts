@@ -8,9 +8,11 @@ export async function visit(scene: Scene, random: Random): Promise<void> {
     await rest(random.between(80, 300), scene.over);
     const holding = random.pick(scene.holdings);
     const token = random.pick(holding.accessTokens);
-    const entered = await enter(scene, random.pick(scene.nodes), holding, { actor: "visitors", token });
+    const how = { actor: "visitors", token, remote: random.chance(0.3) };
+    const entered = await enter(scene, random.pick(scene.nodes), holding, how);
     if (entered === undefined) continue;
     entered.use("auth/current_user");
+    if (holding.person.isAdmin) entered.administer("config/auth/list");
     await rest(random.between(50, 400), scene.over);
     entered.socket.drop();
   }
