@@ -37,6 +37,7 @@ import { readState, writeState } from "./state.ts";
 import { StoreFile } from "./store-file.ts";
 import { hasGarbage, sweep } from "./sweeper.ts";
 import type { Tables } from "./tables.ts";
+import { watchFile } from "./watch-file.ts";
 import { WriteQueue } from "./write-queue.ts";
 
 export interface EmbeddedStoreOptions {
@@ -122,6 +123,7 @@ class EmbeddedStore implements Store {
       oldest: () => oldestSequence(file.tables),
       textAt: (sequence) => entryText(file.tables, sequence),
       startOf: (since) => startOf(file.fresh, since),
+      watch: (onWrite) => watchFile(file.path, onWrite),
     });
     this.#queue = new WriteQueue({
       deadlineMs: options.timeoutMs ?? 5_000,
