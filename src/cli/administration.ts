@@ -1,4 +1,5 @@
 import type { Authority } from "../auth/authority.ts";
+import { InstallationError } from "../server/installation.ts";
 import { IssuerError } from "../server/issuer.ts";
 import { openAuthority, systemClock } from "../server/open-authority.ts";
 import { watchRevocations } from "../server/revocation-watch.ts";
@@ -9,20 +10,27 @@ import { UsageError } from "./output.ts";
 /** Nobody's socket waits for a command: a slow store is waited for, where a gateway would shed load. */
 const PATIENCE_MS = 5_000;
 
+export interface Access {
+  /** The log is followed meanwhile, so that revocations say what the gateways make of them. */
+  readonly watching?: boolean;
+  /** Where there is no installation one is made; without it that is a mistake of who calls. */
+  readonly creates?: boolean;
+}
+
 /**
  * Runs `action` on the store that the flags name, beside a running gateway or without one: what it commits reaches every
- * node by the log. `watching`: the log is followed meanwhile, so that revocations say what the gateways make of them.
+ * node by the log.
  */
 export async function withAuthority<T>(
   flags: ConfigFlags,
   surroundings: { readonly env: Readonly<Record<string, string | undefined>> },
   action: (authority: Authority) => Promise<T>,
-  watching = false,
+  { watching = false, creates = false }: Access = {},
 ): Promise<T> {
   const config = configurationOf(flags, surroundings.env);
   const patient = { ...config, store_timeout_ms: Math.max(config.store_timeout_ms, PATIENCE_MS) };
-  const opened = await openAuthority(patient, { role: "cli" }).catch((error: unknown) => {
-    throw error instanceof SecretError ? new UsageError(error.message) : error;
+  const opened = await openAuthority(patient, { role: "cli", creates }).catch((error: unknown) => {
+    throw isMistake(error) ? new UsageError(error.message) : error;
   });
   let stopWatching = async () => {};
   try {
@@ -34,4 +42,8 @@ export async function withAuthority<T>(
     await stopWatching();
     await opened.close();
   }
+}
+
+function isMistake(error: unknown): error is Error {
+  return error instanceof SecretError || error instanceof InstallationError;
 }

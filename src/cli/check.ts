@@ -1,8 +1,9 @@
 import { stringify } from "yaml";
 
 import { effectiveConfig } from "../server/config/effective.ts";
+import { options } from "../server/config/options.ts";
 import { ConfigError } from "../server/config/problems.ts";
-import type { Config } from "../server/config/schema.ts";
+import { type Config, environmentOnly } from "../server/config/schema.ts";
 import { guaranteeOf } from "../server/guarantee-report.ts";
 import { readTlsFiles } from "../server/tls-files.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
@@ -21,7 +22,35 @@ export async function check(
   await checkTls(config);
   const guarantee = flags.guarantee ? { guarantee: await guaranteeOf(config) } : {};
   const effective = { ...effectiveConfig(config), ...guarantee };
-  output.result(effective, stringify(effective).trimEnd());
+  const text = [configFile(config), ...("guarantee" in guarantee ? [commented(guarantee)] : [])];
+  output.result(effective, text.join("\n"));
+}
+
+/** A configuration file that gives the same configuration, apart from secrets, which no file holds: they are remarks. */
+function configFile(config: Config): string {
+  const kept: Record<string, unknown> = {};
+  const remarks: string[] = [];
+  for (const { key, path, variable } of options) {
+    const shown = effectiveConfig(config)[key];
+    const value = path.reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], config);
+    if (shown !== value) remarks.push(`# ${key}: ${shown} (holds a secret: set ${variable})`);
+    else if (!environmentOnly.has(key)) place(kept, path, value);
+  }
+  return [...remarks, stringify(kept).trimEnd()].join("\n");
+}
+
+function place(tree: Record<string, unknown>, [name = "", ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) {
+    tree[name] = value;
+    return;
+  }
+  const child = (tree[name] ?? {}) as Record<string, unknown>;
+  tree[name] = child;
+  place(child, rest, value);
+}
+
+function commented(value: object): string {
+  return stringify(value).trimEnd().replaceAll(/^/gm, "# ");
 }
 
 async function checkTls(config: Config): Promise<void> {

@@ -1,23 +1,32 @@
-import { createInterface } from "node:readline";
-import { Writable } from "node:stream";
-
 import { UsageError } from "./output.ts";
+import { askHidden, type Terminal } from "./terminal-prompt.ts";
 
 /** More than any password that the server takes; a file piped in by mistake ends here. */
 const limitBytes = 8192;
 
 /**
- * The password from standard input: everything up to the first line break. Never an argument. At a terminal it is asked
- * for on standard error, and not echoed. Throws `UsageError`.
+ * The password: never an argument. At a terminal it is asked for, and not shown; one that is to be `fresh` is asked for
+ * twice. Elsewhere it is standard input up to the first line break, which `piped` must have announced. Throws `UsageError`.
  */
 export async function readPassword(
-  { stdin, stderr }: { readonly stdin: NodeJS.ReadStream; readonly stderr: NodeJS.WritableStream },
-  wanted: boolean,
+  terminal: Terminal,
+  { piped, fresh }: { readonly piped: boolean; readonly fresh: boolean },
 ): Promise<string> {
-  if (!wanted) throw new UsageError("give the password on standard input, with --password-stdin");
-  const password = stdin.isTTY ? await ask(stdin, stderr) : firstLine(await readSome(stdin));
-  if (password === "") throw new UsageError("standard input holds no password");
+  const { stdin } = terminal;
+  if (!stdin.isTTY && !piped)
+    throw new UsageError("give the password on standard input, with --password-stdin");
+  const password = stdin.isTTY ? await typed(terminal, fresh) : firstLine(await readSome(stdin));
+  if (password === "")
+    throw new UsageError(stdin.isTTY ? "no password was typed" : "standard input holds no password");
   if (Buffer.byteLength(password) > limitBytes) throw new UsageError("the password is too long");
+  return password;
+}
+
+async function typed(terminal: Terminal, fresh: boolean): Promise<string> {
+  const password = await askHidden(terminal, fresh ? "New password: " : "Password: ");
+  if (!fresh || password === "") return password;
+  if ((await askHidden(terminal, "The same again: ")) !== password)
+    throw new UsageError("the two passwords differ");
   return password;
 }
 
@@ -43,21 +52,4 @@ function firstLine(bytes: Buffer): string {
   } catch {
     throw new UsageError("the password on standard input is not UTF-8");
   }
-}
-
-function ask(stdin: NodeJS.ReadStream, stderr: NodeJS.WritableStream): Promise<string> {
-  const mute = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({ input: stdin, output: mute, terminal: true, historySize: 0 });
-  stderr.write("Password: ");
-  return new Promise<string>((resolve) => {
-    lines.once("line", resolve);
-    lines.once("close", () => resolve(""));
-    lines.once("SIGINT", () => {
-      lines.close();
-      process.kill(process.pid, "SIGINT");
-    });
-  }).finally(() => {
-    lines.close();
-    stderr.write("\n");
-  });
 }

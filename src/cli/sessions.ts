@@ -1,6 +1,7 @@
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
-import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/revocation.ts";
+import type { User } from "../auth/model.ts";
+import type { Revocation, RevokeReceipt, RevokeTarget } from "../auth/revocation/revocation.ts";
 import { type Output, table, timeText, UsageError } from "./output.ts";
 import { findUser } from "./users.ts";
 
@@ -26,10 +27,12 @@ export async function listSessions(
   output: Output,
 ): Promise<void> {
   const users = nameOrId === undefined ? await authority.users.list() : [await findUser(authority, nameOrId)];
-  const sessions = (await Promise.all(users.map((user) => authority.sessions.listOf(user.id)))).flat();
-  const value = sessions.map((session) => ({
+  const perUser = await Promise.all(users.map((user) => sessionsOf(authority, user)));
+  const listed = perUser.flat();
+  const value = listed.map(({ session, username }) => ({
     id: session.id,
     user_id: session.userId,
+    username,
     type: session.type,
     client_id: session.clientId,
     client_name: session.clientName,
@@ -38,15 +41,24 @@ export async function listSessions(
     last_used_ip: session.lastUsedIp,
     expires_at: session.expiresAt === null ? null : timeText(session.expiresAt),
   }));
-  const rows = sessions.map((session) => [
+  const rows = listed.map(({ session, username }) => [
     session.id,
-    session.userId,
+    username ?? session.userId,
     session.type,
     session.clientName ?? session.clientId ?? "-",
+    session.lastUsedIp ?? "-",
     timeText(session.lastUsedAt),
     timeText(session.expiresAt),
   ]);
-  output.result(value, table(["ID", "USER", "TYPE", "CLIENT", "LAST USED", "EXPIRES"], rows));
+  output.result(value, table(["ID", "USER", "TYPE", "CLIENT", "ADDRESS", "LAST USED", "EXPIRES"], rows));
+}
+
+async function sessionsOf(authority: Authority, { id }: User) {
+  const [sessions, username] = await Promise.all([
+    authority.sessions.listOf(id),
+    authority.localLogins.usernameOf(id),
+  ]);
+  return sessions.map((session) => ({ session, username }));
 }
 
 export interface RevokeFlags {
@@ -75,10 +87,43 @@ export function revokeTarget({ user, session, client, all }: RevokeFlags): Revok
   throw new UsageError("give one of --user, --session, --client and --all");
 }
 
-/** Returns when it is durable; gateways that run follow by the log. */
+/** The gateways show within a moment that they applied it, unless something is wrong; no command waits longer unasked. */
+const showWithinMs = 2_000;
+
+/** One line, once the gateways have shown that they applied it, or after two seconds. It is durable by then. */
 export async function revoke(authority: Authority, what: RevokeWhat, output: Output): Promise<void> {
-  const receipt = await authority.revocation.revoke(await targetOf(authority, what), "session_revoked");
-  output.result(stateOf(receipt), `revoked ${countText(receipt)}`);
+  const { revocation } = authority;
+  const receipt = await revocation.revoke(await targetOf(authority, what), "session_revoked");
+  const state = await stateWithin(revocation, receipt, showWithinMs);
+  const none = state.sessions === 0 ? ": there was none" : "";
+  output.result(stateOf(state), `revoked ${countText(state)}${none}${stillPending(state)}`);
+}
+
+async function stateWithin(
+  revocation: Revocation,
+  receipt: RevokeReceipt,
+  ms: number,
+): Promise<RevokeReceipt> {
+  let latest = receipt;
+  let late: ReturnType<typeof setTimeout> | undefined;
+  await new Promise<void>((resolve) => {
+    late = setTimeout(resolve, ms);
+    const watched = revocation.watch(receipt.revocationId, (state, done) => {
+      latest = state;
+      if (done) resolve();
+    });
+    if (watched === undefined) resolve();
+  });
+  clearTimeout(late);
+  return latest;
+}
+
+function stillPending({ effective, nodes }: RevokeReceipt): string {
+  if (effective === "all") return "";
+  const { pending } = nodes;
+  const who =
+    pending === 1 ? "1 gateway has" : pending === 0 ? "a gateway may have" : `${pending} gateways have`;
+  return `; ${who} not shown yet that it applies there (--wait shows when)`;
 }
 
 /**
@@ -119,6 +164,6 @@ function stateText(receipt: RevokeReceipt): string {
 }
 
 function countText({ sessions }: RevokeReceipt): string {
-  if (sessions === null) return "sessions";
+  if (sessions === null) return "sessions (not counted)";
   return `${sessions} session${sessions === 1 ? "" : "s"}`;
 }

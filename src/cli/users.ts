@@ -1,15 +1,27 @@
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import { systemGroups, type User } from "../auth/model.ts";
+import { normaliseLoginName } from "../auth/providers/login-name.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import { type Output, table, UsageError } from "./output.ts";
+import { oneLine } from "./terminal-text.ts";
 
-/** Finds a user by login name at the local provider, or by id. */
+/**
+ * Finds a user by login name at the local provider, in whatever spelling, or by id. Throws `user_not_found`, and
+ * `UsageError` for a login name that is another user's id.
+ */
 export async function findUser(authority: Authority, nameOrId: string): Promise<User> {
-  const userId = await authority.localLogins.userIdOf(nameOrId);
-  const user = await authority.users.read(userId ?? nameOrId);
-  if (user === undefined) throw new AuthError("user_not_found");
-  return user.user;
+  const namedId = await authority.localLogins.userIdOf(nameOrId);
+  const [named, numbered] = await Promise.all(
+    [namedId, nameOrId].map(async (id) => (id === undefined ? undefined : await authority.users.read(id))),
+  );
+  if (named !== undefined && numbered !== undefined && named.user.id !== numbered.user.id)
+    throw new UsageError(
+      `${nameOrId} is the login name of user ${named.user.id} and the id of another: give the first one's id, or the other's login name`,
+    );
+  const found = named ?? numbered;
+  if (found === undefined) throw new AuthError("user_not_found");
+  return found.user;
 }
 
 export interface AddUser {
@@ -22,13 +34,15 @@ export interface AddUser {
 
 /** Adds a user with a login. The first owner can be made here too: whoever has the machine needs no set-up code. */
 export async function addUser(authority: Authority, request: AddUser, output: Output): Promise<void> {
-  if (!isName(request.name)) throw new UsageError("a name has 1 to 128 characters");
-  const user = request.owner ? await addOwner(authority, request) : await addOrdinary(authority, request);
-  output.result(await describe(authority, user), `added ${request.username} (${user.id})`);
+  requireName(request.name);
+  const username = normaliseLoginName(request.username);
+  const named = { ...request, username };
+  const user = request.owner ? await addOwner(authority, named) : await addOrdinary(authority, named);
+  output.result(await describe(authority, user), `added ${username} (${user.id})`);
 }
 
-function isName(name: string): boolean {
-  return name.trim() !== "" && name.length <= 128;
+function requireName(name: string): void {
+  if (name.trim() === "" || name.length > 128) throw new UsageError("a name has 1 to 128 characters");
 }
 
 async function addOwner(authority: Authority, request: AddUser): Promise<User> {
@@ -65,8 +79,19 @@ export async function setActive(
   output.result(await describe(authority, updated), `${nameOrId} is ${isActive ? "active" : "inactive"}`);
 }
 
-export async function removeUser(authority: Authority, nameOrId: string, output: Output): Promise<void> {
+/** `confirmed` is asked before anything is done. */
+export async function removeUser(
+  authority: Authority,
+  nameOrId: string,
+  confirmed: (question: string) => Promise<boolean>,
+  output: Output,
+): Promise<void> {
   const user = await findUser(authority, nameOrId);
+  const who = oneLine(`${user.name ?? nameOrId} (${user.id})`);
+  if (!(await confirmed(`Remove ${who} with all logins and sessions?`))) {
+    output.result({ id: user.id, removed: false }, `${nameOrId} stays`);
+    return;
+  }
   await authority.users.remove(user.id);
   output.result({ id: user.id, removed: true }, `removed ${nameOrId}`);
 }
@@ -84,6 +109,76 @@ export async function setPassword(
     { id: user.id, password_changed: true },
     `password of ${nameOrId} changed; all sessions ended`,
   );
+}
+
+/**
+ * Puts the user into one of the system's groups, in place of the others of the system. The owner stays an administrator
+ * whatever the group, so this is refused. Throws `UsageError`.
+ */
+export async function setGroup(
+  authority: Authority,
+  nameOrId: string,
+  groupId: string,
+  output: Output,
+): Promise<void> {
+  const user = await findUser(authority, nameOrId);
+  if (user.isOwner) throw new UsageError("the owner may do everything, in whatever group");
+  const ofSystem: readonly string[] = Object.values(systemGroups);
+  const others = user.groupIds.filter((id) => !ofSystem.includes(id));
+  const updated = await authority.users.update(user.id, { groupIds: [groupId, ...others] });
+  output.result(await describe(authority, updated), `${nameOrId} is in ${updated.groupIds.join(", ")}`);
+}
+
+/** Changes the display name, the login name, or both. Throws `UsageError` when neither is given. */
+export async function renameUser(
+  authority: Authority,
+  nameOrId: string,
+  names: { readonly name?: string; readonly username?: string },
+  output: Output,
+): Promise<void> {
+  const { name, username } = names;
+  if (name === undefined && username === undefined) throw new UsageError("give --name, --username or both");
+  if (name !== undefined) requireName(name);
+  let user = await findUser(authority, nameOrId);
+  // The login name first: it may be taken, and then nothing has changed.
+  if (username !== undefined)
+    await authority.localLogins.changeUsername(user.id, normaliseLoginName(username));
+  if (name !== undefined) user = await authority.users.update(user.id, { name });
+  const described = await describe(authority, user);
+  output.result(described, `${nameOrId} is ${described.username ?? "without a login"}, ${described.name}`);
+}
+
+export async function setLocalOnly(
+  authority: Authority,
+  nameOrId: string,
+  localOnly: boolean,
+  output: Output,
+): Promise<void> {
+  const user = await findUser(authority, nameOrId);
+  const updated = await authority.users.update(user.id, { localOnly });
+  const text = localOnly ? "may log in from local addresses only" : "may log in from everywhere";
+  output.result(await describe(authority, updated), `${nameOrId} ${text}`);
+}
+
+export async function addLogin(
+  authority: Authority,
+  nameOrId: string,
+  login: { readonly username: string; readonly password: string },
+  output: Output,
+): Promise<void> {
+  const user = await findUser(authority, nameOrId);
+  const username = normaliseLoginName(login.username);
+  await authority.localLogins.create(user.id, username, login.password);
+  output.result(await describe(authority, user), `${nameOrId} logs in as ${username}`);
+}
+
+/** The sessions of that login end; the user and the long-lived tokens stay. Throws `credentials_not_found`. */
+export async function removeLogin(authority: Authority, nameOrId: string, output: Output): Promise<void> {
+  const user = await findUser(authority, nameOrId);
+  const username = await authority.localLogins.usernameOf(user.id);
+  if (username === null) throw new AuthError("credentials_not_found");
+  await authority.localLogins.remove(username);
+  output.result(await describe(authority, user), `removed the login ${username}; its sessions ended`);
 }
 
 async function describe(authority: Authority, user: User) {

@@ -17,8 +17,16 @@ const complain = (text, field) => {
   field?.focus();
 };
 
-/** As the server wants it: NFKC, without blanks around it, in lower case. */
-const loginName = () => form.elements.username.value.normalize("NFKC").trim().toLowerCase();
+/** Unicode's full case folding, as src/auth/case-folding.ts has it. */
+const caseFolded = (text) =>
+  text
+    .split("ı")
+    .map((piece) => piece.toLowerCase().toUpperCase().toLowerCase())
+    .join("ı")
+    .replaceAll("ς", "σ");
+
+/** As the server wants it: NFKC, case folded, without blanks around it. */
+const loginName = () => caseFolded(form.elements.username.value.normalize("NFKC")).normalize("NFKC").trim();
 
 async function begin() {
   const answer = await fetch("api/onboarding");

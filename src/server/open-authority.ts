@@ -8,6 +8,7 @@ import { defaultLoginBudgets } from "../auth/throttling/login-throttle.ts";
 import { sealedOtherwise } from "../auth/tokens/sealing.ts";
 import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
+import { requireKeys, requireStoreFile } from "./installation.ts";
 import { issuerForCommands, rememberedIssuer } from "./issuer.ts";
 import type { Log } from "./log.ts";
 import { measuredStore, type StoreCallObserver } from "./measured-store.ts";
@@ -18,6 +19,8 @@ import { installationSecret, otherSecret } from "./secret.ts";
 export interface OpenAuthorityOptions {
   /** One gateway may have an embedded store; the command line comes and goes beside it. */
   readonly role: "gateway" | "cli";
+  /** Whether store, secret and keys are made where there are none; by default for a gateway only. */
+  readonly creates?: boolean;
   readonly clock?: Clock;
   /** Hears of a store that answers late. */
   readonly log?: Pick<Log, "warn">;
@@ -44,13 +47,14 @@ export const systemClock: Clock = { now: () => Date.now(), monotonic: () => perf
 
 /**
  * The domain on its store, as the configuration has it: for the gateway and for the command line. Without a revocation
- * feed it authenticates nobody. Rejects with an error for people: the secret cannot be had, the store cannot be used or
- * is another process', or what is stored was made with another secret.
+ * feed it authenticates nobody. Rejects with an error for people: there is no installation (`InstallationError`), the secret
+ * cannot be had, the store cannot be used or is another process', or what is stored was made with another secret.
  */
 export async function openAuthority(config: Config, options: OpenAuthorityOptions): Promise<OpenAuthority> {
-  const { role, clock = systemClock, port = () => config.port } = options;
+  const { role, creates = role === "gateway", clock = systemClock, port = () => config.port } = options;
   const publicUrl = () => publicUrlOf(config, port());
-  const secret = Buffer.from(await installationSecret(config));
+  if (!creates) requireStoreFile(config);
+  const secret = Buffer.from(await installationSecret(config, { creates }));
   const opened = await openStore({
     folder: config.data,
     role,
@@ -59,6 +63,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   });
   const store = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);
   try {
+    if (!creates) await requireKeys(store);
     const remembered = role === "cli" ? await rememberedIssuer(store) : undefined;
     const issuer = () =>
       role === "cli" ? issuerForCommands(config, remembered) : (config.tokens.issuer ?? publicUrl());

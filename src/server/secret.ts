@@ -19,13 +19,16 @@ export class SecretError extends Error {
 /**
  * The installation's secret: from the environment, from `secret_file`, or from `secret.key` in the data folder, which is
  * made at the first start, mode 0600. Of several processes that start at once one makes it and all get the same. A named
- * `secret_file` is never made, nor a new secret for a store that was made with one: that it is missing is a mistake.
- * Throws `SecretError`.
+ * `secret_file` is never made, nor a new secret for a store that was made with one, nor any unless `creates`: that it is
+ * missing is a mistake. Throws `SecretError`.
  */
-export async function installationSecret(config: SecretOptions): Promise<string> {
+export async function installationSecret(
+  config: SecretOptions,
+  { creates }: { readonly creates: boolean },
+): Promise<string> {
   if (config.secret !== null) return config.secret;
   const file = secretFile(config);
-  if (config.secret_file === null) await makeSecret(file);
+  if (creates && config.secret_file === null) await makeSecret(file);
   return await readSecret(file);
 }
 

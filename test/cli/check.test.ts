@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -6,6 +6,52 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { runCommand } from "../../src/cli/program.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
+
+/** A configuration whose options are all somewhere else than by default, with secrets in two of them. */
+const elsewhere = {
+  GATEHOUSE_SECRET: "an installation's secret, 32 characters",
+  GATEHOUSE_STORE: "redis://someone:hidden@127.0.0.1:6379/3",
+  GATEHOUSE_PUBLIC_URL: "https://gate.example.org",
+  GATEHOUSE_TRUSTED_PROXIES: "10.0.0.0/8, ::1",
+  GATEHOUSE_LOG_AUDIT: "false",
+  GATEHOUSE_LIMITS_SOCKETS: "17",
+};
+
+describe("what gatehouse check prints", () => {
+  let folder: TemporaryFolder;
+  beforeEach(() => {
+    folder = temporaryFolder();
+  });
+  afterEach(() => folder.remove());
+
+  async function check(env: Readonly<Record<string, string>>, ...args: readonly string[]) {
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const code = await runCommand(["check", ...args], { env, stdin: process.stdin, stdout, stderr });
+    return { code, stdout: String(stdout.read() ?? ""), stderr: String(stderr.read() ?? "") };
+  }
+
+  it.each<[string, Readonly<Record<string, string>>, readonly string[]]>([
+    ["by default", {}, []],
+    ["with the guarantee", {}, ["--guarantee"]],
+    ["with everything elsewhere", elsewhere, []],
+  ])("is a file that --config takes: %s", async (_, env, args) => {
+    const file = path.join(folder.path, "gatehouse.yaml");
+    const printed = await check(env, ...args);
+    expect(printed).toMatchObject({ code: 0, stderr: "" });
+    expect(printed.stdout).not.toMatch(/installation's secret|hidden/);
+    writeFileSync(file, printed.stdout);
+    const { GATEHOUSE_SECRET = "", GATEHOUSE_STORE = "" } = env;
+    const secrets = { GATEHOUSE_SECRET, GATEHOUSE_STORE };
+    const again = await check(secrets, "--config", file, ...args);
+    expect(again).toEqual(printed);
+  });
+
+  it("is not refused for the empty file that a shell has made for it", async () => {
+    const file = path.join(folder.path, "gatehouse.yaml");
+    writeFileSync(file, "");
+    expect(await check({}, "--config", file)).toMatchObject({ code: 0, stderr: "" });
+  });
+});
 
 describe("gatehouse check --guarantee", () => {
   let folder: TemporaryFolder;

@@ -11,8 +11,10 @@ beforeEach(() => {
 });
 afterEach(() => folder.remove());
 
-const fromFolder = (data: string) => installationSecret({ secret: null, secret_file: null, data });
-const fromFile = (name: string) => installationSecret({ secret: null, secret_file: name, data: folder.path });
+const fromFolder = (data: string) =>
+  installationSecret({ secret: null, secret_file: null, data }, { creates: true });
+const fromFile = (name: string) =>
+  installationSecret({ secret: null, secret_file: name, data: folder.path }, { creates: true });
 
 it("makes the secret at the first start, readable by its owner only, and keeps it", async () => {
   const data = path.join(folder.path, "new/data");
@@ -31,7 +33,9 @@ it("of several first starts at once all get the same", async () => {
 
 it("the environment's secret wins and writes nothing", async () => {
   const secret = "x".repeat(32);
-  expect(await installationSecret({ secret, secret_file: null, data: folder.path })).toBe(secret);
+  expect(await installationSecret({ secret, secret_file: null, data: folder.path }, { creates: true })).toBe(
+    secret,
+  );
   expect(readdirSync(folder.path)).toEqual([]);
 });
 

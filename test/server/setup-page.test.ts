@@ -54,11 +54,11 @@ async function fill(owner: { name: string; username: string; password: string },
 
 it("makes the owner and says what to do next", async () => {
   await page.goto(started.setupLink ?? "");
-  await fill({ ...ownerLogin, username: " Olivia " });
+  await fill({ ...ownerLogin, username: " Olivia Strauß " });
   await page.getByRole("heading", { name: "Done" }).waitFor();
   const text = await page.getByRole("region", { name: "Done" }).textContent();
   expect(text).toContain("Olivia owns this gateway now.");
-  expect(text).toContain(`gatehouse login ${started.url} --username 'olivia'`);
+  expect(text).toContain(`gatehouse login ${started.url} --username 'olivia strauss'`);
   expect(text).toContain(`${started.url.replace("http", "ws")}/api/websocket`);
   expect(await gateway.authority.onboarding.required()).toBe(false);
   expect((await gateway.authority.users.list()).map(({ name }) => name)).toEqual(["Olivia"]);

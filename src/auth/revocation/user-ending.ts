@@ -2,9 +2,15 @@ import { AuthError } from "../errors.ts";
 import { joinedStep } from "../joined-step.ts";
 import type { LogEvent } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
-import { checkingEpochs } from "../sessions/session-epochs.ts";
+import { checkingEpochs, readEpochsOfClients } from "../sessions/session-epochs.ts";
 import { findSession } from "../sessions/session-reading.ts";
-import { bornAnew, bornBefore, puttingSession, readableSession } from "../sessions/session-record.ts";
+import {
+  bornAnew,
+  bornBefore,
+  puttingSession,
+  readableSession,
+  sessionState,
+} from "../sessions/session-record.ts";
 import type { CommitOutcome, Step, StoredRecord } from "../store.ts";
 import { type Ended, type EndingRequest, type EndingTools, endedBy } from "./ending.ts";
 import type { RevokeTarget } from "./revocation.ts";
@@ -85,14 +91,31 @@ async function clear({ store, clock }: EndingTools, userId: string, epoch: numbe
         unlink: dead.map(({ id }) => ({ index, member: id })),
       });
     }
-    ended += dead.filter(({ record }) => wasLive(record, clock.now())).length;
+    const meant = dead.flatMap(({ record }) => (record === undefined ? [] : [record]));
+    ended += await countLive({ store, clock }, userId, meant, epoch);
     after = page.at(-1);
     if (page.length < pageSize || after === undefined) return ended;
   }
 }
 
-function wasLive(record: StoredRecord | undefined, now: number): boolean {
-  const session = record && readableSession(record);
-  if (session === undefined || session.revokedAt !== undefined) return false;
-  return session.expiresAt === null || session.expiresAt > now;
+/** Of records that the epoch has ended: those that neither time nor an earlier epoch of all or of their client had ended. */
+async function countLive(
+  { store, clock }: Pick<EndingTools, "store" | "clock">,
+  userId: string,
+  records: readonly StoredRecord[],
+  epoch: number,
+): Promise<number> {
+  const found = records.flatMap((record) => {
+    const session = readableSession(record);
+    return session === undefined ? [] : [{ session, version: record.version }];
+  });
+  if (found.length === 0) return 0;
+  const clientIds = found.map(({ session }) => session.clientId);
+  const epochOf = await readEpochsOfClients(store, userId, clientIds);
+  const earlier = (version: number) => (version < epoch ? version : 0);
+  return found.filter(({ session, version }) => {
+    const { all, client } = epochOf(session.clientId);
+    const before = Math.max(earlier(all), earlier(client));
+    return sessionState({ session, version }, before, clock.now()) === "live";
+  }).length;
 }

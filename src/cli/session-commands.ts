@@ -1,0 +1,48 @@
+import { type Command, InvalidArgumentError } from "commander";
+
+import { configured, type Frame, wholeNumber, withAuthority } from "./frame.ts";
+import { issueToken, listSessions, revoke, revokeAndWait, revokeTarget } from "./sessions.ts";
+
+export function addSessionCommands(program: Command, frame: Frame): void {
+  const { perform } = frame;
+  configured(program.command("tokens").description("long-lived access tokens").command("issue"))
+    .description("issue a long-lived access token and print it")
+    .requiredOption("--user <user>", "login name or id")
+    .requiredOption("--name <name>", "what the token is for; unique per user")
+    .option("--days <days>", "days until it ends, 1 to 3650", lifeInDays, 365)
+    .action((flags) =>
+      perform(flags.json, (output) =>
+        withAuthority(flags, frame, (authority) => issueToken(authority, flags, output)),
+      ),
+    );
+  configured(program.command("sessions").description("sessions").command("list"))
+    .description("list live sessions")
+    .option("--user <user>", "of one user")
+    .action((flags) =>
+      perform(flags.json, (output) =>
+        withAuthority(flags, frame, (authority) => listSessions(authority, flags.user, output)),
+      ),
+    );
+  configured(program.command("revoke"))
+    .description("end one session, or all of a user, of a client, or that there are")
+    .option("--user <user>", "login name or id")
+    .option("--session <id>", "session id")
+    .option("--client <id>", "OAuth client id, for all users")
+    .option("--all", "every session of the installation")
+    .option("--wait", "show, line by line, until no gateway serves them any more; 60 s at most")
+    .action((flags) =>
+      perform(flags.json, async (output) => {
+        const target = revokeTarget(flags);
+        const action = flags.wait === true ? revokeAndWait : revoke;
+        await withAuthority(flags, frame, (authority) => action(authority, target, output), {
+          watching: true,
+        });
+      }),
+    );
+}
+
+function lifeInDays(text: string): number {
+  const days = wholeNumber(text);
+  if (days < 1 || days > 3650) throw new InvalidArgumentError("not from 1 to 3650");
+  return days;
+}

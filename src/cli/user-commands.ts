@@ -1,0 +1,136 @@
+import { type Command, InvalidArgumentError } from "commander";
+
+import type { Authority } from "../auth/authority.ts";
+import { systemGroups } from "../auth/model.ts";
+import { configured, type Frame, type StoreFlags, takingPassword, withAuthority } from "./frame.ts";
+import { type Output, UsageError } from "./output.ts";
+import { readPassword } from "./password-input.ts";
+import { askYesOrNo } from "./terminal-prompt.ts";
+import * as users from "./users.ts";
+
+type Using = (
+  flags: StoreFlags,
+  action: (authority: Authority, output: Output) => Promise<void>,
+) => Promise<void>;
+
+interface PasswordFlags extends StoreFlags {
+  readonly passwordStdin?: true;
+  readonly owner?: true;
+  readonly admin?: true;
+}
+
+export function addUserCommands(program: Command, frame: Frame): void {
+  const family = program.command("users").description("users and their logins");
+  const using: Using = (flags, action) =>
+    frame.perform(flags.json, (output) =>
+      withAuthority(flags, frame, (authority) => action(authority, output)),
+    );
+  configured(family.command("list").description("list users")).action((flags) =>
+    using(flags, users.listUsers),
+  );
+  addPasswordCommands(family, frame);
+  addStandingCommands(family, using);
+  addNameCommands(family, using);
+  addRemoval(family, frame, using);
+}
+
+/** Commands that set a password, which is read before the store is opened. */
+function addPasswordCommands(family: Command, frame: Frame): void {
+  const withPassword = (
+    flags: PasswordFlags,
+    action: (authority: Authority, output: Output, password: string) => Promise<void>,
+  ) =>
+    frame.perform(flags.json, async (output) => {
+      if (flags.owner && flags.admin) throw new UsageError("--owner and --admin exclude each other");
+      const piped = flags.passwordStdin === true;
+      const password = await readPassword(frame.surroundings, { piped, fresh: true });
+      const creates = flags.owner === true;
+      await withAuthority(flags, frame, (authority) => action(authority, output, password), { creates });
+    });
+
+  takingPassword(
+    configured(family.command("add <name>").description("add a user with a login"))
+      .requiredOption("--username <login>", "login name; capitals and blanks around it do not count")
+      .option("--owner", "the owner, once per installation; makes the installation where there is none")
+      .option("--admin", "a member of the administrators"),
+  ).action((name, flags) => {
+    const { username, owner = false, admin = false } = flags;
+    return withPassword(flags, (authority, output, password) =>
+      users.addUser(authority, { name, username, password, owner, admin }, output),
+    );
+  });
+  takingPassword(
+    configured(family.command("passwd <user>").description("set a password; ends all sessions of the user")),
+  ).action((user, flags) =>
+    withPassword(flags, (authority, output, password) =>
+      users.setPassword(authority, user, password, output),
+    ),
+  );
+  takingPassword(
+    configured(
+      family.command("add-login <user>").description("give a login to a user who has none"),
+    ).requiredOption("--username <login>", "login name"),
+  ).action((user, flags) =>
+    withPassword(flags, (authority, output, password) =>
+      users.addLogin(authority, user, { username: flags.username, password }, output),
+    ),
+  );
+}
+
+/** What a user may do, and from where. */
+function addStandingCommands(family: Command, using: Using): void {
+  for (const [name, isActive] of [
+    ["activate", true],
+    ["deactivate", false],
+  ] as const) {
+    configured(family.command(`${name} <user>`).description(`${name} a user, by login name or id`)).action(
+      (user, flags) =>
+        using(flags, (authority, output) => users.setActive(authority, user, isActive, output)),
+    );
+  }
+  configured(family.command("promote <user>").description("make a user an administrator")).action(
+    (user, flags) =>
+      using(flags, (authority, output) => users.setGroup(authority, user, systemGroups.admin, output)),
+  );
+  configured(family.command("demote <user>").description("make an administrator an ordinary user"))
+    .option("--read-only", "a user who may only read")
+    .action((user, flags) => {
+      const group = flags.readOnly === true ? systemGroups.readOnly : systemGroups.users;
+      return using(flags, (authority, output) => users.setGroup(authority, user, group, output));
+    });
+  configured(
+    family
+      .command("local-only <user>")
+      .description("let a user in from local addresses only, or from everywhere again")
+      .argument("<on|off>", "whether it is so", onOrOff),
+  ).action((user, isOn, flags) =>
+    using(flags, (authority, output) => users.setLocalOnly(authority, user, isOn, output)),
+  );
+}
+
+function addNameCommands(family: Command, using: Using): void {
+  configured(family.command("rename <user>").description("change what a user is called; sessions stay"))
+    .option("--name <name>", "the name that is shown")
+    .option("--username <login>", "the login name")
+    .action((user, flags) =>
+      using(flags, (authority, output) => users.renameUser(authority, user, flags, output)),
+    );
+}
+
+function addRemoval(family: Command, { surroundings }: Frame, using: Using): void {
+  configured(
+    family.command("remove-login <user>").description("take a user's login away; its sessions end"),
+  ).action((user, flags) => using(flags, (authority, output) => users.removeLogin(authority, user, output)));
+  configured(family.command("remove <user>").description("remove a user with all logins and sessions"))
+    .option("--yes", "do not ask; without a terminal nothing is asked")
+    .action((user, flags) => {
+      const asks = flags.yes !== true && surroundings.stdin.isTTY;
+      const confirmed = async (question: string) => !asks || (await askYesOrNo(surroundings, question));
+      return using(flags, (authority, output) => users.removeUser(authority, user, confirmed, output));
+    });
+}
+
+function onOrOff(text: string): boolean {
+  if (text !== "on" && text !== "off") throw new InvalidArgumentError("neither on nor off");
+  return text === "on";
+}

@@ -1,0 +1,35 @@
+import { existsSync, statSync } from "node:fs";
+import path from "node:path";
+
+import { recordKeys } from "../auth/record-keys.ts";
+import { readRecord, type Store } from "../auth/store.ts";
+import { storeFileName } from "../store/embedded/files.ts";
+import type { Config } from "./config/schema.ts";
+
+/** There is no installation where the configuration points. `message` says where, and what makes one. */
+export class InstallationError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "InstallationError";
+  }
+}
+
+const makers = "`gatehouse serve` and `gatehouse users add --owner` make one";
+
+/** Before the embedded store is opened, which would make its file. Throws `InstallationError`. */
+export function requireStoreFile({ data, store }: Pick<Config, "data" | "store">): void {
+  if (store !== null) return;
+  const file = path.resolve(data, storeFileName);
+  if (!existsSync(file) || statSync(file).size === 0)
+    throw new InstallationError(
+      `there is no store in ${path.resolve(data)}: give the gateway's --data, --store or --config; ${makers}`,
+    );
+}
+
+/** Before the keys of the installation are read, which would make them. Throws `InstallationError`. */
+export async function requireKeys(store: Store): Promise<void> {
+  if ((await readRecord(store, recordKeys.keyring)) === undefined)
+    throw new InstallationError(
+      `the ${store.kind} store holds no installation: give the gateway's --data, --store or --config; ${makers}`,
+    );
+}

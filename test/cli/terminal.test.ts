@@ -1,0 +1,57 @@
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { atTerminal } from "../support/pseudo-terminal.ts";
+import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
+import { command } from "./command-in-process.ts";
+
+const secret = "correct horse battery";
+const owner = ["users", "add", "Olivia", "--username", "olivia", "--owner"];
+
+describe("at a terminal", { timeout: 60_000 }, () => {
+  let folder: TemporaryFolder;
+  const env: Record<string, string> = {
+    ...{ GATEHOUSE_PASSWORD_SCRYPT_N: "1024", GATEHOUSE_PASSWORD_WORKERS: "1" },
+  };
+  beforeAll(() => {
+    folder = temporaryFolder();
+    env.GATEHOUSE_DATA = path.join(folder.path, "data");
+  });
+  afterAll(() => folder.remove());
+  const names = async () => (await command(["users", "list"], env)).stdout;
+
+  it("a new password is asked for twice and never shown", async () => {
+    const differ = await atTerminal(owner, env, [
+      ["New password: ", secret],
+      ["The same again: ", "another"],
+    ]);
+    expect(differ.code).toBe(2);
+    expect(differ.shown).toContain("the two passwords differ");
+    const { shown, code } = await atTerminal(owner, env, [
+      ["New password: ", secret],
+      ["The same again: ", secret],
+    ]);
+    expect({ code, shown }).toEqual({ code: 0, shown: expect.stringContaining("added olivia") });
+    expect(shown).not.toContain("horse");
+    expect(await names()).toContain("olivia");
+  });
+
+  it("no password at all is a mistake", async () => {
+    const { shown, code } = await atTerminal(["users", "passwd", "olivia"], env, [["New password: ", ""]]);
+    expect({ code, shown }).toEqual({ code: 2, shown: expect.stringContaining("no password was typed") });
+  });
+
+  it("a removal is asked about, unless --yes answers", async () => {
+    for (const name of ["rosa", "paul"])
+      await command(["users", "add", name, "--username", name, "--password-stdin"], env);
+    const remove = ["users", "remove", "rosa"];
+    const stays = await atTerminal(remove, env, [["with all logins and sessions? [y/N] ", "n"]]);
+    expect(stays).toMatchObject({ code: 0, shown: expect.stringContaining("rosa stays") });
+    expect(await names()).toContain("rosa");
+    await atTerminal(remove, env, [["[y/N] ", "y"]]);
+    expect(await names()).not.toContain("rosa");
+    const { shown } = await atTerminal(["users", "remove", "paul", "--yes"], env, []);
+    expect(shown).not.toContain("[y/N]");
+    expect(await names()).not.toContain("paul");
+  });
+});

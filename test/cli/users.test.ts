@@ -1,0 +1,133 @@
+import path from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+
+import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
+import { command } from "./command-in-process.ts";
+
+interface Described {
+  readonly id: string;
+  readonly username: string | null;
+  readonly name: string;
+  readonly local_only: boolean;
+  readonly is_admin: boolean;
+  readonly group_ids: readonly string[];
+}
+
+let folder: TemporaryFolder;
+const env: Record<string, string> = { GATEHOUSE_PUBLIC_URL: "https://gate.example.org" };
+beforeAll(async () => {
+  folder = temporaryFolder();
+  env.GATEHOUSE_DATA = path.join(folder.path, "data");
+  await run("users", "add", "Olivia", "--username", " OLIVIA ", "--owner", "--password-stdin");
+});
+afterAll(() => folder.remove());
+
+const run = (...args: readonly string[]) => command(args, env);
+async function done<T = Described>(...args: readonly string[]): Promise<T> {
+  const { code, stdout, stderr } = await run(...args, "--json");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return JSON.parse(stdout) as T;
+}
+const refused = async (...args: readonly string[]) => {
+  const { code, stdout, stderr } = await run(...args, "--json");
+  expect(stdout).toBe("");
+  return { code, error: (JSON.parse(stderr) as { error: { code: string } }).error.code };
+};
+
+let paula: Described;
+let round = 0;
+beforeEach(async () => {
+  round += 1;
+  paula = await done("users", "add", "Paula", "--username", `paula${round}`, "--password-stdin");
+});
+
+describe("gatehouse users", () => {
+  it("promotes and demotes, but not the owner", async () => {
+    const { id } = paula;
+    expect(await done("users", "promote", id)).toMatchObject({
+      is_admin: true,
+      group_ids: ["system-admin"],
+    });
+    expect(await done("users", "demote", id)).toMatchObject({ is_admin: false, group_ids: ["system-users"] });
+    expect(await done("users", "demote", id, "--read-only")).toMatchObject({
+      group_ids: ["system-read-only"],
+    });
+    expect(await refused("users", "demote", "olivia")).toEqual({ code: 2, error: "usage" });
+  });
+
+  it("lets in from local addresses only, and from everywhere again", async () => {
+    expect(await done("users", "local-only", paula.id, "on")).toMatchObject({ local_only: true });
+    expect(await done("users", "local-only", paula.id, "off")).toMatchObject({ local_only: false });
+  });
+
+  it("renames, by what is shown and by login name, or changes nothing", async () => {
+    const { id } = paula;
+    expect(await refused("users", "rename", id)).toEqual({ code: 2, error: "usage" });
+    const both = await done("users", "rename", id, "--name", "Rosa", "--username", ` ROSA${round}ß`);
+    expect(both).toMatchObject({ id, name: "Rosa", username: `rosa${round}ss` });
+    const taken = await refused("users", "rename", id, "--name", "Nobody", "--username", "OLIVIA");
+    expect(taken).toEqual({ code: 1, error: "username_already_exists" });
+    expect(await done<Described[]>("users", "list")).toContainEqual(
+      expect.objectContaining({ id, name: "Rosa" }),
+    );
+  });
+
+  it("takes a login away and gives another one", async () => {
+    const { id } = paula;
+    expect(await done("users", "remove-login", id)).toMatchObject({ id, username: null });
+    expect(await refused("users", "remove-login", id)).toEqual({ code: 1, error: "credentials_not_found" });
+    const name = `Second${round}`;
+    expect(await done("users", "add-login", id, "--username", name, "--password-stdin")).toMatchObject({
+      username: name.toLowerCase(),
+    });
+    expect(await refused("users", "add-login", id, "--username", "third", "--password-stdin")).toEqual({
+      ...{ code: 1, error: "credential_exists" },
+    });
+  });
+
+  it("finds a user by the same names in every command", async () => {
+    const spelling = ` PAULA${round} `;
+    await done("users", "deactivate", spelling);
+    await done("users", "activate", spelling);
+    await done("users", "promote", spelling);
+    await done("users", "demote", spelling);
+    await done("users", "local-only", spelling, "off");
+    await done("users", "rename", spelling, "--name", "P");
+    await done("users", "passwd", spelling, "--password-stdin");
+    await done("tokens", "issue", "--user", spelling, "--name", "t");
+    expect(await done<object[]>("sessions", "list", "--user", spelling)).toMatchObject([
+      { user_id: paula.id },
+    ]);
+    expect(await done<object>("revoke", "--user", spelling)).toMatchObject({ sessions: 1 });
+    expect(await done("users", "remove", spelling)).toEqual({ id: paula.id, removed: true });
+  });
+
+  it("does not guess which user is meant by a login name that is another's id", async () => {
+    await done("users", "add", "Mallory", "--username", paula.id, "--password-stdin");
+    expect(await refused("users", "remove", paula.id)).toEqual({ code: 2, error: "usage" });
+    expect(await done("users", "deactivate", `paula${round}`)).toMatchObject({ id: paula.id });
+  });
+});
+
+describe("gatehouse sessions and revoke", () => {
+  it("lists sessions by their user's name, with the address that they were used from", async () => {
+    await done("tokens", "issue", "--user", paula.id, "--name", "dashboard");
+    const { stdout } = await run("sessions", "list", "--user", paula.id);
+    expect(stdout).toMatch(/^ID +USER +TYPE +CLIENT +ADDRESS +LAST USED +EXPIRES\n/);
+    expect(stdout).toMatch(new RegExp(`paula${round} +long_lived_access_token +dashboard +- `));
+  });
+
+  it("says how much was revoked, also when it was nothing, and when no gateway is left that could serve it", async () => {
+    expect((await run("revoke", "--user", paula.id)).stdout).toBe("revoked 0 sessions: there was none\n");
+    expect((await run("revoke", "--client", "https://nobody.example/")).stdout).toBe(
+      "revoked 0 sessions: there was none\n",
+    );
+    await run("revoke", "--all");
+    await done("tokens", "issue", "--user", paula.id, "--name", "one");
+    expect((await run("revoke", "--all")).stdout).toBe("revoked 1 session\n");
+    await done("tokens", "issue", "--user", paula.id, "--name", "two");
+    expect(await done<object>("revoke", "--user", paula.id)).toMatchObject({
+      ...{ sessions: 1, nodes: { applied: 0, pending: 0, fenced: 0 }, effective: "all" },
+    });
+  });
+});
