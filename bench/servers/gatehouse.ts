@@ -1,6 +1,6 @@
 // Gatehouse itself as it comes, metrics and audit records included, with an owner. Arguments: transport, and what is to be
 // configured otherwise, as JSON of `gatehouse.yaml`'s shape.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
@@ -123,5 +123,25 @@ async function revoke(target: { userId?: string; sessionId?: string }): Promise<
 
 const user = async () => (await authority.users.create({ name: "Somebody", groupIds: ["system-users"] })).id;
 
+/** A user who comes, gets tokens, changes the password and is removed; then all of the owner's sessions end. */
+async function comeAndGo({ nth }: { nth: number }): Promise<void> {
+  const { localLogins, users, sessions: owned, revocation } = authority;
+  const login = { username: `user-${nth}`, password: "a long enough password" };
+  const { id } = await localLogins.createUser({ name: "Somebody", groupIds: ["system-users"], ...login });
+  const [first] = await sessions({ n: 4, userId: id });
+  await owned.openLongLived({ userId: id, clientName: `a script ${nth}`, clientIcon: null, days: 365 });
+  if (first !== undefined)
+    await revocation.revoke({ kind: "sessions", userId: id, sessionIds: [first.id] }, "session_revoked");
+  await localLogins.setPassword(id, "another long password");
+  await users.remove(id);
+  const of = (await owned.listOf(ownerId)).map((session) => session.id);
+  await revocation.revoke({ kind: "sessions", userId: ownerId, sessionIds: of }, "session_revoked");
+}
+
+const dataBytes = () => statSync(path.join(data, "gatehouse.mdb")).size;
+
 const { version } = JSON.parse(readFileSync(path.resolve("package.json"), "utf8")) as { version: string };
-answer({ port, version }, { mint, sessions, user, revoke });
+answer(
+  { port, version },
+  { mint, sessions, user, revoke, "come-and-go": comeAndGo, "data-bytes": dataBytes },
+);

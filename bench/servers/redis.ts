@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { redisKeys } from "../../src/store/redis/keys.ts";
 import { startRedis } from "../../test/support/redis-server.ts";
 import { answer } from "../support/answering.ts";
 
@@ -16,4 +17,16 @@ process.on("exit", () => {
   redis.kill().catch(() => undefined);
 });
 const version = /redis_version:(\S+)/.exec(await redis.command("INFO", "server"))?.[1] ?? "unknown";
-answer({ port: redis.port, version }, {});
+
+/** What is stored: keys, bytes in memory that are no fixed cost, and entries of the log. */
+async function usage() {
+  const info = await redis.command("INFO", "memory");
+  const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1] ?? Number.NaN);
+  return {
+    keys: Number(await redis.command("DBSIZE")),
+    bytes: field("used_memory_dataset"),
+    log: Number(await redis.command("XLEN", redisKeys().log)),
+  };
+}
+
+answer({ port: redis.port, version }, { usage });

@@ -51,10 +51,10 @@ export interface Step {
   /** Adds a member to an index; adding twice is once. */
   readonly link?: readonly { readonly index: IndexKey; readonly member: string }[];
   readonly unlink?: readonly { readonly index: IndexKey; readonly member: string }[];
-  /** Epoch records: created when absent, their version becomes the commit's. They are never removed. */
+  /** Epoch records: created when absent, their version becomes the commit's; value and end stay as they are. */
   readonly raise?: readonly RecordKey[];
   /**
-   * Epoch records: the version becomes the greater of its own and this one and never falls, the value stays; created
+   * Epoch records: the version becomes the greater of its own and this one and never falls, value and end stay; created
    * when absent. The commit's own number is above all of these.
    */
   readonly raiseTo?: readonly { readonly key: RecordKey; readonly version: number }[];

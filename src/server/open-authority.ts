@@ -3,6 +3,7 @@ import type { Clock } from "../auth/clock.ts";
 import { type AuthorityOptions, createAuthority } from "../auth/create-authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Weakened } from "../auth/protections.ts";
+import { rememberedOf } from "../auth/revocation/view.ts";
 import type { Store } from "../auth/store.ts";
 import { defaultLoginBudgets } from "../auth/throttling/login-throttle.ts";
 import { sealedOtherwise } from "../auth/tokens/sealing.ts";
@@ -59,6 +60,8 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     folder: config.data,
     role,
     timeoutMs: config.store_timeout_ms,
+    // A command trims nothing: it may have been given another configuration than the gateways.
+    ...(role === "cli" ? {} : { logKeptMs: rememberedOf(config.tokens.access_ttl_seconds * 1000) }),
     ...(config.store === null ? { clock } : { url: config.store }),
   });
   const store = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);

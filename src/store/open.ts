@@ -10,14 +10,25 @@ export interface OpenStoreOptions {
   readonly timeoutMs?: number;
   /** The embedded store's time; Redis has its own. */
   readonly clock?: Clock;
+  /** How long the log is kept, ms; 48 hours by default. */
+  readonly logKeptMs?: number;
 }
 
 /** Picks and loads the adapter. Rejects with a message for people when the store cannot be used. */
-export async function openStore({ url, folder, role, timeoutMs, clock }: OpenStoreOptions): Promise<Store> {
+export async function openStore(options: OpenStoreOptions): Promise<Store> {
+  const { url, folder, role, timeoutMs, clock, logKeptMs } = options;
   if (url === undefined) {
     const { openEmbeddedStore } = await import("./embedded/embedded-store.ts");
-    return await openEmbeddedStore({ folder, role, ...(clock === undefined ? {} : { clock }) });
+    return await openEmbeddedStore({
+      ...{ folder, role },
+      ...(clock === undefined ? {} : { clock }),
+      ...(logKeptMs === undefined ? {} : { logKeptMs }),
+    });
   }
   const { openRedisStore } = await import("./redis/redis-store.ts");
-  return await openRedisStore({ url, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
+  return await openRedisStore({
+    url,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(logKeptMs === undefined ? {} : { logKeptMs }),
+  });
 }

@@ -175,8 +175,8 @@ describe("a token that is older than the view", () => {
     );
     node.clock.advance(3 * hour);
     await someone();
-    // The tombstone knows the cause; the token lives ten years, and so does the tombstone.
-    expect(await authenticate(robot.accessToken)).toMatchObject({ ok: false, close: "token_reused" });
+    // The token lives ten years; what is kept of its session does not, and the cause goes with it.
+    expect(await authenticate(robot.accessToken)).toMatchObject({ ok: false, close: "session_revoked" });
     await node.authority.users.update(userId, { isActive: false });
     node.clock.advance(3 * hour);
     await someone();

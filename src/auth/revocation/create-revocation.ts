@@ -20,7 +20,7 @@ import type { Revocation, RevokeTarget } from "./revocation.ts";
 import { createSessionEnding } from "./session-ending.ts";
 import { createSettling } from "./settling.ts";
 import { createUserEnding } from "./user-ending.ts";
-import { createRevocationView, type GrowingView } from "./view.ts";
+import { createRevocationView, type GrowingView, rememberedOf } from "./view.ts";
 
 export interface RevocationOptions {
   readonly store: Store;
@@ -49,7 +49,8 @@ export function createRevocation(
   options: RevocationOptions,
 ): Revocation & Journal & { readonly view: GrowingView } {
   const { view, lease, keeper, members, settling, listeners, journal, intake, standpoint } = compose(options);
-  const tools = { store: options.store, clock: options.clock, journal };
+  const rememberedMs = rememberedOf(options.longestTokenMs);
+  const tools = { store: options.store, clock: options.clock, journal, rememberedMs };
   const endSessions = createSessionEnding(tools);
   const endUser = createUserEnding(tools);
   const endEpoch = createEpochEnding(tools, options.counting ?? countLimits);
@@ -158,6 +159,7 @@ function compose(options: RevocationOptions) {
     reassert: () =>
       reassert({
         ...{ store, clock, journal, lessenings, memory: view.memory },
+        rememberedMs: rememberedOf(longestTokenMs),
         onLessened: observer.lessened,
       }),
   });

@@ -8,6 +8,8 @@ export interface EndingTools {
   readonly store: Store;
   readonly clock: Clock;
   readonly journal: Journal;
+  /** How long no token of what was taken away has ended for certain, and a node may tell it again, ms. */
+  readonly rememberedMs: number;
 }
 
 export interface EndingRequest {

@@ -1,7 +1,8 @@
 import { AuthError } from "../errors.ts";
 import { joinedStep } from "../joined-step.ts";
-import type { LogEvent } from "../model.ts";
+import type { LogEvent, Session } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
+import { releaseNames } from "../sessions/client-names.ts";
 import { type Epochs, highestEpoch, readEpochsOfClients } from "../sessions/session-epochs.ts";
 import { bornBefore, puttingSession, readableSession } from "../sessions/session-record.ts";
 import type { CommitOutcome, Step, Store, StoredRecord } from "../store.ts";
@@ -35,6 +36,7 @@ export function createSessionEnding({ store, clock, journal }: EndingTools) {
       );
       if (!outcome.ok) throw new AuthError("conflict", { detail: `revoke: ${outcome.conflict} changed` });
       commits.push(outcome);
+      await releaseNames(store, readableOnes(named));
       ended += named.filter(({ live }) => live !== undefined).length;
     }
     return endedBy(ended, commits);
@@ -55,6 +57,11 @@ interface NamedSession {
   readonly id: string;
   /** Its record, while it is neither revoked nor below its epochs. */
   readonly live: StoredRecord | undefined;
+}
+
+function readableOnes(named: readonly NamedSession[]): readonly Session[] {
+  const sessions = named.map(({ live }) => live && readableSession(live));
+  return sessions.filter((session) => session !== undefined);
 }
 
 /** Expired ones count as live: their sockets have to be told. Another user's sessions are not this target's. */

@@ -2,6 +2,7 @@ import { AuthError } from "../errors.ts";
 import { joinedStep } from "../joined-step.ts";
 import type { LogEvent } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
+import { releaseNames } from "../sessions/client-names.ts";
 import { checkingEpochs, readEpochsOfClients } from "../sessions/session-epochs.ts";
 import { findSession } from "../sessions/session-reading.ts";
 import {
@@ -11,9 +12,10 @@ import {
   readableSession,
   sessionState,
 } from "../sessions/session-record.ts";
-import type { CommitOutcome, Step, StoredRecord } from "../store.ts";
+import { type CommitOutcome, readRecord, type Step, type StoredRecord } from "../store.ts";
 import { type Ended, type EndingRequest, type EndingTools, endedBy } from "./ending.ts";
 import type { RevokeTarget } from "./revocation.ts";
+import { clockMarginMs } from "./view.ts";
 
 type UserTarget = Extract<RevokeTarget, { kind: "user" }>;
 
@@ -30,7 +32,9 @@ export function createUserEnding(tools: EndingTools) {
   return async (target: UserTarget, request: EndingRequest): Promise<Ended> => {
     const raised = await raise(tools, target, request);
     try {
-      return endedBy(await clear(tools, target.userId, raised.version), [raised]);
+      const ended = await clear(tools, target.userId, raised.version);
+      if (request.cause === "user_removed") await endEpoch(tools, target.userId).catch(ignoreUnavailable);
+      return endedBy(ended, [raised]);
     } catch (error) {
       // The records are dead already; what is left of them is found by the next listing or by their expiry.
       if (error instanceof AuthError && error.code === "unavailable") return endedBy(0, [raised]);
@@ -72,6 +76,26 @@ async function sparing(
   return { spare, step: { check, put: [puttingSession(bornAnew(session))] } };
 }
 
+/**
+ * The epoch of a user who was removed gets an end. None of the user's sessions is left, and none can be made: each commit
+ * that makes one checks the user's record. Tokens from before have ended by then, and no node remembers the raise.
+ * Without the record a token that comes all the same is refused for its session, which the store does not have.
+ */
+async function endEpoch({ store, clock, rememberedMs }: EndingTools, userId: string): Promise<void> {
+  const [userKey, key] = [recordKeys.user(userId), recordKeys.userEpoch(userId)];
+  const record = await readRecord(store, key);
+  if (record === undefined) return;
+  // After that time no node tells the raise again, which would make the record anew. On a conflict somebody else ends
+  // the same user, and sees it through.
+  await store.commit({
+    check: [
+      { key: userKey, version: 0 },
+      { key, version: record.version },
+    ],
+    put: [{ key, value: record.value, expiresAt: clock.now() + rememberedMs + clockMarginMs }],
+  });
+}
+
 /** Removes what the epoch has killed, page by page. */
 async function clear({ store, clock }: EndingTools, userId: string, epoch: number): Promise<number> {
   const index = indexKeys.sessionsOf(userId);
@@ -90,6 +114,7 @@ async function clear({ store, clock }: EndingTools, userId: string, epoch: numbe
         remove: dead.map(({ id }) => recordKeys.session(id)),
         unlink: dead.map(({ id }) => ({ index, member: id })),
       });
+      await releaseNames(store, dead.map(({ record }) => record && readableSession(record)).filter(isThere));
     }
     const meant = dead.flatMap(({ record }) => (record === undefined ? [] : [record]));
     ended += await countLive({ store, clock }, userId, meant, epoch);
@@ -118,4 +143,12 @@ async function countLive(
     const before = Math.max(earlier(all), earlier(client));
     return sessionState({ session, version }, before, clock.now()) === "live";
   }).length;
+}
+
+function ignoreUnavailable(error: unknown): void {
+  if (!(error instanceof AuthError && error.code === "unavailable")) throw error;
+}
+
+function isThere<Value>(value: Value | undefined): value is Value {
+  return value !== undefined;
 }

@@ -33,6 +33,19 @@ export function reachOf(longestTokenMs: number): number {
 }
 
 /**
+ * How long a node remembers what was taken away, ms: no token that is older than the view reaches back is judged from
+ * memory. The log is kept for as long: a node that starts needs less of it, and one that was away for longer is told
+ * `trimmed` and looks everybody up in the store.
+ */
+export function rememberedOf(longestTokenMs: number): number {
+  return viewReachOf(longestTokenMs) + 2 * clockMarginMs;
+}
+
+function viewReachOf(longestTokenMs: number): number {
+  return Math.max(longestTokenMs, leastReachMs) + reachMarginMs;
+}
+
+/**
  * The maps that the hot path looks into. Bounded by time: everything is forgotten once no ordinary access token can
  * be older, and what is older than that is "unknown" for ever after (the floor never falls, whatever the clock does).
  * Bounded by number too: what there is no room for raises the floor.
@@ -47,8 +60,8 @@ export function createRevocationView(options: {
   readonly weakened?: Weakened;
 }): GrowingView {
   const { clock, lease, followed, capacity = defaultCapacity } = options;
-  const reachMs = Math.max(options.longestTokenMs, leastReachMs) + reachMarginMs;
-  const memory = new Memory(reachMs + 2 * clockMarginMs, capacity);
+  const reachMs = viewReachOf(options.longestTokenMs);
+  const memory = new Memory(rememberedOf(options.longestTokenMs), capacity);
   const knowsRights = options.weakened?.has("entry_rights") !== true;
   let floor = Number.POSITIVE_INFINITY;
   /** No commit after this number is known of: what claims a later one is not believed. */

@@ -7,9 +7,9 @@ import type { Journal } from "../revocation/journal.ts";
 import type { Step, Store } from "../store.ts";
 import type { AccessTokens } from "../tokens/access-tokens.ts";
 import type { RefreshTokens } from "../tokens/refresh-tokens.ts";
-import { checkingEpochs, highestEpoch, readEpochs } from "./session-epochs.ts";
+import { checkingEpochs, type Epochs, highestEpoch, readEpochs } from "./session-epochs.ts";
 import type { ReadingTools } from "./session-reading.ts";
-import { puttingSession } from "./session-record.ts";
+import { bornBefore, puttingSession, readableSession } from "./session-record.ts";
 import type { NewSession, TokenGrant } from "./sessions.ts";
 
 export interface SessionTools extends ReadingTools {
@@ -38,7 +38,7 @@ export async function openSession(
         check: [{ key: recordKeys.user(user.id), version: userVersion }, ...checkingEpochs(session, epochs)],
       },
       creatingSession(session),
-      { unlink: await collected(tools.store, user.id) },
+      await clearing(tools.store, session, epochs),
       typeof also === "function" ? also(session.id) : also,
     ),
   );
@@ -91,13 +91,23 @@ export function creatingSession(session: Session): Step {
 const lookedAt = 8;
 
 /**
- * Some members of the user's index whose records the store has collected. Looking at a few from a random place at
- * every login keeps the index in proportion to what lives, also for a user who never lists.
+ * Clears away some of the user's sessions that are over: that the store has collected, or that were made before one of
+ * these epochs. Looking at a few from a random place at every login keeps them in proportion to what lives, also for a
+ * user who never lists.
  */
-async function collected(store: Store, userId: string): Promise<NonNullable<Step["unlink"]>> {
+async function clearing(store: Store, { userId, clientId }: Session, epochs: Epochs): Promise<Step> {
   const index = indexKeys.sessionsOf(userId);
   const some = await store.list(index, { after: newId(), limit: lookedAt });
-  if (some.length === 0) return [];
+  if (some.length === 0) return {};
   const records = await store.get(some.map(recordKeys.session));
-  return some.filter((_, place) => records[place] === undefined).map((member) => ({ index, member }));
+  const dead = some.filter((_, place) => {
+    const record = records[place];
+    if (record === undefined) return true;
+    const isSameClient = readableSession(record)?.clientId === clientId;
+    return bornBefore(record, highestEpoch({ ...epochs, client: isSameClient ? epochs.client : 0 }));
+  });
+  return {
+    remove: dead.map(recordKeys.session),
+    unlink: dead.map((member) => ({ index, member })),
+  };
 }

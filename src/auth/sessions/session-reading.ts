@@ -6,6 +6,7 @@ import { indexKeys, recordKeys } from "../record-keys.ts";
 import { readRecord, type Store } from "../store.ts";
 import { type Epochs, highestEpoch, readEpochs, readEpochsOfClients } from "./session-epochs.ts";
 import {
+  bornAt,
   readableSession,
   type SessionState,
   sessionOf,
@@ -57,7 +58,7 @@ export interface SessionPage {
   readonly next: string | undefined;
 }
 
-/** Live sessions, oldest first. What the store has collected meanwhile leaves the index on the way. */
+/** Live sessions, oldest first. What is over is cleared away on the way. */
 export async function listSessions(tools: ListingTools, userId: string): Promise<readonly Session[]> {
   const live: Session[] = [];
   let after: string | undefined;
@@ -101,35 +102,47 @@ async function readPage(
     const session = record && readableSession(record);
     return record === undefined || session === undefined ? [] : [{ session, version: record.version }];
   });
-  const sessions = await liveOnes(store, userId, found, clock.now());
-  await unlink(
-    store,
-    userId,
-    ids.filter((_, place) => records[place] === undefined),
-  );
-  return { sessions, next: ids.length < limit ? undefined : ids.at(-1) };
+  const { live, outdated } = await sorted(store, userId, found, clock.now());
+  const collected = ids.filter((_, place) => records[place] === undefined);
+  await clear(store, userId, { collected, outdated });
+  return { sessions: live, next: ids.length < limit ? undefined : ids.at(-1) };
 }
 
-/** The epochs are read last here too. */
-async function liveOnes(
+/** The live ones, and those from before an epoch. The epochs are read last here too. */
+async function sorted(
   store: Store,
   userId: string,
   found: readonly VersionedSession[],
   now: number,
-): Promise<readonly Session[]> {
+): Promise<{ readonly live: readonly Session[]; readonly outdated: readonly string[] }> {
   const epochOf = await readEpochsOfClients(
     store,
     userId,
     found.map(({ session }) => session.clientId),
   );
-  return found
-    .filter((each) => sessionState(each, highestEpoch(epochOf(each.session.clientId)), now) === "live")
-    .map(({ session }) => session);
+  const epoch = ({ session }: VersionedSession) => highestEpoch(epochOf(session.clientId));
+  return {
+    live: found
+      .filter((each) => sessionState(each, epoch(each), now) === "live")
+      .map(({ session }) => session),
+    outdated: found.filter((each) => bornAt(each) < epoch(each)).map(({ session }) => session.id),
+  };
 }
 
-/** A member without a record never gets one again: ids are given once, and record and member in one commit. */
-async function unlink(store: Store, userId: string, gone: readonly string[]): Promise<void> {
+/**
+ * A member without a record never gets one again: ids are given once, and record and member in one commit. A session from
+ * before an epoch is dead for ever.
+ */
+async function clear(
+  store: Store,
+  userId: string,
+  { collected, outdated }: { readonly collected: readonly string[]; readonly outdated: readonly string[] },
+): Promise<void> {
+  const gone = [...collected, ...outdated];
   if (gone.length === 0) return;
   const index = indexKeys.sessionsOf(userId);
-  await store.commit({ unlink: gone.map((member) => ({ index, member })) });
+  await store.commit({
+    remove: outdated.map(recordKeys.session),
+    unlink: gone.map((member) => ({ index, member })),
+  });
 }

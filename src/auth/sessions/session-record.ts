@@ -44,8 +44,10 @@ const SessionRecord = Compile(
   }),
 );
 
-/** Clocks of nodes may differ by this much, and a socket's timer may be this late. */
-const collectionMarginMs = 60 * 60_000;
+/** Clocks of nodes may differ by this much, and a socket's timer or a token's leeway may be this late. */
+const collectionMarginMs = 5 * 60_000;
+/** How long a revoked long-lived token may learn why. */
+const longLivedTombstoneMs = 30 * 60_000;
 
 export interface VersionedSession {
   readonly session: Session;
@@ -89,7 +91,10 @@ export function sessionState(found: VersionedSession, epoch: number, now: number
   return session.expiresAt !== null && session.expiresAt <= now ? "expired" : "live";
 }
 
-/** The part of a step that writes a session; the record outlives every access token of it. */
+/**
+ * The part of a step that writes a session. The record outlives every access token of it, but not a revoked long-lived
+ * one: a session without a record is as dead, only the cause is not known any more.
+ */
 export function puttingSession(session: Session): NonNullable<Step["put"]>[number] {
   const key = recordKeys.session(session.id);
   const end = collectableAt(session);
@@ -104,6 +109,9 @@ function collectableAt(session: Session): number | null {
 
 /** A revoked session hands out nothing more, so its last token ends a lifetime after the revoke at the latest. */
 function lastTokenEnd(session: Session): number | null {
-  if (session.type === "long_lived_access_token") return session.createdAt + session.accessTokenTtl;
-  return session.revokedAt === undefined ? null : session.revokedAt + session.accessTokenTtl;
+  const { revokedAt, accessTokenTtl } = session;
+  const isLongLived = session.type === "long_lived_access_token";
+  if (revokedAt !== undefined)
+    return revokedAt + (isLongLived ? Math.min(accessTokenTtl, longLivedTombstoneMs) : accessTokenTtl);
+  return isLongLived ? session.createdAt + accessTokenTtl : null;
 }

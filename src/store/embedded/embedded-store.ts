@@ -45,7 +45,9 @@ export interface EmbeddedStoreOptions {
   /** One gateway at a time; the CLI comes and goes beside it. */
   readonly role: "gateway" | "cli";
   readonly clock?: Clock;
-  /** How long the log is kept; `logBounds` by default. */
+  /** How long the log is kept, ms; 48 hours by default. */
+  readonly logKeptMs?: number;
+  /** The same and the number of entries, for tests. */
   readonly logBounds?: LogBounds;
   /** How long a commit may wait for its turn and the disk, milliseconds; 5000 by default. */
   readonly timeoutMs?: number;
@@ -116,7 +118,7 @@ class EmbeddedStore implements Store {
     this.#own = own;
     this.#role = options.role;
     this.#clock = options.clock ?? systemClock;
-    this.#bounds = options.logBounds ?? logBounds;
+    this.#bounds = options.logBounds ?? { ...logBounds, ageMs: options.logKeptMs ?? logBounds.ageMs };
     this.#followers = new Followers({
       head: () => readState(file.fresh).logHead,
       read: (after, limit) => readEntries(file.tables, after, limit),

@@ -2,7 +2,7 @@ import type { JsonObject, LogEntry, LogPosition } from "../../auth/store.ts";
 import { readState, type StoreState } from "./state.ts";
 import { keyNumber, numberKey, type Tables } from "./tables.ts";
 
-/** The log is trimmed past either bound, oldest first. */
+/** The log is trimmed past either bound, oldest first. `ageMs` where nobody says how long it is needed. */
 export const logBounds = { ageMs: 48 * 3_600_000, entries: 200_000 } as const;
 
 /** 16 digits, so positions compare as text. */

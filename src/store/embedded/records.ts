@@ -51,14 +51,14 @@ export function removeRecord(tables: Tables, key: RecordKey): void {
   tables.records.removeSync(Buffer.from(key));
 }
 
-/** To this version or the record's own if that is greater. The value stays; a record that is not there is made. */
+/** To this version or the record's own if that is greater. Value and end stay; a record that is not there is made. */
 export function raiseRecord(
   tables: Tables,
   raised: { readonly key: RecordKey; readonly version: number },
   now: number,
 ): void {
   const found = current(tables, raised.key, now);
-  const put = { key: raised.key, json: found?.json ?? "{}", expiresAt: undefined };
+  const put = { key: raised.key, json: found?.json ?? "{}", expiresAt: found?.expiresAt };
   putRecord(tables, put, Math.max(found?.version ?? 0, raised.version));
 }
 

@@ -10,7 +10,7 @@ export interface ScriptCall {
 }
 
 /** In the order that commit.lua's header gives. */
-export function commitCall(keys: RedisKeys, step: PreparedStep): ScriptCall {
+export function commitCall(keys: RedisKeys, step: PreparedStep, logKeptMs: number): ScriptCall {
   const counts = [
     ...[step.check, step.put, step.remove, step.link, step.unlink],
     ...[step.raise, step.raiseTo, step.log],
@@ -30,7 +30,7 @@ export function commitCall(keys: RedisKeys, step: PreparedStep): ScriptCall {
     args: [
       ...counts.map((list) => String(list.length)),
       String(logBounds.entries),
-      String(logBounds.ageMs),
+      String(logKeptMs),
       String(stepLimits.version),
       ...step.check.map(({ version }) => String(version)),
       ...step.put.flatMap(({ json, expiresAt }) => [json, String(expiresAt ?? "")]),

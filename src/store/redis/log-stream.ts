@@ -1,6 +1,6 @@
 import type { JsonObject, LogEntry, LogPosition } from "../../auth/store.ts";
 
-/** How long the log is kept: at least this many entries, unless they are older than that. */
+/** How long the log is kept: at least this many entries, unless they are older than that, or than its opener needs. */
 export const logBounds = { ageMs: 48 * 3_600_000, entries: 200_000 } as const;
 
 /** The time part of a stream id: Redis' clock at the commit, which never falls within one stream. */

@@ -25,7 +25,7 @@ import { faultOf, redisUnavailable } from "./faults.ts";
 import { PrimaryFinder } from "./find-primary.ts";
 import { readGuarantee } from "./guarantee.ts";
 import { type RedisKeys, redisKeys } from "./keys.ts";
-import { comparePositions, contentOf } from "./log-stream.ts";
+import { comparePositions, contentOf, logBounds } from "./log-stream.ts";
 import { readInfo, type ServerInfo, unfitness } from "./preflight.ts";
 import { Script } from "./script.ts";
 import { SentinelWatch } from "./sentinel-watch.ts";
@@ -38,6 +38,8 @@ export interface RedisStoreOptions {
   readonly timeoutMs?: number;
   /** Tells installations on one Redis apart; `gatehouse` by default. */
   readonly prefix?: string;
+  /** How long the log is kept, ms; 48 hours by default. */
+  readonly logKeptMs?: number;
 }
 
 /** Opening may wait this long: a server that has just started loads its data first. */
@@ -59,7 +61,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   for (;;) {
     try {
       const client = await connectFit({ address, finder, timeoutMs }, keys);
-      return new RedisStore({ address, finder, timeoutMs, keys, client, commit });
+      const { logKeptMs = logBounds.ageMs } = options;
+      return new RedisStore({ address, finder, timeoutMs, keys, client, commit, logKeptMs });
     } catch (error) {
       if (isSlow(error) && performance.now() < deadline) continue;
       const detail = `cannot use Redis at ${address.masked}: ${faultOf(error)}`;
@@ -125,6 +128,7 @@ interface Parts extends Target {
   readonly keys: RedisKeys;
   readonly client: RedisClient;
   readonly commit: Script;
+  readonly logKeptMs: number;
 }
 
 class RedisStore implements Store {
@@ -135,6 +139,7 @@ class RedisStore implements Store {
   readonly #client: RedisClient;
   readonly #link: CommandLink;
   readonly #commit: Script;
+  readonly #logKeptMs: number;
   readonly #connectTail: () => Promise<RedisClient>;
   readonly #durable: DurableWrites;
   readonly #tails = new Set<Tail>();
@@ -150,6 +155,7 @@ class RedisStore implements Store {
     this.#client = parts.client;
     this.#link = new CommandLink(parts.client, parts.address.mode === "sentinel");
     this.#commit = parts.commit;
+    this.#logKeptMs = parts.logKeptMs;
     this.#durable = new DurableWrites({
       create: () => createCommandClient(parts),
       connectMs: parts.timeoutMs / 2,
@@ -203,7 +209,7 @@ class RedisStore implements Store {
 
   async commit(step: Step): Promise<CommitOutcome> {
     const prepared = prepareStep(step);
-    const call = commitCall(this.#keys, prepared);
+    const call = commitCall(this.#keys, prepared, this.#logKeptMs);
     const { reply, durability } = await this.#ask(() => this.#write(call, step.durable === true));
     const outcome = outcomeOf(reply, prepared, "memory");
     if (!outcome.ok) return outcome;

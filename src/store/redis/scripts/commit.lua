@@ -99,7 +99,7 @@ local function raise(name, floor)
   local present = record and string.sub(record, 1, bar - 1) or '0'
   local json = record and string.sub(record, bar + 1) or '{}'
   local raised = tonumber(present) > tonumber(floor) and present or floor
-  redis.call('SET', name, raised .. '|' .. json)
+  redis.call('SET', name, raised .. '|' .. json, 'KEEPTTL')
 end
 
 for _ = 1, raises do
