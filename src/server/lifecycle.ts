@@ -15,12 +15,17 @@ export interface RunOptions extends GatewayParts {
 
 /** After a signal by the system: 128 and its number. */
 const forced = { SIGINT: 130, SIGTERM: 143 } as const;
+/**
+ * A signal that comes so soon after the first is the same wish, ms: at a terminal Ctrl-C reaches the gateway, and npm beside
+ * it, which passes it on.
+ */
+const sameWishMs = 250;
 /** A process that may be broken closes what it can, and no longer. */
 const crashGraceMs = 1_000;
 
 /**
- * Runs a gateway until SIGTERM or SIGINT, drains, and settles with the exit code 0. A second signal ends the process at
- * once. Rejects when the gateway cannot start. SIGHUP renews the TLS certificate and never ends the process.
+ * Runs a gateway until SIGTERM or SIGINT, drains, and settles with the exit code 0. A second signal, a moment later or
+ * more, ends the process at once. Rejects when the gateway cannot start. SIGHUP renews the TLS certificate and never ends the process.
  *
  * A rejection that nobody handled is logged and counted as a defect and the process goes on: it broke one request, and a
  * gateway that exits for it cuts off everybody. After an exception that nobody caught the process state is not known
@@ -45,14 +50,15 @@ function untilStopped(gateway: Gateway, options: RunOptions) {
   const code = new Promise<number>((resolve) => {
     settle = resolve;
   });
-  let stopping = false;
+  let stoppingSince: number | undefined;
   const onSignal = (signal: keyof typeof forced) => {
-    if (stopping) {
+    if (stoppingSince !== undefined) {
+      if (performance.now() - stoppingSince < sameWishMs) return;
       log.flush();
       exit(forced[signal]);
       return;
     }
-    stopping = true;
+    stoppingSince = performance.now();
     log.info({ signal }, "stopping");
     void gateway.stop().then(() => settle(0));
   };

@@ -18,9 +18,8 @@ describe("documents", () => {
       revocation_endpoint: `${issuer}/auth/revoke`,
       revocation_endpoint_auth_methods_supported: ["none"],
       jwks_uri: `${issuer}/.well-known/jwks.json`,
-      response_types_supported: ["code"],
-      grant_types_supported: ["authorization_code", "refresh_token"],
-      code_challenge_methods_supported: ["S256"],
+      response_types_supported: [],
+      grant_types_supported: ["refresh_token"],
     });
     expect(headers.get("content-type")).toBe("application/json");
   });

@@ -83,8 +83,21 @@ describe("a process", () => {
     await openSocket(port);
     process.kill("SIGTERM");
     await within(written(process, '"stopping"'), "the first signal");
-    process.kill("SIGTERM");
+    const again = setInterval(() => process.kill("SIGTERM"), 100);
+    undo.push(() => clearInterval(again));
     expect(await within(process.exited, "the exit")).toBe(143);
+  });
+
+  it("takes two signals at the same moment for one", async () => {
+    const { process, port } = await serve();
+    const request = connect(port, "127.0.0.1");
+    undo.push(() => request.destroy());
+    request.write("POST /auth/token HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na");
+    const socket = await openSocket(port);
+    process.kill("SIGINT");
+    process.kill("SIGTERM");
+    expect(await within(socket.closed, "the close")).toMatchObject({ code: 1001 });
+    expect(await within(process.exited, "the exit")).toBe(0);
   });
 
   it("goes on after a rejection that nobody handled, and counts it", async () => {

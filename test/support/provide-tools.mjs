@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { patiently } from "./package-lock.mjs";
 
 /** What the tests start themselves and a machine may lack: command, Debian package, what it is for. */
 const tools = [
@@ -9,6 +10,7 @@ const tools = [
   { command: "strace", package: "strace", purpose: "what a loss of power leaves of the embedded store" },
   { command: "spin", package: "spin", purpose: "the model of the lease" },
   { command: "gcc", package: "gcc", purpose: "the model of the lease, and a disk that fails" },
+  { command: "nginx", package: "nginx-light", purpose: "the sample configuration of a proxy" },
   { command: "chromium", package: "chromium", purpose: "the client SDK and the set-up page in a browser" },
 ];
 
@@ -32,10 +34,9 @@ function withoutServices(action) {
 }
 
 function installFromDebian(packages) {
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C" };
   const apt = (...args) =>
-    spawnSync("apt-get", ["-qq", "-y", ...args], { env, stdio: ["ignore", "ignore", "inherit"] }).status ===
-    0;
+    patiently(() => spawnSync("apt-get", ["-qq", "-y", ...args], { env, encoding: "utf8" }), console.error);
   return withoutServices(() => apt("update") && apt("install", "--no-install-recommends", ...packages));
 }
 

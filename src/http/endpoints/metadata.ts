@@ -10,7 +10,8 @@ export interface MetadataOptions {
 
 /**
  * `GET /.well-known/oauth-authorization-server` (RFC 8414): what exists and nothing else. There is no authorization
- * endpoint: a code comes from a login flow on the socket.
+ * endpoint, so no response type, and no grant that needs one: a code comes from a login flow on the socket, of which the
+ * metadata has no word. `response_types_supported` is required, so it is there although it is empty.
  */
 export function metadataEndpoint({ issuer, publicUrl }: MetadataOptions): Endpoint {
   return () => {
@@ -22,9 +23,8 @@ export function metadataEndpoint({ issuer, publicUrl }: MetadataOptions): Endpoi
       revocation_endpoint: `${base}/auth/revoke`,
       revocation_endpoint_auth_methods_supported: ["none"],
       jwks_uri: `${base}/.well-known/jwks.json`,
-      response_types_supported: ["code"],
-      grant_types_supported: ["authorization_code", "refresh_token"],
-      code_challenge_methods_supported: ["S256"],
+      response_types_supported: [],
+      grant_types_supported: ["refresh_token"],
     };
     return json(body, { headers: { "cache-control": "public, max-age=300" } });
   };
