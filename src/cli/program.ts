@@ -62,6 +62,7 @@ function buildProgram(frame: Frame, json: boolean): Command {
   addUserCommands(program, frame);
   addSessionCommands(program, frame);
   addKeyCommands(program, frame);
+  addBackupCommand(program, frame);
   addLoginCommand(program, frame);
   return program;
 }
@@ -88,6 +89,19 @@ function addServerCommands(program: Command, { surroundings, perform }: Frame): 
         await check(flags, surroundings, output);
       }),
     );
+}
+
+function addBackupCommand(program: Command, { surroundings, perform }: Frame): void {
+  configured(
+    program
+      .command("backup <file>")
+      .description("copy the embedded store to a new file, also while the gateway runs; without its secret"),
+  ).action((file, flags) =>
+    perform(flags.json, async (output) => {
+      const { backup } = await import("./backup.ts");
+      await backup(file, flags, surroundings, output);
+    }),
+  );
 }
 
 function addLoginCommand(program: Command, { surroundings, perform }: Frame): void {

@@ -28,7 +28,8 @@ export async function createStoreFile(file: string): Promise<void> {
   }
 }
 
-function giveName(draft: string, file: string): void {
+/** A name that is taken stays as it is, unless it was taken just now on a file system without hard links. */
+export function giveName(draft: string, file: string): void {
   try {
     linkSync(draft, file);
   } catch (error) {
