@@ -49,7 +49,7 @@ export async function gatehouse(
 ): Promise<CommandResult> {
   const { seen, exited, child } = start(args, options);
   try {
-    return { code: await within(exited, `gatehouse ${args.join(" ")}`, 30_000), ...seen };
+    return { code: await within(exited, `gatehouse ${args.join(" ")}`, 120_000), ...seen };
   } finally {
     child.kill("SIGKILL");
   }
@@ -84,7 +84,7 @@ export async function serve(args: readonly string[], options: CommandOptions = {
     child.stdout.on("data", look);
     exited.then((code) => reject(new Error(`serve ended with ${code}: ${seen.stderr}`)), reject);
   });
-  const { url, setup_link } = await within(announced, "the gateway to serve", 20_000).catch(
+  const { url, setup_link } = await within(announced, "the gateway to serve", 120_000).catch(
     (error: unknown) => {
       child.kill("SIGKILL");
       throw error;
@@ -99,7 +99,7 @@ export async function serve(args: readonly string[], options: CommandOptions = {
     exited,
     async kill(signal) {
       child.kill(signal);
-      return await within(exited, `the end after ${signal}`, 20_000);
+      return await within(exited, `the end after ${signal}`, 120_000);
     },
   };
 }
