@@ -77,8 +77,8 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       const reading = accessTokens.read(token);
       if (reading.ok) return judge(reading.principal, peer);
       // Genuine, so it was made here: a clock of ours is wrong, and no client is to give up for that.
-      if (reading.reason === "not_yet_valid")
-        throw new AuthError("unavailable", { detail: "the token is from later than this node's clock says" });
+      if (reading.reason === "not_yet_valid" || reading.reason === "unsure")
+        throw new AuthError("unavailable", { detail: "clocks disagree on the token's time" });
       return refused(reading.reason === "expired" ? "token_expired" : "auth_invalid", reading.reason);
     },
     recheck(principal) {

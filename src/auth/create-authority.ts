@@ -34,6 +34,8 @@ export interface AuthorityOptions {
   /** The installation's secret, at least 32 bytes: the same on every node. */
   readonly secret: Uint8Array;
   readonly clock: Clock;
+  /** See `RevocationOptions`. */
+  readonly machineClock?: Clock;
   /** `iss` and `aud` of access tokens; asked at every token, so that an address may be learnt late. */
   readonly issuer: () => string;
   readonly audience: () => string;
@@ -80,6 +82,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
       ofLogin: createLoginLessening({ store, clock, credentials, slices }),
     },
     ...(options.onFault === undefined ? {} : { onListenerFault: options.onFault }),
+    ...(options.machineClock === undefined ? {} : { machineClock: options.machineClock }),
     ...options.revocation,
     ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
   });

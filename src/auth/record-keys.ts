@@ -29,6 +29,8 @@ export const recordKeys = {
   owner: record("owner"),
   /** Signing keys, sealed. */
   keyring: record("keyring"),
+  /** `{at}`: ms, a time that is past; see `ClockUpkeep`. */
+  clock: record("clock"),
   user: (userId: string) => record("user", userId),
   /** Raised by everything that ends all of a user's sessions. Its version is the user's epoch. */
   userEpoch: (userId: string) => record("epoch", "user", userId),

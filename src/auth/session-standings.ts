@@ -170,7 +170,7 @@ async function readStandings(
     try {
       const epoch = highestEpoch(epochsOf(epochs));
       const decided = view.decided(subject.userId);
-      return standingOf(subject, { session, user, epoch, decided }, clock.now());
+      return standingOf(subject, { session, user, epoch, decided }, clock);
     } catch {
       return undefined;
     }
@@ -188,7 +188,7 @@ interface Records {
 function standingOf(
   subject: Subject,
   { session, user: record, epoch, decided }: Records,
-  now: number,
+  clock: Clock,
 ): Standing {
   const user = record && withoutLost({ user: userOf(record), version: record.version }, decided);
   if (user === undefined) return { live: false, close: "user_removed" };
@@ -197,7 +197,7 @@ function standingOf(
   if (session === undefined) return { live: false, close: "session_revoked" };
   const found = sessionOf(session);
   const { userId, clientId, revokedCause = "session_revoked", expiresAt } = found.session;
-  const state = sessionState(found, epoch, now);
+  const state = sessionState(found, epoch, clock);
   const isOther = userId !== subject.userId || clientId !== subject.clientId;
   if (isOther || state === "dead") return { live: false, close: closeNameOf(revokedCause) };
   if (state === "expired") return { live: false, close: "session_expired" };

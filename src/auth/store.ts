@@ -172,12 +172,17 @@ export interface Store {
    * asked while somebody follows. Infinity where that is not a question.
    */
   primaryConfirmedAt(): number;
+  /** The clock of the server that commits go to, ms; undefined where the store has no clock but this machine's. */
+  time(): Promise<number | undefined>;
   health(): Promise<StoreHealth>;
   close(): Promise<void>;
 }
 
 /** Reads one record. */
-export async function readRecord(store: Store, key: RecordKey): Promise<StoredRecord | undefined> {
+export async function readRecord(
+  store: Pick<Store, "get">,
+  key: RecordKey,
+): Promise<StoredRecord | undefined> {
   const [record] = await store.get([key]);
   return record;
 }

@@ -1,5 +1,5 @@
 import { limits } from "../../protocol/features.ts";
-import type { Clock } from "../auth/clock.ts";
+import type { JudgedClock } from "../auth/judged-clock.ts";
 import type { Weakened } from "../auth/protections.ts";
 import { trustGated } from "../auth/trust-gate.ts";
 import { createJsonCodec } from "../codec/json.ts";
@@ -17,6 +17,7 @@ import type { Transport } from "../transport/transport.ts";
 import type { Audit } from "./audit.ts";
 import { auditedAuthority } from "./audited-authority.ts";
 import { type ClientOf, createClientOf } from "./client-addresses.ts";
+import { clockProblems } from "./clock-voice.ts";
 import type { Config } from "./config/schema.ts";
 import { createGatewayHealth, type GatewayHealth } from "./gateway-health.ts";
 import type { Log } from "./log.ts";
@@ -33,7 +34,7 @@ const jwksMaxAgeSeconds = 300;
 /** What everything in a gateway stands on. */
 export interface Frame {
   readonly config: Config;
-  readonly clock: Clock;
+  readonly clock: JudgedClock;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly audit: Audit;
@@ -96,12 +97,12 @@ function createLoopBudget({ config, clock, metrics }: Frame): LoopBudget {
   });
 }
 
-function revocationReport({ config, opened, bound }: Frame): RevocationReport {
+function revocationReport({ config, opened, bound, clock }: Frame): RevocationReport {
   const { view, lease } = opened.authority.revocation;
   const age = lease.ageMs();
   return {
     revocation_bound_s: config.revocation.policy === "serve_until_exp" ? null : bound.seconds(),
-    problems: bound.problems(),
+    problems: [...clockProblems(clock.doubt), ...bound.problems()],
     revocation: {
       trusted: view.trusted,
       policy: config.revocation.policy,

@@ -8,6 +8,7 @@ import type { Cut } from "../auth/revocation/revocation.ts";
 import type { Health } from "../http/health.ts";
 import type { Listener, Transport } from "../transport/transport.ts";
 import { createAudit } from "./audit.ts";
+import { clockVoice } from "./clock-voice.ts";
 import { compose, type Frame, type Inside } from "./composition.ts";
 import type { Config } from "./config/schema.ts";
 import { agreeOnIssuer } from "./issuer.ts";
@@ -88,13 +89,19 @@ interface Voices extends Pick<Frame, "log" | "metrics" | "audit"> {
 }
 
 async function putTogether(config: Config, parts: GatewayParts, voices: Voices): Promise<Gateway> {
-  const { clock = systemClock, weakened = new Set() } = parts;
+  const { clock: machineClock = systemClock, weakened = new Set() } = parts;
   const { fault, ...told } = voices;
   const tls = await readTlsFiles(config);
   let listener: Listener | undefined;
   let bound: RevocationBound | undefined;
   const opened = await openAuthority(config, {
-    ...{ role: "gateway", clock, onStoreCall: told.metrics.storeCall, onFault: fault("revocation") },
+    ...{
+      role: "gateway",
+      clock: machineClock,
+      onClock: clockVoice(told.log, told.metrics),
+      onStoreCall: told.metrics.storeCall,
+      onFault: fault("revocation"),
+    },
     ...{ weakened, log: told.log },
     port: () => listener?.port ?? config.port,
     revocation: {
@@ -106,7 +113,7 @@ async function putTogether(config: Config, parts: GatewayParts, voices: Voices):
   try {
     const transport = parts.transport ?? (await loadTransport(config.transport, fault("transport")));
     bound = createRevocationBound(opened.store, told.log);
-    const frame = { ...told, config, clock, opened, weakened, bound };
+    const frame = { ...told, config, clock: opened.clock, opened, weakened, bound };
     const inside = await compose(frame, transport);
     const listening = (started: Listener) => {
       listener = started;
@@ -227,6 +234,7 @@ class RunningGateway implements Gateway {
       suspendedSockets: () => connections.count.suspended,
       storeUp: () => health.storeUp(),
       feedFollowing: () => feed.following,
+      clockDoubted: () => this.#parts.clock.doubt !== undefined,
       leaseAgeMs: this.authority.revocation.lease.ageMs,
       passwordsWaiting: () => this.authority.load.passwordsWaiting,
     });

@@ -25,6 +25,7 @@ export function measuredStore(store: Store, observe: StoreCallObserver): Store {
     comparePositions: (a, b) => store.comparePositions(a, b),
     guarantee: () => store.guarantee(),
     primaryConfirmedAt: () => store.primaryConfirmedAt(),
+    time: () => store.time(),
     health: () => store.health(),
     close: () => store.close(),
   };

@@ -39,6 +39,10 @@ export const counters = {
     "Sockets that were looked at again after a suspension.",
     "result",
   ),
+  clockDoubts: row(
+    "clock_doubts_total",
+    "Times that this machine's clock, the store's and the time that was known before disagreed.",
+  ),
   logEntriesRefused: row(
     "revocation_log_entries_refused_total",
     "Entries of the revocation log without a MAC of this installation.",
@@ -69,6 +73,7 @@ export const gauges = {
   suspendedSockets: row("sockets_suspended", "Open sockets that are suspended."),
   storeUp: row("store_up", "1 when the last health check reached the store."),
   feedFollowing: row("revocation_feed_following", "1 while the revocation log is followed in step."),
+  clockDoubted: row("clock_doubted", "1 while clocks disagree: then no session ends by its time."),
   leaseAgeSeconds: row(
     "revocation_lease_age_seconds",
     "Age of what is known of revocations; 3 s is the most on which anybody is served.",

@@ -15,6 +15,7 @@ export interface MetricSources {
   readonly storeUp: () => Promise<boolean>;
   readonly feedFollowing: () => boolean;
   readonly leaseAgeMs: () => number;
+  readonly clockDoubted: () => boolean;
   readonly passwordsWaiting: () => number;
 }
 
@@ -27,6 +28,7 @@ export interface Metrics {
   login(result: string): void;
   strangerRefused(work: StrangersWork, share: "loop_time" | "requests"): void;
   revocation(kind: string, cause: string, socketsClosed: number): void;
+  clockDoubted(): void;
   badMac(): void;
   logBreak(kind: string): void;
   leaseLapsed(): void;
@@ -67,6 +69,7 @@ export function createMetrics(registry: Registry): Metrics {
       count.revocations.inc({ kind, cause });
       count.socketsCut.inc(socketsClosed);
     },
+    clockDoubted: () => count.clockDoubts.inc(),
     badMac: () => count.logEntriesRefused.inc(),
     logBreak: (kind) => count.logBreaks.inc({ break: kind }),
     leaseLapsed: () => count.leaseLapses.inc(),
@@ -115,6 +118,7 @@ function addGauges(registry: Registry, sources: MetricSources): void {
     [gauges.suspendedSockets, sources.suspendedSockets],
     [gauges.storeUp, async () => Number(await sources.storeUp())],
     [gauges.feedFollowing, () => Number(sources.feedFollowing())],
+    [gauges.clockDoubted, () => Number(sources.clockDoubted())],
     [gauges.leaseAgeSeconds, () => sources.leaseAgeMs() / 1000],
     [gauges.passwordsWaiting, sources.passwordsWaiting],
   ];

@@ -1,7 +1,11 @@
+import { uptime } from "node:os";
+
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock.ts";
+import { startClockUpkeep } from "../auth/clock-upkeep.ts";
 import { type AuthorityOptions, createAuthority } from "../auth/create-authority.ts";
 import { AuthError } from "../auth/errors.ts";
+import { type ClockObserver, JudgedClock } from "../auth/judged-clock.ts";
 import type { Weakened } from "../auth/protections.ts";
 import { rememberedOf } from "../auth/revocation/view.ts";
 import type { Store } from "../auth/store.ts";
@@ -27,6 +31,8 @@ export interface OpenAuthorityOptions {
   readonly log?: Pick<Log, "warn">;
   /** The port that clients use; the configured one by default. */
   readonly port?: () => number;
+  /** Told of clocks that disagree. */
+  readonly onClock?: ClockObserver;
   readonly onStoreCall?: StoreCallObserver;
   /** A listener of cut-offs threw. */
   readonly onFault?: (error: unknown) => void;
@@ -38,13 +44,22 @@ export interface OpenAuthorityOptions {
 export interface OpenAuthority {
   readonly authority: Authority;
   readonly store: Store;
+  /** The time, as machine and store agree on it. */
+  readonly clock: JudgedClock;
   /** The `iss` of access tokens, and how clients reach the gateway. For commands `issuer` throws `IssuerError`. */
   readonly issuer: () => string;
   readonly publicUrl: () => string;
   close(): Promise<void>;
 }
 
-export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  // CLOCK_BOOTTIME or what it is on this system.
+  uptime: () => uptime() * 1000,
+};
+
+const lookAtClocksMs = 1_000;
 
 /**
  * The domain on its store, as the configuration has it: for the gateway and for the command line. Without a revocation
@@ -52,7 +67,9 @@ export const systemClock: Clock = { now: () => Date.now(), monotonic: () => perf
  * cannot be had, the store cannot be used or is another process', or what is stored was made with another secret.
  */
 export async function openAuthority(config: Config, options: OpenAuthorityOptions): Promise<OpenAuthority> {
-  const { role, creates = role === "gateway", clock = systemClock, port = () => config.port } = options;
+  const { role, creates = role === "gateway", port = () => config.port } = options;
+  const { clock: machineClock = systemClock } = options;
+  const clock = new JudgedClock(machineClock, options.onClock);
   const publicUrl = () => publicUrlOf(config, port());
   if (!creates) requireStoreFile(config);
   const secret = Buffer.from(await installationSecret(config, { creates }));
@@ -65,13 +82,16 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     ...(config.store === null ? { clock } : { url: config.store }),
   });
   const store = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);
+  let looking: NodeJS.Timeout | undefined;
   try {
     if (!creates) await requireKeys(store);
+    const upkeep = await patiently("ask for the time", options.log, () => startClockUpkeep(store, clock));
+    if (role === "gateway") looking = setInterval(() => void upkeep.look(), lookAtClocksMs).unref();
     const remembered = role === "cli" ? await rememberedIssuer(store) : undefined;
     const issuer = () =>
       role === "cli" ? issuerForCommands(config, remembered) : (config.tokens.issuer ?? publicUrl());
     const authorityOptions = {
-      ...{ store, secret, clock, issuer, audience: () => config.tokens.audience },
+      ...{ store, secret, clock, machineClock, issuer, audience: () => config.tokens.audience },
       ...domainOptions(config),
       ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
       ...(options.revocation === undefined ? {} : { revocation: options.revocation }),
@@ -81,11 +101,14 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       createAuthority(authorityOptions),
     );
     const close = async () => {
+      clearInterval(looking);
       await authority.close();
+      if (role === "gateway") await upkeep.end();
       await store.close();
     };
-    return { authority, store, issuer, publicUrl, close };
+    return { authority, store, clock, issuer, publicUrl, close };
   } catch (error) {
+    clearInterval(looking);
     await store.close();
     const isForeign = error instanceof AuthError && error.detail?.endsWith(sealedOtherwise);
     throw isForeign ? otherSecret(config, error) : error;

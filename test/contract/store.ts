@@ -622,6 +622,16 @@ export function storeContract(contract: StoreContract): void {
         expect(health.detail).not.toContain("secret");
       });
 
+      fact("says its server's time in whole milliseconds, where a server has one", async () => {
+        const before = Date.now();
+        const time = await store.time();
+        expect(time === undefined).toBe(store.kind === "embedded");
+        // Both clocks are of this machine.
+        expect(time ?? before).toBeGreaterThanOrEqual(before);
+        expect(time ?? before).toBeLessThanOrEqual(Date.now());
+        expect(Number.isInteger(time ?? before)).toBe(true);
+      });
+
       fact("refuses work after close with `unavailable`, and closes twice without harm", async () => {
         const closing = capabilities.shared ? await backend.another() : store;
         const { follower } = follow(closing, Date.now());

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { refreshAt } from "../chaos/actors/refresher.ts";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { nodeAt, setStage } from "../chaos/stage.ts";
 import { stretched } from "../support/machine-share.ts";
@@ -7,11 +8,20 @@ import { connectLine, untilHolds } from "./line.ts";
 import { openMany } from "./many-sessions.ts";
 
 const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 
-async function reasons(port: number): Promise<readonly string[]> {
-  const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
-  return ((await answer.json()) as { readonly reasons: readonly string[] }).reasons;
+interface Report {
+  readonly reasons: readonly string[];
+  readonly problems: readonly string[];
 }
+
+async function report(port: number): Promise<Report> {
+  const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+  return (await answer.json()) as Report;
+}
+
+const reasons = async (port: number) => (await report(port)).reasons;
+const problems = async (port: number) => (await report(port)).problems;
 
 async function startClocked(onTestFinished: (undo: () => Promise<void>) => void) {
   const clock = new SetClock();
@@ -30,7 +40,7 @@ async function received(port: number, token: string): Promise<"ok" | number> {
 }
 
 describe.concurrent("F17: the clock", () => {
-  it("an hour ahead: tokens end, open sockets do not all end at once, and health says why", async ({
+  it("an hour ahead: no token and no session ends for that, and health says why", async ({
     onTestFinished,
   }) => {
     const { clock, stage, holding, port, token } = await startClocked(onTestFinished);
@@ -39,8 +49,11 @@ describe.concurrent("F17: the clock", () => {
     // The lease ages by the larger of both clocks, so nobody is served until it is renewed.
     await line.told("auth_suspended");
     await line.told("auth_resumed");
-    await untilHolds(async () => (await received(port, token)) === 4200);
     await untilHolds(async () => (await reasons(port)).includes("clock_drift"));
+    await untilHolds(async () =>
+      (await problems(port)).some((text) => text.includes("3600 s ahead of the store's")),
+    );
+    expect(await received(port, token)).toBe("ok");
     expect(line.socket.isOpen).toBe(true);
     await stage.revoke(holding, 0);
     expect((await line.closed).code).toBe(4301);
@@ -55,12 +68,41 @@ describe.concurrent("F17: the clock", () => {
     await untilHolds(async () => (await reasons(port)).includes("clock_drift"));
     await stage.revoke(holding, 0);
     expect((await line.closed).code).toBe(4301);
-    // A token from the future is a fault of ours: nobody is told to give up for that.
-    expect(await received(port, token)).toBe(4100);
+    expect(await received(port, token)).toBe(4301);
     clock.offsetMs = 0;
-    await untilHolds(async () => (await received(port, token)) === 4301);
     await untilHolds(async () => (await reasons(port)).length === 0);
   }, 60_000);
+
+  for (const days of [91, -91])
+    it(`${days} days from the store's, from its start on: the node ends nothing, and its refreshes hold`, async ({
+      onTestFinished,
+    }) => {
+      const clock = new SetClock();
+      clock.offsetMs = days * dayMs;
+      const parts = (node: number) => (node === 1 ? { clock } : {});
+      const stage = await setStage({ shape: "standalone", nodes: 2, embedded: parts });
+      onTestFinished(stage.dispose);
+      const [first, second] = [nodeAt(stage.scene, 0), nodeAt(stage.scene, 1)];
+      expect(await reasons(second.port)).toContain("clock_drift");
+      expect(await problems(second.port)).toContainEqual(expect.stringContaining("clock is 91 days"));
+      // One from each node, and each is taken at the other.
+      const here = (await stage.logIn("anna", 0)).holding;
+      const there = (await stage.logIn("bert", 1)).holding;
+      for (const { port } of [first, second])
+        for (const holding of [here, there])
+          expect(await received(port, holding.accessTokens[0] ?? "")).toBe("ok");
+      const line = await connectLine(second.port, here.accessTokens[0] ?? "");
+      const end = async () => (await first.authority?.sessions.get(here.session))?.expiresAt ?? 0;
+      const before = await end();
+      await refreshAt(stage.scene, "refreshers", second, here);
+      expect(here.accessTokens).toHaveLength(2);
+      expect((await end()) - before).toBeLessThan(dayMs);
+      expect(await received(first.port, here.accessTokens[0] ?? "")).toBe("ok");
+      expect(await second.authority?.sessions.expireIfDue(here.session)).toBe(await end());
+      expect(line.socket.isOpen).toBe(true);
+      clock.offsetMs = 0;
+      await untilHolds(async () => (await problems(second.port)).every((text) => !text.includes("clock")));
+    }, 60_000);
 
   it("drifts: health says so from 5 s on, and takes it back", async ({ onTestFinished }) => {
     const { clock, port, token } = await startClocked(onTestFinished);

@@ -37,6 +37,7 @@ export function interposed(store: Store): InterposedStore {
     comparePositions: (a, b) => store.comparePositions(a, b),
     guarantee: () => store.guarantee(),
     primaryConfirmedAt: () => store.primaryConfirmedAt(),
+    time: () => store.time(),
     health: () => store.health(),
     close: () => store.close(),
     beforeCommit(when, run) {

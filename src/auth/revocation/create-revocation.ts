@@ -25,6 +25,8 @@ import { createRevocationView, type GrowingView, rememberedOf } from "./view.ts"
 export interface RevocationOptions {
   readonly store: Store;
   readonly clock: Clock;
+  /** What the lease is measured by, a time that nobody has judged; `clock` by default. */
+  readonly machineClock?: Clock;
   readonly sealing: Pick<Sealing, "derive">;
   /** The longest life of an ordinary access token, ms: how far back the view has to remember. */
   readonly longestTokenMs: number;
@@ -137,7 +139,8 @@ function compose(options: RevocationOptions) {
   const observer = { ...silent, ...options.observer };
   const node = newId();
   const seal = createLogSeal(options.sealing);
-  const lease = createLease(clock, weakened);
+  const { machineClock = clock } = options;
+  const lease = createLease(machineClock, weakened);
   const followed = weakened.has("followed_server") ? () => 0 : () => keeper.stretch;
   const view = createRevocationView({ clock, longestTokenMs, lease, followed, weakened });
   const members = createMembers({ clock, self: node, longestTokenMs });
@@ -155,7 +158,7 @@ function compose(options: RevocationOptions) {
   });
   const journal: Journal = createJournal({ store, clock, seal, apply: (entries) => intake.own(entries) });
   const keeper = new Keeper({
-    ...{ node, store, clock, seal, lease, view, settling, policy, weakened, observer },
+    ...{ node, store, clock, machineClock, seal, lease, view, settling, policy, weakened, observer },
     reassert: () =>
       reassert({
         ...{ store, clock, journal, lessenings, memory: view.memory },

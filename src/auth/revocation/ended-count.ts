@@ -122,7 +122,9 @@ class EndedCount {
     const then = (version: number) => (version < epoch ? version : 0);
     const { user, all, client } = epochs;
     const others = highestEpoch({ user: then(user), all: then(all), client: then(client) });
-    return bornAt(found) < epoch && sessionState(found, Math.max(before, others), at) === "live";
+    return (
+      bornAt(found) < epoch && sessionState(found, Math.max(before, others), { now: () => at }) === "live"
+    );
   }
 
   async *#pages(index: IndexKey, limit: number): AsyncIterable<readonly string[]> {

@@ -34,6 +34,8 @@ export interface KeeperParts {
   readonly node: string;
   readonly store: Pick<Store, "kind" | "commit" | "primaryConfirmedAt">;
   readonly clock: Clock;
+  /** The lease's. */
+  readonly machineClock: Clock;
   readonly seal: LogSeal;
   readonly lease: Lease;
   readonly view: Pick<GrowingView, "doubt" | "reachesBackTo">;
@@ -155,7 +157,7 @@ export class Keeper {
   readBack(n: number, entry: LogEntry): void {
     const sent = this.#sent.get(n);
     if (sent === undefined) return;
-    this.driftMs = driftOf(entry.at, sent.at.wall, this.#parts.clock.now());
+    this.driftMs = driftOf(entry.at, sent.at.wall, this.#parts.machineClock.now());
     const missing = [...this.#sent].some(
       ([before, { acknowledgedAt }]) => before < n && acknowledgedAt !== undefined,
     );
@@ -239,10 +241,10 @@ export class Keeper {
   }
 
   async #send(): Promise<void> {
-    const { clock, store, seal, node, policy } = this.#parts;
+    const { machineClock, clock, store, seal, node, policy } = this.#parts;
     this.#n += 1;
     const n = this.#n;
-    const sent: Sent = { at: { monotonic: clock.monotonic(), wall: clock.now() } };
+    const sent: Sent = { at: { monotonic: clock.monotonic(), wall: machineClock.now() } };
     this.#sent.set(n, sent);
     this.#ackDue = false;
     const event: LogEvent = { type: "heartbeat", node, n, applied: this.#applied, policy };

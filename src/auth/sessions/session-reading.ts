@@ -11,6 +11,7 @@ import {
   type SessionState,
   sessionOf,
   sessionState,
+  unsureEnd,
   type VersionedSession,
 } from "./session-record.ts";
 
@@ -22,7 +23,7 @@ export interface ReadingTools {
 export interface FoundSession extends VersionedSession {
   /** Read after the session. */
   readonly epochs: Epochs;
-  readonly state: SessionState;
+  readonly state: Exclude<SessionState, "unsure">;
 }
 
 /** Throws `unavailable` for a damaged record. */
@@ -41,10 +42,15 @@ export async function findReadableSession(
   return record && session && (await standingOf(tools, { session, version: record.version }));
 }
 
-/** The epochs are read last: a raise in between makes the session look dead, which it is. */
+/**
+ * The epochs are read last: a raise in between makes the session look dead, which it is. Throws `unavailable` while it is
+ * not known whether the session has expired.
+ */
 async function standingOf({ store, clock }: ReadingTools, found: VersionedSession): Promise<FoundSession> {
   const epochs = await readEpochs(store, found.session);
-  return { ...found, epochs, state: sessionState(found, highestEpoch(epochs), clock.now()) };
+  const state = sessionState(found, highestEpoch(epochs), clock);
+  if (state === "unsure") throw unsureEnd();
+  return { ...found, epochs, state };
 }
 
 /** What reading all of a user's sessions takes beside one: it gives way to other work between slices. */
@@ -102,7 +108,7 @@ async function readPage(
     const session = record && readableSession(record);
     return record === undefined || session === undefined ? [] : [{ session, version: record.version }];
   });
-  const { live, outdated } = await sorted(store, userId, found, clock.now());
+  const { live, outdated } = await sorted({ store, clock }, userId, found);
   const collected = ids.filter((_, place) => records[place] === undefined);
   await clear(store, userId, { collected, outdated });
   return { sessions: live, next: ids.length < limit ? undefined : ids.at(-1) };
@@ -110,10 +116,9 @@ async function readPage(
 
 /** The live ones, and those from before an epoch. The epochs are read last here too. */
 async function sorted(
-  store: Store,
+  { store, clock }: ReadingTools,
   userId: string,
   found: readonly VersionedSession[],
-  now: number,
 ): Promise<{ readonly live: readonly Session[]; readonly outdated: readonly string[] }> {
   const epochOf = await readEpochsOfClients(
     store,
@@ -123,7 +128,7 @@ async function sorted(
   const epoch = ({ session }: VersionedSession) => highestEpoch(epochOf(session.clientId));
   return {
     live: found
-      .filter((each) => sessionState(each, epoch(each), now) === "live")
+      .filter((each) => ["live", "unsure"].includes(sessionState(each, epoch(each), clock)))
       .map(({ session }) => session),
     outdated: found.filter((each) => bornAt(each) < epoch(each)).map(({ session }) => session.id),
   };

@@ -1,6 +1,7 @@
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 
+import { isSurelyOver, type WallClock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Session } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
@@ -67,7 +68,8 @@ export function sessionOf(record: StoredRecord): VersionedSession {
   return { session, version: record.version };
 }
 
-export type SessionState = "live" | "expired" | "dead";
+/** `unsure`: its end is past by some clock, and others disagree. It is not let in anew, not ended, and goes on where it is. */
+export type SessionState = "live" | "unsure" | "expired" | "dead";
 
 /** The number of the commit that made the session. */
 export function bornAt({ session, version }: VersionedSession): number {
@@ -85,10 +87,19 @@ export function bornAnew({ born: _, ...session }: Session): Session {
 }
 
 /** `model.ts`'s rule. `epoch` is the highest of the session's epochs, read at the same moment or later. */
-export function sessionState(found: VersionedSession, epoch: number, now: number): SessionState {
+export function sessionState(found: VersionedSession, epoch: number, clock: WallClock): SessionState {
   const { session } = found;
   if (session.revokedAt !== undefined || bornAt(found) < epoch) return "dead";
-  return session.expiresAt !== null && session.expiresAt <= now ? "expired" : "live";
+  if (session.expiresAt === null || session.expiresAt > clock.now()) return "live";
+  return isSurelyOver(clock, session.expiresAt) ? "expired" : "unsure";
+}
+
+/** Nobody is told that a session is over, or given anything for it, while clocks disagree on it. */
+export function unsureEnd(): AuthError {
+  return new AuthError("unavailable", {
+    detail: "clocks disagree on whether the session has expired",
+    retryAfterSeconds: 5,
+  });
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer, Session } from "../model.ts";
 import type { Weakened } from "../protections.ts";
@@ -9,7 +10,7 @@ import { createRefreshBases, type RefreshBases, type RefreshBasis } from "./refr
 import { judgeGeneration } from "./refresh-rule.ts";
 import { checkingEpochs, highestEpoch } from "./session-epochs.ts";
 import type { SessionTools } from "./session-opening.ts";
-import { bornAt, puttingSession, sessionState } from "./session-record.ts";
+import { bornAt, puttingSession, sessionState, unsureEnd } from "./session-record.ts";
 import type { TokenGrant } from "./sessions.ts";
 
 export interface RefreshRequest {
@@ -69,7 +70,7 @@ interface Refused {
 
 function judge(tools: RefreshTools, basis: RefreshBasis, asked: Asked): Granted | Refused {
   const now = tools.clock.now();
-  const error = refusalOf(basis, asked, now);
+  const error = refusalOf(basis, asked, tools.clock);
   if (error !== undefined) return error;
   const { session } = basis;
   const presented = { generation: asked.generation, peer: asked.peer, now };
@@ -87,8 +88,9 @@ function judge(tools: RefreshTools, basis: RefreshBasis, asked: Asked): Granted 
   };
 }
 
-function refusalOf({ session, ...basis }: RefreshBasis, asked: Asked, now: number): Refused | undefined {
-  const state = sessionState({ session, version: basis.version }, highestEpoch(basis.epochs), now);
+function refusalOf({ session, ...basis }: RefreshBasis, asked: Asked, clock: Clock): Refused | undefined {
+  const state = sessionState({ session, version: basis.version }, highestEpoch(basis.epochs), clock);
+  if (state === "unsure") return { ok: false, error: unsureEnd() };
   if (state === "expired")
     return { ok: false, error: new AuthError("invalid_grant"), ends: { session, cause: "session_expired" } };
   if (state !== "live" || session.type === "long_lived_access_token")
@@ -139,8 +141,9 @@ function isRecent(session: Session, peer: Peer, now: number): boolean {
   );
 }
 
+/** A use never moves the end back: this node's clock, or that of the last use, may have been wrong. */
 function used(session: Session, idleMs: number, peer: Peer, now: number): Session {
-  const expiresAt = session.expiresAt === null ? null : now + idleMs;
+  const expiresAt = session.expiresAt === null ? null : Math.max(session.expiresAt, now + idleMs);
   return { ...session, lastUsedAt: now, lastUsedIp: peer.address, expiresAt };
 }
 

@@ -1,6 +1,6 @@
 import { randomFillSync } from "node:crypto";
 
-import type { Clock } from "../clock.ts";
+import { type Clock, isSurelyOver } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import type { AssuranceLevel, Principal, Session, SessionType, User } from "../model.ts";
 import { cut } from "./access-token-text.ts";
@@ -11,8 +11,11 @@ export type AccessTokenReading =
   | { readonly ok: true; readonly principal: Principal }
   | {
       readonly ok: false;
-      /** `not_yet_valid`: made more than a minute ahead of this node's clock, so one of two clocks is wrong. */
-      readonly reason: "malformed" | "unknown_key" | "forged" | "expired" | "not_yet_valid";
+      /**
+       * `not_yet_valid`: made more than a minute ahead of this node's clock, so one of two clocks is wrong. `unsure`: expired by
+       * this node's clock, and others disagree.
+       */
+      readonly reason: "malformed" | "unknown_key" | "forged" | "expired" | "unsure" | "not_yet_valid";
     };
 
 /**
@@ -115,7 +118,8 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       // Written by `mint` of this installation: the shape needs no check after the MAC.
       const claims: AccessClaims = JSON.parse(payload);
       const now = clock.now();
-      if (now >= claims.exp * 1000 + leewayMs) return refused.expired;
+      const end = claims.exp * 1000 + leewayMs;
+      if (now >= end) return isSurelyOver(clock, end) ? refused.expired : refused.unsure;
       if (claims.iat * 1000 > now + clockSkewMs) return refused.not_yet_valid;
       return { ok: true, principal: principalOf(claims, alike) };
     },
@@ -141,6 +145,7 @@ const refused = {
   unknown_key: { ok: false, reason: "unknown_key" },
   forged: { ok: false, reason: "forged" },
   expired: { ok: false, reason: "expired" },
+  unsure: { ok: false, reason: "unsure" },
   not_yet_valid: { ok: false, reason: "not_yet_valid" },
 } as const;
 

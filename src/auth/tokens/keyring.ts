@@ -95,7 +95,8 @@ export async function createKeyring(options: KeyringOptions): Promise<Keyring & 
         throw new AuthError("invalid_format", { publicMessage: "The lead is not between 0 and 30 days." });
       const now = clock.now();
       const added = await generateKey({ createdAt: now, signsFrom: now + leadMs });
-      await change((keys) => [...withRoom(stillNeeded(keys, now, longestTokenMs)), added]);
+      const over = clock.earliest?.() ?? now;
+      await change((keys) => [...withRoom(stillNeeded(keys, over, longestTokenMs)), added]);
       return find(infos(), added.kid);
     },
     list: infos,

@@ -7,11 +7,15 @@ import type { Tables } from "./tables.ts";
 
 /**
  * One step inside a write transaction, which sees the steps before it. All checks come before the first write; a
- * throw leaves the transaction to be aborted as a whole.
+ * throw leaves the transaction to be aborted as a whole. Records that ended at `over` or before are not there.
  */
-export function applyStep(tables: Tables, step: PreparedStep, now: number): CommitOutcome {
+export function applyStep(
+  tables: Tables,
+  step: PreparedStep,
+  { now, over }: { readonly now: number; readonly over: number },
+): CommitOutcome {
   for (const { key, version } of step.check) {
-    if (versionOf(tables, key, now) !== version) return { ok: false, conflict: key };
+    if (versionOf(tables, key, over) !== version) return { ok: false, conflict: key };
   }
   const before = readState(tables);
   const version = nextVersion(before.commits, step, now);
@@ -19,8 +23,8 @@ export function applyStep(tables: Tables, step: PreparedStep, now: number): Comm
   for (const key of step.remove) removeRecord(tables, key);
   for (const { index, member } of step.link) linkMember(tables, index, member);
   for (const { index, member } of step.unlink) unlinkMember(tables, index, member);
-  for (const key of step.raise) raiseRecord(tables, { key, version }, now);
-  for (const raised of step.raiseTo) raiseRecord(tables, raised, now);
+  for (const key of step.raise) raiseRecord(tables, { key, version }, over);
+  for (const raised of step.raiseTo) raiseRecord(tables, raised, over);
   const { state, positions } = appendEvents(tables, { ...before, commits: version }, step.log, now);
   writeState(tables, state);
   // The caller answers with it only once the transaction is flushed.

@@ -138,8 +138,8 @@ class EmbeddedStore implements Store {
 
   async get(keys: readonly RecordKey[]): Promise<readonly (StoredRecord | undefined)[]> {
     for (const key of keys) checkName(key);
-    const now = this.#clock.now();
-    return this.#read((tables) => keys.map((key) => readRecord(tables, key, now)));
+    const over = this.#over();
+    return this.#read((tables) => keys.map((key) => readRecord(tables, key, over)));
   }
 
   async list(
@@ -154,7 +154,9 @@ class EmbeddedStore implements Store {
   async commit(step: Step): Promise<CommitOutcome> {
     const prepared = prepareStep(step);
     this.#refuseClosed();
-    return this.#queue.run(() => applyStep(this.#file.tables, prepared, this.#clock.now()));
+    return this.#queue.run(() =>
+      applyStep(this.#file.tables, prepared, { now: this.#clock.now(), over: this.#over() }),
+    );
   }
 
   follow(
@@ -175,6 +177,10 @@ class EmbeddedStore implements Store {
 
   primaryConfirmedAt(): number {
     return Number.POSITIVE_INFINITY;
+  }
+
+  async time(): Promise<undefined> {
+    return undefined;
   }
 
   async health(): Promise<StoreHealth> {
@@ -210,6 +216,11 @@ class EmbeddedStore implements Store {
     // lmdb-js closes after its last transaction: one that never ends is not waited for.
     if (this.#queue.isOverdue) closing.catch(() => undefined);
     else await closing;
+  }
+
+  /** What ends at this time or before is gone: what is deleted does not come back when a clock is set right. */
+  #over(): number {
+    return this.#clock.earliest?.() ?? this.#clock.now();
   }
 
   /** A gateway whose lock was taken over (it was believed dead) writes nothing any more. */
@@ -252,9 +263,9 @@ class EmbeddedStore implements Store {
 
   async #sweepAll(): Promise<void> {
     while (this.#closed === undefined) {
-      const now = this.#clock.now();
-      if (!hasGarbage(this.#file.fresh, now, this.#bounds)) return;
-      await this.#queue.run(() => sweep(this.#file.tables, now, this.#bounds));
+      const over = this.#over();
+      if (!hasGarbage(this.#file.fresh, over, this.#bounds)) return;
+      await this.#queue.run(() => sweep(this.#file.tables, over, this.#bounds));
     }
   }
 }

@@ -76,6 +76,9 @@ function isSlow(error: unknown): boolean {
   return error instanceof Error && /^(Command timed out|LOADING|no answer within)/.test(error.message);
 }
 
+const timeScript = `local time = redis.call('TIME')
+return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))`;
+
 interface Target {
   readonly address: RedisAddress;
   readonly finder: PrimaryFinder;
@@ -260,6 +263,12 @@ class RedisStore implements Store {
 
   primaryConfirmedAt(): number {
     return this.#watch === undefined ? Number.POSITIVE_INFINITY : this.#watch.confirmedAt;
+  }
+
+  /** Asked of the server that has our keys, as a script: without a key a Cluster would ask any of its nodes. */
+  async time(): Promise<number> {
+    const reply = await this.#ask(() => this.#client.call("eval", timeScript, 1, this.#keys.commits));
+    return Number(reply);
   }
 
   async health(): Promise<StoreHealth> {
