@@ -141,7 +141,7 @@ async function countLive(
   return found.filter(({ session, version }) => {
     const { all, client } = epochOf(session.clientId);
     const before = Math.max(earlier(all), earlier(client));
-    return sessionState({ session, version }, before, clock.now()) === "live";
+    return sessionState({ session, version }, before, clock) === "live";
   }).length;
 }
 
