@@ -17,6 +17,8 @@ const ROUNDS = Number(option("rounds") ?? 9);
 const WARM_UPS = 4;
 /** Within the message rate of each. */
 const SOCKETS = 256;
+/** As long as Gatehouse's own. */
+const TOKEN_BYTES = 730;
 const COMMANDS = 10_000;
 const IN_FLIGHT = 64;
 const PER_SECOND = 1_000;
@@ -55,7 +57,7 @@ interface Commander extends Contestant {
 
 async function commander({ entrant, server }: Running, language: string): Promise<Commander> {
   const name = language === "auth/current_user" ? `${entrant.name}, ${language}` : entrant.name;
-  const tokens = await server.ask<string[]>("mint", { n: SOCKETS });
+  const tokens = await server.ask<string[]>("mint", { n: SOCKETS, bytes: TOKEN_BYTES });
   const job: HoldJob = { group: name, port: server.port, dialect: entrant.dialect, tokens, language };
   await load.ask("hold", job);
   const turn: TalkJob = { group: name, operations: COMMANDS, inFlight: IN_FLIGHT };

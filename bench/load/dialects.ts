@@ -4,8 +4,17 @@ import { dialects as peers } from "../peers/dialects.ts";
 export interface Dialect {
   readonly path: string;
   readonly subprotocol?: string;
-  /** In turn: send the frame, if there is one, and wait for a text frame that holds `until`. */
-  readonly exchange: readonly { readonly send?: (token: string) => string; readonly until: string }[];
+  /** Frames are binary, and their bytes are the characters of the text. */
+  readonly binary?: true;
+  /**
+   * In turn: send the frame, if there is one, and wait for a frame that holds `until`. A `reply` is made of the token and
+   * of what came last, by the client while the clock runs.
+   */
+  readonly exchange: readonly {
+    readonly send?: (token: string) => string;
+    readonly reply?: (token: string, last: string) => string;
+    readonly until: string;
+  }[];
 }
 
 /** Home Assistant's: its client sends `auth` as soon as the socket is open, without waiting for `auth_required`. */

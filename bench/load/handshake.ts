@@ -1,15 +1,20 @@
 import type { Dialect } from "./dialects.ts";
-import { RawSocket, textFrame } from "./raw-socket.ts";
+import { binaryFrame, RawSocket, textFrame } from "./raw-socket.ts";
 
 /** What a client sends for one token, built before the clock runs. */
 export interface Script {
-  readonly frames: readonly (Buffer | undefined)[];
+  /** A function for what is known only once the server has spoken. */
+  readonly frames: readonly (Buffer | ((last: string) => Buffer) | undefined)[];
   readonly untils: readonly string[];
 }
 
 export function scriptOf(dialect: Dialect, token: string): Script {
+  const frameOf = dialect.binary === true ? binaryFrame : textFrame;
   return {
-    frames: dialect.exchange.map(({ send }) => (send === undefined ? undefined : textFrame(send(token)))),
+    frames: dialect.exchange.map(({ send, reply }) => {
+      if (reply !== undefined) return (last) => frameOf(reply(token, last));
+      return send === undefined ? undefined : frameOf(send(token));
+    }),
     untils: dialect.exchange.map(({ until }) => until),
   };
 }
@@ -32,7 +37,7 @@ export function authenticate(
     let last = "";
     const send = () => {
       const frame = script.frames[step];
-      if (frame !== undefined) socket.send(frame);
+      if (frame !== undefined) socket.send(typeof frame === "function" ? frame(last) : frame);
     };
     socket.onOpen = send;
     socket.onText = (text) => {

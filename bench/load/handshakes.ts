@@ -15,6 +15,8 @@ export interface Job {
 /** Closed: `concurrency` clients, each connecting again as soon as it was authenticated. */
 export interface ClosedJob extends Job {
   readonly concurrency: number;
+  /** How clients go: with a FIN (the default) or with a RST. */
+  readonly leaving?: "fin" | "rst";
 }
 
 /** Open: arrivals at a fixed rate, whatever the server does. */
@@ -46,7 +48,7 @@ async function closed(job: ClosedJob, keep: boolean) {
       const socket = await authenticate(target, script, opened++);
       took.push(performance.now() - from);
       if (keep) held.push(socket);
-      else socket.destroy();
+      else socket.destroy(job.leaving);
     }
   };
   await Promise.all(Array.from({ length: job.concurrency }, worker));

@@ -16,12 +16,13 @@ const FIRST_PORT = 12_000;
 const PORTS = 20_000;
 
 const TEXT = 0x1;
+const BINARY = 0x2;
 const CLOSE = 0x8;
 const PING = 0x9;
 
 /**
  * A WebSocket client that does as little as it can: no mask but zero (the server unmasks all the same), no check of what
- * the server sends, text frames only. It must be cheaper than every server that it loads.
+ * the server sends, no fragments. It must be cheaper than every server that it loads.
  */
 export class RawSocket {
   onOpen: () => void = nothing;
@@ -51,10 +52,11 @@ export class RawSocket {
     this.#socket.write(frame);
   }
 
-  /** At once, without a close frame, as a lost client goes. */
-  destroy(): void {
+  /** At once, without a close frame, as a lost client goes: with a FIN, or with a RST. */
+  destroy(how: "fin" | "rst" = "fin"): void {
     this.onClose = nothing;
-    this.#socket.destroy();
+    if (how === "rst") this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
   }
 
   #data(chunk: Buffer): void {
@@ -88,7 +90,7 @@ export class RawSocket {
   }
 
   #frame(opcode: number, payload: Buffer): void {
-    if (opcode === TEXT) this.onText(payload.toString("latin1"));
+    if (opcode === TEXT || opcode === BINARY) this.onText(payload.toString("latin1"));
     else if (opcode === PING) this.send(frameOf(payload, 0xa));
     else if (opcode === CLOSE) this.#closing(payload);
   }
@@ -123,6 +125,11 @@ function frameAt(data: Buffer, at: number) {
   }
   const end = start + length;
   return data.length < end ? undefined : { opcode, start, end };
+}
+
+/** A whole masked binary frame of the bytes of a latin1 text. */
+export function binaryFrame(text: string): Buffer {
+  return frameOf(Buffer.from(text, "latin1"), BINARY);
 }
 
 /** A whole masked text frame, so that what is sent often is built once. */

@@ -16,7 +16,7 @@ const origin = `http://127.0.0.1:${port}`;
 
 const auth = betterAuth({
   baseURL: origin,
-  secret: new Tokens().key,
+  secret: new Tokens().key.export().toString(),
   database: memoryAdapter({ user: [], session: [], account: [], verification: [] }),
   emailAndPassword: {
     enabled: true,

@@ -1,3 +1,4 @@
+import { createPrivateKey, sign } from "node:crypto";
 import type { Dialect } from "../load/dialects.ts";
 
 const json = JSON.stringify;
@@ -53,6 +54,70 @@ const feathers: Dialect = {
   ],
 };
 
+/** Its client's `CONNECT` and first `PING`, in one frame. */
+const natsConnect = (fields: object) =>
+  `CONNECT ${json({ verbose: false, pedantic: false, protocol: 1, lang: "bench", version: "1", headers: true, ...fields })}\r\nPING\r\n`;
+
+const natsToken: Dialect = {
+  path: "/",
+  binary: true,
+  exchange: [{ until: "INFO {" }, { send: (token) => natsConnect({ auth_token: token }), until: "PONG\r\n" }],
+};
+
+/** The user signs the nonce of the server's INFO with the key that its JWT names. */
+const natsJwt: Dialect = {
+  path: "/",
+  binary: true,
+  exchange: [
+    { until: "INFO {" },
+    {
+      reply: (credential, last) => {
+        const [jwt = "", seed = ""] = credential.split(" ");
+        const { nonce = "" } = JSON.parse(/INFO (\{.*\})/.exec(last)?.[1] ?? "{}") as { nonce?: string };
+        return natsConnect({ jwt, sig: signed(nonce, seed) });
+      },
+      until: "PONG\r\n",
+    },
+  ],
+};
+
+const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+/** What stands before an Ed25519 key in PKCS #8 (RFC 8410). */
+const pkcs8 = Buffer.from("302e020100300506032b657004220420", "hex");
+
+/** A seed of nkeys is base32 of 2 bytes of prefix, the key's 32 bytes and a checksum. */
+function signed(nonce: string, seed: string): string {
+  let bits = "";
+  for (const character of seed) bits += base32.indexOf(character).toString(2).padStart(5, "0");
+  const bytes = Buffer.from((bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
+  const key = createPrivateKey({
+    key: Buffer.concat([pkcs8, bytes.subarray(2, 34)]),
+    format: "der",
+    type: "pkcs8",
+  });
+  return sign(null, Buffer.from(nonce), key).toString("base64url");
+}
+
+/** MQTT 3.1.1's CONNECT (section 3.1), and CONNACK with return code 0. */
+const mqtt: Dialect = {
+  path: "/mqtt",
+  subprotocol: "mqtt",
+  binary: true,
+  exchange: [
+    {
+      send: (credential) => {
+        const [name = "", password = ""] = credential.split(" ");
+        const field = (text: string) => String.fromCharCode(text.length >> 8, text.length & 255) + text;
+        const payload = `${field("")}${field(name)}${field(password)}`;
+        const body = `${field("MQTT")}\u0004\u00c2\u0000\u003c${payload}`;
+        const length = String.fromCharCode((body.length & 127) | 128, body.length >> 7);
+        return `\u0010${length}${body}`;
+      },
+      until: "\u0020\u0002\u0000\u0000",
+    },
+  ],
+};
+
 /** By the name of the server's file; a second way to talk to the same server has the server's name in front. */
 export const dialects: Readonly<Record<string, Dialect>> = {
   "socket-io": socketIo,
@@ -60,4 +125,7 @@ export const dialects: Readonly<Record<string, Dialect>> = {
   "socketcluster-authenticate": socketClusterAuthenticate,
   "graphql-ws": graphqlWs,
   feathers,
+  nats: natsToken,
+  "nats-jwt": natsJwt,
+  mosquitto: mqtt,
 };

@@ -39,9 +39,10 @@ function withoutHash(context: { params: { provider?: string }; result: User }): 
   context.result = seen;
 }
 
+const tokens = new Tokens();
 const app = koa(feathers());
 app.set("authentication", {
-  secret: new Tokens().key,
+  secret: tokens.key.export().toString(),
   entity: "user",
   service: "users",
   authStrategies: ["jwt", "local"],
@@ -56,6 +57,12 @@ app.configure(socketio({ transports: ["websocket"], serveClient: false, perMessa
 app.use("users", memory());
 
 const authentication = new AuthenticationService(app);
+// The configuration takes strings only; both methods take another secret as their last argument.
+const { createAccessToken, verifyAccessToken } = AuthenticationService.prototype;
+authentication.createAccessToken = (payload: object, options?: object): Promise<string> =>
+  createAccessToken.call(authentication, payload, options, tokens.key);
+authentication.verifyAccessToken = (token: string, options?: object): Promise<object> =>
+  verifyAccessToken.call(authentication, token, options, tokens.key);
 authentication.register("jwt", new JWTStrategy());
 authentication.register("local", new ScryptStrategy());
 app.use("authentication", authentication);

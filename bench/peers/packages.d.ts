@@ -15,3 +15,6 @@ declare module "jsonwebtoken";
 declare module "oidc-provider";
 declare module "socket.io";
 declare module "socketcluster-server";
+declare module "@nats-io/jwt";
+declare module "@nats-io/nkeys";
+declare module "graphql-ws/use/uWebSockets";

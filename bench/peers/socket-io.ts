@@ -5,6 +5,7 @@ import { answer } from "../support/answering.ts";
 import type { Mint } from "../support/minting.ts";
 import { installedVersion } from "./installed.ts";
 import { listening } from "./listening.ts";
+import { authenticateSockets } from "./socket-io-middleware.ts";
 import { Tokens } from "./tokens.ts";
 
 const tokens = new Tokens();
@@ -16,22 +17,7 @@ io.engine.on("connection", (raw: { request: unknown }) => {
   raw.request = null;
 });
 
-interface Socket {
-  on(event: "ping", listener: (acknowledge: (answer: string) => void) => void): void;
-  readonly handshake: { readonly auth: { readonly token?: unknown } };
-  readonly data: { user?: string };
-}
-
-io.use((socket: Socket, next: (error?: Error) => void) => {
-  try {
-    socket.data.user = tokens.verify(socket.handshake.auth.token).sub;
-  } catch {
-    return next(new Error("unauthorized"));
-  }
-  next();
-});
-
-io.on("connection", (socket: Socket) => socket.on("ping", (acknowledge) => acknowledge("pong")));
+authenticateSockets(io, tokens);
 
 const port = await listening(http);
 answer({ port, version: installedVersion("socket.io") }, { mint: (wanted: Mint) => tokens.mint(wanted) });

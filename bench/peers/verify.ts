@@ -17,10 +17,12 @@ type Ask = <Answer>(question: string, details?: object) => Promise<Answer>;
 
 const deadlineMs = 1500;
 
-async function withServer(name: string, check: (port: number, ask: Ask) => Promise<string>): Promise<void> {
-  const child = fork(fileURLToPath(new URL(`${name}.js`, import.meta.url)), ["1024", "8", "1"], {
-    silent: true,
-  });
+async function withServer(
+  name: string,
+  check: (port: number, ask: Ask) => Promise<string>,
+  args: readonly string[] = ["1024", "8", "1"],
+): Promise<void> {
+  const child = fork(fileURLToPath(new URL(`${name}.js`, import.meta.url)), [...args], { silent: true });
   child.stderr?.pipe(process.stderr);
   try {
     const [{ port, version }] = await once(child, "message");
@@ -32,7 +34,8 @@ async function withServer(name: string, check: (port: number, ask: Ask) => Promi
     };
     console.log(`${name} ${version}: ${await check(port, ask)}`);
   } finally {
-    child.kill("SIGKILL");
+    // It ends, and takes along what it started.
+    child.kill("SIGTERM");
   }
 }
 
@@ -52,8 +55,9 @@ function outcome(
       resolve({ authenticated, last });
     };
     const send = () => {
-      const frame = dialect.exchange[step]?.send?.(token);
-      if (frame !== undefined) socket.send(frame);
+      const { send: say, reply } = dialect.exchange[step] ?? {};
+      const text = reply?.(token, last) ?? say?.(token);
+      if (text !== undefined) socket.send(dialect.binary ? Buffer.from(text, "latin1") : text);
     };
     const timer = setTimeout(() => end(false), deadlineMs);
     socket.on("open", send);
@@ -63,7 +67,7 @@ function outcome(
       end(false);
     });
     socket.on("message", (data) => {
-      last = data.toString();
+      last = (data as Buffer).toString("latin1");
       if (!last.includes(dialect.exchange[step]?.until ?? "")) return;
       step += 1;
       if (step === dialect.exchange.length) end(true);
@@ -93,15 +97,50 @@ async function checkPassword(port: number, ask: Ask): Promise<string> {
   return `password ${good.status}, wrong password ${bad.status}`;
 }
 
-for (const [name, dialect] of Object.entries(dialects)) {
-  const server = name.replace(/-authenticate$/, "");
+/** Programs that are not Node's: the good credential, and one with another character. */
+for (const [name, server, args] of [
+  ["nats", "nats", []],
+  ["nats-jwt", "nats", ["jwt"]],
+  ["mosquitto", "mosquitto", []],
+] as const) {
+  await withServer(
+    server,
+    async (port, ask) => {
+      const [credential = ""] = await ask<string[]>("mint", { n: 1, bytes: 730 });
+      const dialect = dialects[name];
+      if (dialect === undefined) throw new Error(`no dialect ${name}`);
+      const good = await outcome(port, dialect, credential);
+      assert.ok(good.authenticated, `${name}: ${good.last}`);
+      const at = Math.floor(credential.length / 2);
+      const other = credential[at] === "A" ? "B" : "A";
+      const bad = await outcome(port, dialect, credential.slice(0, at) + other + credential.slice(at + 1));
+      assert.ok(!bad.authenticated, `${name}: ${bad.last}`);
+      return `dialect ${name}, credential of ${credential.length} bytes; changed: ${bad.last}`;
+    },
+    args,
+  );
+}
+for (const server of [
+  "socket-io",
+  "socket-io-uws",
+  "graphql-ws",
+  "graphql-ws-uws",
+  "socketcluster",
+  "feathers",
+])
+  await verifyJwt(server, server.replace(/-uws$/, ""));
+await verifyJwt("socketcluster", "socketcluster-authenticate");
+
+async function verifyJwt(server: string, name: string): Promise<void> {
+  const dialect = dialects[name];
+  if (dialect === undefined) throw new Error(`no dialect ${name}`);
   await withServer(server, async (port, ask) => {
     const tokens = await ask<string[]>("mint", { n: 20, bytes: 730 });
     assert.equal(new Set(tokens).size, 20);
-    for (const { length } of tokens) assert.ok(length > 727 && length <= 730, `${name}: ${length} bytes`);
+    for (const { length } of tokens) assert.ok(length > 727 && length <= 730, `${server}: ${length} bytes`);
     for (const token of tokens) {
       const { authenticated, last } = await outcome(port, dialect, token);
-      assert.ok(authenticated, `${name}: ${last}`);
+      assert.ok(authenticated, `${server}: ${last}`);
     }
     const [token = ""] = tokens;
     const refused = await Promise.all(

@@ -51,7 +51,10 @@ const common: Handlers = {
   },
 };
 
-export function answer(ready: { readonly port: number; readonly version: string }, handlers: Handlers): void {
+export function answer(
+  ready: { readonly port: number; readonly version: string; readonly server?: number },
+  handlers: Handlers,
+): void {
   process.on("message", (message: { id: number; ask: string }) => {
     const handle = handlers[message.ask] ?? common[message.ask];
     const outcome = (async () => {

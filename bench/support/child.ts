@@ -6,6 +6,8 @@ import { cpuSecondsOf, pinning, residentBytesOf } from "./machine.ts";
 export interface Ready {
   readonly port: number;
   readonly version: string;
+  /** Of the server itself, where the child only starts it: a program that is not Node's. */
+  readonly server?: number;
 }
 
 /** A server under test or a load generator, in a process of its own. */
@@ -39,8 +41,8 @@ export async function startChild(file: string, options: ChildOptions): Promise<C
     env: { ...process.env, ...options.env },
   });
   const wire = new Wire(process_, file);
-  const { port, version } = await wire.ready();
-  const pid = process_.pid ?? 0;
+  const { port, version, server } = await wire.ready();
+  const pid = server ?? process_.pid ?? 0;
   return {
     ...{ port, version, pid },
     ask: (question, details) => wire.ask(question, details),

@@ -31,7 +31,10 @@ const bare = (library: string): Entrant => ({
   args: [library],
   dialect: "home-assistant",
 });
-const peer = (name: string, file: string): Entrant => ({ name, file, dialect: file, peer: true });
+const peer = (name: string, file: string, more: Partial<Entrant> = {}): Entrant => ({
+  ...{ name, file, dialect: file, peer: true },
+  ...more,
+});
 
 export const entrants = {
   bareUws: bare("uws"),
@@ -39,9 +42,14 @@ export const entrants = {
   bareWs: bare("ws"),
   gatehouseWs: gatehouse("ws"),
   socketIo: peer("Socket.IO", "socket-io"),
+  socketIoUws: peer("Socket.IO on uws", "socket-io-uws", { dialect: "socket-io" }),
   socketCluster: peer("SocketCluster", "socketcluster"),
   graphqlWs: peer("graphql-ws", "graphql-ws"),
+  graphqlWsUws: peer("graphql-ws on uws", "graphql-ws-uws", { dialect: "graphql-ws" }),
   feathers: peer("Feathers", "feathers"),
+  natsToken: peer("nats-server, token", "nats"),
+  natsJwt: peer("nats-server, JWT", "nats", { args: ["jwt"], dialect: "nats-jwt" }),
+  mosquitto: peer("mosquitto, password", "mosquitto"),
 } as const;
 
 // `.build/bench.mjs` runs everything from the repository's root.
