@@ -63,6 +63,7 @@ function buildProgram(frame: Frame, json: boolean): Command {
   addSessionCommands(program, frame);
   addKeyCommands(program, frame);
   addBackupCommand(program, frame);
+  addSecretCommand(program, frame);
   addLoginCommand(program, frame);
   return program;
 }
@@ -102,6 +103,28 @@ function addBackupCommand(program: Command, { surroundings, perform }: Frame): v
       await backup(file, flags, surroundings, output);
     }),
   );
+}
+
+function addSecretCommand(program: Command, { surroundings, perform }: Frame): void {
+  const secret = program.command("secret").description("the installation's secret");
+  configured(
+    secret
+      .command("rotate")
+      .description(
+        "seal the store with a new secret and a new signing key, while no gateway runs; ends all sessions",
+      ),
+  )
+    .option(
+      "--new-secret-file <file>",
+      "take the new secret from this file, and leave the old one where it is",
+    )
+    .option("--yes", "do not ask; without a terminal nothing is asked")
+    .action((flags) =>
+      perform(flags.json, async (output) => {
+        const { rotate } = await import("./secret.ts");
+        await rotate(flags, surroundings, output);
+      }),
+    );
 }
 
 function addLoginCommand(program: Command, { surroundings, perform }: Frame): void {

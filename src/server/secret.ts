@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, readFile, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { link, mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 
-import { storeFileName } from "../store/embedded/files.ts";
+import { storeFileName, syncFile } from "../store/embedded/files.ts";
 import type { Config } from "./config/schema.ts";
 
 const shortest = 32;
@@ -34,8 +35,43 @@ export async function installationSecret(
 
 /** What is stored cannot be read with the secret in use. */
 export function otherSecret(config: SecretOptions, cause: unknown): SecretError {
-  const source = config.secret === null ? `secret file ${secretFile(config)}` : "secret";
-  return new SecretError(`the store was made with another secret than that of ${source}`, cause);
+  const file = secretFile(config);
+  const source = config.secret === null ? `secret file ${file}` : "secret";
+  const half = existsSync(draftOf(file)) ? `; \`gatehouse secret rotate\` was cut short: run it again` : "";
+  return new SecretError(`the store was made with another secret than that of ${source}${half}`, cause);
+}
+
+/** The next secret, until the store was sealed with it. */
+function draftOf(file: string): string {
+  return `${file}.next`;
+}
+
+/** A new secret that is on disk before anything is sealed with it. */
+export interface NextSecret {
+  readonly secret: string;
+  /** Where it is from now on. */
+  readonly file: string;
+  /** After the store was sealed with it. */
+  adopt(): Promise<void>;
+}
+
+/**
+ * The secret that takes the place of the one in use: that of `newFile`, or a new one for the file in use; one that an earlier
+ * call has left beside that file is taken again. Throws `SecretError`.
+ */
+export async function nextSecret(config: SecretOptions, newFile: string | undefined): Promise<NextSecret> {
+  if (newFile !== undefined)
+    return { secret: await readSecret(newFile), file: path.resolve(newFile), adopt: async () => {} };
+  if (config.secret !== null)
+    throw new SecretError("the secret comes from the environment: give the next one in a file");
+  const file = path.resolve(secretFile(config));
+  const draft = draftOf(file);
+  if (!existsSync(draft)) await writeNew(draft);
+  const adopt = async () => {
+    await rename(draft, file);
+    syncFile(path.dirname(file));
+  };
+  return { secret: await readSecret(draft), file, adopt };
 }
 
 type SecretOptions = Pick<Config, "secret" | "secret_file" | "data">;
@@ -67,6 +103,15 @@ async function makeSecret(file: string): Promise<void> {
   await mkdir(path.dirname(file), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw new SecretError(`data folder ${path.dirname(file)} cannot be made (${codeOf(error)})`, error);
   });
+  try {
+    await writeNew(file);
+  } catch (error) {
+    if (!(error instanceof SecretError) || codeOf(error.cause) !== "EEXIST") throw error;
+  }
+}
+
+/** Writes a new secret to `file`, which must not be there yet. Throws `SecretError`. */
+async function writeNew(file: string): Promise<void> {
   const draft = `${file}.${randomBytes(8).toString("hex")}`;
   try {
     const handle = await open(draft, "wx", 0o600);
@@ -78,8 +123,7 @@ async function makeSecret(file: string): Promise<void> {
     }
     await link(draft, file);
   } catch (error) {
-    if (codeOf(error) !== "EEXIST")
-      throw new SecretError(`secret file ${file} cannot be made (${codeOf(error)})`, error);
+    throw new SecretError(`secret file ${file} cannot be made (${codeOf(error)})`, error);
   } finally {
     await rm(draft, { force: true });
   }

@@ -4,8 +4,8 @@ import { Compile } from "typebox/compile";
 import { AuthError } from "../errors.ts";
 import type { LogEvent } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
-import { createLogSeal } from "../revocation/log-seal.ts";
-import { readRecord, type Store } from "../store.ts";
+import { createLogSeal, type LogSeal } from "../revocation/log-seal.ts";
+import { readRecord, type Step, type Store } from "../store.ts";
 import type { Sealing } from "./sealing.ts";
 import { StoredKey } from "./signing-keys.ts";
 
@@ -39,15 +39,25 @@ export function createKeyringRecord(store: Store, sealing: Sealing): KeyringReco
       return { version: record.version, keys: parse(sealing.open(key, record.value.box)).keys };
     },
     async replace(version, keys) {
-      const box = sealing.seal(key, Buffer.from(JSON.stringify({ keys })));
-      const event = { type: "keyring_changed" } as const satisfies LogEvent;
-      const outcome = await store.commit({
-        check: [{ key, version }],
-        put: [{ key, value: { box } }],
-        log: [seal.sealed(event)],
-      });
+      const outcome = await store.commit(writingKeyring(sealing, seal, version, keys));
       return outcome.ok ? { version: outcome.version, keys } : undefined;
     },
+  };
+}
+
+/** The part of a commit that writes the keyring, unless the record has another version than `version`. */
+export function writingKeyring(
+  sealing: Pick<Sealing, "seal">,
+  seal: Pick<LogSeal, "sealed">,
+  version: number,
+  keys: readonly StoredKey[],
+): Step {
+  const key = recordKeys.keyring;
+  const event = { type: "keyring_changed" } as const satisfies LogEvent;
+  return {
+    check: [{ key, version }],
+    put: [{ key, value: { box: sealing.seal(key, Buffer.from(JSON.stringify({ keys }))) } }],
+    log: [seal.sealed(event)],
   };
 }
 

@@ -1,0 +1,31 @@
+import { InstallationError } from "../server/installation.ts";
+import { systemClock } from "../server/open-authority.ts";
+import { rotateInstallationSecret } from "../server/rotate-secret.ts";
+import { SecretError } from "../server/secret.ts";
+import { type ConfigFlags, configurationOf } from "./configuration.ts";
+import type { Surroundings } from "./frame.ts";
+import { type Output, UsageError } from "./output.ts";
+import { askYesOrNo } from "./terminal-prompt.ts";
+
+const patienceMs = 5_000;
+
+export async function rotate(
+  flags: ConfigFlags & { readonly newSecretFile?: string; readonly yes?: true },
+  surroundings: Surroundings,
+  output: Output,
+): Promise<void> {
+  const config = configurationOf(flags, surroundings.env);
+  const asks = flags.yes !== true && surroundings.stdin.isTTY;
+  if (asks && !(await askYesOrNo(surroundings, "End every session and token, and seal the store anew?"))) {
+    output.result({ rotated: false }, "nothing was changed");
+    return;
+  }
+  const patient = { ...config, store_timeout_ms: Math.max(config.store_timeout_ms, patienceMs) };
+  const options = { newFile: flags.newSecretFile, now: systemClock.now };
+  const file = await rotateInstallationSecret(patient, options).catch((error: unknown) => {
+    const isMistake = error instanceof SecretError || error instanceof InstallationError;
+    throw isMistake ? new UsageError(error.message) : error;
+  });
+  const text = `the secret is now that of ${file}: give it to every node; all sessions and tokens are over`;
+  output.result({ rotated: true, secret_file: file }, text);
+}

@@ -1,0 +1,68 @@
+import { setTimeout } from "node:timers/promises";
+
+import { AuthError } from "../auth/errors.ts";
+import { leaseMs } from "../auth/revocation/lease.ts";
+import type { Store } from "../auth/store.ts";
+import { sealedOtherwise } from "../auth/tokens/sealing.ts";
+import { rotateSecret } from "../auth/tokens/secret-rotation.ts";
+import { openStore } from "../store/open.ts";
+import type { Config } from "./config/schema.ts";
+import { requireKeys, requireStoreFile } from "./installation.ts";
+import { installationSecret, nextSecret, otherSecret } from "./secret.ts";
+
+/** A gateway that has a lease writes a heartbeat within it. */
+const listenMs = leaseMs + 1_000;
+
+/**
+ * Seals the store with a new secret and ends all sessions; see `rotateSecret`. The new secret is on disk before the store
+ * is sealed with it, and takes the old one's place after it, so that a call that was cut short can be made again. Returns
+ * the file that holds it. Rejects with `AuthError("conflict")` while a gateway runs, with `SecretError` or
+ * `InstallationError`.
+ */
+export async function rotateInstallationSecret(
+  config: Config,
+  options: { readonly newFile: string | undefined; readonly now: () => number },
+): Promise<string> {
+  requireStoreFile(config);
+  const from = Buffer.from(await installationSecret(config, { creates: false }));
+  const store = await openStore({
+    ...{ folder: config.data, timeoutMs: config.store_timeout_ms },
+    // Takes the embedded store's place for a gateway, so that none runs meanwhile.
+    role: "gateway",
+    ...(config.store === null ? {} : { url: config.store }),
+  });
+  try {
+    await requireKeys(store);
+    if (store.kind === "redis") await requireSilence(store, options.now);
+    const next = await nextSecret(config, options.newFile);
+    await rotateSecret({ store, from, to: Buffer.from(next.secret), now: options.now() });
+    await next.adopt();
+    return next.file;
+  } catch (error) {
+    const isForeign = error instanceof AuthError && error.detail?.endsWith(sealedOtherwise);
+    throw isForeign ? otherSecret(config, error) : error;
+  } finally {
+    await store.close();
+  }
+}
+
+/** Listens for heartbeats. NOT noticed: a gateway that cannot reach the store, or is stopped, and comes back later. */
+async function requireSilence(store: Store, now: () => number): Promise<void> {
+  let caughtUp = false;
+  let heard = false;
+  const follower = store.follow(now(), (entries) => {
+    heard ||= caughtUp && entries.some(({ event }) => event.type === "heartbeat");
+  });
+  try {
+    await follower.caughtUp;
+    caughtUp = true;
+    const end = performance.now() + listenMs;
+    while (!heard && performance.now() < end) await setTimeout(100);
+  } finally {
+    await follower.stop();
+  }
+  if (heard) {
+    const detail = "a gateway runs on this store: stop every one of them first";
+    throw new AuthError("conflict", { publicMessage: detail, detail });
+  }
+}
