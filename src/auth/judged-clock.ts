@@ -60,7 +60,7 @@ export class JudgedClock implements Clock {
     const start = startOf({ machine: now, store: storeTime ?? now, remembered });
     this.#known = this.#anchor(start);
     if (remembered === undefined && agree([now, storeTime ?? now])) return;
-    if (this.#isSoonAfter(start)) this.#settle(this.now());
+    if (this.#isSoonAfter(start)) this.#settle(now);
     else this.#beginDoubt(true);
   }
 

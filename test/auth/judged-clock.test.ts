@@ -118,6 +118,15 @@ describe("one clock alone", () => {
     ]);
   });
 
+  it.each([
+    [false, 9 * minute],
+    [true, 9 * minute],
+    [false, -5_000],
+  ])("is believed after a start soon after (with a store: %s, %d ms)", (store, ms) => {
+    const rig = setUp({ store, remembered: start - ms });
+    expect([rig.error, rig.told, rig.clock.doubt]).toEqual([[0, 0], [], undefined]);
+  });
+
   it("that was behind at the start is believed when it is set right", () => {
     const rig = setUp({ remembered: start - minute, machineAhead: -200 * day });
     expect(rig.error).toEqual([-minute, -200 * day]);

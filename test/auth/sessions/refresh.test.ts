@@ -180,6 +180,18 @@ describe("a refresh of a session that keeps its token", () => {
   });
 });
 
+describe("a refresh", () => {
+  it("by a clock that is behind moves no end back", async () => {
+    const { session, refreshToken } = await node.open(userId);
+    const now = node.clock.now();
+    node.clock.setWall(now - 200 * day);
+    const { session: used } = await refresh(refreshToken);
+    node.clock.setWall(now);
+    expect(used.expiresAt).toBe(session.expiresAt);
+    expect(await stored(session.id)).toMatchObject({ expiresAt: session.expiresAt });
+  });
+});
+
 describe("a refresh is refused", () => {
   it("for what was not issued here", async () => {
     const { session, refreshToken } = await node.open(userId);
