@@ -19,7 +19,7 @@ import type { Log } from "./log.ts";
 import { measuredStore, type StoreCallObserver } from "./measured-store.ts";
 import { patiently } from "./patience.ts";
 import { publicUrlOf } from "./public-url.ts";
-import { installationSecret, otherSecret } from "./secret.ts";
+import { installationSecret, openSecretFile, otherSecret, requireDataOf } from "./secret.ts";
 
 export interface OpenAuthorityOptions {
   /** One gateway may have an embedded store; the command line comes and goes beside it. */
@@ -72,7 +72,11 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   const clock = new JudgedClock(machineClock, options.onClock);
   const publicUrl = () => publicUrlOf(config, port());
   if (!creates) requireStoreFile(config);
+  else await requireDataOf(config);
   const secret = Buffer.from(await installationSecret(config, { creates }));
+  const readable = await openSecretFile(config);
+  if (readable !== undefined)
+    options.log?.warn(readable, "others than its owner can read the installation's secret: chmod it to 600");
   const opened = await openStore({
     folder: config.data,
     role,

@@ -67,8 +67,10 @@ export async function startRevocationFeed(options: RevocationFeedOptions): Promi
 /** Who starts must not wait for ever for a store that went away meanwhile, or a lease that nothing renews. */
 async function withinDeadline(begun: Promise<void>, follower: LogFollower): Promise<void> {
   let deadline: NodeJS.Timeout | undefined;
+  let isLate = false;
   const late = new Promise<never>((_, reject) => {
     deadline = setTimeout(() => {
+      isLate = true;
       reject(new Error(`${startDeadlineMs / 1000} s are over`));
       void follower.stop();
     }, startDeadlineMs);
@@ -76,8 +78,12 @@ async function withinDeadline(begun: Promise<void>, follower: LogFollower): Prom
   try {
     await Promise.race([begun, late]);
   } catch (error) {
+    const why = error instanceof AuthError && !isLate ? error.detail : undefined;
     throw new AuthError("unavailable", {
-      detail: "the revocation log could not be read in time, or no lease on it could be had",
+      detail:
+        why === undefined
+          ? "the revocation log could not be read in time, or no lease on it could be had"
+          : `the revocation log cannot be read: ${why}`,
       cause: error,
     });
   } finally {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { link, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 
 import { storeFileName, syncFile } from "../store/embedded/files.ts";
@@ -8,6 +8,8 @@ import type { Config } from "./config/schema.ts";
 
 const shortest = 32;
 const longest = 1024;
+/** A first start makes the secret, then the data file, within this time, ms. */
+const firstStartMs = 60_000;
 
 /** The installation's secret cannot be had; `message` says why and never holds it. */
 export class SecretError extends Error {
@@ -31,6 +33,43 @@ export async function installationSecret(
   const file = secretFile(config);
   if (creates && config.secret_file === null) await makeSecret(file);
   return await readSecret(file);
+}
+
+/**
+ * Throws `SecretError` where `secret.key` in the data folder is older than a first start takes, and the data file that was
+ * made with it is gone or empty: a new installation in its place would let nobody in, and hide the loss.
+ */
+export async function requireDataOf(config: SecretOptions & Pick<Config, "store">): Promise<void> {
+  if (config.secret !== null || config.secret_file !== null || config.store !== null) return;
+  const [secret, data] = [secretFile(config), path.join(config.data, storeFileName)];
+  const [madeAt, size] = await Promise.all([
+    stat(secret).then(({ mtimeMs }) => mtimeMs, absent),
+    stat(data).then((stats) => stats.size, absent),
+  ]);
+  if (madeAt === undefined || (size ?? 0) > 0) return;
+  // Another process may be at its first start, or one was stopped in the middle of it.
+  if (size === undefined && Date.now() - madeAt < firstStartMs) return;
+  throw new SecretError(
+    `data file ${data} is ${size === undefined ? "missing" : "empty"}, beside the secret that it was made with: ` +
+      `restore a backup of it; for a new installation without the old users, remove ${secret}${size === undefined ? "" : " and the empty file"}`,
+  );
+}
+
+/** The secret's file and its mode where others than its owner can read it; undefined where none can, or there is no file. */
+export async function openSecretFile(
+  config: SecretOptions,
+): Promise<{ readonly file: string; readonly mode: string } | undefined> {
+  if (config.secret !== null || process.platform === "win32") return undefined;
+  const file = secretFile(config);
+  const mode = await stat(file).then((stats) => stats.mode & 0o777, absent);
+  return mode === undefined || (mode & 0o044) === 0 ? undefined : { file, mode: mode.toString(8) };
+}
+
+/** For what is not there. */
+function absent(error: unknown): undefined {
+  if (codeOf(error) !== "ENOENT")
+    throw new SecretError(`the data folder cannot be read (${codeOf(error)})`, error);
+  return undefined;
 }
 
 /** What is stored cannot be read with the secret in use. */

@@ -1,7 +1,9 @@
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 
+import { defineConfig } from "../../src/server/config/load.ts";
+import { openAuthority } from "../../src/server/open-authority.ts";
 import { installationSecret, SecretError } from "../../src/server/secret.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -74,4 +76,57 @@ it("says why when the folder cannot be made", async () => {
   writeFileSync(file, "");
   await expect(fromFolder(path.join(file, "data"))).rejects.toThrow(/cannot be (made|read) \(ENOTDIR\)/);
   chmodSync(file, 0o600);
+});
+
+/** Opens the installation in the folder as a gateway does, closes it, and gives the warnings. */
+async function opened(config: { readonly secret_file?: string } = {}): Promise<readonly unknown[]> {
+  const warnings: unknown[] = [];
+  const log = { warn: (about: unknown) => void warnings.push(about) };
+  const authority = await openAuthority(defineConfig({ data: folder.path, ...config }), {
+    role: "gateway",
+    log,
+  });
+  await authority.close();
+  return warnings;
+}
+const secretFile = () => path.join(folder.path, "secret.key");
+const dataFile = () => path.join(folder.path, "gatehouse.mdb");
+const long = new Date(Date.now() - 3_600_000);
+
+it.each([
+  ["missing", () => rmSync(dataFile())],
+  ["empty", () => writeFileSync(dataFile(), "")],
+])(
+  "begins no new installation beside an old secret whose data file is %s, and says how to",
+  async (state, lose) => {
+    await opened();
+    const secret = readFileSync(secretFile(), "utf8");
+    utimesSync(secretFile(), long, long);
+    lose();
+    const refusal = `data file ${dataFile()} is ${state}, beside the secret that it was made with: restore a backup`;
+    await expect(opened()).rejects.toThrow(refusal);
+    await expect(opened()).rejects.toThrow(`remove ${secretFile()}`);
+    expect(readFileSync(secretFile(), "utf8")).toBe(secret);
+    for (const file of [secretFile(), dataFile()]) rmSync(file, { force: true });
+    await opened();
+    expect(readFileSync(secretFile(), "utf8")).not.toBe(secret);
+  },
+);
+
+it("goes on with a first start that was cut off between secret and data", async () => {
+  await opened();
+  const secret = readFileSync(secretFile(), "utf8");
+  rmSync(dataFile());
+  await opened();
+  expect(readFileSync(secretFile(), "utf8")).toBe(secret);
+});
+
+it.each([0o640, 0o604, 0o644])("warns of a secret that others can read (%o)", async (mode) => {
+  expect(await opened()).toEqual([]);
+  chmodSync(secretFile(), mode);
+  expect(await opened()).toEqual([{ file: secretFile(), mode: mode.toString(8) }]);
+  const named = path.join(folder.path, "named.key");
+  writeFileSync(named, readFileSync(secretFile()), { mode });
+  chmodSync(named, mode);
+  expect(await opened({ secret_file: named })).toEqual([{ file: named, mode: mode.toString(8) }]);
 });

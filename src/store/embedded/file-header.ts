@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
+import { DamageError } from "./damage.ts";
 import { checkTrees } from "./page-tree.ts";
 
 /**
@@ -34,26 +35,27 @@ interface Header {
  * Looks at the file before lmdb does, and throws where lmdb would end the process: it crashes when it opens a file that
  * is none of lmdb's, and it maps the file, so that it dies over a page that a truncated file does not have (SIGBUS, or an
  * assertion). A file that is shorter than its header says need not be damaged, since free pages at the end may never
- * have been written; its trees tell. An empty file is a new store. NOT noticed: damage inside a file that is long enough,
- * and what is done to the file while it is open.
+ * have been written; its trees tell. The trees of a whole file are walked too if it is to be `thorough`: lmdb ends the
+ * process over a page that is not what it should be. An empty file was never written by this store, which makes its file
+ * whole. NOT noticed: changes inside values, and what is done to the file while it is open.
  */
-export function inspectFile(path: string): void {
+export function inspectFile(path: string, { thorough }: { readonly thorough: boolean }): void {
   const file = openSync(path, "r");
   try {
     const { size } = fstatSync(file);
-    if (size === 0) return;
+    if (size === 0) throw new DamageError("it is empty");
     const header = newestHeader(file);
     const whole = (header.lastPage + 1) * header.pageSize;
-    if (!(whole <= sizeLimit)) throw new Error("its header is damaged");
-    if (size < whole) checkShort(file, size, header);
+    if (!(whole <= sizeLimit)) throw new DamageError("its header holds something else than it should");
+    if (size < whole || thorough) checkPages(file, size, header);
   } finally {
     closeSync(file);
   }
 }
 
-function checkShort(file: number, size: number, { pageSize, roots, transaction }: Header): void {
+function checkPages(file: number, size: number, { pageSize, roots, lastPage, transaction }: Header): void {
   try {
-    checkTrees({ file, pageSize, pages: Math.floor(size / pageSize) }, roots);
+    checkTrees({ file, pageSize, pages: Math.min(Math.floor(size / pageSize), lastPage + 1) }, roots);
   } catch (error) {
     // Another process went on meanwhile, and may have used pages again that were looked at.
     if (newestHeader(file).transaction === transaction) throw error;
@@ -79,6 +81,7 @@ function headerAt(file: number, offset: number): Header {
   const isPage = header.pageSize >= 256 && header.pageSize <= 65_536;
   const known =
     bytes.readUInt32LE(layout.magicAt) === magic && bytes.readUInt16LE(layout.versionAt) === version;
-  if (!whole || !known || !isPage) throw new Error("it is damaged, or not a Gatehouse store");
+  if (!whole || !known || !isPage)
+    throw new Error("it is damaged, or not a Gatehouse store: restore a backup");
   return header;
 }

@@ -1,5 +1,6 @@
 import type { LogBreak, LogEntry, LogFollower } from "../../auth/store.ts";
 import { unavailable } from "../unavailable.ts";
+import { DamageError } from "./damage.ts";
 
 /**
  * How often the log's head is looked at, whatever the system says of the file: one small read for all followers. A look
@@ -142,8 +143,10 @@ class Tail {
     this.#delivering = true;
     try {
       this.#deliver();
-    } catch {
-      // Not in step; `following` turns false when it stays so.
+    } catch (error) {
+      // Not in step; `following` turns false when it stays so. Who waits for the first delivery need not wait on: nothing
+      // mends a damaged file.
+      if (error instanceof DamageError) this.#settle.reject(unavailable(`embedded store: ${error.message}`));
     } finally {
       this.#delivering = false;
     }

@@ -1,4 +1,5 @@
 import type { JsonObject, LogEntry, LogPosition } from "../../auth/store.ts";
+import { DamageError } from "./damage.ts";
 import { readState, type StoreState } from "./state.ts";
 import { keyNumber, numberKey, type Tables } from "./tables.ts";
 
@@ -45,8 +46,16 @@ function parseEntry(sequence: number, text: string): LogEntry {
     position: positionOf(sequence),
     at: Number(text.slice(0, first)),
     version: Number(text.slice(first + 1, second)),
-    event: JSON.parse(text.slice(second + 1)) as JsonObject,
+    event: eventOf(text.slice(second + 1)),
   };
+}
+
+function eventOf(json: string): JsonObject {
+  try {
+    return JSON.parse(json) as JsonObject;
+  } catch {
+    throw new DamageError("an entry of its log cannot be read");
+  }
 }
 
 /** All that an entry holds; undefined where it was trimmed, or never was. */

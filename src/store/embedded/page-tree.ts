@@ -1,10 +1,13 @@
 import { readSync } from "node:fs";
 
+import { DamageError } from "./damage.ts";
+
 /** mdb.c's MDB_page_header, MDB_node, MDB_db and MDB_ovpage, in native byte order, of the file format that lmdb-js 3 reads. */
 const layout = {
   header: 24,
   flagsAt: 18,
   lowerAt: 20,
+  upperAt: 22,
   pagesAt: 20,
   node: { flagsAt: 4, keySizeAt: 6, bytes: 8 },
   treeRootAt: 40,
@@ -59,17 +62,21 @@ function readPage({ file, pageSize }: PageFile, number: number): Buffer {
 function checkOverflow(pageFile: PageFile, seen: Set<number>, first: bigint): void {
   const page = readPage(pageFile, claim(pageFile, seen, first, 1n));
   if ((page.readUInt16LE(layout.flagsAt) & pageFlags.overflow) === 0) throw damaged();
-  if (first + BigInt(page.readUInt32LE(layout.pagesAt)) > BigInt(pageFile.pages)) throw damaged();
+  const count = page.readUInt32LE(layout.pagesAt);
+  if (count < 1 || first + BigInt(count) > BigInt(pageFile.pages)) throw damaged();
+  for (let next = 1n; next < BigInt(count); next += 1n) claim(pageFile, seen, first + next, 1n);
 }
 
 function childrenOf(page: Buffer): readonly Child[] {
   const flags = page.readUInt16LE(layout.flagsAt);
   const isBranch = (flags & pageFlags.branch) !== 0;
   if (isBranch === ((flags & pageFlags.leaf) !== 0)) throw damaged();
-  const lower = page.readUInt16LE(layout.lowerAt);
-  if (lower === 0 || layout.header + lower > page.length) throw damaged();
+  const [lower, upper] = [page.readUInt16LE(layout.lowerAt), page.readUInt16LE(layout.upperAt)];
+  if (lower === 0 || lower > upper || layout.header + upper > page.length) throw damaged();
   return Array.from({ length: lower >> 1 }, (_, at) => {
-    const node = layout.header + page.readUInt16LE(layout.header + 2 * at);
+    const offset = page.readUInt16LE(layout.header + 2 * at);
+    if (offset < upper) throw damaged();
+    const node = layout.header + offset;
     return isBranch ? [{ page: branchTarget(page, node) }] : leafTargets(page, node);
   }).flat();
 }
@@ -77,6 +84,8 @@ function childrenOf(page: Buffer): readonly Child[] {
 /** A node of a branch keeps a page number of 48 bits where one of a leaf has its size and flags. */
 function branchTarget(page: Buffer, node: number): bigint {
   if (node + layout.node.bytes > page.length) throw damaged();
+  if (node + layout.node.bytes + page.readUInt16LE(node + layout.node.keySizeAt) > page.length)
+    throw damaged();
   return BigInt(page.readUIntLE(node, 6));
 }
 
@@ -84,10 +93,10 @@ function leafTargets(page: Buffer, node: number): readonly Child[] {
   if (node + layout.node.bytes > page.length) throw damaged();
   const flags = page.readUInt16LE(node + layout.node.flagsAt);
   const data = node + layout.node.bytes + page.readUInt16LE(node + layout.node.keySizeAt);
-  if ((flags & nodeFlags.overflow) !== 0) {
-    if (data + layout.overflowBytes > page.length) throw damaged();
-    return [{ overflow: page.readBigUInt64LE(data) }];
-  }
+  const isElsewhere = (flags & nodeFlags.overflow) !== 0;
+  const size = isElsewhere ? layout.overflowBytes : page.readUInt32LE(node);
+  if ((flags & ~(nodeFlags.overflow | nodeFlags.tree)) !== 0 || data + size > page.length) throw damaged();
+  if (isElsewhere) return [{ overflow: page.readBigUInt64LE(data) }];
   if ((flags & nodeFlags.tree) === 0) return [];
   if (data + layout.treeBytes > page.length) throw damaged();
   const root = page.readBigUInt64LE(data + layout.treeRootAt);
@@ -95,5 +104,5 @@ function leafTargets(page: Buffer, node: number): readonly Child[] {
 }
 
 function damaged(): Error {
-  return new Error("it is damaged: pages of it are missing");
+  return new DamageError("pages of it are missing, or hold something else than they should");
 }

@@ -1,5 +1,6 @@
 import type { IndexKey, JsonObject, RecordKey, StoredRecord } from "../../auth/store.ts";
 import type { PreparedPut } from "../step-limits.ts";
+import { DamageError } from "./damage.ts";
 import { keyNumber, numberKey, type Tables } from "./tables.ts";
 
 interface RawRecord {
@@ -32,7 +33,15 @@ function current(tables: Tables, key: RecordKey, now: number): RawRecord | undef
 
 export function readRecord(tables: Tables, key: RecordKey, now: number): StoredRecord | undefined {
   const found = current(tables, key, now);
-  return found && { version: found.version, value: JSON.parse(found.json) as JsonObject };
+  return found && { version: found.version, value: recordValue(found.json) };
+}
+
+function recordValue(json: string): JsonObject {
+  try {
+    return JSON.parse(json) as JsonObject;
+  } catch {
+    throw new DamageError("a record cannot be read");
+  }
 }
 
 /** 0 when there is no such record. */

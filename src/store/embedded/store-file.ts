@@ -37,7 +37,7 @@ export class StoreFile {
     await noWriteUnderWay(path);
     const disk = new Disk(path);
     try {
-      return new StoreFile(path, openNamed(path), disk);
+      return new StoreFile(path, openNamed(path, { thorough: true }), disk);
     } catch (error) {
       disk.close();
       throw error;
@@ -110,13 +110,13 @@ export class StoreFile {
     if (now - this.#triedAt < reopenEveryMs || isWriting(this.path))
       throw new Error(`cannot open the store ${this.path} again yet`);
     this.#triedAt = now;
-    return openNamed(this.path);
+    return openNamed(this.path, { thorough: false });
   }
 }
 
-function openNamed(path: string): Tables {
+function openNamed(path: string, how: { readonly thorough: boolean }): Tables {
   try {
-    inspectFile(path);
+    inspectFile(path, how);
     return openTables(path);
   } catch (error) {
     throw new Error(`cannot open the store ${path}: ${reasonOf(error)}`, { cause: error });

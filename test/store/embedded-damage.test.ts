@@ -1,0 +1,64 @@
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+
+import type { RecordKey } from "../../src/auth/store.ts";
+import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
+import { storeFileName } from "../../src/store/embedded/files.ts";
+import { StoreFile } from "../../src/store/embedded/store-file.ts";
+import { numberKey } from "../../src/store/embedded/tables.ts";
+import { committed } from "../contract/store.ts";
+import { startProcess } from "../support/child-process.ts";
+import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
+
+let folder: TemporaryFolder;
+beforeEach(() => {
+  folder = temporaryFolder();
+});
+afterEach(() => folder.remove());
+
+const open = () => openEmbeddedStore({ folder: folder.path, role: "gateway" });
+const records = 60;
+
+async function withData(): Promise<void> {
+  const store = await open();
+  for (let n = 0; n < records; n += 1) {
+    // Some in pages of their own.
+    const text = randomBytes(n % 10 === 0 ? 4_000 : 100).toString("hex");
+    await committed(store, { put: [{ key: `kept:${n}` as RecordKey, value: { text } }], log: [{ n }] });
+  }
+  await store.close();
+}
+
+it("a page that holds something else never ends the process: the file is refused, and the error says what to do", async () => {
+  await withData();
+  const script = new URL("./damaged-file-process.ts", import.meta.url);
+  const child = startProcess({ script, args: [folder.path, String(records)] });
+  expect(await child.exited, child.lines.at(-1)).toBe(0);
+  const outcomes = child.lines.filter((line) => /^(random|zeros|header|nodes|bit) \d+ /.test(line));
+  const refused = outcomes.filter((line) => line.includes("refused"));
+  expect(refused.length).toBeGreaterThan(20);
+  // Random bytes in a page of a tree are always found out.
+  expect(refused.filter((line) => line.startsWith("random")).length).toBeGreaterThan(5);
+  for (const line of refused) expect(line).toMatch(/restore a backup|no longer|not written/);
+}, 120_000);
+
+it("a log that cannot be read is said to be damaged, at once", async () => {
+  await withData();
+  const file = await StoreFile.open(folder.path);
+  await file.transact(({ log }) => log.putSync(numberKey(30), "1|1|{no JSON"));
+  await file.close();
+  const store = await open();
+  const { caughtUp } = store.follow(0, () => undefined);
+  await expect(caughtUp).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringMatching(/the data file is damaged: an entry of its log.*restore a backup/),
+  });
+  await store.close();
+});
+
+it("an empty file is refused and stays as it is", async () => {
+  writeFileSync(path.join(folder.path, storeFileName), "");
+  await expect(open()).rejects.toThrow(/the data file is damaged: it is empty; restore a backup/);
+});
