@@ -60,7 +60,10 @@ export interface Step {
   readonly raiseTo?: readonly { readonly key: RecordKey; readonly version: number }[];
   /** Appended to the log in this order. */
   readonly log?: readonly JsonObject[];
-  /** Wait, a bounded time, for more than the primary's memory before the promise resolves. It never fails for that. */
+  /**
+   * It takes rights away, or decides on them: wait, a bounded time, for more than the primary's memory before the promise
+   * resolves, which never fails for that; and be written while there is any room, also where other steps are refused.
+   */
   readonly durable?: boolean;
 }
 

@@ -2,6 +2,7 @@ import { realpathSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 
+import { closeCodes } from "../../protocol/close-codes.ts";
 import type { RecordKey } from "../../src/auth/store.ts";
 import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 import { storeFileName } from "../../src/store/embedded/files.ts";
@@ -102,6 +103,52 @@ describe.concurrent("F18: the disk under the embedded store", () => {
     }
     // It is still the same process.
     expect(inside.isOpen).toBe(true);
+  }, 60_000);
+
+  it("a gateway on a tight disk refuses what is new, and still takes away", async ({ onTestFinished }) => {
+    const folder = temporaryFolder();
+    const disk = await makeFailingDisk(path.join(realpathSync(folder.path), storeFileName));
+    const { path: data } = folder;
+    const node = processNode({ name: "n0", store: null, data, storeTimeoutMs: 1_000, env: disk.env });
+    onTestFinished(async () => {
+      await node.dispose();
+      disk.dispose();
+      folder.remove();
+    });
+    await node.start();
+    const owner = await Owner.create(node, node.setupCode ?? "");
+    onTestFinished(() => owner.end());
+    const insiders: { readonly id: string; readonly socket: ChaosSocket }[] = [];
+    for (const username of ["anna", "berta", "clara"]) {
+      const about = { username, password: `a long password of ${username}`, isAdmin: false, spared: false };
+      const person = await owner.addPerson(node, about);
+      const socket = await ChaosSocket.open(node.port);
+      if (socket === undefined) throw new Error("no socket");
+      onTestFinished(() => socket.drop());
+      await logInOn(socket, person);
+      insiders.push({ id: person.id, socket });
+    }
+    await wait(100);
+    disk.say("tight");
+    const stranger = await ChaosSocket.open(node.port);
+    expect(await stranger?.request("auth/login/start", { handler: ["homeassistant", null] })).toMatchObject({
+      message: { error: { code: "unavailable" } },
+    });
+    stranger?.drop();
+    const [anna, berta, clara] = insiders;
+    const done = { kind: "answer", message: { success: true } };
+    expect(await owner.command(node, "gatehouse/revoke", { target: { user_id: anna?.id } })).toMatchObject(
+      done,
+    );
+    expect(await anna?.socket.closed).toBe(closeCodes.session_revoked.number);
+    expect(await owner.command(node, "config/auth/delete", { user_id: berta?.id })).toMatchObject(done);
+    expect(await berta?.socket.closed).toBe(closeCodes.user_removed.number);
+    expect(clara?.socket.isOpen).toBe(true);
+    disk.say("full");
+    await wait(100);
+    expect(await owner.command(node, "gatehouse/revoke", { target: { user_id: clara?.id } })).toMatchObject({
+      message: { error: { code: "unavailable" } },
+    });
   }, 60_000);
 });
 

@@ -6,6 +6,7 @@
  *   write-short               a write writes its first half, in whole sectors
  *   sync-eio                  a sync syncs nothing
  *   full                      nothing is free on the disk, for who asks; writes are not changed
+ *   tight                     8 MiB are free, for who asks
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -102,6 +103,8 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
     const char *file = getenv("FAILING_DISK_FILE");                                        \
     if (file != NULL && strncmp(file, path, strlen(path)) == 0 && word_is("full"))         \
       told->f_bavail = 0;                                                                  \
+    if (file != NULL && strncmp(file, path, strlen(path)) == 0 && word_is("tight"))        \
+      told->f_bavail = (8 << 20) / told->f_bsize;                                          \
     return result;                                                                         \
   }
 

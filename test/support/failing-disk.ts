@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { type TemporaryFolder, temporaryFolder } from "./temporary-folder.ts";
 
 /** What calls for one file do; see failing-disk.c. */
-export type DiskWord = "well" | "write-eio" | "write-enospc" | "write-short" | "sync-eio" | "full";
+export type DiskWord = "well" | "write-eio" | "write-enospc" | "write-short" | "sync-eio" | "full" | "tight";
 
 /** A disk that fails processes which are started with `env`, for one file, whenever it is told to. */
 export interface FailingDisk {

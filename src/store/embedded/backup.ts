@@ -45,7 +45,7 @@ export async function backUpStore(folder: string, target: string): Promise<Backu
 }
 
 async function copyStore(source: string, draft: string): Promise<void> {
-  inspectFile(source);
+  inspectFile(source, { thorough: true });
   const { root } = openTables(source);
   try {
     await root.backup(draft, false);
@@ -57,7 +57,7 @@ async function copyStore(source: string, draft: string): Promise<void> {
 /** Reads the copy as a gateway would, and takes the name of the one that serves from the original out of it. */
 async function finish(draft: string): Promise<number> {
   protectFiles(draft);
-  inspectFile(draft);
+  inspectFile(draft, { thorough: true });
   const tables = openTables(draft);
   try {
     await tables.root.transaction(() => clearLock(tables));

@@ -10,8 +10,11 @@ import {
 } from "node:fs";
 import path from "node:path";
 
-/** With less than this free, bytes, nothing is written: more than all but the largest batches take. */
-export const leastFree = 16 * 1_048_576;
+/**
+ * Bytes that have to be free for a write. With less than `forAll` only what takes rights away is written, in small batches,
+ * which take less than `forRevoking`: revoking is the last thing that stops.
+ */
+export const leastFree = { forAll: 16 * 1_048_576, forRevoking: 4 * 1_048_576 } as const;
 /** As large as lmdb's. */
 const page = Buffer.alloc(4_096, 1);
 /** How old an answer of the disk may be, where many transactions follow one another. */
@@ -28,6 +31,7 @@ export class Disk {
   /** Of a file without a name beside the store's: it ends with the process. */
   readonly #probe: number;
   #answeredAt = Number.NEGATIVE_INFINITY;
+  #free = 0;
 
   constructor(file: string) {
     const name = `${file}-probe`;
@@ -37,22 +41,40 @@ export class Disk {
   }
 
   /** Throws when there is too little room, or what a write, and with `synced` a sync, fails with. */
-  require({ synced }: { readonly synced: boolean }): void {
+  require({ synced, revokes }: { readonly synced: boolean; readonly revokes: boolean }): void {
     const now = performance.now();
-    if (!synced && now - this.#answeredAt < freshMs) return;
-    this.#ask(synced);
-    this.#answeredAt = now;
+    if (synced || now - this.#answeredAt >= freshMs) {
+      this.#look();
+      this.#requireRoom(revokes);
+      this.#tryToWrite(synced);
+      this.#answeredAt = now;
+    } else this.#requireRoom(revokes);
+  }
+
+  /** Too little room for anything but what takes rights away. Throws what the disk fails with. */
+  get isTight(): boolean {
+    if (performance.now() - this.#answeredAt >= freshMs) this.#look();
+    return this.#free < leastFree.forAll;
   }
 
   close(): void {
     closeSync(this.#probe);
   }
 
-  #ask(synced: boolean): void {
+  #look(): void {
     const { blocks, bavail, bsize } = statfsSync(path.dirname(this.#file));
     // A file system that does not count has nothing to say here.
-    if (blocks > 0 && bavail * bsize < leastFree)
-      throw new Error(`less than ${leastFree / 1_048_576} MiB are free on the disk`);
+    this.#free = blocks > 0 ? bavail * bsize : Number.POSITIVE_INFINITY;
+  }
+
+  #requireRoom(revokes: boolean): void {
+    const least = revokes ? leastFree.forRevoking : leastFree.forAll;
+    if (this.#free >= least) return;
+    const also = revokes ? "" : ": only what takes rights away is written";
+    throw new Error(`less than ${least / 1_048_576} MiB are free on the disk${also}`);
+  }
+
+  #tryToWrite(synced: boolean): void {
     // Anew, or where it was written before there is always room. Not each time: fdatasync of the store's file pays for it.
     if (synced) ftruncateSync(this.#probe, 0);
     // Where the file's next page would be: the size of files may be limited too.

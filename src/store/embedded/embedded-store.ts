@@ -70,11 +70,15 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   const file = await StoreFile.open(options.folder);
   try {
     const own = thisProcess(randomUUID());
-    await file.transact((tables) => {
-      writeState(tables, readState(tables));
-      const holder = options.role === "gateway" ? takeLock(tables, own) : undefined;
-      if (holder !== undefined) throw lockedBy(holder, options.folder);
-    });
+    await file.transact(
+      (tables) => {
+        writeState(tables, readState(tables));
+        const holder = options.role === "gateway" ? takeLock(tables, own) : undefined;
+        if (holder !== undefined) throw lockedBy(holder, options.folder);
+        // Who revokes has to come in.
+      },
+      { revokes: true },
+    );
     return new EmbeddedStore(file, own, options);
   } catch (error) {
     await file.close();
@@ -129,7 +133,8 @@ class EmbeddedStore implements Store {
     });
     this.#queue = new WriteQueue({
       deadlineMs: options.timeoutMs ?? 5_000,
-      transact: (batch) => file.transact((tables) => this.#guarded(tables, batch)),
+      transact: (batch, how) => file.transact((tables) => this.#guarded(tables, batch), how),
+      isTight: () => file.isTight,
       onDurable: () => this.#followers.pump(),
       recover: () => file.reopen(),
     });
@@ -154,9 +159,10 @@ class EmbeddedStore implements Store {
   async commit(step: Step): Promise<CommitOutcome> {
     const prepared = prepareStep(step);
     this.#refuseClosed();
-    return this.#queue.run(() =>
-      applyStep(this.#file.tables, prepared, { now: this.#clock.now(), over: this.#over() }),
-    );
+    const apply = () =>
+      applyStep(this.#file.tables, prepared, { now: this.#clock.now(), over: this.#over() });
+    // What its author wants to be durable takes rights away, or decides on them.
+    return this.#queue.run(apply, { revokes: step.durable === true });
   }
 
   follow(

@@ -61,11 +61,12 @@ export class StoreFile {
 
   /**
    * Runs `work` in a write transaction; resolves when it is on disk. A throw of `work` aborts all of it. The child
-   * transaction is what can be aborted: a throw in a plain one would commit what it had written so far.
+   * transaction is what can be aborted: a throw in a plain one would commit what it had written so far. `revokes`: it takes
+   * rights away, and may use the last of the disk.
    */
-  async transact<T>(work: (tables: Tables) => T): Promise<T> {
+  async transact<T>(work: (tables: Tables) => T, { revokes = false } = {}): Promise<T> {
     const tables = this.tables;
-    this.#disk.require({ synced: this.#suspect });
+    this.#disk.require({ synced: this.#suspect, revokes });
     this.#suspect = false;
     try {
       return await countWrite(this.path, () => tables.root.childTransaction(() => work(tables)));
@@ -95,6 +96,11 @@ export class StoreFile {
     } finally {
       this.#closing = false;
     }
+  }
+
+  /** Too little room for anything but what takes rights away. */
+  get isTight(): boolean {
+    return this.#disk.isTight;
   }
 
   async close(): Promise<void> {

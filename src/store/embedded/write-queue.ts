@@ -1,9 +1,11 @@
 import { reasonOf, unavailable } from "../unavailable.ts";
 
-/** How many commits may wait for their turn, and how many go into one transaction. */
-const bounds = { waiting: 10_000, batch: 500 } as const;
+/** How many commits may wait for their turn, and how many go into one transaction; fewer where the disk is tight. */
+const bounds = { waiting: 10_000, batch: 500, revoking: 16 } as const;
 
 interface Job {
+  /** It takes rights away. */
+  readonly revokes: boolean;
   readonly apply: () => unknown;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -14,7 +16,9 @@ export interface WriteQueueOptions {
   /** How long a commit may wait for its turn and the disk. */
   readonly deadlineMs: number;
   /** Runs the callback in one write transaction and resolves once it is on disk; on a throw nothing is kept. */
-  readonly transact: (batch: () => unknown[]) => Promise<unknown[]>;
+  readonly transact: (batch: () => unknown[], options: { readonly revokes: boolean }) => Promise<unknown[]>;
+  /** The disk takes only what revokes. Throws what it fails with. */
+  readonly isTight: () => boolean;
   /** After a batch is durable and before its jobs are answered. */
   readonly onDurable: () => void;
   /** After a batch failed: makes the file usable again if it can. */
@@ -46,14 +50,14 @@ export class WriteQueue {
     return this.#overdue;
   }
 
-  run<T>(apply: () => T): Promise<T> {
+  run<T>(apply: () => T, { revokes = false } = {}): Promise<T> {
     if (this.#overdue) return Promise.reject(unavailable("embedded store: the disk does not answer"));
     if (this.#waiting.length >= bounds.waiting) {
       return Promise.reject(unavailable("embedded store: too many commits wait"));
     }
     return new Promise<T>((resolve, reject) => {
       const timer = setTimeout(() => this.#giveUp(job), this.#options.deadlineMs);
-      const job: Job = { apply, resolve: resolve as (result: unknown) => void, reject, timer };
+      const job: Job = { apply, revokes, resolve: resolve as (result: unknown) => void, reject, timer };
       this.#waiting.push(job);
       this.#running ??= this.#drain();
     });
@@ -63,17 +67,37 @@ export class WriteQueue {
     // The calls of one turn share a transaction.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, bounds.batch);
+      const batch = this.#nextBatch();
       await this.#write(batch);
       this.#overdue = false;
     }
     this.#running = undefined;
   }
 
+  /** In the order of their calls; where the disk is tight, what revokes comes first and by itself. */
+  #nextBatch(): readonly Job[] {
+    const revoking = this.#isTight() ? this.#waiting.filter(({ revokes }) => revokes) : [];
+    if (revoking.length === 0) return this.#waiting.splice(0, bounds.batch);
+    const batch = new Set(revoking.slice(0, bounds.revoking));
+    this.#waiting = this.#waiting.filter((job) => !batch.has(job));
+    return [...batch];
+  }
+
+  #isTight(): boolean {
+    try {
+      return this.#options.isTight();
+    } catch {
+      // The write says what is wrong.
+      return false;
+    }
+  }
+
   async #write(batch: readonly Job[]): Promise<void> {
     try {
-      const results = await this.#options.transact(() => batch.map((job) => job.apply()));
-      this.#fault = undefined;
+      const revokes = batch.every((job) => job.revokes);
+      const results = await this.#options.transact(() => batch.map((job) => job.apply()), { revokes });
+      // On a tight disk that says nothing of the rest.
+      if (!revokes || !this.#isTight()) this.#fault = undefined;
       this.#options.onDurable();
       batch.forEach((job, index) => {
         clearTimeout(job.timer);
