@@ -1,3 +1,4 @@
+import { AuthError } from "../../src/auth/errors.ts";
 import type { Step, Store } from "../../src/auth/store.ts";
 import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 import type { HandClock } from "./hand-clock.ts";
@@ -5,7 +6,10 @@ import { temporaryFolder } from "./temporary-folder.ts";
 
 /** A real store with a place to get in between: what was read and what is about to be committed on it. */
 export interface InterposedStore extends Store {
-  /** Runs once, before the next commit that `when` takes, which waits for it. Commits made inside pass freely. */
+  /**
+   * Runs once, before the next commit that `when` takes, which waits for it. Commits made inside pass freely. While it
+   * fails as `unavailable`, because another connection to the store is not back yet, it runs again.
+   */
   beforeCommit(when: (step: Step) => boolean, run: () => Promise<unknown>): void;
   /** How many calls went to the store since it was made. */
   readonly calls: { get: number; commit: number };
@@ -29,7 +33,7 @@ export function interposed(store: Store): InterposedStore {
       const interruption = waiting;
       if (interruption?.when(step) === true) {
         waiting = undefined;
-        await interruption.run();
+        await insistently(interruption.run);
       }
       return store.commit(step);
     },
@@ -44,6 +48,20 @@ export function interposed(store: Store): InterposedStore {
       waiting = { when, run };
     },
   };
+}
+
+async function insistently(run: () => Promise<unknown>): Promise<void> {
+  const end = performance.now() + 30_000;
+  for (;;) {
+    try {
+      await run();
+      return;
+    } catch (error) {
+      if (!(error instanceof AuthError) || error.code !== "unavailable" || performance.now() > end)
+        throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
 }
 
 /** A temporary embedded store on `clock`, with the place in between. */
