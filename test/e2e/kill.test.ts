@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { gatehouse, gatehouseJson, type ServeProcess, serve } from "../support/command-line.ts";
 import { sharedIssuer, storeKinds } from "../support/gateway.ts";
 import { startRedis } from "../support/redis-server.ts";
-import { openSocket } from "../support/socket-client.ts";
+import { openSocket, type SocketClient } from "../support/socket-client.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const undo: (() => unknown)[] = [];
@@ -21,9 +21,7 @@ interface History {
 }
 
 /** Changes things on a socket, several at once, and writes down what was answered, until the connection is lost. */
-async function work(port: number, token: string, round: number, history: History): Promise<void> {
-  const socket = await openSocket(port);
-  await socket.authenticate(token);
+async function work(socket: SocketClient, round: number, history: History): Promise<void> {
   const one = async (index: number): Promise<void> => {
     for (let turn = 0; ; turn += 1) {
       const name = `user ${round} ${index} ${turn}`;
@@ -41,7 +39,7 @@ async function work(port: number, token: string, round: number, history: History
   await Promise.allSettled(Array.from({ length: 4 }, (_, index) => one(index)));
 }
 
-async function endSession(socket: Awaited<ReturnType<typeof openSocket>>, name: string, history: History) {
+async function endSession(socket: SocketClient, name: string, history: History) {
   await socket.call("auth/long_lived_access_token", { lifespan: 1, client_name: name });
   const list = await socket.call("auth/refresh_tokens");
   const found = (list.result as { id: string; client_name: string }[]).find((it) => it.client_name === name);
@@ -70,7 +68,9 @@ for (const kind of storeKinds) {
       for (let round = 0; round < 5; round += 1) {
         const gateway: ServeProcess = await serve(where, { env });
         undo.push(() => gateway.kill("SIGKILL"));
-        const working = work(gateway.port, access_token, round, history);
+        const socket = await openSocket(gateway.port);
+        await socket.authenticate(access_token);
+        const working = work(socket, round, history);
         const kill = setTimeout(() => void gateway.kill("SIGKILL"), 100 + Math.random() * 400);
         await working;
         clearTimeout(kill);
