@@ -1,9 +1,15 @@
+import { GatewayError } from "./errors.ts";
 import type { WebSocketConstructor } from "./wire.ts";
 
-/** The runtime's own WebSocket, or, on Node 20, the `ws` package's. */
+/** The runtime's own WebSocket, or, on Node 20, the `ws` package's. Rejects with `cannot_connect` if there is neither. */
 export async function defaultWebSocket(): Promise<WebSocketConstructor> {
   const found = globalThis.WebSocket as WebSocketConstructor | undefined;
   if (found !== undefined) return found;
-  const { WebSocket } = await import("ws");
-  return WebSocket as unknown as WebSocketConstructor;
+  try {
+    const { WebSocket } = await import("ws");
+    return WebSocket as unknown as WebSocketConstructor;
+  } catch (cause) {
+    const text = "This runtime has no WebSocket: npm install ws, or pass one as `WebSocket`";
+    throw new GatewayError("cannot_connect", text, { cause });
+  }
 }

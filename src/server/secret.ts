@@ -77,7 +77,10 @@ export function otherSecret(config: SecretOptions, cause: unknown): SecretError 
   const file = secretFile(config);
   const source = config.secret === null ? `secret file ${file}` : "secret";
   const half = existsSync(draftOf(file)) ? `; \`gatehouse secret rotate\` was cut short: run it again` : "";
-  return new SecretError(`the store was made with another secret than that of ${source}${half}`, cause);
+  return new SecretError(
+    `the store is sealed with another secret than that of ${source}: name the right one with secret_file (GATEHOUSE_SECRET_FILE)${half}`,
+    cause,
+  );
 }
 
 /** The next secret, until the store was sealed with it. */

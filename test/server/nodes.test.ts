@@ -156,5 +156,5 @@ describe("Redis away", () => {
 it("a node with another secret does not start, and says why", async () => {
   await node();
   const other = node({ secret: "another secret of thirty-two or more characters" });
-  await expect(other).rejects.toThrow("the store was made with another secret than that of secret");
+  await expect(other).rejects.toThrow("the store is sealed with another secret than that of secret");
 });
