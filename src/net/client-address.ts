@@ -27,10 +27,20 @@ const proxyHeaders = [
   "via",
   "x-forwarded-proto",
   "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-server",
+  "x-forwarded-ssl",
+  "x-forwarded",
+  "forwarded-for",
+  "x-original-forwarded-for",
   "x-client-ip",
+  "x-cluster-client-ip",
+  "x-envoy-external-address",
   "true-client-ip",
-  "cf-connecting-ip",
+  "fastly-client-ip",
   "fly-client-ip",
+  "cf-connecting-ip",
+  "cf-ray",
 ];
 /** Trusted hops that are followed from the right, and bytes of a header that are read. */
 const maxHops = 32;

@@ -127,7 +127,10 @@ describe("from anybody else", () => {
     expect(resolve(stranger, { "x-forwarded-for": value })).toEqual(nothing);
     expect(resolve("127.0.0.1", { "x-forwarded-for": value }, nobody)).toEqual(nothing);
   });
-  it.each(["forwarded", "x-real-ip", "x-client-ip", "cf-connecting-ip", "via"])("so does %s", (name) => {
+  it.each([
+    ...["forwarded", "x-real-ip", "x-client-ip", "cf-connecting-ip", "via", "x-cluster-client-ip", "cf-ray"],
+    ...["x-original-forwarded-for", "x-forwarded-port", "x-envoy-external-address", "fastly-client-ip"],
+  ])("so does %s", (name) => {
     expect(resolve("127.0.0.1", { [name]: "127.0.0.1" }, nobody).address).toBeNull();
   });
   it("a stranger cannot smuggle himself in by naming a proxy", () => {
