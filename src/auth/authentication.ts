@@ -9,6 +9,7 @@ import type { GrowingView } from "./revocation/view.ts";
 import { createSessionStandings, type Standing } from "./session-standings.ts";
 import type { Store } from "./store.ts";
 import type { AccessTokens } from "./tokens/access-tokens.ts";
+import type { KeyringKeys } from "./tokens/keyring.ts";
 
 export type Verdict =
   | { readonly ok: true; readonly principal: Principal }
@@ -45,6 +46,7 @@ export interface Caller {
 
 export interface AuthenticationOptions {
   readonly accessTokens: Pick<AccessTokens, "read">;
+  readonly keyring: Pick<KeyringKeys, "isDropped">;
   readonly store: Store;
   readonly clock: Clock;
   readonly revocation: Pick<Revocation, "onCut"> & { readonly view: GrowingView };
@@ -53,7 +55,7 @@ export interface AuthenticationOptions {
 }
 
 export function createAuthentication(options: AuthenticationOptions): Authentication {
-  const { accessTokens } = options;
+  const { accessTokens, keyring } = options;
   const { view } = options.revocation;
   const standings = createSessionStandings(options);
 
@@ -67,7 +69,12 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       case "dead":
         return refused(closeNameOf(judgement.cause), judgement.cause);
       case "unknown":
-        return standings.of(principal).then((standing) => judgeStanding(principal, standing, peer));
+        // The key may be dropped while the store is asked.
+        return standings
+          .of(principal)
+          .then((standing) =>
+            keyring.isDropped(principal.keyId) ? keyDropped() : judgeStanding(principal, standing, peer),
+          );
     }
   };
 
@@ -79,10 +86,12 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       // Genuine, so it was made here: a clock of ours is wrong, and no client is to give up for that.
       if (reading.reason === "not_yet_valid" || reading.reason === "unsure")
         throw new AuthError("unavailable", { detail: "clocks disagree on the token's time" });
+      if (reading.reason === "key_dropped") return keyDropped();
       return refused(reading.reason === "expired" ? "token_expired" : "auth_invalid", reading.reason);
     },
     recheck(principal) {
       if (!view.trusted) return "unavailable";
+      if (keyring.isDropped(principal.keyId)) return "token_expired";
       const judgement = view.judge(principal);
       if (judgement.state === "dead") return closeNameOf(judgement.cause);
       if (judgement.state === "live") return undefined;
@@ -92,7 +101,11 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     },
     async review(callers) {
       const found = await standings.read(callers.map(({ principal }) => principal));
-      return found.map((standing, place) => endOf(standing, callers[place]));
+      return found.map((standing, place) => {
+        const caller = callers[place];
+        const dropped = caller !== undefined && keyring.isDropped(caller.principal.keyId);
+        return dropped && standing.live ? "token_expired" : endOf(standing, caller);
+      });
     },
   };
 }
@@ -106,6 +119,11 @@ function endOf(standing: Standing, caller: Caller | undefined): CloseName | unde
 /** The same words whatever was wrong: who shows a token that is not good learns nothing about any account. */
 function refused(close: CloseName, reason: string): Verdict {
   return { ok: false, close, message: "Invalid access token or password", reason };
+}
+
+/** Its session may live on: whoever has a refresh token comes back with it. */
+function keyDropped(): Verdict {
+  return refused("token_expired", "key_dropped");
 }
 
 function welcome(principal: Principal, peer: Peer): Verdict {

@@ -1,4 +1,5 @@
 import type { Authentication } from "./authentication.ts";
+import type { KeysDropped } from "./key-dropping.ts";
 import type { LoginFlows } from "./login/login-flows.ts";
 import type { LocalLogins } from "./providers/local-logins.ts";
 import type { Revocation } from "./revocation/revocation.ts";
@@ -23,6 +24,8 @@ export interface Authority {
   readonly localLogins: LocalLogins;
   readonly onboarding: Onboarding;
   readonly keyring: Keyring;
+  /** Throws all signing keys away at once, for one new key. */
+  dropKeys(): Promise<KeysDropped>;
   readonly revocation: Revocation;
   /** Passwords that wait for a thread, for metrics. */
   readonly load: { readonly passwordsWaiting: number };

@@ -1,6 +1,7 @@
 import { createAuthentication } from "./authentication.ts";
 import type { Authority } from "./authority.ts";
 import type { Clock } from "./clock.ts";
+import { dropKeys } from "./key-dropping.ts";
 import { createKeyringUpkeep } from "./keyring-upkeep.ts";
 import { createLoginFlows, type LoginFlowLimits } from "./login/create-login-flows.ts";
 import { createLoopSlices, type LoopSlices } from "./loop-slices.ts";
@@ -11,10 +12,11 @@ import { createHomeAssistantProvider } from "./providers/homeassistant.ts";
 import { createLoginLessening } from "./providers/login-lessening.ts";
 import type { LoginProvider } from "./providers/provider.ts";
 import { createProviderRegistry } from "./providers/registry.ts";
+import { recordKeys } from "./record-keys.ts";
 import { createRevocation, type RevocationOptions } from "./revocation/create-revocation.ts";
 import { createSessions, defaultAccessTokenTtlMs, defaultSessionIdleMs } from "./sessions/create-sessions.ts";
 import type { SessionCaps } from "./sessions/session-caps.ts";
-import type { Store } from "./store.ts";
+import { readRecord, type Store } from "./store.ts";
 import { createCounters } from "./throttling/counters.ts";
 import { createLoginThrottle, type LoginBudgets } from "./throttling/login-throttle.ts";
 import { createAccessTokens } from "./tokens/access-tokens.ts";
@@ -76,7 +78,16 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const slices = createLoopSlices();
   const credentials = createCredentials(store);
   const revocation = createRevocation({
-    ...{ store, clock, sealing, longestTokenMs, onKeyringChanged: upkeep.changed },
+    ...{ store, clock, sealing, longestTokenMs },
+    async restoreKeyring() {
+      // Rejects while the store is away. A record that is damaged or gone keeps no node from going on with the keys it has.
+      await readRecord(store, recordKeys.keyring);
+      await keyring.reload().catch(upkeep.changed);
+    },
+    onKeyringChanged(dropped) {
+      keyring.drop(dropped);
+      upkeep.changed();
+    },
     lessenings: {
       ofUser: createUserLessening({ store, credentials }),
       ofLogin: createLoginLessening({ store, clock, credentials, slices }),
@@ -104,7 +115,8 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
 
   return {
     ...{ sessions, codes, keyring, revocation, ...people },
-    authentication: createAuthentication({ accessTokens, store, clock, revocation }),
+    dropKeys: () => dropKeys(keyring, revocation),
+    authentication: createAuthentication({ accessTokens, keyring, store, clock, revocation }),
     signedPaths: createSignedPaths({ sealing, clock }),
     load: {
       get passwordsWaiting() {

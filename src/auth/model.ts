@@ -187,7 +187,12 @@ export type LogEvent =
     }
   /** The session's expiry was changed by its user. */
   | { readonly type: "session_changed"; readonly userId: string; readonly sessionId: string }
-  | { readonly type: "keyring_changed" }
+  /** `dropped`: key ids whose tokens are refused from this entry on. */
+  | {
+      readonly type: "keyring_changed";
+      readonly dropped?: readonly string[];
+      readonly revocationId?: string;
+    }
   /**
    * A node's sign of life, the `n`-th, which it reads back to know that it reads everything. `applied` is the last entry
    * that it has applied.
@@ -211,6 +216,8 @@ export interface Principal {
   readonly sessionId: string;
   /** The highest of the epochs of user, client and installation that was known when the token was made. */
   readonly epoch: number;
+  /** The key that signed the token. */
+  readonly keyId: string;
   readonly sessionType: SessionType;
   readonly clientId: string | null;
   readonly assurance: AssuranceLevel;

@@ -135,6 +135,8 @@ function touched(
       return cut.sessionIds;
     case "session_changed":
       return [cut.sessionId];
+    case "keys":
+      return [];
     case "user":
     case "user_changed":
       return [...(ofUser.get(cut.userId) ?? [])];

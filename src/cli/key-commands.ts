@@ -1,7 +1,9 @@
 import type { Command } from "commander";
 
+import type { Authority } from "../auth/authority.ts";
+
 import { configured, type Frame, withAuthority } from "./frame.ts";
-import { listKeys, rotateKeys } from "./keys.ts";
+import { dropKeys, listKeys, rotateKeys } from "./keys.ts";
 
 export function addKeyCommands(program: Command, frame: Frame): void {
   const { perform } = frame;
@@ -15,9 +17,18 @@ export function addKeyCommands(program: Command, frame: Frame): void {
     keys.command("rotate").description("publish a new key, which signs after verifiers could fetch it"),
   )
     .option("--now", "sign with it at once; whoever cached the old keys refuses new tokens for a while")
+    .option(
+      "--revoke-old",
+      "after a leak: sign with it at once and drop all other keys; every gateway refuses the tokens that they signed and closes " +
+        "the sockets that came with them (4200); clients refresh, long-lived tokens must be made anew",
+    )
     .action((flags) =>
-      perform(flags.json, (output) =>
-        withAuthority(flags, frame, (authority) => rotateKeys(authority, flags.now === true, output)),
-      ),
+      perform(flags.json, async (output) => {
+        const action = (authority: Authority) =>
+          flags.revokeOld === true
+            ? dropKeys(authority, output)
+            : rotateKeys(authority, flags.now === true, output);
+        await withAuthority(flags, frame, action, { watching: flags.revokeOld === true });
+      }),
     );
 }

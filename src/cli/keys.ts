@@ -1,6 +1,7 @@
 import type { Authority } from "../auth/authority.ts";
 import type { SigningKeyInfo } from "../auth/tokens/keyring.ts";
 import { type Output, table, timeText } from "./output.ts";
+import { showWithinMs, stateOf, stateWithin, stillPending } from "./receipts.ts";
 
 export function listKeys(authority: Authority, output: Output): void {
   const keys = authority.keyring.list();
@@ -14,6 +15,18 @@ export function listKeys(authority: Authority, output: Output): void {
 export async function rotateKeys(authority: Authority, now: boolean, output: Output): Promise<void> {
   const key = await authority.keyring.rotate(now ? { leadMs: 0 } : {});
   output.result(describe(key), `added ${key.kid}; it signs from ${timeText(key.signsFrom)}`);
+}
+
+/** Says what it did once the gateways have shown that they applied it, or after two seconds. It is durable by then. */
+export async function dropKeys(authority: Authority, output: Output): Promise<void> {
+  const { key, dropped, receipt } = await authority.dropKeys();
+  const state = await stateWithin(authority.revocation, receipt, showWithinMs);
+  const { sessions: _, ...effect } = stateOf(state);
+  const count = `${dropped.length} key${dropped.length === 1 ? "" : "s"}`;
+  output.result(
+    { ...describe(key), dropped: [...dropped], ...effect },
+    `dropped ${count}, and all tokens that they signed; ${key.kid} signs now${stillPending(state)}`,
+  );
 }
 
 function describe(key: SigningKeyInfo) {

@@ -1,8 +1,9 @@
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { User } from "../auth/model.ts";
-import type { Revocation, RevokeReceipt, RevokeTarget } from "../auth/revocation/revocation.ts";
+import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/revocation.ts";
 import { type Output, table, timeText, UsageError } from "./output.ts";
+import { showWithinMs, stateOf, stateWithin, stillPending } from "./receipts.ts";
 import { findUser } from "./users.ts";
 
 /** Prints the token alone, so that it can go into a variable or a file. */
@@ -87,43 +88,16 @@ export function revokeTarget({ user, session, client, all }: RevokeFlags): Revok
   throw new UsageError("give one of --user, --session, --client and --all");
 }
 
-/** The gateways show within a moment that they applied it, unless something is wrong; no command waits longer unasked. */
-const showWithinMs = 2_000;
-
 /** One line, once the gateways have shown that they applied it, or after two seconds. It is durable by then. */
 export async function revoke(authority: Authority, what: RevokeWhat, output: Output): Promise<void> {
   const { revocation } = authority;
   const receipt = await revocation.revoke(await targetOf(authority, what), "session_revoked");
   const state = await stateWithin(revocation, receipt, showWithinMs);
   const none = state.sessions === 0 ? ": there was none" : "";
-  output.result(stateOf(state), `revoked ${countText(state)}${none}${stillPending(state)}`);
-}
-
-async function stateWithin(
-  revocation: Revocation,
-  receipt: RevokeReceipt,
-  ms: number,
-): Promise<RevokeReceipt> {
-  let latest = receipt;
-  let late: ReturnType<typeof setTimeout> | undefined;
-  await new Promise<void>((resolve) => {
-    late = setTimeout(resolve, ms);
-    const watched = revocation.watch(receipt.revocationId, (state, done) => {
-      latest = state;
-      if (done) resolve();
-    });
-    if (watched === undefined) resolve();
-  });
-  clearTimeout(late);
-  return latest;
-}
-
-function stillPending({ effective, nodes }: RevokeReceipt): string {
-  if (effective === "all") return "";
-  const { pending } = nodes;
-  const who =
-    pending === 1 ? "1 gateway has" : pending === 0 ? "a gateway may have" : `${pending} gateways have`;
-  return `; ${who} not shown yet that it applies there (--wait shows when)`;
+  output.result(
+    stateOf(state),
+    `revoked ${countText(state)}${none}${stillPending(state, " (--wait shows when)")}`,
+  );
 }
 
 /**
@@ -151,10 +125,6 @@ async function targetOf(authority: Authority, what: RevokeWhat): Promise<RevokeT
   const session = await authority.sessions.get(what.session);
   if (session === undefined) throw new AuthError("not_found", { publicMessage: "There is no such session" });
   return { kind: "sessions", userId: session.userId, sessionIds: [session.id] };
-}
-
-function stateOf({ revocationId, sessions, nodes, durability, effective }: RevokeReceipt) {
-  return { revocation_id: revocationId, sessions, nodes: { ...nodes }, durability, effective };
 }
 
 function stateText(receipt: RevokeReceipt): string {

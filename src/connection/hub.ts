@@ -117,6 +117,8 @@ class IndexedHub implements Hub {
       case "session_changed":
         for (const member of this.#among(this.#bySession, cut.sessionId)) member.endChanged();
         return 0;
+      case "keys":
+        return cutAll(this.#signedBy(new Set(cut.keyIds)), "token_expired");
     }
   }
 
@@ -134,6 +136,10 @@ class IndexedHub implements Hub {
         ({ principal }) =>
           principal.epoch < cut.epoch && (cut.kind === "all" || principal.clientId === cut.clientId),
       );
+  }
+
+  #signedBy(keyIds: ReadonlySet<string>): readonly HubMember[] {
+    return this.#members.all().filter(({ principal }) => keyIds.has(principal.keyId));
   }
 
   /** A copy: members may leave while it is walked. */

@@ -95,6 +95,7 @@ function about(
   cut: Exclude<Cut, { kind: "user_changed" | "session_changed" }>,
   socketsClosed: number,
 ): object {
+  if (cut.kind === "keys") return { target: cut.kind, key_ids: cut.keyIds, sockets_closed: socketsClosed };
   const { kind, cause, ...target } = cut;
   return { target: kind, ...targetFields(target), cause, sockets_closed: socketsClosed };
 }

@@ -11,6 +11,7 @@ const principal: Principal = {
     sessionId: "s",
     userEpoch: 0,
     epoch: 0,
+    keyId: "key",
     sessionType: "normal",
     clientId: null,
     assurance: 1,

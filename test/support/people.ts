@@ -6,6 +6,7 @@ export function principalOf(more: Partial<Principal> = {}): Principal {
     userId: "u1",
     sessionId: "s1",
     epoch: 1,
+    keyId: "key",
     sessionType: "normal",
     clientId: null,
     assurance: 1,

@@ -5,18 +5,19 @@ import type { Store } from "../store.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import { createCutListeners } from "./cut-listeners.ts";
 import { type CountLimits, countLimits } from "./ended-count.ts";
-import type { EndingRequest } from "./ending.ts";
+import type { Ended, EndingRequest } from "./ending.ts";
 import { createEpochEnding } from "./epoch-ending.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { createJournal, type Journal } from "./journal.ts";
 import { Keeper, type RevocationObserver } from "./keeper.ts";
+import { endKeys } from "./key-ending.ts";
 import { createLease } from "./lease.ts";
 import { createLogSeal } from "./log-seal.ts";
 import { createMembers } from "./members.ts";
 import type { RevocationPolicy } from "./policy.ts";
 import { reassert } from "./reassertion.ts";
 import type { Lessenings } from "./record-reassertion.ts";
-import type { Revocation, RevokeTarget } from "./revocation.ts";
+import type { Revocation, RevokeReceipt, RevokeTarget } from "./revocation.ts";
 import { createSessionEnding } from "./session-ending.ts";
 import { createSettling } from "./settling.ts";
 import { createUserEnding } from "./user-ending.ts";
@@ -42,8 +43,10 @@ export interface RevocationOptions {
   readonly counting?: CountLimits;
   /** Told of a listener that threw; the revocation itself stands. */
   readonly onListenerFault?: (error: unknown) => void;
-  /** The log says that some node changed the signing keys; may come twice. */
-  readonly onKeyringChanged?: () => void;
+  /** The log says that some node changed the signing keys, or dropped these; may come twice. */
+  readonly onKeyringChanged?: (dropped: readonly string[]) => void;
+  /** Reads the signing keys after a break of the log, and writes again what the store lost of them. */
+  readonly restoreKeyring?: () => Promise<void>;
 }
 
 /** The one way to take something away, and the way in which everything that logs commits. */
@@ -59,6 +62,18 @@ export function createRevocation(
   const end = (target: RevokeTarget, request: EndingRequest) => {
     if (target.kind === "user") return endUser(target, request);
     return target.kind === "sessions" ? endSessions(target, request) : endEpoch(target, request);
+  };
+  const carryOut = async (revocationId: string, commit: () => Promise<Ended>): Promise<RevokeReceipt> => {
+    intake.begin(revocationId);
+    settling.begin(revocationId);
+    try {
+      const ended = await commit();
+      return settling.committed({ revocationId, socketsClosed: intake.end(revocationId) }, ended);
+    } catch (error) {
+      intake.end(revocationId);
+      settling.abandon(revocationId);
+      throw error;
+    }
   };
 
   return {
@@ -101,18 +116,11 @@ export function createRevocation(
         });
         if (listening === undefined) resolve(receipt);
       }),
-    async revoke(target, cause, { also, revocationId = newId() } = {}) {
-      const request = { cause, revocationId, also };
-      intake.begin(revocationId);
-      settling.begin(revocationId);
-      try {
-        const ended = await end(target, request);
-        return settling.committed({ revocationId, socketsClosed: intake.end(revocationId) }, ended);
-      } catch (error) {
-        intake.end(revocationId);
-        settling.abandon(revocationId);
-        throw error;
-      }
+    revoke: (target, cause, { also, revocationId = newId() } = {}) =>
+      carryOut(revocationId, () => end(target, { cause, revocationId, also })),
+    dropKeys(keyIds, also) {
+      const revocationId = newId();
+      return carryOut(revocationId, () => endKeys(journal, { keyIds, revocationId, also }));
     },
   };
 }
@@ -159,6 +167,7 @@ function compose(options: RevocationOptions) {
   const journal: Journal = createJournal({ store, clock, seal, apply: (entries) => intake.own(entries) });
   const keeper = new Keeper({
     ...{ node, store, clock, machineClock, seal, lease, view, settling, policy, weakened, observer },
+    restoreKeyring: options.restoreKeyring ?? nothing,
     reassert: () =>
       reassert({
         ...{ store, clock, journal, lessenings, memory: view.memory },

@@ -31,7 +31,7 @@ export interface IntakeParts {
   readonly settling: Pick<Settling, "delivered" | "review">;
   readonly listeners: Pick<CutListeners, "tell">;
   readonly observer: Pick<RevocationObserver, "badMac">;
-  readonly onKeyringChanged: () => void;
+  readonly onKeyringChanged: (dropped: readonly string[]) => void;
 }
 
 export function createIntake(parts: IntakeParts): Intake {
@@ -45,7 +45,7 @@ export function createIntake(parts: IntakeParts): Intake {
   };
   /** The view has it before anybody is told. True when it was news. */
   const take = (event: LogEvent, entry: LogEntry): boolean => {
-    if (event.type === "keyring_changed") parts.onKeyringChanged();
+    if (event.type === "keyring_changed") parts.onKeyringChanged(event.dropped ?? []);
     const cut = view.take(event, entry);
     if (cut === undefined) return false;
     if ("epoch" in event && event.epoch !== undefined) keeper.doubt();

@@ -41,6 +41,8 @@ export interface KeeperParts {
   readonly view: Pick<GrowingView, "doubt" | "reachesBackTo">;
   readonly settling: Pick<Settling, "broke" | "mended" | "review">;
   readonly reassert: () => Promise<number>;
+  /** See `RevocationOptions`. */
+  readonly restoreKeyring: () => Promise<void>;
   readonly policy: RevocationPolicy;
   readonly weakened: Weakened;
   readonly observer: RevocationObserver;
@@ -207,8 +209,9 @@ export class Keeper {
   }
 
   async #reassert(broken: Break): Promise<void> {
-    const { weakened, reassert, observer, clock } = this.#parts;
+    const { weakened, reassert, restoreKeyring, observer, clock } = this.#parts;
     if (broken.kind === "lost" && !weakened.has("reassert")) observer.reasserted(await reassert());
+    await restoreKeyring();
     broken.mendFrom = this.#n + 1;
     broken.mendedAt = clock.monotonic();
   }

@@ -61,7 +61,11 @@ const KnownEvent = Compile(
       userId: Type.String(),
       sessionId: Type.String(),
     }),
-    Type.Object({ type: Type.Literal("keyring_changed") }),
+    Type.Object({
+      type: Type.Literal("keyring_changed"),
+      dropped: Type.Optional(Type.Array(Type.String())),
+      revocationId: Type.Optional(Type.String()),
+    }),
     Type.Object({
       type: Type.Literal("heartbeat"),
       node: Type.String(),

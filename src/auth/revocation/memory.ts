@@ -123,6 +123,8 @@ export class Memory {
         return undefined;
       case "session_changed":
         return { kind: "session_changed", sessionId: event.sessionId };
+      case "keyring_changed":
+        return event.dropped === undefined ? undefined : { kind: "keys", keyIds: event.dropped };
       default:
         return undefined;
     }

@@ -67,7 +67,9 @@ export type Cut =
       /** What the user may from now on; absent where nothing was decided on, or something later was. */
       readonly rights?: Rights;
     }
-  | { readonly kind: "session_changed"; readonly sessionId: string };
+  | { readonly kind: "session_changed"; readonly sessionId: string }
+  /** Connections end whose token one of these keys signed; their sessions go on. */
+  | { readonly kind: "keys"; readonly keyIds: readonly string[] };
 
 export type Judgement =
   | { readonly state: "live" }
@@ -128,6 +130,11 @@ export interface Revocation {
       readonly revocationId?: string;
     },
   ): Promise<RevokeReceipt>;
+  /**
+   * Has every node refuse what these keys have signed. `also` takes them out of the keyring; where its checks fail, this
+   * rejects with `conflict`. No session ends.
+   */
+  dropKeys(keyIds: readonly string[], also: Step): Promise<RevokeReceipt>;
   /**
    * The log's way in, called by the revocation feed; idempotent. Entries of own commits come here too. What has no MAC of
    * this installation is not applied.

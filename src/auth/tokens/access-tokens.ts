@@ -4,7 +4,7 @@ import { type Clock, isSurelyOver } from "../clock.ts";
 import { AuthError } from "../errors.ts";
 import type { AssuranceLevel, Principal, Session, SessionType, User } from "../model.ts";
 import { cut } from "./access-token-text.ts";
-import type { KeyringKeys } from "./keyring.ts";
+import type { Keyring, KeyringKeys } from "./keyring.ts";
 
 export type AccessTokenReading =
   /** Genuine and not expired. NOT yet verified: whether its session still lives (revocation view). */
@@ -13,9 +13,9 @@ export type AccessTokenReading =
       readonly ok: false;
       /**
        * `not_yet_valid`: made more than a minute ahead of this node's clock, so one of two clocks is wrong. `unsure`: expired by
-       * this node's clock, and others disagree.
+       * this node's clock, and others disagree. `key_dropped`: it names a key that was dropped; nothing of it was verified.
        */
-      readonly reason: "malformed" | "unknown_key" | "forged" | "expired" | "unsure" | "not_yet_valid";
+      readonly reason: keyof typeof refused;
     };
 
 /**
@@ -36,8 +36,10 @@ export interface MintedToken {
   readonly principal: Principal;
 }
 
+type TokenKeys = KeyringKeys & Pick<Keyring, "reload">;
+
 export interface AccessTokenOptions {
-  readonly keyring: KeyringKeys;
+  readonly keyring: TokenKeys;
   readonly clock: Clock;
   /** `iss` and `aud` (RFC 9068 section 2.2) of tokens made from now on. */
   readonly issuer: () => string;
@@ -81,7 +83,8 @@ interface AccessClaims {
 
 /**
  * `mint` takes the session's own token life when `ttlMs` is not given, and never outlives the session's end. It
- * rejects with `AuthError("unavailable")` when a long life could not be recorded on its key.
+ * rejects with `AuthError("unavailable")` when a long life could not be recorded on its key, and when the keys were dropped
+ * and the new one cannot be read.
  *
  * `read` compares neither issuer nor audience: the key that makes the MAC belongs to this installation alone, and
  * tokens must outlive a change of its address.
@@ -105,14 +108,15 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
         jti: tokenId(),
       };
       const expiresAt = claims.exp * 1000;
-      const token = await sign(keyring, claims, expiresAt);
-      return { token, expiresAt, principal: principalOf(claims, alike) };
+      const { token, keyId } = await sign(keyring, claims, expiresAt);
+      return { token, expiresAt, principal: principalOf(claims, keyId, alike) };
     },
     read(token) {
       const parts = cut(token);
       if (parts === undefined) return refused.malformed;
       const verifier = keyring.verifierOf(parts.headerSegment);
-      if (verifier === undefined) return refused.unknown_key;
+      if (verifier === undefined)
+        return keyring.isDroppedHeader(parts.headerSegment) ? refused.key_dropped : refused.unknown_key;
       const payload = verifier.seal.open(parts);
       if (payload === undefined) return refused.forged;
       // Written by `mint` of this installation: the shape needs no check after the MAC.
@@ -121,7 +125,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       const end = claims.exp * 1000 + leewayMs;
       if (now >= end) return isSurelyOver(clock, end) ? refused.expired : refused.unsure;
       if (claims.iat * 1000 > now + clockSkewMs) return refused.not_yet_valid;
-      return { ok: true, principal: principalOf(claims, alike) };
+      return { ok: true, principal: principalOf(claims, verifier.kid, alike) };
     },
   };
 }
@@ -143,13 +147,21 @@ function createTokenIds(): () => string {
 const refused = {
   malformed: { ok: false, reason: "malformed" },
   unknown_key: { ok: false, reason: "unknown_key" },
+  key_dropped: { ok: false, reason: "key_dropped" },
   forged: { ok: false, reason: "forged" },
   expired: { ok: false, reason: "expired" },
   unsure: { ok: false, reason: "unsure" },
   not_yet_valid: { ok: false, reason: "not_yet_valid" },
 } as const;
 
-async function sign(keyring: KeyringKeys, claims: AccessClaims, expiresAt: number): Promise<string> {
+interface Signed {
+  readonly token: string;
+  readonly keyId: string;
+}
+
+async function sign(keyring: TokenKeys, claims: AccessClaims, expiresAt: number): Promise<Signed> {
+  // What the token is for is committed already: it waits for the new key rather than fail.
+  if (!keyring.canSign()) await keyring.reload();
   const { kid } = keyring.signingKey();
   await keyring.ensureNeededUntil(kid, expiresAt);
   const key = keyring.signingKey();
@@ -157,7 +169,7 @@ async function sign(keyring: KeyringKeys, claims: AccessClaims, expiresAt: numbe
   if (key.kid !== kid) return sign(keyring, claims, expiresAt);
   const payload = key.seal.payloadOf(claims, key.headerSegment);
   const signingInput = `${key.headerSegment}.${payload.toString("base64url")}`;
-  return `${signingInput}.${key.signatureOf(signingInput)}`;
+  return { token: `${signingInput}.${key.signatureOf(signingInput)}`, keyId: kid };
 }
 
 function claimsOf(session: Session, user: User, epoch: number) {
@@ -202,12 +214,13 @@ function createAlike(): Alike {
   };
 }
 
-function principalOf(claims: AccessClaims, alike: Alike): Principal {
+function principalOf(claims: AccessClaims, keyId: string, alike: Alike): Principal {
   const assurance: AssuranceLevel = claims.acr === "aal2" ? 2 : 1;
   return {
     userId: claims.sub,
     sessionId: claims.sid,
     epoch: claims.gatehouse.epoch,
+    keyId,
     sessionType: claims.gatehouse.session_type,
     clientId: claims.client_id === noClient ? null : alike.clientId(claims.client_id),
     assurance,

@@ -12,20 +12,40 @@ import { StoredKey } from "./signing-keys.ts";
 /** The stored record: nothing of it is readable without the installation's secret. */
 const Envelope = Compile(Type.Object({ box: Type.String() }));
 
-/** What is in the box: keys in the order in which they were added. */
-const Contents = Type.Object({ keys: Type.Array(StoredKey, { minItems: 1 }) });
+/** A key that was thrown away, and when the last token that it signed ends (ms since the epoch). */
+const DroppedKey = Type.Object({ kid: Type.String(), until: Type.Integer() });
+export type DroppedKey = Readonly<Static<typeof DroppedKey>>;
+
+/** What is in the box: keys in the order in which they were added, and those that were dropped. */
+const Contents = Type.Object({
+  keys: Type.Array(StoredKey, { minItems: 1 }),
+  dropped: Type.Optional(Type.Array(DroppedKey)),
+});
 const contents = Compile(Contents);
 
-export interface VersionedKeys {
-  readonly version: number;
+export interface KeyringContents {
   readonly keys: readonly StoredKey[];
+  readonly dropped: readonly DroppedKey[];
+}
+
+export interface VersionedKeys extends KeyringContents {
+  readonly version: number;
 }
 
 /** The keyring's one record. Reading throws `AuthError("unavailable")` when it cannot be opened or understood. */
 export interface KeyringRecord {
   read(): Promise<VersionedKeys | undefined>;
-  /** Compare-and-set with its log entry; undefined when the record has another version (0: does not exist). */
-  replace(version: number, keys: readonly StoredKey[]): Promise<VersionedKeys | undefined>;
+  /**
+   * Compare-and-set with its log entry, which tells of `dropped`, the ids of keys that go with this; undefined when the
+   * record has another version (0: does not exist).
+   */
+  replace(
+    version: number,
+    next: KeyringContents,
+    dropped?: readonly string[],
+  ): Promise<VersionedKeys | undefined>;
+  /** The part of a commit that writes the record on the same condition, without a log entry. */
+  putting(version: number, next: KeyringContents): Step;
 }
 
 export function createKeyringRecord(store: Store, sealing: Sealing): KeyringRecord {
@@ -36,12 +56,14 @@ export function createKeyringRecord(store: Store, sealing: Sealing): KeyringReco
       const record = await readRecord(store, key);
       if (record === undefined) return undefined;
       if (!Envelope.Check(record.value)) throw unreadable();
-      return { version: record.version, keys: parse(sealing.open(key, record.value.box)).keys };
+      const { keys, dropped = [] } = parse(sealing.open(key, record.value.box));
+      return { version: record.version, keys, dropped };
     },
-    async replace(version, keys) {
-      const outcome = await store.commit(writingKeyring(sealing, seal, version, keys));
-      return outcome.ok ? { version: outcome.version, keys } : undefined;
+    async replace(version, next, dropped) {
+      const outcome = await store.commit(writingKeyring(sealing, seal, version, next, dropped));
+      return outcome.ok ? { ...next, version: outcome.version } : undefined;
     },
+    putting: (version, next) => puttingKeyring(sealing, version, next),
   };
 }
 
@@ -50,15 +72,22 @@ export function writingKeyring(
   sealing: Pick<Sealing, "seal">,
   seal: Pick<LogSeal, "sealed">,
   version: number,
-  keys: readonly StoredKey[],
+  next: KeyringContents,
+  dropped: readonly string[] = [],
+): Step {
+  const event: LogEvent = { type: "keyring_changed", ...(dropped.length === 0 ? {} : { dropped }) };
+  const durable = dropped.length > 0;
+  return { ...puttingKeyring(sealing, version, next), log: [seal.sealed({ ...event })], durable };
+}
+
+function puttingKeyring(
+  sealing: Pick<Sealing, "seal">,
+  version: number,
+  { keys, dropped }: KeyringContents,
 ): Step {
   const key = recordKeys.keyring;
-  const event = { type: "keyring_changed" } as const satisfies LogEvent;
-  return {
-    check: [{ key, version }],
-    put: [{ key, value: { box: sealing.seal(key, Buffer.from(JSON.stringify({ keys }))) } }],
-    log: [seal.sealed(event)],
-  };
+  const box = sealing.seal(key, Buffer.from(JSON.stringify({ keys, dropped })));
+  return { check: [{ key, version }], put: [{ key, value: { box } }] };
 }
 
 function parse(plaintext: Buffer): Static<typeof Contents> {

@@ -2,10 +2,22 @@ import type { JSONWebKeySet } from "jose";
 
 import type { Clock } from "../clock.ts";
 import { AuthError } from "../errors.ts";
-import type { Store } from "../store.ts";
+import type { Step, Store } from "../store.ts";
 import type { TokenSeal } from "./access-token-text.ts";
+import {
+  createDroppedKeys,
+  type DroppedKeys,
+  stillShown,
+  withAllDropped,
+  withoutRevived,
+} from "./dropped-keys.ts";
 import { describeKeys, neededUntil, retiresAt, signingKeyAt } from "./key-schedule.ts";
-import { createKeyringRecord, type KeyringRecord, type VersionedKeys } from "./keyring-record.ts";
+import {
+  createKeyringRecord,
+  type KeyringContents,
+  type KeyringRecord,
+  type VersionedKeys,
+} from "./keyring-record.ts";
 import type { Sealing } from "./sealing.ts";
 import { generateKey, importKey, type SigningKey, type StoredKey, scheduleOf } from "./signing-keys.ts";
 
@@ -25,21 +37,40 @@ export interface SigningKeyInfo {
  * overlap. Kept in memory; `reload` is called when the log says that another node changed it.
  */
 export interface Keyring {
+  /** Reads the record. Where that holds dropped keys again, the store went back in time: drops them again. */
   reload(): Promise<void>;
+  /** The log says that these keys were dropped. From now on they neither sign nor verify, whatever the store says. */
+  drop(kids: readonly string[]): void;
+  /** What a commit has to be that puts one new key, which signs at once, in place of all that there are. */
+  planDrop(): Promise<KeyDrop>;
   /**
    * Adds a key that signs after `leadMs` (default: longer than verifiers cache a JWKS) and retires the present one
    * then. A key stays in the JWKS until the last token that it signed has ended.
    */
   rotate(options?: { readonly leadMs?: number }): Promise<SigningKeyInfo>;
+  /** Throws `AuthError("unavailable")`, like `jwks`, while all keys are dropped and the new one was not read yet. */
   list(): readonly SigningKeyInfo[];
   /** Public keys (RFC 7517) of all three states. */
   jwks(): JSONWebKeySet;
 }
 
+/** Takes the keys out of the record. NOT in it: the log entry, without which no node refuses them. */
+export interface KeyDrop {
+  readonly dropped: readonly string[];
+  /** The new key. */
+  readonly key: SigningKeyInfo;
+  readonly step: Step;
+}
+
 /** What access tokens need of the keyring, in memory; nothing here leaves src/auth. */
 export interface KeyringKeys {
-  /** The key that signs now. */
+  /** The key that signs now. Throws `AuthError("unavailable")` unless `canSign`. */
   signingKey(): SigningKey;
+  /** False while all keys are dropped and the new one was not read yet. */
+  canSign(): boolean;
+  isDropped(kid: string): boolean;
+  /** By the exact text of a token's protected header. */
+  isDroppedHeader(headerSegment: string): boolean;
   /** By the exact text of a token's protected header, so that nothing of an unverified header is ever parsed. */
   verifierOf(headerSegment: string): { readonly kid: string; readonly seal: TokenSeal } | undefined;
   /**
@@ -67,6 +98,7 @@ const mostAttempts = 64;
 
 interface Held {
   readonly version: number;
+  readonly stored: readonly StoredKey[];
   readonly keys: readonly SigningKey[];
   readonly byHeader: ReadonlyMap<string, SigningKey>;
 }
@@ -79,24 +111,53 @@ export async function createKeyring(options: KeyringOptions): Promise<Keyring & 
   const { clock, longestTokenMs } = options;
   const record = createKeyringRecord(options.store, options.sealing);
   const oneByOne = createQueue();
-  let held = hold(await establish(record, clock.now()));
+  const dropped = createDroppedKeys();
+  let held = hold(await establish(record, clock.now()), dropped);
 
   // Reads and commits go through one queue, so that an older answer never replaces a newer one.
-  const change = (edit: (keys: readonly StoredKey[]) => readonly StoredKey[]) =>
+  const change = (edit: Edit) =>
     oneByOne(async () => {
-      held = hold(await update(record, edit), held);
+      held = hold(await update(record, edit), dropped, held);
     });
-  const infos = () => describeKeys(held.keys, clock.now(), longestTokenMs);
+  const changeKeys = (edit: (keys: readonly StoredKey[]) => readonly StoredKey[]) =>
+    change((present) => {
+      const keys = edit(present.keys);
+      return keys === present.keys ? present : { ...present, keys };
+    });
+  const usable = () => {
+    if (held.keys.length === 0)
+      throw new AuthError("unavailable", {
+        detail: "the signing keys were dropped, and the new one not read yet",
+      });
+    return held.keys;
+  };
+  const infos = () => describeKeys(usable(), clock.now(), longestTokenMs);
+  const fresh = (signsFrom = clock.now()) => generateKey({ createdAt: clock.now(), signsFrom });
 
   return {
-    reload: () => change((keys) => keys),
+    reload: () =>
+      change((present) => withoutRevived(present, { dropped, held: held.stored, fresh, longestTokenMs })),
+    drop(kids) {
+      dropped.add(kids);
+      held = holdUsable(held, dropped);
+    },
+    async planDrop() {
+      const present = established(await record.read());
+      const added = await fresh();
+      const shown = stillShown(present.dropped, clock.earliest?.() ?? clock.now());
+      const next = withAllDropped({ ...present, dropped: shown }, added, longestTokenMs);
+      const step = record.putting(present.version, next);
+      const [key] = describeKeys([scheduleOf(added)], added.signs_from, longestTokenMs);
+      if (key === undefined) throw new RangeError("a key that signs is described");
+      return { dropped: present.keys.map(({ kid }) => kid), key, step };
+    },
     async rotate({ leadMs = defaultLeadMs } = {}) {
       if (!Number.isInteger(leadMs) || leadMs < 0 || leadMs > longestLeadMs)
         throw new AuthError("invalid_format", { publicMessage: "The lead is not between 0 and 30 days." });
       const now = clock.now();
-      const added = await generateKey({ createdAt: now, signsFrom: now + leadMs });
+      const added = await fresh(now + leadMs);
       const over = clock.earliest?.() ?? now;
-      await change((keys) => [...withRoom(stillNeeded(keys, over, longestTokenMs)), added]);
+      await changeKeys((keys) => [...withRoom(stillNeeded(keys, over, longestTokenMs)), added]);
       return find(infos(), added.kid);
     },
     list: infos,
@@ -104,13 +165,16 @@ export async function createKeyring(options: KeyringOptions): Promise<Keyring & 
       const kids = new Set(infos().map((info) => info.kid));
       return { keys: held.keys.filter((key) => kids.has(key.kid)).map((key) => ({ ...key.publicJwk })) };
     },
-    signingKey: () => signingKeyAt(held.keys, clock.now()),
+    signingKey: () => signingKeyAt(usable(), clock.now()),
+    canSign: () => held.keys.length > 0,
+    isDropped: dropped.has,
+    isDroppedHeader: dropped.hasHeader,
     verifierOf: (headerSegment) => held.byHeader.get(headerSegment),
     async ensureNeededUntil(kid, until) {
       if (until <= assuredUntil(held.keys, kid, clock.now(), longestTokenMs)) return;
       // Whole days, so that many long-lived tokens of one day cost one commit.
       const promise = Math.ceil(until / promiseGrainMs) * promiseGrainMs;
-      await change((keys) => withPromise(keys, kid, promise));
+      await changeKeys((keys) => withPromise(keys, kid, promise));
     },
   };
 }
@@ -119,20 +183,21 @@ async function establish(record: KeyringRecord, now: number): Promise<VersionedK
   const present = await record.read();
   if (present !== undefined) return present;
   const first = await generateKey({ createdAt: now, signsFrom: now });
-  const made = await record.replace(0, [first]);
+  const made = await record.replace(0, { keys: [first], dropped: [] });
   return made ?? established(await record.read());
 }
 
+type Edit = (present: KeyringContents) => KeyringContents | Promise<KeyringContents>;
+
 /** Applies `edit` to the record as it is now. An edit that returns what it got only reads. */
-async function update(
-  record: KeyringRecord,
-  edit: (keys: readonly StoredKey[]) => readonly StoredKey[],
-): Promise<VersionedKeys> {
+async function update(record: KeyringRecord, edit: Edit): Promise<VersionedKeys> {
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
     const present = established(await record.read());
-    const keys = edit(present.keys);
-    if (keys === present.keys) return present;
-    const written = await record.replace(present.version, keys);
+    const next = await edit(present);
+    if (next === present) return present;
+    const known = new Set(present.dropped.map(({ kid }) => kid));
+    const news = next.dropped.map(({ kid }) => kid).filter((kid) => !known.has(kid));
+    const written = await record.replace(present.version, next, news);
     if (written !== undefined) return written;
   }
   throw new AuthError("conflict", { detail: "the keyring changes faster than this node can write it" });
@@ -145,11 +210,18 @@ function established(record: VersionedKeys | undefined): VersionedKeys {
 }
 
 /** Imports what is new; a key's material never changes, only its times do. */
-function hold(stored: VersionedKeys, before?: Held): Held {
-  if (before?.version === stored.version) return before;
+function hold({ version, ...stored }: VersionedKeys, dropped: DroppedKeys, before?: Held): Held {
+  if (before?.version === version) return before;
+  dropped.add(stored.dropped.map(({ kid }) => kid));
   const known = new Map(before?.keys.map((key) => [key.kid, key]));
   const keys = stored.keys.map((key) => ({ ...(known.get(key.kid) ?? importKey(key)), ...scheduleOf(key) }));
-  return { version: stored.version, keys, byHeader: new Map(keys.map((key) => [key.headerSegment, key])) };
+  return holdUsable({ version, stored: stored.keys, keys }, dropped);
+}
+
+function holdUsable({ version, stored, keys }: Omit<Held, "byHeader">, dropped: DroppedKeys): Held {
+  const usable = keys.filter((key) => !dropped.has(key.kid));
+  const byHeader = new Map(usable.map((key) => [key.headerSegment, key]));
+  return { version, stored: stored.filter((key) => !dropped.has(key.kid)), keys: usable, byHeader };
 }
 
 function stillNeeded(keys: readonly StoredKey[], now: number, longestTokenMs: number): readonly StoredKey[] {

@@ -35,7 +35,7 @@ export async function rotateSecret({ store, from, to, now }: SecretRotation): Pr
   const key = await generateKey({ createdAt: now, signsFrom: now });
   const event: LogEvent = { type: "all_revoked", cause: "session_revoked", revocationId: newId() };
   const outcome = await store.commit(
-    joinedStep(writingKeyring(next, seal, present.version, [key]), {
+    joinedStep(writingKeyring(next, seal, present.version, { keys: [key], dropped: [] }), {
       raise: [recordKeys.allEpoch],
       log: [seal.sealed({ ...event })],
       durable: true,

@@ -48,6 +48,11 @@ export function protectedHeader(kid: string) {
   return { alg: "ES256", typ: "at+jwt", kid } as const;
 }
 
+/** The text with which every token of the key begins, up to the first dot. */
+export function headerSegmentOf(kid: string): string {
+  return Buffer.from(JSON.stringify(protectedHeader(kid))).toString("base64url");
+}
+
 export async function generateKey(times: { createdAt: number; signsFrom: number }): Promise<StoredKey> {
   const { privateKey } = await generateKeyPair("ES256", { extractable: true });
   const { x = "", y = "", d = "" } = await exportJWK(privateKey);
@@ -67,7 +72,7 @@ export function importKey(stored: StoredKey): SigningKey {
   const key = privateKeyOf(stored);
   return {
     ...scheduleOf(stored),
-    headerSegment: Buffer.from(JSON.stringify(protectedHeader(stored.kid))).toString("base64url"),
+    headerSegment: headerSegmentOf(stored.kid),
     seal: createTokenSeal(Buffer.from(stored.mac, "base64url")),
     signatureOf: (input) =>
       sign("sha256", Buffer.from(input), { key, dsaEncoding: "ieee-p1363" }).toString("base64url"),

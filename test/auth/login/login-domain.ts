@@ -153,7 +153,7 @@ export async function principalOf(domain: LoginDomain, userId: string): Promise<
   const { epoch } = (await domain.users.read(userId)) ?? { epoch: 0 };
   const now = domain.clock.now();
   return {
-    ...{ userId, sessionId: grant.session_id, epoch, sessionType: "normal", clientId: client },
+    ...{ userId, sessionId: grant.session_id, epoch, keyId: "key", sessionType: "normal", clientId: client },
     ...{
       assurance: 1,
       amr: ["pwd"],

@@ -41,7 +41,7 @@ const changed: LogEvent = { type: "user_changed", userId: "ada", change: "update
 
 function principal(more: Partial<Principal>): Principal {
   return {
-    ...{ userId: "ada", sessionId: "s1", epoch: 0, sessionType: "normal", clientId: null },
+    ...{ userId: "ada", sessionId: "s1", epoch: 0, keyId: "key", sessionType: "normal", clientId: null },
     ...{ assurance: 1, amr: [], authenticatedAt: 0, tokenIssuedAt: 0, tokenExpiresAt: 0 },
     ...{ sessionExpiresAt: null, localOnly: false },
     ...more,

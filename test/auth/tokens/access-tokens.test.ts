@@ -47,6 +47,7 @@ describe("access tokens", () => {
     expect(node.tokens.read(token)).toEqual({
       ok: true,
       principal: {
+        keyId: node.keyring.signingKey().kid,
         userId: ada.id,
         sessionId: login.id,
         epoch: 42,

@@ -2,6 +2,7 @@ import { KeyObject, randomBytes } from "node:crypto";
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { AuthError } from "../../../src/auth/errors.ts";
 import { recordKeys } from "../../../src/auth/record-keys.ts";
 import { readRecord } from "../../../src/auth/store.ts";
 import { switchSlackMs } from "../../../src/auth/tokens/key-schedule.ts";
@@ -224,6 +225,55 @@ describe("keyring", () => {
       expect(a.keyring.list()).toHaveLength(1);
     },
   );
+
+  it("drops its keys at the log's word alone, and makes no token until it has the new one", async () => {
+    const [a, b] = [await node(), await node()];
+    const [token, lasting] = [await mint(a), await mint(a, 3650 * day)];
+    const { dropped, key, step } = await b.keyring.planDrop();
+    a.keyring.drop(dropped);
+    const refused = { ok: false, reason: "key_dropped" };
+    expect([a.tokens.read(token), a.tokens.read(lasting)]).toEqual([refused, refused]);
+    for (const look of [a.keyring.jwks, a.keyring.list, a.keyring.signingKey])
+      expect(look).toThrow(AuthError);
+
+    expect((await opened.store.commit(step)).ok).toBe(true);
+    // The one that makes a token reads the new key for it.
+    expect(kidOf(await mint(a))).toBe(key.kid);
+    expect([kids(a), kids(await node())]).toEqual([[key.kid], [key.kid]]);
+    expect((await node()).tokens.read(lasting)).toEqual(refused);
+  });
+
+  it("makes no token with a dropped key while the new one cannot be read", async () => {
+    const a = await node();
+    a.keyring.drop((await a.keyring.planDrop()).dropped);
+    await opened.store.commit({ remove: [recordKeys.keyring] });
+    await expect(mint(a)).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  it("drops again what a store that went back in time still has, and tells of it", async () => {
+    const [a, b] = [await node(), await node()];
+    const { dropped } = await a.keyring.planDrop();
+    a.keyring.drop(dropped);
+    await a.keyring.reload();
+    const [kid] = kids(a);
+    expect(dropped).not.toContain(kid);
+    expect((await logged()).at(-1)).toMatchObject({ type: "keyring_changed", dropped });
+    await b.keyring.reload();
+    expect(kids(b)).toEqual([kid]);
+    expect(dropped.map(b.keyring.isDropped)).toEqual([true]);
+  });
+
+  it("tells once of what was dropped, and forgets it when its last token has ended", async () => {
+    const a = await node();
+    const token = await mint(a, day);
+    await opened.store.commit((await a.keyring.planDrop()).step);
+    await a.keyring.rotate();
+    expect(await logged()).not.toContainEqual(expect.objectContaining({ dropped: expect.anything() }));
+    expect((await node()).tokens.read(token)).toEqual({ ok: false, reason: "key_dropped" });
+    opened.clock.pass(3 * day);
+    await opened.store.commit((await a.keyring.planDrop()).step);
+    expect((await node()).tokens.read(token)).toEqual({ ok: false, reason: "unknown_key" });
+  });
 
   it("goes on with what it has when the record was replaced by a box of another record", async () => {
     const a = await node();
