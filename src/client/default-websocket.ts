@@ -9,7 +9,8 @@ export async function defaultWebSocket(): Promise<WebSocketConstructor> {
     const { WebSocket } = await import("ws");
     return WebSocket as unknown as WebSocketConstructor;
   } catch (cause) {
-    const text = "This runtime has no WebSocket: add the ws package to the project, or pass one as `WebSocket`";
+    const text =
+      "This runtime has no WebSocket: add the ws package to the project, or pass one as `WebSocket`";
     throw new GatewayError("cannot_connect", text, { cause });
   }
 }
