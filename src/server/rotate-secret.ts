@@ -24,7 +24,7 @@ export async function rotateInstallationSecret(
   options: { readonly newFile: string | undefined; readonly now: () => number },
 ): Promise<string> {
   requireStoreFile(config);
-  const from = Buffer.from(await installationSecret(config, { creates: false }));
+  const present = await installationSecret(config, { creates: false });
   const store = await openStore({
     ...{ folder: config.data, timeoutMs: config.store_timeout_ms },
     // Takes the embedded store's place for a gateway, so that none runs meanwhile.
@@ -34,8 +34,9 @@ export async function rotateInstallationSecret(
   try {
     await requireKeys(store);
     if (store.kind === "redis") await requireSilence(store, options.now);
-    const next = await nextSecret(config, options.newFile);
-    await rotateSecret({ store, from, to: Buffer.from(next.secret), now: options.now() });
+    const next = await nextSecret(config, present, options.newFile);
+    const [from, to] = [Buffer.from(present), Buffer.from(next.secret)];
+    await rotateSecret({ store, from, to, now: options.now() });
     await next.adopt();
     return next.file;
   } catch (error) {

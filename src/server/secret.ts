@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { randomBytes, timingSafeEqual } from "node:crypto";
+import { existsSync, realpathSync } from "node:fs";
 import { link, mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 
@@ -8,8 +8,6 @@ import type { Config } from "./config/schema.ts";
 
 const shortest = 32;
 const longest = 1024;
-/** A first start makes the secret, then the data file, within this time, ms. */
-const firstStartMs = 60_000;
 
 /** The installation's secret cannot be had; `message` says why and never holds it. */
 export class SecretError extends Error {
@@ -21,34 +19,32 @@ export class SecretError extends Error {
 
 /**
  * The installation's secret: from the environment, from `secret_file`, or from `secret.key` in the data folder, which is
- * made at the first start, mode 0600. Of several processes that start at once one makes it and all get the same. A named
- * `secret_file` is never made, nor a new secret for a store that was made with one, nor any unless `creates`: that it is
- * missing is a mistake. Throws `SecretError`.
+ * made at the first start, mode 0600, with an empty data file where the store is to be one. Of several processes that start
+ * at once one makes it and all get the same. A named `secret_file` is never made, nor a new secret for a store that was
+ * made with one, nor any unless `creates`: that it is missing is a mistake. Throws `SecretError`.
  */
 export async function installationSecret(
-  config: SecretOptions,
+  config: SecretOptions & Pick<Config, "store">,
   { creates }: { readonly creates: boolean },
 ): Promise<string> {
   if (config.secret !== null) return config.secret;
   const file = secretFile(config);
-  if (creates && config.secret_file === null) await makeSecret(file);
+  if (creates && config.secret_file === null)
+    await (config.store === null ? makeSecretAndData(file) : makeSecret(file));
   return await readSecret(file);
 }
 
 /**
- * Throws `SecretError` where `secret.key` in the data folder is older than a first start takes, and the data file that was
- * made with it is gone or empty: a new installation in its place would let nobody in, and hide the loss.
+ * Throws `SecretError` where `secret.key` is in the data folder, and the data file that was made before it is gone or
+ * empty: a new installation in its place would let nobody in, and hide the loss.
  */
 export async function requireDataOf(config: SecretOptions & Pick<Config, "store">): Promise<void> {
   if (config.secret !== null || config.secret_file !== null || config.store !== null) return;
   const [secret, data] = [secretFile(config), path.join(config.data, storeFileName)];
-  const [madeAt, size] = await Promise.all([
-    stat(secret).then(({ mtimeMs }) => mtimeMs, absent),
-    stat(data).then((stats) => stats.size, absent),
-  ]);
-  if (madeAt === undefined || (size ?? 0) > 0) return;
-  // Another process may be at its first start, or one was stopped in the middle of it.
-  if (size === undefined && Date.now() - madeAt < firstStartMs) return;
+  // In this order: another process may be at its first start, which makes the data file before the secret.
+  if ((await stat(secret).catch(absent)) === undefined) return;
+  const size = (await stat(data).catch(absent))?.size;
+  if ((size ?? 0) > 0) return;
   throw new SecretError(
     `data file ${data} is ${size === undefined ? "missing" : "empty"}, beside the secret that it was made with: ` +
       `restore a backup of it; for a new installation without the old users, remove ${secret}${size === undefined ? "" : " and the empty file"}`,
@@ -83,9 +79,17 @@ export function otherSecret(config: SecretOptions, cause: unknown): SecretError 
   );
 }
 
-/** The next secret, until the store was sealed with it. */
+/** The next secret, until the store was sealed with it: beside the file that a link leads to. */
 function draftOf(file: string): string {
-  return `${file}.next`;
+  return `${targetOf(file)}.next`;
+}
+
+function targetOf(file: string): string {
+  try {
+    return realpathSync(file);
+  } catch {
+    return path.resolve(file);
+  }
 }
 
 /** A new secret that is on disk before anything is sealed with it. */
@@ -98,22 +102,47 @@ export interface NextSecret {
 }
 
 /**
- * The secret that takes the place of the one in use: that of `newFile`, or a new one for the file in use; one that an earlier
- * call has left beside that file is taken again. Throws `SecretError`.
+ * The secret that takes the place of `present`: that of `newFile`, or a new one for the file in use, or for the one that it
+ * links to; one that an earlier call has left beside that file is taken again. Throws `SecretError`, also where the next
+ * secret is the present one.
  */
-export async function nextSecret(config: SecretOptions, newFile: string | undefined): Promise<NextSecret> {
-  if (newFile !== undefined)
-    return { secret: await readSecret(newFile), file: path.resolve(newFile), adopt: async () => {} };
+export async function nextSecret(
+  config: SecretOptions,
+  present: string,
+  newFile: string | undefined,
+): Promise<NextSecret> {
+  if (newFile !== undefined) {
+    const secret = await readOther(newFile, present);
+    return { secret, file: path.resolve(newFile), adopt: async () => {} };
+  }
   if (config.secret !== null)
     throw new SecretError("the secret comes from the environment: give the next one in a file");
   const file = path.resolve(secretFile(config));
-  const draft = draftOf(file);
+  const [target, draft] = [targetOf(file), draftOf(file)];
   if (!existsSync(draft)) await writeNew(draft);
-  const adopt = async () => {
-    await rename(draft, file);
-    syncFile(path.dirname(file));
-  };
-  return { secret: await readSecret(draft), file, adopt };
+  return { secret: await readOther(draft, present), file, adopt: () => takeOver(draft, target) };
+}
+
+async function readOther(file: string, present: string): Promise<string> {
+  const secret = await readSecret(file);
+  const [bytes, presentBytes] = [Buffer.from(secret), Buffer.from(present)];
+  if (bytes.length === presentBytes.length && timingSafeEqual(bytes, presentBytes))
+    throw new SecretError(
+      `secret file ${file} holds the secret that is in use: nothing was changed; give another one`,
+    );
+  return secret;
+}
+
+async function takeOver(draft: string, target: string): Promise<void> {
+  try {
+    await rename(draft, target);
+    syncFile(path.dirname(target));
+  } catch (error) {
+    throw new SecretError(
+      `the store is sealed with the secret of ${draft}, which cannot take the place of ${target} (${codeOf(error)}): put it there, or name it with secret_file`,
+      error,
+    );
+  }
 }
 
 type SecretOptions = Pick<Config, "secret" | "secret_file" | "data">;
@@ -132,18 +161,58 @@ async function readSecret(file: string): Promise<string> {
   return secret;
 }
 
+/** The secret of an installation whose first start is under way, or was cut off. */
+function firstOf(file: string): string {
+  return `${file}.first`;
+}
+
+/**
+ * A first start: the secret under another name, then the data file, then the secret's own name. Thus a secret without its
+ * data file is always a loss, and a data file without its secret is one unless the other name is there. Wherever it is
+ * cut off, and whoever else is at it, the next call goes on.
+ */
+async function makeSecretAndData(file: string): Promise<void> {
+  const [first, folder] = [firstOf(file), path.dirname(file)];
+  if (!(await exists(file))) {
+    if (!(await exists(first))) await makeSecret(first, file);
+    const data = path.join(path.resolve(folder), storeFileName);
+    if (!existsSync(data)) {
+      // lmdb is loaded only where it is used.
+      const { createStoreFile } = await import("../store/embedded/create-store-file.ts");
+      await createStoreFile(data);
+    }
+    await giveSecretName(first, file);
+  }
+  // One that stays is not read beside the secret; what is wrong with the folder is said when that is read.
+  await rm(first, { force: true }).catch(() => undefined);
+}
+
+/** Whoever removed `first` meanwhile has given the name before. */
+async function giveSecretName(first: string, file: string): Promise<void> {
+  try {
+    await link(first, file);
+    syncFile(path.dirname(file));
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST" && codeOf(error) !== "ENOENT")
+      throw new SecretError(`secret file ${file} cannot be made (${codeOf(error)})`, error);
+  }
+}
+
 /**
  * The file appears whole or not at all: it is written beside its place and linked into it, which fails when another
- * process was first.
+ * process was first. `named`: the name that the secret gets in the end.
  */
-async function makeSecret(file: string): Promise<void> {
-  if (await exists(file)) return;
-  if (await exists(path.join(path.dirname(file), storeFileName)))
+async function makeSecret(file: string, named = file): Promise<void> {
+  const folder = path.dirname(file);
+  const hasData = await exists(path.join(folder, storeFileName));
+  // In this order: another process may finish its first start at this moment.
+  if ((await exists(file)) || (await exists(named))) return;
+  if (hasData)
     throw new SecretError(
-      `secret file ${file} is missing: put back the one that the store beside it was made with`,
+      `secret file ${named} is missing: put back the one that the store beside it was made with`,
     );
-  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-    throw new SecretError(`data folder ${path.dirname(file)} cannot be made (${codeOf(error)})`, error);
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+    throw new SecretError(`data folder ${folder} cannot be made (${codeOf(error)})`, error);
   });
   try {
     await writeNew(file);

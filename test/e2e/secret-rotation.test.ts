@@ -1,4 +1,15 @@
-import { copyFileSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
@@ -136,6 +147,37 @@ for (const kind of storeKinds) {
       const tooLong = await gatehouse(missing, { env });
       expect(tooLong).toMatchObject({ code: 2, stderr: expect.stringContaining("must hold 32 to 1024") });
       expect((await gatehouse(["users", "list", ...where], { env })).stdout).toContain("paula");
+    });
+
+    it("refuses the secret that is in use, wherever it is named, and changes nothing", async () => {
+      await stop();
+      const before = readFileSync(secretFile(), "utf8");
+      const copy = path.join(folder.path, "copy.key");
+      writeFileSync(copy, before.trim());
+      const keys = await gatehouseJson<object[]>(["keys", "list", ...where]);
+      for (const named of [secretFile(), copy])
+        expect(await rotate("--yes", "--new-secret-file", named)).toMatchObject({
+          code: 2,
+          stdout: "",
+          stderr: expect.stringContaining("holds the secret that is in use: nothing was changed"),
+        });
+      expect(readFileSync(secretFile(), "utf8")).toBe(before);
+      expect(await gatehouseJson<object[]>(["keys", "list", ...where])).toEqual(keys);
+    });
+
+    it("follows a link to the secret, and replaces what it leads to", async () => {
+      await stop();
+      const target = path.join(folder.path, "elsewhere/the.key");
+      mkdirSync(path.dirname(target));
+      renameSync(secretFile(), target);
+      symlinkSync(target, secretFile());
+      const before = readFileSync(target, "utf8");
+      expect(await rotate()).toMatchObject({ code: 0 });
+      expect(lstatSync(secretFile()).isSymbolicLink()).toBe(true);
+      expect(readFileSync(target, "utf8")).not.toBe(before);
+      expect(statSync(target).mode & 0o777).toBe(0o600);
+      expect(readdirSync(path.dirname(target))).toEqual(["the.key"]);
+      expect((await gatehouse(["users", "list", ...where])).stdout).toContain("paula");
     });
   });
 }

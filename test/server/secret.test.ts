@@ -1,4 +1,13 @@
-import { chmodSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 
@@ -14,9 +23,9 @@ beforeEach(() => {
 afterEach(() => folder.remove());
 
 const fromFolder = (data: string) =>
-  installationSecret({ secret: null, secret_file: null, data }, { creates: true });
+  installationSecret({ secret: null, secret_file: null, store: null, data }, { creates: true });
 const fromFile = (name: string) =>
-  installationSecret({ secret: null, secret_file: name, data: folder.path }, { creates: true });
+  installationSecret({ secret: null, secret_file: name, store: null, data: folder.path }, { creates: true });
 
 it("makes the secret at the first start, readable by its owner only, and keeps it", async () => {
   const data = path.join(folder.path, "new/data");
@@ -30,14 +39,17 @@ it("makes the secret at the first start, readable by its owner only, and keeps i
 it("of several first starts at once all get the same", async () => {
   const secrets = await Promise.all(Array.from({ length: 20 }, () => fromFolder(folder.path)));
   expect(new Set(secrets).size).toBe(1);
-  expect(readdirSync(folder.path)).toEqual(["secret.key"]);
+  expect(readdirSync(folder.path)).toEqual(["gatehouse.mdb", "secret.key"]);
 });
 
 it("the environment's secret wins and writes nothing", async () => {
   const secret = "x".repeat(32);
-  expect(await installationSecret({ secret, secret_file: null, data: folder.path }, { creates: true })).toBe(
-    secret,
-  );
+  expect(
+    await installationSecret(
+      { secret, secret_file: null, store: null, data: folder.path },
+      { creates: true },
+    ),
+  ).toBe(secret);
   expect(readdirSync(folder.path)).toEqual([]);
 });
 
@@ -91,17 +103,17 @@ async function opened(config: { readonly secret_file?: string } = {}): Promise<r
 }
 const secretFile = () => path.join(folder.path, "secret.key");
 const dataFile = () => path.join(folder.path, "gatehouse.mdb");
-const long = new Date(Date.now() - 3_600_000);
 
 it.each([
   ["missing", () => rmSync(dataFile())],
   ["empty", () => writeFileSync(dataFile(), "")],
 ])(
-  "begins no new installation beside an old secret whose data file is %s, and says how to",
+  "begins no new installation beside a secret, however young, whose data file is %s, and says how to",
   async (state, lose) => {
     await opened();
     const secret = readFileSync(secretFile(), "utf8");
-    utimesSync(secretFile(), long, long);
+    // As right after a rotation, or after a restore by a plain copy.
+    utimesSync(secretFile(), new Date(), new Date());
     lose();
     const refusal = `data file ${dataFile()} is ${state}, beside the secret that it was made with: restore a backup`;
     await expect(opened()).rejects.toThrow(refusal);
@@ -113,12 +125,24 @@ it.each([
   },
 );
 
-it("goes on with a first start that was cut off between secret and data", async () => {
+it.each([
+  ["the data file", ["secret.key.first"]],
+  ["the secret has its name", ["gatehouse.mdb", "secret.key.first"]],
+  ["its first name is gone", ["gatehouse.mdb", "secret.key", "secret.key.first"]],
+])("goes on with a first start that was cut off before %s", async (_, left) => {
+  const secret = await fromFolder(folder.path);
+  copyFileSync(secretFile(), `${secretFile()}.first`);
+  for (const name of readdirSync(folder.path)) if (!left.includes(name)) rmSync(path.join(folder.path, name));
+  expect(readdirSync(folder.path)).toEqual(left);
   await opened();
-  const secret = readFileSync(secretFile(), "utf8");
-  rmSync(dataFile());
-  await opened();
-  expect(readFileSync(secretFile(), "utf8")).toBe(secret);
+  expect(await fromFolder(folder.path)).toBe(secret);
+  expect(readdirSync(folder.path)).not.toContain("secret.key.first");
+});
+
+it("a store elsewhere gets no data file beside its secret", async () => {
+  const config = { secret: null, secret_file: null, store: "redis://localhost", data: folder.path };
+  await installationSecret(config, { creates: true });
+  expect(readdirSync(folder.path)).toEqual(["secret.key"]);
 });
 
 it.each([0o640, 0o604, 0o644])("warns of a secret that others can read (%o)", async (mode) => {
