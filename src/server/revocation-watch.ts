@@ -6,11 +6,14 @@ import type { OpenAuthority } from "./open-authority.ts";
 
 /** How far back heartbeats are read: a node that was silent for longer holds no lease. */
 const reachMs = 60_000;
+/** How long a command waits for the log, and for its follower to end. */
+const readMs = 10_000;
+const stopMs = 2_000;
 
 /**
  * Follows the log for a process that serves nobody and writes no heartbeat, so that its receipts say what the gateways'
  * heartbeats show. Without one to read there is nothing that proves that a silent node's lease has run out: it stays
- * pending. Returns the undo. Rejects with `unavailable`.
+ * pending. Returns the undo. If the log cannot be read within 10 s, receipts stay pending, and the command goes on without.
  */
 export async function watchRevocations(
   config: Config,
@@ -22,19 +25,38 @@ export async function watchRevocations(
   const looking = setInterval(() => void revocation.lease.beat(), heartbeatMs);
   const stop = async () => {
     clearInterval(looking);
-    await follower.stop();
+    await within(stopMs, follower.stop());
   };
   try {
-    const [{ since }, { isolationMs }, unheard] = await Promise.all([
-      follower.caughtUp,
-      store.guarantee(),
-      store.kind === "embedded" ? gatewaysOn(config.data) : 0,
-    ]);
-    revocation.setWatch({ since, isolationMs, unheard });
+    const known = await within(
+      readMs,
+      Promise.all([
+        follower.caughtUp,
+        store.guarantee(),
+        store.kind === "embedded" ? gatewaysOn(config.data) : 0,
+      ]),
+    );
+    if (known !== undefined) {
+      const [{ since }, { isolationMs }, unheard] = known;
+      revocation.setWatch({ since, isolationMs, unheard });
+    }
     return stop;
   } catch (error) {
     await stop();
     throw error;
+  }
+}
+
+/** The outcome, or undefined after `ms`: no command waits for ever for a log that nobody answers for. */
+async function within<T>(ms: number, outcome: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  try {
+    return await Promise.race([outcome, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
