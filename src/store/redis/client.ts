@@ -115,10 +115,16 @@ function clusterClient(address: RedisAddress, options: ClientOptions): Cluster {
     slotsRefreshInterval: 1_000,
     scaleReads: "master",
   } satisfies ClusterOptions;
-  return new Cluster(
+  const cluster = new Cluster(
     address.hosts.map((host) => ({ ...host })),
     clusterOptions,
   );
+  // A refresh of slots that is under way at the end plans the next one, and that the next, for ever: the process would not
+  // exit. One that never calls back is the last.
+  cluster.once("end", () => {
+    cluster.refreshSlotsCache = () => undefined;
+  });
+  return cluster;
 }
 
 /** Connects, at most for `deadlineMs`; on failure the client is closed for good. */
