@@ -27,6 +27,8 @@ export type HttpEntry =
       readonly peer: HttpPeer;
       /** Call it once, when the request was answered or is gone. */
       leave(): void;
+      /** Adds what reading the body took, in milliseconds of the event loop, to what the address owes. */
+      charge(ms: number): void;
     }
   | {
       readonly accept: false;

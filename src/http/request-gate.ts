@@ -17,6 +17,8 @@ export interface RequestGateOptions {
 
 /** Milliseconds of the loop that a request takes beside its body. */
 const requestMs = 0.25;
+/** The same of a refused one. */
+const refusedMs = 0.1;
 
 const probes: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
@@ -37,20 +39,25 @@ export function createRequestGate(options: RequestGateOptions): HttpGate {
     const client = clientOf(address, head.header);
     const peer = { address, client };
     const share = addressShare(client.address);
+    const charge = (ms: number) => loopBudget.charge(share, ms);
     if (isProbe(head)) {
-      loopBudget.charge(share, requestMs);
-      return { accept: true, peer, leave: () => undefined };
+      charge(requestMs);
+      return { accept: true, peer, leave: () => undefined, charge };
     }
     const waitSeconds = loopBudget.refusal(share, "request");
-    if (waitSeconds !== undefined) return tooMany(waitSeconds);
+    if (waitSeconds !== undefined) {
+      charge(refusedMs);
+      return tooMany(waitSeconds);
+    }
     const here = underWay.get(share) ?? 0;
     if (here >= requestsPerAddress) {
       onFull();
+      charge(refusedMs);
       return tooMany(1);
     }
-    loopBudget.charge(share, requestMs);
+    charge(requestMs);
     underWay.set(share, here + 1);
-    return { accept: true, peer, leave: () => leave(underWay, share) };
+    return { accept: true, peer, leave: () => leave(underWay, share), charge };
   };
 }
 

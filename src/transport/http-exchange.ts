@@ -73,7 +73,8 @@ export function askGate(
   { path, method, address, fields }: RequestHead,
   onError: (error: unknown) => void,
 ): HttpEntry {
-  if (gate === undefined) return { accept: true, peer: { address }, leave: () => undefined };
+  if (gate === undefined)
+    return { accept: true, peer: { address }, leave: () => undefined, charge: () => undefined };
   try {
     const { hasBody } = fields;
     return gate({ path, method, hasBody, address, header: (name) => fields.get(name) });

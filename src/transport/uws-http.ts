@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { HttpGate, HttpHandler, HttpPeer } from "../http/endpoint.ts";
+import type { HttpEntry, HttpGate, HttpHandler } from "../http/endpoint.ts";
 import { BodyCollector } from "./body-collector.ts";
 import {
   askGate,
@@ -129,19 +129,21 @@ export class UwsExchange implements ResponseSink {
   }
 
   /** Must be called in the turn in which the request came. */
-  body(maxBytes: number): Promise<Uint8Array<ArrayBuffer> | Refusal | "gone"> {
+  body(maxBytes: number, charge: (ms: number) => void): Promise<Uint8Array<ArrayBuffer> | Refusal | "gone"> {
     const body = new BodyCollector(maxBytes);
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(requestTooSlow), BODY_TIMEOUT_MS);
       const settle = (result: Uint8Array<ArrayBuffer> | Refusal | "gone") => {
         clearTimeout(timer);
+        charge(body.costMs);
         resolve(result);
       };
       this.#wake = () => settle("gone");
       this.#response.onData((chunk, last) => {
         // The library takes the chunk back after the call.
         body.add(new Uint8Array(chunk.slice(0)));
-        if (body.hopeless || (last && body.tooLarge)) settle(bodyTooLarge);
+        if (body.chopped) this.destroy();
+        else if (body.hopeless || (last && body.tooLarge)) settle(bodyTooLarge);
         else if (last) settle(body.bytes());
       });
     });
@@ -169,7 +171,7 @@ export async function serveUwsRequest(
   const entry = askGate(options.httpGate, head, options.onError);
   if (!entry.accept) return exchange.refuse(entry);
   try {
-    await serveEntered(exchange, { head, peer: entry.peer }, options);
+    await serveEntered(exchange, { head, entry }, options);
   } finally {
     entry.leave();
   }
@@ -178,14 +180,14 @@ export async function serveUwsRequest(
 /** Must be called in the turn in which the request came. */
 async function serveEntered(
   exchange: UwsExchange,
-  { head, peer }: { readonly head: RequestHead; readonly peer: HttpPeer },
+  { head, entry }: { readonly head: RequestHead; readonly entry: Extract<HttpEntry, { accept: true }> },
   options: UwsServeOptions,
 ): Promise<void> {
-  const body = head.fields.hasBody ? await exchange.body(options.maxBodyBytes) : undefined;
+  const body = head.fields.hasBody ? await exchange.body(options.maxBodyBytes, entry.charge) : undefined;
   if (body === "gone") return;
   if (body !== undefined && "status" in body) return exchange.refuse(body);
   const request = () => toRequest(head, body, exchange.signal);
-  const answer = await askHandler(options.http, peer, request, options.onError);
+  const answer = await askHandler(options.http, entry.peer, request, options.onError);
   await nextTurn();
   if (!(answer instanceof Response)) return exchange.refuse(answer);
   try {

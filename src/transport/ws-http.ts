@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { HttpGate, HttpHandler, HttpPeer } from "../http/endpoint.ts";
+import type { HttpEntry, HttpGate, HttpHandler } from "../http/endpoint.ts";
 import { BodyCollector } from "./body-collector.ts";
 import {
   askGate,
@@ -17,6 +17,16 @@ export interface ServeOptions {
   readonly httpGate?: HttpGate;
   readonly maxBodyBytes: number;
   readonly onError: (error: unknown) => void;
+  /** The client waits for 100 before it sends the body. */
+  readonly expectsContinue: boolean;
+  /** A refusal is on its way, after which the connection closes. */
+  readonly onRefused: () => void;
+}
+
+interface Entered {
+  readonly head: RequestHead;
+  readonly entry: Extract<HttpEntry, { accept: true }>;
+  refuse(refused: Refusal): void;
 }
 
 /** Answers one request of node:http. Never rejects. */
@@ -26,12 +36,23 @@ export async function serveNodeRequest(
   head: RequestHead,
   options: ServeOptions,
 ): Promise<void> {
+  const refuse = (refused: Refusal) => {
+    options.onRefused();
+    refuseNodeRequest(response, refused);
+  };
   const refused = requestRefusal(head);
-  if (refused !== undefined) return refuseNodeRequest(response, refused);
+  if (refused !== undefined) return refuse(refused);
   const entry = askGate(options.httpGate, head, options.onError);
-  if (!entry.accept) return refuseNodeRequest(response, entry);
+  if (!entry.accept) return refuse(entry);
+  if (options.expectsContinue && head.fields.hasBody) {
+    if (Number(head.fields.get("content-length") ?? 0) <= options.maxBodyBytes) response.writeContinue();
+    else {
+      entry.leave();
+      return refuse(bodyTooLarge);
+    }
+  }
   try {
-    await serveEntered(request, response, { head, peer: entry.peer }, options);
+    await serveEntered(request, response, { head, entry, refuse }, options);
   } finally {
     entry.leave();
   }
@@ -40,21 +61,21 @@ export async function serveNodeRequest(
 async function serveEntered(
   request: IncomingMessage,
   response: ServerResponse,
-  { head, peer }: { readonly head: RequestHead; readonly peer: HttpPeer },
+  { head, entry, refuse }: Entered,
   options: ServeOptions,
 ): Promise<void> {
   const abort = new AbortController();
   const sink = new NodeSink(response, abort);
-  const body = head.fields.hasBody ? await readBody(request, options.maxBodyBytes) : undefined;
+  const body = head.fields.hasBody ? await readBody(request, options.maxBodyBytes, entry.charge) : undefined;
   if (body === "aborted" || sink.gone) return;
-  if (body === "too_large") return refuseNodeRequest(response, bodyTooLarge);
+  if (body === "too_large") return refuse(bodyTooLarge);
   const answer = await askHandler(
     options.http,
-    peer,
+    entry.peer,
     () => toRequest(head, body, abort.signal),
     options.onError,
   );
-  if (!(answer instanceof Response)) return refuseNodeRequest(response, answer);
+  if (!(answer instanceof Response)) return refuse(answer);
   try {
     if (sink.gone) return void (await answer.body?.cancel());
     await sendResponse(answer, head.method, sink);
@@ -78,16 +99,24 @@ export function refuseNodeRequest(response: ServerResponse, refused: Refusal): v
 type Body = Uint8Array<ArrayBuffer> | "too_large" | "aborted";
 
 /** Node's own request time-out ends a body that does not come. */
-function readBody(request: IncomingMessage, maxBytes: number): Promise<Body> {
+function readBody(request: IncomingMessage, maxBytes: number, charge: (ms: number) => void): Promise<Body> {
   return new Promise((resolve) => {
     const body = new BodyCollector(maxBytes);
     request.on("data", (chunk: Buffer) => {
+      // The parser gives the rest of what it read also when the connection was destroyed.
+      if (request.socket.destroyed) return;
       body.add(chunk);
-      if (body.hopeless) resolve("too_large");
+      if (body.chopped) {
+        charge(body.costMs);
+        request.socket.destroy();
+      } else if (body.hopeless) resolve("too_large");
     });
     request.on("end", () => resolve(body.tooLarge ? "too_large" : body.bytes()));
     request.on("error", () => resolve("aborted"));
-    request.on("close", () => resolve("aborted"));
+    request.on("close", () => {
+      if (!body.chopped) charge(body.costMs);
+      resolve("aborted");
+    });
   });
 }
 

@@ -14,12 +14,15 @@ const TIMEOUT_SWEEP_MS = 1000;
 
 /**
  * node:http takes every request with an Upgrade header out of HTTP once there is an upgrade listener. Only an offer
- * of WebSocket is taken here; any other is passed over and its request served.
+ * of WebSocket is taken here; any other is passed over and its request served. A request on a connection that was
+ * destroyed counts as an upgrade: nothing else of the public interface makes the parser skip the rest of the bytes that
+ * it was given, which can be thousands of requests.
  */
 class OfferedMessage extends IncomingMessage {
   declare private offered: boolean | null;
 
   get upgrade(): boolean {
+    if (this.socket.destroyed) return true;
     if (this.offered !== true) return false;
     const { upgrade, connection } = this.headers;
     this.offered = this.method === "CONNECT" || asksForWebSocket({ upgrade, connection });

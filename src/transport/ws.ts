@@ -11,7 +11,7 @@ import { HeaderFields } from "./header-fields.ts";
 import { type RequestHead, splitTarget } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
 import { listenFault } from "./listen-fault.ts";
-import { bodyTooLarge, expectationFailed, type Refusal, refusal } from "./refusal.ts";
+import { expectationFailed, type Refusal, refusal } from "./refusal.ts";
 import type { TlsPair } from "./tls.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
 import { switchingProtocols } from "./ws-handshake.ts";
@@ -25,7 +25,10 @@ import { CLOSE_TIMEOUT_MS, type SocketOwner, WsSocket } from "./ws-socket.ts";
  * Node's 511, of 10,000 clients that came back at once the last waited for the kernel's repeats, seconds apart.
  */
 const BACKLOG = 4096;
-/** Requests that one connection may have under way (HTTP pipelining); one more ends the connection. */
+/**
+ * Requests that one connection may have under way, or give us in one turn of the event loop (HTTP pipelining); one more
+ * ends the connection. A request with a body can be answered before the parser comes to the next one of the same read.
+ */
 const MAX_PIPELINED = 16;
 
 const noHost = refusal(400, "Missing Host");
@@ -58,6 +61,9 @@ interface Exchanges {
   request: IncomingMessage | undefined;
   running: number;
   refused: boolean;
+  /** The turn of the event loop in which a request came last, and how many came in it. */
+  turn: number;
+  inTurn: number;
 }
 
 class WsListener implements Listener, SocketOwner {
@@ -71,6 +77,9 @@ class WsListener implements Listener, SocketOwner {
   readonly #underTls = new Set<Duplex>();
   readonly #exchanges = new WeakMap<Duplex, Exchanges>();
   #running = 0;
+  #turn = 0;
+  /** The end of this turn is waited for. */
+  #turnEnds = false;
   #port = 0;
   #stopped: Promise<unknown> | undefined;
   #closed: Promise<void> | undefined;
@@ -82,9 +91,15 @@ class WsListener implements Listener, SocketOwner {
     this.#options = options;
     this.maxMessageBytes = options.maxMessageBytes;
     this.#server = createBoundedServer(options.tls, options.keepAliveMs);
-    this.#server.on("request", (request, response) => void this.#request(request, response));
-    this.#server.on("checkContinue", (request, response) => this.#checkContinue(request, response));
-    this.#server.on("checkExpectation", (_, response) => refuseNodeRequest(response, expectationFailed));
+    this.#server.on("request", (request, response) => void this.#request(request, response, "none"));
+    this.#server.on(
+      "checkContinue",
+      (request, response) => void this.#request(request, response, "continue"),
+    );
+    this.#server.on(
+      "checkExpectation",
+      (request, response) => void this.#request(request, response, "unknown"),
+    );
     this.#server.on("clientError", (error, raw) => this.#clientError(error, raw));
     if (options.tls !== undefined) this.#server.on("connection", (raw) => this.#remember(raw));
     this.#server.on("upgrade", (request, _, early) => this.#upgrade(request, early));
@@ -193,38 +208,59 @@ class WsListener implements Listener, SocketOwner {
     this.#refuseConnection(raw, answer);
   }
 
-  #checkContinue(request: IncomingMessage, response: ServerResponse): void {
-    if (Number(request.headers["content-length"] ?? 0) > this.#options.maxBodyBytes)
-      return void refuseNodeRequest(response, bodyTooLarge);
-    response.writeContinue();
-    void this.#request(request, response);
-  }
-
-  async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #request(
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectation: "none" | "continue" | "unknown",
+  ): Promise<void> {
     const exchanges = this.#exchangesOf(request.socket);
+    this.#countTurn(exchanges);
+    if (exchanges.running >= MAX_PIPELINED || exchanges.inTurn > MAX_PIPELINED)
+      return void request.socket.destroy();
     if (exchanges.refused) return;
     const head = headOf(request);
-    if (head?.address === "" || exchanges.running >= MAX_PIPELINED) return void request.socket.destroy();
+    if (head?.address === "") return void request.socket.destroy();
     const hostless = request.httpVersion === "1.1" && request.headers.host === undefined;
-    const fault = head === undefined ? badTarget : (head.fields.fault() ?? (hostless ? noHost : undefined));
+    const expected = expectation === "unknown" ? expectationFailed : undefined;
+    const fault = head?.fields.fault() ?? (hostless ? noHost : expected);
     if (head === undefined || fault !== undefined) {
       exchanges.refused = true;
-      return refuseNodeRequest(response, fault ?? badTarget);
+      return refuseNodeRequest(response, head === undefined ? badTarget : (fault ?? badTarget));
     }
     if (this.#stopped !== undefined) response.shouldKeepAlive = false;
     exchanges.request = request;
     exchanges.running += 1;
     this.#running += 1;
-    await serveNodeRequest(request, response, head, { ...this.#options, onError: this.onError });
+    await serveNodeRequest(request, response, head, {
+      ...{ ...this.#options, onError: this.onError, expectsContinue: expectation === "continue" },
+      onRefused: () => {
+        exchanges.refused = true;
+      },
+    });
     exchanges.running -= 1;
     this.#running -= 1;
     this.#idle.note();
   }
 
+  #countTurn(exchanges: Exchanges): void {
+    if (!this.#turnEnds) {
+      this.#turnEnds = true;
+      setImmediate(() => {
+        this.#turnEnds = false;
+        this.#turn += 1;
+      });
+    }
+    if (exchanges.turn !== this.#turn) {
+      exchanges.turn = this.#turn;
+      exchanges.inTurn = 0;
+    }
+    exchanges.inTurn += 1;
+  }
+
   #exchangesOf(raw: Duplex): Exchanges {
     const known = this.#exchanges.get(raw);
     if (known !== undefined) return known;
-    const fresh = { request: undefined, running: 0, refused: false };
+    const fresh = { request: undefined, running: 0, refused: false, turn: -1, inTurn: 0 };
     this.#exchanges.set(raw, fresh);
     return fresh;
   }

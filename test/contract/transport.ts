@@ -1,5 +1,6 @@
 import { describe } from "vitest";
 import { closingFacts, stoppingFacts } from "./transport-closing.ts";
+import { floodFacts } from "./transport-floods.ts";
 import { flowFacts } from "./transport-flow.ts";
 import { frameFacts, handshakeFacts, limitFacts, lostConnectionFacts } from "./transport-frames.ts";
 import { bombFacts, framingFacts, refusalFacts, slowFacts } from "./transport-framing.ts";
@@ -28,6 +29,7 @@ export function transportContract(subject: TransportUnderTest): void {
       describe("framing", () => framingFacts(fact));
       describe("refusals", () => refusalFacts(fact));
       describe("header bombs", () => bombFacts(fact));
+      describe("floods of HTTP", () => floodFacts(fact));
       describe("slow strangers", () => slowFacts(fact));
     }
     describe("contract", done);
