@@ -1,6 +1,7 @@
 import { stringify } from "yaml";
 
 import { effectiveConfig } from "../server/config/effective.ts";
+import { place } from "../server/config/load.ts";
 import { options } from "../server/config/options.ts";
 import { ConfigError } from "../server/config/problems.ts";
 import { type Config, environmentOnly } from "../server/config/schema.ts";
@@ -37,16 +38,6 @@ function configFile(config: Config): string {
     else if (!environmentOnly.has(key)) place(kept, path, value);
   }
   return [...remarks, stringify(kept).trimEnd()].join("\n");
-}
-
-function place(tree: Record<string, unknown>, [name = "", ...rest]: readonly string[], value: unknown): void {
-  if (rest.length === 0) {
-    tree[name] = value;
-    return;
-  }
-  const child = (tree[name] ?? {}) as Record<string, unknown>;
-  tree[name] = child;
-  place(child, rest, value);
 }
 
 function commented(value: object): string {

@@ -59,7 +59,8 @@ function fallbackOf(option: Option, given: Given): unknown {
   return given.has(option.key) ? null : structuredClone(option.fallback);
 }
 
-function place(tree: Record<string, unknown>, path: readonly string[], value: unknown): void {
+/** Puts a value where its option's path leads in a tree of options. */
+export function place(tree: Record<string, unknown>, path: readonly string[], value: unknown): void {
   const [name = "", ...rest] = path;
   if (rest.length === 0) {
     tree[name] = value;
