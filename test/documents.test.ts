@@ -15,17 +15,49 @@ function filesIn(folder: string): string[] {
     .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)));
 }
 
+const pages = [
+  "README.md",
+  ...["protocol", "bench", ".deploy", "src"].flatMap((folder) =>
+    filesIn(folder).filter((file) => file.endsWith(".md")),
+  ),
+].filter((file) => !file.includes("node_modules"));
+
 it("shows no command that could run a stranger's package", () => {
-  const shown = [
-    "README.md",
-    "protocol/README.md",
-    "bench/README.md",
-    ...filesIn("src"),
-    ...filesIn(".deploy"),
-  ];
+  const shown = [...new Set([...pages, ...filesIn("src"), ...filesIn(".deploy")])];
   const wrong = shown.filter((file) => fetching.test(readFileSync(path.join(root, file), "utf8")));
   expect(wrong).toEqual([]);
 });
+
+it("links to files and sections that exist", () => {
+  const links = pages.flatMap((page) =>
+    linksOf(readFileSync(path.join(root, page), "utf8")).map((link) => ({ page, link })),
+  );
+  expect(links.length).toBeGreaterThan(100);
+  const broken = links.filter(({ page, link }) => {
+    const [file = "", anchor] = link.split("#");
+    const target = file === "" ? page : path.join(path.dirname(page), file);
+    if (!existsSync(path.join(root, target))) return true;
+    return anchor !== undefined && !anchorsOf(target).has(anchor);
+  });
+  expect(broken).toEqual([]);
+});
+
+/** Targets within the repository. */
+function linksOf(text: string): readonly string[] {
+  const targets = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);
+  return targets.filter((target) => !/^[a-z]+:/.test(target));
+}
+
+/** As GitHub makes anchors of headings. */
+function anchorsOf(page: string): ReadonlySet<string> {
+  const headings = [...readFileSync(path.join(root, page), "utf8").matchAll(/^#+ (.+)$/gm)];
+  const anchorOf = (heading: string) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9_ -]/g, "")
+      .replaceAll(" ", "-");
+  return new Set(headings.map(([, heading = ""]) => anchorOf(heading)));
+}
 
 it.each([
   ["npx gatehouse login", true],

@@ -79,6 +79,8 @@ describe("the package gatehouse-gateway", { timeout: 120_000 }, () => {
     ]) {
       expect(project.files).toContain(needed);
     }
+    const text = readdirSync(path.join(root, "protocol")).filter((file) => file.endsWith(".md"));
+    for (const part of text) expect(project.files).toContain(`protocol/${part}`);
     const workshop = /^(src|test|bench|data|\.)|^dist\/(bench|client-package)|\.test\.|\.map$|(?<!\.d)\.ts$/;
     expect(project.files.filter((file) => workshop.test(file))).toEqual([]);
     expect(project.files.filter((file) => file.endsWith("vectors/auth.json"))).toHaveLength(1);

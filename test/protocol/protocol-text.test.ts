@@ -11,14 +11,28 @@ import {
   PROTOCOL_VERSION,
   SOCKET_PATH,
 } from "../../protocol/features.ts";
-import { codeSpans, readme, sectionOf, tableOf } from "./readme.ts";
+import { codeSpans, parts, sectionOf, tableOf, wholeText } from "./protocol-text.ts";
 import { loadVectors, type Vector } from "./vectors.ts";
 
 const closes: Readonly<Record<string, CloseCode>> = closeCodes;
 const errors: Readonly<Record<string, ErrorCode>> = errorCodes;
 const contracts: Readonly<Record<string, CommandContract>> = commands;
 
-describe("the protocol's README", () => {
+describe("the protocol's text", () => {
+  it("has an index of every part, and every part leads back to it", () => {
+    const listed = tableOf("Parts", ["part", "what it says"]).map(({ part = "" }) => {
+      return /^\[(.+)\]\((.+)\)$/.exec(part)?.slice(1);
+    });
+    const names = [...parts.keys()].filter((name) => name !== "README.md");
+    expect(listed.sort()).toEqual(names.map((name) => [name, name]));
+    for (const name of names)
+      expect(parts.get(name), name).toContain("Part of the [Gatehouse wire protocol](README.md).");
+  });
+
+  it("writes requirements as RFC 2119 has them", () => {
+    for (const [name, text] of parts) expect(text.match(/\b(must|should|shall)\b.*/g), name).toBeNull();
+  });
+
   it("has every close code with number, text and rule, and no other", () => {
     const columns = ["number", "name", "text", "reconnect", "first needs", "when"];
     const rows = tableOf("Close codes", columns);
@@ -81,11 +95,11 @@ describe("the protocol's README", () => {
   it("names path, subprotocol and version as the code has them", () => {
     expect(sectionOf("Transport")).toContain(`\`GET ${SOCKET_PATH}\``);
     expect(sectionOf("Transport")).toContain(`\`${MSGPACK_SUBPROTOCOL}\``);
-    expect(readme).toContain(`normative for protocol version ${PROTOCOL_VERSION}.`);
+    expect(parts.get("README.md")).toContain(`normative for protocol version ${PROTOCOL_VERSION}.`);
   });
 
   it("mentions close codes with their own number everywhere", () => {
-    const mentions = [...readme.matchAll(/`([a-z_]+)`\s\((\d{4})\)/g)];
+    const mentions = [...wholeText.matchAll(/`([a-z_]+)`\s\((\d{4})\)/g)];
     expect(mentions.length).toBeGreaterThan(20);
     for (const [whole, name = "", number] of mentions)
       expect(String(closes[name]?.number), whole).toBe(number);
@@ -93,7 +107,9 @@ describe("the protocol's README", () => {
 
   it("has no close number that is not in the table", () => {
     const known = new Set(Object.values(closes).map(({ number }) => number));
-    const numbers = [...readme.matchAll(/(?<![\d.-])4[0-4]\d\d(?![\d-])/g)].map(([number]) => Number(number));
+    const numbers = [...wholeText.matchAll(/(?<![\d.-])4[0-4]\d\d(?![\d-])/g)].map(([number]) =>
+      Number(number),
+    );
     expect(
       numbers.filter((number) => !known.has(number) && ![4000, limits.frameBeforeAuth].includes(number)),
     ).toEqual([]);
@@ -106,24 +122,21 @@ describe("the protocol's README", () => {
     expect(phase).toContain(
       `within ${limits.authDeadlineMs / 1000} s; within ${limits.loginDeadlineMs / 1000} s`,
     );
+    expect(phase).toContain(`The ${limits.messagesBeforeAuth} frames include`);
+    expect(sectionOf("Flows")).toContain(`A flow lives ${limits.loginDeadlineMs / 1000} s`);
     expect(sectionOf("Ids")).toContain(`more than ${limits.frame} bytes`);
     expect(sectionOf("Ids")).toContain(`more than ${limits.inFlight} commands in flight`);
     expect(sectionOf("Plain data")).toContain(`deeper than ${limits.depth}`);
+    expect(sectionOf("Plain data")).toContain(`more than ${limits.members} members`);
     expect(sectionOf("Suspension")).toContain(
       `at most ${limits.suspendedFrames} frames and ${limits.suspendedBytes} bytes of them`,
     );
-    expect(sectionOf("Suspension")).toContain(`After ${limits.suspensionMs / 1000} s S closes`);
+    expect(sectionOf("Suspension")).toContain(`After ${limits.suspensionMs / 1000} s the server closes`);
     expect(sectionOf("Heartbeat")).toContain(`every ${limits.heartbeatMs / 1000} s`);
   });
 
-  it("links to sections that exist", () => {
-    const anchors = new Set([...readme.matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) => anchorOf(heading)));
-    const links = [...readme.matchAll(/\]\(#([^)]+)\)/g)].map(([, anchor]) => anchor);
-    expect(links.filter((anchor) => !anchors.has(anchor ?? ""))).toEqual([]);
-  });
-
   it("documents every reaction that a vector expects", () => {
-    const documented = new Set(codeSpans(readme));
+    const documented = new Set(codeSpans(wholeText));
     for (const vector of loadVectors()) {
       for (const code of reactionCodes(vector)) expect(documented, vector.name).toContain(code);
     }
@@ -161,12 +174,4 @@ function reactionCodes({ expect: expected }: Vector): readonly string[] {
   if (reaction === undefined) return [];
   if ("close" in reaction) return [reaction.close];
   return "error" in reaction ? [reaction.error] : [];
-}
-
-/** As GitHub makes anchors of headings. */
-function anchorOf(heading: string): string {
-  return heading
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9_ -]/g, "")
-    .replaceAll(" ", "-");
 }
