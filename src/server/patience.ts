@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 
 import { AuthError } from "../auth/errors.ts";
+import { isDamage } from "../store/embedded/damage.ts";
 import { reasonOf } from "../store/unavailable.ts";
 import type { Log } from "./log.ts";
 
@@ -32,8 +33,9 @@ export async function patiently<T>(
   }
 }
 
-/** An error of the store that may pass says when to come again. */
+/** An error of the store that may pass says when to come again. Damage does not pass. */
 function isTemporary(error: unknown): boolean {
+  if (isDamage(error)) return false;
   return error instanceof AuthError && error.code === "unavailable" && error.retryAfterSeconds !== undefined;
 }
 

@@ -20,6 +20,7 @@ const damages: Readonly<Record<string, Damage>> = {
   zeros: (page) => void page.fill(0),
   header: (page) => void randomFillSync(page, 8, 16),
   nodes: (page) => void randomFillSync(page, 24, 64),
+  patch: (page) => void randomFillSync(page, Math.floor(Math.random() * (page.length - 40)), 40),
   bit: (page) => {
     const at = Math.floor(Math.random() * page.length);
     page.writeUInt8(page.readUInt8(at) ^ 4, at);

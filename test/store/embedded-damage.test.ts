@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 
@@ -36,7 +36,7 @@ it("a page that holds something else never ends the process: the file is refused
   const script = new URL("./damaged-file-process.ts", import.meta.url);
   const child = startProcess({ script, args: [folder.path, String(records)] });
   expect(await child.exited, child.lines.at(-1)).toBe(0);
-  const outcomes = child.lines.filter((line) => /^(random|zeros|header|nodes|bit) \d+ /.test(line));
+  const outcomes = child.lines.filter((line) => /^(random|zeros|header|nodes|patch|bit) \d+ /.test(line));
   const refused = outcomes.filter((line) => line.includes("refused"));
   expect(refused.length).toBeGreaterThan(20);
   // Random bytes in a page of a tree are always found out.
@@ -56,6 +56,44 @@ it("a log that cannot be read is said to be damaged, at once", async () => {
     message: expect.stringMatching(/the data file is damaged: an entry of its log.*restore a backup/),
   });
   await store.close();
+});
+
+it("a list of free pages that names a page in use is found out when the file is opened", async () => {
+  await withData();
+  const file = path.join(folder.path, storeFileName);
+  const whole = readFileSync(file);
+  const pageSize = 4_096;
+  // The root of the free pages, and the transaction, of the header that counts.
+  const headers = [0, pageSize].map((at) => ({
+    root: Number(whole.readBigUInt64LE(at + 88)),
+    tables: whole.readBigUInt64LE(at + 136),
+    transaction: whole.readBigUInt64LE(at + 152),
+  }));
+  const newest = headers.reduce((a, b) => (b.transaction > a.transaction ? b : a));
+  const page = newest.root * pageSize;
+  // Its first entry: 8 bytes of header, a key of 8 bytes, and the list: how many words follow, and these.
+  const list = page + 24 + whole.readUInt16LE(page + 24) + 16;
+  expect(whole.readBigUInt64LE(list)).toBeGreaterThan(0n);
+  for (const [at, word] of [
+    [0, 100_000n],
+    [1, newest.tables],
+    [1, 7_077_900n],
+  ] as const) {
+    const bytes = Buffer.from(whole);
+    bytes.writeBigUInt64LE(word, list + 8 * at);
+    writeFileSync(file, bytes);
+    await expect(open()).rejects.toThrow(/the data file is damaged: pages of it .*restore a backup/);
+  }
+  writeFileSync(file, whole);
+  await (await open()).close();
+});
+
+it("a state that cannot be read is said to be damaged when the file is opened", async () => {
+  await withData();
+  const file = await StoreFile.open(folder.path);
+  await file.transact(({ state }) => state.putSync(Buffer.from("state"), "{no JSON"));
+  await file.close();
+  await expect(open()).rejects.toThrow(/the data file is damaged: its state .*restore a backup/);
 });
 
 it("an empty file is refused and stays as it is", async () => {

@@ -231,7 +231,7 @@ describe("embedded store", () => {
       const foreign = openLmdb<string, string>(file(), { noSubdir: true });
       await foreign.put("key", "value");
       await foreign.close();
-      await expect(open()).rejects.toThrow("it is not a Gatehouse store");
+      await expect(open()).rejects.toThrow("it is damaged, or not a Gatehouse store: restore a backup");
     });
 
     it("a store of a later format", async () => {

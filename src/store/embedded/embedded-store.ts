@@ -21,6 +21,7 @@ import type {
 import { checkName, checkPage, prepareStep } from "../step-limits.ts";
 import { reasonOf, unavailable } from "../unavailable.ts";
 import { applyStep } from "./apply-step.ts";
+import { nameDamage } from "./damage.ts";
 import { Followers } from "./followers.ts";
 import { isAlive, type LockHolder, readLock, releaseLock, takeLock, thisProcess } from "./gateway-lock.ts";
 import {
@@ -84,7 +85,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     await file.close();
     throw error instanceof AuthError
       ? error
-      : new Error(`cannot open the store ${file.path}: ${reasonOf(error)}`);
+      : new Error(`cannot open the store ${file.path}: ${reasonOf(nameDamage(error, { reads: false }))}`);
   }
 }
 
@@ -243,7 +244,8 @@ class EmbeddedStore implements Store {
     try {
       return work(this.#file.fresh);
     } catch (error) {
-      throw unavailable(`embedded store: cannot be read: ${reasonOf(error)}`, error);
+      const named = nameDamage(error, { reads: true });
+      throw unavailable(`embedded store: cannot be read: ${reasonOf(named)}`, named);
     }
   }
 

@@ -12,7 +12,7 @@ const layout = {
   magicAt: 24,
   versionAt: 28,
   pageSizeAt: 48,
-  rootsAt: [88, 136],
+  rootsAt: { free: 88, tables: 136 },
   lastPageAt: 144,
   transactionAt: 152,
   bytes: 160,
@@ -26,7 +26,7 @@ export const sizeLimit = 2 ** 36;
 
 interface Header {
   readonly pageSize: number;
-  readonly roots: readonly bigint[];
+  readonly roots: { readonly free: bigint; readonly tables: bigint };
   readonly lastPage: number;
   readonly transaction: bigint;
 }
@@ -55,7 +55,8 @@ export function inspectFile(path: string, { thorough }: { readonly thorough: boo
 
 function checkPages(file: number, size: number, { pageSize, roots, lastPage, transaction }: Header): void {
   try {
-    checkTrees({ file, pageSize, pages: Math.min(Math.floor(size / pageSize), lastPage + 1) }, roots);
+    const pages = Math.min(Math.floor(size / pageSize), lastPage + 1);
+    checkTrees({ file, pageSize, pages, lastPage }, roots.free, roots.tables);
   } catch (error) {
     // Another process went on meanwhile, and may have used pages again that were looked at.
     if (newestHeader(file).transaction === transaction) throw error;
@@ -74,7 +75,10 @@ function headerAt(file: number, offset: number): Header {
   const whole = readSync(file, bytes, 0, layout.bytes, offset) === layout.bytes;
   const header = {
     pageSize: bytes.readUInt32LE(layout.pageSizeAt),
-    roots: layout.rootsAt.map((at) => bytes.readBigUInt64LE(at)),
+    roots: {
+      free: bytes.readBigUInt64LE(layout.rootsAt.free),
+      tables: bytes.readBigUInt64LE(layout.rootsAt.tables),
+    },
     lastPage: Number(bytes.readBigUInt64LE(layout.lastPageAt)),
     transaction: bytes.readBigUInt64LE(layout.transactionAt),
   };

@@ -146,7 +146,8 @@ class Tail {
     } catch (error) {
       // Not in step; `following` turns false when it stays so. Who waits for the first delivery need not wait on: nothing
       // mends a damaged file.
-      if (error instanceof DamageError) this.#settle.reject(unavailable(`embedded store: ${error.message}`));
+      if (error instanceof DamageError)
+        this.#settle.reject(unavailable(`embedded store: ${error.message}`, error));
     } finally {
       this.#delivering = false;
     }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 
+import { storedJson } from "./damage.ts";
 import type { Tables } from "./tables.ts";
 
 /** The process that serves from this folder. */
@@ -15,7 +16,7 @@ const lockKey = Buffer.from("gateway");
 
 export function readLock(tables: Tables): LockHolder | undefined {
   const text = tables.state.get(lockKey);
-  return text === undefined ? undefined : (JSON.parse(text) as LockHolder);
+  return text === undefined ? undefined : (storedJson(text, "its lock cannot be read") as LockHolder);
 }
 
 /**

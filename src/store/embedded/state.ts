@@ -1,3 +1,4 @@
+import { storedJson } from "./damage.ts";
 import type { Tables } from "./tables.ts";
 
 /** What the store knows about itself, read and written in the transaction that changes it. */
@@ -20,7 +21,7 @@ const empty: StoreState = { format: 1, commits: 0, logHead: 0, logLastAt: 0, log
 export function readState(tables: Tables): StoreState {
   const text = tables.state.get(stateKey);
   if (text === undefined) return empty;
-  const state = JSON.parse(text) as StoreState;
+  const state = storedJson(text, "its state cannot be read") as StoreState;
   if (state.format !== 1) throw new Error(`its format is ${String(state.format)}, this version reads 1`);
   return state;
 }

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 
 import { reasonOf } from "../unavailable.ts";
 import { createStoreFile } from "./create-store-file.ts";
+import { nameDamage } from "./damage.ts";
 import { Disk } from "./disk.ts";
 import { inspectFile } from "./file-header.ts";
 import { prepareFolder, protectFiles } from "./files.ts";
@@ -124,7 +125,8 @@ function openNamed(path: string, how: { readonly thorough: boolean }): Tables {
   try {
     inspectFile(path, how);
     return openTables(path);
-  } catch (error) {
+  } catch (thrown) {
+    const error = nameDamage(thrown, { reads: true });
     throw new Error(`cannot open the store ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }

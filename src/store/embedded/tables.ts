@@ -44,7 +44,7 @@ export function openTables(path: string): Tables {
   try {
     const found = [...root.getKeys()].map((key) => key.toString("latin1").replaceAll("\0", ""));
     const foreign = found.filter((name) => !names.some((known) => known === name));
-    if (foreign.length > 0) throw new Error("it is not a Gatehouse store");
+    if (foreign.length > 0) throw new Error("it is damaged, or not a Gatehouse store: restore a backup");
     const table = (name: string) =>
       root.openDB<string, Buffer>(name, { encoding: "string", keyEncoding: "binary" });
     return {

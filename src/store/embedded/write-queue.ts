@@ -1,4 +1,5 @@
 import { reasonOf, unavailable } from "../unavailable.ts";
+import { nameDamage } from "./damage.ts";
 
 /** How many commits may wait for their turn, and how many go into one transaction; fewer where the disk is tight. */
 const bounds = { waiting: 10_000, batch: 500, revoking: 16 } as const;
@@ -108,7 +109,8 @@ export class WriteQueue {
       await this.#options.recover().catch(() => undefined);
       for (const job of batch) {
         clearTimeout(job.timer);
-        job.reject(unavailable(`embedded store: not written: ${reasonOf(error)}`, error));
+        const named = nameDamage(error, { reads: false });
+        job.reject(unavailable(`embedded store: not written: ${reasonOf(named)}`, named));
       }
     }
   }
