@@ -7,7 +7,7 @@ export class DamageError extends Error {
 }
 
 /** What lmdb says of a tree that it cannot follow. Its BAD_TXN follows one of the others in the same transaction. */
-const lmdbDamage = /MDB_(PAGE_NOTFOUND|CORRUPTED|INCOMPATIBLE)/;
+const lmdbDamage = /MDB_(PAGE_NOTFOUND|CORRUPTED|INCOMPATIBLE)|freelist entry/;
 const lmdbReadDamage = /MDB_(PAGE_NOTFOUND|CORRUPTED|INCOMPATIBLE|BAD_TXN)/;
 
 /**
