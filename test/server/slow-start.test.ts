@@ -5,6 +5,9 @@ import { defineConfig } from "../../src/server/config/load.ts";
 import { createGateway, type Gateway } from "../../src/server/gateway.ts";
 import { createLog, type Log } from "../../src/server/log.ts";
 import { patiently } from "../../src/server/patience.ts";
+import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
+import { StoreFile } from "../../src/store/embedded/store-file.ts";
+import { numberKey, type Tables } from "../../src/store/embedded/tables.ts";
 import { cheapScrypt } from "../support/authority.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
@@ -84,5 +87,41 @@ describe("a start while Redis answers too late", () => {
     });
     await expect(refused).rejects.toThrow("made with another secret");
     expect([attempts, warnings]).toEqual([1, []]);
+  });
+});
+
+describe("a start over a damaged data file", () => {
+  let folder: TemporaryFolder;
+  beforeEach(() => {
+    folder = temporaryFolder();
+  });
+  afterEach(() => folder.remove());
+
+  it.each([
+    ["a record", ({ records }: Tables) => records.putSync(Buffer.from("keyring"), "1||{no JSON")],
+    ["an entry of the log", ({ log }: Tables) => log.putSync(numberKey(1), `${Date.now()}|1|{no JSON`)],
+  ])("stops at the first attempt, and says what to do: %s", async (_, damage) => {
+    const config = defineConfig({
+      ...{ port: 0, data: folder.path },
+      password: { scrypt_n: cheapScrypt.N, workers: 1 },
+    });
+    const first = await createGateway(config, { log: createLog({ level: "silent" }) });
+    await first.start();
+    await first.stop(0);
+    const store = await openEmbeddedStore({ folder: folder.path, role: "cli" });
+    await store.commit({ log: [{ type: "written" }] });
+    await store.close();
+    const file = await StoreFile.open(folder.path);
+    await file.transact((tables) => damage(tables));
+    await file.close();
+
+    const attempts: string[] = [];
+    const log: Log = {
+      ...createLog({ level: "silent" }),
+      warn: (_fields: object, message: string) => void attempts.push(message),
+    };
+    const start = async () => await (await createGateway(config, { log })).start();
+    await expect(start()).rejects.toThrow(/the data file is damaged: .*restore a backup/);
+    expect(attempts.filter((line) => line.includes("trying again"))).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 
-import type { RecordKey } from "../../src/auth/store.ts";
+import type { IndexKey, RecordKey } from "../../src/auth/store.ts";
 import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 import { storeFileName } from "../../src/store/embedded/files.ts";
 import { StoreFile } from "../../src/store/embedded/store-file.ts";
@@ -26,7 +26,11 @@ async function withData(): Promise<void> {
   for (let n = 0; n < records; n += 1) {
     // Some in pages of their own.
     const text = randomBytes(n % 10 === 0 ? 4_000 : 100).toString("hex");
-    await committed(store, { put: [{ key: `kept:${n}` as RecordKey, value: { text } }], log: [{ n }] });
+    await committed(store, {
+      put: [{ key: `kept:${n}` as RecordKey, value: { text } }],
+      link: [{ index: "kept" as IndexKey, member: String(n) }],
+      log: [{ n }],
+    });
   }
   await store.close();
 }
@@ -34,8 +38,9 @@ async function withData(): Promise<void> {
 it("a page that holds something else never ends the process: the file is refused, and the error says what to do", async () => {
   await withData();
   const script = new URL("./damaged-file-process.ts", import.meta.url);
-  const child = startProcess({ script, args: [folder.path, String(records)] });
+  const child = startProcess({ script, args: [folder.path, String(records), "600", "20"] });
   expect(await child.exited, child.lines.at(-1)).toBe(0);
+  expect(child.lines.at(-1)).toBe("done");
   const outcomes = child.lines.filter((line) => /^(random|zeros|header|nodes|patch|bit) \d+ /.test(line));
   const refused = outcomes.filter((line) => line.includes("refused"));
   expect(refused.length).toBeGreaterThan(20);

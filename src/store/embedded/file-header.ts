@@ -1,18 +1,21 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
 import { DamageError } from "./damage.ts";
-import { checkTrees } from "./page-tree.ts";
+import { readCount, readTree, treeBytes } from "./file-format.ts";
+import { pageLayout } from "./page-nodes.ts";
+import { checkTrees, type Roots } from "./page-tree.ts";
 
 /**
- * lmdb.h's MDB_page_header (24 bytes) and mdb.c's MDB_meta behind it, in native byte order: magic, version, address,
- * map size, two trees of 48 bytes (free pages, whose first word is the page size, and tables; the root ends each), last
- * page, transaction.
+ * lmdb.h's MDB_page_header and mdb.c's MDB_meta behind it, in native byte order: magic, version, address, map size, the
+ * trees of free pages and of tables, last page, transaction. The tree of free pages begins with the page size, and has the
+ * file's flags.
  */
 const layout = {
   magicAt: 24,
   versionAt: 28,
   pageSizeAt: 48,
-  rootsAt: { free: 88, tables: 136 },
+  freeAt: 48,
+  tablesAt: 48 + treeBytes,
   lastPageAt: 144,
   transactionAt: 152,
   bytes: 160,
@@ -20,16 +23,22 @@ const layout = {
 const magic = 0xbeefc0de;
 /** Of the file format that lmdb-js 3 reads. */
 const version = 2;
+const headerKind = 8;
+/** MDB_NOSUBDIR, as this store makes its file, and MDB_INTEGERKEY, as lmdb keeps free pages. */
+const freeFlags = 0x4000 | 0x0008;
 
 /** Address space that is mapped; also the largest file. */
 export const sizeLimit = 2 ** 36;
 
 interface Header {
   readonly pageSize: number;
-  readonly roots: { readonly free: bigint; readonly tables: bigint };
+  readonly roots: Roots;
   readonly lastPage: number;
-  readonly transaction: bigint;
+  readonly transaction: number;
 }
+
+/** How often the headers are read again where another process writes between them. */
+const headerReads = 10;
 
 /**
  * Looks at the file before lmdb does, and throws where lmdb would end the process: it crashes when it opens a file that
@@ -37,7 +46,8 @@ interface Header {
  * assertion). A file that is shorter than its header says need not be damaged, since free pages at the end may never
  * have been written; its trees tell. The trees of a whole file are walked too if it is to be `thorough`: lmdb ends the
  * process over a page that is not what it should be. An empty file was never written by this store, which makes its file
- * whole. NOT noticed: changes inside values, and what is done to the file while it is open.
+ * whole. NOT noticed: changes inside values and, where their order stays, inside keys; and what is done to the file while
+ * it is open.
  */
 export function inspectFile(path: string, { thorough }: { readonly thorough: boolean }): void {
   const file = openSync(path, "r");
@@ -46,46 +56,63 @@ export function inspectFile(path: string, { thorough }: { readonly thorough: boo
     if (size === 0) throw new DamageError("it is empty");
     const header = newestHeader(file);
     const whole = (header.lastPage + 1) * header.pageSize;
-    if (!(whole <= sizeLimit)) throw new DamageError("its header holds something else than it should");
+    if (!(whole <= sizeLimit) || header.lastPage < 1) throw damagedHeader();
     if (size < whole || thorough) checkPages(file, size, header);
   } finally {
     closeSync(file);
   }
 }
 
-function checkPages(file: number, size: number, { pageSize, roots, lastPage, transaction }: Header): void {
+function checkPages(file: number, size: number, header: Header): void {
+  const { pageSize, roots, lastPage, transaction } = header;
+  const pages = Math.min(Math.floor(size / pageSize), lastPage + 1);
   try {
-    const pages = Math.min(Math.floor(size / pageSize), lastPage + 1);
-    checkTrees({ file, pageSize, pages, lastPage }, roots.free, roots.tables);
+    checkTrees({ file, pageSize, pages, lastPage, transaction }, roots);
   } catch (error) {
     // Another process went on meanwhile, and may have used pages again that were looked at.
     if (newestHeader(file).transaction === transaction) throw error;
   }
 }
 
-/** Both of lmdb's headers have to be there; the one of the later transaction counts. */
+/**
+ * The header of the later transaction counts. Transactions take turns with the two pages, so that the other is of the
+ * transaction before: where one is not, a header is damaged, or another process wrote between the two reads.
+ */
 function newestHeader(file: number): Header {
-  const first = headerAt(file, 0);
-  const second = headerAt(file, first.pageSize);
-  return second.transaction > first.transaction ? second : first;
+  for (let read = 1; ; read += 1) {
+    const first = headerAt(file, 0, 0);
+    const second = headerAt(file, first.pageSize, 1);
+    const [older, newest] = second.transaction > first.transaction ? [first, second] : [second, first];
+    const isOfThePage = newest.transaction % 2 === (newest === second ? 1 : 0);
+    if (newest.transaction === older.transaction + 1 && isOfThePage) return newest;
+    if (newest.transaction === 0) return newest;
+    if (read === headerReads) throw damagedHeader();
+  }
 }
 
-function headerAt(file: number, offset: number): Header {
+function headerAt(file: number, offset: number, number: number): Header {
   const bytes = Buffer.alloc(layout.bytes);
-  const whole = readSync(file, bytes, 0, layout.bytes, offset) === layout.bytes;
-  const header = {
-    pageSize: bytes.readUInt32LE(layout.pageSizeAt),
-    roots: {
-      free: bytes.readBigUInt64LE(layout.rootsAt.free),
-      tables: bytes.readBigUInt64LE(layout.rootsAt.tables),
-    },
-    lastPage: Number(bytes.readBigUInt64LE(layout.lastPageAt)),
-    transaction: bytes.readBigUInt64LE(layout.transactionAt),
-  };
-  const isPage = header.pageSize >= 256 && header.pageSize <= 65_536;
-  const known =
+  const isWhole = readSync(file, bytes, 0, layout.bytes, offset) === layout.bytes;
+  const isHeader =
     bytes.readUInt32LE(layout.magicAt) === magic && bytes.readUInt16LE(layout.versionAt) === version;
-  if (!whole || !known || !isPage)
+  const pageSize = bytes.readUInt32LE(layout.pageSizeAt);
+  const isSize = pageSize >= 256 && pageSize <= 65_536;
+  const roots = { free: readTree(bytes, layout.freeAt), tables: readTree(bytes, layout.tablesAt) };
+  const isOurs =
+    readCount(bytes, pageLayout.numberAt) === number &&
+    bytes.readUInt16LE(pageLayout.flagsAt) === headerKind &&
+    roots.free.flags === freeFlags &&
+    roots.tables.flags === 0;
+  if (!isWhole || !isHeader || !isSize || !isOurs)
     throw new Error("it is damaged, or not a Gatehouse store: restore a backup");
-  return header;
+  return {
+    pageSize,
+    roots,
+    lastPage: readCount(bytes, layout.lastPageAt),
+    transaction: readCount(bytes, layout.transactionAt),
+  };
+}
+
+function damagedHeader(): DamageError {
+  return new DamageError("its header holds something else than it should");
 }
