@@ -1,5 +1,5 @@
 // What do the store and the process hold after people have come and gone for longer than anything of them is kept?
-import { rememberedOf } from "../src/auth/revocation/view.ts";
+import { retentionMs } from "../src/auth/revocation/view.ts";
 import type { LoginsJob } from "./load/logins.ts";
 import type { Child } from "./support/child.ts";
 import { absentFor, type Entrant, option, select, start, startLoad } from "./support/contenders.ts";
@@ -13,7 +13,7 @@ const LOGINS_PER_SECOND = 8;
 const ACCESS_TTL_SECONDS = 60;
 const SAMPLE_MS = 5_000;
 /** The longest that anything is kept once it is over. */
-const KEPT_MINUTES = rememberedOf(ACCESS_TTL_SECONDS * 1_000) / 60_000 + 1;
+const KEPT_MINUTES = retentionMs(ACCESS_TTL_SECONDS * 1_000) / 60_000 + 1;
 const MINUTES = Number(option("minutes") ?? 2 * Math.ceil(KEPT_MINUTES));
 
 interface Usage {

@@ -1,6 +1,6 @@
 /** The public API by name: run a gateway inside a program, or build on its ports. */
 export type { Authority } from "./auth/authority.ts";
-export type { Clock } from "./auth/clock.ts";
+export type { Clock } from "./auth/clock/clock.ts";
 export { AuthError, type AuthErrorOptions } from "./auth/errors.ts";
 export type {
   Credential,
@@ -25,14 +25,14 @@ export type {
   StoreHealth,
 } from "./auth/store.ts";
 export type { Codec, Frame } from "./codec/codec.ts";
-export type { Admit, Socket, SocketHandler, UpgradeRequest } from "./connection/socket.ts";
+export type { CheckUpgrade, Socket, SocketHandler, UpgradeRequest } from "./connection/socket.ts";
+export { createLog, type Log } from "./observability/log.ts";
 export { effectiveConfig } from "./server/config/effective.ts";
 export { type ConfigSources, defineConfig, loadConfig } from "./server/config/load.ts";
 export { ConfigError, type Problem } from "./server/config/problems.ts";
 export type { Config, ConfigInput } from "./server/config/schema.ts";
 export { createGateway, type Gateway, type GatewayParts, type Started } from "./server/gateway.ts";
 export { type RunOptions, runGateway } from "./server/lifecycle.ts";
-export { createLog, type Log } from "./server/log.ts";
 export {
   type OpenAuthority,
   type OpenAuthorityOptions,

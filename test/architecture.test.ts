@@ -22,7 +22,7 @@ const allowed: Record<string, readonly string[]> = {
     "src/net",
     "src/auth/errors.ts",
     "src/codec/codec.ts",
-    "src/connection/seats.ts",
+    "src/connection/slots.ts",
     "src/connection/socket.ts",
     "src/http/endpoint.ts",
     "src/http/security-headers.ts",
@@ -31,11 +31,19 @@ const allowed: Record<string, readonly string[]> = {
     "protocol",
     "src/auth/store.ts",
     "src/auth/errors.ts",
-    "src/auth/clock.ts",
+    "src/auth/clock/clock.ts",
     "src/auth/record-keys.ts",
   ],
   "src/client": ["protocol", "src/codec"],
-  "src/console": ["protocol", "src/client"],
+  "src/pages": ["src/client"],
+  "src/observability": [
+    "protocol",
+    "src/net",
+    "src/auth",
+    "src/codec/codec.ts",
+    "src/connection",
+    "src/http",
+  ],
   "src/server": [
     "protocol",
     "src/net",
@@ -44,11 +52,20 @@ const allowed: Record<string, readonly string[]> = {
     "src/connection",
     "src/commands",
     "src/http",
+    "src/observability",
     "src/transport",
     "src/store",
   ],
-  "src/cli": ["protocol", "src/auth", "src/client", "src/codec", "src/server", "src/store"],
-  "src/index.ts": ["protocol", "src/auth", "src/codec", "src/connection", "src/server"],
+  "src/cli": [
+    "protocol",
+    "src/auth",
+    "src/client",
+    "src/codec",
+    "src/observability",
+    "src/server",
+    "src/store",
+  ],
+  "src/index.ts": ["protocol", "src/auth", "src/codec", "src/connection", "src/observability", "src/server"],
 };
 
 /** Packages that only their adapter may touch. */
@@ -60,7 +77,7 @@ const packageHome: Record<string, readonly string[]> = {
   msgpackr: ["src/codec"],
   jose: ["src/auth/tokens"],
   hono: ["src/http"],
-  pino: ["src/server"],
+  pino: ["src/observability"],
   commander: ["src/cli"],
 };
 

@@ -34,7 +34,7 @@ const gateway = await createGateway(
 const { authority } = gateway;
 let cutAt = Number.NaN;
 // Before the gateway's own listener, which closes the sockets: this is when the store has acknowledged the commit.
-authority.revocation.onCut(() => {
+authority.revocation.onRevocation(() => {
   cutAt = monotonicNow();
   return 0;
 });

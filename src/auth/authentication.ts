@@ -1,12 +1,12 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
 import { isLocalAddress } from "../net/local-address.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock } from "./clock/clock.ts";
 import { AuthError } from "./errors.ts";
 import type { Peer, Principal } from "./model.ts";
 import { closeNameOf } from "./revocation/cause.ts";
 import type { Revocation } from "./revocation/revocation.ts";
-import type { GrowingView } from "./revocation/view.ts";
-import { createSessionStandings, type Standing } from "./session-standings.ts";
+import type { MutableRevocationView } from "./revocation/view.ts";
+import { createSessionStatusCache, type SessionStatus } from "./sessions/session-status.ts";
 import type { Store } from "./store.ts";
 import type { AccessTokens } from "./tokens/access-tokens.ts";
 import type { KeyringKeys } from "./tokens/keyring.ts";
@@ -49,7 +49,7 @@ export interface AuthenticationOptions {
   readonly keyring: Pick<KeyringKeys, "isDropped">;
   readonly store: Store;
   readonly clock: Clock;
-  readonly revocation: Pick<Revocation, "onCut"> & { readonly view: GrowingView };
+  readonly revocation: Pick<Revocation, "onRevocation"> & { readonly view: MutableRevocationView };
   /** Looked-up sessions that are kept; 10,000 by default. */
   readonly capacity?: number;
 }
@@ -57,7 +57,7 @@ export interface AuthenticationOptions {
 export function createAuthentication(options: AuthenticationOptions): Authentication {
   const { accessTokens, keyring } = options;
   const { view } = options.revocation;
-  const standings = createSessionStandings(options);
+  const statuses = createSessionStatusCache(options);
 
   const judge = (principal: Principal, peer: Peer): Verdict | Promise<Verdict> => {
     if (!view.trusted)
@@ -70,10 +70,10 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
         return refused(closeNameOf(judgement.cause), judgement.cause);
       case "unknown":
         // The key may be dropped while the store is asked.
-        return standings
+        return statuses
           .of(principal)
-          .then((standing) =>
-            keyring.isDropped(principal.keyId) ? keyDropped() : judgeStanding(principal, standing, peer),
+          .then((status) =>
+            keyring.isDropped(principal.keyId) ? keyDropped() : judgeStanding(principal, status, peer),
           );
     }
   };
@@ -95,25 +95,25 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       const judgement = view.judge(principal);
       if (judgement.state === "dead") return closeNameOf(judgement.cause);
       if (judgement.state === "live") return undefined;
-      const standing = standings.known(principal.sessionId);
-      if (standing === undefined) return "unavailable";
-      return standing.live ? undefined : standing.close;
+      const status = statuses.known(principal.sessionId);
+      if (status === undefined) return "unavailable";
+      return status.live ? undefined : status.close;
     },
     async review(callers) {
-      const found = await standings.read(callers.map(({ principal }) => principal));
-      return found.map((standing, place) => {
+      const found = await statuses.read(callers.map(({ principal }) => principal));
+      return found.map((status, place) => {
         const caller = callers[place];
         const dropped = caller !== undefined && keyring.isDropped(caller.principal.keyId);
-        return dropped && standing.live ? "token_expired" : endOf(standing, caller);
+        return dropped && status.live ? "token_expired" : endOf(status, caller);
       });
     },
   };
 }
 
-function endOf(standing: Standing, caller: Caller | undefined): CloseName | undefined {
-  if (!standing.live) return standing.close;
-  if (caller === undefined) throw new RangeError("a standing of nobody");
-  return standing.localOnly && !isLocalAddress(caller.peer.address) ? "address_not_allowed" : undefined;
+function endOf(status: SessionStatus, caller: Caller | undefined): CloseName | undefined {
+  if (!status.live) return status.close;
+  if (caller === undefined) throw new RangeError("a status of nobody");
+  return status.localOnly && !isLocalAddress(caller.peer.address) ? "address_not_allowed" : undefined;
 }
 
 /** The same words whatever was wrong: who shows a token that is not good learns nothing about any account. */
@@ -137,8 +137,8 @@ function welcome(principal: Principal, peer: Peer): Verdict {
 }
 
 /** The store's word is newer than the token's. */
-function judgeStanding(principal: Principal, standing: Standing, peer: Peer): Verdict {
-  if (!standing.live) return refused(standing.close, standing.close);
-  const { epoch, localOnly, sessionExpiresAt } = standing;
+function judgeStanding(principal: Principal, status: SessionStatus, peer: Peer): Verdict {
+  if (!status.live) return refused(status.close, status.close);
+  const { epoch, localOnly, sessionExpiresAt } = status;
   return welcome({ ...principal, epoch, localOnly, sessionExpiresAt }, peer);
 }

@@ -1,15 +1,39 @@
-import type { Authentication } from "./authentication.ts";
-import type { KeysDropped } from "./key-dropping.ts";
-import type { LoginFlows } from "./login/login-flows.ts";
-import type { LocalLogins } from "./providers/local-logins.ts";
-import type { Revocation } from "./revocation/revocation.ts";
-import type { Sessions } from "./sessions/sessions.ts";
-import type { AuthorizationCodes } from "./tokens/authorization-codes.ts";
-import type { Keyring } from "./tokens/keyring.ts";
-import type { SignedPaths } from "./tokens/signed-paths.ts";
-import type { Credentials } from "./users/credentials.ts";
-import type { Onboarding } from "./users/onboarding.ts";
-import type { Groups, Users } from "./users/users.ts";
+import { type Authentication, createAuthentication } from "./authentication.ts";
+import type { Clock } from "./clock/clock.ts";
+import { createLoginFlows, type LoginFlowLimits, type LoginFlows } from "./login/login-flows.ts";
+import { createPasswords, type PasswordsOptions } from "./passwords/passwords.ts";
+import { createGroups } from "./permissions/groups.ts";
+import { createLocalLogins, type LocalLogins } from "./providers/homeassistant/local-logins.ts";
+import { createHomeAssistantProvider } from "./providers/homeassistant/provider.ts";
+import type { LoginProvider } from "./providers/provider.ts";
+import { createProviderRegistry } from "./providers/registry.ts";
+import { recordKeys } from "./record-keys.ts";
+import { createRevocation, type Revocation, type RevocationOptions } from "./revocation/revocation.ts";
+import { createLoginRepair } from "./revocation/rollback/repair-logins.ts";
+import { createUserRepair } from "./revocation/rollback/repair-users.ts";
+import type { DisabledSafeguards } from "./safeguards.ts";
+import { createLoopYielder, type LoopYielder } from "./scheduling/loop-yielder.ts";
+import type { SessionCaps } from "./sessions/session-caps.ts";
+import {
+  createSessions,
+  defaultAccessTokenTtlMs,
+  defaultSessionIdleMs,
+  type Sessions,
+} from "./sessions/sessions.ts";
+import { readRecord, type Store } from "./store.ts";
+import { createCounters } from "./throttling/counters.ts";
+import { createLoginThrottle, type LoginBudgets } from "./throttling/login-throttle.ts";
+import { createAccessTokens } from "./tokens/access-tokens.ts";
+import { type AuthorizationCodes, createAuthorizationCodes } from "./tokens/authorization-codes.ts";
+import { dropKeys, type KeysDropped } from "./tokens/drop-keys.ts";
+import { createKeyring, type Keyring } from "./tokens/keyring.ts";
+import { createKeyringReloader } from "./tokens/keyring-reloader.ts";
+import { createRefreshTokens } from "./tokens/refresh-tokens.ts";
+import { createSealing } from "./tokens/sealing.ts";
+import { createSignedPaths, type SignedPaths } from "./tokens/signed-paths.ts";
+import { type Credentials, createCredentials } from "./users/credentials.ts";
+import { createOnboarding, type Onboarding } from "./users/onboarding.ts";
+import { createUsers, type Groups, type Users } from "./users/users.ts";
 
 /** The domain as everything outside src/auth sees it. Composed here, adds no rules of its own. */
 export interface Authority {
@@ -30,4 +54,135 @@ export interface Authority {
   /** Passwords that wait for a thread, for metrics. */
   readonly load: { readonly passwordsWaiting: number };
   close(): Promise<void>;
+}
+
+export interface AuthorityOptions {
+  readonly store: Store;
+  /** The installation's secret, at least 32 bytes: the same on every node. */
+  readonly secret: Uint8Array;
+  readonly clock: Clock;
+  /** See `RevocationOptions`. */
+  readonly machineClock?: Clock;
+  /** `iss` and `aud` of access tokens; asked at every token, so that an address may be learnt late. */
+  readonly issuer: () => string;
+  readonly audience: () => string;
+  /** The ways to log in, in order; by default the local one alone, which is handed in. */
+  readonly providers?: (local: LoginProvider) => readonly LoginProvider[];
+  /** Life of an access token, ms; 30 minutes by default. */
+  readonly accessTokenTtlMs?: number;
+  /** Life of a session without use, ms; 90 days by default. */
+  readonly sessionIdleMs?: number;
+  /** How many sessions and long-lived tokens a user may have; as many as they like by default. */
+  readonly sessionCaps?: Partial<SessionCaps>;
+  /** Life of an authorization code, ms; 10 minutes by default. */
+  readonly codeTtlMs?: number;
+  readonly passwords?: PasswordsOptions;
+  readonly loginLimits?: Partial<LoginFlowLimits>;
+  /** Guesses at login secrets; `defaultLoginBudgets` where nothing is said. */
+  readonly loginBudgets?: Partial<LoginBudgets>;
+  /** Whether a session that is opened on a socket rotates its refresh token; by default it does (D5). */
+  readonly rotatingClients?: (clientId: string | null, via: "socket" | "http") => boolean;
+  /** Told of a listener of cuts that threw. */
+  readonly onFault?: (error: unknown) => void;
+  /** This node's part in keeping revocations in effect. */
+  readonly revocation?: Pick<RevocationOptions, "policy" | "stalePrimaryWindowMs" | "observer">;
+  /** For tests that show what a protection is there for; nothing is switched off by default. */
+  readonly disabledSafeguards?: DisabledSafeguards;
+}
+
+/**
+ * Composes the domain. The caller owns the store, closes it after the authority, and feeds `revocation` from the
+ * store's log; without a feed nobody is authenticated (the CLI authenticates nobody).
+ */
+export async function createAuthority(options: AuthorityOptions): Promise<Authority> {
+  const { store, clock, issuer, audience } = options;
+  const sealing = createSealing(options.secret);
+  const longestTokenMs = options.accessTokenTtlMs ?? defaultAccessTokenTtlMs;
+  const keyring = await createKeyring({ store, sealing, clock, longestTokenMs });
+  const keyringReloader = createKeyringReloader(keyring);
+  const yielder = createLoopYielder();
+  const credentials = createCredentials(store);
+  const revocation = createRevocation({
+    ...{ store, clock, sealing, longestTokenMs },
+    async restoreKeyring() {
+      // Rejects while the store is away. A record that is damaged or gone keeps no node from going on with the keys it has.
+      await readRecord(store, recordKeys.keyring);
+      await keyring.reload().catch(keyringReloader.changed);
+    },
+    onKeyringChanged(dropped) {
+      keyring.drop(dropped);
+      keyringReloader.changed();
+    },
+    repairs: {
+      ofUser: createUserRepair({ store, credentials }),
+      ofLogin: createLoginRepair({ store, clock, credentials, yielder }),
+    },
+    ...(options.onFault === undefined ? {} : { onListenerFault: options.onFault }),
+    ...(options.machineClock === undefined ? {} : { machineClock: options.machineClock }),
+    ...options.revocation,
+    ...(options.disabledSafeguards === undefined ? {} : { disabledSafeguards: options.disabledSafeguards }),
+  });
+  const accessTokens = createAccessTokens({ keyring, clock, issuer, audience });
+  const refreshTokens = createRefreshTokens(sealing);
+  const sessions = createSessions({
+    ...{ store, clock, revocation, accessTokens, refreshTokens, yielder, caps: options.sessionCaps ?? {} },
+    ...{ accessTokenTtlMs: longestTokenMs, sessionIdleMs: options.sessionIdleMs ?? defaultSessionIdleMs },
+    ...(options.disabledSafeguards === undefined ? {} : { disabledSafeguards: options.disabledSafeguards }),
+  });
+  const codes = createAuthorizationCodes({
+    ...{ store, clock, ...(options.codeTtlMs === undefined ? {} : { ttlMs: options.codeTtlMs }) },
+    onReplay: async ({ userId, sessionId }) => {
+      await revocation.revoke({ kind: "sessions", userId, sessionIds: [sessionId] }, "token_reused");
+    },
+  });
+  const base = { store, clock, sealing, revocation, sessions, codes, credentials, yielder };
+  const { passwords, ...people } = composePeople(options, base);
+
+  return {
+    ...{ sessions, codes, keyring, revocation, ...people },
+    dropKeys: () => dropKeys(keyring, revocation),
+    authentication: createAuthentication({ accessTokens, keyring, store, clock, revocation }),
+    signedPaths: createSignedPaths({ sealing, clock }),
+    load: {
+      get passwordsWaiting() {
+        return passwords.load().waiting;
+      },
+    },
+    async close() {
+      keyringReloader.stop();
+      await passwords.close();
+    },
+  };
+}
+
+type Base = Pick<Authority, "sessions" | "codes"> & {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly sealing: ReturnType<typeof createSealing>;
+  readonly revocation: ReturnType<typeof createRevocation>;
+  readonly credentials: ReturnType<typeof createCredentials>;
+  readonly yielder: LoopYielder;
+};
+
+/** Users, and the ways in which a person becomes one or proves to be one. */
+function composePeople(options: AuthorityOptions, base: Base) {
+  const { store, clock, credentials } = base;
+  const rotates = (clientId: string | null) => options.rotatingClients?.(clientId, "socket") ?? true;
+  const groups = createGroups();
+  const users = createUsers({ ...base, groups });
+  const passwords = createPasswords(options.passwords);
+  const localLogins = createLocalLogins({ ...base, passwords, users, groups });
+  const onboarding = createOnboarding({ ...base, localLogins, rotates });
+  const throttle = createLoginThrottle({
+    ...{ counters: createCounters(store), clock },
+    ...(options.loginBudgets === undefined ? {} : { budgets: options.loginBudgets }),
+  });
+  const local = createHomeAssistantProvider({ store, passwords, credentials, users, clock });
+  const logins = createLoginFlows({
+    ...{ ...base, users, rotates, throttle },
+    registry: createProviderRegistry(options.providers?.(local) ?? [local]),
+    onboardingRequired: onboarding.required,
+    ...(options.loginLimits === undefined ? {} : { limits: options.loginLimits }),
+  });
+  return { passwords, users, groups, credentials, localLogins, onboarding, logins };
 }

@@ -1,4 +1,4 @@
-import type { RevocationPolicy } from "./revocation/policy.ts";
+import type { RevocationPolicy } from "./revocation/revocation.ts";
 
 /**
  * The domain's records, as they are stored (reference home-assistant.md 1). Plain data; every time is milliseconds
@@ -97,7 +97,7 @@ export interface Session {
    * The number of the commit that made it, once another has written it again; absent: the record's version. So a session
    * that should have ended does not outlive that by a refresh at a store that went back in time.
    */
-  readonly born?: number;
+  readonly createdVersion?: number;
   /** Set when revoked: the record stays as a tombstone until every access token of it has ended. */
   readonly revokedAt?: number;
   readonly revokedCause?: RevocationCause;
@@ -132,7 +132,7 @@ export type LogEvent =
       readonly revocationId: string;
     }
   /**
-   * The commit raised the user's epoch: all sessions of the user end, but `spare`. With an `epoch` a node tells it again,
+   * The commit raised the user's epoch: all sessions of the user end, but `except`. With an `epoch` a node tells it again,
    * after the log went back in time: that one was raised then, not the commit's number.
    */
   | {
@@ -140,7 +140,7 @@ export type LogEvent =
       readonly userId: string;
       readonly cause: RevocationCause;
       readonly revocationId: string;
-      readonly spare: string | null;
+      readonly except: string | null;
       readonly epoch?: number;
     }
   /** All sessions of a client end; `epoch` as above. */
@@ -175,14 +175,14 @@ export type LogEvent =
     }
   /**
    * A login was removed, or got another password, and sessions ended with it. With a `version` a node tells it again, as
-   * above. `spare`: the session that asked for the new password.
+   * above. `except`: the session that asked for the new password.
    */
   | {
       readonly type: "login_changed";
       readonly userId: string;
       readonly credentialId: string;
       readonly change: "removed" | "password";
-      readonly spare: string | null;
+      readonly except: string | null;
       readonly version?: number;
     }
   /** The session's expiry was changed by its user. */
@@ -230,4 +230,12 @@ export interface Principal {
   readonly sessionExpiresAt: number | null;
   /** The user was local-only when the token was made. */
   readonly localOnly: boolean;
+}
+
+/** A part of a list in the order of its members' ids. */
+export interface PageRequest {
+  /** Members with higher ids only. */
+  readonly after: string | undefined;
+  /** At least 1. */
+  readonly limit: number;
 }

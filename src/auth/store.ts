@@ -1,3 +1,5 @@
+import { AuthError } from "./errors.ts";
+
 /**
  * The store port: versioned records, member indexes and one log, changed only by `commit`. Two adapters implement it
  * (embedded lmdb, Redis) and one contract suite holds them to what is written here.
@@ -52,12 +54,12 @@ export interface Step {
   readonly link?: readonly { readonly index: IndexKey; readonly member: string }[];
   readonly unlink?: readonly { readonly index: IndexKey; readonly member: string }[];
   /** Epoch records: created when absent, their version becomes the commit's; value and end stay as they are. */
-  readonly raise?: readonly RecordKey[];
+  readonly bumpEpochs?: readonly RecordKey[];
   /**
    * Epoch records: the version becomes the greater of its own and this one and never falls, value and end stay; created
    * when absent. The commit's own number is above all of these.
    */
-  readonly raiseTo?: readonly { readonly key: RecordKey; readonly version: number }[];
+  readonly raiseEpochsTo?: readonly { readonly key: RecordKey; readonly version: number }[];
   /** Appended to the log in this order. */
   readonly log?: readonly JsonObject[];
   /**
@@ -99,7 +101,7 @@ export interface LogFollower {
    * answered from the very log that is followed. It may have been another server for a moment where they differ: one that
    * came back without its data before it was known to have lost its office.
    */
-  readonly stretch: number;
+  readonly followGeneration: number;
   /**
    * Milliseconds since the last look began after which everything that the log held then had been delivered; Infinity
    * before the first one and from a `lost` on. Of a store with a server it says only what the server that is read knew.
@@ -125,7 +127,7 @@ export interface StoreGuarantee {
    * How long a primary that has lost its office, cut off together with this process, can go on accepting commits
    * beyond the earliest moment at which another may have been promoted. Infinity: no end, or not known.
    */
-  readonly isolationMs: number;
+  readonly stalePrimaryWindowMs: number;
   /** For people: what it follows from. */
   readonly detail: string;
   /** For people: what should be set up otherwise, and how. */
@@ -188,4 +190,37 @@ export async function readRecord(
 ): Promise<StoredRecord | undefined> {
   const [record] = await store.get([key]);
   return record;
+}
+
+/**
+ * One atomic step from several: all checks of all parts, then everything of the first part before the second's; durable
+ * when one of them is.
+ */
+export function mergeSteps(...parts: readonly (Step | undefined)[]): Step {
+  const steps = parts.filter((part) => part !== undefined);
+  return {
+    check: steps.flatMap((step) => step.check ?? []),
+    put: steps.flatMap((step) => step.put ?? []),
+    remove: steps.flatMap((step) => step.remove ?? []),
+    link: steps.flatMap((step) => step.link ?? []),
+    unlink: steps.flatMap((step) => step.unlink ?? []),
+    bumpEpochs: steps.flatMap((step) => step.bumpEpochs ?? []),
+    raiseEpochsTo: steps.flatMap((step) => step.raiseEpochsTo ?? []),
+    log: steps.flatMap((step) => step.log ?? []),
+    durable: steps.some((step) => step.durable === true),
+  };
+}
+
+const mostAttempts = 8;
+
+/**
+ * Optimistic concurrency: runs `attempt`, which reads, decides and commits, until its commit was not in conflict
+ * (undefined means that it was). Throws `conflict` when others were faster every time.
+ */
+export async function retryConflicts<Result>(attempt: () => Promise<Result | undefined>): Promise<Result> {
+  for (let count = 0; count < mostAttempts; count += 1) {
+    const result = await attempt();
+    if (result !== undefined) return result;
+  }
+  throw new AuthError("conflict", { detail: `a commit was in conflict ${mostAttempts} times` });
 }

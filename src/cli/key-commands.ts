@@ -2,10 +2,10 @@ import type { Command } from "commander";
 
 import type { Authority } from "../auth/authority.ts";
 
-import { configured, type Frame, withAuthority } from "./frame.ts";
+import { type CommandContext, configured, withAuthority } from "./command-context.ts";
 import { dropKeys, listKeys, rotateKeys } from "./keys.ts";
 
-export function addKeyCommands(program: Command, frame: Frame): void {
+export function addKeyCommands(program: Command, frame: CommandContext): void {
   const { perform } = frame;
   const keys = program.command("keys").description("signing keys");
   configured(keys.command("list").description("list signing keys")).action((flags) =>

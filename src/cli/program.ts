@@ -2,13 +2,13 @@ import { Command, CommanderError } from "commander";
 
 import { packageVersion } from "../server/package-version.ts";
 import {
+  type CommandContext,
+  type CommandEnvironment,
   configured,
-  type Frame,
   type Perform,
-  type Surroundings,
   takingPassword,
   wholeNumber,
-} from "./frame.ts";
+} from "./command-context.ts";
 import { addKeyCommands } from "./key-commands.ts";
 import { createOutput, exitCodes, UsageError } from "./output.ts";
 import { readPassword } from "./password-input.ts";
@@ -16,7 +16,7 @@ import { addSessionCommands } from "./session-commands.ts";
 import { addUserCommands } from "./user-commands.ts";
 
 /** Parses `args` (without node and script), runs the command and returns the exit code. Never throws. */
-export async function runCommand(args: readonly string[], surroundings: Surroundings): Promise<number> {
+export async function runCommand(args: readonly string[], surroundings: CommandEnvironment): Promise<number> {
   let exit: number = exitCodes.done;
   const streams = { out: surroundings.stdout, err: surroundings.stderr };
   const perform: Perform = async (json, action) => {
@@ -45,7 +45,7 @@ function usageOf({ code, message }: CommanderError): UsageError {
   return new UsageError(`${reason.replaceAll(/\s*\n\s*/g, " ")}; --help shows the usage`);
 }
 
-function buildProgram(frame: Frame, json: boolean): Command {
+function buildProgram(frame: CommandContext, json: boolean): Command {
   const { stdout, stderr } = frame.surroundings;
   const program = new Command("gatehouse")
     .description("WebSocket-first authentication gateway")
@@ -75,7 +75,7 @@ function listening(command: Command): Command {
     .option("--transport <name>", "ws or uws");
 }
 
-function addServerCommands(program: Command, { surroundings, perform }: Frame): void {
+function addServerCommands(program: Command, { surroundings, perform }: CommandContext): void {
   listening(program.command("serve").description("run the gateway")).action((flags) =>
     perform(flags.json, async (output) => {
       const { serve } = await import("./serve.ts");
@@ -92,7 +92,7 @@ function addServerCommands(program: Command, { surroundings, perform }: Frame): 
     );
 }
 
-function addBackupCommand(program: Command, { surroundings, perform }: Frame): void {
+function addBackupCommand(program: Command, { surroundings, perform }: CommandContext): void {
   configured(
     program
       .command("backup <file>")
@@ -105,7 +105,7 @@ function addBackupCommand(program: Command, { surroundings, perform }: Frame): v
   );
 }
 
-function addSecretCommand(program: Command, { surroundings, perform }: Frame): void {
+function addSecretCommand(program: Command, { surroundings, perform }: CommandContext): void {
   const secret = program.command("secret").description("the installation's secret");
   configured(
     secret
@@ -127,7 +127,7 @@ function addSecretCommand(program: Command, { surroundings, perform }: Frame): v
     );
 }
 
-function addLoginCommand(program: Command, { surroundings, perform }: Frame): void {
+function addLoginCommand(program: Command, { surroundings, perform }: CommandContext): void {
   takingPassword(
     program
       .command("login <url>")

@@ -2,8 +2,8 @@ import { InstallationError } from "../server/installation.ts";
 import { systemClock } from "../server/open-authority.ts";
 import { rotateInstallationSecret } from "../server/rotate-secret.ts";
 import { SecretError } from "../server/secret.ts";
+import type { CommandEnvironment } from "./command-context.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
-import type { Surroundings } from "./frame.ts";
 import { type Output, UsageError } from "./output.ts";
 import { askYesOrNo } from "./terminal-prompt.ts";
 
@@ -11,7 +11,7 @@ const patienceMs = 5_000;
 
 export async function rotate(
   flags: ConfigFlags & { readonly newSecretFile?: string; readonly yes?: true },
-  surroundings: Surroundings,
+  surroundings: CommandEnvironment,
   output: Output,
 ): Promise<void> {
   const config = configurationOf(flags, surroundings.env);

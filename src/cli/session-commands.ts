@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from "commander";
 
-import { configured, type Frame, wholeNumber, withAuthority } from "./frame.ts";
+import { type CommandContext, configured, wholeNumber, withAuthority } from "./command-context.ts";
 import { issueToken, listSessions, revoke, revokeAndWait, revokeTarget } from "./sessions.ts";
 
-export function addSessionCommands(program: Command, frame: Frame): void {
+export function addSessionCommands(program: Command, frame: CommandContext): void {
   const { perform } = frame;
   configured(program.command("tokens").description("long-lived access tokens").command("issue"))
     .description("issue a long-lived access token and print it")

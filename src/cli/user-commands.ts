@@ -2,7 +2,13 @@ import { type Command, InvalidArgumentError } from "commander";
 
 import type { Authority } from "../auth/authority.ts";
 import { systemGroups } from "../auth/model.ts";
-import { configured, type Frame, type StoreFlags, takingPassword, withAuthority } from "./frame.ts";
+import {
+  type CommandContext,
+  configured,
+  type StoreFlags,
+  takingPassword,
+  withAuthority,
+} from "./command-context.ts";
 import { type Output, UsageError } from "./output.ts";
 import { readPassword } from "./password-input.ts";
 import { askYesOrNo } from "./terminal-prompt.ts";
@@ -19,7 +25,7 @@ interface PasswordFlags extends StoreFlags {
   readonly admin?: true;
 }
 
-export function addUserCommands(program: Command, frame: Frame): void {
+export function addUserCommands(program: Command, frame: CommandContext): void {
   const family = program.command("users").description("users and their logins");
   const using: Using = (flags, action) =>
     frame.perform(flags.json, (output) =>
@@ -35,7 +41,7 @@ export function addUserCommands(program: Command, frame: Frame): void {
 }
 
 /** Commands that set a password, which is read before the store is opened. */
-function addPasswordCommands(family: Command, frame: Frame): void {
+function addPasswordCommands(family: Command, frame: CommandContext): void {
   const withPassword = (
     flags: PasswordFlags,
     action: (authority: Authority, output: Output, password: string) => Promise<void>,
@@ -117,7 +123,7 @@ function addNameCommands(family: Command, using: Using): void {
     );
 }
 
-function addRemoval(family: Command, { surroundings }: Frame, using: Using): void {
+function addRemoval(family: Command, { surroundings }: CommandContext, using: Using): void {
   configured(
     family.command("remove-login <user>").description("take a user's login away; its sessions end"),
   ).action((user, flags) => using(flags, (authority, output) => users.removeLogin(authority, user, output)));

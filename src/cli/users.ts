@@ -1,7 +1,7 @@
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import { systemGroups, type User } from "../auth/model.ts";
-import { normaliseLoginName } from "../auth/providers/login-name.ts";
+import { normaliseLoginName } from "../auth/providers/homeassistant/login-name.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import { type Output, table, UsageError } from "./output.ts";
 import { oneLine } from "./terminal-text.ts";

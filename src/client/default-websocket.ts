@@ -1,5 +1,5 @@
 import { GatewayError } from "./errors.ts";
-import type { WebSocketConstructor } from "./wire.ts";
+import type { WebSocketConstructor } from "./message-socket.ts";
 
 /** The runtime's own WebSocket, or, on Node 20, the `ws` package's. Rejects with `cannot_connect` if there is neither. */
 export async function defaultWebSocket(): Promise<WebSocketConstructor> {

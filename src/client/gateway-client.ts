@@ -8,6 +8,7 @@ import { type Backoff, createBackoff } from "./backoff.ts";
 import { defaultWebSocket } from "./default-websocket.ts";
 import { attemptError, type CloseInfo, errorOfClose, GatewayError, tell } from "./errors.ts";
 import { LoginFlow } from "./login-flow.ts";
+import { MessageSocket, type WebSocketConstructor } from "./message-socket.ts";
 import {
   asLoginRequired,
   authenticate,
@@ -19,7 +20,6 @@ import { socketUrl } from "./socket-address.ts";
 import { subjectOf } from "./subject.ts";
 import { type SubscriptionEnd, Subscriptions } from "./subscriptions.ts";
 import { createMemoryTokenStore, forgetTokens, type StoredTokens, type TokenStore } from "./token-store.ts";
-import { type WebSocketConstructor, Wire } from "./wire.ts";
 
 /**
  * - `idle`: not connected; a login may be under way
@@ -69,7 +69,7 @@ type CallArguments<T extends CommandType> =
  */
 interface Run {
   /** The socket that is opening, in the auth phase, or in use. */
-  wire: Wire | undefined;
+  wire: MessageSocket | undefined;
   /** The tokens that the socket was authenticated with last. */
   tokens: StoredTokens | undefined;
   retry: ReturnType<typeof setTimeout> | undefined;
@@ -245,12 +245,12 @@ export class GatewayClient {
     return { tokens: this.#tokens, clientId, timeoutMs: this.#timeoutMs, now: Date.now, refreshFirst };
   }
 
-  async #open(run: Run): Promise<Wire> {
+  async #open(run: Run): Promise<MessageSocket> {
     this.#requirePresent(run);
     run.wire?.close();
     const WebSocket = this.#options.WebSocket ?? (await defaultWebSocket());
     this.#requirePresent(run);
-    const wire = new Wire({
+    const wire = new MessageSocket({
       url: socketUrl(this.#options.url),
       codec: this.#codec,
       WebSocket,
@@ -265,7 +265,7 @@ export class GatewayClient {
     return wire;
   }
 
-  async #becomeReady(run: Run, wire: Wire): Promise<void> {
+  async #becomeReady(run: Run, wire: MessageSocket): Promise<void> {
     wire.onExpiring = () => {
       this.refresh().catch(() => {});
     };
@@ -284,7 +284,7 @@ export class GatewayClient {
     this.#enter(wire.suspended ? "suspended" : "ready");
   }
 
-  async #granted(run: Run, wire: Wire, grant: SessionGrant): Promise<void> {
+  async #granted(run: Run, wire: MessageSocket, grant: SessionGrant): Promise<void> {
     try {
       this.#requirePresent(run);
       run.tokens = grantedTokens(grant, Date.now());
@@ -297,7 +297,7 @@ export class GatewayClient {
     }
   }
 
-  async #refreshOnce(run: Run, wire: Wire): Promise<void> {
+  async #refreshOnce(run: Run, wire: MessageSocket): Promise<void> {
     const stored = await this.#tokens.load();
     if (stored?.refreshToken == null) throw new GatewayError("login_required", "There is no refresh token");
     const { refreshToken } = stored;
@@ -357,7 +357,7 @@ export class GatewayClient {
     if (this.#options.onState) tell(this.#options.onState, state, error);
   }
 
-  #readyWire(): Wire {
+  #readyWire(): MessageSocket {
     const { wire } = this.#run;
     if (!this.#authenticated || wire === undefined)
       throw new GatewayError("not_connected", "Not connected: call connect() first");

@@ -5,7 +5,7 @@ export { createJsonCodec } from "../codec/json.ts";
 export { type ClientErrorName, type CloseInfo, GatewayError } from "./errors.ts";
 export { type ClientState, GatewayClient, type GatewayClientOptions } from "./gateway-client.ts";
 export type { LoginFlow } from "./login-flow.ts";
+export type { WebSocketConstructor, WebSocketLike } from "./message-socket.ts";
 export { socketUrl } from "./socket-address.ts";
 export type { SubscriptionEnd } from "./subscriptions.ts";
 export { createMemoryTokenStore, longLivedToken, type StoredTokens, type TokenStore } from "./token-store.ts";
-export type { WebSocketConstructor, WebSocketLike } from "./wire.ts";

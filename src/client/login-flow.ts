@@ -1,14 +1,14 @@
 import type { FlowStep, SessionGrant } from "../../protocol/flow.ts";
 import { GatewayError, tell } from "./errors.ts";
-import type { Wire } from "./wire.ts";
+import type { MessageSocket } from "./message-socket.ts";
 
 /** What a login flow needs of the client that runs it. */
 export interface LoginHost {
   /** A new open socket in the auth phase. Rejects with `not_connected` when the login is not the client's any more. */
-  open(): Promise<Wire>;
+  open(): Promise<MessageSocket>;
   readonly timeoutMs: number;
   /** The flow gave a session: keep the tokens and wait for `auth_ok` on the same socket. */
-  granted(wire: Wire, grant: SessionGrant): Promise<void>;
+  granted(wire: MessageSocket, grant: SessionGrant): Promise<void>;
 }
 
 /**
@@ -21,10 +21,10 @@ export class LoginFlow {
   onStep: (step: FlowStep) => void = () => {};
   readonly #host: LoginHost;
   readonly #secret: string;
-  #wire: Wire;
+  #wire: MessageSocket;
   #step: FlowStep;
 
-  private constructor(host: LoginHost, wire: Wire, step: FlowStep) {
+  private constructor(host: LoginHost, wire: MessageSocket, step: FlowStep) {
     this.#host = host;
     this.#wire = wire;
     this.#step = step;
@@ -80,7 +80,7 @@ export class LoginFlow {
   }
 
   /** After a dropped socket: the same step on a new one. */
-  async #attached(): Promise<Wire> {
+  async #attached(): Promise<MessageSocket> {
     if (this.#wire.isOpen) return this.#wire;
     const wire = await this.#host.open();
     this.#wire = wire;
@@ -96,14 +96,14 @@ export class LoginFlow {
     return wire;
   }
 
-  async #take(wire: Wire, step: FlowStep): Promise<void> {
+  async #take(wire: MessageSocket, step: FlowStep): Promise<void> {
     this.#step = step;
     if (step.type === "create_entry" && typeof step.result !== "string")
       await this.#host.granted(wire, step.result);
     else if (this.done) wire.close();
   }
 
-  #pushed(wire: Wire, event: unknown): void {
+  #pushed(wire: MessageSocket, event: unknown): void {
     const step = event as FlowStep;
     // The client's state says whether a session that came this way works.
     this.#take(wire, step).catch(() => {});

@@ -1,7 +1,7 @@
 import type { RefreshGrant, SessionGrant } from "../../protocol/flow.ts";
 import { GatewayError } from "./errors.ts";
+import type { MessageSocket } from "./message-socket.ts";
 import type { StoredTokens, TokenStore } from "./token-store.ts";
-import type { Wire } from "./wire.ts";
 
 /** An access token with less than this left is refreshed instead of being shown. */
 const marginMs = 5_000;
@@ -20,7 +20,7 @@ export interface AuthPhaseOptions {
  * same socket. Throws `login_required` when only a login helps, and what closed the socket otherwise.
  */
 export async function authenticate(
-  wire: Wire,
+  wire: MessageSocket,
   stored: StoredTokens,
   options: AuthPhaseOptions,
 ): Promise<StoredTokens> {
@@ -32,7 +32,11 @@ export async function authenticate(
   return stored;
 }
 
-async function comeBack(wire: Wire, stored: StoredTokens, options: AuthPhaseOptions): Promise<StoredTokens> {
+async function comeBack(
+  wire: MessageSocket,
+  stored: StoredTokens,
+  options: AuthPhaseOptions,
+): Promise<StoredTokens> {
   const message: Record<string, unknown> = { type: "auth/login/refresh", refresh_token: stored.refreshToken };
   if (options.clientId !== undefined) message.client_id = options.clientId;
   const grant = (await wire.request(message, options.timeoutMs).result.catch((error: unknown) => {
@@ -68,7 +72,7 @@ export function grantedTokens(grant: SessionGrant, now: number): StoredTokens {
 }
 
 /** `auth_ok`, or a rejection. A socket that is late is closed, so that nothing stays half done. */
-export async function untilAuthenticated(wire: Wire, timeoutMs: number): Promise<void> {
+export async function untilAuthenticated(wire: MessageSocket, timeoutMs: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {

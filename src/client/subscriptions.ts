@@ -1,6 +1,6 @@
 import { isSubscription } from "../../protocol/subscriptions.ts";
 import { GatewayError, tell } from "./errors.ts";
-import type { Wire } from "./wire.ts";
+import type { MessageSocket } from "./message-socket.ts";
 
 /** A subscription has ended by itself; it is not renewed any more. `error` says why. */
 export type SubscriptionEnd = (error: GatewayError) => void;
@@ -18,7 +18,7 @@ interface Subscription extends WantedEvents {
   /** Who made it. Nobody else's socket may send it again. */
   readonly subject: Subject;
   /** Where it lives now. */
-  wire: Wire;
+  wire: MessageSocket;
   id: number;
   /** The last event has come. */
   done: boolean;
@@ -37,7 +37,7 @@ export class Subscriptions {
   }
 
   /** Resolves, when the server has it, to the function that ends it. */
-  async add(wire: Wire, subject: Subject, wanted: WantedEvents): Promise<() => Promise<void>> {
+  async add(wire: MessageSocket, subject: Subject, wanted: WantedEvents): Promise<() => Promise<void>> {
     const subscription: Subscription = { ...wanted, subject, wire, id: 0, done: false };
     await this.#send(wire, subscription);
     if (!wire.isOpen) throw new GatewayError("connection_lost", "The socket closed behind the answer");
@@ -59,7 +59,7 @@ export class Subscriptions {
   }
 
   /** After a reconnect: all of `subject`'s on `wire`. Rejects when the socket is of no use; one that is refused ends alone. */
-  async renew(wire: Wire, subject: Subject): Promise<void> {
+  async renew(wire: MessageSocket, subject: Subject): Promise<void> {
     for (const subscription of this.#all) {
       if (subscription.subject !== subject) {
         this.#over(subscription, new GatewayError("not_connected", "Somebody else is logged in now"));
@@ -77,7 +77,7 @@ export class Subscriptions {
     }
   }
 
-  async #send(wire: Wire, subscription: Subscription): Promise<void> {
+  async #send(wire: MessageSocket, subscription: Subscription): Promise<void> {
     const onEvent = (event: unknown) => {
       tell(subscription.onEvent, event);
       if (!isLast(event)) return;

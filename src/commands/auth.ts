@@ -1,5 +1,5 @@
 import { AuthError } from "../auth/errors.ts";
-import { refreshGrantOf } from "../auth/sessions/wire-grants.ts";
+import { refreshGrantOf } from "../auth/sessions/token-grant.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
 import { errorBody } from "../connection/error-body.ts";

@@ -1,7 +1,6 @@
 import type { UserInfo } from "../../protocol/commands/admin.ts";
 import { AuthError } from "../auth/errors.ts";
-import type { Credential, User } from "../auth/model.ts";
-import type { PageRequest } from "../auth/page.ts";
+import type { Credential, PageRequest, User } from "../auth/model.ts";
 import type { UserPatch } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
 import { defineCommand } from "./define.ts";

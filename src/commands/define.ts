@@ -4,7 +4,7 @@ import { AuthError } from "../auth/errors.ts";
 import { isAdmin, type Users } from "../auth/users/users.ts";
 import type { answered, Command, Envelope } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
-import { compileShape } from "../connection/shape.ts";
+import { compileValidator } from "../connection/validator.ts";
 
 type Answer<T extends CommandType> = Result<T> | typeof answered;
 
@@ -27,7 +27,7 @@ export function defineCommand<const T extends CommandType>(
   handler: Handler<T>,
 ): Command {
   const contract: CommandContract = commands[type];
-  const shape = compileShape(contract.params);
+  const shape = compileValidator(contract.params);
   const handle = (message: Envelope, session: Session) => {
     const problem = shape(message);
     if (problem !== undefined) throw new AuthError("invalid_format", { publicMessage: problem });

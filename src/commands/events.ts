@@ -43,7 +43,7 @@ export function eventCommands({ authority: { users } }: CommandParts): readonly 
       return null;
     }),
     defineCommand("unsubscribe_events", users, ({ subscription }, session) => {
-      if (!session.undo.undo(subscription))
+      if (!session.disposables.dispose(subscription))
         throw new AuthError("not_found", { publicMessage: "Subscription not found." });
       return null;
     }),
@@ -51,7 +51,7 @@ export function eventCommands({ authority: { users } }: CommandParts): readonly 
 }
 
 /** Throws `not_allowed` when the socket has as many subscriptions as it may. */
-export function requireRoomForSubscription({ undo }: Session): void {
-  if (undo.size >= subscriptionLimit)
+export function requireRoomForSubscription({ disposables }: Session): void {
+  if (disposables.size >= subscriptionLimit)
     throw new AuthError("not_allowed", { publicMessage: "Too many subscriptions." });
 }

@@ -1,5 +1,5 @@
 import { pageLimits } from "../../protocol/commands/define.ts";
-import type { PageRequest } from "../auth/page.ts";
+import type { PageRequest } from "../auth/model.ts";
 
 /** The fields that every list in pages has. */
 export function pageRequestOf(message: { readonly cursor?: string; readonly limit?: number }): PageRequest {

@@ -56,7 +56,7 @@ async function targetOf(
 ): Promise<RevokeTarget | undefined> {
   const withCurrent = message.delete_current_token ?? true;
   if (message.token_type === undefined)
-    return withCurrent ? { kind: "user", userId } : { kind: "user", userId, spare: sessionId };
+    return withCurrent ? { kind: "user", userId } : { kind: "user", userId, except: sessionId };
   const ended = (await sessions.listOf(userId)).filter(
     ({ id, type }) => type === message.token_type && (withCurrent || id !== sessionId),
   );

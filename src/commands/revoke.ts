@@ -80,9 +80,9 @@ function tellOfChanges(
     // The first state is the answer's, unless it was the last one too.
     if (!first || done) session.send({ id, type: "event", event: { ...stateOf(state), done } });
     first = false;
-    if (done) session.undo.undo(id);
+    if (done) session.disposables.dispose(id);
   });
-  if (undo !== undefined) session.undo.add(id, undo);
+  if (undo !== undefined) session.disposables.add(id, undo);
 }
 
 function stateOf(receipt: RevokeReceipt): RevocationState {

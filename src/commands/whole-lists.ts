@@ -1,5 +1,5 @@
 import { AuthError } from "../auth/errors.ts";
-import { createKeyedTurns } from "../auth/keyed-turns.ts";
+import { createKeyedQueue } from "../auth/scheduling/keyed-queue.ts";
 import type { Session } from "../connection/session.ts";
 
 /** Runs the commands that answer with a whole list. */
@@ -14,7 +14,7 @@ export interface WholeLists {
 const noRoom: unique symbol = Symbol("no room");
 
 export function createWholeLists(): WholeLists {
-  const turns = createKeyedTurns();
+  const turns = createKeyedQueue();
   return {
     async run<Result>(session: Session, list: () => Promise<Result>): Promise<Result> {
       for (;;) {

@@ -3,15 +3,15 @@ import { loginCommands } from "../../protocol/commands/login.ts";
 import { limits } from "../../protocol/features.ts";
 import { Auth, type ServerMessage } from "../../protocol/frames.ts";
 import type { Authentication, Verdict } from "../auth/authentication.ts";
-import type { Clock } from "../auth/clock.ts";
+import type { Clock } from "../auth/clock/clock.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Peer, Principal } from "../auth/model.ts";
 import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
 import { LoginMessages, type LoginParts } from "./login-messages.ts";
-import type { Effect, Input, State } from "./machine.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
-import { compileShape } from "./shape.ts";
-import { authInvalid, isLonger } from "./wire.ts";
+import type { Effect, Input, State } from "./state-machine.ts";
+import { compileValidator } from "./validator.ts";
+import { authInvalid, isLonger } from "./wire-format.ts";
 
 /** What the auth phase needs of its connection. */
 export interface AuthHost {
@@ -19,7 +19,7 @@ export interface AuthHost {
   readonly peer: Peer;
   readonly codec: Codec;
   /** Whose share of what strangers may take the socket has. */
-  readonly place: string;
+  readonly addressKey: string;
   /** Moves the state machine and says what is to be done. */
   input(input: Input): Effect;
   /** Answers, whatever phase the socket is in by then; inert after close. */
@@ -41,7 +41,7 @@ export interface AuthParts extends LoginParts {
   readonly observer: ConnectionObserver;
 }
 
-const authProblem = compileShape(Auth);
+const authProblem = compileValidator(Auth);
 const nothing: readonly unknown[] = [];
 /** Milliseconds of the loop for an upgrade and a close: what a socket has cost that never was authenticated. */
 const strangerMs = 0.1;
@@ -71,7 +71,7 @@ export class AuthPhase {
 
   /** The socket closed without having been authenticated. */
   gone(): void {
-    this.#parts.loopBudget.charge(this.#host.place, strangerMs);
+    this.#parts.loopBudget.charge(this.#host.addressKey, strangerMs);
     this.#logins?.gone();
   }
 
@@ -85,7 +85,7 @@ export class AuthPhase {
     const { clock, loopBudget } = this.#parts;
     const began = clock.monotonic();
     this.#take(frame);
-    if (this.#host.state !== "ready") loopBudget.charge(this.#host.place, clock.monotonic() - began);
+    if (this.#host.state !== "ready") loopBudget.charge(this.#host.addressKey, clock.monotonic() - began);
   }
 
   #take(frame: Frame): void {
@@ -139,7 +139,7 @@ export class AuthPhase {
         this.#logins ??= new LoginMessages(this.#parts, this.#host, (token) => this.#granted(token));
         this.#logins.take(message as { readonly type: string });
         break;
-      case "hold":
+      case "buffer":
         this.#held ??= [];
         this.#held.push(message);
         break;

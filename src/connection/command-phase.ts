@@ -2,7 +2,7 @@ import type { CloseName } from "../../protocol/close-codes.ts";
 import type { ErrorName } from "../../protocol/errors.ts";
 import { limits } from "../../protocol/features.ts";
 import type { ErrorBody, ServerMessage } from "../../protocol/frames.ts";
-import type { Clock } from "../auth/clock.ts";
+import type { Clock } from "../auth/clock/clock.ts";
 import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
 import { answered, type Command, type Dispatch, type Envelope } from "./command.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
@@ -10,7 +10,7 @@ import { idProblem } from "./message-id.ts";
 import { MessageRate } from "./message-rate.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { Session } from "./session.ts";
-import { isLonger } from "./wire.ts";
+import { isLonger } from "./wire-format.ts";
 
 /** Messages in one batch. */
 export const batchLimit = 256;
@@ -25,7 +25,7 @@ export interface CommandHost {
   readonly hasRoom: boolean;
   reply(message: ServerMessage): void;
   /** Sends before everything that waits, and although the socket is suspended. */
-  express(message: ServerMessage): void;
+  sendBypassingQueue(message: ServerMessage): void;
   /** The rest of a batch waits until the socket goes on. */
   postpone(messages: readonly unknown[]): void;
   end(close: CloseName): boolean;
@@ -105,7 +105,7 @@ export class CommandPhase {
     if (known.id <= Math.max(this.#lastId, this.#pinged) || !this.#host.hasRoom) return false;
     if (this.#rate.take(this.#parts.clock.monotonic()) !== "pass") return false;
     this.#pinged = known.id;
-    this.#host.express({ id: known.id, type: "pong" });
+    this.#host.sendBypassingQueue({ id: known.id, type: "pong" });
     this.#parts.observer.answered("ping", "ok");
     return true;
   }

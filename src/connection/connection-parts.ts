@@ -2,18 +2,18 @@ import type { Sessions } from "../auth/sessions/sessions.ts";
 import type { AuthParts } from "./auth-phase.ts";
 import type { CommandParts } from "./command-phase.ts";
 import type { Connection } from "./connection.ts";
+import type { ConnectionRegistry } from "./connection-registry.ts";
 import type { Hub } from "./hub.ts";
 import type { OutboxParts } from "./outbox.ts";
-import type { Roster } from "./roster.ts";
 import type { SessionParts } from "./session.ts";
 import type { Suspension } from "./suspension.ts";
-import type { PhaseLimits } from "./wire.ts";
+import type { PhaseLimits } from "./wire-format.ts";
 
 /** What all connections of a node share. */
 export interface ConnectionParts extends AuthParts, CommandParts, SessionParts, OutboxParts {
   readonly sessions: Pick<Sessions, "refresh" | "get" | "expireIfDue">;
   readonly hub: Hub;
-  readonly roster: Roster<Connection>;
+  readonly registry: ConnectionRegistry<Connection>;
   readonly suspension: Suspension;
   readonly times: PhaseLimits;
 }

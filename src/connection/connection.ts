@@ -6,18 +6,18 @@ import type { Codec, Frame } from "../codec/codec.ts";
 import { type AuthHost, AuthPhase } from "./auth-phase.ts";
 import { type CommandHost, CommandPhase } from "./command-phase.ts";
 import type { ConnectionParts } from "./connection-parts.ts";
-import { Hold, type HoldHost, type Waiting } from "./hold.ts";
-import { type Effect, type Input, type State, transition } from "./machine.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
-import { noSeat, type Seated } from "./seats.ts";
 import { LiveSession, type SessionHost } from "./session.ts";
+import { noSlot, type Slotted } from "./slots.ts";
 import type { Socket, SocketHandler } from "./socket.ts";
+import { type Effect, type Input, type State, transition } from "./state-machine.ts";
 import type { SuspensionMember } from "./suspension.ts";
+import { SuspensionBuffer, type SuspensionBufferHost, type Waiting } from "./suspension-buffer.ts";
 import { WheelPlace } from "./timer-wheel.ts";
-import { authInvalid, type Wire } from "./wire.ts";
+import { authInvalid, type WireFormat } from "./wire-format.ts";
 
 /** A timer that is later than this says that the loop was held up. */
-const stallMs = 1000;
+const loopStallMs = 1000;
 
 /**
  * One client's life on one socket: composes the phases and owns the state, the deadline and the close. There are as many
@@ -31,16 +31,16 @@ export class Connection
     CommandHost,
     SessionHost,
     OutboxOwner,
-    HoldHost,
+    SuspensionBufferHost,
     SuspensionMember,
-    Seated
+    Slotted
 {
   readonly peer: Peer;
-  readonly place: string;
-  seat = noSeat;
+  readonly addressKey: string;
+  slot = noSlot;
   readonly #parts: ConnectionParts;
   readonly #socket: Socket;
-  readonly #wire: Wire;
+  readonly #wire: WireFormat;
   #state: State = "open";
   #auth: AuthPhase | undefined;
   #session: LiveSession | undefined;
@@ -48,8 +48,8 @@ export class Connection
   /** While frames wait, and after it: until then they go straight to the socket. */
   #outbox: Outbox | undefined;
   /** While the socket is suspended. */
-  #hold: Hold | undefined;
-  #round = 0;
+  #buffer: SuspensionBuffer | undefined;
+  #reviewGeneration = 0;
   #closedWith: CloseName | undefined;
   #authenticated = false;
   /** Something came in since the last ping went out. */
@@ -62,16 +62,16 @@ export class Connection
   #dueAt = 0;
   #gaveWay = false;
 
-  constructor(parts: ConnectionParts, socket: Socket, wire: Wire, peer: Peer, place: string) {
+  constructor(parts: ConnectionParts, socket: Socket, wire: WireFormat, peer: Peer, addressKey: string) {
     super();
     this.#parts = parts;
     this.#socket = socket;
     this.#wire = wire;
     this.peer = peer;
-    this.place = place;
+    this.addressKey = addressKey;
     const now = parts.clock.monotonic();
     this.#auth = new AuthPhase(parts, this, now);
-    parts.roster.enter(this, place);
+    parts.registry.enter(this, addressKey);
     this.#arm(parts.times.authDeadlineMs, now);
     parts.observer.opened(wire.codec.name, peer);
     socket.send(wire.authRequired);
@@ -93,12 +93,12 @@ export class Connection
     return this.#state === "ready" ? this.#session : undefined;
   }
 
-  get round(): number {
-    return this.#round;
+  get reviewGeneration(): number {
+    return this.#reviewGeneration;
   }
 
   get suspended(): boolean {
-    return this.#hold !== undefined;
+    return this.#buffer !== undefined;
   }
 
   get mayRun(): boolean {
@@ -115,7 +115,7 @@ export class Connection
 
   /** Answers are owed, or not taken by the client yet. A suspended socket gives none. */
   get busy(): boolean {
-    if (this.#hold !== undefined) return false;
+    if (this.#buffer !== undefined) return false;
     return this.#commands?.busy === true || this.#auth?.busy === true || this.#outbox?.hasRoom === false;
   }
 
@@ -153,7 +153,7 @@ export class Connection
 
   closed(code: number): void {
     if (this.input("lost") === "release") this.#release();
-    this.#parts.roster.leave(this, this.place, this.#authenticated);
+    this.#parts.registry.leave(this, this.addressKey, this.#authenticated);
     this.#parts.observer.closed(this.#closedWith, code, this.#authenticated);
   }
 
@@ -163,8 +163,8 @@ export class Connection
    */
   override due(): void {
     const now = this.#parts.clock.monotonic();
-    if (!this.#gaveWay && now - this.#dueAt > stallMs) {
-      this.#arm(stallMs, now);
+    if (!this.#gaveWay && now - this.#dueAt > loopStallMs) {
+      this.#arm(loopStallMs, now);
       this.#gaveWay = true;
     } else if (this.#state === "ready") this.#beat(now);
     else if (now < (this.#auth?.loginEndsAt ?? 0)) this.#beat(now, this.#auth?.loginEndsAt);
@@ -187,34 +187,35 @@ export class Connection
     this.reply(message);
   }
 
-  express(message: ServerMessage): void {
+  sendBypassingQueue(message: ServerMessage): void {
     if (this.#state !== "ready") return;
     const frame = this.#wire.codec.encode(message);
     if (this.#outbox === undefined) this.#hand(frame);
-    else this.#outbox.express(frame);
+    else this.#outbox.sendBypassingQueue(frame);
   }
 
   postpone(messages: readonly unknown[]): void {
-    this.#hold?.keep({ kept: messages, bytes: 0, pinged: 0 });
+    this.#buffer?.keep({ kept: messages, bytes: 0, pinged: 0 });
   }
 
   suspend(): void {
     const { caller } = this;
-    if (caller === undefined || this.#hold !== undefined) return;
-    if (this.#parts.suspension.policy !== "serve_until_exp") this.#hold = new Hold(this.#parts, this);
+    if (caller === undefined || this.#buffer !== undefined) return;
+    if (this.#parts.suspension.policy !== "serve_until_exp")
+      this.#buffer = new SuspensionBuffer(this.#parts, this);
     else if (this.#parts.clock.now() >= caller.principal.tokenExpiresAt) this.end("token_expired");
   }
 
   /** In order: that it goes on, what waited to be sent, what came in. Any of it may find that trust is lost again. */
-  resume(round: number): void {
+  resume(reviewGeneration: number): void {
     if (this.#state !== "ready") return;
-    this.#round = round;
-    const hold = this.#endHold();
-    if (hold?.told === true) this.express({ type: "auth_resumed" });
+    this.#reviewGeneration = reviewGeneration;
+    const buffer = this.#endHold();
+    if (buffer?.told === true) this.sendBypassingQueue({ type: "auth_resumed" });
     this.#outbox?.resume();
-    for (const waiting of hold?.waiting ?? []) {
+    for (const waiting of buffer?.waiting ?? []) {
       if (this.mayRun) this.#takeWaiting(waiting);
-      else this.#hold?.keep(waiting);
+      else this.#buffer?.keep(waiting);
     }
     if (this.mayRun) this.#commands?.countPings();
   }
@@ -224,7 +225,7 @@ export class Connection
   }
 
   overflowed(): void {
-    this.end(this.#hold === undefined ? "slow_consumer" : "unavailable");
+    this.end(this.#buffer === undefined ? "slow_consumer" : "unavailable");
   }
 
   pushAll(): void {
@@ -262,7 +263,7 @@ export class Connection
   admit(principal: Principal, lastId: number, held: readonly unknown[]): void {
     const session = new LiveSession(this.#parts, this, principal, this.peer);
     this.#session = session;
-    this.#round = this.#parts.suspension.round();
+    this.#reviewGeneration = this.#parts.suspension.reviewGeneration();
     this.#parts.hub.add(session);
     const crowded = this.#parts.hub.isCrowded(session);
     const over = crowded ? "too_many_sockets" : this.#parts.authentication.recheck(principal);
@@ -282,7 +283,7 @@ export class Connection
     this.#authenticated = true;
     this.#pinged = false;
     this.#socket.send(this.#wire.authOk);
-    parts.roster.authenticated(this.place);
+    parts.registry.authenticated(this.addressKey);
     this.#arm(parts.times.heartbeatMs, now);
     session.watchEnd(parts.times.heartbeatMs);
     parts.suspension.watch();
@@ -322,25 +323,25 @@ export class Connection
     else if (this.live) this.#auth?.control();
   }
 
-  #endHold(): Hold | undefined {
-    const hold = this.#hold;
-    this.#hold = undefined;
-    hold?.end();
-    return hold;
+  #endHold(): SuspensionBuffer | undefined {
+    const buffer = this.#buffer;
+    this.#buffer = undefined;
+    buffer?.end();
+    return buffer;
   }
 
   #take(frame: Frame): void {
     const commands = this.#commandsAfter(0);
     if (commands === undefined) return;
     if (this.mayRun) commands.frame(frame);
-    else this.#hold?.take(frame, commands);
+    else this.#buffer?.take(frame, commands);
   }
 
   /** Hot path. False: nothing may be done for this socket; it is suspended, or was closed by the policy. */
   #passes(): boolean {
-    if (this.#round === this.#parts.suspension.round()) return true;
+    if (this.#reviewGeneration === this.#parts.suspension.reviewGeneration()) return true;
     this.suspend();
-    return this.#state === "ready" && this.#hold === undefined;
+    return this.#state === "ready" && this.#buffer === undefined;
   }
 
   #tooLate(over: CloseName): void {

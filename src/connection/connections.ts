@@ -1,25 +1,25 @@
 import type { Authority } from "../auth/authority.ts";
-import type { Clock } from "../auth/clock.ts";
-import type { Weakened } from "../auth/protections.ts";
-import type { RevocationPolicy } from "../auth/revocation/policy.ts";
+import type { Clock } from "../auth/clock/clock.ts";
+import type { RevocationPolicy } from "../auth/revocation/revocation.ts";
+import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Codec } from "../codec/codec.ts";
 import { type LoopBudget, unlimitedLoop } from "../net/loop-budget.ts";
-import { createAdmit } from "./admission.ts";
 import type { Dispatch } from "./command.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionParts } from "./connection-parts.ts";
+import { ConnectionRegistry, type ConnectionRegistryLimits } from "./connection-registry.ts";
 import { createHub, type Hub, type HubLimits } from "./hub.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import { createOriginPolicy } from "./origin.ts";
-import { LoopTurns, outboxLimits } from "./outbox.ts";
-import { Roster, type RosterLimits } from "./roster.ts";
-import type { Admit, UpgradeRequest } from "./socket.ts";
+import { EndOfTickBatch, outboxLimits } from "./outbox.ts";
+import type { CheckUpgrade, UpgradeRequest } from "./socket.ts";
 import { Suspension } from "./suspension.ts";
 import { createTimerWheel, type TimerWheel } from "./timer-wheel.ts";
+import { createUpgradeChecks } from "./upgrade-checks.ts";
 import { createUserEvents } from "./user-events.ts";
-import { createWire, type PhaseLimits, protocolPhaseLimits } from "./wire.ts";
+import { createWireFormat, type PhaseLimits, protocolPhaseLimits } from "./wire-format.ts";
 
-export interface ConnectionLimits extends RosterLimits, HubLimits, PhaseLimits {
+export interface ConnectionLimits extends ConnectionRegistryLimits, HubLimits, PhaseLimits {
   /** Messages that an authenticated socket may send, on average. */
   readonly messagesPerSecond: number;
   /** Bytes that wait for a slow client, beside one message of any size; more closes its socket. */
@@ -48,7 +48,7 @@ export interface ConnectionsOptions {
   /** Of strangers, shared with HTTP. Default: nothing is refused. */
   readonly loopBudget?: LoopBudget;
   /** Protections that a negative control switches off. */
-  readonly weakened?: Weakened;
+  readonly disabledSafeguards?: DisabledSafeguards;
   /** The gateway's own web origin if it is configured; otherwise the Host header says it. */
   readonly ownOrigin?: string | undefined;
   /** Default: the TCP peer's. Behind proxies: what the trusted one says; null if the address is not known. */
@@ -57,8 +57,8 @@ export interface ConnectionsOptions {
 
 export interface Connections {
   /** For the transport. */
-  readonly admit: Admit;
-  /** For `revocation.onCut((cut) => hub.apply(cut))`. */
+  readonly admit: CheckUpgrade;
+  /** For `revocation.onRevocation((cut) => hub.apply(cut))`. */
   readonly hub: Hub;
   readonly count: {
     readonly sockets: number;
@@ -92,31 +92,31 @@ const drainStepMs = 50;
 /** All sockets of one gateway. Two in one process do not know of each other. */
 export function createConnections(options: ConnectionsOptions): Connections {
   const limits = { ...defaultLimits, ...options.limits };
-  const roster = new Roster<Connection>(limits);
+  const registry = new ConnectionRegistry<Connection>(limits);
   let draining = false;
   const stopping = () => draining;
-  const { parts, hub } = composeParts(options, limits, { roster, stopping });
+  const { parts, hub } = composeParts(options, limits, { registry, stopping });
   const { clock } = options;
   const [first, ...rest] = options.codecs;
-  const admit = createAdmit({
-    wires: [createWire(first), ...rest.map(createWire)],
+  const admit = createUpgradeChecks({
+    wires: [createWireFormat(first), ...rest.map(createWireFormat)],
     originAllowed: createOriginPolicy(options.origins ?? [], options.ownOrigin),
-    roomFor: (place) => roster.roomFor(place),
+    roomFor: (addressKey) => registry.roomFor(addressKey),
     draining: stopping,
     loopBudget: parts.loopBudget,
     addressOf: options.addressOf ?? ((request) => request.address),
     observer: options.metrics,
-    open: (socket, wire, peer, place) => new Connection(parts, socket, wire, peer, place),
+    open: (socket, wire, peer, addressKey) => new Connection(parts, socket, wire, peer, addressKey),
   });
   return {
     admit,
     hub,
     count: {
       get sockets() {
-        return roster.sockets;
+        return registry.sockets;
       },
       get unauthenticated() {
-        return roster.unauthenticated;
+        return registry.unauthenticated;
       },
       get suspended() {
         return parts.suspension.sockets;
@@ -124,7 +124,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     },
     async drain(spreadMs = 5000, withinMs = spreadMs) {
       draining = true;
-      const members = roster.members();
+      const members = registry.members();
       const steps = Math.max(1, Math.ceil(spreadMs / drainStepMs));
       const perStep = Math.ceil(members.length / steps);
       const began = clock.monotonic();
@@ -136,11 +136,11 @@ export function createConnections(options: ConnectionsOptions): Connections {
         busy = turn.filter((member) => member.live && member.busy);
         for (const member of turn) if (!member.busy) member.end("going_away");
       }
-      for (const member of roster.members()) member.end("going_away");
+      for (const member of registry.members()) member.end("going_away");
     },
     close() {
       draining = true;
-      for (const member of roster.members()) member.end("going_away");
+      for (const member of registry.members()) member.end("going_away");
       parts.wheel.stop();
     },
   };
@@ -149,7 +149,10 @@ export function createConnections(options: ConnectionsOptions): Connections {
 function composeParts(
   options: ConnectionsOptions,
   limits: ConnectionLimits,
-  { roster, stopping }: { readonly roster: Roster<Connection>; readonly stopping: () => boolean },
+  {
+    registry,
+    stopping,
+  }: { readonly registry: ConnectionRegistry<Connection>; readonly stopping: () => boolean },
 ): { readonly parts: ConnectionParts; readonly hub: Hub } {
   const { authority, clock, log, metrics } = options;
   const onError = (error: unknown) => log.error({ err: error }, "connection task failed");
@@ -175,10 +178,10 @@ function composeParts(
     events,
     hub,
     wheel,
-    turns: new LoopTurns(onError),
+    turns: new EndOfTickBatch(onError),
     loopBudget: options.loopBudget ?? unlimitedLoop(),
-    roster,
-    suspension: composeSuspension(options, limits, { roster, wheel }),
+    registry,
+    suspension: composeSuspension(options, limits, { registry, wheel }),
     times: limits,
     stopping,
     messagesPerSecond: limits.messagesPerSecond,
@@ -190,17 +193,17 @@ function composeParts(
 function composeSuspension(
   options: ConnectionsOptions,
   limits: ConnectionLimits,
-  { roster, wheel }: { readonly roster: Roster<Connection>; readonly wheel: TimerWheel },
+  { registry, wheel }: { readonly registry: ConnectionRegistry<Connection>; readonly wheel: TimerWheel },
 ): Suspension {
   const { authority, clock, log, metrics } = options;
   return new Suspension({
     ...{ clock, log, wheel, observer: metrics },
     view: authority.revocation.view,
     authentication: authority.authentication,
-    members: () => roster.members(),
-    count: () => roster.sockets,
+    members: () => registry.members(),
+    count: () => registry.sockets,
     policy: options.policy ?? "suspend",
     suspensionMs: limits.suspensionMs,
-    weakened: options.weakened ?? new Set(),
+    disabledSafeguards: options.disabledSafeguards ?? new Set(),
   });
 }

@@ -1,16 +1,16 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { Peer, Principal } from "../auth/model.ts";
 import { closeNameOf } from "../auth/revocation/cause.ts";
-import type { Cut } from "../auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../auth/revocation/revocation.ts";
 import type { Users } from "../auth/users/users.ts";
 import { isLocalAddress } from "../net/local-address.ts";
 import { KeyIndex } from "./key-index.ts";
 import type { ConnectionLog } from "./observer.ts";
-import { type Seated, Seats } from "./seats.ts";
+import { SlotSet, type Slotted } from "./slots.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 
 /** An authenticated connection as the hub sees it. `userId` and `sessionId` of its principal never change. */
-export interface HubMember extends Seated {
+export interface HubMember extends Slotted {
   readonly principal: Principal;
   readonly peer: Peer;
   /** Closes it at once, dropping what waits to be sent. False when it was closing already. */
@@ -27,11 +27,11 @@ export interface Hub {
   /** Whether this member, which was added, is one more than its session or its user may have here. */
   isCrowded(member: HubMember): boolean;
   /**
-   * Applies a cut-off in this tick and says how many sockets it closed. Register it with `revocation.onCut`. A user of
+   * Applies a cut-off in this tick and says how many sockets it closed. Register it with `revocation.onRevocation`. A user of
    * whom it says no more than that something changed (an older node's event) is read again in the background: what
    * follows from that is not in the number.
    */
-  apply(cut: Cut): number;
+  apply(cut: RevocationEvent): number;
   readonly sockets: number;
   readonly sessions: number;
   readonly users: number;
@@ -57,9 +57,9 @@ export function createHub(options: {
 
 class IndexedHub implements Hub {
   readonly #options: Parameters<typeof createHub>[0];
-  readonly #members = new Seats<HubMember>();
-  readonly #bySession = new KeyIndex((seat) => this.#members.at(seat).principal.sessionId);
-  readonly #byUser = new KeyIndex((seat) => this.#members.at(seat).principal.userId);
+  readonly #members = new SlotSet<HubMember>();
+  readonly #bySession = new KeyIndex((slot) => this.#members.at(slot).principal.sessionId);
+  readonly #byUser = new KeyIndex((slot) => this.#members.at(slot).principal.userId);
   readonly #rereads = new Map<string, UserReread>();
 
   constructor(options: Parameters<typeof createHub>[0]) {
@@ -80,23 +80,23 @@ class IndexedHub implements Hub {
 
   add(member: HubMember): void {
     if (!this.#members.add(member)) return;
-    this.#bySession.add(member.seat);
-    this.#byUser.add(member.seat);
+    this.#bySession.add(member.slot);
+    this.#byUser.add(member.slot);
   }
 
   remove(member: HubMember): void {
     if (!this.#members.has(member)) return;
-    this.#bySession.remove(member.seat);
-    this.#byUser.remove(member.seat);
+    this.#bySession.remove(member.slot);
+    this.#byUser.remove(member.slot);
     this.#members.delete(member);
   }
 
-  isCrowded({ seat }: HubMember): boolean {
+  isCrowded({ slot }: HubMember): boolean {
     const { socketsPerSession, socketsPerUser } = this.#options.limits;
-    return this.#bySession.sizeAt(seat) > socketsPerSession || this.#byUser.sizeAt(seat) > socketsPerUser;
+    return this.#bySession.sizeAt(slot) > socketsPerSession || this.#byUser.sizeAt(slot) > socketsPerUser;
   }
 
-  apply(cut: Cut): number {
+  apply(cut: RevocationEvent): number {
     switch (cut.kind) {
       case "sessions":
         return cutAll(
@@ -122,14 +122,14 @@ class IndexedHub implements Hub {
     }
   }
 
-  #endedBy(cut: Extract<Cut, { kind: "user" }>): readonly HubMember[] {
+  #endedBy(cut: Extract<RevocationEvent, { kind: "user" }>): readonly HubMember[] {
     return this.#among(this.#byUser, cut.userId).filter(
-      ({ principal }) => principal.epoch < cut.epoch && principal.sessionId !== cut.spare,
+      ({ principal }) => principal.epoch < cut.epoch && principal.sessionId !== cut.except,
     );
   }
 
   /** Walks all of this node's sockets: a rare thing to do, and none that needs an index. */
-  #olderThan(cut: Extract<Cut, { kind: "client" | "all" }>): readonly HubMember[] {
+  #olderThan(cut: Extract<RevocationEvent, { kind: "client" | "all" }>): readonly HubMember[] {
     return this.#members
       .all()
       .filter(
@@ -144,7 +144,7 @@ class IndexedHub implements Hub {
 
   /** A copy: members may leave while it is walked. */
   #among(index: KeyIndex, key: string): readonly HubMember[] {
-    return index.of(key).map((seat) => this.#members.at(seat));
+    return index.of(key).map((slot) => this.#members.at(slot));
   }
 
   /** A read that is under way may have seen the state before the change, so another follows it. */

@@ -9,7 +9,7 @@ const fewest = 64;
  * Numbers instead of a `Map` of sets, for the reason that `Seats` gives.
  */
 export class KeyIndex {
-  readonly #keyOf: (seat: number) => string;
+  readonly #keyOf: (slot: number) => string;
   #heads = new Int32Array(fewest).fill(none);
   /** By seat; of the chain only for whoever stands for its key. */
   #chain = new Int32Array(fewest).fill(none);
@@ -21,7 +21,7 @@ export class KeyIndex {
   readonly #freeRings: number[] = [];
   #keys = 0;
 
-  constructor(keyOf: (seat: number) => string) {
+  constructor(keyOf: (slot: number) => string) {
     this.#keyOf = keyOf;
   }
 
@@ -30,29 +30,29 @@ export class KeyIndex {
   }
 
   /** The key of a seat stays the same until `remove`. */
-  add(seat: number): void {
-    this.#reach(seat);
-    const key = this.#keyOf(seat);
+  add(slot: number): void {
+    this.#reach(slot);
+    const key = this.#keyOf(slot);
     const hash = hashOf(key);
     const present = this.#first(key, hash);
-    if (present === none) this.#lead(seat, hash);
-    else this.#join(seat, present);
+    if (present === none) this.#lead(slot, hash);
+    else this.#join(slot, present);
   }
 
-  remove(seat: number): void {
-    const [next = seat, previous = seat] = [this.#next[seat], this.#previous[seat]];
+  remove(slot: number): void {
+    const [next = slot, previous = slot] = [this.#next[slot], this.#previous[slot]];
     this.#next[previous] = next;
     this.#previous[next] = previous;
-    const ring = this.#ring[seat] ?? 0;
+    const ring = this.#ring[slot] ?? 0;
     this.#sizes[ring] = (this.#sizes[ring] ?? 1) - 1;
-    if (next === seat) this.#freeRings.push(ring);
-    if (this.#chain[seat] !== unchained) this.#replace(seat, next === seat ? none : next);
-    if (next === seat) this.#keys -= 1;
+    if (next === slot) this.#freeRings.push(ring);
+    if (this.#chain[slot] !== unchained) this.#replace(slot, next === slot ? none : next);
+    if (next === slot) this.#keys -= 1;
   }
 
   /** How many seats have the key of this one, which was added. */
-  sizeAt(seat: number): number {
-    return this.#sizes[this.#ring[seat] ?? 0] ?? 0;
+  sizeAt(slot: number): number {
+    return this.#sizes[this.#ring[slot] ?? 0] ?? 0;
   }
 
   has(key: string): boolean {
@@ -63,10 +63,10 @@ export class KeyIndex {
   of(key: string): readonly number[] {
     const first = this.#first(key, hashOf(key));
     if (first === none) return [];
-    const seats = [first];
-    for (let seat = this.#next[first] ?? first; seat !== first; seat = this.#next[seat] ?? first)
-      seats.push(seat);
-    return seats;
+    const slots = [first];
+    for (let slot = this.#next[first] ?? first; slot !== first; slot = this.#next[slot] ?? first)
+      slots.push(slot);
+    return slots;
   }
 
   #bucket(hash: number): number {
@@ -74,50 +74,50 @@ export class KeyIndex {
   }
 
   #first(key: string, hash: number): number {
-    let seat = this.#heads[this.#bucket(hash)] ?? none;
-    while (seat !== none && this.#keyOf(seat) !== key) seat = this.#chain[seat] ?? none;
-    return seat;
+    let slot = this.#heads[this.#bucket(hash)] ?? none;
+    while (slot !== none && this.#keyOf(slot) !== key) slot = this.#chain[slot] ?? none;
+    return slot;
   }
 
-  #lead(seat: number, hash: number): void {
+  #lead(slot: number, hash: number): void {
     if (this.#keys >= this.#heads.length) this.#widen();
-    this.#next[seat] = seat;
-    this.#previous[seat] = seat;
-    this.#link(seat, hash);
+    this.#next[slot] = slot;
+    this.#previous[slot] = slot;
+    this.#link(slot, hash);
     this.#keys += 1;
     const ring = this.#freeRings.pop() ?? this.#sizes.length;
-    this.#ring[seat] = ring;
+    this.#ring[slot] = ring;
     this.#sizes[ring] = 1;
   }
 
-  #join(seat: number, first: number): void {
+  #join(slot: number, first: number): void {
     const last = this.#previous[first] ?? first;
-    this.#chain[seat] = unchained;
-    this.#next[seat] = first;
-    this.#previous[seat] = last;
-    this.#next[last] = seat;
-    this.#previous[first] = seat;
+    this.#chain[slot] = unchained;
+    this.#next[slot] = first;
+    this.#previous[slot] = last;
+    this.#next[last] = slot;
+    this.#previous[first] = slot;
     const ring = this.#ring[first] ?? 0;
-    this.#ring[seat] = ring;
+    this.#ring[slot] = ring;
     this.#sizes[ring] = (this.#sizes[ring] ?? 0) + 1;
   }
 
-  #link(seat: number, hash: number): void {
+  #link(slot: number, hash: number): void {
     const bucket = this.#bucket(hash);
-    this.#chain[seat] = this.#heads[bucket] ?? none;
-    this.#heads[bucket] = seat;
+    this.#chain[slot] = this.#heads[bucket] ?? none;
+    this.#heads[bucket] = slot;
   }
 
   /** `heir` takes the place of `seat` in its chain; with `none` the chain closes. */
-  #replace(seat: number, heir: number): void {
-    const following = this.#chain[seat] ?? none;
+  #replace(slot: number, heir: number): void {
+    const following = this.#chain[slot] ?? none;
     if (heir !== none) this.#chain[heir] = following;
     const to = heir === none ? following : heir;
-    const bucket = this.#bucket(hashOf(this.#keyOf(seat)));
+    const bucket = this.#bucket(hashOf(this.#keyOf(slot)));
     let before = this.#heads[bucket] ?? none;
-    if (before === seat) this.#heads[bucket] = to;
+    if (before === slot) this.#heads[bucket] = to;
     else {
-      while (this.#chain[before] !== seat) before = this.#chain[before] ?? none;
+      while (this.#chain[before] !== slot) before = this.#chain[before] ?? none;
       this.#chain[before] = to;
     }
   }
@@ -125,14 +125,14 @@ export class KeyIndex {
   #widen(): void {
     const leaders: number[] = [];
     for (const head of this.#heads)
-      for (let seat = head; seat !== none; seat = this.#chain[seat] ?? none) leaders.push(seat);
+      for (let slot = head; slot !== none; slot = this.#chain[slot] ?? none) leaders.push(slot);
     this.#heads = new Int32Array(this.#heads.length * 2).fill(none);
-    for (const seat of leaders) this.#link(seat, hashOf(this.#keyOf(seat)));
+    for (const slot of leaders) this.#link(slot, hashOf(this.#keyOf(slot)));
   }
 
-  #reach(seat: number): void {
+  #reach(slot: number): void {
     const size = this.#next.length;
-    if (seat < size) return;
+    if (slot < size) return;
     const longer = (array: Int32Array) => {
       const copy = new Int32Array(size * 2);
       copy.set(array);

@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { ServerMessage } from "../../protocol/frames.ts";
-import type { Clock } from "../auth/clock.ts";
+import type { Clock } from "../auth/clock/clock.ts";
 import type { Principal } from "../auth/model.ts";
 import type { Sessions } from "../auth/sessions/sessions.ts";
 import type { ConnectionLog } from "./observer.ts";

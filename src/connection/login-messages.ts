@@ -8,14 +8,14 @@ import type { LoginFlows } from "../auth/login/login-flows.ts";
 import type { Peer } from "../auth/model.ts";
 import type { Revocation } from "../auth/revocation/revocation.ts";
 import type { Sessions } from "../auth/sessions/sessions.ts";
-import { refreshGrantOf, sessionGrantOf } from "../auth/sessions/wire-grants.ts";
+import { refreshGrantOf, sessionGrantOf } from "../auth/sessions/token-grant.ts";
 import type { Onboarding } from "../auth/users/onboarding.ts";
 import type { LoopBudget } from "../net/loop-budget.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
-import type { State } from "./machine.ts";
 import { idProblem, isId } from "./message-id.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
-import { compileShape, type Shape } from "./shape.ts";
+import type { State } from "./state-machine.ts";
+import { compileValidator, type Validator } from "./validator.ts";
 
 export interface LoginParts {
   readonly logins: LoginFlows;
@@ -32,7 +32,7 @@ export interface LoginHost {
   readonly state: State;
   readonly peer: Peer;
   /** Whose share of what strangers may take the socket has. */
-  readonly place: string;
+  readonly addressKey: string;
   reply(message: ServerMessage): void;
   allowLogin(): void;
 }
@@ -49,8 +49,8 @@ interface Outcome {
   readonly granted?: { readonly accessToken: string; readonly newSession?: string };
 }
 
-const shapes = new Map<string, Shape>(
-  Object.entries(loginCommands).map(([type, contract]) => [type, compileShape(contract.params)]),
+const shapes = new Map<string, Validator>(
+  Object.entries(loginCommands).map(([type, contract]) => [type, compileValidator(contract.params)]),
 );
 
 /**
@@ -100,14 +100,14 @@ export class LoginMessages {
       return;
     }
     this.#lastId = id;
-    const retryAfter = this.#parts.loopBudget.refusal(this.#host.place, "message");
-    const shape = retryAfter === undefined ? shapes.get(type)?.(message) : undefined;
+    const retryAfter = this.#parts.loopBudget.refusal(this.#host.addressKey, "message");
+    const validator = retryAfter === undefined ? shapes.get(type)?.(message) : undefined;
     if (retryAfter !== undefined)
       this.#fail(id, type, { ...errorBody("rate_limited"), retry_after: retryAfter });
-    else if (shape !== undefined) this.#fail(id, type, errorBody("invalid_format", shape));
+    else if (validator !== undefined) this.#fail(id, type, errorBody("invalid_format", validator));
     else if (this.#parts.stopping()) this.#fail(id, type, stoppingBody());
     else {
-      this.#parts.loopBudget.charge(this.#host.place, carriedOutMs);
+      this.#parts.loopBudget.charge(this.#host.addressKey, carriedOutMs);
       this.#pending += 1;
       this.#tail = this.#tail
         .then(() => this.#run(id, type as LoginType, message))

@@ -17,7 +17,7 @@ export const outboxLimits = {
 const fewKept = 32;
 
 /** Runs tasks once at the end of the present loop turn: one `setImmediate` for all of them. */
-export class LoopTurns {
+export class EndOfTickBatch {
   readonly #onError: (error: unknown) => void;
   #tasks: { endOfTurn(): void }[] = [];
 
@@ -44,7 +44,7 @@ export class LoopTurns {
 
 /** What all outboxes of a node share. */
 export interface OutboxParts {
-  readonly turns: LoopTurns;
+  readonly turns: EndOfTickBatch;
   readonly wheel: TimerWheel;
   readonly outboxBytes: number;
 }
@@ -123,7 +123,7 @@ export class Outbox implements TimerOwner {
   }
 
   /** Sends before everything that waits, to a suspended socket too; a message that came this way stays bare. */
-  express(frame: Frame): void {
+  sendBypassingQueue(frame: Frame): void {
     if (!this.#stopped) this.#hand(frame);
   }
 

@@ -2,10 +2,10 @@ import type { CloseName } from "../../protocol/close-codes.ts";
 import { type Feature, features } from "../../protocol/features.ts";
 import type { ErrorBody, ServerMessage } from "../../protocol/frames.ts";
 import type { Peer, Principal, RevocationCause } from "../auth/model.ts";
+import { Disposables } from "./disposables.ts";
 import type { HubMember } from "./hub.ts";
 import { Lifetime, type LifetimeHost, type LifetimeParts } from "./lifetime.ts";
-import { noSeat } from "./seats.ts";
-import { UndoMap } from "./undo-map.ts";
+import { noSlot } from "./slots.ts";
 import type { UserEvents } from "./user-events.ts";
 
 /** How a command ended. */
@@ -31,12 +31,12 @@ export interface Session {
   /** Resolves once the client has taken what was sent to it, or is gone. */
   untilRoom(): Promise<void>;
   /** Undone when the socket closes. */
-  readonly undo: UndoMap;
+  readonly disposables: Disposables;
   /** Queues a message; inert after close. */
   send(message: ServerMessage): void;
   /** Adds what is known of `names`; the rest is ignored. */
   negotiate(names: readonly string[]): void;
-  /** Sends user events of `type` (undefined: all) on `id`, until `undo.undo(id)` or the close. */
+  /** Sends user events of `type` (undefined: all) on `id`, until `disposables.dispose(id)` or the close. */
   watchUsers(id: number, type: string | undefined): void;
   /** Takes the principal of a newer token of the same session. */
   renew(principal: Principal): void;
@@ -72,7 +72,7 @@ const noFeatures: ReadonlySet<Feature> = new Set();
 
 /** Most sockets never ask for more than what every one has: everything else is made on first use. */
 export class LiveSession implements Session, HubMember {
-  seat = noSeat;
+  slot = noSlot;
   readonly peer: Peer;
   readonly #parts: SessionParts;
   /** Undefined after the close, as the lifetime is: what still knows the session keeps nothing of the socket alive. */
@@ -80,7 +80,7 @@ export class LiveSession implements Session, HubMember {
   #principal: Principal;
   #features: ReadonlySet<Feature> = noFeatures;
   #lifetime: Lifetime | undefined;
-  #undo: UndoMap | undefined;
+  #disposables: Disposables | undefined;
   #lastAnswers: Set<LastAnswer> | undefined;
   #waitForRoom: (() => void)[] | undefined;
 
@@ -125,12 +125,12 @@ export class LiveSession implements Session, HubMember {
     for (const goOn of waiting ?? []) goOn();
   }
 
-  get undo(): UndoMap {
-    if (this.#undo === undefined) {
-      this.#undo = new UndoMap(this.#parts.log);
-      if (this.#host === undefined) this.#undo.close();
+  get disposables(): Disposables {
+    if (this.#disposables === undefined) {
+      this.#disposables = new Disposables(this.#parts.log);
+      if (this.#host === undefined) this.#disposables.close();
     }
-    return this.#undo;
+    return this.#disposables;
   }
 
   /** Call it at least every `withinMs`: an end of the session that is farther away has no timer of its own yet. */
@@ -152,7 +152,7 @@ export class LiveSession implements Session, HubMember {
   }
 
   watchUsers(id: number, type: string | undefined): void {
-    this.undo.add(id, this.#parts.events.subscribe(this, id, type));
+    this.disposables.add(id, this.#parts.events.subscribe(this, id, type));
   }
 
   renew(principal: Principal): void {
@@ -185,7 +185,7 @@ export class LiveSession implements Session, HubMember {
   close(): void {
     this.#lifetime?.stop();
     this.#lastAnswers = undefined;
-    this.#undo?.close();
+    this.#disposables?.close();
     this.#lifetime = undefined;
     this.#host = undefined;
     this.drained();

@@ -17,7 +17,7 @@ export interface UpgradeRequest {
 }
 
 /** Answer to an upgrade: 101 with the chosen subprotocol, or an ordinary HTTP answer. */
-export type Admission =
+export type UpgradeDecision =
   | {
       readonly accept: true;
       readonly subprotocol: string | undefined;
@@ -68,4 +68,4 @@ export interface SocketHandler {
 }
 
 /** What a transport asks about every upgrade. Must not throw and must not wait. */
-export type Admit = (request: UpgradeRequest) => Admission;
+export type CheckUpgrade = (request: UpgradeRequest) => UpgradeDecision;

@@ -2,10 +2,9 @@ import { randomInt } from "node:crypto";
 
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { Authentication, Caller } from "../auth/authentication.ts";
-import type { Clock } from "../auth/clock.ts";
-import type { Weakened } from "../auth/protections.ts";
-import type { RevocationPolicy } from "../auth/revocation/policy.ts";
-import type { RevocationView } from "../auth/revocation/revocation.ts";
+import type { Clock } from "../auth/clock/clock.ts";
+import type { RevocationPolicy, RevocationView } from "../auth/revocation/revocation.ts";
+import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 
@@ -14,17 +13,17 @@ export interface SuspensionMember {
   /** Undefined before `auth_ok` and after the close. */
   readonly caller: Caller | undefined;
   /** The round in which it was let in or last found good. */
-  readonly round: number;
+  readonly reviewGeneration: number;
   /** Its round is over: what the policy says happens to it now. */
   suspend(): void;
   /** It was found good in `round`: it goes on with what waited. */
-  resume(round: number): void;
+  resume(reviewGeneration: number): void;
   end(close: CloseName): boolean;
 }
 
 export interface SuspensionOptions {
   /** Both are asked on every frame. */
-  readonly view: Pick<RevocationView, "trusted" | "gaps">;
+  readonly view: Pick<RevocationView, "trusted" | "invalidationCount">;
   readonly authentication: Pick<Authentication, "review">;
   /** A copy. */
   readonly members: () => readonly SuspensionMember[];
@@ -36,7 +35,7 @@ export interface SuspensionOptions {
   readonly policy: RevocationPolicy;
   /** How long a socket may be suspended, ms. */
   readonly suspensionMs: number;
-  readonly weakened: Weakened;
+  readonly disabledSafeguards: DisabledSafeguards;
 }
 
 const consequence: Record<RevocationPolicy, string> = {
@@ -71,11 +70,11 @@ export class Suspension implements TimerOwner {
   /** Sockets that are suspended now; kept by the sockets. */
   sockets = 0;
   readonly #options: SuspensionOptions;
-  readonly #view: Pick<RevocationView, "trusted" | "gaps">;
+  readonly #view: Pick<RevocationView, "trusted" | "invalidationCount">;
   readonly #timer = new Timer(this);
   #trusted: boolean;
-  #gaps: number;
-  #round = 0;
+  #invalidationCount: number;
+  #reviewGeneration = 0;
   /** The round in which every socket is. */
   #clearedRound = 0;
   #reviewedRound: number | undefined;
@@ -90,17 +89,18 @@ export class Suspension implements TimerOwner {
     this.#options = options;
     this.#view = options.view;
     this.#trusted = options.view.trusted;
-    this.#gaps = options.view.gaps;
+    this.#invalidationCount = options.view.invalidationCount;
     this.policy = options.policy;
-    this.checksInput = !options.weakened.has("input_check");
-    this.checksOutput = !options.weakened.has("flush_check");
+    this.checksInput = !options.disabledSafeguards.has("input_check");
+    this.checksOutput = !options.disabledSafeguards.has("flush_check");
   }
 
   /** Looks at the trust and gives the present round. Hot path: two reads and two comparisons. */
-  round(): number {
-    const { trusted, gaps } = this.#view;
-    if (trusted !== this.#trusted || gaps !== this.#gaps) this.#changed(trusted, gaps);
-    return this.#round;
+  reviewGeneration(): number {
+    const { trusted, invalidationCount } = this.#view;
+    if (trusted !== this.#trusted || invalidationCount !== this.#invalidationCount)
+      this.#changed(trusted, invalidationCount);
+    return this.#reviewGeneration;
   }
 
   /** When the present suspension began, monotonic ms. */
@@ -122,29 +122,30 @@ export class Suspension implements TimerOwner {
   }
 
   due(): void {
-    const round = this.round();
-    if (this.#trusted) this.#goOn(round);
-    if (this.policy === "serve_until_exp" && this.#clearedRound !== round) this.#sweep(round);
-    if (this.#clearedRound !== round || this.#options.count() > 0) this.watch();
+    const reviewGeneration = this.reviewGeneration();
+    if (this.#trusted) this.#goOn(reviewGeneration);
+    if (this.policy === "serve_until_exp" && this.#clearedRound !== reviewGeneration)
+      this.#sweep(reviewGeneration);
+    if (this.#clearedRound !== reviewGeneration || this.#options.count() > 0) this.watch();
   }
 
-  #changed(trusted: boolean, gaps: number): void {
-    const lapsed = (this.#trusted && !trusted) || gaps !== this.#gaps;
+  #changed(trusted: boolean, invalidationCount: number): void {
+    const lapsed = (this.#trusted && !trusted) || invalidationCount !== this.#invalidationCount;
     this.#trusted = trusted;
-    this.#gaps = gaps;
+    this.#invalidationCount = invalidationCount;
     if (lapsed) this.#lapse();
   }
 
   #lapse(): void {
-    const wasClear = this.#clearedRound === this.#round;
-    this.#round += 1;
+    const wasClear = this.#clearedRound === this.#reviewGeneration;
+    this.#reviewGeneration += 1;
     this.#lapsedAt = this.#options.clock.monotonic();
     this.#failures = 0;
     this.#retryAt = 0;
-    const members = this.#older(this.#round);
-    if (members.length === 0) this.#clearedRound = this.#round;
+    const members = this.#older(this.#reviewGeneration);
+    if (members.length === 0) this.#clearedRound = this.#reviewGeneration;
     else if (wasClear) this.#tell(members.length);
-    this.#suspendAll(this.#round, members);
+    this.#suspendAll(this.#reviewGeneration, members);
   }
 
   #tell(sockets: number): void {
@@ -159,43 +160,47 @@ export class Suspension implements TimerOwner {
   }
 
   /** Sockets that are not in `round`. */
-  #older(round: number): readonly SuspensionMember[] {
-    return this.#options.members().filter((member) => member.caller !== undefined && member.round !== round);
+  #older(reviewGeneration: number): readonly SuspensionMember[] {
+    return this.#options
+      .members()
+      .filter((member) => member.caller !== undefined && member.reviewGeneration !== reviewGeneration);
   }
 
   /** Not in the turn that found the lapse: that may be one frame of one socket. */
-  #suspendAll(round: number, members: readonly SuspensionMember[], from = 0): void {
+  #suspendAll(reviewGeneration: number, members: readonly SuspensionMember[], from = 0): void {
     if (members.length === 0) return;
     setImmediate(() => {
       const { clock } = this.#options;
       const until = clock.monotonic() + turnMs;
       let at = from;
-      for (; at < members.length && round === this.#round; at += 1) {
+      for (; at < members.length && reviewGeneration === this.#reviewGeneration; at += 1) {
         if (at % batch === batch - 1 && clock.monotonic() >= until) break;
         const member = members[at];
-        if (member !== undefined && member.round !== round) this.#attempt(member, () => member.suspend());
+        if (member !== undefined && member.reviewGeneration !== reviewGeneration)
+          this.#attempt(member, () => member.suspend());
       }
-      if (at < members.length && round === this.#round) this.#suspendAll(round, members, at);
+      if (at < members.length && reviewGeneration === this.#reviewGeneration)
+        this.#suspendAll(reviewGeneration, members, at);
     });
   }
 
   /** Ends of access tokens, where those count and nobody else looks. */
-  #sweep(round: number): void {
+  #sweep(reviewGeneration: number): void {
     const now = this.#options.clock.monotonic();
     if (now - this.#sweptAt < sweepMs) return;
     this.#sweptAt = now;
-    this.#suspendAll(round, this.#older(round));
+    this.#suspendAll(reviewGeneration, this.#older(reviewGeneration));
   }
 
-  #goOn(round: number): void {
-    if (this.#clearedRound === round || this.#reviewedRound === round) return;
+  #goOn(reviewGeneration: number): void {
+    if (this.#clearedRound === reviewGeneration || this.#reviewedRound === reviewGeneration) return;
     if (this.#options.clock.monotonic() < this.#retryAt) return;
     if (this.policy !== "close") {
-      void this.#review(round);
+      void this.#review(reviewGeneration);
       return;
     }
     // Who is to be closed is not let go on, and waits for its moment.
-    this.#clearedRound = round;
+    this.#clearedRound = reviewGeneration;
     this.#options.log.info(
       { sockets: this.sockets },
       "it is known again what was revoked: new sockets are served",
@@ -203,30 +208,33 @@ export class Suspension implements TimerOwner {
   }
 
   /** Until every socket of an older round is dealt with, or a new round begins. Never rejects. */
-  async #review(round: number): Promise<void> {
+  async #review(reviewGeneration: number): Promise<void> {
     const { clock, log } = this.#options;
-    this.#reviewedRound = round;
+    this.#reviewedRound = reviewGeneration;
     try {
-      const members = this.#older(round);
+      const members = this.#older(reviewGeneration);
       let closed = 0;
       for (let at = 0; at < members.length; at += batch) {
-        const ended = await this.#reviewSome(round, members.slice(at, at + batch));
+        const ended = await this.#reviewSome(reviewGeneration, members.slice(at, at + batch));
         if (ended === undefined) return;
         closed += ended;
       }
-      this.#clearedRound = round;
+      this.#clearedRound = reviewGeneration;
       const suspendedMs = Math.round(clock.monotonic() - this.#suspendedAt);
       const fields = { sockets: members.length, closed, suspended_ms: suspendedMs };
       log.info(fields, "sockets were reviewed and go on");
     } catch (error) {
-      this.#retryLater(round, error);
+      this.#retryLater(reviewGeneration, error);
     } finally {
-      if (this.#reviewedRound === round) this.#reviewedRound = undefined;
+      if (this.#reviewedRound === reviewGeneration) this.#reviewedRound = undefined;
     }
   }
 
   /** How many of them were closed; undefined when a new round began meanwhile. */
-  async #reviewSome(round: number, some: readonly SuspensionMember[]): Promise<number | undefined> {
+  async #reviewSome(
+    reviewGeneration: number,
+    some: readonly SuspensionMember[],
+  ): Promise<number | undefined> {
     const { clock, observer } = this.#options;
     const live = some.flatMap((member) => {
       const { caller } = member;
@@ -241,10 +249,10 @@ export class Suspension implements TimerOwner {
         until = clock.monotonic() + turnMs;
       }
       // The store's word is older than a lapse that came after it. A cut that came meanwhile has closed its socket.
-      if (round !== this.round()) return undefined;
+      if (reviewGeneration !== this.reviewGeneration()) return undefined;
       const close = ends[place];
       this.#attempt(member, () => {
-        if (close === undefined) member.resume(round);
+        if (close === undefined) member.resume(reviewGeneration);
         else if (member.end(close)) closed += 1;
       });
     }
@@ -254,14 +262,14 @@ export class Suspension implements TimerOwner {
   }
 
   async #endsOf(callers: readonly Caller[]): Promise<readonly (CloseName | undefined)[]> {
-    const { authentication, weakened } = this.#options;
-    if (callers.length === 0 || weakened.has("review")) return [];
+    const { authentication, disabledSafeguards } = this.#options;
+    if (callers.length === 0 || disabledSafeguards.has("review")) return [];
     return await authentication.review(callers);
   }
 
-  #retryLater(round: number, error: unknown): void {
+  #retryLater(reviewGeneration: number, error: unknown): void {
     const { clock, log } = this.#options;
-    if (round !== this.#round) return;
+    if (reviewGeneration !== this.#reviewGeneration) return;
     const ceilingMs = Math.min(lastRetryMs, firstRetryMs * 2 ** this.#failures);
     this.#failures += 1;
     this.#retryAt = clock.monotonic() + ceilingMs / 2 + randomInt(ceilingMs / 2);

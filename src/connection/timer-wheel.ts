@@ -1,4 +1,4 @@
-import type { Clock } from "../auth/clock.ts";
+import type { Clock } from "../auth/clock/clock.ts";
 
 /** Whoever a timer wakes. */
 export interface TimerOwner {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-import type { Clock } from "../auth/clock.ts";
+import type { Clock } from "../auth/clock/clock.ts";
 import { isAdmin, type Users } from "../auth/users/users.ts";
 import type { ConnectionLog } from "./observer.ts";
 import type { Session } from "./session.ts";

@@ -1,6 +1,6 @@
 import { SOCKET_PATH } from "../../protocol/features.ts";
 import type { Authority } from "../auth/authority.ts";
-import type { Clock } from "../auth/clock.ts";
+import type { Clock } from "../auth/clock/clock.ts";
 import type { ErrorStyle } from "./answers.ts";
 import type { CorsRule } from "./cors.ts";
 import { apiProbeEndpoint } from "./endpoints/api-probe.ts";

@@ -1,9 +1,9 @@
 import { parseAddressRanges } from "../net/address-ranges.ts";
 import { type ClientAddress, type HeaderLookup, resolveClientAddress } from "../net/client-address.ts";
+import type { Log } from "../observability/log.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import { warnOnceEach } from "../observability/warn-once-each.ts";
 import type { Config } from "./config/schema.ts";
-import type { Log } from "./log.ts";
-import type { Metrics } from "./metrics.ts";
-import { warnOnceEach } from "./warn-once-each.ts";
 
 /** The client of an HTTP request or an upgrade, from its TCP peer and its headers. */
 export type ClientOf = (peerAddress: string, header: HeaderLookup) => ClientAddress;
@@ -14,7 +14,7 @@ const words = {
   unreadable: `a trusted proxy sent no readable client address, ${unknownClient}; let it append to X-Forwarded-For or Forwarded`,
 } as const;
 
-/** `resolveClientAddress` with the configured proxies; what is not believed is counted, and logged once a TCP peer. */
+/** `resolveClientAddress` with the configured proxies; what is not consistentRead is counted, and logged once a TCP peer. */
 export function createClientOf(parts: {
   readonly config: Pick<Config, "trusted_proxies">;
   readonly log: Pick<Log, "warn">;

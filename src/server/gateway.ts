@@ -2,23 +2,23 @@ import { Registry } from "prom-client";
 
 import { limits, SOCKET_PATH } from "../../protocol/features.ts";
 import type { Authority } from "../auth/authority.ts";
-import type { Clock } from "../auth/clock.ts";
-import type { Weakened } from "../auth/protections.ts";
-import type { Cut } from "../auth/revocation/revocation.ts";
+import type { Clock } from "../auth/clock/clock.ts";
+import type { RevocationEvent } from "../auth/revocation/revocation.ts";
+import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Health } from "../http/health.ts";
+import { createAudit } from "../observability/audit.ts";
+import { createClockLogger } from "../observability/clock-logger.ts";
+import { createLog, type Log } from "../observability/log.ts";
+import { createMetrics, type Metrics } from "../observability/metrics.ts";
+import { createRevocationLogger, warnOfWeakPolicy } from "../observability/revocation-logger.ts";
 import type { Listener, Transport } from "../transport/transport.ts";
-import { createAudit } from "./audit.ts";
-import { clockVoice } from "./clock-voice.ts";
-import { compose, type Frame, type Inside } from "./composition.ts";
+import { type Components, createComponents, type GatewayDeps } from "./components.ts";
 import type { Config } from "./config/schema.ts";
 import { agreeOnIssuer } from "./issuer.ts";
-import { createLog, type Log } from "./log.ts";
-import { createMetrics, type Metrics } from "./metrics.ts";
 import { openAuthority, systemClock } from "./open-authority.ts";
-import { patiently } from "./patience.ts";
 import { createRevocationBound, type RevocationBound } from "./revocation-bound.ts";
 import { type RevocationFeed, startRevocationFeed } from "./revocation-feed.ts";
-import { revocationVoice, warnOfWeakPolicy } from "./revocation-voice.ts";
+import { retryAtStartup } from "./startup-retry.ts";
 import { readTlsFiles, type TlsFiles } from "./tls-files.ts";
 import { createTlsRenewal } from "./tls-renewal.ts";
 import { warnOfCertificateEnd, warnOfCleartext } from "./tls-warnings.ts";
@@ -60,7 +60,7 @@ export interface GatewayParts {
   /** Instead of the configured one. */
   readonly transport?: Transport;
   /** For tests that show what a protection is there for. */
-  readonly weakened?: Weakened;
+  readonly disabledSafeguards?: DisabledSafeguards;
 }
 
 /**
@@ -84,12 +84,12 @@ export async function createGateway(config: Config, parts: GatewayParts = {}): P
   }
 }
 
-interface Voices extends Pick<Frame, "log" | "metrics" | "audit"> {
+interface Voices extends Pick<GatewayDeps, "log" | "metrics" | "audit"> {
   readonly fault: (where: string) => (error: unknown) => void;
 }
 
 async function putTogether(config: Config, parts: GatewayParts, voices: Voices): Promise<Gateway> {
-  const { clock: machineClock = systemClock, weakened = new Set() } = parts;
+  const { clock: machineClock = systemClock, disabledSafeguards = new Set() } = parts;
   const { fault, ...told } = voices;
   const tls = await readTlsFiles(config);
   let listener: Listener | undefined;
@@ -98,23 +98,23 @@ async function putTogether(config: Config, parts: GatewayParts, voices: Voices):
     ...{
       role: "gateway",
       clock: machineClock,
-      onClock: clockVoice(told.log, told.metrics),
+      onClock: createClockLogger(told.log, told.metrics),
       onStoreCall: told.metrics.storeCall,
       onFault: fault("revocation"),
     },
-    ...{ weakened, log: told.log },
+    ...{ disabledSafeguards, log: told.log },
     port: () => listener?.port ?? config.port,
     revocation: {
       policy: config.revocation.policy,
-      isolationMs: () => bound?.isolationMs() ?? Number.POSITIVE_INFINITY,
-      observer: revocationVoice(told.log, told.metrics),
+      stalePrimaryWindowMs: () => bound?.stalePrimaryWindowMs() ?? Number.POSITIVE_INFINITY,
+      observer: createRevocationLogger(told.log, told.metrics),
     },
   });
   try {
     const transport = parts.transport ?? (await loadTransport(config.transport, fault("transport")));
     bound = createRevocationBound(opened.store, told.log);
-    const frame = { ...told, config, clock: opened.clock, opened, weakened, bound };
-    const inside = await compose(frame, transport);
+    const frame = { ...told, config, clock: opened.clock, opened, disabledSafeguards, bound };
+    const inside = await createComponents(frame, transport);
     const listening = (started: Listener) => {
       listener = started;
     };
@@ -125,7 +125,7 @@ async function putTogether(config: Config, parts: GatewayParts, voices: Voices):
   }
 }
 
-interface RunningParts extends Frame, Inside {
+interface RunningParts extends GatewayDeps, Components {
   readonly transport: Transport;
   readonly tls: TlsFiles | undefined;
   readonly listening: (listener: Listener) => void;
@@ -170,7 +170,7 @@ class RunningGateway implements Gateway {
 
   async #start(): Promise<Started> {
     const { config, connections, http, httpGate, health, transport, tls, opened, log } = this.#parts;
-    this.#undoCuts = this.authority.revocation.onCut((cut) => this.#cut(cut));
+    this.#undoCuts = this.authority.revocation.onRevocation((cut) => this.#cut(cut));
     this.#feed = await startRevocationFeed({
       ...{ store: opened.store, clock: this.#parts.clock, revocation: this.authority.revocation },
       longestTokenMs: config.tokens.access_ttl_seconds * 1000,
@@ -186,7 +186,7 @@ class RunningGateway implements Gateway {
       ...(tls === undefined ? {} : { tls: tls.pair }),
     });
     this.#parts.listening(this.#listener);
-    await patiently("agree on the issuer", log, () =>
+    await retryAtStartup("agree on the issuer", log, () =>
       agreeOnIssuer(opened.store, opened.issuer(), this.authority.revocation.lease),
     );
     health.enter("serving");
@@ -199,7 +199,7 @@ class RunningGateway implements Gateway {
     if (tls === undefined) warnOfCleartext(log, config);
     else warnOfCertificateEnd(log, tls.endsAt, this.#parts.clock.now());
     const url = opened.publicUrl();
-    const setupLink = await patiently("look for an owner", log, () => this.#setupLink(url));
+    const setupLink = await retryAtStartup("look for an owner", log, () => this.#setupLink(url));
     return { url, port, ...(setupLink === undefined ? {} : { setupLink }) };
   }
 
@@ -216,7 +216,7 @@ class RunningGateway implements Gateway {
     return `${url}/setup#code=${encodeURIComponent(await onboarding.setupCode())}`;
   }
 
-  #cut(cut: Cut): number {
+  #cut(cut: RevocationEvent): number {
     const { connections, metrics, audit } = this.#parts;
     const closed = connections.hub.apply(cut);
     // What the log tells at the start happened before: another record may tell of it already.

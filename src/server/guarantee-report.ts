@@ -15,10 +15,10 @@ export interface GuaranteeReport {
 
 /** Asks the servers of a Redis store for their settings. Rejects with an error for people when they cannot be reached. */
 export async function guaranteeOf(config: Config): Promise<GuaranteeReport> {
-  const { detail, isolationMs, problems } = await storeGuarantee(config);
+  const { detail, stalePrimaryWindowMs, problems } = await storeGuarantee(config);
   const { policy } = config.revocation;
   if (policy !== "serve_until_exp")
-    return { revocation_bound_s: boundSeconds({ isolationMs }), policy, detail, problems };
+    return { revocation_bound_s: boundSeconds({ stalePrimaryWindowMs }), policy, detail, problems };
   const weak =
     "revocation.policy is serve_until_exp: while the store cannot say what was revoked a socket is served until its " +
     `access token ends, ${config.tokens.access_ttl_seconds} s at most, a long-lived token's as long as it lives`;

@@ -1,25 +1,25 @@
 import { uptime } from "node:os";
 
 import type { Authority } from "../auth/authority.ts";
-import type { Clock } from "../auth/clock.ts";
-import { startClockUpkeep } from "../auth/clock-upkeep.ts";
-import { type AuthorityOptions, createAuthority } from "../auth/create-authority.ts";
+import { type AuthorityOptions, createAuthority } from "../auth/authority.ts";
+import type { Clock } from "../auth/clock/clock.ts";
+import { startClockSync } from "../auth/clock/clock-sync.ts";
+import { type ClockObserver, QuorumClock } from "../auth/clock/quorum-clock.ts";
 import { AuthError } from "../auth/errors.ts";
-import { type ClockObserver, JudgedClock } from "../auth/judged-clock.ts";
-import type { Weakened } from "../auth/protections.ts";
-import { rememberedOf } from "../auth/revocation/view.ts";
+import { retentionMs } from "../auth/revocation/view.ts";
+import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Store } from "../auth/store.ts";
 import { defaultLoginBudgets } from "../auth/throttling/login-throttle.ts";
 import { sealedOtherwise } from "../auth/tokens/sealing.ts";
+import type { Log } from "../observability/log.ts";
+import { measuredStore, type StoreCallObserver } from "../observability/measured-store.ts";
 import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
 import { requireKeys, requireStoreFile } from "./installation.ts";
 import { issuerForCommands, rememberedIssuer } from "./issuer.ts";
-import type { Log } from "./log.ts";
-import { measuredStore, type StoreCallObserver } from "./measured-store.ts";
-import { patiently } from "./patience.ts";
 import { publicUrlOf } from "./public-url.ts";
 import { installationSecret, openSecretFile, otherSecret, requireDataOf } from "./secret.ts";
+import { retryAtStartup } from "./startup-retry.ts";
 
 export interface OpenAuthorityOptions {
   /** One gateway may have an embedded store; the command line comes and goes beside it. */
@@ -38,14 +38,14 @@ export interface OpenAuthorityOptions {
   readonly onFault?: (error: unknown) => void;
   readonly revocation?: NonNullable<AuthorityOptions["revocation"]>;
   /** For tests that show what a protection is there for. */
-  readonly weakened?: Weakened;
+  readonly disabledSafeguards?: DisabledSafeguards;
 }
 
 export interface OpenAuthority {
   readonly authority: Authority;
   readonly store: Store;
   /** The time, as machine and store agree on it. */
-  readonly clock: JudgedClock;
+  readonly clock: QuorumClock;
   /** The `iss` of access tokens, and how clients reach the gateway. For commands `issuer` throws `IssuerError`. */
   readonly issuer: () => string;
   readonly publicUrl: () => string;
@@ -69,7 +69,7 @@ const lookAtClocksMs = 1_000;
 export async function openAuthority(config: Config, options: OpenAuthorityOptions): Promise<OpenAuthority> {
   const { role, creates = role === "gateway", port = () => config.port } = options;
   const { clock: machineClock = systemClock } = options;
-  const clock = new JudgedClock(machineClock, options.onClock);
+  const clock = new QuorumClock(machineClock, options.onClock);
   const publicUrl = () => publicUrlOf(config, port());
   if (!creates) requireStoreFile(config);
   else await requireDataOf(config);
@@ -82,14 +82,14 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     role,
     timeoutMs: config.store_timeout_ms,
     // A command trims nothing: it may have been given another configuration than the gateways.
-    ...(role === "cli" ? {} : { logKeptMs: rememberedOf(config.tokens.access_ttl_seconds * 1000) }),
+    ...(role === "cli" ? {} : { logKeptMs: retentionMs(config.tokens.access_ttl_seconds * 1000) }),
     ...(config.store === null ? { clock } : { url: config.store }),
   });
   const store = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);
   let looking: NodeJS.Timeout | undefined;
   try {
     if (!creates) await requireKeys(store);
-    const upkeep = await patiently("ask for the time", options.log, () => startClockUpkeep(store, clock));
+    const upkeep = await retryAtStartup("ask for the time", options.log, () => startClockSync(store, clock));
     if (role === "gateway") looking = setInterval(() => void upkeep.look(), lookAtClocksMs).unref();
     const remembered = role === "cli" ? await rememberedIssuer(store) : undefined;
     const issuer = () =>
@@ -99,9 +99,9 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       ...domainOptions(config),
       ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
       ...(options.revocation === undefined ? {} : { revocation: options.revocation }),
-      ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
+      ...(options.disabledSafeguards === undefined ? {} : { disabledSafeguards: options.disabledSafeguards }),
     };
-    const authority = await patiently("read the keys of the installation", options.log, () =>
+    const authority = await retryAtStartup("read the keys of the installation", options.log, () =>
       createAuthority(authorityOptions),
     );
     const close = async () => {

@@ -1,11 +1,11 @@
 import { leaseMarginMs, leaseMs } from "../auth/revocation/lease.ts";
 import type { Store, StoreGuarantee } from "../auth/store.ts";
-import type { Log } from "./log.ts";
+import type { Log } from "../observability/log.ts";
 
 /** How long, at most and under any single fault, a socket is served after what it stands on was revoked. */
 export interface RevocationBound {
   /** As the store's settings had it at the last look; Infinity before the first one. */
-  isolationMs(): number;
+  stalePrimaryWindowMs(): number;
   /** The lease, the isolation and the margin for clocks; null: there is no bound. */
   seconds(): number | null;
   /** What should be set up otherwise, and how. */
@@ -19,7 +19,7 @@ const lookEveryMs = 3_600_000;
 /** The store may not have answered, or somebody is just setting it up. */
 const lookAgainMs = 60_000;
 const unknown: StoreGuarantee = {
-  isolationMs: Number.POSITIVE_INFINITY,
+  stalePrimaryWindowMs: Number.POSITIVE_INFINITY,
   detail: "the store has not told how it is set up",
   problems: ["The store has not told how it is set up, so that no bound of revocations is known."],
 };
@@ -32,12 +32,13 @@ export function createRevocationBound(store: Pick<Store, "guarantee">, log: Log)
   const look = async () => {
     const before = known;
     known = await store.guarantee().catch(() => unknown);
-    if (before.isolationMs !== known.isolationMs || before.detail !== known.detail) tell(log, known);
+    if (before.stalePrimaryWindowMs !== known.stalePrimaryWindowMs || before.detail !== known.detail)
+      tell(log, known);
     if (stopped) return;
     timer = setTimeout(() => void look(), seconds() === null ? lookAgainMs : lookEveryMs).unref();
   };
   return {
-    isolationMs: () => known.isolationMs,
+    stalePrimaryWindowMs: () => known.stalePrimaryWindowMs,
     seconds,
     problems: () => known.problems,
     start: look,
@@ -48,9 +49,11 @@ export function createRevocationBound(store: Pick<Store, "guarantee">, log: Log)
   };
 }
 
-export function boundSeconds({ isolationMs }: Pick<StoreGuarantee, "isolationMs">): number | null {
-  if (!Number.isFinite(isolationMs)) return null;
-  return (leaseMs + isolationMs + leaseMarginMs) / 1000;
+export function boundSeconds({
+  stalePrimaryWindowMs,
+}: Pick<StoreGuarantee, "stalePrimaryWindowMs">): number | null {
+  if (!Number.isFinite(stalePrimaryWindowMs)) return null;
+  return (leaseMs + stalePrimaryWindowMs + leaseMarginMs) / 1000;
 }
 
 function tell(log: Log, known: StoreGuarantee): void {

@@ -1,8 +1,8 @@
-import type { Clock } from "../auth/clock.ts";
+import type { Clock } from "../auth/clock/clock.ts";
 import { AuthError } from "../auth/errors.ts";
-import { heartbeatMs } from "../auth/revocation/lease.ts";
+import { leaseHeartbeatMs } from "../auth/revocation/lease.ts";
 import type { Revocation } from "../auth/revocation/revocation.ts";
-import { reachOf } from "../auth/revocation/view.ts";
+import { logReachMs } from "../auth/revocation/view.ts";
 import type { LogFollower, Store } from "../auth/store.ts";
 
 export interface RevocationFeed {
@@ -32,13 +32,17 @@ const startDeadlineMs = 30_000;
 export async function startRevocationFeed(options: RevocationFeedOptions): Promise<RevocationFeed> {
   const { store, revocation, clock, longestTokenMs } = options;
   const { lease } = revocation;
-  const follower = store.follow(clock.now() - reachOf(longestTokenMs), revocation.apply, revocation.broke);
+  const follower = store.follow(
+    clock.now() - logReachMs(longestTokenMs),
+    revocation.apply,
+    revocation.logBroke,
+  );
   let beating: NodeJS.Timeout | undefined;
   const begin = async () => {
     const { since } = await follower.caughtUp;
     revocation.setFeed({ since, follower });
     void lease.beat();
-    beating = setInterval(() => void lease.beat(), heartbeatMs).unref();
+    beating = setInterval(() => void lease.beat(), leaseHeartbeatMs).unref();
     await lease.started;
   };
   const end = async () => {

@@ -1,5 +1,5 @@
-import type { Clock } from "../auth/clock.ts";
-import { heartbeatMs } from "../auth/revocation/lease.ts";
+import type { Clock } from "../auth/clock/clock.ts";
+import { leaseHeartbeatMs } from "../auth/revocation/lease.ts";
 import { embeddedLockHolder } from "../store/embedded/embedded-store.ts";
 import type { Config } from "./config/schema.ts";
 import type { OpenAuthority } from "./open-authority.ts";
@@ -21,8 +21,8 @@ export async function watchRevocations(
   clock: Clock,
 ): Promise<() => Promise<void>> {
   const { revocation } = authority;
-  const follower = store.follow(clock.now() - reachMs, revocation.apply, revocation.broke);
-  const looking = setInterval(() => void revocation.lease.beat(), heartbeatMs);
+  const follower = store.follow(clock.now() - reachMs, revocation.apply, revocation.logBroke);
+  const looking = setInterval(() => void revocation.lease.beat(), leaseHeartbeatMs);
   const stop = async () => {
     clearInterval(looking);
     await within(stopMs, follower.stop());
@@ -37,8 +37,8 @@ export async function watchRevocations(
       ]),
     );
     if (known !== undefined) {
-      const [{ since }, { isolationMs }, unheard] = known;
-      revocation.setWatch({ since, isolationMs, unheard });
+      const [{ since }, { stalePrimaryWindowMs }, unheard] = known;
+      revocation.setWatch({ since, stalePrimaryWindowMs, unheard });
     }
     return stop;
   } catch (error) {

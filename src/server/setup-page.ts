@@ -4,7 +4,7 @@ import type { SetupPage } from "../http/endpoints/setup-page.ts";
 
 /** The set-up page's files, which the build copies beside the compiled console. */
 export async function readSetupPage(): Promise<SetupPage> {
-  const read = (name: string) => readFile(new URL(`../console/${name}`, import.meta.url), "utf8");
+  const read = (name: string) => readFile(new URL(`../pages/${name}`, import.meta.url), "utf8");
   const [html, css, js] = await Promise.all([read("setup.html"), read("setup.css"), read("setup.js")]);
   return { html, css, js };
 }

@@ -1,7 +1,7 @@
-import type { Clock } from "../auth/clock.ts";
+import type { Clock } from "../auth/clock/clock.ts";
+import type { Log } from "../observability/log.ts";
 import type { Listener } from "../transport/transport.ts";
 import { ConfigError } from "./config/problems.ts";
-import type { Log } from "./log.ts";
 import { readTlsFiles, type TlsFileNames } from "./tls-files.ts";
 import { warnOfCertificateEnd } from "./tls-warnings.ts";
 

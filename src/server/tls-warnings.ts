@@ -1,7 +1,6 @@
 import { BlockList, isIP } from "node:net";
-
+import type { Log } from "../observability/log.ts";
 import type { Config } from "./config/schema.ts";
-import type { Log } from "./log.ts";
 
 const dayMs = 86_400_000;
 /** Certificates that live 90 days are renewed a month ahead: within this time a renewal has failed. */

@@ -1,4 +1,4 @@
-import type { Clock } from "../auth/clock.ts";
+import type { Clock } from "../auth/clock/clock.ts";
 import type { Store } from "../auth/store.ts";
 
 export interface OpenStoreOptions {

@@ -32,8 +32,8 @@ export interface PreparedStep {
   readonly remove: readonly RecordKey[];
   readonly link: readonly { readonly index: IndexKey; readonly member: string }[];
   readonly unlink: readonly { readonly index: IndexKey; readonly member: string }[];
-  readonly raise: readonly RecordKey[];
-  readonly raiseTo: readonly { readonly key: RecordKey; readonly version: number }[];
+  readonly bumpEpochs: readonly RecordKey[];
+  readonly raiseEpochsTo: readonly { readonly key: RecordKey; readonly version: number }[];
   /** JSON texts. */
   readonly log: readonly string[];
 }
@@ -50,8 +50,8 @@ export function prepareStep(step: Step): PreparedStep {
     remove: step.remove ?? [],
     link: step.link ?? [],
     unlink: step.unlink ?? [],
-    raise: step.raise ?? [],
-    raiseTo: step.raiseTo ?? [],
+    bumpEpochs: step.bumpEpochs ?? [],
+    raiseEpochsTo: step.raiseEpochsTo ?? [],
     log: (step.log ?? []).map(jsonOf),
   };
   checkNames(prepared);
@@ -60,8 +60,8 @@ export function prepareStep(step: Step): PreparedStep {
 
 function checkNames(step: PreparedStep): void {
   for (const { key } of step.check) checkName(key);
-  for (const { key } of [...step.put, ...step.raiseTo]) checkName(key);
-  for (const key of [...step.remove, ...step.raise]) checkName(key);
+  for (const { key } of [...step.put, ...step.raiseEpochsTo]) checkName(key);
+  for (const key of [...step.remove, ...step.bumpEpochs]) checkName(key);
   for (const { index, member } of [...step.link, ...step.unlink]) {
     checkName(index);
     checkName(member);
@@ -72,7 +72,7 @@ function checkNames(step: PreparedStep): void {
     if (expiresAt !== undefined && !Number.isSafeInteger(expiresAt))
       throw new RangeError("expiresAt is no time");
   }
-  for (const { version } of step.raiseTo) {
+  for (const { version } of step.raiseEpochsTo) {
     if (!Number.isInteger(version) || version < 0 || version > stepLimits.version)
       throw new RangeError("a version to raise to is none");
   }

@@ -1,6 +1,5 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { SocketHandler } from "../connection/socket.ts";
-import { admitUpgrade } from "./admission.ts";
 import { HeaderFields } from "./header-fields.ts";
 import { askHandler, type RequestHead, splitTarget } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
@@ -8,6 +7,7 @@ import { MemoryPair, type MemoryPeer } from "./memory-pair.ts";
 import { bodyTooLarge, type Refusal } from "./refusal.ts";
 import { type TlsPair, withoutTls } from "./tls.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
+import { decideUpgrade } from "./upgrade.ts";
 
 export interface MemoryConnectOptions {
   /** Of the listener; the only one there is when it is not given. */
@@ -101,7 +101,7 @@ class MemoryListener implements Listener {
   }
 
   connect(client: SocketHandler, options: MemoryConnectOptions): MemoryConnection {
-    const verdict = admitUpgrade(this.#headOf(options), this.#options, this.#onError);
+    const verdict = decideUpgrade(this.#headOf(options), this.#options, this.#onError);
     if (!verdict.accept) return { ...verdict, accepted: false };
     const pair = new MemoryPair(client, {
       maxMessageBytes: this.#options.maxMessageBytes,

@@ -1,4 +1,4 @@
-import type { Admit } from "../connection/socket.ts";
+import type { CheckUpgrade } from "../connection/socket.ts";
 import type { HttpGate, HttpHandler } from "../http/endpoint.ts";
 import type { TlsPair } from "./tls.ts";
 
@@ -8,7 +8,7 @@ export interface ListenOptions {
   readonly port: number;
   /** Only upgrades of this path are asked about; every other request is HTTP. */
   readonly socketPath: string;
-  readonly admit: Admit;
+  readonly admit: CheckUpgrade;
   readonly http: HttpHandler;
   /** Asked before the body of an HTTP request is read; everybody is let in without it. */
   readonly httpGate?: HttpGate;

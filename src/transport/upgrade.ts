@@ -1,5 +1,7 @@
+import type { CheckUpgrade, UpgradeDecision, UpgradeRequest } from "../connection/socket.ts";
+import { dataHeaders } from "../http/security-headers.ts";
 import type { RequestHead } from "./http-exchange.ts";
-import { type Refusal, refusal } from "./refusal.ts";
+import { internalError, type Refusal, refusal } from "./refusal.ts";
 
 /** Longest Sec-WebSocket-Protocol or Sec-WebSocket-Extensions that is read, in characters. */
 const MAX_NEGOTIATION = 512;
@@ -64,4 +66,45 @@ export function offeredSubprotocols(header: string | undefined): readonly string
     .filter((name) => name !== "");
   if (!offered.every((name) => TOKEN.test(name))) return undefined;
   return new Set(offered).size === offered.length ? offered : undefined;
+}
+
+type Accepted = Extract<UpgradeDecision, { accept: true }>;
+type Verdict = Accepted | ({ readonly accept: false } & Refusal);
+
+const badTarget = refusal(400, "Malformed request target");
+
+/**
+ * The verdict on one upgrade, the same on every transport: framing, path, handshake, then the gateway's own answer. A
+ * subprotocol that was not offered is not chosen; an `admit` that throws is reported and answered 500.
+ */
+export function decideUpgrade(
+  head: RequestHead | undefined,
+  options: { readonly socketPath: string; readonly admit: CheckUpgrade },
+  onError: (error: unknown) => void,
+): Verdict {
+  if (head === undefined) return { accept: false, ...badTarget };
+  const refused = head.fields.fault() ?? upgradeRefusal(head, options.socketPath);
+  if (refused !== undefined) return { accept: false, ...refused };
+  const request = upgradeRequestOf(head);
+  try {
+    const admission = options.admit(request);
+    if (!admission.accept) return { ...admission, headers: { ...dataHeaders, ...admission.headers } };
+    const { subprotocol } = admission;
+    if (subprotocol === undefined || request.subprotocols.includes(subprotocol)) return admission;
+    onError(new Error("admit chose a subprotocol that was not offered"));
+    return { ...admission, subprotocol: undefined };
+  } catch (error) {
+    onError(error);
+    return { accept: false, ...internalError };
+  }
+}
+
+function upgradeRequestOf(head: RequestHead): UpgradeRequest {
+  return {
+    path: head.path,
+    query: head.query,
+    header: (name) => head.fields.get(name),
+    address: head.address,
+    subprotocols: offeredSubprotocols(head.fields.get("sec-websocket-protocol")) ?? [],
+  };
 }

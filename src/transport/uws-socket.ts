@@ -1,6 +1,6 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Frame } from "../codec/codec.ts";
-import { noSeat, type Seated } from "../connection/seats.ts";
+import { noSlot, type Slotted } from "../connection/slots.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
 import type { UwsWebSocket } from "./uws-library.ts";
@@ -24,8 +24,8 @@ export interface UwsSocketData {
 }
 
 /** One WebSocket of uWebSockets.js. The library's object is dead after its close event and is let go there. */
-export class UwsSocket implements Socket, Seated {
-  seat = noSeat;
+export class UwsSocket implements Socket, Slotted {
+  slot = noSlot;
   readonly #owner: UwsSocketOwner;
   #create: ((socket: Socket) => SocketHandler) | undefined;
   #ws: UwsWebSocket | undefined;

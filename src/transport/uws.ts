@@ -2,17 +2,16 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { closeCodes } from "../../protocol/close-codes.ts";
-import { Seats } from "../connection/seats.ts";
+import { SlotSet } from "../connection/slots.ts";
 import { addressOfBytes } from "../net/address-text.ts";
-import { admitUpgrade } from "./admission.ts";
 import { HeaderFields } from "./header-fields.ts";
 import type { RequestHead } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
-import { listenFault } from "./listen-fault.ts";
+import { listenError } from "./listen-error.ts";
 import type { Refusal } from "./refusal.ts";
 import { type TlsPair, withoutTls } from "./tls.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
-import { asksForWebSocket } from "./upgrade.ts";
+import { asksForWebSocket, decideUpgrade } from "./upgrade.ts";
 import { serveUwsRequest, UwsExchange } from "./uws-http.ts";
 import {
   loadUws,
@@ -67,7 +66,7 @@ class UwsListener implements Listener, UwsSocketOwner {
   readonly #library: UwsLibrary;
   readonly #options: ListenOptions;
   readonly #app: UwsApp;
-  readonly #sockets = new Seats<UwsSocket>();
+  readonly #sockets = new SlotSet<UwsSocket>();
   /** Whose upgrade is under way. Handed over here, since it costs the library 0.4 µs to copy a field. */
   #opening: UwsSocket | undefined;
   #listening: UwsListenSocket | undefined;
@@ -102,7 +101,7 @@ class UwsListener implements Listener, UwsSocketOwner {
     const socket = await new Promise<UwsListenSocket | false>((resolve) =>
       this.#app.listen(host, port, exclusive, resolve),
     );
-    if (socket === false) throw listenFault(host, port, await whyNot(host, port));
+    if (socket === false) throw listenError(host, port, await whyNot(host, port));
     this.#listening = socket;
     this.#port = this.#library.us_socket_local_port(socket);
   }
@@ -178,7 +177,7 @@ class UwsListener implements Listener, UwsSocketOwner {
 
   #upgrade(response: UwsResponse, head: RequestHead, context: UwsContext | undefined): void {
     if (this.#stopped) return void response.close();
-    const verdict = admitUpgrade(head, this.#options, this.onError);
+    const verdict = decideUpgrade(head, this.#options, this.onError);
     if (!verdict.accept) return void this.#refuse(response, verdict);
     if (context === undefined) return void response.close();
     const socket = new UwsSocket(this, verdict.handler);

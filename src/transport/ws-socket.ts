@@ -2,7 +2,7 @@ import type { Socket as RawSocket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { type CloseName, closeCodes } from "../../protocol/close-codes.ts";
 import type { Frame } from "../codec/codec.ts";
-import { noSeat, type Seated } from "../connection/seats.ts";
+import { noSlot, type Slotted } from "../connection/slots.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
 import { closeFrame, dataFrame, type FrameParts, pingFrame, pongFrame } from "./ws-frames.ts";
@@ -45,8 +45,8 @@ interface GatedReceiver extends BoundedReceiver {
 }
 
 /** One WebSocket, from the 101 on, on its TCP or TLS connection. */
-export class WsSocket implements Socket, Seated {
-  seat = noSeat;
+export class WsSocket implements Socket, Slotted {
+  slot = noSlot;
   readonly #raw: RawSocket;
   readonly #owner: SocketOwner;
   /** Undefined once nothing is read any more: after the peer's close frame or a broken frame. */

@@ -3,17 +3,17 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { closeCodes } from "../../protocol/close-codes.ts";
-import { Seats } from "../connection/seats.ts";
+import { SlotSet } from "../connection/slots.ts";
 import { plainAddress } from "../net/address-text.ts";
-import { admitUpgrade } from "./admission.ts";
-import { Departures } from "./departures.ts";
+import { DeferredDestroy } from "./deferred-destroy.ts";
 import { HeaderFields } from "./header-fields.ts";
 import { type RequestHead, splitTarget } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
-import { listenFault } from "./listen-fault.ts";
+import { listenError } from "./listen-error.ts";
 import { expectationFailed, type Refusal, refusal } from "./refusal.ts";
 import type { TlsPair } from "./tls.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
+import { decideUpgrade } from "./upgrade.ts";
 import { switchingProtocols } from "./ws-handshake.ts";
 import { refuseNodeRequest, serveNodeRequest } from "./ws-http.ts";
 import { refusalOf, refuseConnection } from "./ws-refusal.ts";
@@ -71,7 +71,7 @@ class WsListener implements Listener, SocketOwner {
   readonly maxMessageBytes: number;
   readonly #options: ListenOptions;
   readonly #server: Server;
-  readonly #sockets = new Seats<WsSocket>();
+  readonly #sockets = new SlotSet<WsSocket>();
   readonly #refused = new Set<Duplex>();
   /** TCP connections under TLS: node:https does not know those whose handshake has not ended. */
   readonly #underTls = new Set<Duplex>();
@@ -83,7 +83,7 @@ class WsListener implements Listener, SocketOwner {
   #port = 0;
   #stopped: Promise<unknown> | undefined;
   #closed: Promise<void> | undefined;
-  readonly #departures = new Departures();
+  readonly #departures = new DeferredDestroy();
   readonly #idle = new Idle(() => this.#sockets.size === 0 && this.#running === 0);
 
   constructor(options: ListenOptions, onError: (error: unknown) => void) {
@@ -119,7 +119,7 @@ class WsListener implements Listener, SocketOwner {
       this.#server.listen({ port, host, backlog: BACKLOG });
       await once(this.#server, "listening");
     } catch (error) {
-      throw listenFault(host, port, error);
+      throw listenError(host, port, error);
     }
     const address = this.#server.address();
     if (address !== null && typeof address === "object") this.#port = address.port;
@@ -176,7 +176,7 @@ class WsListener implements Listener, SocketOwner {
     // The client has gone already, or has sent its last byte.
     const lost = head?.address === "" || !raw.readable || !raw.writable;
     if (lost || busy || this.#stopped !== undefined) return void raw.destroy();
-    const verdict = admitUpgrade(head, this.#options, this.onError);
+    const verdict = decideUpgrade(head, this.#options, this.onError);
     if (!verdict.accept) return void this.#refuseConnection(raw, verdict);
     // One write for the 101 and what the handler sends at open.
     raw.cork();

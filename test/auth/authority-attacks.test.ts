@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SessionGrant } from "../../protocol/flow.ts";
 import { AuthError } from "../../src/auth/errors.ts";
 import { indexKeys } from "../../src/auth/record-keys.ts";
-import { openSessionForCode } from "../../src/auth/sessions/code-login.ts";
+import { openSessionForCode } from "../../src/auth/sessions/code-exchange.ts";
 import type { Step } from "../../src/auth/store.ts";
 import { createAccessTokens } from "../../src/auth/tokens/access-tokens.ts";
 import { createKeyring } from "../../src/auth/tokens/keyring.ts";

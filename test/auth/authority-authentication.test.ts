@@ -151,7 +151,7 @@ describe("a token that is older than the view", () => {
       () => node.authority.users.update(userId, { name: "new name" }),
       () =>
         node.authority.revocation.revoke(
-          { kind: "user", userId, spare: spectator.session.id },
+          { kind: "user", userId, except: spectator.session.id },
           "password_changed",
         ),
     ];
@@ -263,7 +263,7 @@ describe("a node that cannot know", () => {
     expect(await refusal(ask())).toBe("unavailable");
     const lookedAt = node.clock.monotonic();
     const follower = {
-      ...{ following: true, stretch: 0 },
+      ...{ following: true, followGeneration: 0 },
       lookAgeMs: () => node.clock.monotonic() - lookedAt,
       restart: () => undefined,
     };
@@ -300,8 +300,8 @@ describe("a node that cannot know", () => {
     };
     node.clock.advance(10 * minute);
     expect([await ask(), await ask()]).toEqual([1, 0]);
-    // Entries from the last ten minutes were not delivered: neither memory nor cache can be believed.
-    const follower = { following: true, stretch: 0, lookAgeMs: () => 0, restart: () => undefined };
+    // Entries from the last ten minutes were not delivered: neither memory nor cache can be consistentRead.
+    const follower = { following: true, followGeneration: 0, lookAgeMs: () => 0, restart: () => undefined };
     other.authority.revocation.setFeed({ since: node.clock.now(), follower });
     expect([await ask(), await ask()]).toEqual([2, 0]);
     await other.stop();
@@ -315,7 +315,7 @@ describe("two nodes", () => {
     const { session, accessToken } = await node.open(userId);
     const principal = now(authenticate(accessToken, home, other));
     const heard = new Promise<unknown>((resolve) => {
-      other.authority.revocation.onCut((cut) => {
+      other.authority.revocation.onRevocation((cut) => {
         if (cut.kind === "sessions") resolve(cut);
         return 0;
       });

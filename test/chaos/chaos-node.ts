@@ -1,5 +1,5 @@
 import type { Authority } from "../../src/auth/authority.ts";
-import type { Protection } from "../../src/auth/protections.ts";
+import type { Safeguard } from "../../src/auth/safeguards.ts";
 import { defineConfig } from "../../src/server/config/load.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
 import { createGateway, type Gateway, type GatewayParts } from "../../src/server/gateway.ts";
@@ -36,7 +36,7 @@ export interface ChaosNodeOptions {
   readonly storeTimeoutMs: number;
   readonly config?: ConfigInput;
   /** Protections that are off: a negative control. */
-  readonly weakened?: readonly Protection[];
+  readonly disabledSafeguards?: readonly Safeguard[];
 }
 
 export const secret = "a secret that the nodes of a run share";
@@ -74,9 +74,9 @@ export function processNode(options: ChaosNodeOptions): ChaosNode {
     },
     async start() {
       running =
-        options.weakened === undefined
+        options.disabledSafeguards === undefined
           ? await serveBuilt(config, options.env)
-          : await serveWeakened(config, options.weakened, options.env);
+          : await serveWeakened(config, options.disabledSafeguards, options.env);
       setupCode ??= codeIn(running.setupLink);
     },
     pause: () => signal("SIGSTOP"),
@@ -109,7 +109,9 @@ export function embeddedNode(options: ChaosNodeOptions, parts: GatewayParts = {}
     async start() {
       const config = defineConfig({ ...configOf(options, folder.path), log: { level: "silent" } });
       gateway = await createGateway(config, {
-        ...(options.weakened === undefined ? {} : { weakened: new Set(options.weakened) }),
+        ...(options.disabledSafeguards === undefined
+          ? {}
+          : { disabledSafeguards: new Set(options.disabledSafeguards) }),
         ...parts,
       });
       const started = await gateway.start();
@@ -146,12 +148,12 @@ async function serveBuilt(config: ConfigInput, env: ChaosNodeOptions["env"]): Pr
 
 async function serveWeakened(
   config: ConfigInput,
-  weakened: readonly Protection[],
+  disabledSafeguards: readonly Safeguard[],
   env: ChaosNodeOptions["env"] = {},
 ): Promise<Running> {
   const child: TestProcess = startProcess({
     script: new URL("./weakened-process.ts", import.meta.url),
-    args: [JSON.stringify(config), JSON.stringify(weakened)],
+    args: [JSON.stringify(config), JSON.stringify(disabledSafeguards)],
     env,
   });
   const started = child.line(/^\{"url":/);

@@ -5,9 +5,12 @@ import { type Control, controls } from "./controls.ts";
 import { setStage } from "./stage.ts";
 
 /** With every protection on, what is a process is the built program. */
-async function played({ shape, processes, play }: Control, ...weakened: readonly Control["protection"][]) {
+async function played(
+  { shape, processes, play }: Control,
+  ...disabledSafeguards: readonly Control["protection"][]
+) {
   const where = processes ? {} : { embedded: {} };
-  const off = weakened.length === 0 ? {} : { weakened };
+  const off = disabledSafeguards.length === 0 ? {} : { disabledSafeguards };
   const stage = await setStage({ shape, nodes: 2, ...off, ...where });
   try {
     await play(stage);

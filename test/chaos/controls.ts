@@ -1,4 +1,4 @@
-import type { Protection } from "../../src/auth/protections.ts";
+import type { Safeguard } from "../../src/auth/safeguards.ts";
 import { askForAll } from "./actors/end-state.ts";
 import { narrow } from "./actors/narrower.ts";
 import { refreshAt } from "./actors/refresher.ts";
@@ -9,7 +9,7 @@ import type { Shape } from "./world.ts";
 
 /** What goes wrong, step by step, without one protection, and does not with it. */
 export interface Control {
-  readonly protection: Protection;
+  readonly protection: Safeguard;
   /** What the checker finds without it. */
   readonly finds: Property;
   readonly shape: Shape;

@@ -1,7 +1,7 @@
 import { setMaxListeners } from "node:events";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
-import type { Protection } from "../../src/auth/protections.ts";
+import type { Safeguard } from "../../src/auth/safeguards.ts";
 import type { GatewayParts } from "../../src/server/gateway.ts";
 import { askForAll } from "./actors/end-state.ts";
 import { gossip } from "./actors/gossip.ts";
@@ -26,7 +26,7 @@ export interface RunOptions {
   /** Given: the nodes run in this process, with these parts. */
   readonly embedded?: GatewayParts;
   /** Protections that are off: a negative control. */
-  readonly weakened?: readonly Protection[];
+  readonly disabledSafeguards?: readonly Safeguard[];
   /** Instead of the seed's own. */
   readonly schedule?: Schedule;
 }

@@ -1,4 +1,4 @@
-import type { Protection } from "../../src/auth/protections.ts";
+import type { Safeguard } from "../../src/auth/safeguards.ts";
 import { defineConfig } from "../../src/server/config/load.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
 import { runGateway } from "../../src/server/lifecycle.ts";
@@ -7,8 +7,8 @@ import { runGateway } from "../../src/server/lifecycle.ts";
  * A gateway in a process of its own with protections switched off, which no user can do. Arguments: the configuration
  * and the protections, as JSON. Prints how it was started once it serves.
  */
-const [config = "{}", weakened = "[]"] = process.argv.slice(2);
+const [config = "{}", disabledSafeguards = "[]"] = process.argv.slice(2);
 process.exitCode = await runGateway(defineConfig(JSON.parse(config) as ConfigInput), {
-  weakened: new Set(JSON.parse(weakened) as Protection[]),
+  disabledSafeguards: new Set(JSON.parse(disabledSafeguards) as Safeguard[]),
   announce: (started) => console.log(JSON.stringify(started)),
 });

@@ -1,4 +1,4 @@
-import type { Protection } from "../../src/auth/protections.ts";
+import type { Safeguard } from "../../src/auth/safeguards.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
 import type { GatewayParts } from "../../src/server/gateway.ts";
 import { type CommandResult, gatehouse } from "../support/command-line.ts";
@@ -20,7 +20,7 @@ export interface WorldOptions {
   /** Given: the nodes run in this process, with these parts, or each with its own. */
   readonly embedded?: GatewayParts | ((node: number) => GatewayParts);
   /** Protections that are off in every node: a negative control. */
-  readonly weakened?: readonly Protection[];
+  readonly disabledSafeguards?: readonly Safeguard[];
   readonly config?: ConfigInput;
   /** Of the shape `split`. */
   readonly split?: SplitStoreOptions;
@@ -84,12 +84,12 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
 function nodeOf(
   place: Pick<ChaosNodeOptions, "name" | "store" | "data" | "env">,
-  { storeTimeoutMs, weakened, config }: WorldOptions,
+  { storeTimeoutMs, disabledSafeguards, config }: WorldOptions,
   parts: GatewayParts | undefined,
 ): ChaosNode {
   const about = {
     ...{ ...place, storeTimeoutMs },
-    ...(weakened === undefined ? {} : { weakened }),
+    ...(disabledSafeguards === undefined ? {} : { disabledSafeguards }),
     ...(config === undefined ? {} : { config }),
   };
   return parts === undefined ? processNode(about) : embeddedNode(about, parts);

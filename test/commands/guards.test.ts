@@ -12,8 +12,8 @@ function setUp(current: () => Promise<User | undefined>) {
   const done: string[] = [];
   const view = {
     trusted: true,
-    stretch: 0,
-    gaps: 0,
+    followGeneration: 0,
+    invalidationCount: 0,
     decided: () => undefined,
     judge: () => ({ state: "live" }) as const,
   };

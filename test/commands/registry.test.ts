@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { commands } from "../../protocol/commands/index.ts";
 import { createDispatch, dispatchOf } from "../../src/commands/registry.ts";
-import { compileShape } from "../../src/connection/shape.ts";
+import { compileValidator } from "../../src/connection/validator.ts";
 import { command } from "../support/connection-rig.ts";
 
 const authority = {} as Parameters<typeof createDispatch>[0]["authority"];
@@ -29,7 +29,7 @@ describe("command registry", () => {
 
 describe("shapes", () => {
   it("say which field is wrong and how", () => {
-    const problem = compileShape(commands["auth/long_lived_access_token"].params);
+    const problem = compileValidator(commands["auth/long_lived_access_token"].params);
     const good = { id: 1, type: "auth/long_lived_access_token", lifespan: 3, client_name: "x" };
     expect(problem(good)).toBeUndefined();
     expect(problem({ ...good, lifespan: "3" })).toBe("lifespan: must be integer");

@@ -71,11 +71,11 @@ describe("gatehouse/revoke", () => {
     await lives(other);
   });
 
-  it("counts a client's sessions for who waits, and for who subscribes", async () => {
+  it("ends a client's sessions and counts none, also for who waits or subscribes", async () => {
     const [owner, ada] = [await asOwner(), await newUser()];
     const both = [await enter(ada, clientId), await enter(ada, clientId)];
     expect(await revoke(owner, { client_id: clientId }, { wait: true })).toMatchObject({
-      result: { sessions: 2, sockets_closed: 2, effective: "all" },
+      result: { sessions: null, sockets_closed: 2, effective: "all" },
     });
     for (const one of both) expect(await ends(one)).toBe(cutOff);
     await enter(ada, clientId);
@@ -85,7 +85,7 @@ describe("gatehouse/revoke", () => {
       ({ type, id }) => type === "event" && id === answer.id,
       "the end",
     );
-    expect(event).toMatchObject({ sessions: 1, effective: "all", done: true });
+    expect(event).toMatchObject({ sessions: null, effective: "all", done: true });
   });
 
   it("leaves to the owner what is the owner's, and all", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Verdict } from "../../src/auth/authentication.ts";
-import type { Cut } from "../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../src/auth/revocation/revocation.ts";
 import { admitted, connectionRig, settled } from "../support/connection-rig.ts";
 import { principalOf } from "../support/people.ts";
 
@@ -10,7 +10,7 @@ import { principalOf } from "../support/people.ts";
  * A revoke that commits while a socket is being let in. Whatever the moment, the socket must not live on: either the
  * last check sees the revoke, or the hub has the socket when the cut comes.
  */
-const revoke: Cut = { kind: "sessions", sessionIds: ["s1"], cause: "session_revoked" };
+const revoke: RevocationEvent = { kind: "sessions", sessionIds: ["s1"], cause: "session_revoked" };
 const auth = { type: "auth", access_token: "t" };
 const revoked = { code: closeCodes.session_revoked.number, reason: closeCodes.session_revoked.text };
 const types = (messages: readonly unknown[]) => messages.map((message) => (message as { type: string }).type);

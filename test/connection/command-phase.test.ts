@@ -43,7 +43,7 @@ const commands: readonly Command[] = [
     return loop;
   }),
   command("subscribe", ({ id }, session) => {
-    session.undo.add(id, () => session.send({ id, type: "event", event: "undone" }));
+    session.disposables.add(id, () => session.send({ id, type: "event", event: "undone" }));
     return null;
   }),
   command("strict", () => {

@@ -5,7 +5,7 @@ import { AuthError } from "../../src/auth/errors.ts";
 import type { Principal, User } from "../../src/auth/model.ts";
 import type { VersionedUser } from "../../src/auth/users/users.ts";
 import { createHub, type HubMember } from "../../src/connection/hub.ts";
-import { noSeat } from "../../src/connection/seats.ts";
+import { noSlot } from "../../src/connection/slots.ts";
 import { createTimerWheel } from "../../src/connection/timer-wheel.ts";
 import { handClock } from "../support/hand-clock.ts";
 import { principalOf, userOf } from "../support/people.ts";
@@ -29,7 +29,7 @@ function setUp(read: (userId: string) => Promise<VersionedUser | undefined> = as
   });
   const join = (principal: Partial<Principal>, address = "192.168.1.7"): TestMember => {
     const member: TestMember = {
-      seat: noSeat,
+      slot: noSlot,
       principal: principalOf(principal),
       peer: { address },
       cuts: [],
@@ -93,7 +93,7 @@ describe("hub", () => {
     const spared = join({ userId: "u1", sessionId: "s2", epoch: 3 });
     const newer = join({ userId: "u1", sessionId: "s3", epoch: 8 });
     const other = join({ userId: "u2", sessionId: "s4", epoch: 1 });
-    const cut = { kind: "user", userId: "u1", epoch: 8, spare: "s2", cause: "password_changed" } as const;
+    const cut = { kind: "user", userId: "u1", epoch: 8, except: "s2", cause: "password_changed" } as const;
     expect(hub.apply(cut)).toBe(1);
     expect(hub.apply(cut)).toBe(0);
     expect([old, spared, newer, other].map(({ cuts }) => cuts)).toEqual([["password_changed"], [], [], []]);

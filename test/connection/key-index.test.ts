@@ -2,34 +2,34 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { KeyIndex } from "../../src/connection/key-index.ts";
-import { noSeat, type Seated, Seats } from "../../src/connection/seats.ts";
+import { noSlot, SlotSet, type Slotted } from "../../src/connection/slots.ts";
 
-interface Named extends Seated {
+interface Named extends Slotted {
   readonly name: string;
   readonly key: string;
 }
 
 function setUp() {
-  const seats = new Seats<Named>();
-  const index = new KeyIndex((seat) => seats.at(seat).key);
+  const slots = new SlotSet<Named>();
+  const index = new KeyIndex((slot) => slots.at(slot).key);
   return {
-    seats,
+    slots,
     index,
     enter(name: string, key: string): Named {
-      const member: Named = { seat: noSeat, name, key };
-      seats.add(member);
-      index.add(member.seat);
+      const member: Named = { slot: noSlot, name, key };
+      slots.add(member);
+      index.add(member.slot);
       return member;
     },
     leave(member: Named): void {
-      index.remove(member.seat);
-      seats.delete(member);
+      index.remove(member.slot);
+      slots.delete(member);
     },
-    namesOf: (key: string) => index.of(key).map((seat) => seats.at(seat).name),
+    namesOf: (key: string) => index.of(key).map((slot) => slots.at(slot).name),
   };
 }
 
-describe("an index of seats", () => {
+describe("an index of slots", () => {
   it("finds the members of a key in the order in which they came, and nobody else's", () => {
     const { enter, namesOf, index } = setUp();
     enter("a", "k1");
@@ -52,11 +52,11 @@ describe("an index of seats", () => {
     expect([index.keys, index.has("k"), namesOf("k")]).toEqual([0, false, []]);
   });
 
-  it("says what a map of lists says, through collisions, growth and seats that are used again", () => {
+  it("says what a map of lists says, through collisions, growth and slots that are used again", () => {
     const step = fc.record({ enter: fc.boolean(), nth: fc.nat(), key: fc.nat(199) });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 600, size: "max" }), (steps) => {
-        const { enter, leave, namesOf, index, seats } = setUp();
+        const { enter, leave, namesOf, index, slots } = setUp();
         const present: Named[] = [];
         for (const [at, { enter: enters, nth, key }] of steps.entries()) {
           // Half of the keys end alike and share one bucket.
@@ -67,7 +67,7 @@ describe("an index of seats", () => {
           expect([...namesOf(text)].sort()).toEqual(alike.sort());
         }
         expect(index.keys).toBe(new Set(present.map((member) => member.key)).size);
-        expect(seats.size).toBe(present.length);
+        expect(slots.size).toBe(present.length);
       }),
     );
   });

@@ -3,7 +3,7 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 
 import { createJsonCodec } from "../../src/codec/json.ts";
-import { LoopTurns, Outbox, outboxLimits } from "../../src/connection/outbox.ts";
+import { EndOfTickBatch, Outbox, outboxLimits } from "../../src/connection/outbox.ts";
 import { createTimerWheel } from "../../src/connection/timer-wheel.ts";
 import { fakeSocket } from "../support/fake-socket.ts";
 import { handClock } from "../support/hand-clock.ts";
@@ -17,7 +17,7 @@ function setUp(maxBytes: number = outboxLimits.bytes) {
   const wheel = createTimerWheel({ clock, onError: rethrow });
   const socket = fakeSocket();
   let overflows = 0;
-  const parts = { turns: new LoopTurns(rethrow), wheel, outboxBytes: maxBytes };
+  const parts = { turns: new EndOfTickBatch(rethrow), wheel, outboxBytes: maxBytes };
   const outbox: Outbox = new Outbox(socket, createJsonCodec(), parts, {
     maySend: true,
     overflowed() {

@@ -188,13 +188,13 @@ describe("sockets", () => {
   });
 
   it("closes a socket that a revoke overtook between its verdict and the hub", async () => {
-    let hold: Promise<unknown> = Promise.resolve();
+    let buffer: Promise<unknown> = Promise.resolve();
     const gateway = await startSocketGateway({
       authentication: (real) => ({
         // The real verdict, made before the revoke and acted upon after it.
         authenticate: async (token, peer): Promise<Verdict> => {
           const verdict = await real.authenticate(token, peer);
-          await hold;
+          await buffer;
           return verdict;
         },
         admit: (principal, peer) => real.admit(principal, peer),
@@ -205,7 +205,7 @@ describe("sockets", () => {
     const owner = await gateway.owner();
     const { session, accessToken } = await gateway.open(owner.id);
     let release: () => void = () => undefined;
-    hold = new Promise<void>((resolve) => {
+    buffer = new Promise<void>((resolve) => {
       release = resolve;
     });
     const client = await gateway.connect();

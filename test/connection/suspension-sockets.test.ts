@@ -51,11 +51,11 @@ describe.each(["ws", "uws"] as const)("suspension on %s", (transport) => {
         get trusted() {
           return trust.trusted && real.trusted;
         },
-        get stretch() {
-          return trust.trusted ? real.stretch : undefined;
+        get followGeneration() {
+          return trust.trusted ? real.followGeneration : undefined;
         },
-        get gaps() {
-          return real.gaps;
+        get invalidationCount() {
+          return real.invalidationCount;
         },
       }),
       authentication: (real) => ({

@@ -14,7 +14,8 @@ interface Entry {
   readonly message: string;
 }
 
-interface Options extends Pick<Parameters<typeof connectionRig>[1] & object, "policy" | "weakened"> {
+interface Options
+  extends Pick<Parameters<typeof connectionRig>[1] & object, "policy" | "disabledSafeguards"> {
   readonly heartbeatMs?: number;
 }
 
@@ -22,8 +23,8 @@ interface Options extends Pick<Parameters<typeof connectionRig>[1] & object, "po
 function setUp(options: Options = {}) {
   const view = {
     trusted: true,
-    stretch: 0,
-    gaps: 0,
+    followGeneration: 0,
+    invalidationCount: 0,
     decided: () => undefined,
     judge: () => ({ state: "live" }) as const,
   };
@@ -271,7 +272,7 @@ describe("a socket of a node that cannot know what was revoked", () => {
     const { view, rig, ended, enter, reviews } = setUp();
     const [dead, alive] = [enter(), enter()];
     ended.set("s1", "user_removed");
-    view.gaps += 1;
+    view.invalidationCount += 1;
     dead.say(work(1));
     alive.say(work(1));
     expect([dead.heard(), alive.heard()]).toEqual([[], []]);
@@ -591,7 +592,7 @@ describe("policy serve_until_exp", () => {
 
 describe("without its protections (negative controls)", () => {
   it("input_check: a command is carried out", () => {
-    const { view, run, enter } = setUp({ weakened: new Set(["input_check"]) });
+    const { view, run, enter } = setUp({ disabledSafeguards: new Set(["input_check"]) });
     const client = enter();
     view.trusted = false;
     client.say(work(1));
@@ -599,7 +600,7 @@ describe("without its protections (negative controls)", () => {
   });
 
   it("flush_check: an answer is sent", async () => {
-    const { view, late, enter } = setUp({ weakened: new Set(["flush_check"]) });
+    const { view, late, enter } = setUp({ disabledSafeguards: new Set(["flush_check"]) });
     const client = enter();
     client.say({ id: 1, type: "late" });
     view.trusted = false;
@@ -609,7 +610,7 @@ describe("without its protections (negative controls)", () => {
   });
 
   it("review: a socket of a dead session goes on", async () => {
-    const { run, ended, enter, lose, regain } = setUp({ weakened: new Set(["review"]) });
+    const { run, ended, enter, lose, regain } = setUp({ disabledSafeguards: new Set(["review"]) });
     const client = enter();
     await lose();
     ended.set("s1", "session_revoked");

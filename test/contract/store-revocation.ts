@@ -31,7 +31,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
   describe("versions", () => {
     fact("are whole microseconds of the store's clock, and no two are the same", async () => {
       const outcomes = await Promise.all(
-        Array.from({ length: 300 }, () => committed(store(), { raise: [recordName("epoch")] })),
+        Array.from({ length: 300 }, () => committed(store(), { bumpEpochs: [recordName("epoch")] })),
       );
       const versions = outcomes.map(({ version }) => version);
       expect(new Set(versions).size).toBe(300);
@@ -47,7 +47,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
       for (let n = 0; n < 50; n += 1) {
         const { version } = await committed(
           store(),
-          n % 2 === 0 ? { raise: [recordName()] } : { log: [{ n }] },
+          n % 2 === 0 ? { bumpEpochs: [recordName()] } : { log: [{ n }] },
         );
         expect(version).toBeGreaterThan(last);
         last = version;
@@ -60,9 +60,9 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
       const [absent, below, above] = [recordName("epoch"), recordName("epoch"), recordName("epoch")];
       const first = await committed(store(), { put: [{ key: below, value: { kept: 1 } }] });
       const target = first.version + 7;
-      const second = await committed(store(), { raiseTo: [{ key: above, version: target + 100 }] });
-      const raiseTo = [absent, below, above].map((key) => ({ key, version: target }));
-      const third = await committed(store(), { raiseTo });
+      const second = await committed(store(), { raiseEpochsTo: [{ key: above, version: target + 100 }] });
+      const raiseEpochsTo = [absent, below, above].map((key) => ({ key, version: target }));
+      const third = await committed(store(), { raiseEpochsTo });
       expect(await store().get([absent, below, above])).toEqual([
         { version: target, value: {} },
         { version: target, value: { kept: 1 } },
@@ -76,22 +76,22 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
       "changes nothing the second time, and takes a version that was raised to on from there",
       async () => {
         const key = recordName("epoch");
-        const { version } = await committed(store(), { raise: [key] });
-        await committed(store(), { raiseTo: [{ key, version }] });
-        await committed(store(), { raiseTo: [{ key, version: version - 1 }] });
+        const { version } = await committed(store(), { bumpEpochs: [key] });
+        await committed(store(), { raiseEpochsTo: [{ key, version }] });
+        await committed(store(), { raiseEpochsTo: [{ key, version: version - 1 }] });
         expect((await readRecord(store(), key))?.version).toBe(version);
-        const raised = await committed(store(), { raise: [key] });
+        const raised = await committed(store(), { bumpEpochs: [key] });
         expect(raised.version).toBeGreaterThan(version);
         expect((await readRecord(store(), key))?.version).toBe(raised.version);
       },
     );
 
     fact("keeps large versions digit by digit", async () => {
-      const { version } = await committed(store(), { raise: [recordName("epoch")] });
+      const { version } = await committed(store(), { bumpEpochs: [recordName("epoch")] });
       // A minute ahead: what is committed next is above it, and the clock passes it.
       const odd = Math.ceil(version / 1e6) * 1e6 + 60_000_000 + 123_457;
       const key = recordName("epoch");
-      const outcome = await committed(store(), { raiseTo: [{ key, version: odd }] });
+      const outcome = await committed(store(), { raiseEpochsTo: [{ key, version: odd }] });
       expect((await readRecord(store(), key))?.version).toBe(odd);
       expect(outcome.version).toBe(odd + 1);
     });
@@ -99,7 +99,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
     fact("refuses what is no version, before anything is written", async () => {
       const key = recordName("epoch");
       for (const version of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 9_000_000_000_000_001]) {
-        await expect(store().commit({ raiseTo: [{ key, version }] })).rejects.toThrow(RangeError);
+        await expect(store().commit({ raiseEpochsTo: [{ key, version }] })).rejects.toThrow(RangeError);
       }
       expect(await readRecord(store(), key)).toBeUndefined();
     });
@@ -110,14 +110,14 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
       const value = { old: true };
       await committed(store(), { put: [raised, raisedTo].map((key) => ({ key, value, expiresAt })) });
       await expect.poll(() => store().get([raised, raisedTo]), soon).toEqual([undefined, undefined]);
-      await committed(store(), { raise: [raised], raiseTo: [{ key: raisedTo, version: 5 }] });
+      await committed(store(), { bumpEpochs: [raised], raiseEpochsTo: [{ key: raisedTo, version: 5 }] });
       expect(await store().get([raised, raisedTo])).toMatchObject([{ value: {} }, { version: 5, value: {} }]);
       expect((await readRecord(store(), raised))?.value).toEqual({});
     });
 
     fact("is nothing when a check fails", async () => {
       const [key, checked] = [recordName("epoch"), recordName()];
-      const step = { check: [{ key: checked, version: 1 }], raiseTo: [{ key, version: 5 }] };
+      const step = { check: [{ key: checked, version: 1 }], raiseEpochsTo: [{ key, version: 5 }] };
       expect(await store().commit(step)).toEqual({ ok: false, conflict: checked });
       expect(await readRecord(store(), key)).toBeUndefined();
     });
@@ -126,7 +126,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
   describe("durability", () => {
     fact(`says ${durability} of a commit that waited for it`, async () => {
       const commit = async () =>
-        (await committed(store(), { raise: [recordName()], durable: true })).durability;
+        (await committed(store(), { bumpEpochs: [recordName()], durable: true })).durability;
       await expect.poll(commit, { timeout: 10_000 }).toBe(durability);
     });
   });
@@ -207,8 +207,8 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
 
   describe("the guarantee", () => {
     fact("is a bound or Infinity, with words for what should be set up otherwise", async () => {
-      const { isolationMs, detail, problems } = await store().guarantee();
-      expect(isolationMs).toBeGreaterThanOrEqual(0);
+      const { stalePrimaryWindowMs, detail, problems } = await store().guarantee();
+      expect(stalePrimaryWindowMs).toBeGreaterThanOrEqual(0);
       expect(detail).not.toBe("");
       expect(problems.every((problem) => problem !== "")).toBe(true);
     });

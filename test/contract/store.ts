@@ -222,7 +222,7 @@ export function storeContract(contract: StoreContract): void {
           remove: [present],
           link: [{ index, member: "added" }],
           unlink: [{ index, member: "before" }],
-          raise: [raised],
+          bumpEpochs: [raised],
           log: [{ marker }],
         });
         expect(outcome).toEqual({ ok: false, conflict: absent });
@@ -314,7 +314,7 @@ export function storeContract(contract: StoreContract): void {
           remove: [old],
           link: [{ index, member: "c" }],
           unlink: [{ index, member: "a" }],
-          raise: [epoch],
+          bumpEpochs: [epoch],
           log: [
             { marker, n: 1 },
             { marker, n: 2 },
@@ -346,7 +346,7 @@ export function storeContract(contract: StoreContract): void {
             { key: raised, value: { n: 1 } },
           ],
           remove: [key, raised],
-          raise: [raised],
+          bumpEpochs: [raised],
         });
         expect(await store.get([key, raised])).toEqual([undefined, { version: outcome.version, value: {} }]);
       });
@@ -356,8 +356,8 @@ export function storeContract(contract: StoreContract): void {
         async () => {
           const [epoch, valued] = [recordName("epoch"), recordName("epoch")];
           await committed(store, { put: [{ key: valued, value: { kept: true } }] });
-          const first = await committed(store, { raise: [epoch, valued] });
-          const second = await committed(store, { raise: [epoch] });
+          const first = await committed(store, { bumpEpochs: [epoch, valued] });
+          const second = await committed(store, { bumpEpochs: [epoch] });
           expect(second.version).toBeGreaterThan(first.version);
           expect(await store.get([epoch, valued])).toEqual([
             { version: second.version, value: {} },
@@ -606,7 +606,7 @@ export function storeContract(contract: StoreContract): void {
           const { collector, follower } = follow(store, Date.now() - 60_000);
           await follower.caughtUp;
           expect(collector.markers()).toContain(marker);
-          expect((await committed(store, { raise: [key] })).version).toBeGreaterThan(version);
+          expect((await committed(store, { bumpEpochs: [key] })).version).toBeGreaterThan(version);
           await follower.stop();
         });
       });
@@ -640,7 +640,7 @@ export function storeContract(contract: StoreContract): void {
         const gone = { code: "unavailable" };
         await expect(closing.get([recordName()])).rejects.toMatchObject(gone);
         await expect(closing.list(indexName(), { limit: 1 })).rejects.toMatchObject(gone);
-        await expect(closing.commit({ raise: [recordName()] })).rejects.toMatchObject(gone);
+        await expect(closing.commit({ bumpEpochs: [recordName()] })).rejects.toMatchObject(gone);
         expect(follower.following).toBe(false);
         expect((await closing.health()).ok).toBe(false);
         await expect(closing.follow(0, () => undefined).caughtUp).rejects.toMatchObject(gone);

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { expect, it } from "vitest";
 import type { Frame } from "../../src/codec/codec.ts";
-import type { Admission, Socket, SocketHandler, UpgradeRequest } from "../../src/connection/socket.ts";
+import type { Socket, SocketHandler, UpgradeDecision, UpgradeRequest } from "../../src/connection/socket.ts";
 import type { HttpPeer } from "../../src/http/endpoint.ts";
 import type { TlsPair } from "../../src/transport/tls.ts";
 import type { Listener, ListenOptions, Transport } from "../../src/transport/transport.ts";
@@ -162,7 +162,11 @@ export class Gate {
     });
   }
 
-  #admit(request: UpgradeRequest, react: Reactions, subprotocol: GateOptions["subprotocol"]): Admission {
+  #admit(
+    request: UpgradeRequest,
+    react: Reactions,
+    subprotocol: GateOptions["subprotocol"],
+  ): UpgradeDecision {
     this.upgrades.push(request);
     return {
       accept: true,

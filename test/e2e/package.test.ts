@@ -73,9 +73,9 @@ describe("the package gatehouse-gateway", { timeout: 120_000 }, () => {
       "protocol/README.md",
       "protocol/vectors/auth.json",
       "dist/src/store/redis/scripts/commit.lua",
-      "dist/src/console/setup.html",
-      "dist/src/console/setup.css",
-      "dist/src/console/setup.js",
+      "dist/src/pages/setup.html",
+      "dist/src/pages/setup.css",
+      "dist/src/pages/setup.js",
     ]) {
       expect(project.files).toContain(needed);
     }

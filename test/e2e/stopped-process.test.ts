@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 
 import { closeCodes } from "../../protocol/close-codes.ts";
-import type { Protection } from "../../src/auth/protections.ts";
+import type { Safeguard } from "../../src/auth/safeguards.ts";
 import { cheapScrypt } from "../support/authority.ts";
 import { startProcess } from "../support/child-process.ts";
 import { gatehouse, gatehouseJson } from "../support/command-line.ts";
@@ -24,7 +24,11 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
  * A gateway process is stopped (SIGSTOP) for longer than its lease, with input waiting in the kernel, and a session is
  * revoked meanwhile by another process. When it goes on, the input is there before the log can be read.
  */
-async function wakeUp(transport: "ws" | "uws", kind: StoreKind, weakened: readonly Protection[] = []) {
+async function wakeUp(
+  transport: "ws" | "uws",
+  kind: StoreKind,
+  disabledSafeguards: readonly Safeguard[] = [],
+) {
   const folder = temporaryFolder();
   undo.push(() => folder.remove());
   const redis = kind === "redis" ? await startRedis() : undefined;
@@ -42,7 +46,7 @@ async function wakeUp(transport: "ws" | "uws", kind: StoreKind, weakened: readon
   // Two cores run everything at once here; how soon a lost store is noticed has tests of its own.
   const config = { ...store, port: 0, data: folder.path, transport, password, store_timeout_ms: 5_000 };
   const script = new URL("../server/serve-process.ts", import.meta.url);
-  const node = startProcess({ script, args: [JSON.stringify(config), JSON.stringify(weakened)] });
+  const node = startProcess({ script, args: [JSON.stringify(config), JSON.stringify(disabledSafeguards)] });
   undo.push(async () => {
     node.kill("SIGKILL");
     await node.exited;

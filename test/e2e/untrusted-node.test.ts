@@ -182,7 +182,7 @@ describe("a node that has lost its place in the log and still holds its lease", 
     // From now on the view alone cannot judge the token.
     await node.authority.users.update(owner.id, { name: "Paula P." });
     const socket = await openSocket(node.port);
-    await vi.waitUntil(() => view.stretch !== undefined, { timeout: 15_000, interval: 20 });
+    await vi.waitUntil(() => view.followGeneration !== undefined, { timeout: 15_000, interval: 20 });
     expect(await socket.call("auth/login/start", { handler })).toMatchObject({ success: true });
 
     await redis.kill();
@@ -205,10 +205,10 @@ describe("a node that has lost its place in the log and still holds its lease", 
   it("lets nobody in who was taken off, nor anybody else, until it knows what the store remembers", async () => {
     const { view, socket, proxy } = await lost();
     const start = () => socket.call("auth/login/start", { handler });
-    expect([view.trusted, view.stretch]).toEqual([true, undefined]);
+    expect([view.trusted, view.followGeneration]).toEqual([true, undefined]);
     expect(await start()).toMatchObject({ success: false, error: { code: "unavailable", retry_after: 1 } });
     proxy.pass();
-    await vi.waitUntil(() => view.stretch !== undefined, { timeout: 20_000, interval: 20 });
+    await vi.waitUntil(() => view.followGeneration !== undefined, { timeout: 20_000, interval: 20 });
     // The store is empty now, and knows of no owner.
     expect(await start()).toMatchObject({ success: false, error: { code: "onboarding_required" } });
   }, 60_000);
@@ -223,11 +223,11 @@ describe("a node that has lost its place in the log and still holds its lease", 
     expect((await post(node, "/auth/token", refresh)).status).toBe(503);
     // 200 would say that it is ended.
     expect((await post(node, "/auth/revoke", { token: grant.refresh_token })).status).toBe(503);
-    expect([view.trusted, view.stretch]).toEqual([true, undefined]);
+    expect([view.trusted, view.followGeneration]).toEqual([true, undefined]);
   }, 60_000);
 
-  it("would tell so if it believed whatever answers", async () => {
-    const { node, grant } = await lost({ weakened: new Set(["followed_server"]) });
+  it("would tell so if it consistentRead whatever answers", async () => {
+    const { node, grant } = await lost({ disabledSafeguards: new Set(["followed_server"]) });
     const comer = await openSocket(node.port);
     await comer.next();
     comer.send({ type: "auth", access_token: grant.access_token });

@@ -1,6 +1,6 @@
 import type { Authority } from "../../src/auth/authority.ts";
-import type { Clock } from "../../src/auth/clock.ts";
-import { createHttp, type HttpOptions } from "../../src/http/create-http.ts";
+import type { Clock } from "../../src/auth/clock/clock.ts";
+import { createHttpHandler, type HttpOptions } from "../../src/http/http-handler.ts";
 import type { HttpAnswered, HttpDecision } from "../../src/http/observer.ts";
 import { unlimitedLoop } from "../../src/net/loop-budget.ts";
 
@@ -49,7 +49,7 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
     decisions: [] as HttpDecision[],
     defects: [] as unknown[],
   };
-  const http = createHttp({
+  const http = createHttpHandler({
     authority,
     clock,
     observer: {

@@ -1,9 +1,8 @@
 import { afterEach, describe, expect, it } from "vitest";
-
+import { createLog } from "../../src/observability/log.ts";
 import { defineConfig } from "../../src/server/config/load.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
 import { createGateway, type Gateway, type GatewayParts, type Started } from "../../src/server/gateway.ts";
-import { createLog } from "../../src/server/log.ts";
 import { cheapScrypt, ownerLogin } from "../support/authority.ts";
 import { openSocket } from "../support/socket-client.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { StoreGuarantee } from "../../src/auth/store.ts";
-import { createLog } from "../../src/server/log.ts";
+import { createLog } from "../../src/observability/log.ts";
 import { createRevocationBound } from "../../src/server/revocation-bound.ts";
 
 const minute = 60_000;
@@ -21,7 +21,11 @@ describe("the bound of revocations", () => {
     const bound = createRevocationBound({ guarantee }, createLog({ level: "silent" }));
     return { bound, asked: () => asked };
   }
-  const told = (isolationMs: number): StoreGuarantee => ({ isolationMs, detail: "", problems: [] });
+  const told = (stalePrimaryWindowMs: number): StoreGuarantee => ({
+    stalePrimaryWindowMs,
+    detail: "",
+    problems: [],
+  });
 
   it("is looked for again each minute while the store does not tell, then each hour", async () => {
     const { bound, asked } = watched([new Error("slow"), new Error("slow"), told(0), told(1_000)]);

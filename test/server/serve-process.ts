@@ -1,16 +1,16 @@
 import { createServer } from "node:http";
 
-import type { Protection } from "../../src/auth/protections.ts";
+import type { Safeguard } from "../../src/auth/safeguards.ts";
 import { defineConfig } from "../../src/server/config/load.ts";
 import { runGateway } from "../../src/server/lifecycle.ts";
 
 // A gateway as a process of its own: arguments are its options and the protections that are switched off, both as JSON;
 // standard output says where it listens.
 const config = defineConfig(JSON.parse(process.argv[2] ?? "{}"));
-const weakened = new Set<Protection>(JSON.parse(process.argv[3] ?? "[]"));
+const disabledSafeguards = new Set<Safeguard>(JSON.parse(process.argv[3] ?? "[]"));
 
 const code = await runGateway(config, {
-  weakened,
+  disabledSafeguards,
   announce(started, gateway) {
     // A way in for the test to break things from inside.
     const trouble = createServer((request, response) => {

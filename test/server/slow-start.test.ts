@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { AuthError } from "../../src/auth/errors.ts";
+import { createLog, type Log } from "../../src/observability/log.ts";
 import { defineConfig } from "../../src/server/config/load.ts";
 import { createGateway, type Gateway } from "../../src/server/gateway.ts";
-import { createLog, type Log } from "../../src/server/log.ts";
-import { patiently } from "../../src/server/patience.ts";
+import { retryAtStartup } from "../../src/server/startup-retry.ts";
 import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 import { StoreFile } from "../../src/store/embedded/store-file.ts";
 import { numberKey, type Tables } from "../../src/store/embedded/tables.ts";
@@ -81,7 +81,7 @@ describe("a start while Redis answers too late", () => {
 
   it("does not try again what no time mends", async () => {
     let attempts = 0;
-    const refused = patiently("do it", log, async () => {
+    const refused = retryAtStartup("do it", log, async () => {
       attempts += 1;
       throw new AuthError("unavailable", { detail: "made with another secret" });
     });

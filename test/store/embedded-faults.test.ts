@@ -108,9 +108,12 @@ describe("embedded store", () => {
   it("opens a second time in one process while commits are under way", async () => {
     const store = await open();
     for (let round = 0; round < 20; round += 1) {
-      const writes = Array.from({ length: 5 }, () => committed(store, { raise: [recordName()] }));
+      const writes = Array.from({ length: 5 }, () => committed(store, { bumpEpochs: [recordName()] }));
       const others = await Promise.all([open("cli"), open("cli")]);
-      await Promise.all([...writes, ...others.map((other) => committed(other, { raise: [recordName()] }))]);
+      await Promise.all([
+        ...writes,
+        ...others.map((other) => committed(other, { bumpEpochs: [recordName()] })),
+      ]);
       await Promise.all(others.map((other) => other.close()));
     }
     await store.close();
@@ -140,10 +143,10 @@ describe("embedded store", () => {
     const holder = await StoreFile.open(folder.path);
     let release = (): void => undefined;
     const held = holder.transact(() => new Promise<void>((resolve) => (release = resolve)));
-    const late = expect(store.commit({ raise: [recordName()] })).rejects;
+    const late = expect(store.commit({ bumpEpochs: [recordName()] })).rejects;
     await late.toMatchObject({ code: "unavailable", message: expect.stringContaining("within 300 ms") });
     const start = performance.now();
-    await expect(store.commit({ raise: [recordName()] })).rejects.toThrow("the disk does not answer");
+    await expect(store.commit({ bumpEpochs: [recordName()] })).rejects.toThrow("the disk does not answer");
     expect(performance.now() - start).toBeLessThan(stretched(250));
     expect(await readRecord(store, recordName())).toBeUndefined();
     expect((await store.health()).ok).toBe(false);

@@ -15,7 +15,7 @@ import {
 const soon = { timeout: 10_000, interval: 50 };
 
 async function durabilityOn(store: Store, durable = true): Promise<string> {
-  const { durability } = await committed(store, { raise: [recordName()], durable });
+  const { durability } = await committed(store, { bumpEpochs: [recordName()], durable });
   return durability;
 }
 

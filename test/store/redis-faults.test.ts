@@ -36,7 +36,7 @@ async function eventually(check: () => Promise<unknown> | unknown, ms = 8_000): 
 }
 
 async function works(store: Store): Promise<boolean> {
-  return await store.commit({ raise: [recordName()] }).then(
+  return await store.commit({ bumpEpochs: [recordName()] }).then(
     () => true,
     () => false,
   );
@@ -79,7 +79,7 @@ describe("redis store, with faults between it and Redis", () => {
       const results = await Promise.all([
         rejection(store.get([recordName()])),
         rejection(store.list(indexName(), { limit: 1 })),
-        rejection(store.commit({ raise: [recordName()] })),
+        rejection(store.commit({ bumpEpochs: [recordName()] })),
       ]);
       for (const { ms, code } of results) {
         expect(code).toBe("unavailable");
@@ -104,11 +104,11 @@ describe("redis store, with faults between it and Redis", () => {
   it("rejects what is under way at once when the connection is cut, and everything while there is none", async () => {
     const patient = await openRedisStore({ url: `redis://127.0.0.1:${proxy.port}`, timeoutMs: 10_000 });
     server.pause();
-    const waiting = rejection(patient.commit({ raise: [recordName()] }));
+    const waiting = rejection(patient.commit({ bumpEpochs: [recordName()] }));
     await new Promise((resolve) => setImmediate(resolve));
     proxy.refuse();
     expect((await waiting).ms).toBeLessThan(stretched(2_000));
-    const refused = await rejection(patient.commit({ raise: [recordName()] }));
+    const refused = await rejection(patient.commit({ bumpEpochs: [recordName()] }));
     expect(refused.message).toContain("no connection");
     expect(refused.ms).toBeLessThan(stretched(2_000));
     server.resume();
@@ -255,9 +255,9 @@ describe("redis store, with Redis refusing", () => {
   });
 
   it("loads its script again after SCRIPT FLUSH", async () => {
-    await committed(store, { raise: [recordName()] });
+    await committed(store, { bumpEpochs: [recordName()] });
     await server.command("SCRIPT", "FLUSH");
-    await committed(store, { raise: [recordName()] });
+    await committed(store, { bumpEpochs: [recordName()] });
   });
 
   it("answers `unavailable` while Redis is stopped in its tracks, and goes on when it is not", async () => {

@@ -22,8 +22,8 @@ async function guaranteeOf(url: string): Promise<StoreGuarantee> {
 describe("the guarantee of one Redis", () => {
   it("is that no other takes over, with the disk's part as a problem until it is set up", async () => {
     const server = await startRedis();
-    const { isolationMs, problems } = await guaranteeOf(server.url);
-    expect(isolationMs).toBe(0);
+    const { stalePrimaryWindowMs, problems } = await guaranteeOf(server.url);
+    expect(stalePrimaryWindowMs).toBe(0);
     expect(problems).toEqual([expect.stringContaining('Set "appendonly yes"')]);
     await server.command("CONFIG", "SET", "appendonly", "yes");
     expect((await guaranteeOf(server.url)).problems).toEqual([
@@ -41,13 +41,13 @@ describe("the guarantee of one Redis", () => {
   it("says what it could not find out", async () => {
     const server = await startRedis({ appendonly: true, appendfsync: "always" });
     await server.command("ACL", "SETUSER", "gate", "on", ">x", "~*", "&*", "+@all", "-config");
-    const { isolationMs, problems } = await guaranteeOf(`redis://gate:x@127.0.0.1:${server.port}`);
-    expect(isolationMs).toBe(0);
+    const { stalePrimaryWindowMs, problems } = await guaranteeOf(`redis://gate:x@127.0.0.1:${server.port}`);
+    expect(stalePrimaryWindowMs).toBe(0);
     expect(problems).toEqual([expect.stringContaining("may not run CONFIG GET")]);
     const store = await openRedisStore({ url: server.url });
     await server.kill();
     const gone = await store.guarantee();
-    expect(gone.isolationMs).toBe(Number.POSITIVE_INFINITY);
+    expect(gone.stalePrimaryWindowMs).toBe(Number.POSITIVE_INFINITY);
     expect(gone.problems).toEqual([expect.stringContaining("could not be asked")]);
     await store.close();
     await server.dispose();
@@ -62,8 +62,8 @@ describe("the guarantee of Sentinels", () => {
   afterAll(() => group?.dispose());
 
   it("has no end without min-replicas-to-write", async () => {
-    const { isolationMs, problems } = await guaranteeOf(group.url);
-    expect(isolationMs).toBe(Number.POSITIVE_INFINITY);
+    const { stalePrimaryWindowMs, problems } = await guaranteeOf(group.url);
+    expect(stalePrimaryWindowMs).toBe(Number.POSITIVE_INFINITY);
     expect(problems).toContainEqual(expect.stringContaining('Set "min-replicas-to-write 1"'));
   });
 
@@ -73,20 +73,20 @@ describe("the guarantee of Sentinels", () => {
       await server.command("CONFIG", "SET", "min-replicas-to-write", "1", "min-replicas-max-lag", "2");
     }
     const soon = await guaranteeOf(group.url);
-    expect(soon.isolationMs).toBe(4_000);
+    expect(soon.stalePrimaryWindowMs).toBe(4_000);
     expect(soon.problems[0]).toContain("SENTINEL SET main down-after-milliseconds 5000");
     for (const sentinel of group.sentinels) {
       await sentinel.command("SENTINEL", "SET", "main", "down-after-milliseconds", "3500");
     }
-    expect((await guaranteeOf(group.url)).isolationMs).toBe(1_500);
+    expect((await guaranteeOf(group.url)).stalePrimaryWindowMs).toBe(1_500);
     // One that is quicker than the others is enough to start a failover.
     await group.sentinels[1]?.command("SENTINEL", "SET", "main", "down-after-milliseconds", "3000");
-    expect((await guaranteeOf(group.url)).isolationMs).toBe(2_000);
+    expect((await guaranteeOf(group.url)).stalePrimaryWindowMs).toBe(2_000);
     for (const sentinel of group.sentinels) {
       await sentinel.command("SENTINEL", "SET", "main", "down-after-milliseconds", "5000");
     }
-    const { isolationMs, problems, detail } = await guaranteeOf(group.url);
-    expect(isolationMs).toBe(0);
+    const { stalePrimaryWindowMs, problems, detail } = await guaranteeOf(group.url);
+    expect(stalePrimaryWindowMs).toBe(0);
     expect(problems).toEqual([expect.stringContaining('Set "appendonly yes"')]);
     expect(detail).toContain("min-replicas-max-lag 2");
   });
@@ -95,10 +95,10 @@ describe("the guarantee of Sentinels", () => {
     const [first, second] = group.sentinels;
     await second?.command("SENTINEL", "SET", "main", "down-after-milliseconds", "2000");
     const url = `redis+sentinel://127.0.0.1:${first?.port}/main`;
-    expect((await guaranteeOf(url)).isolationMs).toBe(3_000);
+    expect((await guaranteeOf(url)).stalePrimaryWindowMs).toBe(3_000);
     second?.pause();
-    const { isolationMs, problems } = await guaranteeOf(url);
-    expect(isolationMs).toBe(Number.POSITIVE_INFINITY);
+    const { stalePrimaryWindowMs, problems } = await guaranteeOf(url);
+    expect(stalePrimaryWindowMs).toBe(Number.POSITIVE_INFINITY);
     expect(problems).toContainEqual(expect.stringContaining(`127.0.0.1:${second?.port} does not say`));
     second?.resume();
   });
@@ -112,10 +112,10 @@ describe("the guarantee of a Cluster", () => {
   afterAll(() => cluster?.dispose());
 
   it("follows from the slowest cluster-node-timeout", async () => {
-    expect((await guaranteeOf(cluster.url)).isolationMs).toBe(700);
+    expect((await guaranteeOf(cluster.url)).stalePrimaryWindowMs).toBe(700);
     await cluster.primaries[1]?.command("CONFIG", "SET", "cluster-node-timeout", "15000");
-    const { isolationMs, problems } = await guaranteeOf(cluster.url);
-    expect(isolationMs).toBe(7_700);
+    const { stalePrimaryWindowMs, problems } = await guaranteeOf(cluster.url);
+    expect(stalePrimaryWindowMs).toBe(7_700);
     expect(problems[0]).toContain('Set "cluster-node-timeout 2000"');
     expect(problems).toContainEqual(expect.stringContaining('Set "appendonly yes"'));
   });
@@ -125,8 +125,8 @@ describe("the guarantee of a Cluster", () => {
       await server.command("ACL", "SETUSER", "gate", "on", ">x", "~*", "&*", "+@all", "-config");
     }
     const url = cluster.url.replace("//", "//gate:x@");
-    const { isolationMs, problems } = await guaranteeOf(url);
-    expect(isolationMs).toBe(Number.POSITIVE_INFINITY);
+    const { stalePrimaryWindowMs, problems } = await guaranteeOf(url);
+    expect(stalePrimaryWindowMs).toBe(Number.POSITIVE_INFINITY);
     expect(problems[0]).toContain("+config|get");
   });
 });

@@ -188,7 +188,7 @@ describe("Sentinels that disagree", () => {
     }
   }
 
-  it("are believed by their majority, at the first connection and every other, whichever the URL names first", async () => {
+  it("are consistentRead by their majority, at the first connection and every other, whichever the URL names first", async () => {
     const [, ...heard] = group.sentinels;
     await promote(heard);
     const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
@@ -244,7 +244,7 @@ describe("a failover that takes its time", () => {
 });
 
 describe("a failover of which only one Sentinel has heard yet", () => {
-  it("is believed before the majority that has not, also when the old primary is there again", async () => {
+  it("is consistentRead before the majority that has not, also when the old primary is there again", async () => {
     const group = await startRedisSentinels({ downAfter: 60_000 });
     const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
     const follower = store.follow(Date.now(), () => undefined);

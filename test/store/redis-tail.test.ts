@@ -47,15 +47,15 @@ describe("the tail of the log beside the commands", () => {
     expect(tail.following).toBe(true);
   });
 
-  it("begins another stretch with every connection, its own and theirs", async () => {
+  it("begins another follow generation with every connection, its own and theirs", async () => {
     const { tail, commands } = await follow();
-    const stretches = [tail.stretch];
+    const stretches = [tail.followGeneration];
     tail.restart();
     expect(tail.following).toBe(false);
     await expect.poll(() => tail.following, soon).toBe(true);
-    stretches.push(tail.stretch);
+    stretches.push(tail.followGeneration);
     commands.connections += 1;
-    stretches.push(tail.stretch);
+    stretches.push(tail.followGeneration);
     expect(stretches).toEqual([...new Set(stretches)].sort((a, b) => a - b));
   });
 });

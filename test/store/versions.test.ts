@@ -13,12 +13,12 @@ const versionOf = async (store: Store) => (await committed(store, { log: [{}] })
 /** What every store does once its numbers are at the end of what a clock can give. */
 async function expectExactAtTheEnd(store: Store): Promise<void> {
   const key = recordName("epoch");
-  await committed(store, { raiseTo: [{ key, version: stepLimits.version }] });
+  await committed(store, { raiseEpochsTo: [{ key, version: stepLimits.version }] });
   expect((await readRecord(store, key))?.version).toBe(stepLimits.version);
   for (let n = 2; n < 10; n += 1) {
     expect(await versionOf(store)).toBe(stepLimits.version + n);
   }
-  const { version } = await committed(store, { raise: [key] });
+  const { version } = await committed(store, { bumpEpochs: [key] });
   expect(await readRecord(store, key)).toEqual({ version, value: {} });
   expect(Number.isSafeInteger(version)).toBe(true);
 }

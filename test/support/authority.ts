@@ -1,5 +1,5 @@
 import type { Authority } from "../../src/auth/authority.ts";
-import { type AuthorityOptions, createAuthority } from "../../src/auth/create-authority.ts";
+import { type AuthorityOptions, createAuthority } from "../../src/auth/authority.ts";
 import type { Credential, Peer, Principal, User } from "../../src/auth/model.ts";
 import type { NewSession } from "../../src/auth/sessions/sessions.ts";
 import type { LogFollower, Store } from "../../src/auth/store.ts";
@@ -100,8 +100,8 @@ async function feedFrom(
   authority: Authority,
   clock: HandClock,
 ): Promise<Pick<LogFollower, "stop">> {
-  const { apply, broke, setFeed, lease } = authority.revocation;
-  const follower = store.follow(clock.now() - 3_600_000, apply, broke);
+  const { apply, logBroke, setFeed, lease } = authority.revocation;
+  const follower = store.follow(clock.now() - 3_600_000, apply, logBroke);
   const { since } = await follower.caughtUp;
   setFeed({ since, follower });
   void lease.beat();

@@ -1,7 +1,7 @@
 import type { Verdict } from "../../src/auth/authentication.ts";
 import { AuthError } from "../../src/auth/errors.ts";
 import type { Principal } from "../../src/auth/model.ts";
-import type { Weakened } from "../../src/auth/protections.ts";
+import type { DisabledSafeguards } from "../../src/auth/safeguards.ts";
 import { createJsonCodec } from "../../src/codec/json.ts";
 import type { Command, Dispatch } from "../../src/connection/command.ts";
 import { type ConnectionsOptions, createConnections } from "../../src/connection/connections.ts";
@@ -37,7 +37,7 @@ export function connectionRig(
     readonly limits?: ConnectionsOptions["limits"];
     readonly observer?: Partial<ConnectionObserver>;
     readonly policy?: ConnectionsOptions["policy"];
-    readonly weakened?: Weakened;
+    readonly disabledSafeguards?: DisabledSafeguards;
     readonly loopBudget?: LoopBudget;
     /** Gets every entry of the log, also what is no warning. */
     readonly log?: (entry: { readonly fields: object; readonly message: string }) => void;
@@ -77,7 +77,7 @@ export function connectionRig(
     metrics: { ...quietObserver, ...options.observer },
     ...(options.policy === undefined ? {} : { policy: options.policy }),
     ...(options.loopBudget === undefined ? {} : { loopBudget: options.loopBudget }),
-    ...(options.weakened === undefined ? {} : { weakened: options.weakened }),
+    ...(options.disabledSafeguards === undefined ? {} : { disabledSafeguards: options.disabledSafeguards }),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
   const connect = (address = "192.168.1.7"): Client => {
@@ -107,8 +107,8 @@ export function connectionRig(
 
 const alwaysTrusted = {
   trusted: true,
-  stretch: 0,
-  gaps: 0,
+  followGeneration: 0,
+  invalidationCount: 0,
   decided: () => undefined,
   judge: () => ({ state: "live" }) as const,
 };

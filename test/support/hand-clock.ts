@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/auth/clock.ts";
+import type { Clock } from "../../src/auth/clock/clock.ts";
 
 /** A clock that stands still until it is wound. */
 export interface HandClock extends Clock {

@@ -1,4 +1,4 @@
-import type { Clock } from "../../src/auth/clock.ts";
+import type { Clock } from "../../src/auth/clock/clock.ts";
 
 /** This machine's clock, which somebody sets. Only the wall clock can be set; durations do not notice. */
 export class SetClock implements Clock {

@@ -71,7 +71,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
     addressOf: (request) => options.addressOf?.((name) => request.header(name)) ?? request.address,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
   });
-  authority.revocation.onCut((cut) => (options.hears?.() === false ? 0 : connections.hub.apply(cut)));
+  authority.revocation.onRevocation((cut) => (options.hears?.() === false ? 0 : connections.hub.apply(cut)));
   const transport = await loadTransport(options.transport ?? "ws", (error) =>
     note({ err: error }, "transport"),
   );

@@ -1,16 +1,16 @@
 import type { CreateEntryStep } from "../../../protocol/flow.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
-import { joinedStep } from "../joined-step.ts";
 import type { AssuranceLevel, Credential, Peer } from "../model.ts";
-import { mayLogIn } from "../providers/may-log-in.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { sessionGrantOf } from "../sessions/wire-grants.ts";
+import { sessionGrantOf } from "../sessions/token-grant.ts";
 import type { Step, Store } from "../store.ts";
+import { mergeSteps } from "../store.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
+import { mayLogIn } from "../users/account-status.ts";
 import type { Credentials } from "../users/credentials.ts";
-import { checkingStanding } from "../users/user-record.ts";
+import { checkingUserStatus } from "../users/user-record.ts";
 import type { Users, VersionedUser } from "../users/users.ts";
 import { endingFlow, type Flow, type VersionedFlow } from "./flow-record.ts";
 
@@ -59,7 +59,7 @@ export async function finishLogin(
   if (person === undefined || !mayLogIn(person.standing.user, peer)) return undefined;
   const key = recordKeys.credential(person.credential.id);
   const decidedOn = { check: [...proof.evidence, { key, version: person.credentialVersion }] };
-  const also = joinedStep(endingFlow(at), decidedOn);
+  const also = mergeSteps(endingFlow(at), decidedOn);
   try {
     return at.flow.purpose === "code"
       ? await giveCode(tools, at.flow, proof, person, also)
@@ -129,7 +129,7 @@ async function giveCode(
     amr,
     authenticatedAt,
   });
-  const outcome = await store.commit(joinedStep(also, { check: checkingStanding(userId, standing) }, step));
+  const outcome = await store.commit(mergeSteps(also, { check: checkingUserStatus(userId, standing) }, step));
   if (!outcome.ok) throw new AuthError("conflict", { detail: `login: ${outcome.conflict} changed` });
   return code;
 }

@@ -1,5 +1,27 @@
+import { limits as wireLimits } from "../../../protocol/features.ts";
 import type { AbortStep, FlowStep, Handler } from "../../../protocol/flow.ts";
+import { addressShare } from "../../net/address-share.ts";
+import { AuthError } from "../errors.ts";
+import { newId } from "../ids.ts";
 import type { Peer } from "../model.ts";
+import type { ProviderRegistry } from "../providers/registry.ts";
+import { recordKeys } from "../record-keys.ts";
+import { retryConflicts } from "../store.ts";
+import { type ChargingTools, chargeStep, settlingCharge } from "./charged-step.ts";
+import type { FinishTools } from "./finish-login.ts";
+import {
+  endingFlow,
+  type Flow,
+  hashFlowSecret,
+  newFlowSecret,
+  readFlow,
+  type VersionedFlow,
+} from "./flow-record.ts";
+import { abortStep, formStep } from "./flow-steps.ts";
+import { askProvider, endFlow, settle, takeTurn } from "./flow-turn.ts";
+import { readFormInput } from "./form-input.ts";
+import { OpenFlows } from "./open-flows.ts";
+import { checkStart } from "./start-rules.ts";
 
 export interface StartLogin {
   readonly handler: Handler;
@@ -67,4 +89,157 @@ export interface LoginFlows {
    * Without effect when another holder has resumed it.
    */
   left(flowId: string, holder: FlowHolder): void;
+}
+
+export interface LoginFlowLimits {
+  /** Failed attempts that end a flow. */
+  readonly attempts: number;
+  /** Flows that no socket waits for and that are kept to be resumed: of one address (one IPv6 /64), and of this node. */
+  readonly leftPerAddress: number;
+  readonly leftPerNode: number;
+  /** Milliseconds from a flow's start to its end, whatever happens in it. */
+  readonly lifeMs: number;
+}
+
+export const defaultLoginFlowLimits: LoginFlowLimits = {
+  attempts: 5,
+  leftPerAddress: 8,
+  leftPerNode: 10_000,
+  lifeMs: wireLimits.loginDeadlineMs,
+};
+
+export interface LoginFlowsOptions extends FinishTools, ChargingTools {
+  readonly registry: ProviderRegistry;
+  readonly onboardingRequired: () => Promise<boolean>;
+  readonly limits?: Partial<LoginFlowLimits>;
+}
+
+/** The login-flow engine over a store that several nodes may share. */
+export function createLoginFlows(options: LoginFlowsOptions): LoginFlows {
+  const limits = { ...defaultLoginFlowLimits, ...options.limits };
+  const open = new OpenFlows({ clock: options.clock, limits });
+  const engine = { options, limits, open };
+  return {
+    providers: () => options.registry.providers.map(({ type, id, name }) => ({ type, id, name })),
+    start: (request, peer, holder) => start(engine, request, peer, holder),
+    advance: (request, peer) => advance(engine, request, peer),
+    resume: (request, peer, holder) => resume(engine, request, peer, holder),
+    cancel: (request) => cancel(engine, request),
+    left: (flowId, holder) => open.leave(flowId, holder),
+  };
+}
+
+interface Engine {
+  readonly options: LoginFlowsOptions;
+  readonly limits: LoginFlowLimits;
+  readonly open: OpenFlows;
+}
+
+type FlowClaim = Parameters<LoginFlows["cancel"]>[0];
+
+async function start(
+  engine: Engine,
+  request: StartLogin,
+  peer: Peer,
+  holder: FlowHolder | undefined,
+): Promise<FlowAnswer> {
+  const { options, open } = engine;
+  const provider = options.registry.find(...request.handler);
+  if (provider === undefined) throw new AuthError("invalid_handler");
+  checkStart(request);
+  const flowSecret = newFlowSecret();
+  const flow = newFlow(engine, request, flowSecret);
+  if (await options.onboardingRequired()) throw new AuthError("onboarding_required");
+  const share = addressShare(peer.address);
+  const displaced = open.makeRoom(share);
+  if (displaced.length > 0) await options.store.commit({ remove: displaced.map(recordKeys.flow) });
+  const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft };
+  const step = await settle(options, turn, await provider.begin({ peer, known: false }), peer);
+  open.hold(flow.id, share, engine.limits.lifeMs, holder);
+  return answer(engine, step, flowSecret);
+}
+
+function newFlow({ options, limits }: Engine, request: StartLogin, secret: string): Flow {
+  const { handler, purpose, clientId, clientName, redirectUri, codeChallenge } = request;
+  const now = options.clock.now();
+  return {
+    id: newId(),
+    secretHash: hashFlowSecret(secret),
+    handler,
+    purpose,
+    clientId,
+    clientName,
+    redirectUri,
+    codeChallenge,
+    createdAt: now,
+    deadline: now + limits.lifeMs,
+    attemptsLeft: limits.attempts,
+    form: { stepId: "init", fields: [], errors: {}, placeholders: null },
+    providerState: {},
+    busyUntil: 0,
+  };
+}
+
+async function advance(
+  engine: Engine,
+  { flowId, flowSecret, input }: Parameters<LoginFlows["advance"]>[0],
+  peer: Peer,
+): Promise<FlowAnswer> {
+  const { options } = engine;
+  const at = await claimed(engine, { flowId, flowSecret });
+  const over = await endIfOver(engine, at);
+  if (over !== undefined) return answer(engine, over, flowSecret);
+  const provider = options.registry.find(...at.flow.handler);
+  if (provider === undefined) throw new AuthError("invalid_flow", { detail: "its provider is gone" });
+  const values = readFormInput(at.flow.form.fields, input);
+  const guess = await chargeStep(options, provider, at.flow.form, values, peer);
+  const { turn, step } = await settlingCharge(guess, async () => {
+    const turn = await takeTurn(options, at);
+    const context = { peer, known: guess?.known ?? false };
+    return { turn, step: await askProvider(options, provider, turn, values, context) };
+  });
+  const next = answer(engine, await settle(options, turn, step, peer), flowSecret);
+  return step.userId === undefined ? next : { ...next, userId: step.userId };
+}
+
+async function resume(
+  engine: Engine,
+  claim: FlowClaim,
+  peer: Peer,
+  holder: FlowHolder | undefined,
+): Promise<FlowAnswer> {
+  const at = await claimed(engine, claim);
+  const { id, deadline } = at.flow;
+  engine.open.hold(id, addressShare(peer.address), deadline - engine.options.clock.now(), holder);
+  const step = (await endIfOver(engine, at)) ?? formStep(at.flow);
+  return answer(engine, step, claim.flowSecret);
+}
+
+async function cancel(engine: Engine, claim: FlowClaim): Promise<AbortStep> {
+  return await retryConflicts(async () => {
+    const at = await claimed(engine, claim);
+    const outcome = await engine.options.store.commit(endingFlow(at));
+    if (!outcome.ok) return undefined;
+    engine.open.remove(at.flow.id);
+    return abortStep(at.flow, "cancelled");
+  });
+}
+
+/** Throws `invalid_flow`, alike for a flow that is unknown or over and for another's. */
+async function claimed({ options }: Engine, { flowId, flowSecret }: FlowClaim): Promise<VersionedFlow> {
+  const at = await readFlow(options.store, flowId, flowSecret);
+  if (at === undefined) throw new AuthError("invalid_flow");
+  return at;
+}
+
+/** Past its deadline, or out of attempts because a fault kept the last answer back. */
+async function endIfOver({ options }: Engine, at: VersionedFlow): Promise<FlowStep | undefined> {
+  if (at.flow.deadline <= options.clock.now()) return await endFlow(options, at, "login_expired");
+  const spent = at.flow.attemptsLeft <= 0 && at.flow.busyUntil <= options.clock.now();
+  return spent ? await endFlow(options, at, "too_many_retry") : undefined;
+}
+
+function answer({ open }: Engine, step: FlowStep, flowSecret: string): FlowAnswer {
+  if (step.type === "abort" || step.type === "create_entry") open.remove(step.flow_id);
+  return { step, flowSecret };
 }

@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../clock/clock.ts";
 import { LeftFlows } from "./left-flows.ts";
 import type { FlowHolder } from "./login-flows.ts";
 

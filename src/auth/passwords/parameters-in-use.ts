@@ -1,6 +1,5 @@
 import { recordKeys } from "../record-keys.ts";
-import { retryConflicts } from "../retry-conflicts.ts";
-import { type JsonObject, readRecord, type Store, type StoredRecord } from "../store.ts";
+import { type JsonObject, readRecord, retryConflicts, type Store, type StoredRecord } from "../store.ts";
 import type { ScryptParameters } from "./passwords.ts";
 import { areParametersSane, areSame } from "./scrypt-parameters.ts";
 

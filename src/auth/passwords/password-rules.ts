@@ -1,6 +1,6 @@
 import { limits } from "../../../protocol/features.ts";
-import { caseFolded } from "../case-folding.ts";
 import { AuthError } from "../errors.ts";
+import { caseFolded } from "../providers/homeassistant/case-folding.ts";
 import { commonPasswords } from "./common-passwords.ts";
 
 /** Passwords are compared and hashed in NFKC, so that one typed on another keyboard is the same password. */

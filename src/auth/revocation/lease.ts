@@ -1,10 +1,10 @@
-import type { Clock } from "../clock.ts";
-import type { Weakened } from "../protections.ts";
+import type { Clock } from "../clock/clock.ts";
+import type { DisabledSafeguards } from "../safeguards.ts";
 
-/** How long the view is believed after it was last shown to be complete (D2's L), milliseconds. */
+/** How long the view is consistentRead after it was last shown to be complete (D2's L), milliseconds. */
 export const leaseMs = 3_000;
 /** Three heartbeats in a row may be lost. */
-export const heartbeatMs = 750;
+export const leaseHeartbeatMs = 750;
 /** What clocks that run at different rates, and a check that comes a little late, add to a lease elsewhere. */
 export const leaseMarginMs = 250;
 
@@ -29,14 +29,14 @@ export interface Lease {
   /** An older moment than the present one changes nothing. */
   renew(from: Moment): void;
   /** Asked instead of `renew` where a look at the log shows it all: the look's age, ms. */
-  rest(lookAgeMs: () => number): void;
+  useReadAge(lookAgeMs: () => number): void;
   /** Not held from now on, whatever comes, until `mend`. */
   break(): void;
-  mend(): void;
+  recover(): void;
   readonly broken: boolean;
 }
 
-export function createLease(clock: Clock, weakened: Weakened): Lease {
+export function createLease(clock: Clock, disabledSafeguards: DisabledSafeguards): Lease {
   let from: Moment | undefined;
   let looked: (() => number) | undefined;
   let broken = false;
@@ -47,7 +47,9 @@ export function createLease(clock: Clock, weakened: Weakened): Lease {
     if (from === undefined) return Number.POSITIVE_INFINITY;
     return Math.max(clock.monotonic() - from.monotonic, clock.now() - from.wall);
   };
-  const holds = weakened.has("lease") ? () => ageMs() !== Number.POSITIVE_INFINITY : () => ageMs() < leaseMs;
+  const holds = disabledSafeguards.has("lease")
+    ? () => ageMs() !== Number.POSITIVE_INFINITY
+    : () => ageMs() < leaseMs;
   return {
     holds,
     ageMs,
@@ -55,14 +57,14 @@ export function createLease(clock: Clock, weakened: Weakened): Lease {
     renew(next) {
       if (from === undefined || next.monotonic > from.monotonic) from = next;
     },
-    rest(lookAgeMs) {
+    useReadAge(lookAgeMs) {
       looked = lookAgeMs;
     },
     break() {
       broken = true;
       from = undefined;
     },
-    mend() {
+    recover() {
       broken = false;
     },
     get broken() {

@@ -19,7 +19,7 @@ const KnownEvent = Compile(
       userId: Type.String(),
       cause: Cause,
       revocationId: Type.String(),
-      spare: Type.Union([Type.String(), Type.Null()]),
+      except: Type.Union([Type.String(), Type.Null()]),
       epoch: Type.Optional(Type.Number()),
     }),
     Type.Object({
@@ -53,7 +53,7 @@ const KnownEvent = Compile(
       userId: Type.String(),
       credentialId: Type.String(),
       change: Type.Union([Type.Literal("removed"), Type.Literal("password")]),
-      spare: Type.Union([Type.String(), Type.Null()]),
+      except: Type.Union([Type.String(), Type.Null()]),
       version: Type.Optional(Type.Number()),
     }),
     Type.Object({

@@ -1,13 +1,33 @@
+import type { Clock } from "../clock/clock.ts";
+import { newId } from "../ids.ts";
 import type { Principal, RevocationCause, Rights } from "../model.ts";
-import type { Durability, LogBreak, LogEntry, LogFollower, Step } from "../store.ts";
+import type { DisabledSafeguards } from "../safeguards.ts";
+import type { Durability, LogBreak, LogEntry, LogFollower, Step, Store } from "../store.ts";
+import type { Sealing } from "../tokens/sealing.ts";
+import { createClusterMembers } from "./cluster-members.ts";
+import { createLease } from "./lease.ts";
+import { LeaseManager, type RevocationObserver } from "./lease-manager.ts";
+import { createRevocationListeners } from "./listeners.ts";
+import { createLogConsumer, type LogConsumer } from "./log-consumer.ts";
+import { createLogMac } from "./log-mac.ts";
+import { createLogWriter, type LogWriter } from "./log-writer.ts";
+import { createPropagationTracker } from "./propagation.ts";
+import type { RevokeOutcome, RevokeRequest } from "./revoke-commit.ts";
+import { revokeEpoch } from "./revoke-epoch.ts";
+import { revokeKeys } from "./revoke-keys.ts";
+import { createSessionRevoker } from "./revoke-sessions.ts";
+import { createUserRevoker } from "./revoke-user.ts";
+import { repairRollback } from "./rollback/repair.ts";
+import type { RecordRepairs } from "./rollback/repair-records.ts";
+import { createRevocationView, type MutableRevocationView, retentionMs } from "./view.ts";
 
 export type RevokeTarget =
   | { readonly kind: "sessions"; readonly userId: string; readonly sessionIds: readonly string[] }
   /**
-   * All sessions of the user, also those that are being made; `spare`, the session that asks for it, goes on. Once that one
+   * All sessions of the user, also those that are being made; `except`, the session that asks for it, goes on. Once that one
    * is over nothing is done for it any more: `revoke` throws `unauthorized`.
    */
-  | { readonly kind: "user"; readonly userId: string; readonly spare?: string }
+  | { readonly kind: "user"; readonly userId: string; readonly except?: string }
   /** All sessions of a client id, of every user. */
   | { readonly kind: "client"; readonly clientId: string }
   /** All sessions of the installation. */
@@ -29,8 +49,7 @@ export interface NodeCounts {
 export interface RevokeReceipt {
   readonly revocationId: string;
   /**
-   * Sessions that were live and are not any more. Null: not counted. Those of a client and of all are counted afterwards,
-   * for who watches it, unless that takes more than a second or 5000 reads.
+   * Sessions that were live and are not any more. Null for a client and for all: counting them would read every session.
    */
   readonly sessions: number | null;
   /** Sockets that this node closed. */
@@ -43,14 +62,14 @@ export interface RevokeReceipt {
 }
 
 /** What a cut-off means for live connections. A listener closes or re-reads, at once, and says how many it closed. */
-export type Cut =
+export type RevocationEvent =
   | { readonly kind: "sessions"; readonly sessionIds: readonly string[]; readonly cause: RevocationCause }
   | {
       readonly kind: "user";
       readonly userId: string;
       /** Connections whose principal has a lower epoch end, but the spared session's. */
       readonly epoch: number;
-      readonly spare: string | null;
+      readonly except: string | null;
       readonly cause: RevocationCause;
     }
   | {
@@ -78,7 +97,7 @@ export type Judgement =
   | { readonly state: "unknown" };
 
 /** What a node's lease is kept by. */
-export type FeedFollower = Pick<LogFollower, "following" | "stretch" | "lookAgeMs" | "restart">;
+export type FeedFollower = Pick<LogFollower, "following" | "followGeneration" | "lookAgeMs" | "restart">;
 
 /** A decision on a user's rights. */
 export interface RightsDecision {
@@ -105,14 +124,14 @@ export interface RevocationView {
   /**
    * Undefined unless `trusted`, and the log is followed without a break at this moment: what the store says meanwhile may be
    * from before what this node knows, and nothing is given on its word. Between two equal numbers the store answered from
-   * the log that is followed, and nothing passed unseen: only then is over what it says is over (see `believed`).
+   * the log that is followed, and nothing passed unseen: only then is over what it says is over (see `consistentRead`).
    */
-  readonly stretch: number | undefined;
+  readonly followGeneration: number | undefined;
   /**
    * Rises whenever something may have passed unseen: whoever was let in before, and whatever was looked up before, has
    * to be looked up again. It rises before `trusted` turns true.
    */
-  readonly gaps: number;
+  readonly invalidationCount: number;
 }
 
 /**
@@ -141,14 +160,18 @@ export interface Revocation {
    */
   apply(entries: readonly LogEntry[]): void;
   /** The feed's follower found that the log is not the one that it followed, or that entries were missed. */
-  broke(kind: LogBreak): void;
+  logBroke(kind: LogBreak): void;
   /** The feed has caught up: how far back the view reaches, and what the lease is kept by from now on. */
   setFeed(feed: { readonly since: number; readonly follower: FeedFollower }): void;
   /**
    * Instead of `setFeed`, for a process that serves nobody and only wants to know what its revocations come to: how the
    * store isolates (see `StoreGuarantee`), and how many nodes run beyond those that heartbeats tell of.
    */
-  setWatch(watch: { readonly since: number; readonly isolationMs: number; readonly unheard: number }): void;
+  setWatch(watch: {
+    readonly since: number;
+    readonly stalePrimaryWindowMs: number;
+    readonly unheard: number;
+  }): void;
   readonly lease: RevocationLease;
   /**
    * Calls `listener` with what is known of a revocation, now and at every change; `done` the last time, once it is in effect
@@ -161,7 +184,7 @@ export interface Revocation {
   /** Resolves when nothing more will be learnt: with `done`. */
   settled(receipt: RevokeReceipt): Promise<RevokeReceipt>;
   /** Returns the undo. The listener's number is how many sockets it closed. */
-  onCut(listener: (cut: Cut) => number): () => void;
+  onRevocation(listener: (cut: RevocationEvent) => number): () => void;
 }
 
 /** What keeps `view.trusted`, for whoever runs a node. Who never beats is no node, and trusts nothing on Redis. */
@@ -179,3 +202,189 @@ export interface RevocationLease {
   /** Nodes that hold a lease, or may, this one with them. */
   readonly nodes: number;
 }
+
+export interface RevocationOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** What the lease is measured by, a time that nobody has judged; `clock` by default. */
+  readonly machineClock?: Clock;
+  readonly sealing: Pick<Sealing, "derive">;
+  /** The longest life of an ordinary access token, ms: how far back the view has to remember. */
+  readonly longestTokenMs: number;
+  /** What this node does without a lease, for the others to know; `suspend` by default. */
+  readonly policy?: RevocationPolicy;
+  /** See `StoreGuarantee`; by default it is not known, and no node counts as fenced. */
+  readonly stalePrimaryWindowMs?: () => number;
+  readonly disabledSafeguards?: DisabledSafeguards;
+  readonly observer?: Partial<RevocationObserver>;
+  /** What records have to lose again after the store went back in time; by default nothing. */
+  readonly repairs?: RecordRepairs;
+  /** Told of a listener that threw; the revocation itself stands. */
+  readonly onListenerFault?: (error: unknown) => void;
+  /** The log says that some node changed the signing keys, or dropped these; may come twice. */
+  readonly onKeyringChanged?: (dropped: readonly string[]) => void;
+  /** Reads the signing keys after a break of the log, and writes again what the store lost of them. */
+  readonly restoreKeyring?: () => Promise<void>;
+}
+
+/** The one way to take something away, and the way in which everything that logs commits. */
+export function createRevocation(
+  options: RevocationOptions,
+): Revocation & LogWriter & { readonly view: MutableRevocationView } {
+  const { view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, nodeRole } =
+    compose(options);
+  const rememberedMs = retentionMs(options.longestTokenMs);
+  const tools = { store: options.store, clock: options.clock, logWriter, rememberedMs };
+  const endSessions = createSessionRevoker(tools);
+  const endUser = createUserRevoker(tools);
+  const end = (target: RevokeTarget, request: RevokeRequest) => {
+    if (target.kind === "user") return endUser(target, request);
+    return target.kind === "sessions" ? endSessions(target, request) : revokeEpoch(tools, target, request);
+  };
+  const carryOut = async (
+    revocationId: string,
+    commit: () => Promise<RevokeOutcome>,
+  ): Promise<RevokeReceipt> => {
+    logConsumer.begin(revocationId);
+    propagation.begin(revocationId);
+    try {
+      const ended = await commit();
+      return propagation.committed({ revocationId, socketsClosed: logConsumer.end(revocationId) }, ended);
+    } catch (error) {
+      logConsumer.end(revocationId);
+      propagation.abandon(revocationId);
+      throw error;
+    }
+  };
+
+  return {
+    view,
+    commit: logWriter.commit,
+    onRevocation: listeners.add,
+    apply(entries) {
+      nodeRole.deliveredAt = options.clock.monotonic();
+      logConsumer.deliver(entries);
+    },
+    logBroke: (kind) => leaseManager.broke(kind),
+    setFeed({ since, follower }) {
+      members.caughtUp();
+      view.completeSince(since);
+      nodeRole.role = "node";
+      leaseManager.start(follower);
+    },
+    setWatch({ since, stalePrimaryWindowMs, unheard }) {
+      members.caughtUp();
+      view.completeSince(since);
+      Object.assign(nodeRole, { role: "watcher", stalePrimaryWindowMs, running: unheard });
+    },
+    lease: {
+      started: leaseManager.started,
+      beat: () => leaseManager.beat(),
+      leave: () => leaseManager.leave(),
+      ageMs: lease.ageMs,
+      get driftMs() {
+        return leaseManager.driftMs;
+      },
+      get nodes() {
+        return members.alive + 1;
+      },
+    },
+    watch: propagation.watch,
+    settled: (receipt) =>
+      new Promise((resolve) => {
+        const listening = propagation.watch(receipt.revocationId, (present, done) => {
+          if (done) resolve(present);
+        });
+        if (listening === undefined) resolve(receipt);
+      }),
+    revoke: (target, cause, { also, revocationId = newId() } = {}) =>
+      carryOut(revocationId, () => end(target, { cause, revocationId, also })),
+    dropKeys(keyIds, also) {
+      const revocationId = newId();
+      return carryOut(revocationId, () => revokeKeys(logWriter, { keyIds, revocationId, also }));
+    },
+  };
+}
+
+const ignored = () => undefined;
+const nothing = async () => undefined;
+const silent: RevocationObserver = {
+  ...{ badMac: ignored, broke: ignored, reasserted: ignored, repaired: ignored },
+  ...{ recovered: ignored, lapsed: ignored, heartbeatFailed: ignored },
+};
+
+/** What this process is to its installation, and how it knows what it knows of the other nodes. */
+interface NodeRole {
+  role: "node" | "watcher" | undefined;
+  stalePrimaryWindowMs: number | undefined;
+  running: number;
+  deliveredAt: number;
+}
+
+function compose(options: RevocationOptions) {
+  const { store, clock, longestTokenMs, disabledSafeguards = new Set(), onListenerFault = ignored } = options;
+  const { policy = "suspend", stalePrimaryWindowMs = () => Number.POSITIVE_INFINITY } = options;
+  const { repairs = { ofUser: nothing, ofLogin: nothing } } = options;
+  const observer = { ...silent, ...options.observer };
+  const node = newId();
+  const logMac = createLogMac(options.sealing);
+  const { machineClock = clock } = options;
+  const lease = createLease(machineClock, disabledSafeguards);
+  const followed = disabledSafeguards.has("followed_server") ? () => 0 : () => leaseManager.followGeneration;
+  const view = createRevocationView({ clock, longestTokenMs, lease, followed, disabledSafeguards });
+  const members = createClusterMembers({ clock, self: node, longestTokenMs });
+  const nodeRole: NodeRole = {
+    ...{
+      role: undefined,
+      stalePrimaryWindowMs: undefined,
+      running: 0,
+      deliveredAt: Number.NEGATIVE_INFINITY,
+    },
+  };
+  const propagation = createPropagationTracker({
+    ...{ clock, members },
+    stalePrimaryWindowMs: () => nodeRole.stalePrimaryWindowMs ?? stalePrimaryWindowMs(),
+    // An old primary that still takes commits after that time would have lost its office later.
+    provenAt: () => (nodeRole.role === "watcher" ? nodeRole.deliveredAt : lease.provenAt()),
+    serves: () => nodeRole.role === "node",
+    running: () => nodeRole.running,
+    comparePositions: (a, b) => store.comparePositions(a, b),
+  });
+  const logWriter: LogWriter = createLogWriter({
+    store,
+    clock,
+    logMac,
+    apply: (entries) => logConsumer.own(entries),
+  });
+  const leaseManager = new LeaseManager({
+    ...{
+      node,
+      store,
+      clock,
+      machineClock,
+      logMac,
+      lease,
+      view,
+      propagation,
+      policy,
+      disabledSafeguards,
+      observer,
+    },
+    restoreKeyring: options.restoreKeyring ?? nothing,
+    reassert: () =>
+      repairRollback({
+        ...{ store, clock, logWriter, repairs, cache: view.cache },
+        rememberedMs: retentionMs(longestTokenMs),
+        onRepaired: observer.repaired,
+      }),
+  });
+  const listeners = createRevocationListeners(onListenerFault);
+  const logConsumer: LogConsumer = createLogConsumer({
+    ...{ node, logMac, disabledSafeguards, view, leaseManager, members, propagation, listeners, observer },
+    onKeyringChanged: options.onKeyringChanged ?? ignored,
+  });
+  return { view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, nodeRole };
+}
+
+/** What becomes of sockets while the view is not trusted; see the option `revocation.policy`. */
+export type RevocationPolicy = "suspend" | "close" | "serve_until_exp";

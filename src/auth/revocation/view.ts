@@ -1,10 +1,10 @@
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../clock/clock.ts";
 import type { LogEvent } from "../model.ts";
-import type { Weakened } from "../protections.ts";
+import type { DisabledSafeguards } from "../safeguards.ts";
 import type { LogEntry } from "../store.ts";
 import type { Lease } from "./lease.ts";
-import { Memory } from "./memory.ts";
-import type { Cut, RevocationView } from "./revocation.ts";
+import type { RevocationEvent, RevocationView } from "./revocation.ts";
+import { RevocationCache } from "./revocation-cache.ts";
 
 /** A token's time and an entry's come from different clocks; this much they may differ. */
 export const clockMarginMs = 60_000;
@@ -15,20 +15,23 @@ const leastReachMs = 10 * 60_000;
 /** Of each kind. Beyond it the oldest are looked up in the store. */
 const defaultCapacity = 200_000;
 
-export interface GrowingView extends RevocationView {
+export interface MutableRevocationView extends RevocationView {
   /** Takes one event in, before anybody is told of it. Undefined for what was seen before, or cuts nothing here. */
-  take(event: LogEvent, entry: LogEntry): Cut | undefined;
+  take(event: LogEvent, entry: LogEntry): RevocationEvent | undefined;
   /** The feed starts, or starts over after a gap: older entries than `since` (ms) were not delivered. */
-  reachesBackTo(since: number): void;
+  completeSince(since: number): void;
   /** Something may have passed unseen. */
-  doubt(): void;
-  readonly memory: Pick<Memory, "sessions" | "users" | "clients" | "everybody" | "records" | "logins">;
+  invalidate(): void;
+  readonly cache: Pick<
+    RevocationCache,
+    "sessions" | "users" | "clients" | "everybody" | "records" | "logins"
+  >;
   /** What is remembered, for metrics and tests. */
   readonly size: number;
 }
 
 /** How far back a node has to read the log at its start, ms. */
-export function reachOf(longestTokenMs: number): number {
+export function logReachMs(longestTokenMs: number): number {
   return Math.max(longestTokenMs, leastReachMs) + clockMarginMs;
 }
 
@@ -37,7 +40,7 @@ export function reachOf(longestTokenMs: number): number {
  * memory. The log is kept for as long: a node that starts needs less of it, and one that was away for longer is told
  * `trimmed` and looks everybody up in the store.
  */
-export function rememberedOf(longestTokenMs: number): number {
+export function retentionMs(longestTokenMs: number): number {
   return viewReachOf(longestTokenMs) + 2 * clockMarginMs;
 }
 
@@ -57,17 +60,17 @@ export function createRevocationView(options: {
   /** See `LogFollower`; undefined while the log is not followed without a break. */
   readonly followed: () => number | undefined;
   readonly capacity?: number;
-  readonly weakened?: Weakened;
-}): GrowingView {
+  readonly disabledSafeguards?: DisabledSafeguards;
+}): MutableRevocationView {
   const { clock, lease, followed, capacity = defaultCapacity } = options;
   const reachMs = viewReachOf(options.longestTokenMs);
-  const memory = new Memory(rememberedOf(options.longestTokenMs), capacity);
-  const knowsRights = options.weakened?.has("entry_rights") !== true;
+  const cache = new RevocationCache(retentionMs(options.longestTokenMs), capacity);
+  const knowsRights = options.disabledSafeguards?.has("entry_rights") !== true;
   let floor = Number.POSITIVE_INFINITY;
-  /** No commit after this number is known of: what claims a later one is not believed. */
+  /** No commit after this number is known of: what claims a later one is not consistentRead. */
   let newest = 0;
   let latest = 0;
-  let gaps = 0;
+  let invalidationCount = 0;
 
   // A clock that was set back does not shorten what is remembered: tokens may carry its later times.
   const lookAtClock = () => {
@@ -78,26 +81,26 @@ export function createRevocationView(options: {
   };
 
   return {
-    memory,
+    cache,
     get trusted() {
       return lease.holds();
     },
-    get stretch() {
-      const stretch = lease.holds() ? followed() : undefined;
+    get followGeneration() {
+      const followGeneration = lease.holds() ? followed() : undefined;
       // Both only rise.
-      return stretch === undefined ? undefined : stretch + gaps;
+      return followGeneration === undefined ? undefined : followGeneration + invalidationCount;
     },
-    get gaps() {
-      return gaps;
+    get invalidationCount() {
+      return invalidationCount;
     },
     get size() {
-      return memory.size;
+      return cache.size;
     },
-    decided: (userId) => (knowsRights ? memory.records.get(userId) : undefined),
+    decided: (userId) => (knowsRights ? cache.records.get(userId) : undefined),
     judge(principal) {
       lookAtClock();
-      const changedAt = memory.changes.get(principal.userId);
-      const judgement = memory.judge(
+      const changedAt = cache.changes.get(principal.userId);
+      const judgement = cache.judge(
         principal,
         Math.max(floor, changedAt === undefined ? 0 : changedAt + clockMarginMs),
       );
@@ -106,29 +109,29 @@ export function createRevocationView(options: {
       return judgement.state === "live" && principal.epoch > newest ? { state: "unknown" } : judgement;
     },
     take(event, entry) {
-      memory.forget(lookAtClock());
+      cache.forget(lookAtClock());
       newest = Math.max(newest, entry.version);
-      if (!memory.isNew(entry, latest)) return undefined;
-      const cut = memory.take(event, entry, latest);
-      floor = Math.max(floor, memory.crowdedOutAt + clockMarginMs);
+      if (!cache.isNew(entry, latest)) return undefined;
+      const cut = cache.take(event, entry, latest);
+      floor = Math.max(floor, cache.evictedAt + clockMarginMs);
       return knowsRights ? cut : cut && withoutRights(cut);
     },
-    reachesBackTo(since) {
+    completeSince(since) {
       // The log was read up to the present, and numbers of commits are microseconds of the store's clock.
       newest = Math.max(newest, Math.floor(lookAtClock() * 1_000));
       const start = since + clockMarginMs;
       if (floor !== Number.POSITIVE_INFINITY && start <= floor) return;
-      const known = floor === Number.POSITIVE_INFINITY ? memory.crowdedOutAt + clockMarginMs : floor;
+      const known = floor === Number.POSITIVE_INFINITY ? cache.evictedAt + clockMarginMs : floor;
       floor = Math.max(known, start);
-      gaps += 1;
+      invalidationCount += 1;
     },
-    doubt() {
-      gaps += 1;
+    invalidate() {
+      invalidationCount += 1;
     },
   };
 }
 
-function withoutRights(cut: Cut): Cut {
+function withoutRights(cut: RevocationEvent): RevocationEvent {
   if (cut.kind !== "user_changed") return cut;
   const { rights: _, ...change } = cut;
   return change;

@@ -1,13 +1,15 @@
-import type { Clock } from "../clock.ts";
-import { type LoopSlices, sliceSize } from "../loop-slices.ts";
-import type { Session } from "../model.ts";
-import type { PageRequest } from "../page.ts";
+import type { Clock } from "../clock/clock.ts";
+import type { PageRequest, Session } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
+import { type LoopYielder, sliceSize } from "../scheduling/loop-yielder.ts";
 import { readRecord, type Store } from "../store.ts";
-import { type Epochs, highestEpoch, readEpochs, readEpochsOfClients } from "./session-epochs.ts";
 import {
-  bornAt,
+  createdVersionOf,
+  type Epochs,
+  highestEpoch,
   readableSession,
+  readEpochs,
+  readEpochsOfClients,
   type SessionState,
   sessionOf,
   sessionState,
@@ -53,9 +55,9 @@ async function standingOf({ store, clock }: ReadingTools, found: VersionedSessio
   return { ...found, epochs, state };
 }
 
-/** What reading all of a user's sessions takes beside one: it gives way to other work between slices. */
+/** What reading all of a user's sessions takes beside one: it gives way to other work between yielder. */
 export interface ListingTools extends ReadingTools {
-  readonly slices: LoopSlices;
+  readonly yielder: LoopYielder;
 }
 
 export interface SessionPage {
@@ -69,7 +71,7 @@ export async function listSessions(tools: ListingTools, userId: string): Promise
   const live: Session[] = [];
   let after: string | undefined;
   do {
-    await tools.slices.next();
+    await tools.yielder.next();
     const page = await readPage(tools, userId, { after, limit: sliceSize });
     live.push(...page.sessions);
     after = page.next;
@@ -86,7 +88,7 @@ export async function pageOfSessions(
   const sessions: Session[] = [];
   let next = after;
   for (let left = limit; left > 0; left -= sliceSize) {
-    await tools.slices.next();
+    await tools.yielder.next();
     const page = await readPage(tools, userId, { after: next, limit: Math.min(left, sliceSize) });
     sessions.push(...page.sessions);
     next = page.next;
@@ -130,7 +132,7 @@ async function sorted(
     live: found
       .filter((each) => ["live", "unsure"].includes(sessionState(each, epoch(each), clock)))
       .map(({ session }) => session),
-    outdated: found.filter((each) => bornAt(each) < epoch(each)).map(({ session }) => session.id),
+    outdated: found.filter((each) => createdVersionOf(each) < epoch(each)).map(({ session }) => session.id),
   };
 }
 

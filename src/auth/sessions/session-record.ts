@@ -1,12 +1,11 @@
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
-
-import { isSurelyOver, type WallClock } from "../clock.ts";
+import { isSurelyOver, type WallClock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Session } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { Cause } from "../revocation/cause.ts";
-import type { Step, StoredRecord } from "../store.ts";
+import type { RecordKey, Step, Store, StoredRecord } from "../store.ts";
 
 const Text = Type.Union([Type.String(), Type.Null()]);
 const Time = Type.Union([Type.Number(), Type.Null()]);
@@ -39,7 +38,7 @@ const SessionRecord = Compile(
     assurance: Type.Union([Type.Literal(1), Type.Literal(2)]),
     amr: Type.Array(Type.String()),
     authenticatedAt: Type.Number(),
-    born: Type.Optional(Type.Number()),
+    createdVersion: Type.Optional(Type.Number()),
     revokedAt: Type.Optional(Type.Number()),
     revokedCause: Type.Optional(Cause),
   }),
@@ -72,24 +71,24 @@ export function sessionOf(record: StoredRecord): VersionedSession {
 export type SessionState = "live" | "unsure" | "expired" | "dead";
 
 /** The number of the commit that made the session. */
-export function bornAt({ session, version }: VersionedSession): number {
-  return session.born ?? version;
+export function createdVersionOf({ session, version }: VersionedSession): number {
+  return session.createdVersion ?? version;
 }
 
 /** For a record that may be no session. */
-export function bornBefore(record: StoredRecord, epoch: number): boolean {
-  return (readableSession(record)?.born ?? record.version) < epoch;
+export function createdBefore(record: StoredRecord, epoch: number): boolean {
+  return (readableSession(record)?.createdVersion ?? record.version) < epoch;
 }
 
 /** The session as a raise of its epochs spares it: the commit that writes it is the one that makes it. */
-export function bornAnew({ born: _, ...session }: Session): Session {
+export function withoutCreatedVersion({ createdVersion: _, ...session }: Session): Session {
   return session;
 }
 
 /** `model.ts`'s rule. `epoch` is the highest of the session's epochs, read at the same moment or later. */
 export function sessionState(found: VersionedSession, epoch: number, clock: WallClock): SessionState {
   const { session } = found;
-  if (session.revokedAt !== undefined || bornAt(found) < epoch) return "dead";
+  if (session.revokedAt !== undefined || createdVersionOf(found) < epoch) return "dead";
   if (session.expiresAt === null || session.expiresAt > clock.now()) return "live";
   return isSurelyOver(clock, session.expiresAt) ? "expired" : "unsure";
 }
@@ -125,4 +124,64 @@ function lastTokenEnd(session: Session): number | null {
   if (revokedAt !== undefined)
     return revokedAt + (isLongLived ? Math.min(accessTokenTtl, longLivedTombstoneMs) : accessTokenTtl);
   return isLongLived ? session.createdAt + accessTokenTtl : null;
+}
+
+/** Whose a session is, as far as it can be cut off with others. */
+export interface SessionOwner {
+  readonly userId: string;
+  readonly clientId: string | null;
+}
+
+/** The versions of the epoch records that a session stands under; 0 for one that was never raised. */
+export interface Epochs {
+  readonly user: number;
+  readonly all: number;
+  readonly client: number;
+}
+
+/** The keys of these records, in the order in which `epochsOf` takes them. */
+export function epochKeys({ userId, clientId }: SessionOwner): readonly RecordKey[] {
+  const keys = [recordKeys.userEpoch(userId), recordKeys.allEpoch];
+  return clientId === null ? keys : [...keys, recordKeys.clientEpoch(clientId)];
+}
+
+export function epochsOf([user, all, client]: readonly (StoredRecord | undefined)[]): Epochs {
+  return { user: user?.version ?? 0, all: all?.version ?? 0, client: client?.version ?? 0 };
+}
+
+export async function readEpochs(store: Store, owner: SessionOwner): Promise<Epochs> {
+  return epochsOf(await store.get(epochKeys(owner)));
+}
+
+/** Of one user's sessions at several clients, by client; at one moment. */
+export async function readEpochsOfClients(
+  store: Store,
+  userId: string,
+  clientIds: readonly (string | null)[],
+): Promise<(clientId: string | null) => Epochs> {
+  const owners = [...new Set([null, ...clientIds])].map((clientId) => ({ userId, clientId }));
+  const records = await store.get(owners.flatMap(epochKeys));
+  let place = 0;
+  const byClient = new Map<string | null, Epochs>();
+  for (const owner of owners) {
+    const count = epochKeys(owner).length;
+    byClient.set(owner.clientId, epochsOf(records.slice(place, place + count)));
+    place += count;
+  }
+  return (clientId) => {
+    const epochs = byClient.get(clientId);
+    if (epochs === undefined) throw new RangeError("the epochs of a client that was not asked for");
+    return epochs;
+  };
+}
+
+/** All numbers come from one rising sequence, so that one is enough to stand for three. */
+export function highestEpoch({ user, all, client }: Epochs): number {
+  return Math.max(user, all, client);
+}
+
+/** The part of every commit that writes a live session: what would have ended it has not happened meanwhile. */
+export function checkingEpochs(owner: SessionOwner, epochs: Epochs): NonNullable<Step["check"]> {
+  const versions = [epochs.user, epochs.all, epochs.client];
+  return epochKeys(owner).map((key, place) => ({ key, version: versions[place] ?? 0 }));
 }

@@ -1,6 +1,19 @@
-import type { AssuranceLevel, Credential, Peer, Principal, Session, User } from "../model.ts";
-import type { PageRequest } from "../page.ts";
-import type { Step } from "../store.ts";
+import type { Clock } from "../clock/clock.ts";
+import type { AssuranceLevel, Credential, PageRequest, Peer, Principal, Session, User } from "../model.ts";
+import type { LogWriter } from "../revocation/log-writer.ts";
+import type { Revocation } from "../revocation/revocation.ts";
+import type { DisabledSafeguards } from "../safeguards.ts";
+import { createKeyedQueue } from "../scheduling/keyed-queue.ts";
+import type { LoopYielder } from "../scheduling/loop-yielder.ts";
+import type { Step, Store } from "../store.ts";
+import type { AccessTokens } from "../tokens/access-tokens.ts";
+import type { RefreshTokens } from "../tokens/refresh-tokens.ts";
+import { expireIfDue, setExpiry } from "./expiry.ts";
+import { openLongLived } from "./open-long-lived.ts";
+import { openSession } from "./open-session.ts";
+import { createRefresh } from "./refresh.ts";
+import { type SessionCaps, trimSessions } from "./session-caps.ts";
+import { findSession, listSessions, pageOfSessions } from "./session-reading.ts";
 
 export interface NewSession {
   readonly user: User;
@@ -89,4 +102,65 @@ export interface Sessions {
    * expire), or undefined when the session is over, by this call or before: whatever still hangs on it is closed.
    */
   expireIfDue(sessionId: string): Promise<number | null | undefined>;
+}
+
+export interface SessionsOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly revocation: Revocation & LogWriter;
+  readonly accessTokens: AccessTokens;
+  readonly refreshTokens: RefreshTokens;
+  readonly disabledSafeguards?: DisabledSafeguards;
+  /** Life of an access token, ms; 30 minutes by default (Home Assistant's). */
+  readonly accessTokenTtlMs?: number;
+  /** Life of a session that is not used, ms; 90 days by default (Home Assistant's). */
+  readonly sessionIdleMs?: number;
+  readonly yielder: LoopYielder;
+  /** No caps by default. */
+  readonly caps?: Partial<SessionCaps>;
+}
+
+export const defaultAccessTokenTtlMs = 30 * 60_000;
+export const defaultSessionIdleMs = 90 * 86_400_000;
+
+const noCaps: SessionCaps = {
+  sessions: Number.POSITIVE_INFINITY,
+  longLivedTokens: Number.POSITIVE_INFINITY,
+};
+
+export function createSessions(options: SessionsOptions): Sessions {
+  const { store, clock, revocation } = options;
+  const { accessTokenTtlMs = defaultAccessTokenTtlMs, sessionIdleMs = defaultSessionIdleMs } = options;
+  const { accessTokens, refreshTokens } = options;
+  const tools = {
+    ...{ store, clock, revocation, revoke: revocation.revoke },
+    ...{ accessTokens, refreshTokens, accessTokenTtlMs, sessionIdleMs },
+    disabledSafeguards: options.disabledSafeguards ?? new Set(),
+    yielder: options.yielder,
+    caps: { ...noCaps, ...options.caps },
+  };
+  // So that the tokens that one user asks for at once are counted one after another.
+  const openings = createKeyedQueue();
+  const live = async (sessionId: string) => {
+    const found = await findSession(tools, sessionId);
+    return found?.state === "live" ? found.session : undefined;
+  };
+  return {
+    async open(request) {
+      const grant = await openSession(tools, request);
+      await trimSessions(tools, grant.session);
+      return grant;
+    },
+    openLongLived: (request) => openings.run(request.userId, () => openLongLived(tools, request)),
+    refresh: createRefresh(tools),
+    async ofRefreshToken(refreshToken) {
+      const token = refreshTokens.read(refreshToken);
+      return token && (await live(token.sessionId));
+    },
+    get: live,
+    listOf: (userId) => listSessions(tools, userId),
+    pageOf: (userId, page) => pageOfSessions(tools, userId, page),
+    setExpiry: (principal, sessionId, enabled) => setExpiry(tools, principal, sessionId, enabled),
+    expireIfDue: (sessionId) => expireIfDue(tools, sessionId),
+  };
 }

@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { RecordKey, Store } from "../store.ts";
 import { type Budget, giveBack, spend } from "./budget.ts";

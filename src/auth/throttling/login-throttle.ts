@@ -1,5 +1,5 @@
 import { addressShare } from "../../net/address-share.ts";
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../clock/clock.ts";
 import type { Peer } from "../model.ts";
 import { providerKey, recordKeys } from "../record-keys.ts";
 import type { JsonObject, RecordKey } from "../store.ts";

@@ -1,9 +1,9 @@
 import { randomFillSync } from "node:crypto";
 
-import { type Clock, isSurelyOver } from "../clock.ts";
+import { type Clock, isSurelyOver } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { AssuranceLevel, Principal, Session, SessionType, User } from "../model.ts";
-import { cut } from "./access-token-text.ts";
+import { splitToken } from "./access-token-format.ts";
 import type { Keyring, KeyringKeys } from "./keyring.ts";
 
 export type AccessTokenReading =
@@ -91,7 +91,7 @@ interface AccessClaims {
  */
 export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   const { keyring, clock } = options;
-  const alike = createAlike();
+  const alike = createInterner();
   const tokenId = createTokenIds();
   return {
     async mint(session, user, epoch, ttlMs = session.accessTokenTtl) {
@@ -112,7 +112,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       return { token, expiresAt, principal: principalOf(claims, keyId, alike) };
     },
     read(token) {
-      const parts = cut(token);
+      const parts = splitToken(token);
       if (parts === undefined) return refused.malformed;
       const verifier = keyring.verifierOf(parts.headerSegment);
       if (verifier === undefined)
@@ -189,7 +189,7 @@ function claimsOf(session: Session, user: User, epoch: number) {
   } as const;
 }
 
-interface Alike {
+interface Interner {
   clientId(text: string): string;
   amr(methods: readonly string[]): readonly string[];
 }
@@ -198,7 +198,7 @@ interface Alike {
 const mostAlike = 1024;
 
 /** What many tokens have in common is kept once: 100 bytes less for every socket. Only of genuine tokens. */
-function createAlike(): Alike {
+function createInterner(): Interner {
   const clientIds = new Map<string, string>();
   const methods = new Map<string, readonly string[]>();
   const kept = <Value>(map: Map<string, Value>, key: string, value: Value): Value => {
@@ -214,7 +214,7 @@ function createAlike(): Alike {
   };
 }
 
-function principalOf(claims: AccessClaims, keyId: string, alike: Alike): Principal {
+function principalOf(claims: AccessClaims, keyId: string, alike: Interner): Principal {
   const assurance: AssuranceLevel = claims.acr === "aal2" ? 2 : 1;
   return {
     userId: claims.sub,

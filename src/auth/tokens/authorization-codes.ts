@@ -2,13 +2,12 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
 
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
-import { joinedStep } from "../joined-step.ts";
 import type { AssuranceLevel, Peer } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
-import { checkingEpochs, readEpochs } from "../sessions/session-epochs.ts";
-import { readRecord, type Step, type Store } from "../store.ts";
+import { checkingEpochs, readEpochs } from "../sessions/session-record.ts";
+import { mergeSteps, readRecord, type Step, type Store } from "../store.ts";
 
 /** What a code stands for: a finished login, waiting for its client at `/auth/token`. */
 export interface CodeGrant {
@@ -134,7 +133,7 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
         throw invalid("all sessions of the client, or all there are, ended since the login");
       const unchanged = { check: checkingEpochs(stored.grant, epochs) };
       const consume = (sessionId: string) =>
-        joinedStep(unchanged, write(code, record.version, { ...stored, used_by: sessionId }));
+        mergeSteps(unchanged, write(code, record.version, { ...stored, used_by: sessionId }));
       return { grant: stored.grant, consume };
     },
   };

@@ -4,7 +4,7 @@ import { Compile } from "typebox/compile";
 import { AuthError } from "../errors.ts";
 import type { LogEvent } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
-import { createLogSeal, type LogSeal } from "../revocation/log-seal.ts";
+import { createLogMac, type LogMac } from "../revocation/log-mac.ts";
 import { readRecord, type Step, type Store } from "../store.ts";
 import type { Sealing } from "./sealing.ts";
 import { StoredKey } from "./signing-keys.ts";
@@ -50,7 +50,7 @@ export interface KeyringRecord {
 
 export function createKeyringRecord(store: Store, sealing: Sealing): KeyringRecord {
   const key = recordKeys.keyring;
-  const seal = createLogSeal(sealing);
+  const seal = createLogMac(sealing);
   return {
     async read() {
       const record = await readRecord(store, key);
@@ -70,7 +70,7 @@ export function createKeyringRecord(store: Store, sealing: Sealing): KeyringReco
 /** The part of a commit that writes the keyring, unless the record has another version than `version`. */
 export function writingKeyring(
   sealing: Pick<Sealing, "seal">,
-  seal: Pick<LogSeal, "sealed">,
+  seal: Pick<LogMac, "sealed">,
   version: number,
   next: KeyringContents,
   dropped: readonly string[] = [],

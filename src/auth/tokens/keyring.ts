@@ -1,9 +1,9 @@
 import type { JSONWebKeySet } from "jose";
 
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Step, Store } from "../store.ts";
-import type { TokenSeal } from "./access-token-text.ts";
+import type { TokenSeal } from "./access-token-format.ts";
 import {
   createDroppedKeys,
   type DroppedKeys,

@@ -1,10 +1,10 @@
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import { joinedStep } from "../joined-step.ts";
 import type { LogEvent } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
-import { createLogSeal } from "../revocation/log-seal.ts";
+import { createLogMac } from "../revocation/log-mac.ts";
 import type { Store } from "../store.ts";
+import { mergeSteps } from "../store.ts";
 import { createKeyringRecord, type VersionedKeys, writingKeyring } from "./keyring-record.ts";
 import { createSealing, type Sealing, sealedOtherwise } from "./sealing.ts";
 import { generateKey } from "./signing-keys.ts";
@@ -31,12 +31,12 @@ export async function rotateSecret({ store, from, to, now }: SecretRotation): Pr
     await createKeyringRecord(store, next).read();
     return;
   }
-  const seal = createLogSeal(next);
+  const seal = createLogMac(next);
   const key = await generateKey({ createdAt: now, signsFrom: now });
   const event: LogEvent = { type: "all_revoked", cause: "session_revoked", revocationId: newId() };
   const outcome = await store.commit(
-    joinedStep(writingKeyring(next, seal, present.version, { keys: [key], dropped: [] }), {
-      raise: [recordKeys.allEpoch],
+    mergeSteps(writingKeyring(next, seal, present.version, { keys: [key], dropped: [] }), {
+      bumpEpochs: [recordKeys.allEpoch],
       log: [seal.sealed({ ...event })],
       durable: true,
     }),

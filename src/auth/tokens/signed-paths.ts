@@ -1,7 +1,7 @@
 import { createSecretKey, type KeyObject } from "node:crypto";
 import { type JWTPayload, jwtVerify, SignJWT } from "jose";
 
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Sealing } from "./sealing.ts";
 

@@ -3,7 +3,7 @@ import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from "jo
 import { type Static, Type } from "typebox";
 
 import { AuthError } from "../errors.ts";
-import { createTokenSeal, type TokenSeal } from "./access-token-text.ts";
+import { createTokenSeal, type TokenSeal } from "./access-token-format.ts";
 import type { ScheduledKey } from "./key-schedule.ts";
 
 const Coordinate = Type.String({ pattern: "^[A-Za-z0-9_-]{43}$" });

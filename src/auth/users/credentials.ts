@@ -1,5 +1,9 @@
+import { Type } from "typebox";
+import { Compile } from "typebox/compile";
+import { AuthError } from "../errors.ts";
 import type { Credential } from "../model.ts";
-import type { Step } from "../store.ts";
+import { indexKeys, providerKey, recordKeys } from "../record-keys.ts";
+import { mergeSteps, readRecord, type Step, type Store, type StoredRecord } from "../store.ts";
 
 /** Credentials: found by (provider type, provider id, subject), one per provider for each user. */
 export interface Credentials {
@@ -25,4 +29,155 @@ export interface Credentials {
   linking(credential: Credential): Step;
   /** The part of a commit that unlinks it, with the password record that goes with it. */
   unlinking(credential: Credential): Step;
+}
+
+const CredentialRecord = Compile(
+  Type.Object({
+    id: Type.String(),
+    userId: Type.String(),
+    providerType: Type.String(),
+    providerId: Type.Union([Type.String(), Type.Null()]),
+    subject: Type.String(),
+    createdAt: Type.Number(),
+  }),
+);
+const Claim = Compile(Type.Object({ credential_id: Type.String() }));
+
+/** More than any user has providers. */
+const pageSize = 1000;
+
+/** What only the removal of a user needs. */
+export interface CredentialRemoval {
+  /**
+   * The part of a commit that unlinks all that a user has, unchanged since the call; undefined when there is nothing. Of a
+   * damaged record it removes that record: what claims it had is not known, and they lead nowhere from then on.
+   */
+  unlinkingAll(userId: string): Promise<Step | undefined>;
+}
+
+export function createCredentials(store: Store): Credentials & CredentialRemoval {
+  const get = async (credentialId: string) => {
+    const record = await readRecord(store, recordKeys.credential(credentialId));
+    return record && { credential: credentialOf(record), version: record.version };
+  };
+  return {
+    async find(providerType, providerId, subject) {
+      const claim = await readRecord(
+        store,
+        recordKeys.credentialOf(providerKey(providerType, providerId), subject),
+      );
+      if (claim === undefined) return undefined;
+      if (!Claim.Check(claim.value)) throw damaged("claim");
+      return get(claim.value.credential_id);
+    },
+    get,
+    async readable(credentialId) {
+      const record = await readRecord(store, recordKeys.credential(credentialId));
+      return record !== undefined && CredentialRecord.Check(record.value)
+        ? { credential: record.value, version: record.version }
+        : undefined;
+    },
+    async listOf(userId) {
+      const found = (await readAll(store, userId)).map(({ record }) => credentialOf(record));
+      return found.sort((a, b) => a.createdAt - b.createdAt);
+    },
+    async listOfAll(userIds) {
+      const ids = await Promise.all(
+        userIds.map((userId) => store.list(indexKeys.credentialsOf(userId), { limit: pageSize })),
+      );
+      const records = await store.get(ids.flat().map(recordKeys.credential));
+      const owned = userIds.map((): Credential[] => []);
+      let place = 0;
+      for (const [user, own] of ids.entries()) {
+        for (const record of records.slice(place, place + own.length))
+          if (record !== undefined) owned[user]?.push(credentialOf(record));
+        place += own.length;
+      }
+      return owned.map((credentials) => credentials.sort((a, b) => a.createdAt - b.createdAt));
+    },
+    linking,
+    unlinking,
+    async unlinkingAll(userId) {
+      const found = await readAll(store, userId);
+      if (found.length === 0) return undefined;
+      const check = found.map(({ id, record }) => ({
+        key: recordKeys.credential(id),
+        version: record.version,
+      }));
+      return mergeSteps({ check }, ...found.map((each) => unlinkingRead(userId, each)));
+    },
+  };
+}
+
+interface ReadCredential {
+  readonly id: string;
+  readonly record: StoredRecord;
+}
+
+async function readAll(store: Store, userId: string): Promise<readonly ReadCredential[]> {
+  const ids = await store.list(indexKeys.credentialsOf(userId), { limit: pageSize });
+  if (ids.length === 0) return [];
+  const records = await store.get(ids.map(recordKeys.credential));
+  return ids.flatMap((id, place) => {
+    const record = records[place];
+    return record === undefined ? [] : [{ id, record }];
+  });
+}
+
+/** The three records of a credential: itself, and the two claims that make it the only one of its kind. */
+function keysOf(credential: Credential) {
+  const provider = providerKey(credential.providerType, credential.providerId);
+  return {
+    itself: recordKeys.credential(credential.id),
+    bySubject: recordKeys.credentialOf(provider, credential.subject),
+    byUser: recordKeys.credentialSlot(credential.userId, provider),
+    /** The local provider's verifier; other providers have none. */
+    password: recordKeys.password(provider, credential.subject),
+  };
+}
+
+function linking(credential: Credential): Step {
+  const keys = keysOf(credential);
+  const claim = { credential_id: credential.id };
+  return {
+    check: [keys.itself, keys.bySubject, keys.byUser].map((key) => ({ key, version: 0 })),
+    put: [
+      { key: keys.itself, value: { ...credential } },
+      { key: keys.bySubject, value: claim },
+      { key: keys.byUser, value: claim },
+    ],
+    link: [{ index: indexKeys.credentialsOf(credential.userId), member: credential.id }],
+  };
+}
+
+function unlinking(credential: Credential): Step {
+  const keys = keysOf(credential);
+  return {
+    remove: [keys.itself, keys.bySubject, keys.byUser, keys.password],
+    unlink: [{ index: indexKeys.credentialsOf(credential.userId), member: credential.id }],
+  };
+}
+
+function unlinkingRead(userId: string, { id, record }: ReadCredential): Step {
+  if (CredentialRecord.Check(record.value)) return unlinking(record.value);
+  return {
+    remove: [recordKeys.credential(id)],
+    unlink: [{ index: indexKeys.credentialsOf(userId), member: id }],
+  };
+}
+
+/** The credential that a step links, if it links one. */
+export function credentialIn(step: Step): Credential | undefined {
+  for (const { value } of step.put ?? []) if (CredentialRecord.Check(value)) return value;
+  return undefined;
+}
+
+function credentialOf(record: StoredRecord): Credential {
+  const { value } = record;
+  if (CredentialRecord.Check(value)) return value;
+  throw damaged("record");
+}
+
+function damaged(what: string): AuthError {
+  return new AuthError("unavailable", { detail: `a credential's ${what} is damaged` });
 }

@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.ts";
+import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import { recordKeys } from "../record-keys.ts";

@@ -1,6 +1,6 @@
 import { LeastRecentlyUsed } from "../least-recently-used.ts";
 import type { User } from "../model.ts";
-import type { Cut, Revocation } from "../revocation/revocation.ts";
+import type { Revocation, RevocationEvent } from "../revocation/revocation.ts";
 
 const capacity = 10_000;
 
@@ -15,7 +15,7 @@ export function createUserCache(options: {
 }): (userId: string) => Promise<User | undefined> {
   const { revocation, read } = options;
   const users = new LeastRecentlyUsed<string, Promise<User | undefined>>(capacity);
-  revocation.onCut((cut) => {
+  revocation.onRevocation((cut) => {
     if (concernsUser(cut)) users.delete(cut.userId);
     return 0;
   });
@@ -39,6 +39,6 @@ export function createUserCache(options: {
   };
 }
 
-function concernsUser(cut: Cut): cut is Extract<Cut, { userId: string }> {
+function concernsUser(cut: RevocationEvent): cut is Extract<RevocationEvent, { userId: string }> {
   return cut.kind === "user" || cut.kind === "user_changed";
 }

@@ -37,7 +37,7 @@ export function puttingUser(user: User): NonNullable<Step["put"]>[number] {
   return { key: recordKeys.user(user.id), value: { ...user } };
 }
 
-export interface UserStanding {
+export interface UserStatus {
   readonly user: User;
   readonly version: number;
   /** The version of the user's epoch record; 0 when nothing was ever raised. */
@@ -45,13 +45,13 @@ export interface UserStanding {
 }
 
 /** The user and the epoch as they are at one moment. */
-export async function readStanding(store: Store, userId: string): Promise<UserStanding | undefined> {
+export async function readUserStatus(store: Store, userId: string): Promise<UserStatus | undefined> {
   const [user, epoch] = await store.get([recordKeys.user(userId), recordKeys.userEpoch(userId)]);
   return user && { user: userOf(user), version: user.version, epoch: epoch?.version ?? 0 };
 }
 
 /** Both unchanged: the part of every commit that lets a user do something. */
-export function checkingStanding(
+export function checkingUserStatus(
   userId: string,
   at: { readonly version: number; readonly epoch: number },
 ): NonNullable<Step["check"]> {

@@ -1,5 +1,17 @@
-import type { Group, User } from "../model.ts";
-import type { PageRequest } from "../page.ts";
+import type { Clock } from "../clock/clock.ts";
+import { AuthError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import type { Group, PageRequest, User } from "../model.ts";
+import { indexKeys, recordKeys } from "../record-keys.ts";
+import type { LogWriter } from "../revocation/log-writer.ts";
+import type { Revocation } from "../revocation/revocation.ts";
+import { type LoopYielder, sliceSize } from "../scheduling/loop-yielder.ts";
+import { mergeSteps, retryConflicts, type Store } from "../store.ts";
+import type { CredentialRemoval } from "./credentials.ts";
+import { applyDecidedRights } from "./decided-rights.ts";
+import { createUserCache } from "./user-cache.ts";
+import { changingUser, creatingUser, removingUser, sameRights } from "./user-changes.ts";
+import { readUserStatus, userOf } from "./user-record.ts";
 
 export interface VersionedUser {
   readonly user: User;
@@ -54,4 +66,152 @@ export function isAdmin(user: User): boolean {
 export interface Groups {
   list(): Promise<readonly Group[]>;
   exists(groupIds: readonly string[]): Promise<boolean>;
+}
+
+export interface UsersOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly revocation: Revocation & LogWriter;
+  readonly groups: Groups;
+  readonly credentials: CredentialRemoval;
+  readonly yielder: LoopYielder;
+}
+
+type ListingTools = Pick<UsersOptions, "store" | "yielder">;
+
+export function createUsers(options: UsersOptions): Users {
+  const { store, clock, revocation, groups } = options;
+  const read = async (userId: string) => {
+    const found = await readUserStatus(store, userId);
+    // Asked after the read: an entry that came meanwhile counts.
+    const user = found && applyDecidedRights(found, revocation.view.decided(userId));
+    return found && user && { ...found, user };
+  };
+  const requireGroups = async (groupIds: readonly string[]) => {
+    if (!(await groups.exists(groupIds))) throw new AuthError("invalid_group");
+  };
+  return {
+    read,
+    current: createUserCache({ revocation, read: async (userId) => (await read(userId))?.user }),
+    list: () => listUsers(options),
+    page: (page) => pageOfUsers(options, page),
+    async create({ name, groupIds = [], localOnly = false }) {
+      await requireGroups(groupIds);
+      const user = newUser({ name, groupIds, localOnly, createdAt: clock.now() });
+      const outcome = await revocation.commit(creatingUser(user));
+      if (!outcome.ok) throw new AuthError("conflict");
+      return user;
+    },
+    async update(userId, patch) {
+      if (patch.groupIds !== undefined) await requireGroups(patch.groupIds);
+      return retryConflicts(() => updateOnce(options, userId, patch));
+    },
+    remove: (userId) => removeUser(options, userId),
+  };
+}
+
+/** An active user of no particular origin, with a new id. */
+export function newUser(about: {
+  readonly name: string;
+  readonly groupIds: readonly string[];
+  readonly localOnly?: boolean;
+  readonly isOwner?: boolean;
+  readonly createdAt: number;
+}): User {
+  const { name, groupIds, localOnly = false, isOwner = false, createdAt } = about;
+  return {
+    id: newId(),
+    name,
+    isOwner,
+    isActive: true,
+    systemGenerated: false,
+    localOnly,
+    groupIds: [...new Set(groupIds)],
+    createdAt,
+  };
+}
+
+async function listUsers(tools: ListingTools): Promise<readonly User[]> {
+  const users: User[] = [];
+  let after: string | undefined;
+  do {
+    const page = await pageOfUsers(tools, { after, limit: sliceSize });
+    users.push(...page.users);
+    after = page.next;
+  } while (after !== undefined);
+  return users.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+}
+
+async function pageOfUsers(
+  { store, yielder }: ListingTools,
+  { after, limit }: PageRequest,
+): Promise<UserPage> {
+  await yielder.next();
+  const from = after === undefined ? {} : { after };
+  const ids = await store.list(indexKeys.users, { limit, ...from });
+  if (ids.length === 0) return { users: [], next: undefined };
+  const records = await store.get(ids.map(recordKeys.user));
+  const users = records.flatMap((record) => (record === undefined ? [] : [userOf(record)]));
+  return { users, next: ids.length < limit ? undefined : ids.at(-1) };
+}
+
+/** Undefined: somebody else wrote the user meanwhile. */
+async function updateOnce(
+  { store, revocation }: UsersOptions,
+  userId: string,
+  patch: UserPatch,
+): Promise<User | undefined> {
+  const before = await readUserStatus(store, userId);
+  const after = patched(before, patch);
+  if (before === undefined || sameUser(before.user, after)) return after;
+  const writing = changingUser(before, after);
+  if (before.user.isActive && !after.isActive) {
+    const target = { kind: "user", userId } as const;
+    return unlessConflict(revocation.revoke(target, "user_deactivated", { also: writing }), after);
+  }
+  return (await revocation.commit(writing)).ok ? after : undefined;
+}
+
+/** The user as it would be. Throws what forbids it. */
+function patched(before: VersionedUser | undefined, patch: UserPatch): User {
+  if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
+  const { user } = before;
+  if (user.systemGenerated) throw new AuthError("cannot_modify_system_generated");
+  if (user.isOwner && patch.isActive === false) throw new AuthError("cannot_deactivate_owner");
+  return {
+    ...user,
+    name: patch.name ?? user.name,
+    isActive: patch.isActive ?? user.isActive,
+    localOnly: patch.localOnly ?? user.localOnly,
+    groupIds: patch.groupIds === undefined ? user.groupIds : [...new Set(patch.groupIds)],
+  };
+}
+
+function sameUser(a: User, b: User): boolean {
+  return a.name === b.name && sameRights(a, b);
+}
+
+async function removeUser(options: UsersOptions, userId: string): Promise<void> {
+  const { store, revocation, credentials } = options;
+  await retryConflicts(async () => {
+    const before = await readUserStatus(store, userId);
+    if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
+    if (before.user.isOwner) throw new AuthError("cannot_remove_owner");
+    const also = mergeSteps(removingUser(userId, before.version), await credentials.unlinkingAll(userId));
+    const target = { kind: "user", userId } as const;
+    return unlessConflict(revocation.revoke(target, "user_removed", { also }), true);
+  });
+  // A login that was linked after the list was read and before the user was gone; none can follow.
+  const late = await credentials.unlinkingAll(userId);
+  if (late !== undefined) await store.commit(late);
+}
+
+async function unlessConflict<Result>(work: Promise<unknown>, result: Result): Promise<Result | undefined> {
+  try {
+    await work;
+    return result;
+  } catch (error) {
+    if (error instanceof AuthError && error.code === "conflict") return undefined;
+    throw error;
+  }
 }

@@ -1,6 +1,6 @@
 import type { Authority } from "../../auth/authority.ts";
 import { AuthError } from "../../auth/errors.ts";
-import { mayLogIn } from "../../auth/providers/may-log-in.ts";
+import { mayLogIn } from "../../auth/users/account-status.ts";
 import { json } from "../answers.ts";
 import type { Endpoint, Exchange } from "../exchange.ts";
 

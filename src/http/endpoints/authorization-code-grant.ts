@@ -2,7 +2,7 @@ import type { Authority } from "../../auth/authority.ts";
 import { verifyClientId } from "../../auth/clients/client-id.ts";
 import { AuthError } from "../../auth/errors.ts";
 import type { Peer } from "../../auth/model.ts";
-import { openSessionForCode } from "../../auth/sessions/code-login.ts";
+import { openSessionForCode } from "../../auth/sessions/code-exchange.ts";
 import type { Form } from "../body.ts";
 import type { HttpObserver } from "../observer.ts";
 import { decided, tokenAnswer } from "./token-answer.ts";

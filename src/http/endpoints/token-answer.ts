@@ -1,7 +1,7 @@
 import type { TokenResponse } from "../../../protocol/http.ts";
 import { AuthError } from "../../auth/errors.ts";
-import { expiresIn } from "../../auth/sessions/expires-in.ts";
 import type { TokenGrant } from "../../auth/sessions/sessions.ts";
+import { expiresIn } from "../../auth/sessions/token-grant.ts";
 import { json, neverStored } from "../answers.ts";
 import type { HttpDecision, HttpObserver } from "../observer.ts";
 

@@ -1,11 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
-
-import { checkMeaning } from "./meaning.ts";
 import { type Option, optionOf, optionOfVariable, options, VARIABLE_PREFIX } from "./options.ts";
 import { ConfigError, type Problem } from "./problems.ts";
 import { type Config, type ConfigInput, environmentOnly } from "./schema.ts";
-import { checkShape } from "./shape.ts";
+import { checkSchema } from "./schema-checks.ts";
+import { checkSemantics } from "./semantic-checks.ts";
 
 export const DEFAULT_FILE = "gatehouse.yaml";
 
@@ -48,8 +47,8 @@ function assemble(given: Given, problems: Problem[]): Config {
   for (const option of options)
     place(tree, option.path, given.get(option.key)?.value ?? fallbackOf(option, given));
   const sourceOf = (key: string) => given.get(key)?.source ?? "default";
-  const config = problems.length === 0 ? checkShape(tree, sourceOf, problems) : undefined;
-  if (config !== undefined) checkMeaning(config, sourceOf, problems);
+  const config = problems.length === 0 ? checkSchema(tree, sourceOf, problems) : undefined;
+  if (config !== undefined) checkSemantics(config, sourceOf, problems);
   if (config === undefined || problems.length > 0) throw new ConfigError(problems);
   return freeze(config);
 }

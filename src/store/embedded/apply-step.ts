@@ -23,8 +23,8 @@ export function applyStep(
   for (const key of step.remove) removeRecord(tables, key);
   for (const { index, member } of step.link) linkMember(tables, index, member);
   for (const { index, member } of step.unlink) unlinkMember(tables, index, member);
-  for (const key of step.raise) raiseRecord(tables, { key, version }, over);
-  for (const raised of step.raiseTo) raiseRecord(tables, raised, over);
+  for (const key of step.bumpEpochs) raiseRecord(tables, { key, version }, over);
+  for (const raised of step.raiseEpochsTo) raiseRecord(tables, raised, over);
   const { state, positions } = appendEvents(tables, { ...before, commits: version }, step.log, now);
   writeState(tables, state);
   // The caller answers with it only once the transaction is flushed.
@@ -34,6 +34,6 @@ export function applyStep(
 /** A clock far ahead does not count: exact numbers would run out. */
 function nextVersion(last: number, step: PreparedStep, now: number): number {
   const byClock = Math.floor(now * 1_000);
-  const floors = step.raiseTo.map(({ version }) => version + 1);
+  const floors = step.raiseEpochsTo.map(({ version }) => version + 1);
   return Math.max(last + 1, byClock > stepLimits.version ? 0 : byClock, ...floors);
 }

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { stat, statfs } from "node:fs/promises";
 import path from "node:path";
 
-import type { Clock } from "../../auth/clock.ts";
+import type { Clock } from "../../auth/clock/clock.ts";
 import { AuthError } from "../../auth/errors.ts";
 import type {
   CommitOutcome,
@@ -57,7 +57,7 @@ export interface EmbeddedStoreOptions {
 const sweepEveryMs = 1_000;
 /** No other server can take over, and nothing is answered before it is on disk. */
 export const embeddedGuarantee: StoreGuarantee = {
-  isolationMs: 0,
+  stalePrimaryWindowMs: 0,
   detail: "one process writes one file on its own disk",
   problems: [],
 };
@@ -230,7 +230,7 @@ class EmbeddedStore implements Store {
     return this.#clock.earliest?.() ?? this.#clock.now();
   }
 
-  /** A gateway whose lock was taken over (it was believed dead) writes nothing any more. */
+  /** A gateway whose lock was taken over (it was consistentRead dead) writes nothing any more. */
   #guarded<T>(tables: Tables, work: () => T): T {
     const holder = this.#role === "gateway" ? readLock(tables) : this.#own;
     if (holder?.token !== this.#own.token) {

@@ -38,7 +38,7 @@ export class Followers {
   readonly #tails = new Set<Tail>();
   #timer: NodeJS.Timeout | undefined;
   #unwatch: (() => void) | undefined;
-  #settling: NodeJS.Timeout | undefined;
+  #propagation: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(source: LogSource) {
@@ -55,7 +55,7 @@ export class Followers {
         return tail.following;
       },
       // A file is the same one for as long as it is open.
-      stretch: 0,
+      followGeneration: 0,
       lookAgeMs: () => tail.lookAgeMs(),
       restart: () => undefined,
       stop: async () => this.#stop(tail),
@@ -84,16 +84,16 @@ export class Followers {
     this.#tails.delete(tail);
     if (this.#tails.size > 0) return;
     clearInterval(this.#timer);
-    clearTimeout(this.#settling);
+    clearTimeout(this.#propagation);
     this.#unwatch?.();
     this.#timer = undefined;
-    this.#settling = undefined;
+    this.#propagation = undefined;
     this.#unwatch = undefined;
   }
 
   #written(): void {
-    this.#settling ??= setTimeout(() => {
-      this.#settling = undefined;
+    this.#propagation ??= setTimeout(() => {
+      this.#propagation = undefined;
       this.pump();
     }, settleMs).unref();
   }

@@ -3,7 +3,7 @@ import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis"
 
 import type { RedisAddress, RedisHost } from "./address.ts";
 import { primaryConnector } from "./primary-connector.ts";
-import { watchStep } from "./step-watch.ts";
+import { watchReplies } from "./reply-watchdog.ts";
 
 export type RedisClient = Redis | Cluster;
 
@@ -33,7 +33,7 @@ export function createClient(address: RedisAddress, options: ClientOptions): Red
     address.mode === "cluster" ? clusterClient(address, options) : singleClient(address, options);
   // Without a listener every lost connection is an uncaught error; commands carry the news.
   client.on("error", () => undefined);
-  watchStep(client, Math.max(stepPatienceMs, 2 * options.commandTimeoutMs));
+  watchReplies(client, Math.max(stepPatienceMs, 2 * options.commandTimeoutMs));
   return client;
 }
 
@@ -95,7 +95,7 @@ export function createSentinelClient(address: RedisAddress, host: RedisHost, tim
     retryStrategy: backOff,
   });
   client.on("error", () => undefined);
-  watchStep(client, Math.max(stepPatienceMs, 2 * timeoutMs));
+  watchReplies(client, Math.max(stepPatienceMs, 2 * timeoutMs));
   return client;
 }
 

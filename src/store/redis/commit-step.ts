@@ -13,7 +13,7 @@ export interface ScriptCall {
 export function commitCall(keys: RedisKeys, step: PreparedStep, logKeptMs: number): ScriptCall {
   const counts = [
     ...[step.check, step.put, step.remove, step.link, step.unlink],
-    ...[step.raise, step.raiseTo, step.log],
+    ...[step.bumpEpochs, step.raiseEpochsTo, step.log],
   ];
   return {
     keys: [
@@ -24,8 +24,8 @@ export function commitCall(keys: RedisKeys, step: PreparedStep, logKeptMs: numbe
       ...step.remove.map((key) => keys.record(key)),
       ...step.link.map(({ index }) => keys.index(index)),
       ...step.unlink.map(({ index }) => keys.index(index)),
-      ...step.raise.map((key) => keys.record(key)),
-      ...step.raiseTo.map(({ key }) => keys.record(key)),
+      ...step.bumpEpochs.map((key) => keys.record(key)),
+      ...step.raiseEpochsTo.map(({ key }) => keys.record(key)),
     ],
     args: [
       ...counts.map((list) => String(list.length)),
@@ -36,7 +36,7 @@ export function commitCall(keys: RedisKeys, step: PreparedStep, logKeptMs: numbe
       ...step.put.flatMap(({ json, expiresAt }) => [json, String(expiresAt ?? "")]),
       ...step.link.map(({ member }) => member),
       ...step.unlink.map(({ member }) => member),
-      ...step.raiseTo.map(({ version }) => String(version)),
+      ...step.raiseEpochsTo.map(({ version }) => String(version)),
       ...step.log,
     ],
   };

@@ -18,7 +18,7 @@ export async function readGuarantee(address: RedisAddress, client: RedisClient):
       : await standaloneGuarantee(client);
   } catch (error) {
     const problem = `Redis could not be asked how it is set up: ${reasonOf(error)}`;
-    return { isolationMs: unknown, detail: "not known", problems: [problem] };
+    return { stalePrimaryWindowMs: unknown, detail: "not known", problems: [problem] };
   }
 }
 
@@ -31,7 +31,7 @@ async function standaloneGuarantee(client: Redis): Promise<StoreGuarantee> {
         "commits can be lost and accepted on both sides: use redis+sentinel:// or redis+cluster://",
     );
   }
-  return { isolationMs: 0, detail: "one Redis, which no other takes over from", problems };
+  return { stalePrimaryWindowMs: 0, detail: "one Redis, which no other takes over from", problems };
 }
 
 /**
@@ -47,19 +47,20 @@ async function sentinelGuarantee(address: RedisAddress, client: Redis): Promise<
   ]);
   const problems = [...primary.problems, ...sentinels.problems, ...disk];
   const accepts = `a primary that is cut off accepts writes for at most ${seconds(primary.acceptsMs)} s (${primary.detail})`;
-  if (sentinels.downAfterMs === undefined) return { isolationMs: unknown, detail: accepts, problems };
+  if (sentinels.downAfterMs === undefined)
+    return { stalePrimaryWindowMs: unknown, detail: accepts, problems };
   const promotesMs = sentinels.downAfterMs - Math.min(sentinels.downAfterMs, 1_000);
-  const isolationMs = Math.max(0, primary.acceptsMs - promotesMs);
-  if (isolationMs > 0 && isolationMs < unknown) {
+  const stalePrimaryWindowMs = Math.max(0, primary.acceptsMs - promotesMs);
+  if (stalePrimaryWindowMs > 0 && stalePrimaryWindowMs < unknown) {
     problems.unshift(
-      `a primary that was cut off may accept writes ${seconds(isolationMs)} s after another was promoted: at every ` +
+      `a primary that was cut off may accept writes ${seconds(stalePrimaryWindowMs)} s after another was promoted: at every ` +
         `Sentinel run "SENTINEL SET ${address.primary} down-after-milliseconds ${primary.acceptsMs + 1_000}"`,
     );
   }
   const detail =
     `${accepts}; the Sentinels promote another after ${seconds(promotesMs)} s at the earliest ` +
     `(down-after-milliseconds ${sentinels.downAfterMs})`;
-  return { isolationMs, detail, problems };
+  return { stalePrimaryWindowMs, detail, problems };
 }
 
 interface ReplicaRule {
@@ -156,17 +157,17 @@ async function clusterGuarantee(client: Cluster): Promise<StoreGuarantee> {
     problems.unshift(
       "the Redis user may not run CONFIG GET on every primary: allow it (+config|get), so that cluster-node-timeout is known",
     );
-    return { isolationMs: unknown, detail: "cluster-node-timeout is not known", problems };
+    return { stalePrimaryWindowMs: unknown, detail: "cluster-node-timeout is not known", problems };
   }
-  const isolationMs = slowest / 2 + 200;
+  const stalePrimaryWindowMs = slowest / 2 + 200;
   if (slowest > mostNodeTimeoutMs) {
     problems.unshift(
-      `cluster-node-timeout is ${slowest}: a primary that was cut off may accept writes ${seconds(isolationMs)} s after ` +
+      `cluster-node-timeout is ${slowest}: a primary that was cut off may accept writes ${seconds(stalePrimaryWindowMs)} s after ` +
         `another was promoted. Set "cluster-node-timeout ${mostNodeTimeoutMs}" in redis.conf of every node`,
     );
   }
   const detail = `a primary that sees no majority of the others refuses writes (cluster-node-timeout ${slowest})`;
-  return { isolationMs, detail, problems };
+  return { stalePrimaryWindowMs, detail, problems };
 }
 
 const mostNodeTimeoutMs = 2_000;

@@ -7,8 +7,8 @@ import { unavailable } from "../unavailable.ts";
 import type { RedisHost } from "./address.ts";
 import { type RedisClient, serverOf, withDeadline } from "./client.ts";
 import type { CommandLink } from "./command-link.ts";
+import { LogContinuity } from "./log-continuity.ts";
 import { entriesOf, type StreamEntry, type StreamInfo, streamInfoOf, trimmedBefore } from "./log-stream.ts";
-import { LogTrace } from "./log-trace.ts";
 import { readReplication } from "./preflight.ts";
 
 const blockMs = 500;
@@ -40,7 +40,7 @@ export class Tail implements LogFollower {
   /** Resolves once it was stopped and its connection is gone. */
   readonly ended: Promise<void>;
   readonly #options: TailOptions;
-  readonly #trace: LogTrace;
+  readonly #trace: LogContinuity;
   readonly #stopping = new AbortController();
   #resolveCaughtUp: (reached: { since: number }) => void = () => undefined;
   #rejectCaughtUp: (error: Error) => void = () => undefined;
@@ -53,7 +53,7 @@ export class Tail implements LogFollower {
 
   constructor(options: TailOptions) {
     this.#options = options;
-    this.#trace = new LogTrace(options.since);
+    this.#trace = new LogContinuity(options.since);
     this.caughtUp = new Promise((resolve, reject) => {
       this.#resolveCaughtUp = resolve;
       this.#rejectCaughtUp = reject;
@@ -67,7 +67,7 @@ export class Tail implements LogFollower {
     return isHeard && this.#options.commands.isAt(this.server);
   }
 
-  get stretch(): number {
+  get followGeneration(): number {
     return this.#connections + this.#options.commands.connections;
   }
 

@@ -2,24 +2,24 @@ import { expect } from "vitest";
 
 import type { CreateEntryStep, FlowStep, SessionGrant } from "../../../protocol/flow.ts";
 import { AuthError } from "../../../src/auth/errors.ts";
-import { createLoginFlows, type LoginFlowLimits } from "../../../src/auth/login/create-login-flows.ts";
 import type { FlowAnswer, LoginFlows, StartLogin } from "../../../src/auth/login/login-flows.ts";
-import { createLoopSlices } from "../../../src/auth/loop-slices.ts";
+import { createLoginFlows, type LoginFlowLimits } from "../../../src/auth/login/login-flows.ts";
 import type { Peer, Principal, User } from "../../../src/auth/model.ts";
-import { createPasswords, type PasswordsOptions } from "../../../src/auth/passwords/create-passwords.ts";
-import { createLocalLogins } from "../../../src/auth/providers/create-local-logins.ts";
-import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant.ts";
+import { createPasswords, type PasswordsOptions } from "../../../src/auth/passwords/passwords.ts";
+import { createGroups } from "../../../src/auth/permissions/groups.ts";
+import { createLocalLogins } from "../../../src/auth/providers/homeassistant/local-logins.ts";
+import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant/provider.ts";
 import type { LoginProvider } from "../../../src/auth/providers/provider.ts";
 import { createProviderRegistry } from "../../../src/auth/providers/registry.ts";
-import { createRevocation } from "../../../src/auth/revocation/create-revocation.ts";
-import { createSessions } from "../../../src/auth/sessions/create-sessions.ts";
+import { createRevocation } from "../../../src/auth/revocation/revocation.ts";
+import { createLoopYielder } from "../../../src/auth/scheduling/loop-yielder.ts";
+import { createSessions } from "../../../src/auth/sessions/sessions.ts";
 import { createCounters } from "../../../src/auth/throttling/counters.ts";
 import { createLoginThrottle, type LoginBudgets } from "../../../src/auth/throttling/login-throttle.ts";
 import { createAuthorizationCodes } from "../../../src/auth/tokens/authorization-codes.ts";
 import { createRefreshTokens } from "../../../src/auth/tokens/refresh-tokens.ts";
-import { createCredentials } from "../../../src/auth/users/create-credentials.ts";
-import { createUsers } from "../../../src/auth/users/create-users.ts";
-import { createGroups } from "../../../src/auth/users/groups.ts";
+import { createCredentials } from "../../../src/auth/users/credentials.ts";
+import { createUsers } from "../../../src/auth/users/users.ts";
 import { createNode, halfAnHour, type OpenStore } from "../tokens/installation.ts";
 
 export const peer: Peer = { address: "203.0.113.7" };
@@ -51,11 +51,11 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
   const { sealing, tokens: accessTokens } = await createNode(opened, installationSecret);
   const revocation = createRevocation({ store, clock, sealing, longestTokenMs: halfAnHour });
   const refreshTokens = createRefreshTokens(sealing);
-  const slices = createLoopSlices();
-  const sessions = createSessions({ store, clock, revocation, accessTokens, refreshTokens, slices });
+  const yielder = createLoopYielder();
+  const sessions = createSessions({ store, clock, revocation, accessTokens, refreshTokens, yielder });
   const credentials = createCredentials(store);
   const groups = createGroups();
-  const users = createUsers({ store, clock, revocation, groups, credentials, slices });
+  const users = createUsers({ store, clock, revocation, groups, credentials, yielder });
   const passwords = createPasswords({
     parameters: quick,
     workers: 1,

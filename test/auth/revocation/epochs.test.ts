@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { recordKeys } from "../../../src/auth/record-keys.ts";
-import type { Cut } from "../../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../../src/auth/revocation/revocation.ts";
 import { readRecord } from "../../../src/auth/store.ts";
 import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -35,9 +35,9 @@ const verdictOf = async (accessToken: string) =>
 const refresh = (refreshToken: string, clientId = app) =>
   node.authority.sessions.refresh({ refreshToken, clientId, peer: home });
 
-async function cutsOf(work: () => Promise<unknown>): Promise<readonly Cut[]> {
-  const cuts: Cut[] = [];
-  const undo = revocation().onCut((cut) => {
+async function cutsOf(work: () => Promise<unknown>): Promise<readonly RevocationEvent[]> {
+  const cuts: RevocationEvent[] = [];
+  const undo = revocation().onRevocation((cut) => {
     cuts.push(cut);
     return 1;
   });
@@ -95,7 +95,7 @@ describe("revoking a client", () => {
     const { session, accessToken } = await node.open(ada);
     const principal = await node.principal(accessToken);
     await revocation().revoke({ kind: "client", clientId: app }, "session_revoked");
-    const sparing = { kind: "user", userId: ada, spare: session.id } as const;
+    const sparing = { kind: "user", userId: ada, except: session.id } as const;
     expect(await refusal(revocation().revoke(sparing, "password_changed"))).toBe("unauthorized");
     expect(await refusal(node.authority.sessions.setExpiry(principal, session.id, false))).toBe(
       "invalid_token_id",
@@ -148,14 +148,14 @@ describe("a session's age", () => {
     const ada = await someone();
     const { session, refreshToken } = await node.open(ada);
     const key = recordKeys.session(session.id);
-    const born = (await readRecord(store, key))?.version ?? 0;
+    const createdVersion = (await readRecord(store, key))?.version ?? 0;
     node.clock.advance(60_000);
     await refresh(refreshToken);
     const record = await readRecord(store, key);
-    expect(record?.value).toMatchObject({ born });
-    expect(record?.version).toBeGreaterThan(born);
+    expect(record?.value).toMatchObject({ createdVersion });
+    expect(record?.version).toBeGreaterThan(createdVersion);
     // What a failover loses and a node writes again: an epoch from between the login and the refresh.
-    await store.commit({ raiseTo: [{ key: recordKeys.userEpoch(ada), version: born + 1 }] });
+    await store.commit({ raiseEpochsTo: [{ key: recordKeys.userEpoch(ada), version: createdVersion + 1 }] });
     expect(await isLive(session.id)).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
-import { type AuthorityOptions, createAuthority } from "../../../src/auth/create-authority.ts";
-import type { RevocationObserver } from "../../../src/auth/revocation/keeper.ts";
-import type { RevocationPolicy } from "../../../src/auth/revocation/policy.ts";
+import { type AuthorityOptions, createAuthority } from "../../../src/auth/authority.ts";
+import type { RevocationObserver } from "../../../src/auth/revocation/lease-manager.ts";
+import type { RevocationPolicy } from "../../../src/auth/revocation/revocation.ts";
 import type { LogEntry, Store } from "../../../src/auth/store.ts";
 import { openRedisStore } from "../../../src/store/redis/redis-store.ts";
 import { cheapScrypt } from "../../support/authority.ts";
@@ -30,9 +30,9 @@ export interface HandNodeOptions {
   /** A Redis, or a store that goes with the node. */
   readonly url: string | Store;
   readonly clock?: HandClock;
-  readonly weakened?: AuthorityOptions["weakened"];
+  readonly disabledSafeguards?: AuthorityOptions["disabledSafeguards"];
   readonly policy?: RevocationPolicy;
-  readonly isolationMs?: number;
+  readonly stalePrimaryWindowMs?: number;
   /** `performance.now()` of the Sentinels' last word, in the clock's terms. */
   readonly primaryConfirmedAt?: () => number;
 }
@@ -40,7 +40,13 @@ export interface HandNodeOptions {
 const secret = Buffer.alloc(32, 7);
 
 export async function startHandNode(options: HandNodeOptions): Promise<HandNode> {
-  const { url, clock = handClock(Date.now()), policy = "suspend", isolationMs = 0, weakened } = options;
+  const {
+    url,
+    clock = handClock(Date.now()),
+    policy = "suspend",
+    stalePrimaryWindowMs = 0,
+    disabledSafeguards,
+  } = options;
   const opened = typeof url === "string" ? await openRedisStore({ url, timeoutMs: 5_000 }) : url;
   const store: Store = withConfirmation(opened, options.primaryConfirmedAt);
   const told: string[] = [];
@@ -48,8 +54,8 @@ export async function startHandNode(options: HandNodeOptions): Promise<HandNode>
   const authority = await createAuthority({
     ...{ store, clock, secret, issuer: () => "https://gatehouse.test", audience: () => "gatehouse" },
     passwords: { parameters: cheapScrypt, workers: 1 },
-    revocation: { policy, isolationMs: () => isolationMs, observer },
-    ...(weakened === undefined ? {} : { weakened }),
+    revocation: { policy, stalePrimaryWindowMs: () => stalePrimaryWindowMs, observer },
+    ...(disabledSafeguards === undefined ? {} : { disabledSafeguards }),
   });
   const { revocation } = authority;
   let waiting: LogEntry[] | undefined;
@@ -57,7 +63,7 @@ export async function startHandNode(options: HandNodeOptions): Promise<HandNode>
     if (waiting === undefined) revocation.apply(entries);
     else waiting.push(...entries);
   };
-  const follower = store.follow(clock.now() - 3_600_000, take, revocation.broke);
+  const follower = store.follow(clock.now() - 3_600_000, take, revocation.logBroke);
   const { since } = await within(follower.caughtUp, "the end of the log");
   revocation.setFeed({ since, follower });
   return {
@@ -77,9 +83,9 @@ export async function startHandNode(options: HandNodeOptions): Promise<HandNode>
       return waiting?.splice(0) ?? [];
     },
     release(entries = []) {
-      const rest = waiting ?? [];
+      const useReadAge = waiting ?? [];
       waiting = undefined;
-      revocation.apply([...entries, ...rest]);
+      revocation.apply([...entries, ...useReadAge]);
     },
     async stop() {
       await follower.stop();
@@ -112,7 +118,7 @@ function observing(told: string[]): RevocationObserver {
     badMac: () => void told.push("badMac"),
     broke: (kind) => void told.push(kind),
     reasserted: (count) => void told.push(`reasserted ${count}`),
-    lessened: (userId, cause) => void told.push(`lessened ${userId} ${cause}`),
+    repaired: (userId, cause) => void told.push(`repaired ${userId} ${cause}`),
     recovered: () => void told.push("recovered"),
     lapsed: () => void told.push("lapsed"),
     heartbeatFailed: () => void told.push("failed"),

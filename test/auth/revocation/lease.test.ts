@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
-import type { Protection } from "../../../src/auth/protections.ts";
+import type { Safeguard } from "../../../src/auth/safeguards.ts";
 import type { LogEntry } from "../../../src/auth/store.ts";
 import { type RedisServer, startRedis } from "../../support/redis-server.ts";
 import { eventually, type HandNode, type HandNodeOptions, startHandNode } from "./lease-rig.ts";
@@ -22,7 +22,7 @@ async function start(more: Partial<HandNodeOptions> = {}): Promise<HandNode> {
   return node;
 }
 const trusted = ({ authority }: HandNode) => authority.revocation.view.trusted;
-const without = (...protections: readonly Protection[]) => ({ weakened: new Set(protections) });
+const without = (...protections: readonly Safeguard[]) => ({ disabledSafeguards: new Set(protections) });
 
 describe("the lease of a node on Redis", () => {
   it("begins with the first heartbeat that came back, and ends three seconds after it was sent", async () => {
@@ -148,11 +148,11 @@ describe("a heartbeat that the store had and that is not in the log", () => {
   it("ends trust until everything was looked at again", async () => {
     const node = await start();
     await dropped(node);
-    const { gaps } = node.authority.revocation.view;
+    const { invalidationCount } = node.authority.revocation.view;
     expect(trusted(node)).toBe(false);
     await node.beatUntilTrusted();
     expect(node.told).toEqual(["recovered", "lost", "lapsed", "reasserted 0", "recovered"]);
-    expect(node.authority.revocation.view.gaps).toBeGreaterThan(gaps);
+    expect(node.authority.revocation.view.invalidationCount).toBeGreaterThan(invalidationCount);
   });
 
   it("would pass without the detection of breaks", async () => {

@@ -91,7 +91,7 @@ describe("the receipt of a revocation", () => {
   });
 
   it("waits for as long as an old primary may take commits", async () => {
-    const [node, other] = await two({ isolationMs: 1_500 });
+    const [node, other] = await two({ stalePrimaryWindowMs: 1_500 });
     other.hold();
     const { states } = watched(node, await revoke(node));
     await node.beatUntilTrusted();
@@ -110,7 +110,7 @@ describe("the receipt of a revocation", () => {
   it("never counts as fenced who serves without a lease, nor anybody where isolation has no end", async () => {
     for (const [first, second] of [
       [{}, { policy: "serve_until_exp" }],
-      [{ isolationMs: Number.POSITIVE_INFINITY }, {}],
+      [{ stalePrimaryWindowMs: Number.POSITIVE_INFINITY }, {}],
     ] as const) {
       const [node, other] = await two(first, second);
       other.hold();

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AuthError } from "../../../src/auth/errors.ts";
 import { newId } from "../../../src/auth/ids.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
-import type { Cut } from "../../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../../src/auth/revocation/revocation.ts";
 import { puttingSession } from "../../../src/auth/sessions/session-record.ts";
 import { type LogEntry, readRecord } from "../../../src/auth/store.ts";
 import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
@@ -37,8 +37,8 @@ const refresh = (refreshToken: string) =>
 
 /** Listens as a hub does: says that it closed one socket per cut. */
 async function heard<Result>(work: () => Promise<Result>) {
-  const cuts: Cut[] = [];
-  const undo = revocation().onCut((cut) => {
+  const cuts: RevocationEvent[] = [];
+  const undo = revocation().onRevocation((cut) => {
     cuts.push(cut);
     return 1;
   });
@@ -171,7 +171,7 @@ describe("revoking a user", () => {
       revocation().revoke({ kind: "user", userId }, "session_revoked"),
     );
     expect(result).toMatchObject({ sessions: 600, socketsClosed: 1 });
-    expect(cuts).toMatchObject([{ kind: "user", userId, spare: null, cause: "session_revoked" }]);
+    expect(cuts).toMatchObject([{ kind: "user", userId, except: null, cause: "session_revoked" }]);
     expect(await store.list(indexKeys.sessionsOf(userId), { limit: 10 })).toEqual([]);
     expect(await revocation().revoke({ kind: "user", userId }, "session_revoked")).toMatchObject({
       sessions: 0,
@@ -193,10 +193,10 @@ describe("revoking a user", () => {
     const [own, other] = [await node.open(userId), await node.open(userId)];
     const verdict = async (accessToken: string) =>
       (await node.authority.authentication.authenticate(accessToken, home)).ok;
-    const target = { kind: "user", userId, spare: own.session.id } as const;
+    const target = { kind: "user", userId, except: own.session.id } as const;
     const { cuts, result } = await heard(() => revocation().revoke(target, "password_changed"));
     expect(result).toMatchObject({ sessions: 1 });
-    expect(cuts).toMatchObject([{ kind: "user", spare: own.session.id }]);
+    expect(cuts).toMatchObject([{ kind: "user", except: own.session.id }]);
     expect([await verdict(own.accessToken), await verdict(other.accessToken)]).toEqual([true, false]);
     const next = await refresh(own.refreshToken);
     expect(await verdict(next.accessToken)).toBe(true);
@@ -212,14 +212,14 @@ describe("revoking a user", () => {
       { kind: "sessions", userId: ada, sessionIds: [dead.session.id] },
       "session_revoked",
     );
-    for (const spare of [evil.session.id, dead.session.id, newId()]) {
-      const revoking = revocation().revoke({ kind: "user", userId: ada, spare }, "password_changed");
+    for (const except of [evil.session.id, dead.session.id, newId()]) {
+      const revoking = revocation().revoke({ kind: "user", userId: ada, except }, "password_changed");
       expect(await refusal(revoking)).toBe("unauthorized");
     }
     expect([await isLive(hers.session.id), await isLive(evil.session.id)]).toEqual([true, true]);
     const last = await node.open(ada);
     store.beforeCommit(
-      (step) => step.raise !== undefined && step.raise.length > 0,
+      (step) => step.bumpEpochs !== undefined && step.bumpEpochs.length > 0,
       () =>
         revocation().revoke(
           { kind: "sessions", userId: ada, sessionIds: [last.session.id] },
@@ -227,7 +227,7 @@ describe("revoking a user", () => {
         ),
     );
     const revoking = revocation().revoke(
-      { kind: "user", userId: ada, spare: last.session.id },
+      { kind: "user", userId: ada, except: last.session.id },
       "password_changed",
     );
     expect(await refusal(revoking)).toBe("unauthorized");
@@ -238,10 +238,10 @@ describe("revoking a user", () => {
     const userId = await someone();
     const { session, refreshToken } = await node.open(userId);
     store.beforeCommit(
-      (step) => step.raise !== undefined && step.raise.length > 0,
+      (step) => step.bumpEpochs !== undefined && step.bumpEpochs.length > 0,
       () => refresh(refreshToken),
     );
-    await revocation().revoke({ kind: "user", userId, spare: session.id }, "password_changed");
+    await revocation().revoke({ kind: "user", userId, except: session.id }, "password_changed");
     expect(await node.authority.sessions.get(session.id)).toMatchObject({ generation: 2 });
   });
 
@@ -299,8 +299,8 @@ describe("listeners of cuts", () => {
     const userId = await someone();
     const { session, accessToken } = await node.open(userId);
     const principal = await node.principal(accessToken);
-    const cuts: Cut[] = [];
-    unfed.authority.revocation.onCut((cut) => cuts.push(cut));
+    const cuts: RevocationEvent[] = [];
+    unfed.authority.revocation.onRevocation((cut) => cuts.push(cut));
     const target = { kind: "sessions", userId, sessionIds: [session.id] } as const;
     const receipt = await unfed.authority.revocation.revoke(target, "session_revoked");
     expect(receipt).toMatchObject({ sessions: 1, socketsClosed: 1 });
@@ -316,10 +316,10 @@ describe("listeners of cuts", () => {
     const { session } = await node.open(userId);
     const broken = new Error("a broken listener");
     let told = 0;
-    other.authority.revocation.onCut(() => {
+    other.authority.revocation.onRevocation(() => {
       throw broken;
     });
-    const undo = other.authority.revocation.onCut(() => {
+    const undo = other.authority.revocation.onRevocation(() => {
       told += 1;
       return 2;
     });

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 
 import type { LogEvent, Principal, RevocationCause } from "../../../src/auth/model.ts";
 import { logEventOf } from "../../../src/auth/revocation/log-events.ts";
-import { createRevocationView, type GrowingView } from "../../../src/auth/revocation/view.ts";
+import { createRevocationView, type MutableRevocationView } from "../../../src/auth/revocation/view.ts";
 import type { LogEntry } from "../../../src/auth/store.ts";
 import { handClock } from "../../support/hand-clock.ts";
 
@@ -13,7 +13,7 @@ const longestTokenMs = 30 * minute;
 const followed = () => 0;
 const lease = { holds: () => true };
 
-function take(view: GrowingView, taken: LogEntry) {
+function take(view: MutableRevocationView, taken: LogEntry) {
   const event = logEventOf(taken.event);
   return event && view.take(event, taken);
 }
@@ -21,7 +21,7 @@ function take(view: GrowingView, taken: LogEntry) {
 function viewAt(start = 1_000_000_000_000) {
   const clock = handClock(start);
   const view = createRevocationView({ clock, longestTokenMs, lease, followed });
-  view.reachesBackTo(clock.now() - 60 * minute);
+  view.completeSince(clock.now() - 60 * minute);
   return { clock, view };
 }
 
@@ -34,8 +34,8 @@ function entry(event: LogEvent | Record<string, string>, version: number, at: nu
 const revoked = (sessionIds: readonly string[], cause: RevocationCause = "session_revoked"): LogEvent => ({
   ...{ type: "sessions_revoked", userId: "ada", sessionIds, cause, revocationId: "r" },
 });
-const raised = (spare: string | null = null, cause: RevocationCause = "password_changed"): LogEvent => ({
-  ...{ type: "user_revoked", userId: "ada", cause, revocationId: "r", spare },
+const raised = (except: string | null = null, cause: RevocationCause = "password_changed"): LogEvent => ({
+  ...{ type: "user_revoked", userId: "ada", cause, revocationId: "r", except },
 });
 const changed: LogEvent = { type: "user_changed", userId: "ada", change: "updated" };
 
@@ -103,7 +103,7 @@ describe("the revocation view", () => {
     const since = clock.now() - 10 * minute;
     const judge = (at: number) => view.judge(principal({ tokenIssuedAt: at })).state;
     expect(judge(clock.now())).toBe("unknown");
-    view.reachesBackTo(since);
+    view.completeSince(since);
     expect([judge(since + minute), judge(since + minute + 1)]).toEqual(["unknown", "live"]);
   });
 
@@ -150,7 +150,7 @@ describe("the revocation view", () => {
   it("looks up what it had no room for", () => {
     const clock = handClock();
     const view = createRevocationView({ clock, longestTokenMs, lease, followed, capacity: 10 });
-    view.reachesBackTo(clock.now() - 60 * minute);
+    view.completeSince(clock.now() - 60 * minute);
     const judge = (sessionId: string, tokenIssuedAt: number) =>
       view.judge(principal({ sessionId, tokenIssuedAt })).state;
     const issued = clock.now();
@@ -167,7 +167,7 @@ describe("the revocation view", () => {
     const { clock, view } = viewAt();
     const again: LogEvent = {
       ...{ type: "user_revoked", userId: "ada", cause: "session_revoked", revocationId: "r" },
-      ...{ spare: null, epoch: 10 },
+      ...{ except: null, epoch: 10 },
     };
     const judge = (epoch: number) => view.judge(principal({ epoch, tokenIssuedAt: clock.now() })).state;
     take(view, entry(raised(), 10, clock.now()));
@@ -182,14 +182,14 @@ describe("the revocation view", () => {
       ...{ type: "user_changed", userId: "ada", change: "updated" },
       rights: { isActive, localOnly: false, groupIds: [], ...(version === undefined ? {} : { version }) },
     });
-    const login = (change: "removed" | "password", spare: string | null, version?: number): LogEvent => ({
-      ...{ type: "login_changed", userId: "ada", credentialId: "c", change, spare },
+    const login = (change: "removed" | "password", except: string | null, version?: number): LogEvent => ({
+      ...{ type: "login_changed", userId: "ada", credentialId: "c", change, except },
       ...(version === undefined ? {} : { version }),
     });
     const takeAll = (...events: readonly (readonly [event: LogEvent, version: number])[]) => {
       for (const [event, version] of events) take(view, entry(event, version, clock.now()));
-      const [record, known] = [view.memory.records.get("ada"), view.memory.logins.get("c")];
-      return [record?.version, record?.rights?.isActive, known?.version, known?.spare];
+      const [record, known] = [view.cache.records.get("ada"), view.cache.logins.get("c")];
+      return [record?.version, record?.rights?.isActive, known?.version, known?.except];
     };
     expect(takeAll([rights(false), 10], [login("password", "s1"), 11])).toEqual([10, false, 11, "s1"]);
     // A change of the name decides nothing.
@@ -202,7 +202,7 @@ describe("the revocation view", () => {
     expect(takeAll([rights(true), 40], [login("password", "s3"), 41])).toEqual([15, undefined, 16, null]);
     clock.advance(60 * minute);
     take(view, entry({ ...changed, userId: "bob" }, 50, clock.now()));
-    expect([view.memory.records.size, view.memory.logins.size]).toEqual([0, 0]);
+    expect([view.cache.records.size, view.cache.logins.size]).toEqual([0, 0]);
   });
 
   it("takes an entry that was given another's place after the log went back in time", () => {

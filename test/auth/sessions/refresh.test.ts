@@ -245,7 +245,7 @@ describe("a refresh is refused", () => {
   it("after the session's end, which is then written down and told", async () => {
     const { session, refreshToken } = await node.open(userId);
     const causes: unknown[] = [];
-    const stop = node.authority.revocation.onCut((cut) => {
+    const stop = node.authority.revocation.onRevocation((cut) => {
       causes.push(cut);
       return 0;
     });

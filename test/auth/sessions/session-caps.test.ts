@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
 
-import type { Cut } from "../../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../../src/auth/revocation/revocation.ts";
 import { startAuthority } from "../../support/authority.ts";
 
 describe("sessions beyond the cap", () => {
   it("end in the order of their last use, as a revocation, and never the new one", async () => {
     const node = await startAuthority({ sessionCaps: { sessions: 3 } });
     const owner = await node.owner();
-    const cuts: Cut[] = [];
-    node.authority.revocation.onCut((cut) => {
+    const cuts: RevocationEvent[] = [];
+    node.authority.revocation.onRevocation((cut) => {
       cuts.push(cut);
       return 0;
     });

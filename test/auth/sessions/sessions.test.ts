@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newId } from "../../../src/auth/ids.ts";
 import type { Session, User } from "../../../src/auth/model.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
-import type { Cut } from "../../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../../src/auth/revocation/revocation.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -243,8 +243,8 @@ describe("switching a session's expiry", () => {
   it("goes off and on again from the last use, and tells", async () => {
     const user = await someone();
     const { session, accessToken } = await node.open(user.id);
-    const cuts: Cut[] = [];
-    const stop = node.authority.revocation.onCut((cut) => {
+    const cuts: RevocationEvent[] = [];
+    const stop = node.authority.revocation.onRevocation((cut) => {
       cuts.push(cut);
       return 0;
     });
@@ -295,8 +295,8 @@ describe("ending a session at its time", () => {
     const { session } = await node.open(user.id);
     expect(await sessions().expireIfDue(session.id)).toBe(session.expiresAt);
     node.clock.advance(90 * day);
-    const cuts: Cut[] = [];
-    const stop = node.authority.revocation.onCut((cut) => {
+    const cuts: RevocationEvent[] = [];
+    const stop = node.authority.revocation.onRevocation((cut) => {
       cuts.push(cut);
       return 1;
     });

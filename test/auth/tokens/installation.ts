@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-import type { Clock } from "../../../src/auth/clock.ts";
+import type { Clock } from "../../../src/auth/clock/clock.ts";
 import type { Session, User } from "../../../src/auth/model.ts";
 import type { Store } from "../../../src/auth/store.ts";
 import { createAccessTokens } from "../../../src/auth/tokens/access-tokens.ts";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newId } from "../../../src/auth/ids.ts";
 import type { Credential, User } from "../../../src/auth/model.ts";
 import { indexKeys, providerKey, recordKeys } from "../../../src/auth/record-keys.ts";
-import type { Cut } from "../../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../../src/auth/revocation/revocation.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
 import { isAdmin } from "../../../src/auth/users/users.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
@@ -27,9 +27,9 @@ afterAll(async () => {
 });
 
 /** Collects the cuts that `work` makes on this node. */
-async function cutsOf(work: () => Promise<unknown>, on = node): Promise<readonly Cut[]> {
-  const cuts: Cut[] = [];
-  const undo = on.authority.revocation.onCut((cut) => {
+async function cutsOf(work: () => Promise<unknown>, on = node): Promise<readonly RevocationEvent[]> {
+  const cuts: RevocationEvent[] = [];
+  const undo = on.authority.revocation.onRevocation((cut) => {
     cuts.push(cut);
     return 0;
   });
@@ -135,7 +135,7 @@ describe("users", () => {
     expect(after?.epoch).toBe(after?.version);
     expect(after?.epoch).toBeGreaterThan(before?.epoch ?? 0);
     expect(cuts.map((cut) => cut.kind)).toEqual(["user", "user_changed"]);
-    expect(cuts[0]).toMatchObject({ cause: "user_deactivated", epoch: after?.epoch, spare: null });
+    expect(cuts[0]).toMatchObject({ cause: "user_deactivated", epoch: after?.epoch, except: null });
     expect(await authority.sessions.listOf(user.id)).toEqual([]);
     for (const { accessToken, refreshToken } of sessions) {
       const refresh = authority.sessions.refresh({
@@ -206,7 +206,7 @@ describe("users", () => {
     const { user } = await node.user("gina");
     expect(await other.authority.users.current(user.id)).toMatchObject({ name: "gina" });
     const heard = new Promise<void>((resolve) => {
-      other.authority.revocation.onCut((cut) => {
+      other.authority.revocation.onRevocation((cut) => {
         if (cut.kind === "user_changed" && cut.userId === user.id && cut.change === "updated") resolve();
         return 0;
       });

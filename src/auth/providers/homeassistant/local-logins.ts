@@ -1,0 +1,87 @@
+import type { Peer, Principal, User } from "../../model.ts";
+import { retireParameters } from "../../passwords/parameters-in-use.ts";
+import type { Step } from "../../store.ts";
+import { createAttempts } from "../../throttling/attempts.ts";
+import { changeOwnPassword, setPassword } from "./change-password.ts";
+import { storedLoginName } from "./login-name.ts";
+import { localProvider } from "./login-record.ts";
+import { createLogin, createUserWithLogin, prepareLogin } from "./new-login.ts";
+import { isLocalCredential, type LocalLoginTools } from "./own-login.ts";
+import { removeLogin } from "./remove-login.ts";
+import { renameLogin } from "./rename-login.ts";
+import { findUsedParameters } from "./used-parameters.ts";
+
+export interface NewUserWithLogin {
+  readonly name: string;
+  readonly username: string;
+  readonly password: string;
+  readonly groupIds: readonly string[];
+  readonly localOnly?: boolean;
+}
+
+/**
+ * Administration of the local provider (`homeassistant`): login names and passwords. Login names are normalised by
+ * NFKC, trim and case folding and must be given so; a user has at most one. Every change ends sessions through `revoke`.
+ */
+export interface LocalLogins {
+  /** Throws `user_not_found`, `system_generated`, `username_already_exists`, `username_not_normalized`, `invalid_username`, `credential_exists`, `invalid_password`, `overloaded`, `conflict`. */
+  create(userId: string, username: string, password: string): Promise<void>;
+  /** A new active user and a login, or neither. Throws `invalid_group` and what `create` throws of login and password. */
+  createUser(request: NewUserWithLogin): Promise<User>;
+  /**
+   * The part of a commit that gives a login to a user who is made by the same commit. Its checks make the name unique:
+   * see `loginConflict` for what a failed one means. Throws `invalid_username`, `username_not_normalized`,
+   * `username_already_exists`, `invalid_password`, `overloaded`.
+   */
+  prepareLogin(userId: string, username: string, password: string): Promise<Step>;
+  /**
+   * Removes login and credential and ends the sessions of that credential, also one that is being opened at this moment;
+   * the user's long-lived tokens stay. Cut short by a fault it leaves a login that nobody can use, and is called again.
+   * Throws `user_not_found`, `conflict`.
+   */
+  remove(username: string): Promise<void>;
+  /** Ends all other sessions of the user. Throws `credentials_not_found`, `invalid_current_password`, `invalid_password`, `rate_limited` (5 wrong ones, then one a minute), `overloaded`, `conflict`. */
+  changeOwnPassword(principal: Principal, current: string, next: string, peer: Peer): Promise<void>;
+  /** Ends all sessions of the user. Throws `user_not_found`, `credentials_not_found`, `invalid_password`, `overloaded`, `conflict`. */
+  setPassword(userId: string, password: string): Promise<void>;
+  /** Keeps sessions: no right is taken. Throws `user_not_found`, `credentials_not_found`, `conflict`, and the username errors of `create`. */
+  changeUsername(userId: string, username: string): Promise<void>;
+  /**
+   * Forgets the scrypt parameters that no verifier is made with any more, which each login pays for until then. Looks at
+   * every login when more than one set is known.
+   */
+  retireParameters(): Promise<void>;
+  usernameOf(userId: string): Promise<string | null>;
+  /** Whose login this is, in whatever spelling. */
+  userIdOf(username: string): Promise<string | undefined>;
+}
+
+/** Guesses at one's own password, by who has a session. */
+const guesses = { tries: 5, regainMs: 60_000 } as const;
+
+/** Composes the administration of the local provider. */
+export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
+  const { store, clock } = tools;
+  const charge = createAttempts({ store, clock, budget: guesses });
+  return {
+    create: (userId, username, password) => createLogin(tools, userId, username, password),
+    createUser: (request) => createUserWithLogin(tools, request),
+    prepareLogin: (userId, username, password) => prepareLogin(tools, userId, username, password),
+    remove: (username) => removeLogin(tools, username),
+    changeOwnPassword: (principal, current, next) =>
+      changeOwnPassword(tools, charge, principal, { current, next }),
+    setPassword: (userId, password) => setPassword(tools, userId, password),
+    changeUsername: (userId, username) => renameLogin(tools, userId, username),
+    retireParameters: () => retireParameters(tools.store, () => findUsedParameters(tools)),
+    async usernameOf(userId) {
+      const owned = await tools.credentials.listOf(userId);
+      return owned.find(isLocalCredential)?.subject ?? null;
+    },
+    async userIdOf(username) {
+      const { type, id } = localProvider;
+      const stored = await storedLoginName(tools.credentials, username);
+      const found = await tools.credentials.find(type, id, stored);
+      return found?.credential.userId;
+    },
+  };
+}

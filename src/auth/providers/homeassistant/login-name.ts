@@ -1,0 +1,47 @@
+import { AuthError } from "../../errors.ts";
+import type { Credentials } from "../../users/credentials.ts";
+import { caseFolded } from "./case-folding.ts";
+import { localProvider } from "./login-record.ts";
+
+const longest = 128;
+/** Control, format (zero width, bidirectional), private and half characters, line and paragraph separators. */
+const unseen = /[\p{Cc}\p{Cf}\p{Co}\p{Surrogate}\p{Zl}\p{Zp}]/u;
+
+/**
+ * A login name as it is stored and looked up: NFKC, case folded, trimmed, as Home Assistant's strip and casefold. All
+ * spellings of a name share one record, and with it one counter.
+ */
+export function normaliseLoginName(name: string): string {
+  return caseFolded(name.normalize("NFKC")).normalize("NFKC").trim();
+}
+
+/** The form in which earlier versions stored names: lower case, which keeps `straße` and `strasse` apart. */
+export function lowerCasedLoginName(name: string): string {
+  return name.normalize("NFKC").toLowerCase().normalize("NFKC").trim();
+}
+
+/**
+ * Throws `invalid_username` for an empty or too long name or one with characters that are not seen, and
+ * `username_not_normalized` for one that is not its own normal form: what an administrator enters is what is stored.
+ */
+export function checkLoginName(name: string): void {
+  const normal = normaliseLoginName(name);
+  if (normal === "" || name.length > longest || unseen.test(normal)) throw new AuthError("invalid_username");
+  if (normal !== name) throw new AuthError("username_not_normalized");
+}
+
+/**
+ * The name under which the login of a typed one is stored. Earlier versions did not fold case: a name of theirs that
+ * folding changes stays where it is and goes on working, typed as before, until it is renamed. For the few names that
+ * folding changes there is a look-up more, whether or not somebody has the name.
+ */
+export async function storedLoginName(
+  credentials: Pick<Credentials, "find">,
+  typed: string,
+): Promise<string> {
+  const name = normaliseLoginName(typed);
+  const earlier = lowerCasedLoginName(typed);
+  if (earlier === name) return name;
+  const found = await credentials.find(localProvider.type, localProvider.id, earlier);
+  return found === undefined ? name : earlier;
+}

@@ -1,0 +1,101 @@
+import { AuthError } from "../../errors.ts";
+import { parametersIn } from "../../passwords/parameters-in-use.ts";
+import type { Verifier } from "../../passwords/passwords.ts";
+import { verifierFromJson, verifierToJson } from "../../passwords/verifier.ts";
+import { providerKey, recordKeys } from "../../record-keys.ts";
+import { type JsonObject, type RecordKey, readRecord, type Step, type Store } from "../../store.ts";
+
+/** Home Assistant's name of the local provider; there is one, so its id is null. */
+export const localProvider = { type: "homeassistant", id: null } as const;
+
+/** The record behind a login name. Logins are decided on it: its version is their evidence. */
+export interface LocalLogin {
+  readonly username: string;
+  readonly credentialId: string;
+  readonly verifier: Verifier;
+  readonly changedAt: number;
+  /** Being removed: nobody logs in with it any more, its sessions are about to end. */
+  readonly closed: boolean;
+  /**
+   * The password was changed, and the store has lost the new one: nobody logs in until it is set again, by an
+   * administrator or in the session that was spared, for which the old one is the current one. Absent: false.
+   */
+  readonly replaced?: boolean;
+  /**
+   * The number of the commit that set the password, once another has written the record again; absent: the record's
+   * version.
+   */
+  readonly passwordVersion?: number;
+}
+
+export interface ReadLocalLogin {
+  readonly login: LocalLogin;
+  readonly version: number;
+}
+
+export function passwordVersionOf({ login, version }: ReadLocalLogin): number {
+  return login.passwordVersion ?? version;
+}
+
+export function localLoginKey(username: string): RecordKey {
+  return recordKeys.password(providerKey(localProvider.type, localProvider.id), username);
+}
+
+/** Throws `unavailable` for a damaged record. */
+export async function readLocalLogin(store: Store, username: string): Promise<ReadLocalLogin | undefined> {
+  const record = await readRecord(store, localLoginKey(username));
+  return record && { login: fromJson(username, record.value), version: record.version };
+}
+
+/** The login, and what verifiers are made with (see `parametersIn`), in one read. Throws `unavailable` for a damaged record. */
+export async function readForLogin(store: Store, username: string) {
+  const [record, sets] = await store.get([localLoginKey(username), recordKeys.scryptParameters]);
+  const found = record && { login: fromJson(username, record.value), version: record.version };
+  return { found, inUse: parametersIn(sets) };
+}
+
+/** Undefined for a damaged record too. */
+export async function readableLocalLogin(
+  store: Store,
+  username: string,
+): Promise<ReadLocalLogin | undefined> {
+  const record = await readRecord(store, localLoginKey(username));
+  try {
+    return record && { login: fromJson(username, record.value), version: record.version };
+  } catch (error) {
+    if (error instanceof AuthError) return undefined;
+    throw error;
+  }
+}
+
+export function puttingLocalLogin(login: LocalLogin): NonNullable<Step["put"]> {
+  const { username, credentialId, verifier, changedAt, closed, replaced, passwordVersion } = login;
+  const value = {
+    credential_id: credentialId,
+    verifier: verifierToJson(verifier),
+    changed_at: changedAt,
+    closed,
+    ...(replaced === undefined ? {} : { replaced }),
+    ...(passwordVersion === undefined ? {} : { password_version: passwordVersion }),
+  };
+  return [{ key: localLoginKey(username), value }];
+}
+
+function fromJson(username: string, value: JsonObject): LocalLogin {
+  const { credential_id: credentialId, verifier, changed_at: changedAt, closed } = value;
+  const { replaced, password_version: passwordVersion } = value;
+  const whole =
+    typeof credentialId === "string" && typeof changedAt === "number" && typeof closed === "boolean";
+  if (!whole || !isObject(verifier)) {
+    throw new AuthError("unavailable", { detail: "a stored login is damaged" });
+  }
+  return {
+    ...{ username, credentialId, verifier: verifierFromJson(verifier), changedAt, closed },
+    ...(typeof replaced === "boolean" ? { replaced } : {}),
+    ...(typeof passwordVersion === "number" ? { passwordVersion } : {}),
+  };
+}
+
+function isObject(value: JsonObject[string]): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

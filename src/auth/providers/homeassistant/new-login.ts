@@ -1,0 +1,98 @@
+import { AuthError } from "../../errors.ts";
+import { newId } from "../../ids.ts";
+import type { Credential, User } from "../../model.ts";
+import { listParameters } from "../../passwords/parameters-in-use.ts";
+import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
+import { providerKey, recordKeys } from "../../record-keys.ts";
+import type { RecordKey, Step } from "../../store.ts";
+import { mergeSteps } from "../../store.ts";
+import { creatingUser } from "../../users/user-changes.ts";
+import { newUser } from "../../users/users.ts";
+import type { NewUserWithLogin } from "./local-logins.ts";
+import { checkLoginName } from "./login-name.ts";
+import { localLoginKey, localProvider, puttingLocalLogin } from "./login-record.ts";
+import { isLocalCredential, type LocalLoginTools } from "./own-login.ts";
+
+const provider = providerKey(localProvider.type, localProvider.id);
+
+/** See `LocalLogins.prepareLogin`. Everything that can be refused without hashing is refused before. */
+export async function prepareLogin(
+  tools: LocalLoginTools,
+  userId: string,
+  username: string,
+  password: string,
+): Promise<Step> {
+  const { passwords, credentials, clock } = tools;
+  checkLoginName(username);
+  passwords.check(password);
+  checkPasswordIsNotName(password, username);
+  const version = await freeVersion(tools, username);
+  const verifier = await passwords.enrol(password, `user:${userId}`);
+  await listParameters(tools.store, passwords.parameters);
+  const now = clock.now();
+  const credential: Credential = {
+    id: newId(),
+    userId,
+    providerType: localProvider.type,
+    providerId: localProvider.id,
+    subject: username,
+    createdAt: now,
+  };
+  const login = { username, credentialId: credential.id, verifier, changedAt: now, closed: false };
+  return mergeSteps(credentials.linking(credential), {
+    check: [{ key: localLoginKey(username), version }],
+    put: puttingLocalLogin(login),
+  });
+}
+
+/**
+ * The version that the record of a free name has. A login without a credential lets nobody in and belongs to nobody:
+ * its name is free. Throws `username_already_exists`.
+ */
+export async function freeVersion(
+  { store, credentials }: LocalLoginTools,
+  username: string,
+): Promise<number> {
+  const [record] = await store.get([localLoginKey(username)]);
+  const linked = await credentials.find(localProvider.type, localProvider.id, username);
+  if (linked !== undefined) throw new AuthError("username_already_exists");
+  return record?.version ?? 0;
+}
+
+/** What a commit with `prepareLogin`'s step failed on; `conflict` when it was none of its checks. */
+export function loginConflict(conflict: RecordKey, userId: string, username: string): AuthError {
+  const claims: readonly RecordKey[] = [localLoginKey(username), recordKeys.credentialOf(provider, username)];
+  if (claims.includes(conflict)) return new AuthError("username_already_exists");
+  if (conflict === recordKeys.credentialSlot(userId, provider)) return new AuthError("credential_exists");
+  return new AuthError("conflict", { detail: `login: ${conflict} changed` });
+}
+
+/** A user and a login in one commit: a refused name or password leaves no user behind. */
+export async function createUserWithLogin(tools: LocalLoginTools, request: NewUserWithLogin): Promise<User> {
+  const { groups, clock, revocation } = tools;
+  const { name, username, password, groupIds, localOnly = false } = request;
+  if (!(await groups.exists(groupIds))) throw new AuthError("invalid_group");
+  const user = newUser({ name, groupIds, localOnly, createdAt: clock.now() });
+  const login = await prepareLogin(tools, user.id, username, password);
+  const outcome = await revocation.commit(mergeSteps(creatingUser(user), login));
+  if (!outcome.ok) throw loginConflict(outcome.conflict, user.id, username);
+  return user;
+}
+
+/** Adds a login to a user who exists, and goes on existing until the commit. */
+export async function createLogin(
+  tools: LocalLoginTools,
+  userId: string,
+  username: string,
+  password: string,
+): Promise<void> {
+  const found = await tools.users.read(userId);
+  if (found === undefined) throw new AuthError("user_not_found");
+  if (found.user.systemGenerated) throw new AuthError("system_generated");
+  const owned = await tools.credentials.listOf(userId);
+  if (owned.some(isLocalCredential)) throw new AuthError("credential_exists");
+  const step = await prepareLogin(tools, userId, username, password);
+  const stillThere: Step = { check: [{ key: recordKeys.user(userId), version: found.version }] };
+  const outcome = await tools.store.commit(mergeSteps(step, stillThere));
+  if (!outcome.ok) throw loginConflict(outcome.conflict, userId, username);
+}

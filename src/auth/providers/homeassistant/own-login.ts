@@ -1,0 +1,44 @@
+import type { Clock } from "../../clock/clock.ts";
+import { AuthError } from "../../errors.ts";
+import type { Credential } from "../../model.ts";
+import type { Passwords } from "../../passwords/passwords.ts";
+import type { LogWriter } from "../../revocation/log-writer.ts";
+import type { Revocation } from "../../revocation/revocation.ts";
+import type { Sessions } from "../../sessions/sessions.ts";
+import type { Store } from "../../store.ts";
+import type { Credentials } from "../../users/credentials.ts";
+import type { Groups, Users } from "../../users/users.ts";
+import { type LocalLogin, localProvider, readLocalLogin } from "./login-record.ts";
+
+/** What local logins are administered with. */
+export interface LocalLoginTools {
+  readonly store: Store;
+  readonly passwords: Passwords;
+  readonly credentials: Pick<Credentials, "find" | "listOf" | "linking" | "unlinking">;
+  readonly users: Pick<Users, "read">;
+  readonly groups: Pick<Groups, "exists">;
+  readonly sessions: Pick<Sessions, "listOf">;
+  readonly revocation: Pick<Revocation, "revoke"> & LogWriter;
+  readonly clock: Clock;
+}
+
+export interface OwnLogin {
+  readonly credential: Credential;
+  readonly login: LocalLogin;
+  readonly version: number;
+}
+
+export function isLocalCredential(credential: Credential): boolean {
+  return credential.providerType === localProvider.type && credential.providerId === localProvider.id;
+}
+
+/** The local credential of a user, and the login behind it. Throws `credentials_not_found`, also while it is removed. */
+export async function ownLogin(tools: LocalLoginTools, userId: string): Promise<OwnLogin> {
+  const credential = (await tools.credentials.listOf(userId)).find(isLocalCredential);
+  const found = credential && (await readLocalLogin(tools.store, credential.subject));
+  const usable = found?.login.credentialId === credential?.id && found?.login.closed === false;
+  if (credential === undefined || found === undefined || !usable) {
+    throw new AuthError("credentials_not_found");
+  }
+  return { credential, login: found.login, version: found.version };
+}

@@ -1,0 +1,134 @@
+import type { FormField } from "../../../../protocol/flow.ts";
+import { addressShare } from "../../../net/address-share.ts";
+import type { Clock } from "../../clock/clock.ts";
+import { AuthError } from "../../errors.ts";
+import { listParameters } from "../../passwords/parameters-in-use.ts";
+import type { Passwords, QueuePlace } from "../../passwords/passwords.ts";
+import { areSame } from "../../passwords/scrypt-parameters.ts";
+import { parametersOf } from "../../passwords/verifier.ts";
+import type { Store } from "../../store.ts";
+import { mayLogIn } from "../../users/account-status.ts";
+import type { Credentials } from "../../users/credentials.ts";
+import type { Users, VersionedUser } from "../../users/users.ts";
+import type { LoginProvider, ProviderContext, ProviderStep } from "../provider.ts";
+import { normaliseLoginName, storedLoginName } from "./login-name.ts";
+import {
+  type LocalLogin,
+  localLoginKey,
+  localProvider,
+  passwordVersionOf,
+  puttingLocalLogin,
+  readForLogin,
+} from "./login-record.ts";
+
+export interface HomeAssistantProviderOptions {
+  readonly store: Store;
+  readonly passwords: Passwords;
+  readonly credentials: Pick<Credentials, "find">;
+  readonly users: Pick<Users, "read">;
+  readonly clock: Clock;
+  /** Shown to people; Home Assistant's by default. */
+  readonly name?: string;
+}
+
+const fields: readonly FormField[] = [
+  { name: "username", type: "string", required: true },
+  { name: "password", type: "string", required: true },
+];
+
+const form: ProviderStep = { kind: "form", stepId: "init", fields };
+/** Unknown name, wrong password, and a user who may not log in: this, after the same work. */
+const refused: ProviderStep = { ...form, errors: { base: "invalid_auth" } };
+
+/** Login names and passwords of this installation: Home Assistant's provider `homeassistant` (reference 2.2). */
+export function createHomeAssistantProvider(options: HomeAssistantProviderOptions): LoginProvider {
+  return {
+    ...localProvider,
+    name: options.name ?? "Home Assistant Local",
+    supportsMfa: true,
+    guessedName: (_stepId, { username }) =>
+      typeof username === "string" ? normaliseLoginName(username) : undefined,
+    begin: () => Promise.resolve(form),
+    async advance(_stepId, input, _state, context) {
+      const { username, password } = input;
+      if (typeof username !== "string" || typeof password !== "string") return refused;
+      const stored = await storedLoginName(options.credentials, username);
+      return await checkLogin(options, stored, password, context);
+    },
+  };
+}
+
+/** Neighbours of one address take one share, but for those who logged in from it lately. */
+function queuePlaceOf(username: string, { peer, known }: ProviderContext): QueuePlace {
+  const share = addressShare(peer.address);
+  return { key: known ? `${share} ${username}` : share, reserved: known };
+}
+
+/** `tries`: another login of the same person may make the verifier anew in between, once per change of parameters. */
+async function checkLogin(
+  options: HomeAssistantProviderOptions,
+  username: string,
+  password: string,
+  context: ProviderContext,
+  tries = 2,
+): Promise<ProviderStep> {
+  const place = queuePlaceOf(username, context);
+  const { found, inUse } = await readForLogin(options.store, username);
+  const usable = found?.login.closed === false && found.login.replaced !== true;
+  const verifier = usable ? found.login.verifier : undefined;
+  if (verifier !== undefined && !inUse.some((each) => areSame(each, verifier)))
+    await listParameters(options.store, parametersOf(verifier));
+  // Side by side and always both, so that neither look-ups nor their number show in the time of the answer.
+  const [verdict, owner] = await Promise.all([
+    options.passwords.verify(password, verifier, place, inUse),
+    ownerOf(options, username),
+  ]);
+  const who = owner === undefined ? {} : { userId: owner.user.id };
+  const welcome = owner !== undefined && mayLogIn(owner.user, context.peer);
+  if (found === undefined || !verdict.ok || !welcome) return { ...refused, ...who };
+  if (!verdict.outdated) return { ...done(username, found.version), ...who };
+  const version = await upgrade(options, found, password, place);
+  if (version !== undefined) return { ...done(username, version), ...who };
+  return tries > 1
+    ? await checkLogin(options, username, password, context, tries - 1)
+    : { ...refused, ...who };
+}
+
+function done(username: string, version: number): ProviderStep {
+  const evidence = [{ key: localLoginKey(username), version }];
+  return { kind: "done", subject: username, amr: ["pwd"], evidence };
+}
+
+async function ownerOf(
+  { credentials, users }: HomeAssistantProviderOptions,
+  username: string,
+): Promise<VersionedUser | undefined> {
+  const found = await credentials.find(localProvider.type, localProvider.id, username);
+  return await users.read(found?.credential.userId ?? "0".repeat(32));
+}
+
+/**
+ * The verifier with today's parameters, for a password that was just right. Gives the version that the login is now
+ * decided on; undefined when the record changed meanwhile. Too busy to hash: the old verifier stays.
+ */
+async function upgrade(
+  { store, passwords, clock }: HomeAssistantProviderOptions,
+  { login, version }: { readonly login: LocalLogin; readonly version: number },
+  password: string,
+  place: QueuePlace,
+): Promise<number | undefined> {
+  const verifier = await passwords.enrol(password, place.key, { proven: true }).catch((error: unknown) => {
+    if (error instanceof AuthError && error.code === "overloaded") return undefined;
+    throw error;
+  });
+  if (verifier === undefined) return version;
+  await listParameters(store, passwords.parameters);
+  const outcome = await store.commit({
+    check: [{ key: localLoginKey(login.username), version }],
+    put: puttingLocalLogin({
+      ...{ ...login, verifier, changedAt: clock.now() },
+      passwordVersion: passwordVersionOf({ login, version }),
+    }),
+  });
+  return outcome.ok ? outcome.version : undefined;
+}

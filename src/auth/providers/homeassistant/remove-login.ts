@@ -1,0 +1,67 @@
+import { AuthError } from "../../errors.ts";
+import type { Credential, LogEvent } from "../../model.ts";
+import { mergeSteps } from "../../store.ts";
+import { storedLoginName } from "./login-name.ts";
+import {
+  type LocalLogin,
+  localLoginKey,
+  localProvider,
+  puttingLocalLogin,
+  readLocalLogin,
+} from "./login-record.ts";
+import type { LocalLoginTools } from "./own-login.ts";
+
+/**
+ * 1. The login is closed: whatever was decided on its record fails, and no new login starts.
+ * 2. One commit ends the credential's sessions and removes login and credential.
+ * 3. A session that a code opened between the two listings ends after it: a code is not bound to the login's record,
+ *    but to the credential, which is gone from step 2 on.
+ * Cut short after 1 the login is still there, closed, and the whole is done again.
+ */
+export async function removeLogin(tools: LocalLoginTools, name: string): Promise<void> {
+  const username = await storedLoginName(tools.credentials, name);
+  const found = await readLocalLogin(tools.store, username);
+  if (found === undefined) throw new AuthError("user_not_found");
+  const version = found.login.closed ? found.version : await close(tools, found.login, found.version);
+  const linked = await tools.credentials.find(localProvider.type, localProvider.id, username);
+  const credential = linked?.credential.id === found.login.credentialId ? linked.credential : undefined;
+  if (credential === undefined) return await forget(tools, username, version);
+  const { id: credentialId, userId } = credential;
+  const event: LogEvent = { type: "login_changed", userId, credentialId, change: "removed", except: null };
+  const removal = mergeSteps(tools.credentials.unlinking(credential), {
+    check: [{ key: localLoginKey(username), version }],
+    remove: [localLoginKey(username)],
+    log: [{ ...event }],
+  });
+  const revoke = async (sessionIds: readonly string[], also = {}) =>
+    await tools.revocation.revoke({ kind: "sessions", userId, sessionIds }, "credential_removed", { also });
+  await revoke(await sessionsOf(tools, credential), removal);
+  const late = await sessionsOf(tools, credential);
+  if (late.length > 0) await revoke(late);
+}
+
+async function close(tools: LocalLoginTools, login: LocalLogin, version: number): Promise<number> {
+  const outcome = await tools.store.commit({
+    check: [{ key: localLoginKey(login.username), version }],
+    put: puttingLocalLogin({ ...login, closed: true }),
+  });
+  if (!outcome.ok) throw new AuthError("conflict", { detail: "the login changed while it was removed" });
+  return outcome.version;
+}
+
+/** A login without a credential opened no session. */
+async function forget(tools: LocalLoginTools, username: string, version: number): Promise<void> {
+  const outcome = await tools.store.commit({
+    check: [{ key: localLoginKey(username), version }],
+    remove: [localLoginKey(username)],
+  });
+  if (!outcome.ok) throw new AuthError("conflict", { detail: "the login changed while it was removed" });
+}
+
+/** Long-lived tokens are made by the user, not by a login, and have no credential. */
+async function sessionsOf(tools: LocalLoginTools, credential: Credential): Promise<readonly string[]> {
+  const sessions = await tools.sessions.listOf(credential.userId);
+  return sessions
+    .filter(({ credentialId, type }) => credentialId === credential.id && type === "normal")
+    .map(({ id }) => id);
+}

@@ -1,0 +1,33 @@
+import type { ScryptParameters } from "../../passwords/passwords.ts";
+import { areSame } from "../../passwords/scrypt-parameters.ts";
+import { parametersOf } from "../../passwords/verifier.ts";
+import { indexKeys } from "../../record-keys.ts";
+import type { Store } from "../../store.ts";
+import type { Credentials } from "../../users/credentials.ts";
+import { readableLocalLogin } from "./login-record.ts";
+import { isLocalCredential } from "./own-login.ts";
+
+const pageSize = 200;
+
+/** What the stored verifiers are made with, each once; looks at every user, one after the other. */
+export async function findUsedParameters({
+  store,
+  credentials,
+}: {
+  readonly store: Store;
+  readonly credentials: Pick<Credentials, "listOf">;
+}): Promise<readonly ScryptParameters[]> {
+  const used: ScryptParameters[] = [];
+  for (let after: string | undefined; ; ) {
+    const from = after === undefined ? {} : { after };
+    const page = await store.list(indexKeys.users, { limit: pageSize, ...from });
+    for (const userId of page) {
+      const credential = (await credentials.listOf(userId)).find(isLocalCredential);
+      const found = credential && (await readableLocalLogin(store, credential.subject));
+      const parameters = found && parametersOf(found.login.verifier);
+      if (parameters !== undefined && !used.some((each) => areSame(each, parameters))) used.push(parameters);
+    }
+    after = page.at(-1);
+    if (page.length < pageSize) return used;
+  }
+}

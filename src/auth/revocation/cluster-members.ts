@@ -1,0 +1,75 @@
+import type { Clock } from "../clock/clock.ts";
+import type { LogEvent } from "../model.ts";
+import type { LogEntry, LogPosition } from "../store.ts";
+import { leaseMs } from "./lease.ts";
+import type { RevocationPolicy } from "./revocation.ts";
+
+type Heartbeat = Extract<LogEvent, { type: "heartbeat" }>;
+
+/** Another node, as its last heartbeat in the log shows it. */
+export interface ClusterMember {
+  readonly n: number;
+  /** The last entry that it had applied. */
+  readonly applied: LogPosition | null;
+  readonly policy: RevocationPolicy;
+  /** When this process read the heartbeat, by the clock's `monotonic`: at the earliest when it was sent. */
+  readonly heardAt: number;
+  /** When it was committed, by the store's clock. */
+  readonly at: number;
+}
+
+/** The other nodes that serve sockets, or may. */
+export interface ClusterMembers {
+  heard(heartbeat: Heartbeat, entry: LogEntry): void;
+  left(node: string): void;
+  others(): readonly ClusterMember[];
+  /** Of these, those that were heard of within a lease. */
+  readonly alive: number;
+  /** What is read up to now is history: who had been silent for long by then is gone. */
+  caughtUp(): void;
+}
+
+/** A node that was silent for so long holds no lease and is not counted any more, ms. */
+const forgetMs = 60_000;
+/** Heartbeats of more nodes than this say nothing about an installation: the oldest give way. */
+const mostMembers = 1_000;
+
+export function createClusterMembers(options: {
+  readonly clock: Clock;
+  readonly self: string;
+  /** How long a socket may be served without a lease by a node with the policy `serve_until_exp`, ms. */
+  readonly longestTokenMs: number;
+}): ClusterMembers {
+  const { clock, self, longestTokenMs } = options;
+  const members = new Map<string, ClusterMember>();
+  let newest = 0;
+
+  const gone = ({ policy }: ClusterMember, silentMs: number): boolean =>
+    silentMs > (policy === "serve_until_exp" ? Math.max(forgetMs, longestTokenMs) : forgetMs);
+  const forget = (silentMs: (member: ClusterMember) => number) => {
+    for (const [node, member] of members) if (gone(member, silentMs(member))) members.delete(node);
+  };
+  const now = () => clock.monotonic();
+  const others = () => {
+    forget(({ heardAt }) => now() - heardAt);
+    return [...members.values()];
+  };
+
+  return {
+    heard({ node, n, applied, policy }, { at }) {
+      newest = Math.max(newest, at);
+      // An older one that comes again, whoever sent it, is no sign of life.
+      if (node === self || n <= (members.get(node)?.n ?? 0)) return;
+      members.delete(node);
+      members.set(node, { n, applied, policy, heardAt: now(), at });
+      const [oldest] = members.keys();
+      if (members.size > mostMembers && oldest !== undefined) members.delete(oldest);
+    },
+    left: (node) => void members.delete(node),
+    others,
+    get alive() {
+      return others().filter(({ heardAt }) => now() - heardAt < leaseMs).length;
+    },
+    caughtUp: () => forget(({ at }) => newest - at),
+  };
+}

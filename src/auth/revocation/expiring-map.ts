@@ -1,0 +1,50 @@
+/**
+ * A map that forgets entries `keptMs` after they were last set, and the oldest when there are more than `capacity`;
+ * oldest first, so forgetting looks at nothing else.
+ */
+export class ExpiringMap<Key, Value> {
+  readonly #keptMs: number;
+  readonly #capacity: number;
+  readonly #entries = new Map<Key, { readonly value: Value; readonly setAt: number }>();
+  /** When the newest entry was set that was forgotten for want of room, ms; -Infinity when none was. */
+  evictedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(keptMs: number, capacity: number) {
+    this.#keptMs = keptMs;
+    this.#capacity = capacity;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get(key: Key): Value | undefined {
+    // Hot path: most of these maps are empty most of the time, and a key has to be hashed first.
+    return this.#entries.size === 0 ? undefined : this.#entries.get(key)?.value;
+  }
+
+  set(key: Key, value: Value, now: number): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, { value, setAt: now });
+    if (this.#entries.size > this.#capacity) this.#evict();
+  }
+
+  forget(now: number): void {
+    for (const [key, entry] of this.#entries) {
+      if (entry.setAt + this.#keptMs > now) return;
+      this.#entries.delete(key);
+    }
+  }
+
+  *entries(): Iterable<readonly [Key, Value]> {
+    for (const [key, { value }] of this.#entries) yield [key, value];
+  }
+
+  #evict(): void {
+    for (const [key, { setAt }] of this.#entries) {
+      this.#entries.delete(key);
+      this.evictedAt = Math.max(this.evictedAt, setAt);
+      return;
+    }
+  }
+}

@@ -1,0 +1,279 @@
+import type { Clock } from "../clock/clock.ts";
+import type { LogEvent, RevocationCause } from "../model.ts";
+import type { DisabledSafeguards } from "../safeguards.ts";
+import { createSingleFlight, type SingleFlight } from "../scheduling/single-flight.ts";
+import type { LogBreak, LogEntry, LogPosition, Store } from "../store.ts";
+import type { Lease, Moment } from "./lease.ts";
+import type { LogMac } from "./log-mac.ts";
+import type { PropagationTracker } from "./propagation.ts";
+import type { FeedFollower, RevocationPolicy } from "./revocation.ts";
+import type { MutableRevocationView } from "./view.ts";
+
+/** Told of what a person should know of, and of what is counted. */
+export interface RevocationObserver {
+  /** An entry of the log has no MAC of this installation: somebody else writes to the store. */
+  badMac(entry: LogEntry): void;
+  broke(kind: LogBreak): void;
+  /** What was remembered is in the log again; `count` revocations. */
+  reasserted(count: number): void;
+  /**
+   * Among these the record of this user, or of a login of theirs: what was done to it before the store lost it was done
+   * again. `cause` null: rights were taken, and no session ended.
+   */
+  repaired(userId: string, cause: RevocationCause | null): void;
+  /** The view is complete again after a break, or after the lease had run out, and trusted. */
+  recovered(): void;
+  /** The lease has run out, or was broken off. */
+  lapsed(): void;
+  /** A heartbeat could not be written. */
+  heartbeatFailed(error: unknown): void;
+}
+
+export interface LeaseManagerOptions {
+  readonly node: string;
+  readonly store: Pick<Store, "kind" | "commit" | "primaryConfirmedAt">;
+  readonly clock: Clock;
+  /** The lease's. */
+  readonly machineClock: Clock;
+  readonly logMac: LogMac;
+  readonly lease: Lease;
+  readonly view: Pick<MutableRevocationView, "invalidate" | "completeSince">;
+  readonly propagation: Pick<PropagationTracker, "broke" | "recovered" | "review">;
+  readonly reassert: () => Promise<number>;
+  /** See `RevocationOptions`. */
+  readonly restoreKeyring: () => Promise<void>;
+  readonly policy: RevocationPolicy;
+  readonly disabledSafeguards: DisabledSafeguards;
+  readonly observer: RevocationObserver;
+}
+
+interface Sent {
+  readonly at: Moment;
+  /** Set once the store has acknowledged it. */
+  acknowledgedAt?: number;
+}
+
+interface Break {
+  readonly kind: LogBreak;
+  /** Set once the store has what is remembered: the first heartbeat that was sent after that, and when that was. */
+  recoverFrom?: number;
+  restoredAt?: number;
+}
+
+/** Acknowledged and not read back for so long: the tail may follow an old primary, ms. */
+const overdueMs = 1_500;
+/** Heartbeats that were not read back are remembered up to this number. */
+const mostUnread = 64;
+/** Heartbeats that only tell that something was applied are this far apart at least, ms. */
+const hurryMs = 100;
+
+/**
+ * Keeps the lease of one node: writes heartbeats by the same path as every revocation, and renews when it reads one back,
+ * because then it has read everything that was committed before it was sent. After a break it first writes again what
+ * it remembers, and renews by a heartbeat that was sent after that.
+ */
+export class LeaseManager {
+  readonly #parts: LeaseManagerOptions;
+  readonly #sent = new Map<number, Sent>();
+  readonly #singleFlight: SingleFlight;
+  #follower: FeedFollower | undefined;
+  #n = 0;
+  /** The position of the last entry that was applied. */
+  #applied: LogPosition | null = null;
+  #restartedAt = Number.NEGATIVE_INFINITY;
+  #held = false;
+  /** Somebody waits for word that something was applied. */
+  #ackDue = false;
+  #break: Break | undefined;
+  #toldOfStart: () => void = () => undefined;
+  /** Resolves when the lease is held for the first time. */
+  readonly started: Promise<void>;
+  /** How far this machine's clock is from the store's, ms; positive: the store's is ahead. */
+  driftMs = 0;
+
+  constructor(parts: LeaseManagerOptions) {
+    this.#parts = parts;
+    this.started = new Promise((resolve) => {
+      this.#toldOfStart = resolve;
+    });
+    this.#singleFlight = createSingleFlight({
+      run: () => this.#turn(),
+      onFault: (error) => parts.observer.heartbeatFailed(error),
+    });
+  }
+
+  /** The feed has caught up. Without a server behind the store its look at the log is all that is needed. */
+  start(follower: FeedFollower): void {
+    this.#follower = follower;
+    if (this.#writesNoHeartbeats) this.#parts.lease.useReadAge(() => follower.lookAgeMs());
+    this.#notice();
+  }
+
+  /**
+   * Undefined from the moment at which the follower lost its connection, until it has seen that the log is the one that it
+   * followed: the store that answers meanwhile may have gone back in time. A file has no connection to lose.
+   */
+  get followGeneration(): number | undefined {
+    if (this.#writesNoHeartbeats) return 0;
+    return this.#follower?.following === true ? this.#follower.followGeneration : undefined;
+  }
+
+  /** One turn; one that is under way is not doubled. Never rejects. */
+  beat(): Promise<void> {
+    return this.#singleFlight.now();
+  }
+
+  /** Says soon that something was applied, or mends at once. */
+  heartbeatSoon(): void {
+    this.#ackDue = true;
+    this.#singleFlight.within(hurryMs);
+  }
+
+  /** Everything up to here was applied. */
+  applied(position: LogPosition): void {
+    this.#applied = position;
+  }
+
+  broke(kind: LogBreak): void {
+    const { lease, propagation, observer, disabledSafeguards } = this.#parts;
+    if (disabledSafeguards.has("break_detection")) return;
+    // One that comes while another is mended is mended with it, from the start.
+    this.#break = { kind: this.#break?.kind === "lost" ? "lost" : kind };
+    this.#sent.clear();
+    lease.break();
+    propagation.broke();
+    observer.broke(kind);
+    this.heartbeatSoon();
+  }
+
+  /** Another node has told what this one should have known: whoever was let in meanwhile has to be looked up again. */
+  invalidate(): void {
+    if (this.#break !== undefined) return;
+    this.#parts.lease.break();
+    this.#break = { kind: "trimmed", recoverFrom: this.#n + 1, restoredAt: this.#parts.clock.monotonic() };
+    this.heartbeatSoon();
+  }
+
+  /** An own heartbeat came back. One that is not waited for, whoever sent it, changes nothing. */
+  readBack(n: number, entry: LogEntry): void {
+    const sent = this.#sent.get(n);
+    if (sent === undefined) return;
+    this.driftMs = driftOf(entry.at, sent.at.wall, this.#parts.machineClock.now());
+    const missing = [...this.#sent].some(
+      ([before, { acknowledgedAt }]) => before < n && acknowledgedAt !== undefined,
+    );
+    for (const before of this.#sent.keys()) if (before <= n) this.#sent.delete(before);
+    // The store had it, and it is not in the log before this one: writes were lost.
+    if (missing && !this.#parts.disabledSafeguards.has("break_detection")) {
+      this.broke("lost");
+      return;
+    }
+    if (this.#break !== undefined) {
+      if (this.#break.recoverFrom === undefined || n < this.#break.recoverFrom) return;
+      this.#recover(entry.position);
+    }
+    this.#renew(sent.at);
+  }
+
+  /** The last word; other nodes need not wait for this one any more. */
+  async leave(): Promise<void> {
+    this.#singleFlight.stop();
+    if (this.#n === 0) return;
+    const event: LogEvent = { type: "node_left", node: this.#parts.node };
+    await this.#parts.store.commit({ log: [this.#parts.logMac.sealed({ ...event })] });
+  }
+
+  get #writesNoHeartbeats(): boolean {
+    return this.#parts.store.kind === "embedded";
+  }
+
+  async #turn(): Promise<void> {
+    this.#notice();
+    this.#parts.propagation.review();
+    if (this.#follower === undefined) return;
+    this.#restartOverdue(this.#follower);
+    if (this.#break !== undefined && this.#break.restoredAt === undefined) await this.#reassert(this.#break);
+    if (this.#writesNoHeartbeats) this.#mendByLook(this.#follower);
+    if (!this.#writesNoHeartbeats || this.#ackDue) await this.#send();
+  }
+
+  /** Tells of what has changed since the last turn. */
+  #notice(): void {
+    const holds = this.#parts.lease.holds();
+    if (holds === this.#held) return;
+    this.#held = holds;
+    this.#toldOfStart();
+    if (holds) this.#parts.observer.recovered();
+    else this.#parts.observer.lapsed();
+  }
+
+  async #reassert(broken: Break): Promise<void> {
+    const { disabledSafeguards, reassert, restoreKeyring, observer, clock } = this.#parts;
+    if (broken.kind === "lost" && !disabledSafeguards.has("reassert")) observer.reasserted(await reassert());
+    await restoreKeyring();
+    broken.recoverFrom = this.#n + 1;
+    broken.restoredAt = clock.monotonic();
+  }
+
+  #mendByLook(follower: Pick<FeedFollower, "lookAgeMs">): void {
+    const restoredAt = this.#break?.restoredAt;
+    if (restoredAt === undefined || follower.lookAgeMs() > this.#parts.clock.monotonic() - restoredAt) return;
+    this.#recover(this.#applied);
+    this.#notice();
+  }
+
+  /** What is trusted from here on is looked up again by whoever looked before. */
+  #recover(position: LogPosition | null): void {
+    const { view, lease, propagation, clock } = this.#parts;
+    // What was trimmed may have ended a session, and what was lost may have opened one.
+    if (this.#break !== undefined) view.completeSince(clock.now());
+    view.invalidate();
+    this.#break = undefined;
+    lease.recover();
+    if (position !== null) propagation.recovered(position);
+  }
+
+  /** Not from later than the moment at which the server that took the heartbeat was known to be the primary. */
+  #renew({ monotonic, wall }: Moment): void {
+    const { store, lease, disabledSafeguards } = this.#parts;
+    const confirmedAt = disabledSafeguards.has("sentinel_majority") ? monotonic : store.primaryConfirmedAt();
+    const behind = Math.max(0, monotonic - confirmedAt);
+    lease.renew({ monotonic: monotonic - behind, wall: wall - behind });
+    this.#notice();
+  }
+
+  async #send(): Promise<void> {
+    const { machineClock, clock, store, logMac, node, policy } = this.#parts;
+    this.#n += 1;
+    const n = this.#n;
+    const sent: Sent = { at: { monotonic: clock.monotonic(), wall: machineClock.now() } };
+    this.#sent.set(n, sent);
+    this.#ackDue = false;
+    const event: LogEvent = { type: "heartbeat", node, n, applied: this.#applied, policy };
+    try {
+      await store.commit({ log: [logMac.sealed({ ...event })] });
+      sent.acknowledgedAt = clock.monotonic();
+    } catch (error) {
+      this.#sent.delete(n);
+      throw error;
+    }
+    const [oldest] = this.#sent.keys();
+    if (this.#sent.size > mostUnread && oldest !== undefined) this.#sent.delete(oldest);
+  }
+
+  #restartOverdue(follower: Pick<FeedFollower, "restart">): void {
+    const now = this.#parts.clock.monotonic();
+    const overdue = [...this.#sent.values()].some(
+      ({ acknowledgedAt }) => acknowledgedAt !== undefined && now - acknowledgedAt >= overdueMs,
+    );
+    if (!overdue || now - this.#restartedAt < overdueMs) return;
+    this.#restartedAt = now;
+    follower.restart();
+  }
+}
+
+/** The store's time of a commit against this machine's before and after it. */
+function driftOf(at: number, before: number, after: number): number {
+  if (at < before) return at - before;
+  return at > after ? at - after : 0;
+}

@@ -1,0 +1,101 @@
+import type { LogEvent } from "../model.ts";
+import type { DisabledSafeguards } from "../safeguards.ts";
+import type { LogEntry } from "../store.ts";
+import type { ClusterMembers } from "./cluster-members.ts";
+import type { LeaseManager, RevocationObserver } from "./lease-manager.ts";
+import type { RevocationListeners } from "./listeners.ts";
+import { logEventOf } from "./log-events.ts";
+import type { LogMac } from "./log-mac.ts";
+import type { PropagationTracker } from "./propagation.ts";
+import type { MutableRevocationView } from "./view.ts";
+
+/** The way of an entry of the log into this node. */
+export interface LogConsumer {
+  /** What the follower brings. */
+  deliver(entries: readonly LogEntry[]): void;
+  /** What this node has committed itself, before or after the follower brings it. */
+  own(entries: readonly LogEntry[]): void;
+  /** From here on the sockets that a revocation closes here are counted. */
+  begin(revocationId: string): void;
+  /** The count up to now. */
+  end(revocationId: string): number;
+}
+
+export interface LogConsumerOptions {
+  readonly node: string;
+  readonly logMac: LogMac;
+  readonly disabledSafeguards: DisabledSafeguards;
+  readonly view: Pick<MutableRevocationView, "take">;
+  readonly leaseManager: Pick<LeaseManager, "applied" | "invalidate" | "heartbeatSoon" | "readBack">;
+  readonly members: Pick<ClusterMembers, "heard" | "left">;
+  readonly propagation: Pick<PropagationTracker, "delivered" | "review">;
+  readonly listeners: Pick<RevocationListeners, "tell">;
+  readonly observer: Pick<RevocationObserver, "badMac">;
+  readonly onKeyringChanged: (dropped: readonly string[]) => void;
+}
+
+export function createLogConsumer(parts: LogConsumerOptions): LogConsumer {
+  const { view, leaseManager, members, propagation } = parts;
+  const closedBy = new Map<string, number>();
+
+  const count = (event: LogEvent, closed: number) => {
+    const id = revocationIdOf(event);
+    const before = id === undefined ? undefined : closedBy.get(id);
+    if (id !== undefined && before !== undefined) closedBy.set(id, before + closed);
+  };
+  /** The view has it before anybody is told. True when it was news. */
+  const take = (event: LogEvent, entry: LogEntry): boolean => {
+    if (event.type === "keyring_changed") parts.onKeyringChanged(event.dropped ?? []);
+    const cut = view.take(event, entry);
+    if (cut === undefined) return false;
+    if ("epoch" in event && event.epoch !== undefined) leaseManager.invalidate();
+    else count(event, parts.listeners.tell(cut));
+    return true;
+  };
+  const takeDelivered = (event: LogEvent, entry: LogEntry) => {
+    const isNews = take(event, entry);
+    const id = revocationIdOf(event);
+    if (id === undefined) return;
+    propagation.delivered(entry, id);
+    // Whoever revoked it elsewhere waits for word of it.
+    if (isNews && !closedBy.has(id)) leaseManager.heartbeatSoon();
+  };
+  const deliverOne = (entry: LogEntry) => {
+    if (!parts.disabledSafeguards.has("mac") && !parts.logMac.isGenuine(entry.event)) {
+      parts.observer.badMac(entry);
+      return;
+    }
+    const event = logEventOf(entry.event);
+    if (event?.type === "heartbeat") {
+      members.heard(event, entry);
+      if (event.node === parts.node) leaseManager.readBack(event.n, entry);
+      propagation.review();
+    } else if (event?.type === "node_left") members.left(event.node);
+    else if (event !== undefined) takeDelivered(event, entry);
+  };
+
+  return {
+    deliver(entries) {
+      for (const entry of entries) {
+        deliverOne(entry);
+        leaseManager.applied(entry.position);
+      }
+    },
+    own(entries) {
+      for (const entry of entries) {
+        const event = logEventOf(entry.event);
+        if (event !== undefined) take(event, entry);
+      }
+    },
+    begin: (revocationId) => void closedBy.set(revocationId, 0),
+    end(revocationId) {
+      const closed = closedBy.get(revocationId) ?? 0;
+      closedBy.delete(revocationId);
+      return closed;
+    },
+  };
+}
+
+function revocationIdOf(event: LogEvent): string | undefined {
+  return "revocationId" in event ? event.revocationId : undefined;
+}

@@ -1,0 +1,41 @@
+import type { Clock } from "../clock/clock.ts";
+import type { CommitOutcome, JsonObject, LogEntry, Step, Store } from "../store.ts";
+import type { LogMac } from "./log-mac.ts";
+
+/** Commits of this node's domain. */
+export interface LogWriter {
+  /**
+   * Commits, and takes what the step logged into this node's view before the caller goes on, so that this node never
+   * acts on what it has itself taken away. The feed brings the same entries again, before or after. Events get a MAC.
+   */
+  commit(step: Step): Promise<CommitOutcome>;
+}
+
+export function createLogWriter(options: {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly logMac: LogMac;
+  readonly apply: (entries: readonly LogEntry[]) => void;
+}): LogWriter {
+  const { store, clock, logMac, apply } = options;
+  return {
+    async commit(step) {
+      if (step.log === undefined || step.log.length === 0) return store.commit(step);
+      const log = step.log.map((event) => logMac.sealed(event));
+      const outcome = await store.commit({ ...step, log });
+      if (outcome.ok) apply(entriesOf(outcome, log, clock.now()));
+      return outcome;
+    },
+  };
+}
+
+function entriesOf(
+  { version, positions }: Extract<CommitOutcome, { ok: true }>,
+  events: readonly JsonObject[],
+  at: number,
+): readonly LogEntry[] {
+  return events.flatMap((event, place) => {
+    const position = positions[place];
+    return position === undefined ? [] : [{ position, at, version, event }];
+  });
+}

@@ -1,0 +1,200 @@
+import type { Clock } from "../clock/clock.ts";
+import type { LogEntry, LogPosition } from "../store.ts";
+import type { ClusterMember, ClusterMembers } from "./cluster-members.ts";
+import { leaseMarginMs, leaseMs } from "./lease.ts";
+import type { NodeCounts, RevokeReceipt } from "./revocation.ts";
+import type { RevokeOutcome } from "./revoke-commit.ts";
+
+/** Called with the present state, then at every change; `done` the last time. */
+export type PropagationListener = (receipt: RevokeReceipt, done: boolean) => void;
+
+/**
+ * From the commit of a revocation to the moment at which no node serves what it took away: every other node has shown in
+ * a heartbeat that it applied it, or its lease has run out. What is not known is `pending`.
+ */
+export interface PropagationTracker {
+  /** Before the first commit, whose entries may be delivered before it is acknowledged. */
+  begin(revocationId: string): void;
+  abandon(revocationId: string): void;
+  committed(
+    receipt: Pick<RevokeReceipt, "revocationId" | "socketsClosed">,
+    ended: RevokeOutcome,
+  ): RevokeReceipt;
+  /** The follower brought it: whatever any node committed before it has been read too. */
+  delivered(entry: LogEntry, revocationId: string): void;
+  /** Called when something may have changed, and now and then. */
+  review(): void;
+  /** The log went back in time: what is in it is not known. */
+  broke(): void;
+  /** Everything that this node remembers is in the log before `position`. */
+  recovered(position: LogPosition): void;
+  /** Undefined for a revocation that this process does not know, or that was long ago. */
+  watch(revocationId: string, listener: PropagationListener): (() => void) | undefined;
+}
+
+/** Completion is waited for this long, ms; more than the longest bound that is of any use. */
+export const propagationTimeoutMs = 60_000;
+const mostWatched = 1_000;
+const noNodes: NodeCounts = { applied: 0, pending: 0, fenced: 0 };
+
+interface Watched {
+  readonly positions: Set<LogPosition>;
+  readonly listeners: Set<PropagationListener>;
+  readonly begunAt: number;
+  /** The last of its entries; `awaited` are those that were not delivered yet. */
+  last: LogPosition | undefined;
+  awaited: readonly LogPosition[] | undefined;
+  /** When the last of them was delivered (monotonic); undefined: not yet. */
+  readAt: number | undefined;
+  receipt: RevokeReceipt | undefined;
+  done: boolean;
+}
+
+export interface PropagationOptions {
+  readonly clock: Clock;
+  readonly members: Pick<ClusterMembers, "others">;
+  readonly comparePositions: (a: LogPosition, b: LogPosition) => number;
+  /** This process is a node: it has applied what it committed. */
+  readonly serves: () => boolean;
+  /** This process knew of every commit before this moment (monotonic), whichever server took it. */
+  readonly provenAt: () => number;
+  /** The store's (see `StoreGuarantee`). */
+  readonly stalePrimaryWindowMs: () => number;
+  /** Nodes that are known to run, whether or not a heartbeat was read. */
+  readonly running: () => number;
+}
+
+export function createPropagationTracker(options: PropagationOptions): PropagationTracker {
+  const { clock } = options;
+  const watched = new Map<string, Watched>();
+
+  const look = (entry: Watched): RevokeReceipt | undefined => {
+    if (entry.receipt === undefined || entry.done) return entry.receipt;
+    const before = entry.receipt;
+    const known = before.effective === "all";
+    const nodes = known ? before.nodes : countNodes(options, entry);
+    const all = known || (entry.readAt !== undefined && nodes.pending === 0);
+    entry.receipt = { ...before, nodes, effective: all ? "all" : "pending" };
+    entry.done = all || clock.monotonic() - entry.begunAt >= propagationTimeoutMs;
+    if (entry.done || !sameState(before, entry.receipt)) tell(entry, entry.receipt);
+    return entry.receipt;
+  };
+  const drop = (revocationId: string) => {
+    const entry = watched.get(revocationId);
+    watched.delete(revocationId);
+    if (entry?.receipt === undefined || entry.done) return;
+    entry.done = true;
+    tell(entry, entry.receipt);
+  };
+
+  return {
+    begin(revocationId) {
+      watched.set(revocationId, begun(clock.monotonic()));
+      const [oldest] = watched.keys();
+      if (watched.size > mostWatched && oldest !== undefined) drop(oldest);
+    },
+    abandon: drop,
+    committed(about, { sessions, durability, positions }) {
+      const receipt: RevokeReceipt = {
+        ...{ ...about, sessions, durability, nodes: noNodes, effective: "pending" },
+      };
+      const entry = watched.get(about.revocationId);
+      if (entry === undefined) return receipt;
+      entry.receipt = receipt;
+      entry.last = positions.at(-1);
+      entry.awaited = positions;
+      arrive(entry, clock);
+      return look(entry) ?? receipt;
+    },
+    delivered({ position }, revocationId) {
+      const entry = watched.get(revocationId);
+      if (entry === undefined || entry.readAt !== undefined) return;
+      entry.positions.add(position);
+      arrive(entry, clock);
+      look(entry);
+    },
+    review() {
+      const now = clock.monotonic();
+      for (const [revocationId, entry] of watched) {
+        look(entry);
+        if (now - entry.begunAt >= 2 * propagationTimeoutMs) drop(revocationId);
+      }
+    },
+    broke() {
+      for (const entry of watched.values()) if (!entry.done) entry.readAt = undefined;
+    },
+    recovered(position) {
+      for (const entry of watched.values()) {
+        if (entry.done || entry.receipt === undefined) continue;
+        entry.last = position;
+        entry.readAt = clock.monotonic();
+      }
+    },
+    watch(revocationId, listener) {
+      const entry = watched.get(revocationId);
+      if (entry?.receipt === undefined) return undefined;
+      listener(entry.receipt, entry.done);
+      if (!entry.done) entry.listeners.add(listener);
+      return () => void entry.listeners.delete(listener);
+    },
+  };
+}
+
+function begun(begunAt: number): Watched {
+  return {
+    ...{ positions: new Set(), listeners: new Set(), begunAt, last: undefined, awaited: undefined },
+    ...{ readAt: undefined, receipt: undefined, done: false },
+  };
+}
+
+function arrive(entry: Watched, clock: Clock): void {
+  if (entry.awaited?.every((position) => entry.positions.has(position)) === true)
+    entry.readAt ??= clock.monotonic();
+}
+
+function countNodes(options: PropagationOptions, entry: Watched): NodeCounts {
+  const counts = { applied: options.serves() ? 1 : 0, pending: 0, fenced: 0 };
+  const others = options.members.others();
+  for (const member of others) counts[stateOf(options, member, entry)] += 1;
+  return { ...counts, pending: counts.pending + Math.max(0, options.running() - others.length) };
+}
+
+function stateOf(
+  options: PropagationOptions,
+  member: ClusterMember,
+  { last, readAt }: Watched,
+): keyof NodeCounts {
+  if (readAt === undefined) return "pending";
+  // There was nothing to write, so there is nothing to apply.
+  if (last === undefined) return "applied";
+  if (member.applied !== null && options.comparePositions(member.applied, last) >= 0) return "applied";
+  return member.policy !== "serve_until_exp" && options.provenAt() >= fencedAt(options, member, readAt)
+    ? "fenced"
+    : "pending";
+}
+
+/**
+ * The member renews its lease only from heartbeats that it reads back. One that it committed after the revocation comes
+ * behind it, so reading it back is applying the revocation; the last one before was read here no later than `readAt`,
+ * and before that at `heardAt`. Cut off together with an old primary it may go on for as long as that one takes
+ * commits, counted from a promotion that came before the revocation.
+ */
+function fencedAt(
+  { stalePrimaryWindowMs }: PropagationOptions,
+  { heardAt }: ClusterMember,
+  readAt: number,
+): number {
+  const isolation = stalePrimaryWindowMs();
+  const last = isolation > 0 ? readAt : Math.min(heardAt, readAt);
+  return last + isolation + leaseMs + leaseMarginMs;
+}
+
+function tell(entry: Watched, receipt: RevokeReceipt): void {
+  for (const listener of entry.listeners) listener(receipt, entry.done);
+  if (entry.done) entry.listeners.clear();
+}
+
+function sameState(a: RevokeReceipt, b: RevokeReceipt): boolean {
+  const same = (name: keyof NodeCounts) => a.nodes[name] === b.nodes[name];
+  return a.effective === b.effective && same("applied") && same("pending") && same("fenced");
+}

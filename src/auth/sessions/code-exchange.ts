@@ -1,0 +1,68 @@
+import { AuthError } from "../errors.ts";
+import type { Peer } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import { mergeSteps } from "../store.ts";
+import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
+import { refuseBlockedUser } from "../users/account-status.ts";
+import type { Credentials } from "../users/credentials.ts";
+import type { Users } from "../users/users.ts";
+import type { Sessions, TokenGrant } from "./sessions.ts";
+
+export interface CodeExchangeTools {
+  readonly codes: Pick<AuthorizationCodes, "redeem">;
+  readonly users: Pick<Users, "read">;
+  readonly credentials: Pick<Credentials, "get">;
+  readonly sessions: Pick<Sessions, "open">;
+}
+
+export interface CodeExchange {
+  readonly code: string;
+  readonly clientId: string;
+  readonly codeVerifier?: string | undefined;
+  /** If it is sent it must be the login's (RFC 6749 section 4.1.3). */
+  readonly redirectUri?: string | undefined;
+  /** Whether the session rotates its refresh token. */
+  readonly rotates: boolean;
+  readonly peer: Peer;
+}
+
+/** How often a redemption is begun anew because something that it was decided on changed while it ran. */
+const attempts = 3;
+
+/**
+ * A session for an authorization code (RFC 6749 section 4.1.3). One commit opens it, marks the code as used, and checks
+ * that user, credential and the user's epoch are what the login saw: a code from before a password change opens nothing.
+ * On a conflict all of it is read again; a code that somebody else used meanwhile is then seen as used twice, which ends
+ * the session that it was used for. Throws `invalid_code`, `access_denied`, `conflict`.
+ */
+export async function openSessionForCode(
+  tools: CodeExchangeTools,
+  request: CodeExchange,
+): Promise<TokenGrant & { readonly refreshToken: string }> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await openOnce(tools, request);
+    } catch (error) {
+      if (!(error instanceof AuthError) || error.code !== "conflict" || attempt === attempts) throw error;
+    }
+  }
+}
+
+async function openOnce(tools: CodeExchangeTools, request: CodeExchange) {
+  const { clientId, rotates, peer } = request;
+  const { grant, consume } = await tools.codes.redeem(request);
+  const found = await tools.users.read(grant.userId);
+  const login = await tools.credentials.get(grant.credentialId);
+  if (found === undefined || login === undefined)
+    throw new AuthError("invalid_code", { detail: "the user or the credential was removed since the login" });
+  refuseBlockedUser(found.user, peer);
+  if (found.epoch !== grant.userEpoch)
+    throw new AuthError("invalid_code", { detail: "all sessions of the user ended since the login" });
+  const unchanged = { key: recordKeys.credential(grant.credentialId), version: login.version };
+  return await tools.sessions.open({
+    ...{ user: found.user, userVersion: found.version, userEpoch: found.epoch },
+    ...{ credential: login.credential, clientId, clientName: grant.clientName, rotates },
+    ...{ assurance: grant.assurance, amr: grant.amr, authenticatedAt: grant.authenticatedAt, peer },
+    also: (sessionId) => mergeSteps(consume(sessionId), { check: [unchanged] }),
+  });
+}

@@ -1,0 +1,118 @@
+import { AuthError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import type { Session } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import { mergeSteps, readRecord, retryConflicts, type Step } from "../store.ts";
+import { readUserStatus } from "../users/user-record.ts";
+import { creatingSession, firstGeneration, type SessionTools } from "./open-session.ts";
+import { requireRoomForToken } from "./session-caps.ts";
+import { findSession } from "./session-reading.ts";
+import { checkingEpochs, highestEpoch, puttingSession, readEpochs } from "./session-record.ts";
+
+const dayMs = 86_400_000;
+/** Home Assistant's UI asks for this many at most. */
+const longestDays = 3650;
+const longestName = 128;
+
+export interface LongLivedRequest {
+  readonly userId: string;
+  readonly clientName: string;
+  readonly clientIcon: string | null;
+  readonly days: number;
+  /** The session that asks for it; absent for whoever has the machine. */
+  readonly askedBy?: string;
+}
+
+/** The tools of an opening that counts first. */
+type OpeningTools = SessionTools & Parameters<typeof requireRoomForToken>[0];
+
+export async function openLongLived(
+  tools: OpeningTools,
+  request: LongLivedRequest,
+): Promise<{ readonly session: Session; readonly accessToken: string }> {
+  checkRequest(request);
+  await requireRoomForToken(tools, request.userId);
+  const { session, user, epochs } = await retryConflicts(() => createOnce(tools, request));
+  const { token } = await tools.accessTokens.mint(session, user, highestEpoch(epochs));
+  return { session, accessToken: token };
+}
+
+function checkRequest({ days, clientName }: LongLivedRequest): void {
+  if (!Number.isInteger(days) || days < 1 || days > longestDays)
+    throw new AuthError("invalid_format", { publicMessage: `The lifespan is 1 to ${longestDays} days.` });
+  if (clientName.trim() === "" || clientName.length > longestName)
+    throw new AuthError("invalid_format", { publicMessage: "The client name is empty or too long." });
+}
+
+/** Undefined: the user, the epoch or the name's claim changed meanwhile. */
+async function createOnce(tools: SessionTools, request: LongLivedRequest) {
+  const standing = await readUserStatus(tools.store, request.userId);
+  // A system user has sessions of type system only (reference 1.5).
+  if (standing === undefined || !standing.user.isActive || standing.user.systemGenerated)
+    throw new AuthError("access_denied", { publicMessage: "User is not active" });
+  const session = longLivedSession(request, tools.clock.now());
+  const { all, client } = await readEpochs(tools.store, session);
+  const epochs = { user: standing.epoch, all, client };
+  const unchanged = { key: recordKeys.user(request.userId), version: standing.version };
+  const step = mergeSteps(
+    { check: [unchanged, ...checkingEpochs(session, epochs)] },
+    { check: await stillAsking(tools, request) },
+    creatingSession(session),
+    await claimingName(tools, session, request.clientName),
+  );
+  const outcome = await tools.revocation.commit(step);
+  return outcome.ok ? { session, user: standing.user, epochs } : undefined;
+}
+
+/**
+ * A session that was cut off gets nothing any more, and the token outlives what cut it: without this an attempt that
+ * failed on the user's new epoch would go through at the next.
+ */
+async function stillAsking(
+  tools: SessionTools,
+  { userId, askedBy }: LongLivedRequest,
+): Promise<NonNullable<Step["check"]>> {
+  if (askedBy === undefined) return [];
+  const found = await findSession(tools, askedBy);
+  if (found?.state !== "live" || found.session.userId !== userId) throw new AuthError("unauthorized");
+  return [{ key: recordKeys.session(askedBy), version: found.version }];
+}
+
+function longLivedSession(request: LongLivedRequest, now: number): Session {
+  const lifeMs = request.days * dayMs;
+  return {
+    id: newId(),
+    userId: request.userId,
+    type: "long_lived_access_token",
+    clientId: null,
+    clientName: request.clientName,
+    clientIcon: request.clientIcon,
+    credentialId: null,
+    providerType: null,
+    createdAt: now,
+    lastUsedAt: null,
+    lastUsedIp: null,
+    expiresAt: now + lifeMs,
+    accessTokenTtl: lifeMs,
+    rotates: false,
+    generation: firstGeneration,
+    rotatedAt: now,
+    assurance: 1,
+    amr: [],
+    authenticatedAt: now,
+  };
+}
+
+/** A claim counts while its session lives; a dead one's is taken over. So nothing has to free names. */
+async function claimingName(tools: SessionTools, session: Session, clientName: string): Promise<Step> {
+  const key = recordKeys.clientName(session.userId, clientName);
+  const claim = await readRecord(tools.store, key);
+  const holder = claim?.value.session_id;
+  const held = typeof holder === "string" ? await findSession(tools, holder) : undefined;
+  if (held?.state === "live") throw new AuthError("client_name_exists");
+  const { expiresAt } = puttingSession(session);
+  return {
+    check: [{ key, version: claim?.version ?? 0 }],
+    put: [{ key, value: { session_id: session.id }, ...(expiresAt === undefined ? {} : { expiresAt }) }],
+  };
+}

@@ -1,0 +1,120 @@
+import { AuthError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import type { Session } from "../model.ts";
+import { indexKeys, recordKeys } from "../record-keys.ts";
+import type { LogWriter } from "../revocation/log-writer.ts";
+import type { Step, Store } from "../store.ts";
+import { mergeSteps } from "../store.ts";
+import type { AccessTokens } from "../tokens/access-tokens.ts";
+import type { RefreshTokens } from "../tokens/refresh-tokens.ts";
+import type { ReadingTools } from "./session-reading.ts";
+import {
+  checkingEpochs,
+  createdBefore,
+  type Epochs,
+  highestEpoch,
+  puttingSession,
+  readableSession,
+  readEpochs,
+} from "./session-record.ts";
+import type { NewSession, TokenGrant } from "./sessions.ts";
+
+export interface SessionTools extends ReadingTools {
+  readonly revocation: LogWriter;
+  readonly accessTokens: AccessTokens;
+  readonly refreshTokens: RefreshTokens;
+  readonly accessTokenTtlMs: number;
+  readonly sessionIdleMs: number;
+}
+
+/** The first refresh token's generation. */
+export const firstGeneration = 1;
+
+export async function openSession(
+  tools: SessionTools,
+  request: NewSession,
+): Promise<TokenGrant & { readonly refreshToken: string }> {
+  const { user, userVersion, userEpoch, also } = request;
+  if (!user.isActive) throw new AuthError("access_denied", { publicMessage: "User is not active" });
+  const session = newSession(tools, request);
+  const { all, client } = await readEpochs(tools.store, session);
+  const epochs = { user: userEpoch, all, client };
+  const outcome = await tools.revocation.commit(
+    mergeSteps(
+      {
+        check: [{ key: recordKeys.user(user.id), version: userVersion }, ...checkingEpochs(session, epochs)],
+      },
+      creatingSession(session),
+      await clearing(tools.store, session, epochs),
+      typeof also === "function" ? also(session.id) : also,
+    ),
+  );
+  if (!outcome.ok) throw new AuthError("conflict", { detail: `open: ${outcome.conflict} changed` });
+  const { token, principal } = await tools.accessTokens.mint(session, user, highestEpoch(epochs));
+  return {
+    session,
+    accessToken: token,
+    principal,
+    refreshToken: tools.refreshTokens.issue(session.id, session.generation),
+  };
+}
+
+/** A system user's session does not expire (reference 1.5); it has no client. */
+function newSession({ clock, ...tools }: SessionTools, request: NewSession): Session {
+  const now = clock.now();
+  const { user, credential } = request;
+  return {
+    id: newId(),
+    userId: user.id,
+    type: user.systemGenerated ? "system" : "normal",
+    clientId: request.clientId,
+    clientName: request.clientName,
+    clientIcon: null,
+    credentialId: credential?.id ?? null,
+    providerType: credential?.providerType ?? null,
+    createdAt: now,
+    lastUsedAt: now,
+    lastUsedIp: request.peer.address,
+    expiresAt: user.systemGenerated ? null : now + tools.sessionIdleMs,
+    accessTokenTtl: tools.accessTokenTtlMs,
+    rotates: request.rotates,
+    generation: firstGeneration,
+    rotatedAt: now,
+    assurance: request.assurance,
+    amr: request.amr,
+    authenticatedAt: request.authenticatedAt,
+  };
+}
+
+/** The part of a commit that makes a session; the commit checks the epochs as well. */
+export function creatingSession(session: Session): Step {
+  return {
+    check: [{ key: recordKeys.session(session.id), version: 0 }],
+    put: [puttingSession(session)],
+    link: [{ index: indexKeys.sessionsOf(session.userId), member: session.id }],
+  };
+}
+
+const lookedAt = 8;
+
+/**
+ * Clears away some of the user's sessions that are over: that the store has collected, or that were made before one of
+ * these epochs. Looking at a few from a random place at every login keeps them in proportion to what lives, also for a
+ * user who never lists.
+ */
+async function clearing(store: Store, { userId, clientId }: Session, epochs: Epochs): Promise<Step> {
+  const index = indexKeys.sessionsOf(userId);
+  const some = await store.list(index, { after: newId(), limit: lookedAt });
+  if (some.length === 0) return {};
+  const records = await store.get(some.map(recordKeys.session));
+  const dead = some.filter((_, place) => {
+    const record = records[place];
+    if (record === undefined) return true;
+    const isSameClient = readableSession(record)?.clientId === clientId;
+    return createdBefore(record, highestEpoch({ ...epochs, client: isSameClient ? epochs.client : 0 }));
+  });
+  return {
+    remove: dead.map(recordKeys.session),
+    unlink: dead.map((member) => ({ index, member })),
+  };
+}

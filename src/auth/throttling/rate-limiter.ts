@@ -1,0 +1,35 @@
+import type { Clock } from "../clock/clock.ts";
+import { AuthError } from "../errors.ts";
+import { LeastRecentlyUsed } from "../least-recently-used.ts";
+
+/** At most `limit` failures per key within `windowMs`, on this node; attempts are charged before they are tried. */
+export class RateLimiter {
+  readonly #options: { readonly limit: number; readonly windowMs: number; readonly clock: Clock };
+  readonly #attempts = new LeastRecentlyUsed<string, readonly number[]>(10_000);
+
+  constructor(options: { readonly limit: number; readonly windowMs: number; readonly clock: Clock }) {
+    this.#options = options;
+  }
+
+  /** Charges one. Throws `rate_limited` with the time until the oldest one is forgotten. */
+  charge(key: string): void {
+    const { limit, windowMs, clock } = this.#options;
+    const now = clock.monotonic();
+    const recent = this.#recent(key, now);
+    const [oldest] = recent;
+    if (oldest !== undefined && recent.length >= limit) {
+      const retryAfterSeconds = Math.max(1, Math.ceil((oldest + windowMs - now) / 1000));
+      throw new AuthError("rate_limited", { retryAfterSeconds });
+    }
+    this.#attempts.set(key, [...recent, now]);
+  }
+
+  /** The person proved who they are. */
+  clear(key: string): void {
+    this.#attempts.delete(key);
+  }
+
+  #recent(key: string, now: number): readonly number[] {
+    return (this.#attempts.get(key) ?? []).filter((at) => at > now - this.#options.windowMs);
+  }
+}

@@ -1,0 +1,68 @@
+import { type Command, InvalidArgumentError } from "commander";
+
+import type { Authority } from "../auth/authority.ts";
+import type { Access } from "./administration.ts";
+import type { Output } from "./output.ts";
+
+/** Where the command runs; tests hand in their own. */
+export interface CommandEnvironment {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream;
+}
+
+export interface StoreFlags {
+  readonly config?: string;
+  readonly data?: string;
+  readonly store?: string;
+  readonly json?: boolean;
+}
+
+/** Runs a command's action, reports what it throws and keeps the exit code. */
+export type Perform = (
+  json: boolean | undefined,
+  action: (output: Output) => void | Promise<void>,
+) => Promise<void>;
+
+/** What a family of commands is built with. */
+export interface CommandContext {
+  readonly surroundings: CommandEnvironment;
+  readonly perform: Perform;
+}
+
+/** Loaded when a command needs it: the store and the domain are most of what there is to load. */
+export async function withAuthority<T>(
+  flags: StoreFlags,
+  { surroundings }: CommandContext,
+  action: (authority: Authority) => Promise<T>,
+  access: Access = {},
+): Promise<T> {
+  const administration = await import("./administration.ts");
+  return await administration.withAuthority(flags, surroundings, action, access);
+}
+
+/** Flags that every command has which needs a configuration. */
+export function configured(command: Command): Command {
+  return command
+    .option("--config <file>", "configuration file (YAML); default ./gatehouse.yaml when it exists")
+    .option("--data <folder>", "folder of the embedded store and the installation's secret")
+    .option(
+      "--store <url>",
+      "Redis instead of the embedded store: redis://, redis+sentinel://, redis+cluster://",
+    )
+    .option("--json", "one line of JSON instead of text");
+}
+
+export function takingPassword(command: Command): Command {
+  return command.option(
+    "--password-stdin",
+    "read the password from standard input; at a terminal it is asked for",
+  );
+}
+
+/** Parses the value of a flag. Throws `InvalidArgumentError`. */
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError("not a whole number");
+  return Number(text);
+}

@@ -1,0 +1,302 @@
+import { closeCodes } from "../../protocol/close-codes.ts";
+import type { Codec, Frame } from "../codec/codec.ts";
+import { Deadline } from "./deadline.ts";
+import { type CloseInfo, errorOfClose, GatewayError, tell } from "./errors.ts";
+import { type HttpAnswer, type OpenFailureEvent, openFailure, refusedUpgrade } from "./open-failure.ts";
+
+/** The part of the WebSocket API that the SDK uses: browsers, Node 22 and the `ws` package all have it. */
+export interface WebSocketLike {
+  binaryType: string;
+  send(data: string | Uint8Array): void;
+  close(code?: number, reason?: string): void;
+  /** The `ws` package's: a peer that does not answer a close is not waited for. */
+  terminate?(): void;
+  /** The `ws` package's: the server answered with HTTP instead of a socket. */
+  on?(type: "unexpected-response", listener: (request: unknown, answer: HttpAnswer) => void): unknown;
+  addEventListener(type: "open", listener: () => void): void;
+  addEventListener(type: "error", listener: (event: OpenFailureEvent) => void): void;
+  addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
+  addEventListener(type: "close", listener: (event: { code: number; reason: string }) => void): void;
+}
+export type WebSocketConstructor = new (url: string, protocols?: string | string[]) => WebSocketLike;
+
+type Message = Readonly<Record<string, unknown>>;
+interface Waiting {
+  resolve(result: unknown): void;
+  reject(error: unknown): void;
+  deadline: Deadline;
+}
+
+/** How long a peer may take to answer a close before the connection is destroyed, where that can be done. */
+const closeTimeoutMs = 2000;
+/** RFC 6455's code for a connection that ended without a close frame. */
+const connectionGone = 1006;
+
+export interface MessageSocketOptions {
+  readonly url: string;
+  readonly codec: Codec;
+  readonly WebSocket: WebSocketConstructor;
+  /** From now to the open socket. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * One socket: numbers requests, matches answers, keeps a deadline per request. Knows nothing of tokens. Its promises
+ * all settle, at the latest with the close; `close` settles them at once.
+ */
+export class MessageSocket {
+  /** Rejects with `cannot_connect` when the socket does not open in time. */
+  readonly opened: Promise<void>;
+  /** `auth_ok` came; rejects with what the close means. */
+  readonly authenticated: Promise<void>;
+  readonly closed: Promise<CloseInfo>;
+  /** The server says that the access token ends soon. */
+  onExpiring: () => void = () => {};
+  /** `suspended` has changed. */
+  onSuspension: () => void = () => {};
+  readonly #socket: WebSocketLike;
+  readonly #codec: Codec;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #listeners = new Map<number, (event: unknown) => void>();
+  readonly #openTimer: ReturnType<typeof setTimeout>;
+  #closeTimer: ReturnType<typeof setTimeout> | undefined;
+  #heartbeat: ReturnType<typeof setInterval> | undefined;
+  /** Something came since the last ping. */
+  #heard = true;
+  #suspended = false;
+  #settle: {
+    readonly opened: Promised<void>;
+    readonly authenticated: Promised<void>;
+    readonly closed: Promised<CloseInfo>;
+  };
+  #lastId = 0;
+  /** Why the socket does not open, where the runtime says it. */
+  #failure: GatewayError | undefined;
+  #end: CloseInfo | undefined;
+
+  /** Throws what the WebSocket constructor throws for a URL that it does not take. */
+  constructor({ url, codec, WebSocket, timeoutMs }: MessageSocketOptions) {
+    const socket = new WebSocket(url, [codec.subprotocol]);
+    this.#socket = socket;
+    this.#codec = codec;
+    this.#settle = { opened: withResolvers(), authenticated: withResolvers(), closed: withResolvers() };
+    this.opened = this.#settle.opened.promise;
+    this.authenticated = this.#settle.authenticated.promise;
+    this.closed = this.#settle.closed.promise;
+    // Not everybody waits for each of them.
+    this.opened.catch(() => {});
+    this.authenticated.catch(() => {});
+    this.#openTimer = setTimeout(() => this.#tooLate(timeoutMs), timeoutMs);
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("open", () => this.#opened());
+    socket.addEventListener("error", (event) => {
+      this.#failure ??= openFailure(event);
+    });
+    socket.on?.("unexpected-response", (_request, answer) => void this.#refused(answer));
+    socket.addEventListener("message", (event) => this.#receive(event.data));
+    socket.addEventListener("close", ({ code, reason }) => {
+      clearTimeout(this.#closeTimer);
+      this.#finish({ code, reason });
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#end === undefined;
+  }
+
+  /** The server has stopped for this socket; until it goes on, the clocks of requests stand still. */
+  get suspended(): boolean {
+    return this.#suspended;
+  }
+
+  /**
+   * From now on, after `auth_ok`, a ping every `everyMs`. When nothing at all came since the last one the connection is
+   * taken for lost (1006).
+   */
+  keepAlive(everyMs: number): void {
+    if (this.#heartbeat !== undefined || this.#end !== undefined) return;
+    this.#heard = true;
+    this.#heartbeat = setInterval(() => this.#beat(), everyMs);
+  }
+
+  /** A message without an id (`auth`). */
+  send(message: Message): void {
+    if (this.#end) throw connectionLost(this.#end);
+    this.#socket.send(this.#codec.encode(message));
+  }
+
+  /** Sends with the next id and settles with the result. `onEvent` gets the events of that id until `forget`. */
+  request(
+    message: Message,
+    timeoutMs: number,
+    onEvent?: (event: unknown) => void,
+  ): { readonly id: number; readonly result: Promise<unknown> } {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    if (onEvent) this.#listeners.set(id, onEvent);
+    const result = new Promise<unknown>((resolve, reject) => {
+      const deadline = new Deadline(timeoutMs, () => {
+        const text = `No answer to ${String(message.type)} within ${timeoutMs} ms`;
+        this.#reject(id, new GatewayError("call_timeout", text));
+      });
+      this.#waiting.set(id, { resolve, reject, deadline });
+      if (!this.#suspended) deadline.start();
+      try {
+        this.send({ id, ...message });
+      } catch (error) {
+        this.#reject(id, error);
+      }
+    });
+    return { id, result };
+  }
+
+  forget(id: number): void {
+    this.#listeners.delete(id);
+  }
+
+  /**
+   * Ends it with 1000: what waits is rejected now, nothing more is delivered, and the closing handshake goes on behind.
+   * `end` is what this side makes of it.
+   */
+  close(end: CloseInfo = { code: closeCodes.normal.number, reason: "" }): void {
+    if (this.#end !== undefined) return;
+    this.#finish(end);
+    if (this.#socket.terminate)
+      this.#closeTimer = setTimeout(() => this.#socket.terminate?.(), closeTimeoutMs);
+    this.#socket.close(closeCodes.normal.number);
+  }
+
+  #opened(): void {
+    clearTimeout(this.#openTimer);
+    this.#settle.opened.resolve();
+  }
+
+  /** With a listener for it the `ws` package leaves the socket to us. */
+  async #refused(answer: HttpAnswer): Promise<void> {
+    this.#failure = await refusedUpgrade(answer);
+    this.close({ code: connectionGone, reason: "" });
+  }
+
+  #tooLate(timeoutMs: number): void {
+    const text = `The socket did not open within ${timeoutMs} ms`;
+    this.#settle.opened.reject(new GatewayError("cannot_connect", text));
+    this.close();
+  }
+
+  #receive(data: unknown): void {
+    if (this.#end !== undefined) return;
+    this.#heard = true;
+    let decoded: unknown;
+    try {
+      decoded = this.#codec.decode(asFrame(data));
+    } catch {
+      const { number: code } = closeCodes.invalid_payload;
+      this.close({ code, reason: "Server message could not be decoded" });
+      return;
+    }
+    for (const message of Array.isArray(decoded) ? decoded : [decoded]) {
+      if (this.#end === undefined && typeof message === "object" && message !== null) this.#dispatch(message);
+    }
+  }
+
+  #dispatch(message: Message): void {
+    const { id, type } = message;
+    if (type === "auth_ok") this.#settle.authenticated.resolve();
+    else if (type === "auth_expiring") tell(this.onExpiring);
+    else if (type === "auth_suspended" || type === "auth_resumed") this.#suspend(type === "auth_suspended");
+    else if (typeof id !== "number") return;
+    else if (type === "event") tell(this.#listeners.get(id) ?? (() => {}), message.event);
+    else if (type === "pong") this.#resolve(id, null);
+    else if (message.success === true) this.#resolve(id, message.result);
+    else this.#reject(id, errorOf(message.error));
+  }
+
+  #suspend(suspended: boolean): void {
+    if (this.#suspended === suspended) return;
+    this.#suspended = suspended;
+    for (const { deadline } of this.#waiting.values()) {
+      if (suspended) deadline.stop();
+      else deadline.start();
+    }
+    tell(this.onSuspension);
+  }
+
+  /** A suspended server answers pings too. */
+  #beat(): void {
+    if (!this.#heard) {
+      this.close({ code: connectionGone, reason: "The server does not answer" });
+      return;
+    }
+    this.#heard = false;
+    this.#lastId += 1;
+    this.send({ id: this.#lastId, type: "ping" });
+  }
+
+  #resolve(id: number, result: unknown): void {
+    this.#taken(id)?.resolve(result);
+  }
+
+  /** What failed has no events either. */
+  #reject(id: number, error: unknown): void {
+    this.#listeners.delete(id);
+    this.#taken(id)?.reject(error);
+  }
+
+  #taken(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    waiting?.deadline.stop();
+    return waiting;
+  }
+
+  #finish(end: CloseInfo): void {
+    if (this.#end !== undefined) return;
+    this.#end = end;
+    clearTimeout(this.#openTimer);
+    clearInterval(this.#heartbeat);
+    for (const id of [...this.#waiting.keys()]) this.#reject(id, connectionLost(end));
+    this.#listeners.clear();
+    this.#settle.opened.reject(this.#failure ?? openFailure({}));
+    this.#settle.authenticated.reject(errorOfClose(end));
+    this.#settle.closed.resolve(end);
+  }
+}
+
+/** What `Promise.withResolvers` gives, which Node 20 does not have. */
+interface Promised<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function withResolvers<T>(): Promised<T> {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}
+
+function asFrame(data: unknown): Frame {
+  if (typeof data === "string") return data;
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  throw new GatewayError("connection_lost", "Unknown kind of frame");
+}
+
+function connectionLost(close: CloseInfo): GatewayError {
+  const text = `Connection lost (${close.code} ${close.reason})`.trim();
+  return new GatewayError("connection_lost", text, { close });
+}
+
+function errorOf(body: unknown): GatewayError {
+  const { code, message, retry_after } = (body ?? {}) as {
+    code?: string;
+    message?: string;
+    retry_after?: number;
+  };
+  return new GatewayError(code ?? "unknown_error", message ?? "Unknown error", {
+    retryAfterSeconds: retry_after,
+  });
+}

@@ -1,0 +1,93 @@
+import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
+import { SOCKET_PATH } from "../../protocol/features.ts";
+import type { Peer } from "../auth/model.ts";
+import { addressShare } from "../net/address-share.ts";
+import type { LoopBudget } from "../net/loop-budget.ts";
+import type { Room } from "./connection-registry.ts";
+import type { ConnectionObserver } from "./observer.ts";
+import type { OriginPolicy } from "./origin.ts";
+import type { CheckUpgrade, Socket, SocketHandler, UpgradeDecision, UpgradeRequest } from "./socket.ts";
+import type { WireFormat } from "./wire-format.ts";
+
+export interface UpgradeChecksOptions {
+  /** The first is the default, for clients that offer no subprotocol that we know. */
+  readonly wires: readonly [WireFormat, ...WireFormat[]];
+  readonly originAllowed: OriginPolicy;
+  readonly roomFor: (addressKey: string) => Room;
+  readonly draining: () => boolean;
+  readonly loopBudget: LoopBudget;
+  /** Whose address counts: the TCP peer's, or what a trusted proxy says. */
+  readonly addressOf: (request: UpgradeRequest) => string | null;
+  readonly observer: ConnectionObserver;
+  readonly open: (socket: Socket, wire: WireFormat, peer: Peer, addressKey: string) => SocketHandler;
+}
+
+type Refusal = Extract<UpgradeDecision, { accept: false }>;
+
+/** Names under which a token might be put in the URL, where it ends up in logs and histories. */
+const tokenParameters: ReadonlySet<string> = new Set(["access_token", "token", "auth", "api_password"]);
+
+/** The checks of an upgrade, in order; each refuses with a code before 101. */
+export function createUpgradeChecks(options: UpgradeChecksOptions): CheckUpgrade {
+  const checks: readonly ((request: UpgradeRequest, addressKey: string) => ErrorName | undefined)[] = [
+    ({ path }) => (path === SOCKET_PATH ? undefined : "not_found"),
+    ({ query }) => (query !== "" && holdsToken(query) ? "token_in_url" : undefined),
+    (request) =>
+      options.originAllowed(request.header("origin"), request.header("host")) ? undefined : "invalid_origin",
+    () => (options.draining() ? "unavailable" : undefined),
+    (_, addressKey) => refusalOf[options.roomFor(addressKey)],
+  ];
+  return (request) => {
+    const peer: Peer = { address: options.addressOf(request) };
+    const addressKey = addressShare(peer.address);
+    for (const check of checks) {
+      const code = check(request, addressKey);
+      if (code === undefined) continue;
+      options.observer.upgradeRefused(code, peer.address, request.header("origin"));
+      return refusal(code);
+    }
+    const waitSeconds = options.loopBudget.refusal(addressKey, "upgrade");
+    if (waitSeconds !== undefined) {
+      options.observer.upgradeRefused("rate_limited", peer.address, request.header("origin"));
+      return refusal("rate_limited", waitSeconds);
+    }
+    const { wire, subprotocol } = chooseWire(options.wires, request.subprotocols);
+    return {
+      accept: true,
+      subprotocol,
+      handler: (socket) => options.open(socket, wire, peer, addressKey),
+    };
+  };
+}
+
+const refusalOf: Record<Room, ErrorName | undefined> = {
+  free: undefined,
+  full: "overloaded",
+  address_full: "rate_limited",
+};
+
+function refusal(code: ErrorName, waitSeconds = 5): Refusal {
+  const entry = errorCodes[code];
+  const retry: Record<string, string> = "retryable" in entry ? { "retry-after": String(waitSeconds) } : {};
+  return {
+    accept: false,
+    status: entry.status,
+    headers: { "content-type": "application/json", "cache-control": "no-store", ...retry },
+    body: JSON.stringify({ message: entry.text, code }),
+  };
+}
+
+function holdsToken(query: string): boolean {
+  for (const name of new URLSearchParams(query).keys())
+    if (tokenParameters.has(name.toLowerCase())) return true;
+  return false;
+}
+
+/** The client's first choice that we have; the default, and no subprotocol, where we have none of them. */
+function chooseWire(wires: readonly [WireFormat, ...WireFormat[]], offered: readonly string[]) {
+  for (const subprotocol of offered) {
+    const wire = wires.find(({ codec }) => codec.subprotocol === subprotocol);
+    if (wire !== undefined) return { wire, subprotocol };
+  }
+  return { wire: wires[0], subprotocol: undefined };
+}

@@ -1,0 +1,45 @@
+import { type ClockDoubt, type ClockObserver, clockLeewayMs, confirmMs } from "../auth/clock/quorum-clock.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** What is found of the clocks, for people and for metrics. */
+export function createClockLogger(log: Log, metrics: Pick<Metrics, "clockDoubted">): ClockObserver {
+  return {
+    doubted(doubt) {
+      metrics.clockDoubted();
+      const { machineAheadMs, storeAheadMs } = doubt;
+      const fields = {
+        alarm: "clock_jumped",
+        machine_ahead_ms: machineAheadMs,
+        store_ahead_ms: storeAheadMs,
+      };
+      for (const problem of clockProblems(doubt)) log.error(fields, problem);
+    },
+    settled: () => log.info({}, "the clocks agree: sessions end by their time again"),
+  };
+}
+
+const consequence = `No session ends by its time until the clocks agree, or were steady for ${confirmMs / 60_000} minutes.`;
+
+/** What is wrong and what to do, for people; nothing while the clocks agree. */
+export function clockProblems(doubt: ClockDoubt | undefined): readonly string[] {
+  if (doubt === undefined) return [];
+  const { machineAheadMs, storeAheadMs } = doubt;
+  const betweenMs = machineAheadMs - (storeAheadMs ?? machineAheadMs);
+  if (Math.abs(betweenMs) > clockLeewayMs)
+    return [`This machine's clock is ${distance(betweenMs)} the store's: set both by NTP. ${consequence}`];
+  return [
+    `This machine's clock is ${distance(machineAheadMs)} the time that was known before. ${consequence}`,
+  ];
+}
+
+function distance(ms: number): string {
+  const seconds = Math.round(Math.abs(ms) / 1000);
+  const [size, unit] =
+    seconds >= 172_800
+      ? ([86_400, "days"] as const)
+      : seconds >= 7_200
+        ? ([3_600, "hours"] as const)
+        : ([1, "s"] as const);
+  return `${Math.round(seconds / size)} ${unit} ${ms > 0 ? "ahead of" : "behind"}`;
+}

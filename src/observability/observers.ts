@@ -1,0 +1,58 @@
+import type { ConnectionObserver } from "../connection/observer.ts";
+import type { HttpObserver } from "../http/observer.ts";
+import type { Audit } from "./audit.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import { warnOnceEach } from "./warn-once-each.ts";
+
+export interface Observability {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly audit: Audit;
+}
+
+/** What sockets tell goes to metrics, and decisions to the audit log. */
+export function connectionObserver({ log, metrics, audit }: Observability): ConnectionObserver {
+  const { connections } = metrics;
+  const warn = warnOnceEach(log);
+  return {
+    ...connections,
+    upgradeRefused(code, address, origin) {
+      connections.upgradeRefused(code, address, origin);
+      if (code !== "invalid_origin") return;
+      warn(
+        `${origin}`,
+        { origin, address },
+        "a browser page of this origin may not open sockets; add it to origins, or set public_url if it is the gateway's own",
+      );
+    },
+    authenticated(principal, peer, elapsedMs) {
+      connections.authenticated(principal, peer, elapsedMs);
+      audit.accepted(principal, peer);
+    },
+    authRefused(close, reason, peer) {
+      connections.authRefused(close, reason, peer);
+      audit.refused(close, reason, peer);
+    },
+  };
+}
+
+/** What HTTP tells goes to log, metrics and the audit log. */
+export function httpObserver({ log, metrics, audit }: Observability): HttpObserver {
+  return {
+    answered(answer) {
+      metrics.http(answer);
+      const { status } = answer;
+      if (status >= 500) log.warn({ http: answer }, "request failed");
+      else log.debug({ http: answer }, "request");
+    },
+    decided(decision) {
+      metrics.token(decision);
+      audit.decided(decision);
+    },
+    defect(error, route) {
+      metrics.defect("http");
+      log.error({ err: error, route }, "defect in an endpoint");
+    },
+  };
+}

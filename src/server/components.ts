@@ -1,0 +1,148 @@
+import { limits } from "../../protocol/features.ts";
+import type { QuorumClock } from "../auth/clock/quorum-clock.ts";
+import { failClosed } from "../auth/fail-closed.ts";
+import type { DisabledSafeguards } from "../auth/safeguards.ts";
+import { createJsonCodec } from "../codec/json.ts";
+import { createMsgpackCodec } from "../codec/msgpack.ts";
+import { createDispatch } from "../commands/registry.ts";
+import { type Connections, createConnections } from "../connection/connections.ts";
+import type { HttpGate, HttpHandler } from "../http/endpoint.ts";
+import type { RevocationReport } from "../http/health.ts";
+import { createHttpHandler } from "../http/http-handler.ts";
+import { createRequestGate } from "../http/request-gate.ts";
+import { parseAddressRanges } from "../net/address-ranges.ts";
+import type { ClientAddress } from "../net/client-address.ts";
+import { LoopBudget } from "../net/loop-budget.ts";
+import type { Audit } from "../observability/audit.ts";
+import { auditedAuthority } from "../observability/audited-authority.ts";
+import { clockProblems } from "../observability/clock-logger.ts";
+import type { Log } from "../observability/log.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import { connectionObserver, httpObserver } from "../observability/observers.ts";
+import type { Transport } from "../transport/transport.ts";
+import { type ClientOf, createClientOf } from "./client-addresses.ts";
+import type { Config } from "./config/schema.ts";
+import { createGatewayHealth, type GatewayHealth } from "./gateway-health.ts";
+import type { OpenAuthority } from "./open-authority.ts";
+import { packageVersion } from "./package-version.ts";
+import type { RevocationBound } from "./revocation-bound.ts";
+import { readSetupPage } from "./setup-page.ts";
+
+/** JWKS readers may keep it for so long: a third of the time for which a new key is published before it signs. */
+const jwksMaxAgeSeconds = 300;
+
+/** What everything in a gateway stands on. */
+export interface GatewayDeps {
+  readonly config: Config;
+  readonly clock: QuorumClock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly audit: Audit;
+  readonly opened: OpenAuthority;
+  readonly disabledSafeguards: DisabledSafeguards;
+  readonly bound: RevocationBound;
+}
+
+/** What a gateway is made of, put together; nothing runs yet. */
+export interface Components {
+  readonly connections: Connections;
+  readonly http: HttpHandler;
+  readonly httpGate: HttpGate;
+  readonly health: GatewayHealth;
+}
+
+export async function createComponents(frame: GatewayDeps, transport: Transport): Promise<Components> {
+  const { config, opened } = frame;
+  const decoding = { maxMembers: limits.members };
+  const codecs = [createJsonCodec(decoding), createMsgpackCodec(decoding)] as const;
+  const loopBudget = createLoopBudget(frame);
+  const health = createGatewayHealth({
+    live: {
+      version: packageVersion(),
+      transport: transport.name,
+      store: opened.store.kind,
+      codecs: codecs.map(({ name }) => name),
+    },
+    store: opened.store,
+    revocationTrusted: () => opened.authority.revocation.view.trusted,
+    driftMs: () => opened.authority.revocation.lease.driftMs,
+    revocation: () => revocationReport(frame),
+  });
+  const clientOf = createClientOf(frame);
+  const connections = composeConnections(frame, codecs, { clientOf, loopBudget });
+  const http = createHttpHandler({
+    ...{ authority: failClosed(opened.authority), clock: frame.clock, health, jwksMaxAgeSeconds },
+    ...{ issuer: opened.issuer, publicUrl: opened.publicUrl },
+    observer: httpObserver(frame),
+    metrics: metricsSource(frame),
+    setupPage: await readSetupPage(),
+    maxBodyBytes: config.limits.http_body_bytes,
+    rotates: (clientId) => config.tokens.rotate_for.includes(clientId),
+    origins: config.origins,
+    ...{ clientOf, loopBudget },
+  });
+  const httpGate = createRequestGate({
+    ...{ clientOf, loopBudget },
+    requestsPerAddress: config.limits.http_requests_per_address,
+    onFull: () => frame.metrics.strangerRefused("request", "requests"),
+  });
+  return { connections, http, httpGate, health };
+}
+
+function createLoopBudget({ config, clock, metrics }: GatewayDeps): LoopBudget {
+  return new LoopBudget({
+    msPerSecond: config.limits.unauthenticated_loop_ms_per_second,
+    now: () => clock.monotonic(),
+    onRefused: (work) => metrics.strangerRefused(work, "loop_time"),
+  });
+}
+
+function revocationReport({ config, opened, bound, clock }: GatewayDeps): RevocationReport {
+  const { view, lease } = opened.authority.revocation;
+  const age = lease.ageMs();
+  return {
+    revocation_bound_s: config.revocation.policy === "serve_until_exp" ? null : bound.seconds(),
+    problems: [...clockProblems(clock.doubt), ...bound.problems()],
+    revocation: {
+      trusted: view.trusted,
+      policy: config.revocation.policy,
+      lease_age_ms: Number.isFinite(age) ? Math.round(age) : null,
+      nodes: lease.nodes,
+    },
+  };
+}
+
+function composeConnections(
+  frame: GatewayDeps,
+  codecs: Parameters<typeof createConnections>[0]["codecs"],
+  { clientOf, loopBudget }: { readonly clientOf: ClientOf; readonly loopBudget: LoopBudget },
+): Connections {
+  const { config, clock, log, audit, opened, disabledSafeguards } = frame;
+  const authority = auditedAuthority(failClosed(opened.authority), audit, frame.metrics.login);
+  return createConnections({
+    ...{ authority, codecs, clock, log, disabledSafeguards, loopBudget, policy: config.revocation.policy },
+    dispatch: createDispatch({ authority }),
+    metrics: connectionObserver(frame),
+    origins: config.origins,
+    limits: {
+      sockets: config.limits.sockets,
+      unauthenticated: config.limits.unauthenticated,
+      unauthenticatedPerAddress: config.limits.unauthenticated_per_address,
+      socketsPerSession: config.limits.sockets_per_session,
+      socketsPerUser: config.limits.sockets_per_user,
+      messagesPerSecond: config.limits.messages_per_second,
+      outboxBytes: config.limits.outbox_bytes,
+    },
+    ownOrigin: config.public_url === null ? undefined : new URL(config.public_url).origin,
+    addressOf: (request) => clientOf(request.address, (name) => request.header(name)).address,
+  });
+}
+
+function metricsSource({ config, metrics }: GatewayDeps) {
+  if (!config.metrics.enabled) return undefined;
+  const readers = parseAddressRanges(config.metrics.readers);
+  return {
+    render: metrics.render,
+    mayRead: ({ address }: ClientAddress) => readers.includes(address),
+  };
+}

@@ -1,0 +1,48 @@
+import type { Static } from "typebox";
+import { Compile } from "typebox/compile";
+
+import { optionOf } from "./options.ts";
+import type { Problem } from "./problems.ts";
+import { ConfigSchema } from "./schema.ts";
+
+const validator = Compile(ConfigSchema);
+
+/** The tree as a configuration, or undefined and one problem for each option that does not fit its schema. */
+export function checkSchema(
+  tree: unknown,
+  sourceOf: (key: string) => string,
+  problems: Problem[],
+): Static<typeof ConfigSchema> | undefined {
+  if (validator.Check(tree)) return tree;
+  const seen = new Set<string>();
+  for (const error of validator.Errors(tree)) {
+    const key = keyAt(error.instancePath);
+    const option = optionOf(key);
+    if (option === undefined || seen.has(key)) continue;
+    seen.add(key);
+    const got = kindOfValue(valueAt(tree, option.path));
+    problems.push({ key, source: sourceOf(key), message: `must be ${option.allowed}, got ${got}` });
+  }
+  return undefined;
+}
+
+/** `/tokens/rotate_for/3` is about the option `tokens.rotate_for`. */
+function keyAt(instancePath: string): string {
+  const parts = instancePath.split("/").slice(1);
+  while (parts.length > 0 && optionOf(parts.join(".")) === undefined) parts.pop();
+  return parts.join(".");
+}
+
+function valueAt(tree: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], tree);
+}
+
+/** The kind of a value in words: what a message may say of something that can be a secret. */
+function kindOfValue(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === "string") return `a string of ${value.length} characters`;
+  if (typeof value === "object") return "a mapping";
+  if (typeof value === "number") return Number.isInteger(value) ? "an integer outside of that" : "a number";
+  return `a ${typeof value}`;
+}

@@ -1,0 +1,96 @@
+import { areParametersSane } from "../../auth/passwords/scrypt-parameters.ts";
+import { createOriginPolicy } from "../../connection/origin.ts";
+import { addressRangeProblem } from "../../net/address-ranges.ts";
+import { parseRedisUrl } from "../../store/redis/address.ts";
+import type { Problem } from "./problems.ts";
+import type { Config } from "./schema.ts";
+
+const scryptTooMuch = "with scrypt_r and scrypt_p takes more than 1 GiB or 16 times the default's work";
+
+type Rule = (config: Config) => string | undefined;
+
+/** What a schema cannot say, one rule an option. */
+const rules: Readonly<Record<string, Rule>> = {
+  transport: ({ transport, tls_cert_file, tls_key_file }) =>
+    transport === "uws" && (tls_cert_file !== null || tls_key_file !== null)
+      ? "has no TLS on uws: take ws, or leave tls_cert_file and tls_key_file out"
+      : undefined,
+  tls_cert_file: ({ tls_cert_file, tls_key_file }) =>
+    tls_cert_file !== null && tls_key_file === null ? "needs tls_key_file beside it" : undefined,
+  tls_key_file: ({ tls_cert_file, tls_key_file }) =>
+    tls_key_file !== null && tls_cert_file === null ? "needs tls_cert_file beside it" : undefined,
+  public_url: ({ public_url }) => (public_url === null ? undefined : webAddressProblem(public_url)),
+  trusted_proxies: ({ trusted_proxies }) => firstProblem(trusted_proxies, addressRangeProblem),
+  "metrics.readers": ({ metrics }) => firstProblem(metrics.readers, addressRangeProblem),
+  origins: ({ origins }) => firstProblem(origins, originProblem),
+  store: ({ store }) => (store === null ? undefined : storeProblem(store)),
+  secret_file: ({ secret, secret_file }) =>
+    secret !== null && secret_file !== null ? "excludes secret: give one of the two" : undefined,
+  "password.scrypt_n": ({ password }) => {
+    const { scrypt_n: N, scrypt_r: r, scrypt_p: p } = password;
+    if (!Number.isInteger(Math.log2(N))) return "must be a power of two";
+    return areParametersSane({ N, r, p }) ? undefined : scryptTooMuch;
+  },
+};
+
+export function checkSemantics(config: Config, sourceOf: (key: string) => string, problems: Problem[]): void {
+  for (const [key, rule] of Object.entries(rules)) {
+    const message = rule(config);
+    if (message !== undefined) problems.push({ key, source: sourceOf(key), message });
+  }
+}
+
+/** A list's problem names the place, not the entry. */
+function firstProblem(
+  entries: readonly string[],
+  problemOf: (entry: string) => string | undefined,
+): string | undefined {
+  for (const [place, entry] of entries.entries()) {
+    const problem = problemOf(entry);
+    if (problem !== undefined) return `entry ${place + 1} ${problem}`;
+  }
+  return undefined;
+}
+
+function urlOf(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}
+
+function webAddressProblem(text: string): string | undefined {
+  const url = urlOf(text);
+  if (url === undefined || !/^https?:$/.test(url.protocol)) return "must be a URL with http or https";
+  if (url.username !== "" || url.password !== "" || /[?#]/.test(text))
+    return "must not have user, query or fragment";
+  return url.pathname === "/" ? undefined : "must not have a path";
+}
+
+function originProblem(entry: string): string | undefined {
+  try {
+    createOriginPolicy([entry]);
+    return undefined;
+  } catch {
+    return "is no origin: write scheme, host and a port that is not the default, as browsers do";
+  }
+}
+
+const storeSchemes: ReadonlySet<string> = new Set([
+  "redis:",
+  "rediss:",
+  "redis+sentinel:",
+  "rediss+sentinel:",
+  "redis+cluster:",
+  "rediss+cluster:",
+]);
+
+/** Sentinel and Cluster URLs name several hosts, which `URL` does not read: the store reads them itself. */
+function storeProblem(text: string): string | undefined {
+  const scheme = /^[a-z+]+:(?=\/\/.)/.exec(text)?.[0];
+  if (scheme === undefined || !storeSchemes.has(scheme))
+    return `must begin with ${[...storeSchemes].map((known) => `${known}//`).join(", ")}`;
+  try {
+    parseRedisUrl(text);
+    return undefined;
+  } catch (error) {
+    return `cannot be used: ${error instanceof Error ? error.message : "it is not understood"}`;
+  }
+}

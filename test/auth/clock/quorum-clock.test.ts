@@ -1,0 +1,192 @@
+import { describe, expect, it } from "vitest";
+
+import { isSurelyOver } from "../../../src/auth/clock/clock.ts";
+import { confirmMs, QuorumClock } from "../../../src/auth/clock/quorum-clock.ts";
+
+const start = Date.UTC(2026, 10, 23, 12);
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** A machine and a store, whose clocks are set by hand. `go` lets time pass and looks once a minute. */
+function setUp({
+  store = false,
+  machineAhead = 0,
+  storeAhead = 0,
+  remembered = start as number | null,
+} = {}) {
+  let passed = 0;
+  let slept = 0;
+  const at = { machine: machineAhead, store: storeAhead };
+  const told: string[] = [];
+  const machine = {
+    now: () => start + passed + slept + at.machine,
+    monotonic: () => passed,
+    uptime: () => passed + slept,
+  };
+  const clock = new QuorumClock(machine, {
+    doubted: ({ machineAheadMs, storeAheadMs }) =>
+      told.push(
+        `${Math.round(machineAheadMs / day)} ${storeAheadMs === null ? "-" : Math.round(storeAheadMs / day)}`,
+      ),
+    settled: () => told.push("settled"),
+  });
+  const storeTime = () => (store ? start + passed + slept + at.store : undefined);
+  clock.begin(remembered ?? undefined, storeTime());
+  const look = () => clock.look(storeTime());
+  return {
+    ...{ clock, at, told, look },
+    go(ms: number) {
+      for (let left = ms; left > 0; left -= minute) {
+        passed += Math.min(left, minute);
+        look();
+      }
+    },
+    sleep(ms: number) {
+      slept += ms;
+    },
+    /** How far the time, and what is surely over, are from the true time. */
+    get error() {
+      const truth = start + passed + slept;
+      return [clock.now() - truth, clock.earliest() - truth];
+    },
+  };
+}
+
+describe("one clock alone", () => {
+  it("before anything is known ends nothing", () => {
+    const clock = new QuorumClock({ now: () => start, monotonic: () => 0 });
+    expect([clock.now(), isSurelyOver(clock, 1), clock.memorable]).toEqual([start, false, undefined]);
+  });
+
+  it("that goes as it should is the time", () => {
+    const rig = setUp();
+    rig.go(3 * hour);
+    rig.at.machine = 9_000;
+    rig.look();
+    rig.at.machine = 0;
+    rig.look();
+    expect([rig.error, rig.told, rig.clock.doubt]).toEqual([[0, 0], [], undefined]);
+  });
+
+  it.each([100 * day, -100 * day])(
+    "that jumps by %d ms is not consistentRead, before anybody looks or after",
+    (ms) => {
+      const rig = setUp();
+      rig.at.machine = ms;
+      expect(rig.error).toEqual([0, Math.min(0, ms)]);
+      rig.go(9 * minute);
+      expect(rig.error).toEqual([0, Math.min(0, ms)]);
+      expect([rig.told, rig.clock.memorable]).toEqual([[`${ms / day} -`], undefined]);
+      rig.at.machine = 0;
+      rig.look();
+      expect([rig.error, rig.told.at(-1)]).toEqual([[0, 0], "settled"]);
+    },
+  );
+
+  it("is consistentRead once its new time was steady for long enough", () => {
+    const rig = setUp();
+    rig.at.machine = 3 * hour;
+    rig.go(9 * minute);
+    rig.at.machine = 4 * hour;
+    rig.go(minute);
+    rig.go(confirmMs - minute);
+    expect(rig.error).toEqual([0, 0]);
+    rig.go(minute);
+    expect([rig.error, rig.told]).toEqual([
+      [4 * hour, 4 * hour],
+      ["0 -", "settled"],
+    ]);
+  });
+
+  it("is consistentRead at once where the machine slept", () => {
+    const rig = setUp();
+    rig.sleep(8 * hour);
+    rig.look();
+    expect([rig.error, rig.told]).toEqual([[0, 0], []]);
+  });
+
+  it("is the time after a start a week later, and ends nothing by it for a while", () => {
+    const rig = setUp({ remembered: start - 7 * day });
+    expect(rig.error).toEqual([0, -7 * day]);
+    rig.go(confirmMs - minute);
+    expect(rig.error).toEqual([0, -7 * day]);
+    rig.go(minute);
+    expect([rig.error, rig.told]).toEqual([
+      [0, 0],
+      ["7 -", "settled"],
+    ]);
+  });
+
+  it.each([
+    [false, 9 * minute],
+    [true, 9 * minute],
+    [false, -5_000],
+  ])("is consistentRead after a start soon after (with a store: %s, %d ms)", (store, ms) => {
+    const rig = setUp({ store, remembered: start - ms });
+    expect([rig.error, rig.told, rig.clock.doubt]).toEqual([[0, 0], [], undefined]);
+  });
+
+  it("that was behind at the start is consistentRead when it is set right", () => {
+    const rig = setUp({ remembered: start - minute, machineAhead: -200 * day });
+    expect(rig.error).toEqual([-minute, -200 * day]);
+    rig.go(minute);
+    rig.at.machine = 0;
+    rig.look();
+    expect([rig.error, rig.told]).toEqual([
+      [0, 0],
+      ["-200 -", "settled"],
+    ]);
+  });
+});
+
+describe("a machine and a store", () => {
+  it.each([
+    ["the machine", { machine: 91 * day, store: 0 }],
+    ["the machine", { machine: -91 * day, store: 0 }],
+    ["the store", { machine: 0, store: 91 * day }],
+    ["the store", { machine: 0, store: -91 * day }],
+  ])("that disagree after a jump of %s: the other one is right, however long it lasts", (_, jump) => {
+    const rig = setUp({ store: true });
+    rig.go(minute);
+    Object.assign(rig.at, jump);
+    rig.go(day);
+    expect(rig.error).toEqual([0, Math.min(0, jump.machine, jump.store)]);
+    expect(rig.told).toHaveLength(1);
+    Object.assign(rig.at, { machine: 0, store: 0 });
+    rig.look();
+    expect(rig.clock.doubt).toBeUndefined();
+  });
+
+  it.each([91 * day, -91 * day])(
+    "of which the machine is %d ms off from the first start on: the store is right",
+    (ms) => {
+      const rig = setUp({ store: true, machineAhead: ms, remembered: null });
+      expect(rig.error).toEqual([0, Math.min(0, ms)]);
+      rig.go(hour);
+      expect([rig.error, rig.told]).toEqual([[0, Math.min(0, ms)], [`${ms / day} 0`]]);
+    },
+  );
+
+  it.each([91 * day, -91 * day])(
+    "of which the machine is %d ms off at a start three days later: so it is",
+    (ms) => {
+      const rig = setUp({ store: true, machineAhead: ms, remembered: start - 3 * day });
+      expect(rig.error).toEqual([0, Math.min(0, ms)]);
+    },
+  );
+
+  it("of which the store is ahead at a start: the machine is right", () => {
+    const rig = setUp({ store: true, storeAhead: 91 * day, remembered: start - minute });
+    expect(rig.error).toEqual([0, 0]);
+  });
+
+  it("that jump together are the time, and nothing ends by it until it was steady", () => {
+    const rig = setUp({ store: true });
+    Object.assign(rig.at, { machine: 30 * day, store: 30 * day });
+    rig.go(confirmMs - minute);
+    expect(rig.error).toEqual([30 * day, 0]);
+    rig.go(2 * minute);
+    expect(rig.error).toEqual([30 * day, 30 * day]);
+  });
+});

@@ -1,0 +1,337 @@
+import { spawn } from "node:child_process";
+import { createHash, createHmac } from "node:crypto";
+import { once } from "node:events";
+import path from "node:path";
+import { text } from "node:stream/consumers";
+import type { Worker } from "node:worker_threads";
+import { scrypt } from "scrypt-js";
+import { afterEach, describe, expect, it } from "vitest";
+
+import { AuthError } from "../../../src/auth/errors.ts";
+import { startKdfThread } from "../../../src/auth/passwords/kdf-thread.ts";
+import type { Verifier } from "../../../src/auth/passwords/passwords.ts";
+import { createPasswords, type PasswordsOptions } from "../../../src/auth/passwords/passwords.ts";
+import { within } from "../../support/within.ts";
+
+const quick = { N: 16, r: 8, p: 1 };
+const canary = "canary-horse-battery-staple";
+const place = (key: string) => ({ key, reserved: false });
+const k = place("k");
+const opened: { close(): Promise<void> }[] = [];
+
+function passwordsWith(options: PasswordsOptions = {}) {
+  const passwords = createPasswords({ parameters: quick, workers: 1, ...options });
+  opened.push(passwords);
+  return passwords;
+}
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((passwords) => passwords.close()));
+});
+
+function outcomesOf(work: readonly Promise<unknown>[]) {
+  return Promise.all(work.map((each) => each.then(() => "done", codeOf)));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof AuthError ? error.code : "no AuthError";
+}
+
+/** Writes down the scrypt parameters of each job that a thread is given. */
+function recordingThread(work: unknown[]): Worker {
+  const thread = startKdfThread();
+  const post = thread.postMessage.bind(thread);
+  thread.postMessage = (job: { runs: readonly { N: number; r: number; p: number }[] }, moved?: never) => {
+    work.push(job.runs.map(({ N, r, p }) => ({ N, r, p })));
+    post(job, moved);
+  };
+  return thread;
+}
+
+/** RFC 5802 section 3 with another implementation of scrypt. */
+async function keysByScryptJs(password: string, { salt, N, r, p }: Verifier) {
+  const text = Buffer.from(password.normalize("NFKC"));
+  const salted = await scrypt(text, Buffer.from(salt, "base64url"), N, r, p, 32);
+  const mac = (name: string) => createHmac("sha256", salted).update(name).digest();
+  const storedKey = createHash("sha256").update(mac("Client Key")).digest("base64url");
+  return { storedKey, serverKey: mac("Server Key").toString("base64url") };
+}
+
+describe("verifiers", () => {
+  it("are RFC 5802's StoredKey and ServerKey over scrypt, as another implementation computes them", async () => {
+    const verifier = await passwordsWith().enrol("Ünïcödé passphrase", "k");
+    expect(verifier).toMatchObject({ ...quick, ...(await keysByScryptJs("Ünïcödé passphrase", verifier)) });
+    expect(Buffer.from(verifier.salt, "base64url")).toHaveLength(16);
+  });
+
+  it("take OWASP's parameters when nothing else is said", async () => {
+    const passwords = createPasswords();
+    opened.push(passwords);
+    const verifier = await passwords.enrol(canary, "k");
+    expect(verifier).toMatchObject({ N: 131_072, r: 8, p: 1 });
+    expect(await passwords.verify(canary, verifier, k)).toEqual({ ok: true, outdated: false });
+  });
+
+  it("never repeat a salt", async () => {
+    const passwords = passwordsWith({ queueLimitPerKey: 64 });
+    const all = await Promise.all(Array.from({ length: 50 }, () => passwords.enrol(canary, "k")));
+    expect(new Set(all.map(({ salt }) => salt)).size).toBe(50);
+  });
+
+  it.each([
+    ["the same", canary, true],
+    ["in full-width letters", "ｃａｎａｒｙ-horse-battery-staple", true],
+    ["in another case", canary.toUpperCase(), false],
+    ["with a space behind", `${canary} `, false],
+    ["empty", "", false],
+    ["longer than any password", canary.repeat(200), false],
+  ])("tell a password %s", async (_name, password, ok) => {
+    const passwords = passwordsWith();
+    const verifier = await passwords.enrol(canary, "k");
+    expect(await passwords.verify(password, verifier, k)).toEqual({ ok, outdated: false });
+  });
+
+  it("say when they are weaker than today's, and only to who knows the password", async () => {
+    const old = await passwordsWith().enrol(canary, "k");
+    const today = passwordsWith({ parameters: { N: 128, r: 8, p: 1 } });
+    expect(await today.verify(canary, old, k)).toEqual({ ok: true, outdated: true });
+    expect(await today.verify("wrong password", old, k)).toEqual({ ok: false, outdated: false });
+  });
+
+  it("without one a password is wrong after the same one run", async () => {
+    const passwords = passwordsWith();
+    const verifier = await passwords.enrol(canary, "k");
+    const before = passwords.load().runs;
+    expect(await passwords.verify(canary, undefined, k)).toEqual({ ok: false, outdated: false });
+    expect(passwords.load().runs - before).toBe(1);
+    await passwords.verify("wrong password", verifier, k);
+    expect(passwords.load().runs - before).toBe(2);
+  });
+
+  it.each([["old"], ["new"], ["unlisted"], ["unknown"]])(
+    "the work for a name that is %s is one run with each set of parameters that is in use",
+    async (kind) => {
+      const sets = [quick, { N: 64, r: 8, p: 1 }, { N: 32, r: 4, p: 2 }];
+      const verifiers = {
+        old: await passwordsWith().enrol(canary, "k"),
+        new: await passwordsWith({ parameters: sets[2] ?? quick }).enrol(canary, "k"),
+        unlisted: await passwordsWith({ parameters: { N: 8, r: 8, p: 1 } }).enrol(canary, "k"),
+        unknown: undefined,
+      };
+      const verifier = verifiers[kind as keyof typeof verifiers];
+      const work: unknown[] = [];
+      const passwords = passwordsWith({ startThread: () => recordingThread(work) });
+      for (const password of [canary, "wrong password"]) {
+        const { ok } = await passwords.verify(password, verifier, k, sets);
+        expect(ok).toBe(verifier !== undefined && password === canary);
+      }
+      const runs = kind === "unlisted" ? [...sets, { N: 8, r: 8, p: 1 }] : sets;
+      expect(work).toEqual([runs, runs]);
+    },
+  );
+
+  it("refuses parameters that nobody runs", () => {
+    for (const parameters of [
+      { N: 100, r: 8, p: 1 },
+      { N: 2 ** 21, r: 8, p: 1 },
+      { N: 2 ** 17, r: 0, p: 1 },
+    ]) {
+      expect(() => createPasswords({ parameters })).toThrow(RangeError);
+    }
+  });
+});
+
+describe("rules", () => {
+  const refused: readonly [string, string][] = [
+    ["too short", "1ab!xyz"],
+    ["too short in characters, though long in bytes", "😀".repeat(7)],
+    ["too long after NFKC", "\ufdfa".repeat(100)],
+    ["too long", "x".repeat(1025)],
+    ["half of a surrogate pair", `abcdefgh\ud800`],
+    ["a common one", "Password123"],
+    ["a common one in full-width digits", "１２３４５６７８"],
+  ];
+  it.each(refused)("refuse a password that is %s, before any work", async (_name, password) => {
+    const passwords = passwordsWith();
+    expect(await passwords.enrol(password, "k").catch(codeOf)).toBe("invalid_password");
+    expect(passwords.load().runs).toBe(0);
+  });
+
+  it("let any other kind of characters through", async () => {
+    const passwords = passwordsWith();
+    for (const password of ["8 spaces", "パスワードは秘密", "a\u0000b\nc\td~e", "x".repeat(1024)]) {
+      expect(await passwords.verify(password, await passwords.enrol(password, "k"), k)).toMatchObject({
+        ok: true,
+      });
+    }
+  });
+
+  it("do not hold a proven password to today's length", async () => {
+    const passwords = passwordsWith();
+    const verifier = await passwords.enrol("short", "k", { proven: true });
+    expect(await passwords.verify("short", verifier, k)).toMatchObject({ ok: true });
+  });
+});
+
+describe("the queue", () => {
+  it("is bounded and refuses at once what does not fit", async () => {
+    const passwords = passwordsWith({ queueLimit: 4 });
+    const burst = Array.from({ length: 40 }, (_, at) => passwords.verify("x", undefined, place(`k${at}`)));
+    expect(passwords.load().waiting).toBe(4);
+    const outcomes = await outcomesOf(burst);
+    expect(outcomes.filter((outcome) => outcome === "done")).toHaveLength(5);
+    expect(outcomes.filter((outcome) => outcome === "overloaded")).toHaveLength(35);
+    expect(passwords.load().runs).toBe(5);
+  });
+
+  it("says when to come back", async () => {
+    const passwords = passwordsWith({ queueLimit: 0 });
+    const refusal = await passwords.verify("x", undefined, k).catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: "overloaded", retryAfterSeconds: expect.any(Number) });
+  });
+
+  it("gives one key its share and no more, and the share back afterwards", async () => {
+    const passwords = passwordsWith();
+    const burst = () => Array.from({ length: 10 }, () => passwords.verify("x", undefined, place("flood")));
+    const first = await outcomesOf(burst());
+    expect(first.filter((outcome) => outcome === "done")).toHaveLength(4);
+    const second = await outcomesOf(burst());
+    expect(second.filter((outcome) => outcome === "done")).toHaveLength(4);
+  });
+
+  it("serves keys in turn, so that a flood delays another by one job", async () => {
+    const passwords = passwordsWith({ queueLimitPerKey: 8 });
+    const order: string[] = [];
+    const log = (name: string) => passwords.verify("x", undefined, place(name)).then(() => order.push(name));
+    const flood = Array.from({ length: 8 }, () => log("flood"));
+    await Promise.all([...flood, log("person")]);
+    expect(order.indexOf("person")).toBeLessThanOrEqual(2);
+  });
+
+  it("gives a newcomer a place when few hold it all, and takes it from who holds most", async () => {
+    const passwords = passwordsWith({ queueLimit: 8, queueLimitPerKey: 4 });
+    const four = (key: string) =>
+      Array.from({ length: 4 }, () => passwords.verify("x", undefined, place(key)));
+    const flood = outcomesOf(["a", "b", "c"].flatMap(four));
+    expect(passwords.load().waiting).toBe(8);
+    expect(await outcomesOf([passwords.verify("x", undefined, place("person"))])).toEqual(["done"]);
+    const outcomes = await flood;
+    expect(outcomes.filter((outcome) => outcome === "done")).toHaveLength(8);
+    expect(outcomes.filter((outcome) => outcome === "overloaded")).toHaveLength(4);
+    expect(await outcomesOf(four("b"))).toEqual(["done", "done", "done", "done"]);
+  });
+
+  it("keeps places for who is no stranger, which a full queue of strangers does not delay", async () => {
+    const passwords = passwordsWith({ queueLimit: 16, queueLimitPerKey: 1 });
+    const order: string[] = [];
+    const ask = (key: string, reserved: boolean) =>
+      passwords.verify("x", undefined, { key, reserved }).then(() => order.push(key));
+    const strangers = Array.from({ length: 17 }, (_, at) => ask(`stranger ${at}`, false));
+    expect(await outcomesOf([passwords.verify("x", undefined, place("one more"))])).toEqual(["overloaded"]);
+    await Promise.all([...strangers, ask("owner", true)]);
+    expect(order.indexOf("owner")).toBeLessThanOrEqual(2);
+  });
+
+  it("gives strangers every fourth turn while places that are kept are full", async () => {
+    const passwords = passwordsWith({ queueLimitPerKey: 32 });
+    const order: string[] = [];
+    const ask = (key: string, reserved: boolean) =>
+      passwords.verify("x", undefined, { key, reserved }).then(() => order.push(key));
+    const busy = Array.from({ length: 16 }, () => ask("busy", true));
+    await Promise.all([...busy, ask("stranger", false)]);
+    expect(order.indexOf("stranger")).toBeLessThanOrEqual(5);
+  });
+
+  it("leaves the event loop free while it hashes", async () => {
+    const passwords = passwordsWith({ parameters: { N: 2 ** 16, r: 8, p: 1 } });
+    let turns = 0;
+    let hashing = true;
+    const turn = () => {
+      turns += 1;
+      if (hashing) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await passwords.verify("x", undefined, k);
+    hashing = false;
+    expect(turns).toBeGreaterThan(50);
+  });
+});
+
+describe("threads", () => {
+  function spied() {
+    const threads: Worker[] = [];
+    const startThread = () => {
+      const thread = startKdfThread();
+      threads.push(thread);
+      return thread;
+    };
+    return { threads, startThread };
+  }
+
+  it("start when they are needed, and work again after one was lost with its job", async () => {
+    const { threads, startThread } = spied();
+    const passwords = passwordsWith({ startThread, parameters: { N: 2 ** 15, r: 8, p: 1 } });
+    expect(threads).toHaveLength(0);
+    const lost = passwords.enrol(canary, "k").catch((error: unknown) => error);
+    const waiting = passwords.enrol(canary, "k");
+    await threads[0]?.terminate();
+    const error = await within(lost, "the refusal of the lost job");
+    expect(error).toMatchObject({ code: "unavailable" });
+    expect(await within(waiting, "the next job")).toMatchObject({ N: 2 ** 15 });
+    expect(threads).toHaveLength(2);
+  });
+
+  it("that cannot start refuse their job and nothing else", async () => {
+    let broken = true;
+    const startThread = () => {
+      if (broken) throw new Error("no more threads");
+      return startKdfThread();
+    };
+    const passwords = passwordsWith({ startThread });
+    expect(await passwords.enrol(canary, "k").catch(codeOf)).toBe("unavailable");
+    broken = false;
+    expect(await passwords.enrol(canary, "k")).toMatchObject(quick);
+  });
+
+  it("end with close, and what waits is refused", async () => {
+    const { threads, startThread } = spied();
+    const passwords = passwordsWith({ startThread });
+    const burst = Array.from({ length: 4 }, () => passwords.enrol(canary, "k"));
+    const outcomes = outcomesOf(burst);
+    const exits = threads.map((thread) => once(thread, "exit"));
+    await passwords.close();
+    await within(Promise.all(exits), "the end of the threads");
+    expect((await outcomes).every((outcome) => outcome === "unavailable" || outcome === "done")).toBe(true);
+    expect(await passwords.enrol(canary, "k").catch(codeOf)).toBe("unavailable");
+  });
+
+  it("do not keep an idle process alive", async () => {
+    const source = path.resolve(import.meta.dirname, "../../../src/auth/passwords/passwords.ts");
+    const program = `
+      const { createPasswords } = await import(${JSON.stringify(source)});
+      await createPasswords({ parameters: { N: 16, r: 8, p: 1 } }).enrol("correct horse", "k");
+      console.log("hashed");
+    `;
+    const hooks = path.resolve(import.meta.dirname, "../../support/typescript.mjs");
+    const child = spawn(process.execPath, ["--import", hooks, "--input-type=module", "-e", program]);
+    const output = text(child.stdout);
+    const [code] = await within(once(child, "exit"), "the end of the process", 15_000);
+    expect({ code, output: await output }).toEqual({ code: 0, output: "hashed\n" });
+  });
+
+  it("never let a password into an error", async () => {
+    const { threads, startThread } = spied();
+    const passwords = passwordsWith({
+      startThread,
+      queueLimitPerKey: 1,
+      parameters: { N: 2 ** 15, r: 8, p: 1 },
+    });
+    const work = [passwords.enrol(canary, "k"), passwords.enrol(canary, "k"), passwords.enrol("x", "k")];
+    const errors = Promise.all(work.map((each) => each.catch((error: unknown) => error)));
+    await threads[0]?.terminate();
+    for (const error of await errors) {
+      expect(error).toBeInstanceOf(AuthError);
+      if (error instanceof AuthError) expect(`${error.stack}${JSON.stringify(error)}`).not.toContain(canary);
+    }
+  });
+});

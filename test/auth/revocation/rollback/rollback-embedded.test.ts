@@ -1,0 +1,69 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { RevokeTarget } from "../../../../src/auth/revocation/revocation.ts";
+import type { Safeguard } from "../../../../src/auth/safeguards.ts";
+import { home, ownerLogin } from "../../../support/authority.ts";
+import type { HandNode } from "../lease-rig.ts";
+import { embeddedRig, goBack, type RollbackRig } from "./rollback-rig.ts";
+
+describe("after an old copy was put back under a running gateway on an embedded store", () => {
+  let rig: RollbackRig;
+  let node: HandNode;
+  beforeEach(async () => {
+    rig = await embeddedRig();
+  });
+  afterEach(() => rig.dispose());
+
+  async function start(...protections: readonly Safeguard[]): Promise<void> {
+    node = await rig.start(...protections);
+  }
+
+  async function open(userId: string) {
+    const standing = await node.authority.users.read(userId);
+    if (standing === undefined) throw new Error("no user");
+    const { user, version: userVersion, epoch: userEpoch } = standing;
+    return node.authority.sessions.open({
+      ...{
+        user,
+        userVersion,
+        userEpoch,
+        credential: null,
+        clientId: "https://one.example/",
+        clientName: null,
+      },
+      ...{ rotates: true, assurance: 1, amr: ["pwd"], authenticatedAt: Date.now(), peer: home },
+    });
+  }
+
+  /** The file reads as it did before `target` was revoked; resolves once the node has noticed, and trusts itself again. */
+  async function revokeAndGoBack(target: (userId: string, sessionId: string) => RevokeTarget) {
+    const request = { name: "ada", username: "ada", password: ownerLogin.password, groupIds: [] };
+    const { id } = await node.authority.localLogins.createUser(request);
+    const opened = await open(id);
+    await rig.remember();
+    await node.authority.revocation.revoke(target(id, opened.session.id), "session_revoked");
+    await goBack(rig, node);
+    return opened;
+  }
+
+  const targets: readonly (readonly [string, (userId: string, sessionId: string) => RevokeTarget])[] = [
+    ["a session", (userId, sessionId) => ({ kind: "sessions", userId, sessionIds: [sessionId] })],
+    ["a user", (userId) => ({ kind: "user", userId })],
+    ["a client", () => ({ kind: "client", clientId: "https://one.example/" })],
+    ["everybody", () => ({ kind: "all" })],
+  ];
+
+  it.each(targets)("what was taken from %s stays taken", async (_, target) => {
+    await start();
+    const { session, accessToken } = await revokeAndGoBack(target);
+    expect(node.told).toContain("reasserted 1");
+    expect(await node.authority.sessions.get(session.id)).toBeUndefined();
+    const verdict = await node.authority.authentication.authenticate(accessToken, home);
+    expect(verdict).toMatchObject({ ok: false });
+  });
+
+  it.each(targets)("it would be given back to %s without the re-assertion", async (_, target) => {
+    await start("reassert");
+    const { session } = await revokeAndGoBack(target);
+    expect(await node.authority.sessions.get(session.id)).toBeDefined();
+  });
+});

@@ -1,0 +1,254 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { recordKeys } from "../../../../src/auth/record-keys.ts";
+import type { Safeguard } from "../../../../src/auth/safeguards.ts";
+import { type RecordKey, readRecord } from "../../../../src/auth/store.ts";
+import { home, ownerLogin } from "../../../support/authority.ts";
+import { type RedisServer, startRedis } from "../../../support/redis-server.ts";
+import { refusal } from "../../../support/refusal.ts";
+import { eventually, type HandNode, startHandNode } from "../lease-rig.ts";
+
+let redis: RedisServer;
+const nodes: HandNode[] = [];
+beforeEach(async () => {
+  redis = await startRedis();
+});
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node.stop();
+  await redis.dispose();
+});
+
+async function start(...protections: readonly Safeguard[]): Promise<HandNode> {
+  const node = await startHandNode({ url: redis.url, disabledSafeguards: new Set(protections) });
+  nodes.push(node);
+  await node.beatUntilTrusted();
+  return node;
+}
+
+async function someone({ authority }: HandNode, username: string): Promise<string> {
+  const { password } = ownerLogin;
+  return (await authority.localLogins.createUser({ name: username, username, password, groupIds: [] })).id;
+}
+
+async function open({ authority }: HandNode, userId: string, clientId: string | null = null) {
+  const standing = await authority.users.read(userId);
+  if (standing === undefined) throw new Error("no user");
+  const { user, version: userVersion, epoch: userEpoch } = standing;
+  return authority.sessions.open({
+    ...{ user, userVersion, userEpoch, credential: null, clientId, clientName: null, rotates: true },
+    ...{ assurance: 1, amr: ["pwd"], authenticatedAt: Date.now(), peer: home },
+  });
+}
+
+/** Everything after `remember` is lost: what a failover to a replica that was behind does, and an old backup. */
+const remember = () => redis.command("SAVE");
+async function goBack(...all: readonly HandNode[]): Promise<void> {
+  await redis.kill();
+  await redis.restart();
+  // An acknowledged write that is not in the log any more, or the next heartbeat, tells of it.
+  await eventually("the break", async () => {
+    for (const node of all) await node.beat();
+    return all.every(({ told }) => told.includes("lost"));
+  });
+  await Promise.all(all.map((node) => node.beatUntilTrusted()));
+}
+
+const epochOf = async ({ store }: HandNode, key: RecordKey) => (await readRecord(store, key))?.version;
+const isLive = async ({ authority }: HandNode, sessionId: string) =>
+  (await authority.sessions.get(sessionId)) !== undefined;
+const refresh = ({ authority }: HandNode, refreshToken: string) =>
+  authority.sessions.refresh({ refreshToken, clientId: null, peer: home });
+
+describe("after the store went back in time", () => {
+  it("sessions and users that were revoked stay so, and nobody else notices", async () => {
+    const node = await start();
+    const [ada, bob] = [await someone(node, "ada"), await someone(node, "bob")];
+    const [first, second, spared] = [await open(node, ada), await open(node, ada), await open(node, ada)];
+    const untouched = await open(node, bob);
+    const other = await open(node, bob);
+    await remember();
+    const { revocation } = node.authority;
+    await revocation.revoke(
+      { kind: "sessions", userId: bob, sessionIds: [other.session.id] },
+      "token_reused",
+    );
+    await revocation.revoke({ kind: "user", userId: ada, except: spared.session.id }, "password_changed");
+    const epoch = (await readRecord(node.store, recordKeys.userEpoch(ada)))?.version ?? 0;
+    await goBack(node);
+    expect(node.told).toContain("reasserted 2");
+    const sessions = [first, second, other, spared, untouched];
+    expect(await Promise.all(sessions.map(({ session }) => isLive(node, session.id)))).toEqual([
+      ...[false, false, false, true, true],
+    ]);
+    expect((await readRecord(node.store, recordKeys.userEpoch(ada)))?.version).toBe(epoch);
+    expect(await refusal(refresh(node, untouched.refreshToken))).toBe("accepted");
+    expect(await refusal(refresh(node, other.refreshToken))).toBe("invalid_grant");
+  });
+
+  it("a client, and everybody, whose sessions were ended stay so; who came in since goes on", async () => {
+    const node = await start();
+    const ada = await someone(node, "ada");
+    const [first, other] = [
+      await open(node, ada, "https://one.example/"),
+      await open(node, ada, "https://two.example/"),
+    ];
+    await remember();
+    const { revocation } = node.authority;
+    await revocation.revoke({ kind: "client", clientId: "https://one.example/" }, "session_revoked");
+    const clientEpoch = await epochOf(node, recordKeys.clientEpoch("https://one.example/"));
+    await goBack(node);
+    expect(node.told).toContain("reasserted 1");
+    expect(await epochOf(node, recordKeys.clientEpoch("https://one.example/"))).toBe(clientEpoch);
+    expect([await isLive(node, first.session.id), await isLive(node, other.session.id)]).toEqual([
+      false,
+      true,
+    ]);
+    const since = await open(node, ada, "https://one.example/");
+    expect(await isLive(node, since.session.id)).toBe(true);
+
+    await remember();
+    await revocation.revoke({ kind: "all" }, "session_revoked");
+    const epoch = await epochOf(node, recordKeys.allEpoch);
+    const told = node.told.length;
+    await redis.kill();
+    await redis.restart();
+    await eventually("the second break", async () => {
+      await node.beat();
+      return node.told.slice(told).includes("lost");
+    });
+    await node.beatUntilTrusted();
+    expect(await epochOf(node, recordKeys.allEpoch)).toBe(epoch);
+    expect([await isLive(node, other.session.id), await isLive(node, since.session.id)]).toEqual([
+      false,
+      false,
+    ]);
+    const enter = async ({ accessToken }: { readonly accessToken: string }) =>
+      (await node.authority.authentication.authenticate(accessToken, home)).ok;
+    expect([await enter(other), await enter(await open(node, ada))]).toEqual([false, true]);
+  });
+
+  it.each([
+    ["a user", (userId: string) => ({ kind: "user", userId }) as const],
+    ["a client", () => ({ kind: "client", clientId: "https://one.example/" }) as const],
+    ["everybody", () => ({ kind: "all" }) as const],
+  ])("the sessions of %s would live again without the re-assertion", async (_, target) => {
+    const node = await start("reassert");
+    const ada = await someone(node, "ada");
+    const { session } = await open(node, ada, "https://one.example/");
+    await remember();
+    await node.authority.revocation.revoke(target(ada), "password_changed");
+    await goBack(node);
+    expect(await isLive(node, session.id)).toBe(true);
+  });
+
+  it("a node that starts afterwards knows it, and a login from in between is not meant", async () => {
+    const node = await start();
+    const ada = await someone(node, "ada");
+    const old = await open(node, ada);
+    await remember();
+    await node.authority.revocation.revoke({ kind: "user", userId: ada }, "session_revoked");
+    await redis.kill();
+    await redis.restart();
+    // Before any node has noticed.
+    let between: Awaited<ReturnType<typeof open>> | undefined;
+    await eventually("a login", async () => {
+      between ??= await open(node, ada).catch(() => undefined);
+      return between !== undefined;
+    });
+    await eventually("the break", async () => {
+      await node.beat();
+      return node.told.includes("lost");
+    });
+    await node.beatUntilTrusted();
+    const late = await start();
+    for (const { authority } of [node, late]) {
+      const verdict = (token: string | undefined) => authority.authentication.authenticate(token ?? "", home);
+      expect(await verdict(old.accessToken)).toMatchObject({ ok: false });
+      expect(await verdict(between?.accessToken)).toMatchObject({ ok: true });
+    }
+  });
+
+  it("several nodes may say it at once", async () => {
+    const all = [await start(), await start(), await start()];
+    const [node] = all;
+    if (node === undefined) throw new Error("no node");
+    const ada = await someone(node, "ada");
+    const opened = await Promise.all(Array.from({ length: 20 }, () => open(node, ada)));
+    const ids = opened.map(({ session }) => session.id);
+    await remember();
+    const { revocation } = node.authority;
+    const receipt = await revocation.revoke(
+      { kind: "sessions", userId: ada, sessionIds: ids.slice(0, 10) },
+      "session_revoked",
+    );
+    await eventually("the revocation everywhere", async () => {
+      await Promise.all(all.map((each) => each.beat()));
+      return (await revocation.settled(receipt)).effective === "all";
+    });
+    await goBack(...all);
+    const live = await Promise.all(ids.map((id) => isLive(node, id)));
+    expect(live).toEqual([...Array(10).fill(false), ...Array(10).fill(true)]);
+  });
+
+  it("a session that was lost lets nobody in, with whatever token; one that was not goes on", async () => {
+    const node = await start();
+    const ada = await someone(node, "ada");
+    const kept = await open(node, ada);
+    await remember();
+    const lost = await open(node, ada);
+    await someone(node, "bob");
+    const enter = async ({ accessToken }: { readonly accessToken: string }) =>
+      (await node.authority.authentication.authenticate(accessToken, home)).ok;
+    expect([await enter(kept), await enter(lost)]).toEqual([true, true]);
+    await goBack(node);
+    expect([await enter(kept), await enter(lost)]).toEqual([true, false]);
+  });
+
+  it("trust and gaps say to everybody that all has to be looked at", async () => {
+    const node = await start();
+    const { view } = node.authority.revocation;
+    const { invalidationCount } = view;
+    await someone(node, "ada");
+    await remember();
+    await someone(node, "bob");
+    await goBack(node);
+    expect([view.trusted, view.invalidationCount > invalidationCount]).toEqual([true, true]);
+    const told = node.told.filter((each) => each !== "failed");
+    expect(told).toEqual(["recovered", "lost", "lapsed", "reasserted 0", "recovered"]);
+  });
+});
+
+describe("a client that had just rotated its refresh token", () => {
+  const rotated = async (node: HandNode) => {
+    const ada = await someone(node, "ada");
+    const { refreshToken, session } = await open(node, ada);
+    await remember();
+    const second = (await refresh(node, refreshToken)).refreshToken ?? "";
+    node.clock.advance(11_000);
+    const third = (await refresh(node, second)).refreshToken ?? "";
+    // A rotation is not in the log: no node needs to have noticed that the store went back.
+    await redis.kill();
+    await redis.restart();
+    await eventually("the store", async () => {
+      const found = await node.authority.sessions.get(session.id).catch(() => undefined);
+      return found?.generation === 1;
+    });
+    return { session, refreshToken, third };
+  };
+
+  it("is no thief after a rollback, and its session goes on from there", async () => {
+    const node = await start();
+    const { session, refreshToken, third } = await rotated(node);
+    const grant = await refresh(node, third);
+    expect(grant.session.generation).toBe(4);
+    node.clock.advance(11_000);
+    // Whoever holds the first token is one.
+    expect(await refusal(refresh(node, refreshToken))).toBe("token_reused");
+    expect(await isLive(node, session.id)).toBe(false);
+  });
+
+  it("would be one without healing forward", async () => {
+    const node = await start("heal_forward");
+    const { third } = await rotated(node);
+    expect(await refusal(refresh(node, third))).toBe("token_reused");
+  });
+});

@@ -1,0 +1,139 @@
+import fc from "fast-check";
+import { describe, expect, it, vi } from "vitest";
+
+import { AuthError } from "../../src/auth/errors.ts";
+import { createLog, jsonText } from "../../src/observability/log.ts";
+import { redact, redactText } from "../../src/observability/redaction.ts";
+
+function capture(level: "info" | "debug" | "silent" = "info") {
+  const lines: string[] = [];
+  const log = createLog({ level, sink: { write: (line: string) => void lines.push(line) } });
+  return { log, lines };
+}
+
+const jwt = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLWNhbmFyeQ";
+const authorizationCode = "0123456789abcdef0123456789abcdef";
+
+describe("the log", () => {
+  it("writes one JSON object a line, with level by name and time in ISO 8601", () => {
+    const { log, lines } = capture();
+    log.info({ user_id: "u1" }, "hello");
+    log.debug({}, "too fine");
+    expect(lines).toHaveLength(1);
+    const entry = JSON.parse(lines[0] ?? "");
+    expect(entry).toMatchObject({ level: "info", user_id: "u1", msg: "hello" });
+    expect(new Date(entry.time).toISOString()).toBe(entry.time);
+    expect(entry).not.toHaveProperty("pid");
+  });
+
+  it("writes a record as any other line, the time to the millisecond, whatever the fields hold", () => {
+    const { log, lines } = capture();
+    for (const now of [0, 7, 1_700_000_000_010, 1_700_000_000_999, 1_700_000_001_000]) {
+      vi.setSystemTime(now);
+      log.record(`"client_id":${jsonText('a\n"}{')},"address":${jsonText("::1")}`, "audit");
+      const entry = { level: "info", time: new Date(now).toISOString(), client_id: 'a\n"}{', address: "::1" };
+      expect(lines.pop()).toBe(`${JSON.stringify({ ...entry, msg: "audit" })}\n`);
+    }
+    vi.useRealTimers();
+  });
+
+  it("writes texts of records as JSON does", () => {
+    fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => jsonText(text) === JSON.stringify(text)));
+    for (const text of ["", '"', "\\", "\u007f", "\ud800", "ä", "plain [text] {x}"])
+      expect(jsonText(text)).toBe(JSON.stringify(text));
+    expect(jsonText(null)).toBe("null");
+  });
+
+  it("breaks no line, whatever is logged", () => {
+    const { log, lines } = capture();
+    log.warn({ client: 'a\n{"level":"info"}\r\n\u2028\u0000\u001b[31m' }, "one\ntwo");
+    const written = [...lines.join("").trimEnd()];
+    expect(written.filter((character) => character < " " || character === "\u007f")).toEqual([]);
+    expect(JSON.parse(lines.join("")).msg).toBe("one\ntwo");
+  });
+
+  it("does not fail on what cannot be written", () => {
+    const { log, lines } = capture();
+    const circle: Record<string, unknown> = { big: 10n, when: Symbol("s"), run: () => 1 };
+    circle.self = circle;
+    log.error(circle, "circle");
+    log.error({ bytes: Buffer.from("canary-bytes"), list: Array(1000).fill("x") }, "bytes");
+    expect(lines).toHaveLength(2);
+    expect(lines.join("")).not.toContain("canary");
+  });
+});
+
+describe("redaction", () => {
+  const secretFields = [
+    ...[
+      "access_token",
+      "accessToken",
+      "refresh_token",
+      "refreshToken",
+      "token",
+      "code_verifier",
+      "codeVerifier",
+    ],
+    ...["setup_code", "setupCode", "setupLink", "flow_secret", "flowSecret", "password", "current_password"],
+    ...[
+      "new_password",
+      "secret",
+      "user_input",
+      "Authorization",
+      "cookie",
+      "Set-Cookie",
+      "authSig",
+      "auth_code",
+    ],
+  ];
+  it.each(secretFields)("masks a field called %s, also deep inside", (name) => {
+    const { log, lines } = capture();
+    log.info({ [name]: "canary-1", a: { b: [{ [name]: { c: "canary-2" } }] } }, "x");
+    expect(lines.join("")).not.toContain("canary");
+    expect(lines.join("")).toContain("[redacted]");
+  });
+
+  it("tells an error's code from an authorization code", () => {
+    expect(redact({ code: "invalid_grant" })).toEqual({ code: "invalid_grant" });
+    expect(redact({ code: "ECONNREFUSED" })).toEqual({ code: "ECONNREFUSED" });
+    expect(redact({ code: "ERR_SOCKET_CLOSED" })).toEqual({ code: "ERR_SOCKET_CLOSED" });
+    expect(redact({ code: 4301 })).toEqual({ code: 4301 });
+    expect(redact({ code: authorizationCode })).toEqual({ code: "[redacted]" });
+    expect(redact({ code: `a${authorizationCode.slice(1)}` })).toEqual({ code: "[redacted]" });
+  });
+
+  it.each([
+    ["a JWT", `refused ${jwt} here`, "refused [token] here"],
+    ["a bearer header", "authorization: Bearer canary", "authorization: Bearer [redacted]"],
+    [
+      "a store URL",
+      "cannot reach redis://user:canary@host:6379/0",
+      "cannot reach redis://[redacted]@host:6379/0",
+    ],
+    ["a signed path", "/api/?authSig=canary&w=1", "/api/?authSig=[redacted]&w=1"],
+    [
+      "a form",
+      "grant_type=refresh_token&refresh_token=canary",
+      "grant_type=refresh_token&refresh_token=[redacted]",
+    ],
+    ["a set-up link", "http://h/setup#code=canary", "http://h/setup#code=[redacted]"],
+    ["plain text", "user u1 from 10.0.0.1", "user u1 from 10.0.0.1"],
+  ])("masks %s inside a text", (_name, text, shown) => expect(redactText(text)).toBe(shown));
+
+  it("masks secrets in errors, their causes and their stacks", () => {
+    const { log, lines } = capture();
+    const cause = new Error("redis://u:canary@h is away");
+    const error = new AuthError("unavailable", { detail: `token ${jwt}`, cause });
+    log.error({ err: error }, `failed: Bearer canary`);
+    const entry = JSON.parse(lines.join(""));
+    expect(lines.join("")).not.toMatch(/canary|eyJ/);
+    expect(entry.err).toMatchObject({ name: "AuthError", code: "unavailable", cause: { name: "Error" } });
+    expect(entry.err.stack).toContain("log.test.ts");
+  });
+
+  it("cuts what is huge", () => {
+    const { log, lines } = capture();
+    log.info({ text: "x".repeat(100_000) }, "x");
+    expect(lines.join("").length).toBeLessThan(5000);
+  });
+});

@@ -1,0 +1,90 @@
+import { describe, expect, it } from "vitest";
+import { LogContinuity } from "../../src/store/redis/log-continuity.ts";
+import { contentOf, entriesOf, type StreamInfo } from "../../src/store/redis/log-stream.ts";
+
+const entries = (...ids: readonly string[]) =>
+  entriesOf(ids.map((id) => [id, ["v", "1", "e", `{"id":"${id}"}`]]));
+const content = (id: string) => contentOf(1, `{"id":"${id}"}`);
+const size = (info: Partial<StreamInfo>): StreamInfo => ({
+  lastPosition: "9-0",
+  firstPosition: "1-0",
+  added: 9,
+  trimmed: 0,
+  ...info,
+});
+
+describe("the trace of a log", () => {
+  const traceAt = (...ids: readonly string[]) => {
+    const trace = new LogContinuity(0);
+    trace.pass(entries(...ids));
+    return trace;
+  };
+  const look = (trace: LogContinuity, found: readonly string[], atEnd = true) =>
+    trace.examine(entries(...found), { asked: trace.now, atEnd }).kind;
+
+  it("takes an acknowledgement that is read after its entry was delivered", () => {
+    const trace = traceAt("1-0", "2-0");
+    trace.acknowledge("1-0", content("1-0"));
+    trace.acknowledge("2-0", content("2-0"));
+    expect(look(trace, ["2-0", "3-0"])).toBe("fine");
+  });
+
+  it("calls a log lost that delivered another entry at an acknowledged place, or passed it by", () => {
+    const other = traceAt("1-0", "2-0");
+    other.acknowledge("1-0", "5|{}");
+    expect(look(other, ["2-0"])).toBe("lost");
+    const passedBy = traceAt("1-0", "3-0");
+    passedBy.acknowledge("2-0", content("2-0"));
+    expect(look(passedBy, ["3-0"], false)).toBe("lost");
+  });
+
+  it("waits for an acknowledged entry that is still to come, up to the end of the log", () => {
+    const trace = traceAt("1-0");
+    trace.acknowledge("4-0", content("4-0"));
+    expect(look(trace, ["1-0", "2-0"], false)).toBe("fine");
+    expect(look(trace, ["1-0", "2-0"], true)).toBe("lost");
+    expect(look(trace, ["1-0", "2-0", "4-0"], true)).toBe("fine");
+  });
+
+  it("does not ask an answer for what was acknowledged after the question", () => {
+    const trace = traceAt("1-0");
+    const asked = trace.now;
+    trace.acknowledge("4-0", content("4-0"));
+    expect(trace.examine(entries("1-0"), { asked, atEnd: true }).kind).toBe("fine");
+  });
+
+  it("does not wait for entries from before its time", () => {
+    const trace = new LogContinuity(5);
+    trace.acknowledge("4-0", content("4-0"));
+    expect(look(trace, [])).toBe("fine");
+  });
+
+  it("counts the log as lost when more was acknowledged than it can remember", () => {
+    const trace = traceAt("1-0");
+    for (let n = 0; n <= 20_000; n += 1) trace.acknowledge(`2-${n}`, "1|{}");
+    expect(trace.examine(entries("1-0"), { asked: 0, atEnd: false }).kind).toBe("lost");
+    trace.startOver();
+    expect(look(trace, ["1-0"])).toBe("fine");
+  });
+
+  it("calls it trimmed only where the log can be the same one", () => {
+    const trace = traceAt("1-0", "2-0", "3-0");
+    expect(look(trace, ["5-0"])).toBe("gone");
+    const trimmed = { firstPosition: "5-0", trimmed: 4 };
+    expect(trace.explain(size(trimmed))).toBe("trimmed");
+    expect(trace.explain(size({ ...trimmed, trimmed: 0 }))).toBe("lost");
+    expect(trace.explain(size({ ...trimmed, added: 2 }))).toBe("lost");
+    expect(trace.explain(size({ ...trimmed, lastPosition: "2-5" }))).toBe("lost");
+    expect(trace.explain(size({ ...trimmed, firstPosition: "2-0" }))).toBe("lost");
+  });
+
+  it("after `trimmed` goes on behind what it had, and asks no more for what is gone", () => {
+    const trace = traceAt("1-0");
+    trace.acknowledge("2-0", content("2-0"));
+    trace.acknowledge("6-0", content("6-0"));
+    trace.skip(size({ firstPosition: "5-0", trimmed: 4 }));
+    expect(trace.rangeStart).toBe("(1-0");
+    expect(look(trace, ["5-0", "6-0"])).toBe("fine");
+    expect(look(trace, ["5-0"])).toBe("lost");
+  });
+});
