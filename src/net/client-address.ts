@@ -9,11 +9,11 @@ export interface ClientAddress {
    */
   readonly address: string | null;
   /**
-   * `none`: the request carries no trace of a proxy. `consistentRead`: read from a trusted proxy's header. `unreadable`: a
+   * `none`: the request carries no trace of a proxy. `trusted`: read from a trusted proxy's header. `unreadable`: a
    * trusted proxy sent nothing that names the client. `untrusted`: a peer that is no trusted proxy sent proxy headers.
    * With the last two the address is null.
    */
-  readonly forwarding: "none" | "consistentRead" | "unreadable" | "untrusted";
+  readonly forwarding: "none" | "trusted" | "unreadable" | "untrusted";
 }
 
 /** Headers by lower-case name; a repeated header is joined by ", ". */
@@ -68,7 +68,7 @@ export function resolveClientAddress(
     return { address: peerAddress === "" ? null : peerAddress, forwarding: "none" };
   if (!trusted.includes(peerAddress)) return { address: null, forwarding: "untrusted" };
   const address = forwardedClient(header, trusted);
-  return address === null ? { address, forwarding: "unreadable" } : { address, forwarding: "consistentRead" };
+  return address === null ? { address, forwarding: "unreadable" } : { address, forwarding: "trusted" };
 }
 
 function forwardedClient(header: HeaderLookup, trusted: AddressRanges): string | null {

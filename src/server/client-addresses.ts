@@ -14,7 +14,7 @@ const words = {
   unreadable: `a trusted proxy sent no readable client address, ${unknownClient}; let it append to X-Forwarded-For or Forwarded`,
 } as const;
 
-/** `resolveClientAddress` with the configured proxies; what is not consistentRead is counted, and logged once a TCP peer. */
+/** `resolveClientAddress` with the configured proxies; headers that are not trusted are counted, and logged once a TCP peer. */
 export function createClientOf(parts: {
   readonly config: Pick<Config, "trusted_proxies">;
   readonly log: Pick<Log, "warn">;

@@ -106,7 +106,7 @@ describe("gateway client: a server that suspends", () => {
     expect(gateway.sockets).toHaveLength(2);
   });
 
-  it("is consistentRead when it closes for good", async () => {
+  it("is believed when it closes for good", async () => {
     const { states, socket, suspend } = await connect();
     await suspend();
     socket.close(closeCodes.session_revoked.number);

@@ -87,11 +87,11 @@ function unknown(value: string): readonly [string, null] {
 
 describe("behind a trusted proxy", () => {
   it.each(lists)("X-Forwarded-For %j is of %s", (value, address) => {
-    const forwarding = address === null ? "unreadable" : "consistentRead";
+    const forwarding = address === null ? "unreadable" : "trusted";
     expect(resolve(proxy, { "x-forwarded-for": value })).toEqual({ address, forwarding });
   });
   it.each(forwardedLists)("Forwarded %j is of %s", (value, address) => {
-    const forwarding = address === null ? "unreadable" : "consistentRead";
+    const forwarding = address === null ? "unreadable" : "trusted";
     expect(resolve(proxy, { forwarded: value })).toEqual({ address, forwarding });
   });
   it("without a header the proxy itself asks", () => {

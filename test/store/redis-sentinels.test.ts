@@ -244,7 +244,7 @@ describe("a failover that takes its time", () => {
 });
 
 describe("a failover of which only one Sentinel has heard yet", () => {
-  it("is consistentRead before the majority that has not, also when the old primary is there again", async () => {
+  it("is believed before the majority that has not, also when the old primary is there again", async () => {
     const group = await startRedisSentinels({ downAfter: 60_000 });
     const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
     const follower = store.follow(Date.now(), () => undefined);

@@ -2,7 +2,7 @@ import type { Clock } from "./clock.ts";
 
 /** Clocks that differ by no more agree, ms. */
 export const clockLeewayMs = 10_000;
-/** A new time is consistentRead after it was steady for so long, ms. */
+/** A new time is accepted after it was steady for so long, ms. */
 export const confirmMs = 10 * 60_000;
 
 /** By how much a clock differs from the time that was known before, ms; positive: it is ahead. */

@@ -1,7 +1,7 @@
 import type { Clock } from "../clock/clock.ts";
 import type { DisabledSafeguards } from "../safeguards.ts";
 
-/** How long the view is consistentRead after it was last shown to be complete (D2's L), milliseconds. */
+/** How long the view is trusted after it was last shown to be complete, milliseconds. */
 export const leaseMs = 3_000;
 /** Three heartbeats in a row may be lost. */
 export const leaseHeartbeatMs = 750;

@@ -67,7 +67,7 @@ export function createRevocationView(options: {
   const cache = new RevocationCache(retentionMs(options.longestTokenMs), capacity);
   const knowsRights = options.disabledSafeguards?.has("entry_rights") !== true;
   let floor = Number.POSITIVE_INFINITY;
-  /** No commit after this number is known of: what claims a later one is not consistentRead. */
+  /** No commit after this number is known of: an entry that claims a later one is not trusted. */
   let newest = 0;
   let latest = 0;
   let invalidationCount = 0;

@@ -41,7 +41,7 @@ const listen = {
     default: [],
     maxItems: 64,
     description:
-      "Addresses and CIDR networks of proxies whose `X-Forwarded-For` or `Forwarded` is consistentRead, from the right up to the first address that is not listed. A request with such headers from anybody else has no known address, so it counts as not local.",
+      "Addresses and CIDR networks of proxies whose `X-Forwarded-For` or `Forwarded` is trusted, from the right up to the first address that is not listed. A request with such headers from anybody else has no known address, so it counts as not local.",
   }),
   origins: Type.Array(Type.String({ maxLength: 256 }), {
     default: [],

@@ -230,7 +230,7 @@ class EmbeddedStore implements Store {
     return this.#clock.earliest?.() ?? this.#clock.now();
   }
 
-  /** A gateway whose lock was taken over (it was consistentRead dead) writes nothing any more. */
+  /** A gateway whose lock was taken over (it was taken for dead) writes nothing any more. */
   #guarded<T>(tables: Tables, work: () => T): T {
     const holder = this.#role === "gateway" ? readLock(tables) : this.#own;
     if (holder?.token !== this.#own.token) {

@@ -7,7 +7,7 @@ import { createSentinelClient, withDeadline } from "./client.ts";
 
 /** How long a Sentinel has for an answer. */
 export const sentinelTimeoutMs = 400;
-/** Further Sentinels that one of them may name: more is not consistentRead. */
+/** Further Sentinels that one of them may name: more are ignored. */
 const mostOthers = 32;
 
 /** What one Sentinel said last. */

@@ -84,7 +84,7 @@ describe("one clock alone", () => {
     },
   );
 
-  it("is consistentRead once its new time was steady for long enough", () => {
+  it("is believed once its new time was steady for long enough", () => {
     const rig = setUp();
     rig.at.machine = 3 * hour;
     rig.go(9 * minute);
@@ -99,7 +99,7 @@ describe("one clock alone", () => {
     ]);
   });
 
-  it("is consistentRead at once where the machine slept", () => {
+  it("is believed at once where the machine slept", () => {
     const rig = setUp();
     rig.sleep(8 * hour);
     rig.look();
@@ -122,12 +122,12 @@ describe("one clock alone", () => {
     [false, 9 * minute],
     [true, 9 * minute],
     [false, -5_000],
-  ])("is consistentRead after a start soon after (with a store: %s, %d ms)", (store, ms) => {
+  ])("is believed after a start soon after (with a store: %s, %d ms)", (store, ms) => {
     const rig = setUp({ store, remembered: start - ms });
     expect([rig.error, rig.told, rig.clock.doubt]).toEqual([[0, 0], [], undefined]);
   });
 
-  it("that was behind at the start is consistentRead when it is set right", () => {
+  it("that was behind at the start is believed when it is set right", () => {
     const rig = setUp({ remembered: start - minute, machineAhead: -200 * day });
     expect(rig.error).toEqual([-minute, -200 * day]);
     rig.go(minute);
