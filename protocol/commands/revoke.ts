@@ -16,9 +16,8 @@ export type RevocationTarget = Static<typeof RevocationTarget>;
 const Count = Type.Integer({ minimum: 0 });
 
 /**
- * What is known of a revocation. Null is what is not: sessions of a client and of all are counted after the answer, for
- * who waits or subscribes, and not where they are too many; and an answer that goes out before the close of its own socket
- * comes before the rest is known.
+ * What is known of a revocation. Null is what is not known: sessions of a client and of all are not counted, and an answer
+ * before the close of its own socket comes before the rest is known.
  */
 export const RevocationState = Type.Object({
   revocation_id: OpaqueId,
@@ -47,17 +46,17 @@ export type RevocationState = Static<typeof RevocationState>;
 export const RevocationEvent = Type.Object({ ...RevocationState.properties, done: Type.Boolean() });
 
 export const revokeCommands = {
-  /** `wait`: answered once it is so everywhere, or after 60 s. `subscribe`: answered at once, then events. */
+  /** `wait`: answered once every node applied it, or after 60 s. `subscribe`: answered at once, then events. */
   "gatehouse/revoke": command(
     "gatehouse/revoke",
     "admin",
     {
       target: RevocationTarget,
       wait: Type.Optional(
-        Type.Boolean({ default: false, description: "Answer once it is so everywhere, or after 60 s." }),
+        Type.Boolean({ default: false, description: "Answer once every node applied it, or after 60 s." }),
       ),
       subscribe: Type.Optional(
-        Type.Boolean({ default: false, description: "Answer at once, then tell of changes in events." }),
+        Type.Boolean({ default: false, description: "Answer at once, then send an event for each change." }),
       ),
     },
     RevocationState,

@@ -26,12 +26,12 @@ const listen = {
   public_url: Type.Union([Type.String({ minLength: 1, maxLength: 512 }), Type.Null()], {
     default: null,
     description:
-      "How clients reach the gateway, without a path. Null: made from host and port. Set it behind a proxy: it is the issuer of tokens and the one origin whose pages are the gateway's own.",
+      "URL at which clients reach the gateway, without a path. Null: made from host and port. Set it behind a proxy, because it is the issuer of tokens, and the origin of the gateway's own pages.",
   }),
   tls_cert_file: Type.Union([Type.String({ minLength: 1, maxLength: 1024 }), Type.Null()], {
     default: null,
     description:
-      "PEM file with the TLS certificate and its chain, the gateway's own first; read again at SIGHUP. Null: no TLS.",
+      "PEM file with the TLS certificate and its chain, the gateway's own certificate first; read again at SIGHUP. Null: no TLS.",
   }),
   tls_key_file: Type.Union([Type.String({ minLength: 1, maxLength: 1024 }), Type.Null()], {
     default: null,
@@ -41,13 +41,13 @@ const listen = {
     default: [],
     maxItems: 64,
     description:
-      "Addresses and CIDR networks of proxies whose `X-Forwarded-For` or `Forwarded` is trusted, from the right up to the first address that is not listed. A request with such headers from anybody else has no known address, so it counts as not local.",
+      "Addresses and CIDR networks of proxies whose `X-Forwarded-For` or `Forwarded` is trusted. The header is read from the right, up to the first address that is not listed. If anybody else sends such a header, the request's address is unknown, and counts as not local.",
   }),
   origins: Type.Array(Type.String({ maxLength: 256 }), {
     default: [],
     maxItems: 256,
     description:
-      "Web origins whose pages may open a socket and read `/auth/providers`, beside the gateway's own: that of `public_url`, or the request's `Host` if that is null; `*` for all.",
+      "Further web origins whose pages may open a socket and read `/auth/providers`; `*` for all. The gateway's own origin always may: that of `public_url`, or the request's `Host` if `public_url` is null.",
   }),
 };
 
@@ -103,13 +103,13 @@ const tokens = Type.Object(
       default: 90,
       minimum: 1,
       maximum: 3650,
-      description: "A session that is not used for so long ends.",
+      description: "A session ends after this many days without use.",
     }),
     rotate_for: Type.Array(Type.String({ maxLength: 512 }), {
       default: [],
       maxItems: 256,
       description:
-        "Client ids whose refresh tokens rotate when they log in over HTTP. Home Assistant's clients keep their first one: never list them.",
+        "Client ids whose refresh tokens rotate when they log in over HTTP. Never list Home Assistant's clients, which keep their first refresh token.",
     }),
   },
   strict,
@@ -127,7 +127,8 @@ const password = Type.Object(
       default: 131_072,
       minimum: 1024,
       maximum: 1_048_576,
-      description: "scrypt's cost, a power of two; stored passwords are upgraded at login when it is raised.",
+      description:
+        "scrypt's cost, a power of two. If you raise it, a stored password is upgraded at the next login with it.",
     }),
     scrypt_r: Type.Integer({ default: 8, minimum: 1, maximum: 32, description: "scrypt's block size." }),
     scrypt_p: Type.Integer({ default: 1, minimum: 1, maximum: 16, description: "scrypt's parallelism." }),
@@ -142,34 +143,34 @@ const password = Type.Object(
       minimum: 1,
       maximum: 10_000,
       description:
-        "Passwords of strangers that wait for a thread; more are refused as `overloaded`. As many places again are kept for who is authenticated or logged in from the same address within 30 days.",
+        "Passwords that may wait for a thread; more are refused as `overloaded`. As many places again are reserved for users who are authenticated, or who logged in from the same address within 30 days.",
     }),
     queue_per_address: Type.Integer({
       default: 4,
       minimum: 1,
       maximum: 10_000,
-      description: "Of these, from one address.",
+      description: "Places of `password.queue` that one address may take.",
     }),
     tries_per_account_and_address: Type.Integer({
       default: 10,
       minimum: 1,
       maximum: 1_000_000,
       description:
-        "Wrong passwords of one login name from one address (IPv6: one /64) before further ones have to wait; one more every 2 minutes.",
+        "Wrong passwords for one login name from one address (IPv6: one /64) before further tries are refused; one try comes back every 2 minutes.",
     }),
     tries_per_account: Type.Integer({
       default: 20,
       minimum: 1,
       maximum: 1_000_000,
       description:
-        "Of one login name from all addresses that it has not logged in from within 30 days; one more every 30 seconds.",
+        "The same for one login name, from all addresses that it has not logged in from within 30 days; one try comes back every 30 seconds.",
     }),
     tries_per_address: Type.Integer({
       default: 50,
       minimum: 1,
       maximum: 1_000_000,
       description:
-        "From one address, of all login names that have not logged in from there within 30 days; one more every 10 seconds.",
+        "The same for one address, at all login names that have not logged in from there within 30 days; one try comes back every 10 seconds.",
     }),
   },
   strict,
@@ -181,32 +182,32 @@ const limits = Type.Object(
       default: 100_000,
       minimum: 1,
       maximum: 10_000_000,
-      description: "Open sockets.",
+      description: "Most open sockets of the node.",
     }),
     unauthenticated: Type.Integer({
       default: 20_000,
       minimum: 1,
       maximum: 10_000_000,
-      description: "Of these, sockets that have not authenticated yet.",
+      description: "Most open sockets that have not authenticated yet.",
     }),
     unauthenticated_per_address: Type.Integer({
       default: 1000,
       minimum: 1,
       maximum: 10_000_000,
-      description: "Of these, from one address (IPv6: one /64).",
+      description: "The same, from one address (IPv6: one /64).",
     }),
     unauthenticated_loop_ms_per_second: Type.Integer({
       default: 250,
       minimum: 10,
       maximum: 10_000,
       description:
-        "Milliseconds of the event loop per second that one address may take with login messages, failed tokens and HTTP requests; eight seconds' worth at once. More is refused as `rate_limited`.",
+        "Milliseconds of the event loop per second that one address may use with login messages, failed tokens and HTTP requests. It may use eight seconds' worth at once. More is refused as `rate_limited`.",
     }),
     http_requests_per_address: Type.Integer({
       default: 1000,
       minimum: 1,
       maximum: 10_000_000,
-      description: "HTTP requests of one address (IPv6: one /64) that may be under way at once.",
+      description: "HTTP requests of one address (IPv6: one /64) that may be in progress at once.",
     }),
     sockets_per_session: Type.Integer({
       default: 1000,
@@ -225,7 +226,7 @@ const limits = Type.Object(
       minimum: 1,
       maximum: 1_000_000,
       description:
-        "Sessions of one user; a login beyond them ends the session that was not used for longest.",
+        "Sessions of one user. A login beyond this number ends the session that was not used for longest.",
     }),
     long_lived_tokens_per_user: Type.Integer({
       default: 500,
@@ -244,7 +245,7 @@ const limits = Type.Object(
       minimum: 4096,
       maximum: 1_073_741_824,
       description:
-        "Bytes that wait for a slow client, beside one message of any size; more closes its socket.",
+        "Bytes that may wait for a slow client, beside one message of any size; more closes its socket.",
     }),
     http_body_bytes: Type.Integer({
       default: 65_536,
@@ -257,13 +258,13 @@ const limits = Type.Object(
       minimum: 1000,
       maximum: 3_600_000,
       description:
-        "How long an HTTP connection is kept without a request. Longer than a load balancer in front keeps it, usually 60 s: else requests are lost. `uws` keeps none.",
+        "How long an HTTP connection is kept without a request. Set it longer than a load balancer in front keeps its connections (usually 60 s), or requests are lost. `uws` keeps none.",
     }),
     shutdown_grace_ms: Type.Integer({
       default: 10_000,
       minimum: 0,
       maximum: 600_000,
-      description: "How long a stop may take to let sockets and requests finish.",
+      description: "How long a stop waits for sockets and requests to finish.",
     }),
   },
   strict,
@@ -274,7 +275,7 @@ const revocation = Type.Object(
     policy: Type.Union([Type.Literal("suspend"), Type.Literal("close"), Type.Literal("serve_until_exp")], {
       default: "suspend",
       description:
-        "What becomes of sockets while the store cannot say what was revoked. `suspend`: they pause and go on, none is lost in an outage under 60 s. `close`: they are closed and come back, for clients that cannot bear a pause; the store meets all of them at once. `serve_until_exp`: they are served until their access token ends, outages are not noticed, and a revocation in one may take that long to come into effect.",
+        "What happens to sockets while the store cannot say what was revoked. `suspend`: they wait; an outage under 60 s closes none. `close`: they are closed and their clients come back, all at once; for clients that cannot wait. `serve_until_exp`: they are served until their access token ends; a revocation during an outage may take that long to come into effect.",
     }),
   },
   strict,
@@ -286,7 +287,7 @@ const metrics = Type.Object(
     readers: Type.Array(Type.String({ maxLength: 64 }), {
       default: ["127.0.0.0/8", "::1/128"],
       maxItems: 64,
-      description: "Addresses and CIDR networks that may read it.",
+      description: "Addresses and CIDR networks that may read `/metrics`.",
     }),
   },
   strict,
