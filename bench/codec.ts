@@ -15,7 +15,8 @@ if (codecs === undefined) throw new Error(`the codecs did not start: ${absent[0]
 const { server } = codecs;
 
 const contestants: Contestant[] = (await server.ask<string[]>("operations")).map((operation) => ({
-  ...{ name: operation, server },
+  name: operation,
+  server,
   async run() {
     const done = await server.ask<{ seconds: number; messages: number }>("run", { operation, times: TIMES });
     return { operations: done.messages, seconds: done.seconds };

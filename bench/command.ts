@@ -29,7 +29,10 @@ interface Measured {
 }
 
 const echo = (library: string): Entrant => ({
-  ...{ name: `bare ${library}`, file: "echo", args: [library], dialect: "home-assistant" },
+  name: `bare ${library}`,
+  file: "echo",
+  args: [library],
+  dialect: "home-assistant",
 });
 /** What is said to each; Gatehouse gets a second command, which looks the user up. */
 const languages: Readonly<Record<string, readonly string[]>> = {
@@ -63,7 +66,8 @@ async function commander({ entrant, server }: Running, language: string): Promis
   const turn: TalkJob = { group: name, operations: COMMANDS, inFlight: IN_FLIGHT };
   const paced: PacedJob = { group: name, operations: PER_SECOND * 3, perSecond: PER_SECOND };
   return {
-    ...{ name, server },
+    name,
+    server,
     run: async () => ({ operations: COMMANDS, ...(await load.ask<Measured>("talk", turn)) }),
     paced: async () => (await load.ask<Measured>("paced", paced)).latencies,
   };

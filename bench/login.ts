@@ -47,7 +47,9 @@ function entrantsFor({ n, r, p }: Kdf): Entrant[] {
   const password = { scrypt_n: n, scrypt_r: r, scrypt_p: p, workers: IN_FLIGHT };
   const args = [n, r, p].map(String);
   const gatehouse = (transport: string): Entrant => ({
-    ...{ name: `gatehouse ${transport}`, file: "gatehouse", dialect: "home-assistant" },
+    name: `gatehouse ${transport}`,
+    file: "gatehouse",
+    dialect: "home-assistant",
     args: [transport, JSON.stringify({ password })],
   });
   return [
@@ -144,7 +146,9 @@ report({
   main: { column: "CPU/login", lessIsBetter: true },
   columns: ["CPU/login", "p50", "max", SHORT],
   settings: {
-    ...{ rounds: ROUNDS, scrypt: textOf(asked), "in flight": IN_FLIGHT },
+    rounds: ROUNDS,
+    scrypt: textOf(asked),
+    "in flight": IN_FLIGHT,
     logins: `${loginsARound(asked)} and ${loginsARound(light)} a round`,
   },
   contenders: names.map(contenderOf),

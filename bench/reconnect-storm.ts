@@ -130,19 +130,26 @@ function thresholdsOf([{ name, file }, of]: [Entrant, readonly Round[]]): Thresh
   return [
     {
       name: `${name}: ${number} clients are back`,
-      ...{ unit: " s", values: seconds(of.map(({ all }) => all)).values, must: { atMost: 10 } },
+      unit: " s",
+      values: seconds(of.map(({ all }) => all)).values,
+      must: { atMost: 10 },
     },
     {
       name: `${name}: p99 of their authentication`,
-      ...{ unit: " ms", values: of.map(({ authP99 }) => authP99), must: { atMost: 2_000 } },
+      unit: " ms",
+      values: of.map(({ authP99 }) => authP99),
+      must: { atMost: 2_000 },
     },
     {
       name: `${name}: p99 of the others' pings`,
-      ...{ unit: " ms", values: survivors.map(({ p99 }) => p99), must: { atMost: 250 } },
+      unit: " ms",
+      values: survivors.map(({ p99 }) => p99),
+      must: { atMost: 250 },
     },
     {
       name: `${name}: clients that did not come back, others who lost their socket`,
-      ...{ unit: "", values: [lost.reduce((sum, some) => sum + some, 0)] },
+      unit: "",
+      values: [lost.reduce((sum, some) => sum + some, 0)],
       must: { atMost: 0 },
     },
   ];

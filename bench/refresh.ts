@@ -25,7 +25,10 @@ interface Measured {
 
 const { redis, absent: withoutRedis } = await startBenchRedis(["gatehouse uws, in band, Redis"]);
 const gatehouse = (name: string, args: readonly string[]): Entrant => ({
-  ...{ name, args, file: "gatehouse", dialect: "home-assistant" },
+  name,
+  args,
+  file: "gatehouse",
+  dialect: "home-assistant",
 });
 const { running, absent } = await startAll([
   gatehouse("uws", ["uws"]),
@@ -46,7 +49,10 @@ interface Refresher extends Contestant {
 async function inBand(name: string, server: Child, rotates: boolean): Promise<Refresher> {
   const opened = await server.ask<OpenedSession[]>("sessions", { n: SESSIONS, rotates });
   const job: HoldJob = {
-    ...{ group: name, port: server.port, dialect: "home-assistant", language: "auth/refresh" },
+    group: name,
+    port: server.port,
+    dialect: "home-assistant",
+    language: "auth/refresh",
     tokens: opened.map(({ accessToken }) => accessToken),
     secrets: opened.map(({ refreshToken }) => refreshToken),
   };
@@ -54,7 +60,8 @@ async function inBand(name: string, server: Child, rotates: boolean): Promise<Re
   const turn: TalkJob = { group: name, operations: SESSIONS, inFlight: IN_FLIGHT };
   const paced: PacedJob = { group: name, operations: SESSIONS, perSecond: PER_SECOND };
   return {
-    ...{ name, server },
+    name,
+    server,
     run: async () => ({ operations: SESSIONS, ...(await talkers.ask<Measured>("talk", turn)) }),
     paced: async () => (await talkers.ask<Measured>("paced", paced)).latencies,
   };
@@ -68,7 +75,8 @@ async function overHttp(
   let tails = how.tokens;
   const { path, headers, body } = how;
   return {
-    ...{ name, server },
+    name,
+    server,
     async run() {
       const job = { path, headers, body, port: server.port, tails, inFlight: IN_FLIGHT };
       const keep = how.rotates ? { keep: "refresh_token" } : {};

@@ -217,8 +217,11 @@ report({
   title: "From the answer to a revoke until nothing more is served to its socket",
   main: { column: "max", lessIsBetter: true },
   dots: {
-    ...{ columns: ["p50", "p99", "max"], limit: "bound", aside: "closed, p50" },
-    ...{ unit: "ms", marks: [0.1, 1, 10, 100, 1_000, 10_000] },
+    columns: ["p50", "p99", "max"],
+    limit: "bound",
+    aside: "closed, p50",
+    unit: "ms",
+    marks: [0.1, 1, 10, 100, 1_000, 10_000],
     text: "Less is better. On the left edge: when the answer came, or before.",
   },
   columns: ["p50", "p99", "max", "bound", "closed, p50", "closed after the fault, max", "revocations"],

@@ -20,7 +20,9 @@ const PAUSE_MS = 5;
 const secret = randomBytes(32).toString("hex");
 const { redis, absent: withoutRedis } = await startBenchRedis(["two nodes, Redis"]);
 const node = (name: string, transport: string, otherwise: object = {}): Entrant => ({
-  ...{ name, file: "gatehouse", dialect: "home-assistant" },
+  name,
+  file: "gatehouse",
+  dialect: "home-assistant",
   args: [transport, JSON.stringify(otherwise)],
 });
 const shared = { store: redis?.url, secret, public_url: "http://127.0.0.1:8123", store_timeout_ms: 5_000 };

@@ -67,8 +67,11 @@ interface Cast {
 
 async function comeAndGo(name: string, { server, load, redis }: Cast): Promise<readonly Sample[]> {
   const job: LoginsJob = {
-    ...{ port: server.port, username: "owner", password: "correct horse battery" },
-    ...{ count: LOGINS_PER_SECOND, inFlight: 2 },
+    port: server.port,
+    username: "owner",
+    password: "correct horse battery",
+    count: LOGINS_PER_SECOND,
+    inFlight: 2,
   };
   const samples: Sample[] = [];
   const ends = performance.now() + MINUTES * 60_000;
@@ -141,7 +144,10 @@ const onRedis = {
   tokens: { ...settings.tokens, issuer: "https://soak.test" },
 };
 const entrant = (name: string, config: object): Entrant => ({
-  ...{ name, file: "gatehouse", args: ["ws", JSON.stringify(config)], dialect: "home-assistant" },
+  name,
+  file: "gatehouse",
+  args: ["ws", JSON.stringify(config)],
+  dialect: "home-assistant",
 });
 const { asked } = select([
   entrant("gatehouse, embedded", settings),

@@ -41,11 +41,9 @@ for (const { entrant, server } of running) {
       const job: StoreJob = { operation, inFlight, count: operation.startsWith("commit") ? commit : other };
       const waits: Latencies[] = [];
       askers.push({
-        ...{
-          name: `${entrant.name}: ${operation}, ${inFlight === 1 ? "alone" : `${AT_ONCE} at once`}`,
-          server,
-          waits,
-        },
+        name: `${entrant.name}: ${operation}, ${inFlight === 1 ? "alone" : `${AT_ONCE} at once`}`,
+        server,
+        waits,
         async run() {
           const { seconds, latencies } = await server.ask<Measured>("run", job);
           waits.push(latencies);

@@ -13,7 +13,8 @@ export type {
   User,
 } from "./auth/model.ts";
 export type { LoginProvider, ProviderContext, ProviderStep } from "./auth/providers/provider.ts";
-export type { Revocation, RevokeReceipt, RevokeTarget } from "./auth/revocation/revocation.ts";
+export type { RevokeReceipt, RevokeTarget } from "./auth/revocation/receipt.ts";
+export type { Revocation } from "./auth/revocation/revocation.ts";
 export type {
   CommitOutcome,
   JsonObject,

@@ -89,8 +89,12 @@ async function storm({ withinMs, spreadMs }: Storm): Promise<StormOutcome> {
   await Promise.all(scripts.map((_, nth) => comeBack(nth)));
   const share = (part: number) => backAfter[Math.ceil(part * scripts.length) - 1] ?? null;
   return {
-    ...{ back: backAfter.length, half: share(0.5), most: share(0.99), all: share(1) },
-    ...{ authP99: latencies(took).p99, failures },
+    back: backAfter.length,
+    half: share(0.5),
+    most: share(0.99),
+    all: share(1),
+    authP99: latencies(took).p99,
+    failures,
   };
 }
 

@@ -59,8 +59,15 @@ async function refreshToken(client: unknown): Promise<string> {
   const grantId = await grant.save();
   const now = Math.floor(Date.now() / 1000);
   return new provider.RefreshToken({
-    ...{ accountId, client, grantId, scope: SCOPE, resource: RESOURCE },
-    ...{ authTime: now, iiat: now, gty: "authorization_code", rotations: 0 },
+    accountId,
+    client,
+    grantId,
+    scope: SCOPE,
+    resource: RESOURCE,
+    authTime: now,
+    iiat: now,
+    gty: "authorization_code",
+    rotations: 0,
   }).save();
 }
 

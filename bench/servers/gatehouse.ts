@@ -25,8 +25,11 @@ const gateway = await createGateway(
     transport: transport === "uws" ? "uws" : "ws",
     password: { scrypt_n: 1024, workers: 1 },
     limits: {
-      ...{ unauthenticated_per_address: 100_000, unauthenticated: 100_000 },
-      ...{ sockets_per_session: 100_000, sockets_per_user: 100_000, sessions_per_user: 1_000_000 },
+      unauthenticated_per_address: 100_000,
+      unauthenticated: 100_000,
+      sockets_per_session: 100_000,
+      sockets_per_user: 100_000,
+      sessions_per_user: 1_000_000,
     },
     ...(JSON.parse(otherwise) as object),
   }),

@@ -13,8 +13,10 @@ const [, , url] = process.argv;
 const folder = mkdtempSync(path.join(tmpdir(), "gatehouse-bench-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const store = await openStore({
-  ...{ folder, role: "gateway", timeoutMs: 5_000 },
-  ...(url === undefined ? {} : { url }),
+  folder,
+  role: "gateway",
+  timeoutMs: 5_000,
+  url,
 });
 
 const id = () => randomBytes(16).toString("hex");
@@ -25,16 +27,24 @@ const nthSession = (nth: number) => sessionIds[nth % sessionIds.length] ?? "";
 /** As long as a session's record. */
 function session(sessionId: string, lastUsedAt: number) {
   return {
-    ...{ id: sessionId, userId, type: "normal", clientId: "https://example.org/", clientName: null },
-    ...{
-      clientIcon: null,
-      credentialId: id(),
-      providerType: "homeassistant",
-      createdAt: lastUsedAt,
-      lastUsedAt,
-    },
-    ...{ lastUsedIp: "192.0.2.1", expiresAt: lastUsedAt + 7_776_000_000, accessTokenTtl: 1_800_000 },
-    ...{ rotates: false, generation: 1, rotatedAt: lastUsedAt, assurance: 1, amr: ["pwd"] },
+    id: sessionId,
+    userId,
+    type: "normal",
+    clientId: "https://example.org/",
+    clientName: null,
+    clientIcon: null,
+    credentialId: id(),
+    providerType: "homeassistant",
+    createdAt: lastUsedAt,
+    lastUsedAt,
+    lastUsedIp: "192.0.2.1",
+    expiresAt: lastUsedAt + 7_776_000_000,
+    accessTokenTtl: 1_800_000,
+    rotates: false,
+    generation: 1,
+    rotatedAt: lastUsedAt,
+    assurance: 1,
+    amr: ["pwd"],
     authenticatedAt: lastUsedAt,
   };
 }

@@ -44,7 +44,9 @@ export async function startChild(file: string, options: ChildOptions): Promise<C
   const { port, version, server } = await wire.ready();
   const pid = server ?? process_.pid ?? 0;
   return {
-    ...{ port, version, pid },
+    port,
+    version,
+    pid,
     ask: (question, details) => wire.ask(question, details),
     cpuSeconds: () => cpuSecondsOf(pid),
     residentBytes: () => residentBytesOf(pid),

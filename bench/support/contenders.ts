@@ -32,7 +32,10 @@ const bare = (library: string): Entrant => ({
   dialect: "home-assistant",
 });
 const peer = (name: string, file: string, more: Partial<Entrant> = {}): Entrant => ({
-  ...{ name, file, dialect: file, peer: true },
+  name,
+  file,
+  dialect: file,
+  peer: true,
   ...more,
 });
 

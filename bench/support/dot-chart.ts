@@ -42,7 +42,9 @@ export function dotChartOf(result: Published, dots: Dots): string {
   const drawn = rows.map((row, nth) => drawRow(row, { left, y: TOP + nth * ROW, place, unit: dots.unit }));
   const legend = `<text class="small" x="12" y="60">${escaped(legendOf(dots))}</text>`;
   return framed(result, {
-    ...{ width: WIDTH, height: bottom + FOOT, text: dots.text },
+    width: WIDTH,
+    height: bottom + FOOT,
+    text: dots.text,
     drawn: [legend, ...grid, ...drawn],
   });
 }

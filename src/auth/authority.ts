@@ -27,7 +27,7 @@ import { createAccessTokens } from "./tokens/access-tokens.ts";
 import { type AuthorizationCodes, createAuthorizationCodes } from "./tokens/authorization-codes.ts";
 import { dropKeys, type KeysDropped } from "./tokens/drop-keys.ts";
 import { createKeyring, type Keyring } from "./tokens/keyring.ts";
-import { createKeyringReloader } from "./tokens/keyring-reloader.ts";
+import { createKeyringReloader, type KeyringReloader } from "./tokens/keyring-reloader.ts";
 import { createRefreshTokens } from "./tokens/refresh-tokens.ts";
 import { createSealing } from "./tokens/sealing.ts";
 import { createSignedPaths, type SignedPaths } from "./tokens/signed-paths.ts";
@@ -62,7 +62,7 @@ export interface AuthorityOptions {
   readonly secret: Uint8Array;
   readonly clock: Clock;
   /** See `RevocationOptions`. */
-  readonly machineClock?: Clock;
+  readonly machineClock?: Clock | undefined;
   /** `iss` and `aud` of access tokens; asked at every token, so that an address may be learnt late. */
   readonly issuer: () => string;
   readonly audience: () => string;
@@ -73,21 +73,21 @@ export interface AuthorityOptions {
   /** Life of a session without use, ms; 90 days by default. */
   readonly sessionIdleMs?: number;
   /** How many sessions and long-lived tokens a user may have; as many as they like by default. */
-  readonly sessionCaps?: Partial<SessionCaps>;
+  readonly sessionCaps?: Partial<SessionCaps> | undefined;
   /** Life of an authorization code, ms; 10 minutes by default. */
-  readonly codeTtlMs?: number;
+  readonly codeTtlMs?: number | undefined;
   readonly passwords?: PasswordsOptions;
-  readonly loginLimits?: Partial<LoginFlowLimits>;
+  readonly loginLimits?: Partial<LoginFlowLimits> | undefined;
   /** Guesses at login secrets; `defaultLoginBudgets` where nothing is said. */
-  readonly loginBudgets?: Partial<LoginBudgets>;
+  readonly loginBudgets?: Partial<LoginBudgets> | undefined;
   /** Whether a session that is opened on a socket rotates its refresh token; by default it does (D5). */
   readonly rotatingClients?: (clientId: string | null, via: "socket" | "http") => boolean;
   /** Told of a listener of cuts that threw. */
-  readonly onFault?: (error: unknown) => void;
+  readonly onFault?: ((error: unknown) => void) | undefined;
   /** This node's part in keeping revocations in effect. */
-  readonly revocation?: Pick<RevocationOptions, "policy" | "stalePrimaryWindowMs" | "observer">;
+  readonly revocation?: Pick<RevocationOptions, "policy" | "stalePrimaryWindowMs" | "observer"> | undefined;
   /** For tests that show what a protection is there for; nothing is switched off by default. */
-  readonly disabledSafeguards?: DisabledSafeguards;
+  readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }
 
 /**
@@ -102,35 +102,25 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const keyringReloader = createKeyringReloader(keyring);
   const yielder = createLoopYielder();
   const credentials = createCredentials(store);
-  const revocation = createRevocation({
-    ...{ store, clock, sealing, longestTokenMs },
-    async restoreKeyring() {
-      // Rejects while the store is away. A record that is damaged or gone keeps no node from going on with the keys it has.
-      await readRecord(store, recordKeys.keyring);
-      await keyring.reload().catch(keyringReloader.changed);
-    },
-    onKeyringChanged(dropped) {
-      keyring.drop(dropped);
-      keyringReloader.changed();
-    },
-    repairs: {
-      ofUser: createUserRepair({ store, credentials }),
-      ofLogin: createLoginRepair({ store, clock, credentials, yielder }),
-    },
-    ...(options.onFault === undefined ? {} : { onListenerFault: options.onFault }),
-    ...(options.machineClock === undefined ? {} : { machineClock: options.machineClock }),
-    ...options.revocation,
-    ...(options.disabledSafeguards === undefined ? {} : { disabledSafeguards: options.disabledSafeguards }),
-  });
+  const revocation = composeRevocation(options, { sealing, keyring, keyringReloader, credentials, yielder });
   const accessTokens = createAccessTokens({ keyring, clock, issuer, audience });
   const refreshTokens = createRefreshTokens(sealing);
   const sessions = createSessions({
-    ...{ store, clock, revocation, accessTokens, refreshTokens, yielder, caps: options.sessionCaps ?? {} },
-    ...{ accessTokenTtlMs: longestTokenMs, sessionIdleMs: options.sessionIdleMs ?? defaultSessionIdleMs },
-    ...(options.disabledSafeguards === undefined ? {} : { disabledSafeguards: options.disabledSafeguards }),
+    store,
+    clock,
+    revocation,
+    accessTokens,
+    refreshTokens,
+    yielder,
+    caps: options.sessionCaps ?? {},
+    accessTokenTtlMs: longestTokenMs,
+    sessionIdleMs: options.sessionIdleMs ?? defaultSessionIdleMs,
+    disabledSafeguards: options.disabledSafeguards,
   });
   const codes = createAuthorizationCodes({
-    ...{ store, clock, ...(options.codeTtlMs === undefined ? {} : { ttlMs: options.codeTtlMs }) },
+    store,
+    clock,
+    ttlMs: options.codeTtlMs,
     onReplay: async ({ userId, sessionId }) => {
       await revocation.revoke({ kind: "sessions", userId, sessionIds: [sessionId] }, "token_reused");
     },
@@ -139,7 +129,11 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const { passwords, ...people } = composePeople(options, base);
 
   return {
-    ...{ sessions, codes, keyring, revocation, ...people },
+    sessions,
+    codes,
+    keyring,
+    revocation,
+    ...people,
     dropKeys: () => dropKeys(keyring, revocation),
     authentication: createAuthentication({ accessTokens, keyring, store, clock, revocation }),
     signedPaths: createSignedPaths({ sealing, clock }),
@@ -153,6 +147,41 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
       await passwords.close();
     },
   };
+}
+
+/** Revocation, and what it does to the signing keys and to records after the store lost writes. */
+function composeRevocation(
+  options: AuthorityOptions,
+  parts: Pick<Base, "sealing" | "credentials" | "yielder"> & {
+    readonly keyring: Awaited<ReturnType<typeof createKeyring>>;
+    readonly keyringReloader: KeyringReloader;
+  },
+) {
+  const { store, clock } = options;
+  const { sealing, keyring, keyringReloader, credentials, yielder } = parts;
+  return createRevocation({
+    store,
+    clock,
+    sealing,
+    longestTokenMs: options.accessTokenTtlMs ?? defaultAccessTokenTtlMs,
+    async restoreKeyring() {
+      // Rejects while the store is away. A record that is damaged or gone keeps no node from going on with the keys it has.
+      await readRecord(store, recordKeys.keyring);
+      await keyring.reload().catch(keyringReloader.changed);
+    },
+    onKeyringChanged(dropped) {
+      keyring.drop(dropped);
+      keyringReloader.changed();
+    },
+    repairs: {
+      ofUser: createUserRepair({ store, credentials }),
+      ofLogin: createLoginRepair({ store, clock, credentials, yielder }),
+    },
+    onListenerFault: options.onFault,
+    machineClock: options.machineClock,
+    ...options.revocation,
+    disabledSafeguards: options.disabledSafeguards,
+  });
 }
 
 type Base = Pick<Authority, "sessions" | "codes"> & {
@@ -174,15 +203,19 @@ function composePeople(options: AuthorityOptions, base: Base) {
   const localLogins = createLocalLogins({ ...base, passwords, users, groups });
   const onboarding = createOnboarding({ ...base, localLogins, rotates });
   const throttle = createLoginThrottle({
-    ...{ counters: createCounters(store), clock },
-    ...(options.loginBudgets === undefined ? {} : { budgets: options.loginBudgets }),
+    counters: createCounters(store),
+    clock,
+    budgets: options.loginBudgets,
   });
   const local = createHomeAssistantProvider({ store, passwords, credentials, users, clock });
   const logins = createLoginFlows({
-    ...{ ...base, users, rotates, throttle },
+    ...base,
+    users,
+    rotates,
+    throttle,
     registry: createProviderRegistry(options.providers?.(local) ?? [local]),
     onboardingRequired: onboarding.required,
-    ...(options.loginLimits === undefined ? {} : { limits: options.loginLimits }),
+    limits: options.loginLimits,
   });
   return { passwords, users, groups, credentials, localLogins, onboarding, logins };
 }

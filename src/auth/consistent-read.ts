@@ -1,5 +1,5 @@
 import { AuthError } from "./errors.ts";
-import type { RevocationView } from "./revocation/revocation.ts";
+import type { RevocationView } from "./revocation/view.ts";
 
 type View = Pick<RevocationView, "followGeneration">;
 
@@ -44,6 +44,6 @@ export function untrusted(cause?: AuthError): AuthError {
   return new AuthError("unavailable", {
     detail: "the revocation view is not up to date",
     retryAfterSeconds: 1,
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }

@@ -1,7 +1,7 @@
 import type { Authority } from "./authority.ts";
 import { consistentRead, requireFollowedLog, untrusted } from "./consistent-read.ts";
 import type { User } from "./model.ts";
-import type { RevocationView } from "./revocation/revocation.ts";
+import type { RevocationView } from "./revocation/view.ts";
 
 /**
  * The same domain, for who serves strangers. While this node cannot know what was revoked (D10), or has lost its place in

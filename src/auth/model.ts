@@ -170,7 +170,7 @@ export type LogEvent =
         readonly isActive: boolean;
         readonly localOnly: boolean;
         readonly groupIds: readonly string[];
-        readonly version?: number;
+        readonly version?: number | undefined;
       };
     }
   /**
@@ -183,7 +183,7 @@ export type LogEvent =
       readonly credentialId: string;
       readonly change: "removed" | "password";
       readonly except: string | null;
-      readonly version?: number;
+      readonly version?: number | undefined;
     }
   /** The session's expiry was changed by its user. */
   | { readonly type: "session_changed"; readonly userId: string; readonly sessionId: string }

@@ -47,7 +47,7 @@ export interface Step {
   readonly put?: readonly {
     readonly key: RecordKey;
     readonly value: JsonObject;
-    readonly expiresAt?: number;
+    readonly expiresAt?: number | undefined;
   }[];
   readonly remove?: readonly RecordKey[];
   /** Adds a member to an index; adding twice is once. */
@@ -152,7 +152,7 @@ export interface Store {
   /** Members of an index in byte order, those after `after`, at most `limit` (1 to 1000). */
   list(
     index: IndexKey,
-    page: { readonly after?: string; readonly limit: number },
+    page: { readonly after?: string | undefined; readonly limit: number },
   ): Promise<readonly string[]>;
   commit(step: Step): Promise<CommitOutcome>;
   /**

@@ -19,7 +19,7 @@ export async function login(options: LoginOptions, output: Output): Promise<void
   const client = new GatewayClient({
     url: options.url,
     tokens,
-    ...(options.clientId === undefined ? {} : { clientId: options.clientId }),
+    clientId: options.clientId,
     ...(options.msgpack ? { codec: createMsgpackCodec() } : {}),
   });
   try {

@@ -1,4 +1,5 @@
-import type { Revocation, RevokeReceipt } from "../auth/revocation/revocation.ts";
+import type { RevokeReceipt } from "../auth/revocation/receipt.ts";
+import type { Revocation } from "../auth/revocation/revocation.ts";
 
 /** The gateways show within a moment that they applied it, unless something is wrong; no command waits longer unasked. */
 export const showWithinMs = 2_000;

@@ -1,7 +1,7 @@
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { User } from "../auth/model.ts";
-import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/revocation.ts";
+import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/receipt.ts";
 import { type Output, table, timeText, UsageError } from "./output.ts";
 import { showWithinMs, stateOf, stateWithin, stillPending } from "./receipts.ts";
 import { findUser } from "./users.ts";
@@ -134,6 +134,6 @@ function stateText(receipt: RevokeReceipt): string {
 }
 
 function countText({ sessions }: RevokeReceipt): string {
-  if (sessions === null) return "sessions (not counted)";
+  if (sessions === null) return "every session that there was";
   return `${sessions} session${sessions === 1 ? "" : "s"}`;
 }

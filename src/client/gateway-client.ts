@@ -40,7 +40,7 @@ export interface GatewayClientOptions {
   /** Default: in memory. */
   readonly tokens?: TokenStore;
   /** The OAuth client id that the tokens belong to, where they belong to one. */
-  readonly clientId?: string;
+  readonly clientId?: string | undefined;
   /** Default: JSON. `createMsgpackCodec()` of `gatehouse-client/msgpack` is the other one. */
   readonly codec?: Codec;
   /** Default: the runtime's own; on Node 20, which has none, the `ws` package's. */
@@ -367,8 +367,13 @@ export class GatewayClient {
 
 function newRun(): Run {
   return {
-    ...{ wire: undefined, tokens: undefined, retry: undefined, refreshing: undefined },
-    ...{ refreshFirst: false, readyAt: 0, leaving: false },
+    wire: undefined,
+    tokens: undefined,
+    retry: undefined,
+    refreshing: undefined,
+    refreshFirst: false,
+    readyAt: 0,
+    leaving: false,
   };
 }
 

@@ -22,8 +22,8 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
     defineCommand("config/auth/create", users, async (message) => {
       const user = await users.create({
         name: message.name,
-        ...(message.group_ids === undefined ? {} : { groupIds: message.group_ids }),
-        ...(message.local_only === undefined ? {} : { localOnly: message.local_only }),
+        groupIds: message.group_ids,
+        localOnly: message.local_only,
       });
       return { user: await infoOf(parts, user) };
     }),
@@ -75,10 +75,10 @@ function patchOf(message: {
   readonly local_only?: boolean;
 }): UserPatch {
   return {
-    ...(message.name === undefined ? {} : { name: message.name }),
-    ...(message.is_active === undefined ? {} : { isActive: message.is_active }),
-    ...(message.group_ids === undefined ? {} : { groupIds: message.group_ids }),
-    ...(message.local_only === undefined ? {} : { localOnly: message.local_only }),
+    name: message.name,
+    isActive: message.is_active,
+    groupIds: message.group_ids,
+    localOnly: message.local_only,
   };
 }
 

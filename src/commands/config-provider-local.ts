@@ -62,9 +62,6 @@ function translated(codes: readonly ErrorName[], placeholders?: Readonly<Record<
   return (error: unknown): never => {
     if (!(error instanceof AuthError) || !codes.includes(error.code)) throw error;
     const key = error.code;
-    throw new TranslatedError(
-      { key, domain: "auth", ...(placeholders === undefined ? {} : { placeholders }) },
-      { publicMessage: errorCodes[key].text },
-    );
+    throw new TranslatedError({ key, domain: "auth", placeholders }, { publicMessage: errorCodes[key].text });
   };
 }

@@ -1,7 +1,7 @@
 import type { RefreshTokenInfo } from "../../protocol/commands/auth.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Session as StoredSession } from "../auth/model.ts";
-import type { RevokeTarget } from "../auth/revocation/revocation.ts";
+import type { RevokeTarget } from "../auth/revocation/receipt.ts";
 import type { Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { defineCommand } from "./define.ts";

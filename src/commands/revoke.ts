@@ -1,7 +1,7 @@
 import type { RevocationState, RevocationTarget } from "../../protocol/commands/revoke.ts";
 import { AuthError } from "../auth/errors.ts";
 import { newId } from "../auth/ids.ts";
-import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/revocation.ts";
+import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/receipt.ts";
 import { answered, type Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { defineCommand } from "./define.ts";
@@ -59,8 +59,12 @@ async function revokeFrom(
 ): Promise<RevokeReceipt> {
   const revocationId = newId();
   const early: RevocationState = {
-    ...{ revocation_id: revocationId, sessions: null, sockets_closed: null, nodes: null },
-    ...{ durability: null, effective: "pending" },
+    revocation_id: revocationId,
+    sessions: null,
+    sockets_closed: null,
+    nodes: null,
+    durability: null,
+    effective: "pending",
   };
   const undo = session.answerBeforeCut(id, { success: true, result: early }, ["session_revoked"]);
   try {
@@ -88,7 +92,11 @@ function tellOfChanges(
 function stateOf(receipt: RevokeReceipt): RevocationState {
   const { revocationId, sessions, socketsClosed, nodes, durability, effective } = receipt;
   return {
-    ...{ revocation_id: revocationId, sessions, sockets_closed: socketsClosed },
-    ...{ nodes: { ...nodes }, durability, effective },
+    revocation_id: revocationId,
+    sessions,
+    sockets_closed: socketsClosed,
+    nodes: { ...nodes },
+    durability,
+    effective,
   };
 }

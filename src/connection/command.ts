@@ -33,7 +33,7 @@ export class TranslatedError extends AuthError {
     translation: {
       readonly key: string;
       readonly domain: string;
-      readonly placeholders?: Readonly<Record<string, string>>;
+      readonly placeholders?: Readonly<Record<string, string>> | undefined;
     },
     options: AuthErrorOptions = {},
   ) {

@@ -40,15 +40,15 @@ export interface ConnectionsOptions {
   readonly metrics: ConnectionObserver;
   /** Web origins beside the gateway's own; `*` for all. */
   readonly origins?: readonly string[];
-  readonly limits?: Partial<ConnectionLimits>;
+  readonly limits?: Partial<ConnectionLimits> | undefined;
   /** Default: one of its own on `clock`. */
   readonly wheel?: TimerWheel;
   /** What becomes of sockets while nobody knows what was revoked. Default: `suspend`. */
-  readonly policy?: RevocationPolicy;
+  readonly policy?: RevocationPolicy | undefined;
   /** Of strangers, shared with HTTP. Default: nothing is refused. */
-  readonly loopBudget?: LoopBudget;
+  readonly loopBudget?: LoopBudget | undefined;
   /** Protections that a negative control switches off. */
-  readonly disabledSafeguards?: DisabledSafeguards;
+  readonly disabledSafeguards?: DisabledSafeguards | undefined;
   /** The gateway's own web origin if it is configured; otherwise the Host header says it. */
   readonly ownOrigin?: string | undefined;
   /** Default: the TCP peer's. Behind proxies: what the trusted one says; null if the address is not known. */
@@ -197,7 +197,10 @@ function composeSuspension(
 ): Suspension {
   const { authority, clock, log, metrics } = options;
   return new Suspension({
-    ...{ clock, log, wheel, observer: metrics },
+    clock,
+    log,
+    wheel,
+    observer: metrics,
     view: authority.revocation.view,
     authentication: authority.authentication,
     members: () => registry.members(),

@@ -1,7 +1,7 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { Peer, Principal } from "../auth/model.ts";
 import { closeNameOf } from "../auth/revocation/cause.ts";
-import type { RevocationEvent } from "../auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { Users } from "../auth/users/users.ts";
 import { isLocalAddress } from "../net/local-address.ts";
 import { KeyIndex } from "./key-index.ts";

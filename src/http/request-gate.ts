@@ -71,7 +71,9 @@ function tooMany(waitSeconds: number): HttpEntry {
   const { status, text } = errorCodes.rate_limited;
   const body: HttpMessage = { message: text, code: "rate_limited" };
   const headers = {
-    ...{ "content-type": "application/json", "cache-control": "no-store", ...dataHeaders },
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    ...dataHeaders,
     "retry-after": String(waitSeconds),
   };
   return { accept: false, status, headers, body: JSON.stringify(body) };

@@ -2,7 +2,7 @@ import type { CloseName } from "../../protocol/close-codes.ts";
 import type { FlowStep } from "../../protocol/flow.ts";
 import { verifyClientId } from "../auth/clients/client-id.ts";
 import type { Peer, Principal } from "../auth/model.ts";
-import type { RevocationEvent } from "../auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { HttpDecision } from "../http/observer.ts";
 import { jsonText, type Log } from "./log.ts";
 

@@ -87,7 +87,10 @@ const mostWaitingBytes = 16 * 1024 * 1024;
  */
 function standardError(): DestinationStream & { flushSync(): void } {
   const stream = destination({
-    ...{ dest: 2, sync: false, contentMode: "buffer", maxLength: mostWaitingBytes },
+    dest: 2,
+    sync: false,
+    contentMode: "buffer",
+    maxLength: mostWaitingBytes,
   });
   // Its types do not follow `contentMode`.
   const write = stream.write.bind(stream) as (lines: string | Uint8Array) => boolean;

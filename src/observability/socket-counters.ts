@@ -21,7 +21,9 @@ export function createSocketCounters(count: Counters, time: Histograms): SocketC
   const closed = { true: new Map<string, BatchedCounter>(), false: new Map<string, BatchedCounter>() };
   const fixed: readonly Pending[] = [opened.json, opened.msgpack, authenticated, authenticationSeconds];
   return {
-    ...{ opened, authenticated, authenticationSeconds },
+    opened,
+    authenticated,
+    authenticationSeconds,
     closed(close, wasAuthenticated) {
       const among = wasAuthenticated ? closed.true : closed.false;
       const known = among.get(close);

@@ -71,18 +71,24 @@ export async function createComponents(frame: GatewayDeps, transport: Transport)
   const clientOf = createClientOf(frame);
   const connections = composeConnections(frame, codecs, { clientOf, loopBudget });
   const http = createHttpHandler({
-    ...{ authority: failClosed(opened.authority), clock: frame.clock, health, jwksMaxAgeSeconds },
-    ...{ issuer: opened.issuer, publicUrl: opened.publicUrl },
+    authority: failClosed(opened.authority),
+    clock: frame.clock,
+    health,
+    jwksMaxAgeSeconds,
+    issuer: opened.issuer,
+    publicUrl: opened.publicUrl,
     observer: httpObserver(frame),
     metrics: metricsSource(frame),
     setupPage: await readSetupPage(),
     maxBodyBytes: config.limits.http_body_bytes,
     rotates: (clientId) => config.tokens.rotate_for.includes(clientId),
     origins: config.origins,
-    ...{ clientOf, loopBudget },
+    clientOf,
+    loopBudget,
   });
   const httpGate = createRequestGate({
-    ...{ clientOf, loopBudget },
+    clientOf,
+    loopBudget,
     requestsPerAddress: config.limits.http_requests_per_address,
     onFull: () => frame.metrics.strangerRefused("request", "requests"),
   });
@@ -120,7 +126,13 @@ function composeConnections(
   const { config, clock, log, audit, opened, disabledSafeguards } = frame;
   const authority = auditedAuthority(failClosed(opened.authority), audit, frame.metrics.login);
   return createConnections({
-    ...{ authority, codecs, clock, log, disabledSafeguards, loopBudget, policy: config.revocation.policy },
+    authority,
+    codecs,
+    clock,
+    log,
+    disabledSafeguards,
+    loopBudget,
+    policy: config.revocation.policy,
     dispatch: createDispatch({ authority }),
     metrics: connectionObserver(frame),
     origins: config.origins,

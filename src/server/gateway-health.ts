@@ -7,7 +7,7 @@ export interface GatewayHealthOptions {
   readonly revocationTrusted: () => boolean;
   /** Milliseconds between this machine's clock and the store's. */
   readonly driftMs?: () => number;
-  readonly revocation?: () => RevocationReport;
+  readonly revocation?: (() => RevocationReport) | undefined;
 }
 
 export interface GatewayHealth extends Health {

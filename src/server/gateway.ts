@@ -3,7 +3,7 @@ import { Registry } from "prom-client";
 import { limits, SOCKET_PATH } from "../../protocol/features.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock/clock.ts";
-import type { RevocationEvent } from "../auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Health } from "../http/health.ts";
 import { createAudit } from "../observability/audit.ts";
@@ -29,7 +29,7 @@ export interface Started {
   readonly url: string;
   readonly port: number;
   /** While there is no owner: where to make one. For the console only; it holds the set-up code. */
-  readonly setupLink?: string;
+  readonly setupLink?: string | undefined;
 }
 
 /** One gateway. Two in one process share nothing. */
@@ -55,12 +55,12 @@ export interface Gateway {
 
 /** What a program that embeds the gateway, or a test, may bring along. */
 export interface GatewayParts {
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   readonly log?: Log;
   /** Instead of the configured one. */
   readonly transport?: Transport;
   /** For tests that show what a protection is there for. */
-  readonly disabledSafeguards?: DisabledSafeguards;
+  readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }
 
 /**
@@ -95,14 +95,13 @@ async function putTogether(config: Config, parts: GatewayParts, voices: Voices):
   let listener: Listener | undefined;
   let bound: RevocationBound | undefined;
   const opened = await openAuthority(config, {
-    ...{
-      role: "gateway",
-      clock: machineClock,
-      onClock: createClockLogger(told.log, told.metrics),
-      onStoreCall: told.metrics.storeCall,
-      onFault: fault("revocation"),
-    },
-    ...{ disabledSafeguards, log: told.log },
+    role: "gateway",
+    clock: machineClock,
+    onClock: createClockLogger(told.log, told.metrics),
+    onStoreCall: told.metrics.storeCall,
+    onFault: fault("revocation"),
+    disabledSafeguards,
+    log: told.log,
     port: () => listener?.port ?? config.port,
     revocation: {
       policy: config.revocation.policy,
@@ -172,13 +171,19 @@ class RunningGateway implements Gateway {
     const { config, connections, http, httpGate, health, transport, tls, opened, log } = this.#parts;
     this.#undoCuts = this.authority.revocation.onRevocation((cut) => this.#cut(cut));
     this.#feed = await startRevocationFeed({
-      ...{ store: opened.store, clock: this.#parts.clock, revocation: this.authority.revocation },
+      store: opened.store,
+      clock: this.#parts.clock,
+      revocation: this.authority.revocation,
       longestTokenMs: config.tokens.access_ttl_seconds * 1000,
     });
     await this.#parts.bound.start();
     this.#observe(this.#feed);
     this.#listener = await transport.listen({
-      ...{ host: config.host, port: config.port, socketPath: SOCKET_PATH, http, httpGate },
+      host: config.host,
+      port: config.port,
+      socketPath: SOCKET_PATH,
+      http,
+      httpGate,
       admit: connections.admit,
       maxMessageBytes: limits.frame,
       maxBodyBytes: config.limits.http_body_bytes,
@@ -200,7 +205,7 @@ class RunningGateway implements Gateway {
     else warnOfCertificateEnd(log, tls.endsAt, this.#parts.clock.now());
     const url = opened.publicUrl();
     const setupLink = await retryAtStartup("look for an owner", log, () => this.#setupLink(url));
-    return { url, port, ...(setupLink === undefined ? {} : { setupLink }) };
+    return { url, port, setupLink };
   }
 
   /** What listens, once a start that is under way has ended; undefined when nothing does. */

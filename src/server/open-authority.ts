@@ -26,7 +26,7 @@ export interface OpenAuthorityOptions {
   readonly role: "gateway" | "cli";
   /** Whether store, secret and keys are made where there are none; by default for a gateway only. */
   readonly creates?: boolean;
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Hears of a store that answers late. */
   readonly log?: Pick<Log, "warn">;
   /** The port that clients use; the configured one by default. */
@@ -35,10 +35,10 @@ export interface OpenAuthorityOptions {
   readonly onClock?: ClockObserver;
   readonly onStoreCall?: StoreCallObserver;
   /** A listener of cut-offs threw. */
-  readonly onFault?: (error: unknown) => void;
-  readonly revocation?: NonNullable<AuthorityOptions["revocation"]>;
+  readonly onFault?: ((error: unknown) => void) | undefined;
+  readonly revocation?: NonNullable<AuthorityOptions["revocation"]> | undefined;
   /** For tests that show what a protection is there for. */
-  readonly disabledSafeguards?: DisabledSafeguards;
+  readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }
 
 export interface OpenAuthority {
@@ -95,11 +95,16 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     const issuer = () =>
       role === "cli" ? issuerForCommands(config, remembered) : (config.tokens.issuer ?? publicUrl());
     const authorityOptions = {
-      ...{ store, secret, clock, machineClock, issuer, audience: () => config.tokens.audience },
+      store,
+      secret,
+      clock,
+      machineClock,
+      issuer,
+      audience: () => config.tokens.audience,
       ...domainOptions(config),
-      ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
-      ...(options.revocation === undefined ? {} : { revocation: options.revocation }),
-      ...(options.disabledSafeguards === undefined ? {} : { disabledSafeguards: options.disabledSafeguards }),
+      onFault: options.onFault,
+      revocation: options.revocation,
+      disabledSafeguards: options.disabledSafeguards,
     };
     const authority = await retryAtStartup("read the keys of the installation", options.log, () =>
       createAuthority(authorityOptions),

@@ -26,7 +26,8 @@ export async function rotateInstallationSecret(
   requireStoreFile(config);
   const present = await installationSecret(config, { creates: false });
   const store = await openStore({
-    ...{ folder: config.data, timeoutMs: config.store_timeout_ms },
+    folder: config.data,
+    timeoutMs: config.store_timeout_ms,
     // Takes the embedded store's place for a gateway, so that none runs meanwhile.
     role: "gateway",
     ...(config.store === null ? {} : { url: config.store }),

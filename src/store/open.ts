@@ -3,15 +3,15 @@ import type { Store } from "../auth/store.ts";
 
 export interface OpenStoreOptions {
   /** `redis://`, `rediss://`, `redis+sentinel://` or `redis+cluster://`; without it the embedded store in `folder`. */
-  readonly url?: string;
+  readonly url?: string | undefined;
   readonly folder: string;
   readonly role: "gateway" | "cli";
   /** Deadline of one method of the Redis store, milliseconds. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** The embedded store's time; Redis has its own. */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** How long the log is kept, ms; 48 hours by default. */
-  readonly logKeptMs?: number;
+  readonly logKeptMs?: number | undefined;
 }
 
 /** Picks and loads the adapter. Rejects with a message for people when the store cannot be used. */
@@ -20,15 +20,16 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   if (url === undefined) {
     const { openEmbeddedStore } = await import("./embedded/embedded-store.ts");
     return await openEmbeddedStore({
-      ...{ folder, role },
-      ...(clock === undefined ? {} : { clock }),
-      ...(logKeptMs === undefined ? {} : { logKeptMs }),
+      folder,
+      role,
+      clock,
+      logKeptMs,
     });
   }
   const { openRedisStore } = await import("./redis/redis-store.ts");
   return await openRedisStore({
     url,
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(logKeptMs === undefined ? {} : { logKeptMs }),
+    timeoutMs,
+    logKeptMs,
   });
 }

@@ -5,7 +5,7 @@ export function unavailable(detail: string, cause?: unknown): AuthError {
   return new AuthError("unavailable", {
     detail,
     retryAfterSeconds: 1,
-    ...(cause === undefined ? {} : { cause }),
+    cause,
   });
 }
 

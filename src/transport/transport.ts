@@ -22,7 +22,7 @@ export interface ListenOptions {
    */
   readonly keepAliveMs?: number;
   /** Everything on the port is TLS; without it nothing is. */
-  readonly tls?: TlsPair;
+  readonly tls?: TlsPair | undefined;
 }
 
 export interface Listener {

@@ -232,7 +232,9 @@ class WsListener implements Listener, SocketOwner {
     exchanges.running += 1;
     this.#running += 1;
     await serveNodeRequest(request, response, head, {
-      ...{ ...this.#options, onError: this.onError, expectsContinue: expectation === "continue" },
+      ...this.#options,
+      onError: this.onError,
+      expectsContinue: expectation === "continue",
       onRefused: () => {
         exchanges.refused = true;
       },

@@ -78,8 +78,12 @@ async function logIn(username: string, password: string = ownerLogin.password) {
   const { logins } = node.authority;
   const { step, flowSecret } = await logins.start(
     {
-      ...{ handler: ["homeassistant", null], purpose: "session", clientId, clientName: null },
-      ...{ redirectUri: null, codeChallenge: null },
+      handler: ["homeassistant", null],
+      purpose: "session",
+      clientId,
+      clientName: null,
+      redirectUri: null,
+      codeChallenge: null,
     },
     home,
   );
@@ -137,7 +141,8 @@ describe("a login in flight", () => {
       ok: true,
     });
     expect(await node.authority.authentication.authenticate(other.access_token, home)).toMatchObject({
-      ...{ ok: false, close: "password_changed" },
+      ok: false,
+      close: "password_changed",
     });
     expect(await logIn(username)).toMatchObject({ type: "form", errors: { base: "invalid_auth" } });
     expect(await loggedIn(username, nextPassword)).toMatchObject({ token_type: "Bearer" });
@@ -146,8 +151,11 @@ describe("a login in flight", () => {
 
 function redeem(code: string, codeVerifier?: string) {
   return openSessionForCode(node.authority, {
-    ...{ code, clientId, rotates: false, peer: home },
-    ...(codeVerifier === undefined ? {} : { codeVerifier }),
+    code,
+    clientId,
+    rotates: false,
+    peer: home,
+    codeVerifier,
   });
 }
 
@@ -155,8 +163,12 @@ async function codeFor(username: string, codeChallenge: string | null = null): P
   const { logins } = node.authority;
   const { step, flowSecret } = await logins.start(
     {
-      ...{ handler: ["homeassistant", null], purpose: "code", clientId, clientName: null },
-      ...{ redirectUri: `${clientId}?auth_callback=1`, codeChallenge },
+      handler: ["homeassistant", null],
+      purpose: "code",
+      clientId,
+      clientName: null,
+      redirectUri: `${clientId}?auth_callback=1`,
+      codeChallenge,
     },
     home,
   );
@@ -211,7 +223,8 @@ describe("an authorization code", () => {
     expect(await refusal(redeem(code))).toBe("invalid_code");
     expect(await liveSessions(userId)).toEqual([]);
     expect(await node.authority.authentication.authenticate(accessToken, home)).toMatchObject({
-      ...{ ok: false, close: "token_reused" },
+      ok: false,
+      close: "token_reused",
     });
     const refreshing = node.authority.sessions.refresh({ refreshToken, clientId, peer: home });
     expect(await refusal(refreshing)).toBe("invalid_grant");

@@ -57,8 +57,14 @@ describe("an access token", () => {
     expect(verdict).toMatchObject({
       ok: true,
       principal: {
-        ...{ userId, sessionId: session.id, sessionType: "normal", clientId: "https://app.example/" },
-        ...{ assurance: 1, amr: ["pwd"], localOnly: false, sessionExpiresAt: session.expiresAt },
+        userId,
+        sessionId: session.id,
+        sessionType: "normal",
+        clientId: "https://app.example/",
+        assurance: 1,
+        amr: ["pwd"],
+        localOnly: false,
+        sessionExpiresAt: session.expiresAt,
       },
     });
   });
@@ -78,7 +84,9 @@ describe("an access token", () => {
     ];
     for (const token of tokens)
       expect(now(authenticate(token)), token).toMatchObject({
-        ...{ ok: false, close: "auth_invalid", message: wrong },
+        ok: false,
+        close: "auth_invalid",
+        message: wrong,
       });
     node.clock.advance(30 * minute + 10_000);
     expect(now(authenticate(accessToken))).toMatchObject({
@@ -89,7 +97,9 @@ describe("an access token", () => {
     const fresh = await node.open(userId);
     await node.authority.revocation.revoke({ kind: "user", userId }, "session_revoked");
     expect(now(authenticate(fresh.accessToken))).toMatchObject({
-      ...{ ok: false, close: "session_revoked", message: wrong },
+      ok: false,
+      close: "session_revoked",
+      message: wrong,
     });
   });
 
@@ -112,7 +122,9 @@ describe("an access token", () => {
       expect(await authenticate(accessToken, { address })).toMatchObject({ ok: true });
     for (const address of [abroad.address, "2001:db8::1", "", "not an address", null])
       expect(await authenticate(accessToken, { address })).toMatchObject({
-        ...{ ok: false, close: "address_not_allowed", message: "User cannot authenticate remotely" },
+        ok: false,
+        close: "address_not_allowed",
+        message: "User cannot authenticate remotely",
       });
   });
 
@@ -192,7 +204,8 @@ describe("a token that is older than the view", () => {
     await node.authority.revocation.revoke({ kind: "user", userId }, "password_changed");
     const restarted = await node.another();
     expect(await authenticate(session.accessToken, home, restarted)).toMatchObject({
-      ...{ ok: false, close: "password_changed" },
+      ok: false,
+      close: "password_changed",
     });
     node.clock.advance(3 * hour);
     const later = await node.another();
@@ -263,7 +276,8 @@ describe("a node that cannot know", () => {
     expect(await refusal(ask())).toBe("unavailable");
     const lookedAt = node.clock.monotonic();
     const follower = {
-      ...{ following: true, followGeneration: 0 },
+      following: true,
+      followGeneration: 0,
       lookAgeMs: () => node.clock.monotonic() - lookedAt,
       restart: () => undefined,
     };

@@ -33,7 +33,10 @@ describe("a node that does not know what was revoked", () => {
   const startAt = (authority: Authority, purpose: "session" | "code") =>
     authority.logins.start(
       {
-        ...{ purpose, clientId, clientName: null, codeChallenge: null },
+        purpose,
+        clientId,
+        clientName: null,
+        codeChallenge: null,
         handler: ["homeassistant", null],
         redirectUri: purpose === "code" ? redirectUri : null,
       },
@@ -97,15 +100,17 @@ describe("a node that does not know what was revoked", () => {
     if (found === undefined) throw new Error("no user");
     await refused(
       node.sessions.open({
-        ...{
-          user,
-          userVersion: found.version,
-          userEpoch: found.epoch,
-          credential,
-          clientId,
-          clientName: null,
-        },
-        ...{ rotates: false, assurance: 1, amr: ["pwd"], authenticatedAt: trusted.clock.now(), peer: home },
+        user,
+        userVersion: found.version,
+        userEpoch: found.epoch,
+        credential,
+        clientId,
+        clientName: null,
+        rotates: false,
+        assurance: 1,
+        amr: ["pwd"],
+        authenticatedAt: trusted.clock.now(),
+        peer: home,
       }),
     );
     const token = { userId: user.id, clientName: "a dashboard", clientIcon: null, days: 1 };

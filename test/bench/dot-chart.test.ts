@@ -4,18 +4,30 @@ import { dotChartOf } from "../../bench/support/dot-chart.ts";
 import type { Dots, Published } from "../../bench/support/result.ts";
 
 const dots: Dots = {
-  ...{ columns: ["p50", "max"], limit: "bound", aside: "closed", unit: "ms" },
-  ...{ marks: [1, 10, 100], text: "less is better" },
+  columns: ["p50", "max"],
+  limit: "bound",
+  aside: "closed",
+  unit: "ms",
+  marks: [1, 10, 100],
+  text: "less is better",
 };
 
 function chartOf(figures: Readonly<Record<string, number>>): string {
   const measured = Object.entries(figures).map(([name, value]) => [name, { unit: "ms", values: [value] }]);
   const published: Published = {
-    ...{ at: "2026-11-25T00:00:00.000Z", command: "npm run bench", question: "dots", title: "Dots" },
+    at: "2026-11-25T00:00:00.000Z",
+    command: "npm run bench",
+    question: "dots",
+    title: "Dots",
     machine: { cpu: "a processor", cores: 2, memoryGiB: 4, kernel: "6", node: "v20" },
-    ...{ main: { column: "max", lessIsBetter: true }, dots, columns: [], settings: {}, absent: [] },
+    main: { column: "max", lessIsBetter: true },
+    dots,
+    columns: [],
+    settings: {},
+    absent: [],
     contenders: [{ name: "a <fault>", version: "1", figures: Object.fromEntries(measured) }],
-    ...{ thresholds: [], remarks: [] },
+    thresholds: [],
+    remarks: [],
   };
   return dotChartOf(published, dots);
 }

@@ -21,7 +21,12 @@ async function bundled(name: string, source: string): Promise<string> {
   const outfile = path.join(folder.path, `${name}.mjs`);
   await build({
     stdin: { contents: source, resolveDir: path.join(root, "bench"), loader: "ts" },
-    ...{ bundle: true, platform: "node", format: "esm", packages: "external", outfile, logLevel: "silent" },
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    packages: "external",
+    outfile,
+    logLevel: "silent",
   });
   return outfile;
 }

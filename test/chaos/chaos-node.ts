@@ -34,9 +34,9 @@ export interface ChaosNodeOptions {
   /** Variables of its process, beside the configuration's. */
   readonly env?: Readonly<Record<string, string>>;
   readonly storeTimeoutMs: number;
-  readonly config?: ConfigInput;
+  readonly config?: ConfigInput | undefined;
   /** Protections that are off: a negative control. */
-  readonly disabledSafeguards?: readonly Safeguard[];
+  readonly disabledSafeguards?: readonly Safeguard[] | undefined;
 }
 
 export const secret = "a secret that the nodes of a run share";
@@ -127,7 +127,11 @@ export function embeddedNode(options: ChaosNodeOptions, parts: GatewayParts = {}
 
 function configOf({ store, data, storeTimeoutMs, config }: ChaosNodeOptions, folder: string): ConfigInput {
   return {
-    ...{ port: 0, data: data ?? folder, secret, store, store_timeout_ms: storeTimeoutMs },
+    port: 0,
+    data: data ?? folder,
+    secret,
+    store,
+    store_timeout_ms: storeTimeoutMs,
     password: { scrypt_n: scryptCost, workers: 1 },
     log: { level: "warn" },
     trusted_proxies: ["127.0.0.1"],

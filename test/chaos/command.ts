@@ -42,7 +42,8 @@ function settingsOf(args: readonly string[]): Settings {
     nodes: whole("nodes", values.nodes ?? (shape === "embedded" ? "1" : "3"), 1, 5),
     kills: whole("kills", values.kills, 0, 1_000),
     parallel: whole("parallel", values.parallel, 1, 16),
-    ...{ shape, out: values.out },
+    shape,
+    out: values.out,
   };
 }
 

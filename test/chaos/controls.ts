@@ -31,20 +31,32 @@ export const controls: readonly Control[] = [
     play: halfOpen,
   },
   {
-    ...{ protection: "input_check", finds: "no use after revoke" },
-    ...{ shape: "standalone", processes: true, play: queuedWhileStopped },
+    protection: "input_check",
+    finds: "no use after revoke",
+    shape: "standalone",
+    processes: true,
+    play: queuedWhileStopped,
   },
   {
-    ...{ protection: "flush_check", finds: "no use after revoke" },
-    ...{ shape: "standalone", processes: true, play: answerWhileStopped },
+    protection: "flush_check",
+    finds: "no use after revoke",
+    shape: "standalone",
+    processes: true,
+    play: answerWhileStopped,
   },
   {
-    ...{ protection: "reassert", finds: "no lost acknowledgement" },
-    ...{ shape: "standalone", processes: false, play: oldBackup },
+    protection: "reassert",
+    finds: "no lost acknowledgement",
+    shape: "standalone",
+    processes: false,
+    play: oldBackup,
   },
   {
-    ...{ protection: "break_detection", finds: "no lost acknowledgement" },
-    ...{ shape: "standalone", processes: false, play: oldBackup },
+    protection: "break_detection",
+    finds: "no lost acknowledgement",
+    shape: "standalone",
+    processes: false,
+    play: oldBackup,
   },
   {
     protection: "review",
@@ -54,20 +66,32 @@ export const controls: readonly Control[] = [
     play: trimmedLog,
   },
   {
-    ...{ protection: "heal_forward", finds: "no false cut" },
-    ...{ shape: "standalone", processes: false, play: rotatedSinceBackup },
+    protection: "heal_forward",
+    finds: "no false cut",
+    shape: "standalone",
+    processes: false,
+    play: rotatedSinceBackup,
   },
   {
-    ...{ protection: "followed_server", finds: "no false cut" },
-    ...{ shape: "standalone", processes: false, play: serverWithoutData },
+    protection: "followed_server",
+    finds: "no false cut",
+    shape: "standalone",
+    processes: false,
+    play: serverWithoutData,
   },
   {
-    ...{ protection: "sentinel_majority", finds: "no use after revoke" },
-    ...{ shape: "sentinel", processes: true, play: isolatedPrimary },
+    protection: "sentinel_majority",
+    finds: "no use after revoke",
+    shape: "sentinel",
+    processes: true,
+    play: isolatedPrimary,
   },
   {
-    ...{ protection: "entry_rights", finds: "no use of a lost right" },
-    ...{ shape: "standalone", processes: false, play: recordUnreadable },
+    protection: "entry_rights",
+    finds: "no use of a lost right",
+    shape: "standalone",
+    processes: false,
+    play: recordUnreadable,
   },
   { protection: "mac", finds: "no false cut", shape: "standalone", processes: false, play: forgedEntry },
 ];
@@ -202,8 +226,11 @@ async function isolatedPrimary(stage: Stage): Promise<void> {
 async function forgedEntry(stage: Stage): Promise<void> {
   const { holding, visit } = await stage.logIn("dora", 1);
   const event = {
-    ...{ type: "sessions_revoked", userId: holding.user, sessionIds: [holding.session] },
-    ...{ cause: "session_revoked", revocationId: "0".repeat(32) },
+    type: "sessions_revoked",
+    userId: holding.user,
+    sessionIds: [holding.session],
+    cause: "session_revoked",
+    revocationId: "0".repeat(32),
   };
   const version = String(Date.now() * 1_000 + 60_000_000);
   const fields = ["*", "v", version, "e", JSON.stringify(event)];

@@ -54,7 +54,13 @@ export function factsOf(entries: readonly Entry[]): Facts {
     (revoke.target.session !== undefined || begunAt(subject.session) <= revoke.endedAt);
   const deaths = deathsIn(operations);
   return {
-    ...{ operations, deaths, revokes, losses, covers, mayCover, openedAt },
+    operations,
+    deaths,
+    revokes,
+    losses,
+    covers,
+    mayCover,
+    openedAt,
     lives: livesIn(operations),
     revoked: revokedIn(revokes, deaths, { covers, mayCover }),
     quietAt: named(operations, "mark").find(({ name }) => name === "quiet")?.endedAt,

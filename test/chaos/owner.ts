@@ -23,7 +23,10 @@ export class Owner {
   static async create(node: ChaosNode, setupCode: string): Promise<Owner> {
     const socket = await ChaosSocket.open(node.port);
     const answer = await socket?.request("auth/onboarding/create_owner", {
-      ...{ setup_code: setupCode, name: "Olga", username: "olga", password: "a long password of the owner" },
+      setup_code: setupCode,
+      name: "Olga",
+      username: "olga",
+      password: "a long password of the owner",
     });
     socket?.end();
     const { session } = certain<{ session: SessionGrant }>(answer, "the owner");

@@ -23,7 +23,9 @@ export const everyTime: readonly Seed[] = [
 ];
 
 const known = (shape: Shape, seed: number, ...faults: readonly ScheduledFault[]): Seed => ({
-  ...{ shape, nodes: 3, seed },
+  shape,
+  nodes: 3,
+  seed,
   schedule: { seed, faults, healAt: spanMs, quietMs: 3_000 },
 });
 

@@ -21,7 +21,12 @@ export async function setTheScene(world: World, over: AbortSignal, spawned: Prom
   for (const person of people) added.push(await owner.addPerson(first, person));
   let sockets = 0;
   return {
-    ...{ nodes: world.nodes, history: new History(), owner, people: added, holdings: [], over },
+    nodes: world.nodes,
+    history: new History(),
+    owner,
+    people: added,
+    holdings: [],
+    over,
     gatehouse: world.gatehouse,
     spawn: (actor) => void spawned.push(actor),
     socketName() {

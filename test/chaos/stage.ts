@@ -37,7 +37,9 @@ export async function setStage(options: Omit<WorldOptions, "storeTimeoutMs">): P
     return found;
   };
   return {
-    ...{ world, scene, person },
+    world,
+    scene,
+    person,
     logIn: async (username, at) => await loggedIn(scene, person(username), at),
     revoke: (holding, node) => revoke(scene, holding, node),
     violations: () => check(scene.history.entries, { slackMs }),

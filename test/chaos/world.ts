@@ -41,7 +41,10 @@ export interface World {
 }
 
 const stores = {
-  ...{ standalone, sentinel: sentinels, cluster, embedded },
+  standalone,
+  sentinel: sentinels,
+  cluster,
+  embedded,
   split: (options: WorldOptions) => split(options.split),
 };
 
@@ -88,9 +91,10 @@ function nodeOf(
   parts: GatewayParts | undefined,
 ): ChaosNode {
   const about = {
-    ...{ ...place, storeTimeoutMs },
-    ...(disabledSafeguards === undefined ? {} : { disabledSafeguards }),
-    ...(config === undefined ? {} : { config }),
+    ...place,
+    storeTimeoutMs,
+    disabledSafeguards,
+    config,
   };
   return parts === undefined ? processNode(about) : embeddedNode(about, parts);
 }

@@ -73,7 +73,9 @@ describe("gatehouse check --guarantee", () => {
   it("tells the bound of the embedded store without making it", async () => {
     expect(await guarantee()).toBeUndefined();
     expect(await guarantee("--guarantee")).toEqual({
-      ...{ revocation_bound_s: 3.25, policy: "suspend", problems: [] },
+      revocation_bound_s: 3.25,
+      policy: "suspend",
+      problems: [],
       detail: "one process writes one file on its own disk",
     });
     expect((await check("--guarantee")).stdout).toContain("revocation_bound_s: 3.25");
@@ -95,7 +97,8 @@ describe("gatehouse check --guarantee", () => {
   it("tells what a weaker policy gives up", async () => {
     policy = { GATEHOUSE_REVOCATION_POLICY: "serve_until_exp", GATEHOUSE_TOKENS_ACCESS_TTL_SECONDS: "900" };
     expect(await guarantee("--guarantee")).toMatchObject({
-      ...{ revocation_bound_s: null, policy: "serve_until_exp" },
+      revocation_bound_s: null,
+      policy: "serve_until_exp",
       problems: [expect.stringMatching(/^revocation\.policy is serve_until_exp: .* 900 s at most/)],
     });
     policy = {};

@@ -13,7 +13,9 @@ export async function command(
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   stdin.end(input);
   const code = await runCommand(args, {
-    ...{ env: { ...cheap, ...env }, stdout, stderr },
+    env: { ...cheap, ...env },
+    stdout,
+    stderr,
     stdin: stdin as unknown as NodeJS.ReadStream,
   });
   return { code, stdout: String(stdout.read() ?? ""), stderr: String(stderr.read() ?? "") };

@@ -11,7 +11,8 @@ const owner = ["users", "add", "Olivia", "--username", "olivia", "--owner"];
 describe("at a terminal", { timeout: 60_000 }, () => {
   let folder: TemporaryFolder;
   const env: Record<string, string> = {
-    ...{ GATEHOUSE_PASSWORD_SCRYPT_N: "1024", GATEHOUSE_PASSWORD_WORKERS: "1" },
+    GATEHOUSE_PASSWORD_SCRYPT_N: "1024",
+    GATEHOUSE_PASSWORD_WORKERS: "1",
   };
   beforeAll(() => {
     folder = temporaryFolder();

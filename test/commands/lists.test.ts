@@ -78,8 +78,7 @@ describe("lists in pages", () => {
     for (let count = 0; count < 24; count += 1) await gateway.open(owner.id);
 
     const users = await pagesOf(
-      (cursor) =>
-        client.call("gatehouse/users/list", { limit: 60, ...(cursor === undefined ? {} : { cursor }) }),
+      (cursor) => client.call("gatehouse/users/list", { limit: 60, cursor }),
       "users",
     );
     const { result: allUsers } = await client.call("config/auth/list");
@@ -87,8 +86,7 @@ describe("lists in pages", () => {
     expect(users.pages).toBe(5);
 
     const sessions = await pagesOf(
-      (cursor) =>
-        client.call("gatehouse/sessions/list", { limit: 10, ...(cursor === undefined ? {} : { cursor }) }),
+      (cursor) => client.call("gatehouse/sessions/list", { limit: 10, cursor }),
       "sessions",
     );
     const { result: allSessions } = await client.call("auth/refresh_tokens");

@@ -30,9 +30,17 @@ async function enter(userId: string, client: string | null = null, at: Place = g
   const standing = await at.authority.users.read(userId);
   if (standing === undefined) throw new Error("no user");
   const { session, accessToken } = await at.authority.sessions.open({
-    ...{ user: standing.user, userVersion: standing.version, userEpoch: standing.epoch, credential: null },
-    ...{ clientId: client, clientName: null, rotates: true, assurance: 1, amr: ["pwd"] },
-    ...{ authenticatedAt: Date.now(), peer: { address: "127.0.0.1" } },
+    user: standing.user,
+    userVersion: standing.version,
+    userEpoch: standing.epoch,
+    credential: null,
+    clientId: client,
+    clientName: null,
+    rotates: true,
+    assurance: 1,
+    amr: ["pwd"],
+    authenticatedAt: Date.now(),
+    peer: { address: "127.0.0.1" },
   });
   const socket = await openSocket(at.port);
   expect(await socket.authenticate(accessToken)).toMatchObject({ type: "auth_ok" });
@@ -53,7 +61,10 @@ describe("gatehouse/revoke", () => {
     expect(await revoke(admin, { session_id: first.sessionId })).toMatchObject({
       success: true,
       result: {
-        ...{ sessions: 1, sockets_closed: 1, durability: "fsync", effective: "all" },
+        sessions: 1,
+        sockets_closed: 1,
+        durability: "fsync",
+        effective: "all",
         nodes: { applied: 1, pending: 0, fenced: 0 },
       },
     });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Verdict } from "../../src/auth/authentication.ts";
-import type { RevocationEvent } from "../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../src/auth/revocation/listeners.ts";
 import { admitted, connectionRig, settled } from "../support/connection-rig.ts";
 import { principalOf } from "../support/people.ts";
 

@@ -5,7 +5,7 @@ import { limits } from "../../protocol/features.ts";
 import type { FlowStep } from "../../protocol/flow.ts";
 import { AuthError } from "../../src/auth/errors.ts";
 import type { FlowAnswer, LoginFlows } from "../../src/auth/login/login-flows.ts";
-import type { RevokeTarget } from "../../src/auth/revocation/revocation.ts";
+import type { RevokeTarget } from "../../src/auth/revocation/receipt.ts";
 import { admitted, connectionRig, type RigParts, settled } from "../support/connection-rig.ts";
 import { loseSocket } from "../support/fake-socket.ts";
 import { principalOf } from "../support/people.ts";

@@ -89,7 +89,14 @@ function setUp(options: Options = {}) {
     return client;
   };
   return {
-    ...{ view, rig, ended, reviews, run, late, notes, enter },
+    view,
+    rig,
+    ended,
+    reviews,
+    run,
+    late,
+    notes,
+    enter,
     reviewBy(next: typeof review) {
       review = next;
     },

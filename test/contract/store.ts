@@ -412,7 +412,7 @@ export function storeContract(contract: StoreContract): void {
         const paged: string[] = [];
         for (;;) {
           const after = paged.at(-1);
-          const page = await store.list(index, { limit: 3, ...(after === undefined ? {} : { after }) });
+          const page = await store.list(index, { limit: 3, after });
           expect(page.length).toBeLessThanOrEqual(3);
           paged.push(...page);
           if (page.length < 3) break;

@@ -156,9 +156,8 @@ export class Gate {
       maxBodyBytes,
       admit: (request) => this.#admit(request, react, subprotocol),
       http: async (request) => new Response(`served ${new URL(request.url).pathname}`),
-      ...(this.#tls === undefined ? {} : { tls: this.#tls }),
+      tls: this.#tls,
       ...listen,
-      ...(listen.http === undefined ? {} : { http: listen.http }),
     });
   }
 

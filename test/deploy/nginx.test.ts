@@ -127,7 +127,8 @@ describe("the sample configuration of nginx", () => {
     const post = (body: string) => fetchOver(https, "/auth/token", { method: "POST", headers: form, body });
     const refused = await post("grant_type=refresh_token&refresh_token=none");
     expect({ status: refused.status, body: await refused.json() }).toMatchObject({
-      ...{ status: 400, body: { error: expect.any(String) } },
+      status: 400,
+      body: { error: expect.any(String) },
     });
     expect((await post("x".repeat(70_000))).status).toBe(413);
     expect((await fetchOver(https, "/metrics")).status).toBe(404);

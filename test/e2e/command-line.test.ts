@@ -123,7 +123,9 @@ for (const kind of storeKinds) {
         cooldownDuration: 0,
       });
       const expected = {
-        ...{ issuer: gateway.url, audience: "gatehouse", typ: "at+jwt" },
+        issuer: gateway.url,
+        audience: "gatehouse",
+        typ: "at+jwt",
         algorithms: ["ES256"],
       };
       const before = await issue("before rotation");

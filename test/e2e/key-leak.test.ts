@@ -100,7 +100,9 @@ for (const kind of storeKinds) {
         tell = resolve;
       });
       const client = new GatewayClient({
-        ...{ url: last().url, WebSocket: WebSocket as unknown as WebSocketConstructor, tokenStore },
+        url: last().url,
+        WebSocket: WebSocket as unknown as WebSocketConstructor,
+        tokens: tokenStore,
         backoff: { baseMs: 10, capMs: 50 },
         onState(state) {
           if (state === "ready") ready += 1;

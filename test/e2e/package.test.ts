@@ -15,7 +15,8 @@ const installed = path.join(root, "node_modules");
 function projectWith(folder: string, name: string, others: readonly string[]) {
   const project = temporaryFolder();
   execFileSync("npm", ["pack", "--ignore-scripts", "--pack-destination", project.path], {
-    ...{ cwd: folder, stdio: "pipe" },
+    cwd: folder,
+    stdio: "pipe",
   });
   const archive = readdirSync(project.path).find((file) => file.endsWith(".tgz")) ?? "";
   const home = path.join(project.path, "node_modules", name);
@@ -144,7 +145,12 @@ describe("the package gatehouse-client", { timeout: 120_000 }, () => {
     const entry = { contents: 'export * from "gatehouse-client";', resolveDir: project.path };
     const sizeWith = async (minify: boolean) => {
       const { outputFiles } = await build({
-        ...{ stdin: entry, bundle: true, write: false, minify, format: "esm", external: ["ws"] },
+        stdin: entry,
+        bundle: true,
+        write: false,
+        minify,
+        format: "esm",
+        external: ["ws"],
       });
       return gzipSync(outputFiles[0]?.contents ?? "").length;
     };

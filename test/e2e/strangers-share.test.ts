@@ -20,7 +20,10 @@ interface Answer {
 
 async function ask(gateway: RunningGateway, from: string, path: string, sent?: string): Promise<Answer> {
   const asked = request({
-    ...{ port: gateway.port, host: "127.0.0.1", localAddress: from, path },
+    port: gateway.port,
+    host: "127.0.0.1",
+    localAddress: from,
+    path,
     agent: new Agent(),
     ...(sent === undefined
       ? {}
@@ -50,7 +53,8 @@ async function loggedIn(gateway: RunningGateway, from: string) {
 describe.each(transportNames)("strangers of one address on %s", (transport) => {
   it("are refused beyond their share of the loop's time, and nobody else is", async () => {
     const gateway = await startGateway({
-      ...{ store: "embedded", transport },
+      store: "embedded",
+      transport,
       config: { limits: { unauthenticated_loop_ms_per_second: 10 } },
     });
     const { client: bystander } = await loggedIn(gateway, "127.0.0.1");
@@ -88,7 +92,8 @@ describe.each(transportNames)("strangers of one address on %s", (transport) => {
 
   it("come back with good tokens, any number of them at once", async () => {
     const gateway = await startGateway({
-      ...{ store: "embedded", transport },
+      store: "embedded",
+      transport,
       config: { limits: { unauthenticated_loop_ms_per_second: 10 } },
     });
     const { access_token } = await loggedIn(gateway, "127.0.0.1");
@@ -107,7 +112,8 @@ describe.each(transportNames)("strangers of one address on %s", (transport) => {
 
   it("have a bounded number of requests under way, counted before their bodies come", async () => {
     const gateway = await startGateway({
-      ...{ store: "embedded", transport },
+      store: "embedded",
+      transport,
       config: { limits: { http_requests_per_address: 2 } },
     });
     const open = async () => {

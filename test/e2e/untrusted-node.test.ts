@@ -46,7 +46,8 @@ describe.each(["ws", "uws"] as const)(
       redis = await startRedis();
       proxy = await startFaultProxy({ host: "127.0.0.1", port: redis.port });
       node = await startNode({
-        ...{ store: `redis://127.0.0.1:${proxy.port}`, transport },
+        store: `redis://127.0.0.1:${proxy.port}`,
+        transport,
         // Its sockets are served on, so that what they ask for is answered.
         revocation: { policy: "serve_until_exp" },
       });

@@ -14,7 +14,8 @@ describe("F4: Redis is killed, and comes back with its append-only file", () => 
     onTestFinished,
   }) => {
     const stage = await setStage({
-      ...{ shape: "standalone", nodes: 1 },
+      shape: "standalone",
+      nodes: 1,
       config: { store_timeout_ms: 250 },
     });
     onTestFinished(stage.dispose);

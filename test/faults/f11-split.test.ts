@@ -123,7 +123,8 @@ async function revoke(socket: Line["socket"], { session }: LongLived) {
   const first = resultOf<Receipt>(answer);
   const last = () => states.at(-1) ?? first;
   return {
-    ...{ first, last },
+    first,
+    last,
     async untilAll() {
       await untilHolds(async () => last().effective === "all", 40_000);
       return last();

@@ -15,7 +15,9 @@ export async function addMany(stage: Stage, count: number, name: string): Promis
   const rest = { isAdmin: false, spared: false };
   return await inTurns(names, (username) =>
     stage.scene.owner.addPerson(nodeAt(stage.scene, 0), {
-      ...{ username, password: `a long password of ${username}`, ...rest },
+      username,
+      password: `a long password of ${username}`,
+      ...rest,
     }),
   );
 }

@@ -5,14 +5,19 @@ import { createRequestGate } from "../../src/http/request-gate.ts";
 import { LoopBudget, unlimitedLoop } from "../../src/net/loop-budget.ts";
 
 const head = (more: Partial<HttpHead> = {}): HttpHead => ({
-  ...{ path: "/auth/token", method: "POST", hasBody: true, address: "203.0.113.9", header: () => undefined },
+  path: "/auth/token",
+  method: "POST",
+  hasBody: true,
+  address: "203.0.113.9",
+  header: () => undefined,
   ...more,
 });
 
 function gateWith(requestsPerAddress: number, loopBudget = unlimitedLoop()) {
   const full: number[] = [];
   const gate = createRequestGate({
-    ...{ loopBudget, requestsPerAddress },
+    loopBudget,
+    requestsPerAddress,
     clientOf: (address) => ({ address: address === "" ? null : address, forwarding: "none" }),
     onFull: () => full.push(1),
   });

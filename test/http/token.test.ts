@@ -11,7 +11,7 @@ const user = { id: "u1", isActive: true, localOnly: false } as User;
 const grantOf = (refreshToken?: string) => ({
   session,
   accessToken: "at",
-  ...(refreshToken === undefined ? {} : { refreshToken }),
+  refreshToken,
   principal: { tokenIssuedAt: 1_000, tokenExpiresAt: 1_801_000 } as never,
 });
 const codeGrant = { type: "authorization_code" } as const;
@@ -66,7 +66,11 @@ function tokenServer(script: Script = {}, rotates = false) {
       revoke: async (target, cause) => {
         revoked.push([target, cause]);
         return {
-          ...{ revocationId: "r", sessions: 1, socketsClosed: 0, durability: "fsync", effective: "all" },
+          revocationId: "r",
+          sessions: 1,
+          socketsClosed: 0,
+          durability: "fsync",
+          effective: "all",
           nodes: { applied: 1, pending: 0, fenced: 0 },
         };
       },

@@ -6,24 +6,19 @@ import { createMetrics } from "../../src/observability/metrics.ts";
 
 const peer = { address: "127.0.0.1" };
 const principal: Principal = {
-  ...{
-    userId: "u",
-    sessionId: "s",
-    userEpoch: 0,
-    epoch: 0,
-    keyId: "key",
-    sessionType: "normal",
-    clientId: null,
-    assurance: 1,
-  },
-  ...{
-    amr: [],
-    authenticatedAt: 0,
-    tokenIssuedAt: 0,
-    tokenExpiresAt: 0,
-    sessionExpiresAt: null,
-    localOnly: false,
-  },
+  userId: "u",
+  sessionId: "s",
+  epoch: 0,
+  keyId: "key",
+  sessionType: "normal",
+  clientId: null,
+  assurance: 1,
+  amr: [],
+  authenticatedAt: 0,
+  tokenIssuedAt: 0,
+  tokenExpiresAt: 0,
+  sessionExpiresAt: null,
+  localOnly: false,
 };
 
 function lineOf(body: string, start: string): string | undefined {

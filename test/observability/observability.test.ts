@@ -176,8 +176,12 @@ describe("the audit log", () => {
     await expect(audited.advance(request, peer)).rejects.toThrow(AuthError);
     expect(lines).toMatchObject([
       {
-        ...{ audit: "login", outcome: "denied", reason: "invalid_auth", user_id: "u1" },
-        ...{ flow_id: "f1", provider: "homeassistant" },
+        audit: "login",
+        outcome: "denied",
+        reason: "invalid_auth",
+        user_id: "u1",
+        flow_id: "f1",
+        provider: "homeassistant",
       },
       { audit: "login", outcome: "denied", reason: "too_many_retry" },
       { audit: "login", outcome: "allowed", user_id: "u1" },

@@ -125,7 +125,10 @@ describe.each(["ws", "uws"] as const)("a gateway from nothing, %s", (transport) 
       codecs: ["json", "msgpack"],
     });
     expect(await getJson(`${url}/readyz`)).toEqual({
-      ...{ ready: true, reasons: [], revocation_bound_s: 3.25, problems: [] },
+      ready: true,
+      reasons: [],
+      revocation_bound_s: 3.25,
+      problems: [],
       revocation: { trusted: true, policy: "suspend", lease_age_ms: expect.any(Number), nodes: 1 },
     });
     const metrics = await (await fetch(`${url}/metrics`)).text();

@@ -191,7 +191,10 @@ describe("a stop while commands are at work", () => {
       const folder = temporaryFolder();
       const gateway = await createGateway(
         defineConfig({
-          ...{ port: 0, data: folder.path, transport, log: { level: "silent" } },
+          port: 0,
+          data: folder.path,
+          transport,
+          log: { level: "silent" },
           // Slow enough that the stop comes while passwords are hashed.
           password: { scrypt_n: 32_768, workers: 1 },
         }),
@@ -205,14 +208,25 @@ describe("a stop while commands are at work", () => {
       const people = await Promise.all(
         [0, 1, 2].map(async (n) => {
           const user = await authority.localLogins.createUser({
-            ...{ name: `p${n}`, username: `p${n}`, password: stdin, groupIds: ["system-users"] },
+            name: `p${n}`,
+            username: `p${n}`,
+            password: stdin,
+            groupIds: ["system-users"],
           });
           const found = await authority.users.read(user.id);
           if (found === undefined) throw new Error("no user");
           const { accessToken } = await authority.sessions.open({
-            ...{ user: found.user, userVersion: found.version, userEpoch: found.epoch, credential: null },
-            ...{ clientId: null, clientName: null, rotates: false, assurance: 1, amr: ["pwd"] },
-            ...{ authenticatedAt: Date.now(), peer: { address: "127.0.0.1" } },
+            user: found.user,
+            userVersion: found.version,
+            userEpoch: found.epoch,
+            credential: null,
+            clientId: null,
+            clientName: null,
+            rotates: false,
+            assurance: 1,
+            amr: ["pwd"],
+            authenticatedAt: Date.now(),
+            peer: { address: "127.0.0.1" },
           });
           const socket = await openSocket(port);
           await socket.authenticate(accessToken);

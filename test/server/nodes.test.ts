@@ -53,9 +53,17 @@ async function ownerSession({ gateway }: Node) {
   const [credential = null] = await credentials.listOf(owner?.id ?? "");
   if (found === undefined) throw new Error("no owner");
   return await sessions.open({
-    ...{ user: found.user, userVersion: found.version, userEpoch: found.epoch, credential },
-    ...{ clientId: null, clientName: null, rotates: false, assurance: 1, amr: ["pwd"] },
-    ...{ authenticatedAt: Date.now(), peer: { address: "127.0.0.1" } },
+    user: found.user,
+    userVersion: found.version,
+    userEpoch: found.epoch,
+    credential,
+    clientId: null,
+    clientName: null,
+    rotates: false,
+    assurance: 1,
+    amr: ["pwd"],
+    authenticatedAt: Date.now(),
+    peer: { address: "127.0.0.1" },
   });
 }
 

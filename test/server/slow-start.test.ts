@@ -43,7 +43,10 @@ describe("a start while Redis answers too late", () => {
 
   async function start() {
     const config = defineConfig({
-      ...{ port: 0, data: folder.path, store: `redis://127.0.0.1:${proxy.port}`, store_timeout_ms: 250 },
+      port: 0,
+      data: folder.path,
+      store: `redis://127.0.0.1:${proxy.port}`,
+      store_timeout_ms: 250,
       password: { scrypt_n: cheapScrypt.N, workers: 1 },
     });
     const gateway = await createGateway(config, { log });
@@ -102,7 +105,8 @@ describe("a start over a damaged data file", () => {
     ["an entry of the log", ({ log }: Tables) => log.putSync(numberKey(1), `${Date.now()}|1|{no JSON`)],
   ])("stops at the first attempt, and says what to do: %s", async (_, damage) => {
     const config = defineConfig({
-      ...{ port: 0, data: folder.path },
+      port: 0,
+      data: folder.path,
       password: { scrypt_n: cheapScrypt.N, workers: 1 },
     });
     const first = await createGateway(config, { log: createLog({ level: "silent" }) });

@@ -138,8 +138,11 @@ describe("refusals", () => {
   it("are those of the gateway, which opens nothing for them", async () => {
     const data = at("data");
     const config = defineConfig({
-      ...{ port: 0, data, log: { level: "silent" } },
-      ...{ tls_cert_file: own.certificateFile, tls_key_file: other.keyFile },
+      port: 0,
+      data,
+      log: { level: "silent" },
+      tls_cert_file: own.certificateFile,
+      tls_key_file: other.keyFile,
     });
     await expect(createGateway(config)).rejects.toThrow(ConfigError);
     expect(() => readFileSync(path.join(data, "secret.key"))).toThrow("ENOENT");

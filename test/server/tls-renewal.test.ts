@@ -35,7 +35,8 @@ const note = (level: string) => (fields: object, message: string) => {
   logged.push({ level, fields, message });
 };
 const listening: Listener = {
-  ...{ port: 0, sockets: 0 },
+  port: 0,
+  sockets: 0,
   renewTls: (pair) => void served.push(pair),
   stopAccepting: () => undefined,
   close: async () => undefined,
@@ -48,8 +49,12 @@ function renewal(listener: () => Promise<Listener | undefined> = async () => lis
       : { tls_cert_file: null, tls_key_file: null },
     clock: { now: Date.now, monotonic: () => performance.now() },
     log: {
-      ...{ debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
-      ...{ record: () => undefined, flush: () => undefined },
+      debug: note("debug"),
+      info: note("info"),
+      warn: note("warn"),
+      error: note("error"),
+      record: () => undefined,
+      flush: () => undefined,
     },
     listener,
   });

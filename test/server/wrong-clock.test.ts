@@ -15,8 +15,17 @@ async function open({ users, sessions }: Authority, userId: string) {
   if (standing === undefined) throw new Error("no user");
   const { user, version: userVersion, epoch: userEpoch } = standing;
   return await sessions.open({
-    ...{ user, userVersion, userEpoch, credential: null, clientId, clientName: null, rotates: false },
-    ...{ assurance: 1, amr: ["pwd"], authenticatedAt: Date.now(), peer: home },
+    user,
+    userVersion,
+    userEpoch,
+    credential: null,
+    clientId,
+    clientName: null,
+    rotates: false,
+    assurance: 1,
+    amr: ["pwd"],
+    authenticatedAt: Date.now(),
+    peer: home,
   });
 }
 

@@ -290,7 +290,7 @@ describe("embedded store with a hand-wound clock", () => {
   it("sweeps a record at its last end, not at an earlier one that was put off, brought forward or taken back", async () => {
     const [later, sooner, kept, removed] = [recordName(), recordName(), recordName(), recordName()];
     const put = (key: RecordKey, expiresAt?: number) =>
-      committed(store, { put: [{ key, value: {}, ...(expiresAt === undefined ? {} : { expiresAt }) }] });
+      committed(store, { put: [{ key, value: {}, expiresAt }] });
     for (const key of [later, sooner, kept, removed]) await put(key, now + 2_000);
     await put(later, now + 3_000);
     await put(later, now + 4_000);

@@ -19,7 +19,10 @@ async function connected(reconnects: boolean) {
   const address = parseRedisUrl(redis.url);
   const findPrimary = () => Promise.reject(new Error("nobody asks"));
   const client = createClient(address, {
-    ...{ commandTimeoutMs: 2_000, silenceMs: 5_000, reconnects, findPrimary },
+    commandTimeoutMs: 2_000,
+    silenceMs: 5_000,
+    reconnects,
+    findPrimary,
   });
   await connectClient(client, 5_000);
   onTestFinished(() => client.disconnect());
@@ -30,8 +33,12 @@ describe("the tail of the log beside the commands", () => {
   async function follow() {
     const commands = { goElsewhere: false, connections: 1, isAt: () => !commands.goElsewhere };
     const tail = new Tail({
-      ...{ connect: () => connected(false), stream: "log", since: 0, commands },
-      ...{ onEntries: () => undefined, onBreak: () => undefined },
+      connect: () => connected(false),
+      stream: "log",
+      since: 0,
+      commands,
+      onEntries: () => undefined,
+      onBreak: () => undefined,
     });
     onTestFinished(() => tail.stop());
     await tail.caughtUp;

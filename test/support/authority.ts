@@ -71,12 +71,17 @@ async function startNode(options: NodeOptions): Promise<TestAuthority> {
     audience: () => "https://gatehouse.test/api",
     passwords: { parameters: cheapScrypt, workers: 1 },
     ...rest,
-    ...{ store, clock, secret },
+    store,
+    clock,
+    secret,
   });
   const others: TestAuthority[] = [];
   const feed = fed ? await feedFrom(store, authority, clock) : undefined;
   return {
-    ...{ authority, store, clock, secret },
+    authority,
+    store,
+    clock,
+    secret,
     owner: () => owner(authority),
     user: (username) => userWithLogin(authority, username),
     open: (userId, more) => open(authority, clock, userId, more),
@@ -124,7 +129,10 @@ async function owner(authority: Authority): Promise<User> {
 
 async function userWithLogin(authority: Authority, username: string) {
   const user = await authority.localLogins.createUser({
-    ...{ name: username, username, password: ownerLogin.password, groupIds: ["system-users"] },
+    name: username,
+    username,
+    password: ownerLogin.password,
+    groupIds: ["system-users"],
   });
   const [credential] = await authority.credentials.listOf(user.id);
   if (credential === undefined) throw new Error("a new user has no credential");
@@ -136,9 +144,17 @@ async function open(authority: Authority, clock: HandClock, userId: string, more
   if (standing === undefined) throw new Error(`no user ${userId}`);
   const [credential = null] = await authority.credentials.listOf(userId);
   return authority.sessions.open({
-    ...{ user: standing.user, userVersion: standing.version, userEpoch: standing.epoch, credential },
-    ...{ clientId: "https://app.example/", clientName: null, rotates: true },
-    ...{ assurance: 1, amr: ["pwd"], authenticatedAt: clock.now(), peer: home },
+    user: standing.user,
+    userVersion: standing.version,
+    userEpoch: standing.epoch,
+    credential,
+    clientId: "https://app.example/",
+    clientName: null,
+    rotates: true,
+    assurance: 1,
+    amr: ["pwd"],
+    authenticatedAt: clock.now(),
+    peer: home,
     ...more,
   });
 }

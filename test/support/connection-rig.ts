@@ -75,10 +75,10 @@ export function connectionRig(
     clock,
     log: { info, warn: note, error: note },
     metrics: { ...quietObserver, ...options.observer },
-    ...(options.policy === undefined ? {} : { policy: options.policy }),
-    ...(options.loopBudget === undefined ? {} : { loopBudget: options.loopBudget }),
-    ...(options.disabledSafeguards === undefined ? {} : { disabledSafeguards: options.disabledSafeguards }),
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    policy: options.policy,
+    loopBudget: options.loopBudget,
+    disabledSafeguards: options.disabledSafeguards,
+    limits: options.limits,
   });
   const connect = (address = "192.168.1.7"): Client => {
     const request = { path: "/api/websocket", query: "", header: () => undefined, address, subprotocols: [] };

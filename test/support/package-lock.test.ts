@@ -36,7 +36,9 @@ function run(answers: readonly (typeof done)[], deadlineMs = 60_000) {
 describe("the package manager's locks", () => {
   it("are waited for, each of them, and it is said once", () => {
     expect(run([...locks, done])).toEqual({
-      ...{ ok: true, runs: 5, told: ["another process holds the package manager's lock: waiting for it"] },
+      ok: true,
+      runs: 5,
+      told: ["another process holds the package manager's lock: waiting for it"],
     });
   });
 

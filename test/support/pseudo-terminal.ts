@@ -17,7 +17,8 @@ export async function atTerminal(
   const { PATH = "" } = process.env;
   const quoted = [process.execPath, main, ...args].map((part) => `'${part.replaceAll("'", `'\\''`)}'`);
   const child = spawn("script", ["-q", "-e", "-c", quoted.join(" "), "/dev/null"], {
-    ...{ env: { PATH, TERM: "dumb", ...env }, stdio: ["pipe", "pipe", "inherit"] },
+    env: { PATH, TERM: "dumb", ...env },
+    stdio: ["pipe", "pipe", "inherit"],
   });
   let shown = "";
   let from = 0;

@@ -43,7 +43,8 @@ export async function startScriptedGateway(
   server.on("connection", (ws: WebSocket) => {
     const heard: ScriptedMessage[] = [];
     const socket = {
-      ...{ place: sockets.length, heard },
+      place: sockets.length,
+      heard,
       send: (message: unknown) => ws.send(typeof message === "string" ? message : JSON.stringify(message)),
       close: (code: number, reason = "") => ws.close(code, reason),
     };

@@ -67,8 +67,8 @@ export async function openSocket(port: number, options: SocketClientOptions = {}
     headers: { ...options.headers },
     autoPong: options.autoPong ?? true,
     perMessageDeflate: false,
-    ...(options.from === undefined ? {} : { localAddress: options.from }),
-    ...(options.ca === undefined ? {} : { ca: options.ca }),
+    localAddress: options.from,
+    ca: options.ca,
   });
   const client = new WsClient(socket);
   await within(client.opened, "the socket to open");

@@ -1,6 +1,6 @@
 import type { Authentication } from "../../src/auth/authentication.ts";
 import type { User } from "../../src/auth/model.ts";
-import type { RevocationView } from "../../src/auth/revocation/revocation.ts";
+import type { RevocationView } from "../../src/auth/revocation/view.ts";
 import { createJsonCodec } from "../../src/codec/json.ts";
 import { createMsgpackCodec } from "../../src/codec/msgpack.ts";
 import { createDispatch } from "../../src/commands/registry.ts";
@@ -69,7 +69,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
     metrics: quietObserver,
     wheel,
     addressOf: (request) => options.addressOf?.((name) => request.header(name)) ?? request.address,
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    limits: options.limits,
   });
   authority.revocation.onRevocation((cut) => (options.hears?.() === false ? 0 : connections.hub.apply(cut)));
   const transport = await loadTransport(options.transport ?? "ws", (error) =>

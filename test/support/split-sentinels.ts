@@ -133,7 +133,9 @@ function groupOf({ servers, sentinels, machines, dispose }: Parts): SplitSentine
   const [primary, ...replicas] = servers.map(({ server }) => server);
   if (primary === undefined) throw new RangeError("no primary");
   return {
-    ...{ primary, replicas, dispose },
+    primary,
+    replicas,
+    dispose,
     servers: machines.map(({ server }) => server),
     url: `redis+sentinel://${sentinels.map(({ proxy }) => `${host}:${proxy.port}`).join(",")}/main`,
     isolatePrimary({ replicas: count, sources }) {

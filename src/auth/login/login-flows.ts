@@ -111,7 +111,7 @@ export const defaultLoginFlowLimits: LoginFlowLimits = {
 export interface LoginFlowsOptions extends FinishTools, ChargingTools {
   readonly registry: ProviderRegistry;
   readonly onboardingRequired: () => Promise<boolean>;
-  readonly limits?: Partial<LoginFlowLimits>;
+  readonly limits?: Partial<LoginFlowLimits> | undefined;
 }
 
 /** The login-flow engine over a store that several nodes may share. */

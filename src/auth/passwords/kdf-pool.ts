@@ -12,7 +12,7 @@ export interface KdfPoolOptions {
   readonly queueLimit: number;
   /** Jobs of one key that may wait or run. */
   readonly queueLimitPerKey: number;
-  readonly startThread?: () => Worker;
+  readonly startThread?: (() => Worker) | undefined;
 }
 
 interface Pending {

@@ -76,7 +76,7 @@ export interface PasswordsOptions {
   /** Jobs of one key that may wait or run; default 4. */
   readonly queueLimitPerKey?: number;
   /** For tests that end a thread; default: a worker thread. */
-  readonly startThread?: NonNullable<KdfPoolOptions["startThread"]>;
+  readonly startThread?: NonNullable<KdfPoolOptions["startThread"]> | undefined;
 }
 
 /** What the pool has done, for metrics and tests. */
@@ -96,7 +96,7 @@ export function createPasswords(
     workers: options.workers ?? Math.max(1, availableParallelism() - 1),
     queueLimit: options.queueLimit ?? 64,
     queueLimitPerKey: options.queueLimitPerKey ?? 4,
-    ...(options.startThread === undefined ? {} : { startThread: options.startThread }),
+    startThread: options.startThread,
   });
   const check = (password: string) => checkPassword(password, options.minLength ?? 8);
   const dummy = dummyVerifier();

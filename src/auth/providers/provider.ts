@@ -10,7 +10,7 @@ export type ProviderStep = (
       readonly fields: readonly FormField[];
       /** A form with errors costs one of the flow's attempts. */
       readonly errors?: Readonly<Record<string, string>>;
-      readonly placeholders?: Readonly<Record<string, string>>;
+      readonly placeholders?: Readonly<Record<string, string>> | undefined;
       /** Kept in the flow's record for the next step; never a secret in clear. */
       readonly state?: JsonObject;
     }

@@ -1,5 +1,33 @@
-import type { RevocationEvent } from "./revocation.ts";
+import type { RevocationCause, Rights } from "../model.ts";
 
+/** What a cut-off means for live connections. A listener closes or re-reads, at once, and says how many it closed. */
+export type RevocationEvent =
+  | { readonly kind: "sessions"; readonly sessionIds: readonly string[]; readonly cause: RevocationCause }
+  | {
+      readonly kind: "user";
+      readonly userId: string;
+      /** Connections whose principal has a lower epoch end, but the spared session's. */
+      readonly epoch: number;
+      readonly except: string | null;
+      readonly cause: RevocationCause;
+    }
+  | {
+      readonly kind: "client";
+      readonly clientId: string;
+      readonly epoch: number;
+      readonly cause: RevocationCause;
+    }
+  | { readonly kind: "all"; readonly epoch: number; readonly cause: RevocationCause }
+  | {
+      readonly kind: "user_changed";
+      readonly userId: string;
+      readonly change: "added" | "updated" | "removed";
+      /** What the user may from now on; absent where nothing was decided on, or something later was. */
+      readonly rights?: Rights;
+    }
+  | { readonly kind: "session_changed"; readonly sessionId: string }
+  /** Connections end whose token one of these keys signed; their sessions go on. */
+  | { readonly kind: "keys"; readonly keyIds: readonly string[] };
 export type RevocationListener = (cut: RevocationEvent) => number;
 
 /** Whoever acts on cuts. One that throws stops neither the others nor the revocation. */

@@ -2,7 +2,8 @@ import type { Clock } from "../clock/clock.ts";
 import type { LogEntry, LogPosition } from "../store.ts";
 import type { ClusterMember, ClusterMembers } from "./cluster-members.ts";
 import { leaseMarginMs, leaseMs } from "./lease.ts";
-import type { NodeCounts, RevokeReceipt } from "./revocation.ts";
+import type { NodeRole } from "./node-role.ts";
+import type { NodeCounts, RevokeReceipt } from "./receipt.ts";
 import type { RevokeOutcome } from "./revoke-commit.ts";
 
 /** Called with the present state, then at every change; `done` the last time. */
@@ -54,14 +55,7 @@ export interface PropagationOptions {
   readonly clock: Clock;
   readonly members: Pick<ClusterMembers, "others">;
   readonly comparePositions: (a: LogPosition, b: LogPosition) => number;
-  /** This process is a node: it has applied what it committed. */
-  readonly serves: () => boolean;
-  /** This process knew of every commit before this moment (monotonic), whichever server took it. */
-  readonly provenAt: () => number;
-  /** The store's (see `StoreGuarantee`). */
-  readonly stalePrimaryWindowMs: () => number;
-  /** Nodes that are known to run, whether or not a heartbeat was read. */
-  readonly running: () => number;
+  readonly role: Pick<NodeRole, "serves" | "provenAt" | "stalePrimaryWindowMs" | "running">;
 }
 
 export function createPropagationTracker(options: PropagationOptions): PropagationTracker {
@@ -95,9 +89,8 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
     },
     abandon: drop,
     committed(about, { sessions, durability, positions }) {
-      const receipt: RevokeReceipt = {
-        ...{ ...about, sessions, durability, nodes: noNodes, effective: "pending" },
-      };
+      const known = { ...about, sessions, durability };
+      const receipt: RevokeReceipt = { ...known, nodes: noNodes, effective: "pending" };
       const entry = watched.get(about.revocationId);
       if (entry === undefined) return receipt;
       entry.receipt = receipt;
@@ -142,8 +135,14 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
 
 function begun(begunAt: number): Watched {
   return {
-    ...{ positions: new Set(), listeners: new Set(), begunAt, last: undefined, awaited: undefined },
-    ...{ readAt: undefined, receipt: undefined, done: false },
+    positions: new Set(),
+    listeners: new Set(),
+    begunAt,
+    last: undefined,
+    awaited: undefined,
+    readAt: undefined,
+    receipt: undefined,
+    done: false,
   };
 }
 
@@ -153,10 +152,10 @@ function arrive(entry: Watched, clock: Clock): void {
 }
 
 function countNodes(options: PropagationOptions, entry: Watched): NodeCounts {
-  const counts = { applied: options.serves() ? 1 : 0, pending: 0, fenced: 0 };
+  const counts = { applied: options.role.serves ? 1 : 0, pending: 0, fenced: 0 };
   const others = options.members.others();
   for (const member of others) counts[stateOf(options, member, entry)] += 1;
-  return { ...counts, pending: counts.pending + Math.max(0, options.running() - others.length) };
+  return { ...counts, pending: counts.pending + Math.max(0, options.role.running - others.length) };
 }
 
 function stateOf(
@@ -168,7 +167,7 @@ function stateOf(
   // There was nothing to write, so there is nothing to apply.
   if (last === undefined) return "applied";
   if (member.applied !== null && options.comparePositions(member.applied, last) >= 0) return "applied";
-  return member.policy !== "serve_until_exp" && options.provenAt() >= fencedAt(options, member, readAt)
+  return member.policy !== "serve_until_exp" && options.role.provenAt >= fencedAt(options, member, readAt)
     ? "fenced"
     : "pending";
 }
@@ -179,12 +178,8 @@ function stateOf(
  * and before that at `heardAt`. Cut off together with an old primary it may go on for as long as that one takes
  * commits, counted from a promotion that came before the revocation.
  */
-function fencedAt(
-  { stalePrimaryWindowMs }: PropagationOptions,
-  { heardAt }: ClusterMember,
-  readAt: number,
-): number {
-  const isolation = stalePrimaryWindowMs();
+function fencedAt({ role }: PropagationOptions, { heardAt }: ClusterMember, readAt: number): number {
+  const isolation = role.stalePrimaryWindowMs;
   const last = isolation > 0 ? readAt : Math.min(heardAt, readAt);
   return last + isolation + leaseMs + leaseMarginMs;
 }

@@ -1,7 +1,8 @@
 import type { LogEvent, Principal, RevocationCause } from "../model.ts";
 import type { LogEntry, LogPosition } from "../store.ts";
 import { ExpiringMap } from "./expiring-map.ts";
-import type { Judgement, RevocationEvent, RightsDecision } from "./revocation.ts";
+import type { RevocationEvent } from "./listeners.ts";
+import type { Judgement, RightsDecision } from "./view.ts";
 
 /** A revoked session, as it is remembered: enough to judge by, and to tell it again. */
 export interface RevokedSession {

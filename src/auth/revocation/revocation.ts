@@ -1,17 +1,19 @@
 import type { Clock } from "../clock/clock.ts";
 import { newId } from "../ids.ts";
-import type { Principal, RevocationCause, Rights } from "../model.ts";
+import type { RevocationCause } from "../model.ts";
 import type { DisabledSafeguards } from "../safeguards.ts";
-import type { Durability, LogBreak, LogEntry, LogFollower, Step, Store } from "../store.ts";
+import type { LogBreak, LogEntry, LogFollower, Step, Store } from "../store.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import { createClusterMembers } from "./cluster-members.ts";
 import { createLease } from "./lease.ts";
 import { LeaseManager, type RevocationObserver } from "./lease-manager.ts";
-import { createRevocationListeners } from "./listeners.ts";
+import { createRevocationListeners, type RevocationEvent } from "./listeners.ts";
 import { createLogConsumer, type LogConsumer } from "./log-consumer.ts";
 import { createLogMac } from "./log-mac.ts";
 import { createLogWriter, type LogWriter } from "./log-writer.ts";
+import { NodeRole } from "./node-role.ts";
 import { createPropagationTracker } from "./propagation.ts";
+import type { RevokeReceipt, RevokeTarget } from "./receipt.ts";
 import type { RevokeOutcome, RevokeRequest } from "./revoke-commit.ts";
 import { revokeEpoch } from "./revoke-epoch.ts";
 import { revokeKeys } from "./revoke-keys.ts";
@@ -19,120 +21,18 @@ import { createSessionRevoker } from "./revoke-sessions.ts";
 import { createUserRevoker } from "./revoke-user.ts";
 import { repairRollback } from "./rollback/repair.ts";
 import type { RecordRepairs } from "./rollback/repair-records.ts";
-import { createRevocationView, type MutableRevocationView, retentionMs } from "./view.ts";
+import {
+  createRevocationView,
+  type MutableRevocationView,
+  type RevocationView,
+  retentionMs,
+} from "./view.ts";
 
-export type RevokeTarget =
-  | { readonly kind: "sessions"; readonly userId: string; readonly sessionIds: readonly string[] }
-  /**
-   * All sessions of the user, also those that are being made; `except`, the session that asks for it, goes on. Once that one
-   * is over nothing is done for it any more: `revoke` throws `unauthorized`.
-   */
-  | { readonly kind: "user"; readonly userId: string; readonly except?: string }
-  /** All sessions of a client id, of every user. */
-  | { readonly kind: "client"; readonly clientId: string }
-  /** All sessions of the installation. */
-  | { readonly kind: "all" };
-
-export type EpochTarget = Extract<RevokeTarget, { kind: "client" | "all" }>;
-
-/** Nodes that may serve sockets, by what is known of them and one revocation. */
-export interface NodeCounts {
-  /** They have applied it. This node is one of them. */
-  readonly applied: number;
-  /** They may still serve what was revoked. */
-  readonly pending: number;
-  /** They have not been heard of, and their lease has run out: they serve nobody until they have applied it. */
-  readonly fenced: number;
-}
-
-/** What a revoke did, as it is known at the return, never as it is hoped. */
-export interface RevokeReceipt {
-  readonly revocationId: string;
-  /**
-   * Sessions that were live and are not any more. Null for a client and for all: counting them would read every session.
-   */
-  readonly sessions: number | null;
-  /** Sockets that this node closed. */
-  readonly socketsClosed: number;
-  readonly nodes: NodeCounts;
-  /** What held the commit when it was answered: the weakest of several. */
-  readonly durability: Durability;
-  /** `all`: no node serves what was revoked any more. `pending`: that is not known yet. */
-  readonly effective: "all" | "pending";
-}
-
-/** What a cut-off means for live connections. A listener closes or re-reads, at once, and says how many it closed. */
-export type RevocationEvent =
-  | { readonly kind: "sessions"; readonly sessionIds: readonly string[]; readonly cause: RevocationCause }
-  | {
-      readonly kind: "user";
-      readonly userId: string;
-      /** Connections whose principal has a lower epoch end, but the spared session's. */
-      readonly epoch: number;
-      readonly except: string | null;
-      readonly cause: RevocationCause;
-    }
-  | {
-      readonly kind: "client";
-      readonly clientId: string;
-      readonly epoch: number;
-      readonly cause: RevocationCause;
-    }
-  | { readonly kind: "all"; readonly epoch: number; readonly cause: RevocationCause }
-  | {
-      readonly kind: "user_changed";
-      readonly userId: string;
-      readonly change: "added" | "updated" | "removed";
-      /** What the user may from now on; absent where nothing was decided on, or something later was. */
-      readonly rights?: Rights;
-    }
-  | { readonly kind: "session_changed"; readonly sessionId: string }
-  /** Connections end whose token one of these keys signed; their sessions go on. */
-  | { readonly kind: "keys"; readonly keyIds: readonly string[] };
-
-export type Judgement =
-  | { readonly state: "live" }
-  | { readonly state: "dead"; readonly cause: RevocationCause }
-  /** The token is older than the view, or its user changed since: look it up in the store. */
-  | { readonly state: "unknown" };
+/** What becomes of sockets while the view is not trusted; see the option `revocation.policy`. */
+export type RevocationPolicy = "suspend" | "close" | "serve_until_exp";
 
 /** What a node's lease is kept by. */
 export type FeedFollower = Pick<LogFollower, "following" | "followGeneration" | "lookAgeMs" | "restart">;
-
-/** A decision on a user's rights. */
-export interface RightsDecision {
-  /** The number of the commit that made it. */
-  readonly version: number;
-  /** Null: the user was removed. Ids are given once, so nothing can have been decided later. */
-  readonly rights: Rights | null;
-}
-
-/** What this node knows about what was taken away; fed by its own commits and by the log. */
-export interface RevocationView {
-  /** Hot path: map look-ups only. */
-  judge(principal: Principal): Judgement;
-  /**
-   * What the log last decided on the user's rights, as far back as this node remembers. A read of the record may be older,
-   * or fail: see `withoutLost`.
-   */
-  decided(userId: string): RightsDecision | undefined;
-  /**
-   * False while the node cannot know (no tail, no lease, a break of the log that is not healed yet): then nobody is
-   * authenticated (D10). Hot path: a few comparisons, looked at before every frame.
-   */
-  readonly trusted: boolean;
-  /**
-   * Undefined unless `trusted`, and the log is followed without a break at this moment: what the store says meanwhile may be
-   * from before what this node knows, and nothing is given on its word. Between two equal numbers the store answered from
-   * the log that is followed, and nothing passed unseen: only then is over what it says is over (see `consistentRead`).
-   */
-  readonly followGeneration: number | undefined;
-  /**
-   * Rises whenever something may have passed unseen: whoever was let in before, and whatever was looked up before, has
-   * to be looked up again. It rises before `trusted` turns true.
-   */
-  readonly invalidationCount: number;
-}
 
 /**
  * The one way to take something away (D2): every removal path calls `revoke`. One commit marks, raises and logs, and
@@ -207,20 +107,20 @@ export interface RevocationOptions {
   readonly store: Store;
   readonly clock: Clock;
   /** What the lease is measured by, a time that nobody has judged; `clock` by default. */
-  readonly machineClock?: Clock;
+  readonly machineClock?: Clock | undefined;
   readonly sealing: Pick<Sealing, "derive">;
   /** The longest life of an ordinary access token, ms: how far back the view has to remember. */
   readonly longestTokenMs: number;
   /** What this node does without a lease, for the others to know; `suspend` by default. */
-  readonly policy?: RevocationPolicy;
+  readonly policy?: RevocationPolicy | undefined;
   /** See `StoreGuarantee`; by default it is not known, and no node counts as fenced. */
-  readonly stalePrimaryWindowMs?: () => number;
-  readonly disabledSafeguards?: DisabledSafeguards;
-  readonly observer?: Partial<RevocationObserver>;
+  readonly stalePrimaryWindowMs?: (() => number) | undefined;
+  readonly disabledSafeguards?: DisabledSafeguards | undefined;
+  readonly observer?: Partial<RevocationObserver> | undefined;
   /** What records have to lose again after the store went back in time; by default nothing. */
   readonly repairs?: RecordRepairs;
   /** Told of a listener that threw; the revocation itself stands. */
-  readonly onListenerFault?: (error: unknown) => void;
+  readonly onListenerFault?: ((error: unknown) => void) | undefined;
   /** The log says that some node changed the signing keys, or dropped these; may come twice. */
   readonly onKeyringChanged?: (dropped: readonly string[]) => void;
   /** Reads the signing keys after a break of the log, and writes again what the store lost of them. */
@@ -231,7 +131,7 @@ export interface RevocationOptions {
 export function createRevocation(
   options: RevocationOptions,
 ): Revocation & LogWriter & { readonly view: MutableRevocationView } {
-  const { view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, nodeRole } =
+  const { view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, role } =
     compose(options);
   const rememberedMs = retentionMs(options.longestTokenMs);
   const tools = { store: options.store, clock: options.clock, logWriter, rememberedMs };
@@ -262,20 +162,20 @@ export function createRevocation(
     commit: logWriter.commit,
     onRevocation: listeners.add,
     apply(entries) {
-      nodeRole.deliveredAt = options.clock.monotonic();
+      role.delivered();
       logConsumer.deliver(entries);
     },
     logBroke: (kind) => leaseManager.broke(kind),
     setFeed({ since, follower }) {
       members.caughtUp();
       view.completeSince(since);
-      nodeRole.role = "node";
+      role.becomeNode();
       leaseManager.start(follower);
     },
-    setWatch({ since, stalePrimaryWindowMs, unheard }) {
+    setWatch({ since, ...watching }) {
       members.caughtUp();
       view.completeSince(since);
-      Object.assign(nodeRole, { role: "watcher", stalePrimaryWindowMs, running: unheard });
+      role.becomeWatcher(watching);
     },
     lease: {
       started: leaseManager.started,
@@ -309,17 +209,14 @@ export function createRevocation(
 const ignored = () => undefined;
 const nothing = async () => undefined;
 const silent: RevocationObserver = {
-  ...{ badMac: ignored, broke: ignored, reasserted: ignored, repaired: ignored },
-  ...{ recovered: ignored, lapsed: ignored, heartbeatFailed: ignored },
+  badMac: ignored,
+  broke: ignored,
+  reasserted: ignored,
+  repaired: ignored,
+  recovered: ignored,
+  lapsed: ignored,
+  heartbeatFailed: ignored,
 };
-
-/** What this process is to its installation, and how it knows what it knows of the other nodes. */
-interface NodeRole {
-  role: "node" | "watcher" | undefined;
-  stalePrimaryWindowMs: number | undefined;
-  running: number;
-  deliveredAt: number;
-}
 
 function compose(options: RevocationOptions) {
   const { store, clock, longestTokenMs, disabledSafeguards = new Set(), onListenerFault = ignored } = options;
@@ -333,21 +230,11 @@ function compose(options: RevocationOptions) {
   const followed = disabledSafeguards.has("followed_server") ? () => 0 : () => leaseManager.followGeneration;
   const view = createRevocationView({ clock, longestTokenMs, lease, followed, disabledSafeguards });
   const members = createClusterMembers({ clock, self: node, longestTokenMs });
-  const nodeRole: NodeRole = {
-    ...{
-      role: undefined,
-      stalePrimaryWindowMs: undefined,
-      running: 0,
-      deliveredAt: Number.NEGATIVE_INFINITY,
-    },
-  };
+  const role = new NodeRole({ clock, lease, stalePrimaryWindowMs });
   const propagation = createPropagationTracker({
-    ...{ clock, members },
-    stalePrimaryWindowMs: () => nodeRole.stalePrimaryWindowMs ?? stalePrimaryWindowMs(),
-    // An old primary that still takes commits after that time would have lost its office later.
-    provenAt: () => (nodeRole.role === "watcher" ? nodeRole.deliveredAt : lease.provenAt()),
-    serves: () => nodeRole.role === "node",
-    running: () => nodeRole.running,
+    clock,
+    members,
+    role,
     comparePositions: (a, b) => store.comparePositions(a, b),
   });
   const logWriter: LogWriter = createLogWriter({
@@ -357,34 +244,41 @@ function compose(options: RevocationOptions) {
     apply: (entries) => logConsumer.own(entries),
   });
   const leaseManager = new LeaseManager({
-    ...{
-      node,
-      store,
-      clock,
-      machineClock,
-      logMac,
-      lease,
-      view,
-      propagation,
-      policy,
-      disabledSafeguards,
-      observer,
-    },
+    node,
+    store,
+    clock,
+    machineClock,
+    logMac,
+    lease,
+    view,
+    propagation,
+    policy,
+    disabledSafeguards,
+    observer,
     restoreKeyring: options.restoreKeyring ?? nothing,
     reassert: () =>
       repairRollback({
-        ...{ store, clock, logWriter, repairs, cache: view.cache },
+        store,
+        clock,
+        logWriter,
+        repairs,
+        cache: view.cache,
         rememberedMs: retentionMs(longestTokenMs),
         onRepaired: observer.repaired,
       }),
   });
   const listeners = createRevocationListeners(onListenerFault);
   const logConsumer: LogConsumer = createLogConsumer({
-    ...{ node, logMac, disabledSafeguards, view, leaseManager, members, propagation, listeners, observer },
+    node,
+    logMac,
+    disabledSafeguards,
+    view,
+    leaseManager,
+    members,
+    propagation,
+    listeners,
+    observer,
     onKeyringChanged: options.onKeyringChanged ?? ignored,
   });
-  return { view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, nodeRole };
+  return { view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, role };
 }
-
-/** What becomes of sockets while the view is not trusted; see the option `revocation.policy`. */
-export type RevocationPolicy = "suspend" | "close" | "serve_until_exp";

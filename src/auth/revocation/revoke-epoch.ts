@@ -2,7 +2,7 @@ import { AuthError } from "../errors.ts";
 import type { LogEvent } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { mergeSteps } from "../store.ts";
-import type { EpochTarget } from "./revocation.ts";
+import type { EpochTarget } from "./receipt.ts";
 import { outcomeOf, type RevokeOutcome, type RevokeRequest, type RevokeTools } from "./revoke-commit.ts";
 
 /**

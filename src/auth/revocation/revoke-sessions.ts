@@ -12,7 +12,7 @@ import {
 } from "../sessions/session-record.ts";
 import type { CommitOutcome, Step, Store, StoredRecord } from "../store.ts";
 import { mergeSteps } from "../store.ts";
-import type { RevokeTarget } from "./revocation.ts";
+import type { RevokeTarget } from "./receipt.ts";
 import { outcomeOf, type RevokeOutcome, type RevokeRequest, type RevokeTools } from "./revoke-commit.ts";
 
 type SessionsTarget = Extract<RevokeTarget, { kind: "sessions" }>;

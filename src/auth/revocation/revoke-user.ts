@@ -13,7 +13,7 @@ import {
   withoutCreatedVersion,
 } from "../sessions/session-record.ts";
 import { type CommitOutcome, mergeSteps, readRecord, type Step, type StoredRecord } from "../store.ts";
-import type { RevokeTarget } from "./revocation.ts";
+import type { RevokeTarget } from "./receipt.ts";
 import { outcomeOf, type RevokeOutcome, type RevokeRequest, type RevokeTools } from "./revoke-commit.ts";
 import { clockMarginMs } from "./view.ts";
 
@@ -102,7 +102,7 @@ async function clear({ store, clock }: RevokeTools, userId: string, epoch: numbe
   let ended = 0;
   let after: string | undefined;
   for (;;) {
-    const page = await store.list(index, { limit: pageSize, ...(after === undefined ? {} : { after }) });
+    const page = await store.list(index, { limit: pageSize, after });
     if (page.length === 0) return ended;
     const records = await store.get(page.map(recordKeys.session));
     const dead = page.flatMap((id, place) => {

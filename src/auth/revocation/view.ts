@@ -1,10 +1,51 @@
 import type { Clock } from "../clock/clock.ts";
-import type { LogEvent } from "../model.ts";
+import type { LogEvent, Principal, RevocationCause, Rights } from "../model.ts";
 import type { DisabledSafeguards } from "../safeguards.ts";
 import type { LogEntry } from "../store.ts";
 import type { Lease } from "./lease.ts";
-import type { RevocationEvent, RevocationView } from "./revocation.ts";
+import type { RevocationEvent } from "./listeners.ts";
 import { RevocationCache } from "./revocation-cache.ts";
+
+/** What this node knows about what was taken away; fed by its own commits and by the log. */
+export interface RevocationView {
+  /** Hot path: map look-ups only. */
+  judge(principal: Principal): Judgement;
+  /**
+   * What the log last decided on the user's rights, as far back as this node remembers. A read of the record may be older,
+   * or fail: see `withoutLost`.
+   */
+  decided(userId: string): RightsDecision | undefined;
+  /**
+   * False while the node cannot know (no tail, no lease, a break of the log that is not healed yet): then nobody is
+   * authenticated (D10). Hot path: a few comparisons, looked at before every frame.
+   */
+  readonly trusted: boolean;
+  /**
+   * Undefined unless `trusted`, and the log is followed without a break at this moment: what the store says meanwhile may be
+   * from before what this node knows, and nothing is given on its word. Between two equal numbers the store answered from
+   * the log that is followed, and nothing passed unseen: only then is over what it says is over (see `consistentRead`).
+   */
+  readonly followGeneration: number | undefined;
+  /**
+   * Rises whenever something may have passed unseen: whoever was let in before, and whatever was looked up before, has
+   * to be looked up again. It rises before `trusted` turns true.
+   */
+  readonly invalidationCount: number;
+}
+
+export type Judgement =
+  | { readonly state: "live" }
+  | { readonly state: "dead"; readonly cause: RevocationCause }
+  /** The token is older than the view, or its user changed since: look it up in the store. */
+  | { readonly state: "unknown" };
+
+/** A decision on a user's rights. */
+export interface RightsDecision {
+  /** The number of the commit that made it. */
+  readonly version: number;
+  /** Null: the user was removed. Ids are given once, so nothing can have been decided later. */
+  readonly rights: Rights | null;
+}
 
 /** A token's time and an entry's come from different clocks; this much they may differ. */
 export const clockMarginMs = 60_000;
@@ -60,7 +101,7 @@ export function createRevocationView(options: {
   /** See `LogFollower`; undefined while the log is not followed without a break. */
   readonly followed: () => number | undefined;
   readonly capacity?: number;
-  readonly disabledSafeguards?: DisabledSafeguards;
+  readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }): MutableRevocationView {
   const { clock, lease, followed, capacity = defaultCapacity } = options;
   const reachMs = viewReachOf(options.longestTokenMs);

@@ -60,9 +60,17 @@ async function openOnce(tools: CodeExchangeTools, request: CodeExchange) {
     throw new AuthError("invalid_code", { detail: "all sessions of the user ended since the login" });
   const unchanged = { key: recordKeys.credential(grant.credentialId), version: login.version };
   return await tools.sessions.open({
-    ...{ user: found.user, userVersion: found.version, userEpoch: found.epoch },
-    ...{ credential: login.credential, clientId, clientName: grant.clientName, rotates },
-    ...{ assurance: grant.assurance, amr: grant.amr, authenticatedAt: grant.authenticatedAt, peer },
+    user: found.user,
+    userVersion: found.version,
+    userEpoch: found.epoch,
+    credential: login.credential,
+    clientId,
+    clientName: grant.clientName,
+    rotates,
+    assurance: grant.assurance,
+    amr: grant.amr,
+    authenticatedAt: grant.authenticatedAt,
+    peer,
     also: (sessionId) => mergeSteps(consume(sessionId), { check: [unchanged] }),
   });
 }

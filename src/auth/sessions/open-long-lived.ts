@@ -113,6 +113,6 @@ async function claimingName(tools: SessionTools, session: Session, clientName: s
   const { expiresAt } = puttingSession(session);
   return {
     check: [{ key, version: claim?.version ?? 0 }],
-    put: [{ key, value: { session_id: session.id }, ...(expiresAt === undefined ? {} : { expiresAt }) }],
+    put: [{ key, value: { session_id: session.id }, expiresAt }],
   };
 }

@@ -38,7 +38,7 @@ export interface TokenGrant {
   /** Of the access token. */
   readonly principal: Principal;
   /** Absent where the client keeps the one it has. */
-  readonly refreshToken?: string;
+  readonly refreshToken?: string | undefined;
 }
 
 /** Sessions: opened by a login, kept by refreshes, ended by `revoke` alone. */
@@ -110,7 +110,7 @@ export interface SessionsOptions {
   readonly revocation: Revocation & LogWriter;
   readonly accessTokens: AccessTokens;
   readonly refreshTokens: RefreshTokens;
-  readonly disabledSafeguards?: DisabledSafeguards;
+  readonly disabledSafeguards?: DisabledSafeguards | undefined;
   /** Life of an access token, ms; 30 minutes by default (Home Assistant's). */
   readonly accessTokenTtlMs?: number;
   /** Life of a session that is not used, ms; 90 days by default (Home Assistant's). */
@@ -133,8 +133,14 @@ export function createSessions(options: SessionsOptions): Sessions {
   const { accessTokenTtlMs = defaultAccessTokenTtlMs, sessionIdleMs = defaultSessionIdleMs } = options;
   const { accessTokens, refreshTokens } = options;
   const tools = {
-    ...{ store, clock, revocation, revoke: revocation.revoke },
-    ...{ accessTokens, refreshTokens, accessTokenTtlMs, sessionIdleMs },
+    store,
+    clock,
+    revocation,
+    revoke: revocation.revoke,
+    accessTokens,
+    refreshTokens,
+    accessTokenTtlMs,
+    sessionIdleMs,
     disabledSafeguards: options.disabledSafeguards ?? new Set(),
     yielder: options.yielder,
     caps: { ...noCaps, ...options.caps },

@@ -64,7 +64,7 @@ interface Keys {
 export function createLoginThrottle(options: {
   readonly counters: Counters;
   readonly clock: Clock;
-  readonly budgets?: Partial<LoginBudgets>;
+  readonly budgets?: Partial<LoginBudgets> | undefined;
 }): LoginThrottle {
   const { counters, clock } = options;
   const budgets = { ...defaultLoginBudgets, ...options.budgets };
@@ -129,7 +129,7 @@ function write(draft: Draft, key: RecordKey, fullAt: number, now: number): void 
   const known = typeof knownUntil === "number" && knownUntil > now ? knownUntil : undefined;
   const end = Math.max(fullAt, known ?? 0);
   if (end <= now) draft.remove(key);
-  else draft.put(key, { full_at: fullAt, ...(known === undefined ? {} : { known_until: known }) }, end);
+  else draft.put(key, { full_at: fullAt, known_until: known }, end);
 }
 
 function fullAtOf(value: JsonObject | undefined): number | undefined {

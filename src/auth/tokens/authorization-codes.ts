@@ -59,7 +59,7 @@ export interface AuthorizationCodeOptions {
   readonly store: Store;
   readonly clock: Clock;
   /** Life of a code in milliseconds; 10 minutes by default. */
-  readonly ttlMs?: number;
+  readonly ttlMs?: number | undefined;
   /** Ends the session that the first use made; the second use is refused after it settled. */
   readonly onReplay: (grant: { readonly userId: string; readonly sessionId: string }) => Promise<void>;
 }

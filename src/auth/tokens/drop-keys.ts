@@ -1,5 +1,6 @@
 import { AuthError } from "../errors.ts";
-import type { Revocation, RevokeReceipt } from "../revocation/revocation.ts";
+import type { RevokeReceipt } from "../revocation/receipt.ts";
+import type { Revocation } from "../revocation/revocation.ts";
 import type { Keyring, SigningKeyInfo } from "./keyring.ts";
 
 export interface KeysDropped {

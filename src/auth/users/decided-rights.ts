@@ -1,6 +1,6 @@
 import type { Rights, User } from "../model.ts";
 import { isLessPowerful } from "../permissions/groups.ts";
-import type { RightsDecision } from "../revocation/revocation.ts";
+import type { RightsDecision } from "../revocation/view.ts";
 import { type ReadUser, rightsVersionOf } from "./user-changes.ts";
 
 /**

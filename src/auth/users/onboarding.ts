@@ -111,18 +111,32 @@ export function createOnboarding(options: OnboardingOptions): Onboarding {
       if (clientId !== null && !verifyClientId(clientId)) throw new AuthError("invalid_client");
       const { user, credential, step } = await prepare(request, peer);
       const opening = options.sessions.open({
-        ...{ user, userVersion: 0, userEpoch: 0, credential },
-        ...{ clientId, clientName: null, rotates: options.rotates(clientId) },
-        ...{ ...proof, authenticatedAt: clock.now(), peer, also: step },
+        user,
+        userVersion: 0,
+        userEpoch: 0,
+        credential,
+        clientId,
+        clientName: null,
+        rotates: options.rotates(clientId),
+        ...proof,
+        authenticatedAt: clock.now(),
+        peer,
+        also: step,
       });
       return { user, grant: await orDone(opening) };
     },
     async createOwnerWithCode({ clientId, peer, ...request }) {
       const owner = await prepare(request, peer);
       const { code, step } = options.codes.prepare({
-        ...{ userId: owner.user.id, userEpoch: 0, credentialId: owner.credential.id },
-        ...{ clientId, clientName: null, redirectUri: null, codeChallenge: null },
-        ...{ ...proof, authenticatedAt: clock.now() },
+        userId: owner.user.id,
+        userEpoch: 0,
+        credentialId: owner.credential.id,
+        clientId,
+        clientName: null,
+        redirectUri: null,
+        codeChallenge: null,
+        ...proof,
+        authenticatedAt: clock.now(),
       });
       const user = await orDone(commit(owner, mergeSteps(owner.step, step), request.username));
       return { user, code };

@@ -1,6 +1,7 @@
 import { LeastRecentlyUsed } from "../least-recently-used.ts";
 import type { User } from "../model.ts";
-import type { Revocation, RevocationEvent } from "../revocation/revocation.ts";
+import type { RevocationEvent } from "../revocation/listeners.ts";
+import type { Revocation } from "../revocation/revocation.ts";
 
 const capacity = 10_000;
 

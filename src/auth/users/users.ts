@@ -26,10 +26,10 @@ export interface UserPage {
 }
 
 export interface UserPatch {
-  readonly name?: string;
-  readonly isActive?: boolean;
-  readonly groupIds?: readonly string[];
-  readonly localOnly?: boolean;
+  readonly name?: string | undefined;
+  readonly isActive?: boolean | undefined;
+  readonly groupIds?: readonly string[] | undefined;
+  readonly localOnly?: boolean | undefined;
 }
 
 /** Users and their lifecycle (reference 1.2). Deactivation and removal go through `revoke`. */
@@ -45,8 +45,8 @@ export interface Users {
   /** Throws `invalid_group`. */
   create(request: {
     readonly name: string;
-    readonly groupIds?: readonly string[];
-    readonly localOnly?: boolean;
+    readonly groupIds?: readonly string[] | undefined;
+    readonly localOnly?: boolean | undefined;
   }): Promise<User>;
   /**
    * What changes nothing writes nothing, and so decides nothing either (see `User.rightsVersion`). Throws `not_found`,
@@ -114,7 +114,7 @@ export function createUsers(options: UsersOptions): Users {
 export function newUser(about: {
   readonly name: string;
   readonly groupIds: readonly string[];
-  readonly localOnly?: boolean;
+  readonly localOnly?: boolean | undefined;
   readonly isOwner?: boolean;
   readonly createdAt: number;
 }): User {

@@ -45,13 +45,13 @@ export interface EmbeddedStoreOptions {
   readonly folder: string;
   /** One gateway at a time; the CLI comes and goes beside it. */
   readonly role: "gateway" | "cli";
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** How long the log is kept, ms; 48 hours by default. */
-  readonly logKeptMs?: number;
+  readonly logKeptMs?: number | undefined;
   /** The same and the number of entries, for tests. */
   readonly logBounds?: LogBounds;
   /** How long a commit may wait for its turn and the disk, milliseconds; 5000 by default. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
 }
 
 const sweepEveryMs = 1_000;
@@ -150,7 +150,7 @@ class EmbeddedStore implements Store {
 
   async list(
     index: IndexKey,
-    page: { readonly after?: string; readonly limit: number },
+    page: { readonly after?: string | undefined; readonly limit: number },
   ): Promise<readonly string[]> {
     checkName(index);
     checkPage(page.limit);

@@ -119,7 +119,7 @@ export function unlinkMember(tables: Tables, index: IndexKey, member: string): v
 export function listMembers(
   tables: Tables,
   index: IndexKey,
-  page: { readonly after?: string; readonly limit: number },
+  page: { readonly after?: string | undefined; readonly limit: number },
 ): string[] {
   // A member has no NUL, so what follows `after` starts at `after` with a NUL; the index ends before byte 1.
   const from = page.after === undefined ? "" : `${page.after}\0`;

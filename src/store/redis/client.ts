@@ -56,8 +56,8 @@ function connectionOptions(address: RedisAddress, options: Omit<ClientOptions, "
     disableClientInfo: true,
     // A primary that became a replica keeps its connections and refuses every write on them.
     reconnectOnError: (error) => error.message.startsWith("READONLY"),
-    ...(address.username === undefined ? {} : { username: address.username }),
-    ...(address.password === undefined ? {} : { password: address.password }),
+    username: address.username,
+    password: address.password,
     ...(address.tls ? { tls: {} } : {}),
   } satisfies RedisOptions;
 }

@@ -35,11 +35,11 @@ export interface RedisStoreOptions {
   /** See `parseRedisUrl`. */
   readonly url: string;
   /** Deadline of every method, milliseconds; 250 by default. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | undefined;
   /** Tells installations on one Redis apart; `gatehouse` by default. */
   readonly prefix?: string;
   /** How long the log is kept, ms; 48 hours by default. */
-  readonly logKeptMs?: number;
+  readonly logKeptMs?: number | undefined;
 }
 
 /** Opening may wait this long: a server that has just started loads its data first. */
@@ -201,7 +201,7 @@ class RedisStore implements Store {
 
   async list(
     index: IndexKey,
-    page: { readonly after?: string; readonly limit: number },
+    page: { readonly after?: string | undefined; readonly limit: number },
   ): Promise<readonly string[]> {
     checkName(index);
     checkPage(page.limit);
@@ -240,8 +240,12 @@ class RedisStore implements Store {
     onBreak: (kind: LogBreak) => void = () => undefined,
   ): LogFollower {
     const tail = new Tail({
-      ...{ connect: this.#connectTail, stream: this.#keys.log, commands: this.#link },
-      ...{ since, onEntries, onBreak },
+      connect: this.#connectTail,
+      stream: this.#keys.log,
+      commands: this.#link,
+      since,
+      onEntries,
+      onBreak,
     });
     this.#tails.add(tail);
     void tail.ended.then(() => {

@@ -35,7 +35,10 @@ function setUp({
   clock.begin(remembered ?? undefined, storeTime());
   const look = () => clock.look(storeTime());
   return {
-    ...{ clock, at, told, look },
+    clock,
+    at,
+    told,
+    look,
     go(ms: number) {
       for (let left = ms; left > 0; left -= minute) {
         passed += Math.min(left, minute);

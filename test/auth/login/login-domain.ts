@@ -63,24 +63,47 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     ...options.passwords,
   });
   const logins = createLocalLogins({
-    ...{ store, clock, passwords, credentials, users, groups, sessions, revocation },
+    store,
+    clock,
+    passwords,
+    credentials,
+    users,
+    groups,
+    sessions,
+    revocation,
   });
   const throttle = createLoginThrottle({
-    ...{ counters: createCounters(store), clock },
-    ...(options.budgets === undefined ? {} : { budgets: options.budgets }),
+    counters: createCounters(store),
+    clock,
+    budgets: options.budgets,
   });
   const provider = createHomeAssistantProvider({ store, clock, passwords, credentials, users });
   const codes = createAuthorizationCodes({ store, clock, onReplay: async () => undefined });
   const flows = createLoginFlows({
-    ...{ store, clock, credentials, sessions, codes, throttle },
+    store,
+    clock,
+    credentials,
+    sessions,
+    codes,
+    throttle,
     users: { read: (userId) => users.read(userId).finally(options.beforeCommit) },
     registry: createProviderRegistry([options.wrapProvider?.(provider) ?? provider]),
     onboardingRequired: async () => options.onboardingRequired ?? false,
     rotates: () => true,
-    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    limits: options.limits,
   });
   return {
-    ...{ store, clock, revocation, sessions, credentials, users, passwords, logins, provider, codes, flows },
+    store,
+    clock,
+    revocation,
+    sessions,
+    credentials,
+    users,
+    passwords,
+    logins,
+    provider,
+    codes,
+    flows,
     close: () => passwords.close(),
   };
 }
@@ -153,14 +176,18 @@ export async function principalOf(domain: LoginDomain, userId: string): Promise<
   const { epoch } = (await domain.users.read(userId)) ?? { epoch: 0 };
   const now = domain.clock.now();
   return {
-    ...{ userId, sessionId: grant.session_id, epoch, keyId: "key", sessionType: "normal", clientId: client },
-    ...{
-      assurance: 1,
-      amr: ["pwd"],
-      authenticatedAt: now,
-      tokenIssuedAt: now,
-      tokenExpiresAt: now + halfAnHour,
-    },
-    ...{ sessionExpiresAt: null, localOnly: false },
+    userId,
+    sessionId: grant.session_id,
+    epoch,
+    keyId: "key",
+    sessionType: "normal",
+    clientId: client,
+    assurance: 1,
+    amr: ["pwd"],
+    authenticatedAt: now,
+    tokenIssuedAt: now,
+    tokenExpiresAt: now + halfAnHour,
+    sessionExpiresAt: null,
+    localOnly: false,
   };
 }

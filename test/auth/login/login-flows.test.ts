@@ -69,8 +69,14 @@ describe("a login", () => {
       ha_auth_provider: "homeassistant",
     });
     expect(await domain.sessions.get(grant.session_id)).toMatchObject({
-      ...{ userId: user.id, type: "normal", clientId: client, amr: ["pwd"], assurance: 1, rotates: true },
-      ...{ lastUsedIp: peer.address, authenticatedAt: domain.clock.now() },
+      userId: user.id,
+      type: "normal",
+      clientId: client,
+      amr: ["pwd"],
+      assurance: 1,
+      rotates: true,
+      lastUsedIp: peer.address,
+      authenticatedAt: domain.clock.now(),
     });
     expect(Compile(FlowStep).Check(step)).toBe(true);
   });
@@ -144,9 +150,9 @@ describe("a login", () => {
 describe("who may not log in", () => {
   async function refusals(): Promise<Record<string, () => Promise<string>>> {
     const people = {
-      ...{ inactive: await addPerson(domain, { ...ada, username: "inactive" }) },
-      ...{ remote: await addPerson(domain, { ...ada, username: "remote" }) },
-      ...{ system: await addPerson(domain, { ...ada, username: "system" }) },
+      inactive: await addPerson(domain, { ...ada, username: "inactive" }),
+      remote: await addPerson(domain, { ...ada, username: "remote" }),
+      system: await addPerson(domain, { ...ada, username: "system" }),
     };
     await addPerson(domain);
     await domain.users.update(people.inactive.id, { isActive: false });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { recordKeys } from "../../../src/auth/record-keys.ts";
-import type { RevocationEvent } from "../../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
 import { readRecord } from "../../../src/auth/store.ts";
 import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -107,7 +107,10 @@ describe("revoking a client", () => {
     const ada = await someone();
     const { accessToken } = await node.open(ada);
     const robot = await node.authority.sessions.openLongLived({
-      ...{ userId: ada, clientName: "robot", clientIcon: null, days: 365 },
+      userId: ada,
+      clientName: "robot",
+      clientIcon: null,
+      days: 365,
     });
     await revocation().revoke({ kind: "client", clientId: app }, "session_revoked");
     const late = await node.another();
@@ -130,7 +133,10 @@ describe("revoking everything", () => {
     const [ada, bob] = [await someone(), await someone()];
     const opened = [await node.open(ada), await node.open(bob, { clientId: null })];
     const robot = await node.authority.sessions.openLongLived({
-      ...{ userId: bob, clientName: "robot", clientIcon: null, days: 1 },
+      userId: bob,
+      clientName: "robot",
+      clientIcon: null,
+      days: 1,
     });
     const cuts = await cutsOf(() => revocation().revoke({ kind: "all" }, "session_revoked"));
     expect(cuts).toMatchObject([{ kind: "all" }]);

@@ -52,10 +52,14 @@ export async function startHandNode(options: HandNodeOptions): Promise<HandNode>
   const told: string[] = [];
   const observer = observing(told);
   const authority = await createAuthority({
-    ...{ store, clock, secret, issuer: () => "https://gatehouse.test", audience: () => "gatehouse" },
+    store,
+    clock,
+    secret,
+    issuer: () => "https://gatehouse.test",
+    audience: () => "gatehouse",
     passwords: { parameters: cheapScrypt, workers: 1 },
     revocation: { policy, stalePrimaryWindowMs: () => stalePrimaryWindowMs, observer },
-    ...(disabledSafeguards === undefined ? {} : { disabledSafeguards }),
+    disabledSafeguards,
   });
   const { revocation } = authority;
   let waiting: LogEntry[] | undefined;
@@ -67,7 +71,10 @@ export async function startHandNode(options: HandNodeOptions): Promise<HandNode>
   const { since } = await within(follower.caughtUp, "the end of the log");
   revocation.setFeed({ since, follower });
   return {
-    ...{ authority, store, clock, told },
+    authority,
+    store,
+    clock,
+    told,
     beat: () => revocation.lease.beat(),
     async beatUntilTrusted() {
       await eventually("trust", async () => {

@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-
-import type { RevokeReceipt } from "../../../src/auth/revocation/revocation.ts";
+import type { RevokeReceipt } from "../../../src/auth/revocation/receipt.ts";
 import { type RedisServer, startRedis } from "../../support/redis-server.ts";
 import { within } from "../../support/within.ts";
 import { eventually, type HandNode, type HandNodeOptions, startHandNode } from "./lease-rig.ts";
@@ -50,7 +49,9 @@ describe("the receipt of a revocation", () => {
     const receipt = await revoke(node);
     const settled = await within(node.authority.revocation.settled(receipt), "completion");
     expect(settled).toMatchObject({
-      ...{ durability: "memory", effective: "all", nodes: { applied: 1, pending: 0, fenced: 0 } },
+      durability: "memory",
+      effective: "all",
+      nodes: { applied: 1, pending: 0, fenced: 0 },
     });
   });
 

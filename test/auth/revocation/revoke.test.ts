@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AuthError } from "../../../src/auth/errors.ts";
 import { newId } from "../../../src/auth/ids.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
-import type { RevocationEvent } from "../../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
 import { puttingSession } from "../../../src/auth/sessions/session-record.ts";
 import { type LogEntry, readRecord } from "../../../src/auth/store.ts";
 import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
@@ -80,7 +80,8 @@ describe("revoking sessions", () => {
     await revocation().revoke({ kind: "sessions", userId, sessionIds: [session.id] }, "token_reused");
     const tombstone = () => readRecord(store, recordKeys.session(session.id));
     expect((await tombstone())?.value).toMatchObject({
-      ...{ revokedAt: node.clock.now(), revokedCause: "token_reused" },
+      revokedAt: node.clock.now(),
+      revokedCause: "token_reused",
     });
     expect(await store.list(indexKeys.sessionsOf(userId), { limit: 10 })).toEqual([]);
     node.clock.advance(session.accessTokenTtl);
@@ -249,7 +250,10 @@ describe("revoking a user", () => {
     const userId = await someone();
     const { session, refreshToken } = await node.open(userId);
     const robot = await node.authority.sessions.openLongLived({
-      ...{ userId, clientName: "robot", clientIcon: null, days: 10 },
+      userId,
+      clientName: "robot",
+      clientIcon: null,
+      days: 10,
     });
     const { list } = store;
     store.list = () => Promise.reject(new AuthError("unavailable"));

@@ -32,18 +32,36 @@ function entry(event: LogEvent | Record<string, string>, version: number, at: nu
 }
 
 const revoked = (sessionIds: readonly string[], cause: RevocationCause = "session_revoked"): LogEvent => ({
-  ...{ type: "sessions_revoked", userId: "ada", sessionIds, cause, revocationId: "r" },
+  type: "sessions_revoked",
+  userId: "ada",
+  sessionIds,
+  cause,
+  revocationId: "r",
 });
 const raised = (except: string | null = null, cause: RevocationCause = "password_changed"): LogEvent => ({
-  ...{ type: "user_revoked", userId: "ada", cause, revocationId: "r", except },
+  type: "user_revoked",
+  userId: "ada",
+  cause,
+  revocationId: "r",
+  except,
 });
 const changed: LogEvent = { type: "user_changed", userId: "ada", change: "updated" };
 
 function principal(more: Partial<Principal>): Principal {
   return {
-    ...{ userId: "ada", sessionId: "s1", epoch: 0, keyId: "key", sessionType: "normal", clientId: null },
-    ...{ assurance: 1, amr: [], authenticatedAt: 0, tokenIssuedAt: 0, tokenExpiresAt: 0 },
-    ...{ sessionExpiresAt: null, localOnly: false },
+    userId: "ada",
+    sessionId: "s1",
+    epoch: 0,
+    keyId: "key",
+    sessionType: "normal",
+    clientId: null,
+    assurance: 1,
+    amr: [],
+    authenticatedAt: 0,
+    tokenIssuedAt: 0,
+    tokenExpiresAt: 0,
+    sessionExpiresAt: null,
+    localOnly: false,
     ...more,
   };
 }
@@ -166,8 +184,12 @@ describe("the revocation view", () => {
   it("does not call a newer login dead for a raise that is told again, and asks the store", () => {
     const { clock, view } = viewAt();
     const again: LogEvent = {
-      ...{ type: "user_revoked", userId: "ada", cause: "session_revoked", revocationId: "r" },
-      ...{ except: null, epoch: 10 },
+      type: "user_revoked",
+      userId: "ada",
+      cause: "session_revoked",
+      revocationId: "r",
+      except: null,
+      epoch: 10,
     };
     const judge = (epoch: number) => view.judge(principal({ epoch, tokenIssuedAt: clock.now() })).state;
     take(view, entry(raised(), 10, clock.now()));
@@ -179,12 +201,18 @@ describe("the revocation view", () => {
   it("remembers the last decision on a user and on a login, in whatever order they come, and a removal as the last", () => {
     const { clock, view } = viewAt();
     const rights = (isActive: boolean, version?: number): LogEvent => ({
-      ...{ type: "user_changed", userId: "ada", change: "updated" },
-      rights: { isActive, localOnly: false, groupIds: [], ...(version === undefined ? {} : { version }) },
+      type: "user_changed",
+      userId: "ada",
+      change: "updated",
+      rights: { isActive, localOnly: false, groupIds: [], version },
     });
     const login = (change: "removed" | "password", except: string | null, version?: number): LogEvent => ({
-      ...{ type: "login_changed", userId: "ada", credentialId: "c", change, except },
-      ...(version === undefined ? {} : { version }),
+      type: "login_changed",
+      userId: "ada",
+      credentialId: "c",
+      change,
+      except,
+      version,
     });
     const takeAll = (...events: readonly (readonly [event: LogEvent, version: number])[]) => {
       for (const [event, version] of events) take(view, entry(event, version, clock.now()));

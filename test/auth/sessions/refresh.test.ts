@@ -55,8 +55,11 @@ describe("a refresh of a session that rotates", () => {
     const grant = await refresh(refreshToken, { peer: abroad });
     expect(grant.refreshToken).not.toBe(refreshToken);
     expect(grant.session).toMatchObject({
-      ...{ generation: 2, rotatedAt: node.clock.now(), lastUsedAt: node.clock.now() },
-      ...{ lastUsedIp: abroad.address, expiresAt: node.clock.now() + 90 * day },
+      generation: 2,
+      rotatedAt: node.clock.now(),
+      lastUsedAt: node.clock.now(),
+      lastUsedIp: abroad.address,
+      expiresAt: node.clock.now() + 90 * day,
     });
     expect(grant.principal.tokenExpiresAt).toBe(node.clock.now() + 30 * minute);
     expect(await node.principal(grant.accessToken)).toMatchObject({ sessionId: session.id, userId });
@@ -140,7 +143,8 @@ describe("a refresh of a session that rotates", () => {
     expect(await refusal(refresh(third))).toBe("invalid_grant");
     expect(await refusal(refresh(refreshToken))).toBe("invalid_grant");
     expect(await node.authority.authentication.authenticate(accessToken, home)).toMatchObject({
-      ...{ ok: false, close: "token_reused" },
+      ok: false,
+      close: "token_reused",
     });
     expect(await stored(session.id)).toMatchObject({ revokedCause: "token_reused" });
   });
@@ -228,7 +232,8 @@ describe("a refresh is refused", () => {
     await node.authority.users.update(user.id, { localOnly: true });
     const work = refresh(refreshToken, { peer: abroad });
     await expect(work).rejects.toMatchObject({
-      ...{ code: "access_denied", publicMessage: "User cannot authenticate remotely" },
+      code: "access_denied",
+      publicMessage: "User cannot authenticate remotely",
     });
     const grant = await refresh(refreshToken);
     expect(await node.principal(grant.accessToken)).toMatchObject({ localOnly: true });
@@ -236,7 +241,10 @@ describe("a refresh is refused", () => {
 
   it("for a long-lived session, whose token is all that there is", async () => {
     const { session } = await node.authority.sessions.openLongLived({
-      ...{ userId, clientName: "no refresh", clientIcon: null, days: 10 },
+      userId,
+      clientName: "no refresh",
+      clientIcon: null,
+      days: 10,
     });
     const token = createRefreshTokens(createSealing(node.secret)).issue(session.id, 1);
     expect(await refusal(refresh(token, { clientId: undefined }))).toBe("invalid_grant");
@@ -447,10 +455,27 @@ describe("the rule of generations", () => {
   const rotatedAt = 50_000;
   /** 4 was used last and 6 and 7 were given for it; 5 was given beside 4. */
   const session: Session = {
-    ...{ id: "", userId: "", type: "normal", clientId: null, clientName: null, clientIcon: null },
-    ...{ credentialId: null, providerType: null, createdAt: 0, lastUsedAt: 0, lastUsedIp: home.address },
-    ...{ expiresAt: null, accessTokenTtl: 1, rotates: true, assurance: 1, amr: [], authenticatedAt: 0 },
-    ...{ generation: 7, usedGeneration: 4, firstSuccessor: 6, rotatedAt },
+    id: "",
+    userId: "",
+    type: "normal",
+    clientId: null,
+    clientName: null,
+    clientIcon: null,
+    credentialId: null,
+    providerType: null,
+    createdAt: 0,
+    lastUsedAt: 0,
+    lastUsedIp: home.address,
+    expiresAt: null,
+    accessTokenTtl: 1,
+    rotates: true,
+    assurance: 1,
+    amr: [],
+    authenticatedAt: 0,
+    generation: 7,
+    usedGeneration: 4,
+    firstSuccessor: 6,
+    rotatedAt,
   };
   const judged = (generation: number, age: number, peer = home) => {
     const verdict = judgeGeneration(session, { generation, peer, now: rotatedAt + age });

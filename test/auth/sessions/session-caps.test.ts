@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-
-import type { RevocationEvent } from "../../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
 import { startAuthority } from "../../support/authority.ts";
 
 describe("sessions beyond the cap", () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newId } from "../../../src/auth/ids.ts";
 import type { Session, User } from "../../../src/auth/model.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
-import type { RevocationEvent } from "../../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -44,7 +44,11 @@ describe("a session that is cut off in the middle of what it asked for", () => {
     const { session } = await node.open(user.id);
     store.beforeCommit(makesSession, endAll(user.id));
     const opening = sessions().openLongLived({
-      ...{ userId: user.id, clientName: "robot", clientIcon: null, days: 3650, askedBy: session.id },
+      userId: user.id,
+      clientName: "robot",
+      clientIcon: null,
+      days: 3650,
+      askedBy: session.id,
     });
     expect(await refusal(opening)).toBe("unauthorized");
     expect(await sessions().listOf(user.id)).toEqual([]);
@@ -74,9 +78,18 @@ describe("opening a session", () => {
     const now = node.clock.now();
     const [credential] = await node.authority.credentials.listOf(user.id);
     expect(session).toMatchObject({
-      ...{ userId: user.id, type: "normal", clientId: "https://app.example/", clientName: "Kitchen" },
-      ...{ credentialId: credential?.id, providerType: "homeassistant", createdAt: now, lastUsedAt: now },
-      ...{ lastUsedIp: home.address, expiresAt: now + 90 * day, generation: 1, amr: ["pwd"] },
+      userId: user.id,
+      type: "normal",
+      clientId: "https://app.example/",
+      clientName: "Kitchen",
+      credentialId: credential?.id,
+      providerType: "homeassistant",
+      createdAt: now,
+      lastUsedAt: now,
+      lastUsedIp: home.address,
+      expiresAt: now + 90 * day,
+      generation: 1,
+      amr: ["pwd"],
     });
     expect(principal.tokenExpiresAt).toBe(now + 1_800_000);
     expect(await node.principal(accessToken)).toMatchObject({ sessionId: session.id, epoch: 0 });
@@ -85,8 +98,14 @@ describe("opening a session", () => {
 
   it("gives a system user a session without an end", async () => {
     const user: User = {
-      ...{ id: newId(), name: "Supervisor", isOwner: false, isActive: true, systemGenerated: true },
-      ...{ localOnly: false, groupIds: ["system-admin"], createdAt: node.clock.now() },
+      id: newId(),
+      name: "Supervisor",
+      isOwner: false,
+      isActive: true,
+      systemGenerated: true,
+      localOnly: false,
+      groupIds: ["system-admin"],
+      createdAt: node.clock.now(),
     };
     await store.commit({ put: [{ key: recordKeys.user(user.id), value: { ...user } }] });
     const { session } = await node.open(user.id, { clientId: null, credential: null });
@@ -144,11 +163,17 @@ describe("a long-lived token", () => {
     const user = await someone();
     const { session, accessToken } = await issue(user.id, "robot", 3650);
     expect(session).toMatchObject({
-      ...{ type: "long_lived_access_token", clientId: null, credentialId: null, lastUsedAt: null },
-      ...{ clientName: "robot", clientIcon: "mdi:robot", expiresAt: node.clock.now() + 3650 * day },
+      type: "long_lived_access_token",
+      clientId: null,
+      credentialId: null,
+      lastUsedAt: null,
+      clientName: "robot",
+      clientIcon: "mdi:robot",
+      expiresAt: node.clock.now() + 3650 * day,
     });
     expect(await node.principal(accessToken)).toMatchObject({
-      ...{ sessionType: "long_lived_access_token", tokenExpiresAt: node.clock.now() + 3650 * day },
+      sessionType: "long_lived_access_token",
+      tokenExpiresAt: node.clock.now() + 3650 * day,
     });
   });
 
@@ -263,7 +288,10 @@ describe("switching a session's expiry", () => {
     const [ada, eve] = [await someone(), await someone()];
     const [hers, evil] = [await node.open(ada.id), await node.open(eve.id)];
     const { session: robot } = await sessions().openLongLived({
-      ...{ userId: eve.id, clientName: "robot", clientIcon: null, days: 1 },
+      userId: eve.id,
+      clientName: "robot",
+      clientIcon: null,
+      days: 1,
     });
     for (const sessionId of [hers.session.id, robot.id, newId(), ""])
       expect(await refusal(switchOf(evil.accessToken, sessionId, false))).toBe("invalid_token_id");

@@ -165,7 +165,7 @@ for (const kind of ["embedded", "redis"] as const) {
     });
 
     it("write a name nowhere, and records that end once all tries are back", async () => {
-      const puts: { key: string; value: object; expiresAt?: number }[] = [];
+      const puts: { key: string; value: object; expiresAt?: number | undefined }[] = [];
       const told: Store = Object.assign(Object.create(store) as Store, {
         get: store.get.bind(store),
         commit(step: Parameters<Store["commit"]>[0]) {

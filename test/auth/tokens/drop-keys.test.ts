@@ -99,7 +99,9 @@ describe("signing keys that were dropped before the store went back in time", ()
       await rig.remember();
       const { key, dropped } = await node.authority.dropKeys();
       const { accessToken } = await node.authority.sessions.refresh({
-        ...{ refreshToken, clientId: "https://one.example/", peer: home },
+        refreshToken,
+        clientId: "https://one.example/",
+        peer: home,
       });
       await goBack(rig, node);
       const later = await rig.start();

@@ -4,8 +4,14 @@ import type { User } from "../../../src/auth/model.ts";
 import { applyDecidedRights } from "../../../src/auth/users/decided-rights.ts";
 
 const user: User = {
-  ...{ id: "u1", name: "Ada", isOwner: false, systemGenerated: false, createdAt: 1 },
-  ...{ isActive: true, localOnly: false, groupIds: ["system-admin"] },
+  id: "u1",
+  name: "Ada",
+  isOwner: false,
+  systemGenerated: false,
+  createdAt: 1,
+  isActive: true,
+  localOnly: false,
+  groupIds: ["system-admin"],
 };
 const less = { isActive: false, localOnly: true, groupIds: ["system-users"] };
 

@@ -16,7 +16,8 @@ let node: TestAuthority;
 afterEach(() => node.stop());
 
 const request = async (more: object = {}) => ({
-  ...{ setupCode: await node.authority.onboarding.setupCode(), ...ownerLogin },
+  setupCode: await node.authority.onboarding.setupCode(),
+  ...ownerLogin,
   ...more,
 });
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { newId } from "../../../src/auth/ids.ts";
 import type { Credential, User } from "../../../src/auth/model.ts";
 import { indexKeys, providerKey, recordKeys } from "../../../src/auth/record-keys.ts";
-import type { RevocationEvent } from "../../../src/auth/revocation/revocation.ts";
+import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
 import { isAdmin } from "../../../src/auth/users/users.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
@@ -40,8 +40,14 @@ async function cutsOf(work: () => Promise<unknown>, on = node): Promise<readonly
 
 function systemUser(): User {
   return {
-    ...{ id: newId(), name: "Supervisor", isOwner: false, isActive: true, systemGenerated: true },
-    ...{ localOnly: false, groupIds: ["system-admin"], createdAt: node.clock.now() },
+    id: newId(),
+    name: "Supervisor",
+    isOwner: false,
+    isActive: true,
+    systemGenerated: true,
+    localOnly: false,
+    groupIds: ["system-admin"],
+    createdAt: node.clock.now(),
   };
 }
 
@@ -106,7 +112,10 @@ describe("users", () => {
       users.update(id, { isActive: false }),
     ]);
     expect((await users.read(id))?.user).toMatchObject({
-      ...{ name: "After", localOnly: true, groupIds: ["system-users"], isActive: false },
+      name: "After",
+      localOnly: true,
+      groupIds: ["system-users"],
+      isActive: false,
     });
   });
 
@@ -139,11 +148,15 @@ describe("users", () => {
     expect(await authority.sessions.listOf(user.id)).toEqual([]);
     for (const { accessToken, refreshToken } of sessions) {
       const refresh = authority.sessions.refresh({
-        ...{ refreshToken, clientId: "https://app.example/", peer: home },
+        refreshToken,
+        clientId: "https://app.example/",
+        peer: home,
       });
       expect(await refusal(refresh)).toBe("invalid_grant");
       expect(await authority.authentication.authenticate(accessToken, home)).toMatchObject({
-        ...{ ok: false, close: "user_deactivated", message: "Invalid access token or password" },
+        ok: false,
+        close: "user_deactivated",
+        message: "Invalid access token or password",
       });
     }
     expect(await node.store.list(indexKeys.sessionsOf(user.id), { limit: 10 })).toEqual([]);
@@ -157,7 +170,9 @@ describe("users", () => {
     await authority.users.update(user.id, { isActive: false });
     await authority.users.update(user.id, { isActive: true });
     const refresh = authority.sessions.refresh({
-      ...{ refreshToken, clientId: "https://app.example/", peer: home },
+      refreshToken,
+      clientId: "https://app.example/",
+      peer: home,
     });
     expect(await refusal(refresh)).toBe("invalid_grant");
     expect(await authority.authentication.authenticate(accessToken, home)).toMatchObject({ ok: false });
@@ -255,7 +270,8 @@ describe("removing a user", () => {
     expect(await authority.sessions.get(session.id)).toBeUndefined();
     expect(await authority.users.current(made.user.id)).toBeUndefined();
     expect(await authority.authentication.authenticate(accessToken, home)).toMatchObject({
-      ...{ ok: false, close: "user_removed" },
+      ok: false,
+      close: "user_removed",
     });
     expect(await refusal(authority.users.remove(made.user.id))).toBe("not_found");
     expect(await refusal(node.user("ivan"))).toBe("accepted");
@@ -302,7 +318,12 @@ describe("removing a user", () => {
 
 describe("credentials", () => {
   const credential = (userId: string, subject: string, providerId: string | null = "x"): Credential => ({
-    ...{ id: newId(), userId, providerType: "oidc", providerId, subject, createdAt: node.clock.now() },
+    id: newId(),
+    userId,
+    providerType: "oidc",
+    providerId,
+    subject,
+    createdAt: node.clock.now(),
   });
 
   it("are one per subject of a provider, and one per provider of a user", async () => {

@@ -3,7 +3,7 @@ import type { LogEvent, Principal } from "../../model.ts";
 import { listParameters } from "../../passwords/parameters-in-use.ts";
 import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
 import { recordKeys } from "../../record-keys.ts";
-import type { RevokeTarget } from "../../revocation/revocation.ts";
+import type { RevokeTarget } from "../../revocation/receipt.ts";
 import type { Attempt, ChargeAttempt } from "../../throttling/attempts.ts";
 import { localLoginKey, puttingLocalLogin } from "./login-record.ts";
 import { type LocalLoginTools, type OwnLogin, ownLogin } from "./own-login.ts";
@@ -44,7 +44,8 @@ async function prove(
 ): Promise<void> {
   try {
     const { ok } = await tools.passwords.verify(password, login.verifier, {
-      ...{ key: `user:${credential.userId}`, reserved: true },
+      key: `user:${credential.userId}`,
+      reserved: true,
     });
     if (!ok) throw new AuthError("invalid_current_password");
   } catch (error) {

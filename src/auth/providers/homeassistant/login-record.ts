@@ -75,8 +75,8 @@ export function puttingLocalLogin(login: LocalLogin): NonNullable<Step["put"]> {
     verifier: verifierToJson(verifier),
     changed_at: changedAt,
     closed,
-    ...(replaced === undefined ? {} : { replaced }),
-    ...(passwordVersion === undefined ? {} : { password_version: passwordVersion }),
+    replaced,
+    password_version: passwordVersion,
   };
   return [{ key: localLoginKey(username), value }];
 }
@@ -90,7 +90,11 @@ function fromJson(username: string, value: JsonObject): LocalLogin {
     throw new AuthError("unavailable", { detail: "a stored login is damaged" });
   }
   return {
-    ...{ username, credentialId, verifier: verifierFromJson(verifier), changedAt, closed },
+    username,
+    credentialId,
+    verifier: verifierFromJson(verifier),
+    changedAt,
+    closed,
     ...(typeof replaced === "boolean" ? { replaced } : {}),
     ...(typeof passwordVersion === "number" ? { passwordVersion } : {}),
   };

@@ -126,7 +126,9 @@ async function upgrade(
   const outcome = await store.commit({
     check: [{ key: localLoginKey(login.username), version }],
     put: puttingLocalLogin({
-      ...{ ...login, verifier, changedAt: clock.now() },
+      ...login,
+      verifier,
+      changedAt: clock.now(),
       passwordVersion: passwordVersionOf({ login, version }),
     }),
   });

@@ -2,11 +2,12 @@ import { AuthError } from "../../errors.ts";
 import { newId } from "../../ids.ts";
 import type { RevocationCause } from "../../model.ts";
 import type { Step } from "../../store.ts";
-import type { RevokeTarget, RightsDecision } from "../revocation.ts";
+import type { RevokeTarget } from "../receipt.ts";
 import type { LoginChange } from "../revocation-cache.ts";
 import type { RevokeTools } from "../revoke-commit.ts";
 import { createSessionRevoker } from "../revoke-sessions.ts";
 import { createUserRevoker } from "../revoke-user.ts";
+import type { RightsDecision } from "../view.ts";
 
 /** What takes from a record what somebody has again, and had lost. */
 export interface Repair {

@@ -4,7 +4,7 @@ import type { CredentialRemoval } from "../../users/credentials.ts";
 import { repaired } from "../../users/decided-rights.ts";
 import { changingUserAgain, removingUser, rightsVersionOf, sameRights } from "../../users/user-changes.ts";
 import { readableUser } from "../../users/user-record.ts";
-import type { RightsDecision } from "../revocation.ts";
+import type { RightsDecision } from "../view.ts";
 import type { RecordRepairs, Repair } from "./repair-records.ts";
 
 export interface UserRepairTools {

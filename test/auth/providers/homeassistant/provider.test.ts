@@ -46,7 +46,9 @@ describe("raised parameters", () => {
     const stored = await readLocalLogin(opened.store, "ada");
     expect(stored?.login.verifier).toMatchObject(stronger);
     expect(step).toMatchObject({
-      ...{ kind: "done", subject: "ada", amr: ["pwd"] },
+      kind: "done",
+      subject: "ada",
+      amr: ["pwd"],
       evidence: [{ key: localLoginKey("ada"), version: stored?.version }],
     });
     expect(await tryLogin(today.flows, ada)).toMatchObject({ type: "create_entry" });

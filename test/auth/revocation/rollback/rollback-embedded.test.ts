@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { RevokeTarget } from "../../../../src/auth/revocation/revocation.ts";
+import type { RevokeTarget } from "../../../../src/auth/revocation/receipt.ts";
 import type { Safeguard } from "../../../../src/auth/safeguards.ts";
 import { home, ownerLogin } from "../../../support/authority.ts";
 import type { HandNode } from "../lease-rig.ts";
@@ -22,15 +22,17 @@ describe("after an old copy was put back under a running gateway on an embedded 
     if (standing === undefined) throw new Error("no user");
     const { user, version: userVersion, epoch: userEpoch } = standing;
     return node.authority.sessions.open({
-      ...{
-        user,
-        userVersion,
-        userEpoch,
-        credential: null,
-        clientId: "https://one.example/",
-        clientName: null,
-      },
-      ...{ rotates: true, assurance: 1, amr: ["pwd"], authenticatedAt: Date.now(), peer: home },
+      user,
+      userVersion,
+      userEpoch,
+      credential: null,
+      clientId: "https://one.example/",
+      clientName: null,
+      rotates: true,
+      assurance: 1,
+      amr: ["pwd"],
+      authenticatedAt: Date.now(),
+      peer: home,
     });
   }
 

@@ -36,8 +36,12 @@ export async function logIn(
 ): Promise<string> {
   const { step, flowSecret } = await logins.start(
     {
-      ...{ handler: ["homeassistant", null], purpose: "session", clientId },
-      ...{ clientName: null, redirectUri: null, codeChallenge: null },
+      handler: ["homeassistant", null],
+      purpose: "session",
+      clientId,
+      clientName: null,
+      redirectUri: null,
+      codeChallenge: null,
     },
     home,
   );
@@ -50,7 +54,16 @@ export async function open({ authority }: HandNode, userId: string, credential: 
   if (standing === undefined) throw new Error("no user");
   const { user, version: userVersion, epoch: userEpoch } = standing;
   return authority.sessions.open({
-    ...{ user, userVersion, userEpoch, credential, clientId, clientName: null, rotates: true },
-    ...{ assurance: 1, amr: ["pwd"], authenticatedAt: Date.now(), peer: home },
+    user,
+    userVersion,
+    userEpoch,
+    credential,
+    clientId,
+    clientName: null,
+    rotates: true,
+    assurance: 1,
+    amr: ["pwd"],
+    authenticatedAt: Date.now(),
+    peer: home,
   });
 }

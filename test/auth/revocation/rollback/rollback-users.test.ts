@@ -228,13 +228,20 @@ describe.each([
     const [credential = ""] = await node.store.list(indexKeys.credentialsOf(cleo), { limit: 1 });
     await node.store.commit({
       put: [recordKeys.user(ada), recordKeys.user(bob), recordKeys.credential(credential)].map((key) => ({
-        ...{ key, value: { damaged: true } },
+        key,
+        value: { damaged: true },
       })),
     });
     await rig.remember();
     const whole = (id: string): User => ({
-      ...{ id, name: id, isOwner: false, isActive: true, systemGenerated: false, localOnly: false },
-      ...{ groupIds: [], createdAt: 0 },
+      id,
+      name: id,
+      isOwner: false,
+      isActive: true,
+      systemGenerated: false,
+      localOnly: false,
+      groupIds: [],
+      createdAt: 0,
     });
     const put = [ada, bob].map((id) => ({ key: recordKeys.user(id), value: { ...whole(id) } }));
     await node.store.commit({ put });

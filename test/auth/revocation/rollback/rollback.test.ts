@@ -34,8 +34,17 @@ async function open({ authority }: HandNode, userId: string, clientId: string | 
   if (standing === undefined) throw new Error("no user");
   const { user, version: userVersion, epoch: userEpoch } = standing;
   return authority.sessions.open({
-    ...{ user, userVersion, userEpoch, credential: null, clientId, clientName: null, rotates: true },
-    ...{ assurance: 1, amr: ["pwd"], authenticatedAt: Date.now(), peer: home },
+    user,
+    userVersion,
+    userEpoch,
+    credential: null,
+    clientId,
+    clientName: null,
+    rotates: true,
+    assurance: 1,
+    amr: ["pwd"],
+    authenticatedAt: Date.now(),
+    peer: home,
   });
 }
 
