@@ -38,7 +38,7 @@ async function withData(): Promise<void> {
 it("a page that holds something else never ends the process: the file is refused, and the error says what to do", async () => {
   await withData();
   const script = new URL("./damaged-file-process.ts", import.meta.url);
-  const child = startProcess({ script, args: [folder.path, String(records), "600", "20"] });
+  const child = startProcess({ script, args: [folder.path, String(records), "800", "20"] });
   expect(await child.exited, child.lines.at(-1)).toBe(0);
   expect(child.lines.at(-1)).toBe("done");
   const outcomes = child.lines.filter((line) => /^(random|zeros|header|nodes|patch|bit) \d+ /.test(line));
@@ -93,12 +93,52 @@ it("a list of free pages that names a page in use is found out when the file is 
   await (await open()).close();
 });
 
-it("a state that cannot be read is said to be damaged when the file is opened", async () => {
+it.each([
+  ["flags", 4],
+  ["depth", 6],
+  ["pages of branches", 8],
+  ["pages of leaves", 16],
+  ["pages of large values", 24],
+  ["entries", 32],
+  ["root", 40],
+])("what lmdb keeps about a table is compared with its pages: %s", async (_, field) => {
   await withData();
+  const file = path.join(folder.path, storeFileName);
+  const bytes = readFileSync(file);
+  // In every page that has ever held it: the name, whose length is the word before it, and then the numbers.
+  for (let at = bytes.indexOf("records"); at !== -1; at = bytes.indexOf("records", at + 1)) {
+    const number = at + bytes.readUInt16LE(at - 2) + field;
+    bytes.writeUInt8(bytes.readUInt8(number) ^ 4, number);
+  }
+  writeFileSync(file, bytes);
+  await expect(open()).rejects.toThrow(/the data file is damaged: pages of it .*restore a backup/);
+});
+
+it.each([
+  ["no JSON", "{no JSON", "its state cannot be read"],
+  [
+    "a number gone",
+    '{"format":1,"commits":9,"logHeae":60,"logLastAt":1,"logTrimmedAt":0}',
+    "its state cannot be read",
+  ],
+  [
+    "a log that goes on",
+    '{"format":1,"commits":9e15,"logHead":90,"logLastAt":1,"logTrimmedAt":0}',
+    "do not agree",
+  ],
+  [
+    "a log from later",
+    '{"format":1,"commits":9,"logHead":60,"logLastAt":1,"logTrimmedAt":0}',
+    "do not agree",
+  ],
+  ["none", undefined, "its state is missing"],
+])("a state that cannot be is said to be damaged when the file is opened: %s", async (_, text, what) => {
+  await withData();
+  const key = Buffer.from("state");
   const file = await StoreFile.open(folder.path);
-  await file.transact(({ state }) => state.putSync(Buffer.from("state"), "{no JSON"));
+  await file.transact(({ state }) => (text === undefined ? state.removeSync(key) : state.putSync(key, text)));
   await file.close();
-  await expect(open()).rejects.toThrow(/the data file is damaged: its state .*restore a backup/);
+  await expect(open()).rejects.toThrow(new RegExp(`the data file is damaged: .*${what}; restore a backup`));
 });
 
 it("an empty file is refused and stays as it is", async () => {

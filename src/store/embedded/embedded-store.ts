@@ -34,7 +34,7 @@ import {
   startOf,
 } from "./log.ts";
 import { listMembers, readRecord } from "./records.ts";
-import { readState, writeState } from "./state.ts";
+import { checkedState, readState, writeState } from "./state.ts";
 import { StoreFile } from "./store-file.ts";
 import { hasGarbage, sweep } from "./sweeper.ts";
 import type { Tables } from "./tables.ts";
@@ -73,7 +73,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     const own = thisProcess(randomUUID());
     await file.transact(
       (tables) => {
-        writeState(tables, readState(tables));
+        writeState(tables, checkedState(tables));
         const holder = options.role === "gateway" ? takeLock(tables, own) : undefined;
         if (holder !== undefined) throw lockedBy(holder, options.folder);
         // Who revokes has to come in.

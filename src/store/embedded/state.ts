@@ -1,5 +1,5 @@
-import { storedJson } from "./damage.ts";
-import type { Tables } from "./tables.ts";
+import { DamageError, storedJson } from "./damage.ts";
+import { keyNumber, type Tables } from "./tables.ts";
 
 /** What the store knows about itself, read and written in the transaction that changes it. */
 export interface StoreState {
@@ -17,12 +17,45 @@ export interface StoreState {
 
 const stateKey = Buffer.from("state");
 const empty: StoreState = { format: 1, commits: 0, logHead: 0, logLastAt: 0, logTrimmedAt: 0 };
+const unreadable = "its state cannot be read";
 
+/** Throws `DamageError` where it cannot be what was written. */
 export function readState(tables: Tables): StoreState {
   const text = tables.state.get(stateKey);
-  if (text === undefined) return empty;
-  const state = storedJson(text, "its state cannot be read") as StoreState;
+  if (text === undefined) return emptyState(tables);
+  const state = storedJson(text, unreadable);
+  if (typeof state !== "object" || state === null || !("format" in state)) throw new DamageError(unreadable);
   if (state.format !== 1) throw new Error(`its format is ${String(state.format)}, this version reads 1`);
+  if (!isState(state)) throw new DamageError(unreadable);
+  return state;
+}
+
+function isState(state: object): state is StoreState {
+  const fields = new Map<string, unknown>(Object.entries(state));
+  return ["commits", "logHead", "logLastAt", "logTrimmedAt"].every((name) => {
+    const value = fields.get(name);
+    return typeof value === "number" && value >= 0;
+  });
+}
+
+/** Of a store that was never written to. */
+function emptyState(tables: Tables): StoreState {
+  if (isEmpty(tables.records) && isEmpty(tables.log)) return empty;
+  throw new DamageError("its state is missing");
+}
+
+function isEmpty(table: Tables["records"]): boolean {
+  return [...table.getKeys({ limit: 1 })].length === 0;
+}
+
+/** The state, which has to agree with the last entry of the log: its number, and a commit that was. Throws `DamageError`. */
+export function checkedState(tables: Tables): StoreState {
+  const state = readState(tables);
+  const [last] = tables.log.getRange({ reverse: true, limit: 1 });
+  if (last === undefined) return state;
+  const version = Number(last.value.split("|", 2)[1]);
+  if (keyNumber(last.key) !== state.logHead || !(version <= state.commits))
+    throw new DamageError("its state and its log do not agree");
   return state;
 }
 
