@@ -5,6 +5,7 @@ import { recordKeys } from "../auth/record-keys.ts";
 import { readRecord, type Store } from "../auth/store.ts";
 import { storeFileName } from "../store/embedded/files.ts";
 import type { Config } from "./config/schema.ts";
+import type { Log } from "./log.ts";
 
 /** There is no installation where the configuration points. `message` says where, and what makes one. */
 export class InstallationError extends Error {
@@ -28,8 +29,24 @@ export function requireStoreFile({ data, store }: Pick<Config, "data" | "store">
 
 /** Before the keys of the installation are read, which would make them. Throws `InstallationError`. */
 export async function requireKeys(store: Store): Promise<void> {
-  if ((await readRecord(store, recordKeys.keyring)) === undefined)
+  if (!(await holdsKeys(store)))
     throw new InstallationError(
       `the ${store.kind} store holds no installation: give the gateway's --data, --store or --config; ${makers}`,
     );
+}
+
+/** Whether an installation was ever made in the store. */
+export async function holdsKeys(store: Store): Promise<boolean> {
+  return (await readRecord(store, recordKeys.keyring)) !== undefined;
+}
+
+/** With a secret that was given: a first start, or the loss of everything but the secret. Nothing tells them apart. */
+export function warnOfNewInstallation(
+  { data, store }: Pick<Config, "data" | "store">,
+  log: Pick<Log, "warn"> | undefined,
+): void {
+  log?.warn(
+    store === null ? { data: path.resolve(data) } : { store: "redis" },
+    "no installation was there beside the given secret: made a new one, without users; if there was one, its data is lost or elsewhere: stop, and restore a backup or name the right place",
+  );
 }

@@ -15,10 +15,10 @@ import type { Log } from "../observability/log.ts";
 import { measuredStore, type StoreCallObserver } from "../observability/measured-store.ts";
 import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
-import { requireKeys, requireStoreFile } from "./installation.ts";
+import { holdsKeys, requireKeys, requireStoreFile, warnOfNewInstallation } from "./installation.ts";
 import { issuerForCommands, rememberedIssuer } from "./issuer.ts";
 import { publicUrlOf } from "./public-url.ts";
-import { installationSecret, openSecretFile, otherSecret, requireDataOf } from "./secret.ts";
+import { installationSecret, isNamed, openSecretFile, otherSecret, requireDataOf } from "./secret.ts";
 import { retryAtStartup } from "./startup-retry.ts";
 
 export interface OpenAuthorityOptions {
@@ -106,9 +106,12 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       revocation: options.revocation,
       disabledSafeguards: options.disabledSafeguards,
     };
-    const authority = await retryAtStartup("read the keys of the installation", options.log, () =>
-      createAuthority(authorityOptions),
-    );
+    let isNew: boolean | undefined;
+    const authority = await retryAtStartup("read the keys of the installation", options.log, async () => {
+      isNew ??= !(await holdsKeys(store));
+      return await createAuthority(authorityOptions);
+    });
+    if (isNew === true && isNamed(config)) warnOfNewInstallation(config, options.log);
     const close = async () => {
       clearInterval(looking);
       await authority.close();

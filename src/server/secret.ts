@@ -35,20 +35,30 @@ export async function installationSecret(
 }
 
 /**
- * Throws `SecretError` where `secret.key` is in the data folder, and the data file that was made before it is gone or
- * empty: a new installation in its place would let nobody in, and hide the loss.
+ * Throws `SecretError` where the data file is gone or empty, and what was beside it is still there: `secret.key`, or, if
+ * the secret is a named one, which may be older than the store, lmdb's lock file, which is made after the data file. A new
+ * installation in its place would let nobody in, and hide the loss. NOT noticed: that the whole folder was lost, beside a
+ * named secret.
  */
 export async function requireDataOf(config: SecretOptions & Pick<Config, "store">): Promise<void> {
-  if (config.secret !== null || config.secret_file !== null || config.store !== null) return;
-  const [secret, data] = [secretFile(config), path.join(config.data, storeFileName)];
-  // In this order: another process may be at its first start, which makes the data file before the secret.
-  if ((await stat(secret).catch(absent)) === undefined) return;
+  if (config.store !== null) return;
+  const data = path.join(config.data, storeFileName);
+  const [beside, what] = isNamed(config)
+    ? [`${data}-lock`, "its lock file"]
+    : [secretFile(config), "the secret that it was made with"];
+  // In this order: another process may be at its first start, which makes the data file before what is beside it.
+  if ((await stat(beside).catch(absent)) === undefined) return;
   const size = (await stat(data).catch(absent))?.size;
   if ((size ?? 0) > 0) return;
   throw new SecretError(
-    `data file ${data} is ${size === undefined ? "missing" : "empty"}, beside the secret that it was made with: ` +
-      `restore a backup of it; for a new installation without the old users, remove ${secret}${size === undefined ? "" : " and the empty file"}`,
+    `data file ${data} is ${size === undefined ? "missing" : "empty"}, beside ${what}: ` +
+      `restore a backup of it; for a new installation without the old users, remove ${beside}${size === undefined ? "" : " and the empty file"}`,
   );
+}
+
+/** It came from the environment, or from a file that somebody else made: it says nothing of whether there is a store. */
+export function isNamed(config: Pick<Config, "secret" | "secret_file">): boolean {
+  return config.secret !== null || config.secret_file !== null;
 }
 
 /** The secret's file and its mode where others than its owner can read it; undefined where none can, or there is no file. */

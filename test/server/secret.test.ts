@@ -14,6 +14,7 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { defineConfig } from "../../src/server/config/load.ts";
 import { openAuthority } from "../../src/server/open-authority.ts";
 import { installationSecret, SecretError } from "../../src/server/secret.ts";
+import { startRedis } from "../support/redis-server.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 
 let folder: TemporaryFolder;
@@ -91,7 +92,9 @@ it("says why when the folder cannot be made", async () => {
 });
 
 /** Opens the installation in the folder as a gateway does, closes it, and gives the warnings. */
-async function opened(config: { readonly secret_file?: string } = {}): Promise<readonly unknown[]> {
+async function opened(
+  config: { readonly secret_file?: string; readonly store?: string } = {},
+): Promise<readonly unknown[]> {
   const warnings: unknown[] = [];
   const log = { warn: (about: unknown) => void warnings.push(about) };
   const authority = await openAuthority(defineConfig({ data: folder.path, ...config }), {
@@ -124,6 +127,44 @@ it.each([
     expect(readFileSync(secretFile(), "utf8")).not.toBe(secret);
   },
 );
+
+/** A secret of somebody's own, as containers get it. */
+function namedSecret(): string {
+  const file = path.join(folder.path, "named.key");
+  writeFileSync(file, "n".repeat(40), { mode: 0o600 });
+  return file;
+}
+
+it.each([
+  ["missing", () => rmSync(dataFile())],
+  ["empty", () => writeFileSync(dataFile(), "")],
+])(
+  "begins no new installation with a named secret where a data file was that is %s, and says how to",
+  async (state, lose) => {
+    const secret_file = namedSecret();
+    await opened({ secret_file });
+    lose();
+    const lockFile = `${dataFile()}-lock`;
+    const refusal = `data file ${dataFile()} is ${state}, beside its lock file: restore a backup`;
+    await expect(opened({ secret_file })).rejects.toThrow(refusal);
+    await expect(opened({ secret_file })).rejects.toThrow(`remove ${lockFile}`);
+    for (const file of [lockFile, dataFile()]) rmSync(file, { force: true });
+    await opened({ secret_file });
+  },
+);
+
+it("warns of a new installation beside a named secret, at its first start only: its data may be lost", async () => {
+  const secret_file = namedSecret();
+  expect(await opened({ secret_file })).toEqual([{ data: folder.path }]);
+  expect(await opened({ secret_file })).toEqual([]);
+  const redis = await startRedis();
+  try {
+    expect(await opened({ secret_file, store: redis.url })).toEqual([{ store: "redis" }]);
+    expect(await opened({ secret_file, store: redis.url })).toEqual([]);
+  } finally {
+    await redis.dispose();
+  }
+});
 
 it.each([
   ["the data file", ["secret.key.first"]],
