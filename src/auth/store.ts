@@ -64,7 +64,8 @@ export interface Step {
   readonly log?: readonly JsonObject[];
   /**
    * It takes rights away, or decides on them: wait, a bounded time, for more than the primary's memory before the promise
-   * resolves, which never fails for that; and be written while there is any room, also where other steps are refused.
+   * resolves, which never fails for that; and be written while there is any room, also where other steps are refused. Redis
+   * writes steps of nothing but log entries then too.
    */
   readonly durable?: boolean;
 }

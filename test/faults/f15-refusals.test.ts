@@ -5,7 +5,7 @@ import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
 import { stretched } from "../support/machine-share.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
-import { untilHolds } from "./line.ts";
+import { connectLine, untilHolds } from "./line.ts";
 
 /** The target is 250 ms. Two cores are shared with other tests here. */
 const refusedMs = 250 + 1_000;
@@ -22,7 +22,6 @@ const set =
 
 /** How Redis comes to refuse, and how it comes back. */
 const troubles: readonly (readonly [word: string, begin: Trouble, end: Trouble])[] = [
-  ["OOM", set("maxmemory", "1"), set("maxmemory", "0")],
   ["NOREPLICAS", set("min-replicas-to-write", "1"), set("min-replicas-to-write", "0")],
   [
     "READONLY, MASTERDOWN",
@@ -86,6 +85,42 @@ describe.concurrent("F15: Redis refuses", () => {
       });
     },
   );
+});
+
+describe("F15: Redis is full (maxmemory, noeviction)", () => {
+  it("logins and refreshes are refused, what is open stays, and revoking goes on at every node", {
+    timeout: 60_000,
+  }, async ({ onTestFinished }) => {
+    const config = { store_timeout_ms: 250 };
+    const stage = await setStage({ shape: "standalone", nodes: 2, embedded: {}, config });
+    onTestFinished(stage.dispose);
+    const [leaving, staying] = [await stage.logIn("anna", 0), await stage.logIn("anna", 0)];
+    const [token = "", other = ""] = [leaving, staying].map(({ holding }) => holding.accessTokens[0]);
+    const { port } = nodeAt(stage.scene, 1);
+    const [redis] = stage.world.store.servers;
+    if (redis === undefined) throw new Error("no Redis");
+    expect(await received(stage, token)).toBe("ok");
+
+    // Below what it holds.
+    await redis.command("CONFIG", "SET", "maxmemory", "100kb");
+    const form = { grant_type: "refresh_token", refresh_token: staying.holding.refreshToken };
+    expect(await login(port)).toMatchObject({
+      message: { error: { code: "unavailable", retry_after: expect.any(Number) } },
+    });
+    expect(await postForm(port, "/auth/token", form)).toMatchObject({ status: 503 });
+    await stage.revoke(leaving.holding, 1);
+    expect(await received(stage, token)).toBe(4301);
+    // Longer than a lease: heartbeats are written too.
+    const open = await connectLine(nodeAt(stage.scene, 0).port, other);
+    const suspended = open.told("auth_suspended", 4_500).then(
+      () => "suspended",
+      () => "trusted",
+    );
+    expect(await suspended).toBe("trusted");
+    expect(await received(stage, other)).toBe("ok");
+    open.socket.drop();
+    expect(stage.violations()).toEqual([]);
+  });
 });
 
 describe("F16: a Redis that may evict what it was given", () => {

@@ -254,6 +254,22 @@ describe("redis store, with Redis refusing", () => {
     expect(await store.get([key, other])).toMatchObject([{ value: { n: 1 } }, undefined]);
   });
 
+  it("writes what takes rights away, and log entries, past `maxmemory`, also where everything is new", async () => {
+    const [key, epoch] = [recordName(), recordName()];
+    await server.command("CONFIG", "SET", "maxmemory", "100kb");
+    await server.command("SCRIPT", "FLUSH");
+    const late = await openRedisStore({ url: server.url, timeoutMs: 2_000 });
+    const put = [{ key, value: { ended: true } }];
+    expect(await late.commit({ put, raise: [epoch], log: [{ n: 1 }], durable: true })).toMatchObject({
+      ok: true,
+    });
+    expect(await late.commit({ log: [{ n: 2 }] })).toMatchObject({ ok: true });
+    expect((await rejection(late.commit({ put, log: [{ n: 3 }] }))).message).toContain("OOM");
+    expect(await late.get([key, epoch])).toMatchObject([{ value: { ended: true } }, { value: {} }]);
+    await late.close();
+    await server.command("CONFIG", "SET", "maxmemory", "0");
+  });
+
   it("loads its script again after SCRIPT FLUSH", async () => {
     await committed(store, { bumpEpochs: [recordName()] });
     await server.command("SCRIPT", "FLUSH");

@@ -42,6 +42,12 @@ export function commitCall(keys: RedisKeys, step: PreparedStep, logKeptMs: numbe
   };
 }
 
+/** It takes no room: the log drops an entry for each that it gets. */
+export function isLogOnly(step: PreparedStep): boolean {
+  const { check: _, log, ...changes } = step;
+  return log.length > 0 && Object.values(changes).every((list) => list.length === 0);
+}
+
 export function outcomeOf(reply: unknown, step: PreparedStep, durability: Durability): CommitOutcome {
   const [applied, detail, ...positions] = reply as readonly (string | number)[];
   if (applied === 1) {

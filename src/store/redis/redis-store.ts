@@ -19,7 +19,7 @@ import { reasonOf, unavailable } from "../unavailable.ts";
 import { parseRedisUrl, type RedisAddress, type RedisHost } from "./address.ts";
 import { connectClient, createClient, type RedisClient, withDeadline } from "./client.ts";
 import { CommandLink } from "./command-link.ts";
-import { commitCall, outcomeOf, type ScriptCall } from "./commit-step.ts";
+import { commitCall, isLogOnly, outcomeOf, type ScriptCall } from "./commit-step.ts";
 import { DurableWrites, type Written } from "./durable-writes.ts";
 import { faultOf, redisUnavailable } from "./faults.ts";
 import { PrimaryFinder } from "./find-primary.ts";
@@ -55,7 +55,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const address = parseRedisUrl(options.url);
   const timeoutMs = options.timeoutMs ?? 250;
   const keys = redisKeys(options.prefix);
-  const commit = new Script("commit");
+  const commit = { usual: new Script("commit"), withoutRoom: new Script("commit", "allow-oom") };
   const finder = new PrimaryFinder(address);
   const deadline = performance.now() + openMs;
   for (;;) {
@@ -130,8 +130,14 @@ class Unfit extends Error {}
 interface Parts extends Target {
   readonly keys: RedisKeys;
   readonly client: RedisClient;
-  readonly commit: Script;
+  readonly commit: CommitScripts;
   readonly logKeptMs: number;
+}
+
+interface CommitScripts {
+  readonly usual: Script;
+  /** Of the same text; runs also where Redis is at `maxmemory`. */
+  readonly withoutRoom: Script;
 }
 
 class RedisStore implements Store {
@@ -141,7 +147,7 @@ class RedisStore implements Store {
   readonly #keys: RedisKeys;
   readonly #client: RedisClient;
   readonly #link: CommandLink;
-  readonly #commit: Script;
+  readonly #commit: CommitScripts;
   readonly #logKeptMs: number;
   readonly #connectTail: () => Promise<RedisClient>;
   readonly #durable: DurableWrites;
@@ -162,7 +168,7 @@ class RedisStore implements Store {
     this.#durable = new DurableWrites({
       create: () => createCommandClient(parts),
       connectMs: parts.timeoutMs / 2,
-      run: (client, { keys, args }) => parts.commit.run(client, keys, args),
+      run: (client, { keys, args }) => parts.commit.withoutRoom.run(client, keys, args),
       key: parts.keys.commits,
     });
     this.#watch = parts.address.mode === "sentinel" ? this.#watchSentinels() : undefined;
@@ -213,16 +219,22 @@ class RedisStore implements Store {
   async commit(step: Step): Promise<CommitOutcome> {
     const prepared = prepareStep(step);
     const call = commitCall(this.#keys, prepared, this.#logKeptMs);
-    const { reply, durability } = await this.#ask(() => this.#write(call, step.durable === true));
+    const { durable = false } = step;
+    const write = durable ? () => this.#writeDurably(call) : () => this.#write(call, prepared);
+    const { reply, durability } = await this.#ask(write);
     const outcome = outcomeOf(reply, prepared, "memory");
     if (!outcome.ok) return outcome;
     this.#acknowledge(outcome, prepared);
     return { ...outcome, durability: await durability };
   }
 
-  async #write(call: ScriptCall, durable: boolean): Promise<Written> {
-    if (durable) return await this.#durable.write(call, this.#client);
-    const reply = await this.#commit.run(this.#client, call.keys, call.args);
+  async #writeDurably(call: ScriptCall): Promise<Written> {
+    return await this.#durable.write(call, this.#client);
+  }
+
+  async #write({ keys, args }: ScriptCall, step: PreparedStep): Promise<Written> {
+    const script = isLogOnly(step) ? this.#commit.withoutRoom : this.#commit.usual;
+    const reply = await script.run(this.#client, keys, args);
     return { reply, durability: Promise.resolve("memory") };
   }
 

@@ -8,8 +8,10 @@ export class Script {
   readonly #text: string;
   readonly #hash: string;
 
-  constructor(name: string) {
-    this.#text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
+  /** `flags`: those of Redis 7's first line, for a script of the same text that runs where the other is refused. */
+  constructor(name: string, flags?: "allow-oom") {
+    const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
+    this.#text = flags === undefined ? text : text.replace(/^#!lua$/m, `#!lua flags=${flags}`);
     this.#hash = createHash("sha1").update(this.#text).digest("hex");
   }
 

@@ -2,7 +2,8 @@
 -- One step of the store's port: compares, then applies all or nothing, and gives the commit its number.
 --
 -- The first line makes Redis 7 check before the first write that the script may write at all (memory, replica,
--- min-replicas-to-write): without it a write in the middle could be refused after others were done.
+-- min-replicas-to-write): without it a write in the middle could be refused after others were done. What takes rights
+-- away, and what only appends to the log, is sent with "flags=allow-oom" there: it is written past maxmemory too.
 --
 -- KEYS[1]   counter of commits
 -- KEYS[2]   log stream
