@@ -3,9 +3,9 @@ import path from "node:path";
 
 import { recordKeys } from "../auth/record-keys.ts";
 import { readRecord, type Store } from "../auth/store.ts";
+import type { Log } from "../observability/log.ts";
 import { storeFileName } from "../store/embedded/files.ts";
 import type { Config } from "./config/schema.ts";
-import type { Log } from "./log.ts";
 
 /** There is no installation where the configuration points. `message` says where, and what makes one. */
 export class InstallationError extends Error {

@@ -260,7 +260,7 @@ describe("redis store, with Redis refusing", () => {
     await server.command("SCRIPT", "FLUSH");
     const late = await openRedisStore({ url: server.url, timeoutMs: 2_000 });
     const put = [{ key, value: { ended: true } }];
-    expect(await late.commit({ put, raise: [epoch], log: [{ n: 1 }], durable: true })).toMatchObject({
+    expect(await late.commit({ put, bumpEpochs: [epoch], log: [{ n: 1 }], durable: true })).toMatchObject({
       ok: true,
     });
     expect(await late.commit({ log: [{ n: 2 }] })).toMatchObject({ ok: true });
