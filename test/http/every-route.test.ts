@@ -4,6 +4,7 @@ import { AuthError } from "../../src/auth/errors.ts";
 import { routesOf } from "../../src/http/routes.ts";
 import { parseAddressRanges } from "../../src/net/address-ranges.ts";
 import { type ClientAddress, resolveClientAddress } from "../../src/net/client-address.ts";
+import { tableOf } from "../protocol/protocol-text.ts";
 import { clock, httpUnderTest, issuer, scriptedAuthority } from "./http-under-test.ts";
 
 const metrics = {
@@ -57,6 +58,13 @@ const requests = [
   ["POST", "/nowhere"],
   ["GET", "/auth/token"],
 ] as [string, string][];
+
+it("every route is in the protocol's text, with the origins that may read it", () => {
+  const documented = tableOf("Endpoints", ["request", "origins", "answer"]);
+  expect(documented.map(({ request, origins }) => [request, origins])).toEqual(
+    routes.map(({ method, path, cors }) => [`${method} ${path}`, cors]),
+  );
+});
 
 describe("every answer", () => {
   it.each(requests)("%s %s has the security headers", async (method, path) => {
