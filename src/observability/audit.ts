@@ -4,7 +4,7 @@ import { verifyClientId } from "../auth/clients/client-id.ts";
 import type { Peer, Principal } from "../auth/model.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { HttpDecision } from "../http/observer.ts";
-import { jsonText, type Log } from "./log.ts";
+import type { Log } from "./log.ts";
 
 /** As HTTP tells it; on a socket the address may be known to its connection only. */
 export interface Decision extends Omit<HttpDecision, "address" | "grant"> {
@@ -35,31 +35,13 @@ export function createAudit(log: Log, enabled: boolean): Audit {
   const record = (event: string, outcome: "allowed" | "denied" | "done", fields: object) => {
     if (enabled) log.info({ audit: event, outcome, ...fields }, "audit");
   };
-  /** Once for every refresh: of ids and words of our tables only, so nothing in it has to be masked. */
-  const granted = ({ event, address, grant, userId, sessionId, clientId }: Decision) => {
-    if (!enabled) return;
-    const who = { user_id: userId, session_id: sessionId, client_id: clientNamed(clientId) };
-    const members = JSON.stringify({ audit: event, outcome: "allowed", grant, address, ...who });
-    log.record(members.slice(1, -1), "audit");
-  };
   return {
     accepted({ userId, sessionId, sessionType, clientId, assurance }, { address }) {
-      if (!enabled) return;
-      log.record(
-        `"audit":"socket_authentication","outcome":"allowed","address":${jsonText(address)},` +
-          `"user_id":${jsonText(userId)},"session_id":${jsonText(sessionId)},"session_type":"${sessionType}",` +
-          `"client_id":${jsonText(clientId)},"assurance":${assurance}`,
-        "audit",
-      );
+      const who = { user_id: userId, session_id: sessionId, session_type: sessionType, client_id: clientId };
+      record("socket_authentication", "allowed", { address, ...who, assurance });
     },
-    refused(close, reason, { address }) {
-      if (!enabled) return;
-      const what = `"close":"${close}","reason":${jsonText(reason)}`;
-      log.record(
-        `"audit":"socket_authentication","outcome":"denied","address":${jsonText(address)},${what}`,
-        "audit",
-      );
-    },
+    refused: (close, reason, { address }) =>
+      record("socket_authentication", "denied", { address, close, reason }),
     loginStep(step, { address }, userId) {
       const about = { address, flow_id: step.flow_id, provider: step.handler[0], user_id: userId };
       if (step.type === "create_entry") {
@@ -73,7 +55,6 @@ export function createAudit(log: Log, enabled: boolean): Audit {
     loginRefused: (code, { address }, userId) =>
       record("login", "denied", { address, reason: code, user_id: userId }),
     decided(decision) {
-      if (decision.event === "token_granted") return void granted(decision);
       const { event, userId, sessionId, clientId, ...rest } = decision;
       const outcome = event === "token_refused" || event === "owner_refused" ? "denied" : "allowed";
       const who = { user_id: userId, session_id: sessionId, client_id: clientNamed(clientId) };

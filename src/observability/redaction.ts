@@ -52,7 +52,10 @@ export function redactText(text: string): string {
   return plain;
 }
 
-/** A copy of what is logged with every secret field masked. Errors keep name, code, message and stack. Bounded in depth. */
+/**
+ * What is logged with every secret field masked: the value itself if nothing in it is masked, a copy otherwise. Errors keep
+ * name, code, message and stack. Bounded in depth.
+ */
 export function redact(value: unknown, depth = 0): unknown {
   if (typeof value === "string") return redactText(value);
   if (typeof value === "bigint") return String(value);
@@ -61,19 +64,24 @@ export function redact(value: unknown, depth = 0): unknown {
   if (value instanceof Error) return redactError(value, depth);
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return "[bytes]";
   if (Array.isArray(value)) return value.slice(0, 64).map((item) => redact(item, depth + 1));
-  return Object.fromEntries(
-    Object.entries(value).map(([name, field]) => [
-      name,
-      isSecret(name, field) ? "[redacted]" : redact(field, depth + 1),
-    ]),
-  );
+  return redactObject(value, depth);
+}
+
+function redactObject(value: object, depth: number): object {
+  let copy: Record<string, unknown> | undefined;
+  for (const [name, field] of Object.entries(value)) {
+    const shown = isSecret(name, field) ? "[redacted]" : redact(field, depth + 1);
+    if (shown === field) continue;
+    copy ??= { ...value };
+    copy[name] = shown;
+  }
+  return copy ?? value;
 }
 
 function isSecret(name: string, value: unknown): boolean {
-  const field = name.toLowerCase();
-  if (value === undefined || value === null || !secretFields.has(field)) return false;
+  if (value === undefined || value === null || !secretFields.has(name.toLowerCase())) return false;
   return !(
-    field === "code" &&
+    name.toLowerCase() === "code" &&
     (typeof value === "number" || (typeof value === "string" && errorCode.test(value)))
   );
 }

@@ -89,7 +89,7 @@ for (const kind of storeKinds) {
       expect(await one.closed).toMatchObject({ code: 4301 });
       const everybody = await gatehouse(["revoke", "--all", "--wait", ...where]);
       expect(everybody.stdout).toMatch(
-        /revoked \d+ sessions?; gateways: 1 applied, 0 pending, 0 fenced; .*effective: all\n$/,
+        /revoked every session that there was; gateways: 1 applied, 0 pending, 0 fenced; .*effective: all\n$/,
       );
     });
 

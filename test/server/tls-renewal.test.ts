@@ -53,7 +53,6 @@ function renewal(listener: () => Promise<Listener | undefined> = async () => lis
       info: note("info"),
       warn: note("warn"),
       error: note("error"),
-      record: () => undefined,
       flush: () => undefined,
     },
     listener,

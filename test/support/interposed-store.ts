@@ -11,7 +11,7 @@ export interface InterposedStore extends Store {
    * fails as `unavailable`, because another connection to the store is not back yet, it runs again.
    */
   beforeCommit(when: (step: Step) => boolean, run: () => Promise<unknown>): void;
-  /** How many calls went to the store since it was made. */
+  /** Reads, and commits that write records: a heartbeat, which a slow machine may see in between, only logs. */
   readonly calls: { get: number; commit: number };
   get: Store["get"];
   list: Store["list"];
@@ -29,7 +29,7 @@ export function interposed(store: Store): InterposedStore {
     },
     list: (index, page) => store.list(index, page),
     async commit(step) {
-      calls.commit += 1;
+      if (step.put !== undefined && step.put.length > 0) calls.commit += 1;
       const interruption = waiting;
       if (interruption?.when(step) === true) {
         waiting = undefined;

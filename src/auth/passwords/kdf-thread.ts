@@ -21,43 +21,9 @@ export interface KdfKeys {
 
 export type KdfAnswer = KdfKeys | { readonly failed: true };
 
-/**
- * The thread's program: plain JavaScript as text, so that it runs the same from sources, from dist and from a bundle. An
- * error's text is dropped, because it could quote an argument.
- */
-const program = `
-"use strict";
-const { parentPort } = require("node:worker_threads");
-const { scryptSync, createHmac, createHash } = require("node:crypto");
-const mac = (key, text) => createHmac("sha256", key).update(text).digest();
-function keysOf(job) {
-  let salted;
-  job.runs.forEach((options, place) => {
-    const result = scryptSync(job.password, job.salt, 32, options);
-    if (place === job.kept) salted = result;
-    else result.fill(0);
-  });
-  const clientKey = mac(salted, "Client Key");
-  const keys = {
-    storedKey: new Uint8Array(createHash("sha256").update(clientKey).digest()),
-    serverKey: new Uint8Array(mac(salted, "Server Key")),
-  };
-  clientKey.fill(0);
-  salted.fill(0);
-  return keys;
-}
-parentPort.on("message", (job) => {
-  let answer;
-  try { answer = keysOf(job); } catch { answer = { failed: true }; }
-  job.password.fill(0);
-  parentPort.postMessage(answer);
-});
-`;
-
 /** A thread with an empty environment and nothing of the parent's loaders. Keeps the process alive while it works. */
 export function startKdfThread(): Worker {
-  return new Worker(program, {
-    eval: true,
+  return new Worker(new URL("./kdf-worker.mjs", import.meta.url), {
     name: "gatehouse-kdf",
     env: {},
     execArgv: [],

@@ -1,6 +1,6 @@
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
-import { LeastRecentlyUsed } from "../least-recently-used.ts";
 import type { Peer, Session, User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
@@ -200,11 +200,11 @@ const keptBases = 10_000;
 const knownOwners = 10_000;
 
 export function createRefreshBases(store: Store): RefreshBases {
-  const bases = new LeastRecentlyUsed<string, RefreshBasis>(keptBases);
+  const bases = new LRUCache<string, RefreshBasis>({ max: keptBases });
   return {
     known: (sessionId) => bases.get(sessionId),
     read: createReader(store),
-    keep: (basis) => bases.set(basis.session.id, basis),
+    keep: (basis) => void bases.set(basis.session.id, basis),
   };
 }
 
@@ -213,7 +213,7 @@ export function createRefreshBases(store: Store): RefreshBases {
  * the session comes first; the commit checks all of them.
  */
 function createReader(store: Store): RefreshBases["read"] {
-  const owners = new LeastRecentlyUsed<string, SessionOwner>(knownOwners);
+  const owners = new LRUCache<string, SessionOwner>({ max: knownOwners });
   return async (sessionId) => {
     const key = recordKeys.session(sessionId);
     const known = owners.get(sessionId);

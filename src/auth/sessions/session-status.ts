@@ -1,8 +1,8 @@
+import { LRUCache } from "lru-cache";
 import type { CloseName } from "../../../protocol/close-codes.ts";
 import type { Clock } from "../clock/clock.ts";
 import { consistentRead } from "../consistent-read.ts";
 import { AuthError } from "../errors.ts";
-import { LeastRecentlyUsed } from "../least-recently-used.ts";
 import { recordKeys } from "../record-keys.ts";
 import { closeNameOf } from "../revocation/cause.ts";
 import type { RevocationEvent } from "../revocation/listeners.ts";
@@ -69,10 +69,13 @@ export function createSessionStatusCache(options: {
   const { store, clock, revocation, capacity = defaultCapacity } = options;
   const tools = { store, clock, view: revocation.view };
   const ofUser = new Map<string, Set<string>>();
-  const entries = new LeastRecentlyUsed<string, Entry>(capacity, (sessionId, { userId }) => {
-    const sessions = ofUser.get(userId);
-    sessions?.delete(sessionId);
-    if (sessions?.size === 0) ofUser.delete(userId);
+  const entries = new LRUCache<string, Entry>({
+    max: capacity,
+    dispose({ userId }, sessionId) {
+      const sessions = ofUser.get(userId);
+      sessions?.delete(sessionId);
+      if (sessions?.size === 0) ofUser.delete(userId);
+    },
   });
   revocation.onRevocation((event) => {
     if (event.kind === "client" || event.kind === "all") entries.clear();

@@ -1,11 +1,11 @@
+import { LRUCache } from "lru-cache";
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
-import { LeastRecentlyUsed } from "../least-recently-used.ts";
 
 /** At most `limit` failures per key within `windowMs`, on this node; attempts are charged before they are tried. */
 export class RateLimiter {
   readonly #options: { readonly limit: number; readonly windowMs: number; readonly clock: Clock };
-  readonly #attempts = new LeastRecentlyUsed<string, readonly number[]>(10_000);
+  readonly #attempts = new LRUCache<string, readonly number[]>({ max: 10_000 });
 
   constructor(options: { readonly limit: number; readonly windowMs: number; readonly clock: Clock }) {
     this.#options = options;

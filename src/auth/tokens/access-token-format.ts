@@ -1,7 +1,6 @@
-import { timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey, timingSafeEqual } from "node:crypto";
 
 import { limits } from "../../../protocol/features.ts";
-import { createMac } from "./mac.ts";
 
 /**
  * The text of an access token: `header.payload.signature`, where the payload ends in the claim `hmac`.
@@ -59,7 +58,8 @@ export function splitToken(token: string): TokenParts | undefined {
  * and its tail compared as base64url of base64url.
  */
 export function createTokenSeal(key: Buffer): TokenSeal {
-  const mac = createMac(key);
+  const secretKey = createSecretKey(key);
+  const mac = (text: string) => createHmac("sha256", secretKey).update(text).digest("base64url");
   const expected = Buffer.from(tailStart + "-".repeat(macLength) + tailEnd);
   const given = Buffer.alloc(expected.length);
   const payload = Buffer.alloc(limits.accessToken);

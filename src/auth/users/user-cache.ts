@@ -1,4 +1,4 @@
-import { LeastRecentlyUsed } from "../least-recently-used.ts";
+import { LRUCache } from "lru-cache";
 import type { User } from "../model.ts";
 import type { RevocationEvent } from "../revocation/listeners.ts";
 import type { Revocation } from "../revocation/revocation.ts";
@@ -15,7 +15,7 @@ export function createUserCache(options: {
   readonly read: (userId: string) => Promise<User | undefined>;
 }): (userId: string) => Promise<User | undefined> {
   const { revocation, read } = options;
-  const users = new LeastRecentlyUsed<string, Promise<User | undefined>>(capacity);
+  const users = new LRUCache<string, Promise<User | undefined>>({ max: capacity });
   revocation.onRevocation((cut) => {
     if (concernsUser(cut)) users.delete(cut.userId);
     return 0;
