@@ -3,7 +3,9 @@ import { expect, it } from "vitest";
 import { redisKeys } from "../../src/store/redis/keys.ts";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 import { committed } from "../contract/store.ts";
+import { startProcess } from "../support/child-process.ts";
 import { type RedisCluster, type RedisServer, startRedisCluster } from "../support/redis-server.ts";
+import { within } from "../support/within.ts";
 import { put, Told } from "./told.ts";
 
 const soon = { timeout: 30_000, interval: 50 };
@@ -51,3 +53,20 @@ it("tells `lost` after a failover in a Cluster that lost acknowledged commits, a
   await store.close();
   await cluster.dispose();
 }, 90_000);
+
+it("a client of a Cluster that ends while it asks for the slots asks no more, and its process ends", async () => {
+  const cluster = await startRedisCluster();
+  const script = new URL("./redis-cluster-ending-process.ts", import.meta.url);
+  const child = startProcess({ script, args: [cluster.url] });
+  try {
+    await child.line(/^connected$/);
+    // The next refresh of the slots is not answered.
+    for (const server of cluster.servers) server.pause();
+    await child.line(/^ended$/);
+    expect(await within(child.exited, "the end of the process", 20_000)).toBe(0);
+    expect(child.stderr).toBe("");
+  } finally {
+    child.kill("SIGKILL");
+    await cluster.dispose();
+  }
+}, 60_000);
