@@ -129,6 +129,8 @@ export interface StoreGuarantee {
    * beyond the earliest moment at which another may have been promoted. Infinity: no end, or not known.
    */
   readonly stalePrimaryWindowMs: number;
+  /** The shortest of several round trips to the slowest server, ms. Undefined where no server is asked, or none answered. */
+  readonly roundTripMs?: number | undefined;
   /** For people: what it follows from. */
   readonly detail: string;
   /** For people: what should be set up otherwise, and how. */

@@ -111,7 +111,7 @@ async function putTogether(config: Config, parts: GatewayParts, voices: Voices):
   });
   try {
     const transport = parts.transport ?? (await loadTransport(config.transport, fault("transport")));
-    bound = createRevocationBound(opened.store, told.log);
+    bound = createRevocationBound(opened.store, told.log, config.store_timeout_ms);
     const frame = { ...told, config, clock: opened.clock, opened, disabledSafeguards, bound };
     const inside = await createComponents(frame, transport);
     const listening = (started: Listener) => {

@@ -1,7 +1,7 @@
 import type { StoreGuarantee } from "../auth/store.ts";
 import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
-import { boundSeconds } from "./revocation-bound.ts";
+import { boundSeconds, withSlowStore } from "./revocation-bound.ts";
 
 /** How soon a revocation is in effect, as configuration and store are set up. */
 export interface GuaranteeReport {
@@ -33,7 +33,7 @@ async function storeGuarantee(config: Config): Promise<StoreGuarantee> {
   }
   const store = await openStore({ url: config.store, folder: config.data, role: "cli", timeoutMs: 5_000 });
   try {
-    return await store.guarantee();
+    return withSlowStore(await store.guarantee(), config.store_timeout_ms);
   } finally {
     await store.close();
   }

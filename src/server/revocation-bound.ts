@@ -1,4 +1,4 @@
-import { leaseMarginMs, leaseMs } from "../auth/revocation/lease.ts";
+import { leaseHeartbeatMs, leaseMarginMs, leaseMs } from "../auth/revocation/lease.ts";
 import type { Store, StoreGuarantee } from "../auth/store.ts";
 import type { Log } from "../observability/log.ts";
 
@@ -24,14 +24,22 @@ const unknown: StoreGuarantee = {
   problems: ["The store has not told how it is set up, so that no bound of revocations is known."],
 };
 
-export function createRevocationBound(store: Pick<Store, "guarantee">, log: Log): RevocationBound {
+/** `storeTimeoutMs`: the deadline of one exchange with the store. */
+export function createRevocationBound(
+  store: Pick<Store, "guarantee">,
+  log: Log,
+  storeTimeoutMs: number,
+): RevocationBound {
   let known = unknown;
   let timer: NodeJS.Timeout | undefined;
   const seconds = () => boundSeconds(known);
   let stopped = false;
   const look = async () => {
     const before = known;
-    known = await store.guarantee().catch(() => unknown);
+    known = await store.guarantee().then(
+      (guarantee) => withSlowStore(guarantee, storeTimeoutMs),
+      () => unknown,
+    );
     if (before.stalePrimaryWindowMs !== known.stalePrimaryWindowMs || before.detail !== known.detail)
       tell(log, known);
     if (stopped) return;
@@ -54,6 +62,26 @@ export function boundSeconds({
 }: Pick<StoreGuarantee, "stalePrimaryWindowMs">): number | null {
   if (!Number.isFinite(stalePrimaryWindowMs)) return null;
   return (leaseMs + stalePrimaryWindowMs + leaseMarginMs) / 1000;
+}
+
+/** With what is to be said of a store that is far away. */
+export function withSlowStore(guarantee: StoreGuarantee, storeTimeoutMs: number): StoreGuarantee {
+  const { roundTripMs = 0 } = guarantee;
+  const trip = `a round trip to the store takes ${Math.ceil(roundTripMs)} ms`;
+  const problems = [...guarantee.problems];
+  // A script that Redis does not know yet takes two.
+  if (2 * roundTripMs > storeTimeoutMs) {
+    problems.push(
+      `${trip}, and store_timeout_ms is ${storeTimeoutMs}: heartbeats that are answered later do not count, and a node ` +
+        `without them lets nobody in. Set "store_timeout_ms: ${4 * Math.ceil(roundTripMs)}", or run the node nearer to the store`,
+    );
+  }
+  if (2 * roundTripMs > leaseMs - leaseHeartbeatMs) {
+    problems.push(
+      `${trip}: too long for a lease of ${leaseMs / 1_000} s, so that sockets are suspended now and then. Run the node nearer to the store`,
+    );
+  }
+  return { ...guarantee, problems };
 }
 
 function tell(log: Log, known: StoreGuarantee): void {

@@ -4,6 +4,7 @@ import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { runCommand } from "../../src/cli/program.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 
@@ -89,6 +90,12 @@ describe("gatehouse check --guarantee", () => {
       problems: [expect.stringContaining("appendonly")],
     });
     expect(await redis.command("DBSIZE")).toBe("0");
+    const proxy = await startFaultProxy({ host: "127.0.0.1", port: redis.port });
+    proxy.delay(200);
+    expect(await guarantee("--guarantee", "--store", `redis://127.0.0.1:${proxy.port}`)).toMatchObject({
+      problems: [expect.stringContaining("appendonly"), expect.stringContaining("store_timeout_ms is 250")],
+    });
+    await proxy.stop();
     await redis.dispose();
     const gone = await check("--guarantee", "--store", redis.url);
     expect(gone).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining("cannot use Redis") });

@@ -18,7 +18,7 @@ describe("the bound of revocations", () => {
       if (answer === undefined || answer instanceof Error) throw answer;
       return answer;
     };
-    const bound = createRevocationBound({ guarantee }, createLog({ level: "silent" }));
+    const bound = createRevocationBound({ guarantee }, createLog({ level: "silent" }), 250);
     return { bound, asked: () => asked };
   }
   const told = (stalePrimaryWindowMs: number): StoreGuarantee => ({
@@ -52,5 +52,16 @@ describe("the bound of revocations", () => {
     await starting;
     await vi.advanceTimersByTimeAsync(600 * minute);
     expect(asked()).toBe(1);
+  });
+
+  it.each([
+    [124, []],
+    [126.5, [/takes 127 ms, and store_timeout_ms is 250: .*Set "store_timeout_ms: 508"/]],
+    [1_200, [/store_timeout_ms is 250/, /takes 1200 ms: too long for a lease of 3 s/]],
+  ])("says so when a round trip to the store of %s ms is too long", async (roundTripMs, problems) => {
+    const { bound } = watched([{ ...told(0), roundTripMs }]);
+    await bound.start();
+    expect(bound.problems()).toEqual(problems.map((text) => expect.stringMatching(text)));
+    bound.stop();
   });
 });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type { StoreGuarantee } from "../../src/auth/store.ts";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
 import {
   type RedisCluster,
   type SentinelGroup,
@@ -35,6 +36,19 @@ describe("the guarantee of one Redis", () => {
     ]);
     await server.command("CONFIG", "SET", "no-appendfsync-on-rewrite", "no");
     expect((await guaranteeOf(server.url)).problems).toEqual([]);
+    await server.dispose();
+  });
+
+  it("tells how long a round trip to it takes", async () => {
+    const server = await startRedis();
+    const proxy = await startFaultProxy({ host: "127.0.0.1", port: server.port });
+    const near = await guaranteeOf(server.url);
+    expect(near.roundTripMs).toBeGreaterThan(0);
+    proxy.delay(60);
+    const { roundTripMs } = await guaranteeOf(`redis://127.0.0.1:${proxy.port}`);
+    // A timer may come up to a millisecond early.
+    expect(roundTripMs).toBeGreaterThanOrEqual(59);
+    await proxy.stop();
     await server.dispose();
   });
 
@@ -87,8 +101,19 @@ describe("the guarantee of Sentinels", () => {
     }
     const { stalePrimaryWindowMs, problems, detail } = await guaranteeOf(group.url);
     expect(stalePrimaryWindowMs).toBe(0);
-    expect(problems).toEqual([expect.stringContaining('Set "appendonly yes"')]);
+    expect(problems).toEqual([
+      expect.stringMatching(
+        /^1 replica is connected, and min-replicas-to-write is 1: .* Run 2 replicas or more$/,
+      ),
+      expect.stringContaining('Set "appendonly yes"'),
+    ]);
     expect(detail).toContain("min-replicas-max-lag 2");
+    const second = await startRedis();
+    await second.command("REPLICAOF", "127.0.0.1", String(group.primary.port));
+    await expect
+      .poll(async () => (await guaranteeOf(group.url)).problems, { timeout: 30_000, interval: 100 })
+      .toEqual([expect.stringContaining('Set "appendonly yes"')]);
+    await second.dispose();
   });
 
   it("asks Sentinels that the URL does not name, and is not known when one of them does not answer", async () => {

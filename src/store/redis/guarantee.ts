@@ -12,14 +12,34 @@ const unknown = Number.POSITIVE_INFINITY;
 /** How the store is set up, as the servers themselves say. Never rejects: what they do not say is a problem. */
 export async function readGuarantee(address: RedisAddress, client: RedisClient): Promise<StoreGuarantee> {
   try {
-    if (client instanceof Cluster) return await clusterGuarantee(client);
-    return address.mode === "sentinel"
-      ? await sentinelGuarantee(address, client)
-      : await standaloneGuarantee(client);
+    const guarantee = await settingsGuarantee(address, client);
+    return { ...guarantee, roundTripMs: await roundTripMs(client) };
   } catch (error) {
     const problem = `Redis could not be asked how it is set up: ${reasonOf(error)}`;
     return { stalePrimaryWindowMs: unknown, detail: "not known", problems: [problem] };
   }
+}
+
+async function settingsGuarantee(address: RedisAddress, client: RedisClient): Promise<StoreGuarantee> {
+  if (client instanceof Cluster) return await clusterGuarantee(client);
+  return address.mode === "sentinel"
+    ? await sentinelGuarantee(address, client)
+    : await standaloneGuarantee(client);
+}
+
+/** The shortest of three: a process that is busy answers late now and then, and says nothing of the way. */
+async function roundTripMs(client: RedisClient): Promise<number> {
+  const nodes = client instanceof Cluster ? client.nodes("master") : [client];
+  const trips = nodes.map(async (node) => {
+    let shortest = Number.POSITIVE_INFINITY;
+    for (let trip = 0; trip < 3; trip += 1) {
+      const start = performance.now();
+      await node.ping();
+      shortest = Math.min(shortest, performance.now() - start);
+    }
+    return shortest;
+  });
+  return Math.max(...(await Promise.all(trips)));
 }
 
 async function standaloneGuarantee(client: Redis): Promise<StoreGuarantee> {
@@ -71,7 +91,10 @@ interface ReplicaRule {
 
 async function replicaRule(client: Redis): Promise<ReplicaRule> {
   const names = ["min-replicas-to-write", "min-replicas-max-lag"] as const;
-  const settings = await readSettings(client, names).catch(() => undefined);
+  const [settings, replication] = await Promise.all([
+    readSettings(client, names).catch(() => undefined),
+    readReplication(client),
+  ]);
   if (settings === undefined) {
     const problem = `the Redis user may not run CONFIG GET: allow it (+config|get), so that ${names.join(" and ")} are known`;
     return { acceptsMs: unknown, detail: "its settings are not known", problems: [problem] };
@@ -84,7 +107,18 @@ async function replicaRule(client: Redis): Promise<ReplicaRule> {
       'Set "min-replicas-to-write 1" and "min-replicas-max-lag 2" in redis.conf of the primary and every replica';
     return { acceptsMs: unknown, detail, problems: [problem] };
   }
-  return { acceptsMs: (lag + 2) * 1_000, detail, problems: [] };
+  const replicas = Number(replication.get("connected_slaves") ?? 0);
+  return { acceptsMs: (lag + 2) * 1_000, detail, problems: spareProblems(replicas, count) };
+}
+
+/** The one that is promoted has a replica less than the primary had. */
+function spareProblems(replicas: number, needed: number): string[] {
+  if (replicas > needed) return [];
+  const connected = replicas === 1 ? "1 replica is" : `${replicas} replicas are`;
+  return [
+    `${connected} connected, and min-replicas-to-write is ${needed}: after a failover the promoted one has too few and ` +
+      `refuses every write until the old primary is back. Run ${needed + 1} replicas or more`,
+  ];
 }
 
 interface SentinelSettings {
