@@ -39,12 +39,12 @@ export interface AuthParts extends LoginParts {
   readonly clock: Clock;
   readonly log: ConnectionLog;
   readonly observer: ConnectionObserver;
+  /** Milliseconds of the loop for an upgrade and a close: what a socket has cost that never was authenticated. */
+  readonly openingMs: number;
 }
 
 const authProblem = compileValidator(Auth);
 const nothing: readonly unknown[] = [];
-/** Milliseconds of the loop for an upgrade and a close: what a socket has cost that never was authenticated. */
-const strangerMs = 0.1;
 
 /** One socket before `auth_ok`; the only maker of an authenticated session. */
 export class AuthPhase {
@@ -71,7 +71,7 @@ export class AuthPhase {
 
   /** The socket closed without having been authenticated. */
   gone(): void {
-    this.#parts.loopBudget.charge(this.#host.addressKey, strangerMs);
+    this.#parts.loopBudget.charge(this.#host.addressKey, this.#parts.openingMs);
     this.#logins?.gone();
   }
 

@@ -9,6 +9,9 @@ import type { SessionParts } from "./session.ts";
 import type { Suspension } from "./suspension.ts";
 import type { PhaseLimits } from "./wire-format.ts";
 
+/** Milliseconds of the event loop that reading a fragment takes, as an estimate. */
+export const fragmentMs = 0.0005;
+
 /** What all connections of a node share. */
 export interface ConnectionParts extends AuthParts, CommandParts, SessionParts, OutboxParts {
   readonly sessions: Pick<Sessions, "refresh" | "get" | "expireIfDue">;

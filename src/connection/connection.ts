@@ -5,7 +5,7 @@ import type { Peer, Principal } from "../auth/model.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
 import { type AuthHost, AuthPhase } from "./auth-phase.ts";
 import { type CommandHost, CommandPhase } from "./command-phase.ts";
-import type { ConnectionParts } from "./connection-parts.ts";
+import { type ConnectionParts, fragmentMs } from "./connection-parts.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { LiveSession, type SessionHost } from "./session.ts";
 import { noSlot, type Slotted } from "./slots.ts";
@@ -149,6 +149,11 @@ export class Connection
     const answers = this.#pinged && !this.#heard;
     this.#heard = true;
     if (!answers) this.#countControl();
+  }
+
+  fragments(count: number): void {
+    if (!this.#parts.loopBudget.take(this.addressKey, "message", count * fragmentMs))
+      this.end("rate_limited");
   }
 
   closed(code: number): void {

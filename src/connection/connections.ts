@@ -47,6 +47,8 @@ export interface ConnectionsOptions {
   readonly policy?: RevocationPolicy | undefined;
   /** Of strangers, shared with HTTP. Default: nothing is refused. */
   readonly loopBudget?: LoopBudget | undefined;
+  /** Milliseconds of the loop that a connection has cost before its upgrade; 0 by default. */
+  readonly handshakeMs?: number;
   /** Protections that a negative control switches off. */
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
   /** The gateway's own web origin if it is configured; otherwise the Host header says it. */
@@ -86,6 +88,8 @@ const defaultLimits: ConnectionLimits = {
   outboxBytes: outboxLimits.bytes,
 };
 
+/** Milliseconds of the loop for an upgrade and a close. */
+const upgradeMs = 0.1;
 /** How often a drain closes some. */
 const drainStepMs = 50;
 
@@ -180,6 +184,7 @@ function composeParts(
     wheel,
     turns: new EndOfTickBatch(onError),
     loopBudget: options.loopBudget ?? unlimitedLoop(),
+    openingMs: upgradeMs + (options.handshakeMs ?? 0),
     registry,
     suspension: composeSuspension(options, limits, { registry, wheel }),
     times: limits,

@@ -63,6 +63,11 @@ export interface SocketHandler {
   /** A ping came in; the transport answers it. Unsolicited ones cost work, so whoever listens may count them. */
   ping(): void;
   pong(): void;
+  /**
+   * So many more frames came in as parts of fragmented messages, in steps of some dozens. Reading them costs work, so whoever
+   * listens may count them. A transport whose library hides fragments never calls it.
+   */
+  fragments(count: number): void;
   /** Exactly once. 1005 for a close frame without a code, 1006 for a connection that was lost. */
   closed(code: number, reason: string): void;
 }

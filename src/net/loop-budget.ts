@@ -11,6 +11,8 @@ export interface LoopBudgetOptions {
 
 /** An address may take so many seconds' worth at once. */
 const burstSeconds = 8;
+/** Bursts that are owed by who goes on while it is refused; nobody can owe more than two. */
+const persistence = 1.5;
 /** Addresses that are remembered. */
 const mostShares = 10_000;
 
@@ -46,6 +48,18 @@ export class LoopBudget {
     if (over <= 0) return undefined;
     this.#options.onRefused(work);
     return Math.max(1, Math.ceil(over / this.#options.msPerSecond));
+  }
+
+  /** True: `share` owes so much more than a burst that it must have gone on while it was refused. */
+  persists(share: string): boolean {
+    const debt = this.#debts.get(share);
+    return debt !== undefined && this.#owed(debt, this.#options.now()) > this.#burst * persistence;
+  }
+
+  /** Charges work that was done; false: `share` may not ask for more, counted as a refusal. */
+  take(share: string, work: StrangersWork, ms: number): boolean {
+    this.charge(share, ms);
+    return this.refusal(share, work) === undefined;
   }
 
   /** Most debts are paid back within a second. */

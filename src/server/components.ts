@@ -19,12 +19,13 @@ import { clockProblems } from "../observability/clock-logger.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { connectionObserver, httpObserver } from "../observability/observers.ts";
-import type { Transport } from "../transport/transport.ts";
+import type { PeerAccounting, Transport } from "../transport/transport.ts";
 import { type ClientOf, createClientOf } from "./client-addresses.ts";
 import type { Config } from "./config/schema.ts";
 import { createGatewayHealth, type GatewayHealth } from "./gateway-health.ts";
 import type { OpenAuthority } from "./open-authority.ts";
 import { packageVersion } from "./package-version.ts";
+import { createPeerAccounting, handshakeMs } from "./peer-accounting.ts";
 import type { RevocationBound } from "./revocation-bound.ts";
 import { readSetupPage } from "./setup-page.ts";
 
@@ -48,6 +49,7 @@ export interface Components {
   readonly connections: Connections;
   readonly http: HttpHandler;
   readonly httpGate: HttpGate;
+  readonly accounting: PeerAccounting;
   readonly health: GatewayHealth;
 }
 
@@ -92,7 +94,7 @@ export async function createComponents(frame: GatewayDeps, transport: Transport)
     requestsPerAddress: config.limits.http_requests_per_address,
     onFull: () => frame.metrics.strangerRefused("request", "requests"),
   });
-  return { connections, http, httpGate, health };
+  return { connections, http, httpGate, health, accounting: createPeerAccounting(config, loopBudget) };
 }
 
 function createLoopBudget({ config, clock, metrics }: GatewayDeps): LoopBudget {
@@ -133,6 +135,7 @@ function composeConnections(
     disabledSafeguards,
     loopBudget,
     policy: config.revocation.policy,
+    handshakeMs: config.tls_cert_file === null ? 0 : handshakeMs,
     dispatch: createDispatch({ authority }),
     metrics: connectionObserver(frame),
     origins: config.origins,

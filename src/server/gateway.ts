@@ -168,7 +168,8 @@ class RunningGateway implements Gateway {
   }
 
   async #start(): Promise<Started> {
-    const { config, connections, http, httpGate, health, transport, tls, opened, log } = this.#parts;
+    const { config, connections, health, transport, tls, opened, log } = this.#parts;
+    const { http, httpGate, accounting } = this.#parts;
     this.#undoCuts = this.authority.revocation.onRevocation((cut) => this.#cut(cut));
     this.#feed = await startRevocationFeed({
       store: opened.store,
@@ -184,6 +185,7 @@ class RunningGateway implements Gateway {
       socketPath: SOCKET_PATH,
       http,
       httpGate,
+      accounting,
       admit: connections.admit,
       maxMessageBytes: limits.frame,
       maxBodyBytes: config.limits.http_body_bytes,

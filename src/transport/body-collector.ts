@@ -4,6 +4,8 @@ import { MAX_DISCARDED_BYTES } from "./http-exchange.ts";
 const FREE_PIECES = 256;
 /** Beyond them, so many bytes a piece on average. */
 const MIN_PIECE_BYTES = 64;
+/** Bytes that may come beside twice those of the body: framing of chunks, and what one or two reads hold beyond the body. */
+const FREE_WIRE_BYTES = 192 * 1024;
 /** Milliseconds of the event loop that the parser and we take for a piece. */
 const PIECE_MS = 0.002;
 /** The same for one read full of the smallest chunks, of which the parser may hand over each. */
@@ -40,6 +42,11 @@ export class BodyCollector {
   /** True when it comes in so many small pieces that reading it is an attack: its connection is destroyed. */
   get chopped(): boolean {
     return this.#pieces > FREE_PIECES + this.#received / MIN_PIECE_BYTES;
+  }
+
+  /** True when `wireBytes` are far more than it is long: the rest of its chunks is extensions, which nobody reads. */
+  isPadded(wireBytes: number): boolean {
+    return wireBytes > 2 * this.#received + FREE_WIRE_BYTES;
   }
 
   /** Milliseconds of the event loop that it took, as an estimate: a clock for each piece would cost more. */

@@ -1,6 +1,22 @@
 import type { CheckUpgrade } from "../connection/socket.ts";
 import type { HttpGate, HttpHandler } from "../http/endpoint.ts";
+import type { HeaderLookup } from "../net/client-address.ts";
 import type { TlsPair } from "./tls.ts";
+
+/** What a transport does for TCP peers before it asks anybody. Addresses are the TCP peers'. */
+export interface PeerAccounting {
+  /**
+   * A request was refused by the transport or by `admit`, or it was none. `header`: of what could be read of it. Not told of
+   * what the gate refused, nor by a library that gives up such a connection without a word.
+   */
+  refused(address: string, header: HeaderLookup): void;
+  /** A TLS handshake has ended, well or not. */
+  handshake(address: string): void;
+  /** The connection of an earlier handshake became a WebSocket: from now on its handler counts what it costs. */
+  upgraded(address: string): void;
+  /** False: a connection of this peer is not worth a handshake and is destroyed. */
+  accepts(address: string): boolean;
+}
 
 export interface ListenOptions {
   readonly host: string;
@@ -12,6 +28,8 @@ export interface ListenOptions {
   readonly http: HttpHandler;
   /** Asked before the body of an HTTP request is read; everybody is let in without it. */
   readonly httpGate?: HttpGate;
+  /** Told of work for strangers that neither `admit` nor the gate sees. */
+  readonly accounting?: PeerAccounting;
   /** Largest WebSocket message in bytes; a larger one closes with 1009. */
   readonly maxMessageBytes: number;
   /** Largest HTTP request body in bytes; a larger one is answered 413. */

@@ -6,7 +6,6 @@ import {
   askHandler,
   type RequestHead,
   type ResponseSink,
-  requestRefusal,
   sendResponse,
   toRequest,
 } from "./http-exchange.ts";
@@ -166,8 +165,6 @@ export async function serveUwsRequest(
 ): Promise<void> {
   // A chunked body is delimited by a parser that we cannot check: nothing may follow it on this connection.
   const exchange = new UwsExchange(response, head.fields.chunked);
-  const refused = requestRefusal(head);
-  if (refused !== undefined) return exchange.refuse(refused);
   const entry = askGate(options.httpGate, head, options.onError);
   if (!entry.accept) return exchange.refuse(entry);
   try {

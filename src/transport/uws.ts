@@ -5,7 +5,7 @@ import { closeCodes } from "../../protocol/close-codes.ts";
 import { SlotSet } from "../connection/slots.ts";
 import { addressOfBytes } from "../net/address-text.ts";
 import { HeaderFields } from "./header-fields.ts";
-import type { RequestHead } from "./http-exchange.ts";
+import { type RequestHead, requestRefusal } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
 import { listenError } from "./listen-error.ts";
 import type { Refusal } from "./refusal.ts";
@@ -166,8 +166,8 @@ class UwsListener implements Listener, UwsSocketOwner {
     const head = headOf(response, request, context === undefined ? request.getMethod().toUpperCase() : "GET");
     const [upgrade, connection] = [head.fields.get("upgrade"), head.fields.get("connection")];
     if (asksForWebSocket({ upgrade, connection })) return void this.#upgrade(response, head, context);
-    const fault = head.fields.fault();
-    if (fault !== undefined) return void this.#refuse(response, fault);
+    const fault = head.fields.fault() ?? requestRefusal(head);
+    if (fault !== undefined) return void this.#refuse(response, head, fault);
     this.#running += 1;
     void serveUwsRequest(response, head, { ...this.#options, onError: this.onError }).finally(() => {
       this.#running -= 1;
@@ -178,7 +178,7 @@ class UwsListener implements Listener, UwsSocketOwner {
   #upgrade(response: UwsResponse, head: RequestHead, context: UwsContext | undefined): void {
     if (this.#stopped) return void response.close();
     const verdict = decideUpgrade(head, this.#options, this.onError);
-    if (!verdict.accept) return void this.#refuse(response, verdict);
+    if (!verdict.accept) return void this.#refuse(response, head, verdict);
     if (context === undefined) return void response.close();
     const socket = new UwsSocket(this, verdict.handler);
     this.#sockets.add(socket);
@@ -193,7 +193,8 @@ class UwsListener implements Listener, UwsSocketOwner {
     ws.gate?.open(ws);
   }
 
-  #refuse(response: UwsResponse, refused: Refusal): void {
+  #refuse(response: UwsResponse, { address, fields }: RequestHead, refused: Refusal): void {
+    this.#options.accounting?.refused(address, (name) => fields.get(name));
     void new UwsExchange(response).refuse(refused);
   }
 }

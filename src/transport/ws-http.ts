@@ -6,7 +6,6 @@ import {
   askHandler,
   type RequestHead,
   type ResponseSink,
-  requestRefusal,
   sendResponse,
   toRequest,
 } from "./http-exchange.ts";
@@ -40,8 +39,6 @@ export async function serveNodeRequest(
     options.onRefused();
     refuseNodeRequest(response, refused);
   };
-  const refused = requestRefusal(head);
-  if (refused !== undefined) return refuse(refused);
   const entry = askGate(options.httpGate, head, options.onError);
   if (!entry.accept) return refuse(entry);
   if (options.expectsContinue && head.fields.hasBody) {
@@ -102,14 +99,17 @@ type Body = Uint8Array<ArrayBuffer> | "too_large" | "aborted";
 function readBody(request: IncomingMessage, maxBytes: number, charge: (ms: number) => void): Promise<Body> {
   return new Promise((resolve) => {
     const body = new BodyCollector(maxBytes);
+    const { socket } = request;
+    const readBefore = socket.bytesRead;
     request.on("data", (chunk: Buffer) => {
       // The parser gives the rest of what it read also when the connection was destroyed.
-      if (request.socket.destroyed) return;
+      if (socket.destroyed) return;
       body.add(chunk);
       if (body.chopped) {
         charge(body.costMs);
-        request.socket.destroy();
-      } else if (body.hopeless) resolve("too_large");
+        socket.destroy();
+      } else if (body.isPadded(socket.bytesRead - readBefore)) socket.destroy();
+      else if (body.hopeless) resolve("too_large");
     });
     request.on("end", () => resolve(body.tooLarge ? "too_large" : body.bytes()));
     request.on("error", () => resolve("aborted"));

@@ -20,9 +20,21 @@ declare module "ws" {
     constructor(options: ReceiverOptions);
     /** Chunks that wait for the rest of a frame. */
     protected _buffers: Buffer[];
+    /** Bytes of those chunks. */
+    protected _bufferedBytes: number;
+    /** The opcode of the message of which a frame came that was not its last; 0: none. */
+    protected _fragmented: number;
     /** Payloads of the earlier frames of a message. */
     protected _fragments: Buffer[];
+    /** What comes next; the numbers are in `lib/receiver.js`. */
+    protected _state: number;
+    /** Reads the beginning of a frame. */
+    protected getInfo(done: WriteDone): void;
+    /** Reads until nothing is left, or until the state says that it is to go on later; then `done` is not called. */
+    protected startLoop(done: WriteDone): void;
   }
+
+  type WriteDone = (error?: Error | null) => void;
 
   interface FrameOptions {
     readonly fin: boolean;

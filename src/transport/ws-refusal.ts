@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import {
+  bodyTooLarge,
   connectionOf,
   headerTooLarge,
   malformed,
@@ -13,6 +14,7 @@ export function refusalOf(error: unknown): Refusal | undefined {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return requestTooSlow;
   if (code === "HPE_HEADER_OVERFLOW") return headerTooLarge;
+  if (code === "HPE_CHUNK_EXTENSIONS_OVERFLOW") return bodyTooLarge;
   return code.startsWith("HPE_") ? malformed : undefined;
 }
 

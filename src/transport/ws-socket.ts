@@ -5,6 +5,7 @@ import type { Frame } from "../codec/codec.ts";
 import { noSlot, type Slotted } from "../connection/slots.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
+import type { FrameReader, FrameTurns } from "./frame-turns.ts";
 import { closeFrame, dataFrame, type FrameParts, pingFrame, pongFrame } from "./ws-frames.ts";
 import { BoundedReceiver } from "./ws-receiver.ts";
 
@@ -12,6 +13,7 @@ import { BoundedReceiver } from "./ws-receiver.ts";
 export interface SocketOwner {
   readonly onError: (error: unknown) => void;
   readonly maxMessageBytes: number;
+  readonly turns: FrameTurns;
   forget(socket: WsSocket): void;
   /** Nothing more comes or goes on this connection: destroy it soon. */
   left(raw: RawSocket): void;
@@ -32,6 +34,8 @@ const MAX_UNREAD_PONGS = 60;
  * destroyed. Not destroyed at once: a reset can take our close frame from a peer that has not read it yet.
  */
 const MAX_READ_AFTER_CLOSE = 2;
+/** The handler hears of fragments when there are so many more. */
+const FRAGMENTS_TOLD = 64;
 
 const gate = Symbol("gate");
 
@@ -45,7 +49,7 @@ interface GatedReceiver extends BoundedReceiver {
 }
 
 /** One WebSocket, from the 101 on, on its TCP or TLS connection. */
-export class WsSocket implements Socket, Slotted {
+export class WsSocket implements Socket, Slotted, FrameReader {
   slot = noSlot;
   readonly #raw: RawSocket;
   readonly #owner: SocketOwner;
@@ -57,6 +61,8 @@ export class WsSocket implements Socket, Slotted {
   /** Set once by whatever ended the socket first. */
   #ending: Ending | undefined;
   #drainAwaited = false;
+  /** The peer has ended its side behind frames that are not all read yet. */
+  #endWaits = false;
   #unreadPongs = 0;
   #readAfterClose = 0;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
@@ -122,6 +128,34 @@ export class WsSocket implements Socket, Slotted {
         return void this.#raw.pause();
     }
     this.#receiver?.write(chunk);
+    this.#afterRead();
+  }
+
+  /** The connection is paused: nothing else comes in before what was read. */
+  readOn(): void {
+    this.#receiver?.readOn();
+    this.#afterRead();
+    if (this.#receiver?.waits === true) return;
+    if (this.#endWaits) this.ended();
+    else this.#raw.resume();
+  }
+
+  #afterRead(): void {
+    const receiver = this.#receiver;
+    if (receiver === undefined) return;
+    if (receiver.fragments >= FRAGMENTS_TOLD) this.#toldFragments(receiver.takeFragments());
+    if (!receiver.waits) return;
+    this.#raw.pause();
+    this.#owner.turns.ask(this);
+  }
+
+  #toldFragments(count: number): void {
+    if (!this.#open) return;
+    try {
+      this.#handler?.fragments(count);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   message(frame: Frame): void {
@@ -166,8 +200,10 @@ export class WsSocket implements Socket, Slotted {
     if (!this.#raw.destroyed) this.#raw.end();
   }
 
-  /** The peer sends nothing more, without having said why. */
+  /** The peer sends nothing more, without having said why. A pause does not hold this back: what was read comes first. */
   ended(): void {
+    this.#endWaits = this.#receiver?.waits === true;
+    if (this.#endWaits) return;
     this.#open = false;
     const raw = this.#raw;
     // What `end` does when nothing waits to be sent, for a system call and several turns less. TLS says goodbye itself.
@@ -179,6 +215,7 @@ export class WsSocket implements Socket, Slotted {
   closed(): void {
     this.#open = false;
     clearTimeout(this.#closeTimer);
+    this.#owner.turns.forget(this);
     const handler = this.#handler;
     this.#handler = undefined;
     this.#owner.forget(this);

@@ -1,17 +1,19 @@
 import { once } from "node:events";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import { SlotSet } from "../connection/slots.ts";
 import { plainAddress } from "../net/address-text.ts";
 import { DeferredDestroy } from "./deferred-destroy.ts";
+import { FrameTurns } from "./frame-turns.ts";
 import { HeaderFields } from "./header-fields.ts";
-import { type RequestHead, splitTarget } from "./http-exchange.ts";
+import { type RequestHead, requestRefusal, splitTarget } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
 import { listenError } from "./listen-error.ts";
 import { expectationFailed, type Refusal, refusal } from "./refusal.ts";
 import type { TlsPair } from "./tls.ts";
+import { TlsHandshakes } from "./tls-handshakes.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
 import { decideUpgrade } from "./upgrade.ts";
 import { switchingProtocols } from "./ws-handshake.ts";
@@ -73,8 +75,7 @@ class WsListener implements Listener, SocketOwner {
   readonly #server: Server;
   readonly #sockets = new SlotSet<WsSocket>();
   readonly #refused = new Set<Duplex>();
-  /** TCP connections under TLS: node:https does not know those whose handshake has not ended. */
-  readonly #underTls = new Set<Duplex>();
+  readonly #handshakes: TlsHandshakes | undefined;
   readonly #exchanges = new WeakMap<Duplex, Exchanges>();
   #running = 0;
   #turn = 0;
@@ -84,6 +85,7 @@ class WsListener implements Listener, SocketOwner {
   #stopped: Promise<unknown> | undefined;
   #closed: Promise<void> | undefined;
   readonly #departures = new DeferredDestroy();
+  readonly turns = new FrameTurns();
   readonly #idle = new Idle(() => this.#sockets.size === 0 && this.#running === 0);
 
   constructor(options: ListenOptions, onError: (error: unknown) => void) {
@@ -101,7 +103,7 @@ class WsListener implements Listener, SocketOwner {
       (request, response) => void this.#request(request, response, "unknown"),
     );
     this.#server.on("clientError", (error, raw) => this.#clientError(error, raw));
-    if (options.tls !== undefined) this.#server.on("connection", (raw) => this.#remember(raw));
+    if (options.tls !== undefined) this.#handshakes = new TlsHandshakes(this.#server, options.accounting);
     this.#server.on("upgrade", (request, _, early) => this.#upgrade(request, early));
   }
 
@@ -158,13 +160,8 @@ class WsListener implements Listener, SocketOwner {
     for (const socket of this.#sockets.all()) socket.terminate();
     for (const raw of this.#refused) raw.destroy();
     this.#server.closeAllConnections();
-    for (const raw of this.#underTls) raw.destroy();
+    this.#handshakes?.destroyAll();
     await this.#stopped;
-  }
-
-  #remember(raw: Duplex): void {
-    this.#underTls.add(raw);
-    raw.once("close", () => this.#underTls.delete(raw));
   }
 
   #upgrade(request: IncomingMessage, early: Buffer): void {
@@ -177,7 +174,11 @@ class WsListener implements Listener, SocketOwner {
     const lost = head?.address === "" || !raw.readable || !raw.writable;
     if (lost || busy || this.#stopped !== undefined) return void raw.destroy();
     const verdict = decideUpgrade(head, this.#options, this.onError);
-    if (!verdict.accept) return void this.#refuseConnection(raw, verdict);
+    if (!verdict.accept) {
+      this.#charge(request);
+      return void this.#refuseConnection(raw, verdict);
+    }
+    if (this.#handshakes !== undefined) this.#options.accounting?.upgraded(plainAddress(raw.remoteAddress));
     // One write for the 101 and what the handler sends at open.
     raw.cork();
     raw.write(switchingProtocols(request.headers["sec-websocket-key"] ?? "", verdict.subprotocol));
@@ -186,6 +187,11 @@ class WsListener implements Listener, SocketOwner {
     this.#sockets.add(socket);
     socket.open(verdict.handler);
     raw.uncork();
+  }
+
+  #charge({ socket, headers }: Pick<IncomingMessage, "socket" | "headers">): void {
+    const { accounting } = this.#options;
+    accounting?.refused(plainAddress(socket.remoteAddress), (name) => headers[name]?.toString());
   }
 
   #refuseConnection(raw: Duplex, refused: Refusal): void {
@@ -202,6 +208,7 @@ class WsListener implements Listener, SocketOwner {
   #clientError(error: Error, raw: Duplex): void {
     const { request, running, refused } = this.#exchangesOf(raw);
     const answer = refusalOf(error);
+    if (answer !== undefined && raw instanceof Socket) this.#charge({ socket: raw, headers: {} });
     const alone = running === 0 || (running === 1 && request?.complete === false);
     if (refused) return;
     if (answer === undefined || !alone || !raw.writable) return void raw.destroy();
@@ -220,12 +227,11 @@ class WsListener implements Listener, SocketOwner {
     if (exchanges.refused) return;
     const head = headOf(request);
     if (head?.address === "") return void request.socket.destroy();
-    const hostless = request.httpVersion === "1.1" && request.headers.host === undefined;
-    const expected = expectation === "unknown" ? expectationFailed : undefined;
-    const fault = head?.fields.fault() ?? (hostless ? noHost : expected);
+    const fault = head === undefined ? badTarget : faultOf(head, expectation === "unknown");
     if (head === undefined || fault !== undefined) {
       exchanges.refused = true;
-      return refuseNodeRequest(response, head === undefined ? badTarget : (fault ?? badTarget));
+      this.#charge(request);
+      return refuseNodeRequest(response, fault ?? badTarget);
     }
     if (this.#stopped !== undefined) response.shouldKeepAlive = false;
     exchanges.request = request;
@@ -281,6 +287,14 @@ function headOf(request: IncomingMessage): RequestHead | undefined {
   const address = plainAddress(request.socket.remoteAddress);
   const isHttp10 = request.httpVersion === "1.0";
   return { method: request.method ?? "", path: target.path, query: target.query, fields, address, isHttp10 };
+}
+
+/** Why a request is not served, before the gate is asked. */
+function faultOf(head: RequestHead, unknownExpectation: boolean): Refusal | undefined {
+  const fault = head.fields.fault();
+  if (fault !== undefined) return fault;
+  if (!head.isHttp10 && head.fields.get("host") === undefined) return noHost;
+  return unknownExpectation ? expectationFailed : requestRefusal(head);
 }
 
 function destroy(this: Duplex): void {

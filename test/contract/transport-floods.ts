@@ -69,6 +69,26 @@ export function floodFacts(fact: Fact): void {
     expect(counts.chargedMs).toBeGreaterThan(0);
   });
 
+  fact("serves a body with a few chunk extensions or refuses it, and ends one of far more", async (rig) => {
+    let served = "";
+    const http = async (request: Request) => {
+      served = await request.text();
+      return new Response(served);
+    };
+    const gate = await rig.start({ http });
+    const sent = async (chunks: string) => {
+      served = "";
+      const raw = await RawSocket.connect(gate.at);
+      raw.write(`${chunkedHead}${chunks}0\r\n\r\n`);
+      await raw.end().finally(() => raw.destroy());
+      return raw.text.slice(0, "HTTP/1.1 xxx".length);
+    };
+    const [one, most] = [`1;${"x".repeat(20_000)}\r\na\r\n`, `1;${"x".repeat(15_000)}\r\na\r\n`];
+    expect(["HTTP/1.1 413", ""]).toContain(await sent(one));
+    expect(await sent(most.repeat(200))).toBe("");
+    expect(served).toBe("");
+  });
+
   fact("ends a connection whose body comes in many small chunks, and charges for it", async (rig) => {
     const { counts, httpGate } = countingGate(true);
     const gate = await rig.start({ httpGate });

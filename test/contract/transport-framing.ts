@@ -173,6 +173,33 @@ export function refusalFacts(fact: Fact): void {
     }
   });
 
+  fact("tells of each request that it refuses, with its address, and of no other", async (rig) => {
+    const told: (readonly [string, unknown])[] = [];
+    const accounting = {
+      refused: (address: string, header: (name: string) => unknown) =>
+        void told.push([address, header("x-mark")]),
+      handshake: () => undefined,
+      upgraded: () => undefined,
+      accepts: () => true,
+    };
+    const admit = () => ({ accept: false, status: 403, headers: {}, body: "no" }) as const;
+    const gate = await rig.start({ accounting, admit });
+    await ask(gate.at, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(told).toEqual([]);
+    const marked = (text: string) => text.replace("\r\n\r\n", "\r\nX-Mark: here\r\n\r\n");
+    const before = ["a method that is not HTTP's", "an upgrade elsewhere", "another version"];
+    const own = refusals.filter(([what]) => before.includes(what)).map(([, text]) => marked(text));
+    for (const text of [...own, marked(upgradeText(socketPath))]) {
+      await ask(gate.at, text);
+      expect(told.splice(0)).toEqual([["127.0.0.1", "here"]]);
+    }
+    for (const [, text] of rig.capabilities.answersUnparsable ? unparsable : []) {
+      await ask(gate.at, text);
+      // Once for each read of what is still sent on that connection.
+      expect(new Set(told.splice(0).map(([address]) => address))).toEqual(new Set(["127.0.0.1"]));
+    }
+  });
+
   fact("puts the security headers on a refused admission too", async (rig) => {
     const headers = { "x-why": "origin", connection: "close" };
     const admit = () => ({ accept: false, status: 403, headers: { "x-why": "origin" }, body: "no" }) as const;

@@ -62,6 +62,8 @@ export class Accepted implements SocketHandler {
   readonly pongs = new Events<true>("a pong");
   readonly drains = new Events<true>("room to send");
   readonly endings = new Events<Ending>("the socket to close");
+  /** Parts of fragmented messages that the transport told of. */
+  parts = 0;
   readonly #react: Reactions;
 
   constructor(request: UpgradeRequest, socket: Socket, react: Reactions) {
@@ -91,6 +93,11 @@ export class Accepted implements SocketHandler {
     this.#react.control?.(this);
   }
 
+  fragments(count: number): void {
+    this.parts += count;
+    this.#react.fragments?.(this);
+  }
+
   closed(code: number, reason: string): void {
     this.endings.push({ code, reason });
     this.#react.closed?.(this);
@@ -103,6 +110,7 @@ export interface Reactions {
   readonly drained?: (accepted: Accepted) => void;
   /** A ping or a pong came. */
   readonly control?: (accepted: Accepted) => void;
+  readonly fragments?: (accepted: Accepted) => void;
   readonly closed?: (accepted: Accepted) => void;
 }
 

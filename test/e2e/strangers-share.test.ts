@@ -3,9 +3,10 @@ import { Agent, type IncomingMessage, request } from "node:http";
 import { describe, expect, it } from "vitest";
 
 import { closeCodes } from "../../protocol/close-codes.ts";
-import { limits } from "../../protocol/features.ts";
+import { limits, SOCKET_PATH } from "../../protocol/features.ts";
 import { type RunningGateway, startGateway, transportNames } from "../support/gateway.ts";
-import { RawSocket } from "../support/raw-socket.ts";
+import { ask as askRaw } from "../support/raw-http.ts";
+import { frame, RawSocket } from "../support/raw-socket.ts";
 import { openSocket, UpgradeRefused } from "../support/socket-client.ts";
 
 const file = '--b\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n\r\n';
@@ -136,6 +137,58 @@ describe.each(transportNames)("strangers of one address on %s", (transport) => {
       raw.destroy();
     }
     while ((await ask(gateway, "127.0.0.1", "/")).status !== 200);
+    await gateway.stop();
+  });
+});
+
+/** The code of the close frame that comes. */
+async function closeCodeOf(raw: RawSocket): Promise<number> {
+  for (let answer = await raw.frame(); answer !== undefined; answer = await raw.frame())
+    if (answer.head === 0x88) return answer.payload.readUInt16BE(0);
+  throw new Error("ended without a close frame");
+}
+
+describe("a flood of fragments on ws", () => {
+  const parts = Array.from({ length: 60_000 }, () => frame(0x00, " "));
+  const unfinished = Buffer.concat([frame(0x01, "["), ...parts]);
+
+  it.each(["before", "after"])("%s auth_ok ends its sockets by the share of its address", async (when) => {
+    const gateway = await startGateway({
+      ...{ store: "embedded", transport: "ws" },
+      config: { limits: { unauthenticated_loop_ms_per_second: 10 } },
+    });
+    const { client: bystander, access_token } = await loggedIn(gateway, somebodyElse);
+    const raws = await Promise.all(
+      Array.from({ length: 4 }, () => RawSocket.upgrade(gateway.port, SOCKET_PATH)),
+    );
+    for (const raw of raws) {
+      if (when === "after") raw.write(frame(0x81, JSON.stringify({ type: "auth", access_token })));
+      raw.write(unfinished);
+    }
+    expect(await Promise.race(raws.map(closeCodeOf))).toBe(closeCodes.rate_limited.number);
+    for (const raw of raws) raw.destroy();
+    expect(await bystander.call("ping")).toMatchObject({ type: "pong" });
+    await loggedIn(gateway, "127.0.0.68");
+    await gateway.stop();
+  });
+});
+
+describe.each(transportNames)("requests that %s refuses itself", (transport) => {
+  it("take from the share of their address", async () => {
+    const gateway = await startGateway({
+      ...{ store: "embedded", transport },
+      config: { limits: { unauthenticated_loop_ms_per_second: 10 } },
+    });
+    const traces = "TRACE / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let requests = 0;
+    while ((await ask(gateway, "127.0.0.1", "/")).status === 200) {
+      await Promise.all(Array.from({ length: 50 }, () => askRaw(gateway.port, traces)));
+      requests += 50;
+    }
+    expect(requests).toBeGreaterThan(100);
+    // A tenth of a millisecond each, and 80 at once: far fewer than the 320 others that it may have.
+    expect(requests / 50).toBeLessThan(100);
+    expect((await ask(gateway, somebodyElse, "/")).status).toBe(200);
     await gateway.stop();
   });
 });

@@ -64,7 +64,17 @@ const member: Attack = (target, random) => {
   return exchange(target, bytes, random);
 };
 
-export const attacks: Readonly<Record<string, Attack>> = { http, stranger, member };
+/** One message in very many fragments of a byte or none, of either. */
+const fragments: Attack = (target, random) => {
+  const auth = frame(0x81, JSON.stringify({ type: "auth", access_token: target.accessToken }));
+  const fragment = frame(0x00, random.pick([" ", ""]));
+  const many = Array<Buffer>(random.pick([300, 4_000, 60_000])).fill(fragment);
+  const message = Buffer.concat([frame(0x01, "["), ...many, frame(0x80, "]")]);
+  const before = [Buffer.from(upgradeText(SOCKET_PATH)), ...(random.chance(0.5) ? [auth] : [])];
+  return exchange(target, [...before, ...Array<Buffer>(random.between(1, 3)).fill(message)], random);
+};
+
+export const attacks: Readonly<Record<string, Attack>> = { http, stranger, member, fragments };
 
 function upgrade(random: Random): Buffer {
   const names = ["gatehouse.v1.json", "gatehouse.v1.msgpack", ", ,", "none"] as const;

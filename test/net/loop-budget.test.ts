@@ -48,6 +48,17 @@ describe("the loop's time of strangers", () => {
     expect(budget.shares).toBe(10_000);
   });
 
+  it("says who goes on while it is refused", () => {
+    const { budget, refused, wind } = setUp();
+    expect([budget.take("a", "message", 800), budget.take("a", "message", 1)]).toEqual([true, false]);
+    expect(budget.persists("a")).toBe(false);
+    budget.charge("a", 500);
+    expect([budget.persists("a"), budget.persists("b")]).toEqual([true, false]);
+    wind(2_000);
+    expect(budget.persists("a")).toBe(false);
+    expect(refused).toEqual(["message"]);
+  });
+
   it("is not counted where it is not limited", () => {
     const budget = unlimitedLoop();
     for (let count = 0; count < 100; count += 1) budget.charge("a", 100_000);

@@ -41,6 +41,7 @@ function connectTo(transport: MemoryTransport, gate: Gate, options: FrameClientO
       drained: () => undefined,
       ping: () => undefined,
       pong: () => undefined,
+      fragments: () => undefined,
       closed: (code, reason) => ended({ code, reason }),
     },
     { port: gate.port, ...options },

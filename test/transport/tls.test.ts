@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect as secure, type TLSSocket } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { createMemoryTransport } from "../../src/transport/memory.ts";
-import type { Transport } from "../../src/transport/transport.ts";
+import type { ListenOptions, Transport } from "../../src/transport/transport.ts";
 import { createUwsTransport } from "../../src/transport/uws.ts";
 import { createWsTransport } from "../../src/transport/ws.ts";
 import { Gate, socketPath } from "../contract/transport-rig.ts";
@@ -22,11 +22,19 @@ afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step();
 });
 
-async function start(transport: Transport = createWsTransport()): Promise<Gate> {
+async function start(
+  transport: Transport = createWsTransport(),
+  options: Partial<ListenOptions> = {},
+): Promise<Gate> {
   const gate = new Gate(transport, [], first);
-  await gate.listen({});
+  await gate.listen(options);
   undo.push(() => gate.listener.close(0));
   return gate;
+}
+
+async function startWith(options: Partial<ListenOptions>) {
+  const gate = await start(undefined, options);
+  return { gate, at: gate.at };
 }
 
 /** The server's certificate, as a client that believes anything sees it. */
@@ -37,6 +45,56 @@ async function seen(port: number): Promise<string> {
   socket.destroy();
   return String(CN);
 }
+
+describe("handshakes", () => {
+  it("are told of, broken off or not, and of a connection that became a WebSocket again", async () => {
+    const told: string[] = [];
+    let wake: () => void = () => undefined;
+    const tell = (what: string) => (address: string) => {
+      told.push(`${what} ${address}`);
+      wake();
+    };
+    const accounting = {
+      ...{ refused: tell("refused"), handshake: tell("handshake"), upgraded: tell("upgraded") },
+      accepts: () => true,
+    };
+    const next = async (count: number) => {
+      while (told.length < count)
+        await within(
+          new Promise<void>((resolve) => {
+            wake = resolve;
+          }),
+          "a note",
+        );
+      return told.splice(0);
+    };
+    const { at, gate } = await startWith({ accounting });
+    // Opened and closed: nothing was asked for.
+    (await RawSocket.connect(at.port)).destroy();
+    await RawSocket.upgrade(at, socketPath);
+    await gate.sockets.next();
+    expect(await next(2)).toEqual(["handshake 127.0.0.1", "upgraded 127.0.0.1"]);
+    const broken = await RawSocket.connect(at.port);
+    broken.write("no handshake at all, but as long as a record must be, whatever it is");
+    await broken.end();
+    broken.destroy();
+    expect(await next(1)).toEqual(["handshake 127.0.0.1"]);
+    expect((await ask(at, get)).status).toBe(200);
+    expect(await next(1)).toEqual(["handshake 127.0.0.1"]);
+  });
+
+  it("are not done for a peer that is not accepted", async () => {
+    const told: string[] = [];
+    const accounting = {
+      ...{ refused: () => undefined, upgraded: () => undefined },
+      handshake: (address: string) => void told.push(address),
+      accepts: () => false,
+    };
+    const { at } = await startWith({ accounting });
+    await expect(RawSocket.connect(at)).rejects.toThrow();
+    expect(told).toEqual([]);
+  });
+});
 
 describe("versions", () => {
   it.each(["TLSv1.2", "TLSv1.3"] as const)("speaks %s", async (version) => {

@@ -11,8 +11,14 @@ function read(chunks: readonly Buffer[], receiver = new BoundedReceiver(READ)): 
   const events: string[] = [];
   receiver.on("message", (data: Buffer) => events.push(`message ${data.toString("latin1")}`));
   receiver.on("ping", (data: Buffer) => events.push(`ping ${data.toString("latin1")}`));
-  for (const chunk of chunks) receiver.write(chunk);
+  for (const chunk of chunks) give(receiver, chunk);
   return events;
+}
+
+/** All frames of `chunk`, in as many turns as it takes. */
+function give(receiver: BoundedReceiver, chunk: Buffer): void {
+  receiver.write(chunk);
+  while (receiver.waits) receiver.readOn();
 }
 
 /** A part of a message in a read of 64 KiB that is filled up with pings. */
@@ -29,9 +35,9 @@ describe("receiver of the ws transport", () => {
     const receiver = new BoundedReceiver(READ);
     collectGarbage();
     const before = process.memoryUsage().arrayBuffers;
-    for (let nth = 0; nth < 120; nth += 1) receiver.write(readWith(frame(nth === 0 ? 0x02 : 0x00, "x")));
+    for (let nth = 0; nth < 120; nth += 1) give(receiver, readWith(frame(nth === 0 ? 0x02 : 0x00, "x")));
     // The beginning of a frame, at the end of a read.
-    receiver.write(Buffer.concat([readWith(frame(0x00, "x")), frame(0x80, "end").subarray(0, 3)]));
+    give(receiver, Buffer.concat([readWith(frame(0x00, "x")), frame(0x80, "end").subarray(0, 3)]));
     collectGarbage();
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * READ);
     expect(read([frame(0x80, "end").subarray(3)], receiver)).toEqual([`message ${"x".repeat(121)}end`]);
@@ -63,12 +69,31 @@ describe("receiver of the ws transport", () => {
     );
   });
 
+  it("reads few frames at once, and counts those of fragmented messages", () => {
+    const receiver = new BoundedReceiver(READ);
+    let pings = 0;
+    receiver.on("ping", () => {
+      pings += 1;
+    });
+    const parts = Array.from({ length: 500 }, () => frame(0x00, "x"));
+    const pinged = Array.from({ length: 500 }, () => frame(0x89, ""));
+    receiver.write(Buffer.concat([...pinged, frame(0x02, ""), ...parts, frame(0x80, "")]));
+    const turns = [pings];
+    while (receiver.waits) {
+      const before = pings + receiver.fragments;
+      receiver.readOn();
+      turns.push(pings + receiver.fragments - before);
+    }
+    expect(Math.max(...turns)).toBeLessThan(50);
+    expect([pings, receiver.takeFragments(), receiver.fragments]).toEqual([500, 501, 0]);
+  });
+
   it("refuses a message of more empty frames than it may have bytes", async () => {
     const receiver = new BoundedReceiver(100);
     const codes: unknown[] = [];
     receiver.on("error", (error: Error & { code?: string }) => codes.push(error.code));
     const flood = Buffer.concat(Array.from({ length: 100 }, () => frame(0x00, "")));
-    receiver.write(Buffer.concat([frame(0x01, ""), flood]));
+    give(receiver, Buffer.concat([frame(0x01, ""), flood]));
     await new Promise((resolve) => setImmediate(resolve));
     expect(codes).toEqual(["WS_ERR_TOO_MANY_BUFFERED_PARTS"]);
   });
