@@ -52,6 +52,18 @@ describe("the guarantee of one Redis", () => {
     await server.dispose();
   });
 
+  it("is never asked for where a round trip takes longer than a command may: the error says so", async () => {
+    const server = await startRedis();
+    const proxy = await startFaultProxy({ host: "127.0.0.1", port: server.port });
+    proxy.delay(150);
+    const url = `redis://127.0.0.1:${proxy.port}`;
+    await expect(openRedisStore({ url, timeoutMs: 100 })).rejects.toThrow(
+      "store_timeout_ms gives each command 100 ms",
+    );
+    await proxy.stop();
+    await server.dispose();
+  }, 30_000);
+
   it("says what it could not find out", async () => {
     const server = await startRedis({ appendonly: true, appendfsync: "always" });
     await server.command("ACL", "SETUSER", "gate", "on", ">x", "~*", "&*", "+@all", "-config");

@@ -1,12 +1,13 @@
 import { damagedPages } from "./file-format.ts";
+import type { PageClaims } from "./page-claims.ts";
 
 /**
- * Checks a list of free pages: none of them is one that `claimed` holds, or outside the file, and adds them there.
+ * Claims the pages of a list of free pages. Throws `DamageError` where one of them has an owner, or the list cannot be one.
  *
  * lmdb-js writes how many words follow, then page numbers, each of which a negative word may come before that says how
  * many pages begin there, and zeros. What lies behind the words that count is not read by lmdb either.
  */
-export function claimFreePages(list: Buffer, lastPage: number, claimed: Set<number>): void {
+export function claimFreePages(list: Buffer, claims: PageClaims): void {
   const words = Array.from({ length: list.length >> 3 }, (_, at) => Number(list.readBigInt64LE(at * 8)));
   const count = words[0];
   if (count === undefined || count < 0 || count >= words.length) throw damagedPages();
@@ -16,16 +17,7 @@ export function claimFreePages(list: Buffer, lastPage: number, claimed: Set<numb
       length = -word;
       continue;
     }
-    if (word !== 0) claim(word, length);
+    if (word !== 0) claims.claim(word, length);
     length = 1;
-  }
-
-  function claim(first: number, pages: number): void {
-    // The first two pages are the headers.
-    if (first < 2 || first + pages > lastPage + 1) throw damagedPages();
-    for (let page = first; page < first + pages; page += 1) {
-      if (claimed.has(page)) throw damagedPages();
-      claimed.add(page);
-    }
   }
 }

@@ -2,6 +2,7 @@ import { readSync } from "node:fs";
 
 import { damagedPages, readCount, type Tree } from "./file-format.ts";
 import { claimFreePages } from "./free-pages.ts";
+import { PageClaims } from "./page-claims.ts";
 import { type OverflowValue, type PageNode, pageKinds, pageLayout, readNodes } from "./page-nodes.ts";
 
 export interface PageFile {
@@ -33,11 +34,11 @@ const deepest = 32;
  * table's values is not looked at. Nobody may be writing to the file; see `inspectFile`.
  */
 export function checkTrees(pageFile: PageFile, roots: Roots): void {
-  const claimed = new Set<number>();
+  const claims = new PageClaims(pageFile.lastPage);
   const lists: Buffer[] = [];
   new TreeWalk({
     pageFile,
-    claimed,
+    claims,
     tree: roots.free,
     keyOf: (key) => transactionKey(key, pageFile),
     onEntry: (node) => lists.push(freeListOf(pageFile, node)),
@@ -46,14 +47,14 @@ export function checkTrees(pageFile: PageFile, roots: Roots): void {
   const byBytes = (key: Buffer) => key;
   new TreeWalk({
     pageFile,
-    claimed,
+    claims,
     tree: roots.tables,
     keyOf: byBytes,
     onEntry: (node) => tables.push(treeOf(node)),
   }).run();
   for (const tree of tables)
-    new TreeWalk({ pageFile, claimed, tree, keyOf: byBytes, onEntry: refuseTree }).run();
-  for (const list of lists) claimFreePages(list, pageFile.lastPage, claimed);
+    new TreeWalk({ pageFile, claims, tree, keyOf: byBytes, onEntry: refuseTree }).run();
+  for (const list of lists) claimFreePages(list, claims);
 }
 
 /** In the order of the numbers, as the other keys are in the order of their bytes. */
@@ -85,8 +86,8 @@ function refuseTree(node: PageNode): void {
 
 interface TreeWalkOptions {
   readonly pageFile: PageFile;
-  /** Pages of this and of other trees: a page that is in two places is damage, and could be walked for ever. */
-  readonly claimed: Set<number>;
+  /** Of this and of other trees. */
+  readonly claims: PageClaims;
   readonly tree: Tree;
   /** The key as bytes in the order that keys have to be in. Throws `DamageError` for a key that cannot be one. */
   readonly keyOf: (key: Buffer) => Buffer;
@@ -166,13 +167,11 @@ class TreeWalk {
     if (!isOverflow || !isWhole || !fits || transaction > last) throw damagedPages();
   }
 
+  /** A free page at the end of the file need not be there, one of a tree has to. */
   #claim(first: number, count: number): void {
-    const { claimed, pageFile } = this.#options;
-    if (first < 2 || count < 1 || first + count > pageFile.pages) throw damagedPages();
-    for (let page = first; page < first + count; page += 1) {
-      if (claimed.has(page)) throw damagedPages();
-      claimed.add(page);
-    }
+    const { claims, pageFile } = this.#options;
+    if (first + count > pageFile.pages) throw damagedPages();
+    claims.claim(first, count);
   }
 
   /** A page that says it is of a later transaction would be written to in its place, in lmdb's map of the file. */

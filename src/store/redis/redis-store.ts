@@ -65,7 +65,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       return new RedisStore({ address, finder, timeoutMs, keys, client, commit, logKeptMs });
     } catch (error) {
       if (isSlow(error) && performance.now() < deadline) continue;
-      const detail = `cannot use Redis at ${address.masked}: ${faultOf(error)}`;
+      const late = isLate(error) ? `; store_timeout_ms gives each command ${timeoutMs} ms` : "";
+      const detail = `cannot use Redis at ${address.masked}: ${faultOf(error)}${late}`;
       throw error instanceof Unfit ? new Error(detail) : new AuthError("unavailable", { detail });
     }
   }
@@ -73,7 +74,11 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
 
 /** It answers late or loads its data: neither is a reason to give up at once. */
 function isSlow(error: unknown): boolean {
-  return error instanceof Error && /^(Command timed out|LOADING|no answer within)/.test(error.message);
+  return isLate(error) || (error instanceof Error && error.message.startsWith("LOADING"));
+}
+
+function isLate(error: unknown): boolean {
+  return error instanceof Error && /^(Command timed out|no answer within)/.test(error.message);
 }
 
 const timeScript = `local time = redis.call('TIME')
