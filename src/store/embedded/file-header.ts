@@ -37,6 +37,8 @@ interface Header {
   readonly transaction: number;
 }
 
+/** How often a file is looked at that another process writes to. */
+const mostLooks = 5;
 /** How often the headers are read again where another process writes between them. */
 const headerReads = 10;
 
@@ -52,25 +54,29 @@ const headerReads = 10;
 export function inspectFile(path: string, { thorough }: { readonly thorough: boolean }): void {
   const file = openSync(path, "r");
   try {
-    const { size } = fstatSync(file);
-    if (size === 0) throw new DamageError("it is empty");
-    const header = newestHeader(file);
-    const whole = (header.lastPage + 1) * header.pageSize;
-    if (!(whole <= sizeLimit) || header.lastPage < 1) throw damagedHeader();
-    if (size < whole || thorough) checkPages(file, size, header);
+    let looks = 1;
+    while (!isSound(file, thorough) && looks < mostLooks) looks += 1;
   } finally {
     closeSync(file);
   }
 }
 
-function checkPages(file: number, size: number, header: Header): void {
-  const { pageSize, roots, lastPage, transaction } = header;
+/** False where nothing can be said: another process went on meanwhile, and may have used pages again that were looked at. */
+function isSound(file: number, thorough: boolean): boolean {
+  if (fstatSync(file).size === 0) throw new DamageError("it is empty");
+  const { pageSize, roots, lastPage, transaction } = newestHeader(file);
+  // In this order: the file only grows, so that all that the header speaks of is within it.
+  const { size } = fstatSync(file);
+  const whole = (lastPage + 1) * pageSize;
+  if (!(whole <= sizeLimit) || lastPage < 1) throw damagedHeader();
+  if (size >= whole && !thorough) return true;
   const pages = Math.min(Math.floor(size / pageSize), lastPage + 1);
   try {
     checkTrees({ file, pageSize, pages, lastPage, transaction }, roots);
+    return true;
   } catch (error) {
-    // Another process went on meanwhile, and may have used pages again that were looked at.
     if (newestHeader(file).transaction === transaction) throw error;
+    return false;
   }
 }
 
