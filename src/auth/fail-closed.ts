@@ -3,71 +3,43 @@ import { consistentRead, requireFollowedLog, untrusted } from "./consistent-read
 import type { User } from "./model.ts";
 import type { RevocationView } from "./revocation/view.ts";
 
-/**
- * The same domain, for who serves strangers. While this node cannot know what was revoked (D10), or has lost its place in
- * the log, the store that it sees may be one that was left behind or went back in time: nobody logs in, refreshes, or is
- * given a token, a code, a signed path or more time by it. Such a call rejects with `unavailable` at once, before it reads
- * or changes anything, so that a login flow, a code and a refresh token are as good as before. What takes away, and what
- * only looks, goes on; so does what an administrator who is still served changes. Whatever is found to be over, or wrong,
- * is said only where it is to be `consistentRead`. NOT held back: what is given by a call that was let in and is under way when
- * trust ends.
- */
-export function failClosed(authority: Authority): Authority {
-  const { view } = authority.revocation;
-  return {
-    ...authority,
-    sessions: gatedSessions(authority.sessions, view),
-    users: gatedUsers(authority.users, view),
-    logins: gatedLogins(authority.logins, view),
-    codes: { ...authority.codes, redeem: gated(view, authority.codes.redeem) },
-    onboarding: gatedOnboarding(authority.onboarding, view),
-    signedPaths: gatedSignedPaths(authority.signedPaths, view),
-  };
-}
-
 type View = Pick<RevocationView, "followGeneration">;
 
-function gated<Args extends readonly unknown[], Result>(
-  view: View,
+/** What becomes of one member of the domain while the revocation log is not followed. */
+type Rule<Member> = (member: Member, view: View) => Member;
+
+/** A rule for every member: one that is added to a part of the domain, and forgotten here, does not compile. */
+type Rules<Part> = { readonly [Name in keyof Part]: Rule<Part[Name]> };
+
+/** It takes away, or is for the console, or changes what an administrator who is still served may change. */
+const goesOn = <Member>(member: Member): Member => member;
+
+/** It gives something on the store's word. Rejects with `unavailable` before it reads or changes anything. */
+function needsFollowedLog<Args extends readonly unknown[], Result>(
   call: (...args: Args) => Promise<Result>,
+  view: View,
 ): (...args: Args) => Promise<Result> {
   return (...args) => requireFollowedLog(view, () => call(...args));
 }
 
-/** For what only looks: it goes on, but what it says is not there has to be true. */
-function looking<Args extends readonly unknown[], Found>(
-  view: View,
+/** It only looks. It goes on, but what `isOver` finds to be gone or blocked is said only if the log is followed. */
+function looks<Args extends readonly unknown[], Found>(isOver: (found: Found) => boolean) {
+  return (look: (...args: Args) => Promise<Found>, view: View): ((...args: Args) => Promise<Found>) =>
+    (...args) =>
+      consistentRead(view, () => look(...args), isOver);
+}
+
+/** The same: only what is not there is over. */
+function looksUp<Args extends readonly unknown[], Found>(
   look: (...args: Args) => Promise<Found>,
-  isOver: (found: Found) => boolean,
+  view: View,
 ): (...args: Args) => Promise<Found> {
-  return (...args) => consistentRead(view, () => look(...args), isOver);
-}
-
-function gatedSessions(sessions: Authority["sessions"], view: View): Authority["sessions"] {
-  const withoutEnd = gated(view, sessions.setExpiry);
-  return {
-    ...sessions,
-    open: gated(view, sessions.open),
-    openLongLived: gated(view, sessions.openLongLived),
-    refresh: gated(view, sessions.refresh),
-    ofRefreshToken: looking(view, sessions.ofRefreshToken, isMissing),
-    get: looking(view, sessions.get, isMissing),
-    expireIfDue: looking(view, sessions.expireIfDue, isMissing),
-    setExpiry: (principal, sessionId, enabled) =>
-      (enabled ? sessions.setExpiry : withoutEnd)(principal, sessionId, enabled),
-  };
-}
-
-function gatedUsers(users: Authority["users"], view: View): Authority["users"] {
-  return {
-    ...users,
-    read: looking(view, users.read, (found) => found === undefined || isShutOut(found.user)),
-    current: looking(view, users.current, (found) => found?.isActive !== true),
-  };
-}
-
-function isMissing(found: unknown): boolean {
-  return found === undefined;
+  return (...args) =>
+    consistentRead(
+      view,
+      () => look(...args),
+      (found) => found === undefined,
+    );
 }
 
 /** From everywhere, or from everywhere but near. */
@@ -75,31 +47,104 @@ function isShutOut({ isActive, localOnly }: User): boolean {
   return !isActive || localOnly;
 }
 
-function gatedLogins(logins: Authority["logins"], view: View): Authority["logins"] {
-  return {
-    ...logins,
-    start: gated(view, logins.start),
-    advance: gated(view, logins.advance),
-    resume: gated(view, logins.resume),
-  };
+const sessions: Rules<Authority["sessions"]> = {
+  open: needsFollowedLog,
+  openLongLived: needsFollowedLog,
+  refresh: needsFollowedLog,
+  ofRefreshToken: looksUp,
+  get: looksUp,
+  expireIfDue: looksUp,
+  // More time is given; an end is only taken away from it.
+  setExpiry(setExpiry, view) {
+    const remove = needsFollowedLog(setExpiry, view);
+    return (principal, sessionId, enabled) =>
+      enabled ? setExpiry(principal, sessionId, enabled) : remove(principal, sessionId, enabled);
+  },
+  listOf: goesOn,
+  pageOf: goesOn,
+};
+
+const users: Rules<Authority["users"]> = {
+  read: looks((found) => found === undefined || isShutOut(found.user)),
+  current: looks((found) => found?.isActive !== true),
+  list: goesOn,
+  page: goesOn,
+  create: goesOn,
+  update: goesOn,
+  remove: goesOn,
+};
+
+const logins: Rules<Authority["logins"]> = {
+  providers: goesOn,
+  start: needsFollowedLog,
+  advance: needsFollowedLog,
+  resume: needsFollowedLog,
+  cancel: goesOn,
+  left: goesOn,
+};
+
+const codes: Rules<Authority["codes"]> = {
+  // Synchronous, and worth nothing without the commit of the login that it is a part of.
+  prepare: goesOn,
+  redeem: needsFollowedLog,
+};
+
+const onboarding: Rules<Authority["onboarding"]> = {
+  required: goesOn,
+  setupCode: goesOn,
+  createOwner: goesOn,
+  createOwnerWithSession: needsFollowedLog,
+  createOwnerWithCode: needsFollowedLog,
+};
+
+const signedPaths: Rules<Authority["signedPaths"]> = {
+  sign: needsFollowedLog,
+  // A signature that is not ours is refused whatever else is known.
+  verify: (verify, view) => async (pathAndQuery) => {
+    const sessionId = await verify(pathAndQuery);
+    if (sessionId !== undefined && view.followGeneration === undefined) throw untrusted();
+    return sessionId;
+  },
+};
+
+const parts: Rules<Authority> = {
+  sessions: guarded(sessions),
+  users: guarded(users),
+  logins: guarded(logins),
+  codes: guarded(codes),
+  onboarding: guarded(onboarding),
+  signedPaths: guarded(signedPaths),
+  // Asks the view by itself.
+  authentication: goesOn,
+  revocation: goesOn,
+  groups: goesOn,
+  credentials: goesOn,
+  localLogins: goesOn,
+  keyring: goesOn,
+  dropKeys: goesOn,
+  load: goesOn,
+  close: goesOn,
+};
+
+/**
+ * The same domain, for whoever serves strangers. While this node cannot know what was revoked, or has lost its place in the
+ * log, the store that it sees may have been left behind, or have gone back in time: nobody logs in, refreshes, or is
+ * given a token, a code, a signed path or more time by it. Such a call rejects with `unavailable` at once, so that a login
+ * flow, a code and a refresh token are as good as before. The rules above say what goes on. NOT held back: what is given
+ * by a call that was let in and is under way when trust ends.
+ */
+export function failClosed(authority: Authority): Authority {
+  return guarded(parts)(authority, authority.revocation.view);
 }
 
-function gatedOnboarding(onboarding: Authority["onboarding"], view: View): Authority["onboarding"] {
-  return {
-    ...onboarding,
-    createOwnerWithSession: gated(view, onboarding.createOwnerWithSession),
-    createOwnerWithCode: gated(view, onboarding.createOwnerWithCode),
-  };
-}
-
-/** A signature that is not ours is refused whatever else is known. */
-function gatedSignedPaths(paths: Authority["signedPaths"], view: View): Authority["signedPaths"] {
-  return {
-    sign: gated(view, paths.sign),
-    async verify(pathAndQuery) {
-      const sessionId = await paths.verify(pathAndQuery);
-      if (sessionId !== undefined && view.followGeneration === undefined) throw untrusted();
-      return sessionId;
-    },
+/** Applies the rules of a part to its members. */
+function guarded<Part extends object>(rules: Rules<Part>): Rule<Part> {
+  return (part, view) => {
+    const apply = <Name extends keyof Part>(name: Name): [Name, Part[Name]] => [
+      name,
+      rules[name](part[name], view),
+    ];
+    const names = Object.keys(rules) as (keyof Part)[];
+    return Object.fromEntries(names.map(apply)) as Part;
   };
 }
