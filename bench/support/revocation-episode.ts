@@ -1,10 +1,11 @@
 import type { Answer } from "../../test/chaos/chaos-socket.ts";
 import { nodeAt, type Stage, succeeded } from "../../test/chaos/stage.ts";
 import type { Visit } from "../../test/chaos/visit.ts";
-import { untilHolds, wait } from "../../test/faults/line.ts";
+import { wait } from "../../test/faults/line.ts";
 import { inTurns, type LongLived, openMany } from "../../test/faults/many-sessions.ts";
 import { within } from "../../test/support/within.ts";
 import { type BusySocket, openBusySocket } from "./busy-socket.ts";
+import { eventually } from "../../test/support/eventually.ts";
 
 /** Milliseconds since the answer to one revoke; below 0: before that. */
 export interface Delay {
@@ -66,17 +67,17 @@ export async function play(
 /** What the fault before it did is over. */
 async function allReady({ scene }: Stage): Promise<void> {
   for (const { port } of scene.nodes) {
-    await untilHolds(async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200);
+    await eventually("it to hold", async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200);
   }
 }
 
 /** As clients do that were refused as `unavailable`. */
 async function openPatiently(port: number, token: string): Promise<BusySocket> {
   let opened: BusySocket | undefined;
-  await untilHolds(async () => {
-    opened = await openBusySocket(port, token).catch(() => undefined);
-    return opened !== undefined;
-  });
+  await eventually("it to hold", async () => {
+      opened = await openBusySocket(port, token).catch(() => undefined);
+      return opened !== undefined;
+    });
   if (opened === undefined) throw new Error("no socket");
   return opened;
 }

@@ -1,6 +1,7 @@
 import { type Authentication, createAuthentication } from "./authentication.ts";
 import type { Clock } from "./clock/clock.ts";
 import { createLoginFlows, type LoginFlowLimits, type LoginFlows } from "./login/login-flows.ts";
+import type { AuditRecord } from "./model.ts";
 import { createPasswords, type PasswordsOptions } from "./passwords/passwords.ts";
 import { createGroups } from "./permissions/groups.ts";
 import { createLocalLogins, type LocalLogins } from "./providers/homeassistant/local-logins.ts";
@@ -53,6 +54,8 @@ export interface Authority {
   readonly revocation: Revocation;
   /** Passwords that wait for a thread, for metrics. */
   readonly load: { readonly passwordsWaiting: number };
+  /** Has every node write the record to its audit log. Rejects with `unavailable`. */
+  relayAudit(record: AuditRecord): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -135,6 +138,9 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     revocation,
     ...people,
     dropKeys: () => dropKeys(keyring, revocation),
+    async relayAudit(record) {
+      await revocation.commit({ log: [{ type: "audited", record }] });
+    },
     authentication: createAuthentication({ accessTokens, keyring, store, clock, revocation }),
     signedPaths: createSignedPaths({ sealing, clock }),
     load: {

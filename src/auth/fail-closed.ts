@@ -122,6 +122,7 @@ const parts: Rules<Authority> = {
   localLogins: goesOn,
   keyring: goesOn,
   dropKeys: goesOn,
+  relayAudit: goesOn,
   load: goesOn,
   close: goesOn,
 };

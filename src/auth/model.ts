@@ -119,6 +119,18 @@ export interface Peer {
   readonly address: string | null;
 }
 
+/** Who asks for a change, for the audit record. */
+export interface Actor {
+  readonly via: "socket" | "http" | "command_line";
+  /** Null: nobody that is authenticated, or whoever has the machine. */
+  readonly userId: string | null;
+  readonly sessionId: string | null;
+  readonly address: string | null;
+}
+
+/** One decision as the audit log writes it; ids, addresses and words of our own tables. */
+export type AuditRecord = Readonly<Record<string, string | number | boolean | null>>;
+
 /**
  * An event of the store's log: what every node's revocation view and hub are fed with. `cause` is for the close code
  * and the audit record.
@@ -205,7 +217,9 @@ export type LogEvent =
       readonly policy: RevocationPolicy;
     }
   /** The node serves nobody any more. */
-  | { readonly type: "node_left"; readonly node: string };
+  | { readonly type: "node_left"; readonly node: string }
+  /** What a process without a log of its own, a command, has decided: every node writes it to its audit log. */
+  | { readonly type: "audited"; readonly record: AuditRecord };
 
 /**
  * An authenticated caller. Only authentication builds one, so whoever holds it needs no further check of the token:

@@ -1,4 +1,7 @@
 import type { Authority } from "../auth/authority.ts";
+import type { AuditRecord } from "../auth/model.ts";
+import { createAudit } from "../observability/audit.ts";
+import { auditedAuthority } from "../observability/audited-authority.ts";
 import { InstallationError } from "../server/installation.ts";
 import { IssuerError } from "../server/issuer.ts";
 import { openAuthority, systemClock } from "../server/open-authority.ts";
@@ -32,16 +35,39 @@ export async function withAuthority<T>(
   const opened = await openAuthority(patient, { role: "cli", creates }).catch((error: unknown) => {
     throw isMistake(error) ? new UsageError(error.message) : error;
   });
+  const relayed = relayingAudit(opened.authority);
   let stopWatching = async () => {};
   try {
     if (watching) stopWatching = await watchRevocations(patient, opened, systemClock);
-    return await action(opened.authority);
+    return await action(relayed.authority);
   } catch (error) {
     throw error instanceof IssuerError ? new UsageError(error.message) : error;
   } finally {
+    await relayed.written();
     await stopWatching();
     await opened.close();
   }
+}
+
+/**
+ * A command has no log that anybody keeps: the gateways write its audit records to theirs. Where the store does not take
+ * one, the command's own outcome stands, and says more.
+ */
+function relayingAudit(authority: Authority) {
+  const writes: Promise<void>[] = [];
+  const audit = createAudit((record) => {
+    writes.push(authority.relayAudit(plainRecord(record)).catch(() => undefined));
+  });
+  const actor = { via: "command_line", userId: null, sessionId: null, address: null } as const;
+  return {
+    authority: auditedAuthority(authority, audit).as(actor),
+    written: async () => void (await Promise.all(writes)),
+  };
+}
+
+/** Without what is undefined. Records hold plain values only. */
+function plainRecord(record: object): AuditRecord {
+  return JSON.parse(JSON.stringify(record)) as AuditRecord;
 }
 
 function isMistake(error: unknown): error is Error {

@@ -10,8 +10,8 @@ import type { CommandParts } from "./registry.ts";
 const signedPathSeconds = 30;
 
 /** `auth/*` but the list of sessions (reference 4.4). */
-export function authCommands({ authority }: CommandParts): readonly Command[] {
-  const { users, credentials, sessions, signedPaths, authentication } = authority;
+export function authCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
+  const { users, credentials, signedPaths, authentication } = authority;
   return [
     defineCommand("auth/current_user", users, async (_, { principal }) => {
       const user = await users.current(principal.userId);
@@ -29,8 +29,9 @@ export function authCommands({ authority }: CommandParts): readonly Command[] {
         mfa_modules: [],
       };
     }),
-    defineCommand("auth/long_lived_access_token", users, async (message, { principal }) => {
-      const { accessToken } = await sessions.openLongLived({
+    defineCommand("auth/long_lived_access_token", users, async (message, session) => {
+      const { principal } = session;
+      const { accessToken } = await authorityOf(session).sessions.openLongLived({
         userId: principal.userId,
         clientName: message.client_name,
         clientIcon: message.client_icon ?? null,
@@ -45,8 +46,8 @@ export function authCommands({ authority }: CommandParts): readonly Command[] {
     defineCommand("auth/refresh", users, async ({ id, refresh_token }, session) => {
       const reused = { success: false, error: errorBody("token_reused") } as const;
       const undo = session.answerBeforeCut(id, reused, ["token_reused"]);
-      const grant = await sessions
-        .refresh({
+      const grant = await authorityOf(session)
+        .sessions.refresh({
           refreshToken: refresh_token,
           sessionId: session.principal.sessionId,
           peer: session.peer,

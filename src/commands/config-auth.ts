@@ -19,8 +19,8 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
       parts.wholeLists.run(session, () => everybody(parts)),
     ),
     defineCommand("gatehouse/users/list", users, (message) => pageOfInfos(parts, pageRequestOf(message))),
-    defineCommand("config/auth/create", users, async (message) => {
-      const user = await users.create({
+    defineCommand("config/auth/create", users, async (message, session) => {
+      const user = await parts.authorityOf(session).users.create({
         name: message.name,
         groupIds: message.group_ids,
         localOnly: message.local_only,
@@ -30,12 +30,13 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
     defineCommand("config/auth/update", users, async (message, session) => {
       // Deactivating the owner is refused to everybody, with Home Assistant's own words.
       if (message.is_active !== false) await requireOwnerForOwner(users, message.user_id, session);
-      const user = await users.update(message.user_id, patchOf(message)).catch(userNotFound);
+      const changed = parts.authorityOf(session).users.update(message.user_id, patchOf(message));
+      const user = await changed.catch(userNotFound);
       return { user: await infoOf(parts, user) };
     }),
-    defineCommand("config/auth/delete", users, async ({ user_id }, { principal }) => {
-      if (user_id === principal.userId) throw new AuthError("no_delete_self");
-      await users.remove(user_id).catch(userNotFound);
+    defineCommand("config/auth/delete", users, async ({ user_id }, session) => {
+      if (user_id === session.principal.userId) throw new AuthError("no_delete_self");
+      await parts.authorityOf(session).users.remove(user_id).catch(userNotFound);
       return null;
     }),
   ];

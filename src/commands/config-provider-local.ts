@@ -11,13 +11,14 @@ import type { CommandParts } from "./registry.ts";
 /** Home Assistant's `config/auth_provider/homeassistant/*` (reference 4.4). */
 export function localProviderCommands({
   authority: { users, localLogins },
+  authorityOf,
 }: CommandParts): readonly Command[] {
   const prefix = "config/auth_provider/homeassistant";
   return [
     defineCommand(`${prefix}/create`, users, async ({ user_id, username, password }, session) => {
       await requireOwnerForOwner(users, user_id, session);
-      await localLogins
-        .create(user_id, username, password)
+      await authorityOf(session)
+        .localLogins.create(user_id, username, password)
         .catch(userNotFound)
         .catch(translated(usernameErrors, { username }));
       return null;
@@ -25,22 +26,32 @@ export function localProviderCommands({
     defineCommand(`${prefix}/delete`, users, async ({ id, username }, session) => {
       await requireOwnerForOwner(users, await localLogins.userIdOf(username), session);
       await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
-        localLogins.remove(username).catch(translated(["user_not_found"])),
+        authorityOf(session)
+          .localLogins.remove(username)
+          .catch(translated(["user_not_found"])),
       );
       return null;
     }),
-    defineCommand(`${prefix}/change_password`, users, async (message, { principal, peer }) => {
-      await localLogins.changeOwnPassword(principal, message.current_password, message.new_password, peer);
+    defineCommand(`${prefix}/change_password`, users, async (message, session) => {
+      const { principal, peer } = session;
+      await authorityOf(session).localLogins.changeOwnPassword(
+        principal,
+        message.current_password,
+        message.new_password,
+        peer,
+      );
       return null;
     }),
     defineCommand(`${prefix}/admin_change_password`, users, async ({ id, user_id, password }, session) => {
       await answeredBeforeCut({ id, session, cause: "password_changed" }, () =>
-        localLogins.setPassword(user_id, password),
+        authorityOf(session).localLogins.setPassword(user_id, password),
       );
       return null;
     }),
-    defineCommand(`${prefix}/admin_change_username`, users, async ({ user_id, username }) => {
-      await localLogins.changeUsername(user_id, username).catch(translated(usernameErrors, { username }));
+    defineCommand(`${prefix}/admin_change_username`, users, async ({ user_id, username }, session) => {
+      await authorityOf(session)
+        .localLogins.changeUsername(user_id, username)
+        .catch(translated(usernameErrors, { username }));
       return null;
     }),
   ];

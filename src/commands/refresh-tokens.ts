@@ -41,8 +41,9 @@ export function sessionCommands(parts: CommandParts): readonly Command[] {
       if (target !== undefined) await revokeOwn(parts, target, { id: message.id, session });
       return {};
     }),
-    defineCommand("auth/refresh_token_set_expiry", users, async (message, { principal }) => {
-      await sessions.setExpiry(principal, message.refresh_token_id, message.enable_expiry);
+    defineCommand("auth/refresh_token_set_expiry", users, async (message, session) => {
+      const asked = parts.authorityOf(session).sessions;
+      await asked.setExpiry(session.principal, message.refresh_token_id, message.enable_expiry);
       return {};
     }),
   ];
@@ -64,13 +65,13 @@ async function targetOf(
 }
 
 async function revokeOwn(
-  { authority: { revocation } }: CommandParts,
+  { authorityOf }: CommandParts,
   target: RevokeTarget,
   from: { readonly id: number; readonly session: Session },
 ): Promise<void> {
   const undo = from.session.answerBeforeCut(from.id, { success: true, result: {} }, ["session_revoked"]);
   try {
-    await revocation.revoke(target, "session_revoked");
+    await authorityOf(from.session).revocation.revoke(target, "session_revoked");
   } catch (error) {
     if (error instanceof AuthError) throw error;
     throw new AuthError("token_removing_error", { detail: "revoke failed", cause: error });

@@ -1,6 +1,8 @@
 import { commands } from "../../protocol/commands/index.ts";
 import type { Authority } from "../auth/authority.ts";
+import type { Actor } from "../auth/model.ts";
 import type { Command, Dispatch } from "../connection/command.ts";
+import type { Session } from "../connection/session.ts";
 import { authCommands } from "./auth.ts";
 import { configAuthCommands } from "./config-auth.ts";
 import { localProviderCommands } from "./config-provider-local.ts";
@@ -10,17 +12,28 @@ import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
 import { createWholeLists, type WholeLists } from "./whole-lists.ts";
 
+export type CommandAuthority = Pick<
+  Authority,
+  "authentication" | "sessions" | "signedPaths" | "users" | "credentials" | "localLogins" | "revocation"
+>;
+
 export interface CommandParts {
-  readonly authority: Pick<
-    Authority,
-    "authentication" | "sessions" | "signedPaths" | "users" | "credentials" | "localLogins" | "revocation"
-  >;
+  /** For what is only looked at. */
+  readonly authority: CommandAuthority;
+  /** The same, for what the sender of a command asks for: the audit record names them. */
+  readonly authorityOf: (session: Session) => CommandAuthority;
   readonly wholeLists: WholeLists;
 }
 
-/** Every command that an authenticated client may send. */
-export function createDispatch({ authority }: Pick<CommandParts, "authority">): Dispatch {
-  const parts: CommandParts = { authority, wholeLists: createWholeLists() };
+/** Every command that an authenticated client may send. `as`: the domain as this actor asks for it. */
+export function createDispatch(
+  authority: CommandAuthority & { readonly as?: (actor: Actor) => CommandAuthority },
+): Dispatch {
+  const parts: CommandParts = {
+    authority,
+    authorityOf: (session) => authority.as?.(actorOf(session)) ?? authority,
+    wholeLists: createWholeLists(),
+  };
   return dispatchOf([
     ...systemCommands(parts),
     ...eventCommands(parts),
@@ -30,6 +43,10 @@ export function createDispatch({ authority }: Pick<CommandParts, "authority">): 
     ...localProviderCommands(parts),
     ...revokeCommands(parts),
   ]);
+}
+
+function actorOf({ principal: { userId, sessionId }, peer: { address } }: Session): Actor {
+  return { via: "socket", userId, sessionId, address };
 }
 
 /** Throws `TypeError` when a command is there twice, is not in protocol/, or is in protocol/ and has no handler. */

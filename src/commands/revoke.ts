@@ -53,7 +53,7 @@ async function targetOf(
 
 /** When it ends the socket that it came in on, what is known by then is the answer. */
 async function revokeFrom(
-  { authority: { revocation } }: CommandParts,
+  { authorityOf }: CommandParts,
   target: RevokeTarget,
   { id, session }: Asker,
 ): Promise<RevokeReceipt> {
@@ -68,7 +68,7 @@ async function revokeFrom(
   };
   const undo = session.answerBeforeCut(id, { success: true, result: early }, ["session_revoked"]);
   try {
-    return await revocation.revoke(target, "session_revoked", { revocationId });
+    return await authorityOf(session).revocation.revoke(target, "session_revoked", { revocationId });
   } finally {
     undo();
   }

@@ -119,6 +119,8 @@ class IndexedHub implements Hub {
         return 0;
       case "keys":
         return cutAll(this.#signedBy(new Set(cut.keyIds)), "token_expired");
+      case "audited":
+        return 0;
     }
   }
 

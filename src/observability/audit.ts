@@ -1,21 +1,58 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { FlowStep } from "../../protocol/flow.ts";
 import { verifyClientId } from "../auth/clients/client-id.ts";
-import type { Peer, Principal } from "../auth/model.ts";
+import type { Actor, Peer, Principal } from "../auth/model.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
-import type { HttpDecision } from "../http/observer.ts";
+import type { RevokeTarget } from "../auth/revocation/receipt.ts";
 import type { Log } from "./log.ts";
 
-/** As HTTP tells it; on a socket the address may be known to its connection only. */
-export interface Decision extends Omit<HttpDecision, "address" | "grant"> {
+/** What was decided on. */
+export type DecisionName =
+  | "token"
+  | "owner"
+  | "session_revoked"
+  | "session_expiry"
+  | "revocation_request"
+  | "user_creation"
+  | "user_change"
+  | "user_removal"
+  | "login_creation"
+  | "login_removal"
+  | "login_rename"
+  | "password_change"
+  | "key_rotation"
+  | "key_drop";
+
+/** Names that operators know from other servers. */
+const eventNames: Partial<Record<DecisionName, Record<"allowed" | "denied", string>>> = {
+  token: { allowed: "token_granted", denied: "token_refused" },
+  owner: { allowed: "owner_created", denied: "owner_refused" },
+};
+
+/** About whom, for whom, from where, and why. What is undefined is left out. */
+export interface Decision {
+  readonly actor?: Actor | undefined;
   readonly address?: string | null;
-  readonly grant?: string;
+  readonly grant?: string | undefined;
+  readonly userId?: string | undefined;
+  readonly sessionId?: string | undefined;
+  readonly clientId?: string | null | undefined;
+  /** What a revocation was asked for. */
+  readonly target?: RevokeTarget["kind"];
+  /** Rights that were decided on. */
+  readonly isActive?: boolean | undefined;
+  readonly localOnly?: boolean | undefined;
+  readonly groupIds?: readonly string[] | undefined;
+  /** Why it was refused: a code of protocol/errors.ts. */
+  readonly reason?: string | undefined;
+  /** What the client does not see: the private detail of that error. */
+  readonly detail?: string | undefined;
 }
 
 /**
- * One record for every authentication decision and every cut-off (DESIGN promise 12): what was decided, about whom, for
- * whom, from where, and why. Records hold ids, addresses and words of the protocol's tables; never a token, a password
- * or a login name that somebody typed.
+ * One record for every authentication decision, every change of somebody's rights and every cut-off: what was decided, by
+ * whom, about whom, from where, and why. Records hold ids, addresses and words of the protocol's tables; never a token, a
+ * password or a login name that somebody typed.
  */
 export interface Audit {
   /** A socket became authenticated. */
@@ -25,16 +62,22 @@ export interface Audit {
   /** A login flow answered a step. Forms without errors are no decision. `userId`: whom the input was about, if anybody. */
   loginStep(step: FlowStep, peer: Peer, userId?: string): void;
   loginRefused(code: string, peer: Peer, userId?: string): void;
-  /** Tokens and ownership, over HTTP and on sockets. */
-  decided(decision: Decision): void;
+  decided(name: DecisionName, outcome: "allowed" | "denied", decision: Decision): void;
   /** `replayed`: read from the log at a start; it came into effect earlier, here, elsewhere or by the command line. */
   cut(cut: RevocationEvent, socketsClosed: number, replayed?: boolean): void;
 }
 
-export function createAudit(log: Log, enabled: boolean): Audit {
-  const record = (event: string, outcome: "allowed" | "denied" | "done", fields: object) => {
-    if (enabled) log.info({ audit: event, outcome, ...fields }, "audit");
-  };
+/** Takes the finished record. */
+export type AuditSink = (record: object) => void;
+
+/** Records as lines of the log, where they are wanted. */
+export function auditLog(log: Pick<Log, "info">, enabled: boolean): AuditSink {
+  return enabled ? (record) => log.info(record, "audit") : () => undefined;
+}
+
+export function createAudit(sink: AuditSink): Audit {
+  const record = (event: string, outcome: "allowed" | "denied" | "done", fields: object) =>
+    sink({ audit: event, outcome, ...fields });
   return {
     accepted({ userId, sessionId, sessionType, clientId, assurance }, { address }) {
       const who = { user_id: userId, session_id: sessionId, session_type: sessionType, client_id: clientId };
@@ -54,17 +97,23 @@ export function createAudit(log: Log, enabled: boolean): Audit {
     },
     loginRefused: (code, { address }, userId) =>
       record("login", "denied", { address, reason: code, user_id: userId }),
-    decided(decision) {
-      const { event, userId, sessionId, clientId, ...rest } = decision;
-      const outcome = event === "token_refused" || event === "owner_refused" ? "denied" : "allowed";
-      const who = { user_id: userId, session_id: sessionId, client_id: clientNamed(clientId) };
-      record(event, outcome, { ...rest, ...who });
-    },
+    decided: (name, outcome, decision) =>
+      record(eventNames[name]?.[outcome] ?? name, outcome, fieldsOf(decision)),
     cut(cut, socketsClosed, replayed = false) {
-      if (cut.kind !== "user_changed" && cut.kind !== "session_changed")
-        record("revocation", "done", { ...about(cut, socketsClosed), ...(replayed ? { replayed } : {}) });
+      const again = replayed ? { replayed } : {};
+      if (cut.kind === "audited") sink({ ...cut.record, ...again });
+      else if (cut.kind !== "user_changed" && cut.kind !== "session_changed")
+        record("revocation", "done", { ...about(cut, socketsClosed), ...again });
     },
   };
+}
+
+function fieldsOf({ actor, userId, sessionId, clientId, groupIds, ...decision }: Decision): object {
+  const { isActive, localOnly, address = actor?.address, ...rest } = decision;
+  const by = actor && { via: actor.via, actor_id: actor.userId, actor_session_id: actor.sessionId };
+  const who = { user_id: userId, session_id: sessionId, client_id: clientNamed(clientId) };
+  const rights = { is_active: isActive, local_only: localOnly, group_ids: groupIds?.join(" ") };
+  return { ...by, address, ...who, ...rights, ...rest };
 }
 
 /** What was sent as a client id may be anything, a token too: only what can name a client is repeated. */
@@ -73,7 +122,7 @@ function clientNamed(clientId: string | null | undefined): string | null | undef
 }
 
 function about(
-  cut: Exclude<RevocationEvent, { kind: "user_changed" | "session_changed" }>,
+  cut: Exclude<RevocationEvent, { kind: "user_changed" | "session_changed" | "audited" }>,
   socketsClosed: number,
 ): object {
   if (cut.kind === "keys") return { target: cut.kind, key_ids: cut.keyIds, sockets_closed: socketsClosed };

@@ -1,112 +1,232 @@
 import type { FlowStep } from "../../protocol/flow.ts";
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
-import type { FlowAnswer, LoginFlows } from "../auth/login/login-flows.ts";
-import type { Peer, Session } from "../auth/model.ts";
-import type { Sessions } from "../auth/sessions/sessions.ts";
-import type { Onboarding } from "../auth/users/onboarding.ts";
-import type { Audit, Decision } from "./audit.ts";
+import type { FlowAnswer } from "../auth/login/login-flows.ts";
+import type { Actor, Peer, Session, User } from "../auth/model.ts";
+import type { RevokeTarget } from "../auth/revocation/receipt.ts";
+import type { Audit, Decision, DecisionName } from "./audit.ts";
+
+/** The domain, and the domain as somebody asks for it. */
+export interface AuditedAuthority extends Authority {
+  /** What is changed through it is recorded with this actor. */
+  as(actor: Actor): Authority;
+}
 
 /**
- * The same domain, for sockets and their commands; what it decides becomes an audit record. HTTP tells its own. `onLogin`
- * hears of each decision on a login: `ok`, or why not, a fixed word.
+ * The same domain; what it decides becomes an audit record: the one place where that happens, for sockets and for the command
+ * line. HTTP's endpoints refuse much before they come here, and tell their own. `onLogin` hears of each decision on a
+ * login: `ok`, or why not, a fixed word.
  */
 export function auditedAuthority(
   authority: Authority,
   audit: Audit,
   onLogin: (result: string) => void = () => undefined,
-): Authority {
-  return {
-    ...authority,
-    logins: auditedLogins(authority.logins, audit, onLogin),
-    sessions: auditedSessions(authority.sessions, audit),
-    onboarding: auditedOnboarding(authority.onboarding, audit),
+): AuditedAuthority {
+  const as = (actor: Actor | undefined) => recorded(parts)(authority, { actor, audit, onLogin });
+  return { ...as(undefined), as };
+}
+
+interface Recorder {
+  readonly actor: Actor | undefined;
+  readonly audit: Audit;
+  readonly onLogin: (result: string) => void;
+}
+
+/** How one member of the domain is recorded. */
+type Rule<Member> = (member: Member, recorder: Recorder) => Member;
+
+/** A rule for every member: one that is added to a part of the domain, and forgotten here, does not compile. */
+type Rules<Part> = { readonly [Name in keyof Part]: Rule<Part[Name]> };
+
+/** It decides nothing about anybody's rights. */
+const notRecorded = <Member>(member: Member): Member => member;
+
+type About = Omit<Decision, "actor" | "reason">;
+
+type Call = (...args: never[]) => Promise<unknown>;
+
+/** One record for each call, whatever comes of it. `found` adds what only the result says. */
+function records<Member extends Call>(
+  name: DecisionName,
+  about: (...args: Parameters<Member>) => About,
+  found: (result: Awaited<ReturnType<Member>>) => About = () => ({}),
+): Rule<Member> {
+  return (call, { actor, audit }) => {
+    const recordedCall = async (...args: Parameters<Member>) => {
+      const known = { ...about(...args), actor };
+      try {
+        const result = (await call(...args)) as Awaited<ReturnType<Member>>;
+        audit.decided(name, "allowed", { ...known, ...found(result) });
+        return result;
+      } catch (error) {
+        const reason = error instanceof AuthError ? error.code : "unknown_error";
+        audit.decided(name, "denied", { ...known, reason });
+        throw error;
+      }
+    };
+    return recordedCall as Call as Member;
   };
 }
 
-function auditedSessions(sessions: Sessions, audit: Audit): Sessions {
-  return {
-    ...sessions,
-    async refresh(request) {
-      const about = { grant: "refresh_token", address: request.peer.address };
-      return await decided(audit, "token", about, async () => {
-        const grant = await sessions.refresh(request);
-        return [grant, aboutSession(grant.session)];
-      });
-    },
-    async openLongLived(request) {
-      const about = { grant: "long_lived_access_token", userId: request.userId };
-      return await decided(audit, "token", about, async () => {
-        const grant = await sessions.openLongLived(request);
-        return [grant, aboutSession(grant.session)];
-      });
-    },
+const aboutUser = ({ id: userId }: User): About => ({ userId });
+const aboutSession = ({ id: sessionId, userId, clientId }: Session): About => ({
+  sessionId,
+  userId,
+  clientId,
+});
+
+function aboutTarget(target: RevokeTarget): About {
+  if (target.kind === "sessions") return { target: "sessions", userId: target.userId };
+  if (target.kind === "user") return { target: "user", userId: target.userId };
+  return target.kind === "client" ? { target: "client", clientId: target.clientId } : { target: "all" };
+}
+
+const sessions: Rules<Authority["sessions"]> = {
+  // A part of a login, which is recorded as one, or of a grant, which HTTP records.
+  open: notRecorded,
+  openLongLived: records(
+    "token",
+    ({ userId }) => ({ grant: "long_lived_access_token", userId }),
+    ({ session }) => aboutSession(session),
+  ),
+  refresh: records(
+    "token",
+    ({ peer }) => ({ grant: "refresh_token", address: peer.address }),
+    ({ session }) => aboutSession(session),
+  ),
+  ofRefreshToken: notRecorded,
+  get: notRecorded,
+  listOf: notRecorded,
+  pageOf: notRecorded,
+  setExpiry: records("session_expiry", ({ userId }, sessionId) => ({ userId, sessionId })),
+  expireIfDue: notRecorded,
+};
+
+const users: Rules<Authority["users"]> = {
+  read: notRecorded,
+  current: notRecorded,
+  list: notRecorded,
+  page: notRecorded,
+  create: records("user_creation", () => ({}), aboutUser),
+  update: records("user_change", (userId, { isActive, localOnly, groupIds }) => ({
+    userId,
+    isActive,
+    localOnly,
+    groupIds,
+  })),
+  remove: records("user_removal", (userId) => ({ userId })),
+};
+
+const localLogins: Rules<Authority["localLogins"]> = {
+  create: records("login_creation", (userId) => ({ userId })),
+  createUser: records("user_creation", ({ groupIds }) => ({ groupIds }), aboutUser),
+  prepareLogin: notRecorded,
+  // The login name is what somebody typed: the cut-off that follows names the user.
+  remove: records("login_removal", () => ({})),
+  changeOwnPassword: records("password_change", ({ userId }) => ({ userId })),
+  setPassword: records("password_change", (userId) => ({ userId })),
+  changeUsername: records("login_rename", (userId) => ({ userId })),
+  retireParameters: notRecorded,
+  usernameOf: notRecorded,
+  userIdOf: notRecorded,
+};
+
+const onboarding: Rules<Authority["onboarding"]> = {
+  required: notRecorded,
+  setupCode: notRecorded,
+  createOwner: records("owner", () => ({}), aboutUser),
+  createOwnerWithSession: records(
+    "owner",
+    ({ peer, clientId }) => ({ address: peer.address, clientId }),
+    ({ grant }) => aboutSession(grant.session),
+  ),
+  // HTTP's, which tells its own.
+  createOwnerWithCode: notRecorded,
+};
+
+const revocation: Rules<Authority["revocation"]> = {
+  revoke: records("revocation_request", aboutTarget),
+  dropKeys: notRecorded,
+  view: notRecorded,
+  lease: notRecorded,
+  apply: notRecorded,
+  logBroke: notRecorded,
+  setFeed: notRecorded,
+  setWatch: notRecorded,
+  onRevocation: notRecorded,
+  watch: notRecorded,
+  settled: notRecorded,
+};
+
+const keyring: Rules<Authority["keyring"]> = {
+  rotate: records("key_rotation", () => ({})),
+  reload: notRecorded,
+  drop: notRecorded,
+  planDrop: notRecorded,
+  list: notRecorded,
+  jwks: notRecorded,
+};
+
+const logins: Rules<Authority["logins"]> = {
+  providers: notRecorded,
+  start: (start, recorder) => (request, peer, holder) =>
+    recordLogin(recorder, peer, start(request, peer, holder)),
+  advance: (advance, recorder) => (request, peer) => recordLogin(recorder, peer, advance(request, peer)),
+  resume: notRecorded,
+  cancel: notRecorded,
+  left: notRecorded,
+};
+
+const parts: Rules<Authority> = {
+  sessions: recorded(sessions),
+  users: recorded(users),
+  localLogins: recorded(localLogins),
+  onboarding: recorded(onboarding),
+  revocation: recorded(revocation),
+  keyring: recorded(keyring),
+  logins: recorded(logins),
+  dropKeys: records("key_drop", () => ({})),
+  // Sockets tell of each authentication themselves: it is the hot path.
+  authentication: notRecorded,
+  codes: notRecorded,
+  signedPaths: notRecorded,
+  groups: notRecorded,
+  credentials: notRecorded,
+  load: notRecorded,
+  relayAudit: notRecorded,
+  close: notRecorded,
+};
+
+/** A part of the domain, recorded. Members that are read anew at each use, such as `view.trusted`, stay what they are. */
+function recorded<Part extends object>(rules: Rules<Part>): Rule<Part> {
+  return (part, recorder) => {
+    const names = Object.keys(rules) as (keyof Part)[];
+    const apply = <Name extends keyof Part>(name: Name): [Name, Part[Name]] => [
+      name,
+      part[name] === undefined ? part[name] : rules[name](part[name], recorder),
+    ];
+    return Object.fromEntries(names.map(apply)) as Part;
   };
 }
 
-function auditedOnboarding(onboarding: Onboarding, audit: Audit): Onboarding {
-  return {
-    ...onboarding,
-    createOwnerWithSession: async (request) => {
-      const about = { address: request.peer.address, clientId: request.clientId };
-      return await decided(audit, "owner", about, async () => {
-        const made = await onboarding.createOwnerWithSession(request);
-        return [made, aboutSession(made.grant.session)];
-      });
-    },
-  };
-}
-
-function aboutSession({ id, userId, clientId }: Session) {
-  return { sessionId: id, userId, clientId };
-}
-
-const events = {
-  token: { yes: "token_granted", no: "token_refused" },
-  owner: { yes: "owner_created", no: "owner_refused" },
-} as const;
-
-async function decided<T>(
-  audit: Audit,
-  kind: keyof typeof events,
-  about: Omit<Decision, "event">,
-  decide: () => Promise<readonly [T, Omit<Decision, "event">]>,
-): Promise<T> {
+async function recordLogin(
+  { audit, onLogin }: Recorder,
+  peer: Peer,
+  answer: Promise<FlowAnswer>,
+): Promise<FlowAnswer> {
   try {
-    const [result, more] = await decide();
-    audit.decided({ ...about, ...more, event: events[kind].yes });
+    const result = await answer;
+    const decision = decisionOf(result.step);
+    if (decision !== undefined) onLogin(decision);
+    audit.loginStep(result.step, peer, result.userId);
     return result;
   } catch (error) {
-    const reason = error instanceof AuthError ? error.code : "unknown_error";
-    audit.decided({ ...about, reason, event: events[kind].no });
+    if (error instanceof AuthError) {
+      onLogin(error.code);
+      void whomAbout(error).then((userId) => audit.loginRefused(error.code, peer, userId));
+    }
     throw error;
   }
-}
-
-function auditedLogins(logins: LoginFlows, audit: Audit, onLogin: (result: string) => void): LoginFlows {
-  const audited = async (peer: Peer, answer: Promise<FlowAnswer>): Promise<FlowAnswer> => {
-    try {
-      const result = await answer;
-      const decision = decisionOf(result.step);
-      if (decision !== undefined) onLogin(decision);
-      audit.loginStep(result.step, peer, result.userId);
-      return result;
-    } catch (error) {
-      if (error instanceof AuthError) {
-        onLogin(error.code);
-        void whomAbout(error).then((userId) => audit.loginRefused(error.code, peer, userId));
-      }
-      throw error;
-    }
-  };
-  return {
-    providers: (peer) => logins.providers(peer),
-    start: (request, peer, holder) => audited(peer, logins.start(request, peer, holder)),
-    advance: (request, peer) => audited(peer, logins.advance(request, peer)),
-    resume: (request, peer, holder) => logins.resume(request, peer, holder),
-    cancel: (request) => logins.cancel(request),
-    left: (flowId, holder) => logins.left(flowId, holder),
-  };
 }
 
 /** Undefined for a form without errors, which is no decision. */

@@ -1,5 +1,5 @@
 import type { ConnectionObserver } from "../connection/observer.ts";
-import type { HttpObserver } from "../http/observer.ts";
+import type { HttpDecision, HttpObserver } from "../http/observer.ts";
 import type { Audit } from "./audit.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -10,6 +10,14 @@ export interface Observability {
   readonly metrics: Metrics;
   readonly audit: Audit;
 }
+
+const httpDecisions = {
+  token_granted: { name: "token", outcome: "allowed" },
+  token_refused: { name: "token", outcome: "denied" },
+  session_revoked: { name: "session_revoked", outcome: "allowed" },
+  owner_created: { name: "owner", outcome: "allowed" },
+  owner_refused: { name: "owner", outcome: "denied" },
+} as const satisfies Record<HttpDecision["event"], object>;
 
 /** What sockets tell goes to metrics, and decisions to the audit log. */
 export function connectionObserver({ log, metrics, audit }: Observability): ConnectionObserver {
@@ -48,7 +56,9 @@ export function httpObserver({ log, metrics, audit }: Observability): HttpObserv
     },
     decided(decision) {
       metrics.token(decision);
-      audit.decided(decision);
+      const { event, ...about } = decision;
+      const { name, outcome } = httpDecisions[event];
+      audit.decided(name, outcome, { ...about, grant: about.grant });
     },
     defect(error, route) {
       metrics.defect("http");

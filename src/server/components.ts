@@ -136,7 +136,7 @@ function composeConnections(
     loopBudget,
     policy: config.revocation.policy,
     handshakeMs: config.tls_cert_file === null ? 0 : handshakeMs,
-    dispatch: createDispatch({ authority }),
+    dispatch: createDispatch(authority),
     metrics: connectionObserver(frame),
     origins: config.origins,
     limits: {

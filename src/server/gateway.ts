@@ -6,7 +6,7 @@ import type { Clock } from "../auth/clock/clock.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Health } from "../http/health.ts";
-import { createAudit } from "../observability/audit.ts";
+import { auditLog, createAudit } from "../observability/audit.ts";
 import { createClockLogger } from "../observability/clock-logger.ts";
 import { createLog, type Log } from "../observability/log.ts";
 import { createMetrics, type Metrics } from "../observability/metrics.ts";
@@ -71,7 +71,7 @@ export interface GatewayParts {
 export async function createGateway(config: Config, parts: GatewayParts = {}): Promise<Gateway> {
   const log = parts.log ?? createLog({ level: config.log.level });
   const metrics = createMetrics(new Registry());
-  const audit = createAudit(log, config.log.audit);
+  const audit = createAudit(auditLog(log, config.log.audit));
   const fault = (where: string) => (error: unknown) => {
     metrics.defect(where);
     log.error({ err: error }, `defect in ${where}`);
@@ -228,7 +228,8 @@ class RunningGateway implements Gateway {
     const closed = connections.hub.apply(cut);
     // What the log tells at the start happened before: another record may tell of it already.
     const replayed = this.#feed === undefined;
-    if (!replayed) metrics.revocation(cut.kind, "cause" in cut ? cut.cause : "none", closed);
+    if (!replayed && cut.kind !== "audited")
+      metrics.revocation(cut.kind, "cause" in cut ? cut.cause : "none", closed);
     audit.cut(cut, closed, replayed);
     return closed;
   }

@@ -1,3 +1,4 @@
+import { eventually } from "../support/eventually.ts";
 import {
   type RedisCluster,
   type RedisServer,
@@ -6,7 +7,7 @@ import {
   startRedisSentinels,
 } from "../support/redis-server.ts";
 import type { Heal } from "./world.ts";
-import { eventually, type WorldStore } from "./world-store.ts";
+import type { WorldStore } from "./world-store.ts";
 
 /** Who takes part has a user of its own, so that one of them can be shut out by the others. */
 const everything = "on >of-the-tests ~* &* +@all";
@@ -46,8 +47,8 @@ async function failover({ primary, replica, sentinels: all, primaryPort }: Senti
   return async () => {
     await primary.kill();
     replica.resume();
-    await eventually(async () => (await primaryPort()) === replica.port);
-    await eventually(() => isPrimary(replica));
+    await eventually("it to hold", async () => (await primaryPort()) === replica.port);
+    await eventually("it to hold", () => isPrimary(replica));
     // It comes back without its data. Where everything is slow the Sentinels would soon miss the new primary, and give the
     // office to the empty server: a second fault, which loses everything.
     await Promise.all(all.map((sentinel) => sentinel.command("SENTINEL", "SET", "main", ...patience)));
@@ -66,11 +67,11 @@ async function isolatePrimary({ primary, replica, sentinels: all }: SentinelGrou
   const forgotSince = performance.now();
   await Promise.all(all.map((sentinel) => shutOut(sentinel, "default")));
   await Promise.all([shutOut(primary, "watcher"), shutOut(primary, "copier")]);
-  await eventually(() => isPrimary(replica));
+  await eventually("it to hold", () => isPrimary(replica));
   return async () => {
     await Promise.all([letIn(primary, "watcher"), letIn(primary, "copier")]);
     await Promise.all(all.map((sentinel) => letIn(sentinel, "default")));
-    await eventually(async () => (await primary.command("ROLE")).startsWith("slave"), 40_000);
+    await eventually("it to hold", async () => (await primary.command("ROLE")).startsWith("slave"));
     return { forgotSince };
   };
 }
@@ -104,10 +105,10 @@ export async function cluster(): Promise<WorldStore> {
       if (fault.kind === "primary_kill") await primary.kill();
       else await replica.command("CLUSTER", "FAILOVER", "TAKEOVER");
       return async () => {
-        await eventually(() => isPrimary(replica));
+        await eventually("it to hold", () => isPrimary(replica));
         if (fault.kind === "primary_kill") await primary.restart();
-        await eventually(async () => (await primary.command("ROLE")).startsWith("slave"));
-        await eventually(async () =>
+        await eventually("it to hold", async () => (await primary.command("ROLE")).startsWith("slave"));
+        await eventually("it to hold", async () =>
           (await primary.command("INFO", "replication")).includes("master_link_status:up"),
         );
         return { forgotSince };

@@ -1,8 +1,9 @@
+import { eventually } from "../support/eventually.ts";
 import type { RedisServer } from "../support/redis-server.ts";
 import { connectFrom } from "../support/source-address.ts";
 import { type SplitSentinels, startSplitSentinels } from "../support/split-sentinels.ts";
 import type { Heal } from "./world.ts";
-import { eventually, type WorldStore } from "./world-store.ts";
+import type { WorldStore } from "./world-store.ts";
 
 /** As the README has it, so that a bound is given. */
 const recommended = ["min-replicas-to-write 1", "min-replicas-max-lag 2"];
@@ -72,8 +73,8 @@ async function killPrimary(group: SplitSentinels): Promise<Heal> {
 }
 
 async function anotherTakesWrites(group: SplitSentinels, old: RedisServer | undefined): Promise<void> {
-  await eventually(async () => {
+  await eventually("it to hold", async () => {
     const named = await group.named();
     return named !== old && (await named?.command("DEL", "nothing")) === "0";
-  }, 40_000);
+  });
 }

@@ -1,3 +1,4 @@
+import { eventually } from "../support/eventually.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -125,14 +126,7 @@ async function rollback(redis: RedisServer, copy: RedisServer): Promise<Heal> {
 
 async function replicate(to: RedisServer, from: RedisServer): Promise<void> {
   await to.command("REPLICAOF", "127.0.0.1", String(from.port));
-  await eventually(async () => (await to.command("INFO", "replication")).includes("master_link_status:up"));
-}
-
-/** Real servers tell nobody when they are done. */
-export async function eventually(holds: () => Promise<boolean>, deadlineMs = 20_000): Promise<void> {
-  const end = performance.now() + deadlineMs;
-  while (!(await holds().catch(() => false))) {
-    if (performance.now() > end) throw new Error(`it did not come to hold within ${deadlineMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await eventually("it to hold", async () =>
+    (await to.command("INFO", "replication")).includes("master_link_status:up"),
+  );
 }

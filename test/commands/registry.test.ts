@@ -5,14 +5,14 @@ import { createDispatch, dispatchOf } from "../../src/commands/registry.ts";
 import { compileValidator } from "../../src/connection/validator.ts";
 import { command } from "../support/connection-rig.ts";
 
-const authority = {} as Parameters<typeof createDispatch>[0]["authority"];
+const authority = {} as Parameters<typeof createDispatch>[0];
 const proper = Object.entries(commands)
   .filter(([, { guard }]) => guard !== "anyone")
   .map(([type]) => command(type, () => null));
 
 describe("command registry", () => {
   it("has a handler for every command of a session, and for nothing else", () => {
-    const dispatch = createDispatch({ authority });
+    const dispatch = createDispatch(authority);
     for (const [type, { guard }] of Object.entries(commands))
       expect([type, dispatch(type)?.type]).toEqual([type, guard === "anyone" ? undefined : type]);
     for (const type of ["", "auth", "constructor", "__proto__", "get_states"])

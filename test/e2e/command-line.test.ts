@@ -2,6 +2,7 @@ import { createRemoteJWKSet, jwtVerify } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { gatehouse, gatehouseJson, type ServeProcess, serve } from "../support/command-line.ts";
+import { eventually } from "../support/eventually.ts";
 import { storeKinds } from "../support/gateway.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { openSocket } from "../support/socket-client.ts";
@@ -91,6 +92,21 @@ for (const kind of storeKinds) {
       expect(everybody.stdout).toMatch(
         /revoked every session that there was; gateways: 1 applied, 0 pending, 0 fenced; .*effective: all\n$/,
       );
+    });
+
+    it("has its changes in the gateway's audit log, with who made them and what came of it", async () => {
+      await gatehouse(["users", "add", "Rita", "--username", "rita", "--password-stdin", ...where], {
+        stdin,
+      });
+      await gatehouse(["users", "remove", "rita", ...where]);
+      const record = (name: string) =>
+        gateway.output.stderr
+          .split("\n")
+          .find((line) => line.includes(`"audit":"${name}"`) && line.includes('"via":"command_line"'));
+      await eventually("the record", () => record("user_removal") !== undefined);
+      expect(JSON.parse(record("user_creation") ?? "")).toMatchObject({ outcome: "allowed", actor_id: null });
+      expect(JSON.parse(record("user_removal") ?? "")).toMatchObject({ outcome: "allowed" });
+      expect(gateway.output.stderr).not.toContain(password);
     });
 
     it("closes sockets on revoke of a user, passwd, deactivate and remove", async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CloseName } from "../../protocol/close-codes.ts";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { SessionGrant } from "../../protocol/flow.ts";
+import { eventually } from "../support/eventually.ts";
 import { ownerPassword, type RunningGateway, setUpOwner, startNode } from "../support/gateway.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { openSocket, type SocketClient } from "../support/socket-client.ts";
@@ -129,9 +130,9 @@ describe("two gateways on one Redis", () => {
   it("a lost right counts on live sockets of the other node at once", async () => {
     const who = await guest();
     await admin.call("config/auth/update", { user_id: who.id, group_ids: ["system-admin"] });
-    await until(async () => (await who.socket.call("config/auth/list")).success === true);
+    await eventually("it to hold", async () => (await who.socket.call("config/auth/list")).success === true);
     await admin.call("config/auth/update", { user_id: who.id, group_ids: ["system-users"] });
-    await until(async () => (await who.socket.call("config/auth/list")).success === false);
+    await eventually("it to hold", async () => (await who.socket.call("config/auth/list")).success === false);
     expect(await who.socket.call("config/auth/list")).toMatchObject({ error: { code: "unauthorized" } });
     who.socket.close();
   });
@@ -200,12 +201,6 @@ describe("two gateways on one Redis", () => {
 async function post(node: Node, path: string, fields: Record<string, string>): Promise<void> {
   const answer = await fetch(`${node.url}${path}`, { method: "POST", body: new URLSearchParams(fields) });
   expect(answer.status).toBe(200);
-}
-
-/** Looks again as soon as it can, until it holds. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!(await holds())) if (Date.now() > deadline) throw new Error("did not come to hold within 10 s");
 }
 
 /** The same first token again, once its session's last rotation is longer ago than tabs take. */

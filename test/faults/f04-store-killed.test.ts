@@ -3,8 +3,9 @@ import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { logInOn } from "../chaos/password-login.ts";
 import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
+import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
-import { connectLine, untilHolds } from "./line.ts";
+import { connectLine } from "./line.ts";
 
 /** Targets: 250 ms and 1 s. Two cores are shared with other tests here. */
 const slackMs = 1_000;
@@ -31,7 +32,7 @@ describe("F4: Redis is killed, and comes back with its append-only file", () => 
 
     await restart();
     const answered = performance.now();
-    const healed = await untilHolds(() => canLogIn(stage, port));
+    const healed = await eventually("it to hold", () => canLogIn(stage, port));
     expect(healed - answered).toBeLessThan(stretched(1_000 + slackMs));
     expect(await line.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
     const form = { grant_type: "refresh_token", refresh_token: holding.refreshToken };

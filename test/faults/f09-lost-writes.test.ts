@@ -6,7 +6,8 @@ import type { Fault } from "../chaos/schedule.ts";
 import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
 import type { Shape } from "../chaos/world.ts";
-import { untilHolds, wait } from "./line.ts";
+import { eventually } from "../support/eventually.ts";
+import { wait } from "./line.ts";
 import { addMany, disableMany, logInAt } from "./many-people.ts";
 import { endMany, inTurns, type LongLived, openMany } from "./many-sessions.ts";
 
@@ -50,7 +51,7 @@ describe.concurrent("writes that were acknowledged and are lost", () => {
       expect([revoked.sessions.length, revoked.logins.length]).toEqual([revocations, disabled]);
       await heal();
 
-      await untilHolds(async () => (await refreshed(stage, rotated).catch(() => "")) !== "", 90_000);
+      await eventually("it to hold", async () => (await refreshed(stage, rotated).catch(() => "")) !== "");
       await wait(2_000);
       for (const node of [0, 1]) {
         expect(await verdicts(stage, node, revoked.sessions)).toEqual(["dead"]);
@@ -83,7 +84,7 @@ async function verdicts(
   const { port } = nodeAt(stage.scene, at);
   const said = await inTurns(sessions, async ({ token }) => {
     let reception: Awaited<ReturnType<ChaosSocket["authenticate"]>> | undefined;
-    await untilHolds(async () => {
+    await eventually("it to hold", async () => {
       const socket = await ChaosSocket.open(port);
       reception = await socket?.authenticate(token);
       socket?.drop();

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Message } from "../chaos/chaos-socket.ts";
 import { nodeAt, type Stage, setStage, succeeded } from "../chaos/stage.ts";
+import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
-import { connectLine, type Line, untilHolds, wait } from "./line.ts";
+import { connectLine, type Line, wait } from "./line.ts";
 import { type LongLived, openMany, resultOf } from "./many-sessions.ts";
 
 const leaseMs = 3_000;
@@ -116,17 +117,17 @@ async function revoke(socket: Line["socket"], { session }: LongLived) {
   };
   const fields = { target: { session_id: session }, subscribe: true };
   let answer = await socket.request("gatehouse/revoke", fields);
-  await untilHolds(async () => {
+  await eventually("it to hold", async () => {
     if (!succeeded(answer)) answer = await socket.request("gatehouse/revoke", fields);
     return succeeded(answer);
-  }, 40_000);
+  });
   const first = resultOf<Receipt>(answer);
   const last = () => states.at(-1) ?? first;
   return {
     first,
     last,
     async untilAll() {
-      await untilHolds(async () => last().effective === "all", 40_000);
+      await eventually("it to hold", async () => last().effective === "all");
       return last();
     },
   };
@@ -135,7 +136,7 @@ async function revoke(socket: Line["socket"], { session }: LongLived) {
 /** In the end, and for good: what is only unavailable is asked again. */
 async function refused(stage: Stage, node: number, { token }: LongLived): Promise<void> {
   const { port } = nodeAt(stage.scene, node);
-  await untilHolds(async () => {
+  await eventually("it to hold", async () => {
     const said = await connectLine(port, token).then(
       () => "let in",
       (error: Error) => error.message,

@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { nodeAt, setStage } from "../chaos/stage.ts";
-import { connectLine, untilHolds } from "./line.ts";
+import { eventually } from "../support/eventually.ts";
+import { connectLine } from "./line.ts";
 import { openMany } from "./many-sessions.ts";
 
 const unavailable = 4100;
@@ -22,7 +23,7 @@ describe("F13: FLUSHALL, while gateways run", () => {
     expect(await visit.socket.request("auth/delete_refresh_token", fields)).toMatchObject({
       message: { success: true },
     });
-    await untilHolds(async () => (await verdict(stage.scene, 1, dead?.token)) === revoked);
+    await eventually("it to hold", async () => (await verdict(stage.scene, 1, dead?.token)) === revoked);
 
     await stage.world.store.servers[0]?.command("FLUSHALL");
     for (const line of [first, second]) {
@@ -60,7 +61,7 @@ async function verdict(scene: Nodes, node: number, token = ""): Promise<"ok" | n
 /** What is only unavailable is asked again. */
 async function decided(scene: Nodes, node: number, token: string | undefined): Promise<"ok" | number> {
   let said: "ok" | number = unavailable;
-  await untilHolds(async () => {
+  await eventually("it to hold", async () => {
     said = await verdict(scene, node, token);
     return said !== unavailable;
   });

@@ -3,9 +3,10 @@ import { embeddedNode } from "../chaos/chaos-node.ts";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
+import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
-import { connectLine, untilHolds } from "./line.ts";
+import { connectLine } from "./line.ts";
 
 /** The target is 250 ms. Two cores are shared with other tests here. */
 const refusedMs = 250 + 1_000;
@@ -35,7 +36,8 @@ const troubles: readonly (readonly [word: string, begin: Trouble, end: Trouble])
       // It does not answer until it is killed.
       void redis.command("EVAL", "while true do end", "0").catch(() => undefined);
     },
-    (redis) => untilHolds(async () => (await redis.command("SCRIPT", "KILL").catch(() => "")) === "OK"),
+    (redis) =>
+      eventually("it to hold", async () => (await redis.command("SCRIPT", "KILL").catch(() => "")) === "OK"),
   ],
   [
     "LOADING",
@@ -66,7 +68,10 @@ describe.concurrent("F15: Redis refuses", () => {
       const form = { grant_type: "refresh_token", refresh_token: holding.refreshToken };
 
       await begin(redis);
-      await untilHolds(async () => (await received(stage, holding.accessTokens[0] ?? "")) === 4100);
+      await eventually(
+        "it to hold",
+        async () => (await received(stage, holding.accessTokens[0] ?? "")) === 4100,
+      );
       for (let tries = 0; tries < 3; tries += 1) {
         expect(await received(stage, holding.accessTokens[0] ?? "")).toBe(4100);
         const began = performance.now();
@@ -78,8 +83,11 @@ describe.concurrent("F15: Redis refuses", () => {
       }
 
       await end(redis);
-      await untilHolds(async () => (await received(stage, holding.accessTokens[0] ?? "")) === "ok");
-      await untilHolds(async () => {
+      await eventually(
+        "it to hold",
+        async () => (await received(stage, holding.accessTokens[0] ?? "")) === "ok",
+      );
+      await eventually("it to hold", async () => {
         const answer = await postForm(port, "/auth/token", form);
         return answer.kind === "answer" && answer.status === 200;
       });

@@ -2,9 +2,10 @@ import { describe, expect, it } from "vitest";
 import { refreshAt } from "../chaos/actors/refresher.ts";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { nodeAt, setStage } from "../chaos/stage.ts";
+import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
 import { SetClock } from "../support/set-clock.ts";
-import { connectLine, untilHolds } from "./line.ts";
+import { connectLine } from "./line.ts";
 import { openMany } from "./many-sessions.ts";
 
 const hourMs = 3_600_000;
@@ -49,8 +50,8 @@ describe.concurrent("F17: the clock", () => {
     // The lease ages by the larger of both clocks, so nobody is served until it is renewed.
     await line.told("auth_suspended");
     await line.told("auth_resumed");
-    await untilHolds(async () => (await reasons(port)).includes("clock_drift"));
-    await untilHolds(async () =>
+    await eventually("it to hold", async () => (await reasons(port)).includes("clock_drift"));
+    await eventually("it to hold", async () =>
       (await problems(port)).some((text) => text.includes("3600 s ahead of the store's")),
     );
     expect(await received(port, token)).toBe("ok");
@@ -65,12 +66,12 @@ describe.concurrent("F17: the clock", () => {
     const { clock, stage, holding, port, token } = await startClocked(onTestFinished);
     const line = await connectLine(port, token);
     clock.offsetMs = -hourMs;
-    await untilHolds(async () => (await reasons(port)).includes("clock_drift"));
+    await eventually("it to hold", async () => (await reasons(port)).includes("clock_drift"));
     await stage.revoke(holding, 0);
     expect((await line.closed).code).toBe(4301);
     expect(await received(port, token)).toBe(4301);
     clock.offsetMs = 0;
-    await untilHolds(async () => (await reasons(port)).length === 0);
+    await eventually("it to hold", async () => (await reasons(port)).length === 0);
   }, 60_000);
 
   for (const days of [91, -91])
@@ -101,7 +102,9 @@ describe.concurrent("F17: the clock", () => {
       expect(await second.authority?.sessions.expireIfDue(here.session)).toBe(await end());
       expect(line.socket.isOpen).toBe(true);
       clock.offsetMs = 0;
-      await untilHolds(async () => (await problems(second.port)).every((text) => !text.includes("clock")));
+      await eventually("it to hold", async () =>
+        (await problems(second.port)).every((text) => !text.includes("clock")),
+      );
     }, 60_000);
 
   it("drifts: health says so from 5 s on, and takes it back", async ({ onTestFinished }) => {
@@ -113,9 +116,9 @@ describe.concurrent("F17: the clock", () => {
       [4_000, false],
     ] as const) {
       clock.offsetMs = offsetMs;
-      await untilHolds(async () => (await reasons(port)).includes("clock_drift") === told);
+      await eventually("it to hold", async () => (await reasons(port)).includes("clock_drift") === told);
     }
-    await untilHolds(async () => (await received(port, token)) === "ok");
+    await eventually("it to hold", async () => (await received(port, token)) === "ok");
   }, 60_000);
 
   it("sleeps with its machine: what the monotonic clock did not count has aged the lease all the same", async ({

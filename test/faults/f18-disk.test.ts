@@ -11,9 +11,10 @@ import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { Owner } from "../chaos/owner.ts";
 import { logInOn } from "../chaos/password-login.ts";
 import { startProcess, type TestProcess } from "../support/child-process.ts";
+import { eventually } from "../support/eventually.ts";
 import { type DiskWord, makeFailingDisk } from "../support/failing-disk.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { untilHolds, wait } from "./line.ts";
+import { wait } from "./line.ts";
 
 const committing = new URL("../store/committing-process.ts", import.meta.url);
 const words: readonly DiskWord[] = ["full", "write-short", "sync-eio", "write-eio", "write-enospc"];
@@ -38,7 +39,7 @@ describe.concurrent("F18: the disk under the embedded store", () => {
       const service = runAgainAndAgain(folder.path, disk.env);
       onTestFinished(() => service.stop());
 
-      await untilHolds(async () => service.outcomes().ok.length > 50);
+      await eventually("it to hold", async () => service.outcomes().ok.length > 50);
       for (let time = 0; time < times; time += 1) {
         disk.say(word);
         await service.refuses(refusals);
@@ -46,7 +47,7 @@ describe.concurrent("F18: the disk under the embedded store", () => {
         await service.refuses(refusals);
         expect(service.outcomes().ok.length).toBe(acknowledged);
         disk.say("well");
-        await untilHolds(async () => service.outcomes().ok.length > acknowledged + 100);
+        await eventually("it to hold", async () => service.outcomes().ok.length > acknowledged + 100);
       }
       await service.stop();
       expect(new Set(service.outcomes().failed)).toEqual(new Set(["unavailable"]));
@@ -94,7 +95,7 @@ describe.concurrent("F18: the disk under the embedded store", () => {
       socket?.drop();
       expect(await inside.request("auth/current_user")).toMatchObject({ message: { success: true } });
       disk.say("well");
-      await untilHolds(async () => {
+      await eventually("it to hold", async () => {
         const next = await ChaosSocket.open(port);
         const grant = next && (await logInOn<object>(next, person));
         next?.drop();
@@ -176,7 +177,10 @@ function runAgainAndAgain(folder: string, env: Readonly<Record<string, string>>)
     /** Until so many more were refused, or what runs has ended, which does not acknowledge anything either. */
     async refuses(count: number) {
       const [refused, ended] = [after("failed").length, ends.length];
-      await untilHolds(async () => after("failed").length >= refused + count || ends.length > ended);
+      await eventually(
+        "it to hold",
+        async () => after("failed").length >= refused + count || ends.length > ended,
+      );
     },
     async stop() {
       stopped = true;

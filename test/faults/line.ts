@@ -53,13 +53,3 @@ export function percentile(values: readonly number[], share: number): number {
 export function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
-
-/** Asks again as soon as it can; gives when it came to hold. */
-export async function untilHolds(holds: () => Promise<boolean>, deadlineMs = 20_000): Promise<number> {
-  const end = performance.now() + deadlineMs;
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`it did not come to hold within ${deadlineMs} ms`);
-    await wait(20);
-  }
-  return performance.now();
-}

@@ -1,6 +1,6 @@
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { nodeAt, type Stage, succeeded } from "../chaos/stage.ts";
-import { untilHolds } from "./line.ts";
+import { eventually } from "../support/eventually.ts";
 import { inTurns, resultOf } from "./many-sessions.ts";
 
 /** Somebody with a login. */
@@ -35,7 +35,7 @@ export async function disableMany(stage: Stage, people: readonly Login[]): Promi
 /** "in", or what the form says in the end: a node that does not know is asked again. */
 export async function logInAt(stage: Stage, at: number, { username, password }: Login): Promise<string> {
   let said = "";
-  await untilHolds(async () => {
+  await eventually("it to hold", async () => {
     said = (await tryOnce(nodeAt(stage.scene, at).port, { username, password }).catch(() => "")) ?? "";
     return said !== "";
   });

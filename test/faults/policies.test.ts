@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
+import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
-import { connectLine, untilHolds } from "./line.ts";
+import { connectLine } from "./line.ts";
 import { openMany, resultOf } from "./many-sessions.ts";
 
 const leaseMs = 3_000;
@@ -49,7 +50,7 @@ describe.concurrent("what becomes of sockets of a node that is cut off from Redi
     await heal();
     const [, ...kept] = devices;
     for (const { token } of kept)
-      await untilHolds(() =>
+      await eventually("it to hold", () =>
         connectLine(port, token).then(
           () => true,
           () => false,
@@ -86,7 +87,7 @@ describe.concurrent("what becomes of sockets of a node that is cut off from Redi
     visit.socket.onMessage = ({ type, event }) => void (type === "event" && states.push(event));
     const answer = await visit.socket.request("gatehouse/revoke", { target, subscribe: true });
     expect(resultOf(answer)).toMatchObject({ effective: "pending", nodes: { pending: 1 } });
-    await untilHolds(async () => !(await readyz(stage)).revocation.trusted);
+    await eventually("it to hold", async () => !(await readyz(stage)).revocation.trusted);
     // Weaker than the default, and told so.
     for (const line of [dead, kept, brief])
       expect(await line.socket.request("supported_features", { features: {} })).toMatchObject({
@@ -101,7 +102,10 @@ describe.concurrent("what becomes of sockets of a node that is cut off from Redi
 
     await heal();
     expect((await dead.closed).code).toBe(revoked);
-    await untilHolds(async () => (states.at(-1) as { effective?: string } | undefined)?.effective === "all");
+    await eventually(
+      "it to hold",
+      async () => (states.at(-1) as { effective?: string } | undefined)?.effective === "all",
+    );
     expect(await kept.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
   }, 90_000);
 });

@@ -7,7 +7,8 @@ import { AuthError } from "../../src/auth/errors.ts";
 import type { FlowAnswer, LoginFlows } from "../../src/auth/login/login-flows.ts";
 import type { Principal } from "../../src/auth/model.ts";
 import type { Store } from "../../src/auth/store.ts";
-import { createAudit } from "../../src/observability/audit.ts";
+import type { Users } from "../../src/auth/users/users.ts";
+import { auditLog, createAudit } from "../../src/observability/audit.ts";
 import { auditedAuthority } from "../../src/observability/audited-authority.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { measuredStore } from "../../src/observability/measured-store.ts";
@@ -24,7 +25,7 @@ function watchers(audited = true) {
     sink: { write: (line: string) => void lines.push(JSON.parse(line)) },
   });
   const metrics = createMetrics(new Registry());
-  return { lines, log, metrics, audit: createAudit(log, audited) };
+  return { lines, log, metrics, audit: createAudit(auditLog(log, audited)) };
 }
 const peer = { address: "198.51.100.7" };
 const principal = {
@@ -128,9 +129,9 @@ describe("the audit log", () => {
 
   it("repeats a client id only where it can name a client: it may be a token that was put in the wrong field", () => {
     const { lines, audit } = watchers();
-    const about = { event: "token_refused", reason: "invalid_client", address: peer.address } as const;
+    const about = { reason: "invalid_client", address: peer.address };
     for (const clientId of ["canary ".repeat(9000), "ghr_canary", "https://app.example/", null])
-      audit.decided({ ...about, clientId });
+      audit.decided("token", "denied", { ...about, clientId });
     expect(JSON.stringify(lines)).not.toContain("canary");
     expect(lines.map((line) => line.client_id)).toEqual([
       "[no client id]",
@@ -188,6 +189,28 @@ describe("the audit log", () => {
       { audit: "login", outcome: "denied", reason: "rate_limited", user_id: "u2" },
     ]);
     expect(results).toEqual(["invalid_auth", "too_many_retry", "ok", "rate_limited"]);
+    expect(JSON.stringify(lines)).not.toContain("canary");
+  });
+
+  it("names who asked for a change, whatever came of it, and takes what a command has decided from the log", async () => {
+    const { lines, audit } = watchers();
+    const users = {
+      update: async (userId: string) => {
+        if (userId === "u2") throw new AuthError("cannot_deactivate_owner");
+        return { id: userId };
+      },
+    } as unknown as Users;
+    const actor = { via: "socket", userId: "u9", sessionId: "s9", address: "192.0.2.7" } as const;
+    const asked = auditedAuthority({ users } as Authority, audit).as(actor).users;
+    await asked.update("u1", { localOnly: true, name: "canary" });
+    await expect(asked.update("u2", { isActive: false })).rejects.toThrow(AuthError);
+    audit.cut({ kind: "audited", record: { audit: "user_removal", via: "command_line", user_id: "u3" } }, 0);
+    const by = { via: "socket", actor_id: "u9", actor_session_id: "s9", address: "192.0.2.7" };
+    expect(lines).toMatchObject([
+      { audit: "user_change", outcome: "allowed", ...by, user_id: "u1", local_only: true },
+      { audit: "user_change", outcome: "denied", ...by, user_id: "u2", reason: "cannot_deactivate_owner" },
+      { audit: "user_removal", via: "command_line", user_id: "u3" },
+    ]);
     expect(JSON.stringify(lines)).not.toContain("canary");
   });
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { defineConfig } from "../../src/server/config/load.ts";
 import { createGateway, type Gateway, type Started } from "../../src/server/gateway.ts";
 import { cheapScrypt, ownerLogin } from "../support/authority.ts";
+import { eventually } from "../support/eventually.ts";
 import { sharedIssuer } from "../support/gateway.ts";
 import { stretched } from "../support/machine-share.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
@@ -71,13 +72,6 @@ const ready = async ({ url }: Node) => {
   const answer = await fetch(`${url}/readyz`);
   return { status: answer.status, ...((await answer.json()) as { reasons: string[] }) };
 };
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const look = async (): Promise<void> => {
-    while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 50));
-  };
-  await within(look(), what, 15_000);
-}
-
 describe.each(["ws", "uws"] as const)("two nodes on one Redis, %s", (transport) => {
   it("take each other's tokens and obey each other's revocations", async () => {
     const [a, b] = [await node({ transport }), await node({ transport })];
@@ -137,7 +131,7 @@ describe("Redis away", () => {
       text: expect.stringContaining("temporarily"),
     });
     expect(await post("/auth/revoke", { token: refreshToken })).toMatchObject(away);
-    await until("the feed to be out of step", async () =>
+    await eventually("the feed to be out of step", async () =>
       (await ready(it)).reasons.includes("revocation_not_followed"),
     );
     expect(await ready(it)).toMatchObject({
@@ -155,7 +149,7 @@ describe("Redis away", () => {
     expect((await fetch(`${it.url}/healthz`)).status).toBe(200);
 
     redis.resume();
-    await until("readiness", async () => (await ready(it)).status === 200);
+    await eventually("readiness", async () => (await ready(it)).status === 200);
     expect(await post("/auth/token", fields)).toMatchObject({ status: 200 });
     expect((await fetch(`${it.url}/api/`, { headers })).status).toBe(200);
   });

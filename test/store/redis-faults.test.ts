@@ -6,6 +6,7 @@ import { redisKeys } from "../../src/store/redis/keys.ts";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 import { Collector, committed, indexName, recordName } from "../contract/store.ts";
 import { startProcess } from "../support/child-process.ts";
+import { eventually } from "../support/eventually.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { stretched } from "../support/machine-share.ts";
 import {
@@ -29,10 +30,6 @@ async function rejection(promise: Promise<unknown>): Promise<{ ms: number; messa
     return { ms: performance.now() - start, message, code };
   }
   throw new Error("it did not reject");
-}
-
-async function eventually(check: () => Promise<unknown> | unknown, ms = 8_000): Promise<void> {
-  await expect.poll(check, { timeout: ms, interval: 20 }).toBe(true);
 }
 
 async function works(store: Store): Promise<boolean> {
@@ -88,7 +85,7 @@ describe("redis store, with faults between it and Redis", () => {
       const health = await store.health();
       expect(health.ok).toBe(false);
       proxy.pass();
-      await eventually(() => works(store));
+      await eventually("it to hold", () => works(store));
     },
   );
 
@@ -96,9 +93,9 @@ describe("redis store, with faults between it and Redis", () => {
     proxy.blackHole("both");
     await rejection(store.get([recordName()]));
     // New connections pass, the old one stays in the hole: only a new one can work.
-    await eventually(() => proxy.connections === 0, 5_000);
+    await eventually("it to hold", () => proxy.connections === 0);
     proxy.pass();
-    await eventually(() => works(store));
+    await eventually("it to hold", () => works(store));
   });
 
   it("rejects what is under way at once when the connection is cut, and everything while there is none", async () => {
@@ -113,7 +110,7 @@ describe("redis store, with faults between it and Redis", () => {
     expect(refused.ms).toBeLessThan(stretched(2_000));
     server.resume();
     proxy.pass();
-    await eventually(() => works(patient));
+    await eventually("it to hold", () => works(patient));
     await patient.close();
   });
 
@@ -125,7 +122,7 @@ describe("redis store, with faults between it and Redis", () => {
     await expect(store.commit(step)).rejects.toMatchObject(unavailable);
     proxy.reset();
     proxy.pass();
-    await eventually(() => works(store));
+    await eventually("it to hold", () => works(store));
     const { collector, follower } = follow();
     await follower.caughtUp;
     expect(collector.markers().filter((marker) => marker === key)).toHaveLength(1);
@@ -148,7 +145,7 @@ describe("redis store, with faults between it and Redis", () => {
     expect(follower.following).toBe(true);
     proxy.blackHole("both");
     const held = performance.now();
-    await eventually(() => !follower.following, 3_000);
+    await eventually("it to hold", () => !follower.following);
     expect(performance.now() - held).toBeLessThan(stretched(2_500));
     const direct = await openRedisStore({ url: server.url, timeoutMs: 2_000 });
     const markers = [mark(), mark(), mark()];
@@ -157,7 +154,7 @@ describe("redis store, with faults between it and Redis", () => {
     const [, , last = ""] = markers;
     await collector.untilEvent(last);
     expect(collector.markers().filter((marker) => markers.includes(String(marker)))).toEqual(markers);
-    await eventually(() => follower.following, 60_000);
+    await eventually("it to hold", () => follower.following);
     await direct.close();
   });
 
@@ -176,12 +173,12 @@ describe("redis store, with faults between it and Redis", () => {
       }
     };
     const writers = [writer(), writer(), writer()];
-    await eventually(() => acked.length > 100);
+    await eventually("it to hold", () => acked.length > 100);
     await server.kill();
-    await eventually(() => !follower.following);
+    await eventually("it to hold", () => !follower.following);
     await server.restart();
     const before = acked.length;
-    await eventually(() => acked.length > before + 100);
+    await eventually("it to hold", () => acked.length > before + 100);
     running = false;
     await Promise.all(writers);
     const records = await store.get(acked);
@@ -200,7 +197,7 @@ describe("redis store, with faults between it and Redis", () => {
     await server.command("DEL", log);
     await server.command("XADD", log, "5000-1", "v", "1", "e", JSON.stringify({ marker: fresh }));
     await collector.untilEvent(fresh);
-    await eventually(() => follower.following, 60_000);
+    await eventually("it to hold", () => follower.following);
     expect(collector.entries.at(-1)).toMatchObject({ position: "5000-1", at: 5000, version: 1 });
     await server.command("DEL", log);
   });
@@ -250,7 +247,7 @@ describe("redis store, with Redis refusing", () => {
     expect(message).toContain(`redis redis://127.0.0.1:${server.port}: ${word}`);
     expect(await server.command("GET", redisKeys().commits)).toBe(before);
     await server.command(...mend);
-    await eventually(() => works(store));
+    await eventually("it to hold", () => works(store));
     expect(await store.get([key, other])).toMatchObject([{ value: { n: 1 } }, undefined]);
   });
 
@@ -282,7 +279,7 @@ describe("redis store, with Redis refusing", () => {
     expect(code).toBe("unavailable");
     expect(ms).toBeLessThan(stretched(2_500));
     server.resume();
-    await eventually(() => works(store));
+    await eventually("it to hold", () => works(store));
   });
 
   it("says in its health that Redis has begun to evict", async () => {
@@ -369,14 +366,14 @@ describe("redis store behind Sentinels", () => {
     await committed(store, { log: [{ marker: before }] });
     await collector.untilEvent(before);
     await group.primary.kill();
-    await eventually(() => works(store), 60_000);
+    await eventually("it to hold", () => works(store));
     // Each Sentinel learns of it on its own, some after the store did.
-    await eventually(async () => (await group.primaryPort()) === group.replica.port);
+    await eventually("it to hold", async () => (await group.primaryPort()) === group.replica.port);
     // The promotion closes connections once more.
-    await eventually(() => works(store), 60_000);
+    await eventually("it to hold", () => works(store));
     await committed(store, { log: [{ marker: after }] });
     await collector.untilEvent(after);
-    await eventually(() => follower.following, 60_000);
+    await eventually("it to hold", () => follower.following);
     await store.close();
     await group.dispose();
   }, 180_000);

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { eventually } from "./eventually.ts";
 
 export interface RedisServerOptions {
   /** Off by default: the data ends with the process. */
@@ -148,9 +149,8 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
   for (const other of others) await first?.command("CLUSTER", "MEET", "127.0.0.1", String(other.port));
   await Promise.all(replicas.map((replica, at) => replicateInCluster(replica, primaries[at])));
   for (const server of servers) {
-    await until(
-      async () => (await server.command("CLUSTER", "INFO")).includes("cluster_state:ok"),
-      "the cluster",
+    await eventually("the cluster", async () =>
+      (await server.command("CLUSTER", "INFO")).includes("cluster_state:ok"),
     );
   }
   return {
@@ -169,7 +169,7 @@ async function replicateInCluster(replica: RedisServer, primary: RedisServer | u
     await replica.command("CLUSTER", "REPLICATE", id).catch(() => undefined);
     return (await replica.command("INFO", "replication")).includes("master_link_status:up");
   };
-  await until(isDone, "a replica of the cluster");
+  await eventually("a replica of the cluster", isDone);
 }
 
 export interface SentinelGroup extends RedisGroup {
@@ -194,9 +194,8 @@ export async function startRedisSentinels(options: SentinelOptions = {}): Promis
   const config = ["repl-diskless-sync-delay 0", ...(options.config ?? [])];
   const primary = await startRedis({ config });
   const replica = await startRedis({ config: [`replicaof 127.0.0.1 ${primary.port}`, ...config] });
-  await until(
-    async () => (await replica.command("INFO", "replication")).includes("master_link_status:up"),
-    "the replica",
+  await eventually("the replica", async () =>
+    (await replica.command("INFO", "replication")).includes("master_link_status:up"),
   );
   const watch = [
     `sentinel monitor main 127.0.0.1 ${primary.port} 2`,
@@ -206,10 +205,10 @@ export async function startRedisSentinels(options: SentinelOptions = {}): Promis
   ];
   const sentinels = await Promise.all([0, 1, 2].map(() => startSentinel(watch)));
   for (const sentinel of sentinels) {
-    await until(async () => {
+    await eventually("the Sentinels to know each other", async () => {
       const reply = await sentinel.command("SENTINEL", "MASTER", "main");
       return /num-slaves\s+1\b/.test(reply) && /num-other-sentinels\s+2\b/.test(reply);
-    }, "the Sentinels to know each other");
+    });
   }
   const servers = [primary, replica, ...sentinels];
   return {
@@ -246,27 +245,11 @@ async function answers(port: number, child: ChildProcess): Promise<void> {
   child.once("error", (error) => {
     failure = error;
   });
-  await until(async () => {
+  await eventually("redis-server", async () => {
     if (failure !== undefined) throw failure;
     if (child.exitCode !== null) throw new EndedAtStart(`redis-server ended with ${child.exitCode}`);
     return (await redisCommand(port, ["PING"]).catch(() => "")) === "PONG";
-  }, "redis-server");
-}
-
-/** Polls real processes that tell nobody when they are ready. */
-/** A Sentinel whose machine stood still for two seconds does nothing for 30 s. */
-const untilMs = 50_000;
-
-export async function until(
-  ready: () => Promise<boolean>,
-  what: string,
-  deadlineMs = untilMs,
-): Promise<void> {
-  const end = performance.now() + deadlineMs;
-  while (!(await ready())) {
-    if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  });
 }
 
 /** One command on a connection of its own; arrays come as lines. */

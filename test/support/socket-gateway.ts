@@ -63,7 +63,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
       revocation: { ...authority.revocation, view: options.view?.(view) ?? view },
     },
     codecs: [createJsonCodec(), createMsgpackCodec()],
-    dispatch: createDispatch({ authority }),
+    dispatch: createDispatch(authority),
     clock,
     log: { ...quietLog, warn: note, error: note },
     metrics: quietObserver,

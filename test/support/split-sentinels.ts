@@ -1,5 +1,6 @@
+import { eventually } from "./eventually.ts";
 import { type FaultProxy, startFaultProxy } from "./fault-proxy.ts";
-import { type RedisGroup, type RedisServer, startRedis, startSentinel, until } from "./redis-server.ts";
+import { type RedisGroup, type RedisServer, startRedis, startSentinel } from "./redis-server.ts";
 
 export interface SplitSentinels extends RedisGroup {
   readonly primary: RedisServer;
@@ -85,9 +86,8 @@ async function startServers({ replicas, config = [] }: SplitOptions, add: Add): 
   for (let nth = 0; nth < replicas; nth += 1)
     others.push(await server([`replicaof ${host} ${primary.proxy.port}`]));
   for (const { server: replica } of others) {
-    await until(
-      async () => (await replica.command("INFO", "replication")).includes("master_link_status:up"),
-      "a replica",
+    await eventually("a replica", async () =>
+      (await replica.command("INFO", "replication")).includes("master_link_status:up"),
     );
   }
   return [primary, ...others];
@@ -114,10 +114,10 @@ async function startSentinels(
   }
   const known = [`num-slaves\\s+${replicas}\\b`, `num-other-sentinels\\s+${sentinelCount - 1}\\b`];
   for (const { server } of sentinels) {
-    await until(async () => {
+    await eventually("the Sentinels to know each other", async () => {
       const reply = await server.command("SENTINEL", "MASTER", "main");
       return known.every((pattern) => new RegExp(pattern).test(reply));
-    }, "the Sentinels to know each other");
+    });
   }
   return sentinels;
 }

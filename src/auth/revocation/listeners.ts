@@ -1,4 +1,4 @@
-import type { RevocationCause, Rights } from "../model.ts";
+import type { AuditRecord, RevocationCause, Rights } from "../model.ts";
 
 /** What a cut-off means for live connections. A listener closes or re-reads, at once, and says how many it closed. */
 export type RevocationEvent =
@@ -27,7 +27,9 @@ export type RevocationEvent =
     }
   | { readonly kind: "session_changed"; readonly sessionId: string }
   /** Connections end whose token one of these keys signed; their sessions go on. */
-  | { readonly kind: "keys"; readonly keyIds: readonly string[] };
+  | { readonly kind: "keys"; readonly keyIds: readonly string[] }
+  /** No connection ends: a command has decided this. */
+  | { readonly kind: "audited"; readonly record: AuditRecord };
 export type RevocationListener = (cut: RevocationEvent) => number;
 
 /** Whoever acts on cuts. One that throws stops neither the others nor the revocation. */

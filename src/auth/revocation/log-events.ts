@@ -74,6 +74,13 @@ const KnownEvent = Compile(
       policy: Type.Union([Type.Literal("suspend"), Type.Literal("close"), Type.Literal("serve_until_exp")]),
     }),
     Type.Object({ type: Type.Literal("node_left"), node: Type.String() }),
+    Type.Object({
+      type: Type.Literal("audited"),
+      record: Type.Record(
+        Type.String(),
+        Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()]),
+      ),
+    }),
   ]),
 );
 

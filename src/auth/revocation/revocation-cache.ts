@@ -126,6 +126,8 @@ export class RevocationCache {
         return { kind: "session_changed", sessionId: event.sessionId };
       case "keyring_changed":
         return event.dropped === undefined ? undefined : { kind: "keys", keyIds: event.dropped };
+      case "audited":
+        return { kind: "audited", record: event.record };
       default:
         return undefined;
     }

@@ -139,6 +139,7 @@ function touched(
     case "session_changed":
       return [event.sessionId];
     case "keys":
+    case "audited":
       return [];
     case "user":
     case "user_changed":

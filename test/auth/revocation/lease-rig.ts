@@ -4,6 +4,7 @@ import type { RevocationPolicy } from "../../../src/auth/revocation/revocation.t
 import type { LogEntry, Store } from "../../../src/auth/store.ts";
 import { openRedisStore } from "../../../src/store/redis/redis-store.ts";
 import { cheapScrypt } from "../../support/authority.ts";
+import { eventually } from "../../support/eventually.ts";
 import { type HandClock, handClock } from "../../support/hand-clock.ts";
 import { within } from "../../support/within.ts";
 
@@ -100,13 +101,6 @@ export async function startHandNode(options: HandNodeOptions): Promise<HandNode>
       await store.close();
     },
   };
-}
-
-export async function eventually(what: string, holds: () => Promise<boolean>, ms = 15_000): Promise<void> {
-  const look = async () => {
-    while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20));
-  };
-  await within(look(), what, ms);
 }
 
 function withConfirmation(store: Store, confirmedAt: (() => number) | undefined): Store {

@@ -2,8 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 
 import type { Safeguard } from "../../../src/auth/safeguards.ts";
 import type { LogEntry } from "../../../src/auth/store.ts";
+import { eventually } from "../../support/eventually.ts";
 import { type RedisServer, startRedis } from "../../support/redis-server.ts";
-import { eventually, type HandNode, type HandNodeOptions, startHandNode } from "./lease-rig.ts";
+import { type HandNode, type HandNodeOptions, startHandNode } from "./lease-rig.ts";
 
 let redis: RedisServer;
 const nodes: HandNode[] = [];

@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { RevokeReceipt } from "../../../src/auth/revocation/receipt.ts";
+import { eventually } from "../../support/eventually.ts";
 import { type RedisServer, startRedis } from "../../support/redis-server.ts";
 import { within } from "../../support/within.ts";
-import { eventually, type HandNode, type HandNodeOptions, startHandNode } from "./lease-rig.ts";
+import { type HandNode, type HandNodeOptions, startHandNode } from "./lease-rig.ts";
 
 let redis: RedisServer;
 const nodes: HandNode[] = [];

@@ -4,10 +4,11 @@ import { openEmbeddedStore } from "../../../../src/store/embedded/embedded-store
 import { StoreFile } from "../../../../src/store/embedded/store-file.ts";
 import type { Tables } from "../../../../src/store/embedded/tables.ts";
 import { openRedisStore } from "../../../../src/store/redis/redis-store.ts";
+import { eventually } from "../../../support/eventually.ts";
 import { type InterposedStore, interposed } from "../../../support/interposed-store.ts";
 import { startRedis } from "../../../support/redis-server.ts";
 import { temporaryFolder } from "../../../support/temporary-folder.ts";
-import { eventually, type HandNode, startHandNode } from "../lease-rig.ts";
+import { type HandNode, startHandNode } from "../lease-rig.ts";
 
 export interface RollbackNode extends HandNode {
   readonly store: InterposedStore;

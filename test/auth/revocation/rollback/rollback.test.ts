@@ -3,9 +3,10 @@ import { recordKeys } from "../../../../src/auth/record-keys.ts";
 import type { Safeguard } from "../../../../src/auth/safeguards.ts";
 import { type RecordKey, readRecord } from "../../../../src/auth/store.ts";
 import { home, ownerLogin } from "../../../support/authority.ts";
+import { eventually } from "../../../support/eventually.ts";
 import { type RedisServer, startRedis } from "../../../support/redis-server.ts";
 import { refusal } from "../../../support/refusal.ts";
-import { eventually, type HandNode, startHandNode } from "../lease-rig.ts";
+import { type HandNode, startHandNode } from "../lease-rig.ts";
 
 let redis: RedisServer;
 const nodes: HandNode[] = [];
