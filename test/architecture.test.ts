@@ -30,6 +30,7 @@ const allowed: Record<string, readonly string[]> = {
   "src/store": [
     "protocol",
     "src/auth/store.ts",
+    "src/auth/event-bus.ts",
     "src/auth/errors.ts",
     "src/auth/clock/clock.ts",
     "src/auth/record-keys.ts",

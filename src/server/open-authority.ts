@@ -6,6 +6,7 @@ import type { Clock } from "../auth/clock/clock.ts";
 import { startClockSync } from "../auth/clock/clock-sync.ts";
 import { type ClockObserver, QuorumClock } from "../auth/clock/quorum-clock.ts";
 import { AuthError } from "../auth/errors.ts";
+import type { EventBus } from "../auth/event-bus.ts";
 import { retentionMs } from "../auth/revocation/view.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Store } from "../auth/store.ts";
@@ -14,6 +15,7 @@ import { sealedOtherwise } from "../auth/tokens/sealing.ts";
 import type { Log } from "../observability/log.ts";
 import { measuredStore, type StoreCallObserver } from "../observability/measured-store.ts";
 import { openStore } from "../store/open.ts";
+import { openEventBus } from "../store/open-event-bus.ts";
 import type { Config } from "./config/schema.ts";
 import { holdsKeys, requireKeys, requireStoreFile, warnOfNewInstallation } from "./installation.ts";
 import { issuerForCommands, rememberedIssuer } from "./issuer.ts";
@@ -27,7 +29,7 @@ export interface OpenAuthorityOptions {
   /** Whether store, secret and keys are made where there are none; by default for a gateway only. */
   readonly creates?: boolean;
   readonly clock?: Clock | undefined;
-  /** Hears of a store that answers late. */
+  /** Hears of a store that answers late, and of an event bus that hears nothing. */
   readonly log?: Pick<Log, "warn">;
   /** The port that clients use; the configured one by default. */
   readonly port?: () => number;
@@ -44,6 +46,7 @@ export interface OpenAuthorityOptions {
 export interface OpenAuthority {
   readonly authority: Authority;
   readonly store: Store;
+  readonly events: EventBus;
   /** The time, as machine and store agree on it. */
   readonly clock: QuorumClock;
   /** The `iss` of access tokens, and how clients reach the gateway. For commands `issuer` throws `IssuerError`. */
@@ -86,6 +89,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     ...(config.store === null ? { clock } : { url: config.store }),
   });
   const store = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);
+  const events = await openEventBus({ url: config.store ?? undefined, ...eventBusLog(options.log) });
   let looking: NodeJS.Timeout | undefined;
   try {
     if (!creates) await requireKeys(store);
@@ -115,16 +119,27 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     const close = async () => {
       clearInterval(looking);
       await authority.close();
+      await events.close();
       if (role === "gateway") await upkeep.end();
       await store.close();
     };
-    return { authority, store, clock, issuer, publicUrl, close };
+    return { authority, store, events, clock, issuer, publicUrl, close };
   } catch (error) {
     clearInterval(looking);
+    await events.close();
     await store.close();
     const isForeign = error instanceof AuthError && error.detail?.endsWith(sealedOtherwise);
     throw isForeign ? otherSecret(config, error) : error;
   }
+}
+
+function eventBusLog(log: OpenAuthorityOptions["log"]) {
+  return {
+    onFault: (error: unknown) => log?.warn({ err: error }, "an event for other nodes was lost"),
+    onHearing: (hears: boolean, error?: Error) => {
+      if (!hears) log?.warn({ err: error }, "events of other nodes are not heard, trying again");
+    },
+  };
 }
 
 function domainOptions({ tokens, password, limits }: Config) {

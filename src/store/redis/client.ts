@@ -16,6 +16,8 @@ export interface ClientOptions {
   readonly reconnects: boolean;
   /** Behind Sentinels: where the primary is, asked for every connection. Rejects while nobody says. */
   readonly findPrimary: () => Promise<RedisHost>;
+  /** False for a connection that only listens: it has no replies to watch. */
+  readonly watchesReplies?: boolean;
 }
 
 /** A connection without one reply that belongs to its command for this long, ms, is replaced, unless it may take longer. */
@@ -33,7 +35,8 @@ export function createClient(address: RedisAddress, options: ClientOptions): Red
     address.mode === "cluster" ? clusterClient(address, options) : singleClient(address, options);
   // Without a listener every lost connection is an uncaught error; commands carry the news.
   client.on("error", () => undefined);
-  watchReplies(client, Math.max(stepPatienceMs, 2 * options.commandTimeoutMs));
+  if (options.watchesReplies !== false)
+    watchReplies(client, Math.max(stepPatienceMs, 2 * options.commandTimeoutMs));
   return client;
 }
 

@@ -9,12 +9,17 @@ import type { IndexKey, RecordKey } from "../../auth/store.ts";
  * - `gatehouse:{gh}:log`      stream, one entry per event: `v` commit, `e` JSON
  * - `gatehouse:{gh}:r:NAME`   string, `version|JSON`, expires with its record
  * - `gatehouse:{gh}:i:NAME`   sorted set, members with score 0
+ * - `gatehouse:{gh}:events`, `gatehouse:{gh}:probe:ID`  sharded pub/sub channels, see RedisEventBus
  */
 export interface RedisKeys {
   readonly commits: string;
   readonly log: string;
   record(key: RecordKey): string;
   index(key: IndexKey): string;
+  /** What nodes tell each other. */
+  readonly events: string;
+  /** What the node with this id tells itself. */
+  probe(id: string): string;
 }
 
 /** `prefix` tells installations on one Redis apart: letters, digits, `_`, `.`, `:` and `-`. */
@@ -27,5 +32,7 @@ export function redisKeys(prefix = "gatehouse"): RedisKeys {
     log: `${base}log`,
     record: (key) => `${base}r:${key}`,
     index: (key) => `${base}i:${key}`,
+    events: `${base}events`,
+    probe: (id) => `${base}probe:${id}`,
   };
 }

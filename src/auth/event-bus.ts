@@ -1,0 +1,131 @@
+import type { JsonObject } from "./store.ts";
+
+/**
+ * Events between the nodes of an installation, beside the revocation log. An event only says that something may have
+ * changed: whoever hears it reads the record, and believes nothing else. Two adapters implement the port (in process,
+ * Redis pub/sub), and one contract suite holds them to what is written here.
+ *
+ * - A message arrives at most once at each listener, and may be lost.
+ * - Messages of one publisher arrive in their order. Between publishers there is no order.
+ * - Whoever can write to the store can send messages.
+ */
+export interface EventBus {
+  /**
+   * Tells every listener of the topic on every node, this one included, and returns before anybody has heard it. Never
+   * throws: a message that cannot be sent, or is longer than `longestMessage`, is lost, and the fault is reported.
+   */
+  publish(topic: string, message: JsonObject): void;
+  /** From now on, until the returned function is called. */
+  subscribe(topic: string, listener: BusListener): () => void;
+  /** Nothing is delivered any more. Waits a bounded time for what was published. Never rejects. */
+  close(): Promise<void>;
+}
+
+export interface BusListener {
+  readonly onMessage: (message: JsonObject) => void;
+  /**
+   * Messages may have been lost until now. Called once for every listener as soon as it hears the other nodes, and again
+   * after every time at which it did not: whoever waits for something looks at its record.
+   */
+  readonly onGap: () => void;
+}
+
+/** Bytes of a message as JSON in UTF-8, its topic included. */
+export const longestMessage = 4096;
+
+/** The message as it is sent. Throws a RangeError for one that is too long. */
+export function encodeMessage(topic: string, message: JsonObject): string {
+  const text = JSON.stringify([topic, message]);
+  if (Buffer.byteLength(text) > longestMessage)
+    throw new RangeError(`a message on ${topic} is longer than ${longestMessage} bytes`);
+  return text;
+}
+
+/** The listeners of one node. A listener that throws harms no other. */
+export class BusListeners {
+  readonly #byTopic = new Map<string, Set<BusListener>>();
+  readonly #onFault: (error: unknown) => void;
+
+  constructor(onFault: (error: unknown) => void) {
+    this.#onFault = onFault;
+  }
+
+  get isEmpty(): boolean {
+    return this.#byTopic.size === 0;
+  }
+
+  add(topic: string, listener: BusListener): () => void {
+    // A listener of its own for each call: one function may be subscribed twice.
+    const own = { ...listener };
+    const listeners = this.#byTopic.get(topic) ?? new Set();
+    this.#byTopic.set(topic, listeners.add(own));
+    return () => {
+      listeners.delete(own);
+      if (listeners.size === 0 && this.#byTopic.get(topic) === listeners) this.#byTopic.delete(topic);
+    };
+  }
+
+  /** `text` is what `encodeMessage` made; anything else is nobody's. */
+  deliver(text: string): void {
+    const sent = decodeMessage(text);
+    if (sent === undefined) return;
+    for (const { onMessage } of [...(this.#byTopic.get(sent.topic) ?? [])])
+      this.tell(() => onMessage(sent.message));
+  }
+
+  gap(): void {
+    for (const listeners of [...this.#byTopic.values()])
+      for (const { onGap } of [...listeners]) this.tell(onGap);
+  }
+
+  clear(): void {
+    this.#byTopic.clear();
+  }
+
+  tell(listener: () => void): void {
+    try {
+      listener();
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+}
+
+function decodeMessage(text: string): { readonly topic: string; readonly message: JsonObject } | undefined {
+  let sent: unknown;
+  try {
+    sent = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(sent)) return undefined;
+  const [topic, message] = sent as readonly unknown[];
+  const isMessage = typeof message === "object" && message !== null && !Array.isArray(message);
+  return typeof topic === "string" && isMessage ? { topic, message: message as JsonObject } : undefined;
+}
+
+/**
+ * The bus of an installation that is one process. NOT covered: a command of the CLI, which is a process of its own, is
+ * not heard.
+ */
+export function createLocalEventBus(onFault: (error: unknown) => void = () => undefined): EventBus {
+  const listeners = new BusListeners(onFault);
+  return {
+    publish(topic, message) {
+      try {
+        const text = encodeMessage(topic, message);
+        queueMicrotask(() => listeners.deliver(text));
+      } catch (error) {
+        onFault(error);
+      }
+    },
+    subscribe(topic, listener) {
+      const end = listeners.add(topic, listener);
+      queueMicrotask(() => listeners.tell(listener.onGap));
+      return end;
+    },
+    async close() {
+      listeners.clear();
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import { setTimeout as pause } from "node:timers/promises";
+
+import type { RedisClient } from "./client.ts";
+
+export interface BusSubscriptionOptions {
+  readonly channels: readonly string[];
+  /** A connected client of its own, which ends with its first loss. */
+  readonly connect: () => Promise<RedisClient>;
+  /** Sends the text to this subscription, by another connection. */
+  readonly askForProbe: (text: string) => void;
+  readonly isProbe: (channel: string) => boolean;
+  readonly onText: (text: string) => void;
+  readonly onHearing: (hears: boolean, error?: Error) => void;
+}
+
+const probeEveryMs = 1_000;
+/** So many probes without anything heard, and the connection is replaced. Counted, so that a loop that stood still is no loss. */
+const mostUnheard = 3;
+const retry = { firstMs: 50, mostMs: 1_000 } as const;
+
+/**
+ * A loop over connections that listen. A connection that looks open may still hear nothing: half-open, at an old primary,
+ * or at a server that has lost the slot. So the node sends itself a probe once a second, by the connection that sends
+ * messages, and a connection that does not hear it is replaced.
+ */
+export class BusSubscription {
+  readonly #options: BusSubscriptionOptions;
+  readonly #stopping = new AbortController();
+  readonly #ended: Promise<void>;
+  #client: RedisClient | undefined;
+  #hears = false;
+  /** The fault was told. */
+  #isDown = false;
+
+  constructor(options: BusSubscriptionOptions) {
+    this.#options = options;
+    this.#ended = this.#run();
+  }
+
+  get hears(): boolean {
+    return this.#hears;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#client?.disconnect();
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    let pauseMs: number = retry.firstMs;
+    while (!this.#stopping.signal.aborted) {
+      let fault = new Error("the connection was lost");
+      try {
+        this.#client = await this.#options.connect();
+        if (!this.#stopping.signal.aborted) await this.#listen(this.#client);
+        pauseMs = retry.firstMs;
+      } catch (error) {
+        if (error instanceof Error) fault = error;
+      }
+      this.#hears = false;
+      this.#client?.disconnect();
+      this.#client = undefined;
+      if (this.#stopping.signal.aborted) return;
+      if (!this.#isDown) this.#options.onHearing(false, fault);
+      this.#isDown = true;
+      await pause(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      pauseMs = Math.min(pauseMs * 2, retry.mostMs);
+    }
+  }
+
+  /** Settles when the connection is lost, or does not hear what it should. */
+  async #listen(client: RedisClient): Promise<void> {
+    let unheard = 0;
+    client.on("smessage", (channel: string, text: string) => {
+      unheard = 0;
+      if (!this.#options.isProbe(channel)) this.#options.onText(text);
+    });
+    const lost = new Promise<void>((resolve) => {
+      client.once("end", resolve);
+      // The slot of the channels went to another server.
+      client.once("moved", resolve);
+    });
+    await client.ssubscribe(...this.#options.channels);
+    this.#hears = true;
+    this.#isDown = false;
+    this.#options.onHearing(true);
+    let overdue: () => void = () => undefined;
+    const silent = new Promise<void>((resolve) => {
+      overdue = resolve;
+    });
+    const probing = setInterval(() => {
+      if (unheard >= mostUnheard) overdue();
+      unheard += 1;
+      this.#options.askForProbe("");
+    }, probeEveryMs).unref();
+    await Promise.race([lost, silent]);
+    clearInterval(probing);
+  }
+}

@@ -1,0 +1,165 @@
+import { randomUUID } from "node:crypto";
+import { Cluster } from "ioredis";
+
+import { BusListeners, type EventBus, encodeMessage } from "../../auth/event-bus.ts";
+import { parseRedisUrl, type RedisAddress, type RedisHost } from "./address.ts";
+import { BusSubscription } from "./bus-subscription.ts";
+import { connectClient, createClient, type RedisClient, withDeadline } from "./client.ts";
+import { redisUnavailable } from "./faults.ts";
+import { PrimaryFinder } from "./find-primary.ts";
+import { redisKeys } from "./keys.ts";
+
+export interface RedisEventBusOptions {
+  /** See `parseRedisUrl`. */
+  readonly url: string;
+  /** The store's; `gatehouse` by default. */
+  readonly prefix?: string;
+  /** A message was lost before it was sent, or a listener threw. */
+  readonly onFault?: (error: unknown) => void;
+  /** Whether this node hears the others; the error says why it does not. */
+  readonly onHearing?: (hears: boolean, error?: Error) => void;
+}
+
+/** Messages that may be on their way to Redis; one more is lost. */
+const mostUnsent = 1_000;
+const connectMs = 2_000;
+const commandTimeoutMs = 2_000;
+const closeMs = 500;
+
+/**
+ * The bus over Redis' sharded pub/sub: in a Cluster all channels are in the slot of the store's keys, so a message goes to
+ * one server and no other. Two connections of its own, opened for the first message and for the first listener. A
+ * message reaches the listeners of its own node without Redis.
+ */
+export class RedisEventBus implements EventBus {
+  readonly #address: RedisAddress;
+  readonly #finder: PrimaryFinder;
+  readonly #keys: ReturnType<typeof redisKeys>;
+  readonly #options: RedisEventBusOptions;
+  readonly #listeners: BusListeners;
+  /** Tells this node's messages from the others'. */
+  readonly #id = randomUUID();
+  readonly #unsent = new Set<Promise<unknown>>();
+  #sender: Promise<RedisClient> | undefined;
+  #subscription: BusSubscription | undefined;
+  #isClosed = false;
+
+  /** Connects to nothing yet. Throws for a URL that is none. */
+  constructor(options: RedisEventBusOptions) {
+    this.#options = options;
+    this.#address = parseRedisUrl(options.url);
+    this.#finder = new PrimaryFinder(this.#address);
+    this.#keys = redisKeys(options.prefix);
+    this.#listeners = new BusListeners((error) => this.#fault(error));
+  }
+
+  publish(topic: string, message: Parameters<EventBus["publish"]>[1]): void {
+    try {
+      if (this.#isClosed) throw new Error("the event bus is closed");
+      const text = encodeMessage(topic, message);
+      queueMicrotask(() => this.#listeners.deliver(text));
+      if (this.#unsent.size >= mostUnsent) throw new Error("too many messages wait to be sent");
+      this.#send(this.#keys.events, `${this.#id} ${text}`).catch((error: unknown) =>
+        this.#fault(redisUnavailable(error, this.#address.masked)),
+      );
+    } catch (error) {
+      this.#fault(error);
+    }
+  }
+
+  subscribe(topic: string, listener: Parameters<EventBus["subscribe"]>[1]): () => void {
+    const end = this.#listeners.add(topic, listener);
+    if (this.#isClosed) return end;
+    this.#subscription ??= this.#listen();
+    if (this.#subscription.hears) queueMicrotask(() => this.#listeners.tell(listener.onGap));
+    return end;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#listeners.clear();
+    await this.#subscription?.stop();
+    await withDeadline(Promise.allSettled(this.#unsent), closeMs, "not sent").catch(() => undefined);
+    await this.#sender?.then(
+      (client) => client.disconnect(),
+      () => undefined,
+    );
+  }
+
+  #listen(): BusSubscription {
+    const probe = this.#keys.probe(this.#id);
+    return new BusSubscription({
+      channels: [this.#keys.events, probe],
+      connect: () => this.#connectListener(),
+      askForProbe: (text) => void this.#send(probe, text).catch(() => undefined),
+      isProbe: (channel) => channel === probe,
+      onText: (text) => this.#heard(text),
+      onHearing: (hears, error) => {
+        this.#options.onHearing?.(hears, error && redisUnavailable(error, this.#address.masked));
+        if (hears) this.#listeners.gap();
+      },
+    });
+  }
+
+  #heard(text: string): void {
+    const blank = text.indexOf(" ");
+    if (text.slice(0, blank) !== this.#id) this.#listeners.deliver(text.slice(blank + 1));
+  }
+
+  #send(channel: string, text: string): Promise<unknown> {
+    const sending = this.#connectSender().then((client) => client.call("spublish", channel, text));
+    this.#unsent.add(sending);
+    const sent = () => void this.#unsent.delete(sending);
+    sending.then(sent, sent);
+    return sending;
+  }
+
+  /** The first connection is made once for all who wait; it then reconnects by itself. */
+  #connectSender(): Promise<RedisClient> {
+    this.#sender ??= this.#openSender().catch((error: unknown) => {
+      this.#sender = undefined;
+      throw error;
+    });
+    return this.#sender;
+  }
+
+  async #openSender(): Promise<RedisClient> {
+    const client = createClient(this.#address, { ...this.#clientOptions(), reconnects: true });
+    await connectClient(client, connectMs);
+    return client;
+  }
+
+  async #connectListener(): Promise<RedisClient> {
+    const address = await this.#listenerAddress();
+    const options = { ...this.#clientOptions(), reconnects: false, watchesReplies: false };
+    const client = createClient(address, options);
+    await connectClient(client, connectMs);
+    return client;
+  }
+
+  #clientOptions() {
+    return { commandTimeoutMs, silenceMs: 2 * commandTimeoutMs, findPrimary: () => this.#finder.find() };
+  }
+
+  /** In a Cluster that of the server that has the channel's slot, as the connection that sends knows it. */
+  async #listenerAddress(): Promise<RedisAddress> {
+    if (this.#address.mode !== "cluster") return this.#address;
+    const cluster = await this.#connectSender();
+    if (!(cluster instanceof Cluster)) return this.#address;
+    const slot = Number(await cluster.call("cluster", "KEYSLOT", this.#keys.events));
+    const [owner] = cluster.slots[slot] ?? [];
+    if (owner === undefined) throw new Error("no server has the slot of the events");
+    return { ...this.#address, mode: "standalone", hosts: [hostOf(owner)] };
+  }
+
+  #fault(error: unknown): void {
+    this.#options.onFault?.(error);
+  }
+}
+
+/** From ioredis' own name of a node, `host:port`. */
+function hostOf(name: string): RedisHost {
+  const colon = name.lastIndexOf(":");
+  return { host: name.slice(0, colon), port: Number(name.slice(colon + 1)) };
+}
