@@ -308,7 +308,8 @@ const log = Type.Object(
     ),
     audit: Type.Boolean({
       default: true,
-      description: "Write one record for every authentication decision, change of rights and revocation, with who asked for it.",
+      description:
+        "Write one record for every authentication decision, change of rights and revocation, with who asked for it.",
     }),
   },
   strict,

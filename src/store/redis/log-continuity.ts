@@ -1,7 +1,8 @@
 import type { LogBreak, LogPosition } from "../../auth/store.ts";
 import { comparePositions, type StreamEntry, type StreamInfo, timeOf } from "./log-stream.ts";
+import { PassedEntries } from "./passed-entries.ts";
 
-/** Entries remembered on either list. Past it an own commit that cannot be told from a lost one counts as lost. */
+/** Acknowledged entries that are waited for. Past it an own commit that cannot be told from a lost one counts as lost. */
 const remembered = 20_000;
 
 /** What a range of the log says: `gone` when the entry delivered last is not where it was. */
@@ -25,7 +26,7 @@ export class LogContinuity {
   #after: LogPosition | undefined;
   readonly #awaited = new Map<LogPosition, Awaited>();
   /** An acknowledgement may be read after the entry itself came by: then it is compared with these. */
-  readonly #passed = new Map<LogPosition, string>();
+  readonly #passed = new PassedEntries();
   #order = 0;
   #tooMany = false;
   /** How many entries the log has been given at least. */
@@ -53,7 +54,7 @@ export class LogContinuity {
 
   /** An own commit whose position Redis has told. */
   acknowledge(position: LogPosition, content: string): void {
-    if (timeOf(position) < this.#since || this.#passed.get(position) === content) return;
+    if (timeOf(position) < this.#since || this.#passed.has(position, content)) return;
     this.#order += 1;
     if (this.#awaited.size < remembered) this.#awaited.set(position, { content, order: this.#order });
     else this.#tooMany = true;
@@ -83,14 +84,11 @@ export class LogContinuity {
 
   /** These were delivered. */
   pass(entries: readonly StreamEntry[]): void {
+    const now = performance.now();
     for (const { entry, content } of entries) {
       this.#awaited.delete(entry.position);
-      this.#passed.set(entry.position, content);
+      this.#passed.add(entry.position, content, now);
       this.#last = { position: entry.position, content };
-    }
-    for (const position of this.#passed.keys()) {
-      if (this.#passed.size <= remembered) break;
-      this.#passed.delete(position);
     }
     this.#added += entries.length;
   }
