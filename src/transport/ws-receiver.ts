@@ -1,9 +1,9 @@
 import { Receiver, type WriteDone } from "ws";
 import "./ws-package.ts";
 
-/** More pieces than this of what is unfinished are joined to one, ... */
+/** More pieces than this of what is unfinished, and one more for each `BYTES_PER_PIECE` of it, are joined to one. */
 const MAX_PIECES = 64;
-/** ... and one more for so many bytes: else a message of many pieces would be copied again and again. */
+/** Keeps what is copied in proportion: with a fixed number a message of many pieces is copied again and again. */
 const BYTES_PER_PIECE = 128;
 /** Bytes of reads that may stay in memory beyond twice the bytes that are needed of them. */
 const SLACK_BYTES = 16 * 1024;
@@ -16,7 +16,7 @@ const [GET_INFO, DEFER_EVENT] = [0, 6];
 /**
  * The frame reader of the `ws` package, with a bound on memory that it lacks. It keeps a view of each read in which a part
  * of an unfinished message came: a fragment of one byte keeps a read of 64 KiB, and a frame that comes byte by byte
- * keeps a buffer for each byte. Here what is unfinished takes at most three times its own size and 80 KiB, in however many
+ * keeps a buffer for each byte. Here what is unfinished takes at most four times its own size and 80 KiB, in however many
  * pieces it comes. So neither the number of reads nor that of fragments needs a limit that an honest client could meet.
  *
  * It also reads few frames at once. While more are left, `waits` is true: give it nothing, and call `readOn` in a later turn
