@@ -3,9 +3,9 @@ import { nodeAt, type Stage, succeeded } from "../../test/chaos/stage.ts";
 import type { Visit } from "../../test/chaos/visit.ts";
 import { wait } from "../../test/faults/line.ts";
 import { inTurns, type LongLived, openMany } from "../../test/faults/many-sessions.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { within } from "../../test/support/within.ts";
 import { type BusySocket, openBusySocket } from "./busy-socket.ts";
-import { eventually } from "../../test/support/eventually.ts";
 
 /** Milliseconds since the answer to one revoke; below 0: before that. */
 export interface Delay {
@@ -67,7 +67,10 @@ export async function play(
 /** What the fault before it did is over. */
 async function allReady({ scene }: Stage): Promise<void> {
   for (const { port } of scene.nodes) {
-    await eventually("it to hold", async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200);
+    await eventually(
+      "it to hold",
+      async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200,
+    );
   }
 }
 
@@ -75,9 +78,9 @@ async function allReady({ scene }: Stage): Promise<void> {
 async function openPatiently(port: number, token: string): Promise<BusySocket> {
   let opened: BusySocket | undefined;
   await eventually("it to hold", async () => {
-      opened = await openBusySocket(port, token).catch(() => undefined);
-      return opened !== undefined;
-    });
+    opened = await openBusySocket(port, token).catch(() => undefined);
+    return opened !== undefined;
+  });
   if (opened === undefined) throw new Error("no socket");
   return opened;
 }
