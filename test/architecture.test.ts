@@ -22,7 +22,6 @@ const allowed: Record<string, readonly string[]> = {
     "src/net",
     "src/auth/errors.ts",
     "src/codec/codec.ts",
-    "src/connection/slots.ts",
     "src/connection/socket.ts",
     "src/http/endpoint.ts",
     "src/http/security-headers.ts",

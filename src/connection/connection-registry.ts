@@ -1,5 +1,3 @@
-import { SlotSet, type Slotted } from "./slots.ts";
-
 export interface ConnectionRegistryLimits {
   /** Open sockets. */
   readonly sockets: number;
@@ -12,17 +10,17 @@ export interface ConnectionRegistryLimits {
 export type Room = "free" | "full" | "address_full";
 
 /**
- * Places that are remembered without a stranger. Taking one out each time and putting it in again is what Maps are worst
- * at: see `Seats`.
+ * Addresses that are remembered without an unauthenticated socket: taking one out of a Map each time and putting it in again
+ * makes the Map grow a new table every few thousand times.
  */
-const idlePlaces = 1024;
+const idleAddresses = 1024;
 
-/** Every open socket of this node, and how many of them are strangers. */
-export class ConnectionRegistry<Member extends Slotted> {
+/** Every open socket of this node, and how many of them are unauthenticated. */
+export class ConnectionRegistry<Member> {
   readonly #limits: ConnectionRegistryLimits;
-  readonly #members = new SlotSet<Member>();
-  /** By place. A place whose last stranger left stays for the next one until `#tidy`. */
-  readonly #strangers = new Map<string, number>();
+  readonly #members = new Set<Member>();
+  /** Unauthenticated sockets by address. An address whose last one left stays until `#tidy`. */
+  readonly #unauthenticatedAt = new Map<string, number>();
   #unauthenticated = 0;
 
   constructor(limits: ConnectionRegistryLimits) {
@@ -37,36 +35,37 @@ export class ConnectionRegistry<Member extends Slotted> {
     return this.#unauthenticated;
   }
 
-  /** Places that are remembered: of strangers, and at most 1,024 without one. */
-  get places(): number {
-    return this.#strangers.size;
+  /** Addresses that are remembered: of unauthenticated sockets, and at most 1,024 without one. */
+  get addresses(): number {
+    return this.#unauthenticatedAt.size;
   }
 
   /** A copy: members leave while it is walked. */
   members(): readonly Member[] {
-    return this.#members.all();
+    return [...this.#members];
   }
 
-  /** Asked before the upgrade; the place itself is taken by `enter`, so a handshake that breaks off keeps none. */
+  /** Asked before the upgrade; the socket itself is counted by `enter`, so a handshake that breaks off keeps none. */
   roomFor(addressKey: string): Room {
     if (this.#members.size >= this.#limits.sockets) return "full";
     if (this.#unauthenticated >= this.#limits.unauthenticated) return "full";
-    const here = this.#strangers.get(addressKey) ?? 0;
+    const here = this.#unauthenticatedAt.get(addressKey) ?? 0;
     return here >= this.#limits.unauthenticatedPerAddress ? "address_full" : "free";
   }
 
   enter(member: Member, addressKey: string): void {
     this.#members.add(member);
     this.#unauthenticated += 1;
-    const here = this.#strangers.get(addressKey);
-    if (here === undefined && this.#strangers.size >= this.#unauthenticated + idlePlaces) this.#tidy();
-    this.#strangers.set(addressKey, (here ?? 0) + 1);
+    const here = this.#unauthenticatedAt.get(addressKey);
+    if (here === undefined && this.#unauthenticatedAt.size >= this.#unauthenticated + idleAddresses)
+      this.#tidy();
+    this.#unauthenticatedAt.set(addressKey, (here ?? 0) + 1);
   }
 
-  /** No stranger any more. */
+  /** The socket is authenticated, or gone. */
   authenticated(addressKey: string): void {
     this.#unauthenticated -= 1;
-    this.#strangers.set(addressKey, (this.#strangers.get(addressKey) ?? 1) - 1);
+    this.#unauthenticatedAt.set(addressKey, (this.#unauthenticatedAt.get(addressKey) ?? 1) - 1);
   }
 
   leave(member: Member, addressKey: string, wasAuthenticated: boolean): void {
@@ -75,6 +74,7 @@ export class ConnectionRegistry<Member extends Slotted> {
   }
 
   #tidy(): void {
-    for (const [addressKey, count] of this.#strangers) if (count === 0) this.#strangers.delete(addressKey);
+    for (const [addressKey, count] of this.#unauthenticatedAt)
+      if (count === 0) this.#unauthenticatedAt.delete(addressKey);
   }
 }

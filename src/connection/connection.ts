@@ -8,7 +8,6 @@ import { type CommandHost, CommandPhase } from "./command-phase.ts";
 import { type ConnectionParts, fragmentMs } from "./connection-parts.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { LiveSession, type SessionHost } from "./session.ts";
-import { noSlot, type Slotted } from "./slots.ts";
 import type { Socket, SocketHandler } from "./socket.ts";
 import { type Effect, type Input, type State, transition } from "./state-machine.ts";
 import type { SuspensionMember } from "./suspension.ts";
@@ -32,12 +31,10 @@ export class Connection
     SessionHost,
     OutboxOwner,
     SuspensionBufferHost,
-    SuspensionMember,
-    Slotted
+    SuspensionMember
 {
   readonly peer: Peer;
   readonly addressKey: string;
-  slot = noSlot;
   readonly #parts: ConnectionParts;
   readonly #socket: Socket;
   readonly #wire: WireFormat;

@@ -6,11 +6,10 @@ import type { Users } from "../auth/users/users.ts";
 import { isLocalAddress } from "../net/local-address.ts";
 import { KeyIndex } from "./key-index.ts";
 import type { ConnectionLog } from "./observer.ts";
-import { SlotSet, type Slotted } from "./slots.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 
 /** An authenticated connection as the hub sees it. `userId` and `sessionId` of its principal never change. */
-export interface HubMember extends Slotted {
+export interface HubMember {
   readonly principal: Principal;
   readonly peer: Peer;
   /** Closes it at once, dropping what waits to be sent. False when it was closing already. */
@@ -57,9 +56,9 @@ export function createHub(options: {
 
 class IndexedHub implements Hub {
   readonly #options: Parameters<typeof createHub>[0];
-  readonly #members = new SlotSet<HubMember>();
-  readonly #bySession = new KeyIndex((slot) => this.#members.at(slot).principal.sessionId);
-  readonly #byUser = new KeyIndex((slot) => this.#members.at(slot).principal.userId);
+  readonly #members = new Set<HubMember>();
+  readonly #bySession = new KeyIndex<HubMember>();
+  readonly #byUser = new KeyIndex<HubMember>();
   readonly #rereads = new Map<string, UserReread>();
 
   constructor(options: Parameters<typeof createHub>[0]) {
@@ -79,21 +78,24 @@ class IndexedHub implements Hub {
   }
 
   add(member: HubMember): void {
-    if (!this.#members.add(member)) return;
-    this.#bySession.add(member.slot);
-    this.#byUser.add(member.slot);
+    if (this.#members.has(member)) return;
+    this.#members.add(member);
+    this.#bySession.add(member.principal.sessionId, member);
+    this.#byUser.add(member.principal.userId, member);
   }
 
   remove(member: HubMember): void {
-    if (!this.#members.has(member)) return;
-    this.#bySession.remove(member.slot);
-    this.#byUser.remove(member.slot);
-    this.#members.delete(member);
+    if (!this.#members.delete(member)) return;
+    this.#bySession.remove(member.principal.sessionId, member);
+    this.#byUser.remove(member.principal.userId, member);
   }
 
-  isCrowded({ slot }: HubMember): boolean {
+  isCrowded({ principal }: HubMember): boolean {
     const { socketsPerSession, socketsPerUser } = this.#options.limits;
-    return this.#bySession.sizeAt(slot) > socketsPerSession || this.#byUser.sizeAt(slot) > socketsPerUser;
+    return (
+      this.#bySession.size(principal.sessionId) > socketsPerSession ||
+      this.#byUser.size(principal.userId) > socketsPerUser
+    );
   }
 
   apply(cut: RevocationEvent): number {
@@ -132,21 +134,19 @@ class IndexedHub implements Hub {
 
   /** Walks all of this node's sockets: a rare thing to do, and none that needs an index. */
   #olderThan(cut: Extract<RevocationEvent, { kind: "client" | "all" }>): readonly HubMember[] {
-    return this.#members
-      .all()
-      .filter(
-        ({ principal }) =>
-          principal.epoch < cut.epoch && (cut.kind === "all" || principal.clientId === cut.clientId),
-      );
+    return [...this.#members].filter(
+      ({ principal }) =>
+        principal.epoch < cut.epoch && (cut.kind === "all" || principal.clientId === cut.clientId),
+    );
   }
 
   #signedBy(keyIds: ReadonlySet<string>): readonly HubMember[] {
-    return this.#members.all().filter(({ principal }) => keyIds.has(principal.keyId));
+    return [...this.#members].filter(({ principal }) => keyIds.has(principal.keyId));
   }
 
   /** A copy: members may leave while it is walked. */
-  #among(index: KeyIndex, key: string): readonly HubMember[] {
-    return index.of(key).map((slot) => this.#members.at(slot));
+  #among(index: KeyIndex<HubMember>, key: string): readonly HubMember[] {
+    return index.of(key);
   }
 
   /** A read that is under way may have seen the state before the change, so another follows it. */

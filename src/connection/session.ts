@@ -5,7 +5,6 @@ import type { Peer, Principal, RevocationCause } from "../auth/model.ts";
 import { Disposables } from "./disposables.ts";
 import type { HubMember } from "./hub.ts";
 import { Lifetime, type LifetimeHost, type LifetimeParts } from "./lifetime.ts";
-import { noSlot } from "./slots.ts";
 import type { UserEvents } from "./user-events.ts";
 
 /** How a command ended. */
@@ -72,7 +71,6 @@ const noFeatures: ReadonlySet<Feature> = new Set();
 
 /** Most sockets never ask for more than what every one has: everything else is made on first use. */
 export class LiveSession implements Session, HubMember {
-  slot = noSlot;
   readonly peer: Peer;
   readonly #parts: SessionParts;
   /** Undefined after the close, as the lifetime is: what still knows the session keeps nothing of the socket alive. */

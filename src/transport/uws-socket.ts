@@ -1,6 +1,5 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Frame } from "../codec/codec.ts";
-import { noSlot, type Slotted } from "../connection/slots.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
 import type { UwsWebSocket } from "./uws-library.ts";
@@ -24,8 +23,7 @@ export interface UwsSocketData {
 }
 
 /** One WebSocket of uWebSockets.js. The library's object is dead after its close event and is let go there. */
-export class UwsSocket implements Socket, Slotted {
-  slot = noSlot;
+export class UwsSocket implements Socket {
   readonly #owner: UwsSocketOwner;
   #create: ((socket: Socket) => SocketHandler) | undefined;
   #ws: UwsWebSocket | undefined;

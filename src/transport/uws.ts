@@ -2,7 +2,6 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { closeCodes } from "../../protocol/close-codes.ts";
-import { SlotSet } from "../connection/slots.ts";
 import { addressOfBytes } from "../net/address-text.ts";
 import { HeaderFields } from "./header-fields.ts";
 import { type RequestHead, requestRefusal } from "./http-exchange.ts";
@@ -66,7 +65,7 @@ class UwsListener implements Listener, UwsSocketOwner {
   readonly #library: UwsLibrary;
   readonly #options: ListenOptions;
   readonly #app: UwsApp;
-  readonly #sockets = new SlotSet<UwsSocket>();
+  readonly #sockets = new Set<UwsSocket>();
   /** Whose upgrade is under way. Handed over here, since it costs the library 0.4 µs to copy a field. */
   #opening: UwsSocket | undefined;
   #listening: UwsListenSocket | undefined;
@@ -131,7 +130,7 @@ class UwsListener implements Listener, UwsSocketOwner {
     this.stopAccepting();
     const { number, text } = closeCodes.going_away;
     const had = this.#sockets.size;
-    for (const socket of this.#sockets.all()) socket.close(number, text);
+    for (const socket of [...this.#sockets]) socket.close(number, text);
     const started = Date.now();
     await this.#idle.within(graceMs);
     // A closed socket is out of sight here while its close frame may still be on its way.

@@ -2,7 +2,6 @@ import type { Socket as RawSocket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { type CloseName, closeCodes } from "../../protocol/close-codes.ts";
 import type { Frame } from "../codec/codec.ts";
-import { noSlot, type Slotted } from "../connection/slots.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
 import type { FrameReader, FrameTurns } from "./frame-turns.ts";
@@ -49,8 +48,7 @@ interface GatedReceiver extends BoundedReceiver {
 }
 
 /** One WebSocket, from the 101 on, on its TCP or TLS connection. */
-export class WsSocket implements Socket, Slotted, FrameReader {
-  slot = noSlot;
+export class WsSocket implements Socket, FrameReader {
   readonly #raw: RawSocket;
   readonly #owner: SocketOwner;
   /** Undefined once nothing is read any more: after the peer's close frame or a broken frame. */

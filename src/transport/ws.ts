@@ -3,7 +3,6 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { closeCodes } from "../../protocol/close-codes.ts";
-import { SlotSet } from "../connection/slots.ts";
 import { plainAddress } from "../net/address-text.ts";
 import { DeferredDestroy } from "./deferred-destroy.ts";
 import { FrameTurns } from "./frame-turns.ts";
@@ -73,7 +72,7 @@ class WsListener implements Listener, SocketOwner {
   readonly maxMessageBytes: number;
   readonly #options: ListenOptions;
   readonly #server: Server;
-  readonly #sockets = new SlotSet<WsSocket>();
+  readonly #sockets = new Set<WsSocket>();
   readonly #refused = new Set<Duplex>();
   readonly #handshakes: TlsHandshakes | undefined;
   readonly #exchanges = new WeakMap<Duplex, Exchanges>();
@@ -155,9 +154,9 @@ class WsListener implements Listener, SocketOwner {
   async #close(graceMs: number): Promise<void> {
     this.stopAccepting();
     const { number, text } = closeCodes.going_away;
-    for (const socket of this.#sockets.all()) socket.close(number, text);
+    for (const socket of [...this.#sockets]) socket.close(number, text);
     await this.#idle.within(graceMs);
-    for (const socket of this.#sockets.all()) socket.terminate();
+    for (const socket of [...this.#sockets]) socket.terminate();
     for (const raw of this.#refused) raw.destroy();
     this.#server.closeAllConnections();
     this.#handshakes?.destroyAll();

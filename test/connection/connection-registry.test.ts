@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 
 import { ConnectionRegistry } from "../../src/connection/connection-registry.ts";
-import { noSlot } from "../../src/connection/slots.ts";
 
 const limits = { sockets: 10_000, unauthenticated: 5000, unauthenticatedPerAddress: 2 };
-const member = () => ({ slot: noSlot });
+const member = () => ({});
 const placeOf = (nth: number) => `10.${nth >> 16}.${(nth >> 8) & 255}.${nth & 255}`;
 
 describe("the registry", () => {
@@ -14,7 +13,7 @@ describe("the registry", () => {
     for (let nth = 0; nth < 10_000; nth += 1) {
       const passer = member();
       registry.enter(passer, placeOf(nth));
-      most = Math.max(most, registry.places);
+      most = Math.max(most, registry.addresses);
       if (nth % 2 === 0) registry.authenticated(placeOf(nth));
       registry.leave(passer, placeOf(nth), nth % 2 === 0);
     }
@@ -35,7 +34,7 @@ describe("the registry", () => {
       const passer = member();
       registry.enter(passer, placeOf(nth));
       registry.leave(passer, placeOf(nth), false);
-      expect(registry.places).toBeLessThanOrEqual(600 + 1026);
+      expect(registry.addresses).toBeLessThanOrEqual(600 + 1026);
     }
     expect(strangers.map(({ addressKey }) => registry.roomFor(addressKey))).toEqual(
       strangers.map(() => "address_full"),

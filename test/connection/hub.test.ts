@@ -5,7 +5,6 @@ import { AuthError } from "../../src/auth/errors.ts";
 import type { Principal, User } from "../../src/auth/model.ts";
 import type { VersionedUser } from "../../src/auth/users/users.ts";
 import { createHub, type HubMember } from "../../src/connection/hub.ts";
-import { noSlot } from "../../src/connection/slots.ts";
 import { createTimerWheel } from "../../src/connection/timer-wheel.ts";
 import { handClock } from "../support/hand-clock.ts";
 import { principalOf, userOf } from "../support/people.ts";
@@ -29,7 +28,6 @@ function setUp(read: (userId: string) => Promise<VersionedUser | undefined> = as
   });
   const join = (principal: Partial<Principal>, address = "192.168.1.7"): TestMember => {
     const member: TestMember = {
-      slot: noSlot,
       principal: principalOf(principal),
       peer: { address },
       cuts: [],

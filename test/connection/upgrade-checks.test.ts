@@ -4,7 +4,6 @@ import { createJsonCodec } from "../../src/codec/json.ts";
 import { createMsgpackCodec } from "../../src/codec/msgpack.ts";
 import { ConnectionRegistry } from "../../src/connection/connection-registry.ts";
 import { createOriginPolicy } from "../../src/connection/origin.ts";
-import { noSlot } from "../../src/connection/slots.ts";
 import type { UpgradeRequest } from "../../src/connection/socket.ts";
 import { createUpgradeChecks, type UpgradeChecksOptions } from "../../src/connection/upgrade-checks.ts";
 import { createWireFormat } from "../../src/connection/wire-format.ts";
@@ -166,8 +165,8 @@ describe("registry", () => {
   const limits = { sockets: 5, unauthenticated: 3, unauthenticatedPerAddress: 2 };
 
   it("bounds strangers by address, in total, and all sockets", () => {
-    const registry = new ConnectionRegistry<{ slot: number }>(limits);
-    const stranger = () => ({ slot: noSlot });
+    const registry = new ConnectionRegistry<object>(limits);
+    const stranger = () => ({});
     const members = [stranger(), stranger(), stranger(), stranger(), stranger()] as const;
     registry.enter(members[0], "a");
     registry.enter(members[1], "a");
