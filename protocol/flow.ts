@@ -57,6 +57,8 @@ export const ExternalStep = Type.Object({
   url: Type.String(),
   description_placeholders: placeholders,
 });
+export type ExternalStep = Static<typeof ExternalStep>;
+
 /** The server waits for something (an approval, a push); it pushes the next step. */
 export const ProgressStep = Type.Object({
   type: Type.Literal("progress"),
@@ -66,6 +68,8 @@ export const ProgressStep = Type.Object({
   progress_action: Type.String(),
   description_placeholders: placeholders,
 });
+export type ProgressStep = Static<typeof ProgressStep>;
+
 export const AbortStep = Type.Object({
   type: Type.Literal("abort"),
   ...step,

@@ -73,7 +73,11 @@ const messages = {
 };
 
 /** What the `event` of a request holds. */
-const events = { "auth/login/start": FlowStep, "gatehouse/revoke": RevocationEvent };
+const events = {
+  "auth/login/start": FlowStep,
+  "auth/login/resume": FlowStep,
+  "gatehouse/revoke": RevocationEvent,
+};
 
 const bodies = {
   "token-response": http.TokenResponse,

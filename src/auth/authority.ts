@@ -1,5 +1,6 @@
 import { type Authentication, createAuthentication } from "./authentication.ts";
 import type { Clock } from "./clock/clock.ts";
+import { createLocalEventBus, type EventBus } from "./event-bus.ts";
 import { createLoginFlows, type LoginFlowLimits, type LoginFlows } from "./login/login-flows.ts";
 import type { AuditRecord } from "./model.ts";
 import { createPasswords, type PasswordsOptions } from "./passwords/passwords.ts";
@@ -64,6 +65,8 @@ export interface AuthorityOptions {
   /** The installation's secret, at least 32 bytes: the same on every node. */
   readonly secret: Uint8Array;
   readonly clock: Clock;
+  /** What the nodes of the installation tell each other; by default it is this one alone. The caller closes it. */
+  readonly events?: EventBus | undefined;
   /** See `RevocationOptions`. */
   readonly machineClock?: Clock | undefined;
   /** `iss` and `aud` of access tokens; asked at every token, so that an address may be learnt late. */
@@ -150,6 +153,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     },
     async close() {
       keyringReloader.stop();
+      people.logins.close();
       await passwords.close();
     },
   };
@@ -219,6 +223,7 @@ function composePeople(options: AuthorityOptions, base: Base) {
     users,
     rotates,
     throttle,
+    events: options.events ?? createLocalEventBus(options.onFault),
     registry: createProviderRegistry(options.providers?.(local) ?? [local]),
     onboardingRequired: onboarding.required,
     limits: options.loginLimits,

@@ -79,8 +79,11 @@ const logins: Rules<Authority["logins"]> = {
   start: needsFollowedLog,
   advance: needsFollowedLog,
   resume: needsFollowedLog,
+  next: needsFollowedLog,
+  continueFromOutside: needsFollowedLog,
   cancel: goesOn,
   left: goesOn,
+  close: goesOn,
 };
 
 const codes: Rules<Authority["codes"]> = {

@@ -133,6 +133,7 @@ export class GatewayClient {
     return await LoginFlow.start(
       {
         timeoutMs: this.#timeoutMs,
+        backoff: this.#backoffLimits,
         open: () => this.#open(run),
         granted: (wire, grant) => this.#granted(run, wire, grant),
       },

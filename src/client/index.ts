@@ -1,5 +1,13 @@
 export { closeCodes, closeRule } from "../../protocol/close-codes.ts";
-export type { FlowStep, FormField, FormStep, Handler, SessionGrant } from "../../protocol/flow.ts";
+export type {
+  ExternalStep,
+  FlowStep,
+  FormField,
+  FormStep,
+  Handler,
+  ProgressStep,
+  SessionGrant,
+} from "../../protocol/flow.ts";
 export type { Codec } from "../codec/codec.ts";
 export { createJsonCodec } from "../codec/json.ts";
 export { type ClientErrorName, type CloseInfo, GatewayError } from "./errors.ts";

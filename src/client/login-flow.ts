@@ -1,5 +1,8 @@
+import { errorCodes } from "../../protocol/errors.ts";
+import { limits } from "../../protocol/features.ts";
 import type { FlowStep, SessionGrant } from "../../protocol/flow.ts";
-import { GatewayError, tell } from "./errors.ts";
+import { createBackoff } from "./backoff.ts";
+import { attemptError, errorOfClose, GatewayError, tell } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
 
 /** What a login flow needs of the client that runs it. */
@@ -7,22 +10,32 @@ export interface LoginHost {
   /** A new open socket in the auth phase. Rejects with `not_connected` when the login is not the client's any more. */
   open(): Promise<MessageSocket>;
   readonly timeoutMs: number;
+  /** Between tries to open a socket while a step is waited for. */
+  readonly backoff: { readonly baseMs: number; readonly capMs: number };
   /** The flow gave a session: keep the tokens and wait for `auth_ok` on the same socket. */
   granted(wire: MessageSocket, grant: SessionGrant): Promise<void>;
 }
 
 /**
- * One login, step by step. `step` is what is asked now; `submit` answers it. A socket that drops in between is
- * replaced and the flow goes on at the same step, on whatever node answers. A flow that is over without a session keeps
- * no socket.
+ * One login, step by step. `step` is what is asked now. `submit` answers a form; for an `external` or `progress` step,
+ * `next` waits for what follows. A socket that drops in between is replaced and the flow goes on at the same step, on
+ * whatever node answers. A flow that is over without a session keeps no socket.
  */
 export class LoginFlow {
   /** Called with every step that comes by itself: what is asked after something outside was done. */
   onStep: (step: FlowStep) => void = () => {};
   readonly #host: LoginHost;
   readonly #secret: string;
+  readonly #givesUpAt = Date.now() + limits.loginDeadlineMs;
   #wire: MessageSocket;
   #step: FlowStep;
+  #attaching: Promise<MessageSocket> | undefined;
+  /** How many steps came, and which of them the caller was given last. */
+  #came = 0;
+  #given = 0;
+  /** The step that came last: a session is ready, or failed, when this settles. */
+  #taken: Promise<void> = Promise.resolve();
+  #waiting: (() => void)[] = [];
 
   private constructor(host: LoginHost, wire: MessageSocket, step: FlowStep) {
     this.#host = host;
@@ -43,7 +56,9 @@ export class LoginFlow {
     const started = request.result.then((step) => new LoginFlow(host, wire, step as FlowStep));
     try {
       const flow = await started;
-      await flow.#take(wire, flow.step);
+      const taken = flow.#take(wire, flow.step);
+      flow.#given = flow.#came;
+      await taken;
       return flow;
     } catch (error) {
       wire.close();
@@ -66,29 +81,78 @@ export class LoginFlow {
     return await this.#ask({ type: "auth/login/step", user_input: input });
   }
 
+  /**
+   * The step after the one that was given last (by the login's start, `submit` or `next`), as soon as it has come by
+   * itself; also on another socket, when this one drops. With a session the client is `ready` then. Rejects with
+   * `invalid_flow` when the flow is over, and with why it cannot be reached once its time has ended.
+   */
+  async next(): Promise<FlowStep> {
+    const backoff = createBackoff(this.#host.backoff);
+    while (this.#came === this.#given) {
+      if (this.done) throw new GatewayError("invalid_flow", "This login is over");
+      try {
+        const wire = await this.#attached();
+        backoff.reset();
+        if (this.#came === this.#given) await this.#arrival(wire);
+      } catch (error) {
+        const failure = attemptError(error);
+        if (!isPassing(failure) || Date.now() > this.#givesUpAt) throw failure;
+        const pauseMs = Math.max(backoff.next(), (failure.retryAfterSeconds ?? 0) * 1000);
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      }
+    }
+    const step = this.#step;
+    this.#given = this.#came;
+    await this.#taken;
+    return step;
+  }
+
   async cancel(): Promise<void> {
     if (!this.done) await this.#ask({ type: "auth/login/cancel" });
   }
 
   async #ask(message: Readonly<Record<string, unknown>>): Promise<FlowStep> {
     const wire = await this.#attached();
-    if (this.done) return this.#step;
-    const request = wire.request({ ...message, flow_id: this.#step.flow_id }, this.#host.timeoutMs);
-    const step = (await request.result) as FlowStep;
-    await this.#take(wire, step);
-    return step;
+    if (!this.done) {
+      const request = wire.request({ ...message, flow_id: this.#step.flow_id }, this.#host.timeoutMs);
+      const step = (await request.result) as FlowStep;
+      const taken = this.#take(wire, step);
+      this.#given = this.#came;
+      await taken;
+      return step;
+    }
+    this.#given = this.#came;
+    return this.#step;
   }
 
-  /** After a dropped socket: the same step on a new one. */
+  /** Settles when a step came; rejects when the socket was lost instead. */
+  async #arrival(wire: MessageSocket): Promise<void> {
+    const came = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    const lost = wire.closed.then((close) => {
+      throw errorOfClose(close);
+    });
+    await Promise.race([came, lost]);
+  }
+
+  /** The open socket; several callers make one. */
   async #attached(): Promise<MessageSocket> {
     if (this.#wire.isOpen) return this.#wire;
+    this.#attaching ??= this.#resume().finally(() => {
+      this.#attaching = undefined;
+    });
+    return await this.#attaching;
+  }
+
+  /** After a dropped socket: the flow on a new one. */
+  async #resume(): Promise<MessageSocket> {
     const wire = await this.#host.open();
     this.#wire = wire;
     const message = { type: "auth/login/resume", flow_id: this.#step.flow_id, flow_secret: this.#secret };
     const onEvent = (event: unknown) => this.#pushed(wire, event);
     try {
       const request = wire.request(message, this.#host.timeoutMs, onEvent);
-      await this.#take(wire, (await request.result) as FlowStep);
+      const step = (await request.result) as FlowStep;
+      if (!isSame(step, this.#step)) await this.#take(wire, step);
     } catch (error) {
       wire.close();
       throw error;
@@ -96,8 +160,17 @@ export class LoginFlow {
     return wire;
   }
 
-  async #take(wire: MessageSocket, step: FlowStep): Promise<void> {
+  #take(wire: MessageSocket, step: FlowStep): Promise<void> {
     this.#step = step;
+    this.#came += 1;
+    this.#taken = this.#settle(wire, step);
+    // Not everybody waits for it.
+    this.#taken.catch(() => {});
+    for (const wake of this.#waiting.splice(0)) wake();
+    return this.#taken;
+  }
+
+  async #settle(wire: MessageSocket, step: FlowStep): Promise<void> {
     if (step.type === "create_entry" && typeof step.result !== "string")
       await this.#host.granted(wire, step.result);
     else if (this.done) wire.close();
@@ -105,8 +178,23 @@ export class LoginFlow {
 
   #pushed(wire: MessageSocket, event: unknown): void {
     const step = event as FlowStep;
-    // The client's state says whether a session that came this way works.
-    this.#take(wire, step).catch(() => {});
+    void this.#take(wire, step).catch(() => {});
     tell(this.onStep, step);
   }
 }
+
+/** The same step again, as a resume gives it. */
+function isSame(a: FlowStep, b: FlowStep): boolean {
+  const plain = (step: FlowStep) => JSON.stringify({ ...step, flow_secret: undefined });
+  return plain(a) === plain(b);
+}
+
+/** Another try may help. */
+function isPassing({ code }: GatewayError): boolean {
+  if (code === "connection_lost" || code === "cannot_connect" || code === "call_timeout") return true;
+  return retryable.has(code);
+}
+
+const retryable: ReadonlySet<string> = new Set(
+  Object.entries(errorCodes).flatMap(([code, row]) => ("retryable" in row && row.retryable ? [code] : [])),
+);

@@ -7,7 +7,7 @@ import type { Clock } from "../auth/clock/clock.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Peer, Principal } from "../auth/model.ts";
 import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
-import { LoginMessages, type LoginParts } from "./login-messages.ts";
+import { LoginMessages, type LoginParts, type LoginPhase } from "./login-messages.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { Effect, Input, State } from "./state-machine.ts";
 import { compileValidator } from "./validator.ts";
@@ -47,7 +47,7 @@ const authProblem = compileValidator(Auth);
 const nothing: readonly unknown[] = [];
 
 /** One socket before `auth_ok`; the only maker of an authenticated session. */
-export class AuthPhase {
+export class AuthPhase implements LoginPhase {
   readonly since: number;
   /** The deadline of a login, monotonic ms; 0 until one was started. The connection's own. */
   loginEndsAt = 0;
@@ -136,7 +136,7 @@ export class AuthPhase {
         this.#check((message as Auth).access_token);
         break;
       case "answer":
-        this.#logins ??= new LoginMessages(this.#parts, this.#host, (token) => this.#granted(token));
+        this.#logins ??= new LoginMessages(this.#parts, this.#host, this);
         this.#logins.take(message as { readonly type: string });
         break;
       case "buffer":
@@ -153,7 +153,7 @@ export class AuthPhase {
   }
 
   /** A finished login's own token goes the same way as any other. */
-  #granted(token: string): void {
+  granted(token: string): void {
     if (this.#host.input("granted") === "check") this.#check(token);
   }
 

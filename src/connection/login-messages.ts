@@ -1,10 +1,11 @@
 import type { Params } from "../../protocol/commands/index.ts";
 import { loginCommands } from "../../protocol/commands/login.ts";
 import type { ErrorName } from "../../protocol/errors.ts";
-import type { FlowStep, SessionGrant } from "../../protocol/flow.ts";
+import type { Handler, SessionGrant } from "../../protocol/flow.ts";
 import type { ServerMessage } from "../../protocol/frames.ts";
 import { AuthError } from "../auth/errors.ts";
-import type { LoginFlows } from "../auth/login/login-flows.ts";
+import { abortStep } from "../auth/login/flow-steps.ts";
+import type { FlowAnswer, FlowHolder, LoginFlows } from "../auth/login/login-flows.ts";
 import type { Peer } from "../auth/model.ts";
 import type { Revocation } from "../auth/revocation/revocation.ts";
 import type { Sessions } from "../auth/sessions/sessions.ts";
@@ -12,12 +13,13 @@ import { refreshGrantOf, sessionGrantOf } from "../auth/sessions/token-grant.ts"
 import type { Onboarding } from "../auth/users/onboarding.ts";
 import type { LoopBudget } from "../net/loop-budget.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
+import { LookTimer, type LookTimerParts } from "./look-timer.ts";
 import { idProblem, isId } from "./message-id.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { State } from "./state-machine.ts";
 import { compileValidator, type Validator } from "./validator.ts";
 
-export interface LoginParts {
+export interface LoginParts extends LookTimerParts {
   readonly logins: LoginFlows;
   readonly sessions: Pick<Sessions, "refresh" | "get">;
   readonly onboarding: Pick<Onboarding, "required" | "createOwnerWithSession">;
@@ -37,6 +39,14 @@ export interface LoginHost {
   allowLogin(): void;
 }
 
+/** The phase that the messages belong to. */
+export interface LoginPhase {
+  /** When the socket's time for a login ends, monotonic ms. */
+  readonly loginEndsAt: number;
+  /** A login gave this socket an access token. */
+  granted(accessToken: string): void;
+}
+
 /** Milliseconds of the loop that a login message takes after it was read, on average; hashing is not done on the loop. */
 const carriedOutMs = 0.2;
 
@@ -49,28 +59,46 @@ interface Outcome {
   readonly granted?: { readonly accessToken: string; readonly newSession?: string };
 }
 
+/** The open flow. */
+interface OpenFlow {
+  readonly id: string;
+  readonly secret: string;
+  readonly handler: Handler;
+  /** Of the `start` or `resume` whose events its steps are. */
+  readonly requestId: number;
+  readonly stepNumber: number;
+  /** Monotonic ms. */
+  readonly endsAt: number;
+}
+
 const shapes = new Map<string, Validator>(
   Object.entries(loginCommands).map(([type, contract]) => [type, compileValidator(contract.params)]),
 );
 
 /**
  * The login messages of one socket: checked as they come, then done one after another, so that a second start finds the
- * flow of the first. At most one flow is open; the flow's secret stays here.
+ * flow of the first. At most one flow is open; the flow's secret stays here. If its step waits for something outside, the
+ * next one is sent as an event. The bus tells when; a message of it may be lost, so the record is looked at before the
+ * end too.
  */
-export class LoginMessages {
+export class LoginMessages implements FlowHolder {
   readonly #parts: LoginParts;
   readonly #host: LoginHost;
-  readonly #onToken: (accessToken: string) => void;
+  readonly #phase: LoginPhase;
   readonly #handlers: Handlers;
   #lastId = 0;
-  #flow: { readonly id: string; readonly secret: string } | undefined;
+  #flow: OpenFlow | undefined;
+  readonly #lookTimer: LookTimer;
+  /** A look that waits for its turn. */
+  #looks = false;
   #tail: Promise<void> = Promise.resolve();
   #pending = 0;
 
-  constructor(parts: LoginParts, host: LoginHost, onToken: (accessToken: string) => void) {
+  constructor(parts: LoginParts, host: LoginHost, phase: LoginPhase) {
     this.#parts = parts;
     this.#host = host;
-    this.#onToken = onToken;
+    this.#phase = phase;
+    this.#lookTimer = new LookTimer(parts, () => this.flowWentOn());
     this.#handlers = {
       "auth/providers": () => this.#providers(),
       "auth/login/start": (message) => this.#start(message),
@@ -108,42 +136,87 @@ export class LoginMessages {
     else if (this.#parts.stopping()) this.#fail(id, type, stoppingBody());
     else {
       this.#parts.loopBudget.charge(this.#host.addressKey, carriedOutMs);
-      this.#pending += 1;
-      this.#tail = this.#tail
-        .then(() => this.#run(id, type as LoginType, message))
-        .finally(() => {
-          this.#pending -= 1;
-        });
+      this.#queue(() => this.#run(id, type as LoginType, message));
     }
+  }
+
+  flowWentOn(): void {
+    // Also while a start is at work, whose flow may go on before it is answered.
+    if (this.#looks) return;
+    this.#looks = true;
+    this.#queue(() => this.#look());
   }
 
   /** The socket was authenticated: a flow that is still open has nobody to finish it. */
   leave(): void {
+    this.#lookTimer.stop();
     this.#tail = this.#tail.then(() => this.#tryToAbandonFlow());
   }
 
   /** The socket is gone: a flow that is still open waits to be resumed. */
   gone(): void {
+    this.#lookTimer.stop();
     if (this.#flow !== undefined) this.#parts.logins.left(this.#flow.id, this);
+  }
+
+  #queue(work: () => Promise<void>): void {
+    this.#pending += 1;
+    this.#tail = this.#tail.then(work).finally(() => {
+      this.#pending -= 1;
+    });
   }
 
   async #run(id: number, type: LoginType, message: object): Promise<void> {
     try {
       const handler = this.#handlers[type] as (message: object) => Promise<Outcome>;
-      const { result, granted } = await handler(message);
-      if (!isLive(this.#host.state)) {
-        this.gone();
-        await this.#undelivered(granted?.newSession);
-        return;
-      }
-      this.#host.reply({ id, type: "result", success: true, result });
+      const outcome = await handler(message);
+      await this.#hand(outcome, { id, type: "result", success: true, result: outcome.result });
       this.#parts.observer.answered(type, "ok");
-      if (granted !== undefined) this.#onToken(granted.accessToken);
     } catch (error) {
       this.#parts.observer.answered(type, codeOfFailure(error));
       const body = bodyOfFailure(error, type, this.#parts.log);
       this.#host.reply({ id, type: "result", success: false, error: body });
     }
+  }
+
+  /** Sends the message that has the outcome, and authenticates the socket if the outcome does. */
+  async #hand({ granted }: Outcome, message: ServerMessage): Promise<void> {
+    if (!isLive(this.#host.state)) {
+      this.gone();
+      await this.#undelivered(granted?.newSession);
+      return;
+    }
+    this.#host.reply(message);
+    if (granted !== undefined) this.#phase.granted(granted.accessToken);
+  }
+
+  /** Sends the step that the flow came to by itself, if it did. */
+  async #look(): Promise<void> {
+    this.#looks = false;
+    const flow = this.#flow;
+    if (flow === undefined || !isLive(this.#host.state) || this.#host.state === "ready") return;
+    const { id: flowId, secret: flowSecret, stepNumber, requestId } = flow;
+    try {
+      const answer = await this.#parts.logins.next({ flowId, flowSecret, stepNumber }, this.#host.peer);
+      if (answer === undefined) this.#lookTimer.beforeEnd(flow.endsAt, this.#phase.loginEndsAt);
+      else await this.#push(requestId, this.#entered(answer, requestId, false));
+    } catch (error) {
+      if (error instanceof AuthError && error.code === "invalid_flow") await this.#endedElsewhere(flow);
+      else {
+        if (!(error instanceof AuthError)) this.#parts.log.error({ err: error }, "login flow was not read");
+        this.#lookTimer.again();
+      }
+    }
+  }
+
+  async #endedElsewhere({ id, handler, requestId }: OpenFlow): Promise<void> {
+    this.#flow = undefined;
+    this.#lookTimer.stop();
+    await this.#push(requestId, { result: abortStep({ id, handler }, "ended_elsewhere") });
+  }
+
+  async #push(id: number, outcome: Outcome): Promise<void> {
+    await this.#hand(outcome, { id, type: "event", event: outcome.result });
   }
 
   #fail(id: unknown, type: string, error: ReturnType<typeof errorBody>): void {
@@ -161,7 +234,7 @@ export class LoginMessages {
 
   /** The flow before it stays until there is a new one: a start that is refused costs nothing. */
   async #start(message: Params<"auth/login/start">): Promise<Outcome> {
-    const { step, flowSecret } = await this.#parts.logins.start(
+    const answer = await this.#parts.logins.start(
       {
         handler: message.handler,
         purpose: message.for ?? "session",
@@ -175,30 +248,31 @@ export class LoginMessages {
     );
     await this.#tryToAbandonFlow();
     this.#host.allowLogin();
-    return this.#entered(step, flowSecret, true);
+    return this.#entered(answer, message.id, true);
   }
 
   async #step(message: Params<"auth/login/step">): Promise<Outcome> {
     const flow = this.#own(message.flow_id);
-    const { step, flowSecret } = await this.#parts.logins.advance(
+    const answer = await this.#parts.logins.advance(
       { flowId: flow.id, flowSecret: flow.secret, input: message.user_input },
       this.#host.peer,
     );
-    return this.#entered(step, flowSecret, false);
+    return this.#entered(answer, flow.requestId, false);
   }
 
   async #cancel(message: Params<"auth/login/cancel">): Promise<Outcome> {
     const flow = this.#own(message.flow_id);
     this.#flow = undefined;
+    this.#lookTimer.stop();
     return { result: await this.#parts.logins.cancel({ flowId: flow.id, flowSecret: flow.secret }) };
   }
 
   async #resume(message: Params<"auth/login/resume">): Promise<Outcome> {
     const request = { flowId: message.flow_id, flowSecret: message.flow_secret };
-    const { step, flowSecret } = await this.#parts.logins.resume(request, this.#host.peer, this);
+    const answer = await this.#parts.logins.resume(request, this.#host.peer, this);
     if (this.#flow?.id !== message.flow_id) await this.#tryToAbandonFlow();
     this.#host.allowLogin();
-    return this.#entered(step, flowSecret, true);
+    return this.#entered(answer, message.id, true);
   }
 
   async #refresh(message: Params<"auth/login/refresh">): Promise<Outcome> {
@@ -226,20 +300,24 @@ export class LoginMessages {
   }
 
   /** The open flow, if it is this socket's: another's id is answered like an unknown one. */
-  #own(flowId: string): { readonly id: string; readonly secret: string } {
+  #own(flowId: string): OpenFlow {
     if (this.#flow?.id !== flowId) throw new AuthError("invalid_flow");
     return this.#flow;
   }
 
   /** Remembers a flow that waits for more, forgets one that ended. */
-  #entered(step: FlowStep, secret: string, showSecret: boolean): Outcome {
+  #entered(answer: FlowAnswer, requestId: number, showSecret: boolean): Outcome {
+    const { step, flowSecret: secret, stepNumber } = answer;
+    this.#lookTimer.stop();
     if (step.type === "abort" || step.type === "create_entry") {
       this.#flow = undefined;
       const grant = step.type === "create_entry" ? step.result : "";
       if (typeof grant === "string") return { result: step };
       return { result: step, granted: grantOf(grant) };
     }
-    this.#flow = { id: step.flow_id, secret };
+    const endsAt = this.#parts.clock.monotonic() + answer.endsInMs;
+    this.#flow = { id: step.flow_id, secret, handler: step.handler, requestId, stepNumber, endsAt };
+    if (step.type !== "form") this.#lookTimer.beforeEnd(endsAt, this.#phase.loginEndsAt);
     return { result: showSecret ? { ...step, flow_secret: secret } : step };
   }
 
@@ -247,6 +325,7 @@ export class LoginMessages {
   async #tryToAbandonFlow(): Promise<void> {
     const flow = this.#flow;
     this.#flow = undefined;
+    this.#lookTimer.stop();
     if (flow === undefined) return;
     try {
       await this.#parts.logins.cancel({ flowId: flow.id, flowSecret: flow.secret });

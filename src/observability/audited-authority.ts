@@ -172,9 +172,20 @@ const logins: Rules<Authority["logins"]> = {
   start: (start, recorder) => (request, peer, holder) =>
     recordLogin(recorder, peer, start(request, peer, holder)),
   advance: (advance, recorder) => (request, peer) => recordLogin(recorder, peer, advance(request, peer)),
-  resume: notRecorded,
+  // What it shows again was recorded when it was decided; what it ends was not.
+  resume: (resume, recorder) => async (request, peer, holder) => {
+    const answer = await resume(request, peer, holder);
+    return isOver(answer.step) ? await recordLogin(recorder, peer, Promise.resolve(answer)) : answer;
+  },
+  next: (next, recorder) => async (request, peer) => {
+    const answer = await next(request, peer);
+    return answer && (await recordLogin(recorder, peer, Promise.resolve(answer)));
+  },
+  // Whoever takes what follows is recorded, with the address that counts.
+  continueFromOutside: notRecorded,
   cancel: notRecorded,
   left: notRecorded,
+  close: notRecorded,
 };
 
 const parts: Rules<Authority> = {
@@ -227,6 +238,10 @@ async function recordLogin(
     }
     throw error;
   }
+}
+
+function isOver({ type }: FlowStep): boolean {
+  return type === "abort" || type === "create_entry";
 }
 
 /** Undefined for a form without errors, which is no decision. */

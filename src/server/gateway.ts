@@ -3,6 +3,7 @@ import { Registry } from "prom-client";
 import { limits, SOCKET_PATH } from "../../protocol/features.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock/clock.ts";
+import type { LoginProvider } from "../auth/providers/provider.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Health } from "../http/health.ts";
@@ -59,6 +60,8 @@ export interface GatewayParts {
   readonly log?: Log;
   /** Instead of the configured one. */
   readonly transport?: Transport;
+  /** The ways to log in, from those that are configured: a program may add providers of its own. */
+  readonly providers?: (configured: readonly LoginProvider[]) => readonly LoginProvider[];
   /** For tests that show what a protection is there for. */
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }
@@ -101,6 +104,7 @@ async function putTogether(config: Config, parts: GatewayParts, voices: Voices):
     onStoreCall: told.metrics.storeCall,
     onFault: fault("revocation"),
     disabledSafeguards,
+    providers: parts.providers,
     log: told.log,
     port: () => listener?.port ?? config.port,
     revocation: {

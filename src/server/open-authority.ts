@@ -7,6 +7,7 @@ import { startClockSync } from "../auth/clock/clock-sync.ts";
 import { type ClockObserver, QuorumClock } from "../auth/clock/quorum-clock.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { EventBus } from "../auth/event-bus.ts";
+import type { LoginProvider } from "../auth/providers/provider.ts";
 import { retentionMs } from "../auth/revocation/view.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Store } from "../auth/store.ts";
@@ -39,6 +40,8 @@ export interface OpenAuthorityOptions {
   /** A listener of cut-offs threw. */
   readonly onFault?: ((error: unknown) => void) | undefined;
   readonly revocation?: NonNullable<AuthorityOptions["revocation"]> | undefined;
+  /** The ways to log in, from those that are configured. */
+  readonly providers?: ((configured: readonly LoginProvider[]) => readonly LoginProvider[]) | undefined;
   /** For tests that show what a protection is there for. */
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }
@@ -102,10 +105,12 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       store,
       secret,
       clock,
+      events,
       machineClock,
       issuer,
       audience: () => config.tokens.audience,
       ...domainOptions(config),
+      providers: (local: LoginProvider) => options.providers?.([local]) ?? [local],
       onFault: options.onFault,
       revocation: options.revocation,
       disabledSafeguards: options.disabledSafeguards,

@@ -44,7 +44,12 @@ function engine() {
   const calls: string[] = [];
   const holders: unknown[] = [];
   let started = 0;
-  const answer = (step: FlowStep): FlowAnswer => ({ step, flowSecret: `secret-${step.flow_id[0]}` });
+  const answer = (step: FlowStep): FlowAnswer => ({
+    step,
+    flowSecret: `secret-${step.flow_id[0]}`,
+    stepNumber: 1,
+    endsInMs: 300_000,
+  });
   const logins: LoginFlows = {
     providers: () => [{ type: "homeassistant", id: null, name: "Local" }],
     async start(request, _peer, holder) {
@@ -62,6 +67,9 @@ function engine() {
       calls.push(`resume ${flow[0]} ${flowSecret}`);
       return answer(form(flow));
     },
+    next: async () => undefined,
+    continueFromOutside: async () => "done",
+    close: () => undefined,
     async cancel({ flowId: flow, flowSecret }) {
       calls.push(`cancel ${flow[0]} ${flowSecret}`);
       return {
@@ -333,7 +341,7 @@ describe("login messages", () => {
     await ask({ id: 1, ...start });
     await ask({ id: 2, type: "auth/login/step", flow_id: flowId(1), user_input: {} });
     loseSocket(client.handler);
-    finish({ step: entry(flowId(1)), flowSecret: "secret-1" });
+    finish({ step: entry(flowId(1)), flowSecret: "secret-1", stepNumber: 2, endsInMs: 300_000 });
     await settled();
     expect(revoked).toEqual([{ kind: "sessions", userId: "u1", sessionIds: ["s1"] }]);
   });
@@ -357,7 +365,7 @@ describe("login messages", () => {
     await ask({ id: 1, ...start });
     await ask({ id: 2, type: "auth/login/step", flow_id: flowId(1), user_input: {} });
     expect(await ask({ type: "auth", access_token: "first" })).toMatchObject([{ type: "auth_ok" }]);
-    finish({ step: entry(flowId(1)), flowSecret: "secret-1" });
+    finish({ step: entry(flowId(1)), flowSecret: "secret-1", stepNumber: 2, endsInMs: 300_000 });
     await settled();
     expect(client.heard()).toMatchObject([{ id: 2, type: "result", success: true }]);
     const cut = { kind: "sessions", sessionIds: ["granted"], cause: "session_revoked" } as const;

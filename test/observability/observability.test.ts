@@ -166,7 +166,13 @@ describe("the audit log", () => {
       advance: async (): Promise<FlowAnswer> => {
         const next = answers.shift();
         if (next === undefined) throw new AuthError("rate_limited", { userId: async () => "u2" });
-        return { step: next, flowSecret: "canary", ...(next.type === "abort" ? {} : { userId: "u1" }) };
+        return {
+          step: next,
+          flowSecret: "canary",
+          stepNumber: 1,
+          endsInMs: 1,
+          ...(next.type === "abort" ? {} : { userId: "u1" }),
+        };
       },
     } as unknown as LoginFlows;
     const results: string[] = [];

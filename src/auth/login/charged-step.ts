@@ -3,7 +3,7 @@ import type { Peer } from "../model.ts";
 import type { LoginProvider, ProviderStep } from "../providers/provider.ts";
 import type { Guess, LoginThrottle } from "../throttling/login-throttle.ts";
 import type { Credentials } from "../users/credentials.ts";
-import type { SentForm } from "./flow-record.ts";
+import type { SentStep } from "./flow-record.ts";
 import type { FormInput } from "./form-input.ts";
 
 export interface ChargingTools {
@@ -18,7 +18,7 @@ export interface ChargingTools {
 export async function chargeStep(
   { throttle, credentials }: ChargingTools,
   { type, id, guessedName }: LoginProvider,
-  { stepId }: SentForm,
+  { stepId }: SentStep,
   input: FormInput,
   peer: Peer,
 ): Promise<Guess | undefined> {

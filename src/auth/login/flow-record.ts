@@ -9,14 +9,45 @@ import { type JsonObject, readRecord, type Step, type Store } from "../store.ts"
 const Text = Type.Union([Type.String(), Type.Null()]);
 const Texts = Type.Record(Type.String(), Type.String());
 
-/** The form that the person has before them: what comes back is validated against it. */
-const SentForm = Type.Object({
-  stepId: Type.String(),
-  fields: Type.Array(FormField),
-  errors: Texts,
-  placeholders: Type.Union([Texts, Type.Null()]),
-});
-export type SentForm = Static<typeof SentForm>;
+const Placeholders = Type.Union([Texts, Type.Null()]);
+
+/** What the client was asked last. What comes back for a form is validated against it; the others wait for something else. */
+const SentStep = Type.Union([
+  Type.Object({
+    kind: Type.Literal("form"),
+    stepId: Type.String(),
+    fields: Type.Array(FormField),
+    errors: Texts,
+    placeholders: Placeholders,
+  }),
+  Type.Object({
+    kind: Type.Literal("external"),
+    stepId: Type.String(),
+    url: Type.String(),
+    placeholders: Placeholders,
+  }),
+  Type.Object({
+    kind: Type.Literal("progress"),
+    stepId: Type.String(),
+    action: Type.String(),
+    placeholders: Placeholders,
+  }),
+]);
+export type SentStep = Static<typeof SentStep>;
+
+/** How the flow ends, as it was found outside; it ends when the socket that waits for it takes that. */
+const Outcome = Type.Union([
+  Type.Object({ kind: Type.Literal("abort"), reason: Type.String() }),
+  Type.Object({
+    kind: Type.Literal("done"),
+    subject: Type.String(),
+    amr: Type.Array(Type.String()),
+    evidence: Type.Array(Type.Object({ key: Type.String(), version: Type.Number() })),
+    authenticatedAt: Type.Number(),
+    /** For the audit log. */
+    userId: Type.Union([Type.String(), Type.Null()]),
+  }),
+]);
 
 const FlowRecord = Type.Object({
   id: Type.String(),
@@ -32,14 +63,17 @@ const FlowRecord = Type.Object({
   /** The flow's end, whatever happens in it. */
   deadline: Type.Number(),
   attemptsLeft: Type.Integer(),
-  form: SentForm,
+  step: SentStep,
+  /** How many steps were sent out: rises with each, so that it tells two alike from each other. */
+  stepNumber: Type.Integer(),
+  outcome: Type.Union([Outcome, Type.Null()]),
   /** The provider's own; plain data. */
   providerState: Type.Record(Type.String(), Type.Unknown()),
   /** Until then a step is being worked on and no other begins; 0 when none is. */
   busyUntil: Type.Number(),
 });
 
-/** A login flow as it is stored (D6). Holds no secret in clear and nothing that a person typed. */
+/** A login flow as it is stored. Holds no secret in clear and nothing that a person typed. */
 export type Flow = Omit<Static<typeof FlowRecord>, "providerState"> & { readonly providerState: JsonObject };
 const flowRecord = Compile(FlowRecord);
 
@@ -77,6 +111,14 @@ export async function readFlow(
   const given = Buffer.from(hashFlowSecret(secret), "base64url");
   const same = expected.length === given.length && timingSafeEqual(expected, given);
   return same && flow !== undefined && record !== undefined ? { flow, version: record.version } : undefined;
+}
+
+/** The flow, for a caller in this process that needs no secret. NOT yet verified: the deadline. */
+export async function readFlowById(store: Store, flowId: string): Promise<VersionedFlow | undefined> {
+  const record = idShape.test(flowId) ? await readRecord(store, recordKeys.flow(flowId)) : undefined;
+  return record !== undefined && isFlow(record.value)
+    ? { flow: record.value, version: record.version }
+    : undefined;
 }
 
 function isFlow(value: JsonObject): value is Flow {

@@ -1,27 +1,39 @@
-import type { AbortStep, CreateEntryStep, FormStep, Handler } from "../../../protocol/flow.ts";
+import type { AbortStep, CreateEntryStep, FlowStep, Handler } from "../../../protocol/flow.ts";
 import type { Flow } from "./flow-record.ts";
 
 /** Why a flow ends without a login; the first two are Home Assistant's words. */
-export type AbortReason = "login_expired" | "too_many_retry" | "cancelled";
+export type AbortReason =
+  | "login_expired"
+  | "too_many_retry"
+  | "cancelled"
+  | "not_allowed"
+  | "ended_elsewhere";
 
 type FlowName = Pick<Flow, "id" | "handler">;
 
-/** The waiting form in Home Assistant's shape (reference 3.2), key for key. */
-export function formStep({ id, handler, form }: Flow): FormStep {
-  return {
-    type: "form",
-    flow_id: id,
-    handler: wireHandler(handler),
-    step_id: form.stepId,
-    data_schema: [...form.fields],
-    errors: form.errors,
-    description_placeholders: form.placeholders,
-    last_step: null,
-    preview: null,
-  };
+/** The step that was sent out last, in Home Assistant's shape, key for key. */
+export function sentStep({ id, handler, step }: Flow): FlowStep {
+  const about = { flow_id: id, handler: wireHandler(handler), step_id: step.stepId };
+  const description_placeholders = step.placeholders;
+  switch (step.kind) {
+    case "form":
+      return {
+        type: "form",
+        ...about,
+        data_schema: [...step.fields],
+        errors: step.errors,
+        description_placeholders,
+        last_step: null,
+        preview: null,
+      };
+    case "external":
+      return { type: "external", ...about, url: step.url, description_placeholders };
+    case "progress":
+      return { type: "progress", ...about, progress_action: step.action, description_placeholders };
+  }
 }
 
-export function abortStep({ id, handler }: FlowName, reason: string): AbortStep {
+export function abortStep({ id, handler }: FlowName, reason: AbortReason | (string & {})): AbortStep {
   return {
     type: "abort",
     flow_id: id,

@@ -3,9 +3,8 @@ import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
 import type { LoginProvider, ProviderContext, ProviderStep } from "../providers/provider.ts";
 import { type FinishTools, finishLogin, type Proof } from "./finish-login.ts";
-import { endingFlow, type Flow, type SentForm, type VersionedFlow, writingFlow } from "./flow-record.ts";
-import { type AbortReason, abortStep, entryStep, formStep } from "./flow-steps.ts";
-import type { FormInput } from "./form-input.ts";
+import { endingFlow, type Flow, type SentStep, type VersionedFlow, writingFlow } from "./flow-record.ts";
+import { type AbortReason, abortStep, entryStep, sentStep } from "./flow-steps.ts";
 
 /**
  * A flow whose step this call alone works on. `attemptsIfRight` is what is left when the step was no failed attempt;
@@ -41,12 +40,12 @@ export async function askProvider(
   tools: FinishTools,
   provider: LoginProvider,
   turn: Turn,
-  input: FormInput,
+  input: Readonly<Record<string, unknown>>,
   context: ProviderContext,
 ): Promise<ProviderStep> {
   const { flow } = turn.at;
   try {
-    return await provider.advance(flow.form.stepId, input, flow.providerState, context);
+    return await provider.advance(flow.step.stepId, input, flow.providerState, context);
   } catch (error) {
     const untried = error instanceof AuthError && error.code === "overloaded";
     const attemptsLeft = untried ? turn.attemptsIfRight : flow.attemptsLeft;
@@ -66,42 +65,69 @@ export async function settle(
   const { flow } = turn.at;
   if (flow.deadline <= tools.clock.now()) return await endFlow(tools, turn.at, "login_expired");
   if (step.kind === "abort") return await endFlow(tools, turn.at, step.reason);
-  if (step.kind === "done") return await finish(tools, turn, step, peer);
-  const { stepId, fields, errors = {}, placeholders = null, state = {} } = step;
-  const form: SentForm = { stepId, fields: [...fields], errors: { ...errors }, placeholders };
-  if (Object.keys(errors).length > 0)
-    return await tryAgain(tools, turn.at, { ...flow, form, providerState: state });
-  return await write(tools, turn.at, {
+  if (step.kind === "done") {
+    const { subject, amr, evidence } = step;
+    const authenticatedAt = tools.clock.now();
+    return await finish(tools, turn.at, { subject, amr, evidence, assurance: 1, authenticatedAt }, peer);
+  }
+  const next = flowAfter(turn, step);
+  return isSpent(next) ? await endFlow(tools, turn.at, "too_many_retry") : await write(tools, turn.at, next);
+}
+
+type AskingStep = Exclude<ProviderStep, { kind: "abort" | "done" }>;
+
+/** The flow once the step was sent out. A form with errors has cost the attempt. */
+export function flowAfter({ at: { flow }, attemptsIfRight }: Turn, step: AskingStep): Flow {
+  const failed = step.kind === "form" && Object.keys(step.errors ?? {}).length > 0;
+  return {
     ...flow,
-    form,
-    providerState: state,
-    attemptsLeft: turn.attemptsIfRight,
-  });
+    step: sentStepOf(step),
+    stepNumber: flow.stepNumber + 1,
+    providerState: step.state ?? {},
+    attemptsLeft: failed ? flow.attemptsLeft : attemptsIfRight,
+  };
+}
+
+function sentStepOf(step: AskingStep): SentStep {
+  const { stepId, placeholders = null } = step;
+  switch (step.kind) {
+    case "form":
+      return {
+        kind: "form",
+        stepId,
+        fields: [...step.fields],
+        errors: { ...step.errors },
+        placeholders,
+      };
+    case "external":
+      return { kind: "external", stepId, url: step.url, placeholders };
+    case "progress":
+      return { kind: "progress", stepId, action: step.action, placeholders };
+  }
 }
 
 /**
  * The first factor is proved. MFA comes in here: for a provider that supports it, a user with modules gets the module's
  * form, the proof so far stays in the flow's record, and `finishLogin` is reached by the last module's proof only.
  */
-async function finish(
+export async function finish(
   tools: FinishTools,
-  { at }: Turn,
-  { subject, amr, evidence }: Extract<ProviderStep, { kind: "done" }>,
+  at: VersionedFlow,
+  proof: Proof,
   peer: Peer,
 ): Promise<FlowStep> {
-  const authenticatedAt = tools.clock.now();
-  const proof: Proof = { subject, amr, evidence, assurance: 1, authenticatedAt };
   const result = await finishLogin(tools, at, proof, peer);
   if (result !== undefined) return entryStep(at.flow, result);
-  if (at.flow.form.fields.length === 0) return await endFlow(tools, at, "not_allowed");
-  const form = { ...at.flow.form, errors: { base: "invalid_auth" } };
-  return await tryAgain(tools, at, { ...at.flow, form });
+  const { step, stepNumber } = at.flow;
+  if (step.kind !== "form" || step.fields.length === 0) return await endFlow(tools, at, "not_allowed");
+  const again = { ...step, errors: { base: "invalid_auth" } };
+  const next = { ...at.flow, step: again, stepNumber: stepNumber + 1 };
+  return isSpent(next) ? await endFlow(tools, at, "too_many_retry") : await write(tools, at, next);
 }
 
-async function tryAgain(tools: FinishTools, at: VersionedFlow, next: Flow): Promise<FlowStep> {
-  return next.attemptsLeft > 0
-    ? await write(tools, at, next)
-    : await endFlow(tools, at, "too_many_retry" satisfies AbortReason);
+/** A failed attempt was the last one. */
+export function isSpent({ step, attemptsLeft }: Flow): boolean {
+  return step.kind === "form" && Object.keys(step.errors).length > 0 && attemptsLeft <= 0;
 }
 
 /** Ends the flow without a login. Throws `conflict`. */
@@ -115,9 +141,14 @@ export async function endFlow(
   return abortStep(at.flow, reason);
 }
 
-async function write({ store }: FinishTools, at: VersionedFlow, next: Flow): Promise<FlowStep> {
+/** Writes the flow and gives the turn back. Throws `conflict`. */
+export async function write(
+  { store }: Pick<FinishTools, "store">,
+  at: VersionedFlow,
+  next: Flow,
+): Promise<FlowStep> {
   const flow = { ...next, busyUntil: 0 };
   const outcome = await store.commit(writingFlow({ flow, version: at.version }));
   if (!outcome.ok) throw new AuthError("conflict");
-  return formStep(flow);
+  return sentStep(flow);
 }

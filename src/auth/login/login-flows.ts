@@ -2,13 +2,15 @@ import { limits as wireLimits } from "../../../protocol/features.ts";
 import type { AbortStep, FlowStep, Handler } from "../../../protocol/flow.ts";
 import { addressShare } from "../../net/address-share.ts";
 import { AuthError } from "../errors.ts";
+import type { EventBus } from "../event-bus.ts";
 import { newId } from "../ids.ts";
 import type { Peer } from "../model.ts";
+import type { ProviderStep } from "../providers/provider.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
-import { retryConflicts } from "../store.ts";
+import { type RecordKey, retryConflicts } from "../store.ts";
 import { type ChargingTools, chargeStep, settlingCharge } from "./charged-step.ts";
-import type { FinishTools } from "./finish-login.ts";
+import type { FinishTools, Proof } from "./finish-login.ts";
 import {
   endingFlow,
   type Flow,
@@ -17,10 +19,11 @@ import {
   readFlow,
   type VersionedFlow,
 } from "./flow-record.ts";
-import { abortStep, formStep } from "./flow-steps.ts";
-import { askProvider, endFlow, settle, takeTurn } from "./flow-turn.ts";
+import { abortStep, sentStep } from "./flow-steps.ts";
+import { askProvider, endFlow, finish, settle, takeTurn } from "./flow-turn.ts";
 import { readFormInput } from "./form-input.ts";
 import { OpenFlows } from "./open-flows.ts";
+import { continueFromOutside, listenForSteps, type OutsideStep } from "./outside.ts";
 import { checkStart } from "./start-rules.ts";
 
 export interface StartLogin {
@@ -33,13 +36,20 @@ export interface StartLogin {
 }
 
 /** The socket that waits for a flow's answers, told apart by identity. */
-export type FlowHolder = object;
+export interface FlowHolder {
+  /** The flow may have gone on without it: ask `next`. Must not throw. */
+  flowWentOn(): void;
+}
 
 export interface FlowAnswer {
   /** The wire's flow object, ready to be sent. */
   readonly step: FlowStep;
   /** Held by the connection, shown to the client once (on start and resume), asked for by every further call. */
   readonly flowSecret: string;
+  /** Rises with every step that the flow asks; see `next`. */
+  readonly stepNumber: number;
+  /** Milliseconds until the flow ends by itself. */
+  readonly endsInMs: number;
   /** Whom the input was about, for the audit log; the client is not told. */
   readonly userId?: string;
 }
@@ -61,7 +71,8 @@ export interface LoginFlows {
   start(request: StartLogin, peer: Peer, holder?: FlowHolder): Promise<FlowAnswer>;
   /**
    * Every call is a failed attempt until it is known to be none; five end the flow (abort `too_many_retry`). Past its
-   * deadline the flow ends with abort `login_expired`, for who comes within a minute. Throws `invalid_flow` (unknown,
+   * deadline the flow ends with abort `login_expired`, for who comes within a minute. A step that waits for something
+   * outside takes no input: if it is done, the step after it is the answer. Throws `not_supported` if it is not, `invalid_flow` (unknown,
    * finished, long expired, another's secret: alike), `invalid_format` (input does not fit the form; the flow stays,
    * no attempt is charged), `overloaded` (the KDF queue is full; the same), `rate_limited` (no guess is left for the account
    * or the address; the same), `conflict` (two steps at once).
@@ -83,12 +94,30 @@ export interface LoginFlows {
     peer: Peer,
     holder?: FlowHolder,
   ): Promise<FlowAnswer>;
+  /**
+   * The step that came after `stepNumber` without the client's doing; undefined while there is none. Throws `invalid_flow`
+   * when the flow was finished, or ended, elsewhere, and `conflict` when it is being finished there.
+   */
+  next(
+    request: { readonly flowId: string; readonly flowSecret: string; readonly stepNumber: number },
+    peer: Peer,
+  ): Promise<FlowAnswer | undefined>;
+  /**
+   * Completes an `external` or `progress` step, from anywhere in the installation: for callers in this process that have
+   * their own proof of what happened outside. `peer` is theirs. The socket that waits for the flow gets what follows, on
+   * whatever node it is; without one, whoever resumes the flow does. Of several calls for one step one is carried out.
+   * Gives the kind of what follows. Throws `invalid_flow` (unknown, over, or it waits for something else) and `conflict`
+   * (another call was first, or is at work).
+   */
+  continueFromOutside(request: OutsideStep, peer: Peer): Promise<ProviderStep["kind"]>;
   cancel(request: { readonly flowId: string; readonly flowSecret: string }): Promise<AbortStep>;
   /**
    * The holder is gone. The flow can be resumed until its deadline, or until newer ones that were left need its place.
    * Without effect when another holder has resumed it.
    */
   left(flowId: string, holder: FlowHolder): void;
+  /** No holder is told anything any more. */
+  close(): void;
 }
 
 export interface LoginFlowLimits {
@@ -110,6 +139,7 @@ export const defaultLoginFlowLimits: LoginFlowLimits = {
 
 export interface LoginFlowsOptions extends FinishTools, ChargingTools {
   readonly registry: ProviderRegistry;
+  readonly events: EventBus;
   readonly onboardingRequired: () => Promise<boolean>;
   readonly limits?: Partial<LoginFlowLimits> | undefined;
 }
@@ -118,14 +148,25 @@ export interface LoginFlowsOptions extends FinishTools, ChargingTools {
 export function createLoginFlows(options: LoginFlowsOptions): LoginFlows {
   const limits = { ...defaultLoginFlowLimits, ...options.limits };
   const open = new OpenFlows({ clock: options.clock, limits });
-  const engine = { options, limits, open };
+  let stopListening: (() => void) | undefined;
+  const listen = () => {
+    stopListening ??= listenForSteps(
+      options.events,
+      (flowId) => open.holderOf(flowId),
+      () => open.holders(),
+    );
+  };
+  const engine = { options, limits, open, listen };
   return {
     providers: () => options.registry.providers.map(({ type, id, name }) => ({ type, id, name })),
     start: (request, peer, holder) => start(engine, request, peer, holder),
     advance: (request, peer) => advance(engine, request, peer),
     resume: (request, peer, holder) => resume(engine, request, peer, holder),
+    next: (request, peer) => next(engine, request, peer),
+    continueFromOutside: (request, peer) => continueFromOutside(options, request, peer),
     cancel: (request) => cancel(engine, request),
     left: (flowId, holder) => open.leave(flowId, holder),
+    close: () => stopListening?.(),
   };
 }
 
@@ -133,6 +174,8 @@ interface Engine {
   readonly options: LoginFlowsOptions;
   readonly limits: LoginFlowLimits;
   readonly open: OpenFlows;
+  /** Hears of flows that go on elsewhere, from the first call on. */
+  readonly listen: () => void;
 }
 
 type FlowClaim = Parameters<LoginFlows["cancel"]>[0];
@@ -154,9 +197,16 @@ async function start(
   const displaced = open.makeRoom(share);
   if (displaced.length > 0) await options.store.commit({ remove: displaced.map(recordKeys.flow) });
   const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft };
-  const step = await settle(options, turn, await provider.begin({ peer, known: false }), peer);
+  // Held before it can be continued: what comes meanwhile is told to the holder.
   open.hold(flow.id, share, engine.limits.lifeMs, holder);
-  return answer(engine, step, flowSecret);
+  if (holder !== undefined) engine.listen();
+  try {
+    const begun = await provider.begin({ flowId: flow.id, peer, known: false });
+    return answer(engine, { flow, flowSecret }, await settle(options, turn, begun, peer), 1);
+  } catch (error) {
+    open.remove(flow.id);
+    throw error;
+  }
 }
 
 function newFlow({ options, limits }: Engine, request: StartLogin, secret: string): Flow {
@@ -174,7 +224,9 @@ function newFlow({ options, limits }: Engine, request: StartLogin, secret: strin
     createdAt: now,
     deadline: now + limits.lifeMs,
     attemptsLeft: limits.attempts,
-    form: { stepId: "init", fields: [], errors: {}, placeholders: null },
+    step: { kind: "form", stepId: "init", fields: [], errors: {}, placeholders: null },
+    stepNumber: 0,
+    outcome: null,
     providerState: {},
     busyUntil: 0,
   };
@@ -187,19 +239,30 @@ async function advance(
 ): Promise<FlowAnswer> {
   const { options } = engine;
   const at = await claimed(engine, { flowId, flowSecret });
+  const about = { flow: at.flow, flowSecret };
   const over = await endIfOver(engine, at);
-  if (over !== undefined) return answer(engine, over, flowSecret);
+  if (over !== undefined) return answer(engine, about, over);
+  const { step: sent } = at.flow;
+  if (sent.kind !== "form") {
+    if (at.flow.outcome === null) throw takesNoInput();
+    return await conclude(engine, at, flowSecret, peer);
+  }
   const provider = options.registry.find(...at.flow.handler);
   if (provider === undefined) throw new AuthError("invalid_flow", { detail: "its provider is gone" });
-  const values = readFormInput(at.flow.form.fields, input);
-  const guess = await chargeStep(options, provider, at.flow.form, values, peer);
+  const values = readFormInput(sent.fields, input);
+  const guess = await chargeStep(options, provider, sent, values, peer);
   const { turn, step } = await settlingCharge(guess, async () => {
     const turn = await takeTurn(options, at);
-    const context = { peer, known: guess?.known ?? false };
+    const context = { flowId, peer, known: guess?.known ?? false };
     return { turn, step: await askProvider(options, provider, turn, values, context) };
   });
-  const next = answer(engine, await settle(options, turn, step, peer), flowSecret);
-  return step.userId === undefined ? next : { ...next, userId: step.userId };
+  const following = answer(engine, about, await settle(options, turn, step, peer), 1);
+  return step.userId === undefined ? following : { ...following, userId: step.userId };
+}
+
+function takesNoInput(): AuthError {
+  const publicMessage = "This step takes no input. The next step comes as an event";
+  return new AuthError("not_supported", { publicMessage });
 }
 
 async function resume(
@@ -208,11 +271,54 @@ async function resume(
   peer: Peer,
   holder: FlowHolder | undefined,
 ): Promise<FlowAnswer> {
-  const at = await claimed(engine, claim);
-  const { id, deadline } = at.flow;
+  const { id, deadline } = (await claimed(engine, claim)).flow;
   engine.open.hold(id, addressShare(peer.address), deadline - engine.options.clock.now(), holder);
-  const step = (await endIfOver(engine, at)) ?? formStep(at.flow);
-  return answer(engine, step, claim.flowSecret);
+  if (holder !== undefined) engine.listen();
+  // Read again: what came before there was a holder was told to nobody.
+  return await present(engine, await claimed(engine, claim), claim.flowSecret, peer);
+}
+
+async function next(
+  engine: Engine,
+  request: Parameters<LoginFlows["next"]>[0],
+  peer: Peer,
+): Promise<FlowAnswer | undefined> {
+  const at = await claimed(engine, request);
+  const { stepNumber, outcome, deadline } = at.flow;
+  const isSame = stepNumber === request.stepNumber && outcome === null;
+  if (isSame && deadline > engine.options.clock.now()) return undefined;
+  return await present(engine, at, request.flowSecret, peer);
+}
+
+/** What the client is to be shown now. */
+async function present(
+  engine: Engine,
+  at: VersionedFlow,
+  flowSecret: string,
+  peer: Peer,
+): Promise<FlowAnswer> {
+  const over = await endIfOver(engine, at);
+  if (over === undefined && at.flow.outcome !== null) return await conclude(engine, at, flowSecret, peer);
+  return answer(engine, { flow: at.flow, flowSecret }, over ?? sentStep(at.flow));
+}
+
+/** Ends the flow as it was found outside. Throws `conflict`. */
+async function conclude(
+  engine: Engine,
+  at: VersionedFlow,
+  flowSecret: string,
+  peer: Peer,
+): Promise<FlowAnswer> {
+  const { outcome } = at.flow;
+  if (outcome === null) throw new RangeError("a flow that has no outcome");
+  const about = { flow: at.flow, flowSecret };
+  if (outcome.kind === "abort")
+    return answer(engine, about, await endFlow(engine.options, at, outcome.reason));
+  const { subject, amr, authenticatedAt, userId } = outcome;
+  const evidence = outcome.evidence.map(({ key, version }) => ({ key: key as RecordKey, version }));
+  const proof: Proof = { subject, amr, evidence, assurance: 1, authenticatedAt };
+  const concluded = answer(engine, about, await finish(engine.options, at, proof, peer), 1);
+  return userId === null ? concluded : { ...concluded, userId };
 }
 
 async function cancel(engine: Engine, claim: FlowClaim): Promise<AbortStep> {
@@ -239,7 +345,18 @@ async function endIfOver({ options }: Engine, at: VersionedFlow): Promise<FlowSt
   return spent ? await endFlow(options, at, "too_many_retry") : undefined;
 }
 
-function answer({ open }: Engine, step: FlowStep, flowSecret: string): FlowAnswer {
+/** `stepsSince`: how many steps were sent out since `flow` was read. */
+function answer(
+  { open, options }: Engine,
+  { flow, flowSecret }: { readonly flow: Flow; readonly flowSecret: string },
+  step: FlowStep,
+  stepsSince = 0,
+): FlowAnswer {
   if (step.type === "abort" || step.type === "create_entry") open.remove(step.flow_id);
-  return { step, flowSecret };
+  return {
+    step,
+    flowSecret,
+    stepNumber: flow.stepNumber + stepsSince,
+    endsInMs: flow.deadline - options.clock.now(),
+  };
 }

@@ -63,6 +63,16 @@ export class OpenFlows {
     if (holder === undefined) this.#left.add(address, flowId);
   }
 
+  /** Who waits for the flow at this node, if anybody. */
+  holderOf(flowId: string): FlowHolder | undefined {
+    return this.#flows.get(flowId)?.holder;
+  }
+
+  /** Everybody who waits for a flow at this node. */
+  holders(): readonly FlowHolder[] {
+    return [...this.#flows.values()].flatMap(({ holder }) => (holder === undefined ? [] : [holder]));
+  }
+
   /** The holder is gone. Without effect when another one waits for the flow. */
   leave(flowId: string, holder: FlowHolder): void {
     const flow = this.#flows.get(flowId);

@@ -14,6 +14,22 @@ export type ProviderStep = (
       /** Kept in the flow's record for the next step; never a secret in clear. */
       readonly state?: JsonObject;
     }
+  /** The person goes to `url`. What comes of it completes the step from outside, see `LoginFlows.continueFromOutside`. */
+  | {
+      readonly kind: "external";
+      readonly stepId: string;
+      readonly url: string;
+      readonly placeholders?: Readonly<Record<string, string>> | undefined;
+      readonly state?: JsonObject;
+    }
+  /** Something else has to happen first (an approval, a push); it completes the step from outside too. */
+  | {
+      readonly kind: "progress";
+      readonly stepId: string;
+      readonly action: string;
+      readonly placeholders?: Readonly<Record<string, string>> | undefined;
+      readonly state?: JsonObject;
+    }
   | { readonly kind: "abort"; readonly reason: string }
   /** The person is who `subject` names at this provider. */
   | {
@@ -29,6 +45,8 @@ export type ProviderStep = (
 };
 
 export interface ProviderContext {
+  /** Names the flow to whoever completes a step of it from outside; tells nobody its secret. */
+  readonly flowId: string;
   readonly peer: Peer;
   /** The input's name logged in from this address lately; see `guessedName`. */
   readonly known: boolean;
@@ -48,7 +66,8 @@ export interface LoginProvider {
   guessedName?(stepId: string, input: Readonly<Record<string, unknown>>): string | undefined;
   begin(context: ProviderContext): Promise<ProviderStep>;
   /**
-   * `input` fits the fields of the form that was sent out. Unknown person, wrong secret, deactivated and pending user
+   * `input` fits the fields of the form that was sent out; for an `external` or `progress` step it is what its caller in
+   * this process gave, and `peer` is that caller's. Unknown person, wrong secret, deactivated and pending user
    * cost the same and read the same.
    */
   advance(

@@ -2,7 +2,8 @@ import { expect } from "vitest";
 
 import type { CreateEntryStep, FlowStep, SessionGrant } from "../../../protocol/flow.ts";
 import { AuthError } from "../../../src/auth/errors.ts";
-import type { FlowAnswer, LoginFlows, StartLogin } from "../../../src/auth/login/login-flows.ts";
+import { createLocalEventBus, type EventBus } from "../../../src/auth/event-bus.ts";
+import type { FlowAnswer, FlowHolder, LoginFlows, StartLogin } from "../../../src/auth/login/login-flows.ts";
 import { createLoginFlows, type LoginFlowLimits } from "../../../src/auth/login/login-flows.ts";
 import type { Peer, Principal, User } from "../../../src/auth/model.ts";
 import { createPasswords, type PasswordsOptions } from "../../../src/auth/passwords/passwords.ts";
@@ -37,6 +38,7 @@ export interface DomainOptions {
   readonly limits?: Partial<LoginFlowLimits>;
   readonly budgets?: Partial<LoginBudgets>;
   readonly onboardingRequired?: boolean;
+  readonly events?: EventBus;
   /** Puts something around the local provider. */
   readonly wrapProvider?: (provider: LoginProvider) => LoginProvider;
   /** Runs after the engine has read the user, before it commits. */
@@ -87,6 +89,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     codes,
     throttle,
     users: { read: (userId) => users.read(userId).finally(options.beforeCommit) },
+    events: options.events ?? createLocalEventBus(),
     registry: createProviderRegistry([options.wrapProvider?.(provider) ?? provider]),
     onboardingRequired: async () => options.onboardingRequired ?? false,
     rotates: () => true,
@@ -129,6 +132,11 @@ export function startRequest(changes: Partial<StartLogin> = {}): StartLogin {
 }
 
 export const forCode: Partial<StartLogin> = { purpose: "code", redirectUri: redirect };
+
+/** Who waits for a flow and is told nothing. */
+export function holder(): FlowHolder {
+  return { flowWentOn: () => undefined };
+}
 
 export function claimOf({ step, flowSecret }: FlowAnswer) {
   return { flowId: step.flow_id, flowSecret };

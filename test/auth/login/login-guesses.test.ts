@@ -8,6 +8,7 @@ import {
   addPerson,
   claimOf,
   codeOf,
+  holder,
   type LoginDomain,
   loginDomain,
   peer,
@@ -95,7 +96,7 @@ describe("guesses over the budget", () => {
 
   it("cost the flow no attempt", async () => {
     await addPerson(domain);
-    const started = await domain.flows.start(startRequest(), peer, {});
+    const started = await domain.flows.start(startRequest(), peer, holder());
     await useUp("ada");
     const send = () => domain.flows.advance({ ...claimOf(started), input: ada }, peer);
     for (let count = 0; count < 10; count += 1) expect(await codeOf(send())).toBe("rate_limited");

@@ -19,6 +19,7 @@ import {
   codeOf,
   type DomainOptions,
   grantOf,
+  holder,
   type LoginDomain,
   loginDomain,
   peer,
@@ -56,7 +57,7 @@ describe("a flow on another node", () => {
     const before = await domain.flows.advance({ ...claim, input: wrong }, peer);
     const other = await node();
     const resumed = await other.flows.resume(claim, { address: "198.51.100.9" });
-    expect(resumed).toEqual({ step: before.step, flowSecret: before.flowSecret });
+    expect(resumed).toMatchObject({ step: before.step, flowSecret: before.flowSecret });
     for (let attempt = 2; attempt <= 4; attempt += 1)
       await other.flows.advance({ ...claim, input: wrong }, peer);
     expect((await domain.flows.advance({ ...claim, input: wrong }, peer)).step).toMatchObject({
@@ -151,14 +152,14 @@ describe("the deadline", () => {
 describe("open flows", () => {
   /** Flows that give way are gone from the store: a resume finds none. */
   const standing = async (flows: LoginDomain["flows"], all: readonly FlowAnswer[]) => {
-    const codes = await Promise.all(all.map((each) => codeOf(flows.resume(claimOf(each), peer, {}))));
+    const codes = await Promise.all(all.map((each) => codeOf(flows.resume(claimOf(each), peer, holder()))));
     return codes.map((code) => code === "no error");
   };
   /** Started on sockets, which are gone when it returns. */
   const abandoned = async ({ flows }: LoginDomain, count: number, address: string | null) => {
     const all: FlowAnswer[] = [];
     for (let at = 0; at < count; at += 1) {
-      const socket = {};
+      const socket = holder();
       const started = await flows.start(startRequest(), { address }, socket);
       flows.left(started.step.flow_id, socket);
       all.push(started);
@@ -167,10 +168,10 @@ describe("open flows", () => {
   };
 
   it("whose sockets wait never give way, however many one address has, and keep nobody from a start", async () => {
-    const mine = await domain.flows.start(startRequest(), peer, {});
+    const mine = await domain.flows.start(startRequest(), peer, holder());
     const small = await node({ limits: { leftPerAddress: 2, leftPerNode: 4 } });
     const neighbours = await Promise.all(
-      Array.from({ length: 100 }, () => small.flows.start(startRequest(), peer, {})),
+      Array.from({ length: 100 }, () => small.flows.start(startRequest(), peer, holder())),
     );
     await abandoned(small, 20, peer.address);
     expect(await standing(small.flows, [mine, ...neighbours])).toEqual(Array(101).fill(true));
@@ -211,7 +212,7 @@ describe("open flows", () => {
 
   it("are held by who resumed them last, whatever the sockets before do", async () => {
     const one = await node({ limits: { leftPerAddress: 1 } });
-    const [first, second] = [{}, {}];
+    const [first, second] = [holder(), holder()];
     const started = await one.flows.start(startRequest(), peer, first);
     const { flow_id } = started.step;
     for (let round = 0; round < 3; round += 1) await one.flows.resume(claimOf(started), peer, second);
@@ -223,7 +224,7 @@ describe("open flows", () => {
 
   it("that a socket resumed many times are left when it goes, once", async () => {
     const one = await node({ limits: { leftPerAddress: 1 } });
-    const socket = {};
+    const socket = holder();
     const started = await one.flows.start(startRequest(), peer, socket);
     for (let round = 0; round < 3; round += 1) await one.flows.resume(claimOf(started), peer, socket);
     one.flows.left(started.step.flow_id, socket);
@@ -233,8 +234,8 @@ describe("open flows", () => {
 
   it("that were resumed here count here, wherever they began", async () => {
     const one = await node({ limits: { leftPerAddress: 1 } });
-    const started = await domain.flows.start(startRequest(), peer, {});
-    const socket = {};
+    const started = await domain.flows.start(startRequest(), peer, holder());
+    const socket = holder();
     await one.flows.resume(claimOf(started), peer, socket);
     one.flows.left(started.step.flow_id, socket);
     await abandoned(one, 1, peer.address);

@@ -35,7 +35,7 @@ afterEach(async () => {
 const send = (
   { provider }: LoginDomain,
   input: Readonly<Record<string, unknown>> = ada,
-): Promise<ProviderStep> => provider.advance("init", input, {}, { peer, known: false });
+): Promise<ProviderStep> => provider.advance("init", input, {}, { flowId: "f1", peer, known: false });
 const stronger = { N: 64, r: 8, p: 1 };
 
 describe("raised parameters", () => {

@@ -48,7 +48,7 @@ async function addEarlier(name: string): Promise<User> {
 /** Whose login a typed name and the password of `stored` are; undefined: refused. */
 async function loginOf(typed: string, stored: string): Promise<string | undefined> {
   const input = { username: typed, password: `${stored}-password` };
-  const step = await domain.provider.advance("init", input, {}, { peer, known: false });
+  const step = await domain.provider.advance("init", input, {}, { flowId: "f1", peer, known: false });
   return step.kind === "done" ? step.subject : undefined;
 }
 

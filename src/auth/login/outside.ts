@@ -1,0 +1,103 @@
+import type { Clock } from "../clock/clock.ts";
+import { AuthError } from "../errors.ts";
+import type { EventBus } from "../event-bus.ts";
+import type { Peer } from "../model.ts";
+import type { ProviderStep } from "../providers/provider.ts";
+import type { ProviderRegistry } from "../providers/registry.ts";
+import type { FinishTools } from "./finish-login.ts";
+import { type Flow, readFlowById, type VersionedFlow } from "./flow-record.ts";
+import { askProvider, flowAfter, isSpent, type Turn, takeTurn, write } from "./flow-turn.ts";
+import type { FlowHolder } from "./login-flows.ts";
+
+/** The event that a flow of this id has gone on: `{flowId}`. */
+const topic = "login_flow";
+
+export interface OutsideStep {
+  readonly flowId: string;
+  /** The `external` or `progress` step that it completes. */
+  readonly stepId: string;
+  /** The provider's own; not checked by anybody else. */
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+export interface OutsideTools extends FinishTools {
+  readonly registry: ProviderRegistry;
+  readonly events: Pick<EventBus, "publish">;
+}
+
+/**
+ * Completes a step that waits for something outside: takes the turn, asks the provider, and writes what comes of it
+ * into the flow's record. A finished login makes no session here: the record says what was proved, and the node whose
+ * socket waits makes it, so that no token goes over the bus, and the address that counts is the socket's.
+ */
+export async function continueFromOutside(
+  tools: OutsideTools,
+  { flowId, stepId, input }: OutsideStep,
+  peer: Peer,
+): Promise<ProviderStep["kind"]> {
+  const at = await waitingFlow(tools, flowId, stepId);
+  const provider = tools.registry.find(...at.flow.handler);
+  if (provider === undefined) throw new AuthError("invalid_flow", { detail: "its provider is gone" });
+  const turn = await takeTurn(tools, at);
+  const step = await askProvider(tools, provider, turn, input, { flowId, peer, known: false });
+  await write(tools, turn.at, flowAfterOutside(turn, step, tools.clock));
+  tools.events.publish(topic, { flowId });
+  return step.kind;
+}
+
+async function waitingFlow(
+  { store, clock }: OutsideTools,
+  flowId: string,
+  stepId: string,
+): Promise<VersionedFlow> {
+  const at = await readFlowById(store, flowId);
+  const waits = at?.flow.step.kind !== "form" && at?.flow.step.stepId === stepId;
+  if (at === undefined || !waits || at.flow.deadline <= clock.now()) throw new AuthError("invalid_flow");
+  if (at.flow.outcome !== null)
+    throw new AuthError("conflict", { detail: "the step was completed by another call" });
+  return at;
+}
+
+function flowAfterOutside(turn: Turn, step: ProviderStep, clock: Clock): Flow {
+  const { flow } = turn.at;
+  switch (step.kind) {
+    case "abort":
+      return { ...flow, outcome: { kind: "abort", reason: step.reason } };
+    case "done":
+      return {
+        ...flow,
+        attemptsLeft: turn.attemptsIfRight,
+        outcome: {
+          kind: "done",
+          subject: step.subject,
+          amr: [...step.amr],
+          evidence: step.evidence.map(({ key, version }) => ({ key, version })),
+          authenticatedAt: clock.now(),
+          userId: step.userId ?? null,
+        },
+      };
+    default: {
+      const next = flowAfter(turn, step);
+      return isSpent(next) ? { ...flow, outcome: { kind: "abort", reason: "too_many_retry" } } : next;
+    }
+  }
+}
+
+/**
+ * Calls the holders of this node's flows when they went on. A lost event is made up for by `everyone`: after a gap each
+ * holder looks at its record.
+ */
+export function listenForSteps(
+  events: Pick<EventBus, "subscribe">,
+  holderOf: (flowId: string) => FlowHolder | undefined,
+  everyone: () => readonly FlowHolder[],
+): () => void {
+  return events.subscribe(topic, {
+    onMessage: ({ flowId }) => {
+      if (typeof flowId === "string") holderOf(flowId)?.flowWentOn();
+    },
+    onGap: () => {
+      for (const holder of everyone()) holder.flowWentOn();
+    },
+  });
+}
