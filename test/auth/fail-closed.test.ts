@@ -137,6 +137,19 @@ describe("a node that does not know what was revoked", () => {
     await refused(node.onboarding.createOwnerWithCode(request));
   });
 
+  it("does not say that a user is missing, deactivated or local only", async () => {
+    const { user } = await newcomer();
+    expect((await node.users.read(user.id))?.user.id).toBe(user.id);
+    expect((await node.users.current(user.id))?.id).toBe(user.id);
+    await refused(node.users.read("0".repeat(32)));
+    await refused(node.users.current("0".repeat(32)));
+    await trusted.authority.users.update(user.id, { localOnly: true });
+    await refused(node.users.read(user.id));
+    await trusted.authority.users.update(user.id, { localOnly: false, isActive: false });
+    await refused(node.users.read(user.id));
+    await refused(node.users.current(user.id));
+  });
+
   it("still takes away, cancels and tells", async () => {
     const { user } = await newcomer();
     const { session, accessToken, refreshToken } = await trusted.open(user.id);

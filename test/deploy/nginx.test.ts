@@ -1,14 +1,14 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
-
 import { GatewayClient, type WebSocketConstructor } from "../../src/client/index.ts";
 import { makeCertificateFiles } from "../support/certificate.ts";
 import { fetchOver } from "../support/fetch-over.ts";
 import { ownerPassword, type RunningGateway, startGateway } from "../support/gateway.ts";
+import { spawnChild } from "../support/spawn-child.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 import { within } from "../support/within.ts";
 
@@ -79,7 +79,7 @@ describe("the sample configuration of nginx", () => {
     const args = ["-p", folder.path, "-c", configured()];
     const checked = spawnSync("nginx", ["-t", ...args], { encoding: "utf8" });
     expect(checked.stderr).toContain("test is successful");
-    nginx = spawn("nginx", args, { stdio: "ignore" });
+    nginx = spawnChild("nginx", args, { stdio: "ignore" });
     await within(untilItListens(ports.https), "nginx to listen");
   });
   afterAll(async () => {

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { spawnChild } from "./spawn-child.ts";
 
 const hooks = fileURLToPath(new URL("./typescript.mjs", import.meta.url));
 
@@ -40,7 +41,7 @@ export function startProcess(options: TestProcessOptions): TestProcess {
   const limited = ["sh", "-c", `ulimit -S -f ${(limit ?? 0) * 2}; exec "$@"`, "sh", ...command];
   const [program = "", ...args] = limit === undefined ? command : limited;
   const env = { ...process.env, ...options.env };
-  return watch(spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], env }));
+  return watch(spawnChild(program, args, { stdio: ["ignore", "pipe", "pipe"], env }));
 }
 
 function watch(child: ChildProcess): TestProcess {

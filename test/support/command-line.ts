@@ -1,5 +1,5 @@
-import { spawn } from "node:child_process";
 import path from "node:path";
+import { spawnChild } from "./spawn-child.ts";
 
 import { within } from "./within.ts";
 
@@ -20,21 +20,21 @@ export interface CommandOptions {
 
 function start(args: readonly string[], options: CommandOptions) {
   const { PATH = "" } = process.env;
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawnChild(process.execPath, [main, ...args], {
     // Two cores run everything at once here; how soon a lost store is noticed has tests of its own.
     env: { PATH, GATEHOUSE_STORE_TIMEOUT_MS: "5000", ...options.env },
     cwd: options.cwd,
     stdio: ["pipe", "pipe", "pipe"],
   });
   const seen = { stdout: "", stderr: "" };
-  child.stdout.on("data", (chunk: Buffer) => {
+  child.stdout?.on("data", (chunk: Buffer) => {
     seen.stdout += chunk.toString();
   });
-  child.stderr.on("data", (chunk: Buffer) => {
+  child.stderr?.on("data", (chunk: Buffer) => {
     seen.stderr += chunk.toString();
   });
-  child.stdin.on("error", () => {});
-  child.stdin.end(options.stdin ?? "");
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(options.stdin ?? "");
   const exited = new Promise<number | NodeJS.Signals>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => resolve(signal ?? code ?? -1));
@@ -81,7 +81,7 @@ export async function serve(args: readonly string[], options: CommandOptions = {
       const line = seen.stdout.split("\n").find((text) => text.includes('"setup_link"'));
       if (line !== undefined) resolve(JSON.parse(line));
     };
-    child.stdout.on("data", look);
+    child.stdout?.on("data", look);
     exited.then((code) => reject(new Error(`serve ended with ${code}: ${seen.stderr}`)), reject);
   });
   const { url, setup_link } = await within(announced, "the gateway to serve", 120_000).catch(

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { eventually } from "./eventually.ts";
+import { spawnChild } from "./spawn-child.ts";
 
 export interface RedisServerOptions {
   /** Off by default: the data ends with the process. */
@@ -73,7 +74,7 @@ async function startProcessOnce(kind: "server" | "sentinel", lines: readonly str
   let child: ChildProcess | undefined;
 
   const start = async () => {
-    child = spawn("redis-server", args, { stdio: "ignore" });
+    child = spawnChild("redis-server", args, { stdio: "ignore" });
     await answers(port, child);
   };
   const end = async (signal: NodeJS.Signals) => {

@@ -23,6 +23,8 @@ export interface SocketClient {
   readonly subprotocol: string;
   /** The frames that came and were not yet taken by `next`. */
   readonly unread: readonly unknown[];
+  /** Every frame since the socket opened. */
+  readonly received: readonly unknown[];
   send(message: unknown): void;
   /** A frame as it is: text or bytes. */
   sendFrame(frame: string | Uint8Array): void;
@@ -79,6 +81,7 @@ class WsClient implements SocketClient {
   readonly opened: Promise<void>;
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
   readonly unread: unknown[] = [];
+  readonly received: unknown[] = [];
   readonly #socket: WebSocket;
   #waiting: { resolve(message: unknown): void; reject(error: Error): void }[] = [];
   #end: Error | undefined;
@@ -121,6 +124,7 @@ class WsClient implements SocketClient {
 
   #arrived(data: Buffer, binary: boolean): void {
     const message: unknown = binary ? packr.unpack(data) : JSON.parse(data.toString());
+    this.received.push(message);
     const waiter = this.#waiting.shift();
     if (waiter === undefined) this.unread.push(message);
     else waiter.resolve(message);
