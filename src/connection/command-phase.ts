@@ -7,7 +7,7 @@ import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
 import { answered, type Command, type Dispatch, type Envelope } from "./command.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
 import { idProblem } from "./message-id.ts";
-import { MessageRate } from "./message-rate.ts";
+import { MessageRate, type RateVerdict, stricter, type UserMessageRates } from "./message-rate.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { Session } from "./session.ts";
 import { isLonger } from "./wire-format.ts";
@@ -37,6 +37,8 @@ export interface CommandParts {
   readonly log: ConnectionLog;
   readonly observer: ConnectionObserver;
   readonly messagesPerSecond: number;
+  /** Of all sockets of a user on this node. */
+  readonly userRates: UserMessageRates;
   /** The node stops: what is at work is answered, nothing new is begun. */
   readonly stopping: () => boolean;
 }
@@ -76,7 +78,13 @@ export class CommandPhase {
 
   /** A ping of the WebSocket protocol, or a pong that nobody asked for. */
   control(): void {
-    if (this.#rate.take(this.#parts.clock.monotonic()) === "close") this.#host.end("rate_limited");
+    if (this.#takeRate() === "close") this.#host.end("rate_limited");
+  }
+
+  #takeRate(): RateVerdict {
+    const now = this.#parts.clock.monotonic();
+    const { userId } = this.#session.principal;
+    return stricter(this.#rate.take(now), this.#parts.userRates.take(userId, now));
   }
 
   /** The message or batch in a frame; undefined when it broke a rule and the socket was closed for it. */
@@ -103,7 +111,7 @@ export class CommandPhase {
     const known = envelopeOf(message);
     if (known?.type !== "ping" || Object.keys(known).length !== 2) return false;
     if (known.id <= Math.max(this.#lastId, this.#pinged) || !this.#host.hasRoom) return false;
-    if (this.#rate.take(this.#parts.clock.monotonic()) !== "pass") return false;
+    if (this.#takeRate() !== "pass") return false;
     this.#pinged = known.id;
     this.#host.sendBypassingQueue({ id: known.id, type: "pong" });
     this.#parts.observer.answered("ping", "ok");
@@ -159,7 +167,7 @@ export class CommandPhase {
   }
 
   #withinRate(message: unknown): boolean {
-    const verdict = this.#rate.take(this.#parts.clock.monotonic());
+    const verdict = this.#takeRate();
     if (verdict === "pass") return true;
     if (verdict === "refuse") this.#fail(idOf(message), undefined, errorBody("rate_limited"));
     else this.#host.end("rate_limited");

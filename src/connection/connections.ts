@@ -9,6 +9,7 @@ import { Connection } from "./connection.ts";
 import type { ConnectionParts } from "./connection-parts.ts";
 import { ConnectionRegistry, type ConnectionRegistryLimits } from "./connection-registry.ts";
 import { createHub, type Hub, type HubLimits } from "./hub.ts";
+import { UserMessageRates } from "./message-rate.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import { createOriginPolicy } from "./origin.ts";
 import { EndOfTickBatch, outboxLimits } from "./outbox.ts";
@@ -22,6 +23,8 @@ import { createWireFormat, type PhaseLimits, protocolPhaseLimits } from "./wire-
 export interface ConnectionLimits extends ConnectionRegistryLimits, HubLimits, PhaseLimits {
   /** Messages that an authenticated socket may send, on average. */
   readonly messagesPerSecond: number;
+  /** Of all sockets of one user. */
+  readonly messagesPerSecondPerUser: number;
   /** Bytes that wait for a slow client, beside one message of any size; more closes its socket. */
   readonly outboxBytes: number;
 }
@@ -85,6 +88,7 @@ const defaultLimits: ConnectionLimits = {
   socketsPerSession: 1000,
   socketsPerUser: 10_000,
   messagesPerSecond: 200,
+  messagesPerSecondPerUser: 2_000,
   outboxBytes: outboxLimits.bytes,
 };
 
@@ -190,6 +194,7 @@ function composeParts(
     times: limits,
     stopping,
     messagesPerSecond: limits.messagesPerSecond,
+    userRates: new UserMessageRates(limits.messagesPerSecondPerUser),
     outboxBytes: limits.outboxBytes,
   };
   return { parts, hub };

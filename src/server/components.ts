@@ -146,6 +146,7 @@ function composeConnections(
       socketsPerSession: config.limits.sockets_per_session,
       socketsPerUser: config.limits.sockets_per_user,
       messagesPerSecond: config.limits.messages_per_second,
+      messagesPerSecondPerUser: config.limits.messages_per_second_per_user,
       outboxBytes: config.limits.outbox_bytes,
     },
     ownOrigin: config.public_url === null ? undefined : new URL(config.public_url).origin,

@@ -73,7 +73,10 @@ for (const [transport, codec] of [
     let owner: User;
     let entered: Entered;
     beforeAll(async () => {
-      gateway = await startSocketGateway({ transport, limits: { messagesPerSecond: 1_000_000 } });
+      gateway = await startSocketGateway({
+        transport,
+        limits: { messagesPerSecond: 1_000_000, messagesPerSecondPerUser: 1_000_000 },
+      });
       owner = await gateway.owner();
       entered = await gateway.enter(owner, { codec });
     });

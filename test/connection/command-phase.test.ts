@@ -222,6 +222,30 @@ describe("command phase", () => {
     expect(ask({ id: 4, type: "ping" })).toEqual([{ id: 4, type: "pong" }]);
   });
 
+  it("counts the messages of all sockets of a user together, also after a reconnect", () => {
+    const rig = connectionRig(
+      { authentication: { authenticate: () => admitted(principalOf()), recheck: () => undefined } },
+      { commands, limits: { messagesPerSecond: 10_000, messagesPerSecondPerUser: 10 } },
+    );
+    const enter = () => {
+      const client = rig.connect();
+      client.say({ type: "auth", access_token: "t" });
+      client.heard();
+      return client;
+    };
+    const [one, two] = [enter(), enter()];
+    for (let id = 1; id <= 25; id += 1) for (const client of [one, two]) client.say({ id, type: "echo" });
+    expect(one.heard().filter((answer) => (answer as { success: boolean }).success)).toHaveLength(25);
+    two.heard();
+    two.say({ id: 26, type: "echo" });
+    expect(two.heard()).toEqual([failure(26, "rate_limited")]);
+    for (let id = 27; id <= 77; id += 1) two.say({ id, type: "echo" });
+    expect(two.socket.closedWith?.code).toBe(closeCodes.rate_limited.number);
+    const again = enter();
+    again.say({ id: 1, type: "echo" });
+    expect(again.socket.closedWith?.code).toBe(closeCodes.rate_limited.number);
+  });
+
   it("refuses messages over the rate, and closes who goes on", () => {
     const { client } = setUp(10);
     for (let id = 1; id <= 51; id += 1) client.say({ id, type: "ping" });

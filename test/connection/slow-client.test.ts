@@ -9,7 +9,7 @@ describe("a client that stops reading", () => {
     it(`is closed as a slow consumer on ${transport}, and others are served meanwhile`, async () => {
       const gateway = await startSocketGateway({
         transport,
-        limits: { outboxBytes: 65_536, messagesPerSecond: 1_000_000 },
+        limits: { outboxBytes: 65_536, messagesPerSecond: 1_000_000, messagesPerSecondPerUser: 1_000_000 },
       });
       const owner = await gateway.owner();
       const [{ client: slow }, { client: healthy }] = [

@@ -240,6 +240,13 @@ const limits = Type.Object(
       maximum: 1_000_000,
       description: "Messages that one authenticated socket may send, on average.",
     }),
+    messages_per_second_per_user: Type.Integer({
+      default: 2_000,
+      minimum: 1,
+      maximum: 10_000_000,
+      description:
+        "Messages that all sockets of one user on a node may send together, on average. Raise it for a service that works for many people as one user.",
+    }),
     outbox_bytes: Type.Integer({
       default: 1_048_576,
       minimum: 4096,
