@@ -162,7 +162,10 @@ const measured: Measured[] = [];
 const absent: Absent[] = [];
 
 const stageOf = (world: Setting["world"]) =>
-  setStage({ ...world, config: { limits: { messages_per_second: 5_000 } } });
+  setStage({
+    ...world,
+    config: { limits: { messages_per_second: 5_000, messages_per_second_per_user: 5_000 } },
+  });
 
 async function measureAll({ world, conditions }: Setting): Promise<void> {
   const stage = await stageOf(world).catch((error: unknown) => {

@@ -17,7 +17,7 @@ const sessions = 100;
 const revoked = 90;
 const ofOneUser = 5_000;
 const slackMs = 1_000;
-const config = { limits: { messages_per_second: 5_000 } };
+const config = { limits: { messages_per_second: 5_000, messages_per_second_per_user: 5_000 } };
 
 describe("F5, F8: nobody does anything to three nodes", () => {
   it("a revoke at one closes sockets at all of them at once, and no publish or subscribe is behind it", async ({

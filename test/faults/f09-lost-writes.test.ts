@@ -14,7 +14,13 @@ import { endMany, inTurns, type LongLived, openMany } from "./many-sessions.ts";
 const revocations = 990;
 /** Every other one is deactivated, the rest removed. */
 const disabled = 10;
-const config = { limits: { messages_per_second: 10_000, long_lived_tokens_per_user: 2_000 } };
+const config = {
+  limits: {
+    messages_per_second: 10_000,
+    messages_per_second_per_user: 10_000,
+    long_lived_tokens_per_user: 2_000,
+  },
+};
 
 const rows: readonly (readonly [row: string, shape: Shape, fault: Fault])[] = [
   ["F9: a Sentinel failover to a replica without the last writes", "sentinel", { kind: "failover" }],
