@@ -13,6 +13,7 @@ export type {
   User,
 } from "./auth/model.ts";
 export type { LoginProvider, ProviderContext, ProviderStep } from "./auth/providers/provider.ts";
+export type { ProviderTools } from "./auth/providers/provider-type.ts";
 export type { RevokeReceipt, RevokeTarget } from "./auth/revocation/receipt.ts";
 export type { Revocation } from "./auth/revocation/revocation.ts";
 export type {
@@ -38,5 +39,6 @@ export {
   type OpenAuthority,
   type OpenAuthorityOptions,
   openAuthority,
+  type ProvidersOf,
 } from "./server/open-authority.ts";
 export { SecretError } from "./server/secret.ts";

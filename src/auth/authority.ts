@@ -6,8 +6,10 @@ import type { AuditRecord } from "./model.ts";
 import { createPasswords, type PasswordsOptions } from "./passwords/passwords.ts";
 import { createGroups } from "./permissions/groups.ts";
 import { createLocalLogins, type LocalLogins } from "./providers/homeassistant/local-logins.ts";
+import { localType } from "./providers/homeassistant/login-record.ts";
 import { createHomeAssistantProvider } from "./providers/homeassistant/provider.ts";
 import type { LoginProvider } from "./providers/provider.ts";
+import type { ProviderTools } from "./providers/provider-type.ts";
 import { createProviderRegistry } from "./providers/registry.ts";
 import { recordKeys } from "./record-keys.ts";
 import { createRevocation, type Revocation, type RevocationOptions } from "./revocation/revocation.ts";
@@ -47,7 +49,10 @@ export interface Authority {
   readonly groups: Groups;
   readonly credentials: Credentials;
   readonly logins: LoginFlows;
+  /** Of the first provider of the type `homeassistant`. */
   readonly localLogins: LocalLogins;
+  /** Of the provider of that type with this id; undefined where none is configured. */
+  localLoginsOf(providerId: string | null): LocalLogins | undefined;
   readonly onboarding: Onboarding;
   readonly keyring: Keyring;
   /** Throws all signing keys away at once, for one new key. */
@@ -72,8 +77,8 @@ export interface AuthorityOptions {
   /** `iss` and `aud` of access tokens; asked at every token, so that an address may be learnt late. */
   readonly issuer: () => string;
   readonly audience: () => string;
-  /** The ways to log in, in order; by default the local one alone, which is handed in. */
-  readonly providers?: (local: LoginProvider) => readonly LoginProvider[];
+  /** The ways to log in, in order; by default one of the type `homeassistant`. */
+  readonly providers?: ((tools: ProviderTools) => readonly LoginProvider[]) | undefined;
   /** Life of an access token, ms; 30 minutes by default. */
   readonly accessTokenTtlMs?: number;
   /** Life of a session without use, ms; 90 days by default. */
@@ -210,23 +215,29 @@ function composePeople(options: AuthorityOptions, base: Base) {
   const groups = createGroups();
   const users = createUsers({ ...base, groups });
   const passwords = createPasswords(options.passwords);
-  const localLogins = createLocalLogins({ ...base, passwords, users, groups });
+  const tools = { store, clock, passwords, credentials, users };
+  const providers = options.providers?.(tools) ?? [createHomeAssistantProvider(tools)];
+  const registry = createProviderRegistry(providers);
+  const localLoginsAt = (providerId: string | null) =>
+    createLocalLogins({ ...base, passwords, users, groups, providerId });
+  const localLogins = localLoginsAt(providers.find(({ type }) => type === localType)?.id ?? null);
+  const localLoginsOf = (providerId: string | null) =>
+    registry.find(localType, providerId) && localLoginsAt(providerId);
   const onboarding = createOnboarding({ ...base, localLogins, rotates });
   const throttle = createLoginThrottle({
     counters: createCounters(store),
     clock,
     budgets: options.loginBudgets,
   });
-  const local = createHomeAssistantProvider({ store, passwords, credentials, users, clock });
   const logins = createLoginFlows({
     ...base,
     users,
     rotates,
     throttle,
     events: options.events ?? createLocalEventBus(options.onFault),
-    registry: createProviderRegistry(options.providers?.(local) ?? [local]),
+    registry,
     onboardingRequired: onboarding.required,
     limits: options.loginLimits,
   });
-  return { passwords, users, groups, credentials, localLogins, onboarding, logins };
+  return { passwords, users, groups, credentials, localLogins, localLoginsOf, onboarding, logins };
 }

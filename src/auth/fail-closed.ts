@@ -123,6 +123,7 @@ const parts: Rules<Authority> = {
   groups: goesOn,
   credentials: goesOn,
   localLogins: goesOn,
+  localLoginsOf: goesOn,
   keyring: goesOn,
   dropKeys: goesOn,
   relayAudit: goesOn,

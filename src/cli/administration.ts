@@ -25,7 +25,7 @@ export interface Access {
  * node by the log.
  */
 export async function withAuthority<T>(
-  flags: ConfigFlags,
+  flags: ConfigFlags & { readonly provider?: string },
   surroundings: { readonly env: Readonly<Record<string, string | undefined>> },
   action: (authority: Authority) => Promise<T>,
   { watching = false, creates = false }: Access = {},
@@ -39,7 +39,7 @@ export async function withAuthority<T>(
   let stopWatching = async () => {};
   try {
     if (watching) stopWatching = await watchRevocations(patient, opened, systemClock);
-    return await action(relayed.authority);
+    return await action(atProvider(relayed.authority, flags.provider));
   } catch (error) {
     throw error instanceof IssuerError ? new UsageError(error.message) : error;
   } finally {
@@ -47,6 +47,15 @@ export async function withAuthority<T>(
     await stopWatching();
     await opened.close();
   }
+}
+
+/** The authority whose local logins are those of this provider, by id. */
+function atProvider(authority: Authority, id: string | undefined): Authority {
+  if (id === undefined) return authority;
+  const localLogins = authority.localLoginsOf(id);
+  if (localLogins === undefined)
+    throw new UsageError("--provider names no homeassistant provider of auth_providers");
+  return { ...authority, localLogins };
 }
 
 /**

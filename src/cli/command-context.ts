@@ -17,6 +17,8 @@ export interface StoreFlags {
   readonly data?: string;
   readonly store?: string;
   readonly json?: boolean;
+  /** See `atProvider`. */
+  readonly provider?: string;
 }
 
 /** Runs a command's action, reports what it throws and keeps the exit code. */
@@ -52,6 +54,14 @@ export function configured(command: Command): Command {
       "Redis instead of the embedded store: redis://, redis+sentinel://, redis+cluster://",
     )
     .option("--json", "one line of JSON instead of text");
+}
+
+/** The same, for what manages logins. */
+export function atProvider(command: Command): Command {
+  return configured(command).option(
+    "--provider <id>",
+    "the homeassistant provider with this id whose logins are meant; the first one by default",
+  );
 }
 
 export function takingPassword(command: Command): Command {

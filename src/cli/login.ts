@@ -11,6 +11,8 @@ export interface LoginOptions {
   readonly password: string;
   readonly clientId?: string | undefined;
   readonly msgpack: boolean;
+  /** Id of the local provider, where it has one. */
+  readonly provider?: string | undefined;
 }
 
 /** Runs the local provider's login flow on a socket, as any client would, and prints the tokens that it gives. */
@@ -23,7 +25,10 @@ export async function login(options: LoginOptions, output: Output): Promise<void
     ...(options.msgpack ? { codec: createMsgpackCodec() } : {}),
   });
   try {
-    const flow = await client.login({ handler: ["homeassistant", null], client_name: "gatehouse login" });
+    const flow = await client.login({
+      handler: ["homeassistant", options.provider ?? null],
+      client_name: "gatehouse login",
+    });
     const step = await flow.submit({ username: options.username, password: options.password });
     if (step.type !== "create_entry" || typeof step.result === "string") throw refusal(step);
     const { result } = step;

@@ -135,14 +135,15 @@ function addLoginCommand(program: Command, { surroundings, perform }: CommandCon
       .requiredOption("--username <login>", "login name"),
   )
     .option("--client-id <url>", "OAuth client id of the session")
+    .option("--provider <id>", "id of the homeassistant provider, where it has one")
     .option("--msgpack", "speak msgpack instead of JSON")
     .option("--json", "one line of JSON instead of text")
     .action((url, flags) =>
       perform(flags.json, async (output) => {
-        const { username, clientId, msgpack = false, passwordStdin = false } = flags;
+        const { username, clientId, provider, msgpack = false, passwordStdin = false } = flags;
         const password = await readPassword(surroundings, { piped: passwordStdin, fresh: false });
         const { login } = await import("./login.ts");
-        await login({ url, username, password, clientId, msgpack }, output);
+        await login({ url, username, password, clientId, provider, msgpack }, output);
       }),
     );
 }

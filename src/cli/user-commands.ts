@@ -3,8 +3,8 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { Authority } from "../auth/authority.ts";
 import { systemGroups } from "../auth/model.ts";
 import {
+  atProvider,
   type CommandContext,
-  configured,
   type StoreFlags,
   takingPassword,
   withAuthority,
@@ -31,7 +31,7 @@ export function addUserCommands(program: Command, frame: CommandContext): void {
     frame.perform(flags.json, (output) =>
       withAuthority(flags, frame, (authority) => action(authority, output)),
     );
-  configured(family.command("list").description("list users")).action((flags) =>
+  atProvider(family.command("list").description("list users")).action((flags) =>
     using(flags, users.listUsers),
   );
   addPasswordCommands(family, frame);
@@ -55,7 +55,7 @@ function addPasswordCommands(family: Command, frame: CommandContext): void {
     });
 
   takingPassword(
-    configured(family.command("add <name>").description("add a user with a login"))
+    atProvider(family.command("add <name>").description("add a user with a login"))
       .requiredOption("--username <login>", "login name; capitals and blanks around it do not count")
       .option("--owner", "the owner, once per installation; makes the installation where there is none")
       .option("--admin", "a member of the administrators"),
@@ -66,14 +66,14 @@ function addPasswordCommands(family: Command, frame: CommandContext): void {
     );
   });
   takingPassword(
-    configured(family.command("passwd <user>").description("set a password; ends all sessions of the user")),
+    atProvider(family.command("passwd <user>").description("set a password; ends all sessions of the user")),
   ).action((user, flags) =>
     withPassword(flags, (authority, output, password) =>
       users.setPassword(authority, user, password, output),
     ),
   );
   takingPassword(
-    configured(
+    atProvider(
       family.command("add-login <user>").description("give a login to a user who has none"),
     ).requiredOption("--username <login>", "login name"),
   ).action((user, flags) =>
@@ -89,22 +89,22 @@ function addStandingCommands(family: Command, using: Using): void {
     ["activate", true],
     ["deactivate", false],
   ] as const) {
-    configured(family.command(`${name} <user>`).description(`${name} a user, by login name or id`)).action(
+    atProvider(family.command(`${name} <user>`).description(`${name} a user, by login name or id`)).action(
       (user, flags) =>
         using(flags, (authority, output) => users.setActive(authority, user, isActive, output)),
     );
   }
-  configured(family.command("promote <user>").description("make a user an administrator")).action(
+  atProvider(family.command("promote <user>").description("make a user an administrator")).action(
     (user, flags) =>
       using(flags, (authority, output) => users.setGroup(authority, user, systemGroups.admin, output)),
   );
-  configured(family.command("demote <user>").description("make an administrator an ordinary user"))
+  atProvider(family.command("demote <user>").description("make an administrator an ordinary user"))
     .option("--read-only", "a user who may only read")
     .action((user, flags) => {
       const group = flags.readOnly === true ? systemGroups.readOnly : systemGroups.users;
       return using(flags, (authority, output) => users.setGroup(authority, user, group, output));
     });
-  configured(
+  atProvider(
     family
       .command("local-only <user>")
       .description("let a user in from local addresses only, or from everywhere again")
@@ -115,7 +115,7 @@ function addStandingCommands(family: Command, using: Using): void {
 }
 
 function addNameCommands(family: Command, using: Using): void {
-  configured(family.command("rename <user>").description("change what a user is called; sessions stay"))
+  atProvider(family.command("rename <user>").description("change what a user is called; sessions stay"))
     .option("--name <name>", "the name that is shown")
     .option("--username <login>", "the login name")
     .action((user, flags) =>
@@ -124,10 +124,10 @@ function addNameCommands(family: Command, using: Using): void {
 }
 
 function addRemoval(family: Command, { surroundings }: CommandContext, using: Using): void {
-  configured(
+  atProvider(
     family.command("remove-login <user>").description("take a user's login away; its sessions end"),
   ).action((user, flags) => using(flags, (authority, output) => users.removeLogin(authority, user, output)));
-  configured(family.command("remove <user>").description("remove a user with all logins and sessions"))
+  atProvider(family.command("remove <user>").description("remove a user with all logins and sessions"))
     .option("--yes", "do not ask; without a terminal nothing is asked")
     .action((user, flags) => {
       const asks = flags.yes !== true && surroundings.stdin.isTTY;

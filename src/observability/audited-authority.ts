@@ -121,6 +121,7 @@ const localLogins: Rules<Authority["localLogins"]> = {
   create: records("login_creation", (userId) => ({ userId })),
   createUser: records("user_creation", ({ groupIds }) => ({ groupIds }), aboutUser),
   prepareLogin: notRecorded,
+  conflictOf: notRecorded,
   // The login name is what somebody typed: the cut-off that follows names the user.
   remove: records("login_removal", () => ({})),
   changeOwnPassword: records("password_change", ({ userId }) => ({ userId })),
@@ -192,6 +193,10 @@ const parts: Rules<Authority> = {
   sessions: recorded(sessions),
   users: recorded(users),
   localLogins: recorded(localLogins),
+  localLoginsOf: (localLoginsOf, recorder) => (providerId) => {
+    const found = localLoginsOf(providerId);
+    return found && recorded(localLogins)(found, recorder);
+  },
   onboarding: recorded(onboarding),
   revocation: recorded(revocation),
   keyring: recorded(keyring),

@@ -3,7 +3,6 @@ import { Registry } from "prom-client";
 import { limits, SOCKET_PATH } from "../../protocol/features.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock/clock.ts";
-import type { LoginProvider } from "../auth/providers/provider.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Health } from "../http/health.ts";
@@ -16,7 +15,7 @@ import type { Listener, Transport } from "../transport/transport.ts";
 import { type Components, createComponents, type GatewayDeps } from "./components.ts";
 import type { Config } from "./config/schema.ts";
 import { agreeOnIssuer } from "./issuer.ts";
-import { openAuthority, systemClock } from "./open-authority.ts";
+import { openAuthority, type ProvidersOf, systemClock } from "./open-authority.ts";
 import { createRevocationBound, type RevocationBound } from "./revocation-bound.ts";
 import { type RevocationFeed, startRevocationFeed } from "./revocation-feed.ts";
 import { retryAtStartup } from "./startup-retry.ts";
@@ -61,7 +60,7 @@ export interface GatewayParts {
   /** Instead of the configured one. */
   readonly transport?: Transport;
   /** The ways to log in, from those that are configured: a program may add providers of its own. */
-  readonly providers?: (configured: readonly LoginProvider[]) => readonly LoginProvider[];
+  readonly providers?: ProvidersOf;
   /** For tests that show what a protection is there for. */
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }

@@ -8,6 +8,8 @@ import { type ClockObserver, QuorumClock } from "../auth/clock/quorum-clock.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { EventBus } from "../auth/event-bus.ts";
 import type { LoginProvider } from "../auth/providers/provider.ts";
+import type { ProviderTools } from "../auth/providers/provider-type.ts";
+import { createProviders } from "../auth/providers/provider-types.ts";
 import { retentionMs } from "../auth/revocation/view.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Store } from "../auth/store.ts";
@@ -23,6 +25,11 @@ import { issuerForCommands, rememberedIssuer } from "./issuer.ts";
 import { publicUrlOf } from "./public-url.ts";
 import { installationSecret, isNamed, openSecretFile, otherSecret, requireDataOf } from "./secret.ts";
 import { retryAtStartup } from "./startup-retry.ts";
+
+export type ProvidersOf = (
+  configured: readonly LoginProvider[],
+  tools: ProviderTools,
+) => readonly LoginProvider[];
 
 export interface OpenAuthorityOptions {
   /** One gateway may have an embedded store; the command line comes and goes beside it. */
@@ -40,8 +47,8 @@ export interface OpenAuthorityOptions {
   /** A listener of cut-offs threw. */
   readonly onFault?: ((error: unknown) => void) | undefined;
   readonly revocation?: NonNullable<AuthorityOptions["revocation"]> | undefined;
-  /** The ways to log in, from those that are configured. */
-  readonly providers?: ((configured: readonly LoginProvider[]) => readonly LoginProvider[]) | undefined;
+  /** The ways to log in, from those that are configured: a program may add providers of its own. */
+  readonly providers?: ProvidersOf | undefined;
   /** For tests that show what a protection is there for. */
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }
@@ -110,7 +117,10 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       issuer,
       audience: () => config.tokens.audience,
       ...domainOptions(config),
-      providers: (local: LoginProvider) => options.providers?.([local]) ?? [local],
+      providers(tools: ProviderTools) {
+        const configured = createProviders(config.auth_providers, tools);
+        return options.providers?.(configured, tools) ?? configured;
+      },
       onFault: options.onFault,
       revocation: options.revocation,
       disabledSafeguards: options.disabledSafeguards,

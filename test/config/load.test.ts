@@ -310,3 +310,46 @@ describe("what is shown", () => {
     expect(new Set(options.map(({ variable }) => variable)).size).toBe(options.length);
   });
 });
+
+describe("auth_providers", () => {
+  const given = (text: string) => problemsOf({ file: file(`auth_providers:\n${text}`) });
+
+  it("is one local provider by default, and is written as a list, or as JSON in the environment", () => {
+    expect(loadConfig().auth_providers).toEqual([{ type: "homeassistant" }]);
+    const two = [
+      { type: "homeassistant", id: "a", name: "A" },
+      { type: "homeassistant", id: "b" },
+    ];
+    const text =
+      "auth_providers:\n  - {type: homeassistant, id: a, name: A}\n  - {type: homeassistant, id: b}\n";
+    expect(loadConfig({ file: file(text) }).auth_providers).toEqual(two);
+    const env = { GATEHOUSE_AUTH_PROVIDERS: JSON.stringify(two) };
+    expect(loadConfig({ env }).auth_providers).toEqual(two);
+  });
+
+  it("names both places of two that cannot be told apart", () => {
+    const source = path.join(folder, "gatehouse.yaml");
+    const line = (first: number, second: number) =>
+      `auth_providers (${source}): entries ${first} and ${second} have the same type and id: give each an id of its own`;
+    expect(given("  - type: homeassistant\n  - type: homeassistant\n")).toBe(line(1, 2));
+    const three = ["a", "b", "a"].map((id) => `  - {type: homeassistant, id: ${id}}\n`).join("");
+    expect(given(three)).toBe(line(1, 3));
+  });
+
+  it.each([
+    ["  - type: ldap\n", "entry 1 must have a type that is known: homeassistant"],
+    ["  - type: homeassistant\n  - {id: x}\n", "entry 2 must have a type that is known: homeassistant"],
+    ["  - type: constructor\n", "entry 1 must have a type that is known: homeassistant"],
+    ["  - homeassistant\n", "entry 1 must be a mapping with a type: homeassistant"],
+    [
+      "  - {type: homeassistant, new_users: 1}\n",
+      "entry 1 has a key that homeassistant does not know: new_users",
+    ],
+    ["  - {type: homeassistant, id: 5}\n", "entry 1 has a wrong id: must be string"],
+    ["  - {type: homeassistant, id: ''}\n", "entry 1 has a wrong id: must not have fewer than 1 characters"],
+    ["  []\n", "must be a list of 1 to 64 mappings, got a list of 0"],
+    ["  homeassistant\n", "must be a list of 1 to 64 mappings, got a string of 13 characters"],
+  ])("refuses %j", (text, message) => {
+    expect(given(text)).toBe(`auth_providers (${path.join(folder, "gatehouse.yaml")}): ${message}`);
+  });
+});

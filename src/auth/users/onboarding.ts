@@ -4,7 +4,6 @@ import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import { type Credential, type Peer, systemGroups, type User } from "../model.ts";
 import type { LocalLogins } from "../providers/homeassistant/local-logins.ts";
-import { loginConflict } from "../providers/homeassistant/new-login.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Sessions, TokenGrant } from "../sessions/sessions.ts";
@@ -59,7 +58,7 @@ export interface OnboardingOptions {
   readonly clock: Clock;
   readonly sealing: Sealing;
   readonly revocation: LogWriter;
-  readonly localLogins: Pick<LocalLogins, "prepareLogin">;
+  readonly localLogins: Pick<LocalLogins, "prepareLogin" | "conflictOf">;
   readonly sessions: Pick<Sessions, "open">;
   readonly codes: Pick<AuthorizationCodes, "prepare">;
   /** Whether the session of an owner who onboards with this client rotates its refresh token. */
@@ -96,7 +95,7 @@ export function createOnboarding(options: OnboardingOptions): Onboarding {
   };
   const commit = async ({ user }: PreparedOwner, step: Step, username: string) => {
     const outcome = await revocation.commit(step);
-    if (!outcome.ok) throw loginConflict(outcome.conflict, user.id, username);
+    if (!outcome.ok) throw options.localLogins.conflictOf(outcome.conflict, user.id, username);
     return user;
   };
 

@@ -153,6 +153,7 @@ function fromText(option: Option, text: string): unknown {
   if (option.nullable && text === "") return null;
   if (option.kind === "integer" && /^-?[0-9]{1,15}$/.test(text)) return Number(text);
   if (option.kind === "boolean" && (text === "true" || text === "false")) return text === "true";
+  if (option.kind === "entries") return fromJson(text);
   if (option.kind === "list") {
     return text
       .split(",")
@@ -160,6 +161,14 @@ function fromText(option: Option, text: string): unknown {
       .filter((item) => item !== "");
   }
   return text;
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
 }
 
 function isMapping(value: unknown): value is object {

@@ -28,5 +28,6 @@ function row(cells: readonly string[]): string {
 
 function defaultText(value: unknown): string {
   if (value === null) return "none";
+  if (Array.isArray(value) && typeof value[0] === "object") return `\`${JSON.stringify(value)}\``;
   return `\`${Array.isArray(value) ? `[${value.join(", ")}]` : String(value)}\``;
 }

@@ -19,7 +19,8 @@ export interface Option {
   readonly brief: string;
 }
 
-export type OptionKind = "string" | "integer" | "boolean" | "choice" | "list";
+/** `entries`: a list of mappings. */
+export type OptionKind = "string" | "integer" | "boolean" | "choice" | "list" | "entries";
 
 export const VARIABLE_PREFIX = "GATEHOUSE_";
 
@@ -28,6 +29,7 @@ interface Shape {
   readonly type?: string;
   readonly const?: unknown;
   readonly anyOf?: readonly Shape[];
+  readonly items?: Shape;
   readonly properties?: Readonly<Record<string, Shape>>;
   readonly minimum?: number;
   readonly maximum?: number;
@@ -75,7 +77,7 @@ function describe(shape: Shape, path: readonly string[]): Option {
 
 function kindOf(shape: Shape): OptionKind {
   if (shape.anyOf !== undefined) return "choice";
-  if (shape.type === "array") return "list";
+  if (shape.type === "array") return shape.items?.type === "string" ? "list" : "entries";
   if (shape.type === "integer" || shape.type === "boolean") return shape.type;
   return "string";
 }
@@ -85,6 +87,7 @@ function allowedBy(shape: Shape, kind: OptionKind): string {
     return `one of ${(shape.anyOf ?? []).map((branch) => String(branch.const)).join(", ")}`;
   if (kind === "integer") return `an integer from ${shape.minimum} to ${shape.maximum}`;
   if (kind === "boolean") return "true or false";
+  if (kind === "entries") return `a list of 1 to ${shape.maxItems} mappings`;
   if (kind === "list") return `a list of at most ${shape.maxItems} strings`;
   return `a string of ${shape.minLength ?? 0} to ${shape.maxLength} characters`;
 }
@@ -92,5 +95,5 @@ function allowedBy(shape: Shape, kind: OptionKind): string {
 function briefly(shape: Shape, kind: OptionKind): string {
   if (kind === "choice") return (shape.anyOf ?? []).map((branch) => String(branch.const)).join(", ");
   if (kind === "integer") return `${shape.minimum} to ${shape.maximum}`;
-  return { string: "text", boolean: "true, false", list: "list" }[kind];
+  return { string: "text", boolean: "true, false", list: "list", entries: "list" }[kind];
 }

@@ -3,6 +3,7 @@ import { Compile } from "typebox/compile";
 
 import { optionOf } from "./options.ts";
 import type { Problem } from "./problems.ts";
+import { providersProblem } from "./provider-checks.ts";
 import { ConfigSchema } from "./schema.ts";
 
 const validator = Compile(ConfigSchema);
@@ -20,8 +21,10 @@ export function checkSchema(
     const option = optionOf(key);
     if (option === undefined || seen.has(key)) continue;
     seen.add(key);
-    const got = kindOfValue(valueAt(tree, option.path));
-    problems.push({ key, source: sourceOf(key), message: `must be ${option.allowed}, got ${got}` });
+    const value = valueAt(tree, option.path);
+    const message = option.key === "auth_providers" ? providersProblem(value) : undefined;
+    const usual = `must be ${option.allowed}, got ${kindOfValue(value)}`;
+    problems.push({ key, source: sourceOf(key), message: message ?? usual });
   }
   return undefined;
 }

@@ -1,5 +1,7 @@
 import { type Static, Type } from "typebox";
 
+import { ProviderEntry } from "../../auth/providers/provider-types.ts";
+
 /**
  * Every option, once: its type and bounds, its default, and what it does. Types, validation, environment names and the
  * README's table all come from here. Times carry their unit in the name.
@@ -78,6 +80,16 @@ const storage = {
     default: null,
     description:
       "File that holds the secret. Null: `secret.key` in `data`, made with mode 0600 at the first start.",
+  }),
+};
+
+const login = {
+  auth_providers: Type.Array(ProviderEntry, {
+    default: [{ type: "homeassistant" }],
+    minItems: 1,
+    maxItems: 64,
+    description:
+      "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`. `homeassistant` has login names and passwords of this installation. If a type is there twice, each needs an `id` of its own, and has logins of its own. The commands `config/auth_provider/homeassistant/*` and the set-up manage the logins of the first `homeassistant`; the command line takes `--provider`. In the environment, write the list as JSON.",
   }),
 };
 
@@ -323,7 +335,7 @@ const log = Type.Object(
 );
 
 export const ConfigSchema = Type.Object(
-  { ...listen, ...storage, tokens, password, revocation, limits, metrics, log },
+  { ...listen, ...storage, ...login, tokens, password, revocation, limits, metrics, log },
   strict,
 );
 

@@ -65,6 +65,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     ...options.passwords,
   });
   const logins = createLocalLogins({
+    providerId: null,
     store,
     clock,
     passwords,

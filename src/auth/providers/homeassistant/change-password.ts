@@ -64,12 +64,19 @@ async function replace(
 ): Promise<void> {
   const verifier = await tools.passwords.enrol(password, `user:${credential.userId}`);
   await listParameters(tools.store, tools.passwords.parameters);
-  const { username, credentialId, closed } = login;
+  const { providerId, username, credentialId, closed } = login;
   const { userId, except = null } = target;
   const event: LogEvent = { type: "login_changed", userId, credentialId, change: "password", except };
   const also = {
-    check: [{ key: localLoginKey(username), version }],
-    put: puttingLocalLogin({ username, credentialId, closed, verifier, changedAt: tools.clock.now() }),
+    check: [{ key: localLoginKey(providerId, username), version }],
+    put: puttingLocalLogin({
+      providerId,
+      username,
+      credentialId,
+      closed,
+      verifier,
+      changedAt: tools.clock.now(),
+    }),
     log: [{ ...event }],
   };
   await tools.revocation.revoke(target, "password_changed", { also });

@@ -1,12 +1,13 @@
+import type { AuthError } from "../../errors.ts";
 import type { Peer, Principal, User } from "../../model.ts";
 import { retireParameters } from "../../passwords/parameters-in-use.ts";
-import type { Step } from "../../store.ts";
+import type { RecordKey, Step } from "../../store.ts";
 import { createAttempts } from "../../throttling/attempts.ts";
 import { changeOwnPassword, setPassword } from "./change-password.ts";
 import { storedLoginName } from "./login-name.ts";
-import { localProvider } from "./login-record.ts";
-import { createLogin, createUserWithLogin, prepareLogin } from "./new-login.ts";
-import { isLocalCredential, type LocalLoginTools } from "./own-login.ts";
+import { localType } from "./login-record.ts";
+import { createLogin, createUserWithLogin, loginConflict, prepareLogin } from "./new-login.ts";
+import { isLoginOf, type LocalLoginTools } from "./own-login.ts";
 import { removeLogin } from "./remove-login.ts";
 import { renameLogin } from "./rename-login.ts";
 import { findUsedParameters } from "./used-parameters.ts";
@@ -20,7 +21,7 @@ export interface NewUserWithLogin {
 }
 
 /**
- * Administration of the local provider (`homeassistant`): login names and passwords. Login names are normalised by
+ * Administration of one local provider (`homeassistant`): login names and passwords. Login names are normalised by
  * NFKC, trim and case folding and must be given so; a user has at most one. Every change ends sessions through `revoke`.
  */
 export interface LocalLogins {
@@ -30,7 +31,7 @@ export interface LocalLogins {
   createUser(request: NewUserWithLogin): Promise<User>;
   /**
    * The part of a commit that gives a login to a user who is made by the same commit. Its checks make the name unique:
-   * see `loginConflict` for what a failed one means. Throws `invalid_username`, `username_not_normalized`,
+   * see `conflictOf` for what a failed one means. Throws `invalid_username`, `username_not_normalized`,
    * `username_already_exists`, `invalid_password`, `overloaded`.
    */
   prepareLogin(userId: string, username: string, password: string): Promise<Step>;
@@ -51,6 +52,8 @@ export interface LocalLogins {
    * every login when more than one set is known.
    */
   retireParameters(): Promise<void>;
+  /** What a commit with `prepareLogin`'s step failed on; `conflict` when it was none of its checks. */
+  conflictOf(conflict: RecordKey, userId: string, username: string): AuthError;
   usernameOf(userId: string): Promise<string | null>;
   /** Whose login this is, in whatever spelling. */
   userIdOf(username: string): Promise<string | undefined>;
@@ -59,7 +62,7 @@ export interface LocalLogins {
 /** Guesses at one's own password, by who has a session. */
 const guesses = { tries: 5, regainMs: 60_000 } as const;
 
-/** Composes the administration of the local provider. */
+/** Composes the administration of a local provider. */
 export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
   const { store, clock } = tools;
   const charge = createAttempts({ store, clock, budget: guesses });
@@ -73,14 +76,14 @@ export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
     setPassword: (userId, password) => setPassword(tools, userId, password),
     changeUsername: (userId, username) => renameLogin(tools, userId, username),
     retireParameters: () => retireParameters(tools.store, () => findUsedParameters(tools)),
+    conflictOf: (conflict, userId, username) => loginConflict(tools, conflict, userId, username),
     async usernameOf(userId) {
       const owned = await tools.credentials.listOf(userId);
-      return owned.find(isLocalCredential)?.subject ?? null;
+      return owned.find(isLoginOf(tools.providerId))?.subject ?? null;
     },
     async userIdOf(username) {
-      const { type, id } = localProvider;
-      const stored = await storedLoginName(tools.credentials, username);
-      const found = await tools.credentials.find(type, id, stored);
+      const stored = await storedLoginName(tools.credentials, tools.providerId, username);
+      const found = await tools.credentials.find(localType, tools.providerId, stored);
       return found?.credential.userId;
     },
   };

@@ -1,7 +1,7 @@
 import { AuthError } from "../../errors.ts";
 import type { Credentials } from "../../users/credentials.ts";
 import { caseFolded } from "./case-folding.ts";
-import { localProvider } from "./login-record.ts";
+import { type LocalProviderId, localType } from "./login-record.ts";
 
 const longest = 128;
 /** Control, format (zero width, bidirectional), private and half characters, line and paragraph separators. */
@@ -37,11 +37,12 @@ export function checkLoginName(name: string): void {
  */
 export async function storedLoginName(
   credentials: Pick<Credentials, "find">,
+  providerId: LocalProviderId,
   typed: string,
 ): Promise<string> {
   const name = normaliseLoginName(typed);
   const earlier = lowerCasedLoginName(typed);
   if (earlier === name) return name;
-  const found = await credentials.find(localProvider.type, localProvider.id, earlier);
+  const found = await credentials.find(localType, providerId, earlier);
   return found === undefined ? name : earlier;
 }

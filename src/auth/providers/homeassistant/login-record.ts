@@ -5,11 +5,14 @@ import { verifierFromJson, verifierToJson } from "../../passwords/verifier.ts";
 import { providerKey, recordKeys } from "../../record-keys.ts";
 import { type JsonObject, type RecordKey, readRecord, type Step, type Store } from "../../store.ts";
 
-/** Home Assistant's name of the local provider; there is one, so its id is null. */
-export const localProvider = { type: "homeassistant", id: null } as const;
+/** Home Assistant's name of the type. Several providers of it are told apart by id, and each has login names of its own. */
+export const localType = "homeassistant";
+/** The id of a provider of this type; null for the only one. */
+export type LocalProviderId = string | null;
 
 /** The record behind a login name. Logins are decided on it: its version is their evidence. */
 export interface LocalLogin {
+  readonly providerId: LocalProviderId;
   readonly username: string;
   readonly credentialId: string;
   readonly verifier: Verifier;
@@ -37,31 +40,36 @@ export function passwordVersionOf({ login, version }: ReadLocalLogin): number {
   return login.passwordVersion ?? version;
 }
 
-export function localLoginKey(username: string): RecordKey {
-  return recordKeys.password(providerKey(localProvider.type, localProvider.id), username);
+export function localLoginKey(providerId: LocalProviderId, username: string): RecordKey {
+  return recordKeys.password(providerKey(localType, providerId), username);
 }
 
 /** Throws `unavailable` for a damaged record. */
-export async function readLocalLogin(store: Store, username: string): Promise<ReadLocalLogin | undefined> {
-  const record = await readRecord(store, localLoginKey(username));
-  return record && { login: fromJson(username, record.value), version: record.version };
+export async function readLocalLogin(
+  store: Store,
+  providerId: LocalProviderId,
+  username: string,
+): Promise<ReadLocalLogin | undefined> {
+  const record = await readRecord(store, localLoginKey(providerId, username));
+  return record && { login: fromJson(providerId, username, record.value), version: record.version };
 }
 
 /** The login, and what verifiers are made with (see `parametersIn`), in one read. Throws `unavailable` for a damaged record. */
-export async function readForLogin(store: Store, username: string) {
-  const [record, sets] = await store.get([localLoginKey(username), recordKeys.scryptParameters]);
-  const found = record && { login: fromJson(username, record.value), version: record.version };
+export async function readForLogin(store: Store, providerId: LocalProviderId, username: string) {
+  const [record, sets] = await store.get([localLoginKey(providerId, username), recordKeys.scryptParameters]);
+  const found = record && { login: fromJson(providerId, username, record.value), version: record.version };
   return { found, inUse: parametersIn(sets) };
 }
 
 /** Undefined for a damaged record too. */
 export async function readableLocalLogin(
   store: Store,
+  providerId: LocalProviderId,
   username: string,
 ): Promise<ReadLocalLogin | undefined> {
-  const record = await readRecord(store, localLoginKey(username));
+  const record = await readRecord(store, localLoginKey(providerId, username));
   try {
-    return record && { login: fromJson(username, record.value), version: record.version };
+    return record && { login: fromJson(providerId, username, record.value), version: record.version };
   } catch (error) {
     if (error instanceof AuthError) return undefined;
     throw error;
@@ -69,7 +77,8 @@ export async function readableLocalLogin(
 }
 
 export function puttingLocalLogin(login: LocalLogin): NonNullable<Step["put"]> {
-  const { username, credentialId, verifier, changedAt, closed, replaced, passwordVersion } = login;
+  const { providerId, username, credentialId, verifier, changedAt } = login;
+  const { closed, replaced, passwordVersion } = login;
   const value = {
     credential_id: credentialId,
     verifier: verifierToJson(verifier),
@@ -78,10 +87,10 @@ export function puttingLocalLogin(login: LocalLogin): NonNullable<Step["put"]> {
     replaced,
     password_version: passwordVersion,
   };
-  return [{ key: localLoginKey(username), value }];
+  return [{ key: localLoginKey(providerId, username), value }];
 }
 
-function fromJson(username: string, value: JsonObject): LocalLogin {
+function fromJson(providerId: LocalProviderId, username: string, value: JsonObject): LocalLogin {
   const { credential_id: credentialId, verifier, changed_at: changedAt, closed } = value;
   const { replaced, password_version: passwordVersion } = value;
   const whole =
@@ -90,6 +99,7 @@ function fromJson(username: string, value: JsonObject): LocalLogin {
     throw new AuthError("unavailable", { detail: "a stored login is damaged" });
   }
   return {
+    providerId,
     username,
     credentialId,
     verifier: verifierFromJson(verifier),

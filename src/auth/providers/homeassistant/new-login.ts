@@ -10,10 +10,8 @@ import { creatingUser } from "../../users/user-changes.ts";
 import { newUser } from "../../users/users.ts";
 import type { NewUserWithLogin } from "./local-logins.ts";
 import { checkLoginName } from "./login-name.ts";
-import { localLoginKey, localProvider, puttingLocalLogin } from "./login-record.ts";
-import { isLocalCredential, type LocalLoginTools } from "./own-login.ts";
-
-const provider = providerKey(localProvider.type, localProvider.id);
+import { localLoginKey, localType, puttingLocalLogin } from "./login-record.ts";
+import { isLoginOf, type LocalLoginTools } from "./own-login.ts";
 
 /** See `LocalLogins.prepareLogin`. Everything that can be refused without hashing is refused before. */
 export async function prepareLogin(
@@ -22,7 +20,7 @@ export async function prepareLogin(
   username: string,
   password: string,
 ): Promise<Step> {
-  const { passwords, credentials, clock } = tools;
+  const { passwords, credentials, clock, providerId } = tools;
   checkLoginName(username);
   passwords.check(password);
   checkPasswordIsNotName(password, username);
@@ -33,14 +31,15 @@ export async function prepareLogin(
   const credential: Credential = {
     id: newId(),
     userId,
-    providerType: localProvider.type,
-    providerId: localProvider.id,
+    providerType: localType,
+    providerId,
     subject: username,
     createdAt: now,
   };
-  const login = { username, credentialId: credential.id, verifier, changedAt: now, closed: false };
+  const credentialId = credential.id;
+  const login = { providerId, username, credentialId, verifier, changedAt: now, closed: false };
   return mergeSteps(credentials.linking(credential), {
-    check: [{ key: localLoginKey(username), version }],
+    check: [{ key: localLoginKey(providerId, username), version }],
     put: puttingLocalLogin(login),
   });
 }
@@ -50,18 +49,27 @@ export async function prepareLogin(
  * its name is free. Throws `username_already_exists`.
  */
 export async function freeVersion(
-  { store, credentials }: LocalLoginTools,
+  { store, credentials, providerId }: LocalLoginTools,
   username: string,
 ): Promise<number> {
-  const [record] = await store.get([localLoginKey(username)]);
-  const linked = await credentials.find(localProvider.type, localProvider.id, username);
+  const [record] = await store.get([localLoginKey(providerId, username)]);
+  const linked = await credentials.find(localType, providerId, username);
   if (linked !== undefined) throw new AuthError("username_already_exists");
   return record?.version ?? 0;
 }
 
 /** What a commit with `prepareLogin`'s step failed on; `conflict` when it was none of its checks. */
-export function loginConflict(conflict: RecordKey, userId: string, username: string): AuthError {
-  const claims: readonly RecordKey[] = [localLoginKey(username), recordKeys.credentialOf(provider, username)];
+export function loginConflict(
+  { providerId }: Pick<LocalLoginTools, "providerId">,
+  conflict: RecordKey,
+  userId: string,
+  username: string,
+): AuthError {
+  const provider = providerKey(localType, providerId);
+  const claims: readonly RecordKey[] = [
+    localLoginKey(providerId, username),
+    recordKeys.credentialOf(provider, username),
+  ];
   if (claims.includes(conflict)) return new AuthError("username_already_exists");
   if (conflict === recordKeys.credentialSlot(userId, provider)) return new AuthError("credential_exists");
   return new AuthError("conflict", { detail: `login: ${conflict} changed` });
@@ -75,7 +83,7 @@ export async function createUserWithLogin(tools: LocalLoginTools, request: NewUs
   const user = newUser({ name, groupIds, localOnly, createdAt: clock.now() });
   const login = await prepareLogin(tools, user.id, username, password);
   const outcome = await revocation.commit(mergeSteps(creatingUser(user), login));
-  if (!outcome.ok) throw loginConflict(outcome.conflict, user.id, username);
+  if (!outcome.ok) throw loginConflict(tools, outcome.conflict, user.id, username);
   return user;
 }
 
@@ -90,9 +98,9 @@ export async function createLogin(
   if (found === undefined) throw new AuthError("user_not_found");
   if (found.user.systemGenerated) throw new AuthError("system_generated");
   const owned = await tools.credentials.listOf(userId);
-  if (owned.some(isLocalCredential)) throw new AuthError("credential_exists");
+  if (owned.some(isLoginOf(tools.providerId))) throw new AuthError("credential_exists");
   const step = await prepareLogin(tools, userId, username, password);
   const stillThere: Step = { check: [{ key: recordKeys.user(userId), version: found.version }] };
   const outcome = await tools.store.commit(mergeSteps(step, stillThere));
-  if (!outcome.ok) throw loginConflict(outcome.conflict, userId, username);
+  if (!outcome.ok) throw loginConflict(tools, outcome.conflict, userId, username);
 }

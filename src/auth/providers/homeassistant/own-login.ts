@@ -8,10 +8,11 @@ import type { Sessions } from "../../sessions/sessions.ts";
 import type { Store } from "../../store.ts";
 import type { Credentials } from "../../users/credentials.ts";
 import type { Groups, Users } from "../../users/users.ts";
-import { type LocalLogin, localProvider, readLocalLogin } from "./login-record.ts";
+import { type LocalLogin, type LocalProviderId, localType, readLocalLogin } from "./login-record.ts";
 
-/** What local logins are administered with. */
+/** What the local logins of one provider are administered with. */
 export interface LocalLoginTools {
+  readonly providerId: LocalProviderId;
   readonly store: Store;
   readonly passwords: Passwords;
   readonly credentials: Pick<Credentials, "find" | "listOf" | "linking" | "unlinking">;
@@ -28,14 +29,19 @@ export interface OwnLogin {
   readonly version: number;
 }
 
-export function isLocalCredential(credential: Credential): boolean {
-  return credential.providerType === localProvider.type && credential.providerId === localProvider.id;
+/** Of any provider of this type. */
+export function isLocalCredential({ providerType }: Credential): boolean {
+  return providerType === localType;
 }
 
-/** The local credential of a user, and the login behind it. Throws `credentials_not_found`, also while it is removed. */
+export function isLoginOf(providerId: LocalProviderId): (credential: Credential) => boolean {
+  return (credential) => isLocalCredential(credential) && credential.providerId === providerId;
+}
+
+/** The credential that a user has at the provider, and the login behind it. Throws `credentials_not_found`, also while it is removed. */
 export async function ownLogin(tools: LocalLoginTools, userId: string): Promise<OwnLogin> {
-  const credential = (await tools.credentials.listOf(userId)).find(isLocalCredential);
-  const found = credential && (await readLocalLogin(tools.store, credential.subject));
+  const credential = (await tools.credentials.listOf(userId)).find(isLoginOf(tools.providerId));
+  const found = credential && (await readLocalLogin(tools.store, tools.providerId, credential.subject));
   const usable = found?.login.credentialId === credential?.id && found?.login.closed === false;
   if (credential === undefined || found === undefined || !usable) {
     throw new AuthError("credentials_not_found");

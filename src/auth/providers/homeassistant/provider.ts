@@ -14,8 +14,9 @@ import type { LoginProvider, ProviderContext, ProviderStep } from "../provider.t
 import { normaliseLoginName, storedLoginName } from "./login-name.ts";
 import {
   type LocalLogin,
+  type LocalProviderId,
   localLoginKey,
-  localProvider,
+  localType,
   passwordVersionOf,
   puttingLocalLogin,
   readForLogin,
@@ -27,8 +28,10 @@ export interface HomeAssistantProviderOptions {
   readonly credentials: Pick<Credentials, "find">;
   readonly users: Pick<Users, "read">;
   readonly clock: Clock;
+  /** Tells providers of this type apart; null by default. */
+  readonly id?: LocalProviderId | undefined;
   /** Shown to people; Home Assistant's by default. */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 const fields: readonly FormField[] = [
@@ -40,10 +43,14 @@ const form: ProviderStep = { kind: "form", stepId: "init", fields };
 /** Unknown name, wrong password, and a user who may not log in: this, after the same work. */
 const refused: ProviderStep = { ...form, errors: { base: "invalid_auth" } };
 
+type Checking = HomeAssistantProviderOptions & { readonly id: LocalProviderId };
+
 /** Login names and passwords of this installation: Home Assistant's provider `homeassistant` (reference 2.2). */
-export function createHomeAssistantProvider(options: HomeAssistantProviderOptions): LoginProvider {
+export function createHomeAssistantProvider(given: HomeAssistantProviderOptions): LoginProvider {
+  const options = { ...given, id: given.id ?? null };
   return {
-    ...localProvider,
+    type: localType,
+    id: options.id,
     name: options.name ?? "Home Assistant Local",
     supportsMfa: true,
     guessedName: (_stepId, { username }) =>
@@ -52,7 +59,7 @@ export function createHomeAssistantProvider(options: HomeAssistantProviderOption
     async advance(_stepId, input, _state, context) {
       const { username, password } = input;
       if (typeof username !== "string" || typeof password !== "string") return refused;
-      const stored = await storedLoginName(options.credentials, username);
+      const stored = await storedLoginName(options.credentials, options.id, username);
       return await checkLogin(options, stored, password, context);
     },
   };
@@ -66,14 +73,14 @@ function queuePlaceOf(username: string, { peer, known }: ProviderContext): Queue
 
 /** `tries`: another login of the same person may make the verifier anew in between, once per change of parameters. */
 async function checkLogin(
-  options: HomeAssistantProviderOptions,
+  options: Checking,
   username: string,
   password: string,
   context: ProviderContext,
   tries = 2,
 ): Promise<ProviderStep> {
   const place = queuePlaceOf(username, context);
-  const { found, inUse } = await readForLogin(options.store, username);
+  const { found, inUse } = await readForLogin(options.store, options.id, username);
   const usable = found?.login.closed === false && found.login.replaced !== true;
   const verifier = usable ? found.login.verifier : undefined;
   if (verifier !== undefined && !inUse.some((each) => areSame(each, verifier)))
@@ -86,24 +93,24 @@ async function checkLogin(
   const who = owner === undefined ? {} : { userId: owner.user.id };
   const welcome = owner !== undefined && mayLogIn(owner.user, context.peer);
   if (found === undefined || !verdict.ok || !welcome) return { ...refused, ...who };
-  if (!verdict.outdated) return { ...done(username, found.version), ...who };
+  if (!verdict.outdated) return { ...done(found.login, found.version), ...who };
   const version = await upgrade(options, found, password, place);
-  if (version !== undefined) return { ...done(username, version), ...who };
+  if (version !== undefined) return { ...done(found.login, version), ...who };
   return tries > 1
     ? await checkLogin(options, username, password, context, tries - 1)
     : { ...refused, ...who };
 }
 
-function done(username: string, version: number): ProviderStep {
-  const evidence = [{ key: localLoginKey(username), version }];
+function done({ providerId, username }: LocalLogin, version: number): ProviderStep {
+  const evidence = [{ key: localLoginKey(providerId, username), version }];
   return { kind: "done", subject: username, amr: ["pwd"], evidence };
 }
 
 async function ownerOf(
-  { credentials, users }: HomeAssistantProviderOptions,
+  { credentials, users, id }: Checking,
   username: string,
 ): Promise<VersionedUser | undefined> {
-  const found = await credentials.find(localProvider.type, localProvider.id, username);
+  const found = await credentials.find(localType, id, username);
   return await users.read(found?.credential.userId ?? "0".repeat(32));
 }
 
@@ -112,7 +119,7 @@ async function ownerOf(
  * decided on; undefined when the record changed meanwhile. Too busy to hash: the old verifier stays.
  */
 async function upgrade(
-  { store, passwords, clock }: HomeAssistantProviderOptions,
+  { store, passwords, clock }: Checking,
   { login, version }: { readonly login: LocalLogin; readonly version: number },
   password: string,
   place: QueuePlace,
@@ -124,7 +131,7 @@ async function upgrade(
   if (verifier === undefined) return version;
   await listParameters(store, passwords.parameters);
   const outcome = await store.commit({
-    check: [{ key: localLoginKey(login.username), version }],
+    check: [{ key: localLoginKey(login.providerId, login.username), version }],
     put: puttingLocalLogin({
       ...login,
       verifier,

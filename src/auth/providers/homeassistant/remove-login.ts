@@ -5,7 +5,7 @@ import { storedLoginName } from "./login-name.ts";
 import {
   type LocalLogin,
   localLoginKey,
-  localProvider,
+  localType,
   puttingLocalLogin,
   readLocalLogin,
 } from "./login-record.ts";
@@ -19,18 +19,19 @@ import type { LocalLoginTools } from "./own-login.ts";
  * Cut short after 1 the login is still there, closed, and the whole is done again.
  */
 export async function removeLogin(tools: LocalLoginTools, name: string): Promise<void> {
-  const username = await storedLoginName(tools.credentials, name);
-  const found = await readLocalLogin(tools.store, username);
+  const { providerId } = tools;
+  const username = await storedLoginName(tools.credentials, providerId, name);
+  const found = await readLocalLogin(tools.store, providerId, username);
   if (found === undefined) throw new AuthError("user_not_found");
   const version = found.login.closed ? found.version : await close(tools, found.login, found.version);
-  const linked = await tools.credentials.find(localProvider.type, localProvider.id, username);
+  const linked = await tools.credentials.find(localType, providerId, username);
   const credential = linked?.credential.id === found.login.credentialId ? linked.credential : undefined;
   if (credential === undefined) return await forget(tools, username, version);
   const { id: credentialId, userId } = credential;
   const event: LogEvent = { type: "login_changed", userId, credentialId, change: "removed", except: null };
   const removal = mergeSteps(tools.credentials.unlinking(credential), {
-    check: [{ key: localLoginKey(username), version }],
-    remove: [localLoginKey(username)],
+    check: [{ key: localLoginKey(providerId, username), version }],
+    remove: [localLoginKey(providerId, username)],
     log: [{ ...event }],
   });
   const revoke = async (sessionIds: readonly string[], also = {}) =>
@@ -42,7 +43,7 @@ export async function removeLogin(tools: LocalLoginTools, name: string): Promise
 
 async function close(tools: LocalLoginTools, login: LocalLogin, version: number): Promise<number> {
   const outcome = await tools.store.commit({
-    check: [{ key: localLoginKey(login.username), version }],
+    check: [{ key: localLoginKey(login.providerId, login.username), version }],
     put: puttingLocalLogin({ ...login, closed: true }),
   });
   if (!outcome.ok) throw new AuthError("conflict", { detail: "the login changed while it was removed" });
@@ -51,10 +52,8 @@ async function close(tools: LocalLoginTools, login: LocalLogin, version: number)
 
 /** A login without a credential opened no session. */
 async function forget(tools: LocalLoginTools, username: string, version: number): Promise<void> {
-  const outcome = await tools.store.commit({
-    check: [{ key: localLoginKey(username), version }],
-    remove: [localLoginKey(username)],
-  });
+  const key = localLoginKey(tools.providerId, username);
+  const outcome = await tools.store.commit({ check: [{ key, version }], remove: [key] });
   if (!outcome.ok) throw new AuthError("conflict", { detail: "the login changed while it was removed" });
 }
 

@@ -4,38 +4,37 @@ import { providerKey, recordKeys } from "../../record-keys.ts";
 import type { Step } from "../../store.ts";
 import { mergeSteps } from "../../store.ts";
 import { checkLoginName } from "./login-name.ts";
-import { localLoginKey, localProvider, passwordVersionOf, puttingLocalLogin } from "./login-record.ts";
+import { localLoginKey, localType, passwordVersionOf, puttingLocalLogin } from "./login-record.ts";
 import { freeVersion, loginConflict } from "./new-login.ts";
 import { type LocalLoginTools, ownLogin } from "./own-login.ts";
 
-const provider = providerKey(localProvider.type, localProvider.id);
-
 /** Moves the login to another name: the same credential, the same password, the same sessions. */
 export async function renameLogin(tools: LocalLoginTools, userId: string, username: string): Promise<void> {
-  const { store, credentials, users } = tools;
+  const { store, credentials, users, providerId } = tools;
   if ((await users.read(userId)) === undefined) throw new AuthError("user_not_found");
   checkLoginName(username);
   const owned = await ownLogin(tools, userId);
   const { credential, login, version } = owned;
   if (username === login.username) return;
-  const linked = await credentials.find(localProvider.type, localProvider.id, login.username);
+  const linked = await credentials.find(localType, providerId, login.username);
   if (linked?.credential.id !== credential.id) throw new AuthError("conflict");
   const free = await freeVersion(tools, username);
   const outcome = await store.commit(
     mergeSteps(renaming(credential, linked.version, username), {
       check: [
-        { key: localLoginKey(login.username), version },
-        { key: localLoginKey(username), version: free },
+        { key: localLoginKey(providerId, login.username), version },
+        { key: localLoginKey(providerId, username), version: free },
       ],
       put: puttingLocalLogin({ ...login, username, passwordVersion: passwordVersionOf(owned) }),
-      remove: [localLoginKey(login.username)],
+      remove: [localLoginKey(providerId, login.username)],
     }),
   );
-  if (!outcome.ok) throw loginConflict(outcome.conflict, userId, username);
+  if (!outcome.ok) throw loginConflict(tools, outcome.conflict, userId, username);
 }
 
 /** The part of a commit that gives a credential another subject; its slot and its id stay. */
 function renaming(credential: Credential, version: number, subject: string): Step {
+  const provider = providerKey(credential.providerType, credential.providerId);
   const claim = recordKeys.credentialOf(provider, subject);
   return {
     check: [

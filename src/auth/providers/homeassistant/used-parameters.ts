@@ -22,10 +22,12 @@ export async function findUsedParameters({
     const from = after === undefined ? {} : { after };
     const page = await store.list(indexKeys.users, { limit: pageSize, ...from });
     for (const userId of page) {
-      const credential = (await credentials.listOf(userId)).find(isLocalCredential);
-      const found = credential && (await readableLocalLogin(store, credential.subject));
-      const parameters = found && parametersOf(found.login.verifier);
-      if (parameters !== undefined && !used.some((each) => areSame(each, parameters))) used.push(parameters);
+      for (const { providerId, subject } of (await credentials.listOf(userId)).filter(isLocalCredential)) {
+        const found = await readableLocalLogin(store, providerId, subject);
+        const parameters = found && parametersOf(found.login.verifier);
+        if (parameters !== undefined && !used.some((each) => areSame(each, parameters)))
+          used.push(parameters);
+      }
     }
     after = page.at(-1);
     if (page.length < pageSize) return used;

@@ -69,14 +69,14 @@ async function withoutPassword(
   cut: LoginChange,
 ): Promise<Repair | undefined> {
   if (!isLocalCredential(credential)) return undefined;
-  const found = await readableLocalLogin(tools.store, credential.subject);
+  const found = await readableLocalLogin(tools.store, credential.providerId, credential.subject);
   if (found === undefined || found.login.credentialId !== credential.id || found.login.replaced)
     return undefined;
   if (passwordVersionOf(found) >= cut.version) return undefined;
   const { login, version } = found;
   const step = mergeSteps(
     {
-      check: [{ key: localLoginKey(login.username), version }],
+      check: [{ key: localLoginKey(login.providerId, login.username), version }],
       put: puttingLocalLogin({ ...login, replaced: true, passwordVersion: cut.version }),
     },
     tellingAgain(credential.id, cut),

@@ -161,7 +161,7 @@ describe("removing a login", () => {
         return found;
       },
     };
-    await createLocalLogins({ ...domain, groups: createGroups(), sessions }).remove("ada");
+    await createLocalLogins({ ...domain, providerId: null, groups: createGroups(), sessions }).remove("ada");
     expect(attempts).toEqual(["form", "form"]);
     expect(await liveIds(user)).toEqual([]);
   });
@@ -169,7 +169,7 @@ describe("removing a login", () => {
   it("that was cut short leaves a login nobody can use, and is done again", async () => {
     const user = await addPerson(domain);
     const session = await openSession();
-    const found = await readLocalLogin(domain.store, "ada");
+    const found = await readLocalLogin(domain.store, null, "ada");
     if (found === undefined) throw new Error("no login");
     await domain.store.commit({ put: puttingLocalLogin({ ...found.login, closed: true }) });
     expect(await typeOf(ada)).toBe("form");
@@ -177,7 +177,7 @@ describe("removing a login", () => {
     expect(await codeOf(domain.logins.setPassword(user.id, next))).toBe("credentials_not_found");
     await domain.logins.remove("ada");
     expect(await liveIds(user)).toEqual([]);
-    expect(await domain.store.get([localLoginKey("ada")])).toEqual([undefined]);
+    expect(await domain.store.get([localLoginKey(null, "ada")])).toEqual([undefined]);
   });
 });
 

@@ -43,13 +43,13 @@ describe("raised parameters", () => {
     await addPerson(await node());
     const today = await node(stronger);
     const step = await send(today);
-    const stored = await readLocalLogin(opened.store, "ada");
+    const stored = await readLocalLogin(opened.store, null, "ada");
     expect(stored?.login.verifier).toMatchObject(stronger);
     expect(step).toMatchObject({
       kind: "done",
       subject: "ada",
       amr: ["pwd"],
-      evidence: [{ key: localLoginKey("ada"), version: stored?.version }],
+      evidence: [{ key: localLoginKey(null, "ada"), version: stored?.version }],
     });
     expect(await tryLogin(today.flows, ada)).toMatchObject({ type: "create_entry" });
   });
@@ -59,20 +59,20 @@ describe("raised parameters", () => {
     await addPerson(await node(undefined, 4), short);
     const today = await node(stronger);
     expect(await send(today, short)).toMatchObject({ kind: "done" });
-    expect((await readLocalLogin(opened.store, "ada"))?.login.verifier).toMatchObject(stronger);
+    expect((await readLocalLogin(opened.store, null, "ada"))?.login.verifier).toMatchObject(stronger);
   });
 
   it("leave the verifier after a wrong password, or of a user who may not log in", async () => {
     const old = await node();
     const user = await addPerson(old);
-    const before = await readLocalLogin(opened.store, "ada");
+    const before = await readLocalLogin(opened.store, null, "ada");
     const today = await node(stronger);
     await send(today, { ...ada, password: "wrong-horse" });
     await old.users.update(user.id, { isActive: false });
     const runs = today.passwords.load().runs;
     expect(await send(today)).toMatchObject({ errors: { base: "invalid_auth" } });
     expect(today.passwords.load().runs - runs).toBe(1);
-    expect(await readLocalLogin(opened.store, "ada")).toEqual(before);
+    expect(await readLocalLogin(opened.store, null, "ada")).toEqual(before);
   });
 
   it("let two logins at once both through", async () => {
@@ -87,9 +87,9 @@ describe("raised parameters", () => {
 
   it("do not come down again on a node that is configured lower", async () => {
     await addPerson(await node(stronger));
-    const before = await readLocalLogin(opened.store, "ada");
+    const before = await readLocalLogin(opened.store, null, "ada");
     expect(await send(await node())).toMatchObject({ kind: "done" });
-    expect(await readLocalLogin(opened.store, "ada")).toEqual(before);
+    expect(await readLocalLogin(opened.store, null, "ada")).toEqual(before);
   });
 });
 
@@ -99,9 +99,9 @@ describe("a login record", () => {
     const user = await addPerson(domain);
     const [credential] = await domain.credentials.listOf(user.id);
     if (credential === undefined) throw new Error("no credential");
-    const record = (await opened.store.get([localLoginKey("ada")]))[0];
+    const record = (await opened.store.get([localLoginKey(null, "ada")]))[0];
     await domain.store.commit(domain.credentials.unlinking(credential));
-    await domain.store.commit({ put: [{ key: localLoginKey("ada"), value: record?.value ?? {} }] });
+    await domain.store.commit({ put: [{ key: localLoginKey(null, "ada"), value: record?.value ?? {} }] });
     expect(await send(domain)).toMatchObject({ errors: { base: "invalid_auth" } });
     await domain.logins.create(user.id, "ada", "brand-new-password");
     expect(await send(domain, { ...ada, password: "brand-new-password" })).toMatchObject({ kind: "done" });
@@ -110,7 +110,7 @@ describe("a login record", () => {
   it("that is damaged is a fault, not a wrong password, and its error shows nothing", async () => {
     const domain = await node();
     await addPerson(domain);
-    await domain.store.commit({ put: [{ key: localLoginKey("ada"), value: { verifier: "?" } }] });
+    await domain.store.commit({ put: [{ key: localLoginKey(null, "ada"), value: { verifier: "?" } }] });
     expect(await codeOf(send(domain))).toBe("unavailable");
     const error = await send(domain).catch((reason: unknown) => reason);
     expect(error instanceof AuthError && error.publicMessage).toBe("Temporarily unavailable");

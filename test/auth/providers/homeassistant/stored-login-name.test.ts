@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { User } from "../../../../src/auth/model.ts";
-import { localLoginKey, localProvider } from "../../../../src/auth/providers/homeassistant/login-record.ts";
+import { localLoginKey, localType } from "../../../../src/auth/providers/homeassistant/login-record.ts";
 import { providerKey, recordKeys } from "../../../../src/auth/record-keys.ts";
 import { addPerson, codeOf, type LoginDomain, loginDomain, peer } from "../../login/login-domain.ts";
 import { type OpenStore, openStore } from "../../tokens/installation.ts";
@@ -19,7 +19,7 @@ afterEach(async () => {
   await opened.dispose();
 });
 
-const provider = providerKey(localProvider.type, localProvider.id);
+const provider = providerKey(localType, null);
 
 /** The password is `${name}-password`. */
 async function addFolded(name: string): Promise<User> {
@@ -29,17 +29,17 @@ async function addFolded(name: string): Promise<User> {
 /** Somebody whose name was stored when names were put in lower case, and not folded. */
 async function addEarlier(name: string): Promise<User> {
   const user = await addPerson(domain, { username: "placeholder", password: `${name}-password` });
-  const found = await domain.credentials.find(localProvider.type, localProvider.id, "placeholder");
-  const [record] = await opened.store.get([localLoginKey("placeholder")]);
+  const found = await domain.credentials.find(localType, null, "placeholder");
+  const [record] = await opened.store.get([localLoginKey(null, "placeholder")]);
   if (found === undefined || record === undefined) throw new Error("no login");
   const { credential } = found;
   const outcome = await opened.store.commit({
     put: [
-      { key: localLoginKey(name), value: record.value },
+      { key: localLoginKey(null, name), value: record.value },
       { key: recordKeys.credential(credential.id), value: { ...credential, subject: name } },
       { key: recordKeys.credentialOf(provider, name), value: { credential_id: credential.id } },
     ],
-    remove: [localLoginKey("placeholder"), recordKeys.credentialOf(provider, "placeholder")],
+    remove: [localLoginKey(null, "placeholder"), recordKeys.credentialOf(provider, "placeholder")],
   });
   expect(outcome.ok).toBe(true);
   return user;

@@ -1,0 +1,33 @@
+import { type Static, type TProperties, Type } from "typebox";
+
+import type { Clock } from "../clock/clock.ts";
+import type { Passwords } from "../passwords/passwords.ts";
+import type { Store } from "../store.ts";
+import type { Credentials } from "../users/credentials.ts";
+import type { Users } from "../users/users.ts";
+import type { LoginProvider } from "./provider.ts";
+
+/** What a provider of the configuration may use of the domain. */
+export interface ProviderTools {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly passwords: Passwords;
+  readonly credentials: Pick<Credentials, "find">;
+  readonly users: Pick<Users, "read">;
+}
+
+const named = {
+  id: Type.Optional(Type.String({ minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9._-]+$" })),
+  name: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+};
+
+/** The schema of a type's entries in the configuration: `type`, `id` and `name`, and what the type has beside them. */
+export function entrySchema<Name extends string, Options extends TProperties>(type: Name, options: Options) {
+  return Type.Object({ type: Type.Literal(type), ...named, ...options }, { additionalProperties: false });
+}
+
+/** A type of provider: how an entry of the configuration is written, and the provider that it makes. */
+export interface ProviderType<Entry extends ReturnType<typeof entrySchema> = ReturnType<typeof entrySchema>> {
+  readonly entry: Entry;
+  create(entry: Static<Entry>, tools: ProviderTools): LoginProvider;
+}

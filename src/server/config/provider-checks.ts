@@ -1,0 +1,41 @@
+import { Compile } from "typebox/compile";
+
+import { type ProviderEntry, providerTypes } from "../../auth/providers/provider-types.ts";
+
+const known = Object.keys(providerTypes).join(", ");
+
+/** What is wrong with the first entry of `auth_providers` that is wrong; undefined where it is not an entry. */
+export function providersProblem(list: unknown): string | undefined {
+  if (!Array.isArray(list)) return undefined;
+  for (const [place, entry] of (list as readonly unknown[]).entries()) {
+    const problem = entryProblem(entry);
+    if (problem !== undefined) return `entry ${place + 1} ${problem}`;
+  }
+  return undefined;
+}
+
+function entryProblem(entry: unknown): string | undefined {
+  if (typeof entry !== "object" || entry === null || Array.isArray(entry))
+    return `must be a mapping with a type: ${known}`;
+  const { type } = entry as { readonly type?: unknown };
+  if (!isKnown(type)) return `must have a type that is known: ${known}`;
+  const schema = providerTypes[type].entry;
+  const unknown = Object.keys(entry).filter((key) => !Object.hasOwn(schema.properties, key));
+  if (unknown.length > 0) return `has a key that ${type} does not know: ${unknown.join(", ")}`;
+  const [error] = Compile(schema).Errors(entry);
+  return error && `has a wrong ${error.instancePath.slice(1).replaceAll("/", ".")}: ${error.message}`;
+}
+
+function isKnown(type: unknown): type is keyof typeof providerTypes {
+  return typeof type === "string" && Object.hasOwn(providerTypes, type);
+}
+
+/** Two entries that cannot be told apart. */
+export function sameProviderProblem(entries: readonly ProviderEntry[]): string | undefined {
+  for (const [place, { type, id }] of entries.entries()) {
+    const first = entries.findIndex((other) => other.type === type && other.id === id);
+    if (first < place)
+      return `entries ${first + 1} and ${place + 1} have the same type and id: give each an id of its own`;
+  }
+  return undefined;
+}
