@@ -18,19 +18,19 @@ export interface AuthHost {
   readonly state: State;
   readonly peer: Peer;
   readonly codec: Codec;
-  /** Whose share of what strangers may take the socket has. */
+  /** The address's key for limits that unauthenticated sockets share (see `addressShare`). */
   readonly addressKey: string;
-  /** Moves the state machine and says what is to be done. */
+  /** Moves the state machine. The effect says what to do. */
   input(input: Input): Effect;
-  /** Answers, whatever phase the socket is in by then; inert after close. */
+  /** Answers in whatever phase the socket is by then. Does nothing after the close. */
   reply(message: ServerMessage): void;
-  /** Closes from any live state. */
+  /** Closes the socket, whatever live state it is in. */
   end(close: CloseName): boolean;
-  /** Closes after the machine went to `closing`; `last` goes out before the close frame. */
+  /** Closes after the state machine went to `closing`. `last` is sent before the close frame. */
   finish(close: CloseName, last?: Frame): void;
-  /** A login flow was started: the longer deadline counts. */
+  /** A login flow was started: from now on the longer deadline counts. */
   allowLogin(): void;
-  /** The token was good: enter the hub, check for the last time, `auth_ok`. `lastId` is the highest id so far. */
+  /** The token is good: enter the hub, check for the last time, send `auth_ok`. `lastId` is the highest id so far. */
   admit(principal: Principal, lastId: number, held: readonly unknown[]): void;
 }
 
@@ -39,14 +39,14 @@ export interface AuthParts extends LoginParts {
   readonly clock: Clock;
   readonly log: ConnectionLog;
   readonly observer: ConnectionObserver;
-  /** Milliseconds of the loop for an upgrade and a close: what a socket has cost that never was authenticated. */
+  /** Milliseconds of event-loop time for the upgrade and the close: what a socket costs that never authenticates. */
   readonly openingMs: number;
 }
 
 const authProblem = compileValidator(Auth);
 const nothing: readonly unknown[] = [];
 
-/** One socket before `auth_ok`; the only maker of an authenticated session. */
+/** One socket before `auth_ok`. Nothing else makes an authenticated session. */
 export class AuthPhase implements LoginPhase {
   readonly since: number;
   /** The deadline of a login, monotonic ms; 0 until one was started. The connection's own. */
@@ -64,23 +64,23 @@ export class AuthPhase implements LoginPhase {
     this.since = since;
   }
 
-  /** A login message is owed its answer. */
+  /** The answer to a login message is still to come. */
   get busy(): boolean {
     return this.#logins?.busy === true;
   }
 
-  /** The socket closed without having been authenticated. */
+  /** The socket closed before it was authenticated. */
   gone(): void {
     this.#parts.loopBudget.charge(this.#host.addressKey, this.#parts.openingMs);
     this.#logins?.gone();
   }
 
-  /** A ping, or a pong that nobody asked for. */
+  /** A ping, or a pong that answers no ping of ours. */
   control(): void {
     this.#count();
   }
 
-  /** Hot path: the time is charged only where the frame did not authenticate the socket. */
+  /** Hot path: the address pays for the time only if the frame did not authenticate the socket. */
   frame(frame: Frame): void {
     const { clock, loopBudget } = this.#parts;
     const began = clock.monotonic();
@@ -97,7 +97,7 @@ export class AuthPhase implements LoginPhase {
     }
   }
 
-  /** False for a frame too many: the socket is closed. */
+  /** False if the frame is one too many. The socket is closed then. */
   #count(): boolean {
     this.#frames += 1;
     if (this.#frames <= limits.messagesBeforeAuth) return true;
@@ -123,7 +123,7 @@ export class AuthPhase implements LoginPhase {
     else this.#obey("foreign", message, "expected auth or a login message");
   }
 
-  /** While a token is being checked a second one is refused, whatever its shape. */
+  /** While one token is being checked, a second `auth` is refused, whatever its shape. */
   #auth(message: unknown): void {
     const problem = this.#host.state === "authenticating" ? undefined : authProblem(message);
     if (problem === undefined) this.#obey("auth", message, "a token is being checked already");
@@ -152,12 +152,12 @@ export class AuthPhase implements LoginPhase {
     }
   }
 
-  /** A finished login's own token goes the same way as any other. */
+  /** The access token of a finished login is checked like every other token. */
   granted(token: string): void {
     if (this.#host.input("granted") === "check") this.#check(token);
   }
 
-  /** Without a promise for every token that can be judged from memory. */
+  /** Synchronous for every token that the revocation view can judge from memory. */
   #check(token: string): void {
     try {
       const verdict = this.#parts.authentication.authenticate(token, this.#host.peer);
@@ -180,7 +180,7 @@ export class AuthPhase implements LoginPhase {
     this.#host.finish(verdict.close, authInvalid(this.#host.codec, verdict.message));
   }
 
-  /** Nothing is said about the token: `auth_invalid` would make real clients give up for good. */
+  /** Says nothing about the token: real clients give up for good after `auth_invalid`. */
   #failed(error: unknown): void {
     const known = error instanceof AuthError;
     if (!known) this.#parts.log.error({ err: error }, "authentication failed");

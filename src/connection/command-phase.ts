@@ -12,21 +12,21 @@ import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { Session } from "./session.ts";
 import { isLonger } from "./wire-format.ts";
 
-/** Messages in one batch. */
+/** The largest batch, in messages. */
 export const batchLimit = 256;
 
 export interface CommandHost {
   readonly codec: Codec;
-  /** False once the socket is closing: the rest of a batch is not looked at. */
+  /** False once the socket is closing. The rest of a batch is then ignored. */
   readonly live: boolean;
-  /** False while the socket is suspended: nothing may be carried out. */
+  /** False while the socket is suspended. No command may run then. */
   readonly mayRun: boolean;
   /** False while the client does not read what was sent. */
   readonly hasRoom: boolean;
   reply(message: ServerMessage): void;
-  /** Sends before everything that waits, and although the socket is suspended. */
+  /** Sends ahead of everything that is queued, and also while the socket is suspended. */
   sendBypassingQueue(message: ServerMessage): void;
-  /** The rest of a batch waits until the socket goes on. */
+  /** Keeps the rest of a batch until the socket resumes. */
   postpone(messages: readonly unknown[]): void;
   end(close: CloseName): boolean;
 }
@@ -39,11 +39,11 @@ export interface CommandParts {
   readonly messagesPerSecond: number;
   /** Of all sockets of a user on this node. */
   readonly userRates: UserMessageRates;
-  /** The node stops: what is at work is answered, nothing new is begun. */
+  /** The node is stopping: commands that run are answered, no other begins. */
   readonly stopping: () => boolean;
 }
 
-/** One socket after `auth_ok`: ids, dispatch and answers as Home Assistant has them (reference 4.3). */
+/** One socket after `auth_ok`: ids, dispatch and answers, as in Home Assistant's WebSocket API. */
 export class CommandPhase {
   readonly #parts: CommandParts;
   readonly #host: CommandHost;
@@ -62,7 +62,7 @@ export class CommandPhase {
     this.#rate = new MessageRate(parts.messagesPerSecond, parts.clock.monotonic());
   }
 
-  /** Commands are at work whose answers are owed. */
+  /** Commands are running whose answers are still to come. */
   get busy(): boolean {
     return this.#inFlight > 0;
   }
@@ -76,7 +76,7 @@ export class CommandPhase {
     if (read !== undefined) this.take(read.message);
   }
 
-  /** A ping of the WebSocket protocol, or a pong that nobody asked for. */
+  /** A WebSocket ping, or a pong that answers no ping of ours. */
   control(): void {
     if (this.#takeRate() === "close") this.#host.end("rate_limited");
   }
@@ -87,7 +87,7 @@ export class CommandPhase {
     return stricter(this.#rate.take(now), this.#parts.userRates.take(userId, now));
   }
 
-  /** The message or batch in a frame; undefined when it broke a rule and the socket was closed for it. */
+  /** The message or batch in a frame. Undefined if the frame broke a rule and the socket was closed for it. */
   read(frame: Frame): { readonly message: unknown } | undefined {
     if (isLonger(frame, limits.frame)) {
       this.#host.end("message_too_big");
@@ -103,9 +103,10 @@ export class CommandPhase {
   }
 
   /**
-   * Answers a lone ping of a suspended socket. False for everything else, and for a ping that has to wait: out of order,
-   * over the rate, or of a client that does not read. Ids of what waits are not known yet, so a ping's must be higher
-   * than those of what was carried out and of the pings before it.
+   * Answers a single ping of a suspended socket. False for every other message, and for a ping that has to wait: its
+   * id is not higher than the last one, it is over the rate, or the client does not read. The ids of the messages
+   * that wait are not known yet. So the id of a ping must be higher than those of the commands that ran and of the
+   * pings before it.
    */
   pong(message: unknown): boolean {
     const known = envelopeOf(message);
@@ -118,7 +119,9 @@ export class CommandPhase {
     return true;
   }
 
-  /** From here on ids have to be higher than those of these pings: what waited before them has had its turn. */
+  /**
+   * The messages that waited before these pings have run. From now on ids have to be higher than those of the pings.
+   */
   countPings(pinged = this.#pinged): void {
     this.#lastId = Math.max(this.#lastId, pinged);
   }
@@ -151,7 +154,7 @@ export class CommandPhase {
     else this.#command(known);
   }
 
-  /** Only a message that reaches its command uses up its id, as in Home Assistant. */
+  /** As in Home Assistant, only a message that reaches its command uses up its id. */
   #command(message: Envelope): void {
     const problem = idProblem(message.id, this.#lastId);
     const command = problem === undefined ? this.#parts.dispatch(message.type) : undefined;
@@ -217,7 +220,7 @@ function envelopeOf(message: unknown): Envelope | undefined {
   return typeof type === "string" && idProblem(id, 0) === undefined ? (message as Envelope) : undefined;
 }
 
-/** What the client sent as id, whatever it is; 0 when there is none. */
+/** What the client sent as the id, whatever it is. 0 if there is none. */
 function idOf(message: unknown): unknown {
   if (typeof message !== "object" || message === null || Array.isArray(message)) return 0;
   return (message as { id?: unknown }).id ?? 0;

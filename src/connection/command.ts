@@ -1,18 +1,18 @@
 import { AuthError, type AuthErrorOptions } from "../auth/errors.ts";
 import type { Session } from "./session.ts";
 
-/** A message whose id and type were checked, and nothing else yet. */
+/** A message of which only id and type were checked. */
 export interface Envelope {
   readonly id: number;
   readonly type: string;
 }
 
-/** One command as the command phase runs it. The guard and the schema are inside `run`, in this order. */
+/** One command as the command phase runs it. `run` checks the guard first, then the schema. */
 export interface Command {
   readonly type: string;
   /**
-   * The value, or what the promise gives, is the result; `answered` when the handler
-   * has sent its own answer. Throws or rejects with `AuthError`; anything else becomes `unknown_error`.
+   * The result is the returned value, or what the promise resolves to. It is `answered` if the handler has sent its
+   * own answer. Throws or rejects with `AuthError`; every other error becomes `unknown_error`.
    */
   run(message: Envelope, session: Session): unknown;
 }
@@ -20,10 +20,12 @@ export interface Command {
 /** The commands of an authenticated client by type. */
 export type Dispatch = (type: string) => Command | undefined;
 
-/** A handler's result when it has answered by itself. */
+/** The result of a handler that has sent its own answer. */
 export const answered: unique symbol = Symbol("answered");
 
-/** Home Assistant's errors with a translation: `home_assistant_error` and the key of a text in the client. */
+/**
+ * Home Assistant's errors with a translation: code `home_assistant_error` and the key of a text that the client has.
+ */
 export class TranslatedError extends AuthError {
   readonly translationKey: string;
   readonly translationDomain: string;

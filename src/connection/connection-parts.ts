@@ -9,7 +9,7 @@ import type { SessionParts } from "./session.ts";
 import type { Suspension } from "./suspension.ts";
 import type { PhaseLimits } from "./wire-format.ts";
 
-/** Milliseconds of the event loop that reading a fragment takes, as an estimate. */
+/** An estimate of the event-loop time that reading one fragment takes, ms. */
 export const fragmentMs = 0.0005;
 
 /** What all connections of a node share. */

@@ -6,24 +6,21 @@ import type { Codec, Frame } from "../codec/codec.ts";
 import { type AuthHost, AuthPhase } from "./auth-phase.ts";
 import { type CommandHost, CommandPhase } from "./command-phase.ts";
 import { type ConnectionParts, fragmentMs } from "./connection-parts.ts";
+import { DeadlineAndHeartbeat } from "./deadline-and-heartbeat.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
 import { LiveSession, type SessionHost } from "./session.ts";
 import type { Socket, SocketHandler } from "./socket.ts";
 import { type Effect, type Input, type State, transition } from "./state-machine.ts";
 import type { SuspensionMember } from "./suspension.ts";
 import { SuspensionBuffer, type SuspensionBufferHost, type Waiting } from "./suspension-buffer.ts";
-import { WheelPlace } from "./timer-wheel.ts";
 import { authInvalid, type WireFormat } from "./wire-format.ts";
 
-/** A timer that is later than this says that the loop was held up. */
-const loopStallMs = 1000;
-
 /**
- * One client's life on one socket: composes the phases and owns the state, the deadline and the close. There are as many
- * as there are sockets, most of them idle: what only some need is made when it is needed first.
+ * One client's life on one socket. Composes the phases; owns the state, the deadline and the close. Most sockets are
+ * idle, so what only some need is created at its first use.
  */
 export class Connection
-  extends WheelPlace
+  extends DeadlineAndHeartbeat
   implements
     SocketHandler,
     AuthHost,
@@ -42,22 +39,13 @@ export class Connection
   #auth: AuthPhase | undefined;
   #session: LiveSession | undefined;
   #commands: CommandPhase | undefined;
-  /** While frames wait, and after it: until then they go straight to the socket. */
+  /** Undefined until something has to wait. Before that, frames go straight to the socket. */
   #outbox: Outbox | undefined;
-  /** While the socket is suspended. */
+  /** Defined while the socket is suspended. */
   #buffer: SuspensionBuffer | undefined;
   #reviewGeneration = 0;
   #closedWith: CloseName | undefined;
   #authenticated = false;
-  /** Something came in since the last ping went out. */
-  #heard = false;
-  #pinged = false;
-  /**
-   * When the timer was to fire (whole ms, which V8 keeps in the object itself), and whether it gave way once to what may
-   * be waiting to be read.
-   */
-  #dueAt = 0;
-  #gaveWay = false;
 
   constructor(parts: ConnectionParts, socket: Socket, wire: WireFormat, peer: Peer, addressKey: string) {
     super();
@@ -69,7 +57,7 @@ export class Connection
     const now = parts.clock.monotonic();
     this.#auth = new AuthPhase(parts, this, now);
     parts.registry.enter(this, addressKey);
-    this.#arm(parts.times.authDeadlineMs, now);
+    this.arm(parts.times.authDeadlineMs, now);
     parts.observer.opened(wire.codec.name, peer);
     socket.send(wire.authRequired);
   }
@@ -110,7 +98,10 @@ export class Connection
     return this.#state === "ready" && this.#outbox?.hasRoom !== false;
   }
 
-  /** Answers are owed, or not taken by the client yet. A suspended socket gives none. */
+  /**
+   * Answers are still to come, or the client has not read them yet. False for a suspended socket, which answers
+   * nothing.
+   */
   get busy(): boolean {
     if (this.#buffer !== undefined) return false;
     return this.#commands?.busy === true || this.#auth?.busy === true || this.#outbox?.hasRoom === false;
@@ -121,7 +112,7 @@ export class Connection
   }
 
   message(frame: Frame): void {
-    this.#heard = true;
+    this.heard();
     try {
       if (this.#state === "ready") this.#take(frame);
       else if (this.live) this.#auth?.frame(frame);
@@ -137,15 +128,13 @@ export class Connection
   }
 
   ping(): void {
-    this.#heard = true;
+    this.heard();
     this.#countControl();
   }
 
-  /** The first after a ping of ours answers it. Any other was not asked for, and counts like a message. */
+  /** A pong that answers no ping of ours counts like a message. */
   pong(): void {
-    const answers = this.#pinged && !this.#heard;
-    this.#heard = true;
-    if (!answers) this.#countControl();
+    if (!this.answersPing()) this.#countControl();
   }
 
   fragments(count: number): void {
@@ -159,17 +148,24 @@ export class Connection
     this.#parts.observer.closed(this.#closedWith, code, this.#authenticated);
   }
 
-  /**
-   * After a stall of the event loop deadlines come before the input that waited with them: they give way once, so that
-   * a node that was held up does not throw out clients that had answered.
-   */
-  override due(): void {
-    const now = this.#parts.clock.monotonic();
-    if (!this.#gaveWay && now - this.#dueAt > loopStallMs) {
-      this.#arm(loopStallMs, now);
-      this.#gaveWay = true;
-    } else if (this.#state === "ready") this.#beat(now);
-    else if (now < (this.#auth?.loginEndsAt ?? 0)) this.#beat(now, this.#auth?.loginEndsAt);
+  protected override get timing(): ConnectionParts {
+    return this.#parts;
+  }
+
+  protected override sendPing(): void {
+    this.#socket.ping();
+  }
+
+  protected override heartbeatTimedOut(): void {
+    this.end("heartbeat_timeout");
+  }
+
+  protected override deadline(now: number): void {
+    const loginEndsAt = this.#auth?.loginEndsAt ?? 0;
+    if (this.#state === "ready") {
+      this.beat(now);
+      this.#session?.watchEnd(this.#parts.times.heartbeatMs);
+    } else if (now < loginEndsAt) this.beat(now, loginEndsAt);
     else if (this.end("auth_timeout"))
       this.#parts.observer.authRefused("auth_timeout", "auth_timeout", this.peer);
   }
@@ -208,7 +204,10 @@ export class Connection
     else if (this.#parts.clock.now() >= caller.principal.tokenExpiresAt) this.end("token_expired");
   }
 
-  /** In order: that it goes on, what waited to be sent, what came in. Any of it may find that trust is lost again. */
+  /**
+   * In this order: tell the client, send what waited, read what came in. Each of them may find that the view is not
+   * trusted again.
+   */
   resume(reviewGeneration: number): void {
     if (this.#state !== "ready") return;
     this.#reviewGeneration = reviewGeneration;
@@ -248,19 +247,20 @@ export class Connection
     this.#socket.close(number, text);
   }
 
-  /** A person reads and types meanwhile: pings keep proxies from ending a silent connection. */
+  /** A person reads and types meanwhile. Pings keep proxies from closing a silent connection. */
   allowLogin(): void {
     const auth = this.#auth;
     if (auth === undefined || auth.loginEndsAt > 0) return;
     const now = this.#parts.clock.monotonic();
     auth.loginEndsAt = auth.since + this.#parts.times.loginDeadlineMs;
-    this.#arm(Math.max(0, Math.min(this.#parts.times.heartbeatMs, auth.loginEndsAt - now)), now);
+    this.arm(Math.max(0, Math.min(this.#parts.times.heartbeatMs, auth.loginEndsAt - now)), now);
   }
 
   /**
-   * The hub first, then the last check, then `auth_ok`: a revoke that commits before `add` is seen by the check, one
-   * that commits after it cuts the member, so none passes in between. The round comes before the check, which asks
-   * whether the view is trusted: trust that is lost after it ends this round.
+   * The socket enters the hub, then the last check runs, then `auth_ok` is sent. The check sees a revocation that
+   * commits before `add`. One that commits after it finds the socket in the hub. So none is missed. The review
+   * generation is read before the check, which asks whether the view is trusted: if trust is lost after that, the
+   * generation changes.
    */
   admit(principal: Principal, lastId: number, held: readonly unknown[]): void {
     const session = new LiveSession(this.#parts, this, principal, this.peer);
@@ -283,16 +283,18 @@ export class Connection
     const elapsedMs = now - (this.#auth?.since ?? now);
     this.#auth = undefined;
     this.#authenticated = true;
-    this.#pinged = false;
     this.#socket.send(this.#wire.authOk);
     parts.registry.authenticated(this.addressKey);
-    this.#arm(parts.times.heartbeatMs, now);
+    this.startHeartbeat(now);
     session.watchEnd(parts.times.heartbeatMs);
     parts.suspension.watch();
     parts.observer.authenticated(session.principal, this.peer, elapsedMs);
   }
 
-  /** Undefined unless the socket is served. `lastId` counts when they are made: the highest id of the login's messages. */
+  /**
+   * Undefined unless the socket is ready. `lastId`, the highest id of the login messages, counts when the command
+   * phase is created.
+   */
   #commandsAfter(lastId: number): CommandPhase | undefined {
     if (this.#state !== "ready" || this.#session === undefined) return undefined;
     this.#commands ??= new CommandPhase(this.#parts, this, this.#session, lastId);
@@ -339,7 +341,7 @@ export class Connection
     else this.#buffer?.take(frame, commands);
   }
 
-  /** Hot path. False: nothing may be done for this socket; it is suspended, or was closed by the policy. */
+  /** Hot path. False: nothing may be done for this socket. It is suspended, or the policy has closed it. */
   #passes(): boolean {
     if (this.#reviewGeneration === this.#parts.suspension.reviewGeneration()) return true;
     this.suspend();
@@ -353,32 +355,7 @@ export class Connection
     this.finish(over, final ? authInvalid(this.codec, closeCodes.auth_invalid.text) : undefined);
   }
 
-  /**
-   * Pings every `heartbeatMs`; whatever comes in within half of that shows that the peer lives. `until`: the deadline,
-   * monotonic ms, which no ping moves.
-   */
-  #beat(now: number, until = Number.POSITIVE_INFINITY): void {
-    const halfMs = this.#parts.times.heartbeatMs / 2;
-    if (this.#pinged && !this.#heard) {
-      this.end("heartbeat_timeout");
-      return;
-    }
-    if (!this.#pinged) {
-      this.#heard = false;
-      this.#socket.ping();
-    }
-    this.#pinged = !this.#pinged;
-    this.#arm(Math.min(halfMs, until - now), now);
-    this.#session?.watchEnd(this.#parts.times.heartbeatMs);
-  }
-
-  #arm(delayMs: number, now: number): void {
-    this.#dueAt = Math.ceil(now + delayMs);
-    this.#gaveWay = false;
-    this.#parts.wheel.set(this, delayMs, now);
-  }
-
-  /** Everything that was acquired goes back, once: the machine gives `close` and `release` a single time. */
+  /** Releases everything that was acquired. Runs once: the state machine gives `close` or `release` a single time. */
   #release(): void {
     this.#parts.wheel.cancel(this);
     this.#auth?.gone();

@@ -25,7 +25,7 @@ export interface ConnectionLimits extends ConnectionRegistryLimits, HubLimits, P
   readonly messagesPerSecond: number;
   /** Of all sockets of one user. */
   readonly messagesPerSecondPerUser: number;
-  /** Bytes that wait for a slow client, beside one message of any size; more closes its socket. */
+  /** Bytes that may wait for a slow client, beside one message of any size. If more wait, its socket closes. */
   readonly outboxBytes: number;
 }
 
@@ -34,7 +34,7 @@ export interface ConnectionsOptions {
     Authority,
     "authentication" | "logins" | "sessions" | "onboarding" | "revocation" | "users"
   >;
-  /** The first is the default. */
+  /** The first one is the default. */
   readonly codecs: readonly [Codec, ...Codec[]];
   /** The commands of authenticated clients; see src/commands/. */
   readonly dispatch: Dispatch;
@@ -44,26 +44,29 @@ export interface ConnectionsOptions {
   /** Web origins beside the gateway's own; `*` for all. */
   readonly origins?: readonly string[];
   readonly limits?: Partial<ConnectionLimits> | undefined;
-  /** Default: one of its own on `clock`. */
+  /** Default: a timer wheel of its own on `clock`. */
   readonly wheel?: TimerWheel;
-  /** What becomes of sockets while nobody knows what was revoked. Default: `suspend`. */
+  /** What happens to sockets while the revocation view is not trusted. Default: `suspend`. */
   readonly policy?: RevocationPolicy | undefined;
-  /** Of strangers, shared with HTTP. Default: nothing is refused. */
+  /** Event-loop time of unauthenticated clients, shared with HTTP. Default: nothing is refused. */
   readonly loopBudget?: LoopBudget | undefined;
-  /** Milliseconds of the loop that a connection has cost before its upgrade; 0 by default. */
+  /** Event-loop time that a connection has cost before its upgrade, ms. Default: 0. */
   readonly handshakeMs?: number;
-  /** Protections that a negative control switches off. */
+  /** For negative controls of the tests. */
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
-  /** The gateway's own web origin if it is configured; otherwise the Host header says it. */
+  /** The gateway's own web origin, if it is configured. Otherwise it is taken from the Host header. */
   readonly ownOrigin?: string | undefined;
-  /** Default: the TCP peer's. Behind proxies: what the trusted one says; null if the address is not known. */
+  /**
+   * Default: the TCP peer's address. Behind proxies: the one that the trusted proxy names. Null if the address is not
+   * known.
+   */
   readonly addressOf?: (request: UpgradeRequest) => string | null;
 }
 
 export interface Connections {
   /** For the transport. */
   readonly admit: CheckUpgrade;
-  /** For `revocation.onRevocation((cut) => hub.apply(cut))`. */
+  /** Register it: `revocation.onRevocation((event) => hub.apply(event))`. */
   readonly hub: Hub;
   readonly count: {
     readonly sockets: number;
@@ -71,12 +74,12 @@ export interface Connections {
     readonly suspended: number;
   };
   /**
-   * Admits nobody any more, begins no command, and closes every socket with `going_away`, spread evenly over `spreadMs`, so
-   * that clients do not come back elsewhere all at once. A socket whose answers are still owed is closed after them, or
-   * when `withinMs` are over. Resolves when all close frames are out.
+   * Accepts no socket and no command any more, and closes every socket with `going_away`. The closes are spread
+   * evenly over `spreadMs`, so that clients do not reconnect elsewhere all at once. A socket that waits for answers
+   * is closed after them, or once `withinMs` have passed. Resolves when all close frames were sent.
    */
   drain(spreadMs?: number, withinMs?: number): Promise<void>;
-  /** Closes what is left, at once, and forgets every timer. */
+  /** Closes the remaining sockets at once and cancels every timer. */
   close(): void;
 }
 
@@ -92,12 +95,12 @@ const defaultLimits: ConnectionLimits = {
   outboxBytes: outboxLimits.bytes,
 };
 
-/** Milliseconds of the loop for an upgrade and a close. */
+/** Event-loop time of an upgrade and a close, ms. */
 const upgradeMs = 0.1;
-/** How often a drain closes some. */
+/** The interval at which a drain closes sockets, ms. */
 const drainStepMs = 50;
 
-/** All sockets of one gateway. Two in one process do not know of each other. */
+/** All sockets of one gateway. Two gateways in one process share nothing. */
 export function createConnections(options: ConnectionsOptions): Connections {
   const limits = { ...defaultLimits, ...options.limits };
   const registry = new ConnectionRegistry<Connection>(limits);

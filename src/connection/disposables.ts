@@ -1,8 +1,8 @@
 import type { ConnectionLog } from "./observer.ts";
 
 /**
- * Everything that a session acquired, by the id of the command that acquired it. Closing runs every disposer; one that
- * fails does not stop the rest.
+ * What a session acquired, by the id of the command that acquired it. Closing calls every disposer. One that throws
+ * does not stop the others.
  */
 export class Disposables {
   readonly #log: ConnectionLog;
@@ -17,14 +17,14 @@ export class Disposables {
     return this.#disposers?.size ?? 0;
   }
 
-  /** After the close, and for an id that is taken, `dispose` of the newcomer runs at once. */
+  /** After the close, and if the id is taken, `dispose` is called at once. */
   add(id: number, dispose: () => void): void {
     this.#disposers ??= new Map();
     if (this.#closed || this.#disposers.has(id)) this.#run(dispose);
     else this.#disposers.set(id, dispose);
   }
 
-  /** False when there is no such entry. */
+  /** False if there is no such entry. */
   dispose(id: number): boolean {
     const dispose = this.#disposers?.get(id);
     if (dispose === undefined) return false;

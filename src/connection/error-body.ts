@@ -4,19 +4,19 @@ import { AuthError } from "../auth/errors.ts";
 import { TranslatedError } from "./command.ts";
 import type { ConnectionLog } from "./observer.ts";
 
-/** A code's own text, or one that says more. */
+/** The code's own text, or one that says more. */
 export function errorBody(code: ErrorName, message: string = errorCodes[code].text): ErrorBody {
   return { code, message };
 }
 
-/** For what comes while the node stops: another one may take it soon. */
+/** For a message that comes while the node stops. Another node may take it soon. */
 export function stoppingBody(): ErrorBody {
   return { ...errorBody("unavailable"), retry_after: 1 };
 }
 
 /**
- * What the client reads of a failed message. An `AuthError` shows its code, public text and retry time; anything else
- * is a fault of ours: `unknown_error`, and the log gets it.
+ * What the client reads if a message fails. An `AuthError` shows its code, public text and retry time. Every other
+ * error is a defect of ours: `unknown_error` for the client, details for the log.
  */
 export function bodyOfFailure(error: unknown, type: string, log: ConnectionLog): ErrorBody {
   if (!(error instanceof AuthError)) {

@@ -12,23 +12,23 @@ import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 export interface HubMember {
   readonly principal: Principal;
   readonly peer: Peer;
-  /** Closes it at once, dropping what waits to be sent. False when it was closing already. */
+  /** Closes the socket at once and drops what waits to be sent. False if it was closing already. */
   cut(close: CloseName): boolean;
-  /** The session's end was changed: read it again. */
+  /** The session's expiry was changed: read it again. */
   endChanged(): void;
 }
 
 /** This node's authenticated connections, by session and by user. */
 export interface Hub {
-  /** From here on a cut reaches the member. Call it before the last revocation check. */
+  /** From now on a revocation reaches the member. Call it before the last revocation check. */
   add(member: HubMember): void;
   remove(member: HubMember): void;
-  /** Whether this member, which was added, is one more than its session or its user may have here. */
+  /** Whether this member exceeds what its session or its user may have here. Call it after `add`. */
   isCrowded(member: HubMember): boolean;
   /**
-   * Applies a cut-off in this tick and says how many sockets it closed. Register it with `revocation.onRevocation`. A user of
-   * whom it says no more than that something changed (an older node's event) is read again in the background: what
-   * follows from that is not in the number.
+   * Applies a revocation synchronously and returns how many sockets it closed. Register it with
+   * `revocation.onRevocation`. An event of an older node may only say that a user changed. That user is read again in
+   * the background, and what follows from that is not in the number.
    */
   apply(cut: RevocationEvent): number;
   readonly sockets: number;
@@ -38,7 +38,7 @@ export interface Hub {
 
 const rereadAgainMs = 1000;
 
-/** Sockets at this node. */
+/** Bounds of sockets on this node. */
 export interface HubLimits {
   readonly socketsPerSession: number;
   readonly socketsPerUser: number;
@@ -112,7 +112,7 @@ class IndexedHub implements Hub {
         return cutAll(this.#olderThan(cut), closeNameOf(cut.cause));
       case "user_changed":
         this.#options.onUserChanged(cut.userId, cut.change);
-        // A deactivation's own cut goes by epochs, and spares who came in after the user was activated again.
+        // A deactivation revokes by epochs. Whoever logged in after the user was activated again stays connected.
         if (cut.rights !== undefined) return cut.rights.localOnly ? this.#cutRemote(cut.userId) : 0;
         if (cut.change === "updated") this.#reread(cut.userId);
         return 0;
@@ -132,7 +132,7 @@ class IndexedHub implements Hub {
     );
   }
 
-  /** Walks all of this node's sockets: a rare thing to do, and none that needs an index. */
+  /** Looks at every socket of this node. Rare enough to need no index. */
   #olderThan(cut: Extract<RevocationEvent, { kind: "client" | "all" }>): readonly HubMember[] {
     return [...this.#members].filter(
       ({ principal }) =>
@@ -144,12 +144,12 @@ class IndexedHub implements Hub {
     return [...this.#members].filter(({ principal }) => keyIds.has(principal.keyId));
   }
 
-  /** A copy: members may leave while it is walked. */
+  /** A copy, because members leave during the iteration. */
   #among(index: KeyIndex<HubMember>, key: string): readonly HubMember[] {
     return index.of(key);
   }
 
-  /** A read that is under way may have seen the state before the change, so another follows it. */
+  /** A read that is under way may have seen the state before the change. So another read follows it. */
   #reread(userId: string): void {
     const running = this.#rereads.get(userId);
     if (running !== undefined) {

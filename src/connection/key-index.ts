@@ -25,7 +25,7 @@ export class KeyIndex<Member> {
     return this.#sets.get(key)?.size ?? 0;
   }
 
-  /** A copy: members may leave while it is walked. */
+  /** A copy, because members leave during the iteration. In order of `add`. */
   of(key: string): readonly Member[] {
     return [...(this.#sets.get(key) ?? [])];
   }

@@ -15,24 +15,27 @@ export interface LifetimeParts {
   readonly log: ConnectionLog;
 }
 
-/** A client that promised to refresh is closed so long after its token's end. */
+/** A client that promised to refresh is closed this long after its access token expired, ms. */
 const graceMs = 30_000;
-/** Ends are times of the wall clock, which may be set: look at it at least so often. */
+/** Expiry is a time of the wall clock, which may be set. So it is looked at this often, ms. */
 const lookAgainMs = 3_600_000;
 const retryMs = 5000;
 
 /** What a lifetime needs of its connection. */
 export interface LifetimeHost {
-  /** The socket is suspended: neither end counts before it goes on, since what waits may be a refresh. */
+  /**
+   * The socket is suspended. Neither expiry counts until it resumes, because a refresh may be among the messages that
+   * wait.
+   */
   readonly suspended: boolean;
   send(message: ServerMessage): void;
   end(close: CloseName): boolean;
 }
 
 /**
- * When an authenticated socket ends by time: at the end of its session, and, where the client negotiated
- * `auth_expiring`, `graceMs` after the end of its access token unless `auth/refresh` came. Without that feature the
- * token's end means nothing to an open socket, as in Home Assistant.
+ * When an authenticated socket expires: with its session and, if the client negotiated `auth_expiring`, `graceMs`
+ * after its access token, unless `auth/refresh` came. Without that feature an open socket outlives its token, as in
+ * Home Assistant.
  */
 export class Lifetime implements TimerOwner {
   readonly #parts: LifetimeParts;
@@ -41,12 +44,12 @@ export class Lifetime implements TimerOwner {
   readonly #sessionId: string;
   #sessionEndsAt: number | null;
   #tokenEndsAt: number;
-  /** When to announce the token's end; null: not asked for, or done. */
+  /** When to announce the token's expiry. Null: not negotiated, or announced already. */
   #announceAt: number | null = null;
   #closesWithToken = false;
   #tokenIssuedAt: number;
   #reading = false;
-  /** A read is owed: what was read may be older than the change that asked for it. */
+  /** Another read is due: the one under way may have begun before the change. */
   #readOwed = false;
   #stopped = false;
 
@@ -68,7 +71,7 @@ export class Lifetime implements TimerOwner {
     this.#parts.wheel.cancel(this.#timer);
   }
 
-  /** The client negotiated `auth_expiring`. Asking twice changes nothing. */
+  /** The client negotiated `auth_expiring`. A second call changes nothing. */
   announceExpiry(): void {
     if (this.#closesWithToken) return;
     this.#closesWithToken = true;
@@ -84,7 +87,9 @@ export class Lifetime implements TimerOwner {
     this.#arm();
   }
 
-  /** Asks the store for the session's end; a session that is over is revoked by that, and the hub closes the socket. */
+  /**
+   * Asks the store for the session's expiry. That revokes a session that has expired, and the hub closes the socket.
+   */
   readAgain(): void {
     this.#readOwed = true;
     if (this.#reading || this.#stopped) return;
@@ -123,7 +128,7 @@ export class Lifetime implements TimerOwner {
   #read(endsAt: number | null | undefined): void {
     this.#reading = false;
     if (this.#stopped) return;
-    // Undefined: it is over. The revoke that says so has cut this socket already, or the log brings it.
+    // Undefined: the session has ended. Its revocation has closed this socket already, or the log brings it.
     if (endsAt === undefined) this.#host.end("session_expired");
     else this.#sessionEndsAt = endsAt;
     if (this.#readOwed) this.readAgain();
@@ -136,7 +141,10 @@ export class Lifetime implements TimerOwner {
     this.#announceAt = this.#tokenIssuedAt + (life * randomInt(7500, 9001)) / 10_000;
   }
 
-  /** `soonestMs`: the store's clock may be behind ours, so an end that it does not see yet is not asked for at once. */
+  /**
+   * `soonestMs`: the store's clock may be behind ours. So an expiry that it does not see yet is not asked for again
+   * at once.
+   */
   #arm(soonestMs = 0): void {
     if (this.#stopped || this.#reading) return;
     let next = this.#sessionEndsAt ?? Number.POSITIVE_INFINITY;

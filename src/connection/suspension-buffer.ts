@@ -10,7 +10,7 @@ import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 export interface SuspensionBufferHost {
   /** The client negotiated `auth_suspended`. */
   readonly tellsSuspension: boolean;
-  /** Sends before everything that waits, and although nothing may be sent. */
+  /** Sends ahead of everything that is queued, although the socket is suspended. */
   sendBypassingQueue(message: ServerMessage): void;
   end(close: CloseName): boolean;
 }
@@ -20,7 +20,7 @@ export interface SuspensionBufferParts {
   readonly wheel: TimerWheel;
 }
 
-/** A frame, or the messages of a batch that were not looked at any more. */
+/** A frame, or the messages of a batch that did not run. */
 type Kept = Frame | readonly unknown[];
 
 export interface Waiting {
@@ -30,7 +30,7 @@ export interface Waiting {
   readonly pinged: number;
 }
 
-/** One socket's suspension, from its beginning to `end`: what came in meanwhile, what the client was told, the deadline. */
+/** One suspension of a socket: what came in meanwhile, what the client was told, the deadline. */
 export class SuspensionBuffer implements TimerOwner {
   readonly #parts: SuspensionBufferParts;
   readonly #host: SuspensionBufferHost;
@@ -49,26 +49,26 @@ export class SuspensionBuffer implements TimerOwner {
     if (host.tellsSuspension) this.#tell();
   }
 
-  /** The client was told that the socket is suspended, so it is to be told that it goes on. */
+  /** The client was told of the suspension, so it has to be told when the socket resumes. */
   get told(): boolean {
     return this.#told;
   }
 
-  /** What waits, in the order in which it came. */
+  /** What waits, in order of arrival. */
   get waiting(): readonly Waiting[] {
     return this.#waiting;
   }
 
   /**
-   * A frame came. A lone ping is answered, and a client that says now that it understands `auth_suspended` is told;
-   * everything else waits, and is looked at when the socket goes on.
+   * A frame came in. A single ping is answered. A client that negotiates `auth_suspended` now is told of the
+   * suspension. Everything else waits until the socket resumes.
    */
   take(frame: Frame, commands: CommandPhase): void {
     const read = commands.read(frame);
     if (read === undefined || commands.pong(read.message)) return;
     if (!this.#told && negotiates(read.message)) this.#tell();
     const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.byteLength;
-    // The transport's bytes are valid during the call only.
+    // The transport's bytes are valid during this call only.
     const kept = typeof frame === "string" ? frame : new Uint8Array(frame);
     this.keep({ kept, bytes, pinged: commands.pinged });
   }
@@ -84,7 +84,7 @@ export class SuspensionBuffer implements TimerOwner {
     this.#host.end("unavailable");
   }
 
-  /** The socket goes on or is closed. Called once. */
+  /** The socket resumes or closes. Called once. */
   end(): void {
     this.#parts.wheel.cancel(this.#timer);
     this.#parts.suspension.sockets -= 1;
@@ -97,7 +97,10 @@ export class SuspensionBuffer implements TimerOwner {
   }
 }
 
-/** `supported_features` with `auth_suspended`, alone or in a batch; whether it is in order is seen when its turn comes. */
+/**
+ * `supported_features` with `auth_suspended`, alone or in a batch. Whether the message is valid is checked when it
+ * runs.
+ */
 function negotiates(message: unknown): boolean {
   if (Array.isArray(message)) return message.some((each) => !Array.isArray(each) && negotiates(each));
   if (typeof message !== "object" || message === null) return false;

@@ -20,11 +20,13 @@ const slackMs = 1_000;
 const config = { limits: { messages_per_second: 5_000, messages_per_second_per_user: 5_000 } };
 
 describe("F5, F8: nobody does anything to three nodes", () => {
-  it("a revoke at one closes sockets at all of them at once, and no publish or subscribe is behind it", async ({
+  it("a revoke at one closes sockets at all of them at once, also if Redis refuses publish and subscribe", async ({
     onTestFinished,
   }) => {
     const stage = await setStage({ shape: "standalone", nodes: 3, config });
     onTestFinished(stage.dispose);
+    // The event bus may lose messages. Revocations must not need it.
+    await stage.world.store.servers[0]?.command("ACL", "SETUSER", "default", "-@pubsub");
     const { visit } = await stage.logIn("anna", 0);
     const { visit: other } = await stage.logIn("bert", 0);
     const standing = await openMany(other.socket, sessions);
@@ -54,7 +56,6 @@ describe("F5, F8: nobody does anything to three nodes", () => {
 
     const stats = (await stage.world.store.servers[0]?.command("INFO", "commandstats")) ?? "";
     expect(stats).toMatch(/cmdstat_xread:/);
-    expect(stats).not.toMatch(/cmdstat_[sp]?(un)?(publish|subscribe)/);
   }, 90_000);
 });
 
