@@ -5,20 +5,20 @@ import type { Codec } from "../codec/codec.ts";
 
 /** What connections tell metrics and the audit log. Must not throw and must not wait; called on the hot path. */
 export interface ConnectionObserver {
-  /** An upgrade was answered without a socket. */
+  /** An upgrade was refused with an HTTP answer. */
   upgradeRefused(code: ErrorName, address: string | null, origin: string | undefined): void;
   opened(codec: Codec["name"], peer: Peer): void;
-  /** `auth_ok` went out; `elapsedMs` since the socket opened. */
+  /** `auth_ok` was sent, `elapsedMs` after the socket opened. */
   authenticated(principal: Principal, peer: Peer, elapsedMs: number): void;
   /** The socket was refused before `auth_ok`. `reason` is for operators: a fixed word, never input. */
   authRefused(close: CloseName, reason: string, peer: Peer): void;
-  /** One answered message of the command phase or login message; `type` is undefined when it is no known one. */
+  /** A message was answered: a command or a login message. `type` is undefined if it is unknown. */
   answered(type: string | undefined, outcome: "ok" | ErrorName): void;
-  /** What was revoked is not known any more: the sockets are suspended. */
+  /** The node does not know any more what was revoked: the sockets are suspended. */
   lapsed(): void;
-  /** After a lapse so many sockets were looked at again; `closed` of them had ended meanwhile. */
+  /** After a lapse, `sockets` were looked up again. The sessions of `closed` of them had ended meanwhile. */
   reviewed(sockets: number, closed: number): void;
-  /** The socket is gone. `close` is what this side closed it with, undefined when the peer or the network did. */
+  /** The socket is gone. `close`: what this side closed it with; undefined if the peer or the network did. */
   closed(close: CloseName | undefined, code: number, authenticated: boolean): void;
 }
 

@@ -1,4 +1,6 @@
-/** Says whether a browser page of this origin may open a socket. `origin` undefined: no browser, or an old one. */
+/**
+ * Whether a browser page of this origin may open a socket. `origin` is undefined for clients that are no browsers.
+ */
 export type OriginPolicy = (origin: string | undefined, host: string | undefined) => boolean;
 
 /**

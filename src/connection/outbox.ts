@@ -2,10 +2,10 @@ import type { Codec, Frame } from "../codec/codec.ts";
 import type { Socket } from "./socket.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 
-/** Home Assistant's limits (reference 4.6), and ours in bytes. */
+/** Messages: Home Assistant's limits. Bytes are limited by configuration. */
 export const outboxLimits = {
   messages: 4096,
-  /** More than so many messages for `peakMs` is a client that does not keep up. */
+  /** A client that has more messages than this waiting for `peakMs` does not keep up. */
   peak: 1024,
   peakMs: 10_000,
   bytes: 1_048_576,
@@ -13,10 +13,10 @@ export const outboxLimits = {
   coalesced: 256,
 } as const;
 
-/** Frames that have left a queue and are not worth moving the rest for. */
+/** Sent frames that stay in the array: moving the rest for fewer is not worth it. */
 const fewKept = 32;
 
-/** Runs tasks once at the end of the present loop turn: one `setImmediate` for all of them. */
+/** Runs tasks once at the end of the current tick of the event loop, with one `setImmediate` for all of them. */
 export class EndOfTickBatch {
   readonly #onError: (error: unknown) => void;
   #tasks: { endOfTurn(): void }[] = [];
@@ -50,17 +50,17 @@ export interface OutboxParts {
 }
 
 export interface OutboxOwner {
-  /** False while the socket is suspended; `resume` follows. Asked before everything that is sent. */
+  /** False while the socket is suspended; `resume` follows. Asked before every frame that is sent. */
   readonly maySend: boolean;
-  /** More waits than `outboxLimits` allow: close the socket. */
+  /** More waits than the limits allow: close the socket. */
   overflowed(): void;
 }
 
 /**
- * What waits to be sent on one socket. Frames leave in the order of `send`. An idle socket is sent to directly; behind
- * a full one, while coalescing, or while the socket is suspended, frames queue within `outboxLimits`, else the owner is
- * told to close. What was handed to the socket already is the transport's and does not count here. Nobody is closed for
- * the size of one message, nor for what was sent in one loop turn to a socket that has room.
+ * The frames that wait to be sent on one socket, in the order of `send`. An idle socket is written to directly.
+ * Frames wait while the socket has no room, while messages are coalesced, or while the socket is suspended. Beyond
+ * `outboxLimits` the owner is told to close. Frames that the transport has taken do not count. The size of one
+ * message, or what was sent in one tick to a socket that has room, closes nobody.
  */
 export class Outbox implements TimerOwner {
   readonly #socket: Socket;
@@ -71,9 +71,11 @@ export class Outbox implements TimerOwner {
   #queue: Frame[] = [];
   #head = 0;
   #bytes = 0;
-  /** The waiting frame that is longer than `outboxBytes` by itself and is not counted in `#bytes`. One at most. */
+  /**
+   * The waiting frame that alone is longer than `outboxBytes`. It is not counted in `#bytes`. There is at most one.
+   */
   #oversized: Frame | undefined;
-  /** The socket said "queued": it calls `drained` when there is room. */
+  /** The socket answered "queued". It calls `drained` when it has room. */
   #blocked = false;
   #coalescing = false;
   #scheduled = false;
@@ -94,7 +96,7 @@ export class Outbox implements TimerOwner {
     return this.#bytes;
   }
 
-  /** From now on everything that is sent in one loop turn goes out as one array frame; a single message stays bare. */
+  /** From now on all messages of one tick are sent as one array. A single message is sent as it is. */
   coalesce(): void {
     this.#coalescing = true;
   }
@@ -112,29 +114,29 @@ export class Outbox implements TimerOwner {
     }
   }
 
-  /** The socket said "queued" to its owner. */
+  /** The socket answered "queued" to its owner. */
   block(): void {
     this.#blocked = true;
   }
 
-  /** The socket has taken everything that was handed to it. */
+  /** The socket has room for more. */
   get hasRoom(): boolean {
     return !this.#blocked && !this.#stopped;
   }
 
-  /** Sends before everything that waits, to a suspended socket too; a message that came this way stays bare. */
+  /** Sends ahead of everything that waits, and also to a suspended socket. Such a message is not coalesced. */
   sendBypassingQueue(frame: Frame): void {
     if (!this.#stopped) this.#hand(frame);
   }
 
-  /** The socket is not suspended any more. What waited for that is no sign of a slow client. */
+  /** The socket is not suspended any more. What waited for that does not show that the client is slow. */
   resume(): void {
     this.#parts.wheel.cancel(this.#peakTimer);
     this.#flush();
     this.#watchPeak();
   }
 
-  /** Hands everything to the socket now, also when it has no room: for what must be out before a close. */
+  /** Gives everything to the socket now, even if it has no room: for what must be sent before a close. */
   pushAll(): void {
     while (this.waiting > 0 && this.#owner.maySend) this.#handNext();
     this.#settle();
@@ -150,7 +152,7 @@ export class Outbox implements TimerOwner {
     this.#flush();
   }
 
-  /** Drops what waits; inert afterwards. */
+  /** Drops what waits. Does nothing afterwards. */
   stop(): void {
     this.#stopped = true;
     this.#queue = [];
@@ -168,7 +170,8 @@ export class Outbox implements TimerOwner {
     if (this.#stopped) return;
     this.#queue.push(frame);
     this.#count(frame);
-    // While coalescing, frames wait for the end of the loop turn although the client reads: that is no slow client.
+    // While messages are coalesced, frames wait for the end of the tick although the client reads. That does not show
+    // that it is slow.
     if (this.#isOverfull()) this.#flush();
     if (this.#isOverfull()) this.#owner.overflowed();
     else this.#watchPeak();
@@ -217,7 +220,7 @@ export class Outbox implements TimerOwner {
     this.#hand(frames.length === 1 ? first : this.#codec.join(frames));
   }
 
-  /** A queue that never runs empty must not keep what has left it: at most as much as waits, and a few. */
+  /** A queue that is never empty must not keep what was sent: at most as many as wait, and a few. */
   #letGo(): void {
     if (this.#head < fewKept || this.#head * 2 < this.#queue.length) return;
     this.#queue = this.#queue.slice(this.#head);

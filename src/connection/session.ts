@@ -13,35 +13,39 @@ export type Outcome =
   | { readonly success: false; readonly error: ErrorBody };
 
 /**
- * An authenticated socket as commands see it. Only the auth phase makes one: who holds it needs no check of its own,
- * but of the user's present rights (`users.current`).
+ * An authenticated socket as commands see it. Only the auth phase makes one. So a command needs no check of the
+ * token. It asks for the user's present rights (`users.current`).
  */
 export interface Session {
-  /** Renewed by `auth/refresh`; user and session stay the same. */
+  /** `auth/refresh` renews it. User and session stay the same. */
   readonly principal: Principal;
   readonly peer: Peer;
   readonly features: ReadonlySet<Feature>;
-  /** False once the socket is closing: what was asked for and not yet begun is not to be done any more. */
+  /** False once the socket is closing. A command that has not begun must not begin. */
   readonly live: boolean;
-  /** False while the socket is suspended: what was asked for and not yet begun is not to be done now. Looks at the trust. */
+  /**
+   * False while the socket is suspended. A command that has not begun must wait. Asks whether the revocation view is
+   * trusted.
+   */
   readonly mayRun: boolean;
-  /** False while the client has not taken what was sent to it. */
+  /** False while the client has not read what was sent to it. */
   readonly hasRoom: boolean;
-  /** Resolves once the client has taken what was sent to it, or is gone. */
+  /** Resolves once the client has read what was sent to it, or is gone. */
   untilRoom(): Promise<void>;
-  /** Undone when the socket closes. */
+  /** Disposed when the socket closes. */
   readonly disposables: Disposables;
-  /** Queues a message; inert after close. */
+  /** Queues a message. Does nothing after the close. */
   send(message: ServerMessage): void;
-  /** Adds what is known of `names`; the rest is ignored. */
+  /** Adds the known ones of `names`. Ignores the others. */
   negotiate(names: readonly string[]): void;
   /** Sends user events of `type` (undefined: all) on `id`, until `disposables.dispose(id)` or the close. */
   watchUsers(id: number, type: string | undefined): void;
   /** Takes the principal of a newer token of the same session. */
   renew(principal: Principal): void;
   /**
-   * For a command that may end its own socket: when a cut with one of `causes` comes, `outcome` goes out as the answer
-   * to `id` before the close, because the cut is the commit that the command waits for. Returns the undo.
+   * For a command that may end its own socket. If a revocation with one of `causes` closes the socket, `outcome` is
+   * sent as the answer to `id` before the close: the revocation is the commit that the command waits for. Returns a
+   * function that withdraws it.
    */
   answerBeforeCut(id: number, outcome: Outcome, causes: readonly RevocationCause[]): () => void;
 }
@@ -50,10 +54,10 @@ export interface Session {
 export interface SessionHost extends LifetimeHost {
   readonly live: boolean;
   readonly mayRun: boolean;
-  /** False while the client does not read what was sent; `LiveSession.drained` follows. */
+  /** False while the client does not read what was sent. `LiveSession.drained` follows. */
   readonly hasRoom: boolean;
   coalesce(): void;
-  /** Hands what waits to the socket, without waiting for room. */
+  /** Gives what waits to the socket, without waiting for room. */
   pushAll(): void;
 }
 
@@ -69,11 +73,11 @@ interface LastAnswer {
 
 const noFeatures: ReadonlySet<Feature> = new Set();
 
-/** Most sockets never ask for more than what every one has: everything else is made on first use. */
+/** Most sockets never use more than every socket needs. Everything else is created at its first use. */
 export class LiveSession implements Session, HubMember {
   readonly peer: Peer;
   readonly #parts: SessionParts;
-  /** Undefined after the close, as the lifetime is: what still knows the session keeps nothing of the socket alive. */
+  /** Undefined after the close, like the lifetime: a reference to the session keeps nothing of the socket alive. */
   #host: SessionHost | undefined;
   #principal: Principal;
   #features: ReadonlySet<Feature> = noFeatures;
@@ -116,7 +120,7 @@ export class LiveSession implements Session, HubMember {
     return new Promise((resolve) => waiting.push(resolve));
   }
 
-  /** There is room again, or nobody to make room for. */
+  /** There is room again, or the socket is closed. */
   drained(): void {
     const waiting = this.#waitForRoom;
     this.#waitForRoom = undefined;
@@ -131,7 +135,7 @@ export class LiveSession implements Session, HubMember {
     return this.#disposables;
   }
 
-  /** Call it at least every `withinMs`: an end of the session that is farther away has no timer of its own yet. */
+  /** Call it at least every `withinMs`. A session that expires later than that has no timer yet. */
   watchEnd(withinMs: number): void {
     const { sessionExpiresAt } = this.#principal;
     if (this.#lifetime !== undefined || sessionExpiresAt === null) return;

@@ -1,12 +1,12 @@
 import type { Frame } from "../codec/codec.ts";
 
 /**
- * What a transport gives up of the upgrade request: a plain copy, taken before anything is awaited (uWS's request
- * object is dead after that).
+ * What a transport knows of an upgrade request: a plain copy. uWebSockets.js' own request object must not be used
+ * after an `await`.
  */
 export interface UpgradeRequest {
   readonly path: string;
-  /** Without the leading `?`; empty when there is none. */
+  /** Without the leading `?`. Empty if there is none. */
   readonly query: string;
   /** `name` in lower case; a repeated header is joined by ", ". */
   header(name: string): string | undefined;
@@ -31,36 +31,36 @@ export type UpgradeDecision =
     };
 
 export type SendResult =
-  /** Handed to the kernel or buffered below the high-water mark. */
+  /** The kernel has it, or it is buffered below the high-water mark. */
   | "sent"
-  /** Buffered; the handler's `drained` follows when there is room again. Not lost. */
+  /** Buffered. The handler's `drained` follows when there is room again. Nothing is lost. */
   | "queued"
   /** Not sent: the socket is closing or closed. */
   | "dropped";
 
-/** One WebSocket as a transport offers it. All methods are inert after close; none throws. */
+/** One WebSocket as a transport offers it. After the close all methods do nothing. None throws. */
 export interface Socket {
   /** A string goes out as one text frame, bytes as one binary frame, unchanged. */
   send(frame: Frame): SendResult;
-  /** Bytes that were sent and not yet taken by the kernel. */
+  /** Bytes that were sent and that the kernel has not taken yet. */
   readonly bufferedBytes: number;
   ping(): void;
   /**
-   * Starts the closing handshake, after what was sent. A reason of more than 123 bytes is cut at a character. If the
-   * peer does not answer within 2 s the connection is destroyed.
+   * Starts the closing handshake, after what was sent. A reason of more than 123 bytes is cut between characters. If
+   * the peer does not answer within 2 s, the connection is destroyed.
    */
   close(code: number, reason: string): void;
-  /** Destroys the connection now; `closed` follows with 1006. */
+  /** Destroys the connection now. `closed` follows with 1006. */
   terminate(): void;
 }
 
-/** One client's side of a socket: the transport calls it, never after `closed`. */
+/** What the transport calls for one socket, never after `closed`. */
 export interface SocketHandler {
-  /** A whole message: text as string, binary as bytes that are only valid during the call. */
+  /** A whole message: text as a string, binary as bytes that are valid during the call only. */
   message(frame: Frame): void;
   /** After "queued": there is room again. Sending from inside is allowed. */
   drained(): void;
-  /** A ping came in; the transport answers it. Unsolicited ones cost work, so whoever listens may count them. */
+  /** A ping came in. The transport answers it. Pings cost work, so the handler may count them. */
   ping(): void;
   pong(): void;
   /**
@@ -68,9 +68,9 @@ export interface SocketHandler {
    * listens may count them. A transport whose library hides fragments never calls it.
    */
   fragments(count: number): void;
-  /** Exactly once. 1005 for a close frame without a code, 1006 for a connection that was lost. */
+  /** Called exactly once. 1005: a close frame without a code. 1006: the connection was lost. */
   closed(code: number, reason: string): void;
 }
 
-/** What a transport asks about every upgrade. Must not throw and must not wait. */
+/** The decision on an upgrade. Must not throw and must not wait. */
 export type CheckUpgrade = (request: UpgradeRequest) => UpgradeDecision;

@@ -9,21 +9,21 @@ import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 
-/** One authenticated socket as the suspension sees it. All methods are inert after its close. */
+/** One authenticated socket as the suspension sees it. After its close all methods do nothing. */
 export interface SuspensionMember {
   /** Undefined before `auth_ok` and after the close. */
   readonly caller: Caller | undefined;
-  /** The round in which it was let in or last found good. */
+  /** The review generation in which it was let in, or was last found to be valid. */
   readonly reviewGeneration: number;
-  /** Its round is over: what the policy says happens to it now. */
+  /** Its generation is over. The policy says what happens to it now. */
   suspend(): void;
-  /** It was found good in `round`: it goes on with what waited. */
+  /** It was found to be valid in this generation: it resumes with what waited. */
   resume(reviewGeneration: number): void;
   end(close: CloseName): boolean;
 }
 
 export interface SuspensionOptions {
-  /** Both are asked on every frame. */
+  /** Both are read on every frame. */
   readonly view: Pick<RevocationView, "trusted" | "invalidationCount">;
   readonly authentication: Pick<Authentication, "review">;
   /** A copy. */
@@ -45,30 +45,29 @@ const consequence: Record<RevocationPolicy, string> = {
   serve_until_exp: "sockets are served until their access tokens end",
 };
 
-/** Sockets of one review. */
+/** Sockets that are looked up at once. */
 const batch = 200;
-/** Closes of one moment are spread over so long. */
+/** Closes of the same moment are spread over this time, ms. */
 const closeSpreadMs = 10_000;
-/** How long sockets are dealt with before everybody else gets a turn. */
+/** How long sockets are processed before other work of the event loop gets a turn, ms. */
 const turnMs = 8;
 const sweepMs = 1000;
 const firstRetryMs = 100;
 const lastRetryMs = 5000;
 
 /**
- * Whether this node's sockets may be served: one for all of them (reference 7.2). A lapse of trust begins a new round; a
- * socket whose round is not the present one is suspended, so a lapse suspends all of them in the moment in which anybody
- * finds it, and none of them costs anything until then. When trust is back each socket of an older round is reviewed by
- * the store's word, and closed or taken into the round.
- *
- * Trust is looked at on every frame and before everything that is sent, because a process that was stopped finds its
- * timers late, and besides at every turn of the wheel (100 ms) so that idle sockets are told and trust is found back.
+ * Whether this node's sockets may be served: one decision for all of them. When trust is lost a new review generation
+ * begins. A socket of an older generation counts as suspended from that moment, at no cost until somebody looks at
+ * it. When trust is back, each socket of an older generation is looked up in the store, and is closed or moved to the
+ * present generation.
+ * Trust is checked on every frame and before everything that is sent: in a process that was stopped, timers fire
+ * late. It is also checked every 100 ms, so that idle sockets are told, and so that a return of trust is noticed.
  */
 export class Suspension implements TimerOwner {
   readonly policy: RevocationPolicy;
   readonly checksInput: boolean;
   readonly checksOutput: boolean;
-  /** Sockets that are suspended now; kept by the sockets. */
+  /** Sockets that are suspended now. The sockets keep this count. */
   sockets = 0;
   readonly #options: SuspensionOptions;
   readonly #view: Pick<RevocationView, "trusted" | "invalidationCount">;
@@ -76,11 +75,11 @@ export class Suspension implements TimerOwner {
   #trusted: boolean;
   #invalidationCount: number;
   #reviewGeneration = 0;
-  /** The round in which every socket is. */
+  /** Every socket is in this generation or a later one. */
   #clearedRound = 0;
   #reviewedRound: number | undefined;
   #lapsedAt = 0;
-  /** When the first lapse came since all sockets were served. */
+  /** When the first lapse since all sockets were served began. */
   #suspendedAt = 0;
   #retryAt = 0;
   #failures = 0;
@@ -96,7 +95,7 @@ export class Suspension implements TimerOwner {
     this.checksOutput = !options.disabledSafeguards.has("flush_check");
   }
 
-  /** Looks at the trust and gives the present round. Hot path: two reads and two comparisons. */
+  /** Checks the trust and returns the present generation. Hot path: two reads and two comparisons. */
   reviewGeneration(): number {
     const { trusted, invalidationCount } = this.#view;
     if (trusted !== this.#trusted || invalidationCount !== this.#invalidationCount)
@@ -109,7 +108,9 @@ export class Suspension implements TimerOwner {
     return this.#lapsedAt;
   }
 
-  /** Ms from now until a socket that was suspended at `since` may be closed, and until this one is. */
+  /**
+   * Milliseconds from now until the first socket that was suspended at `since` may be closed, and until this one is.
+   */
   closesIn(since: number): { readonly soonestMs: number; readonly ownMs: number } {
     const { clock, suspensionMs } = this.#options;
     const wholeMs = this.policy === "close" ? 0 : suspensionMs;
@@ -117,7 +118,7 @@ export class Suspension implements TimerOwner {
     return { soonestMs, ownMs: soonestMs + randomInt(closeSpreadMs) };
   }
 
-  /** A socket was let in: somebody has to be told of a lapse. */
+  /** A socket was let in. From now on a lapse must be noticed. */
   watch(): void {
     if (!this.#timer.isSet) this.#options.wheel.set(this.#timer, 0);
   }
@@ -160,14 +161,14 @@ export class Suspension implements TimerOwner {
     );
   }
 
-  /** Sockets that are not in `round`. */
+  /** Sockets of older generations. */
   #older(reviewGeneration: number): readonly SuspensionMember[] {
     return this.#options
       .members()
       .filter((member) => member.caller !== undefined && member.reviewGeneration !== reviewGeneration);
   }
 
-  /** Not in the turn that found the lapse: that may be one frame of one socket. */
+  /** Not in the tick that noticed the lapse: that may be the frame of one socket. */
   #suspendAll(reviewGeneration: number, members: readonly SuspensionMember[], from = 0): void {
     if (members.length === 0) return;
     setImmediate(() => {
@@ -185,7 +186,7 @@ export class Suspension implements TimerOwner {
     });
   }
 
-  /** Ends of access tokens, where those count and nobody else looks. */
+  /** Closes sockets whose access token has expired, under the policy `serve_until_exp`. */
   #sweep(reviewGeneration: number): void {
     const now = this.#options.clock.monotonic();
     if (now - this.#sweptAt < sweepMs) return;
@@ -200,7 +201,7 @@ export class Suspension implements TimerOwner {
       void this.#review(reviewGeneration);
       return;
     }
-    // Who is to be closed is not let go on, and waits for its moment.
+    // A socket that is to be closed does not resume. It waits for its moment.
     this.#clearedRound = reviewGeneration;
     this.#options.log.info(
       { sockets: this.sockets },
@@ -208,7 +209,7 @@ export class Suspension implements TimerOwner {
     );
   }
 
-  /** Until every socket of an older round is dealt with, or a new round begins. Never rejects. */
+  /** Runs until every socket of an older generation is handled, or a new generation begins. Never rejects. */
   async #review(reviewGeneration: number): Promise<void> {
     const { clock, log } = this.#options;
     this.#reviewedRound = reviewGeneration;
@@ -231,7 +232,7 @@ export class Suspension implements TimerOwner {
     }
   }
 
-  /** How many of them were closed; undefined when a new round began meanwhile. */
+  /** Returns how many were closed. Undefined if a new generation began meanwhile. */
   async #reviewSome(
     reviewGeneration: number,
     some: readonly SuspensionMember[],
@@ -249,7 +250,8 @@ export class Suspension implements TimerOwner {
         await nextTurn();
         until = clock.monotonic() + turnMs;
       }
-      // The store's word is older than a lapse that came after it. A cut that came meanwhile has closed its socket.
+      // A lapse that came after the look-up makes its answer old. A revocation that came meanwhile has closed its
+      // socket.
       if (reviewGeneration !== this.reviewGeneration()) return undefined;
       const close = ends[place];
       this.#attempt(member, () => {
@@ -280,7 +282,7 @@ export class Suspension implements TimerOwner {
     );
   }
 
-  /** A defect at one socket keeps no other from its turn. */
+  /** A defect at one socket must not stop the others. */
   #attempt(member: SuspensionMember, act: () => void): void {
     try {
       act();

@@ -1,16 +1,19 @@
 import type { Clock } from "../auth/clock/clock.ts";
 
-/** Whoever a timer wakes. */
+/** Whatever a timer calls. */
 export interface TimerOwner {
   due(timer: Timer): void;
 }
 
 /**
- * A place in the wheel, set any number of times. What there are many of extends it and saves an object; everything else
- * has a `Timer`.
+ * An entry of the wheel, which may be set any number of times. What exists once for each socket extends it, which
+ * saves an object. Everything else uses `Timer`.
  */
 export class WheelPlace {
-  /** Wheel's own: the tick at which it is due, its level, and its neighbours in a slot (itself while it is not set). */
+  /**
+   * The wheel's own: the tick at which it is due, its level, and its neighbours in a slot (itself while it is not
+   * set).
+   */
   dueTick = 0;
   level = 0;
   next: WheelPlace = this;
@@ -43,22 +46,22 @@ const reach = slotsPerLevel ** levels;
 
 export interface TimerWheel {
   /**
-   * (Re)sets the timer, O(1). Never fires early; at most one tick and the loop's delay late. `now`: the clock's monotonic
-   * ms, from whoever has just read it.
+   * Sets the timer, or sets it anew, in O(1). It never fires early. It fires at most one tick and the event loop's
+   * delay late. `now`: the clock's monotonic ms, if the caller has just read it.
    */
   set(timer: WheelPlace, delayMs: number, now?: number): void;
-  /** O(1); a timer that is not set may be cancelled. */
+  /** O(1). A timer that is not set may be cancelled. */
   cancel(timer: WheelPlace): void;
-  /** Fires what is due by now. The wheel calls it itself; tests with a hand-wound clock do too. */
+  /** Fires what is due by now. The wheel calls it itself; tests with a manual clock do too. */
   turn(): void;
   readonly armed: number;
-  /** Forgets every timer and sleeps. */
+  /** Cancels every timer. */
   stop(): void;
 }
 
 /**
- * One shared timer for all deadlines: a hierarchical wheel of 5 levels of 64 slots, which reaches 3.4 years at ticks of
- * 100 ms (what is farther is looked at again then). It sleeps while nothing is set and keeps no process alive.
+ * One timer for all deadlines: a hierarchical timing wheel of 5 levels of 64 slots. With ticks of 100 ms it reaches
+ * 3.4 years; a later deadline is set again then. It sleeps while nothing is set, and keeps no process alive.
  */
 export function createTimerWheel(options: {
   readonly clock: Clock;
@@ -73,9 +76,9 @@ class HierarchicalWheel implements TimerWheel {
   readonly #onError: (error: unknown) => void;
   readonly #tickMs: number;
   readonly #origin: number;
-  /** Sentinels of the slots' rings, level by level. */
+  /** The head of each slot's ring, level by level. */
   readonly #slots = Array.from({ length: levels * slotsPerLevel }, () => new WheelPlace());
-  /** Timers of each level, so that empty stretches are skipped. */
+  /** Timers of each level, so that empty parts are skipped. */
   readonly #counts = new Array<number>(levels).fill(0);
   #tick = 0;
   #wake: ReturnType<typeof setTimeout> | undefined;
@@ -149,7 +152,7 @@ class HierarchicalWheel implements TimerWheel {
     this.#counts[level] = (this.#counts[level] ?? 0) + change;
   }
 
-  /** Goes to just before the next tick at which a level that holds timers has something to do. */
+  /** Advances to just before the next tick at which a level that holds timers has something to do. */
   #skip(target: number): void {
     let width = 1;
     for (let level = 0; level < levels && this.#counts[level] === 0; level += 1) width *= slotsPerLevel;
@@ -171,11 +174,12 @@ class HierarchicalWheel implements TimerWheel {
       this.#spread(this.#slot(level, position));
     }
     const due = this.#slot(0, this.#tick);
-    // An owner may set a timer for a later tick of the same slot: a lone one finds the wheel at the present already.
+    // An owner may set a timer for a later tick of the same slot. A single timer finds the wheel at the present tick
+    // already.
     while (due.isSet && due.next.dueTick <= this.#tick) this.#fire(due.next);
   }
 
-  /** Moves a slot's timers to where they belong now: nearer levels, or this very tick. */
+  /** Moves a slot's timers to where they belong now: a nearer level, or this very tick. */
   #spread(slot: WheelPlace): void {
     const first = slot.next;
     if (first === slot) return;

@@ -10,13 +10,13 @@ import type { CheckUpgrade, Socket, SocketHandler, UpgradeDecision, UpgradeReque
 import type { WireFormat } from "./wire-format.ts";
 
 export interface UpgradeChecksOptions {
-  /** The first is the default, for clients that offer no subprotocol that we know. */
+  /** The first one is the default, for clients that offer no subprotocol that the server has. */
   readonly wires: readonly [WireFormat, ...WireFormat[]];
   readonly originAllowed: OriginPolicy;
   readonly roomFor: (addressKey: string) => Room;
   readonly draining: () => boolean;
   readonly loopBudget: LoopBudget;
-  /** Whose address counts: the TCP peer's, or what a trusted proxy says. */
+  /** The address that counts: the TCP peer's, or the one that a trusted proxy names. */
   readonly addressOf: (request: UpgradeRequest) => string | null;
   readonly observer: ConnectionObserver;
   readonly open: (socket: Socket, wire: WireFormat, peer: Peer, addressKey: string) => SocketHandler;
@@ -24,10 +24,10 @@ export interface UpgradeChecksOptions {
 
 type Refusal = Extract<UpgradeDecision, { accept: false }>;
 
-/** Names under which a token might be put in the URL, where it ends up in logs and histories. */
+/** Names under which a client might put a token into the URL, where it ends up in logs and histories. */
 const tokenParameters: ReadonlySet<string> = new Set(["access_token", "token", "auth", "api_password"]);
 
-/** The checks of an upgrade, in order; each refuses with a code before 101. */
+/** The checks of an upgrade, in order. Each refuses with a code, before the 101. */
 export function createUpgradeChecks(options: UpgradeChecksOptions): CheckUpgrade {
   const checks: readonly ((request: UpgradeRequest, addressKey: string) => ErrorName | undefined)[] = [
     ({ path }) => (path === SOCKET_PATH ? undefined : "not_found"),
@@ -83,7 +83,7 @@ function holdsToken(query: string): boolean {
   return false;
 }
 
-/** The client's first choice that we have; the default, and no subprotocol, where we have none of them. */
+/** The client's first choice that the server has. If it has none of them: the default, and no subprotocol. */
 function chooseWire(wires: readonly [WireFormat, ...WireFormat[]], offered: readonly string[]) {
   for (const subprotocol of offered) {
     const wire = wires.find(({ codec }) => codec.subprotocol === subprotocol);

@@ -9,7 +9,7 @@ export type UserChange = "added" | "updated" | "removed";
 
 /** Home Assistant's three user events, for administrators. */
 export interface UserEvents {
-  /** `type` undefined: all of them. Returns the undo. */
+  /** `type` undefined: all of them. Returns a function that ends the subscription. */
   subscribe(session: Session, id: number, type: string | undefined): () => void;
   publish(userId: string, change: UserChange): void;
 }
@@ -21,8 +21,8 @@ interface Subscriber {
 }
 
 /**
- * Events reach a subscriber in the order of `publish`, and only while its user is an administrator: that is asked again
- * for every event. What cannot be asked is not sent.
+ * Subscribers get events in the order of `publish`, and only while their user is an administrator: that is asked for
+ * each event. If it cannot be asked, the event is not sent.
  */
 export function createUserEvents(options: {
   readonly users: Pick<Users, "current">;

@@ -1,7 +1,7 @@
 import type { TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 
-/** Says what is wrong with a value, or nothing. */
+/** Returns what is wrong with a value, or undefined. */
 export type Validator = (value: unknown) => string | undefined;
 
 /** The keywords of JSON Schema that a message's schema uses at its top. */
@@ -20,9 +20,10 @@ interface FieldSchema {
 }
 
 /**
- * A schema of an object, compiled once. The text names the field of the schema and what is wrong with it, and never
+ * The schema of an object, compiled once. The text names the schema's field and what is wrong with it. It never
  * repeats what was sent: no values, and no keys that the schema does not have. It stops at the first error: typebox
- * collects the errors of every key and item before it gives the first one, 16 ms for a message of 57 KB.
+ * collects the errors of every key and item before it returns the first one, which takes 16 ms for a message of 57
+ * KB.
  */
 export function compileValidator(schema: TSchema): Validator {
   const compiled = Compile(schema);
@@ -38,7 +39,7 @@ interface FieldShape {
 
 class FieldShapes {
   readonly #schema: ObjectSchema;
-  /** Made when a message is first refused for the field. */
+  /** Created when a message is first refused for the field. */
   readonly #shapes = new Map<string, FieldShape>();
 
   constructor(schema: ObjectSchema) {

@@ -2,7 +2,7 @@ import { HA_VERSION, limits, PROTOCOL_VERSION } from "../../protocol/features.ts
 import type { AuthInvalid, AuthOk, AuthRequired } from "../../protocol/frames.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
 
-/** A codec with the frames that never change, encoded once. */
+/** A codec, with the frames that never change encoded once. */
 export interface WireFormat {
   readonly codec: Codec;
   readonly authRequired: Frame;
