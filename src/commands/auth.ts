@@ -9,7 +9,7 @@ import type { CommandParts } from "./registry.ts";
 /** Home Assistant's default life of a signed path, in seconds. */
 const signedPathSeconds = 30;
 
-/** `auth/*` but the list of sessions (reference 4.4). */
+/** Home Assistant's `auth/*`, except the list of sessions. */
 export function authCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
   const { users, credentials, signedPaths, authentication } = authority;
   return [

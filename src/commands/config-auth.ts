@@ -8,10 +8,10 @@ import { requireOwnerForOwner } from "./owner-guard.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
 
-/** Users that are read in one slice, each with its credentials. */
+/** Users that are read at once, each with its credentials. */
 const usersAtOnce = 50;
 
-/** Home Assistant's `config/auth/*` (reference 4.4), and the list of users in pages. */
+/** Home Assistant's `config/auth/*`, and the list of users in pages. */
 export function configAuthCommands(parts: CommandParts): readonly Command[] {
   const { users } = parts.authority;
   return [
@@ -28,7 +28,7 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
       return { user: await infoOf(parts, user) };
     }),
     defineCommand("config/auth/update", users, async (message, session) => {
-      // Deactivating the owner is refused to everybody, with Home Assistant's own words.
+      // `users.update` refuses to deactivate the owner, for everybody, with Home Assistant's text.
       if (message.is_active !== false) await requireOwnerForOwner(users, message.user_id, session);
       const changed = parts.authorityOf(session).users.update(message.user_id, patchOf(message));
       const user = await changed.catch(userNotFound);
@@ -110,7 +110,7 @@ function infoWith(user: User, owned: readonly Credential[]): UserInfo {
   };
 }
 
-/** Home Assistant's text for a user who is not there. */
+/** Home Assistant's text for a user that does not exist. */
 export function userNotFound(error: unknown): never {
   if (error instanceof AuthError && (error.code === "not_found" || error.code === "user_not_found"))
     throw new AuthError("not_found", { publicMessage: "User not found" });

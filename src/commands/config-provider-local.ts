@@ -8,7 +8,7 @@ import { defineCommand } from "./define.ts";
 import { requireOwnerForOwner } from "./owner-guard.ts";
 import type { CommandParts } from "./registry.ts";
 
-/** Home Assistant's `config/auth_provider/homeassistant/*` (reference 4.4). */
+/** Home Assistant's `config/auth_provider/homeassistant/*`. */
 export function localProviderCommands({
   authority: { users, localLogins },
   authorityOf,
@@ -59,7 +59,7 @@ export function localProviderCommands({
 
 const usernameErrors: readonly ErrorName[] = ["username_already_exists", "username_not_normalized"];
 
-/** The command's own login or password may be what goes: then its socket closes with the commit. */
+/** The change may end the session of the sender. Then its socket closes with the commit, after the answer. */
 async function answeredBeforeCut(
   from: { readonly id: number; readonly session: Session; readonly cause: RevocationCause },
   change: () => Promise<void>,
@@ -68,7 +68,7 @@ async function answeredBeforeCut(
   await change().finally(undo);
 }
 
-/** Home Assistant answers these with `home_assistant_error` and a key of its translations, domain `auth`. */
+/** Home Assistant answers these with `home_assistant_error` and a key of its translations, in the domain `auth`. */
 function translated(codes: readonly ErrorName[], placeholders?: Readonly<Record<string, string>>) {
   return (error: unknown): never => {
     if (!(error instanceof AuthError) || !codes.includes(error.code)) throw error;

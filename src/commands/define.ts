@@ -8,7 +8,7 @@ import { compileValidator } from "../connection/validator.ts";
 
 type Answer<T extends CommandType> = Result<T> | typeof answered;
 
-/** The message fits its schema and its sender passed the guard. Throws `AuthError`. */
+/** The message fits its schema, and its sender has passed the guard. Throws `AuthError`. */
 export type Handler<T extends CommandType> = (
   message: Params<T>,
   session: Session,
@@ -17,9 +17,9 @@ export type Handler<T extends CommandType> = (
 export type CurrentUsers = Pick<Users, "current">;
 
 /**
- * A command of protocol/ with its handler. The guard is the contract's: `user` holds for every session; `admin` and
- * `owner` are asked of the user as this node knows it at the moment of the message, never of the token. The guard comes
- * before the schema: what a user may not ask for costs the same whatever its size.
+ * A command of protocol/ with its handler. The guard is the contract's. `user` holds for every session. `admin` and
+ * `owner` are checked against the user as this node knows it now, never against the token. The guard comes before the
+ * schema: what a user may not ask for costs the same whatever its size.
  */
 export function defineCommand<const T extends CommandType>(
   type: T,
@@ -49,9 +49,9 @@ function guarded(
   return async (message, session) => {
     const user = await users.current(session.principal.userId);
     const allowed = user !== undefined && isAdmin(user) && (guard === "admin" || user.isOwner);
-    // The session may have been cut off while the user was looked up.
+    // The session may have been revoked while the user was looked up.
     if (!allowed || !session.live) throw new AuthError("unauthorized");
-    // Or suspended: whether it may is not known any more.
+    // Or the socket was suspended: the node does not know any more whether the command may run.
     if (!session.mayRun)
       throw new AuthError("unavailable", { detail: "the socket was suspended before the command began" });
     return await handle(message, session);

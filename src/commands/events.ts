@@ -5,7 +5,7 @@ import type { Session } from "../connection/session.ts";
 import { defineCommand } from "./define.ts";
 import type { CommandParts } from "./registry.ts";
 
-/** Home Assistant's list of what anybody may subscribe to (reference 5.5). Gatehouse fires none of them. */
+/** The events that Home Assistant lets every user subscribe to. Gatehouse fires none of them. */
 const openEvents: ReadonlySet<string> = new Set([
   "area_registry_updated",
   "category_registry_updated",
@@ -50,7 +50,7 @@ export function eventCommands({ authority: { users } }: CommandParts): readonly 
   ];
 }
 
-/** Throws `not_allowed` when the socket has as many subscriptions as it may. */
+/** Throws `not_allowed` if the socket has as many subscriptions as it may. */
 export function requireRoomForSubscription({ disposables }: Session): void {
   if (disposables.size >= subscriptionLimit)
     throw new AuthError("not_allowed", { publicMessage: "Too many subscriptions." });

@@ -3,8 +3,8 @@ import type { Users } from "../auth/users/users.ts";
 import type { Session } from "../connection/session.ts";
 
 /**
- * What is the owner's is changed by the owner alone: an administrator who could take the owner's login away and give
- * another would be the owner. Home Assistant guards the password and the login name only. Throws `unauthorized`.
+ * Only the owner may change what belongs to the owner. Otherwise an administrator could replace the owner's login and
+ * become the owner. Home Assistant guards only the password and the login name. Throws `unauthorized`.
  */
 export async function requireOwnerForOwner(
   users: Pick<Users, "current">,

@@ -9,8 +9,8 @@ import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
 
 /**
- * The sessions of one's own user, which Home Assistant calls refresh tokens. A command that ends the session it came in
- * on is answered, after the commit, before its socket closes.
+ * The sessions of the sender's own user, which Home Assistant calls refresh tokens. A command that ends its own
+ * session is answered after the commit and before its socket closes.
  */
 export function sessionCommands(parts: CommandParts): readonly Command[] {
   const { users, sessions } = parts.authority;
@@ -49,7 +49,7 @@ export function sessionCommands(parts: CommandParts): readonly Command[] {
   ];
 }
 
-/** Without a type everything goes, also what is being opened at this moment; with one, what the list has now. */
+/** Without a type: all sessions, also one that is being opened now. With a type: those that exist now. */
 async function targetOf(
   { authority: { sessions } }: CommandParts,
   message: { readonly token_type?: string; readonly delete_current_token?: boolean },

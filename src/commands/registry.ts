@@ -18,14 +18,14 @@ export type CommandAuthority = Pick<
 >;
 
 export interface CommandParts {
-  /** For what is only looked at. */
+  /** For reading. */
   readonly authority: CommandAuthority;
-  /** The same, for what the sender of a command asks for: the audit record names them. */
+  /** For changes that the sender of a command asks for: the audit record names the sender. */
   readonly authorityOf: (session: Session) => CommandAuthority;
   readonly wholeLists: WholeLists;
 }
 
-/** Every command that an authenticated client may send. `as`: the domain as this actor asks for it. */
+/** Every command of an authenticated client. `as` returns the domain as this actor uses it. */
 export function createDispatch(
   authority: CommandAuthority & { readonly as?: (actor: Actor) => CommandAuthority },
 ): Dispatch {
@@ -49,7 +49,7 @@ function actorOf({ principal: { userId, sessionId }, peer: { address } }: Sessio
   return { via: "socket", userId, sessionId, address };
 }
 
-/** Throws `TypeError` when a command is there twice, is not in protocol/, or is in protocol/ and has no handler. */
+/** Throws `TypeError` if a command is there twice, is not in protocol/, or is in protocol/ and has no handler. */
 export function dispatchOf(list: readonly Command[]): Dispatch {
   const byType = new Map<string, Command>();
   for (const command of list) {

@@ -9,7 +9,10 @@ import { requireRoomForSubscription } from "./events.ts";
 import { requireOwnerForOwner } from "./owner-guard.ts";
 import type { CommandParts } from "./registry.ts";
 
-/** `gatehouse/revoke`: ends sessions, says what is true of it at that moment, and tells when it is so everywhere. */
+/**
+ * `gatehouse/revoke`: ends sessions, answers with what is known at that moment, and reports when it is in effect
+ * everywhere.
+ */
 export function revokeCommands(parts: CommandParts): readonly Command[] {
   const { users, revocation } = parts.authority;
   return [
@@ -30,14 +33,14 @@ interface Asker {
   readonly session: Session;
 }
 
-/** Throws `not_found`, and `unauthorized` for what only the owner may end. */
+/** Throws `not_found`, and `unauthorized` for a target that only the owner may end. */
 async function targetOf(
   { authority: { users, sessions } }: CommandParts,
   target: RevocationTarget,
   session: Session,
 ): Promise<RevokeTarget> {
   if ("client_id" in target || "all" in target) {
-    // Both end sessions of the owner too: one epoch stands for every user's.
+    // Both may end sessions of the owner.
     if ((await users.current(session.principal.userId))?.isOwner !== true)
       throw new AuthError("unauthorized");
     return "all" in target ? { kind: "all" } : { kind: "client", clientId: target.client_id };
@@ -51,7 +54,7 @@ async function targetOf(
     : { kind: "sessions", userId, sessionIds: [found.id] };
 }
 
-/** When it ends the socket that it came in on, what is known by then is the answer. */
+/** If the command ends its own socket, the answer is what is known by then. */
 async function revokeFrom(
   { authorityOf }: CommandParts,
   target: RevokeTarget,
@@ -81,7 +84,7 @@ function tellOfChanges(
 ): void {
   let first = true;
   const undo = revocation.watch(receipt.revocationId, (state, done) => {
-    // The first state is the answer's, unless it was the last one too.
+    // The answer had the first state already, unless that is also the last one.
     if (!first || done) session.send({ id, type: "event", event: { ...stateOf(state), done } });
     first = false;
     if (done) session.disposables.dispose(id);

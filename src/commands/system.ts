@@ -8,7 +8,7 @@ export function systemCommands({ authority: { users } }: CommandParts): readonly
       session.send({ id, type: "pong" });
       return answered;
     }),
-    // Presence of the name counts, whatever its value (Home Assistant).
+    // As in Home Assistant, the presence of a name counts, whatever its value is.
     defineCommand("supported_features", users, ({ features }, session) => {
       session.negotiate(Object.keys(features));
       return null;

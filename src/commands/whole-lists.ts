@@ -5,8 +5,8 @@ import type { Session } from "../connection/session.ts";
 /** Runs the commands that answer with a whole list. */
 export interface WholeLists {
   /**
-   * One list of a user is at work at a time, on whatever socket; the others wait in order. A client that has not taken
-   * its last list waits until it has. Throws `unavailable` when the socket was closed or suspended meanwhile.
+   * Runs one list of a user at a time, on whatever socket; the others wait in order. If the client has not read its
+   * last list, the next one waits. Throws `unavailable` if the socket was closed or suspended meanwhile.
    */
   run<Result>(session: Session, list: () => Promise<Result>): Promise<Result>;
 }
@@ -19,7 +19,7 @@ export function createWholeLists(): WholeLists {
     async run<Result>(session: Session, list: () => Promise<Result>): Promise<Result> {
       for (;;) {
         const result = await turns.run(session.principal.userId, async () => {
-          // In a later turn of the loop, so that the answer to the list before this one has been sent.
+          // In a later tick, so that the answer to the list before this one was sent.
           await new Promise((resolve) => setImmediate(resolve));
           return session.live && !session.hasRoom ? noRoom : await listFor(session, list);
         });

@@ -2,7 +2,7 @@ import { type ErrorCode, errorCodes } from "../../protocol/errors.ts";
 import type { HttpMessage, OAuthError } from "../../protocol/http.ts";
 import { AuthError } from "../auth/errors.ts";
 
-/** RFC 6749 section 5.1: nothing that carries a token is kept by anybody. */
+/** RFC 6749 section 5.1: an answer that carries a token must not be cached. */
 export const neverStored = { "cache-control": "no-store", pragma: "no-cache" } as const;
 
 export function json(
@@ -17,7 +17,7 @@ export function empty(status = 200, headers: Record<string, string> = {}): Respo
   return new Response(null, { status, headers: { "cache-control": "no-store", ...headers } });
 }
 
-/** How an error is answered: the token endpoint speaks RFC 6749, everything else Home Assistant's `json_message`. */
+/** The format of an error: RFC 6749's at the token endpoint, Home Assistant's `json_message` everywhere else. */
 export type ErrorStyle = "oauth" | "message";
 
 export interface ErrorAnswer {
@@ -25,7 +25,7 @@ export interface ErrorAnswer {
   /** For the log. */
   readonly code: string;
   readonly detail: string | undefined;
-  /** Nobody foresaw it. */
+  /** An error that no code stands for: a defect of ours. */
   readonly defect: boolean;
 }
 
@@ -41,7 +41,7 @@ function messageError(error: unknown): ErrorAnswer {
   return { response, code: known.code, detail: known.detail, defect: known !== error };
 }
 
-/** Codes whose text Home Assistant sends as `error_description`; the others go without. */
+/** Codes whose text Home Assistant sends as `error_description`. The others have no description. */
 const described: ReadonlySet<string> = new Set([
   "invalid_client",
   "invalid_code",
@@ -51,12 +51,12 @@ const described: ReadonlySet<string> = new Set([
   "unavailable",
 ]);
 
-/** Errors of the HTTP request as such: answered alike everywhere. */
+/** Errors of the HTTP request itself. Every endpoint answers them alike. */
 const beforeOAuth: ReadonlySet<string> = new Set(["payload_too_large", "token_in_url", "method_not_allowed"]);
 
 /**
- * Clients take 400 and 403 for "logged out, for good", so only errors of the request itself are one of them: an error
- * that may pass, or that this endpoint has no name for, is 503 (429 for a rate limit).
+ * Clients take 400 and 403 for "logged out for good". So only errors of the request itself get one of these. An error
+ * that may pass, or that this endpoint has no name for, is 503, or 429 for a rate limit.
  */
 function oauthError(error: unknown): ErrorAnswer {
   if (!(error instanceof AuthError)) {

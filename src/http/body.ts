@@ -1,19 +1,19 @@
 import { AuthError } from "../auth/errors.ts";
 import { urlencodedEntries } from "./urlencoded.ts";
 
-/** A form's fields; each name once, each value a string that is not empty (RFC 6749 section 3.2). */
+/** The fields of a form. Each name is there once, each value is a string that is not empty (RFC 6749 section 3.2). */
 export type Form = ReadonlyMap<string, string>;
 
 const mostFields = 32;
-/** Lines of a multipart body: a field takes five. A value of many lines is none of an OAuth request. */
+/** Lines of a multipart body. A field takes five. No OAuth request has values of many lines. */
 const mostLines = 160;
 const lineFeed = 0x0a;
 const ampersand = 0x26;
 
 /**
- * The form of a body in either of the two encodings that Home Assistant's clients use; no fields for any other media
- * type, as Home Assistant has it. Throws `invalid_format` for a body that cannot be read, a file, a charset other than
- * UTF-8, ASCII and ISO-8859-1, a name that comes twice; `payload_too_large`.
+ * The form in a body, in either of the two encodings that Home Assistant's clients use. As in Home Assistant, a body
+ * of any other media type has no fields. Throws `invalid_format` for a body that cannot be read, a file, a charset
+ * other than UTF-8, ASCII and ISO-8859-1, and a name that comes twice; `payload_too_large`.
  */
 export async function readForm(request: Request, maxBytes: number): Promise<Form> {
   const type = mediaTypeOf(request);
@@ -25,12 +25,15 @@ export async function readForm(request: Request, maxBytes: number): Promise<Form
   return new Map();
 }
 
-/** A schema as `Compile` of typebox gives it. */
+/** A schema, as typebox's `Compile` returns it. */
 export interface Validator<T> {
   Check(value: unknown): value is T;
 }
 
-/** A flat JSON body that fits the schema; its strings are well-formed Unicode. Throws `invalid_format`, `payload_too_large`. */
+/**
+ * A flat JSON body that fits the schema, with strings of well-formed Unicode. Throws `invalid_format`,
+ * `payload_too_large`.
+ */
 export async function readJson<T>(request: Request, maxBytes: number, validator: Validator<T>): Promise<T> {
   const type = mediaTypeOf(request);
   const bytes = await readBody(request, maxBytes);
@@ -49,15 +52,15 @@ function parseJson(text: string): unknown {
 }
 
 /**
- * An escape can write half of a surrogate pair; on a socket no message may hold one. Of a value that fits its schema, so
- * that there are few keys to look at: a reviver would be called for each key of 65 KB.
+ * An escape can write half of a surrogate pair, which no message on a socket may hold. Looks at a value that fits its
+ * schema, which has few keys: a reviver would run for each key of 65 KB.
  */
 function isWellFormed(value: unknown): boolean {
   const texts = typeof value === "object" && value !== null ? Object.values(value) : [value];
   return !texts.some((text) => typeof text === "string" && /\p{Surrogate}/u.test(text));
 }
 
-/** Reads at most `maxBytes`, whatever Content-Length says; the rest is not waited for. */
+/** Reads at most `maxBytes`, whatever Content-Length says. Does not wait for the rest. */
 async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw new AuthError("payload_too_large");
   if (request.body === null) return new Uint8Array(0);
@@ -76,7 +79,7 @@ async function readBody(request: Request, maxBytes: number): Promise<Uint8Array>
   }
 }
 
-/** A body that breaks off is the client's doing, not a defect. */
+/** A body that breaks off is the client's fault, not a defect. */
 async function nextChunk(reader: ReadableStreamDefaultReader<Uint8Array>) {
   try {
     return await reader.read();
@@ -85,7 +88,7 @@ async function nextChunk(reader: ReadableStreamDefaultReader<Uint8Array>) {
   }
 }
 
-/** Stops at the first one too many. */
+/** Stops at the first one above `most`. */
 function hasMoreThan(most: number, byte: number, bytes: Uint8Array): boolean {
   let at = -1;
   for (let count = 0; count <= most; count += 1) {
@@ -96,8 +99,8 @@ function hasMoreThan(most: number, byte: number, bytes: Uint8Array): boolean {
 }
 
 /**
- * Parts and their header fields are lines, whatever the boundary. They are counted before the parser sees them: it has no
- * limit of its own, and took 27 ms for 65 KB of the smallest files.
+ * Parts and their header fields are lines, whatever the boundary is. They are counted before they are parsed: the
+ * parser has no limit of its own, and took 27 ms for 65 KB of the smallest files.
  */
 async function parseMultipart(bytes: Uint8Array, contentType: string): Promise<FormData> {
   if (hasMoreThan(mostLines, lineFeed, bytes)) throw malformed("too many lines");
@@ -108,7 +111,7 @@ async function parseMultipart(bytes: Uint8Array, contentType: string): Promise<F
   }
 }
 
-/** Fields are counted before they are parsed: 65 KB of the smallest ones cost 5 ms. */
+/** Fields are counted before they are parsed: 65 KB of the smallest fields take 5 ms. */
 function entriesOf(bytes: Uint8Array, charset: string | undefined) {
   if (hasMoreThan(mostFields, ampersand, bytes)) throw malformed("too many fields");
   try {

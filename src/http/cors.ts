@@ -1,16 +1,16 @@
 import { empty } from "./answers.ts";
 
 /**
- * Who may read an answer from a page of another origin. `any`: the token endpoints and public documents, as in Home
- * Assistant; `configured`: the origins of the configuration; `none`: nobody. Credentials are never allowed: no
- * cookie carries a right here.
+ * The origins whose pages may read an answer. `any`: all, for the token endpoints and public documents, as in Home
+ * Assistant. `configured`: those of the configuration. `none`: no other. Credentials are never allowed: no cookie
+ * carries a right here.
  */
 export type CorsRule = "any" | "configured" | "none";
 
 const allowedHeaders = "Origin, Accept, X-Requested-With, Content-Type, Authorization";
 
 export interface Cors {
-  /** Adds what lets the origin read `response`. */
+  /** Adds the headers that let the origin read `response`. */
   allow(request: Request, response: Response, rule: CorsRule): Response;
   /** The answer to OPTIONS. */
   preflight(request: Request, rule: CorsRule, methods: readonly string[]): Response;

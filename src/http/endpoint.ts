@@ -1,16 +1,16 @@
 import type { ClientAddress } from "../net/client-address.ts";
 
-/** What HTTP endpoints know beside the Request: set by the transport, never by a header. */
+/** What HTTP endpoints know beside the Request. The transport sets it, never a header. */
 export interface HttpPeer {
   /** The TCP peer's address, IPv4-mapped IPv6 as IPv4, no zone. */
   readonly address: string;
-  /** Who asks, where the gate has found it out already. */
+  /** The client, if the request gate has determined it already. */
   readonly client?: ClientAddress;
 }
 
 /** A request before its body is read. */
 export interface HttpHead {
-  /** As it was sent, without the query. */
+  /** The path as it was sent, without the query. */
   readonly path: string;
   readonly method: string;
   readonly hasBody: boolean;
@@ -25,9 +25,9 @@ export type HttpEntry =
       readonly accept: true;
       /** For the handler. */
       readonly peer: HttpPeer;
-      /** Call it once, when the request was answered or is gone. */
+      /** Call it once, when the request was answered or its connection is gone. */
       leave(): void;
-      /** Adds what reading the body took, in milliseconds of the event loop, to what the address owes. */
+      /** Charges the address with the event-loop time that reading the body took, ms. */
       charge(ms: number): void;
     }
   | {
@@ -40,5 +40,5 @@ export type HttpEntry =
 /** Asked before the body of a request is read. Must not throw and must not wait. */
 export type HttpGate = (head: HttpHead) => HttpEntry;
 
-/** All HTTP of the gateway, as one function (hono behind it). Never rejects: a fault is a 500 answer. */
+/** All HTTP of the gateway as one function, with hono behind it. Never rejects: a defect is a 500 answer. */
 export type HttpHandler = (request: Request, peer: HttpPeer) => Promise<Response>;

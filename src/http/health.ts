@@ -1,4 +1,4 @@
-/** What this process is. No secret, nothing that changes by the second. */
+/** What this process is. No secret, and nothing that changes from second to second. */
 export interface LiveReport {
   readonly version: string;
   readonly transport: string;
@@ -6,19 +6,19 @@ export interface LiveReport {
   readonly codecs: readonly string[];
 }
 
-/** How well revocations are kept, as a gateway tells it. */
+/** The state of revocation at this gateway. */
 export interface RevocationReport {
-  /** A socket is served for so long at most after what it stands on was revoked, seconds; null: there is no bound. */
+  /** The longest time that a socket is served after its session was revoked, seconds. Null: there is no bound. */
   readonly revocation_bound_s: number | null;
-  /** For people: what about the store should be set up otherwise. */
+  /** For operators: what should be configured differently. */
   readonly problems: readonly string[];
   readonly revocation: {
-    /** Revocations are known up to now. */
+    /** The node knows all revocations up to now. */
     readonly trusted: boolean;
     readonly policy: string;
     /** Null: there is no lease. */
     readonly lease_age_ms: number | null;
-    /** Nodes that hold a lease, this one with them. */
+    /** Nodes that hold a lease, including this one. */
     readonly nodes: number;
   };
 }
@@ -26,14 +26,14 @@ export interface RevocationReport {
 export interface ReadyReport extends Partial<RevocationReport> {
   readonly ready: boolean;
   /**
-   * Why not: `store_unavailable`, `draining`, `revocation_not_followed`, `starting`, `clock_drift` (this machine's clock
-   * and the store's are more than 5 s apart).
+   * Why the node is not ready: `store_unavailable`, `draining`, `revocation_not_followed`, `starting`, `clock_drift`
+   * (this machine's clock and the store's are more than 5 s apart).
    */
   readonly reasons: readonly string[];
 }
 
 export interface Health {
   live(): LiveReport;
-  /** Bounded in cost however often it is asked: strangers may ask. */
+  /** Costs the same however often it is asked: anybody may ask. */
   ready(): Promise<ReadyReport>;
 }

@@ -13,9 +13,9 @@ import { secure } from "./security-headers.ts";
 import { refuseTokenInUrl } from "./token-in-url.ts";
 
 export interface HttpOptions extends RouteOptions {
-  /** Origins that may read the answers of routes whose rule is `configured`; `*` for all. */
+  /** Origins that may read the answers of routes with the rule `configured`. `*`: all. */
   readonly origins: readonly string[];
-  /** Who sent a request, from its TCP peer and its headers. */
+  /** The client of a request, from its TCP peer and its headers. */
   readonly clientOf: (peerAddress: string, header: HeaderLookup) => ClientAddress;
   readonly loopBudget: LoopBudget;
 }
@@ -30,8 +30,8 @@ type App = Hono<{ Bindings: Surroundings }>;
 type AppContext = Context<{ Bindings: Surroundings }>;
 
 /**
- * All HTTP of the gateway behind one function. Every answer has the security headers; a path that is not in the route
- * table is 404, a method that its rows do not have is 405.
+ * All HTTP of the gateway as one function. Every answer has the security headers. A path that is not in the route
+ * table is 404. A method that its rows do not have is 405.
  */
 export function createHttpHandler(options: HttpOptions): HttpHandler {
   const { observer, clock, clientOf } = options;
@@ -54,7 +54,7 @@ export function createHttpHandler(options: HttpOptions): HttpHandler {
   };
 }
 
-/** Charges the address with the time of work that does not wait for anything but the request's body, which is there. */
+/** Charges the address with the time of work that waits for nothing but the request's body, which is there. */
 function timedFor({ clock, loopBudget }: HttpOptions, { address }: ClientAddress): Exchange["timed"] {
   return async (work) => {
     const began = clock.monotonic();
@@ -110,7 +110,7 @@ function createApp(options: HttpOptions): App {
   return app;
 }
 
-/** GET brings HEAD; OPTIONS is there for paths that another origin may use. */
+/** GET implies HEAD. OPTIONS is allowed on paths that other origins may use. */
 function methodsOf(rows: readonly Route[]): string[] {
   const methods = rows.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : [method]));
   return rows.some(({ cors }) => cors !== "none") ? [...methods, "OPTIONS"] : methods;

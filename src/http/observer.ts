@@ -4,7 +4,7 @@ export interface HttpAnswered {
   readonly route: string;
   readonly status: number;
   readonly durationMs: number;
-  /** The client's address, behind trusted proxies too; null if it is not known. */
+  /** The client's address, also behind trusted proxies. Null if it is not known. */
   readonly address: string | null;
   /** The code of protocol/errors.ts that ended the request. */
   readonly code?: string;
@@ -16,7 +16,7 @@ export interface HttpAnswered {
 export interface HttpDecision {
   readonly event: "token_granted" | "token_refused" | "session_revoked" | "owner_created" | "owner_refused";
   readonly address: string | null;
-  /** The OAuth grant type, where there is one. */
+  /** The OAuth grant type, if there is one. */
   readonly grant?: "authorization_code" | "refresh_token";
   /** Why it was refused: a code of protocol/errors.ts. */
   readonly reason?: string;
@@ -26,7 +26,7 @@ export interface HttpDecision {
   readonly clientId?: string | null;
 }
 
-/** What HTTP tells log, metrics and audit. No member throws, none waits. */
+/** What HTTP reports to log, metrics and audit. No member throws, and none waits. */
 export interface HttpObserver {
   answered(answer: HttpAnswered): void;
   decided(decision: HttpDecision): void;

@@ -9,27 +9,27 @@ import { dataHeaders } from "./security-headers.ts";
 export interface RequestGateOptions {
   readonly clientOf: (peerAddress: string, header: HeaderLookup) => ClientAddress;
   readonly loopBudget: LoopBudget;
-  /** Requests of one address that may be under way at once. */
+  /** Requests of one address that may be in progress at once. */
   readonly requestsPerAddress: number;
-  /** One address has as many requests under way as it may. */
+  /** An address has as many requests in progress as it may. */
   readonly onFull: () => void;
 }
 
-/** Milliseconds of the loop that a request takes beside its body. */
+/** Event-loop time of a request beside its body, ms. */
 const requestMs = 0.25;
-/** The same of a refused one. */
+/** The same for a refused one. */
 const refusedMs = 0.1;
 
 const probes: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
-/** Who watches the node may share an address with strangers, and takes a node that does not answer out of service. */
+/** A monitor may share its address with clients that flood, and takes a node that does not answer out of service. */
 function isProbe({ path, method, hasBody }: HttpHead): boolean {
   return method === "GET" && !hasBody && probes.has(path);
 }
 
 /**
- * Lets requests in while their address is within its share of requests and of the loop's time. Health probes are charged
- * and never refused.
+ * Lets a request in while its address is within its share of requests and of event-loop time. Health probes are
+ * charged and never refused.
  */
 export function createRequestGate(options: RequestGateOptions): HttpGate {
   const { clientOf, loopBudget, requestsPerAddress, onFull } = options;

@@ -11,7 +11,7 @@ const pagePolicy = [
   "trusted-types 'none'",
 ].join("; ");
 
-/** On every answer that is no page; transports put them on what they refuse themselves. */
+/** On every answer that is no page, also on those of the transports. */
 export const dataHeaders = {
   "x-content-type-options": "nosniff",
   "referrer-policy": "no-referrer",

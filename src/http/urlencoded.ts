@@ -1,19 +1,19 @@
 /** Names and values, in order. */
 type Entries = Iterable<readonly [name: string, value: string]>;
 
-/** Labels of ASCII: what is not ASCII in such a body is percent-encoded, and that is UTF-8 unless a charset says more. */
+/** Labels of ASCII. In such a body everything else is percent-encoded, as UTF-8 unless a charset says otherwise. */
 const ascii: ReadonlySet<string> = new Set(["us-ascii", "ascii", "ansi_x3.4-1968"]);
 
 /**
- * The entries of an `application/x-www-form-urlencoded` body. `charset`: the media type's parameter, in lower case;
- * UTF-8 and ISO-8859-1 are read, under every label that the Encoding Standard has for them. Undefined for any other
- * charset. Throws TypeError for bytes that are not of the charset.
+ * The entries of an `application/x-www-form-urlencoded` body. `charset` is the media type's parameter in lower case.
+ * Reads UTF-8 and ISO-8859-1, under every label of the Encoding Standard. Undefined for any other charset. Throws
+ * TypeError for bytes that the charset does not have.
  */
 export function urlencodedEntries(bytes: Uint8Array, charset = "utf-8"): Entries | undefined {
   const encoding = encodingOf(charset);
   if (encoding === "utf-8")
     return new URLSearchParams(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  // The Encoding Standard's name for ISO-8859-1: the two differ in control characters alone.
+  // The Encoding Standard's name for ISO-8859-1. The two differ only in control characters.
   if (encoding === "windows-1252") return inLatin1(bytes);
   return undefined;
 }
@@ -27,7 +27,7 @@ function encodingOf(charset: string): string | undefined {
   }
 }
 
-/** `URLSearchParams` takes every percent-encoded byte for one of UTF-8. Reads on as long as it is asked. */
+/** `URLSearchParams` takes every percent-encoded byte for one of UTF-8. Reads only as far as it is asked. */
 function* inLatin1(bytes: Uint8Array): Generator<readonly [string, string]> {
   const decoder = new TextDecoder("windows-1252");
   const text = (part: string) => {

@@ -4,7 +4,10 @@ import { mayLogIn } from "../../auth/users/account-status.ts";
 import { json } from "../answers.ts";
 import type { Endpoint, Exchange } from "../exchange.ts";
 
-/** `GET /api/` (reference 3.8): the usual probe of a token. A bearer token, or a path that `auth/sign_path` signed. */
+/**
+ * `GET /api/`: how Home Assistant's clients probe a token. Takes a bearer token, or a path that `auth/sign_path`
+ * signed.
+ */
 export function apiProbeEndpoint(authority: Authority): Endpoint {
   return async (exchange) => {
     await demandAuthentication(authority, exchange);
@@ -12,7 +15,7 @@ export function apiProbeEndpoint(authority: Authority): Endpoint {
   };
 }
 
-/** Throws `unauthorized`; `unavailable` when nothing can be said now, which is never 401. */
+/** Throws `unauthorized`, or `unavailable` if nothing can be said now, which is never a 401. */
 async function demandAuthentication(authority: Authority, exchange: Exchange): Promise<void> {
   const token = bearerOf(exchange.request);
   if (token !== undefined) return demandLiveToken(authority, token, exchange);
@@ -20,7 +23,7 @@ async function demandAuthentication(authority: Authority, exchange: Exchange): P
   throw new AuthError("unauthorized", { detail: "no bearer token and no signed path" });
 }
 
-/** The scheme is compared with its case, as Home Assistant does. */
+/** Compares the scheme with case, as Home Assistant does. */
 function bearerOf(request: Request): string | undefined {
   const header = request.headers.get("authorization");
   return header?.startsWith("Bearer ") === true ? header.slice("Bearer ".length) : undefined;

@@ -15,8 +15,8 @@ export interface CodeGrantOptions {
 }
 
 /**
- * `grant_type=authorization_code` (RFC 6749 section 4.1.3, RFC 7636), checked in Home Assistant's order: client id, code,
- * the user's state. Code and session then change in one commit.
+ * `grant_type=authorization_code` (RFC 6749 section 4.1.3, RFC 7636). The checks are in Home Assistant's order:
+ * client id, code, the user's state. One commit then uses the code up and opens the session.
  */
 export async function grantForCode(form: Form, peer: Peer, options: CodeGrantOptions): Promise<Response> {
   const clientId = form.get("client_id") ?? null;

@@ -2,7 +2,7 @@ import { PROTOCOL_VERSION, SOCKET_PATH } from "../../../protocol/features.ts";
 import { json } from "../answers.ts";
 import type { Endpoint } from "../exchange.ts";
 
-/** `GET /`: what this is, for whoever opens the address in a browser. */
+/** `GET /`: says what this is, to a person who opens the address in a browser. */
 export function landingEndpoint(publicUrl: () => string): Endpoint {
   return () => {
     const base = publicUrl();

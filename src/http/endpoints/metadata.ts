@@ -9,9 +9,10 @@ export interface MetadataOptions {
 }
 
 /**
- * `GET /.well-known/oauth-authorization-server` (RFC 8414): what exists and nothing else. There is no authorization
- * endpoint, so no response type, and no grant that needs one: a code comes from a login flow on the socket, of which the
- * metadata has no word. `response_types_supported` is required, so it is there although it is empty.
+ * `GET /.well-known/oauth-authorization-server` (RFC 8414): what exists, and nothing else. There is no authorization
+ * endpoint yet, so there is no response type and no grant that needs one. An authorization code comes from a login
+ * flow on the socket, for which this metadata has no term. `response_types_supported` is required, so it is there and
+ * empty.
  */
 export function metadataEndpoint({ issuer, publicUrl }: MetadataOptions): Endpoint {
   return () => {

@@ -8,7 +8,7 @@ export interface MetricsSource {
   mayRead(client: ClientAddress): boolean;
 }
 
-/** `GET /metrics`, for the configured readers only; for everybody else there is no such address. */
+/** `GET /metrics`, for the configured readers. Everybody else gets 404. */
 export function metricsEndpoint(source: MetricsSource): Endpoint {
   return async ({ client }) => {
     if (!source.mayRead(client))

@@ -11,15 +11,15 @@ import type { HttpObserver } from "../observer.ts";
 
 const request = Compile(OnboardingRequest);
 
-/** `GET /api/onboarding` (reference 3.6): Gatehouse has Home Assistant's first step only. */
+/** `GET /api/onboarding`: Gatehouse has only the first step of Home Assistant's. */
 export function onboardingEndpoint(authority: Authority): Endpoint {
   return async () => json([{ step: "user", done: !(await authority.onboarding.required()) }]);
 }
 
 /**
- * `POST /api/onboarding/users` (reference 3.6): creates the owner and answers an authorization code. Beside Home
- * Assistant's fields it asks for the set-up code, so that not whoever comes first owns the installation. A JSON body of
- * that media type only: a form of another site cannot send one without a preflight, which is refused.
+ * `POST /api/onboarding/users`: creates the owner and answers an authorization code. Beside Home Assistant's fields
+ * it asks for the set-up code, so that the first visitor cannot take the installation. Takes a JSON body of that
+ * media type only: a page of another site cannot send one without a preflight, which is refused.
  */
 export function createOwnerEndpoint(options: {
   readonly authority: Authority;

@@ -5,7 +5,7 @@ import { isLocalAddress } from "../../net/local-address.ts";
 import { json } from "../answers.ts";
 import type { Endpoint } from "../exchange.ts";
 
-/** `GET /auth/providers` (reference 3.1): what can be used to log in from here, once there is an owner. */
+/** `GET /auth/providers`: the providers that can be used from this address, once there is an owner. */
 export function providersEndpoint(authority: Authority): Endpoint {
   return async ({ peer }) => {
     if (await authority.onboarding.required()) throw new AuthError("onboarding_required");

@@ -13,9 +13,9 @@ export interface RefreshGrantOptions {
 }
 
 /**
- * `grant_type=refresh_token` (RFC 6749 section 6), each row of reference 3.4 in its order: client id when there is one,
- * the token's presence, the token, its client, the user. A new refresh token is answered only where the session
- * rotates: Home Assistant's clients keep their first one.
+ * `grant_type=refresh_token` (RFC 6749 section 6). The checks are in Home Assistant's order: the client id if there
+ * is one, the presence of the token, the token, its client, the user. The answer has a new refresh token only if the
+ * session rotates: Home Assistant's clients keep their first one.
  */
 export async function grantForRefreshToken(
   form: Form,
@@ -45,7 +45,7 @@ async function refresh(
   }
 }
 
-/** The right token from the wrong client is `invalid_request` without a description (reference 3.4). */
+/** As in Home Assistant, the right token from the wrong client is `invalid_request` without a description. */
 function ofAnotherClient(error: unknown): AuthError | undefined {
   return error instanceof AuthError && error.code === "invalid_client"
     ? new AuthError("invalid_format", { detail: "the session belongs to another client", cause: error })

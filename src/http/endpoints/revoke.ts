@@ -12,8 +12,8 @@ export interface RevokeOptions {
 }
 
 /**
- * `POST /auth/revoke` (RFC 7009, reference 3.5): 200 and nothing else, whether or not the token was good; 503 when it
- * could not be ended now. Whoever holds a refresh token may end its session; an access token is not recognised.
+ * `POST /auth/revoke` (RFC 7009): 200 and no content, whether or not the token was valid. 503 if the session could
+ * not be ended now. Whoever holds a refresh token may end its session. An access token is not accepted.
  */
 export function revokeEndpoint(options: RevokeOptions & { maxBodyBytes: number }): Endpoint {
   return async ({ request, peer, timed }) => {
@@ -33,7 +33,7 @@ async function formOrNothing(request: Request, maxBytes: number): Promise<Form> 
   }
 }
 
-/** Ends the session of the form's `token`. Returns when it is durable and this node's sockets are closed. */
+/** Ends the session of the form's `token`. Resolves when that is durable and this node has closed its sockets. */
 export async function endSessionOf(form: Form, peer: Peer, options: RevokeOptions): Promise<void> {
   const token = form.get("token");
   const session = token === undefined ? undefined : await options.authority.sessions.ofRefreshToken(token);

@@ -18,7 +18,7 @@ export function tokenAnswer(grant: TokenGrant, withProvider: boolean): Response 
   return json(body, { headers: neverStored });
 }
 
-/** Runs one grant; whatever comes of it is one audit record. */
+/** Runs one grant, and records its outcome once. */
 export async function decided(
   observer: HttpObserver,
   about: Pick<HttpDecision, "grant" | "address" | "clientId">,

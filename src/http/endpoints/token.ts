@@ -7,8 +7,8 @@ import { grantForRefreshToken } from "./refresh-token-grant.ts";
 import { endSessionOf, type RevokeOptions } from "./revoke.ts";
 
 /**
- * `POST /auth/token` (RFC 6749, reference 3.4), in Home Assistant's order: the body, the deprecated `action=revoke`, the
- * grant type, then the grant's own checks.
+ * `POST /auth/token` (RFC 6749), in Home Assistant's order: the body, the deprecated `action=revoke`, the grant type,
+ * then the checks of the grant.
  */
 export function tokenEndpoint(
   options: CodeGrantOptions & RevokeOptions & { maxBodyBytes: number },
