@@ -137,7 +137,7 @@ async function comeAndGo({ nth }: { nth: number }): Promise<void> {
     await revocation.revoke({ kind: "sessions", userId: id, sessionIds: [first.id] }, "session_revoked");
   await localLogins.setPassword(id, "another long password");
   await users.remove(id);
-  const of = (await owned.listOf(ownerId)).map((session) => session.id);
+  const of = (await owned.list(ownerId)).map((session) => session.id);
   await revocation.revoke({ kind: "sessions", userId: ownerId, sessionIds: of }, "session_revoked");
 }
 

@@ -65,7 +65,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     const judgement = view.judge(principal);
     switch (judgement.state) {
       case "live":
-        return welcome(principal, peer);
+        return checkAddress(principal, peer);
       case "dead":
         return refused(closeNameOf(judgement.cause), judgement.cause);
       case "unknown":
@@ -73,7 +73,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
         return statuses
           .of(principal)
           .then((status) =>
-            keyring.isDropped(principal.keyId) ? keyDropped() : judgeStanding(principal, status, peer),
+            keyring.isDropped(principal.keyId) ? keyDropped() : judgeStatus(principal, status, peer),
           );
     }
   };
@@ -104,13 +104,13 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       return found.map((status, place) => {
         const caller = callers[place];
         const dropped = caller !== undefined && keyring.isDropped(caller.principal.keyId);
-        return dropped && status.live ? "token_expired" : endOf(status, caller);
+        return dropped && status.live ? "token_expired" : closeFor(status, caller);
       });
     },
   };
 }
 
-function endOf(status: SessionStatus, caller: Caller | undefined): CloseName | undefined {
+function closeFor(status: SessionStatus, caller: Caller | undefined): CloseName | undefined {
   if (!status.live) return status.close;
   if (caller === undefined) throw new RangeError("a status of nobody");
   return status.localOnly && !isLocalAddress(caller.peer.address) ? "address_not_allowed" : undefined;
@@ -126,7 +126,7 @@ function keyDropped(): Verdict {
   return refused("token_expired", "key_dropped");
 }
 
-function welcome(principal: Principal, peer: Peer): Verdict {
+function checkAddress(principal: Principal, peer: Peer): Verdict {
   if (!principal.localOnly || isLocalAddress(peer.address)) return { ok: true, principal };
   return {
     ok: false,
@@ -137,8 +137,8 @@ function welcome(principal: Principal, peer: Peer): Verdict {
 }
 
 /** The store's word is newer than the token's. */
-function judgeStanding(principal: Principal, status: SessionStatus, peer: Peer): Verdict {
+function judgeStatus(principal: Principal, status: SessionStatus, peer: Peer): Verdict {
   if (!status.live) return refused(status.close, status.close);
   const { epoch, localOnly, sessionExpiresAt } = status;
-  return welcome({ ...principal, epoch, localOnly, sessionExpiresAt }, peer);
+  return checkAddress({ ...principal, epoch, localOnly, sessionExpiresAt }, peer);
 }

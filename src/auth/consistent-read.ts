@@ -16,7 +16,7 @@ export async function consistentRead<Found>(
 ): Promise<Found> {
   const before = view.followGeneration;
   const found = await ask();
-  if (isOver(found) && !holdsSince(view, before)) throw untrusted();
+  if (isOver(found) && !isUnchanged(view, before)) throw untrusted();
   return found;
 }
 
@@ -30,13 +30,13 @@ export async function requireFollowedLog<Found>(view: View, ask: () => Promise<F
   try {
     return await ask();
   } catch (error) {
-    if (error instanceof AuthError && error.code !== "unavailable" && !holdsSince(view, before))
+    if (error instanceof AuthError && error.code !== "unavailable" && !isUnchanged(view, before))
       throw untrusted(error);
     throw error;
   }
 }
 
-function holdsSince(view: View, before: number | undefined): boolean {
+function isUnchanged(view: View, before: number | undefined): boolean {
   return before !== undefined && view.followGeneration === before;
 }
 

@@ -31,13 +31,13 @@ export interface BusListener {
 }
 
 /** Bytes of a message as JSON in UTF-8, its topic included. */
-export const longestMessage = 4096;
+export const maxMessageBytes = 4096;
 
 /** The message as it is sent. Throws a RangeError for one that is too long. */
 export function encodeMessage(topic: string, message: JsonObject): string {
   const text = JSON.stringify([topic, message]);
-  if (Buffer.byteLength(text) > longestMessage)
-    throw new RangeError(`a message on ${topic} is longer than ${longestMessage} bytes`);
+  if (Buffer.byteLength(text) > maxMessageBytes)
+    throw new RangeError(`a message on ${topic} is longer than ${maxMessageBytes} bytes`);
   return text;
 }
 
@@ -70,19 +70,19 @@ export class BusListeners {
     const sent = decodeMessage(text);
     if (sent === undefined) return;
     for (const { onMessage } of [...(this.#byTopic.get(sent.topic) ?? [])])
-      this.tell(() => onMessage(sent.message));
+      this.notify(() => onMessage(sent.message));
   }
 
-  gap(): void {
+  notifyGap(): void {
     for (const listeners of [...this.#byTopic.values()])
-      for (const { onGap } of [...listeners]) this.tell(onGap);
+      for (const { onGap } of [...listeners]) this.notify(onGap);
   }
 
   clear(): void {
     this.#byTopic.clear();
   }
 
-  tell(listener: () => void): void {
+  notify(listener: () => void): void {
     try {
       listener();
     } catch (error) {
@@ -121,7 +121,7 @@ export function createLocalEventBus(onFault: (error: unknown) => void = () => un
     },
     subscribe(topic, listener) {
       const end = listeners.add(topic, listener);
-      queueMicrotask(() => listeners.tell(listener.onGap));
+      queueMicrotask(() => listeners.notify(listener.onGap));
       return end;
     },
     async close() {

@@ -12,7 +12,7 @@ type Rule<Member> = (member: Member, view: View) => Member;
 type Rules<Part> = { readonly [Name in keyof Part]: Rule<Part[Name]> };
 
 /** It takes away, or is for the console, or changes what an administrator who is still served may change. */
-const goesOn = <Member>(member: Member): Member => member;
+const unrestricted = <Member>(member: Member): Member => member;
 
 /** It gives something on the store's word. Rejects with `unavailable` before it reads or changes anything. */
 function needsFollowedLog<Args extends readonly unknown[], Result>(
@@ -23,14 +23,14 @@ function needsFollowedLog<Args extends readonly unknown[], Result>(
 }
 
 /** It only looks. It goes on, but what `isOver` finds to be gone or blocked is said only if the log is followed. */
-function looks<Args extends readonly unknown[], Found>(isOver: (found: Found) => boolean) {
+function readsConsistently<Args extends readonly unknown[], Found>(isOver: (found: Found) => boolean) {
   return (look: (...args: Args) => Promise<Found>, view: View): ((...args: Args) => Promise<Found>) =>
     (...args) =>
       consistentRead(view, () => look(...args), isOver);
 }
 
 /** The same: only what is not there is over. */
-function looksUp<Args extends readonly unknown[], Found>(
+function findsConsistently<Args extends readonly unknown[], Found>(
   look: (...args: Args) => Promise<Found>,
   view: View,
 ): (...args: Args) => Promise<Found> {
@@ -43,7 +43,7 @@ function looksUp<Args extends readonly unknown[], Found>(
 }
 
 /** From everywhere, or from everywhere but near. */
-function isShutOut({ isActive, localOnly }: User): boolean {
+function isRestricted({ isActive, localOnly }: User): boolean {
   return !isActive || localOnly;
 }
 
@@ -51,51 +51,51 @@ const sessions: Rules<Authority["sessions"]> = {
   open: needsFollowedLog,
   openLongLived: needsFollowedLog,
   refresh: needsFollowedLog,
-  ofRefreshToken: looksUp,
-  get: looksUp,
-  expireIfDue: looksUp,
+  findByRefreshToken: findsConsistently,
+  get: findsConsistently,
+  expireIfDue: findsConsistently,
   // More time is given; an end is only taken away from it.
   setExpiry(setExpiry, view) {
     const remove = needsFollowedLog(setExpiry, view);
     return (principal, sessionId, enabled) =>
       enabled ? setExpiry(principal, sessionId, enabled) : remove(principal, sessionId, enabled);
   },
-  listOf: goesOn,
-  pageOf: goesOn,
+  list: unrestricted,
+  listPage: unrestricted,
 };
 
 const users: Rules<Authority["users"]> = {
-  read: looks((found) => found === undefined || isShutOut(found.user)),
-  current: looks((found) => found?.isActive !== true),
-  list: goesOn,
-  page: goesOn,
-  create: goesOn,
-  update: goesOn,
-  remove: goesOn,
+  read: readsConsistently((found) => found === undefined || isRestricted(found.user)),
+  current: readsConsistently((found) => found?.isActive !== true),
+  list: unrestricted,
+  page: unrestricted,
+  create: unrestricted,
+  update: unrestricted,
+  remove: unrestricted,
 };
 
 const logins: Rules<Authority["logins"]> = {
-  providers: goesOn,
+  providers: unrestricted,
   start: needsFollowedLog,
   advance: needsFollowedLog,
   resume: needsFollowedLog,
   next: needsFollowedLog,
   continueFromOutside: needsFollowedLog,
-  cancel: goesOn,
-  left: goesOn,
-  close: goesOn,
+  cancel: unrestricted,
+  left: unrestricted,
+  close: unrestricted,
 };
 
 const codes: Rules<Authority["codes"]> = {
   // Synchronous, and worth nothing without the commit of the login that it is a part of.
-  prepare: goesOn,
+  prepare: unrestricted,
   redeem: needsFollowedLog,
 };
 
 const onboarding: Rules<Authority["onboarding"]> = {
-  required: goesOn,
-  setupCode: goesOn,
-  createOwner: goesOn,
+  required: unrestricted,
+  setupCode: unrestricted,
+  createOwner: unrestricted,
   createOwnerWithSession: needsFollowedLog,
   createOwnerWithCode: needsFollowedLog,
 };
@@ -118,17 +118,17 @@ const parts: Rules<Authority> = {
   onboarding: guarded(onboarding),
   signedPaths: guarded(signedPaths),
   // Asks the view by itself.
-  authentication: goesOn,
-  revocation: goesOn,
-  groups: goesOn,
-  credentials: goesOn,
-  localLogins: goesOn,
-  localLoginsOf: goesOn,
-  keyring: goesOn,
-  dropKeys: goesOn,
-  relayAudit: goesOn,
-  load: goesOn,
-  close: goesOn,
+  authentication: unrestricted,
+  revocation: unrestricted,
+  groups: unrestricted,
+  credentials: unrestricted,
+  localLogins: unrestricted,
+  localLoginsOf: unrestricted,
+  keyring: unrestricted,
+  dropKeys: unrestricted,
+  relayAudit: unrestricted,
+  load: unrestricted,
+  close: unrestricted,
 };
 
 /**

@@ -9,7 +9,7 @@ export type Safeguard =
   | "input_check"
   | "flush_check"
   /** After the log went back in time, what is remembered is written again. */
-  | "reassert"
+  | "rollback_repair"
   /** What the follower tells of breaks of the log, and a heartbeat that is missing in it, end trust. */
   | "break_detection"
   /** After a break every live connection is looked at again. */

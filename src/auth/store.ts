@@ -107,7 +107,7 @@ export interface LogFollower {
    * Milliseconds since the last look began after which everything that the log held then had been delivered; Infinity
    * before the first one and from a `lost` on. Of a store with a server it says only what the server that is read knew.
    */
-  lookAgeMs(): number;
+  readAgeMs(): number;
   /**
    * Drops the connection that the tail reads from and goes on, from its position, on a new one: for a tail that may
    * follow an old primary. Without effect where there is no connection.
@@ -214,16 +214,16 @@ export function mergeSteps(...parts: readonly (Step | undefined)[]): Step {
   };
 }
 
-const mostAttempts = 8;
+const maxAttempts = 8;
 
 /**
  * Optimistic concurrency: runs `attempt`, which reads, decides and commits, until its commit was not in conflict
  * (undefined means that it was). Throws `conflict` when others were faster every time.
  */
 export async function retryConflicts<Result>(attempt: () => Promise<Result | undefined>): Promise<Result> {
-  for (let count = 0; count < mostAttempts; count += 1) {
+  for (let count = 0; count < maxAttempts; count += 1) {
     const result = await attempt();
     if (result !== undefined) return result;
   }
-  throw new AuthError("conflict", { detail: `a commit was in conflict ${mostAttempts} times` });
+  throw new AuthError("conflict", { detail: `a commit was in conflict ${maxAttempts} times` });
 }

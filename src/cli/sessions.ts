@@ -56,7 +56,7 @@ export async function listSessions(
 
 async function sessionsOf(authority: Authority, { id }: User) {
   const [sessions, username] = await Promise.all([
-    authority.sessions.listOf(id),
+    authority.sessions.list(id),
     authority.localLogins.usernameOf(id),
   ]);
   return sessions.map((session) => ({ session, username }));

@@ -18,12 +18,12 @@ export function sessionCommands(parts: CommandParts): readonly Command[] {
     defineCommand("auth/refresh_tokens", users, (_, session) =>
       parts.wholeLists.run(session, async () => {
         const { userId, sessionId } = session.principal;
-        return (await sessions.listOf(userId)).map((each) => infoOf(each, sessionId));
+        return (await sessions.list(userId)).map((each) => infoOf(each, sessionId));
       }),
     ),
     defineCommand("gatehouse/sessions/list", users, async (message, { principal }) => {
       const { userId, sessionId } = principal;
-      const page = await sessions.pageOf(userId, pageRequestOf(message));
+      const page = await sessions.listPage(userId, pageRequestOf(message));
       return {
         sessions: page.sessions.map((each) => infoOf(each, sessionId)),
         cursor: page.next ?? null,
@@ -58,7 +58,7 @@ async function targetOf(
   const withCurrent = message.delete_current_token ?? true;
   if (message.token_type === undefined)
     return withCurrent ? { kind: "user", userId } : { kind: "user", userId, except: sessionId };
-  const ended = (await sessions.listOf(userId)).filter(
+  const ended = (await sessions.list(userId)).filter(
     ({ id, type }) => type === message.token_type && (withCurrent || id !== sessionId),
   );
   return ended.length === 0 ? undefined : { kind: "sessions", userId, sessionIds: ended.map(({ id }) => id) };

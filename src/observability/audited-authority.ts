@@ -94,10 +94,10 @@ const sessions: Rules<Authority["sessions"]> = {
     ({ peer }) => ({ grant: "refresh_token", address: peer.address }),
     ({ session }) => aboutSession(session),
   ),
-  ofRefreshToken: notRecorded,
+  findByRefreshToken: notRecorded,
   get: notRecorded,
-  listOf: notRecorded,
-  pageOf: notRecorded,
+  list: notRecorded,
+  listPage: notRecorded,
   setExpiry: records("session_expiry", ({ userId }, sessionId) => ({ userId, sessionId })),
   expireIfDue: notRecorded,
 };

@@ -1,11 +1,16 @@
-import { type ClockDoubt, type ClockObserver, clockLeewayMs, confirmMs } from "../auth/clock/quorum-clock.ts";
+import {
+  type ClockDisagreement,
+  type ClockObserver,
+  clockLeewayMs,
+  confirmMs,
+} from "../auth/clock/quorum-clock.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** What is found of the clocks, for people and for metrics. */
 export function createClockLogger(log: Log, metrics: Pick<Metrics, "clockDoubted">): ClockObserver {
   return {
-    doubted(doubt) {
+    disagreed(doubt) {
       metrics.clockDoubted();
       const { machineAheadMs, storeAheadMs } = doubt;
       const fields = {
@@ -15,14 +20,14 @@ export function createClockLogger(log: Log, metrics: Pick<Metrics, "clockDoubted
       };
       for (const problem of clockProblems(doubt)) log.error(fields, problem);
     },
-    settled: () => log.info({}, "the clocks agree: sessions end by their time again"),
+    agreed: () => log.info({}, "the clocks agree: sessions end by their time again"),
   };
 }
 
 const consequence = `No session ends by its time until the clocks agree, or were steady for ${confirmMs / 60_000} minutes.`;
 
 /** What is wrong and what to do, for people; nothing while the clocks agree. */
-export function clockProblems(doubt: ClockDoubt | undefined): readonly string[] {
+export function clockProblems(doubt: ClockDisagreement | undefined): readonly string[] {
   if (doubt === undefined) return [];
   const { machineAheadMs, storeAheadMs } = doubt;
   const betweenMs = machineAheadMs - (storeAheadMs ?? machineAheadMs);

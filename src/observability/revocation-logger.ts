@@ -17,23 +17,23 @@ export function createRevocationLogger(log: Log, metrics: Metrics): RevocationOb
       metrics.badMac();
       alarm({ alarm: "log_entry_forged", position });
     },
-    broke(kind) {
+    logBroke(kind) {
       metrics.logBreak(kind);
       log.error({ alarm: "log_broken", break: kind }, breakTexts[kind]);
     },
-    reasserted(count) {
+    rollbackRepaired(count) {
       metrics.reasserted(count);
       log.warn({ revocations: count }, "what is remembered of revocations was written again");
     },
-    repaired: (userId, cause) =>
+    recordRepaired: (userId, cause) =>
       log.warn(
         { user_id: userId, cause: cause ?? "rights_changed" },
         cause === "password_changed"
           ? "the store has lost a changed password: nobody logs in with this login until it is set again"
           : "the store had lost what was taken from this user, and it was taken again",
       ),
-    recovered: () => log.info({}, "revocations are known up to now"),
-    lapsed() {
+    leaseRecovered: () => log.info({}, "revocations are known up to now"),
+    leaseLapsed() {
       metrics.leaseLapsed();
       log.warn(
         {},

@@ -110,7 +110,7 @@ function revocationReport({ config, opened, bound, clock }: GatewayDeps): Revoca
   const age = lease.ageMs();
   return {
     revocation_bound_s: config.revocation.policy === "serve_until_exp" ? null : bound.seconds(),
-    problems: [...clockProblems(clock.doubt), ...bound.problems()],
+    problems: [...clockProblems(clock.disagreement), ...bound.problems()],
     revocation: {
       trusted: view.trusted,
       policy: config.revocation.policy,

@@ -245,7 +245,7 @@ class RunningGateway implements Gateway {
       suspendedSockets: () => connections.count.suspended,
       storeUp: () => health.storeUp(),
       feedFollowing: () => feed.following,
-      clockDoubted: () => this.#parts.clock.doubt !== undefined,
+      clockDoubted: () => this.#parts.clock.disagreement !== undefined,
       leaseAgeMs: this.authority.revocation.lease.ageMs,
       passwordsWaiting: () => this.authority.load.passwordsWaiting,
     });

@@ -14,7 +14,7 @@ import { retentionMs } from "../auth/revocation/view.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Store } from "../auth/store.ts";
 import { defaultLoginBudgets } from "../auth/throttling/login-throttle.ts";
-import { sealedOtherwise } from "../auth/tokens/sealing.ts";
+import { wrongSecretDetail } from "../auth/tokens/sealing.ts";
 import type { Log } from "../observability/log.ts";
 import { measuredStore, type StoreCallObserver } from "../observability/measured-store.ts";
 import { openStore } from "../store/open.ts";
@@ -104,7 +104,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   try {
     if (!creates) await requireKeys(store);
     const upkeep = await retryAtStartup("ask for the time", options.log, () => startClockSync(store, clock));
-    if (role === "gateway") looking = setInterval(() => void upkeep.look(), lookAtClocksMs).unref();
+    if (role === "gateway") looking = setInterval(() => void upkeep.check(), lookAtClocksMs).unref();
     const remembered = role === "cli" ? await rememberedIssuer(store) : undefined;
     const issuer = () =>
       role === "cli" ? issuerForCommands(config, remembered) : (config.tokens.issuer ?? publicUrl());
@@ -135,7 +135,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       clearInterval(looking);
       await authority.close();
       await events.close();
-      if (role === "gateway") await upkeep.end();
+      if (role === "gateway") await upkeep.stop();
       await store.close();
     };
     return { authority, store, events, clock, issuer, publicUrl, close };
@@ -143,7 +143,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     clearInterval(looking);
     await events.close();
     await store.close();
-    const isForeign = error instanceof AuthError && error.detail?.endsWith(sealedOtherwise);
+    const isForeign = error instanceof AuthError && error.detail?.endsWith(wrongSecretDetail);
     throw isForeign ? otherSecret(config, error) : error;
   }
 }

@@ -37,8 +37,8 @@ export async function watchRevocations(
       ]),
     );
     if (known !== undefined) {
-      const [{ since }, { stalePrimaryWindowMs }, unheard] = known;
-      revocation.setWatch({ since, stalePrimaryWindowMs, unheard });
+      const [{ since }, { stalePrimaryWindowMs }, knownNodes] = known;
+      revocation.setWatch({ since, stalePrimaryWindowMs, knownNodes });
     }
     return stop;
   } catch (error) {

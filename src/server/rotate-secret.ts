@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import { AuthError } from "../auth/errors.ts";
 import { leaseMs } from "../auth/revocation/lease.ts";
 import type { Store } from "../auth/store.ts";
-import { sealedOtherwise } from "../auth/tokens/sealing.ts";
+import { wrongSecretDetail } from "../auth/tokens/sealing.ts";
 import { rotateSecret } from "../auth/tokens/secret-rotation.ts";
 import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
@@ -41,7 +41,7 @@ export async function rotateInstallationSecret(
     await next.adopt();
     return next.file;
   } catch (error) {
-    const isForeign = error instanceof AuthError && error.detail?.endsWith(sealedOtherwise);
+    const isForeign = error instanceof AuthError && error.detail?.endsWith(wrongSecretDetail);
     throw isForeign ? otherSecret(config, error) : error;
   } finally {
     await store.close();

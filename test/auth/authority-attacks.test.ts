@@ -100,7 +100,7 @@ async function loggedIn(username: string, password?: string): Promise<SessionGra
   return step.result;
 }
 
-const liveSessions = (userId: string) => node.authority.sessions.listOf(userId);
+const liveSessions = (userId: string) => node.authority.sessions.list(userId);
 
 describe("a login in flight", () => {
   const takings: readonly {

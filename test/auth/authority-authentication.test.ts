@@ -278,7 +278,7 @@ describe("a node that cannot know", () => {
     const follower = {
       following: true,
       followGeneration: 0,
-      lookAgeMs: () => node.clock.monotonic() - lookedAt,
+      readAgeMs: () => node.clock.monotonic() - lookedAt,
       restart: () => undefined,
     };
     unfed.authority.revocation.setFeed({ since: node.clock.now() - hour, follower });
@@ -315,7 +315,7 @@ describe("a node that cannot know", () => {
     node.clock.advance(10 * minute);
     expect([await ask(), await ask()]).toEqual([1, 0]);
     // Entries from the last ten minutes were not delivered: neither memory nor cache can be relied on.
-    const follower = { following: true, followGeneration: 0, lookAgeMs: () => 0, restart: () => undefined };
+    const follower = { following: true, followGeneration: 0, readAgeMs: () => 0, restart: () => undefined };
     other.authority.revocation.setFeed({ since: node.clock.now(), follower });
     expect([await ask(), await ask()]).toEqual([2, 0]);
     await other.stop();

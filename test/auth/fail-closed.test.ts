@@ -154,8 +154,8 @@ describe("a node that does not know what was revoked", () => {
     const { user } = await newcomer();
     const { session, accessToken, refreshToken } = await trusted.open(user.id);
     expect(node.logins.providers(home)).toHaveLength(1);
-    expect((await node.sessions.ofRefreshToken(refreshToken))?.id).toBe(session.id);
-    expect(await node.sessions.listOf(user.id)).toHaveLength(1);
+    expect((await node.sessions.findByRefreshToken(refreshToken))?.id).toBe(session.id);
+    expect(await node.sessions.list(user.id)).toHaveLength(1);
     await node.sessions.setExpiry(await trusted.principal(accessToken), session.id, true);
     const flow = await startAt(trusted.authority, "session");
     const claim = { flowId: flow.step.flow_id, flowSecret: flow.flowSecret };

@@ -174,6 +174,6 @@ it("sessions from before the end of all are cleared away as their user logs in, 
   expect(await sessions()).toBeLessThan(25);
   await node.authority.revocation.revoke({ kind: "all" }, "session_revoked");
   await node.open(user.id);
-  expect(await node.authority.sessions.listOf(user.id)).toHaveLength(1);
+  expect(await node.authority.sessions.list(user.id)).toHaveLength(1);
   expect(await sessions()).toBe(1);
 });

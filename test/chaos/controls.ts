@@ -45,7 +45,7 @@ export const controls: readonly Control[] = [
     play: answerWhileStopped,
   },
   {
-    protection: "reassert",
+    protection: "rollback_repair",
     finds: "no lost acknowledgement",
     shape: "standalone",
     processes: false,

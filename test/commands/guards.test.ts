@@ -14,7 +14,7 @@ function setUp(current: () => Promise<User | undefined>) {
     trusted: true,
     followGeneration: 0,
     invalidationCount: 0,
-    decided: () => undefined,
+    decidedRights: () => undefined,
     judge: () => ({ state: "live" }) as const,
   };
   const authentication = {

@@ -115,7 +115,7 @@ describe("whole lists of one user", () => {
     const owner = await gateway.owner();
     const { sessions } = gateway.authority;
     const seen = { now: 0, most: 0, all: 0 };
-    const listOf = sessions.listOf.bind(sessions);
+    const listOf = sessions.list.bind(sessions);
     Object.assign(sessions, {
       listOf: async (userId: string) => {
         seen.now += 1;

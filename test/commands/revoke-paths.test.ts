@@ -95,7 +95,7 @@ describe("revoke paths and open sockets", () => {
       closes("session_revoked"),
     ]);
     expect((await device.closed).code).toBe(closeCodes.session_revoked.number);
-    expect(await gateway.authority.sessions.listOf(user.id)).toEqual([]);
+    expect(await gateway.authority.sessions.list(user.id)).toEqual([]);
   });
 
   it("deleting all others spares the current one; a type spares the other type", async () => {

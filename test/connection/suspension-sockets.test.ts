@@ -47,7 +47,7 @@ describe.each(["ws", "uws"] as const)("suspension on %s", (transport) => {
       hears: () => hears,
       view: (real) => ({
         judge: (principal) => real.judge(principal),
-        decided: (userId) => real.decided(userId),
+        decidedRights: (userId) => real.decidedRights(userId),
         get trusted() {
           return trust.trusted && real.trusted;
         },

@@ -25,7 +25,7 @@ function setUp(options: Options = {}) {
     trusted: true,
     followGeneration: 0,
     invalidationCount: 0,
-    decided: () => undefined,
+    decidedRights: () => undefined,
     judge: () => ({ state: "live" }) as const,
   };
   const ended = new Map<string, CloseName>();

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
-import { type BusListener, type EventBus, longestMessage } from "../../src/auth/event-bus.ts";
+import { type BusListener, type EventBus, maxMessageBytes } from "../../src/auth/event-bus.ts";
 import type { JsonObject } from "../../src/auth/store.ts";
 import { within } from "../support/within.ts";
 
@@ -109,7 +109,7 @@ export function eventBusContract({ name, create, shared }: BusContract): void {
       const faults: unknown[] = [];
       const bus = node({ onFault: (error) => faults.push(error) });
       const { ear } = await listening(bus);
-      const longest = "x".repeat(longestMessage - JSON.stringify(["a", { text: "" }]).length);
+      const longest = "x".repeat(maxMessageBytes - JSON.stringify(["a", { text: "" }]).length);
       bus.publish("a", { text: `${longest}x` });
       expect(faults).toHaveLength(1);
       bus.publish("a", { text: longest });

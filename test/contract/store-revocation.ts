@@ -162,7 +162,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
         .map((entry) => entry.event.marker);
       expect(mine).toEqual(Array.from({ length: 10 }, (_, n) => `${run}:${n}`));
       await expect.poll(() => follower.following, soon).toBe(true);
-      await expect.poll(() => follower.lookAgeMs(), soon).toBeLessThan(1_000);
+      await expect.poll(() => follower.readAgeMs(), soon).toBeLessThan(1_000);
       expect(breaks).toEqual([]);
       await follower.stop();
     });

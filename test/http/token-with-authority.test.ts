@@ -305,7 +305,7 @@ it("no code and no refresh token is stored as it is", async () => {
   const { tokens, username } = await loggedIn();
   const code = await codeFor(username);
   const dump: string[] = [];
-  const sessions = await node.authority.sessions.listOf((await node.authority.users.list()).at(-1)?.id ?? "");
+  const sessions = await node.authority.sessions.list((await node.authority.users.list()).at(-1)?.id ?? "");
   for (const { id } of sessions)
     dump.push(JSON.stringify(await node.store.get([`session:${id}` as RecordKey])));
   expect(dump.join()).not.toContain(tokens.refresh_token);

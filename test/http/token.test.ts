@@ -60,7 +60,7 @@ function tokenServer(script: Script = {}, rotates = false) {
         return { ...grantOf(), refreshToken: "rt" };
       },
       refresh: async (request) => script.refresh?.(request) ?? grantOf(),
-      ofRefreshToken: async (token) => (token === "rt" ? session : undefined),
+      findByRefreshToken: async (token) => (token === "rt" ? session : undefined),
     },
     revocation: {
       revoke: async (target, cause) => {
@@ -464,7 +464,7 @@ describe("POST /auth/revoke", () => {
   it("is 503 when the session could not be ended now", async () => {
     const authority = scriptedAuthority({
       sessions: {
-        ofRefreshToken: async () => {
+        findByRefreshToken: async () => {
           throw new AuthError("unavailable", { retryAfterSeconds: 2 });
         },
       },

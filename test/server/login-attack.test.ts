@@ -37,7 +37,7 @@ describe.each(storeKinds.flatMap((store) => transportNames.map((transport) => ({
       const attack = async (host: number) => {
         const socket = await openSocket(gateway.port, { from: `127.0.1.${host}` });
         const codes: unknown[] = [];
-        for (let count = 0; count < pair.tries; count += 1) {
+        for (let count = 0; count < pair.attempts; count += 1) {
           const { result, error } = await guess(socket, "paula", `wrong horse ${count}`);
           codes.push((error as { code?: string } | undefined)?.code ?? (result as { type: string }).type);
         }
@@ -45,8 +45,10 @@ describe.each(storeKinds.flatMap((store) => transportNames.map((transport) => ({
         return codes;
       };
       const codes = (await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(attack))).flat();
-      expect(codes.filter((code) => code === "form" || code === "abort")).toHaveLength(account.tries);
-      expect(codes.filter((code) => code === "rate_limited")).toHaveLength(8 * pair.tries - account.tries);
+      expect(codes.filter((code) => code === "form" || code === "abort")).toHaveLength(account.attempts);
+      expect(codes.filter((code) => code === "rate_limited")).toHaveLength(
+        8 * pair.attempts - account.attempts,
+      );
 
       const again = await logIn(gateway, owners, gateway.ownerPassword);
       expect(again.answer).toMatchObject({ result: { type: "create_entry" } });
@@ -59,7 +61,7 @@ describe.each(storeKinds.flatMap((store) => transportNames.map((transport) => ({
 
       const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
       expect(metrics).toContain('gatehouse_logins_total{result="ok"} 2');
-      expect(metrics).toContain(`gatehouse_logins_total{result="invalid_auth"} ${account.tries}`);
+      expect(metrics).toContain(`gatehouse_logins_total{result="invalid_auth"} ${account.attempts}`);
       expect(metrics).toMatch(/gatehouse_logins_total\{result="rate_limited"\} \d+/);
       expect(metrics).not.toContain("paula");
     });

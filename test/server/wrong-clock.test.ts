@@ -71,7 +71,7 @@ describe.concurrent("an embedded store on a machine with a wrong clock", () => {
     await untilProblems(second.port, (problems) => problems === "");
     expect(await authentication.authenticate(between.accessToken, home)).toMatchObject({ ok: true });
     for (const { refreshToken } of [early, late]) await refresh(second.authority, refreshToken);
-    expect(await sessions.listOf(owner.id)).toHaveLength(2);
+    expect(await sessions.list(owner.id)).toHaveLength(2);
     await second.stop();
   }, 60_000);
 
@@ -99,6 +99,6 @@ describe.concurrent("an embedded store on a machine with a wrong clock", () => {
     clock.offsetMs = 0;
     await untilProblems(node.port, (problems) => problems === "");
     await refresh(node.authority, idle.refreshToken);
-    expect(await sessions.listOf(owner.id)).toHaveLength(2);
+    expect(await sessions.list(owner.id)).toHaveLength(2);
   }, 60_000);
 });

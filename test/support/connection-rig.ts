@@ -109,7 +109,7 @@ const alwaysTrusted = {
   trusted: true,
   followGeneration: 0,
   invalidationCount: 0,
-  decided: () => undefined,
+  decidedRights: () => undefined,
   judge: () => ({ state: "live" }) as const,
 };
 

@@ -17,7 +17,7 @@ interface ClientUrl {
   readonly path: string;
 }
 
-const longestUrl = 2048;
+const maxUrlLength = 2048;
 const urlShape = /^(https?):\/\/([^/?#@]+)(\/[^?#]*)?(\?[^#]*)?$/i;
 const authorityShape = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?$/;
 /** Names every address of a machine, so none. */
@@ -58,7 +58,7 @@ function parseClientId(clientId: string): ClientUrl | undefined {
 }
 
 function parseUrl(text: string): ClientUrl | undefined {
-  if (text.length > longestUrl || !/^[!-[\]-~]+$/.test(text)) return undefined;
+  if (text.length > maxUrlLength || !/^[!-[\]-~]+$/.test(text)) return undefined;
   const [, scheme = "", authority = "", path = "/"] = urlShape.exec(text) ?? [];
   const url = { scheme: scheme.toLowerCase(), authority: authority.toLowerCase(), path };
   return isAllowedAuthority(url.authority) ? url : undefined;

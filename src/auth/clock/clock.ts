@@ -19,6 +19,6 @@ export interface Clock {
 export type WallClock = Pick<Clock, "now" | "earliest">;
 
 /** Whether a time (ms) is past by whatever clock there is. */
-export function isSurelyOver(clock: WallClock, end: number): boolean {
+export function isCertainlyPast(clock: WallClock, end: number): boolean {
   return end <= (clock.earliest?.() ?? clock.now());
 }

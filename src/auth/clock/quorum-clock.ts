@@ -6,27 +6,27 @@ export const clockLeewayMs = 10_000;
 export const confirmMs = 10 * 60_000;
 
 /** By how much a clock differs from the time that was known before, ms; positive: it is ahead. */
-export interface ClockDoubt {
+export interface ClockDisagreement {
   readonly machineAheadMs: number;
   /** Null: the store has no clock of its own. */
   readonly storeAheadMs: number | null;
 }
 
 export interface ClockObserver {
-  doubted(doubt: ClockDoubt): void;
+  disagreed(doubt: ClockDisagreement): void;
   /** The clocks agree, or were steady for long enough. */
-  settled(): void;
+  agreed(): void;
 }
 
-interface Anchor {
+interface Reading {
   readonly time: number;
   readonly monotonic: number;
   readonly uptime: number | undefined;
 }
 
-interface Doubt {
+interface Disagreement {
   /** The time that is to be confirmed, since when it has been steady, and what it was then. */
-  candidate: Anchor;
+  candidate: Reading;
   /** A remembered time may be as old as the process was not running: this machine's clock may be ahead of it. */
   readonly atStart: boolean;
 }
@@ -44,9 +44,9 @@ export class QuorumClock implements Clock {
   readonly machine: Clock;
   readonly #observer: Partial<ClockObserver>;
   /** Undefined before `begin`: nothing is known, and nothing is over. */
-  #known: Anchor | undefined;
-  #store: Anchor | undefined;
-  #doubt: Doubt | undefined;
+  #known: Reading | undefined;
+  #store: Reading | undefined;
+  #doubt: Disagreement | undefined;
 
   constructor(machine: Clock, observer: Partial<ClockObserver> = {}) {
     this.machine = machine;
@@ -54,22 +54,22 @@ export class QuorumClock implements Clock {
   }
 
   /** `remembered`: a time, ms, that was known to be past when the process ran last. */
-  begin(remembered: number | undefined, storeTime?: number): void {
+  start(remembered: number | undefined, storeTime?: number): void {
     const now = this.machine.now();
     if (storeTime !== undefined) this.#store = this.#anchor(storeTime);
-    const start = startOf({ machine: now, store: storeTime ?? now, remembered });
+    const start = chooseStart({ machine: now, store: storeTime ?? now, remembered });
     this.#known = this.#anchor(start);
-    if (remembered === undefined && agree([now, storeTime ?? now])) return;
+    if (remembered === undefined && areClose([now, storeTime ?? now])) return;
     if (this.#isSoonAfter(start)) this.#settle(now);
     else this.#beginDoubt(true);
   }
 
   /** Looks at the clocks: call it every second. `storeTime`: a new sample of the store's clock. */
-  look(storeTime?: number): void {
+  check(storeTime?: number): void {
     if (storeTime !== undefined) this.#store = this.#anchor(storeTime);
     const { machine, known, store } = this.#witnesses();
     if (known === undefined) return;
-    if (agree([machine, known, store ?? known]) || this.#sleptUntil(machine)) this.#settle(machine);
+    if (areClose([machine, known, store ?? known]) || this.#sleptUntil(machine)) this.#settle(machine);
     else if (this.#doubt === undefined) this.#beginDoubt(false);
     else this.#confirm(this.#doubt);
     this.#follow();
@@ -80,8 +80,8 @@ export class QuorumClock implements Clock {
     const machine = this.machine.now();
     if (this.#known === undefined) return machine;
     const monotonic = this.machine.monotonic();
-    const known = carried(this.#known, monotonic);
-    if (this.#store !== undefined) return median(machine, known, carried(this.#store, monotonic));
+    const known = extrapolate(this.#known, monotonic);
+    if (this.#store !== undefined) return median(machine, known, extrapolate(this.#store, monotonic));
     if (Math.abs(machine - known) <= clockLeewayMs) return machine;
     return this.#doubt?.atStart === true ? Math.max(machine, known) : known;
   }
@@ -97,14 +97,14 @@ export class QuorumClock implements Clock {
   }
 
   /** Undefined while all agree. */
-  get doubt(): ClockDoubt | undefined {
+  get disagreement(): ClockDisagreement | undefined {
     if (this.#doubt === undefined) return undefined;
     const { machine, known = machine, store } = this.#witnesses();
     return { machineAheadMs: machine - known, storeAheadMs: store === undefined ? null : store - known };
   }
 
   /** What may be remembered as past; undefined while that is in doubt. */
-  get memorable(): number | undefined {
+  get certainlyPast(): number | undefined {
     return this.#known === undefined || this.#doubt !== undefined ? undefined : this.earliest();
   }
 
@@ -112,17 +112,17 @@ export class QuorumClock implements Clock {
     const machine = this.machine.now();
     if (this.#known === undefined) return { machine };
     const monotonic = this.machine.monotonic();
-    const known = carried(this.#known, monotonic);
+    const known = extrapolate(this.#known, monotonic);
     return this.#store === undefined
       ? { machine, known }
-      : { machine, known, store: carried(this.#store, monotonic) };
+      : { machine, known, store: extrapolate(this.#store, monotonic) };
   }
 
   /** A process that was away for a moment. */
   #isSoonAfter(start: number): boolean {
     const { machine, store = machine } = this.#witnesses();
     const soon = (time: number) => time >= start - clockLeewayMs && time <= start + confirmMs;
-    return agree([machine, store]) && soon(machine);
+    return areClose([machine, store]) && soon(machine);
   }
 
   #sleptUntil(machine: number): boolean {
@@ -130,19 +130,19 @@ export class QuorumClock implements Clock {
     const uptime = this.machine.uptime?.();
     if (this.#doubt?.atStart === true || since?.uptime === undefined || uptime === undefined) return false;
     const { store = machine } = this.#witnesses();
-    return agree([machine, store, since.time + uptime - since.uptime]);
+    return areClose([machine, store, since.time + uptime - since.uptime]);
   }
 
   #beginDoubt(atStart: boolean): void {
     this.#doubt = { candidate: this.#anchor(this.machine.now()), atStart };
-    const { doubt } = this;
-    if (doubt !== undefined) this.#observer.doubted?.(doubt);
+    const { disagreement } = this;
+    if (disagreement !== undefined) this.#observer.disagreed?.(disagreement);
   }
 
-  #confirm(doubt: Doubt): void {
+  #confirm(doubt: Disagreement): void {
     const { machine, known = machine, store = machine } = this.#witnesses();
     const monotonic = this.machine.monotonic();
-    const steady = agree([machine, store, carried(doubt.candidate, monotonic)]);
+    const steady = areClose([machine, store, extrapolate(doubt.candidate, monotonic)]);
     if (!steady) doubt.candidate = this.#anchor(machine);
     const isConfirmed = steady && monotonic - doubt.candidate.monotonic >= confirmMs;
     if (isConfirmed || (doubt.atStart && this.#isSoonAfter(known))) this.#settle(machine);
@@ -152,7 +152,7 @@ export class QuorumClock implements Clock {
     const wasInDoubt = this.#doubt !== undefined;
     this.#doubt = undefined;
     this.#known = this.#anchor(time);
-    if (wasInDoubt) this.#observer.settled?.();
+    if (wasInDoubt) this.#observer.agreed?.();
   }
 
   /** In doubt too the time that is known follows the clock that it agrees with, since monotonic clocks drift. */
@@ -162,12 +162,12 @@ export class QuorumClock implements Clock {
     if (known !== undefined && Math.abs(now - known) <= clockLeewayMs) this.#known = this.#anchor(now);
   }
 
-  #anchor(time: number): Anchor {
+  #anchor(time: number): Reading {
     return { time, monotonic: this.machine.monotonic(), uptime: this.machine.uptime?.() };
   }
 }
 
-function agree(times: readonly number[]): boolean {
+function areClose(times: readonly number[]): boolean {
   return Math.max(...times) - Math.min(...times) <= clockLeewayMs;
 }
 
@@ -175,20 +175,20 @@ function agree(times: readonly number[]): boolean {
  * What to begin with. Where machine and store disagree it is the one that needs the shorter time since what is remembered,
  * and the store, which is the same for all nodes, where nothing is.
  */
-function startOf(times: {
+function chooseStart(times: {
   readonly machine: number;
   readonly store: number;
   readonly remembered: number | undefined;
 }): number {
   const { machine, store, remembered } = times;
   if (remembered === undefined) return store;
-  if (agree([machine, store])) return remembered;
+  if (areClose([machine, store])) return remembered;
   const possible = [machine, store].filter((time) => time >= remembered - clockLeewayMs);
   return possible.length === 0 ? remembered : Math.min(...possible);
 }
 
 /** Whole milliseconds, as a wall clock has them and records keep them. */
-function carried({ time, monotonic }: Anchor, now: number): number {
+function extrapolate({ time, monotonic }: Reading, now: number): number {
   return Math.floor(time + (now - monotonic));
 }
 

@@ -44,10 +44,10 @@ export async function settlingCharge<Tried extends { readonly step: ProviderStep
 ): Promise<Tried> {
   try {
     const tried = await work();
-    if (tried.step.kind === "done") await guess?.proved().catch(() => undefined);
+    if (tried.step.kind === "done") await guess?.succeeded().catch(() => undefined);
     return tried;
   } catch (error) {
-    if (error instanceof AuthError && untried.has(error.code)) await guess?.untried().catch(() => undefined);
+    if (error instanceof AuthError && untried.has(error.code)) await guess?.refund().catch(() => undefined);
     throw error;
   }
 }

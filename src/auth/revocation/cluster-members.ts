@@ -13,26 +13,26 @@ export interface ClusterMember {
   readonly applied: LogPosition | null;
   readonly policy: RevocationPolicy;
   /** When this process read the heartbeat, by the clock's `monotonic`: at the earliest when it was sent. */
-  readonly heardAt: number;
+  readonly heartbeatReadAt: number;
   /** When it was committed, by the store's clock. */
   readonly at: number;
 }
 
 /** The other nodes that serve sockets, or may. */
 export interface ClusterMembers {
-  heard(heartbeat: Heartbeat, entry: LogEntry): void;
-  left(node: string): void;
+  onHeartbeat(heartbeat: Heartbeat, entry: LogEntry): void;
+  onNodeLeft(node: string): void;
   others(): readonly ClusterMember[];
   /** Of these, those that were heard of within a lease. */
-  readonly alive: number;
+  readonly liveCount: number;
   /** What is read up to now is history: who had been silent for long by then is gone. */
-  caughtUp(): void;
+  onCaughtUp(): void;
 }
 
 /** A node that was silent for so long holds no lease and is not counted any more, ms. */
-const forgetMs = 60_000;
+const memberTtlMs = 60_000;
 /** Heartbeats of more nodes than this say nothing about an installation: the oldest give way. */
-const mostMembers = 1_000;
+const maxMembers = 1_000;
 
 export function createClusterMembers(options: {
   readonly clock: Clock;
@@ -45,31 +45,31 @@ export function createClusterMembers(options: {
   let newest = 0;
 
   const gone = ({ policy }: ClusterMember, silentMs: number): boolean =>
-    silentMs > (policy === "serve_until_exp" ? Math.max(forgetMs, longestTokenMs) : forgetMs);
+    silentMs > (policy === "serve_until_exp" ? Math.max(memberTtlMs, longestTokenMs) : memberTtlMs);
   const forget = (silentMs: (member: ClusterMember) => number) => {
     for (const [node, member] of members) if (gone(member, silentMs(member))) members.delete(node);
   };
   const now = () => clock.monotonic();
   const others = () => {
-    forget(({ heardAt }) => now() - heardAt);
+    forget(({ heartbeatReadAt }) => now() - heartbeatReadAt);
     return [...members.values()];
   };
 
   return {
-    heard({ node, n, applied, policy }, { at }) {
+    onHeartbeat({ node, n, applied, policy }, { at }) {
       newest = Math.max(newest, at);
       // An older one that comes again, whoever sent it, is no sign of life.
       if (node === self || n <= (members.get(node)?.n ?? 0)) return;
       members.delete(node);
-      members.set(node, { n, applied, policy, heardAt: now(), at });
+      members.set(node, { n, applied, policy, heartbeatReadAt: now(), at });
       const [oldest] = members.keys();
-      if (members.size > mostMembers && oldest !== undefined) members.delete(oldest);
+      if (members.size > maxMembers && oldest !== undefined) members.delete(oldest);
     },
-    left: (node) => void members.delete(node),
+    onNodeLeft: (node) => void members.delete(node),
     others,
-    get alive() {
-      return others().filter(({ heardAt }) => now() - heardAt < leaseMs).length;
+    get liveCount() {
+      return others().filter(({ heartbeatReadAt }) => now() - heartbeatReadAt < leaseMs).length;
     },
-    caughtUp: () => forget(({ at }) => newest - at),
+    onCaughtUp: () => forget(({ at }) => newest - at),
   };
 }

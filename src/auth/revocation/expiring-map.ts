@@ -29,7 +29,7 @@ export class ExpiringMap<Key, Value> {
     if (this.#entries.size > this.#capacity) this.#evict();
   }
 
-  forget(now: number): void {
+  expire(now: number): void {
     for (const [key, entry] of this.#entries) {
       if (entry.setAt + this.#keptMs > now) return;
       this.#entries.delete(key);

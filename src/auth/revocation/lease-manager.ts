@@ -13,18 +13,18 @@ import type { MutableRevocationView } from "./view.ts";
 export interface RevocationObserver {
   /** An entry of the log has no MAC of this installation: somebody else writes to the store. */
   badMac(entry: LogEntry): void;
-  broke(kind: LogBreak): void;
+  logBroke(kind: LogBreak): void;
   /** What was remembered is in the log again; `count` revocations. */
-  reasserted(count: number): void;
+  rollbackRepaired(count: number): void;
   /**
    * Among these the record of this user, or of a login of theirs: what was done to it before the store lost it was done
    * again. `cause` null: rights were taken, and no session ended.
    */
-  repaired(userId: string, cause: RevocationCause | null): void;
+  recordRepaired(userId: string, cause: RevocationCause | null): void;
   /** The view is complete again after a break, or after the lease had run out, and trusted. */
-  recovered(): void;
+  leaseRecovered(): void;
   /** The lease has run out, or was broken off. */
-  lapsed(): void;
+  leaseLapsed(): void;
   /** A heartbeat could not be written. */
   heartbeatFailed(error: unknown): void;
 }
@@ -38,8 +38,8 @@ export interface LeaseManagerOptions {
   readonly logMac: LogMac;
   readonly lease: Lease;
   readonly view: Pick<MutableRevocationView, "invalidate" | "completeSince">;
-  readonly propagation: Pick<PropagationTracker, "broke" | "recovered" | "review">;
-  readonly reassert: () => Promise<number>;
+  readonly propagation: Pick<PropagationTracker, "onLogBreak" | "onRecovered" | "review">;
+  readonly repairRollback: () => Promise<number>;
   /** See `RevocationOptions`. */
   readonly restoreKeyring: () => Promise<void>;
   readonly policy: RevocationPolicy;
@@ -47,7 +47,7 @@ export interface LeaseManagerOptions {
   readonly observer: RevocationObserver;
 }
 
-interface Sent {
+interface SentHeartbeat {
   readonly at: Moment;
   /** Set once the store has acknowledged it. */
   acknowledgedAt?: number;
@@ -63,9 +63,9 @@ interface Break {
 /** Acknowledged and not read back for so long: the tail may follow an old primary, ms. */
 const overdueMs = 1_500;
 /** Heartbeats that were not read back are remembered up to this number. */
-const mostUnread = 64;
+const maxUnread = 64;
 /** Heartbeats that only tell that something was applied are this far apart at least, ms. */
-const hurryMs = 100;
+const minAckIntervalMs = 100;
 
 /**
  * Keeps the lease of one node: writes heartbeats by the same path as every revocation, and renews when it reads one back,
@@ -74,7 +74,7 @@ const hurryMs = 100;
  */
 export class LeaseManager {
   readonly #parts: LeaseManagerOptions;
-  readonly #sent = new Map<number, Sent>();
+  readonly #sent = new Map<number, SentHeartbeat>();
   readonly #singleFlight: SingleFlight;
   #follower: FeedFollower | undefined;
   #n = 0;
@@ -85,7 +85,7 @@ export class LeaseManager {
   /** Somebody waits for word that something was applied. */
   #ackDue = false;
   #break: Break | undefined;
-  #toldOfStart: () => void = () => undefined;
+  #resolveStarted: () => void = () => undefined;
   /** Resolves when the lease is held for the first time. */
   readonly started: Promise<void>;
   /** How far this machine's clock is from the store's, ms; positive: the store's is ahead. */
@@ -94,10 +94,10 @@ export class LeaseManager {
   constructor(parts: LeaseManagerOptions) {
     this.#parts = parts;
     this.started = new Promise((resolve) => {
-      this.#toldOfStart = resolve;
+      this.#resolveStarted = resolve;
     });
     this.#singleFlight = createSingleFlight({
-      run: () => this.#turn(),
+      run: () => this.#cycle(),
       onFault: (error) => parts.observer.heartbeatFailed(error),
     });
   }
@@ -105,8 +105,8 @@ export class LeaseManager {
   /** The feed has caught up. Without a server behind the store its look at the log is all that is needed. */
   start(follower: FeedFollower): void {
     this.#follower = follower;
-    if (this.#writesNoHeartbeats) this.#parts.lease.useReadAge(() => follower.lookAgeMs());
-    this.#notice();
+    if (this.#writesNoHeartbeats) this.#parts.lease.useReadAge(() => follower.readAgeMs());
+    this.#reportTransition();
   }
 
   /**
@@ -126,23 +126,23 @@ export class LeaseManager {
   /** Says soon that something was applied, or mends at once. */
   heartbeatSoon(): void {
     this.#ackDue = true;
-    this.#singleFlight.within(hurryMs);
+    this.#singleFlight.within(minAckIntervalMs);
   }
 
   /** Everything up to here was applied. */
-  applied(position: LogPosition): void {
+  onApplied(position: LogPosition): void {
     this.#applied = position;
   }
 
-  broke(kind: LogBreak): void {
+  onLogBreak(kind: LogBreak): void {
     const { lease, propagation, observer, disabledSafeguards } = this.#parts;
     if (disabledSafeguards.has("break_detection")) return;
     // One that comes while another is mended is mended with it, from the start.
     this.#break = { kind: this.#break?.kind === "lost" ? "lost" : kind };
     this.#sent.clear();
     lease.break();
-    propagation.broke();
-    observer.broke(kind);
+    propagation.onLogBreak();
+    observer.logBroke(kind);
     this.heartbeatSoon();
   }
 
@@ -155,7 +155,7 @@ export class LeaseManager {
   }
 
   /** An own heartbeat came back. One that is not waited for, whoever sent it, changes nothing. */
-  readBack(n: number, entry: LogEntry): void {
+  onHeartbeatReadBack(n: number, entry: LogEntry): void {
     const sent = this.#sent.get(n);
     if (sent === undefined) return;
     this.driftMs = driftOf(entry.at, sent.at.wall, this.#parts.machineClock.now());
@@ -165,7 +165,7 @@ export class LeaseManager {
     for (const before of this.#sent.keys()) if (before <= n) this.#sent.delete(before);
     // The store had it, and it is not in the log before this one: writes were lost.
     if (missing && !this.#parts.disabledSafeguards.has("break_detection")) {
-      this.broke("lost");
+      this.onLogBreak("lost");
       return;
     }
     if (this.#break !== undefined) {
@@ -180,46 +180,47 @@ export class LeaseManager {
     this.#singleFlight.stop();
     if (this.#n === 0) return;
     const event: LogEvent = { type: "node_left", node: this.#parts.node };
-    await this.#parts.store.commit({ log: [this.#parts.logMac.sealed({ ...event })] });
+    await this.#parts.store.commit({ log: [this.#parts.logMac.withMac({ ...event })] });
   }
 
   get #writesNoHeartbeats(): boolean {
     return this.#parts.store.kind === "embedded";
   }
 
-  async #turn(): Promise<void> {
-    this.#notice();
+  async #cycle(): Promise<void> {
+    this.#reportTransition();
     this.#parts.propagation.review();
     if (this.#follower === undefined) return;
-    this.#restartOverdue(this.#follower);
-    if (this.#break !== undefined && this.#break.restoredAt === undefined) await this.#reassert(this.#break);
-    if (this.#writesNoHeartbeats) this.#mendByLook(this.#follower);
+    this.#restartIfOverdue(this.#follower);
+    if (this.#break !== undefined && this.#break.restoredAt === undefined) await this.#restore(this.#break);
+    if (this.#writesNoHeartbeats) this.#recoverByRead(this.#follower);
     if (!this.#writesNoHeartbeats || this.#ackDue) await this.#send();
   }
 
   /** Tells of what has changed since the last turn. */
-  #notice(): void {
+  #reportTransition(): void {
     const holds = this.#parts.lease.holds();
     if (holds === this.#held) return;
     this.#held = holds;
-    this.#toldOfStart();
-    if (holds) this.#parts.observer.recovered();
-    else this.#parts.observer.lapsed();
+    this.#resolveStarted();
+    if (holds) this.#parts.observer.leaseRecovered();
+    else this.#parts.observer.leaseLapsed();
   }
 
-  async #reassert(broken: Break): Promise<void> {
-    const { disabledSafeguards, reassert, restoreKeyring, observer, clock } = this.#parts;
-    if (broken.kind === "lost" && !disabledSafeguards.has("reassert")) observer.reasserted(await reassert());
+  async #restore(broken: Break): Promise<void> {
+    const { disabledSafeguards, repairRollback, restoreKeyring, observer, clock } = this.#parts;
+    if (broken.kind === "lost" && !disabledSafeguards.has("rollback_repair"))
+      observer.rollbackRepaired(await repairRollback());
     await restoreKeyring();
     broken.recoverFrom = this.#n + 1;
     broken.restoredAt = clock.monotonic();
   }
 
-  #mendByLook(follower: Pick<FeedFollower, "lookAgeMs">): void {
+  #recoverByRead(follower: Pick<FeedFollower, "readAgeMs">): void {
     const restoredAt = this.#break?.restoredAt;
-    if (restoredAt === undefined || follower.lookAgeMs() > this.#parts.clock.monotonic() - restoredAt) return;
+    if (restoredAt === undefined || follower.readAgeMs() > this.#parts.clock.monotonic() - restoredAt) return;
     this.#recover(this.#applied);
-    this.#notice();
+    this.#reportTransition();
   }
 
   /** What is trusted from here on is looked up again by whoever looked before. */
@@ -230,7 +231,7 @@ export class LeaseManager {
     view.invalidate();
     this.#break = undefined;
     lease.recover();
-    if (position !== null) propagation.recovered(position);
+    if (position !== null) propagation.onRecovered(position);
   }
 
   /** Not from later than the moment at which the server that took the heartbeat was known to be the primary. */
@@ -239,29 +240,29 @@ export class LeaseManager {
     const confirmedAt = disabledSafeguards.has("sentinel_majority") ? monotonic : store.primaryConfirmedAt();
     const behind = Math.max(0, monotonic - confirmedAt);
     lease.renew({ monotonic: monotonic - behind, wall: wall - behind });
-    this.#notice();
+    this.#reportTransition();
   }
 
   async #send(): Promise<void> {
     const { machineClock, clock, store, logMac, node, policy } = this.#parts;
     this.#n += 1;
     const n = this.#n;
-    const sent: Sent = { at: { monotonic: clock.monotonic(), wall: machineClock.now() } };
+    const sent: SentHeartbeat = { at: { monotonic: clock.monotonic(), wall: machineClock.now() } };
     this.#sent.set(n, sent);
     this.#ackDue = false;
     const event: LogEvent = { type: "heartbeat", node, n, applied: this.#applied, policy };
     try {
-      await store.commit({ log: [logMac.sealed({ ...event })] });
+      await store.commit({ log: [logMac.withMac({ ...event })] });
       sent.acknowledgedAt = clock.monotonic();
     } catch (error) {
       this.#sent.delete(n);
       throw error;
     }
     const [oldest] = this.#sent.keys();
-    if (this.#sent.size > mostUnread && oldest !== undefined) this.#sent.delete(oldest);
+    if (this.#sent.size > maxUnread && oldest !== undefined) this.#sent.delete(oldest);
   }
 
-  #restartOverdue(follower: Pick<FeedFollower, "restart">): void {
+  #restartIfOverdue(follower: Pick<FeedFollower, "restart">): void {
     const now = this.#parts.clock.monotonic();
     const overdue = [...this.#sent.values()].some(
       ({ acknowledgedAt }) => acknowledgedAt !== undefined && now - acknowledgedAt >= overdueMs,

@@ -35,7 +35,7 @@ export type RevocationListener = (cut: RevocationEvent) => number;
 /** Whoever acts on cuts. One that throws stops neither the others nor the revocation. */
 export interface RevocationListeners {
   /** Tells all of them, now, and returns how many sockets they closed. */
-  tell(cut: RevocationEvent): number;
+  notify(cut: RevocationEvent): number;
   add(listener: RevocationListener): () => void;
 }
 
@@ -50,7 +50,7 @@ export function createRevocationListeners(onFault: (error: unknown) => void): Re
     }
   };
   return {
-    tell(cut) {
+    notify(cut) {
       let closed = 0;
       for (const { listener } of listeners) closed += tellOne(listener, cut);
       return closed;

@@ -14,22 +14,25 @@ export interface LogConsumer {
   /** What the follower brings. */
   deliver(entries: readonly LogEntry[]): void;
   /** What this node has committed itself, before or after the follower brings it. */
-  own(entries: readonly LogEntry[]): void;
+  applyOwn(entries: readonly LogEntry[]): void;
   /** From here on the sockets that a revocation closes here are counted. */
-  begin(revocationId: string): void;
+  startCounting(revocationId: string): void;
   /** The count up to now. */
-  end(revocationId: string): number;
+  stopCounting(revocationId: string): number;
 }
 
 export interface LogConsumerOptions {
   readonly node: string;
   readonly logMac: LogMac;
   readonly disabledSafeguards: DisabledSafeguards;
-  readonly view: Pick<MutableRevocationView, "take">;
-  readonly leaseManager: Pick<LeaseManager, "applied" | "invalidate" | "heartbeatSoon" | "readBack">;
-  readonly members: Pick<ClusterMembers, "heard" | "left">;
-  readonly propagation: Pick<PropagationTracker, "delivered" | "review">;
-  readonly listeners: Pick<RevocationListeners, "tell">;
+  readonly view: Pick<MutableRevocationView, "apply">;
+  readonly leaseManager: Pick<
+    LeaseManager,
+    "onApplied" | "invalidate" | "heartbeatSoon" | "onHeartbeatReadBack"
+  >;
+  readonly members: Pick<ClusterMembers, "onHeartbeat" | "onNodeLeft">;
+  readonly propagation: Pick<PropagationTracker, "onDelivered" | "review">;
+  readonly listeners: Pick<RevocationListeners, "notify">;
   readonly observer: Pick<RevocationObserver, "badMac">;
   readonly onKeyringChanged: (dropped: readonly string[]) => void;
 }
@@ -46,31 +49,31 @@ export function createLogConsumer(parts: LogConsumerOptions): LogConsumer {
   /** The view has it before anybody is told. True when it was news. */
   const take = (event: LogEvent, entry: LogEntry): boolean => {
     if (event.type === "keyring_changed") parts.onKeyringChanged(event.dropped ?? []);
-    const cut = view.take(event, entry);
+    const cut = view.apply(event, entry);
     if (cut === undefined) return false;
     if ("epoch" in event && event.epoch !== undefined) leaseManager.invalidate();
-    else count(event, parts.listeners.tell(cut));
+    else count(event, parts.listeners.notify(cut));
     return true;
   };
   const takeDelivered = (event: LogEvent, entry: LogEntry) => {
     const isNews = take(event, entry);
     const id = revocationIdOf(event);
     if (id === undefined) return;
-    propagation.delivered(entry, id);
+    propagation.onDelivered(entry, id);
     // Whoever revoked it elsewhere waits for word of it.
     if (isNews && !closedBy.has(id)) leaseManager.heartbeatSoon();
   };
   const deliverOne = (entry: LogEntry) => {
-    if (!parts.disabledSafeguards.has("mac") && !parts.logMac.isGenuine(entry.event)) {
+    if (!parts.disabledSafeguards.has("mac") && !parts.logMac.verify(entry.event)) {
       parts.observer.badMac(entry);
       return;
     }
     const event = logEventOf(entry.event);
     if (event?.type === "heartbeat") {
-      members.heard(event, entry);
-      if (event.node === parts.node) leaseManager.readBack(event.n, entry);
+      members.onHeartbeat(event, entry);
+      if (event.node === parts.node) leaseManager.onHeartbeatReadBack(event.n, entry);
       propagation.review();
-    } else if (event?.type === "node_left") members.left(event.node);
+    } else if (event?.type === "node_left") members.onNodeLeft(event.node);
     else if (event !== undefined) takeDelivered(event, entry);
   };
 
@@ -78,17 +81,17 @@ export function createLogConsumer(parts: LogConsumerOptions): LogConsumer {
     deliver(entries) {
       for (const entry of entries) {
         deliverOne(entry);
-        leaseManager.applied(entry.position);
+        leaseManager.onApplied(entry.position);
       }
     },
-    own(entries) {
+    applyOwn(entries) {
       for (const entry of entries) {
         const event = logEventOf(entry.event);
         if (event !== undefined) take(event, entry);
       }
     },
-    begin: (revocationId) => void closedBy.set(revocationId, 0),
-    end(revocationId) {
+    startCounting: (revocationId) => void closedBy.set(revocationId, 0),
+    stopCounting(revocationId) {
       const closed = closedBy.get(revocationId) ?? 0;
       closedBy.delete(revocationId);
       return closed;

@@ -10,9 +10,9 @@ import type { Sealing } from "../tokens/sealing.ts";
  */
 export interface LogMac {
   /** The event with its MAC. */
-  sealed(event: JsonObject): JsonObject;
+  withMac(event: JsonObject): JsonObject;
   /** Whether this installation made the event, and nobody changed it since. */
-  isGenuine(event: JsonObject): boolean;
+  verify(event: JsonObject): boolean;
 }
 
 /** 128 bits: what RFC 2104 section 5 asks of a truncated HMAC-SHA256. */
@@ -26,10 +26,10 @@ export function createLogMac(sealing: Pick<Sealing, "derive">): LogMac {
     return createHmac("sha256", key).update(canonicalText(covered)).digest().subarray(0, macBytes);
   };
   return {
-    sealed(event) {
+    withMac(event) {
       return { ...event, mac: macOf(event).toString("base64url") };
     },
-    isGenuine(event) {
+    verify(event) {
       if (typeof event.mac !== "string") return false;
       const given = Buffer.from(event.mac, "base64url");
       return given.length === macBytes && timingSafeEqual(given, macOf(event));

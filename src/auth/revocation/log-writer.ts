@@ -21,15 +21,15 @@ export function createLogWriter(options: {
   return {
     async commit(step) {
       if (step.log === undefined || step.log.length === 0) return store.commit(step);
-      const log = step.log.map((event) => logMac.sealed(event));
+      const log = step.log.map((event) => logMac.withMac(event));
       const outcome = await store.commit({ ...step, log });
-      if (outcome.ok) apply(entriesOf(outcome, log, clock.now()));
+      if (outcome.ok) apply(toEntries(outcome, log, clock.now()));
       return outcome;
     },
   };
 }
 
-function entriesOf(
+function toEntries(
   { version, positions }: Extract<CommitOutcome, { ok: true }>,
   events: readonly JsonObject[],
   at: number,

@@ -9,7 +9,7 @@ export class NodeRole {
   readonly #clock: Clock;
   readonly #lease: Pick<Lease, "provenAt">;
   readonly #storesWindowMs: () => number;
-  #watching: { readonly stalePrimaryWindowMs: number; readonly unheard: number } | undefined;
+  #watching: { readonly stalePrimaryWindowMs: number; readonly knownNodes: number } | undefined;
   #serves = false;
   #deliveredAt = Number.NEGATIVE_INFINITY;
 
@@ -28,7 +28,7 @@ export class NodeRole {
     this.#serves = true;
   }
 
-  becomeWatcher(watching: { readonly stalePrimaryWindowMs: number; readonly unheard: number }): void {
+  becomeWatcher(watching: { readonly stalePrimaryWindowMs: number; readonly knownNodes: number }): void {
     this.#watching = watching;
   }
 
@@ -38,7 +38,7 @@ export class NodeRole {
   }
 
   /** A node applies what it commits; a watcher serves nobody. */
-  get serves(): boolean {
+  get servesSockets(): boolean {
     return this.#serves;
   }
 
@@ -48,7 +48,7 @@ export class NodeRole {
 
   /** Nodes that are known to run, whether or not a heartbeat of theirs was read. */
   get running(): number {
-    return this.#watching?.unheard ?? 0;
+    return this.#watching?.knownNodes ?? 0;
   }
 
   /**

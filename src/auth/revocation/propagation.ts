@@ -4,7 +4,7 @@ import type { ClusterMember, ClusterMembers } from "./cluster-members.ts";
 import { leaseMarginMs, leaseMs } from "./lease.ts";
 import type { NodeRole } from "./node-role.ts";
 import type { NodeCounts, RevokeReceipt } from "./receipt.ts";
-import type { RevokeOutcome } from "./revoke-commit.ts";
+import type { RevokeOutcome } from "./revoke.ts";
 
 /** Called with the present state, then at every change; `done` the last time. */
 export type PropagationListener = (receipt: RevokeReceipt, done: boolean) => void;
@@ -17,25 +17,25 @@ export interface PropagationTracker {
   /** Before the first commit, whose entries may be delivered before it is acknowledged. */
   begin(revocationId: string): void;
   abandon(revocationId: string): void;
-  committed(
+  onCommitted(
     receipt: Pick<RevokeReceipt, "revocationId" | "socketsClosed">,
     ended: RevokeOutcome,
   ): RevokeReceipt;
   /** The follower brought it: whatever any node committed before it has been read too. */
-  delivered(entry: LogEntry, revocationId: string): void;
+  onDelivered(entry: LogEntry, revocationId: string): void;
   /** Called when something may have changed, and now and then. */
   review(): void;
   /** The log went back in time: what is in it is not known. */
-  broke(): void;
+  onLogBreak(): void;
   /** Everything that this node remembers is in the log before `position`. */
-  recovered(position: LogPosition): void;
+  onRecovered(position: LogPosition): void;
   /** Undefined for a revocation that this process does not know, or that was long ago. */
   watch(revocationId: string, listener: PropagationListener): (() => void) | undefined;
 }
 
 /** Completion is waited for this long, ms; more than the longest bound that is of any use. */
 export const propagationTimeoutMs = 60_000;
-const mostWatched = 1_000;
+const maxWatched = 1_000;
 const noNodes: NodeCounts = { applied: 0, pending: 0, fenced: 0 };
 
 interface Watched {
@@ -55,7 +55,7 @@ export interface PropagationOptions {
   readonly clock: Clock;
   readonly members: Pick<ClusterMembers, "others">;
   readonly comparePositions: (a: LogPosition, b: LogPosition) => number;
-  readonly role: Pick<NodeRole, "serves" | "provenAt" | "stalePrimaryWindowMs" | "running">;
+  readonly role: Pick<NodeRole, "servesSockets" | "provenAt" | "stalePrimaryWindowMs" | "running">;
 }
 
 export function createPropagationTracker(options: PropagationOptions): PropagationTracker {
@@ -70,7 +70,7 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
     const all = known || (entry.readAt !== undefined && nodes.pending === 0);
     entry.receipt = { ...before, nodes, effective: all ? "all" : "pending" };
     entry.done = all || clock.monotonic() - entry.begunAt >= propagationTimeoutMs;
-    if (entry.done || !sameState(before, entry.receipt)) tell(entry, entry.receipt);
+    if (entry.done || !sameState(before, entry.receipt)) notify(entry, entry.receipt);
     return entry.receipt;
   };
   const drop = (revocationId: string) => {
@@ -78,17 +78,17 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
     watched.delete(revocationId);
     if (entry?.receipt === undefined || entry.done) return;
     entry.done = true;
-    tell(entry, entry.receipt);
+    notify(entry, entry.receipt);
   };
 
   return {
     begin(revocationId) {
-      watched.set(revocationId, begun(clock.monotonic()));
+      watched.set(revocationId, newWatched(clock.monotonic()));
       const [oldest] = watched.keys();
-      if (watched.size > mostWatched && oldest !== undefined) drop(oldest);
+      if (watched.size > maxWatched && oldest !== undefined) drop(oldest);
     },
     abandon: drop,
-    committed(about, { sessions, durability, positions }) {
+    onCommitted(about, { sessions, durability, positions }) {
       const known = { ...about, sessions, durability };
       const receipt: RevokeReceipt = { ...known, nodes: noNodes, effective: "pending" };
       const entry = watched.get(about.revocationId);
@@ -96,14 +96,14 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
       entry.receipt = receipt;
       entry.last = positions.at(-1);
       entry.awaited = positions;
-      arrive(entry, clock);
+      markIfDelivered(entry, clock);
       return look(entry) ?? receipt;
     },
-    delivered({ position }, revocationId) {
+    onDelivered({ position }, revocationId) {
       const entry = watched.get(revocationId);
       if (entry === undefined || entry.readAt !== undefined) return;
       entry.positions.add(position);
-      arrive(entry, clock);
+      markIfDelivered(entry, clock);
       look(entry);
     },
     review() {
@@ -113,10 +113,10 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
         if (now - entry.begunAt >= 2 * propagationTimeoutMs) drop(revocationId);
       }
     },
-    broke() {
+    onLogBreak() {
       for (const entry of watched.values()) if (!entry.done) entry.readAt = undefined;
     },
-    recovered(position) {
+    onRecovered(position) {
       for (const entry of watched.values()) {
         if (entry.done || entry.receipt === undefined) continue;
         entry.last = position;
@@ -133,7 +133,7 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
   };
 }
 
-function begun(begunAt: number): Watched {
+function newWatched(begunAt: number): Watched {
   return {
     positions: new Set(),
     listeners: new Set(),
@@ -146,13 +146,13 @@ function begun(begunAt: number): Watched {
   };
 }
 
-function arrive(entry: Watched, clock: Clock): void {
+function markIfDelivered(entry: Watched, clock: Clock): void {
   if (entry.awaited?.every((position) => entry.positions.has(position)) === true)
     entry.readAt ??= clock.monotonic();
 }
 
 function countNodes(options: PropagationOptions, entry: Watched): NodeCounts {
-  const counts = { applied: options.role.serves ? 1 : 0, pending: 0, fenced: 0 };
+  const counts = { applied: options.role.servesSockets ? 1 : 0, pending: 0, fenced: 0 };
   const others = options.members.others();
   for (const member of others) counts[stateOf(options, member, entry)] += 1;
   return { ...counts, pending: counts.pending + Math.max(0, options.role.running - others.length) };
@@ -178,13 +178,13 @@ function stateOf(
  * and before that at `heardAt`. Cut off together with an old primary it may go on for as long as that one takes
  * commits, counted from a promotion that came before the revocation.
  */
-function fencedAt({ role }: PropagationOptions, { heardAt }: ClusterMember, readAt: number): number {
+function fencedAt({ role }: PropagationOptions, { heartbeatReadAt }: ClusterMember, readAt: number): number {
   const isolation = role.stalePrimaryWindowMs;
-  const last = isolation > 0 ? readAt : Math.min(heardAt, readAt);
+  const last = isolation > 0 ? readAt : Math.min(heartbeatReadAt, readAt);
   return last + isolation + leaseMs + leaseMarginMs;
 }
 
-function tell(entry: Watched, receipt: RevokeReceipt): void {
+function notify(entry: Watched, receipt: RevokeReceipt): void {
   for (const listener of entry.listeners) listener(receipt, entry.done);
   if (entry.done) entry.listeners.clear();
 }

@@ -43,11 +43,11 @@ export class RevocationCache {
   /** One entry at most. */
   readonly everybody: ExpiringMap<typeof everybody, RaisedEpoch>;
   /** When the user changed last, ms. */
-  readonly changes: ExpiringMap<string, number>;
+  readonly userChangedAt: ExpiringMap<string, number>;
   /** By user. What there is no room for is not told again, and judged by the store as ever. */
-  readonly records: ExpiringMap<string, RightsDecision>;
+  readonly rightsDecisions: ExpiringMap<string, RightsDecision>;
   /** By credential; the same. */
-  readonly logins: ExpiringMap<string, LoginChange>;
+  readonly loginChanges: ExpiringMap<string, LoginChange>;
   readonly #all: readonly ExpiringMap<string, unknown>[];
 
   constructor(keptMs: number, capacity: number) {
@@ -56,11 +56,20 @@ export class RevocationCache {
     this.users = new ExpiringMap(keptMs, capacity);
     this.clients = new ExpiringMap(keptMs, capacity);
     this.everybody = new ExpiringMap(keptMs, 1);
-    this.changes = new ExpiringMap(keptMs, capacity);
-    this.records = new ExpiringMap(keptMs, capacity);
-    this.logins = new ExpiringMap(keptMs, capacity);
-    const { seen, sessions, users, clients, changes, records, logins } = this;
-    this.#all = [seen, sessions, users, clients, this.everybody, changes, records, logins];
+    this.userChangedAt = new ExpiringMap(keptMs, capacity);
+    this.rightsDecisions = new ExpiringMap(keptMs, capacity);
+    this.loginChanges = new ExpiringMap(keptMs, capacity);
+    const { seen, sessions, users, clients, userChangedAt, rightsDecisions, loginChanges } = this;
+    this.#all = [
+      seen,
+      sessions,
+      users,
+      clients,
+      this.everybody,
+      userChangedAt,
+      rightsDecisions,
+      loginChanges,
+    ];
   }
 
   get size(): number {
@@ -69,12 +78,12 @@ export class RevocationCache {
 
   /** Nothing is known of tokens from before this time (ms): there was no room for all that was revoked. */
   get evictedAt(): number {
-    const { sessions, users, clients, changes } = this;
-    return Math.max(...[sessions, users, clients, changes].map(({ evictedAt }) => evictedAt));
+    const { sessions, users, clients, userChangedAt } = this;
+    return Math.max(...[sessions, users, clients, userChangedAt].map(({ evictedAt }) => evictedAt));
   }
 
-  forget(now: number): void {
-    for (const map of this.#all) map.forget(now);
+  expire(now: number): void {
+    for (const map of this.#all) map.expire(now);
   }
 
   /** True the first time. A place in the log alone is none: after the log went back in time it may be given again. */
@@ -89,7 +98,7 @@ export class RevocationCache {
   }
 
   /** Takes an event in; what it cuts, when it cuts anything that was not cut before. */
-  take(event: LogEvent, entry: LogEntry, now: number): RevocationEvent | undefined {
+  apply(event: LogEvent, entry: LogEntry, now: number): RevocationEvent | undefined {
     switch (event.type) {
       case "sessions_revoked": {
         const { userId, cause, revocationId } = event;
@@ -99,28 +108,32 @@ export class RevocationCache {
       }
       case "user_revoked": {
         const { userId, except, cause } = event;
-        const cut = epochCutOf(event, entry);
-        if (!raises(this.users, userId, cut, now)) return undefined;
+        const cut = raisedEpochOf(event, entry);
+        if (!raiseEpoch(this.users, userId, cut, now)) return undefined;
         return { kind: "user", userId, epoch: cut.epoch, except, cause };
       }
       case "client_revoked": {
         const { clientId, cause } = event;
-        const cut = epochCutOf(event, entry);
-        if (!raises(this.clients, clientId, cut, now)) return undefined;
+        const cut = raisedEpochOf(event, entry);
+        if (!raiseEpoch(this.clients, clientId, cut, now)) return undefined;
         return { kind: "client", clientId, epoch: cut.epoch, cause };
       }
       case "all_revoked": {
-        const cut = epochCutOf(event, entry);
-        if (!raises(this.everybody, everybody, cut, now)) return undefined;
+        const cut = raisedEpochOf(event, entry);
+        if (!raiseEpoch(this.everybody, everybody, cut, now)) return undefined;
         return { kind: "all", epoch: cut.epoch, cause: event.cause };
       }
       case "user_changed":
         // Nobody holds a token from before the user was there.
         if (event.change !== "added")
-          this.changes.set(event.userId, Math.max(entry.at, this.changes.get(event.userId) ?? 0), now);
-        return changeOf(event, noteRecord(this.records, event, entry, now));
+          this.userChangedAt.set(
+            event.userId,
+            Math.max(entry.at, this.userChangedAt.get(event.userId) ?? 0),
+            now,
+          );
+        return userChangedEvent(event, recordDecision(this.rightsDecisions, event, entry, now));
       case "login_changed":
-        noteLogin(this.logins, event, entry, now);
+        recordLoginChange(this.loginChanges, event, entry, now);
         return undefined;
       case "session_changed":
         return { kind: "session_changed", sessionId: event.sessionId };
@@ -138,25 +151,31 @@ export class RevocationCache {
     const session = this.sessions.get(principal.sessionId);
     if (session !== undefined) return { state: "dead", cause: session.cause };
     const cut =
-      reached(principal, this.users.get(principal.userId)) ??
-      (principal.clientId === null ? undefined : reached(principal, this.clients.get(principal.clientId))) ??
-      reached(principal, this.everybody.get(everybody));
+      ifEnds(principal, this.users.get(principal.userId)) ??
+      (principal.clientId === null ? undefined : ifEnds(principal, this.clients.get(principal.clientId))) ??
+      ifEnds(principal, this.everybody.get(everybody));
     if (cut !== undefined) return cut.replayed ? { state: "unknown" } : { state: "dead", cause: cut.cause };
     // A token that says otherwise is newer than the decision, or of a node whose clock is ahead: the store says which.
-    const shutOut = !principal.localOnly && this.records.get(principal.userId)?.rights?.localOnly === true;
+    const shutOut =
+      !principal.localOnly && this.rightsDecisions.get(principal.userId)?.rights?.localOnly === true;
     return shutOut || principal.tokenIssuedAt <= doubtUntil ? { state: "unknown" } : { state: "live" };
   }
 }
 
 type EpochEvent = Extract<LogEvent, { type: "user_revoked" | "client_revoked" | "all_revoked" }>;
 
-function epochCutOf(event: EpochEvent, entry: LogEntry): RaisedEpoch {
+function raisedEpochOf(event: EpochEvent, entry: LogEntry): RaisedEpoch {
   const { cause, revocationId, epoch } = event;
   const except = event.type === "user_revoked" ? event.except : null;
   return { epoch: epoch ?? entry.version, except, cause, revocationId, replayed: epoch !== undefined };
 }
 
-function raises<Key>(map: ExpiringMap<Key, RaisedEpoch>, key: Key, cut: RaisedEpoch, now: number): boolean {
+function raiseEpoch<Key>(
+  map: ExpiringMap<Key, RaisedEpoch>,
+  key: Key,
+  cut: RaisedEpoch,
+  now: number,
+): boolean {
   const known = map.get(key);
   const news = known === undefined || known.epoch < cut.epoch;
   if (news || (known.epoch === cut.epoch && cut.replayed)) map.set(key, cut, now);
@@ -166,7 +185,7 @@ function raises<Key>(map: ExpiringMap<Key, RaisedEpoch>, key: Key, cut: RaisedEp
 type UserChanged = Extract<LogEvent, { type: "user_changed" }>;
 
 /** Returns the decision where it is the latest that is known. */
-function noteRecord(
+function recordDecision(
   records: ExpiringMap<string, RightsDecision>,
   { userId, change, rights }: UserChanged,
   entry: LogEntry,
@@ -191,14 +210,17 @@ function decisionOf(
   return { version, rights: { isActive, localOnly, groupIds } };
 }
 
-function changeOf({ userId, change }: UserChanged, decision: RightsDecision | undefined): RevocationEvent {
+function userChangedEvent(
+  { userId, change }: UserChanged,
+  decision: RightsDecision | undefined,
+): RevocationEvent {
   const cut = { kind: "user_changed", userId, change } as const;
   const rights = decision?.rights;
   return rights === undefined || rights === null ? cut : { ...cut, rights };
 }
 
 /** Ids of credentials are given once: nothing comes after a removal. */
-function noteLogin(
+function recordLoginChange(
   logins: ExpiringMap<string, LoginChange>,
   { credentialId, userId, change, except, version }: Extract<LogEvent, { type: "login_changed" }>,
   entry: LogEntry,
@@ -210,7 +232,7 @@ function noteLogin(
   if (isLater || (change === "removed" && known?.change !== "removed")) logins.set(credentialId, cut, now);
 }
 
-function reached(principal: Principal, cut: RaisedEpoch | undefined): RaisedEpoch | undefined {
+function ifEnds(principal: Principal, cut: RaisedEpoch | undefined): RaisedEpoch | undefined {
   return cut !== undefined && principal.epoch < cut.epoch && principal.sessionId !== cut.except
     ? cut
     : undefined;

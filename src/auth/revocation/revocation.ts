@@ -14,10 +14,8 @@ import { createLogWriter, type LogWriter } from "./log-writer.ts";
 import { NodeRole } from "./node-role.ts";
 import { createPropagationTracker } from "./propagation.ts";
 import type { RevokeReceipt, RevokeTarget } from "./receipt.ts";
-import type { RevokeOutcome, RevokeRequest } from "./revoke-commit.ts";
-import { revokeEpoch } from "./revoke-epoch.ts";
-import { revokeKeys } from "./revoke-keys.ts";
-import { createSessionRevoker } from "./revoke-sessions.ts";
+import type { RevokeOutcome, RevokeRequest } from "./revoke.ts";
+import { createSessionRevoker, revokeEpoch, revokeKeys } from "./revoke.ts";
 import { createUserRevoker } from "./revoke-user.ts";
 import { repairRollback } from "./rollback/repair.ts";
 import type { RecordRepairs } from "./rollback/repair-records.ts";
@@ -32,7 +30,7 @@ import {
 export type RevocationPolicy = "suspend" | "close" | "serve_until_exp";
 
 /** What a node's lease is kept by. */
-export type FeedFollower = Pick<LogFollower, "following" | "followGeneration" | "lookAgeMs" | "restart">;
+export type FeedFollower = Pick<LogFollower, "following" | "followGeneration" | "readAgeMs" | "restart">;
 
 /**
  * The one way to take something away (D2): every removal path calls `revoke`. One commit marks, raises and logs, and
@@ -70,7 +68,7 @@ export interface Revocation {
   setWatch(watch: {
     readonly since: number;
     readonly stalePrimaryWindowMs: number;
-    readonly unheard: number;
+    readonly knownNodes: number;
   }): void;
   readonly lease: RevocationLease;
   /**
@@ -145,13 +143,16 @@ export function createRevocation(
     revocationId: string,
     commit: () => Promise<RevokeOutcome>,
   ): Promise<RevokeReceipt> => {
-    logConsumer.begin(revocationId);
+    logConsumer.startCounting(revocationId);
     propagation.begin(revocationId);
     try {
       const ended = await commit();
-      return propagation.committed({ revocationId, socketsClosed: logConsumer.end(revocationId) }, ended);
+      return propagation.onCommitted(
+        { revocationId, socketsClosed: logConsumer.stopCounting(revocationId) },
+        ended,
+      );
     } catch (error) {
-      logConsumer.end(revocationId);
+      logConsumer.stopCounting(revocationId);
       propagation.abandon(revocationId);
       throw error;
     }
@@ -165,15 +166,15 @@ export function createRevocation(
       role.delivered();
       logConsumer.deliver(entries);
     },
-    logBroke: (kind) => leaseManager.broke(kind),
+    logBroke: (kind) => leaseManager.onLogBreak(kind),
     setFeed({ since, follower }) {
-      members.caughtUp();
+      members.onCaughtUp();
       view.completeSince(since);
       role.becomeNode();
       leaseManager.start(follower);
     },
     setWatch({ since, ...watching }) {
-      members.caughtUp();
+      members.onCaughtUp();
       view.completeSince(since);
       role.becomeWatcher(watching);
     },
@@ -186,7 +187,7 @@ export function createRevocation(
         return leaseManager.driftMs;
       },
       get nodes() {
-        return members.alive + 1;
+        return members.liveCount + 1;
       },
     },
     watch: propagation.watch,
@@ -210,11 +211,11 @@ const ignored = () => undefined;
 const nothing = async () => undefined;
 const silent: RevocationObserver = {
   badMac: ignored,
-  broke: ignored,
-  reasserted: ignored,
-  repaired: ignored,
-  recovered: ignored,
-  lapsed: ignored,
+  logBroke: ignored,
+  rollbackRepaired: ignored,
+  recordRepaired: ignored,
+  leaseRecovered: ignored,
+  leaseLapsed: ignored,
   heartbeatFailed: ignored,
 };
 
@@ -241,7 +242,7 @@ function compose(options: RevocationOptions) {
     store,
     clock,
     logMac,
-    apply: (entries) => logConsumer.own(entries),
+    apply: (entries) => logConsumer.applyOwn(entries),
   });
   const leaseManager = new LeaseManager({
     node,
@@ -256,7 +257,7 @@ function compose(options: RevocationOptions) {
     disabledSafeguards,
     observer,
     restoreKeyring: options.restoreKeyring ?? nothing,
-    reassert: () =>
+    repairRollback: () =>
       repairRollback({
         store,
         clock,
@@ -264,7 +265,7 @@ function compose(options: RevocationOptions) {
         repairs,
         cache: view.cache,
         rememberedMs: retentionMs(longestTokenMs),
-        onRepaired: observer.repaired,
+        onRepaired: observer.recordRepaired,
       }),
   });
   const listeners = createRevocationListeners(onListenerFault);

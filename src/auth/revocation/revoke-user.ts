@@ -4,40 +4,41 @@ import { indexKeys, recordKeys } from "../record-keys.ts";
 import { releaseNames } from "../sessions/client-names.ts";
 import { findSession } from "../sessions/session-reading.ts";
 import {
-  checkingEpochs,
   createdBefore,
-  puttingSession,
-  readableSession,
+  epochChecks,
+  parseSession,
   readEpochsOfClients,
+  sessionPut,
   sessionState,
   withoutCreatedVersion,
 } from "../sessions/session-record.ts";
 import { type CommitOutcome, mergeSteps, readRecord, type Step, type StoredRecord } from "../store.ts";
 import type { RevokeTarget } from "./receipt.ts";
-import { outcomeOf, type RevokeOutcome, type RevokeRequest, type RevokeTools } from "./revoke-commit.ts";
+import { outcomeOf, type RevokeOutcome, type RevokeRequest, type RevokeTools } from "./revoke.ts";
 import { clockMarginMs } from "./view.ts";
 
 type UserTarget = Extract<RevokeTarget, { kind: "user" }>;
 
 const pageSize = 250;
-/** Only the spared session's own refreshes can come in between. */
-const mostAttempts = 10;
+/** Only refreshes of the spared session can cause a conflict. */
+const maxAttempts = 10;
 
 /**
- * Raises the user's epoch: from that commit on every session record of the user that is older is dead, also one that
- * is being made at this moment, because its commit checks the epoch. The spared session is written again by the same
- * commit and so stays.
+ * Bumps the user's epoch. From that commit on every older session record of the user is dead, also one that is being
+ * created at this moment, because its commit checks the epoch. The same commit writes the spared session again, so that
+ * one stays live.
  */
 export function createUserRevoker(tools: RevokeTools) {
   return async (target: UserTarget, request: RevokeRequest): Promise<RevokeOutcome> => {
-    const raised = await bumpEpoch(tools, target, request);
+    const commit = await bumpEpoch(tools, target, request);
     try {
-      const ended = await clear(tools, target.userId, raised.version);
-      if (request.cause === "user_removed") await endEpoch(tools, target.userId).catch(ignoreUnavailable);
-      return outcomeOf(ended, [raised]);
+      const revoked = await removeDeadSessions(tools, target.userId, commit.version);
+      if (request.cause === "user_removed")
+        await expireEpochRecord(tools, target.userId).catch(ignoreUnavailable);
+      return outcomeOf(revoked, [commit]);
     } catch (error) {
-      // The records are dead already; what is left of them is found by the next listing or by their expiry.
-      if (error instanceof AuthError && error.code === "unavailable") return outcomeOf(0, [raised]);
+      // The records are dead already. The next listing or their expiry removes the rest.
+      if (error instanceof AuthError && error.code === "unavailable") return outcomeOf(0, [commit]);
       throw error;
     }
   };
@@ -48,45 +49,45 @@ async function bumpEpoch(
   target: UserTarget,
   request: RevokeRequest,
 ): Promise<Extract<CommitOutcome, { ok: true }>> {
-  for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
-    const spared = await sparing(tools, target);
+  for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+    const spared = await readSpared(tools, target);
     const { cause, revocationId } = request;
     const { userId } = target;
     const event: LogEvent = { type: "user_revoked", userId, cause, revocationId, except: spared.except };
     const own: Step = { bumpEpochs: [recordKeys.userEpoch(userId)], log: [{ ...event }], durable: true };
     const outcome = await tools.logWriter.commit(mergeSteps(spared.step, own, request.also));
     if (outcome.ok) return outcome;
-    const oursMoved = spared.step.check?.some(({ key }) => key === outcome.conflict) ?? false;
-    if (!oursMoved) throw new AuthError("conflict", { detail: `revoke: ${outcome.conflict} changed` });
+    const sparedChanged = spared.step.check?.some(({ key }) => key === outcome.conflict) ?? false;
+    if (!sparedChanged) throw new AuthError("conflict", { detail: `revoke: ${outcome.conflict} changed` });
   }
-  throw new AuthError("conflict", { detail: "revoke: the spared session changes all the time" });
+  throw new AuthError("conflict", { detail: "revoke: the spared session keeps changing" });
 }
 
-/** Throws `unauthorized` for a session that is not live, or not this user's: it asked while it was, and was cut off. */
-async function sparing(
+/** Throws `unauthorized` if the session is not live or belongs to another user: it was revoked after it had asked. */
+async function readSpared(
   { store, clock }: RevokeTools,
   { userId, except }: UserTarget,
 ): Promise<{ readonly except: string | null; readonly step: Step }> {
   if (except === undefined) return { except: null, step: {} };
-  const found = await findSession({ store, clock }, except);
-  if (found?.state !== "live" || found.session.userId !== userId)
-    throw new AuthError("unauthorized", { detail: "revoke: the session to spare is over" });
-  const { session, version, epochs } = found;
-  const check = [{ key: recordKeys.session(except), version }, ...checkingEpochs(session, epochs)];
-  return { except, step: { check, put: [puttingSession(withoutCreatedVersion(session))] } };
+  const sessions = await findSession({ store, clock }, except);
+  if (sessions?.state !== "live" || sessions.session.userId !== userId)
+    throw new AuthError("unauthorized", { detail: "revoke: the session to spare has ended" });
+  const { session, version, epochs } = sessions;
+  const check = [{ key: recordKeys.session(except), version }, ...epochChecks(session, epochs)];
+  return { except, step: { check, put: [sessionPut(withoutCreatedVersion(session))] } };
 }
 
 /**
- * The epoch of a user who was removed gets an end. None of the user's sessions is left, and none can be made: each commit
- * that makes one checks the user's record. Tokens from before have ended by then, and no node remembers the raise.
- * Without the record a token that comes all the same is refused for its session, which the store does not have.
+ * Gives the epoch record of a removed user an expiry. No session of the user is left and none can be created, because
+ * each commit that creates one checks the user's record. By the expiry all earlier tokens have expired and no node
+ * remembers the revocation. A token that is shown after it is refused because its session does not exist.
  */
-async function endEpoch({ store, clock, rememberedMs }: RevokeTools, userId: string): Promise<void> {
+async function expireEpochRecord({ store, clock, rememberedMs }: RevokeTools, userId: string): Promise<void> {
   const [userKey, key] = [recordKeys.user(userId), recordKeys.userEpoch(userId)];
   const record = await readRecord(store, key);
   if (record === undefined) return;
-  // After that time no node tells the raise again, which would make the record anew. On a conflict somebody else ends
-  // the same user, and sees it through.
+  // After that time no node writes the revocation again, which would create the record anew. On a conflict another
+  // process removes the same user, and completes it.
   await store.commit({
     check: [
       { key: userKey, version: 0 },
@@ -96,14 +97,18 @@ async function endEpoch({ store, clock, rememberedMs }: RevokeTools, userId: str
   });
 }
 
-/** Removes what the epoch has killed, page by page. */
-async function clear({ store, clock }: RevokeTools, userId: string, epoch: number): Promise<number> {
+/** Removes the records that the epoch has invalidated, page by page. Resolves to how many were live before. */
+async function removeDeadSessions(
+  { store, clock }: RevokeTools,
+  userId: string,
+  epoch: number,
+): Promise<number> {
   const index = indexKeys.sessionsOf(userId);
-  let ended = 0;
+  let revoked = 0;
   let after: string | undefined;
   for (;;) {
     const page = await store.list(index, { limit: pageSize, after });
-    if (page.length === 0) return ended;
+    if (page.length === 0) return revoked;
     const records = await store.get(page.map(recordKeys.session));
     const dead = page.flatMap((id, place) => {
       const record = records[place];
@@ -114,31 +119,31 @@ async function clear({ store, clock }: RevokeTools, userId: string, epoch: numbe
         remove: dead.map(({ id }) => recordKeys.session(id)),
         unlink: dead.map(({ id }) => ({ index, member: id })),
       });
-      await releaseNames(store, dead.map(({ record }) => record && readableSession(record)).filter(isThere));
+      await releaseNames(store, dead.map(({ record }) => record && parseSession(record)).filter(isDefined));
     }
-    const meant = dead.flatMap(({ record }) => (record === undefined ? [] : [record]));
-    ended += await countLive({ store, clock }, userId, meant, epoch);
+    const removed = dead.flatMap(({ record }) => (record === undefined ? [] : [record]));
+    revoked += await countLive({ store, clock }, userId, removed, epoch);
     after = page.at(-1);
-    if (page.length < pageSize || after === undefined) return ended;
+    if (page.length < pageSize || after === undefined) return revoked;
   }
 }
 
-/** Of records that the epoch has ended: those that neither time nor an earlier epoch of all or of their client had ended. */
+/** How many of the records only this epoch ended: not their expiry, nor an earlier epoch of the client or of all. */
 async function countLive(
   { store, clock }: Pick<RevokeTools, "store" | "clock">,
   userId: string,
   records: readonly StoredRecord[],
   epoch: number,
 ): Promise<number> {
-  const found = records.flatMap((record) => {
-    const session = readableSession(record);
+  const sessions = records.flatMap((record) => {
+    const session = parseSession(record);
     return session === undefined ? [] : [{ session, version: record.version }];
   });
-  if (found.length === 0) return 0;
-  const clientIds = found.map(({ session }) => session.clientId);
+  if (sessions.length === 0) return 0;
+  const clientIds = sessions.map(({ session }) => session.clientId);
   const epochOf = await readEpochsOfClients(store, userId, clientIds);
   const earlier = (version: number) => (version < epoch ? version : 0);
-  return found.filter(({ session, version }) => {
+  return sessions.filter(({ session, version }) => {
     const { all, client } = epochOf(session.clientId);
     const before = Math.max(earlier(all), earlier(client));
     return sessionState({ session, version }, before, clock) === "live";
@@ -149,6 +154,6 @@ function ignoreUnavailable(error: unknown): void {
   if (!(error instanceof AuthError && error.code === "unavailable")) throw error;
 }
 
-function isThere<Value>(value: Value | undefined): value is Value {
+function isDefined<Value>(value: Value | undefined): value is Value {
   return value !== undefined;
 }

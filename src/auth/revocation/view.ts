@@ -14,7 +14,7 @@ export interface RevocationView {
    * What the log last decided on the user's rights, as far back as this node remembers. A read of the record may be older,
    * or fail: see `withoutLost`.
    */
-  decided(userId: string): RightsDecision | undefined;
+  decidedRights(userId: string): RightsDecision | undefined;
   /**
    * False while the node cannot know (no tail, no lease, a break of the log that is not healed yet): then nobody is
    * authenticated (D10). Hot path: a few comparisons, looked at before every frame.
@@ -52,20 +52,20 @@ export const clockMarginMs = 60_000;
 /** On top of the longest access token: how far back the view remembers. */
 const reachMarginMs = 5 * 60_000;
 /** A failover may be noticed, and what is remembered be wanted, this late. */
-const leastReachMs = 10 * 60_000;
+const minReachMs = 10 * 60_000;
 /** Of each kind. Beyond it the oldest are looked up in the store. */
 const defaultCapacity = 200_000;
 
 export interface MutableRevocationView extends RevocationView {
   /** Takes one event in, before anybody is told of it. Undefined for what was seen before, or cuts nothing here. */
-  take(event: LogEvent, entry: LogEntry): RevocationEvent | undefined;
+  apply(event: LogEvent, entry: LogEntry): RevocationEvent | undefined;
   /** The feed starts, or starts over after a gap: older entries than `since` (ms) were not delivered. */
   completeSince(since: number): void;
   /** Something may have passed unseen. */
   invalidate(): void;
   readonly cache: Pick<
     RevocationCache,
-    "sessions" | "users" | "clients" | "everybody" | "records" | "logins"
+    "sessions" | "users" | "clients" | "everybody" | "rightsDecisions" | "loginChanges"
   >;
   /** What is remembered, for metrics and tests. */
   readonly size: number;
@@ -73,7 +73,7 @@ export interface MutableRevocationView extends RevocationView {
 
 /** How far back a node has to read the log at its start, ms. */
 export function logReachMs(longestTokenMs: number): number {
-  return Math.max(longestTokenMs, leastReachMs) + clockMarginMs;
+  return Math.max(longestTokenMs, minReachMs) + clockMarginMs;
 }
 
 /**
@@ -82,11 +82,11 @@ export function logReachMs(longestTokenMs: number): number {
  * `trimmed` and looks everybody up in the store.
  */
 export function retentionMs(longestTokenMs: number): number {
-  return viewReachOf(longestTokenMs) + 2 * clockMarginMs;
+  return viewReachMs(longestTokenMs) + 2 * clockMarginMs;
 }
 
-function viewReachOf(longestTokenMs: number): number {
-  return Math.max(longestTokenMs, leastReachMs) + reachMarginMs;
+function viewReachMs(longestTokenMs: number): number {
+  return Math.max(longestTokenMs, minReachMs) + reachMarginMs;
 }
 
 /**
@@ -104,7 +104,7 @@ export function createRevocationView(options: {
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }): MutableRevocationView {
   const { clock, lease, followed, capacity = defaultCapacity } = options;
-  const reachMs = viewReachOf(options.longestTokenMs);
+  const reachMs = viewReachMs(options.longestTokenMs);
   const cache = new RevocationCache(retentionMs(options.longestTokenMs), capacity);
   const knowsRights = options.disabledSafeguards?.has("entry_rights") !== true;
   let floor = Number.POSITIVE_INFINITY;
@@ -137,10 +137,10 @@ export function createRevocationView(options: {
     get size() {
       return cache.size;
     },
-    decided: (userId) => (knowsRights ? cache.records.get(userId) : undefined),
+    decidedRights: (userId) => (knowsRights ? cache.rightsDecisions.get(userId) : undefined),
     judge(principal) {
       lookAtClock();
-      const changedAt = cache.changes.get(principal.userId);
+      const changedAt = cache.userChangedAt.get(principal.userId);
       const judgement = cache.judge(
         principal,
         Math.max(floor, changedAt === undefined ? 0 : changedAt + clockMarginMs),
@@ -149,11 +149,11 @@ export function createRevocationView(options: {
       // made elsewhere a moment ago: the store says which.
       return judgement.state === "live" && principal.epoch > newest ? { state: "unknown" } : judgement;
     },
-    take(event, entry) {
-      cache.forget(lookAtClock());
+    apply(event, entry) {
+      cache.expire(lookAtClock());
       newest = Math.max(newest, entry.version);
       if (!cache.isNew(entry, latest)) return undefined;
-      const cut = cache.take(event, entry, latest);
+      const cut = cache.apply(event, entry, latest);
       floor = Math.max(floor, cache.evictedAt + clockMarginMs);
       return knowsRights ? cut : cut && withoutRights(cut);
     },

@@ -27,7 +27,7 @@ export interface CodeExchange {
 }
 
 /** How often a redemption is begun anew because something that it was decided on changed while it ran. */
-const attempts = 3;
+const maxAttempts = 3;
 
 /**
  * A session for an authorization code (RFC 6749 section 4.1.3). One commit opens it, marks the code as used, and checks
@@ -43,7 +43,7 @@ export async function openSessionForCode(
     try {
       return await openOnce(tools, request);
     } catch (error) {
-      if (!(error instanceof AuthError) || error.code !== "conflict" || attempt === attempts) throw error;
+      if (!(error instanceof AuthError) || error.code !== "conflict" || attempt === maxAttempts) throw error;
     }
   }
 }

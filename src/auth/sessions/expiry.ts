@@ -4,7 +4,7 @@ import { recordKeys } from "../record-keys.ts";
 import { retryConflicts } from "../store.ts";
 import type { RefreshTools } from "./refresh.ts";
 import { findSession } from "./session-reading.ts";
-import { checkingEpochs, createdVersionOf, puttingSession } from "./session-record.ts";
+import { createdVersionOf, epochChecks, sessionPut } from "./session-record.ts";
 
 /** Ends a session whose time has come; see `Sessions.expireIfDue`. */
 export async function expireIfDue(
@@ -38,9 +38,9 @@ export async function setExpiry(
     const outcome = await tools.revocation.commit({
       check: [
         { key: recordKeys.session(sessionId), version: found.version },
-        ...checkingEpochs(session, found.epochs),
+        ...epochChecks(session, found.epochs),
       ],
-      put: [puttingSession({ ...session, createdVersion: createdVersionOf(found) })],
+      put: [sessionPut({ ...session, createdVersion: createdVersionOf(found) })],
       log: [{ ...event }],
     });
     return outcome.ok ? true : undefined;

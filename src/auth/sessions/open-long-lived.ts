@@ -4,15 +4,15 @@ import type { Session } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { mergeSteps, readRecord, retryConflicts, type Step } from "../store.ts";
 import { readUserStatus } from "../users/user-record.ts";
-import { creatingSession, firstGeneration, type SessionTools } from "./open-session.ts";
+import { createSessionStep, firstGeneration, type SessionTools } from "./open-session.ts";
 import { requireRoomForToken } from "./session-caps.ts";
 import { findSession } from "./session-reading.ts";
-import { checkingEpochs, highestEpoch, puttingSession, readEpochs } from "./session-record.ts";
+import { epochChecks, highestEpoch, readEpochs, sessionPut } from "./session-record.ts";
 
 const dayMs = 86_400_000;
 /** Home Assistant's UI asks for this many at most. */
-const longestDays = 3650;
-const longestName = 128;
+const maxDays = 3650;
+const maxNameLength = 128;
 
 export interface LongLivedRequest {
   readonly userId: string;
@@ -38,9 +38,9 @@ export async function openLongLived(
 }
 
 function checkRequest({ days, clientName }: LongLivedRequest): void {
-  if (!Number.isInteger(days) || days < 1 || days > longestDays)
-    throw new AuthError("invalid_format", { publicMessage: `The lifespan is 1 to ${longestDays} days.` });
-  if (clientName.trim() === "" || clientName.length > longestName)
+  if (!Number.isInteger(days) || days < 1 || days > maxDays)
+    throw new AuthError("invalid_format", { publicMessage: `The lifespan is 1 to ${maxDays} days.` });
+  if (clientName.trim() === "" || clientName.length > maxNameLength)
     throw new AuthError("invalid_format", { publicMessage: "The client name is empty or too long." });
 }
 
@@ -55,10 +55,10 @@ async function createOnce(tools: SessionTools, request: LongLivedRequest) {
   const epochs = { user: standing.epoch, all, client };
   const unchanged = { key: recordKeys.user(request.userId), version: standing.version };
   const step = mergeSteps(
-    { check: [unchanged, ...checkingEpochs(session, epochs)] },
-    { check: await stillAsking(tools, request) },
-    creatingSession(session),
-    await claimingName(tools, session, request.clientName),
+    { check: [unchanged, ...epochChecks(session, epochs)] },
+    { check: await askingSessionChecks(tools, request) },
+    createSessionStep(session),
+    await claimNameStep(tools, session, request.clientName),
   );
   const outcome = await tools.revocation.commit(step);
   return outcome.ok ? { session, user: standing.user, epochs } : undefined;
@@ -68,7 +68,7 @@ async function createOnce(tools: SessionTools, request: LongLivedRequest) {
  * A session that was cut off gets nothing any more, and the token outlives what cut it: without this an attempt that
  * failed on the user's new epoch would go through at the next.
  */
-async function stillAsking(
+async function askingSessionChecks(
   tools: SessionTools,
   { userId, askedBy }: LongLivedRequest,
 ): Promise<NonNullable<Step["check"]>> {
@@ -104,13 +104,13 @@ function longLivedSession(request: LongLivedRequest, now: number): Session {
 }
 
 /** A claim counts while its session lives; a dead one's is taken over. So nothing has to free names. */
-async function claimingName(tools: SessionTools, session: Session, clientName: string): Promise<Step> {
+async function claimNameStep(tools: SessionTools, session: Session, clientName: string): Promise<Step> {
   const key = recordKeys.clientName(session.userId, clientName);
   const claim = await readRecord(tools.store, key);
   const holder = claim?.value.session_id;
   const held = typeof holder === "string" ? await findSession(tools, holder) : undefined;
   if (held?.state === "live") throw new AuthError("client_name_exists");
-  const { expiresAt } = puttingSession(session);
+  const { expiresAt } = sessionPut(session);
   return {
     check: [{ key, version: claim?.version ?? 0 }],
     put: [{ key, value: { session_id: session.id }, expiresAt }],

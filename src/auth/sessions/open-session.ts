@@ -9,13 +9,13 @@ import type { AccessTokens } from "../tokens/access-tokens.ts";
 import type { RefreshTokens } from "../tokens/refresh-tokens.ts";
 import type { ReadingTools } from "./session-reading.ts";
 import {
-  checkingEpochs,
   createdBefore,
   type Epochs,
+  epochChecks,
   highestEpoch,
-  puttingSession,
-  readableSession,
+  parseSession,
   readEpochs,
+  sessionPut,
 } from "./session-record.ts";
 import type { NewSession, TokenGrant } from "./sessions.ts";
 
@@ -42,10 +42,10 @@ export async function openSession(
   const outcome = await tools.revocation.commit(
     mergeSteps(
       {
-        check: [{ key: recordKeys.user(user.id), version: userVersion }, ...checkingEpochs(session, epochs)],
+        check: [{ key: recordKeys.user(user.id), version: userVersion }, ...epochChecks(session, epochs)],
       },
-      creatingSession(session),
-      await clearing(tools.store, session, epochs),
+      createSessionStep(session),
+      await removeStaleStep(tools.store, session, epochs),
       typeof also === "function" ? also(session.id) : also,
     ),
   );
@@ -87,30 +87,30 @@ function newSession({ clock, ...tools }: SessionTools, request: NewSession): Ses
 }
 
 /** The part of a commit that makes a session; the commit checks the epochs as well. */
-export function creatingSession(session: Session): Step {
+export function createSessionStep(session: Session): Step {
   return {
     check: [{ key: recordKeys.session(session.id), version: 0 }],
-    put: [puttingSession(session)],
+    put: [sessionPut(session)],
     link: [{ index: indexKeys.sessionsOf(session.userId), member: session.id }],
   };
 }
 
-const lookedAt = 8;
+const staleSampleSize = 8;
 
 /**
  * Clears away some of the user's sessions that are over: that the store has collected, or that were made before one of
  * these epochs. Looking at a few from a random place at every login keeps them in proportion to what lives, also for a
  * user who never lists.
  */
-async function clearing(store: Store, { userId, clientId }: Session, epochs: Epochs): Promise<Step> {
+async function removeStaleStep(store: Store, { userId, clientId }: Session, epochs: Epochs): Promise<Step> {
   const index = indexKeys.sessionsOf(userId);
-  const some = await store.list(index, { after: newId(), limit: lookedAt });
+  const some = await store.list(index, { after: newId(), limit: staleSampleSize });
   if (some.length === 0) return {};
   const records = await store.get(some.map(recordKeys.session));
   const dead = some.filter((_, place) => {
     const record = records[place];
     if (record === undefined) return true;
-    const isSameClient = readableSession(record)?.clientId === clientId;
+    const isSameClient = parseSession(record)?.clientId === clientId;
     return createdBefore(record, highestEpoch({ ...epochs, client: isSameClient ? epochs.client : 0 }));
   });
   return {

@@ -11,17 +11,17 @@ import { userOf } from "../users/user-record.ts";
 import type { SessionTools } from "./open-session.ts";
 import { judgeGeneration } from "./refresh-rule.ts";
 import {
-  checkingEpochs,
   createdVersionOf,
   type Epochs,
+  epochChecks,
   epochKeys,
-  epochsOf,
+  epochsFromRecords,
+  expiryUnknown,
   highestEpoch,
-  puttingSession,
+  requireSession,
   type SessionOwner,
-  sessionOf,
+  sessionPut,
   sessionState,
-  unsureEnd,
 } from "./session-record.ts";
 import type { TokenGrant } from "./sessions.ts";
 
@@ -46,7 +46,7 @@ const useGrainMs = 10_000;
  * change nothing only checks, so that parallel refreshes of one token agree after one round instead of fighting.
  */
 export function createRefresh(tools: RefreshTools): (request: RefreshRequest) => Promise<TokenGrant> {
-  const bases = createRefreshBases(tools.store);
+  const bases = createRefreshSnapshots(tools.store);
   return (request) => {
     const token = tools.refreshTokens.read(request.refreshToken);
     const inBand = request.sessionId !== undefined;
@@ -64,11 +64,11 @@ export function createRefresh(tools: RefreshTools): (request: RefreshRequest) =>
   };
 }
 
-type Asked = RefreshRequest & { readonly generation: number };
+type RefreshAttempt = RefreshRequest & { readonly generation: number };
 
 interface Granted {
   readonly ok: true;
-  readonly basis: RefreshBasis;
+  readonly basis: RefreshSnapshot;
   /** As it goes on; the basis's own when nothing of it changes. */
   readonly session: Session;
   readonly withRefreshToken: boolean;
@@ -80,9 +80,9 @@ interface Refused {
   readonly ends?: { readonly session: Session; readonly cause: "token_reused" | "session_expired" };
 }
 
-function judge(tools: RefreshTools, basis: RefreshBasis, asked: Asked): Granted | Refused {
+function judge(tools: RefreshTools, basis: RefreshSnapshot, asked: RefreshAttempt): Granted | Refused {
   const now = tools.clock.now();
-  const error = refusalOf(basis, asked, tools.clock);
+  const error = findRefusal(basis, asked, tools.clock);
   if (error !== undefined) return error;
   const { session } = basis;
   const presented = { generation: asked.generation, peer: asked.peer, now };
@@ -94,26 +94,30 @@ function judge(tools: RefreshTools, basis: RefreshBasis, asked: Asked): Granted 
   return {
     ok: true,
     basis,
-    session: unchanged ? session : used(next, tools.sessionIdleMs, asked.peer, now),
+    session: unchanged ? session : withUse(next, tools.sessionIdleMs, asked.peer, now),
     // The client has the newest token already where it sent it and this session does not rotate.
     withRefreshToken: verdict.kind !== "current" || session.rotates,
   };
 }
 
-function refusalOf({ session, ...basis }: RefreshBasis, asked: Asked, clock: Clock): Refused | undefined {
+function findRefusal(
+  { session, ...basis }: RefreshSnapshot,
+  asked: RefreshAttempt,
+  clock: Clock,
+): Refused | undefined {
   const state = sessionState({ session, version: basis.version }, highestEpoch(basis.epochs), clock);
-  if (state === "unsure") return { ok: false, error: unsureEnd() };
+  if (state === "unsure") return { ok: false, error: expiryUnknown() };
   if (state === "expired")
     return { ok: false, error: new AuthError("invalid_grant"), ends: { session, cause: "session_expired" } };
   if (state !== "live" || session.type === "long_lived_access_token")
     return { ok: false, error: new AuthError("invalid_grant") };
-  if (!isClients(session, asked)) return { ok: false, error: new AuthError("invalid_client") };
+  if (!isOfClient(session, asked)) return { ok: false, error: new AuthError("invalid_client") };
   const blocked = blockOf(basis.user, asked.peer);
   return blocked === undefined ? undefined : { ok: false, error: blocked };
 }
 
 /** In band the socket is the session's own, which says more than a client id. */
-function isClients(session: Session, { clientId, sessionId }: RefreshRequest): boolean {
+function isOfClient(session: Session, { clientId, sessionId }: RefreshRequest): boolean {
   if (sessionId !== undefined && clientId === undefined) return true;
   return (clientId ?? null) === session.clientId;
 }
@@ -130,7 +134,7 @@ async function refuse(tools: RefreshTools, { error, ends }: Refused): Promise<ne
 async function grantOnce(
   tools: RefreshTools,
   { basis, session, withRefreshToken }: Granted,
-  bases: RefreshBases | undefined,
+  bases: RefreshSnapshots | undefined,
 ): Promise<TokenGrant | undefined> {
   const changed =
     session === basis.session ? undefined : { ...session, createdVersion: createdVersionOf(basis) };
@@ -138,9 +142,9 @@ async function grantOnce(
     check: [
       { key: recordKeys.session(session.id), version: basis.version },
       { key: recordKeys.user(session.userId), version: basis.userVersion },
-      ...checkingEpochs(session, basis.epochs),
+      ...epochChecks(session, basis.epochs),
     ],
-    put: changed === undefined ? [] : [puttingSession(changed)],
+    put: changed === undefined ? [] : [sessionPut(changed)],
   });
   if (!outcome.ok) return undefined;
   bases?.keep(changed === undefined ? basis : { ...basis, session: changed, version: outcome.version });
@@ -155,14 +159,14 @@ function isRecent(session: Session, peer: Peer, now: number): boolean {
 }
 
 /** A use never moves the end back: this node's clock, or that of the last use, may have been wrong. */
-function used(session: Session, idleMs: number, peer: Peer, now: number): Session {
+function withUse(session: Session, idleMs: number, peer: Peer, now: number): Session {
   const expiresAt = session.expiresAt === null ? null : Math.max(session.expiresAt, now + idleMs);
   return { ...session, lastUsedAt: now, lastUsedIp: peer.address, expiresAt };
 }
 
 async function grant(
   tools: RefreshTools,
-  { user, epochs }: Pick<RefreshBasis, "user" | "epochs">,
+  { user, epochs }: Pick<RefreshSnapshot, "user" | "epochs">,
   session: Session,
   withRefreshToken: boolean,
 ): Promise<TokenGrant> {
@@ -175,7 +179,7 @@ async function grant(
 }
 
 /** What a refresh is decided on, and the versions by which its commit checks that all of it still holds. */
-export interface RefreshBasis {
+export interface RefreshSnapshot {
   readonly session: Session;
   readonly version: number;
   readonly user: User;
@@ -183,24 +187,24 @@ export interface RefreshBasis {
   readonly epochs: Epochs;
 }
 
-export interface RefreshBases {
+export interface RefreshSnapshots {
   /**
    * Of an earlier refresh on this node. It may be out of date: good enough to try a commit that checks it, never to
    * refuse anybody or to end anything.
    */
-  known(sessionId: string): RefreshBasis | undefined;
+  known(sessionId: string): RefreshSnapshot | undefined;
   /** As the store has it, at one moment or so that the commit finds out. Throws `invalid_grant` for one that is gone. */
-  read(sessionId: string): Promise<RefreshBasis>;
+  read(sessionId: string): Promise<RefreshSnapshot>;
   /** After a commit that was decided on it. */
-  keep(basis: RefreshBasis): void;
+  keep(basis: RefreshSnapshot): void;
 }
 
 /** Of each about 1 KiB. */
-const keptBases = 10_000;
-const knownOwners = 10_000;
+const maxSnapshots = 10_000;
+const maxOwners = 10_000;
 
-export function createRefreshBases(store: Store): RefreshBases {
-  const bases = new LRUCache<string, RefreshBasis>({ max: keptBases });
+export function createRefreshSnapshots(store: Store): RefreshSnapshots {
+  const bases = new LRUCache<string, RefreshSnapshot>({ max: maxSnapshots });
   return {
     known: (sessionId) => bases.get(sessionId),
     read: createReader(store),
@@ -212,33 +216,33 @@ export function createRefreshBases(store: Store): RefreshBases {
  * Session, user and epochs in one read where the session's user and client are known, which never change. In two reads
  * the session comes first; the commit checks all of them.
  */
-function createReader(store: Store): RefreshBases["read"] {
-  const owners = new LRUCache<string, SessionOwner>({ max: knownOwners });
+function createReader(store: Store): RefreshSnapshots["read"] {
+  const owners = new LRUCache<string, SessionOwner>({ max: maxOwners });
   return async (sessionId) => {
     const key = recordKeys.session(sessionId);
     const known = owners.get(sessionId);
     if (known !== undefined) {
       const [session, ...rest] = await store.get([key, recordKeys.user(known.userId), ...epochKeys(known)]);
-      return basisOf(session, rest);
+      return snapshotOf(session, rest);
     }
     const session = await readRecord(store, key);
     if (session === undefined) throw new AuthError("invalid_grant");
-    const { userId, clientId } = sessionOf(session).session;
+    const { userId, clientId } = requireSession(session).session;
     const rest = await store.get([recordKeys.user(userId), ...epochKeys({ userId, clientId })]);
     owners.set(sessionId, { userId, clientId });
-    return basisOf(session, rest);
+    return snapshotOf(session, rest);
   };
 }
 
-function basisOf(
+function snapshotOf(
   record: StoredRecord | undefined,
   [user, ...epochs]: readonly (StoredRecord | undefined)[],
-): RefreshBasis {
+): RefreshSnapshot {
   if (record === undefined || user === undefined) throw new AuthError("invalid_grant");
   return {
-    ...sessionOf(record),
+    ...requireSession(record),
     user: userOf(user),
     userVersion: user.version,
-    epochs: epochsOf(epochs),
+    epochs: epochsFromRecords(epochs),
   };
 }

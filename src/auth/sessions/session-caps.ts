@@ -53,7 +53,7 @@ function lastUse({ lastUsedAt, createdAt }: Session): number {
   return lastUsedAt ?? createdAt;
 }
 
-const mostMembers = 1000;
+const maxPageSize = 1000;
 
 /** Whether the user's index has more than `count` members: of all types, and some that are over. Reads no record. */
 async function holdsMoreThan(store: Store, userId: string, count: number): Promise<boolean> {
@@ -61,7 +61,7 @@ async function holdsMoreThan(store: Store, userId: string, count: number): Promi
   let after: string | undefined;
   for (;;) {
     if (left === Number.POSITIVE_INFINITY) return false;
-    const limit = Math.min(mostMembers, left + 1);
+    const limit = Math.min(maxPageSize, left + 1);
     const from = after === undefined ? {} : { after };
     const page = await store.list(indexKeys.sessionsOf(userId), { limit, ...from });
     if (page.length < limit) return false;

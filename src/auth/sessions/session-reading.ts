@@ -6,14 +6,14 @@ import { readRecord, type Store } from "../store.ts";
 import {
   createdVersionOf,
   type Epochs,
+  expiryUnknown,
   highestEpoch,
-  readableSession,
+  parseSession,
   readEpochs,
   readEpochsOfClients,
+  requireSession,
   type SessionState,
-  sessionOf,
   sessionState,
-  unsureEnd,
   type VersionedSession,
 } from "./session-record.ts";
 
@@ -31,7 +31,7 @@ export interface FoundSession extends VersionedSession {
 /** Throws `unavailable` for a damaged record. */
 export async function findSession(tools: ReadingTools, sessionId: string): Promise<FoundSession | undefined> {
   const record = await readRecord(tools.store, recordKeys.session(sessionId));
-  return record && (await standingOf(tools, sessionOf(record)));
+  return record && (await withState(tools, requireSession(record)));
 }
 
 /** Undefined for a damaged record too. */
@@ -40,18 +40,18 @@ export async function findReadableSession(
   sessionId: string,
 ): Promise<FoundSession | undefined> {
   const record = await readRecord(tools.store, recordKeys.session(sessionId));
-  const session = record && readableSession(record);
-  return record && session && (await standingOf(tools, { session, version: record.version }));
+  const session = record && parseSession(record);
+  return record && session && (await withState(tools, { session, version: record.version }));
 }
 
 /**
  * The epochs are read last: a raise in between makes the session look dead, which it is. Throws `unavailable` while it is
  * not known whether the session has expired.
  */
-async function standingOf({ store, clock }: ReadingTools, found: VersionedSession): Promise<FoundSession> {
+async function withState({ store, clock }: ReadingTools, found: VersionedSession): Promise<FoundSession> {
   const epochs = await readEpochs(store, found.session);
   const state = sessionState(found, highestEpoch(epochs), clock);
-  if (state === "unsure") throw unsureEnd();
+  if (state === "unsure") throw expiryUnknown();
   return { ...found, epochs, state };
 }
 
@@ -80,7 +80,7 @@ export async function listSessions(tools: ListingTools, userId: string): Promise
 }
 
 /** Live sessions in the order of their ids, at most `limit`; there may be fewer although more follow. */
-export async function pageOfSessions(
+export async function readSessionPage(
   tools: ListingTools,
   userId: string,
   { after, limit }: PageRequest,
@@ -107,17 +107,17 @@ async function readPage(
   if (ids.length === 0) return { sessions: [], next: undefined };
   const records = await store.get(ids.map(recordKeys.session));
   const found = records.flatMap((record) => {
-    const session = record && readableSession(record);
+    const session = record && parseSession(record);
     return record === undefined || session === undefined ? [] : [{ session, version: record.version }];
   });
-  const { live, outdated } = await sorted({ store, clock }, userId, found);
+  const { live, outdated } = await partition({ store, clock }, userId, found);
   const collected = ids.filter((_, place) => records[place] === undefined);
-  await clear(store, userId, { collected, outdated });
+  await removeStale(store, userId, { collected, outdated });
   return { sessions: live, next: ids.length < limit ? undefined : ids.at(-1) };
 }
 
 /** The live ones, and those from before an epoch. The epochs are read last here too. */
-async function sorted(
+async function partition(
   { store, clock }: ReadingTools,
   userId: string,
   found: readonly VersionedSession[],
@@ -140,7 +140,7 @@ async function sorted(
  * A member without a record never gets one again: ids are given once, and record and member in one commit. A session from
  * before an epoch is dead for ever.
  */
-async function clear(
+async function removeStale(
   store: Store,
   userId: string,
   { collected, outdated }: { readonly collected: readonly string[]; readonly outdated: readonly string[] },

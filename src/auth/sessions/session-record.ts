@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
-import { isSurelyOver, type WallClock } from "../clock/clock.ts";
+import { isCertainlyPast, type WallClock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Session } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
@@ -55,14 +55,14 @@ export interface VersionedSession {
 }
 
 /** Undefined for a record that is no session: it can be ended and is not listed. */
-export function readableSession(record: StoredRecord): Session | undefined {
+export function parseSession(record: StoredRecord): Session | undefined {
   const { value } = record;
   return SessionRecord.Check(value) ? value : undefined;
 }
 
 /** Throws `unavailable` for a record that is no session: nobody is let in on it, and nobody is told "logged out". */
-export function sessionOf(record: StoredRecord): VersionedSession {
-  const session = readableSession(record);
+export function requireSession(record: StoredRecord): VersionedSession {
+  const session = parseSession(record);
   if (session === undefined) throw new AuthError("unavailable", { detail: "a session record is damaged" });
   return { session, version: record.version };
 }
@@ -77,7 +77,7 @@ export function createdVersionOf({ session, version }: VersionedSession): number
 
 /** For a record that may be no session. */
 export function createdBefore(record: StoredRecord, epoch: number): boolean {
-  return (readableSession(record)?.createdVersion ?? record.version) < epoch;
+  return (parseSession(record)?.createdVersion ?? record.version) < epoch;
 }
 
 /** The session as a raise of its epochs spares it: the commit that writes it is the one that makes it. */
@@ -90,11 +90,11 @@ export function sessionState(found: VersionedSession, epoch: number, clock: Wall
   const { session } = found;
   if (session.revokedAt !== undefined || createdVersionOf(found) < epoch) return "dead";
   if (session.expiresAt === null || session.expiresAt > clock.now()) return "live";
-  return isSurelyOver(clock, session.expiresAt) ? "expired" : "unsure";
+  return isCertainlyPast(clock, session.expiresAt) ? "expired" : "unsure";
 }
 
 /** Nobody is told that a session is over, or given anything for it, while clocks disagree on it. */
-export function unsureEnd(): AuthError {
+export function expiryUnknown(): AuthError {
   return new AuthError("unavailable", {
     detail: "clocks disagree on whether the session has expired",
     retryAfterSeconds: 5,
@@ -105,20 +105,20 @@ export function unsureEnd(): AuthError {
  * The part of a step that writes a session. The record outlives every access token of it, but not a revoked long-lived
  * one: a session without a record is as dead, only the cause is not known any more.
  */
-export function puttingSession(session: Session): NonNullable<Step["put"]>[number] {
+export function sessionPut(session: Session): NonNullable<Step["put"]>[number] {
   const key = recordKeys.session(session.id);
-  const end = collectableAt(session);
+  const end = recordExpiry(session);
   return { key, value: { ...session }, ...(end === null ? {} : { expiresAt: end }) };
 }
 
-function collectableAt(session: Session): number | null {
-  const tokens = lastTokenEnd(session);
+function recordExpiry(session: Session): number | null {
+  const tokens = lastTokenExpiry(session);
   if (tokens !== null) return tokens + collectionMarginMs;
   return session.expiresAt === null ? null : session.expiresAt + collectionMarginMs;
 }
 
 /** A revoked session hands out nothing more, so its last token ends a lifetime after the revoke at the latest. */
-function lastTokenEnd(session: Session): number | null {
+function lastTokenExpiry(session: Session): number | null {
   const { revokedAt, accessTokenTtl } = session;
   const isLongLived = session.type === "long_lived_access_token";
   if (revokedAt !== undefined)
@@ -145,12 +145,12 @@ export function epochKeys({ userId, clientId }: SessionOwner): readonly RecordKe
   return clientId === null ? keys : [...keys, recordKeys.clientEpoch(clientId)];
 }
 
-export function epochsOf([user, all, client]: readonly (StoredRecord | undefined)[]): Epochs {
+export function epochsFromRecords([user, all, client]: readonly (StoredRecord | undefined)[]): Epochs {
   return { user: user?.version ?? 0, all: all?.version ?? 0, client: client?.version ?? 0 };
 }
 
 export async function readEpochs(store: Store, owner: SessionOwner): Promise<Epochs> {
-  return epochsOf(await store.get(epochKeys(owner)));
+  return epochsFromRecords(await store.get(epochKeys(owner)));
 }
 
 /** Of one user's sessions at several clients, by client; at one moment. */
@@ -165,7 +165,7 @@ export async function readEpochsOfClients(
   const byClient = new Map<string | null, Epochs>();
   for (const owner of owners) {
     const count = epochKeys(owner).length;
-    byClient.set(owner.clientId, epochsOf(records.slice(place, place + count)));
+    byClient.set(owner.clientId, epochsFromRecords(records.slice(place, place + count)));
     place += count;
   }
   return (clientId) => {
@@ -181,7 +181,7 @@ export function highestEpoch({ user, all, client }: Epochs): number {
 }
 
 /** The part of every commit that writes a live session: what would have ended it has not happened meanwhile. */
-export function checkingEpochs(owner: SessionOwner, epochs: Epochs): NonNullable<Step["check"]> {
+export function epochChecks(owner: SessionOwner, epochs: Epochs): NonNullable<Step["check"]> {
   const versions = [epochs.user, epochs.all, epochs.client];
   return epochKeys(owner).map((key, place) => ({ key, version: versions[place] ?? 0 }));
 }

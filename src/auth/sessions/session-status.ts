@@ -11,7 +11,13 @@ import type { MutableRevocationView, RightsDecision } from "../revocation/view.t
 import type { Store, StoredRecord } from "../store.ts";
 import { applyDecidedRights } from "../users/decided-rights.ts";
 import { userOf } from "../users/user-record.ts";
-import { epochKeys, epochsOf, highestEpoch, sessionOf, sessionState } from "./session-record.ts";
+import {
+  epochKeys,
+  epochsFromRecords,
+  highestEpoch,
+  requireSession,
+  sessionState,
+} from "./session-record.ts";
 
 /** What the store says of a session and its user. */
 export type SessionStatus =
@@ -79,7 +85,7 @@ export function createSessionStatusCache(options: {
   });
   revocation.onRevocation((event) => {
     if (event.kind === "client" || event.kind === "all") entries.clear();
-    else for (const sessionId of touched(event, ofUser)) entries.delete(sessionId);
+    else for (const sessionId of affectedSessions(event, ofUser)) entries.delete(sessionId);
     return 0;
   });
 
@@ -90,10 +96,10 @@ export function createSessionStatusCache(options: {
     return ended || entry?.invalidationCount !== revocation.view.invalidationCount ? undefined : entry;
   };
   const read = (subjects: readonly Subject[]) =>
-    consistentRead(revocation.view, () => readStandings(tools, subjects), isOneOver);
+    consistentRead(revocation.view, () => readStatuses(tools, subjects), anyEnded);
   const lookUp = (subject: Subject): Promise<SessionStatus> => {
     const { sessionId, userId } = subject;
-    const answer = read([subject]).then(onlyOne);
+    const answer = read([subject]).then(requireStatus);
     const entry: Entry = { userId, invalidationCount: revocation.view.invalidationCount, answer };
     entries.set(sessionId, entry);
     ofUser.set(userId, (ofUser.get(userId) ?? new Set()).add(sessionId));
@@ -120,16 +126,16 @@ export function createSessionStatusCache(options: {
   };
 }
 
-function isOneOver(statuses: readonly (SessionStatus | undefined)[]): boolean {
+function anyEnded(statuses: readonly (SessionStatus | undefined)[]): boolean {
   return statuses.some((status) => status?.live === false);
 }
 
-function onlyOne([status]: readonly (SessionStatus | undefined)[]): SessionStatus {
+function requireStatus([status]: readonly (SessionStatus | undefined)[]): SessionStatus {
   if (status === undefined) throw new AuthError("unavailable", { detail: "a damaged session or user" });
   return status;
 }
 
-function touched(
+function affectedSessions(
   event: Exclude<RevocationEvent, { kind: "client" | "all" }>,
   ofUser: ReadonlyMap<string, ReadonlySet<string>>,
 ): readonly string[] {
@@ -151,15 +157,15 @@ function hasEnded(end: number | null, now: number): boolean {
   return end !== null && end <= now;
 }
 
-interface StandingTools {
+interface StatusTools {
   readonly store: Store;
   readonly clock: Clock;
-  readonly view: Pick<MutableRevocationView, "decided">;
+  readonly view: Pick<MutableRevocationView, "decidedRights">;
 }
 
 /** One read, of one moment. Nothing that is missing or damaged lets anybody in; damaged: undefined. */
-async function readStandings(
-  { store, clock, view }: StandingTools,
+async function readStatuses(
+  { store, clock, view }: StatusTools,
   subjects: readonly Subject[],
 ): Promise<readonly (SessionStatus | undefined)[]> {
   const keys = subjects.map((subject) => [
@@ -174,9 +180,9 @@ async function readStandings(
     const [session, user, ...epochs] = records.slice(place, place + count);
     place += count;
     try {
-      const epoch = highestEpoch(epochsOf(epochs));
-      const decided = view.decided(subject.userId);
-      return standingOf(subject, { session, user, epoch, decided }, clock);
+      const epoch = highestEpoch(epochsFromRecords(epochs));
+      const decided = view.decidedRights(subject.userId);
+      return statusOf(subject, { session, user, epoch, decided }, clock);
     } catch {
       return undefined;
     }
@@ -191,7 +197,7 @@ interface Records {
   readonly decided: RightsDecision | undefined;
 }
 
-function standingOf(
+function statusOf(
   subject: Subject,
   { session, user: record, epoch, decided }: Records,
   clock: Clock,
@@ -201,7 +207,7 @@ function standingOf(
   const { isActive, localOnly } = user;
   if (!isActive) return { live: false, close: "user_deactivated" };
   if (session === undefined) return { live: false, close: "session_revoked" };
-  const found = sessionOf(session);
+  const found = requireSession(session);
   const { userId, clientId, revokedCause = "session_revoked", expiresAt } = found.session;
   const state = sessionState(found, epoch, clock);
   const isOther = userId !== subject.userId || clientId !== subject.clientId;

@@ -13,7 +13,7 @@ import { openLongLived } from "./open-long-lived.ts";
 import { openSession } from "./open-session.ts";
 import { createRefresh } from "./refresh.ts";
 import { type SessionCaps, trimSessions } from "./session-caps.ts";
-import { findSession, listSessions, pageOfSessions } from "./session-reading.ts";
+import { findSession, listSessions, readSessionPage } from "./session-reading.ts";
 
 export interface NewSession {
   readonly user: User;
@@ -78,16 +78,16 @@ export interface Sessions {
    * The live session that a refresh token of any generation belongs to, for RFC 7009: whoever holds the token may end
    * the session. Undefined when the token was not issued here or the session is gone. Changes nothing.
    */
-  ofRefreshToken(refreshToken: string): Promise<Session | undefined>;
+  findByRefreshToken(refreshToken: string): Promise<Session | undefined>;
   /** The live session, or undefined. */
   get(sessionId: string): Promise<Session | undefined>;
   /** Live sessions of a user, oldest first. Gives way to other work on the way. */
-  listOf(userId: string): Promise<readonly Session[]>;
+  list(userId: string): Promise<readonly Session[]>;
   /**
    * Live sessions of a user in the order of their ids. There may be fewer than asked for, or none, although more follow:
    * go on after `next` until it is undefined.
    */
-  pageOf(
+  listPage(
     userId: string,
     page: PageRequest,
   ): Promise<{ readonly sessions: readonly Session[]; readonly next: string | undefined }>;
@@ -159,13 +159,13 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
     openLongLived: (request) => openings.run(request.userId, () => openLongLived(tools, request)),
     refresh: createRefresh(tools),
-    async ofRefreshToken(refreshToken) {
+    async findByRefreshToken(refreshToken) {
       const token = refreshTokens.read(refreshToken);
       return token && (await live(token.sessionId));
     },
     get: live,
-    listOf: (userId) => listSessions(tools, userId),
-    pageOf: (userId, page) => pageOfSessions(tools, userId, page),
+    list: (userId) => listSessions(tools, userId),
+    listPage: (userId, page) => readSessionPage(tools, userId, page),
     setExpiry: (principal, sessionId, enabled) => setExpiry(tools, principal, sessionId, enabled),
     expireIfDue: (sessionId) => expireIfDue(tools, sessionId),
   };

@@ -1,15 +1,15 @@
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { RecordKey, Store } from "../store.ts";
-import { type Budget, giveBack, spend } from "./budget.ts";
+import { type Budget, refund, spend } from "./budget.ts";
 import { createCounters } from "./counters.ts";
 
 /** One that was charged. */
 export interface Attempt {
   /** It was right: earlier mistakes are forgotten. */
-  right(): Promise<void>;
+  succeeded(): Promise<void>;
   /** Nothing was tried: the charge is taken back. */
-  untried(): Promise<void>;
+  refund(): Promise<void>;
 }
 
 /** Charges an attempt before it is made. Throws `rate_limited` with the time until the next one, and the store's faults. */
@@ -28,15 +28,15 @@ export function createAttempts(options: {
     await counters
       .change([key], (draft) => {
         const spending = spend(budget, fullAt(draft.get(key)?.full_at), clock.now());
-        if (!spending.ok) throw tooMany(spending.retryAfterMs);
+        if (!spending.ok) throw rateLimited(spending.retryAfterMs);
         draft.put(key, { full_at: spending.fullAt }, spending.fullAt);
       })
-      .catch(crowded);
+      .catch(rateLimitOnConflict);
     return {
-      right: () => counters.change([key], (draft) => draft.remove(key)),
-      untried: () =>
+      succeeded: () => counters.change([key], (draft) => draft.remove(key)),
+      refund: () =>
         counters.change([key], (draft) => {
-          const at = giveBack(budget, fullAt(draft.get(key)?.full_at));
+          const at = refund(budget, fullAt(draft.get(key)?.full_at));
           if (at <= clock.now()) draft.remove(key);
           else draft.put(key, { full_at: at }, at);
         }),
@@ -44,12 +44,12 @@ export function createAttempts(options: {
   };
 }
 
-export function tooMany(retryAfterMs: number): AuthError {
+export function rateLimited(retryAfterMs: number): AuthError {
   return new AuthError("rate_limited", { retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)) });
 }
 
 /** Other nodes charged the same counters at each attempt: there are more of them than any budget has. */
-export function crowded(error: unknown): never {
+export function rateLimitOnConflict(error: unknown): never {
   if (error instanceof AuthError && error.code === "conflict")
     throw new AuthError("rate_limited", { retryAfterSeconds: 1, cause: error });
   throw error;

@@ -25,8 +25,8 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
-const mostAtOnce = 64;
-const mostAttempts = 8;
+const maxBatch = 64;
+const maxAttempts = 8;
 
 /**
  * All changes that come while one commit is under way are one commit together: a burst on one counter is no fight over
@@ -38,7 +38,7 @@ export function createCounters(store: Store): Counters {
 
   const work = async () => {
     working = true;
-    for (let batch = waiting.splice(0, mostAtOnce); batch.length > 0; batch = waiting.splice(0, mostAtOnce)) {
+    for (let batch = waiting.splice(0, maxBatch); batch.length > 0; batch = waiting.splice(0, maxBatch)) {
       await commitBatch(store, batch).catch((error: unknown) => {
         for (const { reject } of [...batch, ...waiting.splice(0)]) reject(error);
       });
@@ -65,7 +65,7 @@ export function createCounters(store: Store): Counters {
 
 async function commitBatch(store: Store, batch: readonly Waiting[]): Promise<void> {
   const keys = [...new Set(batch.flatMap((each) => each.keys))];
-  for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
+  for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const records = await store.get(keys);
     const draft = new RecordDraft(keys.map((key, place) => [key, records[place]?.value]));
     const done = batch.map(({ run }) => run(draft));
@@ -76,7 +76,7 @@ async function commitBatch(store: Store, batch: readonly Waiting[]): Promise<voi
     for (const tell of done) tell();
     return;
   }
-  throw new AuthError("conflict", { detail: `counters changed ${mostAttempts} times` });
+  throw new AuthError("conflict", { detail: `counters changed ${maxAttempts} times` });
 }
 
 class RecordDraft implements Draft {

@@ -3,8 +3,8 @@ import type { Clock } from "../clock/clock.ts";
 import type { Peer } from "../model.ts";
 import { providerKey, recordKeys } from "../record-keys.ts";
 import type { JsonObject, RecordKey } from "../store.ts";
-import { crowded, tooMany } from "./attempts.ts";
-import { type Budget, giveBack, spend } from "./budget.ts";
+import { rateLimited, rateLimitOnConflict } from "./attempts.ts";
+import { type Budget, refund, spend } from "./budget.ts";
 import type { Counters, Draft } from "./counters.ts";
 
 export interface LoginBudgets {
@@ -20,9 +20,9 @@ export interface LoginBudgets {
 
 /** One address alone never uses an account's budget up: it gets tries back more slowly than the account does. */
 export const defaultLoginBudgets: LoginBudgets = {
-  pair: { tries: 10, regainMs: 120_000 },
-  account: { tries: 20, regainMs: 30_000 },
-  address: { tries: 50, regainMs: 10_000 },
+  pair: { attempts: 10, refillMs: 120_000 },
+  account: { attempts: 20, refillMs: 30_000 },
+  address: { attempts: 50, refillMs: 10_000 },
   knownMs: 30 * 86_400_000,
 };
 
@@ -37,9 +37,9 @@ export interface Guess {
   /** The account logged in from this address lately. */
   readonly known: boolean;
   /** The secret was right: the charge is taken back, and the address is known to the account from now on. */
-  proved(): Promise<void>;
+  succeeded(): Promise<void>;
   /** Nothing was tried: the charge is taken back. */
-  untried(): Promise<void>;
+  refund(): Promise<void>;
 }
 
 /**
@@ -80,22 +80,22 @@ export function createLoginThrottle(options: {
         address: recordKeys.throttledAddress(share),
       };
       const known = await change(keys, (draft) => chargeAll(draft, keys, budgets, clock.now())).catch(
-        crowded,
+        rateLimitOnConflict,
       );
       return {
         known,
-        proved: () =>
+        succeeded: () =>
           change(keys, (draft) => {
             const now = clock.now();
-            if (!known) refundStrangers(draft, keys, budgets, now);
+            if (!known) refundShared(draft, keys, budgets, now);
             const knownUntil = now + budgets.knownMs;
             draft.put(keys.pair, { known_until: knownUntil }, knownUntil);
           }),
-        untried: () =>
+        refund: () =>
           change(keys, (draft) => {
             const now = clock.now();
-            if (!known) refundStrangers(draft, keys, budgets, now);
-            write(draft, keys.pair, giveBack(budgets.pair, fullAtOf(draft.get(keys.pair))), now);
+            if (!known) refundShared(draft, keys, budgets, now);
+            write(draft, keys.pair, refund(budgets.pair, parseFullAt(draft.get(keys.pair))), now);
           }),
       };
     },
@@ -109,18 +109,18 @@ function chargeAll(draft: Draft, keys: Keys, budgets: LoginBudgets, now: number)
   const counted = known ? (["pair"] as const) : (["pair", "account", "address"] as const);
   const spendings = counted.map((which) => ({
     key: keys[which],
-    spending: spend(budgets[which], fullAtOf(draft.get(keys[which])), now),
+    spending: spend(budgets[which], parseFullAt(draft.get(keys[which])), now),
   }));
   const waits = spendings.map(({ spending }) => (spending.ok ? 0 : spending.retryAfterMs));
   const longest = Math.max(...waits);
-  if (longest > 0) throw tooMany(longest);
+  if (longest > 0) throw rateLimited(longest);
   for (const { key, spending } of spendings) if (spending.ok) write(draft, key, spending.fullAt, now);
   return known;
 }
 
-function refundStrangers(draft: Draft, keys: Keys, budgets: LoginBudgets, now: number): void {
+function refundShared(draft: Draft, keys: Keys, budgets: LoginBudgets, now: number): void {
   for (const which of ["account", "address"] as const)
-    write(draft, keys[which], giveBack(budgets[which], fullAtOf(draft.get(keys[which]))), now);
+    write(draft, keys[which], refund(budgets[which], parseFullAt(draft.get(keys[which]))), now);
 }
 
 /** What a record says beside its counter stays; one that says nothing any more goes. */
@@ -132,6 +132,6 @@ function write(draft: Draft, key: RecordKey, fullAt: number, now: number): void 
   else draft.put(key, { full_at: fullAt, known_until: known }, end);
 }
 
-function fullAtOf(value: JsonObject | undefined): number | undefined {
+function parseFullAt(value: JsonObject | undefined): number | undefined {
   return typeof value?.full_at === "number" ? value.full_at : undefined;
 }

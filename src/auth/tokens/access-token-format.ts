@@ -21,11 +21,11 @@ export interface TokenParts {
 }
 
 /** Makes and opens the payloads of access tokens under one key. */
-export interface TokenSeal {
+export interface TokenMac {
   /** The payload of `claims` with its MAC, as bytes that a JWS can carry unchanged. */
-  payloadOf(claims: object, headerSegment: string): Buffer;
+  payloadWithMac(claims: object, headerSegment: string): Buffer;
   /** The payload's JSON, when header and payload are, character for character, what was made with this key. */
-  open(parts: TokenParts): string | undefined;
+  verifiedPayload(parts: TokenParts): string | undefined;
 }
 
 const tailStart = ',"hmac":"';
@@ -57,21 +57,21 @@ export function splitToken(token: string): TokenParts | undefined {
  * Works in memory of its own, which each call fills anew: 3.8 µs to read a token, against 4.5 with buffers made for each,
  * and its tail compared as base64url of base64url.
  */
-export function createTokenSeal(key: Buffer): TokenSeal {
+export function createTokenMac(key: Buffer): TokenMac {
   const secretKey = createSecretKey(key);
   const mac = (text: string) => createHmac("sha256", secretKey).update(text).digest("base64url");
   const expected = Buffer.from(tailStart + "-".repeat(macLength) + tailEnd);
   const given = Buffer.alloc(expected.length);
   const payload = Buffer.alloc(limits.accessToken);
   return {
-    payloadOf(claims, headerSegment) {
+    payloadWithMac(claims, headerSegment) {
       const open = JSON.stringify(claims).slice(0, -1);
       const padding = " ".repeat((3 - (Buffer.byteLength(open) % 3)) % 3);
       const body = Buffer.from(open + padding);
       const text = mac(`${headerSegment}.${body.toString("base64url")}`).slice(0, macLength);
       return Buffer.concat([body, Buffer.from(tailStart + text + tailEnd)]);
     },
-    open(parts) {
+    verifiedPayload(parts) {
       expected.write(mac(parts.signed).slice(0, macLength), tailStart.length, "latin1");
       given.write(parts.tail, "base64url");
       if (!timingSafeEqual(given, expected)) return undefined;

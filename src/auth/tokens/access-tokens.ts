@@ -1,6 +1,6 @@
 import { randomFillSync } from "node:crypto";
 
-import { type Clock, isSurelyOver } from "../clock/clock.ts";
+import { type Clock, isCertainlyPast } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { AssuranceLevel, Principal, Session, SessionType, User } from "../model.ts";
 import { splitToken } from "./access-token-format.ts";
@@ -114,16 +114,16 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
     read(token) {
       const parts = splitToken(token);
       if (parts === undefined) return refused.malformed;
-      const verifier = keyring.verifierOf(parts.headerSegment);
+      const verifier = keyring.findVerifier(parts.headerSegment);
       if (verifier === undefined)
         return keyring.isDroppedHeader(parts.headerSegment) ? refused.key_dropped : refused.unknown_key;
-      const payload = verifier.seal.open(parts);
+      const payload = verifier.tokenMac.verifiedPayload(parts);
       if (payload === undefined) return refused.forged;
       // Written by `mint` of this installation: the shape needs no check after the MAC.
       const claims: AccessClaims = JSON.parse(payload);
       const now = clock.now();
       const end = claims.exp * 1000 + leewayMs;
-      if (now >= end) return isSurelyOver(clock, end) ? refused.expired : refused.unsure;
+      if (now >= end) return isCertainlyPast(clock, end) ? refused.expired : refused.unsure;
       if (claims.iat * 1000 > now + clockSkewMs) return refused.not_yet_valid;
       return { ok: true, principal: principalOf(claims, verifier.kid, alike) };
     },
@@ -167,9 +167,9 @@ async function sign(keyring: TokenKeys, claims: AccessClaims, expiresAt: number)
   const key = keyring.signingKey();
   // The switch came while the promise was written: the promise is owed to the key that signs.
   if (key.kid !== kid) return sign(keyring, claims, expiresAt);
-  const payload = key.seal.payloadOf(claims, key.headerSegment);
+  const payload = key.tokenMac.payloadWithMac(claims, key.headerSegment);
   const signingInput = `${key.headerSegment}.${payload.toString("base64url")}`;
-  return { token: `${signingInput}.${key.signatureOf(signingInput)}`, keyId: kid };
+  return { token: `${signingInput}.${key.sign(signingInput)}`, keyId: kid };
 }
 
 function claimsOf(session: Session, user: User, epoch: number) {
@@ -195,7 +195,7 @@ interface Interner {
 }
 
 /** Beyond so many of a kind they are forgotten and kept anew. */
-const mostAlike = 1024;
+const maxInterned = 1024;
 
 /** What many tokens have in common is kept once: 100 bytes less for every socket. Only of genuine tokens. */
 function createInterner(): Interner {
@@ -204,7 +204,7 @@ function createInterner(): Interner {
   const kept = <Value>(map: Map<string, Value>, key: string, value: Value): Value => {
     const known = map.get(key);
     if (known !== undefined) return known;
-    if (map.size >= mostAlike) map.clear();
+    if (map.size >= maxInterned) map.clear();
     map.set(key, value);
     return value;
   };

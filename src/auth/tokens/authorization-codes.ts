@@ -6,7 +6,7 @@ import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { AssuranceLevel, Peer } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
-import { checkingEpochs, readEpochs } from "../sessions/session-record.ts";
+import { epochChecks, readEpochs } from "../sessions/session-record.ts";
 import { mergeSteps, readRecord, type Step, type Store } from "../store.ts";
 
 /** What a code stands for: a finished login, waiting for its client at `/auth/token`. */
@@ -131,7 +131,7 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
       const epochs = await readEpochs(store, stored.grant);
       if (record.version < Math.max(epochs.all, epochs.client))
         throw invalid("all sessions of the client, or all there are, ended since the login");
-      const unchanged = { check: checkingEpochs(stored.grant, epochs) };
+      const unchanged = { check: epochChecks(stored.grant, epochs) };
       const consume = (sessionId: string) =>
         mergeSteps(unchanged, write(code, record.version, { ...stored, used_by: sessionId }));
       return { grant: stored.grant, consume };

@@ -11,7 +11,7 @@ export interface KeysDropped {
 }
 
 /** Long-lived tokens write their promise on the key, so other changes may come in between. */
-const mostAttempts = 16;
+const maxAttempts = 16;
 
 /**
  * One new key, which signs at once, in place of all signing keys: whoever knows the old ones may have signed tokens for
@@ -27,7 +27,7 @@ export async function dropKeys(
       return { key, dropped, receipt: await revocation.dropKeys(dropped, step) };
     } catch (error) {
       const isConflict = error instanceof AuthError && error.code === "conflict";
-      if (!isConflict || attempt === mostAttempts) throw error;
+      if (!isConflict || attempt === maxAttempts) throw error;
     }
   }
 }

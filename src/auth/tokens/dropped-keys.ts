@@ -27,7 +27,7 @@ export function createDroppedKeys(): DroppedKeys {
 }
 
 /** Beyond so many the oldest are forgotten. Their tokens are refused all the same, as those of unknown keys. */
-const mostDropped = 1024;
+const maxDropped = 1024;
 
 /** `next` in place of all keys, which are listed as dropped until the last token that they may have signed has ended. */
 export function withAllDropped(
@@ -40,11 +40,11 @@ export function withAllDropped(
     kid,
     until: neededUntil(schedule, position, longestTokenMs) ?? next.signs_from,
   }));
-  return { keys: [next], dropped: [...dropped, ...gone].slice(-mostDropped) };
+  return { keys: [next], dropped: [...dropped, ...gone].slice(-maxDropped) };
 }
 
 /** Without those whose tokens have all ended. */
-export function stillShown(dropped: readonly DroppedKey[], now: number): readonly DroppedKey[] {
+export function notExpired(dropped: readonly DroppedKey[], now: number): readonly DroppedKey[] {
   return dropped.filter(({ until }) => until > now);
 }
 
@@ -53,7 +53,7 @@ export function stillShown(dropped: readonly DroppedKey[], now: number): readonl
  * and the store has lost come back, so that their tokens stay good; where there are none, `fresh` makes one. The record
  * itself where nothing is wrong with it.
  */
-export async function withoutRevived(
+export async function dropRevived(
   present: KeyringContents,
   tools: {
     readonly dropped: Pick<DroppedKeys, "has">;

@@ -45,7 +45,7 @@ export interface KeyringRecord {
     dropped?: readonly string[],
   ): Promise<VersionedKeys | undefined>;
   /** The part of a commit that writes the record on the same condition, without a log entry. */
-  putting(version: number, next: KeyringContents): Step;
+  putStep(version: number, next: KeyringContents): Step;
 }
 
 export function createKeyringRecord(store: Store, sealing: Sealing): KeyringRecord {
@@ -60,27 +60,27 @@ export function createKeyringRecord(store: Store, sealing: Sealing): KeyringReco
       return { version: record.version, keys, dropped };
     },
     async replace(version, next, dropped) {
-      const outcome = await store.commit(writingKeyring(sealing, seal, version, next, dropped));
+      const outcome = await store.commit(writeKeyringStep(sealing, seal, version, next, dropped));
       return outcome.ok ? { ...next, version: outcome.version } : undefined;
     },
-    putting: (version, next) => puttingKeyring(sealing, version, next),
+    putStep: (version, next) => putKeyringStep(sealing, version, next),
   };
 }
 
 /** The part of a commit that writes the keyring, unless the record has another version than `version`. */
-export function writingKeyring(
+export function writeKeyringStep(
   sealing: Pick<Sealing, "seal">,
-  seal: Pick<LogMac, "sealed">,
+  seal: Pick<LogMac, "withMac">,
   version: number,
   next: KeyringContents,
   dropped: readonly string[] = [],
 ): Step {
   const event: LogEvent = { type: "keyring_changed", ...(dropped.length === 0 ? {} : { dropped }) };
   const durable = dropped.length > 0;
-  return { ...puttingKeyring(sealing, version, next), log: [seal.sealed({ ...event })], durable };
+  return { ...putKeyringStep(sealing, version, next), log: [seal.withMac({ ...event })], durable };
 }
 
-function puttingKeyring(
+function putKeyringStep(
   sealing: Pick<Sealing, "seal">,
   version: number,
   { keys, dropped }: KeyringContents,

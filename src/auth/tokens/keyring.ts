@@ -3,13 +3,13 @@ import type { JSONWebKeySet } from "jose";
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Step, Store } from "../store.ts";
-import type { TokenSeal } from "./access-token-format.ts";
+import type { TokenMac } from "./access-token-format.ts";
 import {
   createDroppedKeys,
   type DroppedKeys,
-  stillShown,
+  dropRevived,
+  notExpired,
   withAllDropped,
-  withoutRevived,
 } from "./dropped-keys.ts";
 import { describeKeys, neededUntil, retiresAt, signingKeyAt } from "./key-schedule.ts";
 import {
@@ -72,7 +72,7 @@ export interface KeyringKeys {
   /** By the exact text of a token's protected header. */
   isDroppedHeader(headerSegment: string): boolean;
   /** By the exact text of a token's protected header, so that nothing of an unverified header is ever parsed. */
-  verifierOf(headerSegment: string): { readonly kid: string; readonly seal: TokenSeal } | undefined;
+  findVerifier(headerSegment: string): { readonly kid: string; readonly tokenMac: TokenMac } | undefined;
   /**
    * Called before a token is handed out that ends at `until`: when it returns, the key verifies at least until then,
    * on every node and after any rotation. Without a commit for tokens no longer than `longestTokenMs`.
@@ -90,13 +90,13 @@ export interface KeyringOptions {
 
 /** jose's `createRemoteJWKSet` keeps a JWKS for 10 minutes and fetches at most every 30 s; 5 minutes of margin. */
 export const defaultLeadMs = 15 * 60_000;
-const longestLeadMs = 30 * 86_400_000;
+const maxLeadMs = 30 * 86_400_000;
 /** Monthly rotations under ten-year tokens give 122. Verifiers download all of them. */
-const mostKeys = 256;
+const maxKeys = 256;
 const promiseGrainMs = 86_400_000;
-const mostAttempts = 64;
+const maxAttempts = 64;
 
-interface Held {
+interface LoadedKeyring {
   readonly version: number;
   readonly stored: readonly StoredKey[];
   readonly keys: readonly SigningKey[];
@@ -112,12 +112,12 @@ export async function createKeyring(options: KeyringOptions): Promise<Keyring & 
   const record = createKeyringRecord(options.store, options.sealing);
   const oneByOne = createQueue();
   const dropped = createDroppedKeys();
-  let held = hold(await establish(record, clock.now()), dropped);
+  let held = load(await establish(record, clock.now()), dropped);
 
   // Reads and commits go through one queue, so that an older answer never replaces a newer one.
   const change = (edit: Edit) =>
     oneByOne(async () => {
-      held = hold(await update(record, edit), dropped, held);
+      held = load(await update(record, edit), dropped, held);
     });
   const changeKeys = (edit: (keys: readonly StoredKey[]) => readonly StoredKey[]) =>
     change((present) => {
@@ -136,23 +136,23 @@ export async function createKeyring(options: KeyringOptions): Promise<Keyring & 
 
   return {
     reload: () =>
-      change((present) => withoutRevived(present, { dropped, held: held.stored, fresh, longestTokenMs })),
+      change((present) => dropRevived(present, { dropped, held: held.stored, fresh, longestTokenMs })),
     drop(kids) {
       dropped.add(kids);
-      held = holdUsable(held, dropped);
+      held = withUsable(held, dropped);
     },
     async planDrop() {
       const present = established(await record.read());
       const added = await fresh();
-      const shown = stillShown(present.dropped, clock.earliest?.() ?? clock.now());
+      const shown = notExpired(present.dropped, clock.earliest?.() ?? clock.now());
       const next = withAllDropped({ ...present, dropped: shown }, added, longestTokenMs);
-      const step = record.putting(present.version, next);
+      const step = record.putStep(present.version, next);
       const [key] = describeKeys([scheduleOf(added)], added.signs_from, longestTokenMs);
       if (key === undefined) throw new RangeError("a key that signs is described");
       return { dropped: present.keys.map(({ kid }) => kid), key, step };
     },
     async rotate({ leadMs = defaultLeadMs } = {}) {
-      if (!Number.isInteger(leadMs) || leadMs < 0 || leadMs > longestLeadMs)
+      if (!Number.isInteger(leadMs) || leadMs < 0 || leadMs > maxLeadMs)
         throw new AuthError("invalid_format", { publicMessage: "The lead is not between 0 and 30 days." });
       const now = clock.now();
       const added = await fresh(now + leadMs);
@@ -169,7 +169,7 @@ export async function createKeyring(options: KeyringOptions): Promise<Keyring & 
     canSign: () => held.keys.length > 0,
     isDropped: dropped.has,
     isDroppedHeader: dropped.hasHeader,
-    verifierOf: (headerSegment) => held.byHeader.get(headerSegment),
+    findVerifier: (headerSegment) => held.byHeader.get(headerSegment),
     async ensureNeededUntil(kid, until) {
       if (until <= assuredUntil(held.keys, kid, clock.now(), longestTokenMs)) return;
       // Whole days, so that many long-lived tokens of one day cost one commit.
@@ -191,7 +191,7 @@ type Edit = (present: KeyringContents) => KeyringContents | Promise<KeyringConte
 
 /** Applies `edit` to the record as it is now. An edit that returns what it got only reads. */
 async function update(record: KeyringRecord, edit: Edit): Promise<VersionedKeys> {
-  for (let attempt = 0; attempt < mostAttempts; attempt++) {
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const present = established(await record.read());
     const next = await edit(present);
     if (next === present) return present;
@@ -210,15 +210,22 @@ function established(record: VersionedKeys | undefined): VersionedKeys {
 }
 
 /** Imports what is new; a key's material never changes, only its times do. */
-function hold({ version, ...stored }: VersionedKeys, dropped: DroppedKeys, before?: Held): Held {
+function load(
+  { version, ...stored }: VersionedKeys,
+  dropped: DroppedKeys,
+  before?: LoadedKeyring,
+): LoadedKeyring {
   if (before?.version === version) return before;
   dropped.add(stored.dropped.map(({ kid }) => kid));
   const known = new Map(before?.keys.map((key) => [key.kid, key]));
   const keys = stored.keys.map((key) => ({ ...(known.get(key.kid) ?? importKey(key)), ...scheduleOf(key) }));
-  return holdUsable({ version, stored: stored.keys, keys }, dropped);
+  return withUsable({ version, stored: stored.keys, keys }, dropped);
 }
 
-function holdUsable({ version, stored, keys }: Omit<Held, "byHeader">, dropped: DroppedKeys): Held {
+function withUsable(
+  { version, stored, keys }: Omit<LoadedKeyring, "byHeader">,
+  dropped: DroppedKeys,
+): LoadedKeyring {
   const usable = keys.filter((key) => !dropped.has(key.kid));
   const byHeader = new Map(usable.map((key) => [key.headerSegment, key]));
   return { version, stored: stored.filter((key) => !dropped.has(key.kid)), keys: usable, byHeader };
@@ -233,7 +240,7 @@ function stillNeeded(keys: readonly StoredKey[], now: number, longestTokenMs: nu
 }
 
 function withRoom(keys: readonly StoredKey[]): readonly StoredKey[] {
-  if (keys.length >= mostKeys)
+  if (keys.length >= maxKeys)
     throw new AuthError("not_allowed", { publicMessage: "Too many signing keys are still needed." });
   return keys;
 }

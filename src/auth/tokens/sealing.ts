@@ -20,10 +20,10 @@ export interface Sealing {
 }
 
 /** Shortest installation secret in bytes: the strength of every key that is made from it. */
-export const shortestSecret = 32;
+export const minSecretBytes = 32;
 
 /** How the detail of `open`'s error ends when the secret is not the one that sealed. */
-export const sealedOtherwise = "was sealed with another secret, or was changed";
+export const wrongSecretDetail = "was sealed with another secret, or was changed";
 
 const version = 1;
 const nonceBytes = 12;
@@ -37,8 +37,8 @@ const overhead = 1 + nonceBytes + tagBytes;
  * `secret` is copied. Throws `AuthError("unavailable")` when it is shorter than 32 bytes.
  */
 export function createSealing(secret: Uint8Array): Sealing {
-  if (secret.byteLength < shortestSecret)
-    throw unavailable(`the installation's secret has fewer than ${shortestSecret} bytes`);
+  if (secret.byteLength < minSecretBytes)
+    throw unavailable(`the installation's secret has fewer than ${minSecretBytes} bytes`);
   const root = createSecretKey(Uint8Array.from(secret));
   // A prefix of its own: no label of `derive` gives the key of the boxes.
   const boxKey = createSecretKey(expand(root, `gatehouse box ${version}`));
@@ -73,7 +73,7 @@ function open(key: KeyObject, name: string, box: string): Buffer {
     const head = decipher.update(bytes.subarray(1 + nonceBytes, -tagBytes));
     return Buffer.concat([head, decipher.final()]);
   } catch (cause) {
-    throw unavailable(`${name} ${sealedOtherwise}`, cause);
+    throw unavailable(`${name} ${wrongSecretDetail}`, cause);
   }
 }
 

@@ -5,8 +5,8 @@ import { recordKeys } from "../record-keys.ts";
 import { createLogMac } from "../revocation/log-mac.ts";
 import type { Store } from "../store.ts";
 import { mergeSteps } from "../store.ts";
-import { createKeyringRecord, type VersionedKeys, writingKeyring } from "./keyring-record.ts";
-import { createSealing, type Sealing, sealedOtherwise } from "./sealing.ts";
+import { createKeyringRecord, type VersionedKeys, writeKeyringStep } from "./keyring-record.ts";
+import { createSealing, type Sealing, wrongSecretDetail } from "./sealing.ts";
 import { generateKey } from "./signing-keys.ts";
 
 export interface SecretRotation {
@@ -35,9 +35,9 @@ export async function rotateSecret({ store, from, to, now }: SecretRotation): Pr
   const key = await generateKey({ createdAt: now, signsFrom: now });
   const event: LogEvent = { type: "all_revoked", cause: "session_revoked", revocationId: newId() };
   const outcome = await store.commit(
-    mergeSteps(writingKeyring(next, seal, present.version, { keys: [key], dropped: [] }), {
+    mergeSteps(writeKeyringStep(next, seal, present.version, { keys: [key], dropped: [] }), {
       bumpEpochs: [recordKeys.allEpoch],
-      log: [seal.sealed({ ...event })],
+      log: [seal.withMac({ ...event })],
       durable: true,
     }),
   );
@@ -51,7 +51,7 @@ async function readUnder(store: Store, sealing: Sealing): Promise<VersionedKeys 
     if (present === undefined) throw new AuthError("unavailable", { detail: "the store holds no keyring" });
     return present;
   } catch (error) {
-    if (error instanceof AuthError && error.detail?.endsWith(sealedOtherwise)) return undefined;
+    if (error instanceof AuthError && error.detail?.endsWith(wrongSecretDetail)) return undefined;
     throw error;
   }
 }

@@ -19,9 +19,9 @@ export interface SignedPaths {
 const signatureParameter = "authSig";
 /** Not under the signature, so that a page may ask for another size (Home Assistant). */
 const freeParameters: readonly string[] = ["width", "height", signatureParameter];
-const longestPath = 2048;
-const longestSigned = 16_384;
-const longestTtlSeconds = 86_400;
+const maxPathLength = 2048;
+const maxSignedLength = 16_384;
+const maxTtlSeconds = 86_400;
 /** Another kind than an access token's, beside another key (RFC 8725 section 3.11). */
 const kind = "signed-path+jwt";
 /** Base64url of 43 characters whose last one has two bits that must be 0: one spelling of each signature. */
@@ -50,10 +50,10 @@ export function createSignedPaths(options: { sealing: Sealing; clock: Clock }): 
   const { clock } = options;
   return {
     async sign(sessionId, path, ttlSeconds) {
-      const target = path.length > longestPath ? undefined : parse(path);
+      const target = path.length > maxPathLength ? undefined : parse(path);
       if (target === undefined || target.signatures.length > 0)
         throw new AuthError("invalid_format", { publicMessage: "The path cannot be signed." });
-      if (!Number.isInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > longestTtlSeconds)
+      if (!Number.isInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > maxTtlSeconds)
         throw new AuthError("invalid_format", { publicMessage: "The path's life is not 1 second to 1 day." });
       const iat = Math.floor(clock.now() / 1000);
       const claims = { iss: sessionId, path: target.path, params: target.params, iat, exp: iat + ttlSeconds };
@@ -63,7 +63,7 @@ export function createSignedPaths(options: { sealing: Sealing; clock: Clock }): 
       return `${target.text}${target.text.includes("?") ? "&" : "?"}${signatureParameter}=${signature}`;
     },
     async verify(pathAndQuery) {
-      const target = pathAndQuery.length > longestSigned ? undefined : parse(pathAndQuery);
+      const target = pathAndQuery.length > maxSignedLength ? undefined : parse(pathAndQuery);
       const [signature, ...more] = target?.signatures ?? [];
       if (target === undefined || signature === undefined || more.length > 0) return undefined;
       const claims = await claimsOf(signature, key, clock);

@@ -3,7 +3,7 @@ import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from "jo
 import { type Static, Type } from "typebox";
 
 import { AuthError } from "../errors.ts";
-import { createTokenSeal, type TokenSeal } from "./access-token-format.ts";
+import { createTokenMac, type TokenMac } from "./access-token-format.ts";
 import type { ScheduledKey } from "./key-schedule.ts";
 
 const Coordinate = Type.String({ pattern: "^[A-Za-z0-9_-]{43}$" });
@@ -32,13 +32,13 @@ export interface SigningKey extends ScheduledKey {
   /** The protected header of every token of this key, as it stands in the token: base64url text. */
   readonly headerSegment: string;
   /** What gateway nodes check instead of the signature. */
-  readonly seal: TokenSeal;
+  readonly tokenMac: TokenMac;
   /**
    * ES256 (RFC 7518 section 3.4) of `header.payload`, base64url. In this turn and on this thread: measured on Node 20,
    * 28 µs of CPU a token, where jose's way through WebCrypto and the thread pool takes 30 µs of this thread too and 50 µs
    * in all.
    */
-  signatureOf(signingInput: string): string;
+  sign(signingInput: string): string;
   /** Public members only (RFC 7517). */
   readonly publicJwk: JWK;
 }
@@ -73,8 +73,8 @@ export function importKey(stored: StoredKey): SigningKey {
   return {
     ...scheduleOf(stored),
     headerSegment: headerSegmentOf(stored.kid),
-    seal: createTokenSeal(Buffer.from(stored.mac, "base64url")),
-    signatureOf: (input) =>
+    tokenMac: createTokenMac(Buffer.from(stored.mac, "base64url")),
+    sign: (input) =>
       sign("sha256", Buffer.from(input), { key, dsaEncoding: "ieee-p1363" }).toString("base64url"),
     publicJwk: { ...publicPart, kid: stored.kid, use: "sig", alg: "ES256" },
   };

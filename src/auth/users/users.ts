@@ -84,7 +84,7 @@ export function createUsers(options: UsersOptions): Users {
   const read = async (userId: string) => {
     const found = await readUserStatus(store, userId);
     // Asked after the read: an entry that came meanwhile counts.
-    const user = found && applyDecidedRights(found, revocation.view.decided(userId));
+    const user = found && applyDecidedRights(found, revocation.view.decidedRights(userId));
     return found && user && { ...found, user };
   };
   const requireGroups = async (groupIds: readonly string[]) => {

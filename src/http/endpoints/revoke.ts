@@ -36,7 +36,8 @@ async function formOrNothing(request: Request, maxBytes: number): Promise<Form> 
 /** Ends the session of the form's `token`. Resolves when that is durable and this node has closed its sockets. */
 export async function endSessionOf(form: Form, peer: Peer, options: RevokeOptions): Promise<void> {
   const token = form.get("token");
-  const session = token === undefined ? undefined : await options.authority.sessions.ofRefreshToken(token);
+  const session =
+    token === undefined ? undefined : await options.authority.sessions.findByRefreshToken(token);
   if (session === undefined) return;
   const { userId, id: sessionId, clientId } = session;
   await options.authority.revocation.revoke(

@@ -56,7 +56,7 @@ export class Followers {
       },
       // A file is the same one for as long as it is open.
       followGeneration: 0,
-      lookAgeMs: () => tail.lookAgeMs(),
+      readAgeMs: () => tail.lookAgeMs(),
       restart: () => undefined,
       stop: async () => this.#stop(tail),
     };

@@ -71,7 +71,7 @@ export class RedisEventBus implements EventBus {
     const end = this.#listeners.add(topic, listener);
     if (this.#isClosed) return end;
     this.#subscription ??= this.#listen();
-    if (this.#subscription.hears) queueMicrotask(() => this.#listeners.tell(listener.onGap));
+    if (this.#subscription.hears) queueMicrotask(() => this.#listeners.notify(listener.onGap));
     return end;
   }
 
@@ -97,7 +97,7 @@ export class RedisEventBus implements EventBus {
       onText: (text) => this.#heard(text),
       onHearing: (hears, error) => {
         this.#options.onHearing?.(hears, error && redisUnavailable(error, this.#address.masked));
-        if (hears) this.#listeners.gap();
+        if (hears) this.#listeners.notifyGap();
       },
     });
   }

@@ -71,7 +71,7 @@ export class Tail implements LogFollower {
     return this.#connections + this.#options.commands.connections;
   }
 
-  lookAgeMs(): number {
+  readAgeMs(): number {
     return performance.now() - this.#lookedAt;
   }
 

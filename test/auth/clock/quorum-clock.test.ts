@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { isSurelyOver } from "../../../src/auth/clock/clock.ts";
+import { isCertainlyPast } from "../../../src/auth/clock/clock.ts";
 import { confirmMs, QuorumClock } from "../../../src/auth/clock/quorum-clock.ts";
 
 const start = Date.UTC(2026, 10, 23, 12);
@@ -25,15 +25,15 @@ function setUp({
     uptime: () => passed + slept,
   };
   const clock = new QuorumClock(machine, {
-    doubted: ({ machineAheadMs, storeAheadMs }) =>
+    disagreed: ({ machineAheadMs, storeAheadMs }) =>
       told.push(
         `${Math.round(machineAheadMs / day)} ${storeAheadMs === null ? "-" : Math.round(storeAheadMs / day)}`,
       ),
-    settled: () => told.push("settled"),
+    agreed: () => told.push("settled"),
   });
   const storeTime = () => (store ? start + passed + slept + at.store : undefined);
-  clock.begin(remembered ?? undefined, storeTime());
-  const look = () => clock.look(storeTime());
+  clock.start(remembered ?? undefined, storeTime());
+  const look = () => clock.check(storeTime());
   return {
     clock,
     at,
@@ -59,7 +59,7 @@ function setUp({
 describe("one clock alone", () => {
   it("before anything is known ends nothing", () => {
     const clock = new QuorumClock({ now: () => start, monotonic: () => 0 });
-    expect([clock.now(), isSurelyOver(clock, 1), clock.memorable]).toEqual([start, false, undefined]);
+    expect([clock.now(), isCertainlyPast(clock, 1), clock.certainlyPast]).toEqual([start, false, undefined]);
   });
 
   it("that goes as it should is the time", () => {
@@ -69,7 +69,7 @@ describe("one clock alone", () => {
     rig.look();
     rig.at.machine = 0;
     rig.look();
-    expect([rig.error, rig.told, rig.clock.doubt]).toEqual([[0, 0], [], undefined]);
+    expect([rig.error, rig.told, rig.clock.disagreement]).toEqual([[0, 0], [], undefined]);
   });
 
   it.each([100 * day, -100 * day])(
@@ -80,7 +80,7 @@ describe("one clock alone", () => {
       expect(rig.error).toEqual([0, Math.min(0, ms)]);
       rig.go(9 * minute);
       expect(rig.error).toEqual([0, Math.min(0, ms)]);
-      expect([rig.told, rig.clock.memorable]).toEqual([[`${ms / day} -`], undefined]);
+      expect([rig.told, rig.clock.certainlyPast]).toEqual([[`${ms / day} -`], undefined]);
       rig.at.machine = 0;
       rig.look();
       expect([rig.error, rig.told.at(-1)]).toEqual([[0, 0], "settled"]);
@@ -127,7 +127,7 @@ describe("one clock alone", () => {
     [false, -5_000],
   ])("is believed after a start soon after (with a store: %s, %d ms)", (store, ms) => {
     const rig = setUp({ store, remembered: start - ms });
-    expect([rig.error, rig.told, rig.clock.doubt]).toEqual([[0, 0], [], undefined]);
+    expect([rig.error, rig.told, rig.clock.disagreement]).toEqual([[0, 0], [], undefined]);
   });
 
   it("that was behind at the start is believed when it is set right", () => {
@@ -158,7 +158,7 @@ describe("a machine and a store", () => {
     expect(rig.told).toHaveLength(1);
     Object.assign(rig.at, { machine: 0, store: 0 });
     rig.look();
-    expect(rig.clock.doubt).toBeUndefined();
+    expect(rig.clock.disagreement).toBeUndefined();
   });
 
   it.each([91 * day, -91 * day])(

@@ -35,7 +35,7 @@ afterEach(async () => {
   await opened.dispose();
 });
 
-const { tries } = defaultLoginBudgets.pair;
+const { attempts } = defaultLoginBudgets.pair;
 const wrong = { username: "ada", password: "wrong-horse" };
 
 describe("a login", () => {
@@ -90,7 +90,7 @@ describe("a login", () => {
     const request = { code: String(result), clientId: client, codeVerifier, peer };
     const { grant } = await domain.codes.redeem(request);
     expect(grant).toMatchObject({ userId: user.id, clientId: client, redirectUri: forCode.redirectUri });
-    expect(await domain.sessions.listOf(user.id)).toEqual([]);
+    expect(await domain.sessions.list(user.id)).toEqual([]);
   });
 
   it("takes the name in any spelling", async () => {
@@ -137,7 +137,7 @@ describe("a login", () => {
     expect(await codeOf(domain.flows.advance(request, peer))).toBe("invalid_flow");
     expect(await codeOf(domain.flows.resume(request, peer))).toBe("invalid_flow");
     expect(await codeOf(domain.flows.cancel(request))).toBe("invalid_flow");
-    expect(await domain.sessions.listOf(user.id)).toHaveLength(1);
+    expect(await domain.sessions.list(user.id)).toHaveLength(1);
   });
 
   it("can be cancelled, once", async () => {
@@ -205,8 +205,8 @@ describe("parallel steps", () => {
     const outcomes = await Promise.all(burst(ada, claimOf(started)));
     expect(outcomes.filter((outcome) => outcome === "create_entry")).toHaveLength(1);
     expect(new Set(outcomes)).toEqual(new Set(["create_entry", "conflict", "rate_limited"]));
-    expect(outcomes.filter((outcome) => outcome !== "rate_limited")).toHaveLength(tries);
-    expect(await domain.sessions.listOf(user.id)).toHaveLength(1);
+    expect(outcomes.filter((outcome) => outcome !== "rate_limited")).toHaveLength(attempts);
+    expect(await domain.sessions.list(user.id)).toHaveLength(1);
   });
 
   it("with wrong passwords hash no more than the flow's attempts", async () => {
@@ -221,14 +221,14 @@ describe("parallel steps", () => {
   it("and a cancel: either the session or the cancel", async () => {
     const user = await addPerson(domain);
     for (let round = 1; round <= 10; round += 1) {
-      const before = (await domain.sessions.listOf(user.id)).length;
+      const before = (await domain.sessions.list(user.id)).length;
       const started = await domain.flows.start(startRequest(), peer);
       const [login, cancel] = await Promise.all([
         codeOf(domain.flows.advance({ ...claimOf(started), input: ada }, peer)),
         codeOf(domain.flows.cancel(claimOf(started))),
       ]);
       expect([login, cancel].filter((code) => code === "no error")).toHaveLength(1);
-      const made = (await domain.sessions.listOf(user.id)).length - before;
+      const made = (await domain.sessions.list(user.id)).length - before;
       expect(made).toBe(login === "no error" ? 1 : 0);
     }
   });

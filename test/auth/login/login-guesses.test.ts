@@ -27,7 +27,7 @@ afterEach(async () => {
 });
 
 const wrong = { username: "ada", password: "wrong-horse" };
-const { tries } = defaultLoginBudgets.pair;
+const { attempts } = defaultLoginBudgets.pair;
 
 /** On a flow of its own; the type of the step, or the refusal. */
 async function guess(input: { username: string; password: string }, from: Peer = peer, on = domain) {
@@ -40,7 +40,7 @@ async function guess(input: { username: string; password: string }, from: Peer =
 }
 
 async function useUp(username: string, from: Peer = peer) {
-  for (let count = 0; count < tries; count += 1)
+  for (let count = 0; count < attempts; count += 1)
     expect(await guess({ ...wrong, username }, from)).toBe("form");
 }
 
@@ -56,7 +56,7 @@ describe("guesses over the budget", () => {
       expect(await guess({ ...ada, username }, peer, other)).toMatchObject(refusal);
     }
     expect([domain.passwords.load().runs - before, other.passwords.load().runs]).toEqual([0, 0]);
-    opened.clock.pass(defaultLoginBudgets.pair.regainMs);
+    opened.clock.pass(defaultLoginBudgets.pair.refillMs);
     expect(await guess(ada)).toBe("create_entry");
     await other.close();
   });
@@ -68,7 +68,7 @@ describe("guesses over the budget", () => {
     const refusals: unknown[] = [];
     for (const username of ["ada", "nobody", "inactive"]) {
       const from: Peer = { address: `198.51.100.${refusals.length}` };
-      for (let count = 0; count < tries; count += 1)
+      for (let count = 0; count < attempts; count += 1)
         expect(await guess({ username, password: username === "ada" ? "wrong" : ada.password }, from)).toBe(
           "form",
         );
@@ -100,7 +100,7 @@ describe("guesses over the budget", () => {
     await useUp("ada");
     const send = () => domain.flows.advance({ ...claimOf(started), input: ada }, peer);
     for (let count = 0; count < 10; count += 1) expect(await codeOf(send())).toBe("rate_limited");
-    opened.clock.pass(defaultLoginBudgets.pair.regainMs);
+    opened.clock.pass(defaultLoginBudgets.pair.refillMs);
     expect((await send()).step.type).toBe("create_entry");
   });
 
@@ -109,7 +109,7 @@ describe("guesses over the budget", () => {
     expect(await guess(ada)).toBe("create_entry");
     for (const host of [1, 2, 3]) {
       const from = { address: `198.51.100.${host}` };
-      for (let count = 0; count < tries; count += 1) await guess(wrong, from);
+      for (let count = 0; count < attempts; count += 1) await guess(wrong, from);
     }
     expect(await guess(ada, { address: "198.51.100.99" })).toMatchObject({ code: "rate_limited" });
     expect(await guess(ada)).toBe("create_entry");
@@ -118,7 +118,7 @@ describe("guesses over the budget", () => {
   it("are not what a full queue refuses: nothing was tried", async () => {
     await addPerson(domain);
     const full = await loginDomain(opened, { passwords: { queueLimit: 0, queueLimitPerKey: 0 } });
-    for (let count = 0; count < tries * 2; count += 1)
+    for (let count = 0; count < attempts * 2; count += 1)
       expect(await guess(ada, peer, full)).toMatchObject({ code: "overloaded" });
     expect(await guess(ada)).toBe("create_entry");
     await full.close();

@@ -82,7 +82,7 @@ describe("a flow on another node", () => {
       const send = ({ flows }: LoginDomain) => codeOf(flows.advance(request, peer));
       const outcomes = await Promise.all([domain, other, domain, other].map(send));
       expect(outcomes.filter((outcome) => outcome === "no error")).toHaveLength(1);
-      expect(await domain.sessions.listOf(user.id)).toHaveLength(round);
+      expect(await domain.sessions.list(user.id)).toHaveLength(round);
     }
   });
 
@@ -145,7 +145,7 @@ describe("the deadline", () => {
     });
     const step = await tryLogin(slow.flows, ada);
     expect(step).toMatchObject({ type: "abort", reason: "login_expired" });
-    expect(await domain.sessions.listOf(user.id)).toEqual([]);
+    expect(await domain.sessions.list(user.id)).toEqual([]);
   });
 });
 
@@ -284,7 +284,7 @@ describe("a flood of logins", () => {
     await addPerson(domain);
     const small = await node({
       passwords: { parameters: { N: 2 ** 14, r: 8, p: 1 }, queueLimit: 6, queueLimitPerKey: 2 },
-      budgets: { account: { tries: 40, regainMs: 1_000 } },
+      budgets: { account: { attempts: 40, refillMs: 1_000 } },
     });
     const peers = Array.from({ length: 40 }, (_, host) => ({ address: `198.51.100.${host}` }));
     const started = await Promise.all(peers.map((each) => small.flows.start(startRequest(), each)));

@@ -83,7 +83,7 @@ describe.each<Moment>(["the provider said yes", "the user was read"])("after %s"
       const request = purpose === "code" ? forCode : {};
       const step = await loginWith(request, moment, async () => changes[name]?.(user.id));
       expect(step).toMatchObject({ type: "form", errors: { base: "invalid_auth" } });
-      expect(await domain.sessions.listOf(user.id)).toEqual([]);
+      expect(await domain.sessions.list(user.id)).toEqual([]);
     });
   }
 
@@ -93,7 +93,7 @@ describe.each<Moment>(["the provider said yes", "the user was read"])("after %s"
     plan = { moment, work: () => domain.flows.cancel(claimOf(started)) };
     const login = domain.flows.advance({ ...claimOf(started), input: ada }, peer);
     expect(await codeOf(login)).toBe("conflict");
-    expect(await domain.sessions.listOf(user.id)).toEqual([]);
+    expect(await domain.sessions.list(user.id)).toEqual([]);
   });
 });
 
@@ -103,7 +103,7 @@ describe("a revoke of all the user's sessions", () => {
     const request = purpose === "code" ? forCode : {};
     const step = await loginWith(request, "the user was read", () => revokeAll(user.id));
     expect(step).toMatchObject({ type: "form", errors: { base: "invalid_auth" } });
-    expect(await domain.sessions.listOf(user.id)).toEqual([]);
+    expect(await domain.sessions.list(user.id)).toEqual([]);
   });
 });
 
@@ -116,6 +116,6 @@ describe("a provider that keeps no records of its own", () => {
     const unlink = () => domain.store.commit(domain.credentials.unlinking(credential));
     const step = await loginWith({}, "the user was read", unlink);
     expect(step).toMatchObject({ type: "form", errors: { base: "invalid_auth" } });
-    expect(await domain.sessions.listOf(user.id)).toEqual([]);
+    expect(await domain.sessions.list(user.id)).toEqual([]);
   });
 });

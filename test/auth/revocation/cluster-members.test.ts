@@ -8,7 +8,7 @@ describe("the nodes that heartbeats tell of", () => {
     const clock = handClock();
     const members = createClusterMembers({ clock, self: "self", longestTokenMs: 60_000 });
     const hear = (node: string, n: number) =>
-      members.heard(
+      members.onHeartbeat(
         { type: "heartbeat", node, n, applied: null, policy: "suspend" },
         { position: `${n}`, at: clock.now(), version: n, event: {} },
       );

@@ -62,7 +62,7 @@ describe("revoking a client", () => {
       ...[false, false, true, true],
     ]);
     // In the order of their ids, which are random.
-    const left = (await node.authority.sessions.listOf(ada)).map(({ clientId }) => clientId);
+    const left = (await node.authority.sessions.list(ada)).map(({ clientId }) => clientId);
     expect(new Set(left)).toEqual(new Set([other, null]));
     expect(left).toHaveLength(2);
     for (const { accessToken, refreshToken } of [first, second]) {

@@ -117,11 +117,11 @@ function withConfirmation(store: Store, confirmedAt: (() => number) | undefined)
 function observing(told: string[]): RevocationObserver {
   return {
     badMac: () => void told.push("badMac"),
-    broke: (kind) => void told.push(kind),
-    reasserted: (count) => void told.push(`reasserted ${count}`),
-    repaired: (userId, cause) => void told.push(`repaired ${userId} ${cause}`),
-    recovered: () => void told.push("recovered"),
-    lapsed: () => void told.push("lapsed"),
+    logBroke: (kind) => void told.push(kind),
+    rollbackRepaired: (count) => void told.push(`rollback_repaired ${count}`),
+    recordRepaired: (userId, cause) => void told.push(`repaired ${userId} ${cause}`),
+    leaseRecovered: () => void told.push("recovered"),
+    leaseLapsed: () => void told.push("lapsed"),
     heartbeatFailed: () => void told.push("failed"),
   };
 }

@@ -152,7 +152,7 @@ describe("a heartbeat that the store had and that is not in the log", () => {
     const { invalidationCount } = node.authority.revocation.view;
     expect(trusted(node)).toBe(false);
     await node.beatUntilTrusted();
-    expect(node.told).toEqual(["recovered", "lost", "lapsed", "reasserted 0", "recovered"]);
+    expect(node.told).toEqual(["recovered", "lost", "lapsed", "rollback_repaired 0", "recovered"]);
     expect(node.authority.revocation.view.invalidationCount).toBeGreaterThan(invalidationCount);
   });
 

@@ -4,7 +4,7 @@ import { AuthError } from "../../../src/auth/errors.ts";
 import { newId } from "../../../src/auth/ids.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
 import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
-import { puttingSession } from "../../../src/auth/sessions/session-record.ts";
+import { sessionPut } from "../../../src/auth/sessions/session-record.ts";
 import { type LogEntry, readRecord } from "../../../src/auth/store.ts";
 import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -54,7 +54,7 @@ async function openMany(userId: string, count: number): Promise<readonly string[
   for (let start = 0; start < ids.length; start += 200) {
     const some = ids.slice(start, start + 200);
     await store.commit({
-      put: some.map((id) => puttingSession({ ...session, id })),
+      put: some.map((id) => sessionPut({ ...session, id })),
       link: some.map((member) => ({ index: indexKeys.sessionsOf(userId), member })),
     });
   }
@@ -138,7 +138,7 @@ describe("revoking sessions", () => {
     expect(cuts.flatMap((cut) => (cut.kind === "sessions" ? cut.sessionIds : [])).toSorted()).toEqual(
       [...ids].sort(),
     );
-    expect(await node.authority.sessions.listOf(userId)).toEqual([]);
+    expect(await node.authority.sessions.list(userId)).toEqual([]);
     const also = await readRecord(store, key);
     const last = await readRecord(store, recordKeys.session(ids.at(-1) ?? ""));
     expect(also?.version).toBe(last?.version);
@@ -186,7 +186,7 @@ describe("revoking a user", () => {
       () => revocation().revoke({ kind: "user", userId }, "password_changed"),
     );
     expect(await refusal(node.open(userId))).toBe("conflict");
-    expect(await node.authority.sessions.listOf(userId)).toEqual([]);
+    expect(await node.authority.sessions.list(userId)).toEqual([]);
   });
 
   it("spares one session with its tokens, until the next time", async () => {
@@ -265,7 +265,7 @@ describe("revoking a user", () => {
     expect(cuts).toHaveLength(1);
     expect(await store.list(indexKeys.sessionsOf(userId), { limit: 10 })).toHaveLength(2);
     expect(await isLive(session.id)).toBe(false);
-    expect(await node.authority.sessions.listOf(userId)).toEqual([]);
+    expect(await node.authority.sessions.list(userId)).toEqual([]);
     expect(await refusal(refresh(refreshToken))).toBe("invalid_grant");
     node.clock.advance(3 * 3_600_000);
     await someone();

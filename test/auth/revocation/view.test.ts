@@ -15,7 +15,7 @@ const lease = { holds: () => true };
 
 function take(view: MutableRevocationView, taken: LogEntry) {
   const event = logEventOf(taken.event);
-  return event && view.take(event, taken);
+  return event && view.apply(event, taken);
 }
 
 function viewAt(start = 1_000_000_000_000) {
@@ -216,7 +216,7 @@ describe("the revocation view", () => {
     });
     const takeAll = (...events: readonly (readonly [event: LogEvent, version: number])[]) => {
       for (const [event, version] of events) take(view, entry(event, version, clock.now()));
-      const [record, known] = [view.cache.records.get("ada"), view.cache.logins.get("c")];
+      const [record, known] = [view.cache.rightsDecisions.get("ada"), view.cache.loginChanges.get("c")];
       return [record?.version, record?.rights?.isActive, known?.version, known?.except];
     };
     expect(takeAll([rights(false), 10], [login("password", "s1"), 11])).toEqual([10, false, 11, "s1"]);
@@ -230,7 +230,7 @@ describe("the revocation view", () => {
     expect(takeAll([rights(true), 40], [login("password", "s3"), 41])).toEqual([15, undefined, 16, null]);
     clock.advance(60 * minute);
     take(view, entry({ ...changed, userId: "bob" }, 50, clock.now()));
-    expect([view.cache.records.size, view.cache.logins.size]).toEqual([0, 0]);
+    expect([view.cache.rightsDecisions.size, view.cache.loginChanges.size]).toEqual([0, 0]);
   });
 
   it("takes an entry that was given another's place after the log went back in time", () => {

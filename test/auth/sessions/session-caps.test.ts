@@ -24,7 +24,7 @@ describe("sessions beyond the cap", () => {
     node.clock.advance(60_000);
     const fourth = await node.open(owner.id);
 
-    const left = (await node.authority.sessions.listOf(owner.id)).map(({ id }) => id);
+    const left = (await node.authority.sessions.list(owner.id)).map(({ id }) => id);
     expect(left.toSorted()).toEqual([oldest.session.id, third.session.id, fourth.session.id].toSorted());
     expect(cuts).toContainEqual(
       expect.objectContaining({
@@ -43,7 +43,7 @@ describe("sessions beyond the cap", () => {
     for (let count = 0; count < 4; count += 1)
       await sessions.openLongLived({ userId: owner.id, clientName: `t${count}`, clientIcon: null, days: 1 });
     for (let count = 0; count < 7; count += 1) await node.open(owner.id);
-    const types = (await sessions.listOf(owner.id)).map(({ type }) => type);
+    const types = (await sessions.list(owner.id)).map(({ type }) => type);
     expect(types.filter((type) => type === "normal")).toHaveLength(5);
     expect(types.filter((type) => type === "long_lived_access_token")).toHaveLength(4);
     await node.stop();

@@ -51,7 +51,7 @@ describe("a session that is cut off in the middle of what it asked for", () => {
       askedBy: session.id,
     });
     expect(await refusal(opening)).toBe("unauthorized");
-    expect(await sessions().listOf(user.id)).toEqual([]);
+    expect(await sessions().list(user.id)).toEqual([]);
   });
 
   it("changes no password", async () => {
@@ -128,7 +128,7 @@ describe("opening a session", () => {
       const also = { check: [{ key: evidence, version }] };
       expect(await refusal(node.open(user.id, { also }))).toBe("conflict");
     }
-    expect(await sessions().listOf(user.id)).toEqual([]);
+    expect(await sessions().list(user.id)).toEqual([]);
   });
 
   it("commits what goes with it in the same step, and knows the session's id for it", async () => {
@@ -150,7 +150,7 @@ describe("opening a session", () => {
     for (let count = 0; count < 30; count += 1) await node.open(user.id);
     // 30 that live, and few of the 30 that are gone.
     expect((await store.list(index, { limit: 100 })).length).toBeLessThan(40);
-    expect(await sessions().listOf(user.id)).toHaveLength(30);
+    expect(await sessions().list(user.id)).toHaveLength(30);
     expect(await store.list(index, { limit: 100 })).toHaveLength(30);
   });
 });
@@ -194,7 +194,7 @@ describe("a long-lived token", () => {
     expect(await refusal(issue(bob.id, "robot"))).toBe("accepted");
     node.clock.advance(day);
     expect(await refusal(issue(ada.id, "robot"))).toBe("accepted");
-    const live = await sessions().listOf(ada.id);
+    const live = await sessions().list(ada.id);
     expect(live.map(({ id }) => id)).not.toContain(first.session.id);
     await node.authority.revocation.revoke(
       { kind: "sessions", userId: ada.id, sessionIds: live.map(({ id }) => id) },
@@ -208,7 +208,7 @@ describe("a long-lived token", () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => refusal(issue(user.id, "the one"))));
     expect(answers.filter((answer) => answer === "accepted")).toHaveLength(1);
     expect(new Set(answers)).toEqual(new Set(["accepted", "client_name_exists"]));
-    expect(await sessions().listOf(user.id)).toHaveLength(1);
+    expect(await sessions().list(user.id)).toHaveLength(1);
   });
 
   it("is not given to who is not there or not active, nor for a senseless time or name", async () => {
@@ -244,7 +244,7 @@ describe("the list of sessions", () => {
       { kind: "sessions", userId: user.id, sessionIds: [revoked.id] },
       "session_revoked",
     );
-    expect((await sessions().listOf(user.id)).map(({ id }) => id)).toEqual(rest.map(({ id }) => id));
+    expect((await sessions().list(user.id)).map(({ id }) => id)).toEqual(rest.map(({ id }) => id));
   });
 });
 
@@ -253,11 +253,11 @@ describe("the session of a refresh token", () => {
     const user = await someone();
     const { session, refreshToken } = await node.open(user.id);
     const before = await versionOf(session.id);
-    expect(await sessions().ofRefreshToken(refreshToken)).toMatchObject({ id: session.id });
+    expect(await sessions().findByRefreshToken(refreshToken)).toMatchObject({ id: session.id });
     expect(await versionOf(session.id)).toBe(before);
-    expect(await sessions().ofRefreshToken("garbage")).toBeUndefined();
+    expect(await sessions().findByRefreshToken("garbage")).toBeUndefined();
     await node.authority.revocation.revoke({ kind: "user", userId: user.id }, "session_revoked");
-    expect(await sessions().ofRefreshToken(refreshToken)).toBeUndefined();
+    expect(await sessions().findByRefreshToken(refreshToken)).toBeUndefined();
   });
 });
 

@@ -1,22 +1,22 @@
 import { describe, expect, it } from "vitest";
 
-import { giveBack, spend } from "../../../src/auth/throttling/budget.ts";
+import { refund, spend } from "../../../src/auth/throttling/budget.ts";
 
-const budget = { tries: 3, regainMs: 1_000 };
+const budget = { attempts: 3, refillMs: 1_000 };
 const now = 50_000;
 
-/** How many tries a counter has at `now`. */
+/** How many attempts a counter has at `now`. */
 function triesLeft(fullAt: number | undefined): number {
   let counter = fullAt;
-  for (let tries = 0; ; tries += 1) {
+  for (let attempts = 0; ; attempts += 1) {
     const spending = spend(budget, counter, now);
-    if (!spending.ok) return tries;
+    if (!spending.ok) return attempts;
     counter = spending.fullAt;
   }
 }
 
 describe("a budget", () => {
-  it("has its tries at once, and says when the next one is back", () => {
+  it("has its attempts at once, and says when the next one is back", () => {
     expect(triesLeft(undefined)).toBe(3);
     expect(spend(budget, now + 3_000, now)).toEqual({ ok: false, retryAfterMs: 1_000 });
     expect(spend(budget, now + 2_400, now)).toEqual({ ok: false, retryAfterMs: 400 });
@@ -35,7 +35,7 @@ describe("a budget", () => {
   it("takes a charge back", () => {
     const spent = spend(budget, undefined, now);
     if (!spent.ok) throw new Error("refused");
-    expect(triesLeft(giveBack(budget, spent.fullAt))).toBe(3);
-    expect(giveBack(budget, undefined)).toBe(0);
+    expect(triesLeft(refund(budget, spent.fullAt))).toBe(3);
+    expect(refund(budget, undefined)).toBe(0);
   });
 });

@@ -91,26 +91,26 @@ for (const kind of ["embedded", "redis"] as const) {
         return outcome((nodes[place % 2] ?? throttle).charge(account(name), peer));
       });
       const charged = (await Promise.all(charges)).filter((each) => each === "charged");
-      expect(charged).toHaveLength(accountBudget.tries);
+      expect(charged).toHaveLength(accountBudget.attempts);
     });
 
     it("from one address at one account wait longer than the account's own, so that others can log in", async () => {
       const name = newName();
       const attacker = newAddress();
-      expect(await guessesOf(throttle, name, attacker)).toBe(pair.tries);
+      expect(await guessesOf(throttle, name, attacker)).toBe(pair.attempts);
       for (let hour = 0; hour < 3; hour += 1) {
         clock.advance(3_600_000);
         await guessesOf(throttle, name, attacker);
       }
       const refusal = await throttle.charge(account(name), attacker).catch((error: unknown) => error);
-      expect(refusal).toMatchObject({ code: "rate_limited", retryAfterSeconds: pair.regainMs / 1_000 });
+      expect(refusal).toMatchObject({ code: "rate_limited", retryAfterSeconds: pair.refillMs / 1_000 });
       expect(await outcome(throttle.charge(account(name), newAddress()))).toBe("charged");
     });
 
     it("come back one by one", async () => {
       const [name, peer] = [newName(), newAddress()];
       await guessesOf(throttle, name, peer);
-      clock.advance(pair.regainMs - 1);
+      clock.advance(pair.refillMs - 1);
       expect(await guessesOf(throttle, name, peer)).toBe(0);
       clock.advance(1);
       expect(await guessesOf(throttle, name, peer)).toBe(1);
@@ -119,19 +119,19 @@ for (const kind of ["embedded", "redis"] as const) {
     it("at many accounts from one address are bounded, for a whole /64", async () => {
       const [one, other] = [at("2001:db8:ffff:1::1"), at("2001:db8:ffff:1:abcd::2")];
       const outcomes = [];
-      for (let place = 0; place < addressBudget.tries + 5; place += 1)
+      for (let place = 0; place < addressBudget.attempts + 5; place += 1)
         outcomes.push(await outcome(throttle.charge(account(newName()), place % 2 === 0 ? one : other)));
-      expect(outcomes.filter((each) => each === "charged")).toHaveLength(addressBudget.tries);
+      expect(outcomes.filter((each) => each === "charged")).toHaveLength(addressBudget.attempts);
       expect(await outcome(throttle.charge(account(newName()), at("2001:db8:ffff:2::1")))).toBe("charged");
     });
 
     it("leave the address alone that the account logged in from, whatever strangers and neighbours do", async () => {
       const name = newName();
       const owner = newAddress();
-      await (await throttle.charge(account(name), owner)).proved();
+      await (await throttle.charge(account(name), owner)).succeeded();
       const attackers = Array.from({ length: 5 }, newAddress);
       for (const attacker of attackers) await guessesOf(throttle, name, attacker);
-      for (let neighbour = 0; neighbour < addressBudget.tries; neighbour += 1)
+      for (let neighbour = 0; neighbour < addressBudget.attempts; neighbour += 1)
         await outcome(throttle.charge(account(newName()), owner));
       expect(await outcome(throttle.charge(account(name), newAddress()))).toBe("rate_limited");
       expect(await outcome(throttle.charge(account(newName()), owner))).toBe("rate_limited");
@@ -145,23 +145,23 @@ for (const kind of ["embedded", "redis"] as const) {
 
     it("from a known address are bounded too, and a right one gives them back", async () => {
       const [name, peer] = [newName(), newAddress()];
-      await (await throttle.charge(account(name), peer)).proved();
-      expect(await guessesOf(throttle, name, peer)).toBe(pair.tries);
-      clock.advance(pair.regainMs);
-      await (await throttle.charge(account(name), peer)).proved();
-      expect(await guessesOf(throttle, name, peer)).toBe(pair.tries);
+      await (await throttle.charge(account(name), peer)).succeeded();
+      expect(await guessesOf(throttle, name, peer)).toBe(pair.attempts);
+      clock.advance(pair.refillMs);
+      await (await throttle.charge(account(name), peer)).succeeded();
+      expect(await guessesOf(throttle, name, peer)).toBe(pair.attempts);
     });
 
     it("that were right cost strangers nothing, nor does what was not tried", async () => {
       const name = newName();
-      for (let login = 0; login < accountBudget.tries * 2; login += 1) {
+      for (let login = 0; login < accountBudget.attempts * 2; login += 1) {
         const guess = await throttle.charge(account(name), newAddress());
-        await (login % 2 === 0 ? guess.proved() : guess.untried());
+        await (login % 2 === 0 ? guess.succeeded() : guess.refund());
       }
       const [peer, other] = [newAddress(), newName()];
       for (let untried = 0; untried < 100; untried += 1)
-        await (await throttle.charge(account(other), peer)).untried();
-      expect(await guessesOf(throttle, other, peer)).toBe(pair.tries);
+        await (await throttle.charge(account(other), peer)).refund();
+      expect(await guessesOf(throttle, other, peer)).toBe(pair.attempts);
     });
 
     it("write a name nowhere, and records that end once all tries are back", async () => {
@@ -176,7 +176,7 @@ for (const kind of ["embedded", "redis"] as const) {
       const own = createLoginThrottle({ counters: createCounters(told), clock });
       await own.charge(account("canary-secret"), at("198.51.100.77"));
       expect(puts.map(({ expiresAt }) => (expiresAt ?? 0) - clock.now())).toEqual([
-        ...[pair.regainMs, accountBudget.regainMs, addressBudget.regainMs],
+        ...[pair.refillMs, accountBudget.refillMs, addressBudget.refillMs],
       ]);
       expect(JSON.stringify(puts)).not.toMatch(/canary|198\.51/);
     });

@@ -145,7 +145,7 @@ describe("users", () => {
     expect(after?.epoch).toBeGreaterThan(before?.epoch ?? 0);
     expect(cuts.map((cut) => cut.kind)).toEqual(["user", "user_changed"]);
     expect(cuts[0]).toMatchObject({ cause: "user_deactivated", epoch: after?.epoch, except: null });
-    expect(await authority.sessions.listOf(user.id)).toEqual([]);
+    expect(await authority.sessions.list(user.id)).toEqual([]);
     for (const { accessToken, refreshToken } of sessions) {
       const refresh = authority.sessions.refresh({
         refreshToken,

@@ -49,10 +49,10 @@ async function prove(
     });
     if (!ok) throw new AuthError("invalid_current_password");
   } catch (error) {
-    if (error instanceof AuthError && error.code === "overloaded") await attempt.untried();
+    if (error instanceof AuthError && error.code === "overloaded") await attempt.refund();
     throw error;
   }
-  await attempt.right();
+  await attempt.succeeded();
 }
 
 /** The new verifier and the end of the sessions are one commit: no session outlives the password it came from. */

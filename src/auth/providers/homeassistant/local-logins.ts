@@ -60,7 +60,7 @@ export interface LocalLogins {
 }
 
 /** Guesses at one's own password, by who has a session. */
-const guesses = { tries: 5, regainMs: 60_000 } as const;
+const guesses = { attempts: 5, refillMs: 60_000 } as const;
 
 /** Composes the administration of a local provider. */
 export function createLocalLogins(tools: LocalLoginTools): LocalLogins {

@@ -18,7 +18,7 @@ export interface LocalLoginTools {
   readonly credentials: Pick<Credentials, "find" | "listOf" | "linking" | "unlinking">;
   readonly users: Pick<Users, "read">;
   readonly groups: Pick<Groups, "exists">;
-  readonly sessions: Pick<Sessions, "listOf">;
+  readonly sessions: Pick<Sessions, "list">;
   readonly revocation: Pick<Revocation, "revoke"> & LogWriter;
   readonly clock: Clock;
 }

@@ -59,7 +59,7 @@ async function forget(tools: LocalLoginTools, username: string, version: number)
 
 /** Long-lived tokens are made by the user, not by a login, and have no credential. */
 async function sessionsOf(tools: LocalLoginTools, credential: Credential): Promise<readonly string[]> {
-  const sessions = await tools.sessions.listOf(credential.userId);
+  const sessions = await tools.sessions.list(credential.userId);
   return sessions
     .filter(({ credentialId, type }) => credentialId === credential.id && type === "normal")
     .map(({ id }) => id);

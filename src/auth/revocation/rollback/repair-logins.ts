@@ -32,8 +32,8 @@ export interface LoginRepairTools {
 export function createLoginRepair(tools: LoginRepairTools): RecordRepairs["ofLogin"] {
   return async (credentialId, cut) => {
     const found = await tools.credentials.readable(credentialId);
-    if (cut.change === "removed") return removal(tools, found, credentialId, cut);
-    return found && withoutPassword(tools, found.credential, cut);
+    if (cut.change === "removed") return repairRemoval(tools, found, credentialId, cut);
+    return found && repairPassword(tools, found.credential, cut);
   };
 }
 
@@ -43,7 +43,7 @@ interface Found {
 }
 
 /** Once the credential is gone no session is opened with it; one may have been between look and commit. */
-async function removal(
+async function repairRemoval(
   tools: LoginRepairTools,
   found: Found | undefined,
   id: string,
@@ -54,16 +54,16 @@ async function removal(
     .filter(({ credentialId, type }) => credentialId === id && type === "normal")
     .map((session) => session.id);
   if (found === undefined && sessionIds.length === 0) return undefined;
-  const step = found === undefined ? {} : unlinkingAgain(tools, found, cut);
-  return { step, ends: { target: { kind: "sessions", userId, sessionIds }, cause: "credential_removed" } };
+  const step = found === undefined ? {} : unlinkAgainStep(tools, found, cut);
+  return { step, revokes: { target: { kind: "sessions", userId, sessionIds }, cause: "credential_removed" } };
 }
 
-function unlinkingAgain(tools: LoginRepairTools, { credential, version }: Found, cut: LoginChange): Step {
+function unlinkAgainStep(tools: LoginRepairTools, { credential, version }: Found, cut: LoginChange): Step {
   const check = [{ key: recordKeys.credential(credential.id), version }];
-  return mergeSteps({ check }, tools.credentials.unlinking(credential), tellingAgain(credential.id, cut));
+  return mergeSteps({ check }, tools.credentials.unlinking(credential), logAgainStep(credential.id, cut));
 }
 
-async function withoutPassword(
+async function repairPassword(
   tools: LoginRepairTools,
   credential: Credential,
   cut: LoginChange,
@@ -79,19 +79,19 @@ async function withoutPassword(
       check: [{ key: localLoginKey(login.providerId, login.username), version }],
       put: puttingLocalLogin({ ...login, replaced: true, passwordVersion: cut.version }),
     },
-    tellingAgain(credential.id, cut),
+    logAgainStep(credential.id, cut),
   );
   const { userId } = credential;
-  const target = { kind: "user", userId, ...(await spared(tools, cut)) } as const;
-  return { step, ends: { target, cause: "password_changed" } };
+  const target = { kind: "user", userId, ...(await readSpared(tools, cut)) } as const;
+  return { step, revokes: { target, cause: "password_changed" } };
 }
 
-async function spared(tools: LoginRepairTools, { userId, except }: LoginChange) {
+async function readSpared(tools: LoginRepairTools, { userId, except }: LoginChange) {
   const found = except === null ? undefined : await findReadableSession(tools, except);
   return found?.state === "live" && found.session.userId === userId ? { except: found.session.id } : {};
 }
 
-function tellingAgain(credentialId: string, { userId, change, except, version }: LoginChange): Step {
+function logAgainStep(credentialId: string, { userId, change, except, version }: LoginChange): Step {
   const event: LogEvent = { type: "login_changed", userId, credentialId, change, except, version };
   return { log: [{ ...event }] };
 }

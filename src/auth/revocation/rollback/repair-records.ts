@@ -4,8 +4,8 @@ import type { RevocationCause } from "../../model.ts";
 import type { Step } from "../../store.ts";
 import type { RevokeTarget } from "../receipt.ts";
 import type { LoginChange } from "../revocation-cache.ts";
-import type { RevokeTools } from "../revoke-commit.ts";
-import { createSessionRevoker } from "../revoke-sessions.ts";
+import type { RevokeTools } from "../revoke.ts";
+import { createSessionRevoker } from "../revoke.ts";
 import { createUserRevoker } from "../revoke-user.ts";
 import type { RightsDecision } from "../view.ts";
 
@@ -14,7 +14,7 @@ export interface Repair {
   /** Fails on a record that has changed since it was read. */
   readonly step: Step;
   /** What ends with it, also of what was opened since; null: nothing does. */
-  readonly ends: {
+  readonly revokes: {
     readonly target: Extract<RevokeTarget, { kind: "user" | "sessions" }>;
     readonly cause: RevocationCause;
   } | null;
@@ -33,7 +33,7 @@ export interface RecordRepairTools extends RevokeTools {
 }
 
 /** Other nodes that do the same, and administrators, come in between; each does so once or twice. */
-const mostAttempts = 10;
+const maxAttempts = 10;
 
 /**
  * Takes again what was taken by a change of users' records, all at the same time. Resolves to how many it changed. Rejects
@@ -44,7 +44,7 @@ export async function repairUsers(
   cuts: readonly (readonly [string, RightsDecision])[],
 ): Promise<number> {
   return await countTrue(
-    cuts.map(([userId, cut]) => lessen(tools, userId, () => tools.repairs.ofUser(userId, cut))),
+    cuts.map(([userId, cut]) => repairRecord(tools, userId, () => tools.repairs.ofUser(userId, cut))),
   );
 }
 
@@ -54,7 +54,7 @@ export async function repairLogins(
   cuts: readonly (readonly [string, LoginChange])[],
 ): Promise<number> {
   return await countTrue(
-    cuts.map(([id, cut]) => lessen(tools, cut.userId, () => tools.repairs.ofLogin(id, cut))),
+    cuts.map(([id, cut]) => repairRecord(tools, cut.userId, () => tools.repairs.ofLogin(id, cut))),
   );
 }
 
@@ -63,26 +63,26 @@ async function countTrue(all: readonly Promise<boolean>[]): Promise<number> {
 }
 
 /** Goes on until there is nothing to take: a login may be linked to a user while that one is removed. */
-async function lessen(
+async function repairRecord(
   tools: RecordRepairTools,
   userId: string,
   look: () => Promise<Repair | undefined>,
 ): Promise<boolean> {
   let written = false;
-  for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
+  for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const repair = await look();
     if (repair === undefined) return written;
     if (!(await commit(tools, repair))) continue;
     written = true;
-    tools.onRepaired(userId, repair.ends?.cause ?? null);
+    tools.onRepaired(userId, repair.revokes?.cause ?? null);
   }
   throw new AuthError("unavailable", { detail: "re-assertion: a record changes all the time" });
 }
 
 /** False: something has changed meanwhile. */
-async function commit(tools: RecordRepairTools, { step, ends }: Repair): Promise<boolean> {
-  if (ends === null) return (await tools.logWriter.commit({ ...step, durable: true })).ok;
-  const { target, cause } = ends;
+async function commit(tools: RecordRepairTools, { step, revokes }: Repair): Promise<boolean> {
+  if (revokes === null) return (await tools.logWriter.commit({ ...step, durable: true })).ok;
+  const { target, cause } = revokes;
   const request = { cause, revocationId: newId(), also: step };
   try {
     if (target.kind === "user") await createUserRevoker(tools)(target, request);

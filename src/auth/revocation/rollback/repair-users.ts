@@ -22,23 +22,25 @@ export interface UserRepairTools {
 export function createUserRepair(tools: UserRepairTools): RecordRepairs["ofUser"] {
   return async (userId, cut) => {
     const record = await readRecord(tools.store, recordKeys.user(userId));
-    return cut.rights === null ? removal(tools, userId, record) : withLess(record, cut.version, cut.rights);
+    return cut.rights === null
+      ? repairRemoval(tools, userId, record)
+      : repairRights(record, cut.version, cut.rights);
   };
 }
 
-async function removal(
+async function repairRemoval(
   { credentials }: UserRepairTools,
   userId: string,
   record: StoredRecord | undefined,
 ): Promise<Repair | undefined> {
   if (record !== undefined && readableUser(record)?.isOwner === true) return undefined;
   const logins = await credentials.unlinkingAll(userId);
-  if (record === undefined) return logins && { step: logins, ends: null };
+  if (record === undefined) return logins && { step: logins, revokes: null };
   const step = mergeSteps(removingUser(userId, record.version), logins);
-  return { step, ends: { target: { kind: "user", userId }, cause: "user_removed" } };
+  return { step, revokes: { target: { kind: "user", userId }, cause: "user_removed" } };
 }
 
-function withLess(
+function repairRights(
   record: StoredRecord | undefined,
   version: number,
   rights: NonNullable<RightsDecision["rights"]>,
@@ -50,6 +52,6 @@ function withLess(
   const after = repaired(user, rights);
   if (sameRights(user, after)) return undefined;
   const step: Step = changingUserAgain(before, after, { rights, version });
-  if (!user.isActive || after.isActive) return { step, ends: null };
-  return { step, ends: { target: { kind: "user", userId: user.id }, cause: "user_deactivated" } };
+  if (!user.isActive || after.isActive) return { step, revokes: null };
+  return { step, revokes: { target: { kind: "user", userId: user.id }, cause: "user_deactivated" } };
 }

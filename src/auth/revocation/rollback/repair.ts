@@ -2,10 +2,10 @@ import type { LogEvent } from "../../model.ts";
 import { recordKeys } from "../../record-keys.ts";
 import { type FoundSession, findReadableSession } from "../../sessions/session-reading.ts";
 import {
-  checkingEpochs,
   createdVersionOf,
-  puttingSession,
-  readableSession,
+  epochChecks,
+  parseSession,
+  sessionPut,
   withoutCreatedVersion,
 } from "../../sessions/session-record.ts";
 import type { Step } from "../../store.ts";
@@ -16,14 +16,14 @@ import { type RecordRepairTools, repairLogins, repairUsers } from "./repair-reco
 export interface RepairTools extends RecordRepairTools {
   readonly cache: Pick<
     RevocationCache,
-    "sessions" | "users" | "clients" | "everybody" | "records" | "logins"
+    "sessions" | "users" | "clients" | "everybody" | "rightsDecisions" | "loginChanges"
   >;
 }
 
 /** Revocations of one commit: each costs a record and, at most, an event. */
 const batchSize = 200;
 /** Only refreshes of the one session that a raise spared can come in between. */
-const mostAttempts = 10;
+const maxAttempts = 10;
 
 /**
  * Writes all that this node remembers of revocations again, after the store went back in time: tombstones where a
@@ -36,19 +36,19 @@ const mostAttempts = 10;
 export async function repairRollback(tools: RepairTools): Promise<number> {
   const sessions = [...tools.cache.sessions.entries()];
   const users = [...tools.cache.users.entries()];
-  for (const batch of batchesOf(sessions)) await assertSessions(tools, batch);
+  for (const batch of batchesOf(sessions)) await restoreTombstones(tools, batch);
   const raising = [
-    ...users.filter(([, cut]) => cut.except === null).map(([userId, cut]) => raisingUser(userId, cut)),
-    ...[...tools.cache.clients.entries()].map(([clientId, cut]) => raisingClient(clientId, cut)),
-    ...[...tools.cache.everybody.entries()].map(([, cut]) => raisingAll(cut)),
+    ...users.filter(([, cut]) => cut.except === null).map(([userId, cut]) => raiseUserEpochStep(userId, cut)),
+    ...[...tools.cache.clients.entries()].map(([clientId, cut]) => raiseClientEpochStep(clientId, cut)),
+    ...[...tools.cache.everybody.entries()].map(([, cut]) => raiseAllEpochStep(cut)),
   ];
   for (const batch of batchesOf(raising)) await commit(tools, mergeSteps(...batch));
   const sparing = users.filter(hasException);
-  for (const [userId, cut] of sparing) await assertSparing(tools, userId, cut);
+  for (const [userId, cut] of sparing) await restoreEpochSparing(tools, userId, cut);
   let records = 0;
-  for (const batch of batchesOf([...tools.cache.records.entries()]))
+  for (const batch of batchesOf([...tools.cache.rightsDecisions.entries()]))
     records += await repairUsers(tools, batch);
-  for (const batch of batchesOf([...tools.cache.logins.entries()]))
+  for (const batch of batchesOf([...tools.cache.loginChanges.entries()]))
     records += await repairLogins(tools, batch);
   return sessions.length + raising.length + sparing.length + records;
 }
@@ -59,7 +59,7 @@ function hasException(
   return entry[1].except !== null;
 }
 
-async function assertSessions(
+async function restoreTombstones(
   tools: RepairTools,
   batch: readonly (readonly [string, RevokedSession])[],
 ): Promise<void> {
@@ -67,9 +67,9 @@ async function assertSessions(
   const now = tools.clock.now();
   const put = batch.flatMap(([, { cause }], place) => {
     const record = records[place];
-    const session = record && readableSession(record);
+    const session = record && parseSession(record);
     if (session === undefined || session.revokedAt !== undefined) return [];
-    return [puttingSession({ ...session, revokedAt: now, revokedCause: cause })];
+    return [sessionPut({ ...session, revokedAt: now, revokedCause: cause })];
   });
   await commit(tools, { put, log: eventsOf(batch).map((event) => ({ ...event })) });
 }
@@ -90,17 +90,17 @@ function eventsOf(batch: readonly (readonly [string, RevokedSession])[]): readon
   }));
 }
 
-function raisingUser(userId: string, { epoch, except, cause, revocationId }: RaisedEpoch): Step {
+function raiseUserEpochStep(userId: string, { epoch, except, cause, revocationId }: RaisedEpoch): Step {
   const event: LogEvent = { type: "user_revoked", userId, cause, revocationId, except, epoch };
   return { raiseEpochsTo: [{ key: recordKeys.userEpoch(userId), version: epoch }], log: [{ ...event }] };
 }
 
-function raisingClient(clientId: string, { epoch, cause, revocationId }: RaisedEpoch): Step {
+function raiseClientEpochStep(clientId: string, { epoch, cause, revocationId }: RaisedEpoch): Step {
   const event: LogEvent = { type: "client_revoked", clientId, cause, revocationId, epoch };
   return { raiseEpochsTo: [{ key: recordKeys.clientEpoch(clientId), version: epoch }], log: [{ ...event }] };
 }
 
-function raisingAll({ epoch, cause, revocationId }: RaisedEpoch): Step {
+function raiseAllEpochStep({ epoch, cause, revocationId }: RaisedEpoch): Step {
   const event: LogEvent = { type: "all_revoked", cause, revocationId, epoch };
   return { raiseEpochsTo: [{ key: recordKeys.allEpoch, version: epoch }], log: [{ ...event }] };
 }
@@ -109,28 +109,28 @@ function raisingAll({ epoch, cause, revocationId }: RaisedEpoch): Step {
  * The commit that raised the epoch had also written the spared session again, and that went with it: without another
  * writing the raise would end the one session that it was to leave.
  */
-async function assertSparing(
+async function restoreEpochSparing(
   tools: RepairTools,
   userId: string,
   cut: RaisedEpoch & { readonly except: string },
 ): Promise<void> {
-  for (let attempt = 0; attempt < mostAttempts; attempt += 1) {
+  for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
     const spared = await findReadableSession(tools, cut.except);
-    const step = mergeSteps(rewriting(spared, userId, cut.epoch), raisingUser(userId, cut));
+    const step = mergeSteps(rewriteSparedStep(spared, userId, cut.epoch), raiseUserEpochStep(userId, cut));
     if (await commit(tools, step)) return;
   }
   // It is refreshed all the time: the raise matters more than the session that it was to leave.
-  await commit(tools, raisingUser(userId, cut));
+  await commit(tools, raiseUserEpochStep(userId, cut));
 }
 
 /** Only of a session that lives, and would not after the raise. */
-function rewriting(found: FoundSession | undefined, userId: string, epoch: number): Step {
+function rewriteSparedStep(found: FoundSession | undefined, userId: string, epoch: number): Step {
   if (found?.state !== "live" || found.session.userId !== userId || createdVersionOf(found) >= epoch)
     return {};
   const { session, version, epochs } = found;
   return {
-    check: [{ key: recordKeys.session(session.id), version }, ...checkingEpochs(session, epochs)],
-    put: [puttingSession(withoutCreatedVersion(session))],
+    check: [{ key: recordKeys.session(session.id), version }, ...epochChecks(session, epochs)],
+    put: [sessionPut(withoutCreatedVersion(session))],
   };
 }
 

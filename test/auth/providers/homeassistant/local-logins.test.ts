@@ -46,7 +46,7 @@ function token(userId: string) {
 }
 
 async function liveIds(user: User): Promise<readonly string[]> {
-  return (await domain.sessions.listOf(user.id)).map(({ id }) => id);
+  return (await domain.sessions.list(user.id)).map(({ id }) => id);
 }
 
 describe("creating a login", () => {
@@ -155,8 +155,8 @@ describe("removing a login", () => {
     await openSession();
     const attempts: string[] = [];
     const sessions = {
-      async listOf(userId: string) {
-        const found = await domain.sessions.listOf(userId);
+      async list(userId: string) {
+        const found = await domain.sessions.list(userId);
         attempts.push(await typeOf(ada));
         return found;
       },

@@ -57,14 +57,14 @@ describe("after an old copy was put back under a running gateway on an embedded 
   it.each(targets)("what was taken from %s stays taken", async (_, target) => {
     await start();
     const { session, accessToken } = await revokeAndGoBack(target);
-    expect(node.told).toContain("reasserted 1");
+    expect(node.told).toContain("rollback_repaired 1");
     expect(await node.authority.sessions.get(session.id)).toBeUndefined();
     const verdict = await node.authority.authentication.authenticate(accessToken, home);
     expect(verdict).toMatchObject({ ok: false });
   });
 
   it.each(targets)("it would be given back to %s without the re-assertion", async (_, target) => {
-    await start("reassert");
+    await start("rollback_repair");
     const { session } = await revokeAndGoBack(target);
     expect(await node.authority.sessions.get(session.id)).toBeDefined();
   });

@@ -59,7 +59,7 @@ describe.each([
   });
 
   it("without the re-assertion the old password would do, and a login that was removed", async () => {
-    const node = await startWithOwner(rig, "reassert");
+    const node = await startWithOwner(rig, "rollback_repair");
     const ada = await someone(node, "ada");
     await someone(node, "bob");
     await rig.remember();

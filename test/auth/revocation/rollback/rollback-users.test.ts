@@ -72,7 +72,7 @@ describe.each([
     await rig.remember();
     await node.authority.users.update(ada, { isActive: false });
     await goBack(rig, node);
-    expect(node.told).toContain("reasserted 2");
+    expect(node.told).toContain("rollback_repaired 2");
     expect(node.told).toContain(`repaired ${ada} user_deactivated`);
     expect([await isActive(node, ada), await isActive(node, bob)]).toEqual([false, true]);
     expect(await node.authority.sessions.get(session.id)).toBeUndefined();
@@ -88,7 +88,7 @@ describe.each([
 
   it("they would be active again, or there, without the re-assertion", async () => {
     // This node would refuse them by what it remembers; one that comes later would not.
-    const node = await start("reassert", "entry_rights");
+    const node = await start("rollback_repair", "entry_rights");
     const [ada, bob] = [await someone(node, "ada"), await someone(node, "bob")];
     await rig.remember();
     await node.authority.users.update(ada, { isActive: false });

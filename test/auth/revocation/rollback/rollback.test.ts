@@ -84,7 +84,7 @@ describe("after the store went back in time", () => {
     await revocation.revoke({ kind: "user", userId: ada, except: spared.session.id }, "password_changed");
     const epoch = (await readRecord(node.store, recordKeys.userEpoch(ada)))?.version ?? 0;
     await goBack(node);
-    expect(node.told).toContain("reasserted 2");
+    expect(node.told).toContain("rollback_repaired 2");
     const sessions = [first, second, other, spared, untouched];
     expect(await Promise.all(sessions.map(({ session }) => isLive(node, session.id)))).toEqual([
       ...[false, false, false, true, true],
@@ -106,7 +106,7 @@ describe("after the store went back in time", () => {
     await revocation.revoke({ kind: "client", clientId: "https://one.example/" }, "session_revoked");
     const clientEpoch = await epochOf(node, recordKeys.clientEpoch("https://one.example/"));
     await goBack(node);
-    expect(node.told).toContain("reasserted 1");
+    expect(node.told).toContain("rollback_repaired 1");
     expect(await epochOf(node, recordKeys.clientEpoch("https://one.example/"))).toBe(clientEpoch);
     expect([await isLive(node, first.session.id), await isLive(node, other.session.id)]).toEqual([
       false,
@@ -141,7 +141,7 @@ describe("after the store went back in time", () => {
     ["a client", () => ({ kind: "client", clientId: "https://one.example/" }) as const],
     ["everybody", () => ({ kind: "all" }) as const],
   ])("the sessions of %s would live again without the re-assertion", async (_, target) => {
-    const node = await start("reassert");
+    const node = await start("rollback_repair");
     const ada = await someone(node, "ada");
     const { session } = await open(node, ada, "https://one.example/");
     await remember();
@@ -223,7 +223,7 @@ describe("after the store went back in time", () => {
     await goBack(node);
     expect([view.trusted, view.invalidationCount > invalidationCount]).toEqual([true, true]);
     const told = node.told.filter((each) => each !== "failed");
-    expect(told).toEqual(["recovered", "lost", "lapsed", "reasserted 0", "recovered"]);
+    expect(told).toEqual(["recovered", "lost", "lapsed", "rollback_repaired 0", "recovered"]);
   });
 });
 
