@@ -117,7 +117,7 @@ describe("whole lists of one user", () => {
     const seen = { now: 0, most: 0, all: 0 };
     const listOf = sessions.list.bind(sessions);
     Object.assign(sessions, {
-      listOf: async (userId: string) => {
+      list: async (userId: string) => {
         seen.now += 1;
         seen.all += 1;
         seen.most = Math.max(seen.most, seen.now);

@@ -29,7 +29,7 @@ export interface Lease {
   /** An older moment than the present one changes nothing. */
   renew(from: Moment): void;
   /** Asked instead of `renew` where a look at the log shows it all: the look's age, ms. */
-  useReadAge(lookAgeMs: () => number): void;
+  useReadAge(readAgeMs: () => number): void;
   /** Not held from now on, whatever comes, until `mend`. */
   break(): void;
   recover(): void;
@@ -57,8 +57,8 @@ export function createLease(clock: Clock, disabledSafeguards: DisabledSafeguards
     renew(next) {
       if (from === undefined || next.monotonic > from.monotonic) from = next;
     },
-    useReadAge(lookAgeMs) {
-      looked = lookAgeMs;
+    useReadAge(readAgeMs) {
+      looked = readAgeMs;
     },
     break() {
       broken = true;

@@ -56,7 +56,7 @@ export class Followers {
       },
       // A file is the same one for as long as it is open.
       followGeneration: 0,
-      readAgeMs: () => tail.lookAgeMs(),
+      readAgeMs: () => tail.readAgeMs(),
       restart: () => undefined,
       stop: async () => this.#stop(tail),
     };
@@ -130,10 +130,10 @@ class Tail {
   }
 
   get following(): boolean {
-    return !this.#stopped && this.lookAgeMs() < overdueMs;
+    return !this.#stopped && this.readAgeMs() < overdueMs;
   }
 
-  lookAgeMs(): number {
+  readAgeMs(): number {
     return performance.now() - this.#inStepAt;
   }
 
