@@ -29,7 +29,7 @@ const eventNames: Partial<Record<DecisionName, Record<"allowed" | "denied", stri
   owner: { allowed: "owner_created", denied: "owner_refused" },
 };
 
-/** About whom, for whom, from where, and why. What is undefined is left out. */
+/** Whom the decision is about, for whom, from where, and why. What is undefined is left out. */
 export interface Decision {
   readonly actor?: Actor | undefined;
   readonly address?: string | null;
@@ -37,7 +37,7 @@ export interface Decision {
   readonly userId?: string | undefined;
   readonly sessionId?: string | undefined;
   readonly clientId?: string | null | undefined;
-  /** What a revocation was asked for. */
+  /** What a revocation was requested for. */
   readonly target?: RevokeTarget["kind"];
   /** Rights that were decided on. */
   readonly isActive?: boolean | undefined;
@@ -50,27 +50,33 @@ export interface Decision {
 }
 
 /**
- * One record for every authentication decision, every change of somebody's rights and every cut-off: what was decided, by
- * whom, about whom, from where, and why. Records hold ids, addresses and words of the protocol's tables; never a token, a
- * password or a login name that somebody typed.
+ * One record for every authentication decision, every change of rights and every revocation: what was decided, by
+ * whom, about whom, from where, and why. Records hold ids, addresses and words of the protocol's tables. They never
+ * hold a token, a password or a login name that somebody typed.
  */
 export interface Audit {
   /** A socket became authenticated. */
   accepted(principal: Principal, peer: Peer): void;
   /** A socket was refused before `auth_ok`. */
   refused(close: CloseName, reason: string, peer: Peer): void;
-  /** A login flow answered a step. Forms without errors are no decision. `userId`: whom the input was about, if anybody. */
+  /**
+   * A login flow answered a step. A form without errors is no decision. `userId`: the user that the input was about,
+   * if there is one.
+   */
   loginStep(step: FlowStep, peer: Peer, userId?: string): void;
   loginRefused(code: string, peer: Peer, userId?: string): void;
   decided(name: DecisionName, outcome: "allowed" | "denied", decision: Decision): void;
-  /** `replayed`: read from the log at a start; it came into effect earlier, here, elsewhere or by the command line. */
+  /**
+   * `replayed`: read from the log at a start. It came into effect earlier, here, on another node or by the command
+   * line.
+   */
   cut(cut: RevocationEvent, socketsClosed: number, replayed?: boolean): void;
 }
 
 /** Takes the finished record. */
 export type AuditSink = (record: object) => void;
 
-/** Records as lines of the log, where they are wanted. */
+/** Writes records as lines of the log, if they are enabled. */
 export function auditLog(log: Pick<Log, "info">, enabled: boolean): AuditSink {
   return enabled ? (record) => log.info(record, "audit") : () => undefined;
 }
@@ -116,7 +122,7 @@ function fieldsOf({ actor, userId, sessionId, clientId, groupIds, ...decision }:
   return { ...by, address, ...who, ...rights, ...rest };
 }
 
-/** What was sent as a client id may be anything, a token too: only what can name a client is repeated. */
+/** A client may send anything as its client id, also a token. Only what can be a client id is repeated. */
 function clientNamed(clientId: string | null | undefined): string | null | undefined {
   return typeof clientId !== "string" || verifyClientId(clientId) ? clientId : "[no client id]";
 }

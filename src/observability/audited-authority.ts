@@ -6,16 +6,16 @@ import type { Actor, Peer, Session, User } from "../auth/model.ts";
 import type { RevokeTarget } from "../auth/revocation/receipt.ts";
 import type { Audit, Decision, DecisionName } from "./audit.ts";
 
-/** The domain, and the domain as somebody asks for it. */
+/** The domain, and the domain as an actor uses it. */
 export interface AuditedAuthority extends Authority {
-  /** What is changed through it is recorded with this actor. */
+  /** Records what is changed through it with this actor. */
   as(actor: Actor): Authority;
 }
 
 /**
- * The same domain; what it decides becomes an audit record: the one place where that happens, for sockets and for the command
- * line. HTTP's endpoints refuse much before they come here, and tell their own. `onLogin` hears of each decision on a
- * login: `ok`, or why not, a fixed word.
+ * The same domain, whose decisions become audit records: the one place for sockets and for the command line. HTTP's
+ * endpoints refuse much before they call the domain, so they record their own decisions. `onLogin` is called for each
+ * decision on a login with `ok` or a fixed word that says why not.
  */
 export function auditedAuthority(
   authority: Authority,
@@ -38,14 +38,14 @@ type Rule<Member> = (member: Member, recorder: Recorder) => Member;
 /** A rule for every member: one that is added to a part of the domain, and forgotten here, does not compile. */
 type Rules<Part> = { readonly [Name in keyof Part]: Rule<Part[Name]> };
 
-/** It decides nothing about anybody's rights. */
+/** It decides nothing about rights. */
 const notRecorded = <Member>(member: Member): Member => member;
 
 type About = Omit<Decision, "actor" | "reason">;
 
 type Call = (...args: never[]) => Promise<unknown>;
 
-/** One record for each call, whatever comes of it. `found` adds what only the result says. */
+/** Writes one record for each call, whatever its outcome. `found` adds what only the result says. */
 function records<Member extends Call>(
   name: DecisionName,
   about: (...args: Parameters<Member>) => About,
@@ -122,7 +122,7 @@ const localLogins: Rules<Authority["localLogins"]> = {
   createUser: records("user_creation", ({ groupIds }) => ({ groupIds }), aboutUser),
   prepareLogin: notRecorded,
   conflictOf: notRecorded,
-  // The login name is what somebody typed: the cut-off that follows names the user.
+  // The login name is what somebody typed. The revocation that follows names the user.
   remove: records("login_removal", () => ({})),
   changeOwnPassword: records("password_change", ({ userId }) => ({ userId })),
   setPassword: records("password_change", (userId) => ({ userId })),
@@ -256,7 +256,7 @@ function decisionOf(step: FlowStep): string | undefined {
   return step.type === "form" ? step.errors.base : undefined;
 }
 
-/** The record is written also when the store does not say. */
+/** The record is written also if the store does not answer. */
 async function whomAbout({ userId }: AuthError): Promise<string | undefined> {
   return await userId?.().catch(() => undefined);
 }

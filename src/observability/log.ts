@@ -40,19 +40,19 @@ export function createLog({ level, sink }: LogOptions): Log {
   };
 }
 
-/** Lines that wait for company are written after so long at the latest, ms. */
+/** Buffered lines are written after this time at the latest, ms. */
 const flushEveryMs = 50;
 /**
  * Bytes that are collected before a write: a write for each line would cost more than what it tells of, and far more
  * bytes cost pino's destination more than the writes.
  */
 const batchBytes = 4_096;
-/** What waits for a reader that is stuck; beyond it lines are dropped rather than memory filled. */
+/** Bytes that may wait for a reader that hangs. Above that, lines are dropped, so that memory does not fill. */
 const mostWaitingBytes = 16 * 1024 * 1024;
 
 /**
- * Standard error, written in batches and in the background: a slow reader of the log does not hold up sockets. A process
- * that is killed may lose the last lines.
+ * Standard error, written in batches and in the background: a slow reader of the log does not block sockets. A
+ * process that is killed may lose the last lines.
  */
 function standardError(): DestinationStream & { flushSync(): void } {
   const stream = destination({

@@ -3,7 +3,7 @@ import type { RevocationPolicy } from "../auth/revocation/revocation.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 
-/** At most one record of each kind in this time: whoever writes to the log without end must not fill the disk. */
+/** At most one record of each kind in this time, ms: a flood of entries in the log must not fill the disk. */
 const alarmEveryMs = 10_000;
 
 /** What happens to the lease, for people and for metrics. */
@@ -64,7 +64,7 @@ function rarely(write: (fields: object) => void): (fields: object) => void {
   };
 }
 
-/** Said at the start by a gateway that promises less than it could. */
+/** Warned of at the start, because this policy promises less than the default. */
 export function warnOfWeakPolicy(log: Log, policy: RevocationPolicy): void {
   if (policy === "serve_until_exp")
     log.warn(

@@ -1,6 +1,6 @@
 import type { Log } from "./log.ts";
 
-/** Strangers can cause such warnings too: after so many different ones there are no more. */
+/** Unauthenticated clients can cause such warnings too. After this many different ones there are no more. */
 const mostWarnings = 16;
 
 /** A warning for each new `key`, and not more than 16 in the life of the process. */

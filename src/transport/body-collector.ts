@@ -1,17 +1,20 @@
 import { MAX_DISCARDED_BYTES } from "./http-exchange.ts";
 
-/** Pieces that any body may come in. */
+/** Pieces that every body may come in. */
 const FREE_PIECES = 256;
-/** Beyond them, so many bytes a piece on average. */
+/** Above that number: bytes a piece must have on average. */
 const MIN_PIECE_BYTES = 64;
-/** Bytes that may come beside twice those of the body: framing of chunks, and what one or two reads hold beyond the body. */
+/**
+ * Bytes that may come beside twice those of the body: the framing of chunks, and what one or two reads hold beyond
+ * the body.
+ */
 const FREE_WIRE_BYTES = 192 * 1024;
-/** Milliseconds of the event loop that the parser and we take for a piece. */
+/** Event-loop time that the parser and this class take for a piece, ms. */
 const PIECE_MS = 0.002;
-/** The same for one read full of the smallest chunks, of which the parser may hand over each. */
+/** Event-loop time for one read full of the smallest chunks, each of which the parser may hand over, ms. */
 const CHOPPED_READ_MS = 20;
 
-/** The body of one request, bounded: beyond `maxBytes` it is counted and thrown away. */
+/** The body of one request, bounded: bytes above `maxBytes` are counted and dropped. */
 export class BodyCollector {
   readonly #maxBytes: number;
   readonly #chunks: Uint8Array[] = [];
@@ -34,22 +37,22 @@ export class BodyCollector {
     return this.#received > this.#maxBytes;
   }
 
-  /** True when even reading on to say 413 costs too much. */
+  /** True if it would cost too much to read on until the 413 can be sent. */
   get hopeless(): boolean {
     return this.#received > this.#maxBytes + MAX_DISCARDED_BYTES;
   }
 
-  /** True when it comes in so many small pieces that reading it is an attack: its connection is destroyed. */
+  /** True if the body comes in so many small pieces that reading it is an attack. Its connection is destroyed. */
   get chopped(): boolean {
     return this.#pieces > FREE_PIECES + this.#received / MIN_PIECE_BYTES;
   }
 
-  /** True when `wireBytes` are far more than it is long: the rest of its chunks is extensions, which nobody reads. */
+  /** True if `wireBytes` are far more than the body is long. The rest are chunk extensions, which nobody reads. */
   isPadded(wireBytes: number): boolean {
     return wireBytes > 2 * this.#received + FREE_WIRE_BYTES;
   }
 
-  /** Milliseconds of the event loop that it took, as an estimate: a clock for each piece would cost more. */
+  /** The event-loop time that it took, ms. An estimate: reading a clock for each piece would cost more. */
   get costMs(): number {
     return this.#pieces * PIECE_MS + (this.chopped ? CHOPPED_READ_MS : 0);
   }

@@ -1,15 +1,15 @@
-/** Milliseconds of one turn of the event loop that the rest of crowded reads may take, of all sockets of a listener. */
+/** Milliseconds of one tick that may be spent on reads with many frames, for all sockets of a listener. */
 const TURN_MS = 2;
 
-/** Who has more frames to read than it may read at once. */
+/** A socket that has more frames to read than it may read at once. */
 export interface FrameReader {
-  /** Reads a few more; who is still not done asks for another turn. */
+  /** Reads a few more. If frames are left, it asks for another turn. */
   readOn(): void;
 }
 
 /**
- * Readers that wait for a later turn of the event loop: first come, first served, a few frames each. Between two turns
- * everybody else's input is read.
+ * Readers that wait for a later tick: first come, first served, a few frames each. Between two turns the input of all
+ * other sockets is read.
  */
 export class FrameTurns {
   readonly #waiting = new Set<FrameReader>();
@@ -33,7 +33,7 @@ export class FrameTurns {
   #turn(): void {
     this.#planned = false;
     const end = performance.now() + TURN_MS;
-    // A reader that asks again meanwhile is at the end of the set, and comes again if there is time.
+    // A reader that asks again meanwhile is at the end of the set. It gets another turn if there is time.
     for (const reader of this.#waiting) {
       this.#waiting.delete(reader);
       reader.readOn();

@@ -39,7 +39,7 @@ function withoutAuthority(target: string): string | undefined {
   return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
-/** Why no handler can be asked; undefined when one can. */
+/** Why no handler can be asked. Undefined if one can. */
 export function requestRefusal(head: RequestHead): Refusal | undefined {
   return METHODS.has(head.method) ? undefined : refusal(501, "Method is not implemented");
 }
@@ -67,7 +67,7 @@ export function toRequest(
   });
 }
 
-/** The gate's verdict on a request; one that throws is reported and answered 500. */
+/** The request gate's answer. If the gate throws, that is reported and answered 500. */
 export function askGate(
   gate: HttpGate | undefined,
   { path, method, address, fields }: RequestHead,
@@ -84,7 +84,10 @@ export function askGate(
   }
 }
 
-/** Asks the handler. Never rejects: a request that is no URL is 400, a handler that throws is 500 and reported. */
+/**
+ * Asks the handler. Never rejects: a request that is no URL is 400. If the handler throws, that is reported and
+ * answered 500.
+ */
 export async function askHandler(
   handler: HttpHandler,
   peer: HttpPeer,
@@ -105,7 +108,7 @@ export async function askHandler(
   }
 }
 
-/** Where an answer goes. Every method is inert once the client has gone. */
+/** Where an answer goes. Once the client has gone, every method does nothing. */
 export interface ResponseSink {
   /** True when the client has gone. */
   readonly gone: boolean;
@@ -120,7 +123,7 @@ export interface ResponseSink {
   destroy(): void;
 }
 
-/** Sends a handler's answer: at once when it is ready, else as it comes. Rejects when the body fails. */
+/** Sends a handler's answer: at once if it is complete, otherwise as it comes. Rejects if the body fails. */
 export async function sendResponse(response: Response, method: string, sink: ResponseSink): Promise<void> {
   const { status, body } = response;
   const headers = endToEnd(response);

@@ -1,4 +1,4 @@
-/** Waits until nothing is left under way. */
+/** Waits until nothing is in progress any more. */
 export class Idle {
   readonly #isIdle: () => boolean;
   #wake: () => void = () => undefined;
@@ -7,12 +7,12 @@ export class Idle {
     this.#isIdle = isIdle;
   }
 
-  /** To be called when something has ended. */
+  /** Call it when something has ended. */
   note(): void {
     if (this.#isIdle()) this.#wake();
   }
 
-  /** Resolves when it is idle, at the latest after `ms` milliseconds. */
+  /** Resolves when nothing is in progress, after `ms` milliseconds at the latest. */
   within(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);

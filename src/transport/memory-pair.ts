@@ -3,7 +3,7 @@ import type { Frame } from "../codec/codec.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
 
-/** Bytes under way in one direction from which on `send` answers "queued". */
+/** Bytes on their way in one direction from which on `send` answers "queued". */
 const HIGH_WATER_BYTES = 64 * 1024;
 const CLOSE_TIMEOUT_MS = 2000;
 
@@ -16,7 +16,7 @@ export interface MemoryPeer {
   /** As `Socket.close`; without a code the server hears 1005. */
   close(code?: number, reason?: string): void;
   terminate(): void;
-  /** Stops reading, like a client that is stuck: frames for it pile up on the server's side. */
+  /** Stops reading, like a client that hangs: frames for it pile up on the server's side. */
   pause(): void;
   resume(): void;
 }
@@ -35,7 +35,7 @@ type Item =
   | { readonly kind: "pong"; readonly bytes: number }
   | { readonly kind: "close"; readonly code: number; readonly reason: string; readonly bytes: number };
 
-/** Two ends that hear each other, each frame in order, in a later turn of the event loop. */
+/** Two ends that receive each other's frames, in order, in a later tick. */
 export class MemoryPair {
   readonly server: MemoryEnd;
   readonly client: MemoryEnd;

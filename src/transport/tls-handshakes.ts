@@ -4,12 +4,15 @@ import { plainAddress } from "../net/address-text.ts";
 import type { PeerAccounting } from "./transport.ts";
 
 /**
- * The TCP connections under TLS, which node:https does not know while their handshake lasts. A handshake costs the event
- * loop more than most requests, so it is charged, also when the client breaks it off; who owes too much gets none.
+ * The TCP connections under TLS, which node:https does not know during their handshake. A handshake costs the event
+ * loop more than most requests. So it is charged, also if the client breaks it off. An address that owes too much
+ * gets none.
  */
 export class TlsHandshakes {
   readonly #connections = new Set<Socket>();
-  /** Those without the end of a handshake, by the client's end: the TLS socket on top does not lead to them. */
+  /**
+   * Those whose handshake has not ended, by the client's address and port: the TLS socket has no reference to them.
+   */
   readonly #unfinished = new Map<string, Socket>();
   readonly #accounting: PeerAccounting | undefined;
 
@@ -30,7 +33,8 @@ export class TlsHandshakes {
     this.#unfinished.set(end, raw);
     raw.once("close", () => {
       this.#connections.delete(raw);
-      // Without a byte it cost no more than any connection: a load balancer that looks whether the port is open.
+      // A connection without a byte cost no more than any other. A load balancer opens it to see whether the port is
+      // open.
       if (this.#unfinished.get(end) === raw && raw.bytesRead === 0) this.#unfinished.delete(end);
       else this.#finished(end);
     });

@@ -3,18 +3,18 @@ import type { HttpGate, HttpHandler } from "../http/endpoint.ts";
 import type { HeaderLookup } from "../net/client-address.ts";
 import type { TlsPair } from "./tls.ts";
 
-/** What a transport does for TCP peers before it asks anybody. Addresses are the TCP peers'. */
+/** Accounting of TCP peers before any handler is asked. Addresses are those of the TCP peers. */
 export interface PeerAccounting {
   /**
-   * A request was refused by the transport or by `admit`, or it was none. `header`: of what could be read of it. Not told of
-   * what the gate refused, nor by a library that gives up such a connection without a word.
+   * The transport or `admit` refused a request, or what came was none. `header`: of what could be read of it. Not
+   * called for what the request gate refused, nor if a library drops such a connection silently.
    */
   refused(address: string, header: HeaderLookup): void;
-  /** A TLS handshake has ended, well or not. */
+  /** A TLS handshake has ended, successfully or not. */
   handshake(address: string): void;
-  /** The connection of an earlier handshake became a WebSocket: from now on its handler counts what it costs. */
+  /** The connection of an earlier handshake became a WebSocket. From now on its handler counts what it costs. */
   upgraded(address: string): void;
-  /** False: a connection of this peer is not worth a handshake and is destroyed. */
+  /** False: the peer gets no handshake, and its connection is destroyed. */
   accepts(address: string): boolean;
 }
 
@@ -22,24 +22,24 @@ export interface ListenOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Only upgrades of this path are asked about; every other request is HTTP. */
+  /** Upgrades of this path go to `admit`. Every other request is HTTP. */
   readonly socketPath: string;
   readonly admit: CheckUpgrade;
   readonly http: HttpHandler;
-  /** Asked before the body of an HTTP request is read; everybody is let in without it. */
+  /** Asked before the body of an HTTP request is read. Without it, every request is let in. */
   readonly httpGate?: HttpGate;
-  /** Told of work for strangers that neither `admit` nor the gate sees. */
+  /** Called for work that neither `admit` nor the request gate sees. */
   readonly accounting?: PeerAccounting;
-  /** Largest WebSocket message in bytes; a larger one closes with 1009. */
+  /** The largest WebSocket message in bytes. A larger one closes with 1009. */
   readonly maxMessageBytes: number;
-  /** Largest HTTP request body in bytes; a larger one is answered 413. */
+  /** The largest HTTP request body in bytes. A larger one is answered 413. */
   readonly maxBodyBytes: number;
   /**
    * How long an HTTP connection is kept without a request, in milliseconds; 75 s by default. A transport that cannot keep
    * one so long ends each connection after its answer.
    */
   readonly keepAliveMs?: number;
-  /** Everything on the port is TLS; without it nothing is. */
+  /** With it, everything on the port is TLS. Without it, nothing is. */
   readonly tls?: TlsPair | undefined;
 }
 
@@ -49,8 +49,8 @@ export interface Listener {
   /** Open sockets. */
   readonly sockets: number;
   /**
-   * Handshakes from now on use this pair; open connections keep theirs. Throws when it listens without TLS or the pair
-   * cannot be used: the old one goes on.
+   * New handshakes use this pair; open connections keep theirs. Throws if it listens without TLS, or if the pair
+   * cannot be used: then the old one stays.
    */
   renewTls(pair: TlsPair): void;
   /** Stops accepting; open sockets and running HTTP requests go on. */

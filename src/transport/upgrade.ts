@@ -21,20 +21,20 @@ const badKey = refusal(400, "Missing or invalid Sec-WebSocket-Key");
 const badNegotiation = refusal(400, "Invalid Sec-WebSocket-Protocol or Sec-WebSocket-Extensions");
 
 /**
- * True for a request to speak WebSocket. An offer of anything else (`Upgrade: h2c`) is passed over and the request
- * served as plain HTTP (RFC 9110 section 7.8).
+ * True for a request to speak WebSocket. Any other offer (`Upgrade: h2c`) is ignored, and the request is served as
+ * plain HTTP (RFC 9110 section 7.8).
  */
 export function asksForWebSocket(headers: {
   readonly upgrade: string | undefined;
   readonly connection: string | undefined;
 }): boolean {
   const { upgrade, connection } = headers;
-  // As browsers and most libraries write it.
+  // The spelling of browsers and most libraries.
   if (upgrade === "websocket" && connection === "Upgrade") return true;
   return upgrade?.toLowerCase() === "websocket" && /(?:^|,)\s*upgrade\s*(?:,|$)/i.test(connection ?? "");
 }
 
-/** Why an upgrade cannot be offered to `admit` (RFC 6455 section 4.2.1); undefined when it can. */
+/** Why an upgrade is refused before `admit` is asked (RFC 6455 section 4.2.1). Undefined if it is not. */
 export function upgradeRefusal(
   request: Pick<RequestHead, "method" | "path" | "fields" | "isHttp10">,
   socketPath: string,
@@ -74,8 +74,8 @@ type Verdict = Accepted | ({ readonly accept: false } & Refusal);
 const badTarget = refusal(400, "Malformed request target");
 
 /**
- * The verdict on one upgrade, the same on every transport: framing, path, handshake, then the gateway's own answer. A
- * subprotocol that was not offered is not chosen; an `admit` that throws is reported and answered 500.
+ * The decision on one upgrade, the same on every transport: framing, path, handshake, then the gateway's own answer.
+ * A subprotocol that was not offered is not chosen. If `admit` throws, that is reported and answered 500.
  */
 export function decideUpgrade(
   head: RequestHead | undefined,

@@ -19,7 +19,7 @@ export interface UwsSocketOwner {
 
 /** What the library keeps on its own object for us. */
 export interface UwsSocketData {
-  gate: UwsSocket | undefined;
+  socket: UwsSocket | undefined;
 }
 
 /** One WebSocket of uWebSockets.js. The library's object is dead after its close event and is let go there. */

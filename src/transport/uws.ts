@@ -152,11 +152,11 @@ class UwsListener implements Listener, UwsSocketOwner {
       sendPingsAutomatically: false,
       upgrade: (response, request, context) => this.#request(response, request, context),
       open: (ws) => this.#open(ws),
-      message: (ws, message, isBinary) => ws.gate?.message(message, isBinary),
-      drain: (ws) => ws.gate?.drain(),
-      ping: (ws) => ws.gate?.pinged(),
-      pong: (ws) => ws.gate?.pong(),
-      close: (ws, code, message) => ws.gate?.closed(code, message),
+      message: (ws, message, isBinary) => ws.socket?.message(message, isBinary),
+      drain: (ws) => ws.socket?.drain(),
+      ping: (ws) => ws.socket?.pinged(),
+      pong: (ws) => ws.socket?.pong(),
+      close: (ws, code, message) => ws.socket?.closed(code, message),
     };
   }
 
@@ -187,9 +187,9 @@ class UwsListener implements Listener, UwsSocketOwner {
   }
 
   #open(ws: UwsWebSocket & UwsSocketData): void {
-    ws.gate = this.#opening;
+    ws.socket = this.#opening;
     this.#opening = undefined;
-    ws.gate?.open(ws);
+    ws.socket?.open(ws);
   }
 
   #refuse(response: UwsResponse, { address, fields }: RequestHead, refused: Refusal): void {

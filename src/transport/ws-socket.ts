@@ -14,7 +14,7 @@ export interface SocketOwner {
   readonly maxMessageBytes: number;
   readonly turns: FrameTurns;
   forget(socket: WsSocket): void;
-  /** Nothing more comes or goes on this connection: destroy it soon. */
+  /** Nothing is sent or received on this connection any more: destroy it soon. */
   left(raw: RawSocket): void;
 }
 
@@ -23,7 +23,7 @@ interface Ending {
   readonly reason: string;
 }
 
-/** How long a peer may take for its part of the closing handshake. */
+/** The time that a peer has for its part of the closing handshake, ms. */
 export const CLOSE_TIMEOUT_MS = 2000;
 /** Pings that may come in while earlier pongs are not yet taken by the client; one more ends the socket. */
 const MAX_UNREAD_PONGS = 60;
@@ -33,18 +33,18 @@ const MAX_UNREAD_PONGS = 60;
  * destroyed. Not destroyed at once: a reset can take our close frame from a peer that has not read it yet.
  */
 const MAX_READ_AFTER_CLOSE = 2;
-/** The handler hears of fragments when there are so many more. */
+/** The handler is told of this many fragments at a time. */
 const FRAGMENTS_TOLD = 64;
 
-const gate = Symbol("gate");
+const socketOf = Symbol("socket");
 
 /** A connection after its upgrade. The listeners at the end are shared by all: none has a closure of its own. */
 interface Upgraded extends RawSocket {
-  [gate]?: WsSocket;
+  [socketOf]?: WsSocket;
 }
 
 interface GatedReceiver extends BoundedReceiver {
-  [gate]?: WsSocket;
+  [socketOf]?: WsSocket;
 }
 
 /** One WebSocket, from the 101 on, on its TCP or TLS connection. */
@@ -54,12 +54,12 @@ export class WsSocket implements Socket, FrameReader {
   /** Undefined once nothing is read any more: after the peer's close frame or a broken frame. */
   #receiver: BoundedReceiver | undefined;
   #handler: SocketHandler | undefined;
-  /** Until either side has begun to end it: nothing is sent and no message is handed on after that. */
+  /** False once either side has begun to close. After that nothing is sent and no message is handed over. */
   #open = true;
   /** Set once by whatever ended the socket first. */
   #ending: Ending | undefined;
   #drainAwaited = false;
-  /** The peer has ended its side behind frames that are not all read yet. */
+  /** The peer has ended its side, and frames from before that are not all read yet. */
   #endWaits = false;
   #unreadPongs = 0;
   #readAfterClose = 0;
@@ -70,14 +70,14 @@ export class WsSocket implements Socket, FrameReader {
     this.#owner = owner;
     this.#receiver = createReceiver(this, owner.maxMessageBytes);
     const upgraded: Upgraded = raw;
-    upgraded[gate] = this;
+    upgraded[socketOf] = this;
     raw.setTimeout(0);
     raw.on("data", onData);
     raw.on("end", onEnd);
     raw.on("close", onClose);
   }
 
-  /** Asks for the handler; one that cannot be made closes the socket with 1011. */
+  /** Asks for the handler. If it cannot be created, the socket closes with 1011. */
   open(create: (socket: Socket) => SocketHandler): void {
     try {
       this.#handler = create(this);
@@ -198,13 +198,15 @@ export class WsSocket implements Socket, FrameReader {
     if (!this.#raw.destroyed) this.#raw.end();
   }
 
-  /** The peer sends nothing more, without having said why. A pause does not hold this back: what was read comes first. */
+  /**
+   * The peer sends nothing more and gave no reason. A pause does not delay this: what was read is processed first.
+   */
   ended(): void {
     this.#endWaits = this.#receiver?.waits === true;
     if (this.#endWaits) return;
     this.#open = false;
     const raw = this.#raw;
-    // What `end` does when nothing waits to be sent, for a system call and several turns less. TLS says goodbye itself.
+    // What `end` does if nothing waits to be sent, without a system call and several ticks. TLS sends its own close.
     if (raw.writableLength === 0 && !(raw instanceof TLSSocket)) return void this.#owner.left(raw);
     raw.end();
     this.#limitWait();
@@ -231,7 +233,7 @@ export class WsSocket implements Socket, FrameReader {
     this.#limitWait();
   }
 
-  /** A peer that does not do its part of the end, or does not even read ours, is not waited for. */
+  /** Limits the wait for a peer that does not do its part of the close, or does not read ours. */
   #limitWait(): void {
     this.#closeTimer ??= setTimeout(() => this.#raw.destroy(), CLOSE_TIMEOUT_MS);
   }
@@ -256,15 +258,15 @@ export class WsSocket implements Socket, FrameReader {
 }
 
 function onData(this: Upgraded, chunk: Buffer): void {
-  this[gate]?.read(chunk);
+  this[socketOf]?.read(chunk);
 }
 
 function onEnd(this: Upgraded): void {
-  this[gate]?.ended();
+  this[socketOf]?.ended();
 }
 
 function onClose(this: Upgraded): void {
-  this[gate]?.closed();
+  this[socketOf]?.closed();
 }
 
 /** In one system call where the connection is idle. `taken`: the kernel has the frame, or never will. */
@@ -278,7 +280,7 @@ function writeFrame(raw: RawSocket, [head, payload]: FrameParts, taken?: () => v
 
 function createReceiver(socket: WsSocket, maxMessageBytes: number): BoundedReceiver {
   const receiver: GatedReceiver = new BoundedReceiver(maxMessageBytes);
-  receiver[gate] = socket;
+  receiver[socketOf] = socket;
   receiver.on("message", onMessage);
   receiver.on("ping", onPing);
   receiver.on("pong", onPong);
@@ -288,27 +290,27 @@ function createReceiver(socket: WsSocket, maxMessageBytes: number): BoundedRecei
 }
 
 function onMessage(this: GatedReceiver, data: Buffer, isBinary: boolean): void {
-  this[gate]?.message(isBinary ? data : data.toString());
+  this[socketOf]?.message(isBinary ? data : data.toString());
 }
 
 function onPing(this: GatedReceiver, payload: Buffer): void {
-  this[gate]?.pinged(payload);
+  this[socketOf]?.pinged(payload);
 }
 
 function onPong(this: GatedReceiver): void {
-  this[gate]?.ponged();
+  this[socketOf]?.ponged();
 }
 
 function onConclude(this: GatedReceiver, code: number, reason: Buffer): void {
-  this[gate]?.closing(code, reason.toString());
+  this[socketOf]?.closing(code, reason.toString());
 }
 
 function onBroken(this: GatedReceiver, error: Error): void {
-  this[gate]?.broken(breaches.get("code" in error ? error.code : "") ?? "protocol_error");
+  this[socketOf]?.broken(protocolViolations.get("code" in error ? error.code : "") ?? "protocol_error");
 }
 
 /** By the `code` of the package's errors, which its documentation lists; any other breaks RFC 6455. */
-const breaches: ReadonlyMap<unknown, CloseName> = new Map([
+const protocolViolations: ReadonlyMap<unknown, CloseName> = new Map([
   ["WS_ERR_INVALID_UTF8", "invalid_payload"],
   ["WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH", "message_too_big"],
   ["WS_ERR_UNSUPPORTED_MESSAGE_LENGTH", "message_too_big"],

@@ -22,13 +22,14 @@ import { createBoundedServer, renewTls } from "./ws-server.ts";
 import { CLOSE_TIMEOUT_MS, type SocketOwner, WsSocket } from "./ws-socket.ts";
 
 /**
- * Connections that the kernel completes before they are accepted; it takes less where `net.core.somaxconn` is lower. With
- * Node's 511, of 10,000 clients that came back at once the last waited for the kernel's repeats, seconds apart.
+ * Connections that the kernel completes before they are accepted. It takes fewer if `net.core.somaxconn` is lower.
+ * With Node's 511, if 10,000 clients came back at once, the last ones waited for the kernel's retransmissions,
+ * seconds apart.
  */
 const BACKLOG = 4096;
 /**
- * Requests that one connection may have under way, or give us in one turn of the event loop (HTTP pipelining); one more
- * ends the connection. A request with a body can be answered before the parser comes to the next one of the same read.
+ * Requests that one connection may have in progress, or send in one tick (HTTP pipelining). One more ends the
+ * connection. A request with a body can be answered before the parser reaches the next one of the same read.
  */
 const MAX_PIPELINED = 16;
 
@@ -56,13 +57,13 @@ export function createWsTransport(options: WsTransportOptions = {}): Transport {
   };
 }
 
-/** HTTP of one TCP connection: a refused request ends it, whatever was sent behind that request. */
+/** HTTP of one TCP connection. A refused request ends it, whatever was sent after that request. */
 interface Exchanges {
   /** The latest one. */
   request: IncomingMessage | undefined;
   running: number;
   refused: boolean;
-  /** The turn of the event loop in which a request came last, and how many came in it. */
+  /** The tick in which a request came last, and how many came in it. */
   turn: number;
   inTurn: number;
 }
@@ -78,7 +79,7 @@ class WsListener implements Listener, SocketOwner {
   readonly #exchanges = new WeakMap<Duplex, Exchanges>();
   #running = 0;
   #turn = 0;
-  /** The end of this turn is waited for. */
+  /** A callback at the end of this tick is scheduled. */
   #turnEnds = false;
   #port = 0;
   #stopped: Promise<unknown> | undefined;
@@ -201,8 +202,8 @@ class WsListener implements Listener, SocketOwner {
   }
 
   /**
-   * What the parser refused is answered when it is the only thing that is under way: behind other requests the refusal
-   * would be taken for the answer to one of them. A refusal that is on its way ends the connection by itself.
+   * What the parser refused is answered if nothing else is in progress. Behind other requests the refusal would be
+   * taken for the answer to one of them. A refusal that is being sent ends the connection by itself.
    */
   #clientError(error: Error, raw: Duplex): void {
     const { request, running, refused } = this.#exchangesOf(raw);
