@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { bundleCommand } from "./bundle-command.mjs";
 import { buildClientPackage } from "./client-package.mjs";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
@@ -22,6 +23,7 @@ if (compiled.status !== 0) process.exit(compiled.status ?? 1);
 
 const isAsset = (file) => !/\.(ts|md)$/.test(file);
 cpSync(path.join(root, "src"), path.join(dist, "src"), { recursive: true, filter: isAsset });
+await bundleCommand(root);
 const bin = path.join(dist, "src/cli/main.js");
 if (existsSync(bin)) chmodSync(bin, 0o755);
 await buildClientPackage(root);
