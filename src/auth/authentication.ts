@@ -16,29 +16,30 @@ export type Verdict =
   /** Final: `auth_invalid` with `message`, then a close with `close`. `reason` is for log and metrics. */
   | { readonly ok: false; readonly close: CloseName; readonly message: string; readonly reason: string };
 
-/** From an access token to a principal: connect → authenticated, the hot path (D3). */
+/** From an access token to a principal: the hot path from connect to `auth_ok`. */
 export interface Authentication {
   /**
-   * Synchronous, without any store call, for every token that the revocation view can judge; a promise for one that
-   * is older than the view. Throws, or rejects with, `AuthError("unavailable")` when nothing can be said now: that is
-   * never `auth_invalid`.
+   * Synchronous and without a store call for every token that the revocation view can judge. Returns a promise for a
+   * token that is older than the view. Throws, or rejects with, `AuthError("unavailable")` if the answer is not known
+   * now; that is never `auth_invalid`.
    */
   authenticate(token: string, peer: Peer): Verdict | Promise<Verdict>;
-  /** The same for the principal of a token that was just made here, which need not be read again. */
+  /** The same for the principal of a token that was just minted here and need not be parsed again. */
   admit(principal: Principal, peer: Peer): Verdict | Promise<Verdict>;
   /**
-   * The last check, after the connection entered the hub's index, so that no revoke can pass in between. Undefined:
-   * still good. `unavailable` when something about the user changed since and the client has to come again.
+   * The last check, after the connection entered the hub's index, so that no revocation can be missed in between.
+   * Undefined: the principal is still valid. `unavailable`: the user changed since, and the client must try again.
    */
   recheck(principal: Principal): CloseName | undefined;
   /**
-   * The store's word on callers that were let in before, in their order, in few reads: what the view remembers, and
-   * whether it is trusted, does not matter. Undefined: goes on. Rejects with `unavailable` when the store cannot say.
+   * Looks authenticated callers up in the store again, in few reads, whatever the view remembers and whether or not
+   * it is trusted. The results are in the order of `callers`. Undefined: still valid. Rejects with `unavailable` if
+   * the store cannot answer.
    */
   review(callers: readonly Caller[]): Promise<readonly (CloseName | undefined)[]>;
 }
 
-/** Somebody who was let in, and from where. */
+/** An authenticated caller and their address. */
 export interface Caller {
   readonly principal: Principal;
   readonly peer: Peer;
@@ -50,7 +51,7 @@ export interface AuthenticationOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly revocation: Pick<Revocation, "onRevocation"> & { readonly view: MutableRevocationView };
-  /** Looked-up sessions that are kept; 10,000 by default. */
+  /** How many looked-up sessions are cached; 10,000 by default. */
   readonly capacity?: number;
 }
 
@@ -67,7 +68,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       case "live":
         return checkAddress(principal, peer);
       case "dead":
-        return refused(closeNameOf(judgement.cause), judgement.cause);
+        return refuse(closeNameOf(judgement.cause), judgement.cause);
       case "unknown":
         // The key may be dropped while the store is asked.
         return statuses
@@ -83,11 +84,12 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     authenticate(token, peer) {
       const reading = accessTokens.read(token);
       if (reading.ok) return judge(reading.principal, peer);
-      // Genuine, so it was made here: a clock of ours is wrong, and no client is to give up for that.
+      // The token is genuine, so it was issued here and one of our clocks is wrong. No client may give up because of
+      // that.
       if (reading.reason === "not_yet_valid" || reading.reason === "unsure")
         throw new AuthError("unavailable", { detail: "clocks disagree on the token's time" });
       if (reading.reason === "key_dropped") return keyDropped();
-      return refused(reading.reason === "expired" ? "token_expired" : "auth_invalid", reading.reason);
+      return refuse(reading.reason === "expired" ? "token_expired" : "auth_invalid", reading.reason);
     },
     recheck(principal) {
       if (!view.trusted) return "unavailable";
@@ -116,14 +118,14 @@ function closeFor(status: SessionStatus, caller: Caller | undefined): CloseName 
   return status.localOnly && !isLocalAddress(caller.peer.address) ? "address_not_allowed" : undefined;
 }
 
-/** The same words whatever was wrong: who shows a token that is not good learns nothing about any account. */
-function refused(close: CloseName, reason: string): Verdict {
+/** The message is the same for every reason: an invalid token reveals nothing about any account. */
+function refuse(close: CloseName, reason: string): Verdict {
   return { ok: false, close, message: "Invalid access token or password", reason };
 }
 
-/** Its session may live on: whoever has a refresh token comes back with it. */
+/** The session may still be live: the client can use its refresh token. */
 function keyDropped(): Verdict {
-  return refused("token_expired", "key_dropped");
+  return refuse("token_expired", "key_dropped");
 }
 
 function checkAddress(principal: Principal, peer: Peer): Verdict {
@@ -136,9 +138,9 @@ function checkAddress(principal: Principal, peer: Peer): Verdict {
   };
 }
 
-/** The store's word is newer than the token's. */
+/** The store's status is newer than the token. */
 function judgeStatus(principal: Principal, status: SessionStatus, peer: Peer): Verdict {
-  if (!status.live) return refused(status.close, status.close);
+  if (!status.live) return refuse(status.close, status.close);
   const { epoch, localOnly, sessionExpiresAt } = status;
   return checkAddress({ ...principal, epoch, localOnly, sessionExpiresAt }, peer);
 }

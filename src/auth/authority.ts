@@ -39,7 +39,7 @@ import { type Credentials, createCredentials } from "./users/credentials.ts";
 import { createOnboarding, type Onboarding } from "./users/onboarding.ts";
 import { createUsers, type Groups, type Users } from "./users/users.ts";
 
-/** The domain as everything outside src/auth sees it. Composed here, adds no rules of its own. */
+/** The domain as everything outside src/auth sees it. This file composes it and adds no rules. */
 export interface Authority {
   readonly authentication: Authentication;
   readonly sessions: Sessions;
@@ -55,12 +55,12 @@ export interface Authority {
   localLoginsOf(providerId: string | null): LocalLogins | undefined;
   readonly onboarding: Onboarding;
   readonly keyring: Keyring;
-  /** Throws all signing keys away at once, for one new key. */
+  /** Replaces all signing keys with one new key, at once. */
   dropKeys(): Promise<KeysDropped>;
   readonly revocation: Revocation;
-  /** Passwords that wait for a thread, for metrics. */
+  /** How many passwords wait for a thread, for metrics. */
   readonly load: { readonly passwordsWaiting: number };
-  /** Has every node write the record to its audit log. Rejects with `unavailable`. */
+  /** Makes every node write the record to its audit log. Rejects with `unavailable`. */
   relayAudit(record: AuditRecord): Promise<void>;
   close(): Promise<void>;
 }
@@ -70,34 +70,34 @@ export interface AuthorityOptions {
   /** The installation's secret, at least 32 bytes: the same on every node. */
   readonly secret: Uint8Array;
   readonly clock: Clock;
-  /** What the nodes of the installation tell each other; by default it is this one alone. The caller closes it. */
+  /** Events between the nodes of the installation. By default this node is alone. The caller closes it. */
   readonly events?: EventBus | undefined;
   /** See `RevocationOptions`. */
   readonly machineClock?: Clock | undefined;
-  /** `iss` and `aud` of access tokens; asked at every token, so that an address may be learnt late. */
+  /** `iss` and `aud` of access tokens. Called for every token, because the address may become known late. */
   readonly issuer: () => string;
   readonly audience: () => string;
   /** The ways to log in, in order; by default one of the type `homeassistant`. */
   readonly providers?: ((tools: ProviderTools) => readonly LoginProvider[]) | undefined;
   /** Life of an access token, ms; 30 minutes by default. */
   readonly accessTokenTtlMs?: number;
-  /** Life of a session without use, ms; 90 days by default. */
+  /** How long a session lives without use, ms; 90 days by default. */
   readonly sessionIdleMs?: number;
-  /** How many sessions and long-lived tokens a user may have; as many as they like by default. */
+  /** How many sessions and long-lived tokens a user may have; unlimited by default. */
   readonly sessionCaps?: Partial<SessionCaps> | undefined;
   /** Life of an authorization code, ms; 10 minutes by default. */
   readonly codeTtlMs?: number | undefined;
   readonly passwords?: PasswordsOptions;
   readonly loginLimits?: Partial<LoginFlowLimits> | undefined;
-  /** Guesses at login secrets; `defaultLoginBudgets` where nothing is said. */
+  /** Limits of guesses at login secrets; `defaultLoginBudgets` for the ones left out. */
   readonly loginBudgets?: Partial<LoginBudgets> | undefined;
-  /** Whether a session that is opened on a socket rotates its refresh token; by default it does (D5). */
+  /** Whether a session that is opened on a socket rotates its refresh token; true by default. */
   readonly rotatingClients?: (clientId: string | null, via: "socket" | "http") => boolean;
-  /** Told of a listener of cuts that threw. */
+  /** Called if a listener of revocations or of the event bus throws. */
   readonly onFault?: ((error: unknown) => void) | undefined;
   /** This node's part in keeping revocations in effect. */
   readonly revocation?: Pick<RevocationOptions, "policy" | "stalePrimaryWindowMs" | "observer"> | undefined;
-  /** For tests that show what a protection is there for; nothing is switched off by default. */
+  /** For tests that show what a safeguard prevents; none is disabled by default. */
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }
 
@@ -164,7 +164,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   };
 }
 
-/** Revocation, and what it does to the signing keys and to records after the store lost writes. */
+/** Composes revocation, with its repair of signing keys and records after the store lost writes. */
 function composeRevocation(
   options: AuthorityOptions,
   parts: Pick<Base, "sealing" | "credentials" | "yielder"> & {
@@ -180,7 +180,8 @@ function composeRevocation(
     sealing,
     longestTokenMs: options.accessTokenTtlMs ?? defaultAccessTokenTtlMs,
     async restoreKeyring() {
-      // Rejects while the store is away. A record that is damaged or gone keeps no node from going on with the keys it has.
+      // Rejects while the store is unavailable. If the record is damaged or missing, the node goes on with the keys
+      // that it has.
       await readRecord(store, recordKeys.keyring);
       await keyring.reload().catch(keyringReloader.changed);
     },
@@ -208,7 +209,7 @@ type Base = Pick<Authority, "sessions" | "codes"> & {
   readonly yielder: LoopYielder;
 };
 
-/** Users, and the ways in which a person becomes one or proves to be one. */
+/** Composes users, their logins and onboarding. */
 function composePeople(options: AuthorityOptions, base: Base) {
   const { store, clock, credentials } = base;
   const rotates = (clientId: string | null) => options.rotatingClients?.(clientId, "socket") ?? true;

@@ -4,31 +4,32 @@ import type { RevocationView } from "./revocation/view.ts";
 type View = Pick<RevocationView, "followGeneration">;
 
 /**
- * A store that was left behind, or came back without its data, answers that sessions, users and codes are gone which are
- * there. So what the store has not, and what it has as over, counts only where this node was trusted, and followed the log
- * of the very server that answered, from before the question until after the answer. Otherwise nobody is told that
- * anything is over: it is `unavailable`, and the client comes again.
+ * Reads from the store, and trusts a negative answer only if the answer is consistent with the log. A store that is
+ * stale, or came back without its data, reports sessions, users and codes as missing that exist. So "not found" and
+ * "ended" count only if this node was trusted, and followed the log of the server that answered, from before the read
+ * until after it. Otherwise this throws `unavailable`, and the client retries.
  */
 export async function consistentRead<Found>(
   view: View,
-  ask: () => Promise<Found>,
-  isOver: (found: Found) => boolean,
+  read: () => Promise<Found>,
+  isNegative: (found: Found) => boolean,
 ): Promise<Found> {
   const before = view.followGeneration;
-  const found = await ask();
-  if (isOver(found) && !isUnchanged(view, before)) throw untrusted();
+  const found = await read();
+  if (isNegative(found) && !isUnchanged(view, before)) throw untrusted();
   return found;
 }
 
 /**
- * For what gives on the store's word: it is not asked at all where nothing can be `consistentRead`, so that it uses nothing up;
- * and what it tells by an error, that something is over or wrong, counts under the same condition.
+ * For a call that grants something because of what the store says. If the log is not followed, the call is not made
+ * at all, so that it consumes nothing. An error of the call that says that something is missing, ended or wrong
+ * counts under the same condition as in `consistentRead`.
  */
-export async function requireFollowedLog<Found>(view: View, ask: () => Promise<Found>): Promise<Found> {
+export async function requireFollowedLog<Found>(view: View, read: () => Promise<Found>): Promise<Found> {
   const before = view.followGeneration;
   if (before === undefined) throw untrusted();
   try {
-    return await ask();
+    return await read();
   } catch (error) {
     if (error instanceof AuthError && error.code !== "unavailable" && !isUnchanged(view, before))
       throw untrusted(error);

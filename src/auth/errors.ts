@@ -1,12 +1,15 @@
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 
 export interface AuthErrorOptions {
-  /** What the client reads; the code's own text by default. Never input, never a secret. */
+  /** The text for the client; the code's default text if absent. Never contains input or a secret. */
   readonly publicMessage?: string;
-  /** What the log reads and the client never sees. */
+  /** The text for the log. The client never sees it. */
   readonly detail?: string;
   readonly retryAfterSeconds?: number;
-  /** Whom a refused login was about, for the audit log: asked once the client has its answer, so that it takes no time of it. */
+  /**
+   * The user of a refused login, for the audit log. Called after the client has its answer, so that the look-up does
+   * not change the response time.
+   */
   readonly userId?: () => Promise<string | undefined>;
   readonly cause?: unknown;
 }

@@ -2,8 +2,8 @@ import type { JsonObject } from "./store.ts";
 
 /**
  * Events between the nodes of an installation, beside the revocation log. An event only says that something may have
- * changed: whoever hears it reads the record, and believes nothing else. Two adapters implement the port (in process,
- * Redis pub/sub), and one contract suite holds them to what is written here.
+ * changed: its listener reads the record and trusts nothing in the event. Two adapters implement this port (in
+ * process, Redis pub/sub). One contract suite tests both.
  *
  * - A message arrives at most once at each listener, and may be lost.
  * - Messages of one publisher arrive in their order. Between publishers there is no order.
@@ -11,21 +11,22 @@ import type { JsonObject } from "./store.ts";
  */
 export interface EventBus {
   /**
-   * Tells every listener of the topic on every node, this one included, and returns before anybody has heard it. Never
-   * throws: a message that cannot be sent, or is longer than `longestMessage`, is lost, and the fault is reported.
+   * Sends a message to every listener of the topic on every node, this one included. Returns before any listener is
+   * called. Never throws: a message that cannot be sent, or is longer than `maxMessageBytes`, is dropped and the
+   * fault is reported.
    */
   publish(topic: string, message: JsonObject): void;
-  /** From now on, until the returned function is called. */
+  /** Listens from now on, until the returned function is called. */
   subscribe(topic: string, listener: BusListener): () => void;
-  /** Nothing is delivered any more. Waits a bounded time for what was published. Never rejects. */
+  /** Stops delivery. Waits a bounded time for published messages to be sent. Never rejects. */
   close(): Promise<void>;
 }
 
 export interface BusListener {
   readonly onMessage: (message: JsonObject) => void;
   /**
-   * Messages may have been lost until now. Called once for every listener as soon as it hears the other nodes, and again
-   * after every time at which it did not: whoever waits for something looks at its record.
+   * Messages may have been lost until now, so a listener that waits for something reads its record. Called once for
+   * every listener when its subscription is active, and again after every interruption.
    */
   readonly onGap: () => void;
 }
@@ -33,7 +34,7 @@ export interface BusListener {
 /** Bytes of a message as JSON in UTF-8, its topic included. */
 export const maxMessageBytes = 4096;
 
-/** The message as it is sent. Throws a RangeError for one that is too long. */
+/** The message as it is sent. Throws a RangeError if it is too long. */
 export function encodeMessage(topic: string, message: JsonObject): string {
   const text = JSON.stringify([topic, message]);
   if (Buffer.byteLength(text) > maxMessageBytes)
@@ -41,7 +42,7 @@ export function encodeMessage(topic: string, message: JsonObject): string {
   return text;
 }
 
-/** The listeners of one node. A listener that throws harms no other. */
+/** The listeners of one node. A listener that throws does not affect the others. */
 export class BusListeners {
   readonly #byTopic = new Map<string, Set<BusListener>>();
   readonly #onFault: (error: unknown) => void;
@@ -55,7 +56,7 @@ export class BusListeners {
   }
 
   add(topic: string, listener: BusListener): () => void {
-    // A listener of its own for each call: one function may be subscribed twice.
+    // Each call gets its own entry, because one listener may be subscribed twice.
     const own = { ...listener };
     const listeners = this.#byTopic.get(topic) ?? new Set();
     this.#byTopic.set(topic, listeners.add(own));
@@ -65,7 +66,7 @@ export class BusListeners {
     };
   }
 
-  /** `text` is what `encodeMessage` made; anything else is nobody's. */
+  /** `text` is the output of `encodeMessage`. Anything else is ignored. */
   deliver(text: string): void {
     const sent = decodeMessage(text);
     if (sent === undefined) return;
@@ -105,8 +106,8 @@ function decodeMessage(text: string): { readonly topic: string; readonly message
 }
 
 /**
- * The bus of an installation that is one process. NOT covered: a command of the CLI, which is a process of its own, is
- * not heard.
+ * The bus of an installation that is one process. NOT covered: messages of a command of the CLI, which is another
+ * process.
  */
 export function createLocalEventBus(onFault: (error: unknown) => void = () => undefined): EventBus {
   const listeners = new BusListeners(onFault);

@@ -5,16 +5,22 @@ import type { RevocationView } from "./revocation/view.ts";
 
 type View = Pick<RevocationView, "followGeneration">;
 
-/** What becomes of one member of the domain while the revocation log is not followed. */
+/** What happens to one member of the domain while the revocation log is not followed. */
 type Rule<Member> = (member: Member, view: View) => Member;
 
-/** A rule for every member: one that is added to a part of the domain, and forgotten here, does not compile. */
+/**
+ * A rule for every member. If a member is added to a part of the domain and forgotten here, this does not compile.
+ */
 type Rules<Part> = { readonly [Name in keyof Part]: Rule<Part[Name]> };
 
-/** It takes away, or is for the console, or changes what an administrator who is still served may change. */
+/**
+ * Always allowed: it removes rights, or serves the command line, or an administrator who is still served may do it.
+ */
 const unrestricted = <Member>(member: Member): Member => member;
 
-/** It gives something on the store's word. Rejects with `unavailable` before it reads or changes anything. */
+/**
+ * It grants something because of what the store says. Rejects with `unavailable` before it reads or changes anything.
+ */
 function needsFollowedLog<Args extends readonly unknown[], Result>(
   call: (...args: Args) => Promise<Result>,
   view: View,
@@ -22,14 +28,16 @@ function needsFollowedLog<Args extends readonly unknown[], Result>(
   return (...args) => requireFollowedLog(view, () => call(...args));
 }
 
-/** It only looks. It goes on, but what `isOver` finds to be gone or blocked is said only if the log is followed. */
-function readsConsistently<Args extends readonly unknown[], Found>(isOver: (found: Found) => boolean) {
+/**
+ * It only reads. It is allowed, but a result for which `isNegative` holds is returned only if the log is followed.
+ */
+function readsConsistently<Args extends readonly unknown[], Found>(isNegative: (found: Found) => boolean) {
   return (look: (...args: Args) => Promise<Found>, view: View): ((...args: Args) => Promise<Found>) =>
     (...args) =>
-      consistentRead(view, () => look(...args), isOver);
+      consistentRead(view, () => look(...args), isNegative);
 }
 
-/** The same: only what is not there is over. */
+/** The same; the negative result is "not found". */
 function findsConsistently<Args extends readonly unknown[], Found>(
   look: (...args: Args) => Promise<Found>,
   view: View,
@@ -42,7 +50,7 @@ function findsConsistently<Args extends readonly unknown[], Found>(
     );
 }
 
-/** From everywhere, or from everywhere but near. */
+/** True if the user may authenticate from nowhere, or from local addresses only. */
 function isRestricted({ isActive, localOnly }: User): boolean {
   return !isActive || localOnly;
 }
@@ -54,7 +62,7 @@ const sessions: Rules<Authority["sessions"]> = {
   findByRefreshToken: findsConsistently,
   get: findsConsistently,
   expireIfDue: findsConsistently,
-  // More time is given; an end is only taken away from it.
+  // Switching expiry off extends the session. Switching it on only limits it.
   setExpiry(setExpiry, view) {
     const remove = needsFollowedLog(setExpiry, view);
     return (principal, sessionId, enabled) =>
@@ -87,7 +95,7 @@ const logins: Rules<Authority["logins"]> = {
 };
 
 const codes: Rules<Authority["codes"]> = {
-  // Synchronous, and worth nothing without the commit of the login that it is a part of.
+  // Synchronous, and without effect until the login that it belongs to commits.
   prepare: unrestricted,
   redeem: needsFollowedLog,
 };
@@ -102,7 +110,7 @@ const onboarding: Rules<Authority["onboarding"]> = {
 
 const signedPaths: Rules<Authority["signedPaths"]> = {
   sign: needsFollowedLog,
-  // A signature that is not ours is refused whatever else is known.
+  // An invalid signature is refused without the log.
   verify: (verify, view) => async (pathAndQuery) => {
     const sessionId = await verify(pathAndQuery);
     if (sessionId !== undefined && view.followGeneration === undefined) throw untrusted();
@@ -117,7 +125,7 @@ const parts: Rules<Authority> = {
   codes: guarded(codes),
   onboarding: guarded(onboarding),
   signedPaths: guarded(signedPaths),
-  // Asks the view by itself.
+  // Checks the view itself.
   authentication: unrestricted,
   revocation: unrestricted,
   groups: unrestricted,
@@ -132,11 +140,11 @@ const parts: Rules<Authority> = {
 };
 
 /**
- * The same domain, for whoever serves strangers. While this node cannot know what was revoked, or has lost its place in the
- * log, the store that it sees may have been left behind, or have gone back in time: nobody logs in, refreshes, or is
- * given a token, a code, a signed path or more time by it. Such a call rejects with `unavailable` at once, so that a login
- * flow, a code and a refresh token are as good as before. The rules above say what goes on. NOT held back: what is given
- * by a call that was let in and is under way when trust ends.
+ * The same domain, failing closed, for everything that serves the network. While this node cannot know what was
+ * revoked, or does not follow the log, the store that answers may be stale or may have gone back in time. Then nobody
+ * logs in, refreshes, or gets a token, a code, a signed path or a longer session. Such a call rejects with
+ * `unavailable` at once, and leaves login flows, codes and refresh tokens unused. The rules above say what is still
+ * allowed. NOT covered: a call that has already started when trust ends.
  */
 export function failClosed(authority: Authority): Authority {
   return guarded(parts)(authority, authority.revocation.view);

@@ -12,9 +12,9 @@ export interface ClusterMember {
   /** The last entry that it had applied. */
   readonly applied: LogPosition | null;
   readonly policy: RevocationPolicy;
-  /** When this process read the heartbeat, by the clock's `monotonic`: at the earliest when it was sent. */
+  /** When this process read the heartbeat, by the clock's `monotonic`. Never before it was sent. */
   readonly heartbeatReadAt: number;
-  /** When it was committed, by the store's clock. */
+  /** When the heartbeat was committed, by the store's clock. */
   readonly at: number;
 }
 
@@ -23,15 +23,15 @@ export interface ClusterMembers {
   onHeartbeat(heartbeat: Heartbeat, entry: LogEntry): void;
   onNodeLeft(node: string): void;
   others(): readonly ClusterMember[];
-  /** Of these, those that were heard of within a lease. */
+  /** How many of them sent a heartbeat that was read within the last `leaseMs`. */
   readonly liveCount: number;
-  /** What is read up to now is history: who had been silent for long by then is gone. */
+  /** Everything read so far is history. Removes the nodes that were silent for too long at the end of it. */
   onCaughtUp(): void;
 }
 
-/** A node that was silent for so long holds no lease and is not counted any more, ms. */
+/** A node without a heartbeat for this long holds no lease and is not counted any more, ms. */
 const memberTtlMs = 60_000;
-/** Heartbeats of more nodes than this say nothing about an installation: the oldest give way. */
+/** Upper bound of remembered nodes. Beyond it the one with the oldest heartbeat is evicted. */
 const maxMembers = 1_000;
 
 export function createClusterMembers(options: {
@@ -44,21 +44,21 @@ export function createClusterMembers(options: {
   const members = new Map<string, ClusterMember>();
   let newest = 0;
 
-  const gone = ({ policy }: ClusterMember, silentMs: number): boolean =>
+  const isExpired = ({ policy }: ClusterMember, silentMs: number): boolean =>
     silentMs > (policy === "serve_until_exp" ? Math.max(memberTtlMs, longestTokenMs) : memberTtlMs);
-  const forget = (silentMs: (member: ClusterMember) => number) => {
-    for (const [node, member] of members) if (gone(member, silentMs(member))) members.delete(node);
+  const prune = (silentMs: (member: ClusterMember) => number) => {
+    for (const [node, member] of members) if (isExpired(member, silentMs(member))) members.delete(node);
   };
   const now = () => clock.monotonic();
   const others = () => {
-    forget(({ heartbeatReadAt }) => now() - heartbeatReadAt);
+    prune(({ heartbeatReadAt }) => now() - heartbeatReadAt);
     return [...members.values()];
   };
 
   return {
     onHeartbeat({ node, n, applied, policy }, { at }) {
       newest = Math.max(newest, at);
-      // An older one that comes again, whoever sent it, is no sign of life.
+      // A heartbeat that is delivered or replayed again proves nothing: its number is not higher.
       if (node === self || n <= (members.get(node)?.n ?? 0)) return;
       members.delete(node);
       members.set(node, { n, applied, policy, heartbeatReadAt: now(), at });
@@ -70,6 +70,6 @@ export function createClusterMembers(options: {
     get liveCount() {
       return others().filter(({ heartbeatReadAt }) => now() - heartbeatReadAt < leaseMs).length;
     },
-    onCaughtUp: () => forget(({ at }) => newest - at),
+    onCaughtUp: () => prune(({ at }) => newest - at),
   };
 }

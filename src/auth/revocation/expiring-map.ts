@@ -1,16 +1,16 @@
 /**
- * A map that forgets entries `keptMs` after they were last set, and the oldest when there are more than `capacity`;
- * oldest first, so forgetting looks at nothing else.
+ * A map whose entries expire `ttlMs` after they were last set. Beyond `capacity` the oldest is evicted. Entries are
+ * kept in the order in which they were set, so `expire` only looks at the oldest ones.
  */
 export class ExpiringMap<Key, Value> {
   readonly #keptMs: number;
   readonly #capacity: number;
   readonly #entries = new Map<Key, { readonly value: Value; readonly setAt: number }>();
-  /** When the newest entry was set that was forgotten for want of room, ms; -Infinity when none was. */
+  /** When the newest of the evicted entries was set, ms. -Infinity if none was evicted. */
   evictedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(keptMs: number, capacity: number) {
-    this.#keptMs = keptMs;
+  constructor(ttlMs: number, capacity: number) {
+    this.#keptMs = ttlMs;
     this.#capacity = capacity;
   }
 

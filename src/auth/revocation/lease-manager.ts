@@ -9,21 +9,21 @@ import type { PropagationTracker } from "./propagation.ts";
 import type { FeedFollower, RevocationPolicy } from "./revocation.ts";
 import type { MutableRevocationView } from "./view.ts";
 
-/** Told of what a person should know of, and of what is counted. */
+/** What the operator should know, and what is counted. */
 export interface RevocationObserver {
-  /** An entry of the log has no MAC of this installation: somebody else writes to the store. */
+  /** An entry of the log has no valid MAC of this installation: something else writes to the store. */
   badMac(entry: LogEntry): void;
   logBroke(kind: LogBreak): void;
-  /** What was remembered is in the log again; `count` revocations. */
+  /** After a rollback of the store, `count` remembered revocations were written again. */
   rollbackRepaired(count: number): void;
   /**
-   * Among these the record of this user, or of a login of theirs: what was done to it before the store lost it was done
-   * again. `cause` null: rights were taken, and no session ended.
+   * One of these repaired the record of this user, or of a login of theirs: a change that the store had lost was
+   * applied again. `cause` is null if rights were removed and no session ended.
    */
   recordRepaired(userId: string, cause: RevocationCause | null): void;
-  /** The view is complete again after a break, or after the lease had run out, and trusted. */
+  /** The view is complete and trusted again, after a break of the log or an expired lease. */
   leaseRecovered(): void;
-  /** The lease has run out, or was broken off. */
+  /** The lease has expired, or a break of the log ended it. */
   leaseLapsed(): void;
   /** A heartbeat could not be written. */
   heartbeatFailed(error: unknown): void;
@@ -33,7 +33,7 @@ export interface LeaseManagerOptions {
   readonly node: string;
   readonly store: Pick<Store, "kind" | "commit" | "primaryConfirmedAt">;
   readonly clock: Clock;
-  /** The lease's. */
+  /** The clock that the lease is measured by. */
   readonly machineClock: Clock;
   readonly logMac: LogMac;
   readonly lease: Lease;
@@ -55,22 +55,25 @@ interface SentHeartbeat {
 
 interface Break {
   readonly kind: LogBreak;
-  /** Set once the store has what is remembered: the first heartbeat that was sent after that, and when that was. */
+  /**
+   * Set once the store has everything that this node remembers: the number of the first heartbeat after that, and the
+   * time.
+   */
   recoverFrom?: number;
   restoredAt?: number;
 }
 
-/** Acknowledged and not read back for so long: the tail may follow an old primary, ms. */
+/** If an acknowledged heartbeat is not read back within this time, the tail may follow an old primary, ms. */
 const overdueMs = 1_500;
-/** Heartbeats that were not read back are remembered up to this number. */
+/** Upper bound of remembered heartbeats that were not read back. */
 const maxUnread = 64;
-/** Heartbeats that only tell that something was applied are this far apart at least, ms. */
+/** Minimum interval between heartbeats that only acknowledge an applied entry, ms. */
 const minAckIntervalMs = 100;
 
 /**
- * Keeps the lease of one node: writes heartbeats by the same path as every revocation, and renews when it reads one back,
- * because then it has read everything that was committed before it was sent. After a break it first writes again what
- * it remembers, and renews by a heartbeat that was sent after that.
+ * Keeps the lease of one node. It writes heartbeats into the log of the revocations and renews the lease when it
+ * reads one back: it has then read everything that was committed before the heartbeat was sent. After a break it
+ * first writes again what it remembers. Only a heartbeat that was sent after that renews the lease.
  */
 export class LeaseManager {
   readonly #parts: LeaseManagerOptions;
@@ -82,7 +85,7 @@ export class LeaseManager {
   #applied: LogPosition | null = null;
   #restartedAt = Number.NEGATIVE_INFINITY;
   #held = false;
-  /** Somebody waits for word that something was applied. */
+  /** Another node waits for the acknowledgement of an entry that was applied here. */
   #ackDue = false;
   #break: Break | undefined;
   #resolveStarted: () => void = () => undefined;
@@ -102,7 +105,7 @@ export class LeaseManager {
     });
   }
 
-  /** The feed has caught up. Without a server behind the store its look at the log is all that is needed. */
+  /** The feed has caught up. An embedded store needs no heartbeats: each read of its log shows everything. */
   start(follower: FeedFollower): void {
     this.#follower = follower;
     if (this.#writesNoHeartbeats) this.#parts.lease.useReadAge(() => follower.readAgeMs());
@@ -110,20 +113,20 @@ export class LeaseManager {
   }
 
   /**
-   * Undefined from the moment at which the follower lost its connection, until it has seen that the log is the one that it
-   * followed: the store that answers meanwhile may have gone back in time. A file has no connection to lose.
+   * Undefined from the loss of the follower's connection until the follower has verified that it reads the same log
+   * again. A store that answers in between may have gone back in time. An embedded store has no connection to lose.
    */
   get followGeneration(): number | undefined {
     if (this.#writesNoHeartbeats) return 0;
     return this.#follower?.following === true ? this.#follower.followGeneration : undefined;
   }
 
-  /** One turn; one that is under way is not doubled. Never rejects. */
+  /** Runs one cycle, or waits for the one that runs already. Never rejects. */
   beat(): Promise<void> {
     return this.#singleFlight.now();
   }
 
-  /** Says soon that something was applied, or mends at once. */
+  /** Sends a heartbeat soon: it acknowledges an applied entry, or starts the recovery from a break. */
   heartbeatSoon(): void {
     this.#ackDue = true;
     this.#singleFlight.within(minAckIntervalMs);
@@ -137,7 +140,7 @@ export class LeaseManager {
   onLogBreak(kind: LogBreak): void {
     const { lease, propagation, observer, disabledSafeguards } = this.#parts;
     if (disabledSafeguards.has("break_detection")) return;
-    // One that comes while another is mended is mended with it, from the start.
+    // A break during the recovery from another one restarts that recovery for both.
     this.#break = { kind: this.#break?.kind === "lost" ? "lost" : kind };
     this.#sent.clear();
     lease.break();
@@ -146,7 +149,10 @@ export class LeaseManager {
     this.heartbeatSoon();
   }
 
-  /** Another node has told what this one should have known: whoever was let in meanwhile has to be looked up again. */
+  /**
+   * Another node has logged a revocation again that this one should have known. All sockets that were authenticated
+   * meanwhile must be reviewed.
+   */
   invalidate(): void {
     if (this.#break !== undefined) return;
     this.#parts.lease.break();
@@ -154,7 +160,10 @@ export class LeaseManager {
     this.heartbeatSoon();
   }
 
-  /** An own heartbeat came back. One that is not waited for, whoever sent it, changes nothing. */
+  /**
+   * A heartbeat of this node was read from the log. One that is not awaited, for instance a replayed one, changes
+   * nothing.
+   */
   onHeartbeatReadBack(n: number, entry: LogEntry): void {
     const sent = this.#sent.get(n);
     if (sent === undefined) return;
@@ -163,7 +172,7 @@ export class LeaseManager {
       ([before, { acknowledgedAt }]) => before < n && acknowledgedAt !== undefined,
     );
     for (const before of this.#sent.keys()) if (before <= n) this.#sent.delete(before);
-    // The store had it, and it is not in the log before this one: writes were lost.
+    // The store had acknowledged an earlier heartbeat that is not in the log: writes were lost.
     if (missing && !this.#parts.disabledSafeguards.has("break_detection")) {
       this.onLogBreak("lost");
       return;
@@ -175,7 +184,7 @@ export class LeaseManager {
     this.#renew(sent.at);
   }
 
-  /** The last word; other nodes need not wait for this one any more. */
+  /** Logs that this node serves nobody any more, so that other nodes need not wait for it. */
   async leave(): Promise<void> {
     this.#singleFlight.stop();
     if (this.#n === 0) return;
@@ -197,7 +206,7 @@ export class LeaseManager {
     if (!this.#writesNoHeartbeats || this.#ackDue) await this.#send();
   }
 
-  /** Tells of what has changed since the last turn. */
+  /** Reports whether the lease is held, if that has changed since the last cycle. */
   #reportTransition(): void {
     const holds = this.#parts.lease.holds();
     if (holds === this.#held) return;
@@ -223,10 +232,10 @@ export class LeaseManager {
     this.#reportTransition();
   }
 
-  /** What is trusted from here on is looked up again by whoever looked before. */
+  /** Invalidates what was looked up before the break, then trusts the view again. */
   #recover(position: LogPosition | null): void {
     const { view, lease, propagation, clock } = this.#parts;
-    // What was trimmed may have ended a session, and what was lost may have opened one.
+    // A trimmed entry may have revoked a session, and a lost commit may have opened one.
     if (this.#break !== undefined) view.completeSince(clock.now());
     view.invalidate();
     this.#break = undefined;
@@ -234,7 +243,9 @@ export class LeaseManager {
     if (position !== null) propagation.onRecovered(position);
   }
 
-  /** Not from later than the moment at which the server that took the heartbeat was known to be the primary. */
+  /**
+   * Renews from no later than the moment at which the server that took the heartbeat was confirmed as the primary.
+   */
   #renew({ monotonic, wall }: Moment): void {
     const { store, lease, disabledSafeguards } = this.#parts;
     const confirmedAt = disabledSafeguards.has("sentinel_majority") ? monotonic : store.primaryConfirmedAt();
@@ -273,7 +284,7 @@ export class LeaseManager {
   }
 }
 
-/** The store's time of a commit against this machine's before and after it. */
+/** The store's time of a commit, compared with this machine's clock before and after it. */
 function driftOf(at: number, before: number, after: number): number {
   if (at < before) return at - before;
   return at > after ? at - after : 0;

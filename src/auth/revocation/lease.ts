@@ -5,32 +5,38 @@ import type { DisabledSafeguards } from "../safeguards.ts";
 export const leaseMs = 3_000;
 /** Three heartbeats in a row may be lost. */
 export const leaseHeartbeatMs = 750;
-/** What clocks that run at different rates, and a check that comes a little late, add to a lease elsewhere. */
+/** Added to another node's lease: clocks run at different rates, and a check may be a little late. */
 export const leaseMarginMs = 250;
 
-/** A moment on both hands of the clock: the monotonic one stands still while the machine sleeps. */
+/** A moment by both clocks. The monotonic clock stands still while the machine sleeps. */
 export interface Moment {
   readonly monotonic: number;
   readonly wall: number;
 }
 
 /**
- * Whether this node may believe its revocation view, and so serve anybody: for L from a moment at which it provably
- * knew everything that had been committed. No timer: asked on every use, so that a process that was stopped, or whose
- * loop was held up, knows before it does anything else.
+ * Whether this node may trust its revocation view, and so serve anybody: for `leaseMs` from a moment at which it
+ * provably knew everything that had been committed. There is no timer. The lease is checked on every use, so a
+ * process that was stopped, or whose event loop was blocked, notices before it does anything else.
  */
 export interface Lease {
   /** Hot path: two readings of the clock and a few comparisons. */
   holds(): boolean;
-  /** The larger of the monotonic and the wall clock's age, ms; Infinity before the first renewal and during a break. */
+  /**
+   * The age by the monotonic or the wall clock, whichever is larger, ms. Infinity before the first renewal and during
+   * a break.
+   */
   ageMs(): number;
-  /** From the clock's `monotonic`: this node knew all that was committed before. -Infinity when it does not hold. */
+  /**
+   * By the clock's `monotonic`: this node knew everything that was committed before this moment. -Infinity if the
+   * lease is not held.
+   */
   provenAt(): number;
-  /** An older moment than the present one changes nothing. */
+  /** A moment that is older than the current one changes nothing. */
   renew(from: Moment): void;
-  /** Asked instead of `renew` where a look at the log shows it all: the look's age, ms. */
+  /** Replaces `renew` for a store whose log is read completely each time: the age of the last read, ms. */
   useReadAge(readAgeMs: () => number): void;
-  /** Not held from now on, whatever comes, until `mend`. */
+  /** The lease is not held from now on, whatever renews it, until `recover`. */
   break(): void;
   recover(): void;
   readonly broken: boolean;
@@ -38,12 +44,12 @@ export interface Lease {
 
 export function createLease(clock: Clock, disabledSafeguards: DisabledSafeguards): Lease {
   let from: Moment | undefined;
-  let looked: (() => number) | undefined;
+  let readAge: (() => number) | undefined;
   let broken = false;
 
   const ageMs = (): number => {
     if (broken) return Number.POSITIVE_INFINITY;
-    if (looked !== undefined) return looked();
+    if (readAge !== undefined) return readAge();
     if (from === undefined) return Number.POSITIVE_INFINITY;
     return Math.max(clock.monotonic() - from.monotonic, clock.now() - from.wall);
   };
@@ -58,7 +64,7 @@ export function createLease(clock: Clock, disabledSafeguards: DisabledSafeguards
       if (from === undefined || next.monotonic > from.monotonic) from = next;
     },
     useReadAge(readAgeMs) {
-      looked = readAgeMs;
+      readAge = readAgeMs;
     },
     break() {
       broken = true;

@@ -1,12 +1,15 @@
 import type { AuditRecord, RevocationCause, Rights } from "../model.ts";
 
-/** What a cut-off means for live connections. A listener closes or re-reads, at once, and says how many it closed. */
+/**
+ * What a revocation or a change means for live connections. A listener closes them or reads their records again,
+ * synchronously, and returns how many it closed.
+ */
 export type RevocationEvent =
   | { readonly kind: "sessions"; readonly sessionIds: readonly string[]; readonly cause: RevocationCause }
   | {
       readonly kind: "user";
       readonly userId: string;
-      /** Connections whose principal has a lower epoch end, but the spared session's. */
+      /** Connections with a lower epoch in their principal are closed, except those of the session `except`. */
       readonly epoch: number;
       readonly except: string | null;
       readonly cause: RevocationCause;
@@ -22,37 +25,37 @@ export type RevocationEvent =
       readonly kind: "user_changed";
       readonly userId: string;
       readonly change: "added" | "updated" | "removed";
-      /** What the user may from now on; absent where nothing was decided on, or something later was. */
+      /** The user's rights from now on. Absent if the commit did not decide on them, or a later one did. */
       readonly rights?: Rights;
     }
   | { readonly kind: "session_changed"; readonly sessionId: string }
-  /** Connections end whose token one of these keys signed; their sessions go on. */
+  /** Connections whose token was signed with one of these keys are closed. Their sessions stay live. */
   | { readonly kind: "keys"; readonly keyIds: readonly string[] }
-  /** No connection ends: a command has decided this. */
+  /** Closes no connection: a command line process has an audit record to relay. */
   | { readonly kind: "audited"; readonly record: AuditRecord };
-export type RevocationListener = (cut: RevocationEvent) => number;
+export type RevocationListener = (event: RevocationEvent) => number;
 
-/** Whoever acts on cuts. One that throws stops neither the others nor the revocation. */
+/** The listeners of revocation events. A listener that throws stops neither the others nor the revocation. */
 export interface RevocationListeners {
-  /** Tells all of them, now, and returns how many sockets they closed. */
-  notify(cut: RevocationEvent): number;
+  /** Calls all of them synchronously. Returns how many sockets they closed. */
+  notify(event: RevocationEvent): number;
   add(listener: RevocationListener): () => void;
 }
 
 export function createRevocationListeners(onFault: (error: unknown) => void): RevocationListeners {
   const listeners = new Set<{ readonly listener: RevocationListener }>();
-  const tellOne = (listener: RevocationListener, cut: RevocationEvent): number => {
+  const notifyOne = (listener: RevocationListener, event: RevocationEvent): number => {
     try {
-      return listener(cut);
+      return listener(event);
     } catch (error) {
       onFault(error);
       return 0;
     }
   };
   return {
-    notify(cut) {
+    notify(event) {
       let closed = 0;
-      for (const { listener } of listeners) closed += tellOne(listener, cut);
+      for (const { listener } of listeners) closed += notifyOne(listener, event);
       return closed;
     },
     add(listener) {

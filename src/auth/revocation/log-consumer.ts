@@ -9,15 +9,15 @@ import type { LogMac } from "./log-mac.ts";
 import type { PropagationTracker } from "./propagation.ts";
 import type { MutableRevocationView } from "./view.ts";
 
-/** The way of an entry of the log into this node. */
+/** Applies the entries of the log to this node. */
 export interface LogConsumer {
-  /** What the follower brings. */
+  /** Applies what the follower has read. */
   deliver(entries: readonly LogEntry[]): void;
-  /** What this node has committed itself, before or after the follower brings it. */
+  /** Applies what this node has committed, before or after the follower reads it. */
   applyOwn(entries: readonly LogEntry[]): void;
-  /** From here on the sockets that a revocation closes here are counted. */
+  /** From now on the sockets that this revocation closes on this node are counted. */
   startCounting(revocationId: string): void;
-  /** The count up to now. */
+  /** Returns the count. */
   stopCounting(revocationId: string): number;
 }
 
@@ -46,22 +46,22 @@ export function createLogConsumer(parts: LogConsumerOptions): LogConsumer {
     const before = id === undefined ? undefined : closedBy.get(id);
     if (id !== undefined && before !== undefined) closedBy.set(id, before + closed);
   };
-  /** The view has it before anybody is told. True when it was news. */
-  const take = (event: LogEvent, entry: LogEntry): boolean => {
+  /** Updates the view before any listener is called. True if the event was new. */
+  const apply = (event: LogEvent, entry: LogEntry): boolean => {
     if (event.type === "keyring_changed") parts.onKeyringChanged(event.dropped ?? []);
-    const cut = view.apply(event, entry);
-    if (cut === undefined) return false;
+    const change = view.apply(event, entry);
+    if (change === undefined) return false;
     if ("epoch" in event && event.epoch !== undefined) leaseManager.invalidate();
-    else count(event, parts.listeners.notify(cut));
+    else count(event, parts.listeners.notify(change));
     return true;
   };
-  const takeDelivered = (event: LogEvent, entry: LogEntry) => {
-    const isNews = take(event, entry);
+  const applyDelivered = (event: LogEvent, entry: LogEntry) => {
+    const isNew = apply(event, entry);
     const id = revocationIdOf(event);
     if (id === undefined) return;
     propagation.onDelivered(entry, id);
-    // Whoever revoked it elsewhere waits for word of it.
-    if (isNews && !closedBy.has(id)) leaseManager.heartbeatSoon();
+    // The node that revoked it waits for this node's acknowledgement.
+    if (isNew && !closedBy.has(id)) leaseManager.heartbeatSoon();
   };
   const deliverOne = (entry: LogEntry) => {
     if (!parts.disabledSafeguards.has("mac") && !parts.logMac.verify(entry.event)) {
@@ -74,7 +74,7 @@ export function createLogConsumer(parts: LogConsumerOptions): LogConsumer {
       if (event.node === parts.node) leaseManager.onHeartbeatReadBack(event.n, entry);
       propagation.review();
     } else if (event?.type === "node_left") members.onNodeLeft(event.node);
-    else if (event !== undefined) takeDelivered(event, entry);
+    else if (event !== undefined) applyDelivered(event, entry);
   };
 
   return {
@@ -87,7 +87,7 @@ export function createLogConsumer(parts: LogConsumerOptions): LogConsumer {
     applyOwn(entries) {
       for (const entry of entries) {
         const event = logEventOf(entry.event);
-        if (event !== undefined) take(event, entry);
+        if (event !== undefined) apply(event, entry);
       }
     },
     startCounting: (revocationId) => void closedBy.set(revocationId, 0),

@@ -85,8 +85,8 @@ const KnownEvent = Compile(
 );
 
 /**
- * Reads an entry's event. What this version does not know but what names a user (a newer node's event, during an
- * upgrade) counts as a change of that user, so that nothing that is taken away passes unseen.
+ * Parses an entry's event. During an upgrade a newer node may write an event that this version does not know. If it
+ * names a user, it counts as a change of that user, so that no revocation is missed.
  */
 export function logEventOf(event: JsonObject): LogEvent | undefined {
   if (KnownEvent.Check(event)) return event;

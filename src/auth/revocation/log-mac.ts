@@ -4,9 +4,9 @@ import type { JsonObject, JsonValue } from "../store.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 
 /**
- * The MAC of log entries: who can write to the store, and does not have the installation's secret, can make no node
- * believe that something was revoked or that a log is fresh. NOT covered: an entry that is taken out, or put in again;
- * a heartbeat counts once, and a revocation is one, however often it comes.
+ * The MAC of log entries. Somebody who can write to the store, but does not have the installation's secret, can
+ * neither forge a revocation nor a heartbeat. NOT covered: entries that are removed or replayed. A replayed heartbeat
+ * is ignored, and applying a revocation again changes nothing.
  */
 export interface LogMac {
   /** The event with its MAC. */
@@ -15,7 +15,7 @@ export interface LogMac {
   verify(event: JsonObject): boolean;
 }
 
-/** 128 bits: what RFC 2104 section 5 asks of a truncated HMAC-SHA256. */
+/** 128 bits: the minimum of RFC 2104 section 5 for a truncated HMAC-SHA256. */
 const macBytes = 16;
 
 /** HMAC-SHA256 over the event's canonical text: JSON without blanks, keys in order of their UTF-16 units, without `mac`. */

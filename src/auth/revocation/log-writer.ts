@@ -2,11 +2,12 @@ import type { Clock } from "../clock/clock.ts";
 import type { CommitOutcome, JsonObject, LogEntry, Step, Store } from "../store.ts";
 import type { LogMac } from "./log-mac.ts";
 
-/** Commits of this node's domain. */
+/** How this node's domain commits. */
 export interface LogWriter {
   /**
-   * Commits, and takes what the step logged into this node's view before the caller goes on, so that this node never
-   * acts on what it has itself taken away. The feed brings the same entries again, before or after. Events get a MAC.
+   * Commits a step and adds a MAC to its events. Applies the events to this node's view before the caller continues,
+   * so that this node never serves what it has revoked itself. The feed delivers the same entries too, before or
+   * after.
    */
   commit(step: Step): Promise<CommitOutcome>;
 }

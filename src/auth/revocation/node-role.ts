@@ -2,8 +2,8 @@ import type { Clock } from "../clock/clock.ts";
 import type { Lease } from "./lease.ts";
 
 /**
- * What this process is to its installation: nothing yet, a node that serves sockets, or a watcher (a command of the CLI)
- * that only wants to know what its revocations come to.
+ * The role of this process in its installation: none yet, a node that serves sockets, or a watcher. A watcher is a
+ * command of the CLI that serves nobody and only wants to know when its revocations are in effect.
  */
 export class NodeRole {
   readonly #clock: Clock;
@@ -13,7 +13,7 @@ export class NodeRole {
   #serves = false;
   #deliveredAt = Number.NEGATIVE_INFINITY;
 
-  /** `stalePrimaryWindowMs`: the store's, see `StoreGuarantee`. */
+  /** `stalePrimaryWindowMs` comes from the store, see `StoreGuarantee`. */
   constructor(options: {
     readonly clock: Clock;
     readonly lease: Pick<Lease, "provenAt">;
@@ -32,12 +32,12 @@ export class NodeRole {
     this.#watching = watching;
   }
 
-  /** The follower has delivered entries of the log. */
+  /** Called when the follower has delivered entries of the log. */
   delivered(): void {
     this.#deliveredAt = this.#clock.monotonic();
   }
 
-  /** A node applies what it commits; a watcher serves nobody. */
+  /** True for a node, which applies what it commits. A watcher serves nobody. */
   get servesSockets(): boolean {
     return this.#serves;
   }
@@ -46,14 +46,14 @@ export class NodeRole {
     return this.#watching?.stalePrimaryWindowMs ?? this.#storesWindowMs();
   }
 
-  /** Nodes that are known to run, whether or not a heartbeat of theirs was read. */
+  /** How many nodes are known to run, whether or not one of their heartbeats was read. */
   get running(): number {
     return this.#watching?.knownNodes ?? 0;
   }
 
   /**
-   * This process knew of every commit before this moment (monotonic ms), whichever server took it. An old primary that
-   * still takes commits after that time was demoted later.
+   * This process knew every commit before this moment (monotonic ms), whichever server took it. If an old primary
+   * still accepts commits after it, it was demoted after it.
    */
   get provenAt(): number {
     return this.#watching === undefined ? this.#lease.provenAt() : this.#deliveredAt;

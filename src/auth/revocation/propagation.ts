@@ -6,34 +6,34 @@ import type { NodeRole } from "./node-role.ts";
 import type { NodeCounts, RevokeReceipt } from "./receipt.ts";
 import type { RevokeOutcome } from "./revoke.ts";
 
-/** Called with the present state, then at every change; `done` the last time. */
+/** Called with the current state, then at every change. `done` is true in the last call. */
 export type PropagationListener = (receipt: RevokeReceipt, done: boolean) => void;
 
 /**
- * From the commit of a revocation to the moment at which no node serves what it took away: every other node has shown in
- * a heartbeat that it applied it, or its lease has run out. What is not known is `pending`.
+ * Tracks a revocation from its commit until no node serves what it revoked: every other node has acknowledged it in a
+ * heartbeat, or its lease has expired. A node of which neither is known is `pending`.
  */
 export interface PropagationTracker {
-  /** Before the first commit, whose entries may be delivered before it is acknowledged. */
+  /** Called before the first commit: its entries may be delivered before it is acknowledged. */
   begin(revocationId: string): void;
   abandon(revocationId: string): void;
   onCommitted(
     receipt: Pick<RevokeReceipt, "revocationId" | "socketsClosed">,
     ended: RevokeOutcome,
   ): RevokeReceipt;
-  /** The follower brought it: whatever any node committed before it has been read too. */
+  /** The follower delivered the entry, so everything that any node committed before it was read too. */
   onDelivered(entry: LogEntry, revocationId: string): void;
-  /** Called when something may have changed, and now and then. */
+  /** Called when something may have changed, and periodically. */
   review(): void;
-  /** The log went back in time: what is in it is not known. */
+  /** The log went back in time: it is not known what it contains. */
   onLogBreak(): void;
-  /** Everything that this node remembers is in the log before `position`. */
+  /** The log contains everything that this node remembers before `position`. */
   onRecovered(position: LogPosition): void;
-  /** Undefined for a revocation that this process does not know, or that was long ago. */
+  /** Undefined for a revocation that this process does not know or has forgotten. */
   watch(revocationId: string, listener: PropagationListener): (() => void) | undefined;
 }
 
-/** Completion is waited for this long, ms; more than the longest bound that is of any use. */
+/** How long completion is awaited, ms. Longer than any useful bound. */
 export const propagationTimeoutMs = 60_000;
 const maxWatched = 1_000;
 const noNodes: NodeCounts = { applied: 0, pending: 0, fenced: 0 };
@@ -42,10 +42,10 @@ interface Watched {
   readonly positions: Set<LogPosition>;
   readonly listeners: Set<PropagationListener>;
   readonly begunAt: number;
-  /** The last of its entries; `awaited` are those that were not delivered yet. */
+  /** The position of the last of its entries, and those of all of them. Undefined before the commit. */
   last: LogPosition | undefined;
   awaited: readonly LogPosition[] | undefined;
-  /** When the last of them was delivered (monotonic); undefined: not yet. */
+  /** When all of them had been delivered (monotonic ms). Undefined: not yet. */
   readAt: number | undefined;
   receipt: RevokeReceipt | undefined;
   done: boolean;
@@ -62,7 +62,7 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
   const { clock } = options;
   const watched = new Map<string, Watched>();
 
-  const look = (entry: Watched): RevokeReceipt | undefined => {
+  const update = (entry: Watched): RevokeReceipt | undefined => {
     if (entry.receipt === undefined || entry.done) return entry.receipt;
     const before = entry.receipt;
     const known = before.effective === "all";
@@ -73,7 +73,7 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
     if (entry.done || !sameState(before, entry.receipt)) notify(entry, entry.receipt);
     return entry.receipt;
   };
-  const drop = (revocationId: string) => {
+  const forget = (revocationId: string) => {
     const entry = watched.get(revocationId);
     watched.delete(revocationId);
     if (entry?.receipt === undefined || entry.done) return;
@@ -85,9 +85,9 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
     begin(revocationId) {
       watched.set(revocationId, newWatched(clock.monotonic()));
       const [oldest] = watched.keys();
-      if (watched.size > maxWatched && oldest !== undefined) drop(oldest);
+      if (watched.size > maxWatched && oldest !== undefined) forget(oldest);
     },
-    abandon: drop,
+    abandon: forget,
     onCommitted(about, { sessions, durability, positions }) {
       const known = { ...about, sessions, durability };
       const receipt: RevokeReceipt = { ...known, nodes: noNodes, effective: "pending" };
@@ -97,20 +97,20 @@ export function createPropagationTracker(options: PropagationOptions): Propagati
       entry.last = positions.at(-1);
       entry.awaited = positions;
       markIfDelivered(entry, clock);
-      return look(entry) ?? receipt;
+      return update(entry) ?? receipt;
     },
     onDelivered({ position }, revocationId) {
       const entry = watched.get(revocationId);
       if (entry === undefined || entry.readAt !== undefined) return;
       entry.positions.add(position);
       markIfDelivered(entry, clock);
-      look(entry);
+      update(entry);
     },
     review() {
       const now = clock.monotonic();
       for (const [revocationId, entry] of watched) {
-        look(entry);
-        if (now - entry.begunAt >= 2 * propagationTimeoutMs) drop(revocationId);
+        update(entry);
+        if (now - entry.begunAt >= 2 * propagationTimeoutMs) forget(revocationId);
       }
     },
     onLogBreak() {
@@ -164,7 +164,7 @@ function stateOf(
   { last, readAt }: Watched,
 ): keyof NodeCounts {
   if (readAt === undefined) return "pending";
-  // There was nothing to write, so there is nothing to apply.
+  // Nothing was logged, so there is nothing to apply.
   if (last === undefined) return "applied";
   if (member.applied !== null && options.comparePositions(member.applied, last) >= 0) return "applied";
   return member.policy !== "serve_until_exp" && options.role.provenAt >= fencedAt(options, member, readAt)
@@ -173,10 +173,12 @@ function stateOf(
 }
 
 /**
- * The member renews its lease only from heartbeats that it reads back. One that it committed after the revocation comes
- * behind it, so reading it back is applying the revocation; the last one before was read here no later than `readAt`,
- * and before that at `heardAt`. Cut off together with an old primary it may go on for as long as that one takes
- * commits, counted from a promotion that came before the revocation.
+ * The earliest time (monotonic ms) at which the member's lease has certainly expired. The member renews its lease
+ * only from heartbeats that it reads back. A heartbeat that it commits after the revocation follows the revocation in
+ * the log, so the member applies the revocation before it reads that heartbeat back. The last heartbeat before the
+ * revocation was read here no later than `readAt`, and known since `heartbeatReadAt`. A member that is partitioned
+ * off together with an old primary may go on for as long as that primary accepts commits, counted from a promotion
+ * before the revocation.
  */
 function fencedAt({ role }: PropagationOptions, { heartbeatReadAt }: ClusterMember, readAt: number): number {
   const isolation = role.stalePrimaryWindowMs;

@@ -3,8 +3,8 @@ import type { Durability } from "../store.ts";
 export type RevokeTarget =
   | { readonly kind: "sessions"; readonly userId: string; readonly sessionIds: readonly string[] }
   /**
-   * All sessions of the user, also those that are being made; `except`, the session that asks for it, goes on. Once that one
-   * is over nothing is done for it any more: `revoke` throws `unauthorized`.
+   * All sessions of the user, also those that are being created. `except`, the session that asks for it, stays live.
+   * If that session has ended itself, nothing is revoked and `revoke` throws `unauthorized`.
    */
   | { readonly kind: "user"; readonly userId: string; readonly except?: string }
   /** All sessions of a client id, of every user. */
@@ -14,27 +14,27 @@ export type RevokeTarget =
 
 export type EpochTarget = Extract<RevokeTarget, { kind: "client" | "all" }>;
 
-/** Nodes that may serve sockets, by what is known of them and one revocation. */
+/** The nodes that may serve sockets, counted by their state for one revocation. */
 export interface NodeCounts {
-  /** They have applied it. This node is one of them. */
+  /** Nodes that have applied it, this node included. */
   readonly applied: number;
-  /** They may still serve what was revoked. */
+  /** Nodes that may still serve what was revoked. */
   readonly pending: number;
-  /** They have not been heard of, and their lease has run out: they serve nobody until they have applied it. */
+  /**
+   * Nodes that have not acknowledged it, and whose lease has expired: they serve nobody until they have applied it.
+   */
   readonly fenced: number;
 }
 
-/** What a revoke did, as it is known at the return, never as it is hoped. */
+/** What a revoke did, as far as it is known when it returns. */
 export interface RevokeReceipt {
   readonly revocationId: string;
-  /**
-   * Sessions that were live and are not any more. Null for a client and for all: counting them would read every session.
-   */
+  /** How many sessions it ended. Null for a client and for all: counting them would read every session. */
   readonly sessions: number | null;
   /** Sockets that this node closed. */
   readonly socketsClosed: number;
   readonly nodes: NodeCounts;
-  /** What held the commit when it was answered: the weakest of several. */
+  /** How durable the commit was when it was acknowledged. The weakest of several commits. */
   readonly durability: Durability;
   /** `all`: no node serves what was revoked any more. `pending`: that is not known yet. */
   readonly effective: "all" | "pending";

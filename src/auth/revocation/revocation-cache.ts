@@ -4,7 +4,7 @@ import { ExpiringMap } from "./expiring-map.ts";
 import type { RevocationEvent } from "./listeners.ts";
 import type { Judgement, RightsDecision } from "./view.ts";
 
-/** A revoked session, as it is remembered: enough to judge by, and to tell it again. */
+/** A revoked session as it is remembered: enough to judge tokens, and to log the revocation again. */
 export interface RevokedSession {
   readonly userId: string;
   readonly cause: RevocationCause;
@@ -20,13 +20,13 @@ export interface RaisedEpoch {
   readonly cause: RevocationCause;
   readonly revocationId: string;
   /**
-   * It was told again after the log went back in time. A login from in between has a token that knows an older epoch
-   * only, and is not meant: the store says which one it is.
+   * A node logged it again after the log went back in time. A login between the rollback and then has a token with an
+   * older epoch, and is not revoked by it. Only the store can tell them apart.
    */
   readonly replayed: boolean;
 }
 
-/** What was done last to a login. */
+/** The last change of a login. */
 export interface LoginChange {
   readonly version: number;
   readonly userId: string;
@@ -34,7 +34,7 @@ export interface LoginChange {
   readonly except: string | null;
 }
 
-/** What was taken away not long ago; bounded by time, and by number. */
+/** Recent revocations and decisions on rights, bounded by time and by number. */
 export class RevocationCache {
   readonly seen: ExpiringMap<string, true>;
   readonly sessions: ExpiringMap<string, RevokedSession>;
@@ -42,23 +42,25 @@ export class RevocationCache {
   readonly clients: ExpiringMap<string, RaisedEpoch>;
   /** One entry at most. */
   readonly everybody: ExpiringMap<typeof everybody, RaisedEpoch>;
-  /** When the user changed last, ms. */
+  /** By user: when the record changed last, ms. */
   readonly userChangedAt: ExpiringMap<string, number>;
-  /** By user. What there is no room for is not told again, and judged by the store as ever. */
+  /**
+   * By user. An evicted decision is not logged again after a rollback; the user's record in the store still counts.
+   */
   readonly rightsDecisions: ExpiringMap<string, RightsDecision>;
-  /** By credential; the same. */
+  /** By credential, as above. */
   readonly loginChanges: ExpiringMap<string, LoginChange>;
   readonly #all: readonly ExpiringMap<string, unknown>[];
 
-  constructor(keptMs: number, capacity: number) {
-    this.seen = new ExpiringMap(keptMs, capacity);
-    this.sessions = new ExpiringMap(keptMs, capacity);
-    this.users = new ExpiringMap(keptMs, capacity);
-    this.clients = new ExpiringMap(keptMs, capacity);
-    this.everybody = new ExpiringMap(keptMs, 1);
-    this.userChangedAt = new ExpiringMap(keptMs, capacity);
-    this.rightsDecisions = new ExpiringMap(keptMs, capacity);
-    this.loginChanges = new ExpiringMap(keptMs, capacity);
+  constructor(ttlMs: number, capacity: number) {
+    this.seen = new ExpiringMap(ttlMs, capacity);
+    this.sessions = new ExpiringMap(ttlMs, capacity);
+    this.users = new ExpiringMap(ttlMs, capacity);
+    this.clients = new ExpiringMap(ttlMs, capacity);
+    this.everybody = new ExpiringMap(ttlMs, 1);
+    this.userChangedAt = new ExpiringMap(ttlMs, capacity);
+    this.rightsDecisions = new ExpiringMap(ttlMs, capacity);
+    this.loginChanges = new ExpiringMap(ttlMs, capacity);
     const { seen, sessions, users, clients, userChangedAt, rightsDecisions, loginChanges } = this;
     this.#all = [
       seen,
@@ -76,7 +78,7 @@ export class RevocationCache {
     return this.#all.reduce((sum, map) => sum + map.size, 0);
   }
 
-  /** Nothing is known of tokens from before this time (ms): there was no room for all that was revoked. */
+  /** Tokens from before this time (ms) cannot be judged from memory: a revocation was evicted. */
   get evictedAt(): number {
     const { sessions, users, clients, userChangedAt } = this;
     return Math.max(...[sessions, users, clients, userChangedAt].map(({ evictedAt }) => evictedAt));
@@ -86,7 +88,10 @@ export class RevocationCache {
     for (const map of this.#all) map.expire(now);
   }
 
-  /** True the first time. A place in the log alone is none: after the log went back in time it may be given again. */
+  /**
+   * True the first time. The position alone does not identify an entry: after the log went back in time it may be
+   * reused.
+   */
   isNew(
     { position, event }: { readonly position: LogPosition; readonly event: LogEntry["event"] },
     now: number,
@@ -97,34 +102,34 @@ export class RevocationCache {
     return true;
   }
 
-  /** Takes an event in; what it cuts, when it cuts anything that was not cut before. */
+  /** Applies an event. Returns what it revokes or changes, unless that was known already. */
   apply(event: LogEvent, entry: LogEntry, now: number): RevocationEvent | undefined {
     switch (event.type) {
       case "sessions_revoked": {
         const { userId, cause, revocationId } = event;
-        const fresh = event.sessionIds.filter((id) => this.sessions.get(id) === undefined);
-        for (const id of fresh) this.sessions.set(id, { userId, cause, revocationId }, now);
-        return fresh.length === 0 ? undefined : { kind: "sessions", sessionIds: fresh, cause };
+        const added = event.sessionIds.filter((id) => this.sessions.get(id) === undefined);
+        for (const id of added) this.sessions.set(id, { userId, cause, revocationId }, now);
+        return added.length === 0 ? undefined : { kind: "sessions", sessionIds: added, cause };
       }
       case "user_revoked": {
         const { userId, except, cause } = event;
-        const cut = raisedEpochOf(event, entry);
-        if (!raiseEpoch(this.users, userId, cut, now)) return undefined;
-        return { kind: "user", userId, epoch: cut.epoch, except, cause };
+        const raised = raisedEpochOf(event, entry);
+        if (!raiseEpoch(this.users, userId, raised, now)) return undefined;
+        return { kind: "user", userId, epoch: raised.epoch, except, cause };
       }
       case "client_revoked": {
         const { clientId, cause } = event;
-        const cut = raisedEpochOf(event, entry);
-        if (!raiseEpoch(this.clients, clientId, cut, now)) return undefined;
-        return { kind: "client", clientId, epoch: cut.epoch, cause };
+        const raised = raisedEpochOf(event, entry);
+        if (!raiseEpoch(this.clients, clientId, raised, now)) return undefined;
+        return { kind: "client", clientId, epoch: raised.epoch, cause };
       }
       case "all_revoked": {
-        const cut = raisedEpochOf(event, entry);
-        if (!raiseEpoch(this.everybody, everybody, cut, now)) return undefined;
-        return { kind: "all", epoch: cut.epoch, cause: event.cause };
+        const raised = raisedEpochOf(event, entry);
+        if (!raiseEpoch(this.everybody, everybody, raised, now)) return undefined;
+        return { kind: "all", epoch: raised.epoch, cause: event.cause };
       }
       case "user_changed":
-        // Nobody holds a token from before the user was there.
+        // No token can be older than the user.
         if (event.change !== "added")
           this.userChangedAt.set(
             event.userId,
@@ -146,19 +151,23 @@ export class RevocationCache {
     }
   }
 
-  /** `doubtUntil`: a token that was made before this time (ms) cannot be judged from memory. */
-  judge(principal: Principal, doubtUntil: number): Judgement {
+  /** `unknownUntil`: a token that was issued before this time (ms) cannot be judged from memory. */
+  judge(principal: Principal, unknownUntil: number): Judgement {
     const session = this.sessions.get(principal.sessionId);
     if (session !== undefined) return { state: "dead", cause: session.cause };
-    const cut =
-      ifEnds(principal, this.users.get(principal.userId)) ??
-      (principal.clientId === null ? undefined : ifEnds(principal, this.clients.get(principal.clientId))) ??
-      ifEnds(principal, this.everybody.get(everybody));
-    if (cut !== undefined) return cut.replayed ? { state: "unknown" } : { state: "dead", cause: cut.cause };
-    // A token that says otherwise is newer than the decision, or of a node whose clock is ahead: the store says which.
-    const shutOut =
+    const raised =
+      ifRevoked(principal, this.users.get(principal.userId)) ??
+      (principal.clientId === null
+        ? undefined
+        : ifRevoked(principal, this.clients.get(principal.clientId))) ??
+      ifRevoked(principal, this.everybody.get(everybody));
+    if (raised !== undefined)
+      return raised.replayed ? { state: "unknown" } : { state: "dead", cause: raised.cause };
+    // A token that is not local-only is newer than the decision, or comes from a node whose clock is ahead. The store
+    // decides.
+    const restricted =
       !principal.localOnly && this.rightsDecisions.get(principal.userId)?.rights?.localOnly === true;
-    return shutOut || principal.tokenIssuedAt <= doubtUntil ? { state: "unknown" } : { state: "live" };
+    return restricted || principal.tokenIssuedAt <= unknownUntil ? { state: "unknown" } : { state: "live" };
   }
 }
 
@@ -173,18 +182,18 @@ function raisedEpochOf(event: EpochEvent, entry: LogEntry): RaisedEpoch {
 function raiseEpoch<Key>(
   map: ExpiringMap<Key, RaisedEpoch>,
   key: Key,
-  cut: RaisedEpoch,
+  raised: RaisedEpoch,
   now: number,
 ): boolean {
   const known = map.get(key);
-  const news = known === undefined || known.epoch < cut.epoch;
-  if (news || (known.epoch === cut.epoch && cut.replayed)) map.set(key, cut, now);
-  return news;
+  const isNew = known === undefined || known.epoch < raised.epoch;
+  if (isNew || (known.epoch === raised.epoch && raised.replayed)) map.set(key, raised, now);
+  return isNew;
 }
 
 type UserChanged = Extract<LogEvent, { type: "user_changed" }>;
 
-/** Returns the decision where it is the latest that is known. */
+/** Returns the decision if it is the latest one that is known. */
 function recordDecision(
   records: ExpiringMap<string, RightsDecision>,
   { userId, change, rights }: UserChanged,
@@ -214,12 +223,12 @@ function userChangedEvent(
   { userId, change }: UserChanged,
   decision: RightsDecision | undefined,
 ): RevocationEvent {
-  const cut = { kind: "user_changed", userId, change } as const;
+  const changed = { kind: "user_changed", userId, change } as const;
   const rights = decision?.rights;
-  return rights === undefined || rights === null ? cut : { ...cut, rights };
+  return rights === undefined || rights === null ? changed : { ...changed, rights };
 }
 
-/** Ids of credentials are given once: nothing comes after a removal. */
+/** Ids of credentials are never reused, so nothing can follow a removal. */
 function recordLoginChange(
   logins: ExpiringMap<string, LoginChange>,
   { credentialId, userId, change, except, version }: Extract<LogEvent, { type: "login_changed" }>,
@@ -227,13 +236,13 @@ function recordLoginChange(
   now: number,
 ): void {
   const known = logins.get(credentialId);
-  const cut = { version: version ?? entry.version, userId, change, except };
-  const isLater = known === undefined || (known.change !== "removed" && known.version < cut.version);
-  if (isLater || (change === "removed" && known?.change !== "removed")) logins.set(credentialId, cut, now);
+  const next = { version: version ?? entry.version, userId, change, except };
+  const isLater = known === undefined || (known.change !== "removed" && known.version < next.version);
+  if (isLater || (change === "removed" && known?.change !== "removed")) logins.set(credentialId, next, now);
 }
 
-function ifEnds(principal: Principal, cut: RaisedEpoch | undefined): RaisedEpoch | undefined {
-  return cut !== undefined && principal.epoch < cut.epoch && principal.sessionId !== cut.except
-    ? cut
+function ifRevoked(principal: Principal, raised: RaisedEpoch | undefined): RaisedEpoch | undefined {
+  return raised !== undefined && principal.epoch < raised.epoch && principal.sessionId !== raised.except
+    ? raised
     : undefined;
 }

@@ -26,15 +26,16 @@ import {
   retentionMs,
 } from "./view.ts";
 
-/** What becomes of sockets while the view is not trusted; see the option `revocation.policy`. */
+/** What happens to sockets while the view is not trusted; see the option `revocation.policy`. */
 export type RevocationPolicy = "suspend" | "close" | "serve_until_exp";
 
-/** What a node's lease is kept by. */
+/** What a node's lease needs of the log's follower. */
 export type FeedFollower = Pick<LogFollower, "following" | "followGeneration" | "readAgeMs" | "restart">;
 
 /**
- * The one way to take something away (D2): every removal path calls `revoke`. One commit marks, raises and logs, and
- * is the point from which it holds; local sockets close in the same tick.
+ * Every path that removes rights calls `revoke`; there is no other. One commit writes tombstones or bumps an epoch,
+ * and appends the event to the log. The revocation holds from that commit on. Sockets of this node are closed in the
+ * same tick.
  */
 export interface Revocation {
   readonly view: RevocationView;
@@ -43,27 +44,28 @@ export interface Revocation {
     cause: RevocationCause,
     options?: {
       readonly also?: Step;
-      /** For who has to name it before it is done: an id that nobody has used (see `newId`). */
+      /** A preallocated, unused id (see `newId`), if the caller must know it before the commit. */
       readonly revocationId?: string;
     },
   ): Promise<RevokeReceipt>;
   /**
-   * Has every node refuse what these keys have signed. `also` takes them out of the keyring; where its checks fail, this
-   * rejects with `conflict`. No session ends.
+   * Makes every node refuse tokens that were signed with these keys. `also` removes them from the keyring. Rejects
+   * with `conflict` if a check of `also` fails. No session ends.
    */
   dropKeys(keyIds: readonly string[], also: Step): Promise<RevokeReceipt>;
   /**
-   * The log's way in, called by the revocation feed; idempotent. Entries of own commits come here too. What has no MAC of
-   * this installation is not applied.
+   * Applies entries of the log. Called by the revocation feed, also with the entries of own commits; idempotent. An
+   * entry without a valid MAC of this installation is not applied.
    */
   apply(entries: readonly LogEntry[]): void;
-  /** The feed's follower found that the log is not the one that it followed, or that entries were missed. */
+  /** The feed's follower found that the log is not the one that it followed, or that it missed entries. */
   logBroke(kind: LogBreak): void;
-  /** The feed has caught up: how far back the view reaches, and what the lease is kept by from now on. */
+  /** The feed has caught up. `since`: how far back the view reaches, ms. The follower keeps the lease from now on. */
   setFeed(feed: { readonly since: number; readonly follower: FeedFollower }): void;
   /**
-   * Instead of `setFeed`, for a process that serves nobody and only wants to know what its revocations come to: how the
-   * store isolates (see `StoreGuarantee`), and how many nodes run beyond those that heartbeats tell of.
+   * Instead of `setFeed`, for a process that serves nobody and only wants to know when its revocations are in effect.
+   * `stalePrimaryWindowMs`: see `StoreGuarantee`. `knownNodes`: how many nodes are known to run, whether or not they
+   * send heartbeats.
    */
   setWatch(watch: {
     readonly since: number;
@@ -72,60 +74,67 @@ export interface Revocation {
   }): void;
   readonly lease: RevocationLease;
   /**
-   * Calls `listener` with what is known of a revocation, now and at every change; `done` the last time, once it is in effect
-   * everywhere and its sessions are counted, and after 60 s at the latest. Returns the undo. Undefined for one that was not made here, or long ago.
+   * Calls `listener` with the state of a revocation, now and at every change. `done` is true in the last call: when
+   * it is in effect everywhere, and after 60 s at the latest. Returns a function that removes the listener. Undefined
+   * for a revocation that was not made here, or was forgotten.
    */
   watch(
     revocationId: string,
     listener: (receipt: RevokeReceipt, done: boolean) => void,
   ): (() => void) | undefined;
-  /** Resolves when nothing more will be learnt: with `done`. */
+  /** Resolves with the final receipt, when `watch` would report `done`. */
   settled(receipt: RevokeReceipt): Promise<RevokeReceipt>;
-  /** Returns the undo. The listener's number is how many sockets it closed. */
-  onRevocation(listener: (cut: RevocationEvent) => number): () => void;
+  /** The listener returns how many sockets it closed. Returns a function that removes it. */
+  onRevocation(listener: (event: RevocationEvent) => number): () => void;
 }
 
-/** What keeps `view.trusted`, for whoever runs a node. Who never beats is no node, and trusts nothing on Redis. */
+/**
+ * What keeps `view.trusted`. The process that runs a node calls `beat`. On Redis a process that never calls it holds
+ * no lease and trusts nothing.
+ */
 export interface RevocationLease {
   /** Resolves when the view is trusted for the first time. */
   readonly started: Promise<void>;
-  /** One turn, every 0.75 s: a heartbeat, and what a break of the log calls for. Never rejects; turns do not pile up. */
+  /**
+   * One cycle, every 0.75 s: a heartbeat, and the recovery from a break of the log. Never rejects. Cycles do not
+   * overlap.
+   */
   beat(): Promise<void>;
-  /** Says to the others that this node serves nobody any more; no turn comes after it. Rejects with `unavailable`. */
+  /** Tells the other nodes that this one serves nobody any more. No cycle follows. Rejects with `unavailable`. */
   leave(): Promise<void>;
   /** The age of the lease, ms; Infinity without one. */
   ageMs(): number;
   /** How far the store's clock is ahead of this machine's, ms; negative when it is behind. */
   readonly driftMs: number;
-  /** Nodes that hold a lease, or may, this one with them. */
+  /** How many nodes hold a lease or may hold one, this one included. */
   readonly nodes: number;
 }
 
 export interface RevocationOptions {
   readonly store: Store;
   readonly clock: Clock;
-  /** What the lease is measured by, a time that nobody has judged; `clock` by default. */
+  /** The machine's unchecked clock, which the lease is measured by; `clock` by default. */
   readonly machineClock?: Clock | undefined;
   readonly sealing: Pick<Sealing, "derive">;
-  /** The longest life of an ordinary access token, ms: how far back the view has to remember. */
+  /** The longest life of an ordinary access token, ms. It decides how far back the view remembers. */
   readonly longestTokenMs: number;
-  /** What this node does without a lease, for the others to know; `suspend` by default. */
+  /** What this node does with its sockets without a lease; it tells the others. `suspend` by default. */
   readonly policy?: RevocationPolicy | undefined;
-  /** See `StoreGuarantee`; by default it is not known, and no node counts as fenced. */
+  /** See `StoreGuarantee`. By default it is not known, and no node counts as fenced. */
   readonly stalePrimaryWindowMs?: (() => number) | undefined;
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
   readonly observer?: Partial<RevocationObserver> | undefined;
-  /** What records have to lose again after the store went back in time; by default nothing. */
+  /** Repairs users' and logins' records after the store went back in time; by default nothing does. */
   readonly repairs?: RecordRepairs;
-  /** Told of a listener that threw; the revocation itself stands. */
+  /** Called if a listener throws. The revocation itself holds. */
   readonly onListenerFault?: ((error: unknown) => void) | undefined;
-  /** The log says that some node changed the signing keys, or dropped these; may come twice. */
+  /** Some node changed the signing keys, or dropped these. May be called twice for one change. */
   readonly onKeyringChanged?: (dropped: readonly string[]) => void;
-  /** Reads the signing keys after a break of the log, and writes again what the store lost of them. */
+  /** Reads the signing keys after a break of the log, and restores the ones that the store lost. */
   readonly restoreKeyring?: () => Promise<void>;
 }
 
-/** The one way to take something away, and the way in which everything that logs commits. */
+/** Composes revocation. The result is also the log writer of everything that commits events. */
 export function createRevocation(
   options: RevocationOptions,
 ): Revocation & LogWriter & { readonly view: MutableRevocationView } {
@@ -133,23 +142,23 @@ export function createRevocation(
     compose(options);
   const rememberedMs = retentionMs(options.longestTokenMs);
   const tools = { store: options.store, clock: options.clock, logWriter, rememberedMs };
-  const endSessions = createSessionRevoker(tools);
-  const endUser = createUserRevoker(tools);
+  const revokeSessions = createSessionRevoker(tools);
+  const revokeUser = createUserRevoker(tools);
   const end = (target: RevokeTarget, request: RevokeRequest) => {
-    if (target.kind === "user") return endUser(target, request);
-    return target.kind === "sessions" ? endSessions(target, request) : revokeEpoch(tools, target, request);
+    if (target.kind === "user") return revokeUser(target, request);
+    return target.kind === "sessions" ? revokeSessions(target, request) : revokeEpoch(tools, target, request);
   };
-  const carryOut = async (
+  const track = async (
     revocationId: string,
     commit: () => Promise<RevokeOutcome>,
   ): Promise<RevokeReceipt> => {
     logConsumer.startCounting(revocationId);
     propagation.begin(revocationId);
     try {
-      const ended = await commit();
+      const outcome = await commit();
       return propagation.onCommitted(
         { revocationId, socketsClosed: logConsumer.stopCounting(revocationId) },
-        ended,
+        outcome,
       );
     } catch (error) {
       logConsumer.stopCounting(revocationId);
@@ -199,30 +208,30 @@ export function createRevocation(
         if (listening === undefined) resolve(receipt);
       }),
     revoke: (target, cause, { also, revocationId = newId() } = {}) =>
-      carryOut(revocationId, () => end(target, { cause, revocationId, also })),
+      track(revocationId, () => end(target, { cause, revocationId, also })),
     dropKeys(keyIds, also) {
       const revocationId = newId();
-      return carryOut(revocationId, () => revokeKeys(logWriter, { keyIds, revocationId, also }));
+      return track(revocationId, () => revokeKeys(logWriter, { keyIds, revocationId, also }));
     },
   };
 }
 
-const ignored = () => undefined;
-const nothing = async () => undefined;
+const noop = () => undefined;
+const resolveUndefined = async () => undefined;
 const silent: RevocationObserver = {
-  badMac: ignored,
-  logBroke: ignored,
-  rollbackRepaired: ignored,
-  recordRepaired: ignored,
-  leaseRecovered: ignored,
-  leaseLapsed: ignored,
-  heartbeatFailed: ignored,
+  badMac: noop,
+  logBroke: noop,
+  rollbackRepaired: noop,
+  recordRepaired: noop,
+  leaseRecovered: noop,
+  leaseLapsed: noop,
+  heartbeatFailed: noop,
 };
 
 function compose(options: RevocationOptions) {
-  const { store, clock, longestTokenMs, disabledSafeguards = new Set(), onListenerFault = ignored } = options;
+  const { store, clock, longestTokenMs, disabledSafeguards = new Set(), onListenerFault = noop } = options;
   const { policy = "suspend", stalePrimaryWindowMs = () => Number.POSITIVE_INFINITY } = options;
-  const { repairs = { ofUser: nothing, ofLogin: nothing } } = options;
+  const { repairs = { ofUser: resolveUndefined, ofLogin: resolveUndefined } } = options;
   const observer = { ...silent, ...options.observer };
   const node = newId();
   const logMac = createLogMac(options.sealing);
@@ -256,7 +265,7 @@ function compose(options: RevocationOptions) {
     policy,
     disabledSafeguards,
     observer,
-    restoreKeyring: options.restoreKeyring ?? nothing,
+    restoreKeyring: options.restoreKeyring ?? resolveUndefined,
     repairRollback: () =>
       repairRollback({
         store,
@@ -279,7 +288,7 @@ function compose(options: RevocationOptions) {
     propagation,
     listeners,
     observer,
-    onKeyringChanged: options.onKeyringChanged ?? ignored,
+    onKeyringChanged: options.onKeyringChanged ?? noop,
   });
   return { view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, role };
 }

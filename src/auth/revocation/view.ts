@@ -6,29 +6,31 @@ import type { Lease } from "./lease.ts";
 import type { RevocationEvent } from "./listeners.ts";
 import { RevocationCache } from "./revocation-cache.ts";
 
-/** What this node knows about what was taken away; fed by its own commits and by the log. */
+/** What this node knows about revocations, from its own commits and from the log. */
 export interface RevocationView {
   /** Hot path: map look-ups only. */
   judge(principal: Principal): Judgement;
   /**
-   * What the log last decided on the user's rights, as far back as this node remembers. A read of the record may be older,
-   * or fail: see `withoutLost`.
+   * The last decision on the user's rights in the log, as far back as this node remembers. The user's record may be
+   * older than it after the store lost writes: see `applyDecidedRights`.
    */
   decidedRights(userId: string): RightsDecision | undefined;
   /**
-   * False while the node cannot know (no tail, no lease, a break of the log that is not healed yet): then nobody is
-   * authenticated (D10). Hot path: a few comparisons, looked at before every frame.
+   * False while the node may have missed a revocation: the log is not followed, the lease has expired, or a break of
+   * the log was not recovered from yet. Then nobody is authenticated. Hot path: a few comparisons, checked before
+   * every frame.
    */
   readonly trusted: boolean;
   /**
-   * Undefined unless `trusted`, and the log is followed without a break at this moment: what the store says meanwhile may be
-   * from before what this node knows, and nothing is given on its word. Between two equal numbers the store answered from
-   * the log that is followed, and nothing passed unseen: only then is over what it says is over (see `consistentRead`).
+   * Undefined unless the view is `trusted` and the log is followed without a break at this moment. While it is
+   * undefined, the store's answers may be older than what this node knows, and give nobody anything. Between two
+   * reads of the same number the store answered from the log that is followed, and no entry was missed. Only then
+   * trust its "not found" and "ended" (see `consistentRead`).
    */
   readonly followGeneration: number | undefined;
   /**
-   * Rises whenever something may have passed unseen: whoever was let in before, and whatever was looked up before, has
-   * to be looked up again. It rises before `trusted` turns true.
+   * Rises whenever an entry may have been missed. Every socket that was authenticated before, and every cached
+   * look-up, must then be looked up again. It rises before `trusted` becomes true again.
    */
   readonly invalidationCount: number;
 }
@@ -36,50 +38,52 @@ export interface RevocationView {
 export type Judgement =
   | { readonly state: "live" }
   | { readonly state: "dead"; readonly cause: RevocationCause }
-  /** The token is older than the view, or its user changed since: look it up in the store. */
+  /** The token is older than the view reaches back, or its user changed since: look it up in the store. */
   | { readonly state: "unknown" };
 
 /** A decision on a user's rights. */
 export interface RightsDecision {
   /** The number of the commit that made it. */
   readonly version: number;
-  /** Null: the user was removed. Ids are given once, so nothing can have been decided later. */
+  /** Null: the user was removed. Ids are never reused, so this is the last decision. */
   readonly rights: Rights | null;
 }
 
-/** A token's time and an entry's come from different clocks; this much they may differ. */
+/** Maximum difference between the clocks that a token's and an entry's time come from. */
 export const clockMarginMs = 60_000;
-/** On top of the longest access token: how far back the view remembers. */
+/** How much longer the view remembers than the longest access token lives. */
 const reachMarginMs = 5 * 60_000;
-/** A failover may be noticed, and what is remembered be wanted, this late. */
+/** A failover may be noticed this late, and its repair needs what is remembered. */
 const minReachMs = 10 * 60_000;
-/** Of each kind. Beyond it the oldest are looked up in the store. */
+/** Entries of each kind. Beyond it the oldest are evicted, and their tokens looked up in the store. */
 const defaultCapacity = 200_000;
 
 export interface MutableRevocationView extends RevocationView {
-  /** Takes one event in, before anybody is told of it. Undefined for what was seen before, or cuts nothing here. */
+  /**
+   * Applies one event, before the listeners are called. Undefined if it was applied before, or changes nothing here.
+   */
   apply(event: LogEvent, entry: LogEntry): RevocationEvent | undefined;
-  /** The feed starts, or starts over after a gap: older entries than `since` (ms) were not delivered. */
+  /** The feed starts, or starts over after a gap: entries from before `since` (ms) were not delivered. */
   completeSince(since: number): void;
-  /** Something may have passed unseen. */
+  /** An entry may have been missed. */
   invalidate(): void;
   readonly cache: Pick<
     RevocationCache,
     "sessions" | "users" | "clients" | "everybody" | "rightsDecisions" | "loginChanges"
   >;
-  /** What is remembered, for metrics and tests. */
+  /** How many entries are remembered, for metrics and tests. */
   readonly size: number;
 }
 
-/** How far back a node has to read the log at its start, ms. */
+/** How far back a node reads the log at its start, ms. */
 export function logReachMs(longestTokenMs: number): number {
   return Math.max(longestTokenMs, minReachMs) + clockMarginMs;
 }
 
 /**
- * How long a node remembers what was taken away, ms: no token that is older than the view reaches back is judged from
- * memory. The log is kept for as long: a node that starts needs less of it, and one that was away for longer is told
- * `trimmed` and looks everybody up in the store.
+ * How long a node remembers revocations, ms. A token that is older is not judged from memory. The log is kept for the
+ * same time. A node that starts needs less of it. A node that was disconnected for longer gets a break `trimmed` and
+ * looks everybody up in the store.
  */
 export function retentionMs(longestTokenMs: number): number {
   return viewReachMs(longestTokenMs) + 2 * clockMarginMs;
@@ -90,15 +94,15 @@ function viewReachMs(longestTokenMs: number): number {
 }
 
 /**
- * The maps that the hot path looks into. Bounded by time: everything is forgotten once no ordinary access token can
- * be older, and what is older than that is "unknown" for ever after (the floor never falls, whatever the clock does).
- * Bounded by number too: what there is no room for raises the floor.
+ * The maps of the hot path. They are bounded by time: an entry expires when every ordinary access token from before
+ * it has expired. Tokens from before `floor` are "unknown"; the floor never falls, whatever the clock does. They are
+ * bounded by number too: an eviction raises the floor.
  */
 export function createRevocationView(options: {
   readonly clock: Clock;
   readonly longestTokenMs: number;
   readonly lease: Pick<Lease, "holds">;
-  /** See `LogFollower`; undefined while the log is not followed without a break. */
+  /** `LogFollower.followGeneration`; undefined while the log is not followed without a break. */
   readonly followed: () => number | undefined;
   readonly capacity?: number;
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
@@ -108,12 +112,12 @@ export function createRevocationView(options: {
   const cache = new RevocationCache(retentionMs(options.longestTokenMs), capacity);
   const knowsRights = options.disabledSafeguards?.has("entry_rights") !== true;
   let floor = Number.POSITIVE_INFINITY;
-  /** No commit after this number is known of: an entry that claims a later one is not trusted. */
+  /** The highest commit number that is known. A token with a higher epoch is not trusted. */
   let newest = 0;
   let latest = 0;
   let invalidationCount = 0;
 
-  // A clock that was set back does not shorten what is remembered: tokens may carry its later times.
+  // Entries are kept as long by a clock that was set back: tokens may carry its later times.
   const lookAtClock = () => {
     const now = clock.now();
     latest = Math.max(latest, now);
@@ -145,20 +149,20 @@ export function createRevocationView(options: {
         principal,
         Math.max(floor, changedAt === undefined ? 0 : changedAt + clockMarginMs),
       );
-      // An epoch from the future would be above every revocation to come. Only a forged token has one, or one that was
-      // made elsewhere a moment ago: the store says which.
+      // An epoch from the future would survive every coming revocation. It belongs to a forged token, or to one that
+      // another node issued a moment ago. The store decides.
       return judgement.state === "live" && principal.epoch > newest ? { state: "unknown" } : judgement;
     },
     apply(event, entry) {
       cache.expire(lookAtClock());
       newest = Math.max(newest, entry.version);
       if (!cache.isNew(entry, latest)) return undefined;
-      const cut = cache.apply(event, entry, latest);
+      const change = cache.apply(event, entry, latest);
       floor = Math.max(floor, cache.evictedAt + clockMarginMs);
-      return knowsRights ? cut : cut && withoutRights(cut);
+      return knowsRights ? change : change && dropRights(change);
     },
     completeSince(since) {
-      // The log was read up to the present, and numbers of commits are microseconds of the store's clock.
+      // The log was read up to the present, and commit numbers are microseconds of the store's clock.
       newest = Math.max(newest, Math.floor(lookAtClock() * 1_000));
       const start = since + clockMarginMs;
       if (floor !== Number.POSITIVE_INFINITY && start <= floor) return;
@@ -172,8 +176,8 @@ export function createRevocationView(options: {
   };
 }
 
-function withoutRights(cut: RevocationEvent): RevocationEvent {
-  if (cut.kind !== "user_changed") return cut;
-  const { rights: _, ...change } = cut;
+function dropRights(event: RevocationEvent): RevocationEvent {
+  if (event.kind !== "user_changed") return event;
+  const { rights: _, ...change } = event;
   return change;
 }

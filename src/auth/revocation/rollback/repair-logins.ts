@@ -24,65 +24,72 @@ export interface LoginRepairTools {
 }
 
 /**
- * What a login is again in a store that went back in time. One that was removed is so again, with the sessions that it has
- * opened since. One whose password was changed since has the old one, and the new one is not known to anybody but its
- * person: nobody logs in with it until the password is set again, and what was opened with it since is over, but for the
- * session that had asked for the change. A damaged record keeps nothing up.
+ * Re-applies login changes after a rollback of the store. A login that was removed is removed again, with the
+ * sessions that it has opened since. A login whose password was changed has its old password again, and only its user
+ * knows the new one. So nobody logs in with it until the password is set again, and the user's sessions end, except
+ * the one that had asked for the change. A damaged record does not block the recovery.
  */
 export function createLoginRepair(tools: LoginRepairTools): RecordRepairs["ofLogin"] {
-  return async (credentialId, cut) => {
+  return async (credentialId, change) => {
     const found = await tools.credentials.readable(credentialId);
-    if (cut.change === "removed") return repairRemoval(tools, found, credentialId, cut);
-    return found && repairPassword(tools, found.credential, cut);
+    if (change.change === "removed") return repairRemoval(tools, found, credentialId, change);
+    return found && repairPassword(tools, found.credential, change);
   };
 }
 
-interface Found {
+interface FoundCredential {
   readonly credential: Credential;
   readonly version: number;
 }
 
-/** Once the credential is gone no session is opened with it; one may have been between look and commit. */
+/**
+ * After the credential is removed no session is opened with it. One may have been opened between the read and the
+ * commit.
+ */
 async function repairRemoval(
   tools: LoginRepairTools,
-  found: Found | undefined,
+  found: FoundCredential | undefined,
   id: string,
-  cut: LoginChange,
+  change: LoginChange,
 ): Promise<Repair | undefined> {
-  const { userId } = cut;
+  const { userId } = change;
   const sessionIds = (await listSessions(tools, userId))
     .filter(({ credentialId, type }) => credentialId === id && type === "normal")
     .map((session) => session.id);
   if (found === undefined && sessionIds.length === 0) return undefined;
-  const step = found === undefined ? {} : unlinkAgainStep(tools, found, cut);
+  const step = found === undefined ? {} : unlinkAgainStep(tools, found, change);
   return { step, revokes: { target: { kind: "sessions", userId, sessionIds }, cause: "credential_removed" } };
 }
 
-function unlinkAgainStep(tools: LoginRepairTools, { credential, version }: Found, cut: LoginChange): Step {
+function unlinkAgainStep(
+  tools: LoginRepairTools,
+  { credential, version }: FoundCredential,
+  change: LoginChange,
+): Step {
   const check = [{ key: recordKeys.credential(credential.id), version }];
-  return mergeSteps({ check }, tools.credentials.unlinking(credential), logAgainStep(credential.id, cut));
+  return mergeSteps({ check }, tools.credentials.unlinking(credential), logAgainStep(credential.id, change));
 }
 
 async function repairPassword(
   tools: LoginRepairTools,
   credential: Credential,
-  cut: LoginChange,
+  change: LoginChange,
 ): Promise<Repair | undefined> {
   if (!isLocalCredential(credential)) return undefined;
   const found = await readableLocalLogin(tools.store, credential.providerId, credential.subject);
   if (found === undefined || found.login.credentialId !== credential.id || found.login.replaced)
     return undefined;
-  if (passwordVersionOf(found) >= cut.version) return undefined;
+  if (passwordVersionOf(found) >= change.version) return undefined;
   const { login, version } = found;
   const step = mergeSteps(
     {
       check: [{ key: localLoginKey(login.providerId, login.username), version }],
-      put: puttingLocalLogin({ ...login, replaced: true, passwordVersion: cut.version }),
+      put: puttingLocalLogin({ ...login, replaced: true, passwordVersion: change.version }),
     },
-    logAgainStep(credential.id, cut),
+    logAgainStep(credential.id, change),
   );
   const { userId } = credential;
-  const target = { kind: "user", userId, ...(await readSpared(tools, cut)) } as const;
+  const target = { kind: "user", userId, ...(await readSpared(tools, change)) } as const;
   return { step, revokes: { target, cause: "password_changed" } };
 }
 

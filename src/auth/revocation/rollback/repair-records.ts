@@ -9,77 +9,81 @@ import { createSessionRevoker } from "../revoke.ts";
 import { createUserRevoker } from "../revoke-user.ts";
 import type { RightsDecision } from "../view.ts";
 
-/** What takes from a record what somebody has again, and had lost. */
+/** How to remove from a record the rights that a rollback of the store gave back. */
 export interface Repair {
   /** Fails on a record that has changed since it was read. */
   readonly step: Step;
-  /** What ends with it, also of what was opened since; null: nothing does. */
+  /** The sessions that end with it, also those opened since the rollback. Null: none. */
   readonly revokes: {
     readonly target: Extract<RevokeTarget, { kind: "user" | "sessions" }>;
     readonly cause: RevocationCause;
   } | null;
 }
 
-/** Undefined: there is nothing to take. Both reject with `unavailable`, but not for a damaged record. */
+/** Undefined: there is nothing to repair. Both reject with `unavailable`, but not for a damaged record. */
 export interface RecordRepairs {
-  ofUser(userId: string, cut: RightsDecision): Promise<Repair | undefined>;
-  ofLogin(credentialId: string, cut: LoginChange): Promise<Repair | undefined>;
+  ofUser(userId: string, change: RightsDecision): Promise<Repair | undefined>;
+  ofLogin(credentialId: string, change: LoginChange): Promise<Repair | undefined>;
 }
 
 export interface RecordRepairTools extends RevokeTools {
   readonly repairs: RecordRepairs;
-  /** Told of each that was written; `cause` null: rights, without an end of sessions. */
+  /** Called for each repair that was committed. `cause` is null if rights were removed and no session ended. */
   readonly onRepaired: (userId: string, cause: RevocationCause | null) => void;
 }
 
-/** Other nodes that do the same, and administrators, come in between; each does so once or twice. */
+/** Conflicts come from other nodes with the same repair and from administrators, once or twice each. */
 const maxAttempts = 10;
 
 /**
- * Takes again what was taken by a change of users' records, all at the same time. Resolves to how many it changed. Rejects
- * with `unavailable`; then it has to be done again.
+ * Applies lost changes of users' records again, all at the same time. Resolves to how many records it changed.
+ * Rejects with `unavailable`; then it must be called again.
  */
 export async function repairUsers(
   tools: RecordRepairTools,
-  cuts: readonly (readonly [string, RightsDecision])[],
+  changes: readonly (readonly [string, RightsDecision])[],
 ): Promise<number> {
-  return await countTrue(
-    cuts.map(([userId, cut]) => repairRecord(tools, userId, () => tools.repairs.ofUser(userId, cut))),
+  return await countRepaired(
+    changes.map(([userId, change]) =>
+      repairRecord(tools, userId, () => tools.repairs.ofUser(userId, change)),
+    ),
   );
 }
 
-/** The same of logins; their changes get into the log again, which other nodes may never have seen. */
+/** The same for logins. It also logs their changes again, because other nodes may never have seen them. */
 export async function repairLogins(
   tools: RecordRepairTools,
-  cuts: readonly (readonly [string, LoginChange])[],
+  changes: readonly (readonly [string, LoginChange])[],
 ): Promise<number> {
-  return await countTrue(
-    cuts.map(([id, cut]) => repairRecord(tools, cut.userId, () => tools.repairs.ofLogin(id, cut))),
+  return await countRepaired(
+    changes.map(([id, change]) =>
+      repairRecord(tools, change.userId, () => tools.repairs.ofLogin(id, change)),
+    ),
   );
 }
 
-async function countTrue(all: readonly Promise<boolean>[]): Promise<number> {
+async function countRepaired(all: readonly Promise<boolean>[]): Promise<number> {
   return (await Promise.all(all)).filter(Boolean).length;
 }
 
-/** Goes on until there is nothing to take: a login may be linked to a user while that one is removed. */
+/** Repeats until there is nothing to repair: a login may be linked to a user while that user is removed. */
 async function repairRecord(
   tools: RecordRepairTools,
   userId: string,
-  look: () => Promise<Repair | undefined>,
+  plan: () => Promise<Repair | undefined>,
 ): Promise<boolean> {
   let written = false;
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
-    const repair = await look();
+    const repair = await plan();
     if (repair === undefined) return written;
     if (!(await commit(tools, repair))) continue;
     written = true;
     tools.onRepaired(userId, repair.revokes?.cause ?? null);
   }
-  throw new AuthError("unavailable", { detail: "re-assertion: a record changes all the time" });
+  throw new AuthError("unavailable", { detail: "rollback repair: a record keeps changing" });
 }
 
-/** False: something has changed meanwhile. */
+/** False: a record has changed since it was read. */
 async function commit(tools: RecordRepairTools, { step, revokes }: Repair): Promise<boolean> {
   if (revokes === null) return (await tools.logWriter.commit({ ...step, durable: true })).ok;
   const { target, cause } = revokes;
@@ -89,7 +93,7 @@ async function commit(tools: RecordRepairTools, { step, revokes }: Repair): Prom
     else await createSessionRevoker(tools)(target, request);
     return true;
   } catch (error) {
-    // `unauthorized`: the session to spare is over.
+    // `unauthorized`: the session to spare has ended.
     if (error instanceof AuthError && (error.code === "conflict" || error.code === "unauthorized"))
       return false;
     throw error;

@@ -13,18 +13,19 @@ export interface UserRepairTools {
 }
 
 /**
- * What a user has in a store that went back in time, and had lost: nothing of it, once the user was removed; else
- * activation, logins from elsewhere and the more powerful groups, unless a later commit has decided on the rights.
+ * Repairs a user's record in a store that went back in time. If the user was removed, the record and the logins are
+ * removed again. Otherwise activation, remote access and more powerful groups that the user had lost are removed
+ * again, unless a later commit has decided on the rights.
  *
- * It only takes: a right that was given and is lost stays lost. A damaged record keeps nothing up; nobody is let in on it.
- * From the owner nothing is taken that never was (see `Users`).
+ * It only removes rights: a right that was granted and then lost stays lost. A damaged record does not block the
+ * recovery; nobody is authenticated with it. It never removes an owner (see `Users`).
  */
 export function createUserRepair(tools: UserRepairTools): RecordRepairs["ofUser"] {
-  return async (userId, cut) => {
+  return async (userId, decision) => {
     const record = await readRecord(tools.store, recordKeys.user(userId));
-    return cut.rights === null
+    return decision.rights === null
       ? repairRemoval(tools, userId, record)
-      : repairRights(record, cut.version, cut.rights);
+      : repairRights(record, decision.version, decision.rights);
   };
 }
 

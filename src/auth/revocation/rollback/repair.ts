@@ -20,37 +20,40 @@ export interface RepairTools extends RecordRepairTools {
   >;
 }
 
-/** Revocations of one commit: each costs a record and, at most, an event. */
+/** Revocations of one commit: each costs a record and at most one event. */
 const batchSize = 200;
-/** Only refreshes of the one session that a raise spared can come in between. */
+/** Only refreshes of the spared session can cause a conflict. */
 const maxAttempts = 10;
 
 /**
- * Writes all that this node remembers of revocations again, after the store went back in time: tombstones where a
- * session's record lives, epochs at least as high as they were, and the events, which other nodes may never have seen.
- * Then what the records of users and logins had lost (see `Lessenings`), with whoever has come in by that since.
+ * After the store went back in time, writes again all revocations that this node remembers: tombstones for sessions
+ * whose records are live, epochs at least as high as they were, and the events, which other nodes may never have
+ * seen. Then it repairs the records of users and logins (see `RecordRepairs`), and ends the sessions that the lost
+ * changes have let in since.
  *
- * Idempotent, whoever else does it at the same time; epochs keep their numbers, so that no newer login is cut off.
- * Resolves to how many revocations it wrote. Rejects with `unavailable`; then all of it has to be done again.
+ * Idempotent, also if other nodes do it at the same time. Epochs keep their numbers, so no newer login is revoked.
+ * Resolves to how many revocations it wrote. Rejects with `unavailable`; then all of it must be done again.
  */
 export async function repairRollback(tools: RepairTools): Promise<number> {
   const sessions = [...tools.cache.sessions.entries()];
   const users = [...tools.cache.users.entries()];
   for (const batch of batchesOf(sessions)) await restoreTombstones(tools, batch);
-  const raising = [
-    ...users.filter(([, cut]) => cut.except === null).map(([userId, cut]) => raiseUserEpochStep(userId, cut)),
-    ...[...tools.cache.clients.entries()].map(([clientId, cut]) => raiseClientEpochStep(clientId, cut)),
-    ...[...tools.cache.everybody.entries()].map(([, cut]) => raiseAllEpochStep(cut)),
+  const raises = [
+    ...users
+      .filter(([, raised]) => raised.except === null)
+      .map(([userId, raised]) => raiseUserEpochStep(userId, raised)),
+    ...[...tools.cache.clients.entries()].map(([clientId, raised]) => raiseClientEpochStep(clientId, raised)),
+    ...[...tools.cache.everybody.entries()].map(([, raised]) => raiseAllEpochStep(raised)),
   ];
-  for (const batch of batchesOf(raising)) await commit(tools, mergeSteps(...batch));
-  const sparing = users.filter(hasException);
-  for (const [userId, cut] of sparing) await restoreEpochSparing(tools, userId, cut);
+  for (const batch of batchesOf(raises)) await commit(tools, mergeSteps(...batch));
+  const spared = users.filter(hasException);
+  for (const [userId, raised] of spared) await restoreEpochSparing(tools, userId, raised);
   let records = 0;
   for (const batch of batchesOf([...tools.cache.rightsDecisions.entries()]))
     records += await repairUsers(tools, batch);
   for (const batch of batchesOf([...tools.cache.loginChanges.entries()]))
     records += await repairLogins(tools, batch);
-  return sessions.length + raising.length + sparing.length + records;
+  return sessions.length + raises.length + spared.length + records;
 }
 
 function hasException(
@@ -74,19 +77,19 @@ async function restoreTombstones(
   await commit(tools, { put, log: eventsOf(batch).map((event) => ({ ...event })) });
 }
 
-/** One event per revocation, as it was. */
+/** One event for each revocation, with its original id. */
 function eventsOf(batch: readonly (readonly [string, RevokedSession])[]): readonly LogEvent[] {
-  const groups = new Map<string, { readonly cut: RevokedSession; readonly sessionIds: string[] }>();
-  for (const [id, cut] of batch) {
-    const key = `${cut.revocationId} ${cut.userId}`;
-    const group = groups.get(key) ?? { cut, sessionIds: [] };
+  const groups = new Map<string, { readonly revoked: RevokedSession; readonly sessionIds: string[] }>();
+  for (const [id, revoked] of batch) {
+    const key = `${revoked.revocationId} ${revoked.userId}`;
+    const group = groups.get(key) ?? { revoked, sessionIds: [] };
     group.sessionIds.push(id);
     groups.set(key, group);
   }
-  return [...groups.values()].map(({ cut, sessionIds }) => ({
+  return [...groups.values()].map(({ revoked, sessionIds }) => ({
     type: "sessions_revoked",
     sessionIds,
-    ...cut,
+    ...revoked,
   }));
 }
 
@@ -106,24 +109,27 @@ function raiseAllEpochStep({ epoch, cause, revocationId }: RaisedEpoch): Step {
 }
 
 /**
- * The commit that raised the epoch had also written the spared session again, and that went with it: without another
- * writing the raise would end the one session that it was to leave.
+ * The commit that raised the epoch had also written the spared session again, and the rollback lost that too. Without
+ * writing it again, raising the epoch would end the one session that it must spare.
  */
 async function restoreEpochSparing(
   tools: RepairTools,
   userId: string,
-  cut: RaisedEpoch & { readonly except: string },
+  raised: RaisedEpoch & { readonly except: string },
 ): Promise<void> {
   for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
-    const spared = await findReadableSession(tools, cut.except);
-    const step = mergeSteps(rewriteSparedStep(spared, userId, cut.epoch), raiseUserEpochStep(userId, cut));
+    const spared = await findReadableSession(tools, raised.except);
+    const step = mergeSteps(
+      rewriteSparedStep(spared, userId, raised.epoch),
+      raiseUserEpochStep(userId, raised),
+    );
     if (await commit(tools, step)) return;
   }
-  // It is refreshed all the time: the raise matters more than the session that it was to leave.
-  await commit(tools, raiseUserEpochStep(userId, cut));
+  // The session is refreshed all the time. Raising the epoch matters more than sparing it.
+  await commit(tools, raiseUserEpochStep(userId, raised));
 }
 
-/** Only of a session that lives, and would not after the raise. */
+/** Only for a session that is live and that the epoch would end. */
 function rewriteSparedStep(found: FoundSession | undefined, userId: string, epoch: number): Step {
   if (found?.state !== "live" || found.session.userId !== userId || createdVersionOf(found) >= epoch)
     return {};
