@@ -3,7 +3,7 @@ import { refreshGrantOf } from "../auth/sessions/token-grant.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
 import { errorBody } from "../connection/error-body.ts";
-import { defineCommand } from "./define.ts";
+import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
 
 /** Home Assistant's default life of a signed path, in seconds. */

@@ -3,8 +3,8 @@ import { AuthError } from "../auth/errors.ts";
 import type { Credential, PageRequest, User } from "../auth/model.ts";
 import type { UserPatch } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
-import { defineCommand } from "./define.ts";
-import { requireOwnerForOwner } from "./owner-guard.ts";
+import { defineCommand } from "./guarded-command.ts";
+import { requireOwnerForOwner } from "./owner-only.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
 

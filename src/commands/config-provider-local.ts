@@ -4,8 +4,8 @@ import type { RevocationCause } from "../auth/model.ts";
 import { type Command, TranslatedError } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { userNotFound } from "./config-auth.ts";
-import { defineCommand } from "./define.ts";
-import { requireOwnerForOwner } from "./owner-guard.ts";
+import { defineCommand } from "./guarded-command.ts";
+import { requireOwnerForOwner } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
 
 /** Home Assistant's `config/auth_provider/homeassistant/*`. */

@@ -2,7 +2,7 @@ import { AuthError } from "../auth/errors.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
-import { defineCommand } from "./define.ts";
+import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
 
 /** The events that Home Assistant lets every user subscribe to. Gatehouse fires none of them. */

@@ -4,7 +4,7 @@ import type { Session as StoredSession } from "../auth/model.ts";
 import type { RevokeTarget } from "../auth/revocation/receipt.ts";
 import type { Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
-import { defineCommand } from "./define.ts";
+import { defineCommand } from "./guarded-command.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
 

@@ -4,9 +4,9 @@ import { newId } from "../auth/ids.ts";
 import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/receipt.ts";
 import { answered, type Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
-import { defineCommand } from "./define.ts";
 import { requireRoomForSubscription } from "./events.ts";
-import { requireOwnerForOwner } from "./owner-guard.ts";
+import { defineCommand } from "./guarded-command.ts";
+import { requireOwnerForOwner } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { answered, type Command } from "../connection/command.ts";
-import { defineCommand } from "./define.ts";
+import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
 
 export function systemCommands({ authority: { users } }: CommandParts): readonly Command[] {

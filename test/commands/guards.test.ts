@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { AuthError } from "../../src/auth/errors.ts";
 import type { User } from "../../src/auth/model.ts";
-import { defineCommand } from "../../src/commands/define.ts";
+import { defineCommand } from "../../src/commands/guarded-command.ts";
 import { admitted, connectionRig, settled } from "../support/connection-rig.ts";
 import { principalOf, userOf } from "../support/people.ts";
 
