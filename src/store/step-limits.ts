@@ -1,8 +1,8 @@
 import type { IndexKey, RecordKey, Step } from "../auth/store.ts";
 
 /**
- * Bounds that both adapters keep, so that what one takes the other takes too (lmdb's keys end at 1978 bytes). Names
- * come from record-keys.ts and stay far below; a breach is a mistake in the program and rejects before anything is
+ * Limits that both adapters enforce, so that each takes what the other takes (lmdb's keys end at 1978 bytes). Names
+ * come from record-keys.ts and stay far below. A violation is a programming error and rejects before anything is
  * written.
  */
 export const stepLimits = {
@@ -10,22 +10,22 @@ export const stepLimits = {
   nameBytes: 512,
   /** Bytes of one value or event as JSON. */
   valueBytes: 1_048_576,
-  /** Everything that one step names. */
+  /** All operations of one step. */
   operations: 10_000,
   /** Members of one page of `list`. */
   page: 1000,
-  /** A version to raise to: numbers above it could reach 2^53, where they stop being exact. */
+  /** The highest version to raise to. Versions above it could reach 2^53, where integers stop being exact. */
   version: 9e15,
 } as const;
 
-/** A record to write, with its value already as JSON text: a value that cannot be stored fails here, not halfway. */
+/** A record to write. Its value is already JSON text, so a value that cannot be stored fails before the first write. */
 export interface PreparedPut {
   readonly key: RecordKey;
   readonly json: string;
   readonly expiresAt: number | undefined;
 }
 
-/** A step with every bound checked and every value serialised. */
+/** A step with every limit checked and every value serialised. */
 export interface PreparedStep {
   readonly check: readonly { readonly key: RecordKey; readonly version: number }[];
   readonly put: readonly PreparedPut[];
@@ -70,15 +70,17 @@ function checkNames(step: PreparedStep): void {
   if (operations > stepLimits.operations) throw new RangeError(`a step of ${operations} operations`);
   for (const { expiresAt } of step.put) {
     if (expiresAt !== undefined && !Number.isSafeInteger(expiresAt))
-      throw new RangeError("expiresAt is no time");
+      throw new RangeError("expiresAt is not a time");
   }
   for (const { version } of step.raiseEpochsTo) {
     if (!Number.isInteger(version) || version < 0 || version > stepLimits.version)
-      throw new RangeError("a version to raise to is none");
+      throw new RangeError("a version to raise to is invalid");
   }
 }
 
-/** Throws RangeError for a name that no store takes: empty, too long, or with the NUL that separates index and member. */
+/**
+ * Throws RangeError for a name that no store takes: empty, too long, or with the NUL that separates index and member.
+ */
 export function checkName(name: string): void {
   const fine = name !== "" && !name.includes("\0") && Buffer.byteLength(name) <= stepLimits.nameBytes;
   if (!fine) throw new RangeError("a key or member is empty, too long or holds a NUL");

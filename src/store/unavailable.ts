@@ -1,6 +1,6 @@
 import { AuthError } from "../auth/errors.ts";
 
-/** The store cannot answer now. `detail` is for the log: it names what is wrong and holds no secret and no value. */
+/** The store cannot answer now. `detail` is for the log: it names the fault and holds no secret and no value. */
 export function unavailable(detail: string, cause?: unknown): AuthError {
   return new AuthError("unavailable", {
     detail,
@@ -9,7 +9,7 @@ export function unavailable(detail: string, cause?: unknown): AuthError {
   });
 }
 
-/** The message of whatever was thrown, in one line. */
+/** The message of anything that was thrown, on one line. */
 export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.replaceAll(/\s+/g, " ").slice(0, 300);

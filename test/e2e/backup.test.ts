@@ -99,10 +99,10 @@ describe("gatehouse backup", { timeout: 120_000 }, () => {
     const store = path.join(data, "gatehouse.mdb");
     const before = statSync(store).size;
     const there = await gatehouse(["backup", store, ...where]);
-    expect(there).toMatchObject({ code: 1, stderr: expect.stringContaining("is there already") });
+    expect(there).toMatchObject({ code: 1, stderr: expect.stringContaining("already exists") });
     expect(statSync(store).size).toBe(before);
     const nowhere = await gatehouse(["backup", path.join(folder.path, "no/such/copy"), ...where]);
-    expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringContaining("there is no folder") });
+    expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringContaining("does not exist") });
     const redis = await gatehouse([
       "backup",
       path.join(folder.path, "copy"),

@@ -6,8 +6,8 @@ import { readState, writeState } from "./state.ts";
 import type { Tables } from "./tables.ts";
 
 /**
- * One step inside a write transaction, which sees the steps before it. All checks come before the first write; a
- * throw leaves the transaction to be aborted as a whole. Records that ended at `over` or before are not there.
+ * Applies one step inside a write transaction; the step sees the steps before it. All checks come before the first
+ * write. A throw aborts the whole transaction. Records that expired at or before `over` count as absent.
  */
 export function applyStep(
   tables: Tables,
@@ -27,11 +27,11 @@ export function applyStep(
   for (const raised of step.raiseEpochsTo) raiseRecord(tables, raised, over);
   const { state, positions } = appendEvents(tables, { ...before, commits: version }, step.log, now);
   writeState(tables, state);
-  // The caller answers with it only once the transaction is flushed.
+  // The caller reports this only after the transaction is flushed.
   return { ok: true, version, positions, durability: "fsync" };
 }
 
-/** A clock far ahead does not count: exact numbers would run out. */
+/** A clock that is far ahead does not count: version numbers would leave the range of exact integers. */
 function nextVersion(last: number, step: PreparedStep, now: number): number {
   const byClock = Math.floor(now * 1_000);
   const floors = step.raiseEpochsTo.map(({ version }) => version + 1);

@@ -10,24 +10,25 @@ import { readState } from "./state.ts";
 import { openTables } from "./tables.ts";
 
 export interface Backup {
-  /** The copy, an absolute path. */
+  /** Absolute path of the copy. */
   readonly file: string;
   readonly bytes: number;
-  /** The number of the last commit in it. */
+  /** Number of the last commit in the copy. */
   readonly commit: number;
 }
 
 /**
- * Copies the store in `folder` to `target`, also while a gateway serves from it: lmdb copies what one read transaction
- * sees, and writers go on beside it. The copy gets its name (mode 0600) once it is whole, on disk and readable, and names
- * no gateway as its holder. Rejects with an Error for people, also where `target` is there already.
+ * Copies the store in `folder` to `target`. This works while a gateway serves from the store: lmdb copies what one read
+ * transaction sees, and writers go on. The copy gets its name (mode 0600) only once it is complete, on disk and
+ * readable. It names no gateway as its lock holder. Rejects with an Error that an operator can read, also if `target`
+ * exists.
  */
 export async function backUpStore(folder: string, target: string): Promise<Backup> {
   const file = path.resolve(target);
   const parent = path.dirname(file);
-  if (existsSync(file)) throw new Error(`${file} is there already`);
-  if (!existsSync(parent)) throw new Error(`there is no folder ${parent}`);
-  // 0700: nobody else sees the copy before its mode is right.
+  if (existsSync(file)) throw new Error(`${file} already exists`);
+  if (!existsSync(parent)) throw new Error(`the folder ${parent} does not exist`);
+  // 0700: nobody else can read the copy before its mode is set.
   const workshop = mkdtempSync(path.join(parent, ".gatehouse-backup-"));
   try {
     const draft = path.join(workshop, storeFileName);
@@ -54,7 +55,7 @@ async function copyStore(source: string, draft: string): Promise<void> {
   }
 }
 
-/** Reads the copy as a gateway would, and takes the name of the one that serves from the original out of it. */
+/** Reads the copy as a gateway would. Removes the lock of the gateway that serves from the original. */
 async function finish(draft: string): Promise<number> {
   protectFiles(draft);
   inspectFile(draft, { thorough: true });

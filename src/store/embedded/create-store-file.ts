@@ -5,13 +5,13 @@ import path from "node:path";
 import { protectFiles, syncFile } from "./files.ts";
 import { openTables } from "./tables.ts";
 
-/** A draft that is older than this is nobody's any more, ms. */
+/** Age in ms after which a draft counts as abandoned. */
 const abandonedMs = 3_600_000;
 
 /**
- * Makes an empty store at `file`. lmdb writes a new file in several steps, and one that a power failure left in the middle
- * of them is damaged for good: it gets its name only once it is whole and on disk. Of several processes that make it at
- * once one does, and the others use it.
+ * Makes an empty store at `file`. lmdb writes a new file in several steps, and a power failure between them damages the
+ * file for good. So the file gets its name only once it is complete and on disk. If several processes make it at once,
+ * one wins and the others use its file.
  */
 export async function createStoreFile(file: string): Promise<void> {
   const folder = path.dirname(file);
@@ -28,13 +28,16 @@ export async function createStoreFile(file: string): Promise<void> {
   }
 }
 
-/** A name that is taken stays as it is, unless it was taken just now on a file system without hard links. */
+/**
+ * Never replaces a file that exists. Exception: on a file system without hard links, a file that was created at the
+ * same moment.
+ */
 export function giveName(draft: string, file: string): void {
   try {
     linkSync(draft, file);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // Not every file system has hard links. A rename takes the name also from who was a moment faster.
+    // Not every file system has hard links. A rename also replaces a file that another process created a moment earlier.
     if (code === "EPERM" || code === "ENOTSUP" || code === "ENOSYS") renameSync(draft, file);
     else if (code !== "EEXIST") throw error;
   }

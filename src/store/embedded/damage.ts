@@ -1,4 +1,4 @@
-/** The store's file holds something else than was written. `message` says what to do. */
+/** The store's file does not hold what was written to it. `message` says what to do. */
 export class DamageError extends Error {
   constructor(what: string) {
     super(`the data file is damaged: ${what}; restore a backup`);
@@ -6,13 +6,13 @@ export class DamageError extends Error {
   }
 }
 
-/** What lmdb says of a tree that it cannot follow. Its BAD_TXN follows one of the others in the same transaction. */
+/** lmdb's errors for a tree that it cannot follow. Its BAD_TXN follows one of the others in the same transaction. */
 const lmdbDamage = /MDB_(PAGE_NOTFOUND|CORRUPTED|INCOMPATIBLE)|freelist entry/;
 const lmdbReadDamage = /MDB_(PAGE_NOTFOUND|CORRUPTED|INCOMPATIBLE|BAD_TXN)/;
 
 /**
- * `error`, or a `DamageError` in its place where lmdb ran into damage. In a transaction that only `reads` nothing but
- * damage is behind a BAD_TXN; in one that writes a disk that fails may be.
+ * Returns `error`, or a `DamageError` in its place if damage caused it. In a transaction that only `reads`, a BAD_TXN
+ * always means damage. In one that writes, a failing disk may be the cause.
  */
 export function nameDamage(error: unknown, { reads }: { readonly reads: boolean }): unknown {
   const known = reads ? lmdbReadDamage : lmdbDamage;
@@ -22,13 +22,15 @@ export function nameDamage(error: unknown, { reads }: { readonly reads: boolean 
     : error;
 }
 
-/** Whether damage is behind `error`: it does not pass. */
+/** True if damage caused `error`. Such an error is permanent. */
 export function isDamage(error: unknown): boolean {
   for (let at = error; at instanceof Error; at = at.cause) if (at instanceof DamageError) return true;
   return false;
 }
 
-/** What the store wrote as JSON; `what` follows "the data file is damaged". Throws `DamageError`. */
+/**
+ * Parses what the store wrote as JSON. `what` follows "the data file is damaged" in the error. Throws `DamageError`.
+ */
 export function storedJson(text: string, what: string): unknown {
   try {
     return JSON.parse(text) as unknown;

@@ -11,24 +11,24 @@ import {
 import path from "node:path";
 
 /**
- * Bytes that have to be free for a write. With less than `forAll` only what takes rights away is written, in small batches,
- * which take less than `forRevoking`: revoking is the last thing that stops.
+ * Bytes that must be free for a write. Below `forAll` only revocations are written, in small batches that take less
+ * than `forRevoking`. Revoking is the last operation to stop.
  */
 export const leastFree = { forAll: 16 * 1_048_576, forRevoking: 4 * 1_048_576 } as const;
-/** As large as lmdb's. */
+/** lmdb's page size. */
 const page = Buffer.alloc(4_096, 1);
-/** How old an answer of the disk may be, where many transactions follow one another. */
+/** How long a result of the check is reused, ms, for transactions that follow each other closely. */
 const freshMs = 10;
 
 /**
- * The disk under the store's file, asked before lmdb writes to it, which costs some 3 microseconds. lmdb-js (3.5.6) must
- * not be the one that finds out that a page cannot be written: to describe that error it prints some 110 characters into
- * 100 bytes (`mdb_page_flush` in its mdb.c), and after one or several times glibc ends the process for it. A disk that
- * begins to fail in the middle of a transaction is found out by lmdb all the same.
+ * Checks the disk under the store's file before lmdb writes to it, at a cost of some 3 microseconds. lmdb-js (3.5.6)
+ * must not be the first to find out that a page cannot be written: to describe that error it prints some 110 characters
+ * into 100 bytes (`mdb_page_flush` in its mdb.c), and after one or several times glibc aborts the process. If a disk
+ * begins to fail in the middle of a transaction, lmdb still finds out first.
  */
 export class Disk {
   readonly #file: string;
-  /** Of a file without a name beside the store's: it ends with the process. */
+  /** Descriptor of an unnamed file beside the store's file. It ends with the process. */
   readonly #probe: number;
   #answeredAt = Number.NEGATIVE_INFINITY;
   #free = 0;
@@ -40,7 +40,7 @@ export class Disk {
     rmSync(name, { force: true });
   }
 
-  /** Throws when there is too little room, or what a write, and with `synced` a sync, fails with. */
+  /** Throws if there is too little room, or the error of a test write. With `synced`, also the error of a test sync. */
   require({ synced, revokes }: { readonly synced: boolean; readonly revokes: boolean }): void {
     const now = performance.now();
     if (synced || now - this.#answeredAt >= freshMs) {
@@ -51,7 +51,7 @@ export class Disk {
     } else this.#requireRoom(revokes);
   }
 
-  /** Too little room for anything but what takes rights away. Throws what the disk fails with. */
+  /** True if there is room only for revocations. Throws the disk's error. */
   get isTight(): boolean {
     if (performance.now() - this.#answeredAt >= freshMs) this.#look();
     return this.#free < leastFree.forAll;
@@ -63,7 +63,7 @@ export class Disk {
 
   #look(): void {
     const { blocks, bavail, bsize } = statfsSync(path.dirname(this.#file));
-    // A file system that does not count has nothing to say here.
+    // Some file systems report no block counts: then the space is not checked.
     this.#free = blocks > 0 ? bavail * bsize : Number.POSITIVE_INFINITY;
   }
 
@@ -75,11 +75,12 @@ export class Disk {
   }
 
   #tryToWrite(synced: boolean): void {
-    // Anew, or where it was written before there is always room. Not each time: fdatasync of the store's file pays for it.
+    // Truncate: a block that was written before would always have room. Not on each call, because the next fdatasync of
+    // the store's file pays for it.
     if (synced) ftruncateSync(this.#probe, 0);
-    // Where the file's next page would be: the size of files may be limited too.
+    // The offset of the file's next page: the size of files may be limited too.
     const written = writeSync(this.#probe, page, 0, page.length, statSync(this.#file).size);
-    if (written < page.length) throw new Error("the disk took a part of what was written");
+    if (written < page.length) throw new Error("the disk took only a part of a write");
     if (synced) fdatasyncSync(this.#probe);
   }
 }

@@ -43,19 +43,19 @@ import { WriteQueue } from "./write-queue.ts";
 
 export interface EmbeddedStoreOptions {
   readonly folder: string;
-  /** One gateway at a time; the CLI comes and goes beside it. */
+  /** There is one gateway at a time. CLI commands open the store beside it. */
   readonly role: "gateway" | "cli";
   readonly clock?: Clock | undefined;
   /** How long the log is kept, ms; 48 hours by default. */
   readonly logKeptMs?: number | undefined;
-  /** The same and the number of entries, for tests. */
+  /** As `logKeptMs`, with the number of entries; for tests. */
   readonly logBounds?: LogBounds;
-  /** How long a commit may wait for its turn and the disk, milliseconds; 5000 by default. */
+  /** How long a commit may wait for its turn and the disk, ms; 5000 by default. */
   readonly timeoutMs?: number | undefined;
 }
 
 const sweepEveryMs = 1_000;
-/** No other server can take over, and nothing is answered before it is on disk. */
+/** There is no failover, and a commit is answered only once it is on disk. */
 export const embeddedGuarantee: StoreGuarantee = {
   stalePrimaryWindowMs: 0,
   detail: "one process writes one file on its own disk",
@@ -64,8 +64,9 @@ export const embeddedGuarantee: StoreGuarantee = {
 const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 /**
- * Opens the store in `folder`, which is made when missing. Rejects with `AuthError("conflict")` when another gateway
- * process has it (the detail names its pid), and with an Error that names the file when it is damaged or not ours.
+ * Opens the store in `folder`, which is created if it is missing. Rejects with `AuthError("conflict")` if another
+ * gateway process holds it (the detail names its pid). Rejects with an Error that names the file if it is damaged or
+ * not a Gatehouse store.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
   const file = await StoreFile.open(options.folder);
@@ -76,7 +77,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
         writeState(tables, checkedState(tables));
         const holder = options.role === "gateway" ? takeLock(tables, own) : undefined;
         if (holder !== undefined) throw lockedBy(holder, options.folder);
-        // Who revokes has to come in.
+        // Revocations must get through.
       },
       { revokes: true },
     );
@@ -89,7 +90,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   }
 }
 
-/** The live gateway process on this folder's store, if there is one. */
+/** The live gateway process that holds this folder's store, if there is one. */
 export async function embeddedLockHolder(folder: string): Promise<{ readonly pid: number } | undefined> {
   const file = await StoreFile.open(folder);
   try {
@@ -162,7 +163,7 @@ class EmbeddedStore implements Store {
     this.#refuseClosed();
     const apply = () =>
       applyStep(this.#file.tables, prepared, { now: this.#clock.now(), over: this.#over() });
-    // What its author wants to be durable takes rights away, or decides on them.
+    // A step is durable by request only if it takes rights away or decides on them.
     return this.#queue.run(apply, { revokes: step.durable === true });
   }
 
@@ -216,21 +217,24 @@ class EmbeddedStore implements Store {
   async #close(): Promise<void> {
     clearInterval(this.#sweeper);
     this.#followers.close();
-    // Behind everything that waits. A lock that cannot be released ends with this process.
+    // Queued behind every write that waits. If the lock cannot be released, it ends with this process.
     const release = () => releaseLock(this.#file.tables, this.#own);
     await this.#queue.run(this.#role === "gateway" ? release : () => undefined).catch(() => undefined);
     const closing = this.#file.close();
-    // lmdb-js closes after its last transaction: one that never ends is not waited for.
+    // lmdb-js closes after its last transaction. Do not wait for one that may never end.
     if (this.#queue.isOverdue) closing.catch(() => undefined);
     else await closing;
   }
 
-  /** What ends at this time or before is gone: what is deleted does not come back when a clock is set right. */
+  /**
+   * Records that expire at or before this time are gone. It never falls: a deleted record does not come back if the
+   * clock is set back.
+   */
   #over(): number {
     return this.#clock.earliest?.() ?? this.#clock.now();
   }
 
-  /** A gateway whose lock was taken over (it was taken for dead) writes nothing any more. */
+  /** A gateway that lost its lock (another process believed it dead) stops writing. */
   #guarded<T>(tables: Tables, work: () => T): T {
     const holder = this.#role === "gateway" ? readLock(tables) : this.#own;
     if (holder?.token !== this.#own.token) {
@@ -257,14 +261,14 @@ class EmbeddedStore implements Store {
     if (this.#sweeping) return;
     this.#sweeping = true;
     void (this.#queue.fault === undefined ? this.#sweepAll() : this.#tryToWrite())
-      // Garbage that could not be removed now is still there at the next turn.
+      // Garbage that could not be removed now is removed by a later sweep.
       .catch(() => undefined)
       .finally(() => {
         this.#sweeping = false;
       });
   }
 
-  /** Finds out that the disk takes writes again, so that health says so before the next commit. */
+  /** Checks whether the disk takes writes again, so that health reports it before the next commit. */
   async #tryToWrite(): Promise<void> {
     await this.#queue.run(() => writeState(this.#file.tables, readState(this.#file.tables)));
   }

@@ -1,6 +1,6 @@
 import { DamageError } from "./damage.ts";
 
-/** mdb.c's MDB_db, in native byte order, of the file format that lmdb-js 3 reads. */
+/** mdb.c's MDB_db in native byte order: the file format that lmdb-js 3 reads. */
 const treeLayout = {
   flagsAt: 4,
   depthAt: 6,
@@ -10,22 +10,22 @@ const treeLayout = {
   entriesAt: 32,
   rootAt: 40,
 } as const;
-/** Bytes of a `Tree` in the file. */
+/** Size of a `Tree` in the file, bytes. */
 export const treeBytes = 48;
 
 const noPage = 0xffff_ffff_ffff_ffffn;
 
-/** What lmdb keeps about a tree of pages. */
+/** lmdb's record about one B+ tree of pages. */
 export interface Tree {
-  /** How its keys are compared, and whether a key may have several values. */
+  /** How keys are compared, and whether a key may have several values. */
   readonly flags: number;
-  /** Levels of pages. */
+  /** Number of levels. */
   readonly depth: number;
   readonly branchPages: number;
   readonly leafPages: number;
   readonly overflowPages: number;
   readonly entries: number;
-  /** Undefined where it has no page. */
+  /** Undefined if the tree is empty. */
   readonly root: number | undefined;
 }
 
@@ -42,7 +42,7 @@ export function readTree(bytes: Buffer, at: number): Tree {
   };
 }
 
-/** Exact up to 2^53, and far above all that a file has beyond it. */
+/** Exact up to 2^53, far above any count that a file can hold. */
 export function readCount(bytes: Buffer, at: number): number {
   return Number(bytes.readBigUInt64LE(at));
 }

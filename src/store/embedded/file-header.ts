@@ -6,9 +6,9 @@ import { pageLayout } from "./page-nodes.ts";
 import { checkTrees, type Roots } from "./page-tree.ts";
 
 /**
- * lmdb.h's MDB_page_header and mdb.c's MDB_meta behind it, in native byte order: magic, version, address, map size, the
- * trees of free pages and of tables, last page, transaction. The tree of free pages begins with the page size, and has the
- * file's flags.
+ * lmdb.h's MDB_page_header and, behind it, mdb.c's MDB_meta, in native byte order: magic, version, address, map size,
+ * the trees of free pages and of tables, last page, transaction. The page size and the file's flags are in the record
+ * of the free-page tree.
  */
 const layout = {
   magicAt: 24,
@@ -24,10 +24,10 @@ const magic = 0xbeefc0de;
 /** Of the file format that lmdb-js 3 reads. */
 const version = 2;
 const headerKind = 8;
-/** MDB_NOSUBDIR, as this store makes its file, and MDB_INTEGERKEY, as lmdb keeps free pages. */
+/** MDB_NOSUBDIR, which this store sets, and MDB_INTEGERKEY, which lmdb sets for free pages. */
 const freeFlags = 0x4000 | 0x0008;
 
-/** Address space that is mapped; also the largest file. */
+/** Address space that is mapped, in bytes. It also bounds the file's size. */
 export const sizeLimit = 2 ** 36;
 
 interface Header {
@@ -37,19 +37,18 @@ interface Header {
   readonly transaction: number;
 }
 
-/** How often a file is looked at that another process writes to. */
+/** How often the file is inspected again if another process writes to it. */
 const mostLooks = 5;
-/** How often the headers are read again where another process writes between them. */
+/** How often the headers are read again if another process writes between the two reads. */
 const headerReads = 10;
 
 /**
- * Looks at the file before lmdb does, and throws where lmdb would end the process: it crashes when it opens a file that
- * is none of lmdb's, and it maps the file, so that it dies over a page that a truncated file does not have (SIGBUS, or an
- * assertion). A file that is shorter than its header says need not be damaged, since free pages at the end may never
- * have been written; its trees tell. The trees of a whole file are walked too if it is to be `thorough`: lmdb ends the
- * process over a page that is not what it should be. An empty file was never written by this store, which makes its file
- * whole. NOT noticed: changes inside values and, where their order stays, inside keys; and what is done to the file while
- * it is open.
+ * Inspects the file before lmdb opens it. Throws where lmdb would end the process: lmdb crashes on a file that is not
+ * its own, and because it maps the file, it dies (SIGBUS, or an assertion) on a page that a truncated file lacks. A
+ * file that is shorter than its header says is not always damaged, since free pages at the end may never have been
+ * written; its trees tell. With `thorough` the trees of a complete file are walked too, because lmdb also ends the
+ * process on a page with wrong content. An empty file is damage: this store never leaves one. NOT noticed: changes
+ * inside values; changes inside keys that keep their order; anything that changes the file while it is open.
  */
 export function inspectFile(path: string, { thorough }: { readonly thorough: boolean }): void {
   const file = openSync(path, "r");
@@ -61,11 +60,11 @@ export function inspectFile(path: string, { thorough }: { readonly thorough: boo
   }
 }
 
-/** False where nothing can be said: another process went on meanwhile, and may have used pages again that were looked at. */
+/** False if another process went on meanwhile: it may have reused pages that were inspected, so nothing is known. */
 function isSound(file: number, thorough: boolean): boolean {
   if (fstatSync(file).size === 0) throw new DamageError("it is empty");
   const { pageSize, roots, lastPage, transaction } = newestHeader(file);
-  // In this order: the file only grows, so that all that the header speaks of is within it.
+  // After the headers were read: the file only grows, so everything that the header names is within this size.
   const { size } = fstatSync(file);
   const whole = (lastPage + 1) * pageSize;
   if (!(whole <= sizeLimit) || lastPage < 1) throw damagedHeader();
@@ -81,8 +80,8 @@ function isSound(file: number, thorough: boolean): boolean {
 }
 
 /**
- * The header of the later transaction counts. Transactions take turns with the two pages, so that the other is of the
- * transaction before: where one is not, a header is damaged, or another process wrote between the two reads.
+ * The header of the later transaction counts. Transactions alternate between the two pages, so the other header belongs
+ * to the transaction before. Otherwise a header is damaged, or another process wrote between the two reads.
  */
 function newestHeader(file: number): Header {
   for (let read = 1; ; read += 1) {

@@ -1,12 +1,12 @@
 import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, statSync } from "node:fs";
 import path from "node:path";
 
-/** The store's files in its folder: lmdb's data file, and beside it lmdb's lock file (`-lock`). */
+/** Name of lmdb's data file in the store's folder. lmdb's lock file is beside it, with the suffix `-lock`. */
 export const storeFileName = "gatehouse.mdb";
 
 /**
- * Makes the folder where it is missing (0700), durably. A folder that exists keeps its mode. Returns the path that the
- * data file has or will have.
+ * Creates the folder durably (0700) if it is missing. An existing folder keeps its mode. Returns the path of the data
+ * file, which need not exist yet.
  */
 export function prepareFolder(folder: string): string {
   const absolute = path.resolve(folder);
@@ -15,7 +15,7 @@ export function prepareFolder(folder: string): string {
   return path.join(absolute, storeFileName);
 }
 
-/** Makes both files where they are missing, so that lmdb never creates one with a wider mode than 0600. */
+/** Creates both files if they are missing, so that lmdb never creates one with a wider mode than 0600. */
 export function protectFiles(file: string): void {
   for (const name of [file, `${file}-lock`]) {
     closeSync(openSync(name, "a", 0o600));
@@ -30,7 +30,7 @@ function syncParents(top: string, folder: string): void {
   }
 }
 
-/** Of a folder: the names in it. */
+/** For a folder this syncs its directory entries. */
 export function syncFile(file: string): void {
   const handle = openSync(file, "r");
   try {

@@ -3,26 +3,26 @@ import { unavailable } from "../unavailable.ts";
 import { DamageError } from "./damage.ts";
 
 /**
- * How often the log's head is looked at, whatever the system says of the file: one small read for all followers. A look
- * costs some 0.3 ms of CPU in a process that slept, so an idle one does it seldom.
+ * How often the log's head is read without any file event: one small read for all followers. A read costs some 0.3 ms
+ * of CPU in a process that slept, so an idle process reads rarely.
  */
 export const pollMs = 250;
-/** How soon after a write of another process: a transaction writes several times. */
+/** Delay after a write of another process, ms. A transaction writes several times. */
 const settleMs = 5;
-/** A follower that was not in step for this long (a stalled process, a file that cannot be read) says so. */
+/** A follower that has not caught up for this long says so (a stalled process, a file that cannot be read). */
 export const overdueMs = 1_000;
 const chunk = 256;
 
 export interface LogSource {
-  /** Reads the file as it is now, also what other processes wrote. */
+  /** The newest sequence number. Reads the file as it is now, with other processes' writes. */
   head(): number;
   read(after: number, limit: number): readonly LogEntry[];
-  /** Sequence number of the oldest entry that is left; one past the head when there is none. */
+  /** Sequence number of the oldest entry that is left; one past the head if there is none. */
   oldest(): number;
-  /** All that an entry holds, as text; undefined where it was trimmed, or never was. */
+  /** The whole entry as text; undefined if it was trimmed or never existed. */
   textAt(sequence: number): string | undefined;
   startOf(since: number): { readonly after: number; readonly since: number };
-  /** Calls `onWrite` after writes to the file, by whatever process, where the system tells of them. Returns the undo. */
+  /** Calls `onWrite` after any process writes to the file, if the system reports it. Returns the undo. */
   watch(onWrite: () => void): () => void;
 }
 
@@ -32,7 +32,7 @@ export interface Listener {
   readonly onBreak: (kind: LogBreak) => void;
 }
 
-/** All followers of one open store; one watch and one timer, which run only while somebody follows. */
+/** All followers of one open store. They share one watch and one timer, which run only while somebody follows. */
 export class Followers {
   readonly #source: LogSource;
   readonly #tails = new Set<Tail>();
@@ -54,7 +54,7 @@ export class Followers {
       get following() {
         return tail.following;
       },
-      // A file is the same one for as long as it is open.
+      // While the file is open it stays the same file.
       followGeneration: 0,
       readAgeMs: () => tail.readAgeMs(),
       restart: () => undefined,
@@ -62,7 +62,7 @@ export class Followers {
     };
   }
 
-  /** Delivers what is new: after an own commit, before its promise resolves, and at every poll. */
+  /** Delivers new entries: after an own commit, before its promise resolves, and at every poll. */
   pump(): void {
     for (const tail of this.#tails) tail.pump();
   }
@@ -110,11 +110,11 @@ class Tail {
   readonly #source: LogSource;
   readonly #listener: Listener;
   #settle: { resolve: (reached: { since: number }) => void; reject: (error: Error) => void };
-  /** Undefined until the first read told where the delivery starts. */
+  /** Undefined until the first read showed where the delivery starts. */
   #place: Place | undefined;
-  /** The entry that was delivered last. */
+  /** The entry delivered last. */
   #last: { readonly sequence: number; readonly text: string } | undefined;
-  /** The head of the last look. */
+  /** The highest head that was read. */
   #highest = 0;
   #inStepAt = Number.NEGATIVE_INFINITY;
   #delivering = false;
@@ -137,15 +137,15 @@ class Tail {
     return performance.now() - this.#inStepAt;
   }
 
-  /** Never throws: what could not be read or was refused by the listener is tried again at the next poll. */
+  /** Never throws. An entry that could not be read, or that the listener refused, is tried again at the next poll. */
   pump(): void {
     if (this.#stopped || this.#delivering) return;
     this.#delivering = true;
     try {
       this.#deliver();
     } catch (error) {
-      // Not in step; `following` turns false when it stays so. Who waits for the first delivery need not wait on: nothing
-      // mends a damaged file.
+      // Not caught up; `following` turns false if this lasts. The first delivery fails at once on damage, because
+      // waiting does not repair a file.
       if (error instanceof DamageError)
         this.#settle.reject(unavailable(`embedded store: ${error.message}`, error));
     } finally {
@@ -162,12 +162,15 @@ class Tail {
     const place = this.#place;
     if (place.after < head) this.#deliverAfter(place, head);
     if (place.after >= place.target) this.#settle.resolve({ since: place.since });
-    // A long backlog goes out in pieces, so that the loop's other work comes in between.
+    // A long backlog goes out in chunks, so that the event loop's other work comes in between.
     if (place.after < head) setImmediate(() => this.pump());
     else this.#inStepAt = began;
   }
 
-  /** Within one file sequence numbers never fall and entries never change: a copy was put in its place. */
+  /**
+   * Within one file sequence numbers never fall and entries never change. If they did, a copy was put in the file's
+   * place.
+   */
   #isAnotherFile(head: number): boolean {
     if (head < this.#highest) return true;
     if (this.#last === undefined) return false;

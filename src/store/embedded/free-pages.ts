@@ -2,10 +2,11 @@ import { damagedPages } from "./file-format.ts";
 import type { PageClaims } from "./page-claims.ts";
 
 /**
- * Claims the pages of a list of free pages. Throws `DamageError` where one of them has an owner, or the list cannot be one.
+ * Claims the pages of one list of free pages. Throws `DamageError` if a page is claimed already, or if the list cannot
+ * be one.
  *
- * lmdb-js writes how many words follow, then page numbers, each of which a negative word may come before that says how
- * many pages begin there, and zeros. What lies behind the words that count is not read by lmdb either.
+ * lmdb-js writes the number of words, then page numbers, then zeros. A negative word before a page number gives the
+ * length of a run that begins there. Neither lmdb nor this function reads behind the counted words.
  */
 export function claimFreePages(list: Buffer, claims: PageClaims): void {
   const words = Array.from({ length: list.length >> 3 }, (_, at) => Number(list.readBigInt64LE(at * 8)));

@@ -6,9 +6,11 @@ import type { Tables } from "./tables.ts";
 /** The process that serves from this folder. */
 export interface LockHolder {
   readonly pid: number;
-  /** Boot and start time in clock ticks since it, where /proc has them: a pid given out again is not the holder. */
+  /**
+   * Boot id and start time in clock ticks, if the system has /proc. A process that reuses the pid is not the holder.
+   */
   readonly startedAt: string | null;
-  /** Made anew for every opening, so that a gateway sees that its lock was taken over. */
+  /** A new token for every opening, so that a gateway notices if its lock was taken over. */
   readonly token: string;
 }
 
@@ -20,8 +22,8 @@ export function readLock(tables: Tables): LockHolder | undefined {
 }
 
 /**
- * Inside a transaction only. Takes the lock, also from a holder that is dead; returns the holder when it lives.
- * Two gateways that start at once meet here one after the other, so one of them is told.
+ * Call inside a transaction only. Takes the lock, also from a dead holder; returns the holder if it is alive. Two
+ * gateways that start at once run this one after the other, so the second is refused.
  */
 export function takeLock(tables: Tables, own: LockHolder): LockHolder | undefined {
   const holder = readLock(tables);
@@ -30,12 +32,12 @@ export function takeLock(tables: Tables, own: LockHolder): LockHolder | undefine
   return undefined;
 }
 
-/** Inside a transaction only. */
+/** Call inside a transaction only. */
 export function releaseLock(tables: Tables, own: LockHolder): void {
   if (readLock(tables)?.token === own.token) tables.state.removeSync(lockKey);
 }
 
-/** Inside a transaction only. For a copy of the store, which nobody serves from. */
+/** Call inside a transaction only. For a copy of the store, which nobody serves from. */
 export function clearLock(tables: Tables): void {
   tables.state.removeSync(lockKey);
 }
@@ -59,7 +61,7 @@ function exists(pid: number): boolean {
   }
 }
 
-/** Field 22 of proc(5)'s stat; the name in field 2 may hold spaces and parentheses, so counting starts after it. */
+/** Field 22 of proc(5)'s stat. The name in field 2 may hold spaces and parentheses, so counting starts after it. */
 function startTimeOf(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");

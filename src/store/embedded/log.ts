@@ -3,7 +3,7 @@ import { DamageError } from "./damage.ts";
 import { readState, type StoreState } from "./state.ts";
 import { keyNumber, numberKey, type Tables } from "./tables.ts";
 
-/** The log is trimmed past either bound, oldest first. `ageMs` where nobody says how long it is needed. */
+/** The log is trimmed past either bound, oldest first. `ageMs` is the default for `logKeptMs`. */
 export const logBounds = { ageMs: 48 * 3_600_000, entries: 200_000 } as const;
 
 /** 16 digits, so positions compare as text. */
@@ -16,7 +16,7 @@ export function comparePositions(a: LogPosition, b: LogPosition): number {
   return Number(a) - Number(b);
 }
 
-/** Inside a transaction only. Times never fall: a clock that was set back writes the last time again. */
+/** Call inside a transaction only. Times never fall: if the clock was set back, the last time is written again. */
 export function appendEvents(
   tables: Tables,
   state: StoreState,
@@ -58,12 +58,12 @@ function eventOf(json: string): JsonObject {
   }
 }
 
-/** All that an entry holds; undefined where it was trimmed, or never was. */
+/** The whole entry as text; undefined if it was trimmed or never existed. */
 export function entryText(tables: Tables, sequence: number): string | undefined {
   return tables.log.get(numberKey(sequence));
 }
 
-/** Sequence number of the oldest entry; one past the head when there is none. */
+/** Sequence number of the oldest entry; one past the head if there is none. */
 export function oldestSequence(tables: Tables): number {
   const [oldest] = tables.log.getKeys({ limit: 1 });
   return oldest === undefined ? readState(tables).logHead + 1 : keyNumber(oldest);
@@ -73,7 +73,7 @@ function timeOf(text: string): number {
   return Number(text.slice(0, text.indexOf("|")));
 }
 
-/** Where to start so that everything with `at >= since` comes, and how far back that really reaches. */
+/** The position from which everything with `at >= since` is read, and how far back the log really reaches. */
 export function startOf(tables: Tables, since: number): { readonly after: number; readonly since: number } {
   const state = readState(tables);
   let low = oldestSequence(tables);
@@ -108,7 +108,7 @@ function overflows(
   return keyNumber(entry.key) <= state.logHead - bounds.entries || timeOf(entry.value) < now - bounds.ageMs;
 }
 
-/** Inside a transaction only. Removes at most `limit` entries; the state that comes back has to be written. */
+/** Call inside a transaction only. Removes at most `limit` entries. The caller must write the returned state. */
 export function trimLog(
   tables: Tables,
   state: StoreState,

@@ -1,11 +1,14 @@
 import { damagedPages, readCount, readTree, type Tree, treeBytes } from "./file-format.ts";
 
-/** mdb.c's MDB_page_header, MDB_node and MDB_ovpage, in native byte order, of the file format that lmdb-js 3 reads. */
+/** mdb.c's MDB_page_header, MDB_node and MDB_ovpage in native byte order: the file format that lmdb-js 3 reads. */
 export const pageLayout = {
   numberAt: 0,
   transactionAt: 8,
   flagsAt: 18,
-  /** Where node offsets end and nodes begin, counted from the end of the header; in an overflow page its pages. */
+  /**
+   * Where node offsets end and nodes begin, counted from the end of the header. In an overflow page this is the number
+   * of its pages.
+   */
   lowerAt: 20,
   upperAt: 22,
   pagesAt: 20,
@@ -14,7 +17,7 @@ export const pageLayout = {
 const nodeLayout = { flagsAt: 4, keySizeAt: 6, bytes: 8 } as const;
 const overflowLayout = { transactionAt: 8, pagesAt: 16, bytes: 24 } as const;
 
-/** A page has one of them. This store's trees have no other kind. */
+/** A page is of exactly one kind. This store's trees have no other kind. */
 export const pageKinds = { branch: 1, leaf: 2, overflow: 4 } as const;
 const nodeKinds = { value: 0, overflow: 1, tree: 2 } as const;
 
@@ -25,7 +28,7 @@ export type PageNode = { readonly key: Buffer } & (
   | { readonly overflow: OverflowValue }
 );
 
-/** A value in pages of its own. */
+/** A value that has pages of its own. */
 export interface OverflowValue {
   readonly page: number;
   readonly pages: number;
@@ -34,8 +37,8 @@ export interface OverflowValue {
 }
 
 /**
- * The nodes of a branch or a leaf, in the order of their keys. Throws `DamageError` where lmdb would read or write outside
- * the page.
+ * The nodes of a branch or leaf page, in the order of their keys. Throws `DamageError` if lmdb would read or write
+ * outside the page.
  */
 export function readNodes(page: Buffer): {
   readonly kind: "branch" | "leaf";
@@ -61,8 +64,8 @@ function readOffsets(page: Buffer): readonly number[] {
 }
 
 /**
- * lmdb lays nodes end to end, each of an even size, from `upper` to the end of the page, and moves them by their sizes:
- * where one is wrong it writes outside the page.
+ * lmdb lays nodes end to end, each with an even size, from `upper` to the end of the page, and moves them by their
+ * sizes. With a wrong size it writes outside the page.
  */
 function requirePacked(page: Buffer, offsets: readonly number[], isBranch: boolean): void {
   let end = pageLayout.header + page.readUInt16LE(pageLayout.upperAt);
@@ -85,7 +88,7 @@ function keyOf(page: Buffer, at: number): Buffer {
   return page.subarray(from, from + page.readUInt16LE(at + nodeLayout.keySizeAt));
 }
 
-/** A node of a branch keeps a page number of 48 bits where one of a leaf has its size and flags. */
+/** A branch node holds a page number of 48 bits in the bytes where a leaf node has size and flags. */
 function readBranchNode(page: Buffer, at: number): PageNode {
   return { key: keyOf(page, at), child: page.readUIntLE(at, 6) };
 }

@@ -8,30 +8,30 @@ import { type OverflowValue, type PageNode, pageKinds, pageLayout, readNodes } f
 export interface PageFile {
   readonly file: number;
   readonly pageSize: number;
-  /** Whole pages that the file has. */
+  /** Number of complete pages in the file. */
   readonly pages: number;
-  /** Of the pages that were ever used. */
+  /** The highest page number that was ever used. */
   readonly lastPage: number;
-  /** The last that was committed. */
+  /** The last committed transaction. */
   readonly transaction: number;
 }
 
 export interface Roots {
-  /** Lists of free pages, by the transaction that freed them. */
+  /** Lists of free pages; the key is the transaction that freed them. */
   readonly free: Tree;
-  /** A tree for each table, by its name. */
+  /** One tree for each table; the key is the table's name. */
   readonly tables: Tree;
 }
 
-/** As many as a cursor of lmdb's has room for. */
+/** The depth that an lmdb cursor has room for. */
 const deepest = 32;
 
 /**
- * Walks the trees of the free pages and of the tables, and throws `DamageError` where lmdb would follow or write over
- * something that is not what it should be: it trusts all of it, and ends the process (an assertion, SIGBUS or SIGSEGV) or
- * writes over pages that are in use. Every number that lmdb reads is checked against what is there: kinds, places and
- * owners of pages, sizes and order of what they hold, what is kept about each tree, and lists of free pages. What is in a
- * table's values is not looked at. Nobody may be writing to the file; see `inspectFile`.
+ * Walks the trees of free pages and of tables. Throws `DamageError` where lmdb would follow or overwrite a page with
+ * wrong content: lmdb trusts all of it, and would end the process (an assertion, SIGBUS or SIGSEGV) or overwrite pages
+ * in use. Every number that lmdb reads is checked against the file: kinds, positions and owners of pages, sizes and
+ * order of nodes, the counts of each tree, and lists of free pages. Values of tables are not checked. Nobody may write
+ * to the file meanwhile; see `inspectFile`.
  */
 export function checkTrees(pageFile: PageFile, roots: Roots): void {
   const claims = new PageClaims(pageFile.lastPage);
@@ -57,7 +57,7 @@ export function checkTrees(pageFile: PageFile, roots: Roots): void {
   for (const list of lists) claimFreePages(list, claims);
 }
 
-/** In the order of the numbers, as the other keys are in the order of their bytes. */
+/** Encoded so that byte order is the order of the numbers, as for all other keys. */
 function transactionKey(key: Buffer, { transaction }: PageFile): Buffer {
   const number = key.length === 8 ? readCount(key, 0) : 0;
   if (number < 1 || number > transaction) throw damagedPages();
@@ -75,7 +75,7 @@ function freeListOf(pageFile: PageFile, node: PageNode): Buffer {
 }
 
 function treeOf(node: PageNode): Tree {
-  // No table of this store compares its keys in another way than byte by byte, or has several values for a key.
+  // Every table of this store compares keys byte by byte and has one value for a key.
   if (!("tree" in node) || node.tree.flags !== 0) throw damagedPages();
   return node.tree;
 }
@@ -86,15 +86,15 @@ function refuseTree(node: PageNode): void {
 
 interface TreeWalkOptions {
   readonly pageFile: PageFile;
-  /** Of this and of other trees. */
+  /** Shared with the other trees. */
   readonly claims: PageClaims;
   readonly tree: Tree;
-  /** The key as bytes in the order that keys have to be in. Throws `DamageError` for a key that cannot be one. */
+  /** The key as bytes in the order that keys must have. Throws `DamageError` for an invalid key. */
   readonly keyOf: (key: Buffer) => Buffer;
   readonly onEntry: (node: PageNode) => void;
 }
 
-/** Keys from `from` on, and before `to`. */
+/** Keys from `from` (inclusive) to `to` (exclusive). */
 interface KeyRange {
   readonly from: Buffer | undefined;
   readonly to: Buffer | undefined;
@@ -134,7 +134,7 @@ class TreeWalk {
   #walkBranch(nodes: readonly PageNode[], level: number, range: KeyRange): void {
     this.#branchPages += 1;
     if (nodes.length < 2) throw damagedPages();
-    // The first key of a branch stands for whatever the keys begin with.
+    // The first key of a branch is empty and stands for the range's lower bound.
     const keys = nodes.map(({ key }, at) => (at === 0 ? range.from : this.#options.keyOf(key)));
     requireOrder(keys.slice(1), range);
     for (const [at, node] of nodes.entries()) {
@@ -167,14 +167,14 @@ class TreeWalk {
     if (!isOverflow || !isWhole || !fits || transaction > last) throw damagedPages();
   }
 
-  /** A free page at the end of the file need not be there, one of a tree has to. */
+  /** A free page at the end of the file may be missing; a page of a tree may not. */
   #claim(first: number, count: number): void {
     const { claims, pageFile } = this.#options;
     if (first + count > pageFile.pages) throw damagedPages();
     claims.claim(first, count);
   }
 
-  /** A page that says it is of a later transaction would be written to in its place, in lmdb's map of the file. */
+  /** lmdb would write in place, in its map of the file, to a page that claims a later transaction. */
   #readPage(number: number): Buffer {
     const { file, pageSize, transaction } = this.#options.pageFile;
     const page = Buffer.allocUnsafe(pageSize);

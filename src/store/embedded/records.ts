@@ -25,7 +25,7 @@ function raw(tables: Tables, key: RecordKey): RawRecord | undefined {
   return text === undefined ? undefined : parse(text);
 }
 
-/** An expired record is gone from its moment on, as on Redis, whether or not it was swept. */
+/** An expired record is gone from its expiry on, as on Redis, whether or not it was swept. */
 function current(tables: Tables, key: RecordKey, now: number): RawRecord | undefined {
   const found = raw(tables, key);
   return found?.expiresAt !== undefined && found.expiresAt <= now ? undefined : found;
@@ -44,12 +44,12 @@ function recordValue(json: string): JsonObject {
   }
 }
 
-/** 0 when there is no such record. */
+/** 0 if the record does not exist. */
 export function versionOf(tables: Tables, key: RecordKey, now: number): number {
   return current(tables, key, now)?.version ?? 0;
 }
 
-/** Inside a transaction only, as everything below. */
+/** Call inside a transaction only, as everything below. */
 export function putRecord(tables: Tables, put: PreparedPut, version: number): void {
   if (put.expiresAt !== undefined) planSweep(tables, put.key, put.expiresAt);
   tables.records.putSync(Buffer.from(put.key), `${version}|${put.expiresAt ?? ""}|${put.json}`);
@@ -60,7 +60,10 @@ export function removeRecord(tables: Tables, key: RecordKey): void {
   tables.records.removeSync(Buffer.from(key));
 }
 
-/** To this version or the record's own if that is greater. Value and end stay; a record that is not there is made. */
+/**
+ * Raises the version to this one, or keeps the record's own if it is greater. Value and expiry stay. A missing record
+ * is created.
+ */
 export function raiseRecord(
   tables: Tables,
   raised: { readonly key: RecordKey; readonly version: number },
@@ -72,15 +75,15 @@ export function raiseRecord(
 }
 
 /**
- * A record that ends has an entry in `expiry` for its end or for an earlier time, at which the sweep looks at it again.
- * So one whose end moves on with every use, as a session's does, is one write a use and not three.
+ * A record that expires has an entry in `expiry` for its expiry or an earlier time, at which the sweep looks at it
+ * again. A session's expiry moves with every use; so a use is one write, not three.
  */
 function planSweep(tables: Tables, key: RecordKey, expiresAt: number): void {
   const planned = raw(tables, key)?.expiresAt;
   if (planned === undefined || planned > expiresAt) tables.expiry.putSync(expiryKey(expiresAt, key), "");
 }
 
-/** An entry for an earlier time stays, and is swept then. */
+/** An entry for an earlier time stays until the sweep removes it. */
 function forgetExpiry(tables: Tables, key: RecordKey): void {
   const expiresAt = raw(tables, key)?.expiresAt;
   if (expiresAt !== undefined) tables.expiry.removeSync(expiryKey(expiresAt, key));
@@ -95,7 +98,7 @@ export function hasExpired(tables: Tables, now: number): boolean {
   return first !== undefined && keyNumber(first) <= now;
 }
 
-/** Looks at no more than `limit` records that may have expired, and removes those that have. */
+/** Examines at most `limit` records that may have expired, and removes those that have. */
 export function sweepRecords(tables: Tables, now: number, limit: number): void {
   for (const due of [...tables.expiry.getKeys({ end: numberKey(now + 1), limit })]) {
     tables.expiry.removeSync(due);
@@ -121,7 +124,7 @@ export function listMembers(
   index: IndexKey,
   page: { readonly after?: string | undefined; readonly limit: number },
 ): string[] {
-  // A member has no NUL, so what follows `after` starts at `after` with a NUL; the index ends before byte 1.
+  // A member has no NUL, so the first key after `after` is `after` with a NUL. The index ends before byte 1.
   const from = page.after === undefined ? "" : `${page.after}\0`;
   const start = memberKey(index, from);
   const end = Buffer.from(`${index}\x01`);

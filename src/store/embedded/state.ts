@@ -1,17 +1,17 @@
 import { DamageError, storedJson } from "./damage.ts";
 import { keyNumber, type Tables } from "./tables.ts";
 
-/** What the store knows about itself, read and written in the transaction that changes it. */
+/** The store's own state. It is read and written in the transaction that changes it. */
 export interface StoreState {
-  /** Layout of the file. */
+  /** Version of the file's layout. */
   readonly format: 1;
-  /** Number of the last commit, see `StoredRecord.version`. */
+  /** Number of the last commit; see `StoredRecord.version`. */
   readonly commits: number;
-  /** Sequence number of the last log entry; they have no gaps. */
+  /** Sequence number of the last log entry. The numbers have no gaps. */
   readonly logHead: number;
-  /** `at` of the last log entry: the log's times never fall, also when the clock does. */
+  /** `at` of the last log entry. The log's times never fall, even if the clock does. */
   readonly logLastAt: number;
-  /** `at` of the newest entry that was trimmed; 0 when the log is whole. */
+  /** `at` of the newest trimmed entry; 0 if nothing was trimmed. */
   readonly logTrimmedAt: number;
 }
 
@@ -19,7 +19,7 @@ const stateKey = Buffer.from("state");
 const empty: StoreState = { format: 1, commits: 0, logHead: 0, logLastAt: 0, logTrimmedAt: 0 };
 const unreadable = "its state cannot be read";
 
-/** Throws `DamageError` where it cannot be what was written. */
+/** Throws `DamageError` if it cannot be what was written. */
 export function readState(tables: Tables): StoreState {
   const text = tables.state.get(stateKey);
   if (text === undefined) return emptyState(tables);
@@ -38,7 +38,7 @@ function isState(state: object): state is StoreState {
   });
 }
 
-/** Of a store that was never written to. */
+/** For a store that was never written to. */
 function emptyState(tables: Tables): StoreState {
   if (isEmpty(tables.records) && isEmpty(tables.log)) return empty;
   throw new DamageError("its state is missing");
@@ -48,7 +48,10 @@ function isEmpty(table: Tables["records"]): boolean {
   return [...table.getKeys({ limit: 1 })].length === 0;
 }
 
-/** The state, which has to agree with the last entry of the log: its number, and a commit that was. Throws `DamageError`. */
+/**
+ * Reads the state and checks it against the last entry of the log: the entry's sequence number must match, and its
+ * commit must not be later than the last one. Throws `DamageError`.
+ */
 export function checkedState(tables: Tables): StoreState {
   const state = readState(tables);
   const [last] = tables.log.getRange({ reverse: true, limit: 1 });
@@ -59,7 +62,7 @@ export function checkedState(tables: Tables): StoreState {
   return state;
 }
 
-/** Inside a transaction only. */
+/** Call inside a transaction only. */
 export function writeState(tables: Tables, state: StoreState): void {
   tables.state.putSync(stateKey, JSON.stringify(state));
 }

@@ -9,10 +9,10 @@ import { prepareFolder, protectFiles } from "./files.ts";
 import { openTables, type Tables } from "./tables.ts";
 import { countWrite, isWriting, noWriteUnderWay } from "./writes-under-way.ts";
 
-/** After a failed attempt to open the file again, the next one waits this long. */
+/** How long to wait after a failed attempt to open the file again, ms. */
 const reopenEveryMs = 250;
 
-/** The lmdb file while the store is open. Opening is its only synchronous write. */
+/** The lmdb file while the store is open. Opening it is the only synchronous write. */
 export class StoreFile {
   readonly path: string;
   readonly #disk: Disk;
@@ -20,7 +20,7 @@ export class StoreFile {
   #closed = false;
   #closing = false;
   #triedAt = Number.NEGATIVE_INFINITY;
-  /** A write of lmdb's failed: the environment is to be opened anew, and the disk has to sync something first. */
+  /** A write of lmdb's failed: the environment must be opened anew, and the disk must sync something first. */
   #gaveUp = false;
   #suspect = false;
 
@@ -30,7 +30,7 @@ export class StoreFile {
     this.#disk = disk;
   }
 
-  /** Rejects with an Error that names a file that cannot be opened, is damaged or belongs to something else. */
+  /** Rejects with an Error that names the file if it cannot be opened, is damaged, or belongs to another program. */
   static async open(folder: string): Promise<StoreFile> {
     const path = prepareFolder(folder);
     if (!existsSync(path)) await createStoreFile(path);
@@ -47,13 +47,13 @@ export class StoreFile {
 
   get tables(): Tables {
     if (this.#closed) throw new Error("the store is closed");
-    // lmdb-js would give out the environment that is being closed.
+    // lmdb-js would return the environment that is being closed.
     if (this.#closing) throw new Error("the store is being opened again");
     this.#tables ??= this.#openAgain();
     return this.#tables;
   }
 
-  /** As `tables`, seeing every commit that any process has finished by now. */
+  /** As `tables`, with every commit that any process has finished by now. */
   get fresh(): Tables {
     const tables = this.tables;
     tables.root.resetReadTxn();
@@ -61,9 +61,9 @@ export class StoreFile {
   }
 
   /**
-   * Runs `work` in a write transaction; resolves when it is on disk. A throw of `work` aborts all of it. The child
-   * transaction is what can be aborted: a throw in a plain one would commit what it had written so far. `revokes`: it takes
-   * rights away, and may use the last of the disk.
+   * Runs `work` in a write transaction; resolves once it is on disk. A throw of `work` aborts all of it. This needs the
+   * child transaction: a throw in a plain one would commit what was written before it. `revokes`: the write takes
+   * rights away and may use the last free space.
    */
   async transact<T>(work: (tables: Tables) => T, { revokes = false } = {}): Promise<T> {
     const tables = this.tables;
@@ -79,14 +79,14 @@ export class StoreFile {
   }
 
   /**
-   * After a write failed, before the next one: lmdb gives an environment up whose meta page could not be written, and
-   * lmdb-js then waits for ever in the next transaction. What a file opened anew shows is what is on disk. Where lmdb was
-   * not asked there is nothing to do.
+   * Opens the file again after a failed write, before the next one. lmdb gives up an environment if it could not write
+   * the meta page, and lmdb-js then waits for ever in the next transaction. A reopened file shows what is on disk. If
+   * lmdb itself did not fail, there is nothing to do.
    */
   async reopen(): Promise<void> {
     if (!this.#gaveUp) return;
     this.#gaveUp = false;
-    // lmdb-js ends the failed write's work after this turn.
+    // lmdb-js finishes the failed write's work after this turn.
     await new Promise((resolve) => setImmediate(resolve));
     const tables = this.#tables;
     this.#tables = undefined;
@@ -99,7 +99,7 @@ export class StoreFile {
     }
   }
 
-  /** Too little room for anything but what takes rights away. */
+  /** True if there is room only for revocations. */
   get isTight(): boolean {
     return this.#disk.isTight;
   }
@@ -131,7 +131,10 @@ function openNamed(path: string, how: { readonly thorough: boolean }): Tables {
   }
 }
 
-/** lmdb-js rejects a failed commit with a promise for the reason beside it; left alone that is an unhandled rejection. */
+/**
+ * lmdb-js rejects a failed commit and also keeps a promise for the reason. If nobody handles that promise, it is an
+ * unhandled rejection.
+ */
 async function rootCause(error: unknown): Promise<unknown> {
   if (!(error instanceof Error) || !("commitError" in error)) return error;
   try {

@@ -3,13 +3,13 @@ import { type Database, open, type RootDatabase } from "lmdb";
 import { sizeLimit } from "./file-header.ts";
 
 /**
- * The tables of the one lmdb file. Keys are bytes, so order is byte order and no character has a meaning; values are
+ * The tables of the one lmdb file. Keys are bytes, so the order is byte order and no character is special. Values are
  * text.
  *
  * - `records`: record key → `version|expiresAt or nothing|json`
  * - `members`: index key, NUL, member → empty
  * - `log`: sequence number, 8 bytes big-endian → `at|version|json`
- * - `expiry`: a time, 8 bytes big-endian, record key → empty: at it the record may have expired, see records.ts
+ * - `expiry`: a time, 8 bytes big-endian, record key → empty: the record may have expired by then, see records.ts
  * - `state`: see state.ts
  */
 export interface Tables {
@@ -24,10 +24,10 @@ export interface Tables {
 const names = ["records", "members", "log", "expiry", "state"] as const;
 
 /**
- * `overlappingSync` is off: with it a commit's promise resolves before the flush. Without it lmdb writes the data
- * pages, syncs, then writes the meta page through a descriptor that syncs, so a commit is visible to readers only
- * once it is on disk. The map is address space, not disk or memory: 64 GiB is never reached and never has to grow
- * under another process.
+ * `overlappingSync` is off: with it, a commit's promise resolves before the flush. Without it, lmdb writes the data
+ * pages, syncs, then writes the meta page through a descriptor that syncs. So readers see a commit only once it is on
+ * disk. The map is address space, not disk or memory: a store never reaches 64 GiB, so the map never has to grow while
+ * another process uses it.
  */
 export function openTables(path: string): Tables {
   const root = open<Buffer, Buffer>(path, {
@@ -36,7 +36,7 @@ export function openTables(path: string): Tables {
     mapSize: sizeLimit,
     maxDbs: names.length + 1,
     maxReaders: 126,
-    // With it a failed commit leaves a rejection that nobody can handle.
+    // With it, a failed commit leaves a rejection that nobody can handle.
     eventTurnBatching: false,
     encoding: "binary",
     keyEncoding: "binary",

@@ -1,8 +1,8 @@
 import { watch } from "node:fs";
 
 /**
- * Tells of writes to a file (inotify, kqueue), also those of other processes. Where the system cannot watch, or stops to,
- * nothing is told: whoever needs to know looks from time to time as well.
+ * Reports writes of any process to a file (inotify, kqueue). If the system cannot watch the file, or stops watching it,
+ * nothing is reported. So the caller must poll as well.
  */
 export function watchFile(path: string, onWrite: () => void): () => void {
   try {

@@ -1,11 +1,11 @@
 import { reasonOf, unavailable } from "../unavailable.ts";
 import { nameDamage } from "./damage.ts";
 
-/** How many commits may wait for their turn, and how many go into one transaction; fewer where the disk is tight. */
+/** How many commits may wait, how many go into one transaction, and how many do if the disk is nearly full. */
 const bounds = { waiting: 10_000, batch: 500, revoking: 16 } as const;
 
 interface Job {
-  /** It takes rights away. */
+  /** The job takes rights away. */
   readonly revokes: boolean;
   readonly apply: () => unknown;
   readonly resolve: (result: unknown) => void;
@@ -14,21 +14,21 @@ interface Job {
 }
 
 export interface WriteQueueOptions {
-  /** How long a commit may wait for its turn and the disk. */
+  /** How long a commit may wait for its turn and the disk, ms. */
   readonly deadlineMs: number;
-  /** Runs the callback in one write transaction and resolves once it is on disk; on a throw nothing is kept. */
+  /** Runs the callback in one write transaction and resolves once it is on disk. On a throw nothing is kept. */
   readonly transact: (batch: () => unknown[], options: { readonly revokes: boolean }) => Promise<unknown[]>;
-  /** The disk takes only what revokes. Throws what it fails with. */
+  /** True if the disk has room only for revocations. Throws the disk's error. */
   readonly isTight: () => boolean;
-  /** After a batch is durable and before its jobs are answered. */
+  /** Called after a batch is durable and before its jobs are answered. */
   readonly onDurable: () => void;
-  /** After a batch failed: makes the file usable again if it can. */
+  /** Called after a batch failed. Makes the file usable again if it can. */
   readonly recover: () => Promise<void>;
 }
 
 /**
- * Group commit: while one transaction is being flushed the next steps gather and go into the next one together, in
- * the order of their calls. A job that is not durable in time is rejected; it may still be applied.
+ * Group commit: while one transaction is flushed, further steps gather and go into the next one together, in the order
+ * of their calls. A job that is not durable in time is rejected; it may still be applied.
  */
 export class WriteQueue {
   readonly #options: WriteQueueOptions;
@@ -41,12 +41,12 @@ export class WriteQueue {
     this.#options = options;
   }
 
-  /** What went wrong with the last batch; undefined when it was written. */
+  /** The error of the last batch; undefined if it was written. */
   get fault(): string | undefined {
     return this.#overdue ? "the disk does not answer" : this.#fault;
   }
 
-  /** The transaction under way has taken too long, and may take for ever. */
+  /** True if the current transaction has exceeded its deadline. It may never end. */
   get isOverdue(): boolean {
     return this.#overdue;
   }
@@ -65,7 +65,7 @@ export class WriteQueue {
   }
 
   async #drain(): Promise<void> {
-    // The calls of one turn share a transaction.
+    // Calls of one turn share a transaction.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const batch = this.#nextBatch();
@@ -75,7 +75,7 @@ export class WriteQueue {
     this.#running = undefined;
   }
 
-  /** In the order of their calls; where the disk is tight, what revokes comes first and by itself. */
+  /** In the order of the calls. If the disk is nearly full, revocations come first, in a batch of their own. */
   #nextBatch(): readonly Job[] {
     const revoking = this.#isTight() ? this.#waiting.filter(({ revokes }) => revokes) : [];
     if (revoking.length === 0) return this.#waiting.splice(0, bounds.batch);
@@ -88,7 +88,7 @@ export class WriteQueue {
     try {
       return this.#options.isTight();
     } catch {
-      // The write says what is wrong.
+      // The write reports the error.
       return false;
     }
   }
@@ -97,7 +97,7 @@ export class WriteQueue {
     try {
       const revokes = batch.every((job) => job.revokes);
       const results = await this.#options.transact(() => batch.map((job) => job.apply()), { revokes });
-      // On a tight disk that says nothing of the rest.
+      // While the disk is nearly full, a written revocation does not show that other writes work.
       if (!revokes || !this.#isTight()) this.#fault = undefined;
       this.#options.onDurable();
       batch.forEach((job, index) => {

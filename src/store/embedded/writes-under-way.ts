@@ -1,8 +1,8 @@
 /**
- * Write transactions of this process that have not ended, per file. lmdb-js opens a file with a synchronous write,
- * while an asynchronous one holds the file's write lock until this thread has run its callback: opening a file a second
- * time in one process would wait for itself for ever. lmdb has one environment per file and process, so this belongs to
- * the process too, and not to a store: the only state of that kind here.
+ * Write transactions of this process that have not ended, for each file. lmdb-js opens a file with a synchronous write,
+ * and an asynchronous write holds the file's write lock until this thread has run its callback. So opening a file a
+ * second time in one process could deadlock. lmdb has one environment for each file and process, so this registry is
+ * global to the process, not part of a store. It is the only state of that kind.
  */
 const registry = Symbol.for("gatehouse.embedded.writes-under-way");
 
@@ -26,7 +26,7 @@ export function isWriting(path: string): boolean {
   return underWay(path).size > 0;
 }
 
-/** After this resolves, and until the caller's next await, no write of this process is under way. */
+/** After this resolves, and until the caller's next await, this process has no write transaction open. */
 export async function noWriteUnderWay(path: string): Promise<void> {
   while (isWriting(path)) await Promise.allSettled([...underWay(path)]);
 }

@@ -3,7 +3,7 @@ export interface RedisHost {
   readonly port: number;
 }
 
-/** Where Redis is, as the store's URL says it. */
+/** Where Redis is, parsed from the store's URL. */
 export interface RedisAddress {
   readonly mode: "standalone" | "sentinel" | "cluster";
   readonly tls: boolean;
@@ -11,11 +11,11 @@ export interface RedisAddress {
   readonly username: string | undefined;
   readonly password: string | undefined;
   readonly db: number;
-  /** The primary's name at the Sentinels. */
+  /** The name by which the Sentinels know the primary. */
   readonly primary: string | undefined;
   readonly sentinelUsername: string | undefined;
   readonly sentinelPassword: string | undefined;
-  /** The URL without secrets, for people. */
+  /** The URL without secrets, for logs and errors. */
   readonly masked: string;
 }
 
@@ -23,8 +23,8 @@ const shape = /^(rediss?)(\+sentinel|\+cluster)?:\/\/(?:([^@/?#]*)@)?([^@/?#]+)(
 
 /**
  * Reads `redis://[user:password@]host[:port][/db]`, `redis+sentinel://...host:port,host:port/primary[/db]` (with
- * `?sentinel_username=&sentinel_password=`) and `redis+cluster://...host:port,host:port`; `rediss` is TLS to all of
- * them. Throws an Error without the URL in it for anything else: it may hold a password.
+ * `?sentinel_username=&sentinel_password=`) and `redis+cluster://...host:port,host:port`. The scheme `rediss` is TLS
+ * for all of them. Throws an Error for anything else; its message never holds the URL, which may contain a password.
  */
 export function parseRedisUrl(url: string): RedisAddress {
   const match = shape.exec(url);
@@ -56,7 +56,7 @@ function parseHost(text: string, defaultPort: number): RedisHost {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+)(?::(\d{1,5}))?$/.exec(text);
   const port = Number(match?.[2] ?? defaultPort);
   if (match?.[1] === undefined || port < 1 || port > 65_535)
-    throw new Error("the store URL has a host that is none");
+    throw new Error("the store URL has an invalid host");
   return { host: match[1].replaceAll(/[[\]]/g, ""), port };
 }
 
@@ -84,7 +84,7 @@ function parsePath(mode: RedisAddress["mode"], path: string) {
   }
   const db = Number(parts.shift() ?? 0);
   if (!Number.isInteger(db) || db < 0 || parts.length > 0)
-    throw new Error("the store URL's database is no number");
+    throw new Error("the store URL's database is not a number");
   if (mode === "cluster" && db !== 0) throw new Error("a Redis Cluster has database 0 only");
   return { primary, db };
 }
@@ -93,7 +93,7 @@ function parseQuery(mode: RedisAddress["mode"], query: string) {
   const parameters = new URLSearchParams(query);
   const known = mode === "sentinel" ? ["sentinel_username", "sentinel_password"] : [];
   for (const name of parameters.keys()) {
-    if (!known.includes(name)) throw new Error("the store URL has a parameter that is not known");
+    if (!known.includes(name)) throw new Error("the store URL has an unknown parameter");
   }
   return {
     sentinelUsername: parameters.get("sentinel_username") ?? undefined,

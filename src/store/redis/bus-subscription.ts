@@ -4,9 +4,9 @@ import type { RedisClient } from "./client.ts";
 
 export interface BusSubscriptionOptions {
   readonly channels: readonly string[];
-  /** A connected client of its own, which ends with its first loss. */
+  /** Returns a connected client for this use only. It does not reconnect. */
   readonly connect: () => Promise<RedisClient>;
-  /** Sends the text to this subscription, by another connection. */
+  /** Sends the text to this subscription over another connection. */
   readonly askForProbe: (text: string) => void;
   readonly isProbe: (channel: string) => boolean;
   readonly onText: (text: string) => void;
@@ -14,14 +14,17 @@ export interface BusSubscriptionOptions {
 }
 
 const probeEveryMs = 1_000;
-/** So many probes without anything heard, and the connection is replaced. Counted, so that a loop that stood still is no loss. */
+/**
+ * After this many probes without anything received, the connection is replaced. Probes are counted, so that a stalled
+ * event loop is not taken for a lost connection.
+ */
 const mostUnheard = 3;
 const retry = { firstMs: 50, mostMs: 1_000 } as const;
 
 /**
- * A loop over connections that listen. A connection that looks open may still hear nothing: half-open, at an old primary,
- * or at a server that has lost the slot. So the node sends itself a probe once a second, by the connection that sends
- * messages, and a connection that does not hear it is replaced.
+ * Keeps one subscribed connection. A connection that looks open may receive nothing: it may be half-open, lead to a
+ * demoted primary, or to a server that lost the slot. So the node sends itself a probe once a second over the
+ * connection that sends messages. A connection that does not receive it is replaced.
  */
 export class BusSubscription {
   readonly #options: BusSubscriptionOptions;
@@ -29,7 +32,7 @@ export class BusSubscription {
   readonly #ended: Promise<void>;
   #client: RedisClient | undefined;
   #hears = false;
-  /** The fault was told. */
+  /** The current fault was reported. */
   #isDown = false;
 
   constructor(options: BusSubscriptionOptions) {
@@ -69,7 +72,7 @@ export class BusSubscription {
     }
   }
 
-  /** Settles when the connection is lost, or does not hear what it should. */
+  /** Settles if the connection is lost or misses its probes. */
   async #listen(client: RedisClient): Promise<void> {
     let unheard = 0;
     client.on("smessage", (channel: string, text: string) => {
@@ -78,7 +81,7 @@ export class BusSubscription {
     });
     const lost = new Promise<void>((resolve) => {
       client.once("end", resolve);
-      // The slot of the channels went to another server.
+      // The slot of the channels moved to another server.
       client.once("moved", resolve);
     });
     await client.ssubscribe(...this.#options.channels);

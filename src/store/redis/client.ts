@@ -8,39 +8,39 @@ import { watchReplies } from "./reply-watchdog.ts";
 export type RedisClient = Redis | Cluster;
 
 export interface ClientOptions {
-  /** Deadline of one command. */
+  /** Deadline of one command, ms. */
   readonly commandTimeoutMs: number;
-  /** A connection on which nothing came for this long while something was asked is half-open: it is replaced. */
+  /** A connection that delivers nothing for this long, ms, while a command waits is half-open. It is replaced. */
   readonly silenceMs: number;
-  /** True: reconnects for ever, by itself. False: ends with its first loss, whoever made it makes a new one. */
+  /** True: reconnects by itself for ever. False: ends with its first loss, and its owner creates a new one. */
   readonly reconnects: boolean;
-  /** Behind Sentinels: where the primary is, asked for every connection. Rejects while nobody says. */
+  /** Behind Sentinels: looks up the primary for every connection. Rejects while it is unknown. */
   readonly findPrimary: () => Promise<RedisHost>;
-  /** False for a connection that only listens: it has no replies to watch. */
+  /** False for a connection that only subscribes: it has no replies to check. */
   readonly watchesReplies?: boolean;
 }
 
-/** A connection without one reply that belongs to its command for this long, ms, is replaced, unless it may take longer. */
-const stepPatienceMs = 3_000;
-/** How long a connection that is ended may stay open, ms. */
+/** A connection without a matching reply for this long, ms, is replaced, unless its commands have a longer deadline. */
+const replyTimeoutMs = 3_000;
+/** How long a connection that is being ended may stay open, ms. */
 const disconnectTimeoutMs = 100;
 
 /**
- * An unconnected client with what ioredis' defaults would break overridden: a command without an answer ends after its
- * deadline, is never sent again by the library (it may have been applied), and is refused at once while there is no
- * connection. The caller connects it with `connectClient`.
+ * An unconnected client without ioredis' unsafe defaults. A command without an answer fails at its deadline. The
+ * library never sends it again, because it may have been applied. It is refused at once while there is no connection.
+ * The caller connects with `connectClient`.
  */
 export function createClient(address: RedisAddress, options: ClientOptions): RedisClient {
   const client =
     address.mode === "cluster" ? clusterClient(address, options) : singleClient(address, options);
-  // Without a listener every lost connection is an uncaught error; commands carry the news.
+  // Without a listener every lost connection is an uncaught error. The commands report the loss.
   client.on("error", () => undefined);
   if (options.watchesReplies !== false)
-    watchReplies(client, Math.max(stepPatienceMs, 2 * options.commandTimeoutMs));
+    watchReplies(client, Math.max(replyTimeoutMs, 2 * options.commandTimeoutMs));
   return client;
 }
 
-/** Back-off of reconnects: quick first, at most a second, with jitter. */
+/** Back-off of reconnects: short first, at most a second, with jitter. */
 function backOff(attempt: number): number {
   return Math.min(50 * 2 ** Math.min(attempt - 1, 5), 1_000) * (0.75 + Math.random() / 4);
 }
@@ -57,7 +57,7 @@ function connectionOptions(address: RedisAddress, options: Omit<ClientOptions, "
     protocol: 2,
     connectionName: "gatehouse",
     disableClientInfo: true,
-    // A primary that became a replica keeps its connections and refuses every write on them.
+    // A demoted primary keeps its connections and refuses every write on them.
     reconnectOnError: (error) => error.message.startsWith("READONLY"),
     username: address.username,
     password: address.password,
@@ -92,13 +92,13 @@ export function createSentinelClient(address: RedisAddress, host: RedisHost, tim
     }),
     ...host,
     enableOfflineQueue: false,
-    // The check asks for what a Sentinel need not allow.
+    // The check uses a command that a Sentinel user need not be allowed.
     enableReadyCheck: false,
     lazyConnect: true,
     retryStrategy: backOff,
   });
   client.on("error", () => undefined);
-  watchReplies(client, Math.max(stepPatienceMs, 2 * timeoutMs));
+  watchReplies(client, Math.max(replyTimeoutMs, 2 * timeoutMs));
   return client;
 }
 
@@ -110,9 +110,9 @@ function clusterClient(address: RedisAddress, options: ClientOptions): Cluster {
     lazyConnect: true,
     clusterRetryStrategy: retry,
     clusterNodeRetryStrategy: retry,
-    // ioredis would send a command again whose connection was lost under it: a commit could be applied twice.
+    // ioredis would resend a command if its connection was lost: a commit could be applied twice.
     retryDelayOnFailover: 0,
-    // Nor does it help to ask a Cluster that is down again and again, until the deadline hides why.
+    // Resending to a Cluster that is down does not help: the command would fail at its deadline, which hides the cause.
     retryDelayOnClusterDown: 0,
     slotsRefreshTimeout: Math.max(1_000, options.commandTimeoutMs),
     slotsRefreshInterval: 1_000,
@@ -122,15 +122,15 @@ function clusterClient(address: RedisAddress, options: ClientOptions): Cluster {
     address.hosts.map((host) => ({ ...host })),
     clusterOptions,
   );
-  // A refresh of slots that is under way at the end plans the next one, and that the next, for ever: the process would not
-  // exit. One that never calls back is the last.
+  // If a slot refresh is under way when the client ends, it plans the next one, and that the next: the process would not
+  // exit. A refresh that never calls back stops the chain.
   cluster.once("end", () => {
     cluster.refreshSlotsCache = () => undefined;
   });
   return cluster;
 }
 
-/** Connects, at most for `deadlineMs`; on failure the client is closed for good. */
+/** Connects within `deadlineMs`. On failure the client is closed for good. */
 export async function connectClient(client: RedisClient, deadlineMs: number): Promise<void> {
   let lastError: Error | undefined;
   const remember = (error: Error) => {
@@ -149,7 +149,7 @@ export async function connectClient(client: RedisClient, deadlineMs: number): Pr
   }
 }
 
-/** The other end of a connection that stands; undefined where there is none, and for a Cluster, which has several. */
+/** The remote end of an open connection. Undefined if there is none, and for a Cluster, which has several. */
 export function serverOf(client: RedisClient | undefined): RedisHost | undefined {
   if (client === undefined || client instanceof Cluster || client.status !== "ready") return undefined;
   const { remoteAddress, remotePort } = client.stream as Socket;

@@ -2,16 +2,19 @@ import type { RedisHost } from "./address.ts";
 import { type RedisClient, serverOf } from "./client.ts";
 import { hostName } from "./sentinels.ts";
 
-/** The connection that records are read and written on, and which server it leads to. */
+/** The connection for records and commits, and the server it leads to. */
 export class CommandLink {
-  /** How often it was made. */
+  /** How often the connection was made. */
   connections = 1;
   /** `performance.now()` when it was made. */
   madeAt = performance.now();
   readonly #client: RedisClient;
   readonly #namesServers: boolean;
 
-  /** `client` is connected. `namesServers`: who is the primary is somebody else's word, and may differ from use to use. */
+  /**
+   * `client` is connected. `namesServers`: Sentinels name the primary, so the server may differ from connection to
+   * connection.
+   */
   constructor(client: RedisClient, namesServers: boolean) {
     this.#client = client;
     this.#namesServers = namesServers;
@@ -26,7 +29,10 @@ export class CommandLink {
     return serverOf(this.#client);
   }
 
-  /** That server answers commands. One address is always the same server, and a Cluster says itself who has our slot. */
+  /**
+   * True if commands go to that server. One address is always the same server, and a Cluster finds the slot's owner
+   * itself.
+   */
   isAt(server: RedisHost | undefined): boolean {
     if (!this.#namesServers) return true;
     const own = this.server;

@@ -9,7 +9,7 @@ export interface ScriptCall {
   readonly args: readonly string[];
 }
 
-/** In the order that commit.lua's header gives. */
+/** Builds the call in the order that commit.lua's header gives. */
 export function commitCall(keys: RedisKeys, step: PreparedStep, logKeptMs: number): ScriptCall {
   const counts = [
     ...[step.check, step.put, step.remove, step.link, step.unlink],
@@ -42,7 +42,7 @@ export function commitCall(keys: RedisKeys, step: PreparedStep, logKeptMs: numbe
   };
 }
 
-/** It takes no room: the log drops an entry for each that it gets. */
+/** Such a step needs no extra memory: the log drops an entry for each one that it appends. */
 export function isLogOnly(step: PreparedStep): boolean {
   const { check: _, log, ...changes } = step;
   return log.length > 0 && Object.values(changes).every((list) => list.length === 0);
@@ -54,7 +54,6 @@ export function outcomeOf(reply: unknown, step: PreparedStep, durability: Durabi
     return { ok: true, version: Number(detail), positions: positions.map(String), durability };
   }
   const failed = step.check[Number(detail) - 1];
-  if (failed === undefined)
-    throw unavailable("redis: the commit script answered in another shape than expected");
+  if (failed === undefined) throw unavailable("redis: the commit script's answer has an unexpected shape");
   return { ok: false, conflict: failed.key };
 }

@@ -7,9 +7,12 @@ import { connectClient, type RedisClient, serverOf, withDeadline } from "./clien
 import type { ScriptCall } from "./commit-step.ts";
 import { readPersistence, type ServerInfo } from "./preflight.ts";
 
-/** How long a commit waits for a replica's word. */
+/** How long a commit waits for a replica's acknowledgement, ms. */
 const waitMs = 100;
-/** A replica that did not answer holds up no other commit for this long, nor is a connection that failed tried again. */
+/**
+ * After a replica did not answer, commits do not wait for it for this long, ms. A failed connection is tried again
+ * after this time.
+ */
 const quietMs = 1_000;
 
 export interface DurableWritesOptions {
@@ -17,23 +20,23 @@ export interface DurableWritesOptions {
   readonly create: () => RedisClient;
   readonly connectMs: number;
   readonly run: (client: RedisClient, call: ScriptCall) => Promise<unknown>;
-  /** Any key of the store: in a Cluster it tells the slot. */
+  /** Any key of the store: in a Cluster it determines the slot. */
   readonly key: string;
 }
 
 export interface Written {
   readonly reply: unknown;
-  /** What holds it, as Redis itself reports it. Never rejects. */
+  /** What keeps the write, as Redis itself reports it. Never rejects. */
   readonly durability: Promise<Durability>;
 }
 
 /**
- * Writes whose author wants to know what holds them. They have a connection of their own, opened for the first of
- * them: WAIT has to be sent on the connection that wrote, and stops all others on it until a replica has answered.
+ * Writes whose caller wants to know how durable they are. They have a connection of their own, opened for the first of
+ * them: WAIT must be sent on the connection that wrote, and it blocks that connection until a replica has answered.
  */
 export class DurableWrites {
   readonly #options: DurableWritesOptions;
-  /** The WAIT that was sent last. */
+  /** The last WAIT that was sent. */
   #asked: Promise<number> = Promise.resolve(0);
   #client: RedisClient | undefined;
   #opening: Promise<void> | undefined;
@@ -41,14 +44,14 @@ export class DurableWrites {
   #closed = false;
   #noOpeningBefore = 0;
   #noWaitingBefore = 0;
-  /** The WAIT that is about to be sent; one speaks for all writes that were answered before it. */
+  /** The next WAIT to be sent. One covers all writes that were answered before it. */
   #next: { readonly stream: unknown; readonly replicas: Promise<number> } | undefined;
 
   constructor(options: DurableWritesOptions) {
     this.#options = options;
   }
 
-  /** Runs the script once, on `shared` where there is no connection for it. */
+  /** Runs the script once. Uses `shared` if it has no connection of its own. */
   async write(call: ScriptCall, shared: RedisClient): Promise<Written> {
     await this.#open();
     const node = this.#client === undefined ? undefined : this.#nodeOf(this.#client);
@@ -56,7 +59,7 @@ export class DurableWrites {
     try {
       return await this.#writeAndWait(node, call);
     } catch (error) {
-      // It was not run here: the slot has moved, and `shared` finds where to.
+      // The script did not run here: the slot has moved, and `shared` follows it.
       if (!(error instanceof Error) || !/^(MOVED|ASK) /.test(error.message)) throw error;
       return await this.#writeOn(shared, call);
     }
@@ -67,7 +70,7 @@ export class DurableWrites {
     this.#client?.disconnect();
   }
 
-  /** Connects anew when it is to a server that is no primary any more. */
+  /** Reconnects if the connection leads to a server that is no longer a primary. */
   leave(isOther: (server: RedisHost | undefined) => boolean): void {
     const client = this.#client;
     if (client !== undefined && !(client instanceof Cluster) && isOther(serverOf(client)))
@@ -77,7 +80,7 @@ export class DurableWrites {
   async #writeAndWait(node: Redis, call: ScriptCall): Promise<Written> {
     const { stream } = node;
     const writing = this.#options.run(node, call);
-    // Sent right behind the script: both are of one moment, and neither costs a turn of its own.
+    // Sent right behind the script: both show the same moment, and neither costs a round trip of its own.
     const facts = persistenceOf(node);
     const reply = await writing;
     const durability = facts.then(async (info): Promise<Durability> => {
@@ -101,7 +104,9 @@ export class DurableWrites {
     return await this.#next.replicas;
   }
 
-  /** How many replicas have what this connection wrote; 0 after `waitMs`, and on a connection that has written nothing. */
+  /**
+   * How many replicas have what this connection wrote. 0 after `waitMs`, and on a connection that has written nothing.
+   */
   async #wait(node: Redis, stream: unknown): Promise<number> {
     await setImmediate();
     await this.#asked;
@@ -139,7 +144,7 @@ export class DurableWrites {
     await connectClient(client, connectMs);
     if (client instanceof Cluster) {
       this.#slot = Number(await client.call("cluster", "KEYSLOT", key));
-      // This is what connects to the node that has the slot.
+      // This command connects to the node that owns the slot.
       await client.exists(key);
     }
     if (this.#closed) client.disconnect();
@@ -147,7 +152,7 @@ export class DurableWrites {
   }
 }
 
-/** Nothing is known where the user may not ask. */
+/** Empty if the user may not ask. */
 async function persistenceOf(node: Redis): Promise<ServerInfo> {
   return await readPersistence(node).catch(() => new Map());
 }
@@ -158,8 +163,8 @@ function onlineReplicas(info: ServerInfo): number {
 }
 
 /**
- * With `appendfsync always` Redis answers a write after the disk was flushed, and ends itself when that fails. While
- * the file is being rewritten it may not be the one that counts yet, or not be flushed.
+ * With `appendfsync always` Redis answers a write after the disk was flushed, and exits if the flush fails. During a
+ * rewrite of the file, the write may be in a file that does not count yet, or not be flushed.
  */
 function isFlushed(info: ServerInfo): boolean {
   const isIdle = info.get("aof_rewrite_in_progress") === "0" && info.get("aof_rewrite_scheduled") === "0";

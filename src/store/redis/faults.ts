@@ -1,7 +1,7 @@
 import type { AuthError } from "../../auth/errors.ts";
 import { reasonOf, unavailable } from "../unavailable.ts";
 
-/** What Redis' error words mean to whoever reads the log. The word is the reply's first. */
+/** What the first word of a Redis error means, for readers of the log. */
 const meanings: Readonly<Record<string, string>> = {
   READONLY: "this is a replica now",
   OOM: "out of memory (maxmemory reached)",
@@ -13,12 +13,15 @@ const meanings: Readonly<Record<string, string>> = {
   MASTERDOWN: "the replica lost its primary",
   TRYAGAIN: "the slot is being moved",
   MOVED: "the slot is elsewhere and could not be followed",
-  NOAUTH: "wants a password",
+  NOAUTH: "requires a password",
   WRONGPASS: "refuses user or password",
   NOPERM: "the user may not run this command",
 };
 
-/** One line for people. The error's own fields are left out: ioredis keeps the command's arguments, values among them. */
+/**
+ * One line for operators. The error's own fields are left out: ioredis keeps the command's arguments in them, with
+ * values.
+ */
 export function faultOf(error: unknown): string {
   const reason = reasonOf(error);
   const isForbidden = /^ERR The user executing the script can't/.test(reason);

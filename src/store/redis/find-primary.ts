@@ -3,7 +3,7 @@ import type { RedisAddress, RedisHost } from "./address.ts";
 import { connectClient, createSentinelClient, withDeadline } from "./client.ts";
 import { hostName, latest, type SentinelWord, sentinelTimeoutMs, stateOf } from "./sentinels.ts";
 
-/** Where connections to the primary go; behind Sentinels only. */
+/** Where connections to the primary go. Used behind Sentinels only. */
 export class PrimaryFinder {
   readonly #address: RedisAddress;
   #named: () => Promise<RedisHost | undefined> = async () => undefined;
@@ -12,21 +12,24 @@ export class PrimaryFinder {
     this.#address = address;
   }
 
-  /** Whoever watches the Sentinels has connections to them, and remembers what those said that do not answer now. */
+  /**
+   * Sets the lookup. `SentinelWatch` has connections to the Sentinels and remembers the last answers of those that are
+   * unreachable now.
+   */
   askBy(named: () => Promise<RedisHost | undefined>): void {
     this.#named = named;
   }
 
-  /** By a question that is asked now: a lost connection may mean that what was said before is not true any more. */
+  /** Asks now: a lost connection may mean that earlier answers are outdated. */
   async find(): Promise<RedisHost> {
     return (await this.#named()) ?? (await findPrimary(this.#address));
   }
 }
 
 /**
- * Asks the configured Sentinels, all at once, where the primary is, and believes those that know of the last failover;
- * what most of them say, at a tie the one that comes first in the URL. Rejects with an Error that names what was wrong at
- * each when nobody knows.
+ * Asks all configured Sentinels at once where the primary is. Only answers that know of the last failover count; of
+ * these the most frequent wins, and at a tie the one that comes first in the URL. If no Sentinel knows, it rejects with
+ * an Error that names each one's fault.
  */
 export async function findPrimary(address: RedisAddress): Promise<RedisHost> {
   const settled = await Promise.allSettled(address.hosts.map((host) => ask(address, host)));

@@ -9,7 +9,7 @@ import { fieldsOf, hostName, othersOf, sentinelTimeoutMs } from "./sentinels.ts"
 
 const unknown = Number.POSITIVE_INFINITY;
 
-/** How the store is set up, as the servers themselves say. Never rejects: what they do not say is a problem. */
+/** How the store is set up, as the servers report it. Never rejects: what they do not report becomes a problem. */
 export async function readGuarantee(address: RedisAddress, client: RedisClient): Promise<StoreGuarantee> {
   try {
     const guarantee = await settingsGuarantee(address, client);
@@ -27,7 +27,7 @@ async function settingsGuarantee(address: RedisAddress, client: RedisClient): Pr
     : await standaloneGuarantee(client);
 }
 
-/** The shortest of three: a process that is busy answers late now and then, and says nothing of the way. */
+/** The shortest of three: a busy process answers late now and then, which says nothing about the network. */
 async function roundTripMs(client: RedisClient): Promise<number> {
   const nodes = client instanceof Cluster ? client.nodes("master") : [client];
   const trips = nodes.map(async (node) => {
@@ -56,8 +56,8 @@ async function standaloneGuarantee(client: Redis): Promise<StoreGuarantee> {
 
 /**
  * The old primary refuses writes once its replicas were silent for longer than `min-replicas-max-lag`. It counts whole
- * seconds and looks once a second, so up to two seconds later (measured with 2: 1.8 to 3.5 s). A Sentinel whose
- * connection breaks counts from the last answer, which may be one ping, a second, before the break.
+ * seconds and checks once a second, so up to two seconds later (measured with 2: 1.8 to 3.5 s). A Sentinel whose
+ * connection breaks counts from the last answer, which may be one ping interval, a second, before the break.
  */
 async function sentinelGuarantee(address: RedisAddress, client: Redis): Promise<StoreGuarantee> {
   const [disk, primary, sentinels] = await Promise.all([
@@ -111,7 +111,7 @@ async function replicaRule(client: Redis): Promise<ReplicaRule> {
   return { acceptsMs: (lag + 2) * 1_000, detail, problems: spareProblems(replicas, count) };
 }
 
-/** The one that is promoted has a replica less than the primary had. */
+/** The promoted replica has one replica fewer than the old primary had. */
 function spareProblems(replicas: number, needed: number): string[] {
   if (replicas > needed) return [];
   const connected = replicas === 1 ? "1 replica is" : `${replicas} replicas are`;
@@ -122,12 +122,12 @@ function spareProblems(replicas: number, needed: number): string[] {
 }
 
 interface SentinelSettings {
-  /** The shortest that any of them has; undefined when one did not say. */
+  /** The shortest value of all Sentinels; undefined if one did not report it. */
   readonly downAfterMs: number | undefined;
   readonly problems: readonly string[];
 }
 
-/** Asks the configured ones and all whom they name. Each could be the one that starts a failover. */
+/** Asks the configured Sentinels and all that they name: each of them could start a failover. */
 async function askSentinels(address: RedisAddress): Promise<SentinelSettings> {
   const asked = new Map<string, Promise<SentinelAnswer>>();
   const ask = (host: RedisHost) => {
@@ -176,8 +176,9 @@ async function askSentinel(address: RedisAddress, host: RedisHost): Promise<Sent
 }
 
 /**
- * A primary pings each of the others at least every half timeout, and believes it gone a timeout after that: then, without
- * a majority, it refuses writes. The others do the same, and promote no earlier than a timeout after the cut.
+ * A primary pings each other node at least every half timeout, and considers it lost one timeout after that. Without a
+ * majority it then refuses writes. The other side does the same, and promotes no earlier than one timeout after the
+ * partition.
  */
 async function clusterGuarantee(client: Cluster): Promise<StoreGuarantee> {
   const nodes = client.nodes("master");
@@ -211,7 +212,7 @@ async function nodeTimeout(node: Redis): Promise<number> {
   return Number(settings.get("cluster-node-timeout") || Number.NaN);
 }
 
-/** What a loss of power takes with it. */
+/** What a power failure would lose. */
 async function diskProblems(node: Redis): Promise<string[]> {
   const info = await readPersistence(node).catch(() => undefined);
   if (info === undefined)

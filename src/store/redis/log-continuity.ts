@@ -2,10 +2,13 @@ import type { LogBreak, LogPosition } from "../../auth/store.ts";
 import { comparePositions, type StreamEntry, type StreamInfo, timeOf } from "./log-stream.ts";
 import { PassedEntries } from "./passed-entries.ts";
 
-/** Acknowledged entries that are waited for. Past it an own commit that cannot be told from a lost one counts as lost. */
+/**
+ * Acknowledged entries that the follower still expects. Above this number an own commit counts as lost, because its
+ * loss could not be noticed.
+ */
 const remembered = 20_000;
 
-/** What a range of the log says: `gone` when the entry delivered last is not where it was. */
+/** What a range of the log shows. `gone`: the entry delivered last is not at its position. */
 export type Finding =
   | { readonly kind: "fine"; readonly fresh: readonly StreamEntry[] }
   | { readonly kind: "lost" | "gone" };
@@ -16,43 +19,43 @@ interface Awaited {
 }
 
 /**
- * What one follower knows about its log: the entry that it delivered last, and the own commits that it has yet to pass.
- * With them it tells the log that it follows from another one that stands in its place.
+ * What one follower knows about its log: the entry that it delivered last, and the own commits that it still expects.
+ * With these it detects if another log has taken the place of the one that it follows.
  */
 export class LogContinuity {
   readonly #since: number;
   #last: { readonly position: LogPosition; readonly content: string } | undefined;
-  /** Where to go on when the entry delivered last was trimmed away. */
+  /** Where to continue if the entry delivered last was trimmed. */
   #after: LogPosition | undefined;
   readonly #awaited = new Map<LogPosition, Awaited>();
-  /** An acknowledgement may be read after the entry itself came by: then it is compared with these. */
+  /** An acknowledgement may be read after the entry itself was delivered: then it is compared with these. */
   readonly #passed = new PassedEntries();
   #order = 0;
   #tooMany = false;
-  /** How many entries the log has been given at least. */
+  /** A lower bound of how many entries the log has taken. */
   #added = 0;
 
   constructor(since: number) {
     this.#since = Math.max(0, Math.ceil(since));
   }
 
-  /** XRANGE's start; the entry delivered last comes first, so that one atomic answer holds both it and what follows. */
+  /** XRANGE's start. The entry delivered last comes first, so one atomic answer holds it and what follows. */
   get rangeStart(): string {
     if (this.#last !== undefined) return this.#last.position;
     return this.#after === undefined ? String(this.#since) : `(${this.#after}`;
   }
 
-  /** XREAD's start: wakes for what comes after it. */
+  /** XREAD's start: it wakes for entries after this one. */
   get readAfter(): string {
     return this.#last?.position ?? this.#after ?? `${Math.max(0, this.#since - 1)}-18446744073709551615`;
   }
 
-  /** The moment of a question: what was acknowledged before it has to be in the answer. */
+  /** The moment of a read: what was acknowledged before it must be in the answer. */
   get now(): number {
     return this.#order;
   }
 
-  /** An own commit whose position Redis has told. */
+  /** Records an own commit whose position Redis has returned. */
   acknowledge(position: LogPosition, content: string): void {
     if (timeOf(position) < this.#since || this.#passed.has(position, content)) return;
     this.#order += 1;
@@ -60,7 +63,7 @@ export class LogContinuity {
     else this.#tooMany = true;
   }
 
-  /** Looks at the entries from `rangeStart` on; `asked` is `now` at the question, `atEnd` that no more followed. */
+  /** Examines the entries from `rangeStart` on. `asked` is `now` at the read. `atEnd`: no entries follow. */
   examine(found: readonly StreamEntry[], { asked, atEnd }: { asked: number; atEnd: boolean }): Finding {
     const last = this.#last;
     if (last !== undefined) {
@@ -82,7 +85,7 @@ export class LogContinuity {
     );
   }
 
-  /** These were delivered. */
+  /** Records that these were delivered. */
   pass(entries: readonly StreamEntry[]): void {
     const now = performance.now();
     for (const { entry, content } of entries) {
@@ -93,14 +96,14 @@ export class LogContinuity {
     this.#added += entries.length;
   }
 
-  /** The log's size as Redis gives it after all that was passed. */
+  /** The log's size as Redis reports it after all delivered entries. */
   measure({ added }: StreamInfo): void {
     this.#added = added;
   }
 
   /**
-   * Why the entry delivered last is gone. Trimmed only where nothing speaks against it: the log was trimmed, to behind
-   * that entry, and it is not a younger log that took fewer entries than this follower has seen.
+   * Why the entry delivered last is gone. The result is `trimmed` only if nothing contradicts it: the log was trimmed
+   * past that entry, and it is not a newer log that took fewer entries than this follower has seen.
    */
   explain({ firstPosition, lastPosition, added, trimmed }: StreamInfo): LogBreak {
     const position = this.#last?.position;
@@ -110,7 +113,7 @@ export class LogContinuity {
     return reachesBack || isOlder || trimmed === 0 ? "lost" : "trimmed";
   }
 
-  /** After `trimmed`: goes on with what is left. */
+  /** After `trimmed`: continues with what is left. */
   skip({ firstPosition, lastPosition, added }: StreamInfo): void {
     this.#after = this.#last?.position ?? this.#after;
     this.#last = undefined;
@@ -121,7 +124,7 @@ export class LogContinuity {
     }
   }
 
-  /** After `lost`: begins again at `since`. */
+  /** After `lost`: starts again at `since`. */
   startOver(): void {
     this.#last = undefined;
     this.#after = undefined;

@@ -1,9 +1,11 @@
 import type { JsonObject, LogEntry, LogPosition } from "../../auth/store.ts";
 
-/** How long the log is kept: at least this many entries, unless they are older than that, or than its opener needs. */
+/**
+ * How long the log is kept: at least this many entries, unless they are older than `ageMs` or the opener's `logKeptMs`.
+ */
 export const logBounds = { ageMs: 48 * 3_600_000, entries: 200_000 } as const;
 
-/** The time part of a stream id: Redis' clock at the commit, which never falls within one stream. */
+/** The time part of a stream id: Redis' clock at the commit. It never falls within one stream. */
 export function timeOf(position: LogPosition): number {
   return Number(position.split("-", 1)[0]);
 }
@@ -15,7 +17,7 @@ export function comparePositions(a: LogPosition, b: LogPosition): number {
   return aTime - bTime || aPart - bPart;
 }
 
-/** One entry as it stands in the log: its place, and all that is in it as text. */
+/** One entry of the log: its position, and its whole content as text. */
 export interface StreamEntry {
   readonly entry: LogEntry;
   readonly content: string;
@@ -26,7 +28,10 @@ export function contentOf(version: number | string, json: string): string {
   return `${version}|${json}`;
 }
 
-/** An XRANGE reply: `[[id, [field, value, ...]], ...]`. An entry that is none of ours has an event without members. */
+/**
+ * Parses an XRANGE reply: `[[id, [field, value, ...]], ...]`. An entry that the store did not write gets an event
+ * without members.
+ */
 export function entriesOf(reply: unknown): readonly StreamEntry[] {
   return asList(reply).map((entry) => {
     const [position, fields] = asList(entry);
@@ -50,14 +55,14 @@ function eventOf(json: string): JsonObject {
 
 export interface StreamInfo {
   readonly lastPosition: LogPosition;
-  /** Undefined when the log is empty. */
+  /** Undefined if the log is empty. */
   readonly firstPosition: LogPosition | undefined;
-  /** How many entries were ever appended, and how many of them are gone. */
+  /** How many entries were ever appended. `trimmed`: how many of them are gone. */
   readonly added: number;
   readonly trimmed: number;
 }
 
-/** An XINFO STREAM reply: a flat list of names and values. */
+/** Parses an XINFO STREAM reply: a flat list of names and values. */
 export function streamInfoOf(reply: unknown): StreamInfo {
   const flat = asList(reply);
   const field = (name: string) => flat[flat.indexOf(name) + 1];
@@ -71,12 +76,12 @@ export function streamInfoOf(reply: unknown): StreamInfo {
   };
 }
 
-/** `at` of the newest entry that may have been trimmed; undefined when none was. */
+/** `at` of the newest entry that may have been trimmed; undefined if none was. */
 export function trimmedBefore({ firstPosition, lastPosition, trimmed }: StreamInfo): number | undefined {
   return trimmed > 0 ? timeOf(firstPosition ?? lastPosition) : undefined;
 }
 
 function asList(value: unknown): readonly unknown[] {
-  if (!Array.isArray(value)) throw new Error("Redis answered in another shape than expected");
+  if (!Array.isArray(value)) throw new Error("Redis' answer has an unexpected shape");
   return value;
 }

@@ -1,13 +1,16 @@
 import type { LogPosition } from "../../auth/store.ts";
 
-/** Entries are remembered for at least this time, and at most about twice as long, ms. A commit's deadline is far shorter. */
+/**
+ * Entries are remembered for at least this time, and at most about twice as long, ms. A commit's deadline is far
+ * shorter.
+ */
 const keptMs = 60_000;
-/** As many are remembered whatever their age: the process may have been stopped before it read an acknowledgement. */
+/** This many are remembered whatever their age: the process may have been stopped before it read an acknowledgement. */
 const leastKept = 500;
-/** No more than twice as many. */
+/** At most twice this many are remembered. */
 const mostInHalf = 10_000;
 
-/** Which entries of a log came by lately, to compare with acknowledgements that are read after them. */
+/** The entries of a log that were delivered recently, to compare with acknowledgements that are read after them. */
 export class PassedEntries {
   #recent = new Map<LogPosition, string>();
   #earlier = new Map<LogPosition, string>();
@@ -17,7 +20,7 @@ export class PassedEntries {
     return this.#recent.size + this.#earlier.size;
   }
 
-  /** `now`: of the monotonic clock, ms. */
+  /** `now` is from the monotonic clock, ms. */
   add(position: LogPosition, content: string, now: number): void {
     const isOver = now - this.#began >= keptMs && this.#recent.size >= leastKept;
     if (isOver || this.#recent.size >= mostInHalf) {

@@ -2,7 +2,7 @@ import { Cluster, type Redis } from "ioredis";
 
 import type { RedisClient } from "./client.ts";
 
-/** INFO of one server, as name and value. */
+/** INFO of one server as names and values. */
 export type ServerInfo = ReadonlyMap<string, string>;
 
 /** INFO of the server, or of every primary of a Cluster. */
@@ -11,12 +11,12 @@ export async function readInfo(client: RedisClient): Promise<readonly ServerInfo
   return await Promise.all(nodes.map(async (node) => parseInfo(await node.info())));
 }
 
-/** The part of INFO that tells a primary from a replica. */
+/** The part of INFO that distinguishes a primary from a replica. */
 export async function readReplication(client: Redis): Promise<ServerInfo> {
   return parseInfo(await client.info("replication"));
 }
 
-/** What tells on whose disk and in whose memory a write is, with the settings that INFO does not show. */
+/** What shows where a write is kept, on disk or in memory, with the settings that INFO does not show. */
 export async function readPersistence(client: Redis): Promise<ServerInfo> {
   const [info, settings] = await Promise.all([
     client.info("replication", "persistence"),
@@ -25,7 +25,7 @@ export async function readPersistence(client: Redis): Promise<ServerInfo> {
   return new Map([...parseInfo(info), ...settings]);
 }
 
-/** CONFIG GET; rejects where the user may not ask. */
+/** CONFIG GET. Rejects if the user may not ask. */
 export async function readSettings(client: Redis, names: readonly string[]): Promise<ServerInfo> {
   const flat = (await client.call("config", "GET", ...names)) as readonly string[];
   return new Map(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ""] as const] : [])));
@@ -36,7 +36,7 @@ function parseInfo(text: string): ServerInfo {
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]));
 }
 
-/** What about this server makes it unfit for the store, in words that say how to mend it; nothing when it is fit. */
+/** Why this server is unfit for the store, and how to repair that; undefined if it is fit. */
 export function unfitness(info: ServerInfo): string | undefined {
   const version = info.get("redis_version") ?? "0";
   if (Number(version.split(".")[0]) < 7)

@@ -6,18 +6,18 @@ import { AbstractConnector, type RedisOptions } from "ioredis";
 import type { RedisHost } from "./address.ts";
 
 export interface PrimaryConnectorOptions {
-  /** Where the primary is now. Rejects while that is not known. */
+  /** Where the primary is now. Rejects while it is unknown. */
   readonly find: () => Promise<RedisHost>;
-  /** The pause before it is asked again, ms, by attempt; null: not again. */
+  /** The pause before the next lookup, ms, by attempt; null: no further attempt. */
   readonly retry: (attempt: number) => number | null;
   readonly tls: boolean;
   readonly disconnectTimeoutMs: number;
 }
 
 /**
- * How an ioredis client comes to the primary that Sentinels name, for every connection anew. ioredis' own way believes the
- * first Sentinel that answers, also one that was left behind; and its failover detector leaves a promise without a
- * handler when a Sentinel refuses SUBSCRIBE after a reconnect.
+ * Finds the primary that Sentinels name, for every new connection of an ioredis client. ioredis' own connector trusts
+ * the first Sentinel that answers, even an outdated one. Its failover detector leaves a promise without a handler if a
+ * Sentinel refuses SUBSCRIBE after a reconnect.
  */
 export function primaryConnector(options: PrimaryConnectorOptions): NonNullable<RedisOptions["Connector"]> {
   return class PrimaryConnector extends AbstractConnector {
@@ -25,12 +25,12 @@ export function primaryConnector(options: PrimaryConnectorOptions): NonNullable<
       super(options.disconnectTimeoutMs);
     }
 
-    /** A replica is left again: the Sentinels have not all heard of a failover. */
+    /** Disconnects from a replica: not all Sentinels have learned of a failover yet. */
     override check({ role }: { readonly role?: string }): boolean {
       return role === undefined || role === "master";
     }
 
-    /** A rejection ends an ioredis client for good, so that it comes only where there is no further attempt. */
+    /** A rejection ends an ioredis client for good, so this rejects only if there is no further attempt. */
     override async connect(emit: (event: string, error: Error) => void): Promise<Socket | TLSSocket> {
       this.connecting = true;
       for (let attempt = 1; ; attempt += 1) {

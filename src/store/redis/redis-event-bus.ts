@@ -12,24 +12,24 @@ import { redisKeys } from "./keys.ts";
 export interface RedisEventBusOptions {
   /** See `parseRedisUrl`. */
   readonly url: string;
-  /** The store's; `gatehouse` by default. */
+  /** The store's prefix; `gatehouse` by default. */
   readonly prefix?: string;
-  /** A message was lost before it was sent, or a listener threw. */
+  /** Called if a message was lost before it was sent, or a listener threw. */
   readonly onFault?: (error: unknown) => void;
-  /** Whether this node hears the others; the error says why it does not. */
+  /** Called with whether this node receives the other nodes' messages; the error says why it does not. */
   readonly onHearing?: (hears: boolean, error?: Error) => void;
 }
 
-/** Messages that may be on their way to Redis; one more is lost. */
+/** Messages that may wait for Redis' answer. Beyond it, a message is lost. */
 const mostUnsent = 1_000;
 const connectMs = 2_000;
 const commandTimeoutMs = 2_000;
 const closeMs = 500;
 
 /**
- * The bus over Redis' sharded pub/sub: in a Cluster all channels are in the slot of the store's keys, so a message goes to
- * one server and no other. Two connections of its own, opened for the first message and for the first listener. A
- * message reaches the listeners of its own node without Redis.
+ * The event bus over Redis' sharded pub/sub. In a Cluster all channels are in the slot of the store's keys, so a
+ * message goes to one server only. The bus has two connections of its own, opened for the first message and for the
+ * first listener. A message reaches the listeners of its own node without Redis.
  */
 export class RedisEventBus implements EventBus {
   readonly #address: RedisAddress;
@@ -37,14 +37,14 @@ export class RedisEventBus implements EventBus {
   readonly #keys: ReturnType<typeof redisKeys>;
   readonly #options: RedisEventBusOptions;
   readonly #listeners: BusListeners;
-  /** Tells this node's messages from the others'. */
+  /** Distinguishes this node's messages from other nodes'. */
   readonly #id = randomUUID();
   readonly #unsent = new Set<Promise<unknown>>();
   #sender: Promise<RedisClient> | undefined;
   #subscription: BusSubscription | undefined;
   #isClosed = false;
 
-  /** Connects to nothing yet. Throws for a URL that is none. */
+  /** Connects to nothing yet. Throws if the URL is invalid. */
   constructor(options: RedisEventBusOptions) {
     this.#options = options;
     this.#address = parseRedisUrl(options.url);
@@ -115,7 +115,7 @@ export class RedisEventBus implements EventBus {
     return sending;
   }
 
-  /** The first connection is made once for all who wait; it then reconnects by itself. */
+  /** Concurrent callers share the first connection attempt. The connection then reconnects by itself. */
   #connectSender(): Promise<RedisClient> {
     this.#sender ??= this.#openSender().catch((error: unknown) => {
       this.#sender = undefined;
@@ -142,14 +142,14 @@ export class RedisEventBus implements EventBus {
     return { commandTimeoutMs, silenceMs: 2 * commandTimeoutMs, findPrimary: () => this.#finder.find() };
   }
 
-  /** In a Cluster that of the server that has the channel's slot, as the connection that sends knows it. */
+  /** In a Cluster: the address of the server that owns the channel's slot, as the sending connection knows it. */
   async #listenerAddress(): Promise<RedisAddress> {
     if (this.#address.mode !== "cluster") return this.#address;
     const cluster = await this.#connectSender();
     if (!(cluster instanceof Cluster)) return this.#address;
     const slot = Number(await cluster.call("cluster", "KEYSLOT", this.#keys.events));
     const [owner] = cluster.slots[slot] ?? [];
-    if (owner === undefined) throw new Error("no server has the slot of the events");
+    if (owner === undefined) throw new Error("no server owns the slot of the event channels");
     return { ...this.#address, mode: "standalone", hosts: [hostOf(owner)] };
   }
 
@@ -158,7 +158,7 @@ export class RedisEventBus implements EventBus {
   }
 }
 
-/** From ioredis' own name of a node, `host:port`. */
+/** Parses ioredis' name of a node, `host:port`. */
 function hostOf(name: string): RedisHost {
   const colon = name.lastIndexOf(":");
   return { host: name.slice(0, colon), port: Number(name.slice(colon + 1)) };

@@ -34,22 +34,22 @@ import { Tail, watchdogMs } from "./tail.ts";
 export interface RedisStoreOptions {
   /** See `parseRedisUrl`. */
   readonly url: string;
-  /** Deadline of every method, milliseconds; 250 by default. */
+  /** Deadline of every method, ms; 250 by default. */
   readonly timeoutMs?: number | undefined;
-  /** Tells installations on one Redis apart; `gatehouse` by default. */
+  /** Separates installations on one Redis; `gatehouse` by default. */
   readonly prefix?: string;
   /** How long the log is kept, ms; 48 hours by default. */
   readonly logKeptMs?: number | undefined;
 }
 
-/** Opening may wait this long: a server that has just started loads its data first. */
+/** How long opening may wait, ms: a server that has just started loads its data first. */
 const openMs = 10_000;
-/** Commands without an answer that may wait for one. */
+/** Commands that may wait for an answer at one time. */
 const inFlightLimit = 5_000;
 
 /**
- * Connects to Redis 7 or later. Rejects with an Error for people (the URL's secrets masked) when it cannot be reached,
- * refuses the user, is too old, or may evict keys.
+ * Connects to Redis 7 or later. Rejects with an Error that an operator can read (secrets in the URL are masked) if
+ * Redis cannot be reached, refuses the user, is too old, or may evict keys.
  */
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
   const address = parseRedisUrl(options.url);
@@ -72,7 +72,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   }
 }
 
-/** It answers late or loads its data: neither is a reason to give up at once. */
+/** Redis answers late or loads its data: neither is a reason to give up at once. */
 function isSlow(error: unknown): boolean {
   return isLate(error) || (error instanceof Error && error.message.startsWith("LOADING"));
 }
@@ -115,7 +115,7 @@ async function connectFit(target: Target, keys: RedisKeys): Promise<RedisClient>
   try {
     await connectClient(client, openMs);
     await refuseUnfit(client);
-    // In a Cluster this is what connects to the node that has our slot.
+    // In a Cluster this command connects to the node that owns our slot.
     await withDeadline(client.call("get", keys.commits), openMs, "no answer");
     return client;
   } catch (error) {
@@ -129,7 +129,7 @@ async function refuseUnfit(client: RedisClient): Promise<void> {
   if (reason !== undefined) throw new Unfit(reason);
 }
 
-/** The server answers and must not be used as it is set up: no retry helps. */
+/** The server answers but must not be used as it is configured: a retry does not help. */
 class Unfit extends Error {}
 
 interface Parts extends Target {
@@ -141,7 +141,7 @@ interface Parts extends Target {
 
 interface CommitScripts {
   readonly usual: Script;
-  /** Of the same text; runs also where Redis is at `maxmemory`. */
+  /** The same script. This one also runs if Redis is at `maxmemory`. */
   readonly withoutRoom: Script;
 }
 
@@ -193,7 +193,7 @@ class RedisStore implements Store {
     });
   }
 
-  /** Drops the connections to servers that are no primary any more; each is made anew to whichever is. */
+  /** Drops connections to servers that are no longer primaries. Each is made again, to the current primary. */
   #leave(isOther: (server: RedisHost | undefined) => boolean): void {
     if (isOther(this.#link.server)) this.#client.disconnect(true);
     this.#durable.leave(isOther);
@@ -204,9 +204,9 @@ class RedisStore implements Store {
     for (const key of keys) checkName(key);
     if (keys.length === 0) return [];
     const reply = await this.#ask(() => this.#client.mget(keys.map((key) => this.#keys.record(key))));
-    // Another number of values is another command's reply.
+    // A different number of values is the reply to another command.
     if (!Array.isArray(reply) || reply.length !== keys.length)
-      throw redisUnavailable(new Error("it answered another question"), this.#address.masked);
+      throw redisUnavailable(new Error("the reply belongs to another command"), this.#address.masked);
     return reply.map((text) => (text === null ? undefined : parseRecord(text)));
   }
 
@@ -243,7 +243,7 @@ class RedisStore implements Store {
     return { reply, durability: Promise.resolve("memory") };
   }
 
-  /** Every follower has to come by what this process was told to be committed. */
+  /** Every follower must see the commits that this process was told are committed. */
   #acknowledge(outcome: CommitOutcome & { readonly ok: true }, { log }: PreparedStep): void {
     for (const [at, position] of outcome.positions.entries()) {
       const content = contentOf(outcome.version, log[at] ?? "");
@@ -286,7 +286,7 @@ class RedisStore implements Store {
     return this.#watch === undefined ? Number.POSITIVE_INFINITY : this.#watch.confirmedAt;
   }
 
-  /** Asked of the server that has our keys, as a script: without a key a Cluster would ask any of its nodes. */
+  /** Runs as a script on the server that owns our keys: without a key a Cluster would ask any of its nodes. */
   async time(): Promise<number> {
     const reply = await this.#ask(() => this.#client.call("eval", timeScript, 1, this.#keys.commits));
     return Number(reply);
@@ -321,7 +321,7 @@ class RedisStore implements Store {
     if (!alreadyEnded) await withDeadline(ended, 1_000, "not closed").catch(() => undefined);
   }
 
-  /** One exchange with Redis: at once unavailable while there is no connection, at the latest at the deadline. */
+  /** One exchange with Redis. Fails as unavailable: at once if there is no connection, otherwise at the deadline. */
   async #ask<T>(exchange: () => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw unavailable(`redis ${this.#address.masked}: closed`);
     if (this.#inFlight >= inFlightLimit) {

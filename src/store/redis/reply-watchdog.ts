@@ -3,24 +3,24 @@ import { Cluster, Command, type Redis, ReplyError } from "ioredis";
 
 import type { RedisClient } from "./client.ts";
 
-/** How often a connection has to show that its replies still belong to its commands. */
+/** How often a connection must prove that its replies still match its commands, ms. */
 const everyMs = 1_000;
 
 /**
- * Replaces connections that have lost step. Replies have no ids: they belong to commands by their order alone. When a
- * reply, or bytes of one, got lost on the way, each later command gets the reply of another one, or the parser waits for
- * an end that never comes; and since bytes do arrive, the connection does not look silent. So each connection is asked
- * once a second for a text made for that question. Where another reply comes, or none within `patienceMs`, the connection
- * is destroyed, and its client connects anew if it does so at all.
+ * Replaces connections whose replies no longer match their commands. Redis replies have no ids: only their order
+ * assigns them to commands. If a reply, or bytes of one, got lost on the way, each later command gets another one's
+ * reply, or the parser waits for an end that never comes. Since bytes still arrive, the connection does not look
+ * silent. So once a second each connection must echo a unique text. If another reply comes, or none within `timeoutMs`,
+ * the connection is destroyed. Its client then reconnects if it is set up to.
  *
- * NOT prevented: between the loss and the next question a command may get the reply of another one of the same kind.
+ * NOT prevented: between the loss and the next check a command may get the reply of another one of the same kind.
  */
-export function watchReplies(client: RedisClient, patienceMs: number): void {
-  if (client instanceof Cluster) client.on("+node", (node: Redis) => watchConnection(node, patienceMs));
-  else watchConnection(client, patienceMs);
+export function watchReplies(client: RedisClient, timeoutMs: number): void {
+  if (client instanceof Cluster) client.on("+node", (node: Redis) => watchConnection(node, timeoutMs));
+  else watchConnection(client, timeoutMs);
 }
 
-function watchConnection(client: Redis, patienceMs: number): void {
+function watchConnection(client: Redis, timeoutMs: number): void {
   let timer: NodeJS.Timeout | undefined;
   const stop = () => clearInterval(timer);
   client.on("ready", () => {
@@ -30,9 +30,10 @@ function watchConnection(client: Redis, patienceMs: number): void {
     timer = setInterval(() => {
       if (isAsking || client.status !== "ready" || client.stream !== stream) return;
       isAsking = true;
-      void isInStep(client, patienceMs).then((inStep) => {
+      void isInStep(client, timeoutMs).then((inStep) => {
         isAsking = false;
-        if (!inStep) stream.destroy(new Error("the connection to Redis has lost step"));
+        if (!inStep)
+          stream.destroy(new Error("replies of the Redis connection no longer match its commands"));
       });
     }, everyMs).unref();
   });
@@ -40,12 +41,12 @@ function watchConnection(client: Redis, patienceMs: number): void {
   client.on("end", stop);
 }
 
-/** Never rejects. An error that Redis replied says nothing: it refuses PING while it loads, or to some users. */
-async function isInStep(client: Redis, patienceMs: number): Promise<boolean> {
+/** Never rejects. An error reply proves nothing: Redis refuses PING while it loads, and to some users. */
+async function isInStep(client: Redis, timeoutMs: number): Promise<boolean> {
   const text = randomUUID();
   const ping = new Command("ping", [text], { replyEncoding: "utf8" });
-  // A deadline of its own: a slow answer is no wrong one.
-  ping.setTimeout(patienceMs);
+  // A deadline of its own: a slow answer is not a wrong one.
+  ping.setTimeout(timeoutMs);
   try {
     return (await client.sendCommand(ping)) === text;
   } catch (error) {

@@ -3,12 +3,12 @@ import { readFileSync } from "node:fs";
 
 import type { RedisClient } from "./client.ts";
 
-/** A Lua file beside this one: called by its hash, sent whole where the server does not know it (yet, or any more). */
+/** A Lua file beside this one. It is called by its hash, and sent whole if the server does not know it. */
 export class Script {
   readonly #text: string;
   readonly #hash: string;
 
-  /** `flags`: those of Redis 7's first line, for a script of the same text that runs where the other is refused. */
+  /** `flags` are those of Redis 7's first line, for a script of the same text that runs where the other is refused. */
   constructor(name: string, flags?: "allow-oom") {
     const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
     this.#text = flags === undefined ? text : text.replace(/^#!lua$/m, `#!lua flags=${flags}`);
@@ -19,7 +19,7 @@ export class Script {
     try {
       return await client.call("evalsha", this.#hash, keys.length, ...keys, ...args);
     } catch (error) {
-      // NOSCRIPT: it did not run, so sending it again runs it once.
+      // NOSCRIPT: the script did not run, so sending it again runs it once.
       if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
       return await client.call("eval", this.#text, keys.length, ...keys, ...args);
     }

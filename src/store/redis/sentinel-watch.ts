@@ -3,18 +3,24 @@ import type { CommandLink } from "./command-link.ts";
 import { hostName, latest, SentinelLink, type SentinelWord } from "./sentinels.ts";
 
 const everyMs = 500;
-/** A word older than this says nothing about where the primary is now. */
+/** An answer older than this, ms, does not count for where the primary is now. */
 const freshMs = 2_000;
-/** How long a connection may be to another primary than the one that is named: Sentinels learn of it one by one. */
-const patienceMs = 3_000;
+/**
+ * How long a connection may lead to a primary that the Sentinels no longer name, ms: they learn of a failover one by
+ * one.
+ */
+const disagreementMs = 3_000;
 
 export interface SentinelWatchOptions {
   readonly address: RedisAddress;
-  /** The connection that commits go over. */
+  /** The connection for commits. */
   readonly primary: Pick<CommandLink, "server" | "madeAt">;
-  /** Servers that are used as the primary besides. */
+  /** Other servers that are in use as the primary. */
   readonly others: () => readonly RedisHost[];
-  /** A majority names another primary than before, or has for a while named another than one of the servers in use. */
+  /**
+   * Called if a majority names a different primary than before, or if one of the servers in use has not been the named
+   * primary for a while.
+   */
   readonly onMoved: (isPrimary: (server: RedisHost) => boolean) => void;
 }
 
@@ -48,9 +54,9 @@ export class SentinelWatch {
   }
 
   /**
-   * `performance.now()` of the last moment at which a majority named, and reached, the primary that commits go to. What was
-   * said before the connection was made is about another process at that address, and its data; and what is being
-   * replaced is confirmed by nobody.
+   * `performance.now()` of the last moment at which a majority named, and reached, the primary that commits go to.
+   * Answers from before the connection was made do not count: they may be about another process at that address, with
+   * other data. Answers that say that the primary is being replaced do not count either.
    */
   get confirmedAt(): number {
     const primary = this.#currentPrimary();
@@ -65,17 +71,17 @@ export class SentinelWatch {
       !state.isDown;
     const words = this.#words().filter(speaksForIt);
     const moments = words.map(({ askedAt }) => askedAt).sort((a, b) => b - a);
-    // Whoever was asked later than this moment named it as well.
+    // Every Sentinel that was asked after this moment also named it.
     return moments[this.#majority() - 1] ?? Number.NEGATIVE_INFINITY;
   }
 
-  /** Asks now. Undefined when that is not enough to know it, or nobody follows. */
+  /** Asks now. Undefined if the answers do not suffice, or if nobody follows. */
   async ask(): Promise<RedisHost | undefined> {
     await this.#look();
     return this.#timer === undefined ? undefined : this.named;
   }
 
-  /** The primary that is named now: by whoever knows of a later failover than the others, else by a majority. */
+  /** The primary that is named now: by Sentinels that know of a later failover than the others, else by a majority. */
   get named(): RedisHost | undefined {
     const fresh = this.#fresh();
     const words = latest(fresh);
@@ -89,7 +95,7 @@ export class SentinelWatch {
     return this.#words().filter(({ askedAt }) => performance.now() - askedAt < freshMs);
   }
 
-  /** The last word of each Sentinel: one that is reached by two names speaks once. */
+  /** The last answer of each Sentinel. A Sentinel that is reached under two names counts once. */
   #words(): readonly SentinelWord[] {
     const words = new Map<string, SentinelWord>();
     for (const { id, word } of this.#links.values()) {
@@ -100,7 +106,7 @@ export class SentinelWatch {
     return [...words.values()];
   }
 
-  /** Of all that are configured or that anyone of them names, whether or not they answer. */
+  /** Majority of all Sentinels that are configured or that one of them names, whether or not they answer. */
   #majority(): number {
     const ids = new Set<string>();
     for (const { id, others } of this.#links.values()) {
@@ -154,7 +160,7 @@ export class SentinelWatch {
     const inUse = [...(current === undefined ? [] : [current]), ...this.#options.others()];
     if (inUse.every(isPrimary)) this.#agreedAt = now;
     const isOther = before !== undefined && before !== this.#named;
-    if (!isOther && now - this.#agreedAt < patienceMs) return;
+    if (!isOther && now - this.#agreedAt < disagreementMs) return;
     this.#agreedAt = now;
     this.#options.onMoved(isPrimary);
   }

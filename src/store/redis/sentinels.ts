@@ -5,42 +5,42 @@ import type { Redis } from "ioredis";
 import type { RedisAddress, RedisHost } from "./address.ts";
 import { createSentinelClient, withDeadline } from "./client.ts";
 
-/** How long a Sentinel has for an answer. */
+/** How long a Sentinel may take to answer, ms. */
 export const sentinelTimeoutMs = 400;
-/** Further Sentinels that one of them may name: more are ignored. */
+/** Further Sentinels that one Sentinel may name; more are ignored. */
 const mostOthers = 32;
 
-/** What one Sentinel said last. */
+/** The last answer of one Sentinel. */
 export interface SentinelWord {
-  /** `performance.now()` when it was asked. */
+  /** `performance.now()` of the question. */
   readonly askedAt: number;
-  /** `host:port` of the primary that it named, for every address of the host. */
+  /** `host:port` of the primary that it named, one for every address of the host. */
   readonly primary: readonly string[];
-  /** As it named it. */
+  /** The primary as the Sentinel wrote it. */
   readonly named: RedisHost;
   readonly state: PrimaryState;
 }
 
-/** What a Sentinel says of the primary besides where it is. */
+/** What a Sentinel reports about the primary besides its address. */
 export interface PrimaryState {
   /**
-   * The number of the failover that made it the primary. Each is voted for by a majority, and Sentinels learn of it one by
-   * one, so that a higher one is right whoever says it.
+   * The number of the failover that made it the primary. A majority votes for each failover, and Sentinels learn of it
+   * one by one. So the highest number is right whoever reports it.
    */
   readonly epoch: number;
-  /** The Sentinel does not reach it now, so that it knows nothing of the server that others may find there. */
+  /** The Sentinel does not reach the primary now, so it knows nothing about the server that others may find there. */
   readonly isDown: boolean;
-  /** The Sentinel is about to put another in its place, also when it has come back meanwhile. */
+  /** The Sentinel is replacing this primary, even if it has come back meanwhile. */
   readonly isReplaced: boolean;
 }
 
-/** The words that know of the last failover that any of them knows of. */
+/** The answers that know of the latest failover that any of them knows of. */
 export function latest<Word extends Pick<SentinelWord, "state">>(words: readonly Word[]): readonly Word[] {
   const epoch = Math.max(...words.map(({ state }) => state.epoch));
   return words.filter(({ state }) => state.epoch === epoch);
 }
 
-/** Epoch 0 and nothing against it where the Sentinel does not tell. */
+/** If the Sentinel reports nothing: epoch 0, neither down nor replaced. */
 export async function stateOf(sentinel: Redis, primary: string): Promise<PrimaryState> {
   const fields = fieldsOf(await sentinel.call("sentinel", "MASTER", primary).catch(() => undefined));
   const epoch = Number(fields.get("config-epoch"));
@@ -52,10 +52,10 @@ export async function stateOf(sentinel: Redis, primary: string): Promise<Primary
   };
 }
 
-/** One Sentinel, asked over a small connection of its own that reconnects with back-off. */
+/** One Sentinel, asked over a connection of its own that reconnects with back-off. */
 export class SentinelLink {
   readonly host: RedisHost;
-  /** The id that it has among Sentinels; undefined before it was reached. */
+  /** The Sentinel's own id (runid); undefined until it was reached once. */
   id: string | undefined;
   word: SentinelWord | undefined;
   others: ReadonlyMap<string, RedisHost> = new Map();
@@ -67,11 +67,11 @@ export class SentinelLink {
     this.host = host;
     this.#primary = address.primary ?? "";
     this.#client = createSentinelClient(address, host, sentinelTimeoutMs);
-    // Reconnects by itself; a question meanwhile fails at once.
+    // Reconnects by itself. Until then a question fails at once.
     this.#client.connect().catch(() => undefined);
   }
 
-  /** One question at a time. Never rejects: without an answer its last word only grows older. */
+  /** Asks one question at a time. Never rejects: without an answer its last one only grows older. */
   ask(): Promise<void> {
     this.#asking ??= this.#ask().finally(() => {
       this.#asking = undefined;
@@ -101,10 +101,10 @@ export class SentinelLink {
   }
 }
 
-/** 40 hexadecimal digits. Throws for what is none: it may be the reply to another question. */
+/** 40 hexadecimal digits. Throws for anything else: it may be the reply to another question. */
 function idOf(reply: unknown): string {
   const id = String(reply);
-  if (!/^[\da-f]{40}$/.test(id)) throw new Error("a Sentinel gives no id");
+  if (!/^[\da-f]{40}$/.test(id)) throw new Error("a Sentinel returned no id");
   return id;
 }
 
@@ -118,19 +118,19 @@ async function wordOf(
   return { ...about, named, primary: addresses.map((host) => hostName({ host, port: named.port })) };
 }
 
-/** Sentinels name hosts by address, or by name where they are set up to. */
+/** Sentinels name hosts by address, or by name if they are configured so. */
 async function addressesOf(host: string): Promise<readonly string[]> {
   if (isIP(host) > 0) return [host];
   const found = await withDeadline(lookup(host, { all: true }), sentinelTimeoutMs, "no address");
   return found.map(({ address }) => address);
 }
 
-/** `host:port`, the same for an IPv4 address and its IPv6 form. */
+/** `host:port`, with the same text for an IPv4 address and its IPv6 form. */
 export function hostName({ host, port }: RedisHost): string {
   return `${host.replace(/^::ffff:(?=\d+\.)/i, "")}:${port}`;
 }
 
-/** A SENTINEL SENTINELS reply: a flat list of names and values for each. */
+/** Parses a SENTINEL SENTINELS reply: a flat list of names and values for each. */
 export function othersOf(reply: unknown): ReadonlyMap<string, RedisHost> {
   const list = Array.isArray(reply) ? reply.slice(0, mostOthers) : [];
   return new Map(

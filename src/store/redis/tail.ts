@@ -12,32 +12,34 @@ import { entriesOf, type StreamEntry, type StreamInfo, streamInfoOf, trimmedBefo
 import { readReplication } from "./preflight.ts";
 
 const blockMs = 500;
-/** XREAD ends at least every `blockMs`: a connection silent for longer than this is half-open. */
+/** XREAD ends at least every `blockMs`: a connection that is silent for longer than this is half-open. */
 export const watchdogMs = 1_500;
-/** Entries of one XRANGE, the one delivered last among them. */
+/** Entries of one XRANGE, including the one delivered last. */
 const chunk = 501;
 const retry = { firstMs: 50, mostMs: 1_000 } as const;
 
 export interface TailOptions {
-  /** A connected client of its own, which ends with its first loss. Rejects when there is no connection now. */
+  /**
+   * Returns a connected client for this follower only. It does not reconnect. Rejects if there is no connection now.
+   */
   readonly connect: () => Promise<RedisClient>;
   readonly stream: string;
   readonly since: number;
   readonly onEntries: (entries: readonly LogEntry[]) => void;
   readonly onBreak: (kind: LogBreak) => void;
-  /** Where everything else of the store goes. */
+  /** The connection for everything else of the store. */
   readonly commands: Pick<CommandLink, "isAt" | "connections">;
 }
 
 /**
- * One follower: a loop over connections to a primary; within each, XRANGE after XRANGE up to the end of the log, then
- * each behind an XREAD BLOCK that ends when there is more. XREAD is only the bell: what is delivered comes from XRANGE,
- * whose one answer begins with the entry delivered last. A position is passed only after its entries were taken by the
- * listener, so a lost connection or a listener that throws repeats entries and never skips one.
+ * One follower of the log: a loop over connections to a primary. On each it sends XRANGE after XRANGE up to the end of
+ * the log. From there on each XRANGE follows an XREAD BLOCK that ends once there is more. XREAD only wakes it: entries
+ * are delivered from XRANGE, whose one answer begins with the entry delivered last. The position advances only after
+ * the listener took the entries. So a lost connection or a listener that throws repeats entries and never skips one.
  */
 export class Tail implements LogFollower {
   readonly caughtUp: Promise<{ readonly since: number }>;
-  /** Resolves once it was stopped and its connection is gone. */
+  /** Resolves once the follower was stopped and its connection is gone. */
   readonly ended: Promise<void>;
   readonly #options: TailOptions;
   readonly #trace: LogContinuity;
@@ -75,12 +77,12 @@ export class Tail implements LogFollower {
     return performance.now() - this.#lookedAt;
   }
 
-  /** The server that it reads from; undefined while there is no connection, and in a Cluster. */
+  /** The server that it reads from. Undefined while there is no connection, and in a Cluster. */
   get server(): RedisHost | undefined {
     return serverOf(this.#client);
   }
 
-  /** An own commit has put this into the log: the log that is followed has to have it. */
+  /** Records that an own commit put this into the log: the followed log must contain it. */
   acknowledge(position: LogPosition, content: string): void {
     this.#trace.acknowledge(position, content);
   }
@@ -111,7 +113,7 @@ export class Tail implements LogFollower {
           pauseMs = retry.firstMs;
         }
       } catch {
-        // Lost, overdue, a replica, or refused by the listener: all are mended by starting again from the position.
+        // Lost, overdue, a replica, or refused by the listener: in all cases start again from the position.
       }
       this.#inStep = false;
       this.#client?.disconnect();
@@ -121,7 +123,7 @@ export class Tail implements LogFollower {
     }
   }
 
-  /** One look at the log: at once while the end is not reached, else when there is more or it is time to look again. */
+  /** Reads the log once: at once if its end is not reached, else after XREAD ends. */
   async #readOn(client: RedisClient): Promise<void> {
     const began = performance.now();
     const asked = this.#trace.now;
@@ -144,8 +146,8 @@ export class Tail implements LogFollower {
   }
 
   /**
-   * A primary that was made a replica ends a connection only while it waits in XREAD, so that its role is looked at now
-   * and then. A Cluster's replica answers no reads by itself.
+   * A demoted primary ends a connection only while that waits in XREAD, so the role is checked now and then. A
+   * Cluster's replica answers no reads by itself.
    */
   async #refuseReplica(client: RedisClient): Promise<void> {
     if (client instanceof Cluster || performance.now() - this.#roleSeenAt < blockMs) return;
@@ -154,7 +156,10 @@ export class Tail implements LogFollower {
     this.#roleSeenAt = performance.now();
   }
 
-  /** At the end of the log. How far back the delivery reached: later than asked when the log was trimmed in the span. */
+  /**
+   * Called at the end of the log. The delivery reaches back to `since`, or to a later time if the log was trimmed
+   * meanwhile.
+   */
   async #arrive(client: RedisClient): Promise<void> {
     const info = await this.#info(client);
     if (info !== undefined) this.#trace.measure(info);
@@ -164,7 +169,7 @@ export class Tail implements LogFollower {
     this.#resolveCaughtUp({ since: trimmedTo === undefined ? since : Math.max(since, trimmedTo + 1) });
   }
 
-  /** The follower changes only after it was told: a listener that throws is told again. */
+  /** Calls the listener before the position changes: if the listener throws, the break is reported again. */
   async #break(client: RedisClient, kind: "lost" | "gone"): Promise<void> {
     this.#inStep = false;
     const info = kind === "lost" ? undefined : await this.#info(client);
@@ -200,7 +205,7 @@ export class Tail implements LogFollower {
   }
 
   async #pause(ms: number): Promise<void> {
-    // Rejects when the follower is stopped meanwhile.
+    // Rejects if the follower is stopped meanwhile.
     await setTimeout(ms, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
 }
