@@ -1,15 +1,15 @@
 /**
- * Every close code that a Gatehouse server sends, as data. The number's range says what a client does next:
+ * Every close code that a Gatehouse server sends, as data. The number's range tells a client what to do next:
  *
- * | range     | reconnect                     | first needs |
+ * | range | reconnect | first needs |
  * | --------- | ----------------------------- | ----------- |
- * | 4000-4099 | now                           | nothing     |
- * | 4100-4199 | after a back-off              | nothing     |
- * | 4200-4299 | now                           | a refresh   |
- * | 4300-4399 | never with these credentials  | a login     |
- * | 4400-4499 | never                         | nothing     |
+ * | 4000-4099 | now | nothing |
+ * | 4100-4199 | after a back-off | nothing |
+ * | 4200-4299 | now | a refresh |
+ * | 4300-4399 | never with these credentials | a login |
+ * | 4400-4499 | never | nothing |
  *
- * The standard codes below 4000 keep their RFC 6455 meaning and say their rule in the table.
+ * The standard codes below 4000 keep their RFC 6455 meaning; the table states the rule of each.
  */
 export type Reconnect = "now" | "after" | "never";
 export type Need = "nothing" | "refresh" | "login";
@@ -92,7 +92,7 @@ export const closeCodes = {
 
 export type CloseName = keyof typeof closeCodes;
 
-/** Numbers that were once used and must not be given a new meaning. */
+/** Numbers that were used once and must not get a new meaning. */
 export const retiredCloseCodes: readonly number[] = [];
 
 /** What a client does after a close with `code`: from the table, else from the range, else a plain retry. */

@@ -1,16 +1,15 @@
 /**
- * Every error code that crosses the wire, as data: on the socket as `error.code` of a `result`, over HTTP as the
- * status and, where `oauth` is given, as the RFC 6749 section 5.2 `error`. Codes that Home Assistant has keep its
- * spelling and text.
+ * Every error code on the wire, as data. On the socket it is `error.code` of a `result`. Over HTTP it is the status
+ * and, if `oauth` is given, the `error` of RFC 6749 section 5.2. Home Assistant's codes keep its spelling and text.
  */
 export interface ErrorCode {
-  /** Public text, used where a more exact one is not given. Never holds input or a secret. */
+  /** Public text, used if there is no more exact one. Never holds input or a secret. */
   readonly text: string;
-  /** HTTP status when the error ends an HTTP request. */
+  /** HTTP status if the error ends an HTTP request. */
   readonly status: number;
   /** RFC 6749 error name at `/auth/token`. */
   readonly oauth?: string;
-  /** True when the same request may succeed later, unchanged. */
+  /** True if the same request may succeed later, unchanged. */
   readonly retryable?: true;
 }
 
@@ -43,7 +42,7 @@ export const errorCodes = {
   username_already_exists: { text: "Username already exists", status: 409 },
   username_not_normalized: { text: "Username is not normalized", status: 400 },
 
-  // Ours
+  // Gatehouse's own codes
   unavailable: {
     text: "Temporarily unavailable",
     status: 503,
@@ -82,5 +81,5 @@ export const errorCodes = {
 
 export type ErrorName = keyof typeof errorCodes;
 
-/** Codes that were once used and must not be given a new meaning. */
+/** Codes that were used once and must not get a new meaning. */
 export const retiredErrorCodes: readonly string[] = [];

@@ -1,23 +1,25 @@
-/** What a client may negotiate with `supported_features`. Presence of the name counts, as in Home Assistant. */
+/**
+ * What a client may negotiate with `supported_features`. As in Home Assistant, only the presence of the name counts.
+ */
 export const features = {
   /** The server may put several messages into one frame, as an array. */
   coalesce_messages: "coalesce_messages",
   /**
-   * The server announces the end of the access token (`auth_expiring`), and the client promises to answer with
-   * `auth/refresh`: a socket whose token ran out is then closed with `token_expired`.
+   * The server announces the end of the access token (`auth_expiring`). The client promises to answer with
+   * `auth/refresh`: if the token expires on the socket, it is closed with `token_expired`.
    */
   auth_expiring: "auth_expiring",
   /**
-   * The server says when it suspends the socket (`auth_suspended`) and when the socket goes on (`auth_resumed`); the
-   * client's calls wait meanwhile. Without the feature a suspended socket is silent.
+   * The server reports that it suspends the socket (`auth_suspended`) and that the socket continues (`auth_resumed`).
+   * Meanwhile the client's calls wait. Without the feature a suspended socket is silent.
    */
   auth_suspended: "auth_suspended",
 } as const;
 export type Feature = keyof typeof features;
 
 /**
- * WebSocket subprotocols, with the protocol's version. JSON text frames are also what a client gets that names none, as
- * Home Assistant's clients do.
+ * WebSocket subprotocols, with the protocol's version. A client that names none, as Home Assistant's clients do, also
+ * gets JSON text frames.
  */
 export const JSON_SUBPROTOCOL = "gatehouse.v1.json";
 /** msgpack in binary frames. */
@@ -26,7 +28,7 @@ export const MSGPACK_SUBPROTOCOL = "gatehouse.v1.msgpack";
 export const SOCKET_PATH = "/api/websocket";
 /** Sent as `ha_version`: real clients compare it with 2022.4 and 2022.9. */
 export const HA_VERSION = "2026.11.0";
-/** The version of Gatehouse's own part of the protocol; announced in `auth_required`. */
+/** The version of Gatehouse's own part of the protocol, announced in `auth_required`. */
 export const PROTOCOL_VERSION = 1;
 
 /** Limits that both sides know. Sizes in bytes, times in milliseconds. */
@@ -37,25 +39,28 @@ export const limits = {
   frame: 65_536,
   /** Deepest nesting of arrays and objects. */
   depth: 16,
-  /** Members of all objects in a frame of the client together. */
+  /** Members of all objects together in one frame of a client. */
   members: 2048,
   /** Messages, pings and unsolicited pongs that a socket may send before `auth_ok`. */
   messagesBeforeAuth: 64,
   /** From open to `auth_ok` without a login flow (Home Assistant: 10 s). */
   authDeadlineMs: 10_000,
-  /** From open to `auth_ok` with a login flow; also a flow's whole life. */
+  /** From open to `auth_ok` with a login flow. Also the lifetime of a flow. */
   loginDeadlineMs: 300_000,
-  /** Longest access token that is looked at (Home Assistant: 8192; frames before `auth_ok` are smaller anyway). */
+  /** Longest access token that is parsed (Home Assistant: 8192; frames before `auth_ok` are smaller anyway). */
   accessToken: 8192,
-  /** Commands of one socket in flight at once. */
+  /** Commands of one socket that may be in progress at once. */
   inFlight: 64,
   /** Longest password in bytes of UTF-8, after NFKC. */
   password: 1024,
-  /** Between the server's WebSocket pings, from a login's start or `auth_ok` on (Home Assistant: 55 s, pong within half of it). */
+  /**
+   * Interval of the server's WebSocket pings, from a login's start or `auth_ok` on (Home Assistant: 55 s, pong within
+   * half of it).
+   */
   heartbeatMs: 55_000,
   /** How long a socket may be suspended before it is closed. */
   suspensionMs: 60_000,
-  /** What a suspended socket may send: frames, and bytes of them. */
+  /** How many frames a suspended socket may send, and below how many bytes in total. */
   suspendedFrames: 64,
   suspendedBytes: 65_536,
 } as const;

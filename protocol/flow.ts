@@ -1,13 +1,15 @@
 import { type Static, Type } from "typebox";
 
-/** `[type, id]` of a provider; the id is null for the only one of its type. */
+/** `[type, id]` of a provider; the id is null if the type has only one provider. */
 export const Handler = Type.Tuple([
   Type.String({ maxLength: 64 }),
   Type.Union([Type.String({ maxLength: 64 }), Type.Null()]),
 ]);
 export type Handler = Static<typeof Handler>;
 
-/** One input field of a form, in Home Assistant's shape (reference: voluptuous_serialize). */
+/**
+ * One input field of a form, in Home Assistant's format (the serialisation of the Python package voluptuous_serialize).
+ */
 export const FormField = Type.Object(
   {
     name: Type.String(),
@@ -30,7 +32,7 @@ const step = {
   flow_id: Type.String(),
   handler: Handler,
 };
-/** On the answer to `auth/login/start` only: what `auth/login/resume` asks for on another socket. */
+/** Only on the answer to `auth/login/start`: the secret that `auth/login/resume` requires on another socket. */
 const secret = { flow_secret: Type.Optional(Type.String()) };
 const placeholders = Type.Union([Type.Record(Type.String(), Type.String()), Type.Null()]);
 
@@ -40,7 +42,7 @@ export const FormStep = Type.Object({
   ...secret,
   step_id: Type.String(),
   data_schema: Type.Array(FormField),
-  /** `{}` or for instance `{"base": "invalid_auth"}`. */
+  /** `{}`, or for instance `{"base": "invalid_auth"}`. */
   errors: Type.Record(Type.String(), Type.String()),
   description_placeholders: placeholders,
   last_step: Type.Null(),
@@ -48,7 +50,7 @@ export const FormStep = Type.Object({
 });
 export type FormStep = Static<typeof FormStep>;
 
-/** The person goes to `url`; what happens there completes the step and the server pushes the next one. */
+/** The user goes to `url`. What happens there completes the step, and the server pushes the next one. */
 export const ExternalStep = Type.Object({
   type: Type.Literal("external"),
   ...step,
@@ -78,7 +80,7 @@ export const AbortStep = Type.Object({
 });
 export type AbortStep = Static<typeof AbortStep>;
 
-/** What a finished login of a socket gives: RFC 6749 section 5.1 plus the session's id. */
+/** The result of a finished login on a socket: RFC 6749 section 5.1 plus the session's id. */
 export const SessionGrant = Type.Object({
   access_token: Type.String(),
   token_type: Type.Literal("Bearer"),
@@ -89,7 +91,7 @@ export const SessionGrant = Type.Object({
 });
 export type SessionGrant = Static<typeof SessionGrant>;
 
-/** What a refresh gives. `refresh_token` only where the session rotates: keep it, forget the old one. */
+/** The result of a refresh. `refresh_token` is present only if the session rotates: keep it and forget the old one. */
 export const RefreshGrant = Type.Object({
   access_token: Type.String(),
   token_type: Type.Literal("Bearer"),

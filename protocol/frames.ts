@@ -2,11 +2,11 @@ import { type Static, Type } from "typebox";
 
 import { errorCodes } from "./errors.ts";
 
-/** A message's number: rises on each socket, gaps are fine. */
+/** A message's number. It rises on each socket; gaps are allowed. */
 export const Id = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 const strict = { additionalProperties: false } as const;
 
-/** S to C, at open. */
+/** Server to client, at open. */
 export const AuthRequired = Type.Object({
   type: Type.Literal("auth_required"),
   ha_version: Type.String(),
@@ -14,7 +14,9 @@ export const AuthRequired = Type.Object({
 });
 export type AuthRequired = Static<typeof AuthRequired>;
 
-/** C to S. No other key is allowed (Home Assistant refuses them too, and a client that sends an id is wrong). */
+/**
+ * Client to server. No other key is allowed. Home Assistant refuses them too; a client that sends an id here is wrong.
+ */
 export const Auth = Type.Object(
   { type: Type.Literal("auth"), access_token: Type.String({ maxLength: 8192 }) },
   strict,
@@ -24,11 +26,13 @@ export type Auth = Static<typeof Auth>;
 export const AuthOk = Type.Object({ type: Type.Literal("auth_ok"), ha_version: Type.String() });
 export type AuthOk = Static<typeof AuthOk>;
 
-/** S to C, followed by a close. Final: real clients never come back after it, so it never means "try again". */
+/**
+ * Server to client, followed by a close. Final: real clients never reconnect after it, so it never means "try again".
+ */
 export const AuthInvalid = Type.Object({ type: Type.Literal("auth_invalid"), message: Type.String() });
 export type AuthInvalid = Static<typeof AuthInvalid>;
 
-/** S to C, to clients with the `auth_expiring` feature: refresh now; `expires_in` seconds are left. */
+/** Server to client, with the `auth_expiring` feature: refresh now; `expires_in` seconds are left. */
 export const AuthExpiring = Type.Object({
   type: Type.Literal("auth_expiring"),
   expires_in: Type.Integer({ description: "Seconds until the access token ends." }),
@@ -36,16 +40,16 @@ export const AuthExpiring = Type.Object({
 export type AuthExpiring = Static<typeof AuthExpiring>;
 
 /**
- * S to C, to clients with the `auth_suspended` feature: nothing is done and nothing is sent until `auth_resumed`; after
- * `retry_after` seconds without it the socket is closed with `unavailable`.
+ * Server to client, with the `auth_suspended` feature: the socket is paused until `auth_resumed`. If that does not come
+ * within `retry_after` seconds, the socket is closed with `unavailable`.
  */
 export const AuthSuspended = Type.Object({
   type: Type.Literal("auth_suspended"),
-  retry_after: Type.Number({ description: "Seconds until the socket is closed if it does not go on." }),
+  retry_after: Type.Number({ description: "Seconds until the socket is closed if it does not continue." }),
 });
 export type AuthSuspended = Static<typeof AuthSuspended>;
 
-/** S to C, after `auth_suspended`: what waited goes on, in its order. */
+/** Server to client, after `auth_suspended`: queued messages continue in their order. */
 export const AuthResumed = Type.Object({ type: Type.Literal("auth_resumed") });
 export type AuthResumed = Static<typeof AuthResumed>;
 
@@ -67,7 +71,7 @@ export const ResultOk = Type.Object({
   success: Type.Literal(true),
   result: Type.Unknown(),
 });
-/** `id` is what the client sent; 0 when its message had none. */
+/** `id` is the client's; 0 if its message had none. */
 export const ResultError = Type.Object({
   id: Type.Unknown(),
   type: Type.Literal("result"),

@@ -1,17 +1,17 @@
 import { type Static, Type } from "typebox";
 
-/** 200 of `POST /auth/token`, as Home Assistant answers. */
+/** Body of a 200 answer to `POST /auth/token`, as in Home Assistant. */
 export const TokenResponse = Type.Object({
   access_token: Type.String(),
   token_type: Type.Literal("Bearer"),
   expires_in: Type.Integer({ description: "Seconds until the access token ends." }),
-  /** With a code always; with a refresh token only where the session rotates. */
+  /** Always present with a code. With a refresh token, present only if the session rotates. */
   refresh_token: Type.Optional(Type.String()),
   ha_auth_provider: Type.Optional(Type.String()),
 });
 export type TokenResponse = Static<typeof TokenResponse>;
 
-/** RFC 6749 section 5.2. */
+/** The error of RFC 6749 section 5.2. */
 export const OAuthError = Type.Object({
   error: Type.String(),
   error_description: Type.Optional(Type.String()),
@@ -22,7 +22,7 @@ export type OAuthError = Static<typeof OAuthError>;
 export const HttpMessage = Type.Object({ message: Type.String(), code: Type.Optional(Type.String()) });
 export type HttpMessage = Static<typeof HttpMessage>;
 
-/** 200 of `GET /auth/providers`. */
+/** Body of a 200 answer to `GET /auth/providers`. */
 export const ProvidersResponse = Type.Object({
   providers: Type.Array(
     Type.Object({
@@ -35,7 +35,7 @@ export const ProvidersResponse = Type.Object({
 });
 export type ProvidersResponse = Static<typeof ProvidersResponse>;
 
-/** Body of `POST /api/onboarding/users`; Home Assistant's fields and our set-up code. */
+/** Body of `POST /api/onboarding/users`: Home Assistant's fields and Gatehouse's set-up code. */
 export const OnboardingRequest = Type.Object(
   {
     setup_code: Type.String({ minLength: 1, maxLength: 128 }),

@@ -16,13 +16,13 @@ import { FlowStep } from "./flow.ts";
 import * as frames from "./frames.ts";
 import * as http from "./http.ts";
 
-/** JSON, as it stands in a file. */
+/** JSON as it stands in a file. */
 export type JsonDocument = Readonly<Record<string, unknown>>;
 
 const dialect = "https://json-schema.org/draft/2020-12/schema";
 
 /**
- * The wire as files that any language can read, by their path below `protocol/schemas`: a JSON Schema (draft 2020-12) for
+ * The wire as files for any language, keyed by their path below `protocol/schemas`: a JSON Schema (draft 2020-12) for
  * each message, request, result and event, and the tables of codes, features and limits.
  */
 export function protocolFiles(): ReadonlyMap<string, JsonDocument> {
@@ -57,7 +57,7 @@ export function protocolFiles(): ReadonlyMap<string, JsonDocument> {
   return files;
 }
 
-/** Messages that are no command, by their `type`; a `result` is one of two. */
+/** Messages that are not commands, by their `type`. A `result` is one of two. */
 const messages = {
   auth_required: frames.AuthRequired,
   auth: frames.Auth,
@@ -72,7 +72,7 @@ const messages = {
   pong: frames.Pong,
 };
 
-/** What the `event` of a request holds. */
+/** The content of the `event` of a request. */
 const events = {
   "auth/login/start": FlowStep,
   "auth/login/resume": FlowStep,
@@ -87,7 +87,7 @@ const bodies = {
   "onboarding-request": http.OnboardingRequest,
 };
 
-/** Tuples as draft 2020-12 writes them; everything else is the same in the drafts that typebox follows. */
+/** Writes tuples as draft 2020-12 does. Everything else is the same in the drafts that typebox follows. */
 function portable(schema: unknown): unknown {
   if (Array.isArray(schema)) return schema.map(portable);
   if (typeof schema !== "object" || schema === null) return schema;

@@ -1,9 +1,9 @@
 import type { CommandType } from "./commands/index.ts";
 
 /**
- * Commands whose events follow until the socket or the subscription ends, and that do no harm when they are sent again on
- * another socket. A command that only tells of its own progress is none: a second one would be carried out. No schema is
- * loaded here, because the client reads this table.
+ * Commands whose events continue until the socket or the subscription ends, and that are safe to send again on another
+ * socket. A command that reports only its own progress is not one: sending it again would carry it out again. This file
+ * loads no schema, because the client reads it.
  */
 const subscriptions: readonly CommandType[] = ["subscribe_events"];
 

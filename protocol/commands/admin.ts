@@ -19,10 +19,10 @@ export type UserInfo = Static<typeof UserInfo>;
 
 const GroupIds = Type.Array(OpaqueId, { maxItems: 64 });
 
-/** Home Assistant's `config/auth/*` and `config/auth_provider/homeassistant/*` (reference 4.4). */
+/** Home Assistant's `config/auth/*` and `config/auth_provider/homeassistant/*`. */
 export const adminCommands = {
   "config/auth/list": command("config/auth/list", "admin", {}, Type.Array(UserInfo)),
-  /** Ours: the same in pages, in the order of ids. */
+  /** Gatehouse's own: the same in pages, in the order of ids. */
   "gatehouse/users/list": command(
     "gatehouse/users/list",
     "admin",

@@ -38,13 +38,13 @@ export const CurrentUser = Type.Object({
 });
 export type CurrentUser = Static<typeof CurrentUser>;
 
-/** Home Assistant's `auth/*` (reference 4.4) and our in-band refresh. */
+/** Home Assistant's `auth/*`, and Gatehouse's in-band refresh. */
 export const authCommands = {
   "auth/current_user": command("auth/current_user", "user", {}, CurrentUser),
   "auth/refresh_tokens": command("auth/refresh_tokens", "user", {}, Type.Array(RefreshTokenInfo)),
   /**
-   * Ours: the same in pages, in the order of ids. A page may hold fewer sessions than asked for, or none, although more
-   * follow.
+   * Gatehouse's own: the same in pages, in the order of ids. A page may hold fewer sessions than asked for, or none,
+   * although more follow.
    */
   "gatehouse/sessions/list": command(
     "gatehouse/sessions/list",
@@ -105,7 +105,7 @@ export const authCommands = {
     },
     Type.Object({ path: Type.String() }),
   ),
-  /** Ours: new tokens on the same socket. Only the refresh token of this socket's own session is taken. */
+  /** Gatehouse's own: new tokens on the same socket. Only the refresh token of this socket's session is accepted. */
   "auth/refresh": command(
     "auth/refresh",
     "user",

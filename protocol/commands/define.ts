@@ -3,7 +3,7 @@ import { type Static, type TProperties, type TSchema, Type } from "typebox";
 import { Id } from "../frames.ts";
 
 /**
- * Who may send a command. `anyone` is before `auth_ok`; the others after it: `user` any authenticated user,
+ * Who may send a command. `anyone` is before `auth_ok`. The others are after it: `user` is any authenticated user,
  * `admin` a member of system-admin or the owner, `owner` the owner alone.
  */
 export type Guard = "anyone" | "user" | "admin" | "owner";
@@ -11,12 +11,12 @@ export type Guard = "anyone" | "user" | "admin" | "owner";
 /** One command's wire contract. */
 export interface CommandContract<Params extends TSchema = TSchema, Result extends TSchema = TSchema> {
   readonly guard: Guard;
-  /** The whole message, `id` and `type` included; unknown keys are refused. */
+  /** The whole message, with `id` and `type`; unknown keys are refused. */
   readonly params: Params;
   readonly result: Result;
 }
 
-/** Builds a contract: `fields` are the message's own fields beside `id` and `type`. */
+/** Builds a contract. `fields` are the message's own fields beside `id` and `type`. */
 export function command<const Name extends string, Fields extends TProperties, Result extends TSchema>(
   type: Name,
   guard: Guard,
@@ -33,19 +33,19 @@ export function command<const Name extends string, Fields extends TProperties, R
 export type ParamsOf<C extends CommandContract> = Static<C["params"]>;
 export type ResultOf<C extends CommandContract> = Static<C["result"]>;
 
-/** An opaque id on the wire. Ids become part of record keys, so nothing else than these characters gets in. */
+/** An opaque id on the wire. Ids become part of record keys, so only these characters are allowed. */
 export const OpaqueId = Type.String({ minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9_-]+$" });
-/** The keys of a record: a pattern, because JSON Schema bounds them in no other way. */
+/** The keys of a record, as a pattern: JSON Schema has no other way to bound them. */
 export const ShortKey = Type.String({ pattern: "^[\\s\\S]{1,64}$" });
 export const Name = Type.String({ minLength: 1, maxLength: 128 });
 export const Username = Type.String({ minLength: 1, maxLength: 128 });
-/** Length is checked again in bytes after NFKC by the provider. */
+/** The provider checks the length again, in bytes after NFKC. */
 export const Password = Type.String({ minLength: 1, maxLength: 1024 });
 export const Empty = Type.Object({}, { additionalProperties: false });
 
-/** Entries of one page of a list. */
+/** Number of entries in one page of a list. */
 export const pageLimits = { default: 100, most: 500 } as const;
-/** The fields of a list in pages. `cursor` is the answer's before it; without one the list begins. */
+/** The fields of a list in pages. `cursor` comes from the previous answer; without it the list starts. */
 export const PageFields = {
   cursor: Type.Optional(OpaqueId),
   limit: Type.Optional(
@@ -57,5 +57,5 @@ export const PageFields = {
     }),
   ),
 };
-/** Where to go on; null: there are no more. */
+/** Where to continue; null: there are no more entries. */
 export const Cursor = Type.Union([OpaqueId, Type.Null()]);

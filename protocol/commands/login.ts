@@ -10,7 +10,7 @@ export const ProviderInfo = Type.Object({
 });
 export type ProviderInfo = Static<typeof ProviderInfo>;
 
-/** Lower bound keeps RFC 7636's 43 characters of base64url(SHA-256). */
+/** Exactly RFC 7636's 43 characters of base64url(SHA-256). */
 const CodeChallenge = Type.String({ minLength: 43, maxLength: 43, pattern: "^[A-Za-z0-9_-]{43}$" });
 const FlowId = Type.String({ minLength: 32, maxLength: 32, pattern: "^[0-9a-f]{32}$" });
 
@@ -27,7 +27,7 @@ export const loginCommands = {
     "anyone",
     {
       handler: Handler,
-      /** An IndieAuth URL (reference 3.3); required for a code, optional for a session. */
+      /** A client id as IndieAuth defines it (a URL). Required for a code, optional for a session. */
       client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
       client_name: Type.Optional(Name),
       redirect_uri: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
@@ -57,9 +57,9 @@ export const loginCommands = {
     FlowStep,
   ),
   /**
-   * Comes back with a refresh token: new tokens, and this socket is authenticated (`auth_ok` follows), so that a client
-   * whose access token ran out needs no HTTP. Errors as at `/auth/token`: `invalid_grant` and `token_reused` mean that
-   * the login is over; the socket stays open for a new one.
+   * Authenticates with a refresh token: new tokens, and `auth_ok` follows on this socket. So a client with an expired
+   * access token needs no HTTP. Errors as at `/auth/token`: `invalid_grant` and `token_reused` mean that the session
+   * has ended; the socket stays open for a new login.
    */
   "auth/login/refresh": command(
     "auth/login/refresh",
@@ -70,7 +70,9 @@ export const loginCommands = {
     },
     RefreshGrant,
   ),
-  /** Creates the owner, once per installation, with the set-up code that the server printed; logs this socket in. */
+  /**
+   * Creates the owner, once per installation, with the set-up code that the server printed, and logs this socket in.
+   */
   "auth/onboarding/create_owner": command(
     "auth/onboarding/create_owner",
     "anyone",

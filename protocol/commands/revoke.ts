@@ -4,7 +4,7 @@ import { command, OpaqueId } from "./define.ts";
 
 const strict = { additionalProperties: false } as const;
 
-/** Whose sessions end: a user's, one, a client's of every user, or all that there are. */
+/** Whose sessions end: a user's, one session, a client's for every user, or all. */
 export const RevocationTarget = Type.Union([
   Type.Object({ user_id: OpaqueId }, strict),
   Type.Object({ session_id: OpaqueId }, strict),
@@ -16,8 +16,8 @@ export type RevocationTarget = Static<typeof RevocationTarget>;
 const Count = Type.Integer({ minimum: 0 });
 
 /**
- * What is known of a revocation. Null is what is not known: sessions of a client and of all are not counted, and an answer
- * before the close of its own socket comes before the rest is known.
+ * What is known of a revocation. Null means unknown: sessions of a client and of all are not counted, and a command
+ * that ends its own socket is answered before the rest is known.
  */
 export const RevocationState = Type.Object({
   revocation_id: OpaqueId,
@@ -26,11 +26,11 @@ export const RevocationState = Type.Object({
   /** Sockets that the answering node closed. */
   sockets_closed: Type.Union([Count, Type.Null()]),
   /**
-   * `applied`: nodes that have it. `fenced`: nodes that were not heard of and whose lease has run out, so that they serve
-   * nobody. `pending`: the rest.
+   * `applied`: nodes that have applied it. `fenced`: silent nodes whose lease has run out, so that they serve nobody.
+   * `pending`: the rest.
    */
   nodes: Type.Union([Type.Object({ applied: Count, pending: Count, fenced: Count }), Type.Null()]),
-  /** What held it when the store answered. */
+  /** What kept the revocation when the store answered. */
   durability: Type.Union([
     Type.Literal("memory"),
     Type.Literal("fsync"),
@@ -42,11 +42,11 @@ export const RevocationState = Type.Object({
 });
 export type RevocationState = Static<typeof RevocationState>;
 
-/** An event of `gatehouse/revoke` with `subscribe`: the state after a change; `done` with the last one. */
+/** An event of `gatehouse/revoke` with `subscribe`: the state after a change. The last one has `done`. */
 export const RevocationEvent = Type.Object({ ...RevocationState.properties, done: Type.Boolean() });
 
 export const revokeCommands = {
-  /** `wait`: answered once every node applied it, or after 60 s. `subscribe`: answered at once, then events. */
+  /** `wait`: answered once every node applied it, or after 60 s. `subscribe`: answered at once, then events follow. */
   "gatehouse/revoke": command(
     "gatehouse/revoke",
     "admin",

@@ -5,7 +5,7 @@ import { command, ShortKey } from "./define.ts";
 export const systemCommands = {
   /** Answered with `{"id", "type": "pong"}`, not with a result. */
   ping: command("ping", "user", {}, Type.Null()),
-  /** Convention: id 1, the first message after `auth_ok`. */
+  /** By convention id 1, the first message after `auth_ok`. */
   supported_features: command(
     "supported_features",
     "user",
@@ -13,9 +13,9 @@ export const systemCommands = {
     Type.Null(),
   ),
   /**
-   * Events that reach this user. Gatehouse fires three of Home Assistant's, `user_added`, `user_updated` and
-   * `user_removed` with `{user_id}`, for administrators. Home Assistant's other open types may be named by anybody and
-   * stay silent; any other type, and all types at once, is `unauthorized` to who is no administrator.
+   * Events that reach this user. Gatehouse fires three of Home Assistant's events for administrators: `user_added`,
+   * `user_updated` and `user_removed`, with `{user_id}`. Anybody may name Home Assistant's other open types, which stay
+   * silent. For a user who is not an administrator any other type, and all types at once, is `unauthorized`.
    */
   subscribe_events: command(
     "subscribe_events",

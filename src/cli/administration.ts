@@ -10,19 +10,19 @@ import { SecretError } from "../server/secret.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { UsageError } from "./output.ts";
 
-/** Nobody's socket waits for a command: a slow store is waited for, where a gateway would shed load. */
+/** No socket waits for a command, so a command waits for a slow store where a gateway would refuse work. */
 const PATIENCE_MS = 5_000;
 
 export interface Access {
-  /** The log is followed meanwhile, so that revocations say what the gateways make of them. */
+  /** Follow the log meanwhile, so that revocations report what the gateways applied. */
   readonly watching?: boolean;
-  /** Where there is no installation one is made; without it that is a mistake of who calls. */
+  /** Create the installation if there is none. Otherwise a missing installation is a usage error. */
   readonly creates?: boolean;
 }
 
 /**
- * Runs `action` on the store that the flags name, beside a running gateway or without one: what it commits reaches every
- * node by the log.
+ * Runs `action` on the store that the flags name, beside a running gateway or without one. Its commits reach every node
+ * through the log.
  */
 export async function withAuthority<T>(
   flags: ConfigFlags & { readonly provider?: string },
@@ -59,8 +59,8 @@ function atProvider(authority: Authority, id: string | undefined): Authority {
 }
 
 /**
- * A command has no log that anybody keeps: the gateways write its audit records to theirs. Where the store does not take
- * one, the command's own outcome stands, and says more.
+ * A command has no log that is kept, so the gateways write its audit records to theirs. If the store does not take a
+ * record, the command's own outcome stands, because it says more.
  */
 function relayingAudit(authority: Authority) {
   const writes: Promise<void>[] = [];
@@ -74,7 +74,7 @@ function relayingAudit(authority: Authority) {
   };
 }
 
-/** Without what is undefined. Records hold plain values only. */
+/** Drops undefined members. Records hold plain values only. */
 function plainRecord(record: object): AuditRecord {
   return JSON.parse(JSON.stringify(record)) as AuditRecord;
 }

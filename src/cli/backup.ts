@@ -3,7 +3,7 @@ import { backUpStore } from "../store/embedded/backup.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { type Output, UsageError } from "./output.ts";
 
-/** Copies the embedded store to `file`, which must not be there yet. Redis has backups of its own. */
+/** Copies the embedded store to `file`, which must not exist. Redis has its own backups. */
 export async function backup(
   file: string,
   flags: ConfigFlags,
@@ -12,9 +12,7 @@ export async function backup(
 ): Promise<void> {
   const config = configurationOf(flags, surroundings.env);
   if (config.store !== null)
-    throw new UsageError(
-      "this backs up the embedded store; a Redis store is backed up with Redis' own means",
-    );
+    throw new UsageError("this command backs up the embedded store; use Redis' own means for a Redis store");
   try {
     requireStoreFile(config);
   } catch (error) {

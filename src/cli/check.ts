@@ -11,8 +11,8 @@ import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { type Output, UsageError } from "./output.ts";
 
 /**
- * Validates the configuration and its TLS certificate, and prints what is in effect, secrets masked. With `guarantee`
- * also what the store is set up to keep of revocations; nothing is written to it.
+ * Validates the configuration and its TLS certificate, and prints the effective values with secrets masked. With
+ * `guarantee` it also prints how soon the store lets a revocation take effect. It writes nothing to the store.
  */
 export async function check(
   flags: ConfigFlags & { readonly guarantee?: true },
@@ -27,7 +27,7 @@ export async function check(
   output.result(effective, text.join("\n"));
 }
 
-/** A configuration file that gives the same configuration, apart from secrets, which no file holds: they are remarks. */
+/** A configuration file that gives the same configuration. Secrets must not be in a file, so they become comments. */
 function configFile(config: Config): string {
   const kept: Record<string, unknown> = {};
   const remarks: string[] = [];

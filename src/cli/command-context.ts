@@ -4,7 +4,7 @@ import type { Authority } from "../auth/authority.ts";
 import type { Access } from "./administration.ts";
 import type { Output } from "./output.ts";
 
-/** Where the command runs; tests hand in their own. */
+/** Streams, environment and folder that the command runs in; tests pass their own. */
 export interface CommandEnvironment {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: NodeJS.ReadStream;
@@ -21,19 +21,19 @@ export interface StoreFlags {
   readonly provider?: string;
 }
 
-/** Runs a command's action, reports what it throws and keeps the exit code. */
+/** Runs a command's action, reports its error and keeps the exit code. */
 export type Perform = (
   json: boolean | undefined,
   action: (output: Output) => void | Promise<void>,
 ) => Promise<void>;
 
-/** What a family of commands is built with. */
+/** What the command families are built with. */
 export interface CommandContext {
   readonly surroundings: CommandEnvironment;
   readonly perform: Perform;
 }
 
-/** Loaded when a command needs it: the store and the domain are most of what there is to load. */
+/** Loaded on demand: the store and the domain are most of the code to load. */
 export async function withAuthority<T>(
   flags: StoreFlags,
   { surroundings }: CommandContext,
@@ -44,10 +44,10 @@ export async function withAuthority<T>(
   return await administration.withAuthority(flags, surroundings, action, access);
 }
 
-/** Flags that every command has which needs a configuration. */
+/** Adds the flags of every command that needs a configuration. */
 export function configured(command: Command): Command {
   return command
-    .option("--config <file>", "configuration file (YAML); default ./gatehouse.yaml when it exists")
+    .option("--config <file>", "configuration file (YAML); default ./gatehouse.yaml if it exists")
     .option("--data <folder>", "folder of the embedded store and the installation's secret")
     .option(
       "--store <url>",

@@ -3,7 +3,7 @@ import { ConfigError } from "../server/config/problems.ts";
 import type { Config } from "../server/config/schema.ts";
 import { UsageError } from "./output.ts";
 
-/** Flags of the command line that are options of the configuration too. */
+/** Command-line flags that are also configuration options. */
 export interface ConfigFlags {
   readonly config?: string;
   readonly data?: string;
@@ -13,7 +13,7 @@ export interface ConfigFlags {
   readonly transport?: string;
 }
 
-/** The configuration that is in effect for a command. Throws `UsageError` with every problem. */
+/** The effective configuration for a command. Throws `UsageError` with every problem. */
 export function configurationOf(
   flags: ConfigFlags,
   env: Readonly<Record<string, string | undefined>>,

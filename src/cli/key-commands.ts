@@ -16,7 +16,7 @@ export function addKeyCommands(program: Command, frame: CommandContext): void {
   configured(
     keys.command("rotate").description("publish a new key, which signs after verifiers could fetch it"),
   )
-    .option("--now", "sign with it at once; whoever cached the old keys refuses new tokens for a while")
+    .option("--now", "sign with it at once; verifiers that cached the old keys refuse new tokens for a while")
     .option(
       "--revoke-old",
       "after a leak: sign with it at once and drop all other keys; every gateway refuses the tokens that they signed and closes " +

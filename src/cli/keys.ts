@@ -17,7 +17,7 @@ export async function rotateKeys(authority: Authority, now: boolean, output: Out
   output.result(describe(key), `added ${key.kid}; it signs from ${timeText(key.signsFrom)}`);
 }
 
-/** Says what it did once the gateways have shown that they applied it, or after two seconds. It is durable by then. */
+/** Prints the outcome once all gateways have confirmed it, or after two seconds. The change is durable by then. */
 export async function dropKeys(authority: Authority, output: Output): Promise<void> {
   const { key, dropped, receipt } = await authority.dropKeys();
   const state = await stateWithin(authority.revocation, receipt, showWithinMs);

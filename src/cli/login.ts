@@ -15,7 +15,7 @@ export interface LoginOptions {
   readonly provider?: string | undefined;
 }
 
-/** Runs the local provider's login flow on a socket, as any client would, and prints the tokens that it gives. */
+/** Runs the local provider's login flow on a socket, as any client would, and prints the tokens. */
 export async function login(options: LoginOptions, output: Output): Promise<void> {
   const tokens = createMemoryTokenStore();
   const client = new GatewayClient({
@@ -51,6 +51,6 @@ function refusal(step: FlowStep): AuthError {
     return new AuthError("access_denied", { publicMessage: "Invalid username or password" });
   }
   return new AuthError("not_supported", {
-    publicMessage: "The login asks for a step that this command does not know",
+    publicMessage: "The login asks for a step that this command does not support",
   });
 }

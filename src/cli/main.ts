@@ -4,7 +4,7 @@ import { runCommand } from "./program.ts";
 
 const { env, stdin, stdout, stderr } = process;
 let answerIsLost = false;
-// Whoever reads the answer may stop when it has seen enough (`| head`); a gateway does not end for that either.
+// The reader may close the pipe when it has seen enough (`| head`). A gateway must not end because of that.
 stdout.on("error", (error: NodeJS.ErrnoException) => {
   answerIsLost ||= error.code !== "EPIPE";
 });

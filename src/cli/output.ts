@@ -8,7 +8,7 @@ import { columns, jsonLine, oneLine, shown } from "./terminal-text.ts";
  */
 export const exitCodes = { done: 0, failed: 1, usage: 2, unavailable: 3 } as const;
 
-/** A mistake in how the command was called or configured. */
+/** A mistake in the arguments or the configuration. */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message);
@@ -17,9 +17,9 @@ export class UsageError extends Error {
 }
 
 export interface Output {
-  /** `text` for people, or `value` as one line of JSON with `--json`. */
+  /** Prints `text`, or with `--json` the `value` as one line of JSON. */
   result(value: unknown, text: string): void;
-  /** To standard error; returns the exit code. */
+  /** Prints to standard error; returns the exit code. */
   error(error: unknown): number;
 }
 
@@ -59,7 +59,7 @@ function describe(error: unknown): { code: string; message: string; exit: number
   return { code: systemCode(error) ?? "unknown_error", message, exit: exitCodes.failed };
 }
 
-/** The system's own code (`EADDRINUSE`), of the error or of what caused it. */
+/** The operating system's error code (`EADDRINUSE`), of the error or of its cause. */
 function systemCode(error: unknown): string | undefined {
   for (let fault = error; fault instanceof Error; fault = fault.cause) {
     if ("code" in fault && typeof fault.code === "string") return fault.code;
@@ -67,7 +67,7 @@ function systemCode(error: unknown): string | undefined {
   return undefined;
 }
 
-/** Columns as wide as their longest cell; no trailing blanks. */
+/** Each column is as wide as its longest cell; no trailing blanks. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows].map((row) => row.map(oneLine));
   const widths = head.map((_, column) =>
@@ -83,7 +83,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     .join("\n");
 }
 
-/** A time for people: ISO 8601 in UTC, or a dash. */
+/** A time as ISO 8601 in UTC, or a dash. */
 export function timeText(ms: number | null | undefined): string {
   return ms == null ? "-" : new Date(ms).toISOString();
 }

@@ -1,12 +1,12 @@
 import { UsageError } from "./output.ts";
 import { askHidden, type Terminal } from "./terminal-prompt.ts";
 
-/** More than any password that the server takes; a file piped in by mistake ends here. */
+/** More than the longest password that the server takes. It bounds a file that was piped in by mistake. */
 const limitBytes = 8192;
 
 /**
- * The password: never an argument. At a terminal it is asked for, and not shown; one that is to be `fresh` is asked for
- * twice. Elsewhere it is standard input up to the first line break, which `piped` must have announced. Throws `UsageError`.
+ * Reads the password; it is never an argument. At a terminal it is asked for without echo, and a `fresh` one twice.
+ * Otherwise it is standard input up to the first line break, which the flag `piped` must announce. Throws `UsageError`.
  */
 export async function readPassword(
   terminal: Terminal,
@@ -17,7 +17,7 @@ export async function readPassword(
     throw new UsageError("give the password on standard input, with --password-stdin");
   const password = stdin.isTTY ? await typed(terminal, fresh) : firstLine(await readSome(stdin));
   if (password === "")
-    throw new UsageError(stdin.isTTY ? "no password was typed" : "standard input holds no password");
+    throw new UsageError(stdin.isTTY ? "no password was entered" : "standard input holds no password");
   if (Buffer.byteLength(password) > limitBytes) throw new UsageError("the password is too long");
   return password;
 }
@@ -25,12 +25,12 @@ export async function readPassword(
 async function typed(terminal: Terminal, fresh: boolean): Promise<string> {
   const password = await askHidden(terminal, fresh ? "New password: " : "Password: ");
   if (!fresh || password === "") return password;
-  if ((await askHidden(terminal, "The same again: ")) !== password)
+  if ((await askHidden(terminal, "Repeat password: ")) !== password)
     throw new UsageError("the two passwords differ");
   return password;
 }
 
-/** Up to the first line break, or beyond the limit. */
+/** Reads up to the first line break, or past the limit. */
 async function readSome(stdin: NodeJS.ReadStream): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
@@ -42,7 +42,7 @@ async function readSome(stdin: NodeJS.ReadStream): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-/** Bytes that are no UTF-8 would all become the same character, and different passwords one. */
+/** Bytes that are not UTF-8 would all become the same character, so different passwords would be equal. */
 function firstLine(bytes: Buffer): string {
   const end = bytes.indexOf("\n");
   const line = end < 0 ? bytes : bytes.subarray(0, end);

@@ -27,7 +27,7 @@ export async function runCommand(args: readonly string[], surroundings: CommandE
       exit = output.error(error);
     }
   };
-  // A call that was not understood may still have said in which form it wants its answers.
+  // If the arguments are invalid, they may still ask for JSON.
   const json = args.includes("--json");
   const program = buildProgram({ surroundings, perform }, json);
   try {
@@ -53,9 +53,9 @@ function buildProgram(frame: CommandContext, json: boolean): Command {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => stdout.write(text),
-      // The help of a call without a command.
+      // Help for a call without a command.
       writeErr: (text) => json || stderr.write(text),
-      // Mistakes are reported by `runCommand`, like all others.
+      // `runCommand` reports usage errors, as all others.
       outputError: () => undefined,
     });
   addServerCommands(program, frame);
@@ -83,7 +83,7 @@ function addServerCommands(program: Command, { surroundings, perform }: CommandC
     }),
   );
   listening(program.command("check").description("validate and print the effective configuration, as a file"))
-    .option("--guarantee", "ask the store how it is set up, and print how soon a revocation is in effect")
+    .option("--guarantee", "ask the store how it is set up, and print how soon a revocation takes effect")
     .action((flags) =>
       perform(flags.json, async (output) => {
         const { check } = await import("./check.ts");
@@ -118,7 +118,7 @@ function addSecretCommand(program: Command, { surroundings, perform }: CommandCo
       "--new-secret-file <file>",
       "take the new secret from this file, and leave the old one where it is",
     )
-    .option("--yes", "do not ask; without a terminal nothing is asked")
+    .option("--yes", "do not ask; without a terminal there is no question")
     .action((flags) =>
       perform(flags.json, async (output) => {
         const { rotate } = await import("./secret.ts");

@@ -1,10 +1,10 @@
 import type { RevokeReceipt } from "../auth/revocation/receipt.ts";
 import type { Revocation } from "../auth/revocation/revocation.ts";
 
-/** The gateways show within a moment that they applied it, unless something is wrong; no command waits longer unasked. */
+/** Gateways confirm a revocation within moments unless there is a fault. Without --wait no command waits longer, ms. */
 export const showWithinMs = 2_000;
 
-/** What is known once no gateway serves it any more, or after `ms`. */
+/** The receipt's state once every gateway applied it, or after `ms`. */
 export async function stateWithin(
   revocation: Revocation,
   receipt: RevokeReceipt,
@@ -24,13 +24,13 @@ export async function stateWithin(
   return latest;
 }
 
-/** `hint` goes after it. */
+/** A note if gateways have not confirmed; `hint` is appended. */
 export function stillPending({ effective, nodes }: RevokeReceipt, hint = ""): string {
   if (effective === "all") return "";
   const { pending } = nodes;
   const who =
     pending === 1 ? "1 gateway has" : pending === 0 ? "a gateway may have" : `${pending} gateways have`;
-  return `; ${who} not shown yet that it applies there${hint}`;
+  return `; ${who} not confirmed it yet${hint}`;
 }
 
 export function stateOf({ revocationId, sessions, nodes, durability, effective }: RevokeReceipt) {

@@ -26,6 +26,6 @@ export async function rotate(
     const isMistake = error instanceof SecretError || error instanceof InstallationError;
     throw isMistake ? new UsageError(error.message) : error;
   });
-  const text = `the secret is now that of ${file}: name it to every node and command (secret_file, GATEHOUSE_SECRET_FILE); all sessions and tokens are over`;
+  const text = `the secret is now that of ${file}: configure it for every node and command (secret_file, GATEHOUSE_SECRET_FILE); all sessions and tokens are revoked`;
   output.result({ rotated: true, secret_file: file }, text);
 }

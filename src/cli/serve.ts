@@ -5,7 +5,7 @@ import { SecretError } from "../server/secret.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { type Output, UsageError } from "./output.ts";
 
-/** Runs the gateway until it is told to stop. Prints where it serves, on which transport and store, and the set-up link. */
+/** Runs the gateway until it is told to stop. Prints its URL, transport and store, and the set-up link. */
 export async function serve(
   flags: ConfigFlags,
   surroundings: { readonly env: Readonly<Record<string, string | undefined>> },

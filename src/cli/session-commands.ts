@@ -24,12 +24,12 @@ export function addSessionCommands(program: Command, frame: CommandContext): voi
       ),
     );
   configured(program.command("revoke"))
-    .description("end one session, or all of a user, of a client, or that there are")
+    .description("end one session, all sessions of a user or a client, or all there are")
     .option("--user <user>", "login name or id")
     .option("--session <id>", "session id")
     .option("--client <id>", "OAuth client id, for all users")
     .option("--all", "every session of the installation")
-    .option("--wait", "show, line by line, until no gateway serves them any more; 60 s at most")
+    .option("--wait", "print progress, line by line, until every gateway has applied it; 60 s at most")
     .action((flags) =>
       perform(flags.json, async (output) => {
         const target = revokeTarget(flags);

@@ -6,7 +6,7 @@ import { type Output, table, timeText, UsageError } from "./output.ts";
 import { showWithinMs, stateOf, stateWithin, stillPending } from "./receipts.ts";
 import { findUser } from "./users.ts";
 
-/** Prints the token alone, so that it can go into a variable or a file. */
+/** Prints only the token, so that it can go into a variable or a file. */
 export async function issueToken(
   authority: Authority,
   request: { readonly user: string; readonly name: string; readonly days: number },
@@ -88,7 +88,7 @@ export function revokeTarget({ user, session, client, all }: RevokeFlags): Revok
   throw new UsageError("give one of --user, --session, --client and --all");
 }
 
-/** One line, once the gateways have shown that they applied it, or after two seconds. It is durable by then. */
+/** Prints one line once the gateways have confirmed, or after two seconds. The revocation is durable by then. */
 export async function revoke(authority: Authority, what: RevokeWhat, output: Output): Promise<void> {
   const { revocation } = authority;
   const receipt = await revocation.revoke(await targetOf(authority, what), "session_revoked");
@@ -101,8 +101,8 @@ export async function revoke(authority: Authority, what: RevokeWhat, output: Out
 }
 
 /**
- * One line at once and one for each change, until no gateway serves what was revoked. Throws `timeout` when that could
- * not be learnt within 60 s; the revocation stands.
+ * Prints one line at once and one for each change, until no gateway serves what was revoked. Throws `timeout` if that
+ * is not known within 60 s; the revocation stands.
  */
 export async function revokeAndWait(authority: Authority, what: RevokeWhat, output: Output): Promise<void> {
   const { revocation } = authority;
@@ -115,7 +115,7 @@ export async function revokeAndWait(authority: Authority, what: RevokeWhat, outp
   });
   const { effective } = await revocation.settled(receipt);
   if (effective === "pending")
-    throw new AuthError("timeout", { detail: "not every gateway has shown that it applied the revocation" });
+    throw new AuthError("timeout", { detail: "not every gateway has confirmed the revocation" });
 }
 
 async function targetOf(authority: Authority, what: RevokeWhat): Promise<RevokeTarget> {

@@ -40,7 +40,7 @@ export function addUserCommands(program: Command, frame: CommandContext): void {
   addRemoval(family, frame, using);
 }
 
-/** Commands that set a password, which is read before the store is opened. */
+/** Commands that set a password. They read it before the store is opened. */
 function addPasswordCommands(family: Command, frame: CommandContext): void {
   const withPassword = (
     flags: PasswordFlags,
@@ -57,7 +57,7 @@ function addPasswordCommands(family: Command, frame: CommandContext): void {
   takingPassword(
     atProvider(family.command("add <name>").description("add a user with a login"))
       .requiredOption("--username <login>", "login name; capitals and blanks around it do not count")
-      .option("--owner", "the owner, once per installation; makes the installation where there is none")
+      .option("--owner", "the owner, once per installation; creates the installation if there is none")
       .option("--admin", "a member of the administrators"),
   ).action((name, flags) => {
     const { username, owner = false, admin = false } = flags;
@@ -74,7 +74,7 @@ function addPasswordCommands(family: Command, frame: CommandContext): void {
   );
   takingPassword(
     atProvider(
-      family.command("add-login <user>").description("give a login to a user who has none"),
+      family.command("add-login <user>").description("give a login to a user without one"),
     ).requiredOption("--username <login>", "login name"),
   ).action((user, flags) =>
     withPassword(flags, (authority, output, password) =>
@@ -83,7 +83,7 @@ function addPasswordCommands(family: Command, frame: CommandContext): void {
   );
 }
 
-/** What a user may do, and from where. */
+/** Commands for what a user may do, and from where. */
 function addStandingCommands(family: Command, using: Using): void {
   for (const [name, isActive] of [
     ["activate", true],
@@ -107,16 +107,16 @@ function addStandingCommands(family: Command, using: Using): void {
   atProvider(
     family
       .command("local-only <user>")
-      .description("let a user in from local addresses only, or from everywhere again")
-      .argument("<on|off>", "whether it is so", onOrOff),
+      .description("let a user in from local addresses only, or from everywhere")
+      .argument("<on|off>", "on or off", onOrOff),
   ).action((user, isOn, flags) =>
     using(flags, (authority, output) => users.setLocalOnly(authority, user, isOn, output)),
   );
 }
 
 function addNameCommands(family: Command, using: Using): void {
-  atProvider(family.command("rename <user>").description("change what a user is called; sessions stay"))
-    .option("--name <name>", "the name that is shown")
+  atProvider(family.command("rename <user>").description("change a user's name; sessions stay"))
+    .option("--name <name>", "the display name")
     .option("--username <login>", "the login name")
     .action((user, flags) =>
       using(flags, (authority, output) => users.renameUser(authority, user, flags, output)),
@@ -128,7 +128,7 @@ function addRemoval(family: Command, { surroundings }: CommandContext, using: Us
     family.command("remove-login <user>").description("take a user's login away; its sessions end"),
   ).action((user, flags) => using(flags, (authority, output) => users.removeLogin(authority, user, output)));
   atProvider(family.command("remove <user>").description("remove a user with all logins and sessions"))
-    .option("--yes", "do not ask; without a terminal nothing is asked")
+    .option("--yes", "do not ask; without a terminal there is no question")
     .action((user, flags) => {
       const asks = flags.yes !== true && surroundings.stdin.isTTY;
       const confirmed = async (question: string) => !asks || (await askYesOrNo(surroundings, question));
@@ -137,6 +137,6 @@ function addRemoval(family: Command, { surroundings }: CommandContext, using: Us
 }
 
 function onOrOff(text: string): boolean {
-  if (text !== "on" && text !== "off") throw new InvalidArgumentError("neither on nor off");
+  if (text !== "on" && text !== "off") throw new InvalidArgumentError("must be on or off");
   return text === "on";
 }

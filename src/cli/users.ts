@@ -7,8 +7,8 @@ import { type Output, table, UsageError } from "./output.ts";
 import { oneLine } from "./terminal-text.ts";
 
 /**
- * Finds a user by login name at the local provider, in whatever spelling, or by id. Throws `user_not_found`, and
- * `UsageError` for a login name that is another user's id.
+ * Finds a user by login name at the local provider, in any spelling, or by id. Throws `user_not_found`, and
+ * `UsageError` if a login name is another user's id.
  */
 export async function findUser(authority: Authority, nameOrId: string): Promise<User> {
   const namedId = await authority.localLogins.userIdOf(nameOrId);
@@ -32,7 +32,7 @@ export interface AddUser {
   readonly admin: boolean;
 }
 
-/** Adds a user with a login. The first owner can be made here too: whoever has the machine needs no set-up code. */
+/** Adds a user with a login. It can also create the first owner: who has access to the machine needs no set-up code. */
 export async function addUser(authority: Authority, request: AddUser, output: Output): Promise<void> {
   requireName(request.name);
   const username = normaliseLoginName(request.username);
@@ -79,7 +79,7 @@ export async function setActive(
   output.result(await describe(authority, updated), `${nameOrId} is ${isActive ? "active" : "inactive"}`);
 }
 
-/** `confirmed` is asked before anything is done. */
+/** Asks for confirmation before anything is done, unless `confirmed`. */
 export async function removeUser(
   authority: Authority,
   nameOrId: string,
@@ -89,14 +89,14 @@ export async function removeUser(
   const user = await findUser(authority, nameOrId);
   const who = oneLine(`${user.name ?? nameOrId} (${user.id})`);
   if (!(await confirmed(`Remove ${who} with all logins and sessions?`))) {
-    output.result({ id: user.id, removed: false }, `${nameOrId} stays`);
+    output.result({ id: user.id, removed: false }, `${nameOrId} was not removed`);
     return;
   }
   await authority.users.remove(user.id);
   output.result({ id: user.id, removed: true }, `removed ${nameOrId}`);
 }
 
-/** Sets a password; every session of the user ends. */
+/** Sets a password. This ends every session of the user. */
 export async function setPassword(
   authority: Authority,
   nameOrId: string,
@@ -112,8 +112,8 @@ export async function setPassword(
 }
 
 /**
- * Puts the user into one of the system's groups, in place of the others of the system. The owner stays an administrator
- * whatever the group, so this is refused. Throws `UsageError`.
+ * Puts the user into one system group and removes the user from the other system groups. For the owner this is refused,
+ * because the owner stays an administrator in any group. Throws `UsageError`.
  */
 export async function setGroup(
   authority: Authority,
@@ -122,14 +122,14 @@ export async function setGroup(
   output: Output,
 ): Promise<void> {
   const user = await findUser(authority, nameOrId);
-  if (user.isOwner) throw new UsageError("the owner may do everything, in whatever group");
+  if (user.isOwner) throw new UsageError("the owner has all rights, in any group");
   const ofSystem: readonly string[] = Object.values(systemGroups);
   const others = user.groupIds.filter((id) => !ofSystem.includes(id));
   const updated = await authority.users.update(user.id, { groupIds: [groupId, ...others] });
   output.result(await describe(authority, updated), `${nameOrId} is in ${updated.groupIds.join(", ")}`);
 }
 
-/** Changes the display name, the login name, or both. Throws `UsageError` when neither is given. */
+/** Changes the display name, the login name, or both. Throws `UsageError` if neither is given. */
 export async function renameUser(
   authority: Authority,
   nameOrId: string,
@@ -140,7 +140,7 @@ export async function renameUser(
   if (name === undefined && username === undefined) throw new UsageError("give --name, --username or both");
   if (name !== undefined) requireName(name);
   let user = await findUser(authority, nameOrId);
-  // The login name first: it may be taken, and then nothing has changed.
+  // Change the login name first: if it is taken, nothing has changed.
   if (username !== undefined)
     await authority.localLogins.changeUsername(user.id, normaliseLoginName(username));
   if (name !== undefined) user = await authority.users.update(user.id, { name });
@@ -172,7 +172,7 @@ export async function addLogin(
   output.result(await describe(authority, user), `${nameOrId} logs in as ${username}`);
 }
 
-/** The sessions of that login end; the user and the long-lived tokens stay. Throws `credentials_not_found`. */
+/** Ends the sessions of that login. The user and the long-lived tokens stay. Throws `credentials_not_found`. */
 export async function removeLogin(authority: Authority, nameOrId: string, output: Output): Promise<void> {
   const user = await findUser(authority, nameOrId);
   const username = await authority.localLogins.usernameOf(user.id);

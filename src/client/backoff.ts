@@ -1,13 +1,13 @@
 export interface Backoff {
-  /** Nothing was waited for since the start or the last `reset`. */
+  /** True if nothing was waited for since the start or the last `reset`. */
   readonly fresh: boolean;
-  /** Milliseconds to wait before the next try: uniform between 0 and a ceiling that doubles ("full jitter"). */
+  /** Milliseconds until the next attempt: uniform between 0 and a ceiling that doubles ("full jitter"). */
   next(): number;
-  /** After success: the ceiling is back at its base. */
+  /** Sets the ceiling back to its base, after success. */
   reset(): void;
 }
 
-/** `random` gives numbers in [0, 1). */
+/** `random` returns numbers in [0, 1). */
 export function createBackoff(options: { baseMs: number; capMs: number; random?: () => number }): Backoff {
   const random = options.random ?? Math.random;
   let tries = 0;

@@ -1,11 +1,11 @@
-/** A deadline whose clock can be stopped. Time is that of `performance.now()`. */
+/** A deadline that can be paused. Time is `performance.now()`. */
 export class Deadline {
   readonly #onLate: () => void;
   #leftMs: number;
   #startedAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** The clock stands until `start`. `onLate` is called once, unless `stop` comes first. */
+  /** Paused until `start`. `onLate` is called once, unless `stop` comes first. */
   constructor(ms: number, onLate: () => void) {
     this.#leftMs = ms;
     this.#onLate = onLate;
@@ -17,7 +17,7 @@ export class Deadline {
     this.#timer = setTimeout(this.#onLate, this.#leftMs);
   }
 
-  /** What is left stays for the next `start`. */
+  /** Pauses; the remaining time is kept for the next `start`. */
   stop(): void {
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);

@@ -1,7 +1,7 @@
 import { GatewayError } from "./errors.ts";
 import type { WebSocketConstructor } from "./message-socket.ts";
 
-/** The runtime's own WebSocket, or, on Node 20, the `ws` package's. Rejects with `cannot_connect` if there is neither. */
+/** The runtime's own WebSocket, or on Node 20 the `ws` package's. Rejects with `cannot_connect` if there is neither. */
 export async function defaultWebSocket(): Promise<WebSocketConstructor> {
   const found = globalThis.WebSocket as WebSocketConstructor | undefined;
   if (found !== undefined) return found;

@@ -1,22 +1,22 @@
 import { closeRule } from "../../protocol/close-codes.ts";
 import type { ErrorName } from "../../protocol/errors.ts";
 
-/** Codes that only the client has, beside those of the protocol's error table. */
+/** Codes of the client itself, beside those of the protocol's error table. */
 export type ClientErrorName =
-  /** The socket closed while the call was under way; it may or may not have been carried out. */
+  /** The socket closed while the call was in progress; the server may or may not have carried it out. */
   | "connection_lost"
   /** No answer within the call's deadline. */
   | "call_timeout"
-  /** The socket did not open in time, or could not be opened. */
+  /** The socket could not be opened, or not in time. */
   | "cannot_connect"
-  /** There are no tokens, or the server will not take them any more: log in. */
+  /** There are no tokens, or the server no longer accepts them: log in. */
   | "login_required"
-  /** The server said that coming back is useless (close code 4400-4499). */
+  /** The server said not to reconnect (close code 4400-4499). */
   | "refused"
-  /** The call came before `connect()`, or `close()` or a later `connect()` or `login()` took its place. */
+  /** `connect()` was not called yet, or `close()` or a later `connect()` or `login()` replaced the connection. */
   | "not_connected";
 
-/** How a socket was closed: RFC 6455's code and reason. */
+/** How a socket was closed: the code and reason of RFC 6455. */
 export interface CloseInfo {
   readonly code: number;
   readonly reason: string;
@@ -28,12 +28,12 @@ export interface GatewayErrorOptions {
   readonly cause?: unknown;
 }
 
-/** The SDK's one error. `switch (error.code)` tells the cases apart. */
+/** The only error class of the SDK. `switch (error.code)` distinguishes the cases. */
 export class GatewayError extends Error {
   readonly code: ErrorName | ClientErrorName | (string & {});
-  /** Present on retryable codes when the server gave a time. */
+  /** Set on retryable codes if the server gave a time. */
   readonly retryAfterSeconds: number | undefined;
-  /** The close frame that ended the connection, where there was one. */
+  /** The close frame that ended the connection, if there was one. */
   readonly close: CloseInfo | undefined;
 
   constructor(code: GatewayError["code"], message: string, options: GatewayErrorOptions = {}) {
@@ -45,7 +45,7 @@ export class GatewayError extends Error {
   }
 }
 
-/** A close as an error whose code follows the rule of the close code's range. */
+/** Turns a close into an error. Its code follows the rule of the close code's range. */
 export function errorOfClose(close: CloseInfo): GatewayError {
   const rule = closeRule(close.code);
   const text = close.reason || `The connection was closed (${close.code})`;
@@ -55,8 +55,8 @@ export function errorOfClose(close: CloseInfo): GatewayError {
 }
 
 /**
- * Why an attempt to connect failed. A request that was lost with its socket says what the close says: that the server
- * wants a login, or nobody to come back.
+ * Why an attempt to connect failed. If a request was lost with its socket, the close decides: login required, or do not
+ * reconnect.
  */
 export function attemptError(error: unknown): GatewayError {
   if (!(error instanceof GatewayError)) {
@@ -66,7 +66,7 @@ export function attemptError(error: unknown): GatewayError {
   return error.code === "connection_lost" && error.close !== undefined ? errorOfClose(error.close) : error;
 }
 
-/** Calls an application's callback. What it throws is the runtime's to report and breaks nothing here. */
+/** Calls an application's callback. If it throws, the runtime reports the error, and the client goes on. */
 export function tell<Args extends readonly unknown[]>(
   callback: (...args: Args) => void,
   ...args: Args

@@ -22,39 +22,40 @@ import { type SubscriptionEnd, Subscriptions } from "./subscriptions.ts";
 import { createMemoryTokenStore, forgetTokens, type StoredTokens, type TokenStore } from "./token-store.ts";
 
 /**
- * - `idle`: not connected; a login may be under way
- * - `connecting`: opening a socket and authenticating it with stored tokens; also while waiting for the next try
+ * - `idle`: not connected; a login may be in progress
+ * - `connecting`: opening a socket and authenticating it with stored tokens, or waiting for the next attempt
  * - `ready`: authenticated
- * - `suspended`: authenticated, but the server has stopped: it does not know at the moment who was cut off. Calls wait, and
- *   their clocks stand still; `ready` follows, or a loss as the close code says
- * - `ended`: over until `connect` or `login` is called; `endedBy` says why
+ * - `suspended`: authenticated, but the server has paused the socket, because it does not know at the moment which
+ *   sessions were revoked. Calls wait and their deadlines are paused. Then comes `ready`, or a disconnect that the close
+ *   code explains
+ * - `ended`: stopped until `connect` or `login` is called; `endedBy` says why
  */
 export type ClientState = "idle" | "connecting" | "ready" | "suspended" | "ended";
 
 export interface GatewayClientOptions {
   /**
-   * The gateway's base address, `http(s)://` or `ws(s)://`, for instance `https://auth.example.org`. Without a scheme it is
-   * `https://`, but on loopback.
+   * The gateway's base address, `http(s)://` or `ws(s)://`, for instance `https://auth.example.org`. Without a scheme
+   * it is `https://`, except on loopback.
    */
   readonly url: string;
   /** Default: in memory. */
   readonly tokens?: TokenStore;
-  /** The OAuth client id that the tokens belong to, where they belong to one. */
+  /** The OAuth client id that the tokens belong to, if they belong to one. */
   readonly clientId?: string | undefined;
-  /** Default: JSON. `createMsgpackCodec()` of `gatehouse-client/msgpack` is the other one. */
+  /** Default: JSON. The alternative is `createMsgpackCodec()` of `gatehouse-client/msgpack`. */
   readonly codec?: Codec;
-  /** Default: the runtime's own; on Node 20, which has none, the `ws` package's. */
+  /** Default: the runtime's own. Node 20 has none; there it is the `ws` package's. */
   readonly WebSocket?: WebSocketConstructor;
-  /** Deadline of connecting and of every call. Default 10 s. */
+  /** Deadline of connecting and of every call, ms. Default 10 s. */
   readonly timeoutMs?: number;
   /**
-   * Between pings of a socket that is authenticated. When nothing came from one ping to the next the connection is taken
-   * for lost. Default 30 s.
+   * Interval of pings on an authenticated socket, ms. If nothing arrives between two pings, the connection counts as
+   * lost. Default 30 s.
    */
   readonly heartbeatMs?: number;
-  /** Reconnecting waits between 0 and a ceiling that doubles from `baseMs` to `capMs`. Default 500 ms to 30 s. */
+  /** A reconnect waits between 0 and a ceiling that doubles from `baseMs` to `capMs`. Default 500 ms to 30 s. */
   readonly backoff?: { readonly baseMs: number; readonly capMs: number };
-  /** Every change of state; `error` on `ended`, and on `connecting` after a loss. */
+  /** Called with every change of state. `error` is set on `ended`, and on `connecting` after a disconnect. */
   readonly onState?: (state: ClientState, error?: GatewayError) => void;
 }
 
@@ -64,24 +65,27 @@ type CallArguments<T extends CommandType> =
   Record<never, never> extends CallParams<T> ? [params?: CallParams<T>] : [params: CallParams<T>];
 
 /**
- * What the client is at, from one `connect`, `login` or `close` to the next. Whatever belongs to an earlier one changes
- * nothing any more: its socket is closed and its promises reject.
+ * The client's state from one `connect`, `login` or `close` to the next. Whatever belongs to an earlier run has no
+ * effect any more: its socket is closed and its promises reject.
  */
 interface Run {
   /** The socket that is opening, in the auth phase, or in use. */
   wire: MessageSocket | undefined;
-  /** The tokens that the socket was authenticated with last. */
+  /** The tokens that authenticated the socket last. */
   tokens: StoredTokens | undefined;
   retry: ReturnType<typeof setTimeout> | undefined;
   refreshing: Promise<void> | undefined;
-  /** The server found the token expired: come back with the refresh token. */
+  /** The server found the access token expired: reconnect with the refresh token. */
   refreshFirst: boolean;
   readyAt: number;
-  /** The session is being ended on purpose: the close that follows is no loss. */
+  /** The client ends the session itself: the close that follows is not a disconnect. */
   leaving: boolean;
 }
 
-/** A client that stays: authenticated, refreshed before expiry, back after a loss as the close code allows. */
+/**
+ * A client that stays connected. It authenticates, refreshes before expiry, and reconnects after a loss if the close
+ * code allows it.
+ */
 export class GatewayClient {
   readonly #options: GatewayClientOptions;
   readonly #tokens: TokenStore;
@@ -113,9 +117,9 @@ export class GatewayClient {
   }
 
   /**
-   * Connects with the stored tokens; resolves when authenticated. Rejects, without further tries, with
-   * `login_required`, `refused` or `cannot_connect`; with `not_connected` when `close` or `login` came meanwhile. Once it
-   * has resolved, losses are repaired in the background.
+   * Connects with the stored tokens; resolves once authenticated. Rejects and stops trying with `login_required`,
+   * `refused` or `cannot_connect`, or with `not_connected` if `close` or `login` was called meanwhile. After it has
+   * resolved, the client reconnects in the background.
    */
   async connect(): Promise<void> {
     if (this.#authenticated) return;
@@ -124,8 +128,8 @@ export class GatewayClient {
   }
 
   /**
-   * Starts a login on a new socket, in place of whatever the client was at. With `for: "session"` (the default) the last
-   * `submit` leaves this client `ready`. An earlier login that is not done yet is given up.
+   * Starts a login on a new socket and ends the client's current run. With `for: "session"` (the default) the last
+   * `submit` leaves this client `ready`. An earlier unfinished login is cancelled.
    */
   async login(request: CallParams<"auth/login/start"> & { readonly handler: Handler }): Promise<LoginFlow> {
     const run = this.#begin("idle");
@@ -147,10 +151,11 @@ export class GatewayClient {
   }
 
   /**
-   * A message with events; resolves to the function that ends it. What the protocol declares a subscription
-   * (`subscribe_events`) is sent again after a reconnect, as long as the same user is logged in. Any other command, such
-   * as `gatehouse/revoke` with `subscribe`, is carried out once and ends with its socket. `onEnd` is called when it ends by
-   * itself: the server refuses it, the socket of such a command is lost, or `close`, `logout` or `login` came.
+   * Sends a message that is answered with events; resolves to the function that ends it. What the protocol declares a
+   * subscription (`subscribe_events`) is sent again after a reconnect while the same user is logged in. Any other
+   * command, such as `gatehouse/revoke` with `subscribe`, is carried out once and ends with its socket. `onEnd` is
+   * called if it ends by itself: the server refused it, the socket of such a command was lost, or `close`, `logout` or
+   * `login` was called.
    */
   async subscribe(
     message: { readonly type: CommandType } & Readonly<Record<string, unknown>>,
@@ -161,7 +166,10 @@ export class GatewayClient {
     return await this.#subscriptions.add(this.#readyWire(), subject, { message, onEvent, onEnd });
   }
 
-  /** New tokens in band; several calls at once are one. Rejects with `login_required` when the session is over. */
+  /**
+   * Gets new tokens on the open socket. Concurrent calls share one request. Rejects with `login_required` if the
+   * session has ended.
+   */
   async refresh(): Promise<void> {
     const run = this.#run;
     run.refreshing ??= this.#refreshOnce(run, this.#readyWire()).finally(() => {
@@ -170,7 +178,7 @@ export class GatewayClient {
     await run.refreshing;
   }
 
-  /** Ends the session on the server, forgets the tokens and closes. When it rejects the client is as it was. */
+  /** Ends the session on the server, forgets the tokens and closes. If it rejects, the client is unchanged. */
   async logout(): Promise<void> {
     const run = this.#run;
     const sessions = await this.call("auth/refresh_tokens");
@@ -187,12 +195,12 @@ export class GatewayClient {
     if (run === this.#run) this.close();
   }
 
-  /** Closes for good; tokens stay. */
+  /** Closes for good. The tokens are kept. */
   close(): void {
     this.#begin("idle");
   }
 
-  /** Gives up whatever the client was at. */
+  /** Ends the current run and starts a new one. */
   #begin(state: ClientState, error?: GatewayError): Run {
     const { wire, retry } = this.#run;
     const run = newRun();
@@ -221,7 +229,7 @@ export class GatewayClient {
     }
   }
 
-  /** One try: open, authenticate, negotiate, subscribe again. */
+  /** One attempt: open, authenticate, negotiate features, subscribe again. */
   async #attempt(run: Run): Promise<void> {
     const stored = await this.#tokens.load();
     if (stored === null) throw new GatewayError("login_required", "There are no tokens: log in first");
@@ -233,7 +241,7 @@ export class GatewayClient {
     } catch (error) {
       wire.close();
       if (!isExpired(error) || run.refreshFirst) throw error;
-      // The server found the token expired although our clock did not.
+      // The server found the token expired although it is valid by our clock.
       if (stored.refreshToken === null)
         throw new GatewayError("login_required", "The access token has expired", { cause: error });
       run.refreshFirst = true;
@@ -307,13 +315,13 @@ export class GatewayClient {
       throw asLoginRequired(error);
     })) as RefreshGrant;
     const next = refreshedTokens(stored, grant, Date.now());
-    // A logout, another login or another tab may have been here meanwhile: what it keeps is newer.
+    // A logout, another login or another tab may have changed the store meanwhile: its tokens are newer.
     if ((await this.#tokens.load())?.refreshToken !== refreshToken) return;
     run.tokens = next;
     await this.#tokens.save(next);
   }
 
-  /** The ready socket closed: what follows is the close code's rule. */
+  /** The ready socket closed. The rule of the close code decides what follows. */
   #lost(run: Run, close: CloseInfo): void {
     if (run !== this.#run || run.leaving) return;
     const { reconnect, need } = closeRule(close.code);
@@ -322,7 +330,7 @@ export class GatewayClient {
       void this.#over(run, error);
       return;
     }
-    // One that ends as soon as it is there is no success to start again from.
+    // A connection that ends soon after it was ready does not reset the back-off.
     if (Date.now() - run.readyAt >= this.#backoffLimits.capMs) this.#backoff.reset();
     const atOnce = reconnect === "now" && this.#backoff.fresh;
     const delayMs = this.#backoff.next();
@@ -345,7 +353,7 @@ export class GatewayClient {
     else this.#schedule(run, Math.max(this.#backoff.next(), (error.retryAfterSeconds ?? 0) * 1000));
   }
 
-  /** Nothing more is tried. Tokens that the server refuses for good are forgotten. Never rejects. */
+  /** Stops reconnecting. Forgets tokens that the server refuses for good. Never rejects. */
   async #over({ tokens }: Run, error: GatewayError): Promise<GatewayError> {
     this.#begin("ended", error);
     if (error.code === "login_required" && tokens) await forgetTokens(this.#tokens, tokens);
@@ -387,7 +395,7 @@ function isExpired(error: unknown): boolean {
   return error instanceof GatewayError && error.close?.code === closeCodes[expired].number;
 }
 
-/** The answer to ending one's own session may be lost with the socket that it ends. */
+/** The answer to ending one's own session may be lost with the socket that it closes. */
 function ignoreLoss(error: unknown): void {
   if (error instanceof GatewayError && error.code === "connection_lost") return;
   throw error;

@@ -5,24 +5,24 @@ import { createBackoff } from "./backoff.ts";
 import { attemptError, errorOfClose, GatewayError, tell } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
 
-/** What a login flow needs of the client that runs it. */
+/** What a login flow needs from its client. */
 export interface LoginHost {
-  /** A new open socket in the auth phase. Rejects with `not_connected` when the login is not the client's any more. */
+  /** Opens a new socket in the auth phase. Rejects with `not_connected` if the client no longer runs this login. */
   open(): Promise<MessageSocket>;
   readonly timeoutMs: number;
-  /** Between tries to open a socket while a step is waited for. */
+  /** Pauses between attempts to open a socket while a step is awaited. */
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
   /** The flow gave a session: keep the tokens and wait for `auth_ok` on the same socket. */
   granted(wire: MessageSocket, grant: SessionGrant): Promise<void>;
 }
 
 /**
- * One login, step by step. `step` is what is asked now. `submit` answers a form; for an `external` or `progress` step,
- * `next` waits for what follows. A socket that drops in between is replaced and the flow goes on at the same step, on
- * whatever node answers. A flow that is over without a session keeps no socket.
+ * One login, step by step. `step` is the current step. `submit` answers a form. For an `external` or `progress` step,
+ * `next` waits for the step that follows. If a socket drops in between, the flow continues at the same step on a new
+ * socket, on any node. A flow that ends without a session closes its socket.
  */
 export class LoginFlow {
-  /** Called with every step that comes by itself: what is asked after something outside was done. */
+  /** Called with every step that the server pushes, for instance after an external step was completed. */
   onStep: (step: FlowStep) => void = () => {};
   readonly #host: LoginHost;
   readonly #secret: string;
@@ -30,10 +30,10 @@ export class LoginFlow {
   #wire: MessageSocket;
   #step: FlowStep;
   #attaching: Promise<MessageSocket> | undefined;
-  /** How many steps came, and which of them the caller was given last. */
+  /** How many steps arrived. Below: the number of the step that the caller got last. */
   #came = 0;
   #given = 0;
-  /** The step that came last: a session is ready, or failed, when this settles. */
+  /** Settles once the last step was processed: a session is ready, or failed. */
   #taken: Promise<void> = Promise.resolve();
   #waiting: (() => void)[] = [];
 
@@ -70,21 +70,22 @@ export class LoginFlow {
     return this.#step;
   }
 
-  /** True when the flow is over: `create_entry` or `abort`. */
+  /** True if the flow is over: `create_entry` or `abort`. */
   get done(): boolean {
     return this.#step.type === "create_entry" || this.#step.type === "abort";
   }
 
-  /** Answers the form. The new step comes back; with a wrong password that is the same form with `errors`. */
+  /** Answers the form and returns the new step. After a wrong password that is the same form with `errors`. */
   async submit(input: Readonly<Record<string, unknown>>): Promise<FlowStep> {
     if (this.done) throw new GatewayError("invalid_flow", "This login is over");
     return await this.#ask({ type: "auth/login/step", user_input: input });
   }
 
   /**
-   * The step after the one that was given last (by the login's start, `submit` or `next`), as soon as it has come by
-   * itself; also on another socket, when this one drops. With a session the client is `ready` then. Rejects with
-   * `invalid_flow` when the flow is over, and with why it cannot be reached once its time has ended.
+   * Resolves with the step that follows the one returned last (by the login's start, `submit` or `next`), once the
+   * server has pushed it. If the socket drops, a new one is used. If the step gives a session, the client is `ready` by
+   * then. Rejects with `invalid_flow` if the flow is over, and with the connection error once the flow's time has
+   * ended.
    */
   async next(): Promise<FlowStep> {
     const backoff = createBackoff(this.#host.backoff);
@@ -125,7 +126,7 @@ export class LoginFlow {
     return this.#step;
   }
 
-  /** Settles when a step came; rejects when the socket was lost instead. */
+  /** Settles once a step arrived. Rejects if the socket was lost instead. */
   async #arrival(wire: MessageSocket): Promise<void> {
     const came = new Promise<void>((resolve) => this.#waiting.push(resolve));
     const lost = wire.closed.then((close) => {
@@ -134,7 +135,7 @@ export class LoginFlow {
     await Promise.race([came, lost]);
   }
 
-  /** The open socket; several callers make one. */
+  /** Returns the open socket. Concurrent callers share one attempt to open it. */
   async #attached(): Promise<MessageSocket> {
     if (this.#wire.isOpen) return this.#wire;
     this.#attaching ??= this.#resume().finally(() => {
@@ -143,7 +144,7 @@ export class LoginFlow {
     return await this.#attaching;
   }
 
-  /** After a dropped socket: the flow on a new one. */
+  /** Resumes the flow on a new socket after the old one dropped. */
   async #resume(): Promise<MessageSocket> {
     const wire = await this.#host.open();
     this.#wire = wire;
@@ -164,7 +165,7 @@ export class LoginFlow {
     this.#step = step;
     this.#came += 1;
     this.#taken = this.#settle(wire, step);
-    // Not everybody waits for it.
+    // A caller need not await it.
     this.#taken.catch(() => {});
     for (const wake of this.#waiting.splice(0)) wake();
     return this.#taken;
@@ -183,13 +184,13 @@ export class LoginFlow {
   }
 }
 
-/** The same step again, as a resume gives it. */
+/** True for the same step again, as a resume returns it. */
 function isSame(a: FlowStep, b: FlowStep): boolean {
   const plain = (step: FlowStep) => JSON.stringify({ ...step, flow_secret: undefined });
   return plain(a) === plain(b);
 }
 
-/** Another try may help. */
+/** True if another attempt may succeed. */
 function isPassing({ code }: GatewayError): boolean {
   if (code === "connection_lost" || code === "cannot_connect" || code === "call_timeout") return true;
   return retryable.has(code);

@@ -4,14 +4,14 @@ import { Deadline } from "./deadline.ts";
 import { type CloseInfo, errorOfClose, GatewayError, tell } from "./errors.ts";
 import { type HttpAnswer, type OpenFailureEvent, openFailure, refusedUpgrade } from "./open-failure.ts";
 
-/** The part of the WebSocket API that the SDK uses: browsers, Node 22 and the `ws` package all have it. */
+/** The part of the WebSocket API that the SDK uses. Browsers, Node 22 and the `ws` package all have it. */
 export interface WebSocketLike {
   binaryType: string;
   send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
-  /** The `ws` package's: a peer that does not answer a close is not waited for. */
+  /** Only in the `ws` package: destroys the connection without waiting for the peer's close. */
   terminate?(): void;
-  /** The `ws` package's: the server answered with HTTP instead of a socket. */
+  /** Only in the `ws` package: the server answered with HTTP and did not open a socket. */
   on?(type: "unexpected-response", listener: (request: unknown, answer: HttpAnswer) => void): unknown;
   addEventListener(type: "open", listener: () => void): void;
   addEventListener(type: "error", listener: (event: OpenFailureEvent) => void): void;
@@ -27,7 +27,7 @@ interface Waiting {
   deadline: Deadline;
 }
 
-/** How long a peer may take to answer a close before the connection is destroyed, where that can be done. */
+/** How long a peer may take to answer a close, ms. Then the connection is destroyed, if the runtime can do that. */
 const closeTimeoutMs = 2000;
 /** RFC 6455's code for a connection that ended without a close frame. */
 const connectionGone = 1006;
@@ -36,23 +36,23 @@ export interface MessageSocketOptions {
   readonly url: string;
   readonly codec: Codec;
   readonly WebSocket: WebSocketConstructor;
-  /** From now to the open socket. */
+  /** Time until the socket must be open, ms. */
   readonly timeoutMs: number;
 }
 
 /**
- * One socket: numbers requests, matches answers, keeps a deadline per request. Knows nothing of tokens. Its promises
- * all settle, at the latest with the close; `close` settles them at once.
+ * One socket. It numbers requests, matches answers, and keeps a deadline for each request. It knows nothing of tokens.
+ * All its promises settle at the latest with the close; `close` settles them at once.
  */
 export class MessageSocket {
-  /** Rejects with `cannot_connect` when the socket does not open in time. */
+  /** Rejects with `cannot_connect` if the socket does not open in time. */
   readonly opened: Promise<void>;
-  /** `auth_ok` came; rejects with what the close means. */
+  /** Resolves with `auth_ok`. Rejects with the error of the close. */
   readonly authenticated: Promise<void>;
   readonly closed: Promise<CloseInfo>;
-  /** The server says that the access token ends soon. */
+  /** Called if the server announces that the access token ends soon. */
   onExpiring: () => void = () => {};
-  /** `suspended` has changed. */
+  /** Called if `suspended` has changed. */
   onSuspension: () => void = () => {};
   readonly #socket: WebSocketLike;
   readonly #codec: Codec;
@@ -61,7 +61,7 @@ export class MessageSocket {
   readonly #openTimer: ReturnType<typeof setTimeout>;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
   #heartbeat: ReturnType<typeof setInterval> | undefined;
-  /** Something came since the last ping. */
+  /** True if something arrived since the last ping. */
   #heard = true;
   #suspended = false;
   #settle: {
@@ -70,11 +70,11 @@ export class MessageSocket {
     readonly closed: Promised<CloseInfo>;
   };
   #lastId = 0;
-  /** Why the socket does not open, where the runtime says it. */
+  /** Why the socket does not open, if the runtime tells. */
   #failure: GatewayError | undefined;
   #end: CloseInfo | undefined;
 
-  /** Throws what the WebSocket constructor throws for a URL that it does not take. */
+  /** Throws what the WebSocket constructor throws for an invalid URL. */
   constructor({ url, codec, WebSocket, timeoutMs }: MessageSocketOptions) {
     const socket = new WebSocket(url, [codec.subprotocol]);
     this.#socket = socket;
@@ -83,7 +83,7 @@ export class MessageSocket {
     this.opened = this.#settle.opened.promise;
     this.authenticated = this.#settle.authenticated.promise;
     this.closed = this.#settle.closed.promise;
-    // Not everybody waits for each of them.
+    // A caller need not await each of them.
     this.opened.catch(() => {});
     this.authenticated.catch(() => {});
     this.#openTimer = setTimeout(() => this.#tooLate(timeoutMs), timeoutMs);
@@ -104,14 +104,14 @@ export class MessageSocket {
     return this.#end === undefined;
   }
 
-  /** The server has stopped for this socket; until it goes on, the clocks of requests stand still. */
+  /** True while the server has paused this socket. Deadlines of requests are paused too. */
   get suspended(): boolean {
     return this.#suspended;
   }
 
   /**
-   * From now on, after `auth_ok`, a ping every `everyMs`. When nothing at all came since the last one the connection is
-   * taken for lost (1006).
+   * Sends a ping every `everyMs` from now on; call it after `auth_ok`. If nothing arrived since the last ping, the
+   * connection counts as lost (1006).
    */
   keepAlive(everyMs: number): void {
     if (this.#heartbeat !== undefined || this.#end !== undefined) return;
@@ -119,7 +119,7 @@ export class MessageSocket {
     this.#heartbeat = setInterval(() => this.#beat(), everyMs);
   }
 
-  /** A message without an id (`auth`). */
+  /** Sends a message without an id (`auth`). */
   send(message: Message): void {
     if (this.#end) throw connectionLost(this.#end);
     this.#socket.send(this.#codec.encode(message));
@@ -155,8 +155,8 @@ export class MessageSocket {
   }
 
   /**
-   * Ends it with 1000: what waits is rejected now, nothing more is delivered, and the closing handshake goes on behind.
-   * `end` is what this side makes of it.
+   * Closes with 1000. Pending requests are rejected now and nothing more is delivered; the closing handshake continues
+   * in the background. `end` is the reason that this side reports.
    */
   close(end: CloseInfo = { code: closeCodes.normal.number, reason: "" }): void {
     if (this.#end !== undefined) return;
@@ -171,7 +171,7 @@ export class MessageSocket {
     this.#settle.opened.resolve();
   }
 
-  /** With a listener for it the `ws` package leaves the socket to us. */
+  /** With a listener for this event the `ws` package leaves the socket to us. */
   async #refused(answer: HttpAnswer): Promise<void> {
     this.#failure = await refusedUpgrade(answer);
     this.close({ code: connectionGone, reason: "" });
@@ -236,7 +236,7 @@ export class MessageSocket {
     this.#taken(id)?.resolve(result);
   }
 
-  /** What failed has no events either. */
+  /** A failed request gets no events either. */
   #reject(id: number, error: unknown): void {
     this.#listeners.delete(id);
     this.#taken(id)?.reject(error);
@@ -262,7 +262,7 @@ export class MessageSocket {
   }
 }
 
-/** What `Promise.withResolvers` gives, which Node 20 does not have. */
+/** The result of `Promise.withResolvers`, which Node 20 does not have. */
 interface Promised<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;

@@ -1,2 +1,4 @@
-/** `gatehouse-client/msgpack`: the other codec, apart from the client so that who speaks JSON loads JSON only. */
+/**
+ * `gatehouse-client/msgpack`: the other codec, in a module of its own, so that clients that use JSON do not load it.
+ */
 export { createMsgpackCodec } from "../codec/msgpack.ts";

@@ -1,12 +1,12 @@
 import { GatewayError } from "./errors.ts";
 
-/** What the `ws` package tells of a socket that does not open; browsers tell nothing. */
+/** What the `ws` package reports about a socket that does not open. Browsers report nothing. */
 export interface OpenFailureEvent {
   readonly error?: unknown;
   readonly message?: string;
 }
 
-/** An HTTP answer in place of the upgrade, as Node's clients give it. */
+/** An HTTP answer to the upgrade, as Node's clients represent it. */
 export interface HttpAnswer {
   readonly statusCode?: number | undefined;
   setEncoding(encoding: "utf8"): unknown;
@@ -16,10 +16,10 @@ export interface HttpAnswer {
 
 const longestBody = 4_096;
 
-/** Node's and OpenSSL's codes, and what helps. */
+/** Error codes of Node and OpenSSL, each with a hint. */
 const hints: readonly (readonly [pattern: RegExp, hint: string])[] = [
-  [/^ECONNREFUSED$/, "nobody listens there: check host and port"],
-  [/^(?:ENOTFOUND|EAI_AGAIN)$/, "the host name is not known"],
+  [/^ECONNREFUSED$/, "nothing listens there: check host and port"],
+  [/^(?:ENOTFOUND|EAI_AGAIN)$/, "the host name is unknown"],
   [/^(?:ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/, "the host cannot be reached"],
   [
     /SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER|DEPTH_ZERO/,
@@ -31,7 +31,7 @@ const hints: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [/^(?:ECONNRESET|HPE_)/, "the server may expect TLS there: try https:// or wss://"],
 ];
 
-/** `cannot_connect` with the runtime's own reason as text and `cause`. */
+/** `cannot_connect` with the runtime's own reason as text and as `cause`. */
 export function openFailure({ error, message }: OpenFailureEvent): GatewayError {
   const reason = message || (error instanceof Error ? error.message : "");
   if (reason === "" && error === undefined)
@@ -46,7 +46,9 @@ export function openFailure({ error, message }: OpenFailureEvent): GatewayError 
   });
 }
 
-/** `cannot_connect` whose `cause` has the gateway's code; the answer's body is `{message, code}` where it is ours. */
+/**
+ * `cannot_connect` whose `cause` has the gateway's error code. The gateway's own answers have a body `{message, code}`.
+ */
 export async function refusedUpgrade(answer: HttpAnswer): Promise<GatewayError> {
   const { message, code, retryAfter } = wordsOf(await textOf(answer));
   const status = answer.statusCode ?? 0;
@@ -80,7 +82,7 @@ function wordsOf(body: string) {
   }
 }
 
-/** Of the error or of what caused it; Node hides several refused addresses in one `AggregateError`. */
+/** The code of the error or of its cause. Node wraps several refused addresses in one `AggregateError`. */
 function codeOf(error: unknown): string {
   for (let fault = error; fault instanceof Error; fault = fault.cause) {
     if ("code" in fault && typeof fault.code === "string") return fault.code;

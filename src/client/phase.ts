@@ -3,7 +3,7 @@ import { GatewayError } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
 import type { StoredTokens, TokenStore } from "./token-store.ts";
 
-/** An access token with less than this left is refreshed instead of being shown. */
+/** An access token with less time left than this, ms, is refreshed before use. */
 const marginMs = 5_000;
 
 export interface AuthPhaseOptions {
@@ -16,8 +16,8 @@ export interface AuthPhaseOptions {
 }
 
 /**
- * Brings a fresh socket to `auth_ok` with `stored`: the access token while it lasts, the refresh token after it, on the
- * same socket. Throws `login_required` when only a login helps, and what closed the socket otherwise.
+ * Authenticates a new socket with `stored`: with the access token while it lasts, then with the refresh token on the
+ * same socket. Throws `login_required` if only a login helps; otherwise the error that closed the socket.
  */
 export async function authenticate(
   wire: MessageSocket,
@@ -48,7 +48,7 @@ async function comeBack(
   return next;
 }
 
-/** A refresh that is refused for good means: log in. What is retryable, or a lost socket, stays what it is. */
+/** A refresh that is refused for good becomes `login_required`. A retryable error or a lost socket stays as it is. */
 export function asLoginRequired(error: unknown): unknown {
   const final = ["invalid_grant", "token_reused", "access_denied", "invalid_client"];
   if (!(error instanceof GatewayError) || !final.includes(error.code)) return error;
@@ -71,7 +71,7 @@ export function grantedTokens(grant: SessionGrant, now: number): StoredTokens {
   };
 }
 
-/** `auth_ok`, or a rejection. A socket that is late is closed, so that nothing stays half done. */
+/** Resolves with `auth_ok`, or rejects. A socket that is late is closed, so that no half-authenticated socket stays. */
 export async function untilAuthenticated(wire: MessageSocket, timeoutMs: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {

@@ -3,8 +3,8 @@ import { SOCKET_PATH } from "../../protocol/features.ts";
 const loopback = /^(?:localhost|[^/]*\.localhost|127(?:\.[0-9]+){3}|\[::1\])(?::[0-9]+)?(?:\/|$)/i;
 
 /**
- * The socket's address under a base address. Query and fragment are dropped: nothing secret belongs there. Without a scheme
- * it is TLS, but on loopback. Throws `TypeError` with words for people.
+ * The socket's address under a base address. Query and fragment are dropped, since no secret belongs there. Without a
+ * scheme it uses TLS, except on loopback. Throws `TypeError` with a message for the developer.
  */
 export function socketUrl(base: string): string {
   const url = parse(base);
@@ -25,7 +25,5 @@ function parse(base: string): URL {
 }
 
 function wrong(base: string): TypeError {
-  return new TypeError(
-    `not an address of a gateway: ${base.slice(0, 200)} (http://, https://, ws:// or wss://)`,
-  );
+  return new TypeError(`not a gateway address: ${base.slice(0, 200)} (http://, https://, ws:// or wss://)`);
 }

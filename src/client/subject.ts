@@ -1,8 +1,8 @@
 import type { Subject } from "./subscriptions.ts";
 
 /**
- * The user of an access token: the `sub` of its claims (RFC 9068 section 2.2). Nothing is verified, because the token is
- * the client's own. Undefined for a token of another form.
+ * The user of an access token: the `sub` of its claims (RFC 9068 section 2.2). Nothing is verified, because the token
+ * is the client's own. Undefined for a token of another format.
  */
 export function subjectOf(accessToken: string | undefined): Subject {
   const [, payload = ""] = accessToken?.split(".") ?? [];

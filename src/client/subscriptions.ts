@@ -2,7 +2,7 @@ import { isSubscription } from "../../protocol/subscriptions.ts";
 import { GatewayError, tell } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
 
-/** A subscription has ended by itself; it is not renewed any more. `error` says why. */
+/** Called if a subscription ends by itself; it is not renewed. `error` says why. */
 export type SubscriptionEnd = (error: GatewayError) => void;
 
 export interface WantedEvents {
@@ -15,18 +15,18 @@ export interface WantedEvents {
 export type Subject = string | undefined;
 
 interface Subscription extends WantedEvents {
-  /** Who made it. Nobody else's socket may send it again. */
+  /** The user who made it. It is never sent on another user's socket. */
   readonly subject: Subject;
-  /** Where it lives now. */
+  /** The socket that it is on now. */
   wire: MessageSocket;
   id: number;
-  /** The last event has come. */
+  /** The last event has arrived. */
   done: boolean;
 }
 
 /**
- * What an application listens to, over any number of sockets of one user. Only messages that the protocol declares
- * subscriptions are sent again on a new socket: any other message with events is a command, and was carried out once.
+ * An application's subscriptions, across all sockets of one user. Only messages that the protocol declares
+ * subscriptions are sent again on a new socket. Any other message with events is a command, and was carried out once.
  */
 export class Subscriptions {
   readonly #timeoutMs: number;
@@ -36,33 +36,36 @@ export class Subscriptions {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Resolves, when the server has it, to the function that ends it. */
+  /** Resolves to the function that ends it, once the server has confirmed it. */
   async add(wire: MessageSocket, subject: Subject, wanted: WantedEvents): Promise<() => Promise<void>> {
     const subscription: Subscription = { ...wanted, subject, wire, id: 0, done: false };
     await this.#send(wire, subscription);
-    if (!wire.isOpen) throw new GatewayError("connection_lost", "The socket closed behind the answer");
+    if (!wire.isOpen) throw new GatewayError("connection_lost", "The socket closed after the answer");
     if (!subscription.done) this.#all.add(subscription);
     return async () => {
       if (this.#all.delete(subscription)) await this.#end(subscription);
     };
   }
 
-  /** The socket is gone, and another one comes: what cannot be renewed ends now. */
+  /** The socket is lost and will be replaced: what cannot be renewed ends now. */
   lost(error: GatewayError): void {
     for (const subscription of this.#all)
       if (!isSubscription(subscription.message.type)) this.#over(subscription, error);
   }
 
-  /** The client is not what it was: closed, logged out, or another login. */
+  /** The client was closed or logged out, or another login began. */
   endAll(error: GatewayError): void {
     for (const subscription of this.#all) this.#over(subscription, error);
   }
 
-  /** After a reconnect: all of `subject`'s on `wire`. Rejects when the socket is of no use; one that is refused ends alone. */
+  /**
+   * After a reconnect: sends all subscriptions of `subject` on `wire`. Rejects if the socket fails. A refused
+   * subscription ends alone.
+   */
   async renew(wire: MessageSocket, subject: Subject): Promise<void> {
     for (const subscription of this.#all) {
       if (subscription.subject !== subject) {
-        this.#over(subscription, new GatewayError("not_connected", "Somebody else is logged in now"));
+        this.#over(subscription, new GatewayError("not_connected", "Another user is logged in now"));
         continue;
       }
       try {
@@ -72,7 +75,7 @@ export class Subscriptions {
         this.#over(subscription, error);
         continue;
       }
-      // Ended by the application while it was under way.
+      // The application ended it while the request was in progress.
       if (!this.#all.has(subscription)) await this.#end(subscription);
     }
   }
@@ -96,7 +99,7 @@ export class Subscriptions {
     tell(subscription.onEnd, error);
   }
 
-  /** A socket that is gone took the subscription with it. */
+  /** A subscription ends with its socket. */
   async #end({ wire, id }: Subscription): Promise<void> {
     wire.forget(id);
     if (!wire.isOpen) return;
@@ -112,7 +115,7 @@ function isLast(event: unknown): boolean {
   return typeof event === "object" && event !== null && "done" in event && event.done === true;
 }
 
-/** The server's own word, and one that trying again does not change. */
+/** The server itself answered, and a retry does not change the answer. */
 function isRefusal(error: GatewayError): boolean {
   const passing = [
     "connection_lost",

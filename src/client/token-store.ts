@@ -8,15 +8,15 @@ export interface StoredTokens {
 }
 
 /**
- * Where tokens are kept; the application's choice. `save(null)` forgets them. A new refresh token is saved before it is
- * relied on, and the one before it stays good until then, so a crash in between logs nobody out.
+ * Where tokens are kept; the application chooses. `save(null)` forgets them. A new refresh token is saved before it is
+ * used, and the previous one stays valid until then. So a crash in between logs nobody out.
  */
 export interface TokenStore {
   load(): StoredTokens | null | Promise<StoredTokens | null>;
   save(tokens: StoredTokens | null): void | Promise<void>;
 }
 
-/** Tokens in memory: gone with the page or the process. */
+/** Keeps tokens in memory; they are lost with the page or the process. */
 export function createMemoryTokenStore(initial: StoredTokens | null = null): TokenStore {
   let tokens = initial;
   return {
@@ -27,7 +27,7 @@ export function createMemoryTokenStore(initial: StoredTokens | null = null): Tok
   };
 }
 
-/** Tokens for a long-lived access token: nothing to refresh. */
+/** Holds a long-lived access token, which is never refreshed. */
 export function longLivedToken(accessToken: string): TokenStore {
   return createMemoryTokenStore({
     accessToken,
@@ -36,7 +36,10 @@ export function longLivedToken(accessToken: string): TokenStore {
   });
 }
 
-/** Forgets `refused`, unless other tokens (a login in another tab) took their place. A store that fails keeps them. */
+/**
+ * Forgets `refused`, unless other tokens (a login in another tab) have replaced it. If the store fails, the tokens
+ * stay.
+ */
 export async function forgetTokens(store: TokenStore, refused: StoredTokens): Promise<void> {
   try {
     const stored = await store.load();

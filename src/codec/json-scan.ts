@@ -9,17 +9,17 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
 export interface JsonScan {
-  /** Members of all objects together, as they are written: a repeated key counts each time. */
+  /** Members of all objects together, as written: a repeated key counts each time. */
   readonly members: number;
-  /** The text has a backslash, so its strings may differ from how they are written. */
+  /** The text has a backslash, so decoded strings may differ from the text. */
   readonly escaped: boolean;
 }
 
 /**
- * One pass over the text before JSON.parse may recurse into it, or make objects of many members. NOT yet verified: that it is JSON. Nothing needs that:
- * up to the first fault JSON.parse sees the same nesting, and there it stops.
+ * One pass over the text before JSON.parse recurses into it or creates objects with many members. NOT yet verified:
+ * that it is JSON. That is not needed here: JSON.parse sees the same nesting up to the first error, and stops there.
  *
- * Strings are jumped over with indexOf, which reads a long token sixteen characters at a time.
+ * Strings are skipped with indexOf, which reads a long token sixteen characters at a time.
  */
 export function scanJson(text: string, maxMembers: number): JsonScan {
   let depth = 0;
@@ -30,7 +30,7 @@ export function scanJson(text: string, maxMembers: number): JsonScan {
     switch (text.charCodeAt(at)) {
       case QUOTE: {
         let quote = nextQuote(text, at + 1);
-        // An escape that begins before the quote may take it in; what follows the escape is looked at anew.
+        // An escape that begins before the quote may include it; scan again after the escape.
         while (backslash < quote) {
           const after = backslash + 2;
           if (quote < after) quote = nextQuote(text, after);
@@ -59,7 +59,7 @@ export function scanJson(text: string, maxMembers: number): JsonScan {
 
 function nextQuote(text: string, from: number): number {
   const at = text.indexOf('"', from);
-  if (at < 0) throw invalidPayload("string without an end");
+  if (at < 0) throw invalidPayload("unterminated string");
   return at;
 }
 

@@ -23,12 +23,13 @@ function decodeText(text: string, maxMembers: number): unknown {
   const { members, escaped } = scanJson(text, maxMembers);
   if (!isWellFormed(text)) throw invalidPayload("lone surrogate");
   const value = parse(text);
-  // JSON.parse keeps the last of equal keys, whatever their spelling: fewer members than were written tell of one.
+  // JSON.parse keeps the last of equal keys, however they are spelled. So fewer members than were written mean a
+  // duplicate.
   if (membersOf(value, escaped) !== members) throw invalidPayload("duplicate key");
   return value;
 }
 
-/** JSON.parse without its message, which quotes the input. */
+/** JSON.parse without its error message, which quotes the input. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -37,7 +38,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** Members of all objects in `value`; throws when something in it is no plain data. As deep as the scan allowed. */
+/** Counts the members of all objects in `value`. Throws if a part is not plain data. The scan has bounded the depth. */
 function membersOf(value: unknown, escaped: boolean): number {
   switch (typeof value) {
     case "string":
@@ -72,7 +73,7 @@ function membersOfObject(object: object, escaped: boolean): number {
   return members;
 }
 
-/** Without an escape a string is a piece of the text, which was looked at whole. */
+/** Without an escape each string is a piece of the text, which was checked as a whole. */
 function checkText(text: string, escaped: boolean): void {
   if (escaped && !isWellFormed(text)) throw invalidPayload("lone surrogate");
 }

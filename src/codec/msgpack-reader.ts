@@ -1,16 +1,16 @@
 import { limits } from "../../protocol/features.ts";
 import { invalidPayload, isPlainNumber, isPoisonedKey } from "./plain-data.ts";
 
-/** Up to this many bytes a loop is quicker than a call of TextDecoder. */
+/** Up to this many bytes a loop is faster than a call of TextDecoder. */
 const SHORT_TEXT = 24;
 
 /**
- * Reads the one msgpack value that `bytes` hold: nil, booleans, numbers, str, array, and map with str keys. Ext
- * (timestamp too) and bin do not exist here, so there are no records, references or classes to come out of it.
+ * Reads the one msgpack value in `bytes`: nil, booleans, numbers, str, array, and map with str keys. Ext (also
+ * timestamp) and bin are refused, so no records, references or classes can result.
  *
- * Lengths are compared with what is left before anything is made of them, strings must be UTF-8, everything is copied
- * out of `bytes`. msgpackr's own reader is not used: what it makes of a byte order mark depends on whether its native
- * part is there, bad UTF-8 becomes U+FFFD, `__proto__` becomes another key, and its errors quote the data.
+ * Lengths are compared with the remaining bytes before anything is allocated. Strings must be UTF-8. Everything is
+ * copied out of `bytes`. msgpackr's own reader is not used: its handling of a byte order mark depends on whether its
+ * native part is present, bad UTF-8 becomes U+FFFD, `__proto__` becomes another key, and its errors quote the data.
  */
 export class MsgpackReader {
   readonly #bytes: Uint8Array;
@@ -18,7 +18,7 @@ export class MsgpackReader {
   #at = 0;
   #membersLeft: number;
 
-  /** `utf8` must be fatal and must not take a byte order mark away. */
+  /** `utf8` must be fatal and must keep a byte order mark. */
   constructor(bytes: Uint8Array, utf8: TextDecoder, maxMembers: number) {
     this.#membersLeft = maxMembers;
     this.#bytes = bytes;
@@ -91,7 +91,7 @@ export class MsgpackReader {
       case 0xd3:
         return this.#view(4).getInt32(0) * 2 ** 32 + this.#unsigned(4);
       default:
-        throw invalidPayload("type that no message has");
+        throw invalidPayload("type that messages do not use");
     }
   }
 
@@ -129,7 +129,7 @@ export class MsgpackReader {
     return (length <= SHORT_TEXT ? this.#ascii(start, end) : undefined) ?? this.#utf8Text(start, end);
   }
 
-  /** Four characters at a time; undefined when there is more than ASCII. */
+  /** Reads four characters at a time. Undefined if the text is not ASCII. */
   #ascii(start: number, end: number): string | undefined {
     const bytes = this.#bytes;
     let text = "";
@@ -155,7 +155,7 @@ export class MsgpackReader {
     }
   }
 
-  /** Each item takes a byte at least, so a length beyond what is left is a lie, whatever follows. */
+  /** Each item takes at least one byte, so a length beyond the remaining bytes is false. */
   #enter(depth: number, items: number): void {
     if (depth > limits.depth) throw invalidPayload("nested too deeply");
     if (items > this.#bytes.length - this.#at) throw invalidPayload("length beyond the end");
@@ -173,7 +173,7 @@ export class MsgpackReader {
     return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + start, size);
   }
 
-  /** Steps over `size` bytes and gives where they begin. */
+  /** Skips `size` bytes and returns their start. */
   #take(size: number): number {
     const start = this.#at;
     if (size > this.#bytes.length - start) throw invalidPayload("ends in the middle of a value");

@@ -4,14 +4,14 @@ import { MSGPACK_SUBPROTOCOL } from "../../protocol/features.ts";
 import { type Codec, CodecError, type CodecOptions, type Frame } from "./codec.ts";
 import { MsgpackReader } from "./msgpack-reader.ts";
 
-/** msgpack in binary frames: what JSON can say, and nothing else. */
+/** msgpack in binary frames. It carries exactly what JSON can carry. */
 export function createMsgpackCodec({ maxMembers = Number.POSITIVE_INFINITY }: CodecOptions = {}): Codec {
   const packer = new Packr(packing);
   const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   return {
     name: "msgpack",
     subprotocol: MSGPACK_SUBPROTOCOL,
-    // A view of msgpackr's buffer: it goes on behind the view and never writes there again.
+    // A view of msgpackr's buffer. msgpackr writes the next message behind the view, never into it.
     encode: (message) => packer.pack(withWideIntegers(message)),
     join: (frames) => (frames.length === 1 ? asBytes(frames[0]) : joined(frames.map(asBytes))),
     decode: (data) => new MsgpackReader(asBytes(data), utf8, maxMembers).readAll(),
@@ -19,9 +19,9 @@ export function createMsgpackCodec({ maxMembers = Number.POSITIVE_INFINITY }: Co
 }
 
 /**
- * Plain maps in their shortest form; undefined as JSON has it: absent in an object, null in an array. `skipValues` is
- * msgpackr's, though its types do not name it. Without `useToJSON: false` an object without a prototype would throw for
- * a member of that name, which to JSON is one like any other.
+ * Plain maps in their shortest form. Undefined is as in JSON: absent in an object, null in an array. msgpackr has
+ * `skipValues`, although its types do not name it. Without `useToJSON: false` an object without a prototype would throw
+ * for a member `toJSON`, which is an ordinary member in JSON.
  */
 const packing = {
   useRecords: false,
@@ -32,8 +32,8 @@ const packing = {
 };
 
 /**
- * msgpackr writes integers of more than 32 bits as floats, but BigInts as integers. A reader that is strict about types
- * would not find its own `id` again.
+ * msgpackr writes integers of more than 32 bits as floats, but BigInts as integers. A decoder that is strict about
+ * types would not recognise its own `id`.
  */
 function withWideIntegers(value: unknown): unknown {
   if (typeof value === "number") return isWide(value) ? BigInt(value) : value;

@@ -1,13 +1,16 @@
 import { BlockList, isIP } from "node:net";
 
-/** A set of IP networks; answers for addresses as transports write them (no zone, no IPv4-mapped form). Null is in none. */
+/**
+ * A set of IP networks. It takes addresses as transports write them (no zone, no IPv4-mapped form). Null is in no
+ * network.
+ */
 export interface AddressRanges {
   includes(address: string | null): boolean;
 }
 
 /**
- * Reads networks written as an address or as CIDR. Refused, with the reason in words: anything that is no IP address,
- * a zone, a prefix of 0 (that trusts everybody), and an IPv6 network that holds all IPv4-mapped addresses.
+ * Reads networks written as an address or as CIDR. These are refused with a reason: anything that is not an IP address,
+ * a zone, a prefix of 0 (it would trust everybody), and an IPv6 network that covers all IPv4-mapped addresses.
  */
 export function parseAddressRanges(networks: readonly string[]): AddressRanges {
   const list = new BlockList();
@@ -21,13 +24,13 @@ export function parseAddressRanges(networks: readonly string[]): AddressRanges {
   };
 }
 
-/** What is wrong with one network, or undefined. */
+/** Why a network is refused; undefined if it is valid. */
 export function addressRangeProblem(network: string): string | undefined {
   try {
     addNetwork(new BlockList(), network);
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : "is no network";
+    return error instanceof Error ? error.message : "is not a network";
   }
 }
 
@@ -35,7 +38,7 @@ function addNetwork(list: BlockList, network: string): void {
   const [address = "", prefixText, ...rest] = network.split("/");
   const version = isIP(address);
   if (version === 0 || rest.length > 0 || address.includes("%"))
-    throw new RangeError("is no IP address or CIDR network");
+    throw new RangeError("is not an IP address or CIDR network");
   const width = version === 6 ? 128 : 32;
   const prefix = prefixText === undefined ? width : readPrefix(prefixText, width);
   if (version === 6 && prefix < 96 && coversMappedAddresses(address, prefix))
@@ -50,7 +53,7 @@ function readPrefix(text: string, width: number): number {
   return prefix;
 }
 
-/** BlockList compares an IPv4 address in its mapped form too, so such a network would hold every IPv4 address. */
+/** BlockList compares an IPv4 address in its mapped form too, so such a network would cover every IPv4 address. */
 function coversMappedAddresses(address: string, prefix: number): boolean {
   const network = new BlockList();
   network.addSubnet(address, prefix, "ipv6");

@@ -1,12 +1,12 @@
 import { isIPv6 } from "node:net";
 
 /**
- * Whose share of a bounded resource an address takes: an IPv4 address its own, an IPv6 address its /64's, because one
- * host has all of it. All peers whose address is not known take one share.
+ * The share of a bounded resource that an address counts towards. An IPv4 address has its own. An IPv6 address has its
+ * /64's, because one host usually controls all of it. All peers with an unknown address have one share.
  */
 export function addressShare(address: string | null): string {
   if (address === null) return "unknown";
-  // Nearly all are IPv4: without a colon there is nothing to look for.
+  // Nearly all addresses are IPv4: without a colon there is nothing to parse.
   if (!address.includes(":")) return withoutZone(address);
   const plain = withoutZone(address);
   if (!isIPv6(plain) || plain.includes(".")) return plain;

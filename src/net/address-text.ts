@@ -1,4 +1,4 @@
-/** Text of an address as Node gives it: IPv4-mapped IPv6 as IPv4, no zone. */
+/** The text of an address as Node writes it, with IPv4-mapped IPv6 as IPv4 and without a zone. */
 export function plainAddress(text: string | undefined): string {
   if (text === undefined) return "";
   if (text.startsWith("::ffff:") && text.includes(".")) return text.slice(7);
@@ -6,7 +6,7 @@ export function plainAddress(text: string | undefined): string {
   return zone === -1 ? text : text.slice(0, zone);
 }
 
-/** Text of an address in network order: 4 bytes IPv4, 16 bytes IPv6 (RFC 5952), IPv4-mapped as IPv4. */
+/** The text of an address in network byte order: 4 bytes IPv4, 16 bytes IPv6 (RFC 5952), IPv4-mapped as IPv4. */
 export function addressOfBytes(buffer: ArrayBuffer): string {
   const bytes = new Uint8Array(buffer);
   if (bytes.length === 4) return dotted(bytes, 0);

@@ -4,14 +4,14 @@ import { readHop } from "./hop.ts";
 
 export interface ClientAddress {
   /**
-   * The client's IP address, or null if it is not known. Null is never local, is in no range, and has a share of limits
-   * of its own.
+   * The client's IP address, or null if it is unknown. Null is never local, is in no range, and has its own share of
+   * limits.
    */
   readonly address: string | null;
   /**
-   * `none`: the request carries no trace of a proxy. `trusted`: read from a trusted proxy's header. `unreadable`: a
-   * trusted proxy sent nothing that names the client. `untrusted`: a peer that is no trusted proxy sent proxy headers.
-   * With the last two the address is null.
+   * `none`: the request shows no proxy. `trusted`: read from a trusted proxy's header. `unreadable`: a trusted proxy
+   * sent nothing that names the client. `untrusted`: a peer that is not a trusted proxy sent proxy headers. For the
+   * last two the address is null.
    */
   readonly forwarding: "none" | "trusted" | "unreadable" | "untrusted";
 }
@@ -19,7 +19,7 @@ export interface ClientAddress {
 /** Headers by lower-case name; a repeated header is joined by ", ". */
 export type HeaderLookup = (name: string) => string | null | undefined;
 
-/** Headers that only a proxy adds. One of them is enough: the TCP peer may be a proxy that nobody configured. */
+/** Headers that only a proxy adds. One is enough: the TCP peer may be a proxy that is not configured. */
 const proxyHeaders = [
   "x-forwarded-for",
   "forwarded",
@@ -42,22 +42,21 @@ const proxyHeaders = [
   "cf-connecting-ip",
   "cf-ray",
 ];
-/** Trusted hops that are followed from the right, and bytes of a header that are read. */
+/** How many trusted hops are followed from the right. Below: how many bytes of a header are read. */
 const maxHops = 32;
 const maxHeaderLength = 8192;
 
 /**
- * Who sent a request, for HTTP and for upgrades alike.
+ * Determines who sent a request, for HTTP and for upgrades alike.
  *
- * A peer that is no trusted proxy speaks for nobody. If it sends proxy headers it may be a proxy that is missing in the
- * configuration, so its own address is not the client's: the address is not known.
+ * A peer that is not a trusted proxy speaks only for itself. If it sends proxy headers, it may be a proxy that the
+ * configuration misses, so its own address is not the client's: the address is unknown.
  *
- * A trusted proxy's `X-Forwarded-For` or `Forwarded` (RFC 7239) is read from the right. Trusted hops are skipped, and the
- * first other hop is the client. Whatever stands further left was written by strangers and is not looked at. If all hops
- * are trusted the left-most is the client. If the hop that decides is not an address, the address is not known.
+ * A trusted proxy's `X-Forwarded-For` or `Forwarded` (RFC 7239) is read from the right. Trusted hops are skipped, and
+ * the first other hop is the client. Everything further left is unverified input and is ignored. If all hops are
+ * trusted, the left-most is the client. If the deciding hop is not an address, the address is unknown.
  *
- * If both headers are there they must agree: most proxies append to one of them and pass the other on as a stranger
- * wrote it.
+ * If both headers are present they must agree: most proxies append to one of them and pass the other on unverified.
  */
 export function resolveClientAddress(
   peerAddress: string,
@@ -82,7 +81,7 @@ function forwardedClient(header: HeaderLookup, trusted: AddressRanges): string |
   return first === second ? first : null;
 }
 
-/** The first hop from the right that is not trusted; null if it, or a trusted hop's neighbour, cannot be read. */
+/** The first hop from the right that is not trusted. Null if it, or a trusted hop before it, cannot be read. */
 function clientOf(hops: readonly string[], trusted: AddressRanges): string | null {
   let client: string | null = null;
   for (let skipped = 0; skipped < hops.length; skipped += 1) {

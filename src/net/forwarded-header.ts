@@ -1,10 +1,10 @@
-/** A parameter, or nothing (RFC 7239 section 4): a token, `=`, and a token or a quoted string; then what ends it. */
+/** One parameter, or nothing (RFC 7239 section 4): a token, `=`, and a token or a quoted string; then the separator. */
 const parameter =
   /[ \t]*(?:([!#$%&'*+.^_`|~0-9a-z-]+)=(?:([!#$%&'*+.^_`|~0-9a-z-]+)|"((?:[\t !#-[\]-~]|\\[\t -~])*)")[ \t]*)?(;|,|$)/iy;
 
 /**
- * The `for` of each element of a `Forwarded` header, in order; "" where an element has none or more than one. Nodes are
- * not read here. A header that does not follow the grammar gives `[""]`: a stranger may have opened a quote that
+ * The `for` of each element of a `Forwarded` header, in order; "" if an element has none or more than one. The values
+ * are not parsed here. A header that violates the grammar gives `[""]`: an attacker may have opened a quote that
  * swallows what the proxy appended.
  */
 export function readForwarded(value: string): readonly string[] {

@@ -6,9 +6,9 @@ const ipv4WithPort = /^([0-9.]+):[0-9]{1,5}$/;
 const bracketed = /^\[([0-9a-f:.]+)\](?::[0-9]{1,5})?$/i;
 
 /**
- * The IP address of one hop as proxies write it: bare, in brackets, with a port, or IPv4-mapped. IPv6 comes out in the
- * form of RFC 5952, so that two spellings of one address are equal. Null for anything else:
- * `unknown`, an obfuscated identifier (RFC 7239 section 6.3), a zone, an octal number, an empty element.
+ * The IP address of one hop as proxies write it: bare, in brackets, with a port, or IPv4-mapped. IPv6 is returned in
+ * the form of RFC 5952, so two spellings of one address are equal. Null for anything else: `unknown`, an obfuscated
+ * identifier (RFC 7239 section 6.3), a zone, an octal number, an empty element.
  */
 export function readHop(text: string): string | null {
   const hop = text.trim();

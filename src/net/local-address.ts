@@ -11,8 +11,8 @@ local.addSubnet("fe80::", 10, "ipv6");
 local.addSubnet("fd00::", 8, "ipv6");
 
 /**
- * Whether a local-only user may authenticate from `address`: loopback, RFC 1918, link-local, fd00::/8, and these
- * as IPv4-mapped IPv6 (Home Assistant's `is_local`). Null (not known) and anything that is no address are not local.
+ * True if a local-only user may authenticate from `address`: loopback, RFC 1918, link-local, fd00::/8, and these as
+ * IPv4-mapped IPv6 (Home Assistant's `is_local`). Null (unknown) and anything that is not an address are not local.
  */
 export function isLocalAddress(address: string | null): boolean {
   if (address === null) return false;

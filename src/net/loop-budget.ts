@@ -1,31 +1,33 @@
-/** What an address asked for before it is authenticated. */
+/** Kinds of work that an address may cause before authentication. */
 export type StrangersWork = "upgrade" | "message" | "request";
 
 export interface LoopBudgetOptions {
-  /** Milliseconds of the event loop that one address may take per second, on average. */
+  /** Milliseconds of event-loop time that one address may use per second, on average. */
   readonly msPerSecond: number;
-  /** Monotonic ms. */
+  /** Monotonic time, ms. */
   readonly now: () => number;
   readonly onRefused: (work: StrangersWork) => void;
 }
 
-/** An address may take so many seconds' worth at once. */
+/** An address may use this many seconds' worth at once. */
 const burstSeconds = 8;
-/** Bursts that are owed by who goes on while it is refused; nobody can owe more than two. */
+/**
+ * A debt of this many bursts shows that an address goes on although it is refused. The debt is capped at two bursts.
+ */
 const persistence = 1.5;
-/** Addresses that are remembered. */
+/** Shares that are remembered. */
 const mostShares = 10_000;
 
 interface Debt {
-  /** Milliseconds that were taken and are not yet paid back, as of `at`. */
+  /** Milliseconds that were used and are not paid back yet, as of `at`. */
   ms: number;
   at: number;
 }
 
 /**
- * Time of the event loop that strangers take, by the share of their address (see `addressShare`). Work is charged after
- * it was done; who owes more than a burst is refused until time has paid it back. What is authenticated at once is never
- * charged, so any number of clients with good tokens behind one address get in.
+ * Limits the event-loop time that unauthenticated peers use, for each address share (see `addressShare`). Work is
+ * charged after it was done. A share that owes more than a burst is refused until time has paid it back. A message that
+ * authenticates at once is never charged, so any number of clients with valid tokens can connect from one address.
  */
 export class LoopBudget {
   readonly #options: LoopBudgetOptions;
@@ -35,12 +37,12 @@ export class LoopBudget {
     this.#options = options;
   }
 
-  /** Shares that are remembered. */
+  /** Number of shares that are remembered. */
   get shares(): number {
     return this.#debts.size;
   }
 
-  /** Seconds until `share` may ask again, counted as a refusal; undefined: it may ask now. */
+  /** Seconds until `share` may ask again, counted as a refusal; undefined if it may ask now. */
   refusal(share: string, work: StrangersWork): number | undefined {
     const debt = this.#debts.get(share);
     if (debt === undefined) return undefined;
@@ -50,13 +52,13 @@ export class LoopBudget {
     return Math.max(1, Math.ceil(over / this.#options.msPerSecond));
   }
 
-  /** True: `share` owes so much more than a burst that it must have gone on while it was refused. */
+  /** True if `share` owes so much more than a burst that it must have gone on while it was refused. */
   persists(share: string): boolean {
     const debt = this.#debts.get(share);
     return debt !== undefined && this.#owed(debt, this.#options.now()) > this.#burst * persistence;
   }
 
-  /** Charges work that was done; false: `share` may not ask for more, counted as a refusal. */
+  /** Charges work that was done. False if `share` may not ask for more, counted as a refusal. */
   take(share: string, work: StrangersWork, ms: number): boolean {
     this.charge(share, ms);
     return this.refusal(share, work) === undefined;
@@ -71,7 +73,7 @@ export class LoopBudget {
       this.#debts.set(share, { ms, at: now });
       return;
     }
-    // Bounded, so that nobody waits for longer than a burst takes to be paid back.
+    // Capped, so that nobody waits longer than a burst takes to be paid back.
     debt.ms = Math.min(this.#owed(debt, now) + ms, this.#burst * 2);
     debt.at = now;
   }
@@ -92,7 +94,7 @@ export class LoopBudget {
   }
 }
 
-/** For who serves nobody from outside: nothing is ever refused. */
+/** A budget that never refuses, for a server that is not exposed. */
 export function unlimitedLoop(): LoopBudget {
   return new LoopBudget({
     msPerSecond: Number.MAX_SAFE_INTEGER,

@@ -8,13 +8,15 @@ import type { Config } from "./config/schema.ts";
 /** The client of an HTTP request or an upgrade, from its TCP peer and its headers. */
 export type ClientOf = (peerAddress: string, header: HeaderLookup) => ClientAddress;
 
-const unknownClient = "so the client's address is not known and counts as not local";
+const unknownClient = "so the client's address is unknown and counts as not local";
 const words = {
-  untrusted: `proxy headers of a peer that is not in trusted_proxies, ${unknownClient}; add it if it is your proxy`,
+  untrusted: `proxy headers from a peer that is not in trusted_proxies, ${unknownClient}; add it if it is your proxy`,
   unreadable: `a trusted proxy sent no readable client address, ${unknownClient}; let it append to X-Forwarded-For or Forwarded`,
 } as const;
 
-/** `resolveClientAddress` with the configured proxies; headers that are not trusted are counted, and logged once a TCP peer. */
+/**
+ * `resolveClientAddress` with the configured proxies. Untrusted headers are counted, and logged once for each TCP peer.
+ */
 export function createClientOf(parts: {
   readonly config: Pick<Config, "trusted_proxies">;
   readonly log: Pick<Log, "warn">;

@@ -29,10 +29,10 @@ import { createPeerAccounting, handshakeMs } from "./peer-accounting.ts";
 import type { RevocationBound } from "./revocation-bound.ts";
 import { readSetupPage } from "./setup-page.ts";
 
-/** JWKS readers may keep it for so long: a third of the time for which a new key is published before it signs. */
+/** How long JWKS readers may cache it: a third of the time for which a new key is published before it signs. */
 const jwksMaxAgeSeconds = 300;
 
-/** What everything in a gateway stands on. */
+/** The dependencies of every part of a gateway. */
 export interface GatewayDeps {
   readonly config: Config;
   readonly clock: QuorumClock;
@@ -44,7 +44,7 @@ export interface GatewayDeps {
   readonly bound: RevocationBound;
 }
 
-/** What a gateway is made of, put together; nothing runs yet. */
+/** The parts of a gateway, connected; nothing runs yet. */
 export interface Components {
   readonly connections: Connections;
   readonly http: HttpHandler;

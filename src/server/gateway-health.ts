@@ -11,15 +11,15 @@ export interface GatewayHealthOptions {
 }
 
 export interface GatewayHealth extends Health {
-  /** The phase only ever moves forward. */
+  /** The phase only moves forward. */
   enter(phase: "serving" | "draining"): void;
-  /** As a look at the store finds it, which is at most 1 s old. Never rejects. */
+  /** The result of a store check that is at most 1 s old. Never rejects. */
   storeUp(): Promise<boolean>;
 }
 
-/** More, and lives of tokens and codes mean different things on different machines. */
+/** Above this drift, the lifetimes of tokens and codes differ between machines. */
 const mostDriftMs = 5_000;
-/** One look at the store serves everybody who asks within this time. */
+/** One check of the store is reused for this long, ms. */
 const storeCheckMs = 1_000;
 
 export function createGatewayHealth(options: GatewayHealthOptions): GatewayHealth {

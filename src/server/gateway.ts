@@ -25,50 +25,51 @@ import { warnOfCertificateEnd, warnOfCleartext } from "./tls-warnings.ts";
 import { loadTransport } from "./transports.ts";
 
 export interface Started {
-  /** How clients reach it; without a trailing slash. */
+  /** How clients reach it, without a trailing slash. */
   readonly url: string;
   readonly port: number;
-  /** While there is no owner: where to make one. For the console only; it holds the set-up code. */
+  /** Set while there is no owner: the page that creates one. For the console only, because it holds the set-up code. */
   readonly setupLink?: string | undefined;
 }
 
-/** One gateway. Two in one process share nothing. */
+/** One gateway. Two gateways in one process share nothing. */
 export interface Gateway {
   readonly authority: Authority;
   readonly health: Health;
   readonly metrics: Metrics;
   readonly log: Log;
-  /** Reads the revocation log up to the present, then listens. Rejects, with everything closed, when it cannot. */
+  /** Reads the revocation log up to the present, then listens. If it cannot, it closes everything and rejects. */
   start(): Promise<Started>;
   /**
-   * Reads the files of the TLS certificate again; handshakes from then on use it, open connections go on. What cannot be
-   * used is logged and the present one stays. Without TLS, and after a stop, it changes nothing. Never rejects.
+   * Reads the files of the TLS certificate again. Later handshakes use it; open connections continue. If the files
+   * cannot be used, that is logged and the current certificate stays. Without TLS, and after a stop, nothing changes.
+   * Never rejects.
    */
   renewTls(): Promise<void>;
   /**
-   * Not ready any more, accepts nobody, begins no command. Closes sockets with `going_away`, spread over half of `graceMs`,
-   * those with commands at work after their answers, for up to nine tenths of it. Lets HTTP finish for the rest, closes the
-   * store. A second call waits for the first. Never rejects.
+   * Reports not ready, accepts no connections and starts no commands. Closes sockets with `going_away`, spread over
+   * half of `graceMs`. Sockets with running commands are closed after their answers, within nine tenths of it. The rest
+   * of the time is for HTTP requests; then the store is closed. A second call waits for the first. Never rejects.
    */
   stop(graceMs?: number): Promise<void>;
 }
 
-/** What a program that embeds the gateway, or a test, may bring along. */
+/** What an embedding program, or a test, may replace. */
 export interface GatewayParts {
   readonly clock?: Clock | undefined;
   readonly log?: Log;
-  /** Instead of the configured one. */
+  /** Replaces the configured one. */
   readonly transport?: Transport;
-  /** The ways to log in, from those that are configured: a program may add providers of its own. */
+  /** Returns the login providers to use, given the configured ones: a program may add its own. */
   readonly providers?: ProvidersOf;
-  /** For tests that show what a protection is there for. */
+  /** For tests that show what a safeguard prevents. */
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }
 
 /**
- * Opens store and domain as the configuration has them, and puts everything together; nothing listens yet. Rejects with
- * an error for people (see `openAuthority`); with `ConfigError`, before anything is opened, when the TLS certificate
- * cannot be used.
+ * Opens store and domain as configured, and connects all parts; nothing listens yet. Rejects with an error that an
+ * operator can read (see `openAuthority`). If the TLS certificate cannot be used, it rejects with `ConfigError` before
+ * anything is opened.
  */
 export async function createGateway(config: Config, parts: GatewayParts = {}): Promise<Gateway> {
   const log = parts.log ?? createLog({ level: config.log.level });
@@ -202,7 +203,7 @@ class RunningGateway implements Gateway {
     health.enter("serving");
     void this.authority.localLogins
       .retireParameters()
-      .catch((error: unknown) => log.warn({ err: error }, "scrypt parameters that are not used were kept"));
+      .catch((error: unknown) => log.warn({ err: error }, "unused scrypt parameters were kept"));
     const { port } = this.#listener;
     log.info({ ...health.live(), host: config.host, port }, "serving");
     warnOfWeakPolicy(log, config.revocation.policy);
@@ -213,7 +214,7 @@ class RunningGateway implements Gateway {
     return { url, port, setupLink };
   }
 
-  /** What listens, once a start that is under way has ended; undefined when nothing does. */
+  /** The listener, once a start in progress has ended; undefined if nothing listens. */
   async #serving(): Promise<Listener | undefined> {
     await this.#starting?.catch(() => undefined);
     return this.#stopped === undefined ? this.#listener : undefined;
@@ -229,7 +230,7 @@ class RunningGateway implements Gateway {
   #cut(cut: RevocationEvent): number {
     const { connections, metrics, audit } = this.#parts;
     const closed = connections.hub.apply(cut);
-    // What the log tells at the start happened before: another record may tell of it already.
+    // What the log delivers at the start happened before; another audit record may report it already.
     const replayed = this.#feed === undefined;
     if (!replayed && cut.kind !== "audited")
       metrics.revocation(cut.kind, "cause" in cut ? cut.cause : "none", closed);
@@ -255,11 +256,11 @@ class RunningGateway implements Gateway {
     const { connections, health, opened, metrics, log } = this.#parts;
     const began = performance.now();
     health.enter("draining");
-    // A start that is under way ends first: what it opens after a stop would stay open.
+    // Let a start in progress end first: what it opens after a stop would stay open.
     await this.#starting?.catch(() => undefined);
     this.#listener?.stopAccepting();
     const left = () => Math.max(0, graceMs - (performance.now() - began));
-    // In order: nobody loses what it stands on before it is closed itself.
+    // In this order: each part is closed before the parts that it depends on.
     await this.#attempt("sockets", () => connections.drain(graceMs / 2, graceMs * 0.9));
     await this.#attempt("listener", async () => this.#listener?.close(left()));
     await this.#attempt("connections", async () => connections.close());
@@ -272,7 +273,7 @@ class RunningGateway implements Gateway {
     log.flush();
   }
 
-  /** What fails to close does not keep the rest open. */
+  /** A failure to close one part does not keep the others open. */
   async #attempt(what: string, close: () => Promise<void>): Promise<void> {
     try {
       await close();

@@ -3,17 +3,20 @@ import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
 import { boundSeconds, withSlowStore } from "./revocation-bound.ts";
 
-/** How soon a revocation is in effect, as configuration and store are set up. */
+/** How soon a revocation takes effect, given the configuration and the store's settings. */
 export interface GuaranteeReport {
-  /** A socket is served for so long at most after what it stands on was revoked, seconds; null: there is no bound. */
+  /** How long a socket may be served after its rights were revoked, seconds; null: unbounded. */
   readonly revocation_bound_s: number | null;
   readonly policy: string;
   readonly detail: string;
-  /** For people: what makes the bound longer than it could be, and how to mend it. */
+  /** For operators: what makes the bound longer than necessary, and how to repair it. */
   readonly problems: readonly string[];
 }
 
-/** Asks the servers of a Redis store for their settings. Rejects with an error for people when they cannot be reached. */
+/**
+ * Asks the servers of a Redis store for their settings. Rejects with an error that an operator can read if they cannot
+ * be reached.
+ */
 export async function guaranteeOf(config: Config): Promise<GuaranteeReport> {
   const { detail, stalePrimaryWindowMs, problems } = await storeGuarantee(config);
   const { policy } = config.revocation;
@@ -27,7 +30,7 @@ export async function guaranteeOf(config: Config): Promise<GuaranteeReport> {
 
 async function storeGuarantee(config: Config): Promise<StoreGuarantee> {
   if (config.store === null) {
-    // Opening it would make the file.
+    // Opening the embedded store would create its file.
     const { embeddedGuarantee } = await import("../store/embedded/embedded-store.ts");
     return embeddedGuarantee;
   }

@@ -7,7 +7,7 @@ import type { Log } from "../observability/log.ts";
 import { storeFileName } from "../store/embedded/files.ts";
 import type { Config } from "./config/schema.ts";
 
-/** There is no installation where the configuration points. `message` says where, and what makes one. */
+/** There is no installation at the configured place. `message` names the place, and what creates one. */
 export class InstallationError extends Error {
   constructor(message: string) {
     super(message);
@@ -15,9 +15,9 @@ export class InstallationError extends Error {
   }
 }
 
-const makers = "`gatehouse serve` and `gatehouse users add --owner` make one";
+const makers = "`gatehouse serve` and `gatehouse users add --owner` create one";
 
-/** Before the embedded store is opened, which would make its file. Throws `InstallationError`. */
+/** Call before the embedded store is opened, because that creates its file. Throws `InstallationError`. */
 export function requireStoreFile({ data, store }: Pick<Config, "data" | "store">): void {
   if (store !== null) return;
   const file = path.resolve(data, storeFileName);
@@ -27,7 +27,7 @@ export function requireStoreFile({ data, store }: Pick<Config, "data" | "store">
     );
 }
 
-/** Before the keys of the installation are read, which would make them. Throws `InstallationError`. */
+/** Call before the keys of the installation are read, because that creates them. Throws `InstallationError`. */
 export async function requireKeys(store: Store): Promise<void> {
   if (!(await holdsKeys(store)))
     throw new InstallationError(
@@ -35,18 +35,21 @@ export async function requireKeys(store: Store): Promise<void> {
     );
 }
 
-/** Whether an installation was ever made in the store. */
+/** True if an installation was ever created in the store. */
 export async function holdsKeys(store: Store): Promise<boolean> {
   return (await readRecord(store, recordKeys.keyring)) !== undefined;
 }
 
-/** With a secret that was given: a first start, or the loss of everything but the secret. Nothing tells them apart. */
+/**
+ * With a given secret this is either a first start, or everything but the secret was lost. Nothing distinguishes the
+ * two.
+ */
 export function warnOfNewInstallation(
   { data, store }: Pick<Config, "data" | "store">,
   log: Pick<Log, "warn"> | undefined,
 ): void {
   log?.warn(
     store === null ? { data: path.resolve(data) } : { store: "redis" },
-    "no installation was there beside the given secret: made a new one, without users; if there was one, its data is lost or elsewhere: stop, and restore a backup or name the right place",
+    "no installation was found for the given secret: created a new one, without users; if there was one, its data is lost or elsewhere: stop, and restore a backup or configure the right place",
   );
 }

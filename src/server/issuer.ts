@@ -12,14 +12,14 @@ export class IssuerError extends Error {
   }
 }
 
-/** A node that ended without a word may be heard of for one lease, and its last heartbeat was read a little later. */
+/** A crashed node may seem alive for one lease, and its last heartbeat may have been read a little later, ms. */
 const deadNodeMs = leaseMs + 1_000;
 const pauseMs = 100;
 
 /**
- * Leaves this node's issuer in the store, for the other nodes and for commands beside it. All that run at the same time
- * must have the same: a backend compares `iss`, and would take the tokens of one node only. So a node whose issuer differs
- * from that of nodes that run does not start. A node that runs alone may change it. Throws `IssuerError`.
+ * Stores this node's issuer for the other nodes and for commands. All nodes that run at the same time must have the
+ * same issuer: a backend compares `iss`, and would accept the tokens of one node only. So a node does not start if its
+ * issuer differs from that of running nodes. A node that runs alone may change it. Throws `IssuerError`.
  */
 export async function agreeOnIssuer(
   store: Store,
@@ -41,7 +41,7 @@ export async function agreeOnIssuer(
       put: [{ key: recordKeys.issuer, value: { issuer } }],
     });
     if (outcome.ok) return;
-    // Another node started at the same moment; its heartbeat may not have been read yet, so it counts as running.
+    // Another node started at the same moment. Its heartbeat may not have been read yet, so it counts as running.
     const other = await rememberedIssuer(store);
     if (other !== undefined && other !== issuer) throw otherIssuer(other, issuer);
   }
@@ -52,8 +52,8 @@ export async function rememberedIssuer(store: Store): Promise<string | undefined
 }
 
 /**
- * The issuer for a command beside the gateways, which knows neither their host nor their port: the configured one, or
- * the one that they left in the store. Throws `IssuerError` where the two differ, or where there is neither.
+ * The issuer for a command, which knows neither the host nor the port of the gateways: the configured one, or the one
+ * that they stored. Throws `IssuerError` if the two differ, or if neither is known.
  */
 export function issuerForCommands(
   config: Pick<Config, "public_url" | "tokens">,
@@ -64,11 +64,11 @@ export function issuerForCommands(
   const issuer = configured ?? remembered;
   if (issuer === undefined)
     throw new IssuerError(
-      "no gateway has run on this store yet, so the issuer of its tokens is not known: start it once, or set public_url",
+      "no gateway has run on this store yet, so the issuer of its tokens is unknown: start it once, or set public_url",
     );
   if (remembered !== undefined && remembered !== issuer)
     throw new IssuerError(
-      `the gateways of this store issue tokens as ${remembered}, this command would as ${issuer}: give it their configuration`,
+      `the gateways of this store issue tokens as ${remembered}, this command would as ${issuer}: give the command the gateways' configuration`,
     );
   return issuer;
 }

@@ -1,35 +1,36 @@
 import type { Config } from "./config/schema.ts";
 import { createGateway, type Gateway, type GatewayParts, type Started } from "./gateway.ts";
 
-/** The part of Node's process that a running gateway needs. */
+/** The part of Node's process that a running gateway uses. */
 export type ProcessEvents = Pick<NodeJS.Process, "on" | "off">;
 
 export interface RunOptions extends GatewayParts {
-  /** Called once it serves: the place to print where, and the set-up link. */
+  /** Called once the gateway serves. Prints its URL and the set-up link. */
   readonly announce: (started: Started, gateway: Gateway) => void;
-  /** For tests; default: this process. */
+  /** Default: this process. Tests pass their own. */
   readonly process?: ProcessEvents;
-  /** Ends the process at once, after a second signal or a defect that cannot be survived; default: `process.exit`. */
+  /** Ends the process at once, after a second signal or a fatal defect. Default: `process.exit`. */
   readonly exit?: (code: number) => void;
 }
 
-/** After a signal by the system: 128 and its number. */
+/** Exit codes after a signal, by convention: 128 plus its number. */
 const forced = { SIGINT: 130, SIGTERM: 143 } as const;
 /**
- * A signal that comes so soon after the first is the same wish, ms: at a terminal Ctrl-C reaches the gateway, and npm beside
- * it, which passes it on.
+ * A second signal within this time, ms, counts as the same request: at a terminal Ctrl-C reaches the gateway, and npm,
+ * which forwards it.
  */
 const sameWishMs = 250;
-/** A process that may be broken closes what it can, and no longer. */
+/** After a fatal defect the process closes what it can within this time, ms. */
 const crashGraceMs = 1_000;
 
 /**
- * Runs a gateway until SIGTERM or SIGINT, drains, and settles with the exit code 0. A second signal, a moment later or
- * more, ends the process at once. Rejects when the gateway cannot start. SIGHUP renews the TLS certificate and never ends the process.
+ * Runs a gateway until SIGTERM or SIGINT, drains, and resolves with exit code 0. A second signal that is not part of
+ * the same Ctrl-C ends the process at once. Rejects if the gateway cannot start. SIGHUP renews the TLS certificate and
+ * never ends the process.
  *
- * A rejection that nobody handled is logged and counted as a defect and the process goes on: it broke one request, and a
- * gateway that exits for it cuts off everybody. After an exception that nobody caught the process state is not known
- * any more: it is logged, sockets are closed within 1 s, and the process exits with 1.
+ * An unhandled rejection is logged and counted as a defect, and the process goes on: it affected one request, and an
+ * exit would disconnect everybody. After an uncaught exception the state of the process is unknown: it is logged,
+ * sockets are closed within 1 s, and the process exits with 1.
  */
 export async function runGateway(config: Config, options: RunOptions): Promise<number> {
   const gateway = await createGateway(config, options);
@@ -63,15 +64,15 @@ function untilStopped(gateway: Gateway, options: RunOptions) {
     void gateway.stop().then(() => settle(0));
   };
   const onHangup = (signal: "SIGHUP") => {
-    log.info({ signal }, "reading the TLS certificate again; nothing else is read");
+    log.info({ signal }, "reading the TLS certificate again; no other file is read");
     void gateway.renewTls();
   };
   const onRejection = (error: unknown) => {
     metrics.defect("unhandled_rejection");
-    log.error({ err: error }, "a rejection was not handled");
+    log.error({ err: error }, "unhandled rejection");
   };
   const onException = (error: unknown) => {
-    log.error({ err: error }, "an exception was not caught; ending");
+    log.error({ err: error }, "uncaught exception; ending");
     void gateway.stop(crashGraceMs).then(() => exit(1));
     setTimeout(() => exit(1), 3 * crashGraceMs).unref();
   };

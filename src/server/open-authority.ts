@@ -32,24 +32,24 @@ export type ProvidersOf = (
 ) => readonly LoginProvider[];
 
 export interface OpenAuthorityOptions {
-  /** One gateway may have an embedded store; the command line comes and goes beside it. */
+  /** One gateway may hold an embedded store. Commands open it beside the gateway. */
   readonly role: "gateway" | "cli";
-  /** Whether store, secret and keys are made where there are none; by default for a gateway only. */
+  /** Whether missing store, secret and keys are created. Default: for a gateway only. */
   readonly creates?: boolean;
   readonly clock?: Clock | undefined;
-  /** Hears of a store that answers late, and of an event bus that hears nothing. */
+  /** Gets warnings about a store that answers late, and about an event bus that receives nothing. */
   readonly log?: Pick<Log, "warn">;
-  /** The port that clients use; the configured one by default. */
+  /** The port that clients use. Default: the configured one. */
   readonly port?: () => number;
-  /** Told of clocks that disagree. */
+  /** Called if clocks disagree. */
   readonly onClock?: ClockObserver;
   readonly onStoreCall?: StoreCallObserver;
-  /** A listener of cut-offs threw. */
+  /** Called if a revocation listener threw. */
   readonly onFault?: ((error: unknown) => void) | undefined;
   readonly revocation?: NonNullable<AuthorityOptions["revocation"]> | undefined;
-  /** The ways to log in, from those that are configured: a program may add providers of its own. */
+  /** Returns the login providers to use, given the configured ones: a program may add its own. */
   readonly providers?: ProvidersOf | undefined;
-  /** For tests that show what a protection is there for. */
+  /** For tests that show what a safeguard prevents. */
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }
 
@@ -57,7 +57,7 @@ export interface OpenAuthority {
   readonly authority: Authority;
   readonly store: Store;
   readonly events: EventBus;
-  /** The time, as machine and store agree on it. */
+  /** The time on which machine and store agree. */
   readonly clock: QuorumClock;
   /** The `iss` of access tokens, and how clients reach the gateway. For commands `issuer` throws `IssuerError`. */
   readonly issuer: () => string;
@@ -68,16 +68,17 @@ export interface OpenAuthority {
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  // CLOCK_BOOTTIME or what it is on this system.
+  // CLOCK_BOOTTIME, or this system's equivalent.
   uptime: () => uptime() * 1000,
 };
 
 const lookAtClocksMs = 1_000;
 
 /**
- * The domain on its store, as the configuration has it: for the gateway and for the command line. Without a revocation
- * feed it authenticates nobody. Rejects with an error for people: there is no installation (`InstallationError`), the secret
- * cannot be had, the store cannot be used or is another process', or what is stored was made with another secret.
+ * Opens the domain on its store, as configured, for the gateway and for commands. Without a revocation feed it
+ * authenticates nobody. Rejects with an error that an operator can read: there is no installation
+ * (`InstallationError`), the secret cannot be read, the store cannot be used or another process holds it, or the stored
+ * data was sealed with another secret.
  */
 export async function openAuthority(config: Config, options: OpenAuthorityOptions): Promise<OpenAuthority> {
   const { role, creates = role === "gateway", port = () => config.port } = options;
@@ -89,12 +90,12 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   const secret = Buffer.from(await installationSecret(config, { creates }));
   const readable = await openSecretFile(config);
   if (readable !== undefined)
-    options.log?.warn(readable, "others than its owner can read the installation's secret: chmod it to 600");
+    options.log?.warn(readable, "other users can read the installation's secret: chmod it to 600");
   const opened = await openStore({
     folder: config.data,
     role,
     timeoutMs: config.store_timeout_ms,
-    // A command trims nothing: it may have been given another configuration than the gateways.
+    // A command trims nothing: its configuration may differ from the gateways'.
     ...(role === "cli" ? {} : { logKeptMs: retentionMs(config.tokens.access_ttl_seconds * 1000) }),
     ...(config.store === null ? { clock } : { url: config.store }),
   });
@@ -152,7 +153,7 @@ function eventBusLog(log: OpenAuthorityOptions["log"]) {
   return {
     onFault: (error: unknown) => log?.warn({ err: error }, "an event for other nodes was lost"),
     onHearing: (hears: boolean, error?: Error) => {
-      if (!hears) log?.warn({ err: error }, "events of other nodes are not heard, trying again");
+      if (!hears) log?.warn({ err: error }, "events of other nodes are not received; trying again");
     },
   };
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 
-/** This package's version, from the package.json above this file, in the source tree and in dist alike. */
+/** This package's version, from the package.json above this file. Works in the source tree and in dist. */
 export function packageVersion(): string {
   for (let folder = import.meta.dirname; ; folder = path.dirname(folder)) {
     const file = path.join(folder, "package.json");

@@ -5,14 +5,14 @@ import type { LoopBudget } from "../net/loop-budget.ts";
 import type { PeerAccounting } from "../transport/transport.ts";
 import type { Config } from "./config/schema.ts";
 
-/** Milliseconds of the loop that a TLS handshake takes: 0.7 with a P-256 key, 1 with an RSA key of 2048 bits. */
+/** Event-loop milliseconds of a TLS handshake: 0.7 with a P-256 key, 1 with a 2048-bit RSA key. */
 export const handshakeMs = 1;
-/** The same of a refused request. */
+/** Event-loop milliseconds of a refused request. */
 const refusedMs = 0.1;
 
 /**
- * Charges addresses for what the transport does before anything of ours is asked. A trusted proxy is never charged for
- * what it does itself: it would be refused together with everybody behind it.
+ * Charges addresses for transport work that precedes the gateway's own checks. A trusted proxy is never charged for its
+ * own connections: otherwise everybody behind it would be refused too.
  */
 export function createPeerAccounting(
   config: Pick<Config, "trusted_proxies">,

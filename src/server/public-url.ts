@@ -1,6 +1,6 @@
 import type { Config } from "./config/schema.ts";
 
-/** How clients reach the gateway, without a trailing slash. `port` is the one that it listens on. */
+/** How clients reach the gateway, without a trailing slash. `port` is the port that it listens on. */
 export function publicUrlOf(
   config: Pick<Config, "public_url" | "host" | "tls_cert_file">,
   port: number,
@@ -10,7 +10,7 @@ export function publicUrlOf(
   return `${scheme}://${reachable(config.host)}:${port}`;
 }
 
-/** Nobody can connect to a wildcard address: this machine stands for it. */
+/** Nobody can connect to a wildcard address, so this machine's own address replaces it. */
 function reachable(host: string): string {
   if (host === "0.0.0.0") return "127.0.0.1";
   if (host === "::") return "[::1]";

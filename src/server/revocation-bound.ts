@@ -2,29 +2,29 @@ import { leaseHeartbeatMs, leaseMarginMs, leaseMs } from "../auth/revocation/lea
 import type { Store, StoreGuarantee } from "../auth/store.ts";
 import type { Log } from "../observability/log.ts";
 
-/** How long, at most and under any single fault, a socket is served after what it stands on was revoked. */
+/** The longest time, under any single fault, for which a socket is served after its rights were revoked. */
 export interface RevocationBound {
-  /** As the store's settings had it at the last look; Infinity before the first one. */
+  /** From the store's settings at the last check; Infinity before the first one. */
   stalePrimaryWindowMs(): number;
-  /** The lease, the isolation and the margin for clocks; null: there is no bound. */
+  /** Lease plus stale-primary window plus clock margin, seconds; null: unbounded. */
   seconds(): number | null;
-  /** What should be set up otherwise, and how. */
+  /** Settings to change, and how. */
   problems(): readonly string[];
-  /** Looks now, and until `stop` every hour, every minute while there is no bound. Never rejects. */
+  /** Checks now, and until `stop` every hour, or every minute while there is no bound. Never rejects. */
   start(): Promise<void>;
   stop(): void;
 }
 
 const lookEveryMs = 3_600_000;
-/** The store may not have answered, or somebody is just setting it up. */
+/** How soon to check again, ms: the store may not have answered, or an operator may be changing its settings. */
 const lookAgainMs = 60_000;
 const unknown: StoreGuarantee = {
   stalePrimaryWindowMs: Number.POSITIVE_INFINITY,
-  detail: "the store has not told how it is set up",
-  problems: ["The store has not told how it is set up, so that no bound of revocations is known."],
+  detail: "the store has not reported its settings",
+  problems: ["The store has not reported its settings, so the bound of revocations is unknown."],
 };
 
-/** `storeTimeoutMs`: the deadline of one exchange with the store. */
+/** `storeTimeoutMs` is the deadline of one exchange with the store. */
 export function createRevocationBound(
   store: Pick<Store, "guarantee">,
   log: Log,
@@ -64,12 +64,12 @@ export function boundSeconds({
   return (leaseMs + stalePrimaryWindowMs + leaseMarginMs) / 1000;
 }
 
-/** With what is to be said of a store that is far away. */
+/** Adds problems for a store with a slow network path. */
 export function withSlowStore(guarantee: StoreGuarantee, storeTimeoutMs: number): StoreGuarantee {
   const { roundTripMs = 0 } = guarantee;
   const trip = `a round trip to the store takes ${Math.ceil(roundTripMs)} ms`;
   const problems = [...guarantee.problems];
-  // A script that Redis does not know yet takes two.
+  // A script that Redis has not cached yet takes two round trips.
   if (2 * roundTripMs > storeTimeoutMs) {
     problems.push(
       `${trip}, and store_timeout_ms is ${storeTimeoutMs}: heartbeats that are answered later do not count, and a node ` +
@@ -78,7 +78,7 @@ export function withSlowStore(guarantee: StoreGuarantee, storeTimeoutMs: number)
   }
   if (2 * roundTripMs > leaseMs - leaseHeartbeatMs) {
     problems.push(
-      `${trip}: too long for a lease of ${leaseMs / 1_000} s, so that sockets are suspended now and then. Run the node nearer to the store`,
+      `${trip}: too long for a lease of ${leaseMs / 1_000} s, so sockets are suspended now and then. Run the node nearer to the store`,
     );
   }
   return { ...guarantee, problems };
@@ -87,5 +87,5 @@ export function withSlowStore(guarantee: StoreGuarantee, storeTimeoutMs: number)
 function tell(log: Log, known: StoreGuarantee): void {
   const fields = { revocation_bound_s: boundSeconds(known), detail: known.detail, problems: known.problems };
   if (known.problems.length === 0) log.info(fields, "revocations are bounded");
-  else log.warn(fields, "revocations are bounded less than they could be");
+  else log.warn(fields, "the bound of revocations is longer than necessary");
 }

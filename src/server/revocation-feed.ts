@@ -6,9 +6,9 @@ import { logReachMs } from "../auth/revocation/view.ts";
 import type { LogFollower, Store } from "../auth/store.ts";
 
 export interface RevocationFeed {
-  /** False while the log is not known to be in step. */
+  /** False while the node cannot be sure that it has read the whole log. */
   readonly following: boolean;
-  /** Says that this node serves nobody any more, where the store can still be told, and stops. */
+  /** Announces that this node serves nobody any more, if the store can still be reached, and stops. */
   stop(): Promise<void>;
 }
 
@@ -16,16 +16,16 @@ export interface RevocationFeedOptions {
   readonly store: Store;
   readonly revocation: Revocation;
   readonly clock: Clock;
-  /** The longest life of an ordinary access token, ms: older cut-offs matter to none of them. */
+  /** The longest lifetime of an ordinary access token, ms: older revocations matter to none of them. */
   readonly longestTokenMs: number;
 }
 
 const startDeadlineMs = 30_000;
 
 /**
- * Feeds the revocation view from the store's log (D2): everything since the oldest token that may still be shown, then
- * what comes; and keeps its lease. Settles when the view reaches the present and is trusted, so that no socket is
- * accepted on less. Lost connections are the follower's to mend; meanwhile the lease runs out.
+ * Feeds the revocation view from the store's log: first everything since the issue of the oldest token that may still
+ * be valid, then each new entry. Also keeps the node's lease. Settles once the view has caught up and is trusted, so
+ * that no socket is accepted before. The follower recovers lost connections; meanwhile the lease runs out.
  *
  * The keyring follows the same log: revocation passes `keyring_changed` on.
  */
@@ -61,21 +61,21 @@ export async function startRevocationFeed(options: RevocationFeedOptions): Promi
     },
     async stop() {
       clearInterval(beating);
-      // The others find out by themselves when it cannot be written.
+      // If it cannot be written, the other nodes notice when the lease runs out.
       await lease.leave().catch(() => undefined);
       await end();
     },
   };
 }
 
-/** Who starts must not wait for ever for a store that went away meanwhile, or a lease that nothing renews. */
+/** A start must not wait for ever for a store that became unavailable, or for a lease that nothing renews. */
 async function withinDeadline(begun: Promise<void>, follower: LogFollower): Promise<void> {
   let deadline: NodeJS.Timeout | undefined;
   let isLate = false;
   const late = new Promise<never>((_, reject) => {
     deadline = setTimeout(() => {
       isLate = true;
-      reject(new Error(`${startDeadlineMs / 1000} s are over`));
+      reject(new Error(`${startDeadlineMs / 1000} s have passed`));
       void follower.stop();
     }, startDeadlineMs);
   });
@@ -86,7 +86,7 @@ async function withinDeadline(begun: Promise<void>, follower: LogFollower): Prom
     throw new AuthError("unavailable", {
       detail:
         why === undefined
-          ? "the revocation log could not be read in time, or no lease on it could be had"
+          ? "the revocation log could not be read in time, or no lease was obtained"
           : `the revocation log cannot be read: ${why}`,
       cause: error,
     });

@@ -4,16 +4,17 @@ import { embeddedLockHolder } from "../store/embedded/embedded-store.ts";
 import type { Config } from "./config/schema.ts";
 import type { OpenAuthority } from "./open-authority.ts";
 
-/** How far back heartbeats are read: a node that was silent for longer holds no lease. */
+/** How far back heartbeats are read, ms: a node that was silent for longer holds no lease. */
 const reachMs = 60_000;
-/** How long a command waits for the log, and for its follower to end. */
+/** How long a command waits for the log, and for its follower to end, ms. */
 const readMs = 10_000;
 const stopMs = 2_000;
 
 /**
- * Follows the log for a process that serves nobody and writes no heartbeat, so that its receipts say what the gateways'
- * heartbeats show. Without one to read there is nothing that proves that a silent node's lease has run out: it stays
- * pending. Returns the undo. If the log cannot be read within 10 s, receipts stay pending, and the command goes on without.
+ * Follows the log for a process that serves nobody and writes no heartbeat, so that its receipts show what the
+ * gateways' heartbeats report. If the log holds no heartbeat of a node, nothing proves that the node's lease has run
+ * out, so it stays pending. Returns the undo. If the log cannot be read within 10 s, receipts stay pending, and the
+ * command continues.
  */
 export async function watchRevocations(
   config: Config,
@@ -47,7 +48,7 @@ export async function watchRevocations(
   }
 }
 
-/** The outcome, or undefined after `ms`: no command waits for ever for a log that nobody answers for. */
+/** The outcome, or undefined after `ms`: a command must not wait for ever for a log. */
 async function within<T>(ms: number, outcome: Promise<T>): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
@@ -60,7 +61,7 @@ async function within<T>(ms: number, outcome: Promise<T>): Promise<T | undefined
   }
 }
 
-/** A gateway on an embedded store writes heartbeats only to tell that it applied what another process revoked. */
+/** On an embedded store, a gateway writes heartbeats only to confirm what another process revoked. */
 async function gatewaysOn(folder: string): Promise<number> {
   return (await embeddedLockHolder(folder)) === undefined ? 0 : 1;
 }

@@ -10,13 +10,13 @@ import type { Config } from "./config/schema.ts";
 import { requireKeys, requireStoreFile } from "./installation.ts";
 import { installationSecret, nextSecret, otherSecret } from "./secret.ts";
 
-/** A gateway that has a lease writes a heartbeat within it. */
+/** How long to listen, ms. A gateway with a lease writes a heartbeat within this time. */
 const listenMs = leaseMs + 1_000;
 
 /**
- * Seals the store with a new secret and ends all sessions; see `rotateSecret`. The new secret is on disk before the store
- * is sealed with it, and takes the old one's place after it, so that a call that was cut short can be made again. Returns
- * the file that holds it. Rejects with `AuthError("conflict")` while a gateway runs, with `SecretError` or
+ * Seals the store with a new secret and ends all sessions; see `rotateSecret`. The new secret is on disk before the
+ * store is sealed with it, and replaces the old one afterwards, so an interrupted call can be repeated. Returns the
+ * file that holds it. Rejects with `AuthError("conflict")` while a gateway runs, with `SecretError` or
  * `InstallationError`.
  */
 export async function rotateInstallationSecret(
@@ -28,7 +28,7 @@ export async function rotateInstallationSecret(
   const store = await openStore({
     folder: config.data,
     timeoutMs: config.store_timeout_ms,
-    // Takes the embedded store's place for a gateway, so that none runs meanwhile.
+    // Takes the embedded store's gateway lock, so that no gateway starts meanwhile.
     role: "gateway",
     ...(config.store === null ? {} : { url: config.store }),
   });
@@ -48,7 +48,10 @@ export async function rotateInstallationSecret(
   }
 }
 
-/** Listens for heartbeats. NOT noticed: a gateway that cannot reach the store, or is stopped, and comes back later. */
+/**
+ * Listens for heartbeats. NOT noticed: a gateway that cannot reach the store, or a stopped process that continues
+ * later.
+ */
 async function requireSilence(store: Store, now: () => number): Promise<void> {
   let caughtUp = false;
   let heard = false;

@@ -9,7 +9,7 @@ import type { Config } from "./config/schema.ts";
 const shortest = 32;
 const longest = 1024;
 
-/** The installation's secret cannot be had; `message` says why and never holds it. */
+/** The installation's secret cannot be read; `message` says why and never holds it. */
 export class SecretError extends Error {
   constructor(message: string, cause?: unknown) {
     super(message, cause === undefined ? {} : { cause });
@@ -18,10 +18,11 @@ export class SecretError extends Error {
 }
 
 /**
- * The installation's secret: from the environment, from `secret_file`, or from `secret.key` in the data folder, which is
- * made at the first start, mode 0600, with an empty data file where the store is to be one. Of several processes that start
- * at once one makes it and all get the same. A named `secret_file` is never made, nor a new secret for a store that was
- * made with one, nor any unless `creates`: that it is missing is a mistake. Throws `SecretError`.
+ * The installation's secret: from the environment, from `secret_file`, or from `secret.key` in the data folder.
+ * `secret.key` is created at the first start with mode 0600, together with an empty data file if the store is embedded.
+ * If several processes start at once, one creates it and all get the same. A named `secret_file` is never created. Nor
+ * is a secret for a store that was sealed with one, or any secret unless `creates`: in these cases its absence is an
+ * error. Throws `SecretError`.
  */
 export async function installationSecret(
   config: SecretOptions & Pick<Config, "store">,
@@ -35,18 +36,18 @@ export async function installationSecret(
 }
 
 /**
- * Throws `SecretError` where the data file is gone or empty, and what was beside it is still there: `secret.key`, or, if
- * the secret is a named one, which may be older than the store, lmdb's lock file, which is made after the data file. A new
- * installation in its place would let nobody in, and hide the loss. NOT noticed: that the whole folder was lost, beside a
- * named secret.
+ * Throws `SecretError` if the data file is missing or empty while its companion still exists. The companion is
+ * `secret.key`. A named secret may be older than the store, so then it is lmdb's lock file, which is created after the
+ * data file. A new installation in its place would let nobody in, and hide the loss. NOT noticed: the loss of the whole
+ * folder if the secret is a named one.
  */
 export async function requireDataOf(config: SecretOptions & Pick<Config, "store">): Promise<void> {
   if (config.store !== null) return;
   const data = path.join(config.data, storeFileName);
   const [beside, what] = isNamed(config)
     ? [`${data}-lock`, "its lock file"]
-    : [secretFile(config), "the secret that it was made with"];
-  // In this order: another process may be at its first start, which makes the data file before what is beside it.
+    : [secretFile(config), "the secret of that store"];
+  // In this order: another process may be at its first start, which creates the data file before its companion.
   if ((await stat(beside).catch(absent)) === undefined) return;
   const size = (await stat(data).catch(absent))?.size;
   if ((size ?? 0) > 0) return;
@@ -56,12 +57,15 @@ export async function requireDataOf(config: SecretOptions & Pick<Config, "store"
   );
 }
 
-/** It came from the environment, or from a file that somebody else made: it says nothing of whether there is a store. */
+/**
+ * The secret came from the environment, or from a file that an operator made. So its existence does not show that there
+ * is a store.
+ */
 export function isNamed(config: Pick<Config, "secret" | "secret_file">): boolean {
   return config.secret !== null || config.secret_file !== null;
 }
 
-/** The secret's file and its mode where others than its owner can read it; undefined where none can, or there is no file. */
+/** The secret's file and its mode if other users can read it; undefined if none can, or if there is no file. */
 export async function openSecretFile(
   config: SecretOptions,
 ): Promise<{ readonly file: string; readonly mode: string } | undefined> {
@@ -71,25 +75,25 @@ export async function openSecretFile(
   return mode === undefined || (mode & 0o044) === 0 ? undefined : { file, mode: mode.toString(8) };
 }
 
-/** For what is not there. */
+/** Maps "not found" to undefined. */
 function absent(error: unknown): undefined {
   if (codeOf(error) !== "ENOENT")
     throw new SecretError(`the data folder cannot be read (${codeOf(error)})`, error);
   return undefined;
 }
 
-/** What is stored cannot be read with the secret in use. */
+/** The stored data cannot be decrypted with the secret in use. */
 export function otherSecret(config: SecretOptions, cause: unknown): SecretError {
   const file = secretFile(config);
   const source = config.secret === null ? `secret file ${file}` : "secret";
-  const half = existsSync(draftOf(file)) ? `; \`gatehouse secret rotate\` was cut short: run it again` : "";
+  const half = existsSync(draftOf(file)) ? `; \`gatehouse secret rotate\` was interrupted: run it again` : "";
   return new SecretError(
     `the store is sealed with another secret than that of ${source}: name the right one with secret_file (GATEHOUSE_SECRET_FILE)${half}`,
     cause,
   );
 }
 
-/** The next secret, until the store was sealed with it: beside the file that a link leads to. */
+/** The next secret, until the store is sealed with it. It lies beside the target of a symbolic link. */
 function draftOf(file: string): string {
   return `${targetOf(file)}.next`;
 }
@@ -102,19 +106,19 @@ function targetOf(file: string): string {
   }
 }
 
-/** A new secret that is on disk before anything is sealed with it. */
+/** A new secret, written to disk before anything is sealed with it. */
 export interface NextSecret {
   readonly secret: string;
-  /** Where it is from now on. */
+  /** Where it is after `adopt`. */
   readonly file: string;
-  /** After the store was sealed with it. */
+  /** Call after the store was sealed with it. */
   adopt(): Promise<void>;
 }
 
 /**
- * The secret that takes the place of `present`: that of `newFile`, or a new one for the file in use, or for the one that it
- * links to; one that an earlier call has left beside that file is taken again. Throws `SecretError`, also where the next
- * secret is the present one.
+ * The secret that replaces `present`: the content of `newFile`, or a new one for the file in use (or for the target of
+ * its symbolic link). If an interrupted call left a draft beside that file, the draft is used. Throws `SecretError`,
+ * also if the next secret equals the present one.
  */
 export async function nextSecret(
   config: SecretOptions,
@@ -126,7 +130,9 @@ export async function nextSecret(
     return { secret, file: path.resolve(newFile), adopt: async () => {} };
   }
   if (config.secret !== null)
-    throw new SecretError("the secret comes from the environment: give the next one in a file");
+    throw new SecretError(
+      "the secret comes from the environment: give the next one in a file (--new-secret-file)",
+    );
   const file = path.resolve(secretFile(config));
   const [target, draft] = [targetOf(file), draftOf(file)];
   if (!existsSync(draft)) await writeNew(draft);
@@ -149,7 +155,7 @@ async function takeOver(draft: string, target: string): Promise<void> {
     syncFile(path.dirname(target));
   } catch (error) {
     throw new SecretError(
-      `the store is sealed with the secret of ${draft}, which cannot take the place of ${target} (${codeOf(error)}): put it there, or name it with secret_file`,
+      `the store is sealed with the secret of ${draft}, which cannot replace ${target} (${codeOf(error)}): move it there, or configure it with secret_file`,
       error,
     );
   }
@@ -171,15 +177,15 @@ async function readSecret(file: string): Promise<string> {
   return secret;
 }
 
-/** The secret of an installation whose first start is under way, or was cut off. */
+/** The draft of a secret while an installation's first start is in progress, or after it was interrupted. */
 function firstOf(file: string): string {
   return `${file}.first`;
 }
 
 /**
- * A first start: the secret under another name, then the data file, then the secret's own name. Thus a secret without its
- * data file is always a loss, and a data file without its secret is one unless the other name is there. Wherever it is
- * cut off, and whoever else is at it, the next call goes on.
+ * A first start: write the secret under a draft name, create the data file, then give the secret its final name. So a
+ * secret without its data file always means a loss, and a data file without its secret means one unless the draft
+ * exists. The next call continues wherever this was interrupted, also if several processes run it at once.
  */
 async function makeSecretAndData(file: string): Promise<void> {
   const [first, folder] = [firstOf(file), path.dirname(file)];
@@ -187,30 +193,30 @@ async function makeSecretAndData(file: string): Promise<void> {
     if (!(await exists(first))) await makeSecret(first, file);
     const data = path.join(path.resolve(folder), storeFileName);
     if (!existsSync(data)) {
-      // lmdb is loaded only where it is used.
+      // Load lmdb only if it is needed.
       const { createStoreFile } = await import("../store/embedded/create-store-file.ts");
       await createStoreFile(data);
     }
     await giveSecretName(first, file);
   }
-  // One that stays is not read beside the secret; what is wrong with the folder is said when that is read.
+  // A leftover draft is ignored once the secret exists. A fault of the folder is reported when the secret is read.
   await rm(first, { force: true }).catch(() => undefined);
 }
 
-/** Whoever removed `first` meanwhile has given the name before. */
+/** If another process removed `first` meanwhile, it has set the name before. */
 async function giveSecretName(first: string, file: string): Promise<void> {
   try {
     await link(first, file);
     syncFile(path.dirname(file));
   } catch (error) {
     if (codeOf(error) !== "EEXIST" && codeOf(error) !== "ENOENT")
-      throw new SecretError(`secret file ${file} cannot be made (${codeOf(error)})`, error);
+      throw new SecretError(`secret file ${file} cannot be created (${codeOf(error)})`, error);
   }
 }
 
 /**
- * The file appears whole or not at all: it is written beside its place and linked into it, which fails when another
- * process was first. `named`: the name that the secret gets in the end.
+ * The file appears complete or not at all: it is written beside its place and hard-linked into it. The link fails if
+ * another process was first. `named` is the final name of the secret.
  */
 async function makeSecret(file: string, named = file): Promise<void> {
   const folder = path.dirname(file);
@@ -219,10 +225,10 @@ async function makeSecret(file: string, named = file): Promise<void> {
   if ((await exists(file)) || (await exists(named))) return;
   if (hasData)
     throw new SecretError(
-      `secret file ${named} is missing: put back the one that the store beside it was made with`,
+      `secret file ${named} is missing: put back the one that the store beside it was sealed with`,
     );
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-    throw new SecretError(`data folder ${folder} cannot be made (${codeOf(error)})`, error);
+    throw new SecretError(`data folder ${folder} cannot be created (${codeOf(error)})`, error);
   });
   try {
     await writeNew(file);
@@ -231,7 +237,7 @@ async function makeSecret(file: string, named = file): Promise<void> {
   }
 }
 
-/** Writes a new secret to `file`, which must not be there yet. Throws `SecretError`. */
+/** Writes a new secret to `file`, which must not exist. Throws `SecretError`. */
 async function writeNew(file: string): Promise<void> {
   const draft = `${file}.${randomBytes(8).toString("hex")}`;
   try {
@@ -244,7 +250,7 @@ async function writeNew(file: string): Promise<void> {
     }
     await link(draft, file);
   } catch (error) {
-    throw new SecretError(`secret file ${file} cannot be made (${codeOf(error)})`, error);
+    throw new SecretError(`secret file ${file} cannot be created (${codeOf(error)})`, error);
   } finally {
     await rm(draft, { force: true });
   }

@@ -5,14 +5,14 @@ import type { Log } from "../observability/log.ts";
 import { isDamage } from "../store/embedded/damage.ts";
 import { reasonOf } from "../store/unavailable.ts";
 
-/** How long a start waits for a store that answers late, or not at once. */
+/** How long a start waits for a store that answers late, ms. */
 const patienceMs = 5_000;
 const pauseMs = 250;
 
 /**
- * What a start asks of the store, and has to be done or the gateway cannot start: tried again while the store says that
- * it cannot answer now, with a line in the log for each time. `what` follows "could not". An attempt may have been carried
- * out although its answer was lost. Rejects with `unavailable` after 5 s and the attempt that is under way then.
+ * Retries a store operation that the start depends on, while the store reports that it is unavailable. Each retry is
+ * logged; `what` follows "could not". An attempt may have been carried out although its answer was lost. Rejects with
+ * `unavailable` after 5 s plus the attempt in progress at that time.
  */
 export async function retryAtStartup<T>(
   what: string,
@@ -33,7 +33,7 @@ export async function retryAtStartup<T>(
   }
 }
 
-/** An error of the store that may pass says when to come again. Damage does not pass. */
+/** A temporary error of the store gives a time to retry after. Damage is permanent. */
 function isTemporary(error: unknown): boolean {
   if (isDamage(error)) return false;
   return error instanceof AuthError && error.code === "unavailable" && error.retryAfterSeconds !== undefined;

@@ -6,22 +6,22 @@ import { secureContextOptions, type TlsPair } from "../transport/tls.ts";
 import { ConfigError } from "./config/problems.ts";
 import type { Config } from "./config/schema.ts";
 
-/** What the files of a TLS certificate and its key hold. */
+/** The parsed files of a TLS certificate and its key. */
 export interface TlsFiles {
   readonly pair: TlsPair;
-  /** When the server's own certificate ends, in milliseconds since 1970. */
+  /** When the server's own certificate expires, in milliseconds since 1970. */
   readonly endsAt: number;
 }
 
 type TlsFile = "tls_cert_file" | "tls_key_file";
 export type TlsFileNames = Pick<Config, TlsFile>;
 
-/** Far more than a chain with its key takes. */
+/** Far more than a chain and its key take. */
 const mostBytes = 1_048_576;
 
 /**
- * The pair that the configuration names, proven to belong together and to be of use; undefined without TLS. Throws
- * `ConfigError`, which names the option and the file, never what is in it.
+ * The configured certificate and key, checked to match and to be usable; undefined without TLS. Throws `ConfigError`,
+ * which names the option and the file, never their content.
  */
 export async function readTlsFiles(config: TlsFileNames): Promise<TlsFiles | undefined> {
   const { tls_cert_file: certificateFile, tls_key_file: keyFile } = config;
@@ -31,21 +31,23 @@ export async function readTlsFiles(config: TlsFileNames): Promise<TlsFiles | und
     readBounded("tls_key_file", keyFile),
   ]);
   const first = certificateIn(certificate, certificateFile);
-  // `createSecureContext` takes a key of another kind than the certificate's, and no handshake would succeed.
+  // `createSecureContext` accepts a key of another type than the certificate's, and then every handshake fails.
   if (!first.checkPrivateKey(privateKeyIn(key, keyFile)))
     throw problem("tls_key_file", keyFile, "is not the key of the first certificate in tls_cert_file");
   const pair = { certificate, key };
   assertServable(pair, certificateFile);
   const endsAt = Date.parse(first.validTo);
-  if (Number.isNaN(endsAt)) throw problem("tls_cert_file", certificateFile, "has no end that can be read");
+  if (Number.isNaN(endsAt)) throw problem("tls_cert_file", certificateFile, "has no readable end date");
   return { pair, endsAt };
 }
 
-/** A pipe or a device is refused: opening or reading it may not end, and it is read again at each renewal. */
+/**
+ * A pipe or a device is refused: opening or reading it may block for ever, and the file is read again at each renewal.
+ */
 async function readBounded(option: TlsFile, file: string): Promise<Buffer> {
   try {
     const about = await stat(file);
-    if (!about.isFile()) throw problem(option, file, "is no regular file");
+    if (!about.isFile()) throw problem(option, file, "is not a regular file");
     if (about.size > mostBytes) throw problem(option, file, "is larger than 1 MiB");
     return await readFile(file);
   } catch (error) {
@@ -53,13 +55,13 @@ async function readBounded(option: TlsFile, file: string): Promise<Buffer> {
   }
 }
 
-/** The whole chain has to be readable; the first certificate is the server's own. */
+/** The whole chain must be readable; the first certificate is the server's own. */
 function certificateIn(bytes: Buffer, file: string): X509Certificate {
   try {
     createSecureContext({ cert: bytes });
     return new X509Certificate(bytes);
   } catch {
-    throw problem("tls_cert_file", file, "is no certificate, or chain of them, in PEM form");
+    throw problem("tls_cert_file", file, "is not a certificate or a chain of certificates in PEM form");
   }
 }
 
@@ -69,7 +71,7 @@ function privateKeyIn(bytes: Buffer, file: string): KeyObject {
   try {
     return createPrivateKey({ key: bytes, format: "pem" });
   } catch {
-    throw problem("tls_key_file", file, "is no private key in PEM form");
+    throw problem("tls_key_file", file, "is not a private key in PEM form");
   }
 }
 
@@ -77,7 +79,7 @@ function assertServable(pair: TlsPair, certificateFile: string): void {
   try {
     createSecureContext(secureContextOptions(pair));
   } catch (error) {
-    const message = `cannot be served with tls_key_file (${codeOf(error)})`;
+    const message = `cannot be used with tls_key_file (${codeOf(error)})`;
     throw problem("tls_cert_file", certificateFile, message);
   }
 }

@@ -9,13 +9,13 @@ export interface TlsRenewalOptions {
   readonly config: TlsFileNames;
   readonly clock: Clock;
   readonly log: Log;
-  /** What listens now, if anything. Never rejects. */
+  /** The current listener, if any. Never rejects. */
   readonly listener: () => Promise<Listener | undefined>;
 }
 
 /**
- * A function that hands the listener the pair which the files hold now. Calls run one after another: of two renewals the
- * later one reads later, so an older pair never takes the place of a newer one.
+ * Returns a function that gives the listener the pair that the files hold now. Calls run one after another: the later
+ * of two renewals reads later, so an older pair never replaces a newer one.
  */
 export function createTlsRenewal(options: TlsRenewalOptions): () => Promise<void> {
   let last: Promise<void> = Promise.resolve();
@@ -36,6 +36,6 @@ async function renew({ config, clock, log, listener }: TlsRenewalOptions): Promi
     warnOfCertificateEnd(log, files.endsAt, clock.now());
   } catch (error) {
     const fields = error instanceof ConfigError ? { problem: error.message } : { err: error };
-    log.error(fields, "the TLS certificate was not renewed; the one from before stays in use");
+    log.error(fields, "the TLS certificate was not renewed; the previous one stays in use");
   }
 }

@@ -3,19 +3,19 @@ import type { Log } from "../observability/log.ts";
 import type { Config } from "./config/schema.ts";
 
 const dayMs = 86_400_000;
-/** Certificates that live 90 days are renewed a month ahead: within this time a renewal has failed. */
+/** 90-day certificates are renewed a month ahead: within this many days a renewal must have failed. */
 const warnedDays = 14;
 
-/** Warns when a certificate has ended or will soon. */
+/** Warns if a certificate has expired or soon will. */
 export function warnOfCertificateEnd(log: Pick<Log, "warn">, endsAt: number, now: number): void {
   if (endsAt - now > warnedDays * dayMs) return;
   const ends = new Date(endsAt).toISOString();
-  if (endsAt <= now) log.warn({ ends }, "the TLS certificate has ended: clients refuse it");
-  else log.warn({ ends }, `the TLS certificate ends within ${warnedDays} days`);
+  if (endsAt <= now) log.warn({ ends }, "the TLS certificate has expired: clients refuse it");
+  else log.warn({ ends }, `the TLS certificate expires within ${warnedDays} days`);
 }
 
 /**
- * Warns when other machines can connect without TLS. Trusted proxies, or a public URL with https, say that TLS ends in
+ * Warns if other machines can connect without TLS. Trusted proxies, or a public URL with https, show that TLS ends in
  * front of the gateway.
  */
 export function warnOfCleartext(
@@ -26,7 +26,7 @@ export function warnOfCleartext(
   if (isLoopback(host) || trusted_proxies.length > 0 || isHttps(public_url)) return;
   log.warn(
     { host },
-    "passwords and tokens cross the network readable, unless a TLS proxy is in front: set tls_cert_file and " +
+    "passwords and tokens cross the network unencrypted, unless a TLS proxy is in front: set tls_cert_file and " +
       "tls_key_file, or trusted_proxies and public_url for a proxy",
   );
 }

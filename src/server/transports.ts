@@ -1,8 +1,8 @@
 import type { Transport } from "../transport/transport.ts";
 
 /**
- * The transport of that name. `uws` is loaded when it is asked for only: its native module is optional. Rejects with
- * the reason in words when it cannot be used here.
+ * The transport of that name. `uws` is loaded on demand only, because its native module is optional. Rejects with a
+ * readable reason if it cannot be used here.
  */
 export async function loadTransport(
   name: "ws" | "uws",

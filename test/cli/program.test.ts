@@ -46,7 +46,7 @@ describe("a call that is not understood", () => {
     [["revoke", "--user", "a", "--session", "b"], /one of --user, --session, --client and --all/],
     [[...add, "--owner", "--admin"], /exclude each other/],
     [add.slice(0, -1), /--password-stdin/],
-    [["users", "local-only", "paula", "perhaps"], /neither on nor off/],
+    [["users", "local-only", "paula", "perhaps"], /must be on or off/],
     [["users", "list", "--store", "redis+sentinel://127.0.0.1:1"], /names the primary/],
     [["users", "list", "--store", "redis://127.0.0.1/x"], /no number/],
   ];

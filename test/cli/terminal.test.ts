@@ -24,13 +24,13 @@ describe("at a terminal", { timeout: 60_000 }, () => {
   it("a new password is asked for twice and never shown", async () => {
     const differ = await atTerminal(owner, env, [
       ["New password: ", secret],
-      ["The same again: ", "another"],
+      ["Repeat password: ", "another"],
     ]);
     expect(differ.code).toBe(2);
     expect(differ.shown).toContain("the two passwords differ");
     const { shown, code } = await atTerminal(owner, env, [
       ["New password: ", secret],
-      ["The same again: ", secret],
+      ["Repeat password: ", secret],
     ]);
     expect({ code, shown }).toEqual({ code: 0, shown: expect.stringContaining("added olivia") });
     expect(shown).not.toContain("horse");
@@ -39,7 +39,7 @@ describe("at a terminal", { timeout: 60_000 }, () => {
 
   it("no password at all is a mistake", async () => {
     const { shown, code } = await atTerminal(["users", "passwd", "olivia"], env, [["New password: ", ""]]);
-    expect({ code, shown }).toEqual({ code: 2, shown: expect.stringContaining("no password was typed") });
+    expect({ code, shown }).toEqual({ code: 2, shown: expect.stringContaining("no password was entered") });
   });
 
   it("a removal is asked about, unless --yes answers", async () => {

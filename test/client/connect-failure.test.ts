@@ -41,7 +41,7 @@ describe("a client that cannot connect says why", () => {
     const port = await listening(createServer());
     await new Promise((resolve) => servers.pop()?.close(resolve));
     const error = await failure(`http://127.0.0.1:${port}`);
-    expect(error.message).toMatch(/ECONNREFUSED.*nobody listens/);
+    expect(error.message).toMatch(/ECONNREFUSED.*nothing listens/);
     expect(error.cause).toMatchObject({ code: "ECONNREFUSED" });
   });
 
@@ -94,7 +94,7 @@ describe("a gateway's address", () => {
     expect(socketUrl(address)).toBe(url);
   });
   it.each(["", "ftp://gate", "http://", "gate example", "javascript://x"])("is not %j", (address) => {
-    expect(() => socketUrl(address)).toThrow(/not an address of a gateway/);
+    expect(() => socketUrl(address)).toThrow(/not a gateway address/);
   });
 });
 

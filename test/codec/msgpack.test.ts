@@ -86,7 +86,7 @@ describe("msgpack codec", () => {
           reasons.add(reasonOf(() => codec.decode(bytes.subarray(0, length))));
       }
     }
-    expect([...reasons]).toEqual(["type that no message has"]);
+    expect([...reasons]).toEqual(["type that messages do not use"]);
     expect(codec.decode(Buffer.from("93405f7f", "hex"))).toEqual([0x40, 0x5f, 0x7f]);
     expect(hex(codec.encode({ id: 1, type: "ping" }))).toBe(before);
   });

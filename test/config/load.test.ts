@@ -113,17 +113,21 @@ d: [*c,*c,*c,*c,*c,*c,*c,*c,*c]
 `;
 
 const table: readonly [name: string, sources: () => ConfigSources, text: string][] = [
-  ["an unknown option", () => ({ file: file("prot: 1") }), "prot (FILE): is no option"],
-  ["an unknown option in a group", () => ({ file: file("log:\n  lvl: 1") }), "log.lvl (FILE): is no option"],
-  ["a prototype key", () => ({ file: file("__proto__:\n  port: 1") }), "__proto__ (FILE): is no option"],
+  ["an unknown option", () => ({ file: file("prot: 1") }), "prot (FILE): is not an option"],
+  [
+    "an unknown option in a group",
+    () => ({ file: file("log:\n  lvl: 1") }),
+    "log.lvl (FILE): is not an option",
+  ],
+  ["a prototype key", () => ({ file: file("__proto__:\n  port: 1") }), "__proto__ (FILE): is not an option"],
   ["a value for a group", () => ({ file: file("log: info") }), "log (FILE): must be a mapping of options"],
   ["a list for a group", () => ({ file: file("log: [info]") }), "log (FILE): must be a mapping of options"],
   ["a file that is a list", () => ({ file: file("- port") }), "FILE: must be a mapping of options"],
-  ["broken YAML", () => ({ file: file(`a: [${CANARY}`) }), "FILE: is no valid YAML (BAD_INDENT at offset "],
+  ["broken YAML", () => ({ file: file(`a: [${CANARY}`) }), "FILE: is not valid YAML (BAD_INDENT at offset "],
   [
     "a key that is given twice",
     () => ({ file: file("port: 1\nport: 2") }),
-    "FILE: is no valid YAML (DUPLICATE_KEY at offset 8)",
+    "FILE: is not valid YAML (DUPLICATE_KEY at offset 8)",
   ],
   ["an alias bomb", () => ({ file: file(aliasBomb) }), "FILE: cannot be read (too many aliases)"],
   ["a file that is not there", () => ({ file: path.join(folder, "none.yaml") }), "(ENOENT)"],
@@ -131,7 +135,7 @@ const table: readonly [name: string, sources: () => ConfigSources, text: string]
   [
     "an unknown variable",
     () => ({ env: { GATEHOUSE_PROT: "1" } }),
-    "GATEHOUSE_PROT (environment): is no option",
+    "GATEHOUSE_PROT (environment): is not an option",
   ],
   [
     "a port that is a word",
@@ -141,7 +145,7 @@ const table: readonly [name: string, sources: () => ConfigSources, text: string]
   [
     "a port out of range",
     () => ({ flags: { port: 65_536 } }),
-    "port (--port): must be an integer from 0 to 65535, got an integer outside of that",
+    "port (--port): must be an integer from 0 to 65535, got an integer outside that range",
   ],
   ["a port with a fraction", () => ({ file: file("port: 80.5") }), "got a number"],
   ["a number that is text", () => ({ file: file("port: '80'") }), "got a string of 2 characters"],
@@ -194,17 +198,17 @@ const table: readonly [name: string, sources: () => ConfigSources, text: string]
   [
     "a TLS certificate without its key",
     () => ({ env: { GATEHOUSE_TLS_CERT_FILE: "a.crt" } }),
-    "tls_cert_file (GATEHOUSE_TLS_CERT_FILE): needs tls_key_file beside it",
+    "tls_cert_file (GATEHOUSE_TLS_CERT_FILE): needs tls_key_file as well",
   ],
   [
     "a TLS key without its certificate",
     () => ({ file: file("tls_key_file: a.key") }),
-    "tls_key_file (FILE): needs tls_cert_file beside it",
+    "tls_key_file (FILE): needs tls_cert_file as well",
   ],
   [
     "TLS on uws",
     () => ({ flags: { transport: "uws", tls_cert_file: "a.crt", tls_key_file: "a.key" } }),
-    "transport (--transport): has no TLS on uws: take ws, or leave tls_cert_file and tls_key_file out",
+    "transport (--transport): is not supported on uws: use ws, or leave tls_cert_file and tls_key_file out",
   ],
   [
     "a public URL with a path",
@@ -244,17 +248,17 @@ const table: readonly [name: string, sources: () => ConfigSources, text: string]
   [
     "a proxy that is a name",
     () => ({ flags: { trusted_proxies: ["proxy"] } }),
-    "entry 1 is no IP address or CIDR network",
+    "entry 1 is not an IP address or CIDR network",
   ],
   [
     "an origin with a path",
     () => ({ flags: { origins: ["https://a.example/"] } }),
-    "origins (--origins): entry 1 is no origin",
+    "origins (--origins): entry 1 is not an origin",
   ],
   [
     "an origin with its default port",
     () => ({ flags: { origins: ["https://a.example:443"] } }),
-    "entry 1 is no origin",
+    "entry 1 is not an origin",
   ],
   [
     "scrypt's N that is no power of two",

@@ -117,7 +117,7 @@ for (const kind of storeKinds) {
       const start = await gatehouse(["serve", "--port", "0", ...where], { env: address });
       expect(start).toMatchObject({
         code: 2,
-        stderr: expect.stringContaining("was cut short: run it again"),
+        stderr: expect.stringContaining("was interrupted: run it again"),
       });
       expect(await rotate()).toMatchObject({ code: 0 });
       expect(readFileSync(secretFile(), "utf8")).toBe(rotated);

@@ -190,7 +190,7 @@ it("a gateway that others reach without TLS warns once", { timeout: 60_000 }, as
     process.kill(open.pid, "SIGHUP");
     await logged(open, "there is no TLS certificate to renew");
     expect(await open.kill("SIGTERM")).toBe(0);
-    expect(open.output.stderr.split("passwords and tokens cross the network readable")).toHaveLength(2);
+    expect(open.output.stderr.split("passwords and tokens cross the network unencrypted")).toHaveLength(2);
   } finally {
     await open.kill("SIGKILL");
   }

@@ -173,11 +173,11 @@ describe("networks", () => {
     ["fd00::/129", "has no prefix length from 1 to 128"],
     ["10.0.0.0/", "has no prefix length from 1 to 32"],
     ["10.0.0.0/-1", "has no prefix length from 1 to 32"],
-    ["10.0.0.0/8/8", "is no IP address or CIDR network"],
-    ["fe80::1%eth0", "is no IP address or CIDR network"],
-    ["010.0.0.1", "is no IP address or CIDR network"],
-    ["proxy.example", "is no IP address or CIDR network"],
-    ["", "is no IP address or CIDR network"],
+    ["10.0.0.0/8/8", "is not an IP address or CIDR network"],
+    ["fe80::1%eth0", "is not an IP address or CIDR network"],
+    ["010.0.0.1", "is not an IP address or CIDR network"],
+    ["proxy.example", "is not an IP address or CIDR network"],
+    ["", "is not an IP address or CIDR network"],
   ])("%j %s", (network, problem) => {
     expect(addressRangeProblem(network)).toBe(problem);
     expect(() => parseAddressRanges([network])).toThrow(problem);

@@ -118,7 +118,7 @@ it.each([
     // As right after a rotation, or after a restore by a plain copy.
     utimesSync(secretFile(), new Date(), new Date());
     lose();
-    const refusal = `data file ${dataFile()} is ${state}, beside the secret that it was made with: restore a backup`;
+    const refusal = `data file ${dataFile()} is ${state}, beside the secret of that store: restore a backup`;
     await expect(opened()).rejects.toThrow(refusal);
     await expect(opened()).rejects.toThrow(`remove ${secretFile()}`);
     expect(readFileSync(secretFile(), "utf8")).toBe(secret);

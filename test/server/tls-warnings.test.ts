@@ -22,14 +22,14 @@ describe("the end of a certificate", () => {
   });
 
   it("is told within 14 days, with its time", () => {
-    const warning = 'the TLS certificate ends within 14 days {"ends":"2026-12-09T00:00:00.000Z"}';
+    const warning = 'the TLS certificate expires within 14 days {"ends":"2026-12-09T00:00:00.000Z"}';
     expect(endingIn(14 * dayMs)).toEqual([warning]);
     expect(endingIn(1)).toHaveLength(1);
   });
 
   it("that has passed is told as such", () => {
     expect(endingIn(0)).toEqual([
-      'the TLS certificate has ended: clients refuse it {"ends":"2026-11-25T00:00:00.000Z"}',
+      'the TLS certificate has expired: clients refuse it {"ends":"2026-11-25T00:00:00.000Z"}',
     ]);
   });
 });

@@ -2,8 +2,8 @@ import { options } from "./options.ts";
 import { type Config, environmentOnly } from "./schema.ts";
 
 /**
- * The configuration as it may be shown: secrets and the user part of a store URL are masked. By option key, in the
- * schema's order.
+ * The configuration in a form that may be shown: secrets and the credentials in a store URL are masked. Keyed by
+ * option, in the schema's order.
  */
 export function effectiveConfig(config: Config): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
@@ -23,7 +23,10 @@ function masked(key: string, value: unknown): unknown {
   return key === "store" && typeof value === "string" ? maskUrl(value) : value;
 }
 
-/** `redis://user:password@host` as `redis://***@host`; a password may itself hold an `@`. A query may hold one too. */
+/**
+ * `redis://user:password@host` becomes `redis://***@host`. A password may contain an `@`. A query may hold a password
+ * too.
+ */
 export function maskUrl(url: string): string {
   return url.replace(/^([a-z+]+:\/\/)[^/?#]*@/i, "$1***@").replace(/\?.*$/s, "?***");
 }

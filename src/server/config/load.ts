@@ -8,22 +8,22 @@ import { checkSemantics } from "./semantic-checks.ts";
 
 export const DEFAULT_FILE = "gatehouse.yaml";
 
-/** Variables that are Gatehouse's and no option. */
+/** Gatehouse's variables that are not options. */
 const otherVariables: ReadonlySet<string> = new Set([`${VARIABLE_PREFIX}CONFIG`]);
 
 export interface ConfigSources {
-  /** A YAML file that must exist; without it `GATEHOUSE_CONFIG`, then `./gatehouse.yaml` when there is one. */
+  /** A YAML file that must exist. Without it `GATEHOUSE_CONFIG`, then `./gatehouse.yaml` if it exists. */
   readonly file?: string | undefined;
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** By option key (`port`, `tokens.audience`); undefined is not given. */
+  /** By option key (`port`, `tokens.audience`). Undefined means not given. */
   readonly flags?: Readonly<Record<string, unknown>>;
 }
 
 type Given = Map<string, { readonly value: unknown; readonly source: string }>;
 
 /**
- * Flags over environment over file over defaults, as one validated frozen object. Throws `ConfigError` with every
- * problem at once; no problem's text holds a value.
+ * Merges flags over environment over file over defaults into one validated frozen object. Throws `ConfigError` with
+ * every problem at once. No problem's text holds a value.
  */
 export function loadConfig(sources: ConfigSources = {}): Config {
   const problems: Problem[] = [];
@@ -34,7 +34,7 @@ export function loadConfig(sources: ConfigSources = {}): Config {
   return assemble(given, problems);
 }
 
-/** The configuration of a program that embeds the gateway: what is given in code, over the defaults. */
+/** The configuration of a program that embeds the gateway: the given options over the defaults. */
 export function defineConfig(input: ConfigInput = {}): Config {
   const problems: Problem[] = [];
   const given: Given = new Map();
@@ -53,12 +53,12 @@ function assemble(given: Given, problems: Problem[]): Config {
   return freeze(config);
 }
 
-/** An explicit null stays null; only what nobody gave becomes the default. */
+/** An explicit null stays null. Only an option that was not given gets the default. */
 function fallbackOf(option: Option, given: Given): unknown {
   return given.has(option.key) ? null : structuredClone(option.fallback);
 }
 
-/** Puts a value where its option's path leads in a tree of options. */
+/** Sets a value in a tree of options, at its option's path. */
 export function place(tree: Record<string, unknown>, path: readonly string[], value: unknown): void {
   const [name = "", ...rest] = path;
   if (rest.length === 0) {
@@ -95,7 +95,7 @@ function parseFile(file: string, problems: Problem[]): unknown {
     const [error] = document.errors;
     if (error === undefined) return document.toJS({ maxAliasCount: 20 });
     const line = error.pos[0];
-    problems.push({ key: "", source: file, message: `is no valid YAML (${error.code} at offset ${line})` });
+    problems.push({ key: "", source: file, message: `is not valid YAML (${error.code} at offset ${line})` });
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : "too many aliases";
     problems.push({ key: "", source: file, message: `cannot be read (${code})` });
@@ -117,7 +117,7 @@ function flatten(
     const isGroup = options.some((option) => option.key.startsWith(`${key}.`));
     if (isGroup && isMapping(value)) flatten(value, here, source, given, problems);
     else if (isGroup) problems.push({ key, source, message: "must be a mapping of options" });
-    else if (optionOf(key) === undefined) problems.push({ key, source, message: "is no option" });
+    else if (optionOf(key) === undefined) problems.push({ key, source, message: "is not an option" });
     else given.set(key, { value, source });
   }
 }
@@ -131,7 +131,7 @@ function readEnvironment(
     if (!variable.startsWith(VARIABLE_PREFIX) || text === undefined || otherVariables.has(variable)) continue;
     const option = optionOfVariable(variable);
     if (option === undefined)
-      problems.push({ key: variable, source: "environment", message: "is no option" });
+      problems.push({ key: variable, source: "environment", message: "is not an option" });
     else given.set(option.key, { value: fromText(option, text), source: variable });
   }
 }
@@ -141,14 +141,14 @@ function readFlags(flags: Readonly<Record<string, unknown>>, given: Given, probl
     if (value === undefined) continue;
     const option = optionOf(key);
     const source = `--${key}`;
-    if (option === undefined) problems.push({ key, source, message: "is no option" });
+    if (option === undefined) problems.push({ key, source, message: "is not an option" });
     else if (environmentOnly.has(key))
       problems.push({ key, source, message: `is a secret: set ${option.variable} instead` });
     else given.set(key, { value: typeof value === "string" ? fromText(option, value) : value, source });
   }
 }
 
-/** Text that does not read as the option's kind stays text, and the shape check says what was expected. */
+/** Text that cannot be parsed as the option's type stays text, and the schema check reports what was expected. */
 function fromText(option: Option, text: string): unknown {
   if (option.nullable && text === "") return null;
   if (option.kind === "integer" && /^-?[0-9]{1,15}$/.test(text)) return Number(text);

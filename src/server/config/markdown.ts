@@ -9,7 +9,7 @@ export function configMarkdown(): string {
   return [head, "| --- | --- | --- | --- | --- |", ...options.map(rowOf)].join("\n");
 }
 
-/** `readme` with the present table between the markers; undefined when it has none. */
+/** `readme` with the current table between the markers; undefined if the markers are missing. */
 export function withConfigTable(readme: string): string | undefined {
   const begin = readme.indexOf(TABLE_BEGIN);
   const end = readme.indexOf(TABLE_END);

@@ -4,7 +4,7 @@ import { ConfigSchema } from "./schema.ts";
 
 /** One option, as the schema describes it. */
 export interface Option {
-  /** Where it is in the file: `password.min_length`. */
+  /** Its path in the file: `password.min_length`. */
   readonly key: string;
   readonly path: readonly string[];
   /** Its environment variable: `GATEHOUSE_PASSWORD_MIN_LENGTH`. */
@@ -13,7 +13,7 @@ export interface Option {
   readonly nullable: boolean;
   readonly fallback: unknown;
   readonly description: string;
-  /** What is allowed, in words. */
+  /** The allowed values, in words. */
   readonly allowed: string;
   /** The same, shorter, for a table. */
   readonly brief: string;
@@ -24,7 +24,7 @@ export type OptionKind = "string" | "integer" | "boolean" | "choice" | "list" | 
 
 export const VARIABLE_PREFIX = "GATEHOUSE_";
 
-/** What is read of a schema; typebox schemas are plain JSON Schema. */
+/** The parts of a schema that are read here; typebox schemas are plain JSON Schema. */
 interface Shape {
   readonly type?: string;
   readonly const?: unknown;

@@ -2,13 +2,13 @@
 export interface Problem {
   /** The option, or the unknown name that was used. Empty for a whole file. */
   readonly key: string;
-  /** Where it was said: a file's name, a variable, a flag. */
+  /** Where it was given: a file's name, a variable, a flag. */
   readonly source: string;
-  /** What is wrong and what is allowed; never the value, which may be a secret. */
+  /** What is wrong and what is allowed. Never the value, which may be a secret. */
   readonly message: string;
 }
 
-/** The configuration cannot be used; `message` has one line for each problem. */
+/** The configuration cannot be used. `message` has one line for each problem. */
 export class ConfigError extends Error {
   readonly problems: readonly Problem[];
 

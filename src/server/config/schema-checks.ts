@@ -8,7 +8,7 @@ import { ConfigSchema } from "./schema.ts";
 
 const validator = Compile(ConfigSchema);
 
-/** The tree as a configuration, or undefined and one problem for each option that does not fit its schema. */
+/** The tree as a configuration, or undefined and one problem for each option that violates its schema. */
 export function checkSchema(
   tree: unknown,
   sourceOf: (key: string) => string,
@@ -29,7 +29,7 @@ export function checkSchema(
   return undefined;
 }
 
-/** `/tokens/rotate_for/3` is about the option `tokens.rotate_for`. */
+/** `/tokens/rotate_for/3` belongs to the option `tokens.rotate_for`. */
 function keyAt(instancePath: string): string {
   const parts = instancePath.split("/").slice(1);
   while (parts.length > 0 && optionOf(parts.join(".")) === undefined) parts.pop();
@@ -40,12 +40,13 @@ function valueAt(tree: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((node, name) => (node as Record<string, unknown> | undefined)?.[name], tree);
 }
 
-/** The kind of a value in words: what a message may say of something that can be a secret. */
+/** The type of a value in words: all that a message may say about a possible secret. */
 function kindOfValue(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === "string") return `a string of ${value.length} characters`;
   if (typeof value === "object") return "a mapping";
-  if (typeof value === "number") return Number.isInteger(value) ? "an integer outside of that" : "a number";
+  if (typeof value === "number")
+    return Number.isInteger(value) ? "an integer outside that range" : "a number";
   return `a ${typeof value}`;
 }

@@ -3,8 +3,8 @@ import { type Static, Type } from "typebox";
 import { ProviderEntry } from "../../auth/providers/provider-types.ts";
 
 /**
- * Every option, once: its type and bounds, its default, and what it does. Types, validation, environment names and the
- * README's table all come from here. Times carry their unit in the name.
+ * Every option once: type and bounds, default, and meaning. Types, validation, environment names and the README's table
+ * are derived from this. Names of times include their unit.
  */
 const strict = { additionalProperties: false } as const;
 
@@ -28,7 +28,7 @@ const listen = {
   public_url: Type.Union([Type.String({ minLength: 1, maxLength: 512 }), Type.Null()], {
     default: null,
     description:
-      "URL at which clients reach the gateway, without a path. Null: made from host and port. Set it behind a proxy, because it is the issuer of tokens, and the origin of the gateway's own pages.",
+      "URL at which clients reach the gateway, without a path. Null: made from host and port. Set it behind a proxy, because it is the issuer of tokens and the origin of the gateway's own pages.",
   }),
   tls_cert_file: Type.Union([Type.String({ minLength: 1, maxLength: 1024 }), Type.Null()], {
     default: null,
@@ -155,7 +155,7 @@ const password = Type.Object(
       minimum: 1,
       maximum: 10_000,
       description:
-        "Passwords that may wait for a thread; more are refused as `overloaded`. As many places again are reserved for users who are authenticated, or who logged in from the same address within 30 days.",
+        "Passwords that may wait for a thread; more are refused as `overloaded`. The same number of places is reserved in addition for users who are authenticated, or who logged in from the same address within 30 days.",
     }),
     queue_per_address: Type.Integer({
       default: 4,
@@ -168,21 +168,21 @@ const password = Type.Object(
       minimum: 1,
       maximum: 1_000_000,
       description:
-        "Wrong passwords for one login name from one address (IPv6: one /64) before further tries are refused; one try comes back every 2 minutes.",
+        "Wrong passwords for one login name from one address (IPv6: one /64) before further attempts are refused; one attempt is restored every 2 minutes.",
     }),
     tries_per_account: Type.Integer({
       default: 20,
       minimum: 1,
       maximum: 1_000_000,
       description:
-        "The same for one login name, from all addresses that it has not logged in from within 30 days; one try comes back every 30 seconds.",
+        "The same for one login name, from all addresses that it has not logged in from within 30 days; one attempt is restored every 30 seconds.",
     }),
     tries_per_address: Type.Integer({
       default: 50,
       minimum: 1,
       maximum: 1_000_000,
       description:
-        "The same for one address, at all login names that have not logged in from there within 30 days; one try comes back every 10 seconds.",
+        "The same for one address, at all login names that have not logged in from there within 30 days; one attempt is restored every 10 seconds.",
     }),
   },
   strict,
@@ -194,13 +194,13 @@ const limits = Type.Object(
       default: 100_000,
       minimum: 1,
       maximum: 10_000_000,
-      description: "Most open sockets of the node.",
+      description: "Maximum of open sockets of the node.",
     }),
     unauthenticated: Type.Integer({
       default: 20_000,
       minimum: 1,
       maximum: 10_000_000,
-      description: "Most open sockets that have not authenticated yet.",
+      description: "Maximum of open sockets that are not authenticated yet.",
     }),
     unauthenticated_per_address: Type.Integer({
       default: 1000,
@@ -238,13 +238,13 @@ const limits = Type.Object(
       minimum: 1,
       maximum: 1_000_000,
       description:
-        "Sessions of one user. A login beyond this number ends the session that was not used for longest.",
+        "Maximum of sessions of one user. A login beyond it ends the session that was unused for longest.",
     }),
     long_lived_tokens_per_user: Type.Integer({
       default: 500,
       minimum: 1,
       maximum: 1_000_000,
-      description: "Long-lived tokens of one user; one more is refused as `too_many_tokens`.",
+      description: "Maximum of long-lived tokens of one user; one more is refused as `too_many_tokens`.",
     }),
     messages_per_second: Type.Integer({
       default: 200,
@@ -294,7 +294,7 @@ const revocation = Type.Object(
     policy: Type.Union([Type.Literal("suspend"), Type.Literal("close"), Type.Literal("serve_until_exp")], {
       default: "suspend",
       description:
-        "What happens to sockets while the store cannot say what was revoked. `suspend`: they wait; an outage under 60 s closes none. `close`: they are closed and their clients come back, all at once; for clients that cannot wait. `serve_until_exp`: they are served until their access token ends; a revocation during an outage may take that long to come into effect.",
+        "What happens to sockets while the store cannot say what was revoked. `suspend`: they wait; an outage under 60 s closes none. `close`: they are closed and their clients reconnect, all at once; for clients that cannot wait. `serve_until_exp`: they are served until their access token ends; a revocation during an outage may take that long to take effect.",
     }),
   },
   strict,
@@ -323,7 +323,7 @@ const log = Type.Object(
         Type.Literal("debug"),
         Type.Literal("silent"),
       ],
-      { default: "info", description: "Least severe level that is written." },
+      { default: "info", description: "Minimum level that is written." },
     ),
     audit: Type.Boolean({
       default: true,
@@ -352,8 +352,11 @@ type Partially<T> = T extends readonly unknown[]
 
 /** The whole configuration: validated, complete, frozen. */
 export type Config = Frozen<Static<typeof ConfigSchema>>;
-/** What somebody writes: any part of it. */
+/** The configuration as an author writes it: any part of it. */
 export type ConfigInput = Partially<Config>;
 
-/** Options that may only come from the environment (or from code): never from a file that is shared or a process list. */
+/**
+ * Options that may only come from the environment or from code: files may be shared, and flags are visible in the
+ * process list.
+ */
 export const environmentOnly: ReadonlySet<string> = new Set(["secret"]);

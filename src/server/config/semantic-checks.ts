@@ -10,16 +10,16 @@ const scryptTooMuch = "with scrypt_r and scrypt_p takes more than 1 GiB or 16 ti
 
 type Rule = (config: Config) => string | undefined;
 
-/** What a schema cannot say, one rule an option. */
+/** Rules that a schema cannot express, one for each option. */
 const rules: Readonly<Record<string, Rule>> = {
   transport: ({ transport, tls_cert_file, tls_key_file }) =>
     transport === "uws" && (tls_cert_file !== null || tls_key_file !== null)
-      ? "has no TLS on uws: take ws, or leave tls_cert_file and tls_key_file out"
+      ? "is not supported on uws: use ws, or leave tls_cert_file and tls_key_file out"
       : undefined,
   tls_cert_file: ({ tls_cert_file, tls_key_file }) =>
-    tls_cert_file !== null && tls_key_file === null ? "needs tls_key_file beside it" : undefined,
+    tls_cert_file !== null && tls_key_file === null ? "needs tls_key_file as well" : undefined,
   tls_key_file: ({ tls_cert_file, tls_key_file }) =>
-    tls_key_file !== null && tls_cert_file === null ? "needs tls_cert_file beside it" : undefined,
+    tls_key_file !== null && tls_cert_file === null ? "needs tls_cert_file as well" : undefined,
   public_url: ({ public_url }) => (public_url === null ? undefined : webAddressProblem(public_url)),
   trusted_proxies: ({ trusted_proxies }) => firstProblem(trusted_proxies, addressRangeProblem),
   "metrics.readers": ({ metrics }) => firstProblem(metrics.readers, addressRangeProblem),
@@ -42,7 +42,7 @@ export function checkSemantics(config: Config, sourceOf: (key: string) => string
   }
 }
 
-/** A list's problem names the place, not the entry. */
+/** A list's problem names the position, not the entry. */
 function firstProblem(
   entries: readonly string[],
   problemOf: (entry: string) => string | undefined,
@@ -71,7 +71,7 @@ function originProblem(entry: string): string | undefined {
     createOriginPolicy([entry]);
     return undefined;
   } catch {
-    return "is no origin: write scheme, host and a port that is not the default, as browsers do";
+    return "is not an origin: write scheme, host and, unless it is the default, the port, as browsers do";
   }
 }
 
@@ -84,7 +84,7 @@ const storeSchemes: ReadonlySet<string> = new Set([
   "rediss+cluster:",
 ]);
 
-/** Sentinel and Cluster URLs name several hosts, which `URL` does not read: the store reads them itself. */
+/** Sentinel and Cluster URLs name several hosts, which `URL` cannot parse. The store parses them itself. */
 function storeProblem(text: string): string | undefined {
   const scheme = /^[a-z+]+:(?=\/\/.)/.exec(text)?.[0];
   if (scheme === undefined || !storeSchemes.has(scheme))
@@ -93,6 +93,6 @@ function storeProblem(text: string): string | undefined {
     parseRedisUrl(text);
     return undefined;
   } catch (error) {
-    return `cannot be used: ${error instanceof Error ? error.message : "it is not understood"}`;
+    return `cannot be used: ${error instanceof Error ? error.message : "it cannot be parsed"}`;
   }
 }
