@@ -11,13 +11,13 @@ import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { UsageError } from "./output.ts";
 
 /** No socket waits for a command, so a command waits for a slow store where a gateway would refuse work. */
-const PATIENCE_MS = 5_000;
+const storeTimeoutMs = 5_000;
 
-export interface Access {
+export interface StoreAccess {
   /** Follow the log meanwhile, so that revocations report what the gateways applied. */
-  readonly watching?: boolean;
+  readonly followLog?: boolean;
   /** Create the installation if there is none. Otherwise a missing installation is a usage error. */
-  readonly creates?: boolean;
+  readonly createIfMissing?: boolean;
 }
 
 /**
@@ -26,19 +26,21 @@ export interface Access {
  */
 export async function withAuthority<T>(
   flags: ConfigFlags & { readonly provider?: string },
-  surroundings: { readonly env: Readonly<Record<string, string | undefined>> },
+  environment: { readonly env: Readonly<Record<string, string | undefined>> },
   action: (authority: Authority) => Promise<T>,
-  { watching = false, creates = false }: Access = {},
+  { followLog = false, createIfMissing = false }: StoreAccess = {},
 ): Promise<T> {
-  const config = configurationOf(flags, surroundings.env);
-  const patient = { ...config, store_timeout_ms: Math.max(config.store_timeout_ms, PATIENCE_MS) };
-  const opened = await openAuthority(patient, { role: "cli", creates }).catch((error: unknown) => {
-    throw isMistake(error) ? new UsageError(error.message) : error;
-  });
+  const config = configurationOf(flags, environment.env);
+  const slowStoreConfig = { ...config, store_timeout_ms: Math.max(config.store_timeout_ms, storeTimeoutMs) };
+  const opened = await openAuthority(slowStoreConfig, { role: "cli", creates: createIfMissing }).catch(
+    (error: unknown) => {
+      throw isUsageMistake(error) ? new UsageError(error.message) : error;
+    },
+  );
   const relayed = relayingAudit(opened.authority);
   let stopWatching = async () => {};
   try {
-    if (watching) stopWatching = await watchRevocations(patient, opened, systemClock);
+    if (followLog) stopWatching = await watchRevocations(slowStoreConfig, opened, systemClock);
     return await action(atProvider(relayed.authority, flags.provider));
   } catch (error) {
     throw error instanceof IssuerError ? new UsageError(error.message) : error;
@@ -79,6 +81,6 @@ function plainRecord(record: object): AuditRecord {
   return JSON.parse(JSON.stringify(record)) as AuditRecord;
 }
 
-function isMistake(error: unknown): error is Error {
+function isUsageMistake(error: unknown): error is Error {
   return error instanceof SecretError || error instanceof InstallationError;
 }

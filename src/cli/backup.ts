@@ -7,10 +7,10 @@ import { type Output, UsageError } from "./output.ts";
 export async function backup(
   file: string,
   flags: ConfigFlags,
-  surroundings: { readonly env: Readonly<Record<string, string | undefined>> },
+  environment: { readonly env: Readonly<Record<string, string | undefined>> },
   output: Output,
 ): Promise<void> {
-  const config = configurationOf(flags, surroundings.env);
+  const config = configurationOf(flags, environment.env);
   if (config.store !== null)
     throw new UsageError("this command backs up the embedded store; use Redis' own means for a Redis store");
   try {

@@ -16,10 +16,10 @@ import { type Output, UsageError } from "./output.ts";
  */
 export async function check(
   flags: ConfigFlags & { readonly guarantee?: true },
-  surroundings: { readonly env: Readonly<Record<string, string | undefined>> },
+  environment: { readonly env: Readonly<Record<string, string | undefined>> },
   output: Output,
 ): Promise<void> {
-  const config = configurationOf(flags, surroundings.env);
+  const config = configurationOf(flags, environment.env);
   await checkTls(config);
   const guarantee = flags.guarantee ? { guarantee: await guaranteeOf(config) } : {};
   const effective = { ...effectiveConfig(config), ...guarantee };

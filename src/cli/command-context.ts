@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 
 import type { Authority } from "../auth/authority.ts";
-import type { Access } from "./administration.ts";
+import type { StoreAccess } from "./administration.ts";
 import type { Output } from "./output.ts";
 
 /** Streams, environment and folder that the command runs in; tests pass their own. */
@@ -22,26 +22,26 @@ export interface StoreFlags {
 }
 
 /** Runs a command's action, reports its error and keeps the exit code. */
-export type Perform = (
+export type ActionRunner = (
   json: boolean | undefined,
   action: (output: Output) => void | Promise<void>,
 ) => Promise<void>;
 
 /** What the command families are built with. */
 export interface CommandContext {
-  readonly surroundings: CommandEnvironment;
-  readonly perform: Perform;
+  readonly environment: CommandEnvironment;
+  readonly runAction: ActionRunner;
 }
 
 /** Loaded on demand: the store and the domain are most of the code to load. */
 export async function withAuthority<T>(
   flags: StoreFlags,
-  { surroundings }: CommandContext,
+  { environment }: CommandContext,
   action: (authority: Authority) => Promise<T>,
-  access: Access = {},
+  access: StoreAccess = {},
 ): Promise<T> {
   const administration = await import("./administration.ts");
-  return await administration.withAuthority(flags, surroundings, action, access);
+  return await administration.withAuthority(flags, environment, action, access);
 }
 
 /** Adds the flags of every command that needs a configuration. */

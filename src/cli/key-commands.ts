@@ -5,12 +5,12 @@ import type { Authority } from "../auth/authority.ts";
 import { type CommandContext, configured, withAuthority } from "./command-context.ts";
 import { dropKeys, listKeys, rotateKeys } from "./keys.ts";
 
-export function addKeyCommands(program: Command, frame: CommandContext): void {
-  const { perform } = frame;
+export function addKeyCommands(program: Command, context: CommandContext): void {
+  const { runAction } = context;
   const keys = program.command("keys").description("signing keys");
   configured(keys.command("list").description("list signing keys")).action((flags) =>
-    perform(flags.json, (output) =>
-      withAuthority(flags, frame, async (authority) => listKeys(authority, output)),
+    runAction(flags.json, (output) =>
+      withAuthority(flags, context, async (authority) => listKeys(authority, output)),
     ),
   );
   configured(
@@ -23,12 +23,12 @@ export function addKeyCommands(program: Command, frame: CommandContext): void {
         "the sockets that came with them (4200); clients refresh, long-lived tokens must be made anew",
     )
     .action((flags) =>
-      perform(flags.json, async (output) => {
+      runAction(flags.json, async (output) => {
         const action = (authority: Authority) =>
           flags.revokeOld === true
             ? dropKeys(authority, output)
             : rotateKeys(authority, flags.now === true, output);
-        await withAuthority(flags, frame, action, { watching: flags.revokeOld === true });
+        await withAuthority(flags, context, action, { followLog: flags.revokeOld === true });
       }),
     );
 }

@@ -1,7 +1,7 @@
 import type { Authority } from "../auth/authority.ts";
 import type { SigningKeyInfo } from "../auth/tokens/keyring.ts";
 import { type Output, table, timeText } from "./output.ts";
-import { showWithinMs, stateOf, stateWithin, stillPending } from "./receipts.ts";
+import { confirmWithinMs, pendingNote, stateOf, stateWithin } from "./receipts.ts";
 
 export function listKeys(authority: Authority, output: Output): void {
   const keys = authority.keyring.list();
@@ -20,12 +20,12 @@ export async function rotateKeys(authority: Authority, now: boolean, output: Out
 /** Prints the outcome once all gateways have confirmed it, or after two seconds. The change is durable by then. */
 export async function dropKeys(authority: Authority, output: Output): Promise<void> {
   const { key, dropped, receipt } = await authority.dropKeys();
-  const state = await stateWithin(authority.revocation, receipt, showWithinMs);
+  const state = await stateWithin(authority.revocation, receipt, confirmWithinMs);
   const { sessions: _, ...effect } = stateOf(state);
   const count = `${dropped.length} key${dropped.length === 1 ? "" : "s"}`;
   output.result(
     { ...describe(key), dropped: [...dropped], ...effect },
-    `dropped ${count}, and all tokens that they signed; ${key.kid} signs now${stillPending(state)}`,
+    `dropped ${count}, and all tokens that they signed; ${key.kid} signs now${pendingNote(state)}`,
   );
 }
 

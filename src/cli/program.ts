@@ -2,10 +2,10 @@ import { Command, CommanderError } from "commander";
 
 import { packageVersion } from "../server/package-version.ts";
 import {
+  type ActionRunner,
   type CommandContext,
   type CommandEnvironment,
   configured,
-  type Perform,
   takingPassword,
   wholeNumber,
 } from "./command-context.ts";
@@ -16,10 +16,10 @@ import { addSessionCommands } from "./session-commands.ts";
 import { addUserCommands } from "./user-commands.ts";
 
 /** Parses `args` (without node and script), runs the command and returns the exit code. Never throws. */
-export async function runCommand(args: readonly string[], surroundings: CommandEnvironment): Promise<number> {
+export async function runCommand(args: readonly string[], environment: CommandEnvironment): Promise<number> {
   let exit: number = exitCodes.done;
-  const streams = { out: surroundings.stdout, err: surroundings.stderr };
-  const perform: Perform = async (json, action) => {
+  const streams = { out: environment.stdout, err: environment.stderr };
+  const runAction: ActionRunner = async (json, action) => {
     const output = createOutput(json === true, streams);
     try {
       await action(output);
@@ -29,7 +29,7 @@ export async function runCommand(args: readonly string[], surroundings: CommandE
   };
   // If the arguments are invalid, they may still ask for JSON.
   const json = args.includes("--json");
-  const program = buildProgram({ surroundings, perform }, json);
+  const program = buildProgram({ environment, runAction }, json);
   try {
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
@@ -45,8 +45,8 @@ function usageOf({ code, message }: CommanderError): UsageError {
   return new UsageError(`${reason.replaceAll(/\s*\n\s*/g, " ")}; --help shows the usage`);
 }
 
-function buildProgram(frame: CommandContext, json: boolean): Command {
-  const { stdout, stderr } = frame.surroundings;
+function buildProgram(context: CommandContext, json: boolean): Command {
+  const { stdout, stderr } = context.environment;
   const program = new Command("gatehouse")
     .description("WebSocket-first authentication gateway")
     .version(packageVersion())
@@ -58,13 +58,13 @@ function buildProgram(frame: CommandContext, json: boolean): Command {
       // `runCommand` reports usage errors, as all others.
       outputError: () => undefined,
     });
-  addServerCommands(program, frame);
-  addUserCommands(program, frame);
-  addSessionCommands(program, frame);
-  addKeyCommands(program, frame);
-  addBackupCommand(program, frame);
-  addSecretCommand(program, frame);
-  addLoginCommand(program, frame);
+  addServerCommands(program, context);
+  addUserCommands(program, context);
+  addSessionCommands(program, context);
+  addKeyCommands(program, context);
+  addBackupCommand(program, context);
+  addSecretCommand(program, context);
+  addLoginCommand(program, context);
   return program;
 }
 
@@ -75,37 +75,37 @@ function listening(command: Command): Command {
     .option("--transport <name>", "ws or uws");
 }
 
-function addServerCommands(program: Command, { surroundings, perform }: CommandContext): void {
+function addServerCommands(program: Command, { environment, runAction }: CommandContext): void {
   listening(program.command("serve").description("run the gateway")).action((flags) =>
-    perform(flags.json, async (output) => {
+    runAction(flags.json, async (output) => {
       const { serve } = await import("./serve.ts");
-      await serve(flags, surroundings, output);
+      await serve(flags, environment, output);
     }),
   );
   listening(program.command("check").description("validate and print the effective configuration, as a file"))
     .option("--guarantee", "ask the store how it is set up, and print how soon a revocation takes effect")
     .action((flags) =>
-      perform(flags.json, async (output) => {
+      runAction(flags.json, async (output) => {
         const { check } = await import("./check.ts");
-        await check(flags, surroundings, output);
+        await check(flags, environment, output);
       }),
     );
 }
 
-function addBackupCommand(program: Command, { surroundings, perform }: CommandContext): void {
+function addBackupCommand(program: Command, { environment, runAction }: CommandContext): void {
   configured(
     program
       .command("backup <file>")
       .description("copy the embedded store to a new file, also while the gateway runs; without its secret"),
   ).action((file, flags) =>
-    perform(flags.json, async (output) => {
+    runAction(flags.json, async (output) => {
       const { backup } = await import("./backup.ts");
-      await backup(file, flags, surroundings, output);
+      await backup(file, flags, environment, output);
     }),
   );
 }
 
-function addSecretCommand(program: Command, { surroundings, perform }: CommandContext): void {
+function addSecretCommand(program: Command, { environment, runAction }: CommandContext): void {
   const secret = program.command("secret").description("the installation's secret");
   configured(
     secret
@@ -120,14 +120,14 @@ function addSecretCommand(program: Command, { surroundings, perform }: CommandCo
     )
     .option("--yes", "do not ask; without a terminal there is no question")
     .action((flags) =>
-      perform(flags.json, async (output) => {
+      runAction(flags.json, async (output) => {
         const { rotate } = await import("./secret.ts");
-        await rotate(flags, surroundings, output);
+        await rotate(flags, environment, output);
       }),
     );
 }
 
-function addLoginCommand(program: Command, { surroundings, perform }: CommandContext): void {
+function addLoginCommand(program: Command, { environment, runAction }: CommandContext): void {
   takingPassword(
     program
       .command("login <url>")
@@ -139,9 +139,9 @@ function addLoginCommand(program: Command, { surroundings, perform }: CommandCon
     .option("--msgpack", "speak msgpack instead of JSON")
     .option("--json", "one line of JSON instead of text")
     .action((url, flags) =>
-      perform(flags.json, async (output) => {
+      runAction(flags.json, async (output) => {
         const { username, clientId, provider, msgpack = false, passwordStdin = false } = flags;
-        const password = await readPassword(surroundings, { piped: passwordStdin, fresh: false });
+        const password = await readPassword(environment, { piped: passwordStdin, fresh: false });
         const { login } = await import("./login.ts");
         await login({ url, username, password, clientId, provider, msgpack }, output);
       }),

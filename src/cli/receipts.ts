@@ -2,7 +2,7 @@ import type { RevokeReceipt } from "../auth/revocation/receipt.ts";
 import type { Revocation } from "../auth/revocation/revocation.ts";
 
 /** Gateways confirm a revocation within moments unless there is a fault. Without --wait no command waits longer, ms. */
-export const showWithinMs = 2_000;
+export const confirmWithinMs = 2_000;
 
 /** The receipt's state once every gateway applied it, or after `ms`. */
 export async function stateWithin(
@@ -25,7 +25,7 @@ export async function stateWithin(
 }
 
 /** A note if gateways have not confirmed; `hint` is appended. */
-export function stillPending({ effective, nodes }: RevokeReceipt, hint = ""): string {
+export function pendingNote({ effective, nodes }: RevokeReceipt, hint = ""): string {
   if (effective === "all") return "";
   const { pending } = nodes;
   const who =

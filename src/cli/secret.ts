@@ -7,22 +7,22 @@ import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { type Output, UsageError } from "./output.ts";
 import { askYesOrNo } from "./terminal-prompt.ts";
 
-const patienceMs = 5_000;
+const storeTimeoutMs = 5_000;
 
 export async function rotate(
   flags: ConfigFlags & { readonly newSecretFile?: string; readonly yes?: true },
-  surroundings: CommandEnvironment,
+  environment: CommandEnvironment,
   output: Output,
 ): Promise<void> {
-  const config = configurationOf(flags, surroundings.env);
-  const asks = flags.yes !== true && surroundings.stdin.isTTY;
-  if (asks && !(await askYesOrNo(surroundings, "End every session and token, and seal the store anew?"))) {
+  const config = configurationOf(flags, environment.env);
+  const asks = flags.yes !== true && environment.stdin.isTTY;
+  if (asks && !(await askYesOrNo(environment, "End every session and token, and seal the store anew?"))) {
     output.result({ rotated: false }, "nothing was changed");
     return;
   }
-  const patient = { ...config, store_timeout_ms: Math.max(config.store_timeout_ms, patienceMs) };
+  const slowStoreConfig = { ...config, store_timeout_ms: Math.max(config.store_timeout_ms, storeTimeoutMs) };
   const options = { newFile: flags.newSecretFile, now: systemClock.now };
-  const file = await rotateInstallationSecret(patient, options).catch((error: unknown) => {
+  const file = await rotateInstallationSecret(slowStoreConfig, options).catch((error: unknown) => {
     const isMistake = error instanceof SecretError || error instanceof InstallationError;
     throw isMistake ? new UsageError(error.message) : error;
   });

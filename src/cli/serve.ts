@@ -8,10 +8,10 @@ import { type Output, UsageError } from "./output.ts";
 /** Runs the gateway until it is told to stop. Prints its URL, transport and store, and the set-up link. */
 export async function serve(
   flags: ConfigFlags,
-  surroundings: { readonly env: Readonly<Record<string, string | undefined>> },
+  environment: { readonly env: Readonly<Record<string, string | undefined>> },
   output: Output,
 ): Promise<void> {
-  const config = configurationOf(flags, surroundings.env);
+  const config = configurationOf(flags, environment.env);
   const running = runGateway(config, {
     announce({ url, setupLink }, gateway) {
       const { transport, store } = gateway.health.live();

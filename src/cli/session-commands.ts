@@ -3,24 +3,24 @@ import { type Command, InvalidArgumentError } from "commander";
 import { type CommandContext, configured, wholeNumber, withAuthority } from "./command-context.ts";
 import { issueToken, listSessions, revoke, revokeAndWait, revokeTarget } from "./sessions.ts";
 
-export function addSessionCommands(program: Command, frame: CommandContext): void {
-  const { perform } = frame;
+export function addSessionCommands(program: Command, context: CommandContext): void {
+  const { runAction } = context;
   configured(program.command("tokens").description("long-lived access tokens").command("issue"))
     .description("issue a long-lived access token and print it")
     .requiredOption("--user <user>", "login name or id")
     .requiredOption("--name <name>", "what the token is for; unique per user")
     .option("--days <days>", "days until it ends, 1 to 3650", lifeInDays, 365)
     .action((flags) =>
-      perform(flags.json, (output) =>
-        withAuthority(flags, frame, (authority) => issueToken(authority, flags, output)),
+      runAction(flags.json, (output) =>
+        withAuthority(flags, context, (authority) => issueToken(authority, flags, output)),
       ),
     );
   configured(program.command("sessions").description("sessions").command("list"))
     .description("list live sessions")
     .option("--user <user>", "of one user")
     .action((flags) =>
-      perform(flags.json, (output) =>
-        withAuthority(flags, frame, (authority) => listSessions(authority, flags.user, output)),
+      runAction(flags.json, (output) =>
+        withAuthority(flags, context, (authority) => listSessions(authority, flags.user, output)),
       ),
     );
   configured(program.command("revoke"))
@@ -31,11 +31,11 @@ export function addSessionCommands(program: Command, frame: CommandContext): voi
     .option("--all", "every session of the installation")
     .option("--wait", "print progress, line by line, until every gateway has applied it; 60 s at most")
     .action((flags) =>
-      perform(flags.json, async (output) => {
+      runAction(flags.json, async (output) => {
         const target = revokeTarget(flags);
         const action = flags.wait === true ? revokeAndWait : revoke;
-        await withAuthority(flags, frame, (authority) => action(authority, target, output), {
-          watching: true,
+        await withAuthority(flags, context, (authority) => action(authority, target, output), {
+          followLog: true,
         });
       }),
     );

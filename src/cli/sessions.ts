@@ -3,7 +3,7 @@ import { AuthError } from "../auth/errors.ts";
 import type { User } from "../auth/model.ts";
 import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/receipt.ts";
 import { type Output, table, timeText, UsageError } from "./output.ts";
-import { showWithinMs, stateOf, stateWithin, stillPending } from "./receipts.ts";
+import { confirmWithinMs, pendingNote, stateOf, stateWithin } from "./receipts.ts";
 import { findUser } from "./users.ts";
 
 /** Prints only the token, so that it can go into a variable or a file. */
@@ -92,11 +92,11 @@ export function revokeTarget({ user, session, client, all }: RevokeFlags): Revok
 export async function revoke(authority: Authority, what: RevokeWhat, output: Output): Promise<void> {
   const { revocation } = authority;
   const receipt = await revocation.revoke(await targetOf(authority, what), "session_revoked");
-  const state = await stateWithin(revocation, receipt, showWithinMs);
+  const state = await stateWithin(revocation, receipt, confirmWithinMs);
   const none = state.sessions === 0 ? ": there was none" : "";
   output.result(
     stateOf(state),
-    `revoked ${countText(state)}${none}${stillPending(state, " (--wait shows when)")}`,
+    `revoked ${countText(state)}${none}${pendingNote(state, " (--wait shows when)")}`,
   );
 }
 

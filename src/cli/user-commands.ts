@@ -25,33 +25,35 @@ interface PasswordFlags extends StoreFlags {
   readonly admin?: true;
 }
 
-export function addUserCommands(program: Command, frame: CommandContext): void {
+export function addUserCommands(program: Command, context: CommandContext): void {
   const family = program.command("users").description("users and their logins");
   const using: Using = (flags, action) =>
-    frame.perform(flags.json, (output) =>
-      withAuthority(flags, frame, (authority) => action(authority, output)),
+    context.runAction(flags.json, (output) =>
+      withAuthority(flags, context, (authority) => action(authority, output)),
     );
   atProvider(family.command("list").description("list users")).action((flags) =>
     using(flags, users.listUsers),
   );
-  addPasswordCommands(family, frame);
+  addPasswordCommands(family, context);
   addStandingCommands(family, using);
   addNameCommands(family, using);
-  addRemoval(family, frame, using);
+  addRemoval(family, context, using);
 }
 
 /** Commands that set a password. They read it before the store is opened. */
-function addPasswordCommands(family: Command, frame: CommandContext): void {
+function addPasswordCommands(family: Command, context: CommandContext): void {
   const withPassword = (
     flags: PasswordFlags,
     action: (authority: Authority, output: Output, password: string) => Promise<void>,
   ) =>
-    frame.perform(flags.json, async (output) => {
+    context.runAction(flags.json, async (output) => {
       if (flags.owner && flags.admin) throw new UsageError("--owner and --admin exclude each other");
       const piped = flags.passwordStdin === true;
-      const password = await readPassword(frame.surroundings, { piped, fresh: true });
-      const creates = flags.owner === true;
-      await withAuthority(flags, frame, (authority) => action(authority, output, password), { creates });
+      const password = await readPassword(context.environment, { piped, fresh: true });
+      const createIfMissing = flags.owner === true;
+      await withAuthority(flags, context, (authority) => action(authority, output, password), {
+        createIfMissing,
+      });
     });
 
   takingPassword(
@@ -123,15 +125,15 @@ function addNameCommands(family: Command, using: Using): void {
     );
 }
 
-function addRemoval(family: Command, { surroundings }: CommandContext, using: Using): void {
+function addRemoval(family: Command, { environment }: CommandContext, using: Using): void {
   atProvider(
     family.command("remove-login <user>").description("take a user's login away; its sessions end"),
   ).action((user, flags) => using(flags, (authority, output) => users.removeLogin(authority, user, output)));
   atProvider(family.command("remove <user>").description("remove a user with all logins and sessions"))
     .option("--yes", "do not ask; without a terminal there is no question")
     .action((user, flags) => {
-      const asks = flags.yes !== true && surroundings.stdin.isTTY;
-      const confirmed = async (question: string) => !asks || (await askYesOrNo(surroundings, question));
+      const asks = flags.yes !== true && environment.stdin.isTTY;
+      const confirmed = async (question: string) => !asks || (await askYesOrNo(environment, question));
       return using(flags, (authority, output) => users.removeUser(authority, user, confirmed, output));
     });
 }

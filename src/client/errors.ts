@@ -1,4 +1,4 @@
-import { closeRule } from "../../protocol/close-codes.ts";
+import { type CloseName, closeCodes, closeRule } from "../../protocol/close-codes.ts";
 import type { ErrorName } from "../../protocol/errors.ts";
 
 /** Codes of the client itself, beside those of the protocol's error table. */
@@ -67,7 +67,7 @@ export function attemptError(error: unknown): GatewayError {
 }
 
 /** Calls an application's callback. If it throws, the runtime reports the error, and the client goes on. */
-export function tell<Args extends readonly unknown[]>(
+export function invokeCallback<Args extends readonly unknown[]>(
   callback: (...args: Args) => void,
   ...args: Args
 ): void {
@@ -78,4 +78,16 @@ export function tell<Args extends readonly unknown[]>(
       throw error;
     });
   }
+}
+
+/** The answer to ending one's own session may be lost with the socket that it closes. */
+export function ignoreLoss(error: unknown): void {
+  if (error instanceof GatewayError && error.code === "connection_lost") return;
+  throw error;
+}
+
+/** True if the socket was closed because its access token has expired. */
+export function isExpired(error: unknown): boolean {
+  const expired: CloseName = "token_expired";
+  return error instanceof GatewayError && error.close?.code === closeCodes[expired].number;
 }

@@ -1,21 +1,29 @@
-import { type CloseName, closeCodes, closeRule } from "../../protocol/close-codes.ts";
+import { closeRule } from "../../protocol/close-codes.ts";
 import type { CommandType, Params, Result } from "../../protocol/commands/index.ts";
 import { features } from "../../protocol/features.ts";
 import type { Handler, RefreshGrant, SessionGrant } from "../../protocol/flow.ts";
 import type { Codec } from "../codec/codec.ts";
 import { createJsonCodec } from "../codec/json.ts";
-import { type Backoff, createBackoff } from "./backoff.ts";
-import { defaultWebSocket } from "./default-websocket.ts";
-import { attemptError, type CloseInfo, errorOfClose, GatewayError, tell } from "./errors.ts";
-import { LoginFlow } from "./login-flow.ts";
-import { MessageSocket, type WebSocketConstructor } from "./message-socket.ts";
 import {
   asLoginRequired,
   authenticate,
   grantedTokens,
   refreshedTokens,
   untilAuthenticated,
-} from "./phase.ts";
+} from "./authenticate.ts";
+import { type Backoff, createBackoff } from "./backoff.ts";
+import { defaultWebSocket } from "./default-websocket.ts";
+import {
+  attemptError,
+  type CloseInfo,
+  errorOfClose,
+  GatewayError,
+  ignoreLoss,
+  invokeCallback,
+  isExpired,
+} from "./errors.ts";
+import { LoginFlow } from "./login-flow.ts";
+import { MessageSocket, type WebSocketConstructor } from "./message-socket.ts";
 import { socketUrl } from "./socket-address.ts";
 import { subjectOf } from "./subject.ts";
 import { type SubscriptionEnd, Subscriptions } from "./subscriptions.ts";
@@ -70,7 +78,7 @@ type CallArguments<T extends CommandType> =
  */
 interface Run {
   /** The socket that is opening, in the auth phase, or in use. */
-  wire: MessageSocket | undefined;
+  socket: MessageSocket | undefined;
   /** The tokens that authenticated the socket last. */
   tokens: StoredTokens | undefined;
   retry: ReturnType<typeof setTimeout> | undefined;
@@ -139,7 +147,7 @@ export class GatewayClient {
         timeoutMs: this.#timeoutMs,
         backoff: this.#backoffLimits,
         open: () => this.#open(run),
-        granted: (wire, grant) => this.#granted(run, wire, grant),
+        granted: (socket, grant) => this.#granted(run, socket, grant),
       },
       clientId === undefined ? request : { ...request, client_id: clientId },
     );
@@ -147,7 +155,7 @@ export class GatewayClient {
 
   /** One command. Rejects with the server's error code, `call_timeout`, `connection_lost` or `not_connected`. */
   async call<T extends CommandType>(type: T, ...[params]: CallArguments<T>): Promise<Result<T>> {
-    return (await this.#readyWire().request({ ...params, type }, this.#timeoutMs).result) as Result<T>;
+    return (await this.#readySocket().request({ ...params, type }, this.#timeoutMs).result) as Result<T>;
   }
 
   /**
@@ -163,7 +171,7 @@ export class GatewayClient {
     onEnd: SubscriptionEnd = () => {},
   ): Promise<() => Promise<void>> {
     const subject = subjectOf(this.#run.tokens?.accessToken);
-    return await this.#subscriptions.add(this.#readyWire(), subject, { message, onEvent, onEnd });
+    return await this.#subscriptions.add(this.#readySocket(), subject, { message, onEvent, onEnd });
   }
 
   /**
@@ -172,7 +180,7 @@ export class GatewayClient {
    */
   async refresh(): Promise<void> {
     const run = this.#run;
-    run.refreshing ??= this.#refreshOnce(run, this.#readyWire()).finally(() => {
+    run.refreshing ??= this.#refreshOnce(run, this.#readySocket()).finally(() => {
       run.refreshing = undefined;
     });
     await run.refreshing;
@@ -202,13 +210,13 @@ export class GatewayClient {
 
   /** Ends the current run and starts a new one. */
   #begin(state: ClientState, error?: GatewayError): Run {
-    const { wire, retry } = this.#run;
+    const { socket, retry } = this.#run;
     const run = newRun();
     this.#run = run;
     this.#connecting = undefined;
     this.#backoff.reset();
     clearTimeout(retry);
-    wire?.close();
+    socket?.close();
     this.#enter(state, error);
     this.#subscriptions.endAll(error ?? replaced());
     return run;
@@ -223,7 +231,7 @@ export class GatewayClient {
       await this.#attempt(run);
     } catch (error) {
       this.#requirePresent(run);
-      throw await this.#over(run, attemptError(error));
+      throw await this.#stopTrying(run, attemptError(error));
     } finally {
       if (run === this.#run) this.#connecting = undefined;
     }
@@ -234,12 +242,12 @@ export class GatewayClient {
     const stored = await this.#tokens.load();
     if (stored === null) throw new GatewayError("login_required", "There are no tokens: log in first");
     run.tokens = stored;
-    const wire = await this.#open(run);
+    const socket = await this.#open(run);
     try {
-      run.tokens = await authenticate(wire, stored, this.#authPhase(run));
-      await this.#becomeReady(run, wire);
+      run.tokens = await authenticate(socket, stored, this.#authPhase(run));
+      await this.#becomeReady(run, socket);
     } catch (error) {
-      wire.close();
+      socket.close();
       if (!isExpired(error) || run.refreshFirst) throw error;
       // The server found the token expired although it is valid by our clock.
       if (stored.refreshToken === null)
@@ -256,62 +264,62 @@ export class GatewayClient {
 
   async #open(run: Run): Promise<MessageSocket> {
     this.#requirePresent(run);
-    run.wire?.close();
+    run.socket?.close();
     const WebSocket = this.#options.WebSocket ?? (await defaultWebSocket());
     this.#requirePresent(run);
-    const wire = new MessageSocket({
+    const socket = new MessageSocket({
       url: socketUrl(this.#options.url),
       codec: this.#codec,
       WebSocket,
       timeoutMs: this.#timeoutMs,
     });
-    run.wire = wire;
+    run.socket = socket;
     try {
-      await wire.opened;
+      await socket.opened;
     } finally {
       this.#requirePresent(run);
     }
-    return wire;
+    return socket;
   }
 
-  async #becomeReady(run: Run, wire: MessageSocket): Promise<void> {
-    wire.onExpiring = () => {
+  async #becomeReady(run: Run, socket: MessageSocket): Promise<void> {
+    socket.onExpiring = () => {
       this.refresh().catch(() => {});
     };
-    wire.onSuspension = () => {
-      if (run === this.#run && this.#authenticated) this.#enter(wire.suspended ? "suspended" : "ready");
+    socket.onSuspension = () => {
+      if (run === this.#run && this.#authenticated) this.#enter(socket.suspended ? "suspended" : "ready");
     };
-    wire.keepAlive(this.#options.heartbeatMs ?? 30_000);
+    socket.keepAlive(this.#options.heartbeatMs ?? 30_000);
     const wanted: Record<string, number> = { [features.coalesce_messages]: 1, [features.auth_suspended]: 1 };
     if (run.tokens?.refreshToken !== null) wanted[features.auth_expiring] = 1;
-    await wire.request({ type: "supported_features", features: wanted }, this.#timeoutMs).result;
-    await this.#subscriptions.renew(wire, subjectOf(run.tokens?.accessToken));
+    await socket.request({ type: "supported_features", features: wanted }, this.#timeoutMs).result;
+    await this.#subscriptions.renew(socket, subjectOf(run.tokens?.accessToken));
     this.#requirePresent(run);
     run.refreshFirst = false;
     run.readyAt = Date.now();
-    void wire.closed.then((close) => this.#lost(run, close));
-    this.#enter(wire.suspended ? "suspended" : "ready");
+    void socket.closed.then((close) => this.#lost(run, close));
+    this.#enter(socket.suspended ? "suspended" : "ready");
   }
 
-  async #granted(run: Run, wire: MessageSocket, grant: SessionGrant): Promise<void> {
+  async #granted(run: Run, socket: MessageSocket, grant: SessionGrant): Promise<void> {
     try {
       this.#requirePresent(run);
       run.tokens = grantedTokens(grant, Date.now());
       await this.#tokens.save(run.tokens);
-      await untilAuthenticated(wire, this.#timeoutMs);
-      await this.#becomeReady(run, wire);
+      await untilAuthenticated(socket, this.#timeoutMs);
+      await this.#becomeReady(run, socket);
     } catch (error) {
-      wire.close();
+      socket.close();
       throw error;
     }
   }
 
-  async #refreshOnce(run: Run, wire: MessageSocket): Promise<void> {
+  async #refreshOnce(run: Run, socket: MessageSocket): Promise<void> {
     const stored = await this.#tokens.load();
     if (stored?.refreshToken == null) throw new GatewayError("login_required", "There is no refresh token");
     const { refreshToken } = stored;
     const message = { type: "auth/refresh", refresh_token: refreshToken };
-    const grant = (await wire.request(message, this.#timeoutMs).result.catch((error: unknown) => {
+    const grant = (await socket.request(message, this.#timeoutMs).result.catch((error: unknown) => {
       throw asLoginRequired(error);
     })) as RefreshGrant;
     const next = refreshedTokens(stored, grant, Date.now());
@@ -327,7 +335,7 @@ export class GatewayClient {
     const { reconnect, need } = closeRule(close.code);
     const error = errorOfClose(close);
     if (reconnect === "never") {
-      void this.#over(run, error);
+      void this.#stopTrying(run, error);
       return;
     }
     // A connection that ends soon after it was ready does not reset the back-off.
@@ -349,12 +357,12 @@ export class GatewayClient {
 
   #failed(run: Run, error: GatewayError): void {
     if (run !== this.#run) return;
-    if (error.code === "login_required" || error.code === "refused") void this.#over(run, error);
+    if (error.code === "login_required" || error.code === "refused") void this.#stopTrying(run, error);
     else this.#schedule(run, Math.max(this.#backoff.next(), (error.retryAfterSeconds ?? 0) * 1000));
   }
 
   /** Stops reconnecting. Forgets tokens that the server refuses for good. Never rejects. */
-  async #over({ tokens }: Run, error: GatewayError): Promise<GatewayError> {
+  async #stopTrying({ tokens }: Run, error: GatewayError): Promise<GatewayError> {
     this.#begin("ended", error);
     if (error.code === "login_required" && tokens) await forgetTokens(this.#tokens, tokens);
     return error;
@@ -363,20 +371,20 @@ export class GatewayClient {
   #enter(state: ClientState, error?: GatewayError): void {
     if (this.#state === state && error === undefined) return;
     this.#state = state;
-    if (this.#options.onState) tell(this.#options.onState, state, error);
+    if (this.#options.onState) invokeCallback(this.#options.onState, state, error);
   }
 
-  #readyWire(): MessageSocket {
-    const { wire } = this.#run;
-    if (!this.#authenticated || wire === undefined)
+  #readySocket(): MessageSocket {
+    const { socket } = this.#run;
+    if (!this.#authenticated || socket === undefined)
       throw new GatewayError("not_connected", "Not connected: call connect() first");
-    return wire;
+    return socket;
   }
 }
 
 function newRun(): Run {
   return {
-    wire: undefined,
+    socket: undefined,
     tokens: undefined,
     retry: undefined,
     refreshing: undefined,
@@ -388,15 +396,4 @@ function newRun(): Run {
 
 function replaced(): GatewayError {
   return new GatewayError("not_connected", "Closed, or replaced by a later connect or login");
-}
-
-function isExpired(error: unknown): boolean {
-  const expired: CloseName = "token_expired";
-  return error instanceof GatewayError && error.close?.code === closeCodes[expired].number;
-}
-
-/** The answer to ending one's own session may be lost with the socket that it closes. */
-function ignoreLoss(error: unknown): void {
-  if (error instanceof GatewayError && error.code === "connection_lost") return;
-  throw error;
 }

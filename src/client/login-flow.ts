@@ -2,7 +2,7 @@ import { errorCodes } from "../../protocol/errors.ts";
 import { limits } from "../../protocol/features.ts";
 import type { FlowStep, SessionGrant } from "../../protocol/flow.ts";
 import { createBackoff } from "./backoff.ts";
-import { attemptError, errorOfClose, GatewayError, tell } from "./errors.ts";
+import { attemptError, errorOfClose, GatewayError, invokeCallback } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
 
 /** What a login flow needs from its client. */
@@ -13,7 +13,7 @@ export interface LoginHost {
   /** Pauses between attempts to open a socket while a step is awaited. */
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
   /** The flow gave a session: keep the tokens and wait for `auth_ok` on the same socket. */
-  granted(wire: MessageSocket, grant: SessionGrant): Promise<void>;
+  granted(socket: MessageSocket, grant: SessionGrant): Promise<void>;
 }
 
 /**
@@ -27,41 +27,41 @@ export class LoginFlow {
   readonly #host: LoginHost;
   readonly #secret: string;
   readonly #givesUpAt = Date.now() + limits.loginDeadlineMs;
-  #wire: MessageSocket;
+  #socket: MessageSocket;
   #step: FlowStep;
   #attaching: Promise<MessageSocket> | undefined;
-  /** How many steps arrived. Below: the number of the step that the caller got last. */
-  #came = 0;
-  #given = 0;
+  /** Number of steps received. Below: the number of the step that was returned to the caller last. */
+  #receivedSteps = 0;
+  #returnedStep = 0;
   /** Settles once the last step was processed: a session is ready, or failed. */
-  #taken: Promise<void> = Promise.resolve();
+  #processing: Promise<void> = Promise.resolve();
   #waiting: (() => void)[] = [];
 
-  private constructor(host: LoginHost, wire: MessageSocket, step: FlowStep) {
+  private constructor(host: LoginHost, socket: MessageSocket, step: FlowStep) {
     this.#host = host;
-    this.#wire = wire;
+    this.#socket = socket;
     this.#step = step;
     this.#secret = ("flow_secret" in step && step.flow_secret) || "";
   }
 
   static async start(host: LoginHost, message: Readonly<Record<string, unknown>>): Promise<LoginFlow> {
-    const wire = await host.open();
+    const socket = await host.open();
     const onEvent = (event: unknown) => {
       started.then(
-        (flow) => flow.#pushed(wire, event),
+        (flow) => flow.#pushed(socket, event),
         () => {},
       );
     };
-    const request = wire.request({ type: "auth/login/start", ...message }, host.timeoutMs, onEvent);
-    const started = request.result.then((step) => new LoginFlow(host, wire, step as FlowStep));
+    const request = socket.request({ type: "auth/login/start", ...message }, host.timeoutMs, onEvent);
+    const started = request.result.then((step) => new LoginFlow(host, socket, step as FlowStep));
     try {
       const flow = await started;
-      const taken = flow.#take(wire, flow.step);
-      flow.#given = flow.#came;
-      await taken;
+      const processed = flow.#receive(socket, flow.step);
+      flow.#returnedStep = flow.#receivedSteps;
+      await processed;
       return flow;
     } catch (error) {
-      wire.close();
+      socket.close();
       throw error;
     }
   }
@@ -89,22 +89,22 @@ export class LoginFlow {
    */
   async next(): Promise<FlowStep> {
     const backoff = createBackoff(this.#host.backoff);
-    while (this.#came === this.#given) {
+    while (this.#receivedSteps === this.#returnedStep) {
       if (this.done) throw new GatewayError("invalid_flow", "This login is over");
       try {
-        const wire = await this.#attached();
+        const socket = await this.#openSocket();
         backoff.reset();
-        if (this.#came === this.#given) await this.#arrival(wire);
+        if (this.#receivedSteps === this.#returnedStep) await this.#nextPush(socket);
       } catch (error) {
         const failure = attemptError(error);
-        if (!isPassing(failure) || Date.now() > this.#givesUpAt) throw failure;
+        if (!isRetryable(failure) || Date.now() > this.#givesUpAt) throw failure;
         const pauseMs = Math.max(backoff.next(), (failure.retryAfterSeconds ?? 0) * 1000);
         await new Promise((resolve) => setTimeout(resolve, pauseMs));
       }
     }
     const step = this.#step;
-    this.#given = this.#came;
-    await this.#taken;
+    this.#returnedStep = this.#receivedSteps;
+    await this.#processing;
     return step;
   }
 
@@ -113,31 +113,31 @@ export class LoginFlow {
   }
 
   async #ask(message: Readonly<Record<string, unknown>>): Promise<FlowStep> {
-    const wire = await this.#attached();
+    const socket = await this.#openSocket();
     if (!this.done) {
-      const request = wire.request({ ...message, flow_id: this.#step.flow_id }, this.#host.timeoutMs);
+      const request = socket.request({ ...message, flow_id: this.#step.flow_id }, this.#host.timeoutMs);
       const step = (await request.result) as FlowStep;
-      const taken = this.#take(wire, step);
-      this.#given = this.#came;
-      await taken;
+      const processed = this.#receive(socket, step);
+      this.#returnedStep = this.#receivedSteps;
+      await processed;
       return step;
     }
-    this.#given = this.#came;
+    this.#returnedStep = this.#receivedSteps;
     return this.#step;
   }
 
   /** Settles once a step arrived. Rejects if the socket was lost instead. */
-  async #arrival(wire: MessageSocket): Promise<void> {
-    const came = new Promise<void>((resolve) => this.#waiting.push(resolve));
-    const lost = wire.closed.then((close) => {
+  async #nextPush(socket: MessageSocket): Promise<void> {
+    const pushed = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    const lost = socket.closed.then((close) => {
       throw errorOfClose(close);
     });
-    await Promise.race([came, lost]);
+    await Promise.race([pushed, lost]);
   }
 
   /** Returns the open socket. Concurrent callers share one attempt to open it. */
-  async #attached(): Promise<MessageSocket> {
-    if (this.#wire.isOpen) return this.#wire;
+  async #openSocket(): Promise<MessageSocket> {
+    if (this.#socket.isOpen) return this.#socket;
     this.#attaching ??= this.#resume().finally(() => {
       this.#attaching = undefined;
     });
@@ -146,41 +146,41 @@ export class LoginFlow {
 
   /** Resumes the flow on a new socket after the old one dropped. */
   async #resume(): Promise<MessageSocket> {
-    const wire = await this.#host.open();
-    this.#wire = wire;
+    const socket = await this.#host.open();
+    this.#socket = socket;
     const message = { type: "auth/login/resume", flow_id: this.#step.flow_id, flow_secret: this.#secret };
-    const onEvent = (event: unknown) => this.#pushed(wire, event);
+    const onEvent = (event: unknown) => this.#pushed(socket, event);
     try {
-      const request = wire.request(message, this.#host.timeoutMs, onEvent);
+      const request = socket.request(message, this.#host.timeoutMs, onEvent);
       const step = (await request.result) as FlowStep;
-      if (!isSame(step, this.#step)) await this.#take(wire, step);
+      if (!isSame(step, this.#step)) await this.#receive(socket, step);
     } catch (error) {
-      wire.close();
+      socket.close();
       throw error;
     }
-    return wire;
+    return socket;
   }
 
-  #take(wire: MessageSocket, step: FlowStep): Promise<void> {
+  #receive(socket: MessageSocket, step: FlowStep): Promise<void> {
     this.#step = step;
-    this.#came += 1;
-    this.#taken = this.#settle(wire, step);
+    this.#receivedSteps += 1;
+    this.#processing = this.#settle(socket, step);
     // A caller need not await it.
-    this.#taken.catch(() => {});
+    this.#processing.catch(() => {});
     for (const wake of this.#waiting.splice(0)) wake();
-    return this.#taken;
+    return this.#processing;
   }
 
-  async #settle(wire: MessageSocket, step: FlowStep): Promise<void> {
+  async #settle(socket: MessageSocket, step: FlowStep): Promise<void> {
     if (step.type === "create_entry" && typeof step.result !== "string")
-      await this.#host.granted(wire, step.result);
-    else if (this.done) wire.close();
+      await this.#host.granted(socket, step.result);
+    else if (this.done) socket.close();
   }
 
-  #pushed(wire: MessageSocket, event: unknown): void {
+  #pushed(socket: MessageSocket, event: unknown): void {
     const step = event as FlowStep;
-    void this.#take(wire, step).catch(() => {});
-    tell(this.onStep, step);
+    void this.#receive(socket, step).catch(() => {});
+    invokeCallback(this.onStep, step);
   }
 }
 
@@ -191,7 +191,7 @@ function isSame(a: FlowStep, b: FlowStep): boolean {
 }
 
 /** True if another attempt may succeed. */
-function isPassing({ code }: GatewayError): boolean {
+function isRetryable({ code }: GatewayError): boolean {
   if (code === "connection_lost" || code === "cannot_connect" || code === "call_timeout") return true;
   return retryable.has(code);
 }

@@ -1,7 +1,7 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
 import { Deadline } from "./deadline.ts";
-import { type CloseInfo, errorOfClose, GatewayError, tell } from "./errors.ts";
+import { type CloseInfo, errorOfClose, GatewayError, invokeCallback } from "./errors.ts";
 import { type HttpAnswer, type OpenFailureEvent, openFailure, refusedUpgrade } from "./open-failure.ts";
 
 /** The part of the WebSocket API that the SDK uses. Browsers, Node 22 and the `ws` package all have it. */
@@ -202,10 +202,10 @@ export class MessageSocket {
   #dispatch(message: Message): void {
     const { id, type } = message;
     if (type === "auth_ok") this.#settle.authenticated.resolve();
-    else if (type === "auth_expiring") tell(this.onExpiring);
+    else if (type === "auth_expiring") invokeCallback(this.onExpiring);
     else if (type === "auth_suspended" || type === "auth_resumed") this.#suspend(type === "auth_suspended");
     else if (typeof id !== "number") return;
-    else if (type === "event") tell(this.#listeners.get(id) ?? (() => {}), message.event);
+    else if (type === "event") invokeCallback(this.#listeners.get(id) ?? (() => {}), message.event);
     else if (type === "pong") this.#resolve(id, null);
     else if (message.success === true) this.#resolve(id, message.result);
     else this.#reject(id, errorOf(message.error));
@@ -218,7 +218,7 @@ export class MessageSocket {
       if (suspended) deadline.stop();
       else deadline.start();
     }
-    tell(this.onSuspension);
+    invokeCallback(this.onSuspension);
   }
 
   /** A suspended server answers pings too. */

@@ -1,5 +1,5 @@
 import { isSubscription } from "../../protocol/subscriptions.ts";
-import { GatewayError, tell } from "./errors.ts";
+import { GatewayError, invokeCallback } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
 
 /** Called if a subscription ends by itself; it is not renewed. `error` says why. */
@@ -18,7 +18,7 @@ interface Subscription extends WantedEvents {
   /** The user who made it. It is never sent on another user's socket. */
   readonly subject: Subject;
   /** The socket that it is on now. */
-  wire: MessageSocket;
+  socket: MessageSocket;
   id: number;
   /** The last event has arrived. */
   done: boolean;
@@ -37,10 +37,10 @@ export class Subscriptions {
   }
 
   /** Resolves to the function that ends it, once the server has confirmed it. */
-  async add(wire: MessageSocket, subject: Subject, wanted: WantedEvents): Promise<() => Promise<void>> {
-    const subscription: Subscription = { ...wanted, subject, wire, id: 0, done: false };
-    await this.#send(wire, subscription);
-    if (!wire.isOpen) throw new GatewayError("connection_lost", "The socket closed after the answer");
+  async add(socket: MessageSocket, subject: Subject, wanted: WantedEvents): Promise<() => Promise<void>> {
+    const subscription: Subscription = { ...wanted, subject, socket, id: 0, done: false };
+    await this.#send(socket, subscription);
+    if (!socket.isOpen) throw new GatewayError("connection_lost", "The socket closed after the answer");
     if (!subscription.done) this.#all.add(subscription);
     return async () => {
       if (this.#all.delete(subscription)) await this.#end(subscription);
@@ -59,17 +59,17 @@ export class Subscriptions {
   }
 
   /**
-   * After a reconnect: sends all subscriptions of `subject` on `wire`. Rejects if the socket fails. A refused
+   * After a reconnect: sends all subscriptions of `subject` on `socket`. Rejects if the socket fails. A refused
    * subscription ends alone.
    */
-  async renew(wire: MessageSocket, subject: Subject): Promise<void> {
+  async renew(socket: MessageSocket, subject: Subject): Promise<void> {
     for (const subscription of this.#all) {
       if (subscription.subject !== subject) {
         this.#over(subscription, new GatewayError("not_connected", "Another user is logged in now"));
         continue;
       }
       try {
-        await this.#send(wire, subscription);
+        await this.#send(socket, subscription);
       } catch (error) {
         if (!(error instanceof GatewayError) || !isRefusal(error)) throw error;
         this.#over(subscription, error);
@@ -80,31 +80,31 @@ export class Subscriptions {
     }
   }
 
-  async #send(wire: MessageSocket, subscription: Subscription): Promise<void> {
+  async #send(socket: MessageSocket, subscription: Subscription): Promise<void> {
     const onEvent = (event: unknown) => {
-      tell(subscription.onEvent, event);
+      invokeCallback(subscription.onEvent, event);
       if (!isLast(event)) return;
       subscription.done = true;
       this.#all.delete(subscription);
     };
-    const { id, result } = wire.request(subscription.message, this.#timeoutMs, onEvent);
-    subscription.wire = wire;
+    const { id, result } = socket.request(subscription.message, this.#timeoutMs, onEvent);
+    subscription.socket = socket;
     subscription.id = id;
     await result;
   }
 
   #over(subscription: Subscription, error: GatewayError): void {
     if (!this.#all.delete(subscription)) return;
-    subscription.wire.forget(subscription.id);
-    tell(subscription.onEnd, error);
+    subscription.socket.forget(subscription.id);
+    invokeCallback(subscription.onEnd, error);
   }
 
   /** A subscription ends with its socket. */
-  async #end({ wire, id }: Subscription): Promise<void> {
-    wire.forget(id);
-    if (!wire.isOpen) return;
+  async #end({ socket, id }: Subscription): Promise<void> {
+    socket.forget(id);
+    if (!socket.isOpen) return;
     const message = { type: "unsubscribe_events", subscription: id };
-    await wire.request(message, this.#timeoutMs).result.catch((error: unknown) => {
+    await socket.request(message, this.#timeoutMs).result.catch((error: unknown) => {
       if (!(error instanceof GatewayError) || error.code !== "connection_lost") throw error;
     });
   }

@@ -3,7 +3,7 @@ import type { Clock } from "../auth/clock/clock.ts";
 import type { RevocationPolicy } from "../auth/revocation/revocation.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Codec } from "../codec/codec.ts";
-import { type LoopBudget, unlimitedLoop } from "../net/loop-budget.ts";
+import { type LoopBudget, unlimitedLoopBudget } from "../net/loop-budget.ts";
 import type { Dispatch } from "./command.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionParts } from "./connection-parts.ts";
@@ -190,7 +190,7 @@ function composeParts(
     hub,
     wheel,
     turns: new EndOfTickBatch(onError),
-    loopBudget: options.loopBudget ?? unlimitedLoop(),
+    loopBudget: options.loopBudget ?? unlimitedLoopBudget(),
     openingMs: upgradeMs + (options.handshakeMs ?? 0),
     registry,
     suspension: composeSuspension(options, limits, { registry, wheel }),

@@ -1,12 +1,12 @@
 /** Kinds of work that an address may cause before authentication. */
-export type StrangersWork = "upgrade" | "message" | "request";
+export type UnauthenticatedWork = "upgrade" | "message" | "request";
 
 export interface LoopBudgetOptions {
   /** Milliseconds of event-loop time that one address may use per second, on average. */
   readonly msPerSecond: number;
   /** Monotonic time, ms. */
   readonly now: () => number;
-  readonly onRefused: (work: StrangersWork) => void;
+  readonly onRefused: (work: UnauthenticatedWork) => void;
 }
 
 /** An address may use this many seconds' worth at once. */
@@ -14,9 +14,9 @@ const burstSeconds = 8;
 /**
  * A debt of this many bursts shows that an address goes on although it is refused. The debt is capped at two bursts.
  */
-const persistence = 1.5;
+const persistentDebtBursts = 1.5;
 /** Shares that are remembered. */
-const mostShares = 10_000;
+const maxShares = 10_000;
 
 interface Debt {
   /** Milliseconds that were used and are not paid back yet, as of `at`. */
@@ -43,7 +43,7 @@ export class LoopBudget {
   }
 
   /** Seconds until `share` may ask again, counted as a refusal; undefined if it may ask now. */
-  refusal(share: string, work: StrangersWork): number | undefined {
+  refusal(share: string, work: UnauthenticatedWork): number | undefined {
     const debt = this.#debts.get(share);
     if (debt === undefined) return undefined;
     const over = this.#owed(debt, this.#options.now()) - this.#burst;
@@ -53,13 +53,13 @@ export class LoopBudget {
   }
 
   /** True if `share` owes so much more than a burst that it must have gone on while it was refused. */
-  persists(share: string): boolean {
+  persistsDespiteRefusal(share: string): boolean {
     const debt = this.#debts.get(share);
-    return debt !== undefined && this.#owed(debt, this.#options.now()) > this.#burst * persistence;
+    return debt !== undefined && this.#owed(debt, this.#options.now()) > this.#burst * persistentDebtBursts;
   }
 
   /** Charges work that was done. False if `share` may not ask for more, counted as a refusal. */
-  take(share: string, work: StrangersWork, ms: number): boolean {
+  take(share: string, work: UnauthenticatedWork, ms: number): boolean {
     this.charge(share, ms);
     return this.refusal(share, work) === undefined;
   }
@@ -69,7 +69,7 @@ export class LoopBudget {
     const now = this.#options.now();
     const debt = this.#debts.get(share);
     if (debt === undefined) {
-      if (this.#debts.size >= mostShares) this.#forgetOldest();
+      if (this.#debts.size >= maxShares) this.#forgetOldest();
       this.#debts.set(share, { ms, at: now });
       return;
     }
@@ -95,7 +95,7 @@ export class LoopBudget {
 }
 
 /** A budget that never refuses, for a server that is not exposed. */
-export function unlimitedLoop(): LoopBudget {
+export function unlimitedLoopBudget(): LoopBudget {
   return new LoopBudget({
     msPerSecond: Number.MAX_SAFE_INTEGER,
     now: () => 0,

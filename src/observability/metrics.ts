@@ -3,7 +3,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 
 import type { ConnectionObserver } from "../connection/observer.ts";
 import type { HttpAnswered, HttpDecision } from "../http/observer.ts";
-import type { StrangersWork } from "../net/loop-budget.ts";
+import type { UnauthenticatedWork } from "../net/loop-budget.ts";
 import { buckets, counters, gauges, histograms, type MetricRow } from "./metric-table.ts";
 import { createSocketCounters, type SocketCounters } from "./socket-counters.ts";
 
@@ -26,7 +26,7 @@ export interface Metrics {
   token(decision: HttpDecision): void;
   /** `result`: `ok`, or a code or reason of ours. */
   login(result: string): void;
-  strangerRefused(work: StrangersWork, share: "loop_time" | "requests"): void;
+  strangerRefused(work: UnauthenticatedWork, share: "loop_time" | "requests"): void;
   revocation(kind: string, cause: string, socketsClosed: number): void;
   clockDoubted(): void;
   badMac(): void;

@@ -53,11 +53,11 @@ export interface Components {
   readonly health: GatewayHealth;
 }
 
-export async function createComponents(frame: GatewayDeps, transport: Transport): Promise<Components> {
-  const { config, opened } = frame;
+export async function createComponents(deps: GatewayDeps, transport: Transport): Promise<Components> {
+  const { config, opened } = deps;
   const decoding = { maxMembers: limits.members };
   const codecs = [createJsonCodec(decoding), createMsgpackCodec(decoding)] as const;
-  const loopBudget = createLoopBudget(frame);
+  const loopBudget = createLoopBudget(deps);
   const health = createGatewayHealth({
     live: {
       version: packageVersion(),
@@ -68,19 +68,19 @@ export async function createComponents(frame: GatewayDeps, transport: Transport)
     store: opened.store,
     revocationTrusted: () => opened.authority.revocation.view.trusted,
     driftMs: () => opened.authority.revocation.lease.driftMs,
-    revocation: () => revocationReport(frame),
+    revocation: () => revocationReport(deps),
   });
-  const clientOf = createClientOf(frame);
-  const connections = composeConnections(frame, codecs, { clientOf, loopBudget });
+  const clientOf = createClientOf(deps);
+  const connections = composeConnections(deps, codecs, { clientOf, loopBudget });
   const http = createHttpHandler({
     authority: failClosed(opened.authority),
-    clock: frame.clock,
+    clock: deps.clock,
     health,
     jwksMaxAgeSeconds,
     issuer: opened.issuer,
     publicUrl: opened.publicUrl,
-    observer: httpObserver(frame),
-    metrics: metricsSource(frame),
+    observer: httpObserver(deps),
+    metrics: metricsSource(deps),
     setupPage: await readSetupPage(),
     maxBodyBytes: config.limits.http_body_bytes,
     rotates: (clientId) => config.tokens.rotate_for.includes(clientId),
@@ -92,7 +92,7 @@ export async function createComponents(frame: GatewayDeps, transport: Transport)
     clientOf,
     loopBudget,
     requestsPerAddress: config.limits.http_requests_per_address,
-    onFull: () => frame.metrics.strangerRefused("request", "requests"),
+    onFull: () => deps.metrics.strangerRefused("request", "requests"),
   });
   return { connections, http, httpGate, health, accounting: createPeerAccounting(config, loopBudget) };
 }
@@ -121,12 +121,12 @@ function revocationReport({ config, opened, bound, clock }: GatewayDeps): Revoca
 }
 
 function composeConnections(
-  frame: GatewayDeps,
+  deps: GatewayDeps,
   codecs: Parameters<typeof createConnections>[0]["codecs"],
   { clientOf, loopBudget }: { readonly clientOf: ClientOf; readonly loopBudget: LoopBudget },
 ): Connections {
-  const { config, clock, log, audit, opened, disabledSafeguards } = frame;
-  const authority = auditedAuthority(failClosed(opened.authority), audit, frame.metrics.login);
+  const { config, clock, log, audit, opened, disabledSafeguards } = deps;
+  const authority = auditedAuthority(failClosed(opened.authority), audit, deps.metrics.login);
   return createConnections({
     authority,
     codecs,
@@ -137,7 +137,7 @@ function composeConnections(
     policy: config.revocation.policy,
     handshakeMs: config.tls_cert_file === null ? 0 : handshakeMs,
     dispatch: createDispatch(authority),
-    metrics: connectionObserver(frame),
+    metrics: connectionObserver(deps),
     origins: config.origins,
     limits: {
       sockets: config.limits.sockets,

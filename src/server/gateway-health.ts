@@ -18,7 +18,7 @@ export interface GatewayHealth extends Health {
 }
 
 /** Above this drift, the lifetimes of tokens and codes differ between machines. */
-const mostDriftMs = 5_000;
+const maxDriftMs = 5_000;
 /** One check of the store is reused for this long, ms. */
 const storeCheckMs = 1_000;
 
@@ -41,7 +41,7 @@ export function createGatewayHealth(options: GatewayHealthOptions): GatewayHealt
     if (phase !== "serving") reasons.push(phase);
     if (phase !== "draining" && !(await checkStore())) reasons.push("store_unavailable");
     if (phase === "serving" && !options.revocationTrusted()) reasons.push("revocation_not_followed");
-    if (Math.abs(options.driftMs?.() ?? 0) > mostDriftMs) reasons.push("clock_drift");
+    if (Math.abs(options.driftMs?.() ?? 0) > maxDriftMs) reasons.push("clock_drift");
     return { ready: reasons.length === 0, reasons, ...options.revocation?.() };
   };
   return {

@@ -80,48 +80,48 @@ export async function createGateway(config: Config, parts: GatewayParts = {}): P
     log.error({ err: error }, `defect in ${where}`);
   };
   try {
-    return await putTogether(config, parts, { log, metrics, audit, fault });
+    return await assembleGateway(config, parts, { log, metrics, audit, fault });
   } catch (error) {
     metrics.close();
     throw error;
   }
 }
 
-interface Voices extends Pick<GatewayDeps, "log" | "metrics" | "audit"> {
+interface Reporting extends Pick<GatewayDeps, "log" | "metrics" | "audit"> {
   readonly fault: (where: string) => (error: unknown) => void;
 }
 
-async function putTogether(config: Config, parts: GatewayParts, voices: Voices): Promise<Gateway> {
+async function assembleGateway(config: Config, parts: GatewayParts, reporting: Reporting): Promise<Gateway> {
   const { clock: machineClock = systemClock, disabledSafeguards = new Set() } = parts;
-  const { fault, ...told } = voices;
+  const { fault, ...observability } = reporting;
   const tls = await readTlsFiles(config);
   let listener: Listener | undefined;
   let bound: RevocationBound | undefined;
   const opened = await openAuthority(config, {
     role: "gateway",
     clock: machineClock,
-    onClock: createClockLogger(told.log, told.metrics),
-    onStoreCall: told.metrics.storeCall,
+    onClock: createClockLogger(observability.log, observability.metrics),
+    onStoreCall: observability.metrics.storeCall,
     onFault: fault("revocation"),
     disabledSafeguards,
     providers: parts.providers,
-    log: told.log,
+    log: observability.log,
     port: () => listener?.port ?? config.port,
     revocation: {
       policy: config.revocation.policy,
       stalePrimaryWindowMs: () => bound?.stalePrimaryWindowMs() ?? Number.POSITIVE_INFINITY,
-      observer: createRevocationLogger(told.log, told.metrics),
+      observer: createRevocationLogger(observability.log, observability.metrics),
     },
   });
   try {
     const transport = parts.transport ?? (await loadTransport(config.transport, fault("transport")));
-    bound = createRevocationBound(opened.store, told.log, config.store_timeout_ms);
-    const frame = { ...told, config, clock: opened.clock, opened, disabledSafeguards, bound };
-    const inside = await createComponents(frame, transport);
+    bound = createRevocationBound(opened.store, observability.log, config.store_timeout_ms);
+    const deps = { ...observability, config, clock: opened.clock, opened, disabledSafeguards, bound };
+    const components = await createComponents(deps, transport);
     const listening = (started: Listener) => {
       listener = started;
     };
-    return new RunningGateway({ ...frame, ...inside, transport, tls, listening });
+    return new RunningGateway({ ...deps, ...components, transport, tls, listening });
   } catch (error) {
     await opened.close();
     throw error;
@@ -143,7 +143,7 @@ class RunningGateway implements Gateway {
   readonly #parts: RunningParts;
   #listener: Listener | undefined;
   #feed: RevocationFeed | undefined;
-  #undoCuts: (() => void) | undefined;
+  #stopListening: (() => void) | undefined;
   #starting: Promise<Started> | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -174,7 +174,7 @@ class RunningGateway implements Gateway {
   async #start(): Promise<Started> {
     const { config, connections, health, transport, tls, opened, log } = this.#parts;
     const { http, httpGate, accounting } = this.#parts;
-    this.#undoCuts = this.authority.revocation.onRevocation((cut) => this.#cut(cut));
+    this.#stopListening = this.authority.revocation.onRevocation((event) => this.#applyRevocation(event));
     this.#feed = await startRevocationFeed({
       store: opened.store,
       clock: this.#parts.clock,
@@ -227,14 +227,14 @@ class RunningGateway implements Gateway {
     return `${url}/setup#code=${encodeURIComponent(await onboarding.setupCode())}`;
   }
 
-  #cut(cut: RevocationEvent): number {
+  #applyRevocation(event: RevocationEvent): number {
     const { connections, metrics, audit } = this.#parts;
-    const closed = connections.hub.apply(cut);
+    const closed = connections.hub.apply(event);
     // What the log delivers at the start happened before; another audit record may report it already.
     const replayed = this.#feed === undefined;
-    if (!replayed && cut.kind !== "audited")
-      metrics.revocation(cut.kind, "cause" in cut ? cut.cause : "none", closed);
-    audit.cut(cut, closed, replayed);
+    if (!replayed && event.kind !== "audited")
+      metrics.revocation(event.kind, "cause" in event ? event.cause : "none", closed);
+    audit.cut(event, closed, replayed);
     return closed;
   }
 
@@ -266,7 +266,7 @@ class RunningGateway implements Gateway {
     await this.#attempt("connections", async () => connections.close());
     this.#parts.bound.stop();
     await this.#attempt("revocation feed", async () => this.#feed?.stop());
-    this.#undoCuts?.();
+    this.#stopListening?.();
     await this.#attempt("store", () => opened.close());
     metrics.close();
     log.info({ took_ms: Math.round(performance.now() - began) }, "stopped");

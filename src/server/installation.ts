@@ -15,7 +15,7 @@ export class InstallationError extends Error {
   }
 }
 
-const makers = "`gatehouse serve` and `gatehouse users add --owner` create one";
+const howToCreate = "`gatehouse serve` and `gatehouse users add --owner` create one";
 
 /** Call before the embedded store is opened, because that creates its file. Throws `InstallationError`. */
 export function requireStoreFile({ data, store }: Pick<Config, "data" | "store">): void {
@@ -23,20 +23,20 @@ export function requireStoreFile({ data, store }: Pick<Config, "data" | "store">
   const file = path.resolve(data, storeFileName);
   if (!existsSync(file) || statSync(file).size === 0)
     throw new InstallationError(
-      `there is no store in ${path.resolve(data)}: give the gateway's --data, --store or --config; ${makers}`,
+      `there is no store in ${path.resolve(data)}: give the gateway's --data, --store or --config; ${howToCreate}`,
     );
 }
 
 /** Call before the keys of the installation are read, because that creates them. Throws `InstallationError`. */
 export async function requireKeys(store: Store): Promise<void> {
-  if (!(await holdsKeys(store)))
+  if (!(await isInstalled(store)))
     throw new InstallationError(
-      `the ${store.kind} store holds no installation: give the gateway's --data, --store or --config; ${makers}`,
+      `the ${store.kind} store holds no installation: give the gateway's --data, --store or --config; ${howToCreate}`,
     );
 }
 
 /** True if an installation was ever created in the store. */
-export async function holdsKeys(store: Store): Promise<boolean> {
+export async function isInstalled(store: Store): Promise<boolean> {
   return (await readRecord(store, recordKeys.keyring)) !== undefined;
 }
 

@@ -32,7 +32,7 @@ export async function agreeOnIssuer(
     const agreed = textOf(record?.value.issuer);
     if (agreed === issuer) return;
     if (agreed !== undefined && others.nodes > 1) {
-      if (performance.now() >= end) throw otherIssuer(agreed, issuer);
+      if (performance.now() >= end) throw issuerMismatch(agreed, issuer);
       await setTimeout(pauseMs);
       continue;
     }
@@ -42,12 +42,12 @@ export async function agreeOnIssuer(
     });
     if (outcome.ok) return;
     // Another node started at the same moment. Its heartbeat may not have been read yet, so it counts as running.
-    const other = await rememberedIssuer(store);
-    if (other !== undefined && other !== issuer) throw otherIssuer(other, issuer);
+    const other = await storedIssuer(store);
+    if (other !== undefined && other !== issuer) throw issuerMismatch(other, issuer);
   }
 }
 
-export async function rememberedIssuer(store: Store): Promise<string | undefined> {
+export async function storedIssuer(store: Store): Promise<string | undefined> {
   return textOf((await readRecord(store, recordKeys.issuer))?.value.issuer);
 }
 
@@ -73,7 +73,7 @@ export function issuerForCommands(
   return issuer;
 }
 
-function otherIssuer(agreed: string, issuer: string): IssuerError {
+function issuerMismatch(agreed: string, issuer: string): IssuerError {
   return new IssuerError(
     `other nodes on this store issue tokens as ${agreed}, this one would as ${issuer}: set the same public_url (or tokens.issuer) on all of them`,
   );

@@ -20,10 +20,16 @@ import { measuredStore, type StoreCallObserver } from "../observability/measured
 import { openStore } from "../store/open.ts";
 import { openEventBus } from "../store/open-event-bus.ts";
 import type { Config } from "./config/schema.ts";
-import { holdsKeys, requireKeys, requireStoreFile, warnOfNewInstallation } from "./installation.ts";
-import { issuerForCommands, rememberedIssuer } from "./issuer.ts";
+import { isInstalled, requireKeys, requireStoreFile, warnOfNewInstallation } from "./installation.ts";
+import { issuerForCommands, storedIssuer } from "./issuer.ts";
 import { publicUrlOf } from "./public-url.ts";
-import { installationSecret, isNamed, openSecretFile, otherSecret, requireDataOf } from "./secret.ts";
+import {
+  exposedSecretFile,
+  installationSecret,
+  isNamedSecret,
+  requireDataFile,
+  wrongSecretError,
+} from "./secret.ts";
 import { retryAtStartup } from "./startup-retry.ts";
 
 export type ProvidersOf = (
@@ -86,9 +92,9 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   const clock = new QuorumClock(machineClock, options.onClock);
   const publicUrl = () => publicUrlOf(config, port());
   if (!creates) requireStoreFile(config);
-  else await requireDataOf(config);
+  else await requireDataFile(config);
   const secret = Buffer.from(await installationSecret(config, { creates }));
-  const readable = await openSecretFile(config);
+  const readable = await exposedSecretFile(config);
   if (readable !== undefined)
     options.log?.warn(readable, "other users can read the installation's secret: chmod it to 600");
   const opened = await openStore({
@@ -106,7 +112,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     if (!creates) await requireKeys(store);
     const upkeep = await retryAtStartup("ask for the time", options.log, () => startClockSync(store, clock));
     if (role === "gateway") looking = setInterval(() => void upkeep.check(), lookAtClocksMs).unref();
-    const remembered = role === "cli" ? await rememberedIssuer(store) : undefined;
+    const remembered = role === "cli" ? await storedIssuer(store) : undefined;
     const issuer = () =>
       role === "cli" ? issuerForCommands(config, remembered) : (config.tokens.issuer ?? publicUrl());
     const authorityOptions = {
@@ -128,10 +134,10 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     };
     let isNew: boolean | undefined;
     const authority = await retryAtStartup("read the keys of the installation", options.log, async () => {
-      isNew ??= !(await holdsKeys(store));
+      isNew ??= !(await isInstalled(store));
       return await createAuthority(authorityOptions);
     });
-    if (isNew === true && isNamed(config)) warnOfNewInstallation(config, options.log);
+    if (isNew === true && isNamedSecret(config)) warnOfNewInstallation(config, options.log);
     const close = async () => {
       clearInterval(looking);
       await authority.close();
@@ -145,14 +151,14 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     await events.close();
     await store.close();
     const isForeign = error instanceof AuthError && error.detail?.endsWith(wrongSecretDetail);
-    throw isForeign ? otherSecret(config, error) : error;
+    throw isForeign ? wrongSecretError(config, error) : error;
   }
 }
 
 function eventBusLog(log: OpenAuthorityOptions["log"]) {
   return {
     onFault: (error: unknown) => log?.warn({ err: error }, "an event for other nodes was lost"),
-    onHearing: (hears: boolean, error?: Error) => {
+    onReceiving: (hears: boolean, error?: Error) => {
       if (!hears) log?.warn({ err: error }, "events of other nodes are not received; trying again");
     },
   };

@@ -30,6 +30,7 @@ export function createPeerAccounting(
     },
     handshake: (address) => charge(address, handshakeMs),
     upgraded: (address) => charge(address, -handshakeMs),
-    accepts: (address) => trusted.includes(address) || !loopBudget.persists(addressShare(address)),
+    accepts: (address) =>
+      trusted.includes(address) || !loopBudget.persistsDespiteRefusal(addressShare(address)),
   };
 }

@@ -15,9 +15,9 @@ export interface RevocationBound {
   stop(): void;
 }
 
-const lookEveryMs = 3_600_000;
+const checkIntervalMs = 3_600_000;
 /** How soon to check again, ms: the store may not have answered, or an operator may be changing its settings. */
-const lookAgainMs = 60_000;
+const recheckMs = 60_000;
 const unknown: StoreGuarantee = {
   stalePrimaryWindowMs: Number.POSITIVE_INFINITY,
   detail: "the store has not reported its settings",
@@ -41,9 +41,9 @@ export function createRevocationBound(
       () => unknown,
     );
     if (before.stalePrimaryWindowMs !== known.stalePrimaryWindowMs || before.detail !== known.detail)
-      tell(log, known);
+      logBound(log, known);
     if (stopped) return;
-    timer = setTimeout(() => void look(), seconds() === null ? lookAgainMs : lookEveryMs).unref();
+    timer = setTimeout(() => void look(), seconds() === null ? recheckMs : checkIntervalMs).unref();
   };
   return {
     stalePrimaryWindowMs: () => known.stalePrimaryWindowMs,
@@ -84,7 +84,7 @@ export function withSlowStore(guarantee: StoreGuarantee, storeTimeoutMs: number)
   return { ...guarantee, problems };
 }
 
-function tell(log: Log, known: StoreGuarantee): void {
+function logBound(log: Log, known: StoreGuarantee): void {
   const fields = { revocation_bound_s: boundSeconds(known), detail: known.detail, problems: known.problems };
   if (known.problems.length === 0) log.info(fields, "revocations are bounded");
   else log.warn(fields, "the bound of revocations is longer than necessary");

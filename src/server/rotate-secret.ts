@@ -8,7 +8,7 @@ import { rotateSecret } from "../auth/tokens/secret-rotation.ts";
 import { openStore } from "../store/open.ts";
 import type { Config } from "./config/schema.ts";
 import { requireKeys, requireStoreFile } from "./installation.ts";
-import { installationSecret, nextSecret, otherSecret } from "./secret.ts";
+import { installationSecret, nextSecret, wrongSecretError } from "./secret.ts";
 
 /** How long to listen, ms. A gateway with a lease writes a heartbeat within this time. */
 const listenMs = leaseMs + 1_000;
@@ -34,7 +34,7 @@ export async function rotateInstallationSecret(
   });
   try {
     await requireKeys(store);
-    if (store.kind === "redis") await requireSilence(store, options.now);
+    if (store.kind === "redis") await requireNoHeartbeats(store, options.now);
     const next = await nextSecret(config, present, options.newFile);
     const [from, to] = [Buffer.from(present), Buffer.from(next.secret)];
     await rotateSecret({ store, from, to, now: options.now() });
@@ -42,7 +42,7 @@ export async function rotateInstallationSecret(
     return next.file;
   } catch (error) {
     const isForeign = error instanceof AuthError && error.detail?.endsWith(wrongSecretDetail);
-    throw isForeign ? otherSecret(config, error) : error;
+    throw isForeign ? wrongSecretError(config, error) : error;
   } finally {
     await store.close();
   }
@@ -52,7 +52,7 @@ export async function rotateInstallationSecret(
  * Listens for heartbeats. NOT noticed: a gateway that cannot reach the store, or a stopped process that continues
  * later.
  */
-async function requireSilence(store: Store, now: () => number): Promise<void> {
+async function requireNoHeartbeats(store: Store, now: () => number): Promise<void> {
   let caughtUp = false;
   let heard = false;
   const follower = store.follow(now(), (entries) => {

@@ -6,8 +6,8 @@ import path from "node:path";
 import { storeFileName, syncFile } from "../store/embedded/files.ts";
 import type { Config } from "./config/schema.ts";
 
-const shortest = 32;
-const longest = 1024;
+const minCharacters = 32;
+const maxCharacters = 1024;
 
 /** The installation's secret cannot be read; `message` says why and never holds it. */
 export class SecretError extends Error {
@@ -31,7 +31,7 @@ export async function installationSecret(
   if (config.secret !== null) return config.secret;
   const file = secretFile(config);
   if (creates && config.secret_file === null)
-    await (config.store === null ? makeSecretAndData(file) : makeSecret(file));
+    await (config.store === null ? createSecretAndData(file) : createSecretFile(file));
   return await readSecret(file);
 }
 
@@ -41,15 +41,15 @@ export async function installationSecret(
  * data file. A new installation in its place would let nobody in, and hide the loss. NOT noticed: the loss of the whole
  * folder if the secret is a named one.
  */
-export async function requireDataOf(config: SecretOptions & Pick<Config, "store">): Promise<void> {
+export async function requireDataFile(config: SecretOptions & Pick<Config, "store">): Promise<void> {
   if (config.store !== null) return;
   const data = path.join(config.data, storeFileName);
-  const [beside, what] = isNamed(config)
+  const [beside, what] = isNamedSecret(config)
     ? [`${data}-lock`, "its lock file"]
     : [secretFile(config), "the secret of that store"];
   // In this order: another process may be at its first start, which creates the data file before its companion.
-  if ((await stat(beside).catch(absent)) === undefined) return;
-  const size = (await stat(data).catch(absent))?.size;
+  if ((await stat(beside).catch(undefinedIfAbsent)) === undefined) return;
+  const size = (await stat(data).catch(undefinedIfAbsent))?.size;
   if ((size ?? 0) > 0) return;
   throw new SecretError(
     `data file ${data} is ${size === undefined ? "missing" : "empty"}, beside ${what}: ` +
@@ -61,32 +61,34 @@ export async function requireDataOf(config: SecretOptions & Pick<Config, "store"
  * The secret came from the environment, or from a file that an operator made. So its existence does not show that there
  * is a store.
  */
-export function isNamed(config: Pick<Config, "secret" | "secret_file">): boolean {
+export function isNamedSecret(config: Pick<Config, "secret" | "secret_file">): boolean {
   return config.secret !== null || config.secret_file !== null;
 }
 
 /** The secret's file and its mode if other users can read it; undefined if none can, or if there is no file. */
-export async function openSecretFile(
+export async function exposedSecretFile(
   config: SecretOptions,
 ): Promise<{ readonly file: string; readonly mode: string } | undefined> {
   if (config.secret !== null || process.platform === "win32") return undefined;
   const file = secretFile(config);
-  const mode = await stat(file).then((stats) => stats.mode & 0o777, absent);
+  const mode = await stat(file).then((stats) => stats.mode & 0o777, undefinedIfAbsent);
   return mode === undefined || (mode & 0o044) === 0 ? undefined : { file, mode: mode.toString(8) };
 }
 
 /** Maps "not found" to undefined. */
-function absent(error: unknown): undefined {
+function undefinedIfAbsent(error: unknown): undefined {
   if (codeOf(error) !== "ENOENT")
     throw new SecretError(`the data folder cannot be read (${codeOf(error)})`, error);
   return undefined;
 }
 
 /** The stored data cannot be decrypted with the secret in use. */
-export function otherSecret(config: SecretOptions, cause: unknown): SecretError {
+export function wrongSecretError(config: SecretOptions, cause: unknown): SecretError {
   const file = secretFile(config);
   const source = config.secret === null ? `secret file ${file}` : "secret";
-  const half = existsSync(draftOf(file)) ? `; \`gatehouse secret rotate\` was interrupted: run it again` : "";
+  const half = existsSync(rotationDraftOf(file))
+    ? `; \`gatehouse secret rotate\` was interrupted: run it again`
+    : "";
   return new SecretError(
     `the store is sealed with another secret than that of ${source}: name the right one with secret_file (GATEHOUSE_SECRET_FILE)${half}`,
     cause,
@@ -94,7 +96,7 @@ export function otherSecret(config: SecretOptions, cause: unknown): SecretError 
 }
 
 /** The next secret, until the store is sealed with it. It lies beside the target of a symbolic link. */
-function draftOf(file: string): string {
+function rotationDraftOf(file: string): string {
   return `${targetOf(file)}.next`;
 }
 
@@ -134,9 +136,9 @@ export async function nextSecret(
       "the secret comes from the environment: give the next one in a file (--new-secret-file)",
     );
   const file = path.resolve(secretFile(config));
-  const [target, draft] = [targetOf(file), draftOf(file)];
-  if (!existsSync(draft)) await writeNew(draft);
-  return { secret: await readOther(draft, present), file, adopt: () => takeOver(draft, target) };
+  const [target, draft] = [targetOf(file), rotationDraftOf(file)];
+  if (!existsSync(draft)) await writeNewSecret(draft);
+  return { secret: await readOther(draft, present), file, adopt: () => replaceByDraft(draft, target) };
 }
 
 async function readOther(file: string, present: string): Promise<string> {
@@ -149,7 +151,7 @@ async function readOther(file: string, present: string): Promise<string> {
   return secret;
 }
 
-async function takeOver(draft: string, target: string): Promise<void> {
+async function replaceByDraft(draft: string, target: string): Promise<void> {
   try {
     await rename(draft, target);
     syncFile(path.dirname(target));
@@ -172,13 +174,13 @@ async function readSecret(file: string): Promise<string> {
     throw new SecretError(`secret file ${file} cannot be read (${codeOf(error)})`, error);
   });
   const secret = text.trim();
-  if (secret.length < shortest || secret.length > longest)
-    throw new SecretError(`secret file ${file} must hold ${shortest} to ${longest} characters`);
+  if (secret.length < minCharacters || secret.length > maxCharacters)
+    throw new SecretError(`secret file ${file} must hold ${minCharacters} to ${maxCharacters} characters`);
   return secret;
 }
 
 /** The draft of a secret while an installation's first start is in progress, or after it was interrupted. */
-function firstOf(file: string): string {
+function firstStartDraftOf(file: string): string {
   return `${file}.first`;
 }
 
@@ -187,24 +189,24 @@ function firstOf(file: string): string {
  * secret without its data file always means a loss, and a data file without its secret means one unless the draft
  * exists. The next call continues wherever this was interrupted, also if several processes run it at once.
  */
-async function makeSecretAndData(file: string): Promise<void> {
-  const [first, folder] = [firstOf(file), path.dirname(file)];
+async function createSecretAndData(file: string): Promise<void> {
+  const [first, folder] = [firstStartDraftOf(file), path.dirname(file)];
   if (!(await exists(file))) {
-    if (!(await exists(first))) await makeSecret(first, file);
+    if (!(await exists(first))) await createSecretFile(first, file);
     const data = path.join(path.resolve(folder), storeFileName);
     if (!existsSync(data)) {
       // Load lmdb only if it is needed.
       const { createStoreFile } = await import("../store/embedded/create-store-file.ts");
       await createStoreFile(data);
     }
-    await giveSecretName(first, file);
+    await publishSecret(first, file);
   }
   // A leftover draft is ignored once the secret exists. A fault of the folder is reported when the secret is read.
   await rm(first, { force: true }).catch(() => undefined);
 }
 
 /** If another process removed `first` meanwhile, it has set the name before. */
-async function giveSecretName(first: string, file: string): Promise<void> {
+async function publishSecret(first: string, file: string): Promise<void> {
   try {
     await link(first, file);
     syncFile(path.dirname(file));
@@ -218,7 +220,7 @@ async function giveSecretName(first: string, file: string): Promise<void> {
  * The file appears complete or not at all: it is written beside its place and hard-linked into it. The link fails if
  * another process was first. `named` is the final name of the secret.
  */
-async function makeSecret(file: string, named = file): Promise<void> {
+async function createSecretFile(file: string, named = file): Promise<void> {
   const folder = path.dirname(file);
   const hasData = await exists(path.join(folder, storeFileName));
   // In this order: another process may finish its first start at this moment.
@@ -231,14 +233,14 @@ async function makeSecret(file: string, named = file): Promise<void> {
     throw new SecretError(`data folder ${folder} cannot be created (${codeOf(error)})`, error);
   });
   try {
-    await writeNew(file);
+    await writeNewSecret(file);
   } catch (error) {
     if (!(error instanceof SecretError) || codeOf(error.cause) !== "EEXIST") throw error;
   }
 }
 
 /** Writes a new secret to `file`, which must not exist. Throws `SecretError`. */
-async function writeNew(file: string): Promise<void> {
+async function writeNewSecret(file: string): Promise<void> {
   const draft = `${file}.${randomBytes(8).toString("hex")}`;
   try {
     const handle = await open(draft, "wx", 0o600);

@@ -6,7 +6,7 @@ import { isDamage } from "../store/embedded/damage.ts";
 import { reasonOf } from "../store/unavailable.ts";
 
 /** How long a start waits for a store that answers late, ms. */
-const patienceMs = 5_000;
+const retryForMs = 5_000;
 const pauseMs = 250;
 
 /**
@@ -19,7 +19,7 @@ export async function retryAtStartup<T>(
   log: Pick<Log, "warn"> | undefined,
   attempt: () => Promise<T>,
 ): Promise<T> {
-  const end = performance.now() + patienceMs;
+  const end = performance.now() + retryForMs;
   for (;;) {
     try {
       return await attempt();
@@ -41,7 +41,7 @@ function isTemporary(error: unknown): boolean {
 
 function givenUp(what: string, detail: string, cause: unknown): AuthError {
   return new AuthError("unavailable", {
-    detail: `could not ${what} within ${patienceMs / 1_000} s: ${detail}`,
+    detail: `could not ${what} within ${retryForMs / 1_000} s: ${detail}`,
     cause,
   });
 }

@@ -17,7 +17,7 @@ type TlsFile = "tls_cert_file" | "tls_key_file";
 export type TlsFileNames = Pick<Config, TlsFile>;
 
 /** Far more than a chain and its key take. */
-const mostBytes = 1_048_576;
+const maxBytes = 1_048_576;
 
 /**
  * The configured certificate and key, checked to match and to be usable; undefined without TLS. Throws `ConfigError`,
@@ -48,7 +48,7 @@ async function readBounded(option: TlsFile, file: string): Promise<Buffer> {
   try {
     const about = await stat(file);
     if (!about.isFile()) throw problem(option, file, "is not a regular file");
-    if (about.size > mostBytes) throw problem(option, file, "is larger than 1 MiB");
+    if (about.size > maxBytes) throw problem(option, file, "is larger than 1 MiB");
     return await readFile(file);
   } catch (error) {
     throw error instanceof ConfigError ? error : problem(option, file, `cannot be read (${codeOf(error)})`);

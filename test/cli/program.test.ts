@@ -18,9 +18,9 @@ const env = { GATEHOUSE_PASSWORD_SCRYPT_N: "1024", GATEHOUSE_PASSWORD_WORKERS: "
 async function gatehouse(args: readonly string[], input: string | Uint8Array = "") {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
   stdin.end(input);
-  const surroundings = { env: { ...env, GATEHOUSE_DATA: path.join(folder.path, "data") }, stdout, stderr };
+  const environment = { env: { ...env, GATEHOUSE_DATA: path.join(folder.path, "data") }, stdout, stderr };
   const code = await runCommand(args, {
-    ...surroundings,
+    ...environment,
     stdin: stdin as unknown as NodeJS.ReadStream,
   });
   return { code, stdout: String(stdout.read() ?? ""), stderr: String(stderr.read() ?? "") };
@@ -48,7 +48,7 @@ describe("a call that is not understood", () => {
     [add.slice(0, -1), /--password-stdin/],
     [["users", "local-only", "paula", "perhaps"], /must be on or off/],
     [["users", "list", "--store", "redis+sentinel://127.0.0.1:1"], /names the primary/],
-    [["users", "list", "--store", "redis://127.0.0.1/x"], /no number/],
+    [["users", "list", "--store", "redis://127.0.0.1/x"], /not a number/],
   ];
   it.each(calls)("%j is a usage error, in both forms, and makes no store", async (args, message) => {
     const inWords = await gatehouse(args, "correct horse battery\n");

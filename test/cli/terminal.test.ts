@@ -46,8 +46,8 @@ describe("at a terminal", { timeout: 60_000 }, () => {
     for (const name of ["rosa", "paul"])
       await command(["users", "add", name, "--username", name, "--password-stdin"], env);
     const remove = ["users", "remove", "rosa"];
-    const stays = await atTerminal(remove, env, [["with all logins and sessions? [y/N] ", "n"]]);
-    expect(stays).toMatchObject({ code: 0, shown: expect.stringContaining("rosa stays") });
+    const declined = await atTerminal(remove, env, [["with all logins and sessions? [y/N] ", "n"]]);
+    expect(declined).toMatchObject({ code: 0, shown: expect.stringContaining("rosa was not removed") });
     expect(await names()).toContain("rosa");
     await atTerminal(remove, env, [["[y/N] ", "y"]]);
     expect(await names()).not.toContain("rosa");

@@ -7,7 +7,7 @@ import { createOriginPolicy } from "../../src/connection/origin.ts";
 import type { UpgradeRequest } from "../../src/connection/socket.ts";
 import { createUpgradeChecks, type UpgradeChecksOptions } from "../../src/connection/upgrade-checks.ts";
 import { createWireFormat } from "../../src/connection/wire-format.ts";
-import { unlimitedLoop } from "../../src/net/loop-budget.ts";
+import { unlimitedLoopBudget } from "../../src/net/loop-budget.ts";
 import { quietObserver } from "../support/quiet-log.ts";
 
 const request = (more: Partial<UpgradeRequest> = {}): UpgradeRequest => ({
@@ -25,7 +25,7 @@ function admitWith(more: Partial<UpgradeChecksOptions> = {}) {
     originAllowed: createOriginPolicy([]),
     roomFor: () => "free",
     draining: () => false,
-    loopBudget: unlimitedLoop(),
+    loopBudget: unlimitedLoopBudget(),
     addressOf: ({ address }) => address,
     observer: quietObserver,
     open: () => {

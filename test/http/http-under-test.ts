@@ -2,7 +2,7 @@ import type { Authority } from "../../src/auth/authority.ts";
 import type { Clock } from "../../src/auth/clock/clock.ts";
 import { createHttpHandler, type HttpOptions } from "../../src/http/http-handler.ts";
 import type { HttpAnswered, HttpDecision } from "../../src/http/observer.ts";
-import { unlimitedLoop } from "../../src/net/loop-budget.ts";
+import { unlimitedLoopBudget } from "../../src/net/loop-budget.ts";
 
 export const issuer = "https://auth.example";
 export const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -69,7 +69,7 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
     jwksMaxAgeSeconds: 300,
     rotates: () => false,
     origins: ["https://app.example"],
-    loopBudget: unlimitedLoop(),
+    loopBudget: unlimitedLoopBudget(),
     clientOf: (address) => ({ address, forwarding: "none" }),
     ...overrides,
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import type { HttpHead } from "../../src/http/endpoint.ts";
 import { createRequestGate } from "../../src/http/request-gate.ts";
-import { LoopBudget, unlimitedLoop } from "../../src/net/loop-budget.ts";
+import { LoopBudget, unlimitedLoopBudget } from "../../src/net/loop-budget.ts";
 
 const head = (more: Partial<HttpHead> = {}): HttpHead => ({
   path: "/auth/token",
@@ -13,7 +13,7 @@ const head = (more: Partial<HttpHead> = {}): HttpHead => ({
   ...more,
 });
 
-function gateWith(requestsPerAddress: number, loopBudget = unlimitedLoop()) {
+function gateWith(requestsPerAddress: number, loopBudget = unlimitedLoopBudget()) {
   const full: number[] = [];
   const gate = createRequestGate({
     loopBudget,

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 
-import { LoopBudget, type StrangersWork, unlimitedLoop } from "../../src/net/loop-budget.ts";
+import { LoopBudget, type UnauthenticatedWork, unlimitedLoopBudget } from "../../src/net/loop-budget.ts";
 
 function setUp(msPerSecond = 100) {
   let now = 5_000;
-  const refused: StrangersWork[] = [];
+  const refused: UnauthenticatedWork[] = [];
   const budget = new LoopBudget({ msPerSecond, now: () => now, onRefused: (work) => refused.push(work) });
   return {
     budget,
@@ -51,16 +51,16 @@ describe("the loop's time of strangers", () => {
   it("says who goes on while it is refused", () => {
     const { budget, refused, wind } = setUp();
     expect([budget.take("a", "message", 800), budget.take("a", "message", 1)]).toEqual([true, false]);
-    expect(budget.persists("a")).toBe(false);
+    expect(budget.persistsDespiteRefusal("a")).toBe(false);
     budget.charge("a", 500);
-    expect([budget.persists("a"), budget.persists("b")]).toEqual([true, false]);
+    expect([budget.persistsDespiteRefusal("a"), budget.persistsDespiteRefusal("b")]).toEqual([true, false]);
     wind(2_000);
-    expect(budget.persists("a")).toBe(false);
+    expect(budget.persistsDespiteRefusal("a")).toBe(false);
     expect(refused).toEqual(["message"]);
   });
 
   it("is not counted where it is not limited", () => {
-    const budget = unlimitedLoop();
+    const budget = unlimitedLoopBudget();
     for (let count = 0; count < 100; count += 1) budget.charge("a", 100_000);
     expect(budget.refusal("a", "request")).toBeUndefined();
   });

@@ -29,7 +29,10 @@ describe("the bound of revocations", () => {
 
   it("is looked for again each minute while the store does not tell, then each hour", async () => {
     const { bound, asked } = watched([new Error("slow"), new Error("slow"), told(0), told(1_000)]);
-    expect([bound.seconds(), bound.problems()]).toEqual([null, [expect.stringContaining("has not told")]]);
+    expect([bound.seconds(), bound.problems()]).toEqual([
+      null,
+      [expect.stringContaining("has not reported")],
+    ]);
     await bound.start();
     expect([bound.seconds(), asked()]).toEqual([null, 1]);
     await vi.advanceTimersByTimeAsync(minute);

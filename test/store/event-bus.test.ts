@@ -66,7 +66,7 @@ it("hears of its own silence: a connection that is open and delivers nothing is 
   let downs = 0;
   const node = await openEventBus({
     url: `redis://127.0.0.1:${line.port}`,
-    onHearing: (hears) => {
+    onReceiving: (hears) => {
       if (!hears) downs += 1;
     },
   });
@@ -121,7 +121,7 @@ it("loses a message while Redis is away, says so once for the loss, and throws n
   const node = new RedisEventBus({
     url: redis.url,
     onFault: (error) => faults.push(String(error)),
-    onHearing: (hears) => hearing.push(hears),
+    onReceiving: (hears) => hearing.push(hears),
   });
   const ear = new Ear();
   try {

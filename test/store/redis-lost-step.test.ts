@@ -124,7 +124,7 @@ describe("a Sentinel whose replies lose bytes on the way", () => {
     const answers = async () => {
       const from = performance.now();
       await link.ask();
-      return (link.word?.askedAt ?? 0) >= from && link.word?.named.port === group.primary.port;
+      return (link.report?.askedAt ?? 0) >= from && link.report?.named.port === group.primary.port;
     };
     await expect.poll(answers, soon).toBe(true);
     proxy.remove("toClient", left);

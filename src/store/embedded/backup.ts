@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 
 import { reasonOf } from "../unavailable.ts";
-import { giveName } from "./create-store-file.ts";
+import { publishDraft } from "./create-store-file.ts";
 import { inspectFile } from "./file-header.ts";
 import { protectFiles, storeFileName, syncFile } from "./files.ts";
 import { clearLock } from "./gateway-lock.ts";
@@ -29,19 +29,19 @@ export async function backUpStore(folder: string, target: string): Promise<Backu
   if (existsSync(file)) throw new Error(`${file} already exists`);
   if (!existsSync(parent)) throw new Error(`the folder ${parent} does not exist`);
   // 0700: nobody else can read the copy before its mode is set.
-  const workshop = mkdtempSync(path.join(parent, ".gatehouse-backup-"));
+  const workFolder = mkdtempSync(path.join(parent, ".gatehouse-backup-"));
   try {
-    const draft = path.join(workshop, storeFileName);
+    const draft = path.join(workFolder, storeFileName);
     await copyStore(path.resolve(folder, storeFileName), draft);
     const commit = await finish(draft);
     syncFile(draft);
-    giveName(draft, file);
+    publishDraft(draft, file);
     syncFile(parent);
     return { file, bytes: statSync(file).size, commit };
   } catch (error) {
     throw new Error(`the store could not be copied to ${file}: ${reasonOf(error)}`, { cause: error });
   } finally {
-    rmSync(workshop, { recursive: true, force: true });
+    rmSync(workFolder, { recursive: true, force: true });
   }
 }
 

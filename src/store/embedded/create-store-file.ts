@@ -21,7 +21,7 @@ export async function createStoreFile(file: string): Promise<void> {
     protectFiles(draft);
     await openTables(draft).root.close();
     syncFile(draft);
-    giveName(draft, file);
+    publishDraft(draft, file);
     syncFile(folder);
   } finally {
     for (const name of [draft, `${draft}-lock`]) rmSync(name, { force: true });
@@ -32,7 +32,7 @@ export async function createStoreFile(file: string): Promise<void> {
  * Never replaces a file that exists. Exception: on a file system without hard links, a file that was created at the
  * same moment.
  */
-export function giveName(draft: string, file: string): void {
+export function publishDraft(draft: string, file: string): void {
   try {
     linkSync(draft, file);
   } catch (error) {

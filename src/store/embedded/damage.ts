@@ -14,7 +14,7 @@ const lmdbReadDamage = /MDB_(PAGE_NOTFOUND|CORRUPTED|INCOMPATIBLE|BAD_TXN)/;
  * Returns `error`, or a `DamageError` in its place if damage caused it. In a transaction that only `reads`, a BAD_TXN
  * always means damage. In one that writes, a failing disk may be the cause.
  */
-export function nameDamage(error: unknown, { reads }: { readonly reads: boolean }): unknown {
+export function asDamageError(error: unknown, { reads }: { readonly reads: boolean }): unknown {
   const known = reads ? lmdbReadDamage : lmdbDamage;
   const isDamage = error instanceof Error && !(error instanceof DamageError) && known.test(error.message);
   return isDamage

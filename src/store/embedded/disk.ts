@@ -14,7 +14,7 @@ import path from "node:path";
  * Bytes that must be free for a write. Below `forAll` only revocations are written, in small batches that take less
  * than `forRevoking`. Revoking is the last operation to stop.
  */
-export const leastFree = { forAll: 16 * 1_048_576, forRevoking: 4 * 1_048_576 } as const;
+export const minFreeBytes = { forAll: 16 * 1_048_576, forRevoking: 4 * 1_048_576 } as const;
 /** lmdb's page size. */
 const page = Buffer.alloc(4_096, 1);
 /** How long a result of the check is reused, ms, for transactions that follow each other closely. */
@@ -30,7 +30,7 @@ export class Disk {
   readonly #file: string;
   /** Descriptor of an unnamed file beside the store's file. It ends with the process. */
   readonly #probe: number;
-  #answeredAt = Number.NEGATIVE_INFINITY;
+  #checkedAt = Number.NEGATIVE_INFINITY;
   #free = 0;
 
   constructor(file: string) {
@@ -43,32 +43,32 @@ export class Disk {
   /** Throws if there is too little room, or the error of a test write. With `synced`, also the error of a test sync. */
   require({ synced, revokes }: { readonly synced: boolean; readonly revokes: boolean }): void {
     const now = performance.now();
-    if (synced || now - this.#answeredAt >= freshMs) {
-      this.#look();
+    if (synced || now - this.#checkedAt >= freshMs) {
+      this.#measure();
       this.#requireRoom(revokes);
       this.#tryToWrite(synced);
-      this.#answeredAt = now;
+      this.#checkedAt = now;
     } else this.#requireRoom(revokes);
   }
 
   /** True if there is room only for revocations. Throws the disk's error. */
-  get isTight(): boolean {
-    if (performance.now() - this.#answeredAt >= freshMs) this.#look();
-    return this.#free < leastFree.forAll;
+  get isNearlyFull(): boolean {
+    if (performance.now() - this.#checkedAt >= freshMs) this.#measure();
+    return this.#free < minFreeBytes.forAll;
   }
 
   close(): void {
     closeSync(this.#probe);
   }
 
-  #look(): void {
+  #measure(): void {
     const { blocks, bavail, bsize } = statfsSync(path.dirname(this.#file));
     // Some file systems report no block counts: then the space is not checked.
     this.#free = blocks > 0 ? bavail * bsize : Number.POSITIVE_INFINITY;
   }
 
   #requireRoom(revokes: boolean): void {
-    const least = revokes ? leastFree.forRevoking : leastFree.forAll;
+    const least = revokes ? minFreeBytes.forRevoking : minFreeBytes.forAll;
     if (this.#free >= least) return;
     const also = revokes ? "" : ": only what takes rights away is written";
     throw new Error(`less than ${least / 1_048_576} MiB are free on the disk${also}`);

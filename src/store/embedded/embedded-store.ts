@@ -21,7 +21,7 @@ import type {
 import { checkName, checkPage, prepareStep } from "../step-limits.ts";
 import { reasonOf, unavailable } from "../unavailable.ts";
 import { applyStep } from "./apply-step.ts";
-import { nameDamage } from "./damage.ts";
+import { asDamageError } from "./damage.ts";
 import { Followers } from "./followers.ts";
 import { isAlive, type LockHolder, readLock, releaseLock, takeLock, thisProcess } from "./gateway-lock.ts";
 import {
@@ -86,7 +86,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     await file.close();
     throw error instanceof AuthError
       ? error
-      : new Error(`cannot open the store ${file.path}: ${reasonOf(nameDamage(error, { reads: false }))}`);
+      : new Error(`cannot open the store ${file.path}: ${reasonOf(asDamageError(error, { reads: false }))}`);
   }
 }
 
@@ -136,7 +136,7 @@ class EmbeddedStore implements Store {
     this.#queue = new WriteQueue({
       deadlineMs: options.timeoutMs ?? 5_000,
       transact: (batch, how) => file.transact((tables) => this.#guarded(tables, batch), how),
-      isTight: () => file.isTight,
+      isNearlyFull: () => file.isNearlyFull,
       onDurable: () => this.#followers.pump(),
       recover: () => file.reopen(),
     });
@@ -222,7 +222,7 @@ class EmbeddedStore implements Store {
     await this.#queue.run(this.#role === "gateway" ? release : () => undefined).catch(() => undefined);
     const closing = this.#file.close();
     // lmdb-js closes after its last transaction. Do not wait for one that may never end.
-    if (this.#queue.isOverdue) closing.catch(() => undefined);
+    if (this.#queue.isStalled) closing.catch(() => undefined);
     else await closing;
   }
 
@@ -248,7 +248,7 @@ class EmbeddedStore implements Store {
     try {
       return work(this.#file.fresh);
     } catch (error) {
-      const named = nameDamage(error, { reads: true });
+      const named = asDamageError(error, { reads: true });
       throw unavailable(`embedded store: cannot be read: ${reasonOf(named)}`, named);
     }
   }

@@ -38,7 +38,7 @@ interface Header {
 }
 
 /** How often the file is inspected again if another process writes to it. */
-const mostLooks = 5;
+const maxInspections = 5;
 /** How often the headers are read again if another process writes between the two reads. */
 const headerReads = 10;
 
@@ -54,7 +54,7 @@ export function inspectFile(path: string, { thorough }: { readonly thorough: boo
   const file = openSync(path, "r");
   try {
     let looks = 1;
-    while (!isSound(file, thorough) && looks < mostLooks) looks += 1;
+    while (!isSound(file, thorough) && looks < maxInspections) looks += 1;
   } finally {
     closeSync(file);
   }

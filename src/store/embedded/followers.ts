@@ -10,7 +10,7 @@ export const pollMs = 250;
 /** Delay after a write of another process, ms. A transaction writes several times. */
 const settleMs = 5;
 /** A follower that has not caught up for this long says so (a stalled process, a file that cannot be read). */
-export const overdueMs = 1_000;
+export const laggingAfterMs = 1_000;
 const chunk = 256;
 
 export interface LogSource {
@@ -130,7 +130,7 @@ class Tail {
   }
 
   get following(): boolean {
-    return !this.#stopped && this.readAgeMs() < overdueMs;
+    return !this.#stopped && this.readAgeMs() < laggingAfterMs;
   }
 
   readAgeMs(): number {

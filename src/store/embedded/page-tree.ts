@@ -1,8 +1,7 @@
 import { readSync } from "node:fs";
 
 import { damagedPages, readCount, type Tree } from "./file-format.ts";
-import { claimFreePages } from "./free-pages.ts";
-import { PageClaims } from "./page-claims.ts";
+import { claimFreePages, PageClaims } from "./page-claims.ts";
 import { type OverflowValue, type PageNode, pageKinds, pageLayout, readNodes } from "./page-nodes.ts";
 
 export interface PageFile {
@@ -24,7 +23,7 @@ export interface Roots {
 }
 
 /** The depth that an lmdb cursor has room for. */
-const deepest = 32;
+const maxDepth = 32;
 
 /**
  * Walks the trees of free pages and of tables. Throws `DamageError` where lmdb would follow or overwrite a page with
@@ -113,7 +112,7 @@ class TreeWalk {
 
   run(): void {
     const { tree } = this.#options;
-    if (tree.depth > deepest || (tree.root === undefined) !== (tree.depth === 0)) throw damagedPages();
+    if (tree.depth > maxDepth || (tree.root === undefined) !== (tree.depth === 0)) throw damagedPages();
     if (tree.root !== undefined) this.#walk(tree.root, 1, { from: undefined, to: undefined });
     const isAsKept =
       this.#branchPages === tree.branchPages &&

@@ -2,12 +2,12 @@ import { existsSync } from "node:fs";
 
 import { reasonOf } from "../unavailable.ts";
 import { createStoreFile } from "./create-store-file.ts";
-import { nameDamage } from "./damage.ts";
+import { asDamageError } from "./damage.ts";
 import { Disk } from "./disk.ts";
 import { inspectFile } from "./file-header.ts";
 import { prepareFolder, protectFiles } from "./files.ts";
+import { isWriting, trackWrite, writesSettled } from "./pending-writes.ts";
 import { openTables, type Tables } from "./tables.ts";
-import { countWrite, isWriting, noWriteUnderWay } from "./writes-under-way.ts";
 
 /** How long to wait after a failed attempt to open the file again, ms. */
 const reopenEveryMs = 250;
@@ -21,7 +21,7 @@ export class StoreFile {
   #closing = false;
   #triedAt = Number.NEGATIVE_INFINITY;
   /** A write of lmdb's failed: the environment must be opened anew, and the disk must sync something first. */
-  #gaveUp = false;
+  #needsReopen = false;
   #suspect = false;
 
   private constructor(path: string, tables: Tables, disk: Disk) {
@@ -35,7 +35,7 @@ export class StoreFile {
     const path = prepareFolder(folder);
     if (!existsSync(path)) await createStoreFile(path);
     protectFiles(path);
-    await noWriteUnderWay(path);
+    await writesSettled(path);
     const disk = new Disk(path);
     try {
       return new StoreFile(path, openNamed(path, { thorough: true }), disk);
@@ -70,9 +70,9 @@ export class StoreFile {
     this.#disk.require({ synced: this.#suspect, revokes });
     this.#suspect = false;
     try {
-      return await countWrite(this.path, () => tables.root.childTransaction(() => work(tables)));
+      return await trackWrite(this.path, () => tables.root.childTransaction(() => work(tables)));
     } catch (error) {
-      this.#gaveUp = true;
+      this.#needsReopen = true;
       this.#suspect = true;
       throw await rootCause(error);
     }
@@ -84,8 +84,8 @@ export class StoreFile {
    * lmdb itself did not fail, there is nothing to do.
    */
   async reopen(): Promise<void> {
-    if (!this.#gaveUp) return;
-    this.#gaveUp = false;
+    if (!this.#needsReopen) return;
+    this.#needsReopen = false;
     // lmdb-js finishes the failed write's work after this turn.
     await new Promise((resolve) => setImmediate(resolve));
     const tables = this.#tables;
@@ -100,8 +100,8 @@ export class StoreFile {
   }
 
   /** True if there is room only for revocations. */
-  get isTight(): boolean {
-    return this.#disk.isTight;
+  get isNearlyFull(): boolean {
+    return this.#disk.isNearlyFull;
   }
 
   async close(): Promise<void> {
@@ -126,7 +126,7 @@ function openNamed(path: string, how: { readonly thorough: boolean }): Tables {
     inspectFile(path, how);
     return openTables(path);
   } catch (thrown) {
-    const error = nameDamage(thrown, { reads: true });
+    const error = asDamageError(thrown, { reads: true });
     throw new Error(`cannot open the store ${path}: ${reasonOf(error)}`, { cause: error });
   }
 }

@@ -1,5 +1,5 @@
 import { reasonOf, unavailable } from "../unavailable.ts";
-import { nameDamage } from "./damage.ts";
+import { asDamageError } from "./damage.ts";
 
 /** How many commits may wait, how many go into one transaction, and how many do if the disk is nearly full. */
 const bounds = { waiting: 10_000, batch: 500, revoking: 16 } as const;
@@ -19,7 +19,7 @@ export interface WriteQueueOptions {
   /** Runs the callback in one write transaction and resolves once it is on disk. On a throw nothing is kept. */
   readonly transact: (batch: () => unknown[], options: { readonly revokes: boolean }) => Promise<unknown[]>;
   /** True if the disk has room only for revocations. Throws the disk's error. */
-  readonly isTight: () => boolean;
+  readonly isNearlyFull: () => boolean;
   /** Called after a batch is durable and before its jobs are answered. */
   readonly onDurable: () => void;
   /** Called after a batch failed. Makes the file usable again if it can. */
@@ -35,7 +35,7 @@ export class WriteQueue {
   #waiting: Job[] = [];
   #running: Promise<void> | undefined;
   #fault: string | undefined;
-  #overdue = false;
+  #stalled = false;
 
   constructor(options: WriteQueueOptions) {
     this.#options = options;
@@ -43,16 +43,16 @@ export class WriteQueue {
 
   /** The error of the last batch; undefined if it was written. */
   get fault(): string | undefined {
-    return this.#overdue ? "the disk does not answer" : this.#fault;
+    return this.#stalled ? "the disk does not answer" : this.#fault;
   }
 
   /** True if the current transaction has exceeded its deadline. It may never end. */
-  get isOverdue(): boolean {
-    return this.#overdue;
+  get isStalled(): boolean {
+    return this.#stalled;
   }
 
   run<T>(apply: () => T, { revokes = false } = {}): Promise<T> {
-    if (this.#overdue) return Promise.reject(unavailable("embedded store: the disk does not answer"));
+    if (this.#stalled) return Promise.reject(unavailable("embedded store: the disk does not answer"));
     if (this.#waiting.length >= bounds.waiting) {
       return Promise.reject(unavailable("embedded store: too many commits wait"));
     }
@@ -70,23 +70,23 @@ export class WriteQueue {
     while (this.#waiting.length > 0) {
       const batch = this.#nextBatch();
       await this.#write(batch);
-      this.#overdue = false;
+      this.#stalled = false;
     }
     this.#running = undefined;
   }
 
   /** In the order of the calls. If the disk is nearly full, revocations come first, in a batch of their own. */
   #nextBatch(): readonly Job[] {
-    const revoking = this.#isTight() ? this.#waiting.filter(({ revokes }) => revokes) : [];
+    const revoking = this.#isNearlyFull() ? this.#waiting.filter(({ revokes }) => revokes) : [];
     if (revoking.length === 0) return this.#waiting.splice(0, bounds.batch);
     const batch = new Set(revoking.slice(0, bounds.revoking));
     this.#waiting = this.#waiting.filter((job) => !batch.has(job));
     return [...batch];
   }
 
-  #isTight(): boolean {
+  #isNearlyFull(): boolean {
     try {
-      return this.#options.isTight();
+      return this.#options.isNearlyFull();
     } catch {
       // The write reports the error.
       return false;
@@ -98,7 +98,7 @@ export class WriteQueue {
       const revokes = batch.every((job) => job.revokes);
       const results = await this.#options.transact(() => batch.map((job) => job.apply()), { revokes });
       // While the disk is nearly full, a written revocation does not show that other writes work.
-      if (!revokes || !this.#isTight()) this.#fault = undefined;
+      if (!revokes || !this.#isNearlyFull()) this.#fault = undefined;
       this.#options.onDurable();
       batch.forEach((job, index) => {
         clearTimeout(job.timer);
@@ -109,7 +109,7 @@ export class WriteQueue {
       await this.#options.recover().catch(() => undefined);
       for (const job of batch) {
         clearTimeout(job.timer);
-        const named = nameDamage(error, { reads: false });
+        const named = asDamageError(error, { reads: false });
         job.reject(unavailable(`embedded store: not written: ${reasonOf(named)}`, named));
       }
     }
@@ -118,7 +118,7 @@ export class WriteQueue {
   #giveUp(job: Job): void {
     const at = this.#waiting.indexOf(job);
     if (at >= 0) this.#waiting.splice(at, 1);
-    this.#overdue = true;
+    this.#stalled = true;
     job.reject(unavailable(`embedded store: not written within ${this.#options.deadlineMs} ms`));
   }
 }

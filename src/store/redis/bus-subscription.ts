@@ -10,7 +10,7 @@ export interface BusSubscriptionOptions {
   readonly askForProbe: (text: string) => void;
   readonly isProbe: (channel: string) => boolean;
   readonly onText: (text: string) => void;
-  readonly onHearing: (hears: boolean, error?: Error) => void;
+  readonly onReceiving: (hears: boolean, error?: Error) => void;
 }
 
 const probeEveryMs = 1_000;
@@ -18,7 +18,7 @@ const probeEveryMs = 1_000;
  * After this many probes without anything received, the connection is replaced. Probes are counted, so that a stalled
  * event loop is not taken for a lost connection.
  */
-const mostUnheard = 3;
+const maxMissedProbes = 3;
 const retry = { firstMs: 50, mostMs: 1_000 } as const;
 
 /**
@@ -65,7 +65,7 @@ export class BusSubscription {
       this.#client?.disconnect();
       this.#client = undefined;
       if (this.#stopping.signal.aborted) return;
-      if (!this.#isDown) this.#options.onHearing(false, fault);
+      if (!this.#isDown) this.#options.onReceiving(false, fault);
       this.#isDown = true;
       await pause(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       pauseMs = Math.min(pauseMs * 2, retry.mostMs);
@@ -74,9 +74,9 @@ export class BusSubscription {
 
   /** Settles if the connection is lost or misses its probes. */
   async #listen(client: RedisClient): Promise<void> {
-    let unheard = 0;
+    let missedProbes = 0;
     client.on("smessage", (channel: string, text: string) => {
-      unheard = 0;
+      missedProbes = 0;
       if (!this.#options.isProbe(channel)) this.#options.onText(text);
     });
     const lost = new Promise<void>((resolve) => {
@@ -87,14 +87,14 @@ export class BusSubscription {
     await client.ssubscribe(...this.#options.channels);
     this.#hears = true;
     this.#isDown = false;
-    this.#options.onHearing(true);
-    let overdue: () => void = () => undefined;
+    this.#options.onReceiving(true);
+    let missed: () => void = () => undefined;
     const silent = new Promise<void>((resolve) => {
-      overdue = resolve;
+      missed = resolve;
     });
     const probing = setInterval(() => {
-      if (unheard >= mostUnheard) overdue();
-      unheard += 1;
+      if (missedProbes >= maxMissedProbes) missed();
+      missedProbes += 1;
       this.#options.askForProbe("");
     }, probeEveryMs).unref();
     await Promise.race([lost, silent]);

@@ -5,7 +5,7 @@ import type { Durability } from "../../auth/store.ts";
 import type { RedisHost } from "./address.ts";
 import { connectClient, type RedisClient, serverOf, withDeadline } from "./client.ts";
 import type { ScriptCall } from "./commit-step.ts";
-import { readPersistence, type ServerInfo } from "./preflight.ts";
+import { readPersistence, type ServerInfo } from "./server-info.ts";
 
 /** How long a commit waits for a replica's acknowledgement, ms. */
 const waitMs = 100;
@@ -13,7 +13,7 @@ const waitMs = 100;
  * After a replica did not answer, commits do not wait for it for this long, ms. A failed connection is tried again
  * after this time.
  */
-const quietMs = 1_000;
+const retryAfterMs = 1_000;
 
 export interface DurableWritesOptions {
   /** An unconnected client that reconnects by itself. */
@@ -37,7 +37,7 @@ export interface Written {
 export class DurableWrites {
   readonly #options: DurableWritesOptions;
   /** The last WAIT that was sent. */
-  #asked: Promise<number> = Promise.resolve(0);
+  #lastWait: Promise<number> = Promise.resolve(0);
   #client: RedisClient | undefined;
   #opening: Promise<void> | undefined;
   #slot: number | undefined;
@@ -45,7 +45,7 @@ export class DurableWrites {
   #noOpeningBefore = 0;
   #noWaitingBefore = 0;
   /** The next WAIT to be sent. One covers all writes that were answered before it. */
-  #next: { readonly stream: unknown; readonly replicas: Promise<number> } | undefined;
+  #nextWait: { readonly stream: unknown; readonly replicas: Promise<number> } | undefined;
 
   constructor(options: DurableWritesOptions) {
     this.#options = options;
@@ -71,7 +71,7 @@ export class DurableWrites {
   }
 
   /** Reconnects if the connection leads to a server that is no longer a primary. */
-  leave(isOther: (server: RedisHost | undefined) => boolean): void {
+  disconnectFrom(isOther: (server: RedisHost | undefined) => boolean): void {
     const client = this.#client;
     if (client !== undefined && !(client instanceof Cluster) && isOther(serverOf(client)))
       client.disconnect(true);
@@ -99,9 +99,9 @@ export class DurableWrites {
 
   async #replicas(node: Redis, stream: unknown): Promise<number> {
     if (performance.now() < this.#noWaitingBefore) return 0;
-    const shared = this.#next?.stream === stream ? this.#next : undefined;
-    this.#next = shared ?? { stream, replicas: this.#wait(node, stream) };
-    return await this.#next.replicas;
+    const shared = this.#nextWait?.stream === stream ? this.#nextWait : undefined;
+    this.#nextWait = shared ?? { stream, replicas: this.#wait(node, stream) };
+    return await this.#nextWait.replicas;
   }
 
   /**
@@ -109,14 +109,14 @@ export class DurableWrites {
    */
   async #wait(node: Redis, stream: unknown): Promise<number> {
     await setImmediate();
-    await this.#asked;
-    this.#next = undefined;
+    await this.#lastWait;
+    this.#nextWait = undefined;
     const isQuiet = performance.now() < this.#noWaitingBefore;
     if (isQuiet || node.stream !== stream || node.status !== "ready") return 0;
     const answer = withDeadline(node.wait(1, waitMs), waitMs * 2, "WAIT was not answered").catch(() => 0);
-    this.#asked = answer;
+    this.#lastWait = answer;
     const replicas = await answer;
-    if (replicas === 0) this.#noWaitingBefore = performance.now() + quietMs;
+    if (replicas === 0) this.#noWaitingBefore = performance.now() + retryAfterMs;
     return replicas;
   }
 
@@ -130,7 +130,7 @@ export class DurableWrites {
     if (this.#client !== undefined || this.#closed || performance.now() < this.#noOpeningBefore) return;
     this.#opening ??= this.#connect()
       .catch(() => {
-        this.#noOpeningBefore = performance.now() + quietMs;
+        this.#noOpeningBefore = performance.now() + retryAfterMs;
       })
       .finally(() => {
         this.#opening = undefined;

@@ -1,7 +1,7 @@
 import { reasonOf } from "../unavailable.ts";
 import type { RedisAddress, RedisHost } from "./address.ts";
 import { connectClient, createSentinelClient, withDeadline } from "./client.ts";
-import { hostName, latest, type SentinelWord, sentinelTimeoutMs, stateOf } from "./sentinels.ts";
+import { hostName, latest, type SentinelReport, sentinelTimeoutMs, stateOf } from "./sentinels.ts";
 
 /** Where connections to the primary go. Used behind Sentinels only. */
 export class PrimaryFinder {
@@ -16,7 +16,7 @@ export class PrimaryFinder {
    * Sets the lookup. `SentinelWatch` has connections to the Sentinels and remembers the last answers of those that are
    * unreachable now.
    */
-  askBy(named: () => Promise<RedisHost | undefined>): void {
+  useLookup(named: () => Promise<RedisHost | undefined>): void {
     this.#named = named;
   }
 
@@ -33,10 +33,10 @@ export class PrimaryFinder {
  */
 export async function findPrimary(address: RedisAddress): Promise<RedisHost> {
   const settled = await Promise.allSettled(address.hosts.map((host) => ask(address, host)));
-  const words = latest(settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])));
-  const named = words.map((word) => word.named);
-  const [most] = named.toSorted((a, b) => count(named, b) - count(named, a));
-  if (most !== undefined) return most;
+  const reports = latest(settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])));
+  const named = reports.map((report) => report.named);
+  const [mostNamed] = named.toSorted((a, b) => count(named, b) - count(named, a));
+  if (mostNamed !== undefined) return mostNamed;
   const reasons = settled.map((one) => (one.status === "rejected" ? reasonOf(one.reason) : ""));
   throw new Error(`no Sentinel names the primary: ${[...new Set(reasons)].join("; ")}`);
 }
@@ -48,7 +48,7 @@ function count(hosts: readonly RedisHost[], host: RedisHost): number {
 async function ask(
   address: RedisAddress,
   sentinel: RedisHost,
-): Promise<Pick<SentinelWord, "named" | "state">> {
+): Promise<Pick<SentinelReport, "named" | "state">> {
   const client = createSentinelClient(address, sentinel, sentinelTimeoutMs);
   try {
     await connectClient(client, sentinelTimeoutMs);

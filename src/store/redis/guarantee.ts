@@ -4,8 +4,8 @@ import type { StoreGuarantee } from "../../auth/store.ts";
 import { reasonOf } from "../unavailable.ts";
 import type { RedisAddress, RedisHost } from "./address.ts";
 import { connectClient, createSentinelClient, type RedisClient, withDeadline } from "./client.ts";
-import { readPersistence, readReplication, readSettings, type ServerInfo } from "./preflight.ts";
 import { fieldsOf, hostName, othersOf, sentinelTimeoutMs } from "./sentinels.ts";
+import { readPersistence, readReplication, readSettings, type ServerInfo } from "./server-info.ts";
 
 const unknown = Number.POSITIVE_INFINITY;
 
@@ -195,17 +195,17 @@ async function clusterGuarantee(client: Cluster): Promise<StoreGuarantee> {
     return { stalePrimaryWindowMs: unknown, detail: "cluster-node-timeout is not known", problems };
   }
   const stalePrimaryWindowMs = slowest / 2 + 200;
-  if (slowest > mostNodeTimeoutMs) {
+  if (slowest > maxNodeTimeoutMs) {
     problems.unshift(
       `cluster-node-timeout is ${slowest}: a primary that was cut off may accept writes ${seconds(stalePrimaryWindowMs)} s after ` +
-        `another was promoted. Set "cluster-node-timeout ${mostNodeTimeoutMs}" in redis.conf of every node`,
+        `another was promoted. Set "cluster-node-timeout ${maxNodeTimeoutMs}" in redis.conf of every node`,
     );
   }
   const detail = `a primary that sees no majority of the others refuses writes (cluster-node-timeout ${slowest})`;
   return { stalePrimaryWindowMs, detail, problems };
 }
 
-const mostNodeTimeoutMs = 2_000;
+const maxNodeTimeoutMs = 2_000;
 
 async function nodeTimeout(node: Redis): Promise<number> {
   const settings = await readSettings(node, ["cluster-node-timeout"]).catch((): ServerInfo => new Map());

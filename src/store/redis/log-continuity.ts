@@ -1,6 +1,6 @@
 import type { LogBreak, LogPosition } from "../../auth/store.ts";
 import { comparePositions, type StreamEntry, type StreamInfo, timeOf } from "./log-stream.ts";
-import { PassedEntries } from "./passed-entries.ts";
+import { RecentEntries } from "./recent-entries.ts";
 
 /**
  * Acknowledged entries that the follower still expects. Above this number an own commit counts as lost, because its
@@ -29,7 +29,7 @@ export class LogContinuity {
   #after: LogPosition | undefined;
   readonly #awaited = new Map<LogPosition, Awaited>();
   /** An acknowledgement may be read after the entry itself was delivered: then it is compared with these. */
-  readonly #passed = new PassedEntries();
+  readonly #passed = new RecentEntries();
   #order = 0;
   #tooMany = false;
   /** A lower bound of how many entries the log has taken. */

@@ -17,11 +17,11 @@ export interface RedisEventBusOptions {
   /** Called if a message was lost before it was sent, or a listener threw. */
   readonly onFault?: (error: unknown) => void;
   /** Called with whether this node receives the other nodes' messages; the error says why it does not. */
-  readonly onHearing?: (hears: boolean, error?: Error) => void;
+  readonly onReceiving?: (hears: boolean, error?: Error) => void;
 }
 
 /** Messages that may wait for Redis' answer. Beyond it, a message is lost. */
-const mostUnsent = 1_000;
+const maxUnsent = 1_000;
 const connectMs = 2_000;
 const commandTimeoutMs = 2_000;
 const closeMs = 500;
@@ -58,7 +58,7 @@ export class RedisEventBus implements EventBus {
       if (this.#isClosed) throw new Error("the event bus is closed");
       const text = encodeMessage(topic, message);
       queueMicrotask(() => this.#listeners.deliver(text));
-      if (this.#unsent.size >= mostUnsent) throw new Error("too many messages wait to be sent");
+      if (this.#unsent.size >= maxUnsent) throw new Error("too many messages wait to be sent");
       this.#send(this.#keys.events, `${this.#id} ${text}`).catch((error: unknown) =>
         this.#fault(redisUnavailable(error, this.#address.masked)),
       );
@@ -95,8 +95,8 @@ export class RedisEventBus implements EventBus {
       askForProbe: (text) => void this.#send(probe, text).catch(() => undefined),
       isProbe: (channel) => channel === probe,
       onText: (text) => this.#heard(text),
-      onHearing: (hears, error) => {
-        this.#options.onHearing?.(hears, error && redisUnavailable(error, this.#address.masked));
+      onReceiving: (hears, error) => {
+        this.#options.onReceiving?.(hears, error && redisUnavailable(error, this.#address.masked));
         if (hears) this.#listeners.notifyGap();
       },
     });

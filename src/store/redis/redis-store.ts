@@ -26,9 +26,9 @@ import { PrimaryFinder } from "./find-primary.ts";
 import { readGuarantee } from "./guarantee.ts";
 import { type RedisKeys, redisKeys } from "./keys.ts";
 import { comparePositions, contentOf, logBounds } from "./log-stream.ts";
-import { readInfo, type ServerInfo, unfitness } from "./preflight.ts";
 import { Script } from "./script.ts";
 import { SentinelWatch } from "./sentinel-watch.ts";
+import { readInfo, type ServerInfo, unfitReason } from "./server-info.ts";
 import { Tail, watchdogMs } from "./tail.ts";
 
 export interface RedisStoreOptions {
@@ -67,7 +67,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       if (isSlow(error) && performance.now() < deadline) continue;
       const late = isLate(error) ? `; store_timeout_ms gives each command ${timeoutMs} ms` : "";
       const detail = `cannot use Redis at ${address.masked}: ${faultOf(error)}${late}`;
-      throw error instanceof Unfit ? new Error(detail) : new AuthError("unavailable", { detail });
+      throw error instanceof UnfitServerError ? new Error(detail) : new AuthError("unavailable", { detail });
     }
   }
 }
@@ -125,12 +125,12 @@ async function connectFit(target: Target, keys: RedisKeys): Promise<RedisClient>
 }
 
 async function refuseUnfit(client: RedisClient): Promise<void> {
-  const reason = (await readInfo(client)).map(unfitness).find((text) => text !== undefined);
-  if (reason !== undefined) throw new Unfit(reason);
+  const reason = (await readInfo(client)).map(unfitReason).find((text) => text !== undefined);
+  if (reason !== undefined) throw new UnfitServerError(reason);
 }
 
 /** The server answers but must not be used as it is configured: a retry does not help. */
-class Unfit extends Error {}
+class UnfitServerError extends Error {}
 
 interface Parts extends Target {
   readonly keys: RedisKeys;
@@ -178,7 +178,7 @@ class RedisStore implements Store {
     });
     this.#watch = parts.address.mode === "sentinel" ? this.#watchSentinels() : undefined;
     const watch = this.#watch;
-    if (watch !== undefined) parts.finder.askBy(() => watch.ask());
+    if (watch !== undefined) parts.finder.useLookup(() => watch.ask());
     this.#connectTail = () => connectTail(parts);
   }
 
@@ -189,14 +189,14 @@ class RedisStore implements Store {
       address: this.#address,
       primary: this.#link,
       others: tailServers,
-      onMoved: (isPrimary) => this.#leave((server) => server !== undefined && !isPrimary(server)),
+      onMoved: (isPrimary) => this.#disconnectFrom((server) => server !== undefined && !isPrimary(server)),
     });
   }
 
   /** Drops connections to servers that are no longer primaries. Each is made again, to the current primary. */
-  #leave(isOther: (server: RedisHost | undefined) => boolean): void {
+  #disconnectFrom(isOther: (server: RedisHost | undefined) => boolean): void {
     if (isOther(this.#link.server)) this.#client.disconnect(true);
-    this.#durable.leave(isOther);
+    this.#durable.disconnectFrom(isOther);
     for (const tail of this.#tails) if (isOther(tail.server)) tail.restart();
   }
 
@@ -297,7 +297,7 @@ class RedisStore implements Store {
     const latencyMs = () => performance.now() - start;
     try {
       const servers = await this.#ask(() => readInfo(this.#client));
-      const faults = servers.map((info) => unfitness(info) ?? persistenceFault(info));
+      const faults = servers.map((info) => unfitReason(info) ?? persistenceFault(info));
       const detail = servers.map((info, at) => describe(info, faults[at])).join("; ");
       const ok = servers.length > 0 && faults.every((fault) => fault === undefined);
       return { ok, latencyMs: latencyMs(), detail: `redis ${this.#address.masked}: ${detail}` };

@@ -30,7 +30,7 @@ function watchConnection(client: Redis, timeoutMs: number): void {
     timer = setInterval(() => {
       if (isAsking || client.status !== "ready" || client.stream !== stream) return;
       isAsking = true;
-      void isInStep(client, timeoutMs).then((inStep) => {
+      void repliesMatch(client, timeoutMs).then((inStep) => {
         isAsking = false;
         if (!inStep)
           stream.destroy(new Error("replies of the Redis connection no longer match its commands"));
@@ -42,7 +42,7 @@ function watchConnection(client: Redis, timeoutMs: number): void {
 }
 
 /** Never rejects. An error reply proves nothing: Redis refuses PING while it loads, and to some users. */
-async function isInStep(client: Redis, timeoutMs: number): Promise<boolean> {
+async function repliesMatch(client: Redis, timeoutMs: number): Promise<boolean> {
   const text = randomUUID();
   const ping = new Command("ping", [text], { replyEncoding: "utf8" });
   // A deadline of its own: a slow answer is not a wrong one.

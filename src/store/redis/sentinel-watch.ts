@@ -1,6 +1,6 @@
 import type { RedisAddress, RedisHost } from "./address.ts";
 import type { CommandLink } from "./command-link.ts";
-import { hostName, latest, SentinelLink, type SentinelWord } from "./sentinels.ts";
+import { hostName, latest, SentinelLink, type SentinelReport } from "./sentinels.ts";
 
 const everyMs = 500;
 /** An answer older than this, ms, does not count for where the primary is now. */
@@ -63,14 +63,14 @@ export class SentinelWatch {
     const known = latest(this.#fresh());
     if (known.some(({ state }) => state.isReplaced)) return Number.NEGATIVE_INFINITY;
     const since = Math.max(0, ...known.map(({ state }) => state.epoch));
-    const speaksForIt = ({ askedAt, primary: named, state }: SentinelWord) =>
+    const confirmsPrimary = ({ askedAt, primary: named, state }: SentinelReport) =>
       primary !== undefined &&
       named.includes(primary) &&
       askedAt >= this.#options.primary.madeAt &&
       state.epoch >= since &&
       !state.isDown;
-    const words = this.#words().filter(speaksForIt);
-    const moments = words.map(({ askedAt }) => askedAt).sort((a, b) => b - a);
+    const reports = this.#reports().filter(confirmsPrimary);
+    const moments = reports.map(({ askedAt }) => askedAt).sort((a, b) => b - a);
     // Every Sentinel that was asked after this moment also named it.
     return moments[this.#majority() - 1] ?? Number.NEGATIVE_INFINITY;
   }
@@ -84,26 +84,26 @@ export class SentinelWatch {
   /** The primary that is named now: by Sentinels that know of a later failover than the others, else by a majority. */
   get named(): RedisHost | undefined {
     const fresh = this.#fresh();
-    const words = latest(fresh);
-    const agreeing = ({ named }: SentinelWord) =>
-      words.filter((word) => hostName(word.named) === hostName(named)).length;
-    if (words.length < fresh.length) return words.toSorted((a, b) => agreeing(b) - agreeing(a))[0]?.named;
-    return words.find((word) => agreeing(word) >= this.#majority())?.named;
+    const reports = latest(fresh);
+    const agreeing = ({ named }: SentinelReport) =>
+      reports.filter((report) => hostName(report.named) === hostName(named)).length;
+    if (reports.length < fresh.length) return reports.toSorted((a, b) => agreeing(b) - agreeing(a))[0]?.named;
+    return reports.find((report) => agreeing(report) >= this.#majority())?.named;
   }
 
-  #fresh(): readonly SentinelWord[] {
-    return this.#words().filter(({ askedAt }) => performance.now() - askedAt < freshMs);
+  #fresh(): readonly SentinelReport[] {
+    return this.#reports().filter(({ askedAt }) => performance.now() - askedAt < freshMs);
   }
 
   /** The last answer of each Sentinel. A Sentinel that is reached under two names counts once. */
-  #words(): readonly SentinelWord[] {
-    const words = new Map<string, SentinelWord>();
-    for (const { id, word } of this.#links.values()) {
-      const known = id === undefined ? undefined : words.get(id);
-      const isLater = word !== undefined && word.askedAt > (known?.askedAt ?? Number.NEGATIVE_INFINITY);
-      if (id !== undefined && isLater) words.set(id, word);
+  #reports(): readonly SentinelReport[] {
+    const reports = new Map<string, SentinelReport>();
+    for (const { id, report } of this.#links.values()) {
+      const known = id === undefined ? undefined : reports.get(id);
+      const isLater = report !== undefined && report.askedAt > (known?.askedAt ?? Number.NEGATIVE_INFINITY);
+      if (id !== undefined && isLater) reports.set(id, report);
     }
-    return [...words.values()];
+    return [...reports.values()];
   }
 
   /** Majority of all Sentinels that are configured or that one of them names, whether or not they answer. */
@@ -153,7 +153,7 @@ export class SentinelWatch {
     if (named === undefined) return;
     const before = this.#named;
     this.#named = hostName(named);
-    const { primary = [] } = this.#words().find((word) => hostName(word.named) === this.#named) ?? {};
+    const { primary = [] } = this.#reports().find((report) => hostName(report.named) === this.#named) ?? {};
     const isPrimary = (server: RedisHost) => primary.includes(hostName(server));
     const now = performance.now();
     const current = this.#options.primary.server;

@@ -8,10 +8,10 @@ import { createSentinelClient, withDeadline } from "./client.ts";
 /** How long a Sentinel may take to answer, ms. */
 export const sentinelTimeoutMs = 400;
 /** Further Sentinels that one Sentinel may name; more are ignored. */
-const mostOthers = 32;
+const maxOthers = 32;
 
 /** The last answer of one Sentinel. */
-export interface SentinelWord {
+export interface SentinelReport {
   /** `performance.now()` of the question. */
   readonly askedAt: number;
   /** `host:port` of the primary that it named, one for every address of the host. */
@@ -35,9 +35,11 @@ export interface PrimaryState {
 }
 
 /** The answers that know of the latest failover that any of them knows of. */
-export function latest<Word extends Pick<SentinelWord, "state">>(words: readonly Word[]): readonly Word[] {
-  const epoch = Math.max(...words.map(({ state }) => state.epoch));
-  return words.filter(({ state }) => state.epoch === epoch);
+export function latest<Word extends Pick<SentinelReport, "state">>(
+  reports: readonly Word[],
+): readonly Word[] {
+  const epoch = Math.max(...reports.map(({ state }) => state.epoch));
+  return reports.filter(({ state }) => state.epoch === epoch);
 }
 
 /** If the Sentinel reports nothing: epoch 0, neither down nor replaced. */
@@ -57,7 +59,7 @@ export class SentinelLink {
   readonly host: RedisHost;
   /** The Sentinel's own id (runid); undefined until it was reached once. */
   id: string | undefined;
-  word: SentinelWord | undefined;
+  report: SentinelReport | undefined;
   others: ReadonlyMap<string, RedisHost> = new Map();
   readonly #client: Redis;
   readonly #primary: string;
@@ -90,7 +92,7 @@ export class SentinelLink {
       ]);
       this.id = idOf(id);
       this.others = othersOf(others);
-      this.word = await wordOf(named, { askedAt, state });
+      this.report = await reportOf(named, { askedAt, state });
     } catch {
       // Not reached, or it does not know the primary.
     }
@@ -108,10 +110,10 @@ function idOf(reply: unknown): string {
   return id;
 }
 
-async function wordOf(
+async function reportOf(
   reply: unknown,
-  about: Pick<SentinelWord, "askedAt" | "state">,
-): Promise<SentinelWord | undefined> {
+  about: Pick<SentinelReport, "askedAt" | "state">,
+): Promise<SentinelReport | undefined> {
   if (!Array.isArray(reply)) return undefined;
   const named = { host: String(reply[0]), port: Number(reply[1]) };
   const addresses = await addressesOf(named.host);
@@ -132,7 +134,7 @@ export function hostName({ host, port }: RedisHost): string {
 
 /** Parses a SENTINEL SENTINELS reply: a flat list of names and values for each. */
 export function othersOf(reply: unknown): ReadonlyMap<string, RedisHost> {
-  const list = Array.isArray(reply) ? reply.slice(0, mostOthers) : [];
+  const list = Array.isArray(reply) ? reply.slice(0, maxOthers) : [];
   return new Map(
     list.flatMap((item) => {
       const fields = fieldsOf(item);

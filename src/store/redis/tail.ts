@@ -9,7 +9,7 @@ import { type RedisClient, serverOf, withDeadline } from "./client.ts";
 import type { CommandLink } from "./command-link.ts";
 import { LogContinuity } from "./log-continuity.ts";
 import { entriesOf, type StreamEntry, type StreamInfo, streamInfoOf, trimmedBefore } from "./log-stream.ts";
-import { readReplication } from "./preflight.ts";
+import { readReplication } from "./server-info.ts";
 
 const blockMs = 500;
 /** XREAD ends at least every `blockMs`: a connection that is silent for longer than this is half-open. */
@@ -48,8 +48,8 @@ export class Tail implements LogFollower {
   #rejectCaughtUp: (error: Error) => void = () => undefined;
   #client: RedisClient | undefined;
   #connections = 0;
-  #inStep = false;
-  #heardAt = Number.NEGATIVE_INFINITY;
+  #isCaughtUp = false;
+  #lastReplyAt = Number.NEGATIVE_INFINITY;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #roleSeenAt = Number.NEGATIVE_INFINITY;
 
@@ -65,8 +65,8 @@ export class Tail implements LogFollower {
   }
 
   get following(): boolean {
-    const isHeard = this.#inStep && performance.now() - this.#heardAt < watchdogMs;
-    return isHeard && this.#options.commands.isAt(this.server);
+    const isAnswering = this.#isCaughtUp && performance.now() - this.#lastReplyAt < watchdogMs;
+    return isAnswering && this.#options.commands.isAt(this.server);
   }
 
   get followGeneration(): number {
@@ -89,12 +89,12 @@ export class Tail implements LogFollower {
 
   restart(): void {
     if (this.#client === undefined) return;
-    this.#inStep = false;
+    this.#isCaughtUp = false;
     this.#client.disconnect();
   }
 
   async stop(): Promise<void> {
-    this.#inStep = false;
+    this.#isCaughtUp = false;
     this.#stopping.abort();
     this.#client?.disconnect();
     this.#rejectCaughtUp(unavailable("the follower was stopped"));
@@ -115,7 +115,7 @@ export class Tail implements LogFollower {
       } catch {
         // Lost, overdue, a replica, or refused by the listener: in all cases start again from the position.
       }
-      this.#inStep = false;
+      this.#isCaughtUp = false;
       this.#client?.disconnect();
       this.#client = undefined;
       await this.#pause(pauseMs);
@@ -128,16 +128,16 @@ export class Tail implements LogFollower {
     const began = performance.now();
     const asked = this.#trace.now;
     // Sent together, so that the server answers XRANGE as soon as XREAD has ended.
-    const rung = this.#inStep ? this.#waitForMore(client) : undefined;
+    const woken = this.#isCaughtUp ? this.#waitForMore(client) : undefined;
     const range = client.call("xrange", this.#options.stream, this.#trace.rangeStart, "+", "COUNT", chunk);
-    const [reply] = await this.#ask(Promise.all([range, this.#refuseReplica(client), rung]));
+    const [reply] = await this.#ask(Promise.all([range, this.#refuseReplica(client), woken]));
     const found = entriesOf(reply);
     const atEnd = found.length < chunk;
     const finding = this.#trace.examine(found, { asked, atEnd });
     if (finding.kind !== "fine") return await this.#break(client, finding.kind);
     this.#deliver(finding.fresh);
     if (atEnd) this.#lookedAt = began;
-    if (atEnd && !this.#inStep) await this.#arrive(client);
+    if (atEnd && !this.#isCaughtUp) await this.#reachEnd(client);
   }
 
   #waitForMore(client: RedisClient): Promise<unknown> {
@@ -160,18 +160,18 @@ export class Tail implements LogFollower {
    * Called at the end of the log. The delivery reaches back to `since`, or to a later time if the log was trimmed
    * meanwhile.
    */
-  async #arrive(client: RedisClient): Promise<void> {
+  async #reachEnd(client: RedisClient): Promise<void> {
     const info = await this.#info(client);
     if (info !== undefined) this.#trace.measure(info);
     const trimmedTo = info === undefined ? undefined : trimmedBefore(info);
     const { since } = this.#options;
-    this.#inStep = true;
+    this.#isCaughtUp = true;
     this.#resolveCaughtUp({ since: trimmedTo === undefined ? since : Math.max(since, trimmedTo + 1) });
   }
 
   /** Calls the listener before the position changes: if the listener throws, the break is reported again. */
   async #break(client: RedisClient, kind: "lost" | "gone"): Promise<void> {
-    this.#inStep = false;
+    this.#isCaughtUp = false;
     const info = kind === "lost" ? undefined : await this.#info(client);
     if (info === undefined || this.#trace.explain(info) === "lost") {
       this.#lookedAt = Number.NEGATIVE_INFINITY;
@@ -200,7 +200,7 @@ export class Tail implements LogFollower {
 
   async #ask<T>(reply: Promise<T>): Promise<T> {
     const answer = await withDeadline(reply, watchdogMs, "the log did not answer");
-    this.#heardAt = performance.now();
+    this.#lastReplyAt = performance.now();
     return answer;
   }
 

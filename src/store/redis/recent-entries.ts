@@ -6,12 +6,12 @@ import type { LogPosition } from "../../auth/store.ts";
  */
 const keptMs = 60_000;
 /** This many are remembered whatever their age: the process may have been stopped before it read an acknowledgement. */
-const leastKept = 500;
+const minKept = 500;
 /** At most twice this many are remembered. */
-const mostInHalf = 10_000;
+const maxInHalf = 10_000;
 
 /** The entries of a log that were delivered recently, to compare with acknowledgements that are read after them. */
-export class PassedEntries {
+export class RecentEntries {
   #recent = new Map<LogPosition, string>();
   #earlier = new Map<LogPosition, string>();
   #began = Number.NEGATIVE_INFINITY;
@@ -22,8 +22,8 @@ export class PassedEntries {
 
   /** `now` is from the monotonic clock, ms. */
   add(position: LogPosition, content: string, now: number): void {
-    const isOver = now - this.#began >= keptMs && this.#recent.size >= leastKept;
-    if (isOver || this.#recent.size >= mostInHalf) {
+    const isOver = now - this.#began >= keptMs && this.#recent.size >= minKept;
+    if (isOver || this.#recent.size >= maxInHalf) {
       this.#earlier = this.#recent;
       this.#recent = new Map();
     }

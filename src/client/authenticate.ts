@@ -20,31 +20,31 @@ export interface AuthPhaseOptions {
  * same socket. Throws `login_required` if only a login helps; otherwise the error that closed the socket.
  */
 export async function authenticate(
-  wire: MessageSocket,
+  socket: MessageSocket,
   stored: StoredTokens,
   options: AuthPhaseOptions,
 ): Promise<StoredTokens> {
   const fresh = stored.accessTokenExpiresAt - options.now() > marginMs;
   if (stored.refreshToken !== null && (options.refreshFirst || !fresh))
-    return await comeBack(wire, stored, options);
-  wire.send({ type: "auth", access_token: stored.accessToken });
-  await untilAuthenticated(wire, options.timeoutMs);
+    return await authenticateByRefresh(socket, stored, options);
+  socket.send({ type: "auth", access_token: stored.accessToken });
+  await untilAuthenticated(socket, options.timeoutMs);
   return stored;
 }
 
-async function comeBack(
-  wire: MessageSocket,
+async function authenticateByRefresh(
+  socket: MessageSocket,
   stored: StoredTokens,
   options: AuthPhaseOptions,
 ): Promise<StoredTokens> {
   const message: Record<string, unknown> = { type: "auth/login/refresh", refresh_token: stored.refreshToken };
   if (options.clientId !== undefined) message.client_id = options.clientId;
-  const grant = (await wire.request(message, options.timeoutMs).result.catch((error: unknown) => {
+  const grant = (await socket.request(message, options.timeoutMs).result.catch((error: unknown) => {
     throw asLoginRequired(error);
   })) as RefreshGrant;
   const next = refreshedTokens(stored, grant, options.now());
   await options.tokens.save(next);
-  await untilAuthenticated(wire, options.timeoutMs);
+  await untilAuthenticated(socket, options.timeoutMs);
   return next;
 }
 
@@ -72,13 +72,13 @@ export function grantedTokens(grant: SessionGrant, now: number): StoredTokens {
 }
 
 /** Resolves with `auth_ok`, or rejects. A socket that is late is closed, so that no half-authenticated socket stays. */
-export async function untilAuthenticated(wire: MessageSocket, timeoutMs: number): Promise<void> {
+export async function untilAuthenticated(socket: MessageSocket, timeoutMs: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       reject(new GatewayError("call_timeout", `No auth_ok within ${timeoutMs} ms`));
-      wire.close();
+      socket.close();
     }, timeoutMs);
   });
-  await Promise.race([wire.authenticated, late]).finally(() => clearTimeout(timer));
+  await Promise.race([socket.authenticated, late]).finally(() => clearTimeout(timer));
 }

@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
 
-import { PassedEntries } from "../../src/store/redis/passed-entries.ts";
+import { RecentEntries } from "../../src/store/redis/recent-entries.ts";
 
 describe("the entries of a log that came by lately", () => {
   const seconds = (count: number) => count * 1_000;
-  const add = (passed: PassedEntries, name: string, count: number, now: number) => {
+  const add = (passed: RecentEntries, name: string, count: number, now: number) => {
     for (let n = 0; n < count; n += 1) passed.add(`${name}-${n}`, name, now);
   };
 
   it("are told by place and content", () => {
-    const passed = new PassedEntries();
+    const passed = new RecentEntries();
     add(passed, "a", 1, 0);
     expect([passed.has("a-0", "a"), passed.has("a-0", "b"), passed.has("a-1", "a")]).toEqual([
       true,
@@ -21,7 +21,7 @@ describe("the entries of a log that came by lately", () => {
   });
 
   it("are remembered for a minute at least, and not for three", () => {
-    const passed = new PassedEntries();
+    const passed = new RecentEntries();
     add(passed, "a", 600, 0);
     add(passed, "b", 600, seconds(59));
     add(passed, "c", 600, seconds(61));
@@ -36,13 +36,13 @@ describe("the entries of a log that came by lately", () => {
   });
 
   it("are remembered however old they are while they are few", () => {
-    const passed = new PassedEntries();
+    const passed = new RecentEntries();
     for (let n = 0; n < 400; n += 1) passed.add(`a-${n}`, "a", seconds(61 * n));
     expect(passed.has("a-0", "a")).toBe(true);
   });
 
   it("are bounded at any rate", () => {
-    const passed = new PassedEntries();
+    const passed = new RecentEntries();
     add(passed, "a", 50_000, 0);
     expect(passed.size).toBeLessThanOrEqual(20_000);
     expect(passed.has("a-49999", "a")).toBe(true);

@@ -15,7 +15,7 @@ function underWay(path: string): Set<Promise<unknown>> {
 }
 
 /** Starts a write transaction and counts it until it has ended. */
-export function countWrite<T>(path: string, write: () => Promise<T>): Promise<T> {
+export function trackWrite<T>(path: string, write: () => Promise<T>): Promise<T> {
   const writes = underWay(path);
   const promise = write().finally(() => writes.delete(promise));
   writes.add(promise);
@@ -27,6 +27,6 @@ export function isWriting(path: string): boolean {
 }
 
 /** After this resolves, and until the caller's next await, this process has no write transaction open. */
-export async function noWriteUnderWay(path: string): Promise<void> {
+export async function writesSettled(path: string): Promise<void> {
   while (isWriting(path)) await Promise.allSettled([...underWay(path)]);
 }

@@ -37,7 +37,7 @@ function parseInfo(text: string): ServerInfo {
 }
 
 /** Why this server is unfit for the store, and how to repair that; undefined if it is fit. */
-export function unfitness(info: ServerInfo): string | undefined {
+export function unfitReason(info: ServerInfo): string | undefined {
   const version = info.get("redis_version") ?? "0";
   if (Number(version.split(".")[0]) < 7)
     return `its version is ${version}, Gatehouse needs Redis 7.0 or later`;
