@@ -160,6 +160,25 @@ describe("architecture", () => {
     expect(packagesOf("src/client/msgpack.ts")).toEqual(["msgpackr"]);
   });
 
+  it("has one place that says whether a user may act", () => {
+    const home = "src/auth/users/account-status.ts";
+    const judging = sources.filter((file) => {
+      const text = readFileSync(path.join(root, file), "utf8");
+      return /\bisLocalAddress\(/.test(text) || /\bstate [!=]== "(active|pending|deactivated)"/.test(text);
+    });
+    const others = [
+      // Where it is defined.
+      "src/net/local-address.ts",
+      // What a login page ticks beforehand; no user is known yet.
+      "src/http/endpoints/providers.ts",
+      // How a state is stored, and changed.
+      "src/auth/users/user-state.ts",
+      "src/auth/users/users.ts",
+      "src/observability/audited-authority.ts",
+    ];
+    expect(judging.filter((file) => file !== home && !others.includes(file))).toEqual([]);
+  });
+
   it("has no import cycles", () => {
     const state = new Map<string, "open" | "done">();
     const cycles: string[] = [];

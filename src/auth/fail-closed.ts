@@ -1,7 +1,7 @@
 import type { Authority } from "./authority.ts";
 import { consistentRead, requireFollowedLog, untrusted } from "./consistent-read.ts";
-import type { User } from "./model.ts";
 import type { RevocationView } from "./revocation/view.ts";
+import { isActive, isRestricted } from "./users/account-status.ts";
 
 type View = Pick<RevocationView, "followGeneration">;
 
@@ -50,11 +50,6 @@ function findsConsistently<Args extends readonly unknown[], Found>(
     );
 }
 
-/** True if the user may authenticate from nowhere, or from local addresses only. */
-function isRestricted({ isActive, localOnly }: User): boolean {
-  return !isActive || localOnly;
-}
-
 const sessions: Rules<Authority["sessions"]> = {
   open: needsFollowedLog,
   openLongLived: needsFollowedLog,
@@ -74,7 +69,7 @@ const sessions: Rules<Authority["sessions"]> = {
 
 const users: Rules<Authority["users"]> = {
   read: readsConsistently((found) => found === undefined || isRestricted(found.user)),
-  current: readsConsistently((found) => found?.isActive !== true),
+  current: readsConsistently((found) => found === undefined || !isActive(found)),
   list: unrestricted,
   page: unrestricted,
   create: unrestricted,

@@ -18,10 +18,12 @@ export interface User extends Rights {
   readonly rightsVersion?: number;
 }
 
+/** `pending`: waits for somebody's approval, and never was active. Who is not `active` has no login and no token. */
+export type UserState = "pending" | "active" | "deactivated";
+
 /** What an administrator decides on of a user. */
 export interface Rights {
-  /** False for a deactivated user and for one who waits for approval: no login, no token. */
-  readonly isActive: boolean;
+  readonly state: UserState;
   /** May authenticate from a local address only. */
   readonly localOnly: boolean;
   readonly groupIds: readonly string[];
@@ -180,6 +182,8 @@ export type LogEvent =
       readonly change: "added" | "updated" | "removed";
       readonly rights?: {
         readonly isActive: boolean;
+        /** More exact where the user is not active; older nodes write none. */
+        readonly state?: UserState | undefined;
         readonly localOnly: boolean;
         readonly groupIds: readonly string[];
         readonly version?: number | undefined;

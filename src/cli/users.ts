@@ -2,6 +2,7 @@ import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import { systemGroups, type User } from "../auth/model.ts";
 import { normaliseLoginName } from "../auth/providers/homeassistant/login-name.ts";
+import { isActive } from "../auth/users/account-status.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import { type Output, table, UsageError } from "./output.ts";
 import { oneLine } from "./terminal-text.ts";
@@ -63,7 +64,7 @@ export async function listUsers(authority: Authority, output: Output): Promise<v
     user.username ?? "-",
     user.name ?? "-",
     user.is_owner ? "owner" : user.is_admin ? "admin" : "user",
-    user.is_active ? "active" : "inactive",
+    user.state,
   ]);
   output.result(users, table(["ID", "USERNAME", "NAME", "ROLE", "STATE"], rows));
 }
@@ -71,12 +72,12 @@ export async function listUsers(authority: Authority, output: Output): Promise<v
 export async function setActive(
   authority: Authority,
   nameOrId: string,
-  isActive: boolean,
+  active: boolean,
   output: Output,
 ): Promise<void> {
   const user = await findUser(authority, nameOrId);
-  const updated = await authority.users.update(user.id, { isActive });
-  output.result(await describe(authority, updated), `${nameOrId} is ${isActive ? "active" : "inactive"}`);
+  const updated = await authority.users.update(user.id, { state: active ? "active" : "deactivated" });
+  output.result(await describe(authority, updated), `${nameOrId} is ${active ? "active" : "inactive"}`);
 }
 
 /** Asks for confirmation before anything is done, unless `confirmed`. */
@@ -188,7 +189,8 @@ async function describe(authority: Authority, user: User) {
     name: user.name,
     is_owner: user.isOwner,
     is_admin: isAdmin(user),
-    is_active: user.isActive,
+    is_active: isActive(user),
+    state: user.state,
     local_only: user.localOnly,
     group_ids: user.groupIds,
   };

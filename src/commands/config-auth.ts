@@ -1,6 +1,7 @@
 import type { UserInfo } from "../../protocol/commands/admin.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Credential, PageRequest, User } from "../auth/model.ts";
+import { isActive } from "../auth/users/account-status.ts";
 import type { UserPatch } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
 import { defineCommand } from "./guarded-command.ts";
@@ -102,7 +103,7 @@ function infoWith(user: User, owned: readonly Credential[]): UserInfo {
     username: local?.subject ?? null,
     name: user.name,
     is_owner: user.isOwner,
-    is_active: user.isActive,
+    is_active: isActive(user),
     local_only: user.localOnly,
     system_generated: user.systemGenerated,
     group_ids: [...user.groupIds],

@@ -1,9 +1,9 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
-import type { Peer, Principal } from "../auth/model.ts";
+import type { Peer, Principal, Rights } from "../auth/model.ts";
 import { closeNameOf } from "../auth/revocation/cause.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
+import { closeOf, mayComeFrom } from "../auth/users/account-status.ts";
 import type { Users } from "../auth/users/users.ts";
-import { isLocalAddress } from "../net/local-address.ts";
 import { KeyIndex } from "./key-index.ts";
 import type { ConnectionLog } from "./observer.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
@@ -184,15 +184,17 @@ class IndexedHub implements Hub {
     );
   }
 
-  #review(userId: string, user: { readonly isActive: boolean; readonly localOnly: boolean }): void {
-    if (!user.isActive) cutAll(this.#among(this.#byUser, userId), "user_deactivated");
-    else if (user.localOnly) this.#cutRemote(userId);
+  #review(userId: string, rights: Rights): void {
+    for (const member of this.#among(this.#byUser, userId)) {
+      const close = closeOf(rights, member.peer);
+      if (close !== undefined) member.cut(close);
+    }
   }
 
   #cutRemote(userId: string): number {
     const members = this.#among(this.#byUser, userId);
     return cutAll(
-      members.filter(({ peer }) => !isLocalAddress(peer.address)),
+      members.filter(({ peer }) => !mayComeFrom({ localOnly: true }, peer)),
       "address_not_allowed",
     );
   }

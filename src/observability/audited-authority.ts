@@ -108,9 +108,9 @@ const users: Rules<Authority["users"]> = {
   list: notRecorded,
   page: notRecorded,
   create: records("user_creation", () => ({}), aboutUser),
-  update: records("user_change", (userId, { isActive, localOnly, groupIds }) => ({
+  update: records("user_change", (userId, { isActive, state, localOnly, groupIds }) => ({
     userId,
-    isActive,
+    isActive: state === undefined ? isActive : state === "active",
     localOnly,
     groupIds,
   })),

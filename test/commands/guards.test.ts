@@ -66,7 +66,7 @@ describe("guards", () => {
   it.each([
     ["a plain user", userOf(), []],
     ["an administrator", userOf({ groupIds: ["system-admin"] }), ["list"]],
-    ["an administrator who is not active", userOf({ groupIds: ["system-admin"], isActive: false }), []],
+    ["an administrator who is not active", userOf({ groupIds: ["system-admin"], state: "deactivated" }), []],
     ["the owner, in whatever group", userOf({ isOwner: true, groupIds: [] }), ["list", "password"]],
     ["nobody", undefined, []],
   ])("let %s do what the table says", async (_, user, expected) => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import type { CloseName } from "../../protocol/close-codes.ts";
 import { AuthError } from "../../src/auth/errors.ts";
-import type { Principal, User } from "../../src/auth/model.ts";
+import type { Principal, Rights, User } from "../../src/auth/model.ts";
 import type { VersionedUser } from "../../src/auth/users/users.ts";
 import { createHub, type HubMember } from "../../src/connection/hub.ts";
 import { createTimerWheel } from "../../src/connection/timer-wheel.ts";
@@ -123,7 +123,7 @@ describe("hub", () => {
     const near = join({ userId: "u1" });
     const far = join({ userId: "u1", sessionId: "s2" }, "203.0.113.9");
     const change = { kind: "user_changed", userId: "u1", change: "updated" } as const;
-    const rights = { isActive: true, localOnly: false, groupIds: [] };
+    const rights: Rights = { state: "active", localOnly: false, groupIds: [] };
     expect(hub.apply({ ...change, rights })).toBe(0);
     expect(hub.apply({ ...change, rights: { ...rights, localOnly: true } })).toBe(1);
     expect([near.cuts, far.cuts, reads]).toEqual([[], ["address_not_allowed"], 0]);

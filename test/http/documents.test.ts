@@ -4,7 +4,7 @@ import { AuthError } from "../../src/auth/errors.ts";
 import type { Session, User } from "../../src/auth/model.ts";
 import { httpUnderTest, issuer, scriptedAuthority } from "./http-under-test.ts";
 
-const user = { id: "u", isActive: true, localOnly: false, systemGenerated: false } as User;
+const user = { id: "u", state: "active", localOnly: false, systemGenerated: false } as User;
 
 describe("documents", () => {
   it("the metadata names what exists", async () => {
@@ -132,7 +132,12 @@ describe("the token probe", () => {
     ["a good signature", signed(session, user), "/api/?authSig=good", 200],
     ["a forged one", signed(session, user), "/api/?authSig=bad", 401],
     ["one of an ended session", signed(undefined, user), "/api/?authSig=good", 401],
-    ["one of a deactivated user", signed(session, { ...user, isActive: false }), "/api/?authSig=good", 401],
+    [
+      "one of a deactivated user",
+      signed(session, { ...user, state: "deactivated" }),
+      "/api/?authSig=good",
+      401,
+    ],
     [
       "one of a local user from afar",
       signed(session, { ...user, localOnly: true }),

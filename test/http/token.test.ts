@@ -7,7 +7,7 @@ import { httpUnderTest, post, scriptedAuthority } from "./http-under-test.ts";
 
 const clientId = "https://app.example/";
 const session = { id: "s1", userId: "u1", clientId, providerType: "homeassistant" } as Session;
-const user = { id: "u1", isActive: true, localOnly: false } as User;
+const user = { id: "u1", state: "active", localOnly: false } as User;
 const grantOf = (refreshToken?: string) => ({
   session,
   accessToken: "at",
@@ -91,7 +91,7 @@ const failing = (error: AuthError) => ({
 
 const badClient = { error: "invalid_request", error_description: "Invalid client id" };
 const badCode = { error: "invalid_request", error_description: "Invalid code" };
-const inactive = { ...user, isActive: false };
+const inactive: User = { ...user, state: "deactivated" };
 const localOnly = { ...user, localOnly: true };
 
 /** Every row of home-assistant.md 3.4. */

@@ -25,7 +25,7 @@ export function userOf(more: Partial<User> = {}): User {
     id: "u1",
     name: "Ursula",
     isOwner: false,
-    isActive: true,
+    state: "active",
     systemGenerated: false,
     localOnly: false,
     groupIds: ["system-users"],

@@ -3,6 +3,7 @@ import { Compile } from "typebox/compile";
 
 import type { LogEvent } from "../model.ts";
 import type { JsonObject } from "../store.ts";
+import { UserStateSchema } from "../users/user-state.ts";
 import { Cause } from "./cause.ts";
 
 const KnownEvent = Compile(
@@ -42,6 +43,7 @@ const KnownEvent = Compile(
       rights: Type.Optional(
         Type.Object({
           isActive: Type.Boolean(),
+          state: Type.Optional(UserStateSchema),
           localOnly: Type.Boolean(),
           groupIds: Type.Array(Type.String()),
           version: Type.Optional(Type.Number()),

@@ -1,5 +1,6 @@
 import type { LogEvent, Principal, RevocationCause } from "../model.ts";
 import type { LogEntry, LogPosition } from "../store.ts";
+import { stateOf } from "../users/user-state.ts";
 import { ExpiringMap } from "./expiring-map.ts";
 import type { RevocationEvent } from "./listeners.ts";
 import type { Judgement, RightsDecision } from "./view.ts";
@@ -215,8 +216,8 @@ function decisionOf(
 ): RightsDecision | undefined {
   if (change === "removed") return { version: committed, rights: null };
   if (decided === undefined) return undefined;
-  const { version = committed, isActive, localOnly, groupIds } = decided;
-  return { version, rights: { isActive, localOnly, groupIds } };
+  const { version = committed, localOnly, groupIds } = decided;
+  return { version, rights: { state: stateOf(decided), localOnly, groupIds } };
 }
 
 function userChangedEvent(

@@ -3,6 +3,7 @@ import { newId } from "../ids.ts";
 import type { Session } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { mergeSteps, readRecord, retryConflicts, type Step } from "../store.ts";
+import { refuseInactive } from "../users/account-status.ts";
 import { readUserStatus } from "../users/user-record.ts";
 import { createSessionStep, firstGeneration, type SessionTools } from "./open-session.ts";
 import { requireRoomForToken } from "./session-caps.ts";
@@ -48,8 +49,9 @@ function checkRequest({ days, clientName }: LongLivedRequest): void {
 async function createOnce(tools: SessionTools, request: LongLivedRequest) {
   const standing = await readUserStatus(tools.store, request.userId);
   // A system user has sessions of type system only (reference 1.5).
-  if (standing === undefined || !standing.user.isActive || standing.user.systemGenerated)
-    throw new AuthError("access_denied", { publicMessage: "User is not active" });
+  const user = standing?.user.systemGenerated === true ? undefined : standing?.user;
+  refuseInactive(user);
+  if (standing === undefined) return undefined;
   const session = longLivedSession(request, tools.clock.now());
   const { all, client } = await readEpochs(tools.store, session);
   const epochs = { user: standing.epoch, all, client };

@@ -7,6 +7,7 @@ import type { Step, Store } from "../store.ts";
 import { mergeSteps } from "../store.ts";
 import type { AccessTokens } from "../tokens/access-tokens.ts";
 import type { RefreshTokens } from "../tokens/refresh-tokens.ts";
+import { refuseInactive } from "../users/account-status.ts";
 import type { ReadingTools } from "./session-reading.ts";
 import {
   createdBefore,
@@ -35,7 +36,7 @@ export async function openSession(
   request: NewSession,
 ): Promise<TokenGrant & { readonly refreshToken: string }> {
   const { user, userVersion, userEpoch, also } = request;
-  if (!user.isActive) throw new AuthError("access_denied", { publicMessage: "User is not active" });
+  refuseInactive(user);
   const session = newSession(tools, request);
   const { all, client } = await readEpochs(tools.store, session);
   const epochs = { user: userEpoch, all, client };

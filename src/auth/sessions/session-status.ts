@@ -9,6 +9,7 @@ import type { RevocationEvent } from "../revocation/listeners.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import type { MutableRevocationView, RightsDecision } from "../revocation/view.ts";
 import type { Store, StoredRecord } from "../store.ts";
+import { isActive } from "../users/account-status.ts";
 import { applyDecidedRights } from "../users/decided-rights.ts";
 import { userOf } from "../users/user-record.ts";
 import {
@@ -204,8 +205,7 @@ function statusOf(
 ): SessionStatus {
   const user = record && applyDecidedRights({ user: userOf(record), version: record.version }, decided);
   if (user === undefined) return { live: false, close: "user_removed" };
-  const { isActive, localOnly } = user;
-  if (!isActive) return { live: false, close: "user_deactivated" };
+  if (!isActive(user)) return { live: false, close: "user_deactivated" };
   if (session === undefined) return { live: false, close: "session_revoked" };
   const found = requireSession(session);
   const { userId, clientId, revokedCause = "session_revoked", expiresAt } = found.session;
@@ -213,5 +213,5 @@ function statusOf(
   const isOther = userId !== subject.userId || clientId !== subject.clientId;
   if (isOther || state === "dead") return { live: false, close: closeNameOf(revokedCause) };
   if (state === "expired") return { live: false, close: "session_expired" };
-  return { live: true, epoch, localOnly, sessionExpiresAt: expiresAt };
+  return { live: true, epoch, localOnly: user.localOnly, sessionExpiresAt: expiresAt };
 }

@@ -2,6 +2,7 @@ import type { Rights, User } from "../model.ts";
 import { isLessPowerful } from "../permissions/groups.ts";
 import type { RightsDecision } from "../revocation/view.ts";
 import { type ReadUser, rightsVersionOf } from "./user-changes.ts";
+import { lesserState } from "./user-state.ts";
 
 /**
  * A user as a record has it, without what the log has taken since: a record that was read before its user's change came,
@@ -18,7 +19,7 @@ export function applyDecidedRights(read: ReadUser, decided: RightsDecision | und
 export function repaired(user: User, rights: Rights): User {
   return {
     ...user,
-    isActive: user.isActive && (rights.isActive || user.isOwner),
+    state: user.isOwner ? user.state : lesserState(user.state, rights.state),
     localOnly: user.localOnly || rights.localOnly,
     groupIds: isLessPowerful(rights.groupIds, user.groupIds) ? rights.groupIds : user.groupIds,
   };

@@ -2,6 +2,7 @@ import type { LogEvent, Rights, User } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { Step } from "../store.ts";
 import { puttingUser } from "./user-record.ts";
+import { storedState } from "./user-state.ts";
 
 type Changed = Extract<LogEvent, { type: "user_changed" }>;
 
@@ -56,21 +57,27 @@ export function rightsVersionOf({ user, version }: ReadUser): number {
 
 export function sameRights(a: Rights, b: Rights): boolean {
   const groups = ({ groupIds }: Rights) => [...groupIds].sort().join(" ");
-  return a.isActive === b.isActive && a.localOnly === b.localOnly && groups(a) === groups(b);
+  return a.state === b.state && a.localOnly === b.localOnly && groups(a) === groups(b);
 }
 
-function writing({ version }: ReadUser, user: User, rights: Changed["rights"]): Step {
+type DecidedRights = Rights & { readonly version?: number };
+
+function writing({ version }: ReadUser, user: User, rights: DecidedRights | undefined): Step {
   const event = { userId: user.id, change: "updated" } as const;
   return {
     check: [{ key: recordKeys.user(user.id), version }],
     put: [puttingUser(user)],
-    log: [changed(rights === undefined ? event : { ...event, rights })],
+    log: [changed(rights === undefined ? event : { ...event, rights: eventOf(rights) })],
     durable: rights !== undefined,
   };
 }
 
-function rightsOf({ isActive, localOnly, groupIds }: User): Rights {
-  return { isActive, localOnly, groupIds };
+function eventOf({ state, ...rights }: DecidedRights): NonNullable<Changed["rights"]> {
+  return { ...rights, ...storedState(state) };
+}
+
+function rightsOf({ state, localOnly, groupIds }: User): Rights {
+  return { state, localOnly, groupIds };
 }
 
 function changed({ rights, ...event }: Omit<Changed, "type">) {

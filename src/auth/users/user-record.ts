@@ -5,6 +5,7 @@ import { AuthError } from "../errors.ts";
 import type { User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Step, Store, StoredRecord } from "../store.ts";
+import { stateOf, storedState, UserStateSchema } from "./user-state.ts";
 
 /** More fields are let through: a newer node may have written them. */
 const UserRecord = Compile(
@@ -13,6 +14,7 @@ const UserRecord = Compile(
     name: Type.Union([Type.String(), Type.Null()]),
     isOwner: Type.Boolean(),
     isActive: Type.Boolean(),
+    state: Type.Optional(UserStateSchema),
     systemGenerated: Type.Boolean(),
     localOnly: Type.Boolean(),
     groupIds: Type.Array(Type.String()),
@@ -23,7 +25,9 @@ const UserRecord = Compile(
 
 /** Undefined for a record that is no user: nobody is let in on it. */
 export function readableUser({ value }: StoredRecord): User | undefined {
-  return UserRecord.Check(value) ? value : undefined;
+  if (!UserRecord.Check(value)) return undefined;
+  const { isActive, state, ...user } = value;
+  return { ...user, state: stateOf({ isActive, state }) };
 }
 
 /** Throws `unavailable` for a record that is no user. */
@@ -34,7 +38,7 @@ export function userOf(record: StoredRecord): User {
 }
 
 export function puttingUser(user: User): NonNullable<Step["put"]>[number] {
-  return { key: recordKeys.user(user.id), value: { ...user } };
+  return { key: recordKeys.user(user.id), value: { ...user, ...storedState(user.state) } };
 }
 
 export interface UserStatus {

@@ -1,12 +1,13 @@
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import type { Group, PageRequest, User } from "../model.ts";
+import type { Group, PageRequest, User, UserState } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { type LoopYielder, sliceSize } from "../scheduling/loop-yielder.ts";
 import { mergeSteps, retryConflicts, type Store } from "../store.ts";
+import { isActive } from "./account-status.ts";
 import type { CredentialRemoval } from "./credentials.ts";
 import { applyDecidedRights } from "./decided-rights.ts";
 import { createUserCache } from "./user-cache.ts";
@@ -27,7 +28,12 @@ export interface UserPage {
 
 export interface UserPatch {
   readonly name?: string | undefined;
+  /**
+   * Home Assistant's word: true activates, false deactivates who is active. One who waits for approval goes on waiting at
+   * false, because its clients send the field with every change of a user.
+   */
   readonly isActive?: boolean | undefined;
+  readonly state?: Exclude<UserState, "pending"> | undefined;
   readonly groupIds?: readonly string[] | undefined;
   readonly localOnly?: boolean | undefined;
 }
@@ -47,6 +53,8 @@ export interface Users {
     readonly name: string;
     readonly groupIds?: readonly string[] | undefined;
     readonly localOnly?: boolean | undefined;
+    /** `active` by default. */
+    readonly state?: UserState | undefined;
   }): Promise<User>;
   /**
    * What changes nothing writes nothing, and so decides nothing either (see `User.rightsVersion`). Throws `not_found`,
@@ -59,7 +67,7 @@ export interface Users {
 
 /** `isOwner`, or active and a member of system-admin. */
 export function isAdmin(user: User): boolean {
-  return user.isOwner || (user.isActive && user.groupIds.includes("system-admin"));
+  return user.isOwner || (isActive(user) && user.groupIds.includes("system-admin"));
 }
 
 /** Groups: the three of the system; membership is on the user. */
@@ -95,9 +103,9 @@ export function createUsers(options: UsersOptions): Users {
     current: createUserCache({ revocation, read: async (userId) => (await read(userId))?.user }),
     list: () => listUsers(options),
     page: (page) => pageOfUsers(options, page),
-    async create({ name, groupIds = [], localOnly = false }) {
+    async create({ name, groupIds = [], localOnly = false, state = "active" }) {
       await requireGroups(groupIds);
-      const user = newUser({ name, groupIds, localOnly, createdAt: clock.now() });
+      const user = newUser({ name, groupIds, localOnly, state, createdAt: clock.now() });
       const outcome = await revocation.commit(creatingUser(user));
       if (!outcome.ok) throw new AuthError("conflict");
       return user;
@@ -110,20 +118,21 @@ export function createUsers(options: UsersOptions): Users {
   };
 }
 
-/** An active user of no particular origin, with a new id. */
+/** A user of no particular origin, with a new id; active by default. */
 export function newUser(about: {
   readonly name: string;
   readonly groupIds: readonly string[];
   readonly localOnly?: boolean | undefined;
   readonly isOwner?: boolean;
+  readonly state?: UserState;
   readonly createdAt: number;
 }): User {
-  const { name, groupIds, localOnly = false, isOwner = false, createdAt } = about;
+  const { name, groupIds, localOnly = false, isOwner = false, state = "active", createdAt } = about;
   return {
     id: newId(),
     name,
     isOwner,
-    isActive: true,
+    state,
     systemGenerated: false,
     localOnly,
     groupIds: [...new Set(groupIds)],
@@ -165,7 +174,7 @@ async function updateOnce(
   const after = patched(before, patch);
   if (before === undefined || sameUser(before.user, after)) return after;
   const writing = changingUser(before, after);
-  if (before.user.isActive && !after.isActive) {
+  if (isActive(before.user) && !isActive(after)) {
     const target = { kind: "user", userId } as const;
     return unlessConflict(revocation.revoke(target, "user_deactivated", { also: writing }), after);
   }
@@ -177,14 +186,21 @@ function patched(before: VersionedUser | undefined, patch: UserPatch): User {
   if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
   const { user } = before;
   if (user.systemGenerated) throw new AuthError("cannot_modify_system_generated");
-  if (user.isOwner && patch.isActive === false) throw new AuthError("cannot_deactivate_owner");
+  const state = patchedState(user.state, patch);
+  if (user.isOwner && state === "deactivated") throw new AuthError("cannot_deactivate_owner");
   return {
     ...user,
     name: patch.name ?? user.name,
-    isActive: patch.isActive ?? user.isActive,
+    state,
     localOnly: patch.localOnly ?? user.localOnly,
     groupIds: patch.groupIds === undefined ? user.groupIds : [...new Set(patch.groupIds)],
   };
+}
+
+function patchedState(before: UserState, { isActive, state }: UserPatch): UserState {
+  if (state !== undefined) return state;
+  if (isActive === undefined || (!isActive && before === "pending")) return before;
+  return isActive ? "active" : "deactivated";
 }
 
 function sameUser(a: User, b: User): boolean {

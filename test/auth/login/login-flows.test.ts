@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FlowStep } from "../../../protocol/flow.ts";
 import { recordKeys } from "../../../src/auth/record-keys.ts";
 import { defaultLoginBudgets } from "../../../src/auth/throttling/login-throttle.ts";
+import { puttingUser } from "../../../src/auth/users/user-record.ts";
 import { type OpenStore, openStore } from "../tokens/installation.ts";
 import {
   ada,
@@ -153,17 +154,19 @@ describe("who may not log in", () => {
       inactive: await addPerson(domain, { ...ada, username: "inactive" }),
       remote: await addPerson(domain, { ...ada, username: "remote" }),
       system: await addPerson(domain, { ...ada, username: "system" }),
+      waiting: await addPerson(domain, { ...ada, username: "waiting" }),
     };
     await addPerson(domain);
     await domain.users.update(people.inactive.id, { isActive: false });
     await domain.users.update(people.remote.id, { localOnly: true });
-    const key = recordKeys.user(people.system.id);
-    await domain.store.commit({ put: [{ key, value: { ...people.system, systemGenerated: true } }] });
+    await domain.store.commit({ put: [puttingUser({ ...people.system, systemGenerated: true })] });
+    await domain.store.commit({ put: [puttingUser({ ...people.waiting, state: "pending" })] });
     const attempt = (input: object) => async () => withoutId(await tryLogin(domain.flows, { ...input }));
     return {
       "wrong password": attempt(wrong),
       "unknown name": attempt({ ...ada, username: "nobody" }),
       "empty name": attempt({ ...ada, username: "" }),
+      "user who waits for approval": attempt({ ...ada, username: "waiting" }),
       "deactivated user": attempt({ ...ada, username: "inactive" }),
       "local-only user from outside": attempt({ ...ada, username: "remote" }),
       "system user": attempt({ ...ada, username: "system" }),

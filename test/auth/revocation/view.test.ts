@@ -217,14 +217,24 @@ describe("the revocation view", () => {
     const takeAll = (...events: readonly (readonly [event: LogEvent, version: number])[]) => {
       for (const [event, version] of events) take(view, entry(event, version, clock.now()));
       const [record, known] = [view.cache.rightsDecisions.get("ada"), view.cache.loginChanges.get("c")];
-      return [record?.version, record?.rights?.isActive, known?.version, known?.except];
+      return [record?.version, record?.rights?.state, known?.version, known?.except];
     };
-    expect(takeAll([rights(false), 10], [login("password", "s1"), 11])).toEqual([10, false, 11, "s1"]);
+    expect(takeAll([rights(false), 10], [login("password", "s1"), 11])).toEqual([
+      10,
+      "deactivated",
+      11,
+      "s1",
+    ]);
     // A change of the name decides nothing.
-    expect(takeAll([changed, 12])).toEqual([10, false, 11, "s1"]);
-    expect(takeAll([rights(true), 20], [login("password", "s2"), 21])).toEqual([20, true, 21, "s2"]);
+    expect(takeAll([changed, 12])).toEqual([10, "deactivated", 11, "s1"]);
+    expect(takeAll([rights(true), 20], [login("password", "s2"), 21])).toEqual([20, "active", 21, "s2"]);
     // What is told again is from when it was decided.
-    expect(takeAll([rights(false, 10), 30], [login("password", "s1", 11), 31])).toEqual([20, true, 21, "s2"]);
+    expect(takeAll([rights(false, 10), 30], [login("password", "s1", 11), 31])).toEqual([
+      20,
+      "active",
+      21,
+      "s2",
+    ]);
     const removed: LogEvent = { type: "user_changed", userId: "ada", change: "removed" };
     expect(takeAll([removed, 15], [login("removed", null), 16])).toEqual([15, undefined, 16, null]);
     expect(takeAll([rights(true), 40], [login("password", "s3"), 41])).toEqual([15, undefined, 16, null]);

@@ -5,6 +5,7 @@ import type { Session, User } from "../../../src/auth/model.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
 import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
+import { puttingUser } from "../../../src/auth/users/user-record.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
 import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
@@ -101,13 +102,13 @@ describe("opening a session", () => {
       id: newId(),
       name: "Supervisor",
       isOwner: false,
-      isActive: true,
+      state: "active",
       systemGenerated: true,
       localOnly: false,
       groupIds: ["system-admin"],
       createdAt: node.clock.now(),
     };
-    await store.commit({ put: [{ key: recordKeys.user(user.id), value: { ...user } }] });
+    await store.commit({ put: [puttingUser(user)] });
     const { session } = await node.open(user.id, { clientId: null, credential: null });
     expect(session).toMatchObject({ type: "system", expiresAt: null });
   });

@@ -62,7 +62,7 @@ export function user(changes: Partial<User> = {}): User {
     id: hexId(),
     name: "Ada",
     isOwner: false,
-    isActive: true,
+    state: "active",
     systemGenerated: false,
     localOnly: false,
     groupIds: ["system-users"],

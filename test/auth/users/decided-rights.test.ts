@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import type { User } from "../../../src/auth/model.ts";
+import type { Rights, User } from "../../../src/auth/model.ts";
 import { applyDecidedRights } from "../../../src/auth/users/decided-rights.ts";
 
 const user: User = {
@@ -9,11 +9,11 @@ const user: User = {
   isOwner: false,
   systemGenerated: false,
   createdAt: 1,
-  isActive: true,
+  state: "active",
   localOnly: false,
   groupIds: ["system-admin"],
 };
-const less = { isActive: false, localOnly: true, groupIds: ["system-users"] };
+const less: Rights = { state: "deactivated", localOnly: true, groupIds: ["system-users"] };
 
 describe("a user's record that is older than what the log decided", () => {
   it("gives nothing of what was taken", () => {
@@ -26,23 +26,23 @@ describe("a user's record that is older than what the log decided", () => {
 
   it("gets nothing that it has not got itself", () => {
     const narrow = { ...user, ...less };
-    const rights = { isActive: true, localOnly: false, groupIds: ["system-admin"] };
+    const rights: Rights = { state: "active", localOnly: false, groupIds: ["system-admin"] };
     expect(applyDecidedRights({ user: narrow, version: 5 }, { version: 6, rights })).toEqual(narrow);
   });
 
   it("counts as it is where its rights were decided later, or nothing is known", () => {
     expect(applyDecidedRights({ user, version: 6 }, { version: 6, rights: less })).toBe(user);
     const named = { ...user, rightsVersion: 5 };
-    expect(applyDecidedRights({ user: named, version: 9 }, { version: 6, rights: less })?.isActive).toBe(
-      false,
+    expect(applyDecidedRights({ user: named, version: 9 }, { version: 6, rights: less })?.state).toBe(
+      "deactivated",
     );
     expect(applyDecidedRights({ user, version: 5 }, undefined)).toBe(user);
   });
 
   it("leaves the owner active", () => {
     const owner = { ...user, isOwner: true };
-    expect(applyDecidedRights({ user: owner, version: 5 }, { version: 6, rights: less })?.isActive).toBe(
-      true,
+    expect(applyDecidedRights({ user: owner, version: 5 }, { version: 6, rights: less })?.state).toBe(
+      "active",
     );
   });
 });

@@ -122,7 +122,7 @@ describe("onboarding", () => {
     const owner = await onboarding.createOwner(await request());
     expect(owner).toMatchObject({
       isOwner: true,
-      isActive: true,
+      state: "active",
       groupIds: ["system-admin"],
       name: "Olivia",
     });

@@ -5,6 +5,7 @@ import type { Credential, User } from "../../../src/auth/model.ts";
 import { indexKeys, providerKey, recordKeys } from "../../../src/auth/record-keys.ts";
 import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
+import { puttingUser } from "../../../src/auth/users/user-record.ts";
 import { isAdmin } from "../../../src/auth/users/users.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -43,7 +44,7 @@ function systemUser(): User {
     id: newId(),
     name: "Supervisor",
     isOwner: false,
-    isActive: true,
+    state: "active",
     systemGenerated: true,
     localOnly: false,
     groupIds: ["system-admin"],
@@ -90,7 +91,7 @@ describe("users", () => {
     node.clock.advance(1000);
     const bob = await users.create({ name: "Bob", localOnly: true });
     expect(ada).toMatchObject({
-      isActive: true,
+      state: "active",
       isOwner: false,
       groupIds: ["system-admin"],
       localOnly: false,
@@ -115,7 +116,7 @@ describe("users", () => {
       name: "After",
       localOnly: true,
       groupIds: ["system-users"],
-      isActive: false,
+      state: "deactivated",
     });
   });
 
@@ -123,7 +124,7 @@ describe("users", () => {
     const { users } = node.authority;
     const owner = await node.owner();
     const system = systemUser();
-    await node.store.commit({ put: [{ key: recordKeys.user(system.id), value: { ...system } }] });
+    await node.store.commit({ put: [puttingUser(system)] });
     expect(await refusal(users.update(newId(), { name: "x" }))).toBe("not_found");
     expect(await refusal(users.update(owner.id, { groupIds: ["nope"] }))).toBe("invalid_group");
     expect(await refusal(users.update(system.id, { name: "x" }))).toBe("cannot_modify_system_generated");
@@ -139,7 +140,7 @@ describe("users", () => {
     const before = await authority.users.read(user.id);
     const cuts = await cutsOf(() => authority.users.update(user.id, { isActive: false }));
     const after = await authority.users.read(user.id);
-    expect(after?.user.isActive).toBe(false);
+    expect(after?.user.state).toBe("deactivated");
     // One version on both: the deactivation and the end of the sessions cannot come apart.
     expect(after?.epoch).toBe(after?.version);
     expect(after?.epoch).toBeGreaterThan(before?.epoch ?? 0);
@@ -207,7 +208,7 @@ describe("users", () => {
     const { session } = await node.open(user.id);
     expect(await authority.users.current(user.id)).toMatchObject({ groupIds: ["system-users"] });
     const cuts = await cutsOf(() => authority.users.update(user.id, { groupIds: ["system-read-only"] }));
-    const rights = { isActive: true, localOnly: false, groupIds: ["system-read-only"] };
+    const rights = { state: "active", localOnly: false, groupIds: ["system-read-only"] };
     expect(cuts).toEqual([{ kind: "user_changed", userId: user.id, change: "updated", rights }]);
     expect(await authority.users.current(user.id)).toMatchObject({ groupIds: ["system-read-only"] });
     expect(await authority.sessions.get(session.id)).toMatchObject({ id: session.id });

@@ -1,5 +1,6 @@
 import { recordKeys } from "../../record-keys.ts";
 import { mergeSteps, readRecord, type Step, type Store, type StoredRecord } from "../../store.ts";
+import { isActive } from "../../users/account-status.ts";
 import type { CredentialRemoval } from "../../users/credentials.ts";
 import { repaired } from "../../users/decided-rights.ts";
 import { changingUserAgain, removingUser, rightsVersionOf, sameRights } from "../../users/user-changes.ts";
@@ -53,6 +54,6 @@ function repairRights(
   const after = repaired(user, rights);
   if (sameRights(user, after)) return undefined;
   const step: Step = changingUserAgain(before, after, { rights, version });
-  if (!user.isActive || after.isActive) return { step, revokes: null };
+  if (!isActive(user) || isActive(after)) return { step, revokes: null };
   return { step, revokes: { target: { kind: "user", userId: user.id }, cause: "user_deactivated" } };
 }

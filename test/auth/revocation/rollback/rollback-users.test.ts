@@ -5,6 +5,7 @@ import type { User } from "../../../../src/auth/model.ts";
 import { indexKeys, providerKey, recordKeys } from "../../../../src/auth/record-keys.ts";
 import type { Safeguard } from "../../../../src/auth/safeguards.ts";
 import type { Step, Store } from "../../../../src/auth/store.ts";
+import { puttingUser } from "../../../../src/auth/users/user-record.ts";
 import { home } from "../../../support/authority.ts";
 import { refusal } from "../../../support/refusal.ts";
 import type { HandNode } from "../lease-rig.ts";
@@ -35,7 +36,10 @@ async function commandLine({ store, clock }: RollbackNode) {
 }
 
 const userOf = async ({ authority }: HandNode, userId: string) => (await authority.users.read(userId))?.user;
-const isActive = async (node: HandNode, userId: string) => (await userOf(node, userId))?.isActive;
+const isActive = async (node: HandNode, userId: string) => {
+  const user = await userOf(node, userId);
+  return user && user.state === "active";
+};
 
 /** What is left of a user and the login of that name. */
 async function leftOf(store: Store, userId: string, username: string): Promise<number> {
@@ -194,7 +198,7 @@ describe.each([
     await node.authority.users.update(ada, { isActive: false });
     node.store.beforeCommit(raisesAgain, () => node.authority.users.update(ada, { name: "Ada" }));
     await goBack(rig, node);
-    expect(await userOf(node, ada)).toMatchObject({ isActive: false, name: "Ada" });
+    expect(await userOf(node, ada)).toMatchObject({ state: "deactivated", name: "Ada" });
   });
 
   it("a record that changes while it is written again is read again", async () => {
@@ -204,7 +208,7 @@ describe.each([
     await node.authority.users.update(ada, { isActive: false });
     node.store.beforeCommit(writes(ada), () => node.authority.users.update(ada, { name: "Ada" }));
     await goBack(rig, node);
-    expect(await userOf(node, ada)).toMatchObject({ isActive: false, name: "Ada" });
+    expect(await userOf(node, ada)).toMatchObject({ state: "deactivated", name: "Ada" });
   });
 
   it("administrators who were demoted, and users who were bound to their home, are so again", async () => {
@@ -215,7 +219,7 @@ describe.each([
     await users.update(ada, { groupIds: ["system-users"] });
     await users.update(bob, { localOnly: true, groupIds: ["system-admin"] });
     await goBack(rig, node);
-    expect(await userOf(node, ada)).toMatchObject({ groupIds: ["system-users"], isActive: true });
+    expect(await userOf(node, ada)).toMatchObject({ groupIds: ["system-users"], state: "active" });
     // More than there was is not given back.
     expect(await userOf(node, bob)).toMatchObject({ localOnly: true, groupIds: ["system-users"] });
   });
@@ -237,13 +241,13 @@ describe.each([
       id,
       name: id,
       isOwner: false,
-      isActive: true,
+      state: "active",
       systemGenerated: false,
       localOnly: false,
       groupIds: [],
       createdAt: 0,
     });
-    const put = [ada, bob].map((id) => ({ key: recordKeys.user(id), value: { ...whole(id) } }));
+    const put = [ada, bob].map((id) => puttingUser(whole(id)));
     await node.store.commit({ put });
     const { users } = node.authority;
     await users.update(ada, { isActive: false });
@@ -304,8 +308,7 @@ describe("the owner", () => {
     const mark = async (isOwner: boolean) => {
       const standing = await users.read(owner.id);
       if (standing === undefined) throw new Error("no owner");
-      const value = { ...standing.user, isOwner };
-      await node.store.commit({ put: [{ key: recordKeys.user(owner.id), value }] });
+      await node.store.commit({ put: [puttingUser({ ...standing.user, isOwner })] });
     };
     await mark(false);
     await users.update(owner.id, { isActive: false });
@@ -316,6 +319,6 @@ describe("the owner", () => {
     await mark(false);
     await users.remove(owner.id);
     await goBack(rig, node);
-    expect(await userOf(node, owner.id)).toMatchObject({ isOwner: true, isActive: true });
+    expect(await userOf(node, owner.id)).toMatchObject({ isOwner: true, state: "active" });
   });
 });

@@ -1,0 +1,32 @@
+import { Type } from "typebox";
+
+import type { UserState } from "../model.ts";
+
+export const UserStateSchema = Type.Union([
+  Type.Literal("pending"),
+  Type.Literal("active"),
+  Type.Literal("deactivated"),
+]);
+
+/** A state as records and events hold it. */
+export interface StoredUserState {
+  /** What nodes before `state` read, and write alone. It decides who is active. */
+  readonly isActive: boolean;
+  readonly state?: UserState | undefined;
+}
+
+export function stateOf({ isActive, state }: StoredUserState): UserState {
+  if (isActive) return "active";
+  return state === "pending" ? "pending" : "deactivated";
+}
+
+export function storedState(state: UserState): Required<StoredUserState> {
+  return { isActive: state === "active", state };
+}
+
+const order: readonly UserState[] = ["deactivated", "pending", "active"];
+
+/** The one of the two that gives less. */
+export function lesserState(a: UserState, b: UserState): UserState {
+  return order.indexOf(a) < order.indexOf(b) ? a : b;
+}
