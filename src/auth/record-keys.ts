@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import type { IndexKey, RecordKey } from "./store.ts";
 
 /**
- * The layout of everything that is stored, in one place. A name is a kind and opaque ids; whatever a person typed is
- * hashed first, so no input can reach the shape of a key. Adapters add their prefix (Redis: with the hash tag that
- * keeps all of it in one slot, so that every step is atomic).
+ * The layout of everything that is stored. A key is a kind and opaque ids. User input is hashed first, so no input
+ * can change the structure of a key. Adapters add a prefix. The prefix on Redis contains the hash tag that keeps
+ * everything in one slot, so that every step is atomic.
  */
 const record = (kind: string, ...parts: string[]) => [kind, ...parts].join(":") as RecordKey;
 const index = (kind: string, ...parts: string[]) => [kind, ...parts].join(":") as IndexKey;
@@ -15,26 +15,26 @@ export function hashed(input: string): string {
   return createHash("sha256").update(input).digest("base64url");
 }
 
-/** A provider instance's key: both parts come from configuration, hashed to one shape. */
+/** The key of a provider instance. Both parts come from configuration; the hash gives them one format. */
 export function providerKey(type: string, id: string | null): string {
   return hashed(JSON.stringify([type, id])).slice(0, 16);
 }
 
 export const recordKeys = {
-  /** `{id, created_at}` of this installation; made once. */
+  /** `{id, created_at}` of this installation; created once. */
   instance: record("instance"),
   /** `{issuer}` of the gateway that started last. */
   issuer: record("issuer"),
-  /** `{user_id}`: the claim that makes ownership unique. */
+  /** `{user_id}`: ensures that there is one owner. */
   owner: record("owner"),
   /** Signing keys, sealed. */
   keyring: record("keyring"),
-  /** `{at}`: ms, a time that is past; see `ClockUpkeep`. */
+  /** `{at}`: ms, a time that is certainly past; see `ClockSync`. */
   clock: record("clock"),
   user: (userId: string) => record("user", userId),
-  /** Raised by everything that ends all of a user's sessions. Its version is the user's epoch. */
+  /** Bumped by everything that ends all of a user's sessions. Its version is the user's epoch. */
   userEpoch: (userId: string) => record("epoch", "user", userId),
-  /** Raised by what ends all sessions of a client, and all sessions there are. */
+  /** Bumped by what ends all sessions of a client. `allEpoch`: of the installation. */
   clientEpoch: (clientId: string) => record("epoch", "client", hashed(clientId)),
   allEpoch: record("epoch", "all"),
   credential: (credentialId: string) => record("credential", credentialId),
@@ -42,7 +42,7 @@ export const recordKeys = {
   credentialOf: (provider: string, subject: string) => record("credential-of", provider, hashed(subject)),
   /** `{credential_id}`: one credential per provider of a user. */
   credentialSlot: (userId: string, provider: string) => record("credential-slot", userId, provider),
-  /** `{sets: [[N, r, p], ...]}`: what stored verifiers may be made with. */
+  /** `{sets: [[N, r, p], ...]}`: the parameters that stored verifiers may have. */
   scryptParameters: record("scrypt-parameters"),
   /** The local provider's verifier of one login name. */
   password: (provider: string, username: string) => record("password", provider, hashed(username)),
@@ -56,7 +56,7 @@ export const recordKeys = {
   throttledAddress: (share: string) => record("throttle", "address", hashed(share)),
   throttledOwn: (userId: string) => record("throttle", "own", userId),
   flow: (flowId: string) => record("flow", flowId),
-  /** Authorization codes by hash. */
+  /** An authorization code, by its hash. */
   code: (code: string) => record("code", hashed(code)),
 } as const;
 

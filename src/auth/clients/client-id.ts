@@ -1,18 +1,18 @@
 import { isIPv4, isIPv6 } from "node:net";
 
 /**
- * Client ids are URLs (IndieAuth section 3.2), with Home Assistant's rules: nobody registers a client, the client id
- * says by its origin where a code may be sent.
+ * Client ids are URLs (IndieAuth section 3.2), with Home Assistant's rules: clients are not registered. The origin of
+ * the client id decides where a code may be sent.
  *
- * Stricter than Home Assistant where a browser never differs: printable ASCII only, no backslash, no empty host or
- * port, and an IP address in its plain spelling only.
+ * Stricter than Home Assistant in what browsers never send: printable ASCII only, no backslash, no empty host or
+ * port, and IP addresses in their canonical form only.
  *
- * Wider than IndieAuth: any IP address may be a host. A page that was opened by a public address, or by one of a VPN, has
- * to name itself. Home Assistant takes such an address with a port only.
+ * More permissive than IndieAuth: any IP address may be a host, because a page that was opened by a public or VPN
+ * address uses that address as its client id. Home Assistant accepts such an address only with a port.
  */
 interface ClientUrl {
   readonly scheme: string;
-  /** Host and port in lower case, as written: `https://a` and `https://a:443` are two origins here. */
+  /** Host and port in lower case, as written: `https://a` and `https://a:443` are different origins here. */
   readonly authority: string;
   readonly path: string;
 }
@@ -20,11 +20,11 @@ interface ClientUrl {
 const maxUrlLength = 2048;
 const urlShape = /^(https?):\/\/([^/?#@]+)(\/[^?#]*)?(\?[^#]*)?$/i;
 const authorityShape = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?$/;
-/** Names every address of a machine, so none. */
+/** These stand for every address of a machine, so they identify none. */
 const unspecified: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 const label = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
 
-/** The apps of Home Assistant: their redirect URIs are not on their client id's origin. */
+/** Home Assistant's apps: their redirect URIs are not on the origin of their client id. */
 const appRedirects: Readonly<Record<string, readonly string[]>> = {
   "https://home-assistant.io/iOS": ["homeassistant://auth-callback"],
   "https://home-assistant.io/android": [
@@ -34,15 +34,14 @@ const appRedirects: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** True for a URL that may name a client. */
+/** True for a URL that is allowed as a client id. */
 export function verifyClientId(clientId: string): boolean {
   return parseClientId(clientId) !== undefined;
 }
 
 /**
- * True when a code for `clientId` may be sent to `redirectUri`: one of the same scheme, host and port, or one that
- * is listed for a Home Assistant app. Nothing is fetched: neither `<link rel="redirect_uri">` nor a client metadata
- * document.
+ * True if a code for `clientId` may be sent to `redirectUri`: it has the same scheme, host and port, or is listed for
+ * a Home Assistant app. Nothing is fetched: neither `<link rel="redirect_uri">` nor a client metadata document.
  */
 export function verifyRedirectUri(clientId: string, redirectUri: string): boolean {
   const client = parseClientId(clientId);
@@ -71,7 +70,7 @@ function isAllowedAuthority(authority: string): boolean {
   return isNumeric(host) ? isIPv4(host) && !unspecified.has(host) : isDomainName(host);
 }
 
-/** Browsers take a host for an IPv4 address when its last label is a number (URL standard, "ends in a number"). */
+/** Browsers parse a host as an IPv4 address if its last label is a number (URL standard, "ends in a number"). */
 function isNumeric(host: string): boolean {
   const last = host.replace(/\.$/, "").split(".").at(-1) ?? "";
   return /^(?:[0-9]+|0x[0-9a-f]*)$/.test(last);
@@ -82,7 +81,10 @@ function isDomainName(host: string): boolean {
   return name.length <= 253 && name.split(".").every((part) => label.test(part));
 }
 
-/** Also in the spellings that browsers take for one, and before a `;`, where Home Assistant's parser stops. */
+/**
+ * Includes the encodings that browsers treat as a dot segment, and a `;` after it, where Home Assistant's parser
+ * stops.
+ */
 function hasDotSegment(path: string): boolean {
   const segments = path.replaceAll(/%2e/gi, ".").split("/");
   return segments.some((segment) => /^\.{1,2}(?:;|$)/.test(segment));

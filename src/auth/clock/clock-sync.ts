@@ -2,26 +2,26 @@ import { recordKeys } from "../record-keys.ts";
 import { readRecord, type Store } from "../store.ts";
 import type { QuorumClock } from "./quorum-clock.ts";
 
-/** What a clock is judged by: the store's time, and a time that outlives the process. */
+/** Feeds a clock with the store's time, and with a time that outlives the process. */
 export interface ClockSync {
-  /** Looks now; call it every second. Never rejects: without a store the clock is judged by what is known. */
+  /** Checks the clock now; call it every second. Never rejects: without a store the check uses what is known. */
   check(): Promise<void>;
-  /** The time at which the process ended is what the next one begins with. Never rejects. */
+  /** Saves the time for the next process to start with. Never rejects. */
   stop(): Promise<void>;
 }
 
 type ClockStore = Pick<Store, "get" | "commit" | "time">;
 
 const sampleEveryMs = 5_000;
-/** A time is written down again when it is so old. */
+/** How often the time is saved. */
 const saveEveryMs = 60_000;
 
-/** Begins to judge the clock. Rejects with `unavailable`. */
+/** Starts the checks of the clock. Rejects with `unavailable`. */
 export async function startClockSync(store: ClockStore, clock: QuorumClock): Promise<ClockSync> {
-  const remembered = await readSaved(store);
-  clock.start(remembered?.at, await sampleStoreTime(store, clock));
+  const saved = await readSaved(store);
+  clock.start(saved?.at, await sampleStoreTime(store, clock));
   let sampledAt = clock.monotonic();
-  let rememberedAt = Number.NEGATIVE_INFINITY;
+  let savedAt = Number.NEGATIVE_INFINITY;
 
   const sample = async (): Promise<number | undefined> => {
     if (clock.disagreement === undefined && clock.monotonic() - sampledAt < sampleEveryMs) return undefined;
@@ -31,20 +31,20 @@ export async function startClockSync(store: ClockStore, clock: QuorumClock): Pro
   return {
     async check() {
       clock.check(await sample());
-      const past = clock.certainlyPast;
-      if (past === undefined || clock.monotonic() - rememberedAt < saveEveryMs) return;
-      rememberedAt = clock.monotonic();
-      // At the next turn a minute later.
-      await save(store, past).catch(() => undefined);
+      const time = clock.certainlyPast;
+      if (time === undefined || clock.monotonic() - savedAt < saveEveryMs) return;
+      savedAt = clock.monotonic();
+      // On failure the next save follows a minute later.
+      await save(store, time).catch(() => undefined);
     },
     async stop() {
-      const past = clock.certainlyPast;
-      if (past !== undefined) await save(store, past, 1_000).catch(() => undefined);
+      const time = clock.certainlyPast;
+      if (time !== undefined) await save(store, time, 1_000).catch(() => undefined);
     },
   };
 }
 
-/** Half of the time that the answer took is its error. */
+/** The sample's error is up to half of the round trip. */
 async function sampleStoreTime(store: ClockStore, clock: QuorumClock): Promise<number | undefined> {
   const before = clock.monotonic();
   const time = await store.time();
@@ -57,11 +57,11 @@ async function readSaved(store: ClockStore) {
   return record !== undefined && typeof at === "number" ? { at, version: record.version } : undefined;
 }
 
-/** Other nodes remember the time too: the one whose commit fails leaves it to them. */
-async function save(store: ClockStore, past: number, grainMs = saveEveryMs / 2): Promise<void> {
+/** Other nodes save the time too. On a conflict another node has just saved it. */
+async function save(store: ClockStore, time: number, grainMs = saveEveryMs / 2): Promise<void> {
   const present = await readSaved(store);
-  const isFresh = present !== undefined && Math.abs(past - present.at) < grainMs;
+  const isFresh = present !== undefined && Math.abs(time - present.at) < grainMs;
   if (isFresh) return;
   const check = [{ key: recordKeys.clock, version: present?.version ?? 0 }];
-  await store.commit({ check, put: [{ key: recordKeys.clock, value: { at: past } }] });
+  await store.commit({ check, put: [{ key: recordKeys.clock, value: { at: time } }] });
 }

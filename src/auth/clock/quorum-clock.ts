@@ -1,11 +1,11 @@
 import type { Clock } from "./clock.ts";
 
-/** Clocks that differ by no more agree, ms. */
+/** Clocks agree if they differ by no more than this, ms. */
 export const clockLeewayMs = 10_000;
-/** A new time is accepted after it was steady for so long, ms. */
+/** A new time is accepted after it was steady for this long, ms. */
 export const confirmMs = 10 * 60_000;
 
-/** By how much a clock differs from the time that was known before, ms; positive: it is ahead. */
+/** How far each clock differs from the time that was known before, ms. Positive: it is ahead. */
 export interface ClockDisagreement {
   readonly machineAheadMs: number;
   /** Null: the store has no clock of its own. */
@@ -13,8 +13,8 @@ export interface ClockDisagreement {
 }
 
 export interface ClockObserver {
-  disagreed(doubt: ClockDisagreement): void;
-  /** The clocks agree, or were steady for long enough. */
+  disagreed(disagreement: ClockDisagreement): void;
+  /** The clocks agree again, or were steady for `confirmMs`. */
   agreed(): void;
 }
 
@@ -25,54 +25,58 @@ interface Reading {
 }
 
 interface Disagreement {
-  /** The time that is to be confirmed, since when it has been steady, and what it was then. */
+  /** The time to confirm, when it was first seen, and since when it has been steady. */
   candidate: Reading;
-  /** A remembered time may be as old as the process was not running: this machine's clock may be ahead of it. */
+  /**
+   * A saved time may be older than the present by as long as no process ran, so this machine's clock may be ahead of
+   * it.
+   */
   readonly atStart: boolean;
 }
 
 /**
- * The time, as three witnesses have it: this machine's wall clock, the store's clock where it has one, and the time that
- * was known before, carried on by the monotonic clock. What two of three agree on is the time. Of two that disagree the
- * one that was known before is.
+ * The time by a quorum of three clocks: this machine's wall clock, the store's clock if it has one, and the last
+ * known time, extrapolated by the monotonic clock. The time is what two of three agree on. If there are two and they
+ * disagree, the last known time counts.
  *
- * While any of them disagrees nothing is surely over but what is over by all of them: see `earliest`. That ends when they
- * agree again, or when machine and store have agreed on another time for `confirmMs`. So one clock that is set wrong, or
- * set right after it was wrong, ends no session and deletes no record. NOT noticed: a clock that is wrong for longer.
+ * While they disagree, a time is certainly past only if it is past by all of them: see `earliest`. The disagreement
+ * ends when they agree again, or when machine and store have agreed on another time for `confirmMs`. So one clock
+ * that is set wrong, or corrected after it was wrong, ends no session and deletes no record. NOT detected: a clock
+ * that is wrong for longer.
  */
 export class QuorumClock implements Clock {
   readonly machine: Clock;
   readonly #observer: Partial<ClockObserver>;
-  /** Undefined before `begin`: nothing is known, and nothing is over. */
+  /** Undefined before `start`: no time is known, and none is certainly past. */
   #known: Reading | undefined;
   #store: Reading | undefined;
-  #doubt: Disagreement | undefined;
+  #disagreement: Disagreement | undefined;
 
   constructor(machine: Clock, observer: Partial<ClockObserver> = {}) {
     this.machine = machine;
     this.#observer = observer;
   }
 
-  /** `remembered`: a time, ms, that was known to be past when the process ran last. */
+  /** `remembered`: a time, ms, that was certainly past when the last process ran. */
   start(remembered: number | undefined, storeTime?: number): void {
     const now = this.machine.now();
-    if (storeTime !== undefined) this.#store = this.#anchor(storeTime);
+    if (storeTime !== undefined) this.#store = this.#reading(storeTime);
     const start = chooseStart({ machine: now, store: storeTime ?? now, remembered });
-    this.#known = this.#anchor(start);
+    this.#known = this.#reading(start);
     if (remembered === undefined && areClose([now, storeTime ?? now])) return;
-    if (this.#isSoonAfter(start)) this.#settle(now);
-    else this.#beginDoubt(true);
+    if (this.#isShortlyAfter(start)) this.#accept(now);
+    else this.#startDisagreement(true);
   }
 
-  /** Looks at the clocks: call it every second. `storeTime`: a new sample of the store's clock. */
+  /** Compares the clocks; call it every second. `storeTime`: a new sample of the store's clock. */
   check(storeTime?: number): void {
-    if (storeTime !== undefined) this.#store = this.#anchor(storeTime);
-    const { machine, known, store } = this.#witnesses();
+    if (storeTime !== undefined) this.#store = this.#reading(storeTime);
+    const { machine, known, store } = this.#readings();
     if (known === undefined) return;
-    if (areClose([machine, known, store ?? known]) || this.#sleptUntil(machine)) this.#settle(machine);
-    else if (this.#doubt === undefined) this.#beginDoubt(false);
-    else this.#confirm(this.#doubt);
-    this.#follow();
+    if (areClose([machine, known, store ?? known]) || this.#hasSlept(machine)) this.#accept(machine);
+    else if (this.#disagreement === undefined) this.#startDisagreement(false);
+    else this.#confirm(this.#disagreement);
+    this.#adjust();
   }
 
   /** Hot path: two readings of the clock and a few comparisons. */
@@ -83,7 +87,7 @@ export class QuorumClock implements Clock {
     const known = extrapolate(this.#known, monotonic);
     if (this.#store !== undefined) return median(machine, known, extrapolate(this.#store, monotonic));
     if (Math.abs(machine - known) <= clockLeewayMs) return machine;
-    return this.#doubt?.atStart === true ? Math.max(machine, known) : known;
+    return this.#disagreement?.atStart === true ? Math.max(machine, known) : known;
   }
 
   monotonic(): number {
@@ -91,24 +95,24 @@ export class QuorumClock implements Clock {
   }
 
   earliest(): number {
-    const { machine, known, store = machine } = this.#witnesses();
+    const { machine, known, store = machine } = this.#readings();
     if (known === undefined) return Number.NEGATIVE_INFINITY;
     return Math.min(machine, known, store);
   }
 
   /** Undefined while all agree. */
   get disagreement(): ClockDisagreement | undefined {
-    if (this.#doubt === undefined) return undefined;
-    const { machine, known = machine, store } = this.#witnesses();
+    if (this.#disagreement === undefined) return undefined;
+    const { machine, known = machine, store } = this.#readings();
     return { machineAheadMs: machine - known, storeAheadMs: store === undefined ? null : store - known };
   }
 
-  /** What may be remembered as past; undefined while that is in doubt. */
+  /** A time that is certainly past and may be saved. Undefined while the clocks disagree. */
   get certainlyPast(): number | undefined {
-    return this.#known === undefined || this.#doubt !== undefined ? undefined : this.earliest();
+    return this.#known === undefined || this.#disagreement !== undefined ? undefined : this.earliest();
   }
 
-  #witnesses(): { readonly machine: number; readonly known?: number; readonly store?: number } {
+  #readings(): { readonly machine: number; readonly known?: number; readonly store?: number } {
     const machine = this.machine.now();
     if (this.#known === undefined) return { machine };
     const monotonic = this.machine.monotonic();
@@ -118,51 +122,55 @@ export class QuorumClock implements Clock {
       : { machine, known, store: extrapolate(this.#store, monotonic) };
   }
 
-  /** A process that was away for a moment. */
-  #isSoonAfter(start: number): boolean {
-    const { machine, store = machine } = this.#witnesses();
-    const soon = (time: number) => time >= start - clockLeewayMs && time <= start + confirmMs;
-    return areClose([machine, store]) && soon(machine);
+  /** True if the process was stopped for a short time only. */
+  #isShortlyAfter(start: number): boolean {
+    const { machine, store = machine } = this.#readings();
+    const shortlyAfter = (time: number) => time >= start - clockLeewayMs && time <= start + confirmMs;
+    return areClose([machine, store]) && shortlyAfter(machine);
   }
 
-  #sleptUntil(machine: number): boolean {
+  #hasSlept(machine: number): boolean {
     const since = this.#known;
     const uptime = this.machine.uptime?.();
-    if (this.#doubt?.atStart === true || since?.uptime === undefined || uptime === undefined) return false;
-    const { store = machine } = this.#witnesses();
+    if (this.#disagreement?.atStart === true || since?.uptime === undefined || uptime === undefined)
+      return false;
+    const { store = machine } = this.#readings();
     return areClose([machine, store, since.time + uptime - since.uptime]);
   }
 
-  #beginDoubt(atStart: boolean): void {
-    this.#doubt = { candidate: this.#anchor(this.machine.now()), atStart };
+  #startDisagreement(atStart: boolean): void {
+    this.#disagreement = { candidate: this.#reading(this.machine.now()), atStart };
     const { disagreement } = this;
     if (disagreement !== undefined) this.#observer.disagreed?.(disagreement);
   }
 
-  #confirm(doubt: Disagreement): void {
-    const { machine, known = machine, store = machine } = this.#witnesses();
+  #confirm(disagreement: Disagreement): void {
+    const { machine, known = machine, store = machine } = this.#readings();
     const monotonic = this.machine.monotonic();
-    const steady = areClose([machine, store, extrapolate(doubt.candidate, monotonic)]);
-    if (!steady) doubt.candidate = this.#anchor(machine);
-    const isConfirmed = steady && monotonic - doubt.candidate.monotonic >= confirmMs;
-    if (isConfirmed || (doubt.atStart && this.#isSoonAfter(known))) this.#settle(machine);
+    const steady = areClose([machine, store, extrapolate(disagreement.candidate, monotonic)]);
+    if (!steady) disagreement.candidate = this.#reading(machine);
+    const isConfirmed = steady && monotonic - disagreement.candidate.monotonic >= confirmMs;
+    if (isConfirmed || (disagreement.atStart && this.#isShortlyAfter(known))) this.#accept(machine);
   }
 
-  #settle(time: number): void {
-    const wasInDoubt = this.#doubt !== undefined;
-    this.#doubt = undefined;
-    this.#known = this.#anchor(time);
-    if (wasInDoubt) this.#observer.agreed?.();
+  #accept(time: number): void {
+    const hadDisagreed = this.#disagreement !== undefined;
+    this.#disagreement = undefined;
+    this.#known = this.#reading(time);
+    if (hadDisagreed) this.#observer.agreed?.();
   }
 
-  /** In doubt too the time that is known follows the clock that it agrees with, since monotonic clocks drift. */
-  #follow(): void {
-    const { known } = this.#witnesses();
+  /**
+   * The last known time follows the clock that it agrees with, also during a disagreement, because monotonic clocks
+   * drift.
+   */
+  #adjust(): void {
+    const { known } = this.#readings();
     const now = this.now();
-    if (known !== undefined && Math.abs(now - known) <= clockLeewayMs) this.#known = this.#anchor(now);
+    if (known !== undefined && Math.abs(now - known) <= clockLeewayMs) this.#known = this.#reading(now);
   }
 
-  #anchor(time: number): Reading {
+  #reading(time: number): Reading {
     return { time, monotonic: this.machine.monotonic(), uptime: this.machine.uptime?.() };
   }
 }
@@ -172,8 +180,8 @@ function areClose(times: readonly number[]): boolean {
 }
 
 /**
- * What to begin with. Where machine and store disagree it is the one that needs the shorter time since what is remembered,
- * and the store, which is the same for all nodes, where nothing is.
+ * The time to start with. If machine and store disagree, it is the one that implies the shorter time since the saved
+ * one. If no time was saved it is the store's, which is the same for all nodes.
  */
 function chooseStart(times: {
   readonly machine: number;
@@ -187,7 +195,7 @@ function chooseStart(times: {
   return possible.length === 0 ? remembered : Math.min(...possible);
 }
 
-/** Whole milliseconds, as a wall clock has them and records keep them. */
+/** In whole milliseconds, like a wall clock and the times in records. */
 function extrapolate({ time, monotonic }: Reading, now: number): number {
   return Math.floor(time + (now - monotonic));
 }

@@ -8,16 +8,23 @@ const all: readonly Group[] = [
   { id: systemGroups.readOnly, name: "Read Only", systemGenerated: true },
 ];
 
-/** From the least on. */
-const byPower: readonly string[] = [systemGroups.readOnly, systemGroups.users, systemGroups.admin];
+const leastToMostPowerful: readonly string[] = [
+  systemGroups.readOnly,
+  systemGroups.users,
+  systemGroups.admin,
+];
 
-/** Whether the most powerful group of the first is below that of the second. No group is the least. */
+/**
+ * Whether the most powerful group of the first list is less powerful than that of the second. No group at all is the
+ * least.
+ */
 export function isLessPowerful(groupIds: readonly string[], than: readonly string[]): boolean {
-  const powerOf = (ids: readonly string[]) => Math.max(-1, ...ids.map((id) => byPower.indexOf(id)));
+  const powerOf = (ids: readonly string[]) =>
+    Math.max(-1, ...ids.map((id) => leastToMostPowerful.indexOf(id)));
   return powerOf(groupIds) < powerOf(than);
 }
 
-/** The groups of the system: constants, so nothing is stored. */
+/** The system's groups. They are constants, so nothing is stored. */
 export function createGroups(): Groups {
   const ids = new Set(all.map((group) => group.id));
   return {

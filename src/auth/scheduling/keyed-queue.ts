@@ -1,7 +1,9 @@
-/** Runs the tasks of one key one after another, in the order of asking; tasks of different keys at the same time. */
+/**
+ * Runs the tasks of one key one after another, in the order of the calls. Tasks of different keys run concurrently.
+ */
 export interface KeyedQueue {
   run<Result>(key: string, task: () => Promise<Result>): Promise<Result>;
-  /** Keys with a task that is waiting or at work. */
+  /** How many keys have a task that waits or runs. */
   readonly keys: number;
 }
 
@@ -13,7 +15,7 @@ export function createKeyedQueue(): KeyedQueue {
     },
     run(key, task) {
       const result = (tails.get(key) ?? Promise.resolve()).then(task);
-      // The next task follows whether this one fails or not.
+      // The next task runs whether or not this one fails.
       const tail = result.then(
         () => undefined,
         () => undefined,

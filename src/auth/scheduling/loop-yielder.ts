@@ -1,12 +1,12 @@
 /**
- * Lets long work give way: of all that wait for `next`, one goes on in each turn of the event loop, in the order of
- * asking. So a turn takes one slice longer at most, however many lists are at work.
+ * Lets long work yield to the event loop. Of all callers that wait for `next`, one continues in each iteration of the
+ * loop, in the order of the calls. So an iteration takes at most one slice longer, however many lists are being read.
  */
 export interface LoopYielder {
   next(): Promise<void>;
 }
 
-/** Records that are read and judged in one slice: about a millisecond. */
+/** Records that are read and checked in one slice: about a millisecond. */
 export const sliceSize = 100;
 
 export function createLoopYielder(): LoopYielder {

@@ -1,10 +1,13 @@
-/** A task that is run again and again, one run after the other. */
+/** A task that is run repeatedly, never twice at the same time. */
 export interface SingleFlight {
-  /** Runs now, or waits for the run that is under way. Never rejects. */
+  /** Runs now, or waits for the current run. Never rejects. */
   now(): Promise<void>;
-  /** Runs at once, or `ms` after the last such run began; asking again meanwhile asks for the same run. */
+  /**
+   * Schedules a run: at once, or `ms` after the last scheduled run began. Further calls until then are for the same
+   * run.
+   */
   within(ms: number): void;
-  /** Nothing runs any more; a run that is under way ends. */
+  /** Starts no further run. A current run ends normally. */
   stop(): void;
 }
 
@@ -14,7 +17,7 @@ export function createSingleFlight(options: {
 }): SingleFlight {
   let running: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let hurriedAt = Number.NEGATIVE_INFINITY;
+  let lastScheduledAt = Number.NEGATIVE_INFINITY;
   let stopped = false;
 
   const now = (): Promise<void> => {
@@ -27,18 +30,18 @@ export function createSingleFlight(options: {
       });
     return running;
   };
-  const hurried = async () => {
+  const runScheduled = async () => {
     timer = undefined;
     await running;
-    hurriedAt = performance.now();
+    lastScheduledAt = performance.now();
     await now();
   };
   return {
     now,
     within(ms) {
       if (stopped || timer !== undefined) return;
-      const wait = Math.max(0, hurriedAt + ms - performance.now());
-      timer = setTimeout(() => void hurried(), wait).unref();
+      const wait = Math.max(0, lastScheduledAt + ms - performance.now());
+      timer = setTimeout(() => void runScheduled(), wait).unref();
     },
     stop() {
       stopped = true;

@@ -4,19 +4,19 @@ import { recordKeys } from "../record-keys.ts";
 import type { RecordKey, Store } from "../store.ts";
 
 /**
- * Removes the claims of long-lived tokens that are over on their names. A claim that stays counts for nothing, but would
- * stay until the token's own end. Rejects only for a defect: what the store does not take now is left there.
+ * Removes the name records of ended long-lived tokens. A name record that stays is ignored, but would stay until the
+ * token's own expiry. Store errors are ignored for that reason; other errors are not.
  */
 export async function releaseNames(store: Store, sessions: readonly Session[]): Promise<void> {
-  const claims = sessions.flatMap(({ id, type, userId, clientName }) =>
+  const names = sessions.flatMap(({ id, type, userId, clientName }) =>
     type === "long_lived_access_token" && clientName !== null
       ? [{ id, key: recordKeys.clientName(userId, clientName) }]
       : [],
   );
-  if (claims.length === 0) return;
+  if (names.length === 0) return;
   try {
-    const records = await store.get(claims.map(({ key }) => key));
-    for (const [place, { id, key }] of claims.entries()) {
+    const records = await store.get(names.map(({ key }) => key));
+    for (const [place, { id, key }] of names.entries()) {
       const claim = records[place];
       if (claim?.value.session_id === id) await removeUnchanged(store, key, claim.version);
     }

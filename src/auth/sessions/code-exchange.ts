@@ -19,21 +19,22 @@ export interface CodeExchange {
   readonly code: string;
   readonly clientId: string;
   readonly codeVerifier?: string | undefined;
-  /** If it is sent it must be the login's (RFC 6749 section 4.1.3). */
+  /** If present, it must equal the redirect URI of the login (RFC 6749 section 4.1.3). */
   readonly redirectUri?: string | undefined;
   /** Whether the session rotates its refresh token. */
   readonly rotates: boolean;
   readonly peer: Peer;
 }
 
-/** How often a redemption is begun anew because something that it was decided on changed while it ran. */
+/** How often a redemption is tried if its commit is in conflict. */
 const maxAttempts = 3;
 
 /**
- * A session for an authorization code (RFC 6749 section 4.1.3). One commit opens it, marks the code as used, and checks
- * that user, credential and the user's epoch are what the login saw: a code from before a password change opens nothing.
- * On a conflict all of it is read again; a code that somebody else used meanwhile is then seen as used twice, which ends
- * the session that it was used for. Throws `invalid_code`, `access_denied`, `conflict`.
+ * Opens a session for an authorization code (RFC 6749 section 4.1.3). One commit opens it, marks the code as used,
+ * and checks that the user, the credential and the user's epoch have not changed since the login: a code from before
+ * a password change opens nothing. On a conflict everything is read again. If another request has used the code
+ * meanwhile, this is its second use, which ends the session of the first one. Throws `invalid_code`, `access_denied`,
+ * `conflict`.
  */
 export async function openSessionForCode(
   tools: CodeExchangeTools,

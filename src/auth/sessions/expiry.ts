@@ -6,7 +6,7 @@ import type { RefreshTools } from "./refresh.ts";
 import { findSession } from "./session-reading.ts";
 import { createdVersionOf, epochChecks, sessionPut } from "./session-record.ts";
 
-/** Ends a session whose time has come; see `Sessions.expireIfDue`. */
+/** Ends a session that has expired; see `Sessions.expireIfDue`. */
 export async function expireIfDue(
   tools: RefreshTools,
   sessionId: string,
@@ -47,7 +47,7 @@ export async function setExpiry(
   });
 }
 
-/** Undefined: it is so already. Switched on, the end counts from the last use, as Home Assistant has it. */
+/** Undefined: nothing changes. If switched on, the expiry counts from the last use, as in Home Assistant. */
 function withExpiry(session: Session, enabled: boolean, tools: RefreshTools): Session | undefined {
   if (enabled === (session.expiresAt !== null)) return undefined;
   if (!enabled) return { ...session, expiresAt: null };

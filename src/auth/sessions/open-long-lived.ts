@@ -11,7 +11,7 @@ import { findSession } from "./session-reading.ts";
 import { epochChecks, highestEpoch, readEpochs, sessionPut } from "./session-record.ts";
 
 const dayMs = 86_400_000;
-/** Home Assistant's UI asks for this many at most. */
+/** The longest life that Home Assistant's UI asks for. */
 const maxDays = 3650;
 const maxNameLength = 128;
 
@@ -20,11 +20,10 @@ export interface LongLivedRequest {
   readonly clientName: string;
   readonly clientIcon: string | null;
   readonly days: number;
-  /** The session that asks for it; absent for whoever has the machine. */
+  /** The session that asks for it. Absent for the command line. */
   readonly askedBy?: string;
 }
 
-/** The tools of an opening that counts first. */
 type OpeningTools = SessionTools & Parameters<typeof requireRoomForToken>[0];
 
 export async function openLongLived(
@@ -45,17 +44,17 @@ function checkRequest({ days, clientName }: LongLivedRequest): void {
     throw new AuthError("invalid_format", { publicMessage: "The client name is empty or too long." });
 }
 
-/** Undefined: the user, the epoch or the name's claim changed meanwhile. */
+/** Undefined: the user, an epoch or the name record changed meanwhile. */
 async function createOnce(tools: SessionTools, request: LongLivedRequest) {
-  const standing = await readUserStatus(tools.store, request.userId);
-  // A system user has sessions of type system only (reference 1.5).
-  const user = standing?.user.systemGenerated === true ? undefined : standing?.user;
+  const userStatus = await readUserStatus(tools.store, request.userId);
+  // As in Home Assistant, a system user has no sessions but those of type `system`.
+  const user = userStatus?.user.systemGenerated === true ? undefined : userStatus?.user;
   refuseInactive(user);
-  if (standing === undefined) return undefined;
+  if (userStatus === undefined) return undefined;
   const session = longLivedSession(request, tools.clock.now());
   const { all, client } = await readEpochs(tools.store, session);
-  const epochs = { user: standing.epoch, all, client };
-  const unchanged = { key: recordKeys.user(request.userId), version: standing.version };
+  const epochs = { user: userStatus.epoch, all, client };
+  const unchanged = { key: recordKeys.user(request.userId), version: userStatus.version };
   const step = mergeSteps(
     { check: [unchanged, ...epochChecks(session, epochs)] },
     { check: await askingSessionChecks(tools, request) },
@@ -63,12 +62,12 @@ async function createOnce(tools: SessionTools, request: LongLivedRequest) {
     await claimNameStep(tools, session, request.clientName),
   );
   const outcome = await tools.revocation.commit(step);
-  return outcome.ok ? { session, user: standing.user, epochs } : undefined;
+  return outcome.ok ? { session, user: userStatus.user, epochs } : undefined;
 }
 
 /**
- * A session that was cut off gets nothing any more, and the token outlives what cut it: without this an attempt that
- * failed on the user's new epoch would go through at the next.
+ * The commit checks that the asking session is still live. The token is not ended by the revocation of that session,
+ * so without this check an attempt that failed on the user's new epoch would succeed when it is retried.
  */
 async function askingSessionChecks(
   tools: SessionTools,
@@ -105,16 +104,16 @@ function longLivedSession(request: LongLivedRequest, now: number): Session {
   };
 }
 
-/** A claim counts while its session lives; a dead one's is taken over. So nothing has to free names. */
+/** A name is taken while its session is live. The name of a dead session is reused, so names need not be freed. */
 async function claimNameStep(tools: SessionTools, session: Session, clientName: string): Promise<Step> {
   const key = recordKeys.clientName(session.userId, clientName);
-  const claim = await readRecord(tools.store, key);
-  const holder = claim?.value.session_id;
-  const held = typeof holder === "string" ? await findSession(tools, holder) : undefined;
-  if (held?.state === "live") throw new AuthError("client_name_exists");
+  const record = await readRecord(tools.store, key);
+  const holderId = record?.value.session_id;
+  const holder = typeof holderId === "string" ? await findSession(tools, holderId) : undefined;
+  if (holder?.state === "live") throw new AuthError("client_name_exists");
   const { expiresAt } = sessionPut(session);
   return {
-    check: [{ key, version: claim?.version ?? 0 }],
+    check: [{ key, version: record?.version ?? 0 }],
     put: [{ key, value: { session_id: session.id }, expiresAt }],
   };
 }

@@ -60,7 +60,7 @@ export async function openSession(
   };
 }
 
-/** A system user's session does not expire (reference 1.5); it has no client. */
+/** As in Home Assistant, a system user's session does not expire and has no client. */
 function newSession({ clock, ...tools }: SessionTools, request: NewSession): Session {
   const now = clock.now();
   const { user, credential } = request;
@@ -87,7 +87,7 @@ function newSession({ clock, ...tools }: SessionTools, request: NewSession): Ses
   };
 }
 
-/** The part of a commit that makes a session; the commit checks the epochs as well. */
+/** The part of a commit that creates a session. The caller adds the checks of the epochs. */
 export function createSessionStep(session: Session): Step {
   return {
     check: [{ key: recordKeys.session(session.id), version: 0 }],
@@ -99,16 +99,16 @@ export function createSessionStep(session: Session): Step {
 const staleSampleSize = 8;
 
 /**
- * Clears away some of the user's sessions that are over: that the store has collected, or that were made before one of
- * these epochs. Looking at a few from a random place at every login keeps them in proportion to what lives, also for a
- * user who never lists.
+ * Removes some of the user's stale sessions: those whose records the store has collected, or that were created before
+ * one of these epochs. Sampling a few from a random position at every login keeps their number in proportion to the
+ * live sessions, also for a user who never lists them.
  */
 async function removeStaleStep(store: Store, { userId, clientId }: Session, epochs: Epochs): Promise<Step> {
   const index = indexKeys.sessionsOf(userId);
-  const some = await store.list(index, { after: newId(), limit: staleSampleSize });
-  if (some.length === 0) return {};
-  const records = await store.get(some.map(recordKeys.session));
-  const dead = some.filter((_, place) => {
+  const sample = await store.list(index, { after: newId(), limit: staleSampleSize });
+  if (sample.length === 0) return {};
+  const records = await store.get(sample.map(recordKeys.session));
+  const dead = sample.filter((_, place) => {
     const record = records[place];
     if (record === undefined) return true;
     const isSameClient = parseSession(record)?.clientId === clientId;

@@ -1,16 +1,16 @@
 import { addressShare } from "../../net/address-share.ts";
 import type { Peer, Session } from "../model.ts";
 
-/** Two tabs that refresh at once may be further apart than one generation, but not in time. */
+/** Tabs that refresh concurrently may be more than one generation apart, but not more than this, ms. */
 export const concurrentTabsMs = 10_000;
 
-/** What a refresh token of some generation is worth to its session (D5). */
+/** The verdict on a refresh token's generation. */
 export type RefreshVerdict =
-  /** It is good: `session` is how the session goes on; a rotating one has a new generation. */
+  /** The token is good. `session` is the session's next state; a rotating one has a new generation. */
   | { readonly kind: "current"; readonly session: Session }
-  /** A second tab's: the newest token is given again. */
+  /** The token comes from a second tab: the newest token is issued again. */
   | { readonly kind: "behind" }
-  /** Two holders: the session ends. */
+  /** The token has two holders: the session ends. */
   | { readonly kind: "reused" };
 
 export interface Presented {
@@ -20,15 +20,15 @@ export interface Presented {
 }
 
 /**
- * A rotating session remembers which generation was used last, and which ones were given for it. A use of one of these
- * confirms it: the others that were given beside it, and all before it, are over. The generation that was used last is
- * good until then, since the answer to it may be lost, and gives another successor at each use: of two holders of one
- * token each has a successor of its own, and the second one to use it is found out. Only tabs are given the same
- * successor: uses within a short time after the last rotation, from the address that it came from.
+ * A rotating session remembers which generation was used last, and which successors were issued for it. The first use
+ * of a successor confirms it and invalidates its siblings and everything before it. Until then the last used
+ * generation stays valid, because its response may be lost, and each use of it issues another successor. So two
+ * holders of one token get different successors, and the second one to use theirs is detected. Only concurrent tabs
+ * get the same successor: uses within a short time after the last rotation, from the address of that rotation.
  *
- * A genuine token from ahead of the record proves that the store went back in time (a failover, a backup): the session
- * follows it forward, or everybody who had just rotated would look like a thief. `healsForward`: false in tests that
- * show so.
+ * A genuine token with a higher generation than the record proves that the store went back in time (a failover, a
+ * backup). The session then moves forward to it; otherwise everybody who had just rotated would look like a thief.
+ * Tests that show this pass `healsForward` as false.
  */
 export function judgeGeneration(session: Session, presented: Presented, healsForward = true): RefreshVerdict {
   const { generation } = presented;
@@ -42,7 +42,7 @@ export function judgeGeneration(session: Session, presented: Presented, healsFor
     const newest = Math.max(session.generation, generation) + 1;
     return rotated(session, { used: generation, firstSuccessor: newest, newest }, presented.now);
   }
-  if (isOfTabs(session, presented)) return { kind: "behind" };
+  if (isConcurrentTab(session, presented)) return { kind: "behind" };
   if (generation !== used) return { kind: "reused" };
   return rotated(session, { used, firstSuccessor, newest: session.generation + 1 }, presented.now);
 }
@@ -52,7 +52,7 @@ interface Succession {
   readonly firstSuccessor: number;
 }
 
-/** Absent in a session that was opened and not refreshed: one token was given, for the login. */
+/** The fields are absent in a session that was never refreshed: one token was issued, at the login. */
 function successionOf({ generation, usedGeneration, firstSuccessor }: Session): Succession {
   return { used: usedGeneration ?? generation - 1, firstSuccessor: firstSuccessor ?? generation };
 }
@@ -66,7 +66,7 @@ function rotated(
   return { kind: "current", session: next };
 }
 
-function isOfTabs({ rotatedAt, lastUsedIp }: Session, { peer, now }: Presented): boolean {
+function isConcurrentTab({ rotatedAt, lastUsedIp }: Session, { peer, now }: Presented): boolean {
   const sameAddress = addressShare(lastUsedIp) === addressShare(peer.address);
   return sameAddress && Math.abs(now - rotatedAt) <= concurrentTabsMs;
 }

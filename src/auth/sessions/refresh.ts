@@ -37,29 +37,31 @@ export interface RefreshTools extends SessionTools {
   readonly disabledSafeguards: DisabledSafeguards;
 }
 
-/** A use that is no later than this after the last one, from the same address, is not written down again. */
+/** A use within this time after the last one, from the same address, is not recorded, ms. */
 const useGrainMs = 10_000;
 
 /**
- * Over HTTP one read and one commit where this node has seen the session before. In band a refresh is first tried on
- * what this node's last refresh of the session left, since a socket stays on its node: one commit. A commit that would
- * change nothing only checks, so that parallel refreshes of one token agree after one round instead of fighting.
+ * Over HTTP a refresh takes one read and one commit if this node has seen the session before. In band a refresh takes
+ * one commit: a socket stays on its node, so the node first tries the snapshot of its own last refresh. A commit that
+ * would change nothing only checks. So parallel refreshes of one token succeed after one retry instead of conflicting
+ * with each other.
  */
 export function createRefresh(tools: RefreshTools): (request: RefreshRequest) => Promise<TokenGrant> {
-  const bases = createRefreshSnapshots(tools.store);
+  const snapshots = createRefreshSnapshots(tools.store);
   return (request) => {
     const token = tools.refreshTokens.read(request.refreshToken);
     const inBand = request.sessionId !== undefined;
     if (token === undefined || (inBand && request.sessionId !== token.sessionId))
       return Promise.reject(new AuthError("invalid_grant"));
-    const asked = { ...request, generation: token.generation };
-    let known = inBand ? bases.known(token.sessionId) : undefined;
+    const attempt = { ...request, generation: token.generation };
+    let cached = inBand ? snapshots.cached(token.sessionId) : undefined;
     return retryConflicts(async () => {
-      const tried = known === undefined ? undefined : judge(tools, known, asked);
-      known = undefined;
-      const verdict = tried?.ok === true ? tried : judge(tools, await bases.read(token.sessionId), asked);
+      const optimistic = cached === undefined ? undefined : judge(tools, cached, attempt);
+      cached = undefined;
+      const verdict =
+        optimistic?.ok === true ? optimistic : judge(tools, await snapshots.read(token.sessionId), attempt);
       if (!verdict.ok) return refuse(tools, verdict);
-      return grantOnce(tools, verdict, inBand ? bases : undefined);
+      return grantOnce(tools, verdict, inBand ? snapshots : undefined);
     });
   };
 }
@@ -68,8 +70,8 @@ type RefreshAttempt = RefreshRequest & { readonly generation: number };
 
 interface Granted {
   readonly ok: true;
-  readonly basis: RefreshSnapshot;
-  /** As it goes on; the basis's own when nothing of it changes. */
+  readonly snapshot: RefreshSnapshot;
+  /** The next state; the same object as the snapshot's if nothing changes. */
   readonly session: Session;
   readonly withRefreshToken: boolean;
 }
@@ -77,78 +79,84 @@ interface Granted {
 interface Refused {
   readonly ok: false;
   readonly error: AuthError;
-  readonly ends?: { readonly session: Session; readonly cause: "token_reused" | "session_expired" };
+  readonly revokes?: { readonly session: Session; readonly cause: "token_reused" | "session_expired" };
 }
 
-function judge(tools: RefreshTools, basis: RefreshSnapshot, asked: RefreshAttempt): Granted | Refused {
+function judge(tools: RefreshTools, snapshot: RefreshSnapshot, attempt: RefreshAttempt): Granted | Refused {
   const now = tools.clock.now();
-  const error = findRefusal(basis, asked, tools.clock);
+  const error = findRefusal(snapshot, attempt, tools.clock);
   if (error !== undefined) return error;
-  const { session } = basis;
-  const presented = { generation: asked.generation, peer: asked.peer, now };
+  const { session } = snapshot;
+  const presented = { generation: attempt.generation, peer: attempt.peer, now };
   const verdict = judgeGeneration(session, presented, !tools.disabledSafeguards.has("heal_forward"));
   if (verdict.kind === "reused")
-    return { ok: false, error: new AuthError("token_reused"), ends: { session, cause: "token_reused" } };
+    return { ok: false, error: new AuthError("token_reused"), revokes: { session, cause: "token_reused" } };
   const next = verdict.kind === "current" ? verdict.session : session;
-  const unchanged = isRecent(session, asked.peer, now) && next.generation === session.generation;
+  const unchanged = isRecent(session, attempt.peer, now) && next.generation === session.generation;
   return {
     ok: true,
-    basis,
-    session: unchanged ? session : withUse(next, tools.sessionIdleMs, asked.peer, now),
-    // The client has the newest token already where it sent it and this session does not rotate.
+    snapshot,
+    session: unchanged ? session : withUse(next, tools.sessionIdleMs, attempt.peer, now),
+    // A client of a session without rotation has the newest token already if it sent that one.
     withRefreshToken: verdict.kind !== "current" || session.rotates,
   };
 }
 
 function findRefusal(
-  { session, ...basis }: RefreshSnapshot,
-  asked: RefreshAttempt,
+  { session, ...snapshot }: RefreshSnapshot,
+  attempt: RefreshAttempt,
   clock: Clock,
 ): Refused | undefined {
-  const state = sessionState({ session, version: basis.version }, highestEpoch(basis.epochs), clock);
+  const state = sessionState({ session, version: snapshot.version }, highestEpoch(snapshot.epochs), clock);
   if (state === "unsure") return { ok: false, error: expiryUnknown() };
   if (state === "expired")
-    return { ok: false, error: new AuthError("invalid_grant"), ends: { session, cause: "session_expired" } };
+    return {
+      ok: false,
+      error: new AuthError("invalid_grant"),
+      revokes: { session, cause: "session_expired" },
+    };
   if (state !== "live" || session.type === "long_lived_access_token")
     return { ok: false, error: new AuthError("invalid_grant") };
-  if (!isOfClient(session, asked)) return { ok: false, error: new AuthError("invalid_client") };
-  const blocked = blockOf(basis.user, asked.peer);
+  if (!isOfClient(session, attempt)) return { ok: false, error: new AuthError("invalid_client") };
+  const blocked = blockOf(snapshot.user, attempt.peer);
   return blocked === undefined ? undefined : { ok: false, error: blocked };
 }
 
-/** In band the socket is the session's own, which says more than a client id. */
+/** In band the socket belongs to the session, which is stronger evidence than a client id. */
 function isOfClient(session: Session, { clientId, sessionId }: RefreshRequest): boolean {
   if (sessionId !== undefined && clientId === undefined) return true;
   return (clientId ?? null) === session.clientId;
 }
 
-async function refuse(tools: RefreshTools, { error, ends }: Refused): Promise<never> {
-  if (ends !== undefined) {
-    const { userId, id } = ends.session;
-    await tools.revoke({ kind: "sessions", userId, sessionIds: [id] }, ends.cause);
+async function refuse(tools: RefreshTools, { error, revokes }: Refused): Promise<never> {
+  if (revokes !== undefined) {
+    const { userId, id } = revokes.session;
+    await tools.revoke({ kind: "sessions", userId, sessionIds: [id] }, revokes.cause);
   }
   throw error;
 }
 
-/** Undefined: somebody else changed what the refresh was decided on. */
+/** Undefined: the session, the user or an epoch has changed since the snapshot. */
 async function grantOnce(
   tools: RefreshTools,
-  { basis, session, withRefreshToken }: Granted,
-  bases: RefreshSnapshots | undefined,
+  { snapshot, session, withRefreshToken }: Granted,
+  snapshots: RefreshSnapshots | undefined,
 ): Promise<TokenGrant | undefined> {
   const changed =
-    session === basis.session ? undefined : { ...session, createdVersion: createdVersionOf(basis) };
+    session === snapshot.session ? undefined : { ...session, createdVersion: createdVersionOf(snapshot) };
   const outcome = await tools.revocation.commit({
     check: [
-      { key: recordKeys.session(session.id), version: basis.version },
-      { key: recordKeys.user(session.userId), version: basis.userVersion },
-      ...epochChecks(session, basis.epochs),
+      { key: recordKeys.session(session.id), version: snapshot.version },
+      { key: recordKeys.user(session.userId), version: snapshot.userVersion },
+      ...epochChecks(session, snapshot.epochs),
     ],
     put: changed === undefined ? [] : [sessionPut(changed)],
   });
   if (!outcome.ok) return undefined;
-  bases?.keep(changed === undefined ? basis : { ...basis, session: changed, version: outcome.version });
-  return grant(tools, basis, session, withRefreshToken);
+  snapshots?.keep(
+    changed === undefined ? snapshot : { ...snapshot, session: changed, version: outcome.version },
+  );
+  return grant(tools, snapshot, session, withRefreshToken);
 }
 
 function isRecent(session: Session, peer: Peer, now: number): boolean {
@@ -158,7 +166,7 @@ function isRecent(session: Session, peer: Peer, now: number): boolean {
   );
 }
 
-/** A use never moves the end back: this node's clock, or that of the last use, may have been wrong. */
+/** A use never shortens the expiry: this node's clock, or that of the last use, may be wrong. */
 function withUse(session: Session, idleMs: number, peer: Peer, now: number): Session {
   const expiresAt = session.expiresAt === null ? null : Math.max(session.expiresAt, now + idleMs);
   return { ...session, lastUsedAt: now, lastUsedIp: peer.address, expiresAt };
@@ -178,7 +186,7 @@ async function grant(
   return { ...granted, refreshToken: tools.refreshTokens.issue(session.id, session.generation) };
 }
 
-/** What a refresh is decided on, and the versions by which its commit checks that all of it still holds. */
+/** The records that a refresh is decided on, with the versions that its commit checks. */
 export interface RefreshSnapshot {
   readonly session: Session;
   readonly version: number;
@@ -189,40 +197,43 @@ export interface RefreshSnapshot {
 
 export interface RefreshSnapshots {
   /**
-   * Of an earlier refresh on this node. It may be out of date: good enough to try a commit that checks it, never to
-   * refuse anybody or to end anything.
+   * From an earlier refresh on this node. It may be stale: it is good enough to try a commit that checks it, never to
+   * refuse a refresh or to end a session.
    */
-  known(sessionId: string): RefreshSnapshot | undefined;
-  /** As the store has it, at one moment or so that the commit finds out. Throws `invalid_grant` for one that is gone. */
+  cached(sessionId: string): RefreshSnapshot | undefined;
+  /**
+   * Reads the store, at one moment, or so that the commit detects a change in between. Throws `invalid_grant` if the
+   * session does not exist.
+   */
   read(sessionId: string): Promise<RefreshSnapshot>;
-  /** After a commit that was decided on it. */
-  keep(basis: RefreshSnapshot): void;
+  /** Called after a commit that was decided on it. */
+  keep(snapshot: RefreshSnapshot): void;
 }
 
-/** Of each about 1 KiB. */
+/** About 1 KiB each. */
 const maxSnapshots = 10_000;
 const maxOwners = 10_000;
 
 export function createRefreshSnapshots(store: Store): RefreshSnapshots {
-  const bases = new LRUCache<string, RefreshSnapshot>({ max: maxSnapshots });
+  const snapshots = new LRUCache<string, RefreshSnapshot>({ max: maxSnapshots });
   return {
-    known: (sessionId) => bases.get(sessionId),
+    cached: (sessionId) => snapshots.get(sessionId),
     read: createReader(store),
-    keep: (basis) => void bases.set(basis.session.id, basis),
+    keep: (snapshot) => void snapshots.set(snapshot.session.id, snapshot),
   };
 }
 
 /**
- * Session, user and epochs in one read where the session's user and client are known, which never change. In two reads
- * the session comes first; the commit checks all of them.
+ * Reads session, user and epochs in one read if the session's user and client are known; these never change.
+ * Otherwise it takes two reads, the session first. The commit checks all of them.
  */
 function createReader(store: Store): RefreshSnapshots["read"] {
   const owners = new LRUCache<string, SessionOwner>({ max: maxOwners });
   return async (sessionId) => {
     const key = recordKeys.session(sessionId);
-    const known = owners.get(sessionId);
-    if (known !== undefined) {
-      const [session, ...rest] = await store.get([key, recordKeys.user(known.userId), ...epochKeys(known)]);
+    const cached = owners.get(sessionId);
+    if (cached !== undefined) {
+      const [session, ...rest] = await store.get([key, recordKeys.user(cached.userId), ...epochKeys(cached)]);
       return snapshotOf(session, rest);
     }
     const session = await readRecord(store, key);

@@ -5,11 +5,11 @@ import type { Revocation } from "../revocation/revocation.ts";
 import type { Store } from "../store.ts";
 import { type ListingTools, listSessions } from "./session-reading.ts";
 
-/** How much of each kind one user may have. */
+/** How many sessions of each kind one user may have. */
 export interface SessionCaps {
-  /** Normal sessions; one more ends the one that was not used for longest. */
+  /** Normal sessions. One more ends the least recently used one. */
   readonly sessions: number;
-  /** Long-lived tokens; one more is refused. */
+  /** Long-lived tokens. One more is refused. */
   readonly longLivedTokens: number;
 }
 
@@ -18,8 +18,9 @@ interface CapTools extends ListingTools {
 }
 
 /**
- * Ends what a user has beyond the cap, after `opened` was committed: never that one, and the others by their last use.
- * A store that does not answer leaves them to the next login. Two logins at once may end one session more than needed.
+ * Ends a user's sessions beyond the cap, least recently used first, after `opened` was committed; never `opened`
+ * itself. If the store does not answer, the next login does it. Two logins at the same time may end one session too
+ * many.
  */
 export async function trimSessions(
   tools: CapTools & Pick<Revocation, "revoke">,
@@ -40,7 +41,7 @@ export async function trimSessions(
   }
 }
 
-/** Throws `too_many_tokens` when the user has as many long-lived tokens as may be. */
+/** Throws `too_many_tokens` if the user has the maximum number of long-lived tokens. */
 export async function requireRoomForToken(tools: CapTools, userId: string): Promise<void> {
   const cap = tools.caps.longLivedTokens;
   if (!(await holdsMoreThan(tools.store, userId, cap - 1))) return;
@@ -55,7 +56,10 @@ function lastUse({ lastUsedAt, createdAt }: Session): number {
 
 const maxPageSize = 1000;
 
-/** Whether the user's index has more than `count` members: of all types, and some that are over. Reads no record. */
+/**
+ * Whether the user's index has more than `count` members, of all types and including some ended sessions. Reads no
+ * record.
+ */
 async function holdsMoreThan(store: Store, userId: string, count: number): Promise<boolean> {
   let left = count;
   let after: string | undefined;

@@ -45,8 +45,8 @@ export async function findReadableSession(
 }
 
 /**
- * The epochs are read last: a raise in between makes the session look dead, which it is. Throws `unavailable` while it is
- * not known whether the session has expired.
+ * The epochs are read last, so a bump in between makes the session look dead, which it is. Throws `unavailable` while
+ * it is not known whether the session has expired.
  */
 async function withState({ store, clock }: ReadingTools, found: VersionedSession): Promise<FoundSession> {
   const epochs = await readEpochs(store, found.session);
@@ -55,18 +55,18 @@ async function withState({ store, clock }: ReadingTools, found: VersionedSession
   return { ...found, epochs, state };
 }
 
-/** What reading all of a user's sessions takes beside one: it gives way to other work between yielder. */
+/** What reading all of a user's sessions needs in addition: it yields to other work between slices. */
 export interface ListingTools extends ReadingTools {
   readonly yielder: LoopYielder;
 }
 
 export interface SessionPage {
   readonly sessions: readonly Session[];
-  /** The id to go on after; undefined when there are no more. */
+  /** The id to continue after. Undefined: there are no more. */
   readonly next: string | undefined;
 }
 
-/** Live sessions, oldest first. What is over is cleared away on the way. */
+/** Live sessions, oldest first. Removes stale ones it finds. */
 export async function listSessions(tools: ListingTools, userId: string): Promise<readonly Session[]> {
   const live: Session[] = [];
   let after: string | undefined;
@@ -79,7 +79,7 @@ export async function listSessions(tools: ListingTools, userId: string): Promise
   return live.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
 }
 
-/** Live sessions in the order of their ids, at most `limit`; there may be fewer although more follow. */
+/** Live sessions in the order of their ids, at most `limit`. There may be fewer although more follow. */
 export async function readSessionPage(
   tools: ListingTools,
   userId: string,
@@ -111,12 +111,12 @@ async function readPage(
     return record === undefined || session === undefined ? [] : [{ session, version: record.version }];
   });
   const { live, outdated } = await partition({ store, clock }, userId, found);
-  const collected = ids.filter((_, place) => records[place] === undefined);
-  await removeStale(store, userId, { collected, outdated });
+  const missing = ids.filter((_, place) => records[place] === undefined);
+  await removeStale(store, userId, { missing, outdated });
   return { sessions: live, next: ids.length < limit ? undefined : ids.at(-1) };
 }
 
-/** The live ones, and those from before an epoch. The epochs are read last here too. */
+/** Separates live sessions from those older than an epoch. The epochs are read last here too. */
 async function partition(
   { store, clock }: ReadingTools,
   userId: string,
@@ -137,19 +137,19 @@ async function partition(
 }
 
 /**
- * A member without a record never gets one again: ids are given once, and record and member in one commit. A session from
- * before an epoch is dead for ever.
+ * Removes stale sessions. A member without a record never gets one again: ids are not reused, and one commit creates
+ * both. A session that is older than an epoch stays dead.
  */
 async function removeStale(
   store: Store,
   userId: string,
-  { collected, outdated }: { readonly collected: readonly string[]; readonly outdated: readonly string[] },
+  { missing, outdated }: { readonly missing: readonly string[]; readonly outdated: readonly string[] },
 ): Promise<void> {
-  const gone = [...collected, ...outdated];
-  if (gone.length === 0) return;
+  const stale = [...missing, ...outdated];
+  if (stale.length === 0) return;
   const index = indexKeys.sessionsOf(userId);
   await store.commit({
     remove: outdated.map(recordKeys.session),
-    unlink: gone.map((member) => ({ index, member })),
+    unlink: stale.map((member) => ({ index, member })),
   });
 }

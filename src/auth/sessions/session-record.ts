@@ -10,7 +10,7 @@ import type { RecordKey, Step, Store, StoredRecord } from "../store.ts";
 const Text = Type.Union([Type.String(), Type.Null()]);
 const Time = Type.Union([Type.Number(), Type.Null()]);
 
-/** More fields are let through: a newer node may have written them. */
+/** Unknown fields are allowed: a newer node may have written them. */
 const SessionRecord = Compile(
   Type.Object({
     id: Type.String(),
@@ -44,9 +44,9 @@ const SessionRecord = Compile(
   }),
 );
 
-/** Clocks of nodes may differ by this much, and a socket's timer or a token's leeway may be this late. */
+/** Covers the difference of nodes' clocks, late socket timers and the leeway of tokens, ms. */
 const collectionMarginMs = 5 * 60_000;
-/** How long a revoked long-lived token may learn why. */
+/** How long the cause of a revoked long-lived token is kept, ms. */
 const longLivedTombstoneMs = 30 * 60_000;
 
 export interface VersionedSession {
@@ -54,38 +54,45 @@ export interface VersionedSession {
   readonly version: number;
 }
 
-/** Undefined for a record that is no session: it can be ended and is not listed. */
+/** Undefined for a damaged record: it can be revoked and is not listed. */
 export function parseSession(record: StoredRecord): Session | undefined {
   const { value } = record;
   return SessionRecord.Check(value) ? value : undefined;
 }
 
-/** Throws `unavailable` for a record that is no session: nobody is let in on it, and nobody is told "logged out". */
+/**
+ * Throws `unavailable` for a damaged record: it authenticates nobody, and no client is told that it is logged out.
+ */
 export function requireSession(record: StoredRecord): VersionedSession {
   const session = parseSession(record);
   if (session === undefined) throw new AuthError("unavailable", { detail: "a session record is damaged" });
   return { session, version: record.version };
 }
 
-/** `unsure`: its end is past by some clock, and others disagree. It is not let in anew, not ended, and goes on where it is. */
+/**
+ * `unsure`: the clocks disagree on whether it has expired. Its sockets stay open, it is not ended, and it
+ * authenticates no new socket.
+ */
 export type SessionState = "live" | "unsure" | "expired" | "dead";
 
-/** The number of the commit that made the session. */
+/** The number of the commit that created the session. */
 export function createdVersionOf({ session, version }: VersionedSession): number {
   return session.createdVersion ?? version;
 }
 
-/** For a record that may be no session. */
+/** The same for a record that may be damaged. */
 export function createdBefore(record: StoredRecord, epoch: number): boolean {
   return (parseSession(record)?.createdVersion ?? record.version) < epoch;
 }
 
-/** The session as a raise of its epochs spares it: the commit that writes it is the one that makes it. */
+/** The session as a bump of its epoch spares it: the commit that writes it counts as the one that created it. */
 export function withoutCreatedVersion({ createdVersion: _, ...session }: Session): Session {
   return session;
 }
 
-/** `model.ts`'s rule. `epoch` is the highest of the session's epochs, read at the same moment or later. */
+/**
+ * The rule of `Session` in model.ts. `epoch` is the highest of the session's epochs, read with the session or later.
+ */
 export function sessionState(found: VersionedSession, epoch: number, clock: WallClock): SessionState {
   const { session } = found;
   if (session.revokedAt !== undefined || createdVersionOf(found) < epoch) return "dead";
@@ -93,7 +100,7 @@ export function sessionState(found: VersionedSession, epoch: number, clock: Wall
   return isCertainlyPast(clock, session.expiresAt) ? "expired" : "unsure";
 }
 
-/** Nobody is told that a session is over, or given anything for it, while clocks disagree on it. */
+/** While clocks disagree on its expiry, a session is neither reported as ended nor used. */
 export function expiryUnknown(): AuthError {
   return new AuthError("unavailable", {
     detail: "clocks disagree on whether the session has expired",
@@ -102,8 +109,8 @@ export function expiryUnknown(): AuthError {
 }
 
 /**
- * The part of a step that writes a session. The record outlives every access token of it, but not a revoked long-lived
- * one: a session without a record is as dead, only the cause is not known any more.
+ * The part of a step that writes a session. The record outlives every access token of the session, except a revoked
+ * long-lived one. A session without a record is dead too; only the cause is not known any more.
  */
 export function sessionPut(session: Session): NonNullable<Step["put"]>[number] {
   const key = recordKeys.session(session.id);
@@ -117,7 +124,7 @@ function recordExpiry(session: Session): number | null {
   return session.expiresAt === null ? null : session.expiresAt + collectionMarginMs;
 }
 
-/** A revoked session hands out nothing more, so its last token ends a lifetime after the revoke at the latest. */
+/** A revoked session issues no more tokens, so its last one expires at most one token life after the revocation. */
 function lastTokenExpiry(session: Session): number | null {
   const { revokedAt, accessTokenTtl } = session;
   const isLongLived = session.type === "long_lived_access_token";
@@ -126,20 +133,20 @@ function lastTokenExpiry(session: Session): number | null {
   return isLongLived ? session.createdAt + accessTokenTtl : null;
 }
 
-/** Whose a session is, as far as it can be cut off with others. */
+/** The user and the client whose revocation ends a session. */
 export interface SessionOwner {
   readonly userId: string;
   readonly clientId: string | null;
 }
 
-/** The versions of the epoch records that a session stands under; 0 for one that was never raised. */
+/** The versions of the epoch records that apply to a session; 0 for one that was never bumped. */
 export interface Epochs {
   readonly user: number;
   readonly all: number;
   readonly client: number;
 }
 
-/** The keys of these records, in the order in which `epochsOf` takes them. */
+/** The keys of these records, in the order that `epochsFromRecords` expects. */
 export function epochKeys({ userId, clientId }: SessionOwner): readonly RecordKey[] {
   const keys = [recordKeys.userEpoch(userId), recordKeys.allEpoch];
   return clientId === null ? keys : [...keys, recordKeys.clientEpoch(clientId)];
@@ -153,7 +160,7 @@ export async function readEpochs(store: Store, owner: SessionOwner): Promise<Epo
   return epochsFromRecords(await store.get(epochKeys(owner)));
 }
 
-/** Of one user's sessions at several clients, by client; at one moment. */
+/** Reads the epochs of one user's sessions at several clients, at one moment. */
 export async function readEpochsOfClients(
   store: Store,
   userId: string,
@@ -175,12 +182,12 @@ export async function readEpochsOfClients(
   };
 }
 
-/** All numbers come from one rising sequence, so that one is enough to stand for three. */
+/** All versions come from one rising sequence, so the highest stands for all three. */
 export function highestEpoch({ user, all, client }: Epochs): number {
   return Math.max(user, all, client);
 }
 
-/** The part of every commit that writes a live session: what would have ended it has not happened meanwhile. */
+/** The checks of every commit that writes a live session: no revocation has bumped an epoch meanwhile. */
 export function epochChecks(owner: SessionOwner, epochs: Epochs): NonNullable<Step["check"]> {
   const versions = [epochs.user, epochs.all, epochs.client];
   return epochKeys(owner).map((key, place) => ({ key, version: versions[place] ?? 0 }));

@@ -20,7 +20,7 @@ import {
   sessionState,
 } from "./session-record.ts";
 
-/** What the store says of a session and its user. */
+/** The status of a session and its user in the store. */
 export type SessionStatus =
   | {
       readonly live: true;
@@ -32,20 +32,20 @@ export type SessionStatus =
 
 export interface SessionStatusCache {
   /**
-   * From the cache, or one look-up that all who ask at the same time share. Rejects with `unavailable`, also where the store
-   * says that the session is over and is not to be `consistentRead`.
+   * From the cache, or by one look-up that concurrent callers share. Rejects with `unavailable`, also if the store
+   * says that the session has ended and the answer fails `consistentRead`.
    */
   of(subject: Subject): Promise<SessionStatus>;
-  /** What is known without a look-up, and was not touched by any cut since. */
+  /** What is cached and was not affected by any revocation since. */
   known(sessionId: string): SessionStatus | undefined;
   /**
-   * The store's word now, whatever is known, in the order of `subjects`; in few reads. Rejects with `unavailable`. Who
-   * has a damaged record is not live, and keeps nobody else from an answer.
+   * Reads the store now, without the cache, in few reads. The results are in the order of `subjects`. Rejects with
+   * `unavailable`. A damaged record makes its own session not live, and does not affect the others.
    */
   read(subjects: readonly Subject[]): Promise<readonly SessionStatus[]>;
 }
 
-/** A session, and the user and the client that it is said to be of. */
+/** A session with the user and the client that its token names. */
 export interface Subject {
   readonly sessionId: string;
   readonly userId: string;
@@ -53,10 +53,10 @@ export interface Subject {
 }
 
 const defaultCapacity = 10_000;
-/** Sessions of one read: each costs five keys at most. */
-const atOnce = 200;
+/** Sessions in one read. Each needs at most five keys. */
+const batchSize = 200;
 
-/** The client comes again, and is told what holds then. */
+/** The client tries again later. */
 const damaged: SessionStatus = { live: false, close: "unavailable" };
 
 interface Entry {
@@ -66,7 +66,7 @@ interface Entry {
   status?: SessionStatus;
 }
 
-/** Look-ups of sessions that the revocation view cannot judge, kept until the log says otherwise. */
+/** Caches look-ups of sessions that the revocation view cannot judge, until the log invalidates them. */
 export function createSessionStatusCache(options: {
   readonly store: Store;
   readonly clock: Clock;
@@ -75,18 +75,18 @@ export function createSessionStatusCache(options: {
 }): SessionStatusCache {
   const { store, clock, revocation, capacity = defaultCapacity } = options;
   const tools = { store, clock, view: revocation.view };
-  const ofUser = new Map<string, Set<string>>();
+  const sessionsByUser = new Map<string, Set<string>>();
   const entries = new LRUCache<string, Entry>({
     max: capacity,
     dispose({ userId }, sessionId) {
-      const sessions = ofUser.get(userId);
+      const sessions = sessionsByUser.get(userId);
       sessions?.delete(sessionId);
-      if (sessions?.size === 0) ofUser.delete(userId);
+      if (sessions?.size === 0) sessionsByUser.delete(userId);
     },
   });
   revocation.onRevocation((event) => {
     if (event.kind === "client" || event.kind === "all") entries.clear();
-    else for (const sessionId of affectedSessions(event, ofUser)) entries.delete(sessionId);
+    else for (const sessionId of affectedSessions(event, sessionsByUser)) entries.delete(sessionId);
     return 0;
   });
 
@@ -103,7 +103,7 @@ export function createSessionStatusCache(options: {
     const answer = read([subject]).then(requireStatus);
     const entry: Entry = { userId, invalidationCount: revocation.view.invalidationCount, answer };
     entries.set(sessionId, entry);
-    ofUser.set(userId, (ofUser.get(userId) ?? new Set()).add(sessionId));
+    sessionsByUser.set(userId, (sessionsByUser.get(userId) ?? new Set()).add(sessionId));
     const forget = () => {
       if (entries.get(sessionId) === entry) entries.delete(sessionId);
     };
@@ -118,8 +118,8 @@ export function createSessionStatusCache(options: {
     known: (sessionId) => valid(sessionId)?.status,
     async read(subjects) {
       const statuses: SessionStatus[] = [];
-      for (let at = 0; at < subjects.length; at += atOnce) {
-        const found = await read(subjects.slice(at, at + atOnce));
+      for (let at = 0; at < subjects.length; at += batchSize) {
+        const found = await read(subjects.slice(at, at + batchSize));
         statuses.push(...found.map((each) => each ?? damaged));
       }
       return statuses;
@@ -138,7 +138,7 @@ function requireStatus([status]: readonly (SessionStatus | undefined)[]): Sessio
 
 function affectedSessions(
   event: Exclude<RevocationEvent, { kind: "client" | "all" }>,
-  ofUser: ReadonlyMap<string, ReadonlySet<string>>,
+  sessionsByUser: ReadonlyMap<string, ReadonlySet<string>>,
 ): readonly string[] {
   switch (event.kind) {
     case "sessions":
@@ -150,7 +150,7 @@ function affectedSessions(
       return [];
     case "user":
     case "user_changed":
-      return [...(ofUser.get(event.userId) ?? [])];
+      return [...(sessionsByUser.get(event.userId) ?? [])];
   }
 }
 
@@ -164,7 +164,7 @@ interface StatusTools {
   readonly view: Pick<MutableRevocationView, "decidedRights">;
 }
 
-/** One read, of one moment. Nothing that is missing or damaged lets anybody in; damaged: undefined. */
+/** One read at one moment. A missing record means not live. Undefined for a damaged one. */
 async function readStatuses(
   { store, clock, view }: StatusTools,
   subjects: readonly Subject[],
@@ -194,7 +194,7 @@ interface Records {
   readonly session: StoredRecord | undefined;
   readonly user: StoredRecord | undefined;
   readonly epoch: number;
-  /** Known after the read. */
+  /** From the log, asked after the read. */
   readonly decided: RightsDecision | undefined;
 }
 

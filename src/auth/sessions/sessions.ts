@@ -17,7 +17,9 @@ import { findSession, listSessions, readSessionPage } from "./session-reading.ts
 
 export interface NewSession {
   readonly user: User;
-  /** The store version of the user record that was looked at, and of the user's epoch record: checked in the commit. */
+  /**
+   * The versions of the user record and of the user's epoch record that the login has read. The commit checks them.
+   */
   readonly userVersion: number;
   readonly userEpoch: number;
   readonly credential: Credential | null;
@@ -28,28 +30,31 @@ export interface NewSession {
   readonly amr: readonly string[];
   readonly authenticatedAt: number;
   readonly peer: Peer;
-  /** Committed in the same atomic step (a flow's end, a code's use, what the login was based on). */
+  /**
+   * Committed in the same atomic step: the end of a flow, the use of a code, checks of what the login was decided on.
+   */
   readonly also?: Step | ((sessionId: string) => Step);
 }
 
 export interface TokenGrant {
   readonly session: Session;
   readonly accessToken: string;
-  /** Of the access token. */
+  /** The principal of the access token. */
   readonly principal: Principal;
-  /** Absent where the client keeps the one it has. */
+  /** Absent if the client keeps the one that it has. */
   readonly refreshToken?: string | undefined;
 }
 
-/** Sessions: opened by a login, kept by refreshes, ended by `revoke` alone. */
+/** Sessions: opened by a login, extended by refreshes, ended only by `revoke`. */
 export interface Sessions {
   /**
-   * A normal session. Where the user has more of them than may be, the ones that were not used for longest end. Throws `AuthError("conflict")` when the user, the epoch or anything in `also` changed meanwhile.
+   * Opens a normal session. If the user then has more than the cap, the least recently used ones end. Throws
+   * `AuthError("conflict")` if the user, an epoch or anything in `also` changed meanwhile.
    */
   open(request: NewSession): Promise<TokenGrant & { readonly refreshToken: string }>;
   /**
-   * A long-lived token, shown once. Throws `client_name_exists`, `too_many_tokens`, `access_denied`, and `unauthorized` when the session that
-   * asks for it (`askedBy`) is over by the commit.
+   * Opens a long-lived token, which is shown once. Throws `client_name_exists`, `too_many_tokens`, `access_denied`,
+   * and `unauthorized` if the session that asks for it (`askedBy`) has ended before the commit.
    */
   openLongLived(request: {
     readonly userId: string;
@@ -59,47 +64,49 @@ export interface Sessions {
     readonly askedBy?: string;
   }): Promise<{ readonly session: Session; readonly accessToken: string }>;
   /**
-   * A refresh (D5). Where the session rotates a good token gives the next one: one that was given for the token used last,
-   * or that one itself, whose answer may be lost. Any other ends the session, but for tabs: within ten seconds of the last
-   * rotation and from the same address it gives the newest one again. See `judgeGeneration`. A token from ahead of the
-   * record (the store went back in time) takes the session forward.
-   * Throws `invalid_grant` (unknown, revoked, expired alike), `token_reused`, `invalid_client` (another client's; a
-   * client id is compared when the session has one or the caller sends one; in band only when the caller sends one),
-   * `access_denied` (user not active or not allowed from this address), `conflict` (retry).
+   * Refreshes a session. If it rotates, a valid token gives the next one. Valid are the tokens that were issued for
+   * the last used token, and that token itself, because its response may be lost. Any other ends the session, except
+   * a concurrent tab's: within ten seconds of the last rotation and from the same address it gives the newest token
+   * again. See `judgeGeneration`. A token with a higher generation than the record (the store went back in time)
+   * moves the session forward. Throws `invalid_grant` (unknown, revoked, expired alike), `token_reused`,
+   * `invalid_client` (another client's; a client id is compared when the session has one or the caller sends one; in
+   * band only when the caller sends one), `access_denied` (user not active or not allowed from this address),
+   * `conflict` (retry).
    */
   refresh(request: {
     readonly refreshToken: string;
     readonly clientId?: string | null;
-    /** In band: only this session's own token is taken. */
+    /** In band: only this session's own token is accepted. */
     readonly sessionId?: string;
     readonly peer: Peer;
   }): Promise<TokenGrant>;
   /**
    * The live session that a refresh token of any generation belongs to, for RFC 7009: whoever holds the token may end
-   * the session. Undefined when the token was not issued here or the session is gone. Changes nothing.
+   * the session. Undefined if the token was not issued here or the session is not live. Changes nothing.
    */
   findByRefreshToken(refreshToken: string): Promise<Session | undefined>;
   /** The live session, or undefined. */
   get(sessionId: string): Promise<Session | undefined>;
-  /** Live sessions of a user, oldest first. Gives way to other work on the way. */
+  /** Live sessions of a user, oldest first. Yields to other work. */
   list(userId: string): Promise<readonly Session[]>;
   /**
-   * Live sessions of a user in the order of their ids. There may be fewer than asked for, or none, although more follow:
-   * go on after `next` until it is undefined.
+   * Live sessions of a user in the order of their ids. There may be fewer than requested, or none, although more
+   * follow: continue after `next` until it is undefined.
    */
   listPage(
     userId: string,
     page: PageRequest,
   ): Promise<{ readonly sessions: readonly Session[]; readonly next: string | undefined }>;
   /**
-   * Switches the expiry of a normal session on (from its last use) or off. Throws `invalid_token_id` unless it is a
-   * live session of the principal's user.
+   * Switches the expiry of a normal session on (counted from its last use) or off. Throws `invalid_token_id` unless
+   * it is a live session of the principal's user.
    */
   setExpiry(principal: Principal, sessionId: string, enabled: boolean): Promise<void>;
   /**
-   * For who holds sockets of a session whose known end has come: reads it again. Past its end it is revoked with
-   * `session_expired`, and the listeners of cuts hear of it. Returns the end that holds now (ms; null: does not
-   * expire), or undefined when the session is over, by this call or before: whatever still hangs on it is closed.
+   * Called for the sockets of a session when its known expiry has passed; reads the session again. If it has expired,
+   * it is revoked with `session_expired` and the listeners of revocations are called. Returns the current expiry (ms;
+   * null: does not expire). Undefined if the session has ended, by this call or before; its sockets must then be
+   * closed.
    */
   expireIfDue(sessionId: string): Promise<number | null | undefined>;
 }
@@ -113,7 +120,7 @@ export interface SessionsOptions {
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
   /** Life of an access token, ms; 30 minutes by default (Home Assistant's). */
   readonly accessTokenTtlMs?: number;
-  /** Life of a session that is not used, ms; 90 days by default (Home Assistant's). */
+  /** How long a session lives without use, ms; 90 days by default (Home Assistant's). */
   readonly sessionIdleMs?: number;
   readonly yielder: LoopYielder;
   /** No caps by default. */
@@ -145,8 +152,8 @@ export function createSessions(options: SessionsOptions): Sessions {
     yielder: options.yielder,
     caps: { ...noCaps, ...options.caps },
   };
-  // So that the tokens that one user asks for at once are counted one after another.
-  const openings = createKeyedQueue();
+  // Concurrent requests of one user are counted one after another, so that the cap holds.
+  const tokenQueue = createKeyedQueue();
   const live = async (sessionId: string) => {
     const found = await findSession(tools, sessionId);
     return found?.state === "live" ? found.session : undefined;
@@ -157,7 +164,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       await trimSessions(tools, grant.session);
       return grant;
     },
-    openLongLived: (request) => openings.run(request.userId, () => openLongLived(tools, request)),
+    openLongLived: (request) => tokenQueue.run(request.userId, () => openLongLived(tools, request)),
     refresh: createRefresh(tools),
     async findByRefreshToken(refreshToken) {
       const token = refreshTokens.read(refreshToken);

@@ -1,7 +1,7 @@
 import type { RefreshGrant, SessionGrant } from "../../../protocol/flow.ts";
 import type { TokenGrant } from "./sessions.ts";
 
-/** A refresh's tokens as the wire has them. */
+/** The tokens of a refresh, as they are sent. */
 export function refreshGrantOf(grant: TokenGrant): RefreshGrant {
   const rotated = grant.refreshToken === undefined ? {} : { refresh_token: grant.refreshToken };
   return {
@@ -12,7 +12,7 @@ export function refreshGrantOf(grant: TokenGrant): RefreshGrant {
   };
 }
 
-/** A new session's tokens as the wire has them. */
+/** The tokens of a new session, as they are sent. */
 export function sessionGrantOf(grant: TokenGrant & { readonly refreshToken: string }): SessionGrant {
   return {
     ...refreshGrantOf(grant),
@@ -23,8 +23,8 @@ export function sessionGrantOf(grant: TokenGrant & { readonly refreshToken: stri
 }
 
 /**
- * RFC 6749's `expires_in`: the access token's whole life in seconds. Counted from its `iat`, not from the clock, which may
- * be in the next second already: a new 30-minute token says 1800, as Home Assistant's does.
+ * RFC 6749's `expires_in`: the access token's whole life in seconds. It counts from `iat` and not from the clock,
+ * which may be in the next second already. So a new 30-minute token says 1800, as in Home Assistant.
  */
 export function expiresIn({ principal }: Pick<TokenGrant, "principal">): number {
   return (principal.tokenExpiresAt - principal.tokenIssuedAt) / 1000;
