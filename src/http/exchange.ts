@@ -8,6 +8,8 @@ export interface Exchange {
   /** The client, as far as it is known. NOT authenticated. */
   readonly client: ClientAddress;
   readonly peer: Peer;
+  /** What stands in the path for each `:name` of the route, percent-decoded. Anything that a client may send. */
+  readonly parameters: Readonly<Record<string, string>>;
   /** Runs what reads the body. Charges the client's address with the event-loop time that it takes. */
   timed<Result>(work: () => Promise<Result>): Promise<Result>;
 }

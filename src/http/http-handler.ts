@@ -22,7 +22,7 @@ export interface HttpOptions extends RouteOptions {
 
 /** What a request takes along beside itself; `outcome` is filled on the way, for the log. */
 interface Surroundings {
-  readonly exchange: Exchange;
+  readonly exchange: Omit<Exchange, "parameters">;
   readonly outcome: { route: string; code?: string; detail?: string };
 }
 
@@ -82,7 +82,8 @@ function createApp(options: HttpOptions): App {
     outcome.route = route.path;
     try {
       refuseTokenInUrl(exchange.url);
-      return cors.allow(exchange.request, await route.endpoint(exchange), route.cors);
+      const parameters = context.req.param();
+      return cors.allow(exchange.request, await route.endpoint({ ...exchange, parameters }), route.cors);
     } catch (error) {
       return fail(context, error, route);
     }
@@ -100,6 +101,7 @@ function createApp(options: HttpOptions): App {
   };
 
   const routes = routesOf(options);
+  refuseSamePaths(routes);
   for (const route of routes) app.on(route.method, route.path, (context) => answer(context, route));
   for (const path of new Set(routes.map((route) => route.path))) {
     const rows = routes.filter((route) => route.path === path);
@@ -108,6 +110,15 @@ function createApp(options: HttpOptions): App {
   app.notFound((context) => fail(context, new AuthError("not_found")));
   app.onError((error, context) => fail(context, error));
   return app;
+}
+
+/** Throws for two routes of one method and path: the second would never be asked. */
+function refuseSamePaths(routes: readonly Route[]): void {
+  const seen = new Set<string>();
+  for (const { method, path } of routes) {
+    if (seen.has(`${method} ${path}`)) throw new Error(`there are two routes ${method} ${path}`);
+    seen.add(`${method} ${path}`);
+  }
 }
 
 /** GET implies HEAD. OPTIONS is allowed on paths that other origins may use. */

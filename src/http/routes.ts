@@ -12,15 +12,16 @@ import { type MetricsSource, metricsEndpoint } from "./endpoints/metrics.ts";
 import { createOwnerEndpoint, onboardingEndpoint } from "./endpoints/onboarding.ts";
 import { providersEndpoint } from "./endpoints/providers.ts";
 import { revokeEndpoint } from "./endpoints/revoke.ts";
-import { type SetupPage, setupPageEndpoint } from "./endpoints/setup-page.ts";
 import { socketPathEndpoint } from "./endpoints/socket-path.ts";
 import { tokenEndpoint } from "./endpoints/token.ts";
 import type { Endpoint } from "./exchange.ts";
 import type { Health } from "./health.ts";
 import type { HttpObserver } from "./observer.ts";
+import { type PageFile, pageEndpoint } from "./pages.ts";
 
 export interface Route {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
+  /** `:name` stands for one part of a path, which is not empty: see `Exchange.parameters`. */
   readonly path: string;
   /** Which other origins may read the answer. */
   readonly cors: CorsRule;
@@ -35,7 +36,9 @@ export interface RouteOptions {
   readonly health: Health;
   /** Undefined: there is no `/metrics`. */
   readonly metrics: MetricsSource | undefined;
-  readonly setupPage: SetupPage;
+  readonly pages: readonly PageFile[];
+  /** Routes beside these, for instance of a program that embeds the gateway. */
+  readonly moreRoutes?: readonly Route[] | undefined;
   readonly issuer: () => string;
   /** How clients reach the gateway; without a trailing slash. */
   readonly publicUrl: () => string;
@@ -46,9 +49,9 @@ export interface RouteOptions {
   readonly rotates: (clientId: string) => boolean;
 }
 
-/** Everything that HTTP answers. Authentication is asked for by the endpoint itself: only `/api/` has any. */
+/** Everything that HTTP answers; a path that stands earlier hides a later one that matches too. Authentication is asked for by the endpoint itself: only `/api/` has any. */
 export function routesOf(options: RouteOptions): readonly Route[] {
-  const { authority, health, metrics, publicUrl, setupPage } = options;
+  const { authority, health, metrics, publicUrl, pages, moreRoutes = [] } = options;
   const oauth = (path: string, endpoint: Endpoint): Route => {
     return { method: "POST", path, cors: "any", errors: "oauth", endpoint };
   };
@@ -71,12 +74,11 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     post("/api/onboarding/users", createOwnerEndpoint(options)),
 
     get("/", "none", landingEndpoint(publicUrl)),
-    get("/setup", "none", setupPageEndpoint(setupPage, "html")),
-    get("/setup.css", "none", setupPageEndpoint(setupPage, "css")),
-    get("/setup.js", "none", setupPageEndpoint(setupPage, "js")),
+    ...pages.map((page) => get(page.path, "none", pageEndpoint(page))),
 
     get("/healthz", "none", liveEndpoint(health)),
     get("/readyz", "none", readyEndpoint(health)),
     ...(metrics === undefined ? [] : [get("/metrics", "none", metricsEndpoint(metrics))]),
+    ...moreRoutes,
   ];
 }

@@ -25,9 +25,9 @@ import type { Config } from "./config/schema.ts";
 import { createGatewayHealth, type GatewayHealth } from "./gateway-health.ts";
 import type { OpenAuthority } from "./open-authority.ts";
 import { packageVersion } from "./package-version.ts";
+import { readPages } from "./pages.ts";
 import { createPeerAccounting, handshakeMs } from "./peer-accounting.ts";
 import type { RevocationBound } from "./revocation-bound.ts";
-import { readSetupPage } from "./setup-page.ts";
 
 /** How long JWKS readers may cache it: a third of the time for which a new key is published before it signs. */
 const jwksMaxAgeSeconds = 300;
@@ -81,7 +81,7 @@ export async function createComponents(deps: GatewayDeps, transport: Transport):
     publicUrl: opened.publicUrl,
     observer: httpObserver(deps),
     metrics: metricsSource(deps),
-    setupPage: await readSetupPage(),
+    pages: await readPages(),
     maxBodyBytes: config.limits.http_body_bytes,
     rotates: (clientId) => config.tokens.rotate_for.includes(clientId),
     origins: config.origins,

@@ -4,6 +4,7 @@ import { AuthError } from "../../src/auth/errors.ts";
 import { routesOf } from "../../src/http/routes.ts";
 import { parseAddressRanges } from "../../src/net/address-ranges.ts";
 import { type ClientAddress, resolveClientAddress } from "../../src/net/client-address.ts";
+import { readPages } from "../../src/server/pages.ts";
 import { tableOf } from "../protocol/protocol-text.ts";
 import { clock, httpUnderTest, issuer, scriptedAuthority } from "./http-under-test.ts";
 
@@ -31,6 +32,8 @@ const away = () =>
     },
   });
 
+const pages = await readPages();
+
 const routes = routesOf({
   authority: calm(),
   clock,
@@ -40,7 +43,7 @@ const routes = routesOf({
     ready: async () => ({ ready: true, reasons: [] }),
   },
   metrics,
-  setupPage: { html: "", css: "", js: "" },
+  pages,
   issuer: () => issuer,
   publicUrl: () => issuer,
   maxBodyBytes: 1,

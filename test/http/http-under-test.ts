@@ -2,6 +2,7 @@ import type { Authority } from "../../src/auth/authority.ts";
 import type { Clock } from "../../src/auth/clock/clock.ts";
 import { createHttpHandler, type HttpOptions } from "../../src/http/http-handler.ts";
 import type { HttpAnswered, HttpDecision } from "../../src/http/observer.ts";
+import { pageFile } from "../../src/http/pages.ts";
 import { unlimitedLoopBudget } from "../../src/net/loop-budget.ts";
 
 export const issuer = "https://auth.example";
@@ -62,7 +63,11 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
       ready: async () => ({ ready: true, reasons: [] }),
     },
     metrics: undefined,
-    setupPage: { html: "<!doctype html>", css: "body {}", js: "export {};" },
+    pages: [
+      pageFile("setup.html", "<!doctype html>"),
+      pageFile("setup.css", "body {}"),
+      pageFile("setup.js", "export {};"),
+    ],
     issuer: () => issuer,
     publicUrl: () => issuer,
     maxBodyBytes: 65_536,

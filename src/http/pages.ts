@@ -1,0 +1,54 @@
+import type { Endpoint } from "./exchange.ts";
+
+/** A file of the pages' folder, as it is served. */
+export interface PageFile {
+  /** `setup.html` is served at `/setup`, every other file under its own name. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** What a page of ours may do: run our scripts, and talk to this gateway. Nothing may frame it. */
+const pagePolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self' data:",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join("; ");
+
+/** Files keep their names when they change, so that a browser asks each time. */
+const always = { "cache-control": "no-cache" };
+
+/** By the file's ending. */
+const headersByEnding: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  ".html": {
+    ...always,
+    "content-type": "text/html; charset=utf-8",
+    "content-security-policy": pagePolicy,
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+  },
+  ".css": { ...always, "content-type": "text/css; charset=utf-8" },
+  ".js": { ...always, "content-type": "text/javascript; charset=utf-8" },
+  ".svg": { ...always, "content-type": "image/svg+xml" },
+};
+
+/**
+ * How a file of the folder is served. `name` is its place in the folder, with `/` between folders. Throws for a name with
+ * other characters than small letters, digits, `.`, `-` and `/`, and for a kind of file that is not known.
+ */
+export function pageFile(name: string, body: string): PageFile {
+  const ending = /^(?:[a-z0-9-]+\/)*[a-z0-9-]+(\.[a-z]+)$/.exec(name)?.[1] ?? "";
+  const headers = Object.hasOwn(headersByEnding, ending) ? headersByEnding[ending] : undefined;
+  if (headers === undefined) throw new Error(`${name} is no page, and no part of one`);
+  return { path: `/${ending === ".html" ? name.slice(0, -ending.length) : name}`, headers, body };
+}
+
+export function pageEndpoint({ body, headers }: PageFile): Endpoint {
+  return () => new Response(body, { headers });
+}
