@@ -80,15 +80,14 @@ export function flowFacts(fact: Fact): void {
       const { client, server } = await rig.pair();
       client.pause();
       let count = 0;
-      for (let after = 0; after < 20; count += 1) {
+      // The kernel may go on taking bytes for a while after the first answer of "queued".
+      for (let after = 0; after < 20 || server.socket.bufferedBytes <= 500_000; count += 1) {
         const result = server.socket.send(frameAt(count));
         expect(result).not.toBe("dropped");
         if (after > 0) expect(result).toBe("queued");
         if (result === "queued") after += 1;
       }
       expect(server.drains.waiting).toEqual([]);
-      const before = server.socket.bufferedBytes;
-      expect(before).toBeGreaterThan(500_000);
       client.resume();
       for (let i = 0; i < count; i += 1) expect(await client.frames.next()).toHaveLength(frameAt(i).length);
       await server.drains.next();
