@@ -1,6 +1,6 @@
 /**
- * The most guessed passwords that pass a minimum length of 8, lower case. Short on purpose: it stops the guesses that
- * fit into an attempt budget; breached-password lists are a matter of their own.
+ * The most common passwords of at least 8 characters, in lower case. The list is short on purpose: it covers the
+ * guesses that fit into an attempt budget. It does not replace a list of breached passwords.
  */
 export const commonPasswords: ReadonlySet<string> = new Set(
   `

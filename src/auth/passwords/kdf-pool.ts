@@ -6,11 +6,11 @@ import type { QueuePlace } from "./passwords.ts";
 import { ReservedQueue } from "./reserved-queue.ts";
 
 export interface KdfPoolOptions {
-  /** Threads; each runs one job at a time. */
+  /** Number of threads. Each runs one job at a time. */
   readonly workers: number;
-  /** Jobs that may wait; one more is refused. As many places are kept beside them, see `QueuePlace`. */
+  /** How many jobs may wait; one more is refused. The reserved queue has the same capacity, see `QueuePlace`. */
   readonly queueLimit: number;
-  /** Jobs of one key that may wait or run. */
+  /** How many jobs of one key may wait or run. */
   readonly queueLimitPerKey: number;
   readonly startThread?: (() => Worker) | undefined;
 }
@@ -21,12 +21,12 @@ interface Pending {
   readonly reject: (error: AuthError) => void;
 }
 
-/** A running job: who waits for it, and whose share it takes. */
+/** A running job, with its promise and the queue share that it counts for. */
 type Running = Pending & { readonly place: QueuePlace; readonly startedAt: number };
 
 /**
- * Threads of its own for the KDF, so that hashing starves neither the event loop nor libuv's pool. Threads start when
- * they are needed and do not keep an idle process alive. Admission is decided before any work.
+ * A thread pool for the KDF alone, so that hashing blocks neither the event loop nor libuv's pool. Threads start on
+ * demand and do not keep an idle process alive. Admission is decided before any work.
  */
 export class KdfPool {
   readonly #options: KdfPoolOptions;
@@ -34,7 +34,7 @@ export class KdfPool {
   readonly #idle: Worker[] = [];
   readonly #running = new Map<Worker, Running>();
   #closed = false;
-  /** Moving average of a job's time, for honest retry times. */
+  /** Moving average of a job's time, ms, for realistic retry times. */
   #averageMs = 350;
   #runs = 0;
 
@@ -44,7 +44,7 @@ export class KdfPool {
     this.#queue = new ReservedQueue(limits, (pending) => refuse(pending, this.#overloaded()));
   }
 
-  /** Jobs that were handed to a thread since the start. */
+  /** How many jobs were given to a thread since the start. */
   get runs(): number {
     return this.#runs;
   }
@@ -53,12 +53,15 @@ export class KdfPool {
     return this.#queue.waiting;
   }
 
-  /** Rejects with `overloaded` when there is no room, or later when it lost its place to a smaller share; with `unavailable` when the thread was lost. */
+  /**
+   * Rejects with `overloaded` if the queue is full, or later if the job is evicted for a key with a smaller share.
+   * Rejects with `unavailable` if the thread ends.
+   */
   run(job: KdfJob, place: QueuePlace): Promise<KdfKeys> {
     return new Promise((resolve, reject) => {
       const pending = { job, resolve, reject };
       if (this.#closed) refuse(pending, closed());
-      else if (this.#queue.offer(place, pending)) this.#pump();
+      else if (this.#queue.offer(place, pending)) this.#dispatchWaiting();
       else refuse(pending, this.#overloaded());
     });
   }
@@ -71,15 +74,15 @@ export class KdfPool {
     await Promise.all(threads.map((thread) => thread.terminate()));
   }
 
-  #pump(): void {
+  #dispatchWaiting(): void {
     while (!this.#closed && this.#running.size < this.#options.workers) {
       const next = this.#queue.take();
       if (next === undefined) return;
-      this.#begin(next.place, next.item);
+      this.#dispatch(next.place, next.item);
     }
   }
 
-  #begin(place: QueuePlace, pending: Pending): void {
+  #dispatch(place: QueuePlace, pending: Pending): void {
     try {
       const thread = this.#idle.pop() ?? this.#start();
       this.#running.set(thread, { ...pending, place, startedAt: performance.now() });
@@ -95,8 +98,8 @@ export class KdfPool {
   #start(): Worker {
     const thread = (this.#options.startThread ?? startKdfThread)();
     thread.on("message", (answer: KdfAnswer) => this.#finish(thread, answer));
-    thread.on("error", () => this.#lose(thread));
-    thread.on("exit", () => this.#lose(thread));
+    thread.on("error", () => this.#onThreadEnd(thread));
+    thread.on("exit", () => this.#onThreadEnd(thread));
     return thread;
   }
 
@@ -108,16 +111,16 @@ export class KdfPool {
     this.#idle.push(thread);
     if ("failed" in answer) job.reject(new AuthError("unavailable", { detail: "scrypt failed" }));
     else job.resolve(answer);
-    this.#pump();
+    this.#dispatchWaiting();
   }
 
-  /** A thread that ended takes its job with it; the next job starts a new one. */
-  #lose(thread: Worker): void {
+  /** The job of a thread that ended fails. The next job starts a new thread. */
+  #onThreadEnd(thread: Worker): void {
     const at = this.#idle.indexOf(thread);
     if (at >= 0) this.#idle.splice(at, 1);
     const job = this.#release(thread);
     job?.reject(new AuthError("unavailable", { detail: "a password thread ended" }));
-    this.#pump();
+    this.#dispatchWaiting();
   }
 
   #release(thread: Worker): Running | undefined {
@@ -140,5 +143,5 @@ function refuse(pending: Pending, error: AuthError): void {
 }
 
 function closed(): AuthError {
-  return new AuthError("unavailable", { detail: "the passwords' threads were closed" });
+  return new AuthError("unavailable", { detail: "the password threads were closed" });
 }

@@ -5,15 +5,18 @@ import { memoryOf } from "./scrypt-parameters.ts";
 
 /** One piece of work for a thread. */
 export interface KdfJob {
-  /** NFKC and UTF-8, in memory of its own: moved to the thread, wiped there. */
+  /** NFKC in UTF-8, in a buffer of its own that is transferred to the thread and wiped there. */
   readonly password: Uint8Array & { readonly buffer: ArrayBuffer };
   readonly salt: Uint8Array;
-  /** One run with each, in this order; the keys are made from the run at `kept`, the others are thrown away. */
+  /**
+   * One run with each, in this order. The keys are derived from the run at index `kept`; the other results are
+   * discarded.
+   */
   readonly runs: readonly ScryptParameters[];
   readonly kept: number;
 }
 
-/** RFC 5802 section 3, of SaltedPassword, which never leaves the thread. */
+/** The keys of RFC 5802 section 3. SaltedPassword never leaves the thread. */
 export interface KdfKeys {
   readonly storedKey: Uint8Array;
   readonly serverKey: Uint8Array;
@@ -21,7 +24,7 @@ export interface KdfKeys {
 
 export type KdfAnswer = KdfKeys | { readonly failed: true };
 
-/** A thread with an empty environment and nothing of the parent's loaders. Keeps the process alive while it works. */
+/** A thread with an empty environment and without the parent's loaders. It keeps the process alive while it works. */
 export function startKdfThread(): Worker {
   return new Worker(new URL("./kdf-worker.mjs", import.meta.url), {
     name: "gatehouse-kdf",
@@ -31,14 +34,14 @@ export function startKdfThread(): Worker {
   });
 }
 
-/** Hands a job over; `job.password` is empty afterwards. */
+/** Sends a job. `job.password` is detached afterwards. */
 export function postJob(thread: Worker, job: KdfJob): void {
   const { password, salt, runs, kept } = job;
   const message = { password, salt, runs: runs.map(optionsOf), kept };
   thread.postMessage(message, [password.buffer]);
 }
 
-/** Node's default bound (32 MiB) is below OWASP's floor. */
+/** Node's default memory limit (32 MiB) is below OWASP's minimum. */
 function optionsOf(parameters: ScryptParameters) {
   const { N, r, p } = parameters;
   return { N, r, p, maxmem: memoryOf(parameters) + 65_536 };

@@ -4,7 +4,7 @@ import { parentPort } from "node:worker_threads";
 
 const mac = (key, text) => createHmac("sha256", key).update(text).digest();
 
-/** One run with each set of parameters; the keys (RFC 5802 section 3) are made from the run at `kept`. */
+/** One run with each set of parameters. The keys (RFC 5802 section 3) are derived from the run at index `kept`. */
 function keysOf({ password, salt, runs, kept }) {
   const results = runs.map((options) => scryptSync(password, salt, 32, options));
   const salted = results[kept];

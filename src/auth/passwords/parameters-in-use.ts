@@ -4,9 +4,9 @@ import type { ScryptParameters } from "./passwords.ts";
 import { areParametersSane, areSame } from "./scrypt-parameters.ts";
 
 /**
- * The parameters that stored verifiers may have, in a record that is read with each login: every check of a password costs
- * one run with each of them, so that no name is told from another by what its verifier is made with. In the order of the
- * record, without what nobody runs.
+ * The parameters that stored verifiers may have, from a record that is read with each login. Every check of a
+ * password costs one run with each of them, so the time does not reveal the parameters of a name's verifier. In the
+ * order of the record, without parameters that are not sane.
  */
 export function parametersIn(record: StoredRecord | undefined): readonly ScryptParameters[] {
   const { sets } = record?.value ?? {};
@@ -18,7 +18,7 @@ export function parametersIn(record: StoredRecord | undefined): readonly ScryptP
   });
 }
 
-/** Lists `parameters`, before a verifier with them is stored. */
+/** Adds `parameters` to the record, before a verifier with them is stored. */
 export async function listParameters(store: Store, parameters: ScryptParameters): Promise<void> {
   await retryConflicts(async () => {
     const record = await readRecord(store, recordKeys.scryptParameters);
@@ -29,8 +29,9 @@ export async function listParameters(store: Store, parameters: ScryptParameters)
 }
 
 /**
- * Takes out what no verifier has any more. `findUsed` looks at all of them; a list that changed meanwhile stays. Parameters
- * that are taken out while another node stores a verifier with them are listed again by its next login.
+ * Removes parameters that no verifier has any more. `findUsed` reads all verifiers. If the record changed meanwhile,
+ * it stays as it is. If another node stores a verifier with parameters while they are removed, the next login with
+ * that verifier adds them again.
  */
 export async function retireParameters(
   store: Store,

@@ -3,15 +3,15 @@ import { AuthError } from "../errors.ts";
 import { caseFolded } from "../providers/homeassistant/case-folding.ts";
 import { commonPasswords } from "./common-passwords.ts";
 
-/** Passwords are compared and hashed in NFKC, so that one typed on another keyboard is the same password. */
+/** Passwords are compared and hashed in NFKC, so that input from different keyboards gives the same password. */
 export function normalisePassword(password: string): string {
   return password.normalize("NFKC");
 }
 
 /**
- * Throws `invalid_password`: fewer characters than `minLength`, more than 1024 bytes of UTF-8 (both after NFKC), half of
- * a surrogate pair (all of them would be one password in UTF-8), or on the list of the most common ones (NIST SP
- * 800-63B section 3.1.1.2). No rule about kinds of characters.
+ * Throws `invalid_password` if the password has fewer characters than `minLength` or more than 1024 bytes of UTF-8
+ * (both after NFKC), contains a lone surrogate (UTF-8 encodes all of them alike), or is one of the most common
+ * passwords (NIST SP 800-63B section 3.1.1.2). There is no rule about kinds of characters.
  */
 export function checkPassword(password: string, minLength: number): void {
   const text = normalisePassword(password);

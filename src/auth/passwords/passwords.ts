@@ -7,8 +7,8 @@ import { areParametersSane, areSame, areWeaker, defaultParameters } from "./scry
 import { keyBytes, parametersOf, saltBytes } from "./verifier.ts";
 
 /**
- * A SCRAM-style verifier (RFC 5802 section 3) with scrypt in place of PBKDF2: what is stored lets the server check a
- * password or a proof, and does not let a thief log in without guessing at scrypt's full price.
+ * A SCRAM-style verifier (RFC 5802 section 3) with scrypt in place of PBKDF2. It lets the server check a password or
+ * a proof. Somebody who steals it must still guess the password, and each guess costs a full scrypt run.
  */
 export interface Verifier {
   readonly salt: string;
@@ -27,32 +27,37 @@ export interface ScryptParameters {
   readonly p: number;
 }
 
-/** Where a password waits for a thread. */
+/** Which queue a password waits in. */
 export interface QueuePlace {
-  /** Shares the queue fairly. */
+  /** The queue is shared fairly between keys. */
   readonly key: string;
-  /** In the places that are kept from strangers: whoever waits there is authenticated, or logged in from there lately. */
+  /**
+   * Whether it waits in the reserved queue: for callers who are authenticated, or logged in from this address
+   * recently.
+   */
   readonly reserved: boolean;
 }
 
 /**
- * Password hashing in a pool of its own threads, bounded, with admission before any work. All methods throw
- * `AuthError("overloaded")` with a retry time when the queue, or the caller's share of it, is full.
+ * Password hashing in a bounded pool of threads, with admission before any work. All methods throw
+ * `AuthError("overloaded")` with a retry time if the queue, or the caller's share of it, is full.
  */
 export interface Passwords {
   readonly parameters: ScryptParameters;
-  /** Throws `invalid_password` when the password breaks the rules; costs nothing. */
+  /** Throws `invalid_password` if the password breaks the rules. Hashes nothing. */
   check(password: string): void;
   /**
-   * A verifier with today's parameters and a new salt. Throws `invalid_password` as `check`; `proven` is a password that
-   * was right a moment ago and is not held to today's rules. `queueKey` shares the reserved places of the queue fairly.
+   * Makes a verifier with the current parameters and a new salt. Throws `invalid_password` as `check` does, except
+   * with `proven`: the password was verified a moment ago and need not follow the current rules. `queueKey` is its
+   * key in the reserved queue.
    */
   enrol(password: string, queueKey: string, options?: { readonly proven?: boolean }): Promise<Verifier>;
   /**
-   * Constant time. Without a verifier the same work is done on a dummy and the answer is false. The work is one run with
-   * each of `inUse`, whatever the verifier is made with, so that a name with an old verifier, one with a new one and an
-   * unknown name are not told apart by the clock; without `inUse` it is one run with the verifier's own parameters, or
-   * today's. `outdated`: right, and weaker than today's.
+   * Checks a password in constant time. Without a verifier the same work is done on a dummy, and the answer is false.
+   * The work is one run with each of `inUse`, whatever parameters the verifier has. So the time is the same for a
+   * name with an old verifier, one with a new verifier and an unknown name. Without `inUse` it is one run with the
+   * verifier's own parameters, or the current ones. `outdated`: the password is right, and the verifier is weaker
+   * than the current parameters.
    */
   verify(
     password: string,
@@ -60,33 +65,39 @@ export interface Passwords {
     place: QueuePlace,
     inUse?: readonly ScryptParameters[],
   ): Promise<{ readonly ok: boolean; readonly outdated: boolean }>;
-  /** Refuses what waits (`unavailable`) and ends the threads. */
+  /** Rejects waiting jobs with `unavailable` and ends the threads. */
   close(): Promise<void>;
 }
 
 export interface PasswordsOptions {
-  /** Of new verifiers. Default: OWASP's floor, N=2^17, r=8, p=1. */
+  /** For new verifiers. Default: OWASP's minimum, N=2^17, r=8, p=1. */
   readonly parameters?: ScryptParameters;
-  /** Characters; default 8. */
+  /** In characters; default 8. */
   readonly minLength?: number;
-  /** Threads; default: one less than there are cores, at least one. Each needs 128 * N * r bytes while it works. */
+  /**
+   * Number of threads. Default: the number of cores minus one, at least one. Each needs 128 * N * r bytes while it
+   * works.
+   */
   readonly workers?: number;
-  /** Jobs that may wait; default 64. As many places are kept beside them, see `QueuePlace`. */
+  /** How many jobs may wait; default 64. The reserved queue has the same capacity, see `QueuePlace`. */
   readonly queueLimit?: number;
-  /** Jobs of one key that may wait or run; default 4. */
+  /** How many jobs of one key may wait or run; default 4. */
   readonly queueLimitPerKey?: number;
   /** For tests that end a thread; default: a worker thread. */
   readonly startThread?: NonNullable<KdfPoolOptions["startThread"]> | undefined;
 }
 
-/** What the pool has done, for metrics and tests. */
+/** The state of the pool, for metrics and tests. */
 export interface PasswordsLoad {
-  /** KDF jobs that were begun. */
+  /** How many KDF jobs were started. */
   readonly runs: number;
   readonly waiting: number;
 }
 
-/** Passwords over a pool of its own. Throws RangeError for parameters that are not sane (see `areParametersSane`). */
+/**
+ * Creates passwords with their own thread pool. Throws RangeError for parameters that are not sane (see
+ * `areParametersSane`).
+ */
 export function createPasswords(
   options: PasswordsOptions = {},
 ): Passwords & { readonly load: () => PasswordsLoad } {
@@ -135,7 +146,7 @@ async function enrol(
   };
 }
 
-/** One run with each of `sets`, whatever the verifier is made with; a constant-time comparison. */
+/** One run with each of `sets`, whatever parameters the verifier has, then a constant-time comparison. */
 async function matches(
   pool: KdfPool,
   sets: readonly ScryptParameters[],
@@ -151,7 +162,7 @@ async function matches(
   return equal && fits;
 }
 
-/** A verifier whose parameters are not listed is run beside those that are. */
+/** If the verifier's parameters are not in the list, they are run in addition. */
 function runsOf(verifier: Verifier | Dummy, sets: readonly ScryptParameters[]) {
   if (!("N" in verifier)) return { runs: sets, kept: 0 };
   const own = parametersOf(verifier);
@@ -161,13 +172,13 @@ function runsOf(verifier: Verifier | Dummy, sets: readonly ScryptParameters[]) {
 
 type Dummy = Pick<Verifier, "salt" | "storedKey">;
 
-/** What an unknown name is compared with: nobody has its password. */
+/** The verifier that an unknown name is compared with. No password matches it. */
 function dummyVerifier(): Dummy {
   const random = (bytes: number) => randomBytes(bytes).toString("base64url");
   return { salt: random(saltBytes), storedKey: random(keyBytes) };
 }
 
-/** NFKC as UTF-8 in memory that is nobody else's, so that it can be moved to a thread and wiped. */
+/** NFKC in UTF-8, in a buffer of its own, so that it can be transferred to a thread and wiped. */
 function bytesOf(password: string): Uint8Array<ArrayBuffer> {
   const text = normalisePassword(password);
   const bytes = new Uint8Array(Buffer.byteLength(text));

@@ -1,8 +1,8 @@
 import { FairQueue } from "./fair-queue.ts";
 import type { QueuePlace } from "./passwords.ts";
 
-/** Of so many turns in a row one is a stranger's, when strangers wait. */
-const turns = 4;
+/** One in this many items comes from the unreserved queue first. */
+const cycle = 4;
 
 export interface QueueLimits {
   readonly total: number;
@@ -10,33 +10,34 @@ export interface QueueLimits {
 }
 
 /**
- * A fair queue for strangers, and beside it a reserve of as many places, which is served first three times out of
- * four: strangers who keep their queue full delay nobody in the reserve by more than one item each.
+ * Two fair queues of equal capacity: one for unauthenticated callers, one reserved. The reserved one is served first
+ * three times out of four. So callers who keep the unreserved queue full take at most one item in four from the
+ * reserved one.
  */
 export class ReservedQueue<Item> {
-  readonly #strangers: FairQueue<Item>;
-  readonly #reserve: FairQueue<Item>;
+  readonly #unreserved: FairQueue<Item>;
+  readonly #reserved: FairQueue<Item>;
   #turn = 0;
 
-  /** `displaced` gets each item that lost its place. */
-  constructor({ total, perKey }: QueueLimits, displaced: (item: Item) => void) {
-    this.#strangers = new FairQueue({ total, perKey }, displaced);
-    this.#reserve = new FairQueue({ total, perKey }, displaced);
+  /** `onEvicted` is called with each evicted item. */
+  constructor({ total, perKey }: QueueLimits, onEvicted: (item: Item) => void) {
+    this.#unreserved = new FairQueue({ total, perKey }, onEvicted);
+    this.#reserved = new FairQueue({ total, perKey }, onEvicted);
   }
 
-  /** Items that wait. */
+  /** How many items wait. */
   get waiting(): number {
-    return this.#strangers.waiting + this.#reserve.waiting;
+    return this.#unreserved.waiting + this.#reserved.waiting;
   }
 
-  /** False, and nothing is kept, when the queue or the key's share is full. */
+  /** False if the queue or the key's share is full; the item is then not added. */
   offer(place: QueuePlace, item: Item): boolean {
     return this.#of(place).offer(place.key, item);
   }
 
-  /** The next item; its key's share stays taken until `release`. */
+  /** The next item. It counts for its key's share until `release`. */
   take(): { readonly place: QueuePlace; readonly item: Item } | undefined {
-    this.#turn = (this.#turn + 1) % turns;
+    this.#turn = (this.#turn + 1) % cycle;
     const reservedFirst = this.#turn !== 0;
     return this.#takeFrom(reservedFirst) ?? this.#takeFrom(!reservedFirst);
   }
@@ -46,11 +47,11 @@ export class ReservedQueue<Item> {
   }
 
   #takeFrom(reserved: boolean): { readonly place: QueuePlace; readonly item: Item } | undefined {
-    const next = (reserved ? this.#reserve : this.#strangers).take();
+    const next = (reserved ? this.#reserved : this.#unreserved).take();
     return next && { place: { key: next.key, reserved }, item: next.item };
   }
 
   #of({ reserved }: QueuePlace): FairQueue<Item> {
-    return reserved ? this.#reserve : this.#strangers;
+    return reserved ? this.#reserved : this.#unreserved;
   }
 }

@@ -1,6 +1,6 @@
 import type { ScryptParameters } from "./passwords.ts";
 
-/** OWASP's floor for scrypt (Password Storage Cheat Sheet): 128 MiB and about 0.35 s on a 2020s core. */
+/** OWASP's minimum for scrypt (Password Storage Cheat Sheet): 128 MiB and about 0.35 s on a core of the 2020s. */
 export const defaultParameters: ScryptParameters = { N: 2 ** 17, r: 8, p: 1 };
 
 const bounds = { N: 2 ** 20, r: 32, p: 16, memoryBytes: 1.1 * 2 ** 30, work: 2 ** 24 } as const;
@@ -10,14 +10,15 @@ export function memoryOf({ N, r, p }: ScryptParameters): number {
   return 128 * r * (N + p + 2);
 }
 
-/** Time is proportional to it. */
+/** The time of a run is proportional to it. */
 function workOf({ N, r, p }: ScryptParameters): number {
   return N * r * p;
 }
 
 /**
- * False for parameters that nobody runs: N not a power of two of at most 2^20, r over 32, p over 16, more than about
- * 1 GiB, or more than 16 times the work of the defaults. What is read from a store or an import is asked first.
+ * False for parameters that are never run: N is not a power of two of at most 2^20, r is over 32, p is over 16, a run
+ * needs more than about 1 GiB, or more than 16 times the work of the defaults. Parameters from a store or an import
+ * must be checked with this first.
  */
 export function areParametersSane(parameters: ScryptParameters): boolean {
   const { N, r, p } = parameters;

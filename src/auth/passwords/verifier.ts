@@ -14,8 +14,8 @@ export function verifierToJson(verifier: Verifier): JsonObject {
 }
 
 /**
- * Reads one. Throws `unavailable` with a detail for the operator when it is damaged or asks for absurd work: that is no
- * wrong password, and must not be answered as one.
+ * Parses a verifier. Throws `unavailable` with a detail for the operator if it is damaged or demands unreasonable
+ * work: that must not be answered like a wrong password.
  */
 export function verifierFromJson(value: JsonObject): Verifier {
   const { N, r, p } = value;

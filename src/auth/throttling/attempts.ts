@@ -4,18 +4,24 @@ import type { RecordKey, Store } from "../store.ts";
 import { type Budget, refund, spend } from "./budget.ts";
 import { createCounters } from "./counters.ts";
 
-/** One that was charged. */
+/** An attempt that was charged. */
 export interface Attempt {
-  /** It was right: earlier mistakes are forgotten. */
+  /** It succeeded: the counter is reset. */
   succeeded(): Promise<void>;
-  /** Nothing was tried: the charge is taken back. */
+  /** It was not carried out: the charge is refunded. */
   refund(): Promise<void>;
 }
 
-/** Charges an attempt before it is made. Throws `rate_limited` with the time until the next one, and the store's faults. */
+/**
+ * Charges an attempt before it is carried out. Throws `rate_limited` with the time until the next attempt, and the
+ * store's errors.
+ */
 export type ChargeAttempt = (key: RecordKey) => Promise<Attempt>;
 
-/** Attempts that one counter in the store bounds, for all nodes. The record ends by itself once all are back. */
+/**
+ * Limits attempts by a counter in the store, for all nodes together. The record expires when the budget is full
+ * again.
+ */
 export function createAttempts(options: {
   readonly store: Store;
   readonly clock: Clock;
@@ -48,7 +54,9 @@ export function rateLimited(retryAfterMs: number): AuthError {
   return new AuthError("rate_limited", { retryAfterSeconds: Math.max(1, Math.ceil(retryAfterMs / 1000)) });
 }
 
-/** Other nodes charged the same counters at each attempt: there are more of them than any budget has. */
+/**
+ * Every commit was in conflict with other nodes on the same counters: there are more attempts than any budget allows.
+ */
 export function rateLimitOnConflict(error: unknown): never {
   if (error instanceof AuthError && error.code === "conflict")
     throw new AuthError("rate_limited", { retryAfterSeconds: 1, cause: error });

@@ -1,4 +1,4 @@
-/** So many tries at once; each comes back by itself, one every `regainMs`. */
+/** A token bucket: `attempts` at once, and one more every `refillMs`. */
 export interface Budget {
   readonly attempts: number;
   readonly refillMs: number;
@@ -9,16 +9,19 @@ export type Spending =
   | { readonly ok: false; readonly retryAfterMs: number };
 
 /**
- * Takes one try. A counter is the one number `fullAt`: when all tries will be back (ms since the epoch), undefined or past
- * when all are there. A number that no spending can have made comes from another clock, and counts as an empty budget.
+ * Spends one attempt. The counter is the number `fullAt`: when the bucket will be full again (ms since the epoch);
+ * undefined or past if it is full. A number that is too high to result from spending comes from another clock, and
+ * counts as an empty bucket.
  */
 export function spend({ attempts, refillMs }: Budget, fullAt: number | undefined, now: number): Spending {
-  const emptyAt = now + attempts * refillMs;
-  const next = Math.min(Math.max(fullAt ?? 0, now), emptyAt) + refillMs;
-  return next > emptyAt ? { ok: false, retryAfterMs: next - emptyAt } : { ok: true, fullAt: next };
+  const fullAtIfEmpty = now + attempts * refillMs;
+  const next = Math.min(Math.max(fullAt ?? 0, now), fullAtIfEmpty) + refillMs;
+  return next > fullAtIfEmpty
+    ? { ok: false, retryAfterMs: next - fullAtIfEmpty }
+    : { ok: true, fullAt: next };
 }
 
-/** Gives one try back. */
+/** Returns one attempt to the bucket. */
 export function refund({ refillMs }: Budget, fullAt: number | undefined): number {
   return Math.max(0, (fullAt ?? 0) - refillMs);
 }

@@ -1,7 +1,7 @@
 import { AuthError } from "../errors.ts";
 import type { JsonObject, RecordKey, Step, Store } from "../store.ts";
 
-/** Records as they are at one moment, and what is to become of them. */
+/** Records at one moment, and changes to write. */
 export interface Draft {
   get(key: RecordKey): JsonObject | undefined;
   put(key: RecordKey, value: JsonObject, expiresAt: number): void;
@@ -11,16 +11,16 @@ export interface Draft {
 /** Counters in the store that many callers change at once, on every node. */
 export interface Counters {
   /**
-   * Runs `change` on the records of `keys`, and resolves with what it returned once that is committed. It may run several
-   * times, so it only reads and writes the draft; one that throws writes nothing. Rejects with what `change` throws, with
-   * `conflict` when other nodes were faster every time, and with the store's fault.
+   * Runs `change` on the records of `keys`, and resolves with its result after the commit. `change` may run several
+   * times, so it must only read and write the draft, and must throw before it writes. Rejects with what `change`
+   * throws, with `conflict` after `maxAttempts` conflicts with other nodes, and with the store's error.
    */
   change<Result>(keys: readonly RecordKey[], change: (draft: Draft) => Result): Promise<Result>;
 }
 
 interface Waiting {
   readonly keys: readonly RecordKey[];
-  /** Gives what is to be done once its writes are committed. */
+  /** Returns what to call once the writes are committed. */
   readonly run: (draft: Draft) => () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -29,8 +29,8 @@ const maxBatch = 64;
 const maxAttempts = 8;
 
 /**
- * All changes that come while one commit is under way are one commit together: a burst on one counter is no fight over
- * it, and when the store fails all of them hear of it at once.
+ * All changes that arrive during a commit go into one next commit. So a burst on one counter causes no conflicts, and
+ * if the store fails all of them are rejected at once.
  */
 export function createCounters(store: Store): Counters {
   const waiting: Waiting[] = [];

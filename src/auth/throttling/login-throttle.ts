@@ -8,17 +8,17 @@ import { type Budget, refund, spend } from "./budget.ts";
 import type { Counters, Draft } from "./counters.ts";
 
 export interface LoginBudgets {
-  /** Of an account, from one address (one IPv6 /64). */
+  /** For an account from one address (one IPv6 /64). */
   readonly pair: Budget;
-  /** Of an account, from all addresses together that it has not logged in from lately. */
+  /** For an account from all addresses together that it has not logged in from recently. */
   readonly account: Budget;
-  /** Of an address, for all accounts together that have not logged in from there lately. */
+  /** For an address and all accounts together that have not logged in from it recently. */
   readonly address: Budget;
   /** How long an address stays known to an account after a login. */
   readonly knownMs: number;
 }
 
-/** One address alone never uses an account's budget up: it gets tries back more slowly than the account does. */
+/** One address alone cannot exhaust an account's budget: its pair refills more slowly than the account. */
 export const defaultLoginBudgets: LoginBudgets = {
   pair: { attempts: 10, refillMs: 120_000 },
   account: { attempts: 20, refillMs: 30_000 },
@@ -26,31 +26,33 @@ export const defaultLoginBudgets: LoginBudgets = {
   knownMs: 30 * 86_400_000,
 };
 
-/** The account that a guess is at: a login name in its normal form, whether or not there is such a login. */
+/** The account that a guess is for: a login name in its normal form, whether or not such a login exists. */
 export interface GuessedAccount {
   readonly provider: readonly [type: string, id: string | null];
   readonly name: string;
 }
 
-/** A try that was charged. */
+/** A guess that was charged. */
 export interface Guess {
-  /** The account logged in from this address lately. */
+  /** Whether the account logged in from this address recently. */
   readonly known: boolean;
-  /** The secret was right: the charge is taken back, and the address is known to the account from now on. */
+  /** The secret was right: the charge is refunded, and the address is known to the account from now on. */
   succeeded(): Promise<void>;
-  /** Nothing was tried: the charge is taken back. */
+  /** The guess was not carried out: the charge is refunded. */
   refund(): Promise<void>;
 }
 
 /**
- * Bounds guesses at login secrets: per account and address, per account, and per address. The counters are in the store, so
- * that nodes, sockets and flows share them. An address that the account logged in from lately has a budget of its own with
- * that account, whatever strangers have used up. Unknown names are counted like known ones. The records hold hashes and end
- * by themselves once all tries are back. NOT bounded: what is guessed while a store that lost writes comes back.
+ * Limits guesses at login secrets for each account and address together, for each account, and for each address. The
+ * counters are in the store, so all nodes, sockets and flows share them. An address that the account logged in from
+ * recently has its own budget with that account, which unknown addresses cannot exhaust. Unknown names are counted
+ * like existing ones. The records hold hashes and expire when their budget is full again. NOT limited: a store that
+ * lost writes has lost their charges too.
  */
 export interface LoginThrottle {
   /**
-   * Charges a try before it is made. Throws `rate_limited` with the time until the next one, and the store's `unavailable`.
+   * Charges a guess before it is carried out. Throws `rate_limited` with the time until the next one, and the store's
+   * `unavailable`.
    */
   charge(account: GuessedAccount, peer: Peer): Promise<Guess>;
 }
@@ -102,7 +104,7 @@ export function createLoginThrottle(options: {
   };
 }
 
-/** Whether the address is known to the account; then only the two's own counter counts. */
+/** Returns whether the address is known to the account. If it is, only the counter of the pair is charged. */
 function chargeAll(draft: Draft, keys: Keys, budgets: LoginBudgets, now: number): boolean {
   const knownUntil = draft.get(keys.pair)?.known_until;
   const known = typeof knownUntil === "number" && knownUntil > now && knownUntil <= now + budgets.knownMs;
@@ -123,7 +125,7 @@ function refundShared(draft: Draft, keys: Keys, budgets: LoginBudgets, now: numb
     write(draft, keys[which], refund(budgets[which], parseFullAt(draft.get(keys[which]))), now);
 }
 
-/** What a record says beside its counter stays; one that says nothing any more goes. */
+/** Keeps a record's other content. Removes a record that has no content any more. */
 function write(draft: Draft, key: RecordKey, fullAt: number, now: number): void {
   const { known_until: knownUntil } = draft.get(key) ?? {};
   const known = typeof knownUntil === "number" && knownUntil > now ? knownUntil : undefined;

@@ -2,7 +2,10 @@ import { LRUCache } from "lru-cache";
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 
-/** At most `limit` failures per key within `windowMs`, on this node; attempts are charged before they are tried. */
+/**
+ * At most `limit` failures for each key within `windowMs`, on this node. Attempts are charged before they are carried
+ * out.
+ */
 export class RateLimiter {
   readonly #options: { readonly limit: number; readonly windowMs: number; readonly clock: Clock };
   readonly #attempts = new LRUCache<string, readonly number[]>({ max: 10_000 });
@@ -11,7 +14,7 @@ export class RateLimiter {
     this.#options = options;
   }
 
-  /** Charges one. Throws `rate_limited` with the time until the oldest one is forgotten. */
+  /** Charges one attempt. Throws `rate_limited` with the time until the oldest one leaves the window. */
   charge(key: string): void {
     const { limit, windowMs, clock } = this.#options;
     const now = clock.monotonic();
@@ -24,7 +27,7 @@ export class RateLimiter {
     this.#attempts.set(key, [...recent, now]);
   }
 
-  /** The person proved who they are. */
+  /** Resets the key, after a success. */
   clear(key: string): void {
     this.#attempts.delete(key);
   }

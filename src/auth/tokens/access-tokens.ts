@@ -7,20 +7,22 @@ import { splitToken } from "./access-token-format.ts";
 import type { Keyring, KeyringKeys } from "./keyring.ts";
 
 export type AccessTokenReading =
-  /** Genuine and not expired. NOT yet verified: whether its session still lives (revocation view). */
+  /** Genuine and not expired. NOT yet verified: whether its session is live (see the revocation view). */
   | { readonly ok: true; readonly principal: Principal }
   | {
       readonly ok: false;
       /**
-       * `not_yet_valid`: made more than a minute ahead of this node's clock, so one of two clocks is wrong. `unsure`: expired by
-       * this node's clock, and others disagree. `key_dropped`: it names a key that was dropped; nothing of it was verified.
+       * `not_yet_valid`: issued more than a minute ahead of this node's clock, so one of two clocks is wrong.
+       * `unsure`: expired by this node's clock, but the clocks disagree. `key_dropped`: it names a dropped key;
+       * nothing of it was verified.
        */
       readonly reason: keyof typeof refused;
     };
 
 /**
- * Access tokens (D3): JWTs of the RFC 9068 profile, ES256, which any backend checks through JWKS, with a MAC over
- * everything but itself, which gateway nodes check instead of the signature.
+ * Access tokens: JWTs of the RFC 9068 profile with an ES256 signature, which any backend verifies with the JWKS. They
+ * also contain a MAC over header and claims, which gateway nodes verify instead of the signature because it costs
+ * less.
  */
 export interface AccessTokens {
   /** `epoch` is the highest of the session's epochs that the caller's commit checked. */
@@ -50,15 +52,15 @@ export interface AccessTokenOptions {
 export const noClient = "gatehouse";
 
 const tokenIdBytes = 16;
-/** How far a token's `iat` may be ahead of this node's clock. */
+/** How far a token's `iat` may be ahead of this node's clock, ms. */
 const clockSkewMs = 60_000;
 /**
- * Home Assistant's leeway (reference 1.6). Clients count from when the answer reached them and show a token until then;
- * Home Assistant's gives up for good when it is refused, so the last second must not be.
+ * Home Assistant's leeway, ms. Clients count a token's life from when they received it, and use it until then. Home
+ * Assistant's client gives up for good if its token is refused, so a token must not be refused in its last second.
  */
 const leewayMs = 10_000;
 
-/** RFC 9068 section 2.2, `sid` of OpenID Connect, and what the rest of a principal needs. `hmac` follows last. */
+/** The claims of RFC 9068 section 2.2, `sid` of OpenID Connect, and the rest of a principal. `hmac` follows last. */
 interface AccessClaims {
   readonly iss: string;
   readonly aud: string;
@@ -82,16 +84,16 @@ interface AccessClaims {
 }
 
 /**
- * `mint` takes the session's own token life when `ttlMs` is not given, and never outlives the session's end. It
- * rejects with `AuthError("unavailable")` when a long life could not be recorded on its key, and when the keys were dropped
- * and the new one cannot be read.
+ * `mint` uses the session's own token life if `ttlMs` is not given. No token outlives its session's expiry. Rejects
+ * with `AuthError("unavailable")` if a long life could not be recorded on the signing key, or if the keys were
+ * dropped and the new one cannot be read.
  *
- * `read` compares neither issuer nor audience: the key that makes the MAC belongs to this installation alone, and
- * tokens must outlive a change of its address.
+ * `read` compares neither issuer nor audience: the MAC key belongs to this installation alone, and tokens must stay
+ * valid if its address changes.
  */
 export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
   const { keyring, clock } = options;
-  const alike = createInterner();
+  const interner = createInterner();
   const tokenId = createTokenIds();
   return {
     async mint(session, user, epoch, ttlMs = session.accessTokenTtl) {
@@ -109,7 +111,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       };
       const expiresAt = claims.exp * 1000;
       const { token, keyId } = await sign(keyring, claims, expiresAt);
-      return { token, expiresAt, principal: principalOf(claims, keyId, alike) };
+      return { token, expiresAt, principal: principalOf(claims, keyId, interner) };
     },
     read(token) {
       const parts = splitToken(token);
@@ -119,18 +121,20 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
         return keyring.isDroppedHeader(parts.headerSegment) ? refused.key_dropped : refused.unknown_key;
       const payload = verifier.tokenMac.verifiedPayload(parts);
       if (payload === undefined) return refused.forged;
-      // Written by `mint` of this installation: the shape needs no check after the MAC.
+      // `mint` of this installation wrote it, as the MAC proves, so its shape needs no check.
       const claims: AccessClaims = JSON.parse(payload);
       const now = clock.now();
       const end = claims.exp * 1000 + leewayMs;
       if (now >= end) return isCertainlyPast(clock, end) ? refused.expired : refused.unsure;
       if (claims.iat * 1000 > now + clockSkewMs) return refused.not_yet_valid;
-      return { ok: true, principal: principalOf(claims, verifier.kid, alike) };
+      return { ok: true, principal: principalOf(claims, verifier.kid, interner) };
     },
   };
 }
 
-/** 128 random bits, base64url. A call for each token's own costs the kernel a question: 1.5 µs against 0.1. */
+/**
+ * 128 random bits, base64url. Drawn in batches: a system call for each token costs 1.5 µs, a batch 0.1 µs a token.
+ */
 function createTokenIds(): () => string {
   const bytes = Buffer.alloc(256 * tokenIdBytes);
   let used = bytes.length;
@@ -160,12 +164,12 @@ interface Signed {
 }
 
 async function sign(keyring: TokenKeys, claims: AccessClaims, expiresAt: number): Promise<Signed> {
-  // What the token is for is committed already: it waits for the new key rather than fail.
+  // The session is committed already, so this waits for the new key instead of failing.
   if (!keyring.canSign()) await keyring.reload();
   const { kid } = keyring.signingKey();
   await keyring.ensureNeededUntil(kid, expiresAt);
   const key = keyring.signingKey();
-  // The switch came while the promise was written: the promise is owed to the key that signs.
+  // The signing key changed while its promise was written. The key that signs needs a promise of its own.
   if (key.kid !== kid) return sign(keyring, claims, expiresAt);
   const payload = key.tokenMac.payloadWithMac(claims, key.headerSegment);
   const signingInput = `${key.headerSegment}.${payload.toString("base64url")}`;
@@ -194,10 +198,10 @@ interface Interner {
   amr(methods: readonly string[]): readonly string[];
 }
 
-/** Beyond so many of a kind they are forgotten and kept anew. */
+/** Limit of each map. A full map is cleared. */
 const maxInterned = 1024;
 
-/** What many tokens have in common is kept once: 100 bytes less for every socket. Only of genuine tokens. */
+/** Keeps values that many tokens have in common once: 100 bytes less for each socket. Only for genuine tokens. */
 function createInterner(): Interner {
   const clientIds = new Map<string, string>();
   const methods = new Map<string, readonly string[]>();
@@ -214,7 +218,7 @@ function createInterner(): Interner {
   };
 }
 
-function principalOf(claims: AccessClaims, keyId: string, alike: Interner): Principal {
+function principalOf(claims: AccessClaims, keyId: string, interner: Interner): Principal {
   const assurance: AssuranceLevel = claims.acr === "aal2" ? 2 : 1;
   return {
     userId: claims.sub,
@@ -222,9 +226,9 @@ function principalOf(claims: AccessClaims, keyId: string, alike: Interner): Prin
     epoch: claims.gatehouse.epoch,
     keyId,
     sessionType: claims.gatehouse.session_type,
-    clientId: claims.client_id === noClient ? null : alike.clientId(claims.client_id),
+    clientId: claims.client_id === noClient ? null : interner.clientId(claims.client_id),
     assurance,
-    amr: alike.amr(claims.amr),
+    amr: interner.amr(claims.amr),
     authenticatedAt: claims.auth_time * 1000,
     tokenIssuedAt: claims.iat * 1000,
     tokenExpiresAt: claims.exp * 1000,

@@ -9,42 +9,45 @@ import { recordKeys } from "../record-keys.ts";
 import { epochChecks, readEpochs } from "../sessions/session-record.ts";
 import { mergeSteps, readRecord, type Step, type Store } from "../store.ts";
 
-/** What a code stands for: a finished login, waiting for its client at `/auth/token`. */
+/** What a code stands for: a completed login that its client redeems at `/auth/token`. */
 export interface CodeGrant {
   readonly userId: string;
   /**
    * The version of the user's epoch record at the login. The commit that opens the session checks it again: a code
-   * from before a password change, or any other end of all sessions, opens none.
+   * from before a password change, or another revocation of all the user's sessions, opens none.
    */
   readonly userEpoch: number;
   readonly credentialId: string;
   readonly clientId: string;
   readonly clientName: string | null;
   readonly redirectUri: string | null;
-  /** PKCE S256; null when the client sent none (Home Assistant's clients do not). */
+  /** PKCE S256. Null if the client sent none (Home Assistant's clients do not). */
   readonly codeChallenge: string | null;
   readonly assurance: AssuranceLevel;
   readonly amr: readonly string[];
   readonly authenticatedAt: number;
 }
 
-/** Authorization codes (RFC 6749 section 4.1): 128 bits, stored hashed, single use, 10 minutes (Home Assistant's). */
+/**
+ * Authorization codes (RFC 6749 section 4.1): 128 bits, stored hashed, single use, valid for 10 minutes as in Home
+ * Assistant.
+ */
 export interface AuthorizationCodes {
   /** Makes a code and the part of the caller's commit that stores it. */
   prepare(grant: CodeGrant): { readonly code: string; readonly step: Step };
   /**
-   * Takes a code once: exactly one of any number of parallel calls gets the grant, with the step that marks it used,
-   * which the caller commits together with the session. A second use ends the session that the first one made
-   * (RFC 6749 section 4.1.2), if whoever sent it proved the PKCE verifier: otherwise whoever saw the code in a URL could
-   * end the session. Throws `AuthError("invalid_code")` alike for unknown, expired, used, another client's, another
-   * redirect URI, and a wrong PKCE verifier.
+   * Redeems a code. Returns its grant, with the step that marks the code as used, which the caller commits together
+   * with the session. A second use ends the session that the first one opened (RFC 6749 section 4.1.2), but only if
+   * it proves the PKCE verifier: otherwise anybody who saw the code in a URL could end the session. Throws
+   * `AuthError("invalid_code")` alike for an unknown, expired or used code, another client, another redirect URI, and
+   * a wrong PKCE verifier.
    *
-   * `redirectUri` is optional, as in OAuth 2.1: Home Assistant's clients do not send it. If it is sent it must be the
-   * login's, character by character.
+   * `redirectUri` is optional, as in OAuth 2.1: Home Assistant's clients do not send it. If present, it must equal
+   * the one of the login, character by character.
    *
-   * "Exactly one" is decided by the caller's commit: the step checks the version that was read here, so of parallel
-   * calls that all got the grant one commits. A caller whose commit conflicts calls `redeem` again: when the code was
-   * taken meanwhile, that is the second use.
+   * The caller's commit decides that a code is used once: the step checks the version that was read here, so only one
+   * of several parallel calls commits. If the commit is in conflict, the caller calls `redeem` again. If the code was
+   * used meanwhile, that is the second use.
    */
   redeem(request: {
     readonly code: string;
@@ -58,14 +61,14 @@ export interface AuthorizationCodes {
 export interface AuthorizationCodeOptions {
   readonly store: Store;
   readonly clock: Clock;
-  /** Life of a code in milliseconds; 10 minutes by default. */
+  /** Life of a code, ms; 10 minutes by default. */
   readonly ttlMs?: number | undefined;
-  /** Ends the session that the first use made; the second use is refused after it settled. */
+  /** Ends the session that the first use opened. The second use is refused after it resolves or rejects. */
   readonly onReplay: (grant: { readonly userId: string; readonly sessionId: string }) => Promise<void>;
 }
 
 const defaultTtlMs = 600_000;
-/** Home Assistant's shape (uuid4 hex). */
+/** Home Assistant's format (uuid4 hex). */
 const codeShape = /^[0-9a-f]{32}$/;
 /** Base64url of SHA-256: 32 bytes, so the last character has two bits that must be 0. */
 const challengeShape = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/;
@@ -87,18 +90,18 @@ const StoredCode = Type.Object({
     authenticatedAt: Type.Number(),
   }),
   expires_at: Type.Number(),
-  /** The session that the code was used for. The record stays until the code's end, so that a second use is seen. */
+  /** The session that the code opened. The record stays until the code's expiry, so that a second use is detected. */
   used_by: Text,
 });
 type StoredCode = Static<typeof StoredCode>;
 const storedCode = Compile(StoredCode);
 
-/** True for a code challenge that a SHA-256 can give. */
+/** True for a code challenge that can be a SHA-256. */
 export function isCodeChallenge(text: string): boolean {
   return challengeShape.test(text);
 }
 
-/** `prepare` throws `AuthError("invalid_format")` for a code challenge that no SHA-256 can give. */
+/** `prepare` throws `AuthError("invalid_format")` for a code challenge that cannot be a SHA-256. */
 export function createAuthorizationCodes(options: AuthorizationCodeOptions): AuthorizationCodes {
   const { store, clock, onReplay, ttlMs = defaultTtlMs } = options;
   return {
@@ -118,11 +121,11 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
       const record = await readRecord(store, recordKeys.code(code));
       if (record === undefined) throw invalid("the code is unknown");
       const stored = parse(record.value);
-      // Before anything else, so that another client neither burns the code nor ends the session.
-      if (stored.grant.clientId !== clientId) throw invalid("the code is another client's");
+      // Checked first, so that another client can neither use up the code nor end the session.
+      if (stored.grant.clientId !== clientId) throw invalid("the code belongs to another client");
       if (clock.now() >= stored.expires_at) throw invalid("the code has expired");
       if (redirectUri !== undefined && redirectUri !== stored.grant.redirectUri)
-        throw invalid("the redirect URI is not the login's");
+        throw invalid("the redirect URI is not the one of the login");
       checkVerifier(stored.grant.codeChallenge, codeVerifier);
       if (stored.used_by !== null) {
         await onReplay({ userId: stored.grant.userId, sessionId: stored.used_by });
@@ -130,7 +133,7 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
       }
       const epochs = await readEpochs(store, stored.grant);
       if (record.version < Math.max(epochs.all, epochs.client))
-        throw invalid("all sessions of the client, or all there are, ended since the login");
+        throw invalid("all sessions of the client or the installation were revoked since the login");
       const unchanged = { check: epochChecks(stored.grant, epochs) };
       const consume = (sessionId: string) =>
         mergeSteps(unchanged, write(code, record.version, { ...stored, used_by: sessionId }));

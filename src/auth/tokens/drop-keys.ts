@@ -10,12 +10,12 @@ export interface KeysDropped {
   readonly receipt: RevokeReceipt;
 }
 
-/** Long-lived tokens write their promise on the key, so other changes may come in between. */
+/** Conflicts come from long-lived tokens, which record a promise on the key. */
 const maxAttempts = 16;
 
 /**
- * One new key, which signs at once, in place of all signing keys: whoever knows the old ones may have signed tokens for
- * anybody. Sessions go on. Every node refuses what the old keys signed, from the commit's log entry on.
+ * Replaces all signing keys with one new key, which signs at once: somebody who knows the old ones may have signed
+ * tokens for any user. Sessions stay live. From the commit's log entry on every node refuses tokens of the old keys.
  */
 export async function dropKeys(
   keyring: Pick<Keyring, "planDrop">,

@@ -1,23 +1,23 @@
 import type { SigningKeyInfo } from "./keyring.ts";
 
-/** When keys sign and how long they are needed: a pure function of the record and the clock, alike on every node. */
+/** When keys sign and how long they are needed: a pure function of the record and the clock, so every node agrees. */
 export interface ScheduledKey {
   readonly kid: string;
   readonly createdAt: number;
   readonly signsFrom: number;
-  /** Tokens were promised to verify with it until then, beyond what its retirement gives. 0: none. */
+  /** Long-lived tokens need the key until then, beyond its normal retirement (ms since the epoch). 0: none. */
   readonly promisedUntil: number;
 }
 
 /**
- * How long after a switch a node that has not learned of it yet (its clock behind, its reload late) may still sign with
- * the old key.
+ * How long after a switch a node that does not know of it yet (its clock is behind, its reload is late) may still
+ * sign with the old key, ms.
  */
 export const switchSlackMs = 5 * 60_000;
 
 /**
- * The key that signs now: of those whose time has come, the one that was added last. So a key that was rotated in at
- * once also supersedes one that is still waiting. The first key signs when a clock is behind all of them.
+ * The key that signs now: the last added one of those whose `signsFrom` has passed. So a key that was rotated in at
+ * once also supersedes one that is not due yet. If the clock is before all of them, the first key signs.
  */
 export function signingKeyAt<Key extends ScheduledKey>(keys: readonly Key[], now: number): Key {
   const key = keys.findLast((candidate) => candidate.signsFrom <= now) ?? keys[0];
@@ -25,15 +25,15 @@ export function signingKeyAt<Key extends ScheduledKey>(keys: readonly Key[], now
   return key;
 }
 
-/** When a later key takes over from the key at `position`; undefined while none is planned. */
+/** When a later key replaces the key at `position`. Undefined if none is planned. */
 export function retiresAt(keys: readonly ScheduledKey[], position: number): number | undefined {
   const later = keys.slice(position + 1).map((key) => key.signsFrom);
   return later.length === 0 ? undefined : Math.min(...later);
 }
 
 /**
- * The end of the last token that the key may have signed; undefined while it may still sign. `longestTokenMs` is the
- * life of the longest token that is handed out without a promise.
+ * When the last token that the key may have signed expires. Undefined while it may still sign. `longestTokenMs` is
+ * the longest life of a token that is issued without a promise.
  */
 export function neededUntil(
   keys: readonly ScheduledKey[],

@@ -9,14 +9,14 @@ import { readRecord, type Step, type Store } from "../store.ts";
 import type { Sealing } from "./sealing.ts";
 import { StoredKey } from "./signing-keys.ts";
 
-/** The stored record: nothing of it is readable without the installation's secret. */
+/** The stored record. It cannot be read without the installation's secret. */
 const Envelope = Compile(Type.Object({ box: Type.String() }));
 
-/** A key that was thrown away, and when the last token that it signed ends (ms since the epoch). */
+/** A dropped key, and when the last token that it signed expires (ms since the epoch). */
 const DroppedKey = Type.Object({ kid: Type.String(), until: Type.Integer() });
 export type DroppedKey = Readonly<Static<typeof DroppedKey>>;
 
-/** What is in the box: keys in the order in which they were added, and those that were dropped. */
+/** The contents of the box: the keys in the order in which they were added, and the dropped ones. */
 const Contents = Type.Object({
   keys: Type.Array(StoredKey, { minItems: 1 }),
   dropped: Type.Optional(Type.Array(DroppedKey)),
@@ -32,25 +32,25 @@ export interface VersionedKeys extends KeyringContents {
   readonly version: number;
 }
 
-/** The keyring's one record. Reading throws `AuthError("unavailable")` when it cannot be opened or understood. */
+/** The record of the keyring. Reading throws `AuthError("unavailable")` if it cannot be decrypted or parsed. */
 export interface KeyringRecord {
   read(): Promise<VersionedKeys | undefined>;
   /**
-   * Compare-and-set with its log entry, which tells of `dropped`, the ids of keys that go with this; undefined when the
-   * record has another version (0: does not exist).
+   * Compare-and-set, with a log entry that names the keys in `dropped`. Undefined if the record has another version
+   * (0: it does not exist).
    */
   replace(
     version: number,
     next: KeyringContents,
     dropped?: readonly string[],
   ): Promise<VersionedKeys | undefined>;
-  /** The part of a commit that writes the record on the same condition, without a log entry. */
+  /** The part of a commit that writes the record under the same condition, without a log entry. */
   putStep(version: number, next: KeyringContents): Step;
 }
 
 export function createKeyringRecord(store: Store, sealing: Sealing): KeyringRecord {
   const key = recordKeys.keyring;
-  const seal = createLogMac(sealing);
+  const logMac = createLogMac(sealing);
   return {
     async read() {
       const record = await readRecord(store, key);
@@ -60,24 +60,24 @@ export function createKeyringRecord(store: Store, sealing: Sealing): KeyringReco
       return { version: record.version, keys, dropped };
     },
     async replace(version, next, dropped) {
-      const outcome = await store.commit(writeKeyringStep(sealing, seal, version, next, dropped));
+      const outcome = await store.commit(writeKeyringStep(sealing, logMac, version, next, dropped));
       return outcome.ok ? { ...next, version: outcome.version } : undefined;
     },
     putStep: (version, next) => putKeyringStep(sealing, version, next),
   };
 }
 
-/** The part of a commit that writes the keyring, unless the record has another version than `version`. */
+/** The part of a commit that writes the keyring, if the record has the version `version`. */
 export function writeKeyringStep(
   sealing: Pick<Sealing, "seal">,
-  seal: Pick<LogMac, "withMac">,
+  logMac: Pick<LogMac, "withMac">,
   version: number,
   next: KeyringContents,
   dropped: readonly string[] = [],
 ): Step {
   const event: LogEvent = { type: "keyring_changed", ...(dropped.length === 0 ? {} : { dropped }) };
   const durable = dropped.length > 0;
-  return { ...putKeyringStep(sealing, version, next), log: [seal.withMac({ ...event })], durable };
+  return { ...putKeyringStep(sealing, version, next), log: [logMac.withMac({ ...event })], durable };
 }
 
 function putKeyringStep(

@@ -2,7 +2,7 @@ import type { Keyring } from "./keyring.ts";
 
 const retryMs = 1_000;
 
-/** Keeps this node's keyring what the log says it is; a reload that fails is tried again until it succeeds. */
+/** Reloads this node's keyring when the log reports a change. A failed reload is retried until it succeeds. */
 export interface KeyringReloader {
   changed(): void;
   stop(): void;
@@ -21,7 +21,7 @@ export function createKeyringReloader(keyring: Pick<Keyring, "reload">): Keyring
       try {
         await keyring.reload();
       } catch {
-        // The store is away. The keys at hand go on; a new one signs only long after it was published.
+        // The store is unavailable. The loaded keys stay in use; a new key signs only long after it was published.
         due = true;
         break;
       }

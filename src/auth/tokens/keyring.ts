@@ -33,28 +33,32 @@ export interface SigningKeyInfo {
 }
 
 /**
- * The installation's signing keys: one sealed record, made at first start, rotated with publish-before-use and
- * overlap. Kept in memory; `reload` is called when the log says that another node changed it.
+ * The installation's signing keys: one sealed record, created at the first start. Keys are rotated with overlap and
+ * published before they are used. Every node keeps them in memory and calls `reload` when the log reports a change.
  */
 export interface Keyring {
-  /** Reads the record. Where that holds dropped keys again, the store went back in time: drops them again. */
+  /**
+   * Reads the record. If it contains dropped keys again, the store went back in time; then they are dropped again.
+   */
   reload(): Promise<void>;
-  /** The log says that these keys were dropped. From now on they neither sign nor verify, whatever the store says. */
+  /**
+   * The log reports that these keys were dropped. From now on they neither sign nor verify, whatever the record says.
+   */
   drop(kids: readonly string[]): void;
-  /** What a commit has to be that puts one new key, which signs at once, in place of all that there are. */
+  /** Prepares a commit that replaces all keys with one new key, which signs at once. */
   planDrop(): Promise<KeyDrop>;
   /**
-   * Adds a key that signs after `leadMs` (default: longer than verifiers cache a JWKS) and retires the present one
-   * then. A key stays in the JWKS until the last token that it signed has ended.
+   * Adds a key that signs after `leadMs` (default: longer than verifiers cache a JWKS) and then replaces the current
+   * one. A key stays in the JWKS until the last token that it signed has expired.
    */
   rotate(options?: { readonly leadMs?: number }): Promise<SigningKeyInfo>;
-  /** Throws `AuthError("unavailable")`, like `jwks`, while all keys are dropped and the new one was not read yet. */
+  /** Throws `AuthError("unavailable")`, like `jwks`, while all keys are dropped and the new one has not been read. */
   list(): readonly SigningKeyInfo[];
   /** Public keys (RFC 7517) of all three states. */
   jwks(): JSONWebKeySet;
 }
 
-/** Takes the keys out of the record. NOT in it: the log entry, without which no node refuses them. */
+/** Removes the keys from the record. NOT included: the log entry, without which no node refuses them. */
 export interface KeyDrop {
   readonly dropped: readonly string[];
   /** The new key. */
@@ -62,11 +66,11 @@ export interface KeyDrop {
   readonly step: Step;
 }
 
-/** What access tokens need of the keyring, in memory; nothing here leaves src/auth. */
+/** What access tokens need from the keyring, in memory. Not visible outside src/auth. */
 export interface KeyringKeys {
   /** The key that signs now. Throws `AuthError("unavailable")` unless `canSign`. */
   signingKey(): SigningKey;
-  /** False while all keys are dropped and the new one was not read yet. */
+  /** False while all keys are dropped and the new one has not been read. */
   canSign(): boolean;
   isDropped(kid: string): boolean;
   /** By the exact text of a token's protected header. */
@@ -74,8 +78,8 @@ export interface KeyringKeys {
   /** By the exact text of a token's protected header, so that nothing of an unverified header is ever parsed. */
   findVerifier(headerSegment: string): { readonly kid: string; readonly tokenMac: TokenMac } | undefined;
   /**
-   * Called before a token is handed out that ends at `until`: when it returns, the key verifies at least until then,
-   * on every node and after any rotation. Without a commit for tokens no longer than `longestTokenMs`.
+   * Called before a token that expires at `until` is issued. When it resolves, the key verifies at least until then,
+   * on every node and after any rotation. Tokens no longer than `longestTokenMs` need no commit.
    */
   ensureNeededUntil(kid: string, until: number): Promise<void>;
 }
@@ -84,14 +88,16 @@ export interface KeyringOptions {
   readonly store: Store;
   readonly sealing: Sealing;
   readonly clock: Clock;
-  /** The longest life, in ms, of tokens that are handed out without a promise on their key: ordinary access tokens. */
+  /** The longest life of tokens that are issued without a promise on their key, ms: of ordinary access tokens. */
   readonly longestTokenMs: number;
 }
 
-/** jose's `createRemoteJWKSet` keeps a JWKS for 10 minutes and fetches at most every 30 s; 5 minutes of margin. */
+/**
+ * jose's `createRemoteJWKSet` caches a JWKS for 10 minutes and fetches it at most every 30 s. 5 minutes are margin.
+ */
 export const defaultLeadMs = 15 * 60_000;
 const maxLeadMs = 30 * 86_400_000;
-/** Monthly rotations under ten-year tokens give 122. Verifiers download all of them. */
+/** Monthly rotations with ten-year tokens need 122. Verifiers download all of them. */
 const maxKeys = 256;
 const promiseGrainMs = 86_400_000;
 const maxAttempts = 64;
@@ -104,46 +110,46 @@ interface LoadedKeyring {
 }
 
 /**
- * Reads the keyring, or makes it: any number of nodes that start at once agree on one first key. Rejects with
- * `AuthError("unavailable")` when the store is away or the record was sealed with another secret.
+ * Reads the keyring, or creates it: nodes that start at the same time agree on one first key. Rejects with
+ * `AuthError("unavailable")` if the store is unavailable or the record was sealed with another secret.
  */
 export async function createKeyring(options: KeyringOptions): Promise<Keyring & KeyringKeys> {
   const { clock, longestTokenMs } = options;
   const record = createKeyringRecord(options.store, options.sealing);
-  const oneByOne = createQueue();
+  const enqueue = createQueue();
   const dropped = createDroppedKeys();
-  let held = load(await establish(record, clock.now()), dropped);
+  let loaded = load(await establish(record, clock.now()), dropped);
 
-  // Reads and commits go through one queue, so that an older answer never replaces a newer one.
+  // Reads and commits go through one queue, so that an older answer cannot replace a newer one.
   const change = (edit: Edit) =>
-    oneByOne(async () => {
-      held = load(await update(record, edit), dropped, held);
+    enqueue(async () => {
+      loaded = load(await update(record, edit), dropped, loaded);
     });
   const changeKeys = (edit: (keys: readonly StoredKey[]) => readonly StoredKey[]) =>
     change((present) => {
       const keys = edit(present.keys);
       return keys === present.keys ? present : { ...present, keys };
     });
-  const usable = () => {
-    if (held.keys.length === 0)
+  const usableKeys = () => {
+    if (loaded.keys.length === 0)
       throw new AuthError("unavailable", {
-        detail: "the signing keys were dropped, and the new one not read yet",
+        detail: "the signing keys were dropped, and the new one has not been read yet",
       });
-    return held.keys;
+    return loaded.keys;
   };
-  const infos = () => describeKeys(usable(), clock.now(), longestTokenMs);
-  const fresh = (signsFrom = clock.now()) => generateKey({ createdAt: clock.now(), signsFrom });
+  const infos = () => describeKeys(usableKeys(), clock.now(), longestTokenMs);
+  const generate = (signsFrom = clock.now()) => generateKey({ createdAt: clock.now(), signsFrom });
 
   return {
     reload: () =>
-      change((present) => dropRevived(present, { dropped, held: held.stored, fresh, longestTokenMs })),
+      change((present) => dropRevived(present, { dropped, loaded: loaded.stored, generate, longestTokenMs })),
     drop(kids) {
       dropped.add(kids);
-      held = withUsable(held, dropped);
+      loaded = withUsable(loaded, dropped);
     },
     async planDrop() {
       const present = established(await record.read());
-      const added = await fresh();
+      const added = await generate();
       const shown = notExpired(present.dropped, clock.earliest?.() ?? clock.now());
       const next = withAllDropped({ ...present, dropped: shown }, added, longestTokenMs);
       const step = record.putStep(present.version, next);
@@ -155,24 +161,24 @@ export async function createKeyring(options: KeyringOptions): Promise<Keyring & 
       if (!Number.isInteger(leadMs) || leadMs < 0 || leadMs > maxLeadMs)
         throw new AuthError("invalid_format", { publicMessage: "The lead is not between 0 and 30 days." });
       const now = clock.now();
-      const added = await fresh(now + leadMs);
-      const over = clock.earliest?.() ?? now;
-      await changeKeys((keys) => [...withRoom(stillNeeded(keys, over, longestTokenMs)), added]);
+      const added = await generate(now + leadMs);
+      const pastBy = clock.earliest?.() ?? now;
+      await changeKeys((keys) => [...withRoom(stillNeeded(keys, pastBy, longestTokenMs)), added]);
       return find(infos(), added.kid);
     },
     list: infos,
     jwks() {
       const kids = new Set(infos().map((info) => info.kid));
-      return { keys: held.keys.filter((key) => kids.has(key.kid)).map((key) => ({ ...key.publicJwk })) };
+      return { keys: loaded.keys.filter((key) => kids.has(key.kid)).map((key) => ({ ...key.publicJwk })) };
     },
-    signingKey: () => signingKeyAt(usable(), clock.now()),
-    canSign: () => held.keys.length > 0,
+    signingKey: () => signingKeyAt(usableKeys(), clock.now()),
+    canSign: () => loaded.keys.length > 0,
     isDropped: dropped.has,
     isDroppedHeader: dropped.hasHeader,
-    findVerifier: (headerSegment) => held.byHeader.get(headerSegment),
+    findVerifier: (headerSegment) => loaded.byHeader.get(headerSegment),
     async ensureNeededUntil(kid, until) {
-      if (until <= assuredUntil(held.keys, kid, clock.now(), longestTokenMs)) return;
-      // Whole days, so that many long-lived tokens of one day cost one commit.
+      if (until <= assuredUntil(loaded.keys, kid, clock.now(), longestTokenMs)) return;
+      // Rounded up to whole days, so that the long-lived tokens of one day need one commit.
       const promise = Math.ceil(until / promiseGrainMs) * promiseGrainMs;
       await changeKeys((keys) => withPromise(keys, kid, promise));
     },
@@ -189,15 +195,15 @@ async function establish(record: KeyringRecord, now: number): Promise<VersionedK
 
 type Edit = (present: KeyringContents) => KeyringContents | Promise<KeyringContents>;
 
-/** Applies `edit` to the record as it is now. An edit that returns what it got only reads. */
+/** Applies `edit` to the current record. If `edit` returns its argument, nothing is written. */
 async function update(record: KeyringRecord, edit: Edit): Promise<VersionedKeys> {
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
     const present = established(await record.read());
     const next = await edit(present);
     if (next === present) return present;
     const known = new Set(present.dropped.map(({ kid }) => kid));
-    const news = next.dropped.map(({ kid }) => kid).filter((kid) => !known.has(kid));
-    const written = await record.replace(present.version, next, news);
+    const newlyDropped = next.dropped.map(({ kid }) => kid).filter((kid) => !known.has(kid));
+    const written = await record.replace(present.version, next, newlyDropped);
     if (written !== undefined) return written;
   }
   throw new AuthError("conflict", { detail: "the keyring changes faster than this node can write it" });
@@ -205,11 +211,11 @@ async function update(record: KeyringRecord, edit: Edit): Promise<VersionedKeys>
 
 function established(record: VersionedKeys | undefined): VersionedKeys {
   if (record === undefined)
-    throw new AuthError("unavailable", { detail: "the keyring record is gone from the store" });
+    throw new AuthError("unavailable", { detail: "the store has no keyring record any more" });
   return record;
 }
 
-/** Imports what is new; a key's material never changes, only its times do. */
+/** Imports new keys. The material of a key never changes, only its times do. */
 function load(
   { version, ...stored }: VersionedKeys,
   dropped: DroppedKeys,
@@ -226,9 +232,9 @@ function withUsable(
   { version, stored, keys }: Omit<LoadedKeyring, "byHeader">,
   dropped: DroppedKeys,
 ): LoadedKeyring {
-  const usable = keys.filter((key) => !dropped.has(key.kid));
-  const byHeader = new Map(usable.map((key) => [key.headerSegment, key]));
-  return { version, stored: stored.filter((key) => !dropped.has(key.kid)), keys: usable, byHeader };
+  const usableKeys = keys.filter((key) => !dropped.has(key.kid));
+  const byHeader = new Map(usableKeys.map((key) => [key.headerSegment, key]));
+  return { version, stored: stored.filter((key) => !dropped.has(key.kid)), keys: usableKeys, byHeader };
 }
 
 function stillNeeded(keys: readonly StoredKey[], now: number, longestTokenMs: number): readonly StoredKey[] {
@@ -248,12 +254,15 @@ function withRoom(keys: readonly StoredKey[]): readonly StoredKey[] {
 function withPromise(keys: readonly StoredKey[], kid: string, until: number): readonly StoredKey[] {
   const key = keys.find((candidate) => candidate.kid === kid);
   if (key === undefined)
-    throw new AuthError("unavailable", { detail: "the signing key was taken out of the keyring" });
+    throw new AuthError("unavailable", { detail: "the signing key was removed from the keyring" });
   if (key.promised_until >= until) return keys;
   return keys.map((other) => (other === key ? { ...key, promised_until: until } : other));
 }
 
-/** What holds without a commit; the slack after a switch is left for nodes that learn of it late. */
+/**
+ * Until when the key verifies without a commit. `switchSlackMs` is not used up: it is for nodes that learn of a
+ * switch late.
+ */
 function assuredUntil(keys: readonly SigningKey[], kid: string, now: number, longestTokenMs: number): number {
   const position = keys.findIndex((key) => key.kid === kid);
   const key = keys[position];
@@ -267,7 +276,7 @@ function find(infos: readonly SigningKeyInfo[], kid: string): SigningKeyInfo {
   return info;
 }
 
-/** Runs tasks one after the other; a failing one fails its caller only. */
+/** Runs tasks one after the other. A failing task rejects for its caller only. */
 function createQueue(): <Result>(task: () => Promise<Result>) => Promise<Result> {
   let last: Promise<unknown> = Promise.resolve();
   return (task) => {

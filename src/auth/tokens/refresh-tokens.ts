@@ -4,19 +4,23 @@ import { AuthError } from "../errors.ts";
 import type { Sealing } from "./sealing.ts";
 
 /**
- * Refresh tokens (D5) need no row: version, session id, generation and a MAC under a key of that session, which is
- * derived from the installation's secret, so garbage is refused without a store call.
+ * Refresh tokens need no record each. A token contains version, session id, generation and a MAC. The MAC key is
+ * derived from the installation's secret and the session id, so garbage is refused without a store call.
  */
 export interface RefreshTokens {
   issue(sessionId: string, generation: number): string;
-  /** Undefined unless the token was issued here. NOT yet verified: session and generation. */
+  /**
+   * Undefined unless this installation issued the token. NOT yet verified: whether session and generation are valid.
+   */
   read(token: string): { readonly sessionId: string; readonly generation: number } | undefined;
 }
 
 const prefix = "ghr_";
 const version = 1;
 const bodyBytes = 1 + 16 + 4;
-/** 128 bits: what RFC 2104 section 5 asks of a truncated HMAC-SHA256, and out of reach of guessing over a network. */
+/**
+ * 128 bits: the minimum of RFC 2104 section 5 for a truncated HMAC-SHA256, and infeasible to guess over a network.
+ */
 const macBytes = 16;
 const tokenLength = prefix.length + Math.ceil(((bodyBytes + macBytes) * 4) / 3);
 const largestGeneration = 0xffff_ffff;
@@ -54,7 +58,7 @@ export function createRefreshTokens(sealing: Sealing): RefreshTokens {
       if (bytes.length !== bodyBytes + macBytes) return undefined;
       const sessionId = bytes.toString("hex", 1, 17);
       const generation = bytes.readUInt32BE(17);
-      // The whole text is compared, so there is one spelling of each token, and of each version.
+      // The whole text is compared, so each token has one encoding.
       return sameText(token, issue(sessionId, generation)) ? { sessionId, generation } : undefined;
     },
   };

@@ -9,20 +9,23 @@ import {
 
 import { AuthError } from "../errors.ts";
 
-/** What is made from the installation's secret: keys by purpose, and sealed boxes for secrets that must be readable. */
+/**
+ * Cryptography with the installation's secret: derived keys for each purpose, and encrypted boxes for secrets that
+ * must be readable again.
+ */
 export interface Sealing {
-  /** HKDF-SHA256 with `label`: 32 bytes, the same on every node of the installation. */
+  /** HKDF-SHA256 with `label`: a 32-byte key, the same on every node of the installation. */
   derive(label: string): Buffer;
   /** AES-256-GCM with `name` (the record key) as associated data, so that a box cannot be moved to another record. */
   seal(name: string, plaintext: Uint8Array): string;
-  /** Throws `AuthError("unavailable")` with a detail for the operator when the box was sealed with another secret. */
+  /** Throws `AuthError("unavailable")` with a detail for the operator if the box was sealed with another secret. */
   open(name: string, box: string): Buffer;
 }
 
-/** Shortest installation secret in bytes: the strength of every key that is made from it. */
+/** Minimum length of the installation's secret in bytes. It bounds the strength of every derived key. */
 export const minSecretBytes = 32;
 
-/** How the detail of `open`'s error ends when the secret is not the one that sealed. */
+/** The end of the detail of `open`'s error if the box was sealed with another secret. */
 export const wrongSecretDetail = "was sealed with another secret, or was changed";
 
 const version = 1;
@@ -40,7 +43,7 @@ export function createSealing(secret: Uint8Array): Sealing {
   if (secret.byteLength < minSecretBytes)
     throw unavailable(`the installation's secret has fewer than ${minSecretBytes} bytes`);
   const root = createSecretKey(Uint8Array.from(secret));
-  // A prefix of its own: no label of `derive` gives the key of the boxes.
+  // The prefix differs from the one of `derive`, so no label derives the key of the boxes.
   const boxKey = createSecretKey(expand(root, `gatehouse box ${version}`));
   return {
     derive: (label) => expand(root, `gatehouse key ${label}`),

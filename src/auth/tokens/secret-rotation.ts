@@ -18,11 +18,12 @@ export interface SecretRotation {
 }
 
 /**
- * One commit: a keyring of one new key under the new secret in place of all old keys, and the end of every session. The
- * keyring is the one record that is sealed; all else that hangs on the secret (refresh tokens, signed paths, the log's MACs)
- * is made from it anew. NO gateway may run: it would go on with the keys that it has in memory, and could not read in the
- * log that they are over. Of a store that is sealed with `to` already nothing is changed. Throws
- * `AuthError("unavailable")`, with `sealedOtherwise` at the end of the detail when it is sealed with neither.
+ * One commit replaces all keys with one new key in a keyring that is sealed with the new secret, and revokes every
+ * session. The keyring is the only sealed record. Everything else that depends on the secret (refresh tokens, signed
+ * paths, the MACs of the log) is derived from the new one. NO gateway may run: it would keep using the keys in its
+ * memory, and could not verify the log entry that revokes them. A store that is sealed with `to` already is not
+ * changed. Throws `AuthError("unavailable")`, with `wrongSecretDetail` at the end of the detail if it is sealed with
+ * neither.
  */
 export async function rotateSecret({ store, from, to, now }: SecretRotation): Promise<void> {
   const next = createSealing(to);
@@ -31,20 +32,21 @@ export async function rotateSecret({ store, from, to, now }: SecretRotation): Pr
     await createKeyringRecord(store, next).read();
     return;
   }
-  const seal = createLogMac(next);
+  const logMac = createLogMac(next);
   const key = await generateKey({ createdAt: now, signsFrom: now });
   const event: LogEvent = { type: "all_revoked", cause: "session_revoked", revocationId: newId() };
   const outcome = await store.commit(
-    mergeSteps(writeKeyringStep(next, seal, present.version, { keys: [key], dropped: [] }), {
+    mergeSteps(writeKeyringStep(next, logMac, present.version, { keys: [key], dropped: [] }), {
       bumpEpochs: [recordKeys.allEpoch],
-      log: [seal.withMac({ ...event })],
+      log: [logMac.withMac({ ...event })],
       durable: true,
     }),
   );
-  if (!outcome.ok) throw new AuthError("conflict", { detail: "the keys changed meanwhile: a gateway runs" });
+  if (!outcome.ok)
+    throw new AuthError("conflict", { detail: "the keys changed meanwhile: a gateway is running" });
 }
 
-/** Undefined when the keyring was sealed with another secret. */
+/** Undefined if the keyring was sealed with another secret. */
 async function readUnder(store: Store, sealing: Sealing): Promise<VersionedKeys | undefined> {
   try {
     const present = await createKeyringRecord(store, sealing).read();

@@ -6,44 +6,47 @@ import { AuthError } from "../errors.ts";
 import type { Sealing } from "./sealing.ts";
 
 /**
- * Signed paths (reference 6.5): `?authSig=<jwt>` lets a browser fetch one path without a header. Unlike Home
- * Assistant's they survive a restart and die with their session.
+ * Signed paths, as in Home Assistant: `?authSig=<jwt>` lets a browser fetch one path without a header. Unlike Home
+ * Assistant's they stay valid across a restart, and become invalid with their session.
  */
 export interface SignedPaths {
   /** The path with its query and `authSig` added. */
   sign(sessionId: string, path: string, ttlSeconds: number): Promise<string>;
-  /** The session that signed exactly this path and query; undefined when forged, changed or expired. */
+  /**
+   * The session that signed exactly this path and query. Undefined if the signature is forged or expired, or the path
+   * was changed.
+   */
   verify(pathAndQuery: string): Promise<string | undefined>;
 }
 
 const signatureParameter = "authSig";
-/** Not under the signature, so that a page may ask for another size (Home Assistant). */
+/** Not signed, so that a page may request another size, as in Home Assistant. */
 const freeParameters: readonly string[] = ["width", "height", signatureParameter];
 const maxPathLength = 2048;
 const maxSignedLength = 16_384;
 const maxTtlSeconds = 86_400;
-/** Another kind than an access token's, beside another key (RFC 8725 section 3.11). */
+/** A type of its own, in addition to a key of its own: not an access token's (RFC 8725 section 3.11). */
 const kind = "signed-path+jwt";
-/** Base64url of 43 characters whose last one has two bits that must be 0: one spelling of each signature. */
+/** Base64url of 43 characters, whose last one has two bits that must be 0: each signature has one encoding. */
 const compactShape = /^[\w-]+\.[\w-]+\.[\w-]{42}[AEIMQUYcgkosw048]$/;
 
-/** A request target as a browser sends it, and what of it is signed. */
+/** A request target as a browser sends it, and the parts of it that are signed. */
 interface Target {
   readonly path: string;
-  /** Decoded names and values, in order, without those that are free. */
+  /** Decoded names and values in their order, without `freeParameters`. */
   readonly params: readonly (readonly [string, string])[];
   readonly signatures: readonly string[];
-  /** Path and query in the spelling that a browser sends. */
+  /** Path and query as a browser encodes them. */
   readonly text: string;
 }
 
 /**
- * HS256 under a key of its own made from the installation's secret. The path is compared as it is percent-encoded
- * (Home Assistant compares it decoded): `/a%2Fb` is not `/a/b`.
+ * HS256 with a key derived from the installation's secret. The path is compared percent-encoded (Home Assistant
+ * compares it decoded): `/a%2Fb` is not `/a/b`.
  *
- * `sign` rejects with `AuthError("invalid_format")` for everything that is not one plain path of this origin, has an
- * `authSig` already, or a life outside of 1 second to 1 day. NOT verified by `verify`: that the session still lives,
- * and that the method is GET or HEAD.
+ * `sign` rejects with `AuthError("invalid_format")` if the text is not a plain path of this origin, has an `authSig`
+ * already, or the life is not 1 second to 1 day. NOT verified by `verify`: that the session is live, and that the
+ * method is GET or HEAD.
  */
 export function createSignedPaths(options: { sealing: Sealing; clock: Clock }): SignedPaths {
   const key = createSecretKey(options.sealing.derive("signed paths 1"));
@@ -87,12 +90,12 @@ function isFor(claims: JWTPayload, target: Target): boolean {
   return claims.path === target.path && JSON.stringify(claims.params) === JSON.stringify(target.params);
 }
 
-/** Undefined for what a browser, a proxy and a backend might read as different paths. */
+/** Undefined for text that a browser, a proxy and a backend might read as different paths. */
 function parse(text: string): Target | undefined {
   if (!text.startsWith("/") || hasUnsafeCharacter(text) || text.includes("#")) return undefined;
   const rawPath = text.split("?", 1)[0] ?? "";
   if (!isPlain(rawPath) || !isPlain(decoded(rawPath))) return undefined;
-  // Spells what is not plain ASCII as a browser will; the origin is only there to parse with.
+  // Encodes characters outside ASCII as a browser will. The origin is only needed for parsing.
   const url = new URL(`http://gatehouse.invalid${text}`);
   const params = [...url.searchParams];
   return {

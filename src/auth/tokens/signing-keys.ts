@@ -8,7 +8,7 @@ import type { ScheduledKey } from "./key-schedule.ts";
 
 const Coordinate = Type.String({ pattern: "^[A-Za-z0-9_-]{43}$" });
 
-/** One key as it lies in the sealed record. Times in milliseconds since the epoch. */
+/** One key as it is stored in the sealed record. Times are milliseconds since the epoch. */
 export const StoredKey = Type.Object({
   /** RFC 7638 thumbprint of the public key. */
   kid: Coordinate,
@@ -27,28 +27,30 @@ export const StoredKey = Type.Object({
 });
 export type StoredKey = Static<typeof StoredKey>;
 
-/** The key in memory; it signs, and nothing gives its private part out. */
+/** A key in memory. It signs, and does not expose its private part. */
 export interface SigningKey extends ScheduledKey {
-  /** The protected header of every token of this key, as it stands in the token: base64url text. */
+  /** The protected header of every token of this key, as base64url text like in the token. */
   readonly headerSegment: string;
-  /** What gateway nodes check instead of the signature. */
+  /** The MAC that gateway nodes verify instead of the signature. */
   readonly tokenMac: TokenMac;
   /**
-   * ES256 (RFC 7518 section 3.4) of `header.payload`, base64url. In this turn and on this thread: measured on Node 20,
-   * 28 µs of CPU a token, where jose's way through WebCrypto and the thread pool takes 30 µs of this thread too and 50 µs
-   * in all.
+   * ES256 (RFC 7518 section 3.4) of `header.payload`, base64url. Synchronous: measured on Node 20 it takes 28 µs of
+   * CPU a token. jose, with WebCrypto and the thread pool, takes 30 µs of this thread and 50 µs in total.
    */
   sign(signingInput: string): string;
   /** Public members only (RFC 7517). */
   readonly publicJwk: JWK;
 }
 
-/** The protected header (RFC 9068 section 2.1). Its members and their order are part of what `read` compares. */
+/**
+ * The protected header (RFC 9068 section 2.1). `AccessTokens.read` compares its text, so members and their order are
+ * fixed.
+ */
 export function protectedHeader(kid: string) {
   return { alg: "ES256", typ: "at+jwt", kid } as const;
 }
 
-/** The text with which every token of the key begins, up to the first dot. */
+/** The text of every token of the key up to the first dot. */
 export function headerSegmentOf(kid: string): string {
   return Buffer.from(JSON.stringify(protectedHeader(kid))).toString("base64url");
 }
