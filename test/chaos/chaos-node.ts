@@ -8,17 +8,17 @@ import { serve } from "../support/command-line.ts";
 import { sharedIssuer } from "../support/gateway.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
-/** A gateway that things are done to. */
+/** A gateway that faults are injected into. */
 export interface ChaosNode {
   readonly name: string;
   /** Changes with every start. */
   readonly port: number;
-  /** Of the first start, while the installation had no owner. */
+  /** From the first start, while the installation had no owner. */
   readonly setupCode: string | undefined;
-  /** Of a running gateway that is in this process. */
+  /** Of a running gateway in this process. */
   readonly authority?: Authority | undefined;
   start(): Promise<void>;
-  /** SIGSTOP: connections stay, nothing answers. Only processes have it, and `kill`. */
+  /** SIGSTOP: connections stay, nothing answers. Only processes have this and `kill`. */
   pause?(): void;
   resume?(): void;
   kill?(): Promise<void>;
@@ -27,20 +27,20 @@ export interface ChaosNode {
 
 export interface ChaosNodeOptions {
   readonly name: string;
-  /** Null: the embedded one, in `data`. */
+  /** Null: the embedded store, in `data`. */
   readonly store: string | null;
-  /** A folder that outlives the node; by default one of its own, which goes with it. */
+  /** A folder that outlives the node. By default it has one of its own, which is removed with it. */
   readonly data?: string;
-  /** Variables of its process, beside the configuration's. */
+  /** Variables of its process, in addition to the configuration's. */
   readonly env?: Readonly<Record<string, string>>;
   readonly storeTimeoutMs: number;
   readonly config?: ConfigInput | undefined;
-  /** Protections that are off: a negative control. */
+  /** Safeguards that are off: a negative control. */
   readonly disabledSafeguards?: readonly Safeguard[] | undefined;
 }
 
 export const secret = "a secret that the nodes of a run share";
-/** The least that the configuration takes: what is looked for here is not a password. */
+/** The configuration's minimum: these tests are not about passwords. */
 const scryptCost = 1_024;
 
 interface Running {
@@ -50,7 +50,7 @@ interface Running {
   kill(): Promise<unknown>;
 }
 
-/** `gatehouse serve`, the built program, in a process of its own; with protections off, the same from its sources. */
+/** The built program (`gatehouse serve`) in a process of its own. With safeguards off, the same from its sources. */
 export function processNode(options: ChaosNodeOptions): ChaosNode {
   const folder = temporaryFolder();
   const config = configOf(options, folder.path);
@@ -89,7 +89,7 @@ export function processNode(options: ChaosNodeOptions): ChaosNode {
   };
 }
 
-/** A gateway in this process, which can be given other parts than users can. */
+/** A gateway in this process, which can be given parts that users cannot replace. */
 export function embeddedNode(options: ChaosNodeOptions, parts: GatewayParts = {}): ChaosNode {
   const folder = temporaryFolder();
   let gateway: Gateway | undefined;

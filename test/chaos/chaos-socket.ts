@@ -4,24 +4,24 @@ import { SOCKET_PATH } from "../../protocol/features.ts";
 
 export type Message = Readonly<Record<string, unknown>>;
 
-/** How a request ended: answered, cut short by the end of the socket, or not within its time. */
+/** How a request ended: answered, interrupted by the end of the socket, or not in time. */
 export type Answer =
   | { readonly kind: "answer"; readonly message: Message }
   | { readonly kind: "closed"; readonly code: number }
   | { readonly kind: "late" };
 
-/** How a token was received. `code` is the close's; 0 when nothing came in time. */
+/** How a token was received. `code` is the close code; 0 if nothing arrived in time. */
 export type Reception = { readonly kind: "ok" } | { readonly kind: "refused"; readonly code: number };
 
 const openMs = 2_500;
 
 /**
- * A socket of an actor. Unlike the tests' other clients it expects nothing: whatever the other side does, or does not
- * do, is an outcome and no error.
+ * A socket of an actor. Unlike the tests' other clients it expects nothing: whatever the peer does or omits is an
+ * outcome, not an error.
  */
 export class ChaosSocket {
   readonly closed: Promise<number>;
-  /** Every message, `auth_*` and answers included, in order. */
+  /** Every message, with `auth_*` and answers, in order. */
   onMessage: (message: Message) => void = () => undefined;
   readonly #socket: WebSocket;
   readonly #waiting = new Map<number, (answer: Answer) => void>();
@@ -43,7 +43,7 @@ export class ChaosSocket {
     });
   }
 
-  /** Undefined when there is no open socket within its time. `from`: the address that a proxy says it comes from. */
+  /** Undefined if the socket does not open in time. `from`: the client address that a proxy reports. */
   static open(port: number, from?: string): Promise<ChaosSocket | undefined> {
     const socket = new WebSocket(`ws://127.0.0.1:${port}${SOCKET_PATH}`, {
       ...(from === undefined ? {} : { headers: { "x-forwarded-for": from } }),
@@ -103,7 +103,7 @@ export class ChaosSocket {
     this.#socket.close();
   }
 
-  /** Without a close frame, as a lost network ends it. */
+  /** Ends without a close frame, as a lost network does. */
   drop(): void {
     this.#socket.terminate();
   }

@@ -5,7 +5,7 @@ import { named, type Operation } from "./operations.ts";
 type Found = Omit<Violation, "times">;
 type Given = Operation<"refresh"> & { readonly given: number };
 
-/** A code is redeemed once; a store that lost the first time may not know. */
+/** A code is redeemed once. A store that lost the first redemption may not know. */
 export function singleUseViolations({ operations, mayBeLost }: Facts): readonly Found[] {
   const first = new Map<string, Operation<"redeem">>();
   return named(operations, "redeem").flatMap((redeem): readonly Found[] => {
@@ -28,8 +28,8 @@ export function singleUseViolations({ operations, mayBeLost }: Facts): readonly 
 }
 
 /**
- * Each step from one generation to the next is one use of the session's token: of the newest, or again of the one before,
- * whose answer may have been lost. A second tab is given the newest, which another use has made.
+ * Each step from one generation to the next is one use of the session's token: of the newest, or again of the previous
+ * one, whose answer may have been lost. A second tab gets the newest, which another use has created.
  */
 export function refreshViolations(facts: Facts): readonly Found[] {
   const bySession = new Map<string, Operation<"refresh">[]>();
@@ -46,7 +46,7 @@ export function refreshViolations(facts: Facts): readonly Found[] {
   });
 }
 
-/** A generation further ahead than one step exists only if as many other uses made those between. */
+/** A generation more than one step ahead exists only if the same number of other uses created those between. */
 function skipped(one: Given, all: readonly Operation<"refresh">[]): readonly Found[] {
   const { given, presented, session } = one;
   if (given === presented + 1) return [];
@@ -63,7 +63,7 @@ function skipped(one: Given, all: readonly Operation<"refresh">[]): readonly Fou
   return [{ property: "single use", about: session, says, proof }];
 }
 
-/** Two tokens of one generation: two holders, each with a live one. */
+/** Two tokens of one generation mean two holders, each with a live token. */
 function forks(given: readonly Given[]): readonly Found[] {
   const first = new Map<number, Given>();
   return given.flatMap((one): readonly Found[] => {
@@ -75,7 +75,7 @@ function forks(given: readonly Given[]): readonly Found[] {
   });
 }
 
-/** What was asked after a generation was answered is never answered with an older one. */
+/** A request that began after a generation was answered never gets an older one. */
 function backwards(one: Given, given: readonly Given[], { mayBeLost }: Facts): readonly Found[] {
   const newer = given.find(
     (other) => other.endedAt < one.invokedAt && other.given > one.given && !mayBeLost(other.endedAt),

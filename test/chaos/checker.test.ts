@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { check, endStateActor, type Property, textOf } from "./checker.ts";
 import { type Entry, History, historyOf, type Right, type Target } from "./history.ts";
 
-/** Writes a history by hand: times in ms, one session `s` of user `u` unless said otherwise. */
+/** Writes a history by hand: times in ms, one session `s` of user `u` unless stated otherwise. */
 class Tale {
   #now = 0;
   readonly history = new History(() => this.#now);
@@ -107,7 +107,7 @@ describe("no use of a lost right", () => {
     expect(broken(narrowed("remote").at(6_011).use(remote))).toEqual(found);
     expect(broken(narrowed("remote").at(6_300).authenticate("ok", remote))).toEqual(found);
   });
-  it("counts what needs the right, of this user, and of a change that happened", () => {
+  it("counts what needs the right, of this user, and only if the change happened", () => {
     expect(broken(narrowed("remote").at(9_000).use(b))).toEqual([]);
     expect(broken(narrowed("admin").at(9_000).use(remote))).toEqual([]);
     expect(
@@ -135,13 +135,13 @@ describe("no use after revoke", () => {
     expect(broken(new Tale().login().at(1_000).revoke().at(6_005).use(b))).toEqual([]);
     expect(broken(new Tale().login().at(1_000).revoke().at(6_011).use(b))).toEqual(["no use after revoke"]);
   });
-  it("counts what was asked before and served after, as a node that wakes up does", () => {
+  it("counts requests from before the revoke that are served after it, as by a node that resumes", () => {
     const asked = new Tale().login().at(1_000).revoke().at(1_500);
     expect(broken(asked.use(b, { took: 4_750 }))).toEqual([]);
     const woken = new Tale().login().at(1_000).revoke().at(1_500);
     expect(broken(woken.use(b, { took: 4_770 }))).toEqual(["no use after revoke"]);
   });
-  it("counts frames that nobody asked for, logins with a token and refreshes", () => {
+  it("counts unsolicited frames, logins with a token and refreshes", () => {
     const revoked = () => new Tale().login().at(1_000).revoke().at(6_300);
     expect(broken(revoked().event(b))).toEqual(["no use after revoke"]);
     expect(broken(revoked().authenticate("ok", b))).toEqual(["no use after revoke"]);
@@ -155,20 +155,20 @@ describe("no use after revoke", () => {
     const all = { user: "u" };
     expect(broken(two().revoke("ok", all).at(9_000).use({ session: "s2" }))).toEqual(["no use after revoke"]);
   });
-  it("of a user binds what was open before, not what is opened during or after", () => {
+  it("of a user covers sessions opened before it, not those opened during or after it", () => {
     const after = new Tale().at(1_000).revoke("ok", { user: "u" }).at(2_000).login();
     expect(broken(after.at(9_000).use())).toEqual([]);
     const during = new Tale().at(995).login("s", "u", 10).at(1_000).revoke("ok", { user: "u" });
     expect(broken(during.at(9_000).use())).toEqual([]);
   });
-  it("lets an unknown outcome bind only once it is shown", () => {
+  it("counts with an unknown outcome only once it is proved", () => {
     const unknown = () => new Tale().login().at(1_000).revoke("info");
     expect(broken(unknown().at(9_000).use(b))).toEqual([]);
-    // Dead at 3000 on a: from then on it has happened.
+    // Ended at 3000 on a: from then on the revoke has happened.
     expect(broken(unknown().at(3_000).close(4301).at(7_990).use(b))).toEqual([]);
     expect(broken(unknown().at(3_000).close(4301).at(8_001).use(b))).toContain("no use after revoke");
   });
-  it("of an unknown outcome is not shown by a death that another revoke explains", () => {
+  it("of an unknown outcome is not proved by an end that another revoke explains", () => {
     const tale = new Tale().login().login("s2").at(1_000).revoke("info", { user: "u" });
     expect(
       broken(
@@ -181,10 +181,10 @@ describe("no use after revoke", () => {
       ),
     ).toEqual([]);
   });
-  it("is not promised by a revoke that was refused", () => {
+  it("is not counted if it was refused", () => {
     expect(broken(new Tale().login().at(1_000).revoke("fail").at(9_000).use())).toEqual([]);
   });
-  it("proves it with the operations, in words", () => {
+  it("is proved with the operations, in words", () => {
     const [found] = check(new Tale().login().at(1_000).revoke().at(7_000).use(b).use(b).history.entries);
     expect(found?.proof.map(({ op }) => op)).toEqual(["revoke", "use"]);
     expect(found?.times).toBe(2);
@@ -201,7 +201,7 @@ describe("no use after effective all", () => {
     expect(broken(revoked("pending").at(1_011).use(b))).toEqual([]);
     expect(broken(revoked("node").at(1_011).use(b))).toEqual([]);
   });
-  it("lets this process read late what was sent in time", () => {
+  it("allows that this process reads late what was sent in time", () => {
     const asked = (took: number) => {
       const tale = new Tale().login().at(1_000);
       const served = tale.history.begin("sockets", { op: "use", what: "x", ...who(b) });
@@ -215,32 +215,32 @@ describe("no use after effective all", () => {
 });
 
 describe("once dead, dead for ever", () => {
-  it("holds at once on the node that said it", () => {
+  it("holds at once on the node that reported it", () => {
     const said = () => new Tale().login().at(1_000).revoke("info").at(2_000).close(4301);
     expect(broken(said().at(2_001).use())).toEqual(["once dead, dead for ever"]);
     expect(broken(said().at(2_001).authenticate("ok"))).toEqual(["once dead, dead for ever"]);
     expect(broken(said().at(2_001).authenticate("dead"))).toEqual([]);
   });
-  it("of a refused refresh, the store's word, binds refreshes at once and the rest after the bound", () => {
+  it("after a refused refresh, the store's answer, holds for refreshes at once and for the rest after the bound", () => {
     const said = () => new Tale().login().at(1_000).revoke("info").at(2_000).refresh(1, "dead");
     expect(broken(said().at(2_100).use())).toEqual([]);
     expect(broken(said().at(2_100).refresh(1, 2))).toEqual(["once dead, dead for ever"]);
     expect(broken(said().at(7_100).use())).toContain("once dead, dead for ever");
-    // What the node says itself holds at once, also when the store said it before.
+    // What the node itself reports holds at once, also if the store reported it before.
     expect(broken(said().at(2_100).close(4301).at(2_200).use())).toEqual(["once dead, dead for ever"]);
   });
-  it("holds on the others after the bound, and everywhere at once for new tokens", () => {
+  it("holds on the other nodes after the bound, and for new tokens at once everywhere", () => {
     const said = () => new Tale().login().at(1_000).revoke().at(1_000).close(4301);
     expect(broken(said().at(5_900).use(b))).toEqual([]);
     expect(broken(said().at(6_001).use(b))).toEqual(["once dead, dead for ever"]);
     expect(broken(said().at(1_100).refresh(1, 2, "t", b))).toEqual(["once dead, dead for ever"]);
   });
-  it("lets a store that lost the end give tokens elsewhere until it is told again", () => {
+  it("allows a store that lost the end to give tokens elsewhere until it is repaired", () => {
     const lost = () => new Tale().login().at(1_000).revoke().at(1_000).close(4301).at(1_050).loss(900);
     expect(broken(lost().at(1_100).refresh(1, 2, "t", b))).toEqual([]);
     expect(broken(lost().at(1_100).refresh(1, 2, "t"))).toEqual(["once dead, dead for ever"]);
   });
-  it("is not said by a close that invites back", () => {
+  it("does not follow from a close that invites a reconnect", () => {
     const tale = new Tale().login().at(1_000).close(4100).at(1_001).authenticate("ok");
     expect(broken(tale)).toEqual([]);
   });
@@ -249,7 +249,7 @@ describe("once dead, dead for ever", () => {
 describe("no lost acknowledgement", () => {
   const healed = () => new Tale().login().at(1_000).revoke().at(3_000).quiet().at(3_100);
   const then = (tale: Tale) => broken(tale.authenticate("dead", { node: "c" }, endStateActor));
-  it("is asked when all is healed, however little time went by", () => {
+  it("is checked once all faults are healed, however little time has passed", () => {
     expect(then(healed().refresh(1, "dead"))).toEqual([]);
     expect(then(healed().refresh(1, 2))).toEqual(["no lost acknowledgement"]);
     expect(then(healed().authenticate("ok", b))).toEqual(["no lost acknowledgement"]);
@@ -261,30 +261,30 @@ describe("no lost acknowledgement", () => {
 });
 
 describe("no false cut", () => {
-  it("sees a final word to a session that nobody touched", () => {
+  it("finds an end reported for a session that nobody touched", () => {
     expect(broken(new Tale().login().at(1_000).close(4301))).toEqual(["no false cut"]);
     expect(broken(new Tale().login().at(1_000).authenticate("dead"))).toEqual(["no false cut"]);
     expect(broken(new Tale().login().at(1_000).refresh(1, "dead"))).toEqual(["no false cut"]);
     expect(broken(new Tale().login().at(1_000).close(4100).close(1006).refresh(1, "away"))).toEqual([]);
   });
-  it("sees the wrong session of a user cut off", () => {
+  it("finds that the wrong session of a user was ended", () => {
     const tale = () => new Tale().login().login("s2").at(1_000).revoke();
     expect(broken(tale().at(2_000).close(4301))).toEqual([]);
     expect(broken(tale().at(2_000).close(4301, { session: "s2" }))).toEqual(["no false cut"]);
   });
-  it("sees what was opened after the revoke cut off by it", () => {
+  it("finds that a session opened after the revoke was ended by it", () => {
     const tale = (phase: "ok" | "info") =>
       new Tale().at(1_000).revoke(phase, { user: "u" }).at(2_000).login();
     expect(broken(tale("ok").at(3_000).close(4301))).toEqual(["no false cut"]);
     expect(broken(tale("info").at(3_000).close(4301))).toEqual([]);
   });
-  it("comes before the revoke, too", () => {
+  it("finds an end before the revoke, too", () => {
     expect(broken(new Tale().login().at(900).close(4301).at(1_000).revoke())).toEqual(["no false cut"]);
   });
-  it("does not blame a refused revoke's target", () => {
+  it("accepts the end of a refused revoke's target", () => {
     expect(broken(new Tale().login().at(1_000).revoke("fail").close(4301))).toEqual(["no false cut"]);
   });
-  it("excuses a session that the store lost, and no older one", () => {
+  it("accepts the end of a session that the store lost, and of no older one", () => {
     const tale = () => new Tale().at(100).login("old").at(600).login("new").at(1_000).loss(500).at(1_100);
     expect(broken(tale().close(4301, { session: "new" }))).toEqual([]);
     expect(broken(tale().close(4301, { session: "old" }))).toEqual(["no false cut"]);
@@ -297,18 +297,18 @@ describe("single use", () => {
     expect(broken(new Tale().redeem("c", "info").redeem("c"))).toEqual([]);
     expect(broken(new Tale().redeem("c").redeem("c"))).toEqual(["single use"]);
   });
-  it("of a code that the store lost is not known", () => {
+  it("of a code that the store lost is unknown", () => {
     const lost = (since: number) => new Tale().at(100).redeem("c").at(200).loss(since).redeem("c");
     expect(broken(lost(50))).toEqual([]);
     expect(broken(lost(150))).toEqual(["single use"]);
   });
-  it("of a generation: each use makes one successor, and the same twice is a tab's", () => {
+  it("of a generation: each use creates one successor, and a tab may get the same twice", () => {
     expect(broken(new Tale().login().refresh(1, 2).refresh(1, 2))).toEqual([]);
     expect(broken(new Tale().login().refresh(1, 2).refresh(1, 3))).toEqual([]);
     expect(broken(new Tale().login().refresh(1, 2).refresh(1, 4))).toEqual(["single use"]);
     expect(broken(new Tale().login().refresh(1, 3))).toEqual(["single use"]);
   });
-  it("of a generation: who is behind is given the newest that another use made", () => {
+  it("of a generation: a tab that is behind gets the newest that another use created", () => {
     expect(broken(new Tale().login().refresh(1, 2).refresh(2, 3).refresh(1, 3))).toEqual([]);
     expect(broken(new Tale().login().refresh(1, 2).refresh(2, "away").refresh(1, 3))).toEqual([]);
     expect(broken(new Tale().login().refresh(1, 2).refresh(2, 3).refresh(2, 5))).toEqual(["single use"]);
@@ -320,7 +320,7 @@ describe("one live generation", () => {
     expect(broken(new Tale().login().refresh(1, 2, "x").refresh(1, 2, "x"))).toEqual([]);
     expect(broken(new Tale().login().refresh(1, 2, "x").refresh(1, 2, "y"))).toEqual(["one live generation"]);
   });
-  it("does not go back", () => {
+  it("never falls", () => {
     const ahead = () => new Tale().login().refresh(1, 2).refresh(2, 3);
     expect(broken(ahead().at(20).refresh(1, 2))).toEqual(["one live generation"]);
     expect(
@@ -331,7 +331,7 @@ describe("one live generation", () => {
 
 describe("answers after heal", () => {
   const healed = () => new Tale().login().authenticate("ok").at(1_000).revoke().at(3_000).quiet();
-  it("wants every session that was revoked asked about, and answered", () => {
+  it("requires that every revoked session is asked about, and answered", () => {
     expect(broken(healed())).toEqual(["answers after heal"]);
     expect(broken(healed().authenticate("away", {}, endStateActor))).toEqual(["answers after heal"]);
     const later = healed().authenticate("away", {}, endStateActor).authenticate("dead", {}, endStateActor);
@@ -340,12 +340,12 @@ describe("answers after heal", () => {
 });
 
 describe("a history", () => {
-  it("is judged the same from its file", () => {
+  it("is judged the same after it was written to a file and read", () => {
     const { history } = new Tale().login().at(1_000).revoke().at(7_000).use(b);
     expect(check(historyOf(history.toText()))).toEqual(check(history.entries));
   });
 
-  it("of a server that does what it promises is never blamed, whatever the order and whatever gets lost", () => {
+  it("of a correct server has no violations, in any order and whatever gets lost", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         expect(textOf(check(honestHistory(steps)))).toBe("");
@@ -354,7 +354,7 @@ describe("a history", () => {
     );
   });
 
-  it("of a server that forgets one revoke is blamed once it serves that session after the bound", () => {
+  it("of a server that forgets one revoke has a violation once it serves that session after the bound", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), fc.constantFrom(...sessions), (steps, session) => {
         const tale = new Tale().at(1);
@@ -379,7 +379,7 @@ const step = fc.record({
 });
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-/** A model server: one truth, both nodes know it within the bound (here: at once). Any answer may get lost. */
+/** A model server: one state, which both nodes know within the bound (here: at once). Any answer may get lost. */
 function honestHistory(steps: readonly Step[]): readonly Entry[] {
   const tale = new Tale();
   const dead = new Set<string>();

@@ -16,32 +16,31 @@ export type Property =
 
 export interface Violation {
   readonly property: Property;
-  /** The session, or the code. */
+  /** The session or the code. */
   readonly about: string;
   readonly says: string;
-  /** The operations that prove it, in order: what had been promised, then what broke it. */
+  /** The operations that prove it, in order: first the promise, then the violation. */
   readonly proof: readonly Operation[];
   /** How often it happened; the proof is of the first. */
   readonly times: number;
 }
 
 export interface CheckerOptions {
-  /** How long after a revoke's answer other nodes may go on, under one fault. */
+  /** How long after a revoke's answer other nodes may still serve, under one fault. */
   readonly boundMs?: number;
   /**
-   * How late this process may read what was sent in time. It is given only where the server's sending cannot be told from the
-   * reading: what was *asked* after the bound has none.
+   * How late this process may read what was sent in time. It applies only if sending and reading cannot be
+   * distinguished: a request that *began* after the bound gets none.
    */
   readonly slackMs?: number;
 }
 
-/** Who asks, once everything has been put right, what became of each session. */
+/** The actor that asks what became of each session, once all faults are healed. */
 export const endStateActor = "end";
 
 /**
- * Decides whether a history keeps the promises. Reads nothing but the history, so a history that was written down is
- * judged again the same way. What is not known to have happened (`info`) never proves anything against the server; it
- * may excuse it.
+ * Decides whether a history keeps the promises. It reads nothing else, so a stored history gets the same verdict. An
+ * operation with an unknown outcome (`info`) never proves anything against the server; it may excuse it.
  */
 export function check(entries: readonly Entry[], options: CheckerOptions = {}): readonly Violation[] {
   const facts = factsOf(entries);
@@ -82,7 +81,7 @@ function firstOfEach(found: readonly Found[]): readonly Violation[] {
   return [...groups.values()].map(({ first, times }) => ({ ...first, times }));
 }
 
-/** Asked after `at`, or answered so late after it that the answer was not merely read late. */
+/** Began after `at`, or was answered so late after it that late reading does not explain it. */
 function isAfter(life: Operation, at: number, { slackMs }: Limits): boolean {
   return (life.invokedAt > at && life.invokedAt !== life.endedAt) || life.endedAt > at + slackMs;
 }
@@ -115,7 +114,7 @@ function afterAll({ revokes, lives, covers }: Facts, limits: Limits): readonly F
     );
 }
 
-/** What narrows a user without ending a session binds like a revoke, whoever was let in before. */
+/** Taking a right without ending a session counts like a revoke, for sessions opened at any time before. */
 function lostRights({ operations, lives }: Facts, limits: Limits): readonly Found[] {
   return named(operations, "narrow")
     .filter(({ phase }) => phase === "ok")
@@ -137,9 +136,9 @@ function lostRights({ operations, lives }: Facts, limits: Limits): readonly Foun
 }
 
 /**
- * The node that said it may never take it back, whatever its restarts. A refusal to refresh is the store's word, which
- * can be ahead of what the node has heard: it binds every node's refreshes at once, unless the store lost something, and
- * everything else after the bound's time. So long have other nodes to hear of it.
+ * The node that reported the end may never take it back, not even after restarts. A refusal to refresh is the store's
+ * answer, which can be ahead of the node's view. It holds for every node's refreshes at once, unless the store lost
+ * data, and for everything else after the bound, because other nodes need that time to learn of it.
  */
 function deadForEver({ deaths, lives, losses }: Facts, limits: Limits): readonly Found[] {
   const first = new Map<string, Death[]>();
@@ -155,14 +154,14 @@ function deadForEver({ deaths, lives, losses }: Facts, limits: Limits): readonly
       return isAfter(life, endedAt + (atOnce ? 0 : limits.boundMs), limits);
     });
     if (death === undefined) return [];
-    const says = `${life.op} on ${life.node} ${late(life, death.endedAt)} after ${death.node} said that it is over`;
+    const says = `${life.op} on ${life.node} ${late(life, death.endedAt)} after ${death.node} reported its end`;
     return [
       { property: "once dead, dead for ever" as const, about: life.session, says, proof: [death, life] },
     ];
   });
 }
 
-/** Only after the final heal: before it, the bound speaks. */
+/** Only after the final heal: before it, the bound applies. */
 function lostAcknowledgements({ revokes, lives, covers, quietAt }: Facts): readonly Found[] {
   if (quietAt === undefined) return [];
   return revokes
@@ -173,7 +172,7 @@ function lostAcknowledgements({ revokes, lives, covers, quietAt }: Facts): reado
         .map((life) => ({
           property: "no lost acknowledgement" as const,
           about: life.session,
-          says: `${life.op} on ${life.node} when all was healed`,
+          says: `${life.op} on ${life.node} when all faults were healed`,
           proof: [revoke, life],
         })),
     );
@@ -186,12 +185,12 @@ function falseCuts({ deaths, revokes, mayCover, mayBeLost, openedAt }: Facts): r
     .map((death) => ({
       property: "no false cut" as const,
       about: death.session,
-      says: `${death.node} says that it is over, and nobody asked for that`,
+      says: `${death.node} reports its end, and nobody asked for that`,
       proof: [death],
     }));
 }
 
-/** At the end every session that was asked about has its answer, and everything that was revoked was asked about. */
+/** At the end every session that was asked about has an answer, and every revoked session was asked about. */
 function withoutAnswer(facts: Facts): readonly Found[] {
   const { operations, quietAt } = facts;
   if (quietAt === undefined) return [];
@@ -214,7 +213,11 @@ function notAsked({ revokes, lives, covers, quietAt }: Facts, asked: ReadonlySet
   return acknowledged.flatMap((revoke) =>
     lives
       .filter((life: Life) => !asked.has(life.session) && covers(revoke, life))
-      .map(({ session }) => ({ about: session, says: "revoked, and nobody asked", proof: [revoke] })),
+      .map(({ session }) => ({
+        about: session,
+        says: "revoked, and no actor asked about it",
+        proof: [revoke],
+      })),
   );
 }
 

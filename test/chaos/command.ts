@@ -14,13 +14,13 @@ interface Settings {
   readonly from: number;
   readonly shape: Shape;
   readonly nodes: number;
-  /** 0: the seed's own faults; otherwise the first node is killed so many times in each seed. */
+  /** 0: the seed's own faults. Otherwise the first node is killed this many times in each seed. */
   readonly kills: number;
   readonly parallel: number;
   readonly out: string;
 }
 
-/** Throws a `TypeError` for people. */
+/** Throws a `TypeError` with a readable message. */
 function settingsOf(args: readonly string[]): Settings {
   const { values } = parseArgs({
     args: [...args],
@@ -53,7 +53,7 @@ function whole(name: string, text: string, least: number, most: number): number 
   throw new TypeError(`--${name} is a whole number from ${least} to ${most}`);
 }
 
-/** Runs the seeds, several side by side; a line each, with the history of what failed in a file. */
+/** Runs the seeds, several in parallel. Prints one line for each, and writes the history of a failure to a file. */
 async function main(args: readonly string[]): Promise<number> {
   const settings = settingsOf(args);
   const { seeds, from, parallel } = settings;

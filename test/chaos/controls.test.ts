@@ -4,7 +4,7 @@ import { textOf, type Violation } from "./checker.ts";
 import { type Control, controls } from "./controls.ts";
 import { setStage } from "./stage.ts";
 
-/** With every protection on, what is a process is the built program. */
+/** With every safeguard on, a process is the built program. */
 async function played(
   { shape, processes, play }: Control,
   ...disabledSafeguards: readonly Control["protection"][]
@@ -22,7 +22,7 @@ async function played(
 
 const properties = (found: readonly Violation[]) => found.map(({ property }) => property);
 
-describe.concurrent("what the checker finds when a protection is off, and does not find when it is on:", () => {
+describe.concurrent("what the checker finds if a safeguard is off, and does not find if it is on:", () => {
   for (const control of controls) {
     it(`${control.protection}, off`, async () => {
       expect(properties(await played(control, control.protection))).toContain(control.finds);

@@ -7,13 +7,13 @@ import { nodeAt, type Stage } from "./stage.ts";
 import { enter, type Visit } from "./visit.ts";
 import type { Shape } from "./world.ts";
 
-/** What goes wrong, step by step, without one protection, and does not with it. */
+/** A scripted scenario that goes wrong without one safeguard, and does not with it. */
 export interface Control {
   readonly protection: Safeguard;
-  /** What the checker finds without it. */
+  /** The violation that the checker finds without it. */
   readonly finds: Property;
   readonly shape: Shape;
-  /** The nodes are processes, which can be stopped and have to live with what nobody handles. */
+  /** The nodes are processes, which can be stopped and must survive unhandled errors. */
   readonly processes: boolean;
   readonly play: (stage: Stage) => Promise<void>;
 }
@@ -96,7 +96,7 @@ export const controls: readonly Control[] = [
   { protection: "mac", finds: "no false cut", shape: "standalone", processes: false, play: forgedEntry },
 ];
 
-/** The second node hears nothing any more, and its connections stay open. */
+/** The second node receives nothing any more, but its connections stay open. */
 async function halfOpen(stage: Stage): Promise<void> {
   const { holding, visit } = await stage.logIn("anna", 1);
   const heal = await stage.world.inflict({ kind: "black_hole", node: 1, direction: "both" });
@@ -106,15 +106,15 @@ async function halfOpen(stage: Stage): Promise<void> {
 }
 
 /**
- * The second node is stopped, and wakes up to a command that came meanwhile. Its answer would be held back by the check
- * before the sending, so what counts is that it was carried out.
+ * The second node is stopped, and resumes with a command that arrived meanwhile. The check before sending would hold
+ * back its answer, so the proof is that the command was carried out.
  */
 async function queuedWhileStopped(stage: Stage): Promise<void> {
   const { holding, visit } = await stage.logIn("anna", 1);
   const subject = stage.person("dora");
   const resume = await stage.world.inflict({ kind: "pause", node: 1 });
   await stage.revoke(holding, 0);
-  const change = { user_id: subject.id, name: "changed by somebody who is out" };
+  const change = { user_id: subject.id, name: "changed by a revoked user" };
   void visit.socket.request("config/auth/update", change);
   await wait(pastBoundMs);
   const { history } = stage.scene;
@@ -126,7 +126,10 @@ async function queuedWhileStopped(stage: Stage): Promise<void> {
   done(JSON.stringify(listed).includes(change.name) ? "ok" : "fail");
 }
 
-/** The second node is stopped while it waits for the store, and wakes up to the store's answer before the log's news. */
+/**
+ * The second node is stopped while it waits for the store. On resuming, it reads the store's answer before the log's
+ * entry.
+ */
 async function answerWhileStopped(stage: Stage): Promise<void> {
   const { holding, visit } = await stage.logIn("anna", 1);
   await stage.world.inflict({ kind: "delay", node: 1, ms: 300 });
@@ -142,7 +145,7 @@ async function answerWhileStopped(stage: Stage): Promise<void> {
   await heal();
 }
 
-/** The store's content becomes what it was before a revoke that was acknowledged. */
+/** The store's content is reset to what it was before an acknowledged revoke. */
 async function oldBackup(stage: Stage): Promise<void> {
   const { holding, visit } = await stage.logIn("anna", 1);
   const restore = await stage.world.inflict({ kind: "rollback" });
@@ -152,10 +155,10 @@ async function oldBackup(stage: Stage): Promise<void> {
   await askInTheEnd(stage);
 }
 
-/** The second node comes back to a log that was trimmed past what it has not read. */
+/** The second node reconnects to a log that was trimmed past its position. */
 async function trimmedLog(stage: Stage): Promise<void> {
   const { holding, visit } = await stage.logIn("anna", 1);
-  // Not a black hole: that lets what it held back pass at its end.
+  // Not a black hole: that one delivers what it held back when it ends.
   const heal = await stage.world.inflict({ kind: "refuse", node: 1 });
   await stage.revoke(holding, 0);
   await stage.world.store.servers[0]?.command("XTRIM", "gatehouse:{gh}:log", "MAXLEN", "0");
@@ -164,13 +167,13 @@ async function trimmedLog(stage: Stage): Promise<void> {
   await keepUsing(visit, pastBoundMs);
 }
 
-/** The second node reads everything but the record of the user who becomes local-only. */
+/** The second node can read everything but the record of the user who becomes local-only. */
 async function recordUnreadable(stage: Stage): Promise<void> {
   const { scene } = stage;
   const { holding } = await stage.logIn("anna", 1);
   const [token = ""] = holding.accessTokens;
   const visit = await enter(scene, nodeAt(scene, 1), holding, { actor: "visitors", token, remote: true });
-  if (visit === undefined) throw new Error("nobody was let in from elsewhere");
+  if (visit === undefined) throw new Error("no socket from the remote address was accepted");
   const fault = { kind: "unreadable", node: 1, record: `user:${holding.user}` } as const;
   const heal = await stage.world.inflict(fault);
   if (!(await narrow(scene, nodeAt(scene, 0), stage.person("anna"), "remote")))
@@ -179,7 +182,7 @@ async function recordUnreadable(stage: Stage): Promise<void> {
   await heal();
 }
 
-/** Somebody who rotated since the backup was made is no thief. */
+/** A client that rotated its token after the backup was made is not a thief. */
 async function rotatedSinceBackup(stage: Stage): Promise<void> {
   const { holding } = await stage.logIn("dora", 0);
   const node = nodeAt(stage.scene, 0);
@@ -189,13 +192,13 @@ async function rotatedSinceBackup(stage: Stage): Promise<void> {
   await askInTheEnd(stage);
 }
 
-/** While its lease lasts the second node is led to a server that has not got the session, and has to look it up there. */
+/** While its lease lasts, the second node is led to a server that lacks the session, and must look it up there. */
 async function serverWithoutData(stage: Stage): Promise<void> {
   const { scene } = stage;
   const { holding } = await stage.logIn("dora", 1);
   const node = nodeAt(scene, 1);
   const [token = ""] = holding.accessTokens;
-  // Whose user has changed since is looked up.
+  // The user has changed since, so the session is looked up.
   await scene.owner.command(node, "config/auth/update", { user_id: holding.user, name: "Dora D." });
   const heal = await stage.world.inflict({ kind: "wrong_server", node: 1 });
   const until = performance.now() + 2_500;
@@ -208,7 +211,7 @@ async function serverWithoutData(stage: Stage): Promise<void> {
   await askInTheEnd(stage);
 }
 
-/** Nodes stay with a primary that everybody else has left, and that goes on taking their writes. */
+/** Nodes stay with a primary that everybody else has left, and that still accepts their writes. */
 async function isolatedPrimary(stage: Stage): Promise<void> {
   const { holding, visit } = await stage.logIn("anna", 1);
   await stage.world.inflict({ kind: "isolated_primary" });
@@ -222,7 +225,7 @@ async function isolatedPrimary(stage: Stage): Promise<void> {
   await keepUsing(visit, pastBoundMs);
 }
 
-/** Whoever can write to the store, but does not know the installation's secret, wants to log somebody out. */
+/** An attacker can write to the store but does not know the installation's secret, and tries to end a session. */
 async function forgedEntry(stage: Stage): Promise<void> {
   const { holding, visit } = await stage.logIn("dora", 1);
   const event = {

@@ -1,20 +1,20 @@
 import type { Entry, Subject } from "./history.ts";
 import { named, type Operation, operationsOf } from "./operations.ts";
 
-/** A sign of life of a session: it was let in, served or given new tokens. */
+/** Proof that a session is live: it was authenticated, served or given new tokens. */
 export type Life = Operation<"authenticate" | "use" | "refresh">;
-/** A final word about a session: closed with 43xx, or its token refused as that of nobody. */
+/** A final answer about a session: closed with 43xx, or its token refused as unknown. */
 export type Death = Operation<"authenticate" | "close" | "refresh">;
 
-/** A revoke that certainly happened, `at` the latest. */
+/** A revoke that certainly happened, at `at` the latest. */
 export interface Revoked {
   readonly operation: Operation<"revoke">;
   readonly at: number;
-  /** What shows it, when its own answer did not come. */
+  /** What proves it, if its own answer did not arrive. */
   readonly shownBy?: Death;
 }
 
-/** A history, joined and sorted into what the properties speak of. */
+/** A history, joined and sorted as the properties need it. */
 export interface Facts {
   readonly operations: readonly Operation[];
   readonly lives: readonly Life[];
@@ -23,13 +23,16 @@ export interface Facts {
   readonly revoked: readonly Revoked[];
   readonly losses: readonly Operation<"loss">[];
   readonly quietAt: number | undefined;
-  /** Sure to be under this revoke: what was opened while it was under way may be on either side of it. */
+  /**
+   * True if the session is certainly covered by this revoke. A session that was opened while the revoke was in progress
+   * may be on either side.
+   */
   covers(revoke: Operation<"revoke">, subject: Subject): boolean;
-  /** May be under it. */
+  /** True if the session may be covered. */
   mayCover(revoke: Operation<"revoke">, subject: Subject): boolean;
   /** Whether what was answered at that time may be gone, because the store lost it. */
   mayBeLost(answeredAt: number): boolean;
-  /** When the session was known to be open; long ago where the history has no login of it. */
+  /** When the session was known to be open; long ago if the history has no login of it. */
   openedAt(session: string): number;
 }
 
@@ -85,7 +88,7 @@ function deathsIn(operations: readonly Operation[]): readonly Death[] {
   );
 }
 
-/** A revoke without an answer happened for sure once a session died that no other revoke can have killed. */
+/** A revoke without an answer certainly happened once a session ended that no other revoke can have ended. */
 function revokedIn(
   revokes: readonly Operation<"revoke">[],
   deaths: readonly Death[],

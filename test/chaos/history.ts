@@ -1,14 +1,17 @@
 /**
- * What the actors of a run did and were told, in the order of one monotonic clock, that of the process that holds them
- * all. An operation is two entries with one `id`: `invoke`, then how it ended: `ok`; `fail`, it certainly did not
- * happen; `info`, nobody knows (no answer, a fault of the server). A thing that just arrives is a single `ok`.
+ * What the actors of a run did and observed, in the order of one monotonic clock, that of the process that holds them
+ * all. An operation has two entries with one `id`: `invoke`, then its end. `ok`: it happened. `fail`: it certainly did
+ * not. `info`: unknown (no answer, a fault of the server). An unsolicited message is a single `ok`.
  */
 export type Phase = "invoke" | "ok" | "fail" | "info";
 
-/** What somebody may need beside a session that lives: to come from elsewhere, to be an administrator. */
+/**
+ * A right that a request may need in addition to a live session: to come from a remote address, or to be an
+ * administrator.
+ */
 export type Right = "remote" | "admin";
 
-/** Whose session it is, where it was asked, and on which socket, if any. */
+/** The session, the node, and the socket if there is one. */
 export interface Subject {
   readonly user: string;
   readonly session: string;
@@ -17,13 +20,13 @@ export interface Subject {
   readonly needs?: readonly Right[];
 }
 
-/** What a revoke was answered with, as far as it says anything. */
+/** The parts of a revoke's answer that the checker uses. */
 export interface Receipt {
   readonly effective?: string;
   readonly durability?: string;
 }
 
-/** A session by its id, or all that a user has. */
+/** One session by its id, or all sessions of a user. */
 export interface Target {
   readonly user: string;
   readonly session?: string;
@@ -32,7 +35,7 @@ export interface Target {
 export type Action =
   | { readonly op: "login"; readonly user: string; readonly node: string; readonly session?: string }
   | ({ readonly op: "authenticate"; readonly socket: string; readonly dead?: boolean } & Subject)
-  /** A command that was carried out, or a data frame that came. Neither ping nor what tells of a suspension is one. */
+  /** A command that was carried out, or a data frame that arrived. Neither ping nor a suspension message is one. */
   | ({ readonly op: "use"; readonly socket: string; readonly what: string } & Subject)
   | ({
       readonly op: "close";
@@ -49,14 +52,14 @@ export type Action =
       readonly dead?: boolean;
     } & Subject)
   | { readonly op: "revoke"; readonly node: string; readonly target: Target; readonly receipt?: Receipt }
-  /** The user keeps its sessions and has a right less, for the rest of the history. */
+  /** The user keeps its sessions but loses a right, for the rest of the history. */
   | { readonly op: "narrow"; readonly user: string; readonly node: string; readonly takes: Right }
   /** An authorization code or a one-time code; `secret` is its fingerprint. */
   | { readonly op: "redeem"; readonly secret: string; readonly user: string; readonly node: string }
   | { readonly op: "fault"; readonly what: string }
-  /** The store forgot what was committed from `since` on, and knows it. */
+  /** The store lost what was committed from `since` on. */
   | { readonly op: "loss"; readonly since: number }
-  /** All faults are over; from `quiet` on everything is expected to have been put right. */
+  /** `healed`: all faults have ended. From `quiet` on everything is expected to be repaired. */
   | { readonly op: "mark"; readonly name: "healed" | "quiet" };
 
 export type Entry = Action & {
@@ -74,7 +77,7 @@ export function saysDead(code: number): boolean {
 
 type Told<A> = A extends Action ? Partial<Omit<A, "op">> : never;
 
-/** How an operation ended, once; what comes later is not written down. */
+/** Records how an operation ended, once; later calls are ignored. */
 export type Settle = (phase: Exclude<Phase, "invoke">, told?: Told<Action>) => void;
 
 export class History {
@@ -107,7 +110,7 @@ export class History {
     this.#entries.push({ ...action, id: this.#lastId, at: this.#now(), actor, phase: "ok" });
   }
 
-  /** One entry a line. */
+  /** One entry for each line. */
   toText(): string {
     return this.#entries.map((entry) => `${JSON.stringify({ ...entry, at: round(entry.at) })}\n`).join("");
   }

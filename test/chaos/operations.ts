@@ -3,7 +3,7 @@ import type { Action, Entry, Phase } from "./history.ts";
 export type Name = Action["op"];
 type Of<N extends Name> = Extract<Action, { op: N }>;
 
-/** An operation with both its ends. One that never ended is `info`, and ends never. */
+/** An operation with both its ends. One that never ended is `info` with an infinite end. */
 export type Operation<N extends Name = Name> = Of<N> & {
   readonly id: number;
   readonly actor: string;
@@ -28,7 +28,7 @@ export function operationsOf(entries: readonly Entry[]): readonly Operation[] {
       } as Operation);
     } else {
       const invokedAt = begun.get(entry.id)?.at ?? at;
-      // What was given up waiting for may still be carried out.
+      // An abandoned operation may still be carried out.
       const endedAt = phase === "info" ? Number.POSITIVE_INFINITY : at;
       joined.set(entry.id, { ...rest, invokedAt, endedAt, phase } as Operation);
     }
@@ -40,7 +40,7 @@ export function named<N extends Name>(operations: readonly Operation[], op: N): 
   return operations.filter((operation): operation is Operation<N> => operation.op === op);
 }
 
-/** One line for people. */
+/** One line for reports. */
 export function lineOf(operation: Operation): string {
   const { id, actor, invokedAt, endedAt, phase, op, ...rest } = operation as Operation & {
     readonly [key: string]: unknown;

@@ -10,7 +10,7 @@ interface SessionGrant {
   readonly access_token: string;
 }
 
-/** The owner of an installation, who may do everything, through whatever node can be reached. */
+/** The owner of an installation, with all rights, through any reachable node. */
 export class Owner {
   readonly #token: string;
   readonly #sockets = new Map<string, ChaosSocket>();
@@ -19,7 +19,7 @@ export class Owner {
     this.#token = token;
   }
 
-  /** Sets the installation up with the code that its first node printed. */
+  /** Creates the owner with the code that the first node printed. */
   static async create(node: ChaosNode, setupCode: string): Promise<Owner> {
     const socket = await ChaosSocket.open(node.port);
     const answer = await socket?.request("auth/onboarding/create_owner", {
@@ -33,7 +33,7 @@ export class Owner {
     return new Owner(session.access_token);
   }
 
-  /** One command on the owner's socket at that node; one that must be opened first may fail to be. */
+  /** One command on the owner's socket at that node. If the socket must be opened first, that may fail. */
   async command(node: ChaosNode, type: string, fields: object, deadlineMs = 6_000): Promise<Answer> {
     const socket = await this.#socketAt(node);
     return (await socket?.request(type, fields, deadlineMs)) ?? { kind: "closed", code: 0 };
@@ -50,8 +50,8 @@ export class Owner {
   }
 
   /**
-   * A command before the first fault. On a busy machine it may be refused as temporary, and its answer may be lost: it is
-   * sent again until it is carried out.
+   * A command before the first fault. On a busy machine it may be refused as temporary, or its answer may be lost, so
+   * it is sent until it is carried out.
    */
   async #certain<T>(node: ChaosNode, type: string, fields: object): Promise<T> {
     let answer: Answer | undefined;
@@ -93,7 +93,7 @@ function isTemporary(error: unknown): boolean {
   );
 }
 
-/** For what happens before the first fault. */
+/** For operations before the first fault. */
 function certain<T>(answer: Answer | undefined, what: string): T {
   if (answer?.kind === "answer" && answer.message.success === true) return answer.message.result as T;
   throw new Error(`could not make ${what}: ${JSON.stringify(answer)}`);

@@ -12,8 +12,7 @@ interface Step {
 }
 
 /**
- * Goes through a login with a password; what the flow gives at its end. `refused`: certainly not logged in;
- * undefined: nobody knows.
+ * Runs a login with a password and returns the flow's result. `refused`: certainly not logged in. Undefined: unknown.
  */
 export async function logInOn<T>(
   socket: ChaosSocket,

@@ -6,25 +6,25 @@ export interface Person {
   readonly id: string;
   readonly username: string;
   readonly password: string;
-  /** Administrators may hear of changes of users: frames that nobody asked for at that moment. */
+  /** Administrators may get events about users, at any moment. */
   readonly isAdmin: boolean;
-  /** Whose sessions are never revoked: whatever happens, nobody may be logged out. */
+  /** Sessions of this user are never revoked: whatever happens, they must stay. */
   readonly spared: boolean;
 }
 
 const keptTokens = 4;
 
-/** A session as its holder knows it. */
+/** A session as its client knows it. */
 export class Holding {
   readonly user: string;
   readonly session: string;
   readonly person: Person;
-  /** The newest first. They live longer than a run: only a revocation ends them. */
+  /** Newest first. They live longer than a run: only a revocation ends them. */
   accessTokens: readonly string[];
   refreshToken: string;
-  /** The socket that the session has now. */
+  /** The socket that the session uses now. */
   visit: Visit | undefined;
-  /** Was told that it is over: an honest holder stops. */
+  /** The client was told that the session has ended: an honest client stops. */
   isOver = false;
 
   constructor(
@@ -45,7 +45,7 @@ export class Holding {
   renewed(grant: { readonly access_token: string; readonly refresh_token?: string }): void {
     this.accessTokens = [grant.access_token, ...this.accessTokens].slice(0, keptTokens);
     const given = grant.refresh_token;
-    // Of two answers that cross, the older one must not win.
+    // If two answers cross, the older one must not win.
     if (given !== undefined && generationOf(given) >= generationOf(this.refreshToken))
       this.refreshToken = given;
   }
@@ -56,7 +56,7 @@ export function generationOf(refreshToken: string): number {
   return Buffer.from(refreshToken.slice("ghr_".length), "base64url").readUInt32BE(17);
 }
 
-/** Tells secrets apart in a history without being one. */
+/** Identifies a secret in a history without revealing it. */
 export function fingerprint(secret: string): string {
   return createHash("sha256").update(secret).digest("hex").slice(0, 12);
 }

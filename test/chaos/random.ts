@@ -15,7 +15,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
-  /** A whole number, both ends included. */
+  /** An integer, both ends included. */
   between(least: number, most: number): number {
     return least + Math.floor(this.next() * (most - least + 1));
   }
@@ -30,7 +30,7 @@ export class Random {
     return found;
   }
 
-  /** A generator of its own, so that one more draw here changes nothing there. */
+  /** An independent generator, so that one more draw here changes nothing there. */
   fork(name: string): Random {
     let hash = Math.floor(this.next() * 2 ** 32);
     for (const letter of name) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x01000193);

@@ -9,7 +9,7 @@ import {
 import type { Heal } from "./world.ts";
 import type { WorldStore } from "./world-store.ts";
 
-/** Who takes part has a user of its own, so that one of them can be shut out by the others. */
+/** Each participant has a user of its own, so that one of them can be shut out by the others. */
 const everything = "on >of-the-tests ~* &* +@all";
 const serverUsers = [`user watcher ${everything}`, `user copier ${everything}`];
 const serverConfig = [...serverUsers, "masteruser copier", "masterauth of-the-tests"];
@@ -21,7 +21,7 @@ const sentinelConfig = [
   "sentinel auth-pass main of-the-tests",
 ];
 
-/** Nodes ask Sentinel for the primary's own address, so no proxy can stand between: no faults of one node's network. */
+/** Nodes ask Sentinel for the primary's own address, so no proxy can be in between: no faults of one node's network. */
 export async function sentinels(): Promise<WorldStore> {
   const group = await startRedisSentinels({ config: serverConfig, sentinelConfig });
   return {
@@ -37,8 +37,8 @@ export async function sentinels(): Promise<WorldStore> {
 const patience = ["down-after-milliseconds", "60000"] as const;
 
 /**
- * The replica stops and is cut off, so what the primary acknowledges from now on is in no other memory; then the primary
- * dies and the replica goes on.
+ * The replica is stopped and disconnected, so what the primary acknowledges from now on is nowhere else. Then the
+ * primary dies and the replica is promoted.
  */
 async function failover({ primary, replica, sentinels: all, primaryPort }: SentinelGroup): Promise<Heal> {
   replica.pause();
@@ -49,19 +49,19 @@ async function failover({ primary, replica, sentinels: all, primaryPort }: Senti
     replica.resume();
     await eventually("it to hold", async () => (await primaryPort()) === replica.port);
     await eventually("it to hold", () => isPrimary(replica));
-    // It comes back without its data. Where everything is slow the Sentinels would soon miss the new primary, and give the
-    // office to the empty server: a second fault, which loses everything.
+    // It comes back without its data. On a slow machine the Sentinels would soon miss the new primary and promote the
+    // empty server: a second fault, which loses everything.
     await Promise.all(all.map((sentinel) => sentinel.command("SENTINEL", "SET", "main", ...patience)));
-    // They make a replica of it.
+    // The Sentinels make it a replica.
     await primary.restart();
     return { forgotSince };
   };
 }
 
 /**
- * The gateways and the old primary on one side, the replica and the Sentinels on the other: users are shut out as a
- * network would shut out their connections. The old primary goes on taking the gateways' writes, which are lost when the
- * sides come together and it has to copy the new one.
+ * The gateways and the old primary are on one side, the replica and the Sentinels on the other: users are shut out as a
+ * network would shut out their connections. The old primary still accepts the gateways' writes. They are lost when the
+ * partition ends and it must copy the new primary.
  */
 async function isolatePrimary({ primary, replica, sentinels: all }: SentinelGroup): Promise<Heal> {
   const forgotSince = performance.now();
@@ -76,7 +76,7 @@ async function isolatePrimary({ primary, replica, sentinels: all }: SentinelGrou
   };
 }
 
-/** Nothing of this user's is carried out any more, on open connections neither. */
+/** Nothing of this user is carried out any more, not even on open connections. */
 async function shutOut(server: RedisServer, user: string): Promise<void> {
   await server.command("ACL", "SETUSER", user, "-@all", "+acl", "+client|kill");
   await server.command("CLIENT", "KILL", "USER", user);
@@ -86,10 +86,10 @@ async function letIn(server: RedisServer, user: string): Promise<void> {
   await server.command("ACL", "SETUSER", user, "+@all");
 }
 
-/** What a primary acknowledged so shortly before its end may be in no other memory. */
+/** What a primary acknowledged this shortly before its end may be nowhere else. */
 const replicationLagMs = 500;
 
-/** A Cluster in which every shard has a replica. Nodes are told real addresses: no proxies here. */
+/** A Cluster in which every shard has a replica. Nodes get real addresses, so there are no proxies. */
 export async function cluster(): Promise<WorldStore> {
   const group = await startRedisCluster({ replicas: true });
   const [one, other] = await pairOf(group);
@@ -118,7 +118,7 @@ export async function cluster(): Promise<WorldStore> {
   };
 }
 
-/** The two servers of the shard with the slot of `{gh}`, where everything of a gateway is. */
+/** The two servers of the shard with the slot of `{gh}`, which holds all of a gateway's data. */
 async function pairOf({ primaries, replicas }: RedisCluster): Promise<readonly [RedisServer, RedisServer]> {
   const slot = Number(await primaries[0]?.command("CLUSTER", "KEYSLOT", "{gh}"));
   const shard = slot < 5_461 ? 0 : slot < 10_923 ? 1 : 2;

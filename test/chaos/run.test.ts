@@ -6,7 +6,7 @@ import { run } from "./run.ts";
 import { noFaults, scheduleOf } from "./schedule.ts";
 
 describe("a run", () => {
-  it("without faults keeps every promise, and everything that it is about was done", async () => {
+  it("without faults keeps every promise, and every kind of operation was done", async () => {
     const schedule = { ...noFaults, healAt: 4_000, seed: 1 };
     const { history, violations } = await run(1, { shape: "standalone", nodes: 2, schedule });
     expect(textOf(violations)).toBe("");

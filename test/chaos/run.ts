@@ -23,11 +23,11 @@ import { type Shape, startWorld, type World } from "./world.ts";
 export interface RunOptions {
   readonly shape: Shape;
   readonly nodes: number;
-  /** Given: the nodes run in this process, with these parts. */
+  /** If given, the nodes run in this process, with these parts. */
   readonly embedded?: GatewayParts;
-  /** Protections that are off: a negative control. */
+  /** Safeguards that are off: a negative control. */
   readonly disabledSafeguards?: readonly Safeguard[];
-  /** Instead of the seed's own. */
+  /** Replaces the seed's own. */
   readonly schedule?: Schedule;
 }
 
@@ -36,16 +36,16 @@ export interface RunResult {
   readonly schedule: Schedule;
   readonly history: History;
   readonly violations: readonly Violation[];
-  /** The longest time, in ms, for which this process did not look at its sockets: so late it may have read. */
+  /** The longest time, ms, for which this process did not read its sockets: it may have read this late. */
   readonly stalledMs: number;
 }
 
 const storeTimeoutMs = 1_000;
-/** How late what was sent in time may be read by a process that is not held up itself. */
+/** How late a process that is not stalled may read what was sent in time, ms. */
 const slackMs = 250;
 const deviceCount = 2;
 
-/** One seed: a world of its own, its faults, everybody in it, and what the history of it all shows. */
+/** One seed: its own deployment, faults and actors, and the verdict on the history. */
 export async function run(seed: number, options: RunOptions): Promise<RunResult> {
   const { schedule: given, nodes } = options;
   const world = await startWorld({ ...options, storeTimeoutMs });
@@ -65,7 +65,7 @@ export async function run(seed: number, options: RunOptions): Promise<RunResult>
 
 async function play(world: World, schedule: Schedule, random: Random): Promise<History> {
   const stop = new AbortController();
-  // One for each actor that rests.
+  // One listener for each waiting actor.
   setMaxListeners(0, stop.signal);
   const spawned: Promise<void>[] = [];
   const scene = await setTheScene(world, stop.signal, spawned);
@@ -77,7 +77,7 @@ async function play(world: World, schedule: Schedule, random: Random): Promise<H
     await rest(schedule.quietMs, stop.signal);
     scene.history.tell("faults", { op: "mark", name: "quiet" });
     stop.abort();
-    // What ends may begin something.
+    // An actor that ends may have started another.
     for (let seen = 0; seen < spawned.length; seen += 1) await spawned[seen];
     await askForAll(scene);
     return scene.history;
@@ -105,14 +105,14 @@ async function logInBefore(scene: Scene, random: Random, person: Person) {
   throw new Error(`${person.username} cannot log in before the first fault`);
 }
 
-/** Inflicts and heals each fault at its time; returns when the last one is healed and `healAt` is past. */
+/** Begins and heals each fault at its time; returns once the last one is healed and `healAt` has passed. */
 async function strike(scene: Scene, world: World, schedule: Schedule): Promise<void> {
   const began = performance.now();
   const at = (ms: number) => rest(Math.max(0, began + ms - performance.now()), scene.over);
   const before = new Map<unknown, Promise<void>>();
   for (const one of schedule.faults) {
     const place = placeOf(one.fault);
-    // A machine that is slow to heal one puts the next one off.
+    // If a slow machine heals one late, the next one begins later.
     const turn = Promise.all([at(one.at), before.get(place)]).then(() => inflict(scene, world, one));
     before.set(place, turn);
   }

@@ -10,18 +10,18 @@ export interface Scene {
   readonly history: History;
   readonly owner: Owner;
   readonly people: readonly Person[];
-  /** Every session that anybody was given, the dead ones too; logins add to it. */
+  /** Every session that was opened, also ended ones; logins add to it. */
   readonly holdings: Holding[];
-  /** Aborted when the actors are to come to their end. */
+  /** Aborted when the actors must stop. */
   readonly over: AbortSignal;
-  /** Something that goes on beside; the run waits for it. It never rejects. */
+  /** Starts a parallel actor, which the run waits for. It never rejects. */
   spawn(actor: Promise<void>): void;
   socketName(): string;
   /** The command line on the same store. */
   gatehouse(args: readonly string[]): Promise<CommandResult>;
 }
 
-/** Ends early when the actors are to stop. */
+/** Waits, and ends early if the actors must stop. */
 export function rest(ms: number, over: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (over.aborted) return resolve();

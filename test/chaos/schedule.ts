@@ -1,14 +1,14 @@
 import type { Direction } from "../support/fault-proxy.ts";
 import { Random } from "./random.ts";
 
-/** Each needs something that not every shape has: see `World.can`. */
+/** Each needs something that not every deployment has; see `can`. */
 export type Fault =
   | { readonly kind: "black_hole"; readonly node: number; readonly direction: Direction | "both" }
   | { readonly kind: "delay"; readonly node: number; readonly ms: number }
   | { readonly kind: "refuse"; readonly node: number }
-  /** Once, at the beginning: what lasts is nothing. */
+  /** Happens once, at the beginning; it has no duration. */
   | { readonly kind: "cut" | "reset"; readonly node: number }
-  /** Its commands go to a server without any data, and its tail of the log hears nothing. No seed has it. */
+  /** Its commands go to a server without any data, and its follower of the log receives nothing. No seed uses it. */
   | { readonly kind: "wrong_server"; readonly node: number }
   /** Its connection is reset whenever it reads a record whose key begins so, or commits on it; all else is answered. */
   | { readonly kind: "unreadable"; readonly node: number; readonly record: string }
@@ -17,15 +17,15 @@ export type Fault =
   /** SIGKILL, then a new process. */
   | { readonly kind: "kill"; readonly node: number }
   | { readonly kind: "store_restart" }
-  /** Acknowledged writes are lost with the primary; the replica, which did not have them, is promoted. */
+  /** Acknowledged writes are lost with the primary. The promoted replica did not have them. */
   | { readonly kind: "failover" }
-  /** The store's content becomes what it was when this began. */
+  /** The store's content is reset to what it was when this began. */
   | { readonly kind: "rollback" }
-  /** Nodes and primary are cut off from replica and Sentinels, which go on without them. */
+  /** Nodes and primary are partitioned from replica and Sentinels, which continue without them. */
   | { readonly kind: "isolated_primary" }
-  /** SIGKILL of the Cluster's primary, whose replica is elected. */
+  /** SIGKILL of the Cluster's primary; its replica is elected. */
   | { readonly kind: "primary_kill" }
-  /** The Cluster's replica takes the slots over without asking anybody. */
+  /** The Cluster's replica takes over the slots without an election. */
   | { readonly kind: "takeover" };
 
 export type FaultKind = Fault["kind"];
@@ -42,7 +42,7 @@ export interface Schedule {
   readonly faults: readonly ScheduledFault[];
   /** ms from the beginning at which everything is healed. */
   readonly healAt: number;
-  /** ms after that until what is left must be right. */
+  /** ms after that until the remaining state must be right. */
   readonly quietMs: number;
 }
 
@@ -51,12 +51,12 @@ export interface ScheduleOptions {
   readonly can: ReadonlySet<FaultKind>;
 }
 
-/** How long faults go on. */
+/** How long faults are injected, ms. */
 export const spanMs = 8_000;
-/** Time for sockets to be served before the first fault. */
+/** Time for sockets to be served before the first fault, ms. */
 const firstMs = 400;
 
-/** How long each lasts: some shorter than a lease of 3 s, some longer than the bound of 5 s after a revoke. */
+/** Duration of each: some shorter than a lease of 3 s, some longer than the bound of 5 s after a revoke. */
 const lasts: Record<FaultKind, readonly [least: number, most: number]> = {
   black_hole: [800, 7_500],
   delay: [1_000, 4_000],
@@ -75,10 +75,10 @@ const lasts: Record<FaultKind, readonly [least: number, most: number]> = {
   takeover: [200, 1_500],
 };
 
-/** A store that forgets is a fault of its own: the promise speaks of one at a time. */
+/** A store that loses data is a fault of its own: the promise covers one fault at a time. */
 const lossy: readonly FaultKind[] = ["failover", "isolated_primary", "rollback", "primary_kill", "takeover"];
 
-/** One node is killed again and again, at random moments, and at work in between. */
+/** One node is killed repeatedly, at random moments, and works in between. */
 export function killsOf(seed: number, kills: number): Schedule {
   const random = new Random(seed).fork("kills");
   const faults: ScheduledFault[] = [];
@@ -90,7 +90,7 @@ export function killsOf(seed: number, kills: number): Schedule {
   return { seed, faults, healAt: at, quietMs: 1_000 };
 }
 
-/** The same seed, the same faults. Faults of one node do not overlap; those of different nodes may. */
+/** The same seed gives the same faults. Faults of one node do not overlap; those of different nodes may. */
 export function scheduleOf(seed: number, options: ScheduleOptions): Schedule {
   const random = new Random(seed).fork("schedule");
   const kinds = [...options.can].sort();
@@ -157,7 +157,7 @@ function faultOf(random: Random, kind: FaultKind, nodes: number): Fault {
   }
 }
 
-/** Where it strikes: what strikes the same place is healed before the next one. */
+/** The place of the fault: a fault there is healed before the next one at the same place. */
 export function placeOf(fault: Fault): number | "store" {
   return "node" in fault ? fault.node : "store";
 }

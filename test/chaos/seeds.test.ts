@@ -7,7 +7,7 @@ import { textOf } from "./checker.ts";
 import { run } from "./run.ts";
 import { everyTime, regressions, type Seed } from "./seeds.ts";
 
-/** What to do next with a seed that failed, with its history in a file. */
+/** How to repeat a failed seed, with its history in a file. */
 async function verdictOf(one: Seed): Promise<string> {
   const { seed, shape, nodes } = one;
   const { history, violations } = await run(seed, one);
@@ -18,8 +18,8 @@ async function verdictOf(one: Seed): Promise<string> {
   return `${textOf(violations)}\nhistory: ${file}\nagain: ${again}`;
 }
 
-/** Side by side: mostly they wait. */
-describe.concurrent("under faults that a seed decides, every promise is kept:", () => {
+/** In parallel: they mostly wait. */
+describe.concurrent("under faults that a seed determines, every promise is kept:", () => {
   for (const one of everyTime) {
     it(`${one.shape}, ${one.nodes} nodes, seed ${one.seed}`, async () => {
       expect(await verdictOf(one)).toBe("");

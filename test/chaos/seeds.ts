@@ -6,14 +6,14 @@ export interface Seed {
   readonly shape: Shape;
   readonly nodes: number;
   readonly seed: number;
-  /** Instead of the seed's own. */
+  /** Replaces the seed's own. */
   readonly schedule?: Schedule;
 }
 
 const span = (shape: Shape, nodes: number, from: number, count: number): readonly Seed[] =>
   Array.from({ length: count }, (_, index) => ({ shape, nodes, seed: from + index }));
 
-/** What every test run plays; `npm run chaos` plays as many as it is told. */
+/** What every test run executes; `npm run chaos` executes as many as requested. */
 export const everyTime: readonly Seed[] = [
   ...span("standalone", 3, 100, 8),
   ...span("standalone", 2, 200, 4),
@@ -30,8 +30,8 @@ const known = (shape: Shape, seed: number, ...faults: readonly ScheduledFault[])
 });
 
 /**
- * Runs that once showed that a promise was broken. With the promises kept they are quiet; they stay, because what they
- * found once they find again. Their faults are written out: a seed's own change when another kind of fault is added.
+ * Runs that once found a violation. They stay, because they would find the same fault again. Their faults are written
+ * out: a seed's own faults change when another kind of fault is added.
  */
 export const regressions: readonly Seed[] = [
   // A link that was half-open for longer than the bound, before there was a lease.
@@ -48,13 +48,13 @@ export const regressions: readonly Seed[] = [
     { at: 921, lasts: 6_429, fault: { kind: "refuse", node: 2 } },
     { at: 1_460, lasts: 5_943, fault: { kind: "black_hole", node: 0, direction: "toClient" } },
   ),
-  // An old backup gave revoked sessions their refresh tokens back, before nodes asserted what they remember.
+  // An old backup made refresh tokens of revoked sessions valid again, before nodes repaired rollbacks.
   known("standalone", 7, { at: 2_579, lasts: 1_722, fault: { kind: "rollback" } }),
   known("standalone", 12, { at: 714, lasts: 1_165, fault: { kind: "rollback" } }),
-  // A session that was lost with the store was let in again with its access token.
+  // A session that was lost with the store was accepted again with its access token.
   known("standalone", 103, { at: 577, lasts: 2_025, fault: { kind: "rollback" } }),
-  // Who logged in between a rollback and the moment at which the node noticed it was let in, cut off and let in again.
+  // A session that was opened between a rollback and its detection was accepted, ended and accepted again.
   known("standalone", 1002, { at: 5_415, lasts: 677, fault: { kind: "rollback" } }),
-  // What the old backup did, done by a failover that lost acknowledged writes.
+  // The same as with the old backup, after a failover that lost acknowledged writes.
   known("sentinel", 3, { at: 7_231, lasts: 656, fault: { kind: "failover" } }),
 ];

@@ -4,7 +4,7 @@ import type { Person } from "./people.ts";
 import type { Scene } from "./scene.ts";
 import type { World } from "./world.ts";
 
-/** Three who may lose everything, and one whom nobody may log out. */
+/** Three users whose sessions may end, and one who may never be logged out. */
 const people = ["anna", "bert", "cleo", "dora"].map((username) => ({
   username,
   password: `a long password of ${username}`,
@@ -12,7 +12,7 @@ const people = ["anna", "bert", "cleo", "dora"].map((username) => ({
   spared: username === "dora",
 }));
 
-/** An owner and people with logins, before anything goes wrong. What the actors spawn is kept in `spawned`. */
+/** Creates an owner and users with logins, before the first fault. The actors' own actors are kept in `spawned`. */
 export async function setTheScene(world: World, over: AbortSignal, spawned: Promise<void>[]): Promise<Scene> {
   const [first] = world.nodes;
   if (first?.setupCode === undefined) throw new Error("the first node printed no set-up code");

@@ -5,7 +5,7 @@ import { type SplitSentinels, startSplitSentinels } from "../support/split-senti
 import type { Heal } from "./world.ts";
 import type { WorldStore } from "./world-store.ts";
 
-/** As the README has it, so that a bound is given. */
+/** As the README recommends, so that a bound exists. */
 const recommended = ["min-replicas-to-write 1", "min-replicas-max-lag 2"];
 
 export interface SplitStoreOptions {
@@ -14,14 +14,14 @@ export interface SplitStoreOptions {
   readonly replicasOfOld?: number;
 }
 
-/** What a primary acknowledged so shortly before its end may be in no other memory. */
+/** What a primary acknowledged this shortly before its end may be nowhere else. */
 const replicationLagMs = 500;
 
 const sourceOf = (node: number) => `127.0.2.${node + 1}`;
 
 /**
- * Sentinels, Redis servers and gateways as on machines of their own. In the split the first gateway is where the
- * Sentinels are, and the others are with the old primary.
+ * Sentinels, Redis servers and gateways as on machines of their own. In the partition the first gateway is with the
+ * Sentinels, and the others are with the old primary.
  */
 export async function split({
   config = recommended,
@@ -45,7 +45,7 @@ export async function split({
   };
 }
 
-/** Begun when another primary takes writes. */
+/** Has begun once another primary accepts writes. */
 async function isolatePrimary(
   group: SplitSentinels,
   side: Parameters<SplitSentinels["isolatePrimary"]>[0],
@@ -60,7 +60,7 @@ async function isolatePrimary(
   };
 }
 
-/** Begun when another primary takes writes; the old one is started again as its replica. */
+/** Has begun once another primary accepts writes. The old one is restarted as its replica. */
 async function killPrimary(group: SplitSentinels): Promise<Heal> {
   const forgotSince = performance.now() - replicationLagMs;
   const old = await group.named();

@@ -8,20 +8,20 @@ import { postForm } from "./token-endpoint.ts";
 import type { Visit } from "./visit.ts";
 import { startWorld, type World, type WorldOptions } from "./world.ts";
 
-/** A world in which a test directs every step; what happens is written down and judged as in a run. */
+/** A deployment in which a test directs every step. What happens is recorded and checked as in a run. */
 export interface Stage {
   readonly world: World;
   readonly scene: Scene;
   person(username: string): Person;
   /** A new session with its first socket at that node. */
   logIn(username: string, node: number): Promise<{ readonly holding: Holding; readonly visit: Visit }>;
-  /** Ends a session by its refresh token, at that node. Rejects unless it was acknowledged. */
+  /** Ends a session by its refresh token at that node. Rejects if it was not acknowledged. */
   revoke(holding: Holding, node: number): Promise<void>;
   violations(): readonly Violation[];
   dispose(): Promise<void>;
 }
 
-/** How late this process, which has nothing else to do, may read what was sent in time, on a busy machine. */
+/** How late this process, which has nothing else to do, may read what was sent in time on a busy machine, ms. */
 const slackMs = 500;
 
 export async function setStage(options: Omit<WorldOptions, "storeTimeoutMs">): Promise<Stage> {

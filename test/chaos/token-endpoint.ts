@@ -3,7 +3,7 @@ export type FormAnswer =
   | { readonly kind: "answer"; readonly status: number; readonly body: Readonly<Record<string, unknown>> }
   | { readonly kind: "lost" };
 
-/** Posts a form; whatever keeps the answer from coming whole, in time, is `lost`: it may have been carried out. */
+/** Posts a form. Without a complete answer in time the result is `lost`: the request may have been carried out. */
 export async function postForm(
   port: number,
   path: string,

@@ -4,23 +4,26 @@ import { type Right, saysDead } from "./history.ts";
 import type { Holding } from "./people.ts";
 import type { Scene } from "./scene.ts";
 
-/** Requests of one socket that may wait for their answer: below what a suspended socket may hold. */
+/** Requests of one socket that may wait for their answers: fewer than a suspended socket may send. */
 const mostPending = 24;
 
-/** An authenticated socket whose every frame is written down. */
+/** An authenticated socket that records every frame. */
 export interface Visit {
   readonly node: string;
   readonly socket: ChaosSocket;
-  /** Sends a command, unless too many wait already; its answer is a use. */
+  /** Sends a command, unless too many wait already. Its answer counts as a use. */
   use(what: string): void;
-  /** Sends an administrator's command; its answer is a use of that right unless it is an error. */
+  /** Sends an administrator's command. Its answer counts as a use of that right, unless it is an error. */
   administer(what: string): void;
 }
 
-/** An address of no local network. */
+/** A public address. */
 export const elsewhere = "203.0.113.9";
 
-/** Presents one of the session's tokens at a node, from here or from elsewhere. Undefined when there is no `auth_ok`. */
+/**
+ * Presents one of the session's tokens at a node, from the local or a remote address. Undefined if there is no
+ * `auth_ok`.
+ */
 export async function enter(
   scene: Scene,
   node: ChaosNode,
@@ -54,13 +57,13 @@ interface Watched {
   readonly actor: string;
 }
 
-/** Every data frame is a use, asked for or not, also an error; pongs and what tells of a suspension are none. */
+/** Every data frame counts as a use, solicited or not, also an error. Pongs and suspension messages do not. */
 export function watched(scene: Scene, socket: ChaosSocket, about: Watched): Visit {
   const { holding, actor, ...subject } = about;
   const { history } = scene;
   const administers = { ...subject, needs: [...(subject.needs ?? []), "admin" as const] };
   socket.onMessage = (message) => {
-    // The only events that anybody asks for here are an administrator's.
+    // The only events that are subscribed to here are an administrator's.
     if (message.type === "event") history.tell(actor, { op: "use", what: "event", ...administers });
   };
   void socket.closed.then((code) => {

@@ -4,8 +4,8 @@ import type { ConfigInput } from "../../src/server/config/schema.ts";
 import { runGateway } from "../../src/server/lifecycle.ts";
 
 /**
- * A gateway in a process of its own with protections switched off, which no user can do. Arguments: the configuration
- * and the protections, as JSON. Prints how it was started once it serves.
+ * A gateway in a process of its own with safeguards switched off, which no user can do. Arguments: the configuration
+ * and the safeguards, as JSON. Prints how it was started once it serves.
  */
 const [config = "{}", disabledSafeguards = "[]"] = process.argv.slice(2);
 process.exitCode = await runGateway(defineConfig(JSON.parse(config) as ConfigInput), {

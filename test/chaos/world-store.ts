@@ -5,21 +5,21 @@ import { temporaryFolder } from "../support/temporary-folder.ts";
 import type { Fault, FaultKind } from "./schedule.ts";
 import type { Heal } from "./world.ts";
 
-/** Where the store is for a node, and with which variables its process comes from there. */
+/** Where the store is for a node, and the variables that the node's process needs to come from there. */
 export interface Place {
   readonly store: string | null;
   readonly data?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** The store of a world, and what can be done to it. */
+/** The store of a deployment, and the faults that it supports. */
 export interface WorldStore {
-  /** How the command line reaches it, without anything in between. */
+  /** How the command line reaches it directly. */
   readonly reach: readonly string[];
   placeFor(node: number): Promise<Place>;
   readonly can: readonly FaultKind[];
   inflict(fault: Fault): Promise<Heal>;
-  /** The Redis servers, the first primary first; none where the store is embedded. */
+  /** The Redis servers, the first primary first; none if the store is embedded. */
   readonly servers: readonly RedisServer[];
   dispose(): Promise<void>;
 }
@@ -41,7 +41,7 @@ export async function embedded(): Promise<WorldStore> {
 
 const quickReplication = ["repl-diskless-sync-delay 0", "repl-diskless-sync yes"];
 
-/** One Redis with AOF, and a proxy before it for each node. */
+/** One Redis with AOF, with a proxy in front of it for each node. */
 export async function standalone(): Promise<WorldStore> {
   const redis = await startRedis({
     appendonly: true,
@@ -112,7 +112,7 @@ function inflictOnNetwork(proxy: FaultProxy | undefined, fault: Fault): Heal {
   };
 }
 
-/** An old backup put back: a copy is frozen now, and is what the store holds once this is healed. */
+/** Restores an old backup: a copy is frozen now, and becomes the store's content once this is healed. */
 async function rollback(redis: RedisServer, copy: RedisServer): Promise<Heal> {
   await replicate(copy, redis);
   await copy.command("REPLICAOF", "NO", "ONE");

@@ -14,28 +14,28 @@ export const isShape = (text: string): text is Shape => shapes.some((shape) => s
 
 export interface WorldOptions {
   readonly shape: Shape;
-  /** One, where the store is embedded. */
+  /** One if the store is embedded. */
   readonly nodes: number;
   readonly storeTimeoutMs: number;
-  /** Given: the nodes run in this process, with these parts, or each with its own. */
+  /** If given, the nodes run in this process, all with these parts or each with its own. */
   readonly embedded?: GatewayParts | ((node: number) => GatewayParts);
-  /** Protections that are off in every node: a negative control. */
+  /** Safeguards that are off in every node: a negative control. */
   readonly disabledSafeguards?: readonly Safeguard[];
   readonly config?: ConfigInput;
-  /** Of the shape `split`. */
+  /** For the topology `split`. */
   readonly split?: SplitStoreOptions;
 }
 
-/** Ends a fault. What the store forgot meanwhile is told by when it began to. */
+/** Ends a fault. If the store lost data, `forgotSince` says from when on. */
 export type Heal = () => Promise<{ readonly forgotSince?: number }>;
 
-/** Gateways on one store, each behind a network of its own where the shape has one. */
+/** Gateways on one store, each with a network of its own if the topology has one. */
 export interface World {
   readonly nodes: readonly ChaosNode[];
   readonly can: ReadonlySet<FaultKind>;
   readonly store: WorldStore;
   inflict(fault: Fault): Promise<Heal>;
-  /** The command line on the same store, with no fault in between, or on one that is named. */
+  /** The command line on the same store, without faults in between, or on a named one. */
   gatehouse(args: readonly string[], store?: string): Promise<CommandResult>;
   dispose(): Promise<void>;
 }
@@ -114,7 +114,7 @@ async function inflictOn(node: ChaosNode | undefined, kind: "pause" | "kill"): P
   };
 }
 
-/** A node that starts while its store is away gives up; whoever runs it starts it again. */
+/** A node that starts without its store gives up; the service manager starts it again. */
 async function retried(start: () => Promise<unknown>, deadlineMs = 30_000): Promise<void> {
   const end = performance.now() + deadlineMs;
   for (;;) {

@@ -7,27 +7,29 @@ import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 import { type HandClock, handClock } from "./hand-clock.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
-/** Cheap, so that tests do not wait for scrypt; what is tested is never its strength. */
+/** Cheap, so that tests do not wait for scrypt. No test depends on its strength. */
 export const cheapScrypt = { N: 1024, r: 8, p: 1 } as const;
 export const home = { address: "192.168.1.20" } satisfies Peer;
 export const abroad = { address: "203.0.113.9" } satisfies Peer;
 export const ownerLogin = { name: "Olivia", username: "olivia", password: "correct horse battery" } as const;
 
-/** A ready Authority on a store, fed from the store's log. */
+/** An Authority on a store, fed from the store's log. */
 export interface TestAuthority {
   readonly authority: Authority;
   readonly store: Store;
   readonly clock: HandClock;
   readonly secret: Uint8Array;
-  /** The owner; makes the installation's first user when there is none yet. */
+  /** The owner; created as the installation's first user if there is none yet. */
   owner(): Promise<User>;
   /** An active user of system-users with a local login whose password is `ownerLogin.password`. */
   user(username: string): Promise<{ readonly user: User; readonly credential: Credential }>;
-  /** A session of the user as a login makes it. */
+  /** Opens a session of the user as a login does. */
   open(userId: string, more?: Partial<NewSession>): ReturnType<Authority["sessions"]["open"]>;
-  /** What the access token says to this node, which must take it. */
+  /** The principal of an access token, which this node must accept. */
   principal(accessToken: string, peer?: Peer): Promise<Principal>;
-  /** Another node (or this one after a restart): a new Authority on the same store, with an empty view that catches up. */
+  /**
+   * Another node, or this one after a restart: a new Authority on the same store, with an empty view that catches up.
+   */
   another(options?: { readonly fed?: boolean }): Promise<TestAuthority>;
   stop(): Promise<void>;
 }
@@ -35,8 +37,8 @@ export interface TestAuthority {
 export type TestAuthorityOptions = Partial<Omit<AuthorityOptions, "clock">> & { readonly clock?: HandClock };
 
 /**
- * A temporary embedded store and an Authority on it, whose clock is wound by hand. The store's polls run on real time,
- * so the feed goes on whatever the hands say.
+ * A temporary embedded store and an Authority on it, with a manually advanced clock. The store polls in real time, so
+ * the feed continues whatever the clock says.
  */
 export async function startAuthority(options: TestAuthorityOptions = {}): Promise<TestAuthority> {
   const { clock = handClock(), store: given, ...rest } = options;
@@ -99,7 +101,7 @@ async function startNode(options: NodeOptions): Promise<TestAuthority> {
   };
 }
 
-/** What the server's revocation feed does, without its supervision. */
+/** As the server's revocation feed, without its supervision. */
 async function feedFrom(
   store: Store,
   authority: Authority,

@@ -9,7 +9,7 @@ export interface CertificateFiles {
   readonly keyFile: string;
 }
 
-/** Makes a self-signed certificate of `127.0.0.1` and `localhost` in `folder`. */
+/** Creates a self-signed certificate for `127.0.0.1` and `localhost` in `folder`. */
 export function makeCertificateFiles(folder: string, name = "gate", days = 2): CertificateFiles {
   const certificateFile = path.join(folder, `${name}.crt`);
   const keyFile = path.join(folder, `${name}.key`);
@@ -19,7 +19,7 @@ export function makeCertificateFiles(folder: string, name = "gate", days = 2): C
   return { certificateFile, keyFile };
 }
 
-/** The same, read, with nothing left behind. */
+/** The same in memory; no files are left behind. */
 export function makeCertificate(name?: string): TlsPair {
   const folder = temporaryFolder();
   try {
@@ -30,7 +30,7 @@ export function makeCertificate(name?: string): TlsPair {
   }
 }
 
-/** Throws with what the program said when it fails. */
+/** Throws with the program's output if it fails. */
 export function openssl(...args: readonly string[]): void {
   execFileSync("openssl", args, { stdio: ["ignore", "ignore", "pipe"] });
 }

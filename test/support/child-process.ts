@@ -5,24 +5,24 @@ import { spawnChild } from "./spawn-child.ts";
 
 const hooks = fileURLToPath(new URL("./typescript.mjs", import.meta.url));
 
-/** A Node process of a test, with what it wrote, line by line. */
+/** A Node process of a test, with its output line by line. */
 export interface TestProcess {
   readonly pid: number;
   /** Standard output so far. */
   readonly lines: readonly string[];
   readonly stderr: string;
-  /** The first line, past or to come, that matches. */
+  /** The first line that matches, past or future. */
   line(pattern: RegExp, deadlineMs?: number): Promise<string>;
-  /** Its end: the exit code or the signal. */
+  /** Resolves at its end with the exit code or the signal. */
   readonly exited: Promise<number | NodeJS.Signals>;
   kill(signal: NodeJS.Signals): void;
 }
 
 export interface TestProcessOptions {
-  /** A TypeScript file; compiled as it is imported. */
+  /** A TypeScript file, compiled on import. */
   readonly script: URL;
   readonly args?: readonly string[];
-  /** Variables beside those of this process. */
+  /** Variables in addition to those of this process. */
   readonly env?: Readonly<Record<string, string>>;
   /** `ulimit -f`: the largest file it may write, in KiB, until `prlimit` lifts it. */
   readonly fileSizeLimitKiB?: number;

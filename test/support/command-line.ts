@@ -3,7 +3,7 @@ import { spawnChild } from "./spawn-child.ts";
 
 import { within } from "./within.ts";
 
-/** The built program, as `gatehouse` runs it; `npm test` builds it first. */
+/** The built program, as `gatehouse` runs it. `npm test` builds it first. */
 const main = path.resolve(import.meta.dirname, "../../dist/src/cli/main.js");
 
 export interface CommandResult {
@@ -21,7 +21,7 @@ export interface CommandOptions {
 function start(args: readonly string[], options: CommandOptions) {
   const { PATH = "" } = process.env;
   const child = spawnChild(process.execPath, [main, ...args], {
-    // Two cores run everything at once here; how soon a lost store is noticed has tests of its own.
+    // The suite shares two cores. Other tests cover how soon a lost store is noticed.
     env: { PATH, GATEHOUSE_STORE_TIMEOUT_MS: "5000", ...options.env },
     cwd: options.cwd,
     stdio: ["pipe", "pipe", "pipe"],
@@ -55,7 +55,7 @@ export async function gatehouse(
   }
 }
 
-/** Runs one command with `--json` that must succeed, and reads what it prints. */
+/** Runs one command with `--json`, which must succeed, and parses its output. */
 export async function gatehouseJson<T>(args: readonly string[], options: CommandOptions = {}): Promise<T> {
   const { code, stdout, stderr } = await gatehouse([...args, "--json"], options);
   if (code !== 0) throw new Error(`gatehouse ${args.join(" ")} ended with ${code}: ${stderr}`);
@@ -73,7 +73,7 @@ export interface ServeProcess {
   kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals>;
 }
 
-/** `gatehouse serve` on a free port, once it serves. */
+/** Starts `gatehouse serve` on a free port; resolves once it serves. */
 export async function serve(args: readonly string[], options: CommandOptions = {}): Promise<ServeProcess> {
   const { child, seen, exited } = start(["serve", "--port", "0", "--json", ...args], options);
   const announced = new Promise<{ url: string; setup_link: string | null }>((resolve, reject) => {

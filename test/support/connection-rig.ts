@@ -15,7 +15,7 @@ import { quietObserver } from "./quiet-log.ts";
 
 type RigAuthority = ConnectionsOptions["authority"];
 
-/** What a test replaces; everything that it does not name throws when it is touched. */
+/** The parts that a test replaces. Any other part throws on access. */
 export type RigParts = {
   readonly [Part in keyof RigAuthority]?: Partial<RigAuthority[Part]>;
 };
@@ -25,11 +25,11 @@ export interface Client {
   readonly handler: SocketHandler;
   /** Sends a message as JSON. */
   say(message: unknown): void;
-  /** What came since the last call. */
+  /** Messages received since the last call. */
   heard(): readonly unknown[];
 }
 
-/** Connections around hand-written parts of the domain, with sockets in memory and a clock that is wound by hand. */
+/** Connections on hand-written parts of the domain, with sockets in memory and a manually advanced clock. */
 export function connectionRig(
   parts: RigParts,
   options: {
@@ -39,7 +39,7 @@ export function connectionRig(
     readonly policy?: ConnectionsOptions["policy"];
     readonly disabledSafeguards?: DisabledSafeguards;
     readonly loopBudget?: LoopBudget;
-    /** Gets every entry of the log, also what is no warning. */
+    /** Gets every log entry, at every level. */
     readonly log?: (entry: { readonly fields: object; readonly message: string }) => void;
   } = {},
 ) {
@@ -54,7 +54,7 @@ export function connectionRig(
     new Proxy(trusted[part as keyof RigParts] ?? {}, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name);
-        if (value === undefined) throw new Error(`${part}.${String(name)} was touched`);
+        if (value === undefined) throw new Error(`${part}.${String(name)} was accessed`);
         return value;
       },
     });
@@ -127,7 +127,7 @@ export function admitted(principal: Principal): Verdict {
   return { ok: true, principal };
 }
 
-/** Promise turns and the end of the loop turn have passed. */
+/** Resolves after pending promises and the current turn of the event loop. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

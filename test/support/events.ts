@@ -1,6 +1,6 @@
 import { within } from "./within.ts";
 
-/** What happened, in order, for a test that waits for the next thing with a deadline. */
+/** Events in order, for a test that waits for the next one with a deadline. */
 export class Events<T> {
   readonly #what: string;
   readonly #seen: T[] = [];
@@ -15,12 +15,12 @@ export class Events<T> {
     this.#wake();
   }
 
-  /** Events that nobody has taken yet. */
+  /** Events that were not taken yet. */
   get waiting(): readonly T[] {
     return this.#seen;
   }
 
-  /** The next event, at most `ms` from now. One waiter at a time. */
+  /** The next event, within `ms`. One waiter at a time. */
   async next(ms?: number): Promise<T> {
     if (this.#seen.length === 0) {
       const arrival = new Promise<void>((resolve) => {

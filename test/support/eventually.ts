@@ -3,8 +3,9 @@ import { setTimeout } from "node:timers/promises";
 const pollMs = 20;
 
 /**
- * Waits until `holds` gives true; what it rejects with counts as not yet. For what tells nobody when it is done, such as a
- * real server. Gives the moment (`performance.now()`) at which it held. The default deadline is for a busy machine: it says that something hangs, never how fast it should be.
+ * Polls until `holds` returns true; a rejection counts as "not yet". For conditions without an event, such as the state
+ * of a real server. Resolves with the moment (`performance.now()`) at which it held. The default deadline suits a busy
+ * machine: it detects a hang and says nothing about speed.
  */
 export async function eventually(
   what: string,

@@ -6,20 +6,20 @@ import { promisify } from "node:util";
 
 import { type TemporaryFolder, temporaryFolder } from "./temporary-folder.ts";
 
-/** What calls for one file do; see failing-disk.c. */
+/** How the calls on one file behave; see failing-disk.c. */
 export type DiskWord = "well" | "write-eio" | "write-enospc" | "write-short" | "sync-eio" | "full" | "tight";
 
-/** A disk that fails processes which are started with `env`, for one file, whenever it is told to. */
+/** A disk that fails on demand, for one file, in processes that are started with `env`. */
 export interface FailingDisk {
   readonly env: Readonly<Record<string, string>>;
-  /** In effect from the next call on. */
+  /** Takes effect from the next call on. */
   say(word: DiskWord): void;
   dispose(): void;
 }
 
 const source = fileURLToPath(new URL("./failing-disk.c", import.meta.url));
 
-/** `file` is an absolute path without links, or the beginning of one. */
+/** `file` is an absolute path without symbolic links, or a prefix of one. */
 export async function makeFailingDisk(file: string): Promise<FailingDisk> {
   const folder: TemporaryFolder = temporaryFolder();
   const library = path.join(folder.path, "failing-disk.so");
@@ -28,7 +28,7 @@ export async function makeFailingDisk(file: string): Promise<FailingDisk> {
   return {
     env: { LD_PRELOAD: library, FAILING_DISK_FILE: file, FAILING_DISK_WORD: word },
     say(next) {
-      // Nobody reads half of a word.
+      // Renamed into place, so that nobody reads half a word.
       writeFileSync(`${word}.next`, next);
       renameSync(`${word}.next`, word);
     },

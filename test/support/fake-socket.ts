@@ -1,14 +1,14 @@
 import type { Frame } from "../../src/codec/codec.ts";
 import type { SendResult, Socket, SocketHandler } from "../../src/connection/socket.ts";
 
-/** A socket in memory that keeps what was sent, and whose room and end the test decides. */
+/** A socket in memory that records what was sent. The test sets its capacity and ends it. */
 export interface FakeSocket extends Socket {
   readonly frames: Frame[];
   /** The JSON messages of `frames`. */
   readonly messages: readonly unknown[];
   readonly pings: number;
   readonly closedWith: { readonly code: number; readonly reason: string } | undefined;
-  /** What `send` answers from now on. */
+  /** What `send` returns from now on. */
   answer: SendResult;
 }
 
@@ -46,7 +46,7 @@ export function fakeSocket(): FakeSocket {
   };
 }
 
-/** The transport's side: the peer is gone. */
+/** The transport's notification that the peer is gone. */
 export function loseSocket(handler: SocketHandler): void {
   handler.closed(1006, "");
 }

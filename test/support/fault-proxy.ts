@@ -2,22 +2,22 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 export type Direction = "toServer" | "toClient";
 
-/** A TCP proxy on a free loopback port that does to its connections what networks do. */
+/** A TCP proxy on a free loopback port that injects network faults. */
 export interface FaultProxy {
   readonly port: number;
-  /** Ends every fault; what a black hole held back flows on, as TCP's retransmission would have it. */
+  /** Ends every fault. What a black hole held back is delivered, as TCP's retransmission would. */
   pass(): void;
-  /** Bytes of this direction vanish in silence, on open and on new connections; the connections stay open. */
+  /** Drops bytes of this direction silently, on open and new connections, which stay open. */
   blackHole(direction: Direction | "both"): void;
-  /** A black hole, both ways, for whoever connects or has connected from an address of which this is true. */
+  /** A black hole in both directions for connections from matching addresses. */
   separate(isApart: (source: string) => boolean): void;
-  /** A black hole, both ways, for every connection that sends this text from now on. */
+  /** A black hole in both directions for every connection that sends this text from now on. */
   separateSenders(text: string): void;
-  /** What is left of every chunk of this direction; the rest is lost for good. */
+  /** Replaces every chunk of this direction by the result; the rest is lost for good. */
   remove(direction: Direction, left: (chunk: Buffer) => Buffer): void;
-  /** The connection of whoever sends this text is reset, each time. */
+  /** Resets every connection that sends this text. */
   resetSenders(text: string): void;
-  /** Every chunk is that late, in either direction. */
+  /** Delays every chunk in both directions. */
   delay(ms: number): void;
   /** Closes the open connections; new ones pass. */
   cut(): void;
@@ -42,7 +42,7 @@ interface Faults {
 
 const nobody = () => false;
 
-/** The target is read for every connection. */
+/** The target is read again for every connection. */
 export async function startFaultProxy(target: {
   readonly host: string;
   readonly port: number;
@@ -135,7 +135,7 @@ class Link {
       [client, server],
       [server, client],
     ] as const) {
-      // The other side's end is told by `close`, whatever the error was.
+      // `close` passes on the other side's end, whatever the error was.
       one.on("error", () => undefined);
       one.on("close", () => this.#ended(other));
     }
@@ -153,7 +153,7 @@ class Link {
     }
   }
 
-  /** In a black hole nobody hears of the other side's end either. */
+  /** In a black hole the other side's end is not passed on either. */
   #ended(other: Socket): void {
     if (this.#faults.held.size === 0 && !this.#isApart) other.destroy();
     else other.once("data", () => other.destroy());
@@ -178,7 +178,7 @@ class Link {
       return;
     }
     late.push(chunk);
-    // Whoever's time has come, the first one goes: when a delay ends nothing may overtake, or it would be no TCP.
+    // Whichever timer fires, the first chunk goes: when a delay ends, nothing may overtake, or it would not be TCP.
     setTimeout(() => {
       const first = late.shift();
       if (first !== undefined) this.#pass(direction, first);

@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import type { ReadableStream } from "node:stream/web";
 import type { Place } from "./raw-socket.ts";
 
-/** `fetch` of a path at a port of this machine, also where it is TLS under a certificate of the test's own. */
+/** `fetch` of a path at a port of this machine, with TLS under a test certificate if needed. */
 export async function fetchOver(
   { port, tls }: Place,
   path: string,

@@ -15,7 +15,7 @@ export interface FrameClientOptions {
   readonly compression?: boolean;
 }
 
-/** A WebSocket client that knows frames and no messages. */
+/** A WebSocket client at the level of frames. */
 export interface FrameClient {
   readonly subprotocol: string | undefined;
   readonly frames: Events<string | Uint8Array>;
@@ -28,7 +28,7 @@ export interface FrameClient {
   resume(): void;
 }
 
-/** The server answered with HTTP instead of a socket. */
+/** The server answered with HTTP and opened no socket. */
 export class Refused extends Error {
   readonly status: number;
   readonly body: string;
@@ -41,7 +41,7 @@ export class Refused extends Error {
   }
 }
 
-/** Connects to a listening port. Rejects with `Refused` when the answer is not 101. */
+/** Connects to a listening port. Rejects with `Refused` if the answer is not 101. */
 export async function openFrameClient(
   at: Place,
   path: string,

@@ -11,7 +11,7 @@ export type StoreKind = "embedded" | "redis";
 export const storeKinds: readonly StoreKind[] = ["embedded", "redis"];
 export const transportNames: readonly ("ws" | "uws")[] = ["ws", "uws"];
 
-/** The password of the owner, login name `paula`, of every gateway that `startGateway` sets up. */
+/** The password of the owner (login name `paula`) of every gateway that `startGateway` creates. */
 export const ownerPassword = "correct horse battery";
 
 export interface RunningGateway {
@@ -26,14 +26,14 @@ export interface RunningGateway {
 export interface GatewayOptions {
   readonly store: StoreKind;
   readonly transport: "ws" | "uws";
-  /** Options of the configuration beside these. */
+  /** Configuration options in addition to the defaults of tests. */
   readonly config?: ConfigInput;
 }
 
-/** Nodes that share a store must agree on it; their ports differ. */
+/** Nodes that share a store must have the same issuer; their ports differ. */
 export const sharedIssuer = "https://gatehouse.test";
 
-/** A whole gateway in this process, with an owner, on a store of its own that goes with it. */
+/** A complete gateway in this process, with an owner, on a store of its own that is removed with it. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const redis = options.store === "redis" ? await startRedis() : undefined;
   const store = redis === undefined ? {} : { store: redis.url };
@@ -51,7 +51,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   }
 }
 
-/** One node without an owner of its own: several of them share a Redis store by `store` and one secret. */
+/** One node without an owner of its own. Several nodes share a Redis store through `store` and one secret. */
 export async function startNode(
   config: ConfigInput,
   parts: GatewayParts = {},
@@ -63,7 +63,7 @@ export async function startNode(
       data: folder.path,
       secret: "a secret that the tests' gateways share",
       password: { scrypt_n: cheapScrypt.N, workers: 1 },
-      // Two cores run everything at once here; how soon a lost store is noticed has tests of its own.
+      // The suite shares two cores. Other tests cover how soon a lost store is noticed.
       store_timeout_ms: 5_000,
       log: { level: "silent" },
       ...config,

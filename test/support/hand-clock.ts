@@ -1,10 +1,10 @@
 import type { Clock } from "../../src/auth/clock/clock.ts";
 
-/** A clock that stands still until it is wound. */
+/** A clock that stands still until it is advanced. */
 export interface HandClock extends Clock {
-  /** Both hands go on by `ms`. */
+  /** Advances wall clock and monotonic clock by `ms`. */
   advance(ms: number): void;
-  /** The wall clock alone is set, also back; durations do not notice. */
+  /** Sets only the wall clock, also backwards; durations do not change. */
   setWall(ms: number): void;
 }
 

@@ -4,14 +4,14 @@ import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 import type { HandClock } from "./hand-clock.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
-/** A real store with a place to get in between: what was read and what is about to be committed on it. */
+/** A real store with hooks on reads and before commits. */
 export interface InterposedStore extends Store {
   /**
-   * Runs once, before the next commit that `when` takes, which waits for it. Commits made inside pass freely. While it
+   * Runs once before the next commit that matches `when`; the commit waits for it. Commits made inside pass. If it
    * fails as `unavailable`, because another connection to the store is not back yet, it runs again.
    */
   beforeCommit(when: (step: Step) => boolean, run: () => Promise<unknown>): void;
-  /** Reads, and commits that write records: a heartbeat, which a slow machine may see in between, only logs. */
+  /** Counts reads, and commits that write records. A heartbeat only logs, and a slow machine may see one in between. */
   readonly calls: { get: number; commit: number };
   get: Store["get"];
   list: Store["list"];
@@ -64,7 +64,7 @@ async function insistently(run: () => Promise<unknown>): Promise<void> {
   }
 }
 
-/** A temporary embedded store on `clock`, with the place in between. */
+/** A temporary embedded store on `clock`, with the hooks. */
 export async function interposedEmbeddedStore(clock: HandClock): Promise<{
   readonly store: InterposedStore;
   close(): Promise<void>;

@@ -2,8 +2,8 @@
 const sampleMs = 20;
 
 /**
- * How much longer this process takes for its work than alone on the machine, 1 or more: the machine runs other things too,
- * and a limit on real time has to bear that. Keeps this process busy for 20 ms of CPU time.
+ * How much longer this process takes for its work than alone on the machine, at least 1. Other programs run too, and a
+ * limit on real time must allow for that. Keeps this process busy for 20 ms of CPU time.
  */
 export function machineShare(): number {
   const cpu = () => {
@@ -15,7 +15,7 @@ export function machineShare(): number {
   return Math.max(1, (performance.now() - began) / (cpu() - used));
 }
 
-/** A limit on real time, ms, as it counts on a machine that is this busy. */
+/** A limit on real time, ms, scaled to the current load of the machine. */
 export function stretched(ms: number): number {
   return ms * machineShare();
 }

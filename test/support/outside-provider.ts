@@ -1,8 +1,8 @@
 import type { LoginProvider, ProviderStep } from "../../src/auth/providers/provider.ts";
 
 /**
- * A provider whose steps are completed from outside: by a browser's return, or by somebody's yes. What it is given says
- * what follows. Whom it finds has a login of the local provider, whose place it takes.
+ * A provider whose steps are completed externally: by a browser's return, or by an approval. The input of the
+ * completion determines the next step. Its users have a login of the local provider, which it replaces.
  */
 export function outsideProvider(subject: string): LoginProvider & { readonly asked: number } {
   let asked = 0;

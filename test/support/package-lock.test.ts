@@ -6,7 +6,7 @@ const held = (file: string, what: string) => ({
   status: 100,
   stderr: `E: Could not get lock ${file}. It is held by process 4711 (apt-get)\nE: ${what}\n`,
 });
-/** What Debian's apt-get 2.6 says of each lock. */
+/** What Debian's apt-get 2.6 prints for each lock. */
 const locks = [
   held("/var/lib/apt/lists/lock", "Unable to lock directory /var/lib/apt/lists/"),
   held(
@@ -34,7 +34,7 @@ function run(answers: readonly (typeof done)[], deadlineMs = 60_000) {
 }
 
 describe("the package manager's locks", () => {
-  it("are waited for, each of them, and it is said once", () => {
+  it("are waited for, each of them, with one message", () => {
     expect(run([...locks, done])).toEqual({
       ok: true,
       runs: 5,
@@ -42,13 +42,13 @@ describe("the package manager's locks", () => {
     });
   });
 
-  it("are not waited for for ever", () => {
+  it("are not waited for without a limit", () => {
     const { ok, runs, told } = run(locks.slice(0, 1), 20);
     expect({ ok, last: told.at(-1) }).toEqual({ ok: false, last: locks[0]?.stderr.trim() });
     expect(runs).toBeGreaterThan(1);
   });
 
-  it("are told from other faults, which end the run at once, with the reason", () => {
+  it("are distinguished from other faults, which end the run at once, with the reason", () => {
     const stderr = "E: Unable to locate package spin\n";
     expect(run([{ status: 100, stderr }])).toEqual({ ok: false, runs: 1, told: [stderr.trim()] });
   });

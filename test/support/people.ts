@@ -1,6 +1,6 @@
 import type { Principal, User } from "../../src/auth/model.ts";
 
-/** A principal for tests of what stands around the domain. */
+/** A principal for tests outside the domain. */
 export function principalOf(more: Partial<Principal> = {}): Principal {
   return {
     userId: "u1",

@@ -6,8 +6,8 @@ import { within } from "./within.ts";
 const main = path.resolve(import.meta.dirname, "../../dist/src/cli/main.js");
 
 /**
- * Runs the built program at a terminal, which util-linux's `script` makes: each of `answers` is typed once the terminal
- * shows what it answers. Gives what the terminal has shown, and the exit code.
+ * Runs the built program at a pseudo-terminal, which util-linux's `script` creates. Each of `answers` is typed once the
+ * terminal shows its question. Returns the terminal's output and the exit code.
  */
 export async function atTerminal(
   args: readonly string[],

@@ -6,7 +6,7 @@ export interface RawAnswer {
   readonly body: string;
 }
 
-/** The fields of an answer by lower-case name; a repeated one is joined. */
+/** The header fields of an answer by lower-case name; repeated ones are joined. */
 export function fieldsOf({ head }: RawAnswer): Readonly<Record<string, string>> {
   const fields = new Headers();
   for (const line of head.trimEnd().split("\r\n").slice(1)) {
@@ -16,7 +16,7 @@ export function fieldsOf({ head }: RawAnswer): Readonly<Record<string, string>> 
   return Object.fromEntries(fields);
 }
 
-/** Takes one answer with a Content-Length, or with no body, from a raw connection. */
+/** Reads one answer with a Content-Length, or without a body, from a raw connection. */
 export async function readAnswer(raw: RawSocket, bodiless = false): Promise<RawAnswer> {
   const head = await raw.head();
   const length = bodiless ? 0 : Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
@@ -24,7 +24,7 @@ export async function readAnswer(raw: RawSocket, bodiless = false): Promise<RawA
   return { status: Number(head.slice(9, 12)), head, body };
 }
 
-/** Writes `text` on a connection of its own and takes one answer. */
+/** Sends `text` on a connection of its own and reads one answer. */
 export async function ask(at: number | Place, text: string, bodiless = false): Promise<RawAnswer> {
   const raw = await RawSocket.connect(at);
   try {

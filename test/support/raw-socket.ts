@@ -4,7 +4,7 @@ import { within } from "./within.ts";
 
 export const handshakeKey = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/** The text of an upgrade request, header by header: `undefined` leaves one out. */
+/** The text of an upgrade request. A header that is `undefined` is left out. */
 export function upgradeText(path: string, headers: Record<string, string | undefined> = {}): string {
   const all: Record<string, string | undefined> = {
     Host: "gate.test",
@@ -19,13 +19,13 @@ export function upgradeText(path: string, headers: Record<string, string | undef
 }
 
 export interface FrameOptions {
-  /** Mask bit and a zero key; true by default, as a client must. */
+  /** Sets the mask bit, with a zero key. Default: true, as a client must. */
   readonly masked?: boolean;
-  /** Length that the header claims; that of the payload by default. */
+  /** Length in the header. Default: the payload's. */
   readonly length?: number;
 }
 
-/** One frame: `head` is the first byte (FIN, RSV, opcode). A string payload is taken as latin1. */
+/** One frame: `head` is the first byte (FIN, RSV, opcode). A string payload is latin1. */
 export function frame(head: number, payload: string | Uint8Array = "", options: FrameOptions = {}): Buffer {
   const body = typeof payload === "string" ? Buffer.from(payload, "latin1") : Buffer.from(payload);
   const length = options.length ?? body.length;
@@ -48,19 +48,21 @@ export function closeFrame(code: number, reason = ""): Buffer {
   return frame(0x88, Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason, "latin1")]));
 }
 
-/** A frame as a server sends it: not masked. */
+/** A frame from a server, which is not masked. */
 export interface ReceivedFrame {
   readonly head: number;
   readonly payload: Buffer;
 }
 
-/** A port of this machine; with `tls`, everything on it is TLS. */
+/** A port of this machine, with TLS if `tls` is set. */
 export interface Place {
   readonly port: number;
   readonly tls?: Pick<ConnectionOptions, "ca" | "minVersion" | "maxVersion" | "ciphers" | "ALPNProtocols">;
 }
 
-/** A TCP or TLS client that writes what it is told, reads what comes, and closes nothing by itself. */
+/**
+ * A TCP or TLS client with full control: it writes what it is told, records what arrives, and closes nothing by itself.
+ */
 export class RawSocket {
   readonly #socket: Socket;
   /** The TCP connection. */
@@ -68,7 +70,7 @@ export class RawSocket {
   #received = Buffer.alloc(0);
   #ended = false;
   #wake: () => void = () => undefined;
-  /** Resolves when the connection is gone for good; never rejects. */
+  /** Resolves once the connection is gone; never rejects. */
   readonly closed: Promise<void>;
 
   private constructor(socket: Socket, wire: Socket) {
@@ -88,7 +90,7 @@ export class RawSocket {
     }
   }
 
-  /** Rejects when the TLS handshake fails. */
+  /** Rejects if the TLS handshake fails. */
   static async connect(at: number | Place, host = "127.0.0.1"): Promise<RawSocket> {
     const { port, tls }: Place = typeof at === "number" ? { port: at } : at;
     const wire = connect({ port, host, allowHalfOpen: true, noDelay: true });
@@ -102,7 +104,7 @@ export class RawSocket {
     return raw;
   }
 
-  /** Connects and upgrades; fails when the answer is not 101. */
+  /** Connects and upgrades. Rejects if the answer is not 101. */
   static async upgrade(
     at: number | Place,
     path: string,
@@ -119,7 +121,7 @@ export class RawSocket {
     this.#socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
   }
 
-  /** Everything that has come and was not taken. */
+  /** Everything that has arrived and was not taken. */
   get text(): string {
     return this.#received.toString("latin1");
   }
@@ -129,7 +131,7 @@ export class RawSocket {
     return this.#ended;
   }
 
-  /** Takes one HTTP head (status line to the empty line). */
+  /** Takes one HTTP head (up to the empty line). */
   async head(): Promise<string> {
     await this.#until(() => this.text.includes("\r\n\r\n"), "an HTTP head");
     const end = this.text.indexOf("\r\n\r\n") + 4;
@@ -137,7 +139,7 @@ export class RawSocket {
     return this.take(end).toString("latin1");
   }
 
-  /** Takes one frame; undefined when the server ended without one. */
+  /** Takes one frame; undefined if the server ended without one. */
   async frame(): Promise<ReceivedFrame | undefined> {
     await this.#until(() => this.#frameLength() !== undefined, "a frame");
     const size = this.#frameLength();
@@ -151,7 +153,7 @@ export class RawSocket {
     return this.take(count);
   }
 
-  /** Resolves when the server has ended its side. */
+  /** Resolves once the server has ended its side. */
   async end(ms?: number): Promise<void> {
     await this.#until(() => false, "the end of the connection", ms);
   }
@@ -162,7 +164,7 @@ export class RawSocket {
     return taken;
   }
 
-  /** Stops reading: the kernel's buffers fill up, then the server's. */
+  /** Stops reading: first the kernel's buffers fill up, then the server's. */
   pause(): void {
     this.#socket.pause();
   }
@@ -171,7 +173,7 @@ export class RawSocket {
     this.#socket.resume();
   }
 
-  /** Ends this side: FIN, and nothing more is written. What comes is still read. */
+  /** Ends this side with FIN. Reading continues. */
   finish(): void {
     this.#socket.end();
   }
@@ -185,7 +187,7 @@ export class RawSocket {
     this.#socket.destroy();
   }
 
-  /** Writes `bytes` again and again until the server's side is really gone, at most `ms`. */
+  /** Writes `bytes` repeatedly until the server's side is really gone, at most `ms`. */
   async writeUntilGone(bytes: Uint8Array, ms: number): Promise<void> {
     const timer = setInterval(() => this.#socket.write(bytes), 50);
     await within(this.closed, "the server to let go of the connection", ms).finally(() =>
@@ -193,13 +195,13 @@ export class RawSocket {
     );
   }
 
-  /** Writes `bytes` again and again, and says how often the kernel took them before the connection was gone. */
+  /** Writes `bytes` repeatedly, and returns how often the kernel accepted them before the connection was gone. */
   async writeUntilEnd(bytes: Uint8Array): Promise<number> {
     let taken = 0;
     const flood = async () => {
       for (;;) {
         await new Promise<void>((resolve) => this.#socket.write(bytes, () => resolve()));
-        // The callback of a write that was cut short is told of no error.
+        // The callback of an interrupted write gets no error.
         if (this.#socket.destroyed) return;
         taken += 1;
       }

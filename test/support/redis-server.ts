@@ -11,7 +11,7 @@ export interface RedisServerOptions {
   /** Off by default: the data ends with the process. */
   readonly appendonly?: boolean;
   readonly appendfsync?: "always" | "everysec" | "no";
-  /** More lines of redis.conf. */
+  /** Additional lines of redis.conf. */
   readonly config?: readonly string[];
 }
 
@@ -19,22 +19,22 @@ const portTries = 5;
 
 class EndedAtStart extends Error {}
 
-/** A real redis-server of its own on a free loopback port, with a folder of its own. */
+/** A real redis-server on a free loopback port, with a folder of its own. */
 export interface RedisServer {
   readonly port: number;
   readonly url: string;
-  /** SHUTDOWN as a service manager would: SIGTERM, and waits for the end. */
+  /** SHUTDOWN as a service manager does: SIGTERM, then waits for the end. */
   stop(): Promise<void>;
-  /** SIGKILL, and waits for the end. */
+  /** SIGKILL, then waits for the end. */
   kill(): Promise<void>;
-  /** Starts again on the same port and folder; ends it first when it runs. Resolves when it answers. */
+  /** Starts again on the same port and folder, and ends a running server first. Resolves once it answers. */
   restart(): Promise<void>;
   /** SIGSTOP: connections stay, nothing answers. */
   pause(): void;
   resume(): void;
-  /** One command, for instance `["CONFIG", "SET", "maxmemory", "1"]`; rejects with Redis' error text. */
+  /** One command, for instance `["CONFIG", "SET", "maxmemory", "1"]`. Rejects with Redis' error text. */
   command(...args: readonly string[]): Promise<string>;
-  /** Ends it and removes its folder. */
+  /** Ends the server and removes its folder. */
   dispose(): Promise<void>;
 }
 
@@ -47,12 +47,12 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   return await startProcess("server", lines);
 }
 
-/** A Sentinel of its own; `lines` say what it watches. */
+/** A Sentinel; `lines` say what it monitors. */
 export async function startSentinel(lines: readonly string[]): Promise<RedisServer> {
   return await startProcess("sentinel", lines);
 }
 
-/** Another process may take the free port first, or the one beside it that a Cluster's bus needs. */
+/** Another process may take the free port first, or the one that a Cluster's bus needs. */
 async function startProcess(kind: "server" | "sentinel", lines: readonly string[]): Promise<RedisServer> {
   for (let tries = 1; ; tries += 1) {
     try {
@@ -117,7 +117,7 @@ export interface RedisGroup {
 
 export interface RedisCluster extends RedisGroup {
   readonly primaries: readonly RedisServer[];
-  /** One of each primary, in their order; none unless asked for. */
+  /** One for each primary, in their order; none by default. */
   readonly replicas: readonly RedisServer[];
 }
 
@@ -127,7 +127,7 @@ export interface RedisClusterOptions {
   readonly nodeTimeout?: number;
 }
 
-/** A Cluster of three primaries, every slot served. */
+/** A Cluster of three primaries that serves every slot. */
 export async function startRedisCluster(options: RedisClusterOptions = {}): Promise<RedisCluster> {
   const config = [
     "cluster-enabled yes",
@@ -166,7 +166,7 @@ export async function startRedisCluster(options: RedisClusterOptions = {}): Prom
 async function replicateInCluster(replica: RedisServer, primary: RedisServer | undefined): Promise<void> {
   const id = (await primary?.command("CLUSTER", "MYID")) ?? "";
   const isDone = async () => {
-    // Refused until the node has heard of the other.
+    // Refused until the node has learned of the other.
     await replica.command("CLUSTER", "REPLICATE", id).catch(() => undefined);
     return (await replica.command("INFO", "replication")).includes("master_link_status:up");
   };
@@ -177,14 +177,14 @@ export interface SentinelGroup extends RedisGroup {
   readonly primary: RedisServer;
   readonly replica: RedisServer;
   readonly sentinels: readonly RedisServer[];
-  /** The port that the Sentinels name as the primary's. */
+  /** The port of the primary that the Sentinels name. */
   primaryPort(): Promise<number>;
 }
 
 export interface SentinelOptions {
-  /** More lines of redis.conf for both servers. */
+  /** Additional lines of redis.conf for both servers. */
   readonly config?: readonly string[];
-  /** More lines of sentinel.conf. */
+  /** Additional lines of sentinel.conf. */
   readonly sentinelConfig?: readonly string[];
   /** Milliseconds; 1000 by default. */
   readonly downAfter?: number;
@@ -253,7 +253,7 @@ async function answers(port: number, child: ChildProcess): Promise<void> {
   });
 }
 
-/** One command on a connection of its own; arrays come as lines. */
+/** One command on a connection of its own; arrays are returned as lines. */
 function redisCommand(port: number, words: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: "127.0.0.1", port });
@@ -283,7 +283,7 @@ interface Reply {
   readonly end: number;
 }
 
-/** RESP2, enough for tests; undefined while it is incomplete. */
+/** RESP2, as far as tests need it; undefined while it is incomplete. */
 function parseReply(text: string, start: number): Reply | undefined {
   const lineEnd = text.indexOf("\r\n", start);
   if (lineEnd < 0) return undefined;

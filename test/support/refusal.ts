@@ -1,7 +1,7 @@
 import type { ErrorName } from "../../protocol/errors.ts";
 import { AuthError } from "../../src/auth/errors.ts";
 
-/** The code that `work` is refused with; "accepted" when it is not. Any other error fails the test. */
+/** The code that `work` is refused with; "accepted" if it is not refused. Any other error fails the test. */
 export async function refusal(work: Promise<unknown>): Promise<ErrorName | "accepted"> {
   try {
     await work;

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 
 export interface ScriptedSocket {
-  /** The how-manieth socket of this gateway, from 0. */
+  /** Index of this socket among all sockets of the gateway, from 0. */
   readonly place: number;
   /** What the client has sent, in order. */
   readonly heard: readonly ScriptedMessage[];
@@ -27,8 +27,9 @@ export interface ScriptedGateway {
 }
 
 /**
- * A peer that says what a test wants and when: what a real gateway does once in a million times. `answer` gives the
- * result of a message, undefined for no answer, or has answered by itself. `hold`: the upgrade itself waits for it.
+ * A scripted server: it sends what a test wants and when, so rare events of a real gateway can be tested. `answer`
+ * returns the result of a message, or undefined for no answer or if it has answered itself. With `hold` the upgrade
+ * itself waits for it.
  */
 export async function startScriptedGateway(
   answer: (message: ScriptedMessage, socket: ScriptedSocket) => unknown,

@@ -1,6 +1,6 @@
 import type { Clock } from "../../src/auth/clock/clock.ts";
 
-/** This machine's clock, which somebody sets. Only the wall clock can be set; durations do not notice. */
+/** This machine's clock with a settable wall clock; durations do not change. */
 export class SetClock implements Clock {
   offsetMs = 0;
   #frozenAt: number | undefined;

@@ -9,43 +9,43 @@ export type Message = Readonly<Record<string, unknown>>;
 export interface SocketClientOptions {
   readonly codec?: "json" | "msgpack";
   readonly headers?: Readonly<Record<string, string>>;
-  /** Of the request target, without `?`. */
+  /** Query of the request target, without `?`. */
   readonly query?: string;
   readonly subprotocols?: readonly string[];
   readonly autoPong?: boolean;
   /** Loopback address to connect from. */
   readonly from?: string;
-  /** Speaks TLS and believes this certificate only. */
+  /** Uses TLS and trusts only this certificate. */
   readonly ca?: Buffer;
 }
 
 export interface SocketClient {
   readonly subprotocol: string;
-  /** The frames that came and were not yet taken by `next`. */
+  /** Frames that arrived and were not taken by `next` yet. */
   readonly unread: readonly unknown[];
   /** Every frame since the socket opened. */
   readonly received: readonly unknown[];
   send(message: unknown): void;
-  /** A frame as it is: text or bytes. */
+  /** Sends a frame unchanged: text or bytes. */
   sendFrame(frame: string | Uint8Array): void;
-  /** The next frame's message; rejects when the socket closes instead. An array when the server coalesced. */
+  /** The next frame's message; rejects if the socket closes first. An array if the server coalesced. */
   next(): Promise<unknown>;
-  /** The first of the coming messages that `fits`; others before it are skipped, arrays are opened. */
+  /** The first message that `fits`. Others before it are skipped; arrays are unpacked. */
   find(fits: (message: Message) => boolean, what: string): Promise<Message>;
-  /** Sends a command with the next id and gives its answer (`result` or `pong`). */
+  /** Sends a command with the next id and returns its answer (`result` or `pong`). */
   call(type: string, fields?: object): Promise<Message>;
-  /** Reads `auth_required`, sends the token and gives what came back. */
+  /** Reads `auth_required`, sends the token and returns the answer. */
   authenticate(token: string): Promise<Message>;
   /** How the server closed it. */
   readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
-  /** Stops and goes on reading from the network. */
+  /** Stops and resumes reading from the network. */
   pause(): void;
   resume(): void;
   close(): void;
   terminate(): void;
 }
 
-/** An upgrade that was answered by HTTP. */
+/** The upgrade was answered with HTTP. */
 export class UpgradeRefused extends Error {
   readonly status: number;
   readonly body: string;
@@ -60,7 +60,7 @@ export class UpgradeRefused extends Error {
 
 const packr = new Packr({ useRecords: false });
 
-/** A real socket with promises and deadlines. Rejects with `UpgradeRefused` where there was no 101. */
+/** A real socket with promises and deadlines. Rejects with `UpgradeRefused` if the answer is not 101. */
 export async function openSocket(port: number, options: SocketClientOptions = {}): Promise<SocketClient> {
   const query = options.query === undefined ? "" : `?${options.query}`;
   const subprotocols = options.subprotocols ?? (options.codec === "msgpack" ? [MSGPACK_SUBPROTOCOL] : []);

@@ -18,9 +18,9 @@ import { openSocket, type SocketClient, type SocketClientOptions } from "./socke
 export interface SocketGateway extends TestAuthority {
   readonly port: number;
   readonly connections: Connections;
-  /** What was logged as a warning or an error. */
+  /** Log entries of level warning and error. */
   readonly logged: readonly { readonly fields: object; readonly message: string }[];
-  /** Winds the clock and fires what is due by then. */
+  /** Advances the clock and fires the timers that are due. */
   wind(ms: number): void;
   connect(options?: SocketClientOptions): Promise<SocketClient>;
   /** A socket of a new session of `user`, after `auth_ok`. */
@@ -38,17 +38,17 @@ export interface SocketGatewayOptions {
   /** Default: ws. */
   readonly transport?: "ws" | "uws";
   readonly limits?: Partial<ConnectionLimits>;
-  /** Stands between the sockets and the real thing. */
+  /** Wraps the authentication that the sockets use. */
   readonly authentication?: (real: Authentication) => Authentication;
-  /** Stands between the sockets and the real view: what they are told of its trust. */
+  /** Wraps the revocation view that the sockets use. */
   readonly view?: (real: RevocationView) => RevocationView;
-  /** False: cut-offs do not reach the sockets, as on a node that is cut off itself. */
+  /** If it returns false, revocations do not reach the sockets, as on a node that is partitioned. */
   readonly hears?: () => boolean;
-  /** The address that a request counts as; loopback itself is local. */
+  /** The address that a request counts as. Loopback itself is local. */
   readonly addressOf?: (header: (name: string) => string | undefined) => string | undefined;
 }
 
-/** Real sockets on a real Authority and an embedded store; time is wound by hand. */
+/** Real sockets on a real Authority and an embedded store, with a manually advanced clock. */
 export async function startSocketGateway(options: SocketGatewayOptions = {}): Promise<SocketGateway> {
   const node = await startAuthority();
   const { authority, clock } = node;

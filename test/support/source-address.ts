@@ -1,6 +1,6 @@
 /**
  * Variables with which a Node process opens its connections from that address of the loopback network, so that the
- * other side can tell it from other processes of this machine.
+ * other side can distinguish it from other processes of this machine.
  */
 export function connectFrom(address: string): Readonly<Record<string, string>> {
   const program = `

@@ -1,8 +1,9 @@
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 
 /**
- * util-linux's setpriv asks the kernel to end the child if this process dies, however it dies: a test run that is killed,
- * or whose worker is ended after a timeout, leaves no server behind. Elsewhere children are ended by their tests only.
+ * util-linux's setpriv asks the kernel to end the child if this process dies in any way. So a test run that is killed,
+ * or whose worker is ended after a timeout, leaves no server behind. On other systems only the tests end their
+ * children.
  */
 const endsWithParent =
   spawnSync("setpriv", ["--pdeathsig", "KILL", "true"], { stdio: "ignore" }).status === 0;

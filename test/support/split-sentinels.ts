@@ -6,8 +6,8 @@ export interface SplitSentinels extends RedisGroup {
   readonly primary: RedisServer;
   readonly replicas: readonly RedisServer[];
   /**
-   * From now on nothing passes between two sides, in silence: on one the primary, so many of the replicas and what
-   * connects from these addresses; on the other everybody else.
+   * From now on nothing passes between two sides, silently. One side has the primary, this many of the replicas, and
+   * what connects from these addresses. The other side has everything else.
    */
   isolatePrimary(side: { readonly replicas: number; readonly sources: readonly string[] }): void;
   heal(): void;
@@ -17,12 +17,12 @@ export interface SplitSentinels extends RedisGroup {
 
 export interface SplitOptions {
   readonly replicas: number;
-  /** More lines of redis.conf for all servers. */
+  /** Additional lines of redis.conf for all servers. */
   readonly config?: readonly string[];
   readonly downAfterMs: number;
 }
 
-/** A machine of the network: others reach the server on it through a proxy, and know it by its address. */
+/** One machine of the network. Others reach its server through a proxy, and know it by its address. */
 interface Machine {
   readonly source: string;
   readonly server: RedisServer;
@@ -33,8 +33,8 @@ const host = "127.0.0.1";
 const sentinelCount = 3;
 
 /**
- * A primary, replicas and three Sentinels that reach each other as over a network which can be split. Gateways take part
- * with `connectFrom` and an address that is none of 127.0.1.*.
+ * A primary, replicas and three Sentinels that reach each other over a network which can be partitioned. Gateways join
+ * with `connectFrom` and an address outside 127.0.1.*.
  */
 export async function startSplitSentinels(options: SplitOptions): Promise<SplitSentinels> {
   const machines: Machine[] = [];

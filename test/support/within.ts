@@ -1,6 +1,6 @@
 /**
- * Waits for `promise`, at most `ms`; names what was waited for when it did not come. The default is for a machine that is
- * busy with other things: it says that something hangs, never how fast it should have been.
+ * Waits for `promise`, at most `ms`, and names what did not arrive. The default suits a busy machine: it detects a hang
+ * and says nothing about speed.
  */
 export async function within<T>(promise: Promise<T>, what: string, ms = 60_000): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -7,7 +7,7 @@ import { refreshAt } from "./refresher.ts";
 
 const deadlineMs = 20_000;
 
-/** Asks every node about every session, and one node for new tokens, until each has said what it thinks. */
+/** Asks every node about every session, and one node for new tokens, until each has answered definitely. */
 export async function askForAll(scene: Scene): Promise<void> {
   const deadline = performance.now() + deadlineMs;
   for (const holding of scene.holdings) {

@@ -1,7 +1,7 @@
 import type { Random } from "../random.ts";
 import { rest, type Scene } from "../scene.ts";
 
-/** Changes a name all the time, so that administrators' sockets get events that they did not ask for just then. */
+/** Changes a name continuously, so that administrators' sockets get events at any moment. */
 export async function gossip(scene: Scene, random: Random): Promise<void> {
   const about = scene.people.find(({ spared }) => spared);
   for (let turn = 0; !scene.over.aborted && about !== undefined; turn += 1) {

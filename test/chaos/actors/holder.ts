@@ -4,8 +4,8 @@ import { rest, type Scene } from "../scene.ts";
 import { enter, type Visit } from "../visit.ts";
 
 /**
- * Lives with a session: a socket at one node, commands on it all the time, then a socket at another node; after a loss
- * it comes back with the same token. Stops when it is told that the session is over.
+ * Uses a session: a socket at one node with commands all the time, then a socket at another node. After a loss it
+ * reconnects with the same token. Stops once it is told that the session has ended.
  */
 export async function hold(scene: Scene, random: Random, holding: Holding, first?: Visit): Promise<void> {
   if (first !== undefined) await stay(scene, random, holding, first);
@@ -33,7 +33,7 @@ async function stay(scene: Scene, random: Random, holding: Holding, visit: Visit
   socket.drop();
 }
 
-/** Half of them hear of suspensions, as the SDK does; the others are clients of Home Assistant's kind. */
+/** Half of them negotiate suspension, as the SDK does. The others behave like Home Assistant's clients. */
 async function settleIn(random: Random, holding: Holding, { socket }: Visit): Promise<void> {
   if (random.chance(0.5)) void socket.request("supported_features", { features: { auth_suspended: 1 } });
   if (holding.person.isAdmin) void socket.request("subscribe_events", { event_type: "user_updated" });

@@ -9,7 +9,7 @@ const changes: Record<Right, object> = {
   admin: { group_ids: ["system-users"] },
 };
 
-/** The owner takes a right from a user, whose sessions go on. True: it was acknowledged. */
+/** The owner takes a right from a user, whose sessions continue. True if it was acknowledged. */
 export async function narrow(scene: Scene, node: ChaosNode, { id }: Person, takes: Right): Promise<boolean> {
   const about = { op: "narrow", user: id, node: node.name, takes } as const;
   const done = scene.history.begin("narrower", about);
@@ -20,7 +20,7 @@ export async function narrow(scene: Scene, node: ChaosNode, { id }: Person, take
   return acknowledged;
 }
 
-/** Once in a run somebody becomes local-only, and once an administrator becomes an ordinary user. */
+/** Once in a run a user becomes local-only, and once an administrator becomes an ordinary user. */
 export async function narrowSome(scene: Scene, random: Random): Promise<void> {
   const able = scene.people.filter(({ spared, isAdmin }) => !spared && isAdmin);
   for (const takes of ["remote", "admin"] as const) {

@@ -9,10 +9,10 @@ import { type Visit, watched } from "../visit.ts";
 import { hold } from "./holder.ts";
 import { keepFresh } from "./refresher.ts";
 
-/** Most sessions of a run. */
+/** Maximum of sessions in a run. */
 const mostHoldings = 40;
 
-/** Opens a session on a socket, step by step. The socket stays, and is the session's first. */
+/** Opens a session on a socket, step by step. The socket stays and is the session's first. */
 export async function logIn(
   scene: Scene,
   node: ChaosNode,
@@ -36,7 +36,7 @@ export async function logIn(
   return { holding, visit: watched(scene, socket, { ...about, holding, actor: "holders" }) };
 }
 
-/** Everybody logs in again and again, on more devices. */
+/** Every user logs in repeatedly, from more devices. */
 export async function comeIn(scene: Scene, random: Random): Promise<void> {
   while (!scene.over.aborted && scene.holdings.length < mostHoldings) {
     await rest(random.between(300, 900), scene.over);
@@ -45,7 +45,7 @@ export async function comeIn(scene: Scene, random: Random): Promise<void> {
   }
 }
 
-/** From now on the session has its own life. */
+/** From now on the session's own actors run. */
 export function settle(scene: Scene, random: Random, holding: Holding, visit: Visit): void {
   scene.spawn(hold(scene, random.fork(`hold ${holding.session}`), holding, visit));
   scene.spawn(keepFresh(scene, random.fork(`refresh ${holding.session}`), holding));

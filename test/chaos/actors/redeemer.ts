@@ -9,8 +9,8 @@ const clientId = "http://127.0.0.1:8123/";
 const request = { client_id: clientId, redirect_uri: "http://127.0.0.1:8123/callback", for: "code" };
 
 /**
- * Logs in for an authorization code and has two nodes redeem it at the same moment, and once more later. The second use
- * ends the session that the first one opened, so nobody goes on with it.
+ * Logs in for an authorization code, and has two nodes redeem it at the same moment and once more later. The second use
+ * ends the session that the first one opened, so no actor continues it.
  */
 export async function redeem(scene: Scene, random: Random): Promise<void> {
   while (!scene.over.aborted) {

@@ -13,8 +13,8 @@ type Outcome = { readonly grant: Grant } | "dead" | "unknown";
 const over: ReadonlySet<unknown> = new Set(["invalid_grant", "token_reused"]);
 
 /**
- * Refreshes a session that rotates: on its socket or over HTTP, from two tabs at two nodes at once, with answers that
- * get lost, after which it comes with the older token again. It is never further behind than an honest client.
+ * Refreshes a session that rotates: on its socket or over HTTP, from two tabs at two nodes at once. Some answers get
+ * lost; then the older token is presented again. It is never further behind than an honest client.
  */
 export async function keepFresh(scene: Scene, random: Random, holding: Holding): Promise<void> {
   while (!scene.over.aborted && !holding.isOver) {
@@ -39,7 +39,7 @@ async function inBand(scene: Scene, holding: Holding): Promise<void> {
   });
 }
 
-/** With a deadline of few milliseconds the answer is lost, and the request may or may not have been carried out. */
+/** With a deadline of a few milliseconds the answer is lost, and the request may or may not have been carried out. */
 export async function overHttp(
   scene: Scene,
   random: Random,

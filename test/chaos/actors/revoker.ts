@@ -5,7 +5,7 @@ import type { Random } from "../random.ts";
 import { rest, type Scene } from "../scene.ts";
 import { postForm } from "../token-endpoint.ts";
 
-/** Takes sessions and whole users off, by every way that there is, through whatever node. */
+/** Revokes sessions and whole users in every possible way, through any node. */
 export async function revokeAll(scene: Scene, random: Random): Promise<void> {
   while (!scene.over.aborted) {
     await rest(random.between(250, 900), scene.over);
@@ -13,7 +13,7 @@ export async function revokeAll(scene: Scene, random: Random): Promise<void> {
     if (alive.length === 0) continue;
     const holding = random.pick(alive);
     const way = random.next();
-    // Its answer may take long, and others do not wait for it.
+    // Its answer may take long, and the others do not wait for it.
     scene.spawn(
       way < 0.6
         ? withRefreshToken(scene, random, holding)
@@ -26,7 +26,7 @@ export async function revokeAll(scene: Scene, random: Random): Promise<void> {
   }
 }
 
-/** RFC 7009: whoever holds the refresh token may end its session. */
+/** RFC 7009: the holder of a refresh token may end its session. */
 async function withRefreshToken(scene: Scene, random: Random, holding: Holding): Promise<void> {
   const node = random.pick(scene.nodes);
   const done = begin(scene, node.name, { user: holding.user, session: holding.session });
@@ -41,7 +41,7 @@ async function byItsUser(scene: Scene, { visit, user }: Holding): Promise<void> 
   settled(done, await visit.socket.request("auth/delete_all_refresh_tokens", {}, 8_000));
 }
 
-/** The owner deactivates the user, and lets it in again, which gives none of its sessions back. */
+/** The owner deactivates the user and activates it again, which restores none of its sessions. */
 async function deactivate(scene: Scene, random: Random, { user }: Holding): Promise<void> {
   const node = random.pick(scene.nodes);
   const done = begin(scene, node.name, { user });

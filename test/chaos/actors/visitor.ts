@@ -2,7 +2,7 @@ import type { Random } from "../random.ts";
 import { rest, type Scene } from "../scene.ts";
 import { enter } from "../visit.ts";
 
-/** Somebody who keeps tokens, of living and of dead sessions, and tries them at whatever node. */
+/** Keeps tokens of live and of ended sessions, and presents them at any node. */
 export async function visit(scene: Scene, random: Random): Promise<void> {
   while (!scene.over.aborted) {
     await rest(random.between(80, 300), scene.over);
