@@ -1,8 +1,8 @@
 // How long after the answer to a revoke is its socket still served, while nothing or one of many things goes wrong?
 import { readFileSync } from "node:fs";
+import type { DeploymentOptions } from "../test/chaos/deployment.ts";
+import { type DirectedRun, nodeAt, startDirectedRun } from "../test/chaos/directed-run.ts";
 import type { Fault } from "../test/chaos/schedule.ts";
-import { nodeAt, type Stage, setStage } from "../test/chaos/stage.ts";
-import type { WorldOptions } from "../test/chaos/world.ts";
 import { SetClock } from "../test/support/set-clock.ts";
 import { option } from "./support/contenders.ts";
 import { ascending, type Figure, figure, percentile } from "./support/figures.ts";
@@ -24,14 +24,14 @@ type Heal = () => Promise<unknown>;
 interface Condition {
   readonly name: string;
   readonly episode: Episode;
-  readonly inflict?: (stage: Stage) => Promise<Heal>;
+  readonly injectFault?: (run: DirectedRun) => Promise<Heal>;
   /** What the fault does to the store is not undone: it is played once. */
   readonly once?: true;
 }
 
 /** Conditions that are played one after the other on the same nodes and the same store. */
 interface Setting {
-  readonly world: Omit<WorldOptions, "storeTimeoutMs">;
+  readonly deployment: Omit<DeploymentOptions, "storeTimeoutMs">;
   readonly conditions: readonly Condition[];
 }
 
@@ -41,10 +41,13 @@ const disturbed: Episode = { ...cutOff, everyMs: 150, lastsMs: 2_000 };
 /** Some are revoked in the moment before the store dies, the others when it is there again. */
 const storeGone: Episode = { ...disturbed, early: SOCKETS / 2, everyMs: 0, lastsMs: 1_000, late: true };
 
-const inflict = (fault: Fault) => (stage: Stage) => stage.world.inflict(fault);
+const inflict = (fault: Fault) => (run: DirectedRun) => run.deployment.injectFault(fault);
 
-async function resetAgainAndAgain({ world }: Stage): Promise<Heal> {
-  const resetting = setInterval(() => void world.inflict({ kind: "reset", node: 1 }), RESET_EVERY_MS);
+async function resetAgainAndAgain({ deployment }: DirectedRun): Promise<Heal> {
+  const resetting = setInterval(
+    () => void deployment.injectFault({ kind: "reset", node: 1 }),
+    RESET_EVERY_MS,
+  );
   return async () => clearInterval(resetting);
 }
 
@@ -61,72 +64,72 @@ function moveClock(byMs: number): () => Promise<Heal> {
 
 const settings: readonly Setting[] = [
   {
-    world: { shape: "embedded", nodes: 1 },
+    deployment: { shape: "embedded", nodes: 1 },
     conditions: [{ name: "healthy, embedded store", episode: { ...healthy, holdAt: 0 } }],
   },
   {
-    world: { shape: "standalone", nodes: 2 },
+    deployment: { shape: "standalone", nodes: 2 },
     conditions: [
       { name: "healthy, same node", episode: { ...healthy, holdAt: 0 } },
       { name: "healthy, other node", episode: healthy },
       {
         name: "link to Redis 100 ms late",
         episode: disturbed,
-        inflict: inflict({ kind: "delay", node: 1, ms: 100 }),
+        injectFault: inflict({ kind: "delay", node: 1, ms: 100 }),
       },
-      { name: "connections reset, again and again", episode: disturbed, inflict: resetAgainAndAgain },
+      { name: "connections reset, again and again", episode: disturbed, injectFault: resetAgainAndAgain },
       {
         name: "black hole, both ways",
         episode: cutOff,
-        inflict: inflict({ kind: "black_hole", node: 1, direction: "both" }),
+        injectFault: inflict({ kind: "black_hole", node: 1, direction: "both" }),
       },
       {
         name: "black hole, to the node",
         episode: cutOff,
-        inflict: inflict({ kind: "black_hole", node: 1, direction: "toClient" }),
+        injectFault: inflict({ kind: "black_hole", node: 1, direction: "toClient" }),
       },
       {
         name: "black hole, from the node",
         episode: cutOff,
-        inflict: inflict({ kind: "black_hole", node: 1, direction: "toServer" }),
+        injectFault: inflict({ kind: "black_hole", node: 1, direction: "toServer" }),
       },
       {
         name: "node stopped and woken",
         episode: cutOff,
-        inflict: inflict({ kind: "pause", node: 1 }),
+        injectFault: inflict({ kind: "pause", node: 1 }),
       },
       {
         name: "Redis killed and started again",
         episode: storeGone,
-        inflict: inflict({ kind: "store_restart" }),
+        injectFault: inflict({ kind: "store_restart" }),
       },
     ],
   },
   {
-    world: { shape: "standalone", nodes: 2, embedded: (node) => (node === 1 ? { clock } : {}) },
+    deployment: { shape: "standalone", nodes: 2, embedded: (node) => (node === 1 ? { clock } : {}) },
     conditions: [
-      { name: "node's clock an hour ahead", episode: disturbed, inflict: moveClock(MOVED_MS) },
-      { name: "node's clock an hour behind", episode: disturbed, inflict: moveClock(-MOVED_MS) },
+      { name: "node's clock an hour ahead", episode: disturbed, injectFault: moveClock(MOVED_MS) },
+      { name: "node's clock an hour behind", episode: disturbed, injectFault: moveClock(-MOVED_MS) },
     ],
   },
   {
-    world: { shape: "split", nodes: 2 },
+    deployment: { shape: "split", nodes: 2 },
     conditions: [
       {
         name: "primary killed, Sentinel failover",
         episode: { ...cutOff, sockets: EPISODES * SOCKETS, early: SOCKETS, everyMs: 0 },
-        inflict: inflict({ kind: "primary_kill" }),
+        injectFault: inflict({ kind: "primary_kill" }),
         once: true,
       },
     ],
   },
   {
-    world: { shape: "split", nodes: 2 },
+    deployment: { shape: "split", nodes: 2 },
     conditions: [
       {
         name: "network split, old primary on its side",
         episode: { ...cutOff, sockets: EPISODES * SOCKETS },
-        inflict: inflict({ kind: "isolated_primary" }),
+        injectFault: inflict({ kind: "isolated_primary" }),
         once: true,
       },
     ],
@@ -134,8 +137,8 @@ const settings: readonly Setting[] = [
 ];
 
 /** What the node that holds the sockets promises, ms. */
-async function boundOf({ scene }: Stage, { holdAt }: Episode): Promise<number> {
-  const answer = await fetch(`http://127.0.0.1:${nodeAt(scene, holdAt).port}/readyz`);
+async function boundOf({ context }: DirectedRun, { holdAt }: Episode): Promise<number> {
+  const answer = await fetch(`http://127.0.0.1:${nodeAt(context, holdAt).port}/readyz`);
   const { revocation_bound_s: seconds } = (await answer.json()) as { revocation_bound_s: number | null };
   if (seconds === null) throw new Error("the node gives no bound");
   return seconds * 1_000;
@@ -147,12 +150,12 @@ interface Measured {
   readonly delays: readonly Delay[];
 }
 
-async function measure(stage: Stage, condition: Condition): Promise<Measured> {
-  const { episode, inflict: begin } = condition;
-  const boundMs = await boundOf(stage, episode);
+async function measure(run: DirectedRun, condition: Condition): Promise<Measured> {
+  const { episode, injectFault: begin } = condition;
+  const boundMs = await boundOf(run, episode);
   const delays: Delay[] = [];
   for (let time = 0; time < (condition.once ? 1 : EPISODES); time += 1)
-    delays.push(...(await play(stage, episode, begin && (() => begin(stage)))));
+    delays.push(...(await play(run, episode, begin && (() => begin(run)))));
   return { condition, boundMs, delays };
 }
 
@@ -161,25 +164,25 @@ const isAsked = ({ name }: Condition) => only?.some((text) => name.includes(text
 const measured: Measured[] = [];
 const absent: Absent[] = [];
 
-const stageOf = (world: Setting["world"]) =>
-  setStage({
-    ...world,
+const startRun = (deployment: Setting["deployment"]) =>
+  startDirectedRun({
+    ...deployment,
     config: { limits: { messages_per_second: 5_000, messages_per_second_per_user: 5_000 } },
   });
 
-async function measureAll({ world, conditions }: Setting): Promise<void> {
-  const stage = await stageOf(world).catch((error: unknown) => {
+async function measureAll({ deployment, conditions }: Setting): Promise<void> {
+  const run = await startRun(deployment).catch((error: unknown) => {
     const reason = String((error as Error).message).split("\n")[0] ?? "";
     absent.push(...conditions.map(({ name }) => ({ name, reason })));
   });
-  if (stage === undefined) return;
-  const stop = () => void stage.dispose().finally(() => process.exit(1));
+  if (run === undefined) return;
+  const stop = () => void run.dispose().finally(() => process.exit(1));
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop);
   try {
-    for (const condition of conditions) measured.push(await measure(stage, condition));
+    for (const condition of conditions) measured.push(await measure(run, condition));
   } finally {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, stop);
-    await stage.dispose();
+    await run.dispose();
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Answer } from "../../test/chaos/chaos-socket.ts";
-import { nodeAt, type Stage, succeeded } from "../../test/chaos/stage.ts";
-import type { Visit } from "../../test/chaos/visit.ts";
+import { type DirectedRun, nodeAt, succeeded } from "../../test/chaos/directed-run.ts";
+import type { RecordedSocket } from "../../test/chaos/recorded-socket.ts";
 import { wait } from "../../test/faults/line.ts";
 import { inTurns, type LongLived, openMany } from "../../test/faults/many-sessions.ts";
 import { eventually } from "../../test/support/eventually.ts";
@@ -38,17 +38,17 @@ const heartbeatMs = 750;
 
 /** Plays it once; `inflict` begins a fault and gives what ends it. */
 export async function play(
-  stage: Stage,
+  run: DirectedRun,
   episode: Episode,
   inflict?: () => Promise<() => Promise<unknown>>,
 ): Promise<readonly Delay[]> {
   const { revokeAt, holdAt, sockets: count, early = 0, everyMs, lastsMs = 0 } = episode;
-  await allReady(stage);
-  const { visit } = await stage.logIn("anna", revokeAt);
-  const devices = await openMany(visit.socket, count);
-  const { port } = nodeAt(stage.scene, holdAt);
+  await allReady(run);
+  const { recorded } = await run.logIn("anna", revokeAt);
+  const devices = await openMany(recorded.socket, count);
+  const { port } = nodeAt(run.context, holdAt);
   const sockets = await inTurns(devices, ({ token }) => openPatiently(port, token));
-  const revokeSome = (from: number, to: number) => revokeAll(visit, devices.slice(from, to), everyMs);
+  const revokeSome = (from: number, to: number) => revokeAll(recorded, devices.slice(from, to), everyMs);
 
   await wait(Math.random() * heartbeatMs);
   const answers = await revokeSome(0, early);
@@ -60,13 +60,13 @@ export async function play(
   await heal?.();
   if (episode.late) answers.push(...(await revokeSome(early, count)));
   const delays = await delaysOf(sockets, answers, healedAt);
-  visit.socket.drop();
+  recorded.socket.drop();
   return delays;
 }
 
 /** What the fault before it did is over. */
-async function allReady({ scene }: Stage): Promise<void> {
-  for (const { port } of scene.nodes) {
+async function allReady({ context }: DirectedRun): Promise<void> {
+  for (const { port } of context.nodes) {
     await eventually(
       "it to hold",
       async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200,
@@ -86,17 +86,21 @@ async function openPatiently(port: number, token: string): Promise<BusySocket> {
 }
 
 /** When each was answered. */
-async function revokeAll(visit: Visit, devices: readonly LongLived[], everyMs: number): Promise<number[]> {
+async function revokeAll(
+  recorded: RecordedSocket,
+  devices: readonly LongLived[],
+  everyMs: number,
+): Promise<number[]> {
   const answers: number[] = [];
   for (const { session } of devices) {
-    answers.push(await revoked(visit, session));
+    answers.push(await revoked(recorded, session));
     await wait(everyMs);
   }
   return answers;
 }
 
 /** Until it is acknowledged: without its store a node refuses, and may be asked again. */
-async function revoked({ socket }: Visit, session: string): Promise<number> {
+async function revoked({ socket }: RecordedSocket, session: string): Promise<number> {
   const deadline = performance.now() + answeredWithinMs;
   for (let tries = 1; ; tries += 1) {
     const answer = await socket.request("auth/delete_refresh_token", { refresh_token_id: session });

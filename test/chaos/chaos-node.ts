@@ -76,7 +76,7 @@ export function processNode(options: ChaosNodeOptions): ChaosNode {
       running =
         options.disabledSafeguards === undefined
           ? await serveBuilt(config, options.env)
-          : await serveWeakened(config, options.disabledSafeguards, options.env);
+          : await serveWithoutSafeguards(config, options.disabledSafeguards, options.env);
       setupCode ??= codeIn(running.setupLink);
     },
     pause: () => signal("SIGSTOP"),
@@ -150,13 +150,13 @@ async function serveBuilt(config: ConfigInput, env: ChaosNodeOptions["env"]): Pr
   };
 }
 
-async function serveWeakened(
+async function serveWithoutSafeguards(
   config: ConfigInput,
   disabledSafeguards: readonly Safeguard[],
   env: ChaosNodeOptions["env"] = {},
 ): Promise<Running> {
   const child: TestProcess = startProcess({
-    script: new URL("./weakened-process.ts", import.meta.url),
+    script: new URL("./safeguards-off-process.ts", import.meta.url),
     args: [JSON.stringify(config), JSON.stringify(disabledSafeguards)],
     env,
   });

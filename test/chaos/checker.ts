@@ -1,5 +1,5 @@
 import { refreshViolations, singleUseViolations } from "./checker-single-use.ts";
-import { type Death, type Facts, factsOf, type Life } from "./facts.ts";
+import { type EndOperation, type Facts, factsOf, type UseOperation } from "./facts.ts";
 import type { Entry } from "./history.ts";
 import { lineOf, named, type Operation } from "./operations.ts";
 
@@ -141,7 +141,7 @@ function lostRights({ operations, lives }: Facts, limits: Limits): readonly Foun
  * data, and for everything else after the bound, because other nodes need that time to learn of it.
  */
 function deadForEver({ deaths, lives, losses }: Facts, limits: Limits): readonly Found[] {
-  const first = new Map<string, Death[]>();
+  const first = new Map<string, EndOperation[]>();
   for (const death of deaths) {
     const of = first.get(death.session) ?? [];
     const isNews = of.every(({ node, op }) => node !== death.node || (op === "refresh" && death.op !== op));
@@ -212,7 +212,7 @@ function notAsked({ revokes, lives, covers, quietAt }: Facts, asked: ReadonlySet
   const acknowledged = revokes.filter(({ phase, endedAt }) => phase === "ok" && endedAt < (quietAt ?? 0));
   return acknowledged.flatMap((revoke) =>
     lives
-      .filter((life: Life) => !asked.has(life.session) && covers(revoke, life))
+      .filter((life: UseOperation) => !asked.has(life.session) && covers(revoke, life))
       .map(({ session }) => ({
         about: session,
         says: "revoked, and no actor asked about it",

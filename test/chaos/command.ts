@@ -3,9 +3,9 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 
 import { textOf } from "./checker.ts";
+import { isShape, type Shape, shapes } from "./deployment.ts";
 import { type RunResult, run } from "./run.ts";
 import { describeFault, killsOf } from "./schedule.ts";
-import { isShape, type Shape, shapes } from "./world.ts";
 
 const usage = `usage: npm run chaos -- [--seeds N] [--from S] [--shape ${shapes.join("|")}] [--nodes N] [--kills N] [--parallel N] [--out FOLDER]`;
 

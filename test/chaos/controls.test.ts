@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { textOf, type Violation } from "./checker.ts";
 import { type Control, controls } from "./controls.ts";
-import { setStage } from "./stage.ts";
+import { startDirectedRun } from "./directed-run.ts";
 
 /** With every safeguard on, a process is the built program. */
 async function played(
@@ -11,12 +11,12 @@ async function played(
 ) {
   const where = processes ? {} : { embedded: {} };
   const off = disabledSafeguards.length === 0 ? {} : { disabledSafeguards };
-  const stage = await setStage({ shape, nodes: 2, ...off, ...where });
+  const run = await startDirectedRun({ shape, nodes: 2, ...off, ...where });
   try {
-    await play(stage);
-    return stage.violations();
+    await play(run);
+    return run.violations();
   } finally {
-    await stage.dispose();
+    await run.dispose();
   }
 }
 

@@ -1,11 +1,11 @@
 import type { Safeguard } from "../../src/auth/safeguards.ts";
-import { askForAll } from "./actors/end-state.ts";
-import { narrow } from "./actors/narrower.ts";
+import { askEndState } from "./actors/end-state.ts";
 import { refreshAt } from "./actors/refresher.ts";
+import { removeRight } from "./actors/right-remover.ts";
 import type { Property } from "./checker.ts";
-import { nodeAt, type Stage } from "./stage.ts";
-import { enter, type Visit } from "./visit.ts";
-import type { Shape } from "./world.ts";
+import type { Shape } from "./deployment.ts";
+import { type DirectedRun, nodeAt } from "./directed-run.ts";
+import { authenticate, type RecordedSocket } from "./recorded-socket.ts";
 
 /** A scripted scenario that goes wrong without one safeguard, and does not with it. */
 export interface Control {
@@ -15,7 +15,7 @@ export interface Control {
   readonly shape: Shape;
   /** The nodes are processes, which can be stopped and must survive unhandled errors. */
   readonly processes: boolean;
-  readonly play: (stage: Stage) => Promise<void>;
+  readonly play: (run: DirectedRun) => Promise<void>;
 }
 
 /** A little longer than the bound. */
@@ -97,11 +97,11 @@ export const controls: readonly Control[] = [
 ];
 
 /** The second node receives nothing any more, but its connections stay open. */
-async function halfOpen(stage: Stage): Promise<void> {
-  const { holding, visit } = await stage.logIn("anna", 1);
-  const heal = await stage.world.inflict({ kind: "black_hole", node: 1, direction: "both" });
-  await stage.revoke(holding, 0);
-  await keepUsing(visit, pastBoundMs);
+async function halfOpen(run: DirectedRun): Promise<void> {
+  const { client, recorded } = await run.logIn("anna", 1);
+  const heal = await run.deployment.injectFault({ kind: "black_hole", node: 1, direction: "both" });
+  await run.revoke(client, 0);
+  await keepUsing(recorded, pastBoundMs);
   await heal();
 }
 
@@ -109,20 +109,20 @@ async function halfOpen(stage: Stage): Promise<void> {
  * The second node is stopped, and resumes with a command that arrived meanwhile. The check before sending would hold
  * back its answer, so the proof is that the command was carried out.
  */
-async function queuedWhileStopped(stage: Stage): Promise<void> {
-  const { holding, visit } = await stage.logIn("anna", 1);
-  const subject = stage.person("dora");
-  const resume = await stage.world.inflict({ kind: "pause", node: 1 });
-  await stage.revoke(holding, 0);
+async function queuedWhileStopped(run: DirectedRun): Promise<void> {
+  const { client, recorded } = await run.logIn("anna", 1);
+  const subject = run.person("dora");
+  const resume = await run.deployment.injectFault({ kind: "pause", node: 1 });
+  await run.revoke(client, 0);
   const change = { user_id: subject.id, name: "changed by a revoked user" };
-  void visit.socket.request("config/auth/update", change);
+  void recorded.socket.request("config/auth/update", change);
   await wait(pastBoundMs);
-  const { history } = stage.scene;
-  const about = { ...holding.subject, node: visit.node, socket: "queued" };
+  const { history } = run.context;
+  const about = { ...client.subject, node: recorded.node, socket: "queued" };
   const done = history.begin("holders", { op: "use", what: "config/auth/update", ...about });
   await resume();
   await wait(healMs);
-  const listed = await stage.scene.owner.command(nodeAt(stage.scene, 0), "config/auth/list", {});
+  const listed = await run.context.owner.command(nodeAt(run.context, 0), "config/auth/list", {});
   done(JSON.stringify(listed).includes(change.name) ? "ok" : "fail");
 }
 
@@ -130,15 +130,15 @@ async function queuedWhileStopped(stage: Stage): Promise<void> {
  * The second node is stopped while it waits for the store. On resuming, it reads the store's answer before the log's
  * entry.
  */
-async function answerWhileStopped(stage: Stage): Promise<void> {
-  const { holding, visit } = await stage.logIn("anna", 1);
-  await stage.world.inflict({ kind: "delay", node: 1, ms: 300 });
-  visit.use("auth/refresh_tokens");
+async function answerWhileStopped(run: DirectedRun): Promise<void> {
+  const { client, recorded } = await run.logIn("anna", 1);
+  await run.deployment.injectFault({ kind: "delay", node: 1, ms: 300 });
+  recorded.use("auth/refresh_tokens");
   await wait(150);
-  const resume = await stage.world.inflict({ kind: "pause", node: 1 });
+  const resume = await run.deployment.injectFault({ kind: "pause", node: 1 });
   await wait(1_000);
-  const heal = await stage.world.inflict({ kind: "black_hole", node: 1, direction: "both" });
-  await stage.revoke(holding, 0);
+  const heal = await run.deployment.injectFault({ kind: "black_hole", node: 1, direction: "both" });
+  await run.revoke(client, 0);
   await wait(pastBoundMs);
   await resume();
   await wait(1_000);
@@ -146,116 +146,120 @@ async function answerWhileStopped(stage: Stage): Promise<void> {
 }
 
 /** The store's content is reset to what it was before an acknowledged revoke. */
-async function oldBackup(stage: Stage): Promise<void> {
-  const { holding, visit } = await stage.logIn("anna", 1);
-  const restore = await stage.world.inflict({ kind: "rollback" });
-  await stage.revoke(holding, 0);
-  await visit.socket.closed;
-  await forget(stage, restore);
-  await askInTheEnd(stage);
+async function oldBackup(run: DirectedRun): Promise<void> {
+  const { client, recorded } = await run.logIn("anna", 1);
+  const restore = await run.deployment.injectFault({ kind: "rollback" });
+  await run.revoke(client, 0);
+  await recorded.socket.closed;
+  await forget(run, restore);
+  await askInTheEnd(run);
 }
 
 /** The second node reconnects to a log that was trimmed past its position. */
-async function trimmedLog(stage: Stage): Promise<void> {
-  const { holding, visit } = await stage.logIn("anna", 1);
+async function trimmedLog(run: DirectedRun): Promise<void> {
+  const { client, recorded } = await run.logIn("anna", 1);
   // Not a black hole: that one delivers what it held back when it ends.
-  const heal = await stage.world.inflict({ kind: "refuse", node: 1 });
-  await stage.revoke(holding, 0);
-  await stage.world.store.servers[0]?.command("XTRIM", "gatehouse:{gh}:log", "MAXLEN", "0");
+  const heal = await run.deployment.injectFault({ kind: "refuse", node: 1 });
+  await run.revoke(client, 0);
+  await run.deployment.store.servers[0]?.command("XTRIM", "gatehouse:{gh}:log", "MAXLEN", "0");
   await wait(1_000);
   await heal();
-  await keepUsing(visit, pastBoundMs);
+  await keepUsing(recorded, pastBoundMs);
 }
 
 /** The second node can read everything but the record of the user who becomes local-only. */
-async function recordUnreadable(stage: Stage): Promise<void> {
-  const { scene } = stage;
-  const { holding } = await stage.logIn("anna", 1);
-  const [token = ""] = holding.accessTokens;
-  const visit = await enter(scene, nodeAt(scene, 1), holding, { actor: "visitors", token, remote: true });
-  if (visit === undefined) throw new Error("no socket from the remote address was accepted");
-  const fault = { kind: "unreadable", node: 1, record: `user:${holding.user}` } as const;
-  const heal = await stage.world.inflict(fault);
-  if (!(await narrow(scene, nodeAt(scene, 0), stage.person("anna"), "remote")))
+async function recordUnreadable(run: DirectedRun): Promise<void> {
+  const { context } = run;
+  const { client } = await run.logIn("anna", 1);
+  const [token = ""] = client.accessTokens;
+  const recorded = await authenticate(context, nodeAt(context, 1), client, {
+    actor: "visitors",
+    token,
+    remote: true,
+  });
+  if (recorded === undefined) throw new Error("no socket from the remote address was accepted");
+  const fault = { kind: "unreadable", node: 1, record: `user:${client.user}` } as const;
+  const heal = await run.deployment.injectFault(fault);
+  if (!(await removeRight(context, nodeAt(context, 0), run.person("anna"), "remote")))
     throw new Error("the change was not acknowledged");
-  await keepUsing(visit, pastBoundMs, "auth/refresh_tokens");
+  await keepUsing(recorded, pastBoundMs, "auth/refresh_tokens");
   await heal();
 }
 
 /** A client that rotated its token after the backup was made is not a thief. */
-async function rotatedSinceBackup(stage: Stage): Promise<void> {
-  const { holding } = await stage.logIn("dora", 0);
-  const node = nodeAt(stage.scene, 0);
-  const restore = await stage.world.inflict({ kind: "rollback" });
-  for (let times = 0; times < 3; times += 1) await refreshAt(stage.scene, "refreshers", node, holding);
-  await forget(stage, restore);
-  await askInTheEnd(stage);
+async function rotatedSinceBackup(run: DirectedRun): Promise<void> {
+  const { client } = await run.logIn("dora", 0);
+  const node = nodeAt(run.context, 0);
+  const restore = await run.deployment.injectFault({ kind: "rollback" });
+  for (let times = 0; times < 3; times += 1) await refreshAt(run.context, "refreshers", node, client);
+  await forget(run, restore);
+  await askInTheEnd(run);
 }
 
 /** While its lease lasts, the second node is led to a server that lacks the session, and must look it up there. */
-async function serverWithoutData(stage: Stage): Promise<void> {
-  const { scene } = stage;
-  const { holding } = await stage.logIn("dora", 1);
-  const node = nodeAt(scene, 1);
-  const [token = ""] = holding.accessTokens;
+async function serverWithoutData(run: DirectedRun): Promise<void> {
+  const { context } = run;
+  const { client } = await run.logIn("dora", 1);
+  const node = nodeAt(context, 1);
+  const [token = ""] = client.accessTokens;
   // The user has changed since, so the session is looked up.
-  await scene.owner.command(node, "config/auth/update", { user_id: holding.user, name: "Dora D." });
-  const heal = await stage.world.inflict({ kind: "wrong_server", node: 1 });
+  await context.owner.command(node, "config/auth/update", { user_id: client.user, name: "Dora D." });
+  const heal = await run.deployment.injectFault({ kind: "wrong_server", node: 1 });
   const until = performance.now() + 2_500;
   while (performance.now() < until) {
-    const visit = await enter(scene, node, holding, { actor: "visitors", token });
-    visit?.socket.drop();
+    const recorded = await authenticate(context, node, client, { actor: "visitors", token });
+    recorded?.socket.drop();
     await wait(20);
   }
   await heal();
-  await askInTheEnd(stage);
+  await askInTheEnd(run);
 }
 
 /** Nodes stay with a primary that everybody else has left, and that still accepts their writes. */
-async function isolatedPrimary(stage: Stage): Promise<void> {
-  const { holding, visit } = await stage.logIn("anna", 1);
-  await stage.world.inflict({ kind: "isolated_primary" });
-  const [, promoted] = stage.world.store.servers;
-  const { subject, session } = holding;
+async function isolatedPrimary(run: DirectedRun): Promise<void> {
+  const { client, recorded } = await run.logIn("anna", 1);
+  await run.deployment.injectFault({ kind: "isolated_primary" });
+  const [, promoted] = run.deployment.store.servers;
+  const { subject, session } = client;
   const revoke = { op: "revoke", node: "command line", target: subject } as const;
-  const done = stage.scene.history.begin("revoker", revoke);
-  const ended = await stage.world.gatehouse(["revoke", "--session", session], promoted?.url);
+  const done = run.context.history.begin("revoker", revoke);
+  const ended = await run.deployment.gatehouse(["revoke", "--session", session], promoted?.url);
   done(ended.code === 0 ? "ok" : "info");
   if (ended.code !== 0) throw new Error(ended.stderr);
-  await keepUsing(visit, pastBoundMs);
+  await keepUsing(recorded, pastBoundMs);
 }
 
 /** An attacker can write to the store but does not know the installation's secret, and tries to end a session. */
-async function forgedEntry(stage: Stage): Promise<void> {
-  const { holding, visit } = await stage.logIn("dora", 1);
+async function forgedEntry(run: DirectedRun): Promise<void> {
+  const { client, recorded } = await run.logIn("dora", 1);
   const event = {
     type: "sessions_revoked",
-    userId: holding.user,
-    sessionIds: [holding.session],
+    userId: client.user,
+    sessionIds: [client.session],
     cause: "session_revoked",
     revocationId: "0".repeat(32),
   };
   const version = String(Date.now() * 1_000 + 60_000_000);
   const fields = ["*", "v", version, "e", JSON.stringify(event)];
-  await stage.world.store.servers[0]?.command("XADD", "gatehouse:{gh}:log", ...fields);
-  await keepUsing(visit, 1_500);
+  await run.deployment.store.servers[0]?.command("XADD", "gatehouse:{gh}:log", ...fields);
+  await keepUsing(recorded, 1_500);
 }
 
-async function forget({ scene }: Stage, restore: () => Promise<{ readonly forgotSince?: number }>) {
+async function forget({ context }: DirectedRun, restore: () => Promise<{ readonly forgotSince?: number }>) {
   const { forgotSince } = await restore();
-  if (forgotSince !== undefined) scene.history.tell("faults", { op: "loss", since: forgotSince });
+  if (forgotSince !== undefined) context.history.tell("faults", { op: "loss", since: forgotSince });
 }
 
-async function askInTheEnd({ scene }: Stage): Promise<void> {
+async function askInTheEnd({ context }: DirectedRun): Promise<void> {
   await wait(healMs);
-  scene.history.tell("faults", { op: "mark", name: "quiet" });
-  await askForAll(scene);
+  context.history.tell("faults", { op: "mark", name: "quiet" });
+  await askEndState(context);
 }
 
-async function keepUsing(visit: Visit, ms: number, what = "auth/current_user"): Promise<void> {
+async function keepUsing(recorded: RecordedSocket, ms: number, what = "auth/current_user"): Promise<void> {
   const until = performance.now() + ms;
-  while (visit.socket.isOpen && performance.now() < until) {
-    visit.use(what);
+  while (recorded.socket.isOpen && performance.now() < until) {
+    recorded.use(what);
     await wait(50);
   }
 }

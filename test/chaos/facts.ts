@@ -2,23 +2,23 @@ import type { Entry, Subject } from "./history.ts";
 import { named, type Operation, operationsOf } from "./operations.ts";
 
 /** Proof that a session is live: it was authenticated, served or given new tokens. */
-export type Life = Operation<"authenticate" | "use" | "refresh">;
+export type UseOperation = Operation<"authenticate" | "use" | "refresh">;
 /** A final answer about a session: closed with 43xx, or its token refused as unknown. */
-export type Death = Operation<"authenticate" | "close" | "refresh">;
+export type EndOperation = Operation<"authenticate" | "close" | "refresh">;
 
 /** A revoke that certainly happened, at `at` the latest. */
 export interface Revoked {
   readonly operation: Operation<"revoke">;
   readonly at: number;
   /** What proves it, if its own answer did not arrive. */
-  readonly shownBy?: Death;
+  readonly shownBy?: EndOperation;
 }
 
 /** A history, joined and sorted as the properties need it. */
 export interface Facts {
   readonly operations: readonly Operation[];
-  readonly lives: readonly Life[];
-  readonly deaths: readonly Death[];
+  readonly lives: readonly UseOperation[];
+  readonly deaths: readonly EndOperation[];
   readonly revokes: readonly Operation<"revoke">[];
   readonly revoked: readonly Revoked[];
   readonly losses: readonly Operation<"loss">[];
@@ -71,7 +71,7 @@ export function factsOf(entries: readonly Entry[]): Facts {
   };
 }
 
-function livesIn(operations: readonly Operation[]): readonly Life[] {
+function livesIn(operations: readonly Operation[]): readonly UseOperation[] {
   return [
     ...named(operations, "authenticate"),
     ...named(operations, "use"),
@@ -79,7 +79,7 @@ function livesIn(operations: readonly Operation[]): readonly Life[] {
   ].filter(({ phase }) => phase === "ok");
 }
 
-function deathsIn(operations: readonly Operation[]): readonly Death[] {
+function deathsIn(operations: readonly Operation[]): readonly EndOperation[] {
   const refused = [...named(operations, "authenticate"), ...named(operations, "refresh")].filter(
     ({ phase, dead }) => phase === "fail" && dead === true,
   );
@@ -91,7 +91,7 @@ function deathsIn(operations: readonly Operation[]): readonly Death[] {
 /** A revoke without an answer certainly happened once a session ended that no other revoke can have ended. */
 function revokedIn(
   revokes: readonly Operation<"revoke">[],
-  deaths: readonly Death[],
+  deaths: readonly EndOperation[],
   { covers, mayCover }: Pick<Facts, "covers" | "mayCover">,
 ): readonly Revoked[] {
   return revokes.flatMap((operation): readonly Revoked[] => {

@@ -3,7 +3,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import type { ChaosNode } from "./chaos-node.ts";
 import { type Answer, ChaosSocket } from "./chaos-socket.ts";
-import type { Person } from "./people.ts";
+import type { TestUser } from "./session-client.ts";
 
 interface SessionGrant {
   readonly session_id: string;
@@ -39,7 +39,7 @@ export class Owner {
     return (await socket?.request(type, fields, deadlineMs)) ?? { kind: "closed", code: 0 };
   }
 
-  async addPerson(node: ChaosNode, person: Omit<Person, "id">): Promise<Person> {
+  async addPerson(node: ChaosNode, person: Omit<TestUser, "id">): Promise<TestUser> {
     const { username, password, isAdmin } = person;
     const group = isAdmin ? "system-admin" : "system-users";
     const fields = { name: username, group_ids: [group] };

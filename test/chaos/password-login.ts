@@ -1,6 +1,6 @@
 import type { ChaosSocket } from "./chaos-socket.ts";
-import type { Person } from "./people.ts";
-import { resultOf } from "./visit.ts";
+import { resultOf } from "./recorded-socket.ts";
+import type { TestUser } from "./session-client.ts";
 
 const handler = ["homeassistant", null];
 
@@ -16,7 +16,7 @@ interface Step {
  */
 export async function logInOn<T>(
   socket: ChaosSocket,
-  { username, password }: Person,
+  { username, password }: TestUser,
   more: object = {},
 ): Promise<T | "refused" | undefined> {
   const started = await socket.request("auth/login/start", { handler, ...more }, 6_000);

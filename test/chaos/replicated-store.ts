@@ -6,8 +6,8 @@ import {
   startRedisCluster,
   startRedisSentinels,
 } from "../support/redis-server.ts";
-import type { Heal } from "./world.ts";
-import type { WorldStore } from "./world-store.ts";
+import type { Heal } from "./deployment.ts";
+import type { DeploymentStore } from "./deployment-store.ts";
 
 /** Each participant has a user of its own, so that one of them can be shut out by the others. */
 const everything = "on >of-the-tests ~* &* +@all";
@@ -22,14 +22,14 @@ const sentinelConfig = [
 ];
 
 /** Nodes ask Sentinel for the primary's own address, so no proxy can be in between: no faults of one node's network. */
-export async function sentinels(): Promise<WorldStore> {
+export async function sentinels(): Promise<DeploymentStore> {
   const group = await startRedisSentinels({ config: serverConfig, sentinelConfig });
   return {
     reach: ["--store", group.url],
     placeFor: async () => ({ store: group.url }),
     can: ["failover", "isolated_primary"],
     servers: group.servers,
-    inflict: ({ kind }) => (kind === "failover" ? failover(group) : isolatePrimary(group)),
+    injectFault: ({ kind }) => (kind === "failover" ? failover(group) : isolatePrimary(group)),
     dispose: () => group.dispose(),
   };
 }
@@ -90,7 +90,7 @@ async function letIn(server: RedisServer, user: string): Promise<void> {
 const replicationLagMs = 500;
 
 /** A Cluster in which every shard has a replica. Nodes get real addresses, so there are no proxies. */
-export async function cluster(): Promise<WorldStore> {
+export async function cluster(): Promise<DeploymentStore> {
   const group = await startRedisCluster({ replicas: true });
   const [one, other] = await pairOf(group);
   const roles = async () => ((await isPrimary(one)) ? ([one, other] as const) : ([other, one] as const));
@@ -99,7 +99,7 @@ export async function cluster(): Promise<WorldStore> {
     placeFor: async () => ({ store: group.url }),
     can: ["primary_kill", "takeover"],
     servers: [one, other],
-    async inflict(fault) {
+    async injectFault(fault) {
       const [primary, replica] = await roles();
       const forgotSince = performance.now() - replicationLagMs;
       if (fault.kind === "primary_kill") await primary.kill();

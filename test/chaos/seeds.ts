@@ -1,5 +1,5 @@
+import type { Shape } from "./deployment.ts";
 import { type Schedule, type ScheduledFault, spanMs } from "./schedule.ts";
-import type { Shape } from "./world.ts";
 
 /** A run of `npm run chaos`. */
 export interface Seed {

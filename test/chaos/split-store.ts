@@ -2,8 +2,8 @@ import { eventually } from "../support/eventually.ts";
 import type { RedisServer } from "../support/redis-server.ts";
 import { connectFrom } from "../support/source-address.ts";
 import { type SplitSentinels, startSplitSentinels } from "../support/split-sentinels.ts";
-import type { Heal } from "./world.ts";
-import type { WorldStore } from "./world-store.ts";
+import type { Heal } from "./deployment.ts";
+import type { DeploymentStore } from "./deployment-store.ts";
 
 /** As the README recommends, so that a bound exists. */
 const recommended = ["min-replicas-to-write 1", "min-replicas-max-lag 2"];
@@ -26,7 +26,7 @@ const sourceOf = (node: number) => `127.0.2.${node + 1}`;
 export async function split({
   config = recommended,
   replicasOfOld = 1,
-}: SplitStoreOptions = {}): Promise<WorldStore> {
+}: SplitStoreOptions = {}): Promise<DeploymentStore> {
   const group = await startSplitSentinels({ replicas: 3, downAfterMs: 5_000, config });
   const withOld: string[] = [];
   return {
@@ -37,7 +37,7 @@ export async function split({
     },
     can: ["isolated_primary", "primary_kill"],
     servers: group.servers,
-    async inflict({ kind }) {
+    async injectFault({ kind }) {
       const side = { replicas: replicasOfOld, sources: withOld };
       return kind === "primary_kill" ? await killPrimary(group) : await isolatePrimary(group, side);
     },

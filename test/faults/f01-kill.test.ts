@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { textOf } from "../chaos/checker.ts";
+import { type DirectedRun, nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { run } from "../chaos/run.ts";
 import { killsOf } from "../chaos/schedule.ts";
-import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
 import { stretched } from "../support/machine-share.ts";
 import { resultOf } from "./many-sessions.ts";
 
@@ -27,33 +27,33 @@ describe("F1: a gateway that is killed at any moment", () => {
   it("lets a half-finished login go on, and revokes again what it may have revoked", async ({
     onTestFinished,
   }) => {
-    const stage = await setStage({ shape: "embedded", nodes: 1 });
-    onTestFinished(stage.dispose);
-    const node = nodeAt(stage.scene, 0);
-    const { holding } = await stage.logIn("anna", 0);
-    await stage.revoke(holding, 0);
+    const run = await startDirectedRun({ shape: "embedded", nodes: 1 });
+    onTestFinished(run.dispose);
+    const node = nodeAt(run.context, 0);
+    const { client } = await run.logIn("anna", 0);
+    await run.revoke(client, 0);
     const socket = await ChaosSocket.open(node.port);
     const handler = ["homeassistant", null];
     const started = await socket?.request("auth/login/start", { handler });
     const flow = resultOf<{ flow_id: string; flow_secret: string }>(started ?? { kind: "late" });
-    expect(await restart(stage)).toBeLessThan(stretched(readyMs));
+    expect(await restart(run)).toBeLessThan(stretched(readyMs));
 
     const { flow_id, flow_secret } = flow;
     const again = await ChaosSocket.open(node.port);
     const resumed = await again?.request("auth/login/resume", { flow_id, flow_secret });
     expect(resumed).toMatchObject({ message: { success: true, result: { type: "form" } } });
-    const { username, password } = stage.person("bert");
+    const { username, password } = run.person("bert");
     const input = { flow_id, user_input: { username, password } };
     expect(await again?.request("auth/login/step", input)).toMatchObject({
       message: { success: true, result: { type: "create_entry" } },
     });
-    await stage.revoke(holding, 0);
-    expect(textOf(stage.violations())).toBe("");
+    await run.revoke(client, 0);
+    expect(textOf(run.violations())).toBe("");
   }, 60_000);
 });
 
-async function restart(stage: Stage): Promise<number> {
-  const heal = await stage.world.inflict({ kind: "kill", node: 0 });
+async function restart(run: DirectedRun): Promise<number> {
+  const heal = await run.deployment.injectFault({ kind: "kill", node: 0 });
   const began = performance.now();
   await heal();
   return performance.now() - began;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { nodeAt, setStage } from "../chaos/stage.ts";
+import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { connectLine, wait } from "./line.ts";
 import { openMany } from "./many-sessions.ts";
 
@@ -11,17 +11,19 @@ describe("F2: a gateway that is stopped for longer than its lease, and goes on",
   it("serves no revoked socket anything, also what waited in its buffers, and the others all of it", async ({
     onTestFinished,
   }) => {
-    const stage = await setStage({ shape: "standalone", nodes: 2 });
-    onTestFinished(stage.dispose);
-    const { visit } = await stage.logIn("anna", 0);
-    const devices = await openMany(visit.socket, 10);
-    const second = nodeAt(stage.scene, 1);
+    const run = await startDirectedRun({ shape: "standalone", nodes: 2 });
+    onTestFinished(run.dispose);
+    const { recorded } = await run.logIn("anna", 0);
+    const devices = await openMany(recorded.socket, 10);
+    const second = nodeAt(run.context, 1);
     const lines = await Promise.all(devices.map(({ token }) => connectLine(second.port, token)));
     const [out, kept] = [lines.slice(0, 5), lines.slice(5)];
 
-    const resume = await stage.world.inflict({ kind: "pause", node: 1 });
+    const resume = await run.deployment.injectFault({ kind: "pause", node: 1 });
     for (const { session } of devices.slice(0, 5)) {
-      const answer = await visit.socket.request("auth/delete_refresh_token", { refresh_token_id: session });
+      const answer = await recorded.socket.request("auth/delete_refresh_token", {
+        refresh_token_id: session,
+      });
       expect(answer).toMatchObject({ message: { success: true } });
     }
     const answers = lines.map(({ socket }) => socket.request("auth/current_user"));

@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 
 import { secret } from "../chaos/chaos-node.ts";
-import { nodeAt, setStage } from "../chaos/stage.ts";
+import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { connectLine } from "./line.ts";
 import { openMany } from "./many-sessions.ts";
 
@@ -14,11 +14,11 @@ const stalledMs = 4_000;
 describe("F3: an event loop that stands still", () => {
   it("serves no revoked socket anything when it goes on", async ({ onTestFinished }) => {
     // The gateway is in this process: whatever blocks here blocks its loop, timers, sockets and all.
-    const stage = await setStage({ shape: "standalone", nodes: 1, embedded: {} });
-    onTestFinished(stage.dispose);
-    const { visit } = await stage.logIn("anna", 0);
-    const [out, kept] = await openMany(visit.socket, 2);
-    const { port } = nodeAt(stage.scene, 0);
+    const run = await startDirectedRun({ shape: "standalone", nodes: 1, embedded: {} });
+    onTestFinished(run.dispose);
+    const { recorded } = await run.logIn("anna", 0);
+    const [out, kept] = await openMany(recorded.socket, 2);
+    const { port } = nodeAt(run.context, 0);
     const [gone, staying] = [
       await connectLine(port, out?.token ?? ""),
       await connectLine(port, kept?.token ?? ""),
@@ -30,7 +30,7 @@ describe("F3: an event loop that stands still", () => {
     const until = performance.now() + stalledMs;
     execFileSync(
       process.execPath,
-      [main, "revoke", "--session", out?.session ?? "", ...stage.world.store.reach],
+      [main, "revoke", "--session", out?.session ?? "", ...run.deployment.store.reach],
       { env: { ...process.env, GATEHOUSE_SECRET: secret }, stdio: "ignore" },
     );
     while (performance.now() < until);

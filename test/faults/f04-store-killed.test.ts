@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
+import { type DirectedRun, nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { logInOn } from "../chaos/password-login.ts";
-import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
@@ -14,28 +14,28 @@ describe("F4: Redis is killed, and comes back with its append-only file", () => 
   it("sessions go on within the lease, logins are refused soon and retryably, all is well right after", async ({
     onTestFinished,
   }) => {
-    const stage = await setStage({
+    const run = await startDirectedRun({
       shape: "standalone",
       nodes: 1,
       config: { store_timeout_ms: 250 },
     });
-    onTestFinished(stage.dispose);
-    const { holding } = await stage.logIn("anna", 0);
-    const { port } = nodeAt(stage.scene, 0);
-    const line = await connectLine(port, holding.accessTokens[0] ?? "");
+    onTestFinished(run.dispose);
+    const { client } = await run.logIn("anna", 0);
+    const { port } = nodeAt(run.context, 0);
+    const line = await connectLine(port, client.accessTokens[0] ?? "");
 
-    const restart = await stage.world.inflict({ kind: "store_restart" });
+    const restart = await run.deployment.injectFault({ kind: "store_restart" });
     expect(await line.socket.request("ping")).toMatchObject({ message: { type: "pong" } });
-    const again = await connectLine(port, holding.accessTokens[0] ?? "");
+    const again = await connectLine(port, client.accessTokens[0] ?? "");
     expect(again.socket.isOpen).toBe(true);
     await refusedSoon(port);
 
     await restart();
     const answered = performance.now();
-    const healed = await eventually("it to hold", () => canLogIn(stage, port));
+    const healed = await eventually("it to hold", () => canLogIn(run, port));
     expect(healed - answered).toBeLessThan(stretched(1_000 + slackMs));
     expect(await line.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
-    const form = { grant_type: "refresh_token", refresh_token: holding.refreshToken };
+    const form = { grant_type: "refresh_token", refresh_token: client.refreshToken };
     expect(await postForm(port, "/auth/token", form)).toMatchObject({ status: 200 });
   }, 60_000);
 });
@@ -51,9 +51,9 @@ async function refusedSoon(port: number): Promise<void> {
   socket?.drop();
 }
 
-async function canLogIn(stage: Stage, port: number): Promise<boolean> {
+async function canLogIn(run: DirectedRun, port: number): Promise<boolean> {
   const socket = await ChaosSocket.open(port);
-  const grant = socket && (await logInOn<object>(socket, stage.person("bert")));
+  const grant = socket && (await logInOn<object>(socket, run.person("bert")));
   socket?.drop();
   return typeof grant === "object";
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { monotonicNow } from "../../bench/support/machine.ts";
 import type { ChaosSocket } from "../chaos/chaos-socket.ts";
-import { nodeAt, setStage } from "../chaos/stage.ts";
+import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { stretched } from "../support/machine-share.ts";
 import { gather } from "./crowd.ts";
 import { connectLine, percentile, wait } from "./line.ts";
@@ -23,27 +23,27 @@ describe("F5, F8: nobody does anything to three nodes", () => {
   it("a revoke at one closes sockets at all of them at once, also if Redis refuses publish and subscribe", async ({
     onTestFinished,
   }) => {
-    const stage = await setStage({ shape: "standalone", nodes: 3, config });
-    onTestFinished(stage.dispose);
+    const run = await startDirectedRun({ shape: "standalone", nodes: 3, config });
+    onTestFinished(run.dispose);
     // The event bus may lose messages. Revocations must not need it.
-    await stage.world.store.servers[0]?.command("ACL", "SETUSER", "default", "-@pubsub");
-    const { visit } = await stage.logIn("anna", 0);
-    const { visit: other } = await stage.logIn("bert", 0);
+    await run.deployment.store.servers[0]?.command("ACL", "SETUSER", "default", "-@pubsub");
+    const { recorded } = await run.logIn("anna", 0);
+    const { recorded: other } = await run.logIn("bert", 0);
     const standing = await openMany(other.socket, sessions);
     const crowd = await gather({
-      ports: stage.scene.nodes.map(({ port }) => port),
+      ports: run.context.nodes.map(({ port }) => port),
       tokens: standing.map(({ token }) => token),
       sockets,
     });
     onTestFinished(crowd.kill);
-    const devices = await openMany(visit.socket, revoked);
+    const devices = await openMany(recorded.socket, revoked);
     const lines = await inTurns(devices, ({ token }, index) =>
-      connectLine(nodeAt(stage.scene, index % 3).port, token),
+      connectLine(nodeAt(run.context, index % 3).port, token),
     );
     const late: Record<"same" | "other", number[]> = { same: [], other: [] };
     for (let at = 0; at < revoked; at += 1) {
       const refresh_token_id = devices[at]?.session;
-      const answer = await visit.socket.request("auth/delete_refresh_token", { refresh_token_id });
+      const answer = await recorded.socket.request("auth/delete_refresh_token", { refresh_token_id });
       const answeredAt = performance.now();
       expect(answer).toMatchObject({ message: { success: true } });
       const end = await lines[at]?.closed;
@@ -54,19 +54,19 @@ describe("F5, F8: nobody does anything to three nodes", () => {
     expect(percentile(late.other, 0.99)).toBeLessThan(stretched(50 + slackMs));
     expect(await crowd.dismiss()).toBe(sockets);
 
-    const stats = (await stage.world.store.servers[0]?.command("INFO", "commandstats")) ?? "";
+    const stats = (await run.deployment.store.servers[0]?.command("INFO", "commandstats")) ?? "";
     expect(stats).toMatch(/cmdstat_xread:/);
   }, 90_000);
 });
 
 describe("F6: all sessions of a user with many sockets end", () => {
   it("every socket is closed soon, and others hardly notice", async ({ onTestFinished }) => {
-    const stage = await setStage({ shape: "standalone", nodes: 2, config });
-    onTestFinished(stage.dispose);
-    const [{ visit }, { visit: other }] = [await stage.logIn("anna", 0), await stage.logIn("bert", 0)];
-    const devices = await openMany(visit.socket, sessions);
+    const run = await startDirectedRun({ shape: "standalone", nodes: 2, config });
+    onTestFinished(run.dispose);
+    const [{ recorded }, { recorded: other }] = [await run.logIn("anna", 0), await run.logIn("bert", 0)];
+    const devices = await openMany(recorded.socket, sessions);
     const crowd = await gather({
-      ports: stage.scene.nodes.map(({ port }) => port),
+      ports: run.context.nodes.map(({ port }) => port),
       tokens: devices.map(({ token }) => token),
       sockets: ofOneUser,
     });
@@ -74,7 +74,7 @@ describe("F6: all sessions of a user with many sockets end", () => {
     const began = monotonicNow();
     const closing = crowd.closed(30_000);
     const watching = latencies(other, closing);
-    const answer = await visit.socket.request("auth/delete_all_refresh_tokens");
+    const answer = await recorded.socket.request("auth/delete_all_refresh_tokens");
     expect(answer).toMatchObject({ message: { success: true } });
     const { at, codes } = await closing;
     expect(codes).toEqual([4301]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { nodeAt, setStage } from "../chaos/stage.ts";
+import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { stretched } from "../support/machine-share.ts";
 import { connectLine } from "./line.ts";
 import { endMany, openMany } from "./many-sessions.ts";
@@ -13,17 +13,17 @@ describe.concurrent("F7: a node whose link to Redis is half-open", () => {
     "suspends within the lease, and has missed nothing once it is healed: %s",
     { timeout: 60_000 },
     async (direction, { onTestFinished }) => {
-      const stage = await setStage({ shape: "standalone", nodes: 2 });
-      onTestFinished(stage.dispose);
-      const { visit } = await stage.logIn("anna", 0);
-      const devices = await openMany(visit.socket, 12);
-      const { port } = nodeAt(stage.scene, 1);
+      const run = await startDirectedRun({ shape: "standalone", nodes: 2 });
+      onTestFinished(run.dispose);
+      const { recorded } = await run.logIn("anna", 0);
+      const devices = await openMany(recorded.socket, 12);
+      const { port } = nodeAt(run.context, 1);
       const lines = await Promise.all(devices.map(({ token }) => connectLine(port, token)));
       const [out, kept] = [lines.slice(0, 8), lines.slice(8)];
 
       const began = performance.now();
-      const heal = await stage.world.inflict({ kind: "black_hole", node: 1, direction });
-      expect(await endMany(visit.socket, devices.slice(0, 8))).toHaveLength(8);
+      const heal = await run.deployment.injectFault({ kind: "black_hole", node: 1, direction });
+      expect(await endMany(recorded.socket, devices.slice(0, 8))).toHaveLength(8);
       for (const line of lines) {
         // Where only one direction is dead, what Redis had to say already may still come.
         const end = await Promise.race([line.told("auth_suspended"), line.closed.then(({ at }) => at)]);

@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 
 import { closeCodes } from "../../protocol/close-codes.ts";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
+import type { Shape } from "../chaos/deployment.ts";
+import { type DirectedRun, nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import type { Fault } from "../chaos/schedule.ts";
-import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
-import type { Shape } from "../chaos/world.ts";
 import { eventually } from "../support/eventually.ts";
 import { wait } from "./line.ts";
 import { addMany, disableMany, logInAt } from "./many-people.ts";
@@ -34,16 +34,16 @@ describe.concurrent("writes that were acknowledged and are lost", () => {
     "%s: no revocation is ineffective, nobody else is logged out",
     { timeout: 200_000 },
     async ([, shape, fault], { onTestFinished }) => {
-      const stage = await setStage({ shape, nodes: 2, embedded: {}, config });
-      onTestFinished(stage.dispose);
-      const { visit } = await stage.logIn("anna", 0);
-      const { holding: spared } = await stage.logIn("dora", 1);
-      const devices = await openMany(visit.socket, revocations);
-      const people = await addMany(stage, disabled, "person");
+      const run = await startDirectedRun({ shape, nodes: 2, embedded: {}, config });
+      onTestFinished(run.dispose);
+      const { recorded } = await run.logIn("anna", 0);
+      const { client: neverRevoked } = await run.logIn("dora", 1);
+      const devices = await openMany(recorded.socket, revocations);
+      const people = await addMany(run, disabled, "person");
       const takeAll = async () => {
         const [sessions, logins] = await Promise.all([
-          endMany(visit.socket, devices),
-          disableMany(stage, people),
+          endMany(recorded.socket, devices),
+          disableMany(run, people),
         ]);
         return { sessions, logins };
       };
@@ -51,22 +51,22 @@ describe.concurrent("writes that were acknowledged and are lost", () => {
       // Where the fault is that of one moment the acknowledgements come before it.
       const before = fault.kind === "takeover" || fault.kind === "primary_kill";
       const early = before ? await takeAll() : undefined;
-      const heal = await stage.world.inflict(fault);
-      const rotated = before ? spared.refreshToken : await refreshed(stage, spared.refreshToken);
+      const heal = await run.deployment.injectFault(fault);
+      const rotated = before ? neverRevoked.refreshToken : await refreshed(run, neverRevoked.refreshToken);
       const revoked = early ?? (await takeAll());
       expect([revoked.sessions.length, revoked.logins.length]).toEqual([revocations, disabled]);
       await heal();
 
-      await eventually("it to hold", async () => (await refreshed(stage, rotated).catch(() => "")) !== "");
+      await eventually("it to hold", async () => (await refreshed(run, rotated).catch(() => "")) !== "");
       await wait(2_000);
       for (const node of [0, 1]) {
-        expect(await verdicts(stage, node, revoked.sessions)).toEqual(["dead"]);
-        const said = await inTurns(revoked.logins, (login) => logInAt(stage, node, login), 4);
+        expect(await verdicts(run, node, revoked.sessions)).toEqual(["dead"]);
+        const said = await inTurns(revoked.logins, (login) => logInAt(run, node, login), 4);
         expect([...new Set(said)]).toEqual(["invalid_auth"]);
-        expect(await logInAt(stage, node, stage.person("cleo"))).toBe("in");
+        expect(await logInAt(run, node, run.person("cleo"))).toBe("in");
       }
-      const [token = ""] = spared.accessTokens;
-      const socket = await ChaosSocket.open(nodeAt(stage.scene, 0).port);
+      const [token = ""] = neverRevoked.accessTokens;
+      const socket = await ChaosSocket.open(nodeAt(run.context, 0).port);
       expect(await socket?.authenticate(token)).toEqual({ kind: "ok" });
       socket?.drop();
     },
@@ -74,20 +74,20 @@ describe.concurrent("writes that were acknowledged and are lost", () => {
 });
 
 /** The next refresh token; rejects unless it was given. */
-async function refreshed(stage: Stage, refreshToken: string): Promise<string> {
+async function refreshed(run: DirectedRun, refreshToken: string): Promise<string> {
   const form = { grant_type: "refresh_token", refresh_token: refreshToken };
-  const answer = await postForm(nodeAt(stage.scene, 1).port, "/auth/token", form);
+  const answer = await postForm(nodeAt(run.context, 1).port, "/auth/token", form);
   if (answer.kind !== "answer" || answer.status !== 200) throw new Error(JSON.stringify(answer));
   return String(answer.body.refresh_token);
 }
 
 /** What the node says of these tokens in the end, each verdict once: `unavailable` is none, and is asked again. */
 async function verdicts(
-  stage: Stage,
+  run: DirectedRun,
   at: number,
   sessions: readonly LongLived[],
 ): Promise<readonly string[]> {
-  const { port } = nodeAt(stage.scene, at);
+  const { port } = nodeAt(run.context, at);
   const said = await inTurns(sessions, async ({ token }) => {
     let reception: Awaited<ReturnType<ChaosSocket["authenticate"]>> | undefined;
     await eventually("it to hold", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Message } from "../chaos/chaos-socket.ts";
-import { nodeAt, type Stage, setStage, succeeded } from "../chaos/stage.ts";
+import { type DirectedRun, nodeAt, startDirectedRun, succeeded } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
 import { connectLine, type Line, wait } from "./line.ts";
@@ -22,20 +22,20 @@ describe.concurrent("F11: a network that splits, in silence, with the old primar
   it("that gateway suspends within the lease and lets nobody in, although its primary takes what it writes", async ({
     onTestFinished,
   }) => {
-    const stage = await setStage({ shape: "split", nodes: 2 });
-    onTestFinished(stage.dispose);
-    expect(await readyz(stage, 1)).toMatchObject({ revocation_bound_s: 3.25 });
-    const { winning, losing, devices, lines } = await setOut(stage);
+    const run = await startDirectedRun({ shape: "split", nodes: 2 });
+    onTestFinished(run.dispose);
+    expect(await readyz(run, 1)).toMatchObject({ revocation_bound_s: 3.25 });
+    const { winning, losing, devices, lines } = await setOut(run);
     const [gone, taken, kept] = lines;
 
     const began = performance.now();
-    const splitting = stage.world.inflict({ kind: "isolated_primary" });
+    const splitting = run.deployment.injectFault({ kind: "isolated_primary" });
     const onLosing = revoke(losing, devices[1]);
     for (const line of [gone, kept])
       expect((await line.told("auth_suspended")) - began).toBeLessThan(stretched(leaseMs + slackMs));
     expect((await taken.closed).code).toBe(4301);
     const heal = await splitting;
-    const [old] = stage.world.store.servers;
+    const [old] = run.deployment.store.servers;
     expect(await old?.command("SET", "still", "taken")).toBe("OK");
 
     const onWinning = await revoke(winning, devices[0]);
@@ -43,7 +43,7 @@ describe.concurrent("F11: a network that splits, in silence, with the old primar
     expect(await onWinning.untilAll()).toMatchObject({ nodes: { applied: 1, pending: 0, fenced: 1 } });
     const asked = gone.socket.request("auth/current_user", {}, 60_000);
     const frames = gone.frames.length;
-    await expect(connectLine(nodeAt(stage.scene, 1).port, devices[0].token)).rejects.toThrow("with 4100");
+    await expect(connectLine(nodeAt(run.context, 1).port, devices[0].token)).rejects.toThrow("with 4100");
     // What the losing side took is nowhere else, and is not said to be.
     expect((await onLosing).last()).toMatchObject({ effective: "pending", nodes: { applied: 1 } });
     await wait(pastBoundMs);
@@ -56,22 +56,22 @@ describe.concurrent("F11: a network that splits, in silence, with the old primar
     expect(await kept.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
     // Then it is written again.
     expect(await (await onLosing).untilAll()).toMatchObject({ nodes: { applied: 2, pending: 0 } });
-    await refused(stage, 0, devices[1]);
+    await refused(run, 0, devices[1]);
   }, 120_000);
 
   it("with the settings that Redis comes with no bound is given, and none is claimed", async ({
     onTestFinished,
   }) => {
-    const stage = await setStage({ shape: "split", nodes: 2, split: { config: [], replicasOfOld: 0 } });
-    onTestFinished(stage.dispose);
+    const run = await startDirectedRun({ shape: "split", nodes: 2, split: { config: [], replicasOfOld: 0 } });
+    onTestFinished(run.dispose);
     for (const node of [0, 1]) {
-      const { revocation_bound_s, problems } = await readyz(stage, node);
+      const { revocation_bound_s, problems } = await readyz(run, node);
       expect(revocation_bound_s).toBeNull();
       expect(problems.join()).toMatch(/min-replicas-to-write is 0: .* accepts writes for ever/);
     }
-    const { winning, losing, devices } = await setOut(stage);
+    const { winning, losing, devices } = await setOut(run);
 
-    const splitting = stage.world.inflict({ kind: "isolated_primary" });
+    const splitting = run.deployment.injectFault({ kind: "isolated_primary" });
     const onLosing = await revoke(losing, devices[1]);
     const heal = await splitting;
     // Nothing refuses, and nothing is copied.
@@ -86,8 +86,8 @@ describe.concurrent("F11: a network that splits, in silence, with the old primar
     for (const one of [onWinning, onLosing])
       expect(await one.untilAll()).toMatchObject({ nodes: { applied: 2, pending: 0, fenced: 0 } });
     for (const node of [0, 1]) {
-      await refused(stage, node, devices[0]);
-      await refused(stage, node, devices[1]);
+      await refused(run, node, devices[0]);
+      await refused(run, node, devices[1]);
     }
   }, 120_000);
 });
@@ -95,12 +95,12 @@ describe.concurrent("F11: a network that splits, in silence, with the old primar
 type Three<T> = readonly [T, T, T];
 
 /** Somebody at each of the nodes who may revoke, and three sessions with a socket at the second one. */
-async function setOut(stage: Stage) {
-  const { visit: winning } = await stage.logIn("anna", 0);
-  const { visit: losing } = await stage.logIn("anna", 1);
+async function setOut(run: DirectedRun) {
+  const { recorded: winning } = await run.logIn("anna", 0);
+  const { recorded: losing } = await run.logIn("anna", 1);
   const [one, other, third] = await openMany(winning.socket, 3);
   if (one === undefined || other === undefined || third === undefined) throw new Error("no sessions");
-  const { port } = nodeAt(stage.scene, 1);
+  const { port } = nodeAt(run.context, 1);
   const connect = ({ token }: LongLived) => connectLine(port, token);
   const lines: Three<Line> = [await connect(one), await connect(other), await connect(third)];
   const devices: Three<LongLived> = [one, other, third];
@@ -134,8 +134,8 @@ async function revoke(socket: Line["socket"], { session }: LongLived) {
 }
 
 /** In the end, and for good: what is only unavailable is asked again. */
-async function refused(stage: Stage, node: number, { token }: LongLived): Promise<void> {
-  const { port } = nodeAt(stage.scene, node);
+async function refused(run: DirectedRun, node: number, { token }: LongLived): Promise<void> {
+  const { port } = nodeAt(run.context, node);
   await eventually("it to hold", async () => {
     const said = await connectLine(port, token).then(
       () => "let in",
@@ -146,8 +146,8 @@ async function refused(stage: Stage, node: number, { token }: LongLived): Promis
   });
 }
 
-async function readyz(stage: Stage, node: number) {
-  const answer = await fetch(`http://127.0.0.1:${nodeAt(stage.scene, node).port}/readyz`);
+async function readyz(run: DirectedRun, node: number) {
+  const answer = await fetch(`http://127.0.0.1:${nodeAt(run.context, node).port}/readyz`);
   return (await answer.json()) as {
     readonly revocation_bound_s: number | null;
     readonly problems: readonly string[];

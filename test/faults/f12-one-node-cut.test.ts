@@ -1,23 +1,23 @@
 import { describe, expect, it } from "vitest";
 
-import { nodeAt, setStage } from "../chaos/stage.ts";
+import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { connectLine } from "./line.ts";
 
 describe("F12: one node is cut off from Redis, the others are not", () => {
   it("a revoke is in effect everywhere only once that node's lease has run out, and the others serve", async ({
     onTestFinished,
   }) => {
-    const stage = await setStage({ shape: "standalone", nodes: 3, embedded: {} });
-    onTestFinished(stage.dispose);
-    const { holding } = await stage.logIn("anna", 0);
-    const { holding: other } = await stage.logIn("bert", 1);
-    const [token = ""] = holding.accessTokens;
-    const cut = await connectLine(nodeAt(stage.scene, 2).port, token);
-    const served = await connectLine(nodeAt(stage.scene, 1).port, other.accessTokens[0] ?? "");
+    const run = await startDirectedRun({ shape: "standalone", nodes: 3, embedded: {} });
+    onTestFinished(run.dispose);
+    const { client } = await run.logIn("anna", 0);
+    const { client: other } = await run.logIn("bert", 1);
+    const [token = ""] = client.accessTokens;
+    const cut = await connectLine(nodeAt(run.context, 2).port, token);
+    const served = await connectLine(nodeAt(run.context, 1).port, other.accessTokens[0] ?? "");
 
-    const heal = await stage.world.inflict({ kind: "refuse", node: 2 });
-    const revocation = nodeAt(stage.scene, 0).authority?.revocation;
-    const target = { kind: "sessions", userId: holding.user, sessionIds: [holding.session] } as const;
+    const heal = await run.deployment.injectFault({ kind: "refuse", node: 2 });
+    const revocation = nodeAt(run.context, 0).authority?.revocation;
+    const target = { kind: "sessions", userId: client.user, sessionIds: [client.session] } as const;
     const receipt = await revocation?.revoke(target, "session_revoked");
     expect(receipt).toMatchObject({ effective: "pending", nodes: { fenced: 0 } });
     if (receipt === undefined) throw new Error("no receipt");

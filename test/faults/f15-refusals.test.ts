@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { embeddedNode } from "../chaos/chaos-node.ts";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
-import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
+import { type DirectedRun, nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
@@ -59,21 +59,21 @@ describe.concurrent("F15: Redis refuses", () => {
     { timeout: 60_000 },
     async ([, begin, end], { onTestFinished }) => {
       const config = { store_timeout_ms: 250 };
-      const stage = await setStage({ shape: "standalone", nodes: 1, embedded: {}, config });
-      onTestFinished(stage.dispose);
-      const { holding } = await stage.logIn("anna", 0);
-      const { port } = nodeAt(stage.scene, 0);
-      const [redis] = stage.world.store.servers;
+      const run = await startDirectedRun({ shape: "standalone", nodes: 1, embedded: {}, config });
+      onTestFinished(run.dispose);
+      const { client } = await run.logIn("anna", 0);
+      const { port } = nodeAt(run.context, 0);
+      const [redis] = run.deployment.store.servers;
       if (redis === undefined) throw new Error("no Redis");
-      const form = { grant_type: "refresh_token", refresh_token: holding.refreshToken };
+      const form = { grant_type: "refresh_token", refresh_token: client.refreshToken };
 
       await begin(redis);
       await eventually(
         "it to hold",
-        async () => (await received(stage, holding.accessTokens[0] ?? "")) === 4100,
+        async () => (await received(run, client.accessTokens[0] ?? "")) === 4100,
       );
       for (let tries = 0; tries < 3; tries += 1) {
-        expect(await received(stage, holding.accessTokens[0] ?? "")).toBe(4100);
+        expect(await received(run, client.accessTokens[0] ?? "")).toBe(4100);
         const began = performance.now();
         expect(await login(port)).toMatchObject({
           message: { error: { code: "unavailable", retry_after: expect.any(Number) } },
@@ -85,7 +85,7 @@ describe.concurrent("F15: Redis refuses", () => {
       await end(redis);
       await eventually(
         "it to hold",
-        async () => (await received(stage, holding.accessTokens[0] ?? "")) === "ok",
+        async () => (await received(run, client.accessTokens[0] ?? "")) === "ok",
       );
       await eventually("it to hold", async () => {
         const answer = await postForm(port, "/auth/token", form);
@@ -100,34 +100,34 @@ describe("F15: Redis is full (maxmemory, noeviction)", () => {
     timeout: 60_000,
   }, async ({ onTestFinished }) => {
     const config = { store_timeout_ms: 250 };
-    const stage = await setStage({ shape: "standalone", nodes: 2, embedded: {}, config });
-    onTestFinished(stage.dispose);
-    const [leaving, staying] = [await stage.logIn("anna", 0), await stage.logIn("anna", 0)];
-    const [token = "", other = ""] = [leaving, staying].map(({ holding }) => holding.accessTokens[0]);
-    const { port } = nodeAt(stage.scene, 1);
-    const [redis] = stage.world.store.servers;
+    const run = await startDirectedRun({ shape: "standalone", nodes: 2, embedded: {}, config });
+    onTestFinished(run.dispose);
+    const [leaving, staying] = [await run.logIn("anna", 0), await run.logIn("anna", 0)];
+    const [token = "", other = ""] = [leaving, staying].map(({ client }) => client.accessTokens[0]);
+    const { port } = nodeAt(run.context, 1);
+    const [redis] = run.deployment.store.servers;
     if (redis === undefined) throw new Error("no Redis");
-    expect(await received(stage, token)).toBe("ok");
+    expect(await received(run, token)).toBe("ok");
 
     // Below what it holds.
     await redis.command("CONFIG", "SET", "maxmemory", "100kb");
-    const form = { grant_type: "refresh_token", refresh_token: staying.holding.refreshToken };
+    const form = { grant_type: "refresh_token", refresh_token: staying.client.refreshToken };
     expect(await login(port)).toMatchObject({
       message: { error: { code: "unavailable", retry_after: expect.any(Number) } },
     });
     expect(await postForm(port, "/auth/token", form)).toMatchObject({ status: 503 });
-    await stage.revoke(leaving.holding, 1);
-    expect(await received(stage, token)).toBe(4301);
+    await run.revoke(leaving.client, 1);
+    expect(await received(run, token)).toBe(4301);
     // Longer than a lease: heartbeats are written too.
-    const open = await connectLine(nodeAt(stage.scene, 0).port, other);
+    const open = await connectLine(nodeAt(run.context, 0).port, other);
     const suspended = open.told("auth_suspended", 4_500).then(
       () => "suspended",
       () => "trusted",
     );
     expect(await suspended).toBe("trusted");
-    expect(await received(stage, other)).toBe("ok");
+    expect(await received(run, other)).toBe("ok");
     open.socket.drop();
-    expect(stage.violations()).toEqual([]);
+    expect(run.violations()).toEqual([]);
   });
 });
 
@@ -144,8 +144,8 @@ describe("F16: a Redis that may evict what it was given", () => {
 });
 
 /** "ok", or the code of the close. */
-async function received(stage: Stage, token: string): Promise<"ok" | number> {
-  const socket = await ChaosSocket.open(nodeAt(stage.scene, 0).port);
+async function received(run: DirectedRun, token: string): Promise<"ok" | number> {
+  const socket = await ChaosSocket.open(nodeAt(run.context, 0).port);
   const reception = await socket?.authenticate(token);
   socket?.drop();
   return reception?.kind === "refused" ? reception.code : (reception?.kind ?? 0);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { refreshAt } from "../chaos/actors/refresher.ts";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
-import { nodeAt, setStage } from "../chaos/stage.ts";
+import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
 import { SetClock } from "../support/set-clock.ts";
@@ -26,11 +26,11 @@ const problems = async (port: number) => (await report(port)).problems;
 
 async function startClocked(onTestFinished: (undo: () => Promise<void>) => void) {
   const clock = new SetClock();
-  const stage = await setStage({ shape: "standalone", nodes: 1, embedded: { clock } });
-  onTestFinished(stage.dispose);
-  const { holding } = await stage.logIn("anna", 0);
-  const { port } = nodeAt(stage.scene, 0);
-  return { clock, stage, holding, port, token: holding.accessTokens[0] ?? "" };
+  const run = await startDirectedRun({ shape: "standalone", nodes: 1, embedded: { clock } });
+  onTestFinished(run.dispose);
+  const { client } = await run.logIn("anna", 0);
+  const { port } = nodeAt(run.context, 0);
+  return { clock, run, client, port, token: client.accessTokens[0] ?? "" };
 }
 
 async function received(port: number, token: string): Promise<"ok" | number> {
@@ -44,7 +44,7 @@ describe.concurrent("F17: the clock", () => {
   it("an hour ahead: no token and no session ends for that, and health says why", async ({
     onTestFinished,
   }) => {
-    const { clock, stage, holding, port, token } = await startClocked(onTestFinished);
+    const { clock, run, client, port, token } = await startClocked(onTestFinished);
     const line = await connectLine(port, token);
     clock.offsetMs = hourMs;
     // The lease ages by the larger of both clocks, so nobody is served until it is renewed.
@@ -56,18 +56,18 @@ describe.concurrent("F17: the clock", () => {
     );
     expect(await received(port, token)).toBe("ok");
     expect(line.socket.isOpen).toBe(true);
-    await stage.revoke(holding, 0);
+    await run.revoke(client, 0);
     expect((await line.closed).code).toBe(4301);
   }, 60_000);
 
   it("an hour behind: nobody is served beyond the bound, and what was revoked stays so", async ({
     onTestFinished,
   }) => {
-    const { clock, stage, holding, port, token } = await startClocked(onTestFinished);
+    const { clock, run, client, port, token } = await startClocked(onTestFinished);
     const line = await connectLine(port, token);
     clock.offsetMs = -hourMs;
     await eventually("it to hold", async () => (await reasons(port)).includes("clock_drift"));
-    await stage.revoke(holding, 0);
+    await run.revoke(client, 0);
     expect((await line.closed).code).toBe(4301);
     expect(await received(port, token)).toBe(4301);
     clock.offsetMs = 0;
@@ -81,21 +81,21 @@ describe.concurrent("F17: the clock", () => {
       const clock = new SetClock();
       clock.offsetMs = days * dayMs;
       const parts = (node: number) => (node === 1 ? { clock } : {});
-      const stage = await setStage({ shape: "standalone", nodes: 2, embedded: parts });
-      onTestFinished(stage.dispose);
-      const [first, second] = [nodeAt(stage.scene, 0), nodeAt(stage.scene, 1)];
+      const run = await startDirectedRun({ shape: "standalone", nodes: 2, embedded: parts });
+      onTestFinished(run.dispose);
+      const [first, second] = [nodeAt(run.context, 0), nodeAt(run.context, 1)];
       expect(await reasons(second.port)).toContain("clock_drift");
       expect(await problems(second.port)).toContainEqual(expect.stringContaining("clock is 91 days"));
       // One from each node, and each is taken at the other.
-      const here = (await stage.logIn("anna", 0)).holding;
-      const there = (await stage.logIn("bert", 1)).holding;
+      const here = (await run.logIn("anna", 0)).client;
+      const there = (await run.logIn("bert", 1)).client;
       for (const { port } of [first, second])
-        for (const holding of [here, there])
-          expect(await received(port, holding.accessTokens[0] ?? "")).toBe("ok");
+        for (const client of [here, there])
+          expect(await received(port, client.accessTokens[0] ?? "")).toBe("ok");
       const line = await connectLine(second.port, here.accessTokens[0] ?? "");
       const end = async () => (await first.authority?.sessions.get(here.session))?.expiresAt ?? 0;
       const before = await end();
-      await refreshAt(stage.scene, "refreshers", second, here);
+      await refreshAt(run.context, "refreshers", second, here);
       expect(here.accessTokens).toHaveLength(2);
       expect((await end()) - before).toBeLessThan(dayMs);
       expect(await received(first.port, here.accessTokens[0] ?? "")).toBe("ok");
@@ -128,19 +128,19 @@ describe.concurrent("F17: the clock", () => {
     const clock = new SetClock();
     clock.offsetMs = -4_500;
     const parts = (node: number) => (node === 1 ? { clock } : {});
-    const stage = await setStage({ shape: "standalone", nodes: 2, embedded: parts });
-    onTestFinished(stage.dispose);
-    const { visit } = await stage.logIn("anna", 0);
-    const [out, kept] = await openMany(visit.socket, 2);
-    const { port } = nodeAt(stage.scene, 1);
+    const run = await startDirectedRun({ shape: "standalone", nodes: 2, embedded: parts });
+    onTestFinished(run.dispose);
+    const { recorded } = await run.logIn("anna", 0);
+    const [out, kept] = await openMany(recorded.socket, 2);
+    const { port } = nodeAt(run.context, 1);
     const [gone, staying] = [
       await connectLine(port, out?.token ?? ""),
       await connectLine(port, kept?.token ?? ""),
     ];
 
-    const heal = await stage.world.inflict({ kind: "black_hole", node: 1, direction: "both" });
+    const heal = await run.deployment.injectFault({ kind: "black_hole", node: 1, direction: "both" });
     const fields = { refresh_token_id: out?.session };
-    expect(await visit.socket.request("auth/delete_refresh_token", fields)).toMatchObject({
+    expect(await recorded.socket.request("auth/delete_refresh_token", fields)).toMatchObject({
       message: { success: true },
     });
     clock.offsetMs = 0;
@@ -155,11 +155,11 @@ describe.concurrent("F17: the clock", () => {
   it("stands still: the lease ages all the same, and a node that is cut off suspends", async ({
     onTestFinished,
   }) => {
-    const { clock, stage, port, token } = await startClocked(onTestFinished);
+    const { clock, run, port, token } = await startClocked(onTestFinished);
     clock.freeze();
     const line = await connectLine(port, token);
     const began = performance.now();
-    const heal = await stage.world.inflict({ kind: "black_hole", node: 0, direction: "both" });
+    const heal = await run.deployment.injectFault({ kind: "black_hole", node: 0, direction: "both" });
     expect((await line.told("auth_suspended")) - began).toBeLessThan(stretched(3_000 + 1_000));
     await heal();
     await line.told("auth_resumed");

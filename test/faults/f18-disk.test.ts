@@ -77,7 +77,12 @@ describe.concurrent("F18: the disk under the embedded store", () => {
     const { port } = node;
     const owner = await Owner.create(node, node.setupCode ?? "");
     onTestFinished(() => owner.end());
-    const anna = { username: "anna", password: "a long password of anna", isAdmin: false, spared: false };
+    const anna = {
+      username: "anna",
+      password: "a long password of anna",
+      isAdmin: false,
+      neverRevoked: false,
+    };
     const person = await owner.addPerson(node, anna);
     const inside = await ChaosSocket.open(port);
     if (inside === undefined) throw new Error("no socket");
@@ -121,7 +126,12 @@ describe.concurrent("F18: the disk under the embedded store", () => {
     onTestFinished(() => owner.end());
     const insiders: { readonly id: string; readonly socket: ChaosSocket }[] = [];
     for (const username of ["anna", "berta", "clara"]) {
-      const about = { username, password: `a long password of ${username}`, isAdmin: false, spared: false };
+      const about = {
+        username,
+        password: `a long password of ${username}`,
+        isAdmin: false,
+        neverRevoked: false,
+      };
       const person = await owner.addPerson(node, about);
       const socket = await ChaosSocket.open(node.port);
       if (socket === undefined) throw new Error("no socket");

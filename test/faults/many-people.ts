@@ -1,5 +1,5 @@
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
-import { nodeAt, type Stage, succeeded } from "../chaos/stage.ts";
+import { type DirectedRun, nodeAt, succeeded } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
 import { inTurns, resultOf } from "./many-sessions.ts";
 
@@ -10,11 +10,11 @@ export interface Login {
   readonly password: string;
 }
 
-export async function addMany(stage: Stage, count: number, name: string): Promise<readonly Login[]> {
+export async function addMany(run: DirectedRun, count: number, name: string): Promise<readonly Login[]> {
   const names = Array.from({ length: count }, (_, index) => `${name}${index}`);
-  const rest = { isAdmin: false, spared: false };
+  const rest = { isAdmin: false, neverRevoked: false };
   return await inTurns(names, (username) =>
-    stage.scene.owner.addPerson(nodeAt(stage.scene, 0), {
+    run.context.owner.addPerson(nodeAt(run.context, 0), {
       username,
       password: `a long password of ${username}`,
       ...rest,
@@ -23,20 +23,20 @@ export async function addMany(stage: Stage, count: number, name: string): Promis
 }
 
 /** Deactivates every other one and removes the rest; gives those for whom it was acknowledged. */
-export async function disableMany(stage: Stage, people: readonly Login[]): Promise<readonly Login[]> {
+export async function disableMany(run: DirectedRun, people: readonly Login[]): Promise<readonly Login[]> {
   const answers = await inTurns(people, ({ id }, at) => {
     const [type, fields] =
       at % 2 === 0 ? ["config/auth/update", { is_active: false }] : ["config/auth/delete", {}];
-    return stage.scene.owner.command(nodeAt(stage.scene, 0), String(type), { user_id: id, ...fields });
+    return run.context.owner.command(nodeAt(run.context, 0), String(type), { user_id: id, ...fields });
   });
   return people.filter((_, at) => succeeded(answers[at] ?? { kind: "closed", code: 0 }));
 }
 
 /** "in", or what the form says in the end: a node that does not know is asked again. */
-export async function logInAt(stage: Stage, at: number, { username, password }: Login): Promise<string> {
+export async function logInAt(run: DirectedRun, at: number, { username, password }: Login): Promise<string> {
   let said = "";
   await eventually("it to hold", async () => {
-    said = (await tryOnce(nodeAt(stage.scene, at).port, { username, password }).catch(() => "")) ?? "";
+    said = (await tryOnce(nodeAt(run.context, at).port, { username, password }).catch(() => "")) ?? "";
     return said !== "";
   });
   return said;

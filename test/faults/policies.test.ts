@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { closeCodes } from "../../protocol/close-codes.ts";
-import { nodeAt, type Stage, setStage } from "../chaos/stage.ts";
+import { type DirectedRun, nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
 import { connectLine } from "./line.ts";
@@ -17,22 +17,22 @@ describe.concurrent("what becomes of sockets of a node that is cut off from Redi
   it("policy close: within the bound nobody is served, soon all are closed, and they come back when it is over", async ({
     onTestFinished,
   }) => {
-    const stage = await setStage({
+    const run = await startDirectedRun({
       shape: "standalone",
       nodes: 2,
       config: { revocation: { policy: "close" } },
     });
-    onTestFinished(stage.dispose);
-    expect(await readyz(stage)).toMatchObject({ revocation_bound_s: 3.25, revocation: { policy: "close" } });
-    const { visit } = await stage.logIn("anna", 0);
-    const devices = await openMany(visit.socket, 8);
-    const { port } = nodeAt(stage.scene, 1);
+    onTestFinished(run.dispose);
+    expect(await readyz(run)).toMatchObject({ revocation_bound_s: 3.25, revocation: { policy: "close" } });
+    const { recorded } = await run.logIn("anna", 0);
+    const devices = await openMany(recorded.socket, 8);
+    const { port } = nodeAt(run.context, 1);
     const lines = await Promise.all(devices.map(({ token }) => connectLine(port, token)));
 
     const began = performance.now();
-    const heal = await stage.world.inflict({ kind: "black_hole", node: 1, direction: "both" });
+    const heal = await run.deployment.injectFault({ kind: "black_hole", node: 1, direction: "both" });
     const refresh_token_id = devices[0]?.session;
-    expect(await visit.socket.request("auth/delete_refresh_token", { refresh_token_id })).toMatchObject({
+    expect(await recorded.socket.request("auth/delete_refresh_token", { refresh_token_id })).toMatchObject({
       message: { success: true },
     });
     for (const line of lines)
@@ -64,30 +64,30 @@ describe.concurrent("what becomes of sockets of a node that is cut off from Redi
   }) => {
     const tokens = { access_ttl_seconds: 12 };
     const config = { revocation: { policy: "serve_until_exp" as const }, tokens };
-    const stage = await setStage({ shape: "standalone", nodes: 2, config });
-    onTestFinished(stage.dispose);
-    expect(await readyz(stage)).toMatchObject({
+    const run = await startDirectedRun({ shape: "standalone", nodes: 2, config });
+    onTestFinished(run.dispose);
+    expect(await readyz(run)).toMatchObject({
       revocation_bound_s: null,
       revocation: { policy: "serve_until_exp", trusted: true },
     });
-    const { visit } = await stage.logIn("anna", 0);
-    const [gone, stays] = await openMany(visit.socket, 2);
-    const { port } = nodeAt(stage.scene, 1);
+    const { recorded } = await run.logIn("anna", 0);
+    const [gone, stays] = await openMany(recorded.socket, 2);
+    const { port } = nodeAt(run.context, 1);
     const [dead, kept] = [
       await connectLine(port, gone?.token ?? ""),
       await connectLine(port, stays?.token ?? ""),
     ];
-    const { holding } = await stage.logIn("bert", 0);
-    const brief = await connectLine(port, holding.accessTokens[0] ?? "");
+    const { client } = await run.logIn("bert", 0);
+    const brief = await connectLine(port, client.accessTokens[0] ?? "");
     const endsAt = performance.now() + tokens.access_ttl_seconds * 1_000;
 
-    const heal = await stage.world.inflict({ kind: "black_hole", node: 1, direction: "both" });
+    const heal = await run.deployment.injectFault({ kind: "black_hole", node: 1, direction: "both" });
     const target = { session_id: gone?.session };
     const states: unknown[] = [];
-    visit.socket.onMessage = ({ type, event }) => void (type === "event" && states.push(event));
-    const answer = await visit.socket.request("gatehouse/revoke", { target, subscribe: true });
+    recorded.socket.onMessage = ({ type, event }) => void (type === "event" && states.push(event));
+    const answer = await recorded.socket.request("gatehouse/revoke", { target, subscribe: true });
     expect(resultOf(answer)).toMatchObject({ effective: "pending", nodes: { pending: 1 } });
-    await eventually("it to hold", async () => !(await readyz(stage)).revocation.trusted);
+    await eventually("it to hold", async () => !(await readyz(run)).revocation.trusted);
     // Weaker than the default, and told so.
     for (const line of [dead, kept, brief])
       expect(await line.socket.request("supported_features", { features: {} })).toMatchObject({
@@ -110,8 +110,8 @@ describe.concurrent("what becomes of sockets of a node that is cut off from Redi
   }, 90_000);
 });
 
-async function readyz(stage: Stage) {
-  const answer = await fetch(`http://127.0.0.1:${nodeAt(stage.scene, 1).port}/readyz`);
+async function readyz(run: DirectedRun) {
+  const answer = await fetch(`http://127.0.0.1:${nodeAt(run.context, 1).port}/readyz`);
   return (await answer.json()) as {
     readonly revocation_bound_s: number | null;
     readonly revocation: { readonly policy: string; readonly trusted: boolean };

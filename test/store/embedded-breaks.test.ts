@@ -6,21 +6,21 @@ import { readState, writeState } from "../../src/store/embedded/state.ts";
 import { StoreFile } from "../../src/store/embedded/store-file.ts";
 import { numberKey, type Tables } from "../../src/store/embedded/tables.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
-import { put, Told } from "./told.ts";
+import { put, RecordingFollower } from "./recording-follower.ts";
 
 const soon = { timeout: 5_000, interval: 20 };
 
 describe("breaks of the log in the embedded store", () => {
   let folder: TemporaryFolder;
   let store: Store;
-  let told: Told;
+  let told: RecordingFollower;
   let follower: LogFollower;
 
   beforeEach(async () => {
     folder = temporaryFolder();
     const logBounds = { ageMs: 3_600_000, entries: 5 };
     store = await openEmbeddedStore({ folder: folder.path, role: "gateway", logBounds });
-    told = new Told();
+    told = new RecordingFollower();
     follower = store.follow(0, told.onEntries, told.onBreak);
     await follower.caughtUp;
   });
@@ -67,11 +67,11 @@ describe("breaks of the log in the embedded store", () => {
   it("tells `lost` of what was committed and not delivered", async () => {
     const { marker } = await put(store);
     await told.until(marker);
-    told.deaf = true;
+    told.refuses = true;
     await put(store);
     await put(store);
     await replaceLast(2, "other");
-    told.deaf = false;
+    told.refuses = false;
     await told.until("other");
     expect(told.all).toEqual([marker, "lost", marker, "other"]);
   });
@@ -79,14 +79,14 @@ describe("breaks of the log in the embedded store", () => {
   it("tells `trimmed` when the log was trimmed past what was delivered", async () => {
     const { marker } = await put(store);
     await told.until(marker);
-    told.deaf = true;
+    told.refuses = true;
     const later: string[] = [];
     for (let n = 0; n < 12; n += 1) later.push((await put(store)).marker);
     const file = await StoreFile.open(folder.path);
     const left = () => [...file.fresh.log.getKeys()].length;
     await expect.poll(left, soon).toBe(5);
     await file.close();
-    told.deaf = false;
+    told.refuses = false;
     await told.until(later.at(-1) ?? "");
     // Once for each time that the log was trimmed, which may have been on the way.
     expect([...new Set(told.all)]).toEqual([marker, "trimmed", ...later.slice(-5)]);

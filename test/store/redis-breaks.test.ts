@@ -5,7 +5,7 @@ import { redisKeys } from "../../src/store/redis/keys.ts";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
-import { put, Told } from "./told.ts";
+import { put, RecordingFollower } from "./recording-follower.ts";
 
 const { log } = redisKeys();
 /** The log is looked at every half second; the rest is slack for a busy machine. */
@@ -15,7 +15,7 @@ describe("breaks of the log on Redis", () => {
   let server: RedisServer;
   let proxy: FaultProxy;
   let store: Store;
-  let told: Told;
+  let told: RecordingFollower;
   let follower: LogFollower;
 
   beforeAll(async () => {
@@ -25,7 +25,7 @@ describe("breaks of the log on Redis", () => {
   beforeEach(async () => {
     await server.command("FLUSHALL");
     store = await openRedisStore({ url: `redis://127.0.0.1:${proxy.port}`, timeoutMs: 2_000 });
-    told = new Told();
+    told = new RecordingFollower();
     follower = store.follow(0, told.onEntries, told.onBreak);
     await follower.caughtUp;
   });
@@ -132,10 +132,10 @@ describe("breaks of the log on Redis", () => {
   it("tells `lost` of an own commit that was acknowledged and never delivered", async () => {
     const first = await put(store);
     await told.until(first.marker);
-    told.deaf = true;
+    told.refuses = true;
     const { position } = await put(store);
     await server.command("XDEL", log, position);
-    told.deaf = false;
+    told.refuses = false;
     await told.until("lost");
     await told.until(first.marker);
     expect(told.all).toEqual([first.marker, "lost", first.marker]);

@@ -6,7 +6,7 @@ import { committed } from "../contract/store.ts";
 import { startProcess } from "../support/child-process.ts";
 import { type RedisCluster, type RedisServer, startRedisCluster } from "../support/redis-server.ts";
 import { within } from "../support/within.ts";
-import { put, Told } from "./told.ts";
+import { put, RecordingFollower } from "./recording-follower.ts";
 
 const soon = { timeout: 30_000, interval: 50 };
 
@@ -27,7 +27,7 @@ async function pairOf(cluster: RedisCluster): Promise<{ primary: RedisServer; re
 it("tells `lost` after a failover in a Cluster that lost acknowledged commits, and goes on at the new primary", async () => {
   const cluster = await startRedisCluster({ replicas: true });
   const store = await openRedisStore({ url: cluster.url, timeoutMs: 2_000 });
-  const told = new Told();
+  const told = new RecordingFollower();
   const follower = store.follow(Date.now() - 60_000, told.onEntries, told.onBreak);
   const { durability } = await committed(store, { log: [{ marker: "kept" }], durable: true });
   expect(durability).toBe("replicated");

@@ -11,7 +11,7 @@ import {
   startRedis,
   startRedisSentinels,
 } from "../support/redis-server.ts";
-import { put, Told } from "./told.ts";
+import { put, RecordingFollower } from "./recording-follower.ts";
 
 const soon = { timeout: 20_000, interval: 50 };
 
@@ -143,7 +143,7 @@ describe("an old primary that lives on", () => {
   it("is left by commits and followers once most Sentinels name another, though its connections stand", async () => {
     const group = await startRedisSentinels({ downAfter: 60_000 });
     const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
-    const told = new Told();
+    const told = new RecordingFollower();
     const follower = store.follow(Date.now() - 60_000, told.onEntries, told.onBreak);
     const { durability } = await committed(store, { log: [{ marker: "before" }], durable: true });
     expect(durability).toBe("replicated");
@@ -299,7 +299,11 @@ describe("a failover that loses acknowledged commits", () => {
     const group = await startRedisSentinels();
     const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
     const another = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
-    const [told, deaf, elsewhere] = [new Told(), new Told(), new Told()];
+    const [told, deaf, elsewhere] = [
+      new RecordingFollower(),
+      new RecordingFollower(),
+      new RecordingFollower(),
+    ];
     const since = Date.now() - 60_000;
     const followers = [
       store.follow(since, told.onEntries, told.onBreak),
@@ -311,14 +315,14 @@ describe("a failover that loses acknowledged commits", () => {
     const { durability } = await committed(store, { log: [{ marker: "kept" }], durable: true });
     expect(durability).toBe("replicated");
 
-    deaf.deaf = true;
+    deaf.refuses = true;
     group.replica.pause();
     await group.primary.command("CLIENT", "KILL", "TYPE", "replica");
     const lost = await put(store);
     await Promise.all([told, elsewhere].map((one) => one.until(lost.marker)));
     await group.primary.kill();
     group.replica.resume();
-    deaf.deaf = false;
+    deaf.refuses = false;
 
     await Promise.all([told, deaf, elsewhere].map((one) => one.until("lost", 30_000)));
     const goesOn = () =>

@@ -1,33 +1,33 @@
 import type { ChaosNode } from "../chaos-node.ts";
 import { endStateActor } from "../checker.ts";
-import type { Holding } from "../people.ts";
-import type { Scene } from "../scene.ts";
-import { enter } from "../visit.ts";
+import { authenticate } from "../recorded-socket.ts";
+import type { RunContext } from "../run-context.ts";
+import type { SessionClient } from "../session-client.ts";
 import { refreshAt } from "./refresher.ts";
 
 const deadlineMs = 20_000;
 
 /** Asks every node about every session, and one node for new tokens, until each has answered definitely. */
-export async function askForAll(scene: Scene): Promise<void> {
+export async function askEndState(context: RunContext): Promise<void> {
   const deadline = performance.now() + deadlineMs;
-  for (const holding of scene.holdings) {
-    const nodes = scene.nodes;
-    await Promise.all(nodes.map((node) => untilAnswered(deadline, () => askAt(scene, node, holding))));
+  for (const client of context.clients) {
+    const nodes = context.nodes;
+    await Promise.all(nodes.map((node) => untilAnswered(deadline, () => askAt(context, node, client))));
     const [node] = nodes;
     if (node !== undefined)
       await untilAnswered(
         deadline,
-        async () => (await refreshAt(scene, endStateActor, node, holding)) !== "unknown",
+        async () => (await refreshAt(context, endStateActor, node, client)) !== "unknown",
       );
   }
 }
 
-async function askAt(scene: Scene, node: ChaosNode, holding: Holding): Promise<boolean> {
-  const [token = ""] = holding.accessTokens;
-  const before = scene.history.entries.length;
-  const visit = await enter(scene, node, holding, { actor: endStateActor, token });
-  visit?.socket.drop();
-  return scene.history.entries
+async function askAt(context: RunContext, node: ChaosNode, client: SessionClient): Promise<boolean> {
+  const [token = ""] = client.accessTokens;
+  const before = context.history.entries.length;
+  const recorded = await authenticate(context, node, client, { actor: endStateActor, token });
+  recorded?.socket.drop();
+  return context.history.entries
     .slice(before)
     .some(
       (entry) =>

@@ -1,8 +1,8 @@
 import { ChaosSocket } from "../chaos-socket.ts";
 import { logInOn } from "../password-login.ts";
-import { fingerprint } from "../people.ts";
 import type { Random } from "../random.ts";
-import { rest, type Scene } from "../scene.ts";
+import { type RunContext, waitOrStop } from "../run-context.ts";
+import { fingerprint } from "../session-client.ts";
 import { postForm } from "../token-endpoint.ts";
 
 const clientId = "http://127.0.0.1:8123/";
@@ -12,25 +12,25 @@ const request = { client_id: clientId, redirect_uri: "http://127.0.0.1:8123/call
  * Logs in for an authorization code, and has two nodes redeem it at the same moment and once more later. The second use
  * ends the session that the first one opened, so no actor continues it.
  */
-export async function redeem(scene: Scene, random: Random): Promise<void> {
-  while (!scene.over.aborted) {
-    await rest(random.between(600, 1_500), scene.over);
-    const person = random.pick(scene.people);
-    const socket = await ChaosSocket.open(random.pick(scene.nodes).port);
+export async function redeem(context: RunContext, random: Random): Promise<void> {
+  while (!context.stopSignal.aborted) {
+    await waitOrStop(random.between(600, 1_500), context.stopSignal);
+    const person = random.pick(context.users);
+    const socket = await ChaosSocket.open(random.pick(context.nodes).port);
     if (socket === undefined) continue;
     const code = await logInOn<unknown>(socket, person, request);
     socket.drop();
     if (typeof code !== "string" || code === "refused") continue;
-    const once = () => redeemAt(scene, random.pick(scene.nodes), person.id, code);
+    const once = () => redeemAt(context, random.pick(context.nodes), person.id, code);
     await Promise.all([once(), once()]);
-    await rest(random.between(100, 800), scene.over);
+    await waitOrStop(random.between(100, 800), context.stopSignal);
     await once();
   }
 }
 
 async function redeemAt(
-  { history }: Scene,
-  node: Scene["nodes"][number],
+  { history }: RunContext,
+  node: RunContext["nodes"][number],
   user: string,
   code: string,
 ): Promise<void> {

@@ -1,7 +1,7 @@
-import type { Holding } from "../people.ts";
-import { fingerprint, generationOf } from "../people.ts";
 import type { Random } from "../random.ts";
-import { rest, type Scene } from "../scene.ts";
+import { type RunContext, waitOrStop } from "../run-context.ts";
+import type { SessionClient } from "../session-client.ts";
+import { fingerprint, generationOf } from "../session-client.ts";
 import { postForm } from "../token-endpoint.ts";
 
 interface Grant {
@@ -16,22 +16,26 @@ const over: ReadonlySet<unknown> = new Set(["invalid_grant", "token_reused"]);
  * Refreshes a session that rotates: on its socket or over HTTP, from two tabs at two nodes at once. Some answers get
  * lost; then the older token is presented again. It is never further behind than an honest client.
  */
-export async function keepFresh(scene: Scene, random: Random, holding: Holding): Promise<void> {
-  while (!scene.over.aborted && !holding.isOver) {
-    await rest(random.between(300, 1_200), scene.over);
+export async function refreshRepeatedly(
+  context: RunContext,
+  random: Random,
+  client: SessionClient,
+): Promise<void> {
+  while (!context.stopSignal.aborted && !client.hasEnded) {
+    await waitOrStop(random.between(300, 1_200), context.stopSignal);
     const way = random.next();
-    if (way < 0.35) await inBand(scene, holding);
-    else if (way < 0.65) await overHttp(scene, random, holding);
-    else if (way < 0.85) await overHttp(scene, random, holding, random.between(1, 15));
-    else await Promise.all([overHttp(scene, random, holding), overHttp(scene, random, holding)]);
+    if (way < 0.35) await inBand(context, client);
+    else if (way < 0.65) await overHttp(context, random, client);
+    else if (way < 0.85) await overHttp(context, random, client, random.between(1, 15));
+    else await Promise.all([overHttp(context, random, client), overHttp(context, random, client)]);
   }
 }
 
-async function inBand(scene: Scene, holding: Holding): Promise<void> {
-  const { visit, refreshToken } = holding;
-  if (visit === undefined) return;
-  await refresh(scene, holding, { node: visit.node, refreshToken }, async () => {
-    const answer = await visit.socket.request("auth/refresh", { refresh_token: refreshToken }, 8_000);
+async function inBand(context: RunContext, client: SessionClient): Promise<void> {
+  const { recorded, refreshToken } = client;
+  if (recorded === undefined) return;
+  await refresh(context, client, { node: recorded.node, refreshToken }, async () => {
+    const answer = await recorded.socket.request("auth/refresh", { refresh_token: refreshToken }, 8_000);
     if (answer.kind !== "answer") return "unknown";
     const { success, result, error } = answer.message;
     if (success === true) return { grant: result as Grant };
@@ -41,23 +45,23 @@ async function inBand(scene: Scene, holding: Holding): Promise<void> {
 
 /** With a deadline of a few milliseconds the answer is lost, and the request may or may not have been carried out. */
 export async function overHttp(
-  scene: Scene,
+  context: RunContext,
   random: Random,
-  holding: Holding,
+  client: SessionClient,
   deadlineMs = 5_000,
 ): Promise<void> {
-  await refreshAt(scene, "refreshers", random.pick(scene.nodes), holding, deadlineMs);
+  await refreshAt(context, "refreshers", random.pick(context.nodes), client, deadlineMs);
 }
 
 export async function refreshAt(
-  scene: Scene,
+  context: RunContext,
   actor: string,
-  node: Scene["nodes"][number],
-  holding: Holding,
+  node: RunContext["nodes"][number],
+  client: SessionClient,
   deadlineMs?: number,
 ): Promise<Outcome> {
-  const { refreshToken } = holding;
-  return await refresh(scene, holding, { node: node.name, refreshToken, actor }, async () => {
+  const { refreshToken } = client;
+  return await refresh(context, client, { node: node.name, refreshToken, actor }, async () => {
     const form = { grant_type: "refresh_token", refresh_token: refreshToken };
     const answer = await postForm(node.port, "/auth/token", form, deadlineMs);
     if (answer.kind === "lost" || answer.status >= 500 || answer.status === 429) return "unknown";
@@ -67,13 +71,13 @@ export async function refreshAt(
 }
 
 async function refresh(
-  { history }: Scene,
-  holding: Holding,
+  { history }: RunContext,
+  client: SessionClient,
   from: { readonly node: string; readonly refreshToken: string; readonly actor?: string },
   ask: () => Promise<Outcome>,
 ): Promise<Outcome> {
   const presented = generationOf(from.refreshToken);
-  const about = { ...holding.subject, node: from.node };
+  const about = { ...client.subject, node: from.node };
   const done = history.begin(from.actor ?? "refreshers", { op: "refresh", presented, ...about });
   const outcome = await ask();
   if (outcome === "dead") done("fail", { dead: true });
@@ -82,7 +86,7 @@ async function refresh(
     const given = outcome.grant.refresh_token;
     if (given === undefined) done("ok");
     else done("ok", { given: generationOf(given), token: fingerprint(given) });
-    holding.renewed(outcome.grant);
+    client.renewed(outcome.grant);
   }
   return outcome;
 }

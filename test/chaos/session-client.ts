@@ -1,37 +1,37 @@
 import { createHash } from "node:crypto";
 
-import type { Visit } from "./visit.ts";
+import type { RecordedSocket } from "./recorded-socket.ts";
 
-export interface Person {
+export interface TestUser {
   readonly id: string;
   readonly username: string;
   readonly password: string;
   /** Administrators may get events about users, at any moment. */
   readonly isAdmin: boolean;
   /** Sessions of this user are never revoked: whatever happens, they must stay. */
-  readonly spared: boolean;
+  readonly neverRevoked: boolean;
 }
 
 const keptTokens = 4;
 
 /** A session as its client knows it. */
-export class Holding {
+export class SessionClient {
   readonly user: string;
   readonly session: string;
-  readonly person: Person;
+  readonly testUser: TestUser;
   /** Newest first. They live longer than a run: only a revocation ends them. */
   accessTokens: readonly string[];
   refreshToken: string;
   /** The socket that the session uses now. */
-  visit: Visit | undefined;
+  recorded: RecordedSocket | undefined;
   /** The client was told that the session has ended: an honest client stops. */
-  isOver = false;
+  hasEnded = false;
 
   constructor(
-    person: Person,
+    person: TestUser,
     grant: { readonly session_id: string; readonly access_token: string; readonly refresh_token: string },
   ) {
-    this.person = person;
+    this.testUser = person;
     this.user = person.id;
     this.session = grant.session_id;
     this.accessTokens = [grant.access_token];

@@ -5,14 +5,14 @@ import { committed } from "../contract/store.ts";
 import { Events } from "../support/events.ts";
 
 /** What a follower is told, in order: `lost`, `trimmed`, or an event's marker. */
-export class Told {
+export class RecordingFollower {
   readonly all: string[] = [];
   readonly #events = new Events<string>("the follower");
   /** Refuses what it is given. */
-  deaf = false;
+  refuses = false;
 
   readonly onEntries = (entries: readonly LogEntry[]): void => {
-    if (this.deaf) throw new Error("the listener refuses");
+    if (this.refuses) throw new Error("the listener refuses");
     for (const { event } of entries) this.#push(String(event.marker ?? "none"));
   };
   readonly onBreak = (kind: LogBreak): void => this.#push(kind);

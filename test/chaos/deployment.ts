@@ -3,16 +3,16 @@ import type { ConfigInput } from "../../src/server/config/schema.ts";
 import type { GatewayParts } from "../../src/server/gateway.ts";
 import { type CommandResult, gatehouse } from "../support/command-line.ts";
 import { type ChaosNode, type ChaosNodeOptions, embeddedNode, processNode, secret } from "./chaos-node.ts";
+import { type DeploymentStore, embedded, standalone } from "./deployment-store.ts";
 import { cluster, sentinels } from "./replicated-store.ts";
 import type { Fault, FaultKind } from "./schedule.ts";
 import { type SplitStoreOptions, split } from "./split-store.ts";
-import { embedded, standalone, type WorldStore } from "./world-store.ts";
 
 export const shapes = ["standalone", "sentinel", "split", "cluster", "embedded"] as const;
 export type Shape = (typeof shapes)[number];
 export const isShape = (text: string): text is Shape => shapes.some((shape) => shape === text);
 
-export interface WorldOptions {
+export interface DeploymentOptions {
   readonly shape: Shape;
   /** One if the store is embedded. */
   readonly nodes: number;
@@ -30,11 +30,11 @@ export interface WorldOptions {
 export type Heal = () => Promise<{ readonly forgotSince?: number }>;
 
 /** Gateways on one store, each with a network of its own if the topology has one. */
-export interface World {
+export interface Deployment {
   readonly nodes: readonly ChaosNode[];
   readonly can: ReadonlySet<FaultKind>;
-  readonly store: WorldStore;
-  inflict(fault: Fault): Promise<Heal>;
+  readonly store: DeploymentStore;
+  injectFault(fault: Fault): Promise<Heal>;
   /** The command line on the same store, without faults in between, or on a named one. */
   gatehouse(args: readonly string[], store?: string): Promise<CommandResult>;
   dispose(): Promise<void>;
@@ -45,10 +45,10 @@ const stores = {
   sentinel: sentinels,
   cluster,
   embedded,
-  split: (options: WorldOptions) => split(options.split),
+  split: (options: DeploymentOptions) => split(options.split),
 };
 
-export async function startWorld(options: WorldOptions): Promise<World> {
+export async function startDeployment(options: DeploymentOptions): Promise<Deployment> {
   if (options.shape === "embedded" && options.nodes !== 1)
     throw new TypeError("an embedded store has one node");
   const store = await stores[options.shape](options);
@@ -73,8 +73,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     nodes,
     store,
     can: new Set([...store.can, ...ofProcesses]),
-    async inflict(fault) {
-      if (fault.kind !== "pause" && fault.kind !== "kill") return await store.inflict(fault);
+    async injectFault(fault) {
+      if (fault.kind !== "pause" && fault.kind !== "kill") return await store.injectFault(fault);
       return await inflictOn(nodes[fault.node], fault.kind);
     },
     gatehouse: (args, url) =>
@@ -87,7 +87,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
 function nodeOf(
   place: Pick<ChaosNodeOptions, "name" | "store" | "data" | "env">,
-  { storeTimeoutMs, disabledSafeguards, config }: WorldOptions,
+  { storeTimeoutMs, disabledSafeguards, config }: DeploymentOptions,
   parts: GatewayParts | undefined,
 ): ChaosNode {
   const about = {

@@ -1,45 +1,45 @@
 import type { ChaosNode } from "./chaos-node.ts";
 import { ChaosSocket, type Message } from "./chaos-socket.ts";
 import { type Right, saysDead } from "./history.ts";
-import type { Holding } from "./people.ts";
-import type { Scene } from "./scene.ts";
+import type { RunContext } from "./run-context.ts";
+import type { SessionClient } from "./session-client.ts";
 
 /** Requests of one socket that may wait for their answers: fewer than a suspended socket may send. */
-const mostPending = 24;
+const maxPending = 24;
 
 /** An authenticated socket that records every frame. */
-export interface Visit {
+export interface RecordedSocket {
   readonly node: string;
   readonly socket: ChaosSocket;
   /** Sends a command, unless too many wait already. Its answer counts as a use. */
   use(what: string): void;
   /** Sends an administrator's command. Its answer counts as a use of that right, unless it is an error. */
-  administer(what: string): void;
+  useAsAdmin(what: string): void;
 }
 
 /** A public address. */
-export const elsewhere = "203.0.113.9";
+export const remoteAddress = "203.0.113.9";
 
 /**
  * Presents one of the session's tokens at a node, from the local or a remote address. Undefined if there is no
  * `auth_ok`.
  */
-export async function enter(
-  scene: Scene,
+export async function authenticate(
+  context: RunContext,
   node: ChaosNode,
-  holding: Holding,
+  client: SessionClient,
   how: { readonly actor: string; readonly token: string; readonly remote?: boolean },
-): Promise<Visit | undefined> {
-  const name = scene.socketName();
+): Promise<RecordedSocket | undefined> {
+  const name = context.socketName();
   const needs: readonly Right[] = how.remote === true ? ["remote"] : [];
-  const subject = { ...holding.subject, node: node.name, socket: name, needs };
-  const socket = await ChaosSocket.open(node.port, how.remote === true ? elsewhere : undefined);
+  const subject = { ...client.subject, node: node.name, socket: name, needs };
+  const socket = await ChaosSocket.open(node.port, how.remote === true ? remoteAddress : undefined);
   if (socket === undefined) return undefined;
-  const done = scene.history.begin(how.actor, { op: "authenticate", ...subject });
+  const done = context.history.begin(how.actor, { op: "authenticate", ...subject });
   const reception = await socket.authenticate(how.token);
   if (reception.kind === "ok") {
     done("ok");
-    return watched(scene, socket, { ...subject, holding, actor: how.actor });
+    return recordSocket(context, socket, { ...subject, client, actor: how.actor });
   }
   if (saysDead(reception.code)) done("fail", { dead: true });
   else done("info");
@@ -53,14 +53,14 @@ interface Watched {
   readonly node: string;
   readonly socket: string;
   readonly needs?: readonly Right[];
-  readonly holding: Holding;
+  readonly client: SessionClient;
   readonly actor: string;
 }
 
 /** Every data frame counts as a use, solicited or not, also an error. Pongs and suspension messages do not. */
-export function watched(scene: Scene, socket: ChaosSocket, about: Watched): Visit {
-  const { holding, actor, ...subject } = about;
-  const { history } = scene;
+export function recordSocket(context: RunContext, socket: ChaosSocket, about: Watched): RecordedSocket {
+  const { client, actor, ...subject } = about;
+  const { history } = context;
   const administers = { ...subject, needs: [...(subject.needs ?? []), "admin" as const] };
   socket.onMessage = (message) => {
     // The only events that are subscribed to here are an administrator's.
@@ -68,18 +68,18 @@ export function watched(scene: Scene, socket: ChaosSocket, about: Watched): Visi
   };
   void socket.closed.then((code) => {
     history.tell(actor, { op: "close", code, dead: saysDead(code), ...subject });
-    if (saysDead(code)) holding.isOver = true;
+    if (saysDead(code)) client.hasEnded = true;
   });
   return {
     node: subject.node,
     socket,
     use(what) {
-      if (!socket.isOpen || socket.pending >= mostPending) return;
+      if (!socket.isOpen || socket.pending >= maxPending) return;
       const done = history.begin(actor, { op: "use", what, ...subject });
       void socket.request(what).then((answer) => done(answer.kind === "answer" ? "ok" : "info"));
     },
-    administer(what) {
-      if (!socket.isOpen || socket.pending >= mostPending) return;
+    useAsAdmin(what) {
+      if (!socket.isOpen || socket.pending >= maxPending) return;
       const done = history.begin(actor, { op: "use", what, ...administers });
       void socket.request(what).then((answer) => {
         const carriedOut = answer.kind === "answer" && answer.message.success === true;

@@ -2,23 +2,23 @@ import { eventually } from "../support/eventually.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import type { Heal } from "./deployment.ts";
 import type { Fault, FaultKind } from "./schedule.ts";
-import type { Heal } from "./world.ts";
 
 /** Where the store is for a node, and the variables that the node's process needs to come from there. */
-export interface Place {
+export interface NodePlacement {
   readonly store: string | null;
   readonly data?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The store of a deployment, and the faults that it supports. */
-export interface WorldStore {
+export interface DeploymentStore {
   /** How the command line reaches it directly. */
   readonly reach: readonly string[];
-  placeFor(node: number): Promise<Place>;
+  placeFor(node: number): Promise<NodePlacement>;
   readonly can: readonly FaultKind[];
-  inflict(fault: Fault): Promise<Heal>;
+  injectFault(fault: Fault): Promise<Heal>;
   /** The Redis servers, the first primary first; none if the store is embedded. */
   readonly servers: readonly RedisServer[];
   dispose(): Promise<void>;
@@ -27,14 +27,14 @@ export interface WorldStore {
 const nothingForgotten: Heal = async () => ({});
 
 /** lmdb in a folder that outlives its one gateway. */
-export async function embedded(): Promise<WorldStore> {
+export async function embedded(): Promise<DeploymentStore> {
   const folder = temporaryFolder();
   return {
     reach: ["--data", folder.path],
     placeFor: async () => ({ store: null, data: folder.path }),
     can: [],
     servers: [],
-    inflict: async () => nothingForgotten,
+    injectFault: async () => nothingForgotten,
     dispose: async () => folder.remove(),
   };
 }
@@ -42,7 +42,7 @@ export async function embedded(): Promise<WorldStore> {
 const quickReplication = ["repl-diskless-sync-delay 0", "repl-diskless-sync yes"];
 
 /** One Redis with AOF, with a proxy in front of it for each node. */
-export async function standalone(): Promise<WorldStore> {
+export async function standalone(): Promise<DeploymentStore> {
   const redis = await startRedis({
     appendonly: true,
     config: [...quickReplication, "enable-debug-command local"],
@@ -61,7 +61,7 @@ export async function standalone(): Promise<WorldStore> {
     },
     can: ["black_hole", "delay", "refuse", "cut", "reset", "unreadable", "store_restart", "rollback"],
     servers: [redis],
-    async inflict(fault) {
+    async injectFault(fault) {
       if (fault.kind === "store_restart") {
         await redis.kill();
         return async () => {
