@@ -1,4 +1,5 @@
-// What does a message cost to read and to write, with the checks of our codecs and with the bare libraries?
+// Measures what it costs to read and to write a message, with the checks of Gatehouse's codecs and with the bare
+// libraries.
 import { option, startAll, stopAll } from "./support/contenders.ts";
 import { type Figure, figure, ratios } from "./support/figures.ts";
 import { report } from "./support/report.ts";
@@ -6,7 +7,7 @@ import { type Contestant, takeTurns } from "./support/turns.ts";
 
 const ROUNDS = Number(option("rounds") ?? 9);
 const WARM_UPS = 3;
-/** Of all the messages, in one round. */
+/** How often all the messages are processed in one round. */
 const TIMES = 500;
 
 const { running, absent } = await startAll([{ name: "codecs", file: "codecs", dialect: "none" }]);

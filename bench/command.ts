@@ -1,4 +1,4 @@
-// What does a small command cost the server, there and back on a socket that is authenticated already?
+// Measures what a small command costs the server, as a round trip on an authenticated socket.
 import type { HoldJob, PacedJob, TalkJob } from "./load/conversations.ts";
 import {
   type Entrant,
@@ -15,9 +15,9 @@ import { type Contestant, takeTurns } from "./support/turns.ts";
 
 const ROUNDS = Number(option("rounds") ?? 9);
 const WARM_UPS = 4;
-/** Within the message rate of each. */
+/** Within the message rate of each socket. */
 const SOCKETS = 256;
-/** As long as Gatehouse's own. */
+/** The length of Gatehouse's own tokens. */
 const TOKEN_BYTES = 730;
 const COMMANDS = 10_000;
 const IN_FLIGHT = 64;
@@ -34,7 +34,7 @@ const echo = (library: string): Entrant => ({
   args: [library],
   dialect: "home-assistant",
 });
-/** What is said to each; Gatehouse gets a second command, which looks the user up. */
+/** The commands for each server. Gatehouse gets a second one, which looks up the user. */
 const languages: Readonly<Record<string, readonly string[]>> = {
   gatehouse: ["ping", "auth/current_user"],
   echo: ["ping"],

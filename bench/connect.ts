@@ -1,4 +1,4 @@
-// What does it cost a server to take a connection from TCP connect to authenticated?
+// Measures what it costs a server to take a connection from TCP connect to authenticated.
 import type { ClosedJob, OpenJob } from "./load/handshakes.ts";
 import {
   absentFor,
@@ -16,14 +16,14 @@ import { profiled } from "./support/profile.ts";
 import { report } from "./support/report.ts";
 import type { Threshold } from "./support/result.ts";
 
-/** `--quick` is for whoever changes the hot path: no peers, no latencies. */
+/** `--quick` is for work on the hot path: no peers, no latencies. */
 const QUICK = flag("quick");
 const ROUNDS = Number(option("rounds") ?? (QUICK ? 5 : 9));
 const CONNECTIONS = 2_000;
 const CONCURRENCY = 32;
 /**
- * The compiler works on for tens of thousands of connections; that is the start's cost and not the connection's. Heavy
- * peers are warm sooner, by count, and have had more time for it.
+ * The compiler is busy for tens of thousands of connections. That is a cost of the start, not of a connection. Heavy
+ * peers are warm after fewer connections, and have had more time for it.
  */
 const WARM_UP = { connections: 24_000, cpuSeconds: 4 };
 /** Open model: one third of what the slowest peer can take on this kind of machine. */
@@ -35,13 +35,13 @@ interface Measured {
 }
 
 interface Round {
-  /** Server CPU, microseconds per connection: of clients that leave with a FIN, with a RST, and of both. */
+  /** Server CPU, microseconds for one connection: of clients that leave with a FIN, with a RST, and of both. */
   readonly fin: number;
   readonly rst: number;
   readonly cost: number;
   readonly rate: number;
   readonly loadCost: number;
-  /** Of the load generator's one core. */
+  /** Share of the load generator's one core. */
   readonly loadShare: number;
 }
 
@@ -51,7 +51,7 @@ const absent = [...started.absent];
 const load = await startLoad("handshakes");
 const tokenBytes = await lengthOfTokens();
 
-/** Gatehouse's, and so everybody's. */
+/** The length of Gatehouse's tokens, which all servers use. */
 async function lengthOfTokens(): Promise<number> {
   const gatehouse = started.running.find(({ entrant }) => entrant.file === "gatehouse");
   if (gatehouse === undefined) return 730;
@@ -60,7 +60,7 @@ async function lengthOfTokens(): Promise<number> {
 }
 
 interface Supply {
-  /** Used up again and again; what is measured is not warmed up with its own tokens. */
+  /** Reused. The measured connections use other tokens than the warm-up. */
   readonly warmUp: readonly string[];
   readonly rounds: readonly (readonly string[])[];
   readonly profile: readonly (readonly string[])[];
@@ -68,8 +68,8 @@ interface Supply {
 }
 
 /**
- * Tokens that the server sees once, all made before anything is measured: between rounds a server rests. Collecting
- * their garbage there, between rounds, would throw compiled code away too, and the round would pay for compiling it again.
+ * Tokens that the server sees once, all made before the measurement: between rounds a server rests. A garbage
+ * collection between rounds would also throw compiled code away, and the round would include compiling it again.
  */
 async function supplyOf({ server }: Running): Promise<Supply> {
   const mint = (n: number) => server.ask<string[]>("mint", { n, bytes: tokenBytes });
@@ -101,7 +101,9 @@ async function warmUp(one: Running): Promise<void> {
   }
 }
 
-/** Half of the clients leave with a FIN, as most do, half with a RST, as lost ones: servers differ in what each costs. */
+/**
+ * Half of the clients leave with a FIN, as most do, half with a RST, as lost ones. Servers differ in what each costs.
+ */
 async function measure(one: Running, round: number): Promise<Round> {
   const tokens = supplies.get(one)?.rounds[round] ?? [];
   const half = tokens.length / 2;
@@ -124,7 +126,7 @@ async function measure(one: Running, round: number): Promise<Round> {
 async function spend(one: Running, job: ClosedJob) {
   const before = { server: one.server.cpuSeconds(), load: load.cpuSeconds() };
   const { seconds } = await load.ask<Measured>("closed", job);
-  // The last clients' leaving is a part of the job.
+  // The round includes the leaving of the last clients.
   await one.server.ask("quiet");
   return {
     seconds,
@@ -153,14 +155,14 @@ for (const one of started.running) {
     await warmUp(one);
     running.push(one);
   } catch (error) {
-    // A peer that takes nobody has its line with the reason; without what is measured there is nothing to say.
+    // A peer that cannot be measured gets a line with the reason. Without the main contender there is no result.
     if (one.entrant.peer === undefined) throw error;
     absent.push(absentFor(one.entrant, error));
   }
 }
 const rounds = new Map<Running, Round[]>(running.map((one) => [one, []]));
 for (let round = 0; round < ROUNDS; round += 1) {
-  // Forth and back, so that a machine that gets slower or faster meanwhile favours nobody.
+  // The order alternates, so that a machine that gets slower or faster favours nobody.
   const order = round % 2 === 0 ? running : [...running].reverse();
   for (const one of order) rounds.get(one)?.push(await measure(one, round));
 }

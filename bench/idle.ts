@@ -1,4 +1,4 @@
-// What does an authenticated socket that says nothing cost in memory, and what do many of them cost in CPU?
+// Measures what an idle authenticated socket costs in memory, and what many of them cost in CPU.
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -12,32 +12,32 @@ import { report } from "./support/report.ts";
 import type { Absent, Threshold } from "./support/result.ts";
 
 const ROUNDS = Number(option("rounds") ?? 3);
-/** What the file limit leaves beside the process's own files. */
+/** The file limit less the process's own files. */
 const most = Math.min(15_000, fileLimit() - 500);
 const SIZES = [1_000, 5_000, 15_000].map((size) => Math.min(size, most));
 const [, PEERS_SIZE = most] = SIZES;
-/** With all sockets open: each says `ping` every 30 s, as Home Assistant's clients do. */
+/** With all sockets open, each sends `ping` every 30 s, as Home Assistant's clients do. */
 const PINGS = { perSecond: Math.round(most / 30), seconds: 10 };
 const TOKEN_BYTES = 730;
 
-/** With all sockets open. */
+/** Measured with all sockets open. */
 const PING_COLUMNS = { cpuShare: "CPU with pings", loopDelay: "loop delay p99", p99: "ping p99" } as const;
 
 interface Round {
   readonly version: string;
   /** KiB for each socket, by the number of sockets. */
   readonly memory: ReadonlyMap<number, number>;
-  /** Of these, in JavaScript's heap, with most sockets. */
+  /** The part of it in JavaScript's heap, with the largest number of sockets. */
   readonly heap: number;
   readonly pinging?: Pinging;
 }
 
 interface Pinging {
-  /** Of one core, in percent. */
+  /** Percent of one core. */
   readonly cpuShare: number;
-  /** 99 of 100 timers were not later, in milliseconds. */
+  /** 99th percentile of timer delay, ms. */
   readonly loopDelay: number;
-  /** Of the pings' answers, from when the ping was due, in milliseconds. */
+  /** 99th percentile of the pings' answers, from when the ping was due, ms. */
   readonly p99: number;
 }
 
@@ -45,7 +45,7 @@ function fileLimit(): number {
   return Number(/Max open files\s+\d+\s+(\d+)/.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 4096);
 }
 
-/** Bytes, of what is live: garbage is collected, and what is freed in the background has had its time. */
+/** Bytes of live memory: after a garbage collection, and after background freeing has ended. */
 async function live(server: Child): Promise<{ readonly resident: number; readonly heap: number }> {
   await server.ask("quiet");
   for (let nth = 0; nth < 3; nth += 1) {
@@ -67,21 +67,21 @@ async function pinging(server: Child, load: Child, group: string): Promise<Pingi
   return { cpuShare, loopDelay, p99: done.latencies.p99 };
 }
 
-/** What all rounds of a server have in common. */
+/** Shared by all rounds of a server. */
 interface Prepared {
   readonly entrant: Entrant;
   readonly sizes: readonly number[];
   readonly args: readonly string[];
-  /** None, where only the process that minted them takes them. */
+  /** Undefined if only the process that minted the tokens accepts them. */
   readonly tokens?: readonly string[];
 }
 
-/** Tokens come from another process of the same server: what minting leaves behind would hide what sockets take. */
+/** Another process of the same server mints the tokens: the leftovers of minting would hide what sockets take. */
 async function prepare(entrant: Entrant, data: string): Promise<Prepared> {
   const sizes = entrant.peer === true ? SIZES.filter((size) => size <= PEERS_SIZE) : SIZES;
   const own = { data: path.join(data, entrant.args?.[0] ?? ""), tokens: { issuer: "http://gatehouse" } };
   const args = entrant.file === "gatehouse" ? [JSON.stringify(own)] : [];
-  // Feathers looks its users up in the memory of the process that made them.
+  // Feathers looks its users up in the memory of the process that created them.
   if (entrant.file === "feathers") return { entrant, sizes, args };
   const mint = await start(entrant, args);
   try {
@@ -91,7 +91,7 @@ async function prepare(entrant: Entrant, data: string): Promise<Prepared> {
   }
 }
 
-/** In a process of its own: what an earlier round freed would hide what this one takes. */
+/** In a process of its own: memory that an earlier round freed would hide what this one takes. */
 async function measure(prepared: Prepared, withPings: boolean): Promise<Round> {
   const { entrant, args } = prepared;
   const children: Child[] = [];
@@ -115,7 +115,8 @@ async function fill(
 ): Promise<Omit<Round, "version">> {
   const tokens = prepared.tokens ?? (await minted(server, Math.max(...sizes), TOKEN_BYTES));
   const { port } = server;
-  // As many as will be held come and go before, so that code is compiled and young memory has its size.
+  // The same number of connections comes and goes before, so that code is compiled and the young generation has its
+  // size.
   const passing: ClosedJob = { port, dialect, tokens, concurrency: 32 };
   await passers.ask("closed", passing);
   const empty = await live(server);
@@ -149,7 +150,7 @@ for (const entrant of asked) {
   }
 }
 for (let round = 0; round < ROUNDS; round += 1) {
-  // Peers take long to connect to; their memory is measured once.
+  // Peers take long to connect to, so their memory is measured once.
   for (const one of prepared.filter(({ entrant }) => entrant.peer === undefined || round === 0)) {
     const { entrant } = one;
     try {

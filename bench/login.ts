@@ -1,4 +1,4 @@
-// What does a whole password login cost the server, and how much of it is not the password's hash?
+// Measures what a whole password login costs the server, and how much of it is not the password's hash.
 import type { LoginsJob } from "./load/logins.ts";
 import type { Post, PostsJob } from "./load/posts.ts";
 import { type Entrant, option, type Running, startAll, startLoad, stopAll } from "./support/contenders.ts";
@@ -10,7 +10,7 @@ import { type Contestant, takeTurns } from "./support/turns.ts";
 const ROUNDS = Number(option("rounds") ?? 5);
 const IN_FLIGHT = 2;
 
-/** scrypt's parameters, the same for everybody. */
+/** scrypt's parameters, the same for every contender. */
 interface Kdf {
   readonly n: number;
   readonly r: number;
@@ -22,7 +22,7 @@ const asked: Kdf = {
   r: Number(option("r") ?? 8),
   p: Number(option("p") ?? 1),
 };
-/** The least that Gatehouse takes: the hash is short, so that the rest shows. */
+/** Gatehouse's minimum: the hash is short, so the rest of the cost shows. */
 const light: Kdf = { n: 1_024, r: 8, p: 1 };
 const textOf = ({ n, r, p }: Kdf) => `N=${n.toLocaleString("en-US")} r=${r} p=${p}`;
 
@@ -38,7 +38,7 @@ interface Login extends Contestant {
 const sockets = await startLoad("logins");
 const posters = await startLoad("posts");
 
-/** A round takes about as long with every cost, within reason. */
+/** Rounds take about the same time with every cost, within limits. */
 function loginsARound({ n, r, p }: Kdf): number {
   return Math.min(300, Math.max(6, Math.round((6 * 2 ** 20) / (n * r * p))));
 }

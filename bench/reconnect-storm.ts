@@ -1,4 +1,5 @@
-// All clients of a server lose their sockets at once and come back: how long does it take, and who suffers?
+// All clients of a server lose their sockets at once and reconnect. Measures how long that takes, and how it affects
+// other clients.
 import type { Clients, Storm, StormOutcome } from "./load/storm.ts";
 import type { Survivors, Watched } from "./load/survivors.ts";
 import type { Child } from "./support/child.ts";
@@ -10,14 +11,14 @@ import type { Absent, Threshold } from "./support/result.ts";
 
 const ROUNDS = Number(option("rounds") ?? 3);
 const CLIENTS = Number(option("clients") ?? 10_000);
-/** Of the first attempts, ms: the first ceiling of the SDK's backoff. */
+/** Spread of the first attempts, ms: the first ceiling of the SDK's back-off. */
 const SPREAD_MS = Number(option("spread") ?? 500);
 const SURVIVORS = 100;
 const PINGS_PER_SECOND = 200;
 const WITHIN_MS = 30_000;
 const TOKEN_BYTES = 730;
 
-/** What the survivors say; who is not here has no control group. */
+/** What the survivors send. A server that is missing here has no control group. */
 const languages: Readonly<Record<string, string>> = {
   "home-assistant": "ping",
   "socket-io": "socket-io",
@@ -27,14 +28,14 @@ const languages: Readonly<Record<string, string>> = {
 
 interface Round extends StormOutcome {
   readonly version: string;
-  /** Server CPU from the drop until all were back, microseconds a client. */
+  /** Server CPU from the drop until all were back, microseconds for one client. */
   readonly cost: number;
   readonly survivors?: Watched;
-  /** A client that comes after the storm is authenticated. */
+  /** A client that connects after the storm is authenticated. */
   readonly alive: boolean;
 }
 
-/** The same clients, with the tokens that they had, go through one storm after the other. */
+/** The same clients, with their tokens, go through one storm after the other. */
 async function storms(entrant: Entrant, rounds: number): Promise<Round[]> {
   const children: Child[] = [];
   const started = async (child: Promise<Child>) => {
@@ -111,7 +112,7 @@ const seconds = (values: readonly (number | null)[]): Figure =>
   );
 const survivorsOf = (of: readonly Round[]) => of.flatMap(({ survivors }) => survivors ?? []);
 
-/** Over all rounds. */
+/** Summed over all rounds. */
 function tallied(of: readonly Round[]): [string, number][] {
   const sums = new Map<string, number>();
   for (const [reason, count] of of.flatMap(({ failures }) => Object.entries(failures)))

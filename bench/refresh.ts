@@ -1,4 +1,4 @@
-// What does it cost a server to give a new access token for a refresh token: in band on the socket, and over HTTP?
+// Measures what it costs a server to issue a new access token for a refresh token: in band on the socket, and over HTTP.
 import type { HoldJob, PacedJob, TalkJob } from "./load/conversations.ts";
 import type { Post } from "./load/posts.ts";
 import type { OpenedSession } from "./servers/gatehouse.ts";
@@ -10,11 +10,14 @@ import { startBenchRedis } from "./support/start-redis.ts";
 import { type Contestant, takeTurns } from "./support/turns.ts";
 
 const ROUNDS = Number(option("rounds") ?? 7);
-/** Every session refreshes once a round. */
+/** Every session refreshes once in a round. */
 const SESSIONS = 2_000;
 const IN_FLIGHT = 64;
 const WARM_UPS = 8;
-/** Within 10 s of its last use a session that keeps its token is not written again; here every refresh writes. */
+/**
+ * Within 10 s of its last use a session that keeps its token is not written again; with this interval every refresh
+ * writes.
+ */
 const EVERY_MS = 10_500;
 const PER_SECOND = 300;
 
@@ -42,7 +45,7 @@ const talkers = await startLoad("conversations");
 const posters = await startLoad("posts");
 
 interface Refresher extends Contestant {
-  /** Latencies at a fixed rate. */
+  /** Measures latencies at a fixed rate. */
   readonly paced?: () => Promise<Latencies>;
 }
 

@@ -1,4 +1,5 @@
-// How long after the answer to a revoke is its socket still served, while nothing or one of many things goes wrong?
+// Measures how long a socket is still served after the answer to its revoke, without a fault and under each of many
+// faults.
 import { readFileSync } from "node:fs";
 import type { DeploymentOptions } from "../test/chaos/deployment.ts";
 import { type DirectedRun, nodeAt, startDirectedRun } from "../test/chaos/directed-run.ts";
@@ -12,9 +13,9 @@ import { type Delay, type Episode, play } from "./support/revocation-episode.ts"
 
 const EPISODES = Number(option("rounds") ?? 3);
 const SOCKETS = 12;
-/** Where nothing has to be waited for. */
+/** The number of revokes in episodes without waiting. */
 const HEALTHY = 32;
-/** Longer than the bound, counted from the last revoke in it. */
+/** Longer than the bound, counted from the last revoke during the fault. */
 const FAULT_MS = 5_000;
 const RESET_EVERY_MS = 150;
 const MOVED_MS = 3_600_000;
@@ -25,11 +26,11 @@ interface Condition {
   readonly name: string;
   readonly episode: Episode;
   readonly injectFault?: (run: DirectedRun) => Promise<Heal>;
-  /** What the fault does to the store is not undone: it is played once. */
+  /** The fault changes the store for good, so it is run once. */
   readonly once?: true;
 }
 
-/** Conditions that are played one after the other on the same nodes and the same store. */
+/** Conditions that run one after the other on the same nodes and the same store. */
 interface Setting {
   readonly deployment: Omit<DeploymentOptions, "storeTimeoutMs">;
   readonly conditions: readonly Condition[];
@@ -38,7 +39,7 @@ interface Setting {
 const healthy: Episode = { revokeAt: 0, holdAt: 1, sockets: HEALTHY, everyMs: 5 };
 const cutOff: Episode = { revokeAt: 0, holdAt: 1, sockets: SOCKETS, everyMs: 100, lastsMs: FAULT_MS };
 const disturbed: Episode = { ...cutOff, everyMs: 150, lastsMs: 2_000 };
-/** Some are revoked in the moment before the store dies, the others when it is there again. */
+/** Some are revoked just before the store dies, the others once it is back. */
 const storeGone: Episode = { ...disturbed, early: SOCKETS / 2, everyMs: 0, lastsMs: 1_000, late: true };
 
 const inflict = (fault: Fault) => (run: DirectedRun) => run.deployment.injectFault(fault);
@@ -136,7 +137,7 @@ const settings: readonly Setting[] = [
   },
 ];
 
-/** What the node that holds the sockets promises, ms. */
+/** The bound that the node with the sockets reports, ms. */
 async function boundOf({ context }: DirectedRun, { holdAt }: Episode): Promise<number> {
   const answer = await fetch(`http://127.0.0.1:${nodeAt(context, holdAt).port}/readyz`);
   const { revocation_bound_s: seconds } = (await answer.json()) as { revocation_bound_s: number | null };

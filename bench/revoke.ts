@@ -1,4 +1,4 @@
-// How long after a revocation is committed are its sockets closed, on the same node and on another one?
+// Measures how long after the commit of a revocation its sockets are closed, on the same node and on another one.
 import { randomBytes } from "node:crypto";
 import type { ClosesJob, HoldJob } from "./load/conversations.ts";
 import type { OpenedSession, RevokeTimes } from "./servers/gatehouse.ts";
@@ -12,9 +12,9 @@ import { startBenchRedis } from "./support/start-redis.ts";
 const SIZES = (option("sockets") ?? "1000,10000").split(",").map(Number);
 /** Sessions that are revoked one after the other, each with one socket, beside the others. */
 const SINGLES = 300;
-/** Each with half of the sockets, a session each; revoked as a whole. */
+/** Each has half of the sockets, with a session for each; revoked as a whole. */
 const USERS = 2;
-/** A revoked socket's TCP connection is gone, and what the machine does for it, before the next revoke. */
+/** Before the next revoke, the revoked socket's TCP connection is gone, and the machine's work for it is done. */
 const PAUSE_MS = 5;
 
 const secret = randomBytes(32).toString("hex");
@@ -36,13 +36,13 @@ const serverOf = (name: string) => running.find(({ entrant }) => entrant.name ==
 
 interface Case {
   readonly name: string;
-  /** Who revokes, and who has the sockets. */
+  /** The node that revokes, and the node that has the sockets. */
   readonly revokes: Child;
   readonly holds: Child;
   readonly sockets: number;
 }
 
-/** Milliseconds to the close frame at the client: of every socket, and of the last one of every revocation. */
+/** Milliseconds to the close frame at the client: of every socket, and of the last socket of every revocation. */
 interface Delays {
   readonly sinceCommit: number[];
   readonly sinceCall: number[];
@@ -79,7 +79,7 @@ async function measure(one: Case): Promise<{ readonly single: Delays; readonly w
   const closes = (from: number, to: number) =>
     load.ask<number[]>("closes", { group, from, to } satisfies ClosesJob);
   const [single, whole] = [none(), none()];
-  // The first ones are the compiler's.
+  // The first ones only warm up the compiler.
   const warmUp = SINGLES / 10;
   for (let at = sockets; at < sockets + SINGLES; at += 1) {
     const times = await revokes.ask<RevokeTimes>("revoke", { sessionId: sessions[at]?.id });

@@ -1,4 +1,4 @@
-// What do the store and the process hold after people have come and gone for longer than anything of them is kept?
+// Measures what the store and the process hold after users have come and gone for longer than anything of them is kept.
 import { retentionMs } from "../src/auth/revocation/view.ts";
 import type { LoginsJob } from "./load/logins.ts";
 import type { Child } from "./support/child.ts";
@@ -9,10 +9,10 @@ import type { Absent, Contender, Threshold } from "./support/result.ts";
 import { startBenchRedis } from "./support/start-redis.ts";
 
 const LOGINS_PER_SECOND = 8;
-/** As short as the configuration makes what is kept for an access token's sake. */
+/** The shortest lifetime of an access token that the configuration allows. */
 const ACCESS_TTL_SECONDS = 60;
 const SAMPLE_MS = 5_000;
-/** The longest that anything is kept once it is over. */
+/** The longest time that anything is kept after its end. */
 const KEPT_MINUTES = retentionMs(ACCESS_TTL_SECONDS * 1_000) / 60_000 + 1;
 const MINUTES = Number(option("minutes") ?? 2 * Math.ceil(KEPT_MINUTES));
 
@@ -78,7 +78,7 @@ async function comeAndGo(name: string, { server, load, redis }: Cast): Promise<r
   let sampleAt = performance.now() + SAMPLE_MS;
   for (let nth = 1; performance.now() < ends; nth += 1) {
     const pause = new Promise((resolve) => setTimeout(resolve, 1_000));
-    // On a busy machine the store is late now and then; what was cut short is over as well.
+    // On a busy machine the store is late now and then. An interrupted login has ended as well.
     await load.ask("logins", job).catch(() => undefined);
     await server.ask("come-and-go", { nth }).catch(() => undefined);
     if (performance.now() >= sampleAt) {
@@ -91,7 +91,7 @@ async function comeAndGo(name: string, { server, load, redis }: Cast): Promise<r
   return samples;
 }
 
-/** One line a minute. */
+/** One line for each minute. */
 function tell(name: string, samples: readonly Sample[]): void {
   const last = samples.at(-1);
   if (last === undefined || samples.length % (60_000 / SAMPLE_MS) !== 0) return;
@@ -103,7 +103,7 @@ function tell(name: string, samples: readonly Sample[]): void {
   );
 }
 
-/** Of the time in which as much goes as comes. */
+/** The samples of the time in which as much is removed as is added. */
 function settled(samples: readonly Sample[]): readonly Sample[] {
   return samples.slice(Math.floor((samples.length * KEPT_MINUTES) / MINUTES));
 }
@@ -127,7 +127,7 @@ function figuresOf(samples: readonly Sample[]): Contender["figures"] {
   return Object.fromEntries(rows.filter(([, { values }]) => values.length > 0));
 }
 
-/** The end against the begin of the time in which as much goes as comes. */
+/** The end of that time compared with its beginning. */
 function growth({ contender, samples }: Soaked, column: string, atMost: number): readonly Threshold[] {
   const values = valuesOf(settled(samples), column);
   if (values.length < 4) return [];

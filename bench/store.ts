@@ -1,4 +1,4 @@
-// What does one operation of the store cost the process that asks, embedded and on Redis, one at a time and many at once?
+// Measures what one store operation costs the calling process, embedded and on Redis, one at a time and many at once.
 import type { StoreJob } from "./servers/stores.ts";
 import { type Entrant, option, startAll, stopAll } from "./support/contenders.ts";
 import { figure, type Latencies, median } from "./support/figures.ts";
@@ -9,7 +9,7 @@ import { type Contestant, takeTurns } from "./support/turns.ts";
 const ROUNDS = Number(option("rounds") ?? 5);
 const WARM_UPS = 2;
 const AT_ONCE = 64;
-/** One at a time a commit waits for the disk: fewer of them say as much. */
+/** One at a time, a commit waits for the disk, so fewer of them suffice. */
 const counts = { alone: { commit: 200, other: 4_000 }, together: { commit: 4_000, other: 10_000 } } as const;
 
 interface Measured {

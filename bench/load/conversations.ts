@@ -1,4 +1,4 @@
-// The load generator of everything that is said on sockets that stay: closed and open model, and who is told of a close.
+// The load generator for messages on open sockets: closed and open model, and the times of closes.
 
 import { answer, collectGarbage } from "../support/answering.ts";
 import { latencies } from "../support/figures.ts";
@@ -9,32 +9,32 @@ import { languageOf, type Speaker } from "./languages.ts";
 import { type RawSocket, textFrame } from "./raw-socket.ts";
 
 export interface HoldJob {
-  /** Names the sockets for the jobs after it. */
+  /** Names the sockets for later jobs. */
   readonly group: string;
   readonly port: number;
   readonly dialect: string;
   readonly tokens: readonly string[];
-  /** Of `languages.ts`. */
+  /** A key of `languages.ts`. */
   readonly language?: string;
-  /** What each socket's speaker needs, in the tokens' order. */
+  /** What the speaker of each socket needs, in the tokens' order. */
   readonly secrets?: readonly string[];
 }
 
-/** Closed: `inFlight` sockets at a time, each saying its next message when the one before is answered. */
+/** Closed model: `inFlight` sockets at a time, each sends its next message once the previous one is answered. */
 export interface TalkJob {
   readonly group: string;
   readonly operations: number;
   readonly inFlight: number;
 }
 
-/** Open: messages at a fixed rate on the sockets in turn, whatever the server does. */
+/** Open model: messages at a fixed rate on the sockets in turn, whatever the server does. */
 export interface PacedJob {
   readonly group: string;
   readonly operations: number;
   readonly perSecond: number;
 }
 
-/** Of a group's sockets, in the order of its tokens. */
+/** Sockets of a group, in the order of its tokens. */
 export interface ClosesJob {
   readonly group: string;
   readonly from: number;
@@ -44,14 +44,14 @@ export interface ClosesJob {
 interface Held {
   readonly socket: RawSocket;
   readonly speaker: Speaker | undefined;
-  /** One message at a time: the next waits for it. */
+  /** One message at a time: the next one waits for it. */
   busy: Promise<void>;
   closedAt?: number;
 }
 
 interface Group {
   readonly sockets: Held[];
-  /** Whose turn it is; jobs go on where the one before stopped. */
+  /** The next socket; a job continues where the previous one stopped. */
   turn: number;
 }
 
@@ -98,7 +98,7 @@ async function hold({ group: name, port, dialect: dialectName, tokens, language,
   collectGarbage();
 }
 
-/** Says one message and waits for its answer. */
+/** Sends one message and waits for its answer. */
 function say({ socket, speaker }: Held): Promise<void> {
   return new Promise((resolve, reject) => {
     if (speaker === undefined) return reject(new Error("these sockets have nothing to say"));
@@ -124,7 +124,7 @@ function say({ socket, speaker }: Held): Promise<void> {
   });
 }
 
-/** Engine.IO and SocketCluster ask in text frames whether the client is there, and close without an answer. */
+/** Engine.IO and SocketCluster check in text frames whether the client is alive, and close if it does not answer. */
 function keepAlive(socket: RawSocket, text: string): void {
   const reply = heartbeats.get(text);
   if (reply !== undefined) socket.send(reply);
@@ -150,7 +150,7 @@ async function talk({ group: name, operations, inFlight }: TalkJob) {
   return { seconds: (performance.now() - started) / 1000, latencies: latencies(took) };
 }
 
-/** Each latency counts from when the message was due, so that what held it up here or there is in it. */
+/** Each latency counts from when the message was due, so it includes delays on both sides. */
 async function paced({ group: name, operations, perSecond }: PacedJob) {
   const group = groupOf(name);
   const took: number[] = [];
@@ -176,7 +176,7 @@ async function paced({ group: name, operations, perSecond }: PacedJob) {
 
 const closesWithinMs = 30_000;
 
-/** When the close frame of each of these sockets was here, by `monotonicNow`; waits for those that are still to come. */
+/** When the close frame of each of these sockets arrived, by `monotonicNow`. Waits for the missing ones. */
 async function closes({ group: name, from, to }: ClosesJob): Promise<readonly number[]> {
   const group = groupOf(name);
   const awaited = group.sockets.slice(from, to);

@@ -1,14 +1,14 @@
 import { dialects as peers } from "../peers/dialects.ts";
 
-/** How a client of one kind gets authenticated on a bare WebSocket, as data. */
+/** How a client of one kind authenticates on a bare WebSocket, as data. */
 export interface Dialect {
   readonly path: string;
   readonly subprotocol?: string;
-  /** Frames are binary, and their bytes are the characters of the text. */
+  /** Frames are binary; their bytes are the characters of the text. */
   readonly binary?: true;
   /**
-   * In turn: send the frame, if there is one, and wait for a frame that holds `until`. A `reply` is made of the token and
-   * of what came last, by the client while the clock runs.
+   * In turn: send the frame, if there is one, and wait for a frame that holds `until`. The client computes a `reply`
+   * from the token and the last received frame while the clock runs.
    */
   readonly exchange: readonly {
     readonly send?: (token: string) => string;
@@ -17,7 +17,7 @@ export interface Dialect {
   }[];
 }
 
-/** Home Assistant's: its client sends `auth` as soon as the socket is open, without waiting for `auth_required`. */
+/** Home Assistant's client sends `auth` as soon as the socket is open, without waiting for `auth_required`. */
 const homeAssistant: Dialect = {
   path: "/api/websocket",
   exchange: [

@@ -3,7 +3,7 @@ import { binaryFrame, RawSocket, textFrame } from "./raw-socket.ts";
 
 /** What a client sends for one token, built before the clock runs. */
 export interface Script {
-  /** A function for what is known only once the server has spoken. */
+  /** A function if the frame depends on what the server has sent. */
   readonly frames: readonly (Buffer | ((last: string) => Buffer) | undefined)[];
   readonly untils: readonly string[];
 }
@@ -19,12 +19,12 @@ export function scriptOf(dialect: Dialect, token: string): Script {
   };
 }
 
-/** Past every source address of `RawSocket`, to another port. */
+/** Beyond every source address of `RawSocket`, for connections to another port. */
 const ELSEWHERE = 32;
 
 /**
- * Connects, upgrades, speaks the script; resolves to the authenticated socket. Rejects when it closes before. `nth` counts
- * the connections of this process.
+ * Connects, upgrades and runs the script; resolves to the authenticated socket. Rejects if it closes before. `nth`
+ * counts the connections of this process.
  */
 export function authenticate(
   { port, dialect }: { readonly port: number; readonly dialect: Dialect },
@@ -49,7 +49,7 @@ export function authenticate(
       resolve(socket);
     };
     socket.onClose = (code, fault) => {
-      // Somebody else on this machine has the port that we wanted to come from.
+      // Another process of this machine uses the source port.
       if (fault === "EADDRINUSE" || fault === "EADDRNOTAVAIL")
         return resolve(authenticate({ port, dialect }, script, nth + ELSEWHERE));
       reject(new Error(`closed with ${fault ?? code} before it was authenticated: ${last}`));

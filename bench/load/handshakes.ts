@@ -1,4 +1,4 @@
-// The load generator of everything that connects: closed and open model, and sockets that are held.
+// The load generator for connections: closed and open model, and sockets that are held.
 
 import { answer, collectGarbage } from "../support/answering.ts";
 import { latencies } from "../support/figures.ts";
@@ -12,14 +12,14 @@ export interface Job {
   readonly tokens: readonly string[];
 }
 
-/** Closed: `concurrency` clients, each connecting again as soon as it was authenticated. */
+/** Closed model: `concurrency` clients, each reconnects as soon as it was authenticated. */
 export interface ClosedJob extends Job {
   readonly concurrency: number;
-  /** How clients go: with a FIN (the default) or with a RST. */
+  /** How clients leave: with a FIN (the default) or with a RST. */
   readonly leaving?: "fin" | "rst";
 }
 
-/** Open: arrivals at a fixed rate, whatever the server does. */
+/** Open model: arrivals at a fixed rate, whatever the server does. */
 export interface OpenJob extends Job {
   readonly perSecond: number;
 }
@@ -33,7 +33,7 @@ function prepared({ dialect: name, tokens, port }: Job) {
   return { target: { port, dialect }, scripts };
 }
 
-/** Seconds that all of them took, and each one's milliseconds. */
+/** Total seconds, and the milliseconds of each. */
 async function closed(job: ClosedJob, keep: boolean) {
   const { target, scripts } = prepared(job);
   collectGarbage();
@@ -56,8 +56,8 @@ async function closed(job: ClosedJob, keep: boolean) {
 }
 
 /**
- * Each latency counts from when the connection was due, not from when it was begun: a server, or this process, that was
- * held up pays for everybody who should have come meanwhile (no coordinated omission).
+ * Each latency counts from when the connection was due, not from when it was begun. So if the server, or this process,
+ * stalls, every client that was due meanwhile counts (no coordinated omission).
  */
 async function open(job: OpenJob) {
   const { target, scripts } = prepared(job);

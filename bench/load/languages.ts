@@ -1,14 +1,16 @@
-/** What a client says on an authenticated socket, over and over. One for each socket: it counts ids and keeps tokens. */
+/** What a client sends on an authenticated socket, repeatedly. One for each socket: it counts ids and keeps tokens. */
 export interface Speaker {
   next(): string;
-  /** True when the text is the good answer to what was said last; false when it is something else. Throws on a refusal. */
+  /**
+   * True if the text is the correct answer to the last message; false if it is another message. Throws on a refusal.
+   */
   isAnswer(text: string): boolean;
 }
 
-/** `secret` is what a speaker needs beside an authenticated socket: its refresh token. */
+/** `secret` is what a speaker needs in addition to an authenticated socket: its refresh token. */
 export type Language = (secret: string) => Speaker;
 
-/** What is sent, by the message's number, and the beginning of the answer to it. */
+/** What is sent, by the message's number, and the beginning of its answer. */
 function numbered(ask: (n: number) => string, answer: (n: number) => string, first = 1): Language {
   return () => {
     let n = first - 1;
@@ -28,7 +30,7 @@ function refused(text: string, sign: string): false {
   return false;
 }
 
-/** Keeps the newest refresh token, as a client of a session that rotates has to. */
+/** Keeps the newest refresh token, as a client of a rotating session must. */
 function refreshing(refreshToken: string): Speaker {
   let newest = refreshToken;
   let id = 0;
@@ -67,7 +69,7 @@ const languages: Readonly<Record<string, Language>> = {
     (cid) => `{"rid":${cid},"data":"pong"}`,
     2,
   ),
-  /** One query; the answer is its `next`, and `complete` comes right behind it. */
+  /** One query. Its answer is `next`, followed by `complete`. */
   "graphql-ws": numbered(
     (id) => `{"id":"${id}","type":"subscribe","payload":{"query":"{ ping }"}}`,
     (id) => `{"id":"${id}","type":"next","payload":{"data":{"ping":"pong"}}}`,

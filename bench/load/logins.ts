@@ -1,4 +1,4 @@
-// The load generator of password logins: each on a socket of its own, step by step, until `auth_ok`.
+// The load generator for password logins: each on a socket of its own, step by step, until `auth_ok`.
 
 import { answer } from "../support/answering.ts";
 import { latencies } from "../support/figures.ts";
@@ -22,7 +22,7 @@ interface Message {
   readonly result?: { readonly type: string; readonly flow_id: string };
 }
 
-/** Resolves at `auth_ok`; the socket is dropped then. */
+/** Resolves at `auth_ok`; then the socket is dropped. */
 function login({ port, username, password }: LoginsJob): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = new RawSocket({ port, path: "/api/websocket" }, opened++);

@@ -1,4 +1,4 @@
-// The load generator of HTTP: a closed model over connections that are kept.
+// The load generator for HTTP: a closed model over kept-alive connections.
 
 import { Agent, request } from "node:http";
 import { answer } from "../support/answering.ts";
@@ -13,7 +13,7 @@ export interface Post {
 
 export interface PostsJob extends Post {
   readonly port: number;
-  /** Appended to the body, one a request. */
+  /** Appended to the body, one for each request. */
   readonly tails: readonly string[];
   readonly inFlight: number;
 }
@@ -47,7 +47,7 @@ function post(agent: Agent, { port, path, headers }: PostsJob, body: string): Pr
   });
 }
 
-/** What was answered comes back only where the job asks for a part of it: the newest refresh tokens. */
+/** Answers are returned only if the job asks for a part of them: the newest refresh tokens. */
 async function posts(job: PostsJob & { readonly keep?: string }) {
   const agent = new Agent({ keepAlive: true, maxSockets: job.inFlight });
   const took: number[] = [];

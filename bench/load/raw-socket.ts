@@ -6,11 +6,11 @@ export interface Target {
   readonly subprotocol?: string;
 }
 
-/** Source addresses that take turns: a server sees several clients, and one address does not run out of ports. */
+/** Source addresses are used in turn: the server sees several clients, and no address runs out of ports. */
 const SOURCES = 32;
 /**
- * Ports are given, in turn, below the range that the kernel takes its own from: left to choose one for a bound address,
- * it searches a quarter of its range, which TIME_WAIT fills within seconds, and spends milliseconds on it.
+ * Ports are assigned in turn, below the kernel's ephemeral range. If the kernel chooses one for a bound address, it
+ * searches a quarter of its range, which TIME_WAIT fills within seconds, and spends milliseconds on it.
  */
 const FIRST_PORT = 12_000;
 const PORTS = 20_000;
@@ -21,15 +21,17 @@ const CLOSE = 0x8;
 const PING = 0x9;
 
 /**
- * A WebSocket client that does as little as it can: no mask but zero (the server unmasks all the same), no check of what
- * the server sends, no fragments. It must be cheaper than every server that it loads.
+ * A minimal WebSocket client: the mask is zero (the server unmasks all the same), the server's frames are not checked,
+ * there are no fragments. It must be cheaper than every server that it loads.
  */
 export class RawSocket {
   onOpen: () => void = nothing;
   onText: (text: string) => void = nothing;
-  /** Close code of the server's close frame; 1006 without one. `fault` is the operating system's code, if it had one. */
+  /**
+   * Close code of the server's close frame; 1006 without one. `fault` is the operating system's code, if there was one.
+   */
   onClose: (code: number, fault?: string) => void = nothing;
-  /** As soon as the server's close frame is here. */
+  /** Called as soon as the server's close frame arrives. */
   onCloseFrame: () => void = nothing;
   readonly #socket: Socket;
   #open = false;
@@ -37,7 +39,10 @@ export class RawSocket {
   #closeCode = 1006;
   #fault: string | undefined;
 
-  /** `nth`: of this process's connections; numbers that repeat within a second may meet a port that is still taken. */
+  /**
+   * `nth`: number of the connection in this process. Numbers that repeat within a second may get a port that is still
+   * in use.
+   */
   constructor(target: Target, nth: number) {
     this.#socket = connect({ port: target.port, host: "127.0.0.1", ...sourceOf(nth), noDelay: true });
     this.#socket.on("connect", () => this.#socket.write(upgradeRequest(target)));
@@ -52,7 +57,7 @@ export class RawSocket {
     this.#socket.write(frame);
   }
 
-  /** At once, without a close frame, as a lost client goes: with a FIN, or with a RST. */
+  /** Ends at once without a close frame, as a lost client does: with a FIN or with a RST. */
   destroy(how: "fin" | "rst" = "fin"): void {
     this.onClose = nothing;
     if (how === "rst") this.#socket.resetAndDestroy();
@@ -127,12 +132,12 @@ function frameAt(data: Buffer, at: number) {
   return data.length < end ? undefined : { opcode, start, end };
 }
 
-/** A whole masked binary frame of the bytes of a latin1 text. */
+/** A complete masked binary frame with the bytes of a latin1 text. */
 export function binaryFrame(text: string): Buffer {
   return frameOf(Buffer.from(text, "latin1"), BINARY);
 }
 
-/** A whole masked text frame, so that what is sent often is built once. */
+/** A complete masked text frame, so that what is sent often is built once. */
 export function textFrame(text: string): Buffer {
   return frameOf(Buffer.from(text), TEXT);
 }

@@ -1,4 +1,4 @@
-// The load generator of a reconnect storm: many clients lose their sockets at once and all come back.
+// The load generator for a reconnect storm: many clients lose their sockets at once and all reconnect.
 
 import { answer, collectGarbage } from "../support/answering.ts";
 import { latencies } from "../support/figures.ts";
@@ -13,7 +13,7 @@ export interface Clients {
 }
 
 export interface Storm {
-  /** Who is not back by then is given up. */
+  /** A client that is not back by then is given up. */
   readonly withinMs: number;
   /** Each client's first attempt comes after a random part of this. 0: all in the same tick. */
   readonly spreadMs: number;
@@ -21,18 +21,18 @@ export interface Storm {
 
 export interface StormOutcome {
   readonly back: number;
-  /** Seconds after the drop until so many of all clients were back; null when they were not. */
+  /** Seconds from the drop until this share of clients was back; null if they were not. */
   readonly half: number | null;
   readonly most: number | null;
   readonly all: number | null;
-  /** 99 of 100 successful attempts, from TCP connect to authenticated, in milliseconds. */
+  /** 99th percentile of successful attempts, from TCP connect to authenticated, ms. */
   readonly authP99: number;
-  /** Attempts that ended without a socket, by what ended them; each was followed by another one while there was time. */
+  /** Failed attempts by their reason. Each was followed by another attempt while there was time. */
   readonly failures: Readonly<Record<string, number>>;
 }
 
 const connecting = 64;
-/** A client whose attempt failed comes again after a random part of this. */
+/** A client whose attempt failed retries after a random part of this. */
 const RETRY_MS = 1_000;
 
 let opened = 0;
@@ -65,7 +65,7 @@ async function storm({ withinMs, spreadMs }: Storm): Promise<StormOutcome> {
   const failures: Record<string, number> = {};
   for (const socket of sockets) socket?.destroy();
   sockets = [];
-  // What was closed above is given back to the operating system before the first one comes back.
+  // Lets the operating system free the sockets closed above before the first client reconnects.
   await new Promise((resolve) => setImmediate(resolve));
   const dropped = performance.now();
   const left = () => withinMs - (performance.now() - dropped);
@@ -106,7 +106,7 @@ async function inTime(attempt: Promise<RawSocket>, ms: number): Promise<RawSocke
   try {
     return await Promise.race([attempt, late]);
   } catch (error) {
-    // Whatever becomes of it, it is nobody's any more.
+    // Nobody waits for its outcome any more.
     attempt.then((socket) => socket.destroy()).catch(() => undefined);
     throw error;
   } finally {

@@ -1,4 +1,4 @@
-// The control group of whatever happens to a server: authenticated sockets that ask it something at a fixed rate.
+// The control group of a fault: authenticated sockets that send commands at a fixed rate.
 
 import { answer } from "../support/answering.ts";
 import { type Latencies, latencies } from "../support/figures.ts";
@@ -10,25 +10,25 @@ import { type RawSocket, textFrame } from "./raw-socket.ts";
 export interface Survivors {
   readonly port: number;
   readonly dialect: string;
-  /** Of `languages.ts`. */
+  /** A key of `languages.ts`. */
   readonly language: string;
   readonly tokens: readonly string[];
   readonly perSecond: number;
 }
 
 export interface Watched extends Latencies {
-  /** Sockets that were closed on them meanwhile. */
+  /** Sockets that the server closed meanwhile. */
   readonly lost: number;
 }
 
 interface Survivor {
   readonly socket: RawSocket;
   readonly speaker: Speaker;
-  /** When what it says next, and what it waits for the answer of, was due. */
+  /** When the next message, and the one that waits for its answer, was due. */
   readonly due: number[];
 }
 
-/** How long, after the last question, answers are waited for; an answer that is later counts as this late. */
+/** How long answers are waited for after the last question; a later answer counts as this late. */
 const PATIENCE_MS = 10_000;
 
 let survivors: Survivor[] = [];
@@ -41,7 +41,7 @@ async function hold(group: Survivors): Promise<void> {
   const dialect = dialectOf(group.dialect);
   perSecond = group.perSecond;
   for (const [nth, token] of group.tokens.entries()) {
-    // From the far end of the source ports: the storm itself comes from the near one.
+    // From the far end of the source ports, because the storm uses the near end.
     const socket = await authenticate({ port: group.port, dialect }, scriptOf(dialect, token), 600_000 + nth);
     const survivor: Survivor = { socket, speaker: languageOf(group.language)(""), due: [] };
     socket.onText = (text) => heard(survivor, text);
@@ -58,7 +58,7 @@ function heard({ due, speaker, socket }: Survivor, text: string): void {
   if (due.length > 0) socket.send(textFrame(speaker.next()));
 }
 
-/** One question at a time on a socket; who has to wait for the answer before asks late, and that counts. */
+/** One question at a time on a socket. If the previous answer is late, the question is late, and that counts. */
 function ask(survivor: Survivor | undefined, due: number): void {
   if (survivor === undefined) return;
   survivor.due.push(due);

@@ -25,7 +25,7 @@ const auth = betterAuth({
       verify: ({ hash, password }: { hash: string; password: string }) => passwords.verify(password, hash),
     },
   },
-  // Three sign-ins in ten seconds by default: nothing could be measured.
+  // The default is three sign-ins in ten seconds, which cannot be measured.
   rateLimit: { enabled: false },
   telemetry: { enabled: false },
 });

@@ -9,7 +9,7 @@ const socketIo: Dialect = {
   exchange: [{ until: '0{"sid":' }, { send: (token) => `40${json({ token })}`, until: '40{"sid":' }],
 };
 
-/** A client that has a token hands it over in the handshake: one round trip. */
+/** A client that has a token sends it in the handshake: one round trip. */
 const socketCluster: Dialect = {
   path: "/socketcluster/",
   exchange: [
@@ -20,7 +20,7 @@ const socketCluster: Dialect = {
   ],
 };
 
-/** A client that got its token later: `socket.authenticate(token)` after an anonymous handshake. */
+/** A client that gets its token later: `socket.authenticate(token)` after an anonymous handshake. */
 const socketClusterAuthenticate: Dialect = {
   path: "/socketcluster/",
   exchange: [
@@ -40,7 +40,7 @@ const graphqlWs: Dialect = {
   ],
 };
 
-/** Anonymous on Socket.IO first, then the call of the service with an acknowledgement. */
+/** Connects anonymously to Socket.IO first, then calls the service with an acknowledgement. */
 const feathers: Dialect = {
   path: "/socket.io/?EIO=4&transport=websocket",
   exchange: [
@@ -82,7 +82,7 @@ const natsJwt: Dialect = {
 };
 
 const base32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-/** What stands before an Ed25519 key in PKCS #8 (RFC 8410). */
+/** The prefix of an Ed25519 key in PKCS #8 (RFC 8410). */
 const pkcs8 = Buffer.from("302e020100300506032b657004220420", "hex");
 
 /** A seed of nkeys is base32 of 2 bytes of prefix, the key's 32 bytes and a checksum. */
@@ -118,7 +118,7 @@ const mqtt: Dialect = {
   ],
 };
 
-/** By the name of the server's file; a second way to talk to the same server has the server's name in front. */
+/** By the name of the server's file. A second dialect of the same server has the server's name as prefix. */
 export const dialects: Readonly<Record<string, Dialect>> = {
   "socket-io": socketIo,
   socketcluster: socketCluster,

@@ -21,7 +21,7 @@ interface User {
   readonly password?: string;
 }
 
-/** bcryptjs by default; overriding these two methods is the documented way to another hash. */
+/** bcryptjs by default. Overriding these two methods is the documented way to another hash. */
 class ScryptStrategy extends LocalStrategy {
   async comparePassword(user: User, password: string): Promise<User> {
     if (await passwords.verify(password, user.password ?? "")) return user;
@@ -57,7 +57,7 @@ app.configure(socketio({ transports: ["websocket"], serveClient: false, perMessa
 app.use("users", memory());
 
 const authentication = new AuthenticationService(app);
-// The configuration takes strings only; both methods take another secret as their last argument.
+// The configuration accepts strings only; both methods take another secret as their last argument.
 const { createAccessToken, verifyAccessToken } = AuthenticationService.prototype;
 authentication.createAccessToken = (payload: object, options?: object): Promise<string> =>
   createAccessToken.call(authentication, payload, options, tokens.key);
@@ -66,7 +66,7 @@ authentication.verifyAccessToken = (token: string, options?: object): Promise<ob
 authentication.register("jwt", new JWTStrategy());
 authentication.register("local", new ScryptStrategy());
 app.use("authentication", authentication);
-// Nobody outside sees the hash: the answer to a login carries the user.
+// The answer to a login contains the user, so the hash is removed.
 app.service("users").hooks({ after: { get: [withoutHash] } });
 
 const tokenOf = (user: User, pad: string): Promise<string> =>

@@ -6,7 +6,7 @@ interface Context {
   readonly extra: { user?: string };
 }
 
-/** What both of graphql-ws's servers are given: a JWT in the payload of `connection_init`, checked in `onConnect`. */
+/** The options of both graphql-ws servers: a JWT in the payload of `connection_init`, checked in `onConnect`. */
 export function serverOptions(tokens: Tokens) {
   return {
     schema: buildSchema("type Query { ping: String } type Subscription { greetings: String }"),

@@ -1,4 +1,4 @@
-// graphql-ws on uWebSockets.js, with its own behaviour for it.
+// graphql-ws on uWebSockets.js, through its own adapter.
 
 import uws from "uWebSockets.js";
 import { makeBehavior } from "graphql-ws/use/uWebSockets";

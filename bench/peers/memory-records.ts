@@ -4,8 +4,8 @@ interface Payload {
 }
 
 /**
- * oidc-provider's storage port over maps. Its own memory adapter forgets all but the last 1,000 records, so it cannot
- * hold a round's refresh tokens. Records do not expire: a round is shorter than any of them.
+ * oidc-provider's storage port over maps. Its own memory adapter keeps only the last 1,000 records, so it cannot hold a
+ * round's refresh tokens. Records do not expire: a round is shorter than any lifetime.
  */
 export class MemoryRecords {
   readonly #records = new Map<string, Payload>();
@@ -15,7 +15,7 @@ export class MemoryRecords {
     this.#byGrant = byGrant;
   }
 
-  /** One for each kind of record; they share the index by grant, which a revoked grant takes down. */
+  /** One for each kind of record. They share the index by grant, which the revocation of a grant clears. */
   static factory(): (model: string) => MemoryRecords {
     const byGrant = new Map<string, (() => void)[]>();
     return () => new MemoryRecords(byGrant);
@@ -35,7 +35,7 @@ export class MemoryRecords {
     return this.#records.get(id);
   }
 
-  /** No session of a browser and no device code is ever stored. */
+  /** Browser sessions and device codes are never stored. */
   async findByUid(): Promise<undefined> {}
 
   async findByUserCode(): Promise<undefined> {}

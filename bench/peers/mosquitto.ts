@@ -1,4 +1,4 @@
-// mosquitto's WebSocket: MQTT 3.1.1 with a name and a password out of a password file.
+// mosquitto's WebSocket listener: MQTT 3.1.1 with a name and a password from a password file.
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
@@ -19,7 +19,7 @@ if (status !== 0) throw new Error(`mosquitto_passwd: ${stderr}`);
 writeFileSync(
   config,
   [
-    // 2.0.11 does not start with a WebSocket listener alone.
+    // 2.0.11 does not start with only a WebSocket listener.
     ...[
       `listener ${await freePort()} 127.0.0.1`,
       `listener ${port} 127.0.0.1`,
@@ -27,7 +27,7 @@ writeFileSync(
       "socket_domain ipv4",
     ],
     `password_file ${users}`,
-    // Its documentation advises it where latency matters; and nothing is written.
+    // Its documentation recommends this if latency matters. Nothing is written to disk.
     ...["set_tcp_nodelay true", "persistence false", "allow_anonymous false", "user root", "log_type none"],
   ].join("\n"),
 );

@@ -1,4 +1,5 @@
-// nats-server's WebSocket: one token for all, or a JWT for each user with a signature of the server's nonce. Argument: jwt.
+// nats-server's WebSocket listener: one token for all, or a JWT for each user with a signature of the server's nonce.
+// Argument: jwt.
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { encodeAccount, encodeOperator, encodeUser } from "@nats-io/jwt";
@@ -16,7 +17,7 @@ const secret = "t".repeat(730);
 const operator = createOperator();
 const account = createAccount();
 
-/** No bounds: a JWT without them allows nothing. */
+/** No limits: a JWT without this member allows nothing. */
 const limits = {
   subs: -1,
   data: -1,
@@ -52,7 +53,7 @@ async function credential(n: number): Promise<string> {
   return `${jwt} ${new TextDecoder().decode(user.getSeed())}`;
 }
 
-/** Making a user takes tens of milliseconds. The server remembers none, so they can come again. */
+/** Creating a user takes tens of milliseconds. The server keeps none, so they can be reused. */
 const pool: Promise<string>[] = [];
 const most = withJwt ? 64 : 1;
 let turn = 0;
@@ -67,7 +68,7 @@ answer(
   {
     mint: ({ n }: Mint) => Promise.all(Array.from({ length: n }, next)),
     settle: () => undefined,
-    // Nothing of its loop can be asked: it has had time enough for who left.
+    // Its event loop cannot be asked, so wait long enough for the clients that left.
     quiet: () => new Promise((resolve) => setTimeout(resolve, 20)),
   },
 );

@@ -33,7 +33,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   findAccount: (_: unknown, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
   features: {
     devInteractions: { enabled: false },
-    // The only way to access tokens that are JWTs: they are for a resource server that asks for the format.
+    // Its access tokens are JWTs only for a resource server that asks for the format.
     resourceIndicators: {
       enabled: true,
       defaultResource: () => RESOURCE,
@@ -51,7 +51,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
 });
 http.on("request", provider.callback() as RequestListener);
 
-/** As the authorization code of a finished login would have issued it, without the pages before. */
+/** As the authorization code of a finished login would issue it, without the preceding pages. */
 async function refreshToken(client: unknown): Promise<string> {
   const accountId = randomUUID();
   const grant = new provider.Grant({ accountId, clientId: CLIENT });

@@ -6,7 +6,7 @@ import path from "node:path";
 
 const readyWithinMs = 10_000;
 
-/** A folder that goes with this process. */
+/** A folder that is removed with this process. */
 export function scratchFolder(name: string): string {
   const folder = mkdtempSync(path.join(tmpdir(), `gatehouse-bench-${name}-`));
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
@@ -22,14 +22,17 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** What a program prints about its version; throws where it is not installed. */
+/** The output of a program's version flag. Throws if the program is not installed. */
 export function versionOf(command: string, args: readonly string[], pattern: RegExp): string {
   const { stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8" });
   if (error !== undefined) throw new Error(`${command} is not installed`);
   return pattern.exec(`${stdout}${stderr}`)?.[1] ?? "unknown";
 }
 
-/** A server that is not Node's, once its port answers; it ends with this process. It is pinned as this process is. */
+/**
+ * Starts a server that does not run on Node; resolves once its port answers. It ends with this process and has the same
+ * CPU pinning.
+ */
 export async function startProgram(
   command: string,
   args: readonly string[],

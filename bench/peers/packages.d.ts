@@ -1,4 +1,4 @@
-// The peers are installed on demand, so the type check of the repository must do without their packages.
+// The peers are installed on demand, so the repository's type check must work without their packages.
 declare module "@feathersjs/authentication";
 declare module "@feathersjs/authentication-local";
 declare module "@feathersjs/errors";

@@ -8,7 +8,7 @@ function derive(password: string, salt: Buffer, options: ScryptOptions): Promise
   });
 }
 
-/** Node's scrypt under the parameters that every contender gets, for the hooks that a peer offers. */
+/** Node's scrypt with the parameters that every contender gets, for the hooks of a peer. */
 export class PasswordHash {
   readonly #options: ScryptOptions;
 
@@ -16,7 +16,7 @@ export class PasswordHash {
     this.#options = { N, r, p, maxmem: 256 * N * r };
   }
 
-  /** From a server's arguments: N r p. */
+  /** Reads a server's arguments: N r p. */
   static ofArguments([N = "131072", r = "8", p = "1"]: readonly string[]): PasswordHash {
     return new PasswordHash(Number(N), Number(r), Number(p));
   }

@@ -11,7 +11,7 @@ interface Namespace {
   on(event: "connection", listener: (socket: Socket) => void): unknown;
 }
 
-/** A JWT in `handshake.auth`, checked in a middleware of the namespace; whoever is in is answered pings. */
+/** A JWT in `handshake.auth`, checked in a middleware of the namespace. Authenticated clients get answers to pings. */
 export function authenticateSockets(io: Namespace, tokens: Tokens): void {
   io.use((socket, next) => {
     try {

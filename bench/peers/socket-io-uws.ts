@@ -1,4 +1,4 @@
-// Socket.IO on uWebSockets.js, as its page on performance advises for most connections: a JWT in `handshake.auth`.
+// Socket.IO on uWebSockets.js, as its page on performance recommends for most connections: a JWT in `handshake.auth`.
 
 import uws from "uWebSockets.js";
 import { Server } from "socket.io";

@@ -12,7 +12,7 @@ const tokens = new Tokens();
 const http = createServer();
 const io = new Server(http, { transports: ["websocket"], serveClient: false, perMessageDeflate: false });
 
-// What its page on performance advises: the request of the upgrade is not kept.
+// Its page on performance recommends not to keep the upgrade request.
 io.engine.on("connection", (raw: { request: unknown }) => {
   raw.request = null;
 });

@@ -1,4 +1,4 @@
-// SocketCluster: its own auth engine checks the JWT that a client hands over in `#handshake` or `#authenticate`.
+// SocketCluster: its own auth engine checks the JWT that a client sends in `#handshake` or `#authenticate`.
 import { createServer } from "node:http";
 import { attach } from "socketcluster-server";
 import { answer } from "../support/answering.ts";

@@ -1,4 +1,4 @@
-// Does each peer let a good token in, and nothing else? `npm run verify` in this folder.
+// Checks that each peer accepts a valid token, and nothing else: `npm run verify` in this folder.
 import { strict as assert } from "node:assert";
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -34,12 +34,12 @@ async function withServer(
     };
     console.log(`${name} ${version}: ${await check(port, ask)}`);
   } finally {
-    // It ends, and takes along what it started.
+    // It ends with everything that it started.
     child.kill("SIGTERM");
   }
 }
 
-/** What the server said last when the exchange did not come to its end. */
+/** The last message of the server if the exchange did not complete. */
 function outcome(
   port: number,
   dialect: Dialect,
@@ -76,7 +76,7 @@ function outcome(
   });
 }
 
-/** Another signature under the same claims. */
+/** The same claims with another signature. */
 function forged(token: string): string {
   const [head, body, signature = ""] = token.split(".");
   return `${head}.${body}.${signature.startsWith("A") ? "B" : "A"}${signature.slice(1)}`;
@@ -97,7 +97,7 @@ async function checkPassword(port: number, ask: Ask): Promise<string> {
   return `password ${good.status}, wrong password ${bad.status}`;
 }
 
-/** Programs that are not Node's: the good credential, and one with another character. */
+/** Programs that do not run on Node: the valid credential, and one with a changed character. */
 for (const [name, server, args] of [
   ["nats", "nats", []],
   ["nats-jwt", "nats", ["jwt"]],

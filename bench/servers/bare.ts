@@ -1,4 +1,4 @@
-// The floor: the bare library with the same frames and one HMAC check of a JWT. Argument: ws or uws.
+// The lower bound: the bare library with the same frames and one HMAC check of a JWT. Argument: ws or uws.
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -26,7 +26,7 @@ function token(pad: string): string {
   return `${data}.${sign(data).toString("base64url")}`;
 }
 
-/** As long as Gatehouse's: the padding stands for the claims of RFC 9068 and the ES256 signature. */
+/** As long as Gatehouse's: the padding replaces the claims of RFC 9068 and the ES256 signature. */
 function mint({ n, bytes }: Mint): string[] {
   const pad = padding(bytes, token("").length);
   return Array.from({ length: n }, () => token(pad));
@@ -42,7 +42,7 @@ interface State {
   authenticated?: true;
 }
 
-/** What a socket is answered, authenticated or not. */
+/** The answer to a socket, authenticated or not. */
 function reply(text: string, state: State): string {
   const message = JSON.parse(text) as Message;
   if (state.authenticated === true && message.type === "ping")

@@ -1,4 +1,4 @@
-// Codecs on the golden vectors' messages, in a process of their own.
+// The codecs on the messages of the golden vectors, in a process of their own.
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { Packr, Unpackr } from "msgpackr";
@@ -17,7 +17,7 @@ const vectors = readdirSync(folder)
   .filter((file) => file.endsWith(".json"))
   .flatMap((file) => JSON.parse(readFileSync(path.join(folder, file), "utf8")) as Vector[]);
 
-/** The messages that both codecs say in one way: what clients and servers that keep to the protocol send. */
+/** The messages that have one encoding in each codec: what clients and servers that follow the protocol send. */
 const frames = vectors.flatMap(({ json, msgpack, canonical }) =>
   canonical === true && json !== undefined && msgpack !== undefined
     ? [{ json, msgpack: new Uint8Array(Buffer.from(msgpack, "hex")), message: JSON.parse(json) as unknown }]
@@ -42,7 +42,7 @@ const operations: Readonly<Record<string, (frame: Frame) => unknown>> = {
   "gatehouse msgpack, encode": (frame) => msgpack.encode(frame.message),
 };
 
-/** What was made last is kept, so that nothing can be optimised away. */
+/** The last result is kept, so that nothing can be optimised away. */
 let last: unknown;
 
 function run({ operation, times }: { operation: string; times: number }) {

@@ -1,5 +1,5 @@
-// The floor of a message on a socket that stays: the bare library, JSON.parse of what came, JSON.stringify of the same
-// answer. Whoever says `auth` is let in. Argument: ws or uws.
+// The lower bound of a message on an open socket: the bare library, JSON.parse of the message, JSON.stringify of the
+// same answer. Every `auth` message is accepted. Argument: ws or uws.
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";

@@ -1,5 +1,5 @@
-// Gatehouse itself as it comes, metrics and audit records included, with an owner. Arguments: transport, and what is to be
-// configured otherwise, as JSON of `gatehouse.yaml`'s shape.
+// Gatehouse with its default configuration, with metrics and audit records, and an owner. Arguments: transport, and
+// configuration overrides as JSON in the structure of `gatehouse.yaml`.
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -36,7 +36,8 @@ const gateway = await createGateway(
 );
 const { authority } = gateway;
 let cutAt = Number.NaN;
-// Before the gateway's own listener, which closes the sockets: this is when the store has acknowledged the commit.
+// Registered before the gateway's own listener, which closes the sockets: at this moment the store has acknowledged the
+// commit.
 authority.revocation.onRevocation(() => {
   cutAt = monotonicNow();
   return 0;
@@ -82,11 +83,11 @@ const open = (standing: Awaited<ReturnType<typeof standingOf>>, rotates: boolean
 export interface SessionsWanted {
   readonly n: number;
   readonly rotates?: boolean;
-  /** The owner's without it. */
+  /** Default: the owner's. */
   readonly userId?: string;
 }
 
-/** Sessions of their own, as logins open them. */
+/** Separate sessions, as logins open them. */
 async function sessions({ n, rotates = false, userId = ownerId }: SessionsWanted): Promise<OpenedSession[]> {
   const standing = await standingOf(userId);
   const opened: OpenedSession[] = [];
@@ -100,13 +101,13 @@ async function sessions({ n, rotates = false, userId = ownerId }: SessionsWanted
   return opened;
 }
 
-/** Each of a session of its own. */
+/** Each token is of a session of its own. */
 async function mint({ n }: { n: number }): Promise<string[]> {
   return (await sessions({ n })).map(({ accessToken }) => accessToken);
 }
 
 export interface RevokeTimes {
-  /** Milliseconds of `monotonicNow`: called; the commit was acknowledged by the store; `revoke` returned. */
+  /** Milliseconds of `monotonicNow`: the call; the store's acknowledgement of the commit; the return of `revoke`. */
   readonly called: number;
   readonly committed: number;
   readonly returned: number;
@@ -126,7 +127,7 @@ async function revoke(target: { userId?: string; sessionId?: string }): Promise<
 
 const user = async () => (await authority.users.create({ name: "Somebody", groupIds: ["system-users"] })).id;
 
-/** A user who comes, gets tokens, changes the password and is removed; then all of the owner's sessions end. */
+/** A user is created, gets tokens, changes the password and is removed. Then all of the owner's sessions end. */
 async function comeAndGo({ nth }: { nth: number }): Promise<void> {
   const { localLogins, users, sessions: owned, revocation } = authority;
   const login = { username: `user-${nth}`, password: "a long enough password" };

@@ -1,5 +1,5 @@
-// A redis-server of its own for one benchmark, that ends with this process. Without persistence: what is measured is the
-// gateway.
+// A redis-server for one benchmark, which ends with this process. It has no persistence, because the gateway is
+// measured.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -18,7 +18,7 @@ process.on("exit", () => {
 });
 const version = /redis_version:(\S+)/.exec(await redis.command("INFO", "server"))?.[1] ?? "unknown";
 
-/** What is stored: keys, bytes in memory that are no fixed cost, and entries of the log. */
+/** What is stored: keys, bytes in memory without fixed costs, and entries of the log. */
 async function usage() {
   const info = await redis.command("INFO", "memory");
   const field = (name: string) => Number(new RegExp(`^${name}:(\\d+)`, "m").exec(info)?.[1] ?? Number.NaN);

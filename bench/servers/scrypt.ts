@@ -1,4 +1,4 @@
-// The floor of a password login: scrypt and a comparison, nothing else. Arguments: N r p.
+// The lower bound of a password login: scrypt and a comparison, nothing else. Arguments: N r p.
 import { ACCOUNT, PasswordHash } from "../peers/password.ts";
 import { answer } from "../support/answering.ts";
 import { latencies } from "../support/figures.ts";

@@ -1,4 +1,4 @@
-// The store port, asked directly, in a process of its own. Arguments: a Redis URL, or nothing for the embedded store.
+// The store port, called directly, in a process of its own. Arguments: a Redis URL, or nothing for the embedded store.
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -65,13 +65,13 @@ for (let from = 0; from < sessionIds.length; from += 500) {
 }
 await store.commit({ put: [{ key: recordKeys.user(userId), value: { id: userId, name: "Somebody" } }] });
 
-/** Each as the gateway does it. Throws when the answer is not the one that the operation is about. */
+/** Each as the gateway does it. Throws if the answer is not the expected one. */
 const operations: Readonly<Record<string, (nth: number) => Promise<void>>> = {
   async get(nth) {
     const [found] = await store.get([recordKeys.session(nthSession(nth))]);
     if (found === undefined) throw new Error("not found");
   },
-  /** What a refresh reads. */
+  /** The records that a refresh reads. */
   async "get of three"(nth) {
     const [found] = await store.get([
       recordKeys.session(nthSession(nth)),

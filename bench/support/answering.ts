@@ -1,4 +1,4 @@
-// A child's side of child.ts: says that it is ready, then answers questions.
+// The child's side of child.ts: reports that it is ready, then answers questions.
 import { writeFileSync } from "node:fs";
 import { Session } from "node:inspector/promises";
 import { monitorEventLoopDelay } from "node:perf_hooks";
@@ -6,14 +6,14 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 export type Handlers = Readonly<Record<string, (details: never) => unknown>>;
 
 /**
- * Once, between preparing and warming up, or before memory is read. Never before a round: a full collection throws
- * optimized code away, and compiling it again cost 30 to 70 microseconds a connection here.
+ * Call it once, between preparation and warm-up, or before memory is read. Never before a round: a full collection
+ * discards optimised code, and compiling it again cost 30 to 70 microseconds a connection here.
  */
 export function collectGarbage(): void {
   (globalThis as { gc?: () => void }).gc?.();
 }
 
-/** Resolves when what had arrived on sockets before was handled. */
+/** Resolves once everything that had arrived on sockets before was handled. */
 async function quiet(): Promise<void> {
   for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -32,7 +32,7 @@ const common: Handlers = {
     delay.reset();
     delay.enable();
   },
-  /** Milliseconds that the event loop was late for a timer. */
+  /** Delay of timers in the event loop, ms. */
   "delay-stop"() {
     delay.disable();
     const late = (nanoseconds: number) => Math.max(0, nanoseconds / 1e6 - everyMs);
@@ -66,11 +66,11 @@ export function answer(
       (error: unknown) => process.send?.({ id: message.id, error: String((error as Error)?.stack ?? error) }),
     );
   });
-  // Whoever started it is gone: nobody would stop it any more.
+  // The parent is gone, so nothing else would stop this process.
   process.on("disconnect", () => process.exit());
-  // Or was gone before this process could listen for it.
+  // The parent may have gone before this process could listen for it.
   if (!process.connected) process.exit();
-  // With what handlers of `exit` clear away.
+  // Runs the clean-up of `exit` handlers.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit());
   process.send?.({ id: 0, ...ready });
 }

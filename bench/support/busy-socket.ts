@@ -7,17 +7,17 @@ export interface BusySocket {
 }
 
 export interface End {
-  /** When it was closed, or sent the command that was never answered, if that was before. */
+  /** When it was closed, or when it sent the command that was never answered, if that was before. */
   readonly unservedFrom: number;
   readonly closedAt: number;
 }
 
-/** From an answer to the next command. */
+/** Pause from an answer to the next command, ms. */
 const pauseMs = 10;
 
 /**
- * Sends, one after the other, commands that the node answers out of its memory, so that nothing but what it knows, or
- * does not know, of revocations keeps the answer back. Rejects unless the token is taken.
+ * Sends commands one after the other. The node answers them from its memory, so only its knowledge of revocations can
+ * hold an answer back. Rejects if the token is refused.
  */
 export async function openBusySocket(port: number, token: string): Promise<BusySocket> {
   const { socket, frames, closed } = await connectLine(port, token);
@@ -40,12 +40,12 @@ export async function openBusySocket(port: number, token: string): Promise<BusyS
 }
 
 const features = { auth_suspended: 1 };
-/** The socket's end comes first. */
+/** Longer than the socket lives. */
 const neverMs = 600_000;
-/** A suspended socket is told so, and its pings are answered. */
+/** A suspended socket gets these messages, and answers to its pings. */
 const unserved: ReadonlySet<unknown> = new Set(["auth_suspended", "pong"]);
 
-/** When the last frame came that only a socket that is served is sent; -Infinity when there was none. */
+/** When the last frame arrived that only a served socket gets; -Infinity if there was none. */
 export function lastServed(frames: readonly { readonly at: number; readonly message: Message }[]): number {
   return frames.findLast(({ message }) => !unserved.has(message.type))?.at ?? Number.NEGATIVE_INFINITY;
 }

@@ -2,14 +2,17 @@ import { median, plain } from "./figures.ts";
 import type { Published } from "./result.ts";
 
 const WIDTH = 760;
-/** Of a character of 13 px system-ui, on average and with a margin. */
+/** Width of a character of 13 px system-ui, on average and with a margin. */
 const CHARACTER = 7;
 const RIGHT = 110;
 const BAR = 22;
 const GAP = 8;
 const TOP = 58;
 
-/** Bars of the main column, one a contender, with the spread of the rounds as a thin line. Readable in light and dark. */
+/**
+ * Bars of the main column, one for each contender, with the spread of the rounds as a thin line. Readable in light and
+ * dark mode.
+ */
 export function chartOf(result: Published): string {
   const { column, lessIsBetter } = result.main;
   const bars = result.contenders.flatMap(({ name, figures }) => {
@@ -40,13 +43,13 @@ export function chartOf(result: Published): string {
 export interface Drawing {
   readonly width: number;
   readonly height: number;
-  /** Under the title. */
+  /** Placed under the title. */
   readonly text: string;
   /** SVG elements. */
   readonly drawn: readonly string[];
 }
 
-/** The whole file: title, colours of both themes, and where and how it was measured. */
+/** The whole file: title, colours of both modes, and where and how it was measured. */
 export function framed(result: Published, { width, height, text, drawn }: Drawing): string {
   const { machine } = result;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(result.title)}">

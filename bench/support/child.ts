@@ -2,18 +2,18 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpuSecondsOf, pinning, residentBytesOf } from "./machine.ts";
 
-/** What a child says when it can be used; see `answering.ts` for its side. */
+/** What a child reports once it is ready; see `answering.ts` for its side. */
 export interface Ready {
   readonly port: number;
   readonly version: string;
-  /** Of the server itself, where the child only starts it: a program that is not Node's. */
+  /** Pid of the server itself if the child only starts it: a program that does not run on Node. */
   readonly server?: number;
 }
 
 /** A server under test or a load generator, in a process of its own. */
 export interface Child extends Ready {
   readonly pid: number;
-  /** Rejects with what the child's handler threw, or when it ends before it answers. */
+  /** Rejects with the error of the child's handler, or if the child ends before it answers. */
   ask<Answer>(question: string, details?: object): Promise<Answer>;
   cpuSeconds(): number;
   residentBytes(): number;
@@ -23,7 +23,7 @@ export interface Child extends Ready {
 export interface ChildOptions {
   readonly on: "servers" | "load";
   readonly args?: readonly string[];
-  /** Of Node, before the file. */
+  /** Flags of Node, before the file. */
   readonly nodeFlags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -53,7 +53,7 @@ export async function startChild(file: string, options: ChildOptions): Promise<C
     async stop() {
       if (process_.exitCode !== null || process_.signalCode !== null) return;
       const ended = once(process_, "exit");
-      // Without its channel it exits, and takes along what it made; one that hangs does not get the choice.
+      // Without its channel the child exits and removes what it created. A child that hangs is killed.
       process_.disconnect();
       const timer = setTimeout(() => process_.kill("SIGKILL"), exitsWithinMs);
       await ended;
@@ -78,7 +78,7 @@ class Wire {
   constructor(child: ChildProcess, file: string) {
     this.#child = child;
     this.#file = file;
-    // Gatehouse logs there; only what a process says last is of interest, when it ends too early.
+    // Gatehouse logs there. Only the last output matters, if the process ends too early.
     child.stderr?.on("data", (chunk: Buffer) => {
       this.#lastWords = (this.#lastWords + chunk.toString()).slice(-2000);
     });
@@ -110,7 +110,7 @@ class Wire {
     return answer;
   }
 
-  /** A child that does not answer in time is ended, so that a benchmark fails and does not hang. */
+  /** A child that does not answer in time is ended, so that a benchmark fails instead of hanging. */
   async #answerTo(id: number, withinMs = answeredWithinMs): Promise<unknown> {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), withinMs);
     try {

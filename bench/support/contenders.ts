@@ -4,7 +4,7 @@ import path from "node:path";
 import { type Child, startChild } from "./child.ts";
 import type { Absent } from "./result.ts";
 
-/** A server that takes part, and how clients speak to it. */
+/** A server that takes part, and how clients talk to it. */
 export interface Entrant {
   readonly name: string;
   /** `servers/NAME.js` of the bundle, or `peers/.built/NAME.js`. */
@@ -81,8 +81,8 @@ export interface Selection {
 }
 
 /**
- * Who takes part; peers who cannot are told with the reason. `--no-peers` leaves the peers out, and says so;
- * `--only TEXT,TEXT` takes the contenders whose name has one of them, for a quick look.
+ * The contenders that take part. Peers that cannot are listed with the reason. `--no-peers` leaves the peers out, and
+ * reports that. `--only TEXT,TEXT` selects contenders whose name contains one of the texts.
  */
 export function select(wanted: readonly Entrant[]): Selection {
   const only = option("only")?.split(",");
@@ -99,12 +99,12 @@ export async function start(entrant: Entrant, moreArgs: readonly string[] = []):
   return await startChild(fileOf(entrant), { on: "servers", args: [...(entrant.args ?? []), ...moreArgs] });
 }
 
-/** What goes in the table for somebody whose process failed. */
+/** The line in the table for a contender whose process failed. */
 export function absentFor(entrant: Entrant, error: unknown): Absent {
   return { name: entrant.name, reason: String((error as Error).message).split("\n")[0] ?? "" };
 }
 
-/** All that are selected, side by side; who cannot be started is told with the reason. */
+/** Starts all selected contenders in parallel. Those that cannot be started are listed with the reason. */
 export async function startAll(
   wanted: readonly Entrant[],
 ): Promise<{ readonly running: readonly Running[]; readonly absent: readonly Absent[] }> {
@@ -121,7 +121,9 @@ export async function startAll(
   return { running, absent };
 }
 
-/** Peers are no dependencies of the gateway: they are installed, from their own lockfile, when a benchmark asks for them. */
+/**
+ * Peers are not dependencies of the gateway. They are installed from their own lockfile when a benchmark needs them.
+ */
 export function preparePeers(): string | undefined {
   if (flag("no-peers")) return "left out with --no-peers";
   if (existsSync(path.join(peersFolder, "node_modules/.package-lock.json"))) return undefined;

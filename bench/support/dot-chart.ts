@@ -3,7 +3,7 @@ import { plain } from "./figures.ts";
 import type { Dots, Published } from "./result.ts";
 
 const WIDTH = 860;
-/** Of a character of 13 px system-ui, on average and with a margin. */
+/** Width of a character of 13 px system-ui, on average and with a margin. */
 const CHARACTER = 7;
 const RIGHT = 84;
 const ROW = 26;
@@ -12,16 +12,16 @@ const FOOT = 58;
 
 interface Row {
   readonly name: string;
-  /** Ascending in what they are named for: the dots' columns in their order. */
+  /** In the order of the dots' columns, ascending. */
   readonly values: readonly number[];
   readonly limit: number | undefined;
   readonly aside: number | undefined;
 }
 
 /**
- * A row for each contender: a dot for each column on one logarithmic scale, a line through all rows where the limit is,
- * and a ring for what is shown beside. What is less than the scale's begin is drawn there, and called `before` where it
- * is not above 0. Readable in light and dark.
+ * One row for each contender: a dot for each column on one logarithmic scale, a line through all rows at the limit, and
+ * a ring for the additional column. Values below the scale are drawn at its start, with the label `before` if they are
+ * not above 0. Readable in light and dark mode.
  */
 export function dotChartOf(result: Published, dots: Dots): string {
   const rows = rowsOf(result, dots);

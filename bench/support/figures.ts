@@ -1,4 +1,4 @@
-/** One measured thing of one contender, a value for each round. */
+/** One measured quantity of one contender, with a value for each round. */
 export interface Figure {
   readonly unit: string;
   readonly values: readonly number[];
@@ -32,7 +32,7 @@ export interface Latencies {
   readonly max: number;
 }
 
-/** Of durations in milliseconds. */
+/** Durations in milliseconds. */
 export function latencies(durations: readonly number[]): Latencies {
   const sorted = ascending(durations);
   return {
@@ -44,12 +44,12 @@ export function latencies(durations: readonly number[]): Latencies {
   };
 }
 
-/** Round by round, so that what slowed a round down slowed both sides. */
+/** Round by round, so that a slow round affects both sides. */
 export function ratios(of: Figure, to: Figure): number[] {
   return of.values.map((value, round) => value / (to.values[round] ?? Number.NaN));
 }
 
-/** Three significant digits, never in exponents. */
+/** Three significant digits, without exponents. */
 export function plain(value: number): string {
   if (!Number.isFinite(value)) return "-";
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-US");

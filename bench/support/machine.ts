@@ -22,7 +22,7 @@ export function thisMachine(): Machine {
   };
 }
 
-/** The first core that this process may use is the servers', the others are the load's; undefined with one core. */
+/** The first core that this process may use is for the servers, the others for the load; undefined with one core. */
 export function pinning(): { readonly servers: string; readonly load: string } | undefined {
   const allowed = /Cpus_allowed_list:\s+(\S+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "";
   const [servers, ...load] = allowed.split(",").flatMap((range) => {
@@ -36,8 +36,8 @@ export function pinning(): { readonly servers: string; readonly load: string } |
 const nanosecondsAreKept = existsSync("/proc/self/schedstat");
 
 /**
- * CPU seconds, user and system, of a process. From the scheduler, in nanoseconds, of all threads that still live, where
- * the kernel keeps that (`/proc/PID/task/TID/schedstat`), else from the process times, in ticks of 10 ms.
+ * CPU seconds, user and system, of a process. If the kernel provides it, from the scheduler, in nanoseconds, of all
+ * threads that still live (`/proc/PID/task/TID/schedstat`). Otherwise from the process times, in ticks of 10 ms.
  */
 export function cpuSecondsOf(pid: number): number {
   if (nanosecondsAreKept) {
@@ -54,18 +54,18 @@ function nanosecondsOf(file: string): number {
   try {
     return Number(readFileSync(file, "utf8").split(" ")[0]);
   } catch {
-    // The thread ended since the folder was read.
+    // The thread ended after the folder was read.
     return 0;
   }
 }
 
-/** Bytes of memory that only this process has (private resident), so that shared libraries count for nobody. */
+/** Bytes of private resident memory: shared libraries are not counted. */
 export function residentBytesOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/RssAnon:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
 }
 
-/** Milliseconds of the machine's monotonic clock, which is one for all its processes. */
+/** Milliseconds of the machine's monotonic clock, which all its processes share. */
 export function monotonicNow(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }

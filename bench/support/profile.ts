@@ -17,8 +17,8 @@ interface CallFrame {
 const LINES = 30;
 
 /**
- * Profiles the child's main thread while `work` runs: a `.cpuprofile` for the browser's developer tools in
- * `dist/bench/profiles`, and the functions with the most time of their own, in microseconds per operation.
+ * Profiles the child's main thread while `work` runs. Writes a `.cpuprofile` for the browser's developer tools to
+ * `dist/bench/profiles`, and prints the functions with the most self time, in microseconds per operation.
  */
 export async function profiled(
   child: Child,

@@ -7,8 +7,8 @@ import { thisMachine } from "./machine.ts";
 import type { Published, Result, Threshold } from "./result.ts";
 
 /**
- * Prints the result and writes it as JSON and SVG: to `dist/bench/results`, or with `--publish` to `bench/results`, from
- * where the README shows it. With `--check` a missed `must` makes the exit code 1.
+ * Prints the result and writes it as JSON and SVG: to `dist/bench/results`, or with `--publish` to `bench/results`,
+ * which the README shows. With `--check` a missed `must` makes the exit code 1.
  */
 export function report(result: Result): void {
   const flags = new Set(process.argv.slice(2));
@@ -30,7 +30,7 @@ export function report(result: Result): void {
   if (missed.length > 0) process.exitCode = 1;
 }
 
-/** What was asked for, without what is only about the outcome. */
+/** The arguments, without those that only concern the output. */
 function settingsOf(args: readonly string[]): string[] {
   return args.filter((arg) => !["--check", "--publish", "--profile"].includes(arg));
 }

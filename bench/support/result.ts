@@ -4,35 +4,35 @@ import type { Machine } from "./machine.ts";
 export interface Contender {
   readonly name: string;
   readonly version: string;
-  /** By column; a column that is missing is printed as `-`. */
+  /** By column; a missing column is printed as `-`. */
   readonly figures: Readonly<Record<string, Figure>>;
 }
 
-/** A contender that did not run; it has its line in the table all the same. */
+/** A contender that did not run; it still has a line in the table. */
 export interface Absent {
   readonly name: string;
   readonly reason: string;
 }
 
-/** What a number has to be. `must` fails the command with `--check`; `aim` is only shown. */
+/** The limit of a number. `must` fails the command with `--check`; `aim` is only shown. */
 export interface Threshold {
   readonly name: string;
-  /** One value a round; the median counts. */
+  /** One value for each round; the median counts. */
   readonly values: readonly number[];
   readonly unit: string;
   readonly must?: { readonly atMost: number } | { readonly atLeast: number };
   readonly aim?: number;
 }
 
-/** A chart of dots on a logarithmic scale instead of bars. All columns are of one unit. */
+/** A chart of dots on a logarithmic scale, in place of bars. All columns have one unit. */
 export interface Dots {
-  /** Rising from one to the next. */
+  /** Ascending from one to the next. */
   readonly columns: readonly string[];
-  /** What none of them may pass. */
+  /** The column that none of them may exceed. */
   readonly limit: string;
   readonly aside: string;
   readonly unit: string;
-  /** Of the scale, ascending, its begin and its end among them; above 0. */
+  /** Marks of the scale, ascending and above 0, with its start and end. */
   readonly marks: readonly number[];
   readonly text: string;
 }
@@ -40,7 +40,7 @@ export interface Dots {
 export interface Result {
   readonly question: string;
   readonly title: string;
-  /** The column that is charted; less is better where `lessIsBetter`. */
+  /** The column in the chart; less is better if `lessIsBetter`. */
   readonly main: { readonly column: string; readonly lessIsBetter: boolean };
   readonly dots?: Dots;
   readonly columns: readonly string[];
@@ -51,7 +51,7 @@ export interface Result {
   readonly remarks: readonly string[];
 }
 
-/** As it is written to a file. */
+/** The content of the file. */
 export interface Published extends Result {
   readonly at: string;
   readonly command: string;

@@ -7,27 +7,27 @@ import { eventually } from "../../test/support/eventually.ts";
 import { within } from "../../test/support/within.ts";
 import { type BusySocket, openBusySocket } from "./busy-socket.ts";
 
-/** Milliseconds since the answer to one revoke; below 0: before that. */
+/** Milliseconds since the answer to one revoke; below 0: before it. */
 export interface Delay {
-  /** Until the socket was closed, or sent the command that was never answered, if that was before. */
+  /** Until the socket was closed, or until it sent the command that was never answered, if that was before. */
   readonly effective: number;
   readonly closed: number;
-  /** Until the close, from when the fault was over; undefined when the socket was closed before that. */
+  /** From the end of the fault to the close; undefined if the socket was closed before that. */
   readonly afterwards: number | undefined;
 }
 
 export interface Episode {
   readonly revokeAt: number;
   readonly holdAt: number;
-  /** Sockets, each of a session of its own, that are revoked one after the other. */
+  /** Sockets, each with a session of its own, that are revoked one after the other. */
   readonly sockets: number;
-  /** Of these, how many just before the fault. */
+  /** How many of these are revoked just before the fault. */
   readonly early?: number;
   /** From a revoke's answer to the next revoke, ms. */
   readonly everyMs: number;
-  /** How long the fault lasts. */
+  /** Duration of the fault. */
   readonly lastsMs?: number;
-  /** The other revokes come when the fault is over; without it, while it lasts. */
+  /** The other revokes come after the fault; without it, during the fault. */
   readonly late?: true;
 }
 
@@ -64,7 +64,7 @@ export async function play(
   return delays;
 }
 
-/** What the fault before it did is over. */
+/** The effects of the previous fault have ended. */
 async function allReady({ context }: DirectedRun): Promise<void> {
   for (const { port } of context.nodes) {
     await eventually(
@@ -74,7 +74,7 @@ async function allReady({ context }: DirectedRun): Promise<void> {
   }
 }
 
-/** As clients do that were refused as `unavailable`. */
+/** Retries, as clients do after `unavailable`. */
 async function openPatiently(port: number, token: string): Promise<BusySocket> {
   let opened: BusySocket | undefined;
   await eventually("it to hold", async () => {
@@ -99,12 +99,13 @@ async function revokeAll(
   return answers;
 }
 
-/** Until it is acknowledged: without its store a node refuses, and may be asked again. */
+/** Repeats until it is acknowledged: a node without its store refuses, and may be asked again. */
 async function revoked({ socket }: RecordedSocket, session: string): Promise<number> {
   const deadline = performance.now() + answeredWithinMs;
   for (let tries = 1; ; tries += 1) {
     const answer = await socket.request("auth/delete_refresh_token", { refresh_token_id: session });
-    // What was refused as unavailable may have been committed all the same: then there is nothing left to delete.
+    // A revoke that was refused as unavailable may have been committed all the same: then there is nothing left to
+    // delete.
     if (succeeded(answer) || (tries > 1 && codeOf(answer) === "invalid_token_id")) return performance.now();
     if (performance.now() > deadline || codeOf(answer) !== "unavailable")
       throw new Error(`not revoked: ${JSON.stringify(answer)}`);

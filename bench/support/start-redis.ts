@@ -7,7 +7,7 @@ export interface BenchRedis {
   readonly server: Child;
 }
 
-/** A redis-server for this benchmark on a free port, or why there is none for those who need it. */
+/** A redis-server for this benchmark on a free port, or the reason why there is none. */
 export async function startBenchRedis(
   needing: readonly string[],
 ): Promise<{ readonly redis?: BenchRedis; readonly absent: readonly Absent[] }> {

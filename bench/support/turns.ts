@@ -1,29 +1,31 @@
 import type { Child } from "./child.ts";
 
-/** One row of a table: something that a server is asked to do again and again. */
+/** One row of a table: an operation that a server repeats. */
 export interface Contestant {
   readonly name: string;
   readonly server: Child;
-  /** One round. */
+  /** Runs one round. */
   run(): Promise<{ readonly operations: number; readonly seconds: number }>;
 }
 
 export interface Turns {
-  /** Of the server's process, all threads, in microseconds an operation, by round. */
+  /** CPU of the server's process, all threads, in microseconds for one operation, by round. */
   readonly cpu: readonly number[];
-  /** Operations a second by the wall clock, by round. */
+  /** Operations per second of wall-clock time, by round. */
   readonly rates: readonly number[];
 }
 
 export interface TurnOptions {
-  /** Rounds that are not counted, for the compiler and the caches, after the garbage of the preparation is collected. */
+  /**
+   * Rounds that are not counted, for the compiler and the caches, after the garbage of the preparation was collected.
+   */
   readonly warmUps: number;
   readonly rounds: number;
-  /** From the beginning of one turn of a contestant to its next, at least. */
+  /** Minimum time from the start of one turn of a contestant to its next. */
   readonly everyMs?: number;
 }
 
-/** Everybody in turn, round by round, so that what else the machine does hits all of them alike. */
+/** All contestants take turns in each round, so that other load of the machine affects all alike. */
 export async function takeTurns<One extends Contestant>(
   contestants: readonly One[],
   { warmUps, rounds, everyMs = 0 }: TurnOptions,
