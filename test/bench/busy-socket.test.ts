@@ -4,10 +4,10 @@ import { openBusySocket } from "../../bench/support/busy-socket.ts";
 import { type ScriptedSocket, startScriptedGateway } from "../support/scripted-gateway.ts";
 
 const answered = 5;
-/** From the last answer to the close. */
+/** From the last answer to the close, ms. */
 const silentMs = 400;
 
-/** Answers some commands, then says this and nothing else until it closes. */
+/** Answers some commands, then sends only this until it closes. */
 async function endAfter(say: (socket: ScriptedSocket) => void, silent = silentMs) {
   let saidAt = Number.NaN;
   const gateway = await startScriptedGateway((message, socket) => {
@@ -37,12 +37,12 @@ describe("a busy socket of a benchmark", () => {
     expect(closedAt - unservedFrom).toBeGreaterThan(silentMs / 2);
   });
 
-  it("is not served by the word that it is suspended", async () => {
+  it("does not count as served by the message that it is suspended", async () => {
     const { unservedFrom, saidAt } = await endAfter((socket) => socket.send({ type: "auth_suspended" }));
     expect(unservedFrom).toBeLessThan(saidAt);
   });
 
-  it("was served when anything else comes after all", async () => {
+  it("was served if anything else arrives after all", async () => {
     const { unservedFrom, saidAt } = await endAfter((socket) => socket.send({ id: 1, type: "event" }));
     expect(unservedFrom).toBeGreaterThanOrEqual(saidAt);
   });

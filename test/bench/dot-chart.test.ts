@@ -42,7 +42,7 @@ const placesOf = (chart: string) => ({
 });
 
 describe("a chart of dots", () => {
-  it("has a scale on which tenfold is one step, for dots, limit and what is beside", () => {
+  it("has a scale on which tenfold is one step, for dots, limit and the additional column", () => {
     const chart = chartOf({ p50: 1, max: 10, bound: 100, closed: 10 });
     const { dots: places, limits, asides, marks } = placesOf(chart);
     expect(marks).toHaveLength(3);
@@ -61,7 +61,7 @@ describe("a chart of dots", () => {
     expect(places[1]).toBeGreaterThan(limits[0] ?? 0);
   });
 
-  it("draws what is less than the scale's begin there, and says before what", () => {
+  it("draws values below the scale at its start, and labels those before it", () => {
     const chart = chartOf({ p50: -700, max: -1, bound: 10, closed: 1_000 });
     const { dots: places, asides, marks } = placesOf(chart);
     expect(places).toEqual([marks[0], marks[0]]);

@@ -16,7 +16,7 @@ const root = path.resolve(import.meta.dirname, "../..");
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
-/** A program of the framework's files, as `.build/bench.mjs` bundles them. */
+/** A program that uses the framework's files, as `.build/bench.mjs` bundles them. */
 async function bundled(name: string, source: string): Promise<string> {
   const outfile = path.join(folder.path, `${name}.mjs`);
   await build({
@@ -96,7 +96,7 @@ describe("the load generator", () => {
   const STALL_MS = 600;
   const tokens = Array.from({ length: 600 }, (_, nth) => `token ${nth}`);
 
-  /** What the load generator measures of a server that answers nobody for a while, once. */
+  /** What the load generator measures of a server that stalls once. */
   async function measured(kind: "open" | "closed", model: object): Promise<Latencies> {
     const file = await bundled("handshakes", 'import "./load/handshakes.ts";');
     const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false });
@@ -119,10 +119,10 @@ describe("the load generator", () => {
     }
   }
 
-  it("charges a server that stalls for everybody who should have come meanwhile", async () => {
+  it("charges a server that stalls for every client that was due meanwhile", async () => {
     const latencies = await measured("open", { perSecond: 300 });
     expect(latencies.count).toBe(600);
-    // 180 of 600 were due while nothing was answered, evenly: 1 % of all waited for 580 ms and more of the 600.
+    // 180 of 600 were due during the stall, evenly: 1 % of all waited for 580 ms and more of the 600.
     expect(latencies.p99).toBeGreaterThan(STALL_MS * 0.9);
   });
 
@@ -133,7 +133,7 @@ describe("the load generator", () => {
     expect(latencies.p99).toBeLessThan(STALL_MS * 0.9);
   });
 
-  it("ends with the benchmark that started it, whatever that dies of", async () => {
+  it("ends with the benchmark that started it, however that ends", async () => {
     const child = await bundled(
       "idle",
       'import { answer } from "./support/answering.ts"; answer({ port: 0, version: "" }, {});',
@@ -156,7 +156,7 @@ describe("the load generator", () => {
     }
   });
 
-  it("says what a child said last when it dies before it answers", async () => {
+  it("reports a child's last output if it dies before it answers", async () => {
     const file = await bundled("dying", 'console.error("no such port"); process.exit(3);');
     await expect(startChild(file, { on: "load" })).rejects.toThrow(/ended \(3\): no such port/);
   });

@@ -8,7 +8,7 @@ import { startFaultProxy } from "../support/fault-proxy.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 
-/** A configuration whose options are all somewhere else than by default, with secrets in two of them. */
+/** A configuration with no option at its default, and with secrets in two of them. */
 const elsewhere = {
   GATEHOUSE_SECRET: "an installation's secret, 32 characters",
   GATEHOUSE_STORE: "redis://someone:hidden@127.0.0.1:6379/3",
@@ -34,7 +34,7 @@ describe("what gatehouse check prints", () => {
   it.each<[string, Readonly<Record<string, string>>, readonly string[]]>([
     ["by default", {}, []],
     ["with the guarantee", {}, ["--guarantee"]],
-    ["with everything elsewhere", elsewhere, []],
+    ["with no option at its default", elsewhere, []],
   ])("is a file that --config takes: %s", async (_, env, args) => {
     const file = path.join(folder.path, "gatehouse.yaml");
     const printed = await check(env, ...args);
@@ -47,7 +47,7 @@ describe("what gatehouse check prints", () => {
     expect(again).toEqual(printed);
   });
 
-  it("is not refused for the empty file that a shell has made for it", async () => {
+  it("is not refused because of the empty file that a shell has created for it", async () => {
     const file = path.join(folder.path, "gatehouse.yaml");
     writeFileSync(file, "");
     expect(await check({}, "--config", file)).toMatchObject({ code: 0, stderr: "" });
@@ -71,7 +71,7 @@ describe("gatehouse check --guarantee", () => {
   const guarantee = async (...args: readonly string[]) =>
     (JSON.parse((await check("--json", ...args)).stdout) as { readonly guarantee?: unknown }).guarantee;
 
-  it("tells the bound of the embedded store without making it", async () => {
+  it("prints the bound of the embedded store without creating it", async () => {
     expect(await guarantee()).toBeUndefined();
     expect(await guarantee("--guarantee")).toEqual({
       revocation_bound_s: 3.25,
@@ -83,7 +83,7 @@ describe("gatehouse check --guarantee", () => {
     expect(existsSync(path.join(folder.path, "data"))).toBe(false);
   });
 
-  it("asks Redis, names what should be set up otherwise, and writes nothing", async () => {
+  it("asks Redis, names settings to change, and writes nothing", async () => {
     const redis = await startRedis();
     expect(await guarantee("--guarantee", "--store", redis.url)).toMatchObject({
       revocation_bound_s: 3.25,
@@ -101,7 +101,7 @@ describe("gatehouse check --guarantee", () => {
     expect(gone).toMatchObject({ code: 3, stdout: "", stderr: expect.stringContaining("cannot use Redis") });
   });
 
-  it("tells what a weaker policy gives up", async () => {
+  it("prints what a weaker policy gives up", async () => {
     policy = { GATEHOUSE_REVOCATION_POLICY: "serve_until_exp", GATEHOUSE_TOKENS_ACCESS_TTL_SECONDS: "900" };
     expect(await guarantee("--guarantee")).toMatchObject({
       revocation_bound_s: null,

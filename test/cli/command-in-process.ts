@@ -4,7 +4,7 @@ import { runCommand } from "../../src/cli/program.ts";
 
 const cheap = { GATEHOUSE_PASSWORD_SCRYPT_N: "1024", GATEHOUSE_PASSWORD_WORKERS: "1" };
 
-/** One command in this process, with cheap passwords; `input` is what is piped into it. */
+/** One command in this process, with cheap passwords; `input` is piped into it. */
 export async function command(
   args: readonly string[],
   env: Readonly<Record<string, string>>,

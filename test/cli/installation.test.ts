@@ -34,7 +34,7 @@ const commands: readonly (readonly string[])[] = [
   ["keys", "rotate"],
 ];
 
-it.each(commands)("%s %s says that there is no store, and makes none", async (...args) => {
+it.each(commands)("%s %s reports that there is no store, and creates none", async (...args) => {
   const data = path.join(folder.path, "typed-wrong");
   const refused = await command([...args, "--data", data], {});
   expect(refused).toMatchObject({ code: 2, stdout: "" });
@@ -42,7 +42,7 @@ it.each(commands)("%s %s says that there is no store, and makes none", async (..
   expect(existsSync(data)).toBe(false);
 });
 
-it("makes nothing in a folder that is there but holds no store, or an empty file", async () => {
+it("creates nothing in a folder that exists but holds no store, or an empty file", async () => {
   const data = path.join(folder.path, "other");
   mkdirSync(data);
   expect(await command(["users", "list", "--data", data], {})).toMatchObject({ code: 2 });
@@ -52,13 +52,13 @@ it("makes nothing in a folder that is there but holds no store, or an empty file
   expect(readdirSync(data)).toEqual(["gatehouse.mdb"]);
 });
 
-it("makes an installation for the owner, and goes on with it", async () => {
+it("creates an installation for the owner, and then uses it", async () => {
   const data = ["--data", path.join(folder.path, "new")];
   expect(await command([...add, "--owner", ...data], {})).toMatchObject({ code: 0, stderr: "" });
   expect((await command(["users", "list", ...data], {})).stdout).toMatch(/paula +Paula +owner/);
 });
 
-it("asks Redis the same", async () => {
+it("applies to Redis too", async () => {
   const redis = await startRedis();
   try {
     const env = { GATEHOUSE_SECRET: "an installation's secret, 32 characters" };

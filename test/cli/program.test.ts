@@ -31,7 +31,7 @@ const errorOf = ({ stderr }: { stderr: string }) =>
 const add = ["users", "add", "Paula", "--username", "paula", "--password-stdin"];
 const addOwner = [...add, "--owner"];
 
-describe("a call that is not understood", () => {
+describe("invalid arguments", () => {
   const calls: readonly (readonly [string[], RegExp])[] = [
     [["frobnicate"], /unknown command 'frobnicate'/],
     [["users", "add"], /'--username <login>' not specified/],
@@ -50,7 +50,7 @@ describe("a call that is not understood", () => {
     [["users", "list", "--store", "redis+sentinel://127.0.0.1:1"], /names the primary/],
     [["users", "list", "--store", "redis://127.0.0.1/x"], /not a number/],
   ];
-  it.each(calls)("%j is a usage error, in both forms, and makes no store", async (args, message) => {
+  it.each(calls)("%j is a usage error, in both formats, and creates no store", async (args, message) => {
     const inWords = await gatehouse(args, "correct horse battery\n");
     expect(inWords).toMatchObject({ code: 2, stdout: "" });
     expect(inWords.stderr).toMatch(/^gatehouse: .*\(usage\)\n$/);
@@ -61,7 +61,7 @@ describe("a call that is not understood", () => {
     expect(existsSync(path.join(folder.path, "data"))).toBe(false);
   });
 
-  it("shows the help when there is no command at all", async () => {
+  it("shows the help if there is no command at all", async () => {
     for (const args of [[], ["users"]]) {
       const { code, stdout, stderr } = await gatehouse(args);
       expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -70,7 +70,7 @@ describe("a call that is not understood", () => {
   });
 });
 
-it("says its version and its help on standard output", async () => {
+it("prints its version and its help to standard output", async () => {
   expect(await gatehouse(["--version"])).toMatchObject({
     code: 0,
     stdout: expect.stringMatching(/^\d+\.\d+/),
@@ -87,7 +87,7 @@ describe("a password on standard input", () => {
     ["an empty first line", "\nsecond line\n", /holds no password/],
     ["a file piped in by mistake", "x".repeat(1_000_000), /too long/],
     ["bytes that are no UTF-8", Buffer.from("correct \xff\xfe horse\n", "latin1"), /not UTF-8/],
-  ])("is refused when it is %s", async (_, input, message) => {
+  ])("is refused if it is %s", async (_, input, message) => {
     const refused = await gatehouse([...addOwner, "--json"], input);
     expect(refused).toMatchObject({ code: 2, stdout: "" });
     expect(errorOf(refused)).toMatchObject({ code: "usage", message: expect.stringMatching(message) });
@@ -97,18 +97,18 @@ describe("a password on standard input", () => {
     ["without a line break", "correct horse battery"],
     ["with a line break of Windows", "correct horse battery\r\nmore\n"],
     ["with a byte order mark", "\ufeffcorrect horse battery\n"],
-  ])("is taken %s", async (_, input) => {
+  ])("is accepted %s", async (_, input) => {
     expect(await gatehouse(addOwner, input)).toMatchObject({ code: 0, stderr: "" });
   });
 });
 
-describe("names that people typed", () => {
+describe("untrusted names", () => {
   beforeEach(() => gatehouse(addOwner, "correct horse battery\n"));
   const evil = "a\u001b]0;x\u0007\nb\u009b31m\u202ec";
   const addNamed = (name: string, username: string) =>
     gatehouse(["users", "add", name, "--username", username, "--password-stdin"], "correct horse battery\n");
 
-  it("cannot make a terminal do anything, nor break a table or a line of JSON", async () => {
+  it("cannot control a terminal, nor break a table or a line of JSON", async () => {
     await addNamed(evil, "evil");
     await addNamed("日本語 👩‍👩‍👧 e\u0301", "wide");
     const { stdout } = await gatehouse(["users", "list"]);
@@ -128,7 +128,7 @@ describe("names that people typed", () => {
       expect(await addNamed(name, "rosa")).toMatchObject({ code: 2, stdout: "" });
   });
 
-  it("are found in whatever spelling they are given", async () => {
+  it("are found in any spelling", async () => {
     await addNamed("Jürgen", "jürgen");
     expect(await gatehouse(["users", "deactivate", " J\u0055\u0308RGEN"])).toMatchObject({ code: 0 });
   });

@@ -16,7 +16,7 @@ describe("columns", () => {
   ])("of %j are %i", (text, count) => expect(columns(text)).toBe(count));
 });
 
-it("aligns what comes after wide characters", () => {
+it("aligns text after wide characters", () => {
   expect(
     table(
       ["NAME", "X"],

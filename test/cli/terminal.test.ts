@@ -37,12 +37,12 @@ describe("at a terminal", { timeout: 60_000 }, () => {
     expect(await names()).toContain("olivia");
   });
 
-  it("no password at all is a mistake", async () => {
+  it("an empty password is an error", async () => {
     const { shown, code } = await atTerminal(["users", "passwd", "olivia"], env, [["New password: ", ""]]);
     expect({ code, shown }).toEqual({ code: 2, shown: expect.stringContaining("no password was entered") });
   });
 
-  it("a removal is asked about, unless --yes answers", async () => {
+  it("a removal asks for confirmation, unless --yes is given", async () => {
     for (const name of ["rosa", "paul"])
       await command(["users", "add", name, "--username", name, "--password-stdin"], env);
     const remove = ["users", "remove", "rosa"];

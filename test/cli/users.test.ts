@@ -60,7 +60,7 @@ describe("gatehouse users", () => {
     expect(await done("users", "local-only", paula.id, "off")).toMatchObject({ local_only: false });
   });
 
-  it("renames, by what is shown and by login name, or changes nothing", async () => {
+  it("renames the display name and the login name, or changes nothing", async () => {
     const { id } = paula;
     expect(await refused("users", "rename", id)).toEqual({ code: 2, error: "usage" });
     const both = await done("users", "rename", id, "--name", "Rosa", "--username", ` ROSA${round}ß`);
@@ -72,7 +72,7 @@ describe("gatehouse users", () => {
     );
   });
 
-  it("takes a login away and gives another one", async () => {
+  it("removes a login and adds another one", async () => {
     const { id } = paula;
     expect(await done("users", "remove-login", id)).toMatchObject({ id, username: null });
     expect(await refused("users", "remove-login", id)).toEqual({ code: 1, error: "credentials_not_found" });
@@ -103,7 +103,7 @@ describe("gatehouse users", () => {
     expect(await done("users", "remove", spelling)).toEqual({ id: paula.id, removed: true });
   });
 
-  it("does not guess which user is meant by a login name that is another's id", async () => {
+  it("does not guess which user is meant if a login name is another user's id", async () => {
     await done("users", "add", "Mallory", "--username", paula.id, "--password-stdin");
     expect(await refused("users", "remove", paula.id)).toEqual({ code: 2, error: "usage" });
     expect(await done("users", "deactivate", `paula${round}`)).toMatchObject({ id: paula.id });
@@ -111,14 +111,14 @@ describe("gatehouse users", () => {
 });
 
 describe("gatehouse sessions and revoke", () => {
-  it("lists sessions by their user's name, with the address that they were used from", async () => {
+  it("lists sessions by their user's name, with the address of their last use", async () => {
     await done("tokens", "issue", "--user", paula.id, "--name", "dashboard");
     const { stdout } = await run("sessions", "list", "--user", paula.id);
     expect(stdout).toMatch(/^ID +USER +TYPE +CLIENT +ADDRESS +LAST USED +EXPIRES\n/);
     expect(stdout).toMatch(new RegExp(`paula${round} +long_lived_access_token +dashboard +- `));
   });
 
-  it("says how much was revoked, also when it was nothing, and when no gateway is left that could serve it", async () => {
+  it("reports how much was revoked, also if it was nothing, and if no gateway is left that could serve it", async () => {
     expect((await run("revoke", "--user", paula.id)).stdout).toBe("revoked 0 sessions: there was none\n");
     const uncounted = "revoked every session that there was\n";
     expect((await run("revoke", "--client", "https://nobody.example/")).stdout).toBe(uncounted);

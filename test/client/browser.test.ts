@@ -11,7 +11,7 @@ import { type RunningGateway, startGateway } from "../support/gateway.ts";
 
 declare const gatehouse: typeof Client & typeof Msgpack;
 
-/** A page's server on a loopback origin of its own: one empty page with the bundled SDK as `gatehouse`. */
+/** The server of a page on its own loopback origin: one empty page with the bundled SDK as `gatehouse`. */
 async function serveSdk(): Promise<{ readonly server: Server; readonly origin: string }> {
   const bundle = await build({
     stdin: {

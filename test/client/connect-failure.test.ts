@@ -36,8 +36,8 @@ const secured = () => {
   return createHttpsServer({ cert, key });
 };
 
-describe("a client that cannot connect says why", () => {
-  it("if nobody listens", async () => {
+describe("a client that cannot connect reports why", () => {
+  it("if nothing listens", async () => {
     const port = await listening(createServer());
     await new Promise((resolve) => servers.pop()?.close(resolve));
     const error = await failure(`http://127.0.0.1:${port}`);
@@ -72,7 +72,7 @@ describe("a client that cannot connect says why", () => {
     expect(error.retryAfterSeconds).toBe(5);
   });
 
-  it("if somebody else answers", async () => {
+  it("if another program answers", async () => {
     const other = createHttpServer((_request, response) => response.end("<html>".padEnd(100_000, "x")));
     other.on("upgrade", (_request, socket) => socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n<html>"));
     const error = await failure(`http://127.0.0.1:${await listening(other)}`);
@@ -98,8 +98,8 @@ describe("a gateway's address", () => {
   });
 });
 
-describe("a close that the server never begins", () => {
-  it("is no word of the server: the client comes back", () => {
+describe("a close that the server did not start", () => {
+  it("is not the server's decision: the client reconnects", () => {
     for (const code of [1000, 1001, 1005, 1006, 1012, 1013]) expect(closeRule(code).reconnect).toBe("after");
   });
 });

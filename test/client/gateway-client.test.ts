@@ -93,7 +93,7 @@ describe("gateway client", () => {
     expect(await client.call("auth/current_user")).toMatchObject({ name: "Paula" });
   });
 
-  it("connects again with what it stored, by access token and by refresh token", async () => {
+  it("connects again with the stored tokens, by access token and by refresh token", async () => {
     const tokens = createMemoryTokenStore();
     const { client } = await loggedIn({ tokens });
     client.close();
@@ -112,7 +112,7 @@ describe("gateway client", () => {
     expect(await third.client.call("auth/current_user")).toMatchObject({ name: "Paula" });
   });
 
-  it("says login_required without tokens and with tokens that are no good", async () => {
+  it("reports login_required without tokens and with invalid tokens", async () => {
     const { client } = newClient();
     await expect(client.connect()).rejects.toMatchObject({ code: "login_required" });
     const wrong = newClient({ tokens: longLivedToken("not.a.token") });
@@ -123,7 +123,7 @@ describe("gateway client", () => {
     expect(wrong.client.state).toBe("ended");
   });
 
-  it("rejects a call with the server's code, and knows when it is not connected", async () => {
+  it("rejects a call with the server's code, and with not_connected before connect", async () => {
     const { client } = await loggedIn();
     const call = client.call("auth/delete_refresh_token", { refresh_token_id: "nobody" });
     await expect(call).rejects.toMatchObject({ name: "GatewayError", code: "invalid_token_id" });
@@ -131,7 +131,7 @@ describe("gateway client", () => {
     await expect(client.call("ping")).rejects.toMatchObject({ code: "not_connected" });
   });
 
-  it("comes back after a lost connection and subscribes again", async () => {
+  it("reconnects after a lost connection and subscribes again", async () => {
     const { client, states, reached } = await loggedIn({ url: `http://127.0.0.1:${proxy.port}` });
     const events: unknown[] = [];
     let arrived = () => {};
@@ -162,13 +162,13 @@ describe("gateway client", () => {
     await end();
   });
 
-  it("goes on with a half-finished login on another socket", async () => {
+  it("continues a half-finished login on another socket", async () => {
     const { client } = newClient({ url: `http://127.0.0.1:${proxy.port}` });
     const login = await client.login({ handler });
     await login.submit({ username: "paula", password: "a wrong password" });
     const flowId = login.step.flow_id;
     proxy.cut();
-    // The loss is noticed when the socket's close arrives; a submit before that fails and can be tried again.
+    // The loss is noticed when the socket's close arrives. A submit before that fails and can be repeated.
     const last = await login
       .submit({ username: "paula", password: gateway.ownerPassword })
       .catch(() => login.submit({ username: "paula", password: gateway.ownerPassword }));
@@ -207,7 +207,7 @@ describe("gateway client", () => {
     expect(await client.call("ping")).toBeNull();
   });
 
-  it("leaves no socket behind when a login is given up", async () => {
+  it("leaves no socket behind if a login is given up", async () => {
     const own = await startFaultProxy({ host: "127.0.0.1", port: gateway.port });
     const { client } = newClient({ url: `http://127.0.0.1:${own.port}` });
     await client.login({ handler });
@@ -223,7 +223,7 @@ describe("gateway client", () => {
     await own.stop();
   });
 
-  it("says cannot_connect when nobody listens", async () => {
+  it("reports cannot_connect if nothing listens", async () => {
     const { client } = newClient({ url: "http://127.0.0.1:1", tokens: longLivedToken("a.b.c") });
     const error = await client.connect().catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(GatewayError);

@@ -29,7 +29,7 @@ const entry = { type: "create_entry", flow_id: "f", handler, result: { ...grant,
 
 type Script = Parameters<typeof startScriptedGateway>[0];
 
-/** Says yes to everything. */
+/** Accepts everything. */
 const willing: Script = (message, socket) => {
   if (message.type === "auth") socket.send({ type: "auth_ok", ha_version: "2026.11.0" });
   else if (message.type === "auth/login/start") return { ...form, flow_secret: "secret" };
@@ -53,7 +53,7 @@ const until = (what: string, condition: () => boolean) =>
     what,
   );
 
-describe("gateway client: what comes at the wrong moment", () => {
+describe("gateway client: events at inconvenient moments", () => {
   const gateways: ScriptedGateway[] = [];
   const clients: GatewayClient[] = [];
 
@@ -83,7 +83,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     return { gateway, client, states, store };
   }
 
-  it("stays closed when close() comes while the socket opens", async () => {
+  it("stays closed if close() is called while the socket opens", async () => {
     let open = () => {};
     const held = new Promise<void>((resolve) => {
       open = resolve;
@@ -100,7 +100,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     expect(client.state).toBe("idle");
   });
 
-  it("stays closed when close() comes while it authenticates, and keeps the tokens", async () => {
+  it("stays closed if close() is called while it authenticates, and keeps the tokens", async () => {
     const { gateway, client, states, store } = await set(() => undefined);
     const connected = client.connect().catch((error: unknown) => error);
     await until("the token", () => gateway.sockets[0]?.heard.length === 1);
@@ -115,7 +115,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     expect(await store.load()).toEqual(tokens);
   });
 
-  it("gives a connect up for a login, which goes on", async () => {
+  it("gives up a connect for a login, which continues", async () => {
     const { gateway, client } = await set((message, socket) =>
       message.type === "auth" ? undefined : willing(message, socket),
     );
@@ -141,7 +141,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     await until("one socket", () => gateway.open === 1);
   });
 
-  it("is not ready any more once a login began, and connects again", async () => {
+  it("is not ready any more once a login began, and can connect again", async () => {
     const { gateway, client } = await set();
     await client.connect();
     await client.login({ handler });
@@ -152,7 +152,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     await until("one socket", () => gateway.open === 1);
   });
 
-  it("keeps no socket when a login cannot start, is cancelled, or gives a code", async () => {
+  it("keeps no socket if a login cannot start, is cancelled, or gives a code", async () => {
     let step: object = { ...form, flow_secret: "secret" };
     const { gateway, client } = await set((message, socket) => {
       if (message.type === "auth/login/start" && step === form)
@@ -174,7 +174,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     await until("no socket after a refusal", () => gateway.open === 0);
   });
 
-  it("settles what waits when it is closed", async () => {
+  it("settles pending calls when it is closed", async () => {
     const { client } = await set((message, socket) =>
       message.type === "auth/current_user" ? undefined : willing(message, socket),
     );
@@ -184,7 +184,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     await expect(call).rejects.toMatchObject({ code: "connection_lost" });
   });
 
-  it("comes back without a subscription that is refused now, and says so", async () => {
+  it("reconnects without a subscription that is refused now, and reports it", async () => {
     const { gateway, client } = await set((message, socket) => {
       if (message.type === "subscribe_events" && message.event_type === "user_added" && socket.place > 0)
         socket.send(refusal(message, "unauthorized"));
@@ -209,7 +209,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     await until("the event", () => events.length === 1);
   });
 
-  it("ends, and does not try for ever, with a long-lived token that has expired", async () => {
+  it("ends, and does not retry for ever, with a long-lived token that has expired", async () => {
     const { gateway, client, states } = await set(
       (message, socket) => {
         if (message.type !== "auth") return null;
@@ -226,7 +226,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     expect(gateway.sockets).toHaveLength(2);
   });
 
-  it("obeys a close that comes between auth_ok and ready", async () => {
+  it("follows a close that comes between auth_ok and ready", async () => {
     const { gateway, client, store } = await set((message, socket) => {
       if (message.type !== "supported_features" || socket.place === 0) return willing(message, socket);
       socket.close(4301);
@@ -239,7 +239,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     expect(await store.load()).toBeNull();
   });
 
-  it("comes back at once after the first close that means now, and waits after the next", async () => {
+  it("reconnects at once after the first close that means now, and waits after the next", async () => {
     const random = vi.spyOn(Math, "random").mockReturnValue(0.5);
     const timers = vi.spyOn(globalThis, "setTimeout");
     const { gateway, client } = await set(
@@ -281,7 +281,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     }
   });
 
-  it("does not write a refresh over what a logout or a login kept meanwhile", async () => {
+  it("does not overwrite with a refresh what a logout or a login stored meanwhile", async () => {
     const { client, store } = await set((message, socket) => {
       if (message.type !== "auth/refresh") return willing(message, socket);
       void Promise.resolve(store.save(null)).then(() =>
@@ -352,7 +352,7 @@ describe("gateway client: what comes at the wrong moment", () => {
     expect(await store.load()).toMatchObject({ accessToken: "new" });
   });
 
-  it("ends on what it cannot read", async () => {
+  it("ends if it cannot decode a message", async () => {
     const { gateway, client, states } = await set();
     await client.connect();
     gateway.sockets[0]?.send('{"a":1,"a":2}');

@@ -61,8 +61,8 @@ async function connected() {
 const revoke = { type: "gatehouse/revoke", target: { user_id: "bob" }, subscribe: true } as const;
 const listen = { type: "subscribe_events", event_type: "user_added" } as const;
 
-describe("what a client listens to", () => {
-  it("is sent again on a new socket only if the protocol declares it a subscription", async () => {
+describe("subscriptions of a client", () => {
+  it("are sent again on a new socket only if the protocol declares them subscriptions", async () => {
     const { subscribe, back, sent, ended } = await connected();
     await subscribe(revoke);
     await subscribe(listen);
@@ -71,7 +71,7 @@ describe("what a client listens to", () => {
     expect(ended).toEqual(["connection_lost"]);
   });
 
-  it("is over with the last event of a command, and ends once", async () => {
+  it("end with the last event of a command, and only once", async () => {
     const { gateway, subscribe, back, sent, ended, events } = await connected();
     await subscribe(revoke);
     const [socket] = gateway.sockets;
@@ -84,7 +84,7 @@ describe("what a client listens to", () => {
     expect(ended).toEqual([]);
   });
 
-  it("is not renewed in the name of somebody else, whose tokens took the place of the first one's", async () => {
+  it("are not renewed for another user, whose tokens replaced the first one's", async () => {
     const { store, subscribe, back, sent, ended } = await connected();
     await subscribe(listen);
     await store.save(tokensOf("bob"));
@@ -93,7 +93,7 @@ describe("what a client listens to", () => {
     expect(ended).toEqual(["not_connected"]);
   });
 
-  it("is renewed with other tokens of the same user", async () => {
+  it("are renewed with other tokens of the same user", async () => {
     const { store, subscribe, back, sent, ended } = await connected();
     await subscribe(listen);
     await store.save({ ...tokensOf("paula"), refreshToken: "another session" });
@@ -106,7 +106,7 @@ describe("what a client listens to", () => {
     ["close", (client: GatewayClient) => client.close()],
     ["logout", (client: GatewayClient) => client.logout().catch(() => client.close())],
     ["login", (client: GatewayClient) => client.login({ handler: ["homeassistant", null] }).catch(() => {})],
-  ] as const)("ends with %s, and the next connect begins without it", async (_name, leave) => {
+  ] as const)("end with %s, and the next connect starts without them", async (_name, leave) => {
     const { gateway, client, store, subscribe, sent, ended } = await connected();
     await subscribe(listen);
     await subscribe(revoke);
@@ -117,7 +117,7 @@ describe("what a client listens to", () => {
     expect(sent(gateway.sockets.length - 1, "subscribe_events")).toBe(0);
   });
 
-  it("ends when the session does, with the reason", async () => {
+  it("end with the session, with the reason", async () => {
     const { gateway, subscribe, ended } = await connected();
     await subscribe(listen);
     gateway.sockets[0]?.close(4301);
@@ -125,14 +125,14 @@ describe("what a client listens to", () => {
     expect(ended).toEqual(["login_required"]);
   });
 
-  it("is declared by the protocol: of all commands these", () => {
+  it("are declared by the protocol: of all commands these", () => {
     expect(Object.keys(commands).filter(isSubscription)).toEqual(["subscribe_events"]);
     expect(isSubscription("toString")).toBe(false);
   });
 });
 
 describe("the subject of a token", () => {
-  it("is its sub, whatever the claims' letters", () => {
+  it("is its sub, whatever the characters of the claims", () => {
     expect(subjectOf(tokenOf("paula"))).toBe("paula");
     expect([undefined, "", "opaque", "a.b.c", "e30.e30.", "e30.W10.x"].map(subjectOf)).toEqual(
       Array(6).fill(undefined),

@@ -17,7 +17,7 @@ type Script = Parameters<typeof startScriptedGateway>[0];
 
 const tokens = { accessToken: "a", accessTokenExpiresAt: Date.now() + 3_600_000, refreshToken: "r" };
 
-/** Lets everybody in and answers everything but `auth/current_user`. */
+/** Authenticates every socket and answers everything but `auth/current_user`. */
 const willing: Script = (message, socket) => {
   if (message.type === "auth") socket.send({ type: "auth_ok", ha_version: "2026.11.0" });
   else if (message.type === "ping") socket.send({ id: message.id, type: "pong" });
@@ -62,20 +62,20 @@ describe("gateway client: a server that suspends", () => {
     return { gateway, client, states, socket, suspend, answer };
   }
 
-  it("is asked to say so", async () => {
+  it("is asked to report it", async () => {
     const { socket } = await connect();
     expect(socket.heard.find(({ type }) => type === "supported_features")).toMatchObject({
       features: { auth_suspended: 1 },
     });
   });
 
-  it("stops the clocks of calls that wait and of calls that come, and starts them again", async () => {
+  it("pauses the deadlines of pending and new calls, and resumes them", async () => {
     const timeoutMs = 400;
     const { client, states, socket, suspend, answer } = await connect(willing, { timeoutMs });
     const before = client.call("auth/current_user");
     await suspend();
     const during = client.call("auth/current_user");
-    // Another server answers as little and did not suspend: there the same time is too long, twice.
+    // Another server also does not answer, but did not suspend: there the same time is too long, twice.
     const other = await connect(willing, { timeoutMs });
     for (let count = 0; count < 2; count += 1)
       await expect(other.client.call("auth/current_user")).rejects.toMatchObject({ code: "call_timeout" });
@@ -86,7 +86,7 @@ describe("gateway client: a server that suspends", () => {
     await expect(client.call("auth/current_user")).rejects.toMatchObject({ code: "call_timeout" });
   });
 
-  it("lets the clock of a call go on where it stood", async () => {
+  it("resumes the deadline of a call where it was paused", async () => {
     const { client, suspend, socket } = await connect(willing, { timeoutMs: 300 });
     const call = client.call("auth/current_user");
     call.catch(() => undefined);
@@ -95,7 +95,7 @@ describe("gateway client: a server that suspends", () => {
     await expect(call).rejects.toMatchObject({ code: "call_timeout" });
   });
 
-  it("is left when it closes, and found again as the close code says", async () => {
+  it("is left when it closes, and the client reconnects as the close code says", async () => {
     const { gateway, client, states, socket, suspend } = await connect();
     await suspend();
     const call = client.call("auth/current_user");
@@ -106,7 +106,7 @@ describe("gateway client: a server that suspends", () => {
     expect(gateway.sockets).toHaveLength(2);
   });
 
-  it("is believed when it closes for good", async () => {
+  it("is obeyed when it closes for good", async () => {
     const { states, socket, suspend } = await connect();
     await suspend();
     socket.close(closeCodes.session_revoked.number);
@@ -126,7 +126,7 @@ describe("gateway client: a server that suspends", () => {
 });
 
 describe("gateway client: a connection that is half-open", () => {
-  it("is noticed by pings that nobody answers, and replaced; suspended too", async () => {
+  it("is noticed by unanswered pings, and replaced; suspended too", async () => {
     for (const suspends of [false, true]) {
       let pings = 0;
       const gateway = await startScriptedGateway((message, socket) => {

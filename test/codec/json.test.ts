@@ -14,7 +14,7 @@ describe("JSON codec", () => {
     });
   });
 
-  it("refuses more members than it may, wherever they are, before it makes any of them", () => {
+  it("refuses more members than it may, wherever they are, before it creates any of them", () => {
     const bounded = createJsonCodec({ maxMembers: 3 });
     expect(bounded.decode('[{"a":1},{"b":{"c":1}}]')).toEqual([{ a: 1 }, { b: { c: 1 } }]);
     for (const text of [
@@ -56,7 +56,7 @@ describe("JSON codec", () => {
     expect(quickest(() => reasonOf(() => codec.decode(text)))).toBeLessThan(60);
   });
 
-  it("says nothing of the input in its errors", () => {
+  it("never quotes the input in its errors", () => {
     const secret = "hunter2";
     const texts = [
       `{"password":"${secret}"`,

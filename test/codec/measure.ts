@@ -1,6 +1,6 @@
 import { CodecError } from "../../src/codec/codec.ts";
 
-/** Why a codec refused; undefined when it did not. Any other error goes on. */
+/** Why a codec refused; undefined if it did not. Any other error is rethrown. */
 export function reasonOf(run: () => unknown): string | undefined {
   try {
     run();
@@ -11,7 +11,7 @@ export function reasonOf(run: () => unknown): string | undefined {
   return undefined;
 }
 
-/** Milliseconds of the quickest of some runs: what it costs, without what else the machine did meanwhile. */
+/** Milliseconds of the fastest of some runs: the cost without other load of the machine. */
 export function quickest(run: () => unknown, runs = 7): number {
   let best = Number.POSITIVE_INFINITY;
   for (let count = 0; count < runs; count++) {

@@ -28,7 +28,7 @@ describe("msgpack codec", () => {
     expect(hex(codec.encode(undefined))).toBe("c0");
   });
 
-  it("encodes members whose names objects know", () => {
+  it("encodes members with the names of object methods", () => {
     const message = { toJSON: 1, hasOwnProperty: 2, valueOf: null, length: "x" };
     expect(codec.decode(codec.encode(message))).toEqual(message);
     const bare: object = Object.assign(Object.create(null), message);
@@ -40,7 +40,7 @@ describe("msgpack codec", () => {
     expect(codec.decode(codec.encode(message))).toEqual(message);
   });
 
-  it("keeps a frame as it is while it encodes others", () => {
+  it("leaves a frame unchanged while it encodes others", () => {
     const first = codec.encode({ type: "auth_ok" });
     const before = hex(first);
     for (let round = 0; round < 5000; round++)
@@ -48,7 +48,7 @@ describe("msgpack codec", () => {
     expect(hex(first)).toBe(before);
   });
 
-  it("gives messages that share no memory with the frame", () => {
+  it("decodes messages that share no memory with the frame", () => {
     const frame = Buffer.from(codec.encode({ type: "auth", access_token: "x".repeat(700) }) as Uint8Array);
     const message = codec.decode(frame);
     frame.fill(0);
@@ -75,7 +75,7 @@ describe("msgpack codec", () => {
     expect(() => codec.join([frame, "{}"])).toThrow(CodecError);
   });
 
-  it("refuses every extension type in every form, and stays as it was", () => {
+  it("refuses every extension type in every form, and still works", () => {
     const heads = ["d4", "d5", "d6", "d7", "d8", "c701", "c704", "c80004", "c900000004"];
     const before = hex(codec.encode({ id: 1, type: "ping" }));
     const reasons = new Set<string | undefined>();
@@ -99,7 +99,7 @@ describe("msgpack codec", () => {
     }
   });
 
-  it("makes nothing of a length before the bytes are there", () => {
+  it("allocates nothing for a length before the bytes are there", () => {
     const nested = Buffer.concat([Buffer.from("dcfff0".repeat(16), "hex"), Buffer.alloc(65_530, 0xc0)]);
     expect(reasonOf(() => codec.decode(nested))).toBe("ends in the middle of a value");
     expect(quickest(() => reasonOf(() => codec.decode(nested)))).toBeLessThan(20);
@@ -107,7 +107,7 @@ describe("msgpack codec", () => {
     expect(quickest(() => reasonOf(() => codec.decode(flat)))).toBeLessThan(1);
   });
 
-  it("says nothing of the input in its errors", () => {
+  it("never quotes the input in its errors", () => {
     const frame = Buffer.concat([codec.encode({ password: "hunter2" }) as Uint8Array, Buffer.of(0xc0)]);
     expect(reasonOf(() => codec.decode(frame))).toBe("bytes after the value");
   });

@@ -28,7 +28,7 @@ function sameVerdict(tree: WireTree): Verdict {
   return ofJson;
 }
 
-describe("the verdict on a message is the same in both codecs", () => {
+describe("both codecs accept and refuse the same messages", () => {
   it("for messages that are mostly plain data", () => {
     const seen = { taken: 0, refused: 0 };
     fc.assert(
@@ -61,7 +61,7 @@ describe("the verdict on a message is the same in both codecs", () => {
   });
 });
 
-describe("a message survives the way there and back", () => {
+describe("a message survives encoding and decoding", () => {
   it.each([json, msgpack])("in $name", (codec) => {
     fc.assert(
       fc.property(plainTree, (tree) => {
@@ -131,7 +131,7 @@ function positiveZeros(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }
 
-/** Everything that a poisoned message could have left behind. */
+/** Everything that a prototype pollution could have left behind. */
 function prototypes(): string[] {
   return [Object, Array, String, Number, Uint8Array, Function].map(({ prototype }) =>
     Reflect.ownKeys(prototype).map(String).join(),

@@ -10,7 +10,7 @@ const codecs: Record<CodecName, Codec> = { json: createJsonCodec(), msgpack: cre
 const names: readonly CodecName[] = ["json", "msgpack"];
 const vectors = loadVectors();
 
-/** `message_too_big` and `rate_limited` are the connection's business: to a codec such a frame is a good one. */
+/** The connection checks `message_too_big` and `rate_limited`; for a codec such a frame is valid. */
 const codecCloses = ["invalid_payload", "unsupported_frame"];
 
 function decode(codec: CodecName, frame: Frame): { readonly message: unknown } | { readonly close: string } {

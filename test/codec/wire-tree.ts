@@ -1,8 +1,8 @@
 import fc from "fast-check";
 
 /**
- * A message as it is written, before any codec: objects are lists of members, so that keys may repeat, numbers and
- * texts may be what no message holds.
+ * A message as it is written, before any codec: objects are lists of members, so that keys may repeat, and numbers and
+ * texts may be invalid.
  */
 export type WireTree =
   | { readonly kind: "plain"; readonly value: null | boolean | number | string }
@@ -74,7 +74,7 @@ function treeOf(leaf: fc.Arbitrary<WireTree>, key: fc.Arbitrary<string>): fc.Arb
   return tree;
 }
 
-/** Mostly what a codec takes. */
+/** Mostly what a codec accepts. */
 export const plainTree = treeOf(harmless, fc.string({ unit: "binary", minLength: 1, maxLength: 30 }));
 /** Often what a codec refuses. */
 export const hostileTree = treeOf(
@@ -137,7 +137,7 @@ function lengthHead(type: number, length: number): Buffer {
   return Buffer.of(type, length >> 8, length & 0xff);
 }
 
-/** UTF-8, and lone surrogates as if they were characters. */
+/** UTF-8, with lone surrogates encoded as if they were characters. */
 function textBytes(text: string): Buffer {
   const bytes = [...text].flatMap((character) => {
     const code = character.codePointAt(0) ?? 0;

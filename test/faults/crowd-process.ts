@@ -4,7 +4,7 @@ import { dialectOf } from "../../bench/load/dialects.ts";
 import { authenticate, scriptOf } from "../../bench/load/handshake.ts";
 import { monotonicNow } from "../../bench/support/machine.ts";
 
-/** What a crowd is given as JSON. */
+/** The arguments of a crowd, as JSON. */
 export interface CrowdOrder {
   readonly ports: readonly number[];
   readonly tokens: readonly string[];
@@ -12,12 +12,12 @@ export interface CrowdOrder {
 }
 
 /**
- * Holds many authenticated sockets at gateways and with tokens in turn. Says `open N` when all are, `closed N AT CODES`
- * when none is any more (AT: ms of the machine's monotonic clock), and `left N`, then it ends, at SIGTERM.
+ * Holds many authenticated sockets at gateways and with tokens in turn. Prints `open N` once all are open, `closed N AT
+ * CODES` once all are closed (AT: ms of the machine's monotonic clock). At SIGTERM it prints `left N` and ends.
  */
 const { ports, tokens, sockets }: CrowdOrder = JSON.parse(process.argv[2] ?? "");
 const say = (line: string) => writeSync(1, `${line}\n`);
-/** Below what may be unauthenticated at a gateway from one address. */
+/** Below the limit of unauthenticated sockets from one address. */
 const atOnce = 64;
 
 const dialect = dialectOf("home-assistant");

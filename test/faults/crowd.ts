@@ -3,9 +3,9 @@ import type { CrowdOrder } from "./crowd-process.ts";
 
 /** Many sockets in a process of their own. */
 export interface Crowd {
-  /** When the last one is closed: by `monotonicNow`, and with which codes. */
+  /** Resolves once the last one is closed: when, by `monotonicNow`, and with which codes. */
   closed(deadlineMs: number): Promise<{ readonly at: number; readonly codes: readonly number[] }>;
-  /** How many are open; ends them. */
+  /** Ends them; resolves with the number of sockets that were open. */
   dismiss(): Promise<number>;
   kill(): void;
 }

@@ -7,9 +7,9 @@ import { killsOf } from "../chaos/schedule.ts";
 import { stretched } from "../support/machine-share.ts";
 import { resultOf } from "./many-sessions.ts";
 
-/** `npm run chaos -- --shape embedded --kills 25 --seeds 20` does 500. */
+/** `npm run chaos -- --shape embedded --kills 25 --seeds 20` runs 500. */
 const kills = 6;
-/** The target is 1.5 s on a machine that does nothing else. */
+/** The target is 1.5 s on an idle machine. */
 const readyMs = 6_000;
 
 describe("F1: a gateway that is killed at any moment", () => {
@@ -24,7 +24,7 @@ describe("F1: a gateway that is killed at any moment", () => {
     120_000,
   );
 
-  it("lets a half-finished login go on, and revokes again what it may have revoked", async ({
+  it("lets a half-finished login continue, and revokes again what it may have revoked", async ({
     onTestFinished,
   }) => {
     const run = await startDirectedRun({ shape: "embedded", nodes: 1 });

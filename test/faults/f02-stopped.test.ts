@@ -7,8 +7,8 @@ import { openMany } from "./many-sessions.ts";
 /** Longer than the lease of 3 s. */
 const stoppedMs = 4_000;
 
-describe("F2: a gateway that is stopped for longer than its lease, and goes on", () => {
-  it("serves no revoked socket anything, also what waited in its buffers, and the others all of it", async ({
+describe("F2: a gateway that is stopped for longer than its lease, and continues", () => {
+  it("sends nothing to revoked sockets, not even from its buffers, and everything to the others", async ({
     onTestFinished,
   }) => {
     const run = await startDirectedRun({ shape: "standalone", nodes: 2 });

@@ -7,11 +7,11 @@ import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
 import { connectLine } from "./line.ts";
 
-/** Targets: 250 ms and 1 s. Two cores are shared with other tests here. */
+/** Targets: 250 ms and 1 s. The two cores are shared with other tests here. */
 const slackMs = 1_000;
 
 describe("F4: Redis is killed, and comes back with its append-only file", () => {
-  it("sessions go on within the lease, logins are refused soon and retryably, all is well right after", async ({
+  it("sessions continue within the lease, logins are refused soon and retryably, everything works right after", async ({
     onTestFinished,
   }) => {
     const run = await startDirectedRun({

@@ -8,9 +8,9 @@ import { connectLine, percentile, wait } from "./line.ts";
 import { inTurns, openMany } from "./many-sessions.ts";
 
 /**
- * Targets: at 10,000 sockets same node p99 10 ms, other nodes p50 5, p99 50, at most 250 ms; a user's 5,000 sockets closed
- * within 1 s, others' p99 100 ms. `npm run bench -- revoke` measures them on a machine that does nothing else; here other
- * tests run on the same two cores, and what is looked for is wrong by an order of magnitude.
+ * Targets: at 10,000 sockets same node p99 10 ms, other nodes p50 5, p99 50, at most 250 ms; a user's 5,000 sockets
+ * closed within 1 s, others' p99 100 ms. `npm run bench -- revoke` measures them on an idle machine. Here other tests
+ * run on the same two cores, so this only finds errors by an order of magnitude.
  */
 const sockets = 10_000;
 const sessions = 100;
@@ -19,7 +19,7 @@ const ofOneUser = 5_000;
 const slackMs = 1_000;
 const config = { limits: { messages_per_second: 5_000, messages_per_second_per_user: 5_000 } };
 
-describe("F5, F8: nobody does anything to three nodes", () => {
+describe("F5, F8: three nodes without a fault", () => {
   it("a revoke at one closes sockets at all of them at once, also if Redis refuses publish and subscribe", async ({
     onTestFinished,
   }) => {
@@ -83,7 +83,7 @@ describe("F6: all sessions of a user with many sockets end", () => {
   }, 90_000);
 });
 
-/** How long somebody else's pings take while the sockets are closed. */
+/** Latency of other sockets' pings while the sockets are closed. */
 async function latencies({ socket }: { socket: ChaosSocket }, closing: Promise<unknown>): Promise<number[]> {
   let over = false;
   void closing.finally(() => {

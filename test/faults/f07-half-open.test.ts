@@ -5,7 +5,7 @@ import { connectLine } from "./line.ts";
 import { endMany, openMany } from "./many-sessions.ts";
 
 const leaseMs = 3_000;
-/** Targets are 3 s and 1 s. Two cores are shared with other tests here. */
+/** Targets are 3 s and 1 s. The two cores are shared with other tests here. */
 const slackMs = 1_000;
 
 describe.concurrent("F7: a node whose link to Redis is half-open", () => {
@@ -25,7 +25,7 @@ describe.concurrent("F7: a node whose link to Redis is half-open", () => {
       const heal = await run.deployment.injectFault({ kind: "black_hole", node: 1, direction });
       expect(await endMany(recorded.socket, devices.slice(0, 8))).toHaveLength(8);
       for (const line of lines) {
-        // Where only one direction is dead, what Redis had to say already may still come.
+        // If only one direction is dead, what Redis sent before may still arrive.
         const end = await Promise.race([line.told("auth_suspended"), line.closed.then(({ at }) => at)]);
         expect(end - began).toBeLessThan(stretched(leaseMs + slackMs));
       }

@@ -25,13 +25,13 @@ const config = {
 const rows: readonly (readonly [row: string, shape: Shape, fault: Fault])[] = [
   ["F9: a Sentinel failover to a replica without the last writes", "sentinel", { kind: "failover" }],
   ["F10: a Cluster whose primary dies", "cluster", { kind: "primary_kill" }],
-  ["F10: a Cluster whose replica takes over unasked", "cluster", { kind: "takeover" }],
-  ["F13: an old copy of Redis' data that is put back", "standalone", { kind: "rollback" }],
+  ["F10: a Cluster whose replica takes over without an election", "cluster", { kind: "takeover" }],
+  ["F13: an old copy of Redis' data that is restored", "standalone", { kind: "rollback" }],
 ];
 
 describe.concurrent("writes that were acknowledged and are lost", () => {
   it.for(rows)(
-    "%s: no revocation is ineffective, nobody else is logged out",
+    "%s: every revocation takes effect, nobody else is logged out",
     { timeout: 200_000 },
     async ([, shape, fault], { onTestFinished }) => {
       const run = await startDirectedRun({ shape, nodes: 2, embedded: {}, config });
@@ -48,7 +48,7 @@ describe.concurrent("writes that were acknowledged and are lost", () => {
         return { sessions, logins };
       };
 
-      // Where the fault is that of one moment the acknowledgements come before it.
+      // If the fault happens at one moment, the acknowledgements come before it.
       const before = fault.kind === "takeover" || fault.kind === "primary_kill";
       const early = before ? await takeAll() : undefined;
       const heal = await run.deployment.injectFault(fault);
@@ -73,7 +73,7 @@ describe.concurrent("writes that were acknowledged and are lost", () => {
   );
 });
 
-/** The next refresh token; rejects unless it was given. */
+/** The next refresh token. Rejects if it was not given. */
 async function refreshed(run: DirectedRun, refreshToken: string): Promise<string> {
   const form = { grant_type: "refresh_token", refresh_token: refreshToken };
   const answer = await postForm(nodeAt(run.context, 1).port, "/auth/token", form);
@@ -81,7 +81,7 @@ async function refreshed(run: DirectedRun, refreshToken: string): Promise<string
   return String(answer.body.refresh_token);
 }
 
-/** What the node says of these tokens in the end, each verdict once: `unavailable` is none, and is asked again. */
+/** The node's final answers for these tokens, each answer once. `unavailable` is not final and is asked again. */
 async function verdicts(
   run: DirectedRun,
   at: number,

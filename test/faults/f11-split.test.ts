@@ -17,9 +17,9 @@ interface Receipt {
   readonly nodes: { readonly applied: number; readonly pending: number; readonly fenced: number };
 }
 
-/** The first node is with the Sentinels; the second one with the old primary, which goes on taking its heartbeats. */
-describe.concurrent("F11: a network that splits, in silence, with the old primary and a gateway on the losing side", () => {
-  it("that gateway suspends within the lease and lets nobody in, although its primary takes what it writes", async ({
+/** The first node is with the Sentinels. The second one is with the old primary, which still accepts its heartbeats. */
+describe.concurrent("F11: a network partition, silent, with the old primary and a gateway on the losing side", () => {
+  it("that gateway suspends within the lease and authenticates nobody, although its primary accepts its writes", async ({
     onTestFinished,
   }) => {
     const run = await startDirectedRun({ shape: "split", nodes: 2 });
@@ -44,7 +44,7 @@ describe.concurrent("F11: a network that splits, in silence, with the old primar
     const asked = gone.socket.request("auth/current_user", {}, 60_000);
     const frames = gone.frames.length;
     await expect(connectLine(nodeAt(run.context, 1).port, devices[0].token)).rejects.toThrow("with 4100");
-    // What the losing side took is nowhere else, and is not said to be.
+    // What the losing side committed is nowhere else, and the receipt does not claim it.
     expect((await onLosing).last()).toMatchObject({ effective: "pending", nodes: { applied: 1 } });
     await wait(pastBoundMs);
 
@@ -59,9 +59,7 @@ describe.concurrent("F11: a network that splits, in silence, with the old primar
     await refused(run, 0, devices[1]);
   }, 120_000);
 
-  it("with the settings that Redis comes with no bound is given, and none is claimed", async ({
-    onTestFinished,
-  }) => {
+  it("with Redis' default settings there is no bound, and none is claimed", async ({ onTestFinished }) => {
     const run = await startDirectedRun({ shape: "split", nodes: 2, split: { config: [], replicasOfOld: 0 } });
     onTestFinished(run.dispose);
     for (const node of [0, 1]) {
@@ -74,11 +72,11 @@ describe.concurrent("F11: a network that splits, in silence, with the old primar
     const splitting = run.deployment.injectFault({ kind: "isolated_primary" });
     const onLosing = await revoke(losing, devices[1]);
     const heal = await splitting;
-    // Nothing refuses, and nothing is copied.
+    // No write is refused, and none is replicated.
     expect(onLosing.first.durability).not.toBe("replicated");
     const onWinning = await revoke(winning, devices[0]);
     await wait(pastBoundMs);
-    // How long the other gateway is served by its primary nobody knows, so nobody says that it is over.
+    // How long its primary serves the other gateway is unknown, so no receipt says that it is effective.
     expect(onWinning.last()).toMatchObject({ effective: "pending", nodes: { pending: 1, fenced: 0 } });
     expect(onLosing.last()).toMatchObject({ effective: "pending", nodes: { pending: 1, fenced: 0 } });
 
@@ -94,7 +92,7 @@ describe.concurrent("F11: a network that splits, in silence, with the old primar
 
 type Three<T> = readonly [T, T, T];
 
-/** Somebody at each of the nodes who may revoke, and three sessions with a socket at the second one. */
+/** An administrator at each of the nodes, and three sessions with a socket at the second one. */
 async function setOut(run: DirectedRun) {
   const { recorded: winning } = await run.logIn("anna", 0);
   const { recorded: losing } = await run.logIn("anna", 1);
@@ -107,7 +105,7 @@ async function setOut(run: DirectedRun) {
   return { winning: winning.socket, losing: losing.socket, devices, lines };
 }
 
-/** Asks until it is committed, and hears of every change after that. */
+/** Retries until it is committed, and gets every change after that. */
 async function revoke(socket: Line["socket"], { session }: LongLived) {
   const states: Receipt[] = [];
   const before = socket.onMessage;
@@ -133,7 +131,7 @@ async function revoke(socket: Line["socket"], { session }: LongLived) {
   };
 }
 
-/** In the end, and for good: what is only unavailable is asked again. */
+/** The final answer: `unavailable` is asked again. */
 async function refused(run: DirectedRun, node: number, { token }: LongLived): Promise<void> {
   const { port } = nodeAt(run.context, node);
   await eventually("it to hold", async () => {

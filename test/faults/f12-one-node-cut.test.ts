@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { connectLine } from "./line.ts";
 
-describe("F12: one node is cut off from Redis, the others are not", () => {
-  it("a revoke is in effect everywhere only once that node's lease has run out, and the others serve", async ({
+describe("F12: one node is partitioned from Redis, the others are not", () => {
+  it("a revoke takes effect everywhere only once that node's lease has run out, and the others serve", async ({
     onTestFinished,
   }) => {
     const run = await startDirectedRun({ shape: "standalone", nodes: 3, embedded: {} });
@@ -30,7 +30,7 @@ describe("F12: one node is cut off from Redis, the others are not", () => {
       effective: "all",
       nodes: { applied: 2, pending: 0, fenced: 1 },
     });
-    // Never before the node that was cut off stopped.
+    // Never before the partitioned node stopped.
     expect(await suspendedAt).toBeLessThan(end?.at ?? 0);
     expect(await served.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
     await heal();

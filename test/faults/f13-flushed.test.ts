@@ -10,7 +10,7 @@ const unavailable = 4100;
 const revoked = 4301;
 
 describe("F13: FLUSHALL, while gateways run", () => {
-  it("nobody is served any more, and what was revoked is written again for who comes later", async ({
+  it("nobody is served any more, and what was revoked is written again for later nodes", async ({
     onTestFinished,
   }) => {
     const run = await startDirectedRun({ shape: "standalone", nodes: 2 });
@@ -37,7 +37,7 @@ describe("F13: FLUSHALL, while gateways run", () => {
         expect(await decided(run.context, node, token)).toBeGreaterThanOrEqual(4300);
     }
 
-    // For whoever comes later, and remembers nothing by himself.
+    // For a node that starts later and remembers nothing itself.
     const log = await run.deployment.store.servers[0]?.command("XRANGE", "gatehouse:{gh}:log", "-", "+");
     expect(log).toContain(dead?.session);
     expect(log).not.toContain(live?.session);
@@ -50,7 +50,7 @@ describe("F13: FLUSHALL, while gateways run", () => {
 
 type Nodes = Parameters<typeof nodeAt>[0];
 
-/** "ok", or the code of the close. */
+/** "ok", or the close code. */
 async function verdict(context: Nodes, node: number, token = ""): Promise<"ok" | number> {
   const socket = await ChaosSocket.open(nodeAt(context, node).port);
   const reception = await socket?.authenticate(token);
@@ -58,7 +58,7 @@ async function verdict(context: Nodes, node: number, token = ""): Promise<"ok" |
   return reception?.kind === "refused" ? reception.code : (reception?.kind ?? 0);
 }
 
-/** What is only unavailable is asked again. */
+/** `unavailable` is asked again. */
 async function decided(context: Nodes, node: number, token: string | undefined): Promise<"ok" | number> {
   let said: "ok" | number = unavailable;
   await eventually("it to hold", async () => {

@@ -8,7 +8,7 @@ import { stretched } from "../support/machine-share.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { connectLine } from "./line.ts";
 
-/** The target is 250 ms. Two cores are shared with other tests here. */
+/** The target is 250 ms. The two cores are shared with other tests here. */
 const refusedMs = 250 + 1_000;
 
 type Trouble = (redis: RedisServer) => Promise<unknown>;
@@ -21,7 +21,7 @@ const set =
   (redis) =>
     redis.command("CONFIG", "SET", name, value);
 
-/** How Redis comes to refuse, and how it comes back. */
+/** How Redis begins to refuse, and how it recovers. */
 const troubles: readonly (readonly [word: string, begin: Trouble, end: Trouble])[] = [
   ["NOREPLICAS", set("min-replicas-to-write", "1"), set("min-replicas-to-write", "0")],
   [
@@ -33,7 +33,7 @@ const troubles: readonly (readonly [word: string, begin: Trouble, end: Trouble])
     "BUSY",
     async (redis) => {
       await redis.command("CONFIG", "SET", "busy-reply-threshold", "10");
-      // It does not answer until it is killed.
+      // It does not answer until the script is killed.
       void redis.command("EVAL", "while true do end", "0").catch(() => undefined);
     },
     (redis) =>
@@ -45,7 +45,7 @@ const troubles: readonly (readonly [word: string, begin: Trouble, end: Trouble])
       await redis.command("DEBUG", "POPULATE", "20000");
       await redis.command("CONFIG", "SET", "key-load-delay", "1000");
       await redis.command("CONFIG", "SET", "loading-process-events-interval-bytes", "1024");
-      // What a restart with much data does: it reads key by key, and answers everybody with an error meanwhile.
+      // As a restart with much data: it reads key by key, and answers everybody with an error meanwhile.
       void redis.command("DEBUG", "RELOAD").catch(() => undefined);
     },
     set("key-load-delay", "0"),
@@ -55,7 +55,7 @@ const troubles: readonly (readonly [word: string, begin: Trouble, end: Trouble])
 
 describe.concurrent("F15: Redis refuses", () => {
   it.for(troubles)(
-    "%s: whoever wants to come in is told to try again, soon and never that the token is bad; then all is well",
+    "%s: new connections are told to try again, soon and never that the token is bad; then everything works",
     { timeout: 60_000 },
     async ([, begin, end], { onTestFinished }) => {
       const config = { store_timeout_ms: 250 };
@@ -96,7 +96,7 @@ describe.concurrent("F15: Redis refuses", () => {
 });
 
 describe("F15: Redis is full (maxmemory, noeviction)", () => {
-  it("logins and refreshes are refused, what is open stays, and revoking goes on at every node", {
+  it("logins and refreshes are refused, open sockets stay, and revoking works at every node", {
     timeout: 60_000,
   }, async ({ onTestFinished }) => {
     const config = { store_timeout_ms: 250 };
@@ -109,7 +109,7 @@ describe("F15: Redis is full (maxmemory, noeviction)", () => {
     if (redis === undefined) throw new Error("no Redis");
     expect(await received(run, token)).toBe("ok");
 
-    // Below what it holds.
+    // Below its current use.
     await redis.command("CONFIG", "SET", "maxmemory", "100kb");
     const form = { grant_type: "refresh_token", refresh_token: staying.client.refreshToken };
     expect(await login(port)).toMatchObject({
@@ -131,8 +131,8 @@ describe("F15: Redis is full (maxmemory, noeviction)", () => {
   });
 });
 
-describe("F16: a Redis that may evict what it was given", () => {
-  it("is refused at the start, in words", async ({ onTestFinished }) => {
+describe("F16: a Redis that may evict data", () => {
+  it("is refused at the start, with the reason", async ({ onTestFinished }) => {
     const redis = await startRedis({ config: ["maxmemory 100mb", "maxmemory-policy allkeys-lru"] });
     const node = embeddedNode({ name: "n0", store: redis.url, storeTimeoutMs: 1_000 });
     onTestFinished(async () => {
@@ -143,7 +143,7 @@ describe("F16: a Redis that may evict what it was given", () => {
   });
 });
 
-/** "ok", or the code of the close. */
+/** "ok", or the close code. */
 async function received(run: DirectedRun, token: string): Promise<"ok" | number> {
   const socket = await ChaosSocket.open(nodeAt(run.context, 0).port);
   const reception = await socket?.authenticate(token);

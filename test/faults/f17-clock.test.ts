@@ -41,7 +41,7 @@ async function received(port: number, token: string): Promise<"ok" | number> {
 }
 
 describe.concurrent("F17: the clock", () => {
-  it("an hour ahead: no token and no session ends for that, and health says why", async ({
+  it("an hour ahead: no token and no session ends because of it, and health says why", async ({
     onTestFinished,
   }) => {
     const { clock, run, client, port, token } = await startClocked(onTestFinished);
@@ -86,7 +86,7 @@ describe.concurrent("F17: the clock", () => {
       const [first, second] = [nodeAt(run.context, 0), nodeAt(run.context, 1)];
       expect(await reasons(second.port)).toContain("clock_drift");
       expect(await problems(second.port)).toContainEqual(expect.stringContaining("clock is 91 days"));
-      // One from each node, and each is taken at the other.
+      // One from each node, and each is accepted at the other.
       const here = (await run.logIn("anna", 0)).client;
       const there = (await run.logIn("bert", 1)).client;
       for (const { port } of [first, second])
@@ -107,7 +107,7 @@ describe.concurrent("F17: the clock", () => {
       );
     }, 60_000);
 
-  it("drifts: health says so from 5 s on, and takes it back", async ({ onTestFinished }) => {
+  it("drifts: health reports it from 5 s on, and clears it", async ({ onTestFinished }) => {
     const { clock, port, token } = await startClocked(onTestFinished);
     for (const [offsetMs, told] of [
       [-6_000, true],
@@ -121,10 +121,10 @@ describe.concurrent("F17: the clock", () => {
     await eventually("it to hold", async () => (await received(port, token)) === "ok");
   }, 60_000);
 
-  it("sleeps with its machine: what the monotonic clock did not count has aged the lease all the same", async ({
+  it("sleeps with its machine: the time that the monotonic clock did not count has aged the lease all the same", async ({
     onTestFinished,
   }) => {
-    // Behind by less than what counts as drift, until it wakes up.
+    // Behind by less than what counts as drift, until it resumes.
     const clock = new SetClock();
     clock.offsetMs = -4_500;
     const parts = (node: number) => (node === 1 ? { clock } : {});
@@ -144,7 +144,7 @@ describe.concurrent("F17: the clock", () => {
       message: { success: true },
     });
     clock.offsetMs = 0;
-    // By the monotonic clock the lease holds for another two seconds.
+    // By the monotonic clock the lease is valid for another two seconds.
     const asked = [gone, staying].map(({ socket }) => socket.request("auth/current_user", {}, 60_000));
     await staying.told("auth_suspended");
     await heal();
@@ -152,7 +152,7 @@ describe.concurrent("F17: the clock", () => {
     expect(await asked[1]).toMatchObject({ message: { success: true } });
   }, 60_000);
 
-  it("stands still: the lease ages all the same, and a node that is cut off suspends", async ({
+  it("stands still: the lease ages all the same, and a partitioned node suspends", async ({
     onTestFinished,
   }) => {
     const { clock, run, port, token } = await startClocked(onTestFinished);

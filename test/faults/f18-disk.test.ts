@@ -19,17 +19,17 @@ import { wait } from "./line.ts";
 const committing = new URL("../store/committing-process.ts", import.meta.url);
 const words: readonly DiskWord[] = ["full", "write-short", "sync-eio", "write-eio", "write-enospc"];
 /**
- * What lmdb-js (3.5.6) may not survive when it begins in the middle of a transaction, which is nearly always for a process
- * that does nothing but commit: see src/store/embedded/disk.ts.
+ * Faults that lmdb-js (3.5.6) may not survive if they begin in the middle of a transaction, which is nearly always the
+ * case for a process that only commits: see src/store/embedded/disk.ts.
  */
 const mortal: readonly DiskWord[] = ["write-eio", "write-enospc"];
-/** Refusals that a fault lasts for; the process tries 8 at once and waits 50 ms after each. */
+/** Number of refusals for which a fault lasts. The process has 8 attempts in progress and waits 50 ms after each. */
 const refusals = 40;
 const times = 3;
 
 describe.concurrent("F18: the disk under the embedded store", () => {
   it.for(words)(
-    "%s: nothing is acknowledged that is not kept, and it goes on by itself when the disk is well again",
+    "%s: nothing is acknowledged that is not kept, and it recovers by itself when the disk does",
     { timeout: 60_000 },
     async (word, { onTestFinished }) => {
       const folder = temporaryFolder();
@@ -61,7 +61,7 @@ describe.concurrent("F18: the disk under the embedded store", () => {
     },
   );
 
-  it("a gateway on it refuses logins retryably, serves who is there, and lets people in when it is well again", async ({
+  it("a gateway on it refuses logins retryably, serves open sockets, and accepts logins again when the disk recovers", async ({
     onTestFinished,
   }) => {
     const folder = temporaryFolder();
@@ -90,7 +90,7 @@ describe.concurrent("F18: the disk under the embedded store", () => {
     await logInOn(inside, person);
 
     for (const word of words) {
-      // Nobody writes when it begins, and the disk's last answer is too old to count.
+      // Nobody writes when it begins, and the last check of the disk is too old to be reused.
       await wait(100);
       disk.say(word);
       const socket = await ChaosSocket.open(port);
@@ -111,7 +111,7 @@ describe.concurrent("F18: the disk under the embedded store", () => {
     expect(inside.isOpen).toBe(true);
   }, 60_000);
 
-  it("a gateway on a tight disk refuses what is new, and still takes away", async ({ onTestFinished }) => {
+  it("a gateway on a nearly full disk refuses what is new, and still revokes", async ({ onTestFinished }) => {
     const folder = temporaryFolder();
     const disk = await makeFailingDisk(path.join(realpathSync(folder.path), storeFileName));
     const { path: data } = folder;
@@ -163,7 +163,7 @@ describe.concurrent("F18: the disk under the embedded store", () => {
   }, 60_000);
 });
 
-/** The committing process, started again when it has ended, as what runs services does. */
+/** The committing process, restarted when it ends, as by a service manager. */
 function runAgainAndAgain(folder: string, env: Readonly<Record<string, string>>) {
   const runs: TestProcess[] = [];
   const ends: (number | NodeJS.Signals)[] = [];
@@ -184,7 +184,7 @@ function runAgainAndAgain(folder: string, env: Readonly<Record<string, string>>)
   return {
     ends,
     outcomes: () => ({ ok: after("ok"), failed: after("failed") }),
-    /** Until so many more were refused, or what runs has ended, which does not acknowledge anything either. */
+    /** Until this many more were refused, or the process has ended, which also acknowledges nothing. */
     async refuses(count: number) {
       const [refused, ended] = [after("failed").length, ends.length];
       await eventually(

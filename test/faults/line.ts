@@ -1,16 +1,16 @@
 import { ChaosSocket, type Message } from "../chaos/chaos-socket.ts";
 import { within } from "../support/within.ts";
 
-/** An authenticated socket that remembers when everything came. Times are of `performance.now`, ms. */
+/** An authenticated socket that records when everything arrived. Times are of `performance.now`, ms. */
 export interface Line {
   readonly socket: ChaosSocket;
   readonly frames: readonly { readonly at: number; readonly message: Message }[];
   readonly closed: Promise<{ readonly at: number; readonly code: number }>;
-  /** When a message of this type comes, or came. */
+  /** When a message of this type arrives, or arrived. */
   told(type: string, deadlineMs?: number): Promise<number>;
 }
 
-/** Rejects unless the token is taken. Such a client hears of suspensions. */
+/** Rejects if the token is refused. The client negotiates suspension. */
 export async function connectLine(port: number, token: string): Promise<Line> {
   const socket = await ChaosSocket.open(port);
   if (socket === undefined) throw new Error("no socket");

@@ -3,7 +3,7 @@ import { type DirectedRun, nodeAt, succeeded } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
 import { inTurns, resultOf } from "./many-sessions.ts";
 
-/** Somebody with a login. */
+/** A user with a login. */
 export interface Login {
   readonly id: string;
   readonly username: string;
@@ -22,7 +22,7 @@ export async function addMany(run: DirectedRun, count: number, name: string): Pr
   );
 }
 
-/** Deactivates every other one and removes the rest; gives those for whom it was acknowledged. */
+/** Deactivates every other one and removes the rest; returns those for whom it was acknowledged. */
 export async function disableMany(run: DirectedRun, people: readonly Login[]): Promise<readonly Login[]> {
   const answers = await inTurns(people, ({ id }, at) => {
     const [type, fields] =
@@ -32,7 +32,7 @@ export async function disableMany(run: DirectedRun, people: readonly Login[]): P
   return people.filter((_, at) => succeeded(answers[at] ?? { kind: "closed", code: 0 }));
 }
 
-/** "in", or what the form says in the end: a node that does not know is asked again. */
+/** "in", or the form's final error: a node that does not know is asked again. */
 export async function logInAt(run: DirectedRun, at: number, { username, password }: Login): Promise<string> {
   let said = "";
   await eventually("it to hold", async () => {

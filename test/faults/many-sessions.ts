@@ -1,15 +1,15 @@
 import type { Answer, ChaosSocket } from "../chaos/chaos-socket.ts";
 
-/** A session of its own, and the token that opens sockets of it. */
+/** A session of its own, and the token that opens its sockets. */
 export interface LongLived {
   readonly session: string;
   readonly token: string;
 }
 
-/** So many at once: fewer than may be in flight, and slower than the message rate. */
+/** How many at once: fewer than may be in flight, and slower than the message rate. */
 const atOnce = 16;
 
-/** Sessions of the socket's user that live on when the socket goes. */
+/** Opens sessions of the socket's user that outlive the socket. */
 export async function openMany(
   socket: ChaosSocket,
   count: number,
@@ -29,7 +29,7 @@ export async function openMany(
   }));
 }
 
-/** Ends them one by one; gives those whose end was acknowledged. */
+/** Ends them one by one; returns those whose end was acknowledged. */
 export async function endMany(
   socket: ChaosSocket,
   sessions: readonly LongLived[],

@@ -7,14 +7,14 @@ import { connectLine } from "./line.ts";
 import { openMany, resultOf } from "./many-sessions.ts";
 
 const leaseMs = 3_000;
-/** Two cores are shared with other tests here. */
+/** The two cores are shared with other tests here. */
 const slackMs = 1_500;
 const spreadMs = 10_000;
 const unavailable = closeCodes.unavailable.number;
 const revoked = closeCodes.session_revoked.number;
 
-describe.concurrent("what becomes of sockets of a node that is cut off from Redis, in silence", () => {
-  it("policy close: within the bound nobody is served, soon all are closed, and they come back when it is over", async ({
+describe.concurrent("sockets of a node that is partitioned from Redis, silently", () => {
+  it("policy close: within the bound nobody is served, soon all are closed, and they reconnect afterwards", async ({
     onTestFinished,
   }) => {
     const run = await startDirectedRun({
@@ -44,7 +44,7 @@ describe.concurrent("what becomes of sockets of a node that is cut off from Redi
       expect(code).toBe(unavailable);
       expect(at - began).toBeLessThan(stretched(leaseMs + spreadMs + slackMs));
     }
-    // Whoever is to be closed is served nothing until then.
+    // Sockets that will be closed get nothing until then.
     expect(await Promise.all(asked)).toEqual(lines.map(() => ({ kind: "closed", code: unavailable })));
 
     await heal();
@@ -59,7 +59,7 @@ describe.concurrent("what becomes of sockets of a node that is cut off from Redi
     await expect(connectLine(port, devices[0]?.token ?? "")).rejects.toThrow(`with ${revoked}`);
   }, 90_000);
 
-  it("policy serve_until_exp: they are served until their tokens end, as health says, and reviewed when it is over", async ({
+  it("policy serve_until_exp: they are served until their tokens end, as health reports, and reviewed afterwards", async ({
     onTestFinished,
   }) => {
     const tokens = { access_ttl_seconds: 12 };
@@ -88,7 +88,7 @@ describe.concurrent("what becomes of sockets of a node that is cut off from Redi
     const answer = await recorded.socket.request("gatehouse/revoke", { target, subscribe: true });
     expect(resultOf(answer)).toMatchObject({ effective: "pending", nodes: { pending: 1 } });
     await eventually("it to hold", async () => !(await readyz(run)).revocation.trusted);
-    // Weaker than the default, and told so.
+    // Weaker than the default, and the clients are told so.
     for (const line of [dead, kept, brief])
       expect(await line.socket.request("supported_features", { features: {} })).toMatchObject({
         message: { success: true },

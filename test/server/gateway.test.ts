@@ -55,7 +55,7 @@ async function loggedIn(started: Started) {
 }
 
 describe.each(["ws", "uws"] as const)("a gateway from nothing, %s", (transport) => {
-  it("is set up with the printed link, gives tokens, and cuts the socket off", async () => {
+  it("is set up with the printed link, gives tokens, and closes the socket of a revoked session", async () => {
     const started = await start({ transport });
     expect(started.setupLink).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/setup#code=.{16,}$/);
     const { accessToken, refreshToken } = await loggedIn(started);
@@ -84,7 +84,7 @@ describe.each(["ws", "uws"] as const)("a gateway from nothing, %s", (transport) 
     expect(await tokens(started.url, fields)).toEqual({ status: 400, body: { error: "invalid_grant" } });
   });
 
-  it("has no set-up link and no second owner afterwards", async () => {
+  it("has no set-up link afterwards, and refuses a second owner", async () => {
     const started = await start({ transport });
     await setUp(started);
     const again = await fetch(`${started.url}/api/onboarding/users`, {
@@ -115,7 +115,7 @@ describe.each(["ws", "uws"] as const)("a gateway from nothing, %s", (transport) 
     expect((await fetch(started.url + path)).status).toBe(401);
   });
 
-  it("says what it is and whether it is ready", async () => {
+  it("reports what it is and whether it is ready", async () => {
     const { url } = await start({ transport });
     expect(await getJson(`${url}/healthz`)).toMatchObject({
       status: "ok",
@@ -138,7 +138,7 @@ describe.each(["ws", "uws"] as const)("a gateway from nothing, %s", (transport) 
     expect(forwarded.status).toBe(404);
   });
 
-  it("answers the socket's path with 426 to who does not upgrade", async () => {
+  it("answers a request without an upgrade to the socket's path with 426", async () => {
     const { url } = await start({ transport });
     const answer = await fetch(`${url}/api/websocket`);
     expect([answer.status, await answer.json()]).toMatchObject([426, { code: "upgrade_required" }]);
@@ -146,7 +146,7 @@ describe.each(["ws", "uws"] as const)("a gateway from nothing, %s", (transport) 
     expect(answer.headers.get("connection")).toMatch(/^upgrade(?:, close)?$/);
   });
 
-  it("its documents are true for tokens that it gives", async () => {
+  it("publishes documents that match its tokens", async () => {
     const started = await start({ transport, tokens: { audience: "backends" } });
     const { accessToken } = await loggedIn(started);
     const metadata = await getJson(`${started.url}/.well-known/oauth-authorization-server`);
@@ -174,7 +174,7 @@ describe.each(["ws", "uws"] as const)("a gateway from nothing, %s", (transport) 
     expect((await gateway.metrics.render()).body).not.toContain("gatehouse_defects_total{");
   });
 
-  it("tells no secret to its log, at any level, and none to its metrics", async () => {
+  it("writes no secret to its log, at any level, and none to its metrics", async () => {
     const lines: string[] = [];
     const log = createLog({ level: "debug", sink: { write: (line: string) => void lines.push(line) } });
     const started = await start({ transport }, { log });
@@ -275,7 +275,7 @@ describe("a stop", () => {
     expect(await getJson(`${again.url}/readyz`)).toMatchObject({ ready: true });
   });
 
-  it("happens by itself when the port cannot be had", async () => {
+  it("happens by itself if the port is in use", async () => {
     const first = await start();
     const folder = temporaryFolder();
     undo.push(() => folder.remove());

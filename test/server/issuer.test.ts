@@ -25,7 +25,7 @@ describe("nodes of one installation", () => {
     return node;
   };
 
-  it("that issue tokens under another name than those that run do not start, until these have ended", async () => {
+  it("do not start with another issuer than running nodes, until these have ended", async () => {
     const first = await start(here);
     const refused = await start(there).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(IssuerError);
@@ -43,7 +43,7 @@ describe("the issuer", () => {
   });
   afterAll(() => opened?.dispose());
 
-  it("is one of two that start at the same moment", async () => {
+  it("is accepted from one of two that start at the same moment", async () => {
     const outcomes = await Promise.allSettled(
       [here, there, here, there].map((issuer) => agreeOnIssuer(opened.store, issuer, { nodes: 1 })),
     );
@@ -57,13 +57,13 @@ describe("the issuer", () => {
 describe("a command beside the gateways", () => {
   const configured = (public_url: string | null, issuer: string | null = null) =>
     defineConfig({ public_url, tokens: { issuer } });
-  it("issues as they do, or as it is configured if none has run yet", () => {
+  it("issues with the gateways' issuer, or with the configured one if none has run yet", () => {
     expect(issuerForCommands(configured(null), here)).toBe(here);
     expect(issuerForCommands(configured(`${here}/`), here)).toBe(here);
     expect(issuerForCommands(configured(there, here), here)).toBe(here);
     expect(issuerForCommands(configured(here), undefined)).toBe(here);
   });
-  it("issues nothing if it would differ, or does not know", () => {
+  it("issues nothing if its issuer would differ or is unknown", () => {
     expect(() => issuerForCommands(configured(there), here)).toThrow(/a\.example.*b\.example/);
     expect(() => issuerForCommands(configured(here, there), here)).toThrow(IssuerError);
     expect(() => issuerForCommands(configured(null), undefined)).toThrow(/public_url/);

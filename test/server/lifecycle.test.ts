@@ -57,7 +57,7 @@ describe("a process", () => {
     );
   });
 
-  it("goes on after SIGHUP without TLS, and says that there is nothing to renew", async () => {
+  it("continues after SIGHUP without TLS, and logs that there is nothing to renew", async () => {
     const { process, url } = await serve();
     process.kill("SIGHUP");
     await within(written(process, "there is no TLS certificate to renew"), "the word of it");
@@ -76,7 +76,7 @@ describe("a process", () => {
 
   it("exits at once on a second signal", async () => {
     const { process, port } = await serve({ limits: { shutdown_grace_ms: 600_000 } });
-    // A request whose body does not come keeps the first stop waiting.
+    // A request whose body never arrives delays the first stop.
     const request = connect(port, "127.0.0.1");
     undo.push(() => request.destroy());
     request.write("POST /auth/token HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na");
@@ -88,7 +88,7 @@ describe("a process", () => {
     expect(await within(process.exited, "the exit")).toBe(143);
   });
 
-  it("takes two signals at the same moment for one", async () => {
+  it("treats two signals at the same moment as one", async () => {
     const { process, port } = await serve();
     const request = connect(port, "127.0.0.1");
     undo.push(() => request.destroy());
@@ -100,7 +100,7 @@ describe("a process", () => {
     expect(await within(process.exited, "the exit")).toBe(0);
   });
 
-  it("goes on after a rejection that nobody handled, and counts it", async () => {
+  it("continues after an unhandled rejection, and counts it", async () => {
     const { url, trouble } = await serve();
     expect(await (await fetch(`http://127.0.0.1:${trouble}/rejection`)).text()).toBe("ws");
     const metrics = await (await fetch(`${url}/metrics`)).text();
@@ -108,7 +108,7 @@ describe("a process", () => {
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
   });
 
-  it("closes its sockets and exits 1 after an exception that nobody caught", async () => {
+  it("closes its sockets and exits 1 after an uncaught exception", async () => {
     const { process, port, trouble } = await serve();
     const socket = await openSocket(port);
     await fetch(`http://127.0.0.1:${trouble}/exception`);
@@ -160,7 +160,7 @@ describe("runGateway", () => {
     expect(await gateway?.health.ready()).toMatchObject({ ready: false });
   });
 
-  it("rejects, with everything closed, when the gateway cannot start", async () => {
+  it("rejects, with everything closed, if the gateway cannot start", async () => {
     const folder = temporaryFolder();
     undo.push(() => folder.remove());
     const process = events();
@@ -172,7 +172,7 @@ describe("runGateway", () => {
     expect(process.eventNames()).toEqual([]);
   });
 
-  it("says in words that Redis cannot be reached", async () => {
+  it("reports that Redis cannot be reached", async () => {
     const folder = temporaryFolder();
     undo.push(() => folder.remove());
     const away = { ...config(folder.path), store: "redis://u:canary@127.0.0.1:1" };
@@ -183,10 +183,10 @@ describe("runGateway", () => {
   });
 });
 
-describe("a stop while commands are at work", () => {
+describe("a stop while commands are running", () => {
   const stdin = "correct horse battery";
   it.each(["ws", "uws"] as const)(
-    "answers them first, begins nothing new, then closes: %s",
+    "answers them first, starts nothing new, then closes: %s",
     async (transport) => {
       const folder = temporaryFolder();
       const gateway = await createGateway(
@@ -238,7 +238,7 @@ describe("a stop while commands are at work", () => {
       for (const socket of people) {
         socket.send({ id: 1, type, ...change });
         socket.send({ id: 2, type: "auth/refresh_tokens" });
-        // The first is at work when the second is answered.
+        // The first is running when the second is answered.
         await socket.find(({ id }) => id === 2, "the second answer");
       }
       const stopped = gateway.stop(60_000);

@@ -14,7 +14,7 @@ async function logIn(gateway: RunningGateway, from: string, password: string, us
   return { socket, answer: await guess(socket, username, password) };
 }
 
-/** On a new flow; what the step was answered with. */
+/** A guess on a new flow; returns the result of the step. */
 async function guess(socket: SocketClient, username: string, password: string): Promise<Message> {
   const started = await socket.call("auth/login/start", { handler });
   const { flow_id } = started.result as { flow_id: string };
@@ -30,7 +30,7 @@ describe.each(storeKinds.flatMap((store) => transportNames.map((transport) => ({
     });
     afterAll(() => gateway?.stop());
 
-    it("are bounded for the account, shown in metrics, and leave the owner alone where she logged in", async () => {
+    it("are bounded for the account, shown in metrics, and do not affect the owner at her usual address", async () => {
       const first = await logIn(gateway, owners, gateway.ownerPassword);
       expect(first.answer).toMatchObject({ result: { type: "create_entry" } });
       first.socket.close();

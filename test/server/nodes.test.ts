@@ -73,7 +73,7 @@ const ready = async ({ url }: Node) => {
   return { status: answer.status, ...((await answer.json()) as { reasons: string[] }) };
 };
 describe.each(["ws", "uws"] as const)("two nodes on one Redis, %s", (transport) => {
-  it("take each other's tokens and obey each other's revocations", async () => {
+  it("accept each other's tokens and apply each other's revocations", async () => {
     const [a, b] = [await node({ transport }), await node({ transport })];
     const { accessToken, refreshToken } = await ownerSession(a);
     const socket = await openSocket(b.port);
@@ -85,7 +85,7 @@ describe.each(["ws", "uws"] as const)("two nodes on one Redis, %s", (transport) 
     expect(await again.authenticate(accessToken)).toMatchObject({ type: "auth_invalid" });
   });
 
-  it("believe forwarded addresses of configured proxies only", async () => {
+  it("trust forwarded addresses of configured proxies only", async () => {
     const open = await node({ transport });
     const behind = await node({ transport, trusted_proxies: ["127.0.0.1/32"] });
     const { accessToken } = await ownerSession(open);
@@ -110,7 +110,7 @@ describe.each(["ws", "uws"] as const)("two nodes on one Redis, %s", (transport) 
 });
 
 describe("Redis away", () => {
-  it("is a passing fault everywhere, and over when Redis is back", async () => {
+  it("is a temporary fault everywhere, and ends when Redis is back", async () => {
     const it = await node();
     const { accessToken, refreshToken } = await ownerSession(it);
     const socket = await openSocket(it.port);
@@ -155,7 +155,7 @@ describe("Redis away", () => {
   });
 });
 
-it("a node with another secret does not start, and says why", async () => {
+it("a node with another secret does not start, and reports why", async () => {
   await node();
   const other = node({ secret: "another secret of thirty-two or more characters" });
   await expect(other).rejects.toThrow("the store is sealed with another secret than that of secret");

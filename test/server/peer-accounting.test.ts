@@ -6,7 +6,7 @@ import { createPeerAccounting, handshakeMs } from "../../src/server/peer-account
 const proxy = "10.0.0.1";
 const none = () => undefined;
 
-/** Who owes anything shows at once: a share that may take almost nothing. */
+/** A share that may use almost nothing, so every debt shows at once. */
 function setUp() {
   const budget = new LoopBudget({ msPerSecond: 0.01, now: () => 0, onRefused: none });
   const accounting = createPeerAccounting({ trusted_proxies: [proxy] }, budget);
@@ -15,7 +15,7 @@ function setUp() {
 }
 
 describe("what a transport does for TCP peers", () => {
-  it("is charged to the client: the peer, or whom a trusted proxy names", () => {
+  it("is charged to the client: the peer, or the one that a trusted proxy names", () => {
     const { accounting, owes } = setUp();
     accounting.refused("203.0.113.9", none);
     accounting.refused(proxy, (name) => (name === "x-forwarded-for" ? "203.0.113.10" : undefined));
@@ -34,7 +34,7 @@ describe("what a transport does for TCP peers", () => {
     expect(accounting.accepts(proxy)).toBe(true);
   });
 
-  it("gives the handshake back at an upgrade, and refuses handshakes to who goes on without one", () => {
+  it("refunds the handshake at an upgrade, and refuses handshakes to peers that continue without one", () => {
     const budget = new LoopBudget({ msPerSecond: 1, now: () => 0, onRefused: none });
     const accounting = createPeerAccounting({ trusted_proxies: [] }, budget);
     for (let count = 0; count < 1000; count += 1) {

@@ -130,7 +130,7 @@ describe("two nodes on one Redis", () => {
     expect(await pushed(waiting)).toMatchObject({ type: "auth_ok" });
   });
 
-  it("lose no step with the event that tells of it: the socket gets it after the gap, or by a resume", async () => {
+  it("lose no step if its event is lost: the socket gets it after the gap, or by a resume", async () => {
     const { redis, a } = await twoNodes();
     const line = await startFaultProxy({ host: "127.0.0.1", port: redis.port });
     ends.push(() => line.stop());
@@ -160,7 +160,7 @@ describe("two nodes on one Redis", () => {
     expect(await pushed(second)).toMatchObject({ event: { type: "abort", reason: "ended_elsewhere" } });
   });
 
-  it("let a flow go on at the other when the socket's node is killed", async () => {
+  it("continue a flow at the other node if the socket's node is killed", async () => {
     const { redis, a } = await twoNodes();
     const doomed = startProcess({
       script: new URL("./outside-process.ts", import.meta.url),
@@ -198,7 +198,7 @@ describe("the client", () => {
     return { client, sockets };
   }
 
-  it("waits for steps that are pushed, also those that came before it asked, and is ready after the last", async () => {
+  it("waits for pushed steps, also for those that came before it asked, and is ready after the last", async () => {
     const gateway = await node({});
     await setUpOwner(gateway.authority);
     const { client } = await clientOf(gateway);
@@ -222,7 +222,7 @@ describe("the client", () => {
     await expect(login.next()).rejects.toMatchObject({ code: "invalid_flow" });
   });
 
-  it("waits on through lost sockets, and finds what was completed meanwhile", async () => {
+  it("keeps waiting across lost sockets, and gets what was completed meanwhile", async () => {
     const gateway = await node({});
     await setUpOwner(gateway.authority);
     const { client, sockets } = await clientOf(gateway);
@@ -239,7 +239,7 @@ describe("the client", () => {
     expect(client.state).toBe("ready");
   });
 
-  it("stops waiting when the flow is refused, cancelled, or given up", async () => {
+  it("stops waiting if the flow is refused, cancelled, or given up", async () => {
     const gateway = await node({});
     await setUpOwner(gateway.authority);
     const { client } = await clientOf(gateway);

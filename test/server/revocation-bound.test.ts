@@ -27,7 +27,7 @@ describe("the bound of revocations", () => {
     problems: [],
   });
 
-  it("is looked for again each minute while the store does not tell, then each hour", async () => {
+  it("is checked again each minute while the store does not report it, then each hour", async () => {
     const { bound, asked } = watched([new Error("slow"), new Error("slow"), told(0), told(1_000)]);
     expect([bound.seconds(), bound.problems()]).toEqual([
       null,
@@ -48,7 +48,7 @@ describe("the bound of revocations", () => {
     expect(asked()).toBe(4);
   });
 
-  it("is not looked for any more after a stop during a look", async () => {
+  it("is not checked any more after a stop during a check", async () => {
     const { bound, asked } = watched([told(0)]);
     const starting = bound.start();
     bound.stop();
@@ -61,10 +61,13 @@ describe("the bound of revocations", () => {
     [124, []],
     [126.5, [/takes 127 ms, and store_timeout_ms is 250: .*Set "store_timeout_ms: 508"/]],
     [1_200, [/store_timeout_ms is 250/, /takes 1200 ms: too long for a lease of 3 s/]],
-  ])("says so when a round trip to the store of %s ms is too long", async (roundTripMs, problems) => {
-    const { bound } = watched([{ ...told(0), roundTripMs }]);
-    await bound.start();
-    expect(bound.problems()).toEqual(problems.map((text) => expect.stringMatching(text)));
-    bound.stop();
-  });
+  ])(
+    "is reported as a problem if a round trip to the store of %s ms is too long",
+    async (roundTripMs, problems) => {
+      const { bound } = watched([{ ...told(0), roundTripMs }]);
+      await bound.start();
+      expect(bound.problems()).toEqual(problems.map((text) => expect.stringMatching(text)));
+      bound.stop();
+    },
+  );
 });

@@ -28,7 +28,7 @@ const fromFolder = (data: string) =>
 const fromFile = (name: string) =>
   installationSecret({ secret: null, secret_file: name, store: null, data: folder.path }, { creates: true });
 
-it("makes the secret at the first start, readable by its owner only, and keeps it", async () => {
+it("creates the secret at the first start, readable by its owner only, and keeps it", async () => {
   const data = path.join(folder.path, "new/data");
   const secret = await fromFolder(data);
   expect(secret).toMatch(/^[\w-]{43}$/);
@@ -37,13 +37,13 @@ it("makes the secret at the first start, readable by its owner only, and keeps i
   expect(await fromFolder(data)).toBe(secret);
 });
 
-it("of several first starts at once all get the same", async () => {
+it("gives concurrent first starts the same secret", async () => {
   const secrets = await Promise.all(Array.from({ length: 20 }, () => fromFolder(folder.path)));
   expect(new Set(secrets).size).toBe(1);
   expect(readdirSync(folder.path)).toEqual(["gatehouse.mdb", "secret.key"]);
 });
 
-it("the environment's secret wins and writes nothing", async () => {
+it("prefers the environment's secret and then writes nothing", async () => {
   const secret = "x".repeat(32);
   expect(
     await installationSecret(
@@ -60,7 +60,7 @@ it("reads a named file without the line break at its end", async () => {
   expect(await fromFile(file)).toBe("y".repeat(40));
 });
 
-it("never makes a named file", async () => {
+it("never creates a named file", async () => {
   const file = path.join(folder.path, "missing.key");
   await expect(fromFile(file)).rejects.toThrow(
     new SecretError(`secret file ${file} cannot be read (ENOENT)`),
@@ -68,30 +68,27 @@ it("never makes a named file", async () => {
   expect(readdirSync(folder.path)).toEqual([]);
 });
 
-it("makes no new secret for a store that lost its own", async () => {
+it("creates no new secret for a store that lost its own", async () => {
   writeFileSync(path.join(folder.path, "gatehouse.mdb"), "");
   await expect(fromFolder(folder.path)).rejects.toThrow(/secret\.key is missing: put back the one/);
   expect(readdirSync(folder.path)).toEqual(["gatehouse.mdb"]);
 });
 
-it.each(["", "short", "z".repeat(1025)])(
-  "refuses a file that holds %j, without saying what",
-  async (text) => {
-    const file = path.join(folder.path, "secret.key");
-    writeFileSync(file, text);
-    await expect(fromFolder(folder.path)).rejects.toThrow("must hold 32 to 1024 characters");
-    expect(readFileSync(file, "utf8")).toBe(text);
-  },
-);
+it.each(["", "short", "z".repeat(1025)])("refuses a file that holds %j, without quoting it", async (text) => {
+  const file = path.join(folder.path, "secret.key");
+  writeFileSync(file, text);
+  await expect(fromFolder(folder.path)).rejects.toThrow("must hold 32 to 1024 characters");
+  expect(readFileSync(file, "utf8")).toBe(text);
+});
 
-it("says why when the folder cannot be made", async () => {
+it("reports why the folder cannot be created", async () => {
   const file = path.join(folder.path, "file");
   writeFileSync(file, "");
   await expect(fromFolder(path.join(file, "data"))).rejects.toThrow(/cannot be (made|read) \(ENOTDIR\)/);
   chmodSync(file, 0o600);
 });
 
-/** Opens the installation in the folder as a gateway does, closes it, and gives the warnings. */
+/** Opens the installation in the folder as a gateway does, closes it, and returns the warnings. */
 async function opened(
   config: { readonly secret_file?: string; readonly store?: string } = {},
 ): Promise<readonly unknown[]> {
@@ -111,7 +108,7 @@ it.each([
   ["missing", () => rmSync(dataFile())],
   ["empty", () => writeFileSync(dataFile(), "")],
 ])(
-  "begins no new installation beside a secret, however young, whose data file is %s, and says how to",
+  "starts no new installation beside a secret of any age whose data file is %s, and says how to",
   async (state, lose) => {
     await opened();
     const secret = readFileSync(secretFile(), "utf8");
@@ -128,7 +125,7 @@ it.each([
   },
 );
 
-/** A secret of somebody's own, as containers get it. */
+/** A secret in a file of the operator, as containers get it. */
 function namedSecret(): string {
   const file = path.join(folder.path, "named.key");
   writeFileSync(file, "n".repeat(40), { mode: 0o600 });
@@ -139,7 +136,7 @@ it.each([
   ["missing", () => rmSync(dataFile())],
   ["empty", () => writeFileSync(dataFile(), "")],
 ])(
-  "begins no new installation with a named secret where a data file was that is %s, and says how to",
+  "starts no new installation with a named secret where a data file was that is %s, and says how to",
   async (state, lose) => {
     const secret_file = namedSecret();
     await opened({ secret_file });
@@ -170,7 +167,7 @@ it.each([
   ["the data file", ["secret.key.first"]],
   ["the secret has its name", ["gatehouse.mdb", "secret.key.first"]],
   ["its first name is gone", ["gatehouse.mdb", "secret.key", "secret.key.first"]],
-])("goes on with a first start that was cut off before %s", async (_, left) => {
+])("continues a first start that was interrupted before %s", async (_, left) => {
   const secret = await fromFolder(folder.path);
   copyFileSync(secretFile(), `${secretFile()}.first`);
   for (const name of readdirSync(folder.path)) if (!left.includes(name)) rmSync(path.join(folder.path, name));
@@ -186,7 +183,7 @@ it("a store elsewhere gets no data file beside its secret", async () => {
   expect(readdirSync(folder.path)).toEqual(["secret.key"]);
 });
 
-it.each([0o640, 0o604, 0o644])("warns of a secret that others can read (%o)", async (mode) => {
+it.each([0o640, 0o604, 0o644])("warns of a secret that other users can read (%o)", async (mode) => {
   expect(await opened()).toEqual([]);
   chmodSync(secretFile(), mode);
   expect(await opened()).toEqual([{ file: secretFile(), mode: mode.toString(8) }]);

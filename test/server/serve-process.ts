@@ -4,15 +4,15 @@ import type { Safeguard } from "../../src/auth/safeguards.ts";
 import { defineConfig } from "../../src/server/config/load.ts";
 import { runGateway } from "../../src/server/lifecycle.ts";
 
-// A gateway as a process of its own: arguments are its options and the protections that are switched off, both as JSON;
-// standard output says where it listens.
+// A gateway as a process of its own. Arguments: its options and the disabled safeguards, both as JSON. Prints its port
+// to standard output.
 const config = defineConfig(JSON.parse(process.argv[2] ?? "{}"));
 const disabledSafeguards = new Set<Safeguard>(JSON.parse(process.argv[3] ?? "[]"));
 
 const code = await runGateway(config, {
   disabledSafeguards,
   announce(started, gateway) {
-    // A way in for the test to break things from inside.
+    // Lets the test cause faults inside the process.
     const trouble = createServer((request, response) => {
       if (request.url === "/rejection") void Promise.reject(new Error("nobody handles this"));
       if (request.url === "/exception") setImmediate(() => throwIt());

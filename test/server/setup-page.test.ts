@@ -6,7 +6,7 @@ import { createGateway, type Gateway, type Started } from "../../src/server/gate
 import { cheapScrypt, ownerLogin } from "../support/authority.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 
-// The page as a person meets it, in a real browser under its own policy.
+// Tests the page as a user sees it, in a real browser under its own policy.
 let browser: Browser;
 let folder: TemporaryFolder;
 let gateway: Gateway;
@@ -52,7 +52,7 @@ async function fill(owner: { name: string; username: string; password: string },
   await page.getByRole("button", { name: "Create the owner" }).click();
 }
 
-it("makes the owner and says what to do next", async () => {
+it("creates the owner and says what to do next", async () => {
   await page.goto(started.setupLink ?? "");
   await fill({ ...ownerLogin, username: " Olivia Strauß " });
   await page.getByRole("heading", { name: "Done" }).waitFor();
@@ -78,7 +78,7 @@ it("keeps the code out of the address bar and out of every URL and referrer", as
   expect(requested.join("\n")).not.toContain(code);
 });
 
-it("says what is wrong where it is wrong", async () => {
+it("shows each error at its field", async () => {
   await page.goto(started.setupLink ?? "");
   const problem = page.getByRole("alert");
   await fill({ ...ownerLogin, name: "" });
@@ -93,7 +93,7 @@ it("says what is wrong where it is wrong", async () => {
   await page.getByRole("heading", { name: "Done" }).waitFor();
 });
 
-it("asks for the code when the link had none or a wrong one", async () => {
+it("asks for the code if the link had none or a wrong one", async () => {
   const code = new URL(started.setupLink ?? "").hash.slice("#code=".length);
   await page.goto(`${started.url}/setup#code=wrong`);
   await page.getByLabel("Username").waitFor();
@@ -105,7 +105,7 @@ it("asks for the code when the link had none or a wrong one", async () => {
   await page.getByRole("heading", { name: "Done" }).waitFor();
 });
 
-it("shows what a person typed as text only", async () => {
+it("shows user input as text only", async () => {
   const name = "<img src=x onerror=alert(1)><script>alert(2)</script>";
   await page.goto(started.setupLink ?? "");
   await fill({ ...ownerLogin, name });
@@ -115,7 +115,7 @@ it("shows what a person typed as text only", async () => {
   expect(complaints).toEqual([]);
 });
 
-it("is not shown inside another page, and runs no script of its text", async () => {
+it("cannot be framed by another page, and runs no script of its text", async () => {
   const framed = await browser.newPage();
   await framed.setContent(`<iframe src="${started.url}/setup"></iframe>`);
   await framed.waitForLoadState("networkidle");

@@ -58,7 +58,7 @@ describe("a start while Redis answers too late", () => {
   it.each([
     ["read the keys of the installation", "}:r:keyring"],
     ["agree on the issuer", "}:r:issuer"],
-  ])("waits for it, and says so: %s", async (what, key) => {
+  ])("retries, and logs it: %s", async (what, key) => {
     proxy.separateSenders(key);
     const starting = start();
     const text = `the store does not answer in time; could not ${what} yet, trying again: redis redis://127.0.0.1`;
@@ -67,7 +67,7 @@ describe("a start while Redis answers too late", () => {
     expect(await within(starting, "the gateway", 15_000)).toMatchObject({ port: expect.any(Number) });
   });
 
-  it("gives up after a while, says why, and leaves nothing open", async () => {
+  it("gives up after a while, reports why, and leaves nothing open", async () => {
     proxy.separateSenders("}:r:issuer");
     const failed = expect(start()).rejects;
     await failed.toMatchObject({
@@ -82,7 +82,7 @@ describe("a start while Redis answers too late", () => {
     await expect.poll(() => proxy.connections, soon).toBe(0);
   });
 
-  it("does not try again what no time mends", async () => {
+  it("does not retry a permanent fault", async () => {
     let attempts = 0;
     const refused = retryAtStartup("do it", log, async () => {
       attempts += 1;

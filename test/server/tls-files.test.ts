@@ -40,7 +40,7 @@ beforeAll(() => {
 });
 afterAll(() => folder?.remove());
 
-/** A certificate whose key is of another kind: OpenSSL takes it beside an EC key until a handshake comes. */
+/** A certificate whose key is of another type: OpenSSL accepts it with an EC key until a handshake comes. */
 function makeEd25519(name: string): void {
   openssl("genpkey", "-algorithm", "ed25519", "-out", at(`${name}.key`));
   openssl("req", "-x509", "-key", at(`${name}.key`), "-subj", "/CN=ed.test", "-out", at(`${name}.crt`));
@@ -66,7 +66,7 @@ describe("a pair that fits", () => {
     expect(await read(at("ed.crt"), at("ed.key"))).toBeDefined();
   });
 
-  it("is none without the options", async () => {
+  it("is undefined without the options", async () => {
     expect(await readTlsFiles({ tls_cert_file: null, tls_key_file: null })).toBeUndefined();
   });
 });
@@ -140,7 +140,7 @@ describe("refusals", () => {
     expect(message).not.toContain("canary");
   });
 
-  it("are those of the gateway, which opens nothing for them", async () => {
+  it("are those of the gateway, which opens nothing before", async () => {
     const data = at("data");
     const config = defineConfig({
       port: 0,

@@ -62,7 +62,7 @@ function renewal(listener: () => Promise<Listener | undefined> = async () => lis
 const certificates = () => served.map(({ certificate }) => String(certificate));
 const certificateOf = (which: number) => readFileSync(pairs[which]?.certificateFile ?? "", "utf8");
 
-it("serves what the files hold at that time, and tells when it ends", async () => {
+it("serves what the files hold at that time, and reports when it ends", async () => {
   const renew = renewal();
   await renew();
   put(1);
@@ -73,14 +73,14 @@ it("serves what the files hold at that time, and tells when it ends", async () =
   );
 });
 
-it("never puts an older pair in the place of a newer one", async () => {
+it("never replaces a newer pair by an older one", async () => {
   const asked = new Events<(listener: Listener) => void>("the listener to be asked for");
   const renew = renewal(() => new Promise((resolve) => asked.push(resolve)));
   const older = renew();
   const serveOlder = await asked.next();
   put(1);
   const newer = renew();
-  // A renewal that did not wait for the one before it would overtake it here.
+  // A renewal that did not wait for the previous one would overtake it here.
   const overtaking = await Promise.race([asked.next(), delay(200)]).catch(() => undefined);
   overtaking?.(listening);
   serveOlder(listening);
@@ -90,7 +90,7 @@ it("never puts an older pair in the place of a newer one", async () => {
   expect(certificates()).toEqual([certificateOf(0), certificateOf(1)]);
 });
 
-it("logs a pair that cannot be used without its text, and goes on with the next one", async () => {
+it("logs an unusable pair without its content, and continues with the next one", async () => {
   const renew = renewal();
   const key = readFileSync(pairs[1]?.keyFile ?? "");
   writeFileSync(live.keyFile, key);
@@ -116,7 +116,7 @@ it("survives a listener that refuses", async () => {
   expect(logged).toMatchObject([{ level: "error", fields: { err: broken } }]);
 });
 
-it("does nothing without a listener, and says so without TLS", async () => {
+it("does nothing without a listener, and logs that without TLS", async () => {
   await renewal(async () => undefined)();
   expect(logged).toEqual([]);
   await renewal(undefined, false)();

@@ -16,18 +16,18 @@ function warned(warn: (log: { warn(fields: object, message: string): void }) => 
 describe("the end of a certificate", () => {
   const endingIn = (ms: number) => warned((log) => warnOfCertificateEnd(log, now + ms, now));
 
-  it("is no news 14 days ahead and more", () => {
+  it("is not logged 14 days ahead and more", () => {
     expect(endingIn(14 * dayMs + 1)).toEqual([]);
     expect(endingIn(90 * dayMs)).toEqual([]);
   });
 
-  it("is told within 14 days, with its time", () => {
+  it("is logged within 14 days, with its time", () => {
     const warning = 'the TLS certificate expires within 14 days {"ends":"2026-12-09T00:00:00.000Z"}';
     expect(endingIn(14 * dayMs)).toEqual([warning]);
     expect(endingIn(1)).toHaveLength(1);
   });
 
-  it("that has passed is told as such", () => {
+  it("is logged as expired once it has passed", () => {
     expect(endingIn(0)).toEqual([
       'the TLS certificate has expired: clients refuse it {"ends":"2026-11-25T00:00:00.000Z"}',
     ]);
@@ -45,7 +45,7 @@ describe("listening without TLS", () => {
     "auth.example",
     "localhost.example",
     "::ffff:10.0.0.1",
-  ])("on %s warns, once, and names the options", (host) => {
+  ])("on %s warns once, and names the options", (host) => {
     const [warning, ...more] = listening({ host });
     expect(more).toEqual([]);
     expect(warning).toContain(host);
@@ -61,11 +61,11 @@ describe("listening without TLS", () => {
   });
 
   it.each(["127.0.0.1", "127.9.9.9", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1", "localhost", "LOCALHOST"])(
-    "on %s is silent",
+    "on %s does not warn",
     (host) => expect(listening({ host })).toEqual([]),
   );
 
-  it("is silent where TLS ends in front", () => {
+  it("does not warn if TLS ends in front of it", () => {
     const host = "0.0.0.0";
     expect(listening({ host, trusted_proxies: ["10.0.0.1"] })).toEqual([]);
     expect(listening({ host, public_url: "https://auth.example" })).toEqual([]);

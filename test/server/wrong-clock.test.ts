@@ -44,7 +44,7 @@ async function untilProblems(port: number, holds: (problems: string) => boolean)
   await within(look(), "what /readyz says of the clock");
 }
 
-/** Gateways on one embedded store, one after another, whose machine's clock is set by hand. */
+/** Gateways on one embedded store, one after another, on a machine whose clock the test sets. */
 function installation(onTestFinished: (undo: () => void) => void) {
   const clock = new SetClock();
   const folder = temporaryFolder();
@@ -53,7 +53,7 @@ function installation(onTestFinished: (undo: () => void) => void) {
 }
 
 describe.concurrent("an embedded store on a machine with a wrong clock", () => {
-  it("that was started 200 days behind: a use moves no end back, and no token is from then", async ({
+  it("that was started 200 days behind: a use does not shorten an expiry, and no token is from then", async ({
     onTestFinished,
   }) => {
     const { clock, start } = installation(onTestFinished);
@@ -75,7 +75,7 @@ describe.concurrent("an embedded store on a machine with a wrong clock", () => {
     await second.stop();
   }, 60_000);
 
-  it("that jumps 100 days ahead: no session ends and no record is swept, and it says so", async ({
+  it("that jumps 100 days ahead: no session ends and no record is swept, and it is logged", async ({
     onTestFinished,
   }) => {
     const { clock, start } = installation(onTestFinished);
@@ -85,7 +85,7 @@ describe.concurrent("an embedded store on a machine with a wrong clock", () => {
     const [idle, used] = [await open(node.authority, owner.id), await open(node.authority, owner.id)];
     clock.offsetMs = 100 * dayMs;
     await untilProblems(node.port, (problems) => problems.includes("100 days ahead of the time that was"));
-    // Longer than between two sweeps.
+    // Longer than the time between two sweeps.
     await new Promise((resolve) => setTimeout(resolve, 2_200));
     const { sessions, authentication } = node.authority;
     expect(await sessions.expireIfDue(idle.session.id)).toBe(idle.session.expiresAt);

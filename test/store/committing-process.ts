@@ -4,8 +4,8 @@ import type { RecordKey } from "../../src/auth/store.ts";
 import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 
 /**
- * A gateway process of its own: commits as fast as it can and writes a line per outcome after it knew it, `ok N` or
- * `failed CODE DETAIL`. Arguments: folder, first number, number of commits under way at once.
+ * A gateway process of its own. It commits as fast as it can and writes one line for each outcome once it knows it: `ok
+ * N` or `failed CODE DETAIL`. Arguments: folder, first number, number of concurrent commits.
  */
 const [folder = "", first = "0", width = "8"] = process.argv.slice(2);
 const say = (line: string) => writeSync(1, `${line}\n`);

@@ -1,5 +1,5 @@
-// Damages a copy of a store's file in one place after the other, opens it, reads and writes it. Says how each went: what
-// ends this process is the fault that is looked for. The same seed damages the same places.
+// Damages a copy of a store's file at one place after the other, opens it, reads and writes it, and prints each outcome.
+// The fault that is looked for ends this process. The same seed damages the same places.
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
@@ -10,7 +10,7 @@ import { Random } from "../chaos/random.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const pageSize = 4_096;
-/** Of a page that lmdb follows: its header, where its nodes are, and the first of what is kept about trees. */
+/** Of a page that lmdb follows: its header, its node offsets, and the start of the tree records. */
 const headerBytes = 180;
 const [source = "", records = "0", flips = "0", seed = "0"] = process.argv.slice(2);
 const whole = readFileSync(path.join(source, storeFileName));
@@ -72,7 +72,7 @@ for (const [name, damage] of Object.entries(damages)) {
     await tryWith(`${name} ${at / pageSize}`, (bytes) => damage(bytes.subarray(at, at + pageSize)));
 }
 for (let n = 0; n < Number(flips); n += 1) {
-  // By turns anywhere, where a page begins, and in the file's headers.
+  // In turn: anywhere, at the start of a page, and in the file's headers.
   const page = below(n % 3 === 2 ? 2 : whole.length / pageSize) * pageSize;
   const at = page + below(n % 3 === 0 ? pageSize : headerBytes);
   await tryWith(`bit ${at}`, (bytes) => flip(bytes, at));

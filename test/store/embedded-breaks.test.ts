@@ -29,7 +29,7 @@ describe("breaks of the log in the embedded store", () => {
     folder.remove();
   });
 
-  /** As another file in its place would read. */
+  /** Changes the file as if another one were in its place. */
   async function change(work: (tables: Tables) => void): Promise<void> {
     const file = await StoreFile.open(folder.path);
     await file.transact(work);
@@ -46,7 +46,7 @@ describe("breaks of the log in the embedded store", () => {
       writeState(tables, { ...state, logHead });
     });
 
-  it("tells `lost` when the same place holds something else, before it is delivered", async () => {
+  it("reports `lost` if the same position holds another entry, before it is delivered", async () => {
     const [kept, lost] = [await put(store), await put(store)];
     await told.until(lost.marker);
     await replaceLast(1, "other");
@@ -55,7 +55,7 @@ describe("breaks of the log in the embedded store", () => {
     await expect.poll(() => follower.following, soon).toBe(true);
   });
 
-  it("tells `lost` when the file is older, and when it has gone on since", async () => {
+  it("reports `lost` if the file is older, and if it has grown since", async () => {
     const all = [await put(store), await put(store), await put(store)];
     const [first, second, third] = all.map(({ marker }) => marker);
     await told.until(third ?? "");
@@ -64,7 +64,7 @@ describe("breaks of the log in the embedded store", () => {
     expect(told.all).toEqual([first, second, third, "lost", first, "other"]);
   });
 
-  it("tells `lost` of what was committed and not delivered", async () => {
+  it("reports `lost` for what was committed and not delivered", async () => {
     const { marker } = await put(store);
     await told.until(marker);
     told.refuses = true;
@@ -76,7 +76,7 @@ describe("breaks of the log in the embedded store", () => {
     expect(told.all).toEqual([marker, "lost", marker, "other"]);
   });
 
-  it("tells `trimmed` when the log was trimmed past what was delivered", async () => {
+  it("reports `trimmed` if the log was trimmed past what was delivered", async () => {
     const { marker } = await put(store);
     await told.until(marker);
     told.refuses = true;
@@ -88,7 +88,7 @@ describe("breaks of the log in the embedded store", () => {
     await file.close();
     told.refuses = false;
     await told.until(later.at(-1) ?? "");
-    // Once for each time that the log was trimmed, which may have been on the way.
+    // Once for each trim of the log, which may have happened during the delivery.
     expect([...new Set(told.all)]).toEqual([marker, "trimmed", ...later.slice(-5)]);
   });
 });

@@ -24,7 +24,7 @@ const records = 60;
 async function withData(): Promise<void> {
   const store = await open();
   for (let n = 0; n < records; n += 1) {
-    // Some in pages of their own.
+    // Some values are in pages of their own.
     const text = randomBytes(n % 10 === 0 ? 4_000 : 100).toString("hex");
     await committed(store, {
       put: [{ key: `kept:${n}` as RecordKey, value: { text } }],
@@ -35,7 +35,7 @@ async function withData(): Promise<void> {
   await store.close();
 }
 
-it("a page that holds something else never ends the process: the file is refused, and the error says what to do", async () => {
+it("a page with wrong content never ends the process: the file is refused, and the error says what to do", async () => {
   await withData();
   const script = new URL("./damaged-file-process.ts", import.meta.url);
   const child = startProcess({ script, args: [folder.path, String(records), "800", "20"] });
@@ -44,12 +44,12 @@ it("a page that holds something else never ends the process: the file is refused
   const outcomes = child.lines.filter((line) => /^(random|zeros|header|nodes|patch|bit) \d+ /.test(line));
   const refused = outcomes.filter((line) => line.includes("refused"));
   expect(refused.length).toBeGreaterThan(20);
-  // Random bytes in a page of a tree are always found out.
+  // Random bytes in a page of a tree are always detected.
   expect(refused.filter((line) => line.startsWith("random")).length).toBeGreaterThan(5);
   for (const line of refused) expect(line).toMatch(/restore a backup|no longer|not written/);
 }, 120_000);
 
-it("a log that cannot be read is said to be damaged, at once", async () => {
+it("a log that cannot be read is reported as damaged, at once", async () => {
   await withData();
   const file = await StoreFile.open(folder.path);
   await file.transact(({ log }) => log.putSync(numberKey(30), "1|1|{no JSON"));
@@ -63,7 +63,7 @@ it("a log that cannot be read is said to be damaged, at once", async () => {
   await store.close();
 });
 
-it("a list of free pages that names a page in use is found out when the file is opened", async () => {
+it("a list of free pages that names a page in use is detected when the file is opened", async () => {
   await withData();
   const file = path.join(folder.path, storeFileName);
   const whole = readFileSync(file);
@@ -76,7 +76,7 @@ it("a list of free pages that names a page in use is found out when the file is 
   }));
   const newest = headers.reduce((a, b) => (b.transaction > a.transaction ? b : a));
   const page = newest.root * pageSize;
-  // Its first entry: 8 bytes of header, a key of 8 bytes, and the list: how many words follow, and these.
+  // Its first entry: 8 bytes of header, a key of 8 bytes, and the list: the number of words, then the words.
   const list = page + 24 + whole.readUInt16LE(page + 24) + 16;
   expect(whole.readBigUInt64LE(list)).toBeGreaterThan(0n);
   for (const [at, word] of [
@@ -101,11 +101,11 @@ it.each([
   ["pages of large values", 24],
   ["entries", 32],
   ["root", 40],
-])("what lmdb keeps about a table is compared with its pages: %s", async (_, field) => {
+])("lmdb's record of a table is compared with its pages: %s", async (_, field) => {
   await withData();
   const file = path.join(folder.path, storeFileName);
   const bytes = readFileSync(file);
-  // In every page that has ever held it: the name, whose length is the word before it, and then the numbers.
+  // In every page that has ever held it: the name, preceded by its length in a word and followed by the numbers.
   for (let at = bytes.indexOf("records"); at !== -1; at = bytes.indexOf("records", at + 1)) {
     const number = at + bytes.readUInt16LE(at - 2) + field;
     bytes.writeUInt8(bytes.readUInt8(number) ^ 4, number);
@@ -132,7 +132,7 @@ it.each([
     "do not agree",
   ],
   ["none", undefined, "its state is missing"],
-])("a state that cannot be is said to be damaged when the file is opened: %s", async (_, text, what) => {
+])("an impossible state is reported as damaged when the file is opened: %s", async (_, text, what) => {
   await withData();
   const key = Buffer.from("state");
   const file = await StoreFile.open(folder.path);
@@ -141,7 +141,7 @@ it.each([
   await expect(open()).rejects.toThrow(new RegExp(`the data file is damaged: .*${what}; restore a backup`));
 });
 
-it("an empty file is refused and stays as it is", async () => {
+it("an empty file is refused and left unchanged", async () => {
   writeFileSync(path.join(folder.path, storeFileName), "");
   await expect(open()).rejects.toThrow(/the data file is damaged: it is empty; restore a backup/);
 });

@@ -52,7 +52,7 @@ describe("embedded store", () => {
     await store.close();
   });
 
-  it("refuses commits while the disk is full, lives on, and writes again once there is space", async () => {
+  it("refuses commits while the disk is full, survives, and writes again once there is space", async () => {
     const child = startProcess({ script: committing, args: [folder.path, "0"], fileSizeLimitKiB: 512 });
     expect(await child.line(/^failed/)).toMatch(/^failed unavailable embedded store: not written/);
     const before = acknowledged(child.lines).length;
@@ -104,8 +104,8 @@ describe("embedded store", () => {
     await child.exited;
   });
 
-  // lmdb-js opens a file with a synchronous write: it waited for ever for the commit that waited for this thread.
-  it("opens a second time in one process while commits are under way", async () => {
+  // lmdb-js opens a file with a synchronous write, which would wait for ever for the commit that waits for this thread.
+  it("opens a second time in one process while commits are in progress", async () => {
     const store = await open();
     for (let round = 0; round < 20; round += 1) {
       const writes = Array.from({ length: 5 }, () => committed(store, { bumpEpochs: [recordName()] }));
@@ -119,7 +119,7 @@ describe("embedded store", () => {
     await store.close();
   });
 
-  it("writes nothing any more once another process took its lock over", async () => {
+  it("stops writing once another process took its lock over", async () => {
     const store = await open();
     await committed(store, { put: [{ key: recordName(), value: {} }] });
     const other = await StoreFile.open(folder.path);
@@ -138,7 +138,7 @@ describe("embedded store", () => {
     await store.close();
   });
 
-  it("does not wait for ever for a disk, or a process that holds the write lock, also not to close", async () => {
+  it("does not wait for ever for a disk, or for a process that holds the write lock, not even to close", async () => {
     const store = await openEmbeddedStore({ folder: folder.path, role: "gateway", timeoutMs: 300 });
     const holder = await StoreFile.open(folder.path);
     let release = (): void => undefined;
@@ -156,7 +156,7 @@ describe("embedded store", () => {
     await holder.close();
   });
 
-  it("is made once, whoever opens it first, and leaves no draft behind", async () => {
+  it("is created once, whoever opens it first, and leaves no draft behind", async () => {
     const abandoned = path.join(folder.path, `${storeFileName}.of-long-ago.new`);
     writeFileSync(abandoned, "half of a store");
     utimesSync(abandoned, 1_000_000, 1_000_000);
@@ -172,7 +172,7 @@ describe("embedded store", () => {
     expect(left).toEqual([storeFileName, `${storeFileName}-lock`, path.basename(fresh)].sort());
   });
 
-  it("makes a folder for its owner only, and files that nobody else can read", async () => {
+  it("creates a folder for its owner only, and files that nobody else can read", async () => {
     const inner = path.join(folder.path, "made/data");
     const store = await openEmbeddedStore({ folder: inner, role: "gateway" });
     await committed(store, { put: [{ key: recordName(), value: {} }] });
@@ -181,7 +181,7 @@ describe("embedded store", () => {
     await store.close();
   });
 
-  describe("refuses to open, with words that name the file,", () => {
+  describe("refuses to open, with an error that names the file,", () => {
     async function withData(): Promise<readonly RecordKey[]> {
       const store = await open();
       const keys = Array.from({ length: 20 }, () => recordName());
@@ -204,7 +204,7 @@ describe("embedded store", () => {
       expect(readFileSync(file())).toEqual(content);
     });
 
-    // lmdb ended the process over some of these: the half of a page that names the tables, a leaf of zeros.
+    // lmdb ended the process for some of these: half of the page that names the tables, a leaf of zeros.
     it("a store that was cut off anywhere, unless nothing is missing", async () => {
       const keys = await withData();
       const whole = readFileSync(file());
@@ -247,7 +247,7 @@ describe("embedded store", () => {
   });
 });
 
-describe("embedded store with a hand-wound clock", () => {
+describe("embedded store with a manually advanced clock", () => {
   let folder: TemporaryFolder;
   let store: Store;
   let now: number;
@@ -287,7 +287,7 @@ describe("embedded store with a hand-wound clock", () => {
     expect(await readRecord(store, kept)).toBeDefined();
   });
 
-  it("sweeps a record at its last end, not at an earlier one that was put off, brought forward or taken back", async () => {
+  it("sweeps a record at its final expiry, not at an earlier one that was changed", async () => {
     const [later, sooner, kept, removed] = [recordName(), recordName(), recordName(), recordName()];
     const put = (key: RecordKey, expiresAt?: number) =>
       committed(store, { put: [{ key, value: {}, expiresAt }] });
@@ -309,7 +309,7 @@ describe("embedded store with a hand-wound clock", () => {
     expect(await readRecord(store, kept)).toBeDefined();
   });
 
-  it("trims the log by age, and a follower hears how far back it reaches", async () => {
+  it("trims the log by age, and tells a follower how far back the log reaches", async () => {
     await committed(store, { log: [{ n: 1 }] });
     now += 50_000;
     await committed(store, { log: [{ n: 2 }] });
@@ -328,7 +328,7 @@ describe("embedded store with a hand-wound clock", () => {
     await expect.poll(async () => (await counts()).log, { timeout: 5_000 }).toBe(50);
   });
 
-  it("gives log times that never fall, also when the clock is set back", async () => {
+  it("writes log times that never fall, even if the clock is set back", async () => {
     await committed(store, { log: [{ n: 1 }] });
     now -= 500_000;
     await committed(store, { log: [{ n: 2 }] });

@@ -59,7 +59,7 @@ function single(server: RedisServer) {
   return { url: server.url, servers: [server], dispose: server.dispose };
 }
 
-it("hears of its own silence: a connection that is open and delivers nothing is replaced", async () => {
+it("detects its own silence: a connection that is open and delivers nothing is replaced", async () => {
   const redis = await startRedis();
   const line = await startFaultProxy({ host: "127.0.0.1", port: redis.port });
   const away = new Ear();
@@ -74,7 +74,7 @@ it("hears of its own silence: a connection that is open and delivers nothing is 
   try {
     node.subscribe("a", away);
     await away.until(() => away.gaps >= 1, "the first connection");
-    // Nothing of the channel arrives; everything else on the line works.
+    // Nothing of the channel arrives; everything else on the connection works.
     line.remove("toClient", (chunk) => (chunk.includes("smessage") ? Buffer.alloc(0) : chunk));
     other.publish("a", { n: 1 });
     await away.until(() => away.gaps >= 2, "the gap");
@@ -93,7 +93,7 @@ it("hears of its own silence: a connection that is open and delivers nothing is 
   }
 }, 60_000);
 
-it("is silent about what is not its own, and sends the messages that it has when it is closed", async () => {
+it("ignores messages that it did not write, and sends its pending messages when it is closed", async () => {
   const redis = await startRedis();
   const faults: unknown[] = [];
   const node = new RedisEventBus({ url: redis.url, onFault: (error) => faults.push(error) });
@@ -114,7 +114,7 @@ it("is silent about what is not its own, and sends the messages that it has when
   }
 });
 
-it("loses a message while Redis is away, says so once for the loss, and throws nothing", async () => {
+it("loses a message while Redis is away, reports it once for the loss, and throws nothing", async () => {
   const redis = await startRedis();
   const faults: string[] = [];
   const hearing: boolean[] = [];
@@ -129,7 +129,7 @@ it("loses a message while Redis is away, says so once for the loss, and throws n
     await ear.until(() => ear.gaps >= 1, "the connection");
     await redis.stop();
     node.publish("a", { n: 1 });
-    // Its own node needs no Redis.
+    // The own node needs no Redis.
     await ear.until(() => ear.heard.length === 1, "the message on its own node");
     await expect.poll(() => faults.length, { timeout: 10_000 }).toBe(1);
     await redis.restart();

@@ -13,7 +13,7 @@ const size = (info: Partial<StreamInfo>): StreamInfo => ({
   ...info,
 });
 
-describe("the trace of a log", () => {
+describe("the continuity of a log", () => {
   const traceAt = (...ids: readonly string[]) => {
     const trace = new LogContinuity(0);
     trace.pass(entries(...ids));
@@ -29,7 +29,7 @@ describe("the trace of a log", () => {
     expect(look(trace, ["2-0", "3-0"])).toBe("fine");
   });
 
-  it("calls a log lost that delivered another entry at an acknowledged place, or passed it by", () => {
+  it("reports a log as lost that delivered another entry at an acknowledged position, or passed it", () => {
     const other = traceAt("1-0", "2-0");
     other.acknowledge("1-0", "5|{}");
     expect(look(other, ["2-0"])).toBe("lost");
@@ -46,20 +46,20 @@ describe("the trace of a log", () => {
     expect(look(trace, ["1-0", "2-0", "4-0"], true)).toBe("fine");
   });
 
-  it("does not ask an answer for what was acknowledged after the question", () => {
+  it("does not expect in an answer what was acknowledged after the question", () => {
     const trace = traceAt("1-0");
     const asked = trace.now;
     trace.acknowledge("4-0", content("4-0"));
     expect(trace.examine(entries("1-0"), { asked, atEnd: true }).kind).toBe("fine");
   });
 
-  it("does not wait for entries from before its time", () => {
+  it("does not wait for entries from before its start", () => {
     const trace = new LogContinuity(5);
     trace.acknowledge("4-0", content("4-0"));
     expect(look(trace, [])).toBe("fine");
   });
 
-  it("counts the log as lost when more was acknowledged than it can remember", () => {
+  it("counts the log as lost if more was acknowledged than it can remember", () => {
     const trace = traceAt("1-0");
     for (let n = 0; n <= 20_000; n += 1) trace.acknowledge(`2-${n}`, "1|{}");
     expect(trace.examine(entries("1-0"), { asked: 0, atEnd: false }).kind).toBe("lost");
@@ -67,7 +67,7 @@ describe("the trace of a log", () => {
     expect(look(trace, ["1-0"])).toBe("fine");
   });
 
-  it("calls it trimmed only where the log can be the same one", () => {
+  it("reports `trimmed` only if it can be the same log", () => {
     const trace = traceAt("1-0", "2-0", "3-0");
     expect(look(trace, ["5-0"])).toBe("gone");
     const trimmed = { firstPosition: "5-0", trimmed: 4 };
@@ -78,7 +78,7 @@ describe("the trace of a log", () => {
     expect(trace.explain(size({ ...trimmed, firstPosition: "2-0" }))).toBe("lost");
   });
 
-  it("after `trimmed` goes on behind what it had, and asks no more for what is gone", () => {
+  it("after `trimmed` continues after its position, and does not ask again for what is gone", () => {
     const trace = traceAt("1-0");
     trace.acknowledge("2-0", content("2-0"));
     trace.acknowledge("6-0", content("6-0"));

@@ -10,7 +10,7 @@ import { recover, recoverApart } from "./power-loss/recovery.ts";
 const commits = 150;
 const seeds = 2;
 
-describe("an embedded store whose machine loses its power", () => {
+describe("an embedded store after a power failure", () => {
   let folder: TemporaryFolder;
   let recorded: readonly Recorded[];
   const crashed = () => path.join(folder.path, "crashed");
@@ -20,7 +20,7 @@ describe("an embedded store whose machine loses its power", () => {
   });
   afterAll(() => folder.remove());
 
-  it("has lost nothing that was acknowledged, at every sync point, and is a beginning of what was done", async () => {
+  it("has lost nothing that was acknowledged, at every sync point, and is a prefix of the commits", async () => {
     const points = syncPoints(recorded);
     const syncs = recorded.filter(({ kind }) => kind === "sync").length;
     expect(syncs).toBeGreaterThan(commits / 6);
@@ -36,7 +36,7 @@ describe("an embedded store whose machine loses its power", () => {
     expect(problems).toEqual([]);
   }, 120_000);
 
-  it("would have, did the disk forget what was synced: the test above can fail", async () => {
+  it("would have lost something on a disk that does not sync: the test above can fail", async () => {
     const points = syncPoints(recorded);
     const late = [0.6, 0.7, 0.8, 0.9].map((share) => points[Math.floor(points.length * share)] ?? 0);
     const problems = await Promise.all(

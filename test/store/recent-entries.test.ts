@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest";
 
 import { RecentEntries } from "../../src/store/redis/recent-entries.ts";
 
-describe("the entries of a log that came by lately", () => {
+describe("the recently delivered entries of a log", () => {
   const seconds = (count: number) => count * 1_000;
   const add = (passed: RecentEntries, name: string, count: number, now: number) => {
     for (let n = 0; n < count; n += 1) passed.add(`${name}-${n}`, name, now);
   };
 
-  it("are told by place and content", () => {
+  it("are matched by position and content", () => {
     const passed = new RecentEntries();
     add(passed, "a", 1, 0);
     expect([passed.has("a-0", "a"), passed.has("a-0", "b"), passed.has("a-1", "a")]).toEqual([
@@ -35,13 +35,13 @@ describe("the entries of a log that came by lately", () => {
     expect(passed.size).toBe(1_200);
   });
 
-  it("are remembered however old they are while they are few", () => {
+  it("are remembered at any age while they are few", () => {
     const passed = new RecentEntries();
     for (let n = 0; n < 400; n += 1) passed.add(`a-${n}`, "a", seconds(61 * n));
     expect(passed.has("a-0", "a")).toBe(true);
   });
 
-  it("are bounded at any rate", () => {
+  it("are bounded in any case", () => {
     const passed = new RecentEntries();
     add(passed, "a", 50_000, 0);
     expect(passed.size).toBeLessThanOrEqual(20_000);

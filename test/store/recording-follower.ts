@@ -4,11 +4,11 @@ import type { LogBreak, LogEntry, Store } from "../../src/auth/store.ts";
 import { committed } from "../contract/store.ts";
 import { Events } from "../support/events.ts";
 
-/** What a follower is told, in order: `lost`, `trimmed`, or an event's marker. */
+/** What a follower reports, in order: `lost`, `trimmed`, or an event's marker. */
 export class RecordingFollower {
   readonly all: string[] = [];
   readonly #events = new Events<string>("the follower");
-  /** Refuses what it is given. */
+  /** The listener throws. */
   refuses = false;
 
   readonly onEntries = (entries: readonly LogEntry[]): void => {

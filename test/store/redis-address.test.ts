@@ -78,13 +78,13 @@ describe("faultOf", () => {
     ["Stream isn't writeable and enableOfflineQueue options is false", "no connection"],
     ["Connection is closed.", "no connection"],
     ["Reached the max retries per request limit (which is 0). Refer to", "no connection"],
-  ])("says of %s what it means", (message, expected) => {
+  ])("explains %s", (message, expected) => {
     expect(faultOf(new Error(message))).toMatch(expected);
   });
 });
 
 describe("redisKeys", () => {
-  it("gives every name one hash tag", () => {
+  it("gives every name the same hash tag", () => {
     const keys = redisKeys("a.b");
     const names = [keys.commits, keys.log, keys.record("user:1" as never), keys.index("users" as never)];
     expect(names).toEqual(["a.b:{gh}:commits", "a.b:{gh}:log", "a.b:{gh}:r:user:1", "a.b:{gh}:i:users"]);

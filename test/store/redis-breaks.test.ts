@@ -8,7 +8,7 @@ import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { put, RecordingFollower } from "./recording-follower.ts";
 
 const { log } = redisKeys();
-/** The log is looked at every half second; the rest is slack for a busy machine. */
+/** The follower reads the log every half second; the rest is slack for a busy machine. */
 const noticed = { timeout: 5_000, interval: 20 };
 
 describe("breaks of the log on Redis", () => {
@@ -40,7 +40,7 @@ describe("breaks of the log on Redis", () => {
 
   const isFollowing = () => expect.poll(() => follower.following, noticed).toBe(true);
 
-  it("tells `lost` when Redis is flushed, before anything else, and starts over", async () => {
+  it("reports `lost` if Redis is flushed, before anything else, and starts over", async () => {
     const before = await put(store);
     await told.until(before.marker);
     await server.command("FLUSHALL");
@@ -51,7 +51,7 @@ describe("breaks of the log on Redis", () => {
     await isFollowing();
   });
 
-  it("tells `lost` when Redis was flushed and the log has grown past the old end since", async () => {
+  it("reports `lost` if Redis was flushed and the log has grown past the old end since", async () => {
     const before = await put(store);
     await told.until(before.marker);
     proxy.refuse();
@@ -66,7 +66,7 @@ describe("breaks of the log on Redis", () => {
     await direct.close();
   });
 
-  it("tells `lost` when the younger log of a flushed Redis has been trimmed already", async () => {
+  it("reports `lost` if the newer log of a flushed Redis has been trimmed already", async () => {
     for (let n = 0; n < 5; n += 1) await put(store);
     const before = await put(store);
     await told.until(before.marker);
@@ -84,7 +84,7 @@ describe("breaks of the log on Redis", () => {
   });
 
   it.each(["at once", "after the copy has gone on"])(
-    "tells `lost` when an old copy is put back, %s",
+    "reports `lost` if an old copy is restored, %s",
     async (when) => {
       const copy = await startRedis({ config: ["repl-diskless-sync-delay 0"] });
       const kept = await put(store);
@@ -117,7 +117,7 @@ describe("breaks of the log on Redis", () => {
     },
   );
 
-  it("tells `lost` when the same place holds something else", async () => {
+  it("reports `lost` if the same position holds another entry", async () => {
     const { marker, position } = await put(store);
     await told.until(marker);
     proxy.refuse();
@@ -129,7 +129,7 @@ describe("breaks of the log on Redis", () => {
     expect(told.all).toEqual([marker, "lost", "other"]);
   });
 
-  it("tells `lost` of an own commit that was acknowledged and never delivered", async () => {
+  it("reports `lost` for an own commit that was acknowledged and never delivered", async () => {
     const first = await put(store);
     await told.until(first.marker);
     told.refuses = true;
@@ -142,7 +142,7 @@ describe("breaks of the log on Redis", () => {
     await isFollowing();
   });
 
-  it("tells `trimmed`, and not `lost`, when the log was trimmed past what was delivered", async () => {
+  it("reports `trimmed`, and not `lost`, if the log was trimmed past what was delivered", async () => {
     const before = await put(store);
     await told.until(before.marker);
     proxy.refuse();
@@ -159,7 +159,7 @@ describe("breaks of the log on Redis", () => {
     await direct.close();
   });
 
-  it("tells nothing of the kind through cuts, restarts of the tail and a trim of what was delivered long ago", async () => {
+  it("reports neither after lost connections, restarts of the tail and a trim of what was delivered long ago", async () => {
     const markers: string[] = [];
     for (let n = 0; n < 30; n += 1) {
       if (n % 3 === 0) proxy.cut();
@@ -181,7 +181,7 @@ describe("breaks of the log on Redis", () => {
     await isFollowing();
   });
 
-  it("goes on, on a new connection, when it is restarted", async () => {
+  it("continues on a new connection when it is restarted", async () => {
     const { marker } = await put(store);
     await told.until(marker);
     const before = await clients(server);
@@ -220,7 +220,7 @@ describe("breaks of the log on Redis", () => {
     await other.dispose();
   });
 
-  it("hands on an entry that is none of ours without members, and goes on", async () => {
+  it("delivers an entry that the store did not write without members, and continues", async () => {
     await server.command("XADD", log, "*", "v", "x", "e", "{broken");
     await server.command("XADD", log, "*", "only", "this");
     await server.command("XADD", log, "*", "v", "1", "e", "[1]");

@@ -1,6 +1,6 @@
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 
-/** Uses a Redis store and closes it; the process ends only if nothing of it is left. Argument: URL. */
+/** Uses a Redis store and closes it. The process ends only if nothing of the store is left. Argument: URL. */
 const [url = ""] = process.argv.slice(2);
 const store = await openRedisStore({ url, timeoutMs: 2_000 });
 const follower = store.follow(Date.now() - 1_000, () => undefined);

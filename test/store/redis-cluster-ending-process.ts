@@ -1,7 +1,10 @@
 import { parseRedisUrl } from "../../src/store/redis/address.ts";
 import { connectClient, createClient } from "../../src/store/redis/client.ts";
 
-/** Ends a client of a Cluster while it is asking for the slots; the process ends only if nothing of it is left. Argument: URL. */
+/**
+ * Ends a client of a Cluster while it asks for the slots. The process ends only if nothing of the client is left.
+ * Argument: URL.
+ */
 const [url = ""] = process.argv.slice(2);
 const client = createClient(parseRedisUrl(url), {
   commandTimeoutMs: 1_000,

@@ -10,11 +10,11 @@ import { put, RecordingFollower } from "./recording-follower.ts";
 
 const soon = { timeout: 30_000, interval: 50 };
 
-/** The primary that has the store's slot, and its replica. */
+/** The primary with the store's slot, and its replica. */
 async function pairOf(cluster: RedisCluster): Promise<{ primary: RedisServer; replica: RedisServer }> {
   for (const [at, primary] of cluster.primaries.entries()) {
     const replica = cluster.replicas[at];
-    // Answered only by the node that has the slot.
+    // Only the node that owns the slot answers.
     const has = await primary.command("GET", redisKeys().commits).then(
       () => true,
       () => false,
@@ -24,7 +24,7 @@ async function pairOf(cluster: RedisCluster): Promise<{ primary: RedisServer; re
   throw new Error("nobody has the slot");
 }
 
-it("tells `lost` after a failover in a Cluster that lost acknowledged commits, and goes on at the new primary", async () => {
+it("reports `lost` after a failover in a Cluster that lost acknowledged commits, and continues at the new primary", async () => {
   const cluster = await startRedisCluster({ replicas: true });
   const store = await openRedisStore({ url: cluster.url, timeoutMs: 2_000 });
   const told = new RecordingFollower();
@@ -60,7 +60,7 @@ it("a client of a Cluster that ends while it asks for the slots asks no more, an
   const child = startProcess({ script, args: [cluster.url] });
   try {
     await child.line(/^connected$/);
-    // The next refresh of the slots is not answered.
+    // The next refresh of the slots gets no answer.
     for (const server of cluster.servers) server.pause();
     await child.line(/^ended$/);
     expect(await within(child.exited, "the end of the process", 20_000)).toBe(0);

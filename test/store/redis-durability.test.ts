@@ -25,7 +25,7 @@ async function calls(server: RedisServer, command: string): Promise<number> {
   return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, "m").exec(stats)?.[1] ?? 0);
 }
 
-describe("what holds a commit: one Redis", () => {
+describe("what keeps a commit: one Redis", () => {
   let server: RedisServer;
   let store: Store;
   beforeEach(async () => {
@@ -37,7 +37,7 @@ describe("what holds a commit: one Redis", () => {
     await server.dispose();
   });
 
-  it("is the disk with `appendfsync always`, and the memory from the moment at which it is not", async () => {
+  it("is the disk with `appendfsync always`, and the memory from the moment at which that is off", async () => {
     // The append-only file of a new server is written once before it counts.
     await expect.poll(() => durabilityOn(store), soon).toBe("fsync");
     await server.command("CONFIG", "SET", "appendfsync", "everysec");
@@ -48,14 +48,14 @@ describe("what holds a commit: one Redis", () => {
     expect(await durabilityOn(store)).toBe("memory");
   });
 
-  it("is not asked for where the step does not want to know, nor is a replica waited for where there is none", async () => {
+  it("is not queried if the step does not ask for it, and no replica is waited for if there is none", async () => {
     expect(await durabilityOn(store, false)).toBe("memory");
     expect(await calls(server, "config\\|get")).toBe(0);
     await expect.poll(() => durabilityOn(store), soon).toBe("fsync");
     expect(await calls(server, "wait")).toBe(0);
   });
 
-  it("is the memory where the user may not ask", async () => {
+  it("is the memory if the user may not ask", async () => {
     await server.command("ACL", "SETUSER", "gate", "on", ">x", "~*", "&*", "+@all", "-config");
     const url = `redis://gate:x@127.0.0.1:${server.port}`;
     const limited = await openRedisStore({ url, timeoutMs: 2_000 });
@@ -64,7 +64,7 @@ describe("what holds a commit: one Redis", () => {
     await limited.close();
   });
 
-  it("does not hide a conflict, and runs a step once when the script is not loaded", async () => {
+  it("does not hide a conflict, and runs a step once if the script is not loaded", async () => {
     const key = recordName();
     await server.command("SCRIPT", "FLUSH");
     const step = { check: [{ key, version: 0 }], put: [{ key, value: {} }], durable: true };
@@ -73,7 +73,7 @@ describe("what holds a commit: one Redis", () => {
   });
 });
 
-describe("what holds a commit: a primary and its replica", () => {
+describe("what keeps a commit: a primary and its replica", () => {
   let group: SentinelGroup;
   let store: Store;
   beforeAll(async () => {
@@ -89,13 +89,13 @@ describe("what holds a commit: a primary and its replica", () => {
   });
   afterAll(() => group?.dispose());
 
-  it("is the replica's memory too when the replica has said so", async () => {
+  it("is the replica's memory too once the replica has confirmed", async () => {
     expect(await durabilityOn(store)).toBe("replicated");
     await group.primary.command("SCRIPT", "FLUSH");
     expect(await durabilityOn(store)).toBe("replicated");
   });
 
-  it("is the primary's alone while the replica is stopped, and no commit fails or waits long for that", async () => {
+  it("is only the primary's while the replica is stopped, and no commit fails or waits long for that", async () => {
     expect(await durabilityOn(store)).toBe("replicated");
     const before = await calls(group.primary, "wait");
     group.replica.pause();
@@ -114,14 +114,14 @@ describe("what holds a commit: a primary and its replica", () => {
     expect((await calls(group.primary, "wait")) - before).toBeLessThan(150);
   });
 
-  it("is known again after the connection that wrote was lost", async () => {
+  it("is known again after the writing connection was lost", async () => {
     expect(await durabilityOn(store)).toBe("replicated");
     await group.primary.command("CLIENT", "KILL", "TYPE", "normal");
     await expect.poll(() => durabilityOn(store).catch(() => "away"), soon).toBe("replicated");
   });
 });
 
-describe("what holds a commit: a Cluster with replicas", () => {
+describe("what keeps a commit: a Cluster with replicas", () => {
   let cluster: RedisCluster;
   let store: Store;
   beforeAll(async () => {
@@ -133,7 +133,7 @@ describe("what holds a commit: a Cluster with replicas", () => {
     await cluster?.dispose();
   });
 
-  it("is the replica's memory too, of the primary that has the slot", async () => {
+  it("is the replica's memory too, of the primary that owns the slot", async () => {
     expect(await durabilityOn(store)).toBe("replicated");
     for (const replica of cluster.replicas) replica.pause();
     expect(await durabilityOn(store)).toBe("memory");

@@ -89,16 +89,16 @@ describe("redis store, with faults between it and Redis", () => {
     },
   );
 
-  it("replaces a connection on which nothing comes any more", async () => {
+  it("replaces a connection on which nothing arrives any more", async () => {
     proxy.blackHole("both");
     await rejection(store.get([recordName()]));
-    // New connections pass, the old one stays in the hole: only a new one can work.
+    // New connections pass, the old one stays in the black hole, so only a new one can work.
     await eventually("it to hold", () => proxy.connections === 0);
     proxy.pass();
     await eventually("it to hold", () => works(store));
   });
 
-  it("rejects what is under way at once when the connection is cut, and everything while there is none", async () => {
+  it("rejects what is in progress at once if the connection is closed, and everything while there is none", async () => {
     const patient = await openRedisStore({ url: `redis://127.0.0.1:${proxy.port}`, timeoutMs: 10_000 });
     server.pause();
     const waiting = rejection(patient.commit({ bumpEpochs: [recordName()] }));
@@ -114,7 +114,7 @@ describe("redis store, with faults between it and Redis", () => {
     await patient.close();
   });
 
-  it("does not send a commit again whose answer was lost", async () => {
+  it("does not resend a commit whose answer was lost", async () => {
     const key = recordName();
     const { version } = await committed(store, { put: [{ key, value: { n: 0 } }] });
     proxy.blackHole("toClient");
@@ -129,7 +129,7 @@ describe("redis store, with faults between it and Redis", () => {
     expect((await readRecord(store, key))?.value).toEqual({ n: 1 });
   });
 
-  it("does not wait longer for a slow Redis than it may, and bounds what waits", async () => {
+  it("does not exceed its deadline for a slow Redis, and bounds what waits", async () => {
     proxy.delay(400);
     const start = performance.now();
     const outcomes = await Promise.allSettled(Array.from({ length: 6_000 }, () => store.get([recordName()])));
@@ -139,7 +139,7 @@ describe("redis store, with faults between it and Redis", () => {
     expect(reasons.filter((reason) => reason.includes("too many")).length).toBe(1_000);
   });
 
-  it("a follower on a half-open link is not in step within 1.5 s, and misses nothing afterwards", async () => {
+  it("a follower on a half-open link stops following within 1.5 s, and misses nothing afterwards", async () => {
     const { collector, follower } = follow();
     await follower.caughtUp;
     expect(follower.following).toBe(true);
@@ -158,7 +158,7 @@ describe("redis store, with faults between it and Redis", () => {
     await direct.close();
   });
 
-  it("a follower goes on after a restart of Redis, and so does the store; nothing acknowledged is lost", async () => {
+  it("a follower continues after a restart of Redis, and so does the store; nothing acknowledged is lost", async () => {
     const { collector, follower } = follow();
     await follower.caughtUp;
     const acked: RecordKey[] = [];
@@ -188,7 +188,7 @@ describe("redis store, with faults between it and Redis", () => {
     expect(acked.filter((key) => !seen.has(key))).toEqual([]);
   });
 
-  it("a follower starts over when the log was reset", async () => {
+  it("a follower starts over if the log was reset", async () => {
     const [old, fresh] = [mark(), mark()];
     const { collector, follower } = follow(0);
     await committed(store, { log: [{ marker: old }] });
@@ -202,7 +202,7 @@ describe("redis store, with faults between it and Redis", () => {
     await server.command("DEL", log);
   });
 
-  it("says how far back the log reaches when it was trimmed", async () => {
+  it("reports how far back the log reaches if it was trimmed", async () => {
     const { log } = redisKeys();
     await server.command("DEL", log);
     for (let n = 0; n < 5; n += 1) await committed(store, { log: [{ n }] });
@@ -251,7 +251,7 @@ describe("redis store, with Redis refusing", () => {
     expect(await store.get([key, other])).toMatchObject([{ value: { n: 1 } }, undefined]);
   });
 
-  it("writes what takes rights away, and log entries, past `maxmemory`, also where everything is new", async () => {
+  it("writes revocations and log entries past `maxmemory`, even if everything is new", async () => {
     const [key, epoch] = [recordName(), recordName()];
     await server.command("CONFIG", "SET", "maxmemory", "100kb");
     await server.command("SCRIPT", "FLUSH");
@@ -273,7 +273,7 @@ describe("redis store, with Redis refusing", () => {
     await committed(store, { bumpEpochs: [recordName()] });
   });
 
-  it("answers `unavailable` while Redis is stopped in its tracks, and goes on when it is not", async () => {
+  it("answers `unavailable` while Redis is stopped, and continues when it resumes", async () => {
     server.pause();
     const { ms, code } = await rejection(store.get([recordName()]));
     expect(code).toBe("unavailable");
@@ -282,7 +282,7 @@ describe("redis store, with Redis refusing", () => {
     await eventually("it to hold", () => works(store));
   });
 
-  it("says in its health that Redis has begun to evict", async () => {
+  it("reports in its health that Redis has begun to evict", async () => {
     expect((await store.health()).ok).toBe(true);
     await server.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
     const health = await store.health();
@@ -293,7 +293,7 @@ describe("redis store, with Redis refusing", () => {
 });
 
 describe("openRedisStore", () => {
-  it("refuses a Redis that may evict, and says how to mend it", async () => {
+  it("refuses a Redis that may evict, and says how to repair that", async () => {
     const server = await startRedis({ config: ["maxmemory-policy allkeys-lru"] });
     await expect(openRedisStore({ url: server.url, timeoutMs: 2_000 })).rejects.toThrow(
       /maxmemory-policy is allkeys-lru.*redis-cli CONFIG SET maxmemory-policy noeviction/,
@@ -301,14 +301,14 @@ describe("openRedisStore", () => {
     await server.dispose();
   });
 
-  it("says where nobody answers, without the password", async () => {
+  it("names the address if nobody answers, without the password", async () => {
     const { message, ms } = await rejection(openRedisStore({ url: "redis://user:s3cret@127.0.0.1:1" }));
     expect(message).toMatch(/^cannot use Redis at redis:\/\/\*\*\*@127\.0\.0\.1:1: .*ECONNREFUSED/);
     expect(message).not.toContain("s3cret");
     expect(ms).toBeLessThan(stretched(2_000));
   });
 
-  it("says that the password is wrong, and works with the right one, which no error or health shows", async () => {
+  it("reports a wrong password, and works with the right one, which no error or health report shows", async () => {
     const server = await startRedis({ config: ["user gate on >s3cret ~* &* +@all"] });
     const url = (password: string) => `redis://gate:${password}@127.0.0.1:${server.port}`;
     await expect(openRedisStore({ url: url("wrong") })).rejects.toThrow(/\*\*\*@.*WRONGPASS: refuses user/);
@@ -356,7 +356,7 @@ async function expectCleanEnd(url: string): Promise<void> {
 }
 
 describe("redis store behind Sentinels", () => {
-  it("goes on at the new primary after a failover, and so does a follower", async () => {
+  it("continues at the new primary after a failover, and so does a follower", async () => {
     const group = await startRedisSentinels();
     const store = await openRedisStore({ url: group.url, timeoutMs: 1_000 });
     const collector = new Collector();

@@ -21,7 +21,7 @@ async function guaranteeOf(url: string): Promise<StoreGuarantee> {
 }
 
 describe("the guarantee of one Redis", () => {
-  it("is that no other takes over, with the disk's part as a problem until it is set up", async () => {
+  it("is that there is no failover, with the disk as a problem until it is configured", async () => {
     const server = await startRedis();
     const { stalePrimaryWindowMs, problems } = await guaranteeOf(server.url);
     expect(stalePrimaryWindowMs).toBe(0);
@@ -39,20 +39,20 @@ describe("the guarantee of one Redis", () => {
     await server.dispose();
   });
 
-  it("tells how long a round trip to it takes", async () => {
+  it("includes the round-trip time", async () => {
     const server = await startRedis();
     const proxy = await startFaultProxy({ host: "127.0.0.1", port: server.port });
     const near = await guaranteeOf(server.url);
     expect(near.roundTripMs).toBeGreaterThan(0);
     proxy.delay(60);
     const { roundTripMs } = await guaranteeOf(`redis://127.0.0.1:${proxy.port}`);
-    // A timer may come up to a millisecond early.
+    // A timer may fire up to a millisecond early.
     expect(roundTripMs).toBeGreaterThanOrEqual(59);
     await proxy.stop();
     await server.dispose();
   });
 
-  it("is never asked for where a round trip takes longer than a command may: the error says so", async () => {
+  it("is never asked for if a round trip takes longer than a command may: the error says so", async () => {
     const server = await startRedis();
     const proxy = await startFaultProxy({ host: "127.0.0.1", port: server.port });
     proxy.delay(150);
@@ -64,7 +64,7 @@ describe("the guarantee of one Redis", () => {
     await server.dispose();
   }, 30_000);
 
-  it("says what it could not find out", async () => {
+  it("reports what could not be read", async () => {
     const server = await startRedis({ appendonly: true, appendfsync: "always" });
     await server.command("ACL", "SETUSER", "gate", "on", ">x", "~*", "&*", "+@all", "-config");
     const { stalePrimaryWindowMs, problems } = await guaranteeOf(`redis://gate:x@127.0.0.1:${server.port}`);
@@ -87,13 +87,13 @@ describe("the guarantee of Sentinels", () => {
   });
   afterAll(() => group?.dispose());
 
-  it("has no end without min-replicas-to-write", async () => {
+  it("is unbounded without min-replicas-to-write", async () => {
     const { stalePrimaryWindowMs, problems } = await guaranteeOf(group.url);
     expect(stalePrimaryWindowMs).toBe(Number.POSITIVE_INFINITY);
     expect(problems).toContainEqual(expect.stringContaining('Set "min-replicas-to-write 1"'));
   });
 
-  it("follows from the longest that a primary accepts and the earliest that another is promoted", async () => {
+  it("follows from the longest time that a primary accepts writes and the earliest promotion", async () => {
     const servers = [group.primary, group.replica];
     for (const server of servers) {
       await server.command("CONFIG", "SET", "min-replicas-to-write", "1", "min-replicas-max-lag", "2");
@@ -105,7 +105,7 @@ describe("the guarantee of Sentinels", () => {
       await sentinel.command("SENTINEL", "SET", "main", "down-after-milliseconds", "3500");
     }
     expect((await guaranteeOf(group.url)).stalePrimaryWindowMs).toBe(1_500);
-    // One that is quicker than the others is enough to start a failover.
+    // One that is quicker than the others suffices to start a failover.
     await group.sentinels[1]?.command("SENTINEL", "SET", "main", "down-after-milliseconds", "3000");
     expect((await guaranteeOf(group.url)).stalePrimaryWindowMs).toBe(2_000);
     for (const sentinel of group.sentinels) {
@@ -128,7 +128,7 @@ describe("the guarantee of Sentinels", () => {
     await second.dispose();
   });
 
-  it("asks Sentinels that the URL does not name, and is not known when one of them does not answer", async () => {
+  it("asks Sentinels that the URL does not name, and is unknown if one of them does not answer", async () => {
     const [first, second] = group.sentinels;
     await second?.command("SENTINEL", "SET", "main", "down-after-milliseconds", "2000");
     const url = `redis+sentinel://127.0.0.1:${first?.port}/main`;
@@ -157,7 +157,7 @@ describe("the guarantee of a Cluster", () => {
     expect(problems).toContainEqual(expect.stringContaining('Set "appendonly yes"'));
   });
 
-  it("is not known where the user may not ask", async () => {
+  it("is unknown if the user may not ask", async () => {
     for (const server of cluster.servers) {
       await server.command("ACL", "SETUSER", "gate", "on", ">x", "~*", "&*", "+@all", "-config");
     }

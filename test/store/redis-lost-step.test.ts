@@ -17,7 +17,7 @@ import {
 const soon = { timeout: 60_000, interval: 100 };
 const nothing = Buffer.alloc(0);
 
-/** What is left of replies, by how they are damaged. */
+/** What is left of replies, for each kind of damage. */
 const damages: readonly (readonly [string, (chunk: Buffer) => Buffer])[] = [
   ["each third one", everyThird()],
   ["the first byte of each", (chunk) => chunk.subarray(1)],
@@ -45,7 +45,7 @@ async function works(store: Store): Promise<boolean> {
   }
 }
 
-/** So often in a row that no second connection is still out of step. */
+/** Enough successes in a row that no second connection is still mismatched. */
 async function worksAgain(store: Store): Promise<void> {
   let inARow = 0;
   await expect
@@ -100,7 +100,7 @@ describe("redis store whose replies lose bytes on the way", () => {
   it("replaces a connection on which one whole reply was lost, though every later command gets some reply", async () => {
     let toLose = 1;
     proxy.remove("toClient", (chunk) => (toLose-- > 0 ? nothing : chunk));
-    // Asked without a pause, none of them runs into its deadline: each gets the reply of the one before it.
+    // Sent without a pause, so none of them exceeds its deadline: each gets the reply of the previous one.
     const reads = Array.from({ length: 200 }, () => store.get([recordName()]));
     await Promise.allSettled(reads);
     await worksAgain(store);

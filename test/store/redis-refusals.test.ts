@@ -9,7 +9,7 @@ import { type RedisServer, startRedis, startRedisCluster } from "../support/redi
 
 const soon = { timeout: 15_000, interval: 20 };
 
-/** The word that the store's log entry has for why it is not available; `answered` when it is. */
+/** The reason in the log's detail if the store is unavailable; `answered` if it is not. */
 async function word(exchange: Promise<unknown>): Promise<string> {
   try {
     await exchange;
@@ -24,7 +24,7 @@ const writing = (store: Store, durable = false) =>
   word(store.commit({ put: [{ key: recordName(), value: {} }], log: [{}], durable }));
 const reading = (store: Store) => word(store.get([recordName()]));
 
-describe("what Redis refuses is `unavailable` with the word for why", () => {
+describe("what Redis refuses is `unavailable` with the reason", () => {
   let server: RedisServer;
   let store: Store;
   beforeAll(async () => {
@@ -80,7 +80,7 @@ describe("what Redis refuses is `unavailable` with the word for why", () => {
     await expect.poll(() => writing(store), soon).toBe("answered");
   });
 
-  it("MISCONF when it cannot save and refuses writes for that", async () => {
+  it("MISCONF when it cannot save and therefore refuses writes", async () => {
     await server.command("CONFIG", "SET", "save", "1 1", "dir", "/proc/self");
     await server.command("BGSAVE").catch(() => undefined);
     await expect.poll(() => writing(store), soon).toBe("MISCONF");
@@ -89,7 +89,7 @@ describe("what Redis refuses is `unavailable` with the word for why", () => {
     await expect.poll(() => writing(store), soon).toBe("answered");
   });
 
-  it("NOPERM when the user lost a right, with nothing written of a step that needs it", async () => {
+  it("NOPERM when the user lost a right; nothing of the step is written", async () => {
     const all = ["on", ">x", "~*", "&*", "+@all"];
     await server.command("ACL", "SETUSER", "gate", ...all);
     const limited = await openRedisStore({
@@ -125,7 +125,7 @@ describe("what Redis refuses is `unavailable` with the word for why", () => {
 });
 
 describe("what a Cluster refuses", () => {
-  it("is CLUSTERDOWN when other slots are not served, and works again after it", async () => {
+  it("is CLUSTERDOWN if other slots are not served, and works again afterwards", async () => {
     const cluster = await startRedisCluster();
     const store = await openRedisStore({ url: cluster.url, timeoutMs: 2_000 });
     const log = redisKeys().log;

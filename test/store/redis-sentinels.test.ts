@@ -36,13 +36,13 @@ describe("which primary the Sentinels name", () => {
     await follower.caughtUp;
   };
   const age = () => performance.now() - store.primaryConfirmedAt();
-  /** Resolves once a question that was asked after this call has been answered as it should be. */
+  /** Resolves once a question that was asked after this call has the expected answer. */
   const confirmed = async () => {
     const from = performance.now();
     await expect.poll(() => store.primaryConfirmedAt() >= from, soon).toBe(true);
   };
 
-  it("is asked about while somebody follows, and only then", async () => {
+  it("is asked while somebody follows, and only then", async () => {
     expect(store.primaryConfirmedAt()).toBe(Number.NEGATIVE_INFINITY);
     await follow();
     await confirmed();
@@ -79,7 +79,7 @@ describe("which primary the Sentinels name", () => {
     await expect.poll(age, soon).toBeGreaterThan(2_500);
   });
 
-  it("counts Sentinels that it only heard of and never reached", async () => {
+  it("counts Sentinels that it only learned of and never reached", async () => {
     await store.close();
     const [first, second, third] = group.sentinels;
     second?.pause();
@@ -99,7 +99,7 @@ describe("which primary the Sentinels name", () => {
     watch.stop();
   });
 
-  it("is not confirmed by what was said before the connection was made, which may lead to another process", async () => {
+  it("is not confirmed by answers from before the connection was made, which may lead to another process", async () => {
     await follow();
     await confirmed();
     for (const sentinel of group.sentinels) sentinel.pause();
@@ -110,7 +110,7 @@ describe("which primary the Sentinels name", () => {
     await confirmed();
   });
 
-  it("is not confirmed while commits go to another server, which is told after a while", async () => {
+  it("is not confirmed while commits go to another server, which is reported after a while", async () => {
     const moved: boolean[] = [];
     const other = { host: "127.0.0.1", port: group.replica.port };
     const named = { host: "::ffff:127.0.0.1", port: group.primary.port };
@@ -130,7 +130,7 @@ describe("which primary the Sentinels name", () => {
     watch.stop();
   });
 
-  it("is no question for one Redis", async () => {
+  it("is not asked for one Redis", async () => {
     const server = await startRedis();
     const single = await openRedisStore({ url: server.url, timeoutMs: 2_000 });
     expect(single.primaryConfirmedAt()).toBe(Number.POSITIVE_INFINITY);
@@ -139,8 +139,8 @@ describe("which primary the Sentinels name", () => {
   });
 });
 
-describe("an old primary that lives on", () => {
-  it("is left by commits and followers once most Sentinels name another, though its connections stand", async () => {
+describe("an old primary that stays up", () => {
+  it("is left by commits and followers once most Sentinels name another, though its connections are open", async () => {
     const group = await startRedisSentinels({ downAfter: 60_000 });
     const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
     const told = new RecordingFollower();
@@ -178,7 +178,7 @@ describe("Sentinels that disagree", () => {
   });
   afterEach(() => group.dispose());
 
-  /** The replica is the primary now, and who of the Sentinels has heard of it. */
+  /** Promotes the replica; `heard` are the Sentinels that have learned of it. */
   async function promote(heard: readonly RedisServer[]): Promise<void> {
     await group.replica.command("REPLICAOF", "NO", "ONE");
     const port = String(group.replica.port);
@@ -188,7 +188,7 @@ describe("Sentinels that disagree", () => {
     }
   }
 
-  it("are consistentRead by their majority, at the first connection and every other, whichever the URL names first", async () => {
+  it("are decided by their majority, at the first connection and every other, whichever the URL names first", async () => {
     const [, ...heard] = group.sentinels;
     await promote(heard);
     const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
@@ -202,7 +202,7 @@ describe("Sentinels that disagree", () => {
     await store.close();
   });
 
-  it("take commits away from an old primary that the first of them still names", async () => {
+  it("redirect commits from an old primary that the first of them still names", async () => {
     const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
     const follower = store.follow(Date.now(), () => undefined);
     await follower.caughtUp;
@@ -221,8 +221,8 @@ describe("Sentinels that disagree", () => {
   });
 });
 
-describe("a failover that takes its time", () => {
-  it("leaves the old primary unconfirmed, whatever the other Sentinels say, until it is over", async () => {
+describe("a slow failover", () => {
+  it("leaves the old primary unconfirmed, whatever the other Sentinels say, until it is complete", async () => {
     const group = await startRedisSentinels({ downAfter: 60_000 });
     const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
     await store.follow(Date.now(), () => undefined).caughtUp;
@@ -243,15 +243,15 @@ describe("a failover that takes its time", () => {
   }, 60_000);
 });
 
-describe("a failover of which only one Sentinel has heard yet", () => {
-  it("is believed before the majority that has not, also when the old primary is there again", async () => {
+describe("a failover that only one Sentinel has learned of", () => {
+  it("is trusted over the majority that has not, even if the old primary is back", async () => {
     const group = await startRedisSentinels({ downAfter: 60_000 });
     const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
     const follower = store.follow(Date.now(), () => undefined);
     await follower.caughtUp;
     const [first, ...others] = group.sentinels;
     for (const other of others) other.pause();
-    // It asks nobody, and gives it the next number.
+    // It asks no other Sentinel, and assigns the next epoch.
     await first?.command("SENTINEL", "FAILOVER", "main");
     await expect.poll(() => group.primaryPort(), soon).toBe(group.replica.port);
     for (const other of others) other.resume();
@@ -264,8 +264,8 @@ describe("a failover of which only one Sentinel has heard yet", () => {
   }, 60_000);
 });
 
-describe("Sentinels that want a password from one moment to the next", () => {
-  it("leave no rejection unhandled, and what they have said runs out", async ({ onTestFinished }) => {
+describe("Sentinels that suddenly require a password", () => {
+  it("leave no rejection unhandled, and their last answers expire", async ({ onTestFinished }) => {
     const unhandled: unknown[] = [];
     const note = (reason: unknown) => void unhandled.push(reason);
     process.on("unhandledRejection", note);
@@ -295,7 +295,7 @@ async function clients(server: RedisServer): Promise<number> {
 }
 
 describe("a failover that loses acknowledged commits", () => {
-  it("is told as `lost`, of an entry that was delivered and of one that was not, on every node", async () => {
+  it("is reported as `lost`, for an entry that was delivered and for one that was not, on every node", async () => {
     const group = await startRedisSentinels();
     const store = await openRedisStore({ url: group.url, timeoutMs: 2_000 });
     const another = await openRedisStore({ url: group.url, timeoutMs: 2_000 });

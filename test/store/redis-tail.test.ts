@@ -45,7 +45,7 @@ describe("the tail of the log beside the commands", () => {
     return { tail, commands };
   }
 
-  it("is not following while they go to another server than its own", async () => {
+  it("is not following while commands go to another server than its own", async () => {
     const { tail, commands } = await follow();
     expect(tail.following).toBe(true);
     commands.goElsewhere = true;
@@ -67,7 +67,7 @@ describe("the tail of the log beside the commands", () => {
   });
 });
 
-describe("the link that commands go over", () => {
+describe("the connection for commands", () => {
   const host = "127.0.0.1";
 
   it("leads to one server, and to none while it is made again", async () => {
@@ -84,7 +84,7 @@ describe("the link that commands go over", () => {
     expect(link.madeAt).toBeGreaterThan(madeAt);
   });
 
-  it("is at any server where nobody names one", async () => {
+  it("is at any server if no Sentinel names one", async () => {
     const link = new CommandLink(await connected(true), false);
     expect(link.isAt({ host, port: other.port })).toBe(true);
   });

@@ -11,7 +11,7 @@ import {
   startRedisSentinels,
 } from "../support/redis-server.ts";
 
-/** The machine is shared by other tests: what is measured here is not how fast it is. */
+/** The machine is shared with other tests: this does not measure speed. */
 const timeoutMs = 2_000;
 
 storeContract({
@@ -67,7 +67,7 @@ for (const [name, start, durability] of [
   });
 }
 
-/** On whichever of the servers has the log and takes writes. */
+/** On the server that has the log and accepts writes. */
 async function loseLast(servers: readonly RedisServer[], prefix?: string): Promise<void> {
   const { log } = redisKeys(prefix);
   for (const server of servers) {

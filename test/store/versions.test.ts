@@ -10,7 +10,7 @@ import { temporaryFolder } from "../support/temporary-folder.ts";
 
 const versionOf = async (store: Store) => (await committed(store, { log: [{}] })).version;
 
-/** What every store does once its numbers are at the end of what a clock can give. */
+/** What every store does once its versions reach the maximum of a clock. */
 async function expectExactAtTheEnd(store: Store): Promise<void> {
   const key = recordName("epoch");
   await committed(store, { raiseEpochsTo: [{ key, version: stepLimits.version }] });
@@ -24,7 +24,7 @@ async function expectExactAtTheEnd(store: Store): Promise<void> {
 }
 
 describe("versions of the embedded store", () => {
-  it("are the clock's, go on by one where it stands still or goes back, and do not follow one that is far ahead", async () => {
+  it("are the clock's, rise by one if it stands still or goes back, and do not follow one that is far ahead", async () => {
     const folder = temporaryFolder();
     let now = 1_700_000_000_000;
     const clock = { now: () => now, monotonic: () => performance.now() };
@@ -45,7 +45,7 @@ describe("versions of the embedded store", () => {
 });
 
 describe("versions of the Redis store", () => {
-  it("do not fall when Redis loses all it had", async () => {
+  it("do not fall if Redis loses all its data", async () => {
     const server = await startRedis();
     const store = await openRedisStore({ url: server.url, timeoutMs: 2_000 });
     const before = await versionOf(store);

@@ -1,16 +1,16 @@
 import type { Random } from "../../chaos/random.ts";
 import type { Recorded } from "./recording.ts";
 
-/** What a disk writes whole or not at all. */
+/** What a disk writes atomically. */
 const sector = 512;
 
 export interface CrashOptions {
-  /** False: the disk forgets what `fdatasync` was to keep (the negative control). */
+  /** False: the disk loses what `fdatasync` should have kept (the negative control). */
   readonly syncs: boolean;
 }
 
 export interface Crash {
-  /** What the file holds afterwards; empty where there is none. */
+  /** The file's content afterwards; empty if there is no file. */
   readonly image: Buffer;
   /** What had been acknowledged before. */
   readonly acknowledged: readonly number[];
@@ -18,7 +18,7 @@ export interface Crash {
 
 type Write = Extract<Recorded, { kind: "write" }>;
 
-/** Lines of the trace at which the power may fail: around the beginning and the end of everything that syncs. */
+/** Lines of the trace at which the power may fail: around the start and the end of everything that syncs. */
 export function syncPoints(recorded: readonly Recorded[]): readonly number[] {
   const lines = recorded.flatMap((one) =>
     one.kind !== "acknowledged" && (one.kind !== "write" || one.synchronous)
@@ -29,8 +29,8 @@ export function syncPoints(recorded: readonly Recorded[]): readonly number[] {
 }
 
 /**
- * The power fails after line `at`. What was synced is there; of what was written and not synced, any sectors may be, in any
- * mixture; where none of a write is, the file may end before it.
+ * The power fails after line `at`. What was synced is there. Of what was written and not synced, any sectors may be
+ * there, in any mixture; if none of a write is there, the file may end before it.
  */
 export function crash(
   recorded: readonly Recorded[],
@@ -54,7 +54,7 @@ export function crash(
   return { image: hasName(recorded, at, random) ? image.bytes : Buffer.alloc(0), acknowledged };
 }
 
-/** A name is there once its folder was synced; before that it may be. */
+/** A name exists once its folder was synced; before that it may exist. */
 function hasName(recorded: readonly Recorded[], at: number, random: Random): boolean {
   const named = recorded.find(({ kind }) => kind === "named");
   if (named === undefined || named.begin > at) return false;
@@ -65,7 +65,7 @@ function hasName(recorded: readonly Recorded[], at: number, random: Random): boo
 }
 
 function tear(image: Image, { offset, bytes }: Write, random: Random): void {
-  // Often all or nothing: mixtures alone would seldom leave a page whole.
+  // Often all or nothing: mixtures alone would rarely leave a page whole.
   const share = random.pick([0, 0.5, 1]);
   let from = 0;
   while (from < bytes.length) {

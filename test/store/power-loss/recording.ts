@@ -6,7 +6,9 @@ import { fileURLToPath } from "node:url";
 
 import { storeFileName } from "../../../src/store/embedded/files.ts";
 
-/** What a process did to the store's file, and what it acknowledged; `begin` and `end` count lines of the trace. */
+/**
+ * What a process did to the store's file, and what it acknowledged. `begin` and `end` are line numbers of the trace.
+ */
 export type Recorded =
   | {
       readonly kind: "write";
@@ -14,7 +16,7 @@ export type Recorded =
       readonly end: number;
       readonly offset: number;
       readonly bytes: Buffer;
-      /** Through the descriptor that syncs: durable when the call returns. */
+      /** Through the descriptor that syncs: durable once the call returns. */
       readonly synchronous: boolean;
     }
   | { readonly kind: "sync"; readonly begin: number; readonly end: number }
@@ -29,7 +31,7 @@ const folderName = "data";
 
 /**
  * Runs the committing process in `folder` under strace until it has acknowledged `commits` commits, kills it, and reads
- * the trace. lmdb writes with these calls alone: its map is read only. Under whatever name, it is one file.
+ * the trace. lmdb writes with these calls only, because its map is read-only. Under whatever name, it is one file.
  */
 export async function record(folder: string, commits: number): Promise<readonly Recorded[]> {
   const trace = path.join(folder, "trace");
@@ -62,7 +64,7 @@ interface Call {
   readonly text: string;
 }
 
-/** Lines of strace: `TID name(arguments) = result`; a call that another one interrupts is two of them. */
+/** Lines of strace: `TID name(arguments) = result`. An interrupted call takes two lines. */
 class TraceReader {
   readonly recorded: Recorded[] = [];
   readonly #unfinished = new Map<string, Call>();
@@ -101,7 +103,7 @@ class TraceReader {
 
   #opened(text: string): void {
     const [, descriptor, where = ""] = /= (\d+)<([^>]*)>/.exec(text) ?? [];
-    // Another process of the trace, the compiler's, has descriptors of the same numbers.
+    // Another process of the trace, the compiler's, uses the same descriptor numbers.
     if (descriptor === undefined || !isStore(bytesOf(where).toString())) return;
     if (text.includes("O_DSYNC")) this.#synchronous.add(descriptor);
     else this.#synchronous.delete(descriptor);
@@ -114,10 +116,10 @@ class TraceReader {
   }
 
   #wrote(descriptor: string, text: string, span: { readonly begin: number; readonly end: number }): void {
-    // Killed in the middle of it: as good as not begun.
+    // Killed during the call: as good as not begun.
     if (/\)\s+= \?/.test(text)) return;
     const bytes = Buffer.concat(stringsOf(text));
-    // The result of a call that another one interrupted is set off by more than one blank.
+    // The result of an interrupted call is preceded by more than one blank.
     const offset = text.startsWith("pwrite64")
       ? Number(/, (\d+)\)\s+= \d+$/.exec(text)?.[1])
       : this.#places.get(descriptor);

@@ -8,12 +8,12 @@ import { Collector } from "../../contract/store.ts";
 import { startProcess } from "../../support/child-process.ts";
 import type { Crash } from "./crash.ts";
 
-/** Opens in a folder of its own what a crash has left; what is wrong with it, if anything. */
+/** Opens what a crash has left, in a folder of its own. Returns what is wrong with it, if anything. */
 export async function recover(folder: string, { image, acknowledged }: Crash): Promise<string | undefined> {
   return await inFolder(folder, image, () => problemOf(folder, acknowledged));
 }
 
-/** As `recover`, in a process of its own: lmdb aborts its process over pages that contradict each other. */
+/** As `recover`, in a process of its own: lmdb aborts its process on pages that contradict each other. */
 export async function recoverApart(
   folder: string,
   { image, acknowledged }: Crash,
@@ -37,7 +37,7 @@ async function inFolder<T>(folder: string, image: Buffer, run: () => Promise<T>)
   }
 }
 
-/** What was acknowledged is there, records and log, and both are the same beginning of what was committed. */
+/** What was acknowledged is there, records and log, and both are the same prefix of what was committed. */
 export async function problemOf(
   folder: string,
   acknowledged: readonly number[],
