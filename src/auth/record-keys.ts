@@ -56,6 +56,8 @@ export const recordKeys = {
   throttledAddress: (share: string) => record("throttle", "address", hashed(share)),
   throttledOwn: (userId: string) => record("throttle", "own", userId),
   flow: (flowId: string) => record("flow", flowId),
+  /** `{hold}`: of the socket that resumed the flow last; absent while the one that began it has it. */
+  flowHolder: (flowId: string) => record("flow-holder", flowId),
   /** An authorization code, by its hash. */
   code: (code: string) => record("code", hashed(code)),
 } as const;

@@ -197,7 +197,7 @@ export class LoginMessages implements FlowHolder {
     if (flow === undefined || !isLive(this.#host.state) || this.#host.state === "ready") return;
     const { id: flowId, secret: flowSecret, stepNumber, requestId } = flow;
     try {
-      const answer = await this.#parts.logins.next({ flowId, flowSecret, stepNumber }, this.#host.peer);
+      const answer = await this.#parts.logins.next({ flowId, flowSecret, stepNumber }, this.#host.peer, this);
       if (answer === undefined) this.#lookTimer.beforeEnd(flow.endsAt, this.#phase.loginEndsAt);
       else await this.#push(requestId, this.#entered(answer, requestId, false));
     } catch (error) {

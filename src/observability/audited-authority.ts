@@ -178,8 +178,8 @@ const logins: Rules<Authority["logins"]> = {
     const answer = await resume(request, peer, holder);
     return isOver(answer.step) ? await recordLogin(recorder, peer, Promise.resolve(answer)) : answer;
   },
-  next: (next, recorder) => async (request, peer) => {
-    const answer = await next(request, peer);
+  next: (next, recorder) => async (request, peer, holder) => {
+    const answer = await next(request, peer, holder);
     return answer && (await recordLogin(recorder, peer, Promise.resolve(answer)));
   },
   // Whoever takes what follows is recorded, with the address that counts.

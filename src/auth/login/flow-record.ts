@@ -134,6 +134,17 @@ export function writingFlow({ flow, version }: VersionedFlow): Step {
   };
 }
 
+/** The part of a commit that gives the flow to the socket with this hold. Checks nothing: the last one has it. */
+export function takingHold({ id, deadline }: Flow, hold: string): Step {
+  return { put: [{ key: recordKeys.flowHolder(id), value: { hold }, expiresAt: deadline + lateMs }] };
+}
+
+/** Whose the flow is; null while the socket that began it has it. */
+export async function readHold(store: Store, flowId: string): Promise<string | null> {
+  const record = await readRecord(store, recordKeys.flowHolder(flowId));
+  return typeof record?.value.hold === "string" ? record.value.hold : null;
+}
+
 /** The part of a commit that ends the flow at the version that was read. */
 export function endingFlow({ flow, version }: VersionedFlow): Step {
   const key = recordKeys.flow(flow.id);

@@ -17,6 +17,8 @@ import {
   hashFlowSecret,
   newFlowSecret,
   readFlow,
+  readHold,
+  takingHold,
   type VersionedFlow,
 } from "./flow-record.ts";
 import { abortStep, sentStep } from "./flow-steps.ts";
@@ -95,12 +97,14 @@ export interface LoginFlows {
     holder?: FlowHolder,
   ): Promise<FlowAnswer>;
   /**
-   * The step that came after `stepNumber` without the client's doing; undefined while there is none. Throws `invalid_flow`
+   * The step that came after `stepNumber` without the client's doing; undefined while there is none, and once another
+   * socket has resumed the flow: what comes is for that one. Throws `invalid_flow`
    * when the flow was finished, or ended, elsewhere, and `conflict` when it is being finished there.
    */
   next(
     request: { readonly flowId: string; readonly flowSecret: string; readonly stepNumber: number },
     peer: Peer,
+    holder: FlowHolder,
   ): Promise<FlowAnswer | undefined>;
   /**
    * Completes an `external` or `progress` step, from anywhere in the installation: for callers in this process that have
@@ -162,7 +166,7 @@ export function createLoginFlows(options: LoginFlowsOptions): LoginFlows {
     start: (request, peer, holder) => start(engine, request, peer, holder),
     advance: (request, peer) => advance(engine, request, peer),
     resume: (request, peer, holder) => resume(engine, request, peer, holder),
-    next: (request, peer) => next(engine, request, peer),
+    next: (request, peer, holder) => next(engine, request, peer, holder),
     continueFromOutside: (request, peer) => continueFromOutside(options, request, peer),
     cancel: (request) => cancel(engine, request),
     left: (flowId, holder) => open.leave(flowId, holder),
@@ -271,8 +275,12 @@ async function resume(
   peer: Peer,
   holder: FlowHolder | undefined,
 ): Promise<FlowAnswer> {
-  const { id, deadline } = (await claimed(engine, claim)).flow;
-  engine.open.hold(id, addressShare(peer.address), deadline - engine.options.clock.now(), holder);
+  const { flow } = await claimed(engine, claim);
+  const { store, clock } = engine.options;
+  const hold = newId();
+  // From here on the socket before it, which may be dead without knowing, finishes nothing by itself.
+  await store.commit(takingHold(flow, hold));
+  engine.open.hold(flow.id, addressShare(peer.address), flow.deadline - clock.now(), holder, hold);
   if (holder !== undefined) engine.listen();
   // Read again: what came before there was a holder was told to nobody.
   return await present(engine, await claimed(engine, claim), claim.flowSecret, peer);
@@ -282,11 +290,14 @@ async function next(
   engine: Engine,
   request: Parameters<LoginFlows["next"]>[0],
   peer: Peer,
+  holder: FlowHolder,
 ): Promise<FlowAnswer | undefined> {
   const at = await claimed(engine, request);
   const { stepNumber, outcome, deadline } = at.flow;
   const isSame = stepNumber === request.stepNumber && outcome === null;
   if (isSame && deadline > engine.options.clock.now()) return undefined;
+  const hold = await readHold(engine.options.store, request.flowId);
+  if (engine.open.holdOf(request.flowId, holder) !== hold) return undefined;
   return await present(engine, at, request.flowSecret, peer);
 }
 

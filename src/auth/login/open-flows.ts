@@ -15,6 +15,8 @@ interface OpenFlow {
   readonly endsAt: number;
   /** Undefined: no socket waits for it. */
   holder: FlowHolder | undefined;
+  /** What the store has for this holder; null for the one that began it. */
+  readonly hold: string | null;
 }
 
 /** So that a start stays cheap when many sockets left at once: each start adds one flow, and takes more than one away. */
@@ -57,15 +59,27 @@ export class OpenFlows {
   }
 
   /** `holder` waits for it from now on, instead of any other; undefined: nobody does. `lifeMs`: until its deadline. */
-  hold(flowId: string, address: string, lifeMs: number, holder: FlowHolder | undefined): void {
+  hold(
+    flowId: string,
+    address: string,
+    lifeMs: number,
+    holder: FlowHolder | undefined,
+    hold: string | null = null,
+  ): void {
     this.remove(flowId);
-    this.#flows.set(flowId, { address, endsAt: this.#clock.monotonic() + lifeMs, holder });
+    this.#flows.set(flowId, { address, endsAt: this.#clock.monotonic() + lifeMs, holder, hold });
     if (holder === undefined) this.#left.add(address, flowId);
   }
 
   /** Who waits for the flow at this node, if anybody. */
   holderOf(flowId: string): FlowHolder | undefined {
     return this.#flows.get(flowId)?.holder;
+  }
+
+  /** The hold of this holder; undefined where another socket of this node waits for the flow. */
+  holdOf(flowId: string, holder: FlowHolder): string | null | undefined {
+    const flow = this.#flows.get(flowId);
+    return flow?.holder === holder ? flow.hold : undefined;
   }
 
   /** Everybody who waits for a flow at this node. */

@@ -59,12 +59,17 @@ function ear() {
   };
 }
 
-const start = (at = domain, more: Parameters<typeof startRequest>[0] = {}, holder = ear()) =>
-  at.flows.start(startRequest(more), peer, holder);
+/** Who waits for each flow. */
+const holders = new Map<string, ReturnType<typeof ear>>();
+const start = async (at = domain, more: Parameters<typeof startRequest>[0] = {}, holder = ear()) => {
+  const shown = await at.flows.start(startRequest(more), peer, holder);
+  holders.set(shown.step.flow_id, holder);
+  return shown;
+};
 const complete = (at: LoginDomain, { step }: FlowAnswer, answer: string, stepId = "browser") =>
   at.flows.continueFromOutside({ flowId: step.flow_id, stepId, input: { answer } }, elsewhere);
-const nextOf = (at: LoginDomain, shown: FlowAnswer) =>
-  at.flows.next({ ...claimOf(shown), stepNumber: shown.stepNumber }, peer);
+const nextOf = (at: LoginDomain, shown: FlowAnswer, holder = holders.get(shown.step.flow_id) ?? ear()) =>
+  at.flows.next({ ...claimOf(shown), stepNumber: shown.stepNumber }, peer, holder);
 
 describe("a step that is completed from outside", () => {
   it("is shown in Home Assistant's shape", async () => {
@@ -140,6 +145,23 @@ describe("a step that is completed from outside", () => {
     expect(provider.asked).toBe(1);
     const looks = await Promise.all(Array.from({ length: 20 }, () => codeOf(nextOf(domain, shown))));
     expect(looks.filter((code) => code === "no error")).toHaveLength(1);
+  });
+
+  it("is for the socket that resumed the flow last: one that died without notice takes nothing", async () => {
+    await addPerson(domain);
+    const other = await node();
+    const [dead, here, there] = [ear(), ear(), ear()];
+    const shown = await start(domain, {}, dead);
+    await domain.flows.resume(claimOf(shown), peer, here);
+    await complete(domain, shown, "progress");
+    expect(await nextOf(domain, shown, dead)).toBeUndefined();
+    expect((await nextOf(domain, shown, here))?.step.type).toBe("progress");
+    await other.flows.resume(claimOf(shown), peer, there);
+    await complete(domain, shown, "yes", "approval");
+    expect(await nextOf(domain, shown, dead)).toBeUndefined();
+    expect(await nextOf(domain, shown, here)).toBeUndefined();
+    expect((await nextOf(other, shown, there))?.step.type).toBe("create_entry");
+    expect(await codeOf(nextOf(domain, shown, here))).toBe("invalid_flow");
   });
 
   it("ends the flow for whoever it does not find, and as the provider says", async () => {
