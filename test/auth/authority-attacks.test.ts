@@ -31,7 +31,7 @@ afterAll(async () => {
   await closeStore();
 });
 
-/** Of an attacker who has the installation's secret and a copy of its store. */
+/** The attacker has the installation's secret and a copy of its store. */
 async function forged(userId: string, sessionId: string, epoch: number): Promise<string> {
   const sealing = createSealing(node.secret);
   const keyring = await createKeyring({ store, sealing, clock: node.clock, longestTokenMs: 1_800_000 });
@@ -44,7 +44,7 @@ async function forged(userId: string, sessionId: string, epoch: number): Promise
 }
 
 describe("a forged token whose epoch is above every revocation to come", () => {
-  it("ends with its session and its user all the same, also for a node that starts later", async () => {
+  it("is still revoked with its session and its user, also on a node that starts later", async () => {
     const { userId } = await someone();
     const { session } = await node.open(userId);
     const token = await forged(userId, session.id, 2 ** 52);
@@ -55,7 +55,7 @@ describe("a forged token whose epoch is above every revocation to come", () => {
     expect(await later.authority.authentication.authenticate(token, home)).toMatchObject({ ok: false });
   });
 
-  it("gives its socket an epoch that the next revocation reaches", async () => {
+  it("gives its socket an epoch that the next revocation ends", async () => {
     const { userId } = await someone();
     const { session } = await node.open(userId);
     const principal = await node.principal(await forged(userId, session.id, 2 ** 52));
@@ -123,7 +123,7 @@ describe("a login in flight", () => {
     },
   ];
 
-  it.each(takings)("makes no session when $name comes between the proof and the commit", async ({ take }) => {
+  it.each(takings)("opens no session if $name happens between the proof and the commit", async ({ take }) => {
     const who = await someone();
     store.beforeCommit(opensFor(who.userId), () => take(who));
     const step = await logIn(who.username).catch((error: unknown) => error);
@@ -180,7 +180,7 @@ async function codeFor(username: string, codeChallenge: string | null = null): P
 }
 
 describe("an authorization code", () => {
-  it("opens nothing after a password change, nor after the end of all sessions", async () => {
+  it("opens nothing after a password change, nor after a revocation of all sessions", async () => {
     const { userId, username } = await someone();
     const before = await codeFor(username);
     await node.authority.revocation.revoke({ kind: "user", userId }, "session_revoked");
@@ -199,7 +199,7 @@ describe("an authorization code", () => {
     expect(await liveSessions(userId)).toEqual([]);
   });
 
-  it("opens nothing when its login is removed between the look and the commit", async () => {
+  it("opens nothing if its login is removed between the read and the commit", async () => {
     const { userId, username } = await someone();
     const code = await codeFor(username);
     store.beforeCommit(opensFor(userId), () => node.authority.localLogins.remove(username));
@@ -207,7 +207,7 @@ describe("an authorization code", () => {
     expect(await liveSessions(userId)).toEqual([]);
   });
 
-  it("makes one session of 50 redemptions at once, and then none: a code in two hands is not trusted", async () => {
+  it("opens one session for 50 concurrent redemptions, and then ends it: a code used twice is not trusted", async () => {
     const { userId, username } = await someone();
     const code = await codeFor(username);
     const answers = await Promise.all(Array.from({ length: 50 }, () => refusal(redeem(code))));
@@ -216,7 +216,7 @@ describe("an authorization code", () => {
     expect(await liveSessions(userId)).toEqual([]);
   });
 
-  it("ends the session that it made when it is used a second time, with its tokens", async () => {
+  it("ends the session that it opened, with its tokens, if it is used a second time", async () => {
     const { userId, username } = await someone();
     const code = await codeFor(username);
     const { accessToken, refreshToken } = await redeem(code);
@@ -230,7 +230,7 @@ describe("an authorization code", () => {
     expect(await refusal(refreshing)).toBe("invalid_grant");
   });
 
-  it("is worth nothing to who intercepted it without the verifier", async () => {
+  it("is useless to somebody who intercepted it without the verifier", async () => {
     const { userId, username } = await someone();
     const verifier = "v".repeat(43);
     const code = await codeFor(username, createHash("sha256").update(verifier).digest("base64url"));
@@ -242,7 +242,7 @@ describe("an authorization code", () => {
 });
 
 describe("authority over a session", () => {
-  it("is not lent by a token of a user who is gone, whatever is asked with it", async () => {
+  it("is not given by a token of a removed user, whatever is requested with it", async () => {
     const { userId, username } = await someone();
     const own = await loggedIn(username);
     const principal = await node.principal(own.access_token);
@@ -258,7 +258,7 @@ describe("authority over a session", () => {
     expect(await refusal(refreshing)).toBe("invalid_grant");
   });
 
-  it("survives a restart: what was revoked stays so, what lives goes on", async () => {
+  it("survives a restart: revoked sessions stay revoked, live ones stay live", async () => {
     const { userId, username } = await someone();
     const [kept, ended] = [await loggedIn(username), await loggedIn(username)];
     await node.authority.revocation.revoke(

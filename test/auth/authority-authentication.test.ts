@@ -48,7 +48,7 @@ function now(verdict: Verdict | Promise<Verdict>): Verdict {
 const wrong = "Invalid access token or password";
 
 describe("an access token", () => {
-  it("gives its principal at once, without a store call", async () => {
+  it("gives its principal synchronously, without a store call", async () => {
     const userId = await someone();
     const { session, accessToken } = await node.open(userId);
     Object.assign(store.calls, { get: 0, commit: 0 });
@@ -69,7 +69,7 @@ describe("an access token", () => {
     });
   });
 
-  it("is refused in the same words whatever is wrong with it", async () => {
+  it("is refused with the same message for every reason", async () => {
     const userId = await someone();
     const { session, accessToken, refreshToken } = await node.open(userId);
     const [header = "", payload = "", signature = ""] = accessToken.split(".");
@@ -103,7 +103,7 @@ describe("an access token", () => {
     });
   });
 
-  it("of a node whose clock is ahead is not refused for good, since it is genuine", async () => {
+  it("of a node whose clock is ahead is answered with unavailable, because it is genuine", async () => {
     const userId = await someone();
     const here = node.clock.now();
     node.clock.setWall(here + 10 * minute);
@@ -114,7 +114,7 @@ describe("an access token", () => {
     expect(now(authenticate(accessToken))).toMatchObject({ ok: true });
   });
 
-  it("of a local-only user is good at home alone, with Home Assistant's words elsewhere", async () => {
+  it("of a local-only user is accepted from local addresses only, with Home Assistant's message elsewhere", async () => {
     const userId = await someone();
     await node.authority.users.update(userId, { localOnly: true });
     const { accessToken } = await node.open(userId);
@@ -128,7 +128,7 @@ describe("an access token", () => {
       });
   });
 
-  it("follows its user into and out of local-only, whatever it says itself", async () => {
+  it("follows its user's local-only setting, whatever it says itself", async () => {
     const userId = await someone();
     const { accessToken } = await node.open(userId);
     expect(now(authenticate(accessToken, abroad))).toMatchObject({ ok: true });
@@ -141,7 +141,7 @@ describe("an access token", () => {
 });
 
 describe("a token that is older than the view", () => {
-  it("costs one look-up, shared by all who ask at once, and none after that", async () => {
+  it("costs one look-up, shared by concurrent callers, and none after that", async () => {
     const { accessToken, session } = await longLived(await someone());
     expect(now(authenticate(accessToken))).toMatchObject({ ok: true });
     node.clock.advance(hour);
@@ -153,7 +153,7 @@ describe("a token that is older than the view", () => {
     expect(store.calls.get).toBe(1);
   });
 
-  it("is looked up again when the log says something of its session or user", async () => {
+  it("is looked up again if the log has an event of its session or user", async () => {
     const userId = await someone();
     const { accessToken, session } = await longLived(userId);
     const spectator = await longLived(userId);
@@ -172,13 +172,13 @@ describe("a token that is older than the view", () => {
       store.calls.get = 0;
       await authenticate(accessToken);
       await authenticate(spectator.accessToken);
-      // The raise is known from the view itself; the spared one is looked up again.
+      // The view itself knows the bump. The spared session is looked up again.
       expect(store.calls.get).toBe(place === 0 ? 2 : 1);
     }
     expect(await node.authority.sessions.get(session.id)).toBeUndefined();
   });
 
-  it("stays refused when the view has long forgotten why", async () => {
+  it("stays refused after the view has forgotten the cause", async () => {
     const userId = await someone();
     const [robot, other] = [await longLived(userId), await longLived(userId)];
     await node.authority.revocation.revoke(
@@ -187,7 +187,7 @@ describe("a token that is older than the view", () => {
     );
     node.clock.advance(3 * hour);
     await someone();
-    // The token lives ten years; what is kept of its session does not, and the cause goes with it.
+    // The token lives ten years. The tombstone of its session does not, and the cause is lost with it.
     expect(await authenticate(robot.accessToken)).toMatchObject({ ok: false, close: "session_revoked" });
     await node.authority.users.update(userId, { isActive: false });
     node.clock.advance(3 * hour);
@@ -214,10 +214,10 @@ describe("a token that is older than the view", () => {
     await later.stop();
   });
 
-  it("is refused past its session's end, also from the cache", async () => {
+  it("is refused after its session's expiry, also from the cache", async () => {
     const { session, accessToken } = await longLived(await someone());
     node.clock.advance(hour);
-    // The end came nearer without a word in the log.
+    // The expiry was shortened without an event in the log.
     const value = { ...session, expiresAt: node.clock.now() + minute };
     await store.commit({ put: [{ key: recordKeys.session(session.id), value }] });
     expect(await authenticate(accessToken)).toMatchObject({ ok: true });
@@ -255,7 +255,7 @@ describe("the last check", () => {
     expect(await authenticate(accessToken)).toMatchObject({ ok: false });
   });
 
-  it("asks to come again when the user changed in between, and takes who was looked up", async () => {
+  it("answers unavailable if the user changed in between, and accepts a session that was looked up", async () => {
     const userId = await someone();
     const { accessToken } = await longLived(userId);
     node.clock.advance(hour);
@@ -268,8 +268,8 @@ describe("the last check", () => {
   });
 });
 
-describe("a node that cannot know", () => {
-  it("says unavailable and never auth_invalid to a good token, before its feed and without it", async () => {
+describe("a node that cannot know what was revoked", () => {
+  it("answers unavailable, never auth_invalid, to a good token, before its feed has caught up and without a feed", async () => {
     const { accessToken } = await node.open(await someone());
     const unfed = await node.another({ fed: false });
     const ask = async () => authenticate(accessToken, home, unfed);
@@ -286,12 +286,12 @@ describe("a node that cannot know", () => {
     node.clock.advance(3_000);
     expect(await refusal(ask())).toBe("unavailable");
     expect(unfed.authority.authentication.recheck(await node.principal(accessToken))).toBe("unavailable");
-    // What is no token of ours is known to be wrong whatever the log says.
+    // A token that was not issued here is refused whatever the log says.
     expect(now(authenticate("garbage", home, unfed))).toMatchObject({ close: "auth_invalid" });
     await unfed.stop();
   });
 
-  it("says unavailable when the look-up fails, and looks again the next time", async () => {
+  it("says unavailable if the look-up fails, and retries the next time", async () => {
     const { accessToken } = await longLived(await someone());
     node.clock.advance(hour);
     const { get } = store;
@@ -314,7 +314,7 @@ describe("a node that cannot know", () => {
     };
     node.clock.advance(10 * minute);
     expect([await ask(), await ask()]).toEqual([1, 0]);
-    // Entries from the last ten minutes were not delivered: neither memory nor cache can be relied on.
+    // Entries of the last ten minutes were not delivered, so neither memory nor cache can be trusted.
     const follower = { following: true, followGeneration: 0, readAgeMs: () => 0, restart: () => undefined };
     other.authority.revocation.setFeed({ since: node.clock.now(), follower });
     expect([await ask(), await ask()]).toEqual([2, 0]);
@@ -323,7 +323,7 @@ describe("a node that cannot know", () => {
 });
 
 describe("two nodes", () => {
-  it("refuse on the one what was revoked on the other, as soon as the log brings it", async () => {
+  it("refuse on one what was revoked on the other, as soon as the log delivers it", async () => {
     const other = await node.another();
     const userId = await someone();
     const { session, accessToken } = await node.open(userId);
@@ -346,7 +346,7 @@ describe("two nodes", () => {
     await other.stop();
   });
 
-  it("take each other's tokens across a rotation of the keys", async () => {
+  it("accept each other's tokens across a rotation of the keys", async () => {
     const other = await node.another();
     const userId = await someone();
     await node.authority.keyring.rotate({ leadMs: minute });

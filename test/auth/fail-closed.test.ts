@@ -12,7 +12,7 @@ const redirectUri = "https://app.example/callback";
 
 describe("a node that does not know what was revoked", () => {
   let trusted: TestAuthority;
-  /** On the same store, which answers it: only its view is not fed. */
+  /** On the same store, which answers it. Only its view is not fed. */
   let node: Authority;
 
   beforeAll(async () => {
@@ -61,7 +61,7 @@ describe("a node that does not know what was revoked", () => {
     await refused(startAt(node, "session"));
   });
 
-  it("goes on with no login, and costs it nothing", async () => {
+  it("continues no login, and charges it nothing", async () => {
     const { username } = await newcomer();
     const flow = await startAt(trusted.authority, "session");
     for (let attempt = 0; attempt < 10; attempt += 1) await refused(advanceAt(node, flow, username));
@@ -71,20 +71,20 @@ describe("a node that does not know what was revoked", () => {
     expect(step).toMatchObject({ type: "create_entry" });
   });
 
-  it("says of no flow that it is unknown", async () => {
+  it("does not report a flow as unknown", async () => {
     await refused(node.logins.resume({ flowId: "f".repeat(32), flowSecret: "unknown" }, home));
   });
 
-  it("takes no code, and uses none up", async () => {
+  it("redeems no code, and leaves it unused", async () => {
     const request = { code: await code(), clientId, rotates: false, peer: home };
     await refused(openSessionForCode(node, request));
     await refused(openSessionForCode(node, { ...request, code: "0".repeat(32) }));
     expect(await openSessionForCode(trusted.authority, request)).toMatchObject({ session: { clientId } });
-    // A second use ends the session elsewhere; here nothing can be said of it.
+    // A second use ends the session on other nodes. This node cannot know whether it is one.
     await refused(openSessionForCode(node, request));
   });
 
-  it("refreshes nothing, and no generation is used up", async () => {
+  it("refreshes nothing, and leaves the refresh token unused", async () => {
     const { user } = await newcomer();
     const { refreshToken, session } = await trusted.open(user.id);
     await refused(node.sessions.refresh({ refreshToken, clientId, peer: home }));
@@ -93,7 +93,7 @@ describe("a node that does not know what was revoked", () => {
     await trusted.authority.sessions.refresh({ refreshToken, clientId, peer: home });
   });
 
-  it("opens no session, gives no long-lived token, and lets none live for longer", async () => {
+  it("opens no session, issues no long-lived token, and extends no session", async () => {
     const { user, credential } = await newcomer();
     const { session, accessToken } = await trusted.open(user.id);
     const found = await trusted.authority.users.read(user.id);
@@ -120,7 +120,7 @@ describe("a node that does not know what was revoked", () => {
     expect((await trusted.authority.sessions.get(session.id))?.expiresAt).toBeTypeOf("number");
   });
 
-  it("signs no path and honours none, but refuses what nobody signed", async () => {
+  it("signs no path and accepts none, but refuses a forged signature", async () => {
     const { user } = await newcomer();
     const { session } = await trusted.open(user.id);
     await refused(node.signedPaths.sign(session.id, "/api/", 60));
@@ -130,7 +130,7 @@ describe("a node that does not know what was revoked", () => {
     expect(await trusted.authority.signedPaths.verify(signed)).toBe(session.id);
   });
 
-  it("makes no owner", async () => {
+  it("creates no owner", async () => {
     const setupCode = await node.onboarding.setupCode();
     const request = { setupCode, ...ownerLogin, clientId, peer: home };
     await refused(node.onboarding.createOwnerWithSession(request));
@@ -150,7 +150,7 @@ describe("a node that does not know what was revoked", () => {
     await refused(node.users.current(user.id));
   });
 
-  it("still takes away, cancels and tells", async () => {
+  it("still removes rights, cancels and lists", async () => {
     const { user } = await newcomer();
     const { session, accessToken, refreshToken } = await trusted.open(user.id);
     expect(node.logins.providers(home)).toHaveLength(1);

@@ -10,7 +10,7 @@ import { handClock } from "../support/hand-clock.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
-/** What a store holds: names with the time at which it collects them, null for those that stay. */
+/** The records of a store: keys with the time of their expiry, null for those without one. */
 type Contents = ReadonlyMap<string, number | null>;
 
 interface Backend {
@@ -78,7 +78,7 @@ async function redisContents(server: RedisServer): Promise<Contents> {
 
 const clientId = "https://app.example/";
 
-/** A life with all that leaves something in the store, until nothing of it is left that lives. */
+/** Does everything that leaves records in the store, until nothing of it is live. */
 async function liveAndLeave(node: TestAuthority, username: string): Promise<void> {
   const { authority } = node;
   const { user } = await node.user(username);
@@ -110,14 +110,14 @@ function flowIdOf(step: object): string {
   return "flow_id" in step ? String(step.flow_id) : "";
 }
 
-/** The last epoch, kept for as long as a node may tell it again. */
+/** The last epoch, kept for as long as a node may write it again. */
 const longestMs = 45 * 60_000;
 
 it.each([
   ["embedded", embedded],
   ["redis", redis],
 ] as const)(
-  "what is over leaves the store (%s): nothing of it has no end, or a later one than tokens have",
+  "ended things leave the store (%s): every record of them expires, and no later than tokens do",
   async (_, open) => {
     const backend = await open();
     undo.push(backend.dispose);
@@ -147,7 +147,7 @@ it("the log is trimmed to what its opener needs, on both stores", async () => {
     await new Promise((resolve) => setTimeout(resolve, 60));
     await store.commit({ log: [{ last: true }] });
   }
-  // Redis removes whole nodes of its stream.
+  // Redis trims whole nodes of its stream.
   expect(Number(await server.command("XLEN", redisKeys().log))).toBeLessThanOrEqual(101);
   const inFileEntries = async () => {
     const file = await StoreFile.open(folder.path);
@@ -158,7 +158,7 @@ it("the log is trimmed to what its opener needs, on both stores", async () => {
   await expect.poll(inFileEntries, { timeout: 60_000 }).toBeLessThanOrEqual(1);
 });
 
-it("sessions from before the end of all are cleared away as their user logs in, or is listed", async () => {
+it("sessions from before a revocation of all are removed when their user logs in or is listed", async () => {
   const backend = await embedded();
   undo.push(backend.dispose);
   const node = await startAuthority({ store: backend.store, clock: handClock(Date.now()) });
@@ -169,7 +169,7 @@ it("sessions from before the end of all are cleared away as their user logs in, 
   const sessions = async () =>
     [...(await backend.contents()).keys()].filter((name) => /^session:/.test(name)).length;
   expect(await sessions()).toBe(5);
-  // Each looks at some from a random place on.
+  // Each login samples some, from a random position on.
   for (let n = 0; n < 20; n += 1) await node.open(user.id);
   expect(await sessions()).toBeLessThan(25);
   await node.authority.revocation.revoke({ kind: "all" }, "session_revoked");

@@ -12,11 +12,11 @@ export interface RevocationFacts {
   readonly fact: (text: string, run: () => Promise<void>) => void;
   readonly store: () => Store;
   readonly backend: () => StoreBackend;
-  /** What holds a commit that asks for more than memory, on this backend. */
+  /** The durability of a `durable` commit on this backend. */
   readonly durability: Durability;
 }
 
-/** What revocation rests on: epochs that only rise, a log that says when it is another one, and true words on both. */
+/** What revocation depends on: epochs that only rise, a log that reports breaks, and true statements about both. */
 export function revocationFacts({ fact, store, backend, durability }: RevocationFacts): void {
   const follow = (since: number) => {
     const collector = new Collector();
@@ -42,7 +42,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
       }
     });
 
-    fact("rise from commit to commit, whoever commits", async () => {
+    fact("rise from commit to commit, whichever instance commits", async () => {
       let last = 0;
       for (let n = 0; n < 50; n += 1) {
         const { version } = await committed(
@@ -56,7 +56,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
   });
 
   describe("raising to a version", () => {
-    fact("makes a record with it, raises one that is below, and leaves one that is above", async () => {
+    fact("creates a record with it, raises a lower one, and leaves a higher one", async () => {
       const [absent, below, above] = [recordName("epoch"), recordName("epoch"), recordName("epoch")];
       const first = await committed(store(), { put: [{ key: below, value: { kept: 1 } }] });
       const target = first.version + 7;
@@ -72,23 +72,20 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
       expect(third.version).toBeGreaterThan(second.version);
     });
 
-    fact(
-      "changes nothing the second time, and takes a version that was raised to on from there",
-      async () => {
-        const key = recordName("epoch");
-        const { version } = await committed(store(), { bumpEpochs: [key] });
-        await committed(store(), { raiseEpochsTo: [{ key, version }] });
-        await committed(store(), { raiseEpochsTo: [{ key, version: version - 1 }] });
-        expect((await readRecord(store(), key))?.version).toBe(version);
-        const raised = await committed(store(), { bumpEpochs: [key] });
-        expect(raised.version).toBeGreaterThan(version);
-        expect((await readRecord(store(), key))?.version).toBe(raised.version);
-      },
-    );
+    fact("changes nothing the second time, and later versions continue from the raised one", async () => {
+      const key = recordName("epoch");
+      const { version } = await committed(store(), { bumpEpochs: [key] });
+      await committed(store(), { raiseEpochsTo: [{ key, version }] });
+      await committed(store(), { raiseEpochsTo: [{ key, version: version - 1 }] });
+      expect((await readRecord(store(), key))?.version).toBe(version);
+      const raised = await committed(store(), { bumpEpochs: [key] });
+      expect(raised.version).toBeGreaterThan(version);
+      expect((await readRecord(store(), key))?.version).toBe(raised.version);
+    });
 
     fact("keeps large versions digit by digit", async () => {
       const { version } = await committed(store(), { bumpEpochs: [recordName("epoch")] });
-      // A minute ahead: what is committed next is above it, and the clock passes it.
+      // A minute ahead: the next commit is above it, until the clock passes it.
       const odd = Math.ceil(version / 1e6) * 1e6 + 60_000_000 + 123_457;
       const key = recordName("epoch");
       const outcome = await committed(store(), { raiseEpochsTo: [{ key, version: odd }] });
@@ -96,7 +93,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
       expect(outcome.version).toBe(odd + 1);
     });
 
-    fact("refuses what is no version, before anything is written", async () => {
+    fact("refuses a number that is no version, before anything is written", async () => {
       const key = recordName("epoch");
       for (const version of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 9_000_000_000_000_001]) {
         await expect(store().commit({ raiseEpochsTo: [{ key, version }] })).rejects.toThrow(RangeError);
@@ -104,7 +101,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
       expect(await readRecord(store(), key)).toBeUndefined();
     });
 
-    fact("makes a record anew that has expired, as raising does", async () => {
+    fact("creates an expired record anew, as bumping does", async () => {
       const [raised, raisedTo] = [recordName(), recordName()];
       const expiresAt = Date.now() + 100;
       const value = { old: true };
@@ -115,7 +112,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
       expect((await readRecord(store(), raised))?.value).toEqual({});
     });
 
-    fact("is nothing when a check fails", async () => {
+    fact("changes nothing if a check fails", async () => {
       const [key, checked] = [recordName("epoch"), recordName()];
       const step = { check: [{ key: checked, version: 1 }], raiseEpochsTo: [{ key, version: 5 }] };
       expect(await store().commit(step)).toEqual({ ok: false, conflict: checked });
@@ -148,7 +145,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
   });
 
   describe("a follower of one log", () => {
-    fact("goes on after a restart, misses nothing, repeats nothing, and speaks of no break", async () => {
+    fact("continues after a restart, misses nothing, repeats nothing, and reports no break", async () => {
       const { collector, breaks, follower } = follow(Date.now() - 60_000);
       await follower.caughtUp;
       const run = mark();
@@ -167,7 +164,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
       await follower.stop();
     });
 
-    fact("hears `lost` before anything else when the log lost its last entry, and starts over", async () => {
+    fact("reports `lost` before anything else if the log lost its last entry, and starts over", async () => {
       const [kept, lost, next] = [mark(), mark(), mark()];
       const { collector, breaks, follower } = follow(Date.now() - 60_000);
       for (const marker of [kept, lost]) {
@@ -188,7 +185,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
       await follower.stop();
     });
 
-    fact("is told again of a break that its listener did not take", async () => {
+    fact("reports a break again if its listener threw", async () => {
       const marker = mark();
       const collector = new Collector();
       const told: LogBreak[] = [];
@@ -206,7 +203,7 @@ export function revocationFacts({ fact, store, backend, durability }: Revocation
   });
 
   describe("the guarantee", () => {
-    fact("is a bound or Infinity, with words for what should be set up otherwise", async () => {
+    fact("is a bound or Infinity, with a text for each misconfigured setting", async () => {
       const { stalePrimaryWindowMs, detail, problems } = await store().guarantee();
       expect(stalePrimaryWindowMs).toBeGreaterThanOrEqual(0);
       expect(detail).not.toBe("");

@@ -14,14 +14,14 @@ import { readRecord } from "../../src/auth/store.ts";
 import { stretched } from "../support/machine-share.ts";
 import { revocationFacts } from "./store-revocation.ts";
 
-/** What a suite opens for the contract; one backend for all of its tests, so every test makes its own names. */
+/** What a suite opens for the contract. All tests share one backend, so every test makes its own names. */
 export interface StoreBackend {
   readonly store: Store;
   /** Another instance on the same data (capability `shared`). */
   another(): Promise<Store>;
-  /** Stops and starts what the data lives in; what `store` is afterwards (capability `restarts`). */
+  /** Restarts the backend, and resolves to the store afterwards (capability `restarts`). */
   restart(): Promise<Store>;
-  /** The log as an older copy would have it: without its last entry. */
+  /** Makes the log like an older copy: without its last entry. */
   loseLast(): Promise<void>;
   dispose(): Promise<void>;
 }
@@ -30,7 +30,7 @@ export interface StoreContract {
   readonly name: string;
   readonly create: () => Promise<StoreBackend>;
   readonly capabilities: { readonly shared: boolean; readonly restarts: boolean };
-  /** What holds a commit with `durable`. */
+  /** The durability of a `durable` commit. */
   readonly durability: Durability;
   readonly skip?: readonly { readonly test: string; readonly reason: string }[];
 }
@@ -114,27 +114,24 @@ export function storeContract(contract: StoreContract): void {
     });
 
     describe("records", () => {
-      fact(
-        "reads what was put, in the order of the question, and nothing for what is not there",
-        async () => {
-          const [a, b] = [recordName(), recordName()];
-          const { version } = await committed(store, {
-            put: [
-              { key: a, value: { n: 1 } },
-              { key: b, value: { n: 2 } },
-            ],
-          });
-          expect(await store.get([b, recordName(), a, b])).toEqual([
-            { version, value: { n: 2 } },
-            undefined,
-            { version, value: { n: 1 } },
-            { version, value: { n: 2 } },
-          ]);
-          expect(await store.get([])).toEqual([]);
-        },
-      );
+      fact("reads what was put, in the order of the keys, and undefined for missing records", async () => {
+        const [a, b] = [recordName(), recordName()];
+        const { version } = await committed(store, {
+          put: [
+            { key: a, value: { n: 1 } },
+            { key: b, value: { n: 2 } },
+          ],
+        });
+        expect(await store.get([b, recordName(), a, b])).toEqual([
+          { version, value: { n: 2 } },
+          undefined,
+          { version, value: { n: 1 } },
+          { version, value: { n: 2 } },
+        ]);
+        expect(await store.get([])).toEqual([]);
+      });
 
-      fact("returns values untouched, whatever characters they hold", async () => {
+      fact("returns values unchanged, whatever characters they contain", async () => {
         const value = {
           "a|b": "1|2|{gh}",
           quotes: "\"'`\\/",
@@ -156,7 +153,7 @@ export function storeContract(contract: StoreContract): void {
         expect(Object.keys((await readRecord(store, key))?.value ?? {})).toEqual(["kept"]);
       });
 
-      fact("removes records, and removing one that is not there is no error", async () => {
+      fact("removes records, and removing a missing one is no error", async () => {
         const key = recordName();
         await committed(store, { put: [{ key, value: {} }] });
         await committed(store, { remove: [key, recordName()] });
@@ -175,7 +172,7 @@ export function storeContract(contract: StoreContract): void {
         expect((await readRecord(store, key))?.version).toBe(fourth.version);
       });
 
-      fact("lets a record vanish after expiresAt, and keeps one that was written again without", async () => {
+      fact("removes a record after expiresAt, and keeps one that was written again without it", async () => {
         const soon = Date.now() + 150;
         const [gone, kept, later] = [recordName(), recordName(), recordName()];
         await committed(store, {
@@ -193,7 +190,7 @@ export function storeContract(contract: StoreContract): void {
         expect((await committed(store, { check: [{ key: gone, version: 0 }] })).ok).toBe(true);
       });
 
-      fact("takes a record that is expired already and does not keep it", async () => {
+      fact("accepts a record that is expired already and does not keep it", async () => {
         const key = recordName();
         await committed(store, { put: [{ key, value: {}, expiresAt: 1 }] });
         await expect.poll(() => readRecord(store, key)).toBeUndefined();
@@ -298,7 +295,7 @@ export function storeContract(contract: StoreContract): void {
     });
 
     describe("one step", () => {
-      fact("applies put, remove, link, unlink, raise and log together, with one version", async () => {
+      fact("applies put, remove, link, unlink, bump and log together, with one version", async () => {
         const [old, made, epoch, index] = [recordName(), recordName(), recordName("epoch"), indexName()];
         await committed(store, {
           put: [{ key: old, value: {} }],
@@ -337,7 +334,7 @@ export function storeContract(contract: StoreContract): void {
         await follower.stop();
       });
 
-      fact("applies the fields in their order: a record that is put and removed is gone", async () => {
+      fact("applies the fields in their order: a record that is put and removed does not exist", async () => {
         const key = recordName();
         const raised = recordName();
         const outcome = await committed(store, {
@@ -352,7 +349,7 @@ export function storeContract(contract: StoreContract): void {
       });
 
       fact(
-        "raise makes a record, keeps the value of one that is there, and its version never falls",
+        "a bump creates a record, keeps the value of an existing one, and its version never falls",
         async () => {
           const [epoch, valued] = [recordName("epoch"), recordName("epoch")];
           await committed(store, { put: [{ key: valued, value: { kept: true } }] });
@@ -366,7 +363,7 @@ export function storeContract(contract: StoreContract): void {
         },
       );
 
-      fact("refuses names and values that no store could hold, before anything is written", async () => {
+      fact("refuses keys and values that no store can hold, before anything is written", async () => {
         const key = recordName();
         const bad: Step[] = [
           { put: [{ key: "" as RecordKey, value: {} }] },
@@ -420,7 +417,7 @@ export function storeContract(contract: StoreContract): void {
         expect(paged).toEqual(ordered);
       });
 
-      fact("pages on after a member that is gone", async () => {
+      fact("continues a page after a member that was removed", async () => {
         const index = indexName();
         await committed(store, { link: ["a", "b", "c"].map((member) => ({ index, member })) });
         await committed(store, { unlink: [{ index, member: "b" }] });
@@ -428,7 +425,7 @@ export function storeContract(contract: StoreContract): void {
         expect(await store.list(index, { after: "c", limit: 10 })).toEqual([]);
       });
 
-      fact("keeps indexes apart whose names begin alike", async () => {
+      fact("separates indexes whose names have a common prefix", async () => {
         const index = indexName();
         const longer = `${index}:x` as IndexKey;
         await committed(store, {
@@ -442,7 +439,7 @@ export function storeContract(contract: StoreContract): void {
       });
 
       fact(
-        "has no members where nothing was linked, and refuses a page of another size than 1 to 1000",
+        "has no members if nothing was linked, and refuses a page size that is not 1 to 1000",
         async () => {
           expect(await store.list(indexName(), { limit: 1 })).toEqual([]);
           for (const limit of [0, -1, 1001, 1.5, Number.NaN]) {
@@ -453,7 +450,7 @@ export function storeContract(contract: StoreContract): void {
     });
 
     describe("log", () => {
-      fact("delivers in order to every follower, the past from `since` and then what comes", async () => {
+      fact("delivers in order to every follower: entries since `since`, then new ones", async () => {
         const run = mark();
         const early = follow(store, Date.now() - 60_000);
         for (let n = 0; n < 5; n += 1) await committed(store, { log: [{ run, n, marker: `${run}:${n}` }] });
@@ -484,7 +481,7 @@ export function storeContract(contract: StoreContract): void {
         await committed(store, { log: [{ marker: old }] });
         await all.untilEvent(old);
         const oldAt = all.entries.find((entry) => entry.event.marker === old)?.at ?? 0;
-        // The store's clock has to move on, or both are of one millisecond.
+        // The store's clock must advance, or both are in the same millisecond.
         await expect
           .poll(async () => {
             const probe = mark();
@@ -502,7 +499,7 @@ export function storeContract(contract: StoreContract): void {
         expect(collector.entries.every((entry) => entry.at > oldAt)).toBe(true);
       });
 
-      fact("says that it is in step while it follows, and not after it was stopped", async () => {
+      fact("is `following` until it is stopped", async () => {
         const { follower, collector } = follow(store, Date.now());
         await follower.caughtUp;
         expect(follower.following).toBe(true);
@@ -516,7 +513,7 @@ export function storeContract(contract: StoreContract): void {
       });
 
       fact(
-        "a listener that throws once gets the same entries again, and the others are not harmed",
+        "a listener that throws once gets the same entries again, and the others are not affected",
         async () => {
           let thrown = 0;
           const collector = new Collector();
@@ -537,7 +534,7 @@ export function storeContract(contract: StoreContract): void {
         },
       );
 
-      fact("hands on a backlog of thousands in order", async () => {
+      fact("delivers a backlog of thousands in order", async () => {
         const run = mark();
         for (let part = 0; part < 4; part += 1) {
           await committed(store, {
@@ -615,14 +612,14 @@ export function storeContract(contract: StoreContract): void {
     revocationFacts({ fact, store: () => store, backend: () => backend, durability });
 
     describe("life", () => {
-      fact("is healthy and says what it is, without a secret", async () => {
+      fact("is healthy and describes itself without a secret", async () => {
         const health = await store.health();
         expect(health.ok, health.detail).toBe(true);
         expect(health.latencyMs).toBeGreaterThanOrEqual(0);
         expect(health.detail).not.toContain("secret");
       });
 
-      fact("says its server's time in whole milliseconds, where a server has one", async () => {
+      fact("returns its server's time in whole milliseconds, if it has a server", async () => {
         const before = Date.now();
         const time = await store.time();
         expect(time === undefined).toBe(store.kind === "embedded");
@@ -632,7 +629,7 @@ export function storeContract(contract: StoreContract): void {
         expect(Number.isInteger(time ?? before)).toBe(true);
       });
 
-      fact("refuses work after close with `unavailable`, and closes twice without harm", async () => {
+      fact("rejects calls after close with `unavailable`, and can be closed twice", async () => {
         const closing = capabilities.shared ? await backend.another() : store;
         const { follower } = follow(closing, Date.now());
         await closing.close();

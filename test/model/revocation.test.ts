@@ -18,7 +18,7 @@ interface Verdict {
   readonly states: number;
 }
 
-/** Looks at every state that the model can reach. */
+/** Explores every state that the model can reach. */
 function explore(...settings: readonly string[]): Verdict {
   const run = (command: string, args: readonly string[]) =>
     execFileSync(command, args, { cwd: folder.path, encoding: "utf8", timeout: 60_000 });
@@ -39,14 +39,14 @@ const forgotten = expect.stringContaining("logged[1]");
 const small = ["NODES=2", "LEASE=1"] as const;
 
 describe("the model of the lease", () => {
-  it("serves nobody beyond the bound, and keeps what a node remembers", () => {
+  it("serves nobody beyond the bound, and loses nothing that a node remembers", () => {
     expect(explore()).toMatchObject({ errors: 0 });
     const two = explore(...small);
     expect(two).toMatchObject({ errors: 0 });
     expect(two.states).toBeGreaterThan(100_000);
   });
 
-  it("has a bound that is not larger than it must be", () => {
+  it("has a tight bound", () => {
     expect(explore("BOUND=5")).toMatchObject({ errors: 1, violated: late });
   });
 

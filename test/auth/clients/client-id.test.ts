@@ -107,7 +107,7 @@ describe("a client id", () => {
     "http://ex.com/#yoo",
     "http://ex.com/#",
     "http://ex.com#",
-    // characters that parsers drop or turn
+    // characters that parsers drop or convert
     " http://ex.com/",
     "http://ex.com/ ",
     "http://ex.com/\n",
@@ -157,7 +157,7 @@ describe("a client id", () => {
     "http://:8123/",
     "http://ex.com:8_0/",
     "http://[::1]8123/",
-    // addresses in a spelling of their own, or of no machine
+    // addresses that are not in canonical form, or that identify no machine
     "http://08.8.8.8/",
     "http://8.8.8.8./",
     "http://8.8.8.8.:80/",
@@ -190,7 +190,7 @@ describe("a client id", () => {
     expect(verifyClientId(clientId)).toBe(false);
   });
 
-  it("that passes is a plain http(s) origin to a browser too, with the host that was checked", () => {
+  it("that is accepted is a plain http(s) origin to a browser too, with the host that was checked", () => {
     const piece = fc.constantFrom(
       ..."ab.:/@\\?#%2e0x7[]-_ \t;,1".split(""),
       "http://",

@@ -8,7 +8,7 @@ const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** A machine and a store, whose clocks are set by hand. `go` lets time pass and looks once a minute. */
+/** A machine and a store whose clocks the test sets. `go` advances the time and checks the clocks once a minute. */
 function setUp({
   store = false,
   machineAhead = 0,
@@ -18,7 +18,7 @@ function setUp({
   let passed = 0;
   let slept = 0;
   const at = { machine: machineAhead, store: storeAhead };
-  const told: string[] = [];
+  const reported: string[] = [];
   const machine = {
     now: () => start + passed + slept + at.machine,
     monotonic: () => passed,
@@ -26,10 +26,10 @@ function setUp({
   };
   const clock = new QuorumClock(machine, {
     disagreed: ({ machineAheadMs, storeAheadMs }) =>
-      told.push(
+      reported.push(
         `${Math.round(machineAheadMs / day)} ${storeAheadMs === null ? "-" : Math.round(storeAheadMs / day)}`,
       ),
-    agreed: () => told.push("settled"),
+    agreed: () => reported.push("settled"),
   });
   const storeTime = () => (store ? start + passed + slept + at.store : undefined);
   clock.start(remembered ?? undefined, storeTime());
@@ -37,7 +37,7 @@ function setUp({
   return {
     clock,
     at,
-    told,
+    reported,
     look,
     go(ms: number) {
       for (let left = ms; left > 0; left -= minute) {
@@ -48,7 +48,7 @@ function setUp({
     sleep(ms: number) {
       slept += ms;
     },
-    /** How far the time, and what is surely over, are from the true time. */
+    /** How far `now` and `earliest` are from the true time. */
     get error() {
       const truth = start + passed + slept;
       return [clock.now() - truth, clock.earliest() - truth];
@@ -57,37 +57,37 @@ function setUp({
 }
 
 describe("one clock alone", () => {
-  it("before anything is known ends nothing", () => {
+  it("considers nothing past before a time is known", () => {
     const clock = new QuorumClock({ now: () => start, monotonic: () => 0 });
     expect([clock.now(), isCertainlyPast(clock, 1), clock.certainlyPast]).toEqual([start, false, undefined]);
   });
 
-  it("that goes as it should is the time", () => {
+  it("is the time while it runs correctly", () => {
     const rig = setUp();
     rig.go(3 * hour);
     rig.at.machine = 9_000;
     rig.look();
     rig.at.machine = 0;
     rig.look();
-    expect([rig.error, rig.told, rig.clock.disagreement]).toEqual([[0, 0], [], undefined]);
+    expect([rig.error, rig.reported, rig.clock.disagreement]).toEqual([[0, 0], [], undefined]);
   });
 
   it.each([100 * day, -100 * day])(
-    "that jumps by %d ms is not consistentRead, before anybody looks or after",
+    "is not trusted after a jump of %d ms, before and after the next check",
     (ms) => {
       const rig = setUp();
       rig.at.machine = ms;
       expect(rig.error).toEqual([0, Math.min(0, ms)]);
       rig.go(9 * minute);
       expect(rig.error).toEqual([0, Math.min(0, ms)]);
-      expect([rig.told, rig.clock.certainlyPast]).toEqual([[`${ms / day} -`], undefined]);
+      expect([rig.reported, rig.clock.certainlyPast]).toEqual([[`${ms / day} -`], undefined]);
       rig.at.machine = 0;
       rig.look();
-      expect([rig.error, rig.told.at(-1)]).toEqual([[0, 0], "settled"]);
+      expect([rig.error, rig.reported.at(-1)]).toEqual([[0, 0], "settled"]);
     },
   );
 
-  it("is believed once its new time was steady for long enough", () => {
+  it("is trusted once its new time was steady for long enough", () => {
     const rig = setUp();
     rig.at.machine = 3 * hour;
     rig.go(9 * minute);
@@ -96,26 +96,26 @@ describe("one clock alone", () => {
     rig.go(confirmMs - minute);
     expect(rig.error).toEqual([0, 0]);
     rig.go(minute);
-    expect([rig.error, rig.told]).toEqual([
+    expect([rig.error, rig.reported]).toEqual([
       [4 * hour, 4 * hour],
       ["0 -", "settled"],
     ]);
   });
 
-  it("is believed at once where the machine slept", () => {
+  it("is trusted at once if the machine slept", () => {
     const rig = setUp();
     rig.sleep(8 * hour);
     rig.look();
-    expect([rig.error, rig.told]).toEqual([[0, 0], []]);
+    expect([rig.error, rig.reported]).toEqual([[0, 0], []]);
   });
 
-  it("is the time after a start a week later, and ends nothing by it for a while", () => {
+  it("is the time after a start a week later, but considers nothing past by it until it is confirmed", () => {
     const rig = setUp({ remembered: start - 7 * day });
     expect(rig.error).toEqual([0, -7 * day]);
     rig.go(confirmMs - minute);
     expect(rig.error).toEqual([0, -7 * day]);
     rig.go(minute);
-    expect([rig.error, rig.told]).toEqual([
+    expect([rig.error, rig.reported]).toEqual([
       [0, 0],
       ["7 -", "settled"],
     ]);
@@ -127,16 +127,16 @@ describe("one clock alone", () => {
     [false, -5_000],
   ])("is believed after a start soon after (with a store: %s, %d ms)", (store, ms) => {
     const rig = setUp({ store, remembered: start - ms });
-    expect([rig.error, rig.told, rig.clock.disagreement]).toEqual([[0, 0], [], undefined]);
+    expect([rig.error, rig.reported, rig.clock.disagreement]).toEqual([[0, 0], [], undefined]);
   });
 
-  it("that was behind at the start is believed when it is set right", () => {
+  it("is trusted when it was behind at the start and is corrected", () => {
     const rig = setUp({ remembered: start - minute, machineAhead: -200 * day });
     expect(rig.error).toEqual([-minute, -200 * day]);
     rig.go(minute);
     rig.at.machine = 0;
     rig.look();
-    expect([rig.error, rig.told]).toEqual([
+    expect([rig.error, rig.reported]).toEqual([
       [0, 0],
       ["-200 -", "settled"],
     ]);
@@ -155,36 +155,36 @@ describe("a machine and a store", () => {
     Object.assign(rig.at, jump);
     rig.go(day);
     expect(rig.error).toEqual([0, Math.min(0, jump.machine, jump.store)]);
-    expect(rig.told).toHaveLength(1);
+    expect(rig.reported).toHaveLength(1);
     Object.assign(rig.at, { machine: 0, store: 0 });
     rig.look();
     expect(rig.clock.disagreement).toBeUndefined();
   });
 
   it.each([91 * day, -91 * day])(
-    "of which the machine is %d ms off from the first start on: the store is right",
+    "whose machine is %d ms off from the first start on: the store is right",
     (ms) => {
       const rig = setUp({ store: true, machineAhead: ms, remembered: null });
       expect(rig.error).toEqual([0, Math.min(0, ms)]);
       rig.go(hour);
-      expect([rig.error, rig.told]).toEqual([[0, Math.min(0, ms)], [`${ms / day} 0`]]);
+      expect([rig.error, rig.reported]).toEqual([[0, Math.min(0, ms)], [`${ms / day} 0`]]);
     },
   );
 
   it.each([91 * day, -91 * day])(
-    "of which the machine is %d ms off at a start three days later: so it is",
+    "whose machine is %d ms off at a start three days later: the store is right",
     (ms) => {
       const rig = setUp({ store: true, machineAhead: ms, remembered: start - 3 * day });
       expect(rig.error).toEqual([0, Math.min(0, ms)]);
     },
   );
 
-  it("of which the store is ahead at a start: the machine is right", () => {
+  it("whose store is ahead at a start: the machine is right", () => {
     const rig = setUp({ store: true, storeAhead: 91 * day, remembered: start - minute });
     expect(rig.error).toEqual([0, 0]);
   });
 
-  it("that jump together are the time, and nothing ends by it until it was steady", () => {
+  it("that jump together are the time, but nothing is past by it until it was steady", () => {
     const rig = setUp({ store: true });
     Object.assign(rig.at, { machine: 30 * day, store: 30 * day });
     rig.go(confirmMs - minute);

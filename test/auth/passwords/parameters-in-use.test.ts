@@ -22,7 +22,7 @@ async function nodeWith(parameters: ScryptParameters): Promise<LoginDomain> {
   return made;
 }
 
-/** Writes down the scrypt parameters of each job that it is given. */
+/** Records the scrypt parameters of each job. */
 function recordingThread(): Worker {
   const thread = startKdfThread();
   const post = thread.postMessage.bind(thread);
@@ -42,7 +42,7 @@ afterEach(async () => {
   await opened.dispose();
 });
 
-/** What a wrong password of each name makes the threads do. */
+/** The work of the threads for a wrong password of each name. */
 async function workFor(node: LoginDomain, names: readonly string[]): Promise<readonly unknown[]> {
   work.length = 0;
   for (const username of names) await tryLogin(node.flows, { username, password: "wrong-horse" });
@@ -67,7 +67,7 @@ describe("after scrypt's parameters were changed", () => {
     });
   }
 
-  it("what no verifier has any more is forgotten, and nothing that one has", async () => {
+  it("removes parameters that no verifier has any more, and only those", async () => {
     await addPerson(await nodeWith(quick));
     const node = await nodeWith(stronger);
     await addPerson(node, { ...ada, username: "new" });
@@ -79,7 +79,7 @@ describe("after scrypt's parameters were changed", () => {
     expect(await workFor(node, ["ada", "new", "nobody"])).toEqual([[stronger], [stronger], [stronger]]);
   });
 
-  it("a verifier that is not listed is, from the first look at it on", async () => {
+  it("lists a verifier's parameters from its first check on, if they were not listed", async () => {
     const node = await nodeWith(quick);
     await addPerson(node);
     await addPerson(await nodeWith(stronger), { ...ada, username: "new" });
@@ -89,7 +89,7 @@ describe("after scrypt's parameters were changed", () => {
     expect(await listed()).toEqual([stronger, quick]);
   });
 
-  it("with every way to set a password", async () => {
+  it("lists the parameters with every way to set a password", async () => {
     const user = await addPerson(await nodeWith(quick));
     const node = await nodeWith(stronger);
     await node.logins.setPassword(user.id, "another-horse-battery");
@@ -99,7 +99,7 @@ describe("after scrypt's parameters were changed", () => {
     });
   });
 
-  it("a damaged list lists nothing, and logins go on", async () => {
+  it("ignores a damaged list, and logins work", async () => {
     const node = await nodeWith(quick);
     await addPerson(node);
     for (const sets of ["x", [[1]], [null, [1e9, 8, 1], ["a", "b", "c"]]]) {

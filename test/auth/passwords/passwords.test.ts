@@ -37,7 +37,7 @@ function codeOf(error: unknown): string {
   return error instanceof AuthError ? error.code : "no AuthError";
 }
 
-/** Writes down the scrypt parameters of each job that a thread is given. */
+/** Records the scrypt parameters of each job of a thread. */
 function recordingThread(work: unknown[]): Worker {
   const thread = startKdfThread();
   const post = thread.postMessage.bind(thread);
@@ -64,7 +64,7 @@ describe("verifiers", () => {
     expect(Buffer.from(verifier.salt, "base64url")).toHaveLength(16);
   });
 
-  it("take OWASP's parameters when nothing else is said", async () => {
+  it("use OWASP's parameters by default", async () => {
     const passwords = createPasswords();
     opened.push(passwords);
     const verifier = await passwords.enrol(canary, "k");
@@ -91,14 +91,14 @@ describe("verifiers", () => {
     expect(await passwords.verify(password, verifier, k)).toEqual({ ok, outdated: false });
   });
 
-  it("say when they are weaker than today's, and only to who knows the password", async () => {
+  it("are reported as outdated if they are weaker than the current parameters, and only after the right password", async () => {
     const old = await passwordsWith().enrol(canary, "k");
     const today = passwordsWith({ parameters: { N: 128, r: 8, p: 1 } });
     expect(await today.verify(canary, old, k)).toEqual({ ok: true, outdated: true });
     expect(await today.verify("wrong password", old, k)).toEqual({ ok: false, outdated: false });
   });
 
-  it("without one a password is wrong after the same one run", async () => {
+  it("if missing, cost the same one run for a wrong password", async () => {
     const passwords = passwordsWith();
     const verifier = await passwords.enrol(canary, "k");
     const before = passwords.load().runs;
@@ -130,7 +130,7 @@ describe("verifiers", () => {
     },
   );
 
-  it("refuses parameters that nobody runs", () => {
+  it("refuses parameters that are not sane", () => {
     for (const parameters of [
       { N: 100, r: 8, p: 1 },
       { N: 2 ** 21, r: 8, p: 1 },
@@ -157,7 +157,7 @@ describe("rules", () => {
     expect(passwords.load().runs).toBe(0);
   });
 
-  it("let any other kind of characters through", async () => {
+  it("allow any other kind of characters", async () => {
     const passwords = passwordsWith();
     for (const password of ["8 spaces", "パスワードは秘密", "a\u0000b\nc\td~e", "x".repeat(1024)]) {
       expect(await passwords.verify(password, await passwords.enrol(password, "k"), k)).toMatchObject({
@@ -166,7 +166,7 @@ describe("rules", () => {
     }
   });
 
-  it("do not hold a proven password to today's length", async () => {
+  it("do not apply the current length to a proven password", async () => {
     const passwords = passwordsWith();
     const verifier = await passwords.enrol("short", "k", { proven: true });
     expect(await passwords.verify("short", verifier, k)).toMatchObject({ ok: true });
@@ -174,7 +174,7 @@ describe("rules", () => {
 });
 
 describe("the queue", () => {
-  it("is bounded and refuses at once what does not fit", async () => {
+  it("is bounded and refuses at once when it is full", async () => {
     const passwords = passwordsWith({ queueLimit: 4 });
     const burst = Array.from({ length: 40 }, (_, at) => passwords.verify("x", undefined, place(`k${at}`)));
     expect(passwords.load().waiting).toBe(4);
@@ -184,13 +184,13 @@ describe("the queue", () => {
     expect(passwords.load().runs).toBe(5);
   });
 
-  it("says when to come back", async () => {
+  it("says when to try again", async () => {
     const passwords = passwordsWith({ queueLimit: 0 });
     const refusal = await passwords.verify("x", undefined, k).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: "overloaded", retryAfterSeconds: expect.any(Number) });
   });
 
-  it("gives one key its share and no more, and the share back afterwards", async () => {
+  it("limits each key to its share, and frees the share afterwards", async () => {
     const passwords = passwordsWith();
     const burst = () => Array.from({ length: 10 }, () => passwords.verify("x", undefined, place("flood")));
     const first = await outcomesOf(burst());
@@ -208,7 +208,7 @@ describe("the queue", () => {
     expect(order.indexOf("person")).toBeLessThanOrEqual(2);
   });
 
-  it("gives a newcomer a place when few hold it all, and takes it from who holds most", async () => {
+  it("accepts a new key when few keys fill it, and evicts an item of the key with the most", async () => {
     const passwords = passwordsWith({ queueLimit: 8, queueLimitPerKey: 4 });
     const four = (key: string) =>
       Array.from({ length: 4 }, () => passwords.verify("x", undefined, place(key)));
@@ -221,7 +221,7 @@ describe("the queue", () => {
     expect(await outcomesOf(four("b"))).toEqual(["done", "done", "done", "done"]);
   });
 
-  it("keeps places for who is no stranger, which a full queue of strangers does not delay", async () => {
+  it("has a reserved queue, which a full unreserved queue does not delay", async () => {
     const passwords = passwordsWith({ queueLimit: 16, queueLimitPerKey: 1 });
     const order: string[] = [];
     const ask = (key: string, reserved: boolean) =>
@@ -232,7 +232,7 @@ describe("the queue", () => {
     expect(order.indexOf("owner")).toBeLessThanOrEqual(2);
   });
 
-  it("gives strangers every fourth turn while places that are kept are full", async () => {
+  it("serves the unreserved queue every fourth time while the reserved one is full", async () => {
     const passwords = passwordsWith({ queueLimitPerKey: 32 });
     const order: string[] = [];
     const ask = (key: string, reserved: boolean) =>
@@ -268,7 +268,7 @@ describe("threads", () => {
     return { threads, startThread };
   }
 
-  it("start when they are needed, and work again after one was lost with its job", async () => {
+  it("start on demand, and start again after one has ended with its job", async () => {
     const { threads, startThread } = spied();
     const passwords = passwordsWith({ startThread, parameters: { N: 2 ** 15, r: 8, p: 1 } });
     expect(threads).toHaveLength(0);
@@ -293,7 +293,7 @@ describe("threads", () => {
     expect(await passwords.enrol(canary, "k")).toMatchObject(quick);
   });
 
-  it("end with close, and what waits is refused", async () => {
+  it("end with close, and waiting jobs are refused", async () => {
     const { threads, startThread } = spied();
     const passwords = passwordsWith({ startThread });
     const burst = Array.from({ length: 4 }, () => passwords.enrol(canary, "k"));
@@ -319,7 +319,7 @@ describe("threads", () => {
     expect({ code, output: await output }).toEqual({ code: 0, output: "hashed\n" });
   });
 
-  it("never let a password into an error", async () => {
+  it("never put a password into an error", async () => {
     const { threads, startThread } = spied();
     const passwords = passwordsWith({
       startThread,

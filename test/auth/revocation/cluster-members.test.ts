@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { createClusterMembers } from "../../../src/auth/revocation/cluster-members.ts";
 import { handClock } from "../../support/hand-clock.ts";
 
-describe("the nodes that heartbeats tell of", () => {
-  it("are at most a thousand: the one that was silent for longest is forgotten", () => {
+describe("the nodes that sent heartbeats", () => {
+  it("are at most a thousand: the one with the oldest heartbeat is evicted", () => {
     const clock = handClock();
     const members = createClusterMembers({ clock, self: "self", longestTokenMs: 60_000 });
     const hear = (node: string, n: number) =>

@@ -47,7 +47,7 @@ async function cutsOf(work: () => Promise<unknown>): Promise<readonly Revocation
 }
 
 describe("revoking a client", () => {
-  it("ends its sessions, of every user, and no others; new logins come in", async () => {
+  it("ends its sessions of every user and no others; new logins work", async () => {
     const [ada, bob] = [await someone(), await someone()];
     const [first, second] = [await node.open(ada), await node.open(bob)];
     const elsewhere = await node.open(ada, { clientId: other });
@@ -75,7 +75,7 @@ describe("revoking a client", () => {
     expect(await refusal(refresh(again.refreshToken))).toBe("accepted");
   });
 
-  it("ends a session that is refreshed or opened at that moment", async () => {
+  it("ends a session that is refreshed or opened at the same moment", async () => {
     const ada = await someone();
     const { refreshToken } = await node.open(ada);
     store.beforeCommit(
@@ -90,7 +90,7 @@ describe("revoking a client", () => {
     expect(await refusal(node.open(ada))).toBe("conflict");
   });
 
-  it("is not undone by what spares a session, nor by a change of its expiry", async () => {
+  it("is not undone by sparing a session, nor by a change of its expiry", async () => {
     const ada = await someone();
     const { session, accessToken } = await node.open(ada);
     const principal = await node.principal(accessToken);
@@ -103,7 +103,7 @@ describe("revoking a client", () => {
     expect(await isLive(session.id)).toBe(false);
   });
 
-  it("is known to a node that starts later, from the log, and from the store when the log has forgotten", async () => {
+  it("is known to a node that starts later, from the log, and from the store after the log was trimmed", async () => {
     const ada = await someone();
     const { accessToken } = await node.open(ada);
     const robot = await node.authority.sessions.openLongLived({
@@ -129,7 +129,7 @@ describe("revoking a client", () => {
 });
 
 describe("revoking everything", () => {
-  it("ends every session and long-lived token, and new logins come in", async () => {
+  it("ends every session and long-lived token; new logins work", async () => {
     const [ada, bob] = [await someone(), await someone()];
     const opened = [await node.open(ada), await node.open(bob, { clientId: null })];
     const robot = await node.authority.sessions.openLongLived({
@@ -149,8 +149,8 @@ describe("revoking everything", () => {
   });
 });
 
-describe("a session's age", () => {
-  it("is that of its login, however often it was written since", async () => {
+describe("the created version of a session", () => {
+  it("is that of its login, however often the record was written since", async () => {
     const ada = await someone();
     const { session, refreshToken } = await node.open(ada);
     const key = recordKeys.session(session.id);

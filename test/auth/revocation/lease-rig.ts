@@ -8,33 +8,33 @@ import { eventually } from "../../support/eventually.ts";
 import { type HandClock, handClock } from "../../support/hand-clock.ts";
 import { within } from "../../support/within.ts";
 
-/** A node whose turns, whose clock and, when asked, whose reading of the log are done by hand. */
+/** A node whose lease cycles and clock the test controls, and the reading of its log too, if asked. */
 export interface HandNode {
   readonly authority: Awaited<ReturnType<typeof createAuthority>>;
   readonly store: Store;
   readonly clock: HandClock;
-  readonly told: string[];
-  /** One turn of the lease. */
+  readonly reported: string[];
+  /** One cycle of the lease. */
   beat(): Promise<void>;
-  /** Beats until it is trusted. */
+  /** Runs cycles until the view is trusted. */
   beatUntilTrusted(): Promise<void>;
-  /** From here on what the follower brings waits. */
+  /** From now on entries that the follower delivers are held. */
   hold(): void;
-  /** What waits, once `count` entries do; they are not applied. */
+  /** The held entries, once there are `count`. They are not applied. */
   held(count: number): Promise<readonly LogEntry[]>;
-  /** Applies what `held` gave, or anything else, and lets the follower go on. */
+  /** Applies the entries that `held` returned, or others, and lets the follower continue. */
   release(entries?: readonly LogEntry[]): void;
   stop(): Promise<void>;
 }
 
 export interface HandNodeOptions {
-  /** A Redis, or a store that goes with the node. */
+  /** The URL of a Redis, or a store that closes with the node. */
   readonly url: string | Store;
   readonly clock?: HandClock;
   readonly disabledSafeguards?: AuthorityOptions["disabledSafeguards"];
   readonly policy?: RevocationPolicy;
   readonly stalePrimaryWindowMs?: number;
-  /** `performance.now()` of the Sentinels' last word, in the clock's terms. */
+  /** When the Sentinels last confirmed the primary, by the rig's clock. */
   readonly primaryConfirmedAt?: () => number;
 }
 
@@ -50,8 +50,8 @@ export async function startHandNode(options: HandNodeOptions): Promise<HandNode>
   } = options;
   const opened = typeof url === "string" ? await openRedisStore({ url, timeoutMs: 5_000 }) : url;
   const store: Store = withConfirmation(opened, options.primaryConfirmedAt);
-  const told: string[] = [];
-  const observer = observing(told);
+  const reported: string[] = [];
+  const observer = observing(reported);
   const authority = await createAuthority({
     store,
     clock,
@@ -75,7 +75,7 @@ export async function startHandNode(options: HandNodeOptions): Promise<HandNode>
     authority,
     store,
     clock,
-    told,
+    reported,
     beat: () => revocation.lease.beat(),
     async beatUntilTrusted() {
       await eventually("trust", async () => {
@@ -114,14 +114,14 @@ function withConfirmation(store: Store, confirmedAt: (() => number) | undefined)
   });
 }
 
-function observing(told: string[]): RevocationObserver {
+function observing(reported: string[]): RevocationObserver {
   return {
-    badMac: () => void told.push("badMac"),
-    logBroke: (kind) => void told.push(kind),
-    rollbackRepaired: (count) => void told.push(`rollback_repaired ${count}`),
-    recordRepaired: (userId, cause) => void told.push(`repaired ${userId} ${cause}`),
-    leaseRecovered: () => void told.push("recovered"),
-    leaseLapsed: () => void told.push("lapsed"),
-    heartbeatFailed: () => void told.push("failed"),
+    badMac: () => void reported.push("badMac"),
+    logBroke: (kind) => void reported.push(kind),
+    rollbackRepaired: (count) => void reported.push(`rollback_repaired ${count}`),
+    recordRepaired: (userId, cause) => void reported.push(`repaired ${userId} ${cause}`),
+    leaseRecovered: () => void reported.push("recovered"),
+    leaseLapsed: () => void reported.push("lapsed"),
+    heartbeatFailed: () => void reported.push("failed"),
   };
 }

@@ -26,7 +26,7 @@ const trusted = ({ authority }: HandNode) => authority.revocation.view.trusted;
 const without = (...protections: readonly Safeguard[]) => ({ disabledSafeguards: new Set(protections) });
 
 describe("the lease of a node on Redis", () => {
-  it("begins with the first heartbeat that came back, and ends three seconds after it was sent", async () => {
+  it("starts when the first heartbeat is read back, and ends three seconds after that was sent", async () => {
     const node = await start();
     expect(trusted(node)).toBe(false);
     node.hold();
@@ -42,10 +42,10 @@ describe("the lease of a node on Redis", () => {
     node.clock.advance(1);
     expect(trusted(node)).toBe(false);
     await node.beatUntilTrusted();
-    expect(node.told).toEqual(["recovered", "lapsed", "recovered"]);
+    expect(node.reported).toEqual(["recovered", "lapsed", "recovered"]);
   });
 
-  it("ages by the wall clock where that went further, as after a sleep of the machine", async () => {
+  it("ages by the wall clock if that advanced further, as after a sleep of the machine", async () => {
     const node = await start();
     await node.beatUntilTrusted();
     const now = node.clock.now();
@@ -57,7 +57,7 @@ describe("the lease of a node on Redis", () => {
     expect(trusted(node)).toBe(false);
   });
 
-  it("never ends where it is switched off", async () => {
+  it("never ends if the safeguard is disabled", async () => {
     const node = await start(without("lease"));
     expect(trusted(node)).toBe(false);
     await node.beatUntilTrusted();
@@ -65,7 +65,7 @@ describe("the lease of a node on Redis", () => {
     expect(trusted(node)).toBe(true);
   });
 
-  it("is not renewed by heartbeats that are written and do not come back", async () => {
+  it("is not renewed by heartbeats that are written and not read back", async () => {
     const node = await start();
     await node.beatUntilTrusted();
     node.hold();
@@ -76,7 +76,7 @@ describe("the lease of a node on Redis", () => {
     expect(trusted(node)).toBe(false);
   });
 
-  it("is not renewed by another node's heartbeats, nor by an own one that is played again", async () => {
+  it("is not renewed by another node's heartbeats, nor by a replayed one of its own", async () => {
     const [node, other] = [await start(), await start()];
     node.hold();
     await node.beat();
@@ -90,7 +90,7 @@ describe("the lease of a node on Redis", () => {
     expect(trusted(node)).toBe(false);
   });
 
-  it("tells how far the store's clock is away", async () => {
+  it("reports the drift of the store's clock", async () => {
     const node = await start();
     await node.beatUntilTrusted();
     expect(Math.abs(node.authority.revocation.lease.driftMs)).toBeLessThan(5_000);
@@ -103,7 +103,7 @@ describe("the lease of a node on Redis", () => {
   });
 });
 
-describe("a heartbeat that somebody else made", () => {
+describe("a forged heartbeat", () => {
   const forged = async (node: HandNode): Promise<LogEntry> => {
     node.hold();
     await node.beat();
@@ -112,11 +112,11 @@ describe("a heartbeat that somebody else made", () => {
     return { ...beat, event: { ...beat.event, mac: Buffer.alloc(16).toString("base64url") } };
   };
 
-  it("renews nothing and is told of", async () => {
+  it("renews nothing and is reported", async () => {
     const node = await start();
     const beat = await forged(node);
     node.release([beat, { ...beat, event: { ...beat.event, mac: undefined } }]);
-    expect([trusted(node), node.told]).toEqual([false, ["badMac", "badMac"]]);
+    expect([trusted(node), node.reported]).toEqual([false, ["badMac", "badMac"]]);
   });
 
   it("would renew without the MAC", async () => {
@@ -125,18 +125,18 @@ describe("a heartbeat that somebody else made", () => {
     expect(trusted(node)).toBe(true);
   });
 
-  it("cannot say more than the one that was sent", async () => {
+  it("cannot renew further than the heartbeat that was sent", async () => {
     const node = await start();
     node.hold();
     await node.beat();
     const [beat] = await node.held(1);
     if (beat === undefined) throw new Error("no heartbeat");
     node.release([{ ...beat, event: { ...beat.event, applied: "99999999999999-0" } }]);
-    expect([trusted(node), node.told]).toEqual([false, ["badMac"]]);
+    expect([trusted(node), node.reported]).toEqual([false, ["badMac"]]);
   });
 });
 
-describe("a heartbeat that the store had and that is not in the log", () => {
+describe("a heartbeat that the store acknowledged and that is not in the log", () => {
   const dropped = async (node: HandNode) => {
     await node.beatUntilTrusted();
     node.hold();
@@ -146,20 +146,20 @@ describe("a heartbeat that the store had and that is not in the log", () => {
     node.release(await node.held(1));
   };
 
-  it("ends trust until everything was looked at again", async () => {
+  it("ends trust until everything was reviewed", async () => {
     const node = await start();
     await dropped(node);
     const { invalidationCount } = node.authority.revocation.view;
     expect(trusted(node)).toBe(false);
     await node.beatUntilTrusted();
-    expect(node.told).toEqual(["recovered", "lost", "lapsed", "rollback_repaired 0", "recovered"]);
+    expect(node.reported).toEqual(["recovered", "lost", "lapsed", "rollback_repaired 0", "recovered"]);
     expect(node.authority.revocation.view.invalidationCount).toBeGreaterThan(invalidationCount);
   });
 
-  it("would pass without the detection of breaks", async () => {
+  it("is missed without break detection", async () => {
     const node = await start(without("break_detection"));
     await dropped(node);
-    expect([trusted(node), node.told]).toEqual([true, ["recovered"]]);
+    expect([trusted(node), node.reported]).toEqual([true, ["recovered"]]);
   });
 });
 
@@ -182,7 +182,7 @@ describe("an old primary that still takes heartbeats, while the Sentinels name a
     }
   };
 
-  it("keeps no lease beyond three seconds after their last word", async () => {
+  it("keeps no lease for more than three seconds after their last confirmation", async () => {
     const node = await isolated();
     await beaten(node, 1_500);
     expect(trusted(node)).toBe(true);
@@ -190,7 +190,7 @@ describe("an old primary that still takes heartbeats, while the Sentinels name a
     expect(trusted(node)).toBe(false);
   });
 
-  it("would keep it for ever without asking them", async () => {
+  it("keeps it for ever without asking them", async () => {
     const node = await isolated(without("sentinel_majority"));
     await beaten(node, 5_000);
     expect(trusted(node)).toBe(true);

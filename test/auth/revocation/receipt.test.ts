@@ -23,7 +23,7 @@ async function start(more: Partial<HandNodeOptions> = {}): Promise<HandNode> {
   return node;
 }
 
-/** Two nodes that know of each other. */
+/** Two nodes that have read each other's heartbeats. */
 async function two(first: Partial<HandNodeOptions> = {}, second: Partial<HandNodeOptions> = {}) {
   const pair = [await start(first), await start(second)] as const;
   await eventually("each other", async () => {
@@ -36,7 +36,7 @@ async function two(first: Partial<HandNodeOptions> = {}, second: Partial<HandNod
 const target = { kind: "user", userId: "0123456789abcdef0123456789abcdef" } as const;
 const revoke = ({ authority }: HandNode) => authority.revocation.revoke(target, "session_revoked");
 
-/** Every state that a listener is told of. */
+/** Every state that a listener is called with. */
 function watched({ authority }: HandNode, receipt: RevokeReceipt) {
   const states: RevokeReceipt["nodes"][] = [];
   const settled = authority.revocation.settled(receipt);
@@ -56,7 +56,7 @@ describe("the receipt of a revocation", () => {
     });
   });
 
-  it("is pending until the other node has said that it applied it, which it says at once", async () => {
+  it("is pending until the other node has acknowledged it, which it does at once", async () => {
     const [node, other] = await two();
     other.hold();
     const receipt = await revoke(node);
@@ -70,7 +70,7 @@ describe("the receipt of a revocation", () => {
     expect((await settled).nodes).toEqual({ applied: 2, pending: 0, fenced: 0 });
   });
 
-  it("counts a node that is silent as fenced only when its lease must have run out", async () => {
+  it("counts a silent node as fenced only when its lease must have expired", async () => {
     const [node, other] = await two();
     other.hold();
     const receipt = await revoke(node);
@@ -83,7 +83,7 @@ describe("the receipt of a revocation", () => {
     await node.beatUntilTrusted();
     expect(states.every(({ fenced }) => fenced === 0)).toBe(true);
     node.clock.advance(250);
-    // Not by the passing of time alone: this node has to have proved that it is not the one that is cut off.
+    // Not because time passed: this node must first prove that it is not the one that is partitioned off.
     expect(states.every(({ fenced }) => fenced === 0)).toBe(true);
     await eventually("the fence", async () => {
       await node.beat();
@@ -92,7 +92,7 @@ describe("the receipt of a revocation", () => {
     expect(await settled).toMatchObject({ effective: "all", nodes: { applied: 1, pending: 0, fenced: 1 } });
   });
 
-  it("waits for as long as an old primary may take commits", async () => {
+  it("waits for as long as an old primary may accept commits", async () => {
     const [node, other] = await two({ stalePrimaryWindowMs: 1_500 });
     other.hold();
     const { states } = watched(node, await revoke(node));
@@ -109,7 +109,7 @@ describe("the receipt of a revocation", () => {
     });
   });
 
-  it("never counts as fenced who serves without a lease, nor anybody where isolation has no end", async () => {
+  it("never counts a node as fenced that serves without a lease, nor any node if the stale primary's window is infinite", async () => {
     for (const [first, second] of [
       [{}, { policy: "serve_until_exp" }],
       [{ stalePrimaryWindowMs: Number.POSITIVE_INFINITY }, {}],
@@ -124,7 +124,7 @@ describe("the receipt of a revocation", () => {
       expect(states.every(({ fenced, pending }) => fenced === 0 && pending > 0)).toBe(true);
       node.clock.advance(40_000);
       await node.beat();
-      // It is told so, in the end, instead of waiting for ever.
+      // In the end it is called with this state instead of waiting for ever.
       expect(await within(settled, "the end of the wait")).toMatchObject({ effective: "pending" });
       for (const each of nodes.splice(0)) await each.stop();
       await redis.command("FLUSHALL");
@@ -142,7 +142,7 @@ describe("the receipt of a revocation", () => {
     expect(settled.nodes).toEqual({ applied: 1, pending: 0, fenced: 0 });
   });
 
-  it("is not complete by a heartbeat that is played again, nor by one that nobody made", async () => {
+  it("is not completed by a replayed heartbeat, nor by a forged one", async () => {
     const [node, other] = await two();
     other.hold();
     node.hold();
@@ -159,10 +159,10 @@ describe("the receipt of a revocation", () => {
       { ...before, event: { ...claims, n: 1_000 } },
     ]);
     expect(states.at(-1)).toMatchObject({ applied: 1, pending: 1 });
-    expect(node.told.filter((each) => each === "badMac")).toHaveLength(2);
+    expect(node.reported.filter((each) => each === "badMac")).toHaveLength(2);
   });
 
-  it("remembers a bounded number of them, and tells those that it gives up", async () => {
+  it("remembers a bounded number, and reports the end of the evicted ones", async () => {
     const [node, other] = await two();
     other.hold();
     const { settled } = watched(node, await revoke(node));

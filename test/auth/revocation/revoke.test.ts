@@ -35,7 +35,7 @@ const isLive = async (sessionId: string) => (await node.authority.sessions.get(s
 const refresh = (refreshToken: string) =>
   node.authority.sessions.refresh({ refreshToken, clientId: "https://app.example/", peer: home });
 
-/** Listens as a hub does: says that it closed one socket per cut. */
+/** Listens like a hub: returns that it closed one socket for each event. */
 async function heard<Result>(work: () => Promise<Result>) {
   const cuts: RevocationEvent[] = [];
   const undo = revocation().onRevocation((cut) => {
@@ -47,7 +47,7 @@ async function heard<Result>(work: () => Promise<Result>) {
   return { cuts, result };
 }
 
-/** Many sessions without the price of opening each. */
+/** Creates many sessions without the cost of opening each. */
 async function openMany(userId: string, count: number): Promise<readonly string[]> {
   const { session } = await node.open(userId);
   const ids = Array.from({ length: count - 1 }, newId);
@@ -62,7 +62,7 @@ async function openMany(userId: string, count: number): Promise<readonly string[
 }
 
 describe("revoking sessions", () => {
-  it("ends the named ones, leaves the others, and says what it did", async () => {
+  it("ends the named ones, leaves the others, and reports what it did", async () => {
     const userId = await someone();
     const [first, second] = [await node.open(userId), await node.open(userId)];
     const target = { kind: "sessions", userId, sessionIds: [first.session.id, first.session.id] } as const;
@@ -74,7 +74,7 @@ describe("revoking sessions", () => {
     expect(await refusal(refresh(second.refreshToken))).toBe("accepted");
   });
 
-  it("leaves a tombstone until the last access token has ended, and no member", async () => {
+  it("leaves a tombstone until the last access token has expired, and no index member", async () => {
     const userId = await someone();
     const { session } = await node.open(userId);
     await revocation().revoke({ kind: "sessions", userId, sessionIds: [session.id] }, "token_reused");
@@ -90,7 +90,7 @@ describe("revoking sessions", () => {
     expect(await tombstone()).toBeUndefined();
   });
 
-  it("is nothing a second time, nor for what never was", async () => {
+  it("ends nothing the second time, nor for ids that never existed", async () => {
     const userId = await someone();
     const { session } = await node.open(userId);
     const target = { kind: "sessions", userId, sessionIds: [session.id, newId()] } as const;
@@ -102,7 +102,7 @@ describe("revoking sessions", () => {
     expect(await revocation().revoke(none, "session_revoked")).toMatchObject({ sessions: 0 });
   });
 
-  it("does not touch another user's session, whoever's id is given with it", async () => {
+  it("does not touch another user's session, whatever user id is given", async () => {
     const [ada, eve] = [await someone(), await someone()];
     const { session } = await node.open(ada);
     const target = { kind: "sessions", userId: eve, sessionIds: [session.id] } as const;
@@ -125,7 +125,7 @@ describe("revoking sessions", () => {
     expect(await isLive(session.id)).toBe(false);
   });
 
-  it("takes a list of any length, with `also` in its last commit", async () => {
+  it("accepts a list of any length, with `also` in its last commit", async () => {
     const userId = await someone();
     const ids = await openMany(userId, 600);
     const key = recordKeys.credential(newId());
@@ -165,7 +165,7 @@ describe("revoking sessions", () => {
 });
 
 describe("revoking a user", () => {
-  it("ends all sessions of any number, and clears them away", async () => {
+  it("ends any number of sessions, and removes them", async () => {
     const userId = await someone();
     await openMany(userId, 600);
     const { cuts, result } = await heard(() =>
@@ -206,7 +206,7 @@ describe("revoking a user", () => {
     expect([await verdict(own.accessToken), await verdict(next.accessToken)]).toEqual([false, false]);
   });
 
-  it("does nothing for a session to spare that is dead, another user's, or ended at the same moment", async () => {
+  it("does nothing if the session to spare is dead, another user's, or ended at the same moment", async () => {
     const [ada, eve] = [await someone(), await someone()];
     const [dead, hers, evil] = [await node.open(ada), await node.open(ada), await node.open(eve)];
     await revocation().revoke(
@@ -246,7 +246,7 @@ describe("revoking a user", () => {
     expect(await node.authority.sessions.get(session.id)).toMatchObject({ generation: 2 });
   });
 
-  it("holds from its commit on, also when the clearing after it fails", async () => {
+  it("holds from its commit on, also if removing the records fails after it", async () => {
     const userId = await someone();
     const { session, refreshToken } = await node.open(userId);
     const robot = await node.authority.sessions.openLongLived({
@@ -273,7 +273,7 @@ describe("revoking a user", () => {
     expect(verdict).toMatchObject({ ok: false });
   });
 
-  it("raises nothing when `also` is in conflict", async () => {
+  it("bumps no epoch if `also` is in conflict", async () => {
     const userId = await someone();
     const { session } = await node.open(userId);
     const also = { check: [{ key: recordKeys.user(userId), version: 1 }] };
@@ -283,8 +283,8 @@ describe("revoking a user", () => {
   });
 });
 
-describe("listeners of cuts", () => {
-  it("hear of a revoke before it returns, each once, also when the log brings it first or again", async () => {
+describe("listeners of revocations", () => {
+  it("are called before a revoke returns, once each, also if the log delivers it first or again", async () => {
     const userId = await someone();
     const { session } = await node.open(userId);
     const entries: LogEntry[] = [];
@@ -298,7 +298,7 @@ describe("listeners of cuts", () => {
     expect(cuts).toEqual([{ kind: "sessions", sessionIds: [session.id], cause: "session_revoked" }]);
   });
 
-  it("hear of this node's own revokes whether or not its feed is in step", async () => {
+  it("are called for this node's own revokes whether or not its feed is up to date", async () => {
     const unfed = await node.another({ fed: false });
     const userId = await someone();
     const { session, accessToken } = await node.open(userId);
@@ -313,27 +313,27 @@ describe("listeners of cuts", () => {
     await unfed.stop();
   });
 
-  it("are all told when one of them throws, and the revoke stands", async () => {
+  it("are all called when one of them throws, and the revoke holds", async () => {
     const faults: unknown[] = [];
     const other = await startAuthority({ store, clock: node.clock, onFault: (error) => faults.push(error) });
     const userId = await someone();
     const { session } = await node.open(userId);
     const broken = new Error("a broken listener");
-    let told = 0;
+    let reported = 0;
     other.authority.revocation.onRevocation(() => {
       throw broken;
     });
     const undo = other.authority.revocation.onRevocation(() => {
-      told += 1;
+      reported += 1;
       return 2;
     });
     const target = { kind: "sessions", userId, sessionIds: [session.id] } as const;
     const receipt = await other.authority.revocation.revoke(target, "session_revoked");
     expect(receipt).toMatchObject({ sessions: 1, socketsClosed: 2 });
-    expect([told, faults]).toEqual([1, [broken]]);
+    expect([reported, faults]).toEqual([1, [broken]]);
     undo();
     await other.authority.revocation.revoke({ kind: "user", userId }, "session_revoked");
-    expect(told).toBe(1);
+    expect(reported).toBe(1);
     await other.stop();
   });
 });

@@ -80,7 +80,7 @@ describe("the revocation view", () => {
     ]);
   });
 
-  it("does not believe an epoch from after all that the log holds, until the log has got there", () => {
+  it("does not trust an epoch that is newer than the log, until the log has reached it", () => {
     const { clock, view } = viewAt();
     const present = clock.now() * 1_000;
     const state = (epoch: number) => view.judge(principal({ epoch, tokenIssuedAt: clock.now() })).state;
@@ -89,7 +89,7 @@ describe("the revocation view", () => {
     expect([state(present + 50), state(present + 51)]).toEqual(["live", "unknown"]);
   });
 
-  it("spares one session of a raise, and forgets that with the next raise", () => {
+  it("spares one session of a bump, until the next bump", () => {
     const { clock, view } = viewAt();
     const judge = (sessionId: string) =>
       view.judge(principal({ sessionId, epoch: 3, tokenIssuedAt: clock.now() }));
@@ -97,12 +97,12 @@ describe("the revocation view", () => {
     expect([judge("s1").state, judge("s2").state]).toEqual(["live", "dead"]);
     take(view, entry(raised("s2"), 20, clock.now()));
     expect(judge("s1")).toEqual({ state: "dead", cause: "password_changed" });
-    // An older raise that comes late (another node's) changes nothing.
+    // An older bump that arrives late (from another node) changes nothing.
     expect(take(view, entry(raised("s1"), 15, clock.now()))).toBeUndefined();
     expect(judge("s1").state).toBe("dead");
   });
 
-  it("says nothing of tokens that are older than it reaches, also when its clock goes back", () => {
+  it("answers unknown for tokens that are older than it reaches back, also when its clock goes back", () => {
     const { clock, view } = viewAt();
     const old = clock.now() - 50 * minute;
     const judge = (tokenIssuedAt: number) => view.judge(principal({ tokenIssuedAt })).state;
@@ -115,7 +115,7 @@ describe("the revocation view", () => {
     expect(judge(now)).toBe("unknown");
   });
 
-  it("does not reach back to the feed's first minute, whose tokens may be of a clock that is behind", () => {
+  it("does not reach back to the feed's first minute, whose tokens may come from a clock that is behind", () => {
     const clock = handClock();
     const view = createRevocationView({ clock, longestTokenMs, lease, followed });
     const since = clock.now() - 10 * minute;
@@ -125,7 +125,7 @@ describe("the revocation view", () => {
     expect([judge(since + minute), judge(since + minute + 1)]).toEqual(["unknown", "live"]);
   });
 
-  it("doubts tokens from before a change of their user", () => {
+  it("answers unknown for tokens from before a change of their user", () => {
     const { clock, view } = viewAt();
     const before = clock.now();
     clock.advance(2 * minute);
@@ -139,7 +139,7 @@ describe("the revocation view", () => {
     expect(judge(clock.now(), "bob")).toBe("live");
   });
 
-  it("treats what it does not know, but what names a user, as a change of that user", () => {
+  it("treats an unknown event that names a user as a change of that user", () => {
     const { clock, view } = viewAt();
     const news = take(view, entry({ type: "policy_changed_in_2030", userId: "ada" }, 5, clock.now()));
     expect(news).toEqual({ kind: "user_changed", userId: "ada", change: "updated" });
@@ -148,14 +148,14 @@ describe("the revocation view", () => {
     expect(take(view, entry({ type: "sessions_revoked", userId: "ada" }, 7, clock.now()))).toBeDefined();
   });
 
-  it("takes each entry once", () => {
+  it("applies each entry once", () => {
     const { clock, view } = viewAt();
     const one = entry(changed, 5, clock.now());
     expect(take(view, one)).toBeDefined();
     expect(take(view, one)).toBeUndefined();
   });
 
-  it("forgets with time, and then knows nothing of tokens that could need it", () => {
+  it("expires entries, and then answers unknown for tokens that could need them", () => {
     const { clock, view } = viewAt();
     for (let count = 0; count < 1000; count += 1) {
       take(view, entry(revoked([`s${count}`]), count + 1, clock.now()));
@@ -165,7 +165,7 @@ describe("the revocation view", () => {
     expect(view.size).toBeLessThan(520);
   });
 
-  it("looks up what it had no room for", () => {
+  it("answers unknown for tokens whose revocation may have been evicted", () => {
     const clock = handClock();
     const view = createRevocationView({ clock, longestTokenMs, lease, followed, capacity: 10 });
     view.completeSince(clock.now() - 60 * minute);
@@ -181,7 +181,7 @@ describe("the revocation view", () => {
     expect(judge("other", clock.now() + 2 * minute)).toBe("live");
   });
 
-  it("does not call a newer login dead for a raise that is told again, and asks the store", () => {
+  it("does not call a newer login dead because of a repeated bump, and answers unknown", () => {
     const { clock, view } = viewAt();
     const again: LogEvent = {
       type: "user_revoked",
@@ -198,7 +198,7 @@ describe("the revocation view", () => {
     expect([judge(5), judge(10)]).toEqual(["unknown", "live"]);
   });
 
-  it("remembers the last decision on a user and on a login, in whatever order they come, and a removal as the last", () => {
+  it("remembers the last decision on a user and on a login, in any order of arrival, and a removal as the last", () => {
     const { clock, view } = viewAt();
     const rights = (isActive: boolean, version?: number): LogEvent => ({
       type: "user_changed",
@@ -228,7 +228,7 @@ describe("the revocation view", () => {
     // A change of the name decides nothing.
     expect(takeAll([changed, 12])).toEqual([10, "deactivated", 11, "s1"]);
     expect(takeAll([rights(true), 20], [login("password", "s2"), 21])).toEqual([20, "active", 21, "s2"]);
-    // What is told again is from when it was decided.
+    // A repeated decision keeps its original version.
     expect(takeAll([rights(false, 10), 30], [login("password", "s1", 11), 31])).toEqual([
       20,
       "active",
@@ -243,7 +243,7 @@ describe("the revocation view", () => {
     expect([view.cache.rightsDecisions.size, view.cache.loginChanges.size]).toEqual([0, 0]);
   });
 
-  it("takes an entry that was given another's place after the log went back in time", () => {
+  it("applies an entry that reuses another's position after the log went back in time", () => {
     const { clock, view } = viewAt();
     const at = { position: "7-1", at: clock.now(), version: 5 };
     expect(take(view, { ...at, event: { ...changed, mac: "one" } })).toBeDefined();

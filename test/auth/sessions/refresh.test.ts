@@ -65,7 +65,7 @@ describe("a refresh of a session that rotates", () => {
     expect(await node.principal(grant.accessToken)).toMatchObject({ sessionId: session.id, userId });
   });
 
-  it("goes on for who lost the answer, at any later time and however often, and with an answer that comes late", async () => {
+  it("works for a client that lost the response, at any later time and repeatedly, and with a response that arrives late", async () => {
     const { session, refreshToken } = await node.open(userId);
     const late = await rotated(refreshToken);
     node.clock.advance(30 * day);
@@ -77,7 +77,7 @@ describe("a refresh of a session that rotates", () => {
     expect(await refusal(refresh(late))).toBe("accepted");
   });
 
-  it("ends the session when two successors of one token are used, whoever comes first", async () => {
+  it("ends the session when two successors of one token are used, in either order", async () => {
     for (const victimFirst of [true, false]) {
       const { session, refreshToken: shared } = await node.open(userId);
       const victims = await rotated(shared);
@@ -93,7 +93,7 @@ describe("a refresh of a session that rotates", () => {
     }
   });
 
-  it("notices who keeps pace from elsewhere at the second use, though each comes at once", async () => {
+  it("detects a second holder from another address at the second use, although each use follows at once", async () => {
     const { refreshToken: shared } = await node.open(userId);
     const victims = await rotated(shared);
     const { refreshToken: thiefs } = await refresh(shared, { peer: abroad });
@@ -101,20 +101,20 @@ describe("a refresh of a session that rotates", () => {
     expect(await refusal(refresh(thiefs ?? "", { peer: abroad }))).toBe("token_reused");
   });
 
-  it("takes a token that is over for a tab's from the address of the last rotation only", async () => {
+  it("accepts an invalidated token as a tab's from the address of the last rotation only", async () => {
     const { refreshToken } = await node.open(userId);
     await rotated(await rotated(refreshToken));
     expect(await refusal(refresh(refreshToken, { peer: abroad }))).toBe("token_reused");
   });
 
-  it("counts an IPv6 address as its /64, since tabs may have several of it", async () => {
+  it("compares IPv6 addresses by /64, because tabs may use several of them", async () => {
     const [one, other] = [{ address: "2001:db8::1:1" }, { address: "2001:db8::2:2" }];
     const { refreshToken } = await node.open(userId);
     const { refreshToken: next } = await refresh(refreshToken, { peer: one });
     expect((await refresh(refreshToken, { peer: other })).refreshToken).toBe(next);
   });
 
-  it("reads a session of before, which knows the newest token only", async () => {
+  it("reads a session record of an earlier version, which knows the newest token only", async () => {
     const { session, refreshToken } = await node.open(userId);
     const third = await rotated(await rotated(refreshToken));
     const { usedGeneration: _, firstSuccessor: __, ...before } = (await stored(session.id)) ?? {};
@@ -128,14 +128,14 @@ describe("a refresh of a session that rotates", () => {
     expect(await refusal(refresh(refreshToken))).toBe("token_reused");
   });
 
-  it("takes tabs that are two steps apart within ten seconds for one client", async () => {
+  it("accepts tabs that are two generations apart within ten seconds as one client", async () => {
     const { refreshToken } = await node.open(userId);
     const third = await rotated(await rotated(refreshToken));
     node.clock.advance(10_000);
     expect(await rotated(refreshToken)).toBe(third);
   });
 
-  it("ends the session when a token comes back two steps behind, later", async () => {
+  it("ends the session when a token two generations behind is used later", async () => {
     const { session, accessToken, refreshToken } = await node.open(userId);
     const third = await rotated(await rotated(refreshToken));
     node.clock.advance(10_001);
@@ -149,7 +149,7 @@ describe("a refresh of a session that rotates", () => {
     expect(await stored(session.id)).toMatchObject({ revokedCause: "token_reused" });
   });
 
-  it("puts both out when a thief and a victim go on with one token, whichever was ahead", async () => {
+  it("ends the session when a thief and a victim continue with one token, whoever was first", async () => {
     const { refreshToken: shared } = await node.open(userId);
     const ahead = await rotated(await rotated(shared));
     node.clock.advance(31 * minute);
@@ -157,7 +157,7 @@ describe("a refresh of a session that rotates", () => {
     expect(await refusal(refresh(ahead))).toBe("invalid_grant");
   });
 
-  it("follows a token from ahead of a store that went back in time", async () => {
+  it("moves forward to a token that is ahead of a store that went back in time", async () => {
     const { session, refreshToken } = await node.open(userId);
     const before = await stored(session.id);
     let newest = refreshToken;
@@ -172,7 +172,7 @@ describe("a refresh of a session that rotates", () => {
 });
 
 describe("a refresh of a session that keeps its token", () => {
-  it("gives access tokens and never another refresh token", async () => {
+  it("issues access tokens and never another refresh token", async () => {
     const { session, refreshToken } = await node.open(userId, { rotates: false });
     for (let use = 0; use < 3; use += 1) {
       node.clock.advance(30 * minute);
@@ -185,7 +185,7 @@ describe("a refresh of a session that keeps its token", () => {
 });
 
 describe("a refresh", () => {
-  it("by a clock that is behind moves no end back", async () => {
+  it("by a clock that is behind does not shorten the expiry", async () => {
     const { session, refreshToken } = await node.open(userId);
     const now = node.clock.now();
     node.clock.setWall(now - 200 * day);
@@ -197,7 +197,7 @@ describe("a refresh", () => {
 });
 
 describe("a refresh is refused", () => {
-  it("for what was not issued here", async () => {
+  it("for a token that was not issued here", async () => {
     const { session, refreshToken } = await node.open(userId);
     const foreign = createRefreshTokens(createSealing(randomBytes(32))).issue(session.id, 1);
     const flipped = refreshToken.slice(0, -1) + (refreshToken.endsWith("A") ? "E" : "A");
@@ -206,7 +206,7 @@ describe("a refresh is refused", () => {
     expect(await refusal(refresh(refreshToken))).toBe("accepted");
   });
 
-  it("for another client, and costs the right one nothing", async () => {
+  it("for another client, and the right client can still refresh", async () => {
     const { refreshToken } = await node.open(userId);
     for (const other of ["https://evil.example/", null, undefined, ""])
       expect(await refusal(refresh(refreshToken, { clientId: other }))).toBe("invalid_client");
@@ -216,7 +216,7 @@ describe("a refresh is refused", () => {
     expect(await refusal(refresh(without.refreshToken, { clientId: undefined }))).toBe("accepted");
   });
 
-  it("in band for any session but the socket's own", async () => {
+  it("in band for any other session than the socket's own", async () => {
     const [own, other] = [await node.open(userId), await node.open(userId)];
     const inBand = { clientId: undefined, sessionId: own.session.id };
     expect(await refusal(refresh(other.refreshToken, inBand))).toBe("invalid_grant");
@@ -226,7 +226,7 @@ describe("a refresh is refused", () => {
     );
   });
 
-  it("from abroad for a user of the local network", async () => {
+  it("from a remote address for a local-only user", async () => {
     const { user } = await node.user("lola");
     const { refreshToken } = await node.open(user.id);
     await node.authority.users.update(user.id, { localOnly: true });
@@ -239,7 +239,7 @@ describe("a refresh is refused", () => {
     expect(await node.principal(grant.accessToken)).toMatchObject({ localOnly: true });
   });
 
-  it("for a long-lived session, whose token is all that there is", async () => {
+  it("for a long-lived session, which has no refresh token", async () => {
     const { session } = await node.authority.sessions.openLongLived({
       userId,
       clientName: "no refresh",
@@ -250,7 +250,7 @@ describe("a refresh is refused", () => {
     expect(await refusal(refresh(token, { clientId: undefined }))).toBe("invalid_grant");
   });
 
-  it("after the session's end, which is then written down and told", async () => {
+  it("after the session's expiry, which is then committed and logged", async () => {
     const { session, refreshToken } = await node.open(userId);
     const causes: unknown[] = [];
     const stop = node.authority.revocation.onRevocation((cut) => {
@@ -272,11 +272,11 @@ describe("a refresh is refused", () => {
   });
 });
 
-describe("what comes between the read and the commit of a refresh", () => {
+describe("a change between the read and the commit of a refresh", () => {
   const writesSession = (sessionId: string) => (step: Parameters<Store["commit"]>[0]) =>
     step.check?.some(({ key }) => key === recordKeys.session(sessionId)) ?? false;
 
-  it("wins when it is a revoke of the session", async () => {
+  it("wins if it revokes the session", async () => {
     const { session, refreshToken } = await node.open(userId);
     store.beforeCommit(writesSession(session.id), () =>
       node.authority.revocation.revoke(
@@ -287,7 +287,7 @@ describe("what comes between the read and the commit of a refresh", () => {
     expect(await refusal(refresh(refreshToken))).toBe("invalid_grant");
   });
 
-  it("wins when it ends all sessions of the user", async () => {
+  it("wins if it revokes all sessions of the user", async () => {
     const { user } = await node.user("nora");
     const { session, refreshToken } = await node.open(user.id);
     store.beforeCommit(writesSession(session.id), () =>
@@ -296,7 +296,7 @@ describe("what comes between the read and the commit of a refresh", () => {
     expect(await refusal(refresh(refreshToken))).toBe("invalid_grant");
   });
 
-  it("wins when it makes the user local-only", async () => {
+  it("wins if it makes the user local-only", async () => {
     const { user } = await node.user("otto");
     const { session, refreshToken } = await node.open(user.id);
     store.beforeCommit(writesSession(session.id), () =>
@@ -306,7 +306,7 @@ describe("what comes between the read and the commit of a refresh", () => {
   });
 });
 
-describe("a refresh in band, on what this node knew last", () => {
+describe("a refresh in band, on this node's last snapshot", () => {
   const inBand = (session: Session, refreshToken: string, on = node) =>
     refresh(refreshToken, { sessionId: session.id, clientId: undefined }, on);
 
@@ -327,7 +327,7 @@ describe("a refresh in band, on what this node knew last", () => {
     expect(await stored(session.id)).toMatchObject({ generation: 4 });
   });
 
-  it("goes on from what another node made of the session", async () => {
+  it("continues from another node's change of the session", async () => {
     const other = await node.another();
     const { session, refreshToken } = await node.open(userId);
     const second = (await inBand(session, refreshToken)).refreshToken ?? "";
@@ -337,7 +337,7 @@ describe("a refresh in band, on what this node knew last", () => {
     await other.stop();
   });
 
-  it("refuses nobody for what is out of date: an end that was put off, a block that was lifted, a second tab", async () => {
+  it("refuses nobody because of a stale snapshot: an extended expiry, a reactivated user, a second tab", async () => {
     const { user } = await node.user("emmy");
     const other = await node.another();
     const { session, refreshToken } = await node.open(user.id, { rotates: false });
@@ -363,7 +363,7 @@ describe("a refresh in band, on what this node knew last", () => {
     await other.stop();
   });
 
-  it("gives nothing after a revoke elsewhere, of the session or of all of the user's", async () => {
+  it("is refused after a revoke on another node, of the session or of all the user's", async () => {
     const { user } = await node.user("lise");
     const other = await node.another();
     const [one, two] = [await node.open(user.id), await node.open(user.id)];
@@ -379,7 +379,7 @@ describe("a refresh in band, on what this node knew last", () => {
     await other.stop();
   });
 
-  it("ends the session when a token comes back two steps behind, later", async () => {
+  it("ends the session when a token two generations behind is used later", async () => {
     const { session, refreshToken } = await node.open(userId);
     const second = (await inBand(session, refreshToken)).refreshToken ?? "";
     await inBand(session, second);
@@ -398,7 +398,7 @@ describe("the cost of a refresh", () => {
     expect(store.calls).toEqual({ get: 1, commit: 1 });
   });
 
-  it("is no write where nothing changed for some seconds", async () => {
+  it("is no write if nothing changed within some seconds", async () => {
     const { session, refreshToken } = await node.open(userId, { rotates: false });
     const version = async () => (await readRecord(store, recordKeys.session(session.id)))?.version;
     const before = await version();
@@ -411,7 +411,7 @@ describe("the cost of a refresh", () => {
   });
 });
 
-/** 50 at once on two nodes: one generation goes on, everybody holds the same token, nobody is out. */
+/** 50 at once on two nodes: the session moves by one generation, all get the same token, none is refused. */
 async function race(first: TestAuthority, from: Store, rotates: boolean) {
   const second = await first.another();
   const { user } = await first.user(`race-${randomBytes(4).toString("hex")}`);
@@ -446,14 +446,14 @@ describe("50 refreshes of one token at once from two nodes", () => {
   });
 });
 
-/** Redis keeps its own time. */
+/** Redis has its own clock. */
 function realTime() {
   return handClock(Date.now());
 }
 
 describe("the rule of generations", () => {
   const rotatedAt = 50_000;
-  /** 4 was used last and 6 and 7 were given for it; 5 was given beside 4. */
+  /** 4 was used last, and 6 and 7 were issued for it. 5 was issued together with 4. */
   const session: Session = {
     id: "",
     userId: "",
@@ -484,7 +484,7 @@ describe("the rule of generations", () => {
     return [usedGeneration, firstSuccessor, newest];
   };
 
-  it("confirms a successor, keeps the token used last, and knows tabs", () => {
+  it("confirms a successor, keeps the last used token valid, and recognises tabs", () => {
     const verdicts = [8, 7, 6, 5, 4, 3].map((generation) =>
       [10_000, 10_001].map((age) => judged(generation, age)),
     );
@@ -511,7 +511,7 @@ describe("the rule of generations", () => {
     ]);
   });
 
-  it("takes a rotation that a clock puts far ahead for no tab's", () => {
+  it("does not accept a tab if a clock puts the rotation far ahead", () => {
     expect([-10_000, -10_001].map((age) => judged(5, age))).toEqual(["behind", "reused"]);
   });
 });

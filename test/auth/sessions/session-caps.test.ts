@@ -3,7 +3,7 @@ import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts"
 import { startAuthority } from "../../support/authority.ts";
 
 describe("sessions beyond the cap", () => {
-  it("end in the order of their last use, as a revocation, and never the new one", async () => {
+  it("are revoked, least recently used first, and never the new one", async () => {
     const node = await startAuthority({ sessionCaps: { sessions: 3 } });
     const owner = await node.owner();
     const cuts: RevocationEvent[] = [];
@@ -36,7 +36,7 @@ describe("sessions beyond the cap", () => {
     await node.stop();
   });
 
-  it("are brought down to a cap that was lowered, and long-lived tokens are not counted", async () => {
+  it("are reduced to a lowered cap, and long-lived tokens are not counted", async () => {
     const node = await startAuthority({ sessionCaps: { sessions: 5 } });
     const owner = await node.owner();
     const { sessions } = node.authority;
@@ -51,7 +51,7 @@ describe("sessions beyond the cap", () => {
 });
 
 describe("long-lived tokens beyond the cap", () => {
-  it("are refused, also when they are asked for at once, until one has ended", async () => {
+  it("are refused, also if requested concurrently, until one has ended", async () => {
     const node = await startAuthority({ sessionCaps: { longLivedTokens: 5 } });
     const owner = await node.owner();
     const { sessions, revocation } = node.authority;

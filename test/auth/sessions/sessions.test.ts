@@ -36,11 +36,11 @@ const versionOf = async (sessionId: string) =>
   (await readRecord(store, recordKeys.session(sessionId)))?.version ?? 0;
 const makesSession = (step: Step) => step.link?.some(({ index }) => index.startsWith("sessions-of")) ?? false;
 
-describe("a session that is cut off in the middle of what it asked for", () => {
+describe("a session that is revoked during its own request", () => {
   const endAll = (userId: string) => () =>
     node.authority.revocation.revoke({ kind: "user", userId }, "session_revoked");
 
-  it("gets no long-lived token, which would outlive the cut", async () => {
+  it("gets no long-lived token, which would outlive the revocation", async () => {
     const user = await someone();
     const { session } = await node.open(user.id);
     store.beforeCommit(makesSession, endAll(user.id));
@@ -71,7 +71,7 @@ describe("a session that is cut off in the middle of what it asked for", () => {
 });
 
 describe("opening a session", () => {
-  it("writes down who, with what, from where and until when", async () => {
+  it("stores user, credential, client, address and expiry", async () => {
     const user = await someone();
     const { session, accessToken, principal } = await node.open(user.id, {
       clientName: "Kitchen",
@@ -97,7 +97,7 @@ describe("opening a session", () => {
     expect(await sessions().get(session.id)).toEqual(session);
   });
 
-  it("gives a system user a session without an end", async () => {
+  it("gives a system user a session that does not expire", async () => {
     const user: User = {
       id: newId(),
       name: "Supervisor",
@@ -113,7 +113,7 @@ describe("opening a session", () => {
     expect(session).toMatchObject({ type: "system", expiresAt: null });
   });
 
-  it("fails when the user, the epoch or what it was based on changed meanwhile", async () => {
+  it("fails if the user, the epoch or a record that it was decided on changed meanwhile", async () => {
     const user = await someone();
     const { authority } = node;
     const evidence = recordKeys.code("evidence");
@@ -132,7 +132,7 @@ describe("opening a session", () => {
     expect(await sessions().list(user.id)).toEqual([]);
   });
 
-  it("commits what goes with it in the same step, and knows the session's id for it", async () => {
+  it("commits `also` in the same step, and passes it the session's id", async () => {
     const user = await someone();
     const key = recordKeys.code("used");
     const { session } = await node.open(user.id, {
@@ -143,13 +143,13 @@ describe("opening a session", () => {
     expect(record?.version).toBe(await versionOf(session.id));
   });
 
-  it("clears the index of what the store has collected, also for a user who never lists", async () => {
+  it("removes collected sessions from the index, also for a user who never lists them", async () => {
     const user = await someone();
     const index = indexKeys.sessionsOf(user.id);
     for (let count = 0; count < 30; count += 1) await node.open(user.id);
     node.clock.advance(91 * day);
     for (let count = 0; count < 30; count += 1) await node.open(user.id);
-    // 30 that live, and few of the 30 that are gone.
+    // 30 that are live, and few of the 30 that were collected.
     expect((await store.list(index, { limit: 100 })).length).toBeLessThan(40);
     expect(await sessions().list(user.id)).toHaveLength(30);
     expect(await store.list(index, { limit: 100 })).toHaveLength(30);
@@ -160,7 +160,7 @@ describe("a long-lived token", () => {
   const issue = (userId: string, clientName: string, days = 10) =>
     sessions().openLongLived({ userId, clientName, clientIcon: "mdi:robot", days });
 
-  it("lives for its days, on a session that lives as long", async () => {
+  it("lives for its days, as its session does", async () => {
     const user = await someone();
     const { session, accessToken } = await issue(user.id, "robot", 3650);
     expect(session).toMatchObject({
@@ -178,7 +178,7 @@ describe("a long-lived token", () => {
     });
   });
 
-  it("is still taken years later, across key rotations", async () => {
+  it("is still accepted years later, across key rotations", async () => {
     const user = await someone();
     const { accessToken, session } = await issue(user.id, "old robot", 3650);
     for (let year = 0; year < 3; year += 1) {
@@ -188,7 +188,7 @@ describe("a long-lived token", () => {
     expect(await node.principal(accessToken)).toMatchObject({ sessionId: session.id });
   });
 
-  it("has a name of its own among the user's live ones", async () => {
+  it("has a unique name among the user's live ones", async () => {
     const [ada, bob] = [await someone(), await someone()];
     const first = await issue(ada.id, "robot", 1);
     expect(await refusal(issue(ada.id, "robot"))).toBe("client_name_exists");
@@ -204,7 +204,7 @@ describe("a long-lived token", () => {
     expect(await refusal(issue(ada.id, "robot"))).toBe("accepted");
   });
 
-  it("is one of 20 that ask for the same name at once", async () => {
+  it("is created once if 20 requests ask for the same name at once", async () => {
     const user = await someone();
     const answers = await Promise.all(Array.from({ length: 20 }, () => refusal(issue(user.id, "the one"))));
     expect(answers.filter((answer) => answer === "accepted")).toHaveLength(1);
@@ -212,7 +212,7 @@ describe("a long-lived token", () => {
     expect(await sessions().list(user.id)).toHaveLength(1);
   });
 
-  it("is not given to who is not there or not active, nor for a senseless time or name", async () => {
+  it("is refused for a missing or inactive user, and for an invalid lifespan or name", async () => {
     const user = await someone();
     await node.authority.users.update(user.id, { isActive: false });
     expect(await refusal(issue(user.id, "x"))).toBe("access_denied");
@@ -224,7 +224,7 @@ describe("a long-lived token", () => {
       expect(await refusal(issue(active.id, name))).toBe("invalid_format");
   });
 
-  it("is not given when the user is deactivated between the look and the commit", async () => {
+  it("is refused if the user is deactivated between the read and the commit", async () => {
     const user = await someone();
     store.beforeCommit(makesSession, () => node.authority.users.update(user.id, { isActive: false }));
     expect(await refusal(issue(user.id, "x"))).toBe("access_denied");
@@ -250,7 +250,7 @@ describe("the list of sessions", () => {
 });
 
 describe("the session of a refresh token", () => {
-  it("is found with a token of any generation while it lives, and stays as it is", async () => {
+  it("is found by a token of any generation while it is live, and does not change", async () => {
     const user = await someone();
     const { session, refreshToken } = await node.open(user.id);
     const before = await versionOf(session.id);
@@ -266,7 +266,7 @@ describe("switching a session's expiry", () => {
   const switchOf = async (accessToken: string, sessionId: string, enabled: boolean) =>
     sessions().setExpiry(await node.principal(accessToken), sessionId, enabled);
 
-  it("goes off and on again from the last use, and tells", async () => {
+  it("switches it off, and on again from the last use, and logs it", async () => {
     const user = await someone();
     const { session, accessToken } = await node.open(user.id);
     const cuts: RevocationEvent[] = [];
@@ -302,7 +302,7 @@ describe("switching a session's expiry", () => {
     expect(await refusal(sessions().setExpiry(principal, evil.session.id, false))).toBe("invalid_token_id");
   });
 
-  it("does not bring back a session that is revoked at the same moment", async () => {
+  it("does not restore a session that is revoked at the same moment", async () => {
     const user = await someone();
     const { session, accessToken } = await node.open(user.id);
     store.beforeCommit(
@@ -318,8 +318,8 @@ describe("switching a session's expiry", () => {
   });
 });
 
-describe("ending a session at its time", () => {
-  it("says the end while it is not reached, and revokes it when it is", async () => {
+describe("ending a session at its expiry", () => {
+  it("returns the expiry while it is not reached, and revokes the session once it is", async () => {
     const user = await someone();
     const { session } = await node.open(user.id);
     expect(await sessions().expireIfDue(session.id)).toBe(session.expiresAt);

@@ -16,23 +16,23 @@ function triesLeft(fullAt: number | undefined): number {
 }
 
 describe("a budget", () => {
-  it("has its attempts at once, and says when the next one is back", () => {
+  it("gives its attempts at once, and says when the next one is available", () => {
     expect(triesLeft(undefined)).toBe(3);
     expect(spend(budget, now + 3_000, now)).toEqual({ ok: false, retryAfterMs: 1_000 });
     expect(spend(budget, now + 2_400, now)).toEqual({ ok: false, retryAfterMs: 400 });
   });
 
-  it("gets them back one by one, and never more than it has", () => {
+  it("refills one by one, and never above its capacity", () => {
     expect([3_000, 2_000, 1_000, 0, -1_000_000].map((ahead) => triesLeft(now + ahead))).toEqual([
       0, 1, 2, 3, 3,
     ]);
   });
 
-  it("is empty and no emptier when another clock wrote it", () => {
+  it("counts as empty, and not less, if another clock wrote it", () => {
     expect(spend(budget, now + 86_400_000, now)).toEqual({ ok: false, retryAfterMs: 1_000 });
   });
 
-  it("takes a charge back", () => {
+  it("refunds a charge", () => {
     const spent = spend(budget, undefined, now);
     if (!spent.ok) throw new Error("refused");
     expect(triesLeft(refund(budget, spent.fullAt))).toBe(3);

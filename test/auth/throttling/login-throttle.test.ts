@@ -24,7 +24,7 @@ function newName(): string {
   counted.names += 1;
   return `name ${counted.names}`;
 }
-/** Each of a /64 of its own. */
+/** Addresses, each in a /64 of its own. */
 function newAddress() {
   counted.hosts += 1;
   return at(`2001:db8:0:${counted.hosts.toString(16)}::1`);
@@ -83,7 +83,7 @@ for (const kind of ["embedded", "redis"] as const) {
     });
     afterAll(() => close());
 
-    it("at one account are bounded over nodes and addresses, all at once", async () => {
+    it("at one account are limited across nodes and addresses, also if concurrent", async () => {
       const name = newName();
       const addresses = Array.from({ length: 40 }, newAddress);
       const charges = Array.from({ length: 400 }, (_, place) => {
@@ -94,7 +94,7 @@ for (const kind of ["embedded", "redis"] as const) {
       expect(charged).toHaveLength(accountBudget.attempts);
     });
 
-    it("from one address at one account wait longer than the account's own, so that others can log in", async () => {
+    it("from one address at one account refill more slowly than the account, so that others can log in", async () => {
       const name = newName();
       const attacker = newAddress();
       expect(await guessesOf(throttle, name, attacker)).toBe(pair.attempts);
@@ -107,7 +107,7 @@ for (const kind of ["embedded", "redis"] as const) {
       expect(await outcome(throttle.charge(account(name), newAddress()))).toBe("charged");
     });
 
-    it("come back one by one", async () => {
+    it("refill one by one", async () => {
       const [name, peer] = [newName(), newAddress()];
       await guessesOf(throttle, name, peer);
       clock.advance(pair.refillMs - 1);
@@ -116,7 +116,7 @@ for (const kind of ["embedded", "redis"] as const) {
       expect(await guessesOf(throttle, name, peer)).toBe(1);
     });
 
-    it("at many accounts from one address are bounded, for a whole /64", async () => {
+    it("at many accounts from one address are limited, for a whole /64", async () => {
       const [one, other] = [at("2001:db8:ffff:1::1"), at("2001:db8:ffff:1:abcd::2")];
       const outcomes = [];
       for (let place = 0; place < addressBudget.attempts + 5; place += 1)
@@ -125,7 +125,7 @@ for (const kind of ["embedded", "redis"] as const) {
       expect(await outcome(throttle.charge(account(newName()), at("2001:db8:ffff:2::1")))).toBe("charged");
     });
 
-    it("leave the address alone that the account logged in from, whatever strangers and neighbours do", async () => {
+    it("from other addresses and at other accounts do not limit an address that the account logged in from", async () => {
       const name = newName();
       const owner = newAddress();
       await (await throttle.charge(account(name), owner)).succeeded();
@@ -143,7 +143,7 @@ for (const kind of ["embedded", "redis"] as const) {
       expect((await throttle.charge(account(name), owner)).known).toBe(false);
     });
 
-    it("from a known address are bounded too, and a right one gives them back", async () => {
+    it("from a known address are limited too, and a right one refills the budget", async () => {
       const [name, peer] = [newName(), newAddress()];
       await (await throttle.charge(account(name), peer)).succeeded();
       expect(await guessesOf(throttle, name, peer)).toBe(pair.attempts);
@@ -152,7 +152,7 @@ for (const kind of ["embedded", "redis"] as const) {
       expect(await guessesOf(throttle, name, peer)).toBe(pair.attempts);
     });
 
-    it("that were right cost strangers nothing, nor does what was not tried", async () => {
+    it("that were right, or not carried out, charge other addresses nothing", async () => {
       const name = newName();
       for (let login = 0; login < accountBudget.attempts * 2; login += 1) {
         const guess = await throttle.charge(account(name), newAddress());
@@ -164,7 +164,7 @@ for (const kind of ["embedded", "redis"] as const) {
       expect(await guessesOf(throttle, other, peer)).toBe(pair.attempts);
     });
 
-    it("write a name nowhere, and records that end once all tries are back", async () => {
+    it("store no name, and records that expire when the budget is full", async () => {
       const puts: { key: string; value: object; expiresAt?: number | undefined }[] = [];
       const told: Store = Object.assign(Object.create(store) as Store, {
         get: store.get.bind(store),
@@ -184,7 +184,7 @@ for (const kind of ["embedded", "redis"] as const) {
 }
 
 describe("counters", () => {
-  it("fail all who wait together, at once, and go on afterwards", async () => {
+  it("reject all waiting callers at once, and work afterwards", async () => {
     let broken = true;
     let gets = 0;
     const failing = {
@@ -203,7 +203,7 @@ describe("counters", () => {
     expect(await outcome(counters.change([], () => 0))).toBe("charged");
   });
 
-  it("give up when other nodes are faster every time, and the throttle asks to come back", async () => {
+  it("give up after repeated conflicts with other nodes, and the throttle says when to try again", async () => {
     const contended = {
       get: async (keys: readonly string[]) => keys.map(() => undefined),
       commit: async () => ({ ok: false, conflict: "x" }),

@@ -152,7 +152,7 @@ describe("attacks on access tokens", () => {
     }
   });
 
-  it("keys and instructions in the header are never looked at", () => {
+  it("keys and instructions in the header are never used", () => {
     const [header, payload, signature] = segments(token);
     const known = JSON.parse(textOf(header));
     const kids = [
@@ -203,7 +203,7 @@ describe("attacks on access tokens", () => {
     await other.dispose();
   });
 
-  it("the private signing key alone makes no token for the gateway: the MAC cannot be moved, repeated or left out", async () => {
+  it("the private signing key alone cannot forge a token for the gateway: the MAC cannot be moved, repeated or omitted", async () => {
     const text = textOf(segments(token)[1]);
     const claims: Record<string, unknown> = JSON.parse(text);
     const { hmac, ...rest } = claims;
@@ -253,7 +253,7 @@ describe("attacks on access tokens", () => {
     await other.dispose();
   });
 
-  it("8193 characters are refused without any look at a key", () => {
+  it("8193 characters are refused without looking up a key", () => {
     let lookups = 0;
     const { keyring, clock } = node;
     const findVerifier = (header: string) => {
@@ -279,7 +279,7 @@ describe("attacks on access tokens", () => {
     expect(lookups).toBe(2);
   });
 
-  it("no kind of token passes for another", async () => {
+  it("no type of token is accepted as another", async () => {
     const { sealing, clock } = node;
     const refreshTokens = createRefreshTokens(sealing);
     const paths = createSignedPaths({ sealing, clock });

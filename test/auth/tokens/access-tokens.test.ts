@@ -38,7 +38,7 @@ const verifyOutside = (token: string) =>
   });
 
 describe("access tokens", () => {
-  it("give back the principal that they were minted for", async () => {
+  it("give the principal that they were minted for", async () => {
     const ada = user({ localOnly: true });
     const login = session({ userId: ada.id, assurance: 2, amr: ["pwd", "otp"] });
     const { token, expiresAt, principal } = await node.tokens.mint(login, ada, 42);
@@ -64,7 +64,7 @@ describe("access tokens", () => {
     });
   });
 
-  it("carry a session without client and without end", async () => {
+  it("represent a session without client and without expiry", async () => {
     const longLived = session({ type: "long_lived_access_token", clientId: null, expiresAt: null });
     const { token } = await node.tokens.mint(longLived, user(), 1, 3650 * day);
     expect(node.tokens.read(token)).toMatchObject({
@@ -74,7 +74,7 @@ describe("access tokens", () => {
     expect(decodeJwt(token)).toMatchObject({ client_id: noClient });
   });
 
-  it("have no client that could be taken for none", async () => {
+  it("allow no client id that means no client", async () => {
     const claimed = session({ clientId: noClient });
     await expect(node.tokens.mint(claimed, user(), 1)).rejects.toMatchObject({ code: "invalid_client" });
   });
@@ -109,7 +109,7 @@ describe("access tokens", () => {
     expect(JSON.stringify(decodeProtectedHeader(token))).toBe(textOf(segments(token)[0]));
   });
 
-  it("verify here and outside for every length and script of what they carry", async () => {
+  it("verify here and outside for claims of every length and script", async () => {
     for (const name of [
       "",
       "a",
@@ -147,7 +147,7 @@ describe("access tokens", () => {
     expect(new Set(minted.map(({ token }) => decodeJwt(token).jti)).size).toBe(600);
   });
 
-  it("end at the very second outside, and here after Home Assistant's ten seconds of leeway", async () => {
+  it("expire at the exact second outside, and here after Home Assistant's ten seconds of leeway", async () => {
     const { token, expiresAt } = await node.tokens.mint(session(), user(), 1);
     opened.clock.time = expiresAt - 1;
     expect(node.tokens.read(token).ok).toBe(true);

@@ -60,7 +60,7 @@ async function redeem(
 const refused = { code: "invalid_code", publicMessage: "Invalid code" };
 
 describe("authorization codes", () => {
-  it("give the grant that they were made for", async () => {
+  it("give the grant that they were issued for", async () => {
     const given = grant({
       codeChallenge,
       assurance: 2,
@@ -74,7 +74,7 @@ describe("authorization codes", () => {
     expect(taken.grant).toEqual(given);
   });
 
-  it("are 128 random bits in Home Assistant's shape, and are not in the store", async () => {
+  it("are 128 random bits in Home Assistant's format, and are not in the store", async () => {
     const codes = Array.from({ length: 50 }, () => codesOf().prepare(grant()));
     for (const { code, step } of codes) {
       expect(code).toMatch(/^[0-9a-f]{32}$/);
@@ -83,19 +83,19 @@ describe("authorization codes", () => {
     expect(new Set(codes.map(({ code }) => code)).size).toBe(50);
   });
 
-  it("are taken by exactly one of 50 parallel calls", async () => {
+  it("are redeemed by exactly one of 50 parallel calls", async () => {
     const code = await issue();
     const outcomes = await Promise.all(Array.from({ length: 50 }, () => redeem(code)));
     expect(outcomes.filter((applied) => applied)).toHaveLength(1);
   });
 
-  it("would be taken many times without the step (what the check of the version is for)", async () => {
+  it("are redeemed many times without the step, which checks the version", async () => {
     const code = await issue();
     const calls = Array.from({ length: 50 }, () => codesOf().redeem({ code, clientId, peer }));
     expect(await Promise.all(calls)).toHaveLength(50);
   });
 
-  it("end the session that the first use made when they are used again", async () => {
+  it("end the session that the first use opened when they are used again", async () => {
     const userId = hexId();
     const sessionId = hexId();
     const code = await issue({ userId });
@@ -114,7 +114,7 @@ describe("authorization codes", () => {
     expect(replayed).toHaveLength(1);
   });
 
-  it("want the login's redirect URI, if one is sent, and are not burnt by another", async () => {
+  it("require the login's redirect URI if one is sent, and are not used up by another", async () => {
     const redirectUri = "https://app.example/back";
     const code = await issue({ redirectUri });
     for (const other of ["https://app.example/", "https://app.example/back?", "https://APP.example/back", ""])
@@ -126,7 +126,7 @@ describe("authorization codes", () => {
     expect(replayed).toEqual([]);
   });
 
-  it("say that they cannot tell when the session could not be ended, and end it at the next try", async () => {
+  it("answer unavailable if the session cannot be ended, and end it at the next attempt", async () => {
     const code = await issue();
     await redeem(code);
     const away = codesOf(() => Promise.reject(Object.assign(new Error("away"), { code: "unavailable" })));
@@ -135,7 +135,7 @@ describe("authorization codes", () => {
     expect(replayed).toHaveLength(1);
   });
 
-  it("are not burnt by another client, nor do its tries end the session", async () => {
+  it("are not used up by another client, whose attempts do not end the session either", async () => {
     const code = await issue();
     for (const other of ["https://evil.example/", "", "https://app.example", "HTTPS://APP.EXAMPLE/"]) {
       const attempt = codesOf().redeem({ code, clientId: other, peer });
@@ -148,7 +148,7 @@ describe("authorization codes", () => {
     expect(replayed).toEqual([]);
   });
 
-  it("end at the very millisecond, and are seen as used until then", async () => {
+  it("expire at the exact millisecond, and are known as used until then", async () => {
     const [late, used] = [await issue(), await issue()];
     await redeem(used);
     opened.clock.pass(tenMinutes - 1);
@@ -161,7 +161,7 @@ describe("authorization codes", () => {
     expect(replayed).toHaveLength(1);
   });
 
-  it("are refused after their end, also while the store still has them", async () => {
+  it("are refused after their expiry, also while the store still has them", async () => {
     const code = await issue();
     const key = recordKeys.code(code);
     const record = await readRecord(opened.store, key);
@@ -171,7 +171,7 @@ describe("authorization codes", () => {
     await expect(redeem(code)).rejects.toMatchObject(refused);
   });
 
-  it("with a challenge want its verifier, S256 only", async () => {
+  it("with a challenge require its verifier, S256 only", async () => {
     const code = await issue({ codeChallenge });
     const other = "x".repeat(43);
     const bad = [
@@ -190,13 +190,13 @@ describe("authorization codes", () => {
     expect(await redeem(code, hexId(), { codeVerifier })).toBe(true);
   });
 
-  it("without a challenge want no verifier", async () => {
+  it("without a challenge refuse a verifier", async () => {
     const code = await issue();
     await expect(redeem(code, hexId(), { codeVerifier })).rejects.toMatchObject(refused);
     expect(await redeem(code)).toBe(true);
   });
 
-  it("take verifiers of 43 to 128 characters", async () => {
+  it("accept verifiers of 43 to 128 characters", async () => {
     for (const verifier of ["~".repeat(43), "-._~".repeat(32)]) {
       const challenge = createHash("sha256").update(verifier).digest("base64url");
       const code = await issue({ codeChallenge: challenge });
@@ -215,7 +215,7 @@ describe("authorization codes", () => {
     expect(() => codesOf().prepare(grant({ codeChallenge: challenge }))).toThrow(/S256/);
   });
 
-  it("that are none reach no store", async () => {
+  it("with a wrong format cause no store call", async () => {
     const code = await issue();
     await opened.store.close();
     for (const bad of [
@@ -233,7 +233,7 @@ describe("authorization codes", () => {
     opened = await openStore();
   });
 
-  it("that were never made are refused alike", async () => {
+  it("that were never issued are refused alike", async () => {
     await expect(redeem(hexId())).rejects.toMatchObject(refused);
   });
 });

@@ -25,7 +25,7 @@ describe("signing keys that are dropped", () => {
     await closeStore();
   });
 
-  it("let nobody in whose token is being looked up, or waits for the last check", async () => {
+  it("authenticate nobody whose token is being looked up, or waits for the last check", async () => {
     const { authentication, sessions } = node.authority;
     const userId = (await node.user("ada")).user.id;
     const request = { userId, clientName: "robot", clientIcon: null, days: 3650 };
@@ -62,7 +62,7 @@ describe("signing keys that are dropped", () => {
     });
   });
 
-  it("are refused, and sign nothing, also where the store cannot be read any more", async () => {
+  it("are refused, and sign nothing, also if the store cannot be read any more", async () => {
     const { authentication } = node.authority;
     const userId = (await node.user("ada")).user.id;
     const { accessToken, refreshToken } = await node.open(userId);
@@ -91,7 +91,7 @@ describe("signing keys that are dropped", () => {
 });
 
 describe("signing keys that were dropped before the store went back in time", () => {
-  it("stay dropped, for nodes that start later too, and the new key stays good", async () => {
+  it("stay dropped, also for nodes that start later, and the new key stays valid", async () => {
     const rig = await redisRig();
     try {
       const node = await startWithOwner(rig);

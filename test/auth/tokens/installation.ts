@@ -14,7 +14,7 @@ export const startOfTime = Date.UTC(2026, 10, 1, 12, 0, 0);
 export const halfAnHour = 1_800_000;
 export const day = 86_400_000;
 
-/** A clock that moves by hand. */
+/** A clock that the test sets. */
 export class HandClock implements Clock {
   time = startOfTime;
   now(): number {
@@ -34,7 +34,7 @@ export interface OpenStore {
   dispose(): Promise<void>;
 }
 
-/** A real store in a temporary folder, on a clock that moves by hand. */
+/** A real store in a temporary folder, with a clock that the test sets. */
 export async function openStore(): Promise<OpenStore> {
   const folder = temporaryFolder();
   const clock = new HandClock();

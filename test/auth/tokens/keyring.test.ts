@@ -80,7 +80,7 @@ describe("keyring", () => {
     }
   });
 
-  it("stores nothing that can be read, and gives out what signs, not what it signs with", async () => {
+  it("stores nothing readable, and exposes a signer, not the private key", async () => {
     const { keyring } = await node();
     const record = await readRecord(opened.store, recordKeys.keyring);
     expect(Object.keys(record?.value ?? {})).toEqual(["box"]);
@@ -122,7 +122,7 @@ describe("keyring", () => {
     expect(defaultLeadMs).toBeGreaterThan(10 * 60_000 + 30_000);
   });
 
-  it("verifies a token of a node that has not heard of the rotation, inside and outside", async () => {
+  it("verifies a token of a node that does not know of the rotation, inside and outside", async () => {
     const [a, b] = [await node(), await node()];
     await a.keyring.rotate({ leadMs: 0 });
     const late = await mint(b);
@@ -142,7 +142,7 @@ describe("keyring", () => {
     expect(b.tokens.read(token).ok).toBe(true);
   });
 
-  it("keeps a retired key until the last token that it signed has ended, then drops it", async () => {
+  it("keeps a retired key until the last token that it signed has expired, then removes it", async () => {
     const a = await node();
     const old = kidOf(await mint(a));
     await a.keyring.rotate({ leadMs: 0 });
@@ -158,7 +158,7 @@ describe("keyring", () => {
   it("keeps the key of a ten-year token for ten years, across rotations, restarts and other nodes", async () => {
     const [a, b] = [await node(), await node()];
     const token = await mint(a, 3650 * day);
-    // b rotates from what it knew before the promise was made
+    // b rotates a keyring that it read before the promise was made
     for (let year = 0; year < 9; year++) {
       await b.keyring.rotate({ leadMs: 0 });
       opened.clock.pass(365 * day);
@@ -172,7 +172,7 @@ describe("keyring", () => {
     expect(kids(c)).not.toContain(kidOf(token));
   });
 
-  it("commits nothing for ordinary tokens, and once for many long ones of a day", async () => {
+  it("commits nothing for ordinary tokens, and once for many long-lived ones of a day", async () => {
     const a = await node();
     for (let count = 0; count < 5; count++) await mint(a);
     expect(await logged()).toHaveLength(1);
@@ -180,7 +180,7 @@ describe("keyring", () => {
     expect(await logged()).toHaveLength(2);
   });
 
-  it("hands out no long-lived token whose key it could not promise, and ordinary ones without the store", async () => {
+  it("issues no long-lived token whose promise cannot be stored, and ordinary ones without the store", async () => {
     const a = await node();
     await opened.store.close();
     await expect(mint(a, 3650 * day)).rejects.toMatchObject({ code: "unavailable" });
@@ -200,7 +200,7 @@ describe("keyring", () => {
     expect(new Set(nodes.map(({ keyring }) => keyring.signingKey().kid)).size).toBe(1);
   });
 
-  it("lets an emergency rotation win over one that is still waiting", async () => {
+  it("lets an emergency rotation win over one that is not due yet", async () => {
     const a = await node();
     const waiting = await a.keyring.rotate();
     const urgent = await a.keyring.rotate({ leadMs: 0 });
@@ -226,7 +226,7 @@ describe("keyring", () => {
     },
   );
 
-  it("drops its keys at the log's word alone, and makes no token until it has the new one", async () => {
+  it("drops its keys because of the log alone, and issues no token until it has the new one", async () => {
     const [a, b] = [await node(), await node()];
     const [token, lasting] = [await mint(a), await mint(a, 3650 * day)];
     const { dropped, key, step } = await b.keyring.planDrop();
@@ -237,20 +237,20 @@ describe("keyring", () => {
       expect(look).toThrow(AuthError);
 
     expect((await opened.store.commit(step)).ok).toBe(true);
-    // The one that makes a token reads the new key for it.
+    // The node that issues a token reads the new key for it.
     expect(kidOf(await mint(a))).toBe(key.kid);
     expect([kids(a), kids(await node())]).toEqual([[key.kid], [key.kid]]);
     expect((await node()).tokens.read(lasting)).toEqual(refused);
   });
 
-  it("makes no token with a dropped key while the new one cannot be read", async () => {
+  it("issues no token with a dropped key while the new one cannot be read", async () => {
     const a = await node();
     a.keyring.drop((await a.keyring.planDrop()).dropped);
     await opened.store.commit({ remove: [recordKeys.keyring] });
     await expect(mint(a)).rejects.toMatchObject({ code: "unavailable" });
   });
 
-  it("drops again what a store that went back in time still has, and tells of it", async () => {
+  it("drops keys again that a store that went back in time still has, and logs it", async () => {
     const [a, b] = [await node(), await node()];
     const { dropped } = await a.keyring.planDrop();
     a.keyring.drop(dropped);
@@ -263,7 +263,7 @@ describe("keyring", () => {
     expect(dropped.map(b.keyring.isDropped)).toEqual([true]);
   });
 
-  it("tells once of what was dropped, and forgets it when its last token has ended", async () => {
+  it("logs dropped keys once, and forgets them when their last token has expired", async () => {
     const a = await node();
     const token = await mint(a, day);
     await opened.store.commit((await a.keyring.planDrop()).step);
@@ -275,7 +275,7 @@ describe("keyring", () => {
     expect((await node()).tokens.read(token)).toEqual({ ok: false, reason: "unknown_key" });
   });
 
-  it("goes on with what it has when the record was replaced by a box of another record", async () => {
+  it("keeps its keys if the record was replaced by a box of another record", async () => {
     const a = await node();
     const token = await mint(a);
     const stolen = a.sealing.seal("totp:1", Buffer.from("{}"));
@@ -285,7 +285,7 @@ describe("keyring", () => {
     expect(a.tokens.read(token).ok).toBe(true);
   });
 
-  it("makes no second keyring when its record is gone", async () => {
+  it("creates no second keyring if its record is missing", async () => {
     const a = await node();
     await opened.store.commit({ remove: [recordKeys.keyring] });
     await expect(a.keyring.rotate()).rejects.toMatchObject({ code: "unavailable" });

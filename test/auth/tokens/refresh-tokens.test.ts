@@ -10,7 +10,7 @@ const tokens = createRefreshTokens(createSealing(secret));
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 describe("refresh tokens", () => {
-  it.each([0, 1, 255, 65_536, 2 ** 31, 2 ** 32 - 1])("carry session and generation %d", (generation) => {
+  it.each([0, 1, 255, 65_536, 2 ** 31, 2 ** 32 - 1])("contain session and generation %d", (generation) => {
     const sessionId = hexId();
     const token = tokens.issue(sessionId, generation);
     expect(token).toMatch(/^ghr_[A-Za-z0-9_-]{50}$/);
@@ -25,7 +25,7 @@ describe("refresh tokens", () => {
     expect(other.issue(sessionId, 7)).toBe(token);
   });
 
-  it("refuses every change of every single character, other spellings of the last one included", () => {
+  it("refuses every change of every single character, including other encodings of the last one", () => {
     const token = tokens.issue(hexId(), 3);
     const accepted: string[] = [];
     for (let at = 0; at < token.length; at++) {
@@ -50,7 +50,7 @@ describe("refresh tokens", () => {
     }
   });
 
-  it("refuses another installation's token, and everything that is none", () => {
+  it("refuses another installation's token, and everything that is not a token", () => {
     const foreign = createRefreshTokens(createSealing(randomBytes(32))).issue(hexId(), 1);
     const token = tokens.issue(hexId(), 1);
     const garbage = [
@@ -73,7 +73,7 @@ describe("refresh tokens", () => {
       expect(tokens.read(bad)).toBeUndefined();
   });
 
-  it("issues nothing for a session or generation that it cannot carry", () => {
+  it("issues nothing for a session or generation that does not fit", () => {
     for (const id of ["", "abc", "A".repeat(32), "g".repeat(32), `${hexId()}00`])
       expect(() => tokens.issue(id, 0)).toThrow();
     for (const generation of [-1, 1.5, 2 ** 32, Number.NaN])

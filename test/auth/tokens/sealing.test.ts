@@ -25,7 +25,7 @@ describe("sealing", () => {
     expect(sealing.open("empty", sealing.seal("empty", new Uint8Array()))).toHaveLength(0);
   });
 
-  it("never makes the same box twice, and shows nothing of the plaintext", () => {
+  it("never makes the same box twice, and reveals nothing of the plaintext", () => {
     const boxes = new Set(Array.from({ length: 100 }, () => sealing.seal("totp:1", plaintext)));
     expect(boxes.size).toBe(100);
     for (const box of boxes) expect(Buffer.from(box, "base64url").includes("seed")).toBe(false);
@@ -45,7 +45,7 @@ describe("sealing", () => {
     expect(error.detail).toContain("another secret");
   });
 
-  it("refuses every changed bit, every cut and every other spelling", () => {
+  it("refuses every changed bit, every truncation and every other encoding", () => {
     const box = sealing.seal("totp:1", plaintext);
     const bytes = Buffer.from(box, "base64url");
     const changed = [...bytes].flatMap((_, at) =>

@@ -52,7 +52,7 @@ describe("signed paths", () => {
     expect(decodeProtectedHeader(signature)).toEqual({ alg: "HS256", typ: "signed-path+jwt" });
   });
 
-  it("are good for any size, wherever size and signature stand in the query", async () => {
+  it("are valid for any size, wherever size and signature are in the query", async () => {
     const signature = signatureOf(await sign("/api/camera?a=1&b=2"));
     for (const query of [
       "a=1&b=2&authSig=SIG&width=640&height=480",
@@ -140,13 +140,13 @@ describe("signed paths", () => {
   });
 
   it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 86_401])(
-    "a life of %d s is not given",
+    "refuses a life of %d s",
     async (ttl) => {
       await expect(sign("/a", ttl)).rejects.toMatchObject({ code: "invalid_format" });
     },
   );
 
-  it("end at the very second", async () => {
+  it("expire at the exact second", async () => {
     const signed = await sign("/a", 30);
     clock.pass(29_999);
     expect(await verify(signed)).toBe(sessionId);

@@ -5,7 +5,7 @@ import { home, ownerLogin } from "../../../support/authority.ts";
 import type { HandNode } from "../lease-rig.ts";
 import { embeddedRig, goBack, type RollbackRig } from "./rollback-rig.ts";
 
-describe("after an old copy was put back under a running gateway on an embedded store", () => {
+describe("after an old copy of the embedded store was restored under a running gateway", () => {
   let rig: RollbackRig;
   let node: HandNode;
   beforeEach(async () => {
@@ -36,7 +36,9 @@ describe("after an old copy was put back under a running gateway on an embedded 
     });
   }
 
-  /** The file reads as it did before `target` was revoked; resolves once the node has noticed, and trusts itself again. */
+  /**
+   * Restores the file as it was before `target` was revoked. Resolves once the node has noticed and is trusted again.
+   */
   async function revokeAndGoBack(target: (userId: string, sessionId: string) => RevokeTarget) {
     const request = { name: "ada", username: "ada", password: ownerLogin.password, groupIds: [] };
     const { id } = await node.authority.localLogins.createUser(request);
@@ -54,16 +56,16 @@ describe("after an old copy was put back under a running gateway on an embedded 
     ["everybody", () => ({ kind: "all" })],
   ];
 
-  it.each(targets)("what was taken from %s stays taken", async (_, target) => {
+  it.each(targets)("the revocation of %s still holds", async (_, target) => {
     await start();
     const { session, accessToken } = await revokeAndGoBack(target);
-    expect(node.told).toContain("rollback_repaired 1");
+    expect(node.reported).toContain("rollback_repaired 1");
     expect(await node.authority.sessions.get(session.id)).toBeUndefined();
     const verdict = await node.authority.authentication.authenticate(accessToken, home);
     expect(verdict).toMatchObject({ ok: false });
   });
 
-  it.each(targets)("it would be given back to %s without the re-assertion", async (_, target) => {
+  it.each(targets)("the revocation of %s is lost without the rollback repair", async (_, target) => {
     await start("rollback_repair");
     const { session } = await revokeAndGoBack(target);
     expect(await node.authority.sessions.get(session.id)).toBeDefined();

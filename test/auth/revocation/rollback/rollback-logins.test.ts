@@ -37,7 +37,7 @@ describe.each([
     rig = await makeRig();
   });
 
-  it("nobody logs in with a password that was changed, until it is set again; others do", async () => {
+  it("nobody logs in with a changed password until it is set again; other users do", async () => {
     const node = await startWithOwner(rig);
     const { localLogins } = node.authority;
     const ada = await someone(node, "ada");
@@ -45,12 +45,13 @@ describe.each([
     await rig.remember();
     await localLogins.setPassword(ada, next);
     await goBack(rig, node);
-    expect(node.told).toContain(`repaired ${ada} password_changed`);
+    expect(node.reported).toContain(`repaired ${ada} password_changed`);
     expect([await logIn(node, "ada"), await logIn(node, "ada", next)]).toEqual(["form", "form"]);
     expect(await logIn(node, "bob")).toBe("create_entry");
     await localLogins.setPassword(ada, next);
     expect([await logIn(node, "ada"), await logIn(node, "ada", next)]).toEqual(["form", "create_entry"]);
-    // As what it was: what is set now stays so, whatever is told again once more, and under another name.
+    // The change keeps its version: a password that is set now stays, also after another repair, and under another
+    // name.
     await localLogins.changeUsername(ada, "ada2");
     await rig.remember();
     await someone(node, "cleo");
@@ -58,7 +59,7 @@ describe.each([
     expect(await logIn(node, "ada2", next)).toBe("create_entry");
   });
 
-  it("without the re-assertion the old password would do, and a login that was removed", async () => {
+  it("without the rollback repair the old password and a removed login work", async () => {
     const node = await startWithOwner(rig, "rollback_repair");
     const ada = await someone(node, "ada");
     await someone(node, "bob");
@@ -69,7 +70,7 @@ describe.each([
     expect([await logIn(node, "ada"), await logIn(node, "bob")]).toEqual(["create_entry", "create_entry"]);
   });
 
-  it("whoever came in by the old password in between is out; the session that changed it is not", async () => {
+  it("a session that the old password opened in between ends; the session that changed it does not", async () => {
     const node = await startWithOwner(rig);
     const { localLogins } = node.authority;
     const ada = await someone(node, "ada");
@@ -91,7 +92,7 @@ describe.each([
     expect(await logIn(node, "ada2")).toBe("form");
   });
 
-  it("a password that was set in between is one", async () => {
+  it("a password that was set in between stays valid", async () => {
     const node = await startWithOwner(rig);
     const { localLogins } = node.authority;
     const ada = await someone(node, "ada");
@@ -102,14 +103,14 @@ describe.each([
     expect(await logIn(node, "ada", "a third long password")).toBe("create_entry");
   });
 
-  it("a login that was removed is so again, with what it opened since; the name is free", async () => {
+  it("a removed login is removed again, with the sessions that it opened since; the name is free", async () => {
     const node = await startWithOwner(rig);
     const ada = await someone(node, "ada");
     const credential = await credentialOf(node, ada);
     await rig.remember();
     await node.authority.localLogins.remove("ada");
     const between: Awaited<ReturnType<typeof open>>[] = [];
-    // As late as can be: the sessions that end with it were looked for before.
+    // As late as possible: the sessions that end with it were listed before.
     node.store.beforeCommit(
       ({ remove }) => remove?.includes(recordKeys.credential(credential.id)) ?? false,
       async () => between.push(await open(node, ada, credential)),
@@ -123,7 +124,7 @@ describe.each([
     expect(await logIn(node, "ada", next)).toBe("create_entry");
   });
 
-  it("damaged records keep nobody else from it", async () => {
+  it("damaged records do not stop the repair of others", async () => {
     const node = await startWithOwner(rig);
     const { localLogins } = node.authority;
     const ids: string[] = [];
@@ -156,7 +157,7 @@ describe("after Redis went back in time under several nodes", () => {
     rig = await redisRig();
   });
 
-  it("all may say of a login what they remember, at once", async () => {
+  it("all may repair a login at the same time", async () => {
     const first = await startWithOwner(rig);
     const all = [first, await rig.start(), await rig.start()];
     const ada = await someone(first, "ada");

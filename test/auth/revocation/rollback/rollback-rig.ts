@@ -14,26 +14,26 @@ export interface RollbackNode extends HandNode {
   readonly store: InterposedStore;
 }
 
-/** A store that goes back in time under nodes that run on it. */
+/** A store that goes back in time while nodes run on it. */
 export interface RollbackRig {
   start(...disabledSafeguards: readonly Safeguard[]): Promise<RollbackNode>;
-  /** Everything after it is lost by `rewind`: what a failover to a replica that was behind does, and an old backup. */
+  /** `rewind` loses everything after this call, like a failover to a replica that was behind, or an old backup. */
   remember(): Promise<void>;
   rewind(): Promise<void>;
   dispose(): Promise<void>;
 }
 
-/** What writes remembered epochs again. */
+/** What writes remembered revocations again. */
 export const raisesAgain = (step: Step) => (step.raiseEpochsTo?.length ?? 0) > 0;
 
-/** Rewinds, and waits until the nodes have noticed, have said what they remember, and trust themselves again. */
+/** Rewinds, and waits until the nodes have noticed, have written again what they remember, and are trusted again. */
 export async function goBack(rig: RollbackRig, ...nodes: readonly HandNode[]): Promise<void> {
-  const before = nodes.map(({ told }) => told.length);
+  const before = nodes.map(({ reported }) => reported.length);
   await rig.rewind();
-  // An acknowledged write that is not in the log any more, or the next heartbeat, tells of it.
+  // The nodes notice by an acknowledged write that is not in the log any more, or by the next heartbeat.
   await eventually("the break", async () => {
     for (const node of nodes) await node.beat();
-    return nodes.every(({ told }, place) => told.slice(before[place]).includes("lost"));
+    return nodes.every(({ reported }, place) => reported.slice(before[place]).includes("lost"));
   });
   await Promise.all(nodes.map((node) => node.beatUntilTrusted()));
 }
@@ -63,7 +63,7 @@ export async function redisRig(): Promise<RollbackRig> {
   };
 }
 
-/** One process has the file, so there is one node. */
+/** One process has the file open, so there is one node. */
 export async function embeddedRig(): Promise<RollbackRig> {
   const folder = temporaryFolder();
   let node: HandNode | undefined;

@@ -26,7 +26,7 @@ afterEach(() => rig.dispose());
 
 const start = (...protections: readonly Safeguard[]) => startWithOwner(rig, ...protections);
 
-/** Who writes to the same store and does not follow its log: what this one does the node has not heard of. */
+/** A process that writes to the same store and whose changes the node has not read from the log. */
 async function commandLine({ store, clock }: RollbackNode) {
   const names: Pick<AuthorityOptions, "issuer" | "audience"> = {
     issuer: () => "https://gatehouse.test",
@@ -69,19 +69,19 @@ describe.each([
     rig = await makeRig();
   });
 
-  it("who was deactivated is so again, and nobody else is", async () => {
+  it("a deactivated user is deactivated again, and nobody else is", async () => {
     const node = await start();
     const [ada, bob] = [await someone(node, "ada"), await someone(node, "bob")];
     const { session } = await open(node, ada);
     await rig.remember();
     await node.authority.users.update(ada, { isActive: false });
     await goBack(rig, node);
-    expect(node.told).toContain("rollback_repaired 2");
-    expect(node.told).toContain(`repaired ${ada} user_deactivated`);
+    expect(node.reported).toContain("rollback_repaired 2");
+    expect(node.reported).toContain(`repaired ${ada} user_deactivated`);
     expect([await isActive(node, ada), await isActive(node, bob)]).toEqual([false, true]);
     expect(await node.authority.sessions.get(session.id)).toBeUndefined();
     expect([await logIn(node, "ada"), await logIn(node, "bob")]).toEqual(["form", "create_entry"]);
-    // As what it was: who is activated now stays so, whatever is told again once more.
+    // The change keeps its version: a user who is activated now stays active, also after another repair.
     await node.authority.users.update(ada, { isActive: true });
     await rig.remember();
     await someone(node, "cleo");
@@ -90,7 +90,7 @@ describe.each([
     expect(await logIn(node, "ada")).toBe("create_entry");
   });
 
-  it("they would be active again, or there, without the re-assertion", async () => {
+  it("without the rollback repair deactivated and removed users are back", async () => {
     // This node would refuse them by what it remembers; one that comes later would not.
     const node = await start("rollback_repair", "entry_rights");
     const [ada, bob] = [await someone(node, "ada"), await someone(node, "bob")];
@@ -101,7 +101,7 @@ describe.each([
     expect([await logIn(node, "ada"), await logIn(node, "bob")]).toEqual(["create_entry", "create_entry"]);
   });
 
-  it("who was removed is so again, with login and sessions, and the name is free", async () => {
+  it("a removed user is removed again, with login and sessions, and the name is free", async () => {
     const node = await start();
     const ada = await someone(node, "ada");
     await open(node, ada);
@@ -113,7 +113,7 @@ describe.each([
     expect(await logIn(node, "ada")).toBe("form");
     const heir = await someone(node, "ada");
     expect(heir).not.toBe(ada);
-    // A rollback that brings nothing back takes nothing from who has the name now.
+    // A rollback that restores nothing takes nothing from the user who has the name now.
     await rig.remember();
     await someone(node, "bob");
     await goBack(rig, node);
@@ -121,7 +121,7 @@ describe.each([
     expect(await logIn(node, "ada")).toBe("create_entry");
   });
 
-  it("sessions that were opened in between, as a user who was deactivated or removed, are over", async () => {
+  it("sessions that a deactivated or removed user opened in between end", async () => {
     const node = await start();
     const [ada, bob] = [await someone(node, "ada"), await someone(node, "bob")];
     await rig.remember();
@@ -146,7 +146,7 @@ describe.each([
     expect(await node.authority.sessions.get(between[0]?.session.id ?? "")).toBeUndefined();
   });
 
-  it("who was activated again before is active, whether or not that was lost", async () => {
+  it("a user who was activated again before is active, whether or not that was lost", async () => {
     const node = await start();
     const [ada, bob] = [await someone(node, "ada"), await someone(node, "bob")];
     const { users } = node.authority;
@@ -160,7 +160,7 @@ describe.each([
     expect([await isActive(node, ada), await isActive(node, bob)]).toEqual([true, true]);
   });
 
-  it("an activation that was lost is not given back", async () => {
+  it("a lost activation is not restored", async () => {
     const node = await start();
     const ada = await someone(node, "ada");
     await node.authority.users.update(ada, { isActive: false });
@@ -170,7 +170,7 @@ describe.each([
     expect(await isActive(node, ada)).toBe(false);
   });
 
-  it("who is activated anew before it is said again stays active", async () => {
+  it("a user who is activated before the repair stays active", async () => {
     const node = await start();
     const ada = await someone(node, "ada");
     const { users } = node.authority;
@@ -191,7 +191,7 @@ describe.each([
     expect(await node.authority.sessions.get(session)).toBeDefined();
   });
 
-  it("a change of the name in between decides nothing", async () => {
+  it("a change of the name in between is no decision on rights", async () => {
     const node = await start();
     const ada = await someone(node, "ada");
     await rig.remember();
@@ -201,7 +201,7 @@ describe.each([
     expect(await userOf(node, ada)).toMatchObject({ state: "deactivated", name: "Ada" });
   });
 
-  it("a record that changes while it is written again is read again", async () => {
+  it("a record that changes during the repair is read again", async () => {
     const node = await start();
     const ada = await someone(node, "ada");
     await rig.remember();
@@ -211,7 +211,7 @@ describe.each([
     expect(await userOf(node, ada)).toMatchObject({ state: "deactivated", name: "Ada" });
   });
 
-  it("administrators who were demoted, and users who were bound to their home, are so again", async () => {
+  it("administrators are demoted again, and users restricted to local addresses again", async () => {
     const node = await start();
     const [ada, bob] = [await someone(node, "ada", ["system-admin"]), await someone(node, "bob")];
     await rig.remember();
@@ -220,11 +220,11 @@ describe.each([
     await users.update(bob, { localOnly: true, groupIds: ["system-admin"] });
     await goBack(rig, node);
     expect(await userOf(node, ada)).toMatchObject({ groupIds: ["system-users"], state: "active" });
-    // More than there was is not given back.
+    // Rights that were lost are not restored.
     expect(await userOf(node, bob)).toMatchObject({ localOnly: true, groupIds: ["system-users"] });
   });
 
-  it("damaged records keep nobody else from it", async () => {
+  it("damaged records do not stop the repair of others", async () => {
     const node = await start();
     const people: Record<string, string> = {};
     for (const name of ["ada", "bob", "cleo", "dora"]) people[name] = await someone(node, name);
@@ -267,7 +267,7 @@ describe("after Redis went back in time under several nodes", () => {
     rig = await redisRig();
   });
 
-  it("all may say it at once; a node that comes later, and remembers nothing, refuses too", async () => {
+  it("all may repair at the same time; a node that starts later, and remembers nothing, refuses too", async () => {
     const first = await start();
     const all = [first, await rig.start(), await rig.start()];
     const names = Array.from({ length: 12 }, (_, index) => `user${index}`);

@@ -49,15 +49,15 @@ async function open({ authority }: HandNode, userId: string, clientId: string | 
   });
 }
 
-/** Everything after `remember` is lost: what a failover to a replica that was behind does, and an old backup. */
+/** Everything after `remember` is lost, like in a failover to a replica that was behind, or with an old backup. */
 const remember = () => redis.command("SAVE");
 async function goBack(...all: readonly HandNode[]): Promise<void> {
   await redis.kill();
   await redis.restart();
-  // An acknowledged write that is not in the log any more, or the next heartbeat, tells of it.
+  // The nodes notice by an acknowledged write that is not in the log any more, or by the next heartbeat.
   await eventually("the break", async () => {
     for (const node of all) await node.beat();
-    return all.every(({ told }) => told.includes("lost"));
+    return all.every(({ reported }) => reported.includes("lost"));
   });
   await Promise.all(all.map((node) => node.beatUntilTrusted()));
 }
@@ -69,7 +69,7 @@ const refresh = ({ authority }: HandNode, refreshToken: string) =>
   authority.sessions.refresh({ refreshToken, clientId: null, peer: home });
 
 describe("after the store went back in time", () => {
-  it("sessions and users that were revoked stay so, and nobody else notices", async () => {
+  it("revoked sessions and users stay revoked, and nobody else is affected", async () => {
     const node = await start();
     const [ada, bob] = [await someone(node, "ada"), await someone(node, "bob")];
     const [first, second, spared] = [await open(node, ada), await open(node, ada), await open(node, ada)];
@@ -84,7 +84,7 @@ describe("after the store went back in time", () => {
     await revocation.revoke({ kind: "user", userId: ada, except: spared.session.id }, "password_changed");
     const epoch = (await readRecord(node.store, recordKeys.userEpoch(ada)))?.version ?? 0;
     await goBack(node);
-    expect(node.told).toContain("rollback_repaired 2");
+    expect(node.reported).toContain("rollback_repaired 2");
     const sessions = [first, second, other, spared, untouched];
     expect(await Promise.all(sessions.map(({ session }) => isLive(node, session.id)))).toEqual([
       ...[false, false, false, true, true],
@@ -94,7 +94,7 @@ describe("after the store went back in time", () => {
     expect(await refusal(refresh(node, other.refreshToken))).toBe("invalid_grant");
   });
 
-  it("a client, and everybody, whose sessions were ended stay so; who came in since goes on", async () => {
+  it("revocations of a client and of all hold; sessions that were opened since stay live", async () => {
     const node = await start();
     const ada = await someone(node, "ada");
     const [first, other] = [
@@ -106,7 +106,7 @@ describe("after the store went back in time", () => {
     await revocation.revoke({ kind: "client", clientId: "https://one.example/" }, "session_revoked");
     const clientEpoch = await epochOf(node, recordKeys.clientEpoch("https://one.example/"));
     await goBack(node);
-    expect(node.told).toContain("rollback_repaired 1");
+    expect(node.reported).toContain("rollback_repaired 1");
     expect(await epochOf(node, recordKeys.clientEpoch("https://one.example/"))).toBe(clientEpoch);
     expect([await isLive(node, first.session.id), await isLive(node, other.session.id)]).toEqual([
       false,
@@ -118,12 +118,12 @@ describe("after the store went back in time", () => {
     await remember();
     await revocation.revoke({ kind: "all" }, "session_revoked");
     const epoch = await epochOf(node, recordKeys.allEpoch);
-    const told = node.told.length;
+    const reported = node.reported.length;
     await redis.kill();
     await redis.restart();
     await eventually("the second break", async () => {
       await node.beat();
-      return node.told.slice(told).includes("lost");
+      return node.reported.slice(reported).includes("lost");
     });
     await node.beatUntilTrusted();
     expect(await epochOf(node, recordKeys.allEpoch)).toBe(epoch);
@@ -150,7 +150,7 @@ describe("after the store went back in time", () => {
     expect(await isLive(node, session.id)).toBe(true);
   });
 
-  it("a node that starts afterwards knows it, and a login from in between is not meant", async () => {
+  it("a node that starts afterwards knows them, and a login from in between is not revoked", async () => {
     const node = await start();
     const ada = await someone(node, "ada");
     const old = await open(node, ada);
@@ -166,7 +166,7 @@ describe("after the store went back in time", () => {
     });
     await eventually("the break", async () => {
       await node.beat();
-      return node.told.includes("lost");
+      return node.reported.includes("lost");
     });
     await node.beatUntilTrusted();
     const late = await start();
@@ -177,7 +177,7 @@ describe("after the store went back in time", () => {
     }
   });
 
-  it("several nodes may say it at once", async () => {
+  it("several nodes may repair at the same time", async () => {
     const all = [await start(), await start(), await start()];
     const [node] = all;
     if (node === undefined) throw new Error("no node");
@@ -199,7 +199,7 @@ describe("after the store went back in time", () => {
     expect(live).toEqual([...Array(10).fill(false), ...Array(10).fill(true)]);
   });
 
-  it("a session that was lost lets nobody in, with whatever token; one that was not goes on", async () => {
+  it("a lost session authenticates nobody, with any token; another stays live", async () => {
     const node = await start();
     const ada = await someone(node, "ada");
     const kept = await open(node, ada);
@@ -213,7 +213,7 @@ describe("after the store went back in time", () => {
     expect([await enter(kept), await enter(lost)]).toEqual([true, false]);
   });
 
-  it("trust and gaps say to everybody that all has to be looked at", async () => {
+  it("the view is trusted again with a higher invalidation count, and each transition is reported once", async () => {
     const node = await start();
     const { view } = node.authority.revocation;
     const { invalidationCount } = view;
@@ -222,8 +222,8 @@ describe("after the store went back in time", () => {
     await someone(node, "bob");
     await goBack(node);
     expect([view.trusted, view.invalidationCount > invalidationCount]).toEqual([true, true]);
-    const told = node.told.filter((each) => each !== "failed");
-    expect(told).toEqual(["recovered", "lost", "lapsed", "rollback_repaired 0", "recovered"]);
+    const reported = node.reported.filter((each) => each !== "failed");
+    expect(reported).toEqual(["recovered", "lost", "lapsed", "rollback_repaired 0", "recovered"]);
   });
 });
 
@@ -245,18 +245,18 @@ describe("a client that had just rotated its refresh token", () => {
     return { session, refreshToken, third };
   };
 
-  it("is no thief after a rollback, and its session goes on from there", async () => {
+  it("is not taken for a thief after a rollback, and its session continues from there", async () => {
     const node = await start();
     const { session, refreshToken, third } = await rotated(node);
     const grant = await refresh(node, third);
     expect(grant.session.generation).toBe(4);
     node.clock.advance(11_000);
-    // Whoever holds the first token is one.
+    // The holder of the first token is a thief.
     expect(await refusal(refresh(node, refreshToken))).toBe("token_reused");
     expect(await isLive(node, session.id)).toBe(false);
   });
 
-  it("would be one without healing forward", async () => {
+  it("is taken for a thief without healing forward", async () => {
     const node = await start("heal_forward");
     const { third } = await rotated(node);
     expect(await refusal(refresh(node, third))).toBe("token_reused");
