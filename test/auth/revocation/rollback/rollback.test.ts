@@ -223,7 +223,9 @@ describe("after the store went back in time", () => {
     await goBack(node);
     expect([view.trusted, view.invalidationCount > invalidationCount]).toEqual([true, true]);
     const reported = node.reported.filter((each) => each !== "failed");
-    expect(reported).toEqual(["recovered", "lost", "lapsed", "rollback_repaired 0", "recovered"]);
+    // If the log is looked at once more during the repair, which a busy machine makes likely, the repair runs again.
+    const transitions = reported.filter((each, at) => each !== reported[at - 1]);
+    expect(transitions).toEqual(["recovered", "lost", "lapsed", "rollback_repaired 0", "recovered"]);
   });
 });
 
