@@ -13,7 +13,7 @@ import { refreshGrantOf, sessionGrantOf } from "../auth/sessions/token-grant.ts"
 import type { Onboarding } from "../auth/users/onboarding.ts";
 import type { LoopBudget } from "../net/loop-budget.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
-import { LookTimer, type LookTimerParts } from "./look-timer.ts";
+import { FlowPollTimer, type LookTimerParts } from "./flow-poll-timer.ts";
 import { idProblem, isId } from "./message-id.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { State } from "./state-machine.ts";
@@ -33,21 +33,21 @@ export interface LoginParts extends LookTimerParts {
 export interface LoginHost {
   readonly state: State;
   readonly peer: Peer;
-  /** Whose share of what strangers may take the socket has. */
+  /** The address's key for limits that unauthenticated sockets share (see `addressShare`). */
   readonly addressKey: string;
   reply(message: ServerMessage): void;
   allowLogin(): void;
 }
 
-/** The phase that the messages belong to. */
+/** The phase of the socket that the messages belong to. */
 export interface LoginPhase {
-  /** When the socket's time for a login ends, monotonic ms. */
+  /** The deadline of logins on this socket, monotonic ms. */
   readonly loginEndsAt: number;
   /** A login gave this socket an access token. */
   granted(accessToken: string): void;
 }
 
-/** Milliseconds of the loop that a login message takes after it was read, on average; hashing is not done on the loop. */
+/** Event-loop time that a login message takes on average after it was read, ms. Hashing runs in other threads. */
 const carriedOutMs = 0.2;
 
 type LoginType = keyof typeof loginCommands;
@@ -64,7 +64,7 @@ interface OpenFlow {
   readonly id: string;
   readonly secret: string;
   readonly handler: Handler;
-  /** Of the `start` or `resume` whose events its steps are. */
+  /** The id of the `start` or `resume`: pushed steps are events on it. */
   readonly requestId: number;
   readonly stepNumber: number;
   /** Monotonic ms. */
@@ -76,10 +76,10 @@ const shapes = new Map<string, Validator>(
 );
 
 /**
- * The login messages of one socket: checked as they come, then done one after another, so that a second start finds the
- * flow of the first. At most one flow is open; the flow's secret stays here. If its step waits for something outside, the
- * next one is sent as an event. The bus tells when; a message of it may be lost, so the record is looked at before the
- * end too.
+ * The login messages of one socket. They are checked as they come and handled one after another, so that a second
+ * start finds the flow of the first. At most one flow is open. Its secret stays here. If its step waits for something
+ * outside, the next step is sent as an event. The event bus says when. A message of the bus may be lost, so the
+ * flow's record is also read before the flow ends.
  */
 export class LoginMessages implements FlowHolder {
   readonly #parts: LoginParts;
@@ -88,9 +88,9 @@ export class LoginMessages implements FlowHolder {
   readonly #handlers: Handlers;
   #lastId = 0;
   #flow: OpenFlow | undefined;
-  readonly #lookTimer: LookTimer;
-  /** A look that waits for its turn. */
-  #looks = false;
+  readonly #pollTimer: FlowPollTimer;
+  /** A read of the flow's record is queued. */
+  #readQueued = false;
   #tail: Promise<void> = Promise.resolve();
   #pending = 0;
 
@@ -98,7 +98,7 @@ export class LoginMessages implements FlowHolder {
     this.#parts = parts;
     this.#host = host;
     this.#phase = phase;
-    this.#lookTimer = new LookTimer(parts, () => this.flowWentOn());
+    this.#pollTimer = new FlowPollTimer(parts, () => this.flowContinued());
     this.#handlers = {
       "auth/providers": () => this.#providers(),
       "auth/login/start": (message) => this.#start(message),
@@ -110,7 +110,7 @@ export class LoginMessages implements FlowHolder {
     };
   }
 
-  /** Messages are at work, or wait for those, whose answers are owed. */
+  /** The answers to some messages are still to come. */
   get busy(): boolean {
     return this.#pending > 0;
   }
@@ -119,7 +119,7 @@ export class LoginMessages implements FlowHolder {
     return this.#lastId;
   }
 
-  /** `message.type` is a login message's; nothing else was checked. */
+  /** `message.type` is a login message. Nothing else was checked. */
   take(message: { readonly type: string; readonly id?: unknown }): void {
     const { id, type } = message;
     const problem = idProblem(id, this.#lastId);
@@ -140,22 +140,22 @@ export class LoginMessages implements FlowHolder {
     }
   }
 
-  flowWentOn(): void {
-    // Also while a start is at work, whose flow may go on before it is answered.
-    if (this.#looks) return;
-    this.#looks = true;
-    this.#queue(() => this.#look());
+  flowContinued(): void {
+    // Queued also while a start is handled, whose flow may go on before it is answered.
+    if (this.#readQueued) return;
+    this.#readQueued = true;
+    this.#queue(() => this.#readFlow());
   }
 
-  /** The socket was authenticated: a flow that is still open has nobody to finish it. */
+  /** The socket was authenticated. Nobody will finish a flow that is still open. */
   leave(): void {
-    this.#lookTimer.stop();
+    this.#pollTimer.stop();
     this.#tail = this.#tail.then(() => this.#tryToAbandonFlow());
   }
 
-  /** The socket is gone: a flow that is still open waits to be resumed. */
+  /** The socket is gone. A flow that is still open waits to be resumed. */
   gone(): void {
-    this.#lookTimer.stop();
+    this.#pollTimer.stop();
     if (this.#flow !== undefined) this.#parts.logins.left(this.#flow.id, this);
   }
 
@@ -179,7 +179,7 @@ export class LoginMessages implements FlowHolder {
     }
   }
 
-  /** Sends the message that has the outcome, and authenticates the socket if the outcome does. */
+  /** Sends the message. Authenticates the socket if the outcome has an access token. */
   async #hand({ granted }: Outcome, message: ServerMessage): Promise<void> {
     if (!isLive(this.#host.state)) {
       this.gone();
@@ -190,28 +190,28 @@ export class LoginMessages implements FlowHolder {
     if (granted !== undefined) this.#phase.granted(granted.accessToken);
   }
 
-  /** Sends the step that the flow came to by itself, if it did. */
-  async #look(): Promise<void> {
-    this.#looks = false;
+  /** Reads the flow's record, and sends its step if something outside completed the one before. */
+  async #readFlow(): Promise<void> {
+    this.#readQueued = false;
     const flow = this.#flow;
     if (flow === undefined || !isLive(this.#host.state) || this.#host.state === "ready") return;
     const { id: flowId, secret: flowSecret, stepNumber, requestId } = flow;
     try {
       const answer = await this.#parts.logins.next({ flowId, flowSecret, stepNumber }, this.#host.peer, this);
-      if (answer === undefined) this.#lookTimer.beforeEnd(flow.endsAt, this.#phase.loginEndsAt);
+      if (answer === undefined) this.#pollTimer.beforeEnd(flow.endsAt, this.#phase.loginEndsAt);
       else await this.#push(requestId, this.#entered(answer, requestId, false));
     } catch (error) {
       if (error instanceof AuthError && error.code === "invalid_flow") await this.#endedElsewhere(flow);
       else {
         if (!(error instanceof AuthError)) this.#parts.log.error({ err: error }, "login flow was not read");
-        this.#lookTimer.again();
+        this.#pollTimer.again();
       }
     }
   }
 
   async #endedElsewhere({ id, handler, requestId }: OpenFlow): Promise<void> {
     this.#flow = undefined;
-    this.#lookTimer.stop();
+    this.#pollTimer.stop();
     await this.#push(requestId, { result: abortStep({ id, handler }, "ended_elsewhere") });
   }
 
@@ -232,7 +232,7 @@ export class LoginMessages implements FlowHolder {
     return { result: { providers, onboarding_required } };
   }
 
-  /** The flow before it stays until there is a new one: a start that is refused costs nothing. */
+  /** The open flow stays until there is a new one: a start that is refused costs nothing. */
   async #start(message: Params<"auth/login/start">): Promise<Outcome> {
     const answer = await this.#parts.logins.start(
       {
@@ -263,7 +263,7 @@ export class LoginMessages implements FlowHolder {
   async #cancel(message: Params<"auth/login/cancel">): Promise<Outcome> {
     const flow = this.#own(message.flow_id);
     this.#flow = undefined;
-    this.#lookTimer.stop();
+    this.#pollTimer.stop();
     return { result: await this.#parts.logins.cancel({ flowId: flow.id, flowSecret: flow.secret }) };
   }
 
@@ -299,16 +299,16 @@ export class LoginMessages implements FlowHolder {
     };
   }
 
-  /** The open flow, if it is this socket's: another's id is answered like an unknown one. */
+  /** The open flow, if it has this id. The id of another socket's flow is answered like an unknown one. */
   #own(flowId: string): OpenFlow {
     if (this.#flow?.id !== flowId) throw new AuthError("invalid_flow");
     return this.#flow;
   }
 
-  /** Remembers a flow that waits for more, forgets one that ended. */
+  /** Remembers a flow that goes on, and forgets one that ended. */
   #entered(answer: FlowAnswer, requestId: number, showSecret: boolean): Outcome {
     const { step, flowSecret: secret, stepNumber } = answer;
-    this.#lookTimer.stop();
+    this.#pollTimer.stop();
     if (step.type === "abort" || step.type === "create_entry") {
       this.#flow = undefined;
       const grant = step.type === "create_entry" ? step.result : "";
@@ -317,15 +317,15 @@ export class LoginMessages implements FlowHolder {
     }
     const endsAt = this.#parts.clock.monotonic() + answer.endsInMs;
     this.#flow = { id: step.flow_id, secret, handler: step.handler, requestId, stepNumber, endsAt };
-    if (step.type !== "form") this.#lookTimer.beforeEnd(endsAt, this.#phase.loginEndsAt);
+    if (step.type !== "form") this.#pollTimer.beforeEnd(endsAt, this.#phase.loginEndsAt);
     return { result: showSecret ? { ...step, flow_secret: secret } : step };
   }
 
-  /** Another start or resume cancels the flow before it; one that is gone already is as good. */
+  /** A new start or resume cancels the open flow. It does not matter if that one is gone already. */
   async #tryToAbandonFlow(): Promise<void> {
     const flow = this.#flow;
     this.#flow = undefined;
-    this.#lookTimer.stop();
+    this.#pollTimer.stop();
     if (flow === undefined) return;
     try {
       await this.#parts.logins.cancel({ flowId: flow.id, flowSecret: flow.secret });
@@ -336,7 +336,7 @@ export class LoginMessages implements FlowHolder {
     }
   }
 
-  /** The socket went away before its session could be handed over: nobody holds the tokens, so nobody needs it. */
+  /** The socket closed before it got its session. Nobody has the tokens, so the session is ended. */
   async #undelivered(sessionId: string | undefined): Promise<void> {
     if (sessionId === undefined) return;
     try {

@@ -67,7 +67,7 @@ async function waitingSocket(endsInMs?: number) {
     client,
     looks,
     tell: async () => {
-      holders[0]?.flowWentOn();
+      holders[0]?.flowContinued();
       await settled();
     },
     wind: async (ms: number) => {

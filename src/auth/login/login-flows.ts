@@ -40,7 +40,7 @@ export interface StartLogin {
 /** The socket that waits for a flow's answers, told apart by identity. */
 export interface FlowHolder {
   /** The flow may have gone on without it: ask `next`. Must not throw. */
-  flowWentOn(): void;
+  flowContinued(): void;
 }
 
 export interface FlowAnswer {

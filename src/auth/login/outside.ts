@@ -94,10 +94,10 @@ export function listenForSteps(
 ): () => void {
   return events.subscribe(topic, {
     onMessage: ({ flowId }) => {
-      if (typeof flowId === "string") holderOf(flowId)?.flowWentOn();
+      if (typeof flowId === "string") holderOf(flowId)?.flowContinued();
     },
     onGap: () => {
-      for (const holder of everyone()) holder.flowWentOn();
+      for (const holder of everyone()) holder.flowContinued();
     },
   });
 }

@@ -136,7 +136,7 @@ export const forCode: Partial<StartLogin> = { purpose: "code", redirectUri: redi
 
 /** Who waits for a flow and is told nothing. */
 export function holder(): FlowHolder {
-  return { flowWentOn: () => undefined };
+  return { flowContinued: () => undefined };
 }
 
 export function claimOf({ step, flowSecret }: FlowAnswer) {

@@ -49,7 +49,7 @@ function ear() {
   let told = 0;
   let wake: () => void = () => undefined;
   return {
-    flowWentOn: () => {
+    flowContinued: () => {
       told += 1;
       wake();
     },

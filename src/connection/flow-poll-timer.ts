@@ -6,16 +6,16 @@ export interface LookTimerParts {
   readonly clock: Pick<Clock, "monotonic">;
 }
 
-/** The last look before a socket's end leaves this much time for what it brings, ms. */
+/** The last read before a socket's deadline leaves this much time for what follows from it, ms. */
 const lastLookMs = 2_000;
-/** When the record could not be read. */
+/** The wait after the record could not be read, ms. */
 const lookAgainMs = 1_000;
 
 /**
- * When a socket looks at the record of its login flow without having been told that there is something new: events may be
- * lost. Takes nothing of the wheel until it is needed.
+ * When a socket reads the record of its login flow without an event of the bus, because events may be lost. Uses no
+ * timer until it is needed.
  */
-export class LookTimer implements TimerOwner {
+export class FlowPollTimer implements TimerOwner {
   readonly #parts: LookTimerParts;
   readonly #look: () => void;
   #timer: Timer | undefined;
@@ -29,7 +29,10 @@ export class LookTimer implements TimerOwner {
     this.#look();
   }
 
-  /** Once shortly before the flow or its socket ends, and once at the flow's end; both monotonic ms. */
+  /**
+   * Once shortly before the deadline of the flow or of the socket, and once at the flow's deadline. Both are
+   * monotonic ms.
+   */
   beforeEnd(flowEndsAt: number, socketEndsAt: number): void {
     const now = this.#parts.clock.monotonic();
     const lastLookAt = Math.min(flowEndsAt, socketEndsAt) - lastLookMs;
