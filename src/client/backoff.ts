@@ -1,6 +1,6 @@
 export interface Backoff {
   /** True if nothing was waited for since the start or the last `reset`. */
-  readonly fresh: boolean;
+  readonly isReset: boolean;
   /** Milliseconds until the next attempt: uniform between 0 and a ceiling that doubles ("full jitter"). */
   next(): number;
   /** Sets the ceiling back to its base, after success. */
@@ -12,7 +12,7 @@ export function createBackoff(options: { baseMs: number; capMs: number; random?:
   const random = options.random ?? Math.random;
   let tries = 0;
   return {
-    get fresh() {
+    get isReset() {
       return tries === 0;
     },
     next() {

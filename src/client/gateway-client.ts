@@ -340,7 +340,7 @@ export class GatewayClient {
     }
     // A connection that ends soon after it was ready does not reset the back-off.
     if (Date.now() - run.readyAt >= this.#backoffLimits.capMs) this.#backoff.reset();
-    const atOnce = reconnect === "now" && this.#backoff.fresh;
+    const atOnce = reconnect === "now" && this.#backoff.isReset;
     const delayMs = this.#backoff.next();
     run.refreshFirst = need === "refresh";
     this.#subscriptions.lost(error);

@@ -62,7 +62,7 @@ export class MessageSocket {
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   /** True if something arrived since the last ping. */
-  #heard = true;
+  #receivedSincePing = true;
   #suspended = false;
   #settle: {
     readonly opened: Promised<void>;
@@ -115,7 +115,7 @@ export class MessageSocket {
    */
   keepAlive(everyMs: number): void {
     if (this.#heartbeat !== undefined || this.#end !== undefined) return;
-    this.#heard = true;
+    this.#receivedSincePing = true;
     this.#heartbeat = setInterval(() => this.#beat(), everyMs);
   }
 
@@ -185,7 +185,7 @@ export class MessageSocket {
 
   #receive(data: unknown): void {
     if (this.#end !== undefined) return;
-    this.#heard = true;
+    this.#receivedSincePing = true;
     let decoded: unknown;
     try {
       decoded = this.#codec.decode(asFrame(data));
@@ -223,11 +223,11 @@ export class MessageSocket {
 
   /** A suspended server answers pings too. */
   #beat(): void {
-    if (!this.#heard) {
+    if (!this.#receivedSincePing) {
       this.close({ code: connectionGone, reason: "The server does not answer" });
       return;
     }
-    this.#heard = false;
+    this.#receivedSincePing = false;
     this.#lastId += 1;
     this.send({ id: this.#lastId, type: "ping" });
   }

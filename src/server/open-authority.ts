@@ -78,7 +78,7 @@ export const systemClock: Clock = {
   uptime: () => uptime() * 1000,
 };
 
-const lookAtClocksMs = 1_000;
+const clockCheckIntervalMs = 1_000;
 
 /**
  * Opens the domain on its store, as configured, for the gateway and for commands. Without a revocation feed it
@@ -107,11 +107,11 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   });
   const store = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);
   const events = await openEventBus({ url: config.store ?? undefined, ...eventBusLog(options.log) });
-  let looking: NodeJS.Timeout | undefined;
+  let clockTimer: NodeJS.Timeout | undefined;
   try {
     if (!creates) await requireKeys(store);
     const upkeep = await retryAtStartup("ask for the time", options.log, () => startClockSync(store, clock));
-    if (role === "gateway") looking = setInterval(() => void upkeep.check(), lookAtClocksMs).unref();
+    if (role === "gateway") clockTimer = setInterval(() => void upkeep.check(), clockCheckIntervalMs).unref();
     const remembered = role === "cli" ? await storedIssuer(store) : undefined;
     const issuer = () =>
       role === "cli" ? issuerForCommands(config, remembered) : (config.tokens.issuer ?? publicUrl());
@@ -139,7 +139,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     });
     if (isNew === true && isNamedSecret(config)) warnOfNewInstallation(config, options.log);
     const close = async () => {
-      clearInterval(looking);
+      clearInterval(clockTimer);
       await authority.close();
       await events.close();
       if (role === "gateway") await upkeep.stop();
@@ -147,7 +147,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     };
     return { authority, store, events, clock, issuer, publicUrl, close };
   } catch (error) {
-    clearInterval(looking);
+    clearInterval(clockTimer);
     await events.close();
     await store.close();
     const isForeign = error instanceof AuthError && error.detail?.endsWith(wrongSecretDetail);
@@ -158,8 +158,8 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
 function eventBusLog(log: OpenAuthorityOptions["log"]) {
   return {
     onFault: (error: unknown) => log?.warn({ err: error }, "an event for other nodes was lost"),
-    onReceiving: (hears: boolean, error?: Error) => {
-      if (!hears) log?.warn({ err: error }, "events of other nodes are not received; trying again");
+    onReceiving: (receives: boolean, error?: Error) => {
+      if (!receives) log?.warn({ err: error }, "events of other nodes are not received; trying again");
     },
   };
 }

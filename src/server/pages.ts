@@ -7,8 +7,8 @@ import { type PageFile, pageFile } from "../http/pages.ts";
 const folderOfPages = fileURLToPath(new URL("../pages", import.meta.url));
 
 /**
- * Reads every file of the pages' folder, which the build copies beside the compiled console; in the order of their paths.
- * Rejects for a file that is no page, and no part of one.
+ * Reads every file of the pages' folder, which the build copies next to the compiled code, in the order of their paths.
+ * Rejects for a file type that pages do not use.
  */
 export async function readPages(folder = folderOfPages): Promise<readonly PageFile[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });

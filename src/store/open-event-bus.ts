@@ -6,7 +6,7 @@ export interface OpenEventBusOptions {
   /** Called if a message was lost before it was sent, or a listener threw. */
   readonly onFault?: (error: unknown) => void;
   /** Called with whether this node receives the other nodes' messages; the error says why it does not. */
-  readonly onReceiving?: (hears: boolean, error?: Error) => void;
+  readonly onReceiving?: (receives: boolean, error?: Error) => void;
 }
 
 /** The bus that belongs to the store of this URL. It connects on first use. */

@@ -341,13 +341,13 @@ describe("auth_providers", () => {
   });
 
   it.each([
-    ["  - type: ldap\n", "entry 1 must have a type that is known: homeassistant"],
-    ["  - type: homeassistant\n  - {id: x}\n", "entry 2 must have a type that is known: homeassistant"],
-    ["  - type: constructor\n", "entry 1 must have a type that is known: homeassistant"],
+    ["  - type: ldap\n", "entry 1 must have a known type: homeassistant"],
+    ["  - type: homeassistant\n  - {id: x}\n", "entry 2 must have a known type: homeassistant"],
+    ["  - type: constructor\n", "entry 1 must have a known type: homeassistant"],
     ["  - homeassistant\n", "entry 1 must be a mapping with a type: homeassistant"],
     [
       "  - {type: homeassistant, new_users: 1}\n",
-      "entry 1 has a key that homeassistant does not know: new_users",
+      "entry 1 has a key that is not an option of homeassistant: new_users",
     ],
     ["  - {type: homeassistant, id: 5}\n", "entry 1 has a wrong id: must be string"],
     ["  - {type: homeassistant, id: ''}\n", "entry 1 has a wrong id: must not have fewer than 1 characters"],

@@ -83,7 +83,7 @@ describe("breaks of the log in the embedded store", () => {
     const later: string[] = [];
     for (let n = 0; n < 12; n += 1) later.push((await put(store)).marker);
     const file = await StoreFile.open(folder.path);
-    const left = () => [...file.fresh.log.getKeys()].length;
+    const left = () => [...file.latest.log.getKeys()].length;
     await expect.poll(left, soon).toBe(5);
     await file.close();
     told.refuses = false;

@@ -267,7 +267,7 @@ describe("embedded store with a manually advanced clock", () => {
   async function counts(): Promise<{ records: number; expiry: number; log: number }> {
     const inner = await StoreFile.open(folder.path);
     try {
-      const { records, expiry, log } = inner.fresh;
+      const { records, expiry, log } = inner.latest;
       return { records: records.getCount(), expiry: expiry.getCount(), log: log.getCount() };
     } finally {
       await inner.close();

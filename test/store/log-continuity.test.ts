@@ -15,18 +15,18 @@ const size = (info: Partial<StreamInfo>): StreamInfo => ({
 
 describe("the continuity of a log", () => {
   const traceAt = (...ids: readonly string[]) => {
-    const trace = new LogContinuity(0);
-    trace.pass(entries(...ids));
-    return trace;
+    const continuity = new LogContinuity(0);
+    continuity.markDelivered(entries(...ids));
+    return continuity;
   };
-  const look = (trace: LogContinuity, found: readonly string[], atEnd = true) =>
-    trace.examine(entries(...found), { asked: trace.now, atEnd }).kind;
+  const look = (continuity: LogContinuity, found: readonly string[], atEnd = true) =>
+    continuity.examine(entries(...found), { asked: continuity.now, atEnd }).kind;
 
   it("takes an acknowledgement that is read after its entry was delivered", () => {
-    const trace = traceAt("1-0", "2-0");
-    trace.acknowledge("1-0", content("1-0"));
-    trace.acknowledge("2-0", content("2-0"));
-    expect(look(trace, ["2-0", "3-0"])).toBe("fine");
+    const continuity = traceAt("1-0", "2-0");
+    continuity.acknowledge("1-0", content("1-0"));
+    continuity.acknowledge("2-0", content("2-0"));
+    expect(look(continuity, ["2-0", "3-0"])).toBe("continuous");
   });
 
   it("reports a log as lost that delivered another entry at an acknowledged position, or passed it", () => {
@@ -39,52 +39,52 @@ describe("the continuity of a log", () => {
   });
 
   it("waits for an acknowledged entry that is still to come, up to the end of the log", () => {
-    const trace = traceAt("1-0");
-    trace.acknowledge("4-0", content("4-0"));
-    expect(look(trace, ["1-0", "2-0"], false)).toBe("fine");
-    expect(look(trace, ["1-0", "2-0"], true)).toBe("lost");
-    expect(look(trace, ["1-0", "2-0", "4-0"], true)).toBe("fine");
+    const continuity = traceAt("1-0");
+    continuity.acknowledge("4-0", content("4-0"));
+    expect(look(continuity, ["1-0", "2-0"], false)).toBe("continuous");
+    expect(look(continuity, ["1-0", "2-0"], true)).toBe("lost");
+    expect(look(continuity, ["1-0", "2-0", "4-0"], true)).toBe("continuous");
   });
 
   it("does not expect in an answer what was acknowledged after the question", () => {
-    const trace = traceAt("1-0");
-    const asked = trace.now;
-    trace.acknowledge("4-0", content("4-0"));
-    expect(trace.examine(entries("1-0"), { asked, atEnd: true }).kind).toBe("fine");
+    const continuity = traceAt("1-0");
+    const asked = continuity.now;
+    continuity.acknowledge("4-0", content("4-0"));
+    expect(continuity.examine(entries("1-0"), { asked, atEnd: true }).kind).toBe("continuous");
   });
 
   it("does not wait for entries from before its start", () => {
-    const trace = new LogContinuity(5);
-    trace.acknowledge("4-0", content("4-0"));
-    expect(look(trace, [])).toBe("fine");
+    const continuity = new LogContinuity(5);
+    continuity.acknowledge("4-0", content("4-0"));
+    expect(look(continuity, [])).toBe("continuous");
   });
 
   it("counts the log as lost if more was acknowledged than it can remember", () => {
-    const trace = traceAt("1-0");
-    for (let n = 0; n <= 20_000; n += 1) trace.acknowledge(`2-${n}`, "1|{}");
-    expect(trace.examine(entries("1-0"), { asked: 0, atEnd: false }).kind).toBe("lost");
-    trace.startOver();
-    expect(look(trace, ["1-0"])).toBe("fine");
+    const continuity = traceAt("1-0");
+    for (let n = 0; n <= 20_000; n += 1) continuity.acknowledge(`2-${n}`, "1|{}");
+    expect(continuity.examine(entries("1-0"), { asked: 0, atEnd: false }).kind).toBe("lost");
+    continuity.startOver();
+    expect(look(continuity, ["1-0"])).toBe("continuous");
   });
 
   it("reports `trimmed` only if it can be the same log", () => {
-    const trace = traceAt("1-0", "2-0", "3-0");
-    expect(look(trace, ["5-0"])).toBe("gone");
+    const continuity = traceAt("1-0", "2-0", "3-0");
+    expect(look(continuity, ["5-0"])).toBe("gone");
     const trimmed = { firstPosition: "5-0", trimmed: 4 };
-    expect(trace.explain(size(trimmed))).toBe("trimmed");
-    expect(trace.explain(size({ ...trimmed, trimmed: 0 }))).toBe("lost");
-    expect(trace.explain(size({ ...trimmed, added: 2 }))).toBe("lost");
-    expect(trace.explain(size({ ...trimmed, lastPosition: "2-5" }))).toBe("lost");
-    expect(trace.explain(size({ ...trimmed, firstPosition: "2-0" }))).toBe("lost");
+    expect(continuity.explainBreak(size(trimmed))).toBe("trimmed");
+    expect(continuity.explainBreak(size({ ...trimmed, trimmed: 0 }))).toBe("lost");
+    expect(continuity.explainBreak(size({ ...trimmed, added: 2 }))).toBe("lost");
+    expect(continuity.explainBreak(size({ ...trimmed, lastPosition: "2-5" }))).toBe("lost");
+    expect(continuity.explainBreak(size({ ...trimmed, firstPosition: "2-0" }))).toBe("lost");
   });
 
   it("after `trimmed` continues after its position, and does not ask again for what is gone", () => {
-    const trace = traceAt("1-0");
-    trace.acknowledge("2-0", content("2-0"));
-    trace.acknowledge("6-0", content("6-0"));
-    trace.skip(size({ firstPosition: "5-0", trimmed: 4 }));
-    expect(trace.rangeStart).toBe("(1-0");
-    expect(look(trace, ["5-0", "6-0"])).toBe("fine");
-    expect(look(trace, ["5-0"])).toBe("lost");
+    const continuity = traceAt("1-0");
+    continuity.acknowledge("2-0", content("2-0"));
+    continuity.acknowledge("6-0", content("6-0"));
+    continuity.skip(size({ firstPosition: "5-0", trimmed: 4 }));
+    expect(continuity.rangeStart).toBe("(1-0");
+    expect(look(continuity, ["5-0", "6-0"])).toBe("continuous");
+    expect(look(continuity, ["5-0"])).toBe("lost");
   });
 });

@@ -18,10 +18,10 @@ function entryProblem(entry: unknown): string | undefined {
   if (typeof entry !== "object" || entry === null || Array.isArray(entry))
     return `must be a mapping with a type: ${known}`;
   const { type } = entry as { readonly type?: unknown };
-  if (!isKnown(type)) return `must have a type that is known: ${known}`;
+  if (!isKnown(type)) return `must have a known type: ${known}`;
   const schema = providerTypes[type].entry;
   const unknown = Object.keys(entry).filter((key) => !Object.hasOwn(schema.properties, key));
-  if (unknown.length > 0) return `has a key that ${type} does not know: ${unknown.join(", ")}`;
+  if (unknown.length > 0) return `has a key that is not an option of ${type}: ${unknown.join(", ")}`;
   const [error] = Compile(schema).Errors(entry);
   return error && `has a wrong ${error.instancePath.slice(1).replaceAll("/", ".")}: ${error.message}`;
 }
@@ -30,7 +30,7 @@ function isKnown(type: unknown): type is keyof typeof providerTypes {
   return typeof type === "string" && Object.hasOwn(providerTypes, type);
 }
 
-/** Two entries that cannot be told apart. */
+/** Reports two entries with the same type and id. */
 export function sameProviderProblem(entries: readonly ProviderEntry[]): string | undefined {
   for (const [place, { type, id }] of entries.entries()) {
     const first = entries.findIndex((other) => other.type === type && other.id === id);

@@ -18,7 +18,7 @@ export const minFreeBytes = { forAll: 16 * 1_048_576, forRevoking: 4 * 1_048_576
 /** lmdb's page size. */
 const page = Buffer.alloc(4_096, 1);
 /** How long a result of the check is reused, ms, for transactions that follow each other closely. */
-const freshMs = 10;
+const checkMaxAgeMs = 10;
 
 /**
  * Checks the disk under the store's file before lmdb writes to it, at a cost of some 3 microseconds. lmdb-js (3.5.6)
@@ -43,7 +43,7 @@ export class Disk {
   /** Throws if there is too little room, or the error of a test write. With `synced`, also the error of a test sync. */
   require({ synced, revokes }: { readonly synced: boolean; readonly revokes: boolean }): void {
     const now = performance.now();
-    if (synced || now - this.#checkedAt >= freshMs) {
+    if (synced || now - this.#checkedAt >= checkMaxAgeMs) {
       this.#measure();
       this.#requireRoom(revokes);
       this.#tryToWrite(synced);
@@ -53,7 +53,7 @@ export class Disk {
 
   /** True if there is room only for revocations. Throws the disk's error. */
   get isNearlyFull(): boolean {
-    if (performance.now() - this.#checkedAt >= freshMs) this.#measure();
+    if (performance.now() - this.#checkedAt >= checkMaxAgeMs) this.#measure();
     return this.#free < minFreeBytes.forAll;
   }
 

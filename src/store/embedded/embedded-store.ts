@@ -126,11 +126,11 @@ class EmbeddedStore implements Store {
     this.#clock = options.clock ?? systemClock;
     this.#bounds = options.logBounds ?? { ...logBounds, ageMs: options.logKeptMs ?? logBounds.ageMs };
     this.#followers = new Followers({
-      head: () => readState(file.fresh).logHead,
+      head: () => readState(file.latest).logHead,
       read: (after, limit) => readEntries(file.tables, after, limit),
       oldest: () => oldestSequence(file.tables),
       textAt: (sequence) => entryText(file.tables, sequence),
-      startOf: (since) => startOf(file.fresh, since),
+      startOf: (since) => startOf(file.latest, since),
       watch: (onWrite) => watchFile(file.path, onWrite),
     });
     this.#queue = new WriteQueue({
@@ -246,7 +246,7 @@ class EmbeddedStore implements Store {
   #read<T>(work: (tables: Tables) => T): T {
     this.#refuseClosed();
     try {
-      return work(this.#file.fresh);
+      return work(this.#file.latest);
     } catch (error) {
       const named = asDamageError(error, { reads: true });
       throw unavailable(`embedded store: cannot be read: ${reasonOf(named)}`, named);
@@ -276,7 +276,7 @@ class EmbeddedStore implements Store {
   async #sweepAll(): Promise<void> {
     while (this.#closed === undefined) {
       const over = this.#over();
-      if (!hasGarbage(this.#file.fresh, over, this.#bounds)) return;
+      if (!hasGarbage(this.#file.latest, over, this.#bounds)) return;
       await this.#queue.run(() => sweep(this.#file.tables, over, this.#bounds));
     }
   }

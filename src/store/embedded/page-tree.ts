@@ -178,8 +178,8 @@ class TreeWalk {
     const { file, pageSize, transaction } = this.#options.pageFile;
     const page = Buffer.allocUnsafe(pageSize);
     const isWhole = readSync(file, page, 0, pageSize, number * pageSize) === pageSize;
-    const isIts = isWhole && readCount(page, pageLayout.numberAt) === number;
-    if (!isIts || readCount(page, pageLayout.transactionAt) > transaction) throw damagedPages();
+    const hasItsNumber = isWhole && readCount(page, pageLayout.numberAt) === number;
+    if (!hasItsNumber || readCount(page, pageLayout.transactionAt) > transaction) throw damagedPages();
     return page;
   }
 }

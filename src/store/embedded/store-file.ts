@@ -54,7 +54,7 @@ export class StoreFile {
   }
 
   /** As `tables`, with every commit that any process has finished by now. */
-  get fresh(): Tables {
+  get latest(): Tables {
     const tables = this.tables;
     tables.root.resetReadTxn();
     return tables;

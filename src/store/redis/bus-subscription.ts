@@ -7,10 +7,10 @@ export interface BusSubscriptionOptions {
   /** Returns a connected client for this use only. It does not reconnect. */
   readonly connect: () => Promise<RedisClient>;
   /** Sends the text to this subscription over another connection. */
-  readonly askForProbe: (text: string) => void;
+  readonly sendProbe: (text: string) => void;
   readonly isProbe: (channel: string) => boolean;
   readonly onText: (text: string) => void;
-  readonly onReceiving: (hears: boolean, error?: Error) => void;
+  readonly onReceiving: (receives: boolean, error?: Error) => void;
 }
 
 const probeEveryMs = 1_000;
@@ -19,7 +19,7 @@ const probeEveryMs = 1_000;
  * event loop is not taken for a lost connection.
  */
 const maxMissedProbes = 3;
-const retry = { firstMs: 50, mostMs: 1_000 } as const;
+const retry = { firstMs: 50, maxMs: 1_000 } as const;
 
 /**
  * Keeps one subscribed connection. A connection that looks open may receive nothing: it may be half-open, lead to a
@@ -31,7 +31,7 @@ export class BusSubscription {
   readonly #stopping = new AbortController();
   readonly #ended: Promise<void>;
   #client: RedisClient | undefined;
-  #hears = false;
+  #isReceiving = false;
   /** The current fault was reported. */
   #isDown = false;
 
@@ -40,8 +40,8 @@ export class BusSubscription {
     this.#ended = this.#run();
   }
 
-  get hears(): boolean {
-    return this.#hears;
+  get isReceiving(): boolean {
+    return this.#isReceiving;
   }
 
   async stop(): Promise<void> {
@@ -61,14 +61,14 @@ export class BusSubscription {
       } catch (error) {
         if (error instanceof Error) fault = error;
       }
-      this.#hears = false;
+      this.#isReceiving = false;
       this.#client?.disconnect();
       this.#client = undefined;
       if (this.#stopping.signal.aborted) return;
       if (!this.#isDown) this.#options.onReceiving(false, fault);
       this.#isDown = true;
       await pause(pauseMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
-      pauseMs = Math.min(pauseMs * 2, retry.mostMs);
+      pauseMs = Math.min(pauseMs * 2, retry.maxMs);
     }
   }
 
@@ -85,7 +85,7 @@ export class BusSubscription {
       client.once("moved", resolve);
     });
     await client.ssubscribe(...this.#options.channels);
-    this.#hears = true;
+    this.#isReceiving = true;
     this.#isDown = false;
     this.#options.onReceiving(true);
     let missed: () => void = () => undefined;
@@ -95,7 +95,7 @@ export class BusSubscription {
     const probing = setInterval(() => {
       if (missedProbes >= maxMissedProbes) missed();
       missedProbes += 1;
-      this.#options.askForProbe("");
+      this.#options.sendProbe("");
     }, probeEveryMs).unref();
     await Promise.race([lost, silent]);
     clearInterval(probing);

@@ -108,11 +108,11 @@ async function replicaRule(client: Redis): Promise<ReplicaRule> {
     return { acceptsMs: unknown, detail, problems: [problem] };
   }
   const replicas = Number(replication.get("connected_slaves") ?? 0);
-  return { acceptsMs: (lag + 2) * 1_000, detail, problems: spareProblems(replicas, count) };
+  return { acceptsMs: (lag + 2) * 1_000, detail, problems: replicaProblems(replicas, count) };
 }
 
 /** The promoted replica has one replica fewer than the old primary had. */
-function spareProblems(replicas: number, needed: number): string[] {
+function replicaProblems(replicas: number, needed: number): string[] {
   if (replicas > needed) return [];
   const connected = replicas === 1 ? "1 replica is" : `${replicas} replicas are`;
   return [

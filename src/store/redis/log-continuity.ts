@@ -10,7 +10,7 @@ const remembered = 20_000;
 
 /** What a range of the log shows. `gone`: the entry delivered last is not at its position. */
 export type Finding =
-  | { readonly kind: "fine"; readonly fresh: readonly StreamEntry[] }
+  | { readonly kind: "continuous"; readonly newEntries: readonly StreamEntry[] }
   | { readonly kind: "lost" | "gone" };
 
 interface Awaited {
@@ -70,23 +70,28 @@ export class LogContinuity {
       if (found[0]?.entry.position !== last.position) return { kind: "gone" };
       if (found[0].content !== last.content) return { kind: "lost" };
     }
-    const fresh = last === undefined ? found : found.slice(1);
-    const end = fresh.at(-1)?.entry.position ?? last?.position;
+    const newEntries = last === undefined ? found : found.slice(1);
+    const end = newEntries.at(-1)?.entry.position ?? last?.position;
     const isDue = (position: LogPosition, order: number) =>
       (atEnd && order <= asked) || (end !== undefined && comparePositions(position, end) <= 0);
-    return this.#tooMany || this.#misses(fresh, isDue) ? { kind: "lost" } : { kind: "fine", fresh };
+    return this.#tooMany || this.#misses(newEntries, isDue)
+      ? { kind: "lost" }
+      : { kind: "continuous", newEntries };
   }
 
-  #misses(fresh: readonly StreamEntry[], isDue: (position: LogPosition, order: number) => boolean): boolean {
+  #misses(
+    newEntries: readonly StreamEntry[],
+    isDue: (position: LogPosition, order: number) => boolean,
+  ): boolean {
     if (this.#awaited.size === 0) return false;
-    const contents = new Map(fresh.map(({ entry, content }) => [entry.position, content]));
+    const contents = new Map(newEntries.map(({ entry, content }) => [entry.position, content]));
     return [...this.#awaited].some(
       ([position, { content, order }]) => isDue(position, order) && contents.get(position) !== content,
     );
   }
 
   /** Records that these were delivered. */
-  pass(entries: readonly StreamEntry[]): void {
+  markDelivered(entries: readonly StreamEntry[]): void {
     const now = performance.now();
     for (const { entry, content } of entries) {
       this.#awaited.delete(entry.position);
@@ -97,7 +102,7 @@ export class LogContinuity {
   }
 
   /** The log's size as Redis reports it after all delivered entries. */
-  measure({ added }: StreamInfo): void {
+  recordSize({ added }: StreamInfo): void {
     this.#added = added;
   }
 
@@ -105,7 +110,7 @@ export class LogContinuity {
    * Why the entry delivered last is gone. The result is `trimmed` only if nothing contradicts it: the log was trimmed
    * past that entry, and it is not a newer log that took fewer entries than this follower has seen.
    */
-  explain({ firstPosition, lastPosition, added, trimmed }: StreamInfo): LogBreak {
+  explainBreak({ firstPosition, lastPosition, added, trimmed }: StreamInfo): LogBreak {
     const position = this.#last?.position;
     if (position === undefined) return "lost";
     const reachesBack = firstPosition !== undefined && comparePositions(firstPosition, position) <= 0;

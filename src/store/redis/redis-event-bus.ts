@@ -17,7 +17,7 @@ export interface RedisEventBusOptions {
   /** Called if a message was lost before it was sent, or a listener threw. */
   readonly onFault?: (error: unknown) => void;
   /** Called with whether this node receives the other nodes' messages; the error says why it does not. */
-  readonly onReceiving?: (hears: boolean, error?: Error) => void;
+  readonly onReceiving?: (receives: boolean, error?: Error) => void;
 }
 
 /** Messages that may wait for Redis' answer. Beyond it, a message is lost. */
@@ -71,7 +71,7 @@ export class RedisEventBus implements EventBus {
     const end = this.#listeners.add(topic, listener);
     if (this.#isClosed) return end;
     this.#subscription ??= this.#listen();
-    if (this.#subscription.hears) queueMicrotask(() => this.#listeners.notify(listener.onGap));
+    if (this.#subscription.isReceiving) queueMicrotask(() => this.#listeners.notify(listener.onGap));
     return end;
   }
 
@@ -92,17 +92,17 @@ export class RedisEventBus implements EventBus {
     return new BusSubscription({
       channels: [this.#keys.events, probe],
       connect: () => this.#connectListener(),
-      askForProbe: (text) => void this.#send(probe, text).catch(() => undefined),
+      sendProbe: (text) => void this.#send(probe, text).catch(() => undefined),
       isProbe: (channel) => channel === probe,
-      onText: (text) => this.#heard(text),
-      onReceiving: (hears, error) => {
-        this.#options.onReceiving?.(hears, error && redisUnavailable(error, this.#address.masked));
-        if (hears) this.#listeners.notifyGap();
+      onText: (text) => this.#receive(text),
+      onReceiving: (receives, error) => {
+        this.#options.onReceiving?.(receives, error && redisUnavailable(error, this.#address.masked));
+        if (receives) this.#listeners.notifyGap();
       },
     });
   }
 
-  #heard(text: string): void {
+  #receive(text: string): void {
     const blank = text.indexOf(" ");
     if (text.slice(0, blank) !== this.#id) this.#listeners.deliver(text.slice(blank + 1));
   }

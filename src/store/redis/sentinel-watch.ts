@@ -4,7 +4,7 @@ import { hostName, latest, SentinelLink, type SentinelReport } from "./sentinels
 
 const everyMs = 500;
 /** An answer older than this, ms, does not count for where the primary is now. */
-const freshMs = 2_000;
+const reportMaxAgeMs = 2_000;
 /**
  * How long a connection may lead to a primary that the Sentinels no longer name, ms: they learn of a failover one by
  * one.
@@ -92,7 +92,7 @@ export class SentinelWatch {
   }
 
   #fresh(): readonly SentinelReport[] {
-    return this.#reports().filter(({ askedAt }) => performance.now() - askedAt < freshMs);
+    return this.#reports().filter(({ askedAt }) => performance.now() - askedAt < reportMaxAgeMs);
   }
 
   /** The last answer of each Sentinel. A Sentinel that is reached under two names counts once. */

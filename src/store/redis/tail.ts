@@ -16,7 +16,7 @@ const blockMs = 500;
 export const watchdogMs = 1_500;
 /** Entries of one XRANGE, including the one delivered last. */
 const chunk = 501;
-const retry = { firstMs: 50, mostMs: 1_000 } as const;
+const retry = { firstMs: 50, maxMs: 1_000 } as const;
 
 export interface TailOptions {
   /**
@@ -42,7 +42,7 @@ export class Tail implements LogFollower {
   /** Resolves once the follower was stopped and its connection is gone. */
   readonly ended: Promise<void>;
   readonly #options: TailOptions;
-  readonly #trace: LogContinuity;
+  readonly #continuity: LogContinuity;
   readonly #stopping = new AbortController();
   #resolveCaughtUp: (reached: { since: number }) => void = () => undefined;
   #rejectCaughtUp: (error: Error) => void = () => undefined;
@@ -55,7 +55,7 @@ export class Tail implements LogFollower {
 
   constructor(options: TailOptions) {
     this.#options = options;
-    this.#trace = new LogContinuity(options.since);
+    this.#continuity = new LogContinuity(options.since);
     this.caughtUp = new Promise((resolve, reject) => {
       this.#resolveCaughtUp = resolve;
       this.#rejectCaughtUp = reject;
@@ -84,7 +84,7 @@ export class Tail implements LogFollower {
 
   /** Records that an own commit put this into the log: the followed log must contain it. */
   acknowledge(position: LogPosition, content: string): void {
-    this.#trace.acknowledge(position, content);
+    this.#continuity.acknowledge(position, content);
   }
 
   restart(): void {
@@ -119,30 +119,37 @@ export class Tail implements LogFollower {
       this.#client?.disconnect();
       this.#client = undefined;
       await this.#pause(pauseMs);
-      pauseMs = Math.min(pauseMs * 2, retry.mostMs);
+      pauseMs = Math.min(pauseMs * 2, retry.maxMs);
     }
   }
 
   /** Reads the log once: at once if its end is not reached, else after XREAD ends. */
   async #readOn(client: RedisClient): Promise<void> {
     const began = performance.now();
-    const asked = this.#trace.now;
+    const asked = this.#continuity.now;
     // Sent together, so that the server answers XRANGE as soon as XREAD has ended.
     const woken = this.#isCaughtUp ? this.#waitForMore(client) : undefined;
-    const range = client.call("xrange", this.#options.stream, this.#trace.rangeStart, "+", "COUNT", chunk);
+    const range = client.call(
+      "xrange",
+      this.#options.stream,
+      this.#continuity.rangeStart,
+      "+",
+      "COUNT",
+      chunk,
+    );
     const [reply] = await this.#ask(Promise.all([range, this.#refuseReplica(client), woken]));
     const found = entriesOf(reply);
     const atEnd = found.length < chunk;
-    const finding = this.#trace.examine(found, { asked, atEnd });
-    if (finding.kind !== "fine") return await this.#break(client, finding.kind);
-    this.#deliver(finding.fresh);
+    const finding = this.#continuity.examine(found, { asked, atEnd });
+    if (finding.kind !== "continuous") return await this.#break(client, finding.kind);
+    this.#deliver(finding.newEntries);
     if (atEnd) this.#lookedAt = began;
     if (atEnd && !this.#isCaughtUp) await this.#reachEnd(client);
   }
 
   #waitForMore(client: RedisClient): Promise<unknown> {
     const { stream } = this.#options;
-    return client.call("xread", "BLOCK", blockMs, "COUNT", 1, "STREAMS", stream, this.#trace.readAfter);
+    return client.call("xread", "BLOCK", blockMs, "COUNT", 1, "STREAMS", stream, this.#continuity.readAfter);
   }
 
   /**
@@ -162,7 +169,7 @@ export class Tail implements LogFollower {
    */
   async #reachEnd(client: RedisClient): Promise<void> {
     const info = await this.#info(client);
-    if (info !== undefined) this.#trace.measure(info);
+    if (info !== undefined) this.#continuity.recordSize(info);
     const trimmedTo = info === undefined ? undefined : trimmedBefore(info);
     const { since } = this.#options;
     this.#isCaughtUp = true;
@@ -173,13 +180,13 @@ export class Tail implements LogFollower {
   async #break(client: RedisClient, kind: "lost" | "gone"): Promise<void> {
     this.#isCaughtUp = false;
     const info = kind === "lost" ? undefined : await this.#info(client);
-    if (info === undefined || this.#trace.explain(info) === "lost") {
+    if (info === undefined || this.#continuity.explainBreak(info) === "lost") {
       this.#lookedAt = Number.NEGATIVE_INFINITY;
       this.#options.onBreak("lost");
-      this.#trace.startOver();
+      this.#continuity.startOver();
     } else {
       this.#options.onBreak("trimmed");
-      this.#trace.skip(info);
+      this.#continuity.skip(info);
     }
   }
 
@@ -192,10 +199,10 @@ export class Tail implements LogFollower {
     }
   }
 
-  #deliver(fresh: readonly StreamEntry[]): void {
-    if (fresh.length === 0 || this.#stopping.signal.aborted) return;
-    this.#options.onEntries(fresh.map(({ entry }) => entry));
-    this.#trace.pass(fresh);
+  #deliver(newEntries: readonly StreamEntry[]): void {
+    if (newEntries.length === 0 || this.#stopping.signal.aborted) return;
+    this.#options.onEntries(newEntries.map(({ entry }) => entry));
+    this.#continuity.markDelivered(newEntries);
   }
 
   async #ask<T>(reply: Promise<T>): Promise<T> {
