@@ -1,5 +1,5 @@
 import type { Message } from "../../test/chaos/chaos-socket.ts";
-import { connectLine } from "../../test/faults/line.ts";
+import { connectTimedSocket } from "../../test/faults/timed-socket.ts";
 
 /** An authenticated socket that is in use until it is closed. Times are of `performance.now`, ms. */
 export interface BusySocket {
@@ -20,7 +20,7 @@ const pauseMs = 10;
  * hold an answer back. Rejects if the token is refused.
  */
 export async function openBusySocket(port: number, token: string): Promise<BusySocket> {
-  const { socket, frames, closed } = await connectLine(port, token);
+  const { socket, frames, closed } = await connectTimedSocket(port, token);
   let askedAt = Number.POSITIVE_INFINITY;
   void keepAsking();
   return {

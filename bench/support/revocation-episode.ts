@@ -1,8 +1,8 @@
 import type { Answer } from "../../test/chaos/chaos-socket.ts";
 import { type DirectedRun, nodeAt, succeeded } from "../../test/chaos/directed-run.ts";
 import type { RecordedSocket } from "../../test/chaos/recorded-socket.ts";
-import { wait } from "../../test/faults/line.ts";
 import { inTurns, type LongLived, openMany } from "../../test/faults/many-sessions.ts";
+import { wait } from "../../test/faults/timed-socket.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import { within } from "../../test/support/within.ts";
 import { type BusySocket, openBusySocket } from "./busy-socket.ts";

@@ -214,31 +214,31 @@ describe("no use after effective all", () => {
   });
 });
 
-describe("once dead, dead for ever", () => {
+describe("an ended session stays ended", () => {
   it("holds at once on the node that reported it", () => {
     const said = () => new Tale().login().at(1_000).revoke("info").at(2_000).close(4301);
-    expect(broken(said().at(2_001).use())).toEqual(["once dead, dead for ever"]);
-    expect(broken(said().at(2_001).authenticate("ok"))).toEqual(["once dead, dead for ever"]);
+    expect(broken(said().at(2_001).use())).toEqual(["an ended session stays ended"]);
+    expect(broken(said().at(2_001).authenticate("ok"))).toEqual(["an ended session stays ended"]);
     expect(broken(said().at(2_001).authenticate("dead"))).toEqual([]);
   });
   it("after a refused refresh, the store's answer, holds for refreshes at once and for the rest after the bound", () => {
     const said = () => new Tale().login().at(1_000).revoke("info").at(2_000).refresh(1, "dead");
     expect(broken(said().at(2_100).use())).toEqual([]);
-    expect(broken(said().at(2_100).refresh(1, 2))).toEqual(["once dead, dead for ever"]);
-    expect(broken(said().at(7_100).use())).toContain("once dead, dead for ever");
+    expect(broken(said().at(2_100).refresh(1, 2))).toEqual(["an ended session stays ended"]);
+    expect(broken(said().at(7_100).use())).toContain("an ended session stays ended");
     // What the node itself reports holds at once, also if the store reported it before.
-    expect(broken(said().at(2_100).close(4301).at(2_200).use())).toEqual(["once dead, dead for ever"]);
+    expect(broken(said().at(2_100).close(4301).at(2_200).use())).toEqual(["an ended session stays ended"]);
   });
   it("holds on the other nodes after the bound, and for new tokens at once everywhere", () => {
     const said = () => new Tale().login().at(1_000).revoke().at(1_000).close(4301);
     expect(broken(said().at(5_900).use(b))).toEqual([]);
-    expect(broken(said().at(6_001).use(b))).toEqual(["once dead, dead for ever"]);
-    expect(broken(said().at(1_100).refresh(1, 2, "t", b))).toEqual(["once dead, dead for ever"]);
+    expect(broken(said().at(6_001).use(b))).toEqual(["an ended session stays ended"]);
+    expect(broken(said().at(1_100).refresh(1, 2, "t", b))).toEqual(["an ended session stays ended"]);
   });
   it("allows a store that lost the end to give tokens elsewhere until it is repaired", () => {
     const lost = () => new Tale().login().at(1_000).revoke().at(1_000).close(4301).at(1_050).loss(900);
     expect(broken(lost().at(1_100).refresh(1, 2, "t", b))).toEqual([]);
-    expect(broken(lost().at(1_100).refresh(1, 2, "t"))).toEqual(["once dead, dead for ever"]);
+    expect(broken(lost().at(1_100).refresh(1, 2, "t"))).toEqual(["an ended session stays ended"]);
   });
   it("does not follow from a close that invites a reconnect", () => {
     const tale = new Tale().login().at(1_000).close(4100).at(1_001).authenticate("ok");
@@ -260,34 +260,34 @@ describe("no lost acknowledgement", () => {
   });
 });
 
-describe("no false cut", () => {
+describe("no false logout", () => {
   it("finds an end reported for a session that nobody touched", () => {
-    expect(broken(new Tale().login().at(1_000).close(4301))).toEqual(["no false cut"]);
-    expect(broken(new Tale().login().at(1_000).authenticate("dead"))).toEqual(["no false cut"]);
-    expect(broken(new Tale().login().at(1_000).refresh(1, "dead"))).toEqual(["no false cut"]);
+    expect(broken(new Tale().login().at(1_000).close(4301))).toEqual(["no false logout"]);
+    expect(broken(new Tale().login().at(1_000).authenticate("dead"))).toEqual(["no false logout"]);
+    expect(broken(new Tale().login().at(1_000).refresh(1, "dead"))).toEqual(["no false logout"]);
     expect(broken(new Tale().login().at(1_000).close(4100).close(1006).refresh(1, "away"))).toEqual([]);
   });
   it("finds that the wrong session of a user was ended", () => {
     const tale = () => new Tale().login().login("s2").at(1_000).revoke();
     expect(broken(tale().at(2_000).close(4301))).toEqual([]);
-    expect(broken(tale().at(2_000).close(4301, { session: "s2" }))).toEqual(["no false cut"]);
+    expect(broken(tale().at(2_000).close(4301, { session: "s2" }))).toEqual(["no false logout"]);
   });
   it("finds that a session opened after the revoke was ended by it", () => {
     const tale = (phase: "ok" | "info") =>
       new Tale().at(1_000).revoke(phase, { user: "u" }).at(2_000).login();
-    expect(broken(tale("ok").at(3_000).close(4301))).toEqual(["no false cut"]);
+    expect(broken(tale("ok").at(3_000).close(4301))).toEqual(["no false logout"]);
     expect(broken(tale("info").at(3_000).close(4301))).toEqual([]);
   });
   it("finds an end before the revoke, too", () => {
-    expect(broken(new Tale().login().at(900).close(4301).at(1_000).revoke())).toEqual(["no false cut"]);
+    expect(broken(new Tale().login().at(900).close(4301).at(1_000).revoke())).toEqual(["no false logout"]);
   });
   it("accepts the end of a refused revoke's target", () => {
-    expect(broken(new Tale().login().at(1_000).revoke("fail").close(4301))).toEqual(["no false cut"]);
+    expect(broken(new Tale().login().at(1_000).revoke("fail").close(4301))).toEqual(["no false logout"]);
   });
   it("accepts the end of a session that the store lost, and of no older one", () => {
     const tale = () => new Tale().at(100).login("old").at(600).login("new").at(1_000).loss(500).at(1_100);
     expect(broken(tale().close(4301, { session: "new" }))).toEqual([]);
-    expect(broken(tale().close(4301, { session: "old" }))).toEqual(["no false cut"]);
+    expect(broken(tale().close(4301, { session: "old" }))).toEqual(["no false logout"]);
   });
 });
 

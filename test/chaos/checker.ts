@@ -7,9 +7,9 @@ export type Property =
   | "no use after revoke"
   | "no use after effective all"
   | "no use of a lost right"
-  | "once dead, dead for ever"
+  | "an ended session stays ended"
   | "no lost acknowledgement"
-  | "no false cut"
+  | "no false logout"
   | "single use"
   | "one live generation"
   | "answers after heal";
@@ -156,7 +156,7 @@ function deadForEver({ deaths, lives, losses }: Facts, limits: Limits): readonly
     if (death === undefined) return [];
     const says = `${life.op} on ${life.node} ${late(life, death.endedAt)} after ${death.node} reported its end`;
     return [
-      { property: "once dead, dead for ever" as const, about: life.session, says, proof: [death, life] },
+      { property: "an ended session stays ended" as const, about: life.session, says, proof: [death, life] },
     ];
   });
 }
@@ -183,7 +183,7 @@ function falseCuts({ deaths, revokes, mayCover, mayBeLost, openedAt }: Facts): r
     .filter((death) => !revokes.some((one) => one.invokedAt <= death.endedAt && mayCover(one, death)))
     .filter(({ session }) => !mayBeLost(openedAt(session)))
     .map((death) => ({
-      property: "no false cut" as const,
+      property: "no false logout" as const,
       about: death.session,
       says: `${death.node} reports its end, and nobody asked for that`,
       proof: [death],

@@ -67,14 +67,14 @@ export const controls: readonly Control[] = [
   },
   {
     protection: "heal_forward",
-    finds: "no false cut",
+    finds: "no false logout",
     shape: "standalone",
     processes: false,
     play: rotatedSinceBackup,
   },
   {
     protection: "followed_server",
-    finds: "no false cut",
+    finds: "no false logout",
     shape: "standalone",
     processes: false,
     play: serverWithoutData,
@@ -93,7 +93,7 @@ export const controls: readonly Control[] = [
     processes: false,
     play: recordUnreadable,
   },
-  { protection: "mac", finds: "no false cut", shape: "standalone", processes: false, play: forgedEntry },
+  { protection: "mac", finds: "no false logout", shape: "standalone", processes: false, play: forgedEntry },
 ];
 
 /** The second node receives nothing any more, but its connections stay open. */

@@ -71,7 +71,7 @@ export type Entry = Action & {
 };
 
 /** Close codes 43xx: never again without a new login. */
-export function saysDead(code: number): boolean {
+export function saysEnded(code: number): boolean {
   return code >= 4300 && code <= 4399;
 }
 

@@ -1,6 +1,6 @@
 import type { ChaosNode } from "./chaos-node.ts";
 import { ChaosSocket, type Message } from "./chaos-socket.ts";
-import { type Right, saysDead } from "./history.ts";
+import { type Right, saysEnded } from "./history.ts";
 import type { RunContext } from "./run-context.ts";
 import type { SessionClient } from "./session-client.ts";
 
@@ -41,7 +41,7 @@ export async function authenticate(
     done("ok");
     return recordSocket(context, socket, { ...subject, client, actor: how.actor });
   }
-  if (saysDead(reception.code)) done("fail", { dead: true });
+  if (saysEnded(reception.code)) done("fail", { dead: true });
   else done("info");
   socket.drop();
   return undefined;
@@ -67,8 +67,8 @@ export function recordSocket(context: RunContext, socket: ChaosSocket, about: Wa
     if (message.type === "event") history.tell(actor, { op: "use", what: "event", ...administers });
   };
   void socket.closed.then((code) => {
-    history.tell(actor, { op: "close", code, dead: saysDead(code), ...subject });
-    if (saysDead(code)) client.hasEnded = true;
+    history.tell(actor, { op: "close", code, dead: saysEnded(code), ...subject });
+    if (saysEnded(code)) client.hasEnded = true;
   });
   return {
     node: subject.node,

@@ -3,8 +3,8 @@ import { closeCodes } from "../../protocol/close-codes.ts";
 import { type DirectedRun, nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
-import { connectLine } from "./line.ts";
 import { openMany, resultOf } from "./many-sessions.ts";
+import { connectTimedSocket } from "./timed-socket.ts";
 
 const leaseMs = 3_000;
 /** The two cores are shared with other tests here. */
@@ -27,7 +27,7 @@ describe.concurrent("sockets of a node that is partitioned from Redis, silently"
     const { recorded } = await run.logIn("anna", 0);
     const devices = await openMany(recorded.socket, 8);
     const { port } = nodeAt(run.context, 1);
-    const lines = await Promise.all(devices.map(({ token }) => connectLine(port, token)));
+    const lines = await Promise.all(devices.map(({ token }) => connectTimedSocket(port, token)));
 
     const began = performance.now();
     const heal = await run.deployment.injectFault({ kind: "black_hole", node: 1, direction: "both" });
@@ -36,9 +36,9 @@ describe.concurrent("sockets of a node that is partitioned from Redis, silently"
       message: { success: true },
     });
     for (const line of lines)
-      expect((await line.told("auth_suspended")) - began).toBeLessThan(stretched(leaseMs + slackMs));
+      expect((await line.messageAt("auth_suspended")) - began).toBeLessThan(stretched(leaseMs + slackMs));
     const asked = lines.map(({ socket }) => socket.request("auth/current_user", {}, 60_000));
-    await expect(connectLine(port, devices[1]?.token ?? "")).rejects.toThrow(`with ${unavailable}`);
+    await expect(connectTimedSocket(port, devices[1]?.token ?? "")).rejects.toThrow(`with ${unavailable}`);
     for (const line of lines) {
       const { at, code } = await line.closed;
       expect(code).toBe(unavailable);
@@ -51,12 +51,12 @@ describe.concurrent("sockets of a node that is partitioned from Redis, silently"
     const [, ...kept] = devices;
     for (const { token } of kept)
       await eventually("it to hold", () =>
-        connectLine(port, token).then(
+        connectTimedSocket(port, token).then(
           () => true,
           () => false,
         ),
       );
-    await expect(connectLine(port, devices[0]?.token ?? "")).rejects.toThrow(`with ${revoked}`);
+    await expect(connectTimedSocket(port, devices[0]?.token ?? "")).rejects.toThrow(`with ${revoked}`);
   }, 90_000);
 
   it("policy serve_until_exp: they are served until their tokens end, as health reports, and reviewed afterwards", async ({
@@ -74,11 +74,11 @@ describe.concurrent("sockets of a node that is partitioned from Redis, silently"
     const [gone, stays] = await openMany(recorded.socket, 2);
     const { port } = nodeAt(run.context, 1);
     const [dead, kept] = [
-      await connectLine(port, gone?.token ?? ""),
-      await connectLine(port, stays?.token ?? ""),
+      await connectTimedSocket(port, gone?.token ?? ""),
+      await connectTimedSocket(port, stays?.token ?? ""),
     ];
     const { client } = await run.logIn("bert", 0);
-    const brief = await connectLine(port, client.accessTokens[0] ?? "");
+    const brief = await connectTimedSocket(port, client.accessTokens[0] ?? "");
     const endsAt = performance.now() + tokens.access_ttl_seconds * 1_000;
 
     const heal = await run.deployment.injectFault({ kind: "black_hole", node: 1, direction: "both" });
@@ -93,7 +93,7 @@ describe.concurrent("sockets of a node that is partitioned from Redis, silently"
       expect(await line.socket.request("supported_features", { features: {} })).toMatchObject({
         message: { success: true },
       });
-    await expect(connectLine(port, stays?.token ?? "")).rejects.toThrow(`with ${unavailable}`);
+    await expect(connectTimedSocket(port, stays?.token ?? "")).rejects.toThrow(`with ${unavailable}`);
     const end = await brief.closed;
     expect(end.code).toBe(closeCodes.token_expired.number);
     expect(end.at).toBeLessThan(endsAt + slackMs);

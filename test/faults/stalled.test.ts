@@ -4,14 +4,14 @@ import { describe, expect, it } from "vitest";
 
 import { secret } from "../chaos/chaos-node.ts";
 import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
-import { connectLine } from "./line.ts";
 import { openMany } from "./many-sessions.ts";
+import { connectTimedSocket } from "./timed-socket.ts";
 
 const main = path.resolve(import.meta.dirname, "../../dist/src/cli/main.js");
 /** Longer than the lease, so that everything that waited must be checked. */
 const stalledMs = 4_000;
 
-describe("F3: a stalled event loop", () => {
+describe("a stalled event loop", () => {
   it("sends nothing to revoked sockets when it continues", async ({ onTestFinished }) => {
     // The gateway is in this process: whatever blocks here blocks its event loop with all timers and sockets.
     const run = await startDirectedRun({ shape: "standalone", nodes: 1, embedded: {} });
@@ -20,8 +20,8 @@ describe("F3: a stalled event loop", () => {
     const [out, kept] = await openMany(recorded.socket, 2);
     const { port } = nodeAt(run.context, 0);
     const [gone, staying] = [
-      await connectLine(port, out?.token ?? ""),
-      await connectLine(port, kept?.token ?? ""),
+      await connectTimedSocket(port, out?.token ?? ""),
+      await connectTimedSocket(port, kept?.token ?? ""),
     ];
 
     const answer = staying.socket.request("auth/current_user");

@@ -5,8 +5,8 @@ import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
 import { SetClock } from "../support/set-clock.ts";
-import { connectLine } from "./line.ts";
 import { openMany } from "./many-sessions.ts";
+import { connectTimedSocket } from "./timed-socket.ts";
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -40,16 +40,16 @@ async function received(port: number, token: string): Promise<"ok" | number> {
   return reception?.kind === "refused" ? reception.code : (reception?.kind ?? 0);
 }
 
-describe.concurrent("F17: the clock", () => {
+describe.concurrent("the clock", () => {
   it("an hour ahead: no token and no session ends because of it, and health says why", async ({
     onTestFinished,
   }) => {
     const { clock, run, client, port, token } = await startClocked(onTestFinished);
-    const line = await connectLine(port, token);
+    const line = await connectTimedSocket(port, token);
     clock.offsetMs = hourMs;
     // The lease ages by the larger of both clocks, so nobody is served until it is renewed.
-    await line.told("auth_suspended");
-    await line.told("auth_resumed");
+    await line.messageAt("auth_suspended");
+    await line.messageAt("auth_resumed");
     await eventually("it to hold", async () => (await reasons(port)).includes("clock_drift"));
     await eventually("it to hold", async () =>
       (await problems(port)).some((text) => text.includes("3600 s ahead of the store's")),
@@ -64,7 +64,7 @@ describe.concurrent("F17: the clock", () => {
     onTestFinished,
   }) => {
     const { clock, run, client, port, token } = await startClocked(onTestFinished);
-    const line = await connectLine(port, token);
+    const line = await connectTimedSocket(port, token);
     clock.offsetMs = -hourMs;
     await eventually("it to hold", async () => (await reasons(port)).includes("clock_drift"));
     await run.revoke(client, 0);
@@ -92,7 +92,7 @@ describe.concurrent("F17: the clock", () => {
       for (const { port } of [first, second])
         for (const client of [here, there])
           expect(await received(port, client.accessTokens[0] ?? "")).toBe("ok");
-      const line = await connectLine(second.port, here.accessTokens[0] ?? "");
+      const line = await connectTimedSocket(second.port, here.accessTokens[0] ?? "");
       const end = async () => (await first.authority?.sessions.get(here.session))?.expiresAt ?? 0;
       const before = await end();
       await refreshAt(run.context, "refreshers", second, here);
@@ -134,8 +134,8 @@ describe.concurrent("F17: the clock", () => {
     const [out, kept] = await openMany(recorded.socket, 2);
     const { port } = nodeAt(run.context, 1);
     const [gone, staying] = [
-      await connectLine(port, out?.token ?? ""),
-      await connectLine(port, kept?.token ?? ""),
+      await connectTimedSocket(port, out?.token ?? ""),
+      await connectTimedSocket(port, kept?.token ?? ""),
     ];
 
     const heal = await run.deployment.injectFault({ kind: "black_hole", node: 1, direction: "both" });
@@ -146,7 +146,7 @@ describe.concurrent("F17: the clock", () => {
     clock.offsetMs = 0;
     // By the monotonic clock the lease is valid for another two seconds.
     const asked = [gone, staying].map(({ socket }) => socket.request("auth/current_user", {}, 60_000));
-    await staying.told("auth_suspended");
+    await staying.messageAt("auth_suspended");
     await heal();
     expect(await asked[0]).toEqual({ kind: "closed", code: 4301 });
     expect(await asked[1]).toMatchObject({ message: { success: true } });
@@ -157,11 +157,11 @@ describe.concurrent("F17: the clock", () => {
   }) => {
     const { clock, run, port, token } = await startClocked(onTestFinished);
     clock.freeze();
-    const line = await connectLine(port, token);
+    const line = await connectTimedSocket(port, token);
     const began = performance.now();
     const heal = await run.deployment.injectFault({ kind: "black_hole", node: 0, direction: "both" });
-    expect((await line.told("auth_suspended")) - began).toBeLessThan(stretched(3_000 + 1_000));
+    expect((await line.messageAt("auth_suspended")) - began).toBeLessThan(stretched(3_000 + 1_000));
     await heal();
-    await line.told("auth_resumed");
+    await line.messageAt("auth_resumed");
   }, 60_000);
 });

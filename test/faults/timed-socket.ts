@@ -2,16 +2,16 @@ import { ChaosSocket, type Message } from "../chaos/chaos-socket.ts";
 import { within } from "../support/within.ts";
 
 /** An authenticated socket that records when everything arrived. Times are of `performance.now`, ms. */
-export interface Line {
+export interface TimedSocket {
   readonly socket: ChaosSocket;
   readonly frames: readonly { readonly at: number; readonly message: Message }[];
   readonly closed: Promise<{ readonly at: number; readonly code: number }>;
   /** When a message of this type arrives, or arrived. */
-  told(type: string, deadlineMs?: number): Promise<number>;
+  messageAt(type: string, deadlineMs?: number): Promise<number>;
 }
 
 /** Rejects if the token is refused. The client negotiates suspension. */
-export async function connectLine(port: number, token: string): Promise<Line> {
+export async function connectTimedSocket(port: number, token: string): Promise<TimedSocket> {
   const socket = await ChaosSocket.open(port);
   if (socket === undefined) throw new Error("no socket");
   const frames: { at: number; message: Message }[] = [];
@@ -28,7 +28,7 @@ export async function connectLine(port: number, token: string): Promise<Line> {
     socket,
     frames,
     closed,
-    told(type, deadlineMs = 10_000) {
+    messageAt(type, deadlineMs = 10_000) {
       const found = () => frames.find(({ message }) => message.type === type)?.at;
       const arrival = new Promise<number>((resolve) => {
         const look = () => {

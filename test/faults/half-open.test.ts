@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { stretched } from "../support/machine-share.ts";
-import { connectLine } from "./line.ts";
 import { endMany, openMany } from "./many-sessions.ts";
+import { connectTimedSocket } from "./timed-socket.ts";
 
 const leaseMs = 3_000;
 /** Targets are 3 s and 1 s. The two cores are shared with other tests here. */
 const slackMs = 1_000;
 
-describe.concurrent("F7: a node whose link to Redis is half-open", () => {
+describe.concurrent("a node whose link to Redis is half-open", () => {
   it.for(["both", "toServer", "toClient"] as const)(
     "suspends within the lease, and has missed nothing once it is healed: %s",
     { timeout: 60_000 },
@@ -18,7 +18,7 @@ describe.concurrent("F7: a node whose link to Redis is half-open", () => {
       const { recorded } = await run.logIn("anna", 0);
       const devices = await openMany(recorded.socket, 12);
       const { port } = nodeAt(run.context, 1);
-      const lines = await Promise.all(devices.map(({ token }) => connectLine(port, token)));
+      const lines = await Promise.all(devices.map(({ token }) => connectTimedSocket(port, token)));
       const [out, kept] = [lines.slice(0, 8), lines.slice(8)];
 
       const began = performance.now();
@@ -26,7 +26,7 @@ describe.concurrent("F7: a node whose link to Redis is half-open", () => {
       expect(await endMany(recorded.socket, devices.slice(0, 8))).toHaveLength(8);
       for (const line of lines) {
         // If only one direction is dead, what Redis sent before may still arrive.
-        const end = await Promise.race([line.told("auth_suspended"), line.closed.then(({ at }) => at)]);
+        const end = await Promise.race([line.messageAt("auth_suspended"), line.closed.then(({ at }) => at)]);
         expect(end - began).toBeLessThan(stretched(leaseMs + slackMs));
       }
       const answers = kept.map(({ socket }) => socket.request("auth/current_user"));
@@ -39,7 +39,7 @@ describe.concurrent("F7: a node whose link to Redis is half-open", () => {
         expect(at - healed).toBeLessThan(stretched(1_000 + slackMs));
       }
       for (const line of kept)
-        expect((await line.told("auth_resumed")) - healed).toBeLessThan(stretched(1_000 + slackMs));
+        expect((await line.messageAt("auth_resumed")) - healed).toBeLessThan(stretched(1_000 + slackMs));
       for (const answer of await Promise.all(answers))
         expect(answer).toMatchObject({ message: { success: true } });
     },

@@ -3,13 +3,13 @@ import { describe, expect, it } from "vitest";
 import { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
-import { connectLine } from "./line.ts";
 import { openMany } from "./many-sessions.ts";
+import { connectTimedSocket } from "./timed-socket.ts";
 
 const unavailable = 4100;
 const revoked = 4301;
 
-describe("F13: FLUSHALL, while gateways run", () => {
+describe("FLUSHALL, while gateways run", () => {
   it("nobody is served any more, and what was revoked is written again for later nodes", async ({
     onTestFinished,
   }) => {
@@ -17,7 +17,7 @@ describe("F13: FLUSHALL, while gateways run", () => {
     onTestFinished(run.dispose);
     const { client, recorded } = await run.logIn("anna", 0);
     const [dead, live] = await openMany(recorded.socket, 2);
-    const lines = [0, 1].map((node) => connectLine(nodeAt(run.context, node).port, live?.token ?? ""));
+    const lines = [0, 1].map((node) => connectTimedSocket(nodeAt(run.context, node).port, live?.token ?? ""));
     const [first, second] = await Promise.all(lines);
     const fields = { refresh_token_id: dead?.session };
     expect(await recorded.socket.request("auth/delete_refresh_token", fields)).toMatchObject({

@@ -14,7 +14,7 @@ import { startProcess, type TestProcess } from "../support/child-process.ts";
 import { eventually } from "../support/eventually.ts";
 import { type DiskWord, makeFailingDisk } from "../support/failing-disk.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { wait } from "./line.ts";
+import { wait } from "./timed-socket.ts";
 
 const committing = new URL("../store/committing-process.ts", import.meta.url);
 const words: readonly DiskWord[] = ["full", "write-short", "sync-eio", "write-eio", "write-enospc"];
@@ -27,7 +27,7 @@ const mortal: readonly DiskWord[] = ["write-eio", "write-enospc"];
 const refusals = 40;
 const times = 3;
 
-describe.concurrent("F18: the disk under the embedded store", () => {
+describe.concurrent("the disk under the embedded store", () => {
   it.for(words)(
     "%s: nothing is acknowledged that is not kept, and it recovers by itself when the disk does",
     { timeout: 60_000 },

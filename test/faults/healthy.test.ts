@@ -4,8 +4,8 @@ import type { ChaosSocket } from "../chaos/chaos-socket.ts";
 import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
 import { stretched } from "../support/machine-share.ts";
 import { gather } from "./crowd.ts";
-import { connectLine, percentile, wait } from "./line.ts";
 import { inTurns, openMany } from "./many-sessions.ts";
+import { connectTimedSocket, percentile, wait } from "./timed-socket.ts";
 
 /**
  * Targets: at 10,000 sockets same node p99 10 ms, other nodes p50 5, p99 50, at most 250 ms; a user's 5,000 sockets
@@ -19,7 +19,7 @@ const ofOneUser = 5_000;
 const slackMs = 1_000;
 const config = { limits: { messages_per_second: 5_000, messages_per_second_per_user: 5_000 } };
 
-describe("F5, F8: three nodes without a fault", () => {
+describe("three nodes without a fault", () => {
   it("a revoke at one closes sockets at all of them at once, also if Redis refuses publish and subscribe", async ({
     onTestFinished,
   }) => {
@@ -38,7 +38,7 @@ describe("F5, F8: three nodes without a fault", () => {
     onTestFinished(crowd.kill);
     const devices = await openMany(recorded.socket, revoked);
     const lines = await inTurns(devices, ({ token }, index) =>
-      connectLine(nodeAt(run.context, index % 3).port, token),
+      connectTimedSocket(nodeAt(run.context, index % 3).port, token),
     );
     const late: Record<"same" | "other", number[]> = { same: [], other: [] };
     for (let at = 0; at < revoked; at += 1) {
@@ -59,7 +59,7 @@ describe("F5, F8: three nodes without a fault", () => {
   }, 90_000);
 });
 
-describe("F6: all sessions of a user with many sockets end", () => {
+describe("all sessions of a user with many sockets end", () => {
   it("every socket is closed soon, and others hardly notice", async ({ onTestFinished }) => {
     const run = await startDirectedRun({ shape: "standalone", nodes: 2, config });
     onTestFinished(run.dispose);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 
 import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
-import { connectLine } from "./line.ts";
+import { connectTimedSocket } from "./timed-socket.ts";
 
-describe("F12: one node is partitioned from Redis, the others are not", () => {
+describe("one node is partitioned from Redis, the others are not", () => {
   it("a revoke takes effect everywhere only once that node's lease has run out, and the others serve", async ({
     onTestFinished,
   }) => {
@@ -12,8 +12,8 @@ describe("F12: one node is partitioned from Redis, the others are not", () => {
     const { client } = await run.logIn("anna", 0);
     const { client: other } = await run.logIn("bert", 1);
     const [token = ""] = client.accessTokens;
-    const cut = await connectLine(nodeAt(run.context, 2).port, token);
-    const served = await connectLine(nodeAt(run.context, 1).port, other.accessTokens[0] ?? "");
+    const cut = await connectTimedSocket(nodeAt(run.context, 2).port, token);
+    const served = await connectTimedSocket(nodeAt(run.context, 1).port, other.accessTokens[0] ?? "");
 
     const heal = await run.deployment.injectFault({ kind: "refuse", node: 2 });
     const revocation = nodeAt(run.context, 0).authority?.revocation;
@@ -23,7 +23,7 @@ describe("F12: one node is partitioned from Redis, the others are not", () => {
     if (receipt === undefined) throw new Error("no receipt");
 
     const settled = revocation?.settled(receipt).then((last) => ({ last, at: performance.now() }));
-    const suspendedAt = cut.told("auth_suspended");
+    const suspendedAt = cut.messageAt("auth_suspended");
     expect(await served.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
     const end = await settled;
     expect(end?.last).toMatchObject({

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 
 import { nodeAt, startDirectedRun } from "../chaos/directed-run.ts";
-import { connectLine, wait } from "./line.ts";
 import { openMany } from "./many-sessions.ts";
+import { connectTimedSocket, wait } from "./timed-socket.ts";
 
 /** Longer than the lease of 3 s. */
 const stoppedMs = 4_000;
 
-describe("F2: a gateway that is stopped for longer than its lease, and continues", () => {
+describe("a gateway that is stopped for longer than its lease, and continues", () => {
   it("sends nothing to revoked sockets, not even from its buffers, and everything to the others", async ({
     onTestFinished,
   }) => {
@@ -16,7 +16,7 @@ describe("F2: a gateway that is stopped for longer than its lease, and continues
     const { recorded } = await run.logIn("anna", 0);
     const devices = await openMany(recorded.socket, 10);
     const second = nodeAt(run.context, 1);
-    const lines = await Promise.all(devices.map(({ token }) => connectLine(second.port, token)));
+    const lines = await Promise.all(devices.map(({ token }) => connectTimedSocket(second.port, token)));
     const [out, kept] = [lines.slice(0, 5), lines.slice(5)];
 
     const resume = await run.deployment.injectFault({ kind: "pause", node: 1 });

@@ -6,7 +6,7 @@ import { postForm } from "../chaos/token-endpoint.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
-import { connectLine } from "./line.ts";
+import { connectTimedSocket } from "./timed-socket.ts";
 
 /** The target is 250 ms. The two cores are shared with other tests here. */
 const refusedMs = 250 + 1_000;
@@ -53,7 +53,7 @@ const troubles: readonly (readonly [word: string, begin: Trouble, end: Trouble])
   ["NOPERM", acl("-evalsha", "-eval"), acl("+evalsha", "+eval")],
 ];
 
-describe.concurrent("F15: Redis refuses", () => {
+describe.concurrent("Redis refuses", () => {
   it.for(troubles)(
     "%s: new connections are told to try again, soon and never that the token is bad; then everything works",
     { timeout: 60_000 },
@@ -95,7 +95,7 @@ describe.concurrent("F15: Redis refuses", () => {
   );
 });
 
-describe("F15: Redis is full (maxmemory, noeviction)", () => {
+describe("Redis is full (maxmemory, noeviction)", () => {
   it("logins and refreshes are refused, open sockets stay, and revoking works at every node", {
     timeout: 60_000,
   }, async ({ onTestFinished }) => {
@@ -119,8 +119,8 @@ describe("F15: Redis is full (maxmemory, noeviction)", () => {
     await run.revoke(leaving.client, 1);
     expect(await received(run, token)).toBe(4301);
     // Longer than a lease: heartbeats are written too.
-    const open = await connectLine(nodeAt(run.context, 0).port, other);
-    const suspended = open.told("auth_suspended", 4_500).then(
+    const open = await connectTimedSocket(nodeAt(run.context, 0).port, other);
+    const suspended = open.messageAt("auth_suspended", 4_500).then(
       () => "suspended",
       () => "trusted",
     );
@@ -131,7 +131,7 @@ describe("F15: Redis is full (maxmemory, noeviction)", () => {
   });
 });
 
-describe("F16: a Redis that may evict data", () => {
+describe("a Redis that may evict data", () => {
   it("is refused at the start, with the reason", async ({ onTestFinished }) => {
     const redis = await startRedis({ config: ["maxmemory 100mb", "maxmemory-policy allkeys-lru"] });
     const node = embeddedNode({ name: "n0", store: redis.url, storeTimeoutMs: 1_000 });

@@ -5,12 +5,12 @@ import { logInOn } from "../chaos/password-login.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
-import { connectLine } from "./line.ts";
+import { connectTimedSocket } from "./timed-socket.ts";
 
 /** Targets: 250 ms and 1 s. The two cores are shared with other tests here. */
 const slackMs = 1_000;
 
-describe("F4: Redis is killed, and comes back with its append-only file", () => {
+describe("Redis is killed, and comes back with its append-only file", () => {
   it("sessions continue within the lease, logins are refused soon and retryably, everything works right after", async ({
     onTestFinished,
   }) => {
@@ -22,11 +22,11 @@ describe("F4: Redis is killed, and comes back with its append-only file", () => 
     onTestFinished(run.dispose);
     const { client } = await run.logIn("anna", 0);
     const { port } = nodeAt(run.context, 0);
-    const line = await connectLine(port, client.accessTokens[0] ?? "");
+    const line = await connectTimedSocket(port, client.accessTokens[0] ?? "");
 
     const restart = await run.deployment.injectFault({ kind: "store_restart" });
     expect(await line.socket.request("ping")).toMatchObject({ message: { type: "pong" } });
-    const again = await connectLine(port, client.accessTokens[0] ?? "");
+    const again = await connectTimedSocket(port, client.accessTokens[0] ?? "");
     expect(again.socket.isOpen).toBe(true);
     await refusedSoon(port);
 

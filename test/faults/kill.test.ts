@@ -12,7 +12,7 @@ const kills = 6;
 /** The target is 1.5 s on an idle machine. */
 const readyMs = 6_000;
 
-describe("F1: a gateway that is killed at any moment", () => {
+describe("a gateway that is killed at any moment", () => {
   it.concurrent.each(["embedded", "standalone"] as const)(
     "leaves no half state behind: sessions, rotations, codes and revokes, store %s",
     async (shape) => {

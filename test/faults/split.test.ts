@@ -3,8 +3,8 @@ import type { Message } from "../chaos/chaos-socket.ts";
 import { type DirectedRun, nodeAt, startDirectedRun, succeeded } from "../chaos/directed-run.ts";
 import { eventually } from "../support/eventually.ts";
 import { stretched } from "../support/machine-share.ts";
-import { connectLine, type Line, wait } from "./line.ts";
 import { type LongLived, openMany, resultOf } from "./many-sessions.ts";
+import { connectTimedSocket, type TimedSocket, wait } from "./timed-socket.ts";
 
 const leaseMs = 3_000;
 const slackMs = 1_500;
@@ -18,7 +18,7 @@ interface Receipt {
 }
 
 /** The first node is with the Sentinels. The second one is with the old primary, which still accepts its heartbeats. */
-describe.concurrent("F11: a network partition, silent, with the old primary and a gateway on the losing side", () => {
+describe.concurrent("a network partition, silent, with the old primary and a gateway on the losing side", () => {
   it("that gateway suspends within the lease and authenticates nobody, although its primary accepts its writes", async ({
     onTestFinished,
   }) => {
@@ -32,7 +32,7 @@ describe.concurrent("F11: a network partition, silent, with the old primary and 
     const splitting = run.deployment.injectFault({ kind: "isolated_primary" });
     const onLosing = revoke(losing, devices[1]);
     for (const line of [gone, kept])
-      expect((await line.told("auth_suspended")) - began).toBeLessThan(stretched(leaseMs + slackMs));
+      expect((await line.messageAt("auth_suspended")) - began).toBeLessThan(stretched(leaseMs + slackMs));
     expect((await taken.closed).code).toBe(4301);
     const heal = await splitting;
     const [old] = run.deployment.store.servers;
@@ -43,7 +43,9 @@ describe.concurrent("F11: a network partition, silent, with the old primary and 
     expect(await onWinning.untilAll()).toMatchObject({ nodes: { applied: 1, pending: 0, fenced: 1 } });
     const asked = gone.socket.request("auth/current_user", {}, 60_000);
     const frames = gone.frames.length;
-    await expect(connectLine(nodeAt(run.context, 1).port, devices[0].token)).rejects.toThrow("with 4100");
+    await expect(connectTimedSocket(nodeAt(run.context, 1).port, devices[0].token)).rejects.toThrow(
+      "with 4100",
+    );
     // What the losing side committed is nowhere else, and the receipt does not claim it.
     expect((await onLosing).last()).toMatchObject({ effective: "pending", nodes: { applied: 1 } });
     await wait(pastBoundMs);
@@ -52,7 +54,7 @@ describe.concurrent("F11: a network partition, silent, with the old primary and 
     await heal();
     expect((await gone.closed).code).toBe(4301);
     expect(await asked).toEqual({ kind: "closed", code: 4301 });
-    await kept.told("auth_resumed", 20_000);
+    await kept.messageAt("auth_resumed", 20_000);
     expect(await kept.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
     // Then it is written again.
     expect(await (await onLosing).untilAll()).toMatchObject({ nodes: { applied: 2, pending: 0 } });
@@ -99,14 +101,14 @@ async function setOut(run: DirectedRun) {
   const [one, other, third] = await openMany(winning.socket, 3);
   if (one === undefined || other === undefined || third === undefined) throw new Error("no sessions");
   const { port } = nodeAt(run.context, 1);
-  const connect = ({ token }: LongLived) => connectLine(port, token);
-  const lines: Three<Line> = [await connect(one), await connect(other), await connect(third)];
+  const connect = ({ token }: LongLived) => connectTimedSocket(port, token);
+  const lines: Three<TimedSocket> = [await connect(one), await connect(other), await connect(third)];
   const devices: Three<LongLived> = [one, other, third];
   return { winning: winning.socket, losing: losing.socket, devices, lines };
 }
 
 /** Retries until it is committed, and gets every change after that. */
-async function revoke(socket: Line["socket"], { session }: LongLived) {
+async function revoke(socket: TimedSocket["socket"], { session }: LongLived) {
   const states: Receipt[] = [];
   const before = socket.onMessage;
   socket.onMessage = (message: Message) => {
@@ -135,7 +137,7 @@ async function revoke(socket: Line["socket"], { session }: LongLived) {
 async function refused(run: DirectedRun, node: number, { token }: LongLived): Promise<void> {
   const { port } = nodeAt(run.context, node);
   await eventually("it to hold", async () => {
-    const said = await connectLine(port, token).then(
+    const said = await connectTimedSocket(port, token).then(
       () => "let in",
       (error: Error) => error.message,
     );

@@ -7,9 +7,9 @@ import { type DirectedRun, nodeAt, startDirectedRun } from "../chaos/directed-ru
 import type { Fault } from "../chaos/schedule.ts";
 import { postForm } from "../chaos/token-endpoint.ts";
 import { eventually } from "../support/eventually.ts";
-import { wait } from "./line.ts";
-import { addMany, disableMany, logInAt } from "./many-people.ts";
 import { endMany, inTurns, type LongLived, openMany } from "./many-sessions.ts";
+import { addMany, disableMany, logInAt } from "./many-users.ts";
+import { wait } from "./timed-socket.ts";
 
 const revocations = 990;
 /** Every other one is deactivated, the rest removed. */
@@ -23,10 +23,10 @@ const config = {
 };
 
 const rows: readonly (readonly [row: string, shape: Shape, fault: Fault])[] = [
-  ["F9: a Sentinel failover to a replica without the last writes", "sentinel", { kind: "failover" }],
-  ["F10: a Cluster whose primary dies", "cluster", { kind: "primary_kill" }],
-  ["F10: a Cluster whose replica takes over without an election", "cluster", { kind: "takeover" }],
-  ["F13: an old copy of Redis' data that is restored", "standalone", { kind: "rollback" }],
+  ["a Sentinel failover to a replica without the last writes", "sentinel", { kind: "failover" }],
+  ["a Cluster whose primary dies", "cluster", { kind: "primary_kill" }],
+  ["a Cluster whose replica takes over without an election", "cluster", { kind: "takeover" }],
+  ["an old copy of Redis' data that is restored", "standalone", { kind: "rollback" }],
 ];
 
 describe.concurrent("writes that were acknowledged and are lost", () => {
