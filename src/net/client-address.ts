@@ -1,6 +1,5 @@
 import type { AddressRanges } from "./address-ranges.ts";
-import { readForwarded } from "./forwarded-header.ts";
-import { readHop } from "./hop.ts";
+import { readForwarded, readHop } from "./forwarded-header.ts";
 
 export interface ClientAddress {
   /**
