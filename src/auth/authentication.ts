@@ -9,7 +9,7 @@ import { createSessionStatusCache, type SessionStatus } from "./sessions/session
 import type { Store } from "./store.ts";
 import type { AccessTokens } from "./tokens/access-tokens.ts";
 import type { KeyringKeys } from "./tokens/keyring.ts";
-import { mayComeFrom } from "./users/account-status.ts";
+import { mayConnectFrom } from "./users/account-status.ts";
 
 export type Verdict =
   | { readonly ok: true; readonly principal: Principal }
@@ -115,7 +115,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
 function closeFor(status: SessionStatus, caller: Caller | undefined): CloseName | undefined {
   if (!status.live) return status.close;
   if (caller === undefined) throw new RangeError("a status of nobody");
-  return mayComeFrom(status, caller.peer) ? undefined : "address_not_allowed";
+  return mayConnectFrom(status, caller.peer) ? undefined : "address_not_allowed";
 }
 
 /** The message is the same for every reason: an invalid token reveals nothing about any account. */
@@ -129,7 +129,7 @@ function keyDropped(): Verdict {
 }
 
 function checkAddress(principal: Principal, peer: Peer): Verdict {
-  if (mayComeFrom(principal, peer)) return { ok: true, principal };
+  if (mayConnectFrom(principal, peer)) return { ok: true, principal };
   return {
     ok: false,
     close: "address_not_allowed",

@@ -83,9 +83,9 @@ const logins: Rules<Authority["logins"]> = {
   advance: needsFollowedLog,
   resume: needsFollowedLog,
   next: needsFollowedLog,
-  continueFromOutside: needsFollowedLog,
+  completeExternalStep: needsFollowedLog,
   cancel: unrestricted,
-  left: unrestricted,
+  detach: unrestricted,
   close: unrestricted,
 };
 

@@ -16,7 +16,7 @@ export function authCommands({ authority, authorityOf }: CommandParts): readonly
     defineCommand("auth/current_user", users, async (_, { principal }) => {
       const user = await users.current(principal.userId);
       if (user === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
-      const owned = await credentials.listOf(user.id);
+      const owned = await credentials.list(user.id);
       return {
         id: user.id,
         name: user.name,

@@ -85,14 +85,14 @@ function patchOf(message: {
 }
 
 async function infoOf({ authority: { credentials } }: CommandParts, user: User): Promise<UserInfo> {
-  return infoWith(user, await credentials.listOf(user.id));
+  return infoWith(user, await credentials.list(user.id));
 }
 
 async function infosOf(
   { authority: { credentials } }: CommandParts,
   users: readonly User[],
 ): Promise<readonly UserInfo[]> {
-  const owned = await credentials.listOfAll(users.map(({ id }) => id));
+  const owned = await credentials.listForUsers(users.map(({ id }) => id));
   return users.map((user, place) => infoWith(user, owned[place] ?? []));
 }
 

@@ -2,7 +2,7 @@ import type { CloseName } from "../../protocol/close-codes.ts";
 import type { Peer, Principal, Rights } from "../auth/model.ts";
 import { closeNameOf } from "../auth/revocation/cause.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
-import { closeOf, mayComeFrom } from "../auth/users/account-status.ts";
+import { closeReason, mayConnectFrom } from "../auth/users/account-status.ts";
 import type { Users } from "../auth/users/users.ts";
 import { KeyIndex } from "./key-index.ts";
 import type { ConnectionLog } from "./observer.ts";
@@ -186,7 +186,7 @@ class IndexedHub implements Hub {
 
   #review(userId: string, rights: Rights): void {
     for (const member of this.#among(this.#byUser, userId)) {
-      const close = closeOf(rights, member.peer);
+      const close = closeReason(rights, member.peer);
       if (close !== undefined) member.cut(close);
     }
   }
@@ -194,7 +194,7 @@ class IndexedHub implements Hub {
   #cutRemote(userId: string): number {
     const members = this.#among(this.#byUser, userId);
     return cutAll(
-      members.filter(({ peer }) => !mayComeFrom({ localOnly: true }, peer)),
+      members.filter(({ peer }) => !mayConnectFrom({ localOnly: true }, peer)),
       "address_not_allowed",
     );
   }

@@ -156,7 +156,7 @@ export class LoginMessages implements FlowHolder {
   /** The socket is gone. A flow that is still open waits to be resumed. */
   gone(): void {
     this.#pollTimer.stop();
-    if (this.#flow !== undefined) this.#parts.logins.left(this.#flow.id, this);
+    if (this.#flow !== undefined) this.#parts.logins.detach(this.#flow.id, this);
   }
 
   #queue(work: () => Promise<void>): void {
@@ -331,7 +331,7 @@ export class LoginMessages implements FlowHolder {
       await this.#parts.logins.cancel({ flowId: flow.id, flowSecret: flow.secret });
     } catch (error) {
       if (error instanceof AuthError && error.code === "invalid_flow") return;
-      this.#parts.logins.left(flow.id, this);
+      this.#parts.logins.detach(flow.id, this);
       this.#parts.log.warn({ err: error }, "open login flow was kept");
     }
   }

@@ -183,9 +183,9 @@ const logins: Rules<Authority["logins"]> = {
     return answer && (await recordLogin(recorder, peer, Promise.resolve(answer)));
   },
   // Whoever takes what follows is recorded, with the address that counts.
-  continueFromOutside: notRecorded,
+  completeExternalStep: notRecorded,
   cancel: notRecorded,
-  left: notRecorded,
+  detach: notRecorded,
   close: notRecorded,
 };
 

@@ -68,7 +68,7 @@ function engine() {
       return answer(form(flow));
     },
     next: async () => undefined,
-    continueFromOutside: async () => "done",
+    completeExternalStep: async () => "done",
     close: () => undefined,
     async cancel({ flowId: flow, flowSecret }) {
       calls.push(`cancel ${flow[0]} ${flowSecret}`);
@@ -80,7 +80,7 @@ function engine() {
         description_placeholders: null,
       };
     },
-    left: (flow, holder) => void calls.push(`left ${flow[0]} ${holders.indexOf(holder)}`),
+    detach: (flow, holder) => void calls.push(`left ${flow[0]} ${holders.indexOf(holder)}`),
   };
   return { logins, calls };
 }

@@ -51,7 +51,7 @@ async function waitingSocket(endsInMs?: number) {
       if (record instanceof Error) throw record;
       return record;
     },
-    left: () => undefined,
+    detach: () => undefined,
     cancel: async () => ({ type: "abort", ...about, reason: "cancelled", description_placeholders: null }),
   };
   const rig = connectionRig({

@@ -51,7 +51,7 @@ async function ownerSession({ gateway }: Node) {
     await onboarding.createOwner({ setupCode: await onboarding.setupCode(), ...ownerLogin });
   const owner = (await users.list()).find(({ isOwner }) => isOwner);
   const found = await users.read(owner?.id ?? "");
-  const [credential = null] = await credentials.listOf(owner?.id ?? "");
+  const [credential = null] = await credentials.list(owner?.id ?? "");
   if (found === undefined) throw new Error("no owner");
   return await sessions.open({
     user: found.user,

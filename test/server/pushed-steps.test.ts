@@ -67,7 +67,7 @@ async function resume(port: number, { step }: Waiting): Promise<Waiting> {
 }
 
 const complete = ({ authority }: Node, { step }: Waiting, answer: string, stepId = "browser") =>
-  authority.logins.continueFromOutside({ flowId: String(step.flow_id), stepId, input: { answer } }, peer);
+  authority.logins.completeExternalStep({ flowId: String(step.flow_id), stepId, input: { answer } }, peer);
 const pushed = async ({ socket }: Waiting) => (await socket.next()) as Message;
 
 describe.each(storeKinds)("one node, %s store", (store) => {

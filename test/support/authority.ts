@@ -136,7 +136,7 @@ async function userWithLogin(authority: Authority, username: string) {
     password: ownerLogin.password,
     groupIds: ["system-users"],
   });
-  const [credential] = await authority.credentials.listOf(user.id);
+  const [credential] = await authority.credentials.list(user.id);
   if (credential === undefined) throw new Error("a new user has no credential");
   return { user, credential };
 }
@@ -144,7 +144,7 @@ async function userWithLogin(authority: Authority, username: string) {
 async function open(authority: Authority, clock: HandClock, userId: string, more: Partial<NewSession> = {}) {
   const standing = await authority.users.read(userId);
   if (standing === undefined) throw new Error(`no user ${userId}`);
-  const [credential = null] = await authority.credentials.listOf(userId);
+  const [credential = null] = await authority.credentials.list(userId);
   return authority.sessions.open({
     user: standing.user,
     userVersion: standing.version,

@@ -38,7 +38,7 @@ const untried: ReadonlySet<string> = new Set(["overloaded", "conflict"]);
  * Runs what was charged, and takes the charge back for a secret that was right and for what was not tried. A charge that
  * cannot be taken back only makes the next tries wait.
  */
-export async function settlingCharge<Tried extends { readonly step: ProviderStep }>(
+export async function runCharged<Tried extends { readonly step: ProviderStep }>(
   guess: Guess | undefined,
   work: () => Promise<Tried>,
 ): Promise<Tried> {

@@ -10,9 +10,9 @@ import { mergeSteps } from "../store.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
 import { mayLogIn } from "../users/account-status.ts";
 import type { Credentials } from "../users/credentials.ts";
-import { checkingUserStatus } from "../users/user-record.ts";
+import { userStatusChecks } from "../users/user-record.ts";
 import type { Users, VersionedUser } from "../users/users.ts";
-import { endingFlow, type Flow, type VersionedFlow } from "./flow-record.ts";
+import { endFlowStep, type Flow, type VersionedFlow } from "./flow-record.ts";
 
 export interface FinishTools {
   readonly store: Store;
@@ -54,16 +54,16 @@ export async function finishLogin(
   proof: Proof,
   peer: Peer,
 ): Promise<CreateEntryStep["result"] | undefined> {
-  const person = await findPerson(tools, at.flow, proof.subject);
+  const person = await findUser(tools, at.flow, proof.subject);
   // A provider that makes users who wait for approval makes them here: credential and user in one commit, no session.
   if (person === undefined || !mayLogIn(person.standing.user, peer)) return undefined;
   const key = recordKeys.credential(person.credential.id);
   const decidedOn = { check: [...proof.evidence, { key, version: person.credentialVersion }] };
-  const also = mergeSteps(endingFlow(at), decidedOn);
+  const also = mergeSteps(endFlowStep(at), decidedOn);
   try {
     return at.flow.purpose === "code"
-      ? await giveCode(tools, at.flow, proof, person, also)
-      : await giveSession(tools, at.flow, proof, person, peer, also);
+      ? await finishWithCode(tools, at.flow, proof, person, also)
+      : await finishWithSession(tools, at.flow, proof, person, peer, also);
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
     if (error.code === "access_denied") return undefined;
@@ -72,7 +72,7 @@ export async function finishLogin(
   }
 }
 
-async function findPerson(
+async function findUser(
   { credentials, users }: FinishTools,
   { handler: [type, id] }: Flow,
   subject: string,
@@ -82,7 +82,7 @@ async function findPerson(
   return found && standing && { credential: found.credential, credentialVersion: found.version, standing };
 }
 
-async function giveSession(
+async function finishWithSession(
   { sessions, rotates }: FinishTools,
   { clientId, clientName }: Flow,
   { assurance, amr, authenticatedAt }: Proof,
@@ -108,7 +108,7 @@ async function giveSession(
 }
 
 /** A code is not given for a user who is being cut off either: its commit checks what a session's checks. */
-async function giveCode(
+async function finishWithCode(
   { store, codes }: FinishTools,
   { clientId, clientName, redirectUri, codeChallenge }: Flow,
   { assurance, amr, authenticatedAt }: Proof,
@@ -129,7 +129,7 @@ async function giveCode(
     amr,
     authenticatedAt,
   });
-  const outcome = await store.commit(mergeSteps(also, { check: checkingUserStatus(userId, standing) }, step));
+  const outcome = await store.commit(mergeSteps(also, { check: userStatusChecks(userId, standing) }, step));
   if (!outcome.ok) throw new AuthError("conflict", { detail: `login: ${outcome.conflict} changed` });
   return code;
 }

@@ -126,7 +126,7 @@ function isFlow(value: JsonObject): value is Flow {
 }
 
 /** The part of a commit that writes the flow over the version that was read. */
-export function writingFlow({ flow, version }: VersionedFlow): Step {
+export function writeFlowStep({ flow, version }: VersionedFlow): Step {
   const key = recordKeys.flow(flow.id);
   return {
     check: [{ key, version }],
@@ -135,7 +135,7 @@ export function writingFlow({ flow, version }: VersionedFlow): Step {
 }
 
 /** The part of a commit that gives the flow to the socket with this hold. Checks nothing: the last one has it. */
-export function takingHold({ id, deadline }: Flow, hold: string): Step {
+export function takeHoldStep({ id, deadline }: Flow, hold: string): Step {
   return { put: [{ key: recordKeys.flowHolder(id), value: { hold }, expiresAt: deadline + lateMs }] };
 }
 
@@ -146,7 +146,7 @@ export async function readHold(store: Store, flowId: string): Promise<string | n
 }
 
 /** The part of a commit that ends the flow at the version that was read. */
-export function endingFlow({ flow, version }: VersionedFlow): Step {
+export function endFlowStep({ flow, version }: VersionedFlow): Step {
   const key = recordKeys.flow(flow.id);
   return { check: [{ key, version }], remove: [key] };
 }

@@ -3,7 +3,7 @@ import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
 import type { LoginProvider, ProviderContext, ProviderStep } from "../providers/provider.ts";
 import { type FinishTools, finishLogin, type Proof } from "./finish-login.ts";
-import { endingFlow, type Flow, type SentStep, type VersionedFlow, writingFlow } from "./flow-record.ts";
+import { endFlowStep, type Flow, type SentStep, type VersionedFlow, writeFlowStep } from "./flow-record.ts";
 import { type AbortReason, abortStep, entryStep, sentStep } from "./flow-steps.ts";
 
 /**
@@ -30,7 +30,7 @@ export async function takeTurn(
   const busy = new AuthError("conflict", { detail: "another step of this login is being worked on" });
   if (flow.busyUntil > now) throw busy;
   const taken = { ...flow, attemptsLeft: flow.attemptsLeft - 1, busyUntil: now + turnMs };
-  const outcome = await store.commit(writingFlow({ flow: taken, version }));
+  const outcome = await store.commit(writeFlowStep({ flow: taken, version }));
   if (!outcome.ok) throw busy;
   return { at: { flow: taken, version: outcome.version }, attemptsIfRight: flow.attemptsLeft };
 }
@@ -71,7 +71,9 @@ export async function settle(
     return await finish(tools, turn.at, { subject, amr, evidence, assurance: 1, authenticatedAt }, peer);
   }
   const next = flowAfter(turn, step);
-  return isSpent(next) ? await endFlow(tools, turn.at, "too_many_retry") : await write(tools, turn.at, next);
+  return hasNoAttemptsLeft(next)
+    ? await endFlow(tools, turn.at, "too_many_retry")
+    : await write(tools, turn.at, next);
 }
 
 type AskingStep = Exclude<ProviderStep, { kind: "abort" | "done" }>;
@@ -122,11 +124,11 @@ export async function finish(
   if (step.kind !== "form" || step.fields.length === 0) return await endFlow(tools, at, "not_allowed");
   const again = { ...step, errors: { base: "invalid_auth" } };
   const next = { ...at.flow, step: again, stepNumber: stepNumber + 1 };
-  return isSpent(next) ? await endFlow(tools, at, "too_many_retry") : await write(tools, at, next);
+  return hasNoAttemptsLeft(next) ? await endFlow(tools, at, "too_many_retry") : await write(tools, at, next);
 }
 
 /** A failed attempt was the last one. */
-export function isSpent({ step, attemptsLeft }: Flow): boolean {
+export function hasNoAttemptsLeft({ step, attemptsLeft }: Flow): boolean {
   return step.kind === "form" && Object.keys(step.errors).length > 0 && attemptsLeft <= 0;
 }
 
@@ -136,7 +138,7 @@ export async function endFlow(
   at: VersionedFlow,
   reason: AbortReason | (string & {}),
 ): Promise<FlowStep> {
-  const outcome = await store.commit(endingFlow(at));
+  const outcome = await store.commit(endFlowStep(at));
   if (!outcome.ok) throw new AuthError("conflict");
   return abortStep(at.flow, reason);
 }
@@ -148,7 +150,7 @@ export async function write(
   next: Flow,
 ): Promise<FlowStep> {
   const flow = { ...next, busyUntil: 0 };
-  const outcome = await store.commit(writingFlow({ flow, version: at.version }));
+  const outcome = await store.commit(writeFlowStep({ flow, version: at.version }));
   if (!outcome.ok) throw new AuthError("conflict");
   return sentStep(flow);
 }

@@ -9,23 +9,23 @@ import type { ProviderStep } from "../providers/provider.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
 import { type RecordKey, retryConflicts } from "../store.ts";
-import { type ChargingTools, chargeStep, settlingCharge } from "./charged-step.ts";
+import { type ChargingTools, chargeStep, runCharged } from "./charged-step.ts";
+import { completeExternalStep, type ExternalCompletion, listenForSteps } from "./external-steps.ts";
 import type { FinishTools, Proof } from "./finish-login.ts";
 import {
-  endingFlow,
+  endFlowStep,
   type Flow,
   hashFlowSecret,
   newFlowSecret,
   readFlow,
   readHold,
-  takingHold,
+  takeHoldStep,
   type VersionedFlow,
 } from "./flow-record.ts";
 import { abortStep, sentStep } from "./flow-steps.ts";
 import { askProvider, endFlow, finish, settle, takeTurn } from "./flow-turn.ts";
 import { readFormInput } from "./form-input.ts";
 import { OpenFlows } from "./open-flows.ts";
-import { continueFromOutside, listenForSteps, type OutsideStep } from "./outside.ts";
 import { checkStart } from "./start-rules.ts";
 
 export interface StartLogin {
@@ -113,13 +113,13 @@ export interface LoginFlows {
    * Gives the kind of what follows. Throws `invalid_flow` (unknown, over, or it waits for something else) and `conflict`
    * (another call was first, or is at work).
    */
-  continueFromOutside(request: OutsideStep, peer: Peer): Promise<ProviderStep["kind"]>;
+  completeExternalStep(request: ExternalCompletion, peer: Peer): Promise<ProviderStep["kind"]>;
   cancel(request: { readonly flowId: string; readonly flowSecret: string }): Promise<AbortStep>;
   /**
    * The holder is gone. The flow can be resumed until its deadline, or until newer ones that were left need its place.
    * Without effect when another holder has resumed it.
    */
-  left(flowId: string, holder: FlowHolder): void;
+  detach(flowId: string, holder: FlowHolder): void;
   /** No holder is told anything any more. */
   close(): void;
 }
@@ -167,9 +167,9 @@ export function createLoginFlows(options: LoginFlowsOptions): LoginFlows {
     advance: (request, peer) => advance(engine, request, peer),
     resume: (request, peer, holder) => resume(engine, request, peer, holder),
     next: (request, peer, holder) => next(engine, request, peer, holder),
-    continueFromOutside: (request, peer) => continueFromOutside(options, request, peer),
+    completeExternalStep: (request, peer) => completeExternalStep(options, request, peer),
     cancel: (request) => cancel(engine, request),
-    left: (flowId, holder) => open.leave(flowId, holder),
+    detach: (flowId, holder) => open.leave(flowId, holder),
     close: () => stopListening?.(),
   };
 }
@@ -242,9 +242,9 @@ async function advance(
   peer: Peer,
 ): Promise<FlowAnswer> {
   const { options } = engine;
-  const at = await claimed(engine, { flowId, flowSecret });
+  const at = await requireFlow(engine, { flowId, flowSecret });
   const about = { flow: at.flow, flowSecret };
-  const over = await endIfOver(engine, at);
+  const over = await endIfExpired(engine, at);
   if (over !== undefined) return answer(engine, about, over);
   const { step: sent } = at.flow;
   if (sent.kind !== "form") {
@@ -255,7 +255,7 @@ async function advance(
   if (provider === undefined) throw new AuthError("invalid_flow", { detail: "its provider is gone" });
   const values = readFormInput(sent.fields, input);
   const guess = await chargeStep(options, provider, sent, values, peer);
-  const { turn, step } = await settlingCharge(guess, async () => {
+  const { turn, step } = await runCharged(guess, async () => {
     const turn = await takeTurn(options, at);
     const context = { flowId, peer, known: guess?.known ?? false };
     return { turn, step: await askProvider(options, provider, turn, values, context) };
@@ -275,15 +275,15 @@ async function resume(
   peer: Peer,
   holder: FlowHolder | undefined,
 ): Promise<FlowAnswer> {
-  const { flow } = await claimed(engine, claim);
+  const { flow } = await requireFlow(engine, claim);
   const { store, clock } = engine.options;
   const hold = newId();
   // From here on the socket before it, which may be dead without knowing, finishes nothing by itself.
-  await store.commit(takingHold(flow, hold));
+  await store.commit(takeHoldStep(flow, hold));
   engine.open.hold(flow.id, addressShare(peer.address), flow.deadline - clock.now(), holder, hold);
   if (holder !== undefined) engine.listen();
   // Read again: what came before there was a holder was told to nobody.
-  return await present(engine, await claimed(engine, claim), claim.flowSecret, peer);
+  return await present(engine, await requireFlow(engine, claim), claim.flowSecret, peer);
 }
 
 async function next(
@@ -292,7 +292,7 @@ async function next(
   peer: Peer,
   holder: FlowHolder,
 ): Promise<FlowAnswer | undefined> {
-  const at = await claimed(engine, request);
+  const at = await requireFlow(engine, request);
   const { stepNumber, outcome, deadline } = at.flow;
   const isSame = stepNumber === request.stepNumber && outcome === null;
   if (isSame && deadline > engine.options.clock.now()) return undefined;
@@ -308,7 +308,7 @@ async function present(
   flowSecret: string,
   peer: Peer,
 ): Promise<FlowAnswer> {
-  const over = await endIfOver(engine, at);
+  const over = await endIfExpired(engine, at);
   if (over === undefined && at.flow.outcome !== null) return await conclude(engine, at, flowSecret, peer);
   return answer(engine, { flow: at.flow, flowSecret }, over ?? sentStep(at.flow));
 }
@@ -334,8 +334,8 @@ async function conclude(
 
 async function cancel(engine: Engine, claim: FlowClaim): Promise<AbortStep> {
   return await retryConflicts(async () => {
-    const at = await claimed(engine, claim);
-    const outcome = await engine.options.store.commit(endingFlow(at));
+    const at = await requireFlow(engine, claim);
+    const outcome = await engine.options.store.commit(endFlowStep(at));
     if (!outcome.ok) return undefined;
     engine.open.remove(at.flow.id);
     return abortStep(at.flow, "cancelled");
@@ -343,14 +343,14 @@ async function cancel(engine: Engine, claim: FlowClaim): Promise<AbortStep> {
 }
 
 /** Throws `invalid_flow`, alike for a flow that is unknown or over and for another's. */
-async function claimed({ options }: Engine, { flowId, flowSecret }: FlowClaim): Promise<VersionedFlow> {
+async function requireFlow({ options }: Engine, { flowId, flowSecret }: FlowClaim): Promise<VersionedFlow> {
   const at = await readFlow(options.store, flowId, flowSecret);
   if (at === undefined) throw new AuthError("invalid_flow");
   return at;
 }
 
 /** Past its deadline, or out of attempts because a fault kept the last answer back. */
-async function endIfOver({ options }: Engine, at: VersionedFlow): Promise<FlowStep | undefined> {
+async function endIfExpired({ options }: Engine, at: VersionedFlow): Promise<FlowStep | undefined> {
   if (at.flow.deadline <= options.clock.now()) return await endFlow(options, at, "login_expired");
   const spent = at.flow.attemptsLeft <= 0 && at.flow.busyUntil <= options.clock.now();
   return spent ? await endFlow(options, at, "too_many_retry") : undefined;

@@ -1,5 +1,5 @@
 import type { Clock } from "../clock/clock.ts";
-import { LeftFlows } from "./left-flows.ts";
+import { DetachedFlows } from "./detached-flows.ts";
 import type { FlowHolder } from "./login-flows.ts";
 
 export interface OpenFlowLimits {
@@ -32,7 +32,7 @@ export class OpenFlows {
   readonly #clock: Clock;
   readonly #limits: OpenFlowLimits;
   readonly #flows = new Map<string, OpenFlow>();
-  readonly #left = new LeftFlows();
+  readonly #left = new DetachedFlows();
 
   constructor(options: { readonly clock: Clock; readonly limits: OpenFlowLimits }) {
     this.#clock = options.clock;

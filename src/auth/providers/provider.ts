@@ -14,7 +14,7 @@ export type ProviderStep = (
       /** Kept in the flow's record for the next step; never a secret in clear. */
       readonly state?: JsonObject;
     }
-  /** The person goes to `url`. What comes of it completes the step from outside, see `LoginFlows.continueFromOutside`. */
+  /** The person goes to `url`. What comes of it completes the step from outside, see `LoginFlows.completeExternalStep`. */
   | {
       readonly kind: "external";
       readonly stepId: string;

@@ -1,6 +1,6 @@
 import type { LogEvent, Principal, RevocationCause } from "../model.ts";
 import type { LogEntry, LogPosition } from "../store.ts";
-import { stateOf } from "../users/user-state.ts";
+import { parseUserState } from "../users/user-state.ts";
 import { ExpiringMap } from "./expiring-map.ts";
 import type { RevocationEvent } from "./listeners.ts";
 import type { Judgement, RightsDecision } from "./view.ts";
@@ -217,7 +217,7 @@ function decisionOf(
   if (change === "removed") return { version: committed, rights: null };
   if (decided === undefined) return undefined;
   const { version = committed, localOnly, groupIds } = decided;
-  return { version, rights: { state: stateOf(decided), localOnly, groupIds } };
+  return { version, rights: { state: parseUserState(decided), localOnly, groupIds } };
 }
 
 function userChangedEvent(

@@ -6,8 +6,8 @@ import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import type { DisabledSafeguards } from "../safeguards.ts";
 import { readRecord, retryConflicts, type Store, type StoredRecord } from "../store.ts";
-import { blockOf } from "../users/account-status.ts";
-import { userOf } from "../users/user-record.ts";
+import { blockedError } from "../users/account-status.ts";
+import { requireUser } from "../users/user-record.ts";
 import type { SessionTools } from "./open-session.ts";
 import { judgeGeneration } from "./refresh-rule.ts";
 import {
@@ -118,7 +118,7 @@ function findRefusal(
   if (state !== "live" || session.type === "long_lived_access_token")
     return { ok: false, error: new AuthError("invalid_grant") };
   if (!isOfClient(session, attempt)) return { ok: false, error: new AuthError("invalid_client") };
-  const blocked = blockOf(snapshot.user, attempt.peer);
+  const blocked = blockedError(snapshot.user, attempt.peer);
   return blocked === undefined ? undefined : { ok: false, error: blocked };
 }
 
@@ -252,7 +252,7 @@ function snapshotOf(
   if (record === undefined || user === undefined) throw new AuthError("invalid_grant");
   return {
     ...requireSession(record),
-    user: userOf(user),
+    user: requireUser(user),
     userVersion: user.version,
     epochs: epochsFromRecords(epochs),
   };

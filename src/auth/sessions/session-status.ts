@@ -11,7 +11,7 @@ import type { MutableRevocationView, RightsDecision } from "../revocation/view.t
 import type { Store, StoredRecord } from "../store.ts";
 import { isActive } from "../users/account-status.ts";
 import { applyDecidedRights } from "../users/decided-rights.ts";
-import { userOf } from "../users/user-record.ts";
+import { requireUser } from "../users/user-record.ts";
 import {
   epochKeys,
   epochsFromRecords,
@@ -203,7 +203,7 @@ function statusOf(
   { session, user: record, epoch, decided }: Records,
   clock: Clock,
 ): SessionStatus {
-  const user = record && applyDecidedRights({ user: userOf(record), version: record.version }, decided);
+  const user = record && applyDecidedRights({ user: requireUser(record), version: record.version }, decided);
   if (user === undefined) return { live: false, close: "user_removed" };
   if (!isActive(user)) return { live: false, close: "user_deactivated" };
   if (session === undefined) return { live: false, close: "session_revoked" };

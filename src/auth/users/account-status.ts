@@ -14,7 +14,7 @@ export function isActive({ state }: Pick<Rights, "state">): boolean {
 }
 
 /** A local-only user from elsewhere may not. */
-export function mayComeFrom({ localOnly }: Pick<Rights, "localOnly">, { address }: Peer): boolean {
+export function mayConnectFrom({ localOnly }: Pick<Rights, "localOnly">, { address }: Peer): boolean {
   return !localOnly || isLocalAddress(address);
 }
 
@@ -24,9 +24,9 @@ export function isRestricted(user: Rights): boolean {
 }
 
 /** What the sockets of such a user are closed with; undefined for one whose sockets stay. */
-export function closeOf(user: Rights, peer: Peer): CloseName | undefined {
+export function closeReason(user: Rights, peer: Peer): CloseName | undefined {
   if (!isActive(user)) return "user_deactivated";
-  return mayComeFrom(user, peer) ? undefined : "address_not_allowed";
+  return mayConnectFrom(user, peer) ? undefined : "address_not_allowed";
 }
 
 /** Throws `access_denied` for a user who is not active, wherever they are. */
@@ -39,14 +39,14 @@ export function refuseInactive(user: Rights | undefined): asserts user is Rights
  * For who has proved to hold the user's code or token: `access_denied` with Home Assistant's texts (reference 3.2), or
  * undefined for a user who may.
  */
-export function blockOf(user: User, peer: Peer): AuthError | undefined {
+export function blockedError(user: User, peer: Peer): AuthError | undefined {
   if (!isActive(user)) return new AuthError("access_denied", { publicMessage: "User is not active" });
-  if (mayComeFrom(user, peer)) return undefined;
+  if (mayConnectFrom(user, peer)) return undefined;
   return new AuthError("access_denied", { publicMessage: "User cannot authenticate remotely" });
 }
 
 export function refuseBlockedUser(user: User, peer: Peer): void {
-  const error = blockOf(user, peer);
+  const error = blockedError(user, peer);
   if (error !== undefined) throw error;
 }
 
@@ -55,5 +55,5 @@ export function refuseBlockedUser(user: User, peer: Peer): void {
  * local-only. A no is never explained to the person: it reads as a wrong password.
  */
 export function mayLogIn(user: User, peer: Peer): boolean {
-  return isActive(user) && !user.systemGenerated && mayComeFrom(user, peer);
+  return isActive(user) && !user.systemGenerated && mayConnectFrom(user, peer);
 }

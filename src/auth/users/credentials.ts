@@ -16,19 +16,19 @@ export interface Credentials {
     credentialId: string,
   ): Promise<{ readonly credential: Credential; readonly version: number } | undefined>;
   /** Like `get`, but undefined for a damaged record. */
-  readable(
+  getIfValid(
     credentialId: string,
   ): Promise<{ readonly credential: Credential; readonly version: number } | undefined>;
-  listOf(userId: string): Promise<readonly Credential[]>;
+  list(userId: string): Promise<readonly Credential[]>;
   /** Of a page of users at once, in their order. */
-  listOfAll(userIds: readonly string[]): Promise<readonly (readonly Credential[])[]>;
+  listForUsers(userIds: readonly string[]): Promise<readonly (readonly Credential[])[]>;
   /**
    * The part of a commit that links a new credential; its checks make both claims unique. The caller's commit checks
    * the user's version too, so that nothing is linked to a user who is being removed.
    */
-  linking(credential: Credential): Step;
+  linkStep(credential: Credential): Step;
   /** The part of a commit that unlinks it, with the password record that goes with it. */
-  unlinking(credential: Credential): Step;
+  unlinkStep(credential: Credential): Step;
 }
 
 const CredentialRecord = Compile(
@@ -52,7 +52,7 @@ export interface CredentialRemoval {
    * The part of a commit that unlinks all that a user has, unchanged since the call; undefined when there is nothing. Of a
    * damaged record it removes that record: what claims it had is not known, and they lead nowhere from then on.
    */
-  unlinkingAll(userId: string): Promise<Step | undefined>;
+  unlinkAllStep(userId: string): Promise<Step | undefined>;
 }
 
 export function createCredentials(store: Store): Credentials & CredentialRemoval {
@@ -71,17 +71,17 @@ export function createCredentials(store: Store): Credentials & CredentialRemoval
       return get(claim.value.credential_id);
     },
     get,
-    async readable(credentialId) {
+    async getIfValid(credentialId) {
       const record = await readRecord(store, recordKeys.credential(credentialId));
       return record !== undefined && CredentialRecord.Check(record.value)
         ? { credential: record.value, version: record.version }
         : undefined;
     },
-    async listOf(userId) {
+    async list(userId) {
       const found = (await readAll(store, userId)).map(({ record }) => credentialOf(record));
       return found.sort((a, b) => a.createdAt - b.createdAt);
     },
-    async listOfAll(userIds) {
+    async listForUsers(userIds) {
       const ids = await Promise.all(
         userIds.map((userId) => store.list(indexKeys.credentialsOf(userId), { limit: pageSize })),
       );
@@ -95,26 +95,26 @@ export function createCredentials(store: Store): Credentials & CredentialRemoval
       }
       return owned.map((credentials) => credentials.sort((a, b) => a.createdAt - b.createdAt));
     },
-    linking,
-    unlinking,
-    async unlinkingAll(userId) {
+    linkStep,
+    unlinkStep,
+    async unlinkAllStep(userId) {
       const found = await readAll(store, userId);
       if (found.length === 0) return undefined;
       const check = found.map(({ id, record }) => ({
         key: recordKeys.credential(id),
         version: record.version,
       }));
-      return mergeSteps({ check }, ...found.map((each) => unlinkingRead(userId, each)));
+      return mergeSteps({ check }, ...found.map((each) => unlinkStoredStep(userId, each)));
     },
   };
 }
 
-interface ReadCredential {
+interface StoredCredential {
   readonly id: string;
   readonly record: StoredRecord;
 }
 
-async function readAll(store: Store, userId: string): Promise<readonly ReadCredential[]> {
+async function readAll(store: Store, userId: string): Promise<readonly StoredCredential[]> {
   const ids = await store.list(indexKeys.credentialsOf(userId), { limit: pageSize });
   if (ids.length === 0) return [];
   const records = await store.get(ids.map(recordKeys.credential));
@@ -136,7 +136,7 @@ function keysOf(credential: Credential) {
   };
 }
 
-function linking(credential: Credential): Step {
+function linkStep(credential: Credential): Step {
   const keys = keysOf(credential);
   const claim = { credential_id: credential.id };
   return {
@@ -150,7 +150,7 @@ function linking(credential: Credential): Step {
   };
 }
 
-function unlinking(credential: Credential): Step {
+function unlinkStep(credential: Credential): Step {
   const keys = keysOf(credential);
   return {
     remove: [keys.itself, keys.bySubject, keys.byUser, keys.password],
@@ -158,8 +158,8 @@ function unlinking(credential: Credential): Step {
   };
 }
 
-function unlinkingRead(userId: string, { id, record }: ReadCredential): Step {
-  if (CredentialRecord.Check(record.value)) return unlinking(record.value);
+function unlinkStoredStep(userId: string, { id, record }: StoredCredential): Step {
+  if (CredentialRecord.Check(record.value)) return unlinkStep(record.value);
   return {
     remove: [recordKeys.credential(id)],
     unlink: [{ index: indexKeys.credentialsOf(userId), member: id }],

@@ -14,7 +14,7 @@ import type { Sealing } from "../tokens/sealing.ts";
 import { credentialIn } from "./credentials.ts";
 import { instanceId } from "./instance.ts";
 import { isSetupCode, setupCodeOf } from "./setup-code.ts";
-import { creatingUser } from "./user-changes.ts";
+import { createUserStep } from "./user-changes.ts";
 import { newUser } from "./users.ts";
 
 /**
@@ -79,9 +79,9 @@ const proof = { assurance: 1, amr: ["pwd"] } as const;
  */
 export function createOnboarding(options: OnboardingOptions): Onboarding {
   const { store, clock, revocation } = options;
-  const required = rememberingOwner(async () => (await readRecord(store, recordKeys.owner)) === undefined);
+  const required = cachingOwner(async () => (await readRecord(store, recordKeys.owner)) === undefined);
   const setupCode = async () => setupCodeOf(options.sealing, await instanceId(store, clock));
-  const orDone = <Result>(work: Promise<Result>) => insteadOfDone(work, required);
+  const orDone = <Result>(work: Promise<Result>) => reportDoneIfOwned(work, required);
   const guesses = new RateLimiter({ ...guessLimits, clock });
   /** `peer`: whoever asks from outside; undefined for the operator on the machine. */
   const prepare = async (request: OwnerRequest, peer?: Peer) => {
@@ -161,11 +161,11 @@ async function prepareOwner(options: OnboardingOptions, request: OwnerRequest): 
     check: [{ key: recordKeys.owner, version: 0 }],
     put: [{ key: recordKeys.owner, value: { user_id: user.id } }],
   };
-  return { user, credential, step: mergeSteps(claim, creatingUser(user), login) };
+  return { user, credential, step: mergeSteps(claim, createUserStep(user), login) };
 }
 
 /** Whatever a call fails on because another one made the owner meanwhile, it is told just that. */
-async function insteadOfDone<Result>(
+async function reportDoneIfOwned<Result>(
   work: Promise<Result>,
   required: () => Promise<boolean>,
 ): Promise<Result> {
@@ -179,7 +179,7 @@ async function insteadOfDone<Result>(
 }
 
 /** An owner stays: that there is one can be said while the store cannot be asked. */
-function rememberingOwner(ask: () => Promise<boolean>): () => Promise<boolean> {
+function cachingOwner(ask: () => Promise<boolean>): () => Promise<boolean> {
   let hasOwner = false;
   return async () => {
     try {

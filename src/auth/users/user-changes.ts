@@ -1,47 +1,47 @@
 import type { LogEvent, Rights, User } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { Step } from "../store.ts";
-import { puttingUser } from "./user-record.ts";
-import { storedState } from "./user-state.ts";
+import { userPut } from "./user-record.ts";
+import { toStoredState } from "./user-state.ts";
 
 type Changed = Extract<LogEvent, { type: "user_changed" }>;
 
 /** A user as it was read, and the record's version. */
-export interface ReadUser {
+export interface StoredUser {
   readonly user: User;
   readonly version: number;
 }
 
 /** The part of a commit that makes a user. */
-export function creatingUser(user: User): Step {
+export function createUserStep(user: User): Step {
   return {
     check: [{ key: recordKeys.user(user.id), version: 0 }],
-    put: [puttingUser(user)],
+    put: [userPut(user)],
     link: [{ index: indexKeys.users, member: user.id }],
     log: [changed({ userId: user.id, change: "added" })],
   };
 }
 
 /** The part of a commit that writes a user again, unchanged since it was read; durable where it decides on rights. */
-export function changingUser(before: ReadUser, after: User): Step {
+export function changeUserStep(before: StoredUser, after: User): Step {
   const { rightsVersion: _, ...decided } = after;
   const decides = !sameRights(before.user, after);
   const user = decides ? decided : { ...after, rightsVersion: rightsVersionOf(before) };
-  return writing(before, user, decides ? rightsOf(after) : undefined);
+  return writeUserStep(before, user, decides ? rightsOf(after) : undefined);
 }
 
 /** The same for rights that were decided on by an earlier commit: they keep its number. */
-export function changingUserAgain(
-  before: ReadUser,
+export function repeatUserChangeStep(
+  before: StoredUser,
   after: User,
   decided: { readonly rights: Rights; readonly version: number },
 ): Step {
   const { rights, version } = decided;
-  return writing(before, { ...after, rightsVersion: version }, { ...rights, version });
+  return writeUserStep(before, { ...after, rightsVersion: version }, { ...rights, version });
 }
 
 /** The part of a commit that removes a user, unchanged since it was read; without credentials and sessions. */
-export function removingUser(userId: string, version: number): Step {
+export function removeUserStep(userId: string, version: number): Step {
   return {
     check: [{ key: recordKeys.user(userId), version }],
     remove: [recordKeys.user(userId)],
@@ -51,7 +51,7 @@ export function removingUser(userId: string, version: number): Step {
 }
 
 /** The number of the commit that decided on the user's rights. */
-export function rightsVersionOf({ user, version }: ReadUser): number {
+export function rightsVersionOf({ user, version }: StoredUser): number {
   return user.rightsVersion ?? version;
 }
 
@@ -62,18 +62,18 @@ export function sameRights(a: Rights, b: Rights): boolean {
 
 type DecidedRights = Rights & { readonly version?: number };
 
-function writing({ version }: ReadUser, user: User, rights: DecidedRights | undefined): Step {
+function writeUserStep({ version }: StoredUser, user: User, rights: DecidedRights | undefined): Step {
   const event = { userId: user.id, change: "updated" } as const;
   return {
     check: [{ key: recordKeys.user(user.id), version }],
-    put: [puttingUser(user)],
+    put: [userPut(user)],
     log: [changed(rights === undefined ? event : { ...event, rights: eventOf(rights) })],
     durable: rights !== undefined,
   };
 }
 
 function eventOf({ state, ...rights }: DecidedRights): NonNullable<Changed["rights"]> {
-  return { ...rights, ...storedState(state) };
+  return { ...rights, ...toStoredState(state) };
 }
 
 function rightsOf({ state, localOnly, groupIds }: User): Rights {

@@ -5,7 +5,7 @@ import { AuthError } from "../errors.ts";
 import type { User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Step, Store, StoredRecord } from "../store.ts";
-import { stateOf, storedState, UserStateSchema } from "./user-state.ts";
+import { parseUserState, toStoredState, UserStateSchema } from "./user-state.ts";
 
 /** More fields are let through: a newer node may have written them. */
 const UserRecord = Compile(
@@ -24,21 +24,21 @@ const UserRecord = Compile(
 );
 
 /** Undefined for a record that is no user: nobody is let in on it. */
-export function readableUser({ value }: StoredRecord): User | undefined {
+export function parseUser({ value }: StoredRecord): User | undefined {
   if (!UserRecord.Check(value)) return undefined;
   const { isActive, state, ...user } = value;
-  return { ...user, state: stateOf({ isActive, state }) };
+  return { ...user, state: parseUserState({ isActive, state }) };
 }
 
 /** Throws `unavailable` for a record that is no user. */
-export function userOf(record: StoredRecord): User {
-  const user = readableUser(record);
+export function requireUser(record: StoredRecord): User {
+  const user = parseUser(record);
   if (user !== undefined) return user;
   throw new AuthError("unavailable", { detail: "a user record is damaged" });
 }
 
-export function puttingUser(user: User): NonNullable<Step["put"]>[number] {
-  return { key: recordKeys.user(user.id), value: { ...user, ...storedState(user.state) } };
+export function userPut(user: User): NonNullable<Step["put"]>[number] {
+  return { key: recordKeys.user(user.id), value: { ...user, ...toStoredState(user.state) } };
 }
 
 export interface UserStatus {
@@ -51,11 +51,11 @@ export interface UserStatus {
 /** The user and the epoch as they are at one moment. */
 export async function readUserStatus(store: Store, userId: string): Promise<UserStatus | undefined> {
   const [user, epoch] = await store.get([recordKeys.user(userId), recordKeys.userEpoch(userId)]);
-  return user && { user: userOf(user), version: user.version, epoch: epoch?.version ?? 0 };
+  return user && { user: requireUser(user), version: user.version, epoch: epoch?.version ?? 0 };
 }
 
 /** Both unchanged: the part of every commit that lets a user do something. */
-export function checkingUserStatus(
+export function userStatusChecks(
   userId: string,
   at: { readonly version: number; readonly epoch: number },
 ): NonNullable<Step["check"]> {

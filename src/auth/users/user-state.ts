@@ -15,12 +15,12 @@ export interface StoredUserState {
   readonly state?: UserState | undefined;
 }
 
-export function stateOf({ isActive, state }: StoredUserState): UserState {
+export function parseUserState({ isActive, state }: StoredUserState): UserState {
   if (isActive) return "active";
   return state === "pending" ? "pending" : "deactivated";
 }
 
-export function storedState(state: UserState): Required<StoredUserState> {
+export function toStoredState(state: UserState): Required<StoredUserState> {
   return { isActive: state === "active", state };
 }
 

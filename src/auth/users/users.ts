@@ -11,8 +11,8 @@ import { isActive } from "./account-status.ts";
 import type { CredentialRemoval } from "./credentials.ts";
 import { applyDecidedRights } from "./decided-rights.ts";
 import { createUserCache } from "./user-cache.ts";
-import { changingUser, creatingUser, removingUser, sameRights } from "./user-changes.ts";
-import { readUserStatus, userOf } from "./user-record.ts";
+import { changeUserStep, createUserStep, removeUserStep, sameRights } from "./user-changes.ts";
+import { readUserStatus, requireUser } from "./user-record.ts";
 
 export interface VersionedUser {
   readonly user: User;
@@ -102,11 +102,11 @@ export function createUsers(options: UsersOptions): Users {
     read,
     current: createUserCache({ revocation, read: async (userId) => (await read(userId))?.user }),
     list: () => listUsers(options),
-    page: (page) => pageOfUsers(options, page),
+    page: (page) => readUserPage(options, page),
     async create({ name, groupIds = [], localOnly = false, state = "active" }) {
       await requireGroups(groupIds);
       const user = newUser({ name, groupIds, localOnly, state, createdAt: clock.now() });
-      const outcome = await revocation.commit(creatingUser(user));
+      const outcome = await revocation.commit(createUserStep(user));
       if (!outcome.ok) throw new AuthError("conflict");
       return user;
     },
@@ -144,14 +144,14 @@ async function listUsers(tools: ListingTools): Promise<readonly User[]> {
   const users: User[] = [];
   let after: string | undefined;
   do {
-    const page = await pageOfUsers(tools, { after, limit: sliceSize });
+    const page = await readUserPage(tools, { after, limit: sliceSize });
     users.push(...page.users);
     after = page.next;
   } while (after !== undefined);
   return users.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
 }
 
-async function pageOfUsers(
+async function readUserPage(
   { store, yielder }: ListingTools,
   { after, limit }: PageRequest,
 ): Promise<UserPage> {
@@ -160,7 +160,7 @@ async function pageOfUsers(
   const ids = await store.list(indexKeys.users, { limit, ...from });
   if (ids.length === 0) return { users: [], next: undefined };
   const records = await store.get(ids.map(recordKeys.user));
-  const users = records.flatMap((record) => (record === undefined ? [] : [userOf(record)]));
+  const users = records.flatMap((record) => (record === undefined ? [] : [requireUser(record)]));
   return { users, next: ids.length < limit ? undefined : ids.at(-1) };
 }
 
@@ -173,7 +173,7 @@ async function updateOnce(
   const before = await readUserStatus(store, userId);
   const after = patched(before, patch);
   if (before === undefined || sameUser(before.user, after)) return after;
-  const writing = changingUser(before, after);
+  const writing = changeUserStep(before, after);
   if (isActive(before.user) && !isActive(after)) {
     const target = { kind: "user", userId } as const;
     return unlessConflict(revocation.revoke(target, "user_deactivated", { also: writing }), after);
@@ -186,7 +186,7 @@ function patched(before: VersionedUser | undefined, patch: UserPatch): User {
   if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
   const { user } = before;
   if (user.systemGenerated) throw new AuthError("cannot_modify_system_generated");
-  const state = patchedState(user.state, patch);
+  const state = patchState(user.state, patch);
   if (user.isOwner && state === "deactivated") throw new AuthError("cannot_deactivate_owner");
   return {
     ...user,
@@ -197,7 +197,7 @@ function patched(before: VersionedUser | undefined, patch: UserPatch): User {
   };
 }
 
-function patchedState(before: UserState, { isActive, state }: UserPatch): UserState {
+function patchState(before: UserState, { isActive, state }: UserPatch): UserState {
   if (state !== undefined) return state;
   if (isActive === undefined || (!isActive && before === "pending")) return before;
   return isActive ? "active" : "deactivated";
@@ -213,12 +213,12 @@ async function removeUser(options: UsersOptions, userId: string): Promise<void> 
     const before = await readUserStatus(store, userId);
     if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
     if (before.user.isOwner) throw new AuthError("cannot_remove_owner");
-    const also = mergeSteps(removingUser(userId, before.version), await credentials.unlinkingAll(userId));
+    const also = mergeSteps(removeUserStep(userId, before.version), await credentials.unlinkAllStep(userId));
     const target = { kind: "user", userId } as const;
     return unlessConflict(revocation.revoke(target, "user_removed", { also }), true);
   });
   // A login that was linked after the list was read and before the user was gone; none can follow.
-  const late = await credentials.unlinkingAll(userId);
+  const late = await credentials.unlinkAllStep(userId);
   if (late !== undefined) await store.commit(late);
 }
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FlowStep } from "../../../protocol/flow.ts";
 import { recordKeys } from "../../../src/auth/record-keys.ts";
 import { defaultLoginBudgets } from "../../../src/auth/throttling/login-throttle.ts";
-import { puttingUser } from "../../../src/auth/users/user-record.ts";
+import { userPut } from "../../../src/auth/users/user-record.ts";
 import { type OpenStore, openStore } from "../tokens/installation.ts";
 import {
   ada,
@@ -159,8 +159,8 @@ describe("who may not log in", () => {
     await addPerson(domain);
     await domain.users.update(people.inactive.id, { isActive: false });
     await domain.users.update(people.remote.id, { localOnly: true });
-    await domain.store.commit({ put: [puttingUser({ ...people.system, systemGenerated: true })] });
-    await domain.store.commit({ put: [puttingUser({ ...people.waiting, state: "pending" })] });
+    await domain.store.commit({ put: [userPut({ ...people.system, systemGenerated: true })] });
+    await domain.store.commit({ put: [userPut({ ...people.waiting, state: "pending" })] });
     const attempt = (input: object) => async () => withoutId(await tryLogin(domain.flows, { ...input }));
     return {
       "wrong password": attempt(wrong),

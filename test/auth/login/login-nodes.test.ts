@@ -161,7 +161,7 @@ describe("open flows", () => {
     for (let at = 0; at < count; at += 1) {
       const socket = holder();
       const started = await flows.start(startRequest(), { address }, socket);
-      flows.left(started.step.flow_id, socket);
+      flows.detach(started.step.flow_id, socket);
       all.push(started);
     }
     return all;
@@ -216,8 +216,8 @@ describe("open flows", () => {
     const started = await one.flows.start(startRequest(), peer, first);
     const { flow_id } = started.step;
     for (let round = 0; round < 3; round += 1) await one.flows.resume(claimOf(started), peer, second);
-    one.flows.left(flow_id, first);
-    one.flows.left("0".repeat(32), first);
+    one.flows.detach(flow_id, first);
+    one.flows.detach("0".repeat(32), first);
     await abandoned(one, 3, peer.address);
     expect(await standing(one.flows, [started])).toEqual([true]);
   });
@@ -227,7 +227,7 @@ describe("open flows", () => {
     const socket = holder();
     const started = await one.flows.start(startRequest(), peer, socket);
     for (let round = 0; round < 3; round += 1) await one.flows.resume(claimOf(started), peer, socket);
-    one.flows.left(started.step.flow_id, socket);
+    one.flows.detach(started.step.flow_id, socket);
     await abandoned(one, 1, peer.address);
     expect(await codeOf(one.flows.resume(claimOf(started), peer))).toBe("invalid_flow");
   });
@@ -237,7 +237,7 @@ describe("open flows", () => {
     const started = await domain.flows.start(startRequest(), peer, holder());
     const socket = holder();
     await one.flows.resume(claimOf(started), peer, socket);
-    one.flows.left(started.step.flow_id, socket);
+    one.flows.detach(started.step.flow_id, socket);
     await abandoned(one, 1, peer.address);
     expect(await codeOf(domain.flows.resume(claimOf(started), peer))).toBe("invalid_flow");
   });

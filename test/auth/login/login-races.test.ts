@@ -110,10 +110,10 @@ describe("a revoke of all the user's sessions", () => {
 describe("a provider that keeps no records of its own", () => {
   it("gives no session when the credential was unlinked meanwhile", async () => {
     const user = await addPerson(domain);
-    const [credential] = await domain.credentials.listOf(user.id);
+    const [credential] = await domain.credentials.list(user.id);
     if (credential === undefined) throw new Error("no credential");
     evidence = [];
-    const unlink = () => domain.store.commit(domain.credentials.unlinking(credential));
+    const unlink = () => domain.store.commit(domain.credentials.unlinkStep(credential));
     const step = await loginWith({}, "the user was read", unlink);
     expect(step).toMatchObject({ type: "form", errors: { base: "invalid_auth" } });
     expect(await domain.sessions.list(user.id)).toEqual([]);

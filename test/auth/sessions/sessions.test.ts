@@ -5,7 +5,7 @@ import type { Session, User } from "../../../src/auth/model.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
 import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
-import { puttingUser } from "../../../src/auth/users/user-record.ts";
+import { userPut } from "../../../src/auth/users/user-record.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
 import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
@@ -77,7 +77,7 @@ describe("opening a session", () => {
       clientName: "Kitchen",
     });
     const now = node.clock.now();
-    const [credential] = await node.authority.credentials.listOf(user.id);
+    const [credential] = await node.authority.credentials.list(user.id);
     expect(session).toMatchObject({
       userId: user.id,
       type: "normal",
@@ -108,7 +108,7 @@ describe("opening a session", () => {
       groupIds: ["system-admin"],
       createdAt: node.clock.now(),
     };
-    await store.commit({ put: [puttingUser(user)] });
+    await store.commit({ put: [userPut(user)] });
     const { session } = await node.open(user.id, { clientId: null, credential: null });
     expect(session).toMatchObject({ type: "system", expiresAt: null });
   });

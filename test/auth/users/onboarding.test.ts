@@ -199,7 +199,7 @@ async function expectOneOwner(nodes: readonly [TestAuthority, TestAuthority], an
   expect(new Set(answers)).toEqual(new Set(["accepted", "onboarding_done"]));
   const users = await nodes[0].authority.users.list();
   expect(users.map((user) => user.isOwner)).toEqual([true]);
-  const credentials = await Promise.all(users.map((user) => nodes[1].authority.credentials.listOf(user.id)));
+  const credentials = await Promise.all(users.map((user) => nodes[1].authority.credentials.list(user.id)));
   expect(credentials.flat()).toHaveLength(1);
   for (let place = 0; place < 20; place += 1) {
     const found = await nodes[0].authority.credentials.find("homeassistant", null, `owner${place}`);

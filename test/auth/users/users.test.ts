@@ -5,7 +5,7 @@ import type { Credential, User } from "../../../src/auth/model.ts";
 import { indexKeys, providerKey, recordKeys } from "../../../src/auth/record-keys.ts";
 import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
 import { readRecord, type Step } from "../../../src/auth/store.ts";
-import { puttingUser } from "../../../src/auth/users/user-record.ts";
+import { userPut } from "../../../src/auth/users/user-record.ts";
 import { isAdmin } from "../../../src/auth/users/users.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -124,7 +124,7 @@ describe("users", () => {
     const { users } = node.authority;
     const owner = await node.owner();
     const system = systemUser();
-    await node.store.commit({ put: [puttingUser(system)] });
+    await node.store.commit({ put: [userPut(system)] });
     expect(await refusal(users.update(newId(), { name: "x" }))).toBe("not_found");
     expect(await refusal(users.update(owner.id, { groupIds: ["nope"] }))).toBe("invalid_group");
     expect(await refusal(users.update(system.id, { name: "x" }))).toBe("cannot_modify_system_generated");
@@ -300,7 +300,7 @@ describe("removing a user", () => {
     );
     await authority.users.remove(user.id);
     expect(await authority.credentials.find("homeassistant", null, "kate")).toBeUndefined();
-    expect(await authority.credentials.listOf(user.id)).toEqual([]);
+    expect(await authority.credentials.list(user.id)).toEqual([]);
     expect(await refusal(node.user("kate"))).toBe("accepted");
   });
 
@@ -330,7 +330,7 @@ describe("credentials", () => {
   it("are one per subject of a provider, and one per provider of a user", async () => {
     const { authority, store } = node;
     const [ada, bob] = [newId(), newId()];
-    const link = async (one: Credential) => (await store.commit(authority.credentials.linking(one))).ok;
+    const link = async (one: Credential) => (await store.commit(authority.credentials.linkStep(one))).ok;
     const first = credential(ada, "subject-1");
     const outcomes = await Promise.all([link(first), link(credential(bob, "subject-1"))]);
     expect(outcomes).toEqual([true, false]);
@@ -339,8 +339,8 @@ describe("credentials", () => {
     expect(await link(credential(ada, "subject-1", "y"))).toBe(true);
     expect(await authority.credentials.find("oidc", "x", "subject-1")).toMatchObject({ credential: first });
     expect(await authority.credentials.find("oidc", null, "subject-1")).toBeUndefined();
-    expect(await authority.credentials.listOf(ada)).toHaveLength(2);
-    await store.commit(authority.credentials.unlinking(first));
+    expect(await authority.credentials.list(ada)).toHaveLength(2);
+    await store.commit(authority.credentials.unlinkStep(first));
     expect(await authority.credentials.get(first.id)).toBeUndefined();
     expect(await link(credential(bob, "subject-1"))).toBe(true);
   });

@@ -5,7 +5,7 @@ import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
 import { recordKeys } from "../../record-keys.ts";
 import type { RevokeTarget } from "../../revocation/receipt.ts";
 import type { Attempt, ChargeAttempt } from "../../throttling/attempts.ts";
-import { localLoginKey, puttingLocalLogin } from "./login-record.ts";
+import { localLoginKey, localLoginPut } from "./login-record.ts";
 import { type LocalLoginTools, type OwnLogin, ownLogin } from "./own-login.ts";
 
 /** The current password is a login's secret, so guesses at it are bounded, and charged before they are hashed. */
@@ -69,7 +69,7 @@ async function replace(
   const event: LogEvent = { type: "login_changed", userId, credentialId, change: "password", except };
   const also = {
     check: [{ key: localLoginKey(providerId, username), version }],
-    put: puttingLocalLogin({
+    put: localLoginPut({
       providerId,
       username,
       credentialId,

@@ -78,7 +78,7 @@ export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
     retireParameters: () => retireParameters(tools.store, () => findUsedParameters(tools)),
     conflictOf: (conflict, userId, username) => loginConflict(tools, conflict, userId, username),
     async usernameOf(userId) {
-      const owned = await tools.credentials.listOf(userId);
+      const owned = await tools.credentials.list(userId);
       return owned.find(isLoginOf(tools.providerId))?.subject ?? null;
     },
     async userIdOf(username) {

@@ -62,7 +62,7 @@ export async function readForLogin(store: Store, providerId: LocalProviderId, us
 }
 
 /** Undefined for a damaged record too. */
-export async function readableLocalLogin(
+export async function readLocalLoginIfValid(
   store: Store,
   providerId: LocalProviderId,
   username: string,
@@ -76,7 +76,7 @@ export async function readableLocalLogin(
   }
 }
 
-export function puttingLocalLogin(login: LocalLogin): NonNullable<Step["put"]> {
+export function localLoginPut(login: LocalLogin): NonNullable<Step["put"]> {
   const { providerId, username, credentialId, verifier, changedAt } = login;
   const { closed, replaced, passwordVersion } = login;
   const value = {

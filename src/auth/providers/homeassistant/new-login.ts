@@ -6,11 +6,11 @@ import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
 import { providerKey, recordKeys } from "../../record-keys.ts";
 import type { RecordKey, Step } from "../../store.ts";
 import { mergeSteps } from "../../store.ts";
-import { creatingUser } from "../../users/user-changes.ts";
+import { createUserStep } from "../../users/user-changes.ts";
 import { newUser } from "../../users/users.ts";
 import type { NewUserWithLogin } from "./local-logins.ts";
 import { checkLoginName } from "./login-name.ts";
-import { localLoginKey, localType, puttingLocalLogin } from "./login-record.ts";
+import { localLoginKey, localLoginPut, localType } from "./login-record.ts";
 import { isLoginOf, type LocalLoginTools } from "./own-login.ts";
 
 /** See `LocalLogins.prepareLogin`. Everything that can be refused without hashing is refused before. */
@@ -38,9 +38,9 @@ export async function prepareLogin(
   };
   const credentialId = credential.id;
   const login = { providerId, username, credentialId, verifier, changedAt: now, closed: false };
-  return mergeSteps(credentials.linking(credential), {
+  return mergeSteps(credentials.linkStep(credential), {
     check: [{ key: localLoginKey(providerId, username), version }],
-    put: puttingLocalLogin(login),
+    put: localLoginPut(login),
   });
 }
 
@@ -82,7 +82,7 @@ export async function createUserWithLogin(tools: LocalLoginTools, request: NewUs
   if (!(await groups.exists(groupIds))) throw new AuthError("invalid_group");
   const user = newUser({ name, groupIds, localOnly, createdAt: clock.now() });
   const login = await prepareLogin(tools, user.id, username, password);
-  const outcome = await revocation.commit(mergeSteps(creatingUser(user), login));
+  const outcome = await revocation.commit(mergeSteps(createUserStep(user), login));
   if (!outcome.ok) throw loginConflict(tools, outcome.conflict, user.id, username);
   return user;
 }
@@ -97,7 +97,7 @@ export async function createLogin(
   const found = await tools.users.read(userId);
   if (found === undefined) throw new AuthError("user_not_found");
   if (found.user.systemGenerated) throw new AuthError("system_generated");
-  const owned = await tools.credentials.listOf(userId);
+  const owned = await tools.credentials.list(userId);
   if (owned.some(isLoginOf(tools.providerId))) throw new AuthError("credential_exists");
   const step = await prepareLogin(tools, userId, username, password);
   const stillThere: Step = { check: [{ key: recordKeys.user(userId), version: found.version }] };

@@ -15,7 +15,7 @@ export interface LocalLoginTools {
   readonly providerId: LocalProviderId;
   readonly store: Store;
   readonly passwords: Passwords;
-  readonly credentials: Pick<Credentials, "find" | "listOf" | "linking" | "unlinking">;
+  readonly credentials: Pick<Credentials, "find" | "list" | "linkStep" | "unlinkStep">;
   readonly users: Pick<Users, "read">;
   readonly groups: Pick<Groups, "exists">;
   readonly sessions: Pick<Sessions, "list">;
@@ -40,7 +40,7 @@ export function isLoginOf(providerId: LocalProviderId): (credential: Credential)
 
 /** The credential that a user has at the provider, and the login behind it. Throws `credentials_not_found`, also while it is removed. */
 export async function ownLogin(tools: LocalLoginTools, userId: string): Promise<OwnLogin> {
-  const credential = (await tools.credentials.listOf(userId)).find(isLoginOf(tools.providerId));
+  const credential = (await tools.credentials.list(userId)).find(isLoginOf(tools.providerId));
   const found = credential && (await readLocalLogin(tools.store, tools.providerId, credential.subject));
   const usable = found?.login.credentialId === credential?.id && found?.login.closed === false;
   if (credential === undefined || found === undefined || !usable) {

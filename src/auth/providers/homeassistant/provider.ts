@@ -16,9 +16,9 @@ import {
   type LocalLogin,
   type LocalProviderId,
   localLoginKey,
+  localLoginPut,
   localType,
   passwordVersionOf,
-  puttingLocalLogin,
   readForLogin,
 } from "./login-record.ts";
 
@@ -132,7 +132,7 @@ async function upgrade(
   await listParameters(store, passwords.parameters);
   const outcome = await store.commit({
     check: [{ key: localLoginKey(login.providerId, login.username), version }],
-    put: puttingLocalLogin({
+    put: localLoginPut({
       ...login,
       verifier,
       changedAt: clock.now(),

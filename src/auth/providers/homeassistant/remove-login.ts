@@ -2,13 +2,7 @@ import { AuthError } from "../../errors.ts";
 import type { Credential, LogEvent } from "../../model.ts";
 import { mergeSteps } from "../../store.ts";
 import { storedLoginName } from "./login-name.ts";
-import {
-  type LocalLogin,
-  localLoginKey,
-  localType,
-  puttingLocalLogin,
-  readLocalLogin,
-} from "./login-record.ts";
+import { type LocalLogin, localLoginKey, localLoginPut, localType, readLocalLogin } from "./login-record.ts";
 import type { LocalLoginTools } from "./own-login.ts";
 
 /**
@@ -23,42 +17,42 @@ export async function removeLogin(tools: LocalLoginTools, name: string): Promise
   const username = await storedLoginName(tools.credentials, providerId, name);
   const found = await readLocalLogin(tools.store, providerId, username);
   if (found === undefined) throw new AuthError("user_not_found");
-  const version = found.login.closed ? found.version : await close(tools, found.login, found.version);
+  const version = found.login.closed ? found.version : await closeLogin(tools, found.login, found.version);
   const linked = await tools.credentials.find(localType, providerId, username);
   const credential = linked?.credential.id === found.login.credentialId ? linked.credential : undefined;
-  if (credential === undefined) return await forget(tools, username, version);
+  if (credential === undefined) return await removeUnlinkedLogin(tools, username, version);
   const { id: credentialId, userId } = credential;
   const event: LogEvent = { type: "login_changed", userId, credentialId, change: "removed", except: null };
-  const removal = mergeSteps(tools.credentials.unlinking(credential), {
+  const removal = mergeSteps(tools.credentials.unlinkStep(credential), {
     check: [{ key: localLoginKey(providerId, username), version }],
     remove: [localLoginKey(providerId, username)],
     log: [{ ...event }],
   });
   const revoke = async (sessionIds: readonly string[], also = {}) =>
     await tools.revocation.revoke({ kind: "sessions", userId, sessionIds }, "credential_removed", { also });
-  await revoke(await sessionsOf(tools, credential), removal);
-  const late = await sessionsOf(tools, credential);
+  await revoke(await listSessionIds(tools, credential), removal);
+  const late = await listSessionIds(tools, credential);
   if (late.length > 0) await revoke(late);
 }
 
-async function close(tools: LocalLoginTools, login: LocalLogin, version: number): Promise<number> {
+async function closeLogin(tools: LocalLoginTools, login: LocalLogin, version: number): Promise<number> {
   const outcome = await tools.store.commit({
     check: [{ key: localLoginKey(login.providerId, login.username), version }],
-    put: puttingLocalLogin({ ...login, closed: true }),
+    put: localLoginPut({ ...login, closed: true }),
   });
   if (!outcome.ok) throw new AuthError("conflict", { detail: "the login changed while it was removed" });
   return outcome.version;
 }
 
 /** A login without a credential opened no session. */
-async function forget(tools: LocalLoginTools, username: string, version: number): Promise<void> {
+async function removeUnlinkedLogin(tools: LocalLoginTools, username: string, version: number): Promise<void> {
   const key = localLoginKey(tools.providerId, username);
   const outcome = await tools.store.commit({ check: [{ key, version }], remove: [key] });
   if (!outcome.ok) throw new AuthError("conflict", { detail: "the login changed while it was removed" });
 }
 
 /** Long-lived tokens are made by the user, not by a login, and have no credential. */
-async function sessionsOf(tools: LocalLoginTools, credential: Credential): Promise<readonly string[]> {
+async function listSessionIds(tools: LocalLoginTools, credential: Credential): Promise<readonly string[]> {
   const sessions = await tools.sessions.list(credential.userId);
   return sessions
     .filter(({ credentialId, type }) => credentialId === credential.id && type === "normal")

@@ -4,7 +4,7 @@ import { providerKey, recordKeys } from "../../record-keys.ts";
 import type { Step } from "../../store.ts";
 import { mergeSteps } from "../../store.ts";
 import { checkLoginName } from "./login-name.ts";
-import { localLoginKey, localType, passwordVersionOf, puttingLocalLogin } from "./login-record.ts";
+import { localLoginKey, localLoginPut, localType, passwordVersionOf } from "./login-record.ts";
 import { freeVersion, loginConflict } from "./new-login.ts";
 import { type LocalLoginTools, ownLogin } from "./own-login.ts";
 
@@ -20,12 +20,12 @@ export async function renameLogin(tools: LocalLoginTools, userId: string, userna
   if (linked?.credential.id !== credential.id) throw new AuthError("conflict");
   const free = await freeVersion(tools, username);
   const outcome = await store.commit(
-    mergeSteps(renaming(credential, linked.version, username), {
+    mergeSteps(renameCredentialStep(credential, linked.version, username), {
       check: [
         { key: localLoginKey(providerId, login.username), version },
         { key: localLoginKey(providerId, username), version: free },
       ],
-      put: puttingLocalLogin({ ...login, username, passwordVersion: passwordVersionOf(owned) }),
+      put: localLoginPut({ ...login, username, passwordVersion: passwordVersionOf(owned) }),
       remove: [localLoginKey(providerId, login.username)],
     }),
   );
@@ -33,7 +33,7 @@ export async function renameLogin(tools: LocalLoginTools, userId: string, userna
 }
 
 /** The part of a commit that gives a credential another subject; its slot and its id stay. */
-function renaming(credential: Credential, version: number, subject: string): Step {
+function renameCredentialStep(credential: Credential, version: number, subject: string): Step {
   const provider = providerKey(credential.providerType, credential.providerId);
   const claim = recordKeys.credentialOf(provider, subject);
   return {

@@ -4,7 +4,7 @@ import { parametersOf } from "../../passwords/verifier.ts";
 import { indexKeys } from "../../record-keys.ts";
 import type { Store } from "../../store.ts";
 import type { Credentials } from "../../users/credentials.ts";
-import { readableLocalLogin } from "./login-record.ts";
+import { readLocalLoginIfValid } from "./login-record.ts";
 import { isLocalCredential } from "./own-login.ts";
 
 const pageSize = 200;
@@ -15,15 +15,15 @@ export async function findUsedParameters({
   credentials,
 }: {
   readonly store: Store;
-  readonly credentials: Pick<Credentials, "listOf">;
+  readonly credentials: Pick<Credentials, "list">;
 }): Promise<readonly ScryptParameters[]> {
   const used: ScryptParameters[] = [];
   for (let after: string | undefined; ; ) {
     const from = after === undefined ? {} : { after };
     const page = await store.list(indexKeys.users, { limit: pageSize, ...from });
     for (const userId of page) {
-      for (const { providerId, subject } of (await credentials.listOf(userId)).filter(isLocalCredential)) {
-        const found = await readableLocalLogin(store, providerId, subject);
+      for (const { providerId, subject } of (await credentials.list(userId)).filter(isLocalCredential)) {
+        const found = await readLocalLoginIfValid(store, providerId, subject);
         const parameters = found && parametersOf(found.login.verifier);
         if (parameters !== undefined && !used.some((each) => areSame(each, parameters)))
           used.push(parameters);

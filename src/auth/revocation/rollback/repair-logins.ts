@@ -2,9 +2,9 @@ import type { Clock } from "../../clock/clock.ts";
 import type { Credential, LogEvent } from "../../model.ts";
 import {
   localLoginKey,
+  localLoginPut,
   passwordVersionOf,
-  puttingLocalLogin,
-  readableLocalLogin,
+  readLocalLoginIfValid,
 } from "../../providers/homeassistant/login-record.ts";
 import { isLocalCredential } from "../../providers/homeassistant/own-login.ts";
 import { recordKeys } from "../../record-keys.ts";
@@ -20,7 +20,7 @@ export interface LoginRepairTools {
   readonly store: Store;
   readonly clock: Clock;
   readonly yielder: LoopYielder;
-  readonly credentials: Pick<Credentials, "readable" | "unlinking">;
+  readonly credentials: Pick<Credentials, "getIfValid" | "unlinkStep">;
 }
 
 /**
@@ -31,7 +31,7 @@ export interface LoginRepairTools {
  */
 export function createLoginRepair(tools: LoginRepairTools): RecordRepairs["ofLogin"] {
   return async (credentialId, change) => {
-    const found = await tools.credentials.readable(credentialId);
+    const found = await tools.credentials.getIfValid(credentialId);
     if (change.change === "removed") return repairRemoval(tools, found, credentialId, change);
     return found && repairPassword(tools, found.credential, change);
   };
@@ -67,7 +67,7 @@ function unlinkAgainStep(
   change: LoginChange,
 ): Step {
   const check = [{ key: recordKeys.credential(credential.id), version }];
-  return mergeSteps({ check }, tools.credentials.unlinking(credential), logAgainStep(credential.id, change));
+  return mergeSteps({ check }, tools.credentials.unlinkStep(credential), logAgainStep(credential.id, change));
 }
 
 async function repairPassword(
@@ -76,7 +76,7 @@ async function repairPassword(
   change: LoginChange,
 ): Promise<Repair | undefined> {
   if (!isLocalCredential(credential)) return undefined;
-  const found = await readableLocalLogin(tools.store, credential.providerId, credential.subject);
+  const found = await readLocalLoginIfValid(tools.store, credential.providerId, credential.subject);
   if (found === undefined || found.login.credentialId !== credential.id || found.login.replaced)
     return undefined;
   if (passwordVersionOf(found) >= change.version) return undefined;
@@ -84,7 +84,7 @@ async function repairPassword(
   const step = mergeSteps(
     {
       check: [{ key: localLoginKey(login.providerId, login.username), version }],
-      put: puttingLocalLogin({ ...login, replaced: true, passwordVersion: change.version }),
+      put: localLoginPut({ ...login, replaced: true, passwordVersion: change.version }),
     },
     logAgainStep(credential.id, change),
   );

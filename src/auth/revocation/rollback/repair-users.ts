@@ -2,9 +2,14 @@ import { recordKeys } from "../../record-keys.ts";
 import { mergeSteps, readRecord, type Step, type Store, type StoredRecord } from "../../store.ts";
 import { isActive } from "../../users/account-status.ts";
 import type { CredentialRemoval } from "../../users/credentials.ts";
-import { repaired } from "../../users/decided-rights.ts";
-import { changingUserAgain, removingUser, rightsVersionOf, sameRights } from "../../users/user-changes.ts";
-import { readableUser } from "../../users/user-record.ts";
+import { restrictRights } from "../../users/decided-rights.ts";
+import {
+  removeUserStep,
+  repeatUserChangeStep,
+  rightsVersionOf,
+  sameRights,
+} from "../../users/user-changes.ts";
+import { parseUser } from "../../users/user-record.ts";
 import type { RightsDecision } from "../view.ts";
 import type { RecordRepairs, Repair } from "./repair-records.ts";
 
@@ -35,10 +40,10 @@ async function repairRemoval(
   userId: string,
   record: StoredRecord | undefined,
 ): Promise<Repair | undefined> {
-  if (record !== undefined && readableUser(record)?.isOwner === true) return undefined;
-  const logins = await credentials.unlinkingAll(userId);
+  if (record !== undefined && parseUser(record)?.isOwner === true) return undefined;
+  const logins = await credentials.unlinkAllStep(userId);
   if (record === undefined) return logins && { step: logins, revokes: null };
-  const step = mergeSteps(removingUser(userId, record.version), logins);
+  const step = mergeSteps(removeUserStep(userId, record.version), logins);
   return { step, revokes: { target: { kind: "user", userId }, cause: "user_removed" } };
 }
 
@@ -47,13 +52,13 @@ function repairRights(
   version: number,
   rights: NonNullable<RightsDecision["rights"]>,
 ): Repair | undefined {
-  const user = record && readableUser(record);
+  const user = record && parseUser(record);
   if (record === undefined || user === undefined) return undefined;
   const before = { user, version: record.version };
   if (rightsVersionOf(before) >= version) return undefined;
-  const after = repaired(user, rights);
+  const after = restrictRights(user, rights);
   if (sameRights(user, after)) return undefined;
-  const step: Step = changingUserAgain(before, after, { rights, version });
+  const step: Step = repeatUserChangeStep(before, after, { rights, version });
   if (!isActive(user) || isActive(after)) return { step, revokes: null };
   return { step, revokes: { target: { kind: "user", userId: user.id }, cause: "user_deactivated" } };
 }

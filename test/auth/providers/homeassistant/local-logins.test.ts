@@ -5,7 +5,7 @@ import { createGroups } from "../../../../src/auth/permissions/groups.ts";
 import { createLocalLogins } from "../../../../src/auth/providers/homeassistant/local-logins.ts";
 import {
   localLoginKey,
-  puttingLocalLogin,
+  localLoginPut,
   readLocalLogin,
 } from "../../../../src/auth/providers/homeassistant/login-record.ts";
 import {
@@ -130,7 +130,7 @@ describe("removing a login", () => {
     expect(causes).toEqual([`credential_removed ${sessions.length}`]);
     expect(await liveIds(user)).toEqual([session.id]);
     expect(await typeOf(ada)).toBe("form");
-    expect(await domain.credentials.listOf(user.id)).toEqual([]);
+    expect(await domain.credentials.list(user.id)).toEqual([]);
     await domain.logins.create((await person()).id, "ada", next);
     expect(await typeOf({ ...ada, password: next })).toBe("create_entry");
   });
@@ -171,7 +171,7 @@ describe("removing a login", () => {
     const session = await openSession();
     const found = await readLocalLogin(domain.store, null, "ada");
     if (found === undefined) throw new Error("no login");
-    await domain.store.commit({ put: puttingLocalLogin({ ...found.login, closed: true }) });
+    await domain.store.commit({ put: localLoginPut({ ...found.login, closed: true }) });
     expect(await typeOf(ada)).toBe("form");
     expect(await liveIds(user)).toEqual([session]);
     expect(await codeOf(domain.logins.setPassword(user.id, next))).toBe("credentials_not_found");
@@ -274,9 +274,9 @@ describe("changing a login name", () => {
   it("keeps sessions, credential and password", async () => {
     const user = await addPerson(domain);
     const session = await openSession();
-    const [before] = await domain.credentials.listOf(user.id);
+    const [before] = await domain.credentials.list(user.id);
     await domain.logins.changeUsername(user.id, "lovelace");
-    expect(await domain.credentials.listOf(user.id)).toEqual([{ ...before, subject: "lovelace" }]);
+    expect(await domain.credentials.list(user.id)).toEqual([{ ...before, subject: "lovelace" }]);
     expect(await liveIds(user)).toEqual([session]);
     expect(await typeOf({ ...ada, username: "lovelace" })).toBe("create_entry");
     expect(await typeOf(ada)).toBe("form");

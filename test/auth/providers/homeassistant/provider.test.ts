@@ -97,10 +97,10 @@ describe("a login record", () => {
   it("without its credential lets nobody in, and its name is free again", async () => {
     const domain = await node();
     const user = await addPerson(domain);
-    const [credential] = await domain.credentials.listOf(user.id);
+    const [credential] = await domain.credentials.list(user.id);
     if (credential === undefined) throw new Error("no credential");
     const record = (await opened.store.get([localLoginKey(null, "ada")]))[0];
-    await domain.store.commit(domain.credentials.unlinking(credential));
+    await domain.store.commit(domain.credentials.unlinkStep(credential));
     await domain.store.commit({ put: [{ key: localLoginKey(null, "ada"), value: record?.value ?? {} }] });
     expect(await send(domain)).toMatchObject({ errors: { base: "invalid_auth" } });
     await domain.logins.create(user.id, "ada", "brand-new-password");

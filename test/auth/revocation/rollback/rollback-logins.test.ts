@@ -18,7 +18,7 @@ const isLive = async ({ authority }: HandNode, { session }: { readonly session: 
   (await authority.sessions.get(session.id)) !== undefined;
 
 async function credentialOf({ authority }: HandNode, userId: string) {
-  const [credential] = await authority.credentials.listOf(userId);
+  const [credential] = await authority.credentials.list(userId);
   if (credential === undefined) throw new Error("no credential");
   return credential;
 }
@@ -119,7 +119,7 @@ describe.each([
     expect(between).toHaveLength(1);
     for (const one of between) expect(await isLive(node, one)).toBe(false);
     expect(await logIn(node, "ada")).toBe("form");
-    expect(await node.authority.credentials.listOf(ada)).toEqual([]);
+    expect(await node.authority.credentials.list(ada)).toEqual([]);
     expect(await refusal(node.authority.localLogins.create(ada, "ada", next))).toBe("accepted");
     expect(await logIn(node, "ada", next)).toBe("create_entry");
   });

@@ -5,7 +5,7 @@ import type { User } from "../../../../src/auth/model.ts";
 import { indexKeys, providerKey, recordKeys } from "../../../../src/auth/record-keys.ts";
 import type { Safeguard } from "../../../../src/auth/safeguards.ts";
 import type { Step, Store } from "../../../../src/auth/store.ts";
-import { puttingUser } from "../../../../src/auth/users/user-record.ts";
+import { userPut } from "../../../../src/auth/users/user-record.ts";
 import { home } from "../../../support/authority.ts";
 import { refusal } from "../../../support/refusal.ts";
 import type { HandNode } from "../lease-rig.ts";
@@ -247,7 +247,7 @@ describe.each([
       groupIds: [],
       createdAt: 0,
     });
-    const put = [ada, bob].map((id) => puttingUser(whole(id)));
+    const put = [ada, bob].map((id) => userPut(whole(id)));
     await node.store.commit({ put });
     const { users } = node.authority;
     await users.update(ada, { isActive: false });
@@ -308,7 +308,7 @@ describe("the owner", () => {
     const mark = async (isOwner: boolean) => {
       const standing = await users.read(owner.id);
       if (standing === undefined) throw new Error("no owner");
-      await node.store.commit({ put: [puttingUser({ ...standing.user, isOwner })] });
+      await node.store.commit({ put: [userPut({ ...standing.user, isOwner })] });
     };
     await mark(false);
     await users.update(owner.id, { isActive: false });

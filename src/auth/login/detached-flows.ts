@@ -1,5 +1,5 @@
 /** Login flows that no socket waits for, by the address that they belong to; each address's in the order they were left. */
-export class LeftFlows {
+export class DetachedFlows {
   readonly #byAddress = new Map<string, Set<string>>();
   /** Addresses by how many flows they have here, so that the one with the most is found without a look at all of them. */
   readonly #addressesByCount = new Map<number, Set<string>>();

@@ -6,13 +6,13 @@ import type { ProviderStep } from "../providers/provider.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import type { FinishTools } from "./finish-login.ts";
 import { type Flow, readFlowById, type VersionedFlow } from "./flow-record.ts";
-import { askProvider, flowAfter, isSpent, type Turn, takeTurn, write } from "./flow-turn.ts";
+import { askProvider, flowAfter, hasNoAttemptsLeft, type Turn, takeTurn, write } from "./flow-turn.ts";
 import type { FlowHolder } from "./login-flows.ts";
 
 /** The event that a flow of this id has gone on: `{flowId}`. */
 const topic = "login_flow";
 
-export interface OutsideStep {
+export interface ExternalCompletion {
   readonly flowId: string;
   /** The `external` or `progress` step that it completes. */
   readonly stepId: string;
@@ -20,7 +20,7 @@ export interface OutsideStep {
   readonly input: Readonly<Record<string, unknown>>;
 }
 
-export interface OutsideTools extends FinishTools {
+export interface ExternalCompletionTools extends FinishTools {
   readonly registry: ProviderRegistry;
   readonly events: Pick<EventBus, "publish">;
 }
@@ -30,9 +30,9 @@ export interface OutsideTools extends FinishTools {
  * into the flow's record. A finished login makes no session here: the record says what was proved, and the node whose
  * socket waits makes it, so that no token goes over the bus, and the address that counts is the socket's.
  */
-export async function continueFromOutside(
-  tools: OutsideTools,
-  { flowId, stepId, input }: OutsideStep,
+export async function completeExternalStep(
+  tools: ExternalCompletionTools,
+  { flowId, stepId, input }: ExternalCompletion,
   peer: Peer,
 ): Promise<ProviderStep["kind"]> {
   const at = await waitingFlow(tools, flowId, stepId);
@@ -40,13 +40,13 @@ export async function continueFromOutside(
   if (provider === undefined) throw new AuthError("invalid_flow", { detail: "its provider is gone" });
   const turn = await takeTurn(tools, at);
   const step = await askProvider(tools, provider, turn, input, { flowId, peer, known: false });
-  await write(tools, turn.at, flowAfterOutside(turn, step, tools.clock));
+  await write(tools, turn.at, flowAfterCompletion(turn, step, tools.clock));
   tools.events.publish(topic, { flowId });
   return step.kind;
 }
 
 async function waitingFlow(
-  { store, clock }: OutsideTools,
+  { store, clock }: ExternalCompletionTools,
   flowId: string,
   stepId: string,
 ): Promise<VersionedFlow> {
@@ -58,7 +58,7 @@ async function waitingFlow(
   return at;
 }
 
-function flowAfterOutside(turn: Turn, step: ProviderStep, clock: Clock): Flow {
+function flowAfterCompletion(turn: Turn, step: ProviderStep, clock: Clock): Flow {
   const { flow } = turn.at;
   switch (step.kind) {
     case "abort":
@@ -78,7 +78,9 @@ function flowAfterOutside(turn: Turn, step: ProviderStep, clock: Clock): Flow {
       };
     default: {
       const next = flowAfter(turn, step);
-      return isSpent(next) ? { ...flow, outcome: { kind: "abort", reason: "too_many_retry" } } : next;
+      return hasNoAttemptsLeft(next)
+        ? { ...flow, outcome: { kind: "abort", reason: "too_many_retry" } }
+        : next;
     }
   }
 }

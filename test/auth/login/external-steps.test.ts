@@ -67,7 +67,7 @@ const start = async (at = domain, more: Parameters<typeof startRequest>[0] = {},
   return shown;
 };
 const complete = (at: LoginDomain, { step }: FlowAnswer, answer: string, stepId = "browser") =>
-  at.flows.continueFromOutside({ flowId: step.flow_id, stepId, input: { answer } }, elsewhere);
+  at.flows.completeExternalStep({ flowId: step.flow_id, stepId, input: { answer } }, elsewhere);
 const nextOf = (at: LoginDomain, shown: FlowAnswer, holder = holders.get(shown.step.flow_id) ?? ear()) =>
   at.flows.next({ ...claimOf(shown), stepNumber: shown.stepNumber }, peer, holder);
 
@@ -210,9 +210,9 @@ describe("a step that is completed from outside", () => {
 
   it("is completed by nobody before it is asked, and after its deadline", async () => {
     const unknown = { flowId: "0".repeat(32), stepId: "browser", input: {} };
-    expect(await codeOf(domain.flows.continueFromOutside(unknown, elsewhere))).toBe("invalid_flow");
+    expect(await codeOf(domain.flows.completeExternalStep(unknown, elsewhere))).toBe("invalid_flow");
     const broken = { ...unknown, flowId: "../user" };
-    expect(await codeOf(domain.flows.continueFromOutside(broken, elsewhere))).toBe("invalid_flow");
+    expect(await codeOf(domain.flows.completeExternalStep(broken, elsewhere))).toBe("invalid_flow");
     const shown = await start();
     opened.clock.pass(300_000);
     expect(await codeOf(complete(domain, shown, "yes"))).toBe("invalid_flow");
