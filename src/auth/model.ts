@@ -1,8 +1,8 @@
 import type { RevocationPolicy } from "./revocation/revocation.ts";
 
 /**
- * The domain's records, as they are stored (reference home-assistant.md 1). Plain data; every time is milliseconds
- * since the epoch. Ids are 32 hex digits from a CSPRNG, as Home Assistant's, except those of system groups.
+ * The domain's records as they are stored, modelled on Home Assistant's. Plain data. Every time is milliseconds since
+ * the epoch. Ids are 32 hex digits from a CSPRNG, as in Home Assistant, except those of system groups.
  */
 export interface User extends Rights {
   readonly id: string;
@@ -12,16 +12,16 @@ export interface User extends Rights {
   readonly systemGenerated: boolean;
   readonly createdAt: number;
   /**
-   * The number of the commit that decided on the rights, once another has written the record again; absent: the record's
-   * version.
+   * The number of the commit that decided on the rights, if a later commit has written the record again. If absent,
+   * it is the record's version.
    */
   readonly rightsVersion?: number;
 }
 
-/** `pending`: waits for somebody's approval, and never was active. Who is not `active` has no login and no token. */
+/** `pending`: waits for approval and was never active. Only an `active` user can log in and get tokens. */
 export type UserState = "pending" | "active" | "deactivated";
 
-/** What an administrator decides on of a user. */
+/** The rights of a user, which an administrator decides on. */
 export interface Rights {
   readonly state: UserState;
   /** May authenticate from a local address only. */
@@ -47,7 +47,7 @@ export interface Credential {
   readonly userId: string;
   readonly providerType: string;
   readonly providerId: string | null;
-  /** The provider's name for the person, normalised: the login name for `homeassistant`. */
+  /** The provider's normalised name of the person; for `homeassistant` the login name. */
   readonly subject: string;
   readonly createdAt: number;
 }
@@ -58,11 +58,11 @@ export type SessionType = "normal" | "long_lived_access_token" | "system";
 export type AssuranceLevel = 1 | 2;
 
 /**
- * One login of one device: Home Assistant's refresh token (D1).
+ * One login of one device; Home Assistant calls it a refresh token.
  *
- * Every commit that writes a live session checks the epoch records of its user, its client and the installation, so a
- * session is live exactly while its record is there, not revoked, not expired, and was made at or above these epochs: by
- * a commit since the last raise, or, for the one session that a password change spares, by the same one.
+ * Every commit that writes a live session checks the epoch records of its user, its client and the installation. So a
+ * session is live exactly if its record exists, is not revoked, has not expired, and was created at or above these
+ * epochs: by a commit after the last bump, or by the same commit for the one session that a password change spares.
  */
 export interface Session {
   readonly id: string;
@@ -76,36 +76,38 @@ export interface Session {
   readonly createdAt: number;
   readonly lastUsedAt: number | null;
   readonly lastUsedIp: string | null;
-  /** End of the session; slides with use (normal sessions). Null: does not expire. */
+  /** Expiry of the session. Each use of a normal session extends it. Null: does not expire. */
   readonly expiresAt: number | null;
-  /** Milliseconds that an access token of this session lives. */
+  /** Life of an access token of this session, ms. */
   readonly accessTokenTtl: number;
-  /** False for clients that keep the first refresh token for ever (Home Assistant's kind). */
+  /** False for clients that keep their first refresh token for ever, as Home Assistant's do. */
   readonly rotates: boolean;
-  /** The refresh token's generation: the counter of the newest token that was handed out. */
+  /** The generation of the newest refresh token that was issued. */
   readonly generation: number;
   /** When the generation last rose. */
   readonly rotatedAt: number;
   /** The generation that was used last; absent before the first refresh. */
   readonly usedGeneration?: number;
-  /** The lowest generation that was given for it; those from there to `generation` are good, as is `usedGeneration`. */
+  /**
+   * The lowest generation that was issued for it. Valid are those from there to `generation`, and `usedGeneration`.
+   */
   readonly firstSuccessor?: number;
   readonly assurance: AssuranceLevel;
   /** RFC 8176 authentication method references, for instance `["pwd"]`. */
   readonly amr: readonly string[];
-  /** When the person proved who they are. */
+  /** When the user authenticated. */
   readonly authenticatedAt: number;
   /**
-   * The number of the commit that made it, once another has written it again; absent: the record's version. So a session
-   * that should have ended does not outlive that by a refresh at a store that went back in time.
+   * The number of the commit that created the session, if a later commit has written it again. If absent, it is the
+   * record's version. So a refresh at a store that went back in time does not save a session from its revocation.
    */
   readonly createdVersion?: number;
-  /** Set when revoked: the record stays as a tombstone until every access token of it has ended. */
+  /** Set by a revocation. The record stays as a tombstone until every access token of the session has expired. */
   readonly revokedAt?: number;
   readonly revokedCause?: RevocationCause;
 }
 
-/** Why something was taken away; each has a close code of the same meaning (see closeNameOf). */
+/** Why something was revoked. Each cause has a close code of the same meaning (see `closeNameOf`). */
 export type RevocationCause =
   | "session_revoked"
   | "session_expired"
@@ -115,7 +117,7 @@ export type RevocationCause =
   | "credential_removed"
   | "token_reused";
 
-/** Who asks: the network side of a request. */
+/** The network peer of a request. */
 export interface Peer {
   /** The peer's IP address as text, without a zone or an IPv4-mapped prefix. Null: not known; never local. */
   readonly address: string | null;
@@ -124,18 +126,18 @@ export interface Peer {
 /** Who asks for a change, for the audit record. */
 export interface Actor {
   readonly via: "socket" | "http" | "command_line";
-  /** Null: nobody that is authenticated, or whoever has the machine. */
+  /** Null: not authenticated, or the command line. */
   readonly userId: string | null;
   readonly sessionId: string | null;
   readonly address: string | null;
 }
 
-/** One decision as the audit log writes it; ids, addresses and words of our own tables. */
+/** One decision as the audit log writes it. Contains only ids, addresses and fixed words. */
 export type AuditRecord = Readonly<Record<string, string | number | boolean | null>>;
 
 /**
- * An event of the store's log: what every node's revocation view and hub are fed with. `cause` is for the close code
- * and the audit record.
+ * An event of the store's log. Every node applies it to its revocation view and its hub. `cause` is for the close
+ * code and the audit record.
  */
 export type LogEvent =
   | {
@@ -146,8 +148,8 @@ export type LogEvent =
       readonly revocationId: string;
     }
   /**
-   * The commit raised the user's epoch: all sessions of the user end, but `except`. With an `epoch` a node tells it again,
-   * after the log went back in time: that one was raised then, not the commit's number.
+   * The commit bumped the user's epoch: all sessions of the user end, except `except`. With `epoch`, a node has
+   * logged the event again after the log went back in time: this is the epoch then, not the commit's number.
    */
   | {
       readonly type: "user_revoked";
@@ -173,8 +175,9 @@ export type LogEvent =
       readonly epoch?: number;
     }
   /**
-   * Rights or name changed: live sockets read the user again. `rights`: the commit decided on them, as they are after it;
-   * with a `version` a node tells it again, after the log went back in time: it was decided then.
+   * Rights or name changed: live sockets read the user again. `rights` is present if the commit decided on them. With
+   * `version`, a node has logged the event again after the log went back in time: this is the version of the original
+   * decision.
    */
   | {
       readonly type: "user_changed";
@@ -182,7 +185,7 @@ export type LogEvent =
       readonly change: "added" | "updated" | "removed";
       readonly rights?: {
         readonly isActive: boolean;
-        /** More exact where the user is not active; older nodes write none. */
+        /** Distinguishes the states that are not active. Older nodes do not write it. */
         readonly state?: UserState | undefined;
         readonly localOnly: boolean;
         readonly groupIds: readonly string[];
@@ -190,8 +193,8 @@ export type LogEvent =
       };
     }
   /**
-   * A login was removed, or got another password, and sessions ended with it. With a `version` a node tells it again, as
-   * above. `except`: the session that asked for the new password.
+   * A login was removed or got another password, and its sessions ended. With `version`, a node has logged the event
+   * again, as above. `except`: the session that asked for the new password.
    */
   | {
       readonly type: "login_changed";
@@ -201,7 +204,7 @@ export type LogEvent =
       readonly except: string | null;
       readonly version?: number | undefined;
     }
-  /** The session's expiry was changed by its user. */
+  /** The user changed the session's expiry. */
   | { readonly type: "session_changed"; readonly userId: string; readonly sessionId: string }
   /** `dropped`: key ids whose tokens are refused from this entry on. */
   | {
@@ -210,8 +213,8 @@ export type LogEvent =
       readonly revocationId?: string;
     }
   /**
-   * A node's sign of life, the `n`-th, which it reads back to know that it reads everything. `applied` is the last entry
-   * that it has applied.
+   * The `n`-th heartbeat of a node. When the node reads it back, it knows that it reads everything. `applied` is the
+   * last entry that it has applied.
    */
   | {
       readonly type: "heartbeat";
@@ -222,17 +225,17 @@ export type LogEvent =
     }
   /** The node serves nobody any more. */
   | { readonly type: "node_left"; readonly node: string }
-  /** What a process without a log of its own, a command, has decided: every node writes it to its audit log. */
+  /** An audit record of a command line process, which has no audit log. Every node writes it to its own. */
   | { readonly type: "audited"; readonly record: AuditRecord };
 
 /**
- * An authenticated caller. Only authentication builds one, so whoever holds it needs no further check of the token:
- * what may have changed since is the revocation view's business.
+ * An authenticated caller. Only authentication creates one, so its token needs no further check. The revocation view
+ * tells what has changed since.
  */
 export interface Principal {
   readonly userId: string;
   readonly sessionId: string;
-  /** The highest of the epochs of user, client and installation that was known when the token was made. */
+  /** The highest epoch of user, client and installation when the token was issued. */
   readonly epoch: number;
   /** The key that signed the token. */
   readonly keyId: string;
@@ -241,16 +244,16 @@ export interface Principal {
   readonly assurance: AssuranceLevel;
   readonly amr: readonly string[];
   readonly authenticatedAt: number;
-  /** When the access token that was shown was made, and when it ends (ms since the epoch). */
+  /** When the access token was issued, and when it expires (ms since the epoch). */
   readonly tokenIssuedAt: number;
   readonly tokenExpiresAt: number;
-  /** The session's end as known when the token was made; null when it does not expire. */
+  /** The session's expiry when the token was issued; null if it does not expire. */
   readonly sessionExpiresAt: number | null;
-  /** The user was local-only when the token was made. */
+  /** Whether the user was local-only when the token was issued. */
   readonly localOnly: boolean;
 }
 
-/** A part of a list in the order of its members' ids. */
+/** One page of a list, in the order of its members' ids. */
 export interface PageRequest {
   /** Members with higher ids only. */
   readonly after: string | undefined;

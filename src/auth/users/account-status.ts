@@ -13,7 +13,7 @@ export function isActive({ state }: Pick<Rights, "state">): boolean {
   return state === "active";
 }
 
-/** A local-only user from elsewhere may not. */
+/** False for a local-only user at a remote address. */
 export function mayConnectFrom({ localOnly }: Pick<Rights, "localOnly">, { address }: Peer): boolean {
   return !localOnly || isLocalAddress(address);
 }
@@ -23,7 +23,7 @@ export function isRestricted(user: Rights): boolean {
   return !isActive(user) || user.localOnly;
 }
 
-/** What the sockets of such a user are closed with; undefined for one whose sockets stay. */
+/** The close reason for the user's sockets. Undefined: they stay open. */
 export function closeReason(user: Rights, peer: Peer): CloseName | undefined {
   if (!isActive(user)) return "user_deactivated";
   return mayConnectFrom(user, peer) ? undefined : "address_not_allowed";
@@ -36,8 +36,8 @@ export function refuseInactive(user: Rights | undefined): asserts user is Rights
 }
 
 /**
- * For who has proved to hold the user's code or token: `access_denied` with Home Assistant's texts (reference 3.2), or
- * undefined for a user who may.
+ * For a caller who has proved to hold the user's code or token: `access_denied` with Home Assistant's texts, or
+ * undefined if the user may act.
  */
 export function blockedError(user: User, peer: Peer): AuthError | undefined {
   if (!isActive(user)) return new AuthError("access_denied", { publicMessage: "User is not active" });
@@ -51,8 +51,8 @@ export function refuseBlockedUser(user: User, peer: Peer): void {
 }
 
 /**
- * Whether a user may log in from there: not deactivated and not waiting for approval, not of the system, and at home if
- * local-only. A no is never explained to the person: it reads as a wrong password.
+ * Whether a user may log in from this peer: not deactivated, not pending, not a system user, and at a local address
+ * if local-only. The person is never told why not: the answer is the same as for a wrong password.
  */
 export function mayLogIn(user: User, peer: Peer): boolean {
   return isActive(user) && !user.systemGenerated && mayConnectFrom(user, peer);

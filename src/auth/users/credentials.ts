@@ -20,14 +20,14 @@ export interface Credentials {
     credentialId: string,
   ): Promise<{ readonly credential: Credential; readonly version: number } | undefined>;
   list(userId: string): Promise<readonly Credential[]>;
-  /** Of a page of users at once, in their order. */
+  /** The credentials of several users, in the order of `userIds`. */
   listForUsers(userIds: readonly string[]): Promise<readonly (readonly Credential[])[]>;
   /**
-   * The part of a commit that links a new credential; its checks make both claims unique. The caller's commit checks
-   * the user's version too, so that nothing is linked to a user who is being removed.
+   * The part of a commit that links a new credential. Its checks make it unique for its subject and for its user. The
+   * caller's commit must check the user's version too, so that nothing is linked to a user who is being removed.
    */
   linkStep(credential: Credential): Step;
-  /** The part of a commit that unlinks it, with the password record that goes with it. */
+  /** The part of a commit that unlinks it and removes its password record. */
   unlinkStep(credential: Credential): Step;
 }
 
@@ -49,8 +49,9 @@ const pageSize = 1000;
 /** What only the removal of a user needs. */
 export interface CredentialRemoval {
   /**
-   * The part of a commit that unlinks all that a user has, unchanged since the call; undefined when there is nothing. Of a
-   * damaged record it removes that record: what claims it had is not known, and they lead nowhere from then on.
+   * The part of a commit that unlinks all credentials of a user, if they have not changed since the call. Undefined
+   * if there are none. For a damaged record only that record is removed: the records that point to it are not known,
+   * and point to nothing from then on.
    */
   unlinkAllStep(userId: string): Promise<Step | undefined>;
 }
@@ -124,7 +125,7 @@ async function readAll(store: Store, userId: string): Promise<readonly StoredCre
   });
 }
 
-/** The three records of a credential: itself, and the two claims that make it the only one of its kind. */
+/** The three records of a credential: itself, and the two that make it unique. */
 function keysOf(credential: Credential) {
   const provider = providerKey(credential.providerType, credential.providerId);
   return {

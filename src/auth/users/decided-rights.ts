@@ -5,9 +5,9 @@ import { rightsVersionOf, type StoredUser } from "./user-changes.ts";
 import { lesserState } from "./user-state.ts";
 
 /**
- * A user as a record has it, without what the log has taken since: a record that was read before its user's change came,
- * or at a server that has not got it, gives nobody what is lost. Undefined for a user who was removed. From the owner
- * nothing is taken that never was (see `Users`).
+ * A user from a record, without the rights that the log has removed since. So a record that was read before a change,
+ * or at a server that has not received it, grants nothing that was lost. Undefined for a removed user. An owner is
+ * never removed (see `Users`).
  */
 export function applyDecidedRights(read: StoredUser, decided: RightsDecision | undefined): User | undefined {
   if (decided === undefined || rightsVersionOf(read) >= decided.version) return read.user;
@@ -15,7 +15,7 @@ export function applyDecidedRights(read: StoredUser, decided: RightsDecision | u
   return read.user.isOwner ? read.user : undefined;
 }
 
-/** Only takes: activation, logins from elsewhere and the more powerful groups. The owner stays active. */
+/** Only removes rights: activation, remote access and more powerful groups. The owner stays active. */
 export function restrictRights(user: User, rights: Rights): User {
   return {
     ...user,

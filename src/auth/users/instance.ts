@@ -4,7 +4,7 @@ import { newId } from "../ids.ts";
 import { recordKeys } from "../record-keys.ts";
 import { readRecord, type Store } from "../store.ts";
 
-/** The id of this installation: made by whichever node asks first, the same for all ever after. */
+/** The id of this installation. The first node that asks creates it; it never changes. */
 export async function instanceId(store: Store, clock: Clock): Promise<string> {
   const known = await readRecord(store, recordKeys.instance);
   if (known !== undefined) return idOf(known.value.id);

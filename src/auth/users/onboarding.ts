@@ -18,21 +18,22 @@ import { createUserStep } from "./user-changes.ts";
 import { newUser } from "./users.ts";
 
 /**
- * The first user, once per installation, guarded by a set-up code that only who sees the server's console knows. The
- * code is derived from the installation's secret and id: the same on every node and after a restart until it is used.
+ * Creates the first user, once per installation, guarded by a set-up code that only the server's console shows. The
+ * code is derived from the installation's secret and id, so it is the same on every node and after a restart, until
+ * it is used.
  */
 export interface Onboarding {
   required(): Promise<boolean>;
-  /** For the console only. */
+  /** The code, for the console only. */
   setupCode(): Promise<string>;
   /**
-   * Of any number of parallel calls one creates the owner (member of system-admin). Throws `invalid_setup_code`,
-   * `onboarding_done`, `invalid_username`, `invalid_password`.
+   * Creates the owner, a member of system-admin. Only one of several parallel calls does. Throws
+   * `invalid_setup_code`, `onboarding_done`, `invalid_username`, `invalid_password`.
    */
   createOwner(request: OwnerRequest): Promise<User>;
   /**
-   * The same, and a session for the one who asked. Throws `invalid_client` too, and `rate_limited` after ten wrong codes
-   * from one address (one IPv6 /64) within a minute, on this node.
+   * The same, and opens a session for the caller. Throws `invalid_client` too, and `rate_limited` after ten wrong
+   * codes from one address (one IPv6 /64) within a minute on this node.
    */
   createOwnerWithSession(
     request: OwnerRequest & { readonly clientId: string | null; readonly peer: Peer },
@@ -66,16 +67,16 @@ export interface OnboardingOptions {
 }
 
 /**
- * Wrong set-up codes from one address within a minute; the next one is not compared. Counted on this node only: the code is
- * out of reach of guessing, and right ones that come at once must not be in each other's way.
+ * Wrong set-up codes from one address within a minute; further ones are not compared. Counted on this node only: the
+ * code is infeasible to guess, and concurrent right ones must not block each other.
  */
 const guessLimits = { limit: 10, windowMs: 60_000 } as const;
 /** The password was proved by setting it. */
 const proof = { assurance: 1, amr: ["pwd"] } as const;
 
 /**
- * The owner's claim is checked by the commit that makes the owner, so of any number of nodes and calls one wins. The
- * code is compared before anything is hashed.
+ * The commit that creates the owner checks the owner record, so only one call on one node succeeds. The code is
+ * compared before anything is hashed.
  */
 export function createOnboarding(options: OnboardingOptions): Onboarding {
   const { store, clock, revocation } = options;
@@ -83,7 +84,7 @@ export function createOnboarding(options: OnboardingOptions): Onboarding {
   const setupCode = async () => setupCodeOf(options.sealing, await instanceId(store, clock));
   const orDone = <Result>(work: Promise<Result>) => reportDoneIfOwned(work, required);
   const guesses = new RateLimiter({ ...guessLimits, clock });
-  /** `peer`: whoever asks from outside; undefined for the operator on the machine. */
+  /** `peer` is undefined for the command line. */
   const prepare = async (request: OwnerRequest, peer?: Peer) => {
     if (!(await required())) throw new AuthError("onboarding_done");
     const expected = await setupCode();
@@ -164,7 +165,7 @@ async function prepareOwner(options: OnboardingOptions, request: OwnerRequest): 
   return { user, credential, step: mergeSteps(claim, createUserStep(user), login) };
 }
 
-/** Whatever a call fails on because another one made the owner meanwhile, it is told just that. */
+/** If a call fails and another one has created the owner meanwhile, it throws `onboarding_done`. */
 async function reportDoneIfOwned<Result>(
   work: Promise<Result>,
   required: () => Promise<boolean>,
@@ -178,7 +179,7 @@ async function reportDoneIfOwned<Result>(
   }
 }
 
-/** An owner stays: that there is one can be said while the store cannot be asked. */
+/** An owner is never removed, so a known one can be reported while the store is unavailable. */
 function cachingOwner(ask: () => Promise<boolean>): () => Promise<boolean> {
   let hasOwner = false;
   return async () => {

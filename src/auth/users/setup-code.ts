@@ -2,15 +2,15 @@ import { createHash, timingSafeEqual } from "node:crypto";
 
 import type { Sealing } from "../tokens/sealing.ts";
 
-/** Crockford's base32: no letter that is read as another or as a digit. */
+/** Crockford's base32: no letter that looks like another or like a digit. */
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const length = 20;
 const groupLength = 5;
 
-/** 100 bits in four groups of five, made from the installation's secret and id: nothing is stored. */
+/** 100 bits in four groups of five, derived from the installation's secret and id. Nothing is stored. */
 export function setupCodeOf(sealing: Sealing, instanceId: string): string {
   const bytes = sealing.derive(`set-up code 1 ${instanceId}`);
-  // 256 is a multiple of 32: five bits of each byte are as even as the byte.
+  // 256 is a multiple of 32, so five bits of each byte are uniform.
   const letters = [...bytes.subarray(0, length)].map((byte) => alphabet.charAt(byte & 31));
   const groups: string[] = [];
   for (let start = 0; start < length; start += groupLength)
@@ -18,7 +18,7 @@ export function setupCodeOf(sealing: Sealing, instanceId: string): string {
   return groups.join("-");
 }
 
-/** Constant time. Case, dashes and blanks do not count, and O, I and L are read as digits. */
+/** Compares in constant time. Case, dashes and blanks are ignored, and O, I and L are read as digits. */
 export function isSetupCode(given: string, expected: string): boolean {
   return timingSafeEqual(digest(plain(given)), digest(plain(expected)));
 }

@@ -6,9 +6,9 @@ import type { Revocation } from "../revocation/revocation.ts";
 const capacity = 10_000;
 
 /**
- * Users as this node last read them; a cut of the user drops its entry in the same tick. What a read that began before
- * the cut brings is given to those who asked before it, and not kept; `read` leaves out what the cut took. Without a
- * trusted log nothing is kept at all.
+ * Caches users. An event of a user removes its entry in the same tick. A read that began before the event answers the
+ * callers from before it and is not cached; `read` applies the rights that the event decided. Without a trusted log
+ * nothing is cached.
  */
 export function createUserCache(options: {
   readonly revocation: Revocation;
@@ -16,8 +16,8 @@ export function createUserCache(options: {
 }): (userId: string) => Promise<User | undefined> {
   const { revocation, read } = options;
   const users = new LRUCache<string, Promise<User | undefined>>({ max: capacity });
-  revocation.onRevocation((cut) => {
-    if (concernsUser(cut)) users.delete(cut.userId);
+  revocation.onRevocation((event) => {
+    if (concernsUser(event)) users.delete(event.userId);
     return 0;
   });
 
@@ -40,6 +40,6 @@ export function createUserCache(options: {
   };
 }
 
-function concernsUser(cut: RevocationEvent): cut is Extract<RevocationEvent, { userId: string }> {
-  return cut.kind === "user" || cut.kind === "user_changed";
+function concernsUser(event: RevocationEvent): event is Extract<RevocationEvent, { userId: string }> {
+  return event.kind === "user" || event.kind === "user_changed";
 }

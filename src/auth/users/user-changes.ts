@@ -12,7 +12,7 @@ export interface StoredUser {
   readonly version: number;
 }
 
-/** The part of a commit that makes a user. */
+/** The part of a commit that creates a user. */
 export function createUserStep(user: User): Step {
   return {
     check: [{ key: recordKeys.user(user.id), version: 0 }],
@@ -22,7 +22,9 @@ export function createUserStep(user: User): Step {
   };
 }
 
-/** The part of a commit that writes a user again, unchanged since it was read; durable where it decides on rights. */
+/**
+ * The part of a commit that writes a user, if it has not changed since it was read. Durable if it decides on rights.
+ */
 export function changeUserStep(before: StoredUser, after: User): Step {
   const { rightsVersion: _, ...decided } = after;
   const decides = !sameRights(before.user, after);
@@ -30,7 +32,7 @@ export function changeUserStep(before: StoredUser, after: User): Step {
   return writeUserStep(before, user, decides ? rightsOf(after) : undefined);
 }
 
-/** The same for rights that were decided on by an earlier commit: they keep its number. */
+/** The same for rights that an earlier commit decided on: they keep its number. */
 export function repeatUserChangeStep(
   before: StoredUser,
   after: User,
@@ -40,7 +42,10 @@ export function repeatUserChangeStep(
   return writeUserStep(before, { ...after, rightsVersion: version }, { ...rights, version });
 }
 
-/** The part of a commit that removes a user, unchanged since it was read; without credentials and sessions. */
+/**
+ * The part of a commit that removes a user, if it has not changed since it was read. Not its credentials and
+ * sessions.
+ */
 export function removeUserStep(userId: string, version: number): Step {
   return {
     check: [{ key: recordKeys.user(userId), version }],

@@ -7,7 +7,7 @@ import { recordKeys } from "../record-keys.ts";
 import type { Step, Store, StoredRecord } from "../store.ts";
 import { parseUserState, toStoredState, UserStateSchema } from "./user-state.ts";
 
-/** More fields are let through: a newer node may have written them. */
+/** Unknown fields are allowed: a newer node may have written them. */
 const UserRecord = Compile(
   Type.Object({
     id: Type.String(),
@@ -23,14 +23,14 @@ const UserRecord = Compile(
   }),
 );
 
-/** Undefined for a record that is no user: nobody is let in on it. */
+/** Undefined for a damaged record: it authenticates nobody. */
 export function parseUser({ value }: StoredRecord): User | undefined {
   if (!UserRecord.Check(value)) return undefined;
   const { isActive, state, ...user } = value;
   return { ...user, state: parseUserState({ isActive, state }) };
 }
 
-/** Throws `unavailable` for a record that is no user. */
+/** Throws `unavailable` for a damaged record. */
 export function requireUser(record: StoredRecord): User {
   const user = parseUser(record);
   if (user !== undefined) return user;
@@ -44,17 +44,17 @@ export function userPut(user: User): NonNullable<Step["put"]>[number] {
 export interface UserStatus {
   readonly user: User;
   readonly version: number;
-  /** The version of the user's epoch record; 0 when nothing was ever raised. */
+  /** The version of the user's epoch record; 0 if it was never bumped. */
   readonly epoch: number;
 }
 
-/** The user and the epoch as they are at one moment. */
+/** Reads the user and the epoch at one moment. */
 export async function readUserStatus(store: Store, userId: string): Promise<UserStatus | undefined> {
   const [user, epoch] = await store.get([recordKeys.user(userId), recordKeys.userEpoch(userId)]);
   return user && { user: requireUser(user), version: user.version, epoch: epoch?.version ?? 0 };
 }
 
-/** Both unchanged: the part of every commit that lets a user do something. */
+/** The checks of every commit that grants a user something: user and epoch have not changed. */
 export function userStatusChecks(
   userId: string,
   at: { readonly version: number; readonly epoch: number },

@@ -10,7 +10,7 @@ export const UserStateSchema = Type.Union([
 
 /** A state as records and events hold it. */
 export interface StoredUserState {
-  /** What nodes before `state` read, and write alone. It decides who is active. */
+  /** The only field that nodes of versions without `state` read and write. It decides who is active. */
   readonly isActive: boolean;
   readonly state?: UserState | undefined;
 }
@@ -26,7 +26,7 @@ export function toStoredState(state: UserState): Required<StoredUserState> {
 
 const order: readonly UserState[] = ["deactivated", "pending", "active"];
 
-/** The one of the two that gives less. */
+/** The one of the two with fewer rights. */
 export function lesserState(a: UserState, b: UserState): UserState {
   return order.indexOf(a) < order.indexOf(b) ? a : b;
 }

@@ -29,8 +29,8 @@ export interface UserPage {
 export interface UserPatch {
   readonly name?: string | undefined;
   /**
-   * Home Assistant's word: true activates, false deactivates who is active. One who waits for approval goes on waiting at
-   * false, because its clients send the field with every change of a user.
+   * Home Assistant's field: true activates, false deactivates an active user. A pending user stays pending at false,
+   * because Home Assistant's clients send the field with every change of a user.
    */
   readonly isActive?: boolean | undefined;
   readonly state?: Exclude<UserState, "pending"> | undefined;
@@ -38,15 +38,18 @@ export interface UserPatch {
   readonly localOnly?: boolean | undefined;
 }
 
-/** Users and their lifecycle (reference 1.2). Deactivation and removal go through `revoke`. */
+/**
+ * Users and their lifecycle, as in Home Assistant. Deactivation and removal go through `revoke`. The owner can be
+ * neither deactivated nor removed.
+ */
 export interface Users {
-  /** As the store has it now. */
+  /** Reads the store now. */
   read(userId: string): Promise<VersionedUser | undefined>;
-  /** From this node's cache, which the log invalidates; for every command's guard. */
+  /** From this node's cache, which the log invalidates. For the guards of commands. */
   current(userId: string): Promise<User | undefined>;
-  /** Everybody, oldest first. Gives way to other work on the way. */
+  /** All users, oldest first. Yields to other work. */
   list(): Promise<readonly User[]>;
-  /** Users in the order of their ids; go on after `next` until it is undefined. */
+  /** Users in the order of their ids. Continue after `next` until it is undefined. */
   page(page: PageRequest): Promise<UserPage>;
   /** Throws `invalid_group`. */
   create(request: {
@@ -57,8 +60,8 @@ export interface Users {
     readonly state?: UserState | undefined;
   }): Promise<User>;
   /**
-   * What changes nothing writes nothing, and so decides nothing either (see `User.rightsVersion`). Throws `not_found`,
-   * `invalid_group`, `cannot_modify_system_generated`, `cannot_deactivate_owner`.
+   * A patch that changes nothing writes nothing, so it is no decision on rights (see `User.rightsVersion`). Throws
+   * `not_found`, `invalid_group`, `cannot_modify_system_generated`, `cannot_deactivate_owner`.
    */
   update(userId: string, patch: UserPatch): Promise<User>;
   /** Removes user, credentials, logins and sessions. Throws `not_found`, `cannot_remove_owner`. */
@@ -91,7 +94,7 @@ export function createUsers(options: UsersOptions): Users {
   const { store, clock, revocation, groups } = options;
   const read = async (userId: string) => {
     const found = await readUserStatus(store, userId);
-    // Asked after the read: an entry that came meanwhile counts.
+    // Asked after the read, so an entry that arrived meanwhile counts.
     const user = found && applyDecidedRights(found, revocation.view.decidedRights(userId));
     return found && user && { ...found, user };
   };
@@ -118,7 +121,7 @@ export function createUsers(options: UsersOptions): Users {
   };
 }
 
-/** A user of no particular origin, with a new id; active by default. */
+/** A user with a new id; active by default. */
 export function newUser(about: {
   readonly name: string;
   readonly groupIds: readonly string[];
@@ -164,7 +167,7 @@ async function readUserPage(
   return { users, next: ids.length < limit ? undefined : ids.at(-1) };
 }
 
-/** Undefined: somebody else wrote the user meanwhile. */
+/** Undefined: the record changed meanwhile. */
 async function updateOnce(
   { store, revocation }: UsersOptions,
   userId: string,
@@ -181,7 +184,7 @@ async function updateOnce(
   return (await revocation.commit(writing)).ok ? after : undefined;
 }
 
-/** The user as it would be. Throws what forbids it. */
+/** The user after the patch. Throws if the patch is not allowed. */
 function patched(before: VersionedUser | undefined, patch: UserPatch): User {
   if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
   const { user } = before;
@@ -217,7 +220,7 @@ async function removeUser(options: UsersOptions, userId: string): Promise<void> 
     const target = { kind: "user", userId } as const;
     return unlessConflict(revocation.revoke(target, "user_removed", { also }), true);
   });
-  // A login that was linked after the list was read and before the user was gone; none can follow.
+  // Removes a login that was linked between the read of the list and the removal of the user. None can follow.
   const late = await credentials.unlinkAllStep(userId);
   if (late !== undefined) await store.commit(late);
 }

@@ -1,7 +1,8 @@
 /**
- * Full case folding as Unicode's CaseFolding.txt has it (status C and F), by the engine's own case mappings: `ß`, `ẞ` and
- * `ss` become one text, and so do `σ` and `ς`. Scripts that are folded to upper case there (Cherokee) come out in lower
- * case, which makes the same texts one. The dotless `ı` is itself, not an `i`: only its upper case is.
+ * Full case folding as in Unicode's CaseFolding.txt (status C and F), by the engine's own case mappings: `ß`, `ẞ` and
+ * `ss` become equal, and so do `σ` and `ς`. Scripts that CaseFolding.txt folds to upper case (Cherokee) are folded to
+ * lower case here, which makes the same texts equal. The dotless `ı` does not become an `i`, although its upper case
+ * is the same.
  */
 export function caseFolded(text: string): string {
   return text

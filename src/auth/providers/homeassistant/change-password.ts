@@ -8,7 +8,7 @@ import type { Attempt, ChargeAttempt } from "../../throttling/attempts.ts";
 import { localLoginKey, localLoginPut } from "./login-record.ts";
 import { type LocalLoginTools, type OwnLogin, ownLogin } from "./own-login.ts";
 
-/** The current password is a login's secret, so guesses at it are bounded, and charged before they are hashed. */
+/** The current password is a login secret, so guesses at it are limited, and charged before they are hashed. */
 export async function changeOwnPassword(
   tools: LocalLoginTools,
   charge: ChargeAttempt,
@@ -23,7 +23,7 @@ export async function changeOwnPassword(
   await replace(tools, own, passwords.next, { kind: "user", userId, except: sessionId });
 }
 
-/** By an administrator: whoever knew the old password is out, on every device. */
+/** For administrators. All sessions of the user end, because somebody else may know the old password. */
 export async function setPassword(tools: LocalLoginTools, userId: string, password: string): Promise<void> {
   if ((await tools.users.read(userId)) === undefined) throw new AuthError("user_not_found");
   const own = await ownLogin(tools, userId);
@@ -55,7 +55,7 @@ async function prove(
   await attempt.succeeded();
 }
 
-/** The new verifier and the end of the sessions are one commit: no session outlives the password it came from. */
+/** One commit stores the new verifier and ends the sessions, so no session outlives the password that opened it. */
 async function replace(
   tools: LocalLoginTools,
   { credential, login, version }: OwnLogin,

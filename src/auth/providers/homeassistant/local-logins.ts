@@ -27,39 +27,48 @@ export interface NewUserWithLogin {
 export interface LocalLogins {
   /** Throws `user_not_found`, `system_generated`, `username_already_exists`, `username_not_normalized`, `invalid_username`, `credential_exists`, `invalid_password`, `overloaded`, `conflict`. */
   create(userId: string, username: string, password: string): Promise<void>;
-  /** A new active user and a login, or neither. Throws `invalid_group` and what `create` throws of login and password. */
+  /**
+   * Creates a new active user and a login, or neither. Throws `invalid_group` and what `create` throws of login and
+   * password.
+   */
   createUser(request: NewUserWithLogin): Promise<User>;
   /**
-   * The part of a commit that gives a login to a user who is made by the same commit. Its checks make the name unique:
-   * see `conflictOf` for what a failed one means. Throws `invalid_username`, `username_not_normalized`,
+   * The part of a commit that creates a login for a user whom the same commit creates. Its checks make the name
+   * unique; `conflictOf` explains a failed one. Throws `invalid_username`, `username_not_normalized`,
    * `username_already_exists`, `invalid_password`, `overloaded`.
    */
   prepareLogin(userId: string, username: string, password: string): Promise<Step>;
   /**
-   * Removes login and credential and ends the sessions of that credential, also one that is being opened at this moment;
-   * the user's long-lived tokens stay. Cut short by a fault it leaves a login that nobody can use, and is called again.
-   * Throws `user_not_found`, `conflict`.
+   * Removes login and credential and ends the sessions of that credential, also one that is being opened at the same
+   * moment. The user's long-lived tokens stay. If it fails midway, the login can no longer be used, and the call can
+   * be repeated. Throws `user_not_found`, `conflict`.
    */
   remove(username: string): Promise<void>;
-  /** Ends all other sessions of the user. Throws `credentials_not_found`, `invalid_current_password`, `invalid_password`, `rate_limited` (5 wrong ones, then one a minute), `overloaded`, `conflict`. */
+  /**
+   * Ends all other sessions of the user. Throws `credentials_not_found`, `invalid_current_password`,
+   * `invalid_password`, `rate_limited` (after 5 wrong ones, then one a minute), `overloaded`, `conflict`.
+   */
   changeOwnPassword(principal: Principal, current: string, next: string, peer: Peer): Promise<void>;
   /** Ends all sessions of the user. Throws `user_not_found`, `credentials_not_found`, `invalid_password`, `overloaded`, `conflict`. */
   setPassword(userId: string, password: string): Promise<void>;
-  /** Keeps sessions: no right is taken. Throws `user_not_found`, `credentials_not_found`, `conflict`, and the username errors of `create`. */
+  /**
+   * Sessions stay: no right is removed. Throws `user_not_found`, `credentials_not_found`, `conflict`, and the
+   * username errors of `create`.
+   */
   changeUsername(userId: string, username: string): Promise<void>;
   /**
-   * Forgets the scrypt parameters that no verifier is made with any more, which each login pays for until then. Looks at
-   * every login when more than one set is known.
+   * Removes the scrypt parameters that no verifier has any more; each login costs a run with them until then. Reads
+   * every login if more than one set is known.
    */
   retireParameters(): Promise<void>;
-  /** What a commit with `prepareLogin`'s step failed on; `conflict` when it was none of its checks. */
+  /** The error for a commit with `prepareLogin`'s step that failed; `conflict` if none of its checks failed. */
   conflictOf(conflict: RecordKey, userId: string, username: string): AuthError;
   usernameOf(userId: string): Promise<string | null>;
-  /** Whose login this is, in whatever spelling. */
+  /** The user of a login name, however it is spelled. */
   userIdOf(username: string): Promise<string | undefined>;
 }
 
-/** Guesses at one's own password, by who has a session. */
+/** Guesses of a user with a session at their own password. */
 const guesses = { attempts: 5, refillMs: 60_000 } as const;
 
 /** Composes the administration of a local provider. */

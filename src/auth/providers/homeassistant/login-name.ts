@@ -4,7 +4,10 @@ import { caseFolded } from "./case-folding.ts";
 import { type LocalProviderId, localType } from "./login-record.ts";
 
 const longest = 128;
-/** Control, format (zero width, bidirectional), private and half characters, line and paragraph separators. */
+/**
+ * Control, format (zero width, bidirectional) and private-use characters, lone surrogates, line and paragraph
+ * separators.
+ */
 const unseen = /[\p{Cc}\p{Cf}\p{Co}\p{Surrogate}\p{Zl}\p{Zp}]/u;
 
 /**
@@ -21,8 +24,9 @@ export function lowerCasedLoginName(name: string): string {
 }
 
 /**
- * Throws `invalid_username` for an empty or too long name or one with characters that are not seen, and
- * `username_not_normalized` for one that is not its own normal form: what an administrator enters is what is stored.
+ * Throws `invalid_username` for an empty or too long name or one with invisible characters, and
+ * `username_not_normalized` for one that is not in normal form: the stored name is exactly what the administrator
+ * entered.
  */
 export function checkLoginName(name: string): void {
   const normal = normaliseLoginName(name);
@@ -31,9 +35,9 @@ export function checkLoginName(name: string): void {
 }
 
 /**
- * The name under which the login of a typed one is stored. Earlier versions did not fold case: a name of theirs that
- * folding changes stays where it is and goes on working, typed as before, until it is renamed. For the few names that
- * folding changes there is a look-up more, whether or not somebody has the name.
+ * The name that the login of a typed name is stored under. Earlier versions did not fold case. A stored name that
+ * folding would change stays as it is and works, typed as before, until it is renamed. For the few names that folding
+ * changes there is one more look-up, whether or not the name exists.
  */
 export async function storedLoginName(
   credentials: Pick<Credentials, "find">,

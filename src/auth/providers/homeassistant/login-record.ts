@@ -5,28 +5,30 @@ import { verifierFromJson, verifierToJson } from "../../passwords/verifier.ts";
 import { providerKey, recordKeys } from "../../record-keys.ts";
 import { type JsonObject, type RecordKey, readRecord, type Step, type Store } from "../../store.ts";
 
-/** Home Assistant's name of the type. Several providers of it are told apart by id, and each has login names of its own. */
+/**
+ * Home Assistant's name of the type. Several providers of this type differ by id, and each has its own login names.
+ */
 export const localType = "homeassistant";
 /** The id of a provider of this type; null for the only one. */
 export type LocalProviderId = string | null;
 
-/** The record behind a login name. Logins are decided on it: its version is their evidence. */
+/** The record of a login name. Logins are decided on it, and their commits check its version. */
 export interface LocalLogin {
   readonly providerId: LocalProviderId;
   readonly username: string;
   readonly credentialId: string;
   readonly verifier: Verifier;
   readonly changedAt: number;
-  /** Being removed: nobody logs in with it any more, its sessions are about to end. */
+  /** The login is being removed: nobody logs in with it any more, and its sessions will end. */
   readonly closed: boolean;
   /**
-   * The password was changed, and the store has lost the new one: nobody logs in until it is set again, by an
-   * administrator or in the session that was spared, for which the old one is the current one. Absent: false.
+   * The password was changed, and the store has lost the new one. Nobody logs in until it is set again: by an
+   * administrator, or in the session that was spared, for which the old password is the current one. Absent: false.
    */
   readonly replaced?: boolean;
   /**
-   * The number of the commit that set the password, once another has written the record again; absent: the record's
-   * version.
+   * The number of the commit that set the password, if a later commit has written the record again. If absent, it is
+   * the record's version.
    */
   readonly passwordVersion?: number;
 }
@@ -54,7 +56,9 @@ export async function readLocalLogin(
   return record && { login: fromJson(providerId, username, record.value), version: record.version };
 }
 
-/** The login, and what verifiers are made with (see `parametersIn`), in one read. Throws `unavailable` for a damaged record. */
+/**
+ * The login and the parameters in use (see `parametersIn`), in one read. Throws `unavailable` for a damaged record.
+ */
 export async function readForLogin(store: Store, providerId: LocalProviderId, username: string) {
   const [record, sets] = await store.get([localLoginKey(providerId, username), recordKeys.scryptParameters]);
   const found = record && { login: fromJson(providerId, username, record.value), version: record.version };

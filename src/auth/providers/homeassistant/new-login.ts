@@ -13,7 +13,7 @@ import { checkLoginName } from "./login-name.ts";
 import { localLoginKey, localLoginPut, localType } from "./login-record.ts";
 import { isLoginOf, type LocalLoginTools } from "./own-login.ts";
 
-/** See `LocalLogins.prepareLogin`. Everything that can be refused without hashing is refused before. */
+/** See `LocalLogins.prepareLogin`. Everything that can be refused without hashing is refused first. */
 export async function prepareLogin(
   tools: LocalLoginTools,
   userId: string,
@@ -45,7 +45,7 @@ export async function prepareLogin(
 }
 
 /**
- * The version that the record of a free name has. A login without a credential lets nobody in and belongs to nobody:
+ * The version of a free name's record. A login without a credential authenticates nobody and belongs to nobody, so
  * its name is free. Throws `username_already_exists`.
  */
 export async function freeVersion(
@@ -58,7 +58,7 @@ export async function freeVersion(
   return record?.version ?? 0;
 }
 
-/** What a commit with `prepareLogin`'s step failed on; `conflict` when it was none of its checks. */
+/** The error for a commit with `prepareLogin`'s step that failed; `conflict` if none of its checks failed. */
 export function loginConflict(
   { providerId }: Pick<LocalLoginTools, "providerId">,
   conflict: RecordKey,
@@ -75,7 +75,7 @@ export function loginConflict(
   return new AuthError("conflict", { detail: `login: ${conflict} changed` });
 }
 
-/** A user and a login in one commit: a refused name or password leaves no user behind. */
+/** Creates a user and a login in one commit, so a refused name or password leaves no user behind. */
 export async function createUserWithLogin(tools: LocalLoginTools, request: NewUserWithLogin): Promise<User> {
   const { groups, clock, revocation } = tools;
   const { name, username, password, groupIds, localOnly = false } = request;
@@ -87,7 +87,7 @@ export async function createUserWithLogin(tools: LocalLoginTools, request: NewUs
   return user;
 }
 
-/** Adds a login to a user who exists, and goes on existing until the commit. */
+/** Adds a login to an existing user. The commit checks that the user still exists. */
 export async function createLogin(
   tools: LocalLoginTools,
   userId: string,

@@ -10,7 +10,7 @@ import type { Credentials } from "../../users/credentials.ts";
 import type { Groups, Users } from "../../users/users.ts";
 import { type LocalLogin, type LocalProviderId, localType, readLocalLogin } from "./login-record.ts";
 
-/** What the local logins of one provider are administered with. */
+/** What the administration of one provider's local logins needs. */
 export interface LocalLoginTools {
   readonly providerId: LocalProviderId;
   readonly store: Store;
@@ -29,7 +29,7 @@ export interface OwnLogin {
   readonly version: number;
 }
 
-/** Of any provider of this type. */
+/** True for a credential of any provider of this type. */
 export function isLocalCredential({ providerType }: Credential): boolean {
   return providerType === localType;
 }

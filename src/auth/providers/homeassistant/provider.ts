@@ -28,7 +28,7 @@ export interface HomeAssistantProviderOptions {
   readonly credentials: Pick<Credentials, "find">;
   readonly users: Pick<Users, "read">;
   readonly clock: Clock;
-  /** Tells providers of this type apart; null by default. */
+  /** Distinguishes providers of this type; null by default. */
   readonly id?: LocalProviderId | undefined;
   /** Shown to people; Home Assistant's by default. */
   readonly name?: string | undefined;
@@ -40,12 +40,12 @@ const fields: readonly FormField[] = [
 ];
 
 const form: ProviderStep = { kind: "form", stepId: "init", fields };
-/** Unknown name, wrong password, and a user who may not log in: this, after the same work. */
+/** The answer for an unknown name, a wrong password, and a user who may not log in, after the same work. */
 const refused: ProviderStep = { ...form, errors: { base: "invalid_auth" } };
 
 type Checking = HomeAssistantProviderOptions & { readonly id: LocalProviderId };
 
-/** Login names and passwords of this installation: Home Assistant's provider `homeassistant` (reference 2.2). */
+/** Login names and passwords of this installation, like Home Assistant's provider `homeassistant`. */
 export function createHomeAssistantProvider(given: HomeAssistantProviderOptions): LoginProvider {
   const options = { ...given, id: given.id ?? null };
   return {
@@ -65,13 +65,13 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
   };
 }
 
-/** Neighbours of one address take one share, but for those who logged in from it lately. */
+/** Callers of one address share a queue key, except those who logged in from it recently. */
 function queuePlaceOf(username: string, { peer, known }: ProviderContext): QueuePlace {
   const share = addressShare(peer.address);
   return { key: known ? `${share} ${username}` : share, reserved: known };
 }
 
-/** `tries`: another login of the same person may make the verifier anew in between, once per change of parameters. */
+/** `tries`: a concurrent login of the same user may replace the verifier, once for each change of parameters. */
 async function checkLogin(
   options: Checking,
   username: string,
@@ -85,7 +85,7 @@ async function checkLogin(
   const verifier = usable ? found.login.verifier : undefined;
   if (verifier !== undefined && !inUse.some((each) => areSame(each, verifier)))
     await listParameters(options.store, parametersOf(verifier));
-  // Side by side and always both, so that neither look-ups nor their number show in the time of the answer.
+  // Always both, and concurrently, so that the response time reveals neither look-ups nor their number.
   const [verdict, owner] = await Promise.all([
     options.passwords.verify(password, verifier, place, inUse),
     ownerOf(options, username),
@@ -115,8 +115,9 @@ async function ownerOf(
 }
 
 /**
- * The verifier with today's parameters, for a password that was just right. Gives the version that the login is now
- * decided on; undefined when the record changed meanwhile. Too busy to hash: the old verifier stays.
+ * Replaces the verifier with one of the current parameters, after the password was verified. Returns the record
+ * version that the login is now decided on, or undefined if the record changed meanwhile. If the queue is full, the
+ * old verifier stays.
  */
 async function upgrade(
   { store, passwords, clock }: Checking,

@@ -44,14 +44,16 @@ async function closeLogin(tools: LocalLoginTools, login: LocalLogin, version: nu
   return outcome.version;
 }
 
-/** A login without a credential opened no session. */
+/** Removes a login without a credential, which opened no session. */
 async function removeUnlinkedLogin(tools: LocalLoginTools, username: string, version: number): Promise<void> {
   const key = localLoginKey(tools.providerId, username);
   const outcome = await tools.store.commit({ check: [{ key, version }], remove: [key] });
   if (!outcome.ok) throw new AuthError("conflict", { detail: "the login changed while it was removed" });
 }
 
-/** Long-lived tokens are made by the user, not by a login, and have no credential. */
+/**
+ * The sessions of a credential. Long-lived tokens are created by the user, not by a login, and have no credential.
+ */
 async function listSessionIds(tools: LocalLoginTools, credential: Credential): Promise<readonly string[]> {
   const sessions = await tools.sessions.list(credential.userId);
   return sessions

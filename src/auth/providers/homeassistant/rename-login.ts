@@ -8,7 +8,7 @@ import { localLoginKey, localLoginPut, localType, passwordVersionOf } from "./lo
 import { freeVersion, loginConflict } from "./new-login.ts";
 import { type LocalLoginTools, ownLogin } from "./own-login.ts";
 
-/** Moves the login to another name: the same credential, the same password, the same sessions. */
+/** Moves the login to another name. Credential, password and sessions stay. */
 export async function renameLogin(tools: LocalLoginTools, userId: string, username: string): Promise<void> {
   const { store, credentials, users, providerId } = tools;
   if ((await users.read(userId)) === undefined) throw new AuthError("user_not_found");
@@ -32,7 +32,7 @@ export async function renameLogin(tools: LocalLoginTools, userId: string, userna
   if (!outcome.ok) throw loginConflict(tools, outcome.conflict, userId, username);
 }
 
-/** The part of a commit that gives a credential another subject; its slot and its id stay. */
+/** The part of a commit that changes a credential's subject. Its id and its user's slot stay. */
 function renameCredentialStep(credential: Credential, version: number, subject: string): Step {
   const provider = providerKey(credential.providerType, credential.providerId);
   const claim = recordKeys.credentialOf(provider, subject);

@@ -9,7 +9,7 @@ import { isLocalCredential } from "./own-login.ts";
 
 const pageSize = 200;
 
-/** What the stored verifiers are made with, each once; looks at every user, one after the other. */
+/** The distinct parameters of the stored verifiers. Reads every user, one after the other. */
 export async function findUsedParameters({
   store,
   credentials,
