@@ -8,7 +8,7 @@ import { DamageError } from "./damage.ts";
  */
 export const pollMs = 250;
 /** Delay after a write of another process, ms. A transaction writes several times. */
-const settleMs = 5;
+const afterWriteMs = 5;
 /** A follower that has not caught up for this long says so (a stalled process, a file that cannot be read). */
 export const laggingAfterMs = 1_000;
 const chunk = 256;
@@ -38,7 +38,7 @@ export class Followers {
   readonly #tails = new Set<Tail>();
   #timer: NodeJS.Timeout | undefined;
   #unwatch: (() => void) | undefined;
-  #propagation: NodeJS.Timeout | undefined;
+  #writeTimer: NodeJS.Timeout | undefined;
   #closed = false;
 
   constructor(source: LogSource) {
@@ -84,22 +84,22 @@ export class Followers {
     this.#tails.delete(tail);
     if (this.#tails.size > 0) return;
     clearInterval(this.#timer);
-    clearTimeout(this.#propagation);
+    clearTimeout(this.#writeTimer);
     this.#unwatch?.();
     this.#timer = undefined;
-    this.#propagation = undefined;
+    this.#writeTimer = undefined;
     this.#unwatch = undefined;
   }
 
   #written(): void {
-    this.#propagation ??= setTimeout(() => {
-      this.#propagation = undefined;
+    this.#writeTimer ??= setTimeout(() => {
+      this.#writeTimer = undefined;
       this.pump();
-    }, settleMs).unref();
+    }, afterWriteMs).unref();
   }
 }
 
-interface Place {
+interface DeliveryPosition {
   after: number;
   readonly target: number;
   readonly since: number;
@@ -111,12 +111,12 @@ class Tail {
   readonly #listener: Listener;
   #settle: { resolve: (reached: { since: number }) => void; reject: (error: Error) => void };
   /** Undefined until the first read showed where the delivery starts. */
-  #place: Place | undefined;
+  #position: DeliveryPosition | undefined;
   /** The entry delivered last. */
   #last: { readonly sequence: number; readonly text: string } | undefined;
   /** The highest head that was read. */
-  #highest = 0;
-  #inStepAt = Number.NEGATIVE_INFINITY;
+  #highestHead = 0;
+  #caughtUpAt = Number.NEGATIVE_INFINITY;
   #delivering = false;
   #stopped = false;
 
@@ -134,7 +134,7 @@ class Tail {
   }
 
   readAgeMs(): number {
-    return performance.now() - this.#inStepAt;
+    return performance.now() - this.#caughtUpAt;
   }
 
   /** Never throws. An entry that could not be read, or that the listener refused, is tried again at the next poll. */
@@ -157,14 +157,14 @@ class Tail {
     const began = performance.now();
     const head = this.#source.head();
     if (this.#isAnotherFile(head)) this.#startOver();
-    this.#highest = head;
-    this.#place ??= { ...this.#source.startOf(this.#listener.since), target: head };
-    const place = this.#place;
-    if (place.after < head) this.#deliverAfter(place, head);
-    if (place.after >= place.target) this.#settle.resolve({ since: place.since });
+    this.#highestHead = head;
+    this.#position ??= { ...this.#source.startOf(this.#listener.since), target: head };
+    const position = this.#position;
+    if (position.after < head) this.#deliverAfter(position, head);
+    if (position.after >= position.target) this.#settle.resolve({ since: position.since });
     // A long backlog goes out in chunks, so that the event loop's other work comes in between.
-    if (place.after < head) setImmediate(() => this.pump());
-    else this.#inStepAt = began;
+    if (position.after < head) setImmediate(() => this.pump());
+    else this.#caughtUpAt = began;
   }
 
   /**
@@ -172,7 +172,7 @@ class Tail {
    * place.
    */
   #isAnotherFile(head: number): boolean {
-    if (head < this.#highest) return true;
+    if (head < this.#highestHead) return true;
     if (this.#last === undefined) return false;
     const text = this.#source.textAt(this.#last.sequence);
     return text === undefined ? this.#source.oldest() <= this.#last.sequence : text !== this.#last.text;
@@ -180,24 +180,24 @@ class Tail {
 
   #startOver(): void {
     this.#listener.onBreak("lost");
-    this.#inStepAt = Number.NEGATIVE_INFINITY;
-    this.#place = undefined;
+    this.#caughtUpAt = Number.NEGATIVE_INFINITY;
+    this.#position = undefined;
     this.#last = undefined;
   }
 
-  #deliverAfter(place: Place, head: number): void {
-    const entries = this.#source.read(place.after, chunk);
+  #deliverAfter(position: DeliveryPosition, head: number): void {
+    const entries = this.#source.read(position.after, chunk);
     const first = Number(entries[0]?.position ?? head + 1);
     // Sequence numbers have no gaps.
-    if (first !== place.after + 1) {
+    if (first !== position.after + 1) {
       this.#listener.onBreak("trimmed");
-      place.after = first - 1;
+      position.after = first - 1;
       this.#last = undefined;
     }
     if (entries.length > 0) this.#listener.onEntries(entries);
-    place.after = Number(entries.at(-1)?.position ?? head);
-    const text = this.#source.textAt(place.after);
-    this.#last = text === undefined ? undefined : { sequence: place.after, text };
+    position.after = Number(entries.at(-1)?.position ?? head);
+    const text = this.#source.textAt(position.after);
+    this.#last = text === undefined ? undefined : { sequence: position.after, text };
   }
 
   stop(): void {
