@@ -36,7 +36,7 @@ const answeredWithinMs = 30_000;
 /** Faults begin at any moment between two heartbeats. */
 const heartbeatMs = 750;
 
-/** Plays it once; `inflict` begins a fault and gives what ends it. */
+/** Runs the episode once. `inflict` begins a fault and returns the function that ends it. */
 export async function play(
   run: DirectedRun,
   episode: Episode,

@@ -33,7 +33,9 @@ export interface AddUser {
   readonly admin: boolean;
 }
 
-/** Adds a user with a login. It can also create the first owner: who has access to the machine needs no set-up code. */
+/**
+ * Adds a user with a login. It can also create the first owner: access to the machine is enough, without a set-up code.
+ */
 export async function addUser(authority: Authority, request: AddUser, output: Output): Promise<void> {
   requireName(request.name);
   const username = normaliseLoginName(request.username);

@@ -111,7 +111,7 @@ describe("a gateway with TLS", { timeout: 60_000 }, () => {
     put(second);
     process.kill(gateway.pid, "SIGHUP");
     expect(await logged(gateway, "certificate renewed")).toMatchObject({ level: "info" });
-    expect(await logged(gateway, "ends within 14 days")).toMatchObject({
+    expect(await logged(gateway, "expires within 14 days")).toMatchObject({
       level: "warn",
       ends: expect.any(String),
     });
@@ -163,7 +163,7 @@ describe("mistakes with TLS", { timeout: 60_000 }, () => {
       "uws",
       ["--transport", "uws"],
       () => files("first.crt", "first.key"),
-      "transport (--transport): has no TLS",
+      "transport (--transport): is not supported on uws",
     ],
   ] as const)(
     "serve and check refuse %s alike, in one line that names the option",

@@ -193,7 +193,7 @@ class RedisStore implements Store {
     });
   }
 
-  /** Drops connections to servers that are no longer primaries. Each is made again, to the current primary. */
+  /** Drops connections to servers that are no longer primaries. Each is opened again, to the current primary. */
   #disconnectFrom(isOther: (server: RedisHost | undefined) => boolean): void {
     if (isOther(this.#link.server)) this.#client.disconnect(true);
     this.#durable.disconnectFrom(isOther);

@@ -8,7 +8,9 @@ export class Script {
   readonly #text: string;
   readonly #hash: string;
 
-  /** `flags` are those of Redis 7's first line, for a script of the same text that runs where the other is refused. */
+  /**
+   * `flags` are those of Redis 7's first line. With them a script of the same text runs where the other one is refused.
+   */
   constructor(name: string, flags?: "allow-oom") {
     const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
     this.#text = flags === undefined ? text : text.replace(/^#!lua$/m, `#!lua flags=${flags}`);
