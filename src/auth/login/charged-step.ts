@@ -12,8 +12,8 @@ export interface ChargingTools {
 }
 
 /**
- * Charges the try that the input is, where it is one; undefined where it is none. Nothing is looked up before, so that an
- * unknown name is refused like a known one. Throws `rate_limited`.
+ * Charges a guess if the input is one; undefined if not. Nothing is looked up before, so an unknown name is refused
+ * like a known one. Throws `rate_limited`.
  */
 export async function chargeStep(
   { throttle, credentials }: ChargingTools,
@@ -31,12 +31,12 @@ export async function chargeStep(
   });
 }
 
-/** Refused before anybody looked at the input. */
+/** Refused before the input was checked. */
 const untried: ReadonlySet<string> = new Set(["overloaded", "conflict"]);
 
 /**
- * Runs what was charged, and takes the charge back for a secret that was right and for what was not tried. A charge that
- * cannot be taken back only makes the next tries wait.
+ * Runs the charged step. Refunds the charge if the secret was right, or if the step was not carried out. A failed
+ * refund only delays later attempts.
  */
 export async function runCharged<Tried extends { readonly step: ProviderStep }>(
   guess: Guess | undefined,

@@ -1,7 +1,10 @@
-/** Login flows that no socket waits for, by the address that they belong to; each address's in the order they were left. */
+/**
+ * Login flows that no socket waits for, by address. Those of one address are in the order in which they were
+ * detached.
+ */
 export class DetachedFlows {
   readonly #byAddress = new Map<string, Set<string>>();
-  /** Addresses by how many flows they have here, so that the one with the most is found without a look at all of them. */
+  /** Addresses by their number of flows, so that the one with the most is found without a scan. */
   readonly #addressesByCount = new Map<number, Set<string>>();
   #size = 0;
 
@@ -18,7 +21,7 @@ export class DetachedFlows {
     if (flows.has(flowId)) return;
     this.#byAddress.set(address, flows.add(flowId));
     this.#size += 1;
-    this.#moved(address, flows.size - 1, flows.size);
+    this.#updateCount(address, flows.size - 1, flows.size);
   }
 
   delete(address: string, flowId: string): void {
@@ -26,7 +29,7 @@ export class DetachedFlows {
     if (flows === undefined || !flows.delete(flowId)) return;
     if (flows.size === 0) this.#byAddress.delete(address);
     this.#size -= 1;
-    this.#moved(address, flows.size + 1, flows.size);
+    this.#updateCount(address, flows.size + 1, flows.size);
   }
 
   oldestOf(address: string): string | undefined {
@@ -34,14 +37,14 @@ export class DetachedFlows {
     return oldest;
   }
 
-  /** The oldest flow of the address that has the most. */
+  /** The oldest flow of the address with the most flows. */
   oldestOfMost(): string | undefined {
-    const most = Math.max(0, ...this.#addressesByCount.keys());
-    const [address] = this.#addressesByCount.get(most) ?? [];
+    const highestCount = Math.max(0, ...this.#addressesByCount.keys());
+    const [address] = this.#addressesByCount.get(highestCount) ?? [];
     return address === undefined ? undefined : this.oldestOf(address);
   }
 
-  #moved(address: string, from: number, to: number): void {
+  #updateCount(address: string, from: number, to: number): void {
     const before = this.#addressesByCount.get(from);
     before?.delete(address);
     if (before?.size === 0) this.#addressesByCount.delete(from);

@@ -9,14 +9,14 @@ import { type Flow, readFlowById, type VersionedFlow } from "./flow-record.ts";
 import { askProvider, flowAfter, hasNoAttemptsLeft, type Turn, takeTurn, write } from "./flow-turn.ts";
 import type { FlowHolder } from "./login-flows.ts";
 
-/** The event that a flow of this id has gone on: `{flowId}`. */
+/** The topic of the event that a flow has continued: `{flowId}`. */
 const topic = "login_flow";
 
 export interface ExternalCompletion {
   readonly flowId: string;
   /** The `external` or `progress` step that it completes. */
   readonly stepId: string;
-  /** The provider's own; not checked by anybody else. */
+  /** The provider's own input; only the provider checks it. */
   readonly input: Readonly<Record<string, unknown>>;
 }
 
@@ -26,9 +26,9 @@ export interface ExternalCompletionTools extends FinishTools {
 }
 
 /**
- * Completes a step that waits for something outside: takes the turn, asks the provider, and writes what comes of it
- * into the flow's record. A finished login makes no session here: the record says what was proved, and the node whose
- * socket waits makes it, so that no token goes over the bus, and the address that counts is the socket's.
+ * Completes an external step: takes the turn, asks the provider, and writes the outcome into the flow's record. A
+ * completed login opens no session here. The record says what was proved, and the node whose socket waits opens the
+ * session. So no token is sent over the bus, and the socket's address is the one that counts.
  */
 export async function completeExternalStep(
   tools: ExternalCompletionTools,
@@ -86,8 +86,8 @@ function flowAfterCompletion(turn: Turn, step: ProviderStep, clock: Clock): Flow
 }
 
 /**
- * Calls the holders of this node's flows when they went on. A lost event is made up for by `everyone`: after a gap each
- * holder looks at its record.
+ * Calls the holders of this node's flows when their flows have continued. After a gap, in which events may be lost,
+ * every holder reads its record.
  */
 export function listenForSteps(
   events: Pick<EventBus, "subscribe">,

@@ -21,21 +21,21 @@ export interface FinishTools {
   readonly credentials: Pick<Credentials, "find">;
   readonly sessions: Pick<Sessions, "open">;
   readonly codes: Pick<AuthorizationCodes, "prepare">;
-  /** Whether sessions of this client rotate their refresh tokens (D5). */
+  /** Whether sessions of this client rotate their refresh tokens. */
   readonly rotates: (clientId: string | null) => boolean;
 }
 
-/** What every step that policy demands has shown: the only thing that a login is made from. */
+/** What all required steps have proved. A login is made only from this. */
 export interface Proof {
   readonly subject: string;
   readonly amr: readonly string[];
   readonly assurance: AssuranceLevel;
   readonly authenticatedAt: number;
-  /** Records that it was decided on; each is compared again in the commit that makes the session. */
+  /** The records that it was decided on. The commit that opens the session checks each of them. */
   readonly evidence: NonNullable<Step["check"]>;
 }
 
-/** Whom the proof is of, as read now; `credentialVersion` is the version of the credential's record. */
+/** The user of the proof, as read now. `credentialVersion` is the version of the credential's record. */
 interface Person {
   readonly credential: Credential;
   readonly credentialVersion: number;
@@ -43,10 +43,11 @@ interface Person {
 }
 
 /**
- * Ends the flow and makes what it was for, in one commit: a flow gives one session or one code, also when the same step
- * comes twice, and none when the password, the credential, the user or the user's epoch changed since it was looked at.
- * Undefined: this person may not log in (no credential, not active, not from there), or something changed; that reads
- * as a wrong password. Throws `conflict` when the flow itself was continued or ended elsewhere.
+ * Ends the flow and opens its session or code, in one commit. So a flow gives one session or one code, also if the
+ * same step arrives twice, and none if the password, the credential, the user or the user's epoch has changed since
+ * it was read. Undefined: this person may not log in (no credential, not active, not from this address), or a record
+ * changed; the answer is that of a wrong password. Throws `conflict` if the flow itself was continued or ended
+ * elsewhere.
  */
 export async function finishLogin(
   tools: FinishTools,
@@ -55,7 +56,7 @@ export async function finishLogin(
   peer: Peer,
 ): Promise<CreateEntryStep["result"] | undefined> {
   const person = await findUser(tools, at.flow, proof.subject);
-  // A provider that makes users who wait for approval makes them here: credential and user in one commit, no session.
+  // A provider that creates pending users will create them here: credential and user in one commit, no session.
   if (person === undefined || !mayLogIn(person.standing.user, peer)) return undefined;
   const key = recordKeys.credential(person.credential.id);
   const decidedOn = { check: [...proof.evidence, { key, version: person.credentialVersion }] };
@@ -107,7 +108,7 @@ async function finishWithSession(
   return sessionGrantOf(grant);
 }
 
-/** A code is not given for a user who is being cut off either: its commit checks what a session's checks. */
+/** Issues no code to a user who is being revoked: its commit has the same checks as that of a session. */
 async function finishWithCode(
   { store, codes }: FinishTools,
   { clientId, clientName, redirectUri, codeChallenge }: Flow,

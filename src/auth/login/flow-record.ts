@@ -11,7 +11,10 @@ const Texts = Type.Record(Type.String(), Type.String());
 
 const Placeholders = Type.Union([Texts, Type.Null()]);
 
-/** What the client was asked last. What comes back for a form is validated against it; the others wait for something else. */
+/**
+ * The last step that was sent to the client. Input is validated against a form; the other steps wait for something
+ * outside.
+ */
 const SentStep = Type.Union([
   Type.Object({
     kind: Type.Literal("form"),
@@ -35,7 +38,7 @@ const SentStep = Type.Union([
 ]);
 export type SentStep = Static<typeof SentStep>;
 
-/** How the flow ends, as it was found outside; it ends when the socket that waits for it takes that. */
+/** The outcome of an external step. The flow ends when the socket that waits for it reads this. */
 const Outcome = Type.Union([
   Type.Object({ kind: Type.Literal("abort"), reason: Type.String() }),
   Type.Object({
@@ -60,30 +63,30 @@ const FlowRecord = Type.Object({
   redirectUri: Text,
   codeChallenge: Text,
   createdAt: Type.Number(),
-  /** The flow's end, whatever happens in it. */
+  /** The flow ends at this time, whatever happens in it. */
   deadline: Type.Number(),
   attemptsLeft: Type.Integer(),
   step: SentStep,
-  /** How many steps were sent out: rises with each, so that it tells two alike from each other. */
+  /** How many steps were sent. Distinguishes two equal steps. */
   stepNumber: Type.Integer(),
   outcome: Type.Union([Outcome, Type.Null()]),
-  /** The provider's own; plain data. */
+  /** The provider's own state; plain data. */
   providerState: Type.Record(Type.String(), Type.Unknown()),
-  /** Until then a step is being worked on and no other begins; 0 when none is. */
+  /** Until this time a step is being processed, and no other starts; 0 if none is. */
   busyUntil: Type.Number(),
 });
 
-/** A login flow as it is stored. Holds no secret in clear and nothing that a person typed. */
+/** A login flow as it is stored. Contains no secret in clear text and no input of a person. */
 export type Flow = Omit<Static<typeof FlowRecord>, "providerState"> & { readonly providerState: JsonObject };
 const flowRecord = Compile(FlowRecord);
 
-/** A flow at a version; version 0 was never stored. */
+/** A flow and its version; version 0 was never stored. */
 export interface VersionedFlow {
   readonly flow: Flow;
   readonly version: number;
 }
 
-/** Kept past the deadline, so that who comes late is told so. */
+/** How long the record stays after the deadline, so that a late client learns that the flow has expired. */
 const lateMs = 60_000;
 const idShape = /^[0-9a-f]{32}$/;
 
@@ -96,8 +99,8 @@ export function hashFlowSecret(secret: string): string {
 }
 
 /**
- * The flow, for who has its secret; undefined for an unknown flow and for a wrong secret alike, after the same
- * comparison in constant time. NOT yet verified: the deadline.
+ * Reads the flow for a caller with its secret. Undefined for an unknown flow and for a wrong secret alike, after the
+ * same comparison in constant time. NOT yet verified: the deadline.
  */
 export async function readFlow(
   store: Store,
@@ -113,7 +116,7 @@ export async function readFlow(
   return same && flow !== undefined && record !== undefined ? { flow, version: record.version } : undefined;
 }
 
-/** The flow, for a caller in this process that needs no secret. NOT yet verified: the deadline. */
+/** Reads the flow for a caller in this process, which needs no secret. NOT yet verified: the deadline. */
 export async function readFlowById(store: Store, flowId: string): Promise<VersionedFlow | undefined> {
   const record = idShape.test(flowId) ? await readRecord(store, recordKeys.flow(flowId)) : undefined;
   return record !== undefined && isFlow(record.value)
@@ -125,7 +128,7 @@ function isFlow(value: JsonObject): value is Flow {
   return flowRecord.Check(value);
 }
 
-/** The part of a commit that writes the flow over the version that was read. */
+/** The part of a commit that writes the flow, if its version is the one that was read. */
 export function writeFlowStep({ flow, version }: VersionedFlow): Step {
   const key = recordKeys.flow(flow.id);
   return {
@@ -134,18 +137,18 @@ export function writeFlowStep({ flow, version }: VersionedFlow): Step {
   };
 }
 
-/** The part of a commit that gives the flow to the socket with this hold. Checks nothing: the last one has it. */
+/** The part of a commit that gives the flow to the socket with this hold. Checks nothing: the last one wins. */
 export function takeHoldStep({ id, deadline }: Flow, hold: string): Step {
   return { put: [{ key: recordKeys.flowHolder(id), value: { hold }, expiresAt: deadline + lateMs }] };
 }
 
-/** Whose the flow is; null while the socket that began it has it. */
+/** The hold of the socket that has the flow; null for the socket that started it. */
 export async function readHold(store: Store, flowId: string): Promise<string | null> {
   const record = await readRecord(store, recordKeys.flowHolder(flowId));
   return typeof record?.value.hold === "string" ? record.value.hold : null;
 }
 
-/** The part of a commit that ends the flow at the version that was read. */
+/** The part of a commit that ends the flow, if its version is the one that was read. */
 export function endFlowStep({ flow, version }: VersionedFlow): Step {
   const key = recordKeys.flow(flow.id);
   return { check: [{ key, version }], remove: [key] };

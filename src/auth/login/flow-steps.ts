@@ -1,7 +1,7 @@
 import type { AbortStep, CreateEntryStep, FlowStep, Handler } from "../../../protocol/flow.ts";
 import type { Flow } from "./flow-record.ts";
 
-/** Why a flow ends without a login; the first two are Home Assistant's words. */
+/** Why a flow ends without a login. The first two are Home Assistant's reasons. */
 export type AbortReason =
   | "login_expired"
   | "too_many_retry"
@@ -11,7 +11,7 @@ export type AbortReason =
 
 type FlowName = Pick<Flow, "id" | "handler">;
 
-/** The step that was sent out last, in Home Assistant's shape, key for key. */
+/** The last step that was sent, in Home Assistant's format, key for key. */
 export function sentStep({ id, handler, step }: Flow): FlowStep {
   const about = { flow_id: id, handler: wireHandler(handler), step_id: step.stepId };
   const description_placeholders = step.placeholders;

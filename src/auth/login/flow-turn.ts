@@ -7,19 +7,22 @@ import { endFlowStep, type Flow, type SentStep, type VersionedFlow, writeFlowSte
 import { type AbortReason, abortStep, entryStep, sentStep } from "./flow-steps.ts";
 
 /**
- * A flow whose step this call alone works on. `attemptsIfRight` is what is left when the step was no failed attempt;
- * the flow's own count has the attempt charged already.
+ * A flow whose step only this call processes. `attemptsIfRight` is the number of attempts left if the step is no
+ * failed attempt; the flow's own count has the attempt charged already.
  */
 export interface Turn {
   readonly at: VersionedFlow;
   readonly attemptsIfRight: number;
 }
 
-/** After it another call may take the step over from a node that died; the first one's outcome is then refused. */
+/**
+ * After this time another call may take over the step of a node that died. The outcome of the first one is then
+ * refused.
+ */
 const turnMs = 10_000;
 
 /**
- * Takes the turn by compare-and-set before any work is done: of parallel steps one goes on, and each that does has paid
+ * Takes the turn by compare-and-set before any work. Only one of several parallel steps continues, and it has charged
  * its attempt before a password is hashed. Throws `conflict`.
  */
 export async function takeTurn(
@@ -27,7 +30,7 @@ export async function takeTurn(
   { flow, version }: VersionedFlow,
 ): Promise<Turn> {
   const now = clock.now();
-  const busy = new AuthError("conflict", { detail: "another step of this login is being worked on" });
+  const busy = new AuthError("conflict", { detail: "another step of this login is being processed" });
   if (flow.busyUntil > now) throw busy;
   const taken = { ...flow, attemptsLeft: flow.attemptsLeft - 1, busyUntil: now + turnMs };
   const outcome = await store.commit(writeFlowStep({ flow: taken, version }));
@@ -35,7 +38,7 @@ export async function takeTurn(
   return { at: { flow: taken, version: outcome.version }, attemptsIfRight: flow.attemptsLeft };
 }
 
-/** The provider's answer. When it fails the turn is given back: with the attempt when nothing was tried. */
+/** Asks the provider. If it fails, the turn is returned, with the attempt if nothing was carried out. */
 export async function askProvider(
   tools: FinishTools,
   provider: LoginProvider,
@@ -49,13 +52,16 @@ export async function askProvider(
   } catch (error) {
     const untried = error instanceof AuthError && error.code === "overloaded";
     const attemptsLeft = untried ? turn.attemptsIfRight : flow.attemptsLeft;
-    // A failure here leaves the flow busy for its short turn, which is what the fault's own answer says: try again.
+    // If this fails, the flow stays busy for its short turn. The client gets the provider's error, which says to try
+    // again.
     await write(tools, turn.at, { ...flow, attemptsLeft }).catch(() => undefined);
     throw error;
   }
 }
 
-/** What becomes of the flow. Throws `conflict` when it was continued or ended elsewhere meanwhile. */
+/**
+ * Applies the provider's step to the flow. Throws `conflict` if the flow was continued or ended elsewhere meanwhile.
+ */
 export async function settle(
   tools: FinishTools,
   turn: Turn,
@@ -78,7 +84,7 @@ export async function settle(
 
 type AskingStep = Exclude<ProviderStep, { kind: "abort" | "done" }>;
 
-/** The flow once the step was sent out. A form with errors has cost the attempt. */
+/** The flow after the step was sent. A form with errors costs the attempt. */
 export function flowAfter({ at: { flow }, attemptsIfRight }: Turn, step: AskingStep): Flow {
   const failed = step.kind === "form" && Object.keys(step.errors ?? {}).length > 0;
   return {
@@ -109,8 +115,8 @@ function sentStepOf(step: AskingStep): SentStep {
 }
 
 /**
- * The first factor is proved. MFA comes in here: for a provider that supports it, a user with modules gets the module's
- * form, the proof so far stays in the flow's record, and `finishLogin` is reached by the last module's proof only.
+ * The first factor is proved. MFA will start here: if the provider supports it, a user with modules gets the module's
+ * form, the proof so far stays in the flow's record, and only the last module's proof reaches `finishLogin`.
  */
 export async function finish(
   tools: FinishTools,
@@ -127,7 +133,7 @@ export async function finish(
   return hasNoAttemptsLeft(next) ? await endFlow(tools, at, "too_many_retry") : await write(tools, at, next);
 }
 
-/** A failed attempt was the last one. */
+/** True if a failed attempt was the last one. */
 export function hasNoAttemptsLeft({ step, attemptsLeft }: Flow): boolean {
   return step.kind === "form" && Object.keys(step.errors).length > 0 && attemptsLeft <= 0;
 }
@@ -143,7 +149,7 @@ export async function endFlow(
   return abortStep(at.flow, reason);
 }
 
-/** Writes the flow and gives the turn back. Throws `conflict`. */
+/** Writes the flow and returns the turn. Throws `conflict`. */
 export async function write(
   { store }: Pick<FinishTools, "store">,
   at: VersionedFlow,

@@ -7,8 +7,8 @@ const longestText = 1024;
 export type FormInput = Readonly<Record<string, string | number | boolean>>;
 
 /**
- * The input as the form asked for it: every required field, no other key, each value of its field's type, a select's
- * among its options. Throws `invalid_format` that names the field and never the value.
+ * Validates the input against the form: every required field, no other key, each value of its field's type, a
+ * select's value among its options. Throws `invalid_format` with the name of the field, never its value.
  */
 export function readFormInput(
   fields: readonly FormField[],
@@ -28,7 +28,7 @@ export function readFormInput(
   return Object.fromEntries(values);
 }
 
-/** Home Assistant's select for MFA modules has neither flag and cannot be left out. */
+/** Home Assistant's select for MFA modules has neither flag, and is required. */
 function isRequired(field: FormField): boolean {
   return field.required ?? field.optional !== true;
 }

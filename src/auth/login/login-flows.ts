@@ -37,28 +37,30 @@ export interface StartLogin {
   readonly codeChallenge: string | null;
 }
 
-/** The socket that waits for a flow's answers, told apart by identity. */
+/** The socket that waits for a flow's answers. Compared by identity. */
 export interface FlowHolder {
-  /** The flow may have gone on without it: ask `next`. Must not throw. */
+  /** The flow may have continued without it: call `next`. Must not throw. */
   flowContinued(): void;
 }
 
 export interface FlowAnswer {
-  /** The wire's flow object, ready to be sent. */
+  /** The flow object as it is sent. */
   readonly step: FlowStep;
-  /** Held by the connection, shown to the client once (on start and resume), asked for by every further call. */
+  /**
+   * The connection keeps it, shows it to the client once (on start and resume), and passes it to every further call.
+   */
   readonly flowSecret: string;
-  /** Rises with every step that the flow asks; see `next`. */
+  /** Rises with every step that is sent; see `next`. */
   readonly stepNumber: number;
-  /** Milliseconds until the flow ends by itself. */
+  /** Time until the flow's deadline, ms. */
   readonly endsInMs: number;
-  /** Whom the input was about, for the audit log; the client is not told. */
+  /** The user that the input was about, for the audit log. Not sent to the client. */
   readonly userId?: string;
 }
 
 /**
- * The login-flow engine (D6): flows are records in the store, so any node continues them; a step is a compare-and-set;
- * ids, validation against the form that was sent out, attempts, deadline and MFA are the engine's.
+ * The login-flow engine. Flows are records in the store, so any node can continue them, and each step is a
+ * compare-and-set. The engine handles ids, validation against the form that was sent, attempts, deadline and MFA.
  */
 export interface LoginFlows {
   /** Providers that can be used from this address. */
@@ -66,18 +68,19 @@ export interface LoginFlows {
     peer: Peer,
   ): readonly { readonly type: string; readonly id: string | null; readonly name: string }[];
   /**
-   * Client id and redirect URI are checked here, before anybody types a password. `holder` waits for the flow's answers,
-   * until `left`; without one nobody does. Throws `invalid_handler`, `invalid_client`, `invalid_redirect_uri`,
+   * Checks client id and redirect URI before anybody types a password. `holder` waits for the flow's answers until
+   * `detach`; without a holder nobody does. Throws `invalid_handler`, `invalid_client`, `invalid_redirect_uri`,
    * `invalid_format` (the code challenge), `onboarding_required`.
    */
   start(request: StartLogin, peer: Peer, holder?: FlowHolder): Promise<FlowAnswer>;
   /**
-   * Every call is a failed attempt until it is known to be none; five end the flow (abort `too_many_retry`). Past its
-   * deadline the flow ends with abort `login_expired`, for who comes within a minute. A step that waits for something
-   * outside takes no input: if it is done, the step after it is the answer. Throws `not_supported` if it is not, `invalid_flow` (unknown,
-   * finished, long expired, another's secret: alike), `invalid_format` (input does not fit the form; the flow stays,
-   * no attempt is charged), `overloaded` (the KDF queue is full; the same), `rate_limited` (no guess is left for the account
-   * or the address; the same), `conflict` (two steps at once).
+   * Every call counts as a failed attempt until it is known not to be one; five end the flow (abort
+   * `too_many_retry`). After its deadline the flow ends with abort `login_expired`, for a client that calls within a
+   * minute. An external step takes no input: if it is completed, the next step is the answer. Throws `not_supported`
+   * if it is not completed, `invalid_flow` (unknown, finished, long expired or a wrong secret, all alike),
+   * `invalid_format` (the input does not fit the form; the flow stays, no attempt is charged), `overloaded` (the KDF
+   * queue is full; the same), `rate_limited` (no guess is left for the account or the address; the same), `conflict`
+   * (two steps at once).
    */
   advance(
     request: {
@@ -88,8 +91,8 @@ export interface LoginFlows {
     peer: Peer,
   ): Promise<FlowAnswer>;
   /**
-   * The step that is waiting, on another socket or node; abort `login_expired` as above. `holder` waits for the flow
-   * instead of whoever did. Throws `invalid_flow`.
+   * Returns the flow's current step to another socket or node; abort `login_expired` as above. `holder` replaces the
+   * flow's holder. Throws `invalid_flow`.
    */
   resume(
     request: { readonly flowId: string; readonly flowSecret: string },
@@ -116,28 +119,30 @@ export interface LoginFlows {
   completeExternalStep(request: ExternalCompletion, peer: Peer): Promise<ProviderStep["kind"]>;
   cancel(request: { readonly flowId: string; readonly flowSecret: string }): Promise<AbortStep>;
   /**
-   * The holder is gone. The flow can be resumed until its deadline, or until newer ones that were left need its place.
-   * Without effect when another holder has resumed it.
+   * The holder's socket has closed. The flow can be resumed until its deadline, or until newer detached flows evict
+   * it. Without effect if another holder has resumed it.
    */
   detach(flowId: string, holder: FlowHolder): void;
-  /** No holder is told anything any more. */
+  /** No holder is called any more. */
   close(): void;
 }
 
 export interface LoginFlowLimits {
   /** Failed attempts that end a flow. */
   readonly attempts: number;
-  /** Flows that no socket waits for and that are kept to be resumed: of one address (one IPv6 /64), and of this node. */
-  readonly leftPerAddress: number;
-  readonly leftPerNode: number;
-  /** Milliseconds from a flow's start to its end, whatever happens in it. */
+  /**
+   * Limits of flows that no socket waits for, kept to be resumed: for one address (one IPv6 /64), and for this node.
+   */
+  readonly detachedPerAddress: number;
+  readonly detachedPerNode: number;
+  /** Life of a flow from its start, whatever happens in it, ms. */
   readonly lifeMs: number;
 }
 
 export const defaultLoginFlowLimits: LoginFlowLimits = {
   attempts: 5,
-  leftPerAddress: 8,
-  leftPerNode: 10_000,
+  detachedPerAddress: 8,
+  detachedPerNode: 10_000,
   lifeMs: wireLimits.loginDeadlineMs,
 };
 
@@ -169,7 +174,7 @@ export function createLoginFlows(options: LoginFlowsOptions): LoginFlows {
     next: (request, peer, holder) => next(engine, request, peer, holder),
     completeExternalStep: (request, peer) => completeExternalStep(options, request, peer),
     cancel: (request) => cancel(engine, request),
-    detach: (flowId, holder) => open.leave(flowId, holder),
+    detach: (flowId, holder) => open.detach(flowId, holder),
     close: () => stopListening?.(),
   };
 }
@@ -178,7 +183,7 @@ interface Engine {
   readonly options: LoginFlowsOptions;
   readonly limits: LoginFlowLimits;
   readonly open: OpenFlows;
-  /** Hears of flows that go on elsewhere, from the first call on. */
+  /** Listens for flows that continue on other nodes, from the first call on. */
   readonly listen: () => void;
 }
 
@@ -201,7 +206,7 @@ async function start(
   const displaced = open.makeRoom(share);
   if (displaced.length > 0) await options.store.commit({ remove: displaced.map(recordKeys.flow) });
   const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft };
-  // Held before it can be continued: what comes meanwhile is told to the holder.
+  // The holder is registered before the flow can be continued, so it is called for everything that follows.
   open.hold(flow.id, share, engine.limits.lifeMs, holder);
   if (holder !== undefined) engine.listen();
   try {
@@ -301,7 +306,7 @@ async function next(
   return await present(engine, at, request.flowSecret, peer);
 }
 
-/** What the client is to be shown now. */
+/** The step to show to the client now. */
 async function present(
   engine: Engine,
   at: VersionedFlow,
@@ -313,7 +318,7 @@ async function present(
   return answer(engine, { flow: at.flow, flowSecret }, over ?? sentStep(at.flow));
 }
 
-/** Ends the flow as it was found outside. Throws `conflict`. */
+/** Ends the flow with the outcome of its external step. Throws `conflict`. */
 async function conclude(
   engine: Engine,
   at: VersionedFlow,
@@ -342,21 +347,21 @@ async function cancel(engine: Engine, claim: FlowClaim): Promise<AbortStep> {
   });
 }
 
-/** Throws `invalid_flow`, alike for a flow that is unknown or over and for another's. */
+/** Throws `invalid_flow`, alike for an unknown flow, an ended one and a wrong secret. */
 async function requireFlow({ options }: Engine, { flowId, flowSecret }: FlowClaim): Promise<VersionedFlow> {
   const at = await readFlow(options.store, flowId, flowSecret);
   if (at === undefined) throw new AuthError("invalid_flow");
   return at;
 }
 
-/** Past its deadline, or out of attempts because a fault kept the last answer back. */
+/** Ends a flow that is past its deadline, or has no attempts left because an error prevented the last answer. */
 async function endIfExpired({ options }: Engine, at: VersionedFlow): Promise<FlowStep | undefined> {
   if (at.flow.deadline <= options.clock.now()) return await endFlow(options, at, "login_expired");
   const spent = at.flow.attemptsLeft <= 0 && at.flow.busyUntil <= options.clock.now();
   return spent ? await endFlow(options, at, "too_many_retry") : undefined;
 }
 
-/** `stepsSince`: how many steps were sent out since `flow` was read. */
+/** `stepsSince`: how many steps were sent since `flow` was read. */
 function answer(
   { open, options }: Engine,
   { flow, flowSecret }: { readonly flow: Flow; readonly flowSecret: string },

@@ -4,8 +4,8 @@ import { isCodeChallenge } from "../tokens/authorization-codes.ts";
 import type { StartLogin } from "./login-flows.ts";
 
 /**
- * What is asked of a client before anybody types a password: a code needs a valid client id and a redirect URI that may
- * have it; a session may name its client, and a redirect URI only with it. Throws `invalid_client`,
+ * Checks the client before anybody types a password. A code needs a valid client id and a redirect URI that is
+ * allowed for it. A session may name its client, and a redirect URI only together with it. Throws `invalid_client`,
  * `invalid_redirect_uri`, `invalid_format`.
  */
 export function checkStart({ purpose, clientId, redirectUri, codeChallenge }: StartLogin): void {

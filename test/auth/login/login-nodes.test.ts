@@ -169,7 +169,7 @@ describe("open flows", () => {
 
   it("whose sockets wait never give way, however many one address has, and keep nobody from a start", async () => {
     const mine = await domain.flows.start(startRequest(), peer, holder());
-    const small = await node({ limits: { leftPerAddress: 2, leftPerNode: 4 } });
+    const small = await node({ limits: { detachedPerAddress: 2, detachedPerNode: 4 } });
     const neighbours = await Promise.all(
       Array.from({ length: 100 }, () => small.flows.start(startRequest(), peer, holder())),
     );
@@ -189,7 +189,7 @@ describe("open flows", () => {
   });
 
   it("that were left are bounded for the node, and the address that has most gives way", async () => {
-    const small = await node({ limits: { leftPerAddress: 5, leftPerNode: 8 } });
+    const small = await node({ limits: { detachedPerAddress: 5, detachedPerNode: 8 } });
     const person = await abandoned(small, 1, "198.51.100.1");
     const flood = await abandoned(small, 5, "198.51.100.66");
     for (let host = 100; host < 106; host += 1) await abandoned(small, 1, `198.51.100.${host}`);
@@ -199,7 +199,7 @@ describe("open flows", () => {
 
   it("make room when they end: by login, abort, cancel, deadline", async () => {
     await addPerson(domain);
-    const one = await node({ limits: { leftPerAddress: 1, attempts: 1 } });
+    const one = await node({ limits: { detachedPerAddress: 1, attempts: 1 } });
     const first = await abandoned(one, 1, peer.address);
     expect((await tryLogin(one.flows, wrong)).type).toBe("abort");
     expect(await standing(one.flows, first)).toEqual([false]);
@@ -211,7 +211,7 @@ describe("open flows", () => {
   });
 
   it("are held by who resumed them last, whatever the sockets before do", async () => {
-    const one = await node({ limits: { leftPerAddress: 1 } });
+    const one = await node({ limits: { detachedPerAddress: 1 } });
     const [first, second] = [holder(), holder()];
     const started = await one.flows.start(startRequest(), peer, first);
     const { flow_id } = started.step;
@@ -223,7 +223,7 @@ describe("open flows", () => {
   });
 
   it("that a socket resumed many times are left when it goes, once", async () => {
-    const one = await node({ limits: { leftPerAddress: 1 } });
+    const one = await node({ limits: { detachedPerAddress: 1 } });
     const socket = holder();
     const started = await one.flows.start(startRequest(), peer, socket);
     for (let round = 0; round < 3; round += 1) await one.flows.resume(claimOf(started), peer, socket);
@@ -233,7 +233,7 @@ describe("open flows", () => {
   });
 
   it("that were resumed here count here, wherever they began", async () => {
-    const one = await node({ limits: { leftPerAddress: 1 } });
+    const one = await node({ limits: { detachedPerAddress: 1 } });
     const started = await domain.flows.start(startRequest(), peer, holder());
     const socket = holder();
     await one.flows.resume(claimOf(started), peer, socket);
