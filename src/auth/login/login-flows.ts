@@ -110,11 +110,11 @@ export interface LoginFlows {
     holder: FlowHolder,
   ): Promise<FlowAnswer | undefined>;
   /**
-   * Completes an `external` or `progress` step, from anywhere in the installation: for callers in this process that have
-   * their own proof of what happened outside. `peer` is theirs. The socket that waits for the flow gets what follows, on
-   * whatever node it is; without one, whoever resumes the flow does. Of several calls for one step one is carried out.
-   * Gives the kind of what follows. Throws `invalid_flow` (unknown, over, or it waits for something else) and `conflict`
-   * (another call was first, or is at work).
+   * Completes an `external` or `progress` step, on any node of the installation. For callers in this process that
+   * have their own proof of what happened outside; `peer` is the caller's. The socket that waits for the flow gets
+   * what follows, on whatever node it is; without one, whoever resumes the flow does. Of several calls for one step
+   * one is carried out. Gives the kind of what follows. Throws `invalid_flow` (unknown, over, or it waits for
+   * something else) and `conflict` (another call was first, or is at work).
    */
   completeExternalStep(request: ExternalCompletion, peer: Peer): Promise<ProviderStep["kind"]>;
   cancel(request: { readonly flowId: string; readonly flowSecret: string }): Promise<AbortStep>;

@@ -44,7 +44,7 @@ afterEach(async () => {
   await opened.dispose();
 });
 
-/** A socket that counts how often it was told. */
+/** A holder that counts its calls. */
 function ear() {
   let told = 0;
   let wake: () => void = () => undefined;
@@ -72,7 +72,7 @@ const nextOf = (at: LoginDomain, shown: FlowAnswer, holder = holders.get(shown.s
   at.flows.next({ ...claimOf(shown), stepNumber: shown.stepNumber }, peer, holder);
 
 describe("a step that is completed from outside", () => {
-  it("is shown in Home Assistant's shape", async () => {
+  it("is sent in Home Assistant's format", async () => {
     const { step } = await start();
     const about = { flow_id: step.flow_id, handler: ["homeassistant", null] };
     expect(step).toEqual({
@@ -94,7 +94,7 @@ describe("a step that is completed from outside", () => {
     });
   });
 
-  it("tells the socket that holds the flow on another node, which makes the session", async () => {
+  it("calls the socket that holds the flow on another node, which opens the session", async () => {
     const user = await addPerson(domain);
     const other = await node();
     const holder = ear();
@@ -112,7 +112,7 @@ describe("a step that is completed from outside", () => {
     expect(await codeOf(complete(other, shown, "yes"))).toBe("invalid_flow");
   });
 
-  it("may lead to any other step, and back to a form that the person answers", async () => {
+  it("may lead to any other step, and back to a form", async () => {
     await addPerson(domain);
     let shown = await start(domain, forCode);
     const types: string[] = [];
@@ -131,7 +131,7 @@ describe("a step that is completed from outside", () => {
     expect(done.step).toMatchObject({ type: "create_entry", result: expect.any(String) });
   });
 
-  it("is completed once by fifty calls at two nodes", async () => {
+  it("is completed once by fifty calls on two nodes", async () => {
     await addPerson(domain);
     const other = await node();
     const shown = await start();
@@ -178,7 +178,7 @@ describe("a step that is completed from outside", () => {
     ]);
   });
 
-  it("costs an attempt when it leads to a form with errors, and none otherwise", async () => {
+  it("costs an attempt if it leads to a form with errors, and none otherwise", async () => {
     await addPerson(domain);
     let shown = await start();
     for (let n = 0; n < 8; n += 1) {
@@ -220,8 +220,8 @@ describe("a step that is completed from outside", () => {
   });
 });
 
-describe("a client that answers a step that waits", () => {
-  it("is told that it takes no input, whatever it sends, and nothing is charged", async () => {
+describe("a client that answers an external step", () => {
+  it("gets an error that the step takes no input, whatever it sends, and is charged nothing", async () => {
     const shown = await start();
     for (const input of [{}, { answer: "yes" }])
       for (let n = 0; n < 6; n += 1)
@@ -230,7 +230,7 @@ describe("a client that answers a step that waits", () => {
     expect(await nextOf(domain, shown)).toBeUndefined();
   });
 
-  it("gets the step that came meanwhile", async () => {
+  it("gets the step that followed meanwhile", async () => {
     await addPerson(domain);
     const shown = await start();
     await complete(domain, shown, "yes");
@@ -246,7 +246,7 @@ describe("a lost event", () => {
     close: async () => undefined,
   };
 
-  it("loses no step: resume at another node gives it, and a session once", async () => {
+  it("loses no step: a resume on another node gives it, and a session once", async () => {
     await addPerson(domain);
     const lonely = await node(deaf);
     const shown = await start(lonely);

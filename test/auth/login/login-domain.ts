@@ -27,7 +27,7 @@ export const peer: Peer = { address: "203.0.113.7" };
 export const client = "https://app.example/";
 export const redirect = "https://app.example/callback";
 export const ada = { username: "ada", password: "canary-horse-battery" } as const;
-/** Cheap: what is tested is not scrypt. */
+/** Cheap parameters: scrypt is not under test. */
 export const quick = { N: 16, r: 8, p: 1 };
 
 /** All domains of a test are nodes of one installation. */
@@ -39,7 +39,7 @@ export interface DomainOptions {
   readonly budgets?: Partial<LoginBudgets>;
   readonly onboardingRequired?: boolean;
   readonly events?: EventBus;
-  /** Puts something around the local provider. */
+  /** Wraps the local provider. */
   readonly wrapProvider?: (provider: LoginProvider) => LoginProvider;
   /** Runs after the engine has read the user, before it commits. */
   readonly beforeCommit?: () => Promise<unknown>;
@@ -134,7 +134,7 @@ export function startRequest(changes: Partial<StartLogin> = {}): StartLogin {
 
 export const forCode: Partial<StartLogin> = { purpose: "code", redirectUri: redirect };
 
-/** Who waits for a flow and is told nothing. */
+/** A holder that ignores all calls. */
 export function holder(): FlowHolder {
   return { flowContinued: () => undefined };
 }
@@ -175,7 +175,7 @@ export async function codeOf(work: Promise<unknown>): Promise<string> {
   return error instanceof AuthError ? error.code : `no AuthError: ${String(error)}`;
 }
 
-/** What of a step does not name its flow. */
+/** A step without its flow's id. */
 export function withoutId(step: FlowStep): string {
   return JSON.stringify({ ...step, flow_id: "" });
 }

@@ -40,7 +40,7 @@ const { attempts } = defaultLoginBudgets.pair;
 const wrong = { username: "ada", password: "wrong-horse" };
 
 describe("a login", () => {
-  it("begins with Home Assistant's form, key for key", async () => {
+  it("starts with Home Assistant's form, key for key", async () => {
     const { step, flowSecret } = await domain.flows.start(startRequest(), peer);
     expect(step).toEqual({
       type: "form",
@@ -59,7 +59,7 @@ describe("a login", () => {
     expect(Buffer.from(flowSecret, "base64url")).toHaveLength(32);
   });
 
-  it("with the right password gives a session that lives", async () => {
+  it("with the right password opens a live session", async () => {
     const user = await addPerson(domain);
     const step = await tryLogin(domain.flows, ada);
     expect(step).toMatchObject({ type: "create_entry", description: null, description_placeholders: null });
@@ -94,14 +94,14 @@ describe("a login", () => {
     expect(await domain.sessions.list(user.id)).toEqual([]);
   });
 
-  it("takes the name in any spelling", async () => {
+  it("accepts the name in any spelling", async () => {
     await addPerson(domain);
     for (const username of ["ADA", "  ada ", "ＡＤＡ", "Ada\u3000"]) {
       expect(await tryLogin(domain.flows, { ...ada, username })).toMatchObject({ type: "create_entry" });
     }
   });
 
-  it("may go on after wrong passwords", async () => {
+  it("can continue after wrong passwords", async () => {
     await addPerson(domain);
     const started = await domain.flows.start(startRequest(), peer);
     for (let attempt = 1; attempt <= 4; attempt += 1) {
@@ -113,7 +113,7 @@ describe("a login", () => {
     expect(last.step.type).toBe("create_entry");
   });
 
-  it("ends with the fifth wrong password, and the right one comes too late", async () => {
+  it("ends with the fifth wrong password; the right one is then refused", async () => {
     await addPerson(domain);
     const started = await domain.flows.start(startRequest(), peer);
     const send = async (input: object) =>
@@ -174,7 +174,7 @@ describe("who may not log in", () => {
     };
   }
 
-  it("is answered byte for byte alike, after the same hashing", async () => {
+  it("gets the same answer byte for byte, after the same hashing", async () => {
     const answers = new Set<string>();
     for (const [name, attempt] of Object.entries(await refusals())) {
       const before = domain.passwords.load().runs;
@@ -184,7 +184,7 @@ describe("who may not log in", () => {
     expect([...answers]).toEqual([expect.stringContaining(`"errors":{"base":"invalid_auth"}`)]);
   });
 
-  it("is let in when that changes: activated, or at home", async () => {
+  it("may log in after a change: activated, or at a local address", async () => {
     await refusals();
     const home = { address: "192.168.1.20" };
     const started = await domain.flows.start(startRequest(), home);
@@ -202,7 +202,7 @@ describe("parallel steps", () => {
       ),
     );
 
-  it("with the right password make one session", async () => {
+  it("with the right password open one session", async () => {
     const user = await addPerson(domain);
     const started = await domain.flows.start(startRequest(), peer);
     const outcomes = await Promise.all(burst(ada, claimOf(started)));
@@ -238,7 +238,7 @@ describe("parallel steps", () => {
 });
 
 describe("flow secrets", () => {
-  it("open only their own flow, and a wrong one reads as an unknown flow", async () => {
+  it("give access to their own flow only; a wrong one is answered like an unknown flow", async () => {
     const mine = await domain.flows.start(startRequest(), peer);
     const theirs = await domain.flows.start(startRequest(), peer);
     const claims = [
@@ -259,7 +259,7 @@ describe("flow secrets", () => {
     expect((await domain.flows.resume(claimOf(mine), peer)).step.type).toBe("form");
   });
 
-  it("are not in the store, nor is what was typed", async () => {
+  it("are not in the store, nor is the input", async () => {
     await addPerson(domain);
     const started = await domain.flows.start(startRequest(), peer);
     await domain.flows.advance({ ...claimOf(started), input: wrong }, peer);

@@ -29,7 +29,7 @@ afterEach(async () => {
 const wrong = { username: "ada", password: "wrong-horse" };
 const { attempts } = defaultLoginBudgets.pair;
 
-/** On a flow of its own; the type of the step, or the refusal. */
+/** A guess in a flow of its own. Returns the type of the step, or the error code. */
 async function guess(input: { username: string; password: string }, from: Peer = peer, on = domain) {
   const started = await on.flows.start(startRequest(), from);
   const work = on.flows.advance({ ...claimOf(started), input }, from);
@@ -45,7 +45,7 @@ async function useUp(username: string, from: Peer = peer) {
 }
 
 describe("guesses over the budget", () => {
-  it("are refused without hashing, on new flows and other nodes, in whatever spelling, right ones too", async () => {
+  it("are refused without hashing, in new flows, on other nodes, in any spelling, also if right", async () => {
     await addPerson(domain);
     await useUp("ada");
     const other = await loginDomain(opened);
@@ -79,7 +79,7 @@ describe("guesses over the budget", () => {
     expect(refusals[0]).toMatchObject({ code: "rate_limited", publicMessage: "Too many requests" });
   });
 
-  it("say to the audit log whom they were about, and of nobody for a name that nobody has", async () => {
+  it("name the user in the audit log, and nobody for an unknown name", async () => {
     const user = await addPerson(domain);
     const about = async (username: string) => {
       await useUp(username);
@@ -104,7 +104,7 @@ describe("guesses over the budget", () => {
     expect((await send()).step.type).toBe("create_entry");
   });
 
-  it("from many addresses leave the owner alone where she logged in before", async () => {
+  it("from many addresses do not limit the owner at an address where she logged in before", async () => {
     await addPerson(domain);
     expect(await guess(ada)).toBe("create_entry");
     for (const host of [1, 2, 3]) {
@@ -115,7 +115,7 @@ describe("guesses over the budget", () => {
     expect(await guess(ada)).toBe("create_entry");
   });
 
-  it("are not what a full queue refuses: nothing was tried", async () => {
+  it("are not charged if a full queue refuses them", async () => {
     await addPerson(domain);
     const full = await loginDomain(opened, { passwords: { queueLimit: 0, queueLimitPerKey: 0 } });
     for (let count = 0; count < attempts * 2; count += 1)
@@ -126,7 +126,7 @@ describe("guesses over the budget", () => {
 });
 
 describe("an answer", () => {
-  it("names whom the input was about, for the audit log only", async () => {
+  it("names the user of the input, for the audit log only", async () => {
     const user = await addPerson(domain);
     const started = await domain.flows.start(startRequest(), peer);
     const answer = (input: object) =>

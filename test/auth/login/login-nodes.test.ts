@@ -50,7 +50,7 @@ afterEach(async () => {
 const wrong = { username: "ada", password: "wrong-horse" };
 
 describe("a flow on another node", () => {
-  it("goes on where it stood, with the attempts that were left", async () => {
+  it("continues at its current step, with the attempts that are left", async () => {
     await addPerson(domain);
     const started = await domain.flows.start(startRequest(), peer);
     const claim = claimOf(started);
@@ -73,7 +73,7 @@ describe("a flow on another node", () => {
     expect(await domain.sessions.get(grantOf(step).session_id)).toBeDefined();
   });
 
-  it("gives one session when the same step reaches both", async () => {
+  it("opens one session if the same step reaches both", async () => {
     const user = await addPerson(domain);
     const other = await node();
     for (let round = 1; round <= 5; round += 1) {
@@ -86,7 +86,7 @@ describe("a flow on another node", () => {
     }
   });
 
-  it("is taken over from a node that died in a step, with that attempt paid", async () => {
+  it("is taken over from a node that died in a step, with that attempt charged", async () => {
     await addPerson(domain);
     const begun = new EventEmitter();
     const never: LoginProvider["advance"] = () => {
@@ -110,7 +110,7 @@ describe("a flow on another node", () => {
 });
 
 describe("the deadline", () => {
-  it("ends a flow five minutes after its start, whatever was done in it", async () => {
+  it("ends a flow five minutes after its start, whatever happened in it", async () => {
     await addPerson(domain);
     const started = await domain.flows.start(startRequest(), peer);
     const claim = claimOf(started);
@@ -123,7 +123,7 @@ describe("the deadline", () => {
     expect(await codeOf(domain.flows.advance({ ...claim, input: ada }, peer))).toBe("invalid_flow");
   });
 
-  it("is told to who resumes late", async () => {
+  it("is reported to a client that resumes late", async () => {
     const started = await domain.flows.start(startRequest(), peer);
     opened.clock.pass(300_000);
     expect((await domain.flows.resume(claimOf(started), peer)).step).toMatchObject({
@@ -131,7 +131,7 @@ describe("the deadline", () => {
     });
   });
 
-  it("holds for a step that was begun before it", async () => {
+  it("applies to a step that started before it", async () => {
     const user = await addPerson(domain);
     const slow = await node({
       wrapProvider: (provider) => ({
@@ -150,12 +150,12 @@ describe("the deadline", () => {
 });
 
 describe("open flows", () => {
-  /** Flows that give way are gone from the store: a resume finds none. */
+  /** Evicted flows are removed from the store: a resume does not find them. */
   const standing = async (flows: LoginDomain["flows"], all: readonly FlowAnswer[]) => {
     const codes = await Promise.all(all.map((each) => codeOf(flows.resume(claimOf(each), peer, holder()))));
     return codes.map((code) => code === "no error");
   };
-  /** Started on sockets, which are gone when it returns. */
+  /** Started on sockets that have closed when this returns. */
   const abandoned = async ({ flows }: LoginDomain, count: number, address: string | null) => {
     const all: FlowAnswer[] = [];
     for (let at = 0; at < count; at += 1) {
@@ -167,7 +167,7 @@ describe("open flows", () => {
     return all;
   };
 
-  it("whose sockets wait never give way, however many one address has, and keep nobody from a start", async () => {
+  it("with waiting sockets are never evicted, however many one address has, and prevent no start", async () => {
     const mine = await domain.flows.start(startRequest(), peer, holder());
     const small = await node({ limits: { detachedPerAddress: 2, detachedPerNode: 4 } });
     const neighbours = await Promise.all(
@@ -177,7 +177,7 @@ describe("open flows", () => {
     expect(await standing(small.flows, [mine, ...neighbours])).toEqual(Array(101).fill(true));
   });
 
-  it("that were left are eight of an address, the newest ones, and of a whole IPv6 /64", async () => {
+  it("that are detached are limited to the eight newest of an address, or of an IPv6 /64", async () => {
     const all = await abandoned(domain, 10, peer.address);
     const kept = [false, false, ...Array(8).fill(true)];
     expect(await standing(domain.flows, all)).toEqual(kept);
@@ -188,7 +188,7 @@ describe("open flows", () => {
     expect(await standing(domain.flows, [...wide, ...elsewhere])).toEqual([...kept, true]);
   });
 
-  it("that were left are bounded for the node, and the address that has most gives way", async () => {
+  it("that are detached are limited for the node; one of the address with the most is evicted", async () => {
     const small = await node({ limits: { detachedPerAddress: 5, detachedPerNode: 8 } });
     const person = await abandoned(small, 1, "198.51.100.1");
     const flood = await abandoned(small, 5, "198.51.100.66");
@@ -197,7 +197,7 @@ describe("open flows", () => {
     expect(await standing(small.flows, flood)).toEqual([false, false, false, false, true]);
   });
 
-  it("make room when they end: by login, abort, cancel, deadline", async () => {
+  it("free their place when they end: by login, abort, cancel, deadline", async () => {
     await addPerson(domain);
     const one = await node({ limits: { detachedPerAddress: 1, attempts: 1 } });
     const first = await abandoned(one, 1, peer.address);
@@ -210,7 +210,7 @@ describe("open flows", () => {
     expect(await standing(one.flows, second)).toEqual([true]);
   });
 
-  it("are held by who resumed them last, whatever the sockets before do", async () => {
+  it("belong to the socket that resumed them last, whatever earlier sockets do", async () => {
     const one = await node({ limits: { detachedPerAddress: 1 } });
     const [first, second] = [holder(), holder()];
     const started = await one.flows.start(startRequest(), peer, first);
@@ -222,7 +222,7 @@ describe("open flows", () => {
     expect(await standing(one.flows, [started])).toEqual([true]);
   });
 
-  it("that a socket resumed many times are left when it goes, once", async () => {
+  it("that a socket resumed many times are detached once when it closes", async () => {
     const one = await node({ limits: { detachedPerAddress: 1 } });
     const socket = holder();
     const started = await one.flows.start(startRequest(), peer, socket);
@@ -232,7 +232,7 @@ describe("open flows", () => {
     expect(await codeOf(one.flows.resume(claimOf(started), peer))).toBe("invalid_flow");
   });
 
-  it("that were resumed here count here, wherever they began", async () => {
+  it("that were resumed here count here, wherever they started", async () => {
     const one = await node({ limits: { detachedPerAddress: 1 } });
     const started = await domain.flows.start(startRequest(), peer, holder());
     const socket = holder();
@@ -260,7 +260,7 @@ describe("a provider that fails", () => {
     return { node: await node({ wrapProvider }), heal: () => (broken = false) };
   }
 
-  it("by overload costs no attempt", async () => {
+  it("because of overload costs no attempt", async () => {
     const { node: busy, heal } = await failing(new AuthError("overloaded"));
     await addPerson(busy);
     const started = await busy.flows.start(startRequest(), peer);
@@ -280,7 +280,7 @@ describe("a provider that fails", () => {
 });
 
 describe("a flood of logins", () => {
-  it("hashes what the queue holds and refuses the rest, attempts unspent", async () => {
+  it("hashes what the queue holds and refuses the rest without charging attempts", async () => {
     await addPerson(domain);
     const small = await node({
       passwords: { parameters: { N: 2 ** 14, r: 8, p: 1 }, queueLimit: 6, queueLimitPerKey: 2 },

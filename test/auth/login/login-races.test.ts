@@ -22,10 +22,10 @@ let domain: LoginDomain;
 type Moment = "the provider said yes" | "the user was read";
 let plan: { readonly moment: Moment; readonly work: () => Promise<unknown> } | undefined;
 
-/** Instead of the provider's, when given. */
+/** Replaces the provider's, if given. */
 let evidence: NonNullable<Step["check"]> | undefined;
 
-/** Does what is planned for this moment, once. */
+/** Runs the action that is planned for this moment, once. */
 async function reach(moment: Moment): Promise<void> {
   if (plan?.moment !== moment) return;
   const { work } = plan;
@@ -87,7 +87,7 @@ describe.each<Moment>(["the provider said yes", "the user was read"])("after %s"
     });
   }
 
-  it("a flow that was cancelled gives nothing", async () => {
+  it("a cancelled flow gives nothing", async () => {
     const user = await addPerson(domain);
     const started = await domain.flows.start(startRequest(), peer);
     plan = { moment, work: () => domain.flows.cancel(claimOf(started)) };
@@ -108,7 +108,7 @@ describe("a revoke of all the user's sessions", () => {
 });
 
 describe("a provider that keeps no records of its own", () => {
-  it("gives no session when the credential was unlinked meanwhile", async () => {
+  it("opens no session if the credential was unlinked meanwhile", async () => {
     const user = await addPerson(domain);
     const [credential] = await domain.credentials.list(user.id);
     if (credential === undefined) throw new Error("no credential");

@@ -16,7 +16,7 @@ const user: User = {
 const less: Rights = { state: "deactivated", localOnly: true, groupIds: ["system-users"] };
 
 describe("a user's record that is older than what the log decided", () => {
-  it("gives nothing of what was taken", () => {
+  it("grants no right that was removed", () => {
     expect(applyDecidedRights({ user, version: 5 }, { version: 6, rights: less })).toEqual({
       ...user,
       ...less,
@@ -24,13 +24,13 @@ describe("a user's record that is older than what the log decided", () => {
     expect(applyDecidedRights({ user, version: 5 }, { version: 6, rights: null })).toBeUndefined();
   });
 
-  it("gets nothing that it has not got itself", () => {
+  it("gains no right that it does not have itself", () => {
     const narrow = { ...user, ...less };
     const rights: Rights = { state: "active", localOnly: false, groupIds: ["system-admin"] };
     expect(applyDecidedRights({ user: narrow, version: 5 }, { version: 6, rights })).toEqual(narrow);
   });
 
-  it("counts as it is where its rights were decided later, or nothing is known", () => {
+  it("counts as it is if its rights were decided later, or nothing is known", () => {
     expect(applyDecidedRights({ user, version: 6 }, { version: 6, rights: less })).toBe(user);
     const named = { ...user, rightsVersion: 5 };
     expect(applyDecidedRights({ user: named, version: 9 }, { version: 6, rights: less })?.state).toBe(

@@ -27,7 +27,7 @@ afterAll(async () => {
   await closeStore();
 });
 
-/** Collects the cuts that `work` makes on this node. */
+/** Collects the revocation events of `work` on this node. */
 async function cutsOf(work: () => Promise<unknown>, on = node): Promise<readonly RevocationEvent[]> {
   const cuts: RevocationEvent[] = [];
   const undo = on.authority.revocation.onRevocation((cut) => {
@@ -280,7 +280,7 @@ describe("removing a user", () => {
 
   const removes = (userId: string) => (step: Step) => step.remove?.includes(recordKeys.user(userId)) ?? false;
 
-  it("leaves nothing of a login that was renamed between its look and its commit", async () => {
+  it("leaves nothing of a login that was renamed between its read and its commit", async () => {
     const { authority } = node;
     const made = await node.user("judy");
     store.beforeCommit(removes(made.user.id), () =>
@@ -292,7 +292,7 @@ describe("removing a user", () => {
       expect(await readRecord(node.store, key(localProvider, "judith"))).toBeUndefined();
   });
 
-  it("leaves nothing of a login that was added between its look and its commit", async () => {
+  it("leaves nothing of a login that was added between its read and its commit", async () => {
     const { authority } = node;
     const user = await authority.users.create({ name: "No login yet" });
     store.beforeCommit(removes(user.id), () =>
@@ -304,7 +304,7 @@ describe("removing a user", () => {
     expect(await refusal(node.user("kate"))).toBe("accepted");
   });
 
-  it("lets no login be added afterwards", async () => {
+  it("prevents that a login is added afterwards", async () => {
     const { authority } = node;
     const user = await authority.users.create({ name: "No login yet" });
     store.beforeCommit(

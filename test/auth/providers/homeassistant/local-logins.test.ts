@@ -50,7 +50,7 @@ async function liveIds(user: User): Promise<readonly string[]> {
 }
 
 describe("creating a login", () => {
-  it("lets the user in, under exactly that name", async () => {
+  it("lets the user log in, with exactly that name", async () => {
     const user = await person();
     await domain.logins.create(user.id, "grace", ada.password);
     expect(await typeOf({ username: "grace", password: ada.password })).toBe("create_entry");
@@ -72,7 +72,7 @@ describe("creating a login", () => {
     expect(await domain.logins.usernameOf(user.id)).toBeNull();
   });
 
-  it("is refused for a taken name, in whatever order, and for a second login", async () => {
+  it("is refused for a taken name, in any order, and for a second login", async () => {
     const user = await addPerson(domain);
     expect(await codeOf(domain.logins.create((await person()).id, "ada", ada.password))).toBe(
       "username_already_exists",
@@ -80,7 +80,7 @@ describe("creating a login", () => {
     expect(await codeOf(domain.logins.create(user.id, "lovelace", ada.password))).toBe("credential_exists");
   });
 
-  it("gives a name to one of many who ask at once", async () => {
+  it("gives a name to one of many concurrent requests", async () => {
     const users = await Promise.all(Array.from({ length: 12 }, person));
     const outcomes = await Promise.all(
       users.map(({ id }) => codeOf(domain.logins.create(id, "grace", ada.password))),
@@ -89,7 +89,7 @@ describe("creating a login", () => {
     expect(outcomes.filter((outcome) => outcome === "username_already_exists")).toHaveLength(11);
   });
 
-  it("gives a user one of many names asked for at once", async () => {
+  it("gives a user one of many concurrently requested names", async () => {
     const user = await person();
     const names = Array.from({ length: 8 }, (_, place) => `grace-${place}`);
     const outcomes = await Promise.all(
@@ -101,7 +101,7 @@ describe("creating a login", () => {
     expect(await domain.logins.usernameOf(user.id)).toBe(winner);
   });
 
-  it("with a new user makes both or neither", async () => {
+  it("with a new user creates both or neither", async () => {
     await addPerson(domain);
     const before = (await domain.users.list()).length;
     for (const password of ["short", ada.password]) {
@@ -139,7 +139,7 @@ describe("removing a login", () => {
     expect(await codeOf(domain.logins.remove("nobody"))).toBe("user_not_found");
   });
 
-  it("leaves no session of a login that runs at the same time", async () => {
+  it("leaves no session of a concurrent login", async () => {
     for (let round = 0; round < 6; round += 1) {
       const user = await addPerson(domain);
       const logins = Array.from({ length: 4 }, () => tryLogin(domain.flows, ada).catch(() => undefined));
@@ -166,7 +166,7 @@ describe("removing a login", () => {
     expect(await liveIds(user)).toEqual([]);
   });
 
-  it("that was cut short leaves a login nobody can use, and is done again", async () => {
+  it("that failed midway leaves a login that cannot be used, and can be repeated", async () => {
     const user = await addPerson(domain);
     const session = await openSession();
     const found = await readLocalLogin(domain.store, null, "ada");
@@ -222,7 +222,7 @@ describe("changing one's own password", () => {
     expect(await typeOf(ada)).toBe("create_entry");
   });
 
-  it("twice at once is one change", async () => {
+  it("twice concurrently is one change", async () => {
     const outcomes = await Promise.all([
       codeOf(change(ada.password, next)),
       codeOf(change(ada.password, `${next}2`)),
@@ -231,7 +231,7 @@ describe("changing one's own password", () => {
     expect(await liveIds(user)).toEqual([principal.sessionId]);
   });
 
-  it("is not for who has no login here", async () => {
+  it("is refused for a user without a login here", async () => {
     const stranger = await person();
     const work = domain.logins.changeOwnPassword(
       { ...principal, userId: stranger.id },
@@ -283,7 +283,7 @@ describe("changing a login name", () => {
     expect(await domain.sessions.get(session)).toMatchObject({ clientId: client });
   });
 
-  it("frees the old name and takes the new one, once", async () => {
+  it("frees the old name and takes the new one", async () => {
     const user = await addPerson(domain);
     const other = await addPerson(domain, { username: "grace", password: ada.password });
     expect(await codeOf(domain.logins.changeUsername(user.id, "grace"))).toBe("username_already_exists");

@@ -39,7 +39,7 @@ const send = (
 const stronger = { N: 64, r: 8, p: 1 };
 
 describe("raised parameters", () => {
-  it("make the verifier anew at the next right password, and that is what the login is decided on", async () => {
+  it("replace the verifier at the next right password, and the login is decided on the new record", async () => {
     await addPerson(await node());
     const today = await node(stronger);
     const step = await send(today);
@@ -54,7 +54,7 @@ describe("raised parameters", () => {
     expect(await tryLogin(today.flows, ada)).toMatchObject({ type: "create_entry" });
   });
 
-  it("do so for a password that is shorter than today's rule", async () => {
+  it("replace it also for a password that is shorter than the current rule", async () => {
     const short = { username: "ada", password: "4242" };
     await addPerson(await node(undefined, 4), short);
     const today = await node(stronger);
@@ -62,7 +62,7 @@ describe("raised parameters", () => {
     expect((await readLocalLogin(opened.store, null, "ada"))?.login.verifier).toMatchObject(stronger);
   });
 
-  it("leave the verifier after a wrong password, or of a user who may not log in", async () => {
+  it("keep the verifier after a wrong password, or of a user who may not log in", async () => {
     const old = await node();
     const user = await addPerson(old);
     const before = await readLocalLogin(opened.store, null, "ada");
@@ -75,7 +75,7 @@ describe("raised parameters", () => {
     expect(await readLocalLogin(opened.store, null, "ada")).toEqual(before);
   });
 
-  it("let two logins at once both through", async () => {
+  it("let two concurrent logins both succeed", async () => {
     await addPerson(await node());
     const [one, two] = [await node(stronger), await node(stronger)];
     const steps = await Promise.all([tryLogin(one.flows, ada), tryLogin(two.flows, ada)]);
@@ -85,7 +85,7 @@ describe("raised parameters", () => {
     expect(await tryLogin(one.flows, ada)).toMatchObject({ type: "create_entry" });
   });
 
-  it("do not come down again on a node that is configured lower", async () => {
+  it("are not lowered by a node that is configured lower", async () => {
     await addPerson(await node(stronger));
     const before = await readLocalLogin(opened.store, null, "ada");
     expect(await send(await node())).toMatchObject({ kind: "done" });
@@ -94,7 +94,7 @@ describe("raised parameters", () => {
 });
 
 describe("a login record", () => {
-  it("without its credential lets nobody in, and its name is free again", async () => {
+  it("without its credential authenticates nobody, and its name is free again", async () => {
     const domain = await node();
     const user = await addPerson(domain);
     const [credential] = await domain.credentials.list(user.id);
@@ -107,7 +107,7 @@ describe("a login record", () => {
     expect(await send(domain, { ...ada, password: "brand-new-password" })).toMatchObject({ kind: "done" });
   });
 
-  it("that is damaged is a fault, not a wrong password, and its error shows nothing", async () => {
+  it("that is damaged causes an error, not a wrong password, and the error reveals nothing", async () => {
     const domain = await node();
     await addPerson(domain);
     await domain.store.commit({ put: [{ key: localLoginKey(null, "ada"), value: { verifier: "?" } }] });
