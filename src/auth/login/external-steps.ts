@@ -37,7 +37,8 @@ export async function completeExternalStep(
 ): Promise<ProviderStep["kind"]> {
   const at = await waitingFlow(tools, flowId, stepId);
   const provider = tools.registry.find(...at.flow.handler);
-  if (provider === undefined) throw new AuthError("invalid_flow", { detail: "its provider is gone" });
+  if (provider === undefined)
+    throw new AuthError("invalid_flow", { detail: "its provider is not configured any more" });
   const turn = await takeTurn(tools, at);
   const step = await askProvider(tools, provider, turn, input, { flowId, peer, known: false });
   await write(tools, turn.at, flowAfterCompletion(turn, step, tools.clock));

@@ -39,7 +39,7 @@ export interface Proof {
 interface Person {
   readonly credential: Credential;
   readonly credentialVersion: number;
-  readonly standing: VersionedUser;
+  readonly versionedUser: VersionedUser;
 }
 
 /**
@@ -57,7 +57,7 @@ export async function finishLogin(
 ): Promise<CreateEntryStep["result"] | undefined> {
   const person = await findUser(tools, at.flow, proof.subject);
   // A provider that creates pending users will create them here: credential and user in one commit, no session.
-  if (person === undefined || !mayLogIn(person.standing.user, peer)) return undefined;
+  if (person === undefined || !mayLogIn(person.versionedUser.user, peer)) return undefined;
   const key = recordKeys.credential(person.credential.id);
   const decidedOn = { check: [...proof.evidence, { key, version: person.credentialVersion }] };
   const also = mergeSteps(endFlowStep(at), decidedOn);
@@ -79,22 +79,25 @@ async function findUser(
   subject: string,
 ): Promise<Person | undefined> {
   const found = await credentials.find(type, id, subject);
-  const standing = found && (await users.read(found.credential.userId));
-  return found && standing && { credential: found.credential, credentialVersion: found.version, standing };
+  const versionedUser = found && (await users.read(found.credential.userId));
+  return (
+    found &&
+    versionedUser && { credential: found.credential, credentialVersion: found.version, versionedUser }
+  );
 }
 
 async function finishWithSession(
   { sessions, rotates }: FinishTools,
   { clientId, clientName }: Flow,
   { assurance, amr, authenticatedAt }: Proof,
-  { credential, standing }: Person,
+  { credential, versionedUser }: Person,
   peer: Peer,
   also: Step,
 ): Promise<CreateEntryStep["result"]> {
   const grant = await sessions.open({
-    user: standing.user,
-    userVersion: standing.version,
-    userEpoch: standing.epoch,
+    user: versionedUser.user,
+    userVersion: versionedUser.version,
+    userEpoch: versionedUser.epoch,
     credential,
     clientId,
     clientName,
@@ -113,14 +116,14 @@ async function finishWithCode(
   { store, codes }: FinishTools,
   { clientId, clientName, redirectUri, codeChallenge }: Flow,
   { assurance, amr, authenticatedAt }: Proof,
-  { credential, standing }: Person,
+  { credential, versionedUser }: Person,
   also: Step,
 ): Promise<CreateEntryStep["result"]> {
   if (clientId === null) throw new AuthError("invalid_client");
   const { userId, id: credentialId } = credential;
   const { code, step } = codes.prepare({
     userId,
-    userEpoch: standing.epoch,
+    userEpoch: versionedUser.epoch,
     credentialId,
     clientId,
     clientName,
@@ -130,7 +133,9 @@ async function finishWithCode(
     amr,
     authenticatedAt,
   });
-  const outcome = await store.commit(mergeSteps(also, { check: userStatusChecks(userId, standing) }, step));
+  const outcome = await store.commit(
+    mergeSteps(also, { check: userStatusChecks(userId, versionedUser) }, step),
+  );
   if (!outcome.ok) throw new AuthError("conflict", { detail: `login: ${outcome.conflict} changed` });
   return code;
 }

@@ -32,10 +32,10 @@ export async function takeTurn(
   const now = clock.now();
   const busy = new AuthError("conflict", { detail: "another step of this login is being processed" });
   if (flow.busyUntil > now) throw busy;
-  const taken = { ...flow, attemptsLeft: flow.attemptsLeft - 1, busyUntil: now + turnMs };
-  const outcome = await store.commit(writeFlowStep({ flow: taken, version }));
+  const charged = { ...flow, attemptsLeft: flow.attemptsLeft - 1, busyUntil: now + turnMs };
+  const outcome = await store.commit(writeFlowStep({ flow: charged, version }));
   if (!outcome.ok) throw busy;
-  return { at: { flow: taken, version: outcome.version }, attemptsIfRight: flow.attemptsLeft };
+  return { at: { flow: charged, version: outcome.version }, attemptsIfRight: flow.attemptsLeft };
 }
 
 /** Asks the provider. If it fails, the turn is returned, with the attempt if nothing was carried out. */

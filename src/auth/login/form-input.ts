@@ -2,7 +2,7 @@ import type { FormField } from "../../../protocol/flow.ts";
 import { AuthError } from "../errors.ts";
 
 /** Longest text of one field, in UTF-16 units. */
-const longestText = 1024;
+const maxTextLength = 1024;
 
 export type FormInput = Readonly<Record<string, string | number | boolean>>;
 
@@ -36,7 +36,7 @@ function isRequired(field: FormField): boolean {
 function readValue(field: FormField, value: unknown): string | number | boolean {
   if (field.type === "boolean" && typeof value === "boolean") return value;
   if (field.type === "integer" && typeof value === "number" && Number.isSafeInteger(value)) return value;
-  if (field.type === "string" && typeof value === "string" && value.length <= longestText) return value;
+  if (field.type === "string" && typeof value === "string" && value.length <= maxTextLength) return value;
   const chosen = field.type === "select" && field.options?.find(([option]) => option === value);
   if (chosen) return chosen[0];
   throw malformed(`${field.name} does not fit`);

@@ -257,7 +257,8 @@ async function advance(
     return await conclude(engine, at, flowSecret, peer);
   }
   const provider = options.registry.find(...at.flow.handler);
-  if (provider === undefined) throw new AuthError("invalid_flow", { detail: "its provider is gone" });
+  if (provider === undefined)
+    throw new AuthError("invalid_flow", { detail: "its provider is not configured any more" });
   const values = readFormInput(sent.fields, input);
   const guess = await chargeStep(options, provider, sent, values, peer);
   const { turn, step } = await runCharged(guess, async () => {
