@@ -96,7 +96,7 @@ export async function revoke(authority: Authority, what: RevokeWhat, output: Out
   const none = state.sessions === 0 ? ": there was none" : "";
   output.result(
     stateOf(state),
-    `revoked ${countText(state)}${none}${pendingNote(state, " (--wait shows when)")}`,
+    `revoked ${countText(state, what)}${none}${pendingNote(state, " (--wait shows when)")}`,
   );
 }
 
@@ -107,11 +107,11 @@ export async function revoke(authority: Authority, what: RevokeWhat, output: Out
 export async function revokeAndWait(authority: Authority, what: RevokeWhat, output: Output): Promise<void> {
   const { revocation } = authority;
   const receipt = await revocation.revoke(await targetOf(authority, what), "session_revoked");
-  const show = (state: RevokeReceipt) => output.result(stateOf(state), stateText(state));
+  const show = (state: RevokeReceipt) => output.result(stateOf(state), stateText(state, what));
   let shown: string | undefined;
   revocation.watch(receipt.revocationId, (state) => {
-    if (stateText(state) !== shown) show(state);
-    shown = stateText(state);
+    if (stateText(state, what) !== shown) show(state);
+    shown = stateText(state, what);
   });
   const { effective } = await revocation.settled(receipt);
   if (effective === "pending")
@@ -127,13 +127,17 @@ async function targetOf(authority: Authority, what: RevokeWhat): Promise<RevokeT
   return { kind: "sessions", userId: session.userId, sessionIds: [session.id] };
 }
 
-function stateText(receipt: RevokeReceipt): string {
+function stateText(receipt: RevokeReceipt, what: RevokeWhat): string {
   const { applied, pending, fenced } = receipt.nodes;
   const nodes = `gateways: ${applied} applied, ${pending} pending, ${fenced} fenced`;
-  return `revoked ${countText(receipt)}; ${nodes}; held by ${receipt.durability}; effective: ${receipt.effective}`;
+  return `revoked ${countText(receipt, what)}; ${nodes}; held by ${receipt.durability}; effective: ${receipt.effective}`;
 }
 
-function countText({ sessions }: RevokeReceipt): string {
-  if (sessions === null) return "every session that there was";
+/** Sessions of a client, or of all, are not counted. */
+function countText({ sessions }: RevokeReceipt, what: RevokeWhat): string {
+  if (sessions === null)
+    return "client" in what
+      ? `every session of the client id ${what.client}, if there was any`
+      : "every session";
   return `${sessions} session${sessions === 1 ? "" : "s"}`;
 }

@@ -1,5 +1,6 @@
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import { SOCKET_PATH } from "../../protocol/features.ts";
+import { hasSecretParameter } from "../../protocol/secret-parameters.ts";
 import type { Peer } from "../auth/model.ts";
 import { addressShare } from "../net/address-share.ts";
 import type { LoopBudget } from "../net/loop-budget.ts";
@@ -24,14 +25,11 @@ export interface UpgradeChecksOptions {
 
 type Refusal = Extract<UpgradeDecision, { accept: false }>;
 
-/** Names under which a client might put a token into the URL, where it ends up in logs and histories. */
-const tokenParameters: ReadonlySet<string> = new Set(["access_token", "token", "auth", "api_password"]);
-
 /** The checks of an upgrade, in order. Each refuses with a code, before the 101. */
 export function createUpgradeChecks(options: UpgradeChecksOptions): CheckUpgrade {
   const checks: readonly ((request: UpgradeRequest, addressKey: string) => ErrorName | undefined)[] = [
     ({ path }) => (path === SOCKET_PATH ? undefined : "not_found"),
-    ({ query }) => (query !== "" && holdsToken(query) ? "token_in_url" : undefined),
+    ({ query }) => (query !== "" && hasSecretParameter(query) ? "token_in_url" : undefined),
     (request) =>
       options.originAllowed(request.header("origin"), request.header("host")) ? undefined : "invalid_origin",
     () => (options.draining() ? "unavailable" : undefined),
@@ -75,12 +73,6 @@ function refusal(code: ErrorName, waitSeconds = 5): Refusal {
     headers: { "content-type": "application/json", "cache-control": "no-store", ...retry },
     body: JSON.stringify({ message: entry.text, code }),
   };
-}
-
-function holdsToken(query: string): boolean {
-  for (const name of new URLSearchParams(query).keys())
-    if (tokenParameters.has(name.toLowerCase())) return true;
-  return false;
 }
 
 /** The client's first choice that the server has. If it has none of them: the default, and no subprotocol. */

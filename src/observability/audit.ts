@@ -92,7 +92,8 @@ export function createAudit(sink: AuditSink): Audit {
     refused: (close, reason, { address }) =>
       record("socket_authentication", "denied", { address, close, reason }),
     loginStep(step, { address }, userId) {
-      const about = { address, flow_id: step.flow_id, provider: step.handler[0], user_id: userId };
+      const [provider, providerId] = step.handler;
+      const about = { address, flow_id: step.flow_id, provider, provider_id: providerId, user_id: userId };
       if (step.type === "create_entry") {
         const { result } = step;
         const session = typeof result === "string" ? {} : { session_id: result.session_id };

@@ -16,5 +16,18 @@ export function createProviders(
   entries: readonly ProviderEntry[],
   tools: ProviderTools,
 ): readonly LoginProvider[] {
-  return entries.map((entry) => providerTypes[entry.type].create(entry, tools));
+  return entries.map((entry) => {
+    // The type of an entry is the type of its factory. The compiler cannot follow that for a union.
+    const factory = providerTypes[entry.type] as {
+      create(entry: ProviderEntry, tools: ProviderTools): LoginProvider;
+    };
+    return factory.create(entry, tools);
+  });
+}
+
+/** Whether an option of this entry is a secret: its schema has JSON Schema's `writeOnly`. */
+export function isSecretOption({ type }: ProviderEntry, name: string): boolean {
+  const properties: Readonly<Record<string, object>> = providerTypes[type].entry.properties;
+  const schema = properties[name];
+  return schema !== undefined && "writeOnly" in schema && schema.writeOnly === true;
 }

@@ -1,3 +1,4 @@
+import { isSecretOption, type ProviderEntry } from "../../auth/providers/provider-types.ts";
 import { options } from "./options.ts";
 import { type Config, environmentOnly } from "./schema.ts";
 
@@ -20,7 +21,16 @@ export function effectiveConfig(config: Config): Readonly<Record<string, unknown
 function masked(key: string, value: unknown): unknown {
   if (value === null) return null;
   if (environmentOnly.has(key)) return "***";
+  if (key === "auth_providers") return (value as Config["auth_providers"]).map(maskedProvider);
   return key === "store" && typeof value === "string" ? maskUrl(value) : value;
+}
+
+function maskedProvider(entry: ProviderEntry): Readonly<Record<string, unknown>> {
+  const shown = Object.entries(entry).map(([name, option]) => [
+    name,
+    isSecretOption(entry, name) ? "***" : option,
+  ]);
+  return Object.fromEntries(shown) as Readonly<Record<string, unknown>>;
 }
 
 /**

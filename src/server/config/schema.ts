@@ -89,7 +89,7 @@ const login = {
     minItems: 1,
     maxItems: 64,
     description:
-      "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`. `homeassistant` has login names and passwords of this installation. If a type is there twice, each needs an `id` of its own, and has logins of its own. The commands `config/auth_provider/homeassistant/*` and the set-up manage the logins of the first `homeassistant`; the command line takes `--provider`. In the environment, write the list as JSON.",
+      "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`. `homeassistant` has login names and passwords of this installation. Entries of one type need different ids; one of them may have none. A login belongs to the type and the id of its entry: if you give an entry another id, its logins no longer work. The commands `config/auth_provider/homeassistant/*` and the set-up manage the logins of the first `homeassistant`; the command line takes `--provider`. In the environment, write the list as JSON.",
   }),
 };
 
