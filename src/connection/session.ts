@@ -3,8 +3,8 @@ import { type Feature, features } from "../../protocol/features.ts";
 import type { ErrorBody, ServerMessage } from "../../protocol/frames.ts";
 import type { Peer, Principal, RevocationCause } from "../auth/model.ts";
 import { Disposables } from "./disposables.ts";
+import { Expiry, type ExpiryHost, type ExpiryParts } from "./expiry.ts";
 import type { HubMember } from "./hub.ts";
-import { Lifetime, type LifetimeHost, type LifetimeParts } from "./lifetime.ts";
 import type { UserEvents } from "./user-events.ts";
 
 /** How a command ended. */
@@ -51,7 +51,7 @@ export interface Session {
 }
 
 /** What a session needs of its connection. */
-export interface SessionHost extends LifetimeHost {
+export interface SessionHost extends ExpiryHost {
   readonly live: boolean;
   readonly mayRun: boolean;
   /** False while the client does not read what was sent. `LiveSession.drained` follows. */
@@ -61,7 +61,7 @@ export interface SessionHost extends LifetimeHost {
   pushAll(): void;
 }
 
-export interface SessionParts extends LifetimeParts {
+export interface SessionParts extends ExpiryParts {
   readonly events: UserEvents;
 }
 
@@ -77,11 +77,11 @@ const noFeatures: ReadonlySet<Feature> = new Set();
 export class LiveSession implements Session, HubMember {
   readonly peer: Peer;
   readonly #parts: SessionParts;
-  /** Undefined after the close, like the lifetime: a reference to the session keeps nothing of the socket alive. */
+  /** Undefined after the close, like the expiry: a reference to the session keeps nothing of the socket alive. */
   #host: SessionHost | undefined;
   #principal: Principal;
   #features: ReadonlySet<Feature> = noFeatures;
-  #lifetime: Lifetime | undefined;
+  #expiry: Expiry | undefined;
   #disposables: Disposables | undefined;
   #lastAnswers: Set<LastAnswer> | undefined;
   #waitForRoom: (() => void)[] | undefined;
@@ -138,7 +138,7 @@ export class LiveSession implements Session, HubMember {
   /** Call it at least every `withinMs`. A session that expires later than that has no timer yet. */
   watchEnd(withinMs: number): void {
     const { sessionExpiresAt } = this.#principal;
-    if (this.#lifetime !== undefined || sessionExpiresAt === null) return;
+    if (this.#expiry !== undefined || sessionExpiresAt === null) return;
     if (sessionExpiresAt - this.#parts.clock.now() <= withinMs) this.#watched()?.start();
   }
 
@@ -161,7 +161,7 @@ export class LiveSession implements Session, HubMember {
     if (principal.sessionId !== this.#principal.sessionId || principal.userId !== this.#principal.userId)
       throw new TypeError("a socket keeps its session");
     this.#principal = principal;
-    this.#lifetime?.renew(principal);
+    this.#expiry?.renew(principal);
   }
 
   answerBeforeCut(id: number, outcome: Outcome, causes: readonly RevocationCause[]): () => void {
@@ -185,17 +185,17 @@ export class LiveSession implements Session, HubMember {
   }
 
   close(): void {
-    this.#lifetime?.stop();
+    this.#expiry?.stop();
     this.#lastAnswers = undefined;
     this.#disposables?.close();
-    this.#lifetime = undefined;
+    this.#expiry = undefined;
     this.#host = undefined;
     this.drained();
   }
 
   /** Undefined after the close. */
-  #watched(): Lifetime | undefined {
-    if (this.#host !== undefined) this.#lifetime ??= new Lifetime(this.#parts, this.#host, this.#principal);
-    return this.#lifetime;
+  #watched(): Expiry | undefined {
+    if (this.#host !== undefined) this.#expiry ??= new Expiry(this.#parts, this.#host, this.#principal);
+    return this.#expiry;
   }
 }

@@ -4,6 +4,7 @@ import { hasSecretParameter } from "../../protocol/secret-parameters.ts";
 import type { Peer } from "../auth/model.ts";
 import { addressShare } from "../net/address-share.ts";
 import type { LoopBudget } from "../net/loop-budget.ts";
+import { chooseSubprotocol } from "./choose-subprotocol.ts";
 import type { Room } from "./connection-registry.ts";
 import type { ConnectionObserver } from "./observer.ts";
 import type { OriginPolicy } from "./origin.ts";
@@ -49,7 +50,7 @@ export function createUpgradeChecks(options: UpgradeChecksOptions): CheckUpgrade
       options.observer.upgradeRefused("rate_limited", peer.address, request.header("origin"));
       return refusal("rate_limited", waitSeconds);
     }
-    const { wire, subprotocol } = chooseWire(options.wires, request.subprotocols);
+    const { wire, subprotocol } = chooseSubprotocol(options.wires, request.subprotocols);
     return {
       accept: true,
       subprotocol,
@@ -73,13 +74,4 @@ function refusal(code: ErrorName, waitSeconds = 5): Refusal {
     headers: { "content-type": "application/json", "cache-control": "no-store", ...retry },
     body: JSON.stringify({ message: entry.text, code }),
   };
-}
-
-/** The client's first choice that the server has. If it has none of them: the default, and no subprotocol. */
-function chooseWire(wires: readonly [WireFormat, ...WireFormat[]], offered: readonly string[]) {
-  for (const subprotocol of offered) {
-    const wire = wires.find(({ codec }) => codec.subprotocol === subprotocol);
-    if (wire !== undefined) return { wire, subprotocol };
-  }
-  return { wire: wires[0], subprotocol: undefined };
 }

@@ -5,8 +5,8 @@ import type { Peer } from "../model.ts";
 import type { ProviderStep } from "../providers/provider.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import type { FinishTools } from "./finish-login.ts";
+import { askProvider, flowAfter, hasNoAttemptsLeft, type Turn, takeTurn, write } from "./flow-attempts.ts";
 import { type Flow, readFlowById, type VersionedFlow } from "./flow-record.ts";
-import { askProvider, flowAfter, hasNoAttemptsLeft, type Turn, takeTurn, write } from "./flow-turn.ts";
 import type { FlowHolder } from "./login-flows.ts";
 
 /** The topic of the event that a flow has continued: `{flowId}`. */

@@ -12,6 +12,7 @@ import { type RecordKey, retryConflicts } from "../store.ts";
 import { type ChargingTools, chargeStep, runCharged } from "./charged-step.ts";
 import { completeExternalStep, type ExternalCompletion, listenForSteps } from "./external-steps.ts";
 import type { FinishTools, Proof } from "./finish-login.ts";
+import { askProvider, endFlow, finish, settle, takeTurn } from "./flow-attempts.ts";
 import {
   endFlowStep,
   type Flow,
@@ -23,7 +24,6 @@ import {
   type VersionedFlow,
 } from "./flow-record.ts";
 import { abortStep, sentStep } from "./flow-steps.ts";
-import { askProvider, endFlow, finish, settle, takeTurn } from "./flow-turn.ts";
 import { readFormInput } from "./form-input.ts";
 import { OpenFlows } from "./open-flows.ts";
 import { checkStart } from "./start-rules.ts";

@@ -8,7 +8,7 @@ import type { Sessions } from "../auth/sessions/sessions.ts";
 import type { ConnectionLog } from "./observer.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 
-export interface LifetimeParts {
+export interface ExpiryParts {
   readonly sessions: Pick<Sessions, "expireIfDue">;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
@@ -21,8 +21,8 @@ const graceMs = 30_000;
 const lookAgainMs = 3_600_000;
 const retryMs = 5000;
 
-/** What a lifetime needs of its connection. */
-export interface LifetimeHost {
+/** What the expiry needs of its connection. */
+export interface ExpiryHost {
   /**
    * The socket is suspended. Neither expiry counts until it resumes, because a refresh may be among the messages that
    * wait.
@@ -37,9 +37,9 @@ export interface LifetimeHost {
  * after its access token, unless `auth/refresh` came. Without that feature an open socket outlives its token, as in
  * Home Assistant.
  */
-export class Lifetime implements TimerOwner {
-  readonly #parts: LifetimeParts;
-  readonly #host: LifetimeHost;
+export class Expiry implements TimerOwner {
+  readonly #parts: ExpiryParts;
+  readonly #host: ExpiryHost;
   readonly #timer = new Timer(this);
   readonly #sessionId: string;
   #sessionEndsAt: number | null;
@@ -53,7 +53,7 @@ export class Lifetime implements TimerOwner {
   #readOwed = false;
   #stopped = false;
 
-  constructor(parts: LifetimeParts, host: LifetimeHost, principal: Principal) {
+  constructor(parts: ExpiryParts, host: ExpiryHost, principal: Principal) {
     this.#parts = parts;
     this.#host = host;
     this.#sessionId = principal.sessionId;
