@@ -53,7 +53,7 @@ describe("two providers of one type", () => {
     ends.push(() => socket.close());
     const shown = [
       { name: "Family", type: "homeassistant", id: "family" },
-      { name: "Home Assistant Local", type: "homeassistant", id: "guests" },
+      { name: "Home Assistant Local (guests)", type: "homeassistant", id: "guests" },
     ];
     expect(await socket.call("auth/providers")).toMatchObject({ result: { providers: shown } });
     const answer = await fetch(`${url}/auth/providers`);

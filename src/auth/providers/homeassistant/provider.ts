@@ -51,7 +51,8 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
   return {
     type: localType,
     id: options.id,
-    name: options.name ?? "Home Assistant Local",
+    name:
+      options.name ?? (options.id === null ? "Home Assistant Local" : `Home Assistant Local (${options.id})`),
     supportsMfa: true,
     guessedName: (_stepId, { username }) =>
       typeof username === "string" ? normaliseLoginName(username) : undefined,
