@@ -12,6 +12,8 @@ import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { Session } from "./session.ts";
 import { isLonger } from "./wire-format.ts";
 
+/** A frame counts for at least one message for each time that it has so many bytes. */
+const bytesPerMessage = 512;
 /** The largest batch, in messages. */
 export const batchLimit = 256;
 
@@ -53,6 +55,8 @@ export class CommandPhase {
   /** The highest id of the pings that were answered while the socket was suspended. */
   #pinged = 0;
   #inFlight = 0;
+  /** Messages of the last frame that its size has paid for. */
+  #paid = 0;
 
   constructor(parts: CommandParts, host: CommandHost, session: Session, lastId: number) {
     this.#parts = parts;
@@ -81,16 +85,23 @@ export class CommandPhase {
     if (this.#takeRate() === "close") this.#host.end("rate_limited");
   }
 
-  #takeRate(): RateVerdict {
+  #takeRate(cost = 1): RateVerdict {
     const now = this.#parts.clock.monotonic();
     const { userId } = this.#session.principal;
-    return stricter(this.#rate.take(now), this.#parts.userRates.take(userId, now));
+    return stricter(this.#rate.take(now, cost), this.#parts.userRates.take(userId, now, cost));
   }
 
   /** The message or batch in a frame. Undefined if the frame broke a rule and the socket was closed for it. */
   read(frame: Frame): { readonly message: unknown } | undefined {
     if (isLonger(frame, limits.frame)) {
       this.#host.end("message_too_big");
+      return undefined;
+    }
+    // Before it is decoded, which is what a large frame costs.
+    const cost = Math.floor(frame.length / bytesPerMessage);
+    this.#paid = cost;
+    if (cost > 0 && this.#takeRate(cost) !== "pass") {
+      this.#host.end("rate_limited");
       return undefined;
     }
     try {
@@ -133,7 +144,9 @@ export class CommandPhase {
   }
 
   #batch(messages: readonly unknown[]): void {
+    if (messages.length === 0 && this.#takeRate() === "close") this.#host.end("rate_limited");
     if (messages.length > batchLimit) {
+      if (!this.#withinRate(0)) return;
       this.#fail(0, undefined, errorBody("invalid_format", `A batch holds at most ${batchLimit} messages.`));
       return;
     }
@@ -170,6 +183,10 @@ export class CommandPhase {
   }
 
   #withinRate(message: unknown): boolean {
+    if (this.#paid > 0) {
+      this.#paid -= 1;
+      return true;
+    }
     const verdict = this.#takeRate();
     if (verdict === "pass") return true;
     if (verdict === "refuse") this.#fail(idOf(message), undefined, errorBody("rate_limited"));

@@ -180,10 +180,20 @@ export class LoginMessages implements FlowHolder {
   }
 
   /** Sends the message. Authenticates the socket if the outcome has an access token. */
-  async #hand({ granted }: Outcome, message: ServerMessage): Promise<void> {
+  async #hand(
+    { granted }: Outcome,
+    message: Extract<ServerMessage, { readonly type: "result" | "event" }>,
+  ): Promise<void> {
     if (!isLive(this.#host.state)) {
       this.gone();
       await this.#undelivered(granted?.newSession);
+      return;
+    }
+    // A token of another login has authenticated the socket meanwhile, or is being checked: these tokens would be lost on it.
+    if (granted !== undefined && this.#host.state !== "open") {
+      await this.#undelivered(granted.newSession);
+      const { id, type } = message;
+      if (type === "result") this.#host.reply({ id, type, success: false, error: errorBody("conflict") });
       return;
     }
     this.#host.reply(message);

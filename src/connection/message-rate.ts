@@ -27,15 +27,15 @@ export class MessageRate {
     return this.#tokens === this.#burst;
   }
 
-  /** `now`: monotonic milliseconds. */
-  take(now: number): RateVerdict {
+  /** `now`: monotonic milliseconds. `cost`: messages that this one counts for. */
+  take(now: number, cost = 1): RateVerdict {
     this.#refill(now);
     if (this.#tokens * 2 > this.#burst) this.#refused = 0;
-    if (this.#tokens >= 1) {
-      this.#tokens -= 1;
+    if (this.#tokens >= cost) {
+      this.#tokens -= cost;
       return "pass";
     }
-    this.#refused += 1;
+    this.#refused += cost;
     return this.#refused > this.#burst ? "close" : "refuse";
   }
 
@@ -66,14 +66,14 @@ export class UserMessageRates {
     return this.#buckets.size;
   }
 
-  take(userId: string, now: number): RateVerdict {
+  take(userId: string, now: number, cost = 1): RateVerdict {
     let bucket = this.#buckets.get(userId);
     if (bucket === undefined) {
       if (this.#buckets.size >= this.#removeAt) this.#removeFull(now);
       bucket = new MessageRate(this.#perSecond, now);
       this.#buckets.set(userId, bucket);
     }
-    return bucket.take(now);
+    return bucket.take(now, cost);
   }
 
   /** The next removal waits until as many have come again, so its cost for each message stays constant. */

@@ -173,9 +173,9 @@ function domainOptions({ tokens, password, limits }: Config) {
     accessTokenTtlMs: tokens.access_ttl_seconds * 1000,
     sessionIdleMs: tokens.session_idle_days * 86_400_000,
     loginBudgets: {
-      pair: { ...defaultLoginBudgets.pair, tries: password.tries_per_account_and_address },
-      account: { ...defaultLoginBudgets.account, tries: password.tries_per_account },
-      address: { ...defaultLoginBudgets.address, tries: password.tries_per_address },
+      pair: { ...defaultLoginBudgets.pair, attempts: password.tries_per_account_and_address },
+      account: { ...defaultLoginBudgets.account, attempts: password.tries_per_account },
+      address: { ...defaultLoginBudgets.address, attempts: password.tries_per_address },
     },
     passwords: {
       parameters: { N: password.scrypt_n, r: password.scrypt_r, p: password.scrypt_p },
@@ -184,5 +184,5 @@ function domainOptions({ tokens, password, limits }: Config) {
       queueLimit: password.queue,
       queueLimitPerKey: password.queue_per_address,
     },
-  };
+  } satisfies Partial<AuthorityOptions>;
 }

@@ -222,6 +222,21 @@ describe("command phase", () => {
     expect(ask({ id: 4, type: "ping" })).toEqual([{ id: 4, type: "pong" }]);
   });
 
+  it("counts a frame by its size too, before it is read, and an empty batch", () => {
+    const { client } = setUp(100);
+    // 500 at once; a frame of 50 KiB counts for 100.
+    for (let id = 1; id <= 5; id += 1) client.say({ id, type: "echo", value: "x".repeat(51_200) });
+    expect(client.socket.closedWith).toBeUndefined();
+    client.heard();
+    client.say({ id: 6, type: "echo", value: "x".repeat(51_200) });
+    expect(client.heard()).toEqual([]);
+    expect(client.socket.closedWith?.code).toBe(closeCodes.rate_limited.number);
+
+    const { client: other } = setUp(10);
+    for (let count = 0; count < 101; count += 1) other.say([]);
+    expect(other.socket.closedWith?.code).toBe(closeCodes.rate_limited.number);
+  });
+
   it("counts the messages of all sockets of a user together, also after a reconnect", () => {
     const rig = connectionRig(
       { authentication: { authenticate: () => admitted(principalOf()), recheck: () => undefined } },

@@ -346,8 +346,9 @@ describe("login messages", () => {
     expect(revoked).toEqual([{ kind: "sessions", userId: "u1", sessionIds: ["s1"] }]);
   });
 
-  it("that finish after another authentication are answered and change nothing", async () => {
+  it("that finish after another authentication are refused, and their session is ended", async () => {
     const { logins, calls } = engine();
+    const revoked: RevokeTarget[] = [];
     let finish: (answer: FlowAnswer) => void = () => undefined;
     const { rig, client, ask } = setUp({
       logins: {
@@ -356,6 +357,13 @@ describe("login messages", () => {
           new Promise((resolve) => {
             finish = resolve;
           }),
+      },
+      sessions: { get: async () => ({ userId: "u1" }) as never },
+      revocation: {
+        revoke: async (target) => {
+          revoked.push(target);
+          return {} as never;
+        },
       },
       authentication: {
         authenticate: (token: string) => admitted(principalOf({ userId: token, sessionId: token })),
@@ -367,7 +375,11 @@ describe("login messages", () => {
     expect(await ask({ type: "auth", access_token: "first" })).toMatchObject([{ type: "auth_ok" }]);
     finish({ step: entry(flowId(1)), flowSecret: "secret-1", stepNumber: 2, endsInMs: 300_000 });
     await settled();
-    expect(client.heard()).toMatchObject([{ id: 2, type: "result", success: true }]);
+    // Its tokens would be lost on this socket, so its session is ended.
+    expect(client.heard()).toMatchObject([
+      { id: 2, type: "result", success: false, error: { code: "conflict" } },
+    ]);
+    expect(revoked).toEqual([{ kind: "sessions", userId: "u1", sessionIds: ["s1"] }]);
     const cut = { kind: "sessions", sessionIds: ["granted"], cause: "session_revoked" } as const;
     expect([rig.connections.hub.sockets, rig.connections.hub.apply(cut), calls]).toEqual([
       1,

@@ -21,6 +21,33 @@ async function guess(socket: SocketClient, username: string, password: string): 
   return await socket.call("auth/login/step", { flow_id, user_input: { username, password } });
 }
 
+it("the options of the budgets are in effect", async () => {
+  const gateway = await startGateway({
+    store: "embedded",
+    transport: "ws",
+    config: { password: { tries_per_account_and_address: 2, tries_per_account: 3, tries_per_address: 5 } },
+  });
+  try {
+    const codes = async (from: string, username: string, tries: number) => {
+      const socket = await openSocket(gateway.port, { from });
+      const found: unknown[] = [];
+      for (let count = 0; count < tries; count += 1) {
+        const { result, error } = await guess(socket, username, `wrong horse ${count}`);
+        found.push((error as { code?: string } | undefined)?.code ?? (result as { type: string }).type);
+      }
+      socket.close();
+      return found;
+    };
+    expect(await codes("127.0.1.1", "paula", 3)).toEqual(["form", "form", "rate_limited"]);
+    expect(await codes("127.0.1.2", "paula", 2)).toEqual(["form", "rate_limited"]);
+    const many = [];
+    for (let name = 0; name < 6; name += 1) many.push(...(await codes("127.0.1.3", `nobody${name}`, 1)));
+    expect(many).toEqual(["form", "form", "form", "form", "form", "rate_limited"]);
+  } finally {
+    await gateway.stop();
+  }
+});
+
 describe.each(storeKinds.flatMap((store) => transportNames.map((transport) => ({ store, transport }))))(
   "guesses from many sockets at a gateway on $transport with $store",
   ({ store, transport }) => {
