@@ -11,7 +11,7 @@ export interface InterposedStore extends Store {
    * fails as `unavailable`, because another connection to the store is not back yet, it runs again.
    */
   beforeCommit(when: (step: Step) => boolean, run: () => Promise<unknown>): void;
-  /** Counts reads, and commits that write records. A heartbeat only logs, and a slow machine may see one in between. */
+  /** Reads, and commits that are no heartbeat: a slow machine may see one in between. */
   readonly calls: { get: number; commit: number };
   get: Store["get"];
   list: Store["list"];
@@ -29,7 +29,7 @@ export function interposed(store: Store): InterposedStore {
     },
     list: (index, page) => store.list(index, page),
     async commit(step) {
-      if (step.put !== undefined && step.put.length > 0) calls.commit += 1;
+      if (!isHeartbeat(step)) calls.commit += 1;
       const interruption = waiting;
       if (interruption?.when(step) === true) {
         waiting = undefined;
@@ -48,6 +48,10 @@ export function interposed(store: Store): InterposedStore {
       waiting = { when, run };
     },
   };
+}
+
+function isHeartbeat({ log = [], ...rest }: Step): boolean {
+  return Object.keys(rest).length === 0 && log.every(({ type }) => type === "heartbeat");
 }
 
 async function insistently(run: () => Promise<unknown>): Promise<void> {
