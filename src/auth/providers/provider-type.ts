@@ -1,11 +1,12 @@
 import { type Static, type TProperties, Type } from "typebox";
 
 import type { Clock } from "../clock/clock.ts";
+import { systemGroups } from "../model.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import type { Store } from "../store.ts";
 import type { Credentials } from "../users/credentials.ts";
 import type { Users } from "../users/users.ts";
-import type { LoginProvider } from "./provider.ts";
+import type { LoginProvider, NewUsers } from "./provider.ts";
 
 /** What a provider of the configuration may use of the domain. */
 export interface ProviderTools {
@@ -20,6 +21,26 @@ const named = {
   id: Type.Optional(Type.String({ minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9._-]+$" })),
   name: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
 };
+
+/** The option `new_users` of types whose people are not known before their first login. */
+export const newUsersOption = {
+  new_users: Type.Optional(
+    Type.Object(
+      {
+        activate: Type.Optional(Type.Boolean()),
+        groups: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 16 })),
+      },
+      { additionalProperties: false },
+    ),
+  ),
+};
+
+/** New users wait for approval and are members of system-users, unless the configuration says otherwise. */
+export function newUsersOf(
+  option: { readonly activate?: boolean; readonly groups?: readonly string[] } = {},
+): NewUsers {
+  return { activate: option.activate ?? false, groups: option.groups ?? [systemGroups.users] };
+}
 
 /** The schema of a type's entries in the configuration: `type`, `id` and `name`, and what the type has beside them. */
 export function entrySchema<Name extends string, Options extends TProperties>(type: Name, options: Options) {

@@ -2,6 +2,23 @@ import type { FormField } from "../../../protocol/flow.ts";
 import type { Peer } from "../model.ts";
 import type { JsonObject, Step } from "../store.ts";
 
+/** What a provider says about a person. It is applied at every login; what is absent stays as it is. */
+export interface Profile {
+  /** Display name; shown, never compared. */
+  readonly name?: string | undefined;
+  /** Ids of groups. They replace the user's groups; those that do not exist are left out. */
+  readonly groupIds?: readonly string[] | undefined;
+  readonly localOnly?: boolean | undefined;
+}
+
+/** Who becomes a user by a first login at a provider. */
+export interface NewUsers {
+  /** False: the user waits for approval. */
+  readonly activate: boolean;
+  /** Groups of a new user whose profile names none. */
+  readonly groups: readonly string[];
+}
+
 /** What a provider's step answers with. The flow engine adds ids, attempts, deadlines, MFA and what follows. */
 export type ProviderStep = (
   | {
@@ -36,6 +53,12 @@ export type ProviderStep = (
       readonly kind: "done";
       readonly subject: string;
       readonly amr: readonly string[];
+      readonly profile?: Profile | undefined;
+      /**
+       * The user that a credential nobody has yet is linked to; for providers that authenticate existing users only.
+       * Absent: the first login makes a user, if the provider has `newUsers`.
+       */
+      readonly linkTo?: string | undefined;
       /** The records that this was decided on: unchanged when the session is made, or the login fails. */
       readonly evidence: NonNullable<Step["check"]>;
     }
@@ -59,6 +82,13 @@ export interface LoginProvider {
   readonly name: string;
   /** False for a provider that is itself no proof of the person (trusted networks): no MFA is added to it. */
   readonly supportsMfa: boolean;
+  /** Absent: a credential that nobody has yet lets nobody in. */
+  readonly newUsers?: NewUsers | undefined;
+  /**
+   * Whether this peer may log in here, and use what this provider gave. Asked before every step, when a token is
+   * issued or used, and while a socket lives. Absent: everybody. Must not wait or throw.
+   */
+  admits?(peer: Peer): boolean;
   /**
    * Of input that is a try at a secret: the login name, in its normal form, that tries are counted for; see
    * `LoginThrottle`. Undefined for other input.
