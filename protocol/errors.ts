@@ -59,6 +59,7 @@ export const errorCodes = {
   client_name_exists: { text: "Client name already exists", status: 409 },
   cannot_remove_owner: { text: "Unable to remove the owner", status: 400 },
   credential_exists: { text: "User already has a credential of this provider", status: 409 },
+  recent_login_required: { text: "Log in again to do this", status: 403 },
   invalid_client: { text: "Invalid client id", status: 400, oauth: "invalid_request" },
   invalid_redirect_uri: { text: "Invalid redirect URI", status: 403 },
   invalid_code: { text: "Invalid code", status: 400, oauth: "invalid_request" },

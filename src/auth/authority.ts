@@ -17,6 +17,7 @@ import { createLoginRepair } from "./revocation/rollback/repair-logins.ts";
 import { createUserRepair } from "./revocation/rollback/repair-users.ts";
 import type { DisabledSafeguards } from "./safeguards.ts";
 import { createLoopYielder, type LoopYielder } from "./scheduling/loop-yielder.ts";
+import { createRecentLogin, type RecentLogin } from "./sessions/recent-login.ts";
 import type { SessionCaps } from "./sessions/session-caps.ts";
 import {
   createSessions,
@@ -43,6 +44,7 @@ import { createUsers, type Groups, type Users } from "./users/users.ts";
 export interface Authority {
   readonly authentication: Authentication;
   readonly sessions: Sessions;
+  readonly recentLogin: RecentLogin;
   readonly codes: AuthorizationCodes;
   readonly signedPaths: SignedPaths;
   readonly users: Users;
@@ -83,6 +85,8 @@ export interface AuthorityOptions {
   readonly accessTokenTtlMs?: number;
   /** How long a session lives without use, ms; 90 days by default. */
   readonly sessionIdleMs?: number;
+  /** How long a login counts as recent, ms; 15 minutes by default. */
+  readonly recentLoginMs?: number | undefined;
   /** How many sessions and long-lived tokens a user may have; unlimited by default. */
   readonly sessionCaps?: Partial<SessionCaps> | undefined;
   /** Life of an authorization code, ms; 10 minutes by default. */
@@ -136,11 +140,13 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
       await revocation.revoke({ kind: "sessions", userId, sessionIds: [sessionId] }, "token_reused");
     },
   });
-  const base = { store, clock, sealing, revocation, sessions, codes, credentials, yielder };
+  const recentLogin = createRecentLogin({ clock, windowMs: options.recentLoginMs });
+  const base = { store, clock, sealing, revocation, sessions, recentLogin, codes, credentials, yielder };
   const { passwords, ...people } = composePeople(options, base);
 
   return {
     sessions,
+    recentLogin,
     codes,
     keyring,
     revocation,
@@ -200,7 +206,7 @@ function composeRevocation(
   });
 }
 
-type Base = Pick<Authority, "sessions" | "codes"> & {
+type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {
   readonly store: Store;
   readonly clock: Clock;
   readonly sealing: ReturnType<typeof createSealing>;

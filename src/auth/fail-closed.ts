@@ -120,6 +120,8 @@ const parts: Rules<Authority> = {
   codes: guarded(codes),
   onboarding: guarded(onboarding),
   signedPaths: guarded(signedPaths),
+  // Synchronous, and grants nothing.
+  recentLogin: unrestricted,
   // Checks the view itself.
   authentication: unrestricted,
   revocation: unrestricted,

@@ -14,7 +14,14 @@ import { createWholeLists, type WholeLists } from "./whole-lists.ts";
 
 export type CommandAuthority = Pick<
   Authority,
-  "authentication" | "sessions" | "signedPaths" | "users" | "credentials" | "localLogins" | "revocation"
+  | "authentication"
+  | "sessions"
+  | "recentLogin"
+  | "signedPaths"
+  | "users"
+  | "credentials"
+  | "localLogins"
+  | "revocation"
 >;
 
 export interface CommandParts {

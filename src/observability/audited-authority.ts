@@ -212,6 +212,8 @@ const parts: Rules<Authority> = {
   dropKeys: records("key_drop", () => ({})),
   // Sockets tell of each authentication themselves: it is the hot path.
   authentication: notRecorded,
+  // The change that needs it is recorded.
+  recentLogin: notRecorded,
   codes: notRecorded,
   signedPaths: notRecorded,
   groups: notRecorded,

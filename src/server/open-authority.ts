@@ -171,6 +171,7 @@ function domainOptions({ tokens, password, limits }: Config) {
       longLivedTokens: limits.long_lived_tokens_per_user,
     },
     accessTokenTtlMs: tokens.access_ttl_seconds * 1000,
+    recentLoginMs: tokens.recent_login_minutes * 60_000,
     sessionIdleMs: tokens.session_idle_days * 86_400_000,
     loginBudgets: {
       pair: { ...defaultLoginBudgets.pair, attempts: password.tries_per_account_and_address },

@@ -117,6 +117,13 @@ const tokens = Type.Object(
       maximum: 3650,
       description: "A session ends after this many days without use.",
     }),
+    recent_login_minutes: Type.Integer({
+      default: 15,
+      minimum: 1,
+      maximum: 1440,
+      description:
+        "How long after a login its session may do what needs a recent one, for instance hand over the ownership.",
+    }),
     rotate_for: Type.Array(Type.String({ maxLength: 512 }), {
       default: [],
       maxItems: 256,
