@@ -15,7 +15,7 @@ export function singleUseViolations({ operations, mayBeLost }: Facts): readonly 
       first.set(redeem.secret, redeem);
       return [];
     }
-    if (mayBeLost(Math.min(before.endedAt, redeem.endedAt))) return [];
+    if (mayBeLost(before.endedAt <= redeem.endedAt ? before : redeem)) return [];
     return [
       {
         property: "single use",
@@ -78,7 +78,7 @@ function forks(given: readonly Given[]): readonly Found[] {
 /** A request that began after a generation was answered never gets an older one. */
 function backwards(one: Given, given: readonly Given[], { mayBeLost }: Facts): readonly Found[] {
   const newer = given.find(
-    (other) => other.endedAt < one.invokedAt && other.given > one.given && !mayBeLost(other.endedAt),
+    (other) => other.endedAt < one.invokedAt && other.given > one.given && !mayBeLost(other),
   );
   if (newer === undefined) return [];
   const says = `generation ${one.given} was given after ${newer.given}`;

@@ -289,6 +289,17 @@ describe("no false logout", () => {
     expect(broken(tale().close(4301, { session: "new" }))).toEqual([]);
     expect(broken(tale().close(4301, { session: "old" }))).toEqual(["no false logout"]);
   });
+  it("accepts the end of a session whose login was under way when the loss began or ended", () => {
+    const tale = (since: number) => {
+      const slow = new Tale().at(100);
+      const answered = slow.history.begin("logins", { op: "login", user: "u", node: "a" });
+      slow.at(400).loss(since).at(600);
+      answered("ok", { session: "s" });
+      return slow.at(1_000).close(4301);
+    };
+    expect(broken(tale(300))).toEqual([]);
+    expect(broken(tale(50))).toEqual([]);
+  });
 });
 
 describe("single use", () => {

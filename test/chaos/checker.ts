@@ -178,10 +178,10 @@ function lostAcknowledgements({ revokes, lives, covers, quietAt }: Facts): reado
     );
 }
 
-function falseCuts({ deaths, revokes, mayCover, mayBeLost, openedAt }: Facts): readonly Found[] {
+function falseCuts({ deaths, revokes, mayCover, openingMayBeLost }: Facts): readonly Found[] {
   return deaths
     .filter((death) => !revokes.some((one) => one.invokedAt <= death.endedAt && mayCover(one, death)))
-    .filter(({ session }) => !mayBeLost(openedAt(session)))
+    .filter(({ session }) => !openingMayBeLost(session))
     .map((death) => ({
       property: "no false logout" as const,
       about: death.session,

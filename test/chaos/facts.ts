@@ -30,10 +30,10 @@ export interface Facts {
   covers(revoke: Operation<"revoke">, subject: Subject): boolean;
   /** True if the session may be covered. */
   mayCover(revoke: Operation<"revoke">, subject: Subject): boolean;
-  /** Whether what was answered at that time may be gone, because the store lost it. */
-  mayBeLost(answeredAt: number): boolean;
-  /** When the session was known to be open; long ago if the history has no login of it. */
-  openedAt(session: string): number;
+  /** Whether what was committed in this time may be gone, because the store lost it. */
+  mayBeLost(operation: { readonly invokedAt: number; readonly endedAt: number }): boolean;
+  /** The same for the login that opened the session; false if the history has none. */
+  openingMayBeLost(session: string): boolean;
 }
 
 export function factsOf(entries: readonly Entry[]): Facts {
@@ -55,6 +55,8 @@ export function factsOf(entries: readonly Entry[]): Facts {
   const mayCover: Facts["mayCover"] = (revoke, subject) =>
     aims(revoke, subject) &&
     (revoke.target.session !== undefined || begunAt(subject.session) <= revoke.endedAt);
+  const mayBeLost: Facts["mayBeLost"] = ({ invokedAt, endedAt }) =>
+    losses.some((loss) => endedAt >= loss.since && invokedAt <= loss.endedAt);
   const deaths = deathsIn(operations);
   return {
     operations,
@@ -63,11 +65,14 @@ export function factsOf(entries: readonly Entry[]): Facts {
     losses,
     covers,
     mayCover,
-    openedAt,
     lives: livesIn(operations),
     revoked: revokedIn(revokes, deaths, { covers, mayCover }),
     quietAt: named(operations, "mark").find(({ name }) => name === "quiet")?.endedAt,
-    mayBeLost: (at) => losses.some(({ since, endedAt }) => at >= since && at <= endedAt),
+    mayBeLost,
+    openingMayBeLost: (session) => {
+      const login = logins.get(session);
+      return login !== undefined && mayBeLost(login);
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import {
 } from "../support/redis-server.ts";
 import type { Heal } from "./deployment.ts";
 import type { DeploymentStore } from "./deployment-store.ts";
+import { replicationLagMs } from "./schedule.ts";
 
 /** Each participant has a user of its own, so that one of them can be shut out by the others. */
 const everything = "on >of-the-tests ~* &* +@all";
@@ -41,9 +42,9 @@ const patience = ["down-after-milliseconds", "60000"] as const;
  * primary dies and the replica is promoted.
  */
 async function failover({ primary, replica, sentinels: all, primaryPort }: SentinelGroup): Promise<Heal> {
+  const forgotSince = performance.now() - replicationLagMs;
   replica.pause();
   await primary.command("CLIENT", "KILL", "TYPE", "replica");
-  const forgotSince = performance.now();
   return async () => {
     await primary.kill();
     replica.resume();
@@ -85,9 +86,6 @@ async function shutOut(server: RedisServer, user: string): Promise<void> {
 async function letIn(server: RedisServer, user: string): Promise<void> {
   await server.command("ACL", "SETUSER", user, "+@all");
 }
-
-/** What a primary acknowledged this shortly before its end may be nowhere else. */
-const replicationLagMs = 500;
 
 /** A Cluster in which every shard has a replica. Nodes get real addresses, so there are no proxies. */
 export async function cluster(): Promise<DeploymentStore> {

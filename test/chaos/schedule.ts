@@ -1,6 +1,9 @@
 import type { Direction } from "../support/fault-proxy.ts";
 import { Random } from "./random.ts";
 
+/** What a primary acknowledged this shortly before it was separated may be nowhere else, ms. */
+export const replicationLagMs = 500;
+
 /** Each needs something that not every deployment has; see `can`. */
 export type Fault =
   | { readonly kind: "black_hole"; readonly node: number; readonly direction: Direction | "both" }

@@ -4,6 +4,7 @@ import { connectFrom } from "../support/source-address.ts";
 import { type SplitSentinels, startSplitSentinels } from "../support/split-sentinels.ts";
 import type { Heal } from "./deployment.ts";
 import type { DeploymentStore } from "./deployment-store.ts";
+import { replicationLagMs } from "./schedule.ts";
 
 /** As the README recommends, so that a bound exists. */
 const recommended = ["min-replicas-to-write 1", "min-replicas-max-lag 2"];
@@ -13,9 +14,6 @@ export interface SplitStoreOptions {
   /** How many of the three replicas stay with the old primary. */
   readonly replicasOfOld?: number;
 }
-
-/** What a primary acknowledged this shortly before its end may be nowhere else. */
-const replicationLagMs = 500;
 
 const sourceOf = (node: number) => `127.0.2.${node + 1}`;
 
