@@ -2,11 +2,11 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
 import { protocolFiles } from "../dist/protocol/json-schemas.js";
-import { withConfigTable } from "../dist/src/server/config/markdown.js";
+import { withTables } from "../dist/src/server/config/markdown.js";
 
 const readme = new URL("../README.md", import.meta.url);
-const next = withConfigTable(readFileSync(readme, "utf8"));
-if (next === undefined) throw new Error("README.md has lost the markers of its configuration table");
+const next = withTables(readFileSync(readme, "utf8"));
+if (next === undefined) throw new Error("README.md has lost the markers of its generated tables");
 writeFileSync(readme, next);
 
 const schemas = new URL("../protocol/schemas/", import.meta.url);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { providerTypes } from "../../src/auth/providers/provider-types.ts";
 import { effectiveConfig, maskUrl } from "../../src/server/config/effective.ts";
 import { type ConfigSources, defineConfig, loadConfig } from "../../src/server/config/load.ts";
 import { options } from "../../src/server/config/options.ts";
@@ -315,6 +316,8 @@ describe("what is shown", () => {
   });
 });
 
+const types = Object.keys(providerTypes).join(", ");
+
 describe("auth_providers", () => {
   const given = (text: string) => problemsOf({ file: file(`auth_providers:\n${text}`) });
 
@@ -341,16 +344,18 @@ describe("auth_providers", () => {
   });
 
   it.each([
-    ["  - type: ldap\n", "entry 1 must have a known type: homeassistant"],
-    ["  - type: homeassistant\n  - {id: x}\n", "entry 2 must have a known type: homeassistant"],
-    ["  - type: constructor\n", "entry 1 must have a known type: homeassistant"],
-    ["  - homeassistant\n", "entry 1 must be a mapping with a type: homeassistant"],
+    ["  - type: kerberos\n", `entry 1 must have a known type: ${types}`],
+    ["  - type: homeassistant\n  - {id: x}\n", `entry 2 must have a known type: ${types}`],
+    ["  - type: constructor\n", `entry 1 must have a known type: ${types}`],
+    ["  - homeassistant\n", `entry 1 must be a mapping with a type: ${types}`],
     [
       "  - {type: homeassistant, new_users: 1}\n",
       "entry 1 has a key that is not an option of homeassistant: new_users",
     ],
     ["  - {type: homeassistant, id: 5}\n", "entry 1 has a wrong id: must be string"],
     ["  - {type: homeassistant, id: ''}\n", "entry 1 has a wrong id: must not have fewer than 1 characters"],
+    ["  - {type: command_line}\n", "entry 1 needs command"],
+    ["  - {type: command_line, command: check}\n", "entry 1 has a wrong command: must be an absolute path"],
     ["  []\n", "must be a list of 1 to 64 mappings, got a list of 0"],
     ["  homeassistant\n", "must be a list of 1 to 64 mappings, got a string of 13 characters"],
   ])("refuses %j", (text, message) => {

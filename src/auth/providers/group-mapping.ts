@@ -8,6 +8,8 @@ export const groupMappingOption = {
       Type.String({ minLength: 1, maxLength: 64 }),
       {
         maxProperties: 256,
+        description:
+          "Which group's id each group of the provider stands for. Applied at every login: the user has these groups and no other. Without it the provider changes no groups.",
       },
     ),
   ),

@@ -18,8 +18,17 @@ export interface ProviderTools {
 }
 
 const named = {
-  id: Type.Optional(Type.String({ minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9._-]+$" })),
-  name: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+  id: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 64,
+      pattern: "^[A-Za-z0-9._-]+$",
+      description: "Tells entries of one type apart.",
+    }),
+  ),
+  name: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 128, description: "What people read when they choose." }),
+  ),
 };
 
 /** The option `new_users` of types whose people are not known before their first login. */
@@ -30,7 +39,12 @@ export const newUsersOption = {
         activate: Type.Optional(Type.Boolean()),
         groups: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 16 })),
       },
-      { additionalProperties: false },
+      {
+        additionalProperties: false,
+        default: { activate: false, groups: [systemGroups.users] },
+        description:
+          "What a first login makes. `activate: false`: a user who waits for approval. `groups`: the ids of the user's groups, unless the provider names some.",
+      },
     ),
   ),
 };
@@ -42,6 +56,13 @@ export function newUsersOf(
   return { activate: option.activate ?? false, groups: option.groups ?? [systemGroups.users] };
 }
 
+/** A value of the configuration, which is frozen. */
+export type Frozen<T> = T extends readonly (infer Item)[]
+  ? readonly Frozen<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Frozen<T[Key]> }
+    : T;
+
 /** The schema of a type's entries in the configuration: `type`, `id` and `name`, and what the type has beside them. */
 export function entrySchema<Name extends string, Options extends TProperties>(type: Name, options: Options) {
   return Type.Object({ type: Type.Literal(type), ...named, ...options }, { additionalProperties: false });
@@ -50,5 +71,5 @@ export function entrySchema<Name extends string, Options extends TProperties>(ty
 /** A type of provider: how an entry of the configuration is written, and the provider that it makes. */
 export interface ProviderType<Entry extends ReturnType<typeof entrySchema> = ReturnType<typeof entrySchema>> {
   readonly entry: Entry;
-  create(entry: Static<Entry>, tools: ProviderTools): LoginProvider;
+  create(entry: Frozen<Static<Entry>>, tools: ProviderTools): LoginProvider;
 }

@@ -1,15 +1,17 @@
 import { type Static, Type } from "typebox";
 
+import { commandLineType } from "./command-line/type.ts";
 import { homeAssistantType } from "./homeassistant/type.ts";
 import type { LoginProvider } from "./provider.ts";
-import type { ProviderTools } from "./provider-type.ts";
+import type { Frozen, ProviderTools } from "./provider-type.ts";
 
 /** Every type of provider that the configuration knows: a new one is a folder, and a line in each of these two. */
 export const providerTypes = {
   homeassistant: homeAssistantType,
+  command_line: commandLineType,
 };
-export const ProviderEntry = Type.Union([homeAssistantType.entry]);
-export type ProviderEntry = Static<typeof ProviderEntry>;
+export const ProviderEntry = Type.Union([homeAssistantType.entry, commandLineType.entry]);
+export type ProviderEntry = Frozen<Static<typeof ProviderEntry>>;
 
 /** The providers of the configuration, in its order. */
 export function createProviders(

@@ -1,4 +1,5 @@
-import { type Option, options } from "./options.ts";
+import { providerTypes } from "../../auth/providers/provider-types.ts";
+import { type Option, options, optionsOfEntry } from "./options.ts";
 
 export const TABLE_BEGIN = "<!-- configuration:begin -->";
 export const TABLE_END = "<!-- configuration:end -->";
@@ -9,12 +10,43 @@ export function configMarkdown(): string {
   return [head, "| --- | --- | --- | --- | --- |", ...options.map(rowOf)].join("\n");
 }
 
+export const PROVIDERS_BEGIN = "<!-- providers:begin -->";
+export const PROVIDERS_END = "<!-- providers:end -->";
+
+/** The README's table of the options of each type of provider. */
+export function providersMarkdown(): string {
+  const types = Object.entries(providerTypes);
+  const rows = types.flatMap(([type, { entry }]) =>
+    optionsOfEntry(entry)
+      .filter(({ key }) => !common.has(key))
+      .map(({ key, isRequired, option }) => {
+        const fallback = isRequired ? "required" : defaultText(option.fallback);
+        return row([`\`${type}\``, `\`${key}\``, fallback, option.brief, option.description]);
+      }),
+  );
+  const head = row(["type", "option", "default", "allowed", "what it does"]);
+  return [head, "| --- | --- | --- | --- | --- |", ...rows].join("\n");
+}
+
+/** Of every type; described with `auth_providers`. */
+const common: ReadonlySet<string> = new Set(["type", "id", "name"]);
+
+/** `readme` with its generated tables; undefined if markers are missing. */
+export function withTables(readme: string): string | undefined {
+  const withOptions = withConfigTable(readme);
+  return withOptions && between(withOptions, [PROVIDERS_BEGIN, PROVIDERS_END], providersMarkdown());
+}
+
 /** `readme` with the current table between the markers; undefined if the markers are missing. */
 export function withConfigTable(readme: string): string | undefined {
-  const begin = readme.indexOf(TABLE_BEGIN);
-  const end = readme.indexOf(TABLE_END);
+  return between(readme, [TABLE_BEGIN, TABLE_END], configMarkdown());
+}
+
+function between(text: string, [first, last]: readonly [string, string], table: string): string | undefined {
+  const begin = text.indexOf(first);
+  const end = text.indexOf(last);
   if (begin === -1 || end < begin) return undefined;
-  return `${readme.slice(0, begin + TABLE_BEGIN.length)}\n\n${configMarkdown()}\n\n${readme.slice(end)}`;
+  return `${text.slice(0, begin + first.length)}\n\n${table}\n\n${text.slice(end)}`;
 }
 
 function rowOf(option: Option): string {
@@ -27,7 +59,8 @@ function row(cells: readonly string[]): string {
 }
 
 function defaultText(value: unknown): string {
-  if (value === null) return "none";
-  if (Array.isArray(value) && typeof value[0] === "object") return `\`${JSON.stringify(value)}\``;
+  if (value === null || value === undefined) return "none";
+  if (typeof value === "object" && (!Array.isArray(value) || typeof value[0] === "object"))
+    return `\`${JSON.stringify(value)}\``;
   return `\`${Array.isArray(value) ? `[${value.join(", ")}]` : String(value)}\``;
 }

@@ -19,8 +19,8 @@ export interface Option {
   readonly brief: string;
 }
 
-/** `entries`: a list of mappings. */
-export type OptionKind = "string" | "integer" | "boolean" | "choice" | "list" | "entries";
+/** `entries`: a list of mappings. `mapping` is only an option of a provider. */
+export type OptionKind = "string" | "integer" | "boolean" | "choice" | "list" | "entries" | "mapping";
 
 export const VARIABLE_PREFIX = "GATEHOUSE_";
 
@@ -31,6 +31,8 @@ interface Shape {
   readonly anyOf?: readonly Shape[];
   readonly items?: Shape;
   readonly properties?: Readonly<Record<string, Shape>>;
+  readonly patternProperties?: Readonly<Record<string, Shape>>;
+  readonly required?: readonly string[];
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minLength?: number;
@@ -47,6 +49,18 @@ const byVariable = new Map(options.map((option) => [option.variable, option]));
 
 export const optionOf = (key: string): Option | undefined => byKey.get(key);
 export const optionOfVariable = (variable: string): Option | undefined => byVariable.get(variable);
+
+/** The options of one type of provider, in its schema's order. */
+export function optionsOfEntry(
+  entry: TSchema,
+): readonly { readonly key: string; readonly isRequired: boolean; readonly option: Option }[] {
+  const { properties = {}, required = [] } = shapeOf(entry);
+  return Object.entries(properties).map(([key, shape]) => ({
+    key,
+    isRequired: required.includes(key),
+    option: describe(shape, [key]),
+  }));
+}
 
 function shapeOf(schema: TSchema): Shape {
   return schema as Shape;
@@ -78,6 +92,7 @@ function describe(shape: Shape, path: readonly string[]): Option {
 function kindOf(shape: Shape): OptionKind {
   if (shape.anyOf !== undefined) return "choice";
   if (shape.type === "array") return shape.items?.type === "string" ? "list" : "entries";
+  if (shape.type === "object") return "mapping";
   if (shape.type === "integer" || shape.type === "boolean") return shape.type;
   return "string";
 }
@@ -88,6 +103,7 @@ function allowedBy(shape: Shape, kind: OptionKind): string {
   if (kind === "integer") return `an integer from ${shape.minimum} to ${shape.maximum}`;
   if (kind === "boolean") return "true or false";
   if (kind === "entries") return `a list of 1 to ${shape.maxItems} mappings`;
+  if (kind === "mapping") return "a mapping";
   if (kind === "list") return `a list of at most ${shape.maxItems} strings`;
   return `a string of ${shape.minLength ?? 0} to ${shape.maxLength} characters`;
 }
@@ -95,5 +111,5 @@ function allowedBy(shape: Shape, kind: OptionKind): string {
 function briefly(shape: Shape, kind: OptionKind): string {
   if (kind === "choice") return (shape.anyOf ?? []).map((branch) => String(branch.const)).join(", ");
   if (kind === "integer") return `${shape.minimum} to ${shape.maximum}`;
-  return { string: "text", boolean: "true, false", list: "list", entries: "list" }[kind];
+  return { string: "text", boolean: "true, false", list: "list", entries: "list", mapping: "mapping" }[kind];
 }

@@ -1,4 +1,5 @@
 import { Compile } from "typebox/compile";
+import type { TLocalizedValidationError } from "typebox/error";
 
 import { type ProviderEntry, providerTypes } from "../../auth/providers/provider-types.ts";
 
@@ -23,7 +24,19 @@ function entryProblem(entry: unknown): string | undefined {
   const unknown = Object.keys(entry).filter((key) => !Object.hasOwn(schema.properties, key));
   if (unknown.length > 0) return `has a key that is not an option of ${type}: ${unknown.join(", ")}`;
   const [error] = Compile(schema).Errors(entry);
-  return error && `has a wrong ${error.instancePath.slice(1).replaceAll("/", ".")}: ${error.message}`;
+  return error && optionProblem(schema, error);
+}
+
+function optionProblem(
+  schema: { readonly properties: Readonly<Record<string, object>> },
+  { instancePath, keyword, message, params }: TLocalizedValidationError,
+): string {
+  const path = instancePath.slice(1).split("/");
+  if (keyword === "required" && instancePath === "")
+    return `needs ${(params as { readonly requiredProperties: readonly string[] }).requiredProperties.join(", ")}`;
+  const option = schema.properties[path[0] ?? ""] ?? {};
+  const words = "expected" in option && path.length === 1 ? `must be ${String(option.expected)}` : message;
+  return `has a wrong ${path.join(".")}: ${words}`;
 }
 
 function isKnown(type: unknown): type is keyof typeof providerTypes {

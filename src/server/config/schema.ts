@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 
+import type { Frozen } from "../../auth/providers/provider-type.ts";
 import { ProviderEntry } from "../../auth/providers/provider-types.ts";
 
 /**
@@ -89,7 +90,7 @@ const login = {
     minItems: 1,
     maxItems: 64,
     description:
-      "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`. `homeassistant` has login names and passwords of this installation. Entries of one type need different ids; one of them may have none. A login belongs to the type and the id of its entry: if you give an entry another id, its logins no longer work. The commands `config/auth_provider/homeassistant/*` and the set-up manage the logins of the first `homeassistant`; the command line takes `--provider`. In the environment, write the list as JSON.",
+      "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [providers](#login-providers)). `homeassistant` has login names and passwords of this installation. Entries of one type need different ids; one of them may have none. A login belongs to the type and the id of its entry: if you give an entry another id, its logins no longer work. The commands `config/auth_provider/homeassistant/*` and the set-up manage the logins of the first `homeassistant`; the command line takes `--provider`. In the environment, write the list as JSON.",
   }),
 };
 
@@ -346,11 +347,6 @@ export const ConfigSchema = Type.Object(
   strict,
 );
 
-type Frozen<T> = T extends readonly (infer Item)[]
-  ? readonly Frozen<Item>[]
-  : T extends object
-    ? { readonly [Key in keyof T]: Frozen<T[Key]> }
-    : T;
 type Partially<T> = T extends readonly unknown[]
   ? T
   : T extends object

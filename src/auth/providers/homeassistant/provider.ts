@@ -1,5 +1,3 @@
-import type { FormField } from "../../../../protocol/flow.ts";
-import { addressShare } from "../../../net/address-share.ts";
 import type { Clock } from "../../clock/clock.ts";
 import { AuthError } from "../../errors.ts";
 import { listParameters } from "../../passwords/parameters-in-use.ts";
@@ -10,6 +8,8 @@ import type { Store } from "../../store.ts";
 import { mayLogIn } from "../../users/account-status.ts";
 import type { Credentials } from "../../users/credentials.ts";
 import type { Users, VersionedUser } from "../../users/users.ts";
+import { queuePlaceOf } from "../bounded-tries.ts";
+import { passwordForm, refusedPassword } from "../password-form.ts";
 import type { LoginProvider, ProviderContext, ProviderStep } from "../provider.ts";
 import { normaliseLoginName, storedLoginName } from "./login-name.ts";
 import {
@@ -34,15 +34,6 @@ export interface HomeAssistantProviderOptions {
   readonly name?: string | undefined;
 }
 
-const fields: readonly FormField[] = [
-  { name: "username", type: "string", required: true },
-  { name: "password", type: "string", required: true },
-];
-
-const form: ProviderStep = { kind: "form", stepId: "init", fields };
-/** The answer for an unknown name, a wrong password, and a user who may not log in, after the same work. */
-const refused: ProviderStep = { ...form, errors: { base: "invalid_auth" } };
-
 type Checking = HomeAssistantProviderOptions & { readonly id: LocalProviderId };
 
 /** Login names and passwords of this installation, like Home Assistant's provider `homeassistant`. */
@@ -56,20 +47,14 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
     supportsMfa: true,
     guessedName: (_stepId, { username }) =>
       typeof username === "string" ? normaliseLoginName(username) : undefined,
-    begin: () => Promise.resolve(form),
+    begin: () => Promise.resolve(passwordForm),
     async advance(_stepId, input, _state, context) {
       const { username, password } = input;
-      if (typeof username !== "string" || typeof password !== "string") return refused;
+      if (typeof username !== "string" || typeof password !== "string") return refusedPassword;
       const stored = await storedLoginName(options.credentials, options.id, username);
       return await checkLogin(options, stored, password, context);
     },
   };
-}
-
-/** Callers of one address share a queue key, except those who logged in from it recently. */
-function queuePlaceOf(username: string, { peer, known }: ProviderContext): QueuePlace {
-  const share = addressShare(peer.address);
-  return { key: known ? `${share} ${username}` : share, reserved: known };
 }
 
 /** `tries`: a concurrent login of the same user may replace the verifier, once for each change of parameters. */
@@ -93,13 +78,13 @@ async function checkLogin(
   ]);
   const who = owner === undefined ? {} : { userId: owner.user.id };
   const welcome = owner !== undefined && mayLogIn(owner.user, context.peer);
-  if (found === undefined || !verdict.ok || !welcome) return { ...refused, ...who };
+  if (found === undefined || !verdict.ok || !welcome) return { ...refusedPassword, ...who };
   if (!verdict.outdated) return { ...done(found.login, found.version), ...who };
   const version = await upgrade(options, found, password, place);
   if (version !== undefined) return { ...done(found.login, version), ...who };
   return tries > 1
     ? await checkLogin(options, username, password, context, tries - 1)
-    : { ...refused, ...who };
+    : { ...refusedPassword, ...who };
 }
 
 function done({ providerId, username }: LocalLogin, version: number): ProviderStep {
