@@ -2,6 +2,7 @@ import type { CloseName } from "../../protocol/close-codes.ts";
 import type { Clock } from "./clock/clock.ts";
 import { AuthError } from "./errors.ts";
 import type { Peer, Principal } from "./model.ts";
+import type { ProviderAdmission } from "./providers/registry.ts";
 import { closeNameOf } from "./revocation/cause.ts";
 import type { Revocation } from "./revocation/revocation.ts";
 import type { MutableRevocationView } from "./revocation/view.ts";
@@ -45,18 +46,21 @@ export interface Caller {
   readonly peer: Peer;
 }
 
+type Admission = Pick<ProviderAdmission, "admits">;
+
 export interface AuthenticationOptions {
   readonly accessTokens: Pick<AccessTokens, "read">;
   readonly keyring: Pick<KeyringKeys, "isDropped">;
   readonly store: Store;
   readonly clock: Clock;
   readonly revocation: Pick<Revocation, "onRevocation"> & { readonly view: MutableRevocationView };
+  readonly providers: Pick<ProviderAdmission, "admits">;
   /** How many looked-up sessions are cached; 10,000 by default. */
   readonly capacity?: number;
 }
 
 export function createAuthentication(options: AuthenticationOptions): Authentication {
-  const { accessTokens, keyring } = options;
+  const { accessTokens, keyring, providers } = options;
   const { view } = options.revocation;
   const statuses = createSessionStatusCache(options);
 
@@ -66,7 +70,7 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     const judgement = view.judge(principal);
     switch (judgement.state) {
       case "live":
-        return checkAddress(principal, peer);
+        return checkAddress(principal, peer, providers);
       case "dead":
         return refuse(closeNameOf(judgement.cause), judgement.cause);
       case "unknown":
@@ -74,7 +78,9 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
         return statuses
           .of(principal)
           .then((status) =>
-            keyring.isDropped(principal.keyId) ? keyDropped() : judgeStatus(principal, status, peer),
+            keyring.isDropped(principal.keyId)
+              ? keyDropped()
+              : judgeStatus(principal, status, peer, providers),
           );
     }
   };
@@ -106,16 +112,23 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
       return found.map((status, place) => {
         const caller = callers[place];
         const dropped = caller !== undefined && keyring.isDropped(caller.principal.keyId);
-        return dropped && status.live ? "token_expired" : closeFor(status, caller);
+        return dropped && status.live ? "token_expired" : closeFor(status, caller, providers);
       });
     },
   };
 }
 
-function closeFor(status: SessionStatus, caller: Caller | undefined): CloseName | undefined {
+function closeFor(
+  status: SessionStatus,
+  caller: Caller | undefined,
+  providers: Admission,
+): CloseName | undefined {
   if (!status.live) return status.close;
   if (caller === undefined) throw new RangeError("a status of nobody");
-  return mayConnectFrom(status, caller.peer) ? undefined : "address_not_allowed";
+  const { principal, peer } = caller;
+  return mayConnectFrom(status, peer) && isAdmitted(principal, peer, providers)
+    ? undefined
+    : "address_not_allowed";
 }
 
 /** The message is the same for every reason: an invalid token reveals nothing about any account. */
@@ -128,7 +141,18 @@ function keyDropped(): Verdict {
   return refuse("token_expired", "key_dropped");
 }
 
-function checkAddress(principal: Principal, peer: Peer): Verdict {
+function isAdmitted({ judgedBy }: Principal, peer: Peer, providers: Admission): boolean {
+  return judgedBy === null || providers.admits(judgedBy, peer);
+}
+
+function checkAddress(principal: Principal, peer: Peer, providers: Admission): Verdict {
+  if (!isAdmitted(principal, peer, providers))
+    return {
+      ok: false,
+      close: "address_not_allowed",
+      message: "Not allowed by the login provider",
+      reason: "provider",
+    };
   if (mayConnectFrom(principal, peer)) return { ok: true, principal };
   return {
     ok: false,
@@ -139,8 +163,8 @@ function checkAddress(principal: Principal, peer: Peer): Verdict {
 }
 
 /** The store's status is newer than the token. */
-function judgeStatus(principal: Principal, status: SessionStatus, peer: Peer): Verdict {
+function judgeStatus(principal: Principal, status: SessionStatus, peer: Peer, providers: Admission): Verdict {
   if (!status.live) return refuse(status.close, status.close);
   const { epoch, localOnly, sessionExpiresAt } = status;
-  return checkAddress({ ...principal, epoch, localOnly, sessionExpiresAt }, peer);
+  return checkAddress({ ...principal, epoch, localOnly, sessionExpiresAt }, peer, providers);
 }

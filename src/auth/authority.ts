@@ -10,7 +10,7 @@ import { localType } from "./providers/homeassistant/login-record.ts";
 import { createHomeAssistantProvider } from "./providers/homeassistant/provider.ts";
 import type { LoginProvider } from "./providers/provider.ts";
 import type { ProviderTools } from "./providers/provider-type.ts";
-import { createProviderRegistry } from "./providers/registry.ts";
+import { createProviderAdmission, createProviderRegistry } from "./providers/registry.ts";
 import { recordKeys } from "./record-keys.ts";
 import { createRevocation, type Revocation, type RevocationOptions } from "./revocation/revocation.ts";
 import { createLoginRepair } from "./revocation/rollback/repair-logins.ts";
@@ -36,6 +36,7 @@ import { createKeyringReloader, type KeyringReloader } from "./tokens/keyring-re
 import { createRefreshTokens } from "./tokens/refresh-tokens.ts";
 import { createSealing } from "./tokens/sealing.ts";
 import { createSignedPaths, type SignedPaths } from "./tokens/signed-paths.ts";
+import { type ApprovalOptions, type Approvals, createApprovals } from "./users/approvals.ts";
 import { type Credentials, createCredentials } from "./users/credentials.ts";
 import { createOnboarding, type Onboarding } from "./users/onboarding.ts";
 import { createUsers, type Groups, type Users } from "./users/users.ts";
@@ -50,6 +51,7 @@ export interface Authority {
   readonly users: Users;
   readonly groups: Groups;
   readonly credentials: Credentials;
+  readonly approvals: Approvals;
   readonly logins: LoginFlows;
   /** Of the first provider of the type `homeassistant`. */
   readonly localLogins: LocalLogins;
@@ -95,6 +97,8 @@ export interface AuthorityOptions {
   readonly loginLimits?: Partial<LoginFlowLimits> | undefined;
   /** Limits of guesses at login secrets; `defaultLoginBudgets` for the ones left out. */
   readonly loginBudgets?: Partial<LoginBudgets> | undefined;
+  /** Who may approve, and how many users may wait for approval; see `defaultApprovalLimits`. */
+  readonly approvals?: Pick<ApprovalOptions, "approvers" | "limits"> | undefined;
   /** Whether a session that is opened on a socket rotates its refresh token; true by default. */
   readonly rotatingClients?: (clientId: string | null, via: "socket" | "http") => boolean;
   /** Called if a listener of revocations or of the event bus throws. */
@@ -118,7 +122,9 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const yielder = createLoopYielder();
   const credentials = createCredentials(store);
   const revocation = composeRevocation(options, { sealing, keyring, keyringReloader, credentials, yielder });
-  const accessTokens = createAccessTokens({ keyring, clock, issuer, audience });
+  const ways = composeProviders(options, { credentials, revocation, yielder });
+  const { providers } = ways;
+  const accessTokens = createAccessTokens({ keyring, clock, issuer, audience, providers });
   const refreshTokens = createRefreshTokens(sealing);
   const sessions = createSessions({
     store,
@@ -126,6 +132,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     revocation,
     accessTokens,
     refreshTokens,
+    providers,
     yielder,
     caps: options.sessionCaps ?? {},
     accessTokenTtlMs: longestTokenMs,
@@ -142,7 +149,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   });
   const recentLogin = createRecentLogin({ clock, windowMs: options.recentLoginMs });
   const base = { store, clock, sealing, revocation, sessions, recentLogin, codes, credentials, yielder };
-  const { passwords, ...people } = composePeople(options, base);
+  const people = composePeople(options, { ...base, ...ways });
 
   return {
     sessions,
@@ -155,17 +162,17 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     async relayAudit(record) {
       await revocation.commit({ log: [{ type: "audited", record }] });
     },
-    authentication: createAuthentication({ accessTokens, keyring, store, clock, revocation }),
+    authentication: createAuthentication({ accessTokens, keyring, store, clock, revocation, providers }),
     signedPaths: createSignedPaths({ sealing, clock }),
     load: {
       get passwordsWaiting() {
-        return passwords.load().waiting;
+        return ways.passwords.load().waiting;
       },
     },
     async close() {
       keyringReloader.stop();
       people.logins.close();
-      await passwords.close();
+      await ways.passwords.close();
     },
   };
 }
@@ -206,6 +213,20 @@ function composeRevocation(
   });
 }
 
+/** Composes the providers, and the users whom they ask about. */
+function composeProviders(
+  options: AuthorityOptions,
+  parts: Pick<Base, "credentials" | "revocation" | "yielder">,
+) {
+  const { store, clock } = options;
+  const groups = createGroups();
+  const users = createUsers({ store, clock, ...parts, groups });
+  const passwords = createPasswords(options.passwords);
+  const tools = { store, clock, passwords, credentials: parts.credentials, users };
+  const registry = createProviderRegistry(options.providers?.(tools) ?? [createHomeAssistantProvider(tools)]);
+  return { groups, users, passwords, registry, providers: createProviderAdmission(registry) };
+}
+
 type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {
   readonly store: Store;
   readonly clock: Clock;
@@ -216,18 +237,11 @@ type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {
 };
 
 /** Composes users, their logins and onboarding. */
-function composePeople(options: AuthorityOptions, base: Base) {
-  const { store, clock, credentials } = base;
+function composePeople(options: AuthorityOptions, base: Base & ReturnType<typeof composeProviders>) {
+  const { store, clock, credentials, users, groups, registry } = base;
   const rotates = (clientId: string | null) => options.rotatingClients?.(clientId, "socket") ?? true;
-  const groups = createGroups();
-  const users = createUsers({ ...base, groups });
-  const passwords = createPasswords(options.passwords);
-  const tools = { store, clock, passwords, credentials, users };
-  const providers = options.providers?.(tools) ?? [createHomeAssistantProvider(tools)];
-  const registry = createProviderRegistry(providers);
-  const localLoginsAt = (providerId: string | null) =>
-    createLocalLogins({ ...base, passwords, users, groups, providerId });
-  const localLogins = localLoginsAt(providers.find(({ type }) => type === localType)?.id ?? null);
+  const localLoginsAt = (providerId: string | null) => createLocalLogins({ ...base, providerId });
+  const localLogins = localLoginsAt(registry.providers.find(({ type }) => type === localType)?.id ?? null);
   const localLoginsOf = (providerId: string | null) =>
     registry.find(localType, providerId) && localLoginsAt(providerId);
   const onboarding = createOnboarding({ ...base, localLogins, rotates });
@@ -236,15 +250,16 @@ function composePeople(options: AuthorityOptions, base: Base) {
     clock,
     budgets: options.loginBudgets,
   });
+  const events = options.events ?? createLocalEventBus(options.onFault);
+  const approvals = createApprovals({ ...base, ...options.approvals, events, onFault: options.onFault });
   const logins = createLoginFlows({
     ...base,
-    users,
     rotates,
     throttle,
-    events: options.events ?? createLocalEventBus(options.onFault),
-    registry,
+    events,
+    approvals,
     onboardingRequired: onboarding.required,
     limits: options.loginLimits,
   });
-  return { passwords, users, groups, credentials, localLogins, localLoginsOf, onboarding, logins };
+  return { users, groups, credentials, approvals, localLogins, localLoginsOf, onboarding, logins };
 }

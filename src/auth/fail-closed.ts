@@ -113,7 +113,19 @@ const signedPaths: Rules<Authority["signedPaths"]> = {
   },
 };
 
+const approvals: Rules<Authority["approvals"]> = {
+  approvers: unrestricted,
+  // Only logins call it.
+  wait: needsFollowedLog,
+  list: unrestricted,
+  approve: unrestricted,
+  refuse: unrestricted,
+  removeExpired: unrestricted,
+  onRequest: unrestricted,
+};
+
 const parts: Rules<Authority> = {
+  approvals: guarded(approvals),
   sessions: guarded(sessions),
   users: guarded(users),
   logins: guarded(logins),

@@ -73,6 +73,8 @@ export interface Session {
   readonly clientIcon: string | null;
   readonly credentialId: string | null;
   readonly providerType: string | null;
+  /** The provider's id. Absent in records of older versions. */
+  readonly providerId?: string | null;
   readonly createdAt: number;
   readonly lastUsedAt: number | null;
   readonly lastUsedIp: string | null;
@@ -251,6 +253,8 @@ export interface Principal {
   readonly sessionExpiresAt: number | null;
   /** Whether the user was local-only when the token was issued. */
   readonly localOnly: boolean;
+  /** The provider that judges from where the session may be used; null for most, see `ProviderAdmission`. */
+  readonly judgedBy: readonly [type: string, id: string | null] | null;
 }
 
 /** One page of a list, in the order of its members' ids. */

@@ -42,6 +42,8 @@ export const recordKeys = {
   credentialOf: (provider: string, subject: string) => record("credential-of", provider, hashed(subject)),
   /** `{credential_id}`: one credential per provider of a user. */
   credentialSlot: (userId: string, provider: string) => record("credential-slot", userId, provider),
+  /** `{waiting: [...]}`: the users who wait for approval, see `Approvals`. */
+  approvals: record("approvals"),
   /** `{sets: [[N, r, p], ...]}`: the parameters that stored verifiers may have. */
   scryptParameters: record("scrypt-parameters"),
   /** The local provider's verifier of one login name. */

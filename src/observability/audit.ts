@@ -16,6 +16,8 @@ export type DecisionName =
   | "user_creation"
   | "user_change"
   | "user_removal"
+  | "approval"
+  | "approval_refusal"
   | "login_creation"
   | "login_removal"
   | "login_rename"

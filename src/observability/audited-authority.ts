@@ -197,7 +197,19 @@ const logins: Rules<Authority["logins"]> = {
   close: notRecorded,
 };
 
+const approvals: Rules<Authority["approvals"]> = {
+  approvers: notRecorded,
+  wait: notRecorded,
+  list: notRecorded,
+  approve: records("approval", (userId, groupIds) => ({ userId, groupIds })),
+  refuse: records("approval_refusal", (userId) => ({ userId })),
+  // The revocation that follows names the user.
+  removeExpired: notRecorded,
+  onRequest: notRecorded,
+};
+
 const parts: Rules<Authority> = {
+  approvals: recorded(approvals),
   sessions: recorded(sessions),
   users: recorded(users),
   localLogins: recorded(localLogins),

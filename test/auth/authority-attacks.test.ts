@@ -12,6 +12,7 @@ import { createSealing } from "../../src/auth/tokens/sealing.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../support/authority.ts";
 import { handClock } from "../support/hand-clock.ts";
 import { type InterposedStore, interposedEmbeddedStore } from "../support/interposed-store.ts";
+import { openProviders } from "../support/people.ts";
 import { refusal } from "../support/refusal.ts";
 
 const clientId = "https://app.example/";
@@ -36,7 +37,13 @@ async function forged(userId: string, sessionId: string, epoch: number): Promise
   const sealing = createSealing(node.secret);
   const keyring = await createKeyring({ store, sealing, clock: node.clock, longestTokenMs: 1_800_000 });
   const { issuer, audience } = { issuer: () => "https://gatehouse.test", audience: () => "gatehouse" };
-  const tokens = createAccessTokens({ keyring, clock: node.clock, issuer, audience });
+  const tokens = createAccessTokens({
+    keyring,
+    clock: node.clock,
+    issuer,
+    audience,
+    providers: openProviders,
+  });
   const user = (await node.authority.users.list()).find(({ id }) => id === userId);
   const session = await node.authority.sessions.get(sessionId);
   if (user === undefined || session === undefined) throw new Error("nobody to forge");

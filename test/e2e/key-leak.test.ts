@@ -15,6 +15,7 @@ import { storeFileName } from "../../src/store/embedded/files.ts";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
 import { gatehouseJson } from "../support/command-line.ts";
 import { ownerPassword, setUpOwner, sharedIssuer, startNode, storeKinds } from "../support/gateway.ts";
+import { openProviders } from "../support/people.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { openSocket } from "../support/socket-client.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
@@ -80,7 +81,13 @@ for (const kind of storeKinds) {
       const owner = await first().authority.users.read(session.userId);
       await store.close();
       const [issuer, audience] = [() => sharedIssuer, () => sharedIssuer];
-      const tokens = createAccessTokens({ keyring, clock: systemClock, issuer, audience });
+      const tokens = createAccessTokens({
+        keyring,
+        clock: systemClock,
+        issuer,
+        audience,
+        providers: openProviders,
+      });
       if (owner === undefined) throw new Error("no owner");
       return async () => (await tokens.mint(session, owner.user, owner.epoch)).token;
     }

@@ -19,6 +19,7 @@ const principal: Principal = {
   tokenExpiresAt: 0,
   sessionExpiresAt: null,
   localOnly: false,
+  judgedBy: null,
 };
 
 function lineOf(body: string, start: string): string | undefined {

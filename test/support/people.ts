@@ -1,4 +1,8 @@
 import type { Principal, User } from "../../src/auth/model.ts";
+import type { ProviderAdmission } from "../../src/auth/providers/registry.ts";
+
+/** Providers that judge nobody's address. */
+export const openProviders: ProviderAdmission = { judges: () => false, admits: () => true };
 
 /** A principal for tests outside the domain. */
 export function principalOf(more: Partial<Principal> = {}): Principal {
@@ -16,6 +20,7 @@ export function principalOf(more: Partial<Principal> = {}): Principal {
     tokenExpiresAt: Number.MAX_SAFE_INTEGER,
     sessionExpiresAt: null,
     localOnly: false,
+    judgedBy: null,
     ...more,
   };
 }

@@ -8,6 +8,7 @@ import type { FinishTools } from "./finish-login.ts";
 import { askProvider, flowAfter, hasNoAttemptsLeft, type Turn, takeTurn, write } from "./flow-attempts.ts";
 import { type Flow, readFlowById, type VersionedFlow } from "./flow-record.ts";
 import type { FlowHolder } from "./login-flows.ts";
+import { proofOf, storedProof } from "./proof.ts";
 
 /** The topic of the event that a flow has continued: `{flowId}`. */
 const topic = "login_flow";
@@ -54,7 +55,7 @@ async function waitingFlow(
   const at = await readFlowById(store, flowId);
   const waits = at?.flow.step.kind !== "form" && at?.flow.step.stepId === stepId;
   if (at === undefined || !waits || at.flow.deadline <= clock.now()) throw new AuthError("invalid_flow");
-  if (at.flow.outcome !== null)
+  if (at.flow.outcome !== null || at.flow.waiting !== null)
     throw new AuthError("conflict", { detail: "the step was completed by another call" });
   return at;
 }
@@ -70,10 +71,7 @@ function flowAfterCompletion(turn: Turn, step: ProviderStep, clock: Clock): Flow
         attemptsLeft: turn.attemptsIfRight,
         outcome: {
           kind: "done",
-          subject: step.subject,
-          amr: [...step.amr],
-          evidence: step.evidence.map(({ key, version }) => ({ key, version })),
-          authenticatedAt: clock.now(),
+          proof: storedProof(proofOf(step, clock.now())),
           userId: step.userId ?? null,
         },
       };

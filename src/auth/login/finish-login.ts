@@ -1,7 +1,6 @@
 import type { CreateEntryStep } from "../../../protocol/flow.ts";
-import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
-import type { AssuranceLevel, Credential, Peer } from "../model.ts";
+import type { Peer } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { sessionGrantOf } from "../sessions/token-grant.ts";
@@ -9,44 +8,36 @@ import type { Step, Store } from "../store.ts";
 import { mergeSteps } from "../store.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
 import { mayLogIn } from "../users/account-status.ts";
-import type { Credentials } from "../users/credentials.ts";
+import type { Approval } from "../users/approvals.ts";
 import { userStatusChecks } from "../users/user-record.ts";
-import type { Users, VersionedUser } from "../users/users.ts";
+import { findPerson, type Person, type PersonTools, waitForApproval } from "./find-person.ts";
 import { endFlowStep, type Flow, type VersionedFlow } from "./flow-record.ts";
+import type { Proof } from "./proof.ts";
 
-export interface FinishTools {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly users: Pick<Users, "read">;
-  readonly credentials: Pick<Credentials, "find">;
+export interface FinishTools extends PersonTools {
   readonly sessions: Pick<Sessions, "open">;
   readonly codes: Pick<AuthorizationCodes, "prepare">;
+  /** A flow waits for a decision on this user. */
+  readonly onWaiting: (flowId: string, userId: string) => void;
   /** Whether sessions of this client rotate their refresh tokens. */
   readonly rotates: (clientId: string | null) => boolean;
 }
 
-/** What all required steps have proved. A login is made only from this. */
-export interface Proof {
-  readonly subject: string;
-  readonly amr: readonly string[];
-  readonly assurance: AssuranceLevel;
-  readonly authenticatedAt: number;
-  /** The records that it was decided on. The commit that opens the session checks each of them. */
-  readonly evidence: NonNullable<Step["check"]>;
-}
+/**
+ * `refused`: this person may not log in (no credential, not active, not from this address), or a record changed; the
+ * answer is that of a wrong password. `no_room`: too many users wait for approval.
+ */
+export type LoginOutcome =
+  | { readonly kind: "granted"; readonly result: CreateEntryStep["result"] }
+  | { readonly kind: "refused" | "no_room" }
+  | { readonly kind: "waits"; readonly approval: Approval };
 
-/** The user of the proof, as read now. `credentialVersion` is the version of the credential's record. */
-interface Person {
-  readonly credential: Credential;
-  readonly credentialVersion: number;
-  readonly versionedUser: VersionedUser;
-}
+const refused: LoginOutcome = { kind: "refused" };
 
 /**
  * Ends the flow and opens its session or code, in one commit. So a flow gives one session or one code, also if the
  * same step arrives twice, and none if the password, the credential, the user or the user's epoch has changed since
- * it was read. Undefined: this person may not log in (no credential, not active, not from this address), or a record
- * changed; the answer is that of a wrong password. Throws `conflict` if the flow itself was continued or ended
+ * it was read. The first login of a person may make a user, see `findPerson`. Throws `conflict` if the flow itself was continued or ended
  * elsewhere.
  */
 export async function finishLogin(
@@ -54,36 +45,31 @@ export async function finishLogin(
   at: VersionedFlow,
   proof: Proof,
   peer: Peer,
-): Promise<CreateEntryStep["result"] | undefined> {
-  const person = await findUser(tools, at.flow, proof.subject);
-  // A provider that creates pending users will create them here: credential and user in one commit, no session.
-  if (person === undefined || !mayLogIn(person.versionedUser.user, peer)) return undefined;
+): Promise<LoginOutcome> {
+  const person = await findPerson(tools, at.flow, proof, peer);
+  if (person === "no_room") return { kind: "no_room" };
+  if (person === undefined) return refused;
+  const { user } = person.versionedUser;
+  if (user.state === "pending") {
+    const approval = await waitForApproval(tools, at.flow, { ...person, user }, peer);
+    return approval === undefined ? { kind: "no_room" } : { kind: "waits", approval };
+  }
+  if (!mayLogIn(user, peer)) return refused;
   const key = recordKeys.credential(person.credential.id);
   const decidedOn = { check: [...proof.evidence, { key, version: person.credentialVersion }] };
   const also = mergeSteps(endFlowStep(at), decidedOn);
   try {
-    return at.flow.purpose === "code"
-      ? await finishWithCode(tools, at.flow, proof, person, also)
-      : await finishWithSession(tools, at.flow, proof, person, peer, also);
+    const result =
+      at.flow.purpose === "code"
+        ? await finishWithCode(tools, at.flow, proof, person, also)
+        : await finishWithSession(tools, at.flow, proof, person, peer, also);
+    return { kind: "granted", result };
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
-    if (error.code === "access_denied") return undefined;
+    if (error.code === "access_denied") return refused;
     if (error.code !== "conflict" || !(await isUnchanged(tools.store, at))) throw error;
-    return undefined;
+    return refused;
   }
-}
-
-async function findUser(
-  { credentials, users }: FinishTools,
-  { handler: [type, id] }: Flow,
-  subject: string,
-): Promise<Person | undefined> {
-  const found = await credentials.find(type, id, subject);
-  const versionedUser = found && (await users.read(found.credential.userId));
-  return (
-    found &&
-    versionedUser && { credential: found.credential, credentialVersion: found.version, versionedUser }
-  );
 }
 
 async function finishWithSession(

@@ -2,9 +2,11 @@ import type { FlowStep } from "../../../protocol/flow.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
 import type { LoginProvider, ProviderContext, ProviderStep } from "../providers/provider.ts";
-import { type FinishTools, finishLogin, type Proof } from "./finish-login.ts";
+import type { Approval } from "../users/approvals.ts";
+import { type FinishTools, finishLogin } from "./finish-login.ts";
 import { endFlowStep, type Flow, type SentStep, type VersionedFlow, writeFlowStep } from "./flow-record.ts";
 import { type AbortReason, abortStep, entryStep, sentStep } from "./flow-steps.ts";
+import { type Proof, proofOf, storedProof } from "./proof.ts";
 
 /**
  * A flow whose step only this call processes. `attemptsIfRight` is the number of attempts left if the step is no
@@ -72,9 +74,7 @@ export async function settle(
   if (flow.deadline <= tools.clock.now()) return await endFlow(tools, turn.at, "login_expired");
   if (step.kind === "abort") return await endFlow(tools, turn.at, step.reason);
   if (step.kind === "done") {
-    const { subject, amr, evidence } = step;
-    const authenticatedAt = tools.clock.now();
-    return await finish(tools, turn.at, { subject, amr, evidence, assurance: 1, authenticatedAt }, peer);
+    return await finish(tools, turn.at, proofOf(step, tools.clock.now()), peer);
   }
   const next = flowAfter(turn, step);
   return hasNoAttemptsLeft(next)
@@ -124,9 +124,45 @@ export async function finish(
   proof: Proof,
   peer: Peer,
 ): Promise<FlowStep> {
-  const result = await finishLogin(tools, at, proof, peer);
-  if (result !== undefined) return entryStep(at.flow, result);
-  const { step, stepNumber } = at.flow;
+  const outcome = await finishLogin(tools, at, proof, peer);
+  switch (outcome.kind) {
+    case "granted":
+      return entryStep(at.flow, outcome.result);
+    case "waits":
+      return await waitInFlow(tools, at, proof, outcome.approval);
+    case "no_room":
+      return await endFlow(tools, at, "approvals_full");
+    case "refused":
+      return await refuseProof(tools, at);
+  }
+}
+
+/** The flow's step from here on says that its user waits for approval. A decision continues the flow. */
+async function waitInFlow(
+  tools: FinishTools,
+  at: VersionedFlow,
+  proof: Proof,
+  { userId, code }: Approval,
+): Promise<FlowStep> {
+  tools.onWaiting(at.flow.id, userId);
+  if (at.flow.waiting !== null) return sentStep(at.flow);
+  // The profile was written to the user, and must not undo what whoever approves decides.
+  const waiting = { userId, proof: storedProof({ ...proof, profile: undefined }) };
+  return await write(tools, at, {
+    ...at.flow,
+    step: { kind: "progress", stepId: "approval", action: "wait_for_approval", placeholders: { code } },
+    stepNumber: at.flow.stepNumber + 1,
+    outcome: null,
+    waiting,
+    // No input is taken any more. Without an attempt left, the flow would end.
+    attemptsLeft: Math.max(1, at.flow.attemptsLeft),
+  });
+}
+
+/** The answer of a wrong password, where there was a form to fill in. */
+async function refuseProof(tools: FinishTools, at: VersionedFlow): Promise<FlowStep> {
+  const { step, stepNumber, waiting } = at.flow;
+  if (waiting !== null) return await endFlow(tools, at, "not_approved");
   if (step.kind !== "form" || step.fields.length === 0) return await endFlow(tools, at, "not_allowed");
   const again = { ...step, errors: { base: "invalid_auth" } };
   const next = { ...at.flow, step: again, stepNumber: stepNumber + 1 };

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
-import { type Static, Type } from "typebox";
+import { type Static, type TSchema, Type } from "typebox";
 import { Compile } from "typebox/compile";
 
 import { FormField, Handler } from "../../../protocol/flow.ts";
@@ -38,17 +38,34 @@ const SentStep = Type.Union([
 ]);
 export type SentStep = Static<typeof SentStep>;
 
+/** The store does not write undefined members. */
+const absentOr = <Schema extends TSchema>(schema: Schema) =>
+  Type.Optional(Type.Union([schema, Type.Undefined()]));
+
+const StoredProof = Type.Object({
+  subject: Type.String(),
+  amr: Type.Array(Type.String()),
+  evidence: Type.Array(Type.Object({ key: Type.String(), version: Type.Number() })),
+  authenticatedAt: Type.Number(),
+  profile: absentOr(
+    Type.Object({
+      name: absentOr(Type.String()),
+      groupIds: absentOr(Type.Array(Type.String())),
+      localOnly: absentOr(Type.Boolean()),
+    }),
+  ),
+  linkTo: absentOr(Type.String()),
+});
+export type StoredProof = Static<typeof StoredProof>;
+
 /** The outcome of an external step. The flow ends when the socket that waits for it reads this. */
 const Outcome = Type.Union([
   Type.Object({ kind: Type.Literal("abort"), reason: Type.String() }),
   Type.Object({
     kind: Type.Literal("done"),
-    subject: Type.String(),
-    amr: Type.Array(Type.String()),
-    evidence: Type.Array(Type.Object({ key: Type.String(), version: Type.Number() })),
-    authenticatedAt: Type.Number(),
+    proof: StoredProof,
     /** For the audit log. */
-    userId: Type.Union([Type.String(), Type.Null()]),
+    userId: Text,
   }),
 ]);
 
@@ -70,6 +87,8 @@ const FlowRecord = Type.Object({
   /** How many steps were sent. Distinguishes two equal steps. */
   stepNumber: Type.Integer(),
   outcome: Type.Union([Outcome, Type.Null()]),
+  /** What was proved, while the user waits for approval. */
+  waiting: Type.Union([Type.Object({ userId: Type.String(), proof: StoredProof }), Type.Null()]),
   /** The provider's own state; plain data. */
   providerState: Type.Record(Type.String(), Type.Unknown()),
   /** Until this time a step is being processed, and no other starts; 0 if none is. */

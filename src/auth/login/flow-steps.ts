@@ -7,6 +7,8 @@ export type AbortReason =
   | "too_many_retry"
   | "cancelled"
   | "not_allowed"
+  | "approvals_full"
+  | "not_approved"
   | "ended_elsewhere";
 
 type FlowName = Pick<Flow, "id" | "handler">;

@@ -6,26 +6,21 @@ import type { EventBus } from "../event-bus.ts";
 import { newId } from "../ids.ts";
 import type { Peer } from "../model.ts";
 import type { ProviderStep } from "../providers/provider.ts";
-import type { ProviderRegistry } from "../providers/registry.ts";
+import { isOffered } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
-import { type RecordKey, retryConflicts } from "../store.ts";
+import type { Revocation } from "../revocation/revocation.ts";
+import { retryConflicts } from "../store.ts";
 import { type ChargingTools, chargeStep, runCharged } from "./charged-step.ts";
 import { completeExternalStep, type ExternalCompletion, listenForSteps } from "./external-steps.ts";
-import type { FinishTools, Proof } from "./finish-login.ts";
-import { askProvider, endFlow, finish, settle, takeTurn } from "./flow-attempts.ts";
-import {
-  endFlowStep,
-  type Flow,
-  hashFlowSecret,
-  newFlowSecret,
-  readFlow,
-  readHold,
-  takeHoldStep,
-  type VersionedFlow,
-} from "./flow-record.ts";
-import { abortStep, sentStep } from "./flow-steps.ts";
+import { isDecided } from "./find-person.ts";
+import type { FinishTools } from "./finish-login.ts";
+import { askProvider, settle, takeTurn } from "./flow-attempts.ts";
+import { answer, type Engine, endIfExpired, type FlowClaim, requireFlow } from "./flow-engine.ts";
+import { endFlowStep, type Flow, hashFlowSecret, newFlowSecret } from "./flow-record.ts";
+import { abortStep } from "./flow-steps.ts";
 import { readFormInput } from "./form-input.ts";
 import { OpenFlows } from "./open-flows.ts";
+import { conclude, nextStep, resumeFlow } from "./resume-flow.ts";
 import { checkStart } from "./start-rules.ts";
 
 export interface StartLogin {
@@ -146,17 +141,30 @@ export const defaultLoginFlowLimits: LoginFlowLimits = {
   lifeMs: wireLimits.loginDeadlineMs,
 };
 
-export interface LoginFlowsOptions extends FinishTools, ChargingTools {
-  readonly registry: ProviderRegistry;
+export interface LoginFlowsOptions extends Omit<FinishTools, "onWaiting">, Pick<ChargingTools, "throttle"> {
+  readonly revocation: FinishTools["revocation"] & Pick<Revocation, "onRevocation">;
   readonly events: EventBus;
   readonly onboardingRequired: () => Promise<boolean>;
   readonly limits?: Partial<LoginFlowLimits> | undefined;
 }
 
 /** The login-flow engine over a store that several nodes may share. */
-export function createLoginFlows(options: LoginFlowsOptions): LoginFlows {
-  const limits = { ...defaultLoginFlowLimits, ...options.limits };
-  const open = new OpenFlows({ clock: options.clock, limits });
+export function createLoginFlows(given: LoginFlowsOptions): LoginFlows {
+  const limits = { ...defaultLoginFlowLimits, ...given.limits };
+  const open = new OpenFlows({ clock: given.clock, limits });
+  const options = {
+    ...given,
+    onWaiting(flowId: string, userId: string) {
+      open.awaitUser(flowId, userId);
+      // The decision may have come before.
+      open.holderOf(flowId)?.flowContinued();
+    },
+  };
+  const stopWatchingUsers = given.revocation.onRevocation((event) => {
+    if (event.kind === "user" || event.kind === "user_changed")
+      for (const holder of open.holdersAwaiting(event.userId)) holder.flowContinued();
+    return 0;
+  });
   let stopListening: (() => void) | undefined;
   const listen = () => {
     stopListening ??= listenForSteps(
@@ -167,27 +175,23 @@ export function createLoginFlows(options: LoginFlowsOptions): LoginFlows {
   };
   const engine = { options, limits, open, listen };
   return {
-    providers: () => options.registry.providers.map(({ type, id, name }) => ({ type, id, name })),
+    providers: (peer) =>
+      options.registry.providers
+        .filter((provider) => isOffered(provider, peer))
+        .map(({ type, id, name }) => ({ type, id, name })),
     start: (request, peer, holder) => start(engine, request, peer, holder),
     advance: (request, peer) => advance(engine, request, peer),
-    resume: (request, peer, holder) => resume(engine, request, peer, holder),
-    next: (request, peer, holder) => next(engine, request, peer, holder),
+    resume: (request, peer, holder) => resumeFlow(engine, request, peer, holder),
+    next: (request, peer, holder) => nextStep(engine, request, peer, holder),
     completeExternalStep: (request, peer) => completeExternalStep(options, request, peer),
     cancel: (request) => cancel(engine, request),
     detach: (flowId, holder) => open.detach(flowId, holder),
-    close: () => stopListening?.(),
+    close() {
+      stopWatchingUsers();
+      stopListening?.();
+    },
   };
 }
-
-interface Engine {
-  readonly options: LoginFlowsOptions;
-  readonly limits: LoginFlowLimits;
-  readonly open: OpenFlows;
-  /** Listens for flows that continue on other nodes, from the first call on. */
-  readonly listen: () => void;
-}
-
-type FlowClaim = Parameters<LoginFlows["cancel"]>[0];
 
 async function start(
   engine: Engine,
@@ -210,13 +214,16 @@ async function start(
   open.hold(flow.id, share, engine.limits.lifeMs, holder);
   if (holder !== undefined) engine.listen();
   try {
-    const begun = await provider.begin({ flowId: flow.id, peer, known: false });
+    const context = { flowId: flow.id, peer, known: false };
+    const begun = isOffered(provider, peer) ? await provider.begin(context) : notOffered;
     return answer(engine, { flow, flowSecret }, await settle(options, turn, begun, peer), 1);
   } catch (error) {
     open.remove(flow.id);
     throw error;
   }
 }
+
+const notOffered: ProviderStep = { kind: "abort", reason: "not_allowed" };
 
 function newFlow({ options, limits }: Engine, request: StartLogin, secret: string): Flow {
   const { handler, purpose, clientId, clientName, redirectUri, codeChallenge } = request;
@@ -236,6 +243,7 @@ function newFlow({ options, limits }: Engine, request: StartLogin, secret: strin
     step: { kind: "form", stepId: "init", fields: [], errors: {}, placeholders: null },
     stepNumber: 0,
     outcome: null,
+    waiting: null,
     providerState: {},
     busyUntil: 0,
   };
@@ -253,7 +261,7 @@ async function advance(
   if (over !== undefined) return answer(engine, about, over);
   const { step: sent } = at.flow;
   if (sent.kind !== "form") {
-    if (at.flow.outcome === null) throw takesNoInput();
+    if (at.flow.outcome === null && !(await isDecided(options, at.flow))) throw takesNoInput();
     return await conclude(engine, at, flowSecret, peer);
   }
   const provider = options.registry.find(...at.flow.handler);
@@ -264,7 +272,10 @@ async function advance(
   const { turn, step } = await runCharged(guess, async () => {
     const turn = await takeTurn(options, at);
     const context = { flowId, peer, known: guess?.known ?? false };
-    return { turn, step: await askProvider(options, provider, turn, values, context) };
+    const step = isOffered(provider, peer)
+      ? await askProvider(options, provider, turn, values, context)
+      : notOffered;
+    return { turn, step };
   });
   const following = answer(engine, about, await settle(options, turn, step, peer), 1);
   return step.userId === undefined ? following : { ...following, userId: step.userId };
@@ -275,69 +286,6 @@ function takesNoInput(): AuthError {
   return new AuthError("not_supported", { publicMessage });
 }
 
-async function resume(
-  engine: Engine,
-  claim: FlowClaim,
-  peer: Peer,
-  holder: FlowHolder | undefined,
-): Promise<FlowAnswer> {
-  const { flow } = await requireFlow(engine, claim);
-  const { store, clock } = engine.options;
-  const hold = newId();
-  // From here on the socket before it, which may be dead without knowing, finishes nothing by itself.
-  await store.commit(takeHoldStep(flow, hold));
-  engine.open.hold(flow.id, addressShare(peer.address), flow.deadline - clock.now(), holder, hold);
-  if (holder !== undefined) engine.listen();
-  // Read again: what came before there was a holder was told to nobody.
-  return await present(engine, await requireFlow(engine, claim), claim.flowSecret, peer);
-}
-
-async function next(
-  engine: Engine,
-  request: Parameters<LoginFlows["next"]>[0],
-  peer: Peer,
-  holder: FlowHolder,
-): Promise<FlowAnswer | undefined> {
-  const at = await requireFlow(engine, request);
-  const { stepNumber, outcome, deadline } = at.flow;
-  const isSame = stepNumber === request.stepNumber && outcome === null;
-  if (isSame && deadline > engine.options.clock.now()) return undefined;
-  const hold = await readHold(engine.options.store, request.flowId);
-  if (engine.open.holdOf(request.flowId, holder) !== hold) return undefined;
-  return await present(engine, at, request.flowSecret, peer);
-}
-
-/** The step to show to the client now. */
-async function present(
-  engine: Engine,
-  at: VersionedFlow,
-  flowSecret: string,
-  peer: Peer,
-): Promise<FlowAnswer> {
-  const over = await endIfExpired(engine, at);
-  if (over === undefined && at.flow.outcome !== null) return await conclude(engine, at, flowSecret, peer);
-  return answer(engine, { flow: at.flow, flowSecret }, over ?? sentStep(at.flow));
-}
-
-/** Ends the flow with the outcome of its external step. Throws `conflict`. */
-async function conclude(
-  engine: Engine,
-  at: VersionedFlow,
-  flowSecret: string,
-  peer: Peer,
-): Promise<FlowAnswer> {
-  const { outcome } = at.flow;
-  if (outcome === null) throw new RangeError("a flow that has no outcome");
-  const about = { flow: at.flow, flowSecret };
-  if (outcome.kind === "abort")
-    return answer(engine, about, await endFlow(engine.options, at, outcome.reason));
-  const { subject, amr, authenticatedAt, userId } = outcome;
-  const evidence = outcome.evidence.map(({ key, version }) => ({ key: key as RecordKey, version }));
-  const proof: Proof = { subject, amr, evidence, assurance: 1, authenticatedAt };
-  const concluded = answer(engine, about, await finish(engine.options, at, proof, peer), 1);
-  return userId === null ? concluded : { ...concluded, userId };
-}
-
 async function cancel(engine: Engine, claim: FlowClaim): Promise<AbortStep> {
   return await retryConflicts(async () => {
     const at = await requireFlow(engine, claim);
@@ -346,34 +294,4 @@ async function cancel(engine: Engine, claim: FlowClaim): Promise<AbortStep> {
     engine.open.remove(at.flow.id);
     return abortStep(at.flow, "cancelled");
   });
-}
-
-/** Throws `invalid_flow`, alike for an unknown flow, an ended one and a wrong secret. */
-async function requireFlow({ options }: Engine, { flowId, flowSecret }: FlowClaim): Promise<VersionedFlow> {
-  const at = await readFlow(options.store, flowId, flowSecret);
-  if (at === undefined) throw new AuthError("invalid_flow");
-  return at;
-}
-
-/** Ends a flow that is past its deadline, or has no attempts left because an error prevented the last answer. */
-async function endIfExpired({ options }: Engine, at: VersionedFlow): Promise<FlowStep | undefined> {
-  if (at.flow.deadline <= options.clock.now()) return await endFlow(options, at, "login_expired");
-  const spent = at.flow.attemptsLeft <= 0 && at.flow.busyUntil <= options.clock.now();
-  return spent ? await endFlow(options, at, "too_many_retry") : undefined;
-}
-
-/** `stepsSince`: how many steps were sent since `flow` was read. */
-function answer(
-  { open, options }: Engine,
-  { flow, flowSecret }: { readonly flow: Flow; readonly flowSecret: string },
-  step: FlowStep,
-  stepsSince = 0,
-): FlowAnswer {
-  if (step.type === "abort" || step.type === "create_entry") open.remove(step.flow_id);
-  return {
-    step,
-    flowSecret,
-    stepNumber: flow.stepNumber + stepsSince,
-    endsInMs: flow.deadline - options.clock.now(),
-  };
 }

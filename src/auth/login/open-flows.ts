@@ -17,6 +17,8 @@ interface OpenFlow {
   holder: FlowHolder | undefined;
   /** The hold that the store has for this holder; null for the one that started the flow. */
   readonly hold: string | null;
+  /** The user whose approval it waits for. */
+  awaitedUser?: string;
 }
 
 /** Keeps a start cheap after many sockets have closed at once: each start adds one flow, and evicts more than one. */
@@ -34,6 +36,7 @@ export class OpenFlows {
   readonly #limits: OpenFlowLimits;
   readonly #flows = new Map<string, OpenFlow>();
   readonly #detached = new DetachedFlows();
+  readonly #byAwaitedUser = new Map<string, Set<string>>();
 
   constructor(options: { readonly clock: Clock; readonly limits: OpenFlowLimits }) {
     this.#clock = options.clock;
@@ -90,6 +93,18 @@ export class OpenFlows {
     return flow?.holder === holder ? flow.hold : undefined;
   }
 
+  /** From now on `holdersAwaiting` of this user returns the flow's holder. */
+  awaitUser(flowId: string, userId: string): void {
+    const flow = this.#flows.get(flowId);
+    if (flow === undefined || flow.awaitedUser === userId) return;
+    flow.awaitedUser = userId;
+    this.#byAwaitedUser.set(userId, (this.#byAwaitedUser.get(userId) ?? new Set()).add(flowId));
+  }
+
+  holdersAwaiting(userId: string): readonly FlowHolder[] {
+    return [...(this.#byAwaitedUser.get(userId) ?? [])].flatMap((flowId) => this.holderOf(flowId) ?? []);
+  }
+
   /** All holders that wait for a flow on this node. */
   holders(): readonly FlowHolder[] {
     return [...this.#flows.values()].flatMap(({ holder }) => (holder === undefined ? [] : [holder]));
@@ -108,6 +123,10 @@ export class OpenFlows {
     if (flow === undefined) return;
     this.#flows.delete(flowId);
     this.#detached.delete(flow.address, flowId);
+    if (flow.awaitedUser === undefined) return;
+    const awaiting = this.#byAwaitedUser.get(flow.awaitedUser);
+    awaiting?.delete(flowId);
+    if (awaiting?.size === 0) this.#byAwaitedUser.delete(flow.awaitedUser);
   }
 
   /**

@@ -85,8 +85,13 @@ export interface LoginProvider {
   /** Absent: a credential that nobody has yet lets nobody in. */
   readonly newUsers?: NewUsers | undefined;
   /**
-   * Whether this peer may log in here, and use what this provider gave. Asked before every step, when a token is
-   * issued or used, and while a socket lives. Absent: everybody. Must not wait or throw.
+   * Whether this peer may log in here. Asked for the list of providers and before every step. Absent: what `admits`
+   * says. Must not throw.
+   */
+  isOffered?(peer: Peer): boolean;
+  /**
+   * Whether this peer may use a session that this provider gave. Asked whenever a session is opened or refreshed, or
+   * its token authenticates a socket. Absent: everybody. Must not throw.
    */
   admits?(peer: Peer): boolean;
   /**

@@ -1,6 +1,7 @@
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import type { Session } from "../model.ts";
+import type { Peer, Session } from "../model.ts";
+import type { ProviderAdmission } from "../providers/registry.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Step, Store } from "../store.ts";
@@ -15,6 +16,7 @@ import {
   epochChecks,
   highestEpoch,
   parseSession,
+  providerOf,
   readEpochs,
   sessionPut,
 } from "./session-record.ts";
@@ -24,6 +26,7 @@ export interface SessionTools extends ReadingTools {
   readonly revocation: LogWriter;
   readonly accessTokens: AccessTokens;
   readonly refreshTokens: RefreshTokens;
+  readonly providers: ProviderAdmission;
   readonly accessTokenTtlMs: number;
   readonly sessionIdleMs: number;
 }
@@ -38,6 +41,7 @@ export async function openSession(
   const { user, userVersion, userEpoch, also } = request;
   refuseInactive(user);
   const session = newSession(tools, request);
+  refuseUnlessAdmitted(tools.providers, session, request.peer);
   const { all, client } = await readEpochs(tools.store, session);
   const epochs = { user: userEpoch, all, client };
   const outcome = await tools.revocation.commit(
@@ -60,6 +64,25 @@ export async function openSession(
   };
 }
 
+/**
+ * Throws `access_denied` if the session's provider is not configured any more, or does not admit the peer, as Home
+ * Assistant does at every token.
+ */
+export function refuseUnlessAdmitted(providers: ProviderAdmission, session: Session, peer: Peer): void {
+  const error = admissionError(providers, session, peer);
+  if (error !== undefined) throw error;
+}
+
+export function admissionError(
+  providers: ProviderAdmission,
+  session: Session,
+  peer: Peer,
+): AuthError | undefined {
+  const provider = providerOf(session);
+  if (provider === undefined || providers.admits(provider, peer)) return undefined;
+  return new AuthError("access_denied", { publicMessage: "Not allowed by the login provider" });
+}
+
 /** As in Home Assistant, a system user's session does not expire and has no client. */
 function newSession({ clock, ...tools }: SessionTools, request: NewSession): Session {
   const now = clock.now();
@@ -73,6 +96,7 @@ function newSession({ clock, ...tools }: SessionTools, request: NewSession): Ses
     clientIcon: null,
     credentialId: credential?.id ?? null,
     providerType: credential?.providerType ?? null,
+    providerId: credential?.providerId ?? null,
     createdAt: now,
     lastUsedAt: now,
     lastUsedIp: request.peer.address,

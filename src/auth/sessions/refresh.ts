@@ -1,5 +1,4 @@
 import { LRUCache } from "lru-cache";
-import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer, Session, User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
@@ -8,7 +7,7 @@ import type { DisabledSafeguards } from "../safeguards.ts";
 import { readRecord, retryConflicts, type Store, type StoredRecord } from "../store.ts";
 import { blockedError } from "../users/account-status.ts";
 import { requireUser } from "../users/user-record.ts";
-import type { SessionTools } from "./open-session.ts";
+import { admissionError, type SessionTools } from "./open-session.ts";
 import { judgeGeneration } from "./refresh-rule.ts";
 import {
   createdVersionOf,
@@ -84,7 +83,7 @@ interface Refused {
 
 function judge(tools: RefreshTools, snapshot: RefreshSnapshot, attempt: RefreshAttempt): Granted | Refused {
   const now = tools.clock.now();
-  const error = findRefusal(snapshot, attempt, tools.clock);
+  const error = findRefusal(tools, snapshot, attempt);
   if (error !== undefined) return error;
   const { session } = snapshot;
   const presented = { generation: attempt.generation, peer: attempt.peer, now };
@@ -103,9 +102,9 @@ function judge(tools: RefreshTools, snapshot: RefreshSnapshot, attempt: RefreshA
 }
 
 function findRefusal(
+  { clock, providers }: RefreshTools,
   { session, ...snapshot }: RefreshSnapshot,
   attempt: RefreshAttempt,
-  clock: Clock,
 ): Refused | undefined {
   const state = sessionState({ session, version: snapshot.version }, highestEpoch(snapshot.epochs), clock);
   if (state === "unsure") return { ok: false, error: expiryUnknown() };
@@ -118,7 +117,8 @@ function findRefusal(
   if (state !== "live" || session.type === "long_lived_access_token")
     return { ok: false, error: new AuthError("invalid_grant") };
   if (!isOfClient(session, attempt)) return { ok: false, error: new AuthError("invalid_client") };
-  const blocked = blockedError(snapshot.user, attempt.peer);
+  const blocked =
+    blockedError(snapshot.user, attempt.peer) ?? admissionError(providers, session, attempt.peer);
   return blocked === undefined ? undefined : { ok: false, error: blocked };
 }
 

@@ -25,6 +25,7 @@ const SessionRecord = Compile(
     clientIcon: Text,
     credentialId: Text,
     providerType: Text,
+    providerId: Type.Optional(Text),
     createdAt: Type.Number(),
     lastUsedAt: Time,
     lastUsedIp: Text,
@@ -74,6 +75,11 @@ export function requireSession(record: StoredRecord): VersionedSession {
  * authenticates no new socket.
  */
 export type SessionState = "live" | "unsure" | "expired" | "dead";
+
+/** The provider whose credential opened the session; undefined if none did, or the record is of an older version. */
+export function providerOf({ providerType, providerId }: Session): [string, string | null] | undefined {
+  return providerType === null || providerId === undefined ? undefined : [providerType, providerId];
+}
 
 /** The number of the commit that created the session. */
 export function createdVersionOf({ session, version }: VersionedSession): number {

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock/clock.ts";
 import type { AssuranceLevel, Credential, PageRequest, Peer, Principal, Session, User } from "../model.ts";
+import type { ProviderAdmission } from "../providers/registry.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import type { DisabledSafeguards } from "../safeguards.ts";
@@ -123,6 +124,7 @@ export interface SessionsOptions {
   /** How long a session lives without use, ms; 90 days by default (Home Assistant's). */
   readonly sessionIdleMs?: number;
   readonly yielder: LoopYielder;
+  readonly providers: ProviderAdmission;
   /** No caps by default. */
   readonly caps?: Partial<SessionCaps>;
 }
@@ -143,6 +145,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     store,
     clock,
     revocation,
+    providers: options.providers,
     revoke: revocation.revoke,
     accessTokens,
     refreshTokens,

@@ -3,6 +3,8 @@ import { randomFillSync } from "node:crypto";
 import { type Clock, isCertainlyPast } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { AssuranceLevel, Principal, Session, SessionType, User } from "../model.ts";
+import type { ProviderAdmission } from "../providers/registry.ts";
+import { providerOf } from "../sessions/session-record.ts";
 import { splitToken } from "./access-token-format.ts";
 import type { Keyring, KeyringKeys } from "./keyring.ts";
 
@@ -46,6 +48,7 @@ export interface AccessTokenOptions {
   /** `iss` and `aud` (RFC 9068 section 2.2) of tokens made from now on. */
   readonly issuer: () => string;
   readonly audience: () => string;
+  readonly providers: Pick<ProviderAdmission, "judges">;
 }
 
 /** `client_id` of a session without a client: RFC 9068 demands the claim, and no client id (a URL) equals it. */
@@ -80,6 +83,8 @@ interface AccessClaims {
     /** Milliseconds since the epoch; null: does not expire. */
     readonly session_end: number | null;
     readonly local_only: boolean;
+    /** Of the provider that judges from where the session may be used. */
+    readonly judged_by?: readonly [type: string, id: string | null] | undefined;
   };
 }
 
@@ -104,7 +109,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       const claims: AccessClaims = {
         iss: options.issuer(),
         aud: options.audience(),
-        ...claimsOf(session, user, epoch),
+        ...claimsOf(session, user, epoch, judgeOf(options.providers, session)),
         iat: Math.floor(now / 1000),
         exp: Math.floor(end / 1000),
         jti: tokenId(),
@@ -176,7 +181,12 @@ async function sign(keyring: TokenKeys, claims: AccessClaims, expiresAt: number)
   return { token: `${signingInput}.${key.sign(signingInput)}`, keyId: kid };
 }
 
-function claimsOf(session: Session, user: User, epoch: number) {
+function judgeOf(providers: Pick<ProviderAdmission, "judges">, session: Session) {
+  const provider = providerOf(session);
+  return provider !== undefined && providers.judges(provider) ? provider : undefined;
+}
+
+function claimsOf(session: Session, user: User, epoch: number, judge: [string, string | null] | undefined) {
   return {
     sub: user.id,
     client_id: session.clientId ?? noClient,
@@ -189,6 +199,7 @@ function claimsOf(session: Session, user: User, epoch: number) {
       session_type: session.type,
       session_end: session.expiresAt,
       local_only: user.localOnly,
+      judged_by: judge,
     },
   } as const;
 }
@@ -234,5 +245,6 @@ function principalOf(claims: AccessClaims, keyId: string, interner: Interner): P
     tokenExpiresAt: claims.exp * 1000,
     sessionExpiresAt: claims.gatehouse.session_end,
     localOnly: claims.gatehouse.local_only,
+    judgedBy: claims.gatehouse.judged_by ?? null,
   };
 }

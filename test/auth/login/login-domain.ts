@@ -19,8 +19,10 @@ import { createCounters } from "../../../src/auth/throttling/counters.ts";
 import { createLoginThrottle, type LoginBudgets } from "../../../src/auth/throttling/login-throttle.ts";
 import { createAuthorizationCodes } from "../../../src/auth/tokens/authorization-codes.ts";
 import { createRefreshTokens } from "../../../src/auth/tokens/refresh-tokens.ts";
+import { createApprovals } from "../../../src/auth/users/approvals.ts";
 import { createCredentials } from "../../../src/auth/users/credentials.ts";
 import { createUsers } from "../../../src/auth/users/users.ts";
+import { openProviders } from "../../support/people.ts";
 import { createNode, halfAnHour, type OpenStore } from "../tokens/installation.ts";
 
 export const peer: Peer = { address: "203.0.113.7" };
@@ -54,7 +56,15 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
   const revocation = createRevocation({ store, clock, sealing, longestTokenMs: halfAnHour });
   const refreshTokens = createRefreshTokens(sealing);
   const yielder = createLoopYielder();
-  const sessions = createSessions({ store, clock, revocation, accessTokens, refreshTokens, yielder });
+  const sessions = createSessions({
+    store,
+    clock,
+    revocation,
+    accessTokens,
+    refreshTokens,
+    yielder,
+    providers: openProviders,
+  });
   const credentials = createCredentials(store);
   const groups = createGroups();
   const users = createUsers({ store, clock, revocation, groups, credentials, yielder });
@@ -82,6 +92,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
   });
   const provider = createHomeAssistantProvider({ store, clock, passwords, credentials, users });
   const codes = createAuthorizationCodes({ store, clock, onReplay: async () => undefined });
+  const events = options.events ?? createLocalEventBus();
   const flows = createLoginFlows({
     store,
     clock,
@@ -89,8 +100,11 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     sessions,
     codes,
     throttle,
-    users: { read: (userId) => users.read(userId).finally(options.beforeCommit) },
-    events: options.events ?? createLocalEventBus(),
+    revocation,
+    groups,
+    approvals: createApprovals({ store, clock, revocation, credentials, groups, events }),
+    users: { ...users, read: (userId) => users.read(userId).finally(options.beforeCommit) },
+    events,
     registry: createProviderRegistry([options.wrapProvider?.(provider) ?? provider]),
     onboardingRequired: async () => options.onboardingRequired ?? false,
     rotates: () => true,
@@ -198,5 +212,6 @@ export async function principalOf(domain: LoginDomain, userId: string): Promise<
     tokenExpiresAt: now + halfAnHour,
     sessionExpiresAt: null,
     localOnly: false,
+    judgedBy: null,
   };
 }

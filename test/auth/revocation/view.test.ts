@@ -62,6 +62,7 @@ function principal(more: Partial<Principal>): Principal {
     tokenExpiresAt: 0,
     sessionExpiresAt: null,
     localOnly: false,
+    judgedBy: null,
     ...more,
   };
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createAccessTokens } from "../../../src/auth/tokens/access-tokens.ts";
 import { createRefreshTokens } from "../../../src/auth/tokens/refresh-tokens.ts";
 import { createSignedPaths } from "../../../src/auth/tokens/signed-paths.ts";
+import { openProviders } from "../../support/people.ts";
 import {
   base64url,
   createNode,
@@ -261,6 +262,7 @@ describe("attacks on access tokens", () => {
       return keyring.findVerifier(header);
     };
     const watched = createAccessTokens({
+      providers: openProviders,
       keyring: { ...keyring, findVerifier },
       clock,
       issuer: () => issuer,

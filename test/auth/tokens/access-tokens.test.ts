@@ -60,6 +60,7 @@ describe("access tokens", () => {
         tokenExpiresAt: expiresAt,
         sessionExpiresAt: startOfTime + 90 * day,
         localOnly: true,
+        judgedBy: null,
       },
     });
   });

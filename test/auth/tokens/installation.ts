@@ -7,6 +7,7 @@ import { createAccessTokens } from "../../../src/auth/tokens/access-tokens.ts";
 import { createKeyring } from "../../../src/auth/tokens/keyring.ts";
 import { createSealing } from "../../../src/auth/tokens/sealing.ts";
 import { openEmbeddedStore } from "../../../src/store/embedded/embedded-store.ts";
+import { openProviders } from "../../support/people.ts";
 import { temporaryFolder } from "../../support/temporary-folder.ts";
 
 export const issuer = "https://gatehouse.example:8123";
@@ -51,7 +52,13 @@ export async function createNode(opened: OpenStore, secret: Uint8Array = randomB
   const { store, clock } = opened;
   const sealing = createSealing(secret);
   const keyring = await createKeyring({ store, sealing, clock, longestTokenMs: halfAnHour });
-  const tokens = createAccessTokens({ keyring, clock, issuer: () => issuer, audience: () => issuer });
+  const tokens = createAccessTokens({
+    keyring,
+    clock,
+    issuer: () => issuer,
+    audience: () => issuer,
+    providers: openProviders,
+  });
   return { sealing, keyring, tokens, clock, store };
 }
 

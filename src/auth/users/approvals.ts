@@ -1,0 +1,309 @@
+import { randomInt } from "node:crypto";
+import { type Static, Type } from "typebox";
+import { Compile } from "typebox/compile";
+
+import { Handler } from "../../../protocol/flow.ts";
+import { addressShare } from "../../net/address-share.ts";
+import type { Clock } from "../clock/clock.ts";
+import { AuthError } from "../errors.ts";
+import type { EventBus } from "../event-bus.ts";
+import type { User } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import type { LogWriter } from "../revocation/log-writer.ts";
+import type { Revocation } from "../revocation/revocation.ts";
+import { mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
+import type { CredentialRemoval } from "./credentials.ts";
+import { changeUserStep, removeUserStep } from "./user-changes.ts";
+import { readUserStatus, type UserStatus } from "./user-record.ts";
+import type { Groups } from "./users.ts";
+
+const Text = Type.Union([Type.String(), Type.Null()]);
+const ApprovalRecord = Type.Object({
+  userId: Type.String(),
+  /** Display name. The person may have chosen it. */
+  name: Text,
+  /** Who the person is at the provider. */
+  subject: Type.String(),
+  provider: Handler,
+  clientId: Text,
+  /** The device's own name of itself. */
+  clientName: Text,
+  address: Text,
+  /** For the person and whoever approves to compare. */
+  code: Type.String(),
+  requestedAt: Type.Number(),
+  endsAt: Type.Number(),
+});
+/** A pending user, and the login that asked last. Times in ms since the epoch. */
+export type Approval = Static<typeof ApprovalRecord>;
+const WaitingList = Compile(Type.Object({ waiting: Type.Array(ApprovalRecord) }));
+
+export type ApprovalRequest = Omit<Approval, "code" | "requestedAt" | "endsAt">;
+
+export interface ApprovalLimits {
+  /** How many users may wait, in all, of one provider, and from one address (one IPv6 /64). */
+  readonly total: number;
+  readonly perProvider: number;
+  readonly perAddress: number;
+  /** How long a user waits after the last login, ms. Then the user is removed. */
+  readonly waitMs: number;
+}
+
+export const defaultApprovalLimits: ApprovalLimits = {
+  total: 100,
+  perProvider: 50,
+  perAddress: 5,
+  waitMs: 7 * 86_400_000,
+};
+
+/** Who may approve: the owner only, or every administrator. */
+export type Approvers = "owner" | "administrators";
+
+/**
+ * Users who wait for approval. They are one record, so that a commit can check how many wait, and so that of several
+ * decisions on one user one is carried out. A user who is not pending any more, because an administrator changed the
+ * user itself, waits no more either: no list contains the user, and the next change of the record drops the entry.
+ */
+export interface Approvals {
+  readonly approvers: Approvers;
+  /**
+   * Makes a pending user wait, or notes that the user has asked again: the code stays, the rest is of the last login.
+   * `also` is committed with a new entry only. Undefined: too many wait, and nothing was committed.
+   */
+  wait(request: ApprovalRequest, also?: Step): Promise<Approval | undefined>;
+  /** Those who wait, oldest first. */
+  list(): Promise<readonly Approval[]>;
+  /**
+   * Makes the user active, with these groups if given. Throws `not_found` if nobody waits with this id: also if
+   * another call decided first. Throws `invalid_group`.
+   */
+  approve(userId: string, groupIds?: readonly string[]): Promise<User>;
+  /** Removes the user and the credential. Throws `not_found` as above. */
+  refuse(userId: string): Promise<void>;
+  /** Removes users who have waited too long, some at each call. */
+  removeExpired(): Promise<void>;
+  /** Calls the listener whenever a user has asked, on whatever node. A call may be lost: also read the list. */
+  onRequest(listener: (approval: Approval) => void): () => void;
+}
+
+export interface ApprovalOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly revocation: Pick<Revocation, "revoke"> & LogWriter;
+  readonly credentials: CredentialRemoval;
+  readonly groups: Pick<Groups, "exists">;
+  readonly events: Pick<EventBus, "publish" | "subscribe">;
+  readonly onFault?: ((error: unknown) => void) | undefined;
+  readonly limits?: Partial<ApprovalLimits> | undefined;
+  readonly approvers?: Approvers | undefined;
+}
+
+/** The topic of the event that a user has asked: `{user_id}`. */
+const topic = "approval_requested";
+/** An entry is written again if its login differs, or after this time, ms. */
+const noteAgainMs = 60_000;
+/** How many expired users one call removes. */
+const removedAtOnce = 8;
+
+interface Waiting {
+  readonly all: readonly Approval[];
+  readonly version: number;
+}
+
+export function createApprovals(options: ApprovalOptions): Approvals {
+  const limits = { ...defaultApprovalLimits, ...options.limits };
+  const tools = { ...options, limits };
+  return {
+    approvers: options.approvers ?? "owner",
+    async wait(request, also) {
+      await removeExpired(tools);
+      const noted = await retryConflicts(() => waitOnce(tools, request, also));
+      if (noted === "full") return undefined;
+      if (noted.isNews) options.events.publish(topic, { user_id: request.userId });
+      return noted.approval;
+    },
+    list: () => listPending(tools),
+    async approve(userId, groupIds) {
+      if (groupIds !== undefined && !(await options.groups.exists(groupIds)))
+        throw new AuthError("invalid_group");
+      return await retryConflicts(() => approveOnce(tools, userId, groupIds));
+    },
+    async refuse(userId) {
+      await retryConflicts(() => removeOnce(tools, userId, () => true));
+    },
+    removeExpired: () => removeExpired(tools),
+    onRequest: (listener) =>
+      options.events.subscribe(topic, {
+        onMessage: ({ user_id: userId }) => {
+          findWaiting(tools, userId).then((found) => found && listener(found), options.onFault);
+        },
+        onGap: () => undefined,
+      }),
+  };
+}
+
+type Tools = ApprovalOptions & { readonly limits: ApprovalLimits };
+
+async function readWaiting({ store }: Tools): Promise<Waiting> {
+  const record = await readRecord(store, recordKeys.approvals);
+  if (record === undefined) return { all: [], version: 0 };
+  if (!WaitingList.Check(record.value))
+    throw new AuthError("unavailable", { detail: "the record of approvals is damaged" });
+  return { all: record.value.waiting, version: record.version };
+}
+
+/** The part of a commit that writes the list, if it has not changed since it was read. */
+function waitingStep({ version }: Waiting, waiting: readonly Approval[]): Step {
+  const key = recordKeys.approvals;
+  return { check: [{ key, version }], put: [{ key, value: { waiting: [...waiting] } }] };
+}
+
+async function findWaiting(tools: Tools, userId: unknown): Promise<Approval | undefined> {
+  const { all } = await readWaiting(tools);
+  return all.find((each) => each.userId === userId && each.endsAt > tools.clock.now());
+}
+
+async function listPending(tools: Tools): Promise<readonly Approval[]> {
+  await removeExpired(tools);
+  const { all } = await readWaiting(tools);
+  const live = all.filter(({ endsAt }) => endsAt > tools.clock.now());
+  const users = await Promise.all(live.map(({ userId }) => readUserStatus(tools.store, userId)));
+  return live.filter((_, place) => users[place]?.user.state === "pending");
+}
+
+async function waitOnce(
+  tools: Tools,
+  request: ApprovalRequest,
+  also: Step | undefined,
+): Promise<"full" | { readonly approval: Approval; readonly isNews: boolean } | undefined> {
+  const waiting = await readWaiting(tools);
+  const now = tools.clock.now();
+  const known = waiting.all.find(({ userId }) => userId === request.userId);
+  if (known !== undefined && isSameLogin(known, request) && now - known.requestedAt < noteAgainMs)
+    return { approval: known, isNews: false };
+  if (known === undefined && isFull(waiting.all, request, tools.limits)) return "full";
+  const approval = {
+    ...request,
+    code: known?.code ?? newCode(),
+    requestedAt: now,
+    endsAt: now + tools.limits.waitMs,
+  };
+  const others = waiting.all.filter((each) => each !== known);
+  const outcome = await tools.revocation.commit(
+    mergeSteps(waitingStep(waiting, [...others, approval]), known === undefined ? also : undefined),
+  );
+  if (outcome.ok) return { approval, isNews: true };
+  // What is in conflict may be the new user's credential: another login of the same person has made the user.
+  const isListOnly = outcome.conflict === recordKeys.approvals;
+  return also === undefined || isListOnly ? undefined : { approval, isNews: false };
+}
+
+function isSameLogin(known: Approval, { address, clientId, clientName, name }: ApprovalRequest): boolean {
+  return (
+    known.address === address &&
+    known.clientId === clientId &&
+    known.clientName === clientName &&
+    known.name === name
+  );
+}
+
+function isFull(
+  all: readonly Approval[],
+  { provider, address }: ApprovalRequest,
+  { total, perProvider, perAddress }: ApprovalLimits,
+): boolean {
+  const share = addressShare(address);
+  const ofProvider = all.filter((each) => each.provider.join() === provider.join()).length;
+  const ofAddress = all.filter((each) => addressShare(each.address) === share).length;
+  return all.length >= total || ofProvider >= perProvider || ofAddress >= perAddress;
+}
+
+/** Undefined: a record changed meanwhile. */
+async function approveOnce(
+  tools: Tools,
+  userId: string,
+  groupIds: readonly string[] | undefined,
+): Promise<User | undefined> {
+  const { waiting, status } = await readDecision(tools, userId);
+  const approved: User = {
+    ...status.user,
+    state: "active",
+    groupIds: groupIds === undefined ? status.user.groupIds : [...new Set(groupIds)],
+  };
+  const others = waiting.all.filter((each) => each.userId !== userId);
+  const outcome = await tools.revocation.commit(
+    mergeSteps(changeUserStep(status, approved), waitingStep(waiting, others)),
+  );
+  return outcome.ok ? approved : undefined;
+}
+
+/** Throws `not_found` unless the user waits. */
+async function readDecision(
+  tools: Tools,
+  userId: string,
+): Promise<{ readonly waiting: Waiting; readonly status: UserStatus }> {
+  const waiting = await readWaiting(tools);
+  const isListed = waiting.all.some((each) => each.userId === userId && each.endsAt > tools.clock.now());
+  const status = isListed ? await readUserStatus(tools.store, userId) : undefined;
+  if (status?.user.state !== "pending")
+    throw new AuthError("not_found", { publicMessage: "Nobody waits for approval with this id" });
+  return { waiting, status };
+}
+
+/**
+ * Removes a pending user who is listed, and the entry. Removes only the entry if the user is not pending any more.
+ * Undefined: a record changed meanwhile. Throws `not_found` if no entry of the user fits.
+ */
+async function removeOnce(
+  tools: Tools,
+  userId: string,
+  fits: (approval: Approval) => boolean,
+): Promise<true | undefined> {
+  const waiting = await readWaiting(tools);
+  const entry = waiting.all.find((each) => each.userId === userId);
+  const nobody = () =>
+    new AuthError("not_found", { publicMessage: "Nobody waits for approval with this id" });
+  if (entry === undefined || !fits(entry)) throw nobody();
+  const status = await readUserStatus(tools.store, userId);
+  const dropped = waitingStep(
+    waiting,
+    waiting.all.filter((each) => each !== entry),
+  );
+  if (status?.user.state !== "pending") {
+    const outcome = await tools.revocation.commit(dropped);
+    if (!outcome.ok) return undefined;
+    throw nobody();
+  }
+  const removal = mergeSteps(
+    removeUserStep(userId, status.version),
+    await tools.credentials.unlinkAllStep(userId),
+    dropped,
+  );
+  try {
+    await tools.revocation.revoke({ kind: "user", userId }, "user_removed", { also: removal });
+    return true;
+  } catch (error) {
+    if (error instanceof AuthError && error.code === "conflict") return undefined;
+    throw error;
+  }
+}
+
+async function removeExpired(tools: Tools): Promise<void> {
+  const { all } = await readWaiting(tools);
+  const isOver = ({ endsAt }: Approval) => endsAt <= tools.clock.now();
+  for (const { userId } of all.filter(isOver).slice(0, removedAtOnce)) {
+    await retryConflicts(() => removeOnce(tools, userId, isOver)).catch((error: unknown) => {
+      // Somebody else has removed the user, or the user has asked again.
+      if (!(error instanceof AuthError) || error.code !== "not_found") throw error;
+    });
+  }
+}
+
+/** The letters of RFC 8628, section 6.1: no vowels, so that they spell no word, and none that are mistaken for others. */
+const letters = "BCDFGHJKLMNPQRSTVWXZ";
+
+function newCode(): string {
+  const pick = () => letters[randomInt(letters.length)] ?? "B";
+  const four = () => Array.from({ length: 4 }, pick).join("");
+  return `${four()}-${four()}`;
+}
