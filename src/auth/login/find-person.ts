@@ -7,7 +7,7 @@ import type { ProviderRegistry } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import { mergeSteps, retryConflicts, type Step, type Store } from "../store.ts";
-import { isActive } from "../users/account-status.ts";
+import { isActive, isPending } from "../users/account-status.ts";
 import type { Approval, Approvals } from "../users/approvals.ts";
 import type { Credentials } from "../users/credentials.ts";
 import { createUserStep } from "../users/user-changes.ts";
@@ -35,7 +35,7 @@ export interface Person {
 
 /** Whether the user that a flow waits for is not pending any more: approved, or gone. */
 export async function isDecided({ users }: Pick<PersonTools, "users">, { waiting }: Flow): Promise<boolean> {
-  return waiting !== null && (await users.read(waiting.userId))?.user.state !== "pending";
+  return waiting !== null && !isPending((await users.read(waiting.userId))?.user);
 }
 
 /**
@@ -123,7 +123,7 @@ async function makeUser(
   });
   const credential = newCredential(flow, subject, user.id, tools.clock);
   const creation = mergeSteps(createUserStep(user), tools.credentials.linkStep(credential));
-  if (user.state === "pending") {
+  if (isPending(user)) {
     const approval = await waitForApproval(tools, flow, { credential, user }, peer, creation);
     return approval === undefined ? "no_room" : "made";
   }

@@ -7,7 +7,7 @@ import { sessionGrantOf } from "../sessions/token-grant.ts";
 import type { Step, Store } from "../store.ts";
 import { mergeSteps } from "../store.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
-import { mayLogIn } from "../users/account-status.ts";
+import { isPending, mayLogIn } from "../users/account-status.ts";
 import type { Approval } from "../users/approvals.ts";
 import { userStatusChecks } from "../users/user-record.ts";
 import { findPerson, type Person, type PersonTools, waitForApproval } from "./find-person.ts";
@@ -50,7 +50,7 @@ export async function finishLogin(
   if (person === "no_room") return { kind: "no_room" };
   if (person === undefined) return refused;
   const { user } = person.versionedUser;
-  if (user.state === "pending") {
+  if (isPending(user)) {
     const approval = await waitForApproval(tools, at.flow, { ...person, user }, peer);
     return approval === undefined ? { kind: "no_room" } : { kind: "waits", approval };
   }

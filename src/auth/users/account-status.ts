@@ -13,6 +13,11 @@ export function isActive({ state }: Pick<Rights, "state">): boolean {
   return state === "active";
 }
 
+/** Waits for approval. */
+export function isPending(user: Pick<Rights, "state"> | undefined): boolean {
+  return user?.state === "pending";
+}
+
 /** False for a local-only user at a remote address. */
 export function mayConnectFrom({ localOnly }: Pick<Rights, "localOnly">, { address }: Peer): boolean {
   return !localOnly || isLocalAddress(address);

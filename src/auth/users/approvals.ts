@@ -12,6 +12,7 @@ import { recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
+import { isPending } from "./account-status.ts";
 import type { CredentialRemoval } from "./credentials.ts";
 import { changeUserStep, removeUserStep } from "./user-changes.ts";
 import { readUserStatus, type UserStatus } from "./user-record.ts";
@@ -168,7 +169,7 @@ async function listPending(tools: Tools): Promise<readonly Approval[]> {
   const { all } = await readWaiting(tools);
   const live = all.filter(({ endsAt }) => endsAt > tools.clock.now());
   const users = await Promise.all(live.map(({ userId }) => readUserStatus(tools.store, userId)));
-  return live.filter((_, place) => users[place]?.user.state === "pending");
+  return live.filter((_, place) => isPending(users[place]?.user));
 }
 
 async function waitOnce(
@@ -245,7 +246,7 @@ async function readDecision(
   const waiting = await readWaiting(tools);
   const isListed = waiting.all.some((each) => each.userId === userId && each.endsAt > tools.clock.now());
   const status = isListed ? await readUserStatus(tools.store, userId) : undefined;
-  if (status?.user.state !== "pending")
+  if (status === undefined || !isPending(status.user))
     throw new AuthError("not_found", { publicMessage: "Nobody waits for approval with this id" });
   return { waiting, status };
 }
@@ -269,7 +270,7 @@ async function removeOnce(
     waiting,
     waiting.all.filter((each) => each !== entry),
   );
-  if (status?.user.state !== "pending") {
+  if (status === undefined || !isPending(status.user)) {
     const outcome = await tools.revocation.commit(dropped);
     if (!outcome.ok) return undefined;
     throw nobody();
