@@ -107,6 +107,8 @@ export const CreateEntryStep = Type.Object({
   description: Type.Null(),
   description_placeholders: placeholders,
   result: Type.Union([SessionGrant, Type.String()]),
+  /** For `device_token` of the next login on this device. */
+  device_token: Type.Optional(Type.String()),
 });
 export type CreateEntryStep = Static<typeof CreateEntryStep>;
 

@@ -4,6 +4,7 @@ import type { ParamsOf, ResultOf } from "./define.ts";
 import { loginCommands } from "./login.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
+import { throttleCommands } from "./throttles.ts";
 
 /** Every command by type: those of the auth phase (guard `anyone`) and those after `auth_ok`. */
 export const commands = {
@@ -12,6 +13,7 @@ export const commands = {
   ...authCommands,
   ...adminCommands,
   ...revokeCommands,
+  ...throttleCommands,
 } as const;
 
 export type CommandType = keyof typeof commands;

@@ -31,6 +31,14 @@ export const loginCommands = {
       client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
       client_name: Type.Optional(Name),
       redirect_uri: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
+      device_token: Type.Optional(
+        Type.String({
+          minLength: 1,
+          maxLength: 256,
+          description:
+            "What the last login on this device gave. It gives the device a budget of tries of its own.",
+        }),
+      ),
       /** PKCE, S256 only. */
       code_challenge: Type.Optional(CodeChallenge),
       for: Type.Optional(

@@ -26,8 +26,9 @@ import {
   type Sessions,
 } from "./sessions/sessions.ts";
 import { readRecord, type Store } from "./store.ts";
-import { createCounters } from "./throttling/counters.ts";
-import { createLoginThrottle, type LoginBudgets } from "./throttling/login-throttle.ts";
+import { createDeviceTokens } from "./throttling/device-tokens.ts";
+import { createLoginThrottle, defaultLoginBudgets, type LoginBudgets } from "./throttling/login-throttle.ts";
+import { createThrottles, type Throttles } from "./throttling/throttles.ts";
 import { createAccessTokens } from "./tokens/access-tokens.ts";
 import { type AuthorizationCodes, createAuthorizationCodes } from "./tokens/authorization-codes.ts";
 import { dropKeys, type KeysDropped } from "./tokens/drop-keys.ts";
@@ -57,6 +58,7 @@ export interface Authority {
   readonly localLogins: LocalLogins;
   /** Of the provider of that type with this id; undefined where none is configured. */
   localLoginsOf(providerId: string | null): LocalLogins | undefined;
+  readonly throttles: Throttles;
   readonly onboarding: Onboarding;
   readonly keyring: Keyring;
   /** Replaces all signing keys with one new key, at once. */
@@ -245,21 +247,21 @@ function composePeople(options: AuthorityOptions, base: Base & ReturnType<typeof
   const localLoginsOf = (providerId: string | null) =>
     registry.find(localType, providerId) && localLoginsAt(providerId);
   const onboarding = createOnboarding({ ...base, localLogins, rotates });
-  const throttle = createLoginThrottle({
-    counters: createCounters(store),
-    clock,
-    budgets: options.loginBudgets,
-  });
+  const budgets = { ...defaultLoginBudgets, ...options.loginBudgets };
+  const throttles = createThrottles({ store, clock, credentials, budgets });
+  const onListed = () => void throttles.sweep().catch(options.onFault ?? (() => undefined));
+  const throttle = createLoginThrottle({ store, clock, budgets, onListed });
   const events = options.events ?? createLocalEventBus(options.onFault);
   const approvals = createApprovals({ ...base, ...options.approvals, events, onFault: options.onFault });
   const logins = createLoginFlows({
     ...base,
     rotates,
     throttle,
+    devices: createDeviceTokens(base),
     events,
     approvals,
     onboardingRequired: onboarding.required,
     limits: options.loginLimits,
   });
-  return { users, groups, credentials, approvals, localLogins, localLoginsOf, onboarding, logins };
+  return { users, groups, credentials, approvals, localLogins, localLoginsOf, onboarding, logins, throttles };
 }

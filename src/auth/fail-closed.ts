@@ -95,6 +95,13 @@ const codes: Rules<Authority["codes"]> = {
   redeem: needsFollowedLog,
 };
 
+const throttles: Rules<Authority["throttles"]> = {
+  page: unrestricted,
+  get: unrestricted,
+  lift: unrestricted,
+  sweep: unrestricted,
+};
+
 const onboarding: Rules<Authority["onboarding"]> = {
   required: unrestricted,
   setupCode: unrestricted,
@@ -130,6 +137,7 @@ const parts: Rules<Authority> = {
   users: guarded(users),
   logins: guarded(logins),
   codes: guarded(codes),
+  throttles: guarded(throttles),
   onboarding: guarded(onboarding),
   signedPaths: guarded(signedPaths),
   // Synchronous, and grants nothing.

@@ -40,6 +40,8 @@ export const recordKeys = {
   credential: (credentialId: string) => record("credential", credentialId),
   /** `{credential_id}`: one credential per subject of a provider. */
   credentialOf: (provider: string, subject: string) => record("credential-of", provider, hashed(subject)),
+  /** The same, for a subject of which only the hash is known. */
+  credentialOfHash: (provider: string, subjectHash: string) => record("credential-of", provider, subjectHash),
   /** `{credential_id}`: one credential per provider of a user. */
   credentialSlot: (userId: string, provider: string) => record("credential-slot", userId, provider),
   /** `{waiting: [...]}`: the users who wait for approval, see `Approvals`. */
@@ -51,12 +53,8 @@ export const recordKeys = {
   session: (sessionId: string) => record("session", sessionId),
   /** `{session_id}`: a long-lived token's name is unique per user. */
   clientName: (userId: string, clientName: string) => record("client-name", userId, hashed(clientName)),
-  /** `{full_at, known_until?}`: counters of guesses, see `throttling/`. */
-  throttledPair: (provider: string, name: string, share: string) =>
-    record("throttle", "pair", provider, hashed(JSON.stringify([name, share]))),
-  throttledAccount: (provider: string, name: string) => record("throttle", "account", provider, hashed(name)),
-  throttledAddress: (share: string) => record("throttle", "address", hashed(share)),
-  throttledOwn: (userId: string) => record("throttle", "own", userId),
+  /** `{full_at, known_until?, about?}`: a counter of guesses; see `throttling/counter-record.ts`. */
+  throttle: (id: string) => record("throttle", id),
   flow: (flowId: string) => record("flow", flowId),
   /** `{hold}`: of the socket that resumed the flow last; absent while the one that began it has it. */
   flowHolder: (flowId: string) => record("flow-holder", flowId),
@@ -68,4 +66,6 @@ export const indexKeys = {
   users: index("users"),
   credentialsOf: (userId: string) => index("credentials-of", userId),
   sessionsOf: (userId: string) => index("sessions-of", userId),
+  /** Ids of counters of guesses that are exhausted, or were and are not full yet. May contain expired ones. */
+  throttles: index("throttles"),
 } as const;

@@ -13,6 +13,7 @@ import { addKeyCommands } from "./key-commands.ts";
 import { createOutput, exitCodes, UsageError } from "./output.ts";
 import { readPassword } from "./password-input.ts";
 import { addSessionCommands } from "./session-commands.ts";
+import { addThrottleCommands } from "./throttle-commands.ts";
 import { addUserCommands } from "./user-commands.ts";
 
 /** Parses `args` (without node and script), runs the command and returns the exit code. Never throws. */
@@ -61,6 +62,7 @@ function buildProgram(context: CommandContext, json: boolean): Command {
   addServerCommands(program, context);
   addUserCommands(program, context);
   addSessionCommands(program, context);
+  addThrottleCommands(program, context);
   addKeyCommands(program, context);
   addBackupCommand(program, context);
   addSecretCommand(program, context);

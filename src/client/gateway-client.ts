@@ -13,6 +13,7 @@ import {
 } from "./authenticate.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
 import { defaultWebSocket } from "./default-websocket.ts";
+import { createMemoryDeviceTokenStore, type DeviceTokenStore } from "./device-store.ts";
 import {
   attemptError,
   type CloseInfo,
@@ -24,10 +25,11 @@ import {
 } from "./errors.ts";
 import { LoginFlow } from "./login-flow.ts";
 import { MessageSocket, type WebSocketConstructor } from "./message-socket.ts";
+import { newRun, type Run } from "./run.ts";
 import { socketUrl } from "./socket-address.ts";
 import { subjectOf } from "./subject.ts";
 import { type SubscriptionEnd, Subscriptions } from "./subscriptions.ts";
-import { createMemoryTokenStore, forgetTokens, type StoredTokens, type TokenStore } from "./token-store.ts";
+import { createMemoryTokenStore, forgetTokens, type TokenStore } from "./token-store.ts";
 
 /**
  * - `idle`: not connected; a login may be in progress
@@ -48,6 +50,8 @@ export interface GatewayClientOptions {
   readonly url: string;
   /** Default: in memory. */
   readonly tokens?: TokenStore;
+  /** Where this device's token is kept between logins. Default: in memory. */
+  readonly device?: DeviceTokenStore;
   /** The OAuth client id that the tokens belong to, if they belong to one. */
   readonly clientId?: string | undefined;
   /** Default: JSON. The alternative is `createMsgpackCodec()` of `gatehouse-client/msgpack`. */
@@ -73,30 +77,13 @@ type CallArguments<T extends CommandType> =
   Record<never, never> extends CallParams<T> ? [params?: CallParams<T>] : [params: CallParams<T>];
 
 /**
- * The client's state from one `connect`, `login` or `close` to the next. Whatever belongs to an earlier run has no
- * effect any more: its socket is closed and its promises reject.
- */
-interface Run {
-  /** The socket that is opening, in the auth phase, or in use. */
-  socket: MessageSocket | undefined;
-  /** The tokens that authenticated the socket last. */
-  tokens: StoredTokens | undefined;
-  retry: ReturnType<typeof setTimeout> | undefined;
-  refreshing: Promise<void> | undefined;
-  /** The server found the access token expired: reconnect with the refresh token. */
-  refreshFirst: boolean;
-  readyAt: number;
-  /** The client ends the session itself: the close that follows is not a disconnect. */
-  leaving: boolean;
-}
-
-/**
  * A client that stays connected. It authenticates, refreshes before expiry, and reconnects after a loss if the close
  * code allows it.
  */
 export class GatewayClient {
   readonly #options: GatewayClientOptions;
   readonly #tokens: TokenStore;
+  readonly #device: DeviceTokenStore;
   readonly #codec: Codec;
   readonly #timeoutMs: number;
   readonly #backoffLimits: { readonly baseMs: number; readonly capMs: number };
@@ -109,6 +96,7 @@ export class GatewayClient {
   constructor(options: GatewayClientOptions) {
     this.#options = options;
     this.#tokens = options.tokens ?? createMemoryTokenStore();
+    this.#device = options.device ?? createMemoryDeviceTokenStore();
     this.#codec = options.codec ?? createJsonCodec();
     this.#timeoutMs = options.timeoutMs ?? 10_000;
     this.#backoffLimits = options.backoff ?? { baseMs: 500, capMs: 30_000 };
@@ -147,6 +135,7 @@ export class GatewayClient {
         timeoutMs: this.#timeoutMs,
         backoff: this.#backoffLimits,
         open: () => this.#open(run),
+        device: this.#device,
         granted: (socket, grant) => this.#granted(run, socket, grant),
       },
       clientId === undefined ? request : { ...request, client_id: clientId },
@@ -380,18 +369,6 @@ export class GatewayClient {
       throw new GatewayError("not_connected", "Not connected: call connect() first");
     return socket;
   }
-}
-
-function newRun(): Run {
-  return {
-    socket: undefined,
-    tokens: undefined,
-    retry: undefined,
-    refreshing: undefined,
-    refreshFirst: false,
-    readyAt: 0,
-    leaving: false,
-  };
 }
 
 function replaced(): GatewayError {

@@ -2,6 +2,7 @@ import { errorCodes } from "../../protocol/errors.ts";
 import { limits } from "../../protocol/features.ts";
 import type { FlowStep, SessionGrant } from "../../protocol/flow.ts";
 import { createBackoff } from "./backoff.ts";
+import { type DeviceTokenStore, loadDeviceToken, saveDeviceToken } from "./device-store.ts";
 import { attemptError, errorOfClose, GatewayError, invokeCallback } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
 
@@ -12,6 +13,7 @@ export interface LoginHost {
   readonly timeoutMs: number;
   /** Pauses between attempts to open a socket while a step is awaited. */
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
+  readonly device: DeviceTokenStore;
   /** The flow gave a session: keep the tokens and wait for `auth_ok` on the same socket. */
   granted(socket: MessageSocket, grant: SessionGrant): Promise<void>;
 }
@@ -52,7 +54,10 @@ export class LoginFlow {
         () => {},
       );
     };
-    const request = socket.request({ type: "auth/login/start", ...message }, host.timeoutMs, onEvent);
+    const device_token = await loadDeviceToken(host.device);
+    const known = device_token === undefined ? {} : { device_token };
+    const start = { type: "auth/login/start", ...known, ...message };
+    const request = socket.request(start, host.timeoutMs, onEvent);
     const started = request.result.then((step) => new LoginFlow(host, socket, step as FlowStep));
     try {
       const flow = await started;
@@ -172,6 +177,8 @@ export class LoginFlow {
   }
 
   async #settle(socket: MessageSocket, step: FlowStep): Promise<void> {
+    if (step.type === "create_entry" && step.device_token !== undefined)
+      await saveDeviceToken(this.#host.device, step.device_token);
     if (step.type === "create_entry" && typeof step.result !== "string")
       await this.#host.granted(socket, step.result);
     else if (this.done) socket.close();

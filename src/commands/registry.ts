@@ -10,6 +10,7 @@ import { eventCommands } from "./events.ts";
 import { sessionCommands } from "./refresh-tokens.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
+import { throttleCommands } from "./throttles.ts";
 import { createWholeLists, type WholeLists } from "./whole-lists.ts";
 
 export type CommandAuthority = Pick<
@@ -22,6 +23,7 @@ export type CommandAuthority = Pick<
   | "credentials"
   | "localLogins"
   | "revocation"
+  | "throttles"
 >;
 
 export interface CommandParts {
@@ -49,6 +51,7 @@ export function createDispatch(
     ...configAuthCommands(parts),
     ...localProviderCommands(parts),
     ...revokeCommands(parts),
+    ...throttleCommands(parts),
   ]);
 }
 

@@ -252,6 +252,7 @@ export class LoginMessages implements FlowHolder {
         clientName: message.client_name ?? null,
         redirectUri: message.redirect_uri ?? null,
         codeChallenge: message.code_challenge ?? null,
+        deviceToken: message.device_token,
       },
       this.#host.peer,
       this,

@@ -22,6 +22,7 @@ export type DecisionName =
   | "login_removal"
   | "login_rename"
   | "password_change"
+  | "throttle_lift"
   | "key_rotation"
   | "key_drop";
 
@@ -39,6 +40,7 @@ export interface Decision {
   readonly userId?: string | undefined;
   readonly sessionId?: string | undefined;
   readonly clientId?: string | null | undefined;
+  readonly throttleId?: string | undefined;
   /** What a revocation was requested for. */
   readonly target?: RevokeTarget["kind"];
   /** Rights that were decided on. */
@@ -117,10 +119,23 @@ export function createAudit(sink: AuditSink): Audit {
   };
 }
 
-function fieldsOf({ actor, userId, sessionId, clientId, groupIds, ...decision }: Decision): object {
+function fieldsOf({
+  actor,
+  userId,
+  sessionId,
+  clientId,
+  throttleId,
+  groupIds,
+  ...decision
+}: Decision): object {
   const { isActive, localOnly, address = actor?.address, ...rest } = decision;
   const by = actor && { via: actor.via, actor_id: actor.userId, actor_session_id: actor.sessionId };
-  const who = { user_id: userId, session_id: sessionId, client_id: clientNamed(clientId) };
+  const who = {
+    user_id: userId,
+    session_id: sessionId,
+    client_id: clientNamed(clientId),
+    throttle_id: throttleId,
+  };
   const rights = { is_active: isActive, local_only: localOnly, group_ids: groupIds?.join(" ") };
   return { ...by, address, ...who, ...rights, ...rest };
 }

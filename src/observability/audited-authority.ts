@@ -140,6 +140,14 @@ const localLogins: Rules<Authority["localLogins"]> = {
   userIdOf: notRecorded,
 };
 
+const throttles: Rules<Authority["throttles"]> = {
+  page: notRecorded,
+  get: notRecorded,
+  // Whom it was about, only its id says.
+  lift: records("throttle_lift", (throttleId) => ({ throttleId })),
+  sweep: notRecorded,
+};
+
 const onboarding: Rules<Authority["onboarding"]> = {
   required: notRecorded,
   setupCode: notRecorded,
@@ -217,6 +225,7 @@ const parts: Rules<Authority> = {
     const found = localLoginsOf(providerId);
     return found && recorded(localLogins)(found, recorder);
   },
+  throttles: recorded(throttles),
   onboarding: recorded(onboarding),
   revocation: recorded(revocation),
   keyring: recorded(keyring),

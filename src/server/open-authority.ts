@@ -175,6 +175,7 @@ function domainOptions({ tokens, password, limits }: Config) {
     sessionIdleMs: tokens.session_idle_days * 86_400_000,
     loginBudgets: {
       pair: { ...defaultLoginBudgets.pair, attempts: password.tries_per_account_and_address },
+      device: { ...defaultLoginBudgets.device, attempts: password.tries_per_account_and_address },
       account: { ...defaultLoginBudgets.account, attempts: password.tries_per_account },
       address: { ...defaultLoginBudgets.address, attempts: password.tries_per_address },
     },

@@ -9,14 +9,20 @@ const { pair, account } = defaultLoginBudgets;
 const owners = "127.0.0.9";
 
 /** A login on a new socket, and the socket. */
-async function logIn(gateway: RunningGateway, from: string, password: string, username = "paula") {
+async function logIn(gateway: RunningGateway, from: string, password: string, deviceToken?: string) {
   const socket = await openSocket(gateway.port, { from });
-  return { socket, answer: await guess(socket, username, password) };
+  return { socket, answer: await guess(socket, "paula", password, deviceToken) };
 }
 
 /** A guess on a new flow; returns the result of the step. */
-async function guess(socket: SocketClient, username: string, password: string): Promise<Message> {
-  const started = await socket.call("auth/login/start", { handler });
+async function guess(
+  socket: SocketClient,
+  username: string,
+  password: string,
+  deviceToken?: string,
+): Promise<Message> {
+  const known = deviceToken === undefined ? {} : { device_token: deviceToken };
+  const started = await socket.call("auth/login/start", { handler, ...known });
   const { flow_id } = started.result as { flow_id: string };
   return await socket.call("auth/login/step", { flow_id, user_input: { username, password } });
 }
@@ -57,10 +63,11 @@ describe.each(storeKinds.flatMap((store) => transportNames.map((transport) => ({
     });
     afterAll(() => gateway?.stop());
 
-    it("are bounded for the account, shown in metrics, and do not affect the owner at her usual address", async () => {
+    it("are bounded for the account, shown in metrics, and do not affect the owner at her usual address or on her device", async () => {
       const first = await logIn(gateway, owners, gateway.ownerPassword);
       expect(first.answer).toMatchObject({ result: { type: "create_entry" } });
       first.socket.close();
+      const { device_token: deviceToken } = first.answer.result as { device_token: string };
       const attack = async (host: number) => {
         const socket = await openSocket(gateway.port, { from: `127.0.1.${host}` });
         const codes: unknown[] = [];
@@ -71,11 +78,18 @@ describe.each(storeKinds.flatMap((store) => transportNames.map((transport) => ({
         socket.close();
         return codes;
       };
-      const codes = (await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(attack))).flat();
-      expect(codes.filter((code) => code === "form" || code === "abort")).toHaveLength(account.attempts);
-      expect(codes.filter((code) => code === "rate_limited")).toHaveLength(
-        8 * pair.attempts - account.attempts,
-      );
+      const startedAt = performance.now();
+      const hosts = Array.from({ length: 200 }, (_, host) => host + 1);
+      const attacking = Promise.all(hosts.map(attack));
+      const onDevice = await logIn(gateway, "127.0.0.78", gateway.ownerPassword, deviceToken);
+      expect(onDevice.answer).toMatchObject({ result: { type: "create_entry" } });
+      onDevice.socket.close();
+      const codes = (await attacking).flat();
+      const hashed = codes.filter((code) => code === "form" || code === "abort").length;
+      const restored = Math.ceil((performance.now() - startedAt) / account.refillMs);
+      expect(hashed).toBeGreaterThanOrEqual(account.attempts);
+      expect(hashed).toBeLessThanOrEqual(account.attempts + restored);
+      expect(codes.filter((code) => code === "rate_limited")).toHaveLength(2_000 - hashed);
 
       const again = await logIn(gateway, owners, gateway.ownerPassword);
       expect(again.answer).toMatchObject({ result: { type: "create_entry" } });
@@ -87,8 +101,8 @@ describe.each(storeKinds.flatMap((store) => transportNames.map((transport) => ({
       elsewhere.socket.close();
 
       const metrics = await (await fetch(`${gateway.url}/metrics`)).text();
-      expect(metrics).toContain('gatehouse_logins_total{result="ok"} 2');
-      expect(metrics).toContain(`gatehouse_logins_total{result="invalid_auth"} ${account.attempts}`);
+      expect(metrics).toContain('gatehouse_logins_total{result="ok"} 3');
+      expect(metrics).toContain(`gatehouse_logins_total{result="invalid_auth"} ${hashed}`);
       expect(metrics).toMatch(/gatehouse_logins_total\{result="rate_limited"\} \d+/);
       expect(metrics).not.toContain("paula");
     });

@@ -1,13 +1,16 @@
+import type { FlowStep } from "../../../protocol/flow.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
 import type { LoginProvider, ProviderStep } from "../providers/provider.ts";
+import type { DeviceTokens } from "../throttling/device-tokens.ts";
 import type { Guess, LoginThrottle } from "../throttling/login-throttle.ts";
 import type { Credentials } from "../users/credentials.ts";
-import type { SentStep } from "./flow-record.ts";
+import type { Flow } from "./flow-record.ts";
 import type { FormInput } from "./form-input.ts";
 
 export interface ChargingTools {
   readonly throttle: LoginThrottle;
+  readonly devices: DeviceTokens;
   readonly credentials: Pick<Credentials, "find">;
 }
 
@@ -16,15 +19,18 @@ export interface ChargingTools {
  * like a known one. Throws `rate_limited`.
  */
 export async function chargeStep(
-  { throttle, credentials }: ChargingTools,
+  { throttle, devices, credentials }: ChargingTools,
   { type, id, guessedName }: LoginProvider,
-  { stepId }: SentStep,
+  flow: Pick<Flow, "step" | "device">,
   input: FormInput,
   peer: Peer,
 ): Promise<Guess | undefined> {
-  const name = guessedName?.(stepId, input);
+  const name = guessedName?.(flow.step.stepId, input);
   if (name === undefined) return undefined;
-  return await throttle.charge({ provider: [type, id], name }, peer).catch((error: unknown) => {
+  const account = { provider: [type, id], name } as const;
+  const { device } = flow;
+  const deviceId = device && devices.knows(device, account) ? device.id : undefined;
+  return await throttle.charge(account, peer, deviceId).catch((error: unknown) => {
     if (!(error instanceof AuthError) || error.code !== "rate_limited") throw error;
     const userId = async () => (await credentials.find(type, id, name))?.credential.userId;
     throw new AuthError("rate_limited", { retryAfterSeconds: error.retryAfterSeconds ?? 1, userId });
@@ -50,4 +56,24 @@ export async function runCharged<Tried extends { readonly step: ProviderStep }>(
     if (error instanceof AuthError && untried.has(error.code)) await guess?.refund().catch(() => undefined);
     throw error;
   }
+}
+
+/** The device that begins a flow. A token that is not good is like none. */
+export function deviceOf(
+  { devices }: Pick<ChargingTools, "devices">,
+  token: string | undefined,
+): NonNullable<Flow["device"]> | null {
+  const device = token === undefined ? undefined : devices.read(token);
+  return device === undefined ? null : { id: device.id, accounts: [...device.accounts] };
+}
+
+/** Gives the device on which the account has just logged in its token. */
+export function withDeviceToken(
+  { devices }: Pick<ChargingTools, "devices">,
+  { device }: Pick<Flow, "device">,
+  guess: Guess | undefined,
+  step: FlowStep,
+): FlowStep {
+  if (step.type !== "create_entry" || guess === undefined) return step;
+  return { ...step, device_token: devices.issue(guess.account, device ?? undefined) };
 }

@@ -79,6 +79,16 @@ const FlowRecord = Type.Object({
   clientName: Text,
   redirectUri: Text,
   codeChallenge: Text,
+  /** The device that began it, as its token said; older nodes do not write it. */
+  device: Type.Optional(
+    Type.Union([
+      Type.Object({
+        id: Type.String(),
+        accounts: Type.Array(Type.Object({ tag: Type.String(), at: Type.Number() })),
+      }),
+      Type.Null(),
+    ]),
+  ),
   createdAt: Type.Number(),
   /** The flow ends at this time, whatever happens in it. */
   deadline: Type.Number(),

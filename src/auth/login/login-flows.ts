@@ -10,7 +10,7 @@ import { isOffered } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { retryConflicts } from "../store.ts";
-import { type ChargingTools, chargeStep, runCharged } from "./charged-step.ts";
+import { type ChargingTools, chargeStep, deviceOf, runCharged, withDeviceToken } from "./charged-step.ts";
 import { completeExternalStep, type ExternalCompletion, listenForSteps } from "./external-steps.ts";
 import { isDecided } from "./find-person.ts";
 import type { FinishTools } from "./finish-login.ts";
@@ -30,6 +30,8 @@ export interface StartLogin {
   readonly clientName: string | null;
   readonly redirectUri: string | null;
   readonly codeChallenge: string | null;
+  /** What an earlier `create_entry` of this device had. One that is not good is ignored. */
+  readonly deviceToken?: string | undefined;
 }
 
 /** The socket that waits for a flow's answers. Compared by identity. */
@@ -141,7 +143,9 @@ export const defaultLoginFlowLimits: LoginFlowLimits = {
   lifeMs: wireLimits.loginDeadlineMs,
 };
 
-export interface LoginFlowsOptions extends Omit<FinishTools, "onWaiting">, Pick<ChargingTools, "throttle"> {
+export interface LoginFlowsOptions
+  extends Omit<FinishTools, "onWaiting">,
+    Pick<ChargingTools, "throttle" | "devices"> {
   readonly revocation: FinishTools["revocation"] & Pick<Revocation, "onRevocation">;
   readonly events: EventBus;
   readonly onboardingRequired: () => Promise<boolean>;
@@ -226,7 +230,7 @@ async function start(
 const notOffered: ProviderStep = { kind: "abort", reason: "not_allowed" };
 
 function newFlow({ options, limits }: Engine, request: StartLogin, secret: string): Flow {
-  const { handler, purpose, clientId, clientName, redirectUri, codeChallenge } = request;
+  const { handler, purpose, clientId, clientName, redirectUri, codeChallenge, deviceToken } = request;
   const now = options.clock.now();
   return {
     id: newId(),
@@ -237,6 +241,7 @@ function newFlow({ options, limits }: Engine, request: StartLogin, secret: strin
     clientName,
     redirectUri,
     codeChallenge,
+    device: deviceOf(options, deviceToken),
     createdAt: now,
     deadline: now + limits.lifeMs,
     attemptsLeft: limits.attempts,
@@ -268,16 +273,17 @@ async function advance(
   if (provider === undefined)
     throw new AuthError("invalid_flow", { detail: "its provider is not configured any more" });
   const values = readFormInput(sent.fields, input);
-  const guess = await chargeStep(options, provider, sent, values, peer);
+  const guess = await chargeStep(options, provider, at.flow, values, peer);
   const { turn, step } = await runCharged(guess, async () => {
     const turn = await takeTurn(options, at);
-    const context = { flowId, peer, known: guess?.known ?? false };
+    const context = { flowId, peer, known: guess?.known ?? false, device: guess?.deviceId };
     const step = isOffered(provider, peer)
       ? await askProvider(options, provider, turn, values, context)
       : notOffered;
     return { turn, step };
   });
-  const following = answer(engine, about, await settle(options, turn, step, peer), 1);
+  const settled = await settle(options, turn, step, peer);
+  const following = answer(engine, about, withDeviceToken(options, at.flow, guess, settled), 1);
   return step.userId === undefined ? following : { ...following, userId: step.userId };
 }
 

@@ -12,8 +12,9 @@ const longestWaitMs = 1_500;
 export const longestTryMs = 8_000;
 const queueLimits = { total: 64, perKey: 4 };
 
-/** Callers of one address share a queue key, except those who logged in from it recently. */
-export function queuePlaceOf(username: string, { peer, known }: ProviderContext): QueuePlace {
+/** Callers of one address share a queue key, except those who logged in from it recently, or on the same device before. */
+export function queuePlaceOf(username: string, { peer, known, device }: ProviderContext): QueuePlace {
+  if (device !== undefined) return { key: `device ${device} ${username}`, reserved: true };
   const share = addressShare(peer.address);
   return { key: known ? `${share} ${username}` : share, reserved: known };
 }

@@ -71,8 +71,10 @@ export interface ProviderContext {
   /** Names the flow to whoever completes a step of it from outside; tells nobody its secret. */
   readonly flowId: string;
   readonly peer: Peer;
-  /** The input's name logged in from this address lately; see `guessedName`. */
+  /** The input's name logged in on this device, or from this address lately; see `guessedName`. */
   readonly known: boolean;
+  /** The device that the input's name logged in on before, if it has shown that. */
+  readonly device?: string | undefined;
 }
 
 /** A way to log in. Providers only have steps; several of one type are told apart by id. */

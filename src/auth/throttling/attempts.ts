@@ -1,7 +1,8 @@
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
-import type { RecordKey, Store } from "../store.ts";
+import type { Store } from "../store.ts";
 import { type Budget, refund, spend } from "./budget.ts";
+import { type Counter, clearCounter, fullAtOf, writeCounter } from "./counter-record.ts";
 import { createCounters } from "./counters.ts";
 
 /** An attempt that was charged. */
@@ -16,7 +17,7 @@ export interface Attempt {
  * Charges an attempt before it is carried out. Throws `rate_limited` with the time until the next attempt, and the
  * store's errors.
  */
-export type ChargeAttempt = (key: RecordKey) => Promise<Attempt>;
+export type ChargeAttempt = (counter: Counter) => Promise<Attempt>;
 
 /**
  * Limits attempts by a counter in the store, for all nodes together. The record expires when the budget is full
@@ -29,22 +30,22 @@ export function createAttempts(options: {
 }): ChargeAttempt {
   const { clock, budget } = options;
   const counters = createCounters(options.store);
-  const fullAt = (value: unknown) => (typeof value === "number" ? value : undefined);
-  return async (key) => {
+  return async (counter) => {
+    const { key } = counter;
     await counters
       .change([key], (draft) => {
-        const spending = spend(budget, fullAt(draft.get(key)?.full_at), clock.now());
+        const now = clock.now();
+        const spending = spend(budget, fullAtOf(draft.get(key)), now);
         if (!spending.ok) throw rateLimited(spending.retryAfterMs);
-        draft.put(key, { full_at: spending.fullAt }, spending.fullAt);
+        writeCounter(draft, counter, { budget, fullAt: spending.fullAt, now });
       })
       .catch(rateLimitOnConflict);
     return {
-      succeeded: () => counters.change([key], (draft) => draft.remove(key)),
+      succeeded: () => counters.change([key], (draft) => clearCounter(draft, counter, clock.now())),
       refund: () =>
         counters.change([key], (draft) => {
-          const at = refund(budget, fullAt(draft.get(key)?.full_at));
-          if (at <= clock.now()) draft.remove(key);
-          else draft.put(key, { full_at: at }, at);
+          const fullAt = refund(budget, fullAtOf(draft.get(key)));
+          writeCounter(draft, counter, { budget, fullAt, now: clock.now() });
         }),
     };
   };

@@ -4,6 +4,9 @@ export interface Budget {
   readonly refillMs: number;
 }
 
+/** For guesses at the own password by which a user asks for a new one. */
+export const passwordChangeBudget: Budget = { attempts: 5, refillMs: 60_000 };
+
 export type Spending =
   | { readonly ok: true; readonly fullAt: number }
   | { readonly ok: false; readonly retryAfterMs: number };
@@ -19,6 +22,16 @@ export function spend({ attempts, refillMs }: Budget, fullAt: number | undefined
   return next > fullAtIfEmpty
     ? { ok: false, retryAfterMs: next - fullAtIfEmpty }
     : { ok: true, fullAt: next };
+}
+
+/** Attempts that the bucket has now. */
+export function attemptsLeft(
+  { attempts, refillMs }: Budget,
+  fullAt: number | undefined,
+  now: number,
+): number {
+  const missing = Math.ceil(Math.max(0, (fullAt ?? 0) - now) / refillMs);
+  return Math.max(0, attempts - missing);
 }
 
 /** Returns one attempt to the bucket. */

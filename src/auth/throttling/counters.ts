@@ -1,11 +1,19 @@
 import { AuthError } from "../errors.ts";
-import type { JsonObject, RecordKey, Step, Store } from "../store.ts";
+import type { IndexKey, JsonObject, RecordKey, Step, Store } from "../store.ts";
 
 /** Records at one moment, and changes to write. */
 export interface Draft {
   get(key: RecordKey): JsonObject | undefined;
   put(key: RecordKey, value: JsonObject, expiresAt: number): void;
   remove(key: RecordKey): void;
+  /** Together with a change of the member's record only. */
+  link(member: IndexMember): void;
+  unlink(member: IndexMember): void;
+}
+
+export interface IndexMember {
+  readonly index: IndexKey;
+  readonly member: string;
 }
 
 /** Counters in the store that many callers change at once, on every node. */
@@ -82,6 +90,8 @@ async function commitBatch(store: Store, batch: readonly Waiting[]): Promise<voi
 class RecordDraft implements Draft {
   readonly #values: Map<RecordKey, JsonObject | undefined>;
   readonly #written = new Map<RecordKey, number | undefined>();
+  /** The last change of each member. */
+  readonly #members = new Map<string, IndexMember & { readonly linked: boolean }>();
 
   constructor(values: readonly (readonly [RecordKey, JsonObject | undefined])[]) {
     this.#values = new Map(values);
@@ -101,6 +111,14 @@ class RecordDraft implements Draft {
     this.#written.set(key, undefined);
   }
 
+  link(member: IndexMember): void {
+    this.#members.set(member.member, { ...member, linked: true });
+  }
+
+  unlink(member: IndexMember): void {
+    this.#members.set(member.member, { ...member, linked: false });
+  }
+
   /** Undefined when nothing was written. */
   step(versions: ReadonlyMap<RecordKey, number>): Step | undefined {
     if (this.#written.size === 0) return undefined;
@@ -112,6 +130,9 @@ class RecordDraft implements Draft {
       if (value === undefined || expiresAt === undefined) remove.push(key);
       else put.push({ key, value, expiresAt });
     }
-    return { check, put, remove };
+    const members = [...this.#members.values()];
+    const which = (wanted: boolean) =>
+      members.filter(({ linked }) => linked === wanted).map(({ index, member }) => ({ index, member }));
+    return { check, put, remove, link: which(true), unlink: which(false) };
   }
 }

@@ -176,14 +176,14 @@ const password = Type.Object(
       minimum: 1,
       maximum: 1_000_000,
       description:
-        "Wrong passwords for one login name from one address (IPv6: one /64) before further attempts are refused; one attempt is restored every 2 minutes.",
+        "Wrong passwords for one login name from one address (IPv6: one /64) before further attempts are refused; one attempt is restored every 2 minutes. A device that the name logged in on has as many tries of its own.",
     }),
     tries_per_account: Type.Integer({
       default: 20,
       minimum: 1,
       maximum: 1_000_000,
       description:
-        "The same for one login name, from all addresses that it has not logged in from within 30 days; one attempt is restored every 30 seconds.",
+        "The same for one login name, from all addresses that it has not logged in from within 30 days, and all devices that it has not logged in on; one attempt is restored every 30 seconds.",
     }),
     tries_per_address: Type.Integer({
       default: 50,

@@ -15,7 +15,7 @@ import { createProviderRegistry } from "../../../src/auth/providers/registry.ts"
 import { createRevocation } from "../../../src/auth/revocation/revocation.ts";
 import { createLoopYielder } from "../../../src/auth/scheduling/loop-yielder.ts";
 import { createSessions } from "../../../src/auth/sessions/sessions.ts";
-import { createCounters } from "../../../src/auth/throttling/counters.ts";
+import { createDeviceTokens } from "../../../src/auth/throttling/device-tokens.ts";
 import { createLoginThrottle, type LoginBudgets } from "../../../src/auth/throttling/login-throttle.ts";
 import { createAuthorizationCodes } from "../../../src/auth/tokens/authorization-codes.ts";
 import { createRefreshTokens } from "../../../src/auth/tokens/refresh-tokens.ts";
@@ -86,7 +86,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     revocation,
   });
   const throttle = createLoginThrottle({
-    counters: createCounters(store),
+    store,
     clock,
     budgets: options.budgets,
   });
@@ -100,6 +100,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     sessions,
     codes,
     throttle,
+    devices: createDeviceTokens({ sealing, clock }),
     revocation,
     groups,
     approvals: createApprovals({ store, clock, revocation, credentials, groups, events }),

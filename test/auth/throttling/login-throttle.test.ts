@@ -76,7 +76,7 @@ for (const kind of ["embedded", "redis"] as const) {
       const [one, other] = opened.stores;
       if (one === undefined || other === undefined) throw new Error("no stores");
       store = one;
-      const node = (on: Store) => createLoginThrottle({ counters: createCounters(on), clock });
+      const node = (on: Store) => createLoginThrottle({ store: on, clock });
       nodes = [node(one), node(other)];
       [throttle] = nodes;
       close = opened.close;
@@ -173,7 +173,7 @@ for (const kind of ["embedded", "redis"] as const) {
           return store.commit(step);
         },
       });
-      const own = createLoginThrottle({ counters: createCounters(told), clock });
+      const own = createLoginThrottle({ store: told, clock });
       await own.charge(account("canary-secret"), at("198.51.100.77"));
       expect(puts.map(({ expiresAt }) => (expiresAt ?? 0) - clock.now())).toEqual([
         ...[pair.refillMs, accountBudget.refillMs, addressBudget.refillMs],
@@ -208,7 +208,7 @@ describe("counters", () => {
       get: async (keys: readonly string[]) => keys.map(() => undefined),
       commit: async () => ({ ok: false, conflict: "x" }),
     } as unknown as Store;
-    const throttle = createLoginThrottle({ counters: createCounters(contended), clock: handClock() });
+    const throttle = createLoginThrottle({ store: contended, clock: handClock() });
     const refusal = await throttle.charge(account("ada"), home).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: "rate_limited", retryAfterSeconds: 1 });
   });

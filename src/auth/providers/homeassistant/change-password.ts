@@ -2,9 +2,9 @@ import { AuthError } from "../../errors.ts";
 import type { LogEvent, Principal } from "../../model.ts";
 import { listParameters } from "../../passwords/parameters-in-use.ts";
 import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
-import { recordKeys } from "../../record-keys.ts";
 import type { RevokeTarget } from "../../revocation/receipt.ts";
 import type { Attempt, ChargeAttempt } from "../../throttling/attempts.ts";
+import { counterOf } from "../../throttling/counter-record.ts";
 import { localLoginKey, localLoginPut } from "./login-record.ts";
 import { type LocalLoginTools, type OwnLogin, ownLogin } from "./own-login.ts";
 
@@ -18,7 +18,7 @@ export async function changeOwnPassword(
   const { userId, sessionId } = principal;
   const own = await ownLogin(tools, userId);
   checkRules(tools, own, passwords.next);
-  const attempt = await charge(recordKeys.throttledOwn(userId));
+  const attempt = await charge(counterOf.passwordChange(userId));
   await prove(tools, own, passwords.current, attempt);
   await replace(tools, own, passwords.next, { kind: "user", userId, except: sessionId });
 }

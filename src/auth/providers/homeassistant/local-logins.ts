@@ -3,6 +3,7 @@ import type { Peer, Principal, User } from "../../model.ts";
 import { retireParameters } from "../../passwords/parameters-in-use.ts";
 import type { RecordKey, Step } from "../../store.ts";
 import { createAttempts } from "../../throttling/attempts.ts";
+import { passwordChangeBudget } from "../../throttling/budget.ts";
 import { changeOwnPassword, setPassword } from "./change-password.ts";
 import { storedLoginName } from "./login-name.ts";
 import { localType } from "./login-record.ts";
@@ -68,13 +69,10 @@ export interface LocalLogins {
   userIdOf(username: string): Promise<string | undefined>;
 }
 
-/** Guesses of a user with a session at their own password. */
-const guesses = { attempts: 5, refillMs: 60_000 } as const;
-
 /** Composes the administration of a local provider. */
 export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
   const { store, clock } = tools;
-  const charge = createAttempts({ store, clock, budget: guesses });
+  const charge = createAttempts({ store, clock, budget: passwordChangeBudget });
   return {
     create: (userId, username, password) => createLogin(tools, userId, username, password),
     createUser: (request) => createUserWithLogin(tools, request),

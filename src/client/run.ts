@@ -1,0 +1,32 @@
+import type { MessageSocket } from "./message-socket.ts";
+import type { StoredTokens } from "./token-store.ts";
+
+/**
+ * The client's state from one `connect`, `login` or `close` to the next. Whatever belongs to an earlier run has no
+ * effect any more: its socket is closed and its promises reject.
+ */
+export interface Run {
+  /** The socket that is opening, in the auth phase, or in use. */
+  socket: MessageSocket | undefined;
+  /** The tokens that authenticated the socket last. */
+  tokens: StoredTokens | undefined;
+  retry: ReturnType<typeof setTimeout> | undefined;
+  refreshing: Promise<void> | undefined;
+  /** The server found the access token expired: reconnect with the refresh token. */
+  refreshFirst: boolean;
+  readyAt: number;
+  /** The client ends the session itself: the close that follows is not a disconnect. */
+  leaving: boolean;
+}
+
+export function newRun(): Run {
+  return {
+    socket: undefined,
+    tokens: undefined,
+    retry: undefined,
+    refreshing: undefined,
+    refreshFirst: false,
+    readyAt: 0,
+    leaving: false,
+  };
+}

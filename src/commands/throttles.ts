@@ -1,0 +1,43 @@
+import type { ThrottleInfo } from "../../protocol/commands/throttles.ts";
+import { AuthError } from "../auth/errors.ts";
+import type { Throttle } from "../auth/throttling/throttles.ts";
+import type { Command } from "../connection/command.ts";
+import { defineCommand } from "./guarded-command.ts";
+import { requireOwnerForOwner } from "./owner-only.ts";
+import { pageRequestOf } from "./page-request.ts";
+import type { CommandParts } from "./registry.ts";
+
+/** Budgets of tries at login secrets that are exhausted. */
+export function throttleCommands(parts: CommandParts): readonly Command[] {
+  const { users, throttles } = parts.authority;
+  return [
+    defineCommand("gatehouse/throttles/list", users, async (message) => {
+      const page = await throttles.page(pageRequestOf(message));
+      return { throttles: page.throttles.map(infoOf), cursor: page.next ?? null };
+    }),
+    defineCommand("gatehouse/throttles/lift", users, async ({ throttle_id }, session) => {
+      const found = await throttles.get(throttle_id);
+      if (found === undefined) throw new AuthError("not_found");
+      // Otherwise an administrator could try as many passwords of the owner as they like.
+      await requireOwnerForOwner(users, found.userId ?? undefined, session);
+      await parts.authorityOf(session).throttles.lift(throttle_id);
+      return null;
+    }),
+  ];
+}
+
+function infoOf(throttle: Throttle): ThrottleInfo {
+  const { id, kind, userId, credential, address, attemptsLeft, retryAfterMs, endsAt } = throttle;
+  return {
+    id,
+    kind,
+    user_id: userId,
+    username: credential?.subject ?? null,
+    auth_provider_type: credential?.providerType ?? null,
+    auth_provider_id: credential?.providerId ?? null,
+    address,
+    attempts_left: attemptsLeft,
+    retry_after: Math.ceil(retryAfterMs / 1000),
+    ends_at: new Date(endsAt).toISOString(),
+  };
+}
