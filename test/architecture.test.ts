@@ -75,6 +75,7 @@ const packageHome: Record<string, readonly string[]> = {
   ioredis: ["src/store/redis"],
   lmdb: ["src/store/embedded"],
   msgpackr: ["src/codec"],
+  ldapts: ["src/auth/providers/ldap"],
   jose: ["src/auth/tokens"],
   hono: ["src/http"],
   pino: ["src/observability"],

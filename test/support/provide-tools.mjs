@@ -11,6 +11,7 @@ const tools = [
   { command: "spin", package: "spin", purpose: "the model of the lease" },
   { command: "gcc", package: "gcc", purpose: "the model of the lease, and a disk that fails" },
   { command: "nginx", package: "nginx-light", purpose: "the sample configuration of a proxy" },
+  { command: "slapd", package: "slapd", purpose: "logins at a directory" },
   { command: "chromium", package: "chromium", purpose: "the client SDK and the set-up page in a browser" },
 ];
 

@@ -71,5 +71,7 @@ export function entrySchema<Name extends string, Options extends TProperties>(ty
 /** A type of provider: how an entry of the configuration is written, and the provider that it makes. */
 export interface ProviderType<Entry extends ReturnType<typeof entrySchema> = ReturnType<typeof entrySchema>> {
   readonly entry: Entry;
+  /** What is wrong with an entry beyond its schema, after the words "entry 3". Never holds a value that may be secret. */
+  problem?(entry: Frozen<Static<Entry>>): string | undefined;
   create(entry: Frozen<Static<Entry>>, tools: ProviderTools): LoginProvider;
 }

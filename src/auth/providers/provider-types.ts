@@ -2,6 +2,7 @@ import { type Static, Type } from "typebox";
 
 import { commandLineType } from "./command-line/type.ts";
 import { homeAssistantType } from "./homeassistant/type.ts";
+import { ldapType } from "./ldap/type.ts";
 import type { LoginProvider } from "./provider.ts";
 import type { Frozen, ProviderTools } from "./provider-type.ts";
 
@@ -9,8 +10,9 @@ import type { Frozen, ProviderTools } from "./provider-type.ts";
 export const providerTypes = {
   homeassistant: homeAssistantType,
   command_line: commandLineType,
+  ldap: ldapType,
 };
-export const ProviderEntry = Type.Union([homeAssistantType.entry, commandLineType.entry]);
+export const ProviderEntry = Type.Union([homeAssistantType.entry, commandLineType.entry, ldapType.entry]);
 export type ProviderEntry = Frozen<Static<typeof ProviderEntry>>;
 
 /** The providers of the configuration, in its order. */
@@ -18,13 +20,20 @@ export function createProviders(
   entries: readonly ProviderEntry[],
   tools: ProviderTools,
 ): readonly LoginProvider[] {
-  return entries.map((entry) => {
-    // The type of an entry is the type of its factory. The compiler cannot follow that for a union.
-    const factory = providerTypes[entry.type] as {
-      create(entry: ProviderEntry, tools: ProviderTools): LoginProvider;
-    };
-    return factory.create(entry, tools);
-  });
+  return entries.map((entry) => typeOf(entry).create(entry, tools));
+}
+
+/** What is wrong with an entry beyond its schema; see `ProviderType.problem`. */
+export function entryProblem(entry: ProviderEntry): string | undefined {
+  return typeOf(entry).problem?.(entry);
+}
+
+/** The compiler cannot follow that the type of an entry is that of its functions. */
+function typeOf({ type }: ProviderEntry) {
+  return providerTypes[type] as {
+    problem?(entry: ProviderEntry): string | undefined;
+    create(entry: ProviderEntry, tools: ProviderTools): LoginProvider;
+  };
 }
 
 /** Whether an option of this entry is a secret: its schema has JSON Schema's `writeOnly`. */

@@ -1,7 +1,11 @@
 import { Compile } from "typebox/compile";
 import type { TLocalizedValidationError } from "typebox/error";
 
-import { type ProviderEntry, providerTypes } from "../../auth/providers/provider-types.ts";
+import {
+  type ProviderEntry,
+  providerTypes,
+  entryProblem as typesProblem,
+} from "../../auth/providers/provider-types.ts";
 
 const known = Object.keys(providerTypes).join(", ");
 
@@ -43,8 +47,17 @@ function isKnown(type: unknown): type is keyof typeof providerTypes {
   return typeof type === "string" && Object.hasOwn(providerTypes, type);
 }
 
+/** What is wrong with the first entry that fits its schema and is wrong nevertheless. */
+export function providerEntriesProblem(entries: readonly ProviderEntry[]): string | undefined {
+  for (const [place, entry] of entries.entries()) {
+    const problem = typesProblem(entry);
+    if (problem !== undefined) return `entry ${place + 1} ${problem}`;
+  }
+  return sameProviderProblem(entries);
+}
+
 /** Reports two entries with the same type and id. */
-export function sameProviderProblem(entries: readonly ProviderEntry[]): string | undefined {
+function sameProviderProblem(entries: readonly ProviderEntry[]): string | undefined {
   for (const [place, { type, id }] of entries.entries()) {
     const first = entries.findIndex((other) => other.type === type && other.id === id);
     if (first < place)

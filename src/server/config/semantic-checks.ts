@@ -3,7 +3,7 @@ import { createOriginPolicy } from "../../connection/origin.ts";
 import { addressRangeProblem } from "../../net/address-ranges.ts";
 import { parseRedisUrl } from "../../store/redis/address.ts";
 import type { Problem } from "./problems.ts";
-import { sameProviderProblem } from "./provider-checks.ts";
+import { providerEntriesProblem } from "./provider-checks.ts";
 import type { Config } from "./schema.ts";
 
 const scryptTooMuch = "with scrypt_r and scrypt_p takes more than 1 GiB or 16 times the default's work";
@@ -24,7 +24,7 @@ const rules: Readonly<Record<string, Rule>> = {
   trusted_proxies: ({ trusted_proxies }) => firstProblem(trusted_proxies, addressRangeProblem),
   "metrics.readers": ({ metrics }) => firstProblem(metrics.readers, addressRangeProblem),
   origins: ({ origins }) => firstProblem(origins, originProblem),
-  auth_providers: ({ auth_providers }) => sameProviderProblem(auth_providers),
+  auth_providers: ({ auth_providers }) => providerEntriesProblem(auth_providers),
   store: ({ store }) => (store === null ? undefined : storeProblem(store)),
   secret_file: ({ secret, secret_file }) =>
     secret !== null && secret_file !== null ? "excludes secret: give one of the two" : undefined,

@@ -1,6 +1,7 @@
 import { AuthError } from "../../errors.ts";
 import type { Credentials } from "../../users/credentials.ts";
 import { BoundedTries, queuePlaceOf } from "../bounded-tries.ts";
+import { evenRefusal } from "../even-refusal.ts";
 import { normaliseLoginName } from "../homeassistant/login-name.ts";
 import { passwordForm, refusedPassword } from "../password-form.ts";
 import type { LoginProvider, NewUsers, ProviderContext, ProviderStep } from "../provider.ts";
@@ -64,6 +65,7 @@ async function askCommand(
   context: ProviderContext,
 ): Promise<ProviderStep> {
   const leave = await tries.enter(queuePlaceOf(subject, context));
+  const startedAt = performance.now();
   const { outcome, gone } = runCommand({
     command: options.command,
     args: options.args,
@@ -79,7 +81,7 @@ async function askCommand(
   ]);
   if (answer.kind === "failed") throw commandFailed(options, answer.reason);
   const who = linked === undefined ? {} : { userId: linked.credential.userId };
-  if (!answer.succeeded) return { ...refusedPassword, ...who };
+  if (!answer.succeeded) return await evenRefusal(startedAt, { ...refusedPassword, ...who });
   const profile = options.meta ? readMetaLines(answer.output) : undefined;
   return { kind: "done", subject, amr: ["pwd"], profile, evidence: [], ...who };
 }
