@@ -77,6 +77,11 @@ export const errorCodes = {
   token_in_url: { text: "Tokens are not accepted in the URL", status: 400 },
   payload_too_large: { text: "Request body is too large", status: 413 },
   method_not_allowed: { text: "Method not allowed", status: 405 },
+  provider_unavailable: { text: "Login provider does not answer", status: 503, retryable: true },
+  provider_error: { text: "Login provider gave a wrong answer", status: 502 },
+  provider_refused: { text: "Login provider refused the login", status: 403 },
+  invalid_return: { text: "This login was not started in this browser, or is over", status: 400 },
+  invalid_logout_token: { text: "Invalid logout token", status: 400, oauth: "invalid_request" },
   upgrade_required: { text: "This address speaks WebSocket", status: 426 },
 } as const satisfies Record<string, ErrorCode>;
 

@@ -8,6 +8,7 @@ import { createGroups } from "./permissions/groups.ts";
 import { createLocalLogins, type LocalLogins } from "./providers/homeassistant/local-logins.ts";
 import { localType } from "./providers/homeassistant/login-record.ts";
 import { createHomeAssistantProvider } from "./providers/homeassistant/provider.ts";
+import { createOidc, type Oidc } from "./providers/oidc/oidc.ts";
 import type { LoginProvider } from "./providers/provider.ts";
 import type { ProviderTools } from "./providers/provider-type.ts";
 import { createProviderAdmission, createProviderRegistry } from "./providers/registry.ts";
@@ -54,6 +55,8 @@ export interface Authority {
   readonly credentials: Credentials;
   readonly approvals: Approvals;
   readonly logins: LoginFlows;
+  /** What browsers and OpenID providers send to the gateway. */
+  readonly oidc: Oidc;
   /** Of the first provider of the type `homeassistant`. */
   readonly localLogins: LocalLogins;
   /** Of the provider of that type with this id; undefined where none is configured. */
@@ -83,6 +86,8 @@ export interface AuthorityOptions {
   /** `iss` and `aud` of access tokens. Called for every token, because the address may become known late. */
   readonly issuer: () => string;
   readonly audience: () => string;
+  /** How clients and browsers reach the gateway, without a trailing slash; `issuer` by default. */
+  readonly publicUrl?: (() => string) | undefined;
   /** The ways to log in, in order; by default one of the type `homeassistant`. */
   readonly providers?: ((tools: ProviderTools) => readonly LoginProvider[]) | undefined;
   /** Life of an access token, ms; 30 minutes by default. */
@@ -124,7 +129,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const yielder = createLoopYielder();
   const credentials = createCredentials(store);
   const revocation = composeRevocation(options, { sealing, keyring, keyringReloader, credentials, yielder });
-  const ways = composeProviders(options, { credentials, revocation, yielder });
+  const ways = composeProviders(options, { sealing, credentials, revocation, yielder });
   const { providers } = ways;
   const accessTokens = createAccessTokens({ keyring, clock, issuer, audience, providers });
   const refreshTokens = createRefreshTokens(sealing);
@@ -218,13 +223,22 @@ function composeRevocation(
 /** Composes the providers, and the users whom they ask about. */
 function composeProviders(
   options: AuthorityOptions,
-  parts: Pick<Base, "credentials" | "revocation" | "yielder">,
+  parts: Pick<Base, "sealing" | "credentials" | "revocation" | "yielder">,
 ) {
   const { store, clock } = options;
   const groups = createGroups();
   const users = createUsers({ store, clock, ...parts, groups });
   const passwords = createPasswords(options.passwords);
-  const tools = { store, clock, passwords, credentials: parts.credentials, users };
+  const { publicUrl = options.issuer } = options;
+  const tools = {
+    store,
+    clock,
+    passwords,
+    credentials: parts.credentials,
+    users,
+    sealing: parts.sealing,
+    publicUrl,
+  };
   const registry = createProviderRegistry(options.providers?.(tools) ?? [createHomeAssistantProvider(tools)]);
   return { groups, users, passwords, registry, providers: createProviderAdmission(registry) };
 }
@@ -263,5 +277,7 @@ function composePeople(options: AuthorityOptions, base: Base & ReturnType<typeof
     onboardingRequired: onboarding.required,
     limits: options.loginLimits,
   });
-  return { users, groups, credentials, approvals, localLogins, localLoginsOf, onboarding, logins, throttles };
+  const oidc = createOidc({ ...base, logins });
+  const ways = { localLogins, localLoginsOf, onboarding, logins, oidc };
+  return { users, groups, credentials, approvals, throttles, ...ways };
 }

@@ -89,6 +89,13 @@ const logins: Rules<Authority["logins"]> = {
   close: unrestricted,
 };
 
+const oidc: Rules<Authority["oidc"]> = {
+  start: needsFollowedLog,
+  returned: needsFollowedLog,
+  answer: needsFollowedLog,
+  logOut: unrestricted,
+};
+
 const codes: Rules<Authority["codes"]> = {
   // Synchronous, and without effect until the login that it belongs to commits.
   prepare: unrestricted,
@@ -136,6 +143,7 @@ const parts: Rules<Authority> = {
   sessions: guarded(sessions),
   users: guarded(users),
   logins: guarded(logins),
+  oidc: guarded(oidc),
   codes: guarded(codes),
   throttles: guarded(throttles),
   onboarding: guarded(onboarding),

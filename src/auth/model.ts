@@ -99,6 +99,8 @@ export interface Session {
   readonly amr: readonly string[];
   /** When the user authenticated. */
   readonly authenticatedAt: number;
+  /** The provider's session that the login belongs to: its end there ends this one. See `ProviderSession`. */
+  readonly providerSession?: string;
   /**
    * The number of the commit that created the session, if a later commit has written it again. If absent, it is the
    * record's version. So a refresh at a store that went back in time does not save a session from its revocation.

@@ -58,6 +58,14 @@ export const recordKeys = {
   flow: (flowId: string) => record("flow", flowId),
   /** `{hold}`: of the socket that resumed the flow last; absent while the one that began it has it. */
   flowHolder: (flowId: string) => record("flow-holder", flowId),
+  /** A browser that has returned from an OpenID provider, see `providers/oidc/return-record.ts`. */
+  oidcReturn: (flowId: string) => record("oidc-return", flowId),
+  /** `{subject}`: whose session at the provider this is. */
+  oidcSession: (provider: string, session: string) => record("oidc-session", provider, session),
+  /** `{at}`: the provider ended all sessions of a subject, or one session. */
+  oidcLogout: (provider: string, whose: string) => record("oidc-logout", provider, hashed(whose)),
+  /** A logout token that was carried out, by its `jti`. */
+  oidcLogoutToken: (provider: string, jti: string) => record("oidc-logout-token", provider, hashed(jti)),
   /** An authorization code, by its hash. */
   code: (code: string) => record("code", hashed(code)),
 } as const;

@@ -1,4 +1,4 @@
-import type { FlowStep } from "../../protocol/flow.ts";
+import type { ExternalStep, FlowStep, ProgressStep } from "../../protocol/flow.ts";
 import { AuthError } from "../auth/errors.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
 import { createMemoryTokenStore } from "../client/token-store.ts";
@@ -7,15 +7,15 @@ import type { Output } from "./output.ts";
 
 export interface LoginOptions {
   readonly url: string;
-  readonly username: string;
-  readonly password: string;
   readonly clientId?: string | undefined;
   readonly msgpack: boolean;
-  /** Id of the local provider, where it has one. */
+  /** Id of the provider, where it has one. */
   readonly provider?: string | undefined;
+  /** With name and password at a local provider, or in a browser at an OpenID provider. */
+  readonly by: { readonly username: string; readonly password: string } | "browser";
 }
 
-/** Runs the local provider's login flow on a socket, as any client would, and prints the tokens. */
+/** Runs a login flow on a socket, as any client would, and prints the tokens. */
 export async function login(options: LoginOptions, output: Output): Promise<void> {
   const tokens = createMemoryTokenStore();
   const client = new GatewayClient({
@@ -25,11 +25,16 @@ export async function login(options: LoginOptions, output: Output): Promise<void
     ...(options.msgpack ? { codec: createMsgpackCodec() } : {}),
   });
   try {
+    const { by, provider = null } = options;
     const flow = await client.login({
-      handler: ["homeassistant", options.provider ?? null],
+      handler: [by === "browser" ? "oidc" : "homeassistant", provider],
       client_name: "gatehouse login",
     });
-    const step = await flow.submit({ username: options.username, password: options.password });
+    let step = by === "browser" ? flow.step : await flow.submit(by);
+    while (step.type === "external" || step.type === "progress") {
+      output.notice(waitingText(step));
+      step = await flow.next();
+    }
     if (step.type !== "create_entry" || typeof step.result === "string") throw refusal(step);
     const { result } = step;
     const lines = [
@@ -42,6 +47,14 @@ export async function login(options: LoginOptions, output: Output): Promise<void
   } finally {
     client.close();
   }
+}
+
+function waitingText(step: ExternalStep | ProgressStep): string {
+  const { code } = step.description_placeholders ?? {};
+  const compare = code === undefined ? "" : `\nCode to compare: ${code}`;
+  if (step.type === "external") return `Open this address in a browser: ${step.url}${compare}`;
+  const what = step.progress_action === "wait_for_approval" ? "Somebody has to approve you" : "Waiting";
+  return `${what}.${compare}`;
 }
 
 function refusal(step: FlowStep): AuthError {

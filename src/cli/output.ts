@@ -19,6 +19,8 @@ export class UsageError extends Error {
 export interface Output {
   /** Prints `text`, or with `--json` the `value` as one line of JSON. */
   result(value: unknown, text: string): void;
+  /** Prints to standard error what a person has to know while the command waits. */
+  notice(text: string): void;
   /** Prints to standard error; returns the exit code. */
   error(error: unknown): number;
 }
@@ -31,6 +33,7 @@ export function createOutput(
     result(value, text) {
       streams.out.write(json ? `${jsonLine(value)}\n` : text === "" ? "" : `${shown(text)}\n`);
     },
+    notice: (text) => void streams.err.write(`${shown(text)}\n`),
     error(error) {
       const { code, message, exit } = describe(error);
       streams.err.write(

@@ -134,18 +134,24 @@ function addLoginCommand(program: Command, { environment, runAction }: CommandCo
     program
       .command("login <url>")
       .description("log in on a socket of the gateway at <url> and print the tokens")
-      .requiredOption("--username <login>", "login name"),
+      .option("--username <login>", "login name at a homeassistant provider")
+      .option("--browser", "log in at an OpenID provider, in a browser"),
   )
     .option("--client-id <url>", "OAuth client id of the session")
-    .option("--provider <id>", "id of the homeassistant provider, where it has one")
+    .option("--provider <id>", "id of the provider, where it has one")
     .option("--msgpack", "speak msgpack instead of JSON")
     .option("--json", "one line of JSON instead of text")
     .action((url, flags) =>
       runAction(flags.json, async (output) => {
-        const { username, clientId, provider, msgpack = false, passwordStdin = false } = flags;
-        const password = await readPassword(environment, { piped: passwordStdin, fresh: false });
+        const { username, browser, clientId, provider, msgpack = false, passwordStdin = false } = flags;
+        if ((username === undefined) === (browser !== true))
+          throw new UsageError("give one of --username and --browser");
+        const by =
+          username === undefined
+            ? ("browser" as const)
+            : { username, password: await readPassword(environment, { piped: passwordStdin, fresh: false }) };
         const { login } = await import("./login.ts");
-        await login({ url, username, password, clientId, provider, msgpack }, output);
+        await login({ url, by, clientId, provider, msgpack }, output);
       }),
     );
 }

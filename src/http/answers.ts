@@ -1,6 +1,7 @@
 import { type ErrorCode, errorCodes } from "../../protocol/errors.ts";
 import type { HttpMessage, OAuthError } from "../../protocol/http.ts";
 import { AuthError } from "../auth/errors.ts";
+import { failedPage } from "./login-pages.ts";
 
 /** RFC 6749 section 5.1: an answer that carries a token must not be cached. */
 export const neverStored = { "cache-control": "no-store", pragma: "no-cache" } as const;
@@ -17,8 +18,11 @@ export function empty(status = 200, headers: Record<string, string> = {}): Respo
   return new Response(null, { status, headers: { "cache-control": "no-store", ...headers } });
 }
 
-/** The format of an error: RFC 6749's at the token endpoint, Home Assistant's `json_message` everywhere else. */
-export type ErrorStyle = "oauth" | "message";
+/**
+ * The format of an error: RFC 6749's at the token endpoint, a page where a person's browser is sent, Home Assistant's
+ * `json_message` everywhere else.
+ */
+export type ErrorStyle = "oauth" | "page" | "message";
 
 export interface ErrorAnswer {
   readonly response: Response;
@@ -30,7 +34,16 @@ export interface ErrorAnswer {
 }
 
 export function answerError(error: unknown, style: ErrorStyle): ErrorAnswer {
-  return style === "oauth" ? oauthError(error) : messageError(error);
+  if (style === "oauth") return oauthError(error);
+  return style === "page" ? pageError(error) : messageError(error);
+}
+
+function pageError(error: unknown): ErrorAnswer {
+  const known = error instanceof AuthError ? error : new AuthError("unknown_error");
+  if (ofRequest.has(known.code)) return messageError(error);
+  const { status } = errorCodes[known.code];
+  const response = failedPage(status, known.code, known.publicMessage, retryHeaders(known, status));
+  return { response, code: known.code, detail: known.detail, defect: known !== error };
 }
 
 function messageError(error: unknown): ErrorAnswer {
@@ -52,7 +65,7 @@ const described: ReadonlySet<string> = new Set([
 ]);
 
 /** Errors of the HTTP request itself. Every endpoint answers them alike. */
-const beforeOAuth: ReadonlySet<string> = new Set(["payload_too_large", "token_in_url", "method_not_allowed"]);
+const ofRequest: ReadonlySet<string> = new Set(["payload_too_large", "token_in_url", "method_not_allowed"]);
 
 /**
  * Clients take 400 and 403 for "logged out for good". So only errors of the request itself get one of these. An error
@@ -63,7 +76,7 @@ function oauthError(error: unknown): ErrorAnswer {
     const response = oauthAnswer(new AuthError("unavailable"), 503, "temporarily_unavailable");
     return { response, code: "unknown_error", detail: undefined, defect: true };
   }
-  if (beforeOAuth.has(error.code)) return messageError(error);
+  if (ofRequest.has(error.code)) return messageError(error);
   const { code, detail } = error;
   const entry: ErrorCode = errorCodes[code];
   if (entry.oauth !== undefined) {

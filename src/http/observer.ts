@@ -14,7 +14,19 @@ export interface HttpAnswered {
 
 /** A decision over HTTP about somebody's rights, for the audit record. */
 export interface HttpDecision {
-  readonly event: "token_granted" | "token_refused" | "session_revoked" | "owner_created" | "owner_refused";
+  readonly event:
+    | "token_granted"
+    | "token_refused"
+    | "session_revoked"
+    | "owner_created"
+    | "owner_refused"
+    /** A browser that came back from a login provider: whether its person confirmed, or why it got no further. */
+    | "login_confirmed"
+    | "login_not_confirmed"
+    | "login_return_refused"
+    /** A login provider ended sessions that it gave. */
+    | "provider_logout"
+    | "provider_logout_refused";
   readonly address: string | null;
   /** The OAuth grant type, if there is one. */
   readonly grant?: "authorization_code" | "refresh_token";
@@ -24,6 +36,8 @@ export interface HttpDecision {
   readonly userId?: string;
   readonly sessionId?: string;
   readonly clientId?: string | null;
+  /** How many sessions ended. */
+  readonly sessions?: number;
 }
 
 /** What HTTP reports to log, metrics and audit. No member throws, and none waits. */

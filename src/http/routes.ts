@@ -9,6 +9,8 @@ import { jwksEndpoint } from "./endpoints/jwks.ts";
 import { landingEndpoint } from "./endpoints/landing.ts";
 import { metadataEndpoint } from "./endpoints/metadata.ts";
 import { type MetricsSource, metricsEndpoint } from "./endpoints/metrics.ts";
+import { oidcCallbackEndpoint, oidcConfirmEndpoint, oidcStartEndpoint } from "./endpoints/oidc-login.ts";
+import { oidcLogoutEndpoint } from "./endpoints/oidc-logout.ts";
 import { createOwnerEndpoint, onboardingEndpoint } from "./endpoints/onboarding.ts";
 import { providersEndpoint } from "./endpoints/providers.ts";
 import { revokeEndpoint } from "./endpoints/revoke.ts";
@@ -61,6 +63,12 @@ export function routesOf(options: RouteOptions): readonly Route[] {
   const post = (path: string, endpoint: Endpoint): Route => {
     return { method: "POST", path, cors: "none", errors: "message", endpoint };
   };
+  const page = (method: "GET" | "POST", path: string, endpoint: Endpoint): Route => {
+    return { method, path, cors: "none", errors: "page", endpoint };
+  };
+  const fromProvider = (path: string): Route => {
+    return { method: "POST", path, cors: "none", errors: "oauth", endpoint: oidcLogoutEndpoint(options) };
+  };
   return [
     oauth("/auth/token", tokenEndpoint(options)),
     oauth("/auth/revoke", revokeEndpoint(options)),
@@ -68,13 +76,20 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     get("/.well-known/oauth-authorization-server", "any", metadataEndpoint(options)),
     get("/.well-known/jwks.json", "any", jwksEndpoint(authority, options.jwksMaxAgeSeconds)),
 
+    page("GET", "/auth/oidc/start/:ticket", oidcStartEndpoint(options)),
+    page("GET", "/auth/oidc/callback", oidcCallbackEndpoint(options)),
+    page("GET", "/auth/oidc/callback/:provider", oidcCallbackEndpoint(options)),
+    page("POST", "/auth/oidc/confirm", oidcConfirmEndpoint(options)),
+    fromProvider("/auth/oidc/backchannel-logout"),
+    fromProvider("/auth/oidc/backchannel-logout/:provider"),
+
     get("/api/", "configured", apiProbeEndpoint(authority)),
     get(SOCKET_PATH, "none", socketPathEndpoint()),
     get("/api/onboarding", "none", onboardingEndpoint(authority)),
     post("/api/onboarding/users", createOwnerEndpoint(options)),
 
     get("/", "none", landingEndpoint(publicUrl)),
-    ...pages.map((page) => get(page.path, "none", pageEndpoint(page))),
+    ...pages.map((file) => get(file.path, "none", pageEndpoint(file))),
 
     get("/healthz", "none", liveEndpoint(health)),
     get("/readyz", "none", readyEndpoint(health)),

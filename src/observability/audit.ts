@@ -11,6 +11,8 @@ export type DecisionName =
   | "token"
   | "owner"
   | "session_revoked"
+  | "login_return"
+  | "provider_logout"
   | "session_expiry"
   | "revocation_request"
   | "user_creation"
@@ -41,6 +43,8 @@ export interface Decision {
   readonly sessionId?: string | undefined;
   readonly clientId?: string | null | undefined;
   readonly throttleId?: string | undefined;
+  /** How many sessions ended. */
+  readonly sessions?: number | undefined;
   /** What a revocation was requested for. */
   readonly target?: RevokeTarget["kind"];
   /** Rights that were decided on. */

@@ -230,6 +230,8 @@ const parts: Rules<Authority> = {
   revocation: recorded(revocation),
   keyring: recorded(keyring),
   logins: recorded(logins),
+  // HTTP's, which tells its own.
+  oidc: notRecorded,
   dropKeys: records("key_drop", () => ({})),
   // Sockets tell of each authentication themselves: it is the hot path.
   authentication: notRecorded,

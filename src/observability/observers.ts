@@ -17,6 +17,11 @@ const httpDecisions = {
   session_revoked: { name: "session_revoked", outcome: "allowed" },
   owner_created: { name: "owner", outcome: "allowed" },
   owner_refused: { name: "owner", outcome: "denied" },
+  login_confirmed: { name: "login_return", outcome: "allowed" },
+  login_not_confirmed: { name: "login_return", outcome: "denied" },
+  login_return_refused: { name: "login_return", outcome: "denied" },
+  provider_logout: { name: "provider_logout", outcome: "allowed" },
+  provider_logout_refused: { name: "provider_logout", outcome: "denied" },
 } as const satisfies Record<HttpDecision["event"], object>;
 
 /** What sockets tell goes to metrics, and decisions to the audit log. */

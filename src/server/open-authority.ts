@@ -122,6 +122,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       events,
       machineClock,
       issuer,
+      publicUrl,
       audience: () => config.tokens.audience,
       ...domainOptions(config),
       providers(tools: ProviderTools) {

@@ -34,8 +34,8 @@ describe("a route with parameters", () => {
     const ask = async (method: string, path: string) => (await http.ask(path, { method })).body;
     expect(await ask("POST", "/auth/test_flow/4f")).toEqual({ name: "step", flow_id: "4f" });
     expect(await ask("DELETE", "/auth/test_flow/4f?x=1")).toEqual({ name: "end", flow_id: "4f" });
-    expect(await ask("GET", "/auth/oidc/callback/work")).toEqual({
-      ...{ name: "callback", type: "oidc", provider_id: "work" },
+    expect(await ask("GET", "/auth/example/callback/work")).toEqual({
+      ...{ name: "callback", type: "example", provider_id: "work" },
     });
     expect(await ask("GET", "/auth/test_flow/known")).toEqual({ name: "known" });
     expect(http.answered.map(({ route: logged }) => logged)).toEqual([

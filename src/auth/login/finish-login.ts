@@ -75,7 +75,7 @@ export async function finishLogin(
 async function finishWithSession(
   { sessions, rotates }: FinishTools,
   { clientId, clientName }: Flow,
-  { assurance, amr, authenticatedAt }: Proof,
+  { assurance, amr, authenticatedAt, providerSession }: Proof,
   { credential, versionedUser }: Person,
   peer: Peer,
   also: Step,
@@ -91,6 +91,7 @@ async function finishWithSession(
     assurance,
     amr,
     authenticatedAt,
+    providerSession: providerSession?.name,
     peer,
     also,
   });
@@ -101,7 +102,7 @@ async function finishWithSession(
 async function finishWithCode(
   { store, codes }: FinishTools,
   { clientId, clientName, redirectUri, codeChallenge }: Flow,
-  { assurance, amr, authenticatedAt }: Proof,
+  { assurance, amr, authenticatedAt, providerSession }: Proof,
   { credential, versionedUser }: Person,
   also: Step,
 ): Promise<CreateEntryStep["result"]> {
@@ -118,6 +119,7 @@ async function finishWithCode(
     assurance,
     amr,
     authenticatedAt,
+    providerSession,
   });
   const outcome = await store.commit(
     mergeSteps(also, { check: userStatusChecks(userId, versionedUser) }, step),

@@ -42,10 +42,12 @@ export type SentStep = Static<typeof SentStep>;
 const absentOr = <Schema extends TSchema>(schema: Schema) =>
   Type.Optional(Type.Union([schema, Type.Undefined()]));
 
+const Checks = Type.Array(Type.Object({ key: Type.String(), version: Type.Number() }));
+
 const StoredProof = Type.Object({
   subject: Type.String(),
   amr: Type.Array(Type.String()),
-  evidence: Type.Array(Type.Object({ key: Type.String(), version: Type.Number() })),
+  evidence: Checks,
   authenticatedAt: Type.Number(),
   profile: absentOr(
     Type.Object({
@@ -55,6 +57,7 @@ const StoredProof = Type.Object({
     }),
   ),
   linkTo: absentOr(Type.String()),
+  providerSession: absentOr(Type.Object({ name: Text, open: Checks })),
 });
 export type StoredProof = Static<typeof StoredProof>;
 

@@ -1,5 +1,5 @@
 import type { AssuranceLevel } from "../model.ts";
-import type { Profile, ProviderStep } from "../providers/provider.ts";
+import type { Profile, ProviderSession, ProviderStep } from "../providers/provider.ts";
 import type { RecordKey, Step } from "../store.ts";
 import type { StoredProof } from "./flow-record.ts";
 
@@ -14,27 +14,43 @@ export interface Proof {
   readonly profile?: Profile | undefined;
   /** See `ProviderStep`. */
   readonly linkTo?: string | undefined;
+  readonly providerSession?: ProviderSession | undefined;
 }
 
 export function proofOf(step: Extract<ProviderStep, { kind: "done" }>, authenticatedAt: number): Proof {
-  const { subject, amr, evidence, profile, linkTo } = step;
-  return { subject, amr, evidence, profile, linkTo, assurance: 1, authenticatedAt };
+  const { subject, amr, evidence, profile, linkTo, providerSession } = step;
+  return { subject, amr, evidence, profile, linkTo, providerSession, assurance: 1, authenticatedAt };
 }
 
 /** As a flow's record keeps it, for the node that finishes the login. */
 export function storedProof(proof: Proof): StoredProof {
-  const { subject, amr, evidence, authenticatedAt, profile, linkTo } = proof;
+  const { subject, amr, evidence, authenticatedAt, profile, linkTo, providerSession } = proof;
   return {
     subject,
     amr: [...amr],
-    evidence: evidence.map(({ key, version }) => ({ key, version })),
+    evidence: storedChecks(evidence),
     authenticatedAt,
     profile: profile && { ...profile, groupIds: profile.groupIds && [...profile.groupIds] },
     linkTo,
+    providerSession: providerSession && {
+      name: providerSession.name,
+      open: storedChecks(providerSession.open),
+    },
   };
 }
 
-export function restoredProof({ evidence, ...proof }: StoredProof): Proof {
-  const checks = evidence.map(({ key, version }) => ({ key: key as RecordKey, version }));
-  return { ...proof, evidence: checks, assurance: 1 };
+export function restoredProof({ evidence, providerSession, ...proof }: StoredProof): Proof {
+  const session = providerSession && { ...providerSession, open: restoredChecks(providerSession.open) };
+  return { ...proof, evidence: restoredChecks(evidence), providerSession: session, assurance: 1 };
+}
+
+type Checks = NonNullable<Step["check"]>;
+type StoredChecks = StoredProof["evidence"];
+
+function storedChecks(checks: Checks): StoredChecks {
+  return checks.map(({ key, version }) => ({ key, version }));
+}
+
+function restoredChecks(checks: StoredChecks): Checks {
+  return checks.map(({ key, version }) => ({ key: key as RecordKey, version }));
 }

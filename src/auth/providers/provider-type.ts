@@ -4,6 +4,7 @@ import type { Clock } from "../clock/clock.ts";
 import { systemGroups } from "../model.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import type { Store } from "../store.ts";
+import type { Sealing } from "../tokens/sealing.ts";
 import type { Credentials } from "../users/credentials.ts";
 import type { Users } from "../users/users.ts";
 import type { LoginProvider, NewUsers } from "./provider.ts";
@@ -15,6 +16,9 @@ export interface ProviderTools {
   readonly passwords: Passwords;
   readonly credentials: Pick<Credentials, "find">;
   readonly users: Pick<Users, "read">;
+  readonly sealing: Sealing;
+  /** How clients and browsers reach the gateway, without a trailing slash. Known once it listens. */
+  readonly publicUrl: () => string;
 }
 
 const named = {
@@ -71,7 +75,13 @@ export function entrySchema<Name extends string, Options extends TProperties>(ty
 /** A type of provider: how an entry of the configuration is written, and the provider that it makes. */
 export interface ProviderType<Entry extends ReturnType<typeof entrySchema> = ReturnType<typeof entrySchema>> {
   readonly entry: Entry;
-  /** What is wrong with an entry beyond its schema, after the words "entry 3". Never holds a value that may be secret. */
-  problem?(entry: Frozen<Static<Entry>>): string | undefined;
+  /**
+   * What is wrong with an entry beyond its schema, after the words "entry 3". Never holds a value that may be secret.
+   * `publicUrl`: as it is configured.
+   */
+  problem?(
+    entry: Frozen<Static<Entry>>,
+    configured: { readonly publicUrl: string | null },
+  ): string | undefined;
   create(entry: Frozen<Static<Entry>>, tools: ProviderTools): LoginProvider;
 }

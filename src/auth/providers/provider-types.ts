@@ -3,6 +3,7 @@ import { type Static, Type } from "typebox";
 import { commandLineType } from "./command-line/type.ts";
 import { homeAssistantType } from "./homeassistant/type.ts";
 import { ldapType } from "./ldap/type.ts";
+import { oidcProviderType } from "./oidc/type.ts";
 import type { LoginProvider } from "./provider.ts";
 import type { Frozen, ProviderTools } from "./provider-type.ts";
 
@@ -11,8 +12,14 @@ export const providerTypes = {
   homeassistant: homeAssistantType,
   command_line: commandLineType,
   ldap: ldapType,
+  oidc: oidcProviderType,
 };
-export const ProviderEntry = Type.Union([homeAssistantType.entry, commandLineType.entry, ldapType.entry]);
+export const ProviderEntry = Type.Union([
+  homeAssistantType.entry,
+  commandLineType.entry,
+  ldapType.entry,
+  oidcProviderType.entry,
+]);
 export type ProviderEntry = Frozen<Static<typeof ProviderEntry>>;
 
 /** The providers of the configuration, in its order. */
@@ -24,14 +31,17 @@ export function createProviders(
 }
 
 /** What is wrong with an entry beyond its schema; see `ProviderType.problem`. */
-export function entryProblem(entry: ProviderEntry): string | undefined {
-  return typeOf(entry).problem?.(entry);
+export function entryProblem(
+  entry: ProviderEntry,
+  configured: { readonly publicUrl: string | null },
+): string | undefined {
+  return typeOf(entry).problem?.(entry, configured);
 }
 
 /** The compiler cannot follow that the type of an entry is that of its functions. */
 function typeOf({ type }: ProviderEntry) {
   return providerTypes[type] as {
-    problem?(entry: ProviderEntry): string | undefined;
+    problem?(entry: ProviderEntry, configured: { readonly publicUrl: string | null }): string | undefined;
     create(entry: ProviderEntry, tools: ProviderTools): LoginProvider;
   };
 }

@@ -19,6 +19,14 @@ export interface NewUsers {
   readonly groups: readonly string[];
 }
 
+/** The session that the person has at the provider, if the provider may end it and tell us. */
+export interface ProviderSession {
+  /** How a session of ours remembers it. Null: the provider names none. */
+  readonly name: string | null;
+  /** Records that change when it ends: unchanged when a session of ours is opened, also by a code, or the login fails. */
+  readonly open: NonNullable<Step["check"]>;
+}
+
 /** What a provider's step answers with. The flow engine adds ids, attempts, deadlines, MFA and what follows. */
 export type ProviderStep = (
   | {
@@ -59,6 +67,7 @@ export type ProviderStep = (
        * Absent: the first login makes a user, if the provider has `newUsers`.
        */
       readonly linkTo?: string | undefined;
+      readonly providerSession?: ProviderSession | undefined;
       /** The records that this was decided on: unchanged when the session is made, or the login fails. */
       readonly evidence: NonNullable<Step["check"]>;
     }

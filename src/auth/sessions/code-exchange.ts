@@ -71,6 +71,7 @@ async function openOnce(tools: CodeExchangeTools, request: CodeExchange) {
     assurance: grant.assurance,
     amr: grant.amr,
     authenticatedAt: grant.authenticatedAt,
+    providerSession: grant.providerSession?.name,
     peer,
     also: (sessionId) => mergeSteps(consume(sessionId), { check: [unchanged] }),
   });

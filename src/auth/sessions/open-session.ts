@@ -108,6 +108,7 @@ function newSession({ clock, ...tools }: SessionTools, request: NewSession): Ses
     assurance: request.assurance,
     amr: request.amr,
     authenticatedAt: request.authenticatedAt,
+    ...(request.providerSession == null ? {} : { providerSession: request.providerSession }),
   };
 }
 

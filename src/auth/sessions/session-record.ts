@@ -39,6 +39,7 @@ const SessionRecord = Compile(
     assurance: Type.Union([Type.Literal(1), Type.Literal(2)]),
     amr: Type.Array(Type.String()),
     authenticatedAt: Type.Number(),
+    providerSession: Type.Optional(Type.String()),
     createdVersion: Type.Optional(Type.Number()),
     revokedAt: Type.Optional(Type.Number()),
     revokedCause: Type.Optional(Cause),

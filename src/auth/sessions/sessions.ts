@@ -30,6 +30,8 @@ export interface NewSession {
   readonly assurance: AssuranceLevel;
   readonly amr: readonly string[];
   readonly authenticatedAt: number;
+  /** See `Session`. */
+  readonly providerSession?: string | null | undefined;
   readonly peer: Peer;
   /**
    * Committed in the same atomic step: the end of a flow, the use of a code, checks of what the login was decided on.

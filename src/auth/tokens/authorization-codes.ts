@@ -5,9 +5,10 @@ import { Compile } from "typebox/compile";
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { AssuranceLevel, Peer } from "../model.ts";
+import type { ProviderSession } from "../providers/provider.ts";
 import { recordKeys } from "../record-keys.ts";
 import { epochChecks, readEpochs } from "../sessions/session-record.ts";
-import { mergeSteps, readRecord, type Step, type Store } from "../store.ts";
+import { mergeSteps, type RecordKey, readRecord, type Step, type Store } from "../store.ts";
 
 /** What a code stands for: a completed login that its client redeems at `/auth/token`. */
 export interface CodeGrant {
@@ -26,6 +27,8 @@ export interface CodeGrant {
   readonly assurance: AssuranceLevel;
   readonly amr: readonly string[];
   readonly authenticatedAt: number;
+  /** The provider's session that the login belongs to. The code opens nothing once the provider has ended it. */
+  readonly providerSession?: ProviderSession | undefined;
 }
 
 /**
@@ -88,6 +91,12 @@ const StoredCode = Type.Object({
     assurance: Type.Union([Type.Literal(1), Type.Literal(2)]),
     amr: Type.Array(Type.String()),
     authenticatedAt: Type.Number(),
+    providerSession: Type.Optional(
+      Type.Object({
+        name: Text,
+        open: Type.Array(Type.Object({ key: Type.String(), version: Type.Number() })),
+      }),
+    ),
   }),
   expires_at: Type.Number(),
   /** The session that the code opened. The record stays until the code's expiry, so that a second use is detected. */
@@ -109,8 +118,9 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
       if (grant.codeChallenge !== null && !isCodeChallenge(grant.codeChallenge))
         throw new AuthError("invalid_format", { publicMessage: "The code challenge is not an S256 one." });
       const code = randomBytes(16).toString("hex");
+      const { providerSession, ...always } = grant;
       const stored = {
-        grant: { ...grant, amr: [...grant.amr] },
+        grant: { ...always, amr: [...grant.amr], ...storedSession(providerSession) },
         expires_at: clock.now() + ttlMs,
         used_by: null,
       };
@@ -134,12 +144,32 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
       const epochs = await readEpochs(store, stored.grant);
       if (record.version < Math.max(epochs.all, epochs.client))
         throw invalid("all sessions of the client or the installation were revoked since the login");
-      const unchanged = { check: epochChecks(stored.grant, epochs) };
+      const providerSession = restoredSession(stored.grant);
+      if (providerSession !== undefined && !(await isOpen(store, providerSession)))
+        throw invalid("the login provider has ended the session since the login");
+      const unchanged = { check: [...epochChecks(stored.grant, epochs), ...(providerSession?.open ?? [])] };
       const consume = (sessionId: string) =>
         mergeSteps(unchanged, write(code, record.version, { ...stored, used_by: sessionId }));
-      return { grant: stored.grant, consume };
+      return { grant: { ...stored.grant, providerSession }, consume };
     },
   };
+}
+
+function storedSession(session: ProviderSession | undefined) {
+  if (session === undefined) return {};
+  const open = session.open.map(({ key, version }) => ({ key, version }));
+  return { providerSession: { name: session.name, open } };
+}
+
+function restoredSession({ providerSession }: StoredCode["grant"]): ProviderSession | undefined {
+  if (providerSession === undefined) return undefined;
+  const open = providerSession.open.map(({ key, version }) => ({ key: key as RecordKey, version }));
+  return { name: providerSession.name, open };
+}
+
+async function isOpen(store: Store, { open }: ProviderSession): Promise<boolean> {
+  const records = await store.get(open.map(({ key }) => key));
+  return open.every(({ version }, place) => (records[place]?.version ?? 0) === version);
 }
 
 function write(code: string, version: number, stored: StoredCode): Step {

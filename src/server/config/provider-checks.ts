@@ -48,9 +48,12 @@ function isKnown(type: unknown): type is keyof typeof providerTypes {
 }
 
 /** What is wrong with the first entry that fits its schema and is wrong nevertheless. */
-export function providerEntriesProblem(entries: readonly ProviderEntry[]): string | undefined {
+export function providerEntriesProblem(
+  entries: readonly ProviderEntry[],
+  configured: { readonly publicUrl: string | null },
+): string | undefined {
   for (const [place, entry] of entries.entries()) {
-    const problem = typesProblem(entry);
+    const problem = typesProblem(entry, configured);
     if (problem !== undefined) return `entry ${place + 1} ${problem}`;
   }
   return sameProviderProblem(entries);

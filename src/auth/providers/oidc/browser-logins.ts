@@ -1,0 +1,297 @@
+import { addressShare } from "../../../net/address-share.ts";
+import type { Clock } from "../../clock/clock.ts";
+import { AuthError } from "../../errors.ts";
+import { type Flow, readFlowById } from "../../login/flow-record.ts";
+import type { LoginFlows } from "../../login/login-flows.ts";
+import type { Peer } from "../../model.ts";
+import { recordKeys } from "../../record-keys.ts";
+import type { JsonObject, Step, Store } from "../../store.ts";
+import type { ProviderRegistry } from "../registry.ts";
+import {
+  type AuthorizationRequest,
+  claimedFlowOf,
+  isBrowserId,
+  newBrowserId,
+  requestSecretsOf,
+} from "./browser-binding.ts";
+import { amrIn, claimAt, groupsIn, type Identity, isIdentifier, nameIn, subjectOf } from "./identity.ts";
+import { logoutMarks, refuseIfLoggedOut } from "./logout-marks.ts";
+import {
+  type BrowserOutcome,
+  browserStep,
+  isOidcProvider,
+  type OidcProvider,
+  oidcType,
+  seedIn,
+  sessionNameOf,
+} from "./provider.ts";
+import { createReturns, type ReturnRecord, type Returns } from "./return-record.ts";
+import type { UpstreamRequest, VerifiedClaims } from "./upstream.ts";
+
+/** What the person is asked to confirm. Texts come from the provider and from the client: show them as text only. */
+export interface PendingReturn {
+  readonly answerToken: string;
+  /** Who the person is at the provider. */
+  readonly account: string;
+  readonly provider: string;
+  /** As the client claims. */
+  readonly clientId: string | null;
+  readonly clientName: string | null;
+  /** The client shows the same code. */
+  readonly code: string;
+  /** The address of the socket that waits. */
+  readonly address: string | null;
+  /** Whether this browser has that address. */
+  readonly isSameAddress: boolean;
+}
+
+/**
+ * The browser's way through an OpenID provider, at any node. Each method throws `invalid_return` for what was not made
+ * here, belongs to another browser, or is over. `browser`: the value of the browser's cookie, if it sent one.
+ */
+export interface BrowserLogins {
+  /** The browser begins. Gives the provider's address for it, and the cookie's value. */
+  start(
+    ticket: string,
+    browser: string | undefined,
+    peer: Peer,
+  ): Promise<{ readonly url: URL; readonly browser: string }>;
+  /**
+   * The browser came back. The code of the return is redeemed once; a reload shows the same again. If that fails the
+   * flow ends. Throws `provider_unavailable`, `provider_error`, `provider_refused`, `not_allowed` (another address),
+   * `conflict` (the code is being redeemed).
+   */
+  returned(
+    providerId: string | null,
+    answer: URLSearchParams,
+    browser: string | undefined,
+    peer: Peer,
+  ): Promise<PendingReturn>;
+  /** The person confirms or refuses. The socket that waits goes on. Throws `conflict`. */
+  answer(token: string, agrees: boolean, browser: string | undefined, peer: Peer): Promise<void>;
+}
+
+export interface BrowserLoginTools {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly sealing: Parameters<typeof createReturns>[1];
+  readonly registry: ProviderRegistry;
+  readonly logins: Pick<LoginFlows, "completeExternalStep">;
+}
+
+interface Engine extends BrowserLoginTools {
+  readonly returns: Returns;
+}
+
+export function createBrowserLogins(tools: BrowserLoginTools): BrowserLogins {
+  const engine = { ...tools, returns: createReturns(tools.store, tools.sealing) };
+  return {
+    start: (ticket, browser) => start(engine, ticket, browser),
+    returned: (providerId, answer, browser, peer) => returned(engine, providerId, answer, browser, peer),
+    answer: (token, agrees, browser, peer) => answerReturn(engine, token, agrees, browser, peer),
+  };
+}
+
+async function start(engine: Engine, ticket: string, sent: string | undefined) {
+  const claimed = claimedFlowOf(ticket);
+  const { flow, provider } = await waitingFlow(engine, claimed);
+  if (provider.options.binding.flowOfTicket(ticket) === undefined)
+    throw invalidReturn("the ticket was not made here");
+  const browser = sent !== undefined && isBrowserId(sent) ? sent : newBrowserId();
+  const request = provider.options.binding.newRequest(flow.id, provider.key, browser);
+  const url = await provider.options.upstream.authorizationUrl(upstreamRequest(provider, flow, request));
+  return { url, browser };
+}
+
+async function returned(
+  engine: Engine,
+  providerId: string | null,
+  answer: URLSearchParams,
+  browser: string | undefined,
+  peer: Peer,
+): Promise<PendingReturn> {
+  const provider = engine.registry.find(oidcType, providerId);
+  if (provider === undefined || !isOidcProvider(provider))
+    throw invalidReturn("the provider is not configured");
+  if (browser === undefined) throw invalidReturn("the browser has no cookie");
+  const request = provider.options.binding.readState(answer.get("state") ?? "", provider.key, browser);
+  if (request === undefined) throw invalidReturn("the state was not made for this provider and this browser");
+  const { flow } = await waitingFlow(engine, request.flowId);
+  checkAddress(provider, flow, peer);
+  const proved = await provedReturn(engine, { provider, flow, request, answer, peer });
+  return pendingReturn(provider, flow, request, { browser, peer, identity: proved.identity });
+}
+
+interface Returning {
+  readonly provider: OidcProvider;
+  readonly flow: Flow;
+  readonly request: AuthorizationRequest;
+  readonly answer: URLSearchParams;
+  readonly peer: Peer;
+}
+
+async function provedReturn(engine: Engine, returning: Returning) {
+  const { flow, request } = returning;
+  const known = await engine.returns.read(flow.id);
+  if (known !== undefined) return provedBefore(known, request);
+  const version = await engine.returns.claim(flow.id, request.state, flow.deadline);
+  if (version === undefined)
+    throw new AuthError("conflict", { detail: "another return of this login was first" });
+  try {
+    const proved = await redeem(engine, returning, version);
+    await engine.returns.prove(flow.id, { state: request.state, version, until: flow.deadline }, proved);
+    return proved;
+  } catch (error) {
+    // The code may be used up. The socket learns it, and its client can begin again.
+    const failure = error instanceof AuthError ? error.code : "provider_error";
+    await complete(engine, flow.id, { failure }, returning.peer).catch(() => undefined);
+    throw error;
+  }
+}
+
+function provedBefore(known: ReturnRecord, { state }: AuthorizationRequest) {
+  if (known.state !== state)
+    throw invalidReturn("another browser or another attempt has returned for this login");
+  if (known.phase === "redeeming")
+    throw new AuthError("conflict", { detail: "the return is being processed" });
+  return known.proved;
+}
+
+/** Asks the provider who the person is. `since`: the version of the commit that claimed the return. */
+async function redeem({ store }: Engine, { provider, flow, request, answer }: Returning, since: number) {
+  const { nameClaim, groupsClaim, groupMapping } = provider.options;
+  const needs = (claims: JsonObject) =>
+    claimAt(claims, nameClaim) === undefined ||
+    (groupMapping !== undefined && claimAt(claims, groupsClaim) === undefined);
+  const verified = await provider.options.upstream.redeem(
+    answer,
+    upstreamRequest(provider, flow, request),
+    needs,
+  );
+  const identity = identityOf(provider, verified);
+  const marks = logoutMarks(provider.key, verified.issuer, verified.sub, identity.sid);
+  const open = await refuseIfLoggedOut(store, marks, since);
+  return { identity, open };
+}
+
+function identityOf(
+  { options: { nameClaim, groupsClaim } }: OidcProvider,
+  { issuer, sub, claims }: VerifiedClaims,
+): Identity {
+  if (!isIdentifier(sub)) throw new AuthError("provider_error", { detail: "the sub is longer than allowed" });
+  return {
+    subject: subjectOf(issuer, sub),
+    sid: isIdentifier(claims.sid) ? sessionNameOf(issuer, claims.sid) : null,
+    amr: amrIn(claims),
+    name: nameIn(claims, nameClaim),
+    groups: groupsIn(claims, groupsClaim),
+  };
+}
+
+function pendingReturn(
+  provider: OidcProvider,
+  flow: Flow,
+  request: AuthorizationRequest,
+  { browser, peer, identity }: { readonly browser: string; readonly peer: Peer; readonly identity: Identity },
+): PendingReturn {
+  const address = startAddress(flow);
+  return {
+    answerToken: provider.options.binding.answerTokenOf(request, browser),
+    account: identity.name,
+    provider: provider.name,
+    clientId: flow.clientId,
+    clientName: flow.clientName,
+    code: flow.step.placeholders?.code ?? "",
+    address,
+    isSameAddress: isSameShare(address, peer.address),
+  };
+}
+
+async function answerReturn(
+  engine: Engine,
+  token: string,
+  agrees: boolean,
+  browser: string | undefined,
+  peer: Peer,
+): Promise<void> {
+  if (browser === undefined) throw invalidReturn("the browser has no cookie");
+  const { flow, provider } = await waitingFlow(engine, claimedFlowOf(token));
+  const known = await engine.returns.read(flow.id);
+  if (known === undefined) throw invalidReturn("no browser has returned for this login");
+  const request = { flowId: flow.id, state: known.state };
+  if (!provider.options.binding.isAnswerToken(token, request, browser))
+    throw invalidReturn("the answer is not of the browser that returned");
+  if (known.phase === "redeeming")
+    throw new AuthError("conflict", { detail: "the return is being processed" });
+  checkAddress(provider, flow, peer);
+  if (agrees) await rememberSession(engine, provider, known.proved.identity);
+  await complete(engine, flow.id, agrees ? { proved: known.proved } : { failure: "refused_by_person" }, peer);
+  // It expires by itself too; nothing completes the flow a second time.
+  await engine.returns.remove(flow.id).catch(() => undefined);
+}
+
+/** Longer than browsers keep a cookie (400 days), so longer than the provider's session lives. */
+const sessionMs = 400 * 86_400_000;
+
+/** A logout token may name only the session, so whose it is has to be known. */
+async function rememberSession(
+  { store, clock }: Engine,
+  { key }: OidcProvider,
+  { sid, subject }: Identity,
+): Promise<void> {
+  if (sid === null) return;
+  const put: Step["put"] = [
+    { key: recordKeys.oidcSession(key, sid), value: { subject }, expiresAt: clock.now() + sessionMs },
+  ];
+  await store.commit({ put });
+}
+
+async function complete(engine: Engine, flowId: string, outcome: BrowserOutcome, peer: Peer): Promise<void> {
+  await engine.logins.completeExternalStep({ flowId, stepId: browserStep, input: { outcome } }, peer);
+}
+
+/** The flow, if it waits for a browser that comes from its provider. */
+async function waitingFlow({ store, clock, registry }: Engine, flowId: string | undefined) {
+  const at = flowId === undefined ? undefined : await readFlowById(store, flowId);
+  const flow = at?.flow;
+  const provider = flow && registry.find(...flow.handler);
+  if (flow === undefined || provider === undefined || !isOidcProvider(provider))
+    throw invalidReturn("there is no such login");
+  const waits = flow.step.kind === "external" && flow.step.stepId === browserStep && flow.outcome === null;
+  if (!waits || flow.deadline <= clock.now()) throw invalidReturn("the login is over");
+  return { flow, provider };
+}
+
+function upstreamRequest(provider: OidcProvider, flow: Flow, request: AuthorizationRequest): UpstreamRequest {
+  const seed = seedIn(provider.options, flow.id, flow.providerState);
+  return {
+    ...requestSecretsOf(seed, request),
+    state: request.state,
+    redirectUri: redirectUriOf(provider),
+  };
+}
+
+/** Each provider has an address of its own: what one sends back is never taken for another's (RFC 9700 section 4.4). */
+function redirectUriOf({ id, options }: OidcProvider): string {
+  const callback = `${options.publicUrl()}/auth/oidc/callback`;
+  return id === null ? callback : `${callback}/${encodeURIComponent(id)}`;
+}
+
+function startAddress({ providerState }: Flow): string | null {
+  return typeof providerState.address === "string" ? providerState.address : null;
+}
+
+function isSameShare(a: string | null, b: string | null): boolean {
+  return a !== null && b !== null && addressShare(a) === addressShare(b);
+}
+
+function checkAddress({ options }: OidcProvider, flow: Flow, peer: Peer): void {
+  if (!options.sameAddress || isSameShare(startAddress(flow), peer.address)) return;
+  throw new AuthError("not_allowed", {
+    publicMessage: "This login must be finished in the network in which it was started",
+  });
+}
+
+function invalidReturn(detail: string): AuthError {
+  return new AuthError("invalid_return", { detail });
+}

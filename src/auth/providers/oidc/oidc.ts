@@ -1,0 +1,15 @@
+import { type BrowserLogins, type BrowserLoginTools, createBrowserLogins } from "./browser-logins.ts";
+import { type LoggedOut, type LogoutTools, logOut } from "./logout.ts";
+
+/** The part of the providers of this type that is reached by HTTP. */
+export interface Oidc extends BrowserLogins {
+  /** Back-channel logout, see `logOut`. */
+  logOut(providerId: string | null, token: string): Promise<LoggedOut>;
+}
+
+export function createOidc(tools: BrowserLoginTools & LogoutTools): Oidc {
+  return {
+    ...createBrowserLogins(tools),
+    logOut: (providerId, token) => logOut(tools, providerId, token),
+  };
+}

@@ -1,0 +1,23 @@
+import { parse } from "hono/utils/cookie";
+
+/**
+ * The cookie that tells browsers apart during a login. With TLS its name begins with `__Host-`: then no other host, also
+ * no sibling domain, can plant it (RFC 6265bis section 4.1.3.2).
+ */
+function cookieName(publicUrl: string): string {
+  return publicUrl.startsWith("https:") ? "__Host-gatehouse-login" : "gatehouse-login";
+}
+
+/** Life of the cookie, seconds: that of a login flow, and a margin. */
+const maxAgeSeconds = 900;
+
+export function browserOf(request: Request, publicUrl: string): string | undefined {
+  const name = cookieName(publicUrl);
+  return parse(request.headers.get("cookie") ?? "", name)[name];
+}
+
+/** `Lax`: the browser sends it when the provider sends the person back, and not with what other pages load from here. */
+export function browserCookie(value: string, publicUrl: string): string {
+  const secure = publicUrl.startsWith("https:") ? "; Secure" : "";
+  return `${cookieName(publicUrl)}=${value}; Path=/; Max-Age=${maxAgeSeconds}; HttpOnly; SameSite=Lax${secure}`;
+}

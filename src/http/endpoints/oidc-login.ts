@@ -1,0 +1,86 @@
+import type { Authority } from "../../auth/authority.ts";
+import { AuthError } from "../../auth/errors.ts";
+import { readForm } from "../body.ts";
+import { browserCookie, browserOf } from "../browser-cookie.ts";
+import type { Endpoint, Exchange } from "../exchange.ts";
+import { confirmedPage, confirmPage } from "../login-pages.ts";
+import type { HttpObserver } from "../observer.ts";
+
+export interface OidcEndpointOptions {
+  readonly authority: Authority;
+  readonly observer: HttpObserver;
+  readonly publicUrl: () => string;
+  readonly maxBodyBytes: number;
+}
+
+/** `GET /auth/oidc/start/:ticket`: gives the browser its cookie and sends it on to the provider. */
+export function oidcStartEndpoint({ authority, observer, publicUrl }: OidcEndpointOptions): Endpoint {
+  return async ({ parameters, request, peer }) => {
+    const { ticket = "" } = parameters;
+    const { url, browser } = await recorded(observer, peer.address, () =>
+      authority.oidc.start(ticket, browserOf(request, publicUrl()), peer),
+    );
+    const headers = { location: url.href, "set-cookie": browserCookie(browser, publicUrl()) };
+    return new Response(null, { status: 303, headers });
+  };
+}
+
+/** `GET /auth/oidc/callback/:provider`: the browser comes back from the provider. Nobody is logged in by that. */
+export function oidcCallbackEndpoint({ authority, observer, publicUrl }: OidcEndpointOptions): Endpoint {
+  return async ({ parameters, request, url, peer }) => {
+    const { provider = null } = parameters;
+    const browser = browserOf(request, publicUrl());
+    return confirmPage(
+      await recorded(observer, peer.address, () =>
+        authority.oidc.returned(provider, url.searchParams, browser, peer),
+      ),
+    );
+  };
+}
+
+/** `POST /auth/oidc/confirm`: the person answers the page of the return. */
+export function oidcConfirmEndpoint(options: OidcEndpointOptions): Endpoint {
+  const { authority, observer, publicUrl, maxBodyBytes } = options;
+  return async (exchange) => {
+    const { request, peer } = exchange;
+    const { address } = peer;
+    const agrees = await recorded(observer, address, async () => {
+      refuseOtherSite(exchange);
+      const form = await exchange.timed(() => readForm(request, maxBodyBytes));
+      const answer = form.get("answer");
+      if (answer !== "yes" && answer !== "no") throw new AuthError("invalid_format");
+      const browser = browserOf(request, publicUrl());
+      await authority.oidc.answer(form.get("return") ?? "", answer === "yes", browser, peer);
+      return answer === "yes";
+    });
+    observer.decided({ event: agrees ? "login_confirmed" : "login_not_confirmed", address });
+    return confirmedPage(agrees);
+  };
+}
+
+/** The form's token and the cookie decide. This refuses earlier, where a browser says where the request comes from. */
+function refuseOtherSite({ request }: Exchange): void {
+  const site = request.headers.get("sec-fetch-site");
+  if (site !== null && site !== "same-origin")
+    throw new AuthError("invalid_return", { detail: `the form was sent from ${site}` });
+}
+
+async function recorded<Result>(
+  observer: HttpObserver,
+  address: string | null,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    const known = error instanceof AuthError ? error : undefined;
+    const detail = known?.detail === undefined ? {} : { detail: known.detail };
+    observer.decided({
+      event: "login_return_refused",
+      address,
+      reason: known?.code ?? "unknown_error",
+      ...detail,
+    });
+    throw error;
+  }
+}
