@@ -33,12 +33,12 @@ export { effectiveConfig } from "./server/config/effective.ts";
 export { type ConfigSources, defineConfig, loadConfig } from "./server/config/load.ts";
 export { ConfigError, type Problem } from "./server/config/problems.ts";
 export type { Config, ConfigInput } from "./server/config/schema.ts";
+export type { ProvidersOf } from "./server/configured-providers.ts";
 export { createGateway, type Gateway, type GatewayParts, type Started } from "./server/gateway.ts";
 export { type RunOptions, runGateway } from "./server/lifecycle.ts";
 export {
   type OpenAuthority,
   type OpenAuthorityOptions,
   openAuthority,
-  type ProvidersOf,
 } from "./server/open-authority.ts";
 export { SecretError } from "./server/secret.ts";

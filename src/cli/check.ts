@@ -6,13 +6,17 @@ import { options } from "../server/config/options.ts";
 import { ConfigError } from "../server/config/problems.ts";
 import { type Config, environmentOnly } from "../server/config/schema.ts";
 import { guaranteeOf } from "../server/guarantee-report.ts";
+import { InstallationError } from "../server/installation.ts";
+import { openAuthority } from "../server/open-authority.ts";
+import { providerWarnings } from "../server/provider-warnings.ts";
 import { readTlsFiles } from "../server/tls-files.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { type Output, UsageError } from "./output.ts";
 
 /**
- * Validates the configuration and its TLS certificate, and prints the effective values with secrets masked. With
- * `guarantee` it also prints how soon the store lets a revocation take effect. It writes nothing to the store.
+ * Validates the configuration and its TLS certificate, and prints the effective values with secrets masked, and warnings
+ * about login providers that an embedded store shows. With `guarantee` it also asks Redis, and prints how soon the store
+ * lets a revocation take effect. It writes nothing to the store.
  */
 export async function check(
   flags: ConfigFlags & { readonly guarantee?: true },
@@ -21,10 +25,33 @@ export async function check(
 ): Promise<void> {
   const config = configurationOf(flags, environment.env);
   await checkTls(config);
+  const asksStore = flags.guarantee === true || config.store === null;
+  const warnings = asksStore ? await warningsOf(config) : [];
   const guarantee = flags.guarantee ? { guarantee: await guaranteeOf(config) } : {};
-  const effective = { ...effectiveConfig(config), ...guarantee };
-  const text = [configFile(config), ...("guarantee" in guarantee ? [commented(guarantee)] : [])];
+  const effective = {
+    ...effectiveConfig(config),
+    ...(warnings.length > 0 ? { warnings } : {}),
+    ...guarantee,
+  };
+  const remarks = warnings.map((warning) => `# warning: ${warning}`);
+  const text = [...remarks, configFile(config), ...("guarantee" in guarantee ? [commented(guarantee)] : [])];
   output.result(effective, text.join("\n"));
+}
+
+/** None where there is no installation yet. */
+async function warningsOf(config: Config): Promise<readonly string[]> {
+  try {
+    const opened = await openAuthority(config, { role: "cli" });
+    try {
+      return await providerWarnings(opened.authority, opened.providers);
+    } finally {
+      await opened.close();
+    }
+  } catch (error) {
+    if (error instanceof InstallationError) return [];
+    const reason = error instanceof Error ? error.message : "unknown";
+    return [`the store could not be asked about the logins: ${reason.replaceAll(/\s+/g, " ")}`];
+  }
 }
 
 /** A configuration file that gives the same configuration. Secrets must not be in a file, so they become comments. */

@@ -14,8 +14,10 @@ import { createRevocationLogger, warnOfWeakPolicy } from "../observability/revoc
 import type { Listener, Transport } from "../transport/transport.ts";
 import { type Components, createComponents, type GatewayDeps } from "./components.ts";
 import type { Config } from "./config/schema.ts";
+import type { ProvidersOf } from "./configured-providers.ts";
 import { agreeOnIssuer } from "./issuer.ts";
-import { openAuthority, type ProvidersOf, systemClock } from "./open-authority.ts";
+import { openAuthority, systemClock } from "./open-authority.ts";
+import { providerWarnings } from "./provider-warnings.ts";
 import { createRevocationBound, type RevocationBound } from "./revocation-bound.ts";
 import { type RevocationFeed, startRevocationFeed } from "./revocation-feed.ts";
 import { retryAtStartup } from "./startup-retry.ts";
@@ -204,6 +206,7 @@ class RunningGateway implements Gateway {
     void this.authority.localLogins
       .retireParameters()
       .catch((error: unknown) => log.warn({ err: error }, "unused scrypt parameters were kept"));
+    void this.#warnOfProviders();
     const { port } = this.#listener;
     log.info({ ...health.live(), host: config.host, port }, "serving");
     warnOfWeakPolicy(log, config.revocation.policy);
@@ -212,6 +215,16 @@ class RunningGateway implements Gateway {
     const url = opened.publicUrl();
     const setupLink = await retryAtStartup("look for an owner", log, () => this.#setupLink(url));
     return { url, port, setupLink };
+  }
+
+  async #warnOfProviders(): Promise<void> {
+    const { opened, log } = this.#parts;
+    try {
+      for (const warning of await providerWarnings(this.authority, opened.providers)) log.warn({}, warning);
+    } catch (error) {
+      if (this.#stopped === undefined)
+        log.warn({ err: error }, "the logins of the providers were not checked");
+    }
   }
 
   /** The listener, once a start in progress has ended; undefined if nothing listens. */

@@ -8,8 +8,6 @@ import { type ClockObserver, QuorumClock } from "../auth/clock/quorum-clock.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { EventBus } from "../auth/event-bus.ts";
 import type { LoginProvider } from "../auth/providers/provider.ts";
-import type { ProviderTools } from "../auth/providers/provider-type.ts";
-import { createProviders } from "../auth/providers/provider-types.ts";
 import { retentionMs } from "../auth/revocation/view.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Store } from "../auth/store.ts";
@@ -20,6 +18,7 @@ import { measuredStore, type StoreCallObserver } from "../observability/measured
 import { openStore } from "../store/open.ts";
 import { openEventBus } from "../store/open-event-bus.ts";
 import type { Config } from "./config/schema.ts";
+import { configuredProviders, type ProvidersOf } from "./configured-providers.ts";
 import { isInstalled, requireKeys, requireStoreFile, warnOfNewInstallation } from "./installation.ts";
 import { issuerForCommands, storedIssuer } from "./issuer.ts";
 import { publicUrlOf } from "./public-url.ts";
@@ -31,11 +30,6 @@ import {
   wrongSecretError,
 } from "./secret.ts";
 import { retryAtStartup } from "./startup-retry.ts";
-
-export type ProvidersOf = (
-  configured: readonly LoginProvider[],
-  tools: ProviderTools,
-) => readonly LoginProvider[];
 
 export interface OpenAuthorityOptions {
   /** One gateway may hold an embedded store. Commands open it beside the gateway. */
@@ -61,6 +55,8 @@ export interface OpenAuthorityOptions {
 
 export interface OpenAuthority {
   readonly authority: Authority;
+  /** The ways to log in, in their order. */
+  readonly providers: readonly LoginProvider[];
   readonly store: Store;
   readonly events: EventBus;
   /** The time on which machine and store agree. */
@@ -115,6 +111,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     const remembered = role === "cli" ? await storedIssuer(store) : undefined;
     const issuer = () =>
       role === "cli" ? issuerForCommands(config, remembered) : (config.tokens.issuer ?? publicUrl());
+    const ways = configuredProviders(config, options.providers);
     const authorityOptions = {
       store,
       secret,
@@ -125,10 +122,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       publicUrl,
       audience: () => config.tokens.audience,
       ...domainOptions(config),
-      providers(tools: ProviderTools) {
-        const configured = createProviders(config.auth_providers, tools);
-        return options.providers?.(configured, tools) ?? configured;
-      },
+      providers: ways.create,
       onFault: options.onFault,
       revocation: options.revocation,
       disabledSafeguards: options.disabledSafeguards,
@@ -146,7 +140,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       if (role === "gateway") await upkeep.stop();
       await store.close();
     };
-    return { authority, store, events, clock, issuer, publicUrl, close };
+    return { authority, providers: ways.all, store, events, clock, issuer, publicUrl, close };
   } catch (error) {
     clearInterval(clockTimer);
     await events.close();

@@ -1,5 +1,6 @@
 import { type Static, type TProperties, Type } from "typebox";
 
+import type { AddressRanges } from "../../net/address-ranges.ts";
 import type { Clock } from "../clock/clock.ts";
 import { systemGroups } from "../model.ts";
 import type { Passwords } from "../passwords/passwords.ts";
@@ -15,10 +16,16 @@ export interface ProviderTools {
   readonly clock: Clock;
   readonly passwords: Passwords;
   readonly credentials: Pick<Credentials, "find">;
-  readonly users: Pick<Users, "read">;
+  readonly users: Pick<Users, "read" | "page">;
   readonly sealing: Sealing;
   /** How clients and browsers reach the gateway, without a trailing slash. Known once it listens. */
   readonly publicUrl: () => string;
+}
+
+/** The same for an entry of the configuration, with what other options say. */
+export interface ConfiguredTools extends ProviderTools {
+  /** The option `trusted_proxies`. */
+  readonly trustedProxies: AddressRanges;
 }
 
 const named = {
@@ -83,5 +90,5 @@ export interface ProviderType<Entry extends ReturnType<typeof entrySchema> = Ret
     entry: Frozen<Static<Entry>>,
     configured: { readonly publicUrl: string | null },
   ): string | undefined;
-  create(entry: Frozen<Static<Entry>>, tools: ProviderTools): LoginProvider;
+  create(entry: Frozen<Static<Entry>>, tools: ConfiguredTools): LoginProvider;
 }

@@ -5,7 +5,8 @@ import { homeAssistantType } from "./homeassistant/type.ts";
 import { ldapType } from "./ldap/type.ts";
 import { oidcProviderType } from "./oidc/type.ts";
 import type { LoginProvider } from "./provider.ts";
-import type { Frozen, ProviderTools } from "./provider-type.ts";
+import type { ConfiguredTools, Frozen } from "./provider-type.ts";
+import { trustedNetworksType } from "./trusted-networks/type.ts";
 
 /** Every type of provider that the configuration knows: a new one is a folder, and a line in each of these two. */
 export const providerTypes = {
@@ -13,19 +14,21 @@ export const providerTypes = {
   command_line: commandLineType,
   ldap: ldapType,
   oidc: oidcProviderType,
+  trusted_networks: trustedNetworksType,
 };
 export const ProviderEntry = Type.Union([
   homeAssistantType.entry,
   commandLineType.entry,
   ldapType.entry,
   oidcProviderType.entry,
+  trustedNetworksType.entry,
 ]);
 export type ProviderEntry = Frozen<Static<typeof ProviderEntry>>;
 
 /** The providers of the configuration, in its order. */
 export function createProviders(
   entries: readonly ProviderEntry[],
-  tools: ProviderTools,
+  tools: ConfiguredTools,
 ): readonly LoginProvider[] {
   return entries.map((entry) => typeOf(entry).create(entry, tools));
 }
@@ -42,7 +45,7 @@ export function entryProblem(
 function typeOf({ type }: ProviderEntry) {
   return providerTypes[type] as {
     problem?(entry: ProviderEntry, configured: { readonly publicUrl: string | null }): string | undefined;
-    create(entry: ProviderEntry, tools: ProviderTools): LoginProvider;
+    create(entry: ProviderEntry, tools: ConfiguredTools): LoginProvider;
   };
 }
 

@@ -110,6 +110,8 @@ export interface LoginProvider {
    * `LoginThrottle`. Undefined for other input.
    */
   guessedName?(stepId: string, input: Readonly<Record<string, unknown>>): string | undefined;
+  /** What is wrong with its configuration and only the store shows, in words for the operator. Asked at the start. */
+  warnings?(): Promise<readonly string[]>;
   begin(context: ProviderContext): Promise<ProviderStep>;
   /**
    * `input` fits the fields of the form that was sent out; for an `external` or `progress` step it is what its caller in

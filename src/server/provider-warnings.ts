@@ -1,0 +1,50 @@
+import type { Authority } from "../auth/authority.ts";
+import type { LoginProvider } from "../auth/providers/provider.ts";
+
+/** Users whose credentials are read at once. */
+const pageSize = 100;
+
+/**
+ * What an operator should know of the login providers and only the store shows: credentials of providers that are not
+ * configured any more, and what the providers themselves find. Reads all users, page by page.
+ */
+export async function providerWarnings(
+  authority: Pick<Authority, "users" | "credentials">,
+  providers: readonly LoginProvider[],
+): Promise<readonly string[]> {
+  const warnings: string[] = [];
+  for (const provider of providers)
+    for (const warning of (await provider.warnings?.()) ?? [])
+      warnings.push(`the provider ${nameOf(provider.type, provider.id)}: ${warning}`);
+  for (const [provider, count] of await orphans(authority, providers))
+    warnings.push(orphanText(provider, count));
+  return warnings;
+}
+
+function orphanText(provider: string, count: number): string {
+  const [what, them] = count === 1 ? ["credential", "it"] : ["credentials", "them"];
+  return `${count} ${what} of the provider ${provider}, which is not configured: nobody can log in with ${them}`;
+}
+
+async function orphans(
+  { users, credentials }: Pick<Authority, "users" | "credentials">,
+  providers: readonly LoginProvider[],
+): Promise<ReadonlyMap<string, number>> {
+  const configured = new Set(providers.map(({ type, id }) => nameOf(type, id)));
+  const found = new Map<string, number>();
+  let after: string | undefined;
+  do {
+    const page = await users.page({ after, limit: pageSize });
+    const owned = await credentials.listForUsers(page.users.map(({ id }) => id));
+    for (const { providerType, providerId } of owned.flat()) {
+      const name = nameOf(providerType, providerId);
+      if (!configured.has(name)) found.set(name, (found.get(name) ?? 0) + 1);
+    }
+    after = page.next;
+  } while (after !== undefined);
+  return found;
+}
+
+function nameOf(type: string, id: string | null): string {
+  return id === null ? type : `${type} (id ${id})`;
+}
