@@ -1,7 +1,9 @@
-// `npm run docs`: writes the README's generated parts and `protocol/schemas` from what `npm run build` made.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+// `npm run docs`: writes the README's generated parts and `protocol/schemas` from what `npm run build` made, and the
+// msgpack of vectors with `canonical` that were written by hand without it.
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
 import { protocolFiles } from "../dist/protocol/json-schemas.js";
+import { createMsgpackCodec } from "../dist/src/codec/msgpack.js";
 import { withTables } from "../dist/src/server/config/markdown.js";
 
 const readme = new URL("../README.md", import.meta.url);
@@ -15,4 +17,19 @@ for (const [name, value] of protocolFiles()) {
   const file = new URL(name, schemas);
   mkdirSync(new URL(".", file), { recursive: true });
   writeFileSync(file, `${JSON.stringify(value, null, 2)}\n`);
+}
+
+const codec = createMsgpackCodec();
+const vectors = new URL("../protocol/vectors/", import.meta.url);
+for (const name of readdirSync(vectors)) {
+  const file = new URL(name, vectors);
+  const list = JSON.parse(readFileSync(file, "utf8"));
+  const isIncomplete = (vector) => vector.canonical === true && !("msgpack" in vector);
+  if (!list.some(isIncomplete)) continue;
+  const complete = ({ name, direction, phase, json, canonical, ...rest }) => {
+    const msgpack = Buffer.from(codec.encode(JSON.parse(json))).toString("hex");
+    return { name, direction, phase, json, msgpack, canonical, ...rest };
+  };
+  const completed = list.map((vector) => (isIncomplete(vector) ? complete(vector) : vector));
+  writeFileSync(file, `${JSON.stringify(completed, null, 2)}\n`);
 }

@@ -1,4 +1,5 @@
 import { adminCommands } from "./admin.ts";
+import { approvalCommands } from "./approvals.ts";
 import { authCommands } from "./auth.ts";
 import type { ParamsOf, ResultOf } from "./define.ts";
 import { loginCommands } from "./login.ts";
@@ -12,6 +13,7 @@ export const commands = {
   ...systemCommands,
   ...authCommands,
   ...adminCommands,
+  ...approvalCommands,
   ...revokeCommands,
   ...throttleCommands,
 } as const;

@@ -128,7 +128,7 @@ const signedPaths: Rules<Authority["signedPaths"]> = {
 };
 
 const approvals: Rules<Authority["approvals"]> = {
-  approvers: unrestricted,
+  mayDecide: unrestricted,
   // Only logins call it.
   wait: needsFollowedLog,
   list: unrestricted,

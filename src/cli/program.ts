@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 
 import { packageVersion } from "../server/package-version.ts";
+import { addApprovalCommands } from "./approval-commands.ts";
 import {
   type ActionRunner,
   type CommandContext,
@@ -61,6 +62,7 @@ function buildProgram(context: CommandContext, json: boolean): Command {
     });
   addServerCommands(program, context);
   addUserCommands(program, context);
+  addApprovalCommands(program, context);
   addSessionCommands(program, context);
   addThrottleCommands(program, context);
   addKeyCommands(program, context);

@@ -84,7 +84,7 @@ function patchOf(message: {
   };
 }
 
-async function infoOf({ authority: { credentials } }: CommandParts, user: User): Promise<UserInfo> {
+export async function infoOf({ authority: { credentials } }: CommandParts, user: User): Promise<UserInfo> {
   return infoWith(user, await credentials.list(user.id));
 }
 

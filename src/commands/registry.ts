@@ -3,6 +3,7 @@ import type { Authority } from "../auth/authority.ts";
 import type { Actor } from "../auth/model.ts";
 import type { Command, Dispatch } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
+import { approvalCommands } from "./approvals.ts";
 import { authCommands } from "./auth.ts";
 import { configAuthCommands } from "./config-auth.ts";
 import { localProviderCommands } from "./config-provider-local.ts";
@@ -15,6 +16,7 @@ import { createWholeLists, type WholeLists } from "./whole-lists.ts";
 
 export type CommandAuthority = Pick<
   Authority,
+  | "approvals"
   | "authentication"
   | "sessions"
   | "recentLogin"
@@ -50,6 +52,7 @@ export function createDispatch(
     ...sessionCommands(parts),
     ...configAuthCommands(parts),
     ...localProviderCommands(parts),
+    ...approvalCommands(parts),
     ...revokeCommands(parts),
     ...throttleCommands(parts),
   ]);

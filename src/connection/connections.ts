@@ -32,7 +32,7 @@ export interface ConnectionLimits extends ConnectionRegistryLimits, HubLimits, P
 export interface ConnectionsOptions {
   readonly authority: Pick<
     Authority,
-    "authentication" | "logins" | "sessions" | "onboarding" | "revocation" | "users"
+    "approvals" | "authentication" | "logins" | "sessions" | "onboarding" | "revocation" | "users"
   >;
   /** The first one is the default. */
   readonly codecs: readonly [Codec, ...Codec[]];
@@ -107,7 +107,8 @@ export function createConnections(options: ConnectionsOptions): Connections {
   let draining = false;
   const stopping = () => draining;
   const { parts, hub } = composeParts(options, limits, { registry, stopping });
-  const { clock } = options;
+  const { authority, clock } = options;
+  const stopTelling = authority.approvals.onRequest((approval) => parts.events.publishApproval(approval));
   const [first, ...rest] = options.codecs;
   const admit = createUpgradeChecks({
     wires: [createWireFormat(first), ...rest.map(createWireFormat)],
@@ -152,6 +153,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     close() {
       draining = true;
       for (const member of registry.members()) member.end("going_away");
+      stopTelling();
       parts.wheel.stop();
     },
   };
@@ -168,7 +170,7 @@ function composeParts(
   const { authority, clock, log, metrics } = options;
   const onError = (error: unknown) => log.error({ err: error }, "connection task failed");
   const wheel = options.wheel ?? createTimerWheel({ clock, onError });
-  const events = createUserEvents({ users: authority.users, clock, log });
+  const events = createUserEvents({ users: authority.users, approvals: authority.approvals, clock, log });
   const hub = createHub({
     users: authority.users,
     limits,

@@ -206,7 +206,7 @@ const logins: Rules<Authority["logins"]> = {
 };
 
 const approvals: Rules<Authority["approvals"]> = {
-  approvers: notRecorded,
+  mayDecide: notRecorded,
   wait: notRecorded,
   list: notRecorded,
   approve: records("approval", (userId, groupIds) => ({ userId, groupIds })),

@@ -75,6 +75,7 @@ export const systemClock: Clock = {
 };
 
 const clockCheckIntervalMs = 1_000;
+const expiryIntervalMs = 10 * 60_000;
 
 /**
  * Opens the domain on its store, as configured, for the gateway and for commands. Without a revocation feed it
@@ -103,11 +104,11 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   });
   const store = options.onStoreCall === undefined ? opened : measuredStore(opened, options.onStoreCall);
   const events = await openEventBus({ url: config.store ?? undefined, ...eventBusLog(options.log) });
-  let clockTimer: NodeJS.Timeout | undefined;
+  const timers: NodeJS.Timeout[] = [];
   try {
     if (!creates) await requireKeys(store);
     const upkeep = await retryAtStartup("ask for the time", options.log, () => startClockSync(store, clock));
-    if (role === "gateway") clockTimer = setInterval(() => void upkeep.check(), clockCheckIntervalMs).unref();
+    if (role === "gateway") timers.push(setInterval(() => void upkeep.check(), clockCheckIntervalMs).unref());
     const remembered = role === "cli" ? await storedIssuer(store) : undefined;
     const issuer = () =>
       role === "cli" ? issuerForCommands(config, remembered) : (config.tokens.issuer ?? publicUrl());
@@ -133,8 +134,9 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       return await createAuthority(authorityOptions);
     });
     if (isNew === true && isNamedSecret(config)) warnOfNewInstallation(config, options.log);
+    if (role === "gateway") timers.push(removeExpiredRegularly(authority, options.log));
     const close = async () => {
-      clearInterval(clockTimer);
+      timers.forEach(clearInterval);
       await authority.close();
       await events.close();
       if (role === "gateway") await upkeep.stop();
@@ -142,12 +144,21 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     };
     return { authority, providers: ways.all, store, events, clock, issuer, publicUrl, close };
   } catch (error) {
-    clearInterval(clockTimer);
+    timers.forEach(clearInterval);
     await events.close();
     await store.close();
     const isForeign = error instanceof AuthError && error.detail?.endsWith(wrongSecretDetail);
     throw isForeign ? wrongSecretError(config, error) : error;
   }
+}
+
+/** Users who have waited too long for approval are also removed if nobody logs in and nobody looks. */
+function removeExpiredRegularly({ approvals }: Authority, log: OpenAuthorityOptions["log"]): NodeJS.Timeout {
+  const remove = () =>
+    approvals.removeExpired().catch((error: unknown) => {
+      log?.warn({ err: error }, "users who waited too long for approval were not removed; trying again");
+    });
+  return setInterval(() => void remove(), expiryIntervalMs).unref();
 }
 
 function eventBusLog(log: OpenAuthorityOptions["log"]) {
@@ -159,8 +170,17 @@ function eventBusLog(log: OpenAuthorityOptions["log"]) {
   };
 }
 
-function domainOptions({ tokens, password, limits }: Config) {
+function domainOptions({ approvals, tokens, password, limits }: Config) {
   return {
+    approvals: {
+      approvers: approvals.by,
+      limits: {
+        total: approvals.total,
+        perProvider: approvals.per_provider,
+        perAddress: approvals.per_address,
+        waitMs: approvals.wait_days * 86_400_000,
+      },
+    },
     sessionCaps: {
       sessions: limits.sessions_per_user,
       longLivedTokens: limits.long_lived_tokens_per_user,

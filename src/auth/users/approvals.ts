@@ -16,7 +16,7 @@ import { isPending } from "./account-status.ts";
 import type { CredentialRemoval } from "./credentials.ts";
 import { changeUserStep, removeUserStep } from "./user-changes.ts";
 import { readUserStatus, type UserStatus } from "./user-record.ts";
-import type { Groups } from "./users.ts";
+import { type Groups, isAdmin } from "./users.ts";
 
 const Text = Type.Union([Type.String(), Type.Null()]);
 const ApprovalRecord = Type.Object({
@@ -66,7 +66,8 @@ export type Approvers = "owner" | "administrators";
  * user itself, waits no more either: no list contains the user, and the next change of the record drops the entry.
  */
 export interface Approvals {
-  readonly approvers: Approvers;
+  /** Whether this user may see and decide. */
+  mayDecide(user: User): boolean;
   /**
    * Makes a pending user wait, or notes that the user has asked again: the code stays, the rest is of the last login.
    * `also` is committed with a new entry only. Undefined: too many wait, and nothing was committed.
@@ -96,6 +97,7 @@ export interface ApprovalOptions {
   readonly events: Pick<EventBus, "publish" | "subscribe">;
   readonly onFault?: ((error: unknown) => void) | undefined;
   readonly limits?: Partial<ApprovalLimits> | undefined;
+  /** The owner by default. */
   readonly approvers?: Approvers | undefined;
 }
 
@@ -115,7 +117,7 @@ export function createApprovals(options: ApprovalOptions): Approvals {
   const limits = { ...defaultApprovalLimits, ...options.limits };
   const tools = { ...options, limits };
   return {
-    approvers: options.approvers ?? "owner",
+    mayDecide: (user) => (options.approvers === "administrators" ? isAdmin(user) : user.isOwner),
     async wait(request, also) {
       await removeExpired(tools);
       const noted = await retryConflicts(() => waitOnce(tools, request, also));

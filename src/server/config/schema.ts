@@ -94,6 +94,41 @@ const login = {
   }),
 };
 
+const approvals = Type.Object(
+  {
+    by: Type.Union([Type.Literal("owner"), Type.Literal("administrators")], {
+      default: "owner",
+      description:
+        "Who may approve users who wait. `administrators`: every administrator, the owner included.",
+    }),
+    total: Type.Integer({
+      default: 100,
+      minimum: 1,
+      maximum: 500,
+      description: "Maximum of users who wait. A login beyond it ends with `approvals_full`.",
+    }),
+    per_provider: Type.Integer({
+      default: 50,
+      minimum: 1,
+      maximum: 500,
+      description: "The same, of one entry of `auth_providers`.",
+    }),
+    per_address: Type.Integer({
+      default: 5,
+      minimum: 1,
+      maximum: 500,
+      description: "The same, from one address (IPv6: one /64).",
+    }),
+    wait_days: Type.Integer({
+      default: 7,
+      minimum: 1,
+      maximum: 365,
+      description: "Days after the last login of a user who waits. Then the user is removed.",
+    }),
+  },
+  strict,
+);
+
 const tokens = Type.Object(
   {
     issuer: Type.Union([Type.String({ minLength: 1, maxLength: 512 }), Type.Null()], {
@@ -343,7 +378,7 @@ const log = Type.Object(
 );
 
 export const ConfigSchema = Type.Object(
-  { ...listen, ...storage, ...login, tokens, password, revocation, limits, metrics, log },
+  { ...listen, ...storage, ...login, approvals, tokens, password, revocation, limits, metrics, log },
   strict,
 );
 

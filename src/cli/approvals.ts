@@ -1,0 +1,40 @@
+import type { Authority } from "../auth/authority.ts";
+import type { Approval } from "../auth/users/approvals.ts";
+import { approvalOnWire } from "../connection/approval-on-wire.ts";
+import { type Output, table, timeText } from "./output.ts";
+import { oneLine } from "./terminal-text.ts";
+
+export async function listApprovals({ approvals }: Authority, output: Output): Promise<void> {
+  const waiting = await approvals.list();
+  const columns = ["USER", "CODE", "NAME", "WHO", "PROVIDER", "DEVICE", "ADDRESS", "ASKED"];
+  output.result(waiting.map(approvalOnWire), table(columns, waiting.map(rowOf)));
+}
+
+/** Names and subjects are what strangers and other servers say. */
+function rowOf(approval: Approval): readonly string[] {
+  const { userId, code, name, subject, provider, clientName, clientId, address, requestedAt } = approval;
+  const said = [name ?? "-", subject, providerText(provider), clientName ?? clientId ?? "-"].map(oneLine);
+  return [userId, code, ...said, address ?? "-", timeText(requestedAt)];
+}
+
+function providerText([type, id]: Approval["provider"]): string {
+  return id === null ? type : `${type} ${id}`;
+}
+
+export async function approve(
+  { approvals }: Authority,
+  request: { readonly userId: string; readonly groupIds: readonly string[] | undefined },
+  output: Output,
+): Promise<void> {
+  const user = await approvals.approve(request.userId, request.groupIds);
+  const groups = [...user.groupIds];
+  output.result(
+    { user_id: user.id, name: user.name, group_ids: groups },
+    `approved ${oneLine(user.name ?? user.id)} (${user.id}), groups: ${groups.join(", ") || "none"}`,
+  );
+}
+
+export async function refuse({ approvals }: Authority, userId: string, output: Output): Promise<void> {
+  await approvals.refuse(userId);
+  output.result({ user_id: userId }, `refused and removed ${userId}`);
+}
