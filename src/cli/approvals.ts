@@ -1,6 +1,6 @@
 import type { Authority } from "../auth/authority.ts";
+import { approvalOnWire } from "../auth/users/approval-on-wire.ts";
 import type { Approval } from "../auth/users/approvals.ts";
-import { approvalOnWire } from "../connection/approval-on-wire.ts";
 import { type Output, table, timeText } from "./output.ts";
 import { oneLine } from "./terminal-text.ts";
 

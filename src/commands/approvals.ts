@@ -1,5 +1,5 @@
 import { AuthError } from "../auth/errors.ts";
-import { approvalOnWire } from "../connection/approval-on-wire.ts";
+import { approvalOnWire } from "../auth/users/approval-on-wire.ts";
 import type { Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { infoOf } from "./config-auth.ts";

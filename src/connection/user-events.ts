@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 
 import type { Clock } from "../auth/clock/clock.ts";
 import type { User } from "../auth/model.ts";
+import { approvalOnWire } from "../auth/users/approval-on-wire.ts";
 import type { Approval, Approvals } from "../auth/users/approvals.ts";
 import { isAdmin, type Users } from "../auth/users/users.ts";
-import { approvalOnWire } from "./approval-on-wire.ts";
 import type { ConnectionLog } from "./observer.ts";
 import type { Session } from "./session.ts";
 

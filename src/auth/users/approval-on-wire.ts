@@ -1,5 +1,5 @@
-import type { WaitingUser } from "../../protocol/commands/approvals.ts";
-import type { Approval } from "../auth/users/approvals.ts";
+import type { WaitingUser } from "../../../protocol/commands/approvals.ts";
+import type { Approval } from "./approvals.ts";
 
 /** A user who waits for approval, as commands and events show it. */
 export function approvalOnWire(approval: Approval): WaitingUser {
