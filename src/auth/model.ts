@@ -125,6 +125,16 @@ export type RevocationCause =
 export interface Peer {
   /** The peer's IP address as text, without a zone or an IPv4-mapped prefix. Null: not known; never local. */
   readonly address: string | null;
+  /** Of a socket, if a login provider reads headers of its upgrade. */
+  readonly upgrade?: UpgradeHeaders | undefined;
+}
+
+/** What the upgrade of a socket said about who is behind it. */
+export interface UpgradeHeaders {
+  /** Of the TCP peer, who sent the headers. It is never the address that a header names. */
+  readonly address: string;
+  /** Those that a provider reads, by lower-case name: every value in the order of the wire, one character a byte. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Who asks for a change, for the audit record. */

@@ -61,6 +61,8 @@ export interface ConnectionsOptions {
    * known.
    */
   readonly addressOf?: (request: UpgradeRequest) => string | null;
+  /** Lower-case names of headers of the upgrade that login providers read. Default: none. */
+  readonly upgradeHeaders?: readonly string[] | undefined;
 }
 
 export interface Connections {
@@ -117,6 +119,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     draining: stopping,
     loopBudget: parts.loopBudget,
     addressOf: options.addressOf ?? ((request) => request.address),
+    upgradeHeaders: [...new Set(options.upgradeHeaders)],
     observer: options.metrics,
     open: (socket, wire, peer, addressKey) => new Connection(parts, socket, wire, peer, addressKey),
   });

@@ -10,6 +10,8 @@ export interface UpgradeRequest {
   readonly query: string;
   /** `name` in lower case; a repeated header is joined by ", ". */
   header(name: string): string | undefined;
+  /** Each value of a repeated header by itself, in order; one character a byte. */
+  headerValues(name: string): readonly string[];
   /** The TCP peer's address, IPv4-mapped IPv6 as IPv4, no zone. */
   readonly address: string;
   /** What the client offered in Sec-WebSocket-Protocol, in order. */

@@ -1,7 +1,7 @@
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import { SOCKET_PATH } from "../../protocol/features.ts";
 import { hasSecretParameter } from "../../protocol/secret-parameters.ts";
-import type { Peer } from "../auth/model.ts";
+import type { Peer, UpgradeHeaders } from "../auth/model.ts";
 import { addressShare } from "../net/address-share.ts";
 import type { LoopBudget } from "../net/loop-budget.ts";
 import { chooseSubprotocol } from "./choose-subprotocol.ts";
@@ -20,6 +20,8 @@ export interface UpgradeChecksOptions {
   readonly loopBudget: LoopBudget;
   /** The address that counts: the TCP peer's, or the one that a trusted proxy names. */
   readonly addressOf: (request: UpgradeRequest) => string | null;
+  /** Lower-case names of headers that login providers read; empty: none is kept. */
+  readonly upgradeHeaders: readonly string[];
   readonly observer: ConnectionObserver;
   readonly open: (socket: Socket, wire: WireFormat, peer: Peer, addressKey: string) => SocketHandler;
 }
@@ -36,8 +38,13 @@ export function createUpgradeChecks(options: UpgradeChecksOptions): CheckUpgrade
     () => (options.draining() ? "unavailable" : undefined),
     (_, addressKey) => refusalOf[options.roomFor(addressKey)],
   ];
+  const { upgradeHeaders: kept } = options;
+  const peerOf = (request: UpgradeRequest): Peer => {
+    const address = options.addressOf(request);
+    return kept.length === 0 ? { address } : { address, upgrade: keptHeaders(request, kept) };
+  };
   return (request) => {
-    const peer: Peer = { address: options.addressOf(request) };
+    const peer = peerOf(request);
     const addressKey = addressShare(peer.address);
     for (const check of checks) {
       const code = check(request, addressKey);
@@ -57,6 +64,15 @@ export function createUpgradeChecks(options: UpgradeChecksOptions): CheckUpgrade
       handler: (socket) => options.open(socket, wire, peer, addressKey),
     };
   };
+}
+
+function keptHeaders(request: UpgradeRequest, names: readonly string[]): UpgradeHeaders {
+  const headers = new Map<string, readonly string[]>();
+  for (const name of names) {
+    const values = request.headerValues(name);
+    if (values.length > 0) headers.set(name, values);
+  }
+  return { address: request.address, headers };
 }
 
 const refusalOf: Record<Room, ErrorName | undefined> = {

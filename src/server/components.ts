@@ -149,6 +149,7 @@ function composeConnections(
       messagesPerSecondPerUser: config.limits.messages_per_second_per_user,
       outboxBytes: config.limits.outbox_bytes,
     },
+    upgradeHeaders: opened.providers.flatMap(({ upgradeHeaders = [] }) => upgradeHeaders),
     ownOrigin: config.public_url === null ? undefined : new URL(config.public_url).origin,
     addressOf: (request) => clientOf(request.address, (name) => request.header(name)).address,
   });

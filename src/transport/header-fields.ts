@@ -50,6 +50,11 @@ export class HeaderFields {
     return joined;
   }
 
+  /** `name` in lower case; the values of a repeated header in order. */
+  values(name: string): readonly string[] {
+    return this.#pairs.filter((_, at) => at % 2 === 1 && this.#pairs[at - 1] === name);
+  }
+
   /** Name and joined value of each, in the order of first appearance. */
   entries(): [string, string][] {
     const names = new Set(this.#pairs.filter((_, at) => at % 2 === 0));

@@ -104,6 +104,7 @@ function upgradeRequestOf(head: RequestHead): UpgradeRequest {
     path: head.path,
     query: head.query,
     header: (name) => head.fields.get(name),
+    headerValues: (name) => head.fields.values(name),
     address: head.address,
     subprotocols: offeredSubprotocols(head.fields.get("sec-websocket-protocol")) ?? [],
   };

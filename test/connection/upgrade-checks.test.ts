@@ -14,6 +14,7 @@ const request = (more: Partial<UpgradeRequest> = {}): UpgradeRequest => ({
   path: "/api/websocket",
   query: "",
   header: (name) => (name === "host" ? "gate.example" : undefined),
+  headerValues: () => [],
   address: "203.0.113.9",
   subprotocols: [],
   ...more,
@@ -27,6 +28,7 @@ function admitWith(more: Partial<UpgradeChecksOptions> = {}) {
     draining: () => false,
     loopBudget: unlimitedLoopBudget(),
     addressOf: ({ address }) => address,
+    upgradeHeaders: [],
     observer: quietObserver,
     open: () => {
       throw new Error("not opened here");

@@ -2,13 +2,17 @@ import { chmodSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 
+import type { SocketHandler } from "../../src/connection/socket.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
+import type { GatewayParts } from "../../src/server/gateway.ts";
+import { createMemoryTransport } from "../../src/transport/memory.ts";
 import { command } from "../cli/command-in-process.ts";
 import { setUpOwner, startNode } from "../support/gateway.ts";
 import { quickLogin, withoutFlow } from "../support/quick-login.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { type Message, openSocket } from "../support/socket-client.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
+import { within } from "../support/within.ts";
 
 const ends: (() => Promise<unknown> | unknown)[] = [];
 afterEach(async () => {
@@ -23,8 +27,8 @@ function folder(): string {
   return made.path;
 }
 
-async function start(auth_providers: Providers, more: ConfigInput = {}) {
-  const gateway = await startNode({ auth_providers, ...more });
+async function start(auth_providers: Providers, more: ConfigInput = {}, parts: GatewayParts = {}) {
+  const gateway = await startNode({ auth_providers, ...more }, parts);
   ends.push(() => gateway.stop());
   return { ...gateway, owner: await setUpOwner(gateway.authority) };
 }
@@ -181,6 +185,73 @@ describe("people on trusted networks", () => {
     expect(await login("127.0.0.9", "127.0.0.5")).toBe("create_entry");
     expect(await login("127.0.0.5")).toBe("create_entry");
     expect(await login("127.0.0.5", "127.0.0.6")).toBe("abort");
+  });
+});
+
+describe("people whom a proxy has authenticated", () => {
+  const [proxy, stranger] = ["127.0.0.9", "127.0.0.8"];
+  const entry = {
+    type: "header",
+    proxies: [proxy],
+    name_header: "Remote-Name",
+    ascii_only: true,
+    new_users: { activate: true },
+  } as const;
+  const handler = ["header", null] as const;
+
+  it.each(["ws", "uws"] as const)("are in with the start, and nobody else is (%s)", async (transport) => {
+    const { port, authority } = await start([local, entry], { transport, trusted_proxies: ["127.0.0.0/8"] });
+    const login = async (from: string, headers: Readonly<Record<string, string | string[]>>) => {
+      const { socket, step, me } = await quickLogin(port, handler, undefined, { from, headers });
+      ends.push(() => socket.terminate());
+      return step.type === "create_entry" ? (await me()).name : step.reason;
+    };
+    const ada = { "remote-user": "ada", "remote-name": "Ad\u00e9 L." };
+    const bytes = { ...ada, "remote-name": Buffer.from(ada["remote-name"]).toString("latin1") };
+    expect(await login(proxy, bytes)).toBe("Ad\u00e9 L.");
+    expect(await login(proxy, { "Remote-User": "ada", "x-forwarded-for": "203.0.113.5" })).toBe(
+      "Ad\u00e9 L.",
+    );
+    expect(await authority.users.list()).toHaveLength(2);
+    expect(await login(stranger, ada)).toBe("not_allowed");
+    expect(await login(stranger, { ...ada, "x-forwarded-for": proxy })).toBe("not_allowed");
+    expect(await login(proxy, { "remote-user": ["ada", "eve"] })).toBe("identity_invalid");
+    expect(await login(proxy, { "remote-user": "eve, ada" })).toBe("identity_invalid");
+    expect(await login(proxy, { "remote-users": "ada" })).toBe("identity_missing");
+  });
+
+  it("are in on the transport in memory", async () => {
+    const transport = createMemoryTransport();
+    await start([local, { ...entry, proxies: ["10.0.0.2"] }], {}, { transport });
+    const login = async (address: string) => {
+      const messages: Message[] = [];
+      let heard: () => void = () => undefined;
+      const client: SocketHandler = {
+        message: (frame) => {
+          messages.push(JSON.parse(String(frame)) as Message);
+          heard();
+        },
+        drained: () => undefined,
+        ping: () => undefined,
+        pong: () => undefined,
+        fragments: () => undefined,
+        closed: () => undefined,
+      };
+      const connection = transport.connect(client, { address, headers: { "remote-user": "ada" } });
+      if (!connection.accepted) throw new Error("refused");
+      const answered = new Promise<Message>((resolve) => {
+        heard = () => {
+          const answer = messages.find(({ id }) => id === 1);
+          if (answer !== undefined) resolve(answer);
+        };
+      });
+      connection.peer.send(JSON.stringify({ id: 1, type: "auth/login/start", handler }));
+      const { result } = await within(answered, "the answer");
+      connection.peer.terminate();
+      return result as Message;
+    };
+    expect(await login("10.0.0.2")).toMatchObject({ type: "create_entry" });
+    expect(await login("10.0.0.3")).toMatchObject({ type: "abort", reason: "not_allowed" });
   });
 });
 

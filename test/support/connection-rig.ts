@@ -81,7 +81,14 @@ export function connectionRig(
     limits: options.limits,
   });
   const connect = (address = "192.168.1.7"): Client => {
-    const request = { path: "/api/websocket", query: "", header: () => undefined, address, subprotocols: [] };
+    const request = {
+      path: "/api/websocket",
+      query: "",
+      header: () => undefined,
+      headerValues: () => [],
+      address,
+      subprotocols: [],
+    };
     const admission = connections.admit(request);
     if (!admission.accept) throw new AuthError("overloaded", { detail: String(admission.status) });
     const socket = fakeSocket();

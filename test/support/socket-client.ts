@@ -8,7 +8,8 @@ export type Message = Readonly<Record<string, unknown>>;
 
 export interface SocketClientOptions {
   readonly codec?: "json" | "msgpack";
-  readonly headers?: Readonly<Record<string, string>>;
+  /** A list of values is sent as so many headers. */
+  readonly headers?: Readonly<Record<string, string | string[]>>;
   /** Query of the request target, without `?`. */
   readonly query?: string;
   readonly subprotocols?: readonly string[];

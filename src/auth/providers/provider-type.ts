@@ -67,6 +67,12 @@ export function newUsersOf(
   return { activate: option.activate ?? false, groups: option.groups ?? [systemGroups.users] };
 }
 
+/** Other options that an entry is judged with, as they are configured. */
+export interface ConfiguredOptions {
+  readonly publicUrl: string | null;
+  readonly transport: "ws" | "uws";
+}
+
 /** A value of the configuration, which is frozen. */
 export type Frozen<T> = T extends readonly (infer Item)[]
   ? readonly Frozen<Item>[]
@@ -84,11 +90,7 @@ export interface ProviderType<Entry extends ReturnType<typeof entrySchema> = Ret
   readonly entry: Entry;
   /**
    * What is wrong with an entry beyond its schema, after the words "entry 3". Never holds a value that may be secret.
-   * `publicUrl`: as it is configured.
    */
-  problem?(
-    entry: Frozen<Static<Entry>>,
-    configured: { readonly publicUrl: string | null },
-  ): string | undefined;
+  problem?(entry: Frozen<Static<Entry>>, configured: ConfiguredOptions): string | undefined;
   create(entry: Frozen<Static<Entry>>, tools: ConfiguredTools): LoginProvider;
 }

@@ -1,11 +1,12 @@
 import { type Static, Type } from "typebox";
 
 import { commandLineType } from "./command-line/type.ts";
+import { headerProviderType } from "./header/type.ts";
 import { homeAssistantType } from "./homeassistant/type.ts";
 import { ldapType } from "./ldap/type.ts";
 import { oidcProviderType } from "./oidc/type.ts";
 import type { LoginProvider } from "./provider.ts";
-import type { ConfiguredTools, Frozen } from "./provider-type.ts";
+import type { ConfiguredOptions, ConfiguredTools, Frozen } from "./provider-type.ts";
 import { trustedNetworksType } from "./trusted-networks/type.ts";
 
 /** Every type of provider that the configuration knows: a new one is a folder, and a line in each of these two. */
@@ -15,6 +16,7 @@ export const providerTypes = {
   ldap: ldapType,
   oidc: oidcProviderType,
   trusted_networks: trustedNetworksType,
+  header: headerProviderType,
 };
 export const ProviderEntry = Type.Union([
   homeAssistantType.entry,
@@ -22,6 +24,7 @@ export const ProviderEntry = Type.Union([
   ldapType.entry,
   oidcProviderType.entry,
   trustedNetworksType.entry,
+  headerProviderType.entry,
 ]);
 export type ProviderEntry = Frozen<Static<typeof ProviderEntry>>;
 
@@ -34,17 +37,14 @@ export function createProviders(
 }
 
 /** What is wrong with an entry beyond its schema; see `ProviderType.problem`. */
-export function entryProblem(
-  entry: ProviderEntry,
-  configured: { readonly publicUrl: string | null },
-): string | undefined {
+export function entryProblem(entry: ProviderEntry, configured: ConfiguredOptions): string | undefined {
   return typeOf(entry).problem?.(entry, configured);
 }
 
 /** The compiler cannot follow that the type of an entry is that of its functions. */
 function typeOf({ type }: ProviderEntry) {
   return providerTypes[type] as {
-    problem?(entry: ProviderEntry, configured: { readonly publicUrl: string | null }): string | undefined;
+    problem?(entry: ProviderEntry, configured: ConfiguredOptions): string | undefined;
     create(entry: ProviderEntry, tools: ConfiguredTools): LoginProvider;
   };
 }

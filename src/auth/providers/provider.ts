@@ -93,6 +93,8 @@ export interface LoginProvider {
   readonly name: string;
   /** False for a provider that is itself no proof of the person (trusted networks): no MFA is added to it. */
   readonly supportsMfa: boolean;
+  /** Lower-case names of headers of a socket's upgrade that it reads, see `Peer.upgrade`. No other header is kept. */
+  readonly upgradeHeaders?: readonly string[] | undefined;
   /** Absent: a credential that nobody has yet lets nobody in. */
   readonly newUsers?: NewUsers | undefined;
   /**

@@ -1,6 +1,7 @@
 import { Compile } from "typebox/compile";
 import type { TLocalizedValidationError } from "typebox/error";
 
+import type { ConfiguredOptions } from "../../auth/providers/provider-type.ts";
 import {
   type ProviderEntry,
   providerTypes,
@@ -50,7 +51,7 @@ function isKnown(type: unknown): type is keyof typeof providerTypes {
 /** What is wrong with the first entry that fits its schema and is wrong nevertheless. */
 export function providerEntriesProblem(
   entries: readonly ProviderEntry[],
-  configured: { readonly publicUrl: string | null },
+  configured: ConfiguredOptions,
 ): string | undefined {
   for (const [place, entry] of entries.entries()) {
     const problem = typesProblem(entry, configured);

@@ -24,8 +24,8 @@ const rules: Readonly<Record<string, Rule>> = {
   trusted_proxies: ({ trusted_proxies }) => firstProblem(trusted_proxies, addressRangeProblem),
   "metrics.readers": ({ metrics }) => firstProblem(metrics.readers, addressRangeProblem),
   origins: ({ origins }) => firstProblem(origins, originProblem),
-  auth_providers: ({ auth_providers, public_url }) =>
-    providerEntriesProblem(auth_providers, { publicUrl: public_url }),
+  auth_providers: ({ auth_providers, public_url, transport }) =>
+    providerEntriesProblem(auth_providers, { publicUrl: public_url, transport }),
   store: ({ store }) => (store === null ? undefined : storeProblem(store)),
   secret_file: ({ secret, secret_file }) =>
     secret !== null && secret_file !== null ? "excludes secret: give one of the two" : undefined,
