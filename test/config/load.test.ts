@@ -356,9 +356,52 @@ describe("auth_providers", () => {
     ["  - {type: homeassistant, id: ''}\n", "entry 1 has a wrong id: must not have fewer than 1 characters"],
     ["  - {type: command_line}\n", "entry 1 needs command"],
     ["  - {type: command_line, command: check}\n", "entry 1 has a wrong command: must be an absolute path"],
+    ["  - {type: oidc}\n", "entry 1 needs issuer, client_id"],
     ["  []\n", "must be a list of 1 to 64 mappings, got a list of 0"],
     ["  homeassistant\n", "must be a list of 1 to 64 mappings, got a string of 13 characters"],
   ])("refuses %j", (text, message) => {
     expect(given(text)).toBe(`auth_providers (${path.join(folder, "gatehouse.yaml")}): ${message}`);
+  });
+
+  const oidc = (options: object) => ({
+    type: "oidc" as const,
+    issuer: "https://id.test",
+    client_id: "c",
+    ...options,
+  });
+  it.each([
+    [{}, null, "needs public_url"],
+    [
+      { client_secret: "a canary", client_secret_file: "/f" },
+      "https://a.test",
+      "client_secret and client_secret_file",
+    ],
+    [{ issuer: "id.test" }, "https://a.test", "not a URL with https"],
+    [{ issuer: "http://id.test" }, "https://a.test", "an issuer with http"],
+    [{ issuer: "https://a:canary@id.test" }, "https://a.test", "with user"],
+    [{ issuer: "https://id.test/?canary" }, "https://a.test", "query"],
+    [{ issuer: "https://id.test/.well-known/openid-configuration" }, "https://a.test", "leave out"],
+  ])("refuses the OpenID provider %j at %j, and repeats no value", (options, public_url, problem) => {
+    const env = { GATEHOUSE_AUTH_PROVIDERS: JSON.stringify([oidc(options)]) };
+    const told = problemsOf({
+      env: public_url === null ? env : { ...env, GATEHOUSE_PUBLIC_URL: public_url },
+    });
+    expect(told).toContain("auth_providers (GATEHOUSE_AUTH_PROVIDERS): entry 1 ");
+    expect(told).toContain(problem);
+    expect(told).not.toContain("canary");
+  });
+
+  it("shows no client secret", () => {
+    const providers = [
+      oidc({ client_secret: "a canary" }),
+      oidc({ id: "b", issuer: "http://127.0.0.1:1/x" }),
+    ];
+    const env = {
+      GATEHOUSE_AUTH_PROVIDERS: JSON.stringify(providers),
+      GATEHOUSE_PUBLIC_URL: "https://a.test",
+    };
+    const shown = effectiveConfig(loadConfig({ env }));
+    expect(shown.auth_providers).toMatchObject([{ client_id: "c", client_secret: "***" }, { id: "b" }]);
+    expect(JSON.stringify(shown)).not.toContain("canary");
   });
 });

@@ -1,6 +1,9 @@
+import { createInterface } from "node:readline";
+import { PassThrough } from "node:stream";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
+import { runCommand } from "../../src/cli/program.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
 import { type RunningGateway, setUpOwner, startNode } from "../support/gateway.ts";
 import { freePort, type OpenIdProvider, startOpenIdProvider } from "../support/openid-provider.ts";
@@ -144,6 +147,30 @@ describe("a login with an OpenID provider, in a browser", () => {
     const closed = await within(Promise.all([socket.closed, second.socket.closed]), "the sockets' end");
     expect(closed.map(({ code }) => code)).toEqual([4301, 4301]);
     expect(await third.socket.call("ping")).toMatchObject({ type: "pong" });
+  });
+
+  it("logs in from a terminal, and waits for whoever approves", async () => {
+    const { provider, nodes } = await start({}, [{}]);
+    const [node] = nodes;
+    if (node === undefined) throw new RangeError("no node");
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    const stdin = new PassThrough() as unknown as NodeJS.ReadStream;
+    const args = ["login", node.url, "--browser", "--provider", "work", "--json"];
+    const ended = runCommand(args, { env: {}, stdout, stderr, stdin });
+    const notices = createInterface(stderr)[Symbol.asyncIterator]();
+    const line = async () => String((await within(notices.next(), "the next line")).value);
+    const address = /browser: (\S+)$/.exec(await line())?.[1] ?? "";
+    const code = /compare: (\S+)$/.exec(await line())?.[1] ?? "";
+    const page = await newPage();
+    await page.goto(address);
+    await provider.logIn(page, "uma");
+    await page.getByText(code).waitFor();
+    await confirm(page).click();
+    expect(await line()).toContain("approve");
+    const [pending] = await node.authority.approvals.list();
+    await node.authority.approvals.approve(pending?.userId ?? "");
+    expect(await within(ended, "the command's end")).toBe(0);
+    expect(JSON.parse(String(stdout.read()))).toMatchObject({ access_token: expect.any(String) });
   });
 
   it("ends if the person refuses, here or at the provider", async () => {

@@ -23,7 +23,11 @@ export function upstreamError(error: unknown): AuthError {
     });
   if (causes.some(isServerFailure))
     return new AuthError("provider_unavailable", { detail: "the provider answered with a status of 5xx" });
-  const [detail] = causes.map(detailOf).filter((text) => text !== "");
+  // The innermost error says most: which claim of which token it was. It does not repeat the claim's value.
+  const detail = causes
+    .map(detailOf)
+    .filter((text) => text !== "")
+    .at(-1);
   return new AuthError("provider_error", { detail: detail ?? "the provider's answer cannot be used" });
 }
 
@@ -41,11 +45,11 @@ function isServerFailure(cause: unknown): boolean {
   return cause instanceof Response && cause.status >= 500;
 }
 
+/** Only errors with a code are of the library's words. That of a JSON parser repeats the text that it could not parse. */
 function detailOf(cause: unknown): string {
   if (cause instanceof ResponseBodyError) return `the provider answered ${oauthCode(cause.error)}`;
-  if (!(cause instanceof Error)) return "";
-  const code = "code" in cause && typeof cause.code === "string" ? `${cause.code}: ` : "";
-  return `${code}${cause.message}`.slice(0, 200);
+  if (!(cause instanceof Error) || !("code" in cause) || typeof cause.code !== "string") return "";
+  return `${cause.code}: ${cause.message}`.slice(0, 200);
 }
 
 /** RFC 6749 section 5.2: an error is a code of ASCII. */
