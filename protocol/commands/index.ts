@@ -1,4 +1,5 @@
 import { adminCommands } from "./admin.ts";
+import { administrationCommands } from "./administration.ts";
 import { approvalCommands } from "./approvals.ts";
 import { authCommands } from "./auth.ts";
 import type { ParamsOf, ResultOf } from "./define.ts";
@@ -15,6 +16,7 @@ export const commands = {
   ...adminCommands,
   ...approvalCommands,
   ...revokeCommands,
+  ...administrationCommands,
   ...throttleCommands,
 } as const;
 

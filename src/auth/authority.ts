@@ -15,6 +15,7 @@ import { createProviderAdmission, createProviderRegistry } from "./providers/reg
 import { recordKeys } from "./record-keys.ts";
 import { createRevocation, type Revocation, type RevocationOptions } from "./revocation/revocation.ts";
 import { createLoginRepair } from "./revocation/rollback/repair-logins.ts";
+import { createOwnerRepair } from "./revocation/rollback/repair-owner.ts";
 import { createUserRepair } from "./revocation/rollback/repair-users.ts";
 import type { DisabledSafeguards } from "./safeguards.ts";
 import { createLoopYielder, type LoopYielder } from "./scheduling/loop-yielder.ts";
@@ -41,6 +42,7 @@ import { createSignedPaths, type SignedPaths } from "./tokens/signed-paths.ts";
 import { type ApprovalOptions, type Approvals, createApprovals } from "./users/approvals.ts";
 import { type Credentials, createCredentials } from "./users/credentials.ts";
 import { createOnboarding, type Onboarding } from "./users/onboarding.ts";
+import { createOwnership, type Ownership } from "./users/ownership.ts";
 import { createUsers, type Groups, type Users } from "./users/users.ts";
 
 /** The domain as everything outside src/auth sees it. This file composes it and adds no rules. */
@@ -51,6 +53,7 @@ export interface Authority {
   readonly codes: AuthorizationCodes;
   readonly signedPaths: SignedPaths;
   readonly users: Users;
+  readonly ownership: Ownership;
   readonly groups: Groups;
   readonly credentials: Credentials;
   readonly approvals: Approvals;
@@ -211,6 +214,7 @@ function composeRevocation(
     },
     repairs: {
       ofUser: createUserRepair({ store, credentials }),
+      ofOwner: createOwnerRepair({ store }),
       ofLogin: createLoginRepair({ store, clock, credentials, yielder }),
     },
     onListenerFault: options.onFault,
@@ -260,6 +264,7 @@ function composePeople(options: AuthorityOptions, base: Base & ReturnType<typeof
   const localLogins = localLoginsAt(registry.providers.find(({ type }) => type === localType)?.id ?? null);
   const localLoginsOf = (providerId: string | null) =>
     registry.find(localType, providerId) && localLoginsAt(providerId);
+  const ownership = createOwnership(base);
   const onboarding = createOnboarding({ ...base, localLogins, rotates });
   const budgets = { ...defaultLoginBudgets, ...options.loginBudgets };
   const throttles = createThrottles({ store, clock, credentials, budgets });
@@ -279,5 +284,5 @@ function composePeople(options: AuthorityOptions, base: Base & ReturnType<typeof
   });
   const oidc = createOidc({ ...base, logins });
   const ways = { localLogins, localLoginsOf, onboarding, logins, oidc };
-  return { users, groups, credentials, approvals, throttles, ...ways };
+  return { users, groups, credentials, approvals, throttles, ownership, ...ways };
 }

@@ -102,6 +102,8 @@ const codes: Rules<Authority["codes"]> = {
   redeem: needsFollowedLog,
 };
 
+const ownership: Rules<Authority["ownership"]> = { transfer: needsFollowedLog };
+
 const throttles: Rules<Authority["throttles"]> = {
   page: unrestricted,
   get: unrestricted,
@@ -145,6 +147,7 @@ const parts: Rules<Authority> = {
   logins: guarded(logins),
   oidc: guarded(oidc),
   codes: guarded(codes),
+  ownership: guarded(ownership),
   throttles: guarded(throttles),
   onboarding: guarded(onboarding),
   signedPaths: guarded(signedPaths),

@@ -206,6 +206,13 @@ export type LogEvent =
         readonly version?: number | undefined;
       };
     }
+  /** Another user is the owner now. With `version`, a node has logged the event again, as above. */
+  | {
+      readonly type: "owner_changed";
+      readonly userId: string;
+      readonly previousId: string;
+      readonly version?: number | undefined;
+    }
   /**
    * A login was removed or got another password, and its sessions ended. With `version`, a node has logged the event
    * again, as above. `except`: the session that asked for the new password.

@@ -126,15 +126,28 @@ function addNameCommands(family: Command, using: Using): void {
 }
 
 function addRemoval(family: Command, { environment }: CommandContext, using: Using): void {
+  const confirming = (flags: { readonly yes?: true }) => {
+    const asks = flags.yes !== true && environment.stdin.isTTY;
+    return async (question: string) => !asks || (await askYesOrNo(environment, question));
+  };
   atProvider(
     family.command("remove-login <user>").description("take a user's login away; its sessions end"),
   ).action((user, flags) => using(flags, (authority, output) => users.removeLogin(authority, user, output)));
   atProvider(family.command("remove <user>").description("remove a user with all logins and sessions"))
     .option("--yes", "do not ask; without a terminal there is no question")
     .action((user, flags) => {
-      const asks = flags.yes !== true && environment.stdin.isTTY;
-      const confirmed = async (question: string) => !asks || (await askYesOrNo(environment, question));
+      const confirmed = confirming(flags);
       return using(flags, (authority, output) => users.removeUser(authority, user, confirmed, output));
+    });
+  atProvider(
+    family
+      .command("make-owner <user>")
+      .description("make a user the owner; the present owner stays a user with the same groups"),
+  )
+    .option("--yes", "do not ask; without a terminal there is no question")
+    .action((user, flags) => {
+      const confirmed = confirming(flags);
+      return using(flags, (authority, output) => users.transferOwnership(authority, user, confirmed, output));
     });
 }
 

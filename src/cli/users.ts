@@ -99,6 +99,23 @@ export async function removeUser(
   output.result({ id: user.id, removed: true }, `removed ${nameOrId}`);
 }
 
+/** Makes the user the owner. Asks for confirmation as `removeUser` does. */
+export async function transferOwnership(
+  authority: Authority,
+  nameOrId: string,
+  confirmed: (question: string) => Promise<boolean>,
+  output: Output,
+): Promise<void> {
+  const user = await findUser(authority, nameOrId);
+  const who = oneLine(`${user.name ?? nameOrId} (${user.id})`);
+  if (!(await confirmed(`Make ${who} the owner, instead of the present one?`))) {
+    output.result(await describe(authority, user), "the owner stays");
+    return;
+  }
+  const owner = await authority.ownership.transfer(user.id, null);
+  output.result(await describe(authority, owner), `${nameOrId} is the owner`);
+}
+
 /** Sets a password. This ends every session of the user. */
 export async function setPassword(
   authority: Authority,

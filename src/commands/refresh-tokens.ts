@@ -18,14 +18,14 @@ export function sessionCommands(parts: CommandParts): readonly Command[] {
     defineCommand("auth/refresh_tokens", users, (_, session) =>
       parts.wholeLists.run(session, async () => {
         const { userId, sessionId } = session.principal;
-        return (await sessions.list(userId)).map((each) => infoOf(each, sessionId));
+        return (await sessions.list(userId)).map((each) => sessionInfoOf(each, sessionId));
       }),
     ),
     defineCommand("gatehouse/sessions/list", users, async (message, { principal }) => {
       const { userId, sessionId } = principal;
       const page = await sessions.listPage(userId, pageRequestOf(message));
       return {
-        sessions: page.sessions.map((each) => infoOf(each, sessionId)),
+        sessions: page.sessions.map((each) => sessionInfoOf(each, sessionId)),
         cursor: page.next ?? null,
       };
     }),
@@ -80,7 +80,7 @@ async function revokeOwn(
   }
 }
 
-function infoOf(session: StoredSession, currentId: string): RefreshTokenInfo {
+export function sessionInfoOf(session: StoredSession, currentId: string): RefreshTokenInfo {
   return {
     id: session.id,
     client_id: session.clientId,

@@ -3,6 +3,7 @@ import type { Authority } from "../auth/authority.ts";
 import type { Actor } from "../auth/model.ts";
 import type { Command, Dispatch } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
+import { administrationCommands } from "./administration.ts";
 import { approvalCommands } from "./approvals.ts";
 import { authCommands } from "./auth.ts";
 import { configAuthCommands } from "./config-auth.ts";
@@ -26,6 +27,7 @@ export type CommandAuthority = Pick<
   | "localLogins"
   | "revocation"
   | "throttles"
+  | "ownership"
 >;
 
 export interface CommandParts {
@@ -54,6 +56,7 @@ export function createDispatch(
     ...localProviderCommands(parts),
     ...approvalCommands(parts),
     ...revokeCommands(parts),
+    ...administrationCommands(parts),
     ...throttleCommands(parts),
   ]);
 }

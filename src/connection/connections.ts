@@ -179,7 +179,7 @@ function composeParts(
     limits,
     wheel,
     log,
-    onUserChanged: (userId, change) => events.publish(userId, change),
+    onEvent: (event) => events.publish(event),
   });
   const parts: ConnectionParts = {
     authentication: authority.authentication,

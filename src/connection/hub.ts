@@ -49,7 +49,8 @@ export function createHub(options: {
   readonly limits: HubLimits;
   readonly wheel: TimerWheel;
   readonly log: ConnectionLog;
-  readonly onUserChanged: (userId: string, change: "added" | "updated" | "removed") => void;
+  /** Called with every event, before its sockets are closed. */
+  readonly onEvent: (event: RevocationEvent) => void;
 }): Hub {
   return new IndexedHub(options);
 }
@@ -99,6 +100,7 @@ class IndexedHub implements Hub {
   }
 
   apply(cut: RevocationEvent): number {
+    this.#options.onEvent(cut);
     switch (cut.kind) {
       case "sessions":
         return cutAll(
@@ -111,7 +113,6 @@ class IndexedHub implements Hub {
       case "all":
         return cutAll(this.#olderThan(cut), closeNameOf(cut.cause));
       case "user_changed":
-        this.#options.onUserChanged(cut.userId, cut.change);
         // A deactivation revokes by epochs. Whoever logged in after the user was activated again stays connected.
         if (cut.rights !== undefined) return cut.rights.localOnly ? this.#cutRemote(cut.userId) : 0;
         if (cut.change === "updated") this.#reread(cut.userId);
@@ -121,6 +122,7 @@ class IndexedHub implements Hub {
         return 0;
       case "keys":
         return cutAll(this.#signedBy(new Set(cut.keyIds)), "token_expired");
+      case "owner_changed":
       case "audited":
         return 0;
     }

@@ -1,20 +1,20 @@
 import { randomBytes } from "node:crypto";
 
+import { verifyClientId } from "../auth/clients/client-id.ts";
 import type { Clock } from "../auth/clock/clock.ts";
 import type { User } from "../auth/model.ts";
+import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import { approvalOnWire } from "../auth/users/approval-on-wire.ts";
 import type { Approval, Approvals } from "../auth/users/approvals.ts";
 import { isAdmin, type Users } from "../auth/users/users.ts";
 import type { ConnectionLog } from "./observer.ts";
 import type { Session } from "./session.ts";
 
-export type UserChange = "added" | "updated" | "removed";
-
-/** Home Assistant's three user events, for administrators, and `approval_requested`, for whoever may approve. */
+/** Home Assistant's three user events and Gatehouse's own, for administrators, and `approval_requested`, for whoever may approve. */
 export interface UserEvents {
   /** `type` undefined: all of them. Returns a function that ends the subscription. */
   subscribe(session: Session, id: number, type: string | undefined): () => void;
-  publish(userId: string, change: UserChange): void;
+  publish(event: RevocationEvent): void;
   publishApproval(approval: Approval): void;
 }
 
@@ -87,8 +87,51 @@ export function createUserEvents(options: {
       subscribers.add(subscriber);
       return () => subscribers.delete(subscriber);
     },
-    publish: (userId, change) => publish(`user_${change}`, { user_id: userId }, isAdmin),
+    publish(event) {
+      const shown = subscribers.size === 0 ? undefined : shownEventOf(event);
+      if (shown !== undefined) publish(shown.type, shown.data, isAdmin);
+    },
     publishApproval: (approval) =>
       publish("approval_requested", approvalOnWire(approval), options.approvals.mayDecide),
   };
+}
+
+interface ShownEvent {
+  readonly type: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** What administrators are told of an event. Undefined: nothing. */
+function shownEventOf(event: RevocationEvent): ShownEvent | undefined {
+  switch (event.kind) {
+    case "user_changed":
+      return { type: `user_${event.change}`, data: { user_id: event.userId } };
+    case "owner_changed":
+      return {
+        type: "owner_changed",
+        data: { user_id: event.userId, previous_user_id: event.previousId },
+      };
+    case "sessions":
+      return sessionsEnded(event.cause, { user_id: event.userId, session_ids: event.sessionIds });
+    case "user":
+      return sessionsEnded(event.cause, { user_id: event.userId, except: event.except });
+    case "client":
+      return sessionsEnded(event.cause, { client_id: clientNamed(event.clientId) });
+    case "all":
+      return sessionsEnded(event.cause, {});
+    case "session_changed":
+    case "keys":
+    case "audited":
+      return undefined;
+  }
+}
+
+function sessionsEnded(cause: string, whose: ShownEvent["data"]): ShownEvent {
+  const nobody = { user_id: null, session_ids: null, client_id: null, except: null };
+  return { type: "sessions_ended", data: { ...nobody, ...whose, cause } };
+}
+
+/** Somebody may have revoked any text, also a token. Only what can be a client id is repeated. */
+function clientNamed(clientId: string): string | null {
+  return verifyClientId(clientId) ? clientId : null;
 }

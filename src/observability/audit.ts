@@ -24,6 +24,7 @@ export type DecisionName =
   | "login_removal"
   | "login_rename"
   | "password_change"
+  | "owner_transfer"
   | "throttle_lift"
   | "key_rotation"
   | "key_drop";
@@ -117,7 +118,7 @@ export function createAudit(sink: AuditSink): Audit {
     cut(cut, socketsClosed, replayed = false) {
       const again = replayed ? { replayed } : {};
       if (cut.kind === "audited") sink({ ...cut.record, ...again });
-      else if (cut.kind !== "user_changed" && cut.kind !== "session_changed")
+      else if (cut.kind !== "user_changed" && cut.kind !== "owner_changed" && cut.kind !== "session_changed")
         record("revocation", "done", { ...about(cut, socketsClosed), ...again });
     },
   };
@@ -150,7 +151,7 @@ function clientNamed(clientId: string | null | undefined): string | null | undef
 }
 
 function about(
-  cut: Exclude<RevocationEvent, { kind: "user_changed" | "session_changed" | "audited" }>,
+  cut: Exclude<RevocationEvent, { kind: "user_changed" | "owner_changed" | "session_changed" | "audited" }>,
   socketsClosed: number,
 ): object {
   if (cut.kind === "keys") return { target: cut.kind, key_ids: cut.keyIds, sockets_closed: socketsClosed };

@@ -140,6 +140,10 @@ const localLogins: Rules<Authority["localLogins"]> = {
   userIdOf: notRecorded,
 };
 
+const ownership: Rules<Authority["ownership"]> = {
+  transfer: records("owner_transfer", (userId) => ({ userId })),
+};
+
 const throttles: Rules<Authority["throttles"]> = {
   page: notRecorded,
   get: notRecorded,
@@ -225,6 +229,7 @@ const parts: Rules<Authority> = {
     const found = localLoginsOf(providerId);
     return found && recorded(localLogins)(found, recorder);
   },
+  ownership: recorded(ownership),
   throttles: recorded(throttles),
   onboarding: recorded(onboarding),
   revocation: recorded(revocation),

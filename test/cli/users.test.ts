@@ -55,6 +55,16 @@ describe("gatehouse users", () => {
     expect(await refused("users", "demote", "olivia")).toEqual({ code: 2, error: "usage" });
   });
 
+  it("makes another user the owner, once, and back", async () => {
+    const owners = async () =>
+      (await done<(Described & { is_owner: boolean })[]>("users", "list")).filter((user) => user.is_owner);
+    expect(await done("users", "make-owner", paula.id)).toMatchObject({ id: paula.id, is_owner: true });
+    expect(await owners()).toMatchObject([{ id: paula.id }]);
+    expect(await refused("users", "make-owner", paula.id)).toEqual({ code: 1, error: "not_allowed" });
+    expect(await done("users", "make-owner", "olivia")).toMatchObject({ username: "olivia", is_owner: true });
+    expect(await owners()).toHaveLength(1);
+  });
+
   it("lets in from local addresses only, and from everywhere again", async () => {
     expect(await done("users", "local-only", paula.id, "on")).toMatchObject({ local_only: true });
     expect(await done("users", "local-only", paula.id, "off")).toMatchObject({ local_only: false });

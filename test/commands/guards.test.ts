@@ -15,6 +15,7 @@ function setUp(current: () => Promise<User | undefined>) {
     followGeneration: 0,
     invalidationCount: 0,
     decidedRights: () => undefined,
+    ownerChange: () => undefined,
     judge: () => ({ state: "live" }) as const,
   };
   const authentication = {
@@ -108,7 +109,12 @@ describe("guards", () => {
         }),
     );
     client.say(list);
-    rig.connections.hub.apply({ kind: "sessions", sessionIds: ["s1"], cause: "session_revoked" });
+    rig.connections.hub.apply({
+      kind: "sessions",
+      userId: "u1",
+      sessionIds: ["s1"],
+      cause: "session_revoked",
+    });
     found(userOf({ isOwner: true }));
     await settled();
     expect([done, client.heard()]).toEqual([[], []]);

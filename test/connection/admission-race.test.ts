@@ -10,7 +10,12 @@ import { principalOf } from "../support/people.ts";
  * A revoke that commits while a socket is being let in. Whatever the moment, the socket must not live on: either the
  * last check sees the revoke, or the hub has the socket when the cut comes.
  */
-const revoke: RevocationEvent = { kind: "sessions", sessionIds: ["s1"], cause: "session_revoked" };
+const revoke: RevocationEvent = {
+  kind: "sessions",
+  userId: "u1",
+  sessionIds: ["s1"],
+  cause: "session_revoked",
+};
 const auth = { type: "auth", access_token: "t" };
 const revoked = { code: closeCodes.session_revoked.number, reason: closeCodes.session_revoked.text };
 const types = (messages: readonly unknown[]) => messages.map((message) => (message as { type: string }).type);

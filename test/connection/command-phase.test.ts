@@ -310,7 +310,12 @@ describe("command phase", () => {
     client.say({ id: 1, type: "subscribe" });
     client.say({ id: 2, type: "late" });
     client.heard();
-    rig.connections.hub.apply({ kind: "sessions", sessionIds: ["s1"], cause: "session_revoked" });
+    rig.connections.hub.apply({
+      kind: "sessions",
+      userId: "u1",
+      sessionIds: ["s1"],
+      cause: "session_revoked",
+    });
     pending[0]?.("too late");
     await settled();
     expect(client.heard()).toEqual([]);

@@ -24,7 +24,9 @@ function setUp(read: (userId: string) => Promise<VersionedUser | undefined> = as
     limits: { socketsPerSession: 3, socketsPerUser: 4 },
     wheel,
     log: quietLog,
-    onUserChanged: (userId, change) => changes.push(`${userId} ${change}`),
+    onEvent: (event) => {
+      if (event.kind === "user_changed") changes.push(`${event.userId} ${event.change}`);
+    },
   });
   const join = (principal: Partial<Principal>, address = "192.168.1.7"): TestMember => {
     const member: TestMember = {
@@ -74,7 +76,12 @@ describe("hub", () => {
     const { hub, join } = setUp();
     const revoked = [join({ sessionId: "s1" }), join({ sessionId: "s1" }), join({ sessionId: "s1" })];
     const other = join({ sessionId: "s2" });
-    const closed = hub.apply({ kind: "sessions", sessionIds: ["s1", "nobody"], cause: "session_revoked" });
+    const closed = hub.apply({
+      kind: "sessions",
+      userId: "u1",
+      sessionIds: ["s1", "nobody"],
+      cause: "session_revoked",
+    });
     expect(closed).toBe(3);
     expect(revoked.map(({ cuts }) => cuts)).toEqual([
       ["session_revoked"],
@@ -102,7 +109,9 @@ describe("hub", () => {
     const member = join({ sessionId: "s1" });
     member.cut("going_away");
     hub.add(member);
-    expect(hub.apply({ kind: "sessions", sessionIds: ["s1"], cause: "session_revoked" })).toBe(0);
+    expect(hub.apply({ kind: "sessions", userId: "u1", sessionIds: ["s1"], cause: "session_revoked" })).toBe(
+      0,
+    );
   });
 
   it("closes the remote sockets of a user who became local-only", async () => {

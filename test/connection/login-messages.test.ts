@@ -380,7 +380,12 @@ describe("login messages", () => {
       { id: 2, type: "result", success: false, error: { code: "conflict" } },
     ]);
     expect(revoked).toEqual([{ kind: "sessions", userId: "u1", sessionIds: ["s1"] }]);
-    const cut = { kind: "sessions", sessionIds: ["granted"], cause: "session_revoked" } as const;
+    const cut = {
+      kind: "sessions",
+      userId: "u1",
+      sessionIds: ["granted"],
+      cause: "session_revoked",
+    } as const;
     expect([rig.connections.hub.sockets, rig.connections.hub.apply(cut), calls]).toEqual([
       1,
       0,

@@ -48,6 +48,7 @@ describe.each(["ws", "uws"] as const)("suspension on %s", (transport) => {
       view: (real) => ({
         judge: (principal) => real.judge(principal),
         decidedRights: (userId) => real.decidedRights(userId),
+        ownerChange: () => real.ownerChange(),
         get trusted() {
           return trust.trusted && real.trusted;
         },

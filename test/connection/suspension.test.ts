@@ -26,6 +26,7 @@ function setUp(options: Options = {}) {
     followGeneration: 0,
     invalidationCount: 0,
     decidedRights: () => undefined,
+    ownerChange: () => undefined,
     judge: () => ({ state: "live" }) as const,
   };
   const ended = new Map<string, CloseName>();
@@ -205,7 +206,12 @@ describe("a socket of a node that cannot know what was revoked", () => {
     const { rig, enter, lose, regain, reviewBy } = setUp();
     const [first, second] = [enter(), enter()];
     const cut = (sessionId: string) =>
-      rig.connections.hub.apply({ kind: "sessions", sessionIds: [sessionId], cause: "session_revoked" });
+      rig.connections.hub.apply({
+        kind: "sessions",
+        userId: "u1",
+        sessionIds: [sessionId],
+        cause: "session_revoked",
+      });
     await lose();
     expect(cut("s1")).toBe(1);
     let answer: (ends: readonly undefined[]) => void = () => undefined;

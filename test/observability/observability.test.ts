@@ -108,10 +108,10 @@ describe("the audit log", () => {
     const about = { address: peer.address, grant: "refresh_token", clientId: null } as const;
     http.decided({ event: "token_refused", reason: "invalid_grant", ...about });
     http.decided({ event: "token_granted", userId: "u1", sessionId: "s1", ...about });
-    audit.cut({ kind: "sessions", sessionIds: ["s1"], cause: "session_revoked" }, 2);
+    audit.cut({ kind: "sessions", userId: "u1", sessionIds: ["s1"], cause: "session_revoked" }, 2);
     audit.cut({ kind: "user", userId: "u1", epoch: 7, except: null, cause: "password_changed" }, 1);
     audit.cut({ kind: "user_changed", userId: "u1", change: "updated" }, 0);
-    audit.cut({ kind: "sessions", sessionIds: ["s0"], cause: "session_revoked" }, 0, true);
+    audit.cut({ kind: "sessions", userId: "u1", sessionIds: ["s0"], cause: "session_revoked" }, 0, true);
     expect(lines).toMatchObject([
       { audit: "token_refused", outcome: "denied", reason: "invalid_grant" },
       { audit: "token_granted", outcome: "allowed", user_id: "u1", session_id: "s1" },

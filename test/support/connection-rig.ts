@@ -60,12 +60,12 @@ export function connectionRig(
     });
   const { revocation } = parts;
   const trusted: RigParts = { ...parts, revocation: { view: alwaysTrusted, ...revocation } };
-  const authority = Object.fromEntries(
-    ["authentication", "logins", "sessions", "onboarding", "revocation", "users"].map((part) => [
-      part,
-      untouched(part),
-    ]),
-  ) as unknown as RigAuthority;
+  const approvals = { onRequest: () => () => undefined, mayDecide: () => false };
+  const untouchedParts = ["authentication", "logins", "sessions", "onboarding", "revocation", "users"];
+  const authority = {
+    ...Object.fromEntries(untouchedParts.map((part) => [part, untouched(part)])),
+    approvals,
+  } as unknown as RigAuthority;
   const wheel = createTimerWheel({ clock, onError: (error) => note({ err: error }, "timer") });
   const connections = createConnections({
     wheel,
@@ -117,6 +117,7 @@ const alwaysTrusted = {
   followGeneration: 0,
   invalidationCount: 0,
   decidedRights: () => undefined,
+  ownerChange: () => undefined,
   judge: () => ({ state: "live" }) as const,
 };
 

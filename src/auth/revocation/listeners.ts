@@ -5,7 +5,12 @@ import type { AuditRecord, RevocationCause, Rights } from "../model.ts";
  * synchronously, and returns how many it closed.
  */
 export type RevocationEvent =
-  | { readonly kind: "sessions"; readonly sessionIds: readonly string[]; readonly cause: RevocationCause }
+  | {
+      readonly kind: "sessions";
+      readonly userId: string;
+      readonly sessionIds: readonly string[];
+      readonly cause: RevocationCause;
+    }
   | {
       readonly kind: "user";
       readonly userId: string;
@@ -28,6 +33,8 @@ export type RevocationEvent =
       /** The user's rights from now on. Absent if the commit did not decide on them, or a later one did. */
       readonly rights?: Rights;
     }
+  /** `userId` is the owner now. Closes no connection. */
+  | { readonly kind: "owner_changed"; readonly userId: string; readonly previousId: string }
   | { readonly kind: "session_changed"; readonly sessionId: string }
   /** Connections whose token was signed with one of these keys are closed. Their sessions stay live. */
   | { readonly kind: "keys"; readonly keyIds: readonly string[] }

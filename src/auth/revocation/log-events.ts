@@ -51,6 +51,12 @@ const KnownEvent = Compile(
       ),
     }),
     Type.Object({
+      type: Type.Literal("owner_changed"),
+      userId: Type.String(),
+      previousId: Type.String(),
+      version: Type.Optional(Type.Number()),
+    }),
+    Type.Object({
       type: Type.Literal("login_changed"),
       userId: Type.String(),
       credentialId: Type.String(),

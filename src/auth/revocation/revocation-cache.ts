@@ -3,7 +3,7 @@ import type { LogEntry, LogPosition } from "../store.ts";
 import { parseUserState } from "../users/user-state.ts";
 import { ExpiringMap } from "./expiring-map.ts";
 import type { RevocationEvent } from "./listeners.ts";
-import type { Judgement, RightsDecision } from "./view.ts";
+import type { Judgement, OwnerChange, RightsDecision } from "./view.ts";
 
 /** A revoked session as it is remembered: enough to judge tokens, and to log the revocation again. */
 export interface RevokedSession {
@@ -51,6 +51,8 @@ export class RevocationCache {
   readonly rightsDecisions: ExpiringMap<string, RightsDecision>;
   /** By credential, as above. */
   readonly loginChanges: ExpiringMap<string, LoginChange>;
+  /** One entry at most. */
+  readonly owner: ExpiringMap<"owner", OwnerChange>;
   readonly #all: readonly ExpiringMap<string, unknown>[];
 
   constructor(ttlMs: number, capacity: number) {
@@ -62,6 +64,7 @@ export class RevocationCache {
     this.userChangedAt = new ExpiringMap(ttlMs, capacity);
     this.rightsDecisions = new ExpiringMap(ttlMs, capacity);
     this.loginChanges = new ExpiringMap(ttlMs, capacity);
+    this.owner = new ExpiringMap(ttlMs, 1);
     const { seen, sessions, users, clients, userChangedAt, rightsDecisions, loginChanges } = this;
     this.#all = [
       seen,
@@ -72,6 +75,7 @@ export class RevocationCache {
       userChangedAt,
       rightsDecisions,
       loginChanges,
+      this.owner,
     ];
   }
 
@@ -110,7 +114,7 @@ export class RevocationCache {
         const { userId, cause, revocationId } = event;
         const added = event.sessionIds.filter((id) => this.sessions.get(id) === undefined);
         for (const id of added) this.sessions.set(id, { userId, cause, revocationId }, now);
-        return added.length === 0 ? undefined : { kind: "sessions", sessionIds: added, cause };
+        return added.length === 0 ? undefined : { kind: "sessions", userId, sessionIds: added, cause };
       }
       case "user_revoked": {
         const { userId, except, cause } = event;
@@ -138,6 +142,12 @@ export class RevocationCache {
             now,
           );
         return userChangedEvent(event, recordDecision(this.rightsDecisions, event, entry, now));
+      case "owner_changed": {
+        const { userId, previousId, version = entry.version } = event;
+        if (version <= (this.owner.get("owner")?.version ?? 0)) return undefined;
+        this.owner.set("owner", { userId, version }, now);
+        return { kind: "owner_changed", userId, previousId };
+      }
       case "login_changed":
         recordLoginChange(this.loginChanges, event, entry, now);
         return undefined;

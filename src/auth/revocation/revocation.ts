@@ -231,7 +231,8 @@ const silent: RevocationObserver = {
 function compose(options: RevocationOptions) {
   const { store, clock, longestTokenMs, disabledSafeguards = new Set(), onListenerFault = noop } = options;
   const { policy = "suspend", stalePrimaryWindowMs = () => Number.POSITIVE_INFINITY } = options;
-  const { repairs = { ofUser: resolveUndefined, ofLogin: resolveUndefined } } = options;
+  const { repairs = { ofUser: resolveUndefined, ofLogin: resolveUndefined, ofOwner: resolveUndefined } } =
+    options;
   const observer = { ...silent, ...options.observer };
   const node = newId();
   const logMac = createLogMac(options.sealing);

@@ -15,6 +15,8 @@ export interface RevocationView {
    * older than it after the store lost writes: see `applyDecidedRights`.
    */
   decidedRights(userId: string): RightsDecision | undefined;
+  /** The last change of the owner in the log, as above; see `withoutLostOwnership`. */
+  ownerChange(): OwnerChange | undefined;
   /**
    * False while the node may have missed a revocation: the log is not followed, the lease has expired, or a break of
    * the log was not recovered from yet. Then nobody is authenticated. Hot path: a few comparisons, checked before
@@ -49,6 +51,14 @@ export interface RightsDecision {
   readonly rights: Rights | null;
 }
 
+/** The last change of the owner. */
+export interface OwnerChange {
+  /** The number of the commit that made it. */
+  readonly version: number;
+  /** The owner since then. */
+  readonly userId: string;
+}
+
 /** Maximum difference between the clocks that a token's and an entry's time come from. */
 export const clockMarginMs = 60_000;
 /** How much longer the view remembers than the longest access token lives. */
@@ -69,7 +79,7 @@ export interface MutableRevocationView extends RevocationView {
   invalidate(): void;
   readonly cache: Pick<
     RevocationCache,
-    "sessions" | "users" | "clients" | "everybody" | "rightsDecisions" | "loginChanges"
+    "sessions" | "users" | "clients" | "everybody" | "rightsDecisions" | "loginChanges" | "owner"
   >;
   /** How many entries are remembered, for metrics and tests. */
   readonly size: number;
@@ -142,6 +152,7 @@ export function createRevocationView(options: {
       return cache.size;
     },
     decidedRights: (userId) => (knowsRights ? cache.rightsDecisions.get(userId) : undefined),
+    ownerChange: () => (knowsRights ? cache.owner.get("owner") : undefined),
     judge(principal) {
       lookAtClock();
       const changedAt = cache.userChangedAt.get(principal.userId);

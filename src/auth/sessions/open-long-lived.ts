@@ -5,6 +5,7 @@ import { recordKeys } from "../record-keys.ts";
 import { mergeSteps, readRecord, retryConflicts, type Step } from "../store.ts";
 import { refuseInactive } from "../users/account-status.ts";
 import { readUserStatus } from "../users/user-record.ts";
+import { askingSessionChecks } from "./asking-session.ts";
 import { createSessionStep, firstGeneration, type SessionTools } from "./open-session.ts";
 import { requireRoomForToken } from "./session-caps.ts";
 import { findSession } from "./session-reading.ts";
@@ -57,7 +58,7 @@ async function createOnce(tools: SessionTools, request: LongLivedRequest) {
   const unchanged = { key: recordKeys.user(request.userId), version: userStatus.version };
   const step = mergeSteps(
     { check: [unchanged, ...epochChecks(session, epochs)] },
-    { check: await askingSessionChecks(tools, request) },
+    { check: await askingChecks(tools, request) },
     createSessionStep(session),
     await claimNameStep(tools, session, request.clientName),
   );
@@ -69,14 +70,8 @@ async function createOnce(tools: SessionTools, request: LongLivedRequest) {
  * The commit checks that the asking session is still live. The token is not ended by the revocation of that session,
  * so without this check an attempt that failed on the user's new epoch would succeed when it is retried.
  */
-async function askingSessionChecks(
-  tools: SessionTools,
-  { userId, askedBy }: LongLivedRequest,
-): Promise<NonNullable<Step["check"]>> {
-  if (askedBy === undefined) return [];
-  const found = await findSession(tools, askedBy);
-  if (found?.state !== "live" || found.session.userId !== userId) throw new AuthError("unauthorized");
-  return [{ key: recordKeys.session(askedBy), version: found.version }];
+async function askingChecks(tools: SessionTools, { userId, askedBy }: LongLivedRequest) {
+  return askedBy === undefined ? [] : await askingSessionChecks(tools, userId, askedBy);
 }
 
 function longLivedSession(request: LongLivedRequest, now: number): Session {

@@ -7,7 +7,7 @@ import { recordKeys } from "../record-keys.ts";
 import { closeNameOf } from "../revocation/cause.ts";
 import type { RevocationEvent } from "../revocation/listeners.ts";
 import type { Revocation } from "../revocation/revocation.ts";
-import type { MutableRevocationView, RightsDecision } from "../revocation/view.ts";
+import type { MutableRevocationView, OwnerChange, RightsDecision } from "../revocation/view.ts";
 import type { Store, StoredRecord } from "../store.ts";
 import { isActive } from "../users/account-status.ts";
 import { applyDecidedRights } from "../users/decided-rights.ts";
@@ -146,6 +146,7 @@ function affectedSessions(
     case "session_changed":
       return [event.sessionId];
     case "keys":
+    case "owner_changed":
     case "audited":
       return [];
     case "user":
@@ -161,7 +162,7 @@ function hasEnded(end: number | null, now: number): boolean {
 interface StatusTools {
   readonly store: Store;
   readonly clock: Clock;
-  readonly view: Pick<MutableRevocationView, "decidedRights">;
+  readonly view: Pick<MutableRevocationView, "decidedRights" | "ownerChange">;
 }
 
 /** One read at one moment. A missing record means not live. Undefined for a damaged one. */
@@ -182,7 +183,7 @@ async function readStatuses(
     place += count;
     try {
       const epoch = highestEpoch(epochsFromRecords(epochs));
-      const decided = view.decidedRights(subject.userId);
+      const decided = [view.decidedRights(subject.userId), view.ownerChange()] as const;
       return statusOf(subject, { session, user, epoch, decided }, clock);
     } catch {
       return undefined;
@@ -195,7 +196,7 @@ interface Records {
   readonly user: StoredRecord | undefined;
   readonly epoch: number;
   /** From the log, asked after the read. */
-  readonly decided: RightsDecision | undefined;
+  readonly decided: readonly [RightsDecision | undefined, OwnerChange | undefined];
 }
 
 function statusOf(
@@ -203,7 +204,8 @@ function statusOf(
   { session, user: record, epoch, decided }: Records,
   clock: Clock,
 ): SessionStatus {
-  const user = record && applyDecidedRights({ user: requireUser(record), version: record.version }, decided);
+  const user =
+    record && applyDecidedRights({ user: requireUser(record), version: record.version }, ...decided);
   if (user === undefined) return { live: false, close: "user_removed" };
   if (!isActive(user)) return { live: false, close: "user_deactivated" };
   if (session === undefined) return { live: false, close: "session_revoked" };

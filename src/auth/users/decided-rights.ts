@@ -1,18 +1,24 @@
 import type { Rights, User } from "../model.ts";
 import { isLessPowerful } from "../permissions/groups.ts";
-import type { RightsDecision } from "../revocation/view.ts";
+import type { OwnerChange, RightsDecision } from "../revocation/view.ts";
+import { withoutLostOwnership } from "./owner-changes.ts";
 import { rightsVersionOf, type StoredUser } from "./user-changes.ts";
 import { lesserState } from "./user-state.ts";
 
 /**
  * A user from a record, without the rights that the log has removed since. So a record that was read before a change,
  * or at a server that has not received it, grants nothing that was lost. Undefined for a removed user. An owner is
- * never removed (see `Users`).
+ * never removed (see `Users`), except after another user became the owner.
  */
-export function applyDecidedRights(read: StoredUser, decided: RightsDecision | undefined): User | undefined {
-  if (decided === undefined || rightsVersionOf(read) >= decided.version) return read.user;
-  if (decided.rights !== null) return restrictRights(read.user, decided.rights);
-  return read.user.isOwner ? read.user : undefined;
+export function applyDecidedRights(
+  read: StoredUser,
+  decided: RightsDecision | undefined,
+  ownerChange?: OwnerChange | undefined,
+): User | undefined {
+  const user = withoutLostOwnership(read, ownerChange);
+  if (decided === undefined || rightsVersionOf(read) >= decided.version) return user;
+  if (decided.rights !== null) return restrictRights(user, decided.rights);
+  return user.isOwner ? user : undefined;
 }
 
 /** Only removes rights: activation, remote access and more powerful groups. The owner stays active. */

@@ -95,7 +95,8 @@ export function createUsers(options: UsersOptions): Users {
   const read = async (userId: string) => {
     const found = await readUserStatus(store, userId);
     // Asked after the read, so an entry that arrived meanwhile counts.
-    const user = found && applyDecidedRights(found, revocation.view.decidedRights(userId));
+    const { view } = revocation;
+    const user = found && applyDecidedRights(found, view.decidedRights(userId), view.ownerChange());
     return found && user && { ...found, user };
   };
   const requireGroups = async (groupIds: readonly string[]) => {

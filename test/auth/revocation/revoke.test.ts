@@ -68,7 +68,9 @@ describe("revoking sessions", () => {
     const target = { kind: "sessions", userId, sessionIds: [first.session.id, first.session.id] } as const;
     const { cuts, result } = await heard(() => revocation().revoke(target, "session_revoked"));
     expect(result).toMatchObject({ sessions: 1, socketsClosed: 1, effective: "all" });
-    expect(cuts).toEqual([{ kind: "sessions", sessionIds: [first.session.id], cause: "session_revoked" }]);
+    expect(cuts).toEqual([
+      { kind: "sessions", userId, sessionIds: [first.session.id], cause: "session_revoked" },
+    ]);
     expect([await isLive(first.session.id), await isLive(second.session.id)]).toEqual([false, true]);
     expect(await refusal(refresh(first.refreshToken))).toBe("invalid_grant");
     expect(await refusal(refresh(second.refreshToken))).toBe("accepted");
@@ -295,7 +297,7 @@ describe("listeners of revocations", () => {
       revocation().apply(entries);
     });
     await follower.stop();
-    expect(cuts).toEqual([{ kind: "sessions", sessionIds: [session.id], cause: "session_revoked" }]);
+    expect(cuts).toEqual([{ kind: "sessions", userId, sessionIds: [session.id], cause: "session_revoked" }]);
   });
 
   it("are called for this node's own revokes whether or not its feed is up to date", async () => {
@@ -308,7 +310,7 @@ describe("listeners of revocations", () => {
     const target = { kind: "sessions", userId, sessionIds: [session.id] } as const;
     const receipt = await unfed.authority.revocation.revoke(target, "session_revoked");
     expect(receipt).toMatchObject({ sessions: 1, socketsClosed: 1 });
-    expect(cuts).toEqual([{ kind: "sessions", sessionIds: [session.id], cause: "session_revoked" }]);
+    expect(cuts).toEqual([{ kind: "sessions", userId, sessionIds: [session.id], cause: "session_revoked" }]);
     expect(unfed.authority.revocation.view.judge(principal).state).toBe("dead");
     await unfed.stop();
   });

@@ -260,7 +260,9 @@ describe("a refresh is refused", () => {
     node.clock.advance(90 * day);
     expect(await refusal(refresh(refreshToken))).toBe("invalid_grant");
     stop();
-    expect(causes).toEqual([{ kind: "sessions", sessionIds: [session.id], cause: "session_expired" }]);
+    expect(causes).toEqual([
+      { kind: "sessions", userId: session.userId, sessionIds: [session.id], cause: "session_expired" },
+    ]);
     expect(await stored(session.id)).toMatchObject({ revokedCause: "session_expired" });
   });
 

@@ -332,7 +332,9 @@ describe("ending a session at its expiry", () => {
     expect(await sessions().expireIfDue(session.id)).toBeUndefined();
     expect(await sessions().expireIfDue(session.id)).toBeUndefined();
     stop();
-    expect(cuts).toEqual([{ kind: "sessions", sessionIds: [session.id], cause: "session_expired" }]);
+    expect(cuts).toEqual([
+      { kind: "sessions", userId: session.userId, sessionIds: [session.id], cause: "session_expired" },
+    ]);
     expect(await sessions().expireIfDue(newId())).toBeUndefined();
   });
 });

@@ -7,7 +7,7 @@ import type { LoginChange } from "../revocation-cache.ts";
 import type { RevokeTools } from "../revoke.ts";
 import { createSessionRevoker } from "../revoke.ts";
 import { createUserRevoker } from "../revoke-user.ts";
-import type { RightsDecision } from "../view.ts";
+import type { OwnerChange, RightsDecision } from "../view.ts";
 
 /** How to remove from a record the rights that a rollback of the store gave back. */
 export interface Repair {
@@ -20,10 +20,11 @@ export interface Repair {
   } | null;
 }
 
-/** Undefined: there is nothing to repair. Both reject with `unavailable`, but not for a damaged record. */
+/** Undefined: there is nothing to repair. All reject with `unavailable`, but not for a damaged record. */
 export interface RecordRepairs {
   ofUser(userId: string, change: RightsDecision): Promise<Repair | undefined>;
   ofLogin(credentialId: string, change: LoginChange): Promise<Repair | undefined>;
+  ofOwner(change: OwnerChange): Promise<Repair | undefined>;
 }
 
 export interface RecordRepairTools extends RevokeTools {
@@ -59,6 +60,16 @@ export async function repairLogins(
     changes.map(([id, change]) =>
       repairRecord(tools, change.userId, () => tools.repairs.ofLogin(id, change)),
     ),
+  );
+}
+
+/** The same for the owner. Before the users, because an owner is not removed. */
+export async function repairOwner(
+  tools: RecordRepairTools,
+  changes: readonly (readonly ["owner", OwnerChange])[],
+): Promise<number> {
+  return await countRepaired(
+    changes.map(([, change]) => repairRecord(tools, change.userId, () => tools.repairs.ofOwner(change))),
   );
 }
 

@@ -11,12 +11,12 @@ import {
 import type { Step } from "../../store.ts";
 import { mergeSteps } from "../../store.ts";
 import type { RaisedEpoch, RevocationCache, RevokedSession } from "../revocation-cache.ts";
-import { type RecordRepairTools, repairLogins, repairUsers } from "./repair-records.ts";
+import { type RecordRepairTools, repairLogins, repairOwner, repairUsers } from "./repair-records.ts";
 
 export interface RepairTools extends RecordRepairTools {
   readonly cache: Pick<
     RevocationCache,
-    "sessions" | "users" | "clients" | "everybody" | "rightsDecisions" | "loginChanges"
+    "sessions" | "users" | "clients" | "everybody" | "rightsDecisions" | "loginChanges" | "owner"
   >;
 }
 
@@ -48,7 +48,7 @@ export async function repairRollback(tools: RepairTools): Promise<number> {
   for (const batch of batchesOf(raises)) await commit(tools, mergeSteps(...batch));
   const spared = users.filter(hasException);
   for (const [userId, raised] of spared) await restoreEpochSparing(tools, userId, raised);
-  let records = 0;
+  let records = await repairOwner(tools, [...tools.cache.owner.entries()]);
   for (const batch of batchesOf([...tools.cache.rightsDecisions.entries()]))
     records += await repairUsers(tools, batch);
   for (const batch of batchesOf([...tools.cache.loginChanges.entries()]))

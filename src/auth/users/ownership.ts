@@ -1,0 +1,76 @@
+import { AuthError } from "../errors.ts";
+import type { Principal, User } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import type { LogWriter } from "../revocation/log-writer.ts";
+import { askingSessionChecks } from "../sessions/asking-session.ts";
+import type { RecentLogin } from "../sessions/recent-login.ts";
+import type { ReadingTools } from "../sessions/session-reading.ts";
+import { mergeSteps, retryConflicts } from "../store.ts";
+import { isActive } from "./account-status.ts";
+import type { Credentials } from "./credentials.ts";
+import { changeOwnerStep, readOwner } from "./owner-changes.ts";
+import { readUserStatus } from "./user-record.ts";
+
+/** Who owns the installation: exactly one user, from the set-up on. */
+export interface Ownership {
+  /**
+   * Makes another user the owner. Resolves to that user. The owner before stays an ordinary user, with the groups that
+   * they have. `by` is the owner, who must have logged in recently, on a session that is still live at the commit; null
+   * for the command line. Throws `recent_login_required`, `unauthorized`, `not_found`, `onboarding_required`, and
+   * `not_allowed` for a user who is not active, cannot log in, or is the owner already.
+   */
+  transfer(toUserId: string, by: Principal | null): Promise<User>;
+}
+
+export interface OwnershipOptions extends ReadingTools {
+  readonly revocation: LogWriter;
+  readonly credentials: Pick<Credentials, "list" | "get">;
+  readonly recentLogin: RecentLogin;
+}
+
+export function createOwnership(options: OwnershipOptions): Ownership {
+  return {
+    async transfer(toUserId, by) {
+      if (by !== null) options.recentLogin.require(by);
+      return await retryConflicts(() => transferOnce(options, toUserId, by));
+    },
+  };
+}
+
+/** Undefined: a record changed meanwhile. */
+async function transferOnce(
+  options: OwnershipOptions,
+  toUserId: string,
+  by: Principal | null,
+): Promise<User | undefined> {
+  const { store, revocation } = options;
+  const claim = await readOwner(store);
+  if (claim === undefined) throw new AuthError("onboarding_required");
+  if (by !== null && by.userId !== claim.userId) throw new AuthError("unauthorized");
+  const [previous, next] = await Promise.all(
+    [claim.userId, toUserId].map((userId) => readUserStatus(store, userId)),
+  );
+  if (next === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
+  if (toUserId === claim.userId) throw notAllowed("The user is the owner already");
+  if (next.user.systemGenerated) throw notAllowed("A system user cannot be the owner");
+  if (!isActive(next.user)) throw notAllowed("The user is not active");
+  const asking = by === null ? [] : await askingSessionChecks(options, by.userId, by.sessionId);
+  const step = mergeSteps(
+    { check: [...asking, await credentialCheck(options, toUserId)] },
+    changeOwnerStep(claim, previous, next),
+  );
+  return (await revocation.commit(step)).ok ? { ...next.user, isOwner: true } : undefined;
+}
+
+/** Checks that the new owner has at least one way to log in. */
+async function credentialCheck({ credentials }: OwnershipOptions, userId: string) {
+  for (const { id } of await credentials.list(userId)) {
+    const found = await credentials.get(id);
+    if (found !== undefined) return { key: recordKeys.credential(id), version: found.version };
+  }
+  throw notAllowed("The user has no login");
+}
+
+function notAllowed(publicMessage: string): AuthError {
+  return new AuthError("not_allowed", { publicMessage });
+}
