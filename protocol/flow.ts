@@ -100,7 +100,10 @@ export const RefreshGrant = Type.Object({
 });
 export type RefreshGrant = Static<typeof RefreshGrant>;
 
-/** `result` is a session grant (`for: "session"`) or an authorization code (`for: "code"`). */
+/**
+ * `result` is a session grant (`for: "session"`), an authorization code (`for: "code"`), or the id of the credential
+ * that `auth/link/*` has linked.
+ */
 export const CreateEntryStep = Type.Object({
   type: Type.Literal("create_entry"),
   ...step,

@@ -37,6 +37,9 @@ export type ResultOf<C extends CommandContract> = Static<C["result"]>;
 export const OpaqueId = Type.String({ minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9_-]+$" });
 /** The keys of a record, as a pattern: JSON Schema has no other way to bound them. */
 export const ShortKey = Type.String({ pattern: "^[\\s\\S]{1,64}$" });
+export const FlowId = Type.String({ minLength: 32, maxLength: 32, pattern: "^[0-9a-f]{32}$" });
+/** What a form was filled in with. */
+export const UserInput = Type.Record(ShortKey, Type.Unknown(), { additionalProperties: false });
 export const Name = Type.String({ minLength: 1, maxLength: 128 });
 export const Username = Type.String({ minLength: 1, maxLength: 128 });
 /** The provider checks the length again, in bytes after NFKC. */

@@ -2,6 +2,7 @@ import { adminCommands } from "./admin.ts";
 import { administrationCommands } from "./administration.ts";
 import { approvalCommands } from "./approvals.ts";
 import { authCommands } from "./auth.ts";
+import { credentialCommands } from "./credentials.ts";
 import type { ParamsOf, ResultOf } from "./define.ts";
 import { loginCommands } from "./login.ts";
 import { revokeCommands } from "./revoke.ts";
@@ -14,6 +15,7 @@ export const commands = {
   ...systemCommands,
   ...authCommands,
   ...adminCommands,
+  ...credentialCommands,
   ...approvalCommands,
   ...revokeCommands,
   ...administrationCommands,

@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 
 import { AbortStep, FlowStep, Handler, RefreshGrant, SessionGrant } from "../flow.ts";
-import { command, Name, OpaqueId, Password, ShortKey, Username } from "./define.ts";
+import { command, FlowId, Name, OpaqueId, Password, UserInput, Username } from "./define.ts";
 
 export const ProviderInfo = Type.Object({
   name: Type.String(),
@@ -12,7 +12,6 @@ export type ProviderInfo = Static<typeof ProviderInfo>;
 
 /** Exactly RFC 7636's 43 characters of base64url(SHA-256). */
 const CodeChallenge = Type.String({ minLength: 43, maxLength: 43, pattern: "^[A-Za-z0-9_-]{43}$" });
-const FlowId = Type.String({ minLength: 32, maxLength: 32, pattern: "^[0-9a-f]{32}$" });
 
 /** Messages of the auth phase that carry an id and are answered with a `result`. */
 export const loginCommands = {
@@ -54,7 +53,7 @@ export const loginCommands = {
   "auth/login/step": command(
     "auth/login/step",
     "anyone",
-    { flow_id: FlowId, user_input: Type.Record(ShortKey, Type.Unknown(), { additionalProperties: false }) },
+    { flow_id: FlowId, user_input: UserInput },
     FlowStep,
   ),
   "auth/login/cancel": command("auth/login/cancel", "anyone", { flow_id: FlowId }, AbortStep),

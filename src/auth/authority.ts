@@ -40,6 +40,7 @@ import { createRefreshTokens } from "./tokens/refresh-tokens.ts";
 import { createSealing } from "./tokens/sealing.ts";
 import { createSignedPaths, type SignedPaths } from "./tokens/signed-paths.ts";
 import { type ApprovalOptions, type Approvals, createApprovals } from "./users/approvals.ts";
+import { type CredentialRemovals, createCredentialRemovals } from "./users/credential-removal.ts";
 import { type Credentials, createCredentials } from "./users/credentials.ts";
 import { createOnboarding, type Onboarding } from "./users/onboarding.ts";
 import { createOwnership, type Ownership } from "./users/ownership.ts";
@@ -56,6 +57,7 @@ export interface Authority {
   readonly ownership: Ownership;
   readonly groups: Groups;
   readonly credentials: Credentials;
+  readonly credentialRemovals: CredentialRemovals;
   readonly approvals: Approvals;
   readonly logins: LoginFlows;
   /** What browsers and OpenID providers send to the gateway. */
@@ -265,6 +267,7 @@ function composePeople(options: AuthorityOptions, base: Base & ReturnType<typeof
   const localLoginsOf = (providerId: string | null) =>
     registry.find(localType, providerId) && localLoginsAt(providerId);
   const ownership = createOwnership(base);
+  const credentialRemovals = createCredentialRemovals({ ...base, localLoginsOf });
   const onboarding = createOnboarding({ ...base, localLogins, rotates });
   const budgets = { ...defaultLoginBudgets, ...options.loginBudgets };
   const throttles = createThrottles({ store, clock, credentials, budgets });
@@ -284,5 +287,5 @@ function composePeople(options: AuthorityOptions, base: Base & ReturnType<typeof
   });
   const oidc = createOidc({ ...base, logins });
   const ways = { localLogins, localLoginsOf, onboarding, logins, oidc };
-  return { users, groups, credentials, approvals, throttles, ownership, ...ways };
+  return { users, groups, credentials, credentialRemovals, approvals, throttles, ownership, ...ways };
 }

@@ -141,6 +141,7 @@ const approvals: Rules<Authority["approvals"]> = {
 };
 
 const parts: Rules<Authority> = {
+  credentialRemovals: unrestricted,
   approvals: guarded(approvals),
   sessions: guarded(sessions),
   users: guarded(users),

@@ -192,12 +192,15 @@ export async function addLogin(
   output.result(await describe(authority, user), `${nameOrId} logs in as ${username}`);
 }
 
-/** Ends the sessions of that login. The user and the long-lived tokens stay. Throws `credentials_not_found`. */
+/** Ends the sessions of that login. The user and the long-lived tokens stay. Throws `credentials_not_found`, `last_credential`. */
 export async function removeLogin(authority: Authority, nameOrId: string, output: Output): Promise<void> {
   const user = await findUser(authority, nameOrId);
   const username = await authority.localLogins.usernameOf(user.id);
   if (username === null) throw new AuthError("credentials_not_found");
-  await authority.localLogins.remove(username);
+  const { credentials, credentialRemovals } = authority;
+  const local = (await credentials.list(user.id)).find(({ subject }) => subject === username);
+  if (local === undefined) throw new AuthError("credentials_not_found");
+  await credentialRemovals.remove(user.id, local.id, { keepLast: false });
   output.result(await describe(authority, user), `removed the login ${username}; its sessions ended`);
 }
 

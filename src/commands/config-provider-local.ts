@@ -1,8 +1,7 @@
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import { AuthError } from "../auth/errors.ts";
-import type { RevocationCause } from "../auth/model.ts";
 import { type Command, TranslatedError } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
+import { answeredBeforeCut } from "./answered-before-cut.ts";
 import { userNotFound } from "./config-auth.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireOwnerForOwner } from "./owner-only.ts";
@@ -27,7 +26,7 @@ export function localProviderCommands({
       await requireOwnerForOwner(users, await localLogins.userIdOf(username), session);
       await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
         authorityOf(session)
-          .localLogins.remove(username)
+          .credentialRemovals.removeLocal(username)
           .catch(translated(["user_not_found"])),
       );
       return null;
@@ -58,15 +57,6 @@ export function localProviderCommands({
 }
 
 const usernameErrors: readonly ErrorName[] = ["username_already_exists", "username_not_normalized"];
-
-/** The change may end the session of the sender. Then its socket closes with the commit, after the answer. */
-async function answeredBeforeCut(
-  from: { readonly id: number; readonly session: Session; readonly cause: RevocationCause },
-  change: () => Promise<void>,
-): Promise<void> {
-  const undo = from.session.answerBeforeCut(from.id, { success: true, result: null }, [from.cause]);
-  await change().finally(undo);
-}
 
 /** Home Assistant answers these with `home_assistant_error` and a key of its translations, in the domain `auth`. */
 function translated(codes: readonly ErrorName[], placeholders?: Readonly<Record<string, string>>) {

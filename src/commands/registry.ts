@@ -8,6 +8,7 @@ import { approvalCommands } from "./approvals.ts";
 import { authCommands } from "./auth.ts";
 import { configAuthCommands } from "./config-auth.ts";
 import { localProviderCommands } from "./config-provider-local.ts";
+import { credentialCommands } from "./credentials.ts";
 import { eventCommands } from "./events.ts";
 import { sessionCommands } from "./refresh-tokens.ts";
 import { revokeCommands } from "./revoke.ts";
@@ -23,7 +24,9 @@ export type CommandAuthority = Pick<
   | "recentLogin"
   | "signedPaths"
   | "users"
+  | "credentialRemovals"
   | "credentials"
+  | "logins"
   | "localLogins"
   | "revocation"
   | "throttles"
@@ -54,6 +57,7 @@ export function createDispatch(
     ...sessionCommands(parts),
     ...configAuthCommands(parts),
     ...localProviderCommands(parts),
+    ...credentialCommands(parts),
     ...approvalCommands(parts),
     ...revokeCommands(parts),
     ...administrationCommands(parts),

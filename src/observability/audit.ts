@@ -1,6 +1,7 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { FlowStep } from "../../protocol/flow.ts";
 import { verifyClientId } from "../auth/clients/client-id.ts";
+import type { FlowAnswer } from "../auth/login/login-flows.ts";
 import type { Actor, Peer, Principal } from "../auth/model.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { RevokeTarget } from "../auth/revocation/receipt.ts";
@@ -23,6 +24,7 @@ export type DecisionName =
   | "login_creation"
   | "login_removal"
   | "login_rename"
+  | "credential_removal"
   | "password_change"
   | "owner_transfer"
   | "throttle_lift"
@@ -42,6 +44,7 @@ export interface Decision {
   readonly grant?: string | undefined;
   readonly userId?: string | undefined;
   readonly sessionId?: string | undefined;
+  readonly credentialId?: string | undefined;
   readonly clientId?: string | null | undefined;
   readonly throttleId?: string | undefined;
   /** How many sessions ended. */
@@ -72,7 +75,11 @@ export interface Audit {
    * A login flow answered a step. A form without errors is no decision. `userId`: the user that the input was about,
    * if there is one.
    */
-  loginStep(step: FlowStep, peer: Peer, userId?: string): void;
+  loginStep(
+    step: FlowStep,
+    peer: Peer,
+    about: { readonly userId?: string; readonly purpose: FlowAnswer["purpose"] },
+  ): void;
   loginRefused(code: string, peer: Peer, userId?: string): void;
   decided(name: DecisionName, outcome: "allowed" | "denied", decision: Decision): void;
   /**
@@ -100,16 +107,18 @@ export function createAudit(sink: AuditSink): Audit {
     },
     refused: (close, reason, { address }) =>
       record("socket_authentication", "denied", { address, close, reason }),
-    loginStep(step, { address }, userId) {
+    loginStep(step, { address }, { userId, purpose }) {
+      const name = purpose === "link" ? "credential_link" : "login";
       const [provider, providerId] = step.handler;
       const about = { address, flow_id: step.flow_id, provider, provider_id: providerId, user_id: userId };
       if (step.type === "create_entry") {
         const { result } = step;
-        const session = typeof result === "string" ? {} : { session_id: result.session_id };
-        record("login", "allowed", { ...about, ...session });
-      } else if (step.type === "abort") record("login", "denied", { ...about, reason: step.reason });
+        const given = typeof result === "string" ? {} : { session_id: result.session_id };
+        const linked = purpose === "link" ? { credential_id: String(result) } : given;
+        record(name, "allowed", { ...about, ...linked });
+      } else if (step.type === "abort") record(name, "denied", { ...about, reason: step.reason });
       else if (step.type === "form" && step.errors.base !== undefined)
-        record("login", "denied", { ...about, reason: step.errors.base });
+        record(name, "denied", { ...about, reason: step.errors.base });
     },
     loginRefused: (code, { address }, userId) =>
       record("login", "denied", { address, reason: code, user_id: userId }),
@@ -128,6 +137,7 @@ function fieldsOf({
   actor,
   userId,
   sessionId,
+  credentialId,
   clientId,
   throttleId,
   groupIds,
@@ -138,6 +148,7 @@ function fieldsOf({
   const who = {
     user_id: userId,
     session_id: sessionId,
+    credential_id: credentialId,
     client_id: clientNamed(clientId),
     throttle_id: throttleId,
   };

@@ -220,7 +220,15 @@ const approvals: Rules<Authority["approvals"]> = {
   onRequest: notRecorded,
 };
 
+const credentialRemovals: Rules<Authority["credentialRemovals"]> = {
+  isUsable: notRecorded,
+  // The login name is what somebody typed. The revocation that follows names the user.
+  removeLocal: records("login_removal", () => ({})),
+  remove: records("credential_removal", (userId, credentialId) => ({ userId, credentialId })),
+};
+
 const parts: Rules<Authority> = {
+  credentialRemovals: recorded(credentialRemovals),
   approvals: recorded(approvals),
   sessions: recorded(sessions),
   users: recorded(users),
@@ -272,7 +280,7 @@ async function recordLogin(
     const result = await answer;
     const decision = decisionOf(result.step);
     if (decision !== undefined) onLogin(decision);
-    audit.loginStep(result.step, peer, result.userId);
+    audit.loginStep(result.step, peer, result);
     return result;
   } catch (error) {
     if (error instanceof AuthError) {

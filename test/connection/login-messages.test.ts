@@ -48,6 +48,7 @@ function engine() {
     step,
     flowSecret: `secret-${step.flow_id[0]}`,
     stepNumber: 1,
+    purpose: "session",
     endsInMs: 300_000,
   });
   const logins: LoginFlows = {
@@ -341,7 +342,13 @@ describe("login messages", () => {
     await ask({ id: 1, ...start });
     await ask({ id: 2, type: "auth/login/step", flow_id: flowId(1), user_input: {} });
     loseSocket(client.handler);
-    finish({ step: entry(flowId(1)), flowSecret: "secret-1", stepNumber: 2, endsInMs: 300_000 });
+    finish({
+      step: entry(flowId(1)),
+      flowSecret: "secret-1",
+      stepNumber: 2,
+      purpose: "session",
+      endsInMs: 300_000,
+    });
     await settled();
     expect(revoked).toEqual([{ kind: "sessions", userId: "u1", sessionIds: ["s1"] }]);
   });
@@ -373,7 +380,13 @@ describe("login messages", () => {
     await ask({ id: 1, ...start });
     await ask({ id: 2, type: "auth/login/step", flow_id: flowId(1), user_input: {} });
     expect(await ask({ type: "auth", access_token: "first" })).toMatchObject([{ type: "auth_ok" }]);
-    finish({ step: entry(flowId(1)), flowSecret: "secret-1", stepNumber: 2, endsInMs: 300_000 });
+    finish({
+      step: entry(flowId(1)),
+      flowSecret: "secret-1",
+      stepNumber: 2,
+      purpose: "session",
+      endsInMs: 300_000,
+    });
     await settled();
     // Its tokens would be lost on this socket, so its session is ended.
     expect(client.heard()).toMatchObject([

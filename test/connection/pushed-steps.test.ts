@@ -33,6 +33,7 @@ const answer = (step: FlowStep, stepNumber = 1, endsInMs = 300_000): FlowAnswer 
   step,
   stepNumber,
   endsInMs,
+  purpose: "session",
   flowSecret: "secret",
 });
 

@@ -170,6 +170,7 @@ describe("the audit log", () => {
           step: next,
           flowSecret: "canary",
           stepNumber: 1,
+          purpose: "session",
           endsInMs: 1,
           ...(next.type === "abort" ? {} : { userId: "u1" }),
         };

@@ -11,6 +11,7 @@ import { isPending, mayLogIn } from "../users/account-status.ts";
 import type { Approval } from "../users/approvals.ts";
 import { userStatusChecks } from "../users/user-record.ts";
 import { findPerson, type Person, type PersonTools, waitForApproval } from "./find-person.ts";
+import { finishLink, type LinkOutcome } from "./finish-link.ts";
 import { endFlowStep, type Flow, type VersionedFlow } from "./flow-record.ts";
 import type { Proof } from "./proof.ts";
 
@@ -29,6 +30,7 @@ export interface FinishTools extends PersonTools {
  */
 export type LoginOutcome =
   | { readonly kind: "granted"; readonly result: CreateEntryStep["result"] }
+  | LinkOutcome
   | { readonly kind: "refused" | "no_room" }
   | { readonly kind: "waits"; readonly approval: Approval };
 
@@ -37,8 +39,8 @@ const refused: LoginOutcome = { kind: "refused" };
 /**
  * Ends the flow and opens its session or code, in one commit. So a flow gives one session or one code, also if the
  * same step arrives twice, and none if the password, the credential, the user or the user's epoch has changed since
- * it was read. The first login of a person may make a user, see `findPerson`. Throws `conflict` if the flow itself was continued or ended
- * elsewhere.
+ * it was read. The first login of a person may make a user, see `findPerson`; a flow that links makes neither, see
+ * `finishLink`. Throws `conflict` if the flow itself was continued or ended elsewhere.
  */
 export async function finishLogin(
   tools: FinishTools,
@@ -46,6 +48,7 @@ export async function finishLogin(
   proof: Proof,
   peer: Peer,
 ): Promise<LoginOutcome> {
+  if (at.flow.purpose === "link") return await finishLink(tools, at, proof);
   const person = await findPerson(tools, at.flow, proof, peer);
   if (person === "no_room") return { kind: "no_room" };
   if (person === undefined) return refused;

@@ -130,6 +130,8 @@ export async function finish(
       return entryStep(at.flow, outcome.result);
     case "waits":
       return await waitInFlow(tools, at, proof, outcome.approval);
+    case "not_linked":
+      return await endFlow(tools, at, outcome.reason);
     case "no_room":
       return await endFlow(tools, at, "approvals_full");
     case "refused":

@@ -46,6 +46,7 @@ export function answer(
   return {
     step,
     flowSecret,
+    purpose: flow.purpose,
     stepNumber: flow.stepNumber + stepsSince,
     endsInMs: flow.deadline - options.clock.now(),
   };

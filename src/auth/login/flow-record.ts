@@ -77,7 +77,9 @@ const FlowRecord = Type.Object({
   /** SHA-256 of the flow secret, base64url. */
   secretHash: Type.String(),
   handler: Handler,
-  purpose: Type.Union([Type.Literal("session"), Type.Literal("code")]),
+  purpose: Type.Union([Type.Literal("session"), Type.Literal("code"), Type.Literal("link")]),
+  /** For `link`: the session that asked for it. */
+  linking: Type.Union([Type.Object({ userId: Type.String(), sessionId: Type.String() }), Type.Null()]),
   clientId: Text,
   clientName: Text,
   redirectUri: Text,

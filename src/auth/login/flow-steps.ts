@@ -7,6 +7,8 @@ export type AbortReason =
   | "too_many_retry"
   | "cancelled"
   | "not_allowed"
+  | "credential_exists"
+  | "credential_in_use"
   | "approvals_full"
   | "not_approved"
   | "ended_elsewhere";

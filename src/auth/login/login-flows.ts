@@ -25,7 +25,10 @@ import { checkStart } from "./start-rules.ts";
 
 export interface StartLogin {
   readonly handler: Handler;
-  readonly purpose: "session" | "code";
+  /** `link` adds the credential to the user of `linking`, and opens no session. */
+  readonly purpose: "session" | "code" | "link";
+  /** The session that asks for a `link`. */
+  readonly linking?: { readonly userId: string; readonly sessionId: string } | undefined;
   readonly clientId: string | null;
   readonly clientName: string | null;
   readonly redirectUri: string | null;
@@ -49,6 +52,7 @@ export interface FlowAnswer {
   readonly flowSecret: string;
   /** Rises with every step that is sent; see `next`. */
   readonly stepNumber: number;
+  readonly purpose: StartLogin["purpose"];
   /** Time until the flow's deadline, ms. */
   readonly endsInMs: number;
   /** The user that the input was about, for the audit log. Not sent to the client. */
@@ -230,13 +234,15 @@ async function start(
 const notOffered: ProviderStep = { kind: "abort", reason: "not_allowed" };
 
 function newFlow({ options, limits }: Engine, request: StartLogin, secret: string): Flow {
-  const { handler, purpose, clientId, clientName, redirectUri, codeChallenge, deviceToken } = request;
+  const { handler, purpose, linking, clientId, clientName, redirectUri, codeChallenge, deviceToken } =
+    request;
   const now = options.clock.now();
   return {
     id: newId(),
     secretHash: hashFlowSecret(secret),
     handler,
     purpose,
+    linking: linking ?? null,
     clientId,
     clientName,
     redirectUri,

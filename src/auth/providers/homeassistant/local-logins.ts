@@ -42,9 +42,10 @@ export interface LocalLogins {
   /**
    * Removes login and credential and ends the sessions of that credential, also one that is being opened at the same
    * moment. The user's long-lived tokens stay. If it fails midway, the login can no longer be used, and the call can
-   * be repeated. Throws `user_not_found`, `conflict`.
+   * be repeated. `also` is committed with the removal of a login that somebody has. Throws `user_not_found`,
+   * `conflict`.
    */
-  remove(username: string): Promise<void>;
+  remove(username: string, also?: Step): Promise<void>;
   /**
    * Ends all other sessions of the user. Throws `credentials_not_found`, `invalid_current_password`,
    * `invalid_password`, `rate_limited` (after 5 wrong ones, then one a minute), `overloaded`, `conflict`.
@@ -77,7 +78,7 @@ export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
     create: (userId, username, password) => createLogin(tools, userId, username, password),
     createUser: (request) => createUserWithLogin(tools, request),
     prepareLogin: (userId, username, password) => prepareLogin(tools, userId, username, password),
-    remove: (username) => removeLogin(tools, username),
+    remove: (username, also) => removeLogin(tools, username, also),
     changeOwnPassword: (principal, current, next) =>
       changeOwnPassword(tools, charge, principal, { current, next }),
     setPassword: (userId, password) => setPassword(tools, userId, password),

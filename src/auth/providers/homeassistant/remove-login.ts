@@ -1,6 +1,6 @@
 import { AuthError } from "../../errors.ts";
 import type { Credential, LogEvent } from "../../model.ts";
-import { mergeSteps } from "../../store.ts";
+import { mergeSteps, type Step } from "../../store.ts";
 import { storedLoginName } from "./login-name.ts";
 import { type LocalLogin, localLoginKey, localLoginPut, localType, readLocalLogin } from "./login-record.ts";
 import type { LocalLoginTools } from "./own-login.ts";
@@ -10,9 +10,9 @@ import type { LocalLoginTools } from "./own-login.ts";
  * 2. One commit ends the credential's sessions and removes login and credential.
  * 3. A session that a code opened between the two listings ends after it: a code is not bound to the login's record,
  *    but to the credential, which is gone from step 2 on.
- * Cut short after 1 the login is still there, closed, and the whole is done again.
+ * `also` is committed with 2. Cut short after 1 the login is still there, closed, and the whole is done again.
  */
-export async function removeLogin(tools: LocalLoginTools, name: string): Promise<void> {
+export async function removeLogin(tools: LocalLoginTools, name: string, also: Step = {}): Promise<void> {
   const { providerId } = tools;
   const username = await storedLoginName(tools.credentials, providerId, name);
   const found = await readLocalLogin(tools.store, providerId, username);
@@ -23,13 +23,15 @@ export async function removeLogin(tools: LocalLoginTools, name: string): Promise
   if (credential === undefined) return await removeUnlinkedLogin(tools, username, version);
   const { id: credentialId, userId } = credential;
   const event: LogEvent = { type: "login_changed", userId, credentialId, change: "removed", except: null };
-  const removal = mergeSteps(tools.credentials.unlinkStep(credential), {
+  const removal = mergeSteps(also, tools.credentials.unlinkStep(credential), {
     check: [{ key: localLoginKey(providerId, username), version }],
     remove: [localLoginKey(providerId, username)],
     log: [{ ...event }],
   });
-  const revoke = async (sessionIds: readonly string[], also = {}) =>
-    await tools.revocation.revoke({ kind: "sessions", userId, sessionIds }, "credential_removed", { also });
+  const revoke = async (sessionIds: readonly string[], step: Step = {}) =>
+    await tools.revocation.revoke({ kind: "sessions", userId, sessionIds }, "credential_removed", {
+      also: step,
+    });
   await revoke(await listSessionIds(tools, credential), removal);
   const late = await listSessionIds(tools, credential);
   if (late.length > 0) await revoke(late);

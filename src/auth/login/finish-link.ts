@@ -1,0 +1,75 @@
+import { AuthError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import type { Credential } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import { findSession } from "../sessions/session-reading.ts";
+import { epochChecks } from "../sessions/session-record.ts";
+import { mergeSteps, retryConflicts, type Step } from "../store.ts";
+import { isActive } from "../users/account-status.ts";
+import { userStatusChecks } from "../users/user-record.ts";
+import type { PersonTools } from "./find-person.ts";
+import { endFlowStep, type VersionedFlow } from "./flow-record.ts";
+import type { AbortReason } from "./flow-steps.ts";
+import type { Proof } from "./proof.ts";
+
+export type LinkOutcome =
+  | { readonly kind: "granted"; readonly result: string }
+  | { readonly kind: "not_linked"; readonly reason: AbortReason };
+
+/**
+ * Ends the flow and links the credential that was proved to the user who asked, in one commit. So a credential belongs
+ * to one user, a user has one credential of a provider, and nothing is linked for a user or a session that has lost its
+ * rights meanwhile. Throws `conflict` if the flow itself was continued or ended elsewhere.
+ */
+export async function finishLink(tools: PersonTools, at: VersionedFlow, proof: Proof): Promise<LinkOutcome> {
+  const { handler, linking } = at.flow;
+  if (linking === null) throw new RangeError("a flow that links for nobody");
+  // A provider that names the user itself proves no other one.
+  if (proof.linkTo !== undefined && proof.linkTo !== linking.userId) return notLinked("not_allowed");
+  const taken = await tools.credentials.find(handler[0], handler[1], proof.subject);
+  if (taken !== undefined)
+    return notLinked(taken.credential.userId === linking.userId ? "credential_exists" : "credential_in_use");
+  const credential = newCredential(tools, at, proof.subject, linking.userId);
+  const link = tools.credentials.linkStep(credential);
+  const flowKey = recordKeys.flow(at.flow.id);
+  const linkKeys = new Set((link.check ?? []).map(({ key }) => key));
+  return await retryConflicts<LinkOutcome>(async () => {
+    const checks = await whoAsksChecks(tools, linking);
+    if (checks === undefined) return notLinked("not_allowed");
+    const decidedOn = { check: [...proof.evidence, ...checks] };
+    const outcome = await tools.store.commit(mergeSteps(endFlowStep(at), decidedOn, link));
+    if (outcome.ok) return { kind: "granted", result: credential.id };
+    if (outcome.conflict === flowKey) throw new AuthError("conflict");
+    if (linkKeys.has(outcome.conflict)) return notLinked("credential_exists");
+    // The session was refreshed, or the user changed: look again. What was proved does not change back.
+    return checks.some(({ key }) => key === outcome.conflict) ? undefined : notLinked("not_allowed");
+  });
+}
+
+function notLinked(reason: AbortReason): LinkOutcome {
+  return { kind: "not_linked", reason };
+}
+
+/** Undefined: the session has ended, or the user may not act any more. */
+async function whoAsksChecks(
+  { store, clock, users }: PersonTools,
+  { userId, sessionId }: { readonly userId: string; readonly sessionId: string },
+): Promise<NonNullable<Step["check"]> | undefined> {
+  const [user, asking] = [await users.read(userId), await findSession({ store, clock }, sessionId)];
+  if (user === undefined || !isActive(user.user) || user.user.systemGenerated) return undefined;
+  if (asking?.state !== "live" || asking.session.userId !== userId) return undefined;
+  const { session, version, epochs } = asking;
+  const ofUser = userStatusChecks(userId, user);
+  const ofSession = epochChecks(session, epochs).filter(({ key }) => !ofUser.some((one) => one.key === key));
+  return [...ofUser, { key: recordKeys.session(sessionId), version }, ...ofSession];
+}
+
+function newCredential(
+  { clock }: PersonTools,
+  { flow: { handler } }: VersionedFlow,
+  subject: string,
+  userId: string,
+): Credential {
+  const [providerType, providerId] = handler;
+  return { id: newId(), userId, providerType, providerId, subject, createdAt: clock.now() };
+}

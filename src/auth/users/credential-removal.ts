@@ -1,0 +1,128 @@
+import { AuthError } from "../errors.ts";
+import type { Credential, LogEvent } from "../model.ts";
+import type { LocalLogins } from "../providers/homeassistant/local-logins.ts";
+import { storedLoginName } from "../providers/homeassistant/login-name.ts";
+import { localType } from "../providers/homeassistant/login-record.ts";
+import type { ProviderRegistry } from "../providers/registry.ts";
+import { recordKeys } from "../record-keys.ts";
+import type { Revocation } from "../revocation/revocation.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import { mergeSteps, retryConflicts, type Step, type Store } from "../store.ts";
+import type { Credentials } from "./credentials.ts";
+import type { Users } from "./users.ts";
+
+/** Credentials that their users, or administrators, remove. */
+export interface CredentialRemovals {
+  /**
+   * Removes a credential of the user, and ends the sessions that it gave, also one that is being opened at the same
+   * moment. Long-lived tokens stay. If it fails midway, the call can be repeated. With `keepLast`, and always for the
+   * owner, the last credential that lets the user in cannot be removed, also by several calls at once. Throws
+   * `not_found`, `last_credential`, `conflict`.
+   */
+  remove(userId: string, credentialId: string, options: { readonly keepLast: boolean }): Promise<void>;
+  /**
+   * The same for a login name of a local provider, the first one by default. Throws `user_not_found` too.
+   */
+  removeLocal(username: string, providerId?: string | null): Promise<void>;
+  /** Whether the credential's provider is configured, so that it can let its user in. */
+  isUsable(credential: Credential): boolean;
+}
+
+export interface RemovalTools {
+  readonly store: Store;
+  readonly credentials: Credentials;
+  readonly users: Pick<Users, "read">;
+  readonly sessions: Pick<Sessions, "list">;
+  readonly revocation: Pick<Revocation, "revoke">;
+  readonly registry: ProviderRegistry;
+  /** Of a configured provider of that type. */
+  readonly localLoginsOf: (providerId: string | null) => Pick<LocalLogins, "remove"> | undefined;
+}
+
+export function createCredentialRemovals(tools: RemovalTools): CredentialRemovals {
+  const isUsable = ({ providerType, providerId }: Credential) =>
+    tools.registry.find(providerType, providerId) !== undefined;
+  const remove: CredentialRemovals["remove"] = async (userId, credentialId, { keepLast }) => {
+    await retryConflicts(async () => {
+      const owned = await tools.credentials.list(userId);
+      const credential = owned.find(({ id }) => id === credentialId);
+      if (credential === undefined) throw new AuthError("not_found");
+      const isOwner = (await tools.users.read(userId))?.user.isOwner === true;
+      const others = owned.filter((each) => each !== credential && isUsable(each));
+      if ((keepLast || isOwner) && others.length === 0) throw new AuthError("last_credential");
+      const staying = keepLast || isOwner ? others[0] : undefined;
+      return await removeOnce(tools, credential, await staysStep(tools, staying));
+    });
+  };
+  return {
+    isUsable,
+    remove,
+    async removeLocal(username, given) {
+      const first = tools.registry.providers.find(({ type }) => type === localType)?.id ?? null;
+      const providerId = given === undefined ? first : given;
+      const name = await storedLoginName(tools.credentials, providerId, username);
+      const found = await tools.credentials.find(localType, providerId, name);
+      if (found !== undefined)
+        await remove(found.credential.userId, found.credential.id, { keepLast: false });
+      // What an earlier removal that was cut short has left, or nothing.
+      else await tools.localLoginsOf(providerId)?.remove(username);
+    },
+  };
+}
+
+/** The part of a commit that checks that this credential is still there. Two removals at once check each other's. */
+async function staysStep({ credentials }: RemovalTools, staying: Credential | undefined): Promise<Step> {
+  if (staying === undefined) return {};
+  const found = await credentials.get(staying.id);
+  return { check: [{ key: recordKeys.credential(staying.id), version: found?.version ?? -1 }] };
+}
+
+/** Undefined: a record changed meanwhile. */
+async function removeOnce(
+  tools: RemovalTools,
+  credential: Credential,
+  also: Step,
+): Promise<true | undefined> {
+  const { providerType, providerId, subject } = credential;
+  const locals = providerType === localType ? tools.localLoginsOf(providerId) : undefined;
+  try {
+    if (locals === undefined) await removeUnlocal(tools, credential, also);
+    else await locals.remove(subject, also);
+    return true;
+  } catch (error) {
+    if (error instanceof AuthError && error.code === "conflict") return undefined;
+    throw error;
+  }
+}
+
+/**
+ * One commit removes the credential and ends its sessions. Whatever opens a session with it checks its record. A
+ * session that was opened between the list and the commit ends after it.
+ */
+async function removeUnlocal(tools: RemovalTools, credential: Credential, also: Step): Promise<void> {
+  const { id: credentialId, userId } = credential;
+  const found = await tools.credentials.get(credentialId);
+  if (found === undefined) throw new AuthError("not_found");
+  const event: LogEvent = { type: "login_changed", userId, credentialId, change: "removed", except: null };
+  const removal = mergeSteps(also, tools.credentials.unlinkStep(credential), {
+    check: [{ key: recordKeys.credential(credentialId), version: found.version }],
+    log: [{ ...event }],
+  });
+  const revoke = async (sessionIds: readonly string[], step: Step = {}) =>
+    await tools.revocation.revoke({ kind: "sessions", userId, sessionIds }, "credential_removed", {
+      also: step,
+    });
+  await revoke(await sessionsOf(tools, credential), removal);
+  const late = await sessionsOf(tools, credential);
+  if (late.length > 0) await revoke(late);
+}
+
+async function sessionsOf(
+  { sessions }: RemovalTools,
+  { id, userId }: Credential,
+): Promise<readonly string[]> {
+  const owned = await sessions.list(userId);
+  return owned
+    .filter(({ credentialId, type }) => credentialId === id && type === "normal")
+    .map((one) => one.id);
+}

@@ -1,0 +1,99 @@
+import type { CredentialInfo } from "../../protocol/commands/credentials.ts";
+import { AuthError } from "../auth/errors.ts";
+import type { Credential } from "../auth/model.ts";
+import type { Command } from "../connection/command.ts";
+import { LinkFlow } from "../connection/link-flow.ts";
+import type { Session } from "../connection/session.ts";
+import { answeredBeforeCut } from "./answered-before-cut.ts";
+import { defineCommand } from "./guarded-command.ts";
+import { requireOwnerForOwner } from "./owner-only.ts";
+import type { CommandParts } from "./registry.ts";
+
+/** The logins of a user: linked and removed by the user, and seen and removed by administrators. */
+export function credentialCommands(parts: CommandParts): readonly Command[] {
+  return [...linkCommands(parts), ...removalCommands(parts)];
+}
+
+function linkCommands({ authority: { users, recentLogin }, authorityOf }: CommandParts): readonly Command[] {
+  const flows = new WeakMap<Session, LinkFlow>();
+  const own = (session: Session, flowId: string) => {
+    const flow = flows.get(session);
+    if (flow?.id !== flowId) throw new AuthError("invalid_flow");
+    return flow;
+  };
+  return [
+    defineCommand("auth/link/start", users, async ({ id, handler }, session) => {
+      recentLogin.require(session.principal);
+      const { logins } = authorityOf(session);
+      const flow = new LinkFlow(logins, session, id);
+      const { userId, sessionId } = session.principal;
+      const answer = await logins.start(
+        {
+          handler,
+          purpose: "link",
+          linking: { userId, sessionId },
+          clientId: null,
+          clientName: null,
+          redirectUri: null,
+          codeChallenge: null,
+        },
+        session.peer,
+        flow,
+      );
+      await flows
+        .get(session)
+        ?.cancel()
+        .catch(() => undefined);
+      flows.set(session, flow);
+      return flow.begin(answer);
+    }),
+    defineCommand("auth/link/step", users, ({ flow_id, user_input }, session) =>
+      own(session, flow_id).submit(user_input),
+    ),
+    defineCommand("auth/link/cancel", users, ({ flow_id }, session) => own(session, flow_id).cancel()),
+  ];
+}
+
+function removalCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
+  const { users, credentials, credentialRemovals, recentLogin } = authority;
+  const listOf = async (userId: string) => ({
+    credentials: (await credentials.list(userId)).map((each) =>
+      infoOf(each, credentialRemovals.isUsable(each)),
+    ),
+  });
+  return [
+    defineCommand("auth/credentials/list", users, (_, { principal }) => listOf(principal.userId)),
+    defineCommand("auth/credentials/remove", users, async ({ id, credential_id }, session) => {
+      recentLogin.require(session.principal);
+      await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
+        authorityOf(session).credentialRemovals.remove(session.principal.userId, credential_id, {
+          keepLast: true,
+        }),
+      );
+      return null;
+    }),
+    defineCommand("gatehouse/credentials/list", users, async ({ user_id }) => {
+      if ((await users.current(user_id)) === undefined) throw new AuthError("not_found");
+      return await listOf(user_id);
+    }),
+    defineCommand("gatehouse/credentials/remove", users, async ({ id, user_id, credential_id }, session) => {
+      await requireOwnerForOwner(users, user_id, session);
+      await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
+        authorityOf(session).credentialRemovals.remove(user_id, credential_id, { keepLast: false }),
+      );
+      return null;
+    }),
+  ];
+}
+
+function infoOf(credential: Credential, usable: boolean): CredentialInfo {
+  const { id, providerType, providerId, subject, createdAt } = credential;
+  return {
+    credential_id: id,
+    auth_provider_type: providerType,
+    auth_provider_id: providerId,
+    subject,
+    created_at: new Date(createdAt).toISOString(),
+    usable,
+  };
+}
