@@ -10,9 +10,23 @@ export type {
   Principal,
   RevocationCause,
   Session,
+  UpgradeHeaders,
   User,
 } from "./auth/model.ts";
-export type { LoginProvider, ProviderContext, ProviderStep } from "./auth/providers/provider.ts";
+export type {
+  ModuleProvider,
+  ModuleStep,
+  ModuleTools,
+  ProviderModule,
+} from "./auth/providers/module/provider-module.ts";
+export type {
+  LoginProvider,
+  NewUsers,
+  Profile,
+  ProviderContext,
+  ProviderSession,
+  ProviderStep,
+} from "./auth/providers/provider.ts";
 export type { ProviderTools } from "./auth/providers/provider-type.ts";
 export type { RevokeReceipt, RevokeTarget } from "./auth/revocation/receipt.ts";
 export type { Revocation } from "./auth/revocation/revocation.ts";

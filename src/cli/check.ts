@@ -5,6 +5,7 @@ import { place } from "../server/config/load.ts";
 import { options } from "../server/config/options.ts";
 import { ConfigError } from "../server/config/problems.ts";
 import { type Config, environmentOnly } from "../server/config/schema.ts";
+import { loadConfiguredModules } from "../server/configured-providers.ts";
 import { guaranteeOf } from "../server/guarantee-report.ts";
 import { InstallationError } from "../server/installation.ts";
 import { openAuthority } from "../server/open-authority.ts";
@@ -25,6 +26,7 @@ export async function check(
 ): Promise<void> {
   const config = configurationOf(flags, environment.env);
   await checkTls(config);
+  await checkModules(config);
   const asksStore = flags.guarantee === true || config.store === null;
   const warnings = asksStore ? await warningsOf(config) : [];
   const guarantee = flags.guarantee ? { guarantee: await guaranteeOf(config) } : {};
@@ -61,7 +63,10 @@ function configFile(config: Config): string {
   for (const { key, path, variable } of options) {
     const shown = effectiveConfig(config)[key];
     const value = path.reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], config);
-    if (shown !== value) remarks.push(`# ${key}: ${shown} (holds a secret: set ${variable})`);
+    if (shown !== value)
+      remarks.push(
+        `# ${key}: ${typeof shown === "object" ? JSON.stringify(shown) : shown} (holds a secret: set ${variable})`,
+      );
     else if (!environmentOnly.has(key)) place(kept, path, value);
   }
   return [...remarks, stringify(kept).trimEnd()].join("\n");
@@ -69,6 +74,14 @@ function configFile(config: Config): string {
 
 function commented(value: object): string {
   return stringify(value).trimEnd().replaceAll(/^/gm, "# ");
+}
+
+async function checkModules(config: Config): Promise<void> {
+  try {
+    await loadConfiguredModules(config);
+  } catch (error) {
+    throw error instanceof ConfigError ? new UsageError(error.message) : error;
+  }
 }
 
 async function checkTls(config: Config): Promise<void> {

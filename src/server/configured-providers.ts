@@ -1,7 +1,9 @@
+import { ModuleError } from "../auth/providers/module/provider.ts";
 import type { LoginProvider } from "../auth/providers/provider.ts";
-import type { ProviderTools } from "../auth/providers/provider-type.ts";
-import { createProviders } from "../auth/providers/provider-types.ts";
+import type { ConfiguredTools, ProviderTools } from "../auth/providers/provider-type.ts";
+import { createProviders, loadModules } from "../auth/providers/provider-types.ts";
 import { parseAddressRanges } from "../net/address-ranges.ts";
+import { ConfigError } from "./config/problems.ts";
 import type { Config } from "./config/schema.ts";
 
 export type ProvidersOf = (
@@ -16,9 +18,37 @@ export interface ConfiguredProviders {
   create(tools: ProviderTools): readonly LoginProvider[];
 }
 
+/** For commands: they run no modules, so that a module that is broken does not keep anybody from administering. */
+export const noModules: ConfiguredTools["loaded"] = new Map();
+
+/** Throws `ConfigError` that names the first module that cannot be loaded, or whose options are wrong. */
+export async function loadConfiguredModules({
+  auth_providers,
+}: Pick<Config, "auth_providers">): Promise<ConfiguredTools["loaded"]> {
+  try {
+    return await loadModules(auth_providers);
+  } catch (error) {
+    throw configError(error);
+  }
+}
+
+function configError(error: unknown): unknown {
+  if (!(error instanceof ModuleError)) return error;
+  return new ConfigError([{ key: "auth_providers", source: "module", message: error.message }]);
+}
+
+function named<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw configError(error);
+  }
+}
+
 /** `more` returns the providers to use, given the configured ones: a program may add its own. */
 export function configuredProviders(
   { auth_providers, trusted_proxies }: Pick<Config, "auth_providers" | "trusted_proxies">,
+  loaded: ConfiguredTools["loaded"],
   more: ProvidersOf | undefined,
 ): ConfiguredProviders {
   let all: readonly LoginProvider[] = [];
@@ -28,7 +58,7 @@ export function configuredProviders(
     },
     create(tools) {
       const trustedProxies = parseAddressRanges(trusted_proxies);
-      const configured = createProviders(auth_providers, { ...tools, trustedProxies });
+      const configured = named(() => createProviders(auth_providers, { ...tools, trustedProxies, loaded }));
       all = more?.(configured, tools) ?? configured;
       return all;
     },

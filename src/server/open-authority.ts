@@ -18,7 +18,12 @@ import { measuredStore, type StoreCallObserver } from "../observability/measured
 import { openStore } from "../store/open.ts";
 import { openEventBus } from "../store/open-event-bus.ts";
 import type { Config } from "./config/schema.ts";
-import { configuredProviders, type ProvidersOf } from "./configured-providers.ts";
+import {
+  configuredProviders,
+  loadConfiguredModules,
+  noModules,
+  type ProvidersOf,
+} from "./configured-providers.ts";
 import { isInstalled, requireKeys, requireStoreFile, warnOfNewInstallation } from "./installation.ts";
 import { issuerForCommands, storedIssuer } from "./issuer.ts";
 import { publicUrlOf } from "./public-url.ts";
@@ -88,6 +93,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   const { clock: machineClock = systemClock } = options;
   const clock = new QuorumClock(machineClock, options.onClock);
   const publicUrl = () => publicUrlOf(config, port());
+  const modules = role === "cli" ? noModules : await loadConfiguredModules(config);
   if (!creates) requireStoreFile(config);
   else await requireDataFile(config);
   const secret = Buffer.from(await installationSecret(config, { creates }));
@@ -112,7 +118,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     const remembered = role === "cli" ? await storedIssuer(store) : undefined;
     const issuer = () =>
       role === "cli" ? issuerForCommands(config, remembered) : (config.tokens.issuer ?? publicUrl());
-    const ways = configuredProviders(config, options.providers);
+    const ways = configuredProviders(config, modules, options.providers);
     const authorityOptions = {
       store,
       secret,

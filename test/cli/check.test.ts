@@ -18,6 +18,11 @@ const elsewhere = {
   GATEHOUSE_LIMITS_SOCKETS: "17",
 };
 
+const providers = JSON.stringify([
+  { type: "homeassistant", id: "family" },
+  { type: "ldap", url: "ldaps://directory.test", user_dn: "uid={username},dc=test" },
+]);
+
 describe("what gatehouse check prints", () => {
   let folder: TemporaryFolder;
   beforeEach(() => {
@@ -35,6 +40,7 @@ describe("what gatehouse check prints", () => {
     ["by default", {}, []],
     ["with the guarantee", {}, ["--guarantee"]],
     ["with no option at its default", elsewhere, []],
+    ["with login providers", { GATEHOUSE_AUTH_PROVIDERS: providers }, []],
   ])("is a file that --config takes: %s", async (_, env, args) => {
     const file = path.join(folder.path, "gatehouse.yaml");
     const printed = await check(env, ...args);
@@ -45,6 +51,21 @@ describe("what gatehouse check prints", () => {
     const secrets = { GATEHOUSE_SECRET, GATEHOUSE_STORE };
     const again = await check(secrets, "--config", file, ...args);
     expect(again).toEqual(printed);
+  });
+
+  it("shows login providers with a secret in a comment, without it", async () => {
+    const entry = {
+      type: "ldap",
+      url: "ldaps://d.test",
+      search_base: "dc=t",
+      bind_dn: "cn=t",
+      bind_password: "canary",
+    };
+    const { stdout } = await check({ GATEHOUSE_AUTH_PROVIDERS: JSON.stringify([entry]) });
+    expect(stdout).toContain(
+      `# auth_providers: ${JSON.stringify([{ ...entry, bind_password: "***" }])} (holds a secret`,
+    );
+    expect(stdout).not.toMatch(/canary|object Object/);
   });
 
   it("is not refused because of the empty file that a shell has created for it", async () => {

@@ -26,6 +26,8 @@ export interface ProviderTools {
 export interface ConfiguredTools extends ProviderTools {
   /** The option `trusted_proxies`. */
   readonly trustedProxies: AddressRanges;
+  /** The providers of modules that were loaded, by their entry. */
+  readonly loaded: ReadonlyMap<object, (tools: ProviderTools) => LoginProvider>;
 }
 
 const named = {

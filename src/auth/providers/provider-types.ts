@@ -4,6 +4,7 @@ import { commandLineType } from "./command-line/type.ts";
 import { headerProviderType } from "./header/type.ts";
 import { homeAssistantType } from "./homeassistant/type.ts";
 import { ldapType } from "./ldap/type.ts";
+import { loadModule, moduleProviderType } from "./module/type.ts";
 import { oidcProviderType } from "./oidc/type.ts";
 import type { LoginProvider } from "./provider.ts";
 import type { ConfiguredOptions, ConfiguredTools, Frozen } from "./provider-type.ts";
@@ -17,6 +18,7 @@ export const providerTypes = {
   oidc: oidcProviderType,
   trusted_networks: trustedNetworksType,
   header: headerProviderType,
+  module: moduleProviderType,
 };
 export const ProviderEntry = Type.Union([
   homeAssistantType.entry,
@@ -25,6 +27,7 @@ export const ProviderEntry = Type.Union([
   oidcProviderType.entry,
   trustedNetworksType.entry,
   headerProviderType.entry,
+  moduleProviderType.entry,
 ]);
 export type ProviderEntry = Frozen<Static<typeof ProviderEntry>>;
 
@@ -34,6 +37,13 @@ export function createProviders(
   tools: ConfiguredTools,
 ): readonly LoginProvider[] {
   return entries.map((entry) => typeOf(entry).create(entry, tools));
+}
+
+/** Loads the modules of entries that have one. Rejects with an Error that names the first that cannot be used. */
+export async function loadModules(entries: readonly ProviderEntry[]): Promise<ConfiguredTools["loaded"]> {
+  const loaded = new Map<object, Awaited<ReturnType<typeof loadModule>>>();
+  for (const entry of entries) if (entry.type === "module") loaded.set(entry, await loadModule(entry));
+  return loaded;
 }
 
 /** What is wrong with an entry beyond its schema; see `ProviderType.problem`. */

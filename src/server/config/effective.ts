@@ -21,16 +21,20 @@ export function effectiveConfig(config: Config): Readonly<Record<string, unknown
 function masked(key: string, value: unknown): unknown {
   if (value === null) return null;
   if (environmentOnly.has(key)) return "***";
-  if (key === "auth_providers") return (value as Config["auth_providers"]).map(maskedProvider);
+  if (key === "auth_providers") return maskedProviders(value as Config["auth_providers"]);
   return key === "store" && typeof value === "string" ? maskUrl(value) : value;
 }
 
-function maskedProvider(entry: ProviderEntry): Readonly<Record<string, unknown>> {
-  const shown = Object.entries(entry).map(([name, option]) => [
-    name,
-    isSecretOption(entry, name) ? "***" : option,
-  ]);
-  return Object.fromEntries(shown) as Readonly<Record<string, unknown>>;
+/** The list itself if it holds no secret. */
+function maskedProviders(entries: Config["auth_providers"]): readonly object[] {
+  const shown = entries.map(maskedProvider);
+  return shown.some((entry, place) => entry !== entries[place]) ? shown : entries;
+}
+
+function maskedProvider(entry: ProviderEntry): object {
+  const secrets = Object.keys(entry).filter((name) => isSecretOption(entry, name));
+  if (secrets.length === 0) return entry;
+  return { ...entry, ...Object.fromEntries(secrets.map((name) => [name, "***"])) };
 }
 
 /**
