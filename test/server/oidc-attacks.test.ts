@@ -304,6 +304,13 @@ describe("who may complete whose login", () => {
     },
   );
 
+  it("refuses a start address whose end was changed: it cannot be made from the flow's id", async () => {
+    const { waiting, browser } = await one();
+    expectRefusal(await browser.open(waiting.url.replace(/.{3}$/, "AAA")), 400, "invalid_return");
+    expectRefusal(await browser.open(waiting.url.replace(/\.[^.]+$/, "")), 400, "invalid_return");
+    expect((await browser.open(waiting.url)).status).toBe(303);
+  });
+
   it("with same_address, logs in from the socket's address alone", async () => {
     rig = await startOidcRig({ entry: { same_address: true } });
     const op = rig.provider;

@@ -1,32 +1,22 @@
 import { addressShare } from "../../../net/address-share.ts";
-import type { Clock } from "../../clock/clock.ts";
 import { AuthError } from "../../errors.ts";
-import { type Flow, readFlowById } from "../../login/flow-record.ts";
-import type { LoginFlows } from "../../login/login-flows.ts";
+import type { Flow } from "../../login/flow-record.ts";
 import type { Peer } from "../../model.ts";
 import { recordKeys } from "../../record-keys.ts";
-import type { JsonObject, Step, Store } from "../../store.ts";
-import type { ProviderRegistry } from "../registry.ts";
+import type { Step } from "../../store.ts";
+import { type AuthorizationRequest, claimedFlowOf, isBrowserId, newBrowserId } from "./browser-binding.ts";
+import type { Identity } from "./identity.ts";
+import { isOidcProvider, type OidcProvider, oidcType } from "./provider.ts";
+import { provedReturn } from "./redeem-return.ts";
+import { createReturns } from "./return-record.ts";
 import {
-  type AuthorizationRequest,
-  claimedFlowOf,
-  isBrowserId,
-  newBrowserId,
-  requestSecretsOf,
-} from "./browser-binding.ts";
-import { amrIn, claimAt, groupsIn, type Identity, isIdentifier, nameIn, subjectOf } from "./identity.ts";
-import { logoutMarks, refuseIfLoggedOut } from "./logout-marks.ts";
-import {
-  type BrowserOutcome,
-  browserStep,
-  isOidcProvider,
-  type OidcProvider,
-  oidcType,
-  seedIn,
-  sessionNameOf,
-} from "./provider.ts";
-import { createReturns, type ReturnRecord, type Returns } from "./return-record.ts";
-import type { UpstreamRequest, VerifiedClaims } from "./upstream.ts";
+  type BrowserLoginEngine,
+  type BrowserLoginTools,
+  complete,
+  invalidReturn,
+  upstreamRequest,
+  waitingFlow,
+} from "./waiting-flow.ts";
 
 /** What the person is asked to confirm. Texts come from the provider and from the client: show them as text only. */
 export interface PendingReturn {
@@ -71,18 +61,6 @@ export interface BrowserLogins {
   answer(token: string, agrees: boolean, browser: string | undefined, peer: Peer): Promise<void>;
 }
 
-export interface BrowserLoginTools {
-  readonly store: Store;
-  readonly clock: Clock;
-  readonly sealing: Parameters<typeof createReturns>[1];
-  readonly registry: ProviderRegistry;
-  readonly logins: Pick<LoginFlows, "completeExternalStep">;
-}
-
-interface Engine extends BrowserLoginTools {
-  readonly returns: Returns;
-}
-
 export function createBrowserLogins(tools: BrowserLoginTools): BrowserLogins {
   const engine = { ...tools, returns: createReturns(tools.store, tools.sealing) };
   return {
@@ -92,7 +70,7 @@ export function createBrowserLogins(tools: BrowserLoginTools): BrowserLogins {
   };
 }
 
-async function start(engine: Engine, ticket: string, sent: string | undefined) {
+async function start(engine: BrowserLoginEngine, ticket: string, sent: string | undefined) {
   const claimed = claimedFlowOf(ticket);
   const { flow, provider } = await waitingFlow(engine, claimed);
   if (provider.options.binding.flowOfTicket(ticket) === undefined)
@@ -104,7 +82,7 @@ async function start(engine: Engine, ticket: string, sent: string | undefined) {
 }
 
 async function returned(
-  engine: Engine,
+  engine: BrowserLoginEngine,
   providerId: string | null,
   answer: URLSearchParams,
   browser: string | undefined,
@@ -120,72 +98,6 @@ async function returned(
   checkAddress(provider, flow, peer);
   const proved = await provedReturn(engine, { provider, flow, request, answer, peer });
   return pendingReturn(provider, flow, request, { browser, peer, identity: proved.identity });
-}
-
-interface Returning {
-  readonly provider: OidcProvider;
-  readonly flow: Flow;
-  readonly request: AuthorizationRequest;
-  readonly answer: URLSearchParams;
-  readonly peer: Peer;
-}
-
-async function provedReturn(engine: Engine, returning: Returning) {
-  const { flow, request } = returning;
-  const known = await engine.returns.read(flow.id);
-  if (known !== undefined) return provedBefore(known, request);
-  const version = await engine.returns.claim(flow.id, request.state, flow.deadline);
-  if (version === undefined)
-    throw new AuthError("conflict", { detail: "another return of this login was first" });
-  try {
-    const proved = await redeem(engine, returning, version);
-    await engine.returns.prove(flow.id, { state: request.state, version, until: flow.deadline }, proved);
-    return proved;
-  } catch (error) {
-    // The code may be used up. The socket learns it, and its client can begin again.
-    const failure = error instanceof AuthError ? error.code : "provider_error";
-    await complete(engine, flow.id, { failure }, returning.peer).catch(() => undefined);
-    throw error;
-  }
-}
-
-function provedBefore(known: ReturnRecord, { state }: AuthorizationRequest) {
-  if (known.state !== state)
-    throw invalidReturn("another browser or another attempt has returned for this login");
-  if (known.phase === "redeeming")
-    throw new AuthError("conflict", { detail: "the return is being processed" });
-  return known.proved;
-}
-
-/** Asks the provider who the person is. `since`: the version of the commit that claimed the return. */
-async function redeem({ store }: Engine, { provider, flow, request, answer }: Returning, since: number) {
-  const { nameClaim, groupsClaim, groupMapping } = provider.options;
-  const needs = (claims: JsonObject) =>
-    claimAt(claims, nameClaim) === undefined ||
-    (groupMapping !== undefined && claimAt(claims, groupsClaim) === undefined);
-  const verified = await provider.options.upstream.redeem(
-    answer,
-    upstreamRequest(provider, flow, request),
-    needs,
-  );
-  const identity = identityOf(provider, verified);
-  const marks = logoutMarks(provider.key, verified.issuer, verified.sub, identity.sid);
-  const open = await refuseIfLoggedOut(store, marks, since);
-  return { identity, open };
-}
-
-function identityOf(
-  { options: { nameClaim, groupsClaim } }: OidcProvider,
-  { issuer, sub, claims }: VerifiedClaims,
-): Identity {
-  if (!isIdentifier(sub)) throw new AuthError("provider_error", { detail: "the sub is longer than allowed" });
-  return {
-    subject: subjectOf(issuer, sub),
-    sid: isIdentifier(claims.sid) ? sessionNameOf(issuer, claims.sid) : null,
-    amr: amrIn(claims),
-    name: nameIn(claims, nameClaim),
-    groups: groupsIn(claims, groupsClaim),
-  };
 }
 
 function pendingReturn(
@@ -208,7 +120,7 @@ function pendingReturn(
 }
 
 async function answerReturn(
-  engine: Engine,
+  engine: BrowserLoginEngine,
   token: string,
   agrees: boolean,
   browser: string | undefined,
@@ -235,7 +147,7 @@ const sessionMs = 400 * 86_400_000;
 
 /** A logout token may name only the session, so whose it is has to be known. */
 async function rememberSession(
-  { store, clock }: Engine,
+  { store, clock }: BrowserLoginEngine,
   { key }: OidcProvider,
   { sid, subject }: Identity,
 ): Promise<void> {
@@ -244,37 +156,6 @@ async function rememberSession(
     { key: recordKeys.oidcSession(key, sid), value: { subject }, expiresAt: clock.now() + sessionMs },
   ];
   await store.commit({ put });
-}
-
-async function complete(engine: Engine, flowId: string, outcome: BrowserOutcome, peer: Peer): Promise<void> {
-  await engine.logins.completeExternalStep({ flowId, stepId: browserStep, input: { outcome } }, peer);
-}
-
-/** The flow, if it waits for a browser that comes from its provider. */
-async function waitingFlow({ store, clock, registry }: Engine, flowId: string | undefined) {
-  const at = flowId === undefined ? undefined : await readFlowById(store, flowId);
-  const flow = at?.flow;
-  const provider = flow && registry.find(...flow.handler);
-  if (flow === undefined || provider === undefined || !isOidcProvider(provider))
-    throw invalidReturn("there is no such login");
-  const waits = flow.step.kind === "external" && flow.step.stepId === browserStep && flow.outcome === null;
-  if (!waits || flow.deadline <= clock.now()) throw invalidReturn("the login is over");
-  return { flow, provider };
-}
-
-function upstreamRequest(provider: OidcProvider, flow: Flow, request: AuthorizationRequest): UpstreamRequest {
-  const seed = seedIn(provider.options, flow.id, flow.providerState);
-  return {
-    ...requestSecretsOf(seed, request),
-    state: request.state,
-    redirectUri: redirectUriOf(provider),
-  };
-}
-
-/** Each provider has an address of its own: what one sends back is never taken for another's (RFC 9700 section 4.4). */
-function redirectUriOf({ id, options }: OidcProvider): string {
-  const callback = `${options.publicUrl()}/auth/oidc/callback`;
-  return id === null ? callback : `${callback}/${encodeURIComponent(id)}`;
 }
 
 function startAddress({ providerState }: Flow): string | null {
@@ -290,8 +171,4 @@ function checkAddress({ options }: OidcProvider, flow: Flow, peer: Peer): void {
   throw new AuthError("not_allowed", {
     publicMessage: "This login must be finished in the network in which it was started",
   });
-}
-
-function invalidReturn(detail: string): AuthError {
-  return new AuthError("invalid_return", { detail });
 }

@@ -21,10 +21,15 @@ export interface ProvedReturn {
 export type ReturnRecord = {
   readonly state: string;
   readonly version: number;
-} & ({ readonly phase: "redeeming" } | { readonly phase: "proved"; readonly proved: ProvedReturn });
+} & (
+  | { readonly phase: "redeeming"; readonly since: number }
+  | { readonly phase: "proved"; readonly proved: ProvedReturn }
+);
 
 const StoredReturn = Type.Object({
   state: Type.String(),
+  /** When it was claimed, ms. */
+  since: Type.Number(),
   /** A sealed `ProvedReturn`; null while the code is being redeemed. */
   box: Type.Union([Type.String(), Type.Null()]),
 });
@@ -44,23 +49,28 @@ const sealedProof = Compile(
   }),
 );
 
+/** Times in ms. `until`: the end of the flow. */
+export interface ReturnClaim {
+  readonly flowId: string;
+  readonly state: string;
+  readonly since: number;
+  readonly until: number;
+}
+
 export interface Returns {
   read(flowId: string): Promise<ReturnRecord | undefined>;
-  /** Takes the flow's return for this `state`. Undefined if another request was first. `until`: ms. */
-  claim(flowId: string, state: string, until: number): Promise<number | undefined>;
+  /** Takes the flow's return. Gives the version of that commit; undefined if another request was first. */
+  claim(claim: ReturnClaim): Promise<number | undefined>;
   /** Throws `conflict`. */
-  prove(
-    flowId: string,
-    claimed: { readonly state: string; readonly version: number; readonly until: number },
-    proved: ProvedReturn,
-  ): Promise<void>;
+  prove(claim: ReturnClaim, version: number, proved: ProvedReturn): Promise<void>;
   remove(flowId: string): Promise<void>;
 }
 
 /** Returns are records in the store, so the person may confirm at another node than the one that redeemed the code. */
 export function createReturns(store: Store, sealing: Pick<Sealing, "seal" | "open">): Returns {
-  const write = (flowId: string, value: StoredReturn, version: number, until: number): Step => {
+  const write = ({ flowId, state, since, until }: ReturnClaim, box: string | null, version: number): Step => {
     const key = recordKeys.oidcReturn(flowId);
+    const value: StoredReturn = { state, since, box };
     return { check: [{ key, version }], put: [{ key, value, expiresAt: until }] };
   };
   return {
@@ -70,17 +80,17 @@ export function createReturns(store: Store, sealing: Pick<Sealing, "seal" | "ope
       if (record === undefined) return undefined;
       const { version, value } = record;
       if (!storedReturn.Check(value)) throw damaged();
-      const { state, box } = value;
-      if (box === null) return { state, version, phase: "redeeming" };
+      const { state, since, box } = value;
+      if (box === null) return { state, version, phase: "redeeming", since };
       return { state, version, phase: "proved", proved: unsealed(sealing, key, box) };
     },
-    async claim(flowId, state, until) {
-      const outcome = await store.commit(write(flowId, { state, box: null }, 0, until));
+    async claim(claim) {
+      const outcome = await store.commit(write(claim, null, 0));
       return outcome.ok ? outcome.version : undefined;
     },
-    async prove(flowId, { state, version, until }, proved) {
-      const box = sealing.seal(recordKeys.oidcReturn(flowId), Buffer.from(JSON.stringify(proved)));
-      const outcome = await store.commit(write(flowId, { state, box }, version, until));
+    async prove(claim, version, proved) {
+      const box = sealing.seal(recordKeys.oidcReturn(claim.flowId), Buffer.from(JSON.stringify(proved)));
+      const outcome = await store.commit(write(claim, box, version));
       if (!outcome.ok) throw new AuthError("conflict");
     },
     async remove(flowId) {

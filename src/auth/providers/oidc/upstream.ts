@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { createRemoteJWKSet, customFetch as joseFetch, type RemoteJWKSet } from "jose";
+import type { RemoteJWKSet } from "jose";
 import {
   allowInsecureRequests,
   authorizationCodeGrant,
@@ -20,8 +20,10 @@ import {
 import type { Clock } from "../../clock/clock.ts";
 import { AuthError } from "../../errors.ts";
 import type { JsonObject } from "../../store.ts";
-import { type BoundedFetch, createBoundedFetch, UpstreamRequestError } from "./bounded-fetch.ts";
+import { type BoundedFetch, createBoundedFetch } from "./bounded-fetch.ts";
 import type { RequestSecrets } from "./browser-binding.ts";
+import { createRemoteKeys } from "./remote-keys.ts";
+import { cachedUpstream } from "./upstream-cache.ts";
 import { upstreamError } from "./upstream-error.ts";
 
 export interface UpstreamOptions {
@@ -79,17 +81,14 @@ export interface Upstream {
 /** A discovery document or JWKS of a large provider has some ten kilobytes, a token with many groups some more. */
 const maxBytes = 262_144;
 const timeoutMs = 5_000;
-const freshMs = 3_600_000;
-/** A provider that failed is asked again after this time. */
-const retryMs = 5_000;
 const symmetricOrNone = /^(?:HS|none)/i;
 const defaultAlgorithms = ["RS256"];
 
 export function createUpstream(options: UpstreamOptions): Upstream {
   const issuer = new URL(options.issuer);
   const fetch = createBoundedFetch({ trustedOrigin: issuer.origin, maxBytes, timeoutMs });
-  const configuration = cached(options.clock, () => discover(options, issuer, fetch));
-  const keys = remoteKeys(pausing(options.clock, fetch));
+  const configuration = cachedUpstream(options.clock, () => discover(options, issuer, fetch));
+  const keys = createRemoteKeys(options.clock, fetch, timeoutMs);
   return {
     async ready() {
       await configuration();
@@ -166,65 +165,6 @@ async function clientSecretOf({
   });
   if (text.trim() === "") throw unreadable("it is empty");
   return text.trim();
-}
-
-/** One request at a time, one value for `freshMs`, and a pause after a failure. A value outlives later failures. */
-function cached<Value>(clock: Pick<Clock, "monotonic">, read: () => Promise<Value>): () => Promise<Value> {
-  let known: { readonly value: Value; readonly at: number } | undefined;
-  let failed: { readonly error: AuthError; readonly at: number } | undefined;
-  let reading: Promise<Value> | undefined;
-  const readNow = async () => {
-    try {
-      const value = await read();
-      known = { value, at: clock.monotonic() };
-      failed = undefined;
-      return value;
-    } catch (error) {
-      failed = { error: upstreamError(error), at: clock.monotonic() };
-      if (known !== undefined) return known.value;
-      throw failed.error;
-    } finally {
-      reading = undefined;
-    }
-  };
-  return async () => {
-    const now = clock.monotonic();
-    if (known !== undefined && now - known.at < freshMs) return known.value;
-    if (failed !== undefined && now - failed.at < retryMs) {
-      if (known !== undefined) return known.value;
-      throw failed.error;
-    }
-    reading ??= readNow();
-    return await reading;
-  };
-}
-
-/** After a failure nothing is sent for a while: anybody may send logout tokens, and each one asks for keys. */
-function pausing(clock: Pick<Clock, "monotonic">, fetch: BoundedFetch): BoundedFetch {
-  let pausedUntil = Number.NEGATIVE_INFINITY;
-  return async (url, init) => {
-    if (clock.monotonic() < pausedUntil)
-      throw new UpstreamRequestError("the provider's keys could not be read a moment ago", true);
-    try {
-      const response = await fetch(url, init);
-      if (response.status !== 200) pausedUntil = clock.monotonic() + retryMs;
-      return response;
-    } catch (error) {
-      pausedUntil = clock.monotonic() + retryMs;
-      throw error;
-    }
-  };
-}
-
-function remoteKeys(fetch: BoundedFetch): (uri: string) => RemoteJWKSet {
-  let known: { readonly uri: string; readonly keys: RemoteJWKSet } | undefined;
-  return (uri) => {
-    if (known?.uri !== uri) {
-      const keys = createRemoteJWKSet(new URL(uri), { [joseFetch]: fetch, timeoutDuration: timeoutMs });
-      known = { uri, keys };
-    }
-    return known.keys;
-  };
 }
 
 async function redeem(
