@@ -44,6 +44,7 @@ import { type CredentialRemovals, createCredentialRemovals } from "./users/crede
 import { type Credentials, createCredentials } from "./users/credentials.ts";
 import { createOnboarding, type Onboarding } from "./users/onboarding.ts";
 import { createOwnership, type Ownership } from "./users/ownership.ts";
+import { createSystemUsers, type SystemUsers } from "./users/system-users.ts";
 import { createUsers, type Groups, type Users } from "./users/users.ts";
 
 /** The domain as everything outside src/auth sees it. This file composes it and adds no rules. */
@@ -54,6 +55,7 @@ export interface Authority {
   readonly codes: AuthorizationCodes;
   readonly signedPaths: SignedPaths;
   readonly users: Users;
+  readonly systemUsers: SystemUsers;
   readonly ownership: Ownership;
   readonly groups: Groups;
   readonly credentials: Credentials;
@@ -268,6 +270,7 @@ function composePeople(options: AuthorityOptions, base: Base & ReturnType<typeof
     registry.find(localType, providerId) && localLoginsAt(providerId);
   const ownership = createOwnership(base);
   const credentialRemovals = createCredentialRemovals({ ...base, localLoginsOf });
+  const systemUsers = createSystemUsers(base);
   const onboarding = createOnboarding({ ...base, localLogins, rotates });
   const budgets = { ...defaultLoginBudgets, ...options.loginBudgets };
   const throttles = createThrottles({ store, clock, credentials, budgets });
@@ -287,5 +290,15 @@ function composePeople(options: AuthorityOptions, base: Base & ReturnType<typeof
   });
   const oidc = createOidc({ ...base, logins });
   const ways = { localLogins, localLoginsOf, onboarding, logins, oidc };
-  return { users, groups, credentials, credentialRemovals, approvals, throttles, ownership, ...ways };
+  return {
+    users,
+    groups,
+    credentials,
+    credentialRemovals,
+    approvals,
+    throttles,
+    ownership,
+    systemUsers,
+    ...ways,
+  };
 }

@@ -104,6 +104,11 @@ const codes: Rules<Authority["codes"]> = {
 
 const ownership: Rules<Authority["ownership"]> = { transfer: needsFollowedLog };
 
+const systemUsers: Rules<Authority["systemUsers"]> = {
+  create: needsFollowedLog,
+  issueToken: needsFollowedLog,
+};
+
 const throttles: Rules<Authority["throttles"]> = {
   page: unrestricted,
   get: unrestricted,
@@ -149,6 +154,7 @@ const parts: Rules<Authority> = {
   oidc: guarded(oidc),
   codes: guarded(codes),
   ownership: guarded(ownership),
+  systemUsers: guarded(systemUsers),
   throttles: guarded(throttles),
   onboarding: guarded(onboarding),
   signedPaths: guarded(signedPaths),

@@ -14,6 +14,7 @@ import { addKeyCommands } from "./key-commands.ts";
 import { createOutput, exitCodes, UsageError } from "./output.ts";
 import { readPassword } from "./password-input.ts";
 import { addSessionCommands } from "./session-commands.ts";
+import { addSystemUserCommands } from "./system-user-commands.ts";
 import { addThrottleCommands } from "./throttle-commands.ts";
 import { addUserCommands } from "./user-commands.ts";
 
@@ -64,6 +65,7 @@ function buildProgram(context: CommandContext, json: boolean): Command {
   addUserCommands(program, context);
   addApprovalCommands(program, context);
   addSessionCommands(program, context);
+  addSystemUserCommands(program, context);
   addThrottleCommands(program, context);
   addKeyCommands(program, context);
   addBackupCommand(program, context);

@@ -65,7 +65,7 @@ export async function listUsers(authority: Authority, output: Output): Promise<v
     user.id,
     user.username ?? "-",
     user.name ?? "-",
-    user.is_owner ? "owner" : user.is_admin ? "admin" : "user",
+    user.system_generated ? "system" : user.is_owner ? "owner" : user.is_admin ? "admin" : "user",
     user.state,
   ]);
   output.result(users, table(["ID", "USERNAME", "NAME", "ROLE", "STATE"], rows));
@@ -213,6 +213,7 @@ async function describe(authority: Authority, user: User) {
     is_admin: isAdmin(user),
     is_active: isActive(user),
     state: user.state,
+    system_generated: user.systemGenerated,
     local_only: user.localOnly,
     group_ids: user.groupIds,
   };

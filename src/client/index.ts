@@ -17,4 +17,10 @@ export type { LoginFlow } from "./login-flow.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./message-socket.ts";
 export { socketUrl } from "./socket-address.ts";
 export type { SubscriptionEnd } from "./subscriptions.ts";
-export { createMemoryTokenStore, longLivedToken, type StoredTokens, type TokenStore } from "./token-store.ts";
+export {
+  createMemoryTokenStore,
+  longLivedToken,
+  type StoredTokens,
+  systemToken,
+  type TokenStore,
+} from "./token-store.ts";

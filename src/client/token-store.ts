@@ -36,6 +36,11 @@ export function longLivedToken(accessToken: string): TokenStore {
   });
 }
 
+/** Holds the token of a system user, a refresh token that stays the same. Access tokens are kept in memory. */
+export function systemToken(refreshToken: string): TokenStore {
+  return createMemoryTokenStore({ accessToken: "", accessTokenExpiresAt: 0, refreshToken });
+}
+
 /**
  * Forgets `refused`, unless other tokens (a login in another tab) have replaced it. If the store fails, the tokens
  * stay.

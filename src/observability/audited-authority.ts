@@ -144,6 +144,19 @@ const ownership: Rules<Authority["ownership"]> = {
   transfer: records("owner_transfer", (userId) => ({ userId })),
 };
 
+const systemUsers: Rules<Authority["systemUsers"]> = {
+  create: records(
+    "user_creation",
+    ({ groupIds, localOnly }) => ({ grant: "system", groupIds, localOnly }),
+    ({ session }) => aboutSession(session),
+  ),
+  issueToken: records(
+    "token",
+    (userId) => ({ grant: "system", userId }),
+    ({ session }) => aboutSession(session),
+  ),
+};
+
 const throttles: Rules<Authority["throttles"]> = {
   page: notRecorded,
   get: notRecorded,
@@ -238,6 +251,7 @@ const parts: Rules<Authority> = {
     return found && recorded(localLogins)(found, recorder);
   },
   ownership: recorded(ownership),
+  systemUsers: recorded(systemUsers),
   throttles: recorded(throttles),
   onboarding: recorded(onboarding),
   revocation: recorded(revocation),

@@ -128,16 +128,18 @@ export function newUser(about: {
   readonly groupIds: readonly string[];
   readonly localOnly?: boolean | undefined;
   readonly isOwner?: boolean;
+  readonly systemGenerated?: boolean;
   readonly state?: UserState;
   readonly createdAt: number;
 }): User {
   const { name, groupIds, localOnly = false, isOwner = false, state = "active", createdAt } = about;
+  const { systemGenerated = false } = about;
   return {
     id: newId(),
     name,
     isOwner,
     state,
-    systemGenerated: false,
+    systemGenerated,
     localOnly,
     groupIds: [...new Set(groupIds)],
     createdAt,

@@ -1,0 +1,57 @@
+import { type Command, InvalidArgumentError } from "commander";
+
+import type { Authority } from "../auth/authority.ts";
+import { systemGroups } from "../auth/model.ts";
+import { type CommandContext, configured, type StoreFlags, withAuthority } from "./command-context.ts";
+import type { Output } from "./output.ts";
+import * as systemUsers from "./system-users.ts";
+
+/** The groups by the names that the command line has for them. */
+const groups = { admin: systemGroups.admin, user: systemGroups.users, "read-only": systemGroups.readOnly };
+
+export function addSystemUserCommands(program: Command, context: CommandContext): void {
+  const family = program
+    .command("system-users")
+    .description("services that authenticate with a token in a file");
+  const using = (flags: StoreFlags, action: (authority: Authority, output: Output) => Promise<void>) =>
+    context.runAction(flags.json, (output) =>
+      withAuthority(flags, context, (authority) => action(authority, output)),
+    );
+  const withFile = (command: Command) =>
+    configured(command).requiredOption(
+      "--token-file <file>",
+      "new file for the token, which only you can read",
+    );
+  withFile(family.command("add <name>").description("add a system user, and write its token into a new file"))
+    .option("--group <group>", "admin, user or read-only; none by default", groupNamed)
+    .option("--local-only", "may connect from local addresses only")
+    .action((name, flags) => {
+      const { group, localOnly = false, tokenFile: file } = flags;
+      const groupIds = group === undefined ? [] : [group];
+      return using(flags, (authority, output) =>
+        systemUsers.addSystemUser(authority, { name, groupIds, localOnly, file }, output),
+      );
+    });
+  withFile(family.command("token <user>").description("write another token of a system user into a new file"))
+    .option("--revoke-old", "end its tokens from before")
+    .action((user, flags) =>
+      using(flags, (authority, output) => {
+        const request = { user, file: flags.tokenFile, revokeOld: flags.revokeOld === true };
+        return systemUsers.issueSystemToken(authority, request, output);
+      }),
+    );
+  configured(family.command("list").description("list system users")).action((flags) =>
+    using(flags, systemUsers.listSystemUsers),
+  );
+  configured(
+    family.command("remove <user>").description("remove a system user, by name or id; its tokens end"),
+  ).action((user, flags) =>
+    using(flags, (authority, output) => systemUsers.removeSystemUser(authority, user, output)),
+  );
+}
+
+function groupNamed(text: string): string {
+  const found = Object.entries(groups).find(([name]) => name === text);
+  if (found === undefined) throw new InvalidArgumentError("must be admin, user or read-only");
+  return found[1];
+}
