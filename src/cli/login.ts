@@ -1,5 +1,6 @@
 import type { ExternalStep, FlowStep, ProgressStep } from "../../protocol/flow.ts";
 import { AuthError } from "../auth/errors.ts";
+import { GatewayError } from "../client/errors.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
 import { createMemoryTokenStore } from "../client/token-store.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
@@ -9,9 +10,8 @@ export interface LoginOptions {
   readonly url: string;
   readonly clientId?: string | undefined;
   readonly msgpack: boolean;
-  /** Id of the provider, where it has one. */
-  readonly provider?: string | undefined;
-  /** With name and password at a local provider, or in a browser at an OpenID provider. */
+  readonly handler: readonly [type: string, id: string | null];
+  /** With name and password, or in a browser at an OpenID provider. */
   readonly by: { readonly username: string; readonly password: string } | "browser";
 }
 
@@ -25,11 +25,12 @@ export async function login(options: LoginOptions, output: Output): Promise<void
     ...(options.msgpack ? { codec: createMsgpackCodec() } : {}),
   });
   try {
-    const { by, provider = null } = options;
-    const flow = await client.login({
-      handler: [by === "browser" ? "oidc" : "homeassistant", provider],
-      client_name: "gatehouse login",
-    });
+    const { by, handler } = options;
+    const flow = await client
+      .login({ handler: [...handler], client_name: "gatehouse login" })
+      .catch((error: unknown) => {
+        throw isUnknownProvider(error) ? unknownProvider(handler) : error;
+      });
     let step = by === "browser" ? flow.step : await flow.submit(by);
     while (step.type === "external" || step.type === "progress") {
       output.notice(waitingText(step));
@@ -47,6 +48,15 @@ export async function login(options: LoginOptions, output: Output): Promise<void
   } finally {
     client.close();
   }
+}
+
+function isUnknownProvider(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === "invalid_handler";
+}
+
+function unknownProvider([type, id]: LoginOptions["handler"]): AuthError {
+  const which = id === null ? `${type} without an id` : `${type} with the id ${id}`;
+  return new AuthError("invalid_handler", { publicMessage: `The gateway has no provider ${which}` });
 }
 
 function waitingText(step: ExternalStep | ProgressStep): string {

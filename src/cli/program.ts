@@ -138,7 +138,8 @@ function addLoginCommand(program: Command, { environment, runAction }: CommandCo
     program
       .command("login <url>")
       .description("log in on a socket of the gateway at <url> and print the tokens")
-      .option("--username <login>", "login name at a homeassistant provider")
+      .option("--username <login>", "login name")
+      .option("--type <type>", "type of the provider", "homeassistant")
       .option("--browser", "log in at an OpenID provider, in a browser"),
   )
     .option("--client-id <url>", "OAuth client id of the session")
@@ -147,7 +148,7 @@ function addLoginCommand(program: Command, { environment, runAction }: CommandCo
     .option("--json", "one line of JSON instead of text")
     .action((url, flags) =>
       runAction(flags.json, async (output) => {
-        const { username, browser, clientId, provider, msgpack = false, passwordStdin = false } = flags;
+        const { username, browser, clientId, provider, type, msgpack = false, passwordStdin = false } = flags;
         if ((username === undefined) === (browser !== true))
           throw new UsageError("give one of --username and --browser");
         const by =
@@ -155,7 +156,8 @@ function addLoginCommand(program: Command, { environment, runAction }: CommandCo
             ? ("browser" as const)
             : { username, password: await readPassword(environment, { piped: passwordStdin, fresh: false }) };
         const { login } = await import("./login.ts");
-        await login({ url, by, clientId, provider, msgpack }, output);
+        const handler = [browser === true ? "oidc" : type, provider ?? null] as const;
+        await login({ url, by, clientId, handler, msgpack }, output);
       }),
     );
 }

@@ -117,6 +117,8 @@ export function createAudit(sink: AuditSink): Audit {
         const linked = purpose === "link" ? { credential_id: String(result) } : given;
         record(name, "allowed", { ...about, ...linked });
       } else if (step.type === "abort") record(name, "denied", { ...about, reason: step.reason });
+      else if (step.type === "progress" && step.progress_action === "wait_for_approval")
+        record(name, "denied", { ...about, reason: step.progress_action });
       else if (step.type === "form" && step.errors.base !== undefined)
         record(name, "denied", { ...about, reason: step.errors.base });
     },
