@@ -87,6 +87,14 @@ export function entrySchema<Name extends string, Options extends TProperties>(ty
   return Type.Object({ type: Type.Literal(type), ...named, ...options }, { additionalProperties: false });
 }
 
+/** What people read when they choose: the entry's name, or the type's with the id. */
+export function shownName(
+  title: string,
+  { id, name }: { readonly id: string | null; readonly name?: string | undefined },
+): string {
+  return name ?? (id === null ? title : `${title} (${id})`);
+}
+
 /** A type of provider: how an entry of the configuration is written, and the provider that it makes. */
 export interface ProviderType<Entry extends ReturnType<typeof entrySchema> = ReturnType<typeof entrySchema>> {
   readonly entry: Entry;

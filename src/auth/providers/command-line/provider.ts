@@ -1,10 +1,11 @@
 import { AuthError } from "../../errors.ts";
 import type { Credentials } from "../../users/credentials.ts";
 import { BoundedTries, queuePlaceOf } from "../bounded-tries.ts";
+import { countedName } from "../counted-name.ts";
 import { evenRefusal } from "../even-refusal.ts";
-import { normaliseLoginName } from "../homeassistant/login-name.ts";
 import { passwordForm, refusedPassword } from "../password-form.ts";
 import type { LoginProvider, NewUsers, ProviderContext, ProviderStep } from "../provider.ts";
+import { shownName } from "../provider-type.ts";
 import { readMetaLines } from "./meta-lines.ts";
 import { runCommand } from "./run-command.ts";
 
@@ -36,11 +37,11 @@ export function createCommandLineProvider(options: CommandLineOptions): LoginPro
   return {
     type: commandLineType,
     id: options.id,
-    name: options.name ?? "Command Line Authentication",
+    name: shownName("Command Line Authentication", options),
     supportsMfa: true,
     newUsers: options.newUsers,
     guessedName: (_stepId, { username }) =>
-      typeof username === "string" ? normaliseLoginName(username) : undefined,
+      typeof username === "string" ? countedName(username) : undefined,
     begin: () => Promise.resolve(passwordForm),
     async advance(_stepId, input, _state, context) {
       const { username, password } = input;

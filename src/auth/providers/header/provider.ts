@@ -3,6 +3,7 @@ import type { Peer } from "../../model.ts";
 import { mappedGroups } from "../group-mapping.ts";
 import { profileName } from "../profile-name.ts";
 import type { LoginProvider, NewUsers, ProviderStep } from "../provider.ts";
+import { shownName } from "../provider-type.ts";
 import { type HeaderNames, readIdentity } from "./identity.ts";
 
 export const headerType = "header";
@@ -29,7 +30,7 @@ export function createHeaderProvider(options: HeaderProviderOptions): LoginProvi
   return {
     type: headerType,
     id: options.id,
-    name: options.name ?? "Proxy",
+    name: shownName("Proxy", options),
     supportsMfa: true,
     newUsers: options.newUsers,
     upgradeHeaders: [headers.user, headers.name, headers.groups].filter((name) => name !== undefined),

@@ -25,7 +25,7 @@ export async function withConnection<T>(
   timeoutMs: number,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const opened: Socket[] = [];
+  const opened = new OpenSockets();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`it did not answer within ${timeoutMs} ms`)), timeoutMs);
@@ -35,21 +35,38 @@ export async function withConnection<T>(
     return await Promise.race([whole(), late]);
   } finally {
     clearTimeout(timer);
-    for (const socket of opened) {
-      // What still waits for an answer rejects with nobody to listen, and a late error must not be uncaught.
+    opened.destroy();
+  }
+}
+
+/** The sockets of one connection. What is opened after its end, by work that goes on, is destroyed at once. */
+class OpenSockets {
+  readonly #sockets: Socket[] = [];
+  #isOver = false;
+
+  add<Opened extends Socket>(socket: Opened): Opened {
+    // The library listens for errors only while it works with the socket.
+    socket.on("error", () => undefined);
+    if (this.#isOver) socket.destroy();
+    else this.#sockets.push(socket);
+    return socket;
+  }
+
+  destroy(): void {
+    this.#isOver = true;
+    for (const socket of this.#sockets) {
       socket.on("error", () => undefined);
       socket.destroy();
     }
   }
 }
 
-async function open({ url, startTls, caFile }: LdapServer, opened: Socket[]): Promise<Client> {
+async function open({ url, startTls, caFile }: LdapServer, opened: OpenSockets): Promise<Client> {
   const host = url.hostname.replaceAll(/^\[|\]$/g, "");
   const isSecure = url.protocol === "ldaps:";
   const tls = isSecure || startTls ? await tlsOptions(host, caFile) : undefined;
   const port = Number(url.port === "" ? (isSecure ? 636 : 389) : url.port);
-  const socket = isSecure ? connectTls({ ...tls, host, port }) : connect({ host, port });
-  opened.push(socket);
+  const socket = opened.add(isSecure ? connectTls({ ...tls, host, port }) : connect({ host, port }));
   await ready(socket, isSecure ? "secureConnect" : "connect");
   const plain = guarded(socket);
   let used = false;
@@ -57,15 +74,14 @@ async function open({ url, startTls, caFile }: LdapServer, opened: Socket[]): Pr
     // The library gets an open socket, so this only has to be an address that it can parse.
     url: "ldap://server",
     createConnection: () => {
-      if (used) throw new Error("it closed the connection");
+      if (used || socket.destroyed) throw new Error("it closed the connection");
       used = true;
       return socket;
     },
     createSecureConnection: ((options: ConnectionOptions) => {
       // What came before the handshake could be anybody's.
       if (plain.incomplete) throw new Error("it sent more than its answer before TLS began");
-      const secure = connectTls(options);
-      opened.push(secure);
+      const secure = opened.add(connectTls(options));
       guarded(secure);
       return secure;
     }) as typeof connectTls,

@@ -1,19 +1,9 @@
-import { normaliseLoginName } from "../homeassistant/login-name.ts";
-
 /** Characters that directories ignore when they compare, so that many spellings would be one name. */
 const ignored = /[\p{Default_Ignorable_Code_Point}\p{Cc}\p{Cf}\p{Co}\p{Surrogate}\p{Zl}\p{Zp}\uFFFC]/u;
 
 /** Whether a directory may be asked for this name. */
 export function isAskable(username: string): boolean {
   return username !== "" && !ignored.test(username);
-}
-
-/**
- * The name that tries are counted for: coarser than any directory compares (RFC 4518; Active Directory also ignores accents), so
- * no spelling of a name has a counter of its own.
- */
-export function countedName(username: string): string {
-  return normaliseLoginName(username).normalize("NFD").replaceAll(/\p{M}/gu, "").replaceAll(/\s+/gu, " ");
 }
 
 /** Replaces `{name}` by its escaped value. A function, because a string would have `$` patterns. */

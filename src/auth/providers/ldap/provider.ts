@@ -1,13 +1,15 @@
 import { AuthError } from "../../errors.ts";
 import { BoundedTries, queuePlaceOf } from "../bounded-tries.ts";
+import { countedName } from "../counted-name.ts";
 import { evenRefusal } from "../even-refusal.ts";
 import { mappedGroups } from "../group-mapping.ts";
 import { passwordForm, refusedPassword } from "../password-form.ts";
 import { profileName } from "../profile-name.ts";
 import type { LoginProvider, NewUsers, ProviderContext, ProviderStep } from "../provider.ts";
+import { shownName } from "../provider-type.ts";
 import { DirectoryError } from "./connection.ts";
 import { type DirectoryOptions, type DirectoryPerson, provePerson } from "./directory.ts";
-import { comparable, countedName, isAskable } from "./escaping.ts";
+import { comparable, isAskable } from "./escaping.ts";
 
 export const ldapType = "ldap";
 
@@ -30,7 +32,7 @@ export function createLdapProvider(options: LdapProviderOptions): LoginProvider 
   return {
     type: ldapType,
     id: options.id,
-    name: options.name ?? "LDAP",
+    name: shownName("LDAP", options),
     supportsMfa: true,
     newUsers: options.newUsers,
     guessedName: (_stepId, { username }) =>

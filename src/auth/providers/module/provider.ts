@@ -2,6 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { AuthError } from "../../errors.ts";
 import type { LoginProvider, NewUsers, ProviderStep } from "../provider.ts";
+import { shownName } from "../provider-type.ts";
 import { readModuleStep } from "./module-step.ts";
 import type { ModuleProvider } from "./provider-module.ts";
 
@@ -41,7 +42,7 @@ export function guardedProvider(entry: ModuleEntry, made: ModuleProvider): Login
   return {
     type: moduleType,
     id: entry.id,
-    name: entry.name ?? (entry.id === null ? "Module" : `Module (${entry.id})`),
+    name: shownName("Module", entry),
     supportsMfa: made.supportsMfa !== false,
     newUsers: entry.newUsers ?? made.newUsers,
     upgradeHeaders: made.upgradeHeaders,
@@ -70,8 +71,10 @@ export function guardedProvider(entry: ModuleEntry, made: ModuleProvider): Login
 }
 
 /** For commands, which do not run modules: nobody logs in by one. */
-export function absentProvider({ id, name = "Module" }: ModuleEntry): LoginProvider {
+export function absentProvider(entry: ModuleEntry): LoginProvider {
   const absent = () => Promise.resolve<ProviderStep>({ kind: "abort", reason: "not_allowed" });
+  const { id } = entry;
+  const name = shownName("Module", entry);
   return { type: moduleType, id, name, supportsMfa: true, begin: absent, advance: absent };
 }
 

@@ -4,6 +4,7 @@ import type { Peer, User } from "../../model.ts";
 import { mayLogIn } from "../../users/account-status.ts";
 import type { Users } from "../../users/users.ts";
 import type { LoginProvider, ProviderStep } from "../provider.ts";
+import { shownName } from "../provider-type.ts";
 import { type Choice, createChoices, type TrustedUsers, userIdsIn } from "./trusted-users.ts";
 
 export const trustedNetworksType = "trusted_networks";
@@ -37,7 +38,7 @@ export function createTrustedNetworksProvider(options: TrustedNetworksOptions): 
   return {
     type: trustedNetworksType,
     id: options.id,
-    name: options.name ?? "Trusted Networks",
+    name: shownName("Trusted Networks", options),
     supportsMfa: false,
     admits,
     async begin({ peer }) {

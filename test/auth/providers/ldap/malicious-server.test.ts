@@ -40,7 +40,10 @@ afterEach(async () => {
 });
 
 /** A server that calls `answer` with every chunk; `seen` has all that was received. */
-async function listen(answer: (socket: Socket, request: Buffer, count: number) => void) {
+async function listen(
+  answer: (socket: Socket, request: Buffer, count: number) => void,
+  greet: (socket: Socket) => void = () => undefined,
+) {
   const sockets = new Set<Socket>();
   const seen: Buffer[] = [];
   const server = createServer((socket) => {
@@ -48,6 +51,7 @@ async function listen(answer: (socket: Socket, request: Buffer, count: number) =
     socket.once("close", () => sockets.delete(socket));
     let count = 0;
     socket.on("error", () => undefined);
+    greet(socket);
     socket.on("data", (chunk) => {
       seen.push(chunk);
       count += 1;
@@ -111,6 +115,18 @@ describe("a directory that", () => {
     const busy = await listen((socket, request) => socket.write(message(idOf(request), result(0x61, 51))));
     expect(await outcome(busy.url)).toContain("BusyError (51)");
     expect(await outcome("ldap://127.0.0.1:1")).toContain("ECONNREFUSED");
+  });
+
+  it("resets the connection while the account's password is read is unavailable", async () => {
+    const { url } = await listen(
+      () => undefined,
+      (socket) => socket.resetAndDestroy(),
+    );
+    // Reading it takes a moment, in which nobody uses the connection.
+    const entry = { search_base: "dc=test", bind_dn: "cn=a", bind_password_file: "/proc/self/maps" };
+    expect(await outcome(url, { ...entry, user_dn: undefined } as unknown as Partial<Entry>)).toMatch(
+      /closed|ECONNRESET/,
+    );
   });
 
   it.each([
