@@ -47,11 +47,14 @@ export function createCredentialRemovals(tools: RemovalTools): CredentialRemoval
       const owned = await tools.credentials.list(userId);
       const credential = owned.find(({ id }) => id === credentialId);
       if (credential === undefined) throw new AuthError("not_found");
-      const isOwner = (await tools.users.read(userId))?.user.isOwner === true;
+      const user = await tools.users.read(userId);
+      const isOwner = user?.user.isOwner === true;
       const others = owned.filter((each) => each !== credential && isUsable(each));
       if ((keepLast || isOwner) && others.length === 0) throw new AuthError("last_credential");
       const staying = keepLast || isOwner ? others[0] : undefined;
-      return await removeOnce(tools, credential, await staysStep(tools, staying));
+      // Otherwise the user could become the owner in between.
+      const unchanged = user && { check: [{ key: recordKeys.user(userId), version: user.version }] };
+      return await removeOnce(tools, credential, mergeSteps(await staysStep(tools, staying), unchanged));
     });
   };
   return {

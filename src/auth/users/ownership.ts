@@ -1,5 +1,6 @@
 import { AuthError } from "../errors.ts";
 import type { Principal, User } from "../model.ts";
+import type { ProviderRegistry } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import { askingSessionChecks } from "../sessions/asking-session.ts";
@@ -26,6 +27,7 @@ export interface OwnershipOptions extends ReadingTools {
   readonly revocation: LogWriter;
   readonly credentials: Pick<Credentials, "list" | "get">;
   readonly recentLogin: RecentLogin;
+  readonly registry: Pick<ProviderRegistry, "find">;
 }
 
 export function createOwnership(options: OwnershipOptions): Ownership {
@@ -63,8 +65,9 @@ async function transferOnce(
 }
 
 /** Checks that the new owner has at least one way to log in. */
-async function credentialCheck({ credentials }: OwnershipOptions, userId: string) {
-  for (const { id } of await credentials.list(userId)) {
+async function credentialCheck({ credentials, registry }: OwnershipOptions, userId: string) {
+  for (const { id, providerType, providerId } of await credentials.list(userId)) {
+    if (registry.find(providerType, providerId) === undefined) continue;
     const found = await credentials.get(id);
     if (found !== undefined) return { key: recordKeys.credential(id), version: found.version };
   }

@@ -106,6 +106,20 @@ describe("a transfer of the ownership", () => {
     expect((await users.read(now[0] ?? ""))?.user.state).toBe("active");
   });
 
+  it("beside the removal of the heir's last credential leaves an owner who can log in", async () => {
+    const { ownership, credentials, credentialRemovals } = node.authority;
+    const outcomes = new Set<string>();
+    for (let round = 0; round < 20; round += 1) {
+      const { user, credential } = await node.user(`heir${round}`);
+      const removing = credentialRemovals.remove(user.id, credential.id, { keepLast: false });
+      const [transferred, removed] = await Promise.allSettled([ownership.transfer(user.id, null), removing]);
+      outcomes.add(`${transferred.status} ${removed.status}`);
+      const [now = ""] = await owners();
+      expect(await credentials.list(now)).toHaveLength(1);
+    }
+    expect(outcomes).not.toContain("fulfilled fulfilled");
+  });
+
   it("by the command line needs no session", async () => {
     const { user } = await node.user("ada");
     await transfer(user.id, null);
