@@ -36,6 +36,7 @@ export interface HttpDecision {
   readonly userId?: string;
   readonly sessionId?: string;
   readonly clientId?: string | null;
+  readonly flowId?: string;
   /** How many sessions ended. */
   readonly sessions?: number;
 }

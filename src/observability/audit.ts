@@ -47,6 +47,7 @@ export interface Decision {
   readonly credentialId?: string | undefined;
   readonly clientId?: string | null | undefined;
   readonly throttleId?: string | undefined;
+  readonly flowId?: string | undefined;
   /** How many sessions ended. */
   readonly sessions?: number | undefined;
   /** What a revocation was requested for. */
@@ -142,12 +143,14 @@ function fieldsOf({
   credentialId,
   clientId,
   throttleId,
+  flowId,
   groupIds,
   ...decision
 }: Decision): object {
   const { isActive, localOnly, address = actor?.address, ...rest } = decision;
   const by = actor && { via: actor.via, actor_id: actor.userId, actor_session_id: actor.sessionId };
   const who = {
+    flow_id: flowId,
     user_id: userId,
     session_id: sessionId,
     credential_id: credentialId,

@@ -3,6 +3,7 @@ import { SignJWT, UnsecuredJWT } from "jose";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { BrowserWay, type Page, returnOf } from "../support/browser-way.ts";
+import { ownerPassword } from "../support/gateway.ts";
 import { answering, type HostileOpenIdProvider, huge } from "../support/hostile-openid-provider.ts";
 import { stretched } from "../support/machine-share.ts";
 import { type OidcRig, startOidcRig, type Waiting } from "../support/oidc-rig.ts";
@@ -243,7 +244,9 @@ describe("who may complete whose login", () => {
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(answers.filter(({ status }) => status >= 500)).toEqual([]);
     await rig.authenticated(waiting);
-    expect(rig.audited("login_return").filter(({ outcome }) => outcome === "allowed")).toHaveLength(1);
+    const allowed = rig.audited("login_return").filter(({ outcome }) => outcome === "allowed");
+    const [login] = rig.audited("login").filter(({ outcome }) => outcome === "allowed");
+    expect(allowed.map((each) => each.flow_id)).toEqual([login?.flow_id]);
   });
 
   it("takes a state once: a reload shows the same page, and redeems nothing", async () => {
@@ -303,6 +306,29 @@ describe("who may complete whose login", () => {
       expect([400, 404]).toContain(status);
     },
   );
+
+  it("says to whom an account would be linked, and links it when the person confirms", async () => {
+    rig = await startOidcRig();
+    const op = rig.provider;
+    const socket = await rig.open();
+    const start = await socket.call("auth/login/start", { handler: ["homeassistant", null] });
+    const { flow_id } = start.result as Message;
+    const user_input = { username: "paula", password: ownerPassword };
+    await socket.call("auth/login/step", { flow_id, user_input });
+    await rig.authenticated({ socket, url: "" });
+    const { result } = await socket.call("auth/link/start", { handler: ["oidc", "p1"] });
+    const browser = new BrowserWay();
+    const page = await browser.comeBack(await browser.begin(String((result as Message).url)), op);
+    expect(page.text).toContain("<h1>Connect this account?</h1>");
+    expect(page.text).toContain("You are <strong>Rita</strong>");
+    expect(page.text).toContain("The user <strong>Paula</strong>");
+    await browser.answer(rig.url, page, "yes");
+    expect(await rig.pushed({ socket, url: "" })).toMatchObject({ event: { type: "create_entry" } });
+    const list = await socket.call("auth/credentials/list");
+    expect(list.result).toMatchObject({
+      credentials: [{}, { auth_provider_type: "oidc", subject: `${op.issuer}#rita` }],
+    });
+  });
 
   it("refuses a start address whose end was changed: it cannot be made from the flow's id", async () => {
     const { waiting, browser } = await one();

@@ -181,7 +181,7 @@ describe("a login with an OpenID provider, in a browser", () => {
     await page.goto(here.step.url);
     await provider.logIn(page, "tom");
     await page.getByRole("button", { name: "Do not" }).click();
-    await page.getByRole("heading", { name: "Not logged in" }).waitFor();
+    await page.getByRole("heading", { name: "Refused" }).waitFor();
     expect(await here.socket.find(({ type }) => type === "event", "the end")).toMatchObject({
       event: { type: "abort", reason: "refused_by_person" },
     });

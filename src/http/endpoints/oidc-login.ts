@@ -44,16 +44,16 @@ export function oidcConfirmEndpoint(options: OidcEndpointOptions): Endpoint {
   return async (exchange) => {
     const { request, peer } = exchange;
     const { address } = peer;
-    const agrees = await recorded(observer, address, async () => {
+    const { agrees, flowId } = await recorded(observer, address, async () => {
       refuseOtherSite(exchange);
       const form = await exchange.timed(() => readForm(request, maxBodyBytes));
       const answer = form.get("answer");
       if (answer !== "yes" && answer !== "no") throw new AuthError("invalid_format");
       const browser = browserOf(request, publicUrl());
-      await authority.oidc.answer(form.get("return") ?? "", answer === "yes", browser, peer);
-      return answer === "yes";
+      const agrees = answer === "yes";
+      return { agrees, flowId: await authority.oidc.answer(form.get("return") ?? "", agrees, browser, peer) };
     });
-    observer.decided({ event: agrees ? "login_confirmed" : "login_not_confirmed", address });
+    observer.decided({ event: agrees ? "login_confirmed" : "login_not_confirmed", address, flowId });
     return confirmedPage(agrees);
   };
 }

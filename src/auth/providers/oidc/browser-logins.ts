@@ -24,6 +24,12 @@ export interface PendingReturn {
   /** Who the person is at the provider. */
   readonly account: string;
   readonly provider: string;
+  /**
+   * The name of the user who asks for the account at the provider to be linked to it. Null: the account is logged in.
+   */
+  readonly linksTo: string | null;
+  /** The host of the gateway, as browsers know it. */
+  readonly host: string;
   /** As the client claims. */
   readonly clientId: string | null;
   readonly clientName: string | null;
@@ -57,8 +63,8 @@ export interface BrowserLogins {
     browser: string | undefined,
     peer: Peer,
   ): Promise<PendingReturn>;
-  /** The person confirms or refuses. The socket that waits goes on. Throws `conflict`. */
-  answer(token: string, agrees: boolean, browser: string | undefined, peer: Peer): Promise<void>;
+  /** The person confirms or refuses. The socket that waits goes on. Gives the flow's id. Throws `conflict`. */
+  answer(token: string, agrees: boolean, browser: string | undefined, peer: Peer): Promise<string>;
 }
 
 export function createBrowserLogins(tools: BrowserLoginTools): BrowserLogins {
@@ -97,20 +103,33 @@ async function returned(
   const { flow } = await waitingFlow(engine, request.flowId);
   checkAddress(provider, flow, peer);
   const proved = await provedReturn(engine, { provider, flow, request, answer, peer });
-  return pendingReturn(provider, flow, request, { browser, peer, identity: proved.identity });
+  const { linking } = flow;
+  const user = linking === null ? null : (await engine.users.read(linking.userId))?.user;
+  if (user === undefined) throw invalidReturn("the user who asked was removed");
+  const linksTo = user === null ? null : (user.name ?? user.id);
+  return pendingReturn(provider, flow, request, { browser, peer, identity: proved.identity, linksTo });
+}
+
+interface Shown {
+  readonly browser: string;
+  readonly peer: Peer;
+  readonly identity: Identity;
+  readonly linksTo: string | null;
 }
 
 function pendingReturn(
   provider: OidcProvider,
   flow: Flow,
   request: AuthorizationRequest,
-  { browser, peer, identity }: { readonly browser: string; readonly peer: Peer; readonly identity: Identity },
+  { browser, peer, identity, linksTo }: Shown,
 ): PendingReturn {
   const address = startAddress(flow);
   return {
     answerToken: provider.options.binding.answerTokenOf(request, browser),
     account: identity.name,
     provider: provider.name,
+    linksTo,
+    host: new URL(provider.options.publicUrl()).host,
     clientId: flow.clientId,
     clientName: flow.clientName,
     code: flow.step.placeholders?.code ?? "",
@@ -125,7 +144,7 @@ async function answerReturn(
   agrees: boolean,
   browser: string | undefined,
   peer: Peer,
-): Promise<void> {
+): Promise<string> {
   if (browser === undefined) throw invalidReturn("the browser has no cookie");
   const { flow, provider } = await waitingFlow(engine, claimedFlowOf(token));
   const known = await engine.returns.read(flow.id);
@@ -140,6 +159,7 @@ async function answerReturn(
   await complete(engine, flow.id, agrees ? { proved: known.proved } : { failure: "refused_by_person" }, peer);
   // It expires by itself too; nothing completes the flow a second time.
   await engine.returns.remove(flow.id).catch(() => undefined);
+  return flow.id;
 }
 
 /** Longer than browsers keep a cookie (400 days), so longer than the provider's session lives. */

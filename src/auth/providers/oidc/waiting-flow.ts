@@ -4,6 +4,7 @@ import { type Flow, readFlowById } from "../../login/flow-record.ts";
 import type { LoginFlows } from "../../login/login-flows.ts";
 import type { Peer } from "../../model.ts";
 import type { Store } from "../../store.ts";
+import type { Users } from "../../users/users.ts";
 import type { ProviderRegistry } from "../registry.ts";
 import { type AuthorizationRequest, requestSecretsOf } from "./browser-binding.ts";
 import { type BrowserOutcome, browserStep, isOidcProvider, type OidcProvider, seedIn } from "./provider.ts";
@@ -15,6 +16,7 @@ export interface BrowserLoginTools {
   readonly clock: Clock;
   readonly sealing: Parameters<typeof createReturns>[1];
   readonly registry: ProviderRegistry;
+  readonly users: Pick<Users, "read">;
   readonly logins: Pick<LoginFlows, "completeExternalStep">;
 }
 
