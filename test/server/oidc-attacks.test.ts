@@ -3,6 +3,7 @@ import { SignJWT, UnsecuredJWT } from "jose";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { BrowserWay, type Page, returnOf } from "../support/browser-way.ts";
+import { eventually } from "../support/eventually.ts";
 import { ownerPassword } from "../support/gateway.ts";
 import { answering, type HostileOpenIdProvider, huge } from "../support/hostile-openid-provider.ts";
 import { stretched } from "../support/machine-share.ts";
@@ -253,7 +254,7 @@ describe("who may complete whose login", () => {
     const { op, waiting, browser } = await one();
     const request = await browser.begin(waiting.url);
     const pages = await Promise.all(Array.from({ length: 10 }, () => browser.comeBack(request, op)));
-    expect(pages.filter(({ status }) => status !== 200 && status !== 409)).toEqual([]);
+    expect(pages.filter(({ status }) => ![200, 409, 503].includes(status))).toEqual([]);
     const page = await browser.comeBack(request, op);
     expect(page.status).toBe(200);
     expect(op.redeemed).toHaveLength(1);
@@ -264,6 +265,36 @@ describe("who may complete whose login", () => {
     expectRefusal(await browser.comeBack(request, op), 400, "invalid_return");
     expectRefusal(await browser.open(waiting.url), 400, "invalid_return");
     expect(op.redeemed).toHaveLength(1);
+  });
+
+  it("asks a slow provider for few codes of one address at once; the others may reload", async () => {
+    rig = await startOidcRig();
+    const op = rig.provider;
+    const ways = await Promise.all(
+      Array.from({ length: 12 }, async () => {
+        const browser = new BrowserWay();
+        return { browser, request: await browser.begin((await rig.begin()).url) };
+      }),
+    );
+    let answerAll: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => {
+      answerAll = resolve;
+    });
+    const right = op.sign;
+    op.sign = async (claims) => {
+      await slow;
+      return await right(claims);
+    };
+    const pages = ways.map(async ({ browser, request }) => await browser.comeBack(request, op));
+    const refused = await Promise.race(pages);
+    expectRefusal(refused, 503, "overloaded");
+    await eventually("the codes that are redeemed", () => op.redeemed.length === 4);
+    answerAll();
+    const statuses = (await Promise.all(pages)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 503)).toHaveLength(8);
+    op.sign = right;
+    const late = ways[statuses.indexOf(503)];
+    expect((await late?.browser.comeBack(late.request, op))?.status).toBe(200);
   });
 
   it("takes nothing that one provider sent for a login with another", async () => {

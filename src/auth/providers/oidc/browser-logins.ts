@@ -55,7 +55,7 @@ export interface BrowserLogins {
   /**
    * The browser came back. The code of the return is redeemed once; a reload shows the same again. If that fails the
    * flow ends. Throws `provider_unavailable`, `provider_error`, `provider_refused`, `not_allowed` (another address),
-   * `conflict` (the code is being redeemed).
+   * and for a reload `conflict` (the code is being redeemed) and `overloaded` (too many are).
    */
   returned(
     providerId: string | null,

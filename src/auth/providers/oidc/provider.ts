@@ -4,6 +4,7 @@ import type { ErrorName } from "../../../../protocol/errors.ts";
 import { AuthError } from "../../errors.ts";
 import { hashed, providerKey } from "../../record-keys.ts";
 import type { Sealing } from "../../tokens/sealing.ts";
+import { BoundedTries } from "../bounded-tries.ts";
 import { mappedGroups } from "../group-mapping.ts";
 import type { LoginProvider, NewUsers, ProviderContext, ProviderStep } from "../provider.ts";
 import type { BrowserBinding } from "./browser-binding.ts";
@@ -42,7 +43,12 @@ export interface OidcProvider extends LoginProvider {
   readonly options: OidcProviderOptions;
   /** In record keys, and bound into every `state`. */
   readonly key: string;
+  /** Bounds how many codes are redeemed at once: anybody can send the gateway a code that the provider has to refuse. */
+  readonly turns: BoundedTries;
 }
+
+/** Codes that are redeemed at once. */
+const concurrent = 16;
 
 export function isOidcProvider(provider: LoginProvider): provider is OidcProvider {
   return provider.type === oidcType && "options" in provider && "key" in provider;
@@ -60,6 +66,7 @@ export function createOidcProvider(options: OidcProviderOptions): OidcProvider {
     name,
     key: providerKey(oidcType, id),
     options,
+    turns: new BoundedTries(concurrent),
     supportsMfa: true,
     newUsers,
     begin: (context) => begin(options, context),

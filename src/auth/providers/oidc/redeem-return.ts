@@ -1,3 +1,4 @@
+import { addressShare } from "../../../net/address-share.ts";
 import { AuthError } from "../../errors.ts";
 import type { Flow } from "../../login/flow-record.ts";
 import type { Peer } from "../../model.ts";
@@ -21,9 +22,20 @@ export interface Returning {
 
 /** Who the person is, from the one return that a flow has. Throws as `BrowserLogins.returned`. */
 export async function provedReturn(engine: BrowserLoginEngine, returning: Returning): Promise<ProvedReturn> {
-  const { flow, request } = returning;
+  const { provider, flow, peer } = returning;
   const known = await engine.returns.read(flow.id);
   if (known !== undefined) return await provedBefore(engine, known, returning);
+  // Before the return is claimed: whoever is refused here may reload.
+  const leave = await provider.turns.enter({ key: addressShare(peer.address), reserved: false });
+  try {
+    return await redeemOnce(engine, returning);
+  } finally {
+    leave();
+  }
+}
+
+async function redeemOnce(engine: BrowserLoginEngine, returning: Returning): Promise<ProvedReturn> {
+  const { flow, request } = returning;
   const since = engine.clock.now();
   const claim = { flowId: flow.id, state: request.state, since, until: flow.deadline };
   const version = await engine.returns.claim(claim);
