@@ -1,5 +1,7 @@
 import { type Static, Type } from "typebox";
 
+import { Handler } from "./flow.ts";
+
 /** Body of a 200 answer to `POST /auth/token`, as in Home Assistant. */
 export const TokenResponse = Type.Object({
   access_token: Type.String(),
@@ -34,6 +36,26 @@ export const ProvidersResponse = Type.Object({
   preselect_remember_me: Type.Boolean(),
 });
 export type ProvidersResponse = Static<typeof ProvidersResponse>;
+
+/** Body of `POST /auth/login_flow`: Home Assistant's fields, and PKCE. */
+export const LoginFlowRequest = Type.Object(
+  {
+    client_id: Type.String({ minLength: 1, maxLength: 512 }),
+    handler: Handler,
+    redirect_uri: Type.String({ minLength: 1, maxLength: 1024 }),
+    type: Type.Optional(Type.Literal("authorize")),
+    code_challenge: Type.Optional(
+      Type.String({ minLength: 43, maxLength: 43, pattern: "^[A-Za-z0-9_-]{43}$" }),
+    ),
+    code_challenge_method: Type.Optional(Type.Literal("S256")),
+  },
+  { additionalProperties: false },
+);
+export type LoginFlowRequest = Static<typeof LoginFlowRequest>;
+
+/** Body of `POST /auth/login_flow/{id}`: the client id, and what the form was filled in with. */
+export const LoginFlowInput = Type.Object({ client_id: Type.String({ minLength: 1, maxLength: 512 }) });
+export type LoginFlowInput = Static<typeof LoginFlowInput>;
 
 /** Body of `POST /api/onboarding/users`: Home Assistant's fields and Gatehouse's set-up code. */
 export const OnboardingRequest = Type.Object(

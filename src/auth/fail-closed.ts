@@ -84,6 +84,7 @@ const logins: Rules<Authority["logins"]> = {
   resume: needsFollowedLog,
   next: needsFollowedLog,
   completeExternalStep: needsFollowedLog,
+  addressClaim: unrestricted,
   cancel: unrestricted,
   detach: unrestricted,
   close: unrestricted,

@@ -7,6 +7,7 @@ import { apiProbeEndpoint } from "./endpoints/api-probe.ts";
 import { liveEndpoint, readyEndpoint } from "./endpoints/health.ts";
 import { jwksEndpoint } from "./endpoints/jwks.ts";
 import { landingEndpoint } from "./endpoints/landing.ts";
+import { cancelFlowEndpoint, flowStepEndpoint, startFlowEndpoint } from "./endpoints/login-flow.ts";
 import { metadataEndpoint } from "./endpoints/metadata.ts";
 import { type MetricsSource, metricsEndpoint } from "./endpoints/metrics.ts";
 import { oidcCallbackEndpoint, oidcConfirmEndpoint, oidcStartEndpoint } from "./endpoints/oidc-login.ts";
@@ -63,6 +64,9 @@ export function routesOf(options: RouteOptions): readonly Route[] {
   const post = (path: string, endpoint: Endpoint): Route => {
     return { method: "POST", path, cors: "none", errors: "message", endpoint };
   };
+  const login = (method: Route["method"], path: string, endpoint: Endpoint): Route => {
+    return { method, path, cors: "configured", errors: "message", endpoint };
+  };
   const page = (method: "GET" | "POST", path: string, endpoint: Endpoint): Route => {
     return { method, path, cors: "none", errors: "page", endpoint };
   };
@@ -73,6 +77,9 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     oauth("/auth/token", tokenEndpoint(options)),
     oauth("/auth/revoke", revokeEndpoint(options)),
     get("/auth/providers", "configured", providersEndpoint(authority)),
+    login("POST", "/auth/login_flow", startFlowEndpoint(options)),
+    login("POST", "/auth/login_flow/:id", flowStepEndpoint(options)),
+    login("DELETE", "/auth/login_flow/:id", cancelFlowEndpoint(options)),
     get("/.well-known/oauth-authorization-server", "any", metadataEndpoint(options)),
     get("/.well-known/jwks.json", "any", jwksEndpoint(authority, options.jwksMaxAgeSeconds)),
 

@@ -217,6 +217,7 @@ const logins: Rules<Authority["logins"]> = {
   },
   // Whoever takes what follows is recorded, with the address that counts.
   completeExternalStep: notRecorded,
+  addressClaim: notRecorded,
   cancel: notRecorded,
   detach: notRecorded,
   close: notRecorded,

@@ -81,6 +81,7 @@ function engine() {
         description_placeholders: null,
       };
     },
+    addressClaim: (flowId) => ({ flowId, flowSecret: "" }),
     detach: (flow, holder) => void calls.push(`left ${flow[0]} ${holders.indexOf(holder)}`),
   };
   return { logins, calls };

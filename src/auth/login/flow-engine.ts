@@ -3,7 +3,7 @@ import { AuthError } from "../errors.ts";
 import type { FinishTools } from "./finish-login.ts";
 import { endFlow } from "./flow-attempts.ts";
 import { type Flow, readFlow, type VersionedFlow } from "./flow-record.ts";
-import type { FlowAnswer, LoginFlowLimits, LoginFlows, LoginFlowsOptions } from "./login-flows.ts";
+import type { FlowAnswer, FlowClaim, LoginFlowLimits, LoginFlows, LoginFlowsOptions } from "./login-flows.ts";
 import type { OpenFlows } from "./open-flows.ts";
 
 /* What the operations on login flows share. */
@@ -14,9 +14,8 @@ export interface Engine {
   readonly open: OpenFlows;
   /** Listens for flows that continue on other nodes, from the first call on. */
   readonly listen: () => void;
+  readonly addressClaim: LoginFlows["addressClaim"];
 }
-
-export type FlowClaim = Parameters<LoginFlows["cancel"]>[0];
 
 /** Throws `invalid_flow`, alike for an unknown flow, an ended one and a wrong secret. */
 export async function requireFlow(

@@ -10,12 +10,14 @@ import { isOffered } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { retryConflicts } from "../store.ts";
+import type { Sealing } from "../tokens/sealing.ts";
+import { createAddressClaims } from "./address-claim.ts";
 import { type ChargingTools, chargeStep, deviceOf, runCharged, withDeviceToken } from "./charged-step.ts";
 import { completeExternalStep, type ExternalCompletion, listenForSteps } from "./external-steps.ts";
 import { isDecided } from "./find-person.ts";
 import type { FinishTools } from "./finish-login.ts";
 import { askProvider, settle, takeTurn } from "./flow-attempts.ts";
-import { answer, type Engine, endIfExpired, type FlowClaim, requireFlow } from "./flow-engine.ts";
+import { answer, type Engine, endIfExpired, requireFlow } from "./flow-engine.ts";
 import { endFlowStep, type Flow, hashFlowSecret, newFlowSecret } from "./flow-record.ts";
 import { abortStep } from "./flow-steps.ts";
 import { readFormInput } from "./form-input.ts";
@@ -32,6 +34,8 @@ export interface StartLogin {
   readonly clientId: string | null;
   readonly clientName: string | null;
   readonly redirectUri: string | null;
+  /** What continues the flow: the secret of its answer (the default), or `addressClaim` from the same address. */
+  readonly claimedBy?: "secret" | "address" | undefined;
   readonly codeChallenge: string | null;
   /** What an earlier `create_entry` of this device had. One that is not good is ignored. */
   readonly deviceToken?: string | undefined;
@@ -41,6 +45,12 @@ export interface StartLogin {
 export interface FlowHolder {
   /** The flow may have continued without it: call `next`. Must not throw. */
   flowContinued(): void;
+}
+
+/** What continues a flow. */
+export interface FlowClaim {
+  readonly flowId: string;
+  readonly flowSecret: string;
 }
 
 export interface FlowAnswer {
@@ -118,7 +128,12 @@ export interface LoginFlows {
    * something else) and `conflict` (another call was first, or is at work).
    */
   completeExternalStep(request: ExternalCompletion, peer: Peer): Promise<ProviderStep["kind"]>;
-  cancel(request: { readonly flowId: string; readonly flowSecret: string }): Promise<AbortStep>;
+  cancel(request: FlowClaim): Promise<AbortStep>;
+  /**
+   * The claim of whoever knows a flow's id, at the address that it was started from (IPv6: the /64), as Home Assistant's
+   * HTTP clients have it. Fits only flows that were started with `claimedBy: "address"`.
+   */
+  addressClaim(flowId: string, peer: Peer): FlowClaim;
   /**
    * The holder's socket has closed. The flow can be resumed until its deadline, or until newer detached flows evict
    * it. Without effect if another holder has resumed it.
@@ -142,7 +157,7 @@ export interface LoginFlowLimits {
 
 export const defaultLoginFlowLimits: LoginFlowLimits = {
   attempts: 5,
-  detachedPerAddress: 8,
+  detachedPerAddress: 64,
   detachedPerNode: 10_000,
   lifeMs: wireLimits.loginDeadlineMs,
 };
@@ -153,6 +168,7 @@ export interface LoginFlowsOptions
   readonly revocation: FinishTools["revocation"] & Pick<Revocation, "onRevocation">;
   readonly events: EventBus;
   readonly onboardingRequired: () => Promise<boolean>;
+  readonly sealing: Pick<Sealing, "derive">;
   readonly limits?: Partial<LoginFlowLimits> | undefined;
 }
 
@@ -181,7 +197,8 @@ export function createLoginFlows(given: LoginFlowsOptions): LoginFlows {
       () => open.holders(),
     );
   };
-  const engine = { options, limits, open, listen };
+  const addressClaim = createAddressClaims(given.sealing);
+  const engine = { options, limits, open, listen, addressClaim };
   return {
     providers: (peer) =>
       options.registry.providers
@@ -193,6 +210,7 @@ export function createLoginFlows(given: LoginFlowsOptions): LoginFlows {
     next: (request, peer, holder) => nextStep(engine, request, peer, holder),
     completeExternalStep: (request, peer) => completeExternalStep(options, request, peer),
     cancel: (request) => cancel(engine, request),
+    addressClaim,
     detach: (flowId, holder) => open.detach(flowId, holder),
     close() {
       stopWatchingUsers();
@@ -211,8 +229,10 @@ async function start(
   const provider = options.registry.find(...request.handler);
   if (provider === undefined) throw new AuthError("invalid_handler");
   checkStart(request);
-  const flowSecret = newFlowSecret();
-  const flow = newFlow(engine, request, flowSecret);
+  const id = newId();
+  const { flowSecret } =
+    request.claimedBy === "address" ? engine.addressClaim(id, peer) : { flowSecret: newFlowSecret() };
+  const flow = newFlow(engine, request, { id, secret: flowSecret });
   if (await options.onboardingRequired()) throw new AuthError("onboarding_required");
   const share = addressShare(peer.address);
   const displaced = open.makeRoom(share);
@@ -233,12 +253,16 @@ async function start(
 
 const notOffered: ProviderStep = { kind: "abort", reason: "not_allowed" };
 
-function newFlow({ options, limits }: Engine, request: StartLogin, secret: string): Flow {
+function newFlow(
+  { options, limits }: Engine,
+  request: StartLogin,
+  { id, secret }: { readonly id: string; readonly secret: string },
+): Flow {
   const { handler, purpose, linking, clientId, clientName, redirectUri, codeChallenge, deviceToken } =
     request;
   const now = options.clock.now();
   return {
-    id: newId(),
+    id,
     secretHash: hashFlowSecret(secret),
     handler,
     purpose,

@@ -3,10 +3,10 @@ import { newId } from "../ids.ts";
 import type { Peer } from "../model.ts";
 import { isDecided } from "./find-person.ts";
 import { endFlow, finish } from "./flow-attempts.ts";
-import { answer, type Engine, endIfExpired, type FlowClaim, requireFlow } from "./flow-engine.ts";
+import { answer, type Engine, endIfExpired, requireFlow } from "./flow-engine.ts";
 import { readHold, takeHoldStep, type VersionedFlow } from "./flow-record.ts";
 import { sentStep } from "./flow-steps.ts";
-import type { FlowAnswer, FlowHolder, LoginFlows } from "./login-flows.ts";
+import type { FlowAnswer, FlowClaim, FlowHolder, LoginFlows } from "./login-flows.ts";
 import { restoredProof } from "./proof.ts";
 
 /* A flow that goes on without input: on another socket, or because something outside has happened. */

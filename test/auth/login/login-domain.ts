@@ -109,6 +109,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     registry: createProviderRegistry([options.wrapProvider?.(provider) ?? provider]),
     onboardingRequired: async () => options.onboardingRequired ?? false,
     rotates: () => true,
+    sealing,
     limits: options.limits,
   });
   return {

@@ -177,15 +177,16 @@ describe("open flows", () => {
     expect(await standing(small.flows, [mine, ...neighbours])).toEqual(Array(101).fill(true));
   });
 
-  it("that are detached are limited to the eight newest of an address, or of an IPv6 /64", async () => {
-    const all = await abandoned(domain, 10, peer.address);
+  it("that are detached are limited to the newest of an address, or of an IPv6 /64", async () => {
+    const small = await node({ limits: { detachedPerAddress: 8 } });
+    const all = await abandoned(small, 10, peer.address);
     const kept = [false, false, ...Array(8).fill(true)];
-    expect(await standing(domain.flows, all)).toEqual(kept);
+    expect(await standing(small.flows, all)).toEqual(kept);
     const wide = [];
     for (let host = 1; host <= 10; host += 1)
-      wide.push(...(await abandoned(domain, 1, `2001:db8:1:2::${host}`)));
-    const elsewhere = await abandoned(domain, 1, "2001:db8:1:3::1");
-    expect(await standing(domain.flows, [...wide, ...elsewhere])).toEqual([...kept, true]);
+      wide.push(...(await abandoned(small, 1, `2001:db8:1:2::${host}`)));
+    const elsewhere = await abandoned(small, 1, "2001:db8:1:3::1");
+    expect(await standing(small.flows, [...wide, ...elsewhere])).toEqual([...kept, true]);
   });
 
   it("that are detached are limited for the node; one of the address with the most is evicted", async () => {
