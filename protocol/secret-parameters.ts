@@ -12,6 +12,7 @@ export const secretParameters: ReadonlySet<string> = new Set([
   "password",
   "setup_code",
   "code_verifier",
+  "device_token",
 ]);
 
 /** Whether a query, without its `?`, has such a parameter. */

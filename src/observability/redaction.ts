@@ -16,6 +16,8 @@ const secretFields: ReadonlySet<string> = new Set([
   "setuplink",
   "flow_secret",
   "flowsecret",
+  "device_token",
+  "devicetoken",
   "password",
   "current_password",
   "new_password",
@@ -37,7 +39,7 @@ const masks: readonly [pattern: RegExp, mask: string][] = [
   [/\b(Bearer|Basic)\s+[^\s"',;]+/gi, "$1 [redacted]"],
   [/\b([a-z][a-z+]*:\/\/)[^\s/?#"']*@/gi, "$1[redacted]@"],
   [
-    /\b(access_token|refresh_token|token|code|code_verifier|setup_code|password|secret|authSig)=[^\s&"']+/gi,
+    /\b(access_token|refresh_token|token|code|code_verifier|setup_code|device_token|password|secret|authSig)=[^\s&"']+/gi,
     "$1=[redacted]",
   ],
 ];

@@ -55,7 +55,17 @@ describe("redaction", () => {
       "code_verifier",
       "codeVerifier",
     ],
-    ...["setup_code", "setupCode", "setupLink", "flow_secret", "flowSecret", "password", "current_password"],
+    ...[
+      "setup_code",
+      "setupCode",
+      "setupLink",
+      "flow_secret",
+      "flowSecret",
+      "device_token",
+      "deviceToken",
+      "password",
+      "current_password",
+    ],
     ...[
       "new_password",
       "secret",
