@@ -1,8 +1,10 @@
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { AuthError } from "../../../../src/auth/errors.ts";
+import { withConnection } from "../../../../src/auth/providers/ldap/connection.ts";
 import { ResponseGuard } from "../../../../src/auth/providers/ldap/response-guard.ts";
 import { ldapType } from "../../../../src/auth/providers/ldap/type.ts";
 import { eventually } from "../../../support/eventually.ts";
@@ -117,16 +119,39 @@ describe("a directory that", () => {
     expect(await outcome("ldap://127.0.0.1:1")).toContain("ECONNREFUSED");
   });
 
-  it("resets the connection while the account's password is read is unavailable", async () => {
-    const { url } = await listen(
-      () => undefined,
-      (socket) => socket.resetAndDestroy(),
+  it("closes after its first answer is not connected to again, where StartTLS would be missing", async () => {
+    let connections = 0;
+    const { url, seen } = await listen(
+      (socket, request) => {
+        socket.end(message(idOf(request), result(0x61)));
+      },
+      () => {
+        connections += 1;
+      },
     );
-    // Reading it takes a moment, in which nobody uses the connection.
-    const entry = { search_base: "dc=test", bind_dn: "cn=a", bind_password_file: "/proc/self/maps" };
-    expect(await outcome(url, { ...entry, user_dn: undefined } as unknown as Partial<Entry>)).toMatch(
-      /closed|ECONNRESET/,
-    );
+    const server = { url: new URL(url), startTls: false, caFile: undefined };
+    const used = withConnection(server, 60_000, async (client) => {
+      await client.bind("cn=a", "first");
+      await eventually("the end of the connection", () => !client.isConnected);
+      await client.bind("cn=a", "canary");
+    });
+    await expect(used).rejects.toThrow("it closed the connection");
+    expect(connections).toBe(1);
+    expect(Buffer.concat(seen).toString("latin1")).not.toContain("canary");
+  });
+
+  it("resets the connection between two requests is no uncaught error", async () => {
+    const { url, sockets } = await listen(() => undefined);
+    const server = { url: new URL(url), startTls: false, caFile: undefined };
+    const used = withConnection(server, 60_000, async (client) => {
+      await eventually("the connection", () => sockets.size === 1);
+      for (const socket of sockets) socket.resetAndDestroy();
+      // Nobody uses the connection now. The library connects only when it has something to send.
+      await eventually("the reset", () => sockets.size === 0);
+      for (let turn = 0; turn < 50; turn += 1) await setImmediate();
+      await client.bind("cn=a", "canary");
+    });
+    await expect(used).rejects.toThrow("it closed the connection");
   });
 
   it.each([
