@@ -15,7 +15,7 @@ const entry = entrySchema(type, {
     minLength: 1,
     maxLength: 4096,
     description:
-      "File of a JavaScript module that somebody else wrote for this purpose. It runs in the gateway's process, with its rights.",
+      "File of a JavaScript module that somebody else wrote for this purpose, from the working directory on. It runs in the gateway's process, with its rights.",
   }),
   options: Type.Optional(
     Type.Record(Type.String({ maxLength: 64 }), Type.Unknown(), {
