@@ -60,8 +60,11 @@ function refuseInternal(url: URL): void {
   if (isIP(host) !== 0 && !isPublicAddress(host)) throw refused(`${host} is an internal address`);
 }
 
-/** Connects to the addresses that were checked, so the name cannot mean others meanwhile. */
-const publicLookup: LookupFunction = (hostname, options, callback) => {
+/**
+ * Looks a name up, and refuses it if one of its addresses is internal. The connection is opened to the addresses that
+ * were checked, so the name cannot mean others meanwhile.
+ */
+export const publicLookup: LookupFunction = (hostname, options, callback) => {
   lookup(hostname, { ...options, all: true }, (error, addresses) => {
     if (error !== null) return callback(error, "", 0);
     const [first] = addresses;

@@ -3,6 +3,7 @@ import { afterEach, expect, it } from "vitest";
 
 import {
   createBoundedFetch,
+  publicLookup,
   UpstreamRequestError,
 } from "../../../../src/auth/providers/oidc/bounded-fetch.ts";
 import { stretched } from "../../../support/machine-share.ts";
@@ -91,4 +92,18 @@ it.each([
 ])("sends nothing to %s, which is not the configured origin", async (url) => {
   const { message, mayPass } = await failureOf(fetchFrom("https://id.test")(url));
   expect([message.includes("no request is sent there"), mayPass]).toEqual([true, false]);
+});
+
+// A literal address needs no name server.
+it.each([
+  ["1.1.1.1", { all: true }, [null, [{ address: "1.1.1.1", family: 4 }], undefined]],
+  ["1.1.1.1", { all: false }, [null, "1.1.1.1", 4]],
+  ["2606:4700::1111", {}, [null, "2606:4700::1111", 6]],
+  ["127.0.0.1", { all: true }, [expect.any(UpstreamRequestError), "", 0]],
+  ["localhost", {}, [expect.any(UpstreamRequestError), "", 0]],
+])("looks %s up with %j for a connection", async (name, options, expected) => {
+  const found = await new Promise((resolve) =>
+    publicLookup(name, options, (...answer) => resolve([...answer, undefined].slice(0, 3))),
+  );
+  expect(found).toEqual(expected);
 });
