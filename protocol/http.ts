@@ -37,6 +37,28 @@ export const ProvidersResponse = Type.Object({
 });
 export type ProvidersResponse = Static<typeof ProvidersResponse>;
 
+/** Body of a 200 answer to `POST /auth/introspect` (RFC 7662 section 2.2). A token that is not good has `active` alone. */
+export const IntrospectionResponse = Type.Object({
+  active: Type.Boolean(),
+  token_type: Type.Optional(Type.Literal("Bearer")),
+  iss: Type.Optional(Type.String()),
+  aud: Type.Optional(Type.String()),
+  sub: Type.Optional(Type.String({ description: "The user's id." })),
+  client_id: Type.Optional(Type.String()),
+  iat: Type.Optional(Type.Integer()),
+  exp: Type.Optional(Type.Integer()),
+  jti: Type.Optional(Type.String()),
+  sid: Type.Optional(Type.String({ description: "The session's id." })),
+  auth_time: Type.Optional(Type.Integer()),
+  amr: Type.Optional(Type.Array(Type.String())),
+  acr: Type.Optional(Type.String()),
+  session_type: Type.Optional(Type.String()),
+  local_only: Type.Optional(
+    Type.Boolean({ description: "The token is good from some addresses only, which the caller must check." }),
+  ),
+});
+export type IntrospectionResponse = Static<typeof IntrospectionResponse>;
+
 /** Body of `POST /auth/login_flow`: Home Assistant's fields, and PKCE. */
 export const LoginFlowRequest = Type.Object(
   {

@@ -5,6 +5,7 @@ import type { ErrorStyle } from "./answers.ts";
 import type { CorsRule } from "./cors.ts";
 import { apiProbeEndpoint } from "./endpoints/api-probe.ts";
 import { liveEndpoint, readyEndpoint } from "./endpoints/health.ts";
+import { introspectEndpoint } from "./endpoints/introspect.ts";
 import { jwksEndpoint } from "./endpoints/jwks.ts";
 import { landingEndpoint } from "./endpoints/landing.ts";
 import { cancelFlowEndpoint, flowStepEndpoint, startFlowEndpoint } from "./endpoints/login-flow.ts";
@@ -76,6 +77,7 @@ export function routesOf(options: RouteOptions): readonly Route[] {
   return [
     oauth("/auth/token", tokenEndpoint(options)),
     oauth("/auth/revoke", revokeEndpoint(options)),
+    post("/auth/introspect", introspectEndpoint(options)),
     get("/auth/providers", "configured", providersEndpoint(authority)),
     login("POST", "/auth/login_flow", startFlowEndpoint(options)),
     login("POST", "/auth/login_flow/:id", flowStepEndpoint(options)),

@@ -15,6 +15,8 @@ describe("documents", () => {
       issuer,
       token_endpoint: `${issuer}/auth/token`,
       token_endpoint_auth_methods_supported: ["none"],
+      introspection_endpoint: `${issuer}/auth/introspect`,
+      introspection_endpoint_auth_methods_supported: ["Bearer"],
       revocation_endpoint: `${issuer}/auth/revoke`,
       revocation_endpoint_auth_methods_supported: ["none"],
       jwks_uri: `${issuer}/.well-known/jwks.json`,

@@ -2,6 +2,7 @@ import type { Authority } from "../../auth/authority.ts";
 import { AuthError } from "../../auth/errors.ts";
 import { mayLogIn } from "../../auth/users/account-status.ts";
 import { json } from "../answers.ts";
+import { bearerOf } from "../bearer.ts";
 import type { Endpoint, Exchange } from "../exchange.ts";
 
 /**
@@ -21,12 +22,6 @@ async function demandAuthentication(authority: Authority, exchange: Exchange): P
   if (token !== undefined) return demandLiveToken(authority, token, exchange);
   if (exchange.url.searchParams.has("authSig")) return demandLiveSignature(authority, exchange);
   throw new AuthError("unauthorized", { detail: "no bearer token and no signed path" });
-}
-
-/** Compares the scheme with case, as Home Assistant does. */
-function bearerOf(request: Request): string | undefined {
-  const header = request.headers.get("authorization");
-  return header?.startsWith("Bearer ") === true ? header.slice("Bearer ".length) : undefined;
 }
 
 async function demandLiveToken(authority: Authority, token: string, { peer }: Exchange): Promise<void> {

@@ -23,6 +23,8 @@ export function metadataEndpoint({ issuer, publicUrl }: MetadataOptions): Endpoi
       token_endpoint_auth_methods_supported: ["none"],
       revocation_endpoint: `${base}/auth/revoke`,
       revocation_endpoint_auth_methods_supported: ["none"],
+      introspection_endpoint: `${base}/auth/introspect`,
+      introspection_endpoint_auth_methods_supported: ["Bearer"],
       jwks_uri: `${base}/.well-known/jwks.json`,
       response_types_supported: [],
       grant_types_supported: ["refresh_token"],

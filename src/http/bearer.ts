@@ -1,0 +1,5 @@
+/** The token of the Authorization header. Compares the scheme with case, as Home Assistant does. */
+export function bearerOf(request: Request): string | undefined {
+  const header = request.headers.get("authorization");
+  return header?.startsWith("Bearer ") === true ? header.slice("Bearer ".length) : undefined;
+}
