@@ -357,6 +357,24 @@ describe("auth_providers", () => {
     ["  - {type: command_line}\n", "entry 1 needs command"],
     ["  - {type: command_line, command: check}\n", "entry 1 has a wrong command: must be an absolute path"],
     ["  - {type: oidc}\n", "entry 1 needs issuer, client_id"],
+    [
+      "  - {type: trusted_networks, trusted_networks: []}\n",
+      "entry 1 has a wrong trusted_networks: must not have fewer than 1 items",
+    ],
+    [
+      "  - {type: trusted_networks, trusted_networks: [home]}\n",
+      "entry 1 has a wrong trusted_networks: entry 1 is not an IP address or CIDR network",
+    ],
+    [
+      '  - {type: trusted_networks, trusted_networks: [10.0.0.1], trusted_users: {"10.0.0.0/8": [bob]}}\n',
+      "entry 1 has a wrong trusted_users: must be a mapping from networks to users: a user's id (32 hex digits), {group: id}, or a list of these",
+    ],
+    ["  - {type: header}\n", "entry 1 needs proxies"],
+    ["  - {type: header, proxies: []}\n", "entry 1 has a wrong proxies: must not have fewer than 1 items"],
+    [
+      "  - {type: ldap, url: ldap://directory.test, search_base: dc=test}\n",
+      "entry 1 would send passwords without TLS: use ldaps://, or set start_tls (or cleartext: true)",
+    ],
     ["  []\n", "must be a list of 1 to 64 mappings, got a list of 0"],
     ["  homeassistant\n", "must be a list of 1 to 64 mappings, got a string of 13 characters"],
   ])("refuses %j", (text, message) => {

@@ -36,12 +36,17 @@ function optionProblem(
   schema: { readonly properties: Readonly<Record<string, object>> },
   { instancePath, keyword, message, params }: TLocalizedValidationError,
 ): string {
-  const path = instancePath.slice(1).split("/");
+  const path = instancePath
+    .slice(1)
+    .split("/")
+    .map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
   if (keyword === "required" && instancePath === "")
     return `needs ${(params as { readonly requiredProperties: readonly string[] }).requiredProperties.join(", ")}`;
-  const option = schema.properties[path[0] ?? ""] ?? {};
-  const words = "expected" in option && path.length === 1 ? `must be ${String(option.expected)}` : message;
-  return `has a wrong ${path.join(".")}: ${words}`;
+  const [name = ""] = path;
+  const option = schema.properties[name] ?? {};
+  // What the validator says of an option with several forms is about one of them.
+  if ("expected" in option) return `has a wrong ${name}: must be ${String(option.expected)}`;
+  return `has a wrong ${path.join(".")}: ${message}`;
 }
 
 function isKnown(type: unknown): type is keyof typeof providerTypes {

@@ -27,6 +27,8 @@ const entry = entrySchema(type, {
       {
         default: {},
         maxProperties: 256,
+        expected:
+          "a mapping from networks to users: a user's id (32 hex digits), {group: id}, or a list of these",
         description:
           "Who may be chosen from a network: users' ids and `{group: id}`. The first network that has the address counts; without one, everybody may be chosen.",
       },
