@@ -37,8 +37,8 @@ export async function chargeStep(
   });
 }
 
-/** Refused before the input was checked. */
-const untried: ReadonlySet<string> = new Set(["overloaded", "conflict"]);
+/** Refused before the input was checked, or without a verdict on it: the caller has learned nothing. */
+const untried: ReadonlySet<string> = new Set(["overloaded", "conflict", "unavailable"]);
 
 /**
  * Runs the charged step. Refunds the charge if the secret was right, or if the step was not carried out. A failed

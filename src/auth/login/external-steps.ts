@@ -13,6 +13,11 @@ import { proofOf, storedProof } from "./proof.ts";
 /** The topic of the event that a flow has continued: `{flowId}`. */
 const topic = "login_flow";
 
+/** Whoever holds the flow reads its record. */
+export function announceStep(events: Pick<EventBus, "publish">, flowId: string): void {
+  events.publish(topic, { flowId });
+}
+
 export interface ExternalCompletion {
   readonly flowId: string;
   /** The `external` or `progress` step that it completes. */
@@ -43,7 +48,7 @@ export async function completeExternalStep(
   const turn = await takeTurn(tools, at);
   const step = await askProvider(tools, provider, turn, input, { flowId, peer, known: false });
   await write(tools, turn.at, flowAfterCompletion(turn, step, tools.clock));
-  tools.events.publish(topic, { flowId });
+  announceStep(tools.events, flowId);
   return step.kind;
 }
 

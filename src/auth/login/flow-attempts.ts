@@ -40,6 +40,9 @@ export async function takeTurn(
   return { at: { flow: charged, version: outcome.version }, attemptsIfRight: flow.attemptsLeft };
 }
 
+/** Errors of a provider that say nothing of the input: it was not tried, or its backend did not answer. */
+const withoutVerdict: ReadonlySet<string> = new Set(["overloaded", "unavailable"]);
+
 /** Asks the provider. If it fails, the turn is returned, with the attempt if nothing was carried out. */
 export async function askProvider(
   tools: FinishTools,
@@ -52,7 +55,7 @@ export async function askProvider(
   try {
     return await provider.advance(flow.step.stepId, input, flow.providerState, context);
   } catch (error) {
-    const untried = error instanceof AuthError && error.code === "overloaded";
+    const untried = error instanceof AuthError && withoutVerdict.has(error.code);
     const attemptsLeft = untried ? turn.attemptsIfRight : flow.attemptsLeft;
     // If this fails, the flow stays busy for its short turn. The client gets the provider's error, which says to try
     // again.

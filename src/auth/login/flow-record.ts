@@ -178,8 +178,17 @@ export function takeHoldStep({ id, deadline }: Flow, hold: string): Step {
 
 /** The hold of the socket that has the flow; null for the socket that started it. */
 export async function readHold(store: Store, flowId: string): Promise<string | null> {
-  const record = await readRecord(store, recordKeys.flowHolder(flowId));
-  return typeof record?.value.hold === "string" ? record.value.hold : null;
+  const [hold = null] = await readHolds(store, [flowId]);
+  return hold;
+}
+
+/** The same for several flows, in their order. */
+export async function readHolds(
+  store: Store,
+  flowIds: readonly string[],
+): Promise<readonly (string | null)[]> {
+  const records = await store.get(flowIds.map(recordKeys.flowHolder));
+  return records.map((record) => (typeof record?.value.hold === "string" ? record.value.hold : null));
 }
 
 /** The part of a commit that ends the flow, if its version is the one that was read. */

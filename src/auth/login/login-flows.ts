@@ -9,19 +9,24 @@ import type { ProviderStep } from "../providers/provider.ts";
 import { isOffered } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
-import { retryConflicts } from "../store.ts";
+import { retryConflicts, type Store } from "../store.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import { createAddressClaims } from "./address-claim.ts";
 import { type ChargingTools, chargeStep, deviceOf, runCharged, withDeviceToken } from "./charged-step.ts";
-import { completeExternalStep, type ExternalCompletion, listenForSteps } from "./external-steps.ts";
+import {
+  announceStep,
+  completeExternalStep,
+  type ExternalCompletion,
+  listenForSteps,
+} from "./external-steps.ts";
 import { isDecided } from "./find-person.ts";
 import type { FinishTools } from "./finish-login.ts";
 import { askProvider, settle, takeTurn } from "./flow-attempts.ts";
 import { answer, type Engine, endIfExpired, requireFlow } from "./flow-engine.ts";
-import { endFlowStep, type Flow, hashFlowSecret, newFlowSecret } from "./flow-record.ts";
+import { endFlowStep, type Flow, hashFlowSecret, newFlowSecret, readHolds } from "./flow-record.ts";
 import { abortStep } from "./flow-steps.ts";
 import { readFormInput } from "./form-input.ts";
-import { OpenFlows } from "./open-flows.ts";
+import { type EvictedFlow, OpenFlows } from "./open-flows.ts";
 import { conclude, nextStep, resumeFlow } from "./resume-flow.ts";
 import { checkStart } from "./start-rules.ts";
 
@@ -235,8 +240,7 @@ async function start(
   const flow = newFlow(engine, request, { id, secret: flowSecret });
   if (await options.onboardingRequired()) throw new AuthError("onboarding_required");
   const share = addressShare(peer.address);
-  const displaced = open.makeRoom(share);
-  if (displaced.length > 0) await options.store.commit({ remove: displaced.map(recordKeys.flow) });
+  await endEvicted(options.store, open.makeRoom(share));
   const turn = { at: { flow, version: 0 }, attemptsIfRight: flow.attemptsLeft };
   // The holder is registered before the flow can be continued, so it is called for everything that follows.
   open.hold(flow.id, share, engine.limits.lifeMs, holder);
@@ -249,6 +253,17 @@ async function start(
     open.remove(flow.id);
     throw error;
   }
+}
+
+/** Another node may have resumed one of them: that one goes on there. */
+async function endEvicted(store: Store, evicted: readonly EvictedFlow[]): Promise<void> {
+  if (evicted.length === 0) return;
+  const holds = await readHolds(
+    store,
+    evicted.map(({ flowId }) => flowId),
+  );
+  const ended = evicted.filter(({ hold }, place) => holds[place] === hold);
+  if (ended.length > 0) await store.commit({ remove: ended.map(({ flowId }) => recordKeys.flow(flowId)) });
 }
 
 const notOffered: ProviderStep = { kind: "abort", reason: "not_allowed" };
@@ -328,6 +343,8 @@ async function cancel(engine: Engine, claim: FlowClaim): Promise<AbortStep> {
     const outcome = await engine.options.store.commit(endFlowStep(at));
     if (!outcome.ok) return undefined;
     engine.open.remove(at.flow.id);
+    // The socket that holds it may be another one, on another node.
+    announceStep(engine.options.events, at.flow.id);
     return abortStep(at.flow, "cancelled");
   });
 }

@@ -21,6 +21,11 @@ interface OpenFlow {
   awaitedUser?: string;
 }
 
+export interface EvictedFlow {
+  readonly flowId: string;
+  readonly hold: string | null;
+}
+
 /** Keeps a start cheap after many sockets have closed at once: each start adds one flow, and evicts more than one. */
 const maxEvicted = 8;
 
@@ -47,10 +52,13 @@ export class OpenFlows {
     return this.#flows.size;
   }
 
-  /** Called before a start: the flows to evict for one more of this address. The caller ends them. */
-  makeRoom(address: string): readonly string[] {
+  /**
+   * Called before a start: the flows to evict for one more of this address. The caller ends those that no other socket
+   * has resumed since: whose hold is still this one.
+   */
+  makeRoom(address: string): readonly EvictedFlow[] {
     this.#removeExpired();
-    const evicted: string[] = [];
+    const evicted: EvictedFlow[] = [];
     while (evicted.length < maxEvicted) {
       const isFull = this.#detached.countOf(address) >= this.#limits.detachedPerAddress;
       const overfull = this.#detached.size >= this.#limits.detachedPerNode;
@@ -60,8 +68,8 @@ export class OpenFlows {
           ? this.#detached.oldestOfMost()
           : undefined;
       if (flowId === undefined) break;
+      evicted.push({ flowId, hold: this.#flows.get(flowId)?.hold ?? null });
       this.remove(flowId);
-      evicted.push(flowId);
     }
     return evicted;
   }

@@ -1,6 +1,7 @@
 import { addressShare } from "../../net/address-share.ts";
 import { newId } from "../ids.ts";
 import type { Peer } from "../model.ts";
+import { announceStep } from "./external-steps.ts";
 import { isDecided } from "./find-person.ts";
 import { endFlow, finish } from "./flow-attempts.ts";
 import { answer, type Engine, endIfExpired, requireFlow } from "./flow-engine.ts";
@@ -72,6 +73,8 @@ export async function conclude(
   const proved = outcome ?? waiting;
   if (proved === null) throw new RangeError("a flow that has no outcome");
   const step = await finish(engine.options, at, restoredProof(proved.proof), peer);
+  // Another socket may hold the flow, on another node: it learns that the flow is over.
+  announceStep(engine.options.events, at.flow.id);
   const concluded = answer(engine, about, step, 1);
   return proved.userId === null ? concluded : { ...concluded, userId: proved.userId };
 }

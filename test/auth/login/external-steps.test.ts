@@ -280,4 +280,12 @@ describe("a lost event", () => {
     await Promise.all([first.until(1), second.until(1)]);
     expect((await nextOf(lonely, shown))?.step.type).toBe("progress");
   });
+
+  it("that ends elsewhere is told of to the socket that holds it", async () => {
+    const shown = await start();
+    const other = await node();
+    await other.flows.cancel(claimOf(shown));
+    await holders.get(shown.step.flow_id)?.until(1);
+    expect(await codeOf(nextOf(domain, shown))).toBe("invalid_flow");
+  });
 });

@@ -233,6 +233,16 @@ describe("open flows", () => {
     expect(await codeOf(one.flows.resume(claimOf(started), peer))).toBe("invalid_flow");
   });
 
+  it("that another node has resumed are not ended by the node that began them", async () => {
+    const one = await node({ limits: { detachedPerAddress: 1 } });
+    const [first, second] = [holder(), holder()];
+    const started = await one.flows.start(startRequest(), peer, first);
+    await domain.flows.resume(claimOf(started), peer, second);
+    one.flows.detach(started.step.flow_id, first);
+    await abandoned(one, 3, peer.address);
+    expect(await standing(domain.flows, [started])).toEqual([true]);
+  });
+
   it("that were resumed here count here, wherever they started", async () => {
     const one = await node({ limits: { detachedPerAddress: 1 } });
     const started = await domain.flows.start(startRequest(), peer, holder());
@@ -261,21 +271,21 @@ describe("a provider that fails", () => {
     return { node: await node({ wrapProvider }), heal: () => (broken = false) };
   }
 
-  it("because of overload costs no attempt", async () => {
-    const { node: busy, heal } = await failing(new AuthError("overloaded"));
+  it.each(["overloaded", "unavailable"] as const)("with %s costs no attempt", async (code) => {
+    const { node: busy, heal } = await failing(new AuthError(code));
     await addPerson(busy);
     const started = await busy.flows.start(startRequest(), peer);
     const send = () => busy.flows.advance({ ...claimOf(started), input: ada }, peer);
-    for (let round = 0; round < 20; round += 1) expect(await codeOf(send())).toBe("overloaded");
+    for (let round = 0; round < 20; round += 1) expect(await codeOf(send())).toBe(code);
     heal();
     expect((await send()).step.type).toBe("create_entry");
   });
 
   it("otherwise costs the attempt, and the flow ends when none is left", async () => {
-    const { node: broken } = await failing(new AuthError("unavailable"));
+    const { node: broken } = await failing(new AuthError("unknown_error"));
     const started = await broken.flows.start(startRequest(), peer);
     const send = () => broken.flows.advance({ ...claimOf(started), input: ada }, peer);
-    for (let round = 0; round < 5; round += 1) expect(await codeOf(send())).toBe("unavailable");
+    for (let round = 0; round < 5; round += 1) expect(await codeOf(send())).toBe("unknown_error");
     expect((await send()).step).toMatchObject({ type: "abort", reason: "too_many_retry" });
   });
 });

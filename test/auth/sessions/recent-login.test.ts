@@ -37,6 +37,11 @@ describe("a recent login", () => {
     await expect(requiring(await node.principal(accessToken))).rejects.toMatchObject(required);
   });
 
+  it("is none that proved nothing of the person", async () => {
+    const { principal } = await node.open((await node.owner()).id, { amr: [] });
+    await expect(requiring(principal)).rejects.toMatchObject(required);
+  });
+
   it("is not in the future", async () => {
     const authenticatedAt = node.clock.now() + windowMs + 1000;
     const { principal } = await node.open((await node.owner()).id, { authenticatedAt });

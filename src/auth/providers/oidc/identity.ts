@@ -80,10 +80,15 @@ export function groupsIn(claims: JsonObject, claim: string): readonly string[] {
     .filter((group) => typeof group === "string" && group.length <= longestGroup) as readonly string[];
 }
 
+/** RFC 8176 has no value for "the provider does not say how". A login without a method would count as no proof of a person. */
+const unsaid: readonly string[] = ["federated"];
+
 export function amrIn({ amr }: JsonObject): readonly string[] {
-  if (!Array.isArray(amr)) return [];
-  const methods = amr.filter((method) => typeof method === "string" && /^[a-z0-9_-]{1,32}$/i.test(method));
-  return methods.slice(0, mostAmr) as readonly string[];
+  const given = Array.isArray(amr) ? amr : [];
+  const methods = given.filter(
+    (method): method is string => typeof method === "string" && /^[a-z0-9_-]{1,32}$/i.test(method),
+  );
+  return methods.length === 0 ? unsaid : methods.slice(0, mostAmr);
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {
