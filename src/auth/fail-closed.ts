@@ -103,7 +103,10 @@ const codes: Rules<Authority["codes"]> = {
   redeem: needsFollowedLog,
 };
 
-const ownership: Rules<Authority["ownership"]> = { transfer: needsFollowedLog };
+const ownership: Rules<Authority["ownership"]> = {
+  transfer: needsFollowedLog,
+  owner: unrestricted,
+};
 
 const systemUsers: Rules<Authority["systemUsers"]> = {
   create: needsFollowedLog,
@@ -112,7 +115,7 @@ const systemUsers: Rules<Authority["systemUsers"]> = {
 
 const throttles: Rules<Authority["throttles"]> = {
   page: unrestricted,
-  get: unrestricted,
+  mayConcern: unrestricted,
   lift: unrestricted,
   sweep: unrestricted,
 };

@@ -1,5 +1,4 @@
 import type { ThrottleInfo } from "../../protocol/commands/throttles.ts";
-import { AuthError } from "../auth/errors.ts";
 import type { Throttle } from "../auth/throttling/throttles.ts";
 import type { Command } from "../connection/command.ts";
 import { defineCommand } from "./guarded-command.ts";
@@ -9,17 +8,17 @@ import type { CommandParts } from "./registry.ts";
 
 /** Budgets of tries at login secrets that are exhausted. */
 export function throttleCommands(parts: CommandParts): readonly Command[] {
-  const { users, throttles } = parts.authority;
+  const { users, throttles, ownership } = parts.authority;
   return [
     defineCommand("gatehouse/throttles/list", users, async (message) => {
       const page = await throttles.page(pageRequestOf(message));
       return { throttles: page.throttles.map(infoOf), cursor: page.next ?? null };
     }),
     defineCommand("gatehouse/throttles/lift", users, async ({ throttle_id }, session) => {
-      const found = await throttles.get(throttle_id);
-      if (found === undefined) throw new AuthError("not_found");
+      const owner = await ownership.owner();
       // Otherwise an administrator could try as many passwords of the owner as they like.
-      await requireOwnerForOwner(users, found.userId ?? undefined, session);
+      if (owner !== undefined && (await throttles.mayConcern(throttle_id, owner)))
+        await requireOwnerForOwner(users, owner, session);
       await parts.authorityOf(session).throttles.lift(throttle_id);
       return null;
     }),

@@ -142,6 +142,7 @@ const localLogins: Rules<Authority["localLogins"]> = {
 
 const ownership: Rules<Authority["ownership"]> = {
   transfer: records("owner_transfer", (userId) => ({ userId })),
+  owner: notRecorded,
 };
 
 const systemUsers: Rules<Authority["systemUsers"]> = {
@@ -159,7 +160,7 @@ const systemUsers: Rules<Authority["systemUsers"]> = {
 
 const throttles: Rules<Authority["throttles"]> = {
   page: notRecorded,
-  get: notRecorded,
+  mayConcern: notRecorded,
   // Whom it was about, only its id says.
   lift: records("throttle_lift", (throttleId) => ({ throttleId })),
   sweep: notRecorded,

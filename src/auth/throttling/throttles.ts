@@ -3,11 +3,13 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Credential, PageRequest } from "../model.ts";
-import { indexKeys, recordKeys } from "../record-keys.ts";
+import { normaliseLoginName } from "../providers/homeassistant/login-name.ts";
+import { localType } from "../providers/homeassistant/login-record.ts";
+import { hashed, indexKeys, providerKey, recordKeys } from "../record-keys.ts";
 import type { JsonObject, Store, StoredRecord } from "../store.ts";
 import type { Credentials } from "../users/credentials.ts";
 import { attemptsLeft, type Budget, passwordChangeBudget, spend } from "./budget.ts";
-import { clearCounter, fullAtOf, type ThrottleKind, throttleKinds } from "./counter-record.ts";
+import { clearCounter, counterOf, fullAtOf, type ThrottleKind, throttleKinds } from "./counter-record.ts";
 import { createCounters } from "./counters.ts";
 import type { LoginBudgets } from "./login-throttle.ts";
 
@@ -35,8 +37,12 @@ export interface Throttles {
   page(
     page: PageRequest,
   ): Promise<{ readonly throttles: readonly Throttle[]; readonly next: string | undefined }>;
-  /** Undefined if there is none of this id. */
-  get(id: string): Promise<Throttle | undefined>;
+  /**
+   * Whether the guesses may be at a login of this user. Providers but the local one may know a person by another name than
+   * the credential has, so there every account counts, if the user has a credential at the provider. Throws
+   * `not_found`.
+   */
+  mayConcern(id: string, userId: string): Promise<boolean>;
   /** Fills the budget. An address that is known to an account stays known. Throws `not_found`. */
   lift(id: string): Promise<void>;
   /** Removes a few expired ones from the index, so that it does not grow with the number of attacks. Never rejects. */
@@ -46,7 +52,7 @@ export interface Throttles {
 export interface ThrottlesOptions {
   readonly store: Store;
   readonly clock: Clock;
-  readonly credentials: Pick<Credentials, "get">;
+  readonly credentials: Pick<Credentials, "get" | "list">;
   readonly budgets: LoginBudgets;
 }
 
@@ -54,7 +60,7 @@ const sweepSize = 32;
 const idShape = /^[apdi][\w-]{43,60}$|^o[0-9a-f]{32}$/;
 
 export function createThrottles(options: ThrottlesOptions): Throttles {
-  const { store, clock, budgets } = options;
+  const { store, clock, budgets, credentials } = options;
   const counters = createCounters(store);
   const budgetOf: Readonly<Record<ThrottleKind, Budget>> = {
     account: budgets.account,
@@ -83,7 +89,19 @@ export function createThrottles(options: ThrottlesOptions): Throttles {
       const ids = await store.list(indexKeys.throttles, { after, limit });
       return { throttles: await read(ids), next: ids.length < limit ? undefined : ids.at(-1) };
     },
-    get: async (id) => (idShape.test(id) ? (await read([id]))[0] : undefined),
+    async mayConcern(id, userId) {
+      const key = recordKeys.throttle(id);
+      const [found] = idShape.test(id) ? await store.get([key]) : [];
+      if (found === undefined || !isCurrent(found.value, clock.now())) throw new AuthError("not_found");
+      if (id === counterOf.passwordChange(userId).id) return true;
+      const account = accountOf(found.value);
+      const owned = account === undefined ? [] : await credentials.list(userId);
+      return owned.some(
+        ({ providerType, providerId, subject }) =>
+          providerKey(providerType, providerId) === account?.provider &&
+          (providerType !== localType || hashed(normaliseLoginName(subject)) === account.subject),
+      );
+    },
     async lift(id) {
       if (!idShape.test(id)) throw new AuthError("not_found");
       const key = recordKeys.throttle(id);

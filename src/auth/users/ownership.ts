@@ -21,6 +21,8 @@ export interface Ownership {
    * `not_allowed` for a user who is not active, cannot log in, or is the owner already.
    */
   transfer(toUserId: string, by: Principal | null): Promise<User>;
+  /** The owner's id, as the store has it now. Undefined before the set-up. */
+  owner(): Promise<string | undefined>;
 }
 
 export interface OwnershipOptions extends ReadingTools {
@@ -36,6 +38,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
       if (by !== null) options.recentLogin.require(by);
       return await retryConflicts(() => transferOnce(options, toUserId, by));
     },
+    owner: async () => (await readOwner(options.store))?.userId,
   };
 }
 
