@@ -40,12 +40,13 @@ function linkCommands({ authority: { users, recentLogin }, authorityOf }: Comman
         session.peer,
         flow,
       );
-      await flows
-        .get(session)
-        ?.cancel()
-        .catch(() => undefined);
-      flows.set(session, flow);
-      return flow.begin(answer);
+      const step = flow.begin(answer);
+      // Starts that were sent at once come here in any order. The last one that was sent stays.
+      const other = flows.get(session);
+      const [stays, ends] = other !== undefined && other.startId > id ? [other, flow] : [flow, other];
+      flows.set(session, stays);
+      await ends?.cancel().catch(() => undefined);
+      return step;
     }),
     defineCommand("auth/link/step", users, ({ flow_id, user_input }, session) =>
       own(session, flow_id).submit(user_input),

@@ -18,7 +18,8 @@ type Flows = Pick<LoginFlows, "advance" | "cancel" | "next">;
 export class LinkFlow implements FlowHolder {
   readonly #flows: Flows;
   readonly #session: Session;
-  readonly #startId: number;
+  /** The id of the message that began it. */
+  readonly startId: number;
   #answer: FlowAnswer | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Steps are taken one after another. */
@@ -27,7 +28,7 @@ export class LinkFlow implements FlowHolder {
   constructor(flows: Flows, session: Session, startId: number) {
     this.#flows = flows;
     this.#session = session;
-    this.#startId = startId;
+    this.startId = startId;
   }
 
   /** Undefined once the flow is over. */
@@ -37,7 +38,7 @@ export class LinkFlow implements FlowHolder {
 
   /** The first step, as the client gets it. */
   begin(answer: FlowAnswer): FlowStep {
-    this.#session.disposables.add(this.#startId, () => void this.cancel().catch(() => undefined));
+    this.#session.disposables.add(this.startId, () => void this.cancel().catch(() => undefined));
     return this.#entered(answer);
   }
 
@@ -79,7 +80,7 @@ export class LinkFlow implements FlowHolder {
   }
 
   #push(event: FlowStep): void {
-    this.#session.send({ id: this.#startId, type: "event", event });
+    this.#session.send({ id: this.startId, type: "event", event });
   }
 
   #entered(answer: FlowAnswer): FlowStep {
@@ -101,7 +102,7 @@ export class LinkFlow implements FlowHolder {
   #over(): void {
     clearTimeout(this.#timer);
     this.#answer = undefined;
-    this.#session.disposables.dispose(this.#startId);
+    this.#session.disposables.dispose(this.startId);
   }
 
   /** Throws `invalid_flow` once the flow is over. */

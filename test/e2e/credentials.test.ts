@@ -12,6 +12,7 @@ import {
 } from "../support/gateway.ts";
 import { guestProvider } from "../support/guest-provider.ts";
 import { outsideProvider } from "../support/outside-provider.ts";
+import { refusal } from "../support/refusal.ts";
 import { openSocket, type SocketClient } from "../support/socket-client.ts";
 
 type Node = Omit<RunningGateway, "owner" | "ownerPassword">;
@@ -110,6 +111,29 @@ describe.each(transportNames)("credentials on an authenticated socket, %s", (tra
     expect(await cancel(first)).toMatchObject({ error: { code: "invalid_flow" } });
     expect(await cancel(second)).toMatchObject({ result: { type: "abort", reason: "cancelled" } });
     expect(await cancel(second)).toMatchObject({ error: { code: "invalid_flow" } });
+    socket.close();
+  });
+  it("are one flow, of starts that were sent at once too", async () => {
+    const socket = await logIn(node, "json", "homeassistant", owner);
+    const ids = Array.from({ length: 8 }, (_, place) => 100 + place);
+    for (const id of ids) socket.send({ id, type: "auth/link/start", handler: ["outside", null] });
+    const flows = await Promise.all(
+      ids.map(async (id) => {
+        const { result } = await socket.find((message) => message.id === id, "the answer to a start");
+        return result as { flow_id: string; step_id: string };
+      }),
+    );
+    socket.send({ id: 200, type: "auth/link/cancel", flow_id: flows.at(-1)?.flow_id });
+    expect(await socket.find(({ id }) => id === 200, "the answer to a cancel")).toMatchObject({
+      result: { type: "abort", reason: "cancelled" },
+    });
+    for (const { flow_id: flowId, step_id: stepId } of flows) {
+      const completed = node.authority.logins.completeExternalStep(
+        { flowId, stepId, input: { answer: "no" } },
+        { address: null },
+      );
+      expect(await refusal(completed)).toBe("invalid_flow");
+    }
     socket.close();
   });
   it("are changed by nobody whose login is not recent", async () => {
