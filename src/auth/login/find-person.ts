@@ -33,7 +33,7 @@ export interface Person {
   readonly versionedUser: VersionedUser;
 }
 
-/** Whether the user that a flow waits for is not pending any more: approved, or gone. */
+/** Whether the user that a flow waits for is not pending any more: approved, or gone. Then `findPerson` finds nobody else. */
 export async function isDecided({ users }: Pick<PersonTools, "users">, { waiting }: Flow): Promise<boolean> {
   return waiting !== null && !isPending((await users.read(waiting.userId))?.user);
 }
@@ -41,8 +41,8 @@ export async function isDecided({ users }: Pick<PersonTools, "users">, { waiting
 /**
  * The user whose credential was proved. A credential that nobody has yet is linked to the user that the provider names,
  * or makes a new user if the provider has `newUsers`. What the provider says about the person is written before anything
- * is decided on the user. Undefined: nobody has the credential, and it makes no user. `no_room`: a new user would have
- * to wait for approval, and too many do.
+ * is decided on the user. Undefined: nobody has the credential, and it makes no user; or the flow waits for another user.
+ * `no_room`: a new user would have to wait for approval, and too many do.
  */
 export async function findPerson(
   tools: PersonTools,
@@ -51,9 +51,11 @@ export async function findPerson(
   peer: Peer,
 ): Promise<Person | "no_room" | undefined> {
   const known = await readPerson(tools, flow, proof.subject);
+  if (flow.waiting !== null && known?.credential.userId !== flow.waiting.userId) {
+    // The user was refused while the flow waited. The person may have asked again: that user has another code.
+    return undefined;
+  }
   if (known === undefined) {
-    // The user was refused while the flow waited.
-    if (flow.waiting !== null) return undefined;
     const made = await makePerson(tools, flow, proof, peer);
     return made === "made" ? await readPerson(tools, flow, proof.subject) : made;
   }

@@ -4,7 +4,7 @@ import { Compile } from "typebox/compile";
 
 import { Handler } from "../../../protocol/flow.ts";
 import { addressShare } from "../../net/address-share.ts";
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, isCertainlyPast } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { EventBus } from "../event-bus.ts";
 import type { User } from "../model.ts";
@@ -15,7 +15,7 @@ import { mergeSteps, readRecord, retryConflicts, type Step, type Store } from ".
 import { isPending } from "./account-status.ts";
 import type { CredentialRemoval } from "./credentials.ts";
 import { changeUserStep, removeUserStep } from "./user-changes.ts";
-import { readUserStatus, type UserStatus } from "./user-record.ts";
+import { parseUser, readUserStatus, type UserStatus } from "./user-record.ts";
 import { type Groups, isAdmin } from "./users.ts";
 
 const Text = Type.Union([Type.String(), Type.Null()]);
@@ -63,13 +63,14 @@ export type Approvers = "owner" | "administrators";
 /**
  * Users who wait for approval. They are one record, so that a commit can check how many wait, and so that of several
  * decisions on one user one is carried out. A user who is not pending any more, because an administrator changed the
- * user itself, waits no more either: no list contains the user, and the next change of the record drops the entry.
+ * user itself, waits no more either: no list contains the user, and nobody is refused for want of the place.
  */
 export interface Approvals {
   /** Whether this user may see and decide. */
   mayDecide(user: User): boolean;
   /**
-   * Makes a pending user wait, or notes that the user has asked again: the code stays, the rest is of the last login.
+   * Makes a pending user wait, or notes that the user has asked again: the code stays, the rest is of the last login,
+   * but for logins that follow within seconds.
    * `also` is committed with a new entry only. Undefined: too many wait, and nothing was committed.
    */
   wait(request: ApprovalRequest, also?: Step): Promise<Approval | undefined>;
@@ -103,8 +104,11 @@ export interface ApprovalOptions {
 
 /** The topic of the event that a user has asked: `{user_id}`. */
 const topic = "approval_requested";
-/** An entry is written again if its login differs, or after this time, ms. */
-const noteAgainMs = 60_000;
+/**
+ * The least time between two writes of an entry, ms. Every write makes decisions on all users begin again, and tells
+ * everybody who may decide: nobody who waits may cause many.
+ */
+const noteAgainMs = { otherLogin: 5_000, sameLogin: 60_000 };
 /** How many expired users one call removes. */
 const removedAtOnce = 8;
 
@@ -170,8 +174,13 @@ async function listPending(tools: Tools): Promise<readonly Approval[]> {
   await removeExpired(tools);
   const { all } = await readWaiting(tools);
   const live = all.filter(({ endsAt }) => endsAt > tools.clock.now());
-  const users = await Promise.all(live.map(({ userId }) => readUserStatus(tools.store, userId)));
-  return live.filter((_, place) => isPending(users[place]?.user));
+  return await stillPending(tools, live);
+}
+
+async function stillPending({ store }: Tools, all: readonly Approval[]): Promise<readonly Approval[]> {
+  if (all.length === 0) return [];
+  const users = await store.get(all.map(({ userId }) => recordKeys.user(userId)));
+  return all.filter((_, place) => isPending(users[place] && parseUser(users[place])));
 }
 
 async function waitOnce(
@@ -182,18 +191,23 @@ async function waitOnce(
   const waiting = await readWaiting(tools);
   const now = tools.clock.now();
   const known = waiting.all.find(({ userId }) => userId === request.userId);
-  if (known !== undefined && isSameLogin(known, request) && now - known.requestedAt < noteAgainMs)
-    return { approval: known, isNews: false };
-  if (known === undefined && isFull(waiting.all, request, tools.limits)) return "full";
+  if (known !== undefined && isNotedLately(known, request, now)) return { approval: known, isNews: false };
+  const isNew = known === undefined;
+  // Entries of users who are not pending any more take no place.
+  const all =
+    isNew && isFull(waiting.all, request, tools.limits)
+      ? await stillPending(tools, waiting.all)
+      : waiting.all;
+  if (isNew && isFull(all, request, tools.limits)) return "full";
   const approval = {
     ...request,
     code: known?.code ?? newCode(),
     requestedAt: now,
     endsAt: now + tools.limits.waitMs,
   };
-  const others = waiting.all.filter((each) => each !== known);
+  const others = all.filter((each) => each !== known);
   const outcome = await tools.revocation.commit(
-    mergeSteps(waitingStep(waiting, [...others, approval]), known === undefined ? also : undefined),
+    mergeSteps(waitingStep(waiting, [...others, approval]), isNew ? also : undefined),
   );
   if (outcome.ok) return { approval, isNews: true };
   // What is in conflict may be the new user's credential: another login of the same person has made the user.
@@ -201,13 +215,16 @@ async function waitOnce(
   return also === undefined || isListOnly ? undefined : { approval, isNews: false };
 }
 
-function isSameLogin(known: Approval, { address, clientId, clientName, name }: ApprovalRequest): boolean {
-  return (
+function isNotedLately(known: Approval, request: ApprovalRequest, now: number): boolean {
+  const { address, clientId, clientName, name } = request;
+  const isSame =
     known.address === address &&
     known.clientId === clientId &&
     known.clientName === clientName &&
-    known.name === name
-  );
+    known.name === name;
+  const age = now - known.requestedAt;
+  // A time of the future was written by a clock that was wrong.
+  return age >= 0 && age < (isSame ? noteAgainMs.sameLogin : noteAgainMs.otherLogin);
 }
 
 function isFull(
@@ -293,7 +310,7 @@ async function removeOnce(
 
 async function removeExpired(tools: Tools): Promise<void> {
   const { all } = await readWaiting(tools);
-  const isOver = ({ endsAt }: Approval) => endsAt <= tools.clock.now();
+  const isOver = ({ endsAt }: Approval) => isCertainlyPast(tools.clock, endsAt);
   for (const { userId } of all.filter(isOver).slice(0, removedAtOnce)) {
     await retryConflicts(() => removeOnce(tools, userId, isOver)).catch((error: unknown) => {
       // Somebody else has removed the user, or the user has asked again.

@@ -190,6 +190,7 @@ describe("a user who waits for approval", () => {
   it("who left meanwhile sees the same code again, and logs in as usual once approved", async () => {
     const node = await withGuests(guestProvider(waits));
     const first = codeIn(await stepOf(node, "gus"));
+    node.clock.advance(5_000);
     expect(codeIn(await stepOf(node, "gus", { peer: abroad }))).toBe(first);
     expect(await node.authority.approvals.list()).toMatchObject([{ address: abroad.address, code: first }]);
     await node.authority.approvals.approve(await waitingId(node));

@@ -1,0 +1,100 @@
+import { afterEach, expect, it } from "vitest";
+
+import type { FlowStep } from "../../../protocol/flow.ts";
+import type { Peer } from "../../../src/auth/model.ts";
+import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant/provider.ts";
+import { abroad, home, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { eventually } from "../../support/eventually.ts";
+import { guestProvider } from "../../support/guest-provider.ts";
+import { type HandClock, handClock } from "../../support/hand-clock.ts";
+
+const waits = { activate: false, groups: ["system-users"] };
+const request = {
+  handler: ["guest", null] as [string, null],
+  purpose: "session",
+  clientId: null,
+  clientName: "A phone",
+  redirectUri: null,
+  codeChallenge: null,
+} as const;
+
+let node: TestAuthority;
+afterEach(() => node.stop());
+
+async function start(more: Parameters<typeof startAuthority>[0] = {}) {
+  const guests = guestProvider(waits);
+  node = await startAuthority({
+    providers: (tools) => [createHomeAssistantProvider(tools), guests],
+    ...more,
+  });
+  await node.owner();
+  return guests;
+}
+
+async function ask(name: string, peer: Peer = home) {
+  const { logins } = node.authority;
+  const { step, flowSecret } = await logins.start(request, peer);
+  const claim = { flowId: step.flow_id, flowSecret };
+  return { claim, answer: await logins.advance({ ...claim, input: { name } }, peer) };
+}
+const outcomeOf = (step: FlowStep) => (step.type === "abort" ? step.reason : step.type);
+
+it("end with the refusal of their user, also if the person has asked again meanwhile", async () => {
+  await start();
+  const { approvals, logins } = node.authority;
+  const first = await ask("gus");
+  const [waiting] = await approvals.list();
+  await approvals.refuse(waiting?.userId ?? "");
+  await ask("gus");
+  expect(outcomeOf((await logins.resume(first.claim, home)).step)).toBe("not_approved");
+  expect(await approvals.list()).toHaveLength(1);
+});
+
+it("leave no place taken by somebody who does not wait any more", async () => {
+  await start({ approvals: { limits: { perAddress: 1 } } });
+  const { approvals, users } = node.authority;
+  for (const [name, decide] of [
+    ["gus", (id: string) => users.update(id, { isActive: true })],
+    ["hal", (id: string) => users.remove(id)],
+    ["ida", (id: string) => users.update(id, { state: "deactivated" })],
+  ] as const) {
+    expect(outcomeOf((await ask(name)).answer.step)).toBe("progress");
+    const [waiting] = await approvals.list();
+    await decide(waiting?.userId ?? "");
+    expect(await approvals.list()).toEqual([]);
+  }
+  expect(outcomeOf((await ask("jan")).answer.step)).toBe("progress");
+  expect(outcomeOf((await ask("kim")).answer.step)).toBe("approvals_full");
+  expect(outcomeOf((await ask("kim", abroad)).answer.step)).toBe("progress");
+});
+
+it("wait on while the clocks disagree on whether they have waited too long", async () => {
+  const real = handClock();
+  let ahead = 0;
+  const clock: HandClock = { ...real, now: () => real.now() + ahead, earliest: real.now };
+  await start({ clock });
+  const { approvals, users } = node.authority;
+  await ask("gus");
+  const [waiting] = await approvals.list();
+  ahead = 8 * 86_400_000;
+  await approvals.removeExpired();
+  expect((await users.read(waiting?.userId ?? ""))?.user.state).toBe("pending");
+  ahead = 0;
+  expect(await approvals.list()).toEqual([waiting]);
+  real.advance(8 * 86_400_000);
+  await approvals.removeExpired();
+  expect(await users.read(waiting?.userId ?? "")).toBeUndefined();
+});
+
+it("rewrite their entry seldom, however often the person logs in from other devices", async () => {
+  await start();
+  const { approvals } = node.authority;
+  const told: unknown[] = [];
+  approvals.onRequest(({ address }) => told.push(address));
+  for (let count = 0; count < 10; count += 1) await ask("gus", count % 2 === 0 ? home : abroad);
+  expect(await approvals.list()).toMatchObject([{ address: home.address }]);
+  node.clock.advance(5_000);
+  await ask("gus", abroad);
+  expect(await approvals.list()).toMatchObject([{ address: abroad.address }]);
+  await eventually("the events", () => told.length === 2);
+});
