@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import { SignJWT, UnsecuredJWT } from "jose";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 
 import { BrowserWay, type Page, returnOf } from "../support/browser-way.ts";
 import { eventually } from "../support/eventually.ts";
@@ -12,7 +12,18 @@ import { closed, listening } from "../support/openid-provider.ts";
 import type { Message } from "../support/socket-client.ts";
 
 let rig: OidcRig;
-afterEach(() => rig.stop());
+let shared: OidcRig | undefined;
+afterEach(async () => {
+  if (rig !== shared) await rig.stop();
+});
+afterAll(() => shared?.stop());
+
+/** For tests that leave nothing behind: one gateway for all of them. */
+async function sharedRig(): Promise<OidcRig> {
+  shared ??= await startOidcRig();
+  shared.reset();
+  return shared;
+}
 
 /** The socket waits: it has got nothing beyond the answer to its start. */
 async function stillWaits({ socket }: Waiting): Promise<void> {
@@ -88,9 +99,11 @@ describe("answers of a hostile provider", () => {
       "status code",
       (op) => op.answers.set("/token", answering({}, 307, { location: `${op.issuer}/elsewhere` })),
     ],
-  ])("%s ends the login, and says so", async (_name, detail, attack) => {
-    rig = await startOidcRig({ prepare: attack });
+  ])("%s ends the login, and says so", async (name, detail, attack) => {
+    // Keys that were read before are kept for a while.
+    rig = name.startsWith("keys") ? await startOidcRig({ prepare: attack }) : await sharedRig();
     const op = rig.provider;
+    attack(op);
     const waiting = await rig.begin();
     const browser = new BrowserWay();
     const page = await browser.comeBack(await browser.begin(waiting.url), op);
@@ -189,7 +202,7 @@ describe("answers of a hostile provider", () => {
 
 describe("who may complete whose login", () => {
   async function one() {
-    rig = await startOidcRig();
+    rig = await sharedRig();
     return { op: rig.provider, waiting: await rig.begin(), browser: new BrowserWay() };
   }
 
@@ -268,7 +281,7 @@ describe("who may complete whose login", () => {
   });
 
   it("asks a slow provider for few codes of one address at once; the others may reload", async () => {
-    rig = await startOidcRig();
+    rig = await sharedRig();
     const op = rig.provider;
     const ways = await Promise.all(
       Array.from({ length: 12 }, async () => {
@@ -298,7 +311,7 @@ describe("who may complete whose login", () => {
   });
 
   it("takes nothing that one provider sent for a login with another", async () => {
-    rig = await startOidcRig();
+    rig = await sharedRig();
     const waiting = await rig.begin();
     const browser = new BrowserWay();
     const request = await browser.begin(waiting.url);
@@ -330,7 +343,7 @@ describe("who may complete whose login", () => {
   it.each(["", "x", `${"0".repeat(32)}.AAAA`, "../../x", "%00", "a".repeat(5000)])(
     "refuses the ticket %j",
     async (ticket) => {
-      rig = await startOidcRig();
+      rig = await sharedRig();
       const { status } = await new BrowserWay().open(
         `${rig.url}/auth/oidc/start/${encodeURIComponent(ticket)}`,
       );
@@ -380,7 +393,7 @@ describe("who may complete whose login", () => {
   });
 
   it("warns if the browser has another address than the app", async () => {
-    rig = await startOidcRig();
+    rig = await sharedRig();
     const op = rig.provider;
     const waiting = await rig.begin({}, { from: "127.0.0.2" });
     const browser = new BrowserWay();

@@ -1,5 +1,5 @@
 import { type JWTPayload, UnsecuredJWT } from "jose";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 
 import { BrowserWay } from "../support/browser-way.ts";
 import { answering, huge } from "../support/hostile-openid-provider.ts";
@@ -7,7 +7,18 @@ import { type OidcRig, startOidcRig, type Waiting } from "../support/oidc-rig.ts
 import { within } from "../support/within.ts";
 
 let rig: OidcRig;
-afterEach(() => rig.stop());
+let shared: OidcRig | undefined;
+afterEach(async () => {
+  if (rig !== shared) await rig.stop();
+});
+afterAll(() => shared?.stop());
+
+/** For tests that leave nothing behind: one gateway for all of them. */
+async function sharedRig(): Promise<OidcRig> {
+  shared ??= await startOidcRig();
+  shared.reset();
+  return shared;
+}
 
 /** Logs a socket in whose session remembers this `sid`. */
 async function loggedIn(sid: string | undefined, sub = "rita"): Promise<Waiting> {
@@ -114,7 +125,7 @@ describe("back-channel logout", () => {
     ["10 KB more than a token has", "too long", (who) => logoutToken({ ...who, x: "x".repeat(20_000) })],
     ["no token in it", "", () => "not a token"],
   ])("refuses a token with %s", async (_name, detail, make) => {
-    rig = await startOidcRig();
+    rig = await sharedRig();
     const waiting = await loggedIn("s1");
     const answer = await send(await make({ sub: "rita", sid: "s1" }));
     expect([answer.status, JSON.parse(answer.text)]).toMatchObject([400, { error: "invalid_request" }]);

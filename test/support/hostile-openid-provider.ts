@@ -30,6 +30,8 @@ export interface HostileOpenIdProvider {
   signed(claims: JWTPayload, header?: Partial<JWTHeaderParameters>): Promise<string>;
   /** The nonce of the authorization request that the next code is for. */
   nonce: string;
+  /** Answers right again, and forgets what it was asked. */
+  reset(): void;
   stop(): Promise<void>;
 }
 
@@ -51,9 +53,19 @@ export async function startHostileOpenIdProvider(): Promise<HostileOpenIdProvide
     asked: [],
     redeemed: [],
     claims: (right) => right,
-    sign: (claims) => signed(claims),
+    sign: signed,
     signed,
     nonce: "",
+    reset() {
+      Object.assign(provider, {
+        metadata: {},
+        claims: (right: JWTPayload) => right,
+        sign: signed,
+        nonce: "",
+      });
+      provider.answers.clear();
+      for (const list of [provider.asked, provider.redeemed]) list.length = 0;
+    },
     stop: () => closed(server),
   };
 

@@ -26,6 +26,8 @@ export interface OidcRig extends Omit<RunningGateway, "owner" | "ownerPassword">
   refusedStart(): Promise<Message>;
   pushed(waiting: Waiting): Promise<Message>;
   authenticated(waiting: Waiting): Promise<Message>;
+  /** For the next test: its providers answer right, and what came so far is forgotten. */
+  reset(): void;
 }
 
 export interface OidcRigOptions {
@@ -86,6 +88,10 @@ export async function startOidcRig(options: OidcRigOptions = {}): Promise<OidcRi
     refusedStart: async () => (await start({})).answer.error as Message,
     pushed: ({ socket }) => socket.find(({ type }) => type === "event", "the pushed step"),
     authenticated: ({ socket }) => socket.find(({ type }) => type === "auth_ok", "auth_ok"),
+    reset() {
+      lines.length = 0;
+      for (const each of providers) each.reset();
+    },
     async stop() {
       for (const socket of sockets) socket.close();
       await node.stop();
