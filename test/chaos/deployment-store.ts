@@ -3,7 +3,8 @@ import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import type { Heal } from "./deployment.ts";
-import { type Fault, type FaultKind, replicationLagMs } from "./schedule.ts";
+import { detachedAt } from "./frozen-copy.ts";
+import type { Fault, FaultKind } from "./schedule.ts";
 
 /** Where the store is for a node, and the variables that the node's process needs to come from there. */
 export interface NodePlacement {
@@ -115,9 +116,9 @@ function inflictOnNetwork(proxy: FaultProxy | undefined, fault: Fault): Heal {
 /** Restores an old backup: a copy is frozen now, and becomes the store's content once this is healed. */
 async function rollback(redis: RedisServer, copy: RedisServer): Promise<Heal> {
   await replicate(copy, redis);
-  // A copy that was not scheduled lately has not read everything that was acknowledged.
-  const forgotSince = performance.now() - replicationLagMs;
-  await copy.command("REPLICAOF", "NO", "ONE");
+  const forgotSince = await detachedAt(redis, copy, async () => {
+    await copy.command("REPLICAOF", "NO", "ONE");
+  });
   return async () => {
     await replicate(redis, copy);
     await redis.command("REPLICAOF", "NO", "ONE");

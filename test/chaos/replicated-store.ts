@@ -8,6 +8,7 @@ import {
 } from "../support/redis-server.ts";
 import type { Heal } from "./deployment.ts";
 import type { DeploymentStore } from "./deployment-store.ts";
+import { detachedAt } from "./frozen-copy.ts";
 import { replicationLagMs } from "./schedule.ts";
 
 /** Each participant has a user of its own, so that one of them can be shut out by the others. */
@@ -42,9 +43,10 @@ const patience = ["down-after-milliseconds", "60000"] as const;
  * primary dies and the replica is promoted.
  */
 async function failover({ primary, replica, sentinels: all, primaryPort }: SentinelGroup): Promise<Heal> {
-  const forgotSince = performance.now() - replicationLagMs;
-  replica.pause();
-  await primary.command("CLIENT", "KILL", "TYPE", "replica");
+  const forgotSince = await detachedAt(primary, replica, async () => {
+    replica.pause();
+    await primary.command("CLIENT", "KILL", "TYPE", "replica");
+  });
   return async () => {
     await primary.kill();
     replica.resume();
