@@ -4,12 +4,15 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 
 import { protocolFiles } from "../dist/protocol/json-schemas.js";
 import { createMsgpackCodec } from "../dist/src/codec/msgpack.js";
-import { withTables } from "../dist/src/server/config/markdown.js";
+import { withConfigTable, withProvidersTable } from "../dist/src/server/config/markdown.js";
 
-const readme = new URL("../README.md", import.meta.url);
-const next = withTables(readFileSync(readme, "utf8"));
-if (next === undefined) throw new Error("README.md has lost the markers of its generated tables");
-writeFileSync(readme, next);
+const tables = { "../README.md": withConfigTable, "../src/auth/providers/README.md": withProvidersTable };
+for (const [name, withTable] of Object.entries(tables)) {
+  const page = new URL(name, import.meta.url);
+  const next = withTable(readFileSync(page, "utf8"));
+  if (next === undefined) throw new Error(`${name} has lost the markers of its generated table`);
+  writeFileSync(page, next);
+}
 
 const schemas = new URL("../protocol/schemas/", import.meta.url);
 rmSync(schemas, { recursive: true, force: true });

@@ -7,14 +7,17 @@ import {
   configMarkdown,
   providersMarkdown,
   withConfigTable,
-  withTables,
+  withProvidersTable,
 } from "../../src/server/config/markdown.ts";
 import { options, optionsOfEntry } from "../../src/server/config/options.ts";
 
-const readme = readFileSync(path.resolve(import.meta.dirname, "../../README.md"), "utf8");
+const page = (name: string) => readFileSync(path.resolve(import.meta.dirname, "../..", name), "utf8");
+const readme = page("README.md");
+const providers = page("src/auth/providers/README.md");
 
-it("the README's tables are the schemas'", () => {
-  expect(withTables(readme)).toBe(readme);
+it("the tables are the schemas'", () => {
+  expect(withConfigTable(readme)).toBe(readme);
+  expect(withProvidersTable(providers)).toBe(providers);
 });
 
 it("every option of a provider has a row that says what it does", () => {
@@ -34,6 +37,6 @@ it("the table has one row an option", () => {
 
 it("a text without markers has no table", () => {
   expect(withConfigTable("# Gatehouse")).toBeUndefined();
-  expect(withTables(withConfigTable(readme)?.replace("providers:begin", "") ?? "")).toBeUndefined();
+  expect(withProvidersTable("# Login providers")).toBeUndefined();
   expect(withConfigTable("<!-- configuration:end --><!-- configuration:begin -->")).toBeUndefined();
 });

@@ -13,7 +13,7 @@ export function configMarkdown(): string {
 export const PROVIDERS_BEGIN = "<!-- providers:begin -->";
 export const PROVIDERS_END = "<!-- providers:end -->";
 
-/** The README's table of the options of each type of provider. */
+/** The table of the options of each type of provider. */
 export function providersMarkdown(): string {
   const types = Object.entries(providerTypes);
   const rows = types.flatMap(([type, { entry }]) =>
@@ -31,10 +31,9 @@ export function providersMarkdown(): string {
 /** Of every type; described with `auth_providers`. */
 const common: ReadonlySet<string> = new Set(["type", "id", "name"]);
 
-/** `readme` with its generated tables; undefined if markers are missing. */
-export function withTables(readme: string): string | undefined {
-  const withOptions = withConfigTable(readme);
-  return withOptions && between(withOptions, [PROVIDERS_BEGIN, PROVIDERS_END], providersMarkdown());
+/** The page of the providers with the current table between the markers; undefined if the markers are missing. */
+export function withProvidersTable(page: string): string | undefined {
+  return between(page, [PROVIDERS_BEGIN, PROVIDERS_END], providersMarkdown());
 }
 
 /** `readme` with the current table between the markers; undefined if the markers are missing. */
