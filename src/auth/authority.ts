@@ -271,7 +271,8 @@ function composePeople(options: AuthorityOptions, base: Base & ReturnType<typeof
   const ownership = createOwnership(base);
   const credentialRemovals = createCredentialRemovals({ ...base, localLoginsOf });
   const systemUsers = createSystemUsers(base);
-  const onboarding = createOnboarding({ ...base, localLogins, rotates });
+  const hasLocalProvider = registry.providers.some(({ type }) => type === localType);
+  const onboarding = createOnboarding({ ...base, localLogins, hasLocalProvider, rotates });
   const budgets = { ...defaultLoginBudgets, ...options.loginBudgets };
   const throttles = createThrottles({ store, clock, credentials, budgets });
   const onListed = () => void throttles.sweep().catch(options.onFault ?? (() => undefined));

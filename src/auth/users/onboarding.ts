@@ -62,6 +62,8 @@ export interface OnboardingOptions {
   readonly localLogins: Pick<LocalLogins, "prepareLogin" | "conflictOf">;
   readonly sessions: Pick<Sessions, "open">;
   readonly codes: Pick<AuthorizationCodes, "prepare">;
+  /** Whether a provider is configured at which the owner's name and password can be used. */
+  readonly hasLocalProvider: boolean;
   /** Whether the session of an owner who onboards with this client rotates its refresh token. */
   readonly rotates: (clientId: string | null) => boolean;
 }
@@ -92,6 +94,7 @@ export function createOnboarding(options: OnboardingOptions): Onboarding {
     if (share !== undefined) guesses.charge(share);
     if (!isSetupCode(request.setupCode, expected)) throw new AuthError("invalid_setup_code");
     if (share !== undefined) guesses.clear(share);
+    if (!options.hasLocalProvider) throw noLocalProvider();
     return orDone(prepareOwner(options, request));
   };
   const commit = async ({ user }: PreparedOwner, step: Step, username: string) => {
@@ -142,6 +145,11 @@ export function createOnboarding(options: OnboardingOptions): Onboarding {
       return { user, code };
     },
   };
+}
+
+function noLocalProvider(): AuthError {
+  const publicMessage = "The first owner needs a provider of the type homeassistant in auth_providers";
+  return new AuthError("not_supported", { publicMessage });
 }
 
 interface PreparedOwner {

@@ -7,6 +7,7 @@ import { createSealing } from "../../../src/auth/tokens/sealing.ts";
 import { isSetupCode, setupCodeOf } from "../../../src/auth/users/setup-code.ts";
 import { openRedisStore } from "../../../src/store/redis/redis-store.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { guestProvider } from "../../support/guest-provider.ts";
 import { handClock } from "../../support/hand-clock.ts";
 import { interposedEmbeddedStore } from "../../support/interposed-store.ts";
 import { type RedisServer, startRedis } from "../../support/redis-server.ts";
@@ -231,5 +232,14 @@ describe("50 onboardings at once from two nodes", () => {
       const nodes = [node, await node.another()] as const;
       await expectOneOwner(nodes, await race(nodes));
     });
+  });
+});
+
+describe("without a provider of names and passwords", () => {
+  it("no owner is made who could not log in", async () => {
+    node = await startAuthority({ providers: () => [guestProvider()] });
+    expect(await refusal(node.authority.onboarding.createOwner(await request()))).toBe("not_supported");
+    expect(await node.authority.onboarding.required()).toBe(true);
+    expect(await node.authority.users.list()).toEqual([]);
   });
 });
