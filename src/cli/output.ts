@@ -1,5 +1,6 @@
 import { AuthError } from "../auth/errors.ts";
 import { GatewayError } from "../client/errors.ts";
+import { isCertificateFault } from "../client/open-failure.ts";
 import { columns, jsonLine, oneLine, shown } from "./terminal-text.ts";
 
 /**
@@ -51,11 +52,11 @@ function describe(error: unknown): { code: string; message: string; exit: number
     return { code: error.code, message: error.detail ?? error.publicMessage, exit };
   }
   if (error instanceof GatewayError) {
-    const away = ["cannot_connect", "connection_lost", "call_timeout", "unavailable"].includes(error.code);
+    const isAway = ["cannot_connect", "connection_lost", "call_timeout", "unavailable"].includes(error.code);
     return {
       code: error.code,
       message: error.message,
-      exit: away ? exitCodes.unavailable : exitCodes.failed,
+      exit: isAway && !isCertificateFault(error) ? exitCodes.unavailable : exitCodes.failed,
     };
   }
   const message = error instanceof Error ? error.message : String(error);

@@ -31,6 +31,12 @@ const hints: readonly (readonly [pattern: RegExp, hint: string])[] = [
   [/^(?:ECONNRESET|HPE_)/, "the server may expect TLS there: try https:// or wss://"],
 ];
 
+/** Whether the server's certificate is the reason: another attempt will fail too. */
+export function isCertificateFault({ code, cause }: GatewayError): boolean {
+  const fault = code === "cannot_connect" ? codeOf(cause) : "";
+  return /^CERT_|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|DEPTH_ZERO|ALTNAME_INVALID/.test(fault);
+}
+
 /** `cannot_connect` with the runtime's own reason as text and as `cause`. */
 export function openFailure({ error, message }: OpenFailureEvent): GatewayError {
   const reason = message || (error instanceof Error ? error.message : "");

@@ -227,7 +227,7 @@ describe("a node that has lost its place in the log and still holds its lease", 
     expect([view.trusted, view.followGeneration]).toEqual([true, undefined]);
   }, 60_000);
 
-  it("would tell so if it consistentRead whatever answers", async () => {
+  it("would tell so if it believed whatever answers", async () => {
     const { node, grant } = await lost({ disabledSafeguards: new Set(["followed_server"]) });
     const comer = await openSocket(node.port);
     await comer.next();

@@ -242,7 +242,7 @@ describe("what upgrades report", () => {
 });
 
 describe("what HTTP reports", () => {
-  it("warns once a TCP peer about proxy headers that are not consistentRead, and not without end", () => {
+  it("warns once a TCP peer about proxy headers that are not believed, and not without end", () => {
     const { lines, ...rest } = watchers();
     const clientOf = createClientOf({ ...rest, config: { trusted_proxies: ["10.0.0.99"] } });
     const headers: Record<string, string> = { "x-forwarded-for": "unknown" };
