@@ -197,10 +197,8 @@ export async function removeLogin(authority: Authority, nameOrId: string, output
   const user = await findUser(authority, nameOrId);
   const username = await authority.localLogins.usernameOf(user.id);
   if (username === null) throw new AuthError("credentials_not_found");
-  const { credentials, credentialRemovals } = authority;
-  const local = (await credentials.list(user.id)).find(({ subject }) => subject === username);
-  if (local === undefined) throw new AuthError("credentials_not_found");
-  await credentialRemovals.remove(user.id, local.id, { keepLast: false });
+  // By its name at this provider: another credential of the user may have the same subject.
+  await authority.credentialRemovals.removeLocal(username);
   output.result(await describe(authority, user), `removed the login ${username}; its sessions ended`);
 }
 

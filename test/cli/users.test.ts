@@ -82,6 +82,23 @@ describe("gatehouse users", () => {
     );
   });
 
+  it("removes a login of the first provider, not one of the same name at another", async () => {
+    const { id } = paula;
+    const name = `twice${round}`;
+    const usernameAt = async (providers: readonly object[], ...args: readonly string[]) => {
+      const way = { ...env, GATEHOUSE_AUTH_PROVIDERS: JSON.stringify(providers) };
+      const { stdout } = await command(["users", ...args, "--json"], way);
+      return (JSON.parse(stdout) as Described).username;
+    };
+    const [old, first] = [{ type: "homeassistant", id: "old" }, { type: "homeassistant" }];
+    const login = [id, "--username", name, "--password-stdin"];
+    await done("users", "remove-login", id);
+    expect(await usernameAt([old], "add-login", ...login)).toBe(name);
+    expect(await usernameAt([first, old], "add-login", ...login)).toBe(name);
+    expect(await usernameAt([first, old], "remove-login", id)).toBe(null);
+    expect(await usernameAt([old], "rename", id, "--name", "Still there")).toBe(name);
+  });
+
   it("removes a login and adds another one", async () => {
     const { id } = paula;
     expect(await done("users", "remove-login", id)).toMatchObject({ id, username: null });
