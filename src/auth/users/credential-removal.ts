@@ -9,6 +9,7 @@ import type { Revocation } from "../revocation/revocation.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { mergeSteps, retryConflicts, type Step, type Store } from "../store.ts";
 import type { Credentials } from "./credentials.ts";
+import { usableChecks } from "./usable-credential.ts";
 import type { Users } from "./users.ts";
 
 /** Credentials that their users, or administrators, remove. */
@@ -49,12 +50,13 @@ export function createCredentialRemovals(tools: RemovalTools): CredentialRemoval
       if (credential === undefined) throw new AuthError("not_found");
       const user = await tools.users.read(userId);
       const isOwner = user?.user.isOwner === true;
-      const others = owned.filter((each) => each !== credential && isUsable(each));
-      if ((keepLast || isOwner) && others.length === 0) throw new AuthError("last_credential");
-      const staying = keepLast || isOwner ? others[0] : undefined;
+      const others = owned.filter((each) => each !== credential);
+      // Two removals at once check each other's.
+      const staying = keepLast || isOwner ? await usableChecks(tools, others) : [];
+      if (staying === undefined) throw new AuthError("last_credential");
       // Otherwise the user could become the owner in between.
       const unchanged = user && { check: [{ key: recordKeys.user(userId), version: user.version }] };
-      return await removeOnce(tools, credential, mergeSteps(await staysStep(tools, staying), unchanged));
+      return await removeOnce(tools, credential, mergeSteps({ check: staying }, unchanged));
     });
   };
   return {
@@ -71,13 +73,6 @@ export function createCredentialRemovals(tools: RemovalTools): CredentialRemoval
       else await tools.localLoginsOf(providerId)?.remove(username);
     },
   };
-}
-
-/** The part of a commit that checks that this credential is still there. Two removals at once check each other's. */
-async function staysStep({ credentials }: RemovalTools, staying: Credential | undefined): Promise<Step> {
-  if (staying === undefined) return {};
-  const found = await credentials.get(staying.id);
-  return { check: [{ key: recordKeys.credential(staying.id), version: found?.version ?? -1 }] };
 }
 
 /** Undefined: a record changed meanwhile. */

@@ -1,7 +1,6 @@
 import { AuthError } from "../errors.ts";
 import type { Principal, User } from "../model.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
-import { recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import { askingSessionChecks } from "../sessions/asking-session.ts";
 import type { RecentLogin } from "../sessions/recent-login.ts";
@@ -10,6 +9,7 @@ import { mergeSteps, retryConflicts } from "../store.ts";
 import { isActive } from "./account-status.ts";
 import type { Credentials } from "./credentials.ts";
 import { changeOwnerStep, readOwner } from "./owner-changes.ts";
+import { usableChecks } from "./usable-credential.ts";
 import { readUserStatus } from "./user-record.ts";
 
 /** Who owns the installation: exactly one user, from the set-up on. */
@@ -60,21 +60,10 @@ async function transferOnce(
   if (next.user.systemGenerated) throw notAllowed("A system user cannot be the owner");
   if (!isActive(next.user)) throw notAllowed("The user is not active");
   const asking = by === null ? [] : await askingSessionChecks(options, by.userId, by.sessionId);
-  const step = mergeSteps(
-    { check: [...asking, await credentialCheck(options, toUserId)] },
-    changeOwnerStep(claim, previous, next),
-  );
+  const login = await usableChecks(options, await options.credentials.list(toUserId));
+  if (login === undefined) throw notAllowed("The user has no login");
+  const step = mergeSteps({ check: [...asking, ...login] }, changeOwnerStep(claim, previous, next));
   return (await revocation.commit(step)).ok ? { ...next.user, isOwner: true } : undefined;
-}
-
-/** Checks that the new owner has at least one way to log in. */
-async function credentialCheck({ credentials, registry }: OwnershipOptions, userId: string) {
-  for (const { id, providerType, providerId } of await credentials.list(userId)) {
-    if (registry.find(providerType, providerId) === undefined) continue;
-    const found = await credentials.get(id);
-    if (found !== undefined) return { key: recordKeys.credential(id), version: found.version };
-  }
-  throw notAllowed("The user has no login");
 }
 
 function notAllowed(publicMessage: string): AuthError {

@@ -2,7 +2,13 @@ import { AuthError } from "../../errors.ts";
 import type { Credential, LogEvent } from "../../model.ts";
 import { mergeSteps, type Step } from "../../store.ts";
 import { storedLoginName } from "./login-name.ts";
-import { type LocalLogin, localLoginKey, localLoginPut, localType, readLocalLogin } from "./login-record.ts";
+import {
+  localLoginKey,
+  localLoginPut,
+  localType,
+  type ReadLocalLogin,
+  readLocalLogin,
+} from "./login-record.ts";
 import type { LocalLoginTools } from "./own-login.ts";
 
 /**
@@ -10,14 +16,15 @@ import type { LocalLoginTools } from "./own-login.ts";
  * 2. One commit ends the credential's sessions and removes login and credential.
  * 3. A session that a code opened between the two listings ends after it: a code is not bound to the login's record,
  *    but to the credential, which is gone from step 2 on.
- * `also` is committed with 2. Cut short after 1 the login is still there, closed, and the whole is done again.
+ * `also` is committed with 2, and its checks hold in 1 too: what must be there after the removal is there when the login
+ * is closed. Cut short after 1 the login is still there, closed, and the whole is done again.
  */
 export async function removeLogin(tools: LocalLoginTools, name: string, also: Step = {}): Promise<void> {
   const { providerId } = tools;
   const username = await storedLoginName(tools.credentials, providerId, name);
   const found = await readLocalLogin(tools.store, providerId, username);
   if (found === undefined) throw new AuthError("user_not_found");
-  const version = found.login.closed ? found.version : await closeLogin(tools, found.login, found.version);
+  const version = found.login.closed ? found.version : await closeLogin(tools, found, also.check);
   const linked = await tools.credentials.find(localType, providerId, username);
   const credential = linked?.credential.id === found.login.credentialId ? linked.credential : undefined;
   if (credential === undefined) return await removeUnlinkedLogin(tools, username, version);
@@ -37,9 +44,13 @@ export async function removeLogin(tools: LocalLoginTools, name: string, also: St
   if (late.length > 0) await revoke(late);
 }
 
-async function closeLogin(tools: LocalLoginTools, login: LocalLogin, version: number): Promise<number> {
+async function closeLogin(
+  tools: LocalLoginTools,
+  { login, version }: ReadLocalLogin,
+  check: Step["check"] = [],
+): Promise<number> {
   const outcome = await tools.store.commit({
-    check: [{ key: localLoginKey(login.providerId, login.username), version }],
+    check: [...check, { key: localLoginKey(login.providerId, login.username), version }],
     put: localLoginPut({ ...login, closed: true }),
   });
   if (!outcome.ok) throw new AuthError("conflict", { detail: "the login changed while it was removed" });
