@@ -36,10 +36,15 @@ export type LoginOutcome =
 
 const refused: LoginOutcome = { kind: "refused" };
 
+type Checks = NonNullable<Step["check"]>;
+
+/** How often a login is decided on, if its user's record changes meanwhile. */
+const maxAttempts = 3;
+
 /**
  * Ends the flow and opens its session or code, in one commit. So a flow gives one session or one code, also if the
- * same step arrives twice, and none if the password, the credential, the user or the user's epoch has changed since
- * it was read. The first login of a person may make a user, see `findPerson`; a flow that links makes neither, see
+ * same step arrives twice, and none if the password, the credential or the user's epoch has changed since it was
+ * read. If the user has changed, who may log in is decided again. The first login of a person may make a user, see `findPerson`; a flow that links makes neither, see
  * `finishLink`. Throws `conflict` if the flow itself was continued or ended elsewhere.
  */
 export async function finishLogin(
@@ -49,30 +54,50 @@ export async function finishLogin(
   peer: Peer,
 ): Promise<LoginOutcome> {
   if (at.flow.purpose === "link") return await finishLink(tools, at, proof);
-  const person = await findPerson(tools, at.flow, proof, peer);
-  if (person === "no_room") return { kind: "no_room" };
-  if (person === undefined) return refused;
-  const { user } = person.versionedUser;
-  if (isPending(user)) {
-    const approval = await waitForApproval(tools, at.flow, { ...person, user }, peer);
-    return approval === undefined ? { kind: "no_room" } : { kind: "waits", approval };
+  for (let attempt = 1; ; attempt += 1) {
+    const person = await findPerson(tools, at.flow, proof, peer);
+    if (person === "no_room") return { kind: "no_room" };
+    if (person === undefined) return refused;
+    const { user } = person.versionedUser;
+    if (isPending(user)) {
+      const approval = await waitForApproval(tools, at.flow, { ...person, user }, peer);
+      return approval === undefined ? { kind: "no_room" } : { kind: "waits", approval };
+    }
+    if (!mayLogIn(user, peer)) return refused;
+    const decidedOn = [...proof.evidence, credentialCheck(person)];
+    try {
+      return await finishFor(tools, at, proof, person, peer, decidedOn);
+    } catch (error) {
+      if (!(error instanceof AuthError)) throw error;
+      if (error.code === "access_denied") return refused;
+      const flowCheck = { key: recordKeys.flow(at.flow.id), version: at.version };
+      if (error.code !== "conflict" || !(await areUnchanged(tools.store, [flowCheck]))) throw error;
+      const { userId } = person.credential;
+      const epoch = { key: recordKeys.userEpoch(userId), version: person.versionedUser.epoch };
+      const isProved = await areUnchanged(tools.store, [...decidedOn, epoch]);
+      if (!isProved || attempt === maxAttempts) return refused;
+    }
   }
-  if (!mayLogIn(user, peer)) return refused;
-  const key = recordKeys.credential(person.credential.id);
-  const decidedOn = { check: [...proof.evidence, { key, version: person.credentialVersion }] };
-  const also = mergeSteps(endFlowStep(at), decidedOn);
-  try {
-    const result =
-      at.flow.purpose === "code"
-        ? await finishWithCode(tools, at.flow, proof, person, also)
-        : await finishWithSession(tools, at.flow, proof, person, peer, also);
-    return { kind: "granted", result };
-  } catch (error) {
-    if (!(error instanceof AuthError)) throw error;
-    if (error.code === "access_denied") return refused;
-    if (error.code !== "conflict" || !(await isUnchanged(tools.store, at))) throw error;
-    return refused;
-  }
+}
+
+function credentialCheck({ credential, credentialVersion: version }: Person): Checks[number] {
+  return { key: recordKeys.credential(credential.id), version };
+}
+
+async function finishFor(
+  tools: FinishTools,
+  at: VersionedFlow,
+  proof: Proof,
+  person: Person,
+  peer: Peer,
+  check: Checks,
+): Promise<LoginOutcome> {
+  const also = mergeSteps(endFlowStep(at), { check });
+  const result =
+    at.flow.purpose === "code"
+      ? await finishWithCode(tools, at.flow, proof, person, also)
+      : await finishWithSession(tools, at.flow, proof, person, peer, also);
+  return { kind: "granted", result };
 }
 
 async function finishWithSession(
@@ -131,7 +156,7 @@ async function finishWithCode(
   return code;
 }
 
-async function isUnchanged(store: Store, { flow, version }: VersionedFlow): Promise<boolean> {
-  const [record] = await store.get([recordKeys.flow(flow.id)]);
-  return (record?.version ?? 0) === version;
+async function areUnchanged(store: Store, checks: Checks): Promise<boolean> {
+  const records = await store.get(checks.map(({ key }) => key));
+  return checks.every(({ version }, place) => (records[place]?.version ?? 0) === version);
 }

@@ -164,10 +164,16 @@ async function waitInFlow(
   });
 }
 
-/** The answer of a wrong password, where there was a form to fill in. */
+/**
+ * The answer of a wrong password, where there was a form to fill in. Of a user who waited for approval and is still there,
+ * the decision was not against them: they may not log in now, or not from here.
+ */
 async function refuseProof(tools: FinishTools, at: VersionedFlow): Promise<FlowStep> {
   const { step, stepNumber, waiting } = at.flow;
-  if (waiting !== null) return await endFlow(tools, at, "not_approved");
+  if (waiting !== null) {
+    const isGone = (await tools.users.read(waiting.userId)) === undefined;
+    return await endFlow(tools, at, isGone ? "not_approved" : "not_allowed");
+  }
   if (step.kind !== "form" || step.fields.length === 0) return await endFlow(tools, at, "not_allowed");
   const again = { ...step, errors: { base: "invalid_auth" } };
   const next = { ...at.flow, step: again, stepNumber: stepNumber + 1 };

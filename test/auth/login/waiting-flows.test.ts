@@ -3,10 +3,12 @@ import { afterEach, expect, it } from "vitest";
 import type { FlowStep } from "../../../protocol/flow.ts";
 import type { Peer } from "../../../src/auth/model.ts";
 import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant/provider.ts";
+import type { Step } from "../../../src/auth/store.ts";
 import { abroad, home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { eventually } from "../../support/eventually.ts";
 import { guestProvider } from "../../support/guest-provider.ts";
 import { type HandClock, handClock } from "../../support/hand-clock.ts";
+import { interposedEmbeddedStore } from "../../support/interposed-store.ts";
 
 const waits = { activate: false, groups: ["system-users"] };
 const request = {
@@ -97,4 +99,30 @@ it("rewrite their entry seldom, however often the person logs in from other devi
   await ask("gus", abroad);
   expect(await approvals.list()).toMatchObject([{ address: abroad.address }]);
   await eventually("the events", () => told.length === 2);
+});
+
+it("finish also if the user changes at that moment, and say if the user may not log in from there", async () => {
+  const clock = handClock();
+  const { store, close } = await interposedEmbeddedStore(clock);
+  await start({ clock, store });
+  const { approvals, logins, users } = node.authority;
+  const resumed = async ({ claim }: Awaited<ReturnType<typeof ask>>, peer: Peer = home) =>
+    outcomeOf((await logins.resume(claim, peer)).step);
+  const idOf = async () => (await approvals.list())[0]?.userId ?? "";
+  const first = await ask("gus");
+  const gus = await idOf();
+  await approvals.approve(gus);
+  const opensSession = ({ put = [] }: Step) => put.some(({ key }) => key.includes("session"));
+  store.beforeCommit(opensSession, () => users.update(gus, { name: "Gustav" }));
+  expect(await resumed(first)).toBe("create_entry");
+  const second = await ask("hal", abroad);
+  const hal = await idOf();
+  await approvals.approve(hal);
+  await users.update(hal, { localOnly: true });
+  expect(await resumed(second, abroad)).toBe("not_allowed");
+  const third = await ask("ida");
+  await users.update(await idOf(), { state: "deactivated" });
+  expect(await resumed(third)).toBe("not_allowed");
+  await node.stop();
+  node = { ...node, stop: close };
 });
