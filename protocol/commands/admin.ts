@@ -19,6 +19,16 @@ export type UserInfo = Static<typeof UserInfo>;
 
 const GroupIds = Type.Array(OpaqueId, { maxItems: 64 });
 
+/** Gatehouse's own field, for installations with several local providers. */
+const AtProvider = {
+  auth_provider_id: Type.Optional(
+    Type.Union([Type.String({ minLength: 1, maxLength: 64 }), Type.Null()], {
+      description:
+        "The `id` of the local provider, null for the one without. Absent: the first one of the configuration.",
+    }),
+  ),
+};
+
 /** Home Assistant's `config/auth/*` and `config/auth_provider/homeassistant/*`. */
 export const adminCommands = {
   "config/auth/list": command("config/auth/list", "admin", {}, Type.Array(UserInfo)),
@@ -57,31 +67,31 @@ export const adminCommands = {
   "config/auth_provider/homeassistant/create": command(
     "config/auth_provider/homeassistant/create",
     "admin",
-    { user_id: OpaqueId, username: Username, password: Password },
+    { user_id: OpaqueId, username: Username, password: Password, ...AtProvider },
     Type.Null(),
   ),
   "config/auth_provider/homeassistant/delete": command(
     "config/auth_provider/homeassistant/delete",
     "admin",
-    { username: Username },
+    { username: Username, ...AtProvider },
     Type.Null(),
   ),
   "config/auth_provider/homeassistant/change_password": command(
     "config/auth_provider/homeassistant/change_password",
     "user",
-    { current_password: Password, new_password: Password },
+    { current_password: Password, new_password: Password, ...AtProvider },
     Type.Null(),
   ),
   "config/auth_provider/homeassistant/admin_change_password": command(
     "config/auth_provider/homeassistant/admin_change_password",
     "owner",
-    { user_id: OpaqueId, password: Password },
+    { user_id: OpaqueId, password: Password, ...AtProvider },
     Type.Null(),
   ),
   "config/auth_provider/homeassistant/admin_change_username": command(
     "config/auth_provider/homeassistant/admin_change_username",
     "owner",
-    { user_id: OpaqueId, username: Username },
+    { user_id: OpaqueId, username: Username, ...AtProvider },
     Type.Null(),
   ),
 } as const;

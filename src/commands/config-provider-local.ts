@@ -1,39 +1,44 @@
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import { AuthError } from "../auth/errors.ts";
+import type { LocalLogins } from "../auth/providers/homeassistant/local-logins.ts";
 import { type Command, TranslatedError } from "../connection/command.ts";
 import { answeredBeforeCut } from "./answered-before-cut.ts";
 import { userNotFound } from "./config-auth.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireOwnerForOwner } from "./owner-only.ts";
-import type { CommandParts } from "./registry.ts";
+import type { CommandAuthority, CommandParts } from "./registry.ts";
 
-/** Home Assistant's `config/auth_provider/homeassistant/*`. */
+/**
+ * Home Assistant's `config/auth_provider/homeassistant/*`, for the first local provider, or for that with
+ * `auth_provider_id`. Throws `invalid_handler` if there is none.
+ */
 export function localProviderCommands({
-  authority: { users, localLogins },
+  authority: { users },
   authorityOf,
 }: CommandParts): readonly Command[] {
   const prefix = "config/auth_provider/homeassistant";
   return [
-    defineCommand(`${prefix}/create`, users, async ({ user_id, username, password }, session) => {
+    defineCommand(`${prefix}/create`, users, async ({ user_id, username, password, ...at }, session) => {
       await requireOwnerForOwner(users, user_id, session);
-      await authorityOf(session)
-        .localLogins.create(user_id, username, password)
+      await loginsAt(authorityOf(session), at)
+        .create(user_id, username, password)
         .catch(userNotFound)
         .catch(translated(usernameErrors, { username }));
       return null;
     }),
-    defineCommand(`${prefix}/delete`, users, async ({ id, username }, session) => {
-      await requireOwnerForOwner(users, await localLogins.userIdOf(username), session);
+    defineCommand(`${prefix}/delete`, users, async ({ id, username, ...at }, session) => {
+      const authority = authorityOf(session);
+      await requireOwnerForOwner(users, await loginsAt(authority, at).userIdOf(username), session);
       await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
-        authorityOf(session)
-          .credentialRemovals.removeLocal(username)
+        authority.credentialRemovals
+          .removeLocal(username, at.auth_provider_id)
           .catch(translated(["user_not_found"])),
       );
       return null;
     }),
     defineCommand(`${prefix}/change_password`, users, async (message, session) => {
       const { principal, peer } = session;
-      await authorityOf(session).localLogins.changeOwnPassword(
+      await loginsAt(authorityOf(session), message).changeOwnPassword(
         principal,
         message.current_password,
         message.new_password,
@@ -41,19 +46,32 @@ export function localProviderCommands({
       );
       return null;
     }),
-    defineCommand(`${prefix}/admin_change_password`, users, async ({ id, user_id, password }, session) => {
-      await answeredBeforeCut({ id, session, cause: "password_changed" }, () =>
-        authorityOf(session).localLogins.setPassword(user_id, password),
-      );
-      return null;
-    }),
-    defineCommand(`${prefix}/admin_change_username`, users, async ({ user_id, username }, session) => {
-      await authorityOf(session)
-        .localLogins.changeUsername(user_id, username)
+    defineCommand(
+      `${prefix}/admin_change_password`,
+      users,
+      async ({ id, user_id, password, ...at }, session) => {
+        await answeredBeforeCut({ id, session, cause: "password_changed" }, () =>
+          loginsAt(authorityOf(session), at).setPassword(user_id, password),
+        );
+        return null;
+      },
+    ),
+    defineCommand(`${prefix}/admin_change_username`, users, async ({ user_id, username, ...at }, session) => {
+      await loginsAt(authorityOf(session), at)
+        .changeUsername(user_id, username)
         .catch(translated(usernameErrors, { username }));
       return null;
     }),
   ];
+}
+
+function loginsAt(
+  { localLogins, localLoginsOf }: CommandAuthority,
+  { auth_provider_id: id }: { readonly auth_provider_id?: string | null },
+): LocalLogins {
+  const found = id === undefined ? localLogins : localLoginsOf(id);
+  if (found === undefined) throw new AuthError("invalid_handler");
+  return found;
 }
 
 const usernameErrors: readonly ErrorName[] = ["username_already_exists", "username_not_normalized"];

@@ -28,6 +28,7 @@ export type CommandAuthority = Pick<
   | "credentials"
   | "logins"
   | "localLogins"
+  | "localLoginsOf"
   | "revocation"
   | "throttles"
   | "ownership"

@@ -91,7 +91,7 @@ const login = {
     minItems: 1,
     maxItems: 64,
     description:
-      "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [providers](#login-providers)). `homeassistant` has login names and passwords of this installation. Entries of one type need different ids; one of them may have none. A login belongs to the type and the id of its entry: if you give an entry another id, its logins no longer work. The commands `config/auth_provider/homeassistant/*` and the set-up manage the logins of the first `homeassistant`; the command line takes `--provider`. In the environment, write the list as JSON.",
+      "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [providers](#login-providers)). `homeassistant` has login names and passwords of this installation. Entries of one type need different ids; one of them may have none. A login belongs to the type and the id of its entry: if you give an entry another id, its logins no longer work. The set-up manages the logins of the first `homeassistant`, and so do commands that name no other: `auth_provider_id` on the socket, `--provider` on the command line. In the environment, write the list as JSON.",
   }),
 };
 
