@@ -1,6 +1,7 @@
 import { Compile } from "typebox/compile";
 import type { TLocalizedValidationError } from "typebox/error";
 
+import { systemGroups } from "../../auth/model.ts";
 import type { ConfiguredOptions } from "../../auth/providers/provider-type.ts";
 import {
   type ProviderEntry,
@@ -59,10 +60,39 @@ export function providerEntriesProblem(
   configured: ConfiguredOptions,
 ): string | undefined {
   for (const [place, entry] of entries.entries()) {
-    const problem = typesProblem(entry, configured);
+    const problem = typesProblem(entry, configured) ?? groupsProblem(entry);
     if (problem !== undefined) return `entry ${place + 1} ${problem}`;
   }
   return sameProviderProblem(entries);
+}
+
+const groupIds: readonly string[] = Object.values(systemGroups);
+
+/** At a login, groups that do not exist are left out: people would have fewer rights than the entry says. */
+function groupsProblem(entry: ProviderEntry): string | undefined {
+  const { new_users, group_mapping, trusted_users } = {
+    new_users: undefined,
+    group_mapping: undefined,
+    trusted_users: undefined,
+    ...entry,
+  };
+  const named = {
+    "new_users.groups": new_users?.groups ?? [],
+    group_mapping: Object.values(group_mapping ?? {}),
+    trusted_users: groupsOf(trusted_users ?? {}),
+  };
+  for (const [option, groups] of Object.entries(named))
+    if (groups.some((group) => !groupIds.includes(group)))
+      return `has a wrong ${option}: a group must be one of ${groupIds.join(", ")}`;
+  return undefined;
+}
+
+type Trusted = NonNullable<Extract<ProviderEntry, { readonly type: "trusted_networks" }>["trusted_users"]>;
+
+function groupsOf(trusted: Trusted): readonly string[] {
+  return Object.values(trusted)
+    .flat()
+    .flatMap((who) => (typeof who === "string" ? [] : who.group));
 }
 
 /** Reports two entries with the same type and id. */
