@@ -1,5 +1,6 @@
 import { afterEach, expect, it } from "vitest";
 
+import { createHomeAssistantProvider } from "../../../../src/auth/providers/homeassistant/provider.ts";
 import { oidcProviderType } from "../../../../src/auth/providers/oidc/type.ts";
 import { home, startAuthority, type TestAuthority } from "../../../support/authority.ts";
 import {
@@ -20,7 +21,10 @@ it("ends the login if the node that redeemed its code was killed, and redeems th
   const { issuer, clientId } = provider;
   node = await startAuthority({
     publicUrl: () => "https://gate.test",
-    providers: (tools) => [oidcProviderType.create({ type: "oidc", issuer, client_id: clientId }, tools)],
+    providers: (tools) => [
+      createHomeAssistantProvider(tools),
+      oidcProviderType.create({ type: "oidc", issuer, client_id: clientId }, tools),
+    ],
   });
   await node.owner();
   const { logins, oidc } = node.authority;
