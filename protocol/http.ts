@@ -70,6 +70,7 @@ export const LoginFlowRequest = Type.Object(
       Type.String({ minLength: 43, maxLength: 43, pattern: "^[A-Za-z0-9_-]{43}$" }),
     ),
     code_challenge_method: Type.Optional(Type.Literal("S256")),
+    response_type: Type.Optional(Type.Literal("code")),
   },
   { additionalProperties: false },
 );

@@ -45,6 +45,18 @@ describe.each(kinds)("a login over HTTP, %s on %s", (transport, store) => {
   const step = (flowId: string, input: object) =>
     send("POST", `/auth/login_flow/${flowId}`, { client_id, ...input });
 
+  it("reads JSON that says to be text, as Home Assistant's login page sends it", async () => {
+    const headers = { "content-type": "text/plain;charset=UTF-8" };
+    const request = { client_id, handler, redirect_uri, response_type: "code" };
+    const begun = await send("POST", "/auth/login_flow", request, headers);
+    expect(begun).toMatchObject({ status: 200, body: { type: "form" } });
+    const input = { client_id, username: "paula", password: gateway.ownerPassword };
+    const path = `/auth/login_flow/${begun.body.flow_id}`;
+    expect(await send("POST", path, input, headers)).toMatchObject({
+      status: 200,
+      body: { type: "create_entry", result: expect.any(String) },
+    });
+  });
   it("goes from the form over a wrong password to a code, which gives tokens", async () => {
     const begun = await start();
     expect(begun).toMatchObject({

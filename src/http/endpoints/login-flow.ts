@@ -6,7 +6,7 @@ import { verifyClientId } from "../../auth/clients/client-id.ts";
 import { AuthError } from "../../auth/errors.ts";
 import type { FlowAnswer } from "../../auth/login/login-flows.ts";
 import { json } from "../answers.ts";
-import { readJson } from "../body.ts";
+import { readJsonOfAnyType } from "../body.ts";
 import type { Endpoint } from "../exchange.ts";
 
 export interface LoginFlowOptions {
@@ -25,7 +25,7 @@ const stepRequest = Compile(LoginFlowInput);
 /** `POST /auth/login_flow` begins a flow. Client id and redirect URI are checked before anything is shown. */
 export function startFlowEndpoint({ authority, maxBodyBytes }: LoginFlowOptions): Endpoint {
   return async (exchange) => {
-    const body = await exchange.timed(() => readJson(exchange.request, maxBodyBytes, startRequest));
+    const body = await exchange.timed(() => readJsonOfAnyType(exchange.request, maxBodyBytes, startRequest));
     const { client_id: clientId, redirect_uri: redirectUri, handler, code_challenge: codeChallenge } = body;
     const request = {
       handler,
@@ -46,7 +46,7 @@ export function startFlowEndpoint({ authority, maxBodyBytes }: LoginFlowOptions)
  */
 export function flowStepEndpoint({ authority, maxBodyBytes }: LoginFlowOptions): Endpoint {
   return async (exchange) => {
-    const body = await exchange.timed(() => readJson(exchange.request, maxBodyBytes, stepRequest));
+    const body = await exchange.timed(() => readJsonOfAnyType(exchange.request, maxBodyBytes, stepRequest));
     const { client_id: clientId, ...input } = body as LoginFlowInput & Readonly<Record<string, unknown>>;
     if (!verifyClientId(clientId)) throw new AuthError("invalid_client");
     const { peer, parameters } = exchange;
