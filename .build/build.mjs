@@ -1,4 +1,5 @@
-// Compiles protocol/ and src/ to dist/, copies the files that are read at run time (Lua, pages), and makes the client's package.
+// Compiles protocol/ and src/ to dist/, copies the files that are read at run time (Lua, pages), and makes the client's package and
+// the login element.
 import { spawnSync } from "node:child_process";
 import { chmodSync, cpSync, existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,6 +8,7 @@ import { fileURLToPath } from "node:url";
 
 import { bundleCommand } from "./bundle-command.mjs";
 import { buildClientPackage } from "./client-package.mjs";
+import { bundleLoginElement } from "./login-element.mjs";
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const tsc = path.join(
@@ -27,3 +29,4 @@ await bundleCommand(root);
 const bin = path.join(dist, "src/cli/main.js");
 if (existsSync(bin)) chmodSync(bin, 0o755);
 await buildClientPackage(root);
+await bundleLoginElement(root);

@@ -1,4 +1,4 @@
-// Makes dist/client-package, the package `gatehouse-client`: the client and its codecs, bundled, with declarations that need
+// Makes dist/client-package, the package `gatehouse-client`: the client, its codecs and the login element, bundled, with declarations that need
 // no other package.
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -14,6 +14,7 @@ export async function buildClientPackage(root) {
   const entries = {
     index: path.join(dist, "src/client/index.js"),
     msgpack: path.join(dist, "src/client/msgpack.js"),
+    "login-element": path.join(dist, "src/login-element/index.js"),
   };
   await build({
     entryPoints: entries,
@@ -36,6 +37,8 @@ export async function buildClientPackage(root) {
     ["LICENSE", "LICENSE"],
     // The code of msgpackr is part of msgpack.js.
     ["LICENSE-msgpackr", "node_modules/msgpackr/LICENSE"],
+    // That of Lit is part of login-element.js.
+    ["LICENSE-lit", "node_modules/lit/LICENSE"],
   ]) {
     cpSync(path.join(root, source), path.join(out, name));
   }
@@ -46,17 +49,26 @@ function manifest(root) {
   const { version, license, engines, dependencies } = JSON.parse(
     readFileSync(path.join(root, "package.json"), "utf8"),
   );
-  const entry = (name) => ({ types: `./types/src/client/${name}.d.ts`, default: `./${name}.js` });
+  const entry = (name, source = `client/${name}`) => ({
+    types: `./types/src/${source}.d.ts`,
+    default: `./${name}.js`,
+  });
   return {
     name: "gatehouse-client",
     version,
     description: "The client of Gatehouse, a WebSocket-first authentication gateway, for browsers and Node.",
     license,
     type: "module",
-    sideEffects: false,
+    // It defines the element.
+    sideEffects: ["./login-element.js"],
     engines,
-    exports: { ".": entry("index"), "./msgpack": entry("msgpack"), "./package.json": "./package.json" },
-    files: ["*.js", "types", "LICENSE-msgpackr"],
+    exports: {
+      ".": entry("index"),
+      "./msgpack": entry("msgpack"),
+      "./login-element": entry("login-element", "login-element/index"),
+      "./package.json": "./package.json",
+    },
+    files: ["*.js", "types", "LICENSE-*"],
     peerDependencies: { ws: `^${dependencies.ws}` },
     peerDependenciesMeta: { ws: { optional: true } },
   };
@@ -71,7 +83,7 @@ async function writeDeclarations(dist, out) {
     ["protocol/commands/index.d.ts", commandDeclarations(commands)],
     ["protocol/flow.d.ts", declarationsOf(flow)],
   ]);
-  const waiting = ["src/client/index.d.ts", "src/client/msgpack.d.ts"];
+  const waiting = ["src/client/index.d.ts", "src/client/msgpack.d.ts", "src/login-element/index.d.ts"];
   const done = new Set();
   for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
     if (done.has(file)) continue;

@@ -7,7 +7,7 @@ const root = path.resolve(import.meta.dirname, "..");
 /**
  * What each folder may import of the others; a file instead of a folder means that file alone. Imports flow one way:
  * protocol, net <- auth <- connection <- commands, http <- server <- cli; transport, codec and store are adapters; client
- * sees protocol and codec only.
+ * sees protocol and codec only, and the login element sees the client and protocol.
  */
 const allowed: Record<string, readonly string[]> = {
   protocol: [],
@@ -36,6 +36,7 @@ const allowed: Record<string, readonly string[]> = {
   ],
   "src/client": ["protocol", "src/codec"],
   "src/pages": ["src/client"],
+  "src/login-element": ["protocol", "src/client"],
   "src/observability": [
     "protocol",
     "src/net",
@@ -81,6 +82,7 @@ const packageHome: Record<string, readonly string[]> = {
   hono: ["src/http"],
   pino: ["src/observability"],
   commander: ["src/cli"],
+  lit: ["src/login-element"],
 };
 
 function filesIn(folder: string): string[] {

@@ -124,6 +124,21 @@ export class GatewayClient {
   }
 
   /**
+   * The ways to log in from here, in the order in which to show them, and whether the gateway still needs an owner. Asks
+   * on a socket of its own, so that the client's state stays as it is. Rejects with `cannot_connect` or the server's code.
+   */
+  async providers(): Promise<Result<"auth/providers">> {
+    const socket = this.#newSocket(await this.#webSocket());
+    try {
+      await socket.opened;
+      const { result } = socket.request({ type: "auth/providers" }, this.#timeoutMs);
+      return (await result) as Result<"auth/providers">;
+    } finally {
+      socket.close();
+    }
+  }
+
+  /**
    * Starts a login on a new socket and ends the client's current run. With `for: "session"` (the default) the last
    * `submit` leaves this client `ready`. An earlier unfinished login is cancelled.
    */
@@ -254,14 +269,9 @@ export class GatewayClient {
   async #open(run: Run): Promise<MessageSocket> {
     this.#requirePresent(run);
     run.socket?.close();
-    const WebSocket = this.#options.WebSocket ?? (await defaultWebSocket());
+    const WebSocket = await this.#webSocket();
     this.#requirePresent(run);
-    const socket = new MessageSocket({
-      url: socketUrl(this.#options.url),
-      codec: this.#codec,
-      WebSocket,
-      timeoutMs: this.#timeoutMs,
-    });
+    const socket = this.#newSocket(WebSocket);
     run.socket = socket;
     try {
       await socket.opened;
@@ -269,6 +279,15 @@ export class GatewayClient {
       this.#requirePresent(run);
     }
     return socket;
+  }
+
+  async #webSocket(): Promise<WebSocketConstructor> {
+    return this.#options.WebSocket ?? (await defaultWebSocket());
+  }
+
+  #newSocket(WebSocket: WebSocketConstructor): MessageSocket {
+    const url = socketUrl(this.#options.url);
+    return new MessageSocket({ url, codec: this.#codec, WebSocket, timeoutMs: this.#timeoutMs });
   }
 
   async #becomeReady(run: Run, socket: MessageSocket): Promise<void> {

@@ -1,3 +1,4 @@
+import type { CorsRule } from "./cors.ts";
 import type { Endpoint } from "./exchange.ts";
 
 /** A file of the pages' folder, as it is served. */
@@ -6,21 +7,36 @@ export interface PageFile {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
+  readonly cors: CorsRule;
 }
 
-/** What a page of ours may do: run our scripts, and talk to this gateway. Nothing may frame it. */
-const pagePolicy = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "connect-src 'self'",
-  "img-src 'self' data:",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-  "require-trusted-types-for 'script'",
-  "trusted-types 'none'",
-].join("; ");
+/**
+ * What a page of ours may do: run our scripts, and talk to this gateway. Nothing may frame it. `trustedTypes` names the one
+ * policy that may make HTML of text.
+ */
+function policyWith(trustedTypes: "'none'" | "lit-html"): string {
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "connect-src 'self'",
+    "img-src 'self' data:",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+    "require-trusted-types-for 'script'",
+    `trusted-types ${trustedTypes}`,
+  ].join("; ");
+}
+
+/**
+ * For a page with the login element. Lit parses the constant parts of its templates with a policy of this name, which it
+ * makes when it is loaded. A policy cannot be made twice under one name, so no later script gets one.
+ */
+export const elementPagePolicy = policyWith("lit-html");
+
+/** What the pages of other origins load too, if the configuration lists them. */
+const sharedFiles: ReadonlySet<string> = new Set(["login-element.js"]);
 
 /** Files keep their names when they change, so that a browser asks each time. */
 const always = { "cache-control": "no-cache" };
@@ -30,7 +46,7 @@ const headersByEnding: Readonly<Record<string, Readonly<Record<string, string>>>
   ".html": {
     ...always,
     "content-type": "text/html; charset=utf-8",
-    "content-security-policy": pagePolicy,
+    "content-security-policy": policyWith("'none'"),
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
   },
   ".css": { ...always, "content-type": "text/css; charset=utf-8" },
@@ -46,7 +62,8 @@ export function pageFile(name: string, body: string): PageFile {
   const ending = /^(?:[a-z0-9-]+\/)*[a-z0-9-]+(\.[a-z]+)$/.exec(name)?.[1] ?? "";
   const headers = Object.hasOwn(headersByEnding, ending) ? headersByEnding[ending] : undefined;
   if (headers === undefined) throw new Error(`${name} is no page, and no part of one`);
-  return { path: `/${ending === ".html" ? name.slice(0, -ending.length) : name}`, headers, body };
+  const cors = sharedFiles.has(name) ? "configured" : "none";
+  return { path: `/${ending === ".html" ? name.slice(0, -ending.length) : name}`, headers, body, cors };
 }
 
 export function pageEndpoint({ body, headers }: PageFile): Endpoint {

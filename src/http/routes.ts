@@ -98,7 +98,7 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     post("/api/onboarding/users", createOwnerEndpoint(options)),
 
     get("/", "none", landingEndpoint(publicUrl)),
-    ...pages.map((file) => get(file.path, "none", pageEndpoint(file))),
+    ...pages.map((file) => get(file.path, file.cors, pageEndpoint(file))),
 
     get("/healthz", "none", liveEndpoint(health)),
     get("/readyz", "none", readyEndpoint(health)),

@@ -9,6 +9,7 @@ import { type Connections, createConnections } from "../connection/connections.t
 import type { HttpGate, HttpHandler } from "../http/endpoint.ts";
 import type { RevocationReport } from "../http/health.ts";
 import { createHttpHandler } from "../http/http-handler.ts";
+import type { PageFile } from "../http/pages.ts";
 import { createRequestGate } from "../http/request-gate.ts";
 import { parseAddressRanges } from "../net/address-ranges.ts";
 import type { ClientAddress } from "../net/client-address.ts";
@@ -25,7 +26,6 @@ import type { Config } from "./config/schema.ts";
 import { createGatewayHealth, type GatewayHealth } from "./gateway-health.ts";
 import type { OpenAuthority } from "./open-authority.ts";
 import { packageVersion } from "./package-version.ts";
-import { readPages } from "./pages.ts";
 import { createPeerAccounting, handshakeMs } from "./peer-accounting.ts";
 import type { RevocationBound } from "./revocation-bound.ts";
 
@@ -53,7 +53,11 @@ export interface Components {
   readonly health: GatewayHealth;
 }
 
-export async function createComponents(deps: GatewayDeps, transport: Transport): Promise<Components> {
+export function createComponents(
+  deps: GatewayDeps,
+  transport: Transport,
+  pages: readonly PageFile[],
+): Components {
   const { config, opened } = deps;
   const decoding = { maxMembers: limits.members };
   const codecs = [createJsonCodec(decoding), createMsgpackCodec(decoding)] as const;
@@ -81,7 +85,7 @@ export async function createComponents(deps: GatewayDeps, transport: Transport):
     publicUrl: opened.publicUrl,
     observer: httpObserver(deps),
     metrics: metricsSource(deps),
-    pages: await readPages(),
+    pages,
     maxBodyBytes: config.limits.http_body_bytes,
     rotates: (clientId) => config.tokens.rotate_for.includes(clientId),
     origins: config.origins,

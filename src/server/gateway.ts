@@ -6,6 +6,7 @@ import type { Clock } from "../auth/clock/clock.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Health } from "../http/health.ts";
+import type { PageFile } from "../http/pages.ts";
 import { auditLog, createAudit } from "../observability/audit.ts";
 import { createClockLogger } from "../observability/clock-logger.ts";
 import { createLog, type Log } from "../observability/log.ts";
@@ -17,6 +18,7 @@ import type { Config } from "./config/schema.ts";
 import type { ProvidersOf } from "./configured-providers.ts";
 import { agreeOnIssuer } from "./issuer.ts";
 import { openAuthority, systemClock } from "./open-authority.ts";
+import { readPages } from "./pages.ts";
 import { providerWarnings } from "./provider-warnings.ts";
 import { createRevocationBound, type RevocationBound } from "./revocation-bound.ts";
 import { type RevocationFeed, startRevocationFeed } from "./revocation-feed.ts";
@@ -64,6 +66,8 @@ export interface GatewayParts {
   readonly transport?: Transport;
   /** Returns the login providers to use, given the configured ones: a program may add its own. */
   readonly providers?: ProvidersOf;
+  /** Files that are served as pages. Default: those beside the compiled code. */
+  readonly pages?: readonly PageFile[];
   /** For tests that show what a safeguard prevents. */
   readonly disabledSafeguards?: DisabledSafeguards | undefined;
 }
@@ -119,7 +123,7 @@ async function assembleGateway(config: Config, parts: GatewayParts, reporting: R
     const transport = parts.transport ?? (await loadTransport(config.transport, fault("transport")));
     bound = createRevocationBound(opened.store, observability.log, config.store_timeout_ms);
     const deps = { ...observability, config, clock: opened.clock, opened, disabledSafeguards, bound };
-    const components = await createComponents(deps, transport);
+    const components = createComponents(deps, transport, parts.pages ?? (await readPages()));
     const listening = (started: Listener) => {
       listener = started;
     };

@@ -80,6 +80,7 @@ describe("the package gatehouse-gateway", { timeout: 120_000 }, () => {
       "dist/src/pages/setup.html",
       "dist/src/pages/setup.css",
       "dist/src/pages/setup.js",
+      "dist/src/pages/login-element.js",
     ]) {
       expect(project.files).toContain(needed);
     }
@@ -87,6 +88,8 @@ describe("the package gatehouse-gateway", { timeout: 120_000 }, () => {
     for (const part of text) expect(project.files).toContain(`protocol/${part}`);
     const workshop = /^(src|test|bench|data|\.)|^dist\/(bench|client-package)|\.test\.|\.map$|(?<!\.d)\.ts$/;
     expect(project.files.filter((file) => workshop.test(file))).toEqual([]);
+    // It is one file among the pages; Lit is no dependency of the gateway.
+    expect(project.files.filter((file) => file.includes("src/login-element"))).toEqual([]);
     expect(project.files.filter((file) => file.endsWith("vectors/auth.json"))).toHaveLength(1);
     expect(project.textOf("dist/src/cli/main.js")).not.toContain("sourceMappingURL");
   });
@@ -135,7 +138,7 @@ describe("the package gatehouse-client", { timeout: 120_000 }, () => {
     expect(manifest).not.toHaveProperty("optionalDependencies");
     expect(manifest.peerDependenciesMeta).toEqual({ ws: { optional: true } });
     const code = project.files.filter((file) => file.endsWith(".js"));
-    expect(code.filter((file) => !/^(index|msgpack|shared-\w+)\.js$/.test(file))).toEqual([]);
+    expect(code.filter((file) => !/^(index|msgpack|login-element|shared-\w+)\.js$/.test(file))).toEqual([]);
     for (const file of code) {
       const imported = [...project.textOf(file).matchAll(/(?:from|import)\s*\(?\s*["']([^."'][^"']*)["']/g)];
       expect(imported.map((match) => match[1]).filter((name) => name !== "ws")).toEqual([]);
@@ -177,6 +180,24 @@ describe("the package gatehouse-client", { timeout: 120_000 }, () => {
     expect(project.run(["program.mjs"])).toBe(
       "gatehouse.v1.json true\ngatehouse.v1.msgpack true\nfunction false\n",
     );
+  });
+
+  it.each(compilations)("has types of the login element that $name reads", ({ tsc, how }) => {
+    project.write(
+      "page.ts",
+      `
+      import { GatewayClient } from "gatehouse-client";
+      import { GatehouseLogin } from "gatehouse-client/login-element";
+
+      const login = new GatehouseLogin();
+      login.url = "https://gate.example.org";
+      login.addEventListener("gatehouse-authenticated", ({ detail }) => detail.client satisfies GatewayClient);
+      login.addEventListener("gatehouse-code", ({ detail }) => detail.code satisfies string);
+      document.querySelector("gatehouse-login")?.client satisfies GatewayClient | undefined;
+      // @ts-expect-error it gives a session or a code
+      login.purpose = "nothing";`,
+    );
+    expect(project.run([tsc, ...common, "--lib", "es2023,dom", ...how, "page.ts"])).toBe("");
   });
 
   it.each(compilations)("has types that $name reads without another package", ({ tsc, how }) => {

@@ -4,8 +4,8 @@ import { AuthError } from "../../src/auth/errors.ts";
 import { routesOf } from "../../src/http/routes.ts";
 import { parseAddressRanges } from "../../src/net/address-ranges.ts";
 import { type ClientAddress, resolveClientAddress } from "../../src/net/client-address.ts";
-import { readPages } from "../../src/server/pages.ts";
 import { tableOf } from "../protocol/protocol-text.ts";
+import { builtPages } from "../support/built-pages.ts";
 import { clock, httpUnderTest, issuer, scriptedAuthority } from "./http-under-test.ts";
 
 const metrics = {
@@ -32,7 +32,7 @@ const away = () =>
     },
   });
 
-const pages = await readPages();
+const pages = await builtPages();
 
 const routes = routesOf({
   authority: calm(),
@@ -71,7 +71,7 @@ it("every route is in the protocol's text, with the origins that may read it", (
 
 describe("every answer", () => {
   it.each(requests)("%s %s has the security headers", async (method, path) => {
-    const { headers, text } = await httpUnderTest(calm(), { metrics }).ask(path, { method });
+    const { headers, text } = await httpUnderTest(calm(), { metrics, pages }).ask(path, { method });
     expect(headers.get("x-content-type-options")).toBe("nosniff");
     expect(headers.get("referrer-policy")).toBe("no-referrer");
     expect(headers.get("x-frame-options")).toBe("DENY");
@@ -123,7 +123,7 @@ describe("every answer", () => {
     "api_password",
   ])("refuses %s in the URL on every route", async (name) => {
     for (const { method, path } of routes) {
-      const http = httpUnderTest(calm(), { metrics });
+      const http = httpUnderTest(calm(), { metrics, pages });
       const answer = await http.ask(`${path}?${name}=canary`, { method });
       expect(answer).toMatchObject({ status: 400, body: { code: "token_in_url" } });
       expect(JSON.stringify(http.answered)).not.toContain("canary");
@@ -175,7 +175,7 @@ it("a defect is a 500 without its text, and is reported", async () => {
 describe("other origins", () => {
   const askFrom = async (method: string, path: string, origin: string) => {
     const headers = { origin, "access-control-request-method": "POST" };
-    return (await httpUnderTest(calm(), { metrics }).ask(path, { method, headers })).headers;
+    return (await httpUnderTest(calm(), { metrics, pages }).ask(path, { method, headers })).headers;
   };
   it.each(["/auth/token", "/auth/revoke"])(
     "any origin may use %s, refusals and preflight too",

@@ -1,0 +1,51 @@
+import type { DeviceTokenStore } from "../client/device-store.ts";
+import type { GatewayClient } from "../client/gateway-client.ts";
+import type { TokenStore } from "../client/token-store.ts";
+
+/** What the element's events carry as `detail`. All of them bubble, and cross the borders of shadow trees. */
+export interface GatehouseLoginEvents {
+  /** `for="session"`: the client is ready, and belongs to the page from now on. */
+  "gatehouse-authenticated": CustomEvent<{ readonly client: GatewayClient }>;
+  /** `for="code"`: an authorization code for the redirect URI. `state` is the attribute's. */
+  "gatehouse-code": CustomEvent<{
+    readonly code: string;
+    readonly redirectUri: string;
+    readonly state: string | null;
+  }>;
+  /** A login ended without success. `reason` is that of the flow's `abort` step. The person may start again. */
+  "gatehouse-ended": CustomEvent<{ readonly reason: string }>;
+}
+
+/** `<gatehouse-login>`. A change of an attribute starts the login again. */
+export interface GatehouseLoginElement extends HTMLElement {
+  /** `url`: the gateway's address, also relative to the page. Default: the page's own origin. */
+  url: string | null;
+  /** `client-id`. Required for a code. */
+  clientId: string | null;
+  /** `client-name`: what the app calls itself where a person confirms. */
+  clientName: string | null;
+  /** `redirect-uri`. Required for a code. */
+  redirectUri: string | null;
+  /** `for`: what the login gives. Default: `session`. */
+  purpose: "session" | "code";
+  /** `state`: returned with the code. */
+  state: string | null;
+  /** `code-challenge`: PKCE's, S256. */
+  codeChallenge: string | null;
+  /** Where the client of a session keeps its tokens. Default: in memory. Set it before the element is in the page. */
+  tokens: TokenStore | undefined;
+  /** Where this device's token is kept. Default: the browser's storage. Set it before the element is in the page. */
+  device: DeviceTokenStore | undefined;
+  /** The authenticated client, once there is one. */
+  readonly client: GatewayClient | undefined;
+  addEventListener<K extends keyof GatehouseLoginEvents>(
+    type: K,
+    listener: (event: GatehouseLoginEvents[K]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}

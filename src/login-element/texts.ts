@@ -1,0 +1,176 @@
+/** Every text of the element. `{name}` is filled in by `fill`. */
+const english = {
+  title: "Log in",
+  titleWith: "Log in with {provider}",
+  loading: "Connecting…",
+  choose: "How do you want to log in?",
+  submit: "Log in",
+  next: "Continue",
+  working: "One moment…",
+  waitSeconds: "Wait {seconds} s",
+  otherWay: "Log in another way",
+  again: "Start again",
+  tryNow: "Try now",
+  retrying: "Trying again in {seconds} s.",
+  external: "Log in at {provider}. Then this page goes on by itself.",
+  open: "Open {provider}",
+  newTab: "opens a new tab",
+  codeToCompare: "Go on there only if you see this code:",
+  approval: "Somebody has to let you in first. Then this page goes on by itself.",
+  approvalCode: "Tell them this code, so that they know that it is you:",
+  progress: "Something else has to happen first. Then this page goes on by itself.",
+  confirm: "You are known here already. Go on to {host}?",
+  confirmYes: "Go on to {host}",
+  setup: "This gateway has no owner yet. It has to be set up first.",
+  noProviders: "You cannot log in from here.",
+  done: "You are logged in.",
+  missing: "Fill this in.",
+  notANumber: "Enter a whole number.",
+  optional: "optional",
+  fields: {
+    username: "User name",
+    password: "Password",
+    new_password: "New password",
+    user: "User",
+    name: "Name",
+    code: "Code",
+    pin: "PIN",
+  },
+  problems: {
+    invalid_auth: "User name or password is wrong.",
+    invalid_code: "The code is wrong.",
+    rate_limited: "Too many tries. Wait a little, then try again.",
+    overloaded: "The gateway is busy. Try again in a moment.",
+    unavailable: "The gateway cannot answer at the moment. Try again soon.",
+    cannot_connect: "The gateway cannot be reached.",
+    connection_lost: "The connection was lost. Try again.",
+    call_timeout: "The gateway did not answer in time. Try again.",
+    invalid_client: "The app that sent you here is not set up correctly.",
+    invalid_redirect_uri: "The app that sent you here is not set up correctly.",
+    provider_unavailable: "This way to log in does not work at the moment.",
+    other: "That did not work ({code}).",
+  },
+  reasons: {
+    login_expired: "That took too long.",
+    too_many_retry: "Too many wrong answers.",
+    not_allowed: "You may not log in here.",
+    cancelled: "The login was cancelled.",
+    ended_elsewhere: "This login was ended somewhere else.",
+    approvals_full: "Too many people are waiting already. Try again later.",
+    not_approved: "You were not let in.",
+    identity_missing: "Your identity did not arrive. Ask whoever runs this gateway.",
+    identity_invalid: "Your identity could not be read. Ask whoever runs this gateway.",
+    refused_by_person: "You refused the login.",
+    provider_refused: "The login was refused there.",
+    provider_error: "The login did not work there.",
+    provider_unavailable: "This way to log in does not work at the moment.",
+    other: "The login ended ({code}).",
+  },
+};
+
+/** English has every text; its keys are those of each language. */
+export type Texts = typeof english;
+
+const german: Texts = {
+  title: "Anmelden",
+  titleWith: "Anmelden mit {provider}",
+  loading: "Verbindung wird aufgebaut…",
+  choose: "Wie möchten Sie sich anmelden?",
+  submit: "Anmelden",
+  next: "Weiter",
+  working: "Einen Moment…",
+  waitSeconds: "Noch {seconds} s",
+  otherWay: "Anders anmelden",
+  again: "Neu beginnen",
+  tryNow: "Jetzt versuchen",
+  retrying: "Neuer Versuch in {seconds} s.",
+  external: "Melden Sie sich bei {provider} an. Danach geht es hier von selbst weiter.",
+  open: "{provider} öffnen",
+  newTab: "öffnet einen neuen Tab",
+  codeToCompare: "Machen Sie dort nur weiter, wenn Sie diesen Code sehen:",
+  approval: "Jemand muss Sie erst zulassen. Danach geht es hier von selbst weiter.",
+  approvalCode: "Nennen Sie dabei diesen Code, damit klar ist, dass Sie es sind:",
+  progress: "Zuerst muss noch etwas anderes geschehen. Danach geht es hier von selbst weiter.",
+  confirm: "Sie sind hier schon bekannt. Weiter zu {host}?",
+  confirmYes: "Weiter zu {host}",
+  setup: "Dieses Gateway hat noch keinen Besitzer. Es muss zuerst eingerichtet werden.",
+  noProviders: "Von hier aus können Sie sich nicht anmelden.",
+  done: "Sie sind angemeldet.",
+  missing: "Bitte ausfüllen.",
+  notANumber: "Bitte eine ganze Zahl eingeben.",
+  optional: "freiwillig",
+  fields: {
+    username: "Benutzername",
+    password: "Passwort",
+    new_password: "Neues Passwort",
+    user: "Benutzer",
+    name: "Name",
+    code: "Code",
+    pin: "PIN",
+  },
+  problems: {
+    invalid_auth: "Benutzername oder Passwort ist falsch.",
+    invalid_code: "Der Code ist falsch.",
+    rate_limited: "Zu viele Versuche. Warten Sie ein wenig und versuchen Sie es dann noch einmal.",
+    overloaded: "Das Gateway ist ausgelastet. Versuchen Sie es gleich noch einmal.",
+    unavailable: "Das Gateway kann gerade nicht antworten. Versuchen Sie es bald noch einmal.",
+    cannot_connect: "Das Gateway ist nicht erreichbar.",
+    connection_lost: "Die Verbindung ist abgebrochen. Versuchen Sie es noch einmal.",
+    call_timeout: "Das Gateway hat nicht rechtzeitig geantwortet. Versuchen Sie es noch einmal.",
+    invalid_client: "Die App, von der Sie kommen, ist nicht richtig eingerichtet.",
+    invalid_redirect_uri: "Die App, von der Sie kommen, ist nicht richtig eingerichtet.",
+    provider_unavailable: "Diese Anmeldung funktioniert gerade nicht.",
+    other: "Das hat nicht funktioniert ({code}).",
+  },
+  reasons: {
+    login_expired: "Das hat zu lange gedauert.",
+    too_many_retry: "Zu viele falsche Antworten.",
+    not_allowed: "Sie dürfen sich hier nicht anmelden.",
+    cancelled: "Die Anmeldung wurde abgebrochen.",
+    ended_elsewhere: "Diese Anmeldung wurde an anderer Stelle beendet.",
+    approvals_full: "Es warten schon zu viele. Versuchen Sie es später noch einmal.",
+    not_approved: "Sie wurden nicht zugelassen.",
+    identity_missing: "Ihre Identität wurde nicht übermittelt. Fragen Sie, wer dieses Gateway betreibt.",
+    identity_invalid: "Ihre Identität war nicht lesbar. Fragen Sie, wer dieses Gateway betreibt.",
+    refused_by_person: "Sie haben die Anmeldung abgelehnt.",
+    provider_refused: "Die Anmeldung wurde dort abgelehnt.",
+    provider_error: "Die Anmeldung hat dort nicht funktioniert.",
+    provider_unavailable: "Diese Anmeldung funktioniert gerade nicht.",
+    other: "Die Anmeldung ist beendet ({code}).",
+  },
+};
+
+const languages = { en: english, de: german } as const;
+export type Language = keyof typeof languages;
+
+/** The language of the nearest `lang` attribute, else of the browser. English if there are no texts in it. */
+export function languageOf(element: Element): Language {
+  const tag = element.closest("[lang]")?.getAttribute("lang") || navigator.language;
+  const primary = tag.toLowerCase().split("-")[0] ?? "";
+  return Object.hasOwn(languages, primary) ? (primary as Language) : "en";
+}
+
+export function textsIn(language: Language): Texts {
+  return languages[language];
+}
+
+export function fill(text: string, values: Readonly<Record<string, string | number>>): string {
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}
+
+/** The text of a code. Codes that have none of their own are shown themselves. */
+export function textOfCode(
+  table: Readonly<Record<string, string>> & { other: string },
+  code: string,
+): string {
+  const own = Object.hasOwn(table, code) && code !== "other" ? table[code] : undefined;
+  return own ?? fill(table.other, { code });
+}
+
+/** `pin_code` of a provider that we have no text for is "Pin code". */
+export function fieldLabel({ fields }: Texts, name: string): string {
+  const known: Readonly<Record<string, string>> = fields;
+  if (Object.hasOwn(known, name)) return known[name] ?? name;
+  const words = name.replaceAll("_", " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
