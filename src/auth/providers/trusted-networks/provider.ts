@@ -1,5 +1,6 @@
 import type { FormField } from "../../../../protocol/flow.ts";
 import type { AddressRanges } from "../../../net/address-ranges.ts";
+import { isLocalAddress } from "../../../net/local-address.ts";
 import type { Peer, User } from "../../model.ts";
 import { mayLogIn } from "../../users/account-status.ts";
 import type { Users } from "../../users/users.ts";
@@ -33,6 +34,7 @@ const notAllowed: ProviderStep = { kind: "abort", reason: "not_allowed" };
  */
 export function createTrustedNetworksProvider(options: TrustedNetworksOptions): LoginProvider {
   const choiceAt = createChoices(options.trustedUsers);
+  const read = sharedCandidates(options);
   const admits = ({ address }: Peer) =>
     options.networks.includes(address) && !options.trustedProxies.includes(address);
   return {
@@ -43,7 +45,7 @@ export function createTrustedNetworksProvider(options: TrustedNetworksOptions): 
     admits,
     async begin({ peer }) {
       if (!admits(peer)) return notAllowed;
-      return firstStep(options, await candidates(options, choiceAt(peer.address), peer));
+      return firstStep(options, await read(choiceAt(peer.address), peer));
     },
     async advance(_stepId, { user: userId }, _state, { peer }) {
       if (!admits(peer) || typeof userId !== "string") return notAllowed;
@@ -71,6 +73,26 @@ function firstStep(
 function done(userId: string): ProviderStep {
   return { kind: "done", subject: userId, linkTo: userId, amr: [], evidence: [], userId };
 }
+
+/**
+ * Starts at once share one look at the users, which may be all there are. So strangers on the network cause no more of
+ * them than one after another.
+ */
+function sharedCandidates(options: TrustedNetworksOptions): (choice: Choice, peer: Peer) => Candidates {
+  const running = new Map<Choice, { readonly local?: Candidates; readonly remote?: Candidates }>();
+  return (choice, peer) => {
+    const side = isLocalAddress(peer.address) ? "local" : "remote";
+    const found = running.get(choice)?.[side];
+    if (found !== undefined) return found;
+    const begun = candidates(options, choice, peer).finally(() => {
+      running.set(choice, { ...running.get(choice), [side]: undefined });
+    });
+    running.set(choice, { ...running.get(choice), [side]: begun });
+    return begun;
+  };
+}
+
+type Candidates = Promise<readonly User[] | "too_many">;
 
 /** In the order of their creation. */
 async function candidates(

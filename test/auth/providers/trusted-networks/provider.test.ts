@@ -20,7 +20,11 @@ const people = [
 const shown = (...users: string[]) =>
   users.map((user) => [id(user), people.find((each) => each.id === id(user))?.name ?? id(user)]);
 
-function create(more: Partial<Entry> = {}, users: readonly User[] = people) {
+function create(
+  more: Partial<Entry> = {},
+  users: readonly User[] = people,
+  onPage: () => void = () => undefined,
+) {
   const tools = {
     trustedProxies: parseAddressRanges(["192.168.1.1"]),
     users: {
@@ -28,7 +32,10 @@ function create(more: Partial<Entry> = {}, users: readonly User[] = people) {
         const user = users.find((each) => each.id === userId);
         return user && { user, version: 1, epoch: 1 };
       },
-      page: async () => ({ users, next: undefined }),
+      page: async () => {
+        onPage();
+        return { users, next: undefined };
+      },
     },
   } as Partial<Tools> as Tools;
   const entry: Entry = {
@@ -49,6 +56,17 @@ const choose = (entry: Partial<Entry>, user: string, address: string | null = in
 const notAllowed = { kind: "abort", reason: "not_allowed" };
 
 describe("trusted networks", () => {
+  it("look at the users once for starts at once, and again for the next one", async () => {
+    let pages = 0;
+    const provider = create({}, people, () => {
+      pages += 1;
+    });
+    const starts = await Promise.all(Array.from({ length: 20 }, () => provider.begin(contextAt(inside))));
+    expect(starts.map(({ kind }) => kind)).toEqual(Array(20).fill("form"));
+    expect(pages).toBe(1);
+    await provider.begin(contextAt(inside));
+    expect(pages).toBe(2);
+  });
   it("admit addresses of the networks, and no proxy, no stranger, nobody unknown", async () => {
     const { admits } = create();
     const verdict = (address: string | null) => admits?.({ address });
