@@ -1,8 +1,7 @@
 import type { FormField } from "../../../../protocol/flow.ts";
 import type { AddressRanges } from "../../../net/address-ranges.ts";
-import { isLocalAddress } from "../../../net/local-address.ts";
 import type { Peer, User } from "../../model.ts";
-import { mayLogIn } from "../../users/account-status.ts";
+import { mayConnectFrom, mayLogIn } from "../../users/account-status.ts";
 import type { Users } from "../../users/users.ts";
 import type { LoginProvider, ProviderStep } from "../provider.ts";
 import { shownName } from "../provider-type.ts";
@@ -81,7 +80,8 @@ function done(userId: string): ProviderStep {
 function sharedCandidates(options: TrustedNetworksOptions): (choice: Choice, peer: Peer) => Candidates {
   const running = new Map<Choice, { readonly local?: Candidates; readonly remote?: Candidates }>();
   return (choice, peer) => {
-    const side = isLocalAddress(peer.address) ? "local" : "remote";
+    // All that `mayLogIn` knows of an address.
+    const side = mayConnectFrom({ localOnly: true }, peer) ? "local" : "remote";
     const found = running.get(choice)?.[side];
     if (found !== undefined) return found;
     const begun = candidates(options, choice, peer).finally(() => {
