@@ -2,6 +2,7 @@ import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Credential, Peer, User } from "../model.ts";
+import { profileName } from "../providers/profile-name.ts";
 import type { NewUsers, Profile } from "../providers/provider.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
@@ -117,7 +118,7 @@ async function makeUser(
   peer: Peer,
 ): Promise<"made" | "no_room"> {
   const user = newUser({
-    name: profile.name ?? subject,
+    name: profile.name ?? profileName(subject) ?? flow.handler[0],
     groupIds: await existing(tools, profile.groupIds ?? newUsers.groups),
     localOnly: profile.localOnly,
     state: newUsers.activate ? "active" : "pending",

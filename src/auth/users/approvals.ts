@@ -109,6 +109,8 @@ const topic = "approval_requested";
  * everybody who may decide: nobody who waits may cause many.
  */
 const noteAgainMs = { otherLogin: 5_000, sameLogin: 60_000 };
+/** Most bytes of the record as JSON; a store takes a little more. Names, subjects and devices are what strangers say. */
+const mostBytes = 1_000_000;
 /** How many expired users one call removes. */
 const removedAtOnce = 8;
 
@@ -205,9 +207,11 @@ async function waitOnce(
     requestedAt: now,
     endsAt: now + tools.limits.waitMs,
   };
-  const others = all.filter((each) => each !== known);
+  const next = [...all.filter((each) => each !== known), approval];
+  if (Buffer.byteLength(JSON.stringify(next)) > mostBytes)
+    return isNew ? "full" : { approval: known, isNews: false };
   const outcome = await tools.revocation.commit(
-    mergeSteps(waitingStep(waiting, [...others, approval]), isNew ? also : undefined),
+    mergeSteps(waitingStep(waiting, next), isNew ? also : undefined),
   );
   if (outcome.ok) return { approval, isNews: true };
   // What is in conflict may be the new user's credential: another login of the same person has made the user.

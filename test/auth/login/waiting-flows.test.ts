@@ -33,9 +33,9 @@ async function start(more: Parameters<typeof startAuthority>[0] = {}) {
   return guests;
 }
 
-async function ask(name: string, peer: Peer = home) {
+async function ask(name: string, peer: Peer = home, clientName = request.clientName as string) {
   const { logins } = node.authority;
-  const { step, flowSecret } = await logins.start(request, peer);
+  const { step, flowSecret } = await logins.start({ ...request, clientName }, peer);
   const claim = { flowId: step.flow_id, flowSecret };
   return { claim, answer: await logins.advance({ ...claim, input: { name } }, peer) };
 }
@@ -125,4 +125,19 @@ it("finish also if the user changes at that moment, and say if the user may not 
   expect(await resumed(third)).toBe("not_allowed");
   await node.stop();
   node = { ...node, stop: close };
+});
+
+it("are refused before their record is too large for the store, and have a name that can be shown", async () => {
+  await start({ approvals: { limits: { total: 500, perProvider: 500, perAddress: 500 } } });
+  const { approvals } = node.authority;
+  // Longer than one message could say, so that few are enough.
+  const askAt = (name: string) => ask(`${name}\u0001\u202e`, home, "\u0002".repeat(40_000));
+  const outcomes: string[] = [];
+  for (let count = 0; count < 5; count += 1)
+    outcomes.push(outcomeOf((await askAt(`gus ${count}`)).answer.step));
+  expect(outcomes).toEqual(["progress", "progress", "progress", "progress", "approvals_full"]);
+  const waiting = await approvals.list();
+  expect(waiting.map(({ name }) => name)).toEqual(["gus 0", "gus 1", "gus 2", "gus 3"]);
+  await approvals.approve(waiting[0]?.userId ?? "");
+  expect(outcomeOf((await askAt("gus 4")).answer.step)).toBe("progress");
 });
