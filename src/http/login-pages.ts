@@ -1,64 +1,16 @@
 import type { PendingReturn } from "../auth/providers/oidc/browser-logins.ts";
+import { type Html, html, htmlPage } from "./html-page.ts";
 
 /** What a page of a login may do: show itself, and send its form here. It has no script. Nothing may frame it. */
 const policy =
   "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/** HTML that may be put into a page. Everything else is text, and is escaped. */
-class Html {
-  readonly text: string;
-  constructor(text: string) {
-    this.text = text;
-  }
-}
-
-function html(parts: TemplateStringsArray, ...values: readonly (string | Html)[]): Html {
-  const inserted = values.map((value) => (value instanceof Html ? value.text : escaped(value)));
-  return new Html(parts.map((part, place) => part + (inserted[place] ?? "")).join(""));
-}
-
-const entities: Readonly<Record<string, string>> = {
-  "&": "&amp;",
-  "<": "&lt;",
-  ">": "&gt;",
-  '"': "&quot;",
-  "'": "&#39;",
-};
-
-/** Texts come from providers and clients. Characters that reorder or hide others are left out. */
-function escaped(text: string): string {
-  const seen = text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Surrogate}\p{Zl}\p{Zp}]/gu, "");
-  return seen.replace(/[&<>"']/g, (character) => entities[character] ?? "");
-}
-
 function page(
   title: string,
   body: Html,
   init: { readonly status?: number; readonly headers?: HeadersInit } = {},
-) {
-  const document = html`<!doctype html>
-<html lang="en">
-  <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <meta name="robots" content="noindex">
-    <title>${title}</title>
-    <link rel="icon" href="data:,">
-    <link rel="stylesheet" href="/setup.css">
-  </head>
-  <body>
-    <main>
-      <h1>${title}</h1>
-${body}
-    </main>
-  </body>
-</html>
-`;
-  const headers = new Headers(init.headers);
-  headers.set("content-type", "text/html; charset=utf-8");
-  headers.set("content-security-policy", policy);
-  headers.set("cache-control", "no-store");
-  return new Response(document.text, { status: init.status ?? 200, headers });
+): Response {
+  return htmlPage({ title, body, policy, language: "en", ...init });
 }
 
 /**

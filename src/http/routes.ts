@@ -4,6 +4,7 @@ import type { Clock } from "../auth/clock/clock.ts";
 import type { ErrorStyle } from "./answers.ts";
 import type { CorsRule } from "./cors.ts";
 import { apiProbeEndpoint } from "./endpoints/api-probe.ts";
+import { authorizeEndpoint } from "./endpoints/authorize.ts";
 import { liveEndpoint, readyEndpoint } from "./endpoints/health.ts";
 import { introspectEndpoint } from "./endpoints/introspect.ts";
 import { jwksEndpoint } from "./endpoints/jwks.ts";
@@ -75,6 +76,7 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     return { method: "POST", path, cors: "none", errors: "oauth", endpoint: oidcLogoutEndpoint(options) };
   };
   return [
+    page("GET", "/auth/authorize", authorizeEndpoint(options)),
     oauth("/auth/token", tokenEndpoint(options)),
     oauth("/auth/revoke", revokeEndpoint(options)),
     post("/auth/introspect", introspectEndpoint(options)),

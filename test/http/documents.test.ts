@@ -13,6 +13,8 @@ describe("documents", () => {
     );
     expect(body).toEqual({
       issuer,
+      authorization_endpoint: `${issuer}/auth/authorize`,
+      authorization_response_iss_parameter_supported: true,
       token_endpoint: `${issuer}/auth/token`,
       token_endpoint_auth_methods_supported: ["none"],
       introspection_endpoint: `${issuer}/auth/introspect`,
@@ -20,8 +22,10 @@ describe("documents", () => {
       revocation_endpoint: `${issuer}/auth/revoke`,
       revocation_endpoint_auth_methods_supported: ["none"],
       jwks_uri: `${issuer}/.well-known/jwks.json`,
-      response_types_supported: [],
-      grant_types_supported: ["refresh_token"],
+      response_types_supported: ["code"],
+      response_modes_supported: ["query"],
+      grant_types_supported: ["authorization_code", "refresh_token"],
+      code_challenge_methods_supported: ["S256"],
     });
     expect(headers.get("content-type")).toBe("application/json");
   });

@@ -65,7 +65,7 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
     metrics: undefined,
     pages: [
       pageFile("setup.html", "<!doctype html>"),
-      pageFile("setup.css", "body {}"),
+      pageFile("page.css", "body {}"),
       pageFile("setup.js", "export {};"),
     ],
     issuer: () => issuer,

@@ -60,7 +60,8 @@ describe("the folder of pages", () => {
     write({ "b.js": "", "a.html": "", "c/d.css": "" });
     symlinkSync("/etc/passwd", path.join(folder.path, "e.js"));
     expect((await readPages(folder.path)).map((page) => page.path)).toEqual(["/a", "/b.js", "/c/d.css"]);
-    expect((await readPages()).map((page) => page.path)).toEqual(["/setup", "/setup.css", "/setup.js"]);
+    const known = ["/authorize.js", "/page.css", "/setup", "/setup.js"];
+    expect((await readPages()).map((page) => page.path)).toEqual(known);
   });
 
   it.each([

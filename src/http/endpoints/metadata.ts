@@ -8,17 +8,14 @@ export interface MetadataOptions {
   readonly publicUrl: () => string;
 }
 
-/**
- * `GET /.well-known/oauth-authorization-server` (RFC 8414): what exists, and nothing else. There is no authorization
- * endpoint yet, so there is no response type and no grant that needs one. An authorization code comes from a login
- * flow on the socket, for which this metadata has no term. `response_types_supported` is required, so it is there and
- * empty.
- */
+/** `GET /.well-known/oauth-authorization-server` (RFC 8414): what exists, and nothing else. */
 export function metadataEndpoint({ issuer, publicUrl }: MetadataOptions): Endpoint {
   return () => {
     const base = publicUrl();
     const body = {
       issuer: issuer(),
+      authorization_endpoint: `${base}/auth/authorize`,
+      authorization_response_iss_parameter_supported: true,
       token_endpoint: `${base}/auth/token`,
       token_endpoint_auth_methods_supported: ["none"],
       revocation_endpoint: `${base}/auth/revoke`,
@@ -26,8 +23,10 @@ export function metadataEndpoint({ issuer, publicUrl }: MetadataOptions): Endpoi
       introspection_endpoint: `${base}/auth/introspect`,
       introspection_endpoint_auth_methods_supported: ["Bearer"],
       jwks_uri: `${base}/.well-known/jwks.json`,
-      response_types_supported: [],
-      grant_types_supported: ["refresh_token"],
+      response_types_supported: ["code"],
+      response_modes_supported: ["query"],
+      grant_types_supported: ["authorization_code", "refresh_token"],
+      code_challenge_methods_supported: ["S256"],
     };
     return json(body, { headers: { "cache-control": "public, max-age=300" } });
   };

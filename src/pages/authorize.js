@@ -1,0 +1,18 @@
+// Takes the code back to the app. The server has checked where that is, and wrote it into the page.
+
+const login = document.querySelector("gatehouse-login");
+const { state } = Object.fromEntries(new URLSearchParams(location.search));
+
+/** Home Assistant's form of the address, and the issuer (RFC 9207). */
+function addressWith(code) {
+  const uri = login.getAttribute("redirect-uri");
+  const joint = uri.includes("?") ? (/[?&]$/.test(uri) ? "" : "&") : "?";
+  const parts = [`code=${encodeURIComponent(code)}`];
+  if (state) parts.push(`state=${encodeURIComponent(state)}`);
+  if (document.getElementById("store-token")?.checked) parts.push("storeToken=true");
+  parts.push(`iss=${encodeURIComponent(login.dataset.issuer)}`);
+  return uri + joint + parts.join("&");
+}
+
+// The address of this page is of no more use, so the way back does not lead here.
+login.addEventListener("gatehouse-code", ({ detail }) => location.replace(addressWith(detail.code)));
