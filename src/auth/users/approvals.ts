@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
 
@@ -11,6 +12,7 @@ import type { User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
+import { createKeyedQueue } from "../scheduling/keyed-queue.ts";
 import { mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
 import { isPending } from "./account-status.ts";
 import type { CredentialRemoval } from "./credentials.ts";
@@ -114,6 +116,9 @@ const mostBytes = 1_000_000;
 /** How many expired users one call removes. */
 const removedAtOnce = 8;
 
+/** How often `retryConflicts` is repeated for whoever has a turn. */
+const mostRounds = 5;
+
 interface Waiting {
   readonly all: readonly Approval[];
   readonly version: number;
@@ -122,11 +127,16 @@ interface Waiting {
 export function createApprovals(options: ApprovalOptions): Approvals {
   const limits = { ...defaultApprovalLimits, ...options.limits };
   const tools = { ...options, limits };
+  const turns = createKeyedQueue();
+  // All write one record. Whoever was in conflict takes turns with others of this node, so many at once all succeed.
+  // Those who ask do not delay those who decide.
+  const inTurn = async <Result>(who: "asks" | "decides", attempt: () => Promise<Result | undefined>) =>
+    (await attempt()) ?? (await turns.run(who, () => patiently(attempt)));
   return {
     mayDecide: (user) => (options.approvers === "administrators" ? isAdmin(user) : user.isOwner),
     async wait(request, also) {
       await removeExpired(tools);
-      const noted = await retryConflicts(() => waitOnce(tools, request, also));
+      const noted = await inTurn("asks", () => waitOnce(tools, request, also));
       if (noted === "full") return undefined;
       if (noted.isNews) options.events.publish(topic, { user_id: request.userId });
       return noted.approval;
@@ -135,10 +145,10 @@ export function createApprovals(options: ApprovalOptions): Approvals {
     async approve(userId, groupIds) {
       if (groupIds !== undefined && !(await options.groups.exists(groupIds)))
         throw new AuthError("invalid_group");
-      return await retryConflicts(() => approveOnce(tools, userId, groupIds));
+      return await inTurn("decides", () => approveOnce(tools, userId, groupIds));
     },
     async refuse(userId) {
-      await retryConflicts(() => removeOnce(tools, userId, () => true));
+      await inTurn("decides", () => removeOnce(tools, userId, () => true));
     },
     removeExpired: () => removeExpired(tools),
     onRequest: (listener) =>
@@ -149,6 +159,21 @@ export function createApprovals(options: ApprovalOptions): Approvals {
         onGap: () => undefined,
       }),
   };
+}
+
+/**
+ * As `retryConflicts`, with pauses of a random length: another node that takes turns of its own may be faster each time.
+ */
+async function patiently<Result>(attempt: () => Promise<Result | undefined>): Promise<Result> {
+  for (let round = 1; ; round += 1) {
+    try {
+      return await retryConflicts(attempt);
+    } catch (error) {
+      const isConflict = error instanceof AuthError && error.code === "conflict";
+      if (!isConflict || round === mostRounds) throw error;
+      await pause(randomInt(1, 20 * round));
+    }
+  }
 }
 
 type Tools = ApprovalOptions & { readonly limits: ApprovalLimits };

@@ -141,3 +141,20 @@ it("are refused before their record is too large for the store, and have a name 
   await approvals.approve(waiting[0]?.userId ?? "");
   expect(outcomeOf((await askAt("gus 4")).answer.step)).toBe("progress");
 });
+
+it("are all taken, and all decided on, if many ask and many decide at once on two nodes", async () => {
+  await start({ approvals: { limits: { perAddress: 100 } } });
+  const other = await node.another();
+  const names = Array.from({ length: 40 }, (_, place) => `gus ${place}`);
+  const asked = await Promise.all(names.map((name) => ask(name)));
+  expect(asked.map(({ answer }) => outcomeOf(answer.step))).toEqual(names.map(() => "progress"));
+  const waiting = await node.authority.approvals.list();
+  const decided = waiting.map(({ userId }, place) => {
+    const { approvals } = (place % 2 === 0 ? node : other).authority;
+    return place % 4 < 2 ? approvals.approve(userId) : approvals.refuse(userId);
+  });
+  const outcomes = await Promise.allSettled(decided);
+  expect(outcomes.filter(({ status }) => status === "rejected")).toEqual([]);
+  expect(await other.authority.approvals.list()).toEqual([]);
+  expect(await node.authority.users.list()).toHaveLength(1 + 20);
+});
