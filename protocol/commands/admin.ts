@@ -10,6 +10,10 @@ export const UserInfo = Type.Object({
   name: Type.Union([Type.String(), Type.Null()]),
   is_owner: Type.Boolean(),
   is_active: Type.Boolean(),
+  /** Gatehouse's own: tells who waits for approval from who was deactivated. */
+  state: Type.Optional(
+    Type.Union([Type.Literal("pending"), Type.Literal("active"), Type.Literal("deactivated")]),
+  ),
   local_only: Type.Boolean(),
   system_generated: Type.Boolean(),
   group_ids: Type.Array(Type.String()),

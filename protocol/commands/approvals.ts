@@ -21,6 +21,8 @@ export const WaitingUser = Type.Object({
   address: Text,
   /** The waiting person sees the same code. */
   code: Type.String({ pattern: "^[B-Z]{4}-[B-Z]{4}$" }),
+  /** The groups that the user gets, unless the decision names others. */
+  group_ids: Type.Array(Type.String()),
   requested_at: Type.String({ format: "date-time" }),
   /** Without another login until then, the user is removed. */
   ends_at: Type.String({ format: "date-time" }),

@@ -50,6 +50,11 @@ export interface Credential {
   /** The provider's normalised name of the person; for `homeassistant` the login name. */
   readonly subject: string;
   readonly createdAt: number;
+  /**
+   * True if its user, who was there before, has linked it. What its provider says of the person is then not applied:
+   * the rights of a user come from one place.
+   */
+  readonly linked?: boolean;
 }
 
 export type SessionType = "normal" | "long_lived_access_token" | "system";

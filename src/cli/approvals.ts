@@ -1,23 +1,23 @@
 import type { Authority } from "../auth/authority.ts";
 import { approvalOnWire } from "../auth/users/approval-on-wire.ts";
-import type { Approval } from "../auth/users/approvals.ts";
+import type { WaitingApproval } from "../auth/users/approvals.ts";
 import { type Output, table, timeText } from "./output.ts";
 import { oneLine } from "./terminal-text.ts";
 
 export async function listApprovals({ approvals }: Authority, output: Output): Promise<void> {
   const waiting = await approvals.list();
-  const columns = ["USER", "CODE", "NAME", "WHO", "PROVIDER", "DEVICE", "ADDRESS", "ASKED"];
+  const columns = ["USER", "CODE", "NAME", "WHO", "PROVIDER", "DEVICE", "ADDRESS", "GROUPS", "ASKED"];
   output.result(waiting.map(approvalOnWire), table(columns, waiting.map(rowOf)));
 }
 
 /** Names and subjects are what strangers and other servers say. */
-function rowOf(approval: Approval): readonly string[] {
+function rowOf(approval: WaitingApproval): readonly string[] {
   const { userId, code, name, subject, provider, clientName, clientId, address, requestedAt } = approval;
   const said = [name ?? "-", subject, providerText(provider), clientName ?? clientId ?? "-"].map(oneLine);
-  return [userId, code, ...said, address ?? "-", timeText(requestedAt)];
+  return [userId, code, ...said, address ?? "-", approval.groupIds.join(" ") || "-", timeText(requestedAt)];
 }
 
-function providerText([type, id]: Approval["provider"]): string {
+function providerText([type, id]: WaitingApproval["provider"]): string {
   return id === null ? type : `${type} ${id}`;
 }
 

@@ -2,6 +2,7 @@ import type { ExternalStep, FlowStep, ProgressStep } from "../../protocol/flow.t
 import { AuthError } from "../auth/errors.ts";
 import { GatewayError } from "../client/errors.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
+import type { LoginFlow } from "../client/login-flow.ts";
 import { createMemoryTokenStore } from "../client/token-store.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
 import type { Output } from "./output.ts";
@@ -34,7 +35,7 @@ export async function login(options: LoginOptions, output: Output): Promise<void
     let step = by === "browser" ? flow.step : await flow.submit(by);
     while (step.type === "external" || step.type === "progress") {
       output.notice(waitingText(step));
-      step = await flow.next();
+      step = await nextStep(flow, step);
     }
     if (step.type !== "create_entry" || typeof step.result === "string") throw refusal(step);
     const { result } = step;
@@ -47,6 +48,19 @@ export async function login(options: LoginOptions, output: Output): Promise<void
     output.result(result, lines.join("\n"));
   } finally {
     client.close();
+  }
+}
+
+/** The gateway ends a login that waits for too long, and closes its socket. */
+async function nextStep(flow: LoginFlow, waiting: ExternalStep | ProgressStep): Promise<FlowStep> {
+  try {
+    return await flow.next();
+  } catch (error) {
+    const isLost = error instanceof GatewayError && error.code === "connection_lost";
+    if (!isLost || waiting.type !== "progress") throw error;
+    const publicMessage =
+      "Nobody has decided within the time of a login. You go on waiting: run the command again later";
+    throw new AuthError("unavailable", { publicMessage, cause: error });
   }
 }
 

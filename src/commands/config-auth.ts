@@ -5,7 +5,7 @@ import { isActive } from "../auth/users/account-status.ts";
 import type { UserPatch } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
 import { defineCommand } from "./guarded-command.ts";
-import { requireOwnerForOwner } from "./owner-only.ts";
+import { requireApproverForPending, requireOwnerForOwner } from "./owner-only.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
 
@@ -31,12 +31,14 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
     defineCommand("config/auth/update", users, async (message, session) => {
       // `users.update` refuses to deactivate the owner, for everybody, with Home Assistant's text.
       if (message.is_active !== false) await requireOwnerForOwner(users, message.user_id, session);
+      await requireApproverForPending(parts.authority, message.user_id, session);
       const changed = parts.authorityOf(session).users.update(message.user_id, patchOf(message));
       const user = await changed.catch(userNotFound);
       return { user: await infoOf(parts, user) };
     }),
     defineCommand("config/auth/delete", users, async ({ user_id }, session) => {
       if (user_id === session.principal.userId) throw new AuthError("no_delete_self");
+      await requireApproverForPending(parts.authority, user_id, session);
       await parts.authorityOf(session).users.remove(user_id).catch(userNotFound);
       return null;
     }),
@@ -104,6 +106,7 @@ function infoWith(user: User, owned: readonly Credential[]): UserInfo {
     name: user.name,
     is_owner: user.isOwner,
     is_active: isActive(user),
+    state: user.state,
     local_only: user.localOnly,
     system_generated: user.systemGenerated,
     group_ids: [...user.groupIds],

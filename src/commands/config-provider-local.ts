@@ -1,7 +1,9 @@
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { LocalLogins } from "../auth/providers/homeassistant/local-logins.ts";
+import type { RecentLogin } from "../auth/sessions/recent-login.ts";
 import { type Command, TranslatedError } from "../connection/command.ts";
+import type { Session } from "../connection/session.ts";
 import { answeredBeforeCut } from "./answered-before-cut.ts";
 import { userNotFound } from "./config-auth.ts";
 import { defineCommand } from "./guarded-command.ts";
@@ -13,13 +15,14 @@ import type { CommandAuthority, CommandParts } from "./registry.ts";
  * `auth_provider_id`. Throws `invalid_handler` if there is none.
  */
 export function localProviderCommands({
-  authority: { users },
+  authority: { users, recentLogin },
   authorityOf,
 }: CommandParts): readonly Command[] {
   const prefix = "config/auth_provider/homeassistant";
   return [
     defineCommand(`${prefix}/create`, users, async ({ user_id, username, password, ...at }, session) => {
       await requireOwnerForOwner(users, user_id, session);
+      requireRecentForOneself(recentLogin, user_id, session);
       await loginsAt(authorityOf(session), at)
         .create(user_id, username, password)
         .catch(userNotFound)
@@ -50,6 +53,7 @@ export function localProviderCommands({
       `${prefix}/admin_change_password`,
       users,
       async ({ id, user_id, password, ...at }, session) => {
+        requireRecentForOneself(recentLogin, user_id, session);
         await answeredBeforeCut({ id, session, cause: "password_changed" }, () =>
           loginsAt(authorityOf(session), at).setPassword(user_id, password),
         );
@@ -63,6 +67,14 @@ export function localProviderCommands({
       return null;
     }),
   ];
+}
+
+/**
+ * Whoever finds an unlocked device must not give its user a password that they know. `change_password` asks for the
+ * present one instead. Throws `recent_login_required`.
+ */
+function requireRecentForOneself(recentLogin: RecentLogin, userId: string, { principal }: Session): void {
+  if (userId === principal.userId) recentLogin.require(principal);
 }
 
 function loginsAt(

@@ -1,6 +1,21 @@
 import { AuthError } from "../auth/errors.ts";
+import { isPending } from "../auth/users/account-status.ts";
 import type { Users } from "../auth/users/users.ts";
 import type { Session } from "../connection/session.ts";
+import type { CommandAuthority } from "./registry.ts";
+
+/**
+ * Only whoever may approve changes, activates or removes a user who waits for approval. Throws `unauthorized`.
+ */
+export async function requireApproverForPending(
+  { users, approvals }: Pick<CommandAuthority, "users" | "approvals">,
+  userId: string,
+  { principal }: Session,
+): Promise<void> {
+  if (!isPending(await users.current(userId))) return;
+  const actor = await users.current(principal.userId);
+  if (actor === undefined || !approvals.mayDecide(actor)) throw new AuthError("unauthorized");
+}
 
 /**
  * Only the owner may change what belongs to the owner. Otherwise an administrator could replace the owner's login and

@@ -5,7 +5,7 @@ import type { Clock } from "../auth/clock/clock.ts";
 import type { User } from "../auth/model.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import { approvalOnWire } from "../auth/users/approval-on-wire.ts";
-import type { Approval, Approvals } from "../auth/users/approvals.ts";
+import type { Approvals, WaitingApproval } from "../auth/users/approvals.ts";
 import { isAdmin, type Users } from "../auth/users/users.ts";
 import type { ConnectionLog } from "./observer.ts";
 import type { Session } from "./session.ts";
@@ -15,7 +15,7 @@ export interface UserEvents {
   /** `type` undefined: all of them. Returns a function that ends the subscription. */
   subscribe(session: Session, id: number, type: string | undefined): () => void;
   publish(event: RevocationEvent): void;
-  publishApproval(approval: Approval): void;
+  publishApproval(approval: WaitingApproval): void;
 }
 
 /** What a subscriber gets, in Home Assistant's format. */

@@ -126,7 +126,7 @@ it("is no person: no login, no long-lived token, no ownership", async () => {
   expect(await refused(...login)).toEqual({ code: 1, error: "system_generated" });
   expect(await refused("tokens", "issue", "--user", id, "--name", "t")).toEqual({
     code: 1,
-    error: "access_denied",
+    error: "not_system_user",
   });
   expect(await refused("users", "make-owner", id)).toEqual({ code: 1, error: "not_allowed" });
   expect(await refused("users", "promote", id)).toEqual({ code: 1, error: "cannot_modify_system_generated" });

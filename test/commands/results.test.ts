@@ -158,6 +158,7 @@ describe("commands", () => {
       name: "Nora",
       is_owner: false,
       is_active: true,
+      state: "active",
       local_only: true,
       system_generated: false,
       group_ids: ["system-users"],

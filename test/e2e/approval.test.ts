@@ -118,6 +118,37 @@ describe("approval, with two nodes on one Redis", () => {
     });
     socket.close();
   });
+  it("is not made by an administrator in other ways", async () => {
+    const admin = await ask(a, "jana");
+    const { user_id } = await requested(boss, "jana");
+    await boss.call("gatehouse/approvals/approve", { user_id, group_ids: ["system-admin"] });
+    await entered(admin.socket);
+    const { socket } = await ask(a, "kurt");
+    const kurt = await requested(boss, "kurt");
+    expect(kurt).toMatchObject({ group_ids: ["system-users"] });
+    const unauthorized = { error: { code: "unauthorized" } };
+    for (const change of [
+      { is_active: true },
+      { group_ids: ["system-admin"] },
+      { is_active: false },
+      { name: "K" },
+    ])
+      expect(
+        await admin.socket.call("config/auth/update", { user_id: kurt.user_id, ...change }),
+      ).toMatchObject(unauthorized);
+    expect(await admin.socket.call("config/auth/delete", { user_id: kurt.user_id })).toMatchObject(
+      unauthorized,
+    );
+    const { result } = await admin.socket.call("config/auth/list");
+    expect(result).toContainEqual(
+      expect.objectContaining({ id: kurt.user_id, state: "pending", is_active: false }),
+    );
+    expect(await boss.call("config/auth/update", { user_id: kurt.user_id, is_active: true })).toMatchObject({
+      success: true,
+    });
+    await entered(socket);
+    for (const each of [admin.socket, socket]) each.close();
+  });
   it("is for an administrator only if the configuration says so", async () => {
     const asked = await ask(a, "ines");
     const { user_id } = await requested(boss, "ines");

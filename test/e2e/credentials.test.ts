@@ -153,6 +153,12 @@ describe.each(transportNames)("credentials on an authenticated socket, %s", (tra
     };
     const credential_id = credentials[0]?.credential_id;
     expect(await socket.call("auth/credentials/remove", { credential_id })).toMatchObject(refused);
+    // Nor by giving oneself a password.
+    const prefix = "config/auth_provider/homeassistant";
+    const login = { user_id: id, username: "another", password: "a long enough password" };
+    expect(await socket.call(`${prefix}/create`, login)).toMatchObject(refused);
+    const password = { user_id: id, password: "a long enough password" };
+    expect(await socket.call(`${prefix}/admin_change_password`, password)).toMatchObject(refused);
     socket.close();
   });
   it("of others are seen and removed by administrators, the owner's by the owner only", async () => {

@@ -5,8 +5,8 @@ export interface GuestProvider extends LoginProvider {
   profile: Profile | undefined;
   linkTo: string | undefined;
   newUsers: NewUsers | undefined;
-  admits(peer: { readonly address: string | null }): boolean;
-  admitted: (address: string | null) => boolean;
+  /** Undefined: it judges no addresses. */
+  admits: LoginProvider["admits"];
 }
 
 const form: ProviderStep = {
@@ -24,10 +24,7 @@ export function guestProvider(newUsers?: NewUsers, id: string | null = null): Gu
     newUsers,
     profile: undefined,
     linkTo: undefined,
-    admitted: () => true,
-    admits({ address }) {
-      return this.admitted(address);
-    },
+    admits: undefined,
     begin: async () => form,
     async advance(_stepId, { name }) {
       const { profile, linkTo } = this;

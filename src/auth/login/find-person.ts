@@ -60,7 +60,8 @@ export async function findPerson(
     const made = await makePerson(tools, flow, proof, peer);
     return made === "made" ? await readPerson(tools, flow, proof.subject) : made;
   }
-  const changed = await followProfile(tools, known.versionedUser.user, proof.profile);
+  const profile = known.credential.linked === true ? undefined : proof.profile;
+  const changed = await followProfile(tools, known.versionedUser.user, profile);
   return changed ? await readPerson(tools, flow, proof.subject) : known;
 }
 

@@ -71,5 +71,5 @@ function newCredential(
   userId: string,
 ): Credential {
   const [providerType, providerId] = handler;
-  return { id: newId(), userId, providerType, providerId, subject, createdAt: clock.now() };
+  return { id: newId(), userId, providerType, providerId, subject, createdAt: clock.now(), linked: true };
 }

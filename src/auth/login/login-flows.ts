@@ -103,6 +103,8 @@ export interface LoginFlows {
       readonly flowId: string;
       readonly flowSecret: string;
       readonly input: Readonly<Record<string, unknown>>;
+      /** If given, the client that began the flow. Throws `invalid_client` for another one. */
+      readonly clientId?: string | undefined;
     },
     peer: Peer,
   ): Promise<FlowAnswer>;
@@ -301,11 +303,12 @@ function newFlow(
 
 async function advance(
   engine: Engine,
-  { flowId, flowSecret, input }: Parameters<LoginFlows["advance"]>[0],
+  { flowId, flowSecret, input, clientId }: Parameters<LoginFlows["advance"]>[0],
   peer: Peer,
 ): Promise<FlowAnswer> {
   const { options } = engine;
   const at = await requireFlow(engine, { flowId, flowSecret });
+  if (clientId !== undefined && clientId !== at.flow.clientId) throw new AuthError("invalid_client");
   const about = { flow: at.flow, flowSecret };
   const over = await endIfExpired(engine, at);
   if (over !== undefined) return answer(engine, about, over);

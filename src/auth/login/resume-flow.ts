@@ -1,4 +1,5 @@
 import { addressShare } from "../../net/address-share.ts";
+import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Peer } from "../model.ts";
 import { announceStep } from "./external-steps.ts";
@@ -72,6 +73,9 @@ export async function conclude(
     return answer(engine, about, await endFlow(engine.options, at, outcome.reason));
   const proved = outcome ?? waiting;
   if (proved === null) throw new RangeError("a flow that has no outcome");
+  // Configured on another node, or not any more: the flow is not over because of that.
+  if (engine.options.registry.find(...at.flow.handler) === undefined)
+    throw new AuthError("invalid_flow", { detail: "its provider is not configured on this node" });
   const step = await finish(engine.options, at, restoredProof(proved.proof), peer);
   // Another socket may hold the flow, on another node: it learns that the flow is over.
   announceStep(engine.options.events, at.flow.id);

@@ -106,7 +106,7 @@ export interface LoginProvider {
    * Whether this peer may use a session that this provider gave. Asked whenever a session is opened or refreshed, or
    * its token authenticates a socket. Absent: everybody. Must not throw.
    */
-  admits?(peer: Peer): boolean;
+  admits?: ((peer: Peer) => boolean) | undefined;
   /**
    * Of input that is a try at a secret: the login name, in its normal form, that tries are counted for; see
    * `LoginThrottle`. Undefined for other input.

@@ -49,7 +49,8 @@ function checkRequest({ days, clientName }: LongLivedRequest): void {
 async function createOnce(tools: SessionTools, request: LongLivedRequest) {
   const userStatus = await readUserStatus(tools.store, request.userId);
   // As in Home Assistant, a system user has no sessions but those of type `system`.
-  const user = userStatus?.user.systemGenerated === true ? undefined : userStatus?.user;
+  if (userStatus?.user.systemGenerated === true) throw new AuthError("not_system_user");
+  const user = userStatus?.user;
   refuseInactive(user);
   if (userStatus === undefined) return undefined;
   const session = longLivedSession(request, tools.clock.now());

@@ -41,6 +41,9 @@ const ApprovalRecord = Type.Object({
 export type Approval = Static<typeof ApprovalRecord>;
 const WaitingList = Compile(Type.Object({ waiting: Type.Array(ApprovalRecord) }));
 
+/** The same with the groups that the user will have, unless the decision names others. */
+export type WaitingApproval = Approval & { readonly groupIds: readonly string[] };
+
 export type ApprovalRequest = Omit<Approval, "code" | "requestedAt" | "endsAt">;
 
 export interface ApprovalLimits {
@@ -77,7 +80,7 @@ export interface Approvals {
    */
   wait(request: ApprovalRequest, also?: Step): Promise<Approval | undefined>;
   /** Those who wait, oldest first. */
-  list(): Promise<readonly Approval[]>;
+  list(): Promise<readonly WaitingApproval[]>;
   /**
    * Makes the user active, with these groups if given. Throws `not_found` if nobody waits with this id: also if
    * another call decided first. Throws `invalid_group`.
@@ -88,7 +91,7 @@ export interface Approvals {
   /** Removes users who have waited too long, some at each call. */
   removeExpired(): Promise<void>;
   /** Calls the listener whenever a user has asked, on whatever node. A call may be lost: also read the list. */
-  onRequest(listener: (approval: Approval) => void): () => void;
+  onRequest(listener: (approval: WaitingApproval) => void): () => void;
 }
 
 export interface ApprovalOptions {
@@ -192,22 +195,40 @@ function waitingStep({ version }: Waiting, waiting: readonly Approval[]): Step {
   return { check: [{ key, version }], put: [{ key, value: { waiting: [...waiting] } }] };
 }
 
-async function findWaiting(tools: Tools, userId: unknown): Promise<Approval | undefined> {
+async function findWaiting(tools: Tools, userId: unknown): Promise<WaitingApproval | undefined> {
   const { all } = await readWaiting(tools);
-  return all.find((each) => each.userId === userId && each.endsAt > tools.clock.now());
+  const [found] = await stillPending(
+    tools,
+    all.filter((each) => each.userId === userId && isLive(tools, each)),
+  );
+  return found;
 }
 
-async function listPending(tools: Tools): Promise<readonly Approval[]> {
+async function listPending(tools: Tools): Promise<readonly WaitingApproval[]> {
   await removeExpired(tools);
   const { all } = await readWaiting(tools);
-  const live = all.filter(({ endsAt }) => endsAt > tools.clock.now());
-  return await stillPending(tools, live);
+  return await stillPending(
+    tools,
+    all.filter((each) => isLive(tools, each)),
+  );
 }
 
-async function stillPending({ store }: Tools, all: readonly Approval[]): Promise<readonly Approval[]> {
+function isLive({ clock }: Tools, { endsAt }: Approval): boolean {
+  return endsAt > clock.now();
+}
+
+async function stillPending({ store }: Tools, all: readonly Approval[]): Promise<readonly WaitingApproval[]> {
   if (all.length === 0) return [];
-  const users = await store.get(all.map(({ userId }) => recordKeys.user(userId)));
-  return all.filter((_, place) => isPending(users[place] && parseUser(users[place])));
+  const records = await store.get(all.map(({ userId }) => recordKeys.user(userId)));
+  return all.flatMap((approval, place) => {
+    const user = records[place] && parseUser(records[place]);
+    return user !== undefined && isPending(user) ? [{ ...approval, groupIds: user.groupIds }] : [];
+  });
+}
+
+async function placesTaken(tools: Tools, all: readonly Approval[]): Promise<readonly Approval[]> {
+  const pending = new Set((await stillPending(tools, all)).map(({ userId }) => userId));
+  return all.filter(({ userId }) => pending.has(userId));
 }
 
 async function waitOnce(
@@ -222,9 +243,7 @@ async function waitOnce(
   const isNew = known === undefined;
   // Entries of users who are not pending any more take no place.
   const all =
-    isNew && isFull(waiting.all, request, tools.limits)
-      ? await stillPending(tools, waiting.all)
-      : waiting.all;
+    isNew && isFull(waiting.all, request, tools.limits) ? await placesTaken(tools, waiting.all) : waiting.all;
   if (isNew && isFull(all, request, tools.limits)) return "full";
   const approval = {
     ...request,

@@ -39,6 +39,7 @@ const CredentialRecord = Compile(
     providerId: Type.Union([Type.String(), Type.Null()]),
     subject: Type.String(),
     createdAt: Type.Number(),
+    linked: Type.Optional(Type.Boolean()),
   }),
 );
 const Claim = Compile(Type.Object({ credential_id: Type.String() }));

@@ -32,7 +32,9 @@ async function checksOf(
   { store, credentials, registry }: UsabilityTools,
   { id, providerType, providerId, subject }: Credential,
 ): Promise<Checks | undefined> {
-  if (registry.find(providerType, providerId) === undefined) return undefined;
+  const provider = registry.find(providerType, providerId);
+  // What is good from some addresses only is no way in to rely on.
+  if (provider === undefined || provider.admits !== undefined) return undefined;
   const found = await credentials.get(id);
   if (found === undefined) return undefined;
   const itself = { key: recordKeys.credential(id), version: found.version };

@@ -53,7 +53,7 @@ export function flowStepEndpoint({ authority, maxBodyBytes }: LoginFlowOptions):
     const { logins } = authority;
     const claim = logins.addressClaim(parameters.id ?? "", peer);
     try {
-      return stepAnswer(await logins.advance({ ...claim, input }, peer));
+      return stepAnswer(await logins.advance({ ...claim, input, clientId }, peer));
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
       if (error.code === "not_supported") return stepAnswer(await logins.resume(claim, peer));

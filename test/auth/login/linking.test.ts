@@ -132,6 +132,16 @@ describe("linking a login to one's user", () => {
   });
 });
 
+describe("a login that was linked", () => {
+  it("changes neither name nor rights of its user, whatever its provider says", async () => {
+    await link("h.");
+    guests.profile = { name: "Somebody", groupIds: ["system-admin"], localOnly: true };
+    expect((await logIn("h.")).type).toBe("create_entry");
+    const { user: after } = (await node.authority.users.read(user.id)) ?? {};
+    expect(after).toMatchObject({ name: "hanna", groupIds: ["system-users"], localOnly: false });
+  });
+});
+
 describe("removing a login", () => {
   const remove = (credentialId: string, keepLast = true, userId = user.id) =>
     node.authority.credentialRemovals.remove(userId, credentialId, { keepLast });
@@ -170,6 +180,12 @@ describe("removing a login", () => {
     const { credentialRemovals } = without.authority;
     if (left?.providerType === "guest") expect(credentialRemovals.isUsable(left)).toBe(false);
     await without.stop();
+  });
+  it("does not count one that is good from some addresses only", async () => {
+    guests.admits = () => true;
+    await link("h.");
+    expect(await refusal(remove(await idOf("hanna")))).toBe("last_credential");
+    await remove(await idOf("h."));
   });
   it("is an administrator's too, down to the last, except the owner's", async () => {
     await remove(await idOf("hanna"), false);

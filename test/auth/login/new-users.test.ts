@@ -303,7 +303,7 @@ describe("a provider that judges addresses", () => {
     const guests = guestProvider(welcome);
     const node = await withGuests(guests);
     const { logins } = node.authority;
-    guests.admitted = (address) => address === home.address;
+    guests.admits = ({ address }) => address === home.address;
     expect(logins.providers(abroad).map(({ type }) => type)).toEqual(["homeassistant"]);
     expect(logins.providers(home).map(({ type }) => type)).toEqual(["homeassistant", "guest"]);
     expect(reasonIn((await logins.start(request, abroad)).step)).toBe("not_allowed");
@@ -313,6 +313,7 @@ describe("a provider that judges addresses", () => {
   });
   it("is asked again at every token", async () => {
     const guests = guestProvider(welcome);
+    guests.admits = () => true;
     const node = await withGuests(guests);
     const step = await stepOf(node, "gus");
     if (step.type !== "create_entry" || typeof step.result === "string") throw new Error("no session");
@@ -320,7 +321,7 @@ describe("a provider that judges addresses", () => {
     const { authentication, sessions } = node.authority;
     const refresh = (peer: Peer) => sessions.refresh({ refreshToken: refresh_token, peer });
     expect(await authentication.authenticate(access_token, abroad)).toMatchObject({ ok: true });
-    guests.admitted = (address) => address === home.address;
+    guests.admits = ({ address }) => address === home.address;
     expect(await authentication.authenticate(access_token, abroad)).toMatchObject({
       ok: false,
       close: "address_not_allowed",
