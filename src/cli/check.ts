@@ -9,14 +9,14 @@ import { loadConfiguredModules } from "../server/configured-providers.ts";
 import { guaranteeOf } from "../server/guarantee-report.ts";
 import { InstallationError } from "../server/installation.ts";
 import { openAuthority } from "../server/open-authority.ts";
-import { providerWarnings } from "../server/provider-warnings.ts";
+import { providerFileWarnings, providerWarnings } from "../server/provider-warnings.ts";
 import { readTlsFiles } from "../server/tls-files.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { type Output, UsageError } from "./output.ts";
 
 /**
  * Validates the configuration and its TLS certificate, and prints the effective values with secrets masked, and warnings
- * about login providers that an embedded store shows. With `guarantee` it also asks Redis, and prints how soon the store
+ * about login providers: files that cannot be used, and what an embedded store shows. With `guarantee` it also asks Redis, and prints how soon the store
  * lets a revocation take effect. It writes nothing to the store.
  */
 export async function check(
@@ -28,7 +28,8 @@ export async function check(
   await checkTls(config);
   await checkModules(config);
   const asksStore = flags.guarantee === true || config.store === null;
-  const warnings = asksStore ? await warningsOf(config) : [];
+  const ofFiles = await providerFileWarnings(config.auth_providers);
+  const warnings = [...ofFiles, ...(asksStore ? await warningsOf(config) : [])];
   const guarantee = flags.guarantee ? { guarantee: await guaranteeOf(config) } : {};
   const effective = {
     ...effectiveConfig(config),

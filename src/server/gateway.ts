@@ -19,7 +19,7 @@ import type { ProvidersOf } from "./configured-providers.ts";
 import { agreeOnIssuer } from "./issuer.ts";
 import { openAuthority, systemClock } from "./open-authority.ts";
 import { readPages } from "./pages.ts";
-import { providerWarnings } from "./provider-warnings.ts";
+import { providerFileWarnings, providerWarnings } from "./provider-warnings.ts";
 import { createRevocationBound, type RevocationBound } from "./revocation-bound.ts";
 import { type RevocationFeed, startRevocationFeed } from "./revocation-feed.ts";
 import { retryAtStartup } from "./startup-retry.ts";
@@ -222,9 +222,11 @@ class RunningGateway implements Gateway {
   }
 
   async #warnOfProviders(): Promise<void> {
-    const { opened, log } = this.#parts;
+    const { config, opened, log } = this.#parts;
     try {
-      for (const warning of await providerWarnings(this.authority, opened.providers)) log.warn({}, warning);
+      const ofFiles = await providerFileWarnings(config.auth_providers);
+      for (const warning of [...ofFiles, ...(await providerWarnings(this.authority, opened.providers))])
+        log.warn({}, warning);
     } catch (error) {
       if (this.#stopped === undefined)
         log.warn({ err: error }, "the logins of the providers were not checked");

@@ -1,5 +1,8 @@
+import { access, constants, stat } from "node:fs/promises";
+
 import type { Authority } from "../auth/authority.ts";
 import type { LoginProvider } from "../auth/providers/provider.ts";
+import { filesOf, type ProviderEntry } from "../auth/providers/provider-types.ts";
 
 /** Users whose credentials are read at once. */
 const pageSize = 100;
@@ -19,6 +22,25 @@ export async function providerWarnings(
   for (const [provider, count] of await orphans(authority, providers))
     warnings.push(orphanText(provider, count));
   return warnings;
+}
+
+/** Files that entries name and the gateway cannot use: a login at such a provider fails. */
+export async function providerFileWarnings(entries: readonly ProviderEntry[]): Promise<readonly string[]> {
+  const warnings: string[] = [];
+  for (const [place, entry] of entries.entries())
+    for (const { option, path, use } of filesOf(entry))
+      if (!(await isUsable(path, use)))
+        warnings.push(`auth_providers: entry ${place + 1} has a ${option} that cannot be ${use}: ${path}`);
+  return warnings;
+}
+
+async function isUsable(path: string, use: "read" | "run"): Promise<boolean> {
+  try {
+    await access(path, use === "run" ? constants.X_OK : constants.R_OK);
+    return (await stat(path)).isFile();
+  } catch {
+    return false;
+  }
 }
 
 function orphanText(provider: string, count: number): string {

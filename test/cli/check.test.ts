@@ -36,6 +36,27 @@ describe("what gatehouse check prints", () => {
     return { code, stdout: String(stdout.read() ?? ""), stderr: String(stderr.read() ?? "") };
   }
 
+  it("warns of files of login providers that cannot be used", async () => {
+    const plain = path.join(folder.path, "plain");
+    writeFileSync(plain, "", { mode: 0o644 });
+    const gone = path.join(folder.path, "gone");
+    const entries = [
+      { type: "command_line", command: "/bin/sh" },
+      { type: "command_line", id: "plain", command: plain },
+      { type: "ldap", url: "ldaps://directory.test", user_dn: "uid={username},dc=test", ca_file: gone },
+      { type: "ldap", id: "b", url: "ldaps://directory.test", user_dn: "uid={username}", ca_file: plain },
+    ];
+    const { code, stdout } = await check({
+      GATEHOUSE_DATA: folder.path,
+      GATEHOUSE_AUTH_PROVIDERS: JSON.stringify(entries),
+    });
+    expect(code).toBe(0);
+    expect(stdout.split("\n").filter((line) => line.startsWith("# warning"))).toEqual([
+      `# warning: auth_providers: entry 2 has a command that cannot be run: ${plain}`,
+      `# warning: auth_providers: entry 3 has a ca_file that cannot be read: ${gone}`,
+    ]);
+  });
+
   it.each<[string, Readonly<Record<string, string>>, readonly string[]]>([
     ["by default", {}, []],
     ["with the guarantee", {}, ["--guarantee"]],

@@ -380,6 +380,10 @@ describe("auth_providers", () => {
       "entry 1 has a wrong new_users.groups: a group must be one of system-admin, system-users, system-read-only",
     ],
     [
+      "  - {type: oidc, issuer: https://id.test, client_id: x, client_auth: basic}\n",
+      "entry 1 has a wrong client_auth: must be one of client_secret_basic, client_secret_post",
+    ],
+    [
       "  - {type: header, proxies: [10.0.0.1], groups_header: x-groups, group_mapping: {admins: admin}}\n",
       "entry 1 has a wrong group_mapping: a group must be one of system-admin, system-users, system-read-only",
     ],

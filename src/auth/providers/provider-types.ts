@@ -59,6 +59,18 @@ function typeOf({ type }: ProviderEntry) {
   };
 }
 
+/** The options of an entry that name a file: their schema says `file`, and whether it is read or run. */
+export function filesOf(
+  entry: ProviderEntry,
+): readonly { readonly option: string; readonly path: string; readonly use: "read" | "run" }[] {
+  const properties: Readonly<Record<string, object>> = providerTypes[entry.type].entry.properties;
+  return Object.entries(entry).flatMap(([option, path]) => {
+    const schema = properties[option] ?? {};
+    const use = "file" in schema && (schema.file === "run" ? "run" : "read");
+    return use === false || typeof path !== "string" ? [] : [{ option, path, use }];
+  });
+}
+
 /** Whether an option of this entry is a secret: its schema has JSON Schema's `writeOnly`. */
 export function isSecretOption({ type }: ProviderEntry, name: string): boolean {
   const properties: Readonly<Record<string, object>> = providerTypes[type].entry.properties;

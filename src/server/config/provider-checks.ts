@@ -47,7 +47,16 @@ function optionProblem(
   const option = schema.properties[name] ?? {};
   // What the validator says of an option with several forms is about one of them.
   if ("expected" in option) return `has a wrong ${name}: must be ${String(option.expected)}`;
+  const allowed = path.length === 1 ? literalsOf(option) : [];
+  if (allowed.length > 0) return `has a wrong ${name}: must be one of ${allowed.join(", ")}`;
   return `has a wrong ${path.join(".")}: ${message}`;
+}
+
+/** The values of an option that is one of several words. */
+function literalsOf(option: object): readonly string[] {
+  const forms = "anyOf" in option && Array.isArray(option.anyOf) ? (option.anyOf as readonly object[]) : [];
+  const words = forms.flatMap((form) => ("const" in form ? [String(form.const)] : []));
+  return words.length === forms.length ? words : [];
 }
 
 function isKnown(type: unknown): type is keyof typeof providerTypes {

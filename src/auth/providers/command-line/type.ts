@@ -16,6 +16,7 @@ const entry = entrySchema(type, {
     maxLength: 4096,
     pattern: "^/[^\\0]*$",
     expected: "an absolute path",
+    file: "run",
     description:
       "Absolute path of the program. It gets the variables `username` and `password`, and no other. Exit code 0 lets the person in.",
   }),

@@ -23,6 +23,7 @@ const entry = entrySchema(type, {
   start_tls: flag("Begin TLS on an `ldap://` connection before anything else is sent."),
   ca_file: text(
     "PEM file with the authorities that may have signed the server's certificate. None: those of Node.",
+    { file: "read" },
   ),
   cleartext: flag("Send passwords without TLS to another machine."),
   user_dn: text(
@@ -34,7 +35,9 @@ const entry = entrySchema(type, {
   search_filter: text("The search for a person, with `{username}` in it.", { default: "(uid={username})" }),
   bind_dn: text("The account for searches. None: they are anonymous."),
   bind_password: text("Its password.", { writeOnly: true }),
-  bind_password_file: text("File with its password, read at every try. A last line break is left out."),
+  bind_password_file: text("File with its password, read at every try. A last line break is left out.", {
+    file: "read",
+  }),
   subject_attribute: text(
     "The attribute that identifies a person; it must never be given to somebody else. None: `entryUUID` or `objectGUID`, or the DN if the server has neither.",
   ),
@@ -93,7 +96,9 @@ function tlsProblem({ url, start_tls, cleartext }: Entry): string | undefined {
 
 function lookupProblem(given: Entry): string | undefined {
   if ((given.user_dn === undefined) === (given.search_base === undefined))
-    return "needs either user_dn or search_base";
+    return given.user_dn === undefined
+      ? "needs user_dn or search_base"
+      : "has user_dn and search_base: give one of the two";
   if (given.user_dn !== undefined && !/=.*\{username\}/.test(given.user_dn))
     return "has a wrong user_dn: must be a DN with {username} in it";
   if (given.user_dn !== undefined && (given.bind_dn ?? given.search_filter) !== undefined)

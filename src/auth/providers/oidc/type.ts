@@ -38,6 +38,7 @@ const entry = entrySchema(oidcType, {
     Type.String({
       minLength: 1,
       maxLength: 1024,
+      file: "read",
       description:
         "File that holds the client secret. It is read when the provider is asked for its metadata.",
     }),

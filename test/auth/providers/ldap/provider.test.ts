@@ -205,8 +205,8 @@ describe("an entry of the configuration", () => {
     expect(problem({ url: "ldap://directory.test", start_tls: true })).toBeUndefined();
     expect(problem({ url: "ldap://directory.test", cleartext: true })).toBeUndefined();
     expect(problem({ url: "ldaps://directory.test", start_tls: true })).toContain("start_tls");
-    expect(problem({ user_dn: "uid={username},dc=x" })).toContain("either user_dn or search_base");
-    expect(problem({}, ["search_base"])).toContain("either user_dn or search_base");
+    expect(problem({ user_dn: "uid={username},dc=x" })).toContain("user_dn and search_base: give one");
+    expect(problem({}, ["search_base"])).toContain("needs user_dn or search_base");
     expect(problem({ search_filter: "(uid=*)" })).toContain("{username}");
     expect(problem({ user_dn: "{username}" }, ["search_base", "bind_dn", "bind_password"])).toContain(
       "user_dn",
