@@ -1,5 +1,5 @@
 // Makes dist/src/pages/login-element.js, which the gateway serves: the login element with the client and Lit in one file.
-import { rmSync } from "node:fs";
+import { cpSync, rmSync } from "node:fs";
 import path from "node:path";
 import { build } from "esbuild";
 
@@ -15,9 +15,10 @@ export async function bundleLoginElement(root) {
     target: "es2022",
     platform: "browser",
     external: ["ws"],
-    // Lit's licence asks for its notices.
     legalComments: "eof",
     logLevel: "warning",
   });
+  // Its notices are in the file; the licence asks for its text too.
+  cpSync(path.join(root, "node_modules/lit/LICENSE"), path.join(root, "dist/src/LICENSE-lit"));
   rmSync(compiled, { recursive: true });
 }

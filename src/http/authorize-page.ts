@@ -61,6 +61,7 @@ export function authorizePage(page: AuthorizePage): Response {
     title: words.title(hostOf(publicUrl)),
     language,
     policy: elementPagePolicy,
+    root: "..",
     scripts: ["login-element.js", "authorize.js"],
     headers: { "content-language": language, vary: "Accept-Language" },
     body: html`      <p>${words.asks(html`<strong>${app ?? host}</strong>`)}</p>
@@ -72,7 +73,7 @@ export function authorizePage(page: AuthorizePage): Response {
       </dl>
       <p>${words.warning(host)}</p>
       <noscript><p>${words.needsScript}</p></noscript>
-      <gatehouse-login url="/" for="code" client-id="${clientId}" redirect-uri="${redirectUri}"${challenge} data-issuer="${issuer}">${rememberBox(page, words)}</gatehouse-login>`,
+      <gatehouse-login url=".." for="code" client-id="${clientId}" redirect-uri="${redirectUri}"${challenge} data-issuer="${issuer}">${rememberBox(page, words)}</gatehouse-login>`,
   });
 }
 

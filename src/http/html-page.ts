@@ -35,6 +35,8 @@ export interface HtmlPage {
   readonly title: string;
   /** What follows the heading. */
   readonly body: Html;
+  /** Where the gateway's root is for this page, without a trailing slash: `..` also works behind a proxy's path. Default: `/`. */
+  readonly root?: string;
   /** Modules in the folder of pages. */
   readonly scripts?: readonly string[];
   readonly policy: string;
@@ -45,9 +47,10 @@ export interface HtmlPage {
 }
 
 /** A page that is made for one request. Nobody may keep it. */
-export function htmlPage({ title, body, policy, language, scripts = [], ...init }: HtmlPage): Response {
+export function htmlPage(page: HtmlPage): Response {
+  const { title, body, policy, language, root = "", scripts = [], ...init } = page;
   const modules = scripts.map(
-    (name) => html`    <script type="module" src="/${name}"></script>
+    (name) => html`    <script type="module" src="${root}/${name}"></script>
 `,
   );
   const document = html`<!doctype html>
@@ -58,7 +61,7 @@ export function htmlPage({ title, body, policy, language, scripts = [], ...init 
     <meta name="robots" content="noindex">
     <title>${title}</title>
     <link rel="icon" href="data:,">
-    <link rel="stylesheet" href="/page.css">
+    <link rel="stylesheet" href="${root}/page.css">
 ${modules}  </head>
   <body>
     <main>

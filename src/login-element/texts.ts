@@ -37,7 +37,8 @@ const english = {
     pin: "PIN",
   },
   problems: {
-    invalid_auth: "User name or password is wrong.",
+    invalid_auth: "That was not accepted.",
+    wrong_password: "User name or password is wrong.",
     invalid_code: "The code is wrong.",
     rate_limited: "Too many tries. Wait a little, then try again.",
     overloaded: "The gateway is busy. Try again in a moment.",
@@ -109,7 +110,8 @@ const german: Texts = {
     pin: "PIN",
   },
   problems: {
-    invalid_auth: "Benutzername oder Passwort ist falsch.",
+    invalid_auth: "Das wurde nicht angenommen.",
+    wrong_password: "Benutzername oder Passwort ist falsch.",
     invalid_code: "Der Code ist falsch.",
     rate_limited: "Zu viele Versuche. Warten Sie ein wenig und versuchen Sie es dann noch einmal.",
     overloaded: "Das Gateway ist ausgelastet. Versuchen Sie es gleich noch einmal.",

@@ -72,8 +72,14 @@ export function announcement({ view, provider }: LoginState, texts: Texts): stri
   }
 }
 
-export function problemText({ problem }: LoginState, texts: Texts): string {
-  return problem === undefined ? "" : textOfCode(texts.problems, problem);
+export function problemText({ problem, view }: LoginState, texts: Texts): string {
+  if (problem === undefined) return "";
+  const isPassword = problem === "invalid_auth" && view.kind === "form" && asksForPassword(view.step);
+  return isPassword ? texts.problems.wrong_password : textOfCode(texts.problems, problem);
+}
+
+function asksForPassword({ data_schema }: FormStep): boolean {
+  return data_schema.some(({ name }) => name === "password");
 }
 
 function reasonText(texts: Texts, reason: string): string {
@@ -90,12 +96,11 @@ function providersTemplate({ state, texts, onChoose }: ViewContext): TemplateRes
 
 function formTemplate(context: ViewContext, step: FormStep): TemplateResult {
   const { state, texts, fieldProblems, onSubmit } = context;
-  const asksForPassword = step.data_schema.some(({ name }) => name === "password");
   return html`<form part="form" novalidate @submit=${onSubmit}>
     ${step.data_schema.map((field) => fieldTemplate({ field, texts, problem: fieldProblems[field.name] }))}
     <slot name="options"></slot>
     <button part="button submit" class="primary" type="submit" aria-disabled=${String(isBlocked(context))}>
-      ${waiting(context) ?? (state.busy ? texts.working : asksForPassword ? texts.submit : texts.next)}
+      ${waiting(context) ?? (state.busy ? texts.working : asksForPassword(step) ? texts.submit : texts.next)}
     </button>
   </form>`;
 }

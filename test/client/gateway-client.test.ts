@@ -88,6 +88,18 @@ describe("gateway client", () => {
     expect(await client.call("auth/current_user")).toMatchObject({ name: "Paula", is_owner: true });
   });
 
+  it("asks for the providers on a socket of its own", async () => {
+    const { client, states } = newClient();
+    const found = { providers: [{ type: "homeassistant", id: null }], onboarding_required: false };
+    expect(await client.providers()).toMatchObject(found);
+    expect([client.state, states]).toEqual(["idle", []]);
+    const login = await client.login({ handler });
+    await login.submit({ username: "paula", password: gateway.ownerPassword });
+    expect(await client.providers()).toMatchObject(found);
+    expect(client.state).toBe("ready");
+    expect(await client.call("auth/current_user")).toMatchObject({ name: "Paula" });
+  });
+
   it("speaks msgpack as well", async () => {
     const { client } = await loggedIn({ codec: createMsgpackCodec() });
     expect(await client.call("auth/current_user")).toMatchObject({ name: "Paula" });

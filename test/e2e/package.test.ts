@@ -81,6 +81,7 @@ describe("the package gatehouse-gateway", { timeout: 120_000 }, () => {
       "dist/src/pages/page.css",
       "dist/src/pages/setup.js",
       "dist/src/pages/login-element.js",
+      "dist/src/LICENSE-lit",
     ]) {
       expect(project.files).toContain(needed);
     }

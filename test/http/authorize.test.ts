@@ -33,7 +33,7 @@ describe("GET /auth/authorize", () => {
     expect(text).toContain("<dd>Everything that you may do here, until its session is ended</dd>");
     expect(text).toContain("<dd>https://app.example/callback</dd>");
     expect(text).toContain(
-      `<gatehouse-login url="/" for="code" client-id="https://app.example/" redirect-uri="https://app.example/callback?here=1" code-challenge="${challenge}A" data-issuer="${issuer}">`,
+      `<gatehouse-login url=".." for="code" client-id="https://app.example/" redirect-uri="https://app.example/callback?here=1" code-challenge="${challenge}A" data-issuer="${issuer}">`,
     );
     expect(headers.get("content-security-policy")).toBe(elementPagePolicy);
     expect(headers.get("cache-control")).toBe("no-store");

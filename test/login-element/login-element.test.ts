@@ -7,6 +7,7 @@ import type { GatewayClient } from "../../src/client/index.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
 import type { GatewayParts } from "../../src/server/gateway.ts";
 import { builtPages } from "../support/built-pages.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
 import { ownerPassword, setUpOwner, startNode, transportNames } from "../support/gateway.ts";
 import { guestProvider } from "../support/guest-provider.ts";
 import {
@@ -106,7 +107,7 @@ describe.each(transportNames)("<gatehouse-login> on %s", (transport) => {
     await page.getByText("Fill this in.").waitFor();
     await page.keyboard.type("wrong");
     await page.keyboard.press("Enter");
-    await page.getByRole("alert").getByText("wrong").waitFor();
+    await page.getByRole("alert").getByText("That was not accepted.").waitFor();
     for (const key of ["Tab", "Tab", "Enter"]) await page.keyboard.press(key);
     await page.getByText("How do you want to log in?").waitFor();
     for (const key of ["Tab", "Tab", "Enter"]) await page.keyboard.press(key);
@@ -200,6 +201,43 @@ it("gives no code to whoever only made the page open", async () => {
   await page.getByRole("button", { name: "Go on to app.example" }).click();
   await page.getByText("You are logged in.").first().waitFor();
   expect(await page.evaluate(() => window.seen.map(({ name }) => name))).toEqual(["gatehouse-code"]);
+});
+
+it("shows what providers say as text, and opens web addresses only", async () => {
+  const name = "<img src=x onerror=alert(1)>";
+  const hostile = {
+    ...guestProvider({ activate: true, groups: [] }),
+    name,
+    begin: async () =>
+      ({ kind: "external", stepId: "x", url: "javascript:alert(1)", placeholders: {} }) as const,
+  };
+  const { url } = await gateway({}, { providers: () => [hostile, unlisted] });
+  const { page, complaints } = await pages.open(url);
+  const link = page.locator("gatehouse-login a");
+  await link.waitFor();
+  expect(await link.textContent()).toContain(`Open ${name}`);
+  expect(await link.getAttribute("href")).toBeNull();
+  expect(complaints).toEqual([]);
+});
+
+it("learns of an approval that came while its connection was down", async () => {
+  const guests = guestProvider({ activate: false, groups: [] });
+  const { url, port, authority } = await gateway({}, { providers: () => [guests, unlisted] });
+  const proxy = await startFaultProxy({ host: "127.0.0.1", port });
+  ends.push(() => proxy.stop());
+  const { page } = await pages.open(url);
+  const moveTo = (other: string) => document.querySelector("gatehouse-login")?.setAttribute("url", other);
+  await page.getByLabel("Name").waitFor();
+  await page.evaluate(moveTo, `http://127.0.0.1:${proxy.port}`);
+  await expect.poll(() => proxy.connections).toBe(1);
+  await page.getByLabel("Name").fill("gus");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.locator("gatehouse-login .code").waitFor();
+  proxy.refuse();
+  const [waiting] = await authority.approvals.list();
+  await authority.approvals.approve(waiting?.userId ?? "");
+  proxy.pass();
+  await page.getByText("You are logged in.").first().waitFor();
 });
 
 it("counts down while tries are refused", async () => {

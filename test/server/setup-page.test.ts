@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { defineConfig } from "../../src/server/config/load.ts";
 import { createGateway, type Gateway, type Started } from "../../src/server/gateway.ts";
 import { cheapScrypt, ownerLogin } from "../support/authority.ts";
+import { accessibilityFaults, fitsItsWidth } from "../support/login-page.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 
 // Tests the page as a user sees it, in a real browser under its own policy.
@@ -91,6 +92,15 @@ it("shows each error at its field", async () => {
   expect(await gateway.authority.onboarding.required()).toBe(true);
   await fill(ownerLogin);
   await page.getByRole("heading", { name: "Done" }).waitFor();
+});
+
+it.each(["light", "dark"] as const)("is readable in %s, and on a narrow phone", async (colorScheme) => {
+  await page.emulateMedia({ colorScheme });
+  await page.setViewportSize({ width: 360, height: 640 });
+  await page.goto(`${started.url}/setup`);
+  await page.getByLabel("Set-up code").waitFor();
+  expect(await accessibilityFaults(page)).toEqual([]);
+  expect(await fitsItsWidth(page)).toBe(true);
 });
 
 it("asks for the code if the link had none or a wrong one", async () => {
