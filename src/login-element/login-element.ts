@@ -204,6 +204,8 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
       if (isSameForm) this.#emptySecrets(view.step.data_schema.filter(isSecret).map(fieldId));
       if (!this.#focusFirstWrong()) this.#focusForm(isSameForm);
     } else this.renderRoot.querySelector<HTMLElement>("h2")?.focus();
+    // On a phone the code to compare would be below the edge.
+    this.scrollIntoView({ block: "nearest" });
   }
 
   #focusFirstWrong(): boolean {

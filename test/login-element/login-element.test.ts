@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
-import type { Browser } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { GatewayClient } from "../../src/client/index.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
@@ -58,6 +58,13 @@ const codeRequest = (host = "https://app.example") => ({
   "redirect-uri": `${host}/callback`,
   state: "a state",
 });
+
+/** True if the whole of it is visible without scrolling. */
+async function isInView(page: Page, selector: string): Promise<boolean> {
+  const box = await page.locator(selector).boundingBox();
+  const height = page.viewportSize()?.height ?? 0;
+  return box !== null && box.y >= 0 && box.y + box.height <= height;
+}
 
 it("is smaller than 30 KiB gzipped, with the SDK and Lit", () => {
   const file = path.resolve(import.meta.dirname, "../../dist/src/pages/login-element.js");
@@ -142,11 +149,12 @@ describe.each(transportNames)("<gatehouse-login> on %s", (transport) => {
   it("waits for an approval with its code, says when it was refused, and starts again", async () => {
     const guests = guestProvider({ activate: false, groups: [] });
     const { url, authority } = await gateway({ transport }, { providers: () => [guests, unlisted] });
-    const { page } = await pages.open(url);
+    const { page } = await pages.open(url, {}, { viewport: { width: 360, height: 330 } });
     const login = async () => {
       await page.getByLabel("Name").fill("gus");
       await page.getByRole("button", { name: "Continue" }).click();
       await page.locator("gatehouse-login .code").waitFor();
+      expect(await isInView(page, "gatehouse-login .code")).toBe(true);
       const [waiting] = await authority.approvals.list();
       expect(await page.locator("gatehouse-login .code").textContent()).toBe(waiting?.code);
       return waiting?.userId ?? "";
