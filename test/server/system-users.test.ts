@@ -71,7 +71,7 @@ describe.each(storeKinds.flatMap((store) => transportNames.map((transport) => ({
           ]);
           await expect(
             client.call("auth/long_lived_access_token", { lifespan: 1, client_name: "more" }),
-          ).rejects.toMatchObject({ code: "access_denied" });
+          ).rejects.toMatchObject({ code: "not_system_user" });
           client.close();
         }
       },
