@@ -23,6 +23,7 @@ const english = {
   returnsTo: "Returns to",
   warning: (host: string) => html`Go on only if you trust <strong>${host}</strong> and came from there.`,
   remember: "Keep me logged in",
+  back: "Back to the app",
   needsScript: "This page needs JavaScript.",
 };
 type PageTexts = typeof english;
@@ -38,6 +39,7 @@ const german: PageTexts = {
   warning: (host) =>
     html`Machen Sie nur weiter, wenn Sie <strong>${host}</strong> vertrauen und von dort kommen.`,
   remember: "Angemeldet bleiben",
+  back: "Zurück zur App",
   needsScript: "Diese Seite braucht JavaScript.",
 };
 
@@ -73,7 +75,8 @@ export function authorizePage(page: AuthorizePage): Response {
       </dl>
       <p>${words.warning(host)}</p>
       <noscript><p>${words.needsScript}</p></noscript>
-      <gatehouse-login url=".." for="code" client-id="${clientId}" redirect-uri="${redirectUri}"${challenge} data-issuer="${issuer}">${rememberBox(page, words)}</gatehouse-login>`,
+      <gatehouse-login url=".." for="code" client-id="${clientId}" redirect-uri="${redirectUri}"${challenge} data-issuer="${issuer}">${rememberBox(page, words)}</gatehouse-login>
+      <p id="back" hidden><a>${words.back}</a></p>`,
   });
 }
 

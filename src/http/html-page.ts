@@ -31,6 +31,9 @@ function escaped(text: string): string {
   return seen.replace(/[&<>"']/g, (character) => entities[character] ?? "");
 }
 
+/** What no page here asks a browser for. */
+export const noDevices = "camera=(), geolocation=(), microphone=()";
+
 export interface HtmlPage {
   readonly title: string;
   /** What follows the heading. */
@@ -74,6 +77,7 @@ ${body}
   const headers = new Headers(init.headers);
   headers.set("content-type", "text/html; charset=utf-8");
   headers.set("content-security-policy", policy);
+  headers.set("permissions-policy", noDevices);
   headers.set("cache-control", "no-store");
   return new Response(document.text, { status: init.status ?? 200, headers });
 }

@@ -1,5 +1,6 @@
 import type { CorsRule } from "./cors.ts";
 import type { Endpoint } from "./exchange.ts";
+import { noDevices } from "./html-page.ts";
 
 /** A file of the pages' folder, as it is served. */
 export interface PageFile {
@@ -47,7 +48,7 @@ const headersByEnding: Readonly<Record<string, Readonly<Record<string, string>>>
     ...always,
     "content-type": "text/html; charset=utf-8",
     "content-security-policy": policyWith("'none'"),
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "permissions-policy": noDevices,
   },
   ".css": { ...always, "content-type": "text/css; charset=utf-8" },
   ".js": { ...always, "content-type": "text/javascript; charset=utf-8" },

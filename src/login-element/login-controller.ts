@@ -64,7 +64,7 @@ const passing: ReadonlySet<string> = new Set([
   "call_timeout",
   "unavailable",
 ]);
-/** Pause before the element starts again by itself, seconds: doubled each time. */
+/** The pause before the element starts again by itself is half of this at least, seconds. It is doubled each time. */
 const pauses = { first: 2, most: 30 };
 
 /**
@@ -260,7 +260,8 @@ export class LoginController {
     const { code, retryAfterSeconds } = asGatewayError(error);
     if (code === "not_connected") return;
     const retries = passing.has(code);
-    const pause = Math.min(pauses.first * 2 ** this.#failures, pauses.most);
+    // Pages that lost the same gateway must not come back together.
+    const pause = Math.min(pauses.first * 2 ** this.#failures, pauses.most) * (0.5 + Math.random() / 2);
     this.#failures += 1;
     const seconds = retries ? Math.max(pause, retryAfterSeconds ?? 0) : retryAfterSeconds;
     const waitUntil = inSeconds(seconds);

@@ -14,5 +14,12 @@ function addressWith(code) {
   return uri + joint + parts.join("&");
 }
 
-// The address of this page is of no more use, so the way back does not lead here.
-login.addEventListener("gatehouse-code", ({ detail }) => location.replace(addressWith(detail.code)));
+login.addEventListener("gatehouse-code", ({ detail }) => {
+  const address = addressWith(detail.code);
+  // Browsers open another app only soon after a click. If it was long ago, the person clicks once more.
+  const back = document.getElementById("back");
+  back.querySelector("a").href = address;
+  back.hidden = false;
+  // This page is of no more use, so the browser's way back does not lead here.
+  location.replace(address);
+});

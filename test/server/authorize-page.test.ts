@@ -68,7 +68,7 @@ async function gateway(transport: "ws" | "uws", parts: GatewayParts = {}) {
 /** The app has no tokens, so its client sends the browser to the gateway. */
 async function sentToLogin(url: string, context: BrowserContextOptions = {}) {
   const page = await browser.newPage(context);
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(60_000);
   const complaints = complaintsOf(page);
   await page.goto(`${app.origin}/dashboard?view=1`);
   const moved = page.waitForURL(`${url}/auth/authorize?**`);
@@ -187,6 +187,22 @@ it("keeps the gateway's own client logged in if the person wants it", async () =
   await page.waitForURL(`${url}/?auth_callback=1&code=*`);
   const { searchParams } = new URL(page.url());
   expect([searchParams.get("state"), searchParams.get("storeToken")]).toEqual(["a b", "true"]);
+});
+
+it("leads back to Home Assistant's app, whose address is no web address", async () => {
+  const { url } = await gateway("ws");
+  const page = await browser.newPage();
+  const request = {
+    response_type: "code",
+    client_id: "https://home-assistant.io/iOS",
+    redirect_uri: "homeassistant://auth-callback",
+  };
+  await page.goto(`${url}/auth/authorize?${new URLSearchParams(request)}`);
+  await logIn(page);
+  const link = page.getByRole("link", { name: "Back to the app" });
+  await link.waitFor();
+  expect(await link.getAttribute("href")).toMatch(/^homeassistant:\/\/auth-callback\?code=[^&]+&iss=/);
+  expect(await accessibilityFaults(page)).toEqual([]);
 });
 
 it("gives no code of somebody whom a network lets in, until the person clicks", async () => {

@@ -57,7 +57,7 @@ export async function startLoginPages(browser: Browser): Promise<LoginPages> {
     origin,
     async open(gateway, attributes = {}, context = {}) {
       const page = await browser.newPage(context);
-      page.setDefaultTimeout(30_000);
+      page.setDefaultTimeout(60_000);
       const complaints = complaintsOf(page);
       await page.goto(`${origin}/?${new URLSearchParams({ ...attributes, url: gateway })}`);
       return { page, complaints };

@@ -51,7 +51,7 @@ const listen = {
     default: [],
     maxItems: 256,
     description:
-      "Further web origins whose pages may open a socket and read `/auth/providers`; `*` for all. The gateway's own origin always may: that of `public_url`, or the request's `Host` if `public_url` is null.",
+      "Further web origins whose pages may open a socket, load the login element, and use `/auth/providers` and `/auth/login_flow`; `*` for all. The gateway's own origin always may: that of `public_url`, or the request's `Host` if `public_url` is null.",
   }),
 };
 
