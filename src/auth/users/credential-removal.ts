@@ -9,7 +9,7 @@ import type { Revocation } from "../revocation/revocation.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { mergeSteps, retryConflicts, type Step, type Store } from "../store.ts";
 import type { Credentials } from "./credentials.ts";
-import { usableChecks } from "./usable-credential.ts";
+import { isBeingRemoved, usableChecks } from "./usable-credential.ts";
 import type { Users } from "./users.ts";
 
 /** Credentials that their users, or administrators, remove. */
@@ -53,10 +53,12 @@ export function createCredentialRemovals(tools: RemovalTools): CredentialRemoval
       const others = owned.filter((each) => each !== credential);
       // Two removals at once check each other's.
       const staying = keepLast || isOwner ? await usableChecks(tools, others) : [];
-      if (staying === undefined) throw new AuthError("last_credential");
+      // A removal that was cut short can be completed: the login lets nobody in any more, and can then be replaced.
+      if (staying === undefined && !(await isBeingRemoved(tools, credential)))
+        throw new AuthError("last_credential");
       // Otherwise the user could become the owner in between.
       const unchanged = user && { check: [{ key: recordKeys.user(userId), version: user.version }] };
-      return await removeOnce(tools, credential, mergeSteps({ check: staying }, unchanged));
+      return await removeOnce(tools, credential, mergeSteps({ check: staying ?? [] }, unchanged));
     });
   };
   return {

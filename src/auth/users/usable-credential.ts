@@ -28,6 +28,16 @@ export async function usableChecks(
   return undefined;
 }
 
+/** A local login that was closed to be removed. It is never opened again. */
+export async function isBeingRemoved(
+  { store }: Pick<UsabilityTools, "store">,
+  { id, providerType, providerId, subject }: Credential,
+): Promise<boolean> {
+  if (providerType !== localType) return false;
+  const local = await readLocalLogin(store, providerId, subject);
+  return local?.login.credentialId === id && local.login.closed;
+}
+
 async function checksOf(
   { store, credentials, registry }: UsabilityTools,
   { id, providerType, providerId, subject }: Credential,

@@ -88,4 +88,24 @@ describe("the last way in", () => {
     await remove("olivia");
     expect(await left()).toEqual(["o."]);
   });
+
+  it("can be replaced, if the removal of the only login was cut short", async () => {
+    const cut = new Error("the node was killed");
+    store.beforeCommit(removesLogin, () => Promise.reject(cut));
+    await expect(remove("olivia")).rejects.toBe(cut);
+    const others = await startAuthority({ store: node.store, clock: node.clock, secret: node.secret });
+    try {
+      const { authority } = others;
+      const owner = await others.owner();
+      const [closed] = (await authority.credentials.list(owner.id)).filter(
+        ({ subject }) => subject === "olivia",
+      );
+      // The other login's provider is not configured here.
+      await authority.credentialRemovals.remove(owner.id, closed?.id ?? "", { keepLast: false });
+      await authority.localLogins.create(owner.id, "olivia", "another long password");
+      expect(await authority.localLogins.userIdOf("olivia")).toBe(owner.id);
+    } finally {
+      await others.stop();
+    }
+  });
 });
