@@ -146,6 +146,10 @@ describe("the package gatehouse-client", { timeout: 120_000 }, () => {
       expect(project.textOf(file)).not.toContain("sourceMappingURL");
     }
     expect(project.files.filter((file) => file.endsWith(".map"))).toEqual([]);
+    // What the login element gives is of the class that the main entry exports.
+    expect(
+      code.filter((file) => /GatewayClient = class|class GatewayClient/.test(project.textOf(file))),
+    ).toHaveLength(1);
   });
 
   it("speaks JSON in less than 15 KiB, and is smaller once it is bundled", async () => {

@@ -99,6 +99,8 @@ describe.each(transportNames)("<gatehouse-login> on %s", (transport) => {
       return { event: event?.name, name, same: document.querySelector("gatehouse-login")?.client === client };
     });
     expect(user).toEqual({ event: "gatehouse-authenticated", name: "Paula", same: true });
+    // The next login on this device has tries of its own.
+    expect(await page.evaluate((key) => localStorage.getItem(key), `gatehouse-device ${url}/`)).toBeTruthy();
     expect(complaints).toEqual([]);
   });
 
