@@ -241,16 +241,24 @@ async function freePort(): Promise<number> {
   }
 }
 
+/** Rejects at once if the process ends: `eventually` would go on asking. */
 async function answers(port: number, child: ChildProcess): Promise<void> {
-  let failure: Error | undefined;
-  child.once("error", (error) => {
-    failure = error;
+  let hasEnded = false;
+  const ended = new Promise<never>((_, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => {
+      hasEnded = true;
+      reject(new EndedAtStart(`redis-server ended with ${code}`));
+    });
   });
-  await eventually("redis-server", async () => {
-    if (failure !== undefined) throw failure;
-    if (child.exitCode !== null) throw new EndedAtStart(`redis-server ended with ${child.exitCode}`);
-    return (await redisCommand(port, ["PING"]).catch(() => "")) === "PONG";
-  });
+  ended.catch(() => undefined);
+  const answered = eventually(
+    "redis-server",
+    async () => hasEnded || (await redisCommand(port, ["PING"]).catch(() => "")) === "PONG",
+  );
+  await Promise.race([ended, answered]);
+  // Another process may answer at the port.
+  if (hasEnded) await ended;
 }
 
 /** One command on a connection of its own; arrays are returned as lines. */
