@@ -4,7 +4,7 @@ import path from "node:path";
 import { Client } from "ldapts";
 
 import { makeCertificateFiles } from "./certificate.ts";
-import { eventually } from "./eventually.ts";
+import { eventually, Hopeless } from "./eventually.ts";
 import { spawnChild } from "./spawn-child.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
@@ -32,7 +32,18 @@ export interface LdapServerOptions {
   readonly database?: readonly string[];
 }
 
+/** Another process may take one of the free ports first. */
 export async function startLdap(options: LdapServerOptions = {}): Promise<LdapServer> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await startOnce(options);
+    } catch (error) {
+      if (tries === 3 || !(error instanceof Hopeless)) throw error;
+    }
+  }
+}
+
+async function startOnce(options: LdapServerOptions): Promise<LdapServer> {
   const folder = temporaryFolder();
   const { certificateFile, keyFile } = makeCertificateFiles(folder.path, "ldap");
   mkdirSync(path.join(folder.path, "db"));
@@ -82,7 +93,7 @@ export async function startLdap(options: LdapServerOptions = {}): Promise<LdapSe
   const add: LdapServer["add"] = (dn, attributes) => asAdmin((client) => client.add(dn, { ...attributes }));
   try {
     await eventually("slapd", async () => {
-      if (child.exitCode !== null) throw new Error(`slapd ended: ${complaint}`);
+      if (child.exitCode !== null) throw new Hopeless(`slapd ended: ${complaint}`);
       await asAdmin(async () => undefined);
       return true;
     });

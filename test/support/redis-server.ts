@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { eventually } from "./eventually.ts";
+import { eventually, Hopeless } from "./eventually.ts";
 import { spawnChild } from "./spawn-child.ts";
 
 export interface RedisServerOptions {
@@ -17,7 +17,7 @@ export interface RedisServerOptions {
 
 const portTries = 5;
 
-class EndedAtStart extends Error {}
+class EndedAtStart extends Hopeless {}
 
 /** A real redis-server on a free loopback port, with a folder of its own. */
 export interface RedisServer {
@@ -241,24 +241,16 @@ async function freePort(): Promise<number> {
   }
 }
 
-/** Rejects at once if the process ends: `eventually` would go on asking. */
 async function answers(port: number, child: ChildProcess): Promise<void> {
-  let hasEnded = false;
-  const ended = new Promise<never>((_, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code) => {
-      hasEnded = true;
-      reject(new EndedAtStart(`redis-server ended with ${code}`));
-    });
+  let failure: Error | undefined;
+  child.once("error", (error) => {
+    failure = new Hopeless(error.message, { cause: error });
   });
-  ended.catch(() => undefined);
-  const answered = eventually(
-    "redis-server",
-    async () => hasEnded || (await redisCommand(port, ["PING"]).catch(() => "")) === "PONG",
-  );
-  await Promise.race([ended, answered]);
-  // Another process may answer at the port.
-  if (hasEnded) await ended;
+  await eventually("redis-server", async () => {
+    if (failure !== undefined) throw failure;
+    if (child.exitCode !== null) throw new EndedAtStart(`redis-server ended with ${child.exitCode}`);
+    return (await redisCommand(port, ["PING"]).catch(() => "")) === "PONG";
+  });
 }
 
 /** One command on a connection of its own; arrays are returned as lines. */
