@@ -33,14 +33,16 @@ export interface LogEntry {
   readonly event: JsonObject;
 }
 
+/** Each record has exactly this version; 0 means that it does not exist. */
+export type Checks = readonly { readonly key: RecordKey; readonly version: number }[];
+
 /**
  * One atomic step. First every check is compared. Then the rest is applied in the order of the fields, all or
  * nothing. A record that is put, bumped or created gets the commit's version. Functions that build a step, or a part
  * of one, end in what they build: `...Step`, `...Put`, `...Checks`. They change nothing by themselves.
  */
 export interface Step {
-  /** The record has exactly this version; 0 means that it does not exist. */
-  readonly check?: readonly { readonly key: RecordKey; readonly version: number }[];
+  readonly check?: Checks;
   /**
    * Writes whole records. `expiresAt` (ms since the epoch) is for garbage collection only: the record may be removed
    * at any time after it, and may still be read after it. So readers check times themselves.
@@ -202,6 +204,12 @@ export async function readRecord(
 ): Promise<StoredRecord | undefined> {
   const [record] = await store.get([key]);
   return record;
+}
+
+/** Whether a commit with these checks would not be in conflict, as of this read. */
+export async function areUnchanged(store: Pick<Store, "get">, checks: Checks): Promise<boolean> {
+  const records = await store.get(checks.map(({ key }) => key));
+  return checks.every(({ version }, place) => (records[place]?.version ?? 0) === version);
 }
 
 /**

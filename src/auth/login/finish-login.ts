@@ -4,8 +4,7 @@ import type { Peer } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { sessionGrantOf } from "../sessions/token-grant.ts";
-import type { Step, Store } from "../store.ts";
-import { mergeSteps } from "../store.ts";
+import { areUnchanged, type Checks, mergeSteps, type Step } from "../store.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
 import { isPending, mayLogIn } from "../users/account-status.ts";
 import type { Approval } from "../users/approvals.ts";
@@ -36,16 +35,14 @@ export type LoginOutcome =
 
 const refused: LoginOutcome = { kind: "refused" };
 
-type Checks = NonNullable<Step["check"]>;
-
 /** How often a login is decided on, if its user's record changes meanwhile. */
 const maxAttempts = 3;
 
 /**
  * Ends the flow and opens its session or code, in one commit. So a flow gives one session or one code, also if the
  * same step arrives twice, and none if the password, the credential or the user's epoch has changed since it was
- * read. If the user has changed, who may log in is decided again. The first login of a person may make a user, see `findPerson`; a flow that links makes neither, see
- * `finishLink`. Throws `conflict` if the flow itself was continued or ended elsewhere.
+ * read. If the user has changed, who may log in is decided again. The first login of a person may make a user, see
+ * `findPerson`. A flow that links opens neither, see `finishLink`. Throws `conflict` if the flow itself was continued or ended elsewhere.
  */
 export async function finishLogin(
   tools: FinishTools,
@@ -154,9 +151,4 @@ async function finishWithCode(
   );
   if (!outcome.ok) throw new AuthError("conflict", { detail: `login: ${outcome.conflict} changed` });
   return code;
-}
-
-async function areUnchanged(store: Store, checks: Checks): Promise<boolean> {
-  const records = await store.get(checks.map(({ key }) => key));
-  return checks.every(({ version }, place) => (records[place]?.version ?? 0) === version);
 }

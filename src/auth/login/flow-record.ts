@@ -1,10 +1,11 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { type Static, type TSchema, Type } from "typebox";
 import { Compile } from "typebox/compile";
-
 import { FormField, Handler } from "../../../protocol/flow.ts";
+import { isSameText } from "../constant-time.ts";
 import { recordKeys } from "../record-keys.ts";
 import { type JsonObject, readRecord, type Step, type Store } from "../store.ts";
+import { StoredChecks } from "../stored-checks.ts";
 
 const Text = Type.Union([Type.String(), Type.Null()]);
 const Texts = Type.Record(Type.String(), Type.String());
@@ -42,12 +43,10 @@ export type SentStep = Static<typeof SentStep>;
 const absentOr = <Schema extends TSchema>(schema: Schema) =>
   Type.Optional(Type.Union([schema, Type.Undefined()]));
 
-const Checks = Type.Array(Type.Object({ key: Type.String(), version: Type.Number() }));
-
 const StoredProof = Type.Object({
   subject: Type.String(),
   amr: Type.Array(Type.String()),
-  evidence: Checks,
+  evidence: StoredChecks,
   authenticatedAt: Type.Number(),
   profile: absentOr(
     Type.Object({
@@ -57,7 +56,7 @@ const StoredProof = Type.Object({
     }),
   ),
   linkTo: absentOr(Type.String()),
-  providerSession: absentOr(Type.Object({ name: Text, open: Checks })),
+  providerSession: absentOr(Type.Object({ name: Text, open: StoredChecks })),
 });
 export type StoredProof = Static<typeof StoredProof>;
 
@@ -144,9 +143,7 @@ export async function readFlow(
   const record = idShape.test(flowId) ? await readRecord(store, recordKeys.flow(flowId)) : undefined;
   const value = record?.value;
   const flow = value !== undefined && isFlow(value) ? value : undefined;
-  const expected = Buffer.from(flow?.secretHash ?? hashFlowSecret(""), "base64url");
-  const given = Buffer.from(hashFlowSecret(secret), "base64url");
-  const same = expected.length === given.length && timingSafeEqual(expected, given);
+  const same = isSameText(hashFlowSecret(secret), flow?.secretHash ?? hashFlowSecret(""));
   return same && flow !== undefined && record !== undefined ? { flow, version: record.version } : undefined;
 }
 

@@ -1,6 +1,7 @@
 import type { AssuranceLevel } from "../model.ts";
 import type { Profile, ProviderSession, ProviderStep } from "../providers/provider.ts";
-import type { RecordKey, Step } from "../store.ts";
+import type { Checks } from "../store.ts";
+import { restoredChecks, storedChecks } from "../stored-checks.ts";
 import type { StoredProof } from "./flow-record.ts";
 
 /** What all required steps have proved. A login is made only from this. */
@@ -10,7 +11,7 @@ export interface Proof {
   readonly assurance: AssuranceLevel;
   readonly authenticatedAt: number;
   /** The records that it was decided on. The commit that opens the session checks each of them. */
-  readonly evidence: NonNullable<Step["check"]>;
+  readonly evidence: Checks;
   readonly profile?: Profile | undefined;
   /** See `ProviderStep`. */
   readonly linkTo?: string | undefined;
@@ -42,15 +43,4 @@ export function storedProof(proof: Proof): StoredProof {
 export function restoredProof({ evidence, providerSession, ...proof }: StoredProof): Proof {
   const session = providerSession && { ...providerSession, open: restoredChecks(providerSession.open) };
   return { ...proof, evidence: restoredChecks(evidence), providerSession: session, assurance: 1 };
-}
-
-type Checks = NonNullable<Step["check"]>;
-type StoredChecks = StoredProof["evidence"];
-
-function storedChecks(checks: Checks): StoredChecks {
-  return checks.map(({ key, version }) => ({ key, version }));
-}
-
-function restoredChecks(checks: StoredChecks): Checks {
-  return checks.map(({ key, version }) => ({ key: key as RecordKey, version }));
 }

@@ -1,6 +1,6 @@
 import type { FormField } from "../../../protocol/flow.ts";
 import type { Peer } from "../model.ts";
-import type { JsonObject, Step } from "../store.ts";
+import type { Checks, JsonObject } from "../store.ts";
 
 /** What a provider says about a person. It is applied at every login; what is absent stays as it is. */
 export interface Profile {
@@ -24,7 +24,7 @@ export interface ProviderSession {
   /** How a session of ours remembers it. Null: the provider names none. */
   readonly name: string | null;
   /** Records that change when it ends: unchanged when a session of ours is opened, also by a code, or the login fails. */
-  readonly open: NonNullable<Step["check"]>;
+  readonly open: Checks;
 }
 
 /** What a provider's step answers with. The flow engine adds ids, attempts, deadlines, MFA and what follows. */
@@ -69,7 +69,7 @@ export type ProviderStep = (
       readonly linkTo?: string | undefined;
       readonly providerSession?: ProviderSession | undefined;
       /** The records that this was decided on: unchanged when the session is made, or the login fails. */
-      readonly evidence: NonNullable<Step["check"]>;
+      readonly evidence: Checks;
     }
 ) & {
   /** Whom the input was about, for the audit log; the client is not told. */

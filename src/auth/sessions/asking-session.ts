@@ -1,6 +1,6 @@
 import { AuthError } from "../errors.ts";
 import { recordKeys } from "../record-keys.ts";
-import type { Step } from "../store.ts";
+import type { Checks } from "../store.ts";
 import { findSession, type ReadingTools } from "./session-reading.ts";
 import { epochChecks } from "./session-record.ts";
 
@@ -12,7 +12,7 @@ export async function askingSessionChecks(
   tools: ReadingTools,
   userId: string,
   sessionId: string,
-): Promise<NonNullable<Step["check"]>> {
+): Promise<Checks> {
   const found = await findSession(tools, sessionId);
   if (found?.state !== "live" || found.session.userId !== userId) throw new AuthError("unauthorized");
   const { session, version, epochs } = found;

@@ -5,7 +5,7 @@ import { AuthError } from "../errors.ts";
 import type { Session } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { Cause } from "../revocation/cause.ts";
-import type { RecordKey, Step, Store, StoredRecord } from "../store.ts";
+import type { Checks, RecordKey, Step, Store, StoredRecord } from "../store.ts";
 
 const Text = Type.Union([Type.String(), Type.Null()]);
 const Time = Type.Union([Type.Number(), Type.Null()]);
@@ -195,7 +195,7 @@ export function highestEpoch({ user, all, client }: Epochs): number {
 }
 
 /** The checks of every commit that writes a live session: no revocation has bumped an epoch meanwhile. */
-export function epochChecks(owner: SessionOwner, epochs: Epochs): NonNullable<Step["check"]> {
+export function epochChecks(owner: SessionOwner, epochs: Epochs): Checks {
   const versions = [epochs.user, epochs.all, epochs.client];
   return epochKeys(owner).map((key, place) => ({ key, version: versions[place] ?? 0 }));
 }

@@ -1,6 +1,6 @@
-import { createHmac, createSecretKey, randomBytes, timingSafeEqual } from "node:crypto";
-
+import { createHmac, createSecretKey, randomBytes } from "node:crypto";
 import type { Clock } from "../clock/clock.ts";
+import { isSameText } from "../constant-time.ts";
 import { providerKey } from "../record-keys.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import type { GuessedAccount } from "./login-throttle.ts";
@@ -104,9 +104,4 @@ function decode(text: string): KnownDevice | undefined {
     accounts.push({ tag, at: bytes.readUInt32BE(at + tagBytes) });
   }
   return { id: bytes.toString("hex", 1, start), accounts };
-}
-
-function isSameText(given: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -8,7 +8,8 @@ import type { AssuranceLevel, Peer } from "../model.ts";
 import type { ProviderSession } from "../providers/provider.ts";
 import { recordKeys } from "../record-keys.ts";
 import { epochChecks, readEpochs } from "../sessions/session-record.ts";
-import { mergeSteps, type RecordKey, readRecord, type Step, type Store } from "../store.ts";
+import { areUnchanged, mergeSteps, readRecord, type Step, type Store } from "../store.ts";
+import { restoredChecks, StoredChecks, storedChecks } from "../stored-checks.ts";
 
 /** What a code stands for: a completed login that its client redeems at `/auth/token`. */
 export interface CodeGrant {
@@ -91,12 +92,7 @@ const StoredCode = Type.Object({
     assurance: Type.Union([Type.Literal(1), Type.Literal(2)]),
     amr: Type.Array(Type.String()),
     authenticatedAt: Type.Number(),
-    providerSession: Type.Optional(
-      Type.Object({
-        name: Text,
-        open: Type.Array(Type.Object({ key: Type.String(), version: Type.Number() })),
-      }),
-    ),
+    providerSession: Type.Optional(Type.Object({ name: Text, open: StoredChecks })),
   }),
   expires_at: Type.Number(),
   /** The session that the code opened. The record stays until the code's expiry, so that a second use is detected. */
@@ -145,7 +141,7 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
       if (record.version < Math.max(epochs.all, epochs.client))
         throw invalid("all sessions of the client or the installation were revoked since the login");
       const providerSession = restoredSession(stored.grant);
-      if (providerSession !== undefined && !(await isOpen(store, providerSession)))
+      if (providerSession !== undefined && !(await areUnchanged(store, providerSession.open)))
         throw invalid("the login provider has ended the session since the login");
       const unchanged = { check: [...epochChecks(stored.grant, epochs), ...(providerSession?.open ?? [])] };
       const consume = (sessionId: string) =>
@@ -157,19 +153,12 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
 
 function storedSession(session: ProviderSession | undefined) {
   if (session === undefined) return {};
-  const open = session.open.map(({ key, version }) => ({ key, version }));
-  return { providerSession: { name: session.name, open } };
+  return { providerSession: { name: session.name, open: storedChecks(session.open) } };
 }
 
 function restoredSession({ providerSession }: StoredCode["grant"]): ProviderSession | undefined {
   if (providerSession === undefined) return undefined;
-  const open = providerSession.open.map(({ key, version }) => ({ key: key as RecordKey, version }));
-  return { name: providerSession.name, open };
-}
-
-async function isOpen(store: Store, { open }: ProviderSession): Promise<boolean> {
-  const records = await store.get(open.map(({ key }) => key));
-  return open.every(({ version }, place) => (records[place]?.version ?? 0) === version);
+  return { name: providerSession.name, open: restoredChecks(providerSession.open) };
 }
 
 function write(code: string, version: number, stored: StoredCode): Step {

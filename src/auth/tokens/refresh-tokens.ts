@@ -1,5 +1,6 @@
-import { createHmac, createSecretKey, timingSafeEqual } from "node:crypto";
+import { createHmac, createSecretKey } from "node:crypto";
 
+import { isSameText } from "../constant-time.ts";
 import { AuthError } from "../errors.ts";
 import type { Sealing } from "./sealing.ts";
 
@@ -59,17 +60,11 @@ export function createRefreshTokens(sealing: Sealing): RefreshTokens {
       const sessionId = bytes.toString("hex", 1, 17);
       const generation = bytes.readUInt32BE(17);
       // The whole text is compared, so each token has one encoding.
-      return sameText(token, issue(sessionId, generation)) ? { sessionId, generation } : undefined;
+      return isSameText(token, issue(sessionId, generation)) ? { sessionId, generation } : undefined;
     },
   };
 }
 
 function isGeneration(value: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= largestGeneration;
-}
-
-function sameText(given: string, expected: string): boolean {
-  const a = Buffer.from(given);
-  const b = Buffer.from(expected);
-  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -2,10 +2,10 @@ import { randomInt } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
-
 import { Handler } from "../../../protocol/flow.ts";
 import { addressShare } from "../../net/address-share.ts";
 import { type Clock, isCertainlyPast } from "../clock/clock.ts";
+import { newComparisonCode } from "../comparison-code.ts";
 import { AuthError } from "../errors.ts";
 import type { EventBus } from "../event-bus.ts";
 import type { User } from "../model.ts";
@@ -247,7 +247,7 @@ async function waitOnce(
   if (isNew && isFull(all, request, tools.limits)) return "full";
   const approval = {
     ...request,
-    code: known?.code ?? newCode(),
+    code: known?.code ?? newComparisonCode(),
     requestedAt: now,
     endsAt: now + tools.limits.waitMs,
   };
@@ -311,11 +311,14 @@ async function readDecision(
   userId: string,
 ): Promise<{ readonly waiting: Waiting; readonly status: UserStatus }> {
   const waiting = await readWaiting(tools);
-  const isListed = waiting.all.some((each) => each.userId === userId && each.endsAt > tools.clock.now());
+  const isListed = waiting.all.some((each) => each.userId === userId && isLive(tools, each));
   const status = isListed ? await readUserStatus(tools.store, userId) : undefined;
-  if (status === undefined || !isPending(status.user))
-    throw new AuthError("not_found", { publicMessage: "Nobody waits for approval with this id" });
+  if (status === undefined || !isPending(status.user)) throw nobodyWaits();
   return { waiting, status };
+}
+
+function nobodyWaits(): AuthError {
+  return new AuthError("not_found", { publicMessage: "Nobody waits for approval with this id" });
 }
 
 /**
@@ -329,9 +332,7 @@ async function removeOnce(
 ): Promise<true | undefined> {
   const waiting = await readWaiting(tools);
   const entry = waiting.all.find((each) => each.userId === userId);
-  const nobody = () =>
-    new AuthError("not_found", { publicMessage: "Nobody waits for approval with this id" });
-  if (entry === undefined || !fits(entry)) throw nobody();
+  if (entry === undefined || !fits(entry)) throw nobodyWaits();
   const status = await readUserStatus(tools.store, userId);
   const dropped = waitingStep(
     waiting,
@@ -340,7 +341,7 @@ async function removeOnce(
   if (status === undefined || !isPending(status.user)) {
     const outcome = await tools.revocation.commit(dropped);
     if (!outcome.ok) return undefined;
-    throw nobody();
+    throw nobodyWaits();
   }
   const removal = mergeSteps(
     removeUserStep(userId, status.version),
@@ -365,13 +366,4 @@ async function removeExpired(tools: Tools): Promise<void> {
       if (!(error instanceof AuthError) || error.code !== "not_found") throw error;
     });
   }
-}
-
-/** The letters of RFC 8628, section 6.1: no vowels, so that they spell no word, and none that are mistaken for others. */
-const letters = "BCDFGHJKLMNPQRSTVWXZ";
-
-function newCode(): string {
-  const pick = () => letters[randomInt(letters.length)] ?? "B";
-  const four = () => Array.from({ length: 4 }, pick).join("");
-  return `${four()}-${four()}`;
 }

@@ -2,7 +2,7 @@ import type { Credential } from "../model.ts";
 import { localLoginKey, localType, readLocalLogin } from "../providers/homeassistant/login-record.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
-import type { Step, Store } from "../store.ts";
+import type { Checks, Store } from "../store.ts";
 import type { Credentials } from "./credentials.ts";
 
 export interface UsabilityTools {
@@ -10,8 +10,6 @@ export interface UsabilityTools {
   readonly credentials: Pick<Credentials, "get">;
   readonly registry: Pick<ProviderRegistry, "find">;
 }
-
-type Checks = NonNullable<Step["check"]>;
 
 /**
  * The checks of a commit that relies on one of these credentials to let its user in. A local login is closed by the

@@ -4,7 +4,7 @@ import { Compile } from "typebox/compile";
 import { AuthError } from "../errors.ts";
 import type { User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
-import type { Step, Store, StoredRecord } from "../store.ts";
+import type { Checks, Step, Store, StoredRecord } from "../store.ts";
 import { parseUserState, toStoredState, UserStateSchema } from "./user-state.ts";
 
 /** Unknown fields are allowed: a newer node may have written them. */
@@ -58,7 +58,7 @@ export async function readUserStatus(store: Store, userId: string): Promise<User
 export function userStatusChecks(
   userId: string,
   at: { readonly version: number; readonly epoch: number },
-): NonNullable<Step["check"]> {
+): Checks {
   return [
     { key: recordKeys.user(userId), version: at.version },
     { key: recordKeys.userEpoch(userId), version: at.epoch },

@@ -1,5 +1,6 @@
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 
+import { isSameText } from "../../constant-time.ts";
 import type { Sealing } from "../../tokens/sealing.ts";
 
 /**
@@ -77,7 +78,9 @@ export function createBrowserBinding(sealing: Pick<Sealing, "derive">): BrowserB
     ticketOf: (flowId) => `${flowId}.${mac("start", flowId)}`,
     flowOfTicket(ticket) {
       const flowId = claimedFlowOf(ticket);
-      return flowId !== undefined && isSame(ticket, `${flowId}.${mac("start", flowId)}`) ? flowId : undefined;
+      return flowId !== undefined && isSameText(ticket, `${flowId}.${mac("start", flowId)}`)
+        ? flowId
+        : undefined;
     },
     newRequest(flowId, provider, browser) {
       const attempt = randomBytes(16).toString("base64url");
@@ -86,17 +89,11 @@ export function createBrowserBinding(sealing: Pick<Sealing, "derive">): BrowserB
     readState(state, provider, browser) {
       const flowId = claimedFlowOf(state);
       const [, attempt = ""] = state.split(".", 2);
-      if (flowId === undefined || !isSame(state, stateOf(flowId, attempt, provider, browser)))
+      if (flowId === undefined || !isSameText(state, stateOf(flowId, attempt, provider, browser)))
         return undefined;
       return { flowId, state };
     },
     answerTokenOf,
-    isAnswerToken: (token, request, browser) => isSame(token, answerTokenOf(request, browser)),
+    isAnswerToken: (token, request, browser) => isSameText(token, answerTokenOf(request, browser)),
   };
-}
-
-/** In constant time for texts of one length. */
-function isSame(given: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

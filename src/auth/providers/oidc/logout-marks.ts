@@ -1,6 +1,6 @@
 import { AuthError } from "../../errors.ts";
 import { recordKeys } from "../../record-keys.ts";
-import type { RecordKey, Step, Store } from "../../store.ts";
+import type { Checks, RecordKey, Step, Store } from "../../store.ts";
 import { subjectOf } from "./identity.ts";
 
 /**
@@ -52,7 +52,7 @@ export async function refuseIfLoggedOut(
   store: Store,
   { ofSubject: subjectMark, ofSession: sessionMark }: LogoutMarks,
   since: number,
-): Promise<NonNullable<Step["check"]>> {
+): Promise<Checks> {
   const keys = sessionMark === null ? [subjectMark] : [subjectMark, sessionMark];
   const [subject, session] = await store.get(keys);
   if (session !== undefined || (subject?.version ?? 0) > since)

@@ -1,6 +1,6 @@
-import { randomBytes, randomInt } from "node:crypto";
-
+import { randomBytes } from "node:crypto";
 import type { ErrorName } from "../../../../protocol/errors.ts";
+import { newComparisonCode } from "../../comparison-code.ts";
 import { AuthError } from "../../errors.ts";
 import { hashed, providerKey } from "../../record-keys.ts";
 import type { Sealing } from "../../tokens/sealing.ts";
@@ -84,7 +84,7 @@ async function begin(
     kind: "external",
     stepId: browserStep,
     url: `${publicUrl()}/auth/oidc/start/${binding.ticketOf(flowId)}`,
-    placeholders: { provider: name, code: newCode() },
+    placeholders: { provider: name, code: newComparisonCode() },
     state: { seed: sealing.seal(seedName(flowId), randomBytes(32)), address: peer.address },
   };
 }
@@ -101,14 +101,6 @@ export function seedIn(
 
 function seedName(flowId: string): string {
   return `oidc ${flowId}`;
-}
-
-/** RFC 8628 section 6.1: letters that make no words and look like nothing else. 20^8 codes. */
-const codeLetters = "BCDFGHJKLMNPQRSTVWXZ";
-
-function newCode(): string {
-  const letters = Array.from({ length: 8 }, () => codeLetters[randomInt(codeLetters.length)]).join("");
-  return `${letters.slice(0, 4)}-${letters.slice(4)}`;
 }
 
 function outcomeStep({ groupMapping }: OidcProviderOptions, outcome: BrowserOutcome): ProviderStep {

@@ -3,7 +3,8 @@ import { Compile } from "typebox/compile";
 
 import { AuthError } from "../../errors.ts";
 import { recordKeys } from "../../record-keys.ts";
-import { type RecordKey, readRecord, type Step, type Store } from "../../store.ts";
+import { type Checks, readRecord, type Step, type Store } from "../../store.ts";
+import { restoredChecks, StoredChecks } from "../../stored-checks.ts";
 import type { Sealing } from "../../tokens/sealing.ts";
 import type { Identity } from "./identity.ts";
 
@@ -11,7 +12,7 @@ import type { Identity } from "./identity.ts";
 export interface ProvedReturn {
   readonly identity: Identity;
   /** Records that the provider's logout changes, as they were when the person was known. */
-  readonly open: NonNullable<Step["check"]>;
+  readonly open: Checks;
 }
 
 /**
@@ -45,7 +46,7 @@ const sealedProof = Compile(
       name: Type.String(),
       groups: Type.Array(Type.String()),
     }),
-    open: Type.Array(Type.Object({ key: Type.String(), version: Type.Number() })),
+    open: StoredChecks,
   }),
 );
 
@@ -102,8 +103,7 @@ export function createReturns(store: Store, sealing: Pick<Sealing, "seal" | "ope
 function unsealed(sealing: Pick<Sealing, "open">, key: string, box: string): ProvedReturn {
   const proved: unknown = JSON.parse(sealing.open(key, box).toString());
   if (!sealedProof.Check(proved)) throw damaged();
-  const open = proved.open.map(({ key, version }) => ({ key: key as RecordKey, version }));
-  return { identity: proved.identity, open };
+  return { identity: proved.identity, open: restoredChecks(proved.open) };
 }
 
 function damaged(): AuthError {
