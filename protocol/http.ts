@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 
+import { Wishes } from "./commands/login.ts";
 import { Handler } from "./flow.ts";
 
 /** Body of a 200 answer to `POST /auth/token`, as in Home Assistant. */
@@ -9,9 +10,20 @@ export const TokenResponse = Type.Object({
   expires_in: Type.Integer({ description: "Seconds until the access token ends." }),
   /** Always present with a code. With a refresh token, present only if the session rotates. */
   refresh_token: Type.Optional(Type.String()),
+  /** What was granted, if the client is registered or asked for scopes. */
+  scope: Type.Optional(Type.String()),
+  /** With the scope `openid`. */
+  id_token: Type.Optional(Type.String()),
   ha_auth_provider: Type.Optional(Type.String()),
 });
 export type TokenResponse = Static<typeof TokenResponse>;
+
+/** Body of a 201 answer to `POST /auth/par` (RFC 9126 section 2.2). */
+export const PushedRequestResponse = Type.Object({
+  request_uri: Type.String(),
+  expires_in: Type.Integer({ description: "Seconds within which the person must have logged in." }),
+});
+export type PushedRequestResponse = Static<typeof PushedRequestResponse>;
 
 /** The error of RFC 6749 section 5.2. */
 export const OAuthError = Type.Object({
@@ -45,6 +57,7 @@ export const IntrospectionResponse = Type.Object({
   aud: Type.Optional(Type.String()),
   sub: Type.Optional(Type.String({ description: "The user's id." })),
   client_id: Type.Optional(Type.String()),
+  scope: Type.Optional(Type.String({ description: "Absent: everything that the user may do." })),
   iat: Type.Optional(Type.Integer()),
   exp: Type.Optional(Type.Integer()),
   jti: Type.Optional(Type.String()),
@@ -71,6 +84,7 @@ export const LoginFlowRequest = Type.Object(
     ),
     code_challenge_method: Type.Optional(Type.Literal("S256")),
     response_type: Type.Optional(Type.Literal("code")),
+    ...Wishes,
   },
   { additionalProperties: false },
 );

@@ -40,7 +40,7 @@ export type CurrentUser = Static<typeof CurrentUser>;
 
 /** Home Assistant's `auth/*`, and Gatehouse's in-band refresh. */
 export const authCommands = {
-  "auth/current_user": command("auth/current_user", "user", {}, CurrentUser),
+  "auth/current_user": command("auth/current_user", "user", {}, CurrentUser, "profile"),
   "auth/refresh_tokens": command("auth/refresh_tokens", "user", {}, Type.Array(RefreshTokenInfo)),
   /**
    * Gatehouse's own: the same in pages, in the order of ids. A page may hold fewer sessions than asked for, or none,
@@ -111,5 +111,6 @@ export const authCommands = {
     "user",
     { refresh_token: Type.String({ minLength: 1, maxLength: 256 }) },
     RefreshGrant,
+    null,
   ),
 } as const;

@@ -8,9 +8,13 @@ import { Id } from "../frames.ts";
  */
 export type Guard = "anyone" | "user" | "admin" | "owner";
 
+/** The scope that a token needs, if it has scopes at all; null: none. */
+export type NeededScope = "api" | "profile" | null;
+
 /** One command's wire contract. */
 export interface CommandContract<Params extends TSchema = TSchema, Result extends TSchema = TSchema> {
   readonly guard: Guard;
+  readonly scope: NeededScope;
   /** The whole message, with `id` and `type`; unknown keys are refused. */
   readonly params: Params;
   readonly result: Result;
@@ -22,12 +26,13 @@ export function command<const Name extends string, Fields extends TProperties, R
   guard: Guard,
   fields: Fields,
   result: Result,
+  scope: NeededScope = "api",
 ) {
   const params = Type.Object(
     { id: Id, type: Type.Literal(type), ...fields },
     { additionalProperties: false },
   );
-  return { guard, params, result };
+  return { guard, scope, params, result };
 }
 
 export type ParamsOf<C extends CommandContract> = Static<C["params"]>;

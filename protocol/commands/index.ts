@@ -2,6 +2,7 @@ import { adminCommands } from "./admin.ts";
 import { administrationCommands } from "./administration.ts";
 import { approvalCommands } from "./approvals.ts";
 import { authCommands } from "./auth.ts";
+import { clientCommands } from "./clients.ts";
 import { credentialCommands } from "./credentials.ts";
 import type { ParamsOf, ResultOf } from "./define.ts";
 import { loginCommands } from "./login.ts";
@@ -20,6 +21,7 @@ export const commands = {
   ...revokeCommands,
   ...administrationCommands,
   ...throttleCommands,
+  ...clientCommands,
 } as const;
 
 export type CommandType = keyof typeof commands;

@@ -13,6 +13,34 @@ export type ProviderInfo = Static<typeof ProviderInfo>;
 /** Exactly RFC 7636's 43 characters of base64url(SHA-256). */
 const CodeChallenge = Type.String({ minLength: 43, maxLength: 43, pattern: "^[A-Za-z0-9_-]{43}$" });
 
+/** What a client asks for beside a code or a session. Over HTTP too. */
+export const Wishes = {
+  scope: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 512,
+      description: "Scopes, separated by spaces, that narrow what the tokens may do.",
+    }),
+  ),
+  resource: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 512,
+      description: "The backend that the tokens are for (RFC 8707); for codes.",
+    }),
+  ),
+  nonce: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 512, description: "Returned in the ID token." }),
+  ),
+  request_uri: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 128,
+      description: "Of a pushed request (RFC 9126), which counts instead of the other fields of the client.",
+    }),
+  ),
+};
+
 /** Messages of the auth phase that carry an id and are answered with a `result`. */
 export const loginCommands = {
   "auth/providers": command(
@@ -26,7 +54,9 @@ export const loginCommands = {
     "anyone",
     {
       handler: Handler,
-      /** A client id as IndieAuth defines it (a URL). Required for a code, optional for a session. */
+      /**
+       * The id of a registered client, or a URL (IndieAuth). Required for a code, optional for a session.
+       */
       client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
       client_name: Type.Optional(Name),
       redirect_uri: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
@@ -40,6 +70,7 @@ export const loginCommands = {
       ),
       /** PKCE, S256 only. */
       code_challenge: Type.Optional(CodeChallenge),
+      ...Wishes,
       for: Type.Optional(
         Type.Union([Type.Literal("session"), Type.Literal("code")], {
           default: "session",

@@ -4,13 +4,14 @@ import { command, ShortKey } from "./define.ts";
 
 export const systemCommands = {
   /** Answered with `{"id", "type": "pong"}`, not with a result. */
-  ping: command("ping", "user", {}, Type.Null()),
+  ping: command("ping", "user", {}, Type.Null(), null),
   /** By convention id 1, the first message after `auth_ok`. */
   supported_features: command(
     "supported_features",
     "user",
     { features: Type.Record(ShortKey, Type.Integer(), { additionalProperties: false }) },
     Type.Null(),
+    null,
   ),
   /**
    * Events that reach this user. Gatehouse fires three of Home Assistant's events for administrators: `user_added`,
@@ -34,5 +35,6 @@ export const systemCommands = {
       }),
     },
     Type.Null(),
+    null,
   ),
 } as const;

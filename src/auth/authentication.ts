@@ -25,6 +25,8 @@ export interface Authentication {
    * now; that is never `auth_invalid`.
    */
   authenticate(token: string, peer: Peer): Verdict | Promise<Verdict>;
+  /** The same for a token that may be for a backend only: such a one opens nothing at the gateway. */
+  inspect(token: string, peer: Peer): Verdict | Promise<Verdict>;
   /** The same for the principal of a token that was just minted here and need not be parsed again. */
   admit(principal: Principal, peer: Peer): Verdict | Promise<Verdict>;
   /**
@@ -85,18 +87,22 @@ export function createAuthentication(options: AuthenticationOptions): Authentica
     }
   };
 
+  const authenticate = (token: string, peer: Peer, anyAudience: boolean) => {
+    const reading = accessTokens.read(token);
+    if (reading.ok && reading.principal.isForOtherAudience && !anyAudience)
+      return refuse("auth_invalid", "other_audience");
+    if (reading.ok) return judge(reading.principal, peer);
+    // The token is genuine, so it was issued here and one of our clocks is wrong. No client may give up because of
+    // that.
+    if (reading.reason === "not_yet_valid" || reading.reason === "unsure")
+      throw new AuthError("unavailable", { detail: "clocks disagree on the token's time" });
+    if (reading.reason === "key_dropped") return keyDropped();
+    return refuse(reading.reason === "expired" ? "token_expired" : "auth_invalid", reading.reason);
+  };
   return {
     admit: judge,
-    authenticate(token, peer) {
-      const reading = accessTokens.read(token);
-      if (reading.ok) return judge(reading.principal, peer);
-      // The token is genuine, so it was issued here and one of our clocks is wrong. No client may give up because of
-      // that.
-      if (reading.reason === "not_yet_valid" || reading.reason === "unsure")
-        throw new AuthError("unavailable", { detail: "clocks disagree on the token's time" });
-      if (reading.reason === "key_dropped") return keyDropped();
-      return refuse(reading.reason === "expired" ? "token_expired" : "auth_invalid", reading.reason);
-    },
+    authenticate: (token, peer) => authenticate(token, peer, false),
+    inspect: (token, peer) => authenticate(token, peer, true),
     recheck(principal) {
       if (!view.trusted) return "unavailable";
       if (keyring.isDropped(principal.keyId)) return "token_expired";

@@ -1,8 +1,14 @@
 import { type Authentication, createAuthentication } from "./authentication.ts";
+import { type ClientAuthentication, createClientAuthentication } from "./clients/client-authentication.ts";
+import type { RegisteredClient } from "./clients/client-record.ts";
+import { createRegisteredClients, type RegisteredClients } from "./clients/registered-clients.ts";
 import type { Clock } from "./clock/clock.ts";
 import { createLocalEventBus, type EventBus } from "./event-bus.ts";
 import { createLoginFlows, type LoginFlowLimits, type LoginFlows } from "./login/login-flows.ts";
 import type { AuditRecord } from "./model.ts";
+import type { RequestTools } from "./oauth/authorization-request.ts";
+import { type ClientCredentials, createClientCredentials } from "./oauth/client-credentials.ts";
+import { createPushedRequests, type PushedRequests } from "./oauth/pushed-requests.ts";
 import { createPasswords, type PasswordsOptions } from "./passwords/passwords.ts";
 import { createGroups } from "./permissions/groups.ts";
 import { createLocalLogins, type LocalLogins } from "./providers/homeassistant/local-logins.ts";
@@ -34,6 +40,7 @@ import { createThrottles, type Throttles } from "./throttling/throttles.ts";
 import { createAccessTokens } from "./tokens/access-tokens.ts";
 import { type AuthorizationCodes, createAuthorizationCodes } from "./tokens/authorization-codes.ts";
 import { dropKeys, type KeysDropped } from "./tokens/drop-keys.ts";
+import { createIdTokens, type IdTokens } from "./tokens/id-tokens.ts";
 import { createKeyring, type Keyring } from "./tokens/keyring.ts";
 import { createKeyringReloader, type KeyringReloader } from "./tokens/keyring-reloader.ts";
 import { createRefreshTokens } from "./tokens/refresh-tokens.ts";
@@ -53,6 +60,12 @@ export interface Authority {
   readonly sessions: Sessions;
   readonly recentLogin: RecentLogin;
   readonly codes: AuthorizationCodes;
+  readonly idTokens: IdTokens;
+  /** Registered clients, how they prove who they are, and what they may get. */
+  readonly clients: RegisteredClients;
+  readonly clientAuthentication: ClientAuthentication;
+  readonly clientCredentials: ClientCredentials;
+  readonly pushedRequests: PushedRequests;
   readonly signedPaths: SignedPaths;
   readonly users: Users;
   readonly systemUsers: SystemUsers;
@@ -97,6 +110,8 @@ export interface AuthorityOptions {
   readonly publicUrl?: (() => string) | undefined;
   /** The ways to log in, in order; by default one of the type `homeassistant`. */
   readonly providers?: ((tools: ProviderTools) => readonly LoginProvider[]) | undefined;
+  /** Clients of the configuration; none by default. */
+  readonly clients?: readonly RegisteredClient[] | undefined;
   /** Life of an access token, ms; 30 minutes by default. */
   readonly accessTokenTtlMs?: number;
   /** How long a session lives without use, ms; 90 days by default. */
@@ -163,7 +178,9 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   });
   const recentLogin = createRecentLogin({ clock, windowMs: options.recentLoginMs });
   const base = { store, clock, sealing, revocation, sessions, recentLogin, codes, credentials, yielder };
-  const people = composePeople(options, { ...base, ...ways });
+  const applications = composeApplications(options, { ...base, users: ways.users });
+  const { clients, pushedRequests: pushed } = applications;
+  const people = composePeople(options, { ...base, ...ways, clients, pushed });
 
   return {
     sessions,
@@ -172,6 +189,8 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     keyring,
     revocation,
     ...people,
+    idTokens: createIdTokens({ keyring, clock, issuer }),
+    ...applications,
     dropKeys: () => dropKeys(keyring, revocation),
     async relayAudit(record) {
       await revocation.commit({ log: [{ type: "audited", record }] });
@@ -189,6 +208,12 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
       await ways.passwords.close();
     },
   };
+}
+
+/** RFC 7523 section 3 and RFC 9126 section 2: the issuer, or the endpoint that the client asks. */
+function audiencesOf({ issuer, publicUrl = issuer }: AuthorityOptions): readonly string[] {
+  const endpoints = ["token", "par", "introspect", "revoke", "device_authorization"];
+  return [issuer(), ...endpoints.map((endpoint) => `${publicUrl()}/auth/${endpoint}`)];
 }
 
 /** Composes revocation, with its repair of signing keys and records after the store lost writes. */
@@ -260,8 +285,23 @@ type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {
   readonly yielder: LoopYielder;
 };
 
+/** Composes what registered clients need. */
+function composeApplications(options: AuthorityOptions, base: Base & Pick<Authority, "users">) {
+  const clients = createRegisteredClients({ ...base, configured: options.clients ?? [] });
+  const audiences = () => audiencesOf(options);
+  return {
+    clients,
+    pushedRequests: createPushedRequests(base),
+    clientAuthentication: createClientAuthentication({ ...base, clients, audiences }),
+    clientCredentials: createClientCredentials(base),
+  };
+}
+
 /** Composes users, their logins and onboarding. */
-function composePeople(options: AuthorityOptions, base: Base & ReturnType<typeof composeProviders>) {
+function composePeople(
+  options: AuthorityOptions,
+  base: Base & ReturnType<typeof composeProviders> & RequestTools,
+) {
   const { store, clock, credentials, users, groups, registry } = base;
   const rotates = (clientId: string | null) => options.rotatingClients?.(clientId, "socket") ?? true;
   const localLoginsAt = (providerId: string | null) => createLocalLogins({ ...base, providerId });

@@ -54,6 +54,7 @@ const sessions: Rules<Authority["sessions"]> = {
   open: needsFollowedLog,
   openLongLived: needsFollowedLog,
   refresh: needsFollowedLog,
+  issueAccessToken: needsFollowedLog,
   findByRefreshToken: findsConsistently,
   get: findsConsistently,
   expireIfDue: findsConsistently,
@@ -138,6 +139,29 @@ const signedPaths: Rules<Authority["signedPaths"]> = {
   },
 };
 
+const clients: Rules<Authority["clients"]> = {
+  find: findsConsistently,
+  page: unrestricted,
+  register: unrestricted,
+  // Another secret lets its holder get tokens; the other changes of an administrator do too.
+  update: needsFollowedLog,
+  renewSecret: needsFollowedLog,
+  remove: unrestricted,
+};
+
+const clientAuthentication: Rules<Authority["clientAuthentication"]> = {
+  authenticate: needsFollowedLog,
+};
+
+const clientCredentials: Rules<Authority["clientCredentials"]> = {
+  grant: needsFollowedLog,
+};
+
+const pushedRequests: Rules<Authority["pushedRequests"]> = {
+  push: needsFollowedLog,
+  read: needsFollowedLog,
+};
+
 const approvals: Rules<Authority["approvals"]> = {
   mayDecide: unrestricted,
   // Only logins call it.
@@ -157,6 +181,12 @@ const parts: Rules<Authority> = {
   logins: guarded(logins),
   oidc: guarded(oidc),
   codes: guarded(codes),
+  clients: guarded(clients),
+  clientAuthentication: guarded(clientAuthentication),
+  clientCredentials: guarded(clientCredentials),
+  pushedRequests: guarded(pushedRequests),
+  // It tells a client about a session that was just opened or refreshed.
+  idTokens: unrestricted,
   ownership: guarded(ownership),
   systemUsers: guarded(systemUsers),
   throttles: guarded(throttles),

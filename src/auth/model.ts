@@ -106,6 +106,10 @@ export interface Session {
   readonly authenticatedAt: number;
   /** The provider's session that the login belongs to: its end there ends this one. See `ProviderSession`. */
   readonly providerSession?: string;
+  /** What its tokens may do, as a list of scopes; null or absent: everything that the user may do. */
+  readonly scope?: string | null;
+  /** The backend that its tokens are for (RFC 8707); null or absent: the gateway, and whoever takes its audience. */
+  readonly resource?: string | null;
   /**
    * The number of the commit that created the session, if a later commit has written it again. If absent, it is the
    * record's version. So a refresh at a store that went back in time does not save a session from its revocation.
@@ -279,6 +283,10 @@ export interface Principal {
   readonly localOnly: boolean;
   /** The provider that judges from where the session may be used; null for most, see `ProviderAdmission`. */
   readonly judgedBy: readonly [type: string, id: string | null] | null;
+  /** What the token may do; null: everything that the user may do. */
+  readonly scope: string | null;
+  /** Whether the token is for a backend only (RFC 8707), so that it opens nothing here. */
+  readonly isForOtherAudience: boolean;
 }
 
 /** One page of a list, in the order of its members' ids. */

@@ -66,12 +66,23 @@ export const recordKeys = {
   oidcLogout: (provider: string, whose: string) => record("oidc-logout", provider, hashed(whose)),
   /** A logout token that was carried out, by its `jti`. */
   oidcLogoutToken: (provider: string, jti: string) => record("oidc-logout-token", provider, hashed(jti)),
+  /** A registered client. */
+  client: (clientId: string) => record("client", hashed(clientId)),
+  /** `{session_id}`: the session of a client that gets tokens for itself. */
+  clientSession: (clientId: string) => record("client-session", hashed(clientId)),
+  /** A client's assertion that was accepted, by its `jti`. */
+  clientAssertion: (clientId: string, jti: string) =>
+    record("client-assertion", hashed(clientId), hashed(jti)),
+  /** A pushed authorization request, by the hash of its URI. */
+  pushedRequest: (requestUri: string) => record("pushed-request", hashed(requestUri)),
   /** An authorization code, by its hash. */
   code: (code: string) => record("code", hashed(code)),
 } as const;
 
 export const indexKeys = {
   users: index("users"),
+  /** Ids of registered clients. */
+  clients: index("clients"),
   credentialsOf: (userId: string) => index("credentials-of", userId),
   sessionsOf: (userId: string) => index("sessions-of", userId),
   /** Ids of counters of guesses that are exhausted, or were and are not full yet. May contain expired ones. */

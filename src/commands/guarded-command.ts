@@ -1,5 +1,6 @@
-import type { CommandContract, Guard } from "../../protocol/commands/define.ts";
+import type { CommandContract, Guard, NeededScope } from "../../protocol/commands/define.ts";
 import { type CommandType, commands, type Params, type Result } from "../../protocol/commands/index.ts";
+import { allows } from "../auth/clients/scopes.ts";
 import { AuthError } from "../auth/errors.ts";
 import { isAdmin, type Users } from "../auth/users/users.ts";
 import type { answered, Command, Envelope } from "../connection/command.ts";
@@ -17,7 +18,7 @@ export type Handler<T extends CommandType> = (
 export type CurrentUsers = Pick<Users, "current">;
 
 /**
- * A command of protocol/ with its handler. The guard is the contract's. `user` holds for every session. `admin` and
+ * A command of protocol/ with its handler. Guard and scope are the contract's. `user` holds for every session. `admin` and
  * `owner` are checked against the user as this node knows it now, never against the token. The guard comes before the
  * schema: what a user may not ask for costs the same whatever its size.
  */
@@ -28,14 +29,23 @@ export function defineCommand<const T extends CommandType>(
 ): Command {
   const contract: CommandContract = commands[type];
   const shape = compileValidator(contract.params);
+  const { scope } = contract;
   const handle = (message: Envelope, session: Session) => {
     const problem = shape(message);
     if (problem !== undefined) throw new AuthError("invalid_format", { publicMessage: problem });
     return handler(message as Params<T>, session);
   };
-  return {
-    type,
-    run: contract.guard === "user" ? handle : guarded(contract.guard, users, handle),
+  const run = contract.guard === "user" ? handle : guarded(contract.guard, users, handle);
+  return { type, run: scope === null ? run : inScope(scope, run) };
+}
+
+/** A token without scopes, as Home Assistant's clients have it, may do what its user may. */
+function inScope(scope: Exclude<NeededScope, null>, run: Command["run"]): Command["run"] {
+  return (message, session) => {
+    const granted = session.principal.scope;
+    if (granted !== null && !allows(granted, "api") && !allows(granted, scope))
+      throw new AuthError("insufficient_scope");
+    return run(message, session);
   };
 }
 

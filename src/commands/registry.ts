@@ -6,6 +6,7 @@ import type { Session } from "../connection/session.ts";
 import { administrationCommands } from "./administration.ts";
 import { approvalCommands } from "./approvals.ts";
 import { authCommands } from "./auth.ts";
+import { clientCommands } from "./clients.ts";
 import { configAuthCommands } from "./config-auth.ts";
 import { localProviderCommands } from "./config-provider-local.ts";
 import { credentialCommands } from "./credentials.ts";
@@ -20,6 +21,7 @@ export type CommandAuthority = Pick<
   Authority,
   | "approvals"
   | "authentication"
+  | "clients"
   | "sessions"
   | "recentLogin"
   | "signedPaths"
@@ -63,6 +65,7 @@ export function createDispatch(
     ...revokeCommands(parts),
     ...administrationCommands(parts),
     ...throttleCommands(parts),
+    ...clientCommands(parts),
   ]);
 }
 

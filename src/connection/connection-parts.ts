@@ -1,3 +1,4 @@
+import type { RegisteredClients } from "../auth/clients/registered-clients.ts";
 import type { Sessions } from "../auth/sessions/sessions.ts";
 import type { AuthParts } from "./auth-phase.ts";
 import type { CommandParts } from "./command-phase.ts";
@@ -15,6 +16,7 @@ export const fragmentMs = 0.0005;
 /** What all connections of a node share. */
 export interface ConnectionParts extends AuthParts, CommandParts, SessionParts, OutboxParts {
   readonly sessions: Pick<Sessions, "refresh" | "get" | "expireIfDue">;
+  readonly clients: Pick<RegisteredClients, "find">;
   readonly hub: Hub;
   readonly registry: ConnectionRegistry<Connection>;
   readonly suspension: Suspension;

@@ -32,7 +32,7 @@ export interface ConnectionLimits extends ConnectionRegistryLimits, HubLimits, P
 export interface ConnectionsOptions {
   readonly authority: Pick<
     Authority,
-    "approvals" | "authentication" | "logins" | "sessions" | "onboarding" | "revocation" | "users"
+    "approvals" | "authentication" | "clients" | "logins" | "sessions" | "onboarding" | "revocation" | "users"
   >;
   /** The first one is the default. */
   readonly codecs: readonly [Codec, ...Codec[]];
@@ -185,6 +185,7 @@ function composeParts(
     authentication: authority.authentication,
     logins: authority.logins,
     sessions: authority.sessions,
+    clients: authority.clients,
     onboarding: authority.onboarding,
     revocation: authority.revocation,
     dispatch: options.dispatch,

@@ -3,6 +3,8 @@ import { loginCommands } from "../../protocol/commands/login.ts";
 import type { ErrorName } from "../../protocol/errors.ts";
 import type { Handler, SessionGrant } from "../../protocol/flow.ts";
 import type { ServerMessage } from "../../protocol/frames.ts";
+import { isRegisteredId } from "../auth/clients/client-id.ts";
+import type { RegisteredClients } from "../auth/clients/registered-clients.ts";
 import { AuthError } from "../auth/errors.ts";
 import { abortStep } from "../auth/login/flow-steps.ts";
 import type { FlowAnswer, FlowHolder, LoginFlows } from "../auth/login/login-flows.ts";
@@ -22,6 +24,7 @@ import { compileValidator, type Validator } from "./validator.ts";
 export interface LoginParts extends LookTimerParts {
   readonly logins: LoginFlows;
   readonly sessions: Pick<Sessions, "refresh" | "get">;
+  readonly clients: Pick<RegisteredClients, "find">;
   readonly onboarding: Pick<Onboarding, "required" | "createOwnerWithSession">;
   readonly revocation: Pick<Revocation, "revoke">;
   readonly log: ConnectionLog;
@@ -252,6 +255,10 @@ export class LoginMessages implements FlowHolder {
         clientName: message.client_name ?? null,
         redirectUri: message.redirect_uri ?? null,
         codeChallenge: message.code_challenge ?? null,
+        scope: message.scope,
+        resource: message.resource,
+        nonce: message.nonce,
+        requestUri: message.request_uri,
         deviceToken: message.device_token,
       },
       this.#host.peer,
@@ -287,12 +294,20 @@ export class LoginMessages implements FlowHolder {
   }
 
   async #refresh(message: Params<"auth/login/refresh">): Promise<Outcome> {
+    await this.#refuseConfidential(message.client_id);
     const grant = await this.#parts.sessions.refresh({
       refreshToken: message.refresh_token,
       clientId: message.client_id ?? null,
       peer: this.#host.peer,
     });
     return { result: refreshGrantOf(grant), granted: { accessToken: grant.accessToken } };
+  }
+
+  /** Nothing authenticates a client here, so whoever got hold of its refresh token could use it. */
+  async #refuseConfidential(clientId: string | undefined): Promise<void> {
+    if (clientId === undefined || !isRegisteredId(clientId)) return;
+    const client = await this.#parts.clients.find(clientId);
+    if (client?.authMethod !== "none") throw new AuthError("invalid_client");
   }
 
   async #createOwner(message: Params<"auth/onboarding/create_owner">): Promise<Outcome> {

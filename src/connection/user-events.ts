@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 
-import { verifyClientId } from "../auth/clients/client-id.ts";
+import { isClientId } from "../auth/clients/client-id.ts";
 import type { Clock } from "../auth/clock/clock.ts";
 import type { User } from "../auth/model.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
@@ -133,5 +133,5 @@ function sessionsEnded(cause: string, whose: ShownEvent["data"]): ShownEvent {
 
 /** Somebody may have revoked any text, also a token. Only what can be a client id is repeated. */
 function clientNamed(clientId: string): string | null {
-  return verifyClientId(clientId) ? clientId : null;
+  return isClientId(clientId) ? clientId : null;
 }

@@ -58,6 +58,12 @@ function messageError(error: unknown): ErrorAnswer {
 const described: ReadonlySet<string> = new Set([
   "invalid_client",
   "invalid_code",
+  "invalid_client_authentication",
+  "invalid_client_header",
+  "unauthorized_client",
+  "invalid_scope",
+  "invalid_target",
+  "invalid_request_uri",
   "access_denied",
   "rate_limited",
   "overloaded",
@@ -96,6 +102,9 @@ function oauthAnswer(error: AuthError, status: number, oauth: string): Response 
 }
 
 function retryHeaders(error: AuthError, status: number): Record<string, string> {
+  // RFC 6749 section 5.2: the scheme that the client used.
+  if (error.code === "invalid_client_header") return { "www-authenticate": 'Basic realm="gatehouse"' };
+  if (error.code === "insufficient_scope") return { "www-authenticate": 'Bearer error="insufficient_scope"' };
   if (status === 401) return { "www-authenticate": "Bearer" };
   if (status !== 503 && status !== 429) return {};
   return { "retry-after": String(Math.max(1, Math.ceil(error.retryAfterSeconds ?? 1))) };

@@ -1,3 +1,4 @@
+import { scopesIn } from "../auth/clients/scopes.ts";
 import type { AuthorizeRequest } from "./authorize-request.ts";
 import { type Html, html, htmlPage } from "./html-page.ts";
 import { type Language, languageFor } from "./languages.ts";
@@ -20,6 +21,14 @@ const english = {
   host: "Host",
   asksFor: "Asks for",
   everything: "Everything that you may do here, until its session is ended",
+  scopes: {
+    openid: "Knowing who you are",
+    profile: "Your name",
+    groups: "Your groups",
+    offline_access: "Access while you are away",
+    api: "Everything that you may do here, until its session is ended",
+  } as Readonly<Record<string, string>>,
+  registered: html`An administrator of this gateway has registered this app.`,
   returnsTo: "Returns to",
   warning: (host: string) => html`Go on only if you trust <strong>${host}</strong> and came from there.`,
   remember: "Keep me logged in",
@@ -35,6 +44,14 @@ const german: PageTexts = {
   host: "Host",
   asksFor: "Bittet um",
   everything: "Alles, was Sie hier dürfen, bis ihre Sitzung beendet wird",
+  scopes: {
+    openid: "Wissen, wer Sie sind",
+    profile: "Ihr Name",
+    groups: "Ihre Gruppen",
+    offline_access: "Zugriff, während Sie nicht da sind",
+    api: "Alles, was Sie hier dürfen, bis ihre Sitzung beendet wird",
+  },
+  registered: html`Ein Administrator dieses Gateways hat diese App eingetragen.`,
   returnsTo: "Zurück zu",
   warning: (host) =>
     html`Machen Sie nur weiter, wenn Sie <strong>${host}</strong> vertrauen und von dort kommen.`,
@@ -53,12 +70,11 @@ const appNames: Readonly<Record<string, string>> = {
 
 /** Says who asks, for what, and where the person returns to; the login element does the rest. */
 export function authorizePage(page: AuthorizePage): Response {
-  const { clientId, redirectUri, codeChallenge, publicUrl, issuer } = page;
+  const { clientId, client, redirectUri, publicUrl, issuer } = page;
   const language = languageFor(page.acceptLanguage);
   const words = texts[language];
-  const host = hostOf(clientId);
-  const app = Object.hasOwn(appNames, clientId) ? appNames[clientId] : undefined;
-  const challenge = codeChallenge === null ? html`` : html` code-challenge="${codeChallenge}"`;
+  const host = hostOf(client === undefined ? clientId : redirectUri);
+  const app = client?.name ?? (Object.hasOwn(appNames, clientId) ? appNames[clientId] : undefined);
   return htmlPage({
     title: words.title(hostOf(publicUrl)),
     language,
@@ -70,14 +86,35 @@ export function authorizePage(page: AuthorizePage): Response {
       <dl>
         <dt>${words.app}</dt><dd>${clientId}</dd>
         <dt>${words.host}</dt><dd>${host}</dd>
-        <dt>${words.asksFor}</dt><dd>${words.everything}</dd>
+        <dt>${words.asksFor}</dt>${scopesOf(page, words)}
         <dt>${words.returnsTo}</dt><dd>${redirectUri.split("?")[0] ?? ""}</dd>
       </dl>
-      <p>${words.warning(host)}</p>
+      <p>${client === undefined ? words.warning(host) : words.registered}</p>
       <noscript><p>${words.needsScript}</p></noscript>
-      <gatehouse-login url=".." for="code" client-id="${clientId}" redirect-uri="${redirectUri}"${challenge} data-issuer="${issuer}">${rememberBox(page, words)}</gatehouse-login>
+      <gatehouse-login url=".." for="code" client-id="${clientId}" redirect-uri="${redirectUri}"${wishesOf(page)} data-issuer="${issuer}">${rememberBox(page, words)}</gatehouse-login>
       <p id="back" hidden><a>${words.back}</a></p>`,
   });
+}
+
+/** One line for each scope. Other scopes mean something to backends only, so they stand as they are. */
+function scopesOf({ scope }: AuthorizePage, words: PageTexts): Html {
+  if (scope === null) return html`<dd>${words.everything}</dd>`;
+  const texts = scopesIn(scope).map((each) =>
+    Object.hasOwn(words.scopes, each) ? words.scopes[each] : each,
+  );
+  return texts.reduce<Html>((lines, text) => html`${lines}<dd>${text ?? ""}</dd>`, html``);
+}
+
+/** What the element asks for, as attributes. A pushed request says all of it. */
+function wishesOf({ codeChallenge, scope, resource, nonce, requestUri, state }: AuthorizePage): Html {
+  const wishes =
+    requestUri === null
+      ? { "code-challenge": codeChallenge, scope, resource, "client-nonce": nonce }
+      : { "request-uri": requestUri, state };
+  return Object.entries(wishes).reduce<Html>(
+    (all, [name, value]) => (value === null ? all : html`${all} ${name}="${value}"`),
+    html``,
+  );
 }
 
 /** As it is written: what counts as a host here need not be one for `URL`. */

@@ -1,14 +1,25 @@
 import { Compile } from "typebox/compile";
 
 import { LoginFlowRequest } from "../../protocol/http.ts";
+import type { RegisteredClient } from "../auth/clients/client-record.ts";
 import { AuthError } from "../auth/errors.ts";
-import { checkStart } from "../auth/login/start-rules.ts";
+import {
+  type AuthorizationRequest,
+  checkRequest,
+  type RequestTools,
+} from "../auth/oauth/authorization-request.ts";
 
-/** RFC 6749 section 4.1.1, with PKCE. `state` is the page's own matter: it goes back as it came. */
-export interface AuthorizeRequest {
+/** RFC 6749 section 4.1.1, with PKCE, scopes, RFC 8707 and RFC 9126: checked and allowed. */
+export interface AuthorizeRequest extends AuthorizationRequest {
   readonly clientId: string;
   readonly redirectUri: string;
-  readonly codeChallenge: string | null;
+  /** The client that an administrator has registered. */
+  readonly client: RegisteredClient | undefined;
+  /** Goes back to the client as it came. */
+  readonly state: string | null;
+  /** Of a pushed request, which all of this comes from. */
+  readonly requestUri: string | null;
+  readonly prompt: string | null;
 }
 
 type Check = (parameters: URLSearchParams) => void;
@@ -17,9 +28,9 @@ type Check = (parameters: URLSearchParams) => void;
 const login = Compile(LoginFlowRequest);
 
 /**
- * What must hold before anything is shown, in this order. Who fails gets a page of ours, and is never sent on: anybody may
- * name any client, so even an error at a redirect URI that fits would make the gateway send people wherever a link says
- * (RFC 9700 section 4.11.2).
+ * What must hold before anything is looked up or shown, in this order. Who fails gets a page of ours, and is never sent
+ * on: anybody may name any client, so even an error at a redirect URI that fits would make the gateway send people
+ * wherever a link says (RFC 9700 section 4.11.2).
  */
 export const authorizeChecks: readonly (readonly [rule: string, check: Check])[] = [
   [
@@ -30,31 +41,25 @@ export const authorizeChecks: readonly (readonly [rule: string, check: Check])[]
     },
   ],
   [
-    "client id, redirect URI and code challenge are allowed",
+    "no request object (OpenID Connect Core section 6)",
     (parameters) => {
-      const { clientId, redirectUri, codeChallenge } = requestIn(parameters);
-      checkStart({
-        purpose: "code",
-        handler: ["", null],
-        clientId,
-        clientName: null,
-        redirectUri,
-        codeChallenge,
-      });
+      if (parameters.has("request")) throw wrong("Request objects are not supported: push the request");
     },
   ],
   [
-    "a login takes them",
+    "a login takes client id and redirect URI",
     (parameters) => {
       const { clientId, redirectUri } = requestIn(parameters);
-      const request = { client_id: clientId, redirect_uri: redirectUri, handler: ["", null] };
+      if (clientId === null) throw new AuthError("invalid_client");
+      const request = { client_id: clientId, redirect_uri: redirectUri ?? "-", handler: ["", null] };
       if (!login.Check(request)) throw wrong("The client id or the redirect URI is too long");
     },
   ],
   [
-    "the response is a code",
+    "the response is a code, in the query",
     (parameters) => {
       if (parameters.get("response_type") !== "code") throw wrong("response_type is not code");
+      if ((parameters.get("response_mode") ?? "query") !== "query") throw wrong("response_mode is not query");
     },
   ],
   [
@@ -65,14 +70,46 @@ export const authorizeChecks: readonly (readonly [rule: string, check: Check])[]
         throw wrong("code_challenge_method is not S256, or there is no code_challenge");
     },
   ],
+  [
+    "nonce, state, scope and resource have a length that can be kept",
+    (parameters) => {
+      const tooLong = ["nonce", "scope", "resource"].some(
+        (name) => (parameters.get(name) ?? "").length > 512,
+      );
+      if (tooLong || (parameters.get("state") ?? "").length > 4096) throw wrong("A parameter is too long");
+    },
+  ],
 ];
 
-/** Throws `invalid_client`, `invalid_redirect_uri` or `invalid_format`. */
-export function authorizeRequest(parameters: URLSearchParams): AuthorizeRequest {
+/**
+ * The request in the parameters of the page, or the one that was pushed. Throws `invalid_client`,
+ * `invalid_redirect_uri`, `invalid_format`, `invalid_request_uri`, and what `checkRequest` does.
+ */
+export async function authorizeRequest(
+  tools: RequestTools,
+  parameters: URLSearchParams,
+): Promise<AuthorizeRequest> {
+  const requestUri = parameters.get("request_uri");
+  if (requestUri === null) return await checkedRequest(tools, parameters);
+  const clientId = parameters.get("client_id");
+  if (clientId === null) throw new AuthError("invalid_client");
+  const { consume: _, ...pushed } = await tools.pushed.read(requestUri, clientId);
+  const allowed = await checkRequest(tools, "code", pushed);
+  return { ...pushed, ...allowed, clientId, redirectUri: pushed.redirectUri, requestUri, prompt: null };
+}
+
+/** The request in the parameters of the page, or of what a client pushes. */
+export async function checkedRequest(
+  tools: Pick<RequestTools, "clients">,
+  parameters: URLSearchParams,
+): Promise<AuthorizeRequest> {
   for (const [, check] of authorizeChecks) check(parameters);
-  const { clientId, redirectUri, codeChallenge } = requestIn(parameters);
+  const request = requestIn(parameters);
+  const allowed = await checkRequest(tools, "code", request);
+  const { clientId, redirectUri } = request;
   if (clientId === null || redirectUri === null) throw new AuthError("invalid_client");
-  return { clientId, redirectUri, codeChallenge };
+  const { state, prompt } = request;
+  return { ...allowed, clientId, redirectUri, state, requestUri: null, prompt };
 }
 
 function requestIn(parameters: URLSearchParams) {
@@ -80,6 +117,11 @@ function requestIn(parameters: URLSearchParams) {
     clientId: parameters.get("client_id"),
     redirectUri: parameters.get("redirect_uri"),
     codeChallenge: parameters.get("code_challenge"),
+    scope: parameters.get("scope"),
+    resource: parameters.get("resource"),
+    nonce: parameters.get("nonce"),
+    state: parameters.get("state"),
+    prompt: parameters.get("prompt"),
   };
 }
 

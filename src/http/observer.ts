@@ -29,7 +29,7 @@ export interface HttpDecision {
     | "provider_logout_refused";
   readonly address: string | null;
   /** The OAuth grant type, if there is one. */
-  readonly grant?: "authorization_code" | "refresh_token";
+  readonly grant?: string;
   /** Why it was refused: a code of protocol/errors.ts. */
   readonly reason?: string;
   readonly detail?: string;

@@ -16,9 +16,11 @@ import { oidcCallbackEndpoint, oidcConfirmEndpoint, oidcStartEndpoint } from "./
 import { oidcLogoutEndpoint } from "./endpoints/oidc-logout.ts";
 import { createOwnerEndpoint, onboardingEndpoint } from "./endpoints/onboarding.ts";
 import { providersEndpoint } from "./endpoints/providers.ts";
+import { pushedRequestEndpoint } from "./endpoints/pushed-request.ts";
 import { revokeEndpoint } from "./endpoints/revoke.ts";
 import { socketPathEndpoint } from "./endpoints/socket-path.ts";
 import { tokenEndpoint } from "./endpoints/token.ts";
+import { userinfoEndpoint } from "./endpoints/userinfo.ts";
 import type { Endpoint } from "./exchange.ts";
 import type { Health } from "./health.ts";
 import type { HttpObserver } from "./observer.ts";
@@ -78,6 +80,9 @@ export function routesOf(options: RouteOptions): readonly Route[] {
   return [
     page("GET", "/auth/authorize", authorizeEndpoint(options)),
     oauth("/auth/token", tokenEndpoint(options)),
+    oauth("/auth/par", pushedRequestEndpoint(options)),
+    get("/auth/userinfo", "any", userinfoEndpoint(authority)),
+    { ...get("/auth/userinfo", "any", userinfoEndpoint(authority)), method: "POST" },
     oauth("/auth/revoke", revokeEndpoint(options)),
     post("/auth/introspect", introspectEndpoint(options)),
     get("/auth/providers", "configured", providersEndpoint(authority)),
@@ -85,6 +90,7 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     login("POST", "/auth/login_flow/:id", flowStepEndpoint(options)),
     login("DELETE", "/auth/login_flow/:id", cancelFlowEndpoint(options)),
     get("/.well-known/oauth-authorization-server", "any", metadataEndpoint(options)),
+    get("/.well-known/openid-configuration", "any", metadataEndpoint(options)),
     get("/.well-known/jwks.json", "any", jwksEndpoint(authority, options.jwksMaxAgeSeconds)),
 
     page("GET", "/auth/oidc/start/:ticket", oidcStartEndpoint(options)),

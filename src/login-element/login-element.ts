@@ -19,6 +19,10 @@ const requestProperties = [
   "redirectUri",
   "purpose",
   "codeChallenge",
+  "scope",
+  "resource",
+  "nonceOfClient",
+  "requestUri",
 ] as const;
 
 export class LoginElement extends LitElement implements GatehouseLoginElement {
@@ -31,6 +35,11 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     purpose: { attribute: "for" },
     state: {},
     codeChallenge: { attribute: "code-challenge" },
+    scope: {},
+    resource: {},
+    // `nonce` is a property of every element, for content security policies.
+    nonceOfClient: { attribute: "client-nonce" },
+    requestUri: { attribute: "request-uri" },
     // Only so that a change shows the other texts. `lang` itself stays the browser's property.
     language: { attribute: "lang" },
   };
@@ -42,6 +51,10 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
   declare purpose: "session" | "code";
   declare state: string | null;
   declare codeChallenge: string | null;
+  declare scope: string | null;
+  declare resource: string | null;
+  declare nonceOfClient: string | null;
+  declare requestUri: string | null;
   tokens: TokenStore | undefined = undefined;
   device: DeviceTokenStore | undefined = undefined;
   #client: GatewayClient | undefined;
@@ -60,6 +73,10 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     this.purpose = "session";
     this.state = null;
     this.codeChallenge = null;
+    this.scope = null;
+    this.resource = null;
+    this.nonceOfClient = null;
+    this.requestUri = null;
   }
 
   get client(): GatewayClient | undefined {
@@ -101,6 +118,10 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
         ...(this.redirectUri === null ? {} : { redirect_uri: this.redirectUri }),
         ...(this.clientName === null ? {} : { client_name: this.clientName }),
         ...(this.codeChallenge === null ? {} : { code_challenge: this.codeChallenge }),
+        ...(this.scope === null ? {} : { scope: this.scope }),
+        ...(this.resource === null ? {} : { resource: this.resource }),
+        ...(this.nonceOfClient === null ? {} : { nonce: this.nonceOfClient }),
+        ...(this.requestUri === null ? {} : { request_uri: this.requestUri }),
       },
       changed: () => this.#changed(controller),
       finished: (outcome) => controller === this.#controller && this.#finished(client, outcome),

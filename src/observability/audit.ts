@@ -1,6 +1,6 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { FlowStep } from "../../protocol/flow.ts";
-import { verifyClientId } from "../auth/clients/client-id.ts";
+import { isClientId } from "../auth/clients/client-id.ts";
 import type { FlowAnswer } from "../auth/login/login-flows.ts";
 import type { Actor, Peer, Principal } from "../auth/model.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
@@ -28,6 +28,10 @@ export type DecisionName =
   | "password_change"
   | "owner_transfer"
   | "throttle_lift"
+  | "client_registration"
+  | "client_change"
+  | "client_secret"
+  | "client_removal"
   | "key_rotation"
   | "key_drop";
 
@@ -163,7 +167,7 @@ function fieldsOf({
 
 /** A client may send anything as its client id, also a token. Only what can be a client id is repeated. */
 function clientNamed(clientId: string | null | undefined): string | null | undefined {
-  return typeof clientId !== "string" || verifyClientId(clientId) ? clientId : "[no client id]";
+  return typeof clientId !== "string" || isClientId(clientId) ? clientId : "[no client id]";
 }
 
 function about(

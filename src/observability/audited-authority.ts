@@ -108,6 +108,20 @@ const sessions: Rules<Authority["sessions"]> = {
   listPage: notRecorded,
   setExpiry: records("session_expiry", ({ userId }, sessionId) => ({ userId, sessionId })),
   expireIfDue: notRecorded,
+  // HTTP records the grant.
+  issueAccessToken: notRecorded,
+};
+
+const clients: Rules<Authority["clients"]> = {
+  find: notRecorded,
+  page: notRecorded,
+  register: records("client_registration", ({ id, userId }) => ({
+    clientId: id,
+    userId: userId ?? undefined,
+  })),
+  update: records("client_change", (clientId) => ({ clientId })),
+  renewSecret: records("client_secret", (clientId) => ({ clientId })),
+  remove: records("client_removal", (clientId) => ({ clientId })),
 };
 
 const users: Rules<Authority["users"]> = {
@@ -246,6 +260,7 @@ const parts: Rules<Authority> = {
   credentialRemovals: recorded(credentialRemovals),
   approvals: recorded(approvals),
   sessions: recorded(sessions),
+  clients: recorded(clients),
   users: recorded(users),
   localLogins: recorded(localLogins),
   localLoginsOf: (localLoginsOf, recorder) => (providerId) => {
@@ -267,6 +282,11 @@ const parts: Rules<Authority> = {
   // The change that needs it is recorded.
   recentLogin: notRecorded,
   codes: notRecorded,
+  // HTTP records the grants, and who was refused.
+  idTokens: notRecorded,
+  clientAuthentication: notRecorded,
+  clientCredentials: notRecorded,
+  pushedRequests: notRecorded,
   signedPaths: notRecorded,
   groups: notRecorded,
   credentials: notRecorded,

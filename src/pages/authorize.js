@@ -1,7 +1,9 @@
 // Takes the code back to the app. The server has checked where that is, and wrote it into the page.
 
 const login = document.querySelector("gatehouse-login");
-const { state } = Object.fromEntries(new URLSearchParams(location.search));
+const parameters = new URLSearchParams(location.search);
+/** Of a pushed request, which the address does not show, or of the address. */
+const state = parameters.has("request_uri") ? login.getAttribute("state") : parameters.get("state");
 
 /** Home Assistant's form of the address, and the issuer (RFC 9207). */
 function addressWith(code) {

@@ -18,6 +18,7 @@ import { measuredStore, type StoreCallObserver } from "../observability/measured
 import { openStore } from "../store/open.ts";
 import { openEventBus } from "../store/open-event-bus.ts";
 import type { Config } from "./config/schema.ts";
+import { configuredClients } from "./configured-clients.ts";
 import {
   configuredProviders,
   loadConfiguredModules,
@@ -94,6 +95,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
   const clock = new QuorumClock(machineClock, options.onClock);
   const publicUrl = () => publicUrlOf(config, port());
   const modules = role === "cli" ? noModules : await loadConfiguredModules(config);
+  const clients = await configuredClients(config, { readsFiles: role === "gateway" });
   if (!creates) requireStoreFile(config);
   else await requireDataFile(config);
   const secret = Buffer.from(await installationSecret(config, { creates }));
@@ -115,9 +117,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     if (!creates) await requireKeys(store);
     const upkeep = await retryAtStartup("ask for the time", options.log, () => startClockSync(store, clock));
     if (role === "gateway") timers.push(setInterval(() => void upkeep.check(), clockCheckIntervalMs).unref());
-    const remembered = role === "cli" ? await storedIssuer(store) : undefined;
-    const issuer = () =>
-      role === "cli" ? issuerForCommands(config, remembered) : (config.tokens.issuer ?? publicUrl());
+    const issuer = await issuerOf(config, role, store, publicUrl);
     const ways = configuredProviders(config, modules, options.providers);
     const authorityOptions = {
       store,
@@ -130,6 +130,7 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
       audience: () => config.tokens.audience,
       ...domainOptions(config),
       providers: ways.create,
+      clients,
       onFault: options.onFault,
       revocation: options.revocation,
       disabledSafeguards: options.disabledSafeguards,
@@ -156,6 +157,17 @@ export async function openAuthority(config: Config, options: OpenAuthorityOption
     const isForeign = error instanceof AuthError && error.detail?.endsWith(wrongSecretDetail);
     throw isForeign ? wrongSecretError(config, error) : error;
   }
+}
+
+async function issuerOf(
+  config: Config,
+  role: OpenAuthorityOptions["role"],
+  store: Store,
+  publicUrl: () => string,
+): Promise<() => string> {
+  if (role === "gateway") return () => config.tokens.issuer ?? publicUrl();
+  const remembered = await storedIssuer(store);
+  return () => issuerForCommands(config, remembered);
 }
 
 /** Users who have waited too long for approval are also removed if nobody logs in and nobody looks. */

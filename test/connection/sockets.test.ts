@@ -197,6 +197,7 @@ describe("sockets", () => {
           await buffer;
           return verdict;
         },
+        inspect: (token, peer) => real.inspect(token, peer),
         admit: (principal, peer) => real.admit(principal, peer),
         recheck: (principal) => real.recheck(principal),
         review: (callers) => real.review(callers),

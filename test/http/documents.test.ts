@@ -11,21 +11,37 @@ describe("documents", () => {
     const { body, headers } = await httpUnderTest(scriptedAuthority({})).ask(
       "/.well-known/oauth-authorization-server",
     );
+    const clients = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
+    const algorithms = ["ES256", "ES384", "RS256", "PS256", "EdDSA"];
     expect(body).toEqual({
       issuer,
       authorization_endpoint: `${issuer}/auth/authorize`,
       authorization_response_iss_parameter_supported: true,
       token_endpoint: `${issuer}/auth/token`,
-      token_endpoint_auth_methods_supported: ["none"],
+      token_endpoint_auth_methods_supported: clients,
+      token_endpoint_auth_signing_alg_values_supported: algorithms,
+      pushed_authorization_request_endpoint: `${issuer}/auth/par`,
+      userinfo_endpoint: `${issuer}/auth/userinfo`,
       introspection_endpoint: `${issuer}/auth/introspect`,
-      introspection_endpoint_auth_methods_supported: ["Bearer"],
+      introspection_endpoint_auth_methods_supported: [...clients.slice(1), "Bearer"],
+      introspection_endpoint_auth_signing_alg_values_supported: algorithms,
       revocation_endpoint: `${issuer}/auth/revoke`,
-      revocation_endpoint_auth_methods_supported: ["none"],
+      revocation_endpoint_auth_methods_supported: clients,
+      revocation_endpoint_auth_signing_alg_values_supported: algorithms,
       jwks_uri: `${issuer}/.well-known/jwks.json`,
       response_types_supported: ["code"],
       response_modes_supported: ["query"],
-      grant_types_supported: ["authorization_code", "refresh_token"],
+      grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
       code_challenge_methods_supported: ["S256"],
+      scopes_supported: ["openid", "profile", "groups", "offline_access", "api"],
+      claims_supported: expect.arrayContaining(["sub", "name", "nonce"]),
+      subject_types_supported: ["public"],
+      id_token_signing_alg_values_supported: ["ES256"],
+      acr_values_supported: ["aal1", "aal2"],
+      prompt_values_supported: ["none", "login"],
+      request_parameter_supported: false,
+      request_uri_parameter_supported: false,
+      claims_parameter_supported: false,
     });
     expect(headers.get("content-type")).toBe("application/json");
   });

@@ -1,5 +1,6 @@
 import type { Authority } from "../../src/auth/authority.ts";
 import type { Clock } from "../../src/auth/clock/clock.ts";
+import { AuthError } from "../../src/auth/errors.ts";
 import { createHttpHandler, type HttpOptions } from "../../src/http/http-handler.ts";
 import type { HttpAnswered, HttpDecision } from "../../src/http/observer.ts";
 import { pageFile } from "../../src/http/pages.ts";
@@ -9,6 +10,21 @@ export const issuer = "https://auth.example";
 export const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 type Scripted = { readonly [Part in keyof Authority]?: Partial<Authority[Part]> };
+
+/** Nobody has registered a client. */
+const noClients: Scripted = {
+  clients: { find: async () => undefined },
+  clientAuthentication: {
+    async authenticate({ kind }) {
+      throw new AuthError(kind === "none" ? "invalid_client" : "invalid_client_authentication");
+    },
+  },
+  pushedRequests: {
+    async read() {
+      throw new AuthError("invalid_request_uri");
+    },
+  },
+};
 
 /** An Authority that knows what the test scripts; anything else that is used of it throws, as a defect would. */
 export function scriptedAuthority(script: Scripted): Authority {
@@ -21,7 +37,7 @@ export function scriptedAuthority(script: Scripted): Authority {
       },
     });
   const parts = Object.fromEntries(
-    Object.entries(script).map(([name, part]) => [name, unscripted(name, part)]),
+    Object.entries({ ...noClients, ...script }).map(([name, part]) => [name, unscripted(name, part)]),
   );
   return unscripted("authority", parts) as Authority;
 }

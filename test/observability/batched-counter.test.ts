@@ -20,6 +20,8 @@ const principal: Principal = {
   sessionExpiresAt: null,
   localOnly: false,
   judgedBy: null,
+  scope: null,
+  isForOtherAudience: false,
 };
 
 function lineOf(body: string, start: string): string | undefined {

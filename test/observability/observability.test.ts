@@ -130,7 +130,12 @@ describe("the audit log", () => {
   it("repeats a client id only where it can name a client: it may be a token that was put in the wrong field", () => {
     const { lines, audit } = watchers();
     const about = { reason: "invalid_client", address: peer.address };
-    for (const clientId of ["canary ".repeat(9000), "ghr_canary", "https://app.example/", null])
+    for (const clientId of [
+      "canary ".repeat(9000),
+      `ghr_${"canary".repeat(6)}`,
+      "https://app.example/",
+      null,
+    ])
       audit.decided("token", "denied", { ...about, clientId });
     expect(JSON.stringify(lines)).not.toContain("canary");
     expect(lines.map((line) => line.client_id)).toEqual([

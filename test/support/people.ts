@@ -21,6 +21,8 @@ export function principalOf(more: Partial<Principal> = {}): Principal {
     sessionExpiresAt: null,
     localOnly: false,
     judgedBy: null,
+    scope: null,
+    isForOtherAudience: false,
     ...more,
   };
 }

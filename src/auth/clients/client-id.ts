@@ -1,8 +1,8 @@
 import { isIPv4, isIPv6 } from "node:net";
 
 /**
- * Client ids are URLs (IndieAuth section 3.2), with Home Assistant's rules: clients are not registered. The origin of
- * the client id decides where a code may be sent.
+ * The ids of clients that nobody has registered are URLs (IndieAuth section 3.2), with Home Assistant's rules. The
+ * origin of the client id decides where a code may be sent.
  *
  * Stricter than Home Assistant in what browsers never send: printable ASCII only, no backslash, no empty host or
  * port, and IP addresses in their canonical form only.
@@ -33,6 +33,23 @@ const appRedirects: Readonly<Record<string, readonly string[]>> = {
     "https://wear.googleapis-cn.com/3p_auth/io.homeassistant.companion.android",
   ],
 };
+
+/**
+ * The ids of registered clients are no URLs. They are shorter than any code or token, so that a log may repeat them:
+ * whoever sends a secret in the wrong place does not find it there.
+ */
+const registeredShape = /^[A-Za-z0-9][A-Za-z0-9._-]{0,30}$/;
+
+/** True for the id that a registered client may have. NOT checked: whether there is one. */
+export function isRegisteredId(clientId: string): boolean {
+  // `gatehouse` stands for "no client" in access tokens.
+  return registeredShape.test(clientId) && clientId !== "gatehouse";
+}
+
+/** True for everything that may stand where a client id is expected. */
+export function isClientId(text: string): boolean {
+  return isRegisteredId(text) || verifyClientId(text);
+}
 
 /** True for a URL that is allowed as a client id. */
 export function verifyClientId(clientId: string): boolean {

@@ -1,6 +1,7 @@
 import type { CreateEntryStep } from "../../../protocol/flow.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
+import type { PushedRequests } from "../oauth/pushed-requests.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { sessionGrantOf } from "../sessions/token-grant.ts";
@@ -17,6 +18,7 @@ import type { Proof } from "./proof.ts";
 export interface FinishTools extends PersonTools {
   readonly sessions: Pick<Sessions, "open">;
   readonly codes: Pick<AuthorizationCodes, "prepare">;
+  readonly pushed: Pick<PushedRequests, "read">;
   /** A flow waits for a decision on this user. */
   readonly onWaiting: (flowId: string, userId: string) => void;
   /** Whether sessions of this client rotate their refresh tokens. */
@@ -99,7 +101,7 @@ async function finishFor(
 
 async function finishWithSession(
   { sessions, rotates }: FinishTools,
-  { clientId, clientName }: Flow,
+  { clientId, clientName, scope, resource }: Flow,
   { assurance, amr, authenticatedAt, providerSession }: Proof,
   { credential, versionedUser }: Person,
   peer: Peer,
@@ -117,6 +119,8 @@ async function finishWithSession(
     amr,
     authenticatedAt,
     providerSession: providerSession?.name,
+    scope,
+    resource,
     peer,
     also,
   });
@@ -125,8 +129,8 @@ async function finishWithSession(
 
 /** Issues no code to a user who is being revoked: its commit has the same checks as that of a session. */
 async function finishWithCode(
-  { store, codes }: FinishTools,
-  { clientId, clientName, redirectUri, codeChallenge }: Flow,
+  { store, codes, pushed }: FinishTools,
+  { clientId, clientName, redirectUri, codeChallenge, scope, resource, nonce, requestUri }: Flow,
   { assurance, amr, authenticatedAt, providerSession }: Proof,
   { credential, versionedUser }: Person,
   also: Step,
@@ -145,9 +149,13 @@ async function finishWithCode(
     amr,
     authenticatedAt,
     providerSession,
+    scope,
+    resource,
+    nonce,
   });
+  const used = requestUri == null ? undefined : (await pushed.read(requestUri, clientId)).consume;
   const outcome = await store.commit(
-    mergeSteps(also, { check: userStatusChecks(userId, versionedUser) }, step),
+    mergeSteps(also, used, { check: userStatusChecks(userId, versionedUser) }, step),
   );
   if (!outcome.ok) throw new AuthError("conflict", { detail: `login: ${outcome.conflict} changed` });
   return code;

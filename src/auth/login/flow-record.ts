@@ -83,6 +83,12 @@ const FlowRecord = Type.Object({
   clientName: Text,
   redirectUri: Text,
   codeChallenge: Text,
+  /** What the client asked for, as it is allowed; older nodes write none of these. */
+  scope: Type.Optional(Text),
+  resource: Type.Optional(Text),
+  nonce: Type.Optional(Text),
+  /** The pushed request that the code uses up. */
+  requestUri: Type.Optional(Text),
   /** The device that began it, as its token said; older nodes do not write it. */
   device: Type.Optional(
     Type.Union([

@@ -5,6 +5,7 @@ import { AuthError } from "../errors.ts";
 import type { EventBus } from "../event-bus.ts";
 import { newId } from "../ids.ts";
 import type { Peer } from "../model.ts";
+import type { AllowedRequest, RequestTools } from "../oauth/authorization-request.ts";
 import type { ProviderStep } from "../providers/provider.ts";
 import { isOffered } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
@@ -28,7 +29,7 @@ import { abortStep } from "./flow-steps.ts";
 import { readFormInput } from "./form-input.ts";
 import { type EvictedFlow, OpenFlows } from "./open-flows.ts";
 import { conclude, nextStep, resumeFlow } from "./resume-flow.ts";
-import { checkStart } from "./start-rules.ts";
+import { allowedStart } from "./start-rules.ts";
 
 export interface StartLogin {
   readonly handler: Handler;
@@ -42,6 +43,12 @@ export interface StartLogin {
   /** What continues the flow: the secret of its answer (the default), or `addressClaim` from the same address. */
   readonly claimedBy?: "secret" | "address" | undefined;
   readonly codeChallenge: string | null;
+  /** What the client asks for beside; see `AuthorizationRequest`. */
+  readonly scope?: string | null | undefined;
+  readonly resource?: string | null | undefined;
+  readonly nonce?: string | null | undefined;
+  /** Of a pushed request. It counts instead of everything but the client id. */
+  readonly requestUri?: string | null | undefined;
   /** What an earlier `create_entry` of this device had. One that is not good is ignored. */
   readonly deviceToken?: string | undefined;
 }
@@ -85,8 +92,8 @@ export interface LoginFlows {
   ): readonly { readonly type: string; readonly id: string | null; readonly name: string }[];
   /**
    * Checks client id and redirect URI before anybody types a password. `holder` waits for the flow's answers until
-   * `detach`; without a holder nobody does. Throws `invalid_handler`, `invalid_client`, `invalid_redirect_uri`,
-   * `invalid_format` (the code challenge), `onboarding_required`.
+   * `detach`; without a holder nobody does. Throws `invalid_handler`, `onboarding_required`, and what `allowedStart`
+   * does.
    */
   start(request: StartLogin, peer: Peer, holder?: FlowHolder): Promise<FlowAnswer>;
   /**
@@ -170,7 +177,8 @@ export const defaultLoginFlowLimits: LoginFlowLimits = {
 };
 
 export interface LoginFlowsOptions
-  extends Omit<FinishTools, "onWaiting">,
+  extends Omit<FinishTools, "onWaiting" | "pushed">,
+    RequestTools,
     Pick<ChargingTools, "throttle" | "devices"> {
   readonly revocation: FinishTools["revocation"] & Pick<Revocation, "onRevocation">;
   readonly events: EventBus;
@@ -235,11 +243,11 @@ async function start(
   const { options, open } = engine;
   const provider = options.registry.find(...request.handler);
   if (provider === undefined) throw new AuthError("invalid_handler");
-  checkStart(request);
+  const allowed = await allowedStart(options, request);
   const id = newId();
   const { flowSecret } =
     request.claimedBy === "address" ? engine.addressClaim(id, peer) : { flowSecret: newFlowSecret() };
-  const flow = newFlow(engine, request, { id, secret: flowSecret });
+  const flow = newFlow(engine, request, allowed, { id, secret: flowSecret });
   if (await options.onboardingRequired()) throw new AuthError("onboarding_required");
   const share = addressShare(peer.address);
   await endEvicted(options.store, open.makeRoom(share));
@@ -273,10 +281,10 @@ const notOffered: ProviderStep = { kind: "abort", reason: "not_allowed" };
 function newFlow(
   { options, limits }: Engine,
   request: StartLogin,
+  { clientId, redirectUri, codeChallenge, scope, resource, nonce, client }: AllowedRequest,
   { id, secret }: { readonly id: string; readonly secret: string },
 ): Flow {
-  const { handler, purpose, linking, clientId, clientName, redirectUri, codeChallenge, deviceToken } =
-    request;
+  const { handler, purpose, linking, clientName, requestUri, deviceToken } = request;
   const now = options.clock.now();
   return {
     id,
@@ -285,9 +293,13 @@ function newFlow(
     purpose,
     linking: linking ?? null,
     clientId,
-    clientName,
+    clientName: clientName ?? client?.name ?? null,
     redirectUri,
     codeChallenge,
+    scope,
+    resource,
+    nonce,
+    requestUri: requestUri ?? null,
     device: deviceOf(options, deviceToken),
     createdAt: now,
     deadline: now + limits.lifeMs,

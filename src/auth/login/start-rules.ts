@@ -1,21 +1,30 @@
-import { verifyClientId, verifyRedirectUri } from "../clients/client-id.ts";
 import { AuthError } from "../errors.ts";
-import { isCodeChallenge } from "../tokens/authorization-codes.ts";
+import {
+  type AllowedRequest,
+  type AuthorizationRequest,
+  checkRequest,
+  type RequestTools,
+} from "../oauth/authorization-request.ts";
 import type { StartLogin } from "./login-flows.ts";
 
 /**
- * Checks the client before anybody types a password. A code needs a valid client id and a redirect URI that is
- * allowed for it. A session may name its client, and a redirect URI only together with it. Throws `invalid_client`,
- * `invalid_redirect_uri`, `invalid_format`.
+ * What the client may have, checked before anybody types a password; see `checkRequest`. What a client pushed
+ * (RFC 9126) counts instead of what the start says. Throws `invalid_request_uri` too.
  */
-export function checkStart({ purpose, clientId, redirectUri, codeChallenge }: StartLogin): void {
-  const forCode = purpose === "code";
-  const clientFits = clientId === null ? !forCode : verifyClientId(clientId);
-  if (!clientFits) throw new AuthError("invalid_client");
-  const redirectFits =
-    redirectUri === null ? !forCode : clientId !== null && verifyRedirectUri(clientId, redirectUri);
-  if (!redirectFits) throw new AuthError("invalid_redirect_uri");
-  if (codeChallenge !== null && !isCodeChallenge(codeChallenge)) {
-    throw new AuthError("invalid_format", { publicMessage: "The code challenge is not an S256 one." });
+export async function allowedStart(tools: RequestTools, request: StartLogin): Promise<AllowedRequest> {
+  const { purpose, requestUri } = request;
+  const allowed = await checkRequest(tools, purpose, await requested(tools, request));
+  if (purpose === "code" && requestUri == null && allowed.client?.requiresPushedRequests === true)
+    throw new AuthError("invalid_format", { publicMessage: "This client must push its requests." });
+  return allowed;
+}
+
+async function requested({ pushed }: RequestTools, request: StartLogin): Promise<AuthorizationRequest> {
+  const { purpose, clientId, requestUri } = request;
+  if (requestUri != null) {
+    if (clientId === null || purpose !== "code") throw new AuthError("invalid_request_uri");
+    return await pushed.read(requestUri, clientId);
   }
+  const { redirectUri, codeChallenge, scope = null, resource = null, nonce = null } = request;
+  return { clientId, redirectUri, codeChallenge, scope, resource, nonce };
 }

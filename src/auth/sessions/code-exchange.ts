@@ -21,9 +21,17 @@ export interface CodeExchange {
   readonly codeVerifier?: string | undefined;
   /** If present, it must equal the redirect URI of the login (RFC 6749 section 4.1.3). */
   readonly redirectUri?: string | undefined;
+  /** If present, it must be the one of the login (RFC 8707 section 2.2). */
+  readonly resource?: string | null | undefined;
   /** Whether the session rotates its refresh token. */
   readonly rotates: boolean;
   readonly peer: Peer;
+}
+
+/** The session, and the nonce of the authorization request for the ID token. */
+export interface CodeSession extends TokenGrant {
+  readonly refreshToken: string;
+  readonly nonce: string | null;
 }
 
 /** How often a redemption is tried if its commit is in conflict. */
@@ -39,7 +47,7 @@ const maxAttempts = 3;
 export async function openSessionForCode(
   tools: CodeExchangeTools,
   request: CodeExchange,
-): Promise<TokenGrant & { readonly refreshToken: string }> {
+): Promise<CodeSession> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await openOnce(tools, request);
@@ -49,7 +57,7 @@ export async function openSessionForCode(
   }
 }
 
-async function openOnce(tools: CodeExchangeTools, request: CodeExchange) {
+async function openOnce(tools: CodeExchangeTools, request: CodeExchange): Promise<CodeSession> {
   const { clientId, rotates, peer } = request;
   const { grant, consume } = await tools.codes.redeem(request);
   const found = await tools.users.read(grant.userId);
@@ -60,7 +68,8 @@ async function openOnce(tools: CodeExchangeTools, request: CodeExchange) {
   if (found.epoch !== grant.userEpoch)
     throw new AuthError("invalid_code", { detail: "all sessions of the user ended since the login" });
   const unchanged = { key: recordKeys.credential(grant.credentialId), version: login.version };
-  return await tools.sessions.open({
+  if (request.resource != null && request.resource !== grant.resource) throw new AuthError("invalid_target");
+  const opened = await tools.sessions.open({
     user: found.user,
     userVersion: found.version,
     userEpoch: found.epoch,
@@ -72,7 +81,10 @@ async function openOnce(tools: CodeExchangeTools, request: CodeExchange) {
     amr: grant.amr,
     authenticatedAt: grant.authenticatedAt,
     providerSession: grant.providerSession?.name,
+    scope: grant.scope,
+    resource: grant.resource,
     peer,
     also: (sessionId) => mergeSteps(consume(sessionId), { check: [unchanged] }),
   });
+  return { ...opened, nonce: grant.nonce ?? null };
 }

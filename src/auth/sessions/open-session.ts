@@ -109,6 +109,8 @@ function newSession({ clock, ...tools }: SessionTools, request: NewSession): Ses
     amr: request.amr,
     authenticatedAt: request.authenticatedAt,
     ...(request.providerSession == null ? {} : { providerSession: request.providerSession }),
+    ...(request.scope == null ? {} : { scope: request.scope }),
+    ...(request.resource == null ? {} : { resource: request.resource }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import { knownScopes, scopesIn } from "../clients/scopes.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer, Session, User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
@@ -28,6 +29,10 @@ export interface RefreshRequest {
   readonly refreshToken: string;
   readonly clientId?: string | null;
   readonly sessionId?: string;
+  /** Fewer scopes for the access token (RFC 6749 section 6); those of the session by default. */
+  readonly scope?: string | undefined;
+  /** If present, it must be the session's (RFC 8707 section 2.2). */
+  readonly resource?: string | undefined;
   readonly peer: Peer;
 }
 
@@ -72,6 +77,8 @@ interface Granted {
   readonly snapshot: RefreshSnapshot;
   /** The next state; the same object as the snapshot's if nothing changes. */
   readonly session: Session;
+  /** Of the access token. */
+  readonly scope: string | null;
   readonly withRefreshToken: boolean;
 }
 
@@ -87,6 +94,8 @@ function judge(tools: RefreshTools, snapshot: RefreshSnapshot, attempt: RefreshA
   if (error !== undefined) return error;
   const { session } = snapshot;
   const presented = { generation: attempt.generation, peer: attempt.peer, now };
+  const scope = narrowedScope(session, attempt.scope);
+  if (scope === undefined) return { ok: false, error: new AuthError("invalid_scope") };
   const verdict = judgeGeneration(session, presented, !tools.disabledSafeguards.has("heal_forward"));
   if (verdict.kind === "reused")
     return { ok: false, error: new AuthError("token_reused"), revokes: { session, cause: "token_reused" } };
@@ -96,6 +105,7 @@ function judge(tools: RefreshTools, snapshot: RefreshSnapshot, attempt: RefreshA
     ok: true,
     snapshot,
     session: unchanged ? session : withUse(next, tools.sessionIdleMs, attempt.peer, now),
+    scope,
     // A client of a session without rotation has the newest token already if it sent that one.
     withRefreshToken: verdict.kind !== "current" || session.rotates,
   };
@@ -117,9 +127,19 @@ function findRefusal(
   if (state !== "live" || session.type === "long_lived_access_token")
     return { ok: false, error: new AuthError("invalid_grant") };
   if (!isOfClient(session, attempt)) return { ok: false, error: new AuthError("invalid_client") };
+  if (attempt.resource !== undefined && attempt.resource !== session.resource)
+    return { ok: false, error: new AuthError("invalid_target") };
   const blocked =
     blockedError(snapshot.user, attempt.peer) ?? admissionError(providers, session, attempt.peer);
   return blocked === undefined ? undefined : { ok: false, error: blocked };
+}
+
+/** Undefined: more than the session has. */
+function narrowedScope({ scope = null }: Session, requested: string | undefined): string | null | undefined {
+  if (requested === undefined) return scope;
+  const asked = scopesIn(requested);
+  const allowed = scope === null ? Object.keys(knownScopes) : scopesIn(scope);
+  return asked.length > 0 && asked.every((each) => allowed.includes(each)) ? asked.join(" ") : undefined;
 }
 
 /** In band the socket belongs to the session, which is stronger evidence than a client id. */
@@ -139,7 +159,7 @@ async function refuse(tools: RefreshTools, { error, revokes }: Refused): Promise
 /** Undefined: the session, the user or an epoch has changed since the snapshot. */
 async function grantOnce(
   tools: RefreshTools,
-  { snapshot, session, withRefreshToken }: Granted,
+  { snapshot, session, scope, withRefreshToken }: Granted,
   snapshots: RefreshSnapshots | undefined,
 ): Promise<TokenGrant | undefined> {
   const changed =
@@ -156,7 +176,7 @@ async function grantOnce(
   snapshots?.keep(
     changed === undefined ? snapshot : { ...snapshot, session: changed, version: outcome.version },
   );
-  return grant(tools, snapshot, session, withRefreshToken);
+  return grant(tools, snapshot, { ...session, scope }, withRefreshToken);
 }
 
 function isRecent(session: Session, peer: Peer, now: number): boolean {

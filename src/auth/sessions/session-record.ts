@@ -40,6 +40,8 @@ const SessionRecord = Compile(
     amr: Type.Array(Type.String()),
     authenticatedAt: Type.Number(),
     providerSession: Type.Optional(Type.String()),
+    scope: Type.Optional(Text),
+    resource: Type.Optional(Text),
     createdVersion: Type.Optional(Type.Number()),
     revokedAt: Type.Optional(Type.Number()),
     revokedCause: Type.Optional(Cause),

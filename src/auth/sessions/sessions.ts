@@ -10,6 +10,7 @@ import type { Step, Store } from "../store.ts";
 import type { AccessTokens } from "../tokens/access-tokens.ts";
 import type { RefreshTokens } from "../tokens/refresh-tokens.ts";
 import { expireIfDue, setExpiry } from "./expiry.ts";
+import { issueAccessToken } from "./issue-access-token.ts";
 import { openLongLived } from "./open-long-lived.ts";
 import { openSession } from "./open-session.ts";
 import { createRefresh } from "./refresh.ts";
@@ -32,6 +33,8 @@ export interface NewSession {
   readonly authenticatedAt: number;
   /** See `Session`. */
   readonly providerSession?: string | null | undefined;
+  readonly scope?: string | null | undefined;
+  readonly resource?: string | null | undefined;
   readonly peer: Peer;
   /**
    * Committed in the same atomic step: the end of a flow, the use of a code, checks of what the login was decided on.
@@ -74,15 +77,25 @@ export interface Sessions {
    * moves the session forward. Throws `invalid_grant` (unknown, revoked, expired alike), `token_reused`,
    * `invalid_client` (another client's; a client id is compared when the session has one or the caller sends one; in
    * band only when the caller sends one), `access_denied` (user not active or not allowed from this address),
-   * `conflict` (retry).
+   * `invalid_scope` (more scopes than the session has), `invalid_target`, `conflict` (retry).
    */
   refresh(request: {
     readonly refreshToken: string;
     readonly clientId?: string | null;
     /** In band: only this session's own token is accepted. */
     readonly sessionId?: string;
+    readonly scope?: string | undefined;
+    readonly resource?: string | undefined;
     readonly peer: Peer;
   }): Promise<TokenGrant>;
+  /**
+   * Another access token of a live session, with these scopes and this audience: they must be allowed for it already.
+   * Changes nothing. Undefined if the session is not live. Throws `access_denied` for a user who may not act.
+   */
+  issueAccessToken(
+    sessionId: string,
+    token: { readonly scope: string | null; readonly resource: string | null; readonly peer: Peer },
+  ): Promise<TokenGrant | undefined>;
   /**
    * The live session that a refresh token of any generation belongs to, for RFC 7009: whoever holds the token may end
    * the session. Undefined if the token was not issued here or the session is not live. Changes nothing.
@@ -171,6 +184,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
     openLongLived: (request) => tokenQueue.run(request.userId, () => openLongLived(tools, request)),
     refresh: createRefresh(tools),
+    issueAccessToken: (sessionId, token) => issueAccessToken(tools, sessionId, token),
     async findByRefreshToken(refreshToken) {
       const token = refreshTokens.read(refreshToken);
       return token && (await live(token.sessionId));

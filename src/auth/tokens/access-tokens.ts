@@ -69,6 +69,8 @@ interface AccessClaims {
   readonly aud: string;
   readonly sub: string;
   readonly client_id: string;
+  /** RFC 9068 section 2.2.3. Absent: the token may do everything that the user may do. */
+  readonly scope?: string | undefined;
   /** Seconds, as RFC 7519 has them; so are `exp` and `auth_time`. */
   readonly iat: number;
   readonly exp: number;
@@ -83,6 +85,8 @@ interface AccessClaims {
     /** Milliseconds since the epoch; null: does not expire. */
     readonly session_end: number | null;
     readonly local_only: boolean;
+    /** `aud` is a backend alone. Compared instead of `aud`, because the gateway's own may change with its address. */
+    readonly other_audience?: true | undefined;
     /** Of the provider that judges from where the session may be used. */
     readonly judged_by?: readonly [type: string, id: string | null] | undefined;
   };
@@ -108,7 +112,7 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       const end = Math.min(now + ttlMs, session.expiresAt ?? Number.POSITIVE_INFINITY);
       const claims: AccessClaims = {
         iss: options.issuer(),
-        aud: options.audience(),
+        aud: session.resource ?? options.audience(),
         ...claimsOf(session, user, epoch, judgeOf(options.providers, session)),
         iat: Math.floor(now / 1000),
         exp: Math.floor(end / 1000),
@@ -190,6 +194,7 @@ function claimsOf(session: Session, user: User, epoch: number, judge: [string, s
   return {
     sub: user.id,
     client_id: session.clientId ?? noClient,
+    scope: session.scope ?? undefined,
     sid: session.id,
     auth_time: Math.floor(session.authenticatedAt / 1000),
     amr: session.amr,
@@ -199,13 +204,14 @@ function claimsOf(session: Session, user: User, epoch: number, judge: [string, s
       session_type: session.type,
       session_end: session.expiresAt,
       local_only: user.localOnly,
+      other_audience: session.resource == null ? undefined : true,
       judged_by: judge,
     },
   } as const;
 }
 
 interface Interner {
-  clientId(text: string): string;
+  text(text: string): string;
   amr(methods: readonly string[]): readonly string[];
 }
 
@@ -214,7 +220,7 @@ const maxInterned = 1024;
 
 /** Keeps values that many tokens have in common once: 100 bytes less for each socket. Only for genuine tokens. */
 function createInterner(): Interner {
-  const clientIds = new Map<string, string>();
+  const texts = new Map<string, string>();
   const methods = new Map<string, readonly string[]>();
   const kept = <Value>(map: Map<string, Value>, key: string, value: Value): Value => {
     const known = map.get(key);
@@ -224,7 +230,7 @@ function createInterner(): Interner {
     return value;
   };
   return {
-    clientId: (text) => kept(clientIds, text, text),
+    text: (text) => kept(texts, text, text),
     amr: (list) => kept(methods, list.length === 1 ? (list[0] ?? "") : JSON.stringify(list), list),
   };
 }
@@ -237,7 +243,9 @@ function principalOf(claims: AccessClaims, keyId: string, interner: Interner): P
     epoch: claims.gatehouse.epoch,
     keyId,
     sessionType: claims.gatehouse.session_type,
-    clientId: claims.client_id === noClient ? null : interner.clientId(claims.client_id),
+    clientId: claims.client_id === noClient ? null : interner.text(claims.client_id),
+    scope: claims.scope === undefined ? null : interner.text(claims.scope),
+    isForOtherAudience: claims.gatehouse.other_audience ?? false,
     assurance,
     amr: interner.amr(claims.amr),
     authenticatedAt: claims.auth_time * 1000,

@@ -30,6 +30,10 @@ export interface CodeGrant {
   readonly authenticatedAt: number;
   /** The provider's session that the login belongs to. The code opens nothing once the provider has ended it. */
   readonly providerSession?: ProviderSession | undefined;
+  /** What the session's tokens may do, for which backend they are, and the client's nonce for its ID token. */
+  readonly scope?: string | null | undefined;
+  readonly resource?: string | null | undefined;
+  readonly nonce?: string | null | undefined;
 }
 
 /**
@@ -93,6 +97,9 @@ const StoredCode = Type.Object({
     amr: Type.Array(Type.String()),
     authenticatedAt: Type.Number(),
     providerSession: Type.Optional(Type.Object({ name: Text, open: StoredChecks })),
+    scope: Type.Optional(Text),
+    resource: Type.Optional(Text),
+    nonce: Type.Optional(Text),
   }),
   expires_at: Type.Number(),
   /** The session that the code opened. The record stays until the code's expiry, so that a second use is detected. */
@@ -114,9 +121,9 @@ export function createAuthorizationCodes(options: AuthorizationCodeOptions): Aut
       if (grant.codeChallenge !== null && !isCodeChallenge(grant.codeChallenge))
         throw new AuthError("invalid_format", { publicMessage: "The code challenge is not an S256 one." });
       const code = randomBytes(16).toString("hex");
-      const { providerSession, ...always } = grant;
+      const { providerSession, scope = null, resource = null, nonce = null, ...always } = grant;
       const stored = {
-        grant: { ...always, amr: [...grant.amr], ...storedSession(providerSession) },
+        grant: { ...always, scope, resource, nonce, amr: [...grant.amr], ...storedSession(providerSession) },
         expires_at: clock.now() + ttlMs,
         used_by: null,
       };

@@ -1,4 +1,5 @@
 import type { Authority } from "../../auth/authority.ts";
+import { allows } from "../../auth/clients/scopes.ts";
 import { AuthError } from "../../auth/errors.ts";
 import { mayLogIn } from "../../auth/users/account-status.ts";
 import { json } from "../answers.ts";
@@ -27,6 +28,7 @@ async function demandAuthentication(authority: Authority, exchange: Exchange): P
 async function demandLiveToken(authority: Authority, token: string, { peer }: Exchange): Promise<void> {
   const verdict = await authority.authentication.authenticate(token, peer);
   if (!verdict.ok) throw new AuthError("unauthorized", { detail: verdict.reason });
+  if (!allows(verdict.principal.scope, "api")) throw new AuthError("insufficient_scope");
 }
 
 async function demandLiveSignature(authority: Authority, exchange: Exchange): Promise<void> {

@@ -1,16 +1,14 @@
 import type { Authority } from "../../auth/authority.ts";
-import { verifyClientId } from "../../auth/clients/client-id.ts";
 import { AuthError } from "../../auth/errors.ts";
-import type { Peer } from "../../auth/model.ts";
+import { requireGrantType } from "../../auth/oauth/authorization-request.ts";
 import { openSessionForCode } from "../../auth/sessions/code-exchange.ts";
-import type { Form } from "../body.ts";
 import type { HttpObserver } from "../observer.ts";
-import { decided, tokenAnswer } from "./token-answer.ts";
+import { decided, type GrantRequest, tokenAnswer } from "./token-answer.ts";
 
 export interface CodeGrantOptions {
   readonly authority: Authority;
   readonly observer: HttpObserver;
-  /** Whether a session of this client rotates its refresh token. */
+  /** Whether a session of this client, which nobody registered, rotates its refresh token. */
   readonly rotates: (clientId: string) => boolean;
 }
 
@@ -18,26 +16,43 @@ export interface CodeGrantOptions {
  * `grant_type=authorization_code` (RFC 6749 section 4.1.3, RFC 7636). The checks are in Home Assistant's order:
  * client id, code, the user's state. One commit then uses the code up and opens the session.
  */
-export async function grantForCode(form: Form, peer: Peer, options: CodeGrantOptions): Promise<Response> {
-  const clientId = form.get("client_id") ?? null;
-  const about = { grant: "authorization_code", address: peer.address, clientId } as const;
-  const grant = await decided(options.observer, about, () =>
-    openSessionForCode(options.authority, codeLogin(form, peer, options)),
-  );
-  return tokenAnswer(grant, true);
+export async function grantForCode(request: GrantRequest, options: CodeGrantOptions): Promise<Response> {
+  const { client, peer } = request;
+  const about = {
+    grant: "authorization_code",
+    address: peer.address,
+    clientId: client?.id ?? null,
+  };
+  const grant = await decided(options.observer, about, async () => {
+    const exchange = exchangeOf(request, options);
+    try {
+      return await openSessionForCode(options.authority, exchange);
+    } catch (error) {
+      throw asStandardError(request, error);
+    }
+  });
+  return await tokenAnswer(options.authority, request, grant, true);
 }
 
-function codeLogin(form: Form, peer: Peer, { rotates }: CodeGrantOptions) {
-  const clientId = form.get("client_id");
-  if (clientId === undefined || !verifyClientId(clientId)) throw new AuthError("invalid_client");
+function exchangeOf({ form, client, peer }: GrantRequest, { rotates }: CodeGrantOptions) {
+  if (client === undefined) throw new AuthError("invalid_client");
+  if (client.registered !== undefined) requireGrantType(client.registered, "authorization_code");
   const code = form.get("code");
   if (code === undefined) throw new AuthError("invalid_code", { detail: "the code is missing" });
   return {
-    clientId,
+    clientId: client.id,
     code,
     codeVerifier: form.get("code_verifier"),
     redirectUri: form.get("redirect_uri"),
-    rotates: rotates(clientId),
+    resource: form.get("resource"),
+    rotates: client.registered?.rotates ?? rotates(client.id),
     peer,
   };
+}
+
+/** Home Assistant's clients read `invalid_request`; registered ones the code of RFC 6749 section 5.2. */
+function asStandardError({ client }: GrantRequest, error: unknown): unknown {
+  return client?.registered !== undefined && error instanceof AuthError && error.code === "invalid_code"
+    ? new AuthError("invalid_grant", { publicMessage: "Invalid code", detail: error.message, cause: error })
+    : error;
 }

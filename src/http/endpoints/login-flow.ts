@@ -2,7 +2,7 @@ import { Compile } from "typebox/compile";
 
 import { LoginFlowInput, LoginFlowRequest } from "../../../protocol/http.ts";
 import type { Authority } from "../../auth/authority.ts";
-import { verifyClientId } from "../../auth/clients/client-id.ts";
+import { isClientId } from "../../auth/clients/client-id.ts";
 import { AuthError } from "../../auth/errors.ts";
 import type { FlowAnswer } from "../../auth/login/login-flows.ts";
 import { json } from "../answers.ts";
@@ -35,6 +35,10 @@ export function startFlowEndpoint({ authority, maxBodyBytes }: LoginFlowOptions)
       clientName: null,
       redirectUri,
       codeChallenge: codeChallenge ?? null,
+      scope: body.scope,
+      resource: body.resource,
+      nonce: body.nonce,
+      requestUri: body.request_uri,
     } as const;
     return stepAnswer(await authority.logins.start(request, exchange.peer));
   };
@@ -48,7 +52,7 @@ export function flowStepEndpoint({ authority, maxBodyBytes }: LoginFlowOptions):
   return async (exchange) => {
     const body = await exchange.timed(() => readJsonOfAnyType(exchange.request, maxBodyBytes, stepRequest));
     const { client_id: clientId, ...input } = body as LoginFlowInput & Readonly<Record<string, unknown>>;
-    if (!verifyClientId(clientId)) throw new AuthError("invalid_client");
+    if (!isClientId(clientId)) throw new AuthError("invalid_client");
     const { peer, parameters } = exchange;
     const { logins } = authority;
     const claim = logins.addressClaim(parameters.id ?? "", peer);

@@ -1,11 +1,9 @@
 import type { Authority } from "../../auth/authority.ts";
-import { verifyClientId } from "../../auth/clients/client-id.ts";
 import { AuthError } from "../../auth/errors.ts";
-import type { Peer } from "../../auth/model.ts";
+import { requireGrantType } from "../../auth/oauth/authorization-request.ts";
 import type { TokenGrant } from "../../auth/sessions/sessions.ts";
-import type { Form } from "../body.ts";
 import type { HttpObserver } from "../observer.ts";
-import { decided, tokenAnswer } from "./token-answer.ts";
+import { decided, type GrantRequest, tokenAnswer } from "./token-answer.ts";
 
 export interface RefreshGrantOptions {
   readonly authority: Authority;
@@ -18,36 +16,46 @@ export interface RefreshGrantOptions {
  * session rotates: Home Assistant's clients keep their first one.
  */
 export async function grantForRefreshToken(
-  form: Form,
-  peer: Peer,
+  request: GrantRequest,
   options: RefreshGrantOptions,
 ): Promise<Response> {
-  const clientId = form.get("client_id") ?? null;
-  const about = { grant: "refresh_token", address: peer.address, clientId } as const;
-  const grant = await decided(options.observer, about, () => refresh(form, clientId, peer, options));
-  return tokenAnswer(grant, false);
+  const { client, peer } = request;
+  const about = { grant: "refresh_token", address: peer.address, clientId: client?.id ?? null };
+  const grant = await decided(options.observer, about, () => refresh(request, options));
+  return await tokenAnswer(options.authority, request, grant, false);
 }
 
 async function refresh(
-  form: Form,
-  clientId: string | null,
-  peer: Peer,
-  options: RefreshGrantOptions,
+  { form, client, peer }: GrantRequest,
+  { authority }: RefreshGrantOptions,
 ): Promise<TokenGrant> {
-  if (clientId !== null && !verifyClientId(clientId)) throw new AuthError("invalid_client");
+  if (client?.registered !== undefined) requireGrantType(client.registered, "refresh_token");
   const refreshToken = form.get("refresh_token");
   if (refreshToken === undefined)
     throw new AuthError("invalid_format", { detail: "the refresh token is missing" });
+  const [scope, resource] = [form.get("scope"), form.get("resource")];
   try {
-    return await options.authority.sessions.refresh({ refreshToken, clientId, peer });
+    return await authority.sessions.refresh({
+      refreshToken,
+      clientId: client?.id ?? null,
+      scope,
+      resource,
+      peer,
+    });
   } catch (error) {
-    throw ofAnotherClient(error) ?? error;
+    throw ofAnotherClient(error, client?.registered !== undefined) ?? error;
   }
 }
 
-/** As in Home Assistant, the right token from the wrong client is `invalid_request` without a description. */
-function ofAnotherClient(error: unknown): AuthError | undefined {
+/**
+ * As in Home Assistant, the right token from the wrong client is `invalid_request` without a description. A registered
+ * client reads the code of RFC 6749 section 5.2.
+ */
+function ofAnotherClient(error: unknown, isRegistered: boolean): AuthError | undefined {
   return error instanceof AuthError && error.code === "invalid_client"
-    ? new AuthError("invalid_format", { detail: "the session belongs to another client", cause: error })
+    ? new AuthError(isRegistered ? "invalid_grant" : "invalid_format", {
+        detail: "the session belongs to another client",
+        cause: error,
+      })
     : undefined;
 }

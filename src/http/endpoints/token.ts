@@ -1,31 +1,45 @@
 import { AuthError } from "../../auth/errors.ts";
 import { neverStored } from "../answers.ts";
 import { readForm } from "../body.ts";
+import { knownClientId, requestingClient } from "../client-authentication.ts";
 import type { Endpoint } from "../exchange.ts";
 import { type CodeGrantOptions, grantForCode } from "./authorization-code-grant.ts";
+import { grantForClient } from "./client-credentials-grant.ts";
 import { grantForRefreshToken } from "./refresh-token-grant.ts";
 import { endSessionOf, type RevokeOptions } from "./revoke.ts";
+import { type GrantRequest, recordRefusal } from "./token-answer.ts";
+
+export interface TokenOptions extends CodeGrantOptions, RevokeOptions {
+  readonly maxBodyBytes: number;
+}
+
+type Grant = (request: GrantRequest, options: TokenOptions) => Promise<Response>;
+
+const grants: Readonly<Record<string, Grant>> = {
+  authorization_code: grantForCode,
+  refresh_token: grantForRefreshToken,
+  client_credentials: grantForClient,
+};
 
 /**
  * `POST /auth/token` (RFC 6749), in Home Assistant's order: the body, the deprecated `action=revoke`, the grant type,
- * then the checks of the grant.
+ * the client, then the checks of the grant.
  */
-export function tokenEndpoint(
-  options: CodeGrantOptions & RevokeOptions & { maxBodyBytes: number },
-): Endpoint {
+export function tokenEndpoint(options: TokenOptions): Endpoint {
   return async ({ request, peer, timed }) => {
     const form = await timed(() => readForm(request, options.maxBodyBytes));
     if (form.get("action") === "revoke") {
       await endSessionOf(form, peer, options);
       return new Response(null, { headers: neverStored });
     }
-    switch (form.get("grant_type")) {
-      case "authorization_code":
-        return grantForCode(form, peer, options);
-      case "refresh_token":
-        return grantForRefreshToken(form, peer, options);
-      default:
-        throw new AuthError("unsupported_grant_type");
-    }
+    const grantType = form.get("grant_type") ?? "";
+    const grant = Object.hasOwn(grants, grantType) ? grants[grantType] : undefined;
+    if (grant === undefined) throw new AuthError("unsupported_grant_type");
+    const client = await requestingClient(options.authority, request, form).catch(async (error: unknown) => {
+      const clientId = await knownClientId(options.authority, request, form);
+      recordRefusal(options.observer, { grant: grantType, address: peer.address, clientId }, error);
+      throw error;
+    });
+    return await grant({ form, client, peer }, options);
   };
 }

@@ -1,5 +1,6 @@
 import { type Static, Type } from "typebox";
 
+import { ClientEntry } from "../../auth/clients/client-entry.ts";
 import type { Frozen } from "../../auth/providers/provider-type.ts";
 import { ProviderEntry } from "../../auth/providers/provider-types.ts";
 import { approvals, password, tokens } from "./login-schema.ts";
@@ -92,6 +93,12 @@ const login = {
     maxItems: 64,
     description:
       "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [providers](#login-providers)). `homeassistant` has login names and passwords of this installation. Entries of one type need different ids; one of them may have none. A login belongs to the type and the id of its entry: if you give an entry another id, its logins no longer work. The set-up manages the logins of the first `homeassistant`, and so do commands that name no other: `auth_provider_id` on the socket, `--provider` on the command line. In the environment, write the list as JSON.",
+  }),
+  clients: Type.Array(ClientEntry, {
+    default: [],
+    maxItems: 256,
+    description:
+      "Registered clients: applications with an id of their own, exact redirect URIs, and scopes (see [registered clients](#registered-clients)). More can be registered on the socket and by the command line. In the environment, write the list as JSON.",
   }),
 };
 

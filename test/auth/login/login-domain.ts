@@ -1,11 +1,12 @@
 import { expect } from "vitest";
-
 import type { CreateEntryStep, FlowStep, SessionGrant } from "../../../protocol/flow.ts";
+import { createRegisteredClients } from "../../../src/auth/clients/registered-clients.ts";
 import { AuthError } from "../../../src/auth/errors.ts";
 import { createLocalEventBus, type EventBus } from "../../../src/auth/event-bus.ts";
 import type { FlowAnswer, FlowHolder, LoginFlows, StartLogin } from "../../../src/auth/login/login-flows.ts";
 import { createLoginFlows, type LoginFlowLimits } from "../../../src/auth/login/login-flows.ts";
 import type { Peer, Principal, User } from "../../../src/auth/model.ts";
+import { createPushedRequests } from "../../../src/auth/oauth/pushed-requests.ts";
 import { createPasswords, type PasswordsOptions } from "../../../src/auth/passwords/passwords.ts";
 import { createGroups } from "../../../src/auth/permissions/groups.ts";
 import { createLocalLogins } from "../../../src/auth/providers/homeassistant/local-logins.ts";
@@ -99,6 +100,8 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     credentials,
     sessions,
     codes,
+    clients: createRegisteredClients({ store, revocation, users, configured: [] }),
+    pushed: createPushedRequests({ store, clock }),
     throttle,
     devices: createDeviceTokens({ sealing, clock }),
     revocation,
@@ -215,5 +218,7 @@ export async function principalOf(domain: LoginDomain, userId: string): Promise<
     sessionExpiresAt: null,
     localOnly: false,
     judgedBy: null,
+    scope: null,
+    isForOtherAudience: false,
   };
 }

@@ -63,6 +63,8 @@ function principal(more: Partial<Principal>): Principal {
     sessionExpiresAt: null,
     localOnly: false,
     judgedBy: null,
+    scope: null,
+    isForOtherAudience: false,
     ...more,
   };
 }

@@ -1,0 +1,184 @@
+import { createHash, randomBytes } from "node:crypto";
+
+import { AuthError } from "../errors.ts";
+import type { PageRequest } from "../model.ts";
+import { indexKeys, recordKeys } from "../record-keys.ts";
+import type { Revocation } from "../revocation/revocation.ts";
+import { mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
+import type { Users } from "../users/users.ts";
+import { isRegisteredId } from "./client-id.ts";
+import { clientPut, parseClient, type RegisteredClient } from "./client-record.ts";
+import { checkRegistration } from "./client-rules.ts";
+
+/** What an administrator decides on. */
+export type ClientRegistration = Omit<RegisteredClient, "secretHash" | "source">;
+export type ClientChanges = Partial<Omit<ClientRegistration, "id" | "authMethod">>;
+
+/** A client with its new secret, which nothing shows again; null for one that has no secret. */
+export interface ClientWithSecret {
+  readonly client: RegisteredClient;
+  readonly secret: string | null;
+}
+
+/**
+ * Registered clients (RFC 6749 section 2): those of the configuration, and those of the store. One of the
+ * configuration hides one of the store with the same id, and only the configuration changes it.
+ */
+export interface RegisteredClients {
+  find(clientId: string): Promise<RegisteredClient | undefined>;
+  /** Those of the configuration come first, on the first page. */
+  page(
+    request: PageRequest,
+  ): Promise<{ readonly clients: readonly RegisteredClient[]; readonly next?: string }>;
+  /** Throws `client_exists`, `invalid_format`, `not_found` (the system user), `too_many_clients`. */
+  register(registration: ClientRegistration): Promise<ClientWithSecret>;
+  /**
+   * Ends the client's sessions if it narrows what they may do. Throws `not_found`, `client_configured`,
+   * `invalid_format`.
+   */
+  update(clientId: string, changes: ClientChanges): Promise<RegisteredClient>;
+  /** Replaces the secret. Throws `not_found`, `client_configured`, `not_supported` for a client without a secret. */
+  renewSecret(clientId: string): Promise<ClientWithSecret>;
+  /** Ends all of its sessions too. Throws `not_found`, `client_configured`. */
+  remove(clientId: string): Promise<void>;
+}
+
+export interface RegisteredClientsOptions {
+  readonly store: Store;
+  readonly revocation: Pick<Revocation, "revoke">;
+  readonly users: Pick<Users, "current">;
+  readonly configured: readonly RegisteredClient[];
+}
+
+const maxClients = 1000;
+
+/** Secrets are random and as long as a key, so one round of SHA-256 is enough: nobody can guess them. */
+export function hashClientSecret(secret: string): string {
+  return createHash("sha256").update(secret).digest("base64url");
+}
+
+export function createRegisteredClients(options: RegisteredClientsOptions): RegisteredClients {
+  const { store, revocation } = options;
+  const configured = new Map(options.configured.map((client) => [client.id, client]));
+  const change = async (clientId: string, next: Change) => {
+    if (configured.has(clientId)) throw new AuthError("client_configured");
+    return await changeStored(store, clientId, next);
+  };
+  return {
+    async find(clientId) {
+      const own = configured.get(clientId);
+      if (own !== undefined || !isRegisteredId(clientId)) return own;
+      const record = await readRecord(store, recordKeys.client(clientId));
+      return record && parseClient(record);
+    },
+    async page({ after, limit }) {
+      const ids = await store.list(indexKeys.clients, { after, limit: Math.min(limit, maxClients) });
+      const records = await store.get(ids.map(recordKeys.client));
+      const found = records.flatMap((record) => (record === undefined ? [] : (parseClient(record) ?? [])));
+      const shown = found.filter(({ id }) => !configured.has(id));
+      const last = ids.length === limit ? ids.at(-1) : undefined;
+      const clients = after === undefined ? [...configured.values(), ...shown] : shown;
+      return last === undefined ? { clients } : { clients, next: last };
+    },
+    async register(registration) {
+      const { client, secret } = withNewSecret({ ...registration, secretHash: null, source: "store" });
+      checkRegistration(client);
+      await requireSystemUser(options, client);
+      if (configured.has(client.id)) throw new AuthError("client_exists");
+      if ((await store.list(indexKeys.clients, { limit: maxClients })).length >= maxClients)
+        throw new AuthError("too_many_clients");
+      const outcome = await store.commit(registrationStep(client));
+      if (!outcome.ok) throw new AuthError("client_exists");
+      return { client, secret };
+    },
+    async update(clientId, changes) {
+      const { before, client } = await change(clientId, async (present) => {
+        const next = { ...present, ...changes };
+        checkRegistration(next);
+        await requireSystemUser(options, next);
+        return next;
+      });
+      if (isNarrower(before, client))
+        await revocation.revoke({ kind: "client", clientId }, "session_revoked");
+      return client;
+    },
+    async renewSecret(clientId) {
+      let renewed: ClientWithSecret | undefined;
+      await change(clientId, (present) => {
+        if (present.authMethod !== "client_secret") throw new AuthError("not_supported");
+        renewed = withNewSecret(present);
+        return renewed.client;
+      });
+      if (renewed === undefined) throw new RangeError("a change that was not made");
+      return renewed;
+    },
+    async remove(clientId) {
+      if (configured.has(clientId)) throw new AuthError("client_configured");
+      await retryConflicts(async () => {
+        const { version } = await stored(store, clientId);
+        const outcome = await store.commit(removalStep(clientId, version));
+        return outcome.ok || undefined;
+      });
+      await revocation.revoke({ kind: "client", clientId }, "session_revoked");
+    },
+  };
+}
+
+type Change = (client: RegisteredClient) => RegisteredClient | Promise<RegisteredClient>;
+
+async function changeStored(store: Store, clientId: string, next: Change) {
+  return await retryConflicts(async () => {
+    const { client: before, version } = await stored(store, clientId);
+    const client = await next(before);
+    const check = [{ key: recordKeys.client(clientId), version }];
+    const outcome = await store.commit({ check, put: [clientPut(client)] });
+    return outcome.ok ? { before, client } : undefined;
+  });
+}
+
+async function stored(store: Store, clientId: string) {
+  const record = isRegisteredId(clientId) ? await readRecord(store, recordKeys.client(clientId)) : undefined;
+  const client = record && parseClient(record);
+  if (record === undefined || client === undefined)
+    throw new AuthError("not_found", { publicMessage: "There is no such client" });
+  return { client, version: record.version };
+}
+
+function withNewSecret(client: RegisteredClient): ClientWithSecret {
+  if (client.authMethod !== "client_secret") return { client, secret: null };
+  const secret = randomBytes(32).toString("base64url");
+  return { client: { ...client, secretHash: hashClientSecret(secret) }, secret };
+}
+
+async function requireSystemUser(
+  { users }: Pick<RegisteredClientsOptions, "users">,
+  { userId }: RegisteredClient,
+): Promise<void> {
+  if (userId !== null && (await users.current(userId))?.systemGenerated !== true)
+    throw new AuthError("not_found", { publicMessage: "There is no such system user" });
+}
+
+function registrationStep(client: RegisteredClient): Step {
+  return mergeSteps(
+    { check: [{ key: recordKeys.client(client.id), version: 0 }] },
+    { put: [clientPut(client)], link: [{ index: indexKeys.clients, member: client.id }] },
+  );
+}
+
+function removalStep(clientId: string, version: number): Step {
+  const key = recordKeys.client(clientId);
+  return {
+    check: [{ key, version }],
+    remove: [key, recordKeys.clientSession(clientId)],
+    unlink: [{ index: indexKeys.clients, member: clientId }],
+  };
+}
+
+/** Its sessions were opened under rights that the client has no more. */
+function isNarrower(before: RegisteredClient, after: RegisteredClient): boolean {
+  const lacks = (list: "scopes" | "resources" | "grantTypes") => {
+    const present: readonly string[] = after[list];
+    return before[list].some((each) => !present.includes(each));
+  };
+  return lacks("scopes") || lacks("resources") || lacks("grantTypes") || before.userId !== after.userId;
+}

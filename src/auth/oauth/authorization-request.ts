@@ -1,0 +1,98 @@
+import type { GrantType } from "../../../protocol/commands/clients.ts";
+import { verifyClientId, verifyRedirectUri } from "../clients/client-id.ts";
+import type { RegisteredClient } from "../clients/client-record.ts";
+import { isRegisteredRedirect } from "../clients/client-rules.ts";
+import type { RegisteredClients } from "../clients/registered-clients.ts";
+import { isScope, knownScopes, narrowedScopes, scopesIn } from "../clients/scopes.ts";
+import { AuthError } from "../errors.ts";
+import { isCodeChallenge } from "../tokens/authorization-codes.ts";
+import type { PushedRequests } from "./pushed-requests.ts";
+
+/** What a client asks for, before it is checked (RFC 6749 section 4.1.1, RFC 7636, RFC 8707, OpenID Connect Core 3.1.2.1). */
+export interface AuthorizationRequest {
+  readonly clientId: string | null;
+  readonly redirectUri: string | null;
+  /** PKCE, S256. */
+  readonly codeChallenge: string | null;
+  readonly scope: string | null;
+  readonly resource: string | null;
+  readonly nonce: string | null;
+}
+
+/** The same, allowed: `scope` is what will be granted; null is everything. */
+export interface AllowedRequest extends AuthorizationRequest {
+  readonly client: RegisteredClient | undefined;
+}
+
+export interface RequestTools {
+  readonly clients: Pick<RegisteredClients, "find">;
+  readonly pushed: Pick<PushedRequests, "read">;
+}
+
+/**
+ * Checks the client's request before anybody types a password. A code needs a client id and a redirect URI that is
+ * allowed for it. A session may name its client, and a redirect URI only together with it. Throws `invalid_client`,
+ * `unauthorized_client`, `invalid_redirect_uri`, `invalid_format`, `invalid_scope`, `invalid_target`.
+ */
+export async function checkRequest(
+  { clients }: Pick<RequestTools, "clients">,
+  purpose: "session" | "code" | "link",
+  request: AuthorizationRequest,
+): Promise<AllowedRequest> {
+  const { clientId, redirectUri, codeChallenge } = request;
+  const forCode = purpose === "code";
+  const isUrl = clientId !== null && verifyClientId(clientId);
+  const client = clientId === null || isUrl ? undefined : await clients.find(clientId);
+  if (clientId === null ? forCode : !isUrl && client === undefined) throw new AuthError("invalid_client");
+  const redirectFits =
+    redirectUri === null ? !forCode : clientId !== null && fitsRedirect(client, clientId, redirectUri);
+  if (!redirectFits) throw new AuthError("invalid_redirect_uri");
+  if (codeChallenge !== null && !isCodeChallenge(codeChallenge))
+    throw new AuthError("invalid_format", { publicMessage: "The code challenge is not an S256 one." });
+  if (client !== undefined) requireUse(client, purpose, codeChallenge);
+  // A socket that is authenticated by a token for somebody else is a contradiction.
+  if (!forCode && request.resource !== null) throw new AuthError("invalid_target");
+  const { scope, resource } = wishesOf(client, request);
+  return { ...request, scope, resource, client };
+}
+
+function fitsRedirect(client: RegisteredClient | undefined, clientId: string, redirectUri: string): boolean {
+  return client === undefined
+    ? verifyRedirectUri(clientId, redirectUri)
+    : isRegisteredRedirect(client, redirectUri);
+}
+
+function requireUse(
+  client: RegisteredClient,
+  purpose: "session" | "code" | "link",
+  codeChallenge: string | null,
+): void {
+  requireGrantType(client, purpose === "session" ? "login" : "authorization_code");
+  // RFC 9700 section 2.1.1: without it whoever sees a public client's code redeems it.
+  if (purpose === "code" && client.authMethod === "none" && codeChallenge === null)
+    throw new AuthError("invalid_format", {
+      publicMessage: "A public client needs a code challenge (PKCE).",
+    });
+}
+
+/** Throws `unauthorized_client`. */
+export function requireGrantType({ grantTypes }: RegisteredClient, grantType: GrantType): void {
+  if (!grantTypes.includes(grantType)) throw new AuthError("unauthorized_client");
+}
+
+/**
+ * The scopes and the audience that a request gets. A client that nobody registered may narrow its tokens by scopes,
+ * and gets everything if it names none, as Home Assistant's clients. Throws `invalid_scope`, `invalid_target`.
+ */
+export function wishesOf(
+  client: RegisteredClient | undefined,
+  { scope, resource }: Pick<AuthorizationRequest, "scope" | "resource">,
+): { readonly scope: string | null; readonly resource: string | null } {
+  if (scope !== null && !scopesIn(scope).every(isScope)) throw new AuthError("invalid_scope");
+  if (resource !== null && client?.resources.includes(resource) !== true)
+    throw new AuthError("invalid_target");
+  if (client === undefined && scope === null) return { scope, resource };
+  const granted = narrowedScopes(scope, client?.scopes ?? Object.keys(knownScopes));
+  if (granted === undefined) throw new AuthError("invalid_scope");
+  return { scope: granted, resource };
+}
