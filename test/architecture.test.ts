@@ -78,7 +78,7 @@ const packageHome: Record<string, readonly string[]> = {
   msgpackr: ["src/codec"],
   ldapts: ["src/auth/providers/ldap"],
   "openid-client": ["src/auth/providers/oidc"],
-  jose: ["src/auth/tokens", "src/auth/providers/oidc"],
+  jose: ["src/auth/tokens", "src/auth/providers/oidc", "src/auth/clients"],
   hono: ["src/http"],
   pino: ["src/observability"],
   commander: ["src/cli"],

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 
 import { packageVersion } from "../server/package-version.ts";
 import { addApprovalCommands } from "./approval-commands.ts";
+import { addClientCommands } from "./client-commands.ts";
 import {
   type ActionRunner,
   type CommandContext,
@@ -66,6 +67,7 @@ function buildProgram(context: CommandContext, json: boolean): Command {
   addApprovalCommands(program, context);
   addSessionCommands(program, context);
   addSystemUserCommands(program, context);
+  addClientCommands(program, context);
   addThrottleCommands(program, context);
   addKeyCommands(program, context);
   addBackupCommand(program, context);

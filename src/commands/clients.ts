@@ -1,8 +1,6 @@
-import type { JSONWebKeySet } from "jose";
-
 import type { ClientInfo } from "../../protocol/commands/clients.ts";
 import type { Params } from "../../protocol/commands/index.ts";
-import type { RegisteredClient } from "../auth/clients/client-record.ts";
+import type { PublicKeys, RegisteredClient } from "../auth/clients/client-record.ts";
 import type { ClientChanges } from "../auth/clients/registered-clients.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Command } from "../connection/command.ts";
@@ -85,12 +83,12 @@ function changesOf(message: Changes): ClientChanges {
 }
 
 /** Throws `invalid_format`. */
-export function keysIn(text: string): JSONWebKeySet {
+export function keysIn(text: string): PublicKeys {
   try {
     const value: unknown = JSON.parse(text);
     const keys = typeof value === "object" && value !== null && "keys" in value ? value.keys : undefined;
     if (Array.isArray(keys) && keys.every((key) => typeof key === "object" && key !== null))
-      return { keys } as JSONWebKeySet;
+      return { keys } as PublicKeys;
   } catch {
     // Said below.
   }

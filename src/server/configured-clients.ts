@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
-import type { JSONWebKeySet } from "jose";
 
-import type { RegisteredClient } from "../auth/clients/client-record.ts";
+import type { PublicKeys, RegisteredClient } from "../auth/clients/client-record.ts";
 import { checkRegistration } from "../auth/clients/client-rules.ts";
 import { hashClientSecret } from "../auth/clients/registered-clients.ts";
 import { AuthError } from "../auth/errors.ts";
@@ -74,9 +73,9 @@ async function clientOf(
   return client;
 }
 
-function keysIn(text: string): JSONWebKeySet | undefined {
+function keysIn(text: string): PublicKeys | undefined {
   try {
-    const value = JSON.parse(text) as JSONWebKeySet;
+    const value = JSON.parse(text) as PublicKeys;
     return Array.isArray(value?.keys) ? value : undefined;
   } catch {
     return undefined;

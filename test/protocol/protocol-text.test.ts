@@ -69,6 +69,19 @@ describe("the protocol's text", () => {
     for (const { code, when } of rows) expect(when, code).not.toBe("");
   });
 
+  it("says which commands need no scope, or another one than api", () => {
+    const needs = (scope: string | null) =>
+      Object.entries(contracts).flatMap(([type, contract]) =>
+        contract.guard !== "anyone" && contract.scope === scope ? [type] : [],
+      );
+    expect(needs(null)).toEqual(["ping", "supported_features", "unsubscribe_events", "auth/refresh"]);
+    expect(needs("profile")).toEqual(["auth/current_user"]);
+    const sentence = sectionOf("Guards").replaceAll("\n", " ");
+    expect(sentence).toContain(
+      "`ping`, `supported_features`, `unsubscribe_events` and `auth/refresh` need no scope, `auth/current_user` needs `profile` or `api`, and every other command needs `api`.",
+    );
+  });
+
   it("has every command with guard and fields, and only errors that exist", () => {
     const rows = tableOf("Commands", ["type", "guard", "fields", "result", "errors"]);
     expect(rows.map(({ type, guard, fields }) => ({ type, guard, fields: fieldsIn(fields ?? "") }))).toEqual(

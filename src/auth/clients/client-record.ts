@@ -10,6 +10,9 @@ import type { JsonObject, Step, StoredRecord } from "../store.ts";
 /** How a client proves that it is the client. `client_secret`: in the header or in the body, as the client likes. */
 export type ClientAuthMethod = "none" | "client_secret" | "private_key_jwt";
 
+/** A JWKS (RFC 7517) of public keys. */
+export type PublicKeys = JSONWebKeySet;
+
 /** An application that an administrator has registered. */
 export interface RegisteredClient {
   readonly id: string;
@@ -19,7 +22,7 @@ export interface RegisteredClient {
   /** SHA-256 of the secret, base64url; only for `client_secret`. */
   readonly secretHash: string | null;
   /** Public keys of `private_key_jwt`. */
-  readonly jwks: JSONWebKeySet | null;
+  readonly jwks: PublicKeys | null;
   readonly redirectUris: readonly string[];
   readonly grantTypes: readonly GrantType[];
   readonly scopes: readonly string[];

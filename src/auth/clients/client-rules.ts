@@ -1,8 +1,6 @@
-import type { JSONWebKeySet } from "jose";
-
 import { AuthError } from "../errors.ts";
 import { isRegisteredId } from "./client-id.ts";
-import type { RegisteredClient } from "./client-record.ts";
+import type { PublicKeys, RegisteredClient } from "./client-record.ts";
 import { isScope } from "./scopes.ts";
 
 /** Schemes that run code in the page that redirects, or read local files. */
@@ -47,7 +45,7 @@ function problemOf(client: RegisteredClient): string | undefined {
   return keysProblem(authMethod, client.jwks);
 }
 
-function keysProblem(method: RegisteredClient["authMethod"], jwks: JSONWebKeySet | null): string | undefined {
+function keysProblem(method: RegisteredClient["authMethod"], jwks: PublicKeys | null): string | undefined {
   if (method !== "private_key_jwt") return jwks === null ? undefined : "Keys are for private_key_jwt alone.";
   if (jwks === null || jwks.keys.length === 0 || jwks.keys.length > maxKeys)
     return `private_key_jwt needs 1 to ${maxKeys} public keys.`;

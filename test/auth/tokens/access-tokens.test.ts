@@ -40,7 +40,8 @@ const verifyOutside = (token: string) =>
 describe("access tokens", () => {
   it("give the principal that they were minted for", async () => {
     const ada = user({ localOnly: true });
-    const login = session({ userId: ada.id, assurance: 2, amr: ["pwd", "otp"] });
+    const narrow = { scope: "openid api", resource: "https://backend.example/" };
+    const login = session({ userId: ada.id, assurance: 2, amr: ["pwd", "otp"], ...narrow });
     const { token, expiresAt, principal } = await node.tokens.mint(login, ada, 42);
     expect(expiresAt).toBe(startOfTime + halfAnHour);
     expect(node.tokens.read(token)).toEqual({ ok: true, principal });
@@ -61,6 +62,8 @@ describe("access tokens", () => {
         sessionExpiresAt: startOfTime + 90 * day,
         localOnly: true,
         judgedBy: null,
+        scope: "openid api",
+        isForOtherAudience: true,
       },
     });
   });

@@ -67,6 +67,9 @@ describe("authorization codes", () => {
       amr: ["pwd", "otp"],
       clientName: null,
       redirectUri: null,
+      scope: "openid api",
+      resource: "https://backend.example/",
+      nonce: "once",
     });
     const { code, step } = codesOf().prepare(given);
     await opened.store.commit(step);
