@@ -1,7 +1,7 @@
 import type { Authority } from "../../auth/authority.ts";
 import { AuthError } from "../../auth/errors.ts";
 import type { Peer, Session } from "../../auth/model.ts";
-import { empty } from "../answers.ts";
+import { empty, json } from "../answers.ts";
 import { type Form, readForm } from "../body.ts";
 import { type RequestingClient, requestingClient } from "../client-authentication.ts";
 import type { Endpoint } from "../exchange.ts";
@@ -20,8 +20,10 @@ export interface RevokeOptions {
 export function revokeEndpoint(options: RevokeOptions & { maxBodyBytes: number }): Endpoint {
   return async ({ request, peer, timed }) => {
     const form = await timed(() => formOrNothing(request, options.maxBodyBytes));
-    await endSessionOf(form, peer, options, await clientOf(options, request, form));
-    return empty();
+    const client = await clientOf(options, request, form);
+    await endSessionOf(form, peer, options, client);
+    // Some OAuth libraries want JSON, where Home Assistant's clients want nothing.
+    return client?.registered === undefined ? empty() : json({});
   };
 }
 
