@@ -26,15 +26,22 @@ export function pushedRequestEndpoint({ authority, maxBodyBytes }: PushedRequest
     const client = await registeredClient(authority, request, form);
     if (form.has("request_uri"))
       throw new AuthError("invalid_format", { publicMessage: "request_uri is not for pushing" });
-    const { clientId, redirectUri, codeChallenge, scope, resource, nonce, state } = await checkedRequest(
-      authority,
-      parametersOf(form, client.id),
-    );
+    const asked = await checkedRequest(authority, parametersOf(form, client.id)).catch((error: unknown) => {
+      throw asPushed(error);
+    });
+    const { clientId, redirectUri, codeChallenge, scope, resource, nonce, state } = asked;
     const pushed = { clientId, redirectUri, codeChallenge, scope, resource, nonce, state };
     const { requestUri, expiresInMs } = await authority.pushedRequests.push(pushed);
     const body: PushedRequestResponse = { request_uri: requestUri, expires_in: expiresInMs / 1000 };
     return json(body, { status: 201, headers: neverStored });
   };
+}
+
+/** RFC 9126 section 2.3: the page's 403 for a redirect URI would say that the client's tokens are no good. */
+function asPushed(error: unknown): unknown {
+  return error instanceof AuthError && error.code === "invalid_redirect_uri"
+    ? new AuthError("invalid_format", { publicMessage: error.publicMessage, cause: error })
+    : error;
 }
 
 function parametersOf(form: Form, clientId: string): URLSearchParams {
