@@ -40,6 +40,7 @@ export const ClientInfo = Type.Object({
   resources: Type.Array(Type.String()),
   user_id: Text,
   require_pushed_requests: Type.Boolean(),
+  backchannel_logout_uri: Text,
   rotate_refresh_tokens: Type.Boolean(),
   /** `configuration`: no command changes it. */
   source: Type.Union([Type.Literal("configuration"), Type.Literal("store")]),
@@ -56,6 +57,9 @@ const changeable = {
   user_id: Type.Optional(Type.Union([OpaqueId, Type.Null()])),
   keys: Type.Optional(Keys),
   require_pushed_requests: Type.Optional(Type.Boolean()),
+  backchannel_logout_uri: Type.Optional(
+    Type.Union([Type.String({ minLength: 1, maxLength: 1024 }), Type.Null()]),
+  ),
   rotate_refresh_tokens: Type.Optional(Type.Boolean()),
 };
 

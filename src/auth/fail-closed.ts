@@ -141,6 +141,7 @@ const signedPaths: Rules<Authority["signedPaths"]> = {
 
 const clients: Rules<Authority["clients"]> = {
   find: findsConsistently,
+  all: unrestricted,
   page: unrestricted,
   register: unrestricted,
   // Another secret lets its holder get tokens; the other changes of an administrator do too.

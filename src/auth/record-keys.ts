@@ -75,12 +75,16 @@ export const recordKeys = {
     record("client-assertion", hashed(clientId), hashed(jti)),
   /** A pushed authorization request, by the hash of its URI. */
   pushedRequest: (requestUri: string) => record("pushed-request", hashed(requestUri)),
+  /** A notice of a logout that a node has claimed; `what`: a session, or a user and an epoch. */
+  logoutNotice: (clientId: string, what: string) => record("logout-notice", hashed(clientId), hashed(what)),
   /** An authorization code, by its hash. */
   code: (code: string) => record("code", hashed(code)),
 } as const;
 
 export const indexKeys = {
   users: index("users"),
+  /** Registered clients that the user has or had sessions of. */
+  clientsOf: (userId: string) => index("clients-of", userId),
   /** Ids of registered clients. */
   clients: index("clients"),
   credentialsOf: (userId: string) => index("credentials-of", userId),

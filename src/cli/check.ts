@@ -5,6 +5,7 @@ import { place } from "../server/config/load.ts";
 import { options } from "../server/config/options.ts";
 import { ConfigError } from "../server/config/problems.ts";
 import { type Config, environmentOnly } from "../server/config/schema.ts";
+import { configuredClients } from "../server/configured-clients.ts";
 import { loadConfiguredModules } from "../server/configured-providers.ts";
 import { guaranteeOf } from "../server/guarantee-report.ts";
 import { InstallationError } from "../server/installation.ts";
@@ -27,6 +28,7 @@ export async function check(
   const config = configurationOf(flags, environment.env);
   await checkTls(config);
   await checkModules(config);
+  await configuredClients(config, { readsFiles: true });
   const asksStore = flags.guarantee === true || config.store === null;
   const ofFiles = await providerFileWarnings(config.auth_providers);
   const warnings = [...ofFiles, ...(asksStore ? await warningsOf(config) : [])];

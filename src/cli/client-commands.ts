@@ -26,6 +26,7 @@ export function addClientCommands(program: Command, context: CommandContext): vo
     )
     .option("--keys-file <file>", "file with its public keys (JWKS), for private_key_jwt")
     .option("--system-user <id>", "the system user of client_credentials")
+    .option("--logout-uri <url>", "where it is told that its sessions have ended (back-channel logout)")
     .option("--require-pushed-requests", "it must push its authorization requests")
     .action((id, flags) =>
       using(flags, (authority, output) => {
@@ -39,6 +40,7 @@ export function addClientCommands(program: Command, context: CommandContext): vo
           secretFile: flags.secretFile,
           keysFile: flags.keysFile,
           userId: flags.systemUser ?? null,
+          logoutUri: flags.logoutUri ?? null,
           requiresPushedRequests: flags.requirePushedRequests === true,
         };
         return clients.addClient(authority, request, output);

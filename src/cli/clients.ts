@@ -18,6 +18,7 @@ export interface AddClient {
   readonly keysFile: string | undefined;
   readonly userId: string | null;
   readonly requiresPushedRequests: boolean;
+  readonly logoutUri: string | null;
 }
 
 const pageSize = 500;
@@ -121,6 +122,7 @@ function describe(client: RegisteredClient) {
     resources,
     user_id: userId,
     require_pushed_requests: client.requiresPushedRequests,
+    backchannel_logout_uri: client.logoutUri,
     rotate_refresh_tokens: client.rotates,
     source,
   };

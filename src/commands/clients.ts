@@ -30,6 +30,7 @@ export function clientCommands(parts: CommandParts): readonly Command[] {
         userId: null,
         jwks: null,
         requiresPushedRequests: false,
+        logoutUri: null,
         rotates: true,
         ...changesOf(message),
       });
@@ -61,6 +62,7 @@ export function clientInfoOf(client: RegisteredClient): ClientInfo {
     resources: [...client.resources],
     user_id: client.userId,
     require_pushed_requests: client.requiresPushedRequests,
+    backchannel_logout_uri: client.logoutUri,
     rotate_refresh_tokens: client.rotates,
     source: client.source,
   };
@@ -77,6 +79,7 @@ function changesOf(message: Changes): ClientChanges {
     userId: message.user_id,
     jwks: message.keys === undefined ? undefined : keysIn(message.keys),
     requiresPushedRequests: message.require_pushed_requests,
+    logoutUri: message.backchannel_logout_uri,
     rotates: message.rotate_refresh_tokens,
   };
   return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined));

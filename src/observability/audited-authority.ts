@@ -114,6 +114,7 @@ const sessions: Rules<Authority["sessions"]> = {
 
 const clients: Rules<Authority["clients"]> = {
   find: notRecorded,
+  all: notRecorded,
   page: notRecorded,
   register: records("client_registration", ({ id, userId }) => ({
     clientId: id,

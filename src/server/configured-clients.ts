@@ -61,6 +61,7 @@ async function clientOf(
     resources: entry.resources ?? [],
     userId: entry.user_id ?? null,
     requiresPushedRequests: entry.require_pushed_requests ?? false,
+    logoutUri: entry.backchannel_logout_uri ?? null,
     rotates: entry.rotate_refresh_tokens ?? true,
     source: "configuration",
   };

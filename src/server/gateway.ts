@@ -3,6 +3,7 @@ import { Registry } from "prom-client";
 import { limits, SOCKET_PATH } from "../../protocol/features.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock/clock.ts";
+import { createLogoutNotices, type LogoutNotices } from "../auth/oauth/logout-notices.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Health } from "../http/health.ts";
@@ -17,6 +18,7 @@ import { type Components, createComponents, type GatewayDeps } from "./component
 import type { Config } from "./config/schema.ts";
 import type { ProvidersOf } from "./configured-providers.ts";
 import { agreeOnIssuer } from "./issuer.ts";
+import { sendLogoutToken } from "./logout-sender.ts";
 import { openAuthority, systemClock } from "./open-authority.ts";
 import { readPages } from "./pages.ts";
 import { providerFileWarnings, providerWarnings } from "./provider-warnings.ts";
@@ -149,6 +151,7 @@ class RunningGateway implements Gateway {
   readonly #parts: RunningParts;
   #listener: Listener | undefined;
   #feed: RevocationFeed | undefined;
+  readonly #logoutNotices: LogoutNotices;
   #stopListening: (() => void) | undefined;
   #starting: Promise<Started> | undefined;
   #stopped: Promise<void> | undefined;
@@ -159,6 +162,13 @@ class RunningGateway implements Gateway {
     this.health = parts.health;
     this.metrics = parts.metrics;
     this.log = parts.log;
+    this.#logoutNotices = createLogoutNotices({
+      ...parts.opened,
+      ...parts.opened.authority,
+      send: sendLogoutToken,
+      onFault: (error, clientId) =>
+        parts.log.warn({ err: error, client_id: clientId }, "a client was not told of a logout"),
+    });
     this.renewTls = createTlsRenewal({ ...parts, listener: () => this.#serving() });
   }
 
@@ -254,6 +264,7 @@ class RunningGateway implements Gateway {
     if (!replayed && event.kind !== "audited")
       metrics.revocation(event.kind, "cause" in event ? event.cause : "none", closed);
     audit.cut(event, closed, replayed);
+    if (!replayed) this.#logoutNotices.heard(event);
     return closed;
   }
 
@@ -284,6 +295,7 @@ class RunningGateway implements Gateway {
     await this.#attempt("listener", async () => this.#listener?.close(left()));
     await this.#attempt("connections", async () => connections.close());
     this.#parts.bound.stop();
+    this.#logoutNotices.close();
     await this.#attempt("revocation feed", async () => this.#feed?.stop());
     this.#stopListening?.();
     await this.#attempt("store", () => opened.close());

@@ -26,6 +26,7 @@ describe.each(["ws", "uws"] as const)("OAuth libraries on %s", (transport) => {
       resources: [backend],
       userId: null,
       requiresPushedRequests: false,
+      logoutUri: null,
       rotates: true,
     });
     secret = made.secret ?? "";

@@ -30,6 +30,7 @@ const registration = {
   resources: [backend],
   userId: null,
   requiresPushedRequests: false,
+  logoutUri: null,
   rotates: true,
 } as const;
 

@@ -38,7 +38,7 @@ describe("clients of the configuration", () => {
       expect((await clients.page({ after: undefined, limit: 1 })).clients).toMatchObject([
         { id: "app", source: "configuration" },
       ]);
-      const { find: _, page: __, ...changing } = clients;
+      const { find: _, page: __, all: ___, ...changing } = clients;
       const own = await clients.find("app");
       if (own === undefined) throw new Error("no client");
       for (const [name, change] of Object.entries({

@@ -18,6 +18,7 @@ export const registration: ClientRegistration = {
   resources: ["https://backend.example/"],
   userId: null,
   requiresPushedRequests: false,
+  logoutUri: null,
   rotates: true,
 };
 

@@ -64,6 +64,13 @@ export const ClientEntry = Type.Object(
     require_pushed_requests: Type.Optional(
       Type.Boolean({ description: "Whether it must push its authorization requests (RFC 9126)." }),
     ),
+    backchannel_logout_uri: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 1024,
+        description: "Where the gateway posts a logout token when sessions of the client have ended.",
+      }),
+    ),
     rotate_refresh_tokens: Type.Optional(
       Type.Boolean({ description: "Whether each refresh gives a new refresh token; true by default." }),
     ),

@@ -32,6 +32,8 @@ export interface RegisteredClient {
   readonly userId: string | null;
   /** Whether only pushed authorization requests are accepted (RFC 9126 section 6). */
   readonly requiresPushedRequests: boolean;
+  /** Where it is told that sessions have ended (OpenID Connect Back-Channel Logout); null: nowhere. */
+  readonly logoutUri: string | null;
   /** Whether its sessions rotate their refresh tokens. */
   readonly rotates: boolean;
   readonly source: "configuration" | "store";
@@ -60,6 +62,7 @@ const ClientRecord = Compile(
     resources: Type.Array(Type.String()),
     userId: Text,
     requiresPushedRequests: Type.Boolean(),
+    logoutUri: Text,
     rotates: Type.Boolean(),
   }),
 );

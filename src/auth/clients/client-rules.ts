@@ -36,6 +36,8 @@ function problemOf(client: RegisteredClient): string | undefined {
     return "A client with the grant type authorization_code needs a redirect URI.";
   if (!client.scopes.every(isScope)) return "A scope has 1 to 64 visible ASCII characters without quotes.";
   if (!client.resources.every(isResource)) return "A resource is an absolute URL without a fragment.";
+  if (client.logoutUri !== null && !isLogoutUri(client.logoutUri))
+    return "A back-channel logout URI is an http or https URL without a fragment.";
   if (uses("client_credentials") && (authMethod === "none" || client.userId === null))
     return "The grant type client_credentials needs a client that authenticates, and a system user.";
   if (!uses("client_credentials") && client.userId !== null)
@@ -59,6 +61,10 @@ export function isRedirectUri(text: string): boolean {
   if (!/^[!-~]{1,1024}$/.test(text) || text.includes("#") || !URL.canParse(text)) return false;
   const { protocol, username, password } = new URL(text);
   return !dangerousSchemes.has(protocol) && username === "" && password === "";
+}
+
+function isLogoutUri(text: string): boolean {
+  return isRedirectUri(text) && /^https?:$/.test(new URL(text).protocol);
 }
 
 /** RFC 8707 section 2. */

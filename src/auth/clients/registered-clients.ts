@@ -26,6 +26,8 @@ export interface ClientWithSecret {
  */
 export interface RegisteredClients {
   find(clientId: string): Promise<RegisteredClient | undefined>;
+  /** Every client. */
+  all(): Promise<readonly RegisteredClient[]>;
   /** Those of the configuration come first, on the first page. */
   page(
     request: PageRequest,
@@ -71,11 +73,13 @@ export function createRegisteredClients(options: RegisteredClientsOptions): Regi
       const record = await readRecord(store, recordKeys.client(clientId));
       return record && parseClient(record);
     },
+    async all() {
+      const ids = await store.list(indexKeys.clients, { limit: maxClients });
+      return [...configured.values(), ...(await readStored(store, ids, configured))];
+    },
     async page({ after, limit }) {
       const ids = await store.list(indexKeys.clients, { after, limit: Math.min(limit, maxClients) });
-      const records = await store.get(ids.map(recordKeys.client));
-      const found = records.flatMap((record) => (record === undefined ? [] : (parseClient(record) ?? [])));
-      const shown = found.filter(({ id }) => !configured.has(id));
+      const shown = await readStored(store, ids, configured);
       const last = ids.length === limit ? ids.at(-1) : undefined;
       const clients = after === undefined ? [...configured.values(), ...shown] : shown;
       return last === undefined ? { clients } : { clients, next: last };
@@ -122,6 +126,16 @@ export function createRegisteredClients(options: RegisteredClientsOptions): Regi
       await revocation.revoke({ kind: "client", clientId }, "session_revoked");
     },
   };
+}
+
+async function readStored(
+  store: Store,
+  ids: readonly string[],
+  hiddenBy: ReadonlyMap<string, unknown>,
+): Promise<readonly RegisteredClient[]> {
+  const records = await store.get(ids.map(recordKeys.client));
+  const found = records.flatMap((record) => (record === undefined ? [] : (parseClient(record) ?? [])));
+  return found.filter(({ id }) => !hiddenBy.has(id));
 }
 
 type Change = (client: RegisteredClient) => RegisteredClient | Promise<RegisteredClient>;

@@ -1,3 +1,4 @@
+import { isRegisteredId } from "../clients/client-id.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Peer, Session } from "../model.ts";
@@ -119,8 +120,17 @@ export function createSessionStep(session: Session): Step {
   return {
     check: [{ key: recordKeys.session(session.id), version: 0 }],
     put: [sessionPut(session)],
-    link: [{ index: indexKeys.sessionsOf(session.userId), member: session.id }],
+    link: [
+      { index: indexKeys.sessionsOf(session.userId), member: session.id },
+      ...clientLinks(session.userId, session.clientId),
+    ],
   };
+}
+
+/** Says which clients to tell when all sessions of the user end. */
+function clientLinks(userId: string, clientId: string | null): NonNullable<Step["link"]> {
+  if (clientId === null || !isRegisteredId(clientId)) return [];
+  return [{ index: indexKeys.clientsOf(userId), member: clientId }];
 }
 
 const staleSampleSize = 8;

@@ -1,10 +1,14 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 
 import { allows } from "../clients/scopes.ts";
 import type { Clock } from "../clock/clock.ts";
 import type { Session, User } from "../model.ts";
 import type { Keyring, KeyringKeys } from "./keyring.ts";
 
+/**
+ * What the gateway tells clients in JWTs. Signed with the keys of access tokens; the `typ` of the header differs, so
+ * none is taken for an access token.
+ */
 export interface IdTokens {
   /**
    * The ID token (OpenID Connect Core section 2) for the client of a session. `nonce`: of the authorization request;
@@ -15,6 +19,12 @@ export interface IdTokens {
     user: User,
     about: { readonly accessToken: string; readonly nonce: string | null },
   ): Promise<string>;
+  /** Says that a session has ended (OpenID Connect Back-Channel Logout section 2.4); without `sid`, all of the user. */
+  mintLogout(logout: {
+    readonly clientId: string;
+    readonly userId: string;
+    readonly sessionId: string | null;
+  }): Promise<string>;
 }
 
 export interface IdTokenOptions {
@@ -25,19 +35,22 @@ export interface IdTokenOptions {
 
 /** Clients check it when they get it. */
 const lifeSeconds = 600;
+const logoutLifeSeconds = 120;
+const logoutEvent = "http://schemas.openid.net/event/backchannel-logout";
 
-/** Signed with the keys of access tokens. The `typ` of the header differs, so none is taken for an access token. */
 export function createIdTokens({ keyring, clock, issuer }: IdTokenOptions): IdTokens {
+  const signed = async (typ: string, life: number, claims: object) => {
+    if (!keyring.canSign()) await keyring.reload();
+    const { kid, sign } = keyring.signingKey();
+    const now = Math.floor(clock.now() / 1000);
+    const all = { iss: issuer(), iat: now, exp: now + life, ...claims };
+    const input = `${segment({ alg: "ES256", typ, kid })}.${segment(all)}`;
+    return `${input}.${sign(input)}`;
+  };
   return {
-    async mint(session, user, { accessToken, nonce }) {
-      if (!keyring.canSign()) await keyring.reload();
-      const { kid, sign } = keyring.signingKey();
-      const now = Math.floor(clock.now() / 1000);
-      const claims = {
-        iss: issuer(),
+    mint: (session, user, { accessToken, nonce }) =>
+      signed("JWT", lifeSeconds, {
         aud: session.clientId,
-        iat: now,
-        exp: now + lifeSeconds,
         auth_time: Math.floor(session.authenticatedAt / 1000),
         amr: session.amr,
         acr: session.assurance === 2 ? "aal2" : "aal1",
@@ -45,10 +58,15 @@ export function createIdTokens({ keyring, clock, issuer }: IdTokenOptions): IdTo
         at_hash: halfHash(accessToken),
         ...(nonce === null ? {} : { nonce }),
         ...userClaims(user, session.scope),
-      };
-      const signed = `${segment({ alg: "ES256", typ: "JWT", kid })}.${segment(claims)}`;
-      return `${signed}.${sign(signed)}`;
-    },
+      }),
+    mintLogout: ({ clientId, userId, sessionId }) =>
+      signed("logout+jwt", logoutLifeSeconds, {
+        aud: clientId,
+        sub: userId,
+        ...(sessionId === null ? {} : { sid: sessionId }),
+        jti: randomBytes(16).toString("base64url"),
+        events: { [logoutEvent]: {} },
+      }),
   };
 }
 

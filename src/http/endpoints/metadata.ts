@@ -59,6 +59,8 @@ export function metadataEndpoint({ issuer, publicUrl }: MetadataOptions): Endpoi
       id_token_signing_alg_values_supported: ["ES256"],
       acr_values_supported: ["aal1", "aal2"],
       prompt_values_supported: ["none", "login"],
+      backchannel_logout_supported: true,
+      backchannel_logout_session_supported: true,
       request_parameter_supported: false,
       request_uri_parameter_supported: false,
       claims_parameter_supported: false,
