@@ -1,5 +1,6 @@
 import { type Authentication, createAuthentication } from "./authentication.ts";
 import { type ClientAuthentication, createClientAuthentication } from "./clients/client-authentication.ts";
+import { type ClientPages, createClientPages, noClientPages } from "./clients/client-page.ts";
 import type { RegisteredClient } from "./clients/client-record.ts";
 import { createRegisteredClients, type RegisteredClients } from "./clients/registered-clients.ts";
 import type { Clock } from "./clock/clock.ts";
@@ -66,6 +67,7 @@ export interface Authority {
   readonly clientAuthentication: ClientAuthentication;
   readonly clientCredentials: ClientCredentials;
   readonly pushedRequests: PushedRequests;
+  readonly clientPages: ClientPages;
   readonly signedPaths: SignedPaths;
   readonly users: Users;
   readonly systemUsers: SystemUsers;
@@ -112,6 +114,8 @@ export interface AuthorityOptions {
   readonly providers?: ((tools: ProviderTools) => readonly LoginProvider[]) | undefined;
   /** Clients of the configuration; none by default. */
   readonly clients?: readonly RegisteredClient[] | undefined;
+  /** Whether redirect URIs are read from the pages of clients that nobody registered; false by default. */
+  readonly readsClientPages?: boolean | undefined;
   /** Life of an access token, ms; 30 minutes by default. */
   readonly accessTokenTtlMs?: number;
   /** How long a session lives without use, ms; 90 days by default. */
@@ -179,8 +183,8 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const recentLogin = createRecentLogin({ clock, windowMs: options.recentLoginMs });
   const base = { store, clock, sealing, revocation, sessions, recentLogin, codes, credentials, yielder };
   const applications = composeApplications(options, { ...base, users: ways.users });
-  const { clients, pushedRequests: pushed } = applications;
-  const people = composePeople(options, { ...base, ...ways, clients, pushed });
+  const { clients, pushedRequests: pushed, clientPages } = applications;
+  const people = composePeople(options, { ...base, ...ways, clients, pushed, clientPages });
 
   return {
     sessions,
@@ -292,6 +296,7 @@ function composeApplications(options: AuthorityOptions, base: Base & Pick<Author
   return {
     clients,
     pushedRequests: createPushedRequests(base),
+    clientPages: options.readsClientPages === true ? createClientPages() : noClientPages,
     clientAuthentication: createClientAuthentication({ ...base, clients, audiences }),
     clientCredentials: createClientCredentials(base),
   };

@@ -186,6 +186,7 @@ const parts: Rules<Authority> = {
   clientAuthentication: guarded(clientAuthentication),
   clientCredentials: guarded(clientCredentials),
   pushedRequests: guarded(pushedRequests),
+  clientPages: unrestricted,
   // It tells a client about a session that was just opened or refreshed.
   idTokens: unrestricted,
   ownership: guarded(ownership),

@@ -100,7 +100,7 @@ export async function authorizeRequest(
 
 /** The request in the parameters of the page, or of what a client pushes. */
 export async function checkedRequest(
-  tools: Pick<RequestTools, "clients">,
+  tools: Pick<RequestTools, "clients" | "clientPages">,
   parameters: URLSearchParams,
 ): Promise<AuthorizeRequest> {
   for (const [, check] of authorizeChecks) check(parameters);

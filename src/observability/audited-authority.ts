@@ -285,6 +285,7 @@ const parts: Rules<Authority> = {
   codes: notRecorded,
   // HTTP records the grants, and who was refused.
   idTokens: notRecorded,
+  clientPages: notRecorded,
   clientAuthentication: notRecorded,
   clientCredentials: notRecorded,
   pushedRequests: notRecorded,

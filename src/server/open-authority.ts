@@ -188,8 +188,9 @@ function eventBusLog(log: OpenAuthorityOptions["log"]) {
   };
 }
 
-function domainOptions({ approvals, tokens, password, limits }: Config) {
+function domainOptions({ approvals, tokens, password, limits, read_client_pages }: Config) {
   return {
+    readsClientPages: read_client_pages,
     approvals: {
       approvers: approvals.by,
       limits: {

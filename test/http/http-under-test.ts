@@ -1,4 +1,5 @@
 import type { Authority } from "../../src/auth/authority.ts";
+import { noClientPages } from "../../src/auth/clients/client-page.ts";
 import type { Clock } from "../../src/auth/clock/clock.ts";
 import { AuthError } from "../../src/auth/errors.ts";
 import { createHttpHandler, type HttpOptions } from "../../src/http/http-handler.ts";
@@ -19,6 +20,7 @@ const noClients: Scripted = {
       throw new AuthError(kind === "none" ? "invalid_client" : "invalid_client_authentication");
     },
   },
+  clientPages: noClientPages,
   pushedRequests: {
     async read() {
       throw new AuthError("invalid_request_uri");

@@ -1,7 +1,8 @@
 import type { GrantType } from "../../../protocol/commands/clients.ts";
 import { verifyClientId, verifyRedirectUri } from "../clients/client-id.ts";
+import type { ClientPages } from "../clients/client-page.ts";
 import type { RegisteredClient } from "../clients/client-record.ts";
-import { isRegisteredRedirect } from "../clients/client-rules.ts";
+import { isRedirectUri, isRegisteredRedirect } from "../clients/client-rules.ts";
 import type { RegisteredClients } from "../clients/registered-clients.ts";
 import { isScope, knownScopes, narrowedScopes, scopesIn } from "../clients/scopes.ts";
 import { AuthError } from "../errors.ts";
@@ -27,6 +28,7 @@ export interface AllowedRequest extends AuthorizationRequest {
 export interface RequestTools {
   readonly clients: Pick<RegisteredClients, "find">;
   readonly pushed: Pick<PushedRequests, "read">;
+  readonly clientPages: ClientPages;
 }
 
 /**
@@ -35,7 +37,7 @@ export interface RequestTools {
  * `unauthorized_client`, `invalid_redirect_uri`, `invalid_format`, `invalid_scope`, `invalid_target`.
  */
 export async function checkRequest(
-  { clients }: Pick<RequestTools, "clients">,
+  { clients, clientPages }: Pick<RequestTools, "clients" | "clientPages">,
   purpose: "session" | "code" | "link",
   request: AuthorizationRequest,
 ): Promise<AllowedRequest> {
@@ -45,7 +47,9 @@ export async function checkRequest(
   const client = clientId === null || isUrl ? undefined : await clients.find(clientId);
   if (clientId === null ? forCode : !isUrl && client === undefined) throw new AuthError("invalid_client");
   const redirectFits =
-    redirectUri === null ? !forCode : clientId !== null && fitsRedirect(client, clientId, redirectUri);
+    redirectUri === null
+      ? !forCode
+      : clientId !== null && (await fitsRedirect(clientPages, client, clientId, redirectUri));
   if (!redirectFits) throw new AuthError("invalid_redirect_uri");
   if (codeChallenge !== null && !isCodeChallenge(codeChallenge))
     throw new AuthError("invalid_format", { publicMessage: "The code challenge is not an S256 one." });
@@ -56,10 +60,15 @@ export async function checkRequest(
   return { ...request, scope, resource, client };
 }
 
-function fitsRedirect(client: RegisteredClient | undefined, clientId: string, redirectUri: string): boolean {
-  return client === undefined
-    ? verifyRedirectUri(clientId, redirectUri)
-    : isRegisteredRedirect(client, redirectUri);
+async function fitsRedirect(
+  clientPages: ClientPages,
+  client: RegisteredClient | undefined,
+  clientId: string,
+  redirectUri: string,
+): Promise<boolean> {
+  if (client !== undefined) return isRegisteredRedirect(client, redirectUri);
+  if (verifyRedirectUri(clientId, redirectUri)) return true;
+  return isRedirectUri(redirectUri) && (await clientPages.redirectUris(clientId)).includes(redirectUri);
 }
 
 function requireUse(

@@ -6,7 +6,7 @@ import type { Endpoint } from "../exchange.ts";
 import { preselectsRememberMe } from "./providers.ts";
 
 export interface AuthorizeOptions {
-  readonly authority: Pick<Authority, "clients" | "pushedRequests">;
+  readonly authority: Pick<Authority, "clients" | "clientPages" | "pushedRequests">;
   readonly issuer: () => string;
   /** Without a trailing slash. */
   readonly publicUrl: () => string;
@@ -18,7 +18,8 @@ export interface AuthorizeOptions {
  */
 export function authorizeEndpoint({ authority, issuer, publicUrl }: AuthorizeOptions): Endpoint {
   return async ({ url, request, peer }) => {
-    const tools = { clients: authority.clients, pushed: authority.pushedRequests };
+    const { clients, clientPages, pushedRequests: pushed } = authority;
+    const tools = { clients, clientPages, pushed };
     const asked = await authorizeRequest(tools, url.searchParams);
     if (asked.client?.requiresPushedRequests === true && asked.requestUri === null)
       throw new AuthError("invalid_format", { publicMessage: "This client must push its requests." });

@@ -8,7 +8,7 @@ import { registeredClient } from "../client-authentication.ts";
 import type { Endpoint } from "../exchange.ts";
 
 export interface PushedRequestOptions {
-  readonly authority: Pick<Authority, "clients" | "clientAuthentication" | "pushedRequests">;
+  readonly authority: Pick<Authority, "clients" | "clientPages" | "clientAuthentication" | "pushedRequests">;
   readonly maxBodyBytes: number;
 }
 

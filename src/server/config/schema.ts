@@ -94,6 +94,11 @@ const login = {
     description:
       "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [providers](#login-providers)). `homeassistant` has login names and passwords of this installation. Entries of one type need different ids; one of them may have none. A login belongs to the type and the id of its entry: if you give an entry another id, its logins no longer work. The set-up manages the logins of the first `homeassistant`, and so do commands that name no other: `auth_provider_id` on the socket, `--provider` on the command line. In the environment, write the list as JSON.",
   }),
+  read_client_pages: Type.Boolean({
+    default: false,
+    description:
+      "Whether redirect URIs of clients that nobody registered are also read from the page or document at their client id, as Home Assistant does. Strangers then make the gateway send requests: only over TLS, only to addresses on the public Internet, and eight at once.",
+  }),
   clients: Type.Array(ClientEntry, {
     default: [],
     maxItems: 256,

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
 import type { CreateEntryStep, FlowStep, SessionGrant } from "../../../protocol/flow.ts";
+import { noClientPages } from "../../../src/auth/clients/client-page.ts";
 import { createRegisteredClients } from "../../../src/auth/clients/registered-clients.ts";
 import { AuthError } from "../../../src/auth/errors.ts";
 import { createLocalEventBus, type EventBus } from "../../../src/auth/event-bus.ts";
@@ -101,6 +102,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     sessions,
     codes,
     clients: createRegisteredClients({ store, revocation, users, configured: [] }),
+    clientPages: noClientPages,
     pushed: createPushedRequests({ store, clock }),
     throttle,
     devices: createDeviceTokens({ sealing, clock }),

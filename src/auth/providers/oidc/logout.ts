@@ -1,5 +1,5 @@
 import { errors, type JWTPayload, jwtVerify } from "jose";
-
+import { UpstreamRequestError } from "../../../net/bounded-fetch.ts";
 import type { Clock } from "../../clock/clock.ts";
 import { AuthError } from "../../errors.ts";
 import { recordKeys } from "../../record-keys.ts";
@@ -8,7 +8,6 @@ import type { Sessions } from "../../sessions/sessions.ts";
 import { readRecord, type Step, type Store } from "../../store.ts";
 import type { Credentials } from "../../users/credentials.ts";
 import type { ProviderRegistry } from "../registry.ts";
-import { UpstreamRequestError } from "./bounded-fetch.ts";
 import { isIdentifier, subjectOf } from "./identity.ts";
 import { markLogoutStep } from "./logout-marks.ts";
 import { isOidcProvider, type OidcProvider, oidcType, sessionNameOf } from "./provider.ts";

@@ -1,7 +1,6 @@
 import { createRemoteJWKSet, customFetch, type RemoteJWKSet } from "jose";
-
+import { type BoundedFetch, UpstreamRequestError } from "../../../net/bounded-fetch.ts";
 import type { Clock } from "../../clock/clock.ts";
-import { type BoundedFetch, UpstreamRequestError } from "./bounded-fetch.ts";
 import { retryMs } from "./upstream-cache.ts";
 
 /** After a failure nothing is sent for a while: anybody may send logout tokens, and each one asks for keys. */

@@ -1,7 +1,6 @@
 import { AuthorizationResponseError, ResponseBodyError } from "openid-client";
-
+import { UpstreamRequestError } from "../../../net/bounded-fetch.ts";
 import { AuthError } from "../../errors.ts";
-import { UpstreamRequestError } from "./bounded-fetch.ts";
 
 /** The longest chain of causes that is looked through. */
 const mostCauses = 8;

@@ -16,11 +16,10 @@ import {
   fetchUserInfo,
   None,
 } from "openid-client";
-
+import { type BoundedFetch, createBoundedFetch } from "../../../net/bounded-fetch.ts";
 import type { Clock } from "../../clock/clock.ts";
 import { AuthError } from "../../errors.ts";
 import type { JsonObject } from "../../store.ts";
-import { type BoundedFetch, createBoundedFetch } from "./bounded-fetch.ts";
 import type { RequestSecrets } from "./browser-binding.ts";
 import { createRemoteKeys } from "./remote-keys.ts";
 import { cachedUpstream } from "./upstream-cache.ts";

@@ -3,9 +3,9 @@ import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 
-import { isPublicAddress } from "../../../net/public-address.ts";
+import { isPublicAddress } from "./public-address.ts";
 
-/** A request to a provider failed before there was an answer that could be read. */
+/** A request to a server elsewhere failed before there was an answer that could be read. */
 export class UpstreamRequestError extends Error {
   /** False for an answer that is too large, and for an address that no request is sent to. */
   readonly mayPass: boolean;
@@ -16,7 +16,7 @@ export class UpstreamRequestError extends Error {
   }
 }
 
-/** What openid-client and jose pass to a fetch of ours. */
+/** As much of fetch's as is used: what openid-client and jose pass to a fetch of ours, among others. */
 export interface BoundedFetchInit {
   readonly method?: string | undefined;
   readonly headers?: Headers | Readonly<Record<string, string>> | undefined;
@@ -28,19 +28,21 @@ export type BoundedFetch = (url: string, init?: BoundedFetchInit) => Promise<Res
 
 export interface BoundedFetchOptions {
   /**
-   * The origin that the operator configured. It may be anywhere. Every other address that the provider's documents
-   * name must be on the public Internet and use TLS: a provider must not make the gateway send requests to hosts that
-   * only the gateway reaches.
+   * The origin that the operator configured; null: none. It may be anywhere. Every other address must be on the public
+   * Internet and use TLS: strangers, and documents of providers, must not make the gateway send requests to hosts
+   * that only the gateway reaches.
    */
-  readonly trustedOrigin: string;
+  readonly trustedOrigin: string | null;
   /** Longest body of an answer. */
   readonly maxBytes: number;
+  /** What becomes of a longer one: it is refused (the default), or only its beginning is read. */
+  readonly longer?: "refused" | "cut" | undefined;
   /** From the look-up of the name to the last byte, ms. */
   readonly timeoutMs: number;
 }
 
 /**
- * A fetch for answers of a provider that may be hostile. It follows no redirect, reads at most `maxBytes`, ends after
+ * A fetch for answers of servers that may be hostile. It follows no redirect, reads at most `maxBytes`, ends after
  * `timeoutMs`, and asks for no compression, so a small answer stays small. Each request has a connection of its own,
  * because the address is checked when the connection is opened. Rejects with `UpstreamRequestError`.
  */
@@ -99,7 +101,7 @@ function send(url: URL, init: BoundedFetchInit, sending: Sending): Promise<Respo
     });
     request.on("error", (error) => reject(asRequestError(url, error)));
     request.once("response", (response) => {
-      readResponse(url, response, sending.maxBytes).then(resolve, end);
+      readResponse(url, response, sending).then(resolve, end);
     });
     request.end(body);
   });
@@ -109,15 +111,24 @@ function bodyOf(body: unknown): Uint8Array | undefined {
   if (body === undefined || body === null) return undefined;
   if (body instanceof Uint8Array) return body;
   if (typeof body === "string" || body instanceof URLSearchParams) return Buffer.from(body.toString());
-  throw new TypeError("a request body of this kind is not sent to a provider");
+  throw new TypeError("a request body of this kind is not sent");
 }
 
-async function readResponse(url: URL, response: IncomingMessage, maxBytes: number): Promise<Response> {
+async function readResponse(
+  url: URL,
+  response: IncomingMessage,
+  { maxBytes, longer }: BoundedFetchOptions,
+): Promise<Response> {
   const chunks: Buffer[] = [];
   let size = 0;
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       size += chunk.byteLength;
+      if (size > maxBytes && longer === "cut") {
+        chunks.push(chunk.subarray(0, chunk.byteLength - (size - maxBytes)));
+        response.destroy();
+        break;
+      }
       if (size > maxBytes) throw new UpstreamRequestError(`the answer of ${url.host} is too large`, false);
       chunks.push(chunk);
     }

@@ -1,13 +1,9 @@
 import { createServer, type RequestListener } from "node:http";
 import { afterEach, expect, it } from "vitest";
 
-import {
-  createBoundedFetch,
-  publicLookup,
-  UpstreamRequestError,
-} from "../../../../src/auth/providers/oidc/bounded-fetch.ts";
-import { stretched } from "../../../support/machine-share.ts";
-import { closed, listening } from "../../../support/openid-provider.ts";
+import { createBoundedFetch, publicLookup, UpstreamRequestError } from "../../src/net/bounded-fetch.ts";
+import { stretched } from "../support/machine-share.ts";
+import { closed, listening } from "../support/openid-provider.ts";
 
 let end: (() => Promise<void>) | undefined;
 afterEach(async () => {

@@ -1,0 +1,110 @@
+import { describe, expect, it } from "vitest";
+
+import { createClientPages } from "../../../src/auth/clients/client-page.ts";
+import { checkRequest } from "../../../src/auth/oauth/authorization-request.ts";
+import { UpstreamRequestError } from "../../../src/net/bounded-fetch.ts";
+
+const clientId = "https://app.example/about";
+const pagesWith = (body: string, type = "text/html", status = 200) =>
+  createClientPages(async () => new Response(body, { status, headers: { "content-type": type } }));
+const document = (fields: object) =>
+  JSON.stringify({ client_id: clientId, redirect_uris: ["app.example:/cb"], ...fields });
+
+describe("redirect URIs at a client id", () => {
+  it.each<[string, string, string, readonly string[]]>([
+    [
+      "a link",
+      '<link rel="redirect_uri" href="https://other.example/cb">',
+      "text/html",
+      ["https://other.example/cb"],
+    ],
+    ["a relative link", "<LINK href=/cb rel=redirect_uri>", "text/html", ["https://app.example/cb"]],
+    [
+      "other attributes and quotes",
+      "<link\n data-x rel='x redirect_uri' href='/a?b=1&amp;c=2' />",
+      "text/html",
+      ["https://app.example/a?b=1&c=2"],
+    ],
+    ["another link", '<link rel="stylesheet" href="/cb">', "text/html", []],
+    ["a link without an address", '<link rel="redirect_uri">', "text/html", []],
+    ["an address that is none", '<link rel="redirect_uri" href="https://[">', "text/html", []],
+    ["a document", document({}), "application/json", ["app.example:/cb"]],
+    [
+      "a document of another client",
+      document({ client_id: "https://evil.example/" }),
+      "application/json",
+      [],
+    ],
+    [
+      "a document with a fragment",
+      document({ redirect_uris: ["https://a.example/#x", 1] }),
+      "application/json",
+      [],
+    ],
+    ["a document that is none", "[", "application/json", []],
+    ["a document that is null", "null", "application/json", []],
+  ])("are read from %s", async (_, body, type, uris) => {
+    expect(await pagesWith(body, type).redirectUris(clientId)).toEqual(uris);
+  });
+
+  it("are none if the page cannot be read, and no fault", async () => {
+    expect(await pagesWith("", "text/html", 404).redirectUris(clientId)).toEqual([]);
+    const away = createClientPages(async () => {
+      throw new UpstreamRequestError("internal", false);
+    });
+    expect(await away.redirectUris(clientId)).toEqual([]);
+  });
+
+  it("cost little: one page is read once, and few at once", async () => {
+    let asked = 0;
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const pages = createClientPages(async () => {
+      asked += 1;
+      await gate;
+      return new Response("");
+    });
+    const many = Array.from({ length: 20 }, (_, place) => pages.redirectUris(`https://${place}.example/`));
+    const refused = many.slice(8).map((each) => expect(each).rejects.toMatchObject({ code: "overloaded" }));
+    await Promise.all(refused);
+    release();
+    await Promise.all(many.slice(0, 8));
+    await pages.redirectUris("https://0.example/");
+    expect(asked).toBe(8);
+    // A page of many links, and of none that ends, is read in little time.
+    const hostile = `<link ${"a ".repeat(5000)}${"<link rel=redirect_uri href=/x ".repeat(300)}`;
+    expect(await pagesWith(hostile).redirectUris(clientId)).toEqual([]);
+  });
+
+  it.each([
+    "https://127.0.0.1/",
+    "https://10.0.0.1/",
+    "https://[::1]/",
+    "https://169.254.169.254/",
+    "https://localhost/",
+    "http://app.example/",
+  ])("are never asked for at %s", async (id) => {
+    // The real one: it refuses before it connects.
+    expect(await createClientPages().redirectUris(id)).toEqual([]);
+  });
+
+  it("let no script through, whatever a page names", async () => {
+    const clientPages = pagesWith(
+      '<link rel="redirect_uri" href="javascript:alert(1)"><link rel="redirect_uri" href="myapp://cb">',
+    );
+    const asked = (redirectUri: string) =>
+      checkRequest({ clients: { find: async () => undefined }, clientPages }, "code", {
+        clientId,
+        redirectUri,
+        codeChallenge: null,
+        scope: null,
+        resource: null,
+        nonce: null,
+      });
+    await expect(asked("javascript:alert(1)")).rejects.toMatchObject({ code: "invalid_redirect_uri" });
+    expect(await asked("myapp://cb")).toMatchObject({ redirectUri: "myapp://cb" });
+    await expect(asked("myapp://other")).rejects.toMatchObject({ code: "invalid_redirect_uri" });
+  });
+});
