@@ -12,7 +12,7 @@ import type { Approval } from "../users/approvals.ts";
 import { userStatusChecks } from "../users/user-record.ts";
 import { findPerson, type Person, type PersonTools, waitForApproval } from "./find-person.ts";
 import { finishLink, type LinkOutcome } from "./finish-link.ts";
-import { endFlowStep, type Flow, type VersionedFlow } from "./flow-record.ts";
+import { endFlowStep, type Flow, flowChecks, type VersionedFlow } from "./flow-record.ts";
 import type { Proof } from "./proof.ts";
 
 export interface FinishTools extends PersonTools {
@@ -69,8 +69,7 @@ export async function finishLogin(
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
       if (error.code === "access_denied") return refused;
-      const flowCheck = { key: recordKeys.flow(at.flow.id), version: at.version };
-      if (error.code !== "conflict" || !(await areUnchanged(tools.store, [flowCheck]))) throw error;
+      if (error.code !== "conflict" || !(await areUnchanged(tools.store, flowChecks(at)))) throw error;
       const { userId } = person.credential;
       const epoch = { key: recordKeys.userEpoch(userId), version: person.versionedUser.epoch };
       const isProved = await areUnchanged(tools.store, [...decidedOn, epoch]);

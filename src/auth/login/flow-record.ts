@@ -4,7 +4,7 @@ import { Compile } from "typebox/compile";
 import { FormField, Handler } from "../../../protocol/flow.ts";
 import { isSameText } from "../constant-time.ts";
 import { recordKeys } from "../record-keys.ts";
-import { type JsonObject, readRecord, type Step, type Store } from "../store.ts";
+import { type Checks, type JsonObject, readRecord, type Step, type Store } from "../store.ts";
 import { StoredChecks } from "../stored-checks.ts";
 
 const Text = Type.Union([Type.String(), Type.Null()]);
@@ -123,6 +123,11 @@ const flowRecord = Compile(FlowRecord);
 export interface VersionedFlow {
   readonly flow: Flow;
   readonly version: number;
+  /**
+   * The version of the record that says who holds the flow, if the commit that ends it checks that too: a socket that
+   * lost the flow meanwhile finishes nothing.
+   */
+  readonly holdVersion?: number;
 }
 
 /** How long the record stays after the deadline, so that a late client learns that the flow has expired. */
@@ -180,22 +185,33 @@ export function takeHoldStep({ id, deadline }: Flow, hold: string): Step {
 }
 
 /** The hold of the socket that has the flow; null for the socket that started it. */
-export async function readHold(store: Store, flowId: string): Promise<string | null> {
-  const [hold = null] = await readHolds(store, [flowId]);
-  return hold;
+export interface Hold {
+  readonly hold: string | null;
+  readonly version: number;
+}
+
+export async function readHold(store: Store, flowId: string): Promise<Hold> {
+  const [found = { hold: null, version: 0 }] = await readHolds(store, [flowId]);
+  return found;
 }
 
 /** The same for several flows, in their order. */
-export async function readHolds(
-  store: Store,
-  flowIds: readonly string[],
-): Promise<readonly (string | null)[]> {
+export async function readHolds(store: Store, flowIds: readonly string[]): Promise<readonly Hold[]> {
   const records = await store.get(flowIds.map(recordKeys.flowHolder));
-  return records.map((record) => (typeof record?.value.hold === "string" ? record.value.hold : null));
+  return records.map((record) => ({
+    hold: typeof record?.value.hold === "string" ? record.value.hold : null,
+    version: record?.version ?? 0,
+  }));
 }
 
 /** The part of a commit that ends the flow, if its version is the one that was read. */
-export function endFlowStep({ flow, version }: VersionedFlow): Step {
-  const key = recordKeys.flow(flow.id);
-  return { check: [{ key, version }], remove: [key] };
+export function endFlowStep(at: VersionedFlow): Step {
+  return { check: flowChecks(at), remove: [recordKeys.flow(at.flow.id)] };
+}
+
+/** Whether the flow is as it was read, and still the caller's. */
+export function flowChecks({ flow, version, holdVersion }: VersionedFlow): Checks {
+  const own = { key: recordKeys.flow(flow.id), version };
+  if (holdVersion === undefined) return [own];
+  return [own, { key: recordKeys.flowHolder(flow.id), version: holdVersion }];
 }

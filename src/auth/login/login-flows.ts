@@ -272,7 +272,7 @@ async function endEvicted(store: Store, evicted: readonly EvictedFlow[]): Promis
     store,
     evicted.map(({ flowId }) => flowId),
   );
-  const ended = evicted.filter(({ hold }, place) => holds[place] === hold);
+  const ended = evicted.filter(({ hold }, place) => holds[place]?.hold === hold);
   if (ended.length > 0) await store.commit({ remove: ended.map(({ flowId }) => recordKeys.flow(flowId)) });
 }
 

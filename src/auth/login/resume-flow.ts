@@ -41,9 +41,16 @@ export async function nextStep(
   const isSame = stepNumber === request.stepNumber && outcome === null;
   const isOver = deadline <= engine.options.clock.now();
   if (isSame && !isOver && !(await isDecided(engine.options, at.flow))) return undefined;
-  const hold = await readHold(engine.options.store, request.flowId);
+  const { hold, version } = await readHold(engine.options.store, request.flowId);
   if (engine.open.holdOf(request.flowId, holder) !== hold) return undefined;
-  return await present(engine, at, request.flowSecret, peer);
+  try {
+    return await present(engine, { ...at, holdVersion: version }, request.flowSecret, peer);
+  } catch (error) {
+    // Another socket resumed the flow at this moment: what comes is for that one.
+    const now = await readHold(engine.options.store, request.flowId);
+    if (error instanceof AuthError && error.code === "conflict" && now.version !== version) return undefined;
+    throw error;
+  }
 }
 
 /** The step to show to the client now. */
@@ -73,7 +80,7 @@ export async function conclude(
     return answer(engine, about, await endFlow(engine.options, at, outcome.reason));
   const proved = outcome ?? waiting;
   if (proved === null) throw new RangeError("a flow that has no outcome");
-  // Configured on another node, or not any more: the flow is not over because of that.
+  // Its record stays, so a node that has the provider can go on with it.
   if (engine.options.registry.find(...at.flow.handler) === undefined)
     throw new AuthError("invalid_flow", { detail: "its provider is not configured on this node" });
   const step = await finish(engine.options, at, restoredProof(proved.proof), peer);

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { createLocalEventBus, type EventBus } from "../../../src/auth/event-bus.ts";
+import { readFlowById, takeHoldStep } from "../../../src/auth/login/flow-record.ts";
 import type { FlowAnswer } from "../../../src/auth/login/login-flows.ts";
 import { outsideProvider } from "../../support/outside-provider.ts";
 import { type OpenStore, openStore } from "../tokens/installation.ts";
@@ -162,6 +163,29 @@ describe("a step that is completed from outside", () => {
     expect(await nextOf(domain, shown, here)).toBeUndefined();
     expect((await nextOf(other, shown, there))?.step.type).toBe("create_entry");
     expect(await codeOf(nextOf(domain, shown, here))).toBe("invalid_flow");
+  });
+
+  it("is for the socket that resumes the flow at the moment at which another one would finish it", async () => {
+    await addPerson(domain);
+    const takeOver = { flow: undefined as FlowAnswer | undefined };
+    const taken = await loginDomain(opened, {
+      events,
+      wrapProvider: () => provider,
+      async beforeCommit() {
+        const { flow } = takeOver;
+        takeOver.flow = undefined;
+        const found = flow && (await readFlowById(opened.store, flow.step.flow_id));
+        // The first thing that a resume does, on whatever node.
+        if (found !== undefined) await opened.store.commit(takeHoldStep(found.flow, "another"));
+      },
+    });
+    nodes.push(taken);
+    const dying = ear();
+    const shown = await start(taken, {}, dying);
+    await complete(taken, shown, "yes");
+    takeOver.flow = shown;
+    expect(await nextOf(taken, shown, dying)).toBeUndefined();
+    expect((await domain.flows.resume(claimOf(shown), peer, ear())).step.type).toBe("create_entry");
   });
 
   it("ends the flow for whoever it does not find, and as the provider says", async () => {
