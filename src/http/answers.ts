@@ -1,7 +1,8 @@
 import { type ErrorCode, errorCodes } from "../../protocol/errors.ts";
 import type { HttpMessage, OAuthError } from "../../protocol/http.ts";
 import { AuthError } from "../auth/errors.ts";
-import { failedPage } from "./login-pages.ts";
+import { errorPage } from "./error-page.ts";
+import { pageContext } from "./html-page.ts";
 
 /** RFC 6749 section 5.1: an answer that carries a token must not be cached. */
 export const neverStored = { "cache-control": "no-store", pragma: "no-cache" } as const;
@@ -33,16 +34,16 @@ export interface ErrorAnswer {
   readonly defect: boolean;
 }
 
-export function answerError(error: unknown, style: ErrorStyle): ErrorAnswer {
+export function answerError(error: unknown, style: ErrorStyle, request: Request): ErrorAnswer {
   if (style === "oauth") return oauthError(error);
-  return style === "page" ? pageError(error) : messageError(error);
+  return style === "page" ? pageError(error, request) : messageError(error);
 }
 
-function pageError(error: unknown): ErrorAnswer {
+function pageError(error: unknown, request: Request): ErrorAnswer {
   const known = error instanceof AuthError ? error : new AuthError("unknown_error");
-  if (ofRequest.has(known.code)) return messageError(error);
   const { status } = errorCodes[known.code];
-  const response = failedPage(status, known.code, known.publicMessage, retryHeaders(known, status));
+  const init = { status, headers: retryHeaders(known, status), method: request.method };
+  const response = errorPage(pageContext(request), known, init);
   return { response, code: known.code, detail: known.detail, defect: known !== error };
 }
 
@@ -70,7 +71,7 @@ const described: ReadonlySet<string> = new Set([
   "unavailable",
 ]);
 
-/** Errors of the HTTP request itself. Every endpoint answers them alike. */
+/** Errors of the HTTP request itself. Programs get them in one form from every endpoint. */
 const ofRequest: ReadonlySet<string> = new Set(["payload_too_large", "token_in_url", "method_not_allowed"]);
 
 /**

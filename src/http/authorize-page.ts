@@ -1,7 +1,7 @@
 import { scopesIn } from "../auth/clients/scopes.ts";
 import type { AuthorizeRequest } from "./authorize-request.ts";
-import { type Html, html, htmlPage } from "./html-page.ts";
-import { type Language, languageFor } from "./languages.ts";
+import { type Html, html, htmlPage, type PageContext } from "./html-page.ts";
+import type { Language } from "./languages.ts";
 import { elementPagePolicy } from "./pages.ts";
 
 export interface AuthorizePage extends AuthorizeRequest {
@@ -11,7 +11,6 @@ export interface AuthorizePage extends AuthorizeRequest {
   readonly issuer: string;
   /** Whether "keep me logged in" is ticked at first. */
   readonly remembers: boolean;
-  readonly acceptLanguage: string | null;
 }
 
 const english = {
@@ -69,19 +68,15 @@ const appNames: Readonly<Record<string, string>> = {
 };
 
 /** Says who asks, for what, and where the person returns to; the login element does the rest. */
-export function authorizePage(page: AuthorizePage): Response {
+export function authorizePage(context: PageContext, page: AuthorizePage): Response {
   const { clientId, client, redirectUri, publicUrl, issuer } = page;
-  const language = languageFor(page.acceptLanguage);
-  const words = texts[language];
+  const words = texts[context.language];
   const host = hostOf(client === undefined ? clientId : redirectUri);
   const app = client?.name ?? (Object.hasOwn(appNames, clientId) ? appNames[clientId] : undefined);
-  return htmlPage({
+  return htmlPage(context, {
     title: words.title(hostOf(publicUrl)),
-    language,
     policy: elementPagePolicy,
-    root: "..",
     scripts: ["login-element.js", "authorize.js"],
-    headers: { "content-language": language, vary: "Accept-Language" },
     body: html`      <p>${words.asks(html`<strong>${app ?? host}</strong>`)}</p>
       <dl>
         <dt>${words.app}</dt><dd>${clientId}</dd>
@@ -91,7 +86,7 @@ export function authorizePage(page: AuthorizePage): Response {
       </dl>
       <p>${client === undefined ? words.warning(host) : words.registered}</p>
       <noscript><p>${words.needsScript}</p></noscript>
-      <gatehouse-login url=".." for="code" client-id="${clientId}" redirect-uri="${redirectUri}"${wishesOf(page)} data-issuer="${issuer}">${rememberBox(page, words)}</gatehouse-login>
+      <gatehouse-login url="${context.root}" for="code" client-id="${clientId}" redirect-uri="${redirectUri}"${wishesOf(page)} data-issuer="${issuer}">${rememberBox(page, words)}</gatehouse-login>
       <p id="back" hidden><a>${words.back}</a></p>`,
   });
 }

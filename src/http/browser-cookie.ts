@@ -2,10 +2,14 @@ import { parse } from "hono/utils/cookie";
 
 /**
  * The cookie that tells browsers apart during a login. With TLS its name begins with `__Host-`: then no other host, also
- * no sibling domain, can plant it (RFC 6265bis section 4.1.3.2).
+ * no sibling domain, can plant it (RFC 6265bis section 4.1.3.2). Such a cookie has the path `/`. So the path of
+ * `public_url` is in the name, and several gateways on one host do not overwrite each other's cookies. A `Path` would
+ * keep no page of that host out (RFC 6265 section 8.6).
  */
 function cookieName(publicUrl: string): string {
-  return publicUrl.startsWith("https:") ? "__Host-gatehouse-login" : "gatehouse-login";
+  const { protocol, pathname } = new URL(publicUrl);
+  const name = `gatehouse-login${pathname.replace(/\/$/, "").replaceAll("/", "-")}`;
+  return protocol === "https:" ? `__Host-${name}` : name;
 }
 
 /** Life of the cookie, seconds: that of a login flow, and a margin. */

@@ -1,3 +1,5 @@
+import { type Language, languageFor } from "./languages.ts";
+
 /** HTML that may be put into a page. Everything else is text, and is escaped. */
 export class Html {
   readonly text: string;
@@ -34,24 +36,38 @@ function escaped(text: string): string {
 /** What no page here asks a browser for. */
 export const noDevices = "camera=(), geolocation=(), microphone=()";
 
+/** What a page takes from the request that it answers. */
+export interface PageContext {
+  /**
+   * From the page to the gateway's root, without a trailing slash. It is relative, so that it also leads there behind a
+   * proxy that removes a path, whatever `public_url` says.
+   */
+  readonly root: string;
+  readonly language: Language;
+}
+
+export function pageContext({ url, headers }: Pick<Request, "url" | "headers">): PageContext {
+  const depth = new URL(url).pathname.split("/").length - 2;
+  return {
+    root: depth === 0 ? "." : new Array(depth).fill("..").join("/"),
+    language: languageFor(headers.get("accept-language")),
+  };
+}
+
 export interface HtmlPage {
   readonly title: string;
   /** What follows the heading. */
   readonly body: Html;
-  /** Where the gateway's root is for this page, without a trailing slash: `..` also works behind a proxy's path. Default: `/`. */
-  readonly root?: string;
   /** Modules in the folder of pages. */
   readonly scripts?: readonly string[];
   readonly policy: string;
-  /** A tag of RFC 5646. */
-  readonly language: string;
   readonly status?: number;
   readonly headers?: HeadersInit;
 }
 
 /** A page that is made for one request. Nobody may keep it. */
-export function htmlPage(page: HtmlPage): Response {
-  const { title, body, policy, language, root = "", scripts = [], ...init } = page;
+export function htmlPage({ root, language }: PageContext, page: HtmlPage): Response {
+  const { title, body, policy, scripts = [], ...init } = page;
   const modules = scripts.map(
     (name) => html`    <script type="module" src="${root}/${name}"></script>
 `,
@@ -76,8 +92,10 @@ ${body}
 `;
   const headers = new Headers(init.headers);
   headers.set("content-type", "text/html; charset=utf-8");
+  headers.set("content-language", language);
   headers.set("content-security-policy", policy);
   headers.set("permissions-policy", noDevices);
   headers.set("cache-control", "no-store");
+  headers.append("vary", "Accept-Language");
   return new Response(document.text, { status: init.status ?? 200, headers });
 }

@@ -4,7 +4,7 @@ import { AuthError } from "../auth/errors.ts";
 import { addressShare } from "../net/address-share.ts";
 import type { ClientAddress, HeaderLookup } from "../net/client-address.ts";
 import type { LoopBudget } from "../net/loop-budget.ts";
-import { answerError } from "./answers.ts";
+import { answerError, type ErrorStyle } from "./answers.ts";
 import { createCors } from "./cors.ts";
 import type { HttpHandler } from "./endpoint.ts";
 import type { Exchange } from "./exchange.ts";
@@ -72,7 +72,11 @@ function createApp(options: HttpOptions): App {
 
   const fail = (context: AppContext, error: unknown, route?: Route): Response => {
     const { exchange, outcome } = context.env;
-    const { response, code, detail, defect } = answerError(error, route?.errors ?? "message");
+    const { response, code, detail, defect } = answerError(
+      error,
+      styleFor(exchange.request, route),
+      exchange.request,
+    );
     Object.assign(outcome, detail === undefined ? { code } : { code, detail });
     if (defect) options.observer.defect(error, outcome.route);
     return route === undefined ? response : cors.allow(exchange.request, response, route.cors);
@@ -110,6 +114,12 @@ function createApp(options: HttpOptions): App {
   app.notFound((context) => fail(context, new AuthError("not_found")));
   app.onError((error, context) => fail(context, error));
   return app;
+}
+
+/** Where nothing is, a browser that was led there by its address bar or a link gets a page. */
+function styleFor({ headers }: Request, route: Route | undefined): ErrorStyle {
+  if (route !== undefined) return route.errors;
+  return /\btext\/html\b/.test(headers.get("accept") ?? "") ? "page" : "message";
 }
 
 /** Throws for two routes of one method and path: the second would never be asked. */

@@ -1,81 +1,103 @@
 import type { PendingReturn } from "../auth/providers/oidc/browser-logins.ts";
-import { type Html, html, htmlPage } from "./html-page.ts";
+import { html, htmlPage, type PageContext } from "./html-page.ts";
+import type { Language } from "./languages.ts";
+import { plainPagePolicy } from "./pages.ts";
 
-/** What a page of a login may do: show itself, and send its form here. It has no script. Nothing may frame it. */
-const policy =
-  "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const english = {
+  app: "App, as it calls itself",
+  address: "Its address",
+  code: "Code",
+  unknownAddress: "an unknown address",
+  namelessApp: "An app that gave no name",
+  otherAddress: html`<strong>That is not the address of this browser.</strong> If you did not start this yourself, on your own device, somebody is trying to use your account.`,
+  warning: "Go on only if you started this a moment ago and the app shows this code.",
+  codeShown: (then: string) => `The app shows this code: ${then}`,
+  login: {
+    title: "Is this you?",
+    yes: "log it in",
+    no: "Do not log it in",
+    question: ({ account, provider, host }: PendingReturn) =>
+      html`You are <strong>${account}</strong> at ${provider}. One app waits to be logged in as you at ${host}:`,
+  },
+  link: {
+    title: "Connect this account?",
+    yes: "connect it",
+    no: "Do not connect it",
+    question: ({ account, provider, host }: PendingReturn, user: string) =>
+      html`You are <strong>${account}</strong> at ${provider}. The user <strong>${user}</strong> of ${host} asks for this account: from then on it logs in as ${user} there. If you are not ${user}, refuse.`,
+  },
+  confirmed: { title: "Confirmed", text: "The app goes on by itself. You can close this page." },
+  refused: { title: "Refused", text: "Nothing was done. You can close this page." },
+};
+type Texts = typeof english;
 
-function page(
-  title: string,
-  body: Html,
-  init: { readonly status?: number; readonly headers?: HeadersInit } = {},
-): Response {
-  return htmlPage({ title, body, policy, language: "en", ...init });
-}
+const german: Texts = {
+  app: "App, wie sie sich nennt",
+  address: "Ihre Adresse",
+  code: "Code",
+  unknownAddress: "eine unbekannte Adresse",
+  namelessApp: "Eine App, die keinen Namen genannt hat",
+  otherAddress: html`<strong>Das ist nicht die Adresse dieses Browsers.</strong> Wenn Sie das nicht selbst begonnen haben, auf Ihrem eigenen Gerät, will jemand Ihr Konto benutzen.`,
+  warning: "Machen Sie nur weiter, wenn Sie das gerade eben begonnen haben und die App diesen Code zeigt.",
+  codeShown: (then) => `Die App zeigt diesen Code: ${then}`,
+  login: {
+    title: "Sind Sie das?",
+    yes: "anmelden",
+    no: "Nicht anmelden",
+    question: ({ account, provider, host }) =>
+      html`Sie sind <strong>${account}</strong> bei ${provider}. Eine App wartet darauf, bei ${host} als Sie angemeldet zu werden:`,
+  },
+  link: {
+    title: "Dieses Konto verbinden?",
+    yes: "verbinden",
+    no: "Nicht verbinden",
+    question: ({ account, provider, host }, user) =>
+      html`Sie sind <strong>${account}</strong> bei ${provider}. <strong>${user}</strong> bei ${host} möchte dieses Konto haben: Es meldet von da an dort als ${user} an. Wenn Sie nicht ${user} sind, lehnen Sie ab.`,
+  },
+  confirmed: {
+    title: "Bestätigt",
+    text: "In der App geht es von selbst weiter. Sie können diese Seite schließen.",
+  },
+  refused: { title: "Abgelehnt", text: "Es wurde nichts getan. Sie können diese Seite schließen." },
+};
+
+const texts: Readonly<Record<Language, Texts>> = { en: english, de: german };
 
 /**
  * Asks the person to confirm. Whoever waits on the socket may be somebody else who sent the person here. So the page
  * says what is about to be done, for whom, and from where (RFC 8628 section 5.4).
  */
-export function confirmPage(pending: PendingReturn): Response {
-  const { linksTo, code, address, answerToken } = pending;
-  const { title, question, yes, no } = linksTo === null ? loginWords(pending) : linkWords(pending, linksTo);
-  return page(
-    title,
-    html`      <p>${question}</p>
+export function confirmPage(context: PageContext, pending: PendingReturn): Response {
+  const { linksTo, code, address, answerToken, isSameAddress } = pending;
+  const words = texts[context.language];
+  const { title, yes, no } = linksTo === null ? words.login : words.link;
+  const question = linksTo === null ? words.login.question(pending) : words.link.question(pending, linksTo);
+  const warning = isSameAddress
+    ? html``
+    : html`      <p role="alert">${words.otherAddress}</p>
+`;
+  const body = html`      <p>${question}</p>
       <dl>
-        <dt>App, as it calls itself</dt><dd>${clientText(pending)}</dd>
-        <dt>Its address</dt><dd>${address ?? "an unknown address"}</dd>
-        <dt>Code</dt><dd><strong>${code}</strong></dd>
+        <dt>${words.app}</dt><dd>${clientText(pending, words)}</dd>
+        <dt>${words.address}</dt><dd>${address ?? words.unknownAddress}</dd>
+        <dt>${words.code}</dt><dd><strong>${code}</strong></dd>
       </dl>
-${addressWarning(pending)}      <p>Go on only if you started this a moment ago and the app shows this code.</p>
-      <form method="post" action="/auth/oidc/confirm">
+${warning}      <p>${words.warning}</p>
+      <form method="post" action="${context.root}/auth/oidc/confirm">
         <input type="hidden" name="return" value="${answerToken}">
-        <button type="submit" name="answer" value="yes">The app shows this code: ${yes}</button>
-        <button type="submit" name="answer" value="no">${no}</button>
-      </form>`,
-  );
+        <button type="submit" name="answer" value="yes">${words.codeShown(yes)}</button>
+        <button class="second" type="submit" name="answer" value="no">${no}</button>
+      </form>`;
+  return htmlPage(context, { title, body, policy: plainPagePolicy });
 }
 
-function loginWords({ account, provider, host }: PendingReturn) {
-  return {
-    title: "Is this you?",
-    question: html`You are <strong>${account}</strong> at ${provider}. One app waits to be logged in as you at ${host}:`,
-    yes: "log it in",
-    no: "Do not log it in",
-  };
-}
-
-/** Who is deceived here gives the login to somebody else's user. */
-function linkWords({ account, provider, host }: PendingReturn, user: string) {
-  return {
-    title: "Connect this account?",
-    question: html`You are <strong>${account}</strong> at ${provider}. The user <strong>${user}</strong> of ${host} asks for this account: from then on it logs in as ${user} there. If you are not ${user}, refuse.`,
-    yes: "connect it",
-    no: "Do not connect it",
-  };
-}
-
-function clientText({ clientId, clientName }: PendingReturn): string {
-  if (clientName === null) return clientId ?? "An app that gave no name";
+function clientText({ clientId, clientName }: PendingReturn, { namelessApp }: Texts): string {
+  if (clientName === null) return clientId ?? namelessApp;
   return clientId === null ? clientName : `${clientName} (${clientId})`;
 }
 
-function addressWarning({ isSameAddress }: PendingReturn): Html {
-  if (isSameAddress) return html``;
-  return html`      <p role="alert"><strong>That is not the address of this browser.</strong> If you did not start this yourself, on your own device, somebody is trying to use your account.</p>
-`;
-}
-
-export function confirmedPage(agreed: boolean): Response {
-  return agreed
-    ? page("Confirmed", html`      <p>The app goes on by itself. You can close this page.</p>`)
-    : page("Refused", html`      <p>Nothing was done. You can close this page.</p>`);
-}
-
-/** `text` is a public text of an error, `code` its code. */
-export function failedPage(status: number, code: string, text: string, headers: HeadersInit): Response {
-  const body = html`      <p role="alert">${text}.</p>
-      <p>Go back to the app and start again. Code of this error: <code>${code}</code></p>`;
-  return page("The login did not work", body, { status, headers });
+export function confirmedPage(context: PageContext, agreed: boolean): Response {
+  const words = texts[context.language];
+  const { title, text } = agreed ? words.confirmed : words.refused;
+  return htmlPage(context, { title, body: html`      <p>${text}</p>`, policy: plainPagePolicy });
 }

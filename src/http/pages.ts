@@ -30,6 +30,10 @@ function policyWith(trustedTypes: "'none'" | "lit-html"): string {
   ].join("; ");
 }
 
+/** For a page without a script: it shows itself, and sends its form here. Nothing may frame it. */
+export const plainPagePolicy =
+  "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
 /**
  * For a page with the login element. Lit parses the constant parts of its templates with a policy of this name, which it
  * makes when it is loaded. A policy cannot be made twice under one name, so no later script gets one.

@@ -91,6 +91,7 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     login("DELETE", "/auth/login_flow/:id", cancelFlowEndpoint(options)),
     get("/.well-known/oauth-authorization-server", "any", metadataEndpoint(options)),
     get("/.well-known/openid-configuration", "any", metadataEndpoint(options)),
+    ...underPath(options).map((path) => get(path, "any", metadataEndpoint(options))),
     get("/.well-known/jwks.json", "any", jwksEndpoint(authority, options.jwksMaxAgeSeconds)),
 
     page("GET", "/auth/oidc/start/:ticket", oidcStartEndpoint(options)),
@@ -113,4 +114,14 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     ...(metrics === undefined ? [] : [get("/metrics", "none", metricsEndpoint(metrics))]),
     ...moreRoutes,
   ];
+}
+
+/**
+ * The metadata of an issuer with a path is at the root of its host (RFC 8414 section 3.1), where the proxy passes it on
+ * as it is.
+ */
+function underPath({ issuer }: Pick<RouteOptions, "issuer">): readonly string[] {
+  const path = URL.canParse(issuer()) ? new URL(issuer()).pathname.replace(/\/$/, "") : "";
+  if (!/^(?:\/[A-Za-z0-9._~-]+)+$/.test(path)) return [];
+  return ["oauth-authorization-server", "openid-configuration"].map((name) => `/.well-known/${name}${path}`);
 }

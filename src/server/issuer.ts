@@ -3,6 +3,7 @@ import { recordKeys } from "../auth/record-keys.ts";
 import { leaseMs } from "../auth/revocation/lease.ts";
 import { readRecord, type Store } from "../auth/store.ts";
 import type { Config } from "./config/schema.ts";
+import { configuredUrl } from "./public-url.ts";
 
 /** The nodes of an installation would issue tokens under different names. `message` says what to set. */
 export class IssuerError extends Error {
@@ -60,7 +61,7 @@ export function issuerForCommands(
   remembered: string | undefined,
 ): string {
   const { tokens, public_url } = config;
-  const configured = tokens.issuer ?? (public_url === null ? undefined : new URL(public_url).origin);
+  const configured = tokens.issuer ?? (public_url === null ? undefined : configuredUrl(public_url));
   const issuer = configured ?? remembered;
   if (issuer === undefined)
     throw new IssuerError(

@@ -212,9 +212,19 @@ const table: readonly [name: string, sources: () => ConfigSources, text: string]
     "transport (--transport): is not supported on uws: use ws, or leave tls_cert_file and tls_key_file out",
   ],
   [
-    "a public URL with a path",
-    () => ({ flags: { public_url: "https://a.example/auth" } }),
-    "public_url (--public_url): must not have a path",
+    "a public URL whose path may be read in two ways",
+    () => ({ flags: { public_url: "https://a.example/a%2Fb" } }),
+    "public_url (--public_url): must not have other things in its path than letters",
+  ],
+  [
+    "a public URL whose path goes up",
+    () => ({ flags: { public_url: "https://a.example/a/../b" } }),
+    "must not have other things in its path",
+  ],
+  [
+    "a public URL whose path has an empty part",
+    () => ({ flags: { public_url: "https://a.example//b" } }),
+    "must not have other things in its path",
   ],
   [
     "a public URL with a password",

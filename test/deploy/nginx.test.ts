@@ -12,7 +12,7 @@ import { spawnChild } from "../support/spawn-child.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 import { within } from "../support/within.ts";
 
-const sample = path.resolve(import.meta.dirname, "../../.deploy/nginx.conf");
+const samples = path.resolve(import.meta.dirname, "../../.deploy");
 /** Another address of this machine than the one that nginx comes from. */
 const clientAddress = "127.0.0.2";
 
@@ -37,7 +37,10 @@ async function untilItListens(port: number): Promise<void> {
   }
 }
 
-describe("the sample configuration of nginx", () => {
+describe.each([
+  ["nginx.conf", ""],
+  ["nginx-path.conf", "/auth-gateway"],
+])("the sample configuration %s", (sample, below) => {
   let folder: TemporaryFolder;
   let gateway: RunningGateway;
   let nginx: ChildProcess | undefined;
@@ -48,7 +51,7 @@ describe("the sample configuration of nginx", () => {
   function configured(): string {
     const { certificateFile, keyFile } = makeCertificateFiles(folder.path);
     ca = readFileSync(certificateFile);
-    const text = readFileSync(sample, "utf8")
+    const text = readFileSync(path.join(samples, sample), "utf8")
       .replace("listen 80;", `listen 127.0.0.1:${ports.http};`)
       .replace("listen 443 ssl;", `listen 127.0.0.1:${ports.https} ssl;`)
       .replace("/etc/ssl/gatehouse/fullchain.pem", certificateFile)
@@ -73,7 +76,7 @@ describe("the sample configuration of nginx", () => {
     gateway = await startGateway({
       store: "embedded",
       transport: "ws",
-      config: { public_url: "https://gate.example.org", trusted_proxies: ["127.0.0.1"] },
+      config: { public_url: `https://gate.example.org${below}`, trusted_proxies: ["127.0.0.1"] },
     });
     ports = { http: await freePort(), https: await freePort() };
     const args = ["-p", folder.path, "-c", configured()];
@@ -105,7 +108,7 @@ describe("the sample configuration of nginx", () => {
       }
     }
     const client = new GatewayClient({
-      url: `https://localhost:${ports.https}`,
+      url: `https://localhost:${ports.https}${below}`,
       WebSocket: Socket as unknown as WebSocketConstructor,
     });
     try {
@@ -122,16 +125,21 @@ describe("the sample configuration of nginx", () => {
 
   it("passes HTTP on, and keeps metrics and large bodies out", async () => {
     const https = { port: ports.https, tls: { ca, servername: "localhost" } };
-    expect((await fetchOver(https, "/readyz")).status).toBe(200);
+    expect((await fetchOver(https, `${below}/readyz`)).status).toBe(200);
     const form = { "content-type": "application/x-www-form-urlencoded" };
-    const post = (body: string) => fetchOver(https, "/auth/token", { method: "POST", headers: form, body });
+    const post = (body: string) =>
+      fetchOver(https, `${below}/auth/token`, { method: "POST", headers: form, body });
     const refused = await post("grant_type=refresh_token&refresh_token=none");
     expect({ status: refused.status, body: await refused.json() }).toMatchObject({
       status: 400,
       body: { error: expect.any(String) },
     });
     expect((await post("x".repeat(70_000))).status).toBe(413);
-    expect((await fetchOver(https, "/metrics")).status).toBe(404);
+    expect((await fetchOver(https, `${below}/metrics`)).status).toBe(404);
+    for (const name of ["oauth-authorization-server", "openid-configuration"]) {
+      const metadata = await (await fetchOver(https, `/.well-known/${name}${below}`)).json();
+      expect(metadata).toMatchObject({ issuer: `https://gate.example.org${below}` });
+    }
     const plain = await fetch(`http://127.0.0.1:${ports.http}/readyz?a=b`, { redirect: "manual" });
     expect(plain.status).toBe(308);
     expect(plain.headers.get("location")).toBe("https://127.0.0.1/readyz?a=b");

@@ -48,6 +48,26 @@ describe("documents", () => {
     expect(headers.get("content-type")).toBe("application/json");
   });
 
+  it("of an issuer with a path are at the root of its host too", async () => {
+    const url = `${issuer}/gates/one`;
+    const http = httpUnderTest(scriptedAuthority({}), { issuer: () => url, publicUrl: () => url });
+    for (const name of ["oauth-authorization-server", "openid-configuration"])
+      for (const address of [`/.well-known/${name}/gates/one`, `/.well-known/${name}`])
+        expect(await http.ask(address)).toMatchObject({
+          status: 200,
+          body: {
+            issuer: url,
+            token_endpoint: `${url}/auth/token`,
+            jwks_uri: `${url}/.well-known/jwks.json`,
+          },
+        });
+    expect((await http.ask("/.well-known/oauth-authorization-server/gates")).status).toBe(404);
+    const { body } = await http.ask("/");
+    expect(body).toMatchObject({
+      links: { setup: `${url}/setup`, socket: expect.stringMatching(/^wss:.*\/gates\/one\/api/) },
+    });
+  });
+
   it("the JWKS is the keyring's, and may be cached for a while", async () => {
     const keys = [{ kty: "EC", kid: "a" }];
     const http = httpUnderTest(scriptedAuthority({ keyring: { jwks: () => ({ keys }) } }));

@@ -125,7 +125,9 @@ describe("every answer", () => {
     for (const { method, path } of routes) {
       const http = httpUnderTest(calm(), { metrics, pages });
       const answer = await http.ask(`${path}?${name}=canary`, { method });
-      expect(answer).toMatchObject({ status: 400, body: { code: "token_in_url" } });
+      expect(answer.status).toBe(400);
+      expect(answer.text).toContain("token_in_url");
+      expect(answer.text).not.toContain("canary");
       expect(JSON.stringify(http.answered)).not.toContain("canary");
     }
   });

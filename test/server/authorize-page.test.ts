@@ -11,9 +11,7 @@ import { builtPages } from "../support/built-pages.ts";
 import { ownerPassword, setUpOwner, startNode, transportNames } from "../support/gateway.ts";
 import { guestProvider } from "../support/guest-provider.ts";
 import { accessibilityFaults, complaintsOf, fitsItsWidth, launchChromium } from "../support/login-page.ts";
-import { freePort } from "../support/openid-provider.ts";
 import { outsideProvider } from "../support/outside-provider.ts";
-import { startSubPathProxy } from "../support/sub-path-proxy.ts";
 
 declare const haws: typeof HomeAssistant;
 
@@ -251,22 +249,6 @@ it("cannot be framed, and lets no script make HTML", async () => {
   await framed.waitForLoadState("networkidle");
   const inner = framed.frames().find((frame) => frame !== framed.mainFrame());
   expect(await inner?.locator("gatehouse-login").count()).toBe(0);
-});
-
-it("works behind a TLS proxy on a path of its own", async () => {
-  const port = await freePort();
-  const node = await startNode(
-    { host: "0.0.0.0", public_url: `https://127.0.0.1:${port}`, origins: [app.origin] },
-    { pages: await builtPages() },
-  );
-  ends.push(() => node.stop());
-  await setUpOwner(node.authority);
-  const proxy = await startSubPathProxy(port, node.port);
-  ends.push(() => proxy.stop());
-  const { page, complaints } = await sentToLogin(proxy.url, { ignoreHTTPSErrors: true });
-  await logIn(page);
-  expect(await userAtApp(page)).toBe("Paula");
-  expect(complaints).toEqual([]);
 });
 
 describe("its looks", () => {

@@ -60,6 +60,7 @@ describe("a command beside the gateways", () => {
   it("issues with the gateways' issuer, or with the configured one if none has run yet", () => {
     expect(issuerForCommands(configured(null), here)).toBe(here);
     expect(issuerForCommands(configured(`${here}/`), here)).toBe(here);
+    expect(issuerForCommands(configured(`${here}/gate/`), undefined)).toBe(`${here}/gate`);
     expect(issuerForCommands(configured(there, here), here)).toBe(here);
     expect(issuerForCommands(configured(here), undefined)).toBe(here);
   });

@@ -7,17 +7,30 @@ import { makeCertificate } from "./certificate.ts";
 export interface SubPathProxy {
   /** Without a trailing slash. */
   readonly url: string;
+  /** Its certificate, for `localhost` and 127.0.0.1. */
+  readonly ca: Buffer;
   stop(): Promise<void>;
 }
 
-/** A TLS proxy on `port`, with a certificate of its own. What is under `/gate` goes to the target, without that prefix. */
+/** Chromium reaches it at this name, of which browsers make no exceptions, as they do for `localhost`. */
+const host = "gate.example.test";
+export const proxyHostRule = `--host-resolver-rules=MAP ${host} 127.0.0.1`;
+
+/**
+ * A TLS proxy on `port`, with a certificate of its own. What is under `/gate` goes to the target, without that prefix. The
+ * metadata of an issuer with that path go there as they are asked for.
+ */
 export async function startSubPathProxy(port: number, target: number): Promise<SubPathProxy> {
   const { certificate: cert, key } = makeCertificate();
-  const targetPath = (path = "/") => (path.startsWith("/gate/") ? path.slice("/gate".length) : undefined);
+  const targetPath = (path = "/") => {
+    if (/^\/\.well-known\/[a-z-]+\/gate$/.test(path)) return path;
+    return path.startsWith("/gate/") ? path.slice("/gate".length) : undefined;
+  };
   const server = createServer({ cert, key }, (incoming, answer) => {
     const path = targetPath(incoming.url);
     if (path === undefined) return void answer.writeHead(404).end();
-    const { method, headers } = incoming;
+    const { method } = incoming;
+    const headers = { ...incoming.headers, "x-forwarded-for": incoming.socket.remoteAddress ?? "" };
     const outgoing = request({ host: "127.0.0.1", port: target, path, method, headers }, (response) => {
       answer.writeHead(response.statusCode ?? 502, response.headers);
       response.pipe(answer);
@@ -41,5 +54,10 @@ export async function startSubPathProxy(port: number, target: number): Promise<S
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  return { url: `https://127.0.0.1:${port}/gate`, stop };
+  return { url: subPathUrl(port), ca: cert, stop };
+}
+
+/** Where clients find what is behind the proxy on `port`. */
+export function subPathUrl(port: number): string {
+  return `https://${host}:${port}/gate`;
 }

@@ -3,6 +3,7 @@ import { AuthError } from "../../auth/errors.ts";
 import { authorizePage } from "../authorize-page.ts";
 import { type AuthorizeRequest, authorizeRequest } from "../authorize-request.ts";
 import type { Endpoint } from "../exchange.ts";
+import { pageContext } from "../html-page.ts";
 import { preselectsRememberMe } from "./providers.ts";
 
 export interface AuthorizeOptions {
@@ -24,12 +25,11 @@ export function authorizeEndpoint({ authority, issuer, publicUrl }: AuthorizeOpt
     if (asked.client?.requiresPushedRequests === true && asked.requestUri === null)
       throw new AuthError("invalid_format", { publicMessage: "This client must push its requests." });
     if (asked.prompt === "none") return loginRequired(asked, issuer());
-    return authorizePage({
+    return authorizePage(pageContext(request), {
       ...asked,
       publicUrl: publicUrl(),
       issuer: issuer(),
       remembers: preselectsRememberMe(peer),
-      acceptLanguage: request.headers.get("accept-language"),
     });
   };
 }

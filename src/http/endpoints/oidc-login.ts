@@ -3,6 +3,7 @@ import { AuthError } from "../../auth/errors.ts";
 import { readForm } from "../body.ts";
 import { browserCookie, browserOf } from "../browser-cookie.ts";
 import type { Endpoint, Exchange } from "../exchange.ts";
+import { pageContext } from "../html-page.ts";
 import { confirmedPage, confirmPage } from "../login-pages.ts";
 import type { HttpObserver } from "../observer.ts";
 
@@ -31,6 +32,7 @@ export function oidcCallbackEndpoint({ authority, observer, publicUrl }: OidcEnd
     const { provider = null } = parameters;
     const browser = browserOf(request, publicUrl());
     return confirmPage(
+      pageContext(request),
       await recorded(observer, peer.address, () =>
         authority.oidc.returned(provider, url.searchParams, browser, peer),
       ),
@@ -54,7 +56,7 @@ export function oidcConfirmEndpoint(options: OidcEndpointOptions): Endpoint {
       return { agrees, flowId: await authority.oidc.answer(form.get("return") ?? "", agrees, browser, peer) };
     });
     observer.decided({ event: agrees ? "login_confirmed" : "login_not_confirmed", address, flowId });
-    return confirmedPage(agrees);
+    return confirmedPage(pageContext(request), agrees);
   };
 }
 

@@ -31,7 +31,7 @@ const listen = {
   public_url: Type.Union([Type.String({ minLength: 1, maxLength: 512 }), Type.Null()], {
     default: null,
     description:
-      "URL at which clients reach the gateway, without a path. Null: made from host and port. Set it behind a proxy, because it is the issuer of tokens and the origin of the gateway's own pages.",
+      "URL at which clients reach the gateway; it may have a path, which the proxy then removes. Null: made from host and port. Set it behind a proxy, because it is the issuer of tokens, and its origin is that of the gateway's own pages.",
   }),
   tls_cert_file: Type.Union([Type.String({ minLength: 1, maxLength: 1024 }), Type.Null()], {
     default: null,

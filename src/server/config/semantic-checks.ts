@@ -59,12 +59,17 @@ function urlOf(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
 }
 
+/** A path that everybody writes alike: proxies and clients decode and resolve others in different ways. */
+const plainPath = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)*\/?$/;
+
 function webAddressProblem(text: string): string | undefined {
   const url = urlOf(text);
   if (url === undefined || !/^https?:$/.test(url.protocol)) return "must be a URL with http or https";
   if (url.username !== "" || url.password !== "" || /[?#]/.test(text))
     return "must not have user, query or fragment";
-  return url.pathname === "/" ? undefined : "must not have a path";
+  return plainPath.test(text.replace(/^https?:\/\/[^/]*/i, ""))
+    ? undefined
+    : "must not have other things in its path than letters, digits and . _ ~ -";
 }
 
 function originProblem(entry: string): string | undefined {
