@@ -5,6 +5,7 @@ import type { OpenedSession } from "./servers/gatehouse.ts";
 import type { Child } from "./support/child.ts";
 import { type Entrant, option, type Running, startAll, startLoad, stopAll } from "./support/contenders.ts";
 import { figure, type Latencies } from "./support/figures.ts";
+import { httpContestant } from "./support/http-operations.ts";
 import { report } from "./support/report.ts";
 import { startBenchRedis } from "./support/start-redis.ts";
 import { type Contestant, takeTurns } from "./support/turns.ts";
@@ -73,32 +74,17 @@ async function inBand(name: string, server: Child, rotates: boolean): Promise<Re
 async function overHttp(
   name: string,
   server: Child,
-  how: Post & { readonly tokens: readonly string[]; readonly rotates: boolean },
+  tokens: readonly string[],
+  rotates: boolean,
 ): Promise<Refresher> {
-  let tails = how.tokens;
-  const { path, headers, body } = how;
-  return {
-    name,
-    server,
-    async run() {
-      const job = { path, headers, body, port: server.port, tails, inFlight: IN_FLIGHT };
-      const keep = how.rotates ? { keep: "refresh_token" } : {};
-      const done = await posters.ask<Measured & { kept: string[] }>("posts", { ...job, ...keep });
-      if (how.rotates) tails = done.kept;
-      return { operations: tails.length, seconds: done.seconds };
-    },
-  };
+  const post = await server.ask<Post>("refresh");
+  return httpContestant(posters, { name, server, post, tokens, inFlight: IN_FLIGHT, rotates });
 }
 
 async function gatehouseOverHttp(name: string, server: Child, rotates: boolean): Promise<Refresher> {
   const opened = await server.ask<OpenedSession[]>("sessions", { n: SESSIONS, rotates });
-  return await overHttp(name, server, {
-    path: "/auth/token",
-    headers: { "content-type": "application/x-www-form-urlencoded" },
-    body: "grant_type=refresh_token&refresh_token=",
-    tokens: opened.map(({ refreshToken }) => refreshToken),
-    rotates,
-  });
+  const tokens = opened.map(({ refreshToken }) => refreshToken);
+  return await overHttp(name, server, tokens, rotates);
 }
 
 async function refreshersOf({ entrant: { name }, server }: Running): Promise<readonly Refresher[]> {
@@ -117,9 +103,7 @@ async function refreshersOf({ entrant: { name }, server }: Running): Promise<rea
       await gatehouseOverHttp("gatehouse ws, HTTP, rotating", server, true),
     ];
   }
-  const how = await server.ask<Post>("refresh");
-  const tokens = await server.ask<string[]>("mint", { n: SESSIONS });
-  return [await overHttp(name, server, { ...how, tokens, rotates: true })];
+  return [await overHttp(name, server, await server.ask<string[]>("mint", { n: SESSIONS }), true)];
 }
 
 const refreshers: Refresher[] = [];

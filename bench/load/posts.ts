@@ -1,8 +1,7 @@
 // The load generator for HTTP: a closed model over kept-alive connections.
-
-import { Agent, request } from "node:http";
 import { answer } from "../support/answering.ts";
 import { latencies } from "../support/figures.ts";
+import { HttpConnection } from "./http-connection.ts";
 
 /** A POST whose answer is 200 or 201, as a server describes it. */
 export interface Post {
@@ -13,59 +12,49 @@ export interface Post {
 
 export interface PostsJob extends Post {
   readonly port: number;
-  /** Appended to the body, one for each request. */
+  /** Appended to the body, percent-encoded, one for each request. */
   readonly tails: readonly string[];
   readonly inFlight: number;
+  /** The member of each answer's JSON that is returned: the newest refresh tokens. Default: none. */
+  readonly keep?: string;
+  /** What every answer must have, so that a refusal inside a 200 is not counted as an answer. */
+  readonly contains?: string;
 }
 
-function post(agent: Agent, { port, path, headers }: PostsJob, body: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const sent = request(
-      {
-        agent,
-        port,
-        path,
-        host: "127.0.0.1",
-        method: "POST",
-        headers: { ...headers, "content-length": Buffer.byteLength(body) },
-      },
-      (response) => {
-        let text = "";
-        response.setEncoding("utf8");
-        response.on("data", (chunk: string) => {
-          text += chunk;
-        });
-        response.on("error", reject);
-        response.on("end", () => {
-          if (response.statusCode === 200 || response.statusCode === 201) resolve(text);
-          else reject(new Error(`${path} answered ${response.statusCode}: ${text.slice(0, 300)}`));
-        });
-      },
-    );
-    sent.on("error", reject);
-    sent.end(body);
-  });
+function requestOf({ port, path, headers, body }: PostsJob, tail: string): Buffer {
+  const content = body + encodeURIComponent(tail);
+  const fields = {
+    host: `127.0.0.1:${port}`,
+    ...headers,
+    "content-length": String(Buffer.byteLength(content)),
+  };
+  const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  return Buffer.from(`POST ${path} HTTP/1.1\r\n${lines.join("")}\r\n${content}`);
 }
 
-/** Answers are returned only if the job asks for a part of them: the newest refresh tokens. */
-async function posts(job: PostsJob & { readonly keep?: string }) {
-  const agent = new Agent({ keepAlive: true, maxSockets: job.inFlight });
+/** Requests are made before the clock starts. */
+async function posts(job: PostsJob) {
+  const requests = job.tails.map((tail) => requestOf(job, tail));
   const took: number[] = [];
-  const kept: string[] = [];
+  const texts: string[] = [];
   const started = performance.now();
   let next = 0;
   const worker = async () => {
-    for (let nth = next++; nth < job.tails.length; nth = next++) {
-      const tail = job.tails[nth] ?? "";
+    const connection = new HttpConnection(job.port);
+    for (let nth = next++; nth < requests.length; nth = next++) {
       const from = performance.now();
-      const text = await post(agent, job, job.body + encodeURIComponent(tail));
+      const { status, text } = await connection.exchange(requests[nth] ?? Buffer.alloc(0));
       took.push(performance.now() - from);
-      if (job.keep !== undefined) kept[nth] = (JSON.parse(text) as Record<string, string>)[job.keep] ?? tail;
+      const isGood = status === 200 || status === 201;
+      if (!isGood || !text.includes(job.contains ?? ""))
+        throw new Error(`${job.path} answered ${status}: ${text.slice(0, 300)}`);
+      if (job.keep !== undefined) texts[nth] = text;
     }
+    connection.close();
   };
   await Promise.all(Array.from({ length: job.inFlight }, worker));
   const seconds = (performance.now() - started) / 1000;
-  agent.destroy();
+  const kept = texts.map((text, nth) => JSON.parse(text)[job.keep ?? ""] ?? job.tails[nth]);
   return { seconds, latencies: latencies(took), kept };
 }
 

@@ -1,15 +1,23 @@
-// oidc-provider: refresh tokens redeemed at its token endpoint, rotated by its default policy for public clients.
+// oidc-provider: refresh tokens redeemed at its token endpoint, rotated by its default policy for public clients, and
+// access tokens introspected by another client. Argument: the format of its access tokens, `jwt` (ES256) or `opaque`, its
+// default. It introspects opaque ones only.
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { createServer, type RequestListener } from "node:http";
 import Provider from "oidc-provider";
+import type { Post } from "../load/posts.ts";
 import { answer, collectGarbage } from "../support/answering.ts";
 import { installedVersion } from "./installed.ts";
 import { listening } from "./listening.ts";
 import { MemoryRecords } from "./memory-records.ts";
+import { basic, redeemed } from "./oauth-client.ts";
 
 const CLIENT = "gatehouse-bench";
 const RESOURCE = "http://127.0.0.1/api";
 const SCOPE = "api";
+const BACKEND = "gatehouse-bench-backend";
+const SECRET = randomUUID();
+
+const format = process.argv[2] === "opaque" ? "opaque" : "jwt";
 
 const http = createServer();
 const port = await listening(http);
@@ -27,12 +35,22 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
       application_type: "native",
       id_token_signed_response_alg: "ES256",
     },
+    {
+      client_id: BACKEND,
+      client_secret: SECRET,
+      token_endpoint_auth_method: "client_secret_basic",
+      grant_types: [],
+      response_types: [],
+      redirect_uris: [],
+      id_token_signed_response_alg: "ES256",
+    },
   ],
   jwks: { keys: [{ ...signing, alg: "ES256", use: "sig", kid: "signing" }] },
   cookies: { keys: [randomUUID()] },
   findAccount: (_: unknown, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
   features: {
     devInteractions: { enabled: false },
+    introspection: { enabled: true },
     // Its access tokens are JWTs only for a resource server that asks for the format.
     resourceIndicators: {
       enabled: true,
@@ -41,9 +59,9 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
       getResourceServerInfo: () => ({
         scope: SCOPE,
         audience: RESOURCE,
-        accessTokenFormat: "jwt",
+        accessTokenFormat: format,
         accessTokenTTL: 1800,
-        jwt: { sign: { alg: "ES256" } },
+        ...(format === "jwt" ? { jwt: { sign: { alg: "ES256" } } } : {}),
       }),
     },
   },
@@ -76,15 +94,28 @@ async function mint({ n }: { n: number }): Promise<string[]> {
   return Promise.all(Array.from({ length: n }, () => refreshToken(client)));
 }
 
+const refresh = (): Post => ({
+  path: "/token",
+  headers: { "content-type": "application/x-www-form-urlencoded" },
+  body: `grant_type=refresh_token&client_id=${CLIENT}&refresh_token=`,
+});
+
+const introspection = (): Post => ({
+  path: "/token/introspection",
+  headers: {
+    "content-type": "application/x-www-form-urlencoded",
+    authorization: basic(BACKEND, SECRET),
+  },
+  body: "token=",
+});
+
 answer(
   { port, version: installedVersion("oidc-provider") },
   {
     mint,
+    refresh,
+    introspection,
+    "access-tokens": async (wanted: { n: number }) => redeemed(port, refresh(), await mint(wanted)),
     settle: collectGarbage,
-    refresh: () => ({
-      path: "/token",
-      headers: { "content-type": "application/x-www-form-urlencoded" },
-      body: `grant_type=refresh_token&client_id=${CLIENT}&refresh_token=`,
-    }),
   },
 );

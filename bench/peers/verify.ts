@@ -152,18 +152,42 @@ async function verifyJwt(server: string, name: string): Promise<void> {
 }
 await withServer("feathers", checkPassword);
 await withServer("better-auth", checkPassword);
-await withServer("oidc-provider", async (port, ask) => {
-  const tokens = await ask<string[]>("mint", { n: 3000 });
+for (const [server, format] of [
+  ["oidc-provider", "JWT"],
+  ["oidc-provider", "opaque"],
+  ["better-auth-oauth", "JWT"],
+  ["better-auth-oauth", "opaque"],
+] as const)
+  await withServer(server, (port, ask) => checkOAuth(port, ask, { server, format }), [format]);
+
+interface OAuthPeer {
+  readonly server: string;
+  readonly format: string;
+}
+
+async function checkOAuth(port: number, ask: Ask, { server, format }: OAuthPeer): Promise<string> {
+  // More than a memory adapter of theirs would keep.
+  const tokens = await ask<string[]>("mint", { n: 1_200 });
   const form = await ask<Post>("refresh");
-  const redeem = (token: string) => post(port, { ...form, body: form.body + encodeURIComponent(token) });
+  const question = await ask<Post>("introspection");
+  const send = (to: Post, token: string) => post(port, { ...to, body: to.body + encodeURIComponent(token) });
   const [first = ""] = tokens;
-  const good = await redeem(first);
+  const good = await send(form, first);
   assert.equal(good.status, 200, good.text);
   const { access_token: access, refresh_token: next } = JSON.parse(good.text);
-  const header = Buffer.from(access.split(".")[0], "base64url").toString();
+  const header = format === "JWT" ? Buffer.from(access.split(".")[0], "base64url").toString() : "opaque";
+  assert.ok(format === "opaque" || header.includes('"ES256"'), header);
   assert.notEqual(next, first);
-  assert.equal((await redeem(next)).status, 200);
-  const again = await redeem(first);
+  const introspected = await send(question, access);
+  if (server === "oidc-provider" && format === "JWT") assert.equal(introspected.status, 400);
+  else assert.equal(JSON.parse(introspected.text).active, true, introspected.text);
+  const wrong = await send(question, "no-such-token");
+  assert.ok(!wrong.text.includes('"active":true'), wrong.text);
+  const anonymous = await send({ ...question, headers: form.headers }, access);
+  if (question.headers.authorization !== form.headers.authorization)
+    assert.ok(anonymous.status >= 400, anonymous.text);
+  assert.equal((await send(form, next)).status, 200);
+  const again = await send(form, first);
   assert.equal(again.status, 400, again.text);
-  return `refresh ${good.status}, rotated, used again ${again.status}; access token ${header}, ${access.length} bytes`;
-});
+  return `refresh ${good.status}, rotated, used again ${again.status}; access token ${header}, ${access.length} bytes; introspection ${introspected.text.slice(0, 40)}`;
+}

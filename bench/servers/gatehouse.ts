@@ -6,6 +6,7 @@ import path from "node:path";
 
 import { defineConfig } from "../../src/server/config/load.ts";
 import { createGateway } from "../../src/server/gateway.ts";
+import type { Post } from "../load/posts.ts";
 import { answer } from "../support/answering.ts";
 import { monotonicNow } from "../support/machine.ts";
 
@@ -142,10 +143,41 @@ async function comeAndGo({ nth }: { nth: number }): Promise<void> {
   await revocation.revoke({ kind: "sessions", userId: ownerId, sessionIds: of }, "session_revoked");
 }
 
+/** How HTTP clients refresh. The token follows the body. */
+const refresh = (): Post => ({
+  path: "/auth/token",
+  headers: { "content-type": "application/x-www-form-urlencoded" },
+  body: "grant_type=refresh_token&refresh_token=",
+});
+
+/** How a backend asks about an access token, with the token of a system user of its own. */
+async function introspection(): Promise<Post> {
+  const { refreshToken } = await authority.systemUsers.create({ name: "Backend" });
+  const peer = { address: "127.0.0.1" };
+  const { accessToken } = await authority.sessions.refresh({ refreshToken, clientId: null, peer });
+  return {
+    path: "/auth/introspect",
+    headers: {
+      "content-type": "application/x-www-form-urlencoded",
+      authorization: `Bearer ${accessToken}`,
+    },
+    body: "token=",
+  };
+}
+
 const dataBytes = () => statSync(path.join(data, "gatehouse.mdb")).size;
 
 const { version } = JSON.parse(readFileSync(path.resolve("package.json"), "utf8")) as { version: string };
 answer(
   { port, version },
-  { mint, sessions, user, revoke, "come-and-go": comeAndGo, "data-bytes": dataBytes },
+  {
+    mint,
+    sessions,
+    user,
+    revoke,
+    refresh,
+    introspection,
+    "come-and-go": comeAndGo,
+    "data-bytes": dataBytes,
+  },
 );

@@ -38,7 +38,8 @@ export async function startChild(file: string, options: ChildOptions): Promise<C
   const [command = "", ...args] = pins === undefined ? node : ["taskset", "-c", pins[options.on], ...node];
   const process_ = spawn(command, args, {
     stdio: ["ignore", "ignore", "pipe", "ipc"],
-    env: { ...process.env, ...options.env },
+    // As everything that is measured is deployed.
+    env: { ...process.env, NODE_ENV: "production", ...options.env },
   });
   const wire = new Wire(process_, file);
   const { port, version, server } = await wire.ready();
