@@ -1,3 +1,5 @@
+import { AuthError } from "../auth/errors.ts";
+
 /** One answered request. `route` is the pattern of the route table, never the path that was sent. */
 export interface HttpAnswered {
   readonly method: string;
@@ -47,4 +49,13 @@ export interface HttpObserver {
   decided(decision: HttpDecision): void;
   /** A failure that no code of the table stands for: a defect of ours. */
   defect(error: unknown, route: string): void;
+}
+
+/** Why something was refused, for the record of the decision. */
+export function reasonOf(
+  error: unknown,
+): Required<Pick<HttpDecision, "reason">> & Pick<HttpDecision, "detail"> {
+  if (!(error instanceof AuthError)) return { reason: "unknown_error" };
+  const { code: reason, detail } = error;
+  return detail === undefined ? { reason } : { reason, detail };
 }

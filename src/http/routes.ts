@@ -56,7 +56,10 @@ export interface RouteOptions {
   readonly rotates: (clientId: string) => boolean;
 }
 
-/** Everything that HTTP answers; a path that stands earlier hides a later one that matches too. Authentication is asked for by the endpoint itself: only `/api/` has any. */
+/**
+ * Everything that HTTP answers; a path that stands earlier hides a later one that matches too. An endpoint that needs
+ * authentication asks for it itself.
+ */
 export function routesOf(options: RouteOptions): readonly Route[] {
   const { authority, health, metrics, publicUrl, pages, moreRoutes = [] } = options;
   const oauth = (path: string, endpoint: Endpoint): Route => {

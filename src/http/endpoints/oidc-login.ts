@@ -5,7 +5,7 @@ import { browserCookie, browserOf } from "../browser-cookie.ts";
 import type { Endpoint, Exchange } from "../exchange.ts";
 import { pageContext } from "../html-page.ts";
 import { confirmedPage, confirmPage } from "../login-pages.ts";
-import type { HttpObserver } from "../observer.ts";
+import { type HttpObserver, reasonOf } from "../observer.ts";
 
 export interface OidcEndpointOptions {
   readonly authority: Authority;
@@ -75,14 +75,7 @@ async function recorded<Result>(
   try {
     return await work();
   } catch (error) {
-    const known = error instanceof AuthError ? error : undefined;
-    const detail = known?.detail === undefined ? {} : { detail: known.detail };
-    observer.decided({
-      event: "login_return_refused",
-      address,
-      reason: known?.code ?? "unknown_error",
-      ...detail,
-    });
+    observer.decided({ event: "login_return_refused", address, ...reasonOf(error) });
     throw error;
   }
 }

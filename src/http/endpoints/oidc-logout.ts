@@ -2,6 +2,7 @@ import { AuthError } from "../../auth/errors.ts";
 import { empty } from "../answers.ts";
 import { readForm } from "../body.ts";
 import type { Endpoint } from "../exchange.ts";
+import { reasonOf } from "../observer.ts";
 import type { OidcEndpointOptions } from "./oidc-login.ts";
 
 /**
@@ -21,10 +22,7 @@ export function oidcLogoutEndpoint({ authority, observer, maxBodyBytes }: OidcEn
       observer.decided({ event: "provider_logout", address, sessions, ...about });
       return empty();
     } catch (error) {
-      const known = error instanceof AuthError ? error : undefined;
-      const detail = known?.detail === undefined ? {} : { detail: known.detail };
-      const reason = known?.code ?? "unknown_error";
-      observer.decided({ event: "provider_logout_refused", address, reason, ...detail });
+      observer.decided({ event: "provider_logout_refused", address, ...reasonOf(error) });
       throw error;
     }
   };

@@ -7,7 +7,7 @@ import { AuthError } from "../../auth/errors.ts";
 import { json } from "../answers.ts";
 import { readJson } from "../body.ts";
 import type { Endpoint } from "../exchange.ts";
-import type { HttpObserver } from "../observer.ts";
+import { type HttpObserver, reasonOf } from "../observer.ts";
 
 const request = Compile(OnboardingRequest);
 
@@ -39,8 +39,7 @@ export function createOwnerEndpoint(options: {
       observer.decided({ event: "owner_created", address, userId: user.id, clientId });
       return json({ auth_code: code });
     } catch (error) {
-      const reason = error instanceof AuthError ? error.code : "unknown_error";
-      observer.decided({ event: "owner_refused", address, reason, clientId });
+      observer.decided({ event: "owner_refused", address, ...reasonOf(error), clientId });
       throw error;
     }
   };

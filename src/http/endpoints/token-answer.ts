@@ -8,7 +8,7 @@ import { expiresIn } from "../../auth/sessions/token-grant.ts";
 import { json, neverStored } from "../answers.ts";
 import type { Form } from "../body.ts";
 import type { RequestingClient } from "../client-authentication.ts";
-import type { HttpDecision, HttpObserver } from "../observer.ts";
+import { type HttpDecision, type HttpObserver, reasonOf } from "../observer.ts";
 
 /** A request at the token endpoint whose client has authenticated, as far as it must. */
 export interface GrantRequest {
@@ -63,7 +63,5 @@ export async function decided<Grant extends TokenGrant>(
 }
 
 export function recordRefusal(observer: HttpObserver, about: About, error: unknown): void {
-  const known = error instanceof AuthError ? error : undefined;
-  const detail = known?.detail === undefined ? {} : { detail: known.detail };
-  observer.decided({ ...about, event: "token_refused", reason: known?.code ?? "unknown_error", ...detail });
+  observer.decided({ ...about, event: "token_refused", ...reasonOf(error) });
 }
