@@ -1,31 +1,25 @@
-import { AuthError } from "../auth/errors.ts";
 import { approvalOnWire } from "../auth/users/approval-on-wire.ts";
 import type { Command } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
 import { infoOf } from "./config-auth.ts";
 import { defineCommand } from "./guarded-command.ts";
+import { requireApprover } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
 
 /** Decisions on users who wait for approval. */
 export function approvalCommands(parts: CommandParts): readonly Command[] {
   const { users, approvals } = parts.authority;
-  /** The guard lets every administrator pass; the configuration may demand the owner. Throws `unauthorized`. */
-  const requireApprover = async ({ principal }: Session) => {
-    const user = await users.current(principal.userId);
-    if (user === undefined || !approvals.mayDecide(user)) throw new AuthError("unauthorized");
-  };
   return [
     defineCommand("gatehouse/approvals/list", users, async (_, session) => {
-      await requireApprover(session);
+      await requireApprover(parts.authority, session);
       return { waiting: (await approvals.list()).map(approvalOnWire) };
     }),
     defineCommand("gatehouse/approvals/approve", users, async ({ user_id, group_ids }, session) => {
-      await requireApprover(session);
+      await requireApprover(parts.authority, session);
       const user = await parts.authorityOf(session).approvals.approve(user_id, group_ids);
       return { user: await infoOf(parts, user) };
     }),
     defineCommand("gatehouse/approvals/refuse", users, async ({ user_id }, session) => {
-      await requireApprover(session);
+      await requireApprover(parts.authority, session);
       await parts.authorityOf(session).approvals.refuse(user_id);
       return null;
     }),

@@ -4,17 +4,26 @@ import type { Users } from "../auth/users/users.ts";
 import type { Session } from "../connection/session.ts";
 import type { CommandAuthority } from "./registry.ts";
 
+type ApprovalAuthority = Pick<CommandAuthority, "users" | "approvals">;
+
+/** The guard lets every administrator pass; the configuration may demand the owner. Throws `unauthorized`. */
+export async function requireApprover(
+  { users, approvals }: ApprovalAuthority,
+  { principal }: Session,
+): Promise<void> {
+  const user = await users.current(principal.userId);
+  if (user === undefined || !approvals.mayDecide(user)) throw new AuthError("unauthorized");
+}
+
 /**
  * Only whoever may approve changes, activates or removes a user who waits for approval. Throws `unauthorized`.
  */
 export async function requireApproverForPending(
-  { users, approvals }: Pick<CommandAuthority, "users" | "approvals">,
+  authority: ApprovalAuthority,
   userId: string,
-  { principal }: Session,
+  session: Session,
 ): Promise<void> {
-  if (!isPending(await users.current(userId))) return;
-  const actor = await users.current(principal.userId);
-  if (actor === undefined || !approvals.mayDecide(actor)) throw new AuthError("unauthorized");
+  if (isPending(await authority.users.current(userId))) await requireApprover(authority, session);
 }
 
 /**
