@@ -1,9 +1,8 @@
 import { AuthError } from "../../errors.ts";
 import type { Credentials } from "../../users/credentials.ts";
 import { BoundedTries, queuePlaceOf } from "../bounded-tries.ts";
-import { countedName } from "../counted-name.ts";
 import { evenRefusal } from "../even-refusal.ts";
-import { passwordForm, refusedPassword } from "../password-form.ts";
+import { passwordLogin, refusedPassword } from "../password-form.ts";
 import type { LoginProvider, NewUsers, ProviderContext, ProviderStep } from "../provider.ts";
 import { shownName } from "../provider-type.ts";
 import { readMetaLines } from "./meta-lines.ts";
@@ -40,17 +39,11 @@ export function createCommandLineProvider(options: CommandLineOptions): LoginPro
     name: shownName("Command Line Authentication", options),
     supportsMfa: true,
     newUsers: options.newUsers,
-    guessedName: (_stepId, { username }) =>
-      typeof username === "string" ? countedName(username) : undefined,
-    begin: () => Promise.resolve(passwordForm),
-    async advance(_stepId, input, _state, context) {
-      const { username, password } = input;
-      if (typeof username !== "string" || typeof password !== "string") return refusedPassword;
-      const subject = username.trim();
+    ...passwordLogin(async ({ username: subject, password }, context) => {
       if (subject === "" || !isEnvironmentText(subject) || !isEnvironmentText(password))
         return refusedPassword;
       return await askCommand(options, tries, { subject, password }, context);
-    },
+    }),
   };
 }
 

@@ -1,9 +1,8 @@
 import { AuthError } from "../../errors.ts";
 import { BoundedTries, queuePlaceOf } from "../bounded-tries.ts";
-import { countedName } from "../counted-name.ts";
 import { evenRefusal } from "../even-refusal.ts";
 import { mappedGroups } from "../group-mapping.ts";
-import { passwordForm, refusedPassword } from "../password-form.ts";
+import { passwordLogin, refusedPassword } from "../password-form.ts";
 import { profileName } from "../profile-name.ts";
 import type { LoginProvider, NewUsers, ProviderContext, ProviderStep } from "../provider.ts";
 import { shownName } from "../provider-type.ts";
@@ -35,14 +34,7 @@ export function createLdapProvider(options: LdapProviderOptions): LoginProvider 
     name: shownName("LDAP", options),
     supportsMfa: true,
     newUsers: options.newUsers,
-    guessedName: (_stepId, { username }) =>
-      typeof username === "string" ? countedName(username) : undefined,
-    begin: () => Promise.resolve(passwordForm),
-    async advance(_stepId, input, _state, context) {
-      const { username, password } = input;
-      if (typeof username !== "string" || typeof password !== "string") return refusedPassword;
-      return await logIn(options, tries, { username: username.trim(), password }, context);
-    },
+    ...passwordLogin((given, context) => logIn(options, tries, given, context)),
   };
 }
 
