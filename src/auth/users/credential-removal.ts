@@ -1,5 +1,5 @@
 import { AuthError } from "../errors.ts";
-import type { Credential, LogEvent } from "../model.ts";
+import type { Credential } from "../model.ts";
 import type { LocalLogins } from "../providers/homeassistant/local-logins.ts";
 import { storedLoginName } from "../providers/homeassistant/login-name.ts";
 import { localType } from "../providers/homeassistant/login-record.ts";
@@ -9,6 +9,7 @@ import type { Revocation } from "../revocation/revocation.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { mergeSteps, retryConflicts, type Step, type Store } from "../store.ts";
 import type { Credentials } from "./credentials.ts";
+import { endCredential } from "./end-credential.ts";
 import { isBeingRemoved, usableChecks } from "./usable-credential.ts";
 import type { Users } from "./users.ts";
 
@@ -95,34 +96,9 @@ async function removeOnce(
   }
 }
 
-/**
- * One commit removes the credential and ends its sessions. Whatever opens a session with it checks its record. A
- * session that was opened between the list and the commit ends after it.
- */
 async function removeUnlocal(tools: RemovalTools, credential: Credential, also: Step): Promise<void> {
-  const { id: credentialId, userId } = credential;
-  const found = await tools.credentials.get(credentialId);
+  const found = await tools.credentials.get(credential.id);
   if (found === undefined) throw new AuthError("not_found");
-  const event: LogEvent = { type: "login_changed", userId, credentialId, change: "removed", except: null };
-  const removal = mergeSteps(also, tools.credentials.unlinkStep(credential), {
-    check: [{ key: recordKeys.credential(credentialId), version: found.version }],
-    log: [{ ...event }],
-  });
-  const revoke = async (sessionIds: readonly string[], step: Step = {}) =>
-    await tools.revocation.revoke({ kind: "sessions", userId, sessionIds }, "credential_removed", {
-      also: step,
-    });
-  await revoke(await sessionsOf(tools, credential), removal);
-  const late = await sessionsOf(tools, credential);
-  if (late.length > 0) await revoke(late);
-}
-
-async function sessionsOf(
-  { sessions }: RemovalTools,
-  { id, userId }: Credential,
-): Promise<readonly string[]> {
-  const owned = await sessions.list(userId);
-  return owned
-    .filter(({ credentialId, type }) => credentialId === id && type === "normal")
-    .map((one) => one.id);
+  const unchanged = { check: [{ key: recordKeys.credential(credential.id), version: found.version }] };
+  await endCredential(tools, credential, mergeSteps(also, unchanged));
 }

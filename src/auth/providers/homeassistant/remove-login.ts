@@ -1,6 +1,6 @@
 import { AuthError } from "../../errors.ts";
-import type { Credential, LogEvent } from "../../model.ts";
 import { mergeSteps, type Step } from "../../store.ts";
+import { endCredential } from "../../users/end-credential.ts";
 import { storedLoginName } from "./login-name.ts";
 import {
   localLoginKey,
@@ -28,20 +28,11 @@ export async function removeLogin(tools: LocalLoginTools, name: string, also: St
   const linked = await tools.credentials.find(localType, providerId, username);
   const credential = linked?.credential.id === found.login.credentialId ? linked.credential : undefined;
   if (credential === undefined) return await removeUnlinkedLogin(tools, username, version);
-  const { id: credentialId, userId } = credential;
-  const event: LogEvent = { type: "login_changed", userId, credentialId, change: "removed", except: null };
-  const removal = mergeSteps(also, tools.credentials.unlinkStep(credential), {
+  const removal = {
     check: [{ key: localLoginKey(providerId, username), version }],
     remove: [localLoginKey(providerId, username)],
-    log: [{ ...event }],
-  });
-  const revoke = async (sessionIds: readonly string[], step: Step = {}) =>
-    await tools.revocation.revoke({ kind: "sessions", userId, sessionIds }, "credential_removed", {
-      also: step,
-    });
-  await revoke(await listSessionIds(tools, credential), removal);
-  const late = await listSessionIds(tools, credential);
-  if (late.length > 0) await revoke(late);
+  };
+  await endCredential(tools, credential, mergeSteps(also, removal));
 }
 
 async function closeLogin(
@@ -62,14 +53,4 @@ async function removeUnlinkedLogin(tools: LocalLoginTools, username: string, ver
   const key = localLoginKey(tools.providerId, username);
   const outcome = await tools.store.commit({ check: [{ key, version }], remove: [key] });
   if (!outcome.ok) throw new AuthError("conflict", { detail: "the login changed while it was removed" });
-}
-
-/**
- * The sessions of a credential. Long-lived tokens are created by the user, not by a login, and have no credential.
- */
-async function listSessionIds(tools: LocalLoginTools, credential: Credential): Promise<readonly string[]> {
-  const sessions = await tools.sessions.list(credential.userId);
-  return sessions
-    .filter(({ credentialId, type }) => credentialId === credential.id && type === "normal")
-    .map(({ id }) => id);
 }
