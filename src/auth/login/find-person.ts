@@ -1,6 +1,5 @@
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
-import { newId } from "../ids.ts";
 import type { Credential, Peer, User } from "../model.ts";
 import { profileName } from "../providers/profile-name.ts";
 import type { NewUsers, Profile } from "../providers/provider.ts";
@@ -10,7 +9,7 @@ import type { LogWriter } from "../revocation/log-writer.ts";
 import { mergeSteps, retryConflicts, type Step, type Store } from "../store.ts";
 import { isActive, isPending } from "../users/account-status.ts";
 import type { Approval, Approvals } from "../users/approvals.ts";
-import type { Credentials } from "../users/credentials.ts";
+import { type Credentials, newCredential } from "../users/credentials.ts";
 import { createUserStep } from "../users/user-changes.ts";
 import { type Groups, newUser, type Users, type VersionedUser } from "../users/users.ts";
 import type { Flow } from "./flow-record.ts";
@@ -34,7 +33,10 @@ export interface Person {
   readonly versionedUser: VersionedUser;
 }
 
-/** Whether the user that a flow waits for is not pending any more: approved, or gone. Then `findPerson` finds nobody else. */
+/**
+ * Whether the user that a flow waits for is not pending any more: approved, or gone. Then `findPerson` finds nobody
+ * else.
+ */
 export async function isDecided({ users }: Pick<PersonTools, "users">, { waiting }: Flow): Promise<boolean> {
   return waiting !== null && !isPending((await users.read(waiting.userId))?.user);
 }
@@ -98,7 +100,7 @@ async function linkToUser(
   const outcome = await retryConflicts<"made" | "not made">(async () => {
     const found = await users.read(userId);
     if (found === undefined || !isActive(found.user) || found.user.systemGenerated) return "not made";
-    const credential = newCredential(flow, subject, userId, clock);
+    const credential = newCredential(clock, flow.handler, subject, userId);
     const link = credentials.linkStep(credential);
     const linked = await store.commit(
       mergeSteps(link, { check: [{ key: recordKeys.user(userId), version: found.version }] }),
@@ -125,7 +127,7 @@ async function makeUser(
     state: newUsers.activate ? "active" : "pending",
     createdAt: tools.clock.now(),
   });
-  const credential = newCredential(flow, subject, user.id, tools.clock);
+  const credential = newCredential(tools.clock, flow.handler, subject, user.id);
   const creation = mergeSteps(createUserStep(user), tools.credentials.linkStep(credential));
   if (isPending(user)) {
     const approval = await waitForApproval(tools, flow, { credential, user }, peer, creation);
@@ -180,9 +182,4 @@ async function existing(
 ): Promise<readonly string[]> {
   const known = new Set((await groups.list()).map(({ id }) => id));
   return groupIds.filter((id) => known.has(id));
-}
-
-function newCredential({ handler }: Flow, subject: string, userId: string, clock: Clock): Credential {
-  const [providerType, providerId] = handler;
-  return { id: newId(), userId, providerType, providerId, subject, createdAt: clock.now() };
 }

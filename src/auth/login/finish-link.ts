@@ -1,12 +1,9 @@
 import { AuthError } from "../errors.ts";
-import { newId } from "../ids.ts";
-import type { Credential } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
-import { findSession } from "../sessions/session-reading.ts";
-import { epochChecks } from "../sessions/session-record.ts";
-import { mergeSteps, retryConflicts, type Step } from "../store.ts";
+import { askingSessionChecks } from "../sessions/asking-session.ts";
+import { type Checks, mergeSteps, retryConflicts } from "../store.ts";
 import { isActive } from "../users/account-status.ts";
-import { userStatusChecks } from "../users/user-record.ts";
+import { newCredential } from "../users/credentials.ts";
 import type { PersonTools } from "./find-person.ts";
 import { endFlowStep, type VersionedFlow } from "./flow-record.ts";
 import type { AbortReason } from "./flow-steps.ts";
@@ -29,7 +26,7 @@ export async function finishLink(tools: PersonTools, at: VersionedFlow, proof: P
   const taken = await tools.credentials.find(handler[0], handler[1], proof.subject);
   if (taken !== undefined)
     return notLinked(taken.credential.userId === linking.userId ? "credential_exists" : "credential_in_use");
-  const credential = newCredential(tools, at, proof.subject, linking.userId);
+  const credential = { ...newCredential(tools.clock, handler, proof.subject, linking.userId), linked: true };
   const link = tools.credentials.linkStep(credential);
   const flowKey = recordKeys.flow(at.flow.id);
   const linkKeys = new Set((link.check ?? []).map(({ key }) => key));
@@ -52,24 +49,16 @@ function notLinked(reason: AbortReason): LinkOutcome {
 
 /** Undefined: the session has ended, or the user may not act any more. */
 async function whoAsksChecks(
-  { store, clock, users }: PersonTools,
+  tools: PersonTools,
   { userId, sessionId }: { readonly userId: string; readonly sessionId: string },
-): Promise<NonNullable<Step["check"]> | undefined> {
-  const [user, asking] = [await users.read(userId), await findSession({ store, clock }, sessionId)];
+): Promise<Checks | undefined> {
+  const user = await tools.users.read(userId);
   if (user === undefined || !isActive(user.user) || user.user.systemGenerated) return undefined;
-  if (asking?.state !== "live" || asking.session.userId !== userId) return undefined;
-  const { session, version, epochs } = asking;
-  const ofUser = userStatusChecks(userId, user);
-  const ofSession = epochChecks(session, epochs).filter(({ key }) => !ofUser.some((one) => one.key === key));
-  return [...ofUser, { key: recordKeys.session(sessionId), version }, ...ofSession];
-}
-
-function newCredential(
-  { clock }: PersonTools,
-  { flow: { handler } }: VersionedFlow,
-  subject: string,
-  userId: string,
-): Credential {
-  const [providerType, providerId] = handler;
-  return { id: newId(), userId, providerType, providerId, subject, createdAt: clock.now(), linked: true };
+  try {
+    const ofSession = await askingSessionChecks(tools, userId, sessionId);
+    return [{ key: recordKeys.user(userId), version: user.version }, ...ofSession];
+  } catch (error) {
+    if (error instanceof AuthError && error.code === "unauthorized") return undefined;
+    throw error;
+  }
 }

@@ -1,6 +1,8 @@
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
+import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
+import { newId } from "../ids.ts";
 import type { Credential } from "../model.ts";
 import { indexKeys, providerKey, recordKeys } from "../record-keys.ts";
 import { mergeSteps, readRecord, type Step, type Store, type StoredRecord } from "../store.ts";
@@ -124,6 +126,16 @@ async function readAll(store: Store, userId: string): Promise<readonly StoredCre
     const record = records[place];
     return record === undefined ? [] : [{ id, record }];
   });
+}
+
+/** A credential that is stored nowhere yet, see `Credentials.linkStep`. */
+export function newCredential(
+  clock: Clock,
+  [providerType, providerId]: readonly [type: string, id: string | null],
+  subject: string,
+  userId: string,
+): Credential {
+  return { id: newId(), userId, providerType, providerId, subject, createdAt: clock.now() };
 }
 
 /** The three records of a credential: itself, and the two that make it unique. */

@@ -1,11 +1,11 @@
 import { AuthError } from "../../errors.ts";
-import { newId } from "../../ids.ts";
-import type { Credential, User } from "../../model.ts";
+import type { User } from "../../model.ts";
 import { listParameters } from "../../passwords/parameters-in-use.ts";
 import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
 import { providerKey, recordKeys } from "../../record-keys.ts";
 import type { RecordKey, Step } from "../../store.ts";
 import { mergeSteps } from "../../store.ts";
+import { newCredential } from "../../users/credentials.ts";
 import { createUserStep } from "../../users/user-changes.ts";
 import { newUser } from "../../users/users.ts";
 import type { NewUserWithLogin } from "./local-logins.ts";
@@ -27,17 +27,16 @@ export async function prepareLogin(
   const version = await freeVersion(tools, username);
   const verifier = await passwords.enrol(password, `user:${userId}`);
   await listParameters(tools.store, passwords.parameters);
-  const now = clock.now();
-  const credential: Credential = {
-    id: newId(),
-    userId,
-    providerType: localType,
-    providerId,
-    subject: username,
-    createdAt: now,
-  };
+  const credential = newCredential(clock, [localType, providerId], username, userId);
   const credentialId = credential.id;
-  const login = { providerId, username, credentialId, verifier, changedAt: now, closed: false };
+  const login = {
+    providerId,
+    username,
+    credentialId,
+    verifier,
+    changedAt: credential.createdAt,
+    closed: false,
+  };
   return mergeSteps(credentials.linkStep(credential), {
     check: [{ key: localLoginKey(providerId, username), version }],
     put: localLoginPut(login),

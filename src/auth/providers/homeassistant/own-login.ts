@@ -38,7 +38,10 @@ export function isLoginOf(providerId: LocalProviderId): (credential: Credential)
   return (credential) => isLocalCredential(credential) && credential.providerId === providerId;
 }
 
-/** The credential that a user has at the provider, and the login behind it. Throws `credentials_not_found`, also while it is removed. */
+/**
+ * The credential that a user has at the provider, and the login behind it. Throws `credentials_not_found`, also while it
+ * is removed.
+ */
 export async function ownLogin(tools: LocalLoginTools, userId: string): Promise<OwnLogin> {
   const credential = (await tools.credentials.list(userId)).find(isLoginOf(tools.providerId));
   const found = credential && (await readLocalLogin(tools.store, tools.providerId, credential.subject));
