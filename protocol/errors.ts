@@ -60,6 +60,7 @@ export const errorCodes = {
   cannot_remove_owner: { text: "Unable to remove the owner", status: 400 },
   last_credential: { text: "Unable to remove the last login", status: 409 },
   credential_exists: { text: "User already has a credential of this provider", status: 409 },
+  credential_in_use: { text: "Credential already linked", status: 400 },
   recent_login_required: { text: "Log in again to do this", status: 403 },
   invalid_client: { text: "Invalid client id", status: 400, oauth: "invalid_request" },
   invalid_client_authentication: {

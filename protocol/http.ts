@@ -78,7 +78,7 @@ export const LoginFlowRequest = Type.Object(
     client_id: Type.String({ minLength: 1, maxLength: 512 }),
     handler: Handler,
     redirect_uri: Type.String({ minLength: 1, maxLength: 1024 }),
-    type: Type.Optional(Type.Literal("authorize")),
+    type: Type.Optional(Type.Union([Type.Literal("authorize"), Type.Literal("link_user")])),
     code_challenge: Type.Optional(
       Type.String({ minLength: 43, maxLength: 43, pattern: "^[A-Za-z0-9_-]{43}$" }),
     ),
@@ -93,6 +93,16 @@ export type LoginFlowRequest = Static<typeof LoginFlowRequest>;
 /** Body of `POST /auth/login_flow/{id}`: the client id, and what the form was filled in with. */
 export const LoginFlowInput = Type.Object({ client_id: Type.String({ minLength: 1, maxLength: 512 }) });
 export type LoginFlowInput = Static<typeof LoginFlowInput>;
+
+/** Body of `POST /auth/link_user`, as in Home Assistant. */
+export const LinkUserRequest = Type.Object(
+  {
+    client_id: Type.String({ minLength: 1, maxLength: 512 }),
+    code: Type.String({ minLength: 1, maxLength: 128 }),
+  },
+  { additionalProperties: false },
+);
+export type LinkUserRequest = Static<typeof LinkUserRequest>;
 
 /** Body of `POST /api/onboarding/users`: Home Assistant's fields and Gatehouse's set-up code. */
 export const OnboardingRequest = Type.Object(

@@ -85,6 +85,7 @@ const logins: Rules<Authority["logins"]> = {
   resume: needsFollowedLog,
   next: needsFollowedLog,
   completeExternalStep: needsFollowedLog,
+  linkByCode: needsFollowedLog,
   addressClaim: unrestricted,
   cancel: unrestricted,
   detach: unrestricted,

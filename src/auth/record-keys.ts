@@ -77,6 +77,8 @@ export const recordKeys = {
   pushedRequest: (requestUri: string) => record("pushed-request", hashed(requestUri)),
   /** A notice of a logout that a node has claimed; `what`: a session, or a user and an epoch. */
   logoutNotice: (clientId: string, what: string) => record("logout-notice", hashed(clientId), hashed(what)),
+  /** A code with which a session links a login that was proved, by its hash. */
+  linkCode: (code: string) => record("link-code", hashed(code)),
   /** An authorization code, by its hash. */
   code: (code: string) => record("code", hashed(code)),
 } as const;

@@ -1,5 +1,5 @@
 import type { PendingReturn } from "../auth/providers/oidc/browser-logins.ts";
-import { html, htmlPage, type PageContext } from "./html-page.ts";
+import { type Html, html, htmlPage, type PageContext } from "./html-page.ts";
 import type { Language } from "./languages.ts";
 import { plainPagePolicy } from "./pages.ts";
 
@@ -23,6 +23,8 @@ const english = {
     title: "Connect this account?",
     yes: "connect it",
     no: "Do not connect it",
+    questionOfApp: ({ account, provider, host }: PendingReturn) =>
+      html`You are <strong>${account}</strong> at ${provider}. An app asks for this account for whoever is logged in there: from then on it logs in as that user at ${host}. If you are not logged in at that app yourself, refuse.`,
     question: ({ account, provider, host }: PendingReturn, user: string) =>
       html`You are <strong>${account}</strong> at ${provider}. The user <strong>${user}</strong> of ${host} asks for this account: from then on it logs in as ${user} there. If you are not ${user}, refuse.`,
   },
@@ -51,6 +53,8 @@ const german: Texts = {
     title: "Dieses Konto verbinden?",
     yes: "verbinden",
     no: "Nicht verbinden",
+    questionOfApp: ({ account, provider, host }) =>
+      html`Sie sind <strong>${account}</strong> bei ${provider}. Eine App möchte dieses Konto für die Person haben, die dort angemeldet ist: Es meldet von da an bei ${host} als diese Person an. Wenn nicht Sie selbst in dieser App angemeldet sind, lehnen Sie ab.`,
     question: ({ account, provider, host }, user) =>
       html`Sie sind <strong>${account}</strong> bei ${provider}. <strong>${user}</strong> bei ${host} möchte dieses Konto haben: Es meldet von da an dort als ${user} an. Wenn Sie nicht ${user} sind, lehnen Sie ab.`,
   },
@@ -71,7 +75,7 @@ export function confirmPage(context: PageContext, pending: PendingReturn): Respo
   const { linksTo, code, address, answerToken, isSameAddress } = pending;
   const words = texts[context.language];
   const { title, yes, no } = linksTo === null ? words.login : words.link;
-  const question = linksTo === null ? words.login.question(pending) : words.link.question(pending, linksTo);
+  const question = questionOf(pending, words);
   const warning = isSameAddress
     ? html``
     : html`      <p role="alert">${words.otherAddress}</p>
@@ -89,6 +93,12 @@ ${warning}      <p>${words.warning}</p>
         <button class="second" type="submit" name="answer" value="no">${no}</button>
       </form>`;
   return htmlPage(context, { title, body, policy: plainPagePolicy });
+}
+
+function questionOf(pending: PendingReturn, { login, link }: Texts): Html {
+  const { linksTo } = pending;
+  if (linksTo === null) return login.question(pending);
+  return linksTo.user === null ? link.questionOfApp(pending) : link.question(pending, linksTo.user);
 }
 
 function clientText({ clientId, clientName }: PendingReturn, { namelessApp }: Texts): string {

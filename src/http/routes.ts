@@ -9,6 +9,7 @@ import { liveEndpoint, readyEndpoint } from "./endpoints/health.ts";
 import { introspectEndpoint } from "./endpoints/introspect.ts";
 import { jwksEndpoint } from "./endpoints/jwks.ts";
 import { landingEndpoint } from "./endpoints/landing.ts";
+import { linkUserEndpoint } from "./endpoints/link-user.ts";
 import { cancelFlowEndpoint, flowStepEndpoint, startFlowEndpoint } from "./endpoints/login-flow.ts";
 import { metadataEndpoint } from "./endpoints/metadata.ts";
 import { type MetricsSource, metricsEndpoint } from "./endpoints/metrics.ts";
@@ -92,6 +93,7 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     login("POST", "/auth/login_flow", startFlowEndpoint(options)),
     login("POST", "/auth/login_flow/:id", flowStepEndpoint(options)),
     login("DELETE", "/auth/login_flow/:id", cancelFlowEndpoint(options)),
+    login("POST", "/auth/link_user", linkUserEndpoint(options)),
     get("/.well-known/oauth-authorization-server", "any", metadataEndpoint(options)),
     get("/.well-known/openid-configuration", "any", metadataEndpoint(options)),
     ...underPath(options).map((path) => get(path, "any", metadataEndpoint(options))),

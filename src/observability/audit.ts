@@ -24,6 +24,7 @@ export type DecisionName =
   | "login_creation"
   | "login_removal"
   | "login_rename"
+  | "credential_link"
   | "credential_removal"
   | "password_change"
   | "owner_transfer"
@@ -34,6 +35,14 @@ export type DecisionName =
   | "client_removal"
   | "key_rotation"
   | "key_drop";
+
+/** What the end of a flow decides on. A code that links is recorded again when it is used. */
+const flowNames: Readonly<Record<FlowAnswer["purpose"], string>> = {
+  session: "login",
+  code: "login",
+  link: "credential_link",
+  link_code: "credential_proof",
+};
 
 /** Names that operators know from other servers. */
 const eventNames: Partial<Record<DecisionName, Record<"allowed" | "denied", string>>> = {
@@ -113,7 +122,7 @@ export function createAudit(sink: AuditSink): Audit {
     refused: (close, reason, { address }) =>
       record("socket_authentication", "denied", { address, close, reason }),
     loginStep(step, { address }, { userId, purpose }) {
-      const name = purpose === "link" ? "credential_link" : "login";
+      const name = flowNames[purpose];
       const [provider, providerId] = step.handler;
       const about = { address, flow_id: step.flow_id, provider, provider_id: providerId, user_id: userId };
       if (step.type === "create_entry") {

@@ -233,6 +233,11 @@ const logins: Rules<Authority["logins"]> = {
   },
   // Whoever takes what follows is recorded, with the address that counts.
   completeExternalStep: notRecorded,
+  linkByCode: records(
+    "credential_link",
+    ({ clientId, asker: { userId, sessionId } }) => ({ userId, sessionId, clientId }),
+    (credentialId) => ({ credentialId }),
+  ),
   addressClaim: notRecorded,
   cancel: notRecorded,
   detach: notRecorded,

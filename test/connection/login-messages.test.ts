@@ -64,6 +64,9 @@ function engine() {
       calls.push(`advance ${flow[0]} ${flowSecret}`);
       return answer(entry(flow));
     },
+    async linkByCode() {
+      throw new AuthError("invalid_code");
+    },
     async resume({ flowId: flow, flowSecret }) {
       calls.push(`resume ${flow[0]} ${flowSecret}`);
       return answer(form(flow));

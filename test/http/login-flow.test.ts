@@ -95,7 +95,8 @@ describe.each(kinds)("a login over HTTP, %s on %s", (transport, store) => {
       [{ handler: ["nobody", null] }, 404, "Invalid handler specified"],
       [{ handler: "homeassistant" }, 400, "Message incorrectly formatted."],
       [{ extra: 1 }, 400, "Message incorrectly formatted."],
-      [{ type: "link_user" }, 400, "Message incorrectly formatted."],
+      [{ type: "other" }, 400, "Message incorrectly formatted."],
+      [{ type: "link_user", code_challenge: "a".repeat(43) }, 400, "Message incorrectly formatted."],
       [{ code_challenge: "short" }, 400, "Message incorrectly formatted."],
     ] as const;
     for (const [more, status, message] of wrong)

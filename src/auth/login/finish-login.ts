@@ -13,6 +13,7 @@ import { userStatusChecks } from "../users/user-record.ts";
 import { findPerson, type Person, type PersonTools, waitForApproval } from "./find-person.ts";
 import { finishLink, type LinkOutcome } from "./finish-link.ts";
 import { endFlowStep, type Flow, flowChecks, type VersionedFlow } from "./flow-record.ts";
+import { giveLinkCode } from "./link-codes.ts";
 import type { Proof } from "./proof.ts";
 
 export interface FinishTools extends PersonTools {
@@ -44,7 +45,8 @@ const maxAttempts = 3;
  * Ends the flow and opens its session or code, in one commit. So a flow gives one session or one code, also if the
  * same step arrives twice, and none if the password, the credential or the user's epoch has changed since it was
  * read. If the user has changed, who may log in is decided again. The first login of a person may make a user, see
- * `findPerson`. A flow that links opens neither, see `finishLink`. Throws `conflict` if the flow itself was continued or ended elsewhere.
+ * `findPerson`. A flow that links opens neither, see
+ * `finishLink` and `giveLinkCode`. Throws `conflict` if the flow itself was continued or ended elsewhere.
  */
 export async function finishLogin(
   tools: FinishTools,
@@ -53,6 +55,7 @@ export async function finishLogin(
   peer: Peer,
 ): Promise<LoginOutcome> {
   if (at.flow.purpose === "link") return await finishLink(tools, at, proof);
+  if (at.flow.purpose === "link_code") return await giveLinkCode(tools, at, proof);
   for (let attempt = 1; ; attempt += 1) {
     const person = await findPerson(tools, at.flow, proof, peer);
     if (person === "no_room") return { kind: "no_room" };

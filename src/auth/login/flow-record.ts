@@ -43,7 +43,7 @@ export type SentStep = Static<typeof SentStep>;
 const absentOr = <Schema extends TSchema>(schema: Schema) =>
   Type.Optional(Type.Union([schema, Type.Undefined()]));
 
-const StoredProof = Type.Object({
+export const StoredProof = Type.Object({
   subject: Type.String(),
   amr: Type.Array(Type.String()),
   evidence: StoredChecks,
@@ -76,7 +76,12 @@ const FlowRecord = Type.Object({
   /** SHA-256 of the flow secret, base64url. */
   secretHash: Type.String(),
   handler: Handler,
-  purpose: Type.Union([Type.Literal("session"), Type.Literal("code"), Type.Literal("link")]),
+  purpose: Type.Union([
+    Type.Literal("session"),
+    Type.Literal("code"),
+    Type.Literal("link"),
+    Type.Literal("link_code"),
+  ]),
   /** For `link`: the session that asked for it. */
   linking: Type.Union([Type.Object({ userId: Type.String(), sessionId: Type.String() }), Type.Null()]),
   clientId: Text,

@@ -27,14 +27,18 @@ import { answer, type Engine, endIfExpired, requireFlow } from "./flow-engine.ts
 import { endFlowStep, type Flow, hashFlowSecret, newFlowSecret, readHolds } from "./flow-record.ts";
 import { abortStep } from "./flow-steps.ts";
 import { readFormInput } from "./form-input.ts";
+import { type RedeemLinkCode, redeemLinkCode } from "./link-codes.ts";
 import { type EvictedFlow, OpenFlows } from "./open-flows.ts";
 import { conclude, nextStep, resumeFlow } from "./resume-flow.ts";
 import { allowedStart } from "./start-rules.ts";
 
 export interface StartLogin {
   readonly handler: Handler;
-  /** `link` adds the credential to the user of `linking`, and opens no session. */
-  readonly purpose: "session" | "code" | "link";
+  /**
+   * `link` adds the credential to the user of `linking`, and opens no session. `link_code` gives a code with which a
+   * session of the client does that, see `linkByCode`.
+   */
+  readonly purpose: "session" | "code" | "link" | "link_code";
   /** The session that asks for a `link`. */
   readonly linking?: { readonly userId: string; readonly sessionId: string } | undefined;
   readonly clientId: string | null;
@@ -142,6 +146,11 @@ export interface LoginFlows {
    * something else) and `conflict` (another call was first, or is at work).
    */
   completeExternalStep(request: ExternalCompletion, peer: Peer): Promise<ProviderStep["kind"]>;
+  /**
+   * Links what a flow with the purpose `link_code` has proved to the user who asks. Gives the id of the credential, also
+   * of one that the user has already. See `redeemLinkCode` for what it throws.
+   */
+  linkByCode(request: RedeemLinkCode): Promise<string>;
   cancel(request: FlowClaim): Promise<AbortStep>;
   /**
    * The claim of whoever knows a flow's id, at the address that it was started from (IPv6: the /64), as Home Assistant's
@@ -224,6 +233,7 @@ export function createLoginFlows(given: LoginFlowsOptions): LoginFlows {
     resume: (request, peer, holder) => resumeFlow(engine, request, peer, holder),
     next: (request, peer, holder) => nextStep(engine, request, peer, holder),
     completeExternalStep: (request, peer) => completeExternalStep(options, request, peer),
+    linkByCode: (request) => redeemLinkCode(options, request),
     cancel: (request) => cancel(engine, request),
     addressClaim,
     detach: (flowId, holder) => open.detach(flowId, holder),

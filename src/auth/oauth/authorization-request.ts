@@ -25,6 +25,9 @@ export interface AllowedRequest extends AuthorizationRequest {
   readonly client: RegisteredClient | undefined;
 }
 
+/** See `StartLogin.purpose`. Only the flows for a code of either kind send somebody back. */
+type Purpose = "session" | "code" | "link" | "link_code";
+
 export interface RequestTools {
   readonly clients: Pick<RegisteredClients, "find">;
   readonly pushed: Pick<PushedRequests, "read">;
@@ -38,11 +41,11 @@ export interface RequestTools {
  */
 export async function checkRequest(
   { clients, clientPages }: Pick<RequestTools, "clients" | "clientPages">,
-  purpose: "session" | "code" | "link",
+  purpose: Purpose,
   request: AuthorizationRequest,
 ): Promise<AllowedRequest> {
   const { clientId, redirectUri, codeChallenge } = request;
-  const forCode = purpose === "code";
+  const forCode = purpose === "code" || purpose === "link_code";
   const isUrl = clientId !== null && verifyClientId(clientId);
   const client = clientId === null || isUrl ? undefined : await clients.find(clientId);
   if (clientId === null ? forCode : !isUrl && client === undefined) throw new AuthError("invalid_client");
@@ -55,7 +58,7 @@ export async function checkRequest(
     throw new AuthError("invalid_format", { publicMessage: "The code challenge is not an S256 one." });
   if (client !== undefined) requireUse(client, purpose, codeChallenge);
   // A socket that is authenticated by a token for somebody else is a contradiction.
-  if (!forCode && request.resource !== null) throw new AuthError("invalid_target");
+  if (purpose !== "code" && request.resource !== null) throw new AuthError("invalid_target");
   const { scope, resource } = wishesOf(client, request);
   return { ...request, scope, resource, client };
 }
@@ -71,11 +74,7 @@ async function fitsRedirect(
   return isRedirectUri(redirectUri) && (await clientPages.redirectUris(clientId)).includes(redirectUri);
 }
 
-function requireUse(
-  client: RegisteredClient,
-  purpose: "session" | "code" | "link",
-  codeChallenge: string | null,
-): void {
+function requireUse(client: RegisteredClient, purpose: Purpose, codeChallenge: string | null): void {
   requireGrantType(client, purpose === "session" ? "login" : "authorization_code");
   // RFC 9700 section 2.1.1: without it whoever sees a public client's code redeems it.
   if (purpose === "code" && client.authMethod === "none" && codeChallenge === null)

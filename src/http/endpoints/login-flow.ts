@@ -27,9 +27,12 @@ export function startFlowEndpoint({ authority, maxBodyBytes }: LoginFlowOptions)
   return async (exchange) => {
     const body = await exchange.timed(() => readJsonOfAnyType(exchange.request, maxBodyBytes, startRequest));
     const { client_id: clientId, redirect_uri: redirectUri, handler, code_challenge: codeChallenge } = body;
+    const links = body.type === "link_user";
+    if (links && codeChallenge !== undefined)
+      throw new AuthError("invalid_format", { detail: "a code challenge for a code that links" });
     const request = {
       handler,
-      purpose: "code",
+      purpose: links ? "link_code" : "code",
       claimedBy: "address",
       clientId,
       clientName: null,

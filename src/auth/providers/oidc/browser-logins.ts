@@ -25,9 +25,10 @@ export interface PendingReturn {
   readonly account: string;
   readonly provider: string;
   /**
-   * The name of the user who asks for the account at the provider to be linked to it. Null: the account is logged in.
+   * Who asks for the account at the provider to be linked to them; no name: whoever will be logged in at the client. Null:
+   * the account is logged in.
    */
-  readonly linksTo: string | null;
+  readonly linksTo: { readonly user: string | null } | null;
   /** The host of the gateway, as browsers know it. */
   readonly host: string;
   /** As the client claims. */
@@ -103,10 +104,7 @@ async function returned(
   const { flow } = await waitingFlow(engine, request.flowId);
   checkAddress(provider, flow, peer);
   const proved = await provedReturn(engine, { provider, flow, request, answer, peer });
-  const { linking } = flow;
-  const user = linking === null ? null : (await engine.users.read(linking.userId))?.user;
-  if (user === undefined) throw invalidReturn("the user who asked was removed");
-  const linksTo = user === null ? null : (user.name ?? user.id);
+  const linksTo = await whoLinks(engine, flow);
   return pendingReturn(provider, flow, request, { browser, peer, identity: proved.identity, linksTo });
 }
 
@@ -114,7 +112,17 @@ interface Shown {
   readonly browser: string;
   readonly peer: Peer;
   readonly identity: Identity;
-  readonly linksTo: string | null;
+  readonly linksTo: PendingReturn["linksTo"];
+}
+
+async function whoLinks(
+  { users }: BrowserLoginEngine,
+  { linking, purpose }: Flow,
+): Promise<PendingReturn["linksTo"]> {
+  if (linking === null) return purpose === "link_code" ? { user: null } : null;
+  const user = (await users.read(linking.userId))?.user;
+  if (user === undefined) throw invalidReturn("the user who asked was removed");
+  return { user: user.name ?? user.id };
 }
 
 function pendingReturn(
