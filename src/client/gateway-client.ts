@@ -1,5 +1,5 @@
 import { closeRule } from "../../protocol/close-codes.ts";
-import type { CommandType, Params, Result } from "../../protocol/commands/index.ts";
+import type { CommandType, Result } from "../../protocol/commands/index.ts";
 import { features } from "../../protocol/features.ts";
 import type { Handler, RefreshGrant, SessionGrant } from "../../protocol/flow.ts";
 import type { Codec } from "../codec/codec.ts";
@@ -12,6 +12,7 @@ import {
   untilAuthenticated,
 } from "./authenticate.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
+import type { CallArguments, CallParams, ClientState, GatewayClientOptions } from "./client-options.ts";
 import { defaultWebSocket } from "./default-websocket.ts";
 import { createMemoryDeviceTokenStore, type DeviceTokenStore } from "./device-store.ts";
 import {
@@ -30,51 +31,6 @@ import { socketUrl } from "./socket-address.ts";
 import { subjectOf } from "./subject.ts";
 import { type SubscriptionEnd, Subscriptions } from "./subscriptions.ts";
 import { createMemoryTokenStore, forgetTokens, type TokenStore } from "./token-store.ts";
-
-/**
- * - `idle`: not connected; a login may be in progress
- * - `connecting`: opening a socket and authenticating it with stored tokens, or waiting for the next attempt
- * - `ready`: authenticated
- * - `suspended`: authenticated, but the server has paused the socket, because it does not know at the moment which
- *   sessions were revoked. Calls wait and their deadlines are paused. Then comes `ready`, or a disconnect that the close
- *   code explains
- * - `ended`: stopped until `connect` or `login` is called; `endedBy` says why
- */
-export type ClientState = "idle" | "connecting" | "ready" | "suspended" | "ended";
-
-export interface GatewayClientOptions {
-  /**
-   * The gateway's base address, `http(s)://` or `ws(s)://`, for instance `https://auth.example.org`. Without a scheme
-   * it is `https://`, except on loopback.
-   */
-  readonly url: string;
-  /** Default: in memory. */
-  readonly tokens?: TokenStore;
-  /** Where this device's token is kept between logins. Default: in memory. */
-  readonly device?: DeviceTokenStore;
-  /** The OAuth client id that the tokens belong to, if they belong to one. */
-  readonly clientId?: string | undefined;
-  /** Default: JSON. The alternative is `createMsgpackCodec()` of `gatehouse-client/msgpack`. */
-  readonly codec?: Codec;
-  /** Default: the runtime's own. Node 20 has none; there it is the `ws` package's. */
-  readonly WebSocket?: WebSocketConstructor;
-  /** Deadline of connecting and of every call, ms. Default 10 s. */
-  readonly timeoutMs?: number;
-  /**
-   * Interval of pings on an authenticated socket, ms. If nothing arrives between two pings, the connection counts as
-   * lost. Default 30 s.
-   */
-  readonly heartbeatMs?: number;
-  /** A reconnect waits between 0 and a ceiling that doubles from `baseMs` to `capMs`. Default 500 ms to 30 s. */
-  readonly backoff?: { readonly baseMs: number; readonly capMs: number };
-  /** Called with every change of state. `error` is set on `ended`, and on `connecting` after a disconnect. */
-  readonly onState?: (state: ClientState, error?: GatewayError) => void;
-}
-
-type CallParams<T extends CommandType> = Omit<Params<T>, "id" | "type">;
-/** A command with required fields cannot be called without them. */
-type CallArguments<T extends CommandType> =
-  Record<never, never> extends CallParams<T> ? [params?: CallParams<T>] : [params: CallParams<T>];
 
 /**
  * A client that stays connected. It authenticates, refreshes before expiry, and reconnects after a loss if the close
@@ -155,6 +111,25 @@ export class GatewayClient {
       },
       clientId === undefined ? request : { ...request, client_id: clientId },
     );
+  }
+
+  /**
+   * Creates the owner of a gateway that has none, with the set-up code that it printed. The client is `ready` as that user
+   * then. Ends the client's current run. Rejects with the server's code.
+   */
+  async createOwner(owner: CallParams<"auth/onboarding/create_owner">): Promise<void> {
+    const run = this.#begin("idle");
+    const { clientId } = this.#options;
+    const socket = await this.#open(run);
+    const type = "auth/onboarding/create_owner";
+    const message = clientId === undefined ? { ...owner, type } : { client_id: clientId, ...owner, type };
+    try {
+      const answer = (await socket.request(message, this.#timeoutMs).result) as Result<typeof type>;
+      await this.#granted(run, socket, answer.session);
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
   }
 
   /** One command. Rejects with the server's error code, `call_timeout`, `connection_lost` or `not_connected`. */

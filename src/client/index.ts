@@ -10,9 +10,10 @@ export type {
 } from "../../protocol/flow.ts";
 export type { Codec } from "../codec/codec.ts";
 export { createJsonCodec } from "../codec/json.ts";
+export type { ClientState, GatewayClientOptions } from "./client-options.ts";
 export type { DeviceTokenStore } from "./device-store.ts";
 export { type ClientErrorName, type CloseInfo, GatewayError } from "./errors.ts";
-export { type ClientState, GatewayClient, type GatewayClientOptions } from "./gateway-client.ts";
+export { GatewayClient } from "./gateway-client.ts";
 export type { LoginFlow } from "./login-flow.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./message-socket.ts";
 export { socketUrl } from "./socket-address.ts";

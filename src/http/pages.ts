@@ -4,7 +4,7 @@ import { noDevices } from "./html-page.ts";
 
 /** A file of the pages' folder, as it is served. */
 export interface PageFile {
-  /** `setup.html` is served at `/setup`, every other file under its own name. */
+  /** `console.html` is served at `/console`, every other file under its own name. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;

@@ -24,8 +24,10 @@ import { tokenEndpoint } from "./endpoints/token.ts";
 import { userinfoEndpoint } from "./endpoints/userinfo.ts";
 import type { Endpoint } from "./exchange.ts";
 import type { Health } from "./health.ts";
+import { pageContext } from "./html-page.ts";
 import type { HttpObserver } from "./observer.ts";
 import { type PageFile, pageEndpoint } from "./pages.ts";
+import { setupPage } from "./setup-page.ts";
 
 export interface Route {
   readonly method: "GET" | "POST" | "DELETE";
@@ -112,6 +114,7 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     post("/api/onboarding/users", createOwnerEndpoint(options)),
 
     get("/", "none", landingEndpoint(publicUrl)),
+    page("GET", "/setup", ({ request }) => setupPage(pageContext(request))),
     ...pages.map((file) => get(file.path, file.cors, pageEndpoint(file))),
 
     get("/healthz", "none", liveEndpoint(health)),

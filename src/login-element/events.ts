@@ -4,7 +4,7 @@ import type { TokenStore } from "../client/token-store.ts";
 
 /** What the element's events carry as `detail`. All of them bubble, and cross the borders of shadow trees. */
 export interface GatehouseLoginEvents {
-  /** `for="session"`: the client is ready, and belongs to the page from now on. */
+  /** `for="session"` and `for="setup"`: the client is ready, and belongs to the page from now on. */
   "gatehouse-authenticated": CustomEvent<{ readonly client: GatewayClient }>;
   /** `for="code"`: an authorization code for the redirect URI. `state` is the attribute's. */
   "gatehouse-code": CustomEvent<{
@@ -26,8 +26,10 @@ export interface GatehouseLoginElement extends HTMLElement {
   clientName: string | null;
   /** `redirect-uri`. Required for a code. */
   redirectUri: string | null;
-  /** `for`: what the login gives. Default: `session`. */
-  purpose: "session" | "code";
+  /** `for`: what the login gives. Default: `session`. `setup` creates the owner, and logs in as that person. */
+  purpose: "session" | "code" | "setup";
+  /** With `for="setup"`: the code that the gateway printed. Without one the form asks for it. Set it before the element is in the page. */
+  setupCode: string;
   /** `state`: returned with the code. */
   state: string | null;
   /** `code-challenge`: PKCE's, S256. */

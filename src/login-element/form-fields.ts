@@ -1,7 +1,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import type { FormField, FormStep } from "../../protocol/flow.ts";
-import { fieldLabel, type Texts, textOfCode } from "./texts.ts";
+import { fieldHint, fieldLabel, type Texts, textOfCode } from "./texts.ts";
 
 /** The longest text that a flow takes, in UTF-16 code units. */
 const longestText = 1_024;
@@ -23,13 +23,19 @@ export function fieldTemplate(shown: FieldInForm): TemplateResult {
     problem === undefined ? nothing : html`<p class="problem" part="error" id="${id}-problem">${problem}</p>`;
   if (field.type === "boolean")
     return html`<div class="check" part="field">${inputTemplate(shown, id)}<label part="label" for=${id}>${label}</label>${error}</div>`;
-  return html`<div part="field"><label part="label" for=${id}>${label}${extra}</label>${inputTemplate(shown, id)}${error}</div>`;
+  return html`<div part="field"><label part="label" for=${id}>${label}${extra}</label>${inputTemplate(shown, id)}${hintTemplate(shown, id)}${error}</div>`;
 }
 
-function inputTemplate({ field, problem }: FieldInForm, id: string): TemplateResult {
+function hintTemplate({ field, texts }: FieldInForm, id: string) {
+  const hint = fieldHint(texts, field.name);
+  return hint === undefined ? nothing : html`<p class="hint" id="${id}-hint">${hint}</p>`;
+}
+
+function inputTemplate({ field, texts, problem }: FieldInForm, id: string): TemplateResult {
   const { name } = field;
   const invalid = problem === undefined ? nothing : "true";
-  const describedBy = problem === undefined ? nothing : `${id}-problem`;
+  const hint = fieldHint(texts, name) === undefined ? [] : [`${id}-hint`];
+  const describedBy = [...hint, ...(problem === undefined ? [] : [`${id}-problem`])].join(" ") || nothing;
   const required = isRequired(field);
   if (field.type === "select")
     return html`<select part="input" id=${id} name=${name} ?required=${required} aria-invalid=${invalid} aria-describedby=${describedBy}>
@@ -59,7 +65,7 @@ function isRequired({ required, optional }: FormField): boolean {
 /** The purposes that browsers and password managers know (HTML, "autofill"). */
 function autocompleteOf(field: FormField): string {
   if (isSecret(field)) return field.name.includes("new") ? "new-password" : "current-password";
-  if (field.name === "username") return "username";
+  if (field.name === "username" || field.name === "name") return field.name;
   return /^(?:code|otp|totp)$/.test(field.name) ? "one-time-code" : "off";
 }
 

@@ -3,6 +3,7 @@ import type { ExternalStep, FlowStep, FormStep, ProgressStep } from "../../proto
 import { GatewayError } from "../client/errors.ts";
 import type { GatewayClient } from "../client/gateway-client.ts";
 import type { LoginFlow } from "../client/login-flow.ts";
+import { errorsOf, ownerForm, ownerIn } from "./owner-form.ts";
 
 /** What is on the screen. */
 export type View =
@@ -42,6 +43,8 @@ export type LoginOutcome =
 export interface LoginControllerOptions {
   readonly client: GatewayClient;
   readonly request: Omit<Parameters<GatewayClient["login"]>[0], "handler">;
+  /** Creates the owner in place of a login. `code` is the set-up code, as far as the page knows it. */
+  readonly setup: { readonly code: string } | undefined;
   /** `state` is another one. */
   changed(): void;
   finished(outcome: LoginOutcome): void;
@@ -101,7 +104,9 @@ export class LoginController {
       if (turn !== this.#turn) return;
       this.#set({ providers });
       const [first] = providers;
-      if (onboarding_required) this.#set({ view: { kind: "setup" }, busy: false });
+      const { setup } = this.#options;
+      if (onboarding_required) this.#set({ view: firstView(setup), busy: false });
+      else if (setup !== undefined) this.#end("onboarding_done");
       else if (first === undefined) this.#end("no_providers");
       else if (providers.length > 1) this.#set({ view: { kind: "providers" }, busy: false });
       else await this.#start(turn, first);
@@ -123,6 +128,8 @@ export class LoginController {
   /** Answers the form. A form that was left too long is asked for again first, and then answered. */
   async submit(input: Readonly<Record<string, unknown>>): Promise<void> {
     const { view } = this.state;
+    const { setup } = this.#options;
+    if (setup !== undefined) return await this.#createOwner(setup, input);
     const flow = this.#flow;
     if (flow === undefined || this.state.busy || view.kind !== "form") return;
     this.#acted = true;
@@ -133,6 +140,31 @@ export class LoginController {
       if (turn === this.#turn) await this.#show(turn, step);
     } catch (error) {
       if (turn === this.#turn) this.#submitFailed(turn, error, view.step);
+    }
+  }
+
+  async #createOwner(setup: { readonly code: string }, input: Readonly<Record<string, unknown>>) {
+    const { view, busy } = this.state;
+    if (view.kind !== "form" || busy) return;
+    const turn = this.#turn;
+    const asksForCode = "setup_code" in input;
+    const refuse = (errors: Readonly<Record<string, string>>) => {
+      const step = ownerForm(asksForCode || "setup_code" in errors, errors);
+      this.#set({ view: { kind: "form", step }, busy: false });
+    };
+    const owner = ownerIn(input, setup.code);
+    if ("errors" in owner) return refuse(owner.errors);
+    this.#set({ busy: true, problem: undefined, waitUntil: undefined });
+    try {
+      await this.#options.client.createOwner(owner);
+      if (turn === this.#turn) this.#created(undefined);
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      const { code, retryAfterSeconds } = asGatewayError(error);
+      const errors = errorsOf(code);
+      if (code === "onboarding_done") this.#end(code);
+      else if (errors !== undefined) refuse(errors);
+      else this.#set({ busy: false, problem: code, waitUntil: inSeconds(retryAfterSeconds) });
     }
   }
 
@@ -285,6 +317,10 @@ export class LoginController {
     this.state = change.view === undefined || "problem" in change ? next : { ...next, problem: undefined };
     this.#options.changed();
   }
+}
+
+function firstView(setup: { readonly code: string } | undefined): View {
+  return setup === undefined ? { kind: "setup" } : { kind: "form", step: ownerForm(setup.code === "") };
 }
 
 function isSameForm(a: FlowStep, b: FormStep): boolean {

@@ -7,6 +7,7 @@ import { browserDeviceStore } from "./device-storage.ts";
 import type { GatehouseLoginElement } from "./events.ts";
 import { answerOf, fieldId, isSecret, problemsOf } from "./form-fields.ts";
 import { LoginController, type LoginOutcome, type LoginState, type View } from "./login-controller.ts";
+import { isOwnerForm } from "./owner-form.ts";
 import { styles } from "./styles.ts";
 import { fill, languageOf, textsIn } from "./texts.ts";
 import { announcement, isBlocked, problemText, type ViewContext, viewTemplate } from "./views.ts";
@@ -48,13 +49,14 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
   declare clientId: string | null;
   declare clientName: string | null;
   declare redirectUri: string | null;
-  declare purpose: "session" | "code";
+  declare purpose: "session" | "code" | "setup";
   declare state: string | null;
   declare codeChallenge: string | null;
   declare scope: string | null;
   declare resource: string | null;
   declare nonceOfClient: string | null;
   declare requestUri: string | null;
+  setupCode = "";
   tokens: TokenStore | undefined = undefined;
   device: DeviceTokenStore | undefined = undefined;
   #client: GatewayClient | undefined;
@@ -123,6 +125,7 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
         ...(this.nonceOfClient === null ? {} : { nonce: this.nonceOfClient }),
         ...(this.requestUri === null ? {} : { request_uri: this.requestUri }),
       },
+      setup: this.purpose === "setup" ? { code: this.setupCode } : undefined,
       changed: () => this.#changed(controller),
       finished: (outcome) => controller === this.#controller && this.#finished(client, outcome),
     });
@@ -187,7 +190,7 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     const { provider, providers, view } = state;
     const isNamed = provider !== undefined && providers.length > 1 && view.kind !== "providers";
     return html`<div class="card" part="card" lang=${languageOf(this)} aria-busy=${String(state.busy)}>
-      <h2 part="title" tabindex="-1">${isNamed ? fill(texts.titleWith, { provider: provider.name }) : texts.title}</h2>
+      <h2 part="title" tabindex="-1">${isNamed ? fill(texts.titleWith, { provider: provider.name }) : this.purpose === "setup" ? texts.setupTitle : texts.title}</h2>
       <p class="visually-hidden" role="status">${announcement(state, texts)}</p>
       <p class="problem alert" part="error" role="alert">${problemText(state, texts)}</p>
       ${viewTemplate(this.#context(controller, state))}
@@ -222,7 +225,9 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     this.#focused = view;
     if (isFirst && !this.autofocus) return;
     if (view.kind === "form") {
-      if (isSameForm) this.#emptySecrets(view.step.data_schema.filter(isSecret).map(fieldId));
+      // The passwords of an owner are not what was wrong, or are shown to be.
+      if (isSameForm && !isOwnerForm(view.step))
+        this.#emptySecrets(view.step.data_schema.filter(isSecret).map(fieldId));
       if (!this.#focusFirstWrong()) this.#focusForm(isSameForm);
     } else this.renderRoot.querySelector<HTMLElement>("h2")?.focus();
     // On a phone the code to compare would be below the edge.

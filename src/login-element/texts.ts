@@ -22,6 +22,8 @@ const english = {
   confirm: "You are known here already. Go on to {host}?",
   confirmYes: "Go on to {host}",
   setup: "This gateway has no owner yet. It has to be set up first.",
+  setupTitle: "Create the owner",
+  createOwner: "Create the owner",
   noProviders: "You cannot log in from here.",
   done: "You are logged in.",
   missing: "Fill this in.",
@@ -31,10 +33,15 @@ const english = {
     username: "User name",
     password: "Password",
     new_password: "New password",
+    new_password_again: "New password, again",
+    setup_code: "Set-up code",
     user: "User",
     name: "Name",
     code: "Code",
     pin: "PIN",
+  },
+  hints: {
+    setup_code: "The gateway printed a link that ends with it when it started.",
   },
   problems: {
     invalid_auth: "That was not accepted.",
@@ -49,6 +56,11 @@ const english = {
     invalid_client: "The app that sent you here is not set up correctly.",
     invalid_redirect_uri: "The app that sent you here is not set up correctly.",
     provider_unavailable: "This way to log in does not work at the moment.",
+    invalid_username: "This cannot be a user name.",
+    invalid_password: "Choose a longer password, which is not well known and not the user name.",
+    passwords_differ: "The two passwords differ.",
+    invalid_setup_code: "That is not the set-up code.",
+    not_supported: "This gateway has no logins with a password, so an owner cannot be created here.",
     other: "That did not work ({code}).",
   },
   reasons: {
@@ -65,6 +77,7 @@ const english = {
     provider_refused: "The login was refused there.",
     provider_error: "The login did not work there.",
     provider_unavailable: "This way to log in does not work at the moment.",
+    onboarding_done: "This gateway has an owner already. There is nothing to set up.",
     other: "The login ended ({code}).",
   },
 };
@@ -95,6 +108,8 @@ const german: Texts = {
   confirm: "Sie sind hier schon bekannt. Weiter zu {host}?",
   confirmYes: "Weiter zu {host}",
   setup: "Dieses Gateway hat noch keinen Besitzer. Es muss zuerst eingerichtet werden.",
+  setupTitle: "Besitzer anlegen",
+  createOwner: "Besitzer anlegen",
   noProviders: "Von hier aus können Sie sich nicht anmelden.",
   done: "Sie sind angemeldet.",
   missing: "Bitte ausfüllen.",
@@ -104,10 +119,15 @@ const german: Texts = {
     username: "Benutzername",
     password: "Passwort",
     new_password: "Neues Passwort",
+    new_password_again: "Neues Passwort, noch einmal",
+    setup_code: "Einrichtungscode",
     user: "Benutzer",
     name: "Name",
     code: "Code",
     pin: "PIN",
+  },
+  hints: {
+    setup_code: "Das Gateway hat beim Start einen Link ausgegeben, der damit endet.",
   },
   problems: {
     invalid_auth: "Das wurde nicht angenommen.",
@@ -122,6 +142,13 @@ const german: Texts = {
     invalid_client: "Die App, von der Sie kommen, ist nicht richtig eingerichtet.",
     invalid_redirect_uri: "Die App, von der Sie kommen, ist nicht richtig eingerichtet.",
     provider_unavailable: "Diese Anmeldung funktioniert gerade nicht.",
+    invalid_username: "Das kann kein Benutzername sein.",
+    invalid_password:
+      "Wählen Sie ein längeres Passwort, das nicht allgemein bekannt und nicht der Benutzername ist.",
+    passwords_differ: "Die beiden Passwörter sind verschieden.",
+    invalid_setup_code: "Das ist nicht der Einrichtungscode.",
+    not_supported:
+      "Dieses Gateway kennt keine Anmeldung mit Passwort, daher kann hier kein Besitzer angelegt werden.",
     other: "Das hat nicht funktioniert ({code}).",
   },
   reasons: {
@@ -138,6 +165,7 @@ const german: Texts = {
     provider_refused: "Die Anmeldung wurde dort abgelehnt.",
     provider_error: "Die Anmeldung hat dort nicht funktioniert.",
     provider_unavailable: "Diese Anmeldung funktioniert gerade nicht.",
+    onboarding_done: "Dieses Gateway hat schon einen Besitzer. Es gibt nichts einzurichten.",
     other: "Die Anmeldung ist beendet ({code}).",
   },
 };
@@ -167,6 +195,12 @@ export function textOfCode(
 ): string {
   const own = Object.hasOwn(table, code) && code !== "other" ? table[code] : undefined;
   return own ?? fill(table.other, { code });
+}
+
+/** What the person has to know to fill in a field, if we have a text for it. */
+export function fieldHint({ hints }: Texts, name: string): string | undefined {
+  const known: Readonly<Record<string, string>> = hints;
+  return Object.hasOwn(known, name) ? known[name] : undefined;
 }
 
 /** `pin_code` of a provider that we have no text for is "Pin code". */

@@ -5,6 +5,7 @@ import type { ProviderInfo } from "../../protocol/commands/login.ts";
 import type { ExternalStep, FormStep, ProgressStep } from "../../protocol/flow.ts";
 import { fieldTemplate } from "./form-fields.ts";
 import type { LoginState } from "./login-controller.ts";
+import { isOwnerForm } from "./owner-form.ts";
 import { fill, type Texts, textOfCode } from "./texts.ts";
 
 /** What a view needs beside the state of the login. */
@@ -34,7 +35,7 @@ export function viewTemplate(context: ViewContext): TemplateResult {
     case "providers":
       return providersTemplate(context);
     case "form":
-      return html`${keyed(formKey(view.step), formTemplate(context, view.step))}${otherWay(context)}`;
+      return html`${keyed(formKey(view.step), formTemplate(context, view.step))}${isOwnerForm(view.step) ? nothing : otherWay(context)}`;
     case "external":
       return html`${externalTemplate(context, view.step)}${otherWay(context)}`;
     case "progress":
@@ -42,6 +43,7 @@ export function viewTemplate(context: ViewContext): TemplateResult {
     case "confirm":
       return confirmTemplate(context);
     case "ended":
+      if (view.reason === "onboarding_done") return html`<p>${reasonText(texts, view.reason)}</p>`;
       return html`<p>${reasonText(texts, view.reason)}</p>${button(context, texts.again, context.onAgain)}${otherWay(context)}`;
     case "failed":
       return failedTemplate(context);
@@ -100,9 +102,14 @@ function formTemplate(context: ViewContext, step: FormStep): TemplateResult {
     ${step.data_schema.map((field) => fieldTemplate({ field, texts, problem: fieldProblems[field.name] }))}
     <slot name="options"></slot>
     <button part="button submit" class="primary" type="submit" aria-disabled=${String(isBlocked(context))}>
-      ${waiting(context) ?? (state.busy ? texts.working : asksForPassword(step) ? texts.submit : texts.next)}
+      ${waiting(context) ?? (state.busy ? texts.working : submitText(texts, step))}
     </button>
   </form>`;
+}
+
+function submitText(texts: Texts, step: FormStep): string {
+  if (isOwnerForm(step)) return texts.createOwner;
+  return asksForPassword(step) ? texts.submit : texts.next;
 }
 
 function externalTemplate({ state, texts, onOpened }: ViewContext, step: ExternalStep): TemplateResult {
@@ -158,8 +165,10 @@ function waiting({ texts, waitSeconds }: ViewContext): string | undefined {
   return waitSeconds > 0 ? fill(texts.waitSeconds, { seconds: waitSeconds }) : undefined;
 }
 
-/** A new form has new inputs. The same form again keeps what was typed. */
-function formKey({ flow_id, handler, step_id, data_schema }: FormStep): string {
+/** A new form has new inputs. The same form again keeps what was typed, that for the owner also if it asks for more. */
+function formKey(step: FormStep): string {
+  if (isOwnerForm(step)) return "owner";
+  const { flow_id, handler, step_id, data_schema } = step;
   const isStart = step_id === "init";
   return JSON.stringify([isStart ? null : flow_id, handler, step_id, data_schema]);
 }

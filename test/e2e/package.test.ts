@@ -77,7 +77,6 @@ describe("the package gatehouse-gateway", { timeout: 120_000 }, () => {
       "dist/src/cli/scripts/commit.lua",
       "dist/src/cli/kdf-worker.mjs",
       "dist/src/cli/LICENSES-OF-BUNDLED-PACKAGES",
-      "dist/src/pages/setup.html",
       "dist/src/pages/page.css",
       "dist/src/pages/setup.js",
       "dist/src/pages/login-element.js",

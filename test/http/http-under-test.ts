@@ -82,7 +82,7 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
     },
     metrics: undefined,
     pages: [
-      pageFile("setup.html", "<!doctype html>"),
+      pageFile("console.html", "<!doctype html>"),
       pageFile("page.css", "body {}"),
       pageFile("setup.js", "export {};"),
     ],

@@ -52,7 +52,7 @@ describe("the folder of pages", () => {
     expect(await served("/shared/mark.svg")).toEqual([
       ...[200, "<svg/>", "image/svg+xml", "no-cache", dataPolicy, null],
     ]);
-    for (const address of ["/console.html", "/console/", "/setup", "/console/../console", "/shared"])
+    for (const address of ["/console.html", "/console/", "/nothing", "/console/../console", "/shared"])
       expect((await http.ask(address)).status).toBe(address === "/console/../console" ? 200 : 404);
   });
 
@@ -60,7 +60,7 @@ describe("the folder of pages", () => {
     write({ "b.js": "", "a.html": "", "c/d.css": "" });
     symlinkSync("/etc/passwd", path.join(folder.path, "e.js"));
     expect((await readPages(folder.path)).map((page) => page.path)).toEqual(["/a", "/b.js", "/c/d.css"]);
-    const known = ["/authorize.js", "/page.css", "/setup", "/setup.js"];
+    const known = ["/authorize.js", "/page.css", "/setup.js"];
     expect((await readPages()).map((page) => page.path)).toEqual(known);
   });
 

@@ -1,6 +1,6 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Browser, Page } from "playwright-core";
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 
@@ -59,8 +59,10 @@ async function gateway(transport: "ws" | "uws") {
   return { url: public_url, ca: proxy.ca, authority: node.authority, port, provider, started: node.url };
 }
 
-async function newPage(): Promise<{ page: Page; complaints: readonly string[] }> {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+async function newPage(
+  options: BrowserContextOptions = {},
+): Promise<{ page: Page; complaints: readonly string[] }> {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
   ends.push(() => context.close());
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
@@ -122,6 +124,31 @@ describe.each(transportNames)("behind a TLS proxy on a path of its own, %s", (tr
     await tab.getByRole("button", { name: "log it in" }).first().click();
     await tab.getByRole("heading", { name: "Confirmed" }).waitFor();
     expect(await tokensOf(page, { port, ca })).toMatchObject(granted);
+    expect(complaints).toEqual([]);
+  });
+
+  it("the owner is set up, and is logged in", async () => {
+    const { url, authority } = await gateway(transport);
+    const { page, complaints } = await newPage({ locale: "de-DE" });
+    const code = await authority.onboarding.setupCode();
+    await page.goto(`${url}/setup#code=${encodeURIComponent(code)}`);
+    await page.getByLabel("Name", { exact: true }).fill("Olivia");
+    await page.getByLabel("Benutzername").fill("Olivia");
+    await page.getByLabel("Neues Passwort", { exact: true }).fill(ownerPassword);
+    await page.getByLabel("Neues Passwort, noch einmal").fill(ownerPassword);
+    expect(await accessibilityFaults(page)).toEqual([]);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Fertig" }).waitFor();
+    expect(await page.locator("#login-command").textContent()).toBe(
+      `gatehouse login ${url} --username 'olivia'`,
+    );
+    expect(await page.locator("#socket-address").textContent()).toBe(
+      `${url.replace("https", "wss")}/api/websocket`,
+    );
+    expect(await accessibilityFaults(page)).toEqual([]);
+    const [owner] = await authority.users.list();
+    const sessions = await authority.sessions.list(owner?.id ?? "");
+    expect(sessions.map(({ clientId }) => clientId)).toEqual([`${url}/`]);
     expect(complaints).toEqual([]);
   });
 
