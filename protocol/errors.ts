@@ -83,6 +83,15 @@ export const errorCodes = {
   too_many_clients: { text: "Too many registered clients", status: 409 },
   invalid_scope: { text: "Invalid scope", status: 400, oauth: "invalid_scope" },
   insufficient_scope: { text: "The token's scope does not allow this", status: 403 },
+  authorization_pending: {
+    text: "Nobody has decided on the device yet",
+    status: 400,
+    oauth: "authorization_pending",
+    retryable: true,
+  },
+  slow_down: { text: "The device asks too often", status: 400, oauth: "slow_down", retryable: true },
+  expired_token: { text: "The device code has expired", status: 400, oauth: "expired_token" },
+  device_refused: { text: "A person refused the device", status: 400, oauth: "access_denied" },
   invalid_target: { text: "Invalid resource", status: 400, oauth: "invalid_target" },
   invalid_request_uri: {
     text: "The pushed request is unknown, used or over",

@@ -25,6 +25,17 @@ export const PushedRequestResponse = Type.Object({
 });
 export type PushedRequestResponse = Static<typeof PushedRequestResponse>;
 
+/** Body of a 200 answer to `POST /auth/device_authorization` (RFC 8628 section 3.2). */
+export const DeviceAuthorizationResponse = Type.Object({
+  device_code: Type.String(),
+  user_code: Type.String(),
+  verification_uri: Type.String(),
+  verification_uri_complete: Type.String(),
+  expires_in: Type.Integer({ description: "Seconds within which the person must have decided." }),
+  interval: Type.Integer({ description: "Seconds between two polls." }),
+});
+export type DeviceAuthorizationResponse = Static<typeof DeviceAuthorizationResponse>;
+
 /** The error of RFC 6749 section 5.2. */
 export const OAuthError = Type.Object({
   error: Type.String(),

@@ -5,6 +5,7 @@ import { authCommands } from "./auth.ts";
 import { clientCommands } from "./clients.ts";
 import { credentialCommands } from "./credentials.ts";
 import type { ParamsOf, ResultOf } from "./define.ts";
+import { deviceCommands } from "./device.ts";
 import { loginCommands } from "./login.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
@@ -22,6 +23,7 @@ export const commands = {
   ...administrationCommands,
   ...throttleCommands,
   ...clientCommands,
+  ...deviceCommands,
 } as const;
 
 export type CommandType = keyof typeof commands;

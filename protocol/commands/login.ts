@@ -41,6 +41,24 @@ export const Wishes = {
   ),
 };
 
+export const DeviceStarted = Type.Object({
+  /** The device's secret, for `auth/device/wait` on another socket. */
+  device_code: Type.String(),
+  /** What the person types, for instance `BCDF-GHJK`. */
+  user_code: Type.String(),
+  verification_uri: Type.String(),
+  verification_uri_complete: Type.String(),
+  expires_in: Type.Integer({ description: "Seconds within which the person must have decided." }),
+});
+export type DeviceStarted = Static<typeof DeviceStarted>;
+
+/** What became of a device authorization, as an event. */
+export const DeviceOutcome = Type.Union([
+  Type.Object({ outcome: Type.Literal("approved"), session: SessionGrant }),
+  Type.Object({ outcome: Type.Union([Type.Literal("refused"), Type.Literal("expired")]) }),
+]);
+export type DeviceOutcome = Static<typeof DeviceOutcome>;
+
 /** Messages of the auth phase that carry an id and are answered with a `result`. */
 export const loginCommands = {
   "auth/providers": command(
@@ -107,6 +125,29 @@ export const loginCommands = {
       client_id: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
     },
     RefreshGrant,
+  ),
+  /**
+   * Begins a device authorization (RFC 8628) and waits for it on this socket: when a person has decided, the outcome comes
+   * as an event on this id, and `auth_ok` follows if it is a session.
+   */
+  "auth/device/start": command(
+    "auth/device/start",
+    "anyone",
+    {
+      client_id: Type.String({ minLength: 1, maxLength: 31 }),
+      scope: Wishes.scope,
+    },
+    DeviceStarted,
+  ),
+  /** Waits, on this socket, for one that was begun on another socket or over HTTP. */
+  "auth/device/wait": command(
+    "auth/device/wait",
+    "anyone",
+    {
+      client_id: Type.String({ minLength: 1, maxLength: 31 }),
+      device_code: Type.String({ minLength: 1, maxLength: 128 }),
+    },
+    Type.Null(),
   ),
   /**
    * Creates the owner, once per installation, with the set-up code that the server printed, and logs this socket in.

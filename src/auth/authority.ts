@@ -9,6 +9,7 @@ import { createLoginFlows, type LoginFlowLimits, type LoginFlows } from "./login
 import type { AuditRecord } from "./model.ts";
 import type { RequestTools } from "./oauth/authorization-request.ts";
 import { type ClientCredentials, createClientCredentials } from "./oauth/client-credentials.ts";
+import { createDeviceAuthorizations, type DeviceAuthorizations } from "./oauth/device-authorizations.ts";
 import { createPushedRequests, type PushedRequests } from "./oauth/pushed-requests.ts";
 import { createPasswords, type PasswordsOptions } from "./passwords/passwords.ts";
 import { createGroups } from "./permissions/groups.ts";
@@ -68,6 +69,7 @@ export interface Authority {
   readonly clientCredentials: ClientCredentials;
   readonly pushedRequests: PushedRequests;
   readonly clientPages: ClientPages;
+  readonly devices: DeviceAuthorizations;
   readonly signedPaths: SignedPaths;
   readonly users: Users;
   readonly systemUsers: SystemUsers;
@@ -209,6 +211,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     async close() {
       keyringReloader.stop();
       people.logins.close();
+      people.devices.close();
       await ways.passwords.close();
     },
   };
@@ -335,7 +338,12 @@ function composePeople(
     limits: options.loginLimits,
   });
   const oidc = createOidc({ ...base, logins });
-  const ways = { localLogins, localLoginsOf, onboarding, logins, oidc };
+  const devices = createDeviceAuthorizations({
+    ...base,
+    events,
+    publicUrl: options.publicUrl ?? options.issuer,
+  });
+  const ways = { localLogins, localLoginsOf, onboarding, logins, oidc, devices };
   return {
     users,
     groups,

@@ -159,6 +159,16 @@ const clientCredentials: Rules<Authority["clientCredentials"]> = {
   grant: needsFollowedLog,
 };
 
+const devices: Rules<Authority["devices"]> = {
+  begin: needsFollowedLog,
+  redeem: needsFollowedLog,
+  watch: unrestricted,
+  find: unrestricted,
+  approve: needsFollowedLog,
+  refuse: unrestricted,
+  close: unrestricted,
+};
+
 const pushedRequests: Rules<Authority["pushedRequests"]> = {
   push: needsFollowedLog,
   read: needsFollowedLog,
@@ -188,6 +198,7 @@ const parts: Rules<Authority> = {
   clientCredentials: guarded(clientCredentials),
   pushedRequests: guarded(pushedRequests),
   clientPages: unrestricted,
+  devices: guarded(devices),
   // It tells a client about a session that was just opened or refreshed.
   idTokens: unrestricted,
   ownership: guarded(ownership),

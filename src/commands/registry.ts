@@ -10,6 +10,7 @@ import { clientCommands } from "./clients.ts";
 import { configAuthCommands } from "./config-auth.ts";
 import { localProviderCommands } from "./config-provider-local.ts";
 import { credentialCommands } from "./credentials.ts";
+import { deviceCommands } from "./devices.ts";
 import { eventCommands } from "./events.ts";
 import { sessionCommands } from "./refresh-tokens.ts";
 import { revokeCommands } from "./revoke.ts";
@@ -22,6 +23,7 @@ export type CommandAuthority = Pick<
   | "approvals"
   | "authentication"
   | "clients"
+  | "devices"
   | "sessions"
   | "recentLogin"
   | "signedPaths"
@@ -66,6 +68,7 @@ export function createDispatch(
     ...administrationCommands(parts),
     ...throttleCommands(parts),
     ...clientCommands(parts),
+    ...deviceCommands(parts),
   ]);
 }
 

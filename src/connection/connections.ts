@@ -32,7 +32,15 @@ export interface ConnectionLimits extends ConnectionRegistryLimits, HubLimits, P
 export interface ConnectionsOptions {
   readonly authority: Pick<
     Authority,
-    "approvals" | "authentication" | "clients" | "logins" | "sessions" | "onboarding" | "revocation" | "users"
+    | "approvals"
+    | "authentication"
+    | "clients"
+    | "devices"
+    | "logins"
+    | "sessions"
+    | "onboarding"
+    | "revocation"
+    | "users"
   >;
   /** The first one is the default. */
   readonly codecs: readonly [Codec, ...Codec[]];
@@ -186,6 +194,7 @@ function composeParts(
     logins: authority.logins,
     sessions: authority.sessions,
     clients: authority.clients,
+    devices: authority.devices,
     onboarding: authority.onboarding,
     revocation: authority.revocation,
     dispatch: options.dispatch,

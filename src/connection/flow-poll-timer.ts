@@ -10,6 +10,7 @@ export interface LookTimerParts {
 const lastLookMs = 2_000;
 /** The wait after the record could not be read, ms. */
 const lookAgainMs = 1_000;
+const lookLaterMs = 30_000;
 
 /**
  * When a socket reads the record of its login flow without an event of the bus, because events may be lost. Uses no
@@ -37,6 +38,11 @@ export class FlowPollTimer implements TimerOwner {
     const now = this.#parts.clock.monotonic();
     const lastLookAt = Math.min(flowEndsAt, socketEndsAt) - lastLookMs;
     this.#set(Math.max(lookAgainMs, (lastLookAt > now ? lastLookAt : flowEndsAt) - now));
+  }
+
+  /** For what has no deadline that the socket knows of: only a lost event needs it. */
+  later(): void {
+    this.#set(lookLaterMs);
   }
 
   again(): void {

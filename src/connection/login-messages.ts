@@ -14,6 +14,7 @@ import type { Sessions } from "../auth/sessions/sessions.ts";
 import { refreshGrantOf, sessionGrantOf } from "../auth/sessions/token-grant.ts";
 import type { Onboarding } from "../auth/users/onboarding.ts";
 import type { LoopBudget } from "../net/loop-budget.ts";
+import { DeviceWait, type DeviceWaitParts } from "./device-wait.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
 import { FlowPollTimer, type LookTimerParts } from "./flow-poll-timer.ts";
 import { idProblem, isId } from "./message-id.ts";
@@ -21,7 +22,7 @@ import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { State } from "./state-machine.ts";
 import { compileValidator, type Validator } from "./validator.ts";
 
-export interface LoginParts extends LookTimerParts {
+export interface LoginParts extends LookTimerParts, Pick<DeviceWaitParts, "devices"> {
   readonly logins: LoginFlows;
   readonly sessions: Pick<Sessions, "refresh" | "get">;
   readonly clients: Pick<RegisteredClients, "find">;
@@ -57,7 +58,7 @@ type LoginType = keyof typeof loginCommands;
 type Handlers = { readonly [T in LoginType]: (message: Params<T>) => Promise<Outcome> };
 
 /** An answer, and the access token that it authenticates this socket with. */
-interface Outcome {
+export interface Outcome {
   readonly result: unknown;
   readonly granted?: { readonly accessToken: string; readonly newSession?: string };
 }
@@ -92,6 +93,7 @@ export class LoginMessages implements FlowHolder {
   #lastId = 0;
   #flow: OpenFlow | undefined;
   readonly #pollTimer: FlowPollTimer;
+  readonly #device: DeviceWait;
   /** A read of the flow's record is queued. */
   #readQueued = false;
   #tail: Promise<void> = Promise.resolve();
@@ -102,6 +104,12 @@ export class LoginMessages implements FlowHolder {
     this.#host = host;
     this.#phase = phase;
     this.#pollTimer = new FlowPollTimer(parts, () => this.flowContinued());
+    this.#device = new DeviceWait(
+      parts,
+      host,
+      (look) => this.#queue(look),
+      (outcome, message) => this.#hand(outcome, message),
+    );
     this.#handlers = {
       "auth/providers": () => this.#providers(),
       "auth/login/start": (message) => this.#start(message),
@@ -109,6 +117,8 @@ export class LoginMessages implements FlowHolder {
       "auth/login/cancel": (message) => this.#cancel(message),
       "auth/login/resume": (message) => this.#resume(message),
       "auth/login/refresh": (message) => this.#refresh(message),
+      "auth/device/start": (message) => this.#device.start(message),
+      "auth/device/wait": (message) => this.#device.wait(message),
       "auth/onboarding/create_owner": (message) => this.#createOwner(message),
     };
   }
@@ -153,12 +163,14 @@ export class LoginMessages implements FlowHolder {
   /** The socket was authenticated. Nobody will finish a flow that is still open. */
   leave(): void {
     this.#pollTimer.stop();
+    this.#device.stop();
     this.#tail = this.#tail.then(() => this.#tryToAbandonFlow());
   }
 
   /** The socket is gone. A flow that is still open waits to be resumed. */
   gone(): void {
     this.#pollTimer.stop();
+    this.#device.stop();
     if (this.#flow !== undefined) this.#parts.logins.detach(this.#flow.id, this);
   }
 

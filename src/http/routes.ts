@@ -5,6 +5,7 @@ import type { ErrorStyle } from "./answers.ts";
 import type { CorsRule } from "./cors.ts";
 import { apiProbeEndpoint } from "./endpoints/api-probe.ts";
 import { authorizeEndpoint } from "./endpoints/authorize.ts";
+import { deviceAuthorizationEndpoint } from "./endpoints/device-authorization.ts";
 import { liveEndpoint, readyEndpoint } from "./endpoints/health.ts";
 import { introspectEndpoint } from "./endpoints/introspect.ts";
 import { jwksEndpoint } from "./endpoints/jwks.ts";
@@ -87,6 +88,7 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     page("GET", "/auth/authorize", authorizeEndpoint(options)),
     oauth("/auth/token", tokenEndpoint(options)),
     oauth("/auth/par", pushedRequestEndpoint(options)),
+    oauth("/auth/device_authorization", deviceAuthorizationEndpoint(options)),
     get("/auth/userinfo", "any", userinfoEndpoint(authority)),
     { ...get("/auth/userinfo", "any", userinfoEndpoint(authority)), method: "POST" },
     oauth("/auth/revoke", revokeEndpoint(options)),

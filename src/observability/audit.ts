@@ -29,6 +29,8 @@ export type DecisionName =
   | "password_change"
   | "owner_transfer"
   | "throttle_lift"
+  | "device_approval"
+  | "device_refusal"
   | "client_registration"
   | "client_change"
   | "client_secret"

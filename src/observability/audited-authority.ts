@@ -112,6 +112,25 @@ const sessions: Rules<Authority["sessions"]> = {
   issueAccessToken: notRecorded,
 };
 
+const devices: Rules<Authority["devices"]> = {
+  begin: notRecorded,
+  // HTTP and sockets record what came of it.
+  redeem: notRecorded,
+  watch: notRecorded,
+  find: notRecorded,
+  approve: records(
+    "device_approval",
+    () => ({}),
+    ({ clientId }) => ({ clientId }),
+  ),
+  refuse: records(
+    "device_refusal",
+    () => ({}),
+    ({ clientId }) => ({ clientId }),
+  ),
+  close: notRecorded,
+};
+
 const clients: Rules<Authority["clients"]> = {
   find: notRecorded,
   all: notRecorded,
@@ -267,6 +286,7 @@ const parts: Rules<Authority> = {
   approvals: recorded(approvals),
   sessions: recorded(sessions),
   clients: recorded(clients),
+  devices: recorded(devices),
   users: recorded(users),
   localLogins: recorded(localLogins),
   localLoginsOf: (localLoginsOf, recorder) => (providerId) => {

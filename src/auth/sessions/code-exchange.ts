@@ -1,8 +1,8 @@
 import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
-import { mergeSteps } from "../store.ts";
-import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
+import { mergeSteps, type Step } from "../store.ts";
+import type { AuthorizationCodes, CodeGrant } from "../tokens/authorization-codes.ts";
 import { refuseBlockedUser } from "../users/account-status.ts";
 import type { Credentials } from "../users/credentials.ts";
 import type { Users } from "../users/users.ts";
@@ -58,8 +58,32 @@ export async function openSessionForCode(
 }
 
 async function openOnce(tools: CodeExchangeTools, request: CodeExchange): Promise<CodeSession> {
-  const { clientId, rotates, peer } = request;
+  const { rotates, peer } = request;
   const { grant, consume } = await tools.codes.redeem(request);
+  if (request.resource != null && request.resource !== grant.resource) throw new AuthError("invalid_target");
+  const providerSession = grant.providerSession?.name;
+  const opened = await openForGrant(tools, { grant, providerSession, rotates, peer, consume });
+  return { ...opened, nonce: grant.nonce ?? null };
+}
+
+export interface GrantedLogin {
+  readonly grant: Omit<CodeGrant, "redirectUri" | "codeChallenge" | "providerSession" | "nonce">;
+  /** See `Session`. */
+  readonly providerSession: string | null | undefined;
+  readonly rotates: boolean;
+  readonly peer: Peer;
+  /** The part of the commit that uses the grant up. */
+  readonly consume: (sessionId: string) => Step;
+}
+
+/**
+ * Opens a session for a login that was granted before, if nothing has ended that login since. Throws `invalid_code` if
+ * something has, `access_denied`, `conflict`.
+ */
+export async function openForGrant(
+  tools: Omit<CodeExchangeTools, "codes">,
+  { grant, providerSession, rotates, peer, consume }: GrantedLogin,
+): Promise<TokenGrant & { readonly refreshToken: string }> {
   const found = await tools.users.read(grant.userId);
   const login = await tools.credentials.get(grant.credentialId);
   if (found === undefined || login === undefined)
@@ -68,23 +92,21 @@ async function openOnce(tools: CodeExchangeTools, request: CodeExchange): Promis
   if (found.epoch !== grant.userEpoch)
     throw new AuthError("invalid_code", { detail: "all sessions of the user ended since the login" });
   const unchanged = { key: recordKeys.credential(grant.credentialId), version: login.version };
-  if (request.resource != null && request.resource !== grant.resource) throw new AuthError("invalid_target");
-  const opened = await tools.sessions.open({
+  return await tools.sessions.open({
     user: found.user,
     userVersion: found.version,
     userEpoch: found.epoch,
     credential: login.credential,
-    clientId,
+    clientId: grant.clientId,
     clientName: grant.clientName,
     rotates,
     assurance: grant.assurance,
     amr: grant.amr,
     authenticatedAt: grant.authenticatedAt,
-    providerSession: grant.providerSession?.name,
+    providerSession,
     scope: grant.scope,
     resource: grant.resource,
     peer,
     also: (sessionId) => mergeSteps(consume(sessionId), { check: [unchanged] }),
   });
-  return { ...opened, nonce: grant.nonce ?? null };
 }

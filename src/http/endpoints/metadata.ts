@@ -1,4 +1,5 @@
 import { knownScopes } from "../../auth/clients/scopes.ts";
+import { deviceGrantType } from "../../auth/oauth/device-authorizations.ts";
 import { json } from "../answers.ts";
 import type { Endpoint } from "../exchange.ts";
 
@@ -27,6 +28,7 @@ export function metadataEndpoint({ issuer, publicUrl }: MetadataOptions): Endpoi
       token_endpoint_auth_methods_supported: clientAuthentication,
       token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
       pushed_authorization_request_endpoint: `${base}/auth/par`,
+      device_authorization_endpoint: `${base}/auth/device_authorization`,
       userinfo_endpoint: `${base}/auth/userinfo`,
       revocation_endpoint: `${base}/auth/revoke`,
       revocation_endpoint_auth_methods_supported: clientAuthentication,
@@ -37,7 +39,7 @@ export function metadataEndpoint({ issuer, publicUrl }: MetadataOptions): Endpoi
       jwks_uri: `${base}/.well-known/jwks.json`,
       response_types_supported: ["code"],
       response_modes_supported: ["query"],
-      grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
+      grant_types_supported: ["authorization_code", "refresh_token", "client_credentials", deviceGrantType],
       code_challenge_methods_supported: ["S256"],
       scopes_supported: Object.keys(knownScopes),
       claims_supported: [

@@ -1,10 +1,12 @@
 import { AuthError } from "../../auth/errors.ts";
+import { deviceGrantType } from "../../auth/oauth/device-authorizations.ts";
 import { neverStored } from "../answers.ts";
 import { readForm } from "../body.ts";
 import { knownClientId, requestingClient } from "../client-authentication.ts";
 import type { Endpoint } from "../exchange.ts";
 import { type CodeGrantOptions, grantForCode } from "./authorization-code-grant.ts";
 import { grantForClient } from "./client-credentials-grant.ts";
+import { grantForDevice } from "./device-code-grant.ts";
 import { grantForRefreshToken } from "./refresh-token-grant.ts";
 import { endSessionOf, type RevokeOptions } from "./revoke.ts";
 import { type GrantRequest, recordRefusal } from "./token-answer.ts";
@@ -19,6 +21,7 @@ const grants: Readonly<Record<string, Grant>> = {
   authorization_code: grantForCode,
   refresh_token: grantForRefreshToken,
   client_credentials: grantForClient,
+  [deviceGrantType]: grantForDevice,
 };
 
 /**

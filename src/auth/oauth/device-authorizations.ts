@@ -1,0 +1,334 @@
+import { randomBytes } from "node:crypto";
+import { type Static, Type } from "typebox";
+import { Compile } from "typebox/compile";
+import { addressShare } from "../../net/address-share.ts";
+import type { RegisteredClient } from "../clients/client-record.ts";
+import type { Clock } from "../clock/clock.ts";
+import { newComparisonCode } from "../comparison-code.ts";
+import { AuthError } from "../errors.ts";
+import type { EventBus } from "../event-bus.ts";
+import type { Peer, Principal } from "../model.ts";
+import { hashed, recordKeys } from "../record-keys.ts";
+import { type CodeExchangeTools, openForGrant } from "../sessions/code-exchange.ts";
+import type { RecentLogin } from "../sessions/recent-login.ts";
+import type { Sessions, TokenGrant } from "../sessions/sessions.ts";
+import { type JsonObject, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
+import { RateLimiter } from "../throttling/rate-limiter.ts";
+import type { Users } from "../users/users.ts";
+import { requireGrantType, wishesOf } from "./authorization-request.ts";
+import { DeviceWaiters } from "./device-waiters.ts";
+
+/** What a device shows, and what it asks with. */
+export interface DeviceAuthorization {
+  /** The device's secret. */
+  readonly deviceCode: string;
+  /** What the person types, `BCDF-GHJK`. */
+  readonly userCode: string;
+  /** The page on which the person types it. */
+  readonly verificationUri: string;
+  readonly expiresInMs: number;
+  /** The least time between two polls, ms. */
+  readonly intervalMs: number;
+}
+
+/** What a person sees of a device before deciding. */
+export interface WaitingDevice {
+  readonly clientId: string;
+  readonly clientName: string;
+  readonly scope: string | null;
+  /** Of the device, when it asked; null: not known. */
+  readonly address: string | null;
+  readonly expiresInMs: number;
+}
+
+/**
+ * Device authorization (RFC 8628): a device without a keyboard shows a code, a person who is logged in elsewhere types
+ * it and decides, and the device gets a session of that person.
+ */
+export interface DeviceAuthorizations {
+  /**
+   * NOT checked: whether it is the client; see `ClientAuthentication`. Throws `unauthorized_client`, `invalid_scope`,
+   * `invalid_target`, `rate_limited`, `overloaded`.
+   */
+  begin(
+    client: RegisteredClient,
+    wishes: { readonly scope: string | null; readonly resource: string | null },
+    peer: Peer,
+  ): Promise<DeviceAuthorization>;
+  /**
+   * Opens the session once a person has approved. Of several calls one gets it. Throws `authorization_pending`,
+   * `slow_down` (the next poll has to wait 5 s longer), `device_refused`, `expired_token` (also for a code that was used),
+   * `invalid_grant` (unknown, or another client's).
+   */
+  redeem(request: {
+    readonly client: RegisteredClient;
+    readonly deviceCode: string;
+    readonly peer: Peer;
+    /** False for a socket, which is told when to ask. */
+    readonly polls: boolean;
+  }): Promise<TokenGrant & { readonly refreshToken: string }>;
+  /** Calls `onDecided` whenever there may be a decision, on whatever node it was made. Must not throw. */
+  watch(deviceCode: string, onDecided: () => void): () => void;
+  /** Throws `not_found`, alike for an unknown, ended and decided one, and `rate_limited` after ten of these. */
+  find(userCode: string, by: Principal): Promise<WaitingDevice>;
+  /** Throws like `find`, and `recent_login_required`. The device gets a session of the principal's user. */
+  approve(userCode: string, by: Principal): Promise<WaitingDevice>;
+  refuse(userCode: string, by: Principal): Promise<WaitingDevice>;
+  close(): void;
+}
+
+export interface DeviceAuthorizationOptions extends Omit<CodeExchangeTools, "codes"> {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly events: EventBus;
+  readonly users: Pick<Users, "read">;
+  readonly sessions: Pick<Sessions, "open" | "get">;
+  readonly recentLogin: RecentLogin;
+  /** Without a trailing slash. */
+  readonly publicUrl: () => string;
+}
+
+export const deviceGrantType = "urn:ietf:params:oauth:grant-type:device_code";
+
+const lifeMs = 10 * 60_000;
+/** How long a device that asks late still learns what became of it. */
+const lateMs = 5 * 60_000;
+const intervalMs = 5_000;
+const slowerMs = 5_000;
+/** A poll that is early by less than this is a clock's, or the network's, doing. */
+const earlyMs = 500;
+/** Devices of one address that begin within a time. */
+const beginLimits = { limit: 60, windowMs: lifeMs };
+/** Codes of one person that are none, within a time. */
+const guessLimits = { limit: 10, windowMs: lifeMs };
+const deviceCodeShape = /^[A-Za-z0-9_-]{43}$/;
+const userCodeShape = /^[BCDFGHJKLMNPQRSTVWXZ]{8}$/;
+
+const Text = Type.Union([Type.String(), Type.Null()]);
+const Device = Type.Object({
+  clientId: Type.String(),
+  clientName: Type.String(),
+  scope: Text,
+  resource: Text,
+  address: Text,
+  endsAt: Type.Number(),
+  intervalMs: Type.Number(),
+  /** When it asked last; 0: not yet. */
+  askedAt: Type.Number(),
+  state: Type.Union([Type.Literal("waiting"), Type.Literal("refused"), Type.Literal("approved")]),
+  /** Who approved, and how they had logged in. */
+  approval: Type.Union([
+    Type.Object({
+      userId: Type.String(),
+      userEpoch: Type.Number(),
+      credentialId: Type.String(),
+      assurance: Type.Union([Type.Literal(1), Type.Literal(2)]),
+      amr: Type.Array(Type.String()),
+      authenticatedAt: Type.Number(),
+      providerSession: Text,
+    }),
+    Type.Null(),
+  ]),
+});
+type Device = Static<typeof Device>;
+const deviceRecord = Compile(Device);
+
+interface VersionedDevice {
+  readonly key: ReturnType<typeof recordKeys.device>;
+  readonly device: Device;
+  readonly version: number;
+}
+
+export function createDeviceAuthorizations(options: DeviceAuthorizationOptions): DeviceAuthorizations {
+  const { store, clock, events } = options;
+  const begins = new RateLimiter({ ...beginLimits, clock });
+  const guesses = new RateLimiter({ ...guessLimits, clock });
+  const waiters = new DeviceWaiters(events);
+  const byUserCode = async (userCode: string, { userId }: Principal) => {
+    guesses.charge(userId);
+    const found = await waitingDevice(options, userCode);
+    guesses.clear(userId);
+    return found;
+  };
+  const decide = async (
+    userCode: string,
+    by: Principal,
+    change: (device: Device) => Promise<Device>,
+  ): Promise<WaitingDevice> =>
+    await retryConflicts(async () => {
+      const { key, device, version } = await byUserCode(userCode, by);
+      const next = await change(device);
+      const outcome = await store.commit({ check: [{ key, version }], put: [devicePut(key, next)] });
+      // The device has polled, or somebody else has decided: then it is not found.
+      if (!outcome.ok) return undefined;
+      waiters.announce(key);
+      return shown(device, clock);
+    });
+  return {
+    async begin(client, wishes, peer) {
+      requireGrantType(client, deviceGrantType);
+      const granted = wishesOf(client, wishes);
+      begins.charge(addressShare(peer.address));
+      const deviceCode = randomBytes(32).toString("base64url");
+      const userCode = newComparisonCode();
+      const device: Device = {
+        clientId: client.id,
+        clientName: client.name,
+        ...granted,
+        address: peer.address,
+        endsAt: clock.now() + lifeMs,
+        intervalMs,
+        askedAt: 0,
+        state: "waiting",
+        approval: null,
+      };
+      const outcome = await store.commit(beginStep(deviceCode, userCode, device));
+      if (!outcome.ok) throw new AuthError("overloaded", { detail: "the user code is taken" });
+      const verificationUri = `${options.publicUrl()}/device`;
+      return { deviceCode, userCode, verificationUri, expiresInMs: lifeMs, intervalMs };
+    },
+    async redeem({ client, deviceCode, peer, polls }) {
+      const found = await readDevice(store, deviceCode, client.id);
+      const { device } = found;
+      if (device.state === "refused") throw new AuthError("device_refused");
+      if (clock.now() >= device.endsAt) throw new AuthError("expired_token");
+      if (device.approval === null) throw polls ? await pollVerdict(options, found) : pending();
+      return await openSession(options, client, found, device.approval, peer);
+    },
+    watch: (deviceCode, onDecided) => waiters.watch(recordKeys.device(deviceCode), onDecided),
+    find: async (userCode, by) => shown((await byUserCode(userCode, by)).device, clock),
+    approve(userCode, by) {
+      options.recentLogin.require(by);
+      return decide(userCode, by, async (device) => ({
+        ...device,
+        state: "approved",
+        approval: await approvalOf(options, by),
+      }));
+    },
+    refuse: (userCode, by) => decide(userCode, by, async (device) => ({ ...device, state: "refused" })),
+    close: () => waiters.close(),
+  };
+}
+
+function beginStep(deviceCode: string, userCode: string, device: Device): Step {
+  const [key, codeKey] = [recordKeys.device(deviceCode), recordKeys.deviceUserCode(normalUserCode(userCode))];
+  return {
+    check: [{ key: codeKey, version: 0 }],
+    put: [
+      devicePut(key, device),
+      { key: codeKey, value: { device: hashed(deviceCode) }, expiresAt: device.endsAt },
+    ],
+  };
+}
+
+function devicePut(key: VersionedDevice["key"], device: Device) {
+  return { key, value: device as unknown as JsonObject, expiresAt: device.endsAt + lateMs };
+}
+
+/** Case, dashes and blanks do not matter. */
+function normalUserCode(text: string): string {
+  return text.replace(/[\s-]/g, "").toUpperCase();
+}
+
+async function waitingDevice(
+  { store, clock }: Pick<DeviceAuthorizationOptions, "store" | "clock">,
+  text: string,
+): Promise<VersionedDevice> {
+  const userCode = normalUserCode(text);
+  const pointer = userCodeShape.test(userCode)
+    ? await readRecord(store, recordKeys.deviceUserCode(userCode))
+    : undefined;
+  const hash = pointer?.value.device;
+  const found = typeof hash === "string" ? await deviceAt(store, recordKeys.deviceOfHash(hash)) : undefined;
+  if (found === undefined || found.device.state !== "waiting" || clock.now() >= found.device.endsAt)
+    throw new AuthError("not_found", { publicMessage: "No device waits with this code" });
+  return found;
+}
+
+async function readDevice(store: Store, deviceCode: string, clientId: string): Promise<VersionedDevice> {
+  const found = deviceCodeShape.test(deviceCode)
+    ? await deviceAt(store, recordKeys.device(deviceCode))
+    : undefined;
+  if (found?.device.clientId !== clientId)
+    throw new AuthError("invalid_grant", { publicMessage: "Device code is not valid" });
+  return found;
+}
+
+async function deviceAt(store: Store, key: VersionedDevice["key"]): Promise<VersionedDevice | undefined> {
+  const record = await readRecord(store, key);
+  const value: unknown = record?.value;
+  return record !== undefined && deviceRecord.Check(value)
+    ? { key, device: value, version: record.version }
+    : undefined;
+}
+
+function pending(): AuthError {
+  return new AuthError("authorization_pending");
+}
+
+/** Remembers the poll. One that comes too early makes all later ones wait longer (RFC 8628 section 3.5). */
+async function pollVerdict(
+  { store, clock }: Pick<DeviceAuthorizationOptions, "store" | "clock">,
+  { key, device, version }: VersionedDevice,
+): Promise<AuthError> {
+  const now = clock.now();
+  const early = now - device.askedAt < device.intervalMs - earlyMs;
+  const next = { ...device, askedAt: now, intervalMs: device.intervalMs + (early ? slowerMs : 0) };
+  const outcome = await store.commit({ check: [{ key, version }], put: [devicePut(key, next)] });
+  // Another poll, or the person's decision, was first.
+  if (!outcome.ok) return pending();
+  return early ? new AuthError("slow_down") : pending();
+}
+
+/** The login of the person who approves: the device's session is as good as that one, and ends with its credential. */
+async function approvalOf(
+  { sessions, users }: Pick<DeviceAuthorizationOptions, "sessions" | "users">,
+  { userId, sessionId, assurance, amr, authenticatedAt }: Principal,
+): Promise<NonNullable<Device["approval"]>> {
+  const session = await sessions.get(sessionId);
+  const found = await users.read(userId);
+  if (session === undefined || found === undefined || session.credentialId === null)
+    throw new AuthError("recent_login_required", {
+      detail: "the approving session has ended, or has no credential",
+    });
+  return {
+    userId,
+    userEpoch: found.epoch,
+    credentialId: session.credentialId,
+    assurance,
+    amr: [...amr],
+    authenticatedAt,
+    providerSession: session.providerSession ?? null,
+  };
+}
+
+async function openSession(
+  options: DeviceAuthorizationOptions,
+  client: RegisteredClient,
+  { key, device, version }: VersionedDevice,
+  approval: NonNullable<Device["approval"]>,
+  peer: Peer,
+): Promise<TokenGrant & { readonly refreshToken: string }> {
+  const { providerSession, ...who } = approval;
+  const { scope, resource } = device;
+  const grant = { ...who, clientId: client.id, clientName: client.name, scope, resource };
+  try {
+    return await openForGrant(options, {
+      grant,
+      providerSession,
+      rotates: client.rotates,
+      peer,
+      consume: () => ({ check: [{ key, version }], remove: [key] }),
+    });
+  } catch (error) {
+    if (!(error instanceof AuthError)) throw error;
+    // Another call was faster, or the person's rights changed: it is asked for again, or over.
+    if (error.code === "conflict") throw pending();
+    throw error.code === "invalid_code" ? new AuthError("expired_token", { cause: error }) : error;
+  }
+}
+
+function shown({ endsAt, ...device }: Device, clock: Clock): WaitingDevice {
+  const { clientId, clientName, scope, address } = device;
+  return { clientId, clientName, scope, address, expiresInMs: Math.max(0, endsAt - clock.now()) };
+}
