@@ -14,6 +14,7 @@ import {
 import { type Backoff, createBackoff } from "./backoff.ts";
 import type { CallArguments, CallParams, ClientState, GatewayClientOptions } from "./client-options.ts";
 import { defaultWebSocket } from "./default-websocket.ts";
+import { type DeviceLogin, startDevice } from "./device-login.ts";
 import { createMemoryDeviceTokenStore, type DeviceTokenStore } from "./device-store.ts";
 import {
   attemptError,
@@ -24,9 +25,9 @@ import {
   invokeCallback,
   isExpired,
 } from "./errors.ts";
-import { LoginFlow } from "./login-flow.ts";
+import { LoginFlow, type LoginHost } from "./login-flow.ts";
 import { MessageSocket, type WebSocketConstructor } from "./message-socket.ts";
-import { newRun, type Run } from "./run.ts";
+import { newRun, type Run, replaced } from "./run.ts";
 import { socketUrl } from "./socket-address.ts";
 import { subjectOf } from "./subject.ts";
 import { type SubscriptionEnd, Subscriptions } from "./subscriptions.ts";
@@ -99,18 +100,28 @@ export class GatewayClient {
    * `submit` leaves this client `ready`. An earlier unfinished login is cancelled.
    */
   async login(request: CallParams<"auth/login/start"> & { readonly handler: Handler }): Promise<LoginFlow> {
-    const run = this.#begin("idle");
     const clientId = request.client_id ?? this.#options.clientId;
-    return await LoginFlow.start(
-      {
-        timeoutMs: this.#timeoutMs,
-        backoff: this.#backoffLimits,
-        open: () => this.#open(run),
-        device: this.#device,
-        granted: (socket, grant) => this.#granted(run, socket, grant),
-      },
-      clientId === undefined ? request : { ...request, client_id: clientId },
-    );
+    const known = clientId === undefined ? request : { ...request, client_id: clientId };
+    return await LoginFlow.start(this.#loginHost(), known);
+  }
+
+  /**
+   * For a device without a keyboard: shows a code, and logs in as whoever types it elsewhere and approves. Ends the
+   * client's current run. `clientId` is a registered client with the device grant. Rejects with the server's code.
+   */
+  async startDevice(request: { readonly scope?: string } = {}): Promise<DeviceLogin> {
+    return await startDevice(this.#loginHost(), { client_id: this.#options.clientId ?? "", ...request });
+  }
+
+  #loginHost(): LoginHost {
+    const run = this.#begin("idle");
+    return {
+      timeoutMs: this.#timeoutMs,
+      backoff: this.#backoffLimits,
+      open: () => this.#open(run),
+      device: this.#device,
+      granted: (socket, grant) => this.#granted(run, socket, grant),
+    };
   }
 
   /**
@@ -363,8 +374,4 @@ export class GatewayClient {
       throw new GatewayError("not_connected", "Not connected: call connect() first");
     return socket;
   }
-}
-
-function replaced(): GatewayError {
-  return new GatewayError("not_connected", "Closed, or replaced by a later connect or login");
 }

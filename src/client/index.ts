@@ -11,6 +11,7 @@ export type {
 export type { Codec } from "../codec/codec.ts";
 export { createJsonCodec } from "../codec/json.ts";
 export type { ClientState, GatewayClientOptions } from "./client-options.ts";
+export type { DeviceLogin } from "./device-login.ts";
 export type { DeviceTokenStore } from "./device-store.ts";
 export { type ClientErrorName, type CloseInfo, GatewayError } from "./errors.ts";
 export { GatewayClient } from "./gateway-client.ts";

@@ -198,7 +198,7 @@ function isSame(a: FlowStep, b: FlowStep): boolean {
 }
 
 /** True if another attempt may succeed. */
-function isRetryable({ code }: GatewayError): boolean {
+export function isRetryable({ code }: GatewayError): boolean {
   if (code === "connection_lost" || code === "cannot_connect" || code === "call_timeout") return true;
   return retryable.has(code);
 }

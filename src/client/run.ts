@@ -1,3 +1,4 @@
+import { GatewayError } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
 import type { StoredTokens } from "./token-store.ts";
 
@@ -29,4 +30,9 @@ export function newRun(): Run {
     readyAt: 0,
     leaving: false,
   };
+}
+
+/** What a promise of an earlier run rejects with. */
+export function replaced(): GatewayError {
+  return new GatewayError("not_connected", "Closed, or replaced by a later connect or login");
 }

@@ -3,6 +3,7 @@ import type { AuthorizeRequest } from "./authorize-request.ts";
 import { type Html, html, htmlPage, type PageContext } from "./html-page.ts";
 import type { Language } from "./languages.ts";
 import { elementPagePolicy } from "./pages.ts";
+import { scopeTexts } from "./scope-texts.ts";
 
 export interface AuthorizePage extends AuthorizeRequest {
   /** Where the gateway is, without a trailing slash. */
@@ -19,14 +20,6 @@ const english = {
   app: "App",
   host: "Host",
   asksFor: "Asks for",
-  everything: "Everything that you may do here, until its session is ended",
-  scopes: {
-    openid: "Knowing who you are",
-    profile: "Your name",
-    groups: "Your groups",
-    offline_access: "Access while you are away",
-    api: "Everything that you may do here, until its session is ended",
-  } as Readonly<Record<string, string>>,
   registered: html`An administrator of this gateway has registered this app.`,
   returnsTo: "Returns to",
   warning: (host: string) => html`Go on only if you trust <strong>${host}</strong> and came from there.`,
@@ -42,14 +35,6 @@ const german: PageTexts = {
   app: "App",
   host: "Host",
   asksFor: "Bittet um",
-  everything: "Alles, was Sie hier dürfen, bis ihre Sitzung beendet wird",
-  scopes: {
-    openid: "Wissen, wer Sie sind",
-    profile: "Ihr Name",
-    groups: "Ihre Gruppen",
-    offline_access: "Zugriff, während Sie nicht da sind",
-    api: "Alles, was Sie hier dürfen, bis ihre Sitzung beendet wird",
-  },
   registered: html`Ein Administrator dieses Gateways hat diese App eingetragen.`,
   returnsTo: "Zurück zu",
   warning: (host) =>
@@ -81,7 +66,7 @@ export function authorizePage(context: PageContext, page: AuthorizePage): Respon
       <dl>
         <dt>${words.app}</dt><dd>${clientId}</dd>
         <dt>${words.host}</dt><dd>${host}</dd>
-        <dt>${words.asksFor}</dt>${scopesOf(page, words)}
+        <dt>${words.asksFor}</dt>${scopesOf(page, context.language)}
         <dt>${words.returnsTo}</dt><dd>${redirectUri.split("?")[0] ?? ""}</dd>
       </dl>
       <p>${client === undefined ? words.warning(host) : words.registered}</p>
@@ -91,12 +76,11 @@ export function authorizePage(context: PageContext, page: AuthorizePage): Respon
   });
 }
 
-/** One line for each scope. Other scopes mean something to backends only, so they stand as they are. */
-function scopesOf({ scope }: AuthorizePage, words: PageTexts): Html {
-  if (scope === null) return html`<dd>${words.everything}</dd>`;
-  const texts = scopesIn(scope).map((each) =>
-    Object.hasOwn(words.scopes, each) ? words.scopes[each] : each,
-  );
+/** One line for each scope. */
+function scopesOf({ scope }: AuthorizePage, language: Language): Html {
+  const { everything, scopes } = scopeTexts[language];
+  if (scope === null) return html`<dd>${everything}</dd>`;
+  const texts = scopesIn(scope).map((each) => (Object.hasOwn(scopes, each) ? scopes[each] : each));
   return texts.reduce<Html>((lines, text) => html`${lines}<dd>${text ?? ""}</dd>`, html``);
 }
 

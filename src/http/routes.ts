@@ -5,6 +5,7 @@ import type { ErrorStyle } from "./answers.ts";
 import type { CorsRule } from "./cors.ts";
 import { apiProbeEndpoint } from "./endpoints/api-probe.ts";
 import { authorizeEndpoint } from "./endpoints/authorize.ts";
+import { deviceEndpoint } from "./endpoints/device.ts";
 import { deviceAuthorizationEndpoint } from "./endpoints/device-authorization.ts";
 import { liveEndpoint, readyEndpoint } from "./endpoints/health.ts";
 import { introspectEndpoint } from "./endpoints/introspect.ts";
@@ -86,6 +87,7 @@ export function routesOf(options: RouteOptions): readonly Route[] {
   };
   return [
     page("GET", "/auth/authorize", authorizeEndpoint(options)),
+    page("GET", "/device", deviceEndpoint(options)),
     oauth("/auth/token", tokenEndpoint(options)),
     oauth("/auth/par", pushedRequestEndpoint(options)),
     oauth("/auth/device_authorization", deviceAuthorizationEndpoint(options)),

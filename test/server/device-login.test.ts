@@ -1,5 +1,8 @@
 import * as oidc from "openid-client";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { WebSocket } from "ws";
+
+import { GatewayClient } from "../../src/client/index.ts";
 
 import {
   ownerPassword,
@@ -99,6 +102,30 @@ describe.each(["ws", "uws"] as const)("a device at a gateway on %s", (transport)
     await decide(socket, "refuse", (other.result as { user_code: string }).user_code);
     expect((await outcomeOn(late)).event).toEqual({ outcome: "refused" });
     for (const each of [socket, device, late]) each.close();
+  });
+
+  it("is a program with the SDK, which goes on waiting when its socket drops", async () => {
+    const socket = await person(gateway);
+    const sockets: WebSocket[] = [];
+    class Watched extends WebSocket {
+      constructor(...given: ConstructorParameters<typeof WebSocket>) {
+        super(...given);
+        sockets.push(this);
+      }
+    }
+    const client = new GatewayClient({ url: gateway.url, clientId: "tv", WebSocket: Watched as never });
+    const device = await client.startDevice({ scope: "profile" });
+    sockets[0]?.terminate();
+    await decide(socket, "approve", device.userCode);
+    await device.done;
+    expect(await client.call("auth/current_user")).toMatchObject({ id: gateway.owner.id });
+    const refused = await client.startDevice();
+    await decide(socket, "refuse", refused.userCode);
+    await expect(refused.done).rejects.toMatchObject({ code: "access_denied" });
+    const closed = await client.startDevice();
+    client.close();
+    await expect(closed.done).rejects.toMatchObject({ code: "not_connected" });
+    socket.close();
   });
 
   it("that lost its socket goes on waiting on another one, also for what it began over HTTP", async () => {
