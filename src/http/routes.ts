@@ -87,7 +87,6 @@ export function routesOf(options: RouteOptions): readonly Route[] {
   };
   return [
     page("GET", "/auth/authorize", authorizeEndpoint(options)),
-    page("GET", "/device", deviceEndpoint(options)),
     oauth("/auth/token", tokenEndpoint(options)),
     oauth("/auth/par", pushedRequestEndpoint(options)),
     oauth("/auth/device_authorization", deviceAuthorizationEndpoint(options)),
@@ -119,6 +118,7 @@ export function routesOf(options: RouteOptions): readonly Route[] {
 
     get("/", "none", landingEndpoint(publicUrl)),
     page("GET", "/setup", ({ request }) => setupPage(pageContext(request))),
+    page("GET", "/device", deviceEndpoint(options)),
     ...pages.map((file) => get(file.path, file.cors, pageEndpoint(file))),
 
     get("/healthz", "none", liveEndpoint(health)),

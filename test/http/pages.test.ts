@@ -60,7 +60,7 @@ describe("the folder of pages", () => {
     write({ "b.js": "", "a.html": "", "c/d.css": "" });
     symlinkSync("/etc/passwd", path.join(folder.path, "e.js"));
     expect((await readPages(folder.path)).map((page) => page.path)).toEqual(["/a", "/b.js", "/c/d.css"]);
-    const known = ["/authorize.js", "/page.css", "/setup.js"];
+    const known = ["/authorize.js", "/device.js", "/page.css", "/setup.js"];
     expect((await readPages()).map((page) => page.path)).toEqual(known);
   });
 

@@ -57,7 +57,10 @@ describe.each(transportNames)("the page for a device's code on %s", (transport) 
     await page.goto(address);
     return { page, complaints };
   }
-  async function logIn(page: Page, labels: readonly [string, string] = ["User name", "Password"]): Promise<void> {
+  async function logIn(
+    page: Page,
+    labels: readonly [string, string] = ["User name", "Password"],
+  ): Promise<void> {
     await page.getByLabel(labels[0]).fill("paula");
     await page.getByLabel(labels[1], { exact: true }).fill(ownerPassword);
     await page.keyboard.press("Enter");
