@@ -1,6 +1,6 @@
-import { errorCodes } from "../../protocol/errors.ts";
 import { limits } from "../../protocol/features.ts";
 import type { FlowStep, SessionGrant } from "../../protocol/flow.ts";
+import { retryableErrors } from "../../protocol/retryable-errors.ts";
 import { createBackoff } from "./backoff.ts";
 import { type DeviceTokenStore, loadDeviceToken, saveDeviceToken } from "./device-store.ts";
 import { attemptError, errorOfClose, GatewayError, invokeCallback } from "./errors.ts";
@@ -203,6 +203,4 @@ export function isRetryable({ code }: GatewayError): boolean {
   return retryable.has(code);
 }
 
-const retryable: ReadonlySet<string> = new Set(
-  Object.entries(errorCodes).flatMap(([code, row]) => ("retryable" in row && row.retryable ? [code] : [])),
-);
+const retryable: ReadonlySet<string> = new Set(retryableErrors);

@@ -1,4 +1,4 @@
-import { scopesIn } from "../auth/clients/scopes.ts";
+import { allows, scopesIn } from "../auth/clients/scopes.ts";
 import type { AuthorizeRequest } from "./authorize-request.ts";
 import { type Html, html, htmlPage, type PageContext } from "./html-page.ts";
 import type { Language } from "./languages.ts";
@@ -17,6 +17,7 @@ export interface AuthorizePage extends AuthorizeRequest {
 const english = {
   title: (gateway: string) => `Log in to ${gateway}`,
   asks: (app: Html) => html`${app} asks to act as you here.`,
+  asksWho: (app: Html) => html`${app} asks to log you in.`,
   app: "App",
   host: "Host",
   asksFor: "Asks for",
@@ -32,6 +33,7 @@ type PageTexts = typeof english;
 const german: PageTexts = {
   title: (gateway) => `Bei ${gateway} anmelden`,
   asks: (app) => html`${app} möchte hier in Ihrem Namen handeln.`,
+  asksWho: (app) => html`${app} möchte Sie anmelden.`,
   app: "App",
   host: "Host",
   asksFor: "Bittet um",
@@ -62,7 +64,7 @@ export function authorizePage(context: PageContext, page: AuthorizePage): Respon
     title: words.title(hostOf(publicUrl)),
     policy: elementPagePolicy,
     scripts: ["login-element.js", "authorize.js"],
-    body: html`      <p>${words.asks(html`<strong>${app ?? host}</strong>`)}</p>
+    body: html`      <p>${(allows(page.scope, "api") ? words.asks : words.asksWho)(html`<strong>${app ?? host}</strong>`)}</p>
       <dl>
         <dt>${words.app}</dt><dd>${clientId}</dd>
         <dt>${words.host}</dt><dd>${host}</dd>

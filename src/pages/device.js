@@ -24,7 +24,7 @@ function fill(device) {
     app: device.client_name,
     code: $("user-code").value.toUpperCase(),
     address: device.address,
-    scopes: scopes.join(", "),
+    scopes: scopes.join("\n"),
   };
   for (const [name, text] of Object.entries(shown)) {
     const place = document.querySelector(`[data-shown="${name}"]`);

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type CloseCode, closeCodes, closeRule, retiredCloseCodes } from "../../protocol/close-codes.ts";
 import { type ErrorCode, errorCodes, retiredErrorCodes } from "../../protocol/errors.ts";
 import { isErrorCode } from "../../protocol/frames.ts";
+import { retryableErrors } from "../../protocol/retryable-errors.ts";
 
 const closes: readonly (CloseCode & { readonly name: string })[] = Object.entries(closeCodes).map(
   ([name, code]) => ({ name, ...code }),
@@ -76,6 +77,10 @@ describe("error codes", () => {
   it("are never 400 or 403 when they are temporary: real clients log out on these", () => {
     for (const [name, { status, retryable }] of errors.filter(([, { retryable }]) => retryable))
       expect([409, 429, 503], `${name} ${retryable}`).toContain(status);
+  });
+
+  it("have a list of those that are temporary, for clients", () => {
+    expect(retryableErrors).toEqual(errors.filter(([, { retryable }]) => retryable).map(([name]) => name));
   });
 
   it("do not use a retired name", () => {

@@ -78,7 +78,7 @@ describe.each(transportNames)("the page for a device's code on %s", (transport) 
     await page.keyboard.press("Enter");
     await page.getByText("Television <b>").waitFor();
     const shown = await page.locator("dl").textContent();
-    for (const text of ["127.0.0.1", "Your name, orders:read"]) expect(shown).toContain(text);
+    for (const text of ["127.0.0.1", "Your name\norders:read"]) expect(shown).toContain(text);
     expect(await accessibilityFaults(page)).toEqual([]);
     await page.getByRole("button", { name: "Yes, connect it" }).click();
     await page.getByText("The device is connected. You can close this page.").waitFor();
