@@ -22,7 +22,15 @@ const tokenForm = "grant_type=refresh_token&refresh_token=ghr_1.x&client_id=http
 const multipart = ["grant_type", "code", "client_id", "code_verifier"]
   .map((name) => `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\nx\r\n`)
   .join("");
+const form = "application/x-www-form-urlencoded";
+const assertionForm = `grant_type=client_credentials&client_assertion=eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhcHAifQ.x&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer`;
+const authorization =
+  "response_type=code&client_id=app&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&scope=openid&resource=https%3A%2F%2Fa.example%2F";
 const requests: readonly string[] = [
+  post("/auth/token", form, assertionForm),
+  post("/auth/par", `${form}\r\nAuthorization: Basic YXBwOnNlY3JldA==`, authorization),
+  post("/auth/device_authorization", form, "client_id=app&scope=openid"),
+  post("/auth/introspect", `${form}\r\nAuthorization: Basic JTAwOiUwMA==`, "token=x"),
   post("/auth/token", "application/x-www-form-urlencoded", tokenForm),
   post("/auth/token", "multipart/form-data; boundary=b", `${multipart}--b--\r\n`),
   post("/auth/token", "multipart/form-data; boundary=b", `${"--b\r\n\r\n\r\n".repeat(6_000)}--b--\r\n`),
@@ -33,6 +41,10 @@ const requests: readonly string[] = [
     "/auth/providers",
     "/.well-known/jwks.json",
     "/setup",
+    `/auth/authorize?${authorization}`,
+    "/auth/authorize?client_id=app&request_uri=urn:ietf:params:oauth:request_uri:x",
+    "/device?user_code=BCDF-GHJK",
+    "/auth/userinfo",
     "/healthz",
     "/api/?authSig=a.b.c",
     "/%zz",
