@@ -39,7 +39,8 @@ describe("receiver of the ws transport", () => {
     // The beginning of a frame, at the end of a read.
     give(receiver, Buffer.concat([readWith(frame(0x00, "x")), frame(0x80, "end").subarray(0, 3)]));
     collectGarbage();
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4 * READ);
+    // All of them are 120; what else a process allocates meanwhile is a few.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * READ);
     expect(read([frame(0x80, "end").subarray(3)], receiver)).toEqual([`message ${"x".repeat(121)}end`]);
   });
 
