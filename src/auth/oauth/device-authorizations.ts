@@ -9,8 +9,10 @@ import { AuthError } from "../errors.ts";
 import type { EventBus } from "../event-bus.ts";
 import type { Peer, Principal } from "../model.ts";
 import { hashed, recordKeys } from "../record-keys.ts";
+import { askingSessionChecks } from "../sessions/asking-session.ts";
 import { type CodeExchangeTools, openForGrant } from "../sessions/code-exchange.ts";
 import type { RecentLogin } from "../sessions/recent-login.ts";
+import { epochChecks, readEpochs } from "../sessions/session-record.ts";
 import type { Sessions, TokenGrant } from "../sessions/sessions.ts";
 import { type JsonObject, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
 import { RateLimiter } from "../throttling/rate-limiter.ts";
@@ -57,8 +59,8 @@ export interface DeviceAuthorizations {
   ): Promise<DeviceAuthorization>;
   /**
    * Opens the session once a person has approved. Of several calls one gets it. Throws `authorization_pending`,
-   * `slow_down` (the next poll has to wait 5 s longer), `device_refused`, `expired_token` (also for a code that was used),
-   * `invalid_grant` (unknown, or another client's).
+   * `slow_down` (the next poll has to wait 5 s longer), `device_refused`, `expired_token` (also if
+   * what was approved does not hold any more), `invalid_grant` (unknown, used, or another client's).
    */
   redeem(request: {
     readonly client: RegisteredClient;
@@ -71,7 +73,10 @@ export interface DeviceAuthorizations {
   watch(deviceCode: string, onDecided: () => void): () => void;
   /** Throws `not_found`, alike for an unknown, ended and decided one, and `rate_limited` after ten of these. */
   find(userCode: string, by: Principal): Promise<WaitingDevice>;
-  /** Throws like `find`, and `recent_login_required`. The device gets a session of the principal's user. */
+  /**
+   * Throws like `find`, `recent_login_required`, and `unauthorized` for a session that has ended. The device gets a session
+   * of the principal's user.
+   */
   approve(userCode: string, by: Principal): Promise<WaitingDevice>;
   refuse(userCode: string, by: Principal): Promise<WaitingDevice>;
   close(): void;
@@ -147,7 +152,8 @@ export function createDeviceAuthorizations(options: DeviceAuthorizationOptions):
   const byUserCode = async (userCode: string, { userId }: Principal) => {
     guesses.charge(userId);
     const found = await waitingDevice(options, userCode);
-    guesses.clear(userId);
+    // Earlier guesses stay: everybody can have a code of a device of their own.
+    guesses.refund(userId);
     return found;
   };
   const decide = async (
@@ -157,9 +163,13 @@ export function createDeviceAuthorizations(options: DeviceAuthorizationOptions):
   ): Promise<WaitingDevice> =>
     await retryConflicts(async () => {
       const { key, device, version } = await byUserCode(userCode, by);
-      const next = await change(device);
-      const outcome = await store.commit({ check: [{ key, version }], put: [devicePut(key, next)] });
-      // The device has polled, or somebody else has decided: then it is not found.
+      const whoAsks = await askingSessionChecks(options, by.userId, by.sessionId);
+      const write: Step = {
+        check: [{ key, version }, ...whoAsks],
+        put: [devicePut(key, await change(device))],
+      };
+      const outcome = await store.commit(write);
+      // The device has polled, or the session was refreshed; or somebody else has decided: then it is not found.
       if (!outcome.ok) return undefined;
       waiters.announce(key);
       return shown(device, clock);
@@ -171,17 +181,7 @@ export function createDeviceAuthorizations(options: DeviceAuthorizationOptions):
       begins.charge(addressShare(peer.address));
       const deviceCode = randomBytes(32).toString("base64url");
       const userCode = newComparisonCode();
-      const device: Device = {
-        clientId: client.id,
-        clientName: client.name,
-        ...granted,
-        address: peer.address,
-        endsAt: clock.now() + lifeMs,
-        intervalMs,
-        askedAt: 0,
-        state: "waiting",
-        approval: null,
-      };
+      const device = newDevice(client, granted, peer, clock.now() + lifeMs);
       const outcome = await store.commit(beginStep(deviceCode, userCode, device));
       if (!outcome.ok) throw new AuthError("overloaded", { detail: "the user code is taken" });
       const verificationUri = `${options.publicUrl()}/device`;
@@ -208,6 +208,16 @@ export function createDeviceAuthorizations(options: DeviceAuthorizationOptions):
     refuse: (userCode, by) => decide(userCode, by, async (device) => ({ ...device, state: "refused" })),
     close: () => waiters.close(),
   };
+}
+
+function newDevice(
+  { id: clientId, name: clientName }: RegisteredClient,
+  granted: Pick<Device, "scope" | "resource">,
+  { address }: Peer,
+  endsAt: number,
+): Device {
+  const waits = { askedAt: 0, state: "waiting", approval: null } as const;
+  return { clientId, clientName, ...granted, address, endsAt, intervalMs, ...waits };
 }
 
 function beginStep(deviceCode: string, userCode: string, device: Device): Step {
@@ -311,6 +321,13 @@ async function openSession(
 ): Promise<TokenGrant & { readonly refreshToken: string }> {
   const { providerSession, ...who } = approval;
   const { scope, resource } = device;
+  const epochs = await readEpochs(options.store, { userId: who.userId, clientId: client.id });
+  // The decision was the last write of the record.
+  if (version < Math.max(epochs.all, epochs.client))
+    throw new AuthError("expired_token", {
+      detail: "all sessions of the client or the installation ended since",
+    });
+  const unchanged = epochChecks({ userId: who.userId, clientId: client.id }, epochs);
   const grant = { ...who, clientId: client.id, clientName: client.name, scope, resource };
   try {
     return await openForGrant(options, {
@@ -318,7 +335,7 @@ async function openSession(
       providerSession,
       rotates: client.rotates,
       peer,
-      consume: () => ({ check: [{ key, version }], remove: [key] }),
+      consume: () => ({ check: [{ key, version }, ...unchanged], remove: [key] }),
     });
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;

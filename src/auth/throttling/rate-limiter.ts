@@ -27,6 +27,11 @@ export class RateLimiter {
     this.#attempts.set(key, [...recent, now]);
   }
 
+  /** Takes the last charge back: it was no failure. Those before it stay. */
+  refund(key: string): void {
+    this.#attempts.set(key, this.#recent(key, this.#options.clock.monotonic()).slice(0, -1));
+  }
+
   /** Resets the key, after a success. */
   clear(key: string): void {
     this.#attempts.delete(key);

@@ -1,0 +1,132 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import type { RegisteredClient } from "../../../src/auth/clients/client-record.ts";
+import type { Principal, User } from "../../../src/auth/model.ts";
+import { deviceGrantType } from "../../../src/auth/oauth/device-authorizations.ts";
+import { abroad, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { refusal } from "../../support/refusal.ts";
+
+const nothing = { scope: null, resource: null };
+const registration = {
+  id: "tv",
+  name: "Television",
+  authMethod: "none",
+  jwks: null,
+  redirectUris: [],
+  grantTypes: [deviceGrantType, "refresh_token"],
+  scopes: ["openid", "api"],
+  resources: [],
+  userId: null,
+  requiresPushedRequests: false,
+  logoutUri: null,
+  rotates: true,
+} as const;
+
+let node: TestAuthority;
+let other: TestAuthority;
+let tv: RegisteredClient;
+let user: User;
+let hanna: Principal;
+
+beforeEach(async () => {
+  node = await startAuthority();
+  other = await node.another();
+  await node.owner();
+  ({ client: tv } = await node.authority.clients.register(registration));
+  ({ user } = await node.user("hanna"));
+  hanna = (await node.open(user.id)).principal;
+});
+afterEach(() => node.stop());
+
+const devices = (at = node) => at.authority.devices;
+const start = () => devices().begin(tv, nothing, abroad);
+const poll = (deviceCode: string, client = tv, at = node) =>
+  devices(at).redeem({ deviceCode, client, peer: abroad, polls: true });
+
+describe("a decision", () => {
+  it("that was approved logs in one of many that ask at once, on two nodes", async () => {
+    const { deviceCode, userCode } = await start();
+    await devices().approve(userCode, hanna);
+    const answers = await Promise.allSettled(
+      Array.from({ length: 20 }, (_, place) => poll(deviceCode, tv, place % 2 === 0 ? node : other)),
+    );
+    expect(answers.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    expect(await refusal(poll(deviceCode))).toBe("invalid_grant");
+  });
+  it("is made once, also by many at once", async () => {
+    const { deviceCode, userCode } = await start();
+    const answers = await Promise.allSettled([
+      devices().approve(userCode, hanna),
+      devices(other).approve(userCode, hanna),
+      devices(other).refuse(userCode, hanna),
+      poll(deviceCode),
+    ]);
+    expect(answers.slice(0, 3).filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    expect(await refusal(devices().approve(userCode, hanna))).toBe("not_found");
+    expect(await refusal(devices().refuse(userCode, hanna))).toBe("not_found");
+    expect(await refusal(devices().find(userCode, hanna))).toBe("not_found");
+  });
+  it("needs a session that is still live", async () => {
+    const { deviceCode, userCode } = await start();
+    await node.authority.revocation.revoke(
+      { kind: "sessions", userId: user.id, sessionIds: [hanna.sessionId] },
+      "session_revoked",
+    );
+    expect(await refusal(devices().approve(userCode, hanna))).toBe("unauthorized");
+    expect(await refusal(poll(deviceCode))).toBe("authorization_pending");
+  });
+  it.each([
+    [
+      "the user's sessions were ended",
+      () => node.authority.revocation.revoke({ kind: "user", userId: user.id }, "session_revoked"),
+      "expired_token",
+    ],
+    [
+      "the client's sessions were ended",
+      () => node.authority.revocation.revoke({ kind: "client", clientId: "tv" }, "session_revoked"),
+      "expired_token",
+    ],
+    [
+      "all sessions were ended",
+      () => node.authority.revocation.revoke({ kind: "all" }, "session_revoked"),
+      "expired_token",
+    ],
+    [
+      "the password was changed",
+      () => node.authority.localLogins.setPassword(user.id, "another good password"),
+      "expired_token",
+    ],
+    ["the login was removed", () => node.authority.localLogins.remove("hanna"), "expired_token"],
+    ["the user was removed", () => node.authority.users.remove(user.id), "expired_token"],
+    [
+      "the user was deactivated",
+      () => node.authority.users.update(user.id, { state: "deactivated" }),
+      "access_denied",
+    ],
+    [
+      "the user may only log in at home",
+      () => node.authority.users.update(user.id, { localOnly: true }),
+      "access_denied",
+    ],
+  ] as const)("does not hold any more once %s", async (_what, end, code) => {
+    const { deviceCode, userCode } = await start();
+    await devices().approve(userCode, hanna);
+    await end();
+    expect(await refusal(poll(deviceCode))).toBe(code);
+  });
+});
+
+describe("a person who guesses", () => {
+  it("gets no more guesses by codes of devices of their own in between", async () => {
+    const { userCode } = await start();
+    const answers: string[] = [];
+    for (let count = 0; count < 20; count += 1) {
+      answers.push(await refusal(devices().find("BCDF-GHJK", hanna)));
+      answers.push(await refusal(devices().find(userCode, hanna)));
+    }
+    expect(answers.at(-1)).toBe("rate_limited");
+    expect(answers.at(-2)).toBe("rate_limited");
+    node.clock.advance(600_000);
+    expect(await refusal(devices().find("BCDF-GHJK", hanna))).toBe("not_found");
+  });
+});
