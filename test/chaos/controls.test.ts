@@ -24,9 +24,13 @@ const properties = (found: readonly Violation[]) => found.map(({ property }) => 
 
 describe.concurrent("what the checker finds if a safeguard is off, and does not find if it is on:", () => {
   for (const control of controls) {
+    // What it finds is a race, which a busy machine can decide the other way once or twice.
     it(`${control.protection}, off`, async () => {
-      expect(properties(await played(control, control.protection))).toContain(control.finds);
-    }, 60_000);
+      let found: readonly string[] = [];
+      for (let plays = 0; plays < 3 && !found.includes(control.finds); plays += 1)
+        found = properties(await played(control, control.protection));
+      expect(found).toContain(control.finds);
+    }, 180_000);
     it(`${control.protection}, on`, async () => {
       expect(textOf(await played(control))).toBe("");
     }, 60_000);

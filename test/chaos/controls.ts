@@ -180,8 +180,10 @@ async function recordUnreadable(run: DirectedRun): Promise<void> {
   if (recorded === undefined) throw new Error("no socket from the remote address was accepted");
   const fault = { kind: "unreadable", node: 1, record: `user:${client.user}` } as const;
   const heal = await run.deployment.injectFault(fault);
-  if (!(await removeRight(context, nodeAt(context, 0), run.person("anna"), "remote")))
-    throw new Error("the change was not acknowledged");
+  const removed = () => removeRight(context, nodeAt(context, 0), run.person("anna"), "remote");
+  // A busy machine may not answer in the time of one call. A second change to the same rights is none.
+  for (let tries = 1; !(await removed()); tries += 1)
+    if (tries === 20) throw new Error("the change was not acknowledged");
   await keepUsing(recorded, pastBoundMs, "auth/refresh_tokens");
   await heal();
 }
