@@ -1,7 +1,7 @@
 /**
- * Query parameters that carry a secret, in lower case; compared without case. A URL ends up in histories, referrers and logs
- * of proxies. So a secret that came in one is compromised, and is not accepted (RFC 9700 section 4.3.2). `authSig` of a
- * signed path is made for URLs.
+ * Query parameters that carry a secret, in lower case; compared without case. A URL ends up in histories,
+ * referrers and logs of proxies. So a secret that came in one is compromised, and is not accepted (RFC 9700
+ * section 4.3.2). `authSig` of a signed path is made for URLs.
  */
 export const secretParameters: ReadonlySet<string> = new Set([
   "access_token",

@@ -16,9 +16,9 @@ import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { type Output, UsageError } from "./output.ts";
 
 /**
- * Validates the configuration and its TLS certificate, and prints the effective values with secrets masked, and warnings
- * about login providers: files that cannot be used, and what an embedded store shows. With `guarantee` it also asks Redis, and prints how soon the store
- * lets a revocation take effect. It writes nothing to the store.
+ * Validates the configuration and its TLS certificate, and prints the effective values with secrets masked, and
+ * warnings about login providers: files that cannot be used, and what an embedded store shows. With `guarantee` it
+ * also asks Redis, and prints how soon the store lets a revocation take effect. It writes nothing to the store.
  */
 export async function check(
   flags: ConfigFlags & { readonly guarantee?: true },
@@ -59,7 +59,9 @@ async function warningsOf(config: Config): Promise<readonly string[]> {
   }
 }
 
-/** A configuration file that gives the same configuration. Secrets must not be in a file, so they become comments. */
+/**
+ * A configuration file that gives the same configuration. Secrets must not be in a file, so they become comments.
+ */
 function configFile(config: Config): string {
   const kept: Record<string, unknown> = {};
   const remarks: string[] = [];

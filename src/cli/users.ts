@@ -192,7 +192,10 @@ export async function addLogin(
   output.result(await describe(authority, user), `${nameOrId} logs in as ${username}`);
 }
 
-/** Ends the sessions of that login. The user and the long-lived tokens stay. Throws `credentials_not_found`, `last_credential`. */
+/**
+ * Ends the sessions of that login. The user and the long-lived tokens stay. Throws `credentials_not_found`,
+ * `last_credential`.
+ */
 export async function removeLogin(authority: Authority, nameOrId: string, output: Output): Promise<void> {
   const user = await findUser(authority, nameOrId);
   const username = await authority.localLogins.usernameOf(user.id);

@@ -14,9 +14,9 @@ export interface DeviceLogin {
   readonly verificationUriComplete: string;
   readonly expiresAt: Date;
   /**
-   * Resolves once the client is `ready`. Rejects with `access_denied` if the person refuses, with `expired_token` if
-   * nobody decides in time, and with `not_connected` if the client is closed or begins something else. If the socket drops, the
-   * device goes on waiting on a new one.
+   * Resolves once the client is `ready`. Rejects with `access_denied` if the person refuses, with `expired_token`
+   * if nobody decides in time, and with `not_connected` if the client is closed or begins something else. If the
+   * socket drops, the device goes on waiting on a new one.
    */
   readonly done: Promise<void>;
 }

@@ -10,8 +10,8 @@ export interface ConnectionRegistryLimits {
 export type Room = "free" | "full" | "address_full";
 
 /**
- * Addresses that are remembered without an unauthenticated socket: taking one out of a Map each time and putting it in again
- * makes the Map grow a new table every few thousand times.
+ * Addresses that are remembered without an unauthenticated socket: taking one out of a Map each time and putting
+ * it in again makes the Map grow a new table every few thousand times.
  */
 const idleAddresses = 1024;
 

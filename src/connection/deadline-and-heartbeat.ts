@@ -68,8 +68,8 @@ export abstract class DeadlineAndHeartbeat extends WheelPlace {
   }
 
   /**
-   * After the event loop was blocked, timers fire before the input that waited with them is read. So a deadline that is late
-   * is put off once. Otherwise a node that was blocked would close clients that had answered in time.
+   * After the event loop was blocked, timers fire before the input that waited with them is read. So a deadline
+   * that is late is put off once. Otherwise a node that was blocked would close clients that had answered in time.
    */
   override due(): void {
     const now = this.timing.clock.monotonic();

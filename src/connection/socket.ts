@@ -66,8 +66,8 @@ export interface SocketHandler {
   ping(): void;
   pong(): void;
   /**
-   * So many more frames came in as parts of fragmented messages, in steps of some dozens. Reading them costs work, so whoever
-   * listens may count them. A transport whose library hides fragments never calls it.
+   * So many more frames came in as parts of fragmented messages, in steps of some dozens. Reading them costs work,
+   * so whoever listens may count them. A transport whose library hides fragments never calls it.
    */
   fragments(count: number): void;
   /** Called exactly once. 1005: a close frame without a code. 1006: the connection was lost. */

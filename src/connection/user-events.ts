@@ -10,7 +10,10 @@ import { isAdmin, type Users } from "../auth/users/users.ts";
 import type { ConnectionLog } from "./observer.ts";
 import type { Session } from "./session.ts";
 
-/** Home Assistant's three user events and Gatehouse's own, for administrators, and `approval_requested`, for whoever may approve. */
+/**
+ * Home Assistant's three user events and Gatehouse's own, for administrators, and `approval_requested`, for
+ * whoever may approve.
+ */
 export interface UserEvents {
   /** `type` undefined: all of them. Returns a function that ends the subscription. */
   subscribe(session: Session, id: number, type: string | undefined): () => void;

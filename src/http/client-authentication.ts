@@ -15,8 +15,9 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /**
  * Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2): a secret in the header or in the body, or an
- * assertion. A secret beside a URL as client id is ignored, as in Home Assistant. Undefined if the request names no
- * client. Throws `invalid_client`, `invalid_client_authentication`, `invalid_client_header`, and `invalid_format` for two methods at once.
+ * assertion. A secret beside a URL as client id is ignored, as in Home Assistant. Undefined if the request names
+ * no client. Throws `invalid_client`, `invalid_client_authentication`, `invalid_client_header`, and
+ * `invalid_format` for two methods at once.
  */
 export async function requestingClient(
   authority: Pick<Authority, "clientAuthentication">,

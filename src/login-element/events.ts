@@ -28,7 +28,10 @@ export interface GatehouseLoginElement extends HTMLElement {
   redirectUri: string | null;
   /** `for`: what the login gives. Default: `session`. `setup` creates the owner, and logs in as that person. */
   purpose: "session" | "code" | "setup";
-  /** With `for="setup"`: the code that the gateway printed. Without one the form asks for it. Set it before the element is in the page. */
+  /**
+   * With `for="setup"`: the code that the gateway printed. Without one the form asks for it. Set it before the
+   * element is in the page.
+   */
   setupCode: string;
   /** `state`: returned with the code. */
   state: string | null;

@@ -19,8 +19,8 @@ const [GET_INFO, DEFER_EVENT] = [0, 6];
  * keeps a buffer for each byte. Here what is unfinished takes at most four times its own size and 80 KiB, in however many
  * pieces it comes. So neither the number of reads nor that of fragments needs a limit that an honest client could meet.
  *
- * It also reads few frames at once. While more are left, `waits` is true: give it nothing, and call `readOn` in a later turn
- * of the event loop.
+ * It also reads few frames at once. While more are left, `waits` is true: give it nothing, and call `readOn` in a
+ * later turn of the event loop.
  */
 export class BoundedReceiver extends Receiver {
   /** Bytes of the reads of which parts may be kept. */

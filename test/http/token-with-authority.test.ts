@@ -6,8 +6,8 @@ import type { RecordKey } from "../../src/auth/store.ts";
 import { abroad, home, ownerLogin, startAuthority, type TestAuthority } from "../support/authority.ts";
 import { type HttpUnderTest, httpUnderTest, post } from "./http-under-test.ts";
 
-// The rows of home-assistant.md 3.4 with the real domain on a real store: what an Android app or the JavaScript client
-// sees when things are as they say.
+// The answers of Home Assistant's token endpoint with the real domain on a real store: what an Android app or the
+// JavaScript client sees.
 const clientId = "https://app.example/";
 const redirectUri = "https://app.example/callback";
 let node: TestAuthority;

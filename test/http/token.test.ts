@@ -94,7 +94,7 @@ const badCode = { error: "invalid_request", error_description: "Invalid code" };
 const inactive: User = { ...user, state: "deactivated" };
 const localOnly = { ...user, localOnly: true };
 
-/** Every row of home-assistant.md 3.4. */
+/** Every row of Home Assistant's token endpoint. */
 const table: readonly [
   row: string,
   fields: Record<string, string>,

@@ -34,18 +34,18 @@ export interface Person {
 }
 
 /**
- * Whether the user that a flow waits for is not pending any more: approved, or gone. Then `findPerson` finds nobody
- * else.
+ * Whether the user that a flow waits for is not pending any more: approved, or gone. Then `findPerson` finds
+ * nobody else.
  */
 export async function isDecided({ users }: Pick<PersonTools, "users">, { waiting }: Flow): Promise<boolean> {
   return waiting !== null && !isPending((await users.read(waiting.userId))?.user);
 }
 
 /**
- * The user whose credential was proved. A credential that nobody has yet is linked to the user that the provider names,
- * or makes a new user if the provider has `newUsers`. What the provider says about the person is written before anything
- * is decided on the user. Undefined: nobody has the credential, and it makes no user; or the flow waits for another user.
- * `no_room`: a new user would have to wait for approval, and too many do.
+ * The user whose credential was proved. A credential that nobody has yet is linked to the user that the provider
+ * names, or makes a new user if the provider has `newUsers`. What the provider says about the person is written
+ * before anything is decided on the user. Undefined: nobody has the credential, and it makes no user; or the flow
+ * waits for another user. `no_room`: a new user would have to wait for approval, and too many do.
  */
 export async function findPerson(
   tools: PersonTools,

@@ -27,8 +27,8 @@ export interface FinishTools extends PersonTools {
 }
 
 /**
- * `refused`: this person may not log in (no credential, not active, not from this address), or a record changed; the
- * answer is that of a wrong password. `no_room`: too many users wait for approval.
+ * `refused`: this person may not log in (no credential, not active, not from this address), or a record changed;
+ * the answer is that of a wrong password. `no_room`: too many users wait for approval.
  */
 export type LoginOutcome =
   | { readonly kind: "granted"; readonly result: CreateEntryStep["result"] }
@@ -45,8 +45,8 @@ const maxAttempts = 3;
  * Ends the flow and opens its session or code, in one commit. So a flow gives one session or one code, also if the
  * same step arrives twice, and none if the password, the credential or the user's epoch has changed since it was
  * read. If the user has changed, who may log in is decided again. The first login of a person may make a user, see
- * `findPerson`. A flow that links opens neither, see
- * `finishLink` and `giveLinkCode`. Throws `conflict` if the flow itself was continued or ended elsewhere.
+ * `findPerson`. A flow that links opens neither, see `finishLink` and `giveLinkCode`. Throws `conflict` if the
+ * flow itself was continued or ended elsewhere.
  */
 export async function finishLogin(
   tools: FinishTools,

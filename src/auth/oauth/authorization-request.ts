@@ -9,7 +9,10 @@ import { AuthError } from "../errors.ts";
 import { isCodeChallenge } from "../tokens/authorization-codes.ts";
 import type { PushedRequests } from "./pushed-requests.ts";
 
-/** What a client asks for, before it is checked (RFC 6749 section 4.1.1, RFC 7636, RFC 8707, OpenID Connect Core 3.1.2.1). */
+/**
+ * What a client asks for, before it is checked (RFC 6749 section 4.1.1, RFC 7636, RFC 8707, OpenID Connect Core
+ * 3.1.2.1).
+ */
 export interface AuthorizationRequest {
   readonly clientId: string | null;
   readonly redirectUri: string | null;

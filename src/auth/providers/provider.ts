@@ -23,7 +23,10 @@ export interface NewUsers {
 export interface ProviderSession {
   /** How a session of ours remembers it. Null: the provider names none. */
   readonly name: string | null;
-  /** Records that change when it ends: unchanged when a session of ours is opened, also by a code, or the login fails. */
+  /**
+   * Records that change when it ends: unchanged when a session of ours is opened, also by a code, or the login
+   * fails.
+   */
   readonly open: Checks;
 }
 
@@ -39,7 +42,10 @@ export type ProviderStep = (
       /** Kept in the flow's record for the next step; never a secret in clear. */
       readonly state?: JsonObject;
     }
-  /** The person goes to `url`. What comes of it completes the step from outside, see `LoginFlows.completeExternalStep`. */
+  /**
+   * The person goes to `url`. What comes of it completes the step from outside, see
+   * `LoginFlows.completeExternalStep`.
+   */
   | {
       readonly kind: "external";
       readonly stepId: string;
@@ -63,8 +69,8 @@ export type ProviderStep = (
       readonly amr: readonly string[];
       readonly profile?: Profile | undefined;
       /**
-       * The user that a credential nobody has yet is linked to; for providers that authenticate existing users only.
-       * Absent: the first login makes a user, if the provider has `newUsers`.
+       * The user that a credential nobody has yet is linked to; for providers that authenticate existing users
+       * only. Absent: the first login makes a user, if the provider has `newUsers`.
        */
       readonly linkTo?: string | undefined;
       readonly providerSession?: ProviderSession | undefined;
@@ -93,18 +99,20 @@ export interface LoginProvider {
   readonly name: string;
   /** False for a provider that is itself no proof of the person (trusted networks): no MFA is added to it. */
   readonly supportsMfa: boolean;
-  /** Lower-case names of headers of a socket's upgrade that it reads, see `Peer.upgrade`. No other header is kept. */
+  /**
+   * Lower-case names of headers of a socket's upgrade that it reads, see `Peer.upgrade`. No other header is kept.
+   */
   readonly upgradeHeaders?: readonly string[] | undefined;
   /** Absent: a credential that nobody has yet lets nobody in. */
   readonly newUsers?: NewUsers | undefined;
   /**
-   * Whether this peer may log in here. Asked for the list of providers and before every step. Absent: what `admits`
-   * says. Must not throw.
+   * Whether this peer may log in here. Asked for the list of providers and before every step. Absent: what
+   * `admits` says. Must not throw.
    */
   isOffered?(peer: Peer): boolean;
   /**
-   * Whether this peer may use a session that this provider gave. Asked whenever a session is opened or refreshed, or
-   * its token authenticates a socket. Absent: everybody. Must not throw.
+   * Whether this peer may use a session that this provider gave. Asked whenever a session is opened or refreshed,
+   * or its token authenticates a socket. Absent: everybody. Must not throw.
    */
   admits?: ((peer: Peer) => boolean) | undefined;
   /**
@@ -112,13 +120,15 @@ export interface LoginProvider {
    * `LoginThrottle`. Undefined for other input.
    */
   guessedName?(stepId: string, input: Readonly<Record<string, unknown>>): string | undefined;
-  /** What is wrong with its configuration and only the store shows, in words for the operator. Asked at the start. */
+  /**
+   * What is wrong with its configuration and only the store shows, in words for the operator. Asked at the start.
+   */
   warnings?(): Promise<readonly string[]>;
   begin(context: ProviderContext): Promise<ProviderStep>;
   /**
-   * `input` fits the fields of the form that was sent out; for an `external` or `progress` step it is what its caller in
-   * this process gave, and `peer` is that caller's. Unknown person, wrong secret, deactivated and pending user
-   * cost the same and read the same.
+   * `input` fits the fields of the form that was sent out; for an `external` or `progress` step it is what its
+   * caller in this process gave, and `peer` is that caller's. Unknown person, wrong secret, deactivated and
+   * pending user cost the same and read the same.
    */
   advance(
     stepId: string,

@@ -4,11 +4,12 @@ import type { JsonObject, JsonValue } from "../store.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 
 /**
- * The MAC of log entries. Without the installation's secret, whoever can write to the store can invent neither a revocation nor
- * a heartbeat. NOT covered: entries that are removed or replayed, and an entry's position and version, which the store
- * assigns. A replayed heartbeat is ignored. A revocation that is replayed unchanged changes nothing. Replayed with a higher
- * version, it ends newer sessions of the same user, client or installation too, and a replayed audit record is written
- * again: a writer to the store can disconnect people, but lets nobody in.
+ * The MAC of log entries. Without the installation's secret, whoever can write to the store can invent neither a
+ * revocation nor a heartbeat. NOT covered: entries that are removed or replayed, and an entry's position and
+ * version, which the store assigns. A replayed heartbeat is ignored. A revocation that is replayed unchanged
+ * changes nothing. Replayed with a higher version, it ends newer sessions of the same user, client or installation
+ * too, and a replayed audit record is written again: a writer to the store can disconnect people, but lets nobody
+ * in.
  */
 export interface LogMac {
   /** The event with its MAC. */

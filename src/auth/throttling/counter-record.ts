@@ -24,7 +24,10 @@ export interface CounterSubject {
   readonly address?: string;
 }
 
-/** One counter of guesses. Its id names it in lists, and is its key in the store: a letter of `throttleKinds`, then hashes. */
+/**
+ * One counter of guesses. Its id names it in lists, and is its key in the store: a letter of `throttleKinds`, then
+ * hashes.
+ */
 export interface Counter {
   readonly id: string;
   readonly key: RecordKey;

@@ -26,10 +26,10 @@ export interface CommandLineOptions {
 }
 
 /**
- * Asks a program, as Home Assistant's `command_line` does: it gets the variables `username` and `password` and no other,
- * and its exit code 0 lets the person in. Any other exit code and a signal are a wrong password. A command that cannot be
- * started, is too slow or writes too much is `unavailable`, and the log says why: nobody knows then whether the password
- * was right.
+ * Asks a program, as Home Assistant's `command_line` does: it gets the variables `username` and `password` and no
+ * other, and its exit code 0 lets the person in. Any other exit code and a signal are a wrong password. A command
+ * that cannot be started, is too slow or writes too much is `unavailable`, and the log says why: nobody knows then
+ * whether the password was right.
  */
 export function createCommandLineProvider(options: CommandLineOptions): LoginProvider {
   const tries = new BoundedTries(options.concurrent);

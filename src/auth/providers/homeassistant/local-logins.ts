@@ -26,7 +26,10 @@ export interface NewUserWithLogin {
  * NFKC, trim and case folding and must be given so; a user has at most one. Every change ends sessions through `revoke`.
  */
 export interface LocalLogins {
-  /** Throws `user_not_found`, `system_generated`, `username_already_exists`, `username_not_normalized`, `invalid_username`, `credential_exists`, `invalid_password`, `overloaded`, `conflict`. */
+  /**
+   * Throws `user_not_found`, `system_generated`, `username_already_exists`, `username_not_normalized`,
+   * `invalid_username`, `credential_exists`, `invalid_password`, `overloaded`, `conflict`.
+   */
   create(userId: string, username: string, password: string): Promise<void>;
   /**
    * Creates a new active user and a login, or neither. Throws `invalid_group` and what `create` throws of login and
@@ -51,7 +54,10 @@ export interface LocalLogins {
    * `invalid_password`, `rate_limited` (after 5 wrong ones, then one a minute), `overloaded`, `conflict`.
    */
   changeOwnPassword(principal: Principal, current: string, next: string, peer: Peer): Promise<void>;
-  /** Ends all sessions of the user. Throws `user_not_found`, `credentials_not_found`, `invalid_password`, `overloaded`, `conflict`. */
+  /**
+   * Ends all sessions of the user. Throws `user_not_found`, `credentials_not_found`, `invalid_password`,
+   * `overloaded`, `conflict`.
+   */
   setPassword(userId: string, password: string): Promise<void>;
   /**
    * Sessions stay: no right is removed. Throws `user_not_found`, `credentials_not_found`, `conflict`, and the

@@ -39,8 +39,8 @@ export function isLoginOf(providerId: LocalProviderId): (credential: Credential)
 }
 
 /**
- * The credential that a user has at the provider, and the login behind it. Throws `credentials_not_found`, also while it
- * is removed.
+ * The credential that a user has at the provider, and the login behind it. Throws `credentials_not_found`, also
+ * while it is removed.
  */
 export async function ownLogin(tools: LocalLoginTools, userId: string): Promise<OwnLogin> {
   const credential = (await tools.credentials.list(userId)).find(isLoginOf(tools.providerId));

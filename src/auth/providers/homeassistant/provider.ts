@@ -102,8 +102,8 @@ async function ownerOf(
 
 /**
  * Replaces the verifier with one of the current parameters, after the password was verified. Returns the record
- * version that the login is now decided on, or undefined if the record changed meanwhile. If the queue is full, the
- * old verifier stays.
+ * version that the login is now decided on, or undefined if the record changed meanwhile. If the queue is full,
+ * the old verifier stays.
  */
 async function upgrade(
   { store, passwords, clock }: Checking,

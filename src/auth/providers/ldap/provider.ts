@@ -23,8 +23,9 @@ export interface LdapProviderOptions {
 }
 
 /**
- * Asks a directory. The subject is the directory's identifier of the entry, not the login name: a name may be given to
- * somebody else later. An unknown name and a wrong password cause the same requests, and are answered after the same time.
+ * Asks a directory. The subject is the directory's identifier of the entry, not the login name: a name may be
+ * given to somebody else later. An unknown name and a wrong password cause the same requests, and are answered
+ * after the same time.
  */
 export function createLdapProvider(options: LdapProviderOptions): LoginProvider {
   const tries = new BoundedTries(options.concurrent);

@@ -22,9 +22,10 @@ interface Element {
 }
 
 /**
- * Cuts what a directory sends into messages (RFC 4511 section 4.1.1) and checks their structure before the LDAP library reads them:
- * its parser waits for garbage until a timeout, calls itself once for each message of a chunk, and need not end on
- * lengths that contradict each other. References to other servers and controls are left out, because nobody asked for them.
+ * Cuts what a directory sends into messages (RFC 4511 section 4.1.1) and checks their structure before the LDAP
+ * library reads them: its parser waits for garbage until a timeout, calls itself once for each message of a chunk,
+ * and need not end on lengths that contradict each other. References to other servers and controls are left out,
+ * because nobody asked for them.
  */
 export class ResponseGuard {
   readonly #deliver: (message: Buffer) => void;

@@ -63,7 +63,10 @@ const Step = Compile(
   ]),
 );
 
-/** A module's answer as a step; undefined if it is none. It is a copy: what the module does to its own later has no effect. */
+/**
+ * A module's answer as a step; undefined if it is none. It is a copy: what the module does to its own later has no
+ * effect.
+ */
 export function readModuleStep(answer: unknown): ProviderStep | undefined {
   // Members that are undefined count as absent, and what is no plain data cannot be a step.
   const copy = plainCopy(answer);

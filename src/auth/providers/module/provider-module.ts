@@ -15,7 +15,10 @@ import type { ProviderTools } from "../provider-type.ts";
 export interface ProviderModule<Options = unknown> {
   /** JSON Schema of the entry's `options`. They are checked before `create` is called; without it there are none. */
   readonly options?: TSchema | Readonly<Record<string, unknown>>;
-  /** Called at each start of a gateway, with what the entry says. It must not wait: the module itself may, while it is loaded. */
+  /**
+   * Called at each start of a gateway, with what the entry says. It must not wait: the module itself may, while it
+   * is loaded.
+   */
   create(options: Options, tools: ModuleTools): ModuleProvider;
 }
 

@@ -19,8 +19,8 @@ export interface ModuleEntry {
 }
 
 /**
- * A provider that a module made. Whatever it does wrong is an error that names the module, and ends what it was asked for,
- * nothing else: a throw, an answer that is none, no answer. What judges addresses refuses then.
+ * A provider that a module made. Whatever it does wrong is an error that names the module, and ends what it was
+ * asked for, nothing else: a throw, an answer that is none, no answer. What judges addresses refuses then.
  */
 export function guardedProvider(entry: ModuleEntry, made: ModuleProvider): LoginProvider {
   const { path } = entry;

@@ -80,7 +80,10 @@ export function groupsIn(claims: JsonObject, claim: string): readonly string[] {
     .filter((group) => typeof group === "string" && group.length <= longestGroup) as readonly string[];
 }
 
-/** RFC 8176 has no value for "the provider does not say how". A login without a method would count as no proof of a person. */
+/**
+ * RFC 8176 has no value for "the provider does not say how". A login without a method would count as no proof of a
+ * person.
+ */
 const unsaid: readonly string[] = ["federated"];
 
 export function amrIn({ amr }: JsonObject): readonly string[] {

@@ -43,7 +43,10 @@ export interface OidcProvider extends LoginProvider {
   readonly options: OidcProviderOptions;
   /** In record keys, and bound into every `state`. */
   readonly key: string;
-  /** Bounds how many codes are redeemed at once: anybody can send the gateway a code that the provider has to refuse. */
+  /**
+   * Bounds how many codes are redeemed at once: anybody can send the gateway a code that the provider has to
+   * refuse.
+   */
   readonly turns: BoundedTries;
 }
 

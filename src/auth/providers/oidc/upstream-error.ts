@@ -7,8 +7,9 @@ const mostCauses = 8;
 
 /**
  * What a failure at a provider means here. `provider_unavailable`: no answer, or one of 5xx; it may pass.
- * `provider_refused`: it answered the person's request with an error. `provider_error`: an answer that is wrong. The detail holds words of the library, and of the provider only a code
- * of OAuth's form: an answer may hold anything, also a secret.
+ * `provider_refused`: it answered the person's request with an error. `provider_error`: an answer that is wrong.
+ * The detail holds words of the library, and of the provider only a code of OAuth's form: an answer may hold
+ * anything, also a secret.
  */
 export function upstreamError(error: unknown): AuthError {
   if (error instanceof AuthError) return error;

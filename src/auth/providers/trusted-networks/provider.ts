@@ -28,8 +28,8 @@ const pageSize = 100;
 const notAllowed: ProviderStep = { kind: "abort", reason: "not_allowed" };
 
 /**
- * Lets people on trusted networks choose who they are, as Home Assistant's `trusted_networks` does. It proves nothing about
- * the person. It makes no users. Whoever leaves the network cannot use what it gave.
+ * Lets people on trusted networks choose who they are, as Home Assistant's `trusted_networks` does. It proves
+ * nothing about the person. It makes no users. Whoever leaves the network cannot use what it gave.
  */
 export function createTrustedNetworksProvider(options: TrustedNetworksOptions): LoginProvider {
   const choiceAt = createChoices(options.trustedUsers);
@@ -74,8 +74,8 @@ function done(userId: string): ProviderStep {
 }
 
 /**
- * Starts at once share one look at the users, which may be all there are. So strangers on the network cause no more of
- * them than one after another.
+ * Starts at once share one look at the users, which may be all there are. So strangers on the network cause no
+ * more of them than one after another.
  */
 function sharedCandidates(options: TrustedNetworksOptions): (choice: Choice, peer: Peer) => Candidates {
   const running = new Map<Choice, { readonly local?: Candidates; readonly remote?: Candidates }>();
