@@ -76,8 +76,8 @@ export const recordKeys = {
   /** A device that waits for a person's decision, by the hash of its code. */
   device: (deviceCode: string) => record("device", hashed(deviceCode)),
   deviceOfHash: (hash: string) => record("device", hash),
-  /** `{device}`: the hash of the device's code; by what the person types. */
-  deviceUserCode: (userCode: string) => record("device-user-code", hashed(userCode)),
+  /** `{device}`: the hash of the device's code; by a MAC of what the person types. */
+  deviceUserCode: (mac: string) => record("device-user-code", mac),
   /** A pushed authorization request, by the hash of its URI. */
   pushedRequest: (requestUri: string) => record("pushed-request", hashed(requestUri)),
   /** A notice of a logout that a node has claimed; `what`: a session, or a user and an epoch. */

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 
 import type { Authority } from "../auth/authority.ts";
+import { registrationDefaults } from "../auth/clients/client-record.ts";
 import * as clients from "./clients.ts";
 import { type CommandContext, configured, type StoreFlags, withAuthority } from "./command-context.ts";
 import type { Output } from "./output.ts";
@@ -35,7 +36,7 @@ export function addClientCommands(program: Command, context: CommandContext): vo
           name: flags.name ?? id,
           redirectUris: flags.redirectUri ?? [],
           grantTypes: flags.grantType,
-          scopes: flags.scope ?? ["openid", "profile"],
+          scopes: flags.scope ?? registrationDefaults.scopes,
           resources: flags.resource ?? [],
           secretFile: flags.secretFile,
           keysFile: flags.keysFile,

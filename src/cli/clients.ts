@@ -2,7 +2,13 @@ import { readFile } from "node:fs/promises";
 
 import { GrantType } from "../../protocol/commands/clients.ts";
 import type { Authority } from "../auth/authority.ts";
-import type { PublicKeys, RegisteredClient } from "../auth/clients/client-record.ts";
+import { clientInfoOf } from "../auth/clients/client-info.ts";
+import {
+  type PublicKeys,
+  type RegisteredClient,
+  registrationDefaults,
+} from "../auth/clients/client-record.ts";
+import { publicKeysIn } from "../auth/clients/client-rules.ts";
 import { type Output, table, UsageError } from "./output.ts";
 import { oneLine } from "./terminal-text.ts";
 import { writeTokenFile } from "./token-file.ts";
@@ -40,24 +46,24 @@ export async function listClients(authority: Authority, output: Output): Promise
     client.source,
   ]);
   output.result(
-    all.map(describe),
+    all.map(clientInfoOf),
     table(["CLIENT ID", "NAME", "AUTHENTICATES", "GRANT TYPES", "SCOPES", "FROM"], rows),
   );
 }
 
 /** Registers a client. Its secret goes into a new file, and is printed nowhere. */
 export async function addClient(authority: Authority, request: AddClient, output: Output): Promise<void> {
-  const { secretFile, keysFile, grantTypes = ["authorization_code", "refresh_token"], ...given } = request;
+  const { secretFile, keysFile, grantTypes = registrationDefaults.grantTypes, ...given } = request;
   if (secretFile !== undefined && keysFile !== undefined)
     throw new UsageError("--secret-file and --keys-file are two ways to authenticate: give one");
   const jwks = keysFile === undefined ? null : await readKeys(keysFile);
   const register = () =>
     authority.clients.register({
+      ...registrationDefaults,
       ...given,
       grantTypes: grantTypes.map(grantTypeNamed),
       authMethod: secretFile !== undefined ? "client_secret" : jwks === null ? "none" : "private_key_jwt",
       jwks,
-      rotates: true,
     });
   const made =
     secretFile === undefined
@@ -68,7 +74,7 @@ export async function addClient(authority: Authority, request: AddClient, output
         });
   const where = secretFile === undefined ? "" : `; its secret is in ${secretFile}`;
   output.result(
-    { ...describe(made.client), secret_file: secretFile ?? null },
+    { ...clientInfoOf(made.client), secret_file: secretFile ?? null },
     `registered ${request.id}${where}`,
   );
 }
@@ -84,7 +90,7 @@ export async function renewSecret(
     // The secret of before is gone already. Another try makes another one.
     undo: async () => undefined,
   });
-  output.result({ ...describe(made.client), secret_file: file }, `the new secret of ${id} is in ${file}`);
+  output.result({ ...clientInfoOf(made.client), secret_file: file }, `the new secret of ${id} is in ${file}`);
 }
 
 export async function removeClient(authority: Authority, id: string, output: Output): Promise<void> {
@@ -101,29 +107,10 @@ function grantTypeNamed(text: string) {
 }
 
 async function readKeys(file: string): Promise<PublicKeys> {
-  try {
-    const value = JSON.parse(await readFile(file, "utf8")) as PublicKeys;
-    if (Array.isArray(value?.keys)) return value;
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw new UsageError(`cannot read ${file}`);
-  }
-  throw new UsageError(`${file} is no JWKS`);
-}
-
-function describe(client: RegisteredClient) {
-  const { id, name, authMethod, redirectUris, grantTypes, scopes, resources, userId, source } = client;
-  return {
-    client_id: id,
-    name,
-    auth_method: authMethod,
-    redirect_uris: redirectUris,
-    grant_types: grantTypes,
-    scopes,
-    resources,
-    user_id: userId,
-    require_pushed_requests: client.requiresPushedRequests,
-    backchannel_logout_uri: client.logoutUri,
-    rotate_refresh_tokens: client.rotates,
-    source,
-  };
+  const text = await readFile(file, "utf8").catch(() => {
+    throw new UsageError(`cannot read ${file}`);
+  });
+  const keys = publicKeysIn(text);
+  if (keys === undefined) throw new UsageError(`${file} is no JWKS`);
+  return keys;
 }

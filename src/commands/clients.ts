@@ -1,6 +1,7 @@
-import type { ClientInfo } from "../../protocol/commands/clients.ts";
 import type { Params } from "../../protocol/commands/index.ts";
-import type { PublicKeys, RegisteredClient } from "../auth/clients/client-record.ts";
+import { clientInfoOf } from "../auth/clients/client-info.ts";
+import { type PublicKeys, registrationDefaults } from "../auth/clients/client-record.ts";
+import { publicKeysIn } from "../auth/clients/client-rules.ts";
 import type { ClientChanges } from "../auth/clients/registered-clients.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Command } from "../connection/command.ts";
@@ -23,15 +24,7 @@ export function clientCommands(parts: CommandParts): readonly Command[] {
         id: message.client_id,
         name: message.name ?? message.client_id,
         authMethod: message.auth_method ?? "none",
-        redirectUris: [],
-        grantTypes: ["authorization_code", "refresh_token"],
-        scopes: ["openid", "profile"],
-        resources: [],
-        userId: null,
-        jwks: null,
-        requiresPushedRequests: false,
-        logoutUri: null,
-        rotates: true,
+        ...registrationDefaults,
         ...changesOf(message),
       });
       return { client: clientInfoOf(made.client), client_secret: made.secret };
@@ -49,23 +42,6 @@ export function clientCommands(parts: CommandParts): readonly Command[] {
       return null;
     }),
   ];
-}
-
-export function clientInfoOf(client: RegisteredClient): ClientInfo {
-  return {
-    client_id: client.id,
-    name: client.name,
-    auth_method: client.authMethod,
-    redirect_uris: [...client.redirectUris],
-    grant_types: [...client.grantTypes],
-    scopes: [...client.scopes],
-    resources: [...client.resources],
-    user_id: client.userId,
-    require_pushed_requests: client.requiresPushedRequests,
-    backchannel_logout_uri: client.logoutUri,
-    rotate_refresh_tokens: client.rotates,
-    source: client.source,
-  };
 }
 
 /** Only what the message names. */
@@ -86,14 +62,8 @@ function changesOf(message: Changes): ClientChanges {
 }
 
 /** Throws `invalid_format`. */
-export function keysIn(text: string): PublicKeys {
-  try {
-    const value: unknown = JSON.parse(text);
-    const keys = typeof value === "object" && value !== null && "keys" in value ? value.keys : undefined;
-    if (Array.isArray(keys) && keys.every((key) => typeof key === "object" && key !== null))
-      return { keys } as PublicKeys;
-  } catch {
-    // Said below.
-  }
-  throw new AuthError("invalid_format", { publicMessage: "keys is no JWKS" });
+function keysIn(text: string): PublicKeys {
+  const keys = publicKeysIn(text);
+  if (keys === undefined) throw new AuthError("invalid_format", { publicMessage: "keys is no JWKS" });
+  return keys;
 }

@@ -9,9 +9,9 @@ const english = {
   hint: "Eight letters. Go on only if you have the device before you.",
   next: "Go on",
   logIn: "Log in, to say who the device is for.",
-  asks: html`Is this your device?`,
+  asks: "Is this your device?",
   app: "App",
-  code2: "Code",
+  shownCode: "Code",
   address: "Its address",
   asksFor: "Asks for",
   unknown: "not known",
@@ -32,9 +32,9 @@ const german: Texts = {
   hint: "Acht Buchstaben. Machen Sie nur weiter, wenn Sie das Gerät vor sich haben.",
   next: "Weiter",
   logIn: "Melden Sie sich an, damit klar ist, für wen das Gerät ist.",
-  asks: html`Ist das Ihr Gerät?`,
+  asks: "Ist das Ihr Gerät?",
   app: "App",
-  code2: "Code",
+  shownCode: "Code",
   address: "Seine Adresse",
   asksFor: "Bittet um",
   unknown: "nicht bekannt",
@@ -79,7 +79,7 @@ export function devicePage(
         <p id="asks" tabindex="-1">${words.asks}</p>
         <dl>
           <dt>${words.app}</dt><dd data-shown="app"></dd>
-          <dt>${words.code2}</dt><dd data-shown="code"></dd>
+          <dt>${words.shownCode}</dt><dd data-shown="code"></dd>
           <dt>${words.address}</dt><dd data-shown="address" data-unknown="${words.unknown}"></dd>
           <dt>${words.asksFor}</dt><dd data-shown="scopes"></dd>
         </dl>

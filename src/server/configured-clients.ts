@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 
-import type { PublicKeys, RegisteredClient } from "../auth/clients/client-record.ts";
-import { checkRegistration } from "../auth/clients/client-rules.ts";
+import { type RegisteredClient, registrationDefaults } from "../auth/clients/client-record.ts";
+import { checkRegistration, publicKeysIn } from "../auth/clients/client-rules.ts";
 import { hashClientSecret } from "../auth/clients/registered-clients.ts";
 import { AuthError } from "../auth/errors.ts";
 import { ConfigError } from "./config/problems.ts";
@@ -45,7 +45,7 @@ async function clientOf(
     secretFile === undefined || !readsFiles ? "" : (await text("secret_file", secretFile)).trim();
   if (secretFile !== undefined && readsFiles && secret.length < minSecretLength)
     throw wrong(`has a secret of less than ${minSecretLength} characters`);
-  const keys = keysFile === undefined || !readsFiles ? null : keysIn(await text("keys_file", keysFile));
+  const keys = keysFile === undefined || !readsFiles ? null : publicKeysIn(await text("keys_file", keysFile));
   if (keys === undefined) throw wrong("has a keys_file that is no JWKS");
   const authMethod =
     secretFile !== undefined ? "client_secret" : keysFile !== undefined ? "private_key_jwt" : "none";
@@ -55,14 +55,15 @@ async function clientOf(
     authMethod,
     secretHash: secretFile === undefined ? null : hashClientSecret(secret),
     jwks: keys,
-    redirectUris: entry.redirect_uris ?? [],
-    grantTypes: entry.grant_types ?? ["authorization_code", "refresh_token"],
-    scopes: entry.scopes ?? ["openid", "profile"],
-    resources: entry.resources ?? [],
+    redirectUris: entry.redirect_uris ?? registrationDefaults.redirectUris,
+    grantTypes: entry.grant_types ?? registrationDefaults.grantTypes,
+    scopes: entry.scopes ?? registrationDefaults.scopes,
+    resources: entry.resources ?? registrationDefaults.resources,
     userId: entry.user_id ?? null,
     requiresPushedRequests: entry.require_pushed_requests ?? false,
     logoutUri: entry.backchannel_logout_uri ?? null,
     rotates: entry.rotate_refresh_tokens ?? true,
+    version: 0,
     source: "configuration",
   };
   if (!readsFiles) return client;
@@ -72,13 +73,4 @@ async function clientOf(
     throw error instanceof AuthError ? wrong(`is wrong: ${error.publicMessage}`) : error;
   }
   return client;
-}
-
-function keysIn(text: string): PublicKeys | undefined {
-  try {
-    const value = JSON.parse(text) as PublicKeys;
-    return Array.isArray(value?.keys) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -237,6 +237,16 @@ describe("attacks on device authorization", () => {
     socket.close();
   });
 
+  it("a device gets no scope that its client has lost since it began", async () => {
+    const socket = await person(gateway);
+    const { body } = await begin(gateway, { scope: "profile api" });
+    await gateway.authority.clients.update("tv", { scopes: ["profile"] });
+    await decide(socket, "approve", body.user_code ?? "");
+    const polled = await poll(gateway, body.device_code ?? "");
+    expect(polled).toMatchObject({ status: 200, body: { scope: "profile" } });
+    socket.close();
+  });
+
   it("strangers begin a bounded number", async () => {
     const answers = [];
     for (let count = 0; count < 61; count += 1) answers.push(await begin(gateway));

@@ -2,7 +2,13 @@ import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type { ClientRegistration } from "../../src/auth/clients/registered-clients.ts";
-import { type RunningGateway, setUpOwner, startGateway, startNode } from "../support/gateway.ts";
+import {
+  ownerPassword,
+  type RunningGateway,
+  setUpOwner,
+  startGateway,
+  startNode,
+} from "../support/gateway.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { callback, newCode, registerApp, registration, sendForm } from "../support/registered-app.ts";
 import { openSocket } from "../support/socket-client.ts";
@@ -420,6 +426,30 @@ describe("pushed requests", () => {
 });
 
 describe("a client that is changed", () => {
+  it("gets nothing from a login that began before, beyond what it may have now", async () => {
+    const person = { username: "paula", password: ownerPassword };
+    const begin = async (changes: Partial<ClientRegistration>, asked: Readonly<Record<string, string>>) => {
+      const own = await app({ authMethod: "none", ...changes });
+      const socket = await openSocket(gateway.port);
+      const start = { handler: ["homeassistant", null], client_id: own[0], ...asked };
+      const { result } = await socket.call("auth/login/start", start);
+      const { flow_id } = result as { flow_id: string };
+      const finish = () => socket.call("auth/login/step", { flow_id, user_input: person });
+      return { own, socket, finish };
+    };
+    const login = { grantTypes: ["login"], redirectUris: [], scopes: ["profile", "api"] } as const;
+    const narrowed = await begin(login, {});
+    await gateway.authority.clients.update(narrowed.own[0], { scopes: ["profile"] });
+    expect(await narrowed.finish()).toMatchObject({ result: { type: "create_entry" } });
+    expect(await narrowed.socket.call("auth/refresh_tokens")).toMatchObject({
+      error: { code: "insufficient_scope" },
+    });
+    const removed = await begin(login, {});
+    await gateway.authority.clients.remove(removed.own[0]);
+    expect(await removed.finish()).toMatchObject({ error: { code: "invalid_client" } });
+    for (const { socket } of [narrowed, removed]) socket.close();
+  });
+
   it("loses its sessions and sockets when it is removed, or may do less", async () => {
     for (const change of [
       (id: string) => gateway.authority.clients.remove(id),
@@ -464,6 +494,11 @@ describe("a client that is changed", () => {
     ],
     ["keys beside a secret", "invalid_format", { jwks: { keys: [{ kty: "EC" }] } }],
     ["no keys", "invalid_format", { authMethod: "private_key_jwt" }],
+    [
+      "a key that is none",
+      "invalid_format",
+      { authMethod: "private_key_jwt", jwks: { keys: [{ kty: "EC", crv: "P-256", x: "AA", y: "AA" }] } },
+    ],
     [
       "a symmetric key",
       "invalid_format",

@@ -98,8 +98,9 @@ async function verified(
     });
     return payload;
   } catch (error) {
-    if (error instanceof joseErrors.JOSEError || error instanceof TypeError) throw refused(error.message);
-    throw error;
+    // The last one: a key that cannot be imported, or not for the algorithm that the assertion names.
+    const isOfClient = [joseErrors.JOSEError, TypeError, DOMException].some((kind) => error instanceof kind);
+    throw isOfClient && error instanceof Error ? refused(error.message) : error;
   }
 }
 

@@ -1,14 +1,14 @@
 import type { JSONWebKeySet } from "jose";
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
 
-import type { GrantType } from "../../../protocol/commands/clients.ts";
+import { ClientAuthMethod, type GrantType } from "../../../protocol/commands/clients.ts";
 
 import { recordKeys } from "../record-keys.ts";
-import type { JsonObject, Step, StoredRecord } from "../store.ts";
+import type { Checks, JsonObject, Step, StoredRecord } from "../store.ts";
 
 /** How a client proves that it is the client. `client_secret`: in the header or in the body, as the client likes. */
-export type ClientAuthMethod = "none" | "client_secret" | "private_key_jwt";
+type AuthMethod = Static<typeof ClientAuthMethod>;
 
 /** A JWKS (RFC 7517) of public keys. */
 export type PublicKeys = JSONWebKeySet;
@@ -18,7 +18,7 @@ export interface RegisteredClient {
   readonly id: string;
   /** For people. */
   readonly name: string;
-  readonly authMethod: ClientAuthMethod;
+  readonly authMethod: AuthMethod;
   /** SHA-256 of the secret, base64url; only for `client_secret`. */
   readonly secretHash: string | null;
   /** Public keys of `private_key_jwt`. */
@@ -37,7 +37,22 @@ export interface RegisteredClient {
   /** Whether its sessions rotate their refresh tokens. */
   readonly rotates: boolean;
   readonly source: "configuration" | "store";
+  /** Of its record; 0 in the configuration. */
+  readonly version: number;
 }
+
+/** What a client has that is registered without saying so. */
+export const registrationDefaults = {
+  redirectUris: [],
+  grantTypes: ["authorization_code", "refresh_token"],
+  scopes: ["openid", "profile"],
+  resources: [],
+  userId: null,
+  jwks: null,
+  requiresPushedRequests: false,
+  logoutUri: null,
+  rotates: true,
+} as const satisfies Partial<RegisteredClient>;
 
 const Text = Type.Union([Type.String(), Type.Null()]);
 
@@ -46,11 +61,7 @@ const ClientRecord = Compile(
   Type.Object({
     id: Type.String(),
     name: Type.String(),
-    authMethod: Type.Union([
-      Type.Literal("none"),
-      Type.Literal("client_secret"),
-      Type.Literal("private_key_jwt"),
-    ]),
+    authMethod: ClientAuthMethod,
     secretHash: Text,
     jwks: Type.Union([
       Type.Object({ keys: Type.Array(Type.Record(Type.String(), Type.Unknown())) }),
@@ -68,12 +79,21 @@ const ClientRecord = Compile(
 );
 
 /** Undefined for a damaged record: nobody is that client. */
-export function parseClient({ value }: StoredRecord): RegisteredClient | undefined {
+export function parseClient({ value, version }: StoredRecord): RegisteredClient | undefined {
   if (!ClientRecord.Check(value)) return undefined;
-  const record = value as unknown as Omit<RegisteredClient, "source">;
-  return { ...record, source: "store" };
+  const record = value as unknown as Omit<RegisteredClient, "source" | "version">;
+  return { ...record, source: "store", version };
 }
 
-export function clientPut({ source: _, ...client }: RegisteredClient): NonNullable<Step["put"]>[number] {
+/** A commit with this check fails if the client was changed or removed since it was read. */
+export function clientChecks({ id, source, version }: RegisteredClient): Checks {
+  return source === "store" ? [{ key: recordKeys.client(id), version }] : [];
+}
+
+export function clientPut({
+  source: _,
+  version: __,
+  ...client
+}: RegisteredClient): NonNullable<Step["put"]>[number] {
   return { key: recordKeys.client(client.id), value: client as unknown as JsonObject };
 }

@@ -1,3 +1,5 @@
+import { createPublicKey, type JsonWebKey } from "node:crypto";
+
 import { AuthError } from "../errors.ts";
 import { isRegisteredId } from "./client-id.ts";
 import type { PublicKeys, RegisteredClient } from "./client-record.ts";
@@ -51,10 +53,31 @@ function keysProblem(method: RegisteredClient["authMethod"], jwks: PublicKeys | 
   if (method !== "private_key_jwt") return jwks === null ? undefined : "Keys are for private_key_jwt alone.";
   if (jwks === null || jwks.keys.length === 0 || jwks.keys.length > maxKeys)
     return `private_key_jwt needs 1 to ${maxKeys} public keys.`;
-  const isPublic = jwks.keys.every(
-    (key) => (key.kty === "EC" || key.kty === "RSA" || key.kty === "OKP") && !("d" in key),
-  );
-  return isPublic ? undefined : "The keys of private_key_jwt are public EC, RSA or OKP keys.";
+  return jwks.keys.every(isPublicKey)
+    ? undefined
+    : "The keys of private_key_jwt are public EC, RSA or OKP keys.";
+}
+
+function isPublicKey(key: PublicKeys["keys"][number]): boolean {
+  if (key.kty === "oct" || "d" in key) return false;
+  try {
+    createPublicKey({ key: key as JsonWebKey, format: "jwk" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The keys in a JWKS. Undefined for a text that is none. NOT checked: what keys they are; see `checkRegistration`. */
+export function publicKeysIn(text: string): PublicKeys | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const keys = typeof value === "object" && value !== null && "keys" in value ? value.keys : undefined;
+    const isList = Array.isArray(keys) && keys.every((key) => typeof key === "object" && key !== null);
+    return isList ? { keys } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export function isRedirectUri(text: string): boolean {

@@ -7,11 +7,11 @@ import type { Revocation } from "../revocation/revocation.ts";
 import { mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
 import type { Users } from "../users/users.ts";
 import { isRegisteredId } from "./client-id.ts";
-import { clientPut, parseClient, type RegisteredClient } from "./client-record.ts";
+import { clientChecks, clientPut, parseClient, type RegisteredClient } from "./client-record.ts";
 import { checkRegistration } from "./client-rules.ts";
 
 /** What an administrator decides on. */
-export type ClientRegistration = Omit<RegisteredClient, "secretHash" | "source">;
+export type ClientRegistration = Omit<RegisteredClient, "secretHash" | "source" | "version">;
 export type ClientChanges = Partial<Omit<ClientRegistration, "id" | "authMethod">>;
 
 /** A client with its new secret, which nothing shows again; null for one that has no secret. */
@@ -85,7 +85,12 @@ export function createRegisteredClients(options: RegisteredClientsOptions): Regi
       return last === undefined ? { clients } : { clients, next: last };
     },
     async register(registration) {
-      const { client, secret } = withNewSecret({ ...registration, secretHash: null, source: "store" });
+      const { client, secret } = withNewSecret({
+        ...registration,
+        secretHash: null,
+        source: "store",
+        version: 0,
+      });
       checkRegistration(client);
       await requireSystemUser(options, client);
       if (configured.has(client.id)) throw new AuthError("client_exists");
@@ -119,8 +124,7 @@ export function createRegisteredClients(options: RegisteredClientsOptions): Regi
     async remove(clientId) {
       if (configured.has(clientId)) throw new AuthError("client_configured");
       await retryConflicts(async () => {
-        const { version } = await stored(store, clientId);
-        const outcome = await store.commit(removalStep(clientId, version));
+        const outcome = await store.commit(removalStep(await stored(store, clientId)));
         return outcome.ok || undefined;
       });
       await revocation.revoke({ kind: "client", clientId }, "session_revoked");
@@ -142,20 +146,18 @@ type Change = (client: RegisteredClient) => RegisteredClient | Promise<Registere
 
 async function changeStored(store: Store, clientId: string, next: Change) {
   return await retryConflicts(async () => {
-    const { client: before, version } = await stored(store, clientId);
+    const before = await stored(store, clientId);
     const client = await next(before);
-    const check = [{ key: recordKeys.client(clientId), version }];
-    const outcome = await store.commit({ check, put: [clientPut(client)] });
+    const outcome = await store.commit({ check: clientChecks(before), put: [clientPut(client)] });
     return outcome.ok ? { before, client } : undefined;
   });
 }
 
-async function stored(store: Store, clientId: string) {
+async function stored(store: Store, clientId: string): Promise<RegisteredClient> {
   const record = isRegisteredId(clientId) ? await readRecord(store, recordKeys.client(clientId)) : undefined;
   const client = record && parseClient(record);
-  if (record === undefined || client === undefined)
-    throw new AuthError("not_found", { publicMessage: "There is no such client" });
-  return { client, version: record.version };
+  if (client === undefined) throw new AuthError("not_found", { publicMessage: "There is no such client" });
+  return client;
 }
 
 function withNewSecret(client: RegisteredClient): ClientWithSecret {
@@ -179,12 +181,11 @@ function registrationStep(client: RegisteredClient): Step {
   );
 }
 
-function removalStep(clientId: string, version: number): Step {
-  const key = recordKeys.client(clientId);
+function removalStep(client: RegisteredClient): Step {
   return {
-    check: [{ key, version }],
-    remove: [key, recordKeys.clientSession(clientId)],
-    unlink: [{ index: indexKeys.clients, member: clientId }],
+    check: clientChecks(client),
+    remove: [recordKeys.client(client.id), recordKeys.clientSession(client.id)],
+    unlink: [{ index: indexKeys.clients, member: client.id }],
   };
 }
 

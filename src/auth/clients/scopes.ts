@@ -1,17 +1,13 @@
 /**
  * Scopes (RFC 6749 section 3.3) only narrow what a token may do: a user without a right does not get it by a scope.
  * A session without scopes (null) is not narrowed, as those of Home Assistant's clients. Other scopes than these mean
- * nothing to the gateway; backends that receive the token may read them.
+ * nothing to the gateway; backends that receive the token may read them. `openid`: an ID token, and the user's id at
+ * `/auth/userinfo`. `profile`: the name. `groups`: the groups' ids. `offline_access`: nothing by itself. `api`:
+ * everything that the user may do, on the socket and over HTTP.
  */
-export const knownScopes = {
-  openid: "An ID token, and the user's id at `/auth/userinfo`.",
-  profile: "The user's name.",
-  groups: "The ids of the user's groups.",
-  offline_access: "Nothing by itself: whether there is a refresh token depends on the client's grant types.",
-  api: "Everything that the user may do, on the socket and over HTTP.",
-} as const;
+export const knownScopes = ["openid", "profile", "groups", "offline_access", "api"] as const;
 
-export type KnownScope = keyof typeof knownScopes;
+export type KnownScope = (typeof knownScopes)[number];
 
 /** RFC 6749 section 3.3. */
 const scopeShape = /^[\x21\x23-\x5B\x5D-\x7E]{1,64}$/;

@@ -1,7 +1,8 @@
 import type { CreateEntryStep } from "../../../protocol/flow.ts";
+import { clientChecks } from "../clients/client-record.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
-import type { PushedRequests } from "../oauth/pushed-requests.ts";
+import { type AllowedRequest, type RequestTools, stillAllowed } from "../oauth/authorization-request.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { sessionGrantOf } from "../sessions/token-grant.ts";
@@ -16,13 +17,12 @@ import { endFlowStep, type Flow, flowChecks, type VersionedFlow } from "./flow-r
 import { giveLinkCode } from "./link-codes.ts";
 import type { Proof } from "./proof.ts";
 
-export interface FinishTools extends PersonTools {
+export interface FinishTools extends PersonTools, RequestTools {
   readonly sessions: Pick<Sessions, "open">;
   readonly codes: Pick<AuthorizationCodes, "prepare">;
-  readonly pushed: Pick<PushedRequests, "read">;
   /** A flow waits for a decision on this user. */
   readonly onWaiting: (flowId: string, userId: string) => void;
-  /** Whether sessions of this client rotate their refresh tokens. */
+  /** Whether sessions of this client, which nobody registered, rotate their refresh tokens. */
   readonly rotates: (clientId: string | null) => boolean;
 }
 
@@ -93,17 +93,21 @@ async function finishFor(
   peer: Peer,
   check: Checks,
 ): Promise<LoginOutcome> {
-  const also = mergeSteps(endFlowStep(at), { check });
+  const { purpose, scope = null, resource = null, nonce = null, ...flow } = at.flow;
+  const allowed = await stillAllowed(tools, purpose, { ...flow, scope, resource, nonce });
+  const ofClient = allowed.client === undefined ? [] : clientChecks(allowed.client);
+  const also = mergeSteps(endFlowStep(at), { check: [...check, ...ofClient] });
   const result =
-    at.flow.purpose === "code"
-      ? await finishWithCode(tools, at.flow, proof, person, also)
-      : await finishWithSession(tools, at.flow, proof, person, peer, also);
+    purpose === "code"
+      ? await finishWithCode(tools, at.flow, allowed, proof, person, also)
+      : await finishWithSession(tools, at.flow, allowed, proof, person, peer, also);
   return { kind: "granted", result };
 }
 
 async function finishWithSession(
   { sessions, rotates }: FinishTools,
-  { clientId, clientName, scope, resource }: Flow,
+  { clientId, clientName }: Flow,
+  { scope, resource, client }: AllowedRequest,
   { assurance, amr, authenticatedAt, providerSession }: Proof,
   { credential, versionedUser }: Person,
   peer: Peer,
@@ -116,7 +120,7 @@ async function finishWithSession(
     credential,
     clientId,
     clientName,
-    rotates: rotates(clientId),
+    rotates: client?.rotates ?? rotates(clientId),
     assurance,
     amr,
     authenticatedAt,
@@ -132,7 +136,8 @@ async function finishWithSession(
 /** Issues no code to a user who is being revoked: its commit has the same checks as that of a session. */
 async function finishWithCode(
   { store, codes, pushed }: FinishTools,
-  { clientId, clientName, redirectUri, codeChallenge, scope, resource, nonce, requestUri }: Flow,
+  { clientId, clientName, redirectUri, codeChallenge, requestUri }: Flow,
+  { scope, resource, nonce }: AllowedRequest,
   { assurance, amr, authenticatedAt, providerSession }: Proof,
   { credential, versionedUser }: Person,
   also: Step,

@@ -5,7 +5,7 @@ import { AuthError } from "../errors.ts";
 import type { EventBus } from "../event-bus.ts";
 import { newId } from "../ids.ts";
 import type { Peer } from "../model.ts";
-import type { AllowedRequest, RequestTools } from "../oauth/authorization-request.ts";
+import type { AllowedRequest } from "../oauth/authorization-request.ts";
 import type { ProviderStep } from "../providers/provider.ts";
 import { isOffered } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
@@ -186,8 +186,7 @@ export const defaultLoginFlowLimits: LoginFlowLimits = {
 };
 
 export interface LoginFlowsOptions
-  extends Omit<FinishTools, "onWaiting" | "pushed">,
-    RequestTools,
+  extends Omit<FinishTools, "onWaiting">,
     Pick<ChargingTools, "throttle" | "devices"> {
   readonly revocation: FinishTools["revocation"] & Pick<Revocation, "onRevocation">;
   readonly events: EventBus;

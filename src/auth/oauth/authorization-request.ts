@@ -1,5 +1,5 @@
 import type { GrantType } from "../../../protocol/commands/clients.ts";
-import { verifyClientId, verifyRedirectUri } from "../clients/client-id.ts";
+import { isRegisteredId, verifyClientId, verifyRedirectUri } from "../clients/client-id.ts";
 import type { ClientPages } from "../clients/client-page.ts";
 import type { RegisteredClient } from "../clients/client-record.ts";
 import { isRedirectUri, isRegisteredRedirect } from "../clients/client-rules.ts";
@@ -66,6 +66,20 @@ export async function checkRequest(
   return { ...request, scope, resource, client };
 }
 
+/**
+ * What was allowed when a flow began, as it is allowed at its end: a registered client may have been removed, or may do
+ * less, since. The caller's commit checks `clientChecks`. Throws like `checkRequest`.
+ */
+export async function stillAllowed(
+  tools: Pick<RequestTools, "clients" | "clientPages">,
+  purpose: Purpose,
+  request: AuthorizationRequest,
+): Promise<AllowedRequest> {
+  const { clientId } = request;
+  if (clientId === null || !isRegisteredId(clientId)) return { ...request, client: undefined };
+  return await checkRequest(tools, purpose, request);
+}
+
 async function fitsRedirect(
   clientPages: ClientPages,
   client: RegisteredClient | undefined,
@@ -103,7 +117,7 @@ export function wishesOf(
   if (resource !== null && client?.resources.includes(resource) !== true)
     throw new AuthError("invalid_target");
   if (client === undefined && scope === null) return { scope, resource };
-  const granted = narrowedScopes(scope, client?.scopes ?? Object.keys(knownScopes));
+  const granted = narrowedScopes(scope, client?.scopes ?? knownScopes);
   if (granted === undefined) throw new AuthError("invalid_scope");
   return { scope: granted, resource };
 }

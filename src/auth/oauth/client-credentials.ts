@@ -39,12 +39,12 @@ export function createClientCredentials(options: ClientCredentialsOptions): Clie
       return await retryConflicts(async () => {
         const pointer = await readRecord(store, recordKeys.clientSession(client.id));
         const sessionId = pointer?.value.session_id;
-        const narrowed = { ...granted, peer };
         if (typeof sessionId === "string" && pointer?.value.user_id === client.userId) {
-          const grant = await sessions.issueAccessToken(sessionId, narrowed);
+          const grant = await sessions.issueAccessToken(sessionId, { ...granted, peer });
           if (grant !== undefined) return grant;
         }
-        if (!(await openedAnew(options, client, pointer?.version ?? 0, peer))) return undefined;
+        await openAnew(options, client, pointer?.version ?? 0, peer);
+        // The token is of the session that the pointer names now: this one, or one that another request opened first.
         return undefined;
       });
     },
@@ -52,12 +52,12 @@ export function createClientCredentials(options: ClientCredentialsOptions): Clie
 }
 
 /** The first time, and after the session has ended. Without effect if another request was faster. */
-async function openedAnew(
+async function openAnew(
   { users, sessions, clock }: ClientCredentialsOptions,
   client: RegisteredClient,
   version: number,
   peer: Peer,
-): Promise<boolean> {
+): Promise<void> {
   const found = client.userId === null ? undefined : await users.read(client.userId);
   if (found?.user.systemGenerated !== true)
     throw new AuthError("access_denied", { detail: "the client's system user was removed" });
@@ -82,9 +82,7 @@ async function openedAnew(
         put: [{ key, value: { session_id: sessionId, user_id: found.user.id } }],
       }),
     });
-    return true;
   } catch (error) {
-    if (error instanceof AuthError && error.code === "conflict") return false;
-    throw error;
+    if (!(error instanceof AuthError) || error.code !== "conflict") throw error;
   }
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHmac, createSecretKey, randomBytes } from "node:crypto";
 import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
 import { addressShare } from "../../net/address-share.ts";
@@ -14,8 +14,16 @@ import { type CodeExchangeTools, openForGrant } from "../sessions/code-exchange.
 import type { RecentLogin } from "../sessions/recent-login.ts";
 import { epochChecks, readEpochs } from "../sessions/session-record.ts";
 import type { Sessions, TokenGrant } from "../sessions/sessions.ts";
-import { type JsonObject, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
+import {
+  type JsonObject,
+  type RecordKey,
+  readRecord,
+  retryConflicts,
+  type Step,
+  type Store,
+} from "../store.ts";
 import { RateLimiter } from "../throttling/rate-limiter.ts";
+import type { Sealing } from "../tokens/sealing.ts";
 import type { Users } from "../users/users.ts";
 import { requireGrantType, wishesOf } from "./authorization-request.ts";
 import { DeviceWaiters } from "./device-waiters.ts";
@@ -28,6 +36,8 @@ export interface DeviceAuthorization {
   readonly userCode: string;
   /** The page on which the person types it. */
   readonly verificationUri: string;
+  /** The same with the code in it. */
+  readonly verificationUriComplete: string;
   readonly expiresInMs: number;
   /** The least time between two polls, ms. */
   readonly intervalMs: number;
@@ -89,6 +99,7 @@ export interface DeviceAuthorizationOptions extends Omit<CodeExchangeTools, "cod
   readonly users: Pick<Users, "read">;
   readonly sessions: Pick<Sessions, "open" | "get">;
   readonly recentLogin: RecentLogin;
+  readonly sealing: Pick<Sealing, "derive">;
   /** Without a trailing slash. */
   readonly publicUrl: () => string;
 }
@@ -149,9 +160,12 @@ export function createDeviceAuthorizations(options: DeviceAuthorizationOptions):
   const begins = new RateLimiter({ ...beginLimits, clock });
   const guesses = new RateLimiter({ ...guessLimits, clock });
   const waiters = new DeviceWaiters(events);
+  const userCodeKey = userCodeKeys(options.sealing);
   const byUserCode = async (userCode: string, { userId }: Principal) => {
     guesses.charge(userId);
-    const found = await waitingDevice(options, userCode);
+    const normal = normalUserCode(userCode);
+    const codeKey = userCodeShape.test(normal) ? userCodeKey(normal) : undefined;
+    const found = await waitingDevice(options, codeKey);
     // Earlier guesses stay: everybody can have a code of a device of their own.
     guesses.refund(userId);
     return found;
@@ -182,10 +196,14 @@ export function createDeviceAuthorizations(options: DeviceAuthorizationOptions):
       const deviceCode = randomBytes(32).toString("base64url");
       const userCode = newComparisonCode();
       const device = newDevice(client, granted, peer, clock.now() + lifeMs);
-      const outcome = await store.commit(beginStep(deviceCode, userCode, device));
+      const outcome = await store.commit(
+        beginStep(deviceCode, userCodeKey(normalUserCode(userCode)), device),
+      );
       if (!outcome.ok) throw new AuthError("overloaded", { detail: "the user code is taken" });
       const verificationUri = `${options.publicUrl()}/device`;
-      return { deviceCode, userCode, verificationUri, expiresInMs: lifeMs, intervalMs };
+      const verificationUriComplete = `${verificationUri}?user_code=${userCode}`;
+      const uris = { verificationUri, verificationUriComplete };
+      return { deviceCode, userCode, ...uris, expiresInMs: lifeMs, intervalMs };
     },
     async redeem({ client, deviceCode, peer, polls }) {
       const found = await readDevice(store, deviceCode, client.id);
@@ -220,8 +238,8 @@ function newDevice(
   return { clientId, clientName, ...granted, address, endsAt, intervalMs, ...waits };
 }
 
-function beginStep(deviceCode: string, userCode: string, device: Device): Step {
-  const [key, codeKey] = [recordKeys.device(deviceCode), recordKeys.deviceUserCode(normalUserCode(userCode))];
+function beginStep(deviceCode: string, codeKey: RecordKey, device: Device): Step {
+  const key = recordKeys.device(deviceCode);
   return {
     check: [{ key: codeKey, version: 0 }],
     put: [
@@ -240,14 +258,21 @@ function normalUserCode(text: string): string {
   return text.replace(/[\s-]/g, "").toUpperCase();
 }
 
+/**
+ * Where a user code, in its normal form, leads to its device. A code is short, so its hash alone would give it away to
+ * whoever reads the store.
+ */
+function userCodeKeys(sealing: Pick<Sealing, "derive">): (userCode: string) => RecordKey {
+  const macKey = createSecretKey(sealing.derive("device user codes 1"));
+  return (userCode) =>
+    recordKeys.deviceUserCode(createHmac("sha256", macKey).update(userCode).digest("base64url"));
+}
+
 async function waitingDevice(
   { store, clock }: Pick<DeviceAuthorizationOptions, "store" | "clock">,
-  text: string,
+  codeKey: RecordKey | undefined,
 ): Promise<VersionedDevice> {
-  const userCode = normalUserCode(text);
-  const pointer = userCodeShape.test(userCode)
-    ? await readRecord(store, recordKeys.deviceUserCode(userCode))
-    : undefined;
+  const pointer = codeKey && (await readRecord(store, codeKey));
   const hash = pointer?.value.device;
   const found = typeof hash === "string" ? await deviceAt(store, recordKeys.deviceOfHash(hash)) : undefined;
   if (found === undefined || found.device.state !== "waiting" || clock.now() >= found.device.endsAt)
@@ -320,7 +345,8 @@ async function openSession(
   peer: Peer,
 ): Promise<TokenGrant & { readonly refreshToken: string }> {
   const { providerSession, ...who } = approval;
-  const { scope, resource } = device;
+  // The client may do less since the device began.
+  const { scope, resource } = wishesOf(client, device);
   const epochs = await readEpochs(options.store, { userId: who.userId, clientId: client.id });
   // The decision was the last write of the record.
   if (version < Math.max(epochs.all, epochs.client))

@@ -2,10 +2,13 @@ import { randomBytes } from "node:crypto";
 import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 
+import { addressShare } from "../../net/address-share.ts";
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
+import type { Peer } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { readRecord, type Step, type Store } from "../store.ts";
+import { RateLimiter } from "../throttling/rate-limiter.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 
 /** What a client pushed, checked then. `state` goes back with the code. */
@@ -17,7 +20,11 @@ export interface PushedRequest extends AuthorizationRequest {
 
 /** Pushed authorization requests (RFC 9126): the browser carries a reference, so nobody on the way can change them. */
 export interface PushedRequests {
-  push(request: PushedRequest): Promise<{ readonly requestUri: string; readonly expiresInMs: number }>;
+  /** `stranger`: the address of a client that has not authenticated. Throws `rate_limited`. */
+  push(
+    request: PushedRequest,
+    stranger?: Peer,
+  ): Promise<{ readonly requestUri: string; readonly expiresInMs: number }>;
   /**
    * The request, and the part of a commit that uses it up: the commit that issues the code. So a person may load the
    * page again, and one code comes of it. Throws `invalid_request_uri` alike for an unknown, used or old one, and
@@ -33,6 +40,8 @@ export interface PushedRequestOptions {
 
 /** As long as a login may take. */
 const lifeMs = 10 * 60_000;
+/** Of one address: people behind one address log in one after another. */
+const strangersLimits = { limit: 300, windowMs: lifeMs };
 const prefix = "urn:ietf:params:oauth:request_uri:";
 const uriShape = /^urn:ietf:params:oauth:request_uri:[A-Za-z0-9_-]{43}$/;
 
@@ -51,8 +60,10 @@ const storedRequest = Compile(
 );
 
 export function createPushedRequests({ store, clock }: PushedRequestOptions): PushedRequests {
+  const strangers = new RateLimiter({ ...strangersLimits, clock });
   return {
-    async push({ clientId, redirectUri, codeChallenge, scope, resource, nonce, state }) {
+    async push({ clientId, redirectUri, codeChallenge, scope, resource, nonce, state }, stranger) {
+      if (stranger !== undefined) strangers.charge(addressShare(stranger.address));
       const requestUri = prefix + randomBytes(32).toString("base64url");
       const endsAt = clock.now() + lifeMs;
       const value = { clientId, redirectUri, codeChallenge, scope, resource, nonce, state, endsAt };

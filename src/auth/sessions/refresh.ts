@@ -138,7 +138,7 @@ function findRefusal(
 function narrowedScope({ scope = null }: Session, requested: string | undefined): string | null | undefined {
   if (requested === undefined) return scope;
   const asked = scopesIn(requested);
-  const allowed = scope === null ? Object.keys(knownScopes) : scopesIn(scope);
+  const allowed = scope === null ? knownScopes : scopesIn(scope);
   return asked.length > 0 && asked.every((each) => allowed.includes(each)) ? asked.join(" ") : undefined;
 }
 

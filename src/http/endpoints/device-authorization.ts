@@ -22,7 +22,7 @@ export function deviceAuthorizationEndpoint(options: DeviceAuthorizationEndpoint
       device_code: begun.deviceCode,
       user_code: begun.userCode,
       verification_uri: begun.verificationUri,
-      verification_uri_complete: `${begun.verificationUri}?user_code=${begun.userCode}`,
+      verification_uri_complete: begun.verificationUriComplete,
       expires_in: begun.expiresInMs / 1000,
       interval: begun.intervalMs / 1000,
     };

@@ -41,7 +41,7 @@ export function metadataEndpoint({ issuer, publicUrl }: MetadataOptions): Endpoi
       response_modes_supported: ["query"],
       grant_types_supported: ["authorization_code", "refresh_token", "client_credentials", deviceGrantType],
       code_challenge_methods_supported: ["S256"],
-      scopes_supported: Object.keys(knownScopes),
+      scopes_supported: knownScopes,
       claims_supported: [
         "sub",
         "iss",

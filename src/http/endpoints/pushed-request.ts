@@ -21,7 +21,7 @@ const notRequested: ReadonlySet<string> = new Set([
 
 /** `POST /auth/par` (RFC 9126): a registered client sends its authorization request before the browser comes. */
 export function pushedRequestEndpoint({ authority, maxBodyBytes }: PushedRequestOptions): Endpoint {
-  return async ({ request, timed }) => {
+  return async ({ request, peer, timed }) => {
     const form = await timed(() => readForm(request, maxBodyBytes));
     const client = await registeredClient(authority, request, form);
     if (form.has("request_uri"))
@@ -31,7 +31,10 @@ export function pushedRequestEndpoint({ authority, maxBodyBytes }: PushedRequest
     });
     const { clientId, redirectUri, codeChallenge, scope, resource, nonce, state } = asked;
     const pushed = { clientId, redirectUri, codeChallenge, scope, resource, nonce, state };
-    const { requestUri, expiresInMs } = await authority.pushedRequests.push(pushed);
+    const { requestUri, expiresInMs } = await authority.pushedRequests.push(
+      pushed,
+      client.authMethod === "none" ? peer : undefined,
+    );
     const body: PushedRequestResponse = { request_uri: requestUri, expires_in: expiresInMs / 1000 };
     return json(body, { status: 201, headers: neverStored });
   };
