@@ -1,22 +1,20 @@
 import { type ErrorCode, errorCodes } from "../../protocol/errors.ts";
 import type { HttpMessage, OAuthError } from "../../protocol/http.ts";
 import { AuthError } from "../auth/errors.ts";
+import type { HttpHeaders, HttpRequest, HttpResponse } from "./endpoint.ts";
 import { errorPage } from "./error-page.ts";
 import { pageContext } from "./html-page.ts";
 
 /** RFC 6749 section 5.1: an answer that carries a token must not be cached. */
 export const neverStored = { "cache-control": "no-store", pragma: "no-cache" } as const;
 
-export function json(
-  body: unknown,
-  init: { status?: number; headers?: Record<string, string> } = {},
-): Response {
+export function json(body: unknown, init: { status?: number; headers?: HttpHeaders } = {}): HttpResponse {
   const headers = { "cache-control": "no-store", ...init.headers, "content-type": "application/json" };
-  return new Response(JSON.stringify(body), { status: init.status ?? 200, headers });
+  return { status: init.status ?? 200, headers, body: JSON.stringify(body) };
 }
 
-export function empty(status = 200, headers: Record<string, string> = {}): Response {
-  return new Response(null, { status, headers: { "cache-control": "no-store", ...headers } });
+export function empty(status = 200, headers: HttpHeaders = {}): HttpResponse {
+  return { status, headers: { "cache-control": "no-store", ...headers }, body: "" };
 }
 
 /**
@@ -26,7 +24,7 @@ export function empty(status = 200, headers: Record<string, string> = {}): Respo
 export type ErrorStyle = "oauth" | "page" | "message";
 
 export interface ErrorAnswer {
-  readonly response: Response;
+  readonly response: HttpResponse;
   /** For the log. */
   readonly code: string;
   readonly detail: string | undefined;
@@ -34,12 +32,12 @@ export interface ErrorAnswer {
   readonly defect: boolean;
 }
 
-export function answerError(error: unknown, style: ErrorStyle, request: Request): ErrorAnswer {
+export function answerError(error: unknown, style: ErrorStyle, request: HttpRequest): ErrorAnswer {
   if (style === "oauth") return oauthError(error);
   return style === "page" ? pageError(error, request) : messageError(error);
 }
 
-function pageError(error: unknown, request: Request): ErrorAnswer {
+function pageError(error: unknown, request: HttpRequest): ErrorAnswer {
   const known = error instanceof AuthError ? error : new AuthError("unknown_error");
   const { status } = errorCodes[known.code];
   const init = { status, headers: retryHeaders(known, status), method: request.method };
@@ -93,7 +91,7 @@ function oauthError(error: unknown): ErrorAnswer {
   return { response, code, detail, defect: entry.retryable !== true };
 }
 
-function oauthAnswer(error: AuthError, status: number, oauth: string): Response {
+function oauthAnswer(error: AuthError, status: number, oauth: string): HttpResponse {
   const own = error.publicMessage !== errorCodes[error.code].text;
   const body: OAuthError =
     own || described.has(error.code)

@@ -1,5 +1,6 @@
 import { allows, scopesIn } from "../auth/clients/scopes.ts";
 import type { AuthorizeRequest } from "./authorize-request.ts";
+import type { HttpResponse } from "./endpoint.ts";
 import { type Html, html, htmlPage, type PageContext } from "./html-page.ts";
 import type { Language } from "./languages.ts";
 import { elementPagePolicy } from "./pages.ts";
@@ -55,7 +56,7 @@ const appNames: Readonly<Record<string, string>> = {
 };
 
 /** Says who asks, for what, and where the person returns to; the login element does the rest. */
-export function authorizePage(context: PageContext, page: AuthorizePage): Response {
+export function authorizePage(context: PageContext, page: AuthorizePage): HttpResponse {
   const { clientId, client, redirectUri, publicUrl, issuer } = page;
   const words = texts[context.language];
   const host = hostOf(client === undefined ? clientId : redirectUri);

@@ -1,4 +1,5 @@
 import { AuthError } from "../auth/errors.ts";
+import type { HttpRequest } from "./endpoint.ts";
 import { urlencodedEntries } from "./urlencoded.ts";
 
 /** The fields of a form. Each name is there once, each value is a string that is not empty (RFC 6749 section 3.2). */
@@ -15,9 +16,9 @@ const ampersand = 0x26;
  * of any other media type has no fields. Throws `invalid_format` for a body that cannot be read, a file, a charset
  * other than UTF-8, ASCII and ISO-8859-1, and a name that comes twice; `payload_too_large`.
  */
-export async function readForm(request: Request, maxBytes: number): Promise<Form> {
+export async function readForm(request: HttpRequest, maxBytes: number): Promise<Form> {
   const type = mediaTypeOf(request);
-  const bytes = await readBody(request, maxBytes);
+  const bytes = bodyOf(request, maxBytes);
   if (type.essence === "application/x-www-form-urlencoded") {
     return fieldsOf(entriesOf(bytes, type.charset));
   }
@@ -34,10 +35,14 @@ export interface Validator<T> {
  * A flat JSON body that fits the schema, with strings of well-formed Unicode. Throws `invalid_format`,
  * `payload_too_large`.
  */
-export async function readJson<T>(request: Request, maxBytes: number, validator: Validator<T>): Promise<T> {
+export async function readJson<T>(
+  request: HttpRequest,
+  maxBytes: number,
+  validator: Validator<T>,
+): Promise<T> {
   if (mediaTypeOf(request).essence === "application/json")
     return await readJsonOfAnyType(request, maxBytes, validator);
-  await readBody(request, maxBytes);
+  bodyOf(request, maxBytes);
   throw malformed("not application/json");
 }
 
@@ -46,11 +51,11 @@ export async function readJson<T>(request: Request, maxBytes: number, validator:
  * site can send that without a preflight, so only for endpoints whose answer it would have to read to gain anything.
  */
 export async function readJsonOfAnyType<T>(
-  request: Request,
+  request: HttpRequest,
   maxBytes: number,
   validator: Validator<T>,
 ): Promise<T> {
-  const bytes = await readBody(request, maxBytes);
+  const bytes = bodyOf(request, maxBytes);
   const value = parseJson(textOf(bytes));
   if (!validator.Check(value) || !isWellFormed(value)) throw malformed("the body does not fit its schema");
   return value;
@@ -73,32 +78,9 @@ function isWellFormed(value: unknown): boolean {
   return !texts.some((text) => typeof text === "string" && /\p{Surrogate}/u.test(text));
 }
 
-/** Reads at most `maxBytes`, whatever Content-Length says. Does not wait for the rest. */
-async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
-  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) throw new AuthError("payload_too_large");
-  if (request.body === null) return new Uint8Array(0);
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
-  for (;;) {
-    const { done, value } = await nextChunk(reader);
-    if (done) return Buffer.concat(chunks);
-    size += value.byteLength;
-    if (size > maxBytes) {
-      await reader.cancel().catch(() => undefined);
-      throw new AuthError("payload_too_large");
-    }
-    chunks.push(value);
-  }
-}
-
-/** A body that breaks off is the client's fault, not a defect. */
-async function nextChunk(reader: ReadableStreamDefaultReader<Uint8Array>) {
-  try {
-    return await reader.read();
-  } catch {
-    throw malformed("the body broke off");
-  }
+function bodyOf({ body }: HttpRequest, maxBytes: number): Uint8Array {
+  if (body.byteLength > maxBytes) throw new AuthError("payload_too_large");
+  return body;
 }
 
 /** Stops at the first one above `most`. */
@@ -150,7 +132,7 @@ function fieldsOf(entries: Iterable<readonly [string, FormDataEntryValue]>): For
   return fields;
 }
 
-function mediaTypeOf(request: Request) {
+function mediaTypeOf(request: HttpRequest) {
   const header = request.headers.get("content-type") ?? "";
   const [essence = "", ...parameters] = header.split(";").map((part) => part.trim().toLowerCase());
   const charset = parameters.find((part) => part.startsWith("charset="))?.slice("charset=".length);

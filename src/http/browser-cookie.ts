@@ -1,4 +1,5 @@
 import { parse } from "hono/utils/cookie";
+import type { HttpRequest } from "./endpoint.ts";
 
 /**
  * The cookie that tells browsers apart during a login. With TLS its name begins with `__Host-`: then no other host, also
@@ -15,7 +16,7 @@ function cookieName(publicUrl: string): string {
 /** Life of the cookie, seconds: that of a login flow, and a margin. */
 const maxAgeSeconds = 900;
 
-export function browserOf(request: Request, publicUrl: string): string | undefined {
+export function browserOf(request: HttpRequest, publicUrl: string): string | undefined {
   const name = cookieName(publicUrl);
   return parse(request.headers.get("cookie") ?? "", name)[name];
 }

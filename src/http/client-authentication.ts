@@ -4,6 +4,7 @@ import { isRegisteredId, verifyClientId } from "../auth/clients/client-id.ts";
 import type { RegisteredClient } from "../auth/clients/client-record.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Form } from "./body.ts";
+import type { HttpRequest } from "./endpoint.ts";
 
 /** The client of a request. `registered` has authenticated, as far as it must; a URL that nobody registered cannot. */
 export interface RequestingClient {
@@ -21,7 +22,7 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
  */
 export async function requestingClient(
   authority: Pick<Authority, "clientAuthentication">,
-  request: Request,
+  request: HttpRequest,
   form: Form,
 ): Promise<RequestingClient | undefined> {
   const proof = proofOf(request, form);
@@ -36,10 +37,10 @@ export async function requestingClient(
 }
 
 /** RFC 6749 section 5.2: 401 for a client that used the header, which libraries take for a challenge; 400 otherwise. */
-function asChallenge(error: unknown, request: Request): unknown {
+function asChallenge(error: unknown, request: HttpRequest): unknown {
   return error instanceof AuthError &&
     error.code === "invalid_client_authentication" &&
-    request.headers.has("authorization")
+    request.headers.get("authorization") !== undefined
     ? new AuthError("invalid_client_header", { detail: error.message, cause: error })
     : error;
 }
@@ -47,7 +48,7 @@ function asChallenge(error: unknown, request: Request): unknown {
 /** The same, for endpoints that only registered clients use. */
 export async function registeredClient(
   authority: Pick<Authority, "clientAuthentication">,
-  request: Request,
+  request: HttpRequest,
   form: Form,
 ): Promise<RegisteredClient> {
   const client = await requestingClient(authority, request, form);
@@ -59,7 +60,7 @@ export async function registeredClient(
 /** For the audit record. Only that of a client is repeated: what stands in its place may be a secret. */
 export async function knownClientId(
   authority: Pick<Authority, "clients">,
-  request: Request,
+  request: HttpRequest,
   form: Form,
 ): Promise<string | null> {
   try {
@@ -71,7 +72,7 @@ export async function knownClientId(
   }
 }
 
-function proofOf(request: Request, form: Form): ClientProof | undefined {
+function proofOf(request: HttpRequest, form: Form): ClientProof | undefined {
   const basic = basicOf(request);
   const clientId = form.get("client_id");
   const secret = form.get("client_secret");
@@ -91,7 +92,7 @@ function proofOf(request: Request, form: Form): ClientProof | undefined {
 }
 
 /** RFC 6749 section 2.3.1: both parts are form-encoded before they are joined. */
-function basicOf(request: Request): Extract<ClientProof, { kind: "secret" }> | undefined {
+function basicOf(request: HttpRequest): Extract<ClientProof, { kind: "secret" }> | undefined {
   const [scheme = "", value = ""] = (request.headers.get("authorization") ?? "").split(" ");
   if (scheme.toLowerCase() !== "basic") return undefined;
   const [, id = "", secret = ""] =

@@ -1,4 +1,5 @@
 import { empty } from "./answers.ts";
+import type { HttpRequest, HttpResponse } from "./endpoint.ts";
 
 /**
  * The origins whose pages may read an answer. `any`: all, for the token endpoints and public documents, as in Home
@@ -11,35 +12,40 @@ const allowedHeaders = "Origin, Accept, X-Requested-With, Content-Type, Authoriz
 
 export interface Cors {
   /** Adds the headers that let the origin read `response`. */
-  allow(request: Request, response: Response, rule: CorsRule): Response;
+  allow(request: HttpRequest, response: HttpResponse, rule: CorsRule): HttpResponse;
   /** The answer to OPTIONS. */
-  preflight(request: Request, rule: CorsRule, methods: readonly string[]): Response;
+  preflight(request: HttpRequest, rule: CorsRule, methods: readonly string[]): HttpResponse;
 }
 
 export function createCors(configured: readonly string[]): Cors {
   const known = new Set(configured);
-  const allowedOrigin = (request: Request, rule: CorsRule): string | undefined => {
+  const allowedOrigin = (request: HttpRequest, rule: CorsRule): string | undefined => {
     const origin = request.headers.get("origin");
-    if (origin === null || rule === "none") return undefined;
+    if (origin === undefined || rule === "none") return undefined;
     return rule === "any" || known.has("*") || known.has(origin) ? origin : undefined;
   };
-  const allow = (request: Request, response: Response, rule: CorsRule): Response => {
+  const allow = (request: HttpRequest, response: HttpResponse, rule: CorsRule): HttpResponse => {
     if (rule === "none") return response;
-    response.headers.append("vary", "Origin");
+    const { vary } = response.headers;
     const origin = allowedOrigin(request, rule);
-    if (origin !== undefined) response.headers.set("access-control-allow-origin", origin);
-    return response;
+    const headers = {
+      ...response.headers,
+      vary: vary === undefined ? "Origin" : `${vary}, Origin`,
+      ...(origin === undefined ? {} : { "access-control-allow-origin": origin }),
+    };
+    return { ...response, headers };
   };
   return {
     allow,
     preflight(request, rule, methods) {
-      const response = empty(204, { allow: methods.join(", ") });
-      if (allowedOrigin(request, rule) !== undefined) {
-        response.headers.set("access-control-allow-methods", methods.join(", "));
-        response.headers.set("access-control-allow-headers", allowedHeaders);
-        response.headers.set("access-control-max-age", "600");
-      }
-      return allow(request, response, rule);
+      const allowed = methods.join(", ");
+      const rights = {
+        "access-control-allow-methods": allowed,
+        "access-control-allow-headers": allowedHeaders,
+        "access-control-max-age": "600",
+      };
+      const isAllowed = allowedOrigin(request, rule) !== undefined;
+      return allow(request, empty(204, { allow: allowed, ...(isAllowed ? rights : {}) }), rule);
     },
   };
 }

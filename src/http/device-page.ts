@@ -1,3 +1,4 @@
+import type { HttpResponse } from "./endpoint.ts";
 import { type Html, html, htmlPage, type PageContext } from "./html-page.ts";
 import type { Language } from "./languages.ts";
 import { elementPagePolicy } from "./pages.ts";
@@ -58,7 +59,7 @@ const texts: Readonly<Record<Language, Texts>> = { en: english, de: german };
 export function devicePage(
   context: PageContext,
   page: { readonly publicUrl: string; readonly userCode: string },
-): Response {
+): HttpResponse {
   const words = texts[context.language];
   return htmlPage(context, {
     title: words.title,

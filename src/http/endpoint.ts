@@ -1,6 +1,6 @@
 import type { ClientAddress } from "../net/client-address.ts";
 
-/** What HTTP endpoints know beside the Request. The transport sets it, never a header. */
+/** What HTTP endpoints know beside the request. The transport sets it, never a header. */
 export interface HttpPeer {
   /** The TCP peer's address, IPv4-mapped IPv6 as IPv4, no zone. */
   readonly address: string;
@@ -40,5 +40,31 @@ export type HttpEntry =
 /** Asked before the body of a request is read. Must not throw and must not wait. */
 export type HttpGate = (head: HttpHead) => HttpEntry;
 
-/** All HTTP of the gateway as one function, with hono behind it. Never rejects: a defect is a 500 answer. */
-export type HttpHandler = (request: Request, peer: HttpPeer) => Promise<Response>;
+/**
+ * A request whose body has come. Not the web's Request: to build one, and to read its body back, costs more than the rest of
+ * a small request.
+ */
+export interface HttpRequest {
+  readonly method: string;
+  /** Its path is the one that was sent; its host the Host header's, or `localhost` where that is none. */
+  readonly url: URL;
+  readonly headers: {
+    /** `name` in lower case; a repeated header is joined by ", " (cookie by "; "). */
+    get(name: string): string | undefined;
+  };
+  /** Empty if there is none. Within the transport's limit. */
+  readonly body: Uint8Array;
+}
+
+/** Names are in lower case. A list is one field for each value. */
+export type HttpHeaders = Readonly<Record<string, string | string[]>>;
+
+/** Of the answer to HEAD, and with 204 and 304, the transport sends no body. It computes Content-Length itself. */
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: HttpHeaders;
+  readonly body: string | Uint8Array;
+}
+
+/** All HTTP of the gateway as one function. Never rejects: a defect is a 500 answer. */
+export type HttpHandler = (request: HttpRequest, peer: HttpPeer) => Promise<HttpResponse>;

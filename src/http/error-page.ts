@@ -1,5 +1,6 @@
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import type { AuthError } from "../auth/errors.ts";
+import type { HttpHeaders, HttpResponse } from "./endpoint.ts";
 import { html, htmlPage, type PageContext } from "./html-page.ts";
 import type { Language } from "./languages.ts";
 import { plainPagePolicy } from "./pages.ts";
@@ -59,8 +60,8 @@ const problems: Readonly<Record<Language, Partial<Record<ErrorName, string>>>> =
 export function errorPage(
   context: PageContext,
   error: AuthError,
-  init: { readonly status: number; readonly headers: HeadersInit; readonly method: string },
-): Response {
+  init: { readonly status: number; readonly headers: HttpHeaders; readonly method: string },
+): HttpResponse {
   const words = texts[context.language];
   const { code, publicMessage } = error;
   const own = problems[context.language][code];

@@ -1,10 +1,10 @@
 import type { Peer } from "../auth/model.ts";
 import type { ClientAddress } from "../net/client-address.ts";
+import type { HttpRequest, HttpResponse } from "./endpoint.ts";
 
 /** One request while an endpoint handles it. */
 export interface Exchange {
-  readonly request: Request;
-  readonly url: URL;
+  readonly request: HttpRequest;
   /** The client, as far as it is known. NOT authenticated. */
   readonly client: ClientAddress;
   readonly peer: Peer;
@@ -15,4 +15,4 @@ export interface Exchange {
 }
 
 /** Answers, or throws `AuthError` if a check fails. Everything else that it throws is a defect, and a 5xx. */
-export type Endpoint = (exchange: Exchange) => Response | Promise<Response>;
+export type Endpoint = (exchange: Exchange) => HttpResponse | Promise<HttpResponse>;

@@ -1,3 +1,4 @@
+import type { HttpHeaders, HttpRequest, HttpResponse } from "./endpoint.ts";
 import { type Language, languageFor } from "./languages.ts";
 
 /** HTML that may be put into a page. Everything else is text, and is escaped. */
@@ -46,8 +47,8 @@ export interface PageContext {
   readonly language: Language;
 }
 
-export function pageContext({ url, headers }: Pick<Request, "url" | "headers">): PageContext {
-  const depth = new URL(url).pathname.split("/").length - 2;
+export function pageContext({ url, headers }: Pick<HttpRequest, "url" | "headers">): PageContext {
+  const depth = url.pathname.split("/").length - 2;
   return {
     root: depth === 0 ? "." : new Array(depth).fill("..").join("/"),
     language: languageFor(headers.get("accept-language")),
@@ -62,11 +63,11 @@ export interface HtmlPage {
   readonly scripts?: readonly string[];
   readonly policy: string;
   readonly status?: number;
-  readonly headers?: HeadersInit;
+  readonly headers?: HttpHeaders;
 }
 
 /** A page that is made for one request. Nobody may keep it. */
-export function htmlPage({ root, language }: PageContext, page: HtmlPage): Response {
+export function htmlPage({ root, language }: PageContext, page: HtmlPage): HttpResponse {
   const { title, body, policy, scripts = [], ...init } = page;
   const modules = scripts.map(
     (name) => html`    <script type="module" src="${root}/${name}"></script>
@@ -90,12 +91,14 @@ ${body}
   </body>
 </html>
 `;
-  const headers = new Headers(init.headers);
-  headers.set("content-type", "text/html; charset=utf-8");
-  headers.set("content-language", language);
-  headers.set("content-security-policy", policy);
-  headers.set("permissions-policy", noDevices);
-  headers.set("cache-control", "no-store");
-  headers.append("vary", "Accept-Language");
-  return new Response(document.text, { status: init.status ?? 200, headers });
+  const headers = {
+    ...init.headers,
+    "content-type": "text/html; charset=utf-8",
+    "content-language": language,
+    "content-security-policy": policy,
+    "permissions-policy": noDevices,
+    "cache-control": "no-store",
+    vary: "Accept-Language",
+  };
+  return { status: init.status ?? 200, headers, body: document.text };
 }

@@ -3,7 +3,7 @@ const languages = ["en", "de"] as const;
 export type Language = (typeof languages)[number];
 
 /** Of our languages the one that `Accept-Language` (RFC 9110 section 12.5.4) wants most. English for everybody else. */
-export function languageFor(acceptLanguage: string | null): Language {
+export function languageFor(acceptLanguage: string | undefined): Language {
   const wanted = (acceptLanguage ?? "").slice(0, 512).split(",").map(parseRange);
   const byWeight = wanted.filter(({ weight }) => weight > 0).sort((a, b) => b.weight - a.weight);
   for (const { primary } of byWeight) {

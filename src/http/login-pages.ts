@@ -1,4 +1,5 @@
 import type { PendingReturn } from "../auth/providers/oidc/browser-logins.ts";
+import type { HttpResponse } from "./endpoint.ts";
 import { type Html, html, htmlPage, type PageContext } from "./html-page.ts";
 import type { Language } from "./languages.ts";
 import { plainPagePolicy } from "./pages.ts";
@@ -71,7 +72,7 @@ const texts: Readonly<Record<Language, Texts>> = { en: english, de: german };
  * Asks the person to confirm. Whoever waits on the socket may be somebody else who sent the person here. So the page
  * says what is about to be done, for whom, and from where (RFC 8628 section 5.4).
  */
-export function confirmPage(context: PageContext, pending: PendingReturn): Response {
+export function confirmPage(context: PageContext, pending: PendingReturn): HttpResponse {
   const { linksTo, code, address, answerToken, isSameAddress } = pending;
   const words = texts[context.language];
   const { title, yes, no } = linksTo === null ? words.login : words.link;
@@ -106,7 +107,7 @@ function clientText({ clientId, clientName }: PendingReturn, { namelessApp }: Te
   return clientId === null ? clientName : `${clientName} (${clientId})`;
 }
 
-export function confirmedPage(context: PageContext, agreed: boolean): Response {
+export function confirmedPage(context: PageContext, agreed: boolean): HttpResponse {
   const words = texts[context.language];
   const { title, text } = agreed ? words.confirmed : words.refused;
   return htmlPage(context, { title, body: html`      <p>${text}</p>`, policy: plainPagePolicy });

@@ -72,5 +72,5 @@ export function pageFile(name: string, body: string): PageFile {
 }
 
 export function pageEndpoint({ body, headers }: PageFile): Endpoint {
-  return () => new Response(body, { headers });
+  return () => ({ status: 200, headers, body });
 }

@@ -1,3 +1,5 @@
+import type { HttpResponse } from "./endpoint.ts";
+
 /** On every answer that is no page, also on those of the transports. */
 export const dataHeaders = {
   "x-content-type-options": "nosniff",
@@ -8,13 +10,14 @@ export const dataHeaders = {
 } as const;
 
 /** On every answer, errors too: Home Assistant's (reference 3), stricter where nothing of ours is ever framed. */
-export function secure(response: Response): Response {
-  const { headers } = response;
-  // A page brings its own.
-  const policy = headers.get("content-security-policy");
-  for (const [name, value] of Object.entries(dataHeaders)) headers.set(name, value);
-  if (policy !== null) headers.set("content-security-policy", policy);
-  if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
-  headers.delete("server");
-  return response;
+export function secure(response: HttpResponse): HttpResponse {
+  // A page brings its own policy.
+  const { "content-security-policy": policy = dataHeaders["content-security-policy"] } = response.headers;
+  const headers = {
+    "cache-control": "no-store",
+    ...response.headers,
+    ...dataHeaders,
+    "content-security-policy": policy,
+  };
+  return { ...response, headers };
 }

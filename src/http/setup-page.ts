@@ -1,3 +1,4 @@
+import type { HttpResponse } from "./endpoint.ts";
 import { type Html, html, htmlPage, type PageContext } from "./html-page.ts";
 import type { Language } from "./languages.ts";
 import { elementPagePolicy } from "./pages.ts";
@@ -30,7 +31,7 @@ const german: Texts = {
 const texts: Readonly<Record<Language, Texts>> = { en: english, de: german };
 
 /** Where the owner is created. It says nothing of its request: the script asks the gateway, by the login element. */
-export function setupPage(context: PageContext): Response {
+export function setupPage(context: PageContext): HttpResponse {
   const words = texts[context.language];
   return htmlPage(context, {
     title: words.title,

@@ -57,7 +57,8 @@ export class BodyCollector {
     return this.#pieces * PIECE_MS + (this.chopped ? CHOPPED_READ_MS : 0);
   }
 
-  bytes(): Uint8Array<ArrayBuffer> {
-    return Uint8Array.from(Buffer.concat(this.#chunks));
+  bytes(): Uint8Array {
+    const [only = new Uint8Array(0), ...more] = this.#chunks;
+    return more.length === 0 ? only : Buffer.concat(this.#chunks);
   }
 }

@@ -1,5 +1,13 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
-import type { HttpEntry, HttpGate, HttpHandler, HttpPeer } from "../http/endpoint.ts";
+import { validateHeaderName, validateHeaderValue } from "node:http";
+import type {
+  HttpEntry,
+  HttpGate,
+  HttpHandler,
+  HttpHeaders,
+  HttpPeer,
+  HttpRequest,
+  HttpResponse,
+} from "../http/endpoint.ts";
 import type { HeaderFields } from "./header-fields.ts";
 import { internalError, malformed, type Refusal, refusal } from "./refusal.ts";
 
@@ -10,6 +18,7 @@ const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIO
 const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
 /** Belong to one connection, which is the transport's (RFC 9110 section 7.6.1), or are computed by it. */
 const NOT_COPIED = new Set(["connection", "keep-alive", "transfer-encoding", "upgrade", "content-length"]);
+const noBody = new Uint8Array(0);
 
 /** A request as both HTTP parsers give it, with nothing left that belongs to the parser. */
 export interface RequestHead {
@@ -45,26 +54,16 @@ export function requestRefusal(head: RequestHead): Refusal | undefined {
 }
 
 /**
- * The web-standard request. Its URL has the Host header where that is one, else `localhost`. Throws TypeError when
+ * What the handler is given. Its URL has the Host header where that is one, else `localhost`. Throws TypeError when
  * the target is no URL, or its path no longer the one that was sent: `/a/../b`, `/a/%2e%2e/b`, `/a\b`, `/b#c` could
  * pass a proxy that keeps `/b` to itself.
  */
-export function toRequest(
-  head: RequestHead,
-  body: Uint8Array<ArrayBuffer> | undefined,
-  signal: AbortSignal,
-): Request {
+export function toRequest(head: RequestHead, body: Uint8Array | undefined): HttpRequest {
   const host = head.fields.get("host") ?? "";
   const query = head.query === "" ? "" : `?${head.query}`;
   const url = new URL(`http://${HOST.test(host) ? host : "localhost"}${head.path}${query}`);
   if (url.pathname !== head.path) throw new TypeError("the path is not in its normal form");
-  const withBody = body !== undefined && head.method !== "GET" && head.method !== "HEAD";
-  return new Request(url, {
-    method: head.method,
-    headers: head.fields.entries(),
-    signal,
-    ...(withBody ? { body } : {}),
-  });
+  return { method: head.method, url, headers: head.fields, body: body ?? noBody };
 }
 
 /** The request gate's answer. If the gate throws, that is reported and answered 500. */
@@ -85,99 +84,66 @@ export function askGate(
 }
 
 /**
- * Asks the handler. Never rejects: a request that is no URL is 400. If the handler throws, that is reported and
- * answered 500.
+ * Asks the handler. Never rejects: a request that is no URL is 400. If the handler throws, or answers with a header that
+ * cannot be sent, that is reported and answered 500.
  */
 export async function askHandler(
   handler: HttpHandler,
   peer: HttpPeer,
-  request: () => Request,
+  request: () => HttpRequest,
   onError: (error: unknown) => void,
-): Promise<Response | Refusal> {
-  let asked: Request;
+): Promise<Answer> {
+  let asked: HttpRequest;
   try {
     asked = request();
   } catch {
-    return malformed;
+    return { refused: malformed };
   }
   try {
-    return await handler(asked, peer);
+    const response = await handler(asked, peer);
+    return { outgoing: outgoingOf(response, asked.method) };
   } catch (error) {
     onError(error);
-    return internalError;
+    return { refused: internalError };
   }
 }
 
-/** Where an answer goes. Once the client has gone, every method does nothing. */
-export interface ResponseSink {
-  /** True when the client has gone. */
-  readonly gone: boolean;
-  /** The whole answer. Without `body` none is sent: HEAD, 204, 304; `length` is what a GET would have had. */
-  whole(status: number, headers: Headers, body: Uint8Array | undefined, length?: number): void;
-  /** The start of an answer whose length is not known. */
-  start(status: number, headers: Headers): void;
-  /** Resolves when more may be written, also when the client has gone. */
-  write(chunk: Uint8Array): Promise<void>;
-  end(): void;
-  /** Breaks an answer off in the middle, so that the client sees that it is not whole. */
-  destroy(): void;
+/** The handler's answer, or what the transport says in its place, after which the connection closes. */
+export type Answer =
+  | { readonly outgoing: Outgoing; readonly refused?: undefined }
+  | { readonly outgoing?: undefined; readonly refused: Refusal };
+
+/** A handler's answer as it is sent. */
+export interface Outgoing {
+  readonly status: number;
+  readonly headers: HttpHeaders;
+  /** Undefined: none is sent, for HEAD, 204 and 304. */
+  readonly body: string | Uint8Array | undefined;
+  /** Bytes of the body, for HEAD those that GET would have. Undefined for 204 and 304: they have no Content-Length. */
+  readonly length: number | undefined;
 }
 
-/** Sends a handler's answer: at once if it is complete, otherwise as it comes. Rejects if the body fails. */
-export async function sendResponse(response: Response, method: string, sink: ResponseSink): Promise<void> {
+function outgoingOf(response: HttpResponse, method: string): Outgoing {
   const { status, body } = response;
   const headers = endToEnd(response);
-  if (body === null || method === "HEAD" || status === 204 || status === 304) {
-    await body?.cancel();
-    if (body === null && method !== "HEAD" && status !== 204 && status !== 304)
-      return sink.whole(status, headers, new Uint8Array());
-    return sink.whole(status, headers, undefined, lengthOf(response.headers));
-  }
-  const reader = body.getReader();
-  try {
-    await pump(reader, sink, status, headers);
-  } finally {
-    // Inert after the last chunk; after a fault or when the client has gone it tells the source to stop.
-    await reader.cancel().catch(() => undefined);
-  }
+  if (status === 204 || status === 304) return { status, headers, body: undefined, length: undefined };
+  return { status, headers, body: method === "HEAD" ? undefined : body, length: Buffer.byteLength(body) };
 }
 
-async function pump(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  sink: ResponseSink,
-  status: number,
-  headers: Headers,
-): Promise<void> {
-  const first = await reader.read();
-  if (first.done) return sink.whole(status, headers, new Uint8Array());
-  const second = reader.read();
-  const ready = await Promise.race([second, nextTurn(undefined)]);
-  if (ready?.done) return sink.whole(status, headers, first.value);
-  sink.start(status, headers);
-  try {
-    await sink.write(first.value);
-    for (let part = await second; !part.done && !sink.gone; part = await reader.read())
-      await sink.write(part.value);
-  } catch (error) {
-    sink.destroy();
-    throw error;
+/**
+ * Without what belongs to the connection; a 426 has to name the protocol (RFC 9110 section 15.5.22). Throws TypeError for a
+ * name or a value that could end its field: not every library under a transport looks at them.
+ */
+function endToEnd({ status, headers }: HttpResponse): HttpHeaders {
+  const kept: Record<string, string | string[]> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || NOT_COPIED.has(name)) continue;
+    validateHeaderName(name);
+    for (const one of typeof value === "string" ? [value] : value) validateHeaderValue(name, one);
+    kept[name] = value;
   }
-  sink.end();
-}
-
-/** Without what belongs to the connection; a 426 has to name the protocol (RFC 9110 section 15.5.22). */
-function endToEnd({ status, headers }: Response): Headers {
-  const kept = new Headers(headers);
-  for (const name of NOT_COPIED) kept.delete(name);
-  const upgrade = status === 426 ? headers.get("upgrade") : null;
-  if (upgrade !== null) {
-    kept.set("upgrade", upgrade);
-    kept.set("connection", "upgrade");
-  }
-  return kept;
-}
-
-function lengthOf(headers: Headers): number | undefined {
-  const length = headers.get("content-length");
-  return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
+  const { upgrade } = headers;
+  if (status !== 426 || upgrade === undefined) return kept;
+  return { ...kept, upgrade, connection: "upgrade" };
 }

@@ -1,10 +1,11 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { SocketHandler } from "../connection/socket.ts";
+import { BodyCollector } from "./body-collector.ts";
 import { HeaderFields } from "./header-fields.ts";
-import { askHandler, type RequestHead, splitTarget } from "./http-exchange.ts";
+import { askHandler, type Outgoing, type RequestHead, splitTarget, toRequest } from "./http-exchange.ts";
 import { Idle } from "./idle.ts";
 import { MemoryPair, type MemoryPeer } from "./memory-pair.ts";
-import { bodyTooLarge, type Refusal } from "./refusal.ts";
+import { bodyTooLarge, malformed, type Refusal } from "./refusal.ts";
 import { type TlsPair, withoutTls } from "./tls.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
 import { decideUpgrade } from "./upgrade.ts";
@@ -32,7 +33,7 @@ export interface MemoryTransport extends Transport {
    * order, each in a microtask of its own.
    */
   connect(client: SocketHandler, options?: MemoryConnectOptions): MemoryConnection;
-  /** An HTTP request as the listener's handler answers it; a body above its limit is 413. */
+  /** An HTTP request as the listener's handler answers it; a body above its limit is 413, one that breaks off 400. */
   fetch(request: Request, options?: { readonly port?: number; readonly address?: string }): Promise<Response>;
 }
 
@@ -127,16 +128,16 @@ class MemoryListener implements Listener {
   }
 
   async #answer(request: Request, address: string): Promise<Response> {
-    const body = request.body === null ? undefined : await request.arrayBuffer();
-    if ((body?.byteLength ?? 0) > this.#options.maxBodyBytes) return toResponse(bodyTooLarge);
+    const body = await readBody(request, this.#options.maxBodyBytes);
+    if (body !== undefined && "status" in body) return toWebResponse(body);
     const { pathname, search } = new URL(request.url);
     const fields = new HeaderFields();
     for (const [name, value] of request.headers) fields.add(name, value);
     const target = { path: pathname, query: search.slice(1) };
     const head = { method: request.method, ...target, fields, address, isHttp10: false };
-    const copy = () => (body === undefined ? request : new Request(request, { body }));
-    const answer = await askHandler(this.#options.http, head, copy, this.#onError);
-    return answer instanceof Response ? answer : toResponse(answer);
+    const asked = () => toRequest(head, body);
+    const answer = await askHandler(this.#options.http, head, asked, this.#onError);
+    return toWebResponse(answer.refused ?? answer.outgoing);
   }
 
   #headOf(options: MemoryConnectOptions): RequestHead | undefined {
@@ -155,6 +156,26 @@ class MemoryListener implements Listener {
   }
 }
 
-function toResponse(refused: Refusal): Response {
-  return new Response(refused.body, { status: refused.status, headers: refused.headers });
+/** Does not wait for the rest of a body that is too large. */
+async function readBody(request: Request, maxBytes: number): Promise<Uint8Array | Refusal | undefined> {
+  if (request.body === null) return undefined;
+  if (Number(request.headers.get("content-length") ?? 0) > maxBytes) return bodyTooLarge;
+  const body = new BodyCollector(maxBytes);
+  try {
+    for await (const chunk of request.body) {
+      body.add(chunk);
+      if (body.tooLarge) return bodyTooLarge;
+    }
+  } catch {
+    return malformed;
+  }
+  return body.bytes();
+}
+
+function toWebResponse({ status, headers, body }: Refusal | Outgoing): Response {
+  const fields = new Headers();
+  for (const [name, value] of Object.entries(headers))
+    for (const one of typeof value === "string" ? [value] : value) fields.append(name, one);
+  const content = body instanceof Uint8Array ? new Uint8Array(body) : (body ?? null);
+  return new Response(content, { status, headers: fields });
 }

@@ -1,14 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { HttpEntry, HttpGate, HttpHandler } from "../http/endpoint.ts";
+import type { HttpEntry, HttpGate, HttpHandler, HttpHeaders } from "../http/endpoint.ts";
 import { BodyCollector } from "./body-collector.ts";
-import {
-  askGate,
-  askHandler,
-  type RequestHead,
-  type ResponseSink,
-  sendResponse,
-  toRequest,
-} from "./http-exchange.ts";
+import { askGate, askHandler, type Outgoing, type RequestHead, toRequest } from "./http-exchange.ts";
 import { bodyTooLarge, type Refusal, requestTooSlow, statusLine } from "./refusal.ts";
 import type { UwsResponse } from "./uws-library.ts";
 
@@ -25,37 +18,24 @@ export interface UwsServeOptions {
 /**
  * The answer to one request. Nothing is ever written from inside the library's request callback: an answer that ends
  * there lets the parser run on into what the same client sent behind the request, also when it closes the connection.
- * With the answer still open, a request behind it makes the library drop the connection. A whole answer ends its
+ * With the answer still open, a request behind it makes the library drop the connection. Each answer ends its
  * connection: see `createUwsTransport`.
  */
-export class UwsExchange implements ResponseSink {
+export class UwsExchange {
   readonly #response: UwsResponse;
-  readonly #abort = new AbortController();
-  /** The parts of an answer that is sent at its end: while they come. */
-  #collected:
-    | { readonly status: number; readonly headers: Headers; readonly parts: Uint8Array[] }
-    | undefined;
-  readonly #collects: boolean;
+  readonly #isChunked: boolean;
+  /** The client has gone, or has its answer. */
   gone = false;
-  #wake: () => void = () => undefined;
+  #aborted: () => void = () => undefined;
 
-  /**
-   * `collects`: a streamed answer is kept until it is whole, since the library can close a connection behind whole answers
-   * alone. One that goes out as it comes leaves its connection open, and does not say "close" either: some clients take
-   * an answer that breaks off for a whole one when they have read that.
-   */
-  constructor(response: UwsResponse, collects = false) {
+  /** `isChunked`: so the request's body is delimited. */
+  constructor(response: UwsResponse, isChunked = false) {
     this.#response = response;
-    this.#collects = collects;
+    this.#isChunked = isChunked;
     response.onAborted(() => {
       this.gone = true;
-      this.#abort.abort();
-      this.#wake();
+      this.#aborted();
     });
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal;
   }
 
   /** Gives `refused` and closes the connection after it. */
@@ -72,54 +52,19 @@ export class UwsExchange implements ResponseSink {
     });
   }
 
-  whole(status: number, headers: Headers, body: Uint8Array | undefined, length?: number): void {
+  send({ status, headers, body, length }: Outgoing): void {
     if (this.gone) return;
     this.gone = true;
     this.#response.cork(() => {
       this.#writeHead(status, headers);
-      if (body !== undefined || this.#collects) return this.#response.end(body, true);
+      // The library ends the connection itself only behind a body. It must where a chunked request came, whose end it
+      // may have misread: nothing that follows there is served.
+      if (body !== undefined || this.#isChunked) return this.#response.end(body, true);
       // Neither as an argument: with one, the library writes a length of 2^63 and holds the answer for unfinished.
       if (length !== undefined) this.#response.writeHeader("content-length", String(length));
       this.#response.writeHeader("connection", "close");
       this.#response.endWithoutBody();
     });
-  }
-
-  start(status: number, headers: Headers): void {
-    if (this.#collects) this.#collected = { status, headers, parts: [] };
-    else if (!this.gone) this.#response.cork(() => this.#writeHead(status, headers));
-  }
-
-  async write(chunk: Uint8Array): Promise<void> {
-    if (this.gone || chunk.byteLength === 0) return;
-    if (this.#collected !== undefined) return void this.#collected.parts.push(chunk);
-    const room = new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    let ok = true;
-    this.#response.cork(() => {
-      ok = this.#response.write(chunk);
-    });
-    if (ok) return;
-    this.#response.onWritable(() => {
-      this.#wake();
-      return true;
-    });
-    await room;
-    // Out of the library's callback, for the same reason as a socket's drain.
-    await nextTurn();
-  }
-
-  end(): void {
-    if (this.gone) return;
-    if (this.#collected !== undefined) {
-      const { status, headers, parts } = this.#collected;
-      this.whole(status, headers, Buffer.concat(parts));
-      return;
-    }
-    this.gone = true;
-    // Told to close here, the library writes its Connection field into the body.
-    this.#response.cork(() => this.#response.end());
   }
 
   destroy(): void {
@@ -128,16 +73,16 @@ export class UwsExchange implements ResponseSink {
   }
 
   /** Must be called in the turn in which the request came. */
-  body(maxBytes: number, charge: (ms: number) => void): Promise<Uint8Array<ArrayBuffer> | Refusal | "gone"> {
+  body(maxBytes: number, charge: (ms: number) => void): Promise<Uint8Array | Refusal | "gone"> {
     const body = new BodyCollector(maxBytes);
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(requestTooSlow), BODY_TIMEOUT_MS);
-      const settle = (result: Uint8Array<ArrayBuffer> | Refusal | "gone") => {
+      const settle = (result: Uint8Array | Refusal | "gone") => {
         clearTimeout(timer);
         charge(body.costMs);
         resolve(result);
       };
-      this.#wake = () => settle("gone");
+      this.#aborted = () => settle("gone");
       this.#response.onData((chunk, last) => {
         // The library takes the chunk back after the call.
         body.add(new Uint8Array(chunk.slice(0)));
@@ -148,11 +93,12 @@ export class UwsExchange implements ResponseSink {
     });
   }
 
-  #writeHead(status: number, headers: Headers): void {
+  #writeHead(status: number, headers: HttpHeaders): void {
     this.#response.writeStatus(statusLine(status));
-    for (const [name, value] of headers) {
+    for (const [name, value] of Object.entries(headers)) {
       // The library writes its own.
-      if (name !== "date") this.#response.writeHeader(name, value);
+      if (name === "date") continue;
+      for (const one of typeof value === "string" ? [value] : value) this.#response.writeHeader(name, one);
     }
   }
 }
@@ -163,7 +109,6 @@ export async function serveUwsRequest(
   head: RequestHead,
   options: UwsServeOptions,
 ): Promise<void> {
-  // A chunked body is delimited by a parser that we cannot check: nothing may follow it on this connection.
   const exchange = new UwsExchange(response, head.fields.chunked);
   const entry = askGate(options.httpGate, head, options.onError);
   if (!entry.accept) return exchange.refuse(entry);
@@ -183,13 +128,12 @@ async function serveEntered(
   const body = head.fields.hasBody ? await exchange.body(options.maxBodyBytes, entry.charge) : undefined;
   if (body === "gone") return;
   if (body !== undefined && "status" in body) return exchange.refuse(body);
-  const request = () => toRequest(head, body, exchange.signal);
+  const request = () => toRequest(head, body);
   const answer = await askHandler(options.http, entry.peer, request, options.onError);
   await nextTurn();
-  if (!(answer instanceof Response)) return exchange.refuse(answer);
+  if (answer.refused !== undefined) return exchange.refuse(answer.refused);
   try {
-    if (exchange.gone) return void (await answer.body?.cancel());
-    await sendResponse(answer, head.method, exchange);
+    exchange.send(answer.outgoing);
   } catch (error) {
     options.onError(error);
     exchange.destroy();

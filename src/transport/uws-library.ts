@@ -14,11 +14,9 @@ export interface UwsResponse {
   getRemoteAddress(): ArrayBuffer;
   onAborted(aborted: () => void): void;
   onData(data: (chunk: ArrayBuffer, last: boolean) => void): void;
-  onWritable(writable: (offset: number) => boolean): void;
   cork(writes: () => void): void;
   writeStatus(status: string): void;
   writeHeader(name: string, value: string): void;
-  write(chunk: Uint8Array): boolean;
   end(body?: string | Uint8Array, closeConnection?: boolean): void;
   endWithoutBody(): void;
   close(): void;

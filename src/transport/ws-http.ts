@@ -1,14 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { HttpEntry, HttpGate, HttpHandler } from "../http/endpoint.ts";
 import { BodyCollector } from "./body-collector.ts";
-import {
-  askGate,
-  askHandler,
-  type RequestHead,
-  type ResponseSink,
-  sendResponse,
-  toRequest,
-} from "./http-exchange.ts";
+import { askGate, askHandler, type Outgoing, type RequestHead, toRequest } from "./http-exchange.ts";
 import { bodyTooLarge, connectionOf, type Refusal } from "./refusal.ts";
 
 export interface ServeOptions {
@@ -61,25 +54,29 @@ async function serveEntered(
   { head, entry, refuse }: Entered,
   options: ServeOptions,
 ): Promise<void> {
-  const abort = new AbortController();
-  const sink = new NodeSink(response, abort);
   const body = head.fields.hasBody ? await readBody(request, options.maxBodyBytes, entry.charge) : undefined;
-  if (body === "aborted" || sink.gone) return;
+  if (body === "aborted" || response.destroyed) return;
   if (body === "too_large") return refuse(bodyTooLarge);
-  const answer = await askHandler(
-    options.http,
-    entry.peer,
-    () => toRequest(head, body, abort.signal),
-    options.onError,
-  );
-  if (!(answer instanceof Response)) return refuse(answer);
+  const answer = await askHandler(options.http, entry.peer, () => toRequest(head, body), options.onError);
+  if (answer.refused !== undefined) return refuse(answer.refused);
   try {
-    if (sink.gone) return void (await answer.body?.cancel());
-    await sendResponse(answer, head.method, sink);
+    send(response, answer.outgoing);
   } catch (error) {
     options.onError(error);
-    sink.destroy();
+    response.destroy();
   }
+}
+
+function send(response: ServerResponse, { status, headers, body, length }: Outgoing): void {
+  if (response.destroyed) return;
+  // Node takes a Connection field of ours for the whole of it.
+  const isLast = headers.connection !== undefined && !response.shouldKeepAlive;
+  response.writeHead(status, {
+    ...headers,
+    ...(length === undefined ? {} : { "content-length": String(length) }),
+    ...(isLast ? { connection: "close, upgrade" } : {}),
+  });
+  response.end(body);
 }
 
 /** Gives `refused` and closes the connection after it. */
@@ -93,7 +90,7 @@ export function refuseNodeRequest(response: ServerResponse, refused: Refusal): v
   response.end(refused.body);
 }
 
-type Body = Uint8Array<ArrayBuffer> | "too_large" | "aborted";
+type Body = Uint8Array | "too_large" | "aborted";
 
 /** Node's own request time-out ends a body that does not come. */
 function readBody(request: IncomingMessage, maxBytes: number, charge: (ms: number) => void): Promise<Body> {
@@ -118,67 +115,4 @@ function readBody(request: IncomingMessage, maxBytes: number, charge: (ms: numbe
       resolve("aborted");
     });
   });
-}
-
-class NodeSink implements ResponseSink {
-  readonly #response: ServerResponse;
-  gone = false;
-
-  constructor(response: ServerResponse, abort: AbortController) {
-    this.#response = response;
-    response.on("close", () => {
-      if (response.writableFinished) return;
-      this.gone = true;
-      abort.abort();
-    });
-  }
-
-  whole(status: number, headers: Headers, body: Uint8Array | undefined, length?: number): void {
-    if (this.gone) return;
-    this.#setHeaders(headers);
-    const bytes = body?.byteLength ?? length;
-    if (bytes !== undefined && status !== 204 && status !== 304)
-      this.#response.setHeader("content-length", bytes);
-    this.#response.writeHead(status);
-    this.#response.end(body);
-  }
-
-  start(status: number, headers: Headers): void {
-    if (this.gone) return;
-    this.#setHeaders(headers);
-    this.#response.writeHead(status);
-  }
-
-  write(chunk: Uint8Array): Promise<void> {
-    const response = this.#response;
-    if (this.gone || response.write(chunk)) return Promise.resolve();
-    return new Promise((resolve) => {
-      const go = () => {
-        response.off("drain", go);
-        response.off("close", go);
-        resolve();
-      };
-      response.on("drain", go);
-      response.on("close", go);
-    });
-  }
-
-  end(): void {
-    if (!this.gone) this.#response.end();
-  }
-
-  destroy(): void {
-    this.#response.destroy();
-  }
-
-  #setHeaders(headers: Headers): void {
-    const closing = !this.#response.shouldKeepAlive;
-    for (const [name, value] of headers) {
-      if (name !== "set-cookie") this.#response.setHeader(name, value);
-    }
-    // Node takes a Connection field of ours for the whole of it.
-    if (closing && headers.has("connection")) this.#response.setHeader("connection", "close, upgrade");
-    const cookies = headers.getSetCookie();
-    if (cookies.length > 0) this.#response.setHeader("set-cookie", cookies);
-  }
 }

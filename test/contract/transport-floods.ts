@@ -1,8 +1,9 @@
 import { channel } from "node:diagnostics_channel";
 import { expect } from "vitest";
-import type { HttpGate } from "../../src/http/endpoint.ts";
+import type { HttpGate, HttpRequest } from "../../src/http/endpoint.ts";
 import { ask } from "../support/raw-http.ts";
 import { RawSocket } from "../support/raw-socket.ts";
+import { reply, textOf } from "../support/reply.ts";
 import { type Fact, maxBodyBytes } from "./transport-rig.ts";
 
 /** More than any transport takes of one connection at once. */
@@ -71,9 +72,9 @@ export function floodFacts(fact: Fact): void {
 
   fact("serves a body with a few chunk extensions or refuses it, and ends one of far more", async (rig) => {
     let served = "";
-    const http = async (request: Request) => {
-      served = await request.text();
-      return new Response(served);
+    const http = async (request: HttpRequest) => {
+      served = textOf(request);
+      return reply(served);
     };
     const gate = await rig.start({ http });
     const sent = async (chunks: string) => {

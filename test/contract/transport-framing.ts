@@ -1,6 +1,8 @@
 import { expect } from "vitest";
+import type { HttpResponse } from "../../src/http/endpoint.ts";
 import { ask, fieldsOf, readAnswer } from "../support/raw-http.ts";
 import { RawSocket, upgradeText } from "../support/raw-socket.ts";
+import { reply, textOf } from "../support/reply.ts";
 import { type Fact, type Gate, type Rig, refusalFields, socketPath } from "./transport-rig.ts";
 
 const smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -50,8 +52,8 @@ async function refusesFraming(rig: Rig, text: string): Promise<void> {
   const asked: string[] = [];
   const gate = await rig.start({
     http: async (request) => {
-      asked.push(new URL(request.url).pathname);
-      return new Response("served");
+      asked.push(request.url.pathname);
+      return reply("served");
     },
   });
   const raw = await RawSocket.connect(gate.at);
@@ -100,8 +102,8 @@ export function framingFacts(fact: Fact): void {
       const asked: string[] = [];
       const gate = await rig.start({
         http: async (request) => {
-          asked.push(`${new URL(request.url).pathname} ${await request.text()}`);
-          return new Response("served");
+          asked.push(`${request.url.pathname} ${textOf(request)}`);
+          return reply("served");
         },
       });
       for (const body of [
@@ -211,7 +213,7 @@ export function refusalFacts(fact: Fact): void {
 
   fact("names the protocol in a 426, its own and the handler's, also while it stops", async (rig) => {
     const headers = { upgrade: "websocket", connection: "x", "keep-alive": "x" };
-    const gate = await rig.start({ http: async () => new Response("no", { status: 426, headers }) });
+    const gate = await rig.start({ http: async () => reply("no", { status: 426, headers }) });
     const own = fieldsOf(await ask(gate.at, upgradeText(socketPath, { "Sec-WebSocket-Version": "8" })));
     expect(own.upgrade).toBe("websocket");
     expect(own.connection?.split(", ").toSorted()).toEqual(["close", "upgrade"]);
@@ -234,10 +236,10 @@ export function refusalFacts(fact: Fact): void {
   });
 
   fact("answers nothing for another request when what is behind it is no HTTP", async (rig) => {
-    let answer: (response: Response) => void = () => undefined;
+    let answer: (response: HttpResponse) => void = () => undefined;
     const gate = await rig.start({
       http: (request) => {
-        if (request.url.endsWith("/settled")) return Promise.resolve(new Response(""));
+        if (request.url.pathname.endsWith("/settled")) return Promise.resolve(reply(""));
         return new Promise((resolve) => {
           answer = resolve;
         });
@@ -246,7 +248,7 @@ export function refusalFacts(fact: Fact): void {
     const raw = await RawSocket.connect(gate.at);
     raw.write("GET /first HTTP/1.1\r\nHost: x\r\n\r\nnonsense\r\n\r\n");
     await settled(gate);
-    answer(new Response("done"));
+    answer(reply("done"));
     if (rig.capabilities.answersUnparsable) await raw.end();
     else await settled(gate);
     expect(raw.text).not.toMatch(/ [45]\d\d /);
@@ -268,8 +270,8 @@ export function bombFacts(fact: Fact): void {
       let asked = 0;
       const gate = await rig.start({
         http: async (request) => {
-          if (!request.url.endsWith("/settled")) asked += 1;
-          return new Response("");
+          if (!request.url.pathname.endsWith("/settled")) asked += 1;
+          return reply("");
         },
       });
       for (const text of [

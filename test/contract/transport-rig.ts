@@ -3,13 +3,14 @@ import { createServer } from "node:net";
 import { expect, it } from "vitest";
 import type { Frame } from "../../src/codec/codec.ts";
 import type { Socket, SocketHandler, UpgradeDecision, UpgradeRequest } from "../../src/connection/socket.ts";
-import type { HttpPeer } from "../../src/http/endpoint.ts";
+import type { HttpPeer, HttpRequest } from "../../src/http/endpoint.ts";
 import type { TlsPair } from "../../src/transport/tls.ts";
 import type { Listener, ListenOptions, Transport } from "../../src/transport/transport.ts";
 import { Events } from "../support/events.ts";
 import { fetchOver } from "../support/fetch-over.ts";
 import type { Ending, FrameClient, FrameClientOptions } from "../support/frame-client.ts";
 import type { Place } from "../support/raw-socket.ts";
+import { reply } from "../support/reply.ts";
 
 export const socketPath = "/api/websocket";
 export const maxMessageBytes = 64 * 1024;
@@ -124,7 +125,7 @@ export class Gate {
   readonly transport: Transport;
   readonly errors: unknown[];
   readonly sockets = new Events<Accepted>("a socket");
-  readonly requests: { readonly request: Request; readonly peer: HttpPeer }[] = [];
+  readonly requests: { readonly request: HttpRequest; readonly peer: HttpPeer }[] = [];
   readonly upgrades: UpgradeRequest[] = [];
   readonly #tls: TlsPair | undefined;
   #listener: Listener | undefined;
@@ -163,7 +164,7 @@ export class Gate {
       maxMessageBytes,
       maxBodyBytes,
       admit: (request) => this.#admit(request, react, subprotocol),
-      http: async (request) => new Response(`served ${new URL(request.url).pathname}`),
+      http: async (request) => reply(`served ${request.url.pathname}`),
       tls: this.#tls,
       ...listen,
     });

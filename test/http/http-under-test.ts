@@ -6,6 +6,7 @@ import { createHttpHandler, type HttpOptions } from "../../src/http/http-handler
 import type { HttpAnswered, HttpDecision } from "../../src/http/observer.ts";
 import { pageFile } from "../../src/http/pages.ts";
 import { unlimitedLoopBudget } from "../../src/net/loop-budget.ts";
+import { createMemoryTransport } from "../../src/transport/memory.ts";
 
 export const issuer = "https://auth.example";
 export const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
@@ -96,10 +97,21 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
     clientOf: (address) => ({ address, forwarding: "none" }),
     ...overrides,
   });
+  const transport = createMemoryTransport({ onError: (error) => seen.defects.push(error) });
+  const listener = transport.listen({
+    host: "memory",
+    port: 0,
+    socketPath: "/none",
+    admit: () => ({ accept: false, status: 404, headers: {}, body: "" }),
+    http,
+    maxMessageBytes: 0,
+    maxBodyBytes: 100_000,
+  });
   return {
     ...seen,
     async ask(path, { from = "198.51.100.7", ...init } = {}) {
-      const response = await http(new Request(`${issuer}${path}`, init), { address: from });
+      await listener;
+      const response = await transport.fetch(new Request(`${issuer}${path}`, init), { address: from });
       const text = await response.text();
       return { status: response.status, headers: response.headers, text, body: parsed(text) };
     },

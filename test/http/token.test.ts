@@ -419,7 +419,7 @@ describe("bad bodies at the token endpoint", () => {
     expect(await tokenServer().ask("/auth/token", lying)).toMatchObject({ status: 413 });
   });
 
-  it("a body that breaks off is the client's mistake, not ours", async () => {
+  it("a body that breaks off is the client's mistake, and no endpoint is asked", async () => {
     const broken = new ReadableStream<Uint8Array>({
       pull(controller) {
         controller.error(new Error("socket hang up"));
@@ -428,8 +428,8 @@ describe("bad bodies at the token endpoint", () => {
     const server = tokenServer();
     const headers = { "content-type": urlencoded };
     const answer = await server.ask("/auth/token", { method: "POST", headers, body: broken, duplex: "half" });
-    expect(answer).toMatchObject({ status: 400, body: { error: "invalid_request" } });
-    expect(server.defects).toEqual([]);
+    expect(answer).toMatchObject({ status: 400, body: { code: "invalid_format" } });
+    expect([server.answered, server.defects]).toEqual([[], []]);
   });
 });
 

@@ -80,7 +80,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
     port: 0,
     socketPath: "/api/websocket",
     admit: connections.admit,
-    http: async () => new Response(null, { status: 404 }),
+    http: async () => ({ status: 404, headers: {}, body: "" }),
     maxMessageBytes: 65_536,
     maxBodyBytes: 65_536,
   });

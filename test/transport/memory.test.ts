@@ -5,6 +5,7 @@ import { transportContract } from "../contract/transport.ts";
 import { type Gate, maxBodyBytes, Rig, type TransportUnderTest } from "../contract/transport-rig.ts";
 import { Events } from "../support/events.ts";
 import { type Ending, type FrameClient, type FrameClientOptions, Refused } from "../support/frame-client.ts";
+import { reply, textOf } from "../support/reply.ts";
 
 /** One for the file, as there is one network for the others; `create` only says who hears of faults. */
 function inProcess(): TransportUnderTest {
@@ -67,7 +68,7 @@ transportContract(subject);
 describe("memory transport over HTTP", () => {
   it("answers as the handler does, and 413 above the limit", async () => {
     const rig = new Rig(subject);
-    const gate = await rig.start({ http: async (request) => new Response(`read ${await request.text()}`) });
+    const gate = await rig.start({ http: async (request) => reply(`read ${textOf(request)}`) });
     const post = (body: string) =>
       (gate.transport as MemoryTransport).fetch(new Request("http://gate.test/x", { method: "POST", body }));
     expect(await (await post("hello")).text()).toBe("read hello");

@@ -21,7 +21,7 @@ export function apiProbeEndpoint(authority: Authority): Endpoint {
 async function demandAuthentication(authority: Authority, exchange: Exchange): Promise<void> {
   const token = bearerOf(exchange.request);
   if (token !== undefined) return demandLiveToken(authority, token, exchange);
-  if (exchange.url.searchParams.has("authSig")) return demandLiveSignature(authority, exchange);
+  if (exchange.request.url.searchParams.has("authSig")) return demandLiveSignature(authority, exchange);
   throw new AuthError("unauthorized", { detail: "no bearer token and no signed path" });
 }
 
@@ -32,7 +32,8 @@ async function demandLiveToken(authority: Authority, token: string, { peer }: Ex
 }
 
 async function demandLiveSignature(authority: Authority, exchange: Exchange): Promise<void> {
-  const { url, peer } = exchange;
+  const { peer } = exchange;
+  const { url } = exchange.request;
   const sessionId = await authority.signedPaths.verify(url.pathname + url.search);
   const session = sessionId === undefined ? undefined : await authority.sessions.get(sessionId);
   const found = session === undefined ? undefined : await authority.users.read(session.userId);

@@ -2,6 +2,7 @@ import type { Authority } from "../../auth/authority.ts";
 import { AuthError } from "../../auth/errors.ts";
 import { requireGrantType } from "../../auth/oauth/authorization-request.ts";
 import { openSessionForCode } from "../../auth/sessions/code-exchange.ts";
+import type { HttpResponse } from "../endpoint.ts";
 import type { HttpObserver } from "../observer.ts";
 import { decided, type GrantRequest, tokenAnswer } from "./token-answer.ts";
 
@@ -16,7 +17,7 @@ export interface CodeGrantOptions {
  * `grant_type=authorization_code` (RFC 6749 section 4.1.3, RFC 7636). The checks are in Home Assistant's order:
  * client id, code, the user's state. One commit then uses the code up and opens the session.
  */
-export async function grantForCode(request: GrantRequest, options: CodeGrantOptions): Promise<Response> {
+export async function grantForCode(request: GrantRequest, options: CodeGrantOptions): Promise<HttpResponse> {
   const { client, peer } = request;
   const about = {
     grant: "authorization_code",

@@ -1,5 +1,6 @@
 import type { Authority } from "../../auth/authority.ts";
 import { AuthError } from "../../auth/errors.ts";
+import type { HttpResponse } from "../endpoint.ts";
 import type { HttpObserver } from "../observer.ts";
 import { decided, type GrantRequest, tokenAnswer } from "./token-answer.ts";
 
@@ -9,7 +10,10 @@ export interface ClientGrantOptions {
 }
 
 /** `grant_type=client_credentials` (RFC 6749 section 4.4). */
-export async function grantForClient(request: GrantRequest, options: ClientGrantOptions): Promise<Response> {
+export async function grantForClient(
+  request: GrantRequest,
+  options: ClientGrantOptions,
+): Promise<HttpResponse> {
   const { client, form, peer } = request;
   const about = { grant: "client_credentials", address: peer.address, clientId: client?.id ?? null };
   const grant = await decided(options.observer, about, async () => {

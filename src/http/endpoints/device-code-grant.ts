@@ -3,6 +3,7 @@ import { AuthError } from "../../auth/errors.ts";
 import { requireGrantType } from "../../auth/oauth/authorization-request.ts";
 import { deviceGrantType } from "../../auth/oauth/device-authorizations.ts";
 import type { TokenGrant } from "../../auth/sessions/sessions.ts";
+import type { HttpResponse } from "../endpoint.ts";
 import type { HttpObserver } from "../observer.ts";
 import { decided, type GrantRequest, tokenAnswer } from "./token-answer.ts";
 
@@ -15,7 +16,10 @@ export interface DeviceGrantOptions {
 const undecided: ReadonlySet<string> = new Set(["authorization_pending", "slow_down"]);
 
 /** `grant_type=urn:ietf:params:oauth:grant-type:device_code` (RFC 8628 section 3.4). */
-export async function grantForDevice(request: GrantRequest, options: DeviceGrantOptions): Promise<Response> {
+export async function grantForDevice(
+  request: GrantRequest,
+  options: DeviceGrantOptions,
+): Promise<HttpResponse> {
   const { client, peer } = request;
   const about = { grant: "device_code", address: peer.address, clientId: client?.id ?? null };
   const outcome = await redeem(request, options).then(

@@ -7,8 +7,8 @@ const longestCode = 16;
 
 /** `GET /device`: the page on which a person types the code of a device. */
 export function deviceEndpoint({ publicUrl }: { readonly publicUrl: () => string }): Endpoint {
-  return ({ url, request }) => {
-    const given = url.searchParams.get("user_code") ?? "";
+  return ({ request }) => {
+    const given = request.url.searchParams.get("user_code") ?? "";
     const userCode = given.length <= longestCode ? given : "";
     return devicePage(pageContext(request), { publicUrl: publicUrl(), userCode });
   };

@@ -9,6 +9,7 @@ import { json } from "../answers.ts";
 import { bearerOf } from "../bearer.ts";
 import { type Form, readForm } from "../body.ts";
 import { registeredClient } from "../client-authentication.ts";
+import type { HttpRequest } from "../endpoint.ts";
 import type { Endpoint, Exchange } from "../exchange.ts";
 
 export interface IntrospectOptions {
@@ -41,7 +42,11 @@ export function introspectEndpoint(options: IntrospectOptions): Endpoint {
 }
 
 /** Throws `unauthorized` for a caller without a good token, and `access_denied` for one who may not ask. */
-async function requireCaller({ authority }: IntrospectOptions, request: Request, peer: Peer): Promise<void> {
+async function requireCaller(
+  { authority }: IntrospectOptions,
+  request: HttpRequest,
+  peer: Peer,
+): Promise<void> {
   const token = bearerOf(request);
   const verdict = token === undefined ? undefined : await authority.authentication.authenticate(token, peer);
   if (verdict?.ok !== true)
@@ -60,7 +65,9 @@ async function callerOf(
 ): Promise<Caller> {
   if (bearerOf(request) !== undefined) return "anybody's";
   const isClient =
-    request.headers.has("authorization") || form.has("client_id") || form.has("client_assertion");
+    request.headers.get("authorization") !== undefined ||
+    form.has("client_id") ||
+    form.has("client_assertion");
   if (!isClient) throw new AuthError("unauthorized", { detail: "introspection without a token or a client" });
   const client = await registeredClient(authority, request, form);
   // Whoever knows a public client's id could ask.

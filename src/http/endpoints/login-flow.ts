@@ -1,5 +1,4 @@
 import { Compile } from "typebox/compile";
-
 import { LoginFlowInput, LoginFlowRequest } from "../../../protocol/http.ts";
 import type { Authority } from "../../auth/authority.ts";
 import { isClientId } from "../../auth/clients/client-id.ts";
@@ -7,6 +6,7 @@ import { AuthError } from "../../auth/errors.ts";
 import type { FlowAnswer } from "../../auth/login/login-flows.ts";
 import { json } from "../answers.ts";
 import { readJsonOfAnyType } from "../body.ts";
+import type { HttpResponse } from "../endpoint.ts";
 import type { Endpoint } from "../exchange.ts";
 
 export interface LoginFlowOptions {
@@ -80,7 +80,7 @@ export function cancelFlowEndpoint({ authority }: Pick<LoginFlowOptions, "author
 }
 
 /** Home Assistant's clients have never seen a secret or a token of a device. */
-function stepAnswer({ step }: FlowAnswer): Response {
+function stepAnswer({ step }: FlowAnswer): HttpResponse {
   const {
     flow_secret: _,
     device_token: __,

@@ -14,6 +14,6 @@ export function metricsEndpoint(source: MetricsSource): Endpoint {
     if (!source.mayRead(client))
       throw new AuthError("not_found", { detail: "the address may not read metrics" });
     const { body, contentType } = await source.render();
-    return new Response(body, { headers: { "content-type": contentType } });
+    return { status: 200, headers: { "content-type": contentType }, body };
   };
 }

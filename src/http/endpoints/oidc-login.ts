@@ -1,5 +1,6 @@
 import type { Authority } from "../../auth/authority.ts";
 import { AuthError } from "../../auth/errors.ts";
+import { empty } from "../answers.ts";
 import { readForm } from "../body.ts";
 import { browserCookie, browserOf } from "../browser-cookie.ts";
 import type { Endpoint, Exchange } from "../exchange.ts";
@@ -22,19 +23,19 @@ export function oidcStartEndpoint({ authority, observer, publicUrl }: OidcEndpoi
       authority.oidc.start(ticket, browserOf(request, publicUrl()), peer),
     );
     const headers = { location: url.href, "set-cookie": browserCookie(browser, publicUrl()) };
-    return new Response(null, { status: 303, headers });
+    return empty(303, headers);
   };
 }
 
 /** `GET /auth/oidc/callback/:provider`: the browser comes back from the provider. Nobody is logged in by that. */
 export function oidcCallbackEndpoint({ authority, observer, publicUrl }: OidcEndpointOptions): Endpoint {
-  return async ({ parameters, request, url, peer }) => {
+  return async ({ parameters, request, peer }) => {
     const { provider = null } = parameters;
     const browser = browserOf(request, publicUrl());
     return confirmPage(
       pageContext(request),
       await recorded(observer, peer.address, () =>
-        authority.oidc.returned(provider, url.searchParams, browser, peer),
+        authority.oidc.returned(provider, request.url.searchParams, browser, peer),
       ),
     );
   };
@@ -63,7 +64,7 @@ export function oidcConfirmEndpoint(options: OidcEndpointOptions): Endpoint {
 /** The form's token and the cookie decide. This refuses earlier, where a browser says where the request comes from. */
 function refuseOtherSite({ request }: Exchange): void {
   const site = request.headers.get("sec-fetch-site");
-  if (site !== null && site !== "same-origin")
+  if (site !== undefined && site !== "same-origin")
     throw new AuthError("invalid_return", { detail: `the form was sent from ${site}` });
 }
 

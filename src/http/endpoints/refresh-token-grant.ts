@@ -2,6 +2,7 @@ import type { Authority } from "../../auth/authority.ts";
 import { AuthError } from "../../auth/errors.ts";
 import { requireGrantType } from "../../auth/oauth/authorization-request.ts";
 import type { TokenGrant } from "../../auth/sessions/sessions.ts";
+import type { HttpResponse } from "../endpoint.ts";
 import type { HttpObserver } from "../observer.ts";
 import { decided, type GrantRequest, tokenAnswer } from "./token-answer.ts";
 
@@ -18,7 +19,7 @@ export interface RefreshGrantOptions {
 export async function grantForRefreshToken(
   request: GrantRequest,
   options: RefreshGrantOptions,
-): Promise<Response> {
+): Promise<HttpResponse> {
   const { client, peer } = request;
   const about = { grant: "refresh_token", address: peer.address, clientId: client?.id ?? null };
   const grant = await decided(options.observer, about, () => refresh(request, options));

@@ -4,6 +4,7 @@ import type { Peer, Session } from "../../auth/model.ts";
 import { empty, json } from "../answers.ts";
 import { type Form, readForm } from "../body.ts";
 import { type RequestingClient, requestingClient } from "../client-authentication.ts";
+import type { HttpRequest } from "../endpoint.ts";
 import type { Endpoint } from "../exchange.ts";
 import type { HttpObserver } from "../observer.ts";
 
@@ -28,7 +29,7 @@ export function revokeEndpoint(options: RevokeOptions & { maxBodyBytes: number }
 }
 
 /** A form that cannot be read holds no token. */
-async function formOrNothing(request: Request, maxBytes: number): Promise<Form> {
+async function formOrNothing(request: HttpRequest, maxBytes: number): Promise<Form> {
   try {
     return await readForm(request, maxBytes);
   } catch (error) {
@@ -40,7 +41,7 @@ async function formOrNothing(request: Request, maxBytes: number): Promise<Form> 
 /** Home Assistant's clients name none, and what they name is not checked. */
 async function clientOf(
   { authority }: RevokeOptions,
-  request: Request,
+  request: HttpRequest,
   form: Form,
 ): Promise<RequestingClient | undefined> {
   try {

@@ -8,6 +8,7 @@ import { expiresIn } from "../../auth/sessions/token-grant.ts";
 import { json, neverStored } from "../answers.ts";
 import type { Form } from "../body.ts";
 import type { RequestingClient } from "../client-authentication.ts";
+import type { HttpResponse } from "../endpoint.ts";
 import { type HttpDecision, type HttpObserver, reasonOf } from "../observer.ts";
 
 /** A request at the token endpoint whose client has authenticated, as far as it must. */
@@ -25,7 +26,7 @@ export async function tokenAnswer(
   { client }: Pick<GrantRequest, "client">,
   grant: TokenGrant & { readonly nonce?: string | null },
   withProvider: boolean,
-): Promise<Response> {
+): Promise<HttpResponse> {
   const { session, accessToken, refreshToken } = grant;
   const getsRefreshToken = client?.registered?.grantTypes.includes("refresh_token") ?? true;
   const body: TokenResponse = {

@@ -1,8 +1,9 @@
 import { AuthError } from "../../auth/errors.ts";
 import { deviceGrantType } from "../../auth/oauth/device-authorizations.ts";
-import { neverStored } from "../answers.ts";
+import { empty, neverStored } from "../answers.ts";
 import { readForm } from "../body.ts";
 import { knownClientId, requestingClient } from "../client-authentication.ts";
+import type { HttpResponse } from "../endpoint.ts";
 import type { Endpoint } from "../exchange.ts";
 import { type CodeGrantOptions, grantForCode } from "./authorization-code-grant.ts";
 import { grantForClient } from "./client-credentials-grant.ts";
@@ -15,7 +16,7 @@ export interface TokenOptions extends CodeGrantOptions, RevokeOptions {
   readonly maxBodyBytes: number;
 }
 
-type Grant = (request: GrantRequest, options: TokenOptions) => Promise<Response>;
+type Grant = (request: GrantRequest, options: TokenOptions) => Promise<HttpResponse>;
 
 const grants: Readonly<Record<string, Grant>> = {
   authorization_code: grantForCode,
@@ -33,7 +34,7 @@ export function tokenEndpoint(options: TokenOptions): Endpoint {
     const form = await timed(() => readForm(request, options.maxBodyBytes));
     if (form.get("action") === "revoke") {
       await endSessionOf(form, peer, options);
-      return new Response(null, { headers: neverStored });
+      return empty(200, neverStored);
     }
     const grantType = form.get("grant_type") ?? "";
     const grant = Object.hasOwn(grants, grantType) ? grants[grantType] : undefined;
