@@ -12,7 +12,12 @@ import { type ClientCredentials, createClientCredentials } from "./oauth/client-
 import { createDeviceAuthorizations, type DeviceAuthorizations } from "./oauth/device-authorizations.ts";
 import { createPushedRequests, type PushedRequests } from "./oauth/pushed-requests.ts";
 import { createPasswords, type PasswordsOptions } from "./passwords/passwords.ts";
+import { createCallerPermissions } from "./permissions/caller-permissions.ts";
+import { noResources } from "./permissions/entity-rules.ts";
+import { createGroupTable } from "./permissions/group-table.ts";
 import { createGroups } from "./permissions/groups.ts";
+import type { PermissionsReader } from "./permissions/permissions.ts";
+import { createPermissionsReader } from "./permissions/permissions-reader.ts";
 import { createLocalLogins, type LocalLogins } from "./providers/homeassistant/local-logins.ts";
 import { localType } from "./providers/homeassistant/login-record.ts";
 import { createHomeAssistantProvider } from "./providers/homeassistant/provider.ts";
@@ -75,6 +80,7 @@ export interface Authority {
   readonly systemUsers: SystemUsers;
   readonly ownership: Ownership;
   readonly groups: Groups;
+  readonly permissions: PermissionsReader;
   readonly credentials: Credentials;
   readonly credentialRemovals: CredentialRemovals;
   readonly approvals: Approvals;
@@ -266,8 +272,11 @@ function composeProviders(
   parts: Pick<Base, "sealing" | "credentials" | "revocation" | "yielder">,
 ) {
   const { store, clock } = options;
-  const groups = createGroups();
+  const table = createGroupTable();
+  const groups = createGroups(table);
   const users = createUsers({ store, clock, ...parts, groups });
+  const callers = createCallerPermissions({ groups: table, resources: { ...noResources, revision: 0 } });
+  const permissions = createPermissionsReader({ users, callers, ...parts, onFault: options.onFault });
   const passwords = createPasswords(options.passwords);
   const { publicUrl = options.issuer } = options;
   const tools = {
@@ -280,7 +289,7 @@ function composeProviders(
     publicUrl,
   };
   const registry = createProviderRegistry(options.providers?.(tools) ?? [createHomeAssistantProvider(tools)]);
-  return { groups, users, passwords, registry, providers: createProviderAdmission(registry) };
+  return { groups, users, permissions, passwords, registry, providers: createProviderAdmission(registry) };
 }
 
 type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {
@@ -310,7 +319,7 @@ function composePeople(
   options: AuthorityOptions,
   base: Base & ReturnType<typeof composeProviders> & RequestTools,
 ) {
-  const { store, clock, credentials, users, groups, registry } = base;
+  const { store, clock, credentials, users, groups, permissions, registry } = base;
   const rotates = (clientId: string | null) => options.rotatingClients?.(clientId, "socket") ?? true;
   const localLoginsAt = (providerId: string | null) => createLocalLogins({ ...base, providerId });
   const localLogins = localLoginsAt(registry.providers.find(({ type }) => type === localType)?.id ?? null);
@@ -347,6 +356,7 @@ function composePeople(
   return {
     users,
     groups,
+    permissions,
     credentials,
     credentialRemovals,
     approvals,

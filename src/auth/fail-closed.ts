@@ -1,5 +1,6 @@
 import type { Authority } from "./authority.ts";
 import { consistentRead, requireFollowedLog, untrusted } from "./consistent-read.ts";
+import { noPermissions } from "./permissions/caller-permissions.ts";
 import type { RevocationView } from "./revocation/view.ts";
 import { isActive, isRestricted } from "./users/account-status.ts";
 
@@ -76,6 +77,11 @@ const users: Rules<Authority["users"]> = {
   create: unrestricted,
   update: unrestricted,
   remove: unrestricted,
+};
+
+const permissions: Rules<Authority["permissions"]> = {
+  of: readsConsistently((found) => found === noPermissions),
+  watch: needsFollowedLog,
 };
 
 const logins: Rules<Authority["logins"]> = {
@@ -190,6 +196,7 @@ const parts: Rules<Authority> = {
   approvals: guarded(approvals),
   sessions: guarded(sessions),
   users: guarded(users),
+  permissions: guarded(permissions),
   logins: guarded(logins),
   oidc: guarded(oidc),
   codes: guarded(codes),

@@ -214,6 +214,8 @@ export type LogEvent =
         readonly groupIds: readonly string[];
         readonly version?: number | undefined;
       };
+      /** The commit left the rights as they were: only the name changed, or who is the owner. */
+      readonly keepsRights?: true;
     }
   /** Another user is the owner now. With `version`, a node has logged the event again, as above. */
   | {

@@ -36,6 +36,7 @@ export type CommandAuthority = Pick<
   | "revocation"
   | "throttles"
   | "ownership"
+  | "permissions"
 >;
 
 export interface CommandParts {

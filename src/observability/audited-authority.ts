@@ -316,6 +316,7 @@ const parts: Rules<Authority> = {
   pushedRequests: notRecorded,
   signedPaths: notRecorded,
   groups: notRecorded,
+  permissions: notRecorded,
   credentials: notRecorded,
   load: notRecorded,
   relayAudit: notRecorded,

@@ -1,34 +1,27 @@
-import { type Group, systemGroups } from "../model.ts";
+import { systemGroups } from "../model.ts";
 import type { Groups } from "../users/users.ts";
+import type { GroupTable } from "./group-table.ts";
 
-/** Home Assistant's names for its three groups. */
-const all: readonly Group[] = [
-  { id: systemGroups.admin, name: "Administrators", systemGenerated: true },
-  { id: systemGroups.users, name: "Users", systemGenerated: true },
-  { id: systemGroups.readOnly, name: "Read Only", systemGenerated: true },
-];
-
-const leastToMostPowerful: readonly string[] = [
-  systemGroups.readOnly,
-  systemGroups.users,
-  systemGroups.admin,
-];
-
-/**
- * Whether the most powerful group of the first list is less powerful than that of the second. No group at all is the
- * least.
- */
-export function isLessPowerful(groupIds: readonly string[], than: readonly string[]): boolean {
-  const powerOf = (ids: readonly string[]) =>
-    Math.max(-1, ...ids.map((id) => leastToMostPowerful.indexOf(id)));
-  return powerOf(groupIds) < powerOf(than);
+/** Membership of the first gives whatever membership of the second gives. */
+function isAtLeast(group: string, other: string): boolean {
+  if (group === other || group === systemGroups.admin) return true;
+  return group === systemGroups.users && other === systemGroups.readOnly;
 }
 
-/** The system's groups. They are constants, so nothing is stored. */
-export function createGroups(): Groups {
-  const ids = new Set(all.map((group) => group.id));
+/**
+ * The groups that both lists give. Of two lists of which one is older, it grants nothing that either of them had lost.
+ * What one custom group gives and another does too is not compared: their policies change.
+ */
+export function commonGroups(a: readonly string[], b: readonly string[]): readonly string[] {
+  const within = (ids: readonly string[], limits: readonly string[]) =>
+    ids.filter((id) => limits.some((limit) => isAtLeast(limit, id)));
+  return [...new Set([...within(a, b), ...within(b, a)])];
+}
+
+/** Groups as this node knows them. */
+export function createGroups(table: Pick<GroupTable, "get" | "list">): Groups {
   return {
-    list: async () => all,
-    exists: async (groupIds) => groupIds.every((id) => ids.has(id)),
+    list: async () => table.list(),
+    exists: async (groupIds) => groupIds.every((id) => table.get(id) !== undefined),
   };
 }

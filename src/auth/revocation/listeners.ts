@@ -32,6 +32,8 @@ export type RevocationEvent =
       readonly change: "added" | "updated" | "removed";
       /** The user's rights from now on. Absent if the commit did not decide on them, or a later one did. */
       readonly rights?: Rights;
+      /** The commit left the rights as they were. Without it and without `rights` they are not known. */
+      readonly keepsRights?: true;
     }
   /** `userId` is the owner now. Closes no connection. */
   | { readonly kind: "owner_changed"; readonly userId: string; readonly previousId: string }

@@ -49,6 +49,7 @@ const KnownEvent = Compile(
           version: Type.Optional(Type.Number()),
         }),
       ),
+      keepsRights: Type.Optional(Type.Literal(true)),
     }),
     Type.Object({
       type: Type.Literal("owner_changed"),

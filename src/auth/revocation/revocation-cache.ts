@@ -231,10 +231,11 @@ function decisionOf(
 }
 
 function userChangedEvent(
-  { userId, change }: UserChanged,
+  { userId, change, keepsRights }: UserChanged,
   decision: RightsDecision | undefined,
 ): RevocationEvent {
-  const changed = { kind: "user_changed", userId, change } as const;
+  const kept = keepsRights === undefined ? {} : { keepsRights };
+  const changed = { kind: "user_changed", userId, change, ...kept } as const;
   const rights = decision?.rights;
   return rights === undefined || rights === null ? changed : { ...changed, rights };
 }

@@ -1,5 +1,5 @@
 import type { Rights, User } from "../model.ts";
-import { isLessPowerful } from "../permissions/groups.ts";
+import { commonGroups } from "../permissions/groups.ts";
 import type { OwnerChange, RightsDecision } from "../revocation/view.ts";
 import { withoutLostOwnership } from "./owner-changes.ts";
 import { rightsVersionOf, type StoredUser } from "./user-changes.ts";
@@ -21,12 +21,12 @@ export function applyDecidedRights(
   return user.isOwner ? user : undefined;
 }
 
-/** Only removes rights: activation, remote access and more powerful groups. The owner stays active. */
+/** Only removes rights: activation, remote access and groups. The owner stays active. */
 export function restrictRights(user: User, rights: Rights): User {
   return {
     ...user,
     state: user.isOwner ? user.state : lesserState(user.state, rights.state),
     localOnly: user.localOnly || rights.localOnly,
-    groupIds: isLessPowerful(rights.groupIds, user.groupIds) ? rights.groupIds : user.groupIds,
+    groupIds: commonGroups(rights.groupIds, user.groupIds),
   };
 }

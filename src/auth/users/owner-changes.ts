@@ -58,7 +58,7 @@ export function changeOwnerStep(
 function writeStep(before: StoredUser, isOwner: boolean): Step {
   const { id } = before.user;
   const after: User = { ...before.user, isOwner, rightsVersion: rightsVersionOf(before) };
-  const event: LogEvent = { type: "user_changed", userId: id, change: "updated" };
+  const event: LogEvent = { type: "user_changed", userId: id, change: "updated", keepsRights: true };
   return {
     check: [{ key: recordKeys.user(id), version: before.version }],
     put: [userPut(after)],

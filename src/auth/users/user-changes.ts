@@ -72,7 +72,9 @@ function writeUserStep({ version }: StoredUser, user: User, rights: DecidedRight
   return {
     check: [{ key: recordKeys.user(user.id), version }],
     put: [userPut(user)],
-    log: [changed(rights === undefined ? event : { ...event, rights: eventOf(rights) })],
+    log: [
+      changed(rights === undefined ? { ...event, keepsRights: true } : { ...event, rights: eventOf(rights) }),
+    ],
     durable: rights !== undefined,
   };
 }

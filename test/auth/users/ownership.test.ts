@@ -41,7 +41,7 @@ describe("a transfer of the ownership", () => {
       const [before, after] = (await Promise.all(both)).map((each) => each?.isOwner);
       return before === false && after === true && cuts.length === 3;
     });
-    const changed = { kind: "user_changed", change: "updated" };
+    const changed = { kind: "user_changed", change: "updated", keepsRights: true };
     expect(cuts).toMatchObject([
       { ...changed, userId: owner.id },
       { ...changed, userId: user.id },

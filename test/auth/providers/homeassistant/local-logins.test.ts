@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { Principal, User } from "../../../../src/auth/model.ts";
+import { createGroupTable } from "../../../../src/auth/permissions/group-table.ts";
 import { createGroups } from "../../../../src/auth/permissions/groups.ts";
 import { createLocalLogins } from "../../../../src/auth/providers/homeassistant/local-logins.ts";
 import {
@@ -161,7 +162,12 @@ describe("removing a login", () => {
         return found;
       },
     };
-    await createLocalLogins({ ...domain, providerId: null, groups: createGroups(), sessions }).remove("ada");
+    await createLocalLogins({
+      ...domain,
+      providerId: null,
+      groups: createGroups(createGroupTable()),
+      sessions,
+    }).remove("ada");
     expect(attempts).toEqual(["form", "form"]);
     expect(await liveIds(user)).toEqual([]);
   });

@@ -1,0 +1,35 @@
+import type { Policy } from "../../../protocol/policy.ts";
+import { commandRules } from "./command-rules.ts";
+import { entityRules, type ResourceLookup } from "./entity-rules.ts";
+import type { Verb } from "./permissions.ts";
+import type { Rule } from "./rules.ts";
+import { type TopicTrees, topicRules, topicTrees } from "./topic-rules.ts";
+
+/** A policy as functions. */
+export interface CompiledPolicy {
+  readonly rules: {
+    readonly entities: readonly Rule[];
+    readonly topics: readonly Rule[];
+    readonly commands: readonly Rule[];
+  };
+  readonly topicTrees: TopicTrees;
+}
+
+export type Category = keyof CompiledPolicy["rules"];
+
+export function compilePolicy(policy: Policy, resources: ResourceLookup): CompiledPolicy {
+  return {
+    rules: {
+      entities: entityRules(policy.entities, resources),
+      topics: topicRules(policy.topics),
+      commands: commandRules(policy.commands),
+    },
+    topicTrees: topicTrees(policy.topics),
+  };
+}
+
+/** Whether a rule grants it. There are no others: what no rule grants is denied. */
+export function grants(compiled: CompiledPolicy, category: Category, thing: string, verb: Verb): boolean {
+  for (const rule of compiled.rules[category]) if (rule.grants(thing, verb)) return true;
+  return false;
+}
