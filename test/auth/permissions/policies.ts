@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import fc from "fast-check";
 import type { Policy } from "../../../protocol/policy.ts";
 import { matchesTopic, segmentsOf } from "../../../protocol/topic-pattern.ts";
 import type { ResourceLookup } from "../../../src/auth/permissions/entity-rules.ts";
