@@ -14,10 +14,11 @@ export const ThrottleInfo = Type.Object({
     Type.Literal("device"),
     Type.Literal("address"),
     Type.Literal("password_change"),
+    Type.Literal("user_code"),
   ]),
   /** Null: the tries of an address, or at a login name that nobody has. */
   user_id: Text,
-  /** The login name at the provider; null like `user_id`, and for `password_change`. */
+  /** The login name at the provider; null like `user_id`, and for `password_change` and `user_code`. */
   username: Text,
   auth_provider_type: Text,
   auth_provider_id: Text,

@@ -4,6 +4,7 @@ import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { BrowserWay } from "../support/browser-way.ts";
 import { answering, huge } from "../support/hostile-openid-provider.ts";
 import { type OidcRig, startOidcRig, type Waiting } from "../support/oidc-rig.ts";
+import { registerApp, sendForm } from "../support/registered-app.ts";
 import { within } from "../support/within.ts";
 
 let rig: OidcRig;
@@ -229,5 +230,30 @@ describe("a logout while a login is under way", () => {
     expect((await within(socket.closed, "the end of the session of the first code")).code).toBe(4301);
     const late = await redeem(code);
     expect([late.status, await late.json()]).toMatchObject([400, { error: "invalid_request" }]);
+  });
+
+  it("leaves nothing to a device that was approved before it", async () => {
+    rig = await startOidcRig();
+    await registerApp(rig.authority, {
+      id: "tv",
+      authMethod: "none",
+      redirectUris: [],
+      grantTypes: ["urn:ietf:params:oauth:grant-type:device_code"],
+    });
+    const approvedBy = async ({ socket }: Waiting) => {
+      const { body } = await sendForm(`${rig.url}/auth/device_authorization`, { client_id: "tv" });
+      const approved = await socket.call("gatehouse/device/approve", { user_code: body.user_code });
+      expect(approved.success).toBe(true);
+      return body.device_code ?? "";
+    };
+    const poll = (device_code: string) =>
+      sendForm(`${rig.url}/auth/token`, {
+        grant_type: "urn:ietf:params:oauth:grant-type:device_code",
+        client_id: "tv",
+        device_code,
+      });
+    const late = await approvedBy(await loggedIn("s0"));
+    expect((await send(await logoutToken({ sid: "s0", sub: "rita" }))).status).toBe(200);
+    expect(await poll(late)).toMatchObject({ status: 400, body: { error: "expired_token" } });
   });
 });

@@ -1,6 +1,4 @@
-import { createHmac, createSecretKey, randomBytes } from "node:crypto";
-import { type Static, Type } from "typebox";
-import { Compile } from "typebox/compile";
+import { randomBytes } from "node:crypto";
 import { addressShare } from "../../net/address-share.ts";
 import type { RegisteredClient } from "../clients/client-record.ts";
 import type { Clock } from "../clock/clock.ts";
@@ -8,24 +6,34 @@ import { newComparisonCode } from "../comparison-code.ts";
 import { AuthError } from "../errors.ts";
 import type { EventBus } from "../event-bus.ts";
 import type { Peer, Principal } from "../model.ts";
-import { hashed, recordKeys } from "../record-keys.ts";
+import { recordKeys } from "../record-keys.ts";
+import type { Revocation } from "../revocation/revocation.ts";
 import { askingSessionChecks } from "../sessions/asking-session.ts";
 import { type CodeExchangeTools, openForGrant } from "../sessions/code-exchange.ts";
 import type { RecentLogin } from "../sessions/recent-login.ts";
 import { epochChecks, readEpochs } from "../sessions/session-record.ts";
 import type { Sessions, TokenGrant } from "../sessions/sessions.ts";
-import {
-  type JsonObject,
-  type RecordKey,
-  readRecord,
-  retryConflicts,
-  type Step,
-  type Store,
-} from "../store.ts";
+import { type Checks, type RecordKey, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
+import { createAttempts } from "../throttling/attempts.ts";
+import { userCodeBudget } from "../throttling/budget.ts";
+import { counterOf } from "../throttling/counter-record.ts";
 import { RateLimiter } from "../throttling/rate-limiter.ts";
 import type { Sealing } from "../tokens/sealing.ts";
+import { refuseBlockedUser } from "../users/account-status.ts";
 import type { Users } from "../users/users.ts";
 import { requireGrantType, wishesOf } from "./authorization-request.ts";
+import {
+  type Approval,
+  beginStep,
+  type Device,
+  deviceAt,
+  devicePut,
+  isUserCode,
+  readDevice,
+  unknownDeviceCode,
+  userCodeKeys,
+  type VersionedDevice,
+} from "./device-record.ts";
 import { DeviceWaiters } from "./device-waiters.ts";
 
 /** What a device shows, and what it asks with. */
@@ -69,8 +77,10 @@ export interface DeviceAuthorizations {
   ): Promise<DeviceAuthorization>;
   /**
    * Opens the session once a person has approved. Of several calls one gets it. Throws `authorization_pending`,
-   * `slow_down` (the next poll has to wait 5 s longer), `device_refused`, `expired_token` (also if
-   * what was approved does not hold any more), `invalid_grant` (unknown, used, or another client's).
+   * `slow_down` (the next poll has to wait 5 s longer), `device_refused`, `expired_token` (also if what was approved does
+   * not hold any more: an approval ends with the session that gave it), `invalid_grant` (unknown, used, or another
+   * client's). A poll with a used code ends the session that the code opened, as for authorization codes (RFC 6749
+   * section 4.1.2): the code has two holders. A socket ends nothing: of several that wait for one device, all look.
    */
   redeem(request: {
     readonly client: RegisteredClient;
@@ -81,7 +91,7 @@ export interface DeviceAuthorizations {
   }): Promise<TokenGrant & { readonly refreshToken: string }>;
   /** Calls `onDecided` whenever there may be a decision, on whatever node it was made. Must not throw. */
   watch(deviceCode: string, onDecided: () => void): () => void;
-  /** Throws `not_found`, alike for an unknown, ended and decided one, and `rate_limited` after ten of these. */
+  /** Throws `not_found`, alike for an unknown, ended and decided one, and `rate_limited` after ten of these on any node. */
   find(userCode: string, by: Principal): Promise<WaitingDevice>;
   /**
    * Throws like `find`, `recent_login_required`, and `unauthorized` for a session that has ended. The device gets a session
@@ -99,6 +109,7 @@ export interface DeviceAuthorizationOptions extends Omit<CodeExchangeTools, "cod
   readonly users: Pick<Users, "read">;
   readonly sessions: Pick<Sessions, "open" | "get">;
   readonly recentLogin: RecentLogin;
+  readonly revocation: Pick<Revocation, "revoke">;
   readonly sealing: Pick<Sealing, "derive">;
   /** Without a trailing slash. */
   readonly publicUrl: () => string;
@@ -107,76 +118,34 @@ export interface DeviceAuthorizationOptions extends Omit<CodeExchangeTools, "cod
 export const deviceGrantType = "urn:ietf:params:oauth:grant-type:device_code";
 
 const lifeMs = 10 * 60_000;
-/** How long a device that asks late still learns what became of it. */
-const lateMs = 5 * 60_000;
 const intervalMs = 5_000;
 const slowerMs = 5_000;
 /** A poll that is early by less than this is a clock's, or the network's, doing. */
 const earlyMs = 500;
 /** Devices of one address that begin within a time. */
 const beginLimits = { limit: 60, windowMs: lifeMs };
-/** Codes of one person that are none, within a time. */
-const guessLimits = { limit: 10, windowMs: lifeMs };
-const deviceCodeShape = /^[A-Za-z0-9_-]{43}$/;
-const userCodeShape = /^[BCDFGHJKLMNPQRSTVWXZ]{8}$/;
-
-const Text = Type.Union([Type.String(), Type.Null()]);
-const Device = Type.Object({
-  clientId: Type.String(),
-  clientName: Type.String(),
-  scope: Text,
-  resource: Text,
-  address: Text,
-  endsAt: Type.Number(),
-  intervalMs: Type.Number(),
-  /** When it asked last; 0: not yet. */
-  askedAt: Type.Number(),
-  state: Type.Union([Type.Literal("waiting"), Type.Literal("refused"), Type.Literal("approved")]),
-  /** Who approved, and how they had logged in. */
-  approval: Type.Union([
-    Type.Object({
-      userId: Type.String(),
-      userEpoch: Type.Number(),
-      credentialId: Type.String(),
-      assurance: Type.Union([Type.Literal(1), Type.Literal(2)]),
-      amr: Type.Array(Type.String()),
-      authenticatedAt: Type.Number(),
-      providerSession: Text,
-    }),
-    Type.Null(),
-  ]),
-});
-type Device = Static<typeof Device>;
-const deviceRecord = Compile(Device);
-
-interface VersionedDevice {
-  readonly key: ReturnType<typeof recordKeys.device>;
-  readonly device: Device;
-  readonly version: number;
-}
 
 export function createDeviceAuthorizations(options: DeviceAuthorizationOptions): DeviceAuthorizations {
   const { store, clock, events } = options;
   const begins = new RateLimiter({ ...beginLimits, clock });
-  const guesses = new RateLimiter({ ...guessLimits, clock });
+  const charge = createAttempts({ store, clock, budget: userCodeBudget });
   const waiters = new DeviceWaiters(events);
   const userCodeKey = userCodeKeys(options.sealing);
   const byUserCode = async (userCode: string, { userId }: Principal) => {
-    guesses.charge(userId);
-    const normal = normalUserCode(userCode);
-    const codeKey = userCodeShape.test(normal) ? userCodeKey(normal) : undefined;
-    const found = await waitingDevice(options, codeKey);
+    const attempt = await charge(counterOf.userCode(userId));
+    const found = await waitingDevice(options, isUserCode(userCode) ? userCodeKey(userCode) : undefined);
     // Earlier guesses stay: everybody can have a code of a device of their own.
-    guesses.refund(userId);
+    await attempt.refund();
     return found;
   };
   const decide = async (
     userCode: string,
     by: Principal,
     change: (device: Device) => Promise<Device>,
-  ): Promise<WaitingDevice> =>
-    await retryConflicts(async () => {
-      const { key, device, version } = await byUserCode(userCode, by);
+  ): Promise<WaitingDevice> => {
+    const { key } = await byUserCode(userCode, by);
+    return await retryConflicts(async () => {
+      const { device, version } = await stillWaiting(options, key);
       const whoAsks = await askingSessionChecks(options, by.userId, by.sessionId);
       const write: Step = {
         check: [{ key, version }, ...whoAsks],
@@ -188,6 +157,7 @@ export function createDeviceAuthorizations(options: DeviceAuthorizationOptions):
       waiters.announce(key);
       return shown(device, clock);
     });
+  };
   return {
     async begin(client, wishes, peer) {
       requireGrantType(client, deviceGrantType);
@@ -196,9 +166,7 @@ export function createDeviceAuthorizations(options: DeviceAuthorizationOptions):
       const deviceCode = randomBytes(32).toString("base64url");
       const userCode = newComparisonCode();
       const device = newDevice(client, granted, peer, clock.now() + lifeMs);
-      const outcome = await store.commit(
-        beginStep(deviceCode, userCodeKey(normalUserCode(userCode)), device),
-      );
+      const outcome = await store.commit(beginStep(deviceCode, userCodeKey(userCode), device));
       if (!outcome.ok) throw new AuthError("overloaded", { detail: "the user code is taken" });
       const verificationUri = `${options.publicUrl()}/device`;
       const verificationUriComplete = `${verificationUri}?user_code=${userCode}`;
@@ -208,6 +176,10 @@ export function createDeviceAuthorizations(options: DeviceAuthorizationOptions):
     async redeem({ client, deviceCode, peer, polls }) {
       const found = await readDevice(store, deviceCode, client.id);
       const { device } = found;
+      if (device.state === "used") {
+        if (polls) await endOpened(options, device);
+        throw unknownDeviceCode();
+      }
       if (device.state === "refused") throw new AuthError("device_refused");
       if (clock.now() >= device.endsAt) throw new AuthError("expired_token");
       if (device.approval === null) throw polls ? await pollVerdict(options, found) : pending();
@@ -234,38 +206,8 @@ function newDevice(
   { address }: Peer,
   endsAt: number,
 ): Device {
-  const waits = { askedAt: 0, state: "waiting", approval: null } as const;
+  const waits = { askedAt: 0, state: "waiting", approval: null, openedSession: null } as const;
   return { clientId, clientName, ...granted, address, endsAt, intervalMs, ...waits };
-}
-
-function beginStep(deviceCode: string, codeKey: RecordKey, device: Device): Step {
-  const key = recordKeys.device(deviceCode);
-  return {
-    check: [{ key: codeKey, version: 0 }],
-    put: [
-      devicePut(key, device),
-      { key: codeKey, value: { device: hashed(deviceCode) }, expiresAt: device.endsAt },
-    ],
-  };
-}
-
-function devicePut(key: VersionedDevice["key"], device: Device) {
-  return { key, value: device as unknown as JsonObject, expiresAt: device.endsAt + lateMs };
-}
-
-/** Case, dashes and blanks do not matter. */
-function normalUserCode(text: string): string {
-  return text.replace(/[\s-]/g, "").toUpperCase();
-}
-
-/**
- * Where a user code, in its normal form, leads to its device. A code is short, so its hash alone would give it away to
- * whoever reads the store.
- */
-function userCodeKeys(sealing: Pick<Sealing, "derive">): (userCode: string) => RecordKey {
-  const macKey = createSecretKey(sealing.derive("device user codes 1"));
-  return (userCode) =>
-    recordKeys.deviceUserCode(createHmac("sha256", macKey).update(userCode).digest("base64url"));
 }
 
 async function waitingDevice(
@@ -274,27 +216,20 @@ async function waitingDevice(
 ): Promise<VersionedDevice> {
   const pointer = codeKey && (await readRecord(store, codeKey));
   const hash = pointer?.value.device;
-  const found = typeof hash === "string" ? await deviceAt(store, recordKeys.deviceOfHash(hash)) : undefined;
+  return await stillWaiting(
+    { store, clock },
+    typeof hash === "string" ? recordKeys.deviceOfHash(hash) : undefined,
+  );
+}
+
+async function stillWaiting(
+  { store, clock }: Pick<DeviceAuthorizationOptions, "store" | "clock">,
+  key: RecordKey | undefined,
+): Promise<VersionedDevice> {
+  const found = key && (await deviceAt(store, key));
   if (found === undefined || found.device.state !== "waiting" || clock.now() >= found.device.endsAt)
     throw new AuthError("not_found", { publicMessage: "No device waits with this code" });
   return found;
-}
-
-async function readDevice(store: Store, deviceCode: string, clientId: string): Promise<VersionedDevice> {
-  const found = deviceCodeShape.test(deviceCode)
-    ? await deviceAt(store, recordKeys.device(deviceCode))
-    : undefined;
-  if (found?.device.clientId !== clientId)
-    throw new AuthError("invalid_grant", { publicMessage: "Device code is not valid" });
-  return found;
-}
-
-async function deviceAt(store: Store, key: VersionedDevice["key"]): Promise<VersionedDevice | undefined> {
-  const record = await readRecord(store, key);
-  const value: unknown = record?.value;
-  return record !== undefined && deviceRecord.Check(value)
-    ? { key, device: value, version: record.version }
-    : undefined;
 }
 
 function pending(): AuthError {
@@ -319,7 +254,7 @@ async function pollVerdict(
 async function approvalOf(
   { sessions, users }: Pick<DeviceAuthorizationOptions, "sessions" | "users">,
   { userId, sessionId, assurance, amr, authenticatedAt }: Principal,
-): Promise<NonNullable<Device["approval"]>> {
+): Promise<Approval> {
   const session = await sessions.get(sessionId);
   const found = await users.read(userId);
   if (session === undefined || found === undefined || session.credentialId === null)
@@ -328,6 +263,7 @@ async function approvalOf(
     });
   return {
     userId,
+    sessionId,
     userEpoch: found.epoch,
     credentialId: session.credentialId,
     assurance,
@@ -341,10 +277,10 @@ async function openSession(
   options: DeviceAuthorizationOptions,
   client: RegisteredClient,
   { key, device, version }: VersionedDevice,
-  approval: NonNullable<Device["approval"]>,
+  approval: Approval,
   peer: Peer,
 ): Promise<TokenGrant & { readonly refreshToken: string }> {
-  const { providerSession, ...who } = approval;
+  const { providerSession, sessionId: approvedBy, ...who } = approval;
   // The client may do less since the device began.
   const { scope, resource } = wishesOf(client, device);
   const epochs = await readEpochs(options.store, { userId: who.userId, clientId: client.id });
@@ -353,22 +289,51 @@ async function openSession(
     throw new AuthError("expired_token", {
       detail: "all sessions of the client or the installation ended since",
     });
-  const unchanged = epochChecks({ userId: who.userId, clientId: client.id }, epochs);
   const grant = { ...who, clientId: client.id, clientName: client.name, scope, resource };
   try {
+    const unchanged = [
+      { key, version },
+      ...epochChecks({ userId: who.userId, clientId: client.id }, epochs),
+      ...(await approverChecks(options, who.userId, approvedBy, peer)),
+    ];
     return await openForGrant(options, {
       grant,
       providerSession,
       rotates: client.rotates,
       peer,
-      consume: () => ({ check: [{ key, version }, ...unchanged], remove: [key] }),
+      consume: (openedSession) => ({
+        check: unchanged,
+        put: [devicePut(key, { ...device, state: "used", openedSession })],
+      }),
     });
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
-    // Another call was faster, or the person's rights changed: it is asked for again, or over.
+    // Another call was faster, or what was read changed: it is asked for again, or over.
     if (error.code === "conflict") throw pending();
-    throw error.code === "invalid_code" ? new AuthError("expired_token", { cause: error }) : error;
+    const isOver = error.code === "invalid_code" || error.code === "unauthorized";
+    throw isOver ? new AuthError("expired_token", { cause: error }) : error;
   }
+}
+
+/** Throws `access_denied` for a user who may not log in, which says more, and `unauthorized` if the session has ended. */
+async function approverChecks(
+  options: DeviceAuthorizationOptions,
+  userId: string,
+  sessionId: string,
+  peer: Peer,
+): Promise<Checks> {
+  const found = await options.users.read(userId);
+  if (found !== undefined) refuseBlockedUser(found.user, peer);
+  return await askingSessionChecks(options, userId, sessionId);
+}
+
+async function endOpened(
+  { revocation }: DeviceAuthorizationOptions,
+  { approval, openedSession }: Device,
+): Promise<void> {
+  if (approval === null || openedSession === null) return;
+  const { userId } = approval;
+  await revocation.revoke({ kind: "sessions", userId, sessionIds: [openedSession] }, "token_reused");
 }
 
 function shown({ endsAt, ...device }: Device, clock: Clock): WaitingDevice {

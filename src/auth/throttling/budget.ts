@@ -7,6 +7,9 @@ export interface Budget {
 /** For guesses at the own password by which a user asks for a new one. */
 export const passwordChangeBudget: Budget = { attempts: 5, refillMs: 60_000 };
 
+/** For guesses of a person who is logged in at the code that a device shows. */
+export const userCodeBudget: Budget = { attempts: 10, refillMs: 60_000 };
+
 export type Spending =
   | { readonly ok: true; readonly fullAt: number }
   | { readonly ok: false; readonly retryAfterMs: number };

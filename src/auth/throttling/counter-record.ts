@@ -9,6 +9,7 @@ export const throttleKinds = {
   d: "device",
   i: "address",
   o: "password_change",
+  u: "user_code",
 } as const;
 export type ThrottleKind = (typeof throttleKinds)[keyof typeof throttleKinds];
 
@@ -56,6 +57,7 @@ export const counterOf = {
     counter(`d${account.provider}${pairHash(account.name, deviceId)}`, { account: accountHash(account) }),
   address: (share: string) => counter(`i${hashed(share)}`, { address: share }),
   passwordChange: (userId: string) => counter(`o${userId}`, {}),
+  userCode: (userId: string) => counter(`u${userId}`, {}),
 };
 
 /** When the bucket will be full again (ms); undefined if it is. */

@@ -8,8 +8,8 @@ import { localType } from "../providers/homeassistant/login-record.ts";
 import { hashed, indexKeys, providerKey, recordKeys } from "../record-keys.ts";
 import type { JsonObject, Store, StoredRecord } from "../store.ts";
 import type { Credentials } from "../users/credentials.ts";
-import { attemptsLeft, type Budget, passwordChangeBudget, spend } from "./budget.ts";
-import { clearCounter, counterOf, fullAtOf, type ThrottleKind, throttleKinds } from "./counter-record.ts";
+import { attemptsLeft, type Budget, passwordChangeBudget, spend, userCodeBudget } from "./budget.ts";
+import { clearCounter, fullAtOf, type ThrottleKind, throttleKinds } from "./counter-record.ts";
 import { createCounters } from "./counters.ts";
 import type { LoginBudgets } from "./login-throttle.ts";
 
@@ -19,7 +19,7 @@ export interface Throttle {
   readonly kind: ThrottleKind;
   /** The user whose account was guessed at. Null: the counter is of an address, or nobody has the login name. */
   readonly userId: string | null;
-  /** The credential behind it; null like `userId`, and for a change of the own password. */
+  /** The credential behind it; null like `userId`, and for what users try who are logged in. */
   readonly credential: Credential | null;
   /** An address, or an IPv6 /64; null unless the counter is of one. */
   readonly address: string | null;
@@ -57,7 +57,7 @@ export interface ThrottlesOptions {
 }
 
 const sweepSize = 32;
-const idShape = /^[apdi][\w-]{43,60}$|^o[0-9a-f]{32}$/;
+const idShape = /^[apdi][\w-]{43,60}$|^[ou][0-9a-f]{32}$/;
 
 export function createThrottles(options: ThrottlesOptions): Throttles {
   const { store, clock, budgets, credentials } = options;
@@ -68,6 +68,7 @@ export function createThrottles(options: ThrottlesOptions): Throttles {
     device: budgets.device,
     address: budgets.address,
     password_change: passwordChangeBudget,
+    user_code: userCodeBudget,
   };
   const read = async (ids: readonly string[]): Promise<readonly Throttle[]> => {
     const records = ids.length === 0 ? [] : await store.get(ids.map(recordKeys.throttle));
@@ -93,7 +94,7 @@ export function createThrottles(options: ThrottlesOptions): Throttles {
       const key = recordKeys.throttle(id);
       const [found] = idShape.test(id) ? await store.get([key]) : [];
       if (found === undefined || !isCurrent(found.value, clock.now())) throw new AuthError("not_found");
-      if (id === counterOf.passwordChange(userId).id) return true;
+      if (isOfUser(id)) return id.slice(1) === userId;
       const account = accountOf(found.value);
       const owned = account === undefined ? [] : await credentials.list(userId);
       return owned.some(
@@ -121,6 +122,11 @@ export function createThrottles(options: ThrottlesOptions): Throttles {
       });
     },
   };
+}
+
+/** A counter of what a user tries who is logged in: its id ends in theirs. */
+function isOfUser(id: string): boolean {
+  return id.startsWith("o") || id.startsWith("u");
 }
 
 /** A counter that is listed, and not full. */
@@ -194,7 +200,7 @@ function throttleOf(
   return {
     id,
     kind,
-    userId: kind === "password_change" ? id.slice(1) : (owner?.userId ?? null),
+    userId: isOfUser(id) ? id.slice(1) : (owner?.userId ?? null),
     credential: owner ?? null,
     address: typeof address === "string" ? address : null,
     attemptsLeft: attemptsLeft(budget, endsAt, now),

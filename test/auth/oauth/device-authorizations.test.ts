@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { RegisteredClient } from "../../../src/auth/clients/client-record.ts";
 import type { Principal, User } from "../../../src/auth/model.ts";
 import { deviceGrantType } from "../../../src/auth/oauth/device-authorizations.ts";
+import { hashed, recordKeys } from "../../../src/auth/record-keys.ts";
 import { abroad, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { refusal } from "../../support/refusal.ts";
 
@@ -87,6 +89,15 @@ describe("a decision", () => {
       "expired_token",
     ],
     [
+      "the session that approved was ended",
+      () =>
+        node.authority.revocation.revoke(
+          { kind: "sessions", userId: user.id, sessionIds: [hanna.sessionId] },
+          "session_revoked",
+        ),
+      "expired_token",
+    ],
+    [
       "all sessions were ended",
       () => node.authority.revocation.revoke({ kind: "all" }, "session_revoked"),
       "expired_token",
@@ -116,7 +127,64 @@ describe("a decision", () => {
   });
 });
 
+describe("a device code that is used again", () => {
+  const isLive = async (sessionId: string) => (await node.authority.sessions.get(sessionId)) !== undefined;
+
+  it("ends the session that it opened, on whatever node", async () => {
+    const { deviceCode, userCode } = await start();
+    await devices().approve(userCode, hanna);
+    const { session } = await poll(deviceCode);
+    expect(await isLive(session.id)).toBe(true);
+    expect(await refusal(poll(deviceCode, tv, other))).toBe("invalid_grant");
+    expect(await isLive(session.id)).toBe(false);
+  });
+  it("ends nothing for another client, and for another socket that waits for the device", async () => {
+    const { client: radio } = await node.authority.clients.register({ ...registration, id: "radio" });
+    const { deviceCode, userCode } = await start();
+    await devices().approve(userCode, hanna);
+    const { session } = await poll(deviceCode);
+    expect(await refusal(poll(deviceCode, radio))).toBe("invalid_grant");
+    const looks = devices().redeem({ client: tv, deviceCode, peer: abroad, polls: false });
+    expect(await refusal(looks)).toBe("invalid_grant");
+    expect(await isLive(session.id)).toBe(true);
+  });
+});
+
+it("whoever reads the store finds no user code by its hash", async () => {
+  const { userCode } = await start();
+  const typed = userCode.replace("-", "");
+  const guesses = [userCode, typed].flatMap((text) => [
+    text,
+    hashed(text),
+    ...["hex", "base64url"].map((form) =>
+      createHash("sha256")
+        .update(text)
+        .digest(form as "hex"),
+    ),
+  ]);
+  expect(await node.store.get(guesses.map(recordKeys.deviceUserCode))).toEqual(guesses.map(() => undefined));
+  // It is there, by a key that only the gateways have.
+  expect(await devices(other).find(typed.toLowerCase(), hanna)).toMatchObject({ clientId: "tv" });
+});
+
 describe("a person who guesses", () => {
+  it("has as many guesses on all nodes as on one, and an administrator sees and lifts the limit", async () => {
+    for (let count = 0; count < 10; count += 1)
+      expect(await refusal(devices(count % 2 === 0 ? node : other).find("BCDF-GHJK", hanna))).toBe(
+        "not_found",
+      );
+    for (const each of [node, other])
+      expect(await refusal(devices(each).find("BCDF-GHJK", hanna))).toBe("rate_limited");
+    const { throttles } = await node.authority.throttles.page({ after: undefined, limit: 10 });
+    expect(throttles).toMatchObject([
+      { kind: "user_code", userId: user.id, credential: null, attemptsLeft: 0 },
+    ]);
+    const { id = "" } = throttles[0] ?? {};
+    expect(await node.authority.throttles.mayConcern(id, user.id)).toBe(true);
+    expect(await node.authority.throttles.mayConcern(id, "0".repeat(32))).toBe(false);
+    await node.authority.throttles.lift(id);
+    expect(await refusal(devices().find("BCDF-GHJK", hanna))).toBe("not_found");
+  });
   it("gets no more guesses by codes of devices of their own in between", async () => {
     const { userCode } = await start();
     const answers: string[] = [];

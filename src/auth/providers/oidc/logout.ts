@@ -2,6 +2,7 @@ import { errors, type JWTPayload, jwtVerify } from "jose";
 import { UpstreamRequestError } from "../../../net/bounded-fetch.ts";
 import type { Clock } from "../../clock/clock.ts";
 import { AuthError } from "../../errors.ts";
+import type { Session } from "../../model.ts";
 import { recordKeys } from "../../record-keys.ts";
 import type { Revocation } from "../../revocation/revocation.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
@@ -35,6 +36,8 @@ const longestAgeSeconds = 300;
 const clockToleranceSeconds = 60;
 const longestToken = 16_384;
 const longestJti = 255;
+/** A session that was approved by one that was approved needs a round more. Nobody approves that many that fast. */
+const maxRounds = 4;
 
 /**
  * OpenID Connect Back-Channel Logout 1.0. Ends the sessions that this provider gave and that the token names: those of
@@ -161,21 +164,28 @@ async function endSessions(
 ): Promise<LoggedOut> {
   const found = subject === undefined ? undefined : await credentials.find(oidcType, id, subject);
   const credential = found?.credential;
-  const live = credential === undefined ? [] : await sessions.list(credential.userId);
-  const ended = live.filter(
-    ({ credentialId, type, providerSession }) =>
-      type === "normal" &&
-      credentialId === credential?.id &&
-      (session === null || providerSession === undefined || providerSession === session),
-  );
-  if (credential === undefined || ended.length === 0) {
-    await store.commit(note);
-    return { userId: credential?.userId, sessions: 0 };
+  let ended = 0;
+  // Again while there are some: before one of them ended, a device may have got a session by its approval.
+  for (let round = 0; credential !== undefined && round < maxRounds; round += 1) {
+    const { userId } = credential;
+    const sessionIds = (await sessions.list(userId))
+      .filter((each) => isOfLogin(each, credential.id, session))
+      .map((each) => each.id);
+    if (sessionIds.length === 0) break;
+    await revocation.revoke({ kind: "sessions", userId, sessionIds }, "session_revoked");
+    ended += sessionIds.length;
   }
-  const { userId } = credential;
-  const sessionIds = ended.map((each) => each.id);
-  await revocation.revoke({ kind: "sessions", userId, sessionIds }, "session_revoked", { also: note });
-  return { userId, sessions: sessionIds.length };
+  await store.commit(note);
+  return { userId: credential?.userId, sessions: ended };
+}
+
+function isOfLogin(
+  { credentialId, type, providerSession }: Session,
+  credential: string,
+  session: string | null,
+): boolean {
+  if (type !== "normal" || credentialId !== credential) return false;
+  return session === null || providerSession === undefined || providerSession === session;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
