@@ -155,6 +155,7 @@ const clients: Rules<Authority["clients"]> = {
   update: needsFollowedLog,
   renewSecret: needsFollowedLog,
   remove: unrestricted,
+  endWhatConfigurationTook: unrestricted,
 };
 
 const clientAuthentication: Rules<Authority["clientAuthentication"]> = {

@@ -142,6 +142,8 @@ const clients: Rules<Authority["clients"]> = {
   update: records("client_change", (clientId) => ({ clientId })),
   renewSecret: records("client_secret", (clientId) => ({ clientId })),
   remove: records("client_removal", (clientId) => ({ clientId })),
+  // The revocations that it makes are.
+  endWhatConfigurationTook: notRecorded,
 };
 
 const users: Rules<Authority["users"]> = {

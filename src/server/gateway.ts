@@ -197,6 +197,11 @@ class RunningGateway implements Gateway {
       revocation: this.authority.revocation,
       longestTokenMs: config.tokens.access_ttl_seconds * 1000,
     });
+    const ended = await retryAtStartup("compare the clients of the configuration", log, () =>
+      this.authority.clients.endWhatConfigurationTook(),
+    );
+    if (ended.length > 0)
+      log.info({ client_ids: ended }, "the configuration removed or narrowed clients: their sessions ended");
     await this.#parts.bound.start();
     this.#observe(this.#feed);
     this.#listener = await transport.listen({

@@ -2,15 +2,22 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { startGateway } from "../support/gateway.ts";
+import { setUpOwner, startGateway, startNode } from "../support/gateway.ts";
+import { startRedis } from "../support/redis-server.ts";
 import { callback, newCode, sendForm } from "../support/registered-app.ts";
+import { openSocket } from "../support/socket-client.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
+import { within } from "../support/within.ts";
 
 let folder: TemporaryFolder;
 beforeEach(() => {
   folder = temporaryFolder();
 });
-afterEach(() => folder.remove());
+const cleanUps: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+  folder.remove();
+});
 
 function file(name: string, text: string): string {
   const place = path.join(folder.path, name);
@@ -38,7 +45,7 @@ describe("clients of the configuration", () => {
       expect((await clients.page({ after: undefined, limit: 1 })).clients).toMatchObject([
         { id: "app", source: "configuration" },
       ]);
-      const { find: _, page: __, all: ___, ...changing } = clients;
+      const { find: _, page: __, all: ___, endWhatConfigurationTook: ____, ...changing } = clients;
       const own = await clients.find("app");
       if (own === undefined) throw new Error("no client");
       for (const [name, change] of Object.entries({
@@ -90,5 +97,82 @@ describe("clients of the configuration", () => {
   ])("keep the gateway from starting with %s", async (_, message, entries) => {
     const files = { secret: file("s", secret), short: file("t", "short"), keys: file("k", '{"keys":[]}') };
     await expect(start(entries(files))).rejects.toThrow(message);
+  });
+});
+
+describe("a client that the configuration takes away or narrows", () => {
+  const app = (changes: object = {}) => ({
+    client_id: "app",
+    redirect_uris: [callback],
+    scopes: ["openid", "profile", "api"],
+    secret_file: file("app.secret", secret),
+    ...changes,
+  });
+  /** One node after another on one store, each with clients of its own; `login` opens a session of the app at the first. */
+  async function nodes(...configurations: object[][]) {
+    const redis = await startRedis();
+    cleanUps.push(() => redis.dispose());
+    const start = async (clients: object[]) => {
+      const node = await startNode({ store: redis.url, clients: clients as never });
+      cleanUps.push(() => node.stop());
+      return node;
+    };
+    const [first, ...others] = configurations;
+    const node = await start(first ?? []);
+    const owner = await setUpOwner(node.authority);
+    const login = async () => {
+      const code = await newCode({ url: node.url, owner }, { scope: "openid profile api" });
+      const { body } = await sendForm(`${node.url}/auth/token`, code, ["app", secret]);
+      const socket = await openSocket(node.port);
+      expect(await socket.authenticate(body.access_token ?? "")).toMatchObject({ type: "auth_ok" });
+      return { socket, token: body.access_token ?? "", refreshToken: body.refresh_token ?? "" };
+    };
+    return { node, login, next: async () => await start(others.shift() ?? []) };
+  }
+  const answerAt = async ({ port }: { port: number }, token: string) => {
+    const socket = await openSocket(port);
+    const { type } = await socket.authenticate(token);
+    socket.close();
+    return type;
+  };
+
+  it.each<[string, () => object[]]>([
+    ["is gone", () => []],
+    ["has fewer scopes", () => [app({ scopes: ["openid", "profile"] })]],
+    ["has fewer grants", () => [app({ grant_types: ["authorization_code"] })]],
+  ])("loses its sessions on every node once it %s, with their sockets and refreshes", async (_, clients) => {
+    const { node, login, next } = await nodes([app()], clients());
+    const { socket, token, refreshToken } = await login();
+    const started = await next();
+    expect(await within(socket.closed, "the end of the socket")).toMatchObject({ code: 4301 });
+    expect([await answerAt(node, token), await answerAt(started, token)]).toEqual([
+      "auth_invalid",
+      "auth_invalid",
+    ]);
+    const refresh = { grant_type: "refresh_token", refresh_token: refreshToken };
+    expect((await sendForm(`${node.url}/auth/token`, refresh, ["app", secret])).status).toBe(400);
+  });
+
+  it("loses what a node with the older configuration opened during the restart, too", async () => {
+    const { login, next } = await nodes([app()], [], []);
+    await next();
+    const { socket } = await login();
+    await next();
+    expect(await within(socket.closed, "the end of the socket")).toMatchObject({ code: 4301 });
+  });
+
+  it("keeps everything when it may do as much as before, or more", async () => {
+    const { node, login, next } = await nodes(
+      [app()],
+      [app({ resources: ["https://backend.example/"] })],
+      [app()],
+    );
+    const { socket, token } = await login();
+    const started = await next();
+    expect([await answerAt(node, token), await answerAt(started, token)]).toEqual(["auth_ok", "auth_ok"]);
+    expect(await socket.call("ping")).toMatchObject({ type: "pong" });
+    // From more to less: it is narrower now.
+    await next();
+    expect(await within(socket.closed, "the end of the socket")).toMatchObject({ code: 4301 });
   });
 });

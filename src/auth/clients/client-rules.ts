@@ -111,3 +111,17 @@ function withoutLoopbackPort(uri: string): string | undefined {
   if (!loopbackHosts.has(host) || Number(port?.slice(1) ?? 80) > 65_535) return undefined;
   return `http://${host}${rest}`;
 }
+
+/** What the sessions of a client are opened under. */
+interface ClientRights extends Pick<RegisteredClient, "scopes" | "resources" | "userId"> {
+  readonly grantTypes: readonly string[];
+}
+
+/** True if sessions of before were opened under rights that the client has no more. */
+export function isNarrower(before: ClientRights, after: ClientRights): boolean {
+  const lacks = (list: "scopes" | "resources" | "grantTypes") => {
+    const present: readonly string[] = after[list];
+    return before[list].some((each) => !present.includes(each));
+  };
+  return lacks("scopes") || lacks("resources") || lacks("grantTypes") || before.userId !== after.userId;
+}

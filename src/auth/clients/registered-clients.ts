@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 
+import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { PageRequest } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
@@ -8,7 +9,8 @@ import { mergeSteps, readRecord, retryConflicts, type Step, type Store } from ".
 import type { Users } from "../users/users.ts";
 import { isRegisteredId } from "./client-id.ts";
 import { clientChecks, clientPut, parseClient, type RegisteredClient } from "./client-record.ts";
-import { checkRegistration } from "./client-rules.ts";
+import { checkRegistration, isNarrower } from "./client-rules.ts";
+import { endWhatConfigurationTook } from "./configured-clients.ts";
 
 /** What an administrator decides on. */
 export type ClientRegistration = Omit<RegisteredClient, "secretHash" | "source" | "version">;
@@ -43,10 +45,13 @@ export interface RegisteredClients {
   renewSecret(clientId: string): Promise<ClientWithSecret>;
   /** Ends all of its sessions too. Throws `not_found`, `client_configured`. */
   remove(clientId: string): Promise<void>;
+  /** See `endWhatConfigurationTook`. Each gateway calls it at its start, before it serves anybody. */
+  endWhatConfigurationTook(): Promise<readonly string[]>;
 }
 
 export interface RegisteredClientsOptions {
   readonly store: Store;
+  readonly clock: Clock;
   readonly revocation: Pick<Revocation, "revoke">;
   readonly users: Pick<Users, "current">;
   readonly configured: readonly RegisteredClient[];
@@ -66,13 +71,14 @@ export function createRegisteredClients(options: RegisteredClientsOptions): Regi
     if (configured.has(clientId)) throw new AuthError("client_configured");
     return await changeStored(store, clientId, next);
   };
+  const find = async (clientId: string) => {
+    const own = configured.get(clientId);
+    if (own !== undefined || !isRegisteredId(clientId)) return own;
+    const record = await readRecord(store, recordKeys.client(clientId));
+    return record && parseClient(record);
+  };
   return {
-    async find(clientId) {
-      const own = configured.get(clientId);
-      if (own !== undefined || !isRegisteredId(clientId)) return own;
-      const record = await readRecord(store, recordKeys.client(clientId));
-      return record && parseClient(record);
-    },
+    find,
     async all() {
       const ids = await store.list(indexKeys.clients, { limit: maxClients });
       return [...configured.values(), ...(await readStored(store, ids, configured))];
@@ -129,6 +135,7 @@ export function createRegisteredClients(options: RegisteredClientsOptions): Regi
       });
       await revocation.revoke({ kind: "client", clientId }, "session_revoked");
     },
+    endWhatConfigurationTook: () => endWhatConfigurationTook({ ...options, find }),
   };
 }
 
@@ -187,13 +194,4 @@ function removalStep(client: RegisteredClient): Step {
     remove: [recordKeys.client(client.id), recordKeys.clientSession(client.id)],
     unlink: [{ index: indexKeys.clients, member: client.id }],
   };
-}
-
-/** Its sessions were opened under rights that the client has no more. */
-function isNarrower(before: RegisteredClient, after: RegisteredClient): boolean {
-  const lacks = (list: "scopes" | "resources" | "grantTypes") => {
-    const present: readonly string[] = after[list];
-    return before[list].some((each) => !present.includes(each));
-  };
-  return lacks("scopes") || lacks("resources") || lacks("grantTypes") || before.userId !== after.userId;
 }

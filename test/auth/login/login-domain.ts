@@ -102,7 +102,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     credentials,
     sessions,
     codes,
-    clients: createRegisteredClients({ store, revocation, users, configured: [] }),
+    clients: createRegisteredClients({ store, clock, revocation, users, configured: [] }),
     clientPages: noClientPages,
     pushed: createPushedRequests({ store, clock }),
     throttle,
