@@ -1,3 +1,4 @@
+import { type AddressInfo, connect, createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 
 import { createClientPages } from "../../../src/auth/clients/client-page.ts";
@@ -83,11 +84,57 @@ describe("redirect URIs at a client id", () => {
     "https://10.0.0.1/",
     "https://[::1]/",
     "https://169.254.169.254/",
+    "https://100.64.0.1/",
+    "https://[fd00::1]/",
+    "https://[fe80::1]/",
+    "https://[64:ff9b::a00:1]/",
+    "https://[::ffff:10.0.0.1]/",
     "https://localhost/",
+    "https://localhost./",
     "http://app.example/",
+    "file:///etc/passwd",
+    "data:text/html,<link rel=redirect_uri href=/x>",
   ])("are never asked for at %s", async (id) => {
     // The real one: it refuses before it connects.
     expect(await createClientPages().redirectUris(id)).toEqual([]);
+  });
+
+  it("are never asked for on this machine, however its address is written, or named", async () => {
+    let connections = 0;
+    const server = createServer((socket) => {
+      connections += 1;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "::", resolve));
+    const { port } = server.address() as AddressInfo;
+    const spellings = ["127.0.0.1", "127.1", "2130706433", "0x7f.0.0.1", "017700000001", "0.0.0.0"];
+    const hosts = [
+      ...spellings,
+      "localhost",
+      "LOCALHOST",
+      "[::1]",
+      "[::]",
+      "[::ffff:127.0.0.1]",
+      "[::ffff:7f00:1]",
+    ];
+    for (const host of [...hosts, "app.example@127.0.0.1"])
+      expect(await createClientPages().redirectUris(`https://${host}:${port}/`), host).toEqual([]);
+    expect(connections).toBe(0);
+    // The machine would have answered.
+    await new Promise((resolve) => connect(port, "127.0.0.1").on("close", resolve));
+    expect(connections).toBe(1);
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  it("are none where the page sends on to another address", async () => {
+    const asked: string[] = [];
+    const pages = createClientPages(async (url) => {
+      asked.push(String(url));
+      const headers = { location: "https://169.254.169.254/latest/", "content-type": "text/html" };
+      return new Response('<link rel="redirect_uri" href="/cb">', { status: 302, headers });
+    });
+    expect(await pages.redirectUris(clientId)).toEqual([]);
+    expect(asked).toEqual([clientId]);
   });
 
   it("let no script through, whatever a page names", async () => {
