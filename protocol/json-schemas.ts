@@ -1,6 +1,7 @@
 import { closeCodes } from "./close-codes.ts";
 import type { CommandContract } from "./commands/define.ts";
 import { commands } from "./commands/index.ts";
+import { PresenceEvent } from "./commands/presence.ts";
 import { RevocationEvent } from "./commands/revoke.ts";
 import { errorCodes } from "./errors.ts";
 import {
@@ -77,6 +78,7 @@ const events = {
   "auth/login/start": FlowStep,
   "auth/login/resume": FlowStep,
   "gatehouse/revoke": RevocationEvent,
+  "gatehouse/presence/subscribe": PresenceEvent,
 };
 
 const bodies = {

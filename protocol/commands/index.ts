@@ -7,6 +7,7 @@ import { credentialCommands } from "./credentials.ts";
 import type { ParamsOf, ResultOf } from "./define.ts";
 import { deviceCommands } from "./device.ts";
 import { loginCommands } from "./login.ts";
+import { presenceCommands } from "./presence.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
 import { throttleCommands } from "./throttles.ts";
@@ -24,6 +25,7 @@ export const commands = {
   ...throttleCommands,
   ...clientCommands,
   ...deviceCommands,
+  ...presenceCommands,
 } as const;
 
 export type CommandType = keyof typeof commands;

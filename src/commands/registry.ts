@@ -3,6 +3,7 @@ import type { Authority } from "../auth/authority.ts";
 import type { Actor } from "../auth/model.ts";
 import type { Command, Dispatch } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
+import type { Presence } from "../presence/presence.ts";
 import { administrationCommands } from "./administration.ts";
 import { approvalCommands } from "./approvals.ts";
 import { authCommands } from "./auth.ts";
@@ -12,6 +13,7 @@ import { localProviderCommands } from "./config-provider-local.ts";
 import { credentialCommands } from "./credentials.ts";
 import { deviceCommands } from "./devices.ts";
 import { eventCommands } from "./events.ts";
+import { presenceCommands } from "./presence.ts";
 import { sessionCommands } from "./refresh-tokens.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
@@ -45,16 +47,19 @@ export interface CommandParts {
   /** For changes that the sender of a command asks for: the audit record names the sender. */
   readonly authorityOf: (session: Session) => CommandAuthority;
   readonly wholeLists: WholeLists;
+  readonly presence: Presence;
 }
 
 /** Every command of an authenticated client. `as` returns the domain as this actor uses it. */
 export function createDispatch(
   authority: CommandAuthority & { readonly as?: (actor: Actor) => CommandAuthority },
+  { presence }: Pick<CommandParts, "presence">,
 ): Dispatch {
   const parts: CommandParts = {
     authority,
     authorityOf: (session) => authority.as?.(actorOf(session)) ?? authority,
     wholeLists: createWholeLists(),
+    presence,
   };
   return dispatchOf([
     ...systemCommands(parts),
@@ -70,6 +75,7 @@ export function createDispatch(
     ...throttleCommands(parts),
     ...clientCommands(parts),
     ...deviceCommands(parts),
+    ...presenceCommands(parts),
   ]);
 }
 

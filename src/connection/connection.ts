@@ -284,6 +284,7 @@ export class Connection
     this.#auth = undefined;
     this.#authenticated = true;
     this.#socket.send(this.#wire.authOk);
+    parts.presence.entered(session);
     parts.registry.authenticated(this.addressKey);
     this.startHeartbeat(now);
     session.watchEnd(parts.times.heartbeatMs);
@@ -363,6 +364,7 @@ export class Connection
     this.#outbox?.stop();
     if (this.#session !== undefined) {
       this.#parts.hub.remove(this.#session);
+      if (this.#authenticated) this.#parts.presence.left(this.#session);
       this.#session.close();
     }
     this.#session = undefined;

@@ -6,7 +6,7 @@ import type { Codec } from "../codec/codec.ts";
 import { type LoopBudget, unlimitedLoopBudget } from "../net/loop-budget.ts";
 import type { Dispatch } from "./command.ts";
 import { Connection } from "./connection.ts";
-import type { ConnectionParts } from "./connection-parts.ts";
+import type { ConnectionParts, PresenceNotes } from "./connection-parts.ts";
 import { ConnectionRegistry, type ConnectionRegistryLimits } from "./connection-registry.ts";
 import { createHub, type Hub, type HubLimits } from "./hub.ts";
 import { UserMessageRates } from "./message-rate.ts";
@@ -69,6 +69,8 @@ export interface ConnectionsOptions {
    * known.
    */
   readonly addressOf?: (request: UpgradeRequest) => string | null;
+  /** Default: nobody takes notes. */
+  readonly presence?: PresenceNotes | undefined;
   /** Lower-case names of headers of the upgrade that login providers read. Default: none. */
   readonly upgradeHeaders?: readonly string[] | undefined;
 }
@@ -189,6 +191,7 @@ function composeParts(
     log,
     onEvent: (event) => events.publish(event),
   });
+  let lastNumber = 0;
   const parts: ConnectionParts = {
     authentication: authority.authentication,
     logins: authority.logins,
@@ -203,6 +206,11 @@ function composeParts(
     observer: metrics,
     events,
     hub,
+    nextNumber: () => {
+      lastNumber += 1;
+      return lastNumber;
+    },
+    presence: options.presence ?? { entered: () => undefined, left: () => undefined },
     wheel,
     turns: new EndOfTickBatch(onError),
     loopBudget: options.loopBudget ?? unlimitedLoopBudget(),

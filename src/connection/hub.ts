@@ -12,6 +12,10 @@ import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 export interface HubMember {
   readonly principal: Principal;
   readonly peer: Peer;
+  /** Rises with every authenticated connection of this node. */
+  readonly number: number;
+  /** When it was authenticated, ms since the epoch. */
+  readonly since: number;
   /** Closes the socket at once and drops what waits to be sent. False if it was closing already. */
   cut(close: CloseName): boolean;
   /** The session's expiry was changed: read it again. */
@@ -23,6 +27,8 @@ export interface Hub {
   /** From now on a revocation reaches the member. Call it before the last revocation check. */
   add(member: HubMember): void;
   remove(member: HubMember): void;
+  /** All of them, or those of one user, in the order of `add`. */
+  members(userId?: string): Iterable<HubMember>;
   /** Whether this member exceeds what its session or its user may have here. Call it after `add`. */
   isCrowded(member: HubMember): boolean;
   /**
@@ -89,6 +95,10 @@ class IndexedHub implements Hub {
     if (!this.#members.delete(member)) return;
     this.#bySession.remove(member.principal.sessionId, member);
     this.#byUser.remove(member.principal.userId, member);
+  }
+
+  members(userId?: string): Iterable<HubMember> {
+    return userId === undefined ? this.#members : this.#among(this.#byUser, userId);
   }
 
   isCrowded({ principal }: HubMember): boolean {

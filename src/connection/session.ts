@@ -20,6 +20,8 @@ export interface Session {
   /** `auth/refresh` renews it. User and session stay the same. */
   readonly principal: Principal;
   readonly peer: Peer;
+  /** Rises with every authenticated connection of this node. */
+  readonly number: number;
   readonly features: ReadonlySet<Feature>;
   /** False once the socket is closing. A command that has not begun must not begin. */
   readonly live: boolean;
@@ -63,6 +65,8 @@ export interface SessionHost extends ExpiryHost {
 
 export interface SessionParts extends ExpiryParts {
   readonly events: UserEvents;
+  /** Another number for every authenticated connection. */
+  readonly nextNumber: () => number;
 }
 
 interface LastAnswer {
@@ -76,6 +80,8 @@ const noFeatures: ReadonlySet<Feature> = new Set();
 /** Most sockets never use more than every socket needs. Everything else is created at its first use. */
 export class LiveSession implements Session, HubMember {
   readonly peer: Peer;
+  readonly number: number;
+  readonly since: number;
   readonly #parts: SessionParts;
   /** Undefined after the close, like the expiry: a reference to the session keeps nothing of the socket alive. */
   #host: SessionHost | undefined;
@@ -88,6 +94,8 @@ export class LiveSession implements Session, HubMember {
 
   constructor(parts: SessionParts, host: SessionHost, principal: Principal, peer: Peer) {
     this.peer = peer;
+    this.number = parts.nextNumber();
+    this.since = parts.clock.now();
     this.#parts = parts;
     this.#host = host;
     this.#principal = principal;

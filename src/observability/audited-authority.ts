@@ -218,6 +218,7 @@ const onboarding: Rules<Authority["onboarding"]> = {
 const revocation: Rules<Authority["revocation"]> = {
   revoke: records("revocation_request", aboutTarget),
   dropKeys: notRecorded,
+  node: notRecorded,
   view: notRecorded,
   lease: notRecorded,
   apply: notRecorded,

@@ -6,6 +6,7 @@ import { createJsonCodec } from "../codec/json.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
 import { createDispatch } from "../commands/registry.ts";
 import { type Connections, createConnections } from "../connection/connections.ts";
+import type { Hub } from "../connection/hub.ts";
 import type { HttpGate, HttpHandler } from "../http/endpoint.ts";
 import type { RevocationReport } from "../http/health.ts";
 import { createHttpHandler } from "../http/http-handler.ts";
@@ -20,6 +21,9 @@ import { clockProblems } from "../observability/clock-logger.ts";
 import type { Log } from "../observability/log.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { connectionObserver, httpObserver } from "../observability/observers.ts";
+import { LocalPresenceDirectory } from "../presence/local-directory.ts";
+import { NodePresence, type Presence } from "../presence/presence.ts";
+import type { PresenceDirectory } from "../presence/presence-directory.ts";
 import type { PeerAccounting, Transport } from "../transport/transport.ts";
 import { type ClientOf, createClientOf } from "./client-addresses.ts";
 import type { Config } from "./config/schema.ts";
@@ -42,11 +46,14 @@ export interface GatewayDeps {
   readonly opened: OpenAuthority;
   readonly disabledSafeguards: DisabledSafeguards;
   readonly bound: RevocationBound;
+  /** The list of live connections that the nodes share. Undefined if there is one node. */
+  readonly sharedPresence: PresenceDirectory | undefined;
 }
 
 /** The parts of a gateway, connected; nothing runs yet. */
 export interface Components {
   readonly connections: Connections;
+  readonly presence: Presence;
   readonly http: HttpHandler;
   readonly httpGate: HttpGate;
   readonly accounting: PeerAccounting;
@@ -75,7 +82,8 @@ export function createComponents(
     revocation: () => revocationReport(deps),
   });
   const clientOf = createClientOf(deps);
-  const connections = composeConnections(deps, codecs, { clientOf, loopBudget });
+  const presence = composePresence(deps, () => connections.hub);
+  const connections: Connections = composeConnections(deps, codecs, { clientOf, loopBudget, presence });
   const http = createHttpHandler({
     authority: failClosed(opened.authority),
     clock: deps.clock,
@@ -98,7 +106,14 @@ export function createComponents(
     requestsPerAddress: config.limits.http_requests_per_address,
     onFull: () => deps.metrics.strangerRefused("request", "requests"),
   });
-  return { connections, http, httpGate, health, accounting: createPeerAccounting(config, loopBudget) };
+  return {
+    connections,
+    presence,
+    http,
+    httpGate,
+    health,
+    accounting: createPeerAccounting(config, loopBudget),
+  };
 }
 
 function createLoopBudget({ config, clock, metrics }: GatewayDeps): LoopBudget {
@@ -124,10 +139,21 @@ function revocationReport({ config, opened, bound, clock }: GatewayDeps): Revoca
   };
 }
 
+function composePresence({ opened, sharedPresence }: GatewayDeps, hub: () => Hub): Presence {
+  const { node } = opened.authority.revocation;
+  const members = (userId?: string) => hub().members(userId);
+  const directory = sharedPresence ?? new LocalPresenceDirectory({ node, members });
+  return new NodePresence({ directory, node, members });
+}
+
 function composeConnections(
   deps: GatewayDeps,
   codecs: Parameters<typeof createConnections>[0]["codecs"],
-  { clientOf, loopBudget }: { readonly clientOf: ClientOf; readonly loopBudget: LoopBudget },
+  {
+    clientOf,
+    loopBudget,
+    presence,
+  }: { readonly clientOf: ClientOf; readonly loopBudget: LoopBudget; readonly presence: Presence },
 ): Connections {
   const { config, clock, log, audit, opened, disabledSafeguards } = deps;
   const authority = auditedAuthority(failClosed(opened.authority), audit, deps.metrics.login);
@@ -140,7 +166,8 @@ function composeConnections(
     loopBudget,
     policy: config.revocation.policy,
     handshakeMs: config.tls_cert_file === null ? 0 : handshakeMs,
-    dispatch: createDispatch(authority),
+    presence,
+    dispatch: createDispatch(authority, { presence }),
     metrics: connectionObserver(deps),
     origins: config.origins,
     limits: {

@@ -13,13 +13,14 @@ import { createClockLogger } from "../observability/clock-logger.ts";
 import { createLog, type Log } from "../observability/log.ts";
 import { createMetrics, type Metrics } from "../observability/metrics.ts";
 import { createRevocationLogger, warnOfWeakPolicy } from "../observability/revocation-logger.ts";
+import { openPresence } from "../store/open-presence.ts";
 import type { Listener, Transport } from "../transport/transport.ts";
 import { type Components, createComponents, type GatewayDeps } from "./components.ts";
 import type { Config } from "./config/schema.ts";
 import type { ProvidersOf } from "./configured-providers.ts";
 import { agreeOnIssuer } from "./issuer.ts";
 import { sendLogoutToken } from "./logout-sender.ts";
-import { openAuthority, systemClock } from "./open-authority.ts";
+import { type OpenAuthority, openAuthority, systemClock } from "./open-authority.ts";
 import { readPages } from "./pages.ts";
 import { providerFileWarnings, providerWarnings } from "./provider-warnings.ts";
 import { createRevocationBound, type RevocationBound } from "./revocation-bound.ts";
@@ -124,7 +125,9 @@ async function assembleGateway(config: Config, parts: GatewayParts, reporting: R
   try {
     const transport = parts.transport ?? (await loadTransport(config.transport, fault("transport")));
     bound = createRevocationBound(opened.store, observability.log, config.store_timeout_ms);
-    const deps = { ...observability, config, clock: opened.clock, opened, disabledSafeguards, bound };
+    const sharedPresence = await sharedPresenceOf(config, opened, observability.log);
+    const { clock } = opened;
+    const deps = { ...observability, config, clock, opened, disabledSafeguards, bound, sharedPresence };
     const components = createComponents(deps, transport, parts.pages ?? (await readPages()));
     const listening = (started: Listener) => {
       listener = started;
@@ -134,6 +137,15 @@ async function assembleGateway(config: Config, parts: GatewayParts, reporting: R
     await opened.close();
     throw error;
   }
+}
+
+/** Undefined if there is one node. */
+async function sharedPresenceOf({ store }: Config, { authority, events }: OpenAuthority, log: Log) {
+  if (store === null) return undefined;
+  const { node } = authority.revocation;
+  const onFault = (error: unknown) =>
+    log.warn({ err: error }, "the list of live connections was not written; trying again");
+  return await openPresence({ url: store, node, events, onFault });
 }
 
 interface RunningParts extends GatewayDeps, Components {
@@ -189,7 +201,7 @@ class RunningGateway implements Gateway {
 
   async #start(): Promise<Started> {
     const { config, connections, health, transport, tls, opened, log } = this.#parts;
-    const { http, httpGate, accounting } = this.#parts;
+    const { http, httpGate, accounting, presence } = this.#parts;
     this.#stopListening = this.authority.revocation.onRevocation((event) => this.#applyRevocation(event));
     this.#feed = await startRevocationFeed({
       store: opened.store,
@@ -221,6 +233,7 @@ class RunningGateway implements Gateway {
     await retryAtStartup("agree on the issuer", log, () =>
       agreeOnIssuer(opened.store, opened.issuer(), this.authority.revocation.lease),
     );
+    presence.start();
     health.enter("serving");
     void this.authority.localLogins
       .retireParameters()
@@ -301,6 +314,7 @@ class RunningGateway implements Gateway {
     await this.#attempt("connections", async () => connections.close());
     this.#parts.bound.stop();
     this.#logoutNotices.close();
+    await this.#attempt("presence", () => this.#parts.presence.stop());
     await this.#attempt("revocation feed", async () => this.#feed?.stop());
     this.#stopListening?.();
     await this.#attempt("store", () => opened.close());

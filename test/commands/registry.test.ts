@@ -6,13 +6,14 @@ import { compileValidator } from "../../src/connection/validator.ts";
 import { command } from "../support/connection-rig.ts";
 
 const authority = {} as Parameters<typeof createDispatch>[0];
+const parts = {} as Parameters<typeof createDispatch>[1];
 const proper = Object.entries(commands)
   .filter(([, { guard }]) => guard !== "anyone")
   .map(([type]) => command(type, () => null));
 
 describe("command registry", () => {
   it("has a handler for every command of a session, and for nothing else", () => {
-    const dispatch = createDispatch(authority);
+    const dispatch = createDispatch(authority, parts);
     for (const [type, { guard }] of Object.entries(commands))
       expect([type, dispatch(type)?.type]).toEqual([type, guard === "anyone" ? undefined : type]);
     for (const type of ["", "auth", "constructor", "__proto__", "get_states"])

@@ -32,6 +32,8 @@ function setUp(read: (userId: string) => Promise<VersionedUser | undefined> = as
     const member: TestMember = {
       principal: principalOf(principal),
       peer: { address },
+      number: 1,
+      since: 0,
       cuts: [],
       rereads: 0,
       cut(close) {

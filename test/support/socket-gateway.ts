@@ -10,6 +10,8 @@ import {
   createConnections,
 } from "../../src/connection/connections.ts";
 import { createTimerWheel } from "../../src/connection/timer-wheel.ts";
+import { LocalPresenceDirectory } from "../../src/presence/local-directory.ts";
+import { NodePresence } from "../../src/presence/presence.ts";
 import { loadTransport } from "../../src/server/transports.ts";
 import { startAuthority, type TestAuthority } from "./authority.ts";
 import { quietLog, quietObserver } from "./quiet-log.ts";
@@ -56,14 +58,19 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
   const logged: { readonly fields: object; readonly message: string }[] = [];
   const note = (fields: object, message: string) => logged.push({ fields, message });
   const wheel = createTimerWheel({ clock, onError: (error) => note({ err: error }, "timer") });
-  const connections = createConnections({
+  const { node: nodeId } = authority.revocation;
+  const members = (userId?: string) => connections.hub.members(userId);
+  const directory = new LocalPresenceDirectory({ node: nodeId, members });
+  const presence = new NodePresence({ directory, node: nodeId, members });
+  const connections: Connections = createConnections({
     authority: {
       ...authority,
       authentication: options.authentication?.(authority.authentication) ?? authority.authentication,
       revocation: { ...authority.revocation, view: options.view?.(view) ?? view },
     },
     codecs: [createJsonCodec(), createMsgpackCodec()],
-    dispatch: createDispatch(authority),
+    dispatch: createDispatch(authority, { presence }),
+    presence,
     clock,
     log: { ...quietLog, warn: note, error: note },
     metrics: quietObserver,

@@ -12,7 +12,7 @@ import { createLogConsumer, type LogConsumer } from "./log-consumer.ts";
 import { createLogMac } from "./log-mac.ts";
 import { createLogWriter, type LogWriter } from "./log-writer.ts";
 import { NodeRole } from "./node-role.ts";
-import { createPropagationTracker } from "./propagation.ts";
+import { createPropagationTracker, type PropagationTracker } from "./propagation.ts";
 import type { RevokeReceipt, RevokeTarget } from "./receipt.ts";
 import type { RevokeOutcome, RevokeRequest } from "./revoke.ts";
 import { createSessionRevoker, revokeEpoch, revokeKeys } from "./revoke.ts";
@@ -38,6 +38,8 @@ export type FeedFollower = Pick<LogFollower, "following" | "followGeneration" | 
  * same tick.
  */
 export interface Revocation {
+  /** This node's id, as it signs its heartbeats. Another one after every start. */
+  readonly node: string;
   readonly view: RevocationView;
   revoke(
     target: RevokeTarget,
@@ -138,7 +140,7 @@ export interface RevocationOptions {
 export function createRevocation(
   options: RevocationOptions,
 ): Revocation & LogWriter & { readonly view: MutableRevocationView } {
-  const { view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, role } =
+  const { node, view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, role } =
     compose(options);
   const rememberedMs = retentionMs(options.longestTokenMs);
   const tools = { store: options.store, clock: options.clock, logWriter, rememberedMs };
@@ -168,6 +170,7 @@ export function createRevocation(
   };
 
   return {
+    node,
     view,
     commit: logWriter.commit,
     onRevocation: listeners.add,
@@ -200,13 +203,7 @@ export function createRevocation(
       },
     },
     watch: propagation.watch,
-    settled: (receipt) =>
-      new Promise((resolve) => {
-        const listening = propagation.watch(receipt.revocationId, (present, done) => {
-          if (done) resolve(present);
-        });
-        if (listening === undefined) resolve(receipt);
-      }),
+    settled: (receipt) => finalReceipt(propagation, receipt),
     revoke: (target, cause, { also, revocationId = newId() } = {}) =>
       track(revocationId, () => end(target, { cause, revocationId, also })),
     dropKeys(keyIds, also) {
@@ -214,6 +211,18 @@ export function createRevocation(
       return track(revocationId, () => revokeKeys(logWriter, { keyIds, revocationId, also }));
     },
   };
+}
+
+function finalReceipt(
+  propagation: Pick<PropagationTracker, "watch">,
+  receipt: RevokeReceipt,
+): Promise<RevokeReceipt> {
+  return new Promise((resolve) => {
+    const listening = propagation.watch(receipt.revocationId, (present, done) => {
+      if (done) resolve(present);
+    });
+    if (listening === undefined) resolve(receipt);
+  });
 }
 
 const noop = () => undefined;
@@ -291,5 +300,5 @@ function compose(options: RevocationOptions) {
     observer,
     onKeyringChanged: options.onKeyringChanged ?? noop,
   });
-  return { view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, role };
+  return { node, view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, role };
 }

@@ -9,6 +9,8 @@ import type { IndexKey, RecordKey } from "../../auth/store.ts";
  * - `gatehouse:{gh}:log` stream, one entry for each event: `v` commit, `e` JSON
  * - `gatehouse:{gh}:r:NAME` string, `version|JSON`, expires with its record
  * - `gatehouse:{gh}:i:NAME` sorted set, members with score 0
+ * - `gatehouse:{gh}:presence:all`, `gatehouse:{gh}:presence:user:ID` sorted sets with score 0, `...:parts` and `...:over`
+ *   sorted sets, `...:watched` string: see RedisPresenceDirectory
  * - `gatehouse:{gh}:events`, `gatehouse:{gh}:probe:ID` sharded pub/sub channels, see RedisEventBus
  */
 export interface RedisKeys {
@@ -20,6 +22,16 @@ export interface RedisKeys {
   readonly events: string;
   /** The channel on which the node with this id probes itself. */
   probe(id: string): string;
+  readonly presence: {
+    /** Every live connection, in the order of their ids. */
+    readonly all: string;
+    /** Those of one user. */
+    of(userId: string): string;
+    readonly parts: string;
+    readonly partsThatAreOver: string;
+    /** There while somebody wants to be told of changes. */
+    readonly watched: string;
+  };
 }
 
 /** `prefix` separates installations on one Redis: letters, digits, `_`, `.`, `:` and `-`. */
@@ -33,5 +45,12 @@ export function redisKeys(prefix = "gatehouse"): RedisKeys {
     index: (key) => `${base}i:${key}`,
     events: `${base}events`,
     probe: (id) => `${base}probe:${id}`,
+    presence: {
+      all: `${base}presence:all`,
+      of: (userId) => `${base}presence:user:${userId}`,
+      parts: `${base}presence:parts`,
+      partsThatAreOver: `${base}presence:over`,
+      watched: `${base}presence:watched`,
+    },
   };
 }
