@@ -4,7 +4,6 @@ export type { Clock } from "./auth/clock/clock.ts";
 export { AuthError, type AuthErrorOptions } from "./auth/errors.ts";
 export type {
   Credential,
-  Group,
   LogEvent,
   Peer,
   Principal,
@@ -13,6 +12,8 @@ export type {
   UpgradeHeaders,
   User,
 } from "./auth/model.ts";
+export type { KnownGroup } from "./auth/permissions/group-table.ts";
+export type { Permissions, PermissionsReader, Verb } from "./auth/permissions/permissions.ts";
 export type {
   ModuleProvider,
   ModuleStep,

@@ -6,6 +6,7 @@ import { clientCommands } from "./clients.ts";
 import { credentialCommands } from "./credentials.ts";
 import type { ParamsOf, ResultOf } from "./define.ts";
 import { deviceCommands } from "./device.ts";
+import { groupCommands } from "./groups.ts";
 import { loginCommands } from "./login.ts";
 import { presenceCommands } from "./presence.ts";
 import { revokeCommands } from "./revoke.ts";
@@ -20,6 +21,7 @@ export const commands = {
   ...adminCommands,
   ...credentialCommands,
   ...approvalCommands,
+  ...groupCommands,
   ...revokeCommands,
   ...administrationCommands,
   ...throttleCommands,

@@ -14,8 +14,9 @@ import { createPushedRequests, type PushedRequests } from "./oauth/pushed-reques
 import { createPasswords, type PasswordsOptions } from "./passwords/passwords.ts";
 import { createCallerPermissions } from "./permissions/caller-permissions.ts";
 import { noResources } from "./permissions/entity-rules.ts";
-import { createGroupTable } from "./permissions/group-table.ts";
-import { createGroups } from "./permissions/groups.ts";
+import { createGroupTable, type GroupTable } from "./permissions/group-table.ts";
+import { createGroups, type Groups } from "./permissions/groups.ts";
+import { followGroups } from "./permissions/known-groups.ts";
 import type { PermissionsReader } from "./permissions/permissions.ts";
 import { createPermissionsReader } from "./permissions/permissions-reader.ts";
 import { createLocalLogins, type LocalLogins } from "./providers/homeassistant/local-logins.ts";
@@ -27,6 +28,7 @@ import type { ProviderTools } from "./providers/provider-type.ts";
 import { createProviderAdmission, createProviderRegistry } from "./providers/registry.ts";
 import { recordKeys } from "./record-keys.ts";
 import { createRevocation, type Revocation, type RevocationOptions } from "./revocation/revocation.ts";
+import { createGroupRepair } from "./revocation/rollback/repair-groups.ts";
 import { createLoginRepair } from "./revocation/rollback/repair-logins.ts";
 import { createOwnerRepair } from "./revocation/rollback/repair-owner.ts";
 import { createUserRepair } from "./revocation/rollback/repair-users.ts";
@@ -59,7 +61,7 @@ import { type Credentials, createCredentials } from "./users/credentials.ts";
 import { createOnboarding, type Onboarding } from "./users/onboarding.ts";
 import { createOwnership, type Ownership } from "./users/ownership.ts";
 import { createSystemUsers, type SystemUsers } from "./users/system-users.ts";
-import { createUsers, type Groups, type Users } from "./users/users.ts";
+import { createUsers, type Users } from "./users/users.ts";
 
 /** The domain as everything outside src/auth sees it. This file composes it and adds no rules. */
 export interface Authority {
@@ -162,17 +164,18 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const keyringReloader = createKeyringReloader(keyring);
   const yielder = createLoopYielder();
   const credentials = createCredentials(store);
-  const revocation = composeRevocation(options, { sealing, keyring, keyringReloader, credentials, yielder });
-  const ways = composeProviders(options, { sealing, credentials, revocation, yielder });
+  const table = createGroupTable();
+  const shared = { sealing, credentials, yielder, table };
+  const revocation = composeRevocation(options, { ...shared, keyring, keyringReloader });
+  const ways = composeProviders(options, { ...shared, revocation });
   const { providers } = ways;
   const accessTokens = createAccessTokens({ keyring, clock, issuer, audience, providers });
-  const refreshTokens = createRefreshTokens(sealing);
   const sessions = createSessions({
     store,
     clock,
     revocation,
     accessTokens,
-    refreshTokens,
+    refreshTokens: createRefreshTokens(sealing),
     providers,
     yielder,
     caps: options.sessionCaps ?? {},
@@ -235,10 +238,11 @@ function composeRevocation(
   parts: Pick<Base, "sealing" | "credentials" | "yielder"> & {
     readonly keyring: Awaited<ReturnType<typeof createKeyring>>;
     readonly keyringReloader: KeyringReloader;
+    readonly table: GroupTable;
   },
 ) {
   const { store, clock } = options;
-  const { sealing, keyring, keyringReloader, credentials, yielder } = parts;
+  const { sealing, keyring, keyringReloader, credentials, yielder, table } = parts;
   return createRevocation({
     store,
     clock,
@@ -258,6 +262,7 @@ function composeRevocation(
       ofUser: createUserRepair({ store, credentials }),
       ofOwner: createOwnerRepair({ store }),
       ofLogin: createLoginRepair({ store, clock, credentials, yielder }),
+      ...createGroupRepair({ store, table }),
     },
     onListenerFault: options.onFault,
     machineClock: options.machineClock,
@@ -269,11 +274,13 @@ function composeRevocation(
 /** Composes the providers, and the users whom they ask about. */
 function composeProviders(
   options: AuthorityOptions,
-  parts: Pick<Base, "sealing" | "credentials" | "revocation" | "yielder">,
+  parts: Pick<Base, "sealing" | "credentials" | "revocation" | "yielder"> & { readonly table: GroupTable },
 ) {
   const { store, clock } = options;
-  const table = createGroupTable();
-  const groups = createGroups(table);
+  const { table } = parts;
+  // Before everything else that listens: whoever is told of a change decides by the table.
+  const known = followGroups({ store, ...parts });
+  const groups = createGroups({ store, known, ...parts });
   const users = createUsers({ store, clock, ...parts, groups });
   const callers = createCallerPermissions({ groups: table, resources: { ...noResources, revision: 0 } });
   const permissions = createPermissionsReader({ users, callers, ...parts, onFault: options.onFault });

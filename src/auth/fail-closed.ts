@@ -84,6 +84,19 @@ const permissions: Rules<Authority["permissions"]> = {
   watch: needsFollowedLog,
 };
 
+const groups: Rules<Authority["groups"]> = {
+  list: unrestricted,
+  get: unrestricted,
+  existing: unrestricted,
+  among: unrestricted,
+  // The policy in the store may be older than the one that an administrator has seen.
+  create: needsFollowedLog,
+  update: needsFollowedLog,
+  delete: unrestricted,
+  addMember: needsFollowedLog,
+  removeMember: unrestricted,
+};
+
 const logins: Rules<Authority["logins"]> = {
   providers: unrestricted,
   start: needsFollowedLog,
@@ -219,7 +232,7 @@ const parts: Rules<Authority> = {
   // Checks the view itself.
   authentication: unrestricted,
   revocation: unrestricted,
-  groups: unrestricted,
+  groups: guarded(groups),
   credentials: unrestricted,
   localLogins: unrestricted,
   localLoginsOf: unrestricted,

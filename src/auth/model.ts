@@ -1,4 +1,5 @@
 import type { RevocationPolicy } from "./revocation/revocation.ts";
+import type { JsonObject } from "./store.ts";
 
 /**
  * The domain's records as they are stored, modelled on Home Assistant's. Plain data. Every time is milliseconds since
@@ -34,12 +35,6 @@ export const systemGroups = {
   users: "system-users",
   readOnly: "system-read-only",
 } as const;
-
-export interface Group {
-  readonly id: string;
-  readonly name: string;
-  readonly systemGenerated: boolean;
-}
 
 /** A login at a provider, linked to one user. Key: (provider type, provider id, subject). */
 export interface Credential {
@@ -216,6 +211,20 @@ export type LogEvent =
       };
       /** The commit left the rights as they were: only the name changed, or who is the owner. */
       readonly keepsRights?: true;
+      /** Present if somebody wants to know when it is in effect on all nodes. */
+      readonly revocationId?: string;
+    }
+  /**
+   * A group was created or changed, or deleted: then name and policy are null. With `version`, a node has logged the event
+   * again, as above.
+   */
+  | {
+      readonly type: "group_changed";
+      readonly groupId: string;
+      readonly name: string | null;
+      readonly policy: JsonObject | null;
+      readonly version?: number | undefined;
+      readonly revocationId?: string | undefined;
     }
   /** Another user is the owner now. With `version`, a node has logged the event again, as above. */
   | {

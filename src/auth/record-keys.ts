@@ -44,6 +44,10 @@ export const recordKeys = {
   credentialOfHash: (provider: string, subjectHash: string) => record("credential-of", provider, subjectHash),
   /** `{credential_id}`: one credential per provider of a user. */
   credentialSlot: (userId: string, provider: string) => record("credential-slot", userId, provider),
+  /** A group that is not one of the system's. */
+  group: (groupId: string) => record("group", groupId),
+  /** `{}`: written by everything that creates a group. */
+  groupTurn: record("group-turn"),
   /** `{waiting: [...]}`: the users who wait for approval, see `Approvals`. */
   approvals: record("approvals"),
   /** `{sets: [[N, r, p], ...]}`: the parameters that stored verifiers may have. */
@@ -92,6 +96,7 @@ export const recordKeys = {
 
 export const indexKeys = {
   users: index("users"),
+  groups: index("groups"),
   /** Registered clients that the user has or had sessions of. */
   clientsOf: (userId: string) => index("clients-of", userId),
   /** Ids of registered clients. */

@@ -11,6 +11,7 @@ import {
   takingPassword,
   wholeNumber,
 } from "./command-context.ts";
+import { addGroupCommands } from "./group-commands.ts";
 import { addKeyCommands } from "./key-commands.ts";
 import { createOutput, exitCodes, UsageError } from "./output.ts";
 import { readPassword } from "./password-input.ts";
@@ -65,6 +66,7 @@ function buildProgram(context: CommandContext, json: boolean): Command {
   addServerCommands(program, context);
   addUserCommands(program, context);
   addApprovalCommands(program, context);
+  addGroupCommands(program, context);
   addSessionCommands(program, context);
   addSystemUserCommands(program, context);
   addClientCommands(program, context);

@@ -23,7 +23,7 @@ export function addSystemUserCommands(program: Command, context: CommandContext)
       "new file for the token, which only you can read",
     );
   withFile(family.command("add <name>").description("add a system user, and write its token into a new file"))
-    .option("--group <group>", "admin, user or read-only; none by default", groupNamed)
+    .option("--group <group>", "admin, user, read-only or a group's id; none by default", groupNamed)
     .option("--local-only", "may connect from local addresses only")
     .action((name, flags) => {
       const { group, localOnly = false, tokenFile: file } = flags;
@@ -52,6 +52,8 @@ export function addSystemUserCommands(program: Command, context: CommandContext)
 
 function groupNamed(text: string): string {
   const found = Object.entries(groups).find(([name]) => name === text);
-  if (found === undefined) throw new InvalidArgumentError("must be admin, user or read-only");
-  return found[1];
+  if (found !== undefined) return found[1];
+  if (!/^[0-9a-f]{32}$/.test(text))
+    throw new InvalidArgumentError("must be admin, user, read-only or a group's id");
+  return text;
 }

@@ -13,6 +13,7 @@ import { localProviderCommands } from "./config-provider-local.ts";
 import { credentialCommands } from "./credentials.ts";
 import { deviceCommands } from "./devices.ts";
 import { eventCommands } from "./events.ts";
+import { groupCommands } from "./groups.ts";
 import { presenceCommands } from "./presence.ts";
 import { sessionCommands } from "./refresh-tokens.ts";
 import { revokeCommands } from "./revoke.ts";
@@ -26,6 +27,7 @@ export type CommandAuthority = Pick<
   | "authentication"
   | "clients"
   | "devices"
+  | "groups"
   | "sessions"
   | "recentLogin"
   | "signedPaths"
@@ -70,6 +72,7 @@ export function createDispatch(
     ...localProviderCommands(parts),
     ...credentialCommands(parts),
     ...approvalCommands(parts),
+    ...groupCommands(parts),
     ...revokeCommands(parts),
     ...administrationCommands(parts),
     ...throttleCommands(parts),

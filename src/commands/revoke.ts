@@ -92,7 +92,7 @@ function tellOfChanges(
   if (undo !== undefined) session.disposables.add(id, undo);
 }
 
-function stateOf(receipt: RevokeReceipt): RevocationState {
+export function stateOf(receipt: RevokeReceipt): RevocationState {
   const { revocationId, sessions, socketsClosed, nodes, durability, effective } = receipt;
   return {
     revocation_id: revocationId,

@@ -133,6 +133,7 @@ class IndexedHub implements Hub {
       case "keys":
         return cutAll(this.#signedBy(new Set(cut.keyIds)), "token_expired");
       case "owner_changed":
+      case "group_changed":
       case "audited":
         return 0;
     }

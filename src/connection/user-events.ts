@@ -114,6 +114,10 @@ function shownEventOf(event: RevocationEvent): ShownEvent | undefined {
         type: "owner_changed",
         data: { user_id: event.userId, previous_user_id: event.previousId },
       };
+    case "group_changed": {
+      const { id, version, content } = event.group;
+      return { type: "group_changed", data: { group_id: id, version, deleted: content === null } };
+    }
     case "sessions":
       return sessionsEnded(event.cause, { user_id: event.userId, session_ids: event.sessionIds });
     case "user":

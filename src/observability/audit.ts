@@ -28,6 +28,11 @@ export type DecisionName =
   | "credential_removal"
   | "password_change"
   | "owner_transfer"
+  | "group_creation"
+  | "group_change"
+  | "group_deletion"
+  | "group_member_addition"
+  | "group_member_removal"
   | "throttle_lift"
   | "device_approval"
   | "device_refusal"
@@ -145,8 +150,7 @@ export function createAudit(sink: AuditSink): Audit {
     cut(cut, socketsClosed, replayed = false) {
       const again = replayed ? { replayed } : {};
       if (cut.kind === "audited") sink({ ...cut.record, ...again });
-      else if (cut.kind !== "user_changed" && cut.kind !== "owner_changed" && cut.kind !== "session_changed")
-        record("revocation", "done", { ...about(cut, socketsClosed), ...again });
+      else if (endsSockets(cut)) record("revocation", "done", { ...about(cut, socketsClosed), ...again });
     },
   };
 }
@@ -181,10 +185,13 @@ function clientNamed(clientId: string | null | undefined): string | null | undef
   return typeof clientId !== "string" || isClientId(clientId) ? clientId : "[no client id]";
 }
 
-function about(
-  cut: Exclude<RevocationEvent, { kind: "user_changed" | "owner_changed" | "session_changed" | "audited" }>,
-  socketsClosed: number,
-): object {
+type Ending = Extract<RevocationEvent, { kind: "sessions" | "user" | "client" | "all" | "keys" }>;
+
+function endsSockets(event: RevocationEvent): event is Ending {
+  return ["sessions", "user", "client", "all", "keys"].includes(event.kind);
+}
+
+function about(cut: Ending, socketsClosed: number): object {
   if (cut.kind === "keys") return { target: cut.kind, key_ids: cut.keyIds, sockets_closed: socketsClosed };
   const { kind, cause, ...target } = cut;
   return { target: kind, ...targetFields(target), cause, sockets_closed: socketsClosed };

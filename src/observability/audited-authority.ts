@@ -161,6 +161,22 @@ const users: Rules<Authority["users"]> = {
   remove: records("user_removal", (userId) => ({ userId })),
 };
 
+const groups: Rules<Authority["groups"]> = {
+  list: notRecorded,
+  get: notRecorded,
+  existing: notRecorded,
+  among: notRecorded,
+  create: records(
+    "group_creation",
+    () => ({}),
+    ({ group }) => ({ groupIds: [group.id] }),
+  ),
+  update: records("group_change", (id) => ({ groupIds: [id] })),
+  delete: records("group_deletion", (id) => ({ groupIds: [id] })),
+  addMember: records("group_member_addition", ({ groupId, userId }) => ({ userId, groupIds: [groupId] })),
+  removeMember: records("group_member_removal", ({ groupId, userId }) => ({ userId, groupIds: [groupId] })),
+};
+
 const localLogins: Rules<Authority["localLogins"]> = {
   create: records("login_creation", (userId) => ({ userId })),
   createUser: records("user_creation", ({ groupIds }) => ({ groupIds }), aboutUser),
@@ -219,6 +235,9 @@ const revocation: Rules<Authority["revocation"]> = {
   revoke: records("revocation_request", aboutTarget),
   dropKeys: notRecorded,
   node: notRecorded,
+  // The change that it follows is recorded.
+  track: notRecorded,
+  onRecovery: notRecorded,
   view: notRecorded,
   lease: notRecorded,
   apply: notRecorded,
@@ -318,7 +337,7 @@ const parts: Rules<Authority> = {
   clientCredentials: notRecorded,
   pushedRequests: notRecorded,
   signedPaths: notRecorded,
-  groups: notRecorded,
+  groups: recorded(groups),
   permissions: notRecorded,
   credentials: notRecorded,
   load: notRecorded,

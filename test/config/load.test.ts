@@ -387,7 +387,7 @@ describe("auth_providers", () => {
     ],
     [
       "  - {type: command_line, command: /bin/true, new_users: {groups: [system-users, users]}}\n",
-      "entry 1 has a wrong new_users.groups: a group must be one of system-admin, system-users, system-read-only",
+      "entry 1 has a wrong new_users.groups: a group must be one of system-admin, system-users, system-read-only, or the id of a group that was made",
     ],
     [
       "  - {type: oidc, issuer: https://id.test, client_id: x, client_auth: basic}\n",
@@ -395,11 +395,11 @@ describe("auth_providers", () => {
     ],
     [
       "  - {type: header, proxies: [10.0.0.1], groups_header: x-groups, group_mapping: {admins: admin}}\n",
-      "entry 1 has a wrong group_mapping: a group must be one of system-admin, system-users, system-read-only",
+      "entry 1 has a wrong group_mapping: a group must be one of system-admin, system-users, system-read-only, or the id of a group that was made",
     ],
     [
       '  - {type: trusted_networks, trusted_networks: [10.0.0.1], trusted_users: {"10.0.0.0/8": {group: admin}}}\n',
-      "entry 1 has a wrong trusted_users: a group must be one of system-admin, system-users, system-read-only",
+      "entry 1 has a wrong trusted_users: a group must be one of system-admin, system-users, system-read-only, or the id of a group that was made",
     ],
     ["  []\n", "must be a list of 1 to 64 mappings, got a list of 0"],
     ["  homeassistant\n", "must be a list of 1 to 64 mappings, got a string of 13 characters"],

@@ -1,6 +1,7 @@
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Credential, Peer, User } from "../model.ts";
+import type { KnownGroups } from "../permissions/known-groups.ts";
 import { profileName } from "../providers/profile-name.ts";
 import type { NewUsers, Profile } from "../providers/provider.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
@@ -11,7 +12,7 @@ import { isActive, isPending } from "../users/account-status.ts";
 import type { Approval, Approvals } from "../users/approvals.ts";
 import { type Credentials, newCredential } from "../users/credentials.ts";
 import { createUserStep } from "../users/user-changes.ts";
-import { type Groups, newUser, type Users, type VersionedUser } from "../users/users.ts";
+import { newUser, type Users, type VersionedUser } from "../users/users.ts";
 import type { Flow } from "./flow-record.ts";
 import type { Proof } from "./proof.ts";
 
@@ -21,7 +22,7 @@ export interface PersonTools {
   readonly revocation: LogWriter;
   readonly registry: ProviderRegistry;
   readonly users: Pick<Users, "read" | "update">;
-  readonly groups: Pick<Groups, "list">;
+  readonly groups: Pick<KnownGroups, "existing">;
   readonly credentials: Pick<Credentials, "find" | "linkStep">;
   readonly approvals: Pick<Approvals, "wait">;
 }
@@ -122,7 +123,7 @@ async function makeUser(
 ): Promise<"made" | "no_room"> {
   const user = newUser({
     name: profile.name ?? profileName(subject) ?? flow.handler[0],
-    groupIds: await existing(tools, profile.groupIds ?? newUsers.groups),
+    groupIds: await tools.groups.existing(profile.groupIds ?? newUsers.groups),
     localOnly: profile.localOnly,
     state: newUsers.activate ? "active" : "pending",
     createdAt: tools.clock.now(),
@@ -164,7 +165,7 @@ export async function waitForApproval(
 /** Whether it changed the user. The owner's rights are nobody's to decide. */
 async function followProfile(tools: PersonTools, user: User, profile: Profile | undefined): Promise<boolean> {
   if (profile === undefined || user.systemGenerated) return false;
-  const groupIds = profile.groupIds && (await existing(tools, profile.groupIds));
+  const groupIds = profile.groupIds && (await tools.groups.existing(profile.groupIds));
   const rights = user.isOwner ? {} : { groupIds, localOnly: profile.localOnly };
   try {
     await tools.users.update(user.id, { name: profile.name, ...rights });
@@ -174,12 +175,4 @@ async function followProfile(tools: PersonTools, user: User, profile: Profile | 
     if (error instanceof AuthError && error.code === "not_found") return true;
     throw error;
   }
-}
-
-async function existing(
-  { groups }: Pick<PersonTools, "groups">,
-  groupIds: readonly string[],
-): Promise<readonly string[]> {
-  const known = new Set((await groups.list()).map(({ id }) => id));
-  return groupIds.filter((id) => known.has(id));
 }

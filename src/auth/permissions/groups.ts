@@ -1,27 +1,96 @@
-import { systemGroups } from "../model.ts";
-import type { Groups } from "../users/users.ts";
-import type { GroupTable } from "./group-table.ts";
+import { type Policy, policyLimits } from "../../../protocol/policy.ts";
+import { AuthError } from "../errors.ts";
+import { newId } from "../ids.ts";
+import { indexKeys, recordKeys } from "../record-keys.ts";
+import type { RevokeReceipt } from "../revocation/receipt.ts";
+import type { Revocation } from "../revocation/revocation.ts";
+import { mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
+import { deleteGroupStep, putGroupStep } from "./group-changes.ts";
+import { createGroupMembers, type GroupMembers } from "./group-members.ts";
+import type { KnownGroup } from "./group-table.ts";
+import { groupNotFound, requireGroup, unlessConflict } from "./group-versions.ts";
+import type { KnownGroups } from "./known-groups.ts";
+import { requireGroupPolicy } from "./writable-policy.ts";
 
-/** Membership of the first gives whatever membership of the second gives. */
-function isAtLeast(group: string, other: string): boolean {
-  if (group === other || group === systemGroups.admin) return true;
-  return group === systemGroups.users && other === systemGroups.readOnly;
+/** A group after a change, and when the change is in effect on all nodes. */
+export interface GroupChange {
+  readonly group: KnownGroup;
+  readonly receipt: RevokeReceipt;
 }
 
 /**
- * The groups that both lists give. Of two lists of which one is older, it grants nothing that either of them had lost.
- * What one custom group gives and another does too is not compared: their policies change.
+ * Groups and their members. What `version` names is the group as it was read: another version is `conflict`, so nobody
+ * overwrites what they have not seen. Membership is a part of the user's rights. The system's groups have members, and
+ * are never changed: `not_allowed`. A group that does not exist is `not_found`.
  */
-export function commonGroups(a: readonly string[], b: readonly string[]): readonly string[] {
-  const within = (ids: readonly string[], limits: readonly string[]) =>
-    ids.filter((id) => limits.some((limit) => isAtLeast(limit, id)));
-  return [...new Set([...within(a, b), ...within(b, a)])];
+export interface Groups extends KnownGroups {
+  /** Throws `invalid_policy`, `too_many_groups`. */
+  create(request: { readonly name: string; readonly policy: Policy }): Promise<GroupChange>;
+  /** Throws `invalid_policy`. */
+  update(
+    id: string,
+    version: number,
+    patch: { readonly name?: string | undefined; readonly policy?: Policy | undefined },
+  ): Promise<GroupChange>;
+  /**
+   * One commit takes what the group gave from all of its members. Their records keep the id, which means nothing from
+   * then on and is never used again.
+   */
+  delete(id: string, version: number): Promise<RevokeReceipt>;
+  addMember: GroupMembers["add"];
+  removeMember: GroupMembers["remove"];
 }
 
-/** Groups as this node knows them. */
-export function createGroups(table: Pick<GroupTable, "get" | "list">): Groups {
-  return {
-    list: async () => table.list(),
-    exists: async (groupIds) => groupIds.every((id) => table.get(id) !== undefined),
+export interface GroupsOptions {
+  readonly store: Store;
+  readonly known: KnownGroups;
+  readonly revocation: Pick<Revocation, "track">;
+}
+
+export function createGroups({ store, known, revocation }: GroupsOptions): Groups {
+  const put = async (
+    id: string,
+    recordVersion: number,
+    content: { readonly name: string; readonly policy: Policy },
+    also: Step,
+  ): Promise<GroupChange> => {
+    const receipt = await revocation.track((revocationId) =>
+      mergeSteps(also, putGroupStep({ id, recordVersion }, content, revocationId)),
+    );
+    const group = await known.get(id);
+    if (group === undefined) throw groupNotFound();
+    return { group, receipt };
   };
+  const members = createGroupMembers({ store, revocation });
+  return {
+    ...known,
+    async create({ name, policy }) {
+      requireGroupPolicy(policy);
+      return await retryConflicts(async () => {
+        const step = await roomStep(store);
+        return await unlessConflict(put(newId(), 0, { name, policy }, step));
+      });
+    },
+    async update(id, version, patch) {
+      if (patch.policy !== undefined) requireGroupPolicy(patch.policy);
+      const { state, recordVersion } = await requireGroup(store, id, version);
+      const { name = state.content.name, policy = state.content.policy } = patch;
+      return await put(id, recordVersion, { name, policy }, {});
+    },
+    async delete(id, version) {
+      const { recordVersion } = await requireGroup(store, id, version);
+      return await revocation.track((revocationId) => deleteGroupStep({ id, recordVersion }, revocationId));
+    },
+    addMember: members.add,
+    removeMember: members.remove,
+  };
+}
+
+/** Only one group is created at a time, so that no race makes too many. */
+async function roomStep(store: Store): Promise<Step> {
+  const turn = await readRecord(store, recordKeys.groupTurn);
+  const ids = await store.list(indexKeys.groups, { limit: policyLimits.groups });
+  if (ids.length >= policyLimits.groups) throw new AuthError("too_many_groups");
+  const key = recordKeys.groupTurn;
+  return { check: [{ key, version: turn?.version ?? 0 }], put: [{ key, value: {} }] };
 }

@@ -8,7 +8,7 @@ import type { Permissions, PermissionsReader, PermissionsWatch } from "./permiss
 export interface PermissionsReaderOptions {
   readonly users: { current(userId: string): Promise<User | undefined> };
   readonly callers: CallerPermissions;
-  readonly revocation: Pick<Revocation, "onRevocation">;
+  readonly revocation: Pick<Revocation, "onRevocation" | "onRecovery">;
   /** Called if the user of a watch could not be read again. They may do nothing until they could. */
   readonly onFault?: ((error: unknown) => void) | undefined;
 }
@@ -48,9 +48,7 @@ export function createPermissionsReader(options: PermissionsReaderOptions): Perm
     }
   };
   const read = (userId: string, person: Person): Promise<void> => {
-    person.reading ??= load(userId, person).finally(() => {
-      person.reading = undefined;
-    });
+    person.reading ??= load(userId, person).finally(() => ended(person));
     return person.reading;
   };
   const readAgain = (userId: string, person: Person) => {
@@ -79,8 +77,19 @@ export function createPermissionsReader(options: PermissionsReaderOptions): Perm
   };
 
   revocation.onRevocation((event) => {
-    applyEvent(event, changed, forget);
+    if (event.kind === "group_changed") groupChanged(event.group.id, people);
+    else applyEvent(event, changed, forget);
     return 0;
+  });
+
+  // An entry may have been missed. Nobody is served before all of them were read again.
+  revocation.onRecovery(async () => {
+    const readOne = async ([userId, person]: readonly [string, Person]) => {
+      person.events += 1;
+      await read(userId, person);
+      updateAll(person);
+    };
+    await Promise.all([...people].map(readOne));
   });
 
   return {
@@ -107,6 +116,11 @@ export function createPermissionsReader(options: PermissionsReaderOptions): Perm
       return watch;
     },
   };
+}
+
+/** The table has applied it before. Permissions that stay the same stay the same object. */
+function groupChanged(groupId: string, people: ReadonlyMap<string, Person>): void {
+  for (const person of people.values()) if (person.standing?.groupIds.includes(groupId)) updateAll(person);
 }
 
 type Changed = (userId: string, change: (person: Person) => void) => void;
@@ -146,6 +160,10 @@ function settle(person: Person, standing: Standing | undefined): void {
 
 function updateAll({ watches }: Person): void {
   for (const watch of [...watches]) watch.update();
+}
+
+function ended(person: Person): void {
+  person.reading = undefined;
 }
 
 function newPerson(): Person {

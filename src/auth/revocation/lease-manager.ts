@@ -42,6 +42,8 @@ export interface LeaseManagerOptions {
   readonly repairRollback: () => Promise<number>;
   /** See `RevocationOptions`. */
   readonly restoreKeyring: () => Promise<void>;
+  /** Called before the view is trusted for the first time, and after each break. */
+  readonly recover: readonly (() => Promise<void>)[];
   readonly policy: RevocationPolicy;
   readonly disabledSafeguards: DisabledSafeguards;
   readonly observer: RevocationObserver;
@@ -88,6 +90,8 @@ export class LeaseManager {
   /** Another node waits for the acknowledgement of an entry that was applied here. */
   #ackDue = false;
   #break: Break | undefined;
+  /** What is called before the view is trusted for the first time was called. */
+  #isReady = false;
   #resolveStarted: () => void = () => undefined;
   /** Resolves when the lease is held for the first time. */
   readonly started: Promise<void>;
@@ -108,6 +112,11 @@ export class LeaseManager {
   /** The feed has caught up. An embedded store needs no heartbeats: each read of its log shows everything. */
   start(follower: FeedFollower): void {
     this.#follower = follower;
+    if (this.#parts.recover.length === 0) this.#begin(follower);
+  }
+
+  #begin(follower: FeedFollower): void {
+    this.#isReady = true;
     if (this.#writesNoHeartbeats) this.#parts.lease.useReadAge(() => follower.readAgeMs());
     this.#reportTransition();
   }
@@ -201,6 +210,10 @@ export class LeaseManager {
     this.#parts.propagation.review();
     if (this.#follower === undefined) return;
     this.#restartIfOverdue(this.#follower);
+    if (!this.#isReady) {
+      await this.#runRecoveries();
+      this.#begin(this.#follower);
+    }
     if (this.#break !== undefined && this.#break.restoredAt === undefined) await this.#restore(this.#break);
     if (this.#writesNoHeartbeats) this.#recoverByRead(this.#follower);
     if (!this.#writesNoHeartbeats || this.#ackDue) await this.#send();
@@ -221,8 +234,13 @@ export class LeaseManager {
     if (broken.kind === "lost" && !disabledSafeguards.has("rollback_repair"))
       observer.rollbackRepaired(await repairRollback());
     await restoreKeyring();
+    await this.#runRecoveries();
     broken.recoverFrom = this.#n + 1;
     broken.restoredAt = clock.monotonic();
+  }
+
+  async #runRecoveries(): Promise<void> {
+    for (const recover of this.#parts.recover) await recover();
   }
 
   #recoverByRead(follower: Pick<FeedFollower, "readAgeMs">): void {

@@ -1,4 +1,5 @@
 import type { AuditRecord, RevocationCause, Rights } from "../model.ts";
+import type { GroupState } from "../permissions/group-table.ts";
 
 /**
  * What a revocation or a change means for live connections. A listener closes them or reads their records again,
@@ -37,6 +38,8 @@ export type RevocationEvent =
     }
   /** `userId` is the owner now. Closes no connection. */
   | { readonly kind: "owner_changed"; readonly userId: string; readonly previousId: string }
+  /** Closes no connection. */
+  | { readonly kind: "group_changed"; readonly group: GroupState }
   | { readonly kind: "session_changed"; readonly sessionId: string }
   /** Connections whose token was signed with one of these keys are closed. Their sessions stay live. */
   | { readonly kind: "keys"; readonly keyIds: readonly string[] }

@@ -50,6 +50,16 @@ const KnownEvent = Compile(
         }),
       ),
       keepsRights: Type.Optional(Type.Literal(true)),
+      revocationId: Type.Optional(Type.String()),
+    }),
+    Type.Object({
+      type: Type.Literal("group_changed"),
+      groupId: Type.String(),
+      name: Type.Union([Type.String(), Type.Null()]),
+      // Its form is checked where it is used: a newer node may have written more.
+      policy: Type.Union([Type.Unsafe<JsonObject>(Type.Object({})), Type.Null()]),
+      version: Type.Optional(Type.Number()),
+      revocationId: Type.Optional(Type.String()),
     }),
     Type.Object({
       type: Type.Literal("owner_changed"),

@@ -1,4 +1,6 @@
 import type { LogEvent, Principal, RevocationCause } from "../model.ts";
+import { readablePolicy } from "../permissions/group-record.ts";
+import type { GroupState } from "../permissions/group-table.ts";
 import type { LogEntry, LogPosition } from "../store.ts";
 import { parseUserState } from "../users/user-state.ts";
 import { ExpiringMap } from "./expiring-map.ts";
@@ -148,6 +150,8 @@ export class RevocationCache {
         this.owner.set("owner", { userId, version }, now);
         return { kind: "owner_changed", userId, previousId };
       }
+      case "group_changed":
+        return { kind: "group_changed", group: groupStateOf(event, entry) };
       case "login_changed":
         recordLoginChange(this.loginChanges, event, entry, now);
         return undefined;
@@ -180,6 +184,14 @@ export class RevocationCache {
       !principal.localOnly && this.rightsDecisions.get(principal.userId)?.rights?.localOnly === true;
     return restricted || principal.tokenIssuedAt <= unknownUntil ? { state: "unknown" } : { state: "live" };
   }
+}
+
+function groupStateOf(
+  { groupId, name, policy, version }: Extract<LogEvent, { type: "group_changed" }>,
+  entry: LogEntry,
+): GroupState {
+  const content = policy === null ? null : { name: name ?? "", policy: readablePolicy(policy) };
+  return { id: groupId, version: version ?? entry.version, content };
 }
 
 type EpochEvent = Extract<LogEvent, { type: "user_revoked" | "client_revoked" | "all_revoked" }>;

@@ -4,8 +4,8 @@ import type { RevocationCause } from "../model.ts";
 import type { DisabledSafeguards } from "../safeguards.ts";
 import type { LogBreak, LogEntry, LogFollower, Step, Store } from "../store.ts";
 import type { Sealing } from "../tokens/sealing.ts";
-import { createClusterMembers } from "./cluster-members.ts";
-import { createLease } from "./lease.ts";
+import { type ClusterMembers, createClusterMembers } from "./cluster-members.ts";
+import { createLease, type Lease } from "./lease.ts";
 import { LeaseManager, type RevocationObserver } from "./lease-manager.ts";
 import { createRevocationListeners, type RevocationEvent } from "./listeners.ts";
 import { createLogConsumer, type LogConsumer } from "./log-consumer.ts";
@@ -15,7 +15,7 @@ import { NodeRole } from "./node-role.ts";
 import { createPropagationTracker, type PropagationTracker } from "./propagation.ts";
 import type { RevokeReceipt, RevokeTarget } from "./receipt.ts";
 import type { RevokeOutcome, RevokeRequest } from "./revoke.ts";
-import { createSessionRevoker, revokeEpoch, revokeKeys } from "./revoke.ts";
+import { commitTracked, createSessionRevoker, revokeEpoch, revokeKeys } from "./revoke.ts";
 import { createUserRevoker } from "./revoke-user.ts";
 import { repairRollback } from "./rollback/repair.ts";
 import type { RecordRepairs } from "./rollback/repair-records.ts";
@@ -55,6 +55,16 @@ export interface Revocation {
    * with `conflict` if a check of `also` fails. No session ends.
    */
   dropKeys(keyIds: readonly string[], also: Step): Promise<RevokeReceipt>;
+  /**
+   * Commits a step whose events carry the id, and follows it as a revocation: a change that takes rights away without
+   * ending a session. Rejects with `conflict` if a check fails.
+   */
+  track(step: (revocationId: string) => Step): Promise<RevokeReceipt>;
+  /**
+   * `recover` runs before the view is trusted for the first time, and again after each break of the log. If it
+   * rejects, it runs again, and the view is not trusted before. For what this node remembers beside the view.
+   */
+  onRecovery(recover: () => Promise<void>): void;
   /**
    * Applies entries of the log. Called by the revocation feed, also with the entries of own commits; idempotent. An
    * entry without a valid MAC of this installation is not applied.
@@ -140,8 +150,9 @@ export interface RevocationOptions {
 export function createRevocation(
   options: RevocationOptions,
 ): Revocation & LogWriter & { readonly view: MutableRevocationView } {
+  const recoveries: (() => Promise<void>)[] = [];
   const { node, view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, role } =
-    compose(options);
+    compose(options, recoveries);
   const rememberedMs = retentionMs(options.longestTokenMs);
   const tools = { store: options.store, clock: options.clock, logWriter, rememberedMs };
   const revokeSessions = createSessionRevoker(tools);
@@ -190,22 +201,16 @@ export function createRevocation(
       view.completeSince(since);
       role.becomeWatcher(watching);
     },
-    lease: {
-      started: leaseManager.started,
-      beat: () => leaseManager.beat(),
-      leave: () => leaseManager.leave(),
-      ageMs: lease.ageMs,
-      get driftMs() {
-        return leaseManager.driftMs;
-      },
-      get nodes() {
-        return members.liveCount + 1;
-      },
-    },
+    lease: leaseOf(leaseManager, lease, members),
     watch: propagation.watch,
     settled: (receipt) => finalReceipt(propagation, receipt),
     revoke: (target, cause, { also, revocationId = newId() } = {}) =>
       track(revocationId, () => end(target, { cause, revocationId, also })),
+    track(step) {
+      const revocationId = newId();
+      return track(revocationId, () => commitTracked(logWriter, step(revocationId)));
+    },
+    onRecovery: (recover) => void recoveries.push(recover),
     dropKeys(keyIds, also) {
       const revocationId = newId();
       return track(revocationId, () => revokeKeys(logWriter, { keyIds, revocationId, also }));
@@ -225,8 +230,34 @@ function finalReceipt(
   });
 }
 
+function leaseOf(
+  leaseManager: LeaseManager,
+  lease: Pick<Lease, "ageMs">,
+  members: Pick<ClusterMembers, "liveCount">,
+): RevocationLease {
+  return {
+    started: leaseManager.started,
+    beat: () => leaseManager.beat(),
+    leave: () => leaseManager.leave(),
+    ageMs: lease.ageMs,
+    get driftMs() {
+      return leaseManager.driftMs;
+    },
+    get nodes() {
+      return members.liveCount + 1;
+    },
+  };
+}
+
 const noop = () => undefined;
 const resolveUndefined = async () => undefined;
+const noRepairs: RecordRepairs = {
+  ofUser: resolveUndefined,
+  ofLogin: resolveUndefined,
+  ofOwner: resolveUndefined,
+  groups: () => [],
+  ofGroup: resolveUndefined,
+};
 const silent: RevocationObserver = {
   badMac: noop,
   logBroke: noop,
@@ -237,11 +268,10 @@ const silent: RevocationObserver = {
   heartbeatFailed: noop,
 };
 
-function compose(options: RevocationOptions) {
+function compose(options: RevocationOptions, recoveries: readonly (() => Promise<void>)[]) {
   const { store, clock, longestTokenMs, disabledSafeguards = new Set(), onListenerFault = noop } = options;
   const { policy = "suspend", stalePrimaryWindowMs = () => Number.POSITIVE_INFINITY } = options;
-  const { repairs = { ofUser: resolveUndefined, ofLogin: resolveUndefined, ofOwner: resolveUndefined } } =
-    options;
+  const { repairs = noRepairs } = options;
   const observer = { ...silent, ...options.observer };
   const node = newId();
   const logMac = createLogMac(options.sealing);
@@ -276,6 +306,7 @@ function compose(options: RevocationOptions) {
     disabledSafeguards,
     observer,
     restoreKeyring: options.restoreKeyring ?? resolveUndefined,
+    recover: recoveries,
     repairRollback: () =>
       repairRollback({
         store,

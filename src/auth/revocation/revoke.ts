@@ -101,7 +101,12 @@ export async function revokeKeys(logWriter: LogWriter, request: KeyRevokeRequest
   const { keyIds: dropped, revocationId, also } = request;
   const event: LogEvent = { type: "keyring_changed", dropped, revocationId };
   const step = mergeSteps(also, { log: [{ ...event }], durable: true });
-  return outcomeOf(0, [await commitRevoke(logWriter, step)]);
+  return await commitTracked(logWriter, step);
+}
+
+/** One durable commit of a change that ends no session. Rejects with `conflict` if a check fails. */
+export async function commitTracked(logWriter: LogWriter, step: Step): Promise<RevokeOutcome> {
+  return outcomeOf(0, [await commitRevoke(logWriter, { ...step, durable: true })]);
 }
 
 type SessionsTarget = Extract<RevokeTarget, { kind: "sessions" }>;

@@ -147,6 +147,7 @@ function affectedSessions(
       return [event.sessionId];
     case "keys":
     case "owner_changed":
+    case "group_changed":
     case "audited":
       return [];
     case "user":

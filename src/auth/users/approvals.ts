@@ -9,6 +9,7 @@ import { newComparisonCode } from "../comparison-code.ts";
 import { AuthError } from "../errors.ts";
 import type { EventBus } from "../event-bus.ts";
 import type { User } from "../model.ts";
+import { type KnownGroups, requireGroups } from "../permissions/known-groups.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
@@ -18,7 +19,7 @@ import { isPending } from "./account-status.ts";
 import type { CredentialRemoval } from "./credentials.ts";
 import { changeUserStep, removeUserStep } from "./user-changes.ts";
 import { parseUser, readUserStatus, type UserStatus } from "./user-record.ts";
-import { type Groups, isAdmin } from "./users.ts";
+import { isAdmin } from "./users.ts";
 
 const Text = Type.Union([Type.String(), Type.Null()]);
 const ApprovalRecord = Type.Object({
@@ -99,7 +100,7 @@ export interface ApprovalOptions {
   readonly clock: Clock;
   readonly revocation: Pick<Revocation, "revoke"> & LogWriter;
   readonly credentials: CredentialRemoval;
-  readonly groups: Pick<Groups, "exists">;
+  readonly groups: Pick<KnownGroups, "existing">;
   readonly events: Pick<EventBus, "publish" | "subscribe">;
   readonly onFault?: ((error: unknown) => void) | undefined;
   readonly limits?: Partial<ApprovalLimits> | undefined;
@@ -146,8 +147,7 @@ export function createApprovals(options: ApprovalOptions): Approvals {
     },
     list: () => listPending(tools),
     async approve(userId, groupIds) {
-      if (groupIds !== undefined && !(await options.groups.exists(groupIds)))
-        throw new AuthError("invalid_group");
+      if (groupIds !== undefined) await requireGroups(options.groups, groupIds);
       return await inTurn("decides", () => approveOnce(tools, userId, groupIds));
     },
     async refuse(userId) {

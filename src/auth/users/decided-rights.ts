@@ -1,5 +1,5 @@
 import type { Rights, User } from "../model.ts";
-import { commonGroups } from "../permissions/groups.ts";
+import { commonGroups } from "../permissions/common-groups.ts";
 import type { OwnerChange, RightsDecision } from "../revocation/view.ts";
 import { withoutLostOwnership } from "./owner-changes.ts";
 import { rightsVersionOf, type StoredUser } from "./user-changes.ts";

@@ -1,10 +1,11 @@
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Session, User } from "../model.ts";
+import { type KnownGroups, requireGroups } from "../permissions/known-groups.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Step } from "../store.ts";
 import { createUserStep } from "./user-changes.ts";
-import { type Groups, newUser, type Users } from "./users.ts";
+import { newUser, type Users } from "./users.ts";
 
 /** A refresh token that does not expire and does not rotate. Nothing shows it again. */
 export interface SystemToken {
@@ -32,7 +33,7 @@ export interface SystemUsers {
 export interface SystemUsersOptions {
   readonly clock: Clock;
   readonly users: Pick<Users, "read">;
-  readonly groups: Pick<Groups, "exists">;
+  readonly groups: Pick<KnownGroups, "existing">;
   readonly sessions: Pick<Sessions, "open">;
 }
 
@@ -61,7 +62,7 @@ export function createSystemUsers(options: SystemUsersOptions): SystemUsers {
   };
   return {
     async create({ name, groupIds = [], localOnly = false }) {
-      if (!(await groups.exists(groupIds))) throw new AuthError("invalid_group");
+      await requireGroups(groups, groupIds);
       const about = { name, groupIds, localOnly, systemGenerated: true, createdAt: clock.now() };
       const user = newUser(about);
       return await open(user, { version: 0, epoch: 0 }, createUserStep(user));

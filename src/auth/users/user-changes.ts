@@ -24,12 +24,13 @@ export function createUserStep(user: User): Step {
 
 /**
  * The part of a commit that writes a user, if it has not changed since it was read. Durable if it decides on rights.
+ * With `revocationId` the change can be followed.
  */
-export function changeUserStep(before: StoredUser, after: User): Step {
+export function changeUserStep(before: StoredUser, after: User, revocationId?: string): Step {
   const { rightsVersion: _, ...decided } = after;
   const decides = !sameRights(before.user, after);
   const user = decides ? decided : { ...after, rightsVersion: rightsVersionOf(before) };
-  return writeUserStep(before, user, decides ? rightsOf(after) : undefined);
+  return writeUserStep(before, user, decides ? rightsOf(after) : undefined, revocationId);
 }
 
 /** The same for rights that an earlier commit decided on: they keep its number. */
@@ -67,8 +68,14 @@ export function sameRights(a: Rights, b: Rights): boolean {
 
 type DecidedRights = Rights & { readonly version?: number };
 
-function writeUserStep({ version }: StoredUser, user: User, rights: DecidedRights | undefined): Step {
-  const event = { userId: user.id, change: "updated" } as const;
+function writeUserStep(
+  { version }: StoredUser,
+  user: User,
+  rights: DecidedRights | undefined,
+  revocationId?: string,
+): Step {
+  const followed = revocationId === undefined ? {} : { revocationId };
+  const event = { userId: user.id, change: "updated", ...followed } as const;
   return {
     check: [{ key: recordKeys.user(user.id), version }],
     put: [userPut(user)],

@@ -1,7 +1,8 @@
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
-import type { Group, PageRequest, User, UserState } from "../model.ts";
+import type { PageRequest, User, UserState } from "../model.ts";
+import { type KnownGroups, requireGroups } from "../permissions/known-groups.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
@@ -39,7 +40,7 @@ export interface UserPatch {
 }
 
 /**
- * Users and their lifecycle, as in Home Assistant. Deactivation and removal go through `revoke`. The owner can be
+ * Users and their lifecycle, as in Home Assistant. A user is in the groups that exist: the id of a deleted one is left out. Deactivation and removal go through `revoke`. The owner can be
  * neither deactivated nor removed.
  */
 export interface Users {
@@ -73,17 +74,11 @@ export function isAdmin(user: User): boolean {
   return user.isOwner || (isActive(user) && user.groupIds.includes("system-admin"));
 }
 
-/** Groups: the three of the system; membership is on the user. */
-export interface Groups {
-  list(): Promise<readonly Group[]>;
-  exists(groupIds: readonly string[]): Promise<boolean>;
-}
-
 export interface UsersOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly revocation: Revocation & LogWriter;
-  readonly groups: Groups;
+  readonly groups: Pick<KnownGroups, "existing" | "among">;
   readonly credentials: CredentialRemoval;
   readonly yielder: LoopYielder;
 }
@@ -99,23 +94,34 @@ export function createUsers(options: UsersOptions): Users {
     const user = found && applyDecidedRights(found, view.decidedRights(userId), view.ownerChange());
     return found && user && { ...found, user };
   };
-  const requireGroups = async (groupIds: readonly string[]) => {
-    if (!(await groups.exists(groupIds))) throw new AuthError("invalid_group");
+  const shown = async (user: User): Promise<User> => {
+    const groupIds = await groups.among(user.groupIds);
+    return groupIds === user.groupIds ? user : { ...user, groupIds };
   };
+  const cached = createUserCache({ revocation, read: async (userId) => (await read(userId))?.user });
   return {
-    read,
-    current: createUserCache({ revocation, read: async (userId) => (await read(userId))?.user }),
-    list: () => listUsers(options),
-    page: (page) => readUserPage(options, page),
+    async read(userId) {
+      const found = await read(userId);
+      return found && { ...found, user: await shown(found.user) };
+    },
+    async current(userId) {
+      const user = await cached(userId);
+      return user && (await shown(user));
+    },
+    list: async () => await Promise.all((await listUsers(options)).map(shown)),
+    async page(request) {
+      const { users, next } = await readUserPage(options, request);
+      return { users: await Promise.all(users.map(shown)), next };
+    },
     async create({ name, groupIds = [], localOnly = false, state = "active" }) {
-      await requireGroups(groupIds);
+      await requireGroups(groups, groupIds);
       const user = newUser({ name, groupIds, localOnly, state, createdAt: clock.now() });
       const outcome = await revocation.commit(createUserStep(user));
       if (!outcome.ok) throw new AuthError("conflict");
       return user;
     },
     async update(userId, patch) {
-      if (patch.groupIds !== undefined) await requireGroups(patch.groupIds);
+      if (patch.groupIds !== undefined) await requireGroups(groups, patch.groupIds);
       return retryConflicts(() => updateOnce(options, userId, patch));
     },
     remove: (userId) => removeUser(options, userId),

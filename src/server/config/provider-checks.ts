@@ -76,6 +76,7 @@ export function providerEntriesProblem(
 }
 
 const groupIds: readonly string[] = Object.values(systemGroups);
+const madeGroup = /^[0-9a-f]{32}$/;
 
 /** At a login, groups that do not exist are left out: people would have fewer rights than the entry says. */
 function groupsProblem(entry: ProviderEntry): string | undefined {
@@ -91,8 +92,8 @@ function groupsProblem(entry: ProviderEntry): string | undefined {
     trusted_users: groupsOf(trusted_users ?? {}),
   };
   for (const [option, groups] of Object.entries(named))
-    if (groups.some((group) => !groupIds.includes(group)))
-      return `has a wrong ${option}: a group must be one of ${groupIds.join(", ")}`;
+    if (groups.some((group) => !groupIds.includes(group) && !madeGroup.test(group)))
+      return `has a wrong ${option}: a group must be one of ${groupIds.join(", ")}, or the id of a group that was made`;
   return undefined;
 }
 

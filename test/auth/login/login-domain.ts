@@ -10,7 +10,7 @@ import type { Peer, Principal, User } from "../../../src/auth/model.ts";
 import { createPushedRequests } from "../../../src/auth/oauth/pushed-requests.ts";
 import { createPasswords, type PasswordsOptions } from "../../../src/auth/passwords/passwords.ts";
 import { createGroupTable } from "../../../src/auth/permissions/group-table.ts";
-import { createGroups } from "../../../src/auth/permissions/groups.ts";
+import { followGroups } from "../../../src/auth/permissions/known-groups.ts";
 import { createLocalLogins } from "../../../src/auth/providers/homeassistant/local-logins.ts";
 import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant/provider.ts";
 import type { LoginProvider } from "../../../src/auth/providers/provider.ts";
@@ -69,7 +69,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     providers: openProviders,
   });
   const credentials = createCredentials(store);
-  const groups = createGroups(createGroupTable());
+  const groups = followGroups({ store, table: createGroupTable(), revocation });
   const users = createUsers({ store, clock, revocation, groups, credentials, yielder });
   const passwords = createPasswords({
     parameters: quick,

@@ -2,6 +2,7 @@ import { AuthError } from "../../errors.ts";
 import type { User } from "../../model.ts";
 import { listParameters } from "../../passwords/parameters-in-use.ts";
 import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
+import { requireGroups } from "../../permissions/known-groups.ts";
 import { providerKey, recordKeys } from "../../record-keys.ts";
 import type { RecordKey, Step } from "../../store.ts";
 import { mergeSteps } from "../../store.ts";
@@ -78,7 +79,7 @@ export function loginConflict(
 export async function createUserWithLogin(tools: LocalLoginTools, request: NewUserWithLogin): Promise<User> {
   const { groups, clock, revocation } = tools;
   const { name, username, password, groupIds, localOnly = false } = request;
-  if (!(await groups.exists(groupIds))) throw new AuthError("invalid_group");
+  await requireGroups(groups, groupIds);
   const user = newUser({ name, groupIds, localOnly, createdAt: clock.now() });
   const login = await prepareLogin(tools, user.id, username, password);
   const outcome = await revocation.commit(mergeSteps(createUserStep(user), login));

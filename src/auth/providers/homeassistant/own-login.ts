@@ -2,12 +2,13 @@ import type { Clock } from "../../clock/clock.ts";
 import { AuthError } from "../../errors.ts";
 import type { Credential } from "../../model.ts";
 import type { Passwords } from "../../passwords/passwords.ts";
+import type { KnownGroups } from "../../permissions/known-groups.ts";
 import type { LogWriter } from "../../revocation/log-writer.ts";
 import type { Revocation } from "../../revocation/revocation.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 import type { Store } from "../../store.ts";
 import type { Credentials } from "../../users/credentials.ts";
-import type { Groups, Users } from "../../users/users.ts";
+import type { Users } from "../../users/users.ts";
 import { type LocalLogin, type LocalProviderId, localType, readLocalLogin } from "./login-record.ts";
 
 /** What the administration of one provider's local logins needs. */
@@ -17,7 +18,7 @@ export interface LocalLoginTools {
   readonly passwords: Passwords;
   readonly credentials: Pick<Credentials, "find" | "list" | "linkStep" | "unlinkStep">;
   readonly users: Pick<Users, "read">;
-  readonly groups: Pick<Groups, "exists">;
+  readonly groups: Pick<KnownGroups, "existing">;
   readonly sessions: Pick<Sessions, "list">;
   readonly revocation: Pick<Revocation, "revoke"> & LogWriter;
   readonly clock: Clock;

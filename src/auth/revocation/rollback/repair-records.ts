@@ -1,6 +1,7 @@
 import { AuthError } from "../../errors.ts";
 import { newId } from "../../ids.ts";
 import type { RevocationCause } from "../../model.ts";
+import type { GroupState } from "../../permissions/group-table.ts";
 import type { Step } from "../../store.ts";
 import type { RevokeTarget } from "../receipt.ts";
 import type { LoginChange } from "../revocation-cache.ts";
@@ -25,6 +26,9 @@ export interface RecordRepairs {
   ofUser(userId: string, change: RightsDecision): Promise<Repair | undefined>;
   ofLogin(credentialId: string, change: LoginChange): Promise<Repair | undefined>;
   ofOwner(change: OwnerChange): Promise<Repair | undefined>;
+  /** The groups that this node remembers, also the deleted ones. */
+  groups(): readonly GroupState[];
+  ofGroup(state: GroupState): Promise<Repair | undefined>;
 }
 
 export interface RecordRepairTools extends RevokeTools {
@@ -73,6 +77,14 @@ export async function repairOwner(
   );
 }
 
+/** The same for groups. */
+export async function repairGroups(tools: RecordRepairTools): Promise<number> {
+  const { repairs } = tools;
+  return await countRepaired(
+    repairs.groups().map((state) => repairRecord(tools, null, () => repairs.ofGroup(state))),
+  );
+}
+
 async function countRepaired(all: readonly Promise<boolean>[]): Promise<number> {
   return (await Promise.all(all)).filter(Boolean).length;
 }
@@ -80,7 +92,7 @@ async function countRepaired(all: readonly Promise<boolean>[]): Promise<number> 
 /** Repeats until there is nothing to repair: a login may be linked to a user while that user is removed. */
 async function repairRecord(
   tools: RecordRepairTools,
-  userId: string,
+  userId: string | null,
   plan: () => Promise<Repair | undefined>,
 ): Promise<boolean> {
   let written = false;
@@ -89,7 +101,7 @@ async function repairRecord(
     if (repair === undefined) return written;
     if (!(await commit(tools, repair))) continue;
     written = true;
-    tools.onRepaired(userId, repair.revokes?.cause ?? null);
+    if (userId !== null) tools.onRepaired(userId, repair.revokes?.cause ?? null);
   }
   throw new AuthError("unavailable", { detail: "rollback repair: a record keeps changing" });
 }

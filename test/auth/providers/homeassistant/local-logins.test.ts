@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { Principal, User } from "../../../../src/auth/model.ts";
 import { createGroupTable } from "../../../../src/auth/permissions/group-table.ts";
-import { createGroups } from "../../../../src/auth/permissions/groups.ts";
+import { followGroups } from "../../../../src/auth/permissions/known-groups.ts";
 import { createLocalLogins } from "../../../../src/auth/providers/homeassistant/local-logins.ts";
 import {
   localLoginKey,
@@ -165,7 +165,7 @@ describe("removing a login", () => {
     await createLocalLogins({
       ...domain,
       providerId: null,
-      groups: createGroups(createGroupTable()),
+      groups: followGroups({ ...domain, table: createGroupTable() }),
       sessions,
     }).remove("ada");
     expect(attempts).toEqual(["form", "form"]);

@@ -1,0 +1,76 @@
+import { AuthError } from "../errors.ts";
+import type { User } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import type { RevokeReceipt } from "../revocation/receipt.ts";
+import type { Revocation } from "../revocation/revocation.ts";
+import { type Checks, mergeSteps, retryConflicts, type Store } from "../store.ts";
+import { changeUserStep } from "../users/user-changes.ts";
+import { readUserStatus } from "../users/user-record.ts";
+import { requireGroup, unlessConflict } from "./group-versions.ts";
+import { isSystemGroup } from "./system-groups.ts";
+
+export interface Membership {
+  readonly groupId: string;
+  readonly userId: string;
+  /** Undefined: whatever the group's version is. */
+  readonly version?: number | undefined;
+}
+
+/** Members of groups: a part of the rights of each user. */
+export interface GroupMembers {
+  /** Also for somebody who is a member already. */
+  add(membership: Membership): Promise<User>;
+  remove(membership: Membership): Promise<RevokeReceipt>;
+}
+
+export interface GroupMembersOptions {
+  readonly store: Store;
+  readonly revocation: Pick<Revocation, "track">;
+}
+
+/** Most groups of one user, as the other commands take them. */
+const mostGroupsOfUser = 64;
+
+export function createGroupMembers({ store, revocation }: GroupMembersOptions): GroupMembers {
+  const read = async (membership: Membership) => {
+    const checks = await membershipChecks(store, membership);
+    const before = await readUserStatus(store, membership.userId);
+    if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
+    return { before, checks };
+  };
+  return {
+    add: (membership) =>
+      retryConflicts(async () => {
+        const { before, checks } = await read(membership);
+        const { user } = before;
+        if (user.groupIds.includes(membership.groupId)) return user;
+        if (user.groupIds.length >= mostGroupsOfUser)
+          throw new AuthError("not_allowed", {
+            publicMessage: `A user is in at most ${mostGroupsOfUser} groups`,
+          });
+        const after = { ...user, groupIds: [...user.groupIds, membership.groupId] };
+        const step = mergeSteps({ check: checks }, changeUserStep(before, after));
+        return (await unlessConflict(revocation.track(() => step))) && after;
+      }),
+    remove: (membership) =>
+      retryConflicts(async () => {
+        const { before, checks } = await read(membership);
+        const { user } = before;
+        const groupIds = user.groupIds.filter((id) => id !== membership.groupId);
+        if (groupIds.length === user.groupIds.length)
+          throw new AuthError("not_found", { publicMessage: "The user is not in the group" });
+        return await unlessConflict(
+          revocation.track((revocationId) =>
+            mergeSteps({ check: checks }, changeUserStep(before, { ...user, groupIds }, revocationId)),
+          ),
+        );
+      }),
+  };
+}
+
+/** A group that is deleted or changed at the same moment gets no member. */
+async function membershipChecks(store: Store, { groupId, version }: Membership): Promise<Checks> {
+  if (isSystemGroup(groupId)) return [];
+  const { recordVersion } = await requireGroup(store, groupId, version);
+  return [{ key: recordKeys.group(groupId), version: recordVersion }];
+}

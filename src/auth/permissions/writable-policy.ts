@@ -1,0 +1,37 @@
+import { type Policy, policyLimits } from "../../../protocol/policy.ts";
+import { isTopicPattern } from "../../../protocol/topic-pattern.ts";
+import { AuthError } from "../errors.ts";
+import { delegableNamespaces, isDelegable } from "./delegation.ts";
+
+/**
+ * Refuses what a group's policy may not say, although its schema allows it. Throws `invalid_policy`, with a text that
+ * says what is wrong.
+ */
+export function requireGroupPolicy(policy: Policy): void {
+  requirePolicyWithin(policy, policyLimits.bytes);
+  const { commands } = policy;
+  if (commands === undefined) return;
+  if (commands === true || commands.namespaces === true)
+    throw invalid("commands: only administrators may send all commands. Name namespaces.");
+  for (const namespace of Object.keys(commands.namespaces ?? {}))
+    if (!isDelegable(namespace))
+      throw invalid(
+        `commands.namespaces: ${namespace} is for administrators alone. Others may get: ${delegableNamespaces.join(", ")}`,
+      );
+}
+
+/** The same for any policy of at most `bytes` as JSON. */
+export function requirePolicyWithin(policy: Policy, bytes: number): void {
+  if (Buffer.byteLength(JSON.stringify(policy)) > bytes)
+    throw invalid(`A policy has at most ${bytes} bytes as JSON.`);
+  const { topics } = policy;
+  if (topics === undefined || topics === true || topics.patterns === undefined || topics.patterns === true)
+    return;
+  // The schema cannot count segments.
+  if (!Object.keys(topics.patterns).every(isTopicPattern))
+    throw invalid("topics.patterns: a pattern has at most 16 segments and 256 characters.");
+}
+
+function invalid(publicMessage: string): AuthError {
+  return new AuthError("invalid_policy", { publicMessage });
+}

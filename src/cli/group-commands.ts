@@ -1,0 +1,82 @@
+import { type Command, InvalidArgumentError } from "commander";
+
+import type { Authority } from "../auth/authority.ts";
+import { type CommandContext, configured, type StoreFlags, withAuthority } from "./command-context.ts";
+import type { Output } from "./output.ts";
+
+/** Loaded on demand: schemas of policies are compiled. */
+type Groups = typeof import("./groups.ts");
+
+export function addGroupCommands(program: Command, context: CommandContext): void {
+  const family = program.command("groups").description("groups of users, and what their policies give");
+  const using = (
+    flags: StoreFlags,
+    action: (groups: Groups, authority: Authority, output: Output) => Promise<void>,
+  ) =>
+    context.runAction(flags.json, async (output) => {
+      const groups = await import("./groups.ts");
+      await withAuthority(flags, context, (authority) => action(groups, authority, output), {
+        followLog: true,
+      });
+    });
+  const withVersion = (command: Command) =>
+    command.option("--at-version <number>", "the version that you have seen; any by default", versionNumber);
+
+  configured(family.command("list").description("list groups")).action((flags) =>
+    using(flags, (groups, authority, output) => groups.listGroups(authority, output)),
+  );
+  configured(
+    family.command("show <group-id>").description("show a group, its policy and its members"),
+  ).action((id, flags) =>
+    using(flags, (groups, authority, output) => groups.showGroup(authority, id, output)),
+  );
+  configured(family.command("create <name>").description("create a group"))
+    .requiredOption("--policy-file <file>", "JSON file with its policy")
+    .action((name, flags) =>
+      using(flags, (groups, authority, output) =>
+        groups.createGroup(authority, { name, policyFile: flags.policyFile }, output),
+      ),
+    );
+  withVersion(configured(family.command("update <group-id>").description("change a group")))
+    .option("--name <name>", "another name")
+    .option("--policy-file <file>", "JSON file with another policy")
+    .action((id, flags) =>
+      using(flags, (groups, authority, output) => {
+        const { name, policyFile, atVersion: version } = flags;
+        return groups.updateGroup(authority, { id, name, policyFile, version }, output);
+      }),
+    );
+  withVersion(
+    configured(
+      family.command("delete <group-id>").description("delete a group; its members lose what it gave"),
+    ),
+  ).action((id, flags) =>
+    using(flags, (groups, authority, output) =>
+      groups.deleteGroup(authority, { id, version: flags.atVersion }, output),
+    ),
+  );
+  addMemberCommands(family, using);
+}
+
+function addMemberCommands(
+  family: Command,
+  using: (
+    flags: StoreFlags,
+    action: (groups: Groups, authority: Authority, output: Output) => Promise<void>,
+  ) => Promise<void>,
+): void {
+  configured(family.command("add-member <group-id> <user>").description("make a user a member")).action(
+    (groupId, user, flags) =>
+      using(flags, (groups, authority, output) => groups.addMember(authority, { groupId, user }, output)),
+  );
+  configured(
+    family.command("remove-member <group-id> <user>").description("take a membership away from a user"),
+  ).action((groupId, user, flags) =>
+    using(flags, (groups, authority, output) => groups.removeMember(authority, { groupId, user }, output)),
+  );
+}
+
+function versionNumber(text: string): number {
+  if (!/^\d{1,16}$/.test(text)) throw new InvalidArgumentError("not a version");
+  return Number(text);
+}

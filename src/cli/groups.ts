@@ -1,0 +1,149 @@
+import { readFile } from "node:fs/promises";
+import { Compile } from "typebox/compile";
+
+import { Policy } from "../../protocol/policy.ts";
+import type { Authority } from "../auth/authority.ts";
+import { AuthError } from "../auth/errors.ts";
+import type { KnownGroup } from "../auth/permissions/group-table.ts";
+import type { RevokeReceipt } from "../auth/revocation/receipt.ts";
+import { type Output, table, UsageError } from "./output.ts";
+import { confirmWithinMs, pendingNote, stateOf, stateWithin } from "./receipts.ts";
+import { oneLine } from "./terminal-text.ts";
+import { findUser } from "./users.ts";
+
+const policyShape = Compile(Policy);
+
+export async function listGroups({ groups }: Authority, output: Output): Promise<void> {
+  const all = await groups.list();
+  const rows = all.map(({ id, name, systemGenerated, version }) => [
+    id,
+    oneLine(name),
+    systemGenerated ? "system" : String(version),
+  ]);
+  output.result(all.map(described), table(["ID", "NAME", "VERSION"], rows));
+}
+
+/** The group, its policy and its members. */
+export async function showGroup(authority: Authority, id: string, output: Output): Promise<void> {
+  const group = await groupOf(authority, id);
+  const members = (await authority.users.list()).filter(({ groupIds }) => groupIds.includes(id));
+  const lines = [
+    `${oneLine(group.name)} (${group.id}), version ${group.version}`,
+    JSON.stringify(group.policy, null, 2),
+    ...members.map((user) => `member ${user.id} ${oneLine(user.name ?? "-")}`),
+  ];
+  output.result({ ...described(group), user_ids: members.map((user) => user.id) }, lines.join("\n"));
+}
+
+export async function createGroup(
+  { groups }: Authority,
+  request: { readonly name: string; readonly policyFile: string },
+  output: Output,
+): Promise<void> {
+  const { name } = request;
+  requireName(name);
+  const { group } = await groups.create({ name, policy: await readPolicy(request.policyFile) });
+  output.result(described(group), `created ${oneLine(name)} (${group.id})`);
+}
+
+export async function updateGroup(
+  authority: Authority,
+  request: {
+    readonly id: string;
+    readonly version: number | undefined;
+    readonly name: string | undefined;
+    readonly policyFile: string | undefined;
+  },
+  output: Output,
+): Promise<void> {
+  const { id, name, policyFile } = request;
+  if (name === undefined && policyFile === undefined) throw new UsageError("give --name or --policy-file");
+  if (name !== undefined) requireName(name);
+  const policy = policyFile === undefined ? undefined : await readPolicy(policyFile);
+  const version = request.version ?? (await groupOf(authority, id)).version;
+  const { group, receipt } = await authority.groups.update(id, version, { name, policy });
+  const state = await stateWithin(authority.revocation, receipt, confirmWithinMs);
+  output.result(
+    { ...described(group), revocation: stateOf(state) },
+    `changed ${oneLine(group.name)} (${id}), version ${group.version}${pendingNote(state)}`,
+  );
+}
+
+export async function deleteGroup(
+  authority: Authority,
+  request: { readonly id: string; readonly version: number | undefined },
+  output: Output,
+): Promise<void> {
+  const { id } = request;
+  const version = request.version ?? (await groupOf(authority, id)).version;
+  const receipt = await authority.groups.delete(id, version);
+  await told(authority, receipt, output, { about: { id, deleted: true }, text: `deleted ${oneLine(id)}` });
+}
+
+export async function addMember(
+  authority: Authority,
+  { groupId, user }: { readonly groupId: string; readonly user: string },
+  output: Output,
+): Promise<void> {
+  const { id: userId } = await findUser(authority, user);
+  const { groupIds } = await authority.groups.addMember({ groupId, userId });
+  output.result(
+    { user_id: userId, group_ids: groupIds },
+    `${oneLine(user)} is in ${groupIds.map(oneLine).join(", ")}`,
+  );
+}
+
+export async function removeMember(
+  authority: Authority,
+  { groupId, user }: { readonly groupId: string; readonly user: string },
+  output: Output,
+): Promise<void> {
+  const { id: userId } = await findUser(authority, user);
+  const receipt = await authority.groups.removeMember({ groupId, userId });
+  await told(authority, receipt, output, {
+    about: { user_id: userId, group_id: groupId, removed: true },
+    text: `${oneLine(user)} is not in ${oneLine(groupId)} any more`,
+  });
+}
+
+async function told(
+  { revocation }: Authority,
+  receipt: RevokeReceipt,
+  output: Output,
+  { about, text }: { readonly about: object; readonly text: string },
+): Promise<void> {
+  const state = await stateWithin(revocation, receipt, confirmWithinMs);
+  output.result({ ...about, revocation: stateOf(state) }, `${text}${pendingNote(state)}`);
+}
+
+function described({ id, name, systemGenerated, version, policy }: KnownGroup) {
+  return { id, name, system_generated: systemGenerated, version, policy };
+}
+
+async function groupOf({ groups }: Authority, id: string): Promise<KnownGroup> {
+  const group = await groups.get(id);
+  if (group === undefined) throw new AuthError("not_found", { publicMessage: "There is no such group" });
+  return group;
+}
+
+function requireName(name: string): void {
+  if (name.trim() === "" || name.length > 128) throw new UsageError("a name has 1 to 128 characters");
+}
+
+async function readPolicy(file: string): Promise<Policy> {
+  const text = await readFile(file, "utf8").catch(() => {
+    throw new UsageError(`cannot read ${file}`);
+  });
+  const policy = parsed(text, file);
+  if (policyShape.Check(policy)) return policy;
+  const [first] = policyShape.Errors(policy);
+  throw new UsageError(`${file} is no policy: ${first?.instancePath ?? ""} ${first?.message ?? ""}`.trim());
+}
+
+function parsed(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UsageError(`${file} is no JSON`);
+  }
+}

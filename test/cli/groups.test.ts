@@ -1,0 +1,95 @@
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+
+import { type RunningGateway, startNode } from "../support/gateway.ts";
+import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
+import { command } from "./command-in-process.ts";
+
+let folder: TemporaryFolder;
+let gateway: Omit<RunningGateway, "owner" | "ownerPassword">;
+const env: Record<string, string> = { GATEHOUSE_SECRET: "a secret that the tests' gateways share" };
+const run = (...args: string[]) => command(["groups", ...args], env);
+const users = (...args: string[]) => command(["users", ...args, "--password-stdin"], env);
+
+function policyFile(name: string, policy: unknown): string {
+  const file = path.join(folder.path, name);
+  writeFileSync(file, typeof policy === "string" ? policy : JSON.stringify(policy));
+  return file;
+}
+
+beforeAll(async () => {
+  folder = temporaryFolder();
+  env.GATEHOUSE_DATA = path.join(folder.path, "data");
+  await users("add", "Olivia", "--username", "olivia", "--owner");
+  await users("add", "Petra", "--username", "petra");
+  gateway = await startNode({ data: path.join(folder.path, "data") });
+});
+afterAll(async () => {
+  await gateway?.stop();
+  folder.remove();
+});
+
+it("manages groups beside a running gateway, which confirms each change", async () => {
+  const lights = policyFile("lights.json", { entities: { domains: { light: true } } });
+  const created = await run("create", "Guests", "--policy-file", lights, "--json");
+  const group = JSON.parse(created.stdout) as { readonly id: string; readonly version: number };
+  expect(group).toMatchObject({ name: "Guests", system_generated: false, policy: { entities: {} } });
+  expect((await run("list")).stdout).toMatch(
+    new RegExp(
+      `^ID +NAME +VERSION\nsystem-admin +Administrators +system\n[^]*${group.id} +Guests +${group.version}\n$`,
+    ),
+  );
+
+  expect(await run("add-member", group.id, "petra")).toMatchObject({
+    code: 0,
+    stdout: `petra is in system-users, ${group.id}\n`,
+  });
+  expect((await run("show", group.id)).stdout).toContain("Petra");
+
+  const changed = await run("update", group.id, "--name", "Visitors", "--json");
+  expect(JSON.parse(changed.stdout)).toMatchObject({
+    name: "Visitors",
+    revocation: { effective: "all", nodes: { applied: 1, pending: 0, fenced: 0 } },
+  });
+  const stale = ["--at-version", String(group.version)];
+  expect(await run("update", group.id, "--name", "Guests", ...stale)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("(conflict)"),
+  });
+  expect(await run("remove-member", group.id, "petra")).toMatchObject({
+    code: 0,
+    stdout: `petra is not in ${group.id} any more\n`,
+  });
+  expect(await run("delete", group.id, ...stale)).toMatchObject({ code: 1 });
+  expect(await run("delete", group.id)).toMatchObject({ code: 0, stdout: `deleted ${group.id}\n` });
+  expect(await run("show", group.id)).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("(not_found)"),
+  });
+});
+
+it.each([
+  ["no file", ["create", "Guests", "--policy-file", "/nowhere"], 2, "cannot read"],
+  ["no policy", ["create", "Guests"], 2, "--policy-file"],
+  ["a group of the system", ["update", "system-users", "--name", "Everybody"], 1, "(not_allowed)"],
+  ["nothing to change", ["update", "system-users"], 2, "--name or --policy-file"],
+  ["a version that is none", ["delete", "system-users", "--at-version", "x"], 2, "not a version"],
+  ["nobody", ["add-member", "system-users", "nobody"], 1, "user_not_found"],
+])("refuses %s", async (_, args, code, text) => {
+  expect(await run(...args)).toMatchObject({ code, stdout: "", stderr: expect.stringContaining(text) });
+});
+
+it("refuses a file that is no policy", async () => {
+  const create = (policy: unknown) =>
+    run("create", "Guests", "--policy-file", policyFile("wrong.json", policy));
+  expect(await create("{")).toMatchObject({ code: 2, stderr: expect.stringContaining("is no JSON") });
+  expect(await create({ entities: false })).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("is no policy: /entities"),
+  });
+  expect(await create({ commands: true })).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("(invalid_policy)"),
+  });
+});
