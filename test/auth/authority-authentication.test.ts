@@ -282,6 +282,9 @@ describe("a node that cannot know what was revoked", () => {
       restart: () => undefined,
     };
     unfed.authority.revocation.setFeed({ since: node.clock.now() - hour, follower });
+    // The groups are read first.
+    expect(await refusal(ask())).toBe("unavailable");
+    await unfed.authority.revocation.lease.beat();
     expect(await refusal(ask())).toBe("accepted");
     node.clock.advance(3_000);
     expect(await refusal(ask())).toBe("unavailable");

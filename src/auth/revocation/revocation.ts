@@ -101,8 +101,8 @@ export interface Revocation {
 }
 
 /**
- * What keeps `view.trusted`. The process that runs a node calls `beat`. On Redis a process that never calls it holds
- * no lease and trusts nothing.
+ * What keeps `view.trusted`. The process that runs a node calls `beat`. A process that never calls it holds no
+ * lease and trusts nothing.
  */
 export interface RevocationLease {
   /** Resolves when the view is trusted for the first time. */
