@@ -6,6 +6,14 @@ export { GroupInfo, groupCommands } from "./commands/groups.ts";
 export { type CommandType, commands, type Params, type Result } from "./commands/index.ts";
 export { loginCommands, ProviderInfo } from "./commands/login.ts";
 export { systemCommands } from "./commands/system.ts";
+export {
+  TopicEvent,
+  TopicGap,
+  TopicMessage,
+  TopicSubscription,
+  TopicSubscriptionEnded,
+  topicCommands,
+} from "./commands/topics.ts";
 export * from "./errors.ts";
 export * from "./features.ts";
 export * from "./flow.ts";

@@ -3,6 +3,7 @@ import type { CommandContract } from "./commands/define.ts";
 import { commands } from "./commands/index.ts";
 import { PresenceEvent } from "./commands/presence.ts";
 import { RevocationEvent } from "./commands/revoke.ts";
+import { TopicEvent } from "./commands/topics.ts";
 import { errorCodes } from "./errors.ts";
 import {
   features,
@@ -79,6 +80,7 @@ const events = {
   "auth/login/resume": FlowStep,
   "gatehouse/revoke": RevocationEvent,
   "gatehouse/presence/subscribe": PresenceEvent,
+  "gatehouse/topics/subscribe": TopicEvent,
 };
 
 const bodies = {

@@ -1,9 +1,10 @@
 /**
  * Names of topics and patterns over them. A topic is 1 to 16 segments with `/` between them, at most 256 characters.
  * A pattern is a topic in which a segment may be `+` (any one segment) and the last may be `#` (any number of further
- * segments, also none), as in MQTT 5.0 section 4.7.1. Segments are compared exactly: case counts.
+ * segments, also none), as in MQTT 5.0 section 4.7.1. Segments are compared exactly: case counts. A subscription's
+ * pattern has at most `wildcards` segments `+`, which bounds what finding the subscriptions of a topic costs.
  */
-export const topicLimits = { length: 256, segments: 16 } as const;
+export const topicLimits = { length: 256, segments: 16, wildcards: 4 } as const;
 
 /** JSON Schema's form of `isTopic`, but for the number of segments. */
 export const topicShape = "^[^/+#\\u0000-\\u001f]{1,256}(?:/[^/+#\\u0000-\\u001f]{1,256}){0,15}$";
@@ -24,6 +25,11 @@ export function isTopicPattern(text: string): boolean {
     patternRegex.test(text) &&
     segmentsOf(text).length <= topicLimits.segments
   );
+}
+
+/** Topics that begin with `$` are the gateway's own: nobody publishes or subscribes to them. */
+export function isReservedTopic(topicOrPattern: string): boolean {
+  return topicOrPattern.startsWith("$");
 }
 
 export function segmentsOf(topicOrPattern: string): readonly string[] {

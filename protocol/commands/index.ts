@@ -12,6 +12,7 @@ import { presenceCommands } from "./presence.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
 import { throttleCommands } from "./throttles.ts";
+import { topicCommands } from "./topics.ts";
 
 /** Every command by type: those of the auth phase (guard `anyone`) and those after `auth_ok`. */
 export const commands = {
@@ -28,6 +29,7 @@ export const commands = {
   ...clientCommands,
   ...deviceCommands,
   ...presenceCommands,
+  ...topicCommands,
 } as const;
 
 export type CommandType = keyof typeof commands;

@@ -1,6 +1,16 @@
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 
 import { command, ShortKey } from "./define.ts";
+
+const EventKey = Type.String({ pattern: "^[\\s\\S]{1,256}$" });
+
+/** What caused an event. */
+export const EventContext = Type.Object({
+  id: Type.String(),
+  parent_id: Type.Null(),
+  user_id: Type.Union([Type.String(), Type.Null()]),
+});
+export type EventContext = Static<typeof EventContext>;
 
 export const systemCommands = {
   /** Answered with `{"id", "type": "pong"}`, not with a result. */
@@ -14,15 +24,25 @@ export const systemCommands = {
     null,
   ),
   /**
-   * Events that reach this user. Gatehouse fires three of Home Assistant's events for administrators: `user_added`,
-   * `user_updated` and `user_removed`, with `{user_id}`. Anybody may name Home Assistant's other open types, which stay
-   * silent. For a user who is not an administrator any other type, and all types at once, is `unauthorized`.
+   * Events that reach this user: those that administrators fire, and for administrators the gateway's own. Everybody
+   * may name Home Assistant's open types. For a user who is not an administrator any other type, and all types at once,
+   * is `unauthorized`.
    */
   subscribe_events: command(
     "subscribe_events",
     "user",
     { event_type: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })) },
     Type.Null(),
+  ),
+  /** Home Assistant's: an event for everybody who subscribed to its type and may see it. For administrators. */
+  fire_event: command(
+    "fire_event",
+    "admin",
+    {
+      event_type: Type.String({ minLength: 1, maxLength: 64 }),
+      event_data: Type.Optional(Type.Record(EventKey, Type.Unknown(), { additionalProperties: false })),
+    },
+    Type.Object({ context: EventContext }),
   ),
   unsubscribe_events: command(
     "unsubscribe_events",

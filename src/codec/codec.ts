@@ -21,6 +21,8 @@ export interface Codec {
   /** The WebSocket subprotocol that selects this codec. */
   readonly subprotocol: string;
   encode(message: unknown): Frame;
+  /** The frame of `{id, type: "event", event}`, whose event `encode` made: many sockets get the same one. */
+  encodeEvent(id: number, event: Frame): Frame;
   /** Joins frames that `encode` made into one frame: an array of the messages (coalescing). */
   join(frames: readonly Frame[]): Frame;
   /** Throws `CodecError`. The result is plain data and shares no memory with `data`. */

@@ -9,6 +9,7 @@ export function createJsonCodec({ maxMembers = Number.POSITIVE_INFINITY }: Codec
     name: "json",
     subprotocol: JSON_SUBPROTOCOL,
     encode: (message) => JSON.stringify(message) ?? "null",
+    encodeEvent: (id, event) => `{"id":${id},"type":"event","event":${asText(event)}}`,
     join: (frames) => (frames.length === 1 ? asText(frames[0]) : `[${frames.map(asText).join(",")}]`),
     decode: (data) => decodeText(asText(data), maxMembers),
   };

@@ -13,7 +13,12 @@ export function createMsgpackCodec({ maxMembers = Number.POSITIVE_INFINITY }: Co
     subprotocol: MSGPACK_SUBPROTOCOL,
     // A view of msgpackr's buffer. msgpackr writes the next message behind the view, never into it.
     encode: (message) => packer.pack(withWideIntegers(message)),
-    join: (frames) => (frames.length === 1 ? asBytes(frames[0]) : joined(frames.map(asBytes))),
+    encodeEvent: (id, event) =>
+      concatenated([beforeId, packer.pack(withWideIntegers(id)), beforeEvent, asBytes(event)]),
+    join: (frames) =>
+      frames.length === 1
+        ? asBytes(frames[0])
+        : concatenated([arrayHead(frames.length), ...frames.map(asBytes)]),
     decode: (data) => new MsgpackReader(asBytes(data), utf8, maxMembers).readAll(),
   };
 }
@@ -58,14 +63,22 @@ function asBytes(frame: Frame | undefined): Uint8Array {
   return frame;
 }
 
-function joined(frames: readonly Uint8Array[]): Uint8Array {
-  const head = arrayHead(frames.length);
-  const whole = new Uint8Array(frames.reduce((size, frame) => size + frame.length, head.length));
-  whole.set(head);
-  let at = head.length;
-  for (const frame of frames) {
-    whole.set(frame, at);
-    at += frame.length;
+/** A map of three members, up to the value of `id`. */
+const beforeId = Uint8Array.of(0x83, ...shortText("id"));
+/** From behind that value up to the value of `event`. */
+const beforeEvent = Uint8Array.of(...shortText("type"), ...shortText("event"), ...shortText("event"));
+
+/** A text of at most 31 bytes. */
+function shortText(text: string): readonly number[] {
+  return [0xa0 | text.length, ...new TextEncoder().encode(text)];
+}
+
+function concatenated(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
   }
   return whole;
 }

@@ -1,46 +1,30 @@
 import { AuthError } from "../auth/errors.ts";
-import { isAdmin } from "../auth/users/users.ts";
+import type { JsonObject } from "../auth/store.ts";
 import type { Command } from "../connection/command.ts";
+import { isOwnEvent } from "../connection/own-events.ts";
 import type { Session } from "../connection/session.ts";
 import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
 
-/** The events that Home Assistant lets every user subscribe to. Gatehouse fires none of them. */
-const openEvents: ReadonlySet<string> = new Set([
-  "area_registry_updated",
-  "category_registry_updated",
-  "component_loaded",
-  "core_config_updated",
-  "device_registry_updated",
-  "entity_registry_updated",
-  "floor_registry_updated",
-  "label_registry_updated",
-  "lovelace_updated",
-  "panels_updated",
-  "recorder_5min_statistics_generated",
-  "recorder_hourly_statistics_generated",
-  "repairs_issue_registry_updated",
-  "service_registered",
-  "service_removed",
-  "shopping_list_updated",
-  "state_changed",
-  "themes_updated",
-]);
-
 /** Subscriptions of one socket at once. */
 const subscriptionLimit = 256;
 
-export function eventCommands({ authority: { users } }: CommandParts): readonly Command[] {
+export function eventCommands({ authority: { users }, topics }: CommandParts): readonly Command[] {
   return [
     defineCommand("subscribe_events", users, async ({ id, event_type }, session) => {
-      const type = event_type === "*" ? undefined : event_type;
-      if (type === undefined || !openEvents.has(type)) {
-        const user = await users.current(session.principal.userId);
-        if (user === undefined || !isAdmin(user)) throw new AuthError("unauthorized");
-      }
       requireRoomForSubscription(session);
-      session.watchUsers(id, type);
+      const type = event_type === "*" ? undefined : event_type;
+      await topics.subscribeEvents(session, id, type, () => session.watchUsers(id, type));
       return null;
+    }),
+    defineCommand("fire_event", users, async ({ event_type, event_data = {} }, session) => {
+      if (isOwnEvent(event_type))
+        throw new AuthError("not_allowed", { publicMessage: "Only the gateway fires this event." });
+      const { userId, sessionType } = session.principal;
+      const publisher = { userId, isSystem: sessionType === "system" };
+      // A message that was decoded holds nothing but plain data.
+      const data = event_data as JsonObject;
+      return { context: await topics.fireEvent(publisher, { type: event_type, data, origin: "LOCAL" }) };
     }),
     defineCommand("unsubscribe_events", users, ({ subscription }, session) => {
       if (!session.disposables.dispose(subscription))

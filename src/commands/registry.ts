@@ -4,6 +4,7 @@ import type { Actor } from "../auth/model.ts";
 import type { Command, Dispatch } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import type { Presence } from "../presence/presence.ts";
+import type { Topics } from "../topics/topics.ts";
 import { administrationCommands } from "./administration.ts";
 import { approvalCommands } from "./approvals.ts";
 import { authCommands } from "./auth.ts";
@@ -19,6 +20,7 @@ import { sessionCommands } from "./refresh-tokens.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
 import { throttleCommands } from "./throttles.ts";
+import { topicCommands } from "./topics.ts";
 import { createWholeLists, type WholeLists } from "./whole-lists.ts";
 
 export type CommandAuthority = Pick<
@@ -50,18 +52,20 @@ export interface CommandParts {
   readonly authorityOf: (session: Session) => CommandAuthority;
   readonly wholeLists: WholeLists;
   readonly presence: Presence;
+  readonly topics: Topics;
 }
 
 /** Every command of an authenticated client. `as` returns the domain as this actor uses it. */
 export function createDispatch(
   authority: CommandAuthority & { readonly as?: (actor: Actor) => CommandAuthority },
-  { presence }: Pick<CommandParts, "presence">,
+  { presence, topics }: Pick<CommandParts, "presence" | "topics">,
 ): Dispatch {
   const parts: CommandParts = {
     authority,
     authorityOf: (session) => authority.as?.(actorOf(session)) ?? authority,
     wholeLists: createWholeLists(),
     presence,
+    topics,
   };
   return dispatchOf([
     ...systemCommands(parts),
@@ -79,6 +83,7 @@ export function createDispatch(
     ...clientCommands(parts),
     ...deviceCommands(parts),
     ...presenceCommands(parts),
+    ...topicCommands(parts),
   ]);
 }
 

@@ -8,7 +8,8 @@ import { type CommandHost, CommandPhase } from "./command-phase.ts";
 import { type ConnectionParts, fragmentMs } from "./connection-parts.ts";
 import { DeadlineAndHeartbeat } from "./deadline-and-heartbeat.ts";
 import { Outbox, type OutboxOwner } from "./outbox.ts";
-import { LiveSession, type SessionHost } from "./session.ts";
+import { LiveSession, type SessionHost, type SharedOutcome } from "./session.ts";
+import type { SharedFrames } from "./shared-frames.ts";
 import type { Socket, SocketHandler } from "./socket.ts";
 import { type Effect, type Input, type State, transition } from "./state-machine.ts";
 import type { SuspensionMember } from "./suspension.ts";
@@ -185,6 +186,14 @@ export class Connection
     this.reply(message);
   }
 
+  sendShared(frames: SharedFrames): SharedOutcome {
+    if (this.#state !== "ready") return "gone";
+    if (!this.maySend) return "suspended";
+    if (this.#outbox !== undefined) return this.#outbox.sendShared(frames) ? "sent" : "blocked";
+    if (this.#socket.sendShared(frames) === "queued") this.#queue().block();
+    return "sent";
+  }
+
   sendBypassingQueue(message: ServerMessage): void {
     if (this.#state !== "ready") return;
     const frame = this.#wire.codec.encode(message);
@@ -218,7 +227,9 @@ export class Connection
       if (this.mayRun) this.#takeWaiting(waiting);
       else this.#buffer?.keep(waiting);
     }
-    if (this.mayRun) this.#commands?.countPings();
+    if (!this.mayRun) return;
+    this.#commands?.countPings();
+    this.#session?.resumed();
   }
 
   coalesce(): void {

@@ -1,5 +1,6 @@
 import type { Codec, Frame } from "../codec/codec.ts";
-import type { Socket } from "./socket.ts";
+import type { SharedFrames } from "./shared-frames.ts";
+import type { SendResult, Socket } from "./socket.ts";
 import { Timer, type TimerOwner, type TimerWheel } from "./timer-wheel.ts";
 
 /** Messages: Home Assistant's limits. Bytes are limited by configuration. */
@@ -129,6 +130,14 @@ export class Outbox implements TimerOwner {
     if (!this.#stopped) this.#hand(frame);
   }
 
+  /** Sends behind everything that waits. False: there is no room, and nothing was taken. */
+  sendShared(frames: SharedFrames): boolean {
+    this.#flush();
+    if (!this.hasRoom || this.waiting > 0) return false;
+    this.#sent(this.#socket.sendShared(frames));
+    return true;
+  }
+
   /** The socket is not suspended any more. What waited for that does not show that the client is slow. */
   resume(): void {
     this.#parts.wheel.cancel(this.#peakTimer);
@@ -228,7 +237,10 @@ export class Outbox implements TimerOwner {
   }
 
   #hand(frame: Frame): void {
-    const result = this.#socket.send(frame);
+    this.#sent(this.#socket.send(frame));
+  }
+
+  #sent(result: SendResult): void {
     if (result === "queued") this.#blocked = true;
     else if (result === "dropped") this.stop();
   }

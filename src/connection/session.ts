@@ -2,15 +2,30 @@ import type { CloseName } from "../../protocol/close-codes.ts";
 import { type Feature, features } from "../../protocol/features.ts";
 import type { ErrorBody, ServerMessage } from "../../protocol/frames.ts";
 import type { Peer, Principal, RevocationCause } from "../auth/model.ts";
+import type { Codec } from "../codec/codec.ts";
 import { Disposables } from "./disposables.ts";
 import { Expiry, type ExpiryHost, type ExpiryParts } from "./expiry.ts";
 import type { HubMember } from "./hub.ts";
+import type { SharedFrames } from "./shared-frames.ts";
 import type { UserEvents } from "./user-events.ts";
 
 /** How a command ended. */
 export type Outcome =
   | { readonly success: true; readonly result: unknown }
   | { readonly success: false; readonly error: ErrorBody };
+
+/**
+ * What became of frames that may be lost. `sent`: the socket has them. `blocked`: the client has not read what was sent
+ * before, and nothing was taken. `suspended`: nothing may be sent, and nothing was taken. `gone`: the socket is closing.
+ */
+export type SharedOutcome = "sent" | "blocked" | "suspended" | "gone";
+
+/** Sends what may be lost, and so is not queued for the socket. */
+export interface SessionOutlet {
+  /** After `blocked` or `suspended`: frames may be sent again. */
+  mayGoOn(): void;
+  closed(): void;
+}
 
 /**
  * An authenticated socket as commands see it. Only the auth phase makes one. So a command needs no check of the
@@ -38,10 +53,16 @@ export interface Session {
   readonly disposables: Disposables;
   /** Queues a message. Does nothing after the close. */
   send(message: ServerMessage): void;
+  /** Undefined after the close. */
+  readonly codec: Codec | undefined;
+  /** Sends behind everything that was queued before. Never queues. */
+  sendShared(frames: SharedFrames): SharedOutcome;
+  /** From now on the outlet is told when it may go on. A session has one. After the close it is told so at once. */
+  attach(outlet: SessionOutlet): void;
   /** Adds the known ones of `names`. Ignores the others. */
   negotiate(names: readonly string[]): void;
-  /** Sends user events of `type` (undefined: all) on `id`, until `disposables.dispose(id)` or the close. */
-  watchUsers(id: number, type: string | undefined): void;
+  /** Sends user events of `type` (undefined: all) on `id` until the returned function is called. */
+  watchUsers(id: number, type: string | undefined): () => void;
   /** Takes the principal of a newer token of the same session. */
   renew(principal: Principal): void;
   /**
@@ -58,6 +79,8 @@ export interface SessionHost extends ExpiryHost {
   readonly mayRun: boolean;
   /** False while the client does not read what was sent. `LiveSession.drained` follows. */
   readonly hasRoom: boolean;
+  readonly codec: Codec;
+  sendShared(frames: SharedFrames): SharedOutcome;
   coalesce(): void;
   /** Gives what waits to the socket, without waiting for room. */
   pushAll(): void;
@@ -91,6 +114,7 @@ export class LiveSession implements Session, HubMember {
   #disposables: Disposables | undefined;
   #lastAnswers: Set<LastAnswer> | undefined;
   #waitForRoom: (() => void)[] | undefined;
+  #outlet: SessionOutlet | undefined;
 
   constructor(parts: SessionParts, host: SessionHost, principal: Principal, peer: Peer) {
     this.peer = peer;
@@ -133,6 +157,25 @@ export class LiveSession implements Session, HubMember {
     const waiting = this.#waitForRoom;
     this.#waitForRoom = undefined;
     for (const goOn of waiting ?? []) goOn();
+    this.#outlet?.mayGoOn();
+  }
+
+  /** The socket is not suspended any more. */
+  resumed(): void {
+    this.#outlet?.mayGoOn();
+  }
+
+  get codec(): Codec | undefined {
+    return this.#host?.codec;
+  }
+
+  sendShared(frames: SharedFrames): SharedOutcome {
+    return this.#host?.sendShared(frames) ?? "gone";
+  }
+
+  attach(outlet: SessionOutlet): void {
+    if (this.#host === undefined) outlet.closed();
+    else this.#outlet = outlet;
   }
 
   get disposables(): Disposables {
@@ -161,8 +204,8 @@ export class LiveSession implements Session, HubMember {
     if (this.#features.has("auth_expiring")) this.#watched()?.announceExpiry();
   }
 
-  watchUsers(id: number, type: string | undefined): void {
-    this.disposables.add(id, this.#parts.events.subscribe(this, id, type));
+  watchUsers(id: number, type: string | undefined): () => void {
+    return this.#parts.events.subscribe(this, id, type);
   }
 
   renew(principal: Principal): void {
@@ -198,7 +241,10 @@ export class LiveSession implements Session, HubMember {
     this.#disposables?.close();
     this.#expiry = undefined;
     this.#host = undefined;
+    const outlet = this.#outlet;
+    this.#outlet = undefined;
     this.drained();
+    outlet?.closed();
   }
 
   /** Undefined after the close. */

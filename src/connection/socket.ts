@@ -1,4 +1,5 @@
 import type { Frame } from "../codec/codec.ts";
+import type { SharedFrames } from "./shared-frames.ts";
 
 /**
  * What a transport knows of an upgrade request: a plain copy. uWebSockets.js' own request object must not be used
@@ -44,6 +45,8 @@ export type SendResult =
 export interface Socket {
   /** A string goes out as one text frame, bytes as one binary frame, unchanged. */
   send(frame: Frame): SendResult;
+  /** As `send` for each of them in order, in as few writes as the transport can. The result is that of the last. */
+  sendShared(shared: SharedFrames): SendResult;
   /** Bytes that were sent and that the kernel has not taken yet. */
   readonly bufferedBytes: number;
   ping(): void;

@@ -8,6 +8,7 @@ import { approvalOnWire } from "../auth/users/approval-on-wire.ts";
 import type { Approvals, WaitingApproval } from "../auth/users/approvals.ts";
 import { isAdmin, type Users } from "../auth/users/users.ts";
 import type { ConnectionLog } from "./observer.ts";
+import type { OwnEvent } from "./own-events.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -68,7 +69,7 @@ export function createUserEvents(options: {
     }
   };
 
-  const publish = (event_type: string, data: object, isReader: (user: User) => boolean) => {
+  const publish = (event_type: OwnEvent, data: object, isReader: (user: User) => boolean) => {
     if (subscribers.size === 0) return;
     const event: ServerEvent = {
       event_type,
@@ -100,7 +101,7 @@ export function createUserEvents(options: {
 }
 
 interface ShownEvent {
-  readonly type: string;
+  readonly type: OwnEvent;
   readonly data: Readonly<Record<string, unknown>>;
 }
 

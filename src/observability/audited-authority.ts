@@ -240,6 +240,7 @@ const revocation: Rules<Authority["revocation"]> = {
   onRecovery: notRecorded,
   view: notRecorded,
   lease: notRecorded,
+  progress: notRecorded,
   apply: notRecorded,
   logBroke: notRecorded,
   setFeed: notRecorded,

@@ -53,6 +53,24 @@ export const counters = {
     "revocations_reasserted_total",
     "Revocations that were written again after the store had lost writes.",
   ),
+  topicMessagesPublished: row(
+    "topic_messages_published_total",
+    "Messages and events that were published here.",
+  ),
+  topicMessagesDelivered: row(
+    "topic_messages_delivered_total",
+    "Messages and events that were handed to sockets.",
+  ),
+  topicMessagesDropped: row(
+    "topic_messages_dropped_total",
+    "Messages that did not reach a subscription: its client does not keep up (`lost`), or wants only the newest (`conflated`).",
+    "why",
+  ),
+  topicGaps: row("topic_gaps_total", "Times that a client was told that it has lost messages."),
+  topicPermissionsLost: row(
+    "topic_subscriptions_ended_total",
+    "Subscriptions that ended because their user may not read them any more.",
+  ),
   storeErrors: row("store_errors_total", "Store calls that failed.", "operation"),
   forwardingIgnored: row(
     "forwarding_ignored_total",
@@ -71,6 +89,7 @@ export const gauges = {
   sockets: row("sockets", "Open sockets."),
   authenticatedSockets: row("sockets_authenticated", "Open sockets that are authenticated."),
   suspendedSockets: row("sockets_suspended", "Open sockets that are suspended."),
+  topicSubscriptions: row("topic_subscriptions", "Subscriptions to topics and events."),
   storeUp: row("store_up", "1 when the last health check reached the store."),
   feedFollowing: row("revocation_feed_following", "1 while the revocation log is followed in step."),
   clockDoubted: row("clock_doubted", "1 while clocks disagree: then no session ends by its time."),

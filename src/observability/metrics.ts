@@ -4,6 +4,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { ConnectionObserver } from "../connection/observer.ts";
 import type { HttpAnswered, HttpDecision } from "../http/observer.ts";
 import type { UnauthenticatedWork } from "../net/loop-budget.ts";
+import type { TopicsObserver } from "../topics/observer.ts";
 import { buckets, counters, gauges, histograms, type MetricRow } from "./metric-table.ts";
 import { createSocketCounters, type SocketCounters } from "./socket-counters.ts";
 
@@ -12,6 +13,7 @@ export interface MetricSources {
   readonly sockets: () => number;
   readonly unauthenticatedSockets: () => number;
   readonly suspendedSockets: () => number;
+  readonly topicSubscriptions: () => number;
   readonly storeUp: () => Promise<boolean>;
   readonly feedFollowing: () => boolean;
   readonly leaseAgeMs: () => number;
@@ -22,6 +24,7 @@ export interface MetricSources {
 /** The numbers of one gateway, in a registry of its own. No label ever holds input. */
 export interface Metrics {
   readonly connections: ConnectionObserver;
+  readonly topics: TopicsObserver;
   http(answer: HttpAnswered): void;
   token(decision: HttpDecision): void;
   /** `result`: `ok`, or a code or reason of ours. */
@@ -55,6 +58,7 @@ export function createMetrics(registry: Registry): Metrics {
   const process = watchProcess(registry);
   return {
     connections: connectionObserver(count, tallies),
+    topics: topicsObserver(count),
     http({ method, route, status, durationMs }) {
       count.httpRequests.inc({ method: knownMethod(method), route, status });
       time.httpSeconds.observe({ route }, durationMs / 1000);
@@ -111,11 +115,24 @@ function connectionObserver(count: Counters, tallies: SocketCounters): Connectio
   };
 }
 
+/** Called for a whole group of sockets, or for a socket that does not keep up. */
+function topicsObserver(count: Counters): TopicsObserver {
+  return {
+    published: (messages) => count.topicMessagesPublished.inc(messages),
+    delivered: (messages) => count.topicMessagesDelivered.inc(messages),
+    lost: (messages) => count.topicMessagesDropped.inc({ why: "lost" }, messages),
+    conflated: () => count.topicMessagesDropped.inc({ why: "conflated" }),
+    gapTold: () => count.topicGaps.inc(),
+    permissionLost: () => count.topicPermissionsLost.inc(),
+  };
+}
+
 function addGauges(registry: Registry, sources: MetricSources): void {
   const read: readonly (readonly [MetricRow, () => number | Promise<number>])[] = [
     [gauges.sockets, sources.sockets],
     [gauges.authenticatedSockets, () => sources.sockets() - sources.unauthenticatedSockets()],
     [gauges.suspendedSockets, sources.suspendedSockets],
+    [gauges.topicSubscriptions, sources.topicSubscriptions],
     [gauges.storeUp, async () => Number(await sources.storeUp())],
     [gauges.feedFollowing, () => Number(sources.feedFollowing())],
     [gauges.clockDoubted, () => Number(sources.clockDoubted())],

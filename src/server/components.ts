@@ -24,11 +24,13 @@ import { connectionObserver, httpObserver } from "../observability/observers.ts"
 import { LocalPresenceDirectory } from "../presence/local-directory.ts";
 import { NodePresence, type Presence } from "../presence/presence.ts";
 import type { PresenceDirectory } from "../presence/presence-directory.ts";
+import { createTopics, type Topics } from "../topics/topics.ts";
 import type { PeerAccounting, Transport } from "../transport/transport.ts";
 import { type ClientOf, createClientOf } from "./client-addresses.ts";
 import type { Config } from "./config/schema.ts";
 import { createGatewayHealth, type GatewayHealth } from "./gateway-health.ts";
 import type { OpenAuthority } from "./open-authority.ts";
+import { openTopicBroker } from "./open-topic-broker.ts";
 import { packageVersion } from "./package-version.ts";
 import { createPeerAccounting, handshakeMs } from "./peer-accounting.ts";
 import type { RevocationBound } from "./revocation-bound.ts";
@@ -54,6 +56,7 @@ export interface GatewayDeps {
 export interface Components {
   readonly connections: Connections;
   readonly presence: Presence;
+  readonly topics: Topics;
   readonly http: HttpHandler;
   readonly httpGate: HttpGate;
   readonly accounting: PeerAccounting;
@@ -83,7 +86,9 @@ export function createComponents(
   });
   const clientOf = createClientOf(deps);
   const presence = composePresence(deps, () => connections.hub);
-  const connections: Connections = composeConnections(deps, codecs, { clientOf, loopBudget, presence });
+  const topics = composeTopics(deps);
+  const parts = { clientOf, loopBudget, presence, topics };
+  const connections: Connections = composeConnections(deps, codecs, parts);
   const http = createHttpHandler({
     authority: failClosed(opened.authority),
     clock: deps.clock,
@@ -109,6 +114,7 @@ export function createComponents(
   return {
     connections,
     presence,
+    topics,
     http,
     httpGate,
     health,
@@ -146,6 +152,27 @@ function composePresence({ opened, sharedPresence }: GatewayDeps, hub: () => Hub
   return new NodePresence({ directory, node, members });
 }
 
+function composeTopics({ config, clock, log, metrics, opened }: GatewayDeps): Topics {
+  const { permissions, revocation } = failClosed(opened.authority);
+  const { message_bytes, queue_messages, queue_bytes, subscriptions } = config.topics;
+  return createTopics({
+    permissions,
+    progress: revocation.progress,
+    broker: openTopicBroker(config, clock),
+    clock,
+    observer: metrics.topics,
+    limits: {
+      messageBytes: message_bytes,
+      outlet: { messages: queue_messages, bytes: queue_bytes },
+      subscriptions,
+    },
+    onFault: (error) => {
+      metrics.defect("topics");
+      log.error({ err: error }, "defect in topics");
+    },
+  });
+}
+
 function composeConnections(
   deps: GatewayDeps,
   codecs: Parameters<typeof createConnections>[0]["codecs"],
@@ -153,7 +180,13 @@ function composeConnections(
     clientOf,
     loopBudget,
     presence,
-  }: { readonly clientOf: ClientOf; readonly loopBudget: LoopBudget; readonly presence: Presence },
+    topics,
+  }: {
+    readonly clientOf: ClientOf;
+    readonly loopBudget: LoopBudget;
+    readonly presence: Presence;
+    readonly topics: Topics;
+  },
 ): Connections {
   const { config, clock, log, audit, opened, disabledSafeguards } = deps;
   const authority = auditedAuthority(failClosed(opened.authority), audit, deps.metrics.login);
@@ -167,7 +200,7 @@ function composeConnections(
     policy: config.revocation.policy,
     handshakeMs: config.tls_cert_file === null ? 0 : handshakeMs,
     presence,
-    dispatch: createDispatch(authority, { presence }),
+    dispatch: createDispatch(authority, { presence, topics }),
     metrics: connectionObserver(deps),
     origins: config.origins,
     limits: {

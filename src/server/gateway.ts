@@ -287,11 +287,12 @@ class RunningGateway implements Gateway {
   }
 
   #observe(feed: RevocationFeed): void {
-    const { connections, metrics, health } = this.#parts;
+    const { connections, topics, metrics, health } = this.#parts;
     metrics.observe({
       sockets: () => connections.count.sockets,
       unauthenticatedSockets: () => connections.count.unauthenticated,
       suspendedSockets: () => connections.count.suspended,
+      topicSubscriptions: () => topics.subscriptions,
       storeUp: () => health.storeUp(),
       feedFollowing: () => feed.following,
       clockDoubted: () => this.#parts.clock.disagreement !== undefined,
@@ -301,7 +302,7 @@ class RunningGateway implements Gateway {
   }
 
   async #stop(graceMs: number): Promise<void> {
-    const { connections, health, opened, metrics, log } = this.#parts;
+    const { connections, topics, health, opened, metrics, log } = this.#parts;
     const began = performance.now();
     health.enter("draining");
     // Let a start in progress end first: what it opens after a stop would stay open.
@@ -312,6 +313,7 @@ class RunningGateway implements Gateway {
     await this.#attempt("sockets", () => connections.drain(graceMs / 2, graceMs * 0.9));
     await this.#attempt("listener", async () => this.#listener?.close(left()));
     await this.#attempt("connections", async () => connections.close());
+    await this.#attempt("topics", () => topics.close());
     this.#parts.bound.stop();
     this.#logoutNotices.close();
     await this.#attempt("presence", () => this.#parts.presence.stop());

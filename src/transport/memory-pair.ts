@@ -1,5 +1,6 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Frame } from "../codec/codec.ts";
+import type { SharedFrames } from "../connection/shared-frames.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
 
@@ -88,6 +89,12 @@ class MemoryEnd implements Socket, MemoryPeer {
     if (this.bufferedBytes <= HIGH_WATER_BYTES) return "sent";
     this.#waiting = true;
     return "queued";
+  }
+
+  sendShared({ frames }: SharedFrames): SendResult {
+    let result: SendResult = "sent";
+    for (const frame of frames) result = this.send(frame);
+    return result;
   }
 
   get bufferedBytes(): number {

@@ -36,6 +36,8 @@ export interface UwsListenSocket {
 export interface UwsWebSocket {
   /** 0: buffered, back-pressure; 1: sent; 2: dropped. */
   send(message: string | Uint8Array, isBinary: boolean, compress: boolean): number;
+  /** What is sent inside `writes` goes out as one write. */
+  cork(writes: () => void): void;
   ping(): number;
   getBufferedAmount(): number;
   end(code: number, reason: string): void;

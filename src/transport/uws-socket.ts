@@ -1,5 +1,6 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Frame } from "../codec/codec.ts";
+import type { SharedFrames } from "../connection/shared-frames.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
 import type { UwsWebSocket } from "./uws-library.ts";
@@ -50,7 +51,28 @@ export class UwsSocket implements Socket {
   send(frame: Frame): SendResult {
     const ws = this.#ws;
     if (ws === undefined) return "dropped";
-    const status = ws.send(frame, typeof frame !== "string", false);
+    return this.#sent(ws.send(frame, typeof frame !== "string", false));
+  }
+
+  sendShared(shared: SharedFrames): SendResult {
+    const ws = this.#ws;
+    if (ws === undefined) return "dropped";
+    const messages = shared.as(messagesOf);
+    const [first] = messages;
+    if (first === undefined) return "sent";
+    if (messages.length === 1) return this.#sent(ws.send(first.bytes, first.isBinary, false));
+    let status = 1;
+    // The library collects what is sent inside, and writes it once.
+    ws.cork(() => {
+      for (const { bytes, isBinary } of messages) {
+        const sent = ws.send(bytes, isBinary, false);
+        if (sent !== 1) status = sent;
+      }
+    });
+    return this.#sent(status);
+  }
+
+  #sent(status: number): SendResult {
     if (status === 1) return "sent";
     if (status === 0) {
       this.#waiting = true;
@@ -152,6 +174,20 @@ export class UwsSocket implements Socket {
   #close(name: "internal_error" | "message_too_big"): void {
     this.close(closeCodes[name].number, closeCodes[name].text);
   }
+}
+
+interface UwsMessage {
+  readonly bytes: Uint8Array;
+  readonly isBinary: boolean;
+}
+
+/** Text as bytes: the library would encode a string again for every socket. */
+function messagesOf(frames: readonly Frame[]): readonly UwsMessage[] {
+  return frames.map((frame) =>
+    typeof frame === "string"
+      ? { bytes: Buffer.from(frame), isBinary: false }
+      : { bytes: frame, isBinary: true },
+  );
 }
 
 function tellDrained(socket: UwsSocket): void {

@@ -21,6 +21,11 @@ export function dataFrame(frame: Frame): FrameParts {
   return Sender.frame(Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength), binary);
 }
 
+/** Whole frames, one behind the other. */
+export function joinedFrames(frames: readonly Frame[]): Buffer {
+  return Buffer.concat(frames.flatMap((frame) => dataFrame(frame).filter((part) => part !== undefined)));
+}
+
 export const pingFrame: FrameParts = Sender.frame(nothing, ping);
 
 /** `payload` has at most 125 bytes. */

@@ -2,10 +2,11 @@ import type { Socket as RawSocket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { type CloseName, closeCodes } from "../../protocol/close-codes.ts";
 import type { Frame } from "../codec/codec.ts";
+import type { SharedFrames } from "../connection/shared-frames.ts";
 import type { SendResult, Socket, SocketHandler } from "../connection/socket.ts";
 import { cutReason, sendableCode } from "./close-frame.ts";
 import type { FrameReader, FrameTurns } from "./frame-turns.ts";
-import { closeFrame, dataFrame, type FrameParts, pingFrame, pongFrame } from "./ws-frames.ts";
+import { closeFrame, dataFrame, type FrameParts, joinedFrames, pingFrame, pongFrame } from "./ws-frames.ts";
 import { BoundedReceiver } from "./ws-receiver.ts";
 
 /** What a socket needs of its listener. */
@@ -90,6 +91,18 @@ export class WsSocket implements Socket, FrameReader {
     const raw = this.#raw;
     if (!this.#open || raw.destroyed) return "dropped";
     writeFrame(raw, dataFrame(frame));
+    return this.#written(raw);
+  }
+
+  /** A server's frames are the same for every socket: one buffer, in one write. */
+  sendShared(shared: SharedFrames): SendResult {
+    const raw = this.#raw;
+    if (!this.#open || raw.destroyed) return "dropped";
+    raw.write(shared.as(joinedFrames));
+    return this.#written(raw);
+  }
+
+  #written(raw: RawSocket): SendResult {
     // A frame above the high-water mark that the kernel took whole leaves nothing to wait for.
     if (!raw.writableNeedDrain || raw.writableLength === 0) return "sent";
     if (!this.#drainAwaited) {

@@ -28,6 +28,21 @@ function sameVerdict(tree: WireTree): Verdict {
   return ofJson;
 }
 
+describe("the frame of an event", () => {
+  it.each([json, msgpack])("is what encoding the whole message gives ($name)", (codec) => {
+    fc.assert(
+      fc.property(plainTree, fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }), (tree, id) => {
+        const seen = verdict(json, jsonOf(tree));
+        if (!("value" in seen)) return;
+        const { value: event } = seen;
+        const whole = codec.encode({ id, type: "event", event });
+        const frame = codec.encodeEvent(id, codec.encode(event));
+        expect(Buffer.from(frame as Uint8Array)).toEqual(Buffer.from(whole as Uint8Array));
+      }),
+    );
+  });
+});
+
 describe("both codecs accept and refuse the same messages", () => {
   it("for messages that are mostly plain data", () => {
     const seen = { taken: 0, refused: 0 };

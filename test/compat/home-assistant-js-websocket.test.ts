@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   Auth,
   type Connection,
@@ -80,6 +81,37 @@ for (const store of storeKinds) {
         );
         expect(await out).toBe(ERR_INVALID_AUTH);
         connection.close();
+      });
+
+      it("fires events that every connection gets which has subscribed to them", async () => {
+        const connect = async () => {
+          const { accessToken } = await gateway.authority.sessions.openLongLived({
+            userId: gateway.owner.id,
+            clientName: `events ${randomUUID()}`,
+            clientIcon: null,
+            days: 10,
+          });
+          return await createConnection({ auth: createLongLivedTokenAuth(gateway.url, accessToken) });
+        };
+        const [one, other] = [await connect(), await connect()];
+        const heard: unknown[] = [];
+        const first = new Promise((resolve) => {
+          void other.subscribeEvents(resolve, "test_event");
+        });
+        const end = await other.subscribeEvents((event) => heard.push(event));
+        const fire = (event_type: string, event_data: object) =>
+          one.sendMessagePromise<{ context: object }>({ type: "fire_event", event_type, event_data });
+        const { context } = await fire("test_event", { n: 1 });
+        const event = { event_type: "test_event", data: { n: 1 }, origin: "LOCAL" };
+        expect(await within(first, "test_event")).toMatchObject({ ...event, context });
+        await other.ping();
+        expect(heard).toMatchObject([event]);
+        await end();
+        await fire("other_event", {});
+        await other.ping();
+        expect(heard).toHaveLength(1);
+        one.close();
+        other.close();
       });
 
       it("exchanges a code from a socket login, refreshes, and revokes", async () => {

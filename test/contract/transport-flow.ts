@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { expect } from "vitest";
+import { SharedFrames } from "../../src/connection/shared-frames.ts";
 import type { FrameClient } from "../support/frame-client.ts";
 import type { Accepted, Fact, Rig } from "./transport-rig.ts";
 
@@ -94,6 +95,39 @@ export function flowFacts(fact: Fact): void {
       expect(server.drains.waiting).toEqual([]);
       expect(server.socket.bufferedBytes).toBe(0);
       expect(server.socket.send("room")).toBe("sent");
+    },
+  );
+
+  fact(
+    "sends shared frames to each socket as frames of their own, in order, and says when it is full",
+    async (rig) => {
+      const gate = await rig.start();
+      const clients = [await rig.connect(gate), await rig.connect(gate)];
+      const servers = [await gate.sockets.next(), await gate.sockets.next()];
+      const shared = new SharedFrames(["ä", ...sizes.slice(0, 11).map((_, index) => frameAt(index))]);
+      const last = new SharedFrames(["last"]);
+      for (const { socket } of servers) {
+        socket.send("first");
+        expect(["sent", "queued"]).toContain(socket.sendShared(shared));
+        socket.sendShared(last);
+      }
+      for (const client of clients) {
+        const heard: unknown[] = [];
+        for (let at = 0; at < 14; at += 1) heard.push(await client.frames.next());
+        const sent = ["first", ...shared.frames, "last"];
+        expect(
+          heard.map((each) => (typeof each === "string" ? each : Buffer.from(each as Uint8Array))),
+        ).toEqual(sent.map((each) => (typeof each === "string" ? each : Buffer.from(each))));
+      }
+      const [client] = clients;
+      const [server] = servers;
+      client?.pause();
+      while (server?.socket.sendShared(new SharedFrames([new Uint8Array(60_000), "x"])) !== "queued");
+      while (server.drains.waiting.length > 0) await server.drains.next();
+      client?.resume();
+      await server.drains.next();
+      server.socket.terminate();
+      expect(server.socket.sendShared(shared)).toBe("dropped");
     },
   );
 

@@ -34,6 +34,11 @@ export function fakeSocket(): FakeSocket {
       frames.push(frame);
       return this.answer;
     },
+    sendShared(shared) {
+      let result: SendResult = "sent";
+      for (const frame of shared.frames) result = this.send(frame);
+      return result;
+    },
     ping() {
       pings += 1;
     },

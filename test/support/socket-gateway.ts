@@ -13,13 +13,16 @@ import { createTimerWheel } from "../../src/connection/timer-wheel.ts";
 import { LocalPresenceDirectory } from "../../src/presence/local-directory.ts";
 import { NodePresence } from "../../src/presence/presence.ts";
 import { loadTransport } from "../../src/server/transports.ts";
+import type { Topics } from "../../src/topics/topics.ts";
 import { startAuthority, type TestAuthority } from "./authority.ts";
 import { quietLog, quietObserver } from "./quiet-log.ts";
 import { openSocket, type SocketClient, type SocketClientOptions } from "./socket-client.ts";
+import { testTopics } from "./topics.ts";
 
 export interface SocketGateway extends TestAuthority {
   readonly port: number;
   readonly connections: Connections;
+  readonly topics: Topics;
   /** Log entries of level warning and error. */
   readonly logged: readonly { readonly fields: object; readonly message: string }[];
   /** Advances the clock and fires the timers that are due. */
@@ -42,6 +45,7 @@ export interface SocketGatewayOptions {
   readonly limits?: Partial<ConnectionLimits>;
   /** Wraps the authentication that the sockets use. */
   readonly authentication?: (real: Authentication) => Authentication;
+  readonly topics?: (node: TestAuthority) => Topics;
   /** Wraps the revocation view that the sockets use. */
   readonly view?: (real: RevocationView) => RevocationView;
   /** If it returns false, revocations do not reach the sockets, as on a node that is partitioned. */
@@ -55,6 +59,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
   const node = await startAuthority();
   const { authority, clock } = node;
   const { view } = authority.revocation;
+  const topics = options.topics?.(node) ?? testTopics(node);
   const logged: { readonly fields: object; readonly message: string }[] = [];
   const note = (fields: object, message: string) => logged.push({ fields, message });
   const wheel = createTimerWheel({ clock, onError: (error) => note({ err: error }, "timer") });
@@ -69,7 +74,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
       revocation: { ...authority.revocation, view: options.view?.(view) ?? view },
     },
     codecs: [createJsonCodec(), createMsgpackCodec()],
-    dispatch: createDispatch(authority, { presence }),
+    dispatch: createDispatch(authority, { presence, topics }),
     presence,
     clock,
     log: { ...quietLog, warn: note, error: note },
@@ -96,6 +101,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
     ...node,
     port: listener.port,
     connections,
+    topics,
     logged,
     connect,
     wind(ms) {
@@ -112,6 +118,7 @@ export async function startSocketGateway(options: SocketGatewayOptions = {}): Pr
     async stop() {
       connections.close();
       await listener.close(0);
+      await topics.close();
       await node.stop();
     },
   };

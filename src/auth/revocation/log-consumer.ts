@@ -6,11 +6,13 @@ import type { LeaseManager, RevocationObserver } from "./lease-manager.ts";
 import type { RevocationListeners } from "./listeners.ts";
 import { logEventOf } from "./log-events.ts";
 import type { LogMac } from "./log-mac.ts";
+import { createLogProgress, type LogProgress } from "./log-progress.ts";
 import type { PropagationTracker } from "./propagation.ts";
 import type { MutableRevocationView } from "./view.ts";
 
 /** Applies the entries of the log to this node. */
 export interface LogConsumer {
+  readonly progress: LogProgress;
   /** Applies what the follower has read. */
   deliver(entries: readonly LogEntry[]): void;
   /** Applies what this node has committed, before or after the follower reads it. */
@@ -33,6 +35,7 @@ export interface LogConsumerOptions {
   readonly members: Pick<ClusterMembers, "onHeartbeat" | "onNodeLeft">;
   readonly propagation: Pick<PropagationTracker, "onDelivered" | "review">;
   readonly listeners: Pick<RevocationListeners, "notify">;
+  readonly onListenerFault: (error: unknown) => void;
   readonly observer: Pick<RevocationObserver, "badMac">;
   readonly onKeyringChanged: (dropped: readonly string[]) => void;
 }
@@ -40,6 +43,7 @@ export interface LogConsumerOptions {
 export function createLogConsumer(parts: LogConsumerOptions): LogConsumer {
   const { view, leaseManager, members, propagation } = parts;
   const closedBy = new Map<string, number>();
+  const progress = createLogProgress(parts.onListenerFault);
 
   const count = (event: LogEvent, closed: number) => {
     const id = revocationIdOf(event);
@@ -51,6 +55,7 @@ export function createLogConsumer(parts: LogConsumerOptions): LogConsumer {
     if (event.type === "keyring_changed") parts.onKeyringChanged(event.dropped ?? []);
     const change = view.apply(event, entry);
     if (change === undefined) return false;
+    progress.changed(entry.version);
     if ("epoch" in event && event.epoch !== undefined) leaseManager.invalidate();
     else count(event, parts.listeners.notify(change));
     return true;
@@ -75,14 +80,17 @@ export function createLogConsumer(parts: LogConsumerOptions): LogConsumer {
       propagation.review();
     } else if (event?.type === "node_left") members.onNodeLeft(event.node);
     else if (event !== undefined) applyDelivered(event, entry);
+    progress.read(entry.version);
   };
 
   return {
+    progress,
     deliver(entries) {
       for (const entry of entries) {
         deliverOne(entry);
         leaseManager.onApplied(entry.position);
       }
+      progress.notify();
     },
     applyOwn(entries) {
       for (const entry of entries) {

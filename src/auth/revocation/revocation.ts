@@ -10,6 +10,7 @@ import { LeaseManager, type RevocationObserver } from "./lease-manager.ts";
 import { createRevocationListeners, type RevocationEvent } from "./listeners.ts";
 import { createLogConsumer, type LogConsumer } from "./log-consumer.ts";
 import { createLogMac } from "./log-mac.ts";
+import type { LogProgress } from "./log-progress.ts";
 import { createLogWriter, type LogWriter } from "./log-writer.ts";
 import { NodeRole } from "./node-role.ts";
 import { createPropagationTracker, type PropagationTracker } from "./propagation.ts";
@@ -85,6 +86,7 @@ export interface Revocation {
     readonly knownNodes: number;
   }): void;
   readonly lease: RevocationLease;
+  readonly progress: LogProgress;
   /**
    * Calls `listener` with the state of a revocation, now and at every change. `done` is true in the last call: when
    * it is in effect everywhere, and after 60 s at the latest. Returns a function that removes the listener. Undefined
@@ -183,6 +185,7 @@ export function createRevocation(
   return {
     node,
     view,
+    progress: logConsumer.progress,
     commit: logWriter.commit,
     onRevocation: listeners.add,
     apply(entries) {
@@ -329,6 +332,7 @@ function compose(options: RevocationOptions, recoveries: readonly (() => Promise
     propagation,
     listeners,
     observer,
+    onListenerFault,
     onKeyringChanged: options.onKeyringChanged ?? noop,
   });
   return { node, view, lease, leaseManager, members, propagation, listeners, logWriter, logConsumer, role };

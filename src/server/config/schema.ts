@@ -4,6 +4,7 @@ import { ClientEntry } from "../../auth/clients/client-entry.ts";
 import type { Frozen } from "../../auth/providers/provider-type.ts";
 import { ProviderEntry } from "../../auth/providers/provider-types.ts";
 import { approvals, password, tokens } from "./login-schema.ts";
+import { topics } from "./topics-schema.ts";
 
 /**
  * Every option once: type and bounds, default, and meaning. Types, validation, environment names and the README's table
@@ -254,7 +255,7 @@ const log = Type.Object(
 );
 
 export const ConfigSchema = Type.Object(
-  { ...listen, ...storage, ...login, approvals, tokens, password, revocation, limits, metrics, log },
+  { ...listen, ...storage, ...login, approvals, tokens, password, revocation, limits, topics, metrics, log },
   strict,
 );
 

@@ -1,0 +1,18 @@
+import type { JsonValue } from "../auth/store.ts";
+import type { Command } from "../connection/command.ts";
+import { requireRoomForSubscription } from "./events.ts";
+import { defineCommand } from "./guarded-command.ts";
+import type { CommandParts } from "./registry.ts";
+
+export function topicCommands({ authority: { users }, topics }: CommandParts): readonly Command[] {
+  return [
+    defineCommand("gatehouse/topics/subscribe", users, (request, session) => {
+      requireRoomForSubscription(session);
+      return topics.subscribe(session, request);
+    }),
+    defineCommand("gatehouse/topics/publish", users, async ({ topic, data }, session) => ({
+      // A message that was decoded holds nothing but plain data.
+      position: await topics.publish(session, topic, data as JsonValue),
+    })),
+  ];
+}

@@ -1,0 +1,47 @@
+import { Type } from "typebox";
+
+/** Options of messages by topic. */
+export const topics = Type.Object(
+  {
+    message_bytes: Type.Integer({
+      default: 16_384,
+      minimum: 64,
+      maximum: 65_536,
+      description: "Bytes of one message's data as JSON. A frame of a client has at most 65,536 bytes.",
+    }),
+    history_messages: Type.Integer({
+      default: 1_000,
+      minimum: 0,
+      maximum: 100_000,
+      description:
+        "Messages that are kept of each namespace (the first segment of a topic), for clients that come back.",
+    }),
+    history_seconds: Type.Integer({
+      default: 300,
+      minimum: 1,
+      maximum: 86_400,
+      description:
+        "How long they are kept. In Redis a namespace's messages are removed together, so long after its last one.",
+    }),
+    queue_messages: Type.Integer({
+      default: 1_000,
+      minimum: 1,
+      maximum: 100_000,
+      description:
+        "Messages that wait for a client that does not read. Then the oldest are dropped, and the client is told.",
+    }),
+    queue_bytes: Type.Integer({
+      default: 1_048_576,
+      minimum: 1_024,
+      maximum: 268_435_456,
+      description: "Bytes of data of these messages.",
+    }),
+    subscriptions: Type.Integer({
+      default: 1_000_000,
+      minimum: 1,
+      maximum: 100_000_000,
+      description: "Subscriptions of all sockets of a node; one more is refused as `overloaded`.",
+    }),
+  },
+  { additionalProperties: false },
+);

@@ -1,0 +1,88 @@
+import { segmentsOf } from "../../protocol/topic-pattern.ts";
+import type { JsonValue } from "../auth/store.ts";
+
+/** Who published, as subscribers are told. */
+export interface Publisher {
+  readonly userId: string;
+  readonly isSystem: boolean;
+}
+
+/** What somebody publishes. */
+export interface Publication {
+  readonly topic: string;
+  readonly data: JsonValue;
+  /** Of `data` as JSON in UTF-8. */
+  readonly bytes: number;
+  /** The publishing node's clock, ms since the epoch. */
+  readonly time: number;
+  readonly publisher: Publisher;
+  /** `LogProgress.newestChange` of the publishing node. */
+  readonly rightsVersion: number;
+}
+
+/**
+ * The place of a message among those of its namespace, which is the first segment of its topic. Sequences of one epoch
+ * rise by one. A new epoch begins if the broker does not know any more what came before.
+ */
+export interface Position {
+  readonly epoch: string;
+  readonly sequence: number;
+}
+
+export interface Message extends Publication {
+  readonly position: Position;
+  /** This node has published it. */
+  readonly isOwn: boolean;
+}
+
+export interface BrokerListener {
+  /** Messages of a followed namespace, each once, in the order of their sequence. */
+  onMessage(message: Message): void;
+  /**
+   * Messages of the namespace may be lost. Called before the messages that come after them. Without a namespace: of any
+   * that nobody follows by name.
+   */
+  onGap(namespace: string | undefined): void;
+}
+
+/**
+ * Carries messages between the nodes of an installation, and keeps the newest of each namespace for a while. Two
+ * adapters implement it (in process, Redis). One contract suite tests both. Messages may be lost, which is told with
+ * `onGap`. Messages of one node on one namespace keep the order of the calls of `publish`.
+ */
+export interface TopicBroker {
+  /** Call it once, before anything else. */
+  start(listener: BrokerListener): void;
+  /**
+   * Publishes them in this order. Rejects with `unavailable`: each of them may then have been published all the same.
+   */
+  publish(publications: readonly Publication[]): Promise<readonly Position[]>;
+  /**
+   * From now on the listener gets the namespace's messages. The position is that of the last message that it may not
+   * get. Each call needs one of `unfollow`, unless it rejects with `unavailable`.
+   */
+  follow(namespace: string): Promise<Position>;
+  unfollow(namespace: string): void;
+  /**
+   * The same for all namespaces. Resolves once the broker delivers.
+   */
+  followAll(): Promise<void>;
+  unfollowAll(): void;
+  /**
+   * The messages after `after`, up to the sequence `upTo` of the same epoch. Undefined if not all of them are kept.
+   * Rejects with `unavailable`.
+   */
+  history(namespace: string, after: Position, upTo: number): Promise<readonly Message[] | undefined>;
+  /** Stops delivery. Waits a bounded time for published messages to be sent. Never rejects. */
+  close(): Promise<void>;
+}
+
+/** Limits of what is kept of each namespace. */
+export interface HistoryLimits {
+  readonly messages: number;
+  readonly ms: number;
+}
+
+export function namespaceOf(topic: string): string {
+  return segmentsOf(topic)[0] ?? "";
+}

@@ -1,0 +1,60 @@
+import type { TopicMessage } from "../../protocol/commands/topics.ts";
+import { segmentsOf } from "../../protocol/topic-pattern.ts";
+import type { Permissions } from "../auth/permissions/permissions.ts";
+import type { Codec, Frame } from "../codec/codec.ts";
+import type { Message, Position } from "./broker.ts";
+import { isEvent, mayReceiveEvent, shownEvent } from "./events.ts";
+import type { Verdicts } from "./verdicts.ts";
+
+/** A message on its way to subscribers of this node. Its event is encoded once for each codec. */
+export class Delivery {
+  readonly message: Message;
+  /** Rises with every message that arrives at this node. */
+  readonly number: number;
+  readonly segments: readonly string[];
+  readonly #isEvent: boolean;
+  readonly #frames = new Map<Codec["name"], Frame>();
+
+  constructor(message: Message, number: number) {
+    this.message = message;
+    this.number = number;
+    this.segments = segmentsOf(message.topic);
+    this.#isEvent = isEvent(message);
+  }
+
+  mayReach(permissions: Permissions, verdicts: Verdicts): boolean {
+    return this.#isEvent
+      ? mayReceiveEvent(permissions, this.message)
+      : verdicts.mayRead(permissions, this.message.topic);
+  }
+
+  /** The frame for the subscription `id`. */
+  frame(codec: Codec, id: number): Frame {
+    let event = this.#frames.get(codec.name);
+    if (event === undefined) {
+      event = codec.encode(this.#isEvent ? shownEvent(this.message) : shownMessage(this.message));
+      this.#frames.set(codec.name, event);
+    }
+    return codec.encodeEvent(id, event);
+  }
+}
+
+function shownMessage({ topic, data, publisher, time, position }: Message): TopicMessage {
+  return {
+    topic,
+    data,
+    publisher: { user_id: publisher.userId, is_system: publisher.isSystem },
+    time: new Date(time).toISOString(),
+    position: positionText(position),
+  };
+}
+
+export function positionText({ epoch, sequence }: Position): string {
+  return `${epoch}:${sequence}`;
+}
+
+/** `text` has the shape of `TopicPosition`. */
+export function parsePosition(text: string): Position {
+  const colon = text.indexOf(":");
+  return { epoch: text.slice(0, colon), sequence: Number(text.slice(colon + 1)) };
+}

@@ -1,0 +1,159 @@
+import { randomBytes } from "node:crypto";
+
+import {
+  type BrokerListener,
+  type HistoryLimits,
+  type Message,
+  namespaceOf,
+  type Position,
+  type Publication,
+  type TopicBroker,
+} from "./broker.ts";
+
+export interface LocalBrokerOptions {
+  readonly history: HistoryLimits;
+  /** Of all namespaces together. Beyond it, the oldest messages of the namespace that was used least recently go. */
+  readonly historyBytes?: number;
+  /** Namespaces that are remembered, beside those that are followed. */
+  readonly namespaces?: number;
+  /** ms since the epoch. */
+  readonly now: () => number;
+}
+
+const defaults = { historyBytes: 64 * 1024 * 1024, namespaces: 10_000 } as const;
+/** What a message costs beside its data, bytes. An estimate. */
+const overhead = 256;
+
+/** The messages of one namespace, newest last. */
+class Kept {
+  readonly epoch = randomBytes(6).toString("hex");
+  sequence = 0;
+  bytes = 0;
+  messages: Message[] = [];
+
+  get position(): Position {
+    return { epoch: this.epoch, sequence: this.sequence };
+  }
+
+  add(publication: Publication): Message {
+    this.sequence += 1;
+    const message = { ...publication, position: this.position, isOwn: true };
+    this.messages.push(message);
+    this.bytes += message.bytes + overhead;
+    return message;
+  }
+
+  /** Returns how many bytes that has freed. */
+  drop(count: number): number {
+    let freed = 0;
+    for (const { bytes } of this.messages.splice(0, count)) freed += bytes + overhead;
+    this.bytes -= freed;
+    return freed;
+  }
+}
+
+/** The broker of an installation that is one process. */
+export function createLocalBroker(options: LocalBrokerOptions): TopicBroker {
+  return new LocalBroker(options);
+}
+
+class LocalBroker implements TopicBroker {
+  readonly #options: Required<LocalBrokerOptions>;
+  /** The one that was used last is the last. */
+  readonly #namespaces = new Map<string, Kept>();
+  readonly #followers = new Map<string, number>();
+  #followsAll = 0;
+  #bytes = 0;
+  #listener: BrokerListener | undefined;
+
+  constructor(options: LocalBrokerOptions) {
+    this.#options = { ...defaults, ...options };
+  }
+
+  start(listener: BrokerListener): void {
+    this.#listener = listener;
+  }
+
+  async publish(publications: readonly Publication[]): Promise<readonly Position[]> {
+    return publications.map((publication) => {
+      const namespace = namespaceOf(publication.topic);
+      const kept = this.#use(namespace);
+      const before = kept.bytes;
+      const message = kept.add(publication);
+      this.#bytes += kept.bytes - before;
+      this.#limit(kept);
+      if (this.#followsAll > 0 || this.#followers.has(namespace)) this.#listener?.onMessage(message);
+      return message.position;
+    });
+  }
+
+  async follow(namespace: string): Promise<Position> {
+    this.#followers.set(namespace, (this.#followers.get(namespace) ?? 0) + 1);
+    return this.#use(namespace).position;
+  }
+
+  unfollow(namespace: string): void {
+    const left = (this.#followers.get(namespace) ?? 0) - 1;
+    if (left > 0) this.#followers.set(namespace, left);
+    else this.#followers.delete(namespace);
+  }
+
+  async followAll(): Promise<void> {
+    this.#followsAll += 1;
+  }
+
+  unfollowAll(): void {
+    this.#followsAll -= 1;
+  }
+
+  async history(namespace: string, after: Position, upTo: number): Promise<readonly Message[] | undefined> {
+    const kept = this.#namespaces.get(namespace);
+    if (kept === undefined || kept.epoch !== after.epoch || after.sequence > upTo) return undefined;
+    this.#dropOutdated(kept);
+    const missed = kept.messages.filter(
+      ({ position: { sequence } }) => sequence > after.sequence && sequence <= upTo,
+    );
+    return missed.length === upTo - after.sequence ? missed : undefined;
+  }
+
+  async close(): Promise<void> {
+    this.#listener = undefined;
+    this.#namespaces.clear();
+  }
+
+  #use(namespace: string): Kept {
+    const kept = this.#namespaces.get(namespace) ?? new Kept();
+    this.#namespaces.delete(namespace);
+    this.#namespaces.set(namespace, kept);
+    const surplus = this.#namespaces.size - this.#options.namespaces - this.#followers.size;
+    if (surplus > 0) this.#forgetOldest();
+    return kept;
+  }
+
+  #forgetOldest(): void {
+    for (const [namespace, kept] of this.#namespaces) {
+      if (this.#followers.has(namespace)) continue;
+      this.#bytes -= kept.drop(kept.messages.length);
+      this.#namespaces.delete(namespace);
+      return;
+    }
+  }
+
+  #limit(kept: Kept): void {
+    const { messages } = this.#options.history;
+    this.#dropOutdated(kept);
+    // A quarter more may stay, so that the rest is not moved for each message.
+    if (kept.messages.length > messages * 1.25) this.#bytes -= kept.drop(kept.messages.length - messages);
+    for (const oldest of this.#namespaces.values()) {
+      if (this.#bytes <= this.#options.historyBytes) return;
+      while (this.#bytes > this.#options.historyBytes && oldest.messages.length > 0)
+        this.#bytes -= oldest.drop(Math.ceil(oldest.messages.length / 4));
+    }
+  }
+
+  #dropOutdated(kept: Kept): void {
+    const from = this.#options.now() - this.#options.history.ms;
+    const first = kept.messages.findIndex(({ time }) => time >= from);
+    if (first !== 0) this.#bytes -= kept.drop(first < 0 ? kept.messages.length : first);
+  }
+}

@@ -1,0 +1,122 @@
+import type { Message, Position, TopicBroker } from "./broker.ts";
+import { namespaceOf } from "./broker.ts";
+import type { Subscription } from "./subscription.ts";
+
+/** One namespace that subscriptions of this node follow. */
+interface Followed {
+  readonly ready: Promise<void>;
+  readonly subscriptions: Set<Subscription>;
+  users: number;
+  /** Of the last message that was handed out, or that came before the first one; null until the broker delivers. */
+  position: Position | null;
+}
+
+/** What a subscription follows; `end` once it does not any more. */
+export interface Following {
+  /** Resolves once the broker delivers. Rejects with `unavailable`. */
+  readonly ready: Promise<unknown>;
+  /**
+   * Once it is ready: of the last message that a subscription does not get if it begins now. Null: it follows all
+   * namespaces.
+   */
+  readonly position: Position | null;
+  /** Gaps of what is followed concern this subscription. */
+  add(subscription: Subscription): void;
+  end(): void;
+}
+
+/** Which namespaces the broker delivers to this node. */
+export class Namespaces {
+  readonly #broker: Pick<TopicBroker, "follow" | "unfollow" | "followAll" | "unfollowAll">;
+  readonly #followed = new Map<string, Followed>();
+  readonly #ofAll = new Set<Subscription>();
+
+  constructor(broker: Pick<TopicBroker, "follow" | "unfollow" | "followAll" | "unfollowAll">) {
+    this.#broker = broker;
+  }
+
+  /** Undefined: all of them. */
+  follow(namespace: string | undefined): Following {
+    return namespace === undefined ? this.#followAll() : this.#followOne(namespace);
+  }
+
+  handedOut({ topic, position }: Message): void {
+    const followed = this.#followed.get(namespaceOf(topic));
+    if (followed !== undefined) followed.position = position;
+  }
+
+  /** Whom lost messages of the namespace concern; undefined: of any that nobody follows by name. */
+  subscriptionsTo(namespace: string | undefined): readonly Subscription[] {
+    const named = namespace === undefined ? undefined : this.#followed.get(namespace)?.subscriptions;
+    return [...(named ?? []), ...this.#ofAll];
+  }
+
+  #followOne(namespace: string): Following {
+    const followed = this.#followed.get(namespace) ?? this.#begin(namespace);
+    followed.users += 1;
+    const added = new Set<Subscription>();
+    let isOver = false;
+    return {
+      ready: followed.ready,
+      get position() {
+        return followed.position;
+      },
+      add: (subscription) => {
+        added.add(subscription);
+        followed.subscriptions.add(subscription);
+      },
+      end: () => {
+        if (isOver) return;
+        isOver = true;
+        for (const subscription of added) followed.subscriptions.delete(subscription);
+        followed.users -= 1;
+        if (followed.users > 0) return;
+        if (this.#followed.get(namespace) === followed) this.#followed.delete(namespace);
+        followed.ready.then(
+          () => this.#broker.unfollow(namespace),
+          () => undefined,
+        );
+      },
+    };
+  }
+
+  #begin(namespace: string): Followed {
+    const followed: Followed = {
+      ready: this.#broker.follow(namespace).then((position) => {
+        followed.position ??= position;
+      }),
+      subscriptions: new Set(),
+      users: 0,
+      position: null,
+    };
+    this.#followed.set(namespace, followed);
+    // The next one tries again.
+    followed.ready.catch(() => {
+      if (this.#followed.get(namespace) === followed) this.#followed.delete(namespace);
+    });
+    return followed;
+  }
+
+  #followAll(): Following {
+    const ready = this.#broker.followAll();
+    const added = new Set<Subscription>();
+    let isOver = false;
+    return {
+      ready,
+      position: null,
+      add: (subscription) => {
+        added.add(subscription);
+        this.#ofAll.add(subscription);
+      },
+      end: () => {
+        if (isOver) return;
+        isOver = true;
+        for (const subscription of added) this.#ofAll.delete(subscription);
+        ready.then(
+          () => this.#broker.unfollowAll(),
+          () => undefined,
+        );
+      },
+    };
+  }
+}

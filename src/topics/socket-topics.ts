@@ -1,0 +1,135 @@
+import type { TopicSubscriptionEnded } from "../../protocol/commands/topics.ts";
+import { AuthError } from "../auth/errors.ts";
+import type { Permissions, PermissionsReader, PermissionsWatch } from "../auth/permissions/permissions.ts";
+import type { Codec } from "../codec/codec.ts";
+import type { Session } from "../connection/session.ts";
+import type { FanOut } from "./fan-out.ts";
+import type { TopicsObserver } from "./observer.ts";
+import type { SubscriberGroups } from "./subscriber-groups.ts";
+import { Subscription } from "./subscription.ts";
+import { type OutletLimits, TopicOutlet } from "./topic-outlet.ts";
+import type { Verdicts } from "./verdicts.ts";
+
+/** What all sockets of a node share. */
+export interface SocketTopicsParts {
+  readonly permissions: Pick<PermissionsReader, "watch">;
+  readonly groups: SubscriberGroups;
+  readonly verdicts: Verdicts;
+  readonly fanOut: FanOut;
+  readonly observer: TopicsObserver;
+  readonly outletLimits: OutletLimits;
+}
+
+export interface NewSubscription {
+  readonly id: number;
+  readonly pattern: string;
+  readonly conflates: boolean;
+  /** One of Home Assistant's: it never ends for a lack of rights, and knows no gaps. */
+  readonly isOfEvents: boolean;
+}
+
+/** The topics of one socket: what it may do now, and its subscriptions. */
+export class SocketTopics {
+  readonly outlet: TopicOutlet;
+  readonly #parts: SocketTopicsParts;
+  readonly #session: Session;
+  readonly #codec: Codec;
+  readonly #subscriptions = new Set<Subscription>();
+  /** Undefined before the first use, and after a failure. */
+  #ready: Promise<void> | undefined;
+  #watch: PermissionsWatch | undefined;
+  #isClosed = false;
+
+  /** Throws `unavailable` if the socket is closed. */
+  constructor(parts: SocketTopicsParts, session: Session, onClosed: () => void) {
+    const { codec } = session;
+    if (codec === undefined) throw new AuthError("unavailable", { detail: "the socket was closed" });
+    this.#parts = parts;
+    this.#session = session;
+    this.#codec = codec;
+    this.outlet = new TopicOutlet({
+      session,
+      codec,
+      limits: parts.outletLimits,
+      verdicts: parts.verdicts,
+      observer: parts.observer,
+      onClosed: () => {
+        this.#isClosed = true;
+        this.#watch?.end();
+        onClosed();
+      },
+    });
+    session.attach(this.outlet);
+  }
+
+  /** What the caller may do at this moment. Rejects with `unavailable` if that is not known, or the socket is closed. */
+  async permissions(): Promise<Permissions> {
+    this.#ready ??= this.#start();
+    await this.#ready;
+    if (this.#watch === undefined || this.#isClosed || !this.#session.live)
+      throw new AuthError("unavailable", { detail: "the socket was closed" });
+    if (!this.#session.mayRun) throw new AuthError("unavailable", { detail: "the socket was suspended" });
+    return this.#watch.permissions;
+  }
+
+  /** From now on messages reach it. Call it after `permissions`, in the same tick. `onEnd` is called once. */
+  add({ id, pattern, conflates, isOfEvents }: NewSubscription, onEnd: () => void): Subscription {
+    const { fanOut, groups } = this.#parts;
+    if (this.#watch === undefined) throw new TypeError("what the caller may do is not known yet");
+    const subscription = new Subscription({
+      session: this.#session,
+      codec: this.#codec,
+      outlet: this.outlet,
+      id,
+      pattern,
+      conflates,
+      isOfEvents,
+      onEnd,
+    });
+    subscription.decidedUpTo = fanOut.takenUpTo;
+    groups.add(subscription, this.#watch.permissions);
+    this.#subscriptions.add(subscription);
+    return subscription;
+  }
+
+  /** Nothing is sent for it any more. */
+  end(subscription: Subscription): void {
+    if (!this.#subscriptions.delete(subscription)) return;
+    this.#parts.groups.remove(subscription);
+    this.outlet.forget(subscription);
+    subscription.onEnd();
+  }
+
+  async #start(): Promise<void> {
+    const { permissions } = this.#parts;
+    try {
+      this.#watch = await permissions.watch(this.#session.principal, () => this.#changed());
+    } catch (error) {
+      this.#ready = undefined;
+      throw error;
+    }
+    if (this.#isClosed) this.#watch.end();
+  }
+
+  /** Runs in the tick in which this node applies the change. Only the notices come later. */
+  #changed(): void {
+    const permissions = this.#watch?.permissions;
+    if (permissions === undefined) return;
+    const { fanOut, verdicts } = this.#parts;
+    for (const subscription of [...this.#subscriptions]) {
+      const isLost = !subscription.isOfEvents && !verdicts.mayReadSomeOf(permissions, subscription.pattern);
+      if (!isLost) fanOut.regroup(subscription, permissions);
+      else this.#lose(subscription);
+    }
+  }
+
+  #lose(subscription: Subscription): void {
+    const { id, pattern } = subscription;
+    this.#parts.observer.permissionLost();
+    this.end(subscription);
+    this.#session.disposables.dispose(id);
+    if (!subscription.isAnswered) return;
+    const event: TopicSubscriptionEnded = { subscription: "ended", reason: "permission_lost", pattern };
+    this.#parts.fanOut.later(() => this.#session.send({ id, type: "event", event }));
+  }
+}

@@ -1,0 +1,65 @@
+import { segmentsOf } from "../../protocol/topic-pattern.ts";
+import type { Permissions } from "../auth/permissions/permissions.ts";
+import type { Codec } from "../codec/codec.ts";
+import type { Session } from "../connection/session.ts";
+import type { Delivery } from "./delivery.ts";
+import type { SubscriberGroup } from "./subscriber-groups.ts";
+import type { TopicOutlet } from "./topic-outlet.ts";
+
+export interface SubscriptionOptions {
+  readonly session: Session;
+  readonly codec: Codec;
+  readonly outlet: TopicOutlet;
+  /** Of the command that made it. */
+  readonly id: number;
+  readonly pattern: string;
+  readonly conflates: boolean;
+  /** One of Home Assistant's: it never ends for a lack of rights, and knows no gaps. */
+  readonly isOfEvents: boolean;
+  /** Called once, at the end. */
+  readonly onEnd: () => void;
+}
+
+/** One subscription of one socket. */
+export class Subscription {
+  readonly session: Session;
+  readonly codec: Codec;
+  readonly outlet: TopicOutlet;
+  readonly id: number;
+  readonly pattern: string;
+  readonly segments: readonly string[];
+  readonly conflates: boolean;
+  readonly isOfEvents: boolean;
+  readonly onEnd: () => void;
+  /** With whom it is decided on; undefined after its end. */
+  group: SubscriberGroup | undefined;
+  /** The number of the last delivery that was decided on. */
+  decidedUpTo = 0;
+  /** Messages that were lost and not told yet; null: an unknown number. */
+  gap: number | null = 0;
+  /** Holds what arrives while it is not known yet what has to be delivered before. */
+  early: Delivery[] | undefined;
+  /** The command that made it was answered, so its client knows it. */
+  isAnswered = false;
+
+  constructor(options: SubscriptionOptions) {
+    this.session = options.session;
+    this.codec = options.codec;
+    this.outlet = options.outlet;
+    this.id = options.id;
+    this.pattern = options.pattern;
+    this.segments = segmentsOf(options.pattern);
+    this.conflates = options.conflates;
+    this.isOfEvents = options.isOfEvents;
+    this.onEnd = options.onEnd;
+  }
+
+  get permissions(): Permissions | undefined {
+    return this.group?.permissions;
+  }
+
+  /** So many messages do not reach the client; null: an unknown number. */
+  lose(count: number | null): void {
+    this.gap = this.gap === null || count === null ? null : this.gap + count;
+  }
+}

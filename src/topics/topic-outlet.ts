@@ -1,0 +1,189 @@
+import type { TopicGap } from "../../protocol/commands/topics.ts";
+import type { Codec, Frame } from "../codec/codec.ts";
+import type { Session, SessionOutlet, SharedOutcome } from "../connection/session.ts";
+import { SharedFrames } from "../connection/shared-frames.ts";
+import type { Delivery } from "./delivery.ts";
+import type { TopicsObserver } from "./observer.ts";
+import type { Subscription } from "./subscription.ts";
+import type { Verdicts } from "./verdicts.ts";
+
+/** What may wait for one client that does not read. */
+export interface OutletLimits {
+  readonly messages: number;
+  /** Of the messages' data. */
+  readonly bytes: number;
+}
+
+interface Held {
+  readonly subscription: Subscription;
+  delivery: Delivery;
+}
+
+/** Messages that go out in one write. */
+const together = 16;
+
+/**
+ * The messages that wait for one socket whose client does not read. Beyond the limits the oldest are dropped, and the
+ * client is told how many. Rights are asked when a message is handed to the socket. Nothing waits for a suspended
+ * socket: what it misses is a gap.
+ */
+export class TopicOutlet implements SessionOutlet {
+  readonly #session: Session;
+  readonly #codec: Codec;
+  readonly #limits: OutletLimits;
+  readonly #verdicts: Verdicts;
+  readonly #observer: TopicsObserver;
+  readonly #onClosed: () => void;
+  #queue: Held[] = [];
+  #head = 0;
+  #bytes = 0;
+  /** The waiting message of each topic, for subscriptions that conflate. */
+  readonly #newest = new Map<Subscription, Map<string, Held>>();
+  readonly #gapped = new Set<Subscription>();
+
+  constructor(options: {
+    readonly session: Session;
+    readonly codec: Codec;
+    readonly limits: OutletLimits;
+    readonly verdicts: Verdicts;
+    readonly observer: TopicsObserver;
+    readonly onClosed: () => void;
+  }) {
+    this.#session = options.session;
+    this.#codec = options.codec;
+    this.#limits = options.limits;
+    this.#verdicts = options.verdicts;
+    this.#observer = options.observer;
+    this.#onClosed = options.onClosed;
+  }
+
+  /** Nothing waits, so a message may go to the socket at once. */
+  get isIdle(): boolean {
+    return this.waiting === 0 && this.#gapped.size === 0;
+  }
+
+  get waiting(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  hold(subscription: Subscription, delivery: Delivery): void {
+    if (subscription.conflates && this.#replace(subscription, delivery)) return;
+    const held: Held = { subscription, delivery };
+    this.#queue.push(held);
+    this.#bytes += delivery.message.bytes;
+    if (subscription.conflates) this.#topicsOf(subscription).set(delivery.message.topic, held);
+    while (this.waiting > this.#limits.messages || (this.#bytes > this.#limits.bytes && this.waiting > 1))
+      this.#dropOldest();
+  }
+
+  /** So many messages do not reach the client; null: an unknown number. It is told as soon as it reads. */
+  lose(subscription: Subscription, count: number | null): void {
+    this.#observer.lost(count ?? 1);
+    if (subscription.isOfEvents) return;
+    subscription.lose(count);
+    this.#gapped.add(subscription);
+  }
+
+  /** Drops what waits for a subscription that has ended. */
+  forget(subscription: Subscription): void {
+    this.#gapped.delete(subscription);
+    this.#newest.delete(subscription);
+    const kept = this.#queue.slice(this.#head).filter((held) => held.subscription !== subscription);
+    this.#queue = kept;
+    this.#head = 0;
+    this.#bytes = kept.reduce((sum, { delivery }) => sum + delivery.message.bytes, 0);
+  }
+
+  /** Hands over what waits, as long as the client reads. */
+  mayGoOn(): void {
+    while (!this.isIdle && this.#session.hasRoom) {
+      const outcome = this.#gapped.size > 0 ? this.#tellGap() : this.#sendNext();
+      if (outcome === "suspended") this.loseAll();
+      if (outcome !== "sent") return;
+    }
+  }
+
+  /** The socket is suspended: nothing waits for it. */
+  loseAll(): void {
+    while (this.waiting > 0) this.#dropOldest();
+  }
+
+  closed(): void {
+    this.#queue = [];
+    this.#head = 0;
+    this.#gapped.clear();
+    this.#newest.clear();
+    this.#onClosed();
+  }
+
+  /** What was lost came before everything that waits. */
+  #tellGap(): SharedOutcome {
+    for (const subscription of this.#gapped) {
+      const event: TopicGap = { gap: subscription.gap };
+      const outcome = this.#send([this.#codec.encode({ id: subscription.id, type: "event", event })]);
+      if (outcome !== "sent") return outcome;
+      subscription.gap = 0;
+      this.#gapped.delete(subscription);
+      this.#observer.gapTold();
+    }
+    return "sent";
+  }
+
+  #sendNext(): SharedOutcome {
+    const next = this.#queue.slice(this.#head, this.#head + together);
+    const frames = next.flatMap((held) => this.#frameOf(held));
+    const outcome = frames.length === 0 ? "sent" : this.#send(frames);
+    if (outcome !== "sent") return outcome;
+    this.#observer.delivered(frames.length);
+    for (const held of next) this.#take(held);
+    return "sent";
+  }
+
+  #frameOf({ subscription, delivery }: Held): readonly Frame[] {
+    const { permissions } = subscription;
+    if (permissions === undefined || !delivery.mayReach(permissions, this.#verdicts)) return [];
+    return [delivery.frame(this.#codec, subscription.id)];
+  }
+
+  #send(frames: readonly Frame[]): SharedOutcome {
+    const coalesces = this.#session.features.has("coalesce_messages");
+    return this.#session.sendShared(new SharedFrames(coalesces ? [this.#codec.join(frames)] : frames));
+  }
+
+  #take({ subscription, delivery }: Held): void {
+    this.#head += 1;
+    this.#bytes -= delivery.message.bytes;
+    const topics = this.#newest.get(subscription);
+    topics?.delete(delivery.message.topic);
+    if (topics?.size === 0) this.#newest.delete(subscription);
+    // The rest is not moved for each message.
+    if (this.#head * 2 < this.#queue.length) return;
+    this.#queue = this.#queue.slice(this.#head);
+    this.#head = 0;
+  }
+
+  #dropOldest(): void {
+    const oldest = this.#queue[this.#head];
+    if (oldest === undefined) return;
+    this.#take(oldest);
+    this.lose(oldest.subscription, 1);
+  }
+
+  #replace(subscription: Subscription, delivery: Delivery): boolean {
+    const held = this.#newest.get(subscription)?.get(delivery.message.topic);
+    if (held === undefined) return false;
+    this.#bytes += delivery.message.bytes - held.delivery.message.bytes;
+    held.delivery = delivery;
+    this.#observer.conflated();
+    return true;
+  }
+
+  #topicsOf(subscription: Subscription): Map<string, Held> {
+    let topics = this.#newest.get(subscription);
+    if (topics === undefined) {
+      topics = new Map();
+      this.#newest.set(subscription, topics);
+    }
+    return topics;
+  }
+}

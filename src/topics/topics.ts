@@ -1,0 +1,277 @@
+import type { EventContext } from "../../protocol/commands/system.ts";
+import type { TopicSubscription } from "../../protocol/commands/topics.ts";
+import { isReservedTopic, isTopicPattern, segmentsOf, topicLimits } from "../../protocol/topic-pattern.ts";
+import { AuthError } from "../auth/errors.ts";
+import { newId } from "../auth/ids.ts";
+import type { PermissionsReader } from "../auth/permissions/permissions.ts";
+import type { LogProgress } from "../auth/revocation/log-progress.ts";
+import type { JsonObject, JsonValue } from "../auth/store.ts";
+import type { Session } from "../connection/session.ts";
+import { type Message, namespaceOf, type Publisher, type TopicBroker } from "./broker.ts";
+import { Delivery, parsePosition, positionText } from "./delivery.ts";
+import { type EventContent, type EventOrigin, eventPattern, eventTopic, openEvents } from "./events.ts";
+import { FanOut } from "./fan-out.ts";
+import { type Following, Namespaces } from "./namespaces.ts";
+import type { TopicsObserver } from "./observer.ts";
+import { Publishing, requireControl } from "./publishing.ts";
+import { RightsGate } from "./rights-gate.ts";
+import { SocketTopics, type SocketTopicsParts } from "./socket-topics.ts";
+import { SubscriberGroups } from "./subscriber-groups.ts";
+import type { Subscription } from "./subscription.ts";
+import { standsFor } from "./topic-index.ts";
+import type { OutletLimits } from "./topic-outlet.ts";
+import { Verdicts } from "./verdicts.ts";
+
+export interface TopicsLimits {
+  /** Bytes of a message's data as JSON. */
+  readonly messageBytes: number;
+  /** What may wait for one client that does not read. */
+  readonly outlet: OutletLimits;
+  /** Subscriptions of this node. */
+  readonly subscriptions: number;
+}
+
+export interface TopicsOptions {
+  readonly permissions: PermissionsReader;
+  readonly progress: LogProgress;
+  readonly broker: TopicBroker;
+  readonly clock: { readonly now: () => number; readonly monotonic: () => number };
+  readonly observer: TopicsObserver;
+  readonly limits: TopicsLimits;
+  readonly onFault: (error: unknown) => void;
+}
+
+export interface SubscribeRequest {
+  readonly id: number;
+  readonly pattern: string;
+  readonly conflate?: boolean | undefined;
+  /** Of the shape of `TopicPosition`. */
+  readonly position?: string | undefined;
+}
+
+export interface FiredEvent {
+  readonly type: string;
+  readonly data: JsonObject;
+  readonly origin: EventOrigin;
+}
+
+/**
+ * Messages by topic, and Home Assistant's events. Who gets a message is decided for each message, by the rights of that
+ * moment. All methods reject with `AuthError`: `unavailable` if the rights are not known, or the broker is away.
+ */
+export interface Topics {
+  /** Subscribes the socket until `disposables.dispose(id)`, its close, or the loss of its rights. */
+  subscribe(session: Session, request: SubscribeRequest): Promise<TopicSubscription>;
+  /**
+   * Home Assistant's events of this type; undefined: of all. `beginOwn` subscribes to the gateway's own, and returns what
+   * ends that.
+   */
+  subscribeEvents(
+    session: Session,
+    id: number,
+    type: string | undefined,
+    beginOwn: () => () => void,
+  ): Promise<void>;
+  /** Returns the message's position. */
+  publish(session: Session, topic: string, data: JsonValue): Promise<string>;
+  /** The caller has checked that the publisher is an administrator. */
+  fireEvent(publisher: Publisher, event: FiredEvent): Promise<EventContext>;
+  /** Of this node. */
+  readonly subscriptions: number;
+  close(): Promise<void>;
+}
+
+export function createTopics(options: TopicsOptions): Topics {
+  return new NodeTopics(options);
+}
+
+class NodeTopics implements Topics {
+  readonly #options: TopicsOptions;
+  readonly #groups = new SubscriberGroups();
+  readonly #verdicts = new Verdicts();
+  readonly #namespaces: Namespaces;
+  readonly #publishing: Publishing;
+  readonly #fanOut: FanOut;
+  readonly #gate: RightsGate;
+  readonly #socketParts: SocketTopicsParts;
+  readonly #sockets = new Map<Session, SocketTopics>();
+
+  constructor(options: TopicsOptions) {
+    this.#options = options;
+    const { broker, clock, observer, progress, limits } = options;
+    const monotonic = () => clock.monotonic();
+    const now = () => clock.now();
+    const shared = { ...options, monotonic, now, groups: this.#groups, verdicts: this.#verdicts };
+    this.#namespaces = new Namespaces(broker);
+    this.#publishing = new Publishing({ ...shared, messageBytes: limits.messageBytes });
+    this.#fanOut = new FanOut({
+      ...shared,
+      earlyMessages: limits.outlet.messages,
+      onTaken: (message) => this.#namespaces.handedOut(message),
+    });
+    this.#gate = new RightsGate({
+      progress,
+      monotonic,
+      onPassed: (message) => this.#fanOut.add(message),
+      onLost: (message) => this.#fanOut.later(() => this.#lost(message)),
+    });
+    this.#socketParts = { ...shared, observer, fanOut: this.#fanOut, outletLimits: limits.outlet };
+    broker.start({
+      onMessage: (message) => this.#gate.add(message),
+      onGap: (namespace) => this.#fanOut.later(() => this.#gap(namespace)),
+    });
+  }
+
+  get subscriptions(): number {
+    return this.#groups.subscriptions;
+  }
+
+  async subscribe(session: Session, request: SubscribeRequest): Promise<TopicSubscription> {
+    const { id, pattern, conflate = false } = request;
+    const namespace = namespaceToFollow(pattern);
+    const socket = this.#socketOf(session);
+    await this.#requireRead(socket, pattern);
+    const following = this.#namespaces.follow(namespace);
+    try {
+      await following.ready;
+      await this.#requireRead(socket, pattern);
+      const onEnd = () => following.end();
+      const subscription = socket.add({ id, pattern, conflates: conflate, isOfEvents: false }, onEnd);
+      following.add(subscription);
+      session.disposables.add(id, () => socket.end(subscription));
+      const answer = await this.#begin(subscription, following, request.position);
+      if (subscription.group === undefined && session.live) throw new AuthError("unauthorized");
+      subscription.isAnswered = true;
+      return answer;
+    } catch (error) {
+      session.disposables.dispose(id);
+      following.end();
+      throw error;
+    }
+  }
+
+  async subscribeEvents(
+    session: Session,
+    id: number,
+    type: string | undefined,
+    beginOwn: () => () => void,
+  ): Promise<void> {
+    const socket = this.#socketOf(session);
+    const { isAdmin } = await socket.permissions();
+    if (!isAdmin && (type === undefined || !openEvents.has(type))) throw new AuthError("unauthorized");
+    this.#requireRoom();
+    const pattern = eventPattern(type);
+    const following = this.#namespaces.follow(namespaceOf(pattern));
+    // The gateway's own events need no broker, so the client does not wait for it.
+    following.ready.catch(() => undefined);
+    const endOwn = beginOwn();
+    const end = () => {
+      following.end();
+      endOwn();
+    };
+    const subscription = socket.add({ id, pattern, conflates: false, isOfEvents: true }, end);
+    following.add(subscription);
+    session.disposables.add(id, () => socket.end(subscription));
+  }
+
+  async publish(session: Session, topic: string, data: JsonValue): Promise<string> {
+    requireControl(await this.#socketOf(session).permissions(), topic);
+    const { userId, sessionType } = session.principal;
+    const publisher = { userId, isSystem: sessionType === "system" };
+    const positions = await this.#publishing.publish([this.#publishing.publication(publisher, topic, data)]);
+    return positions.map(positionText).join();
+  }
+
+  async fireEvent(publisher: Publisher, { type, data, origin }: FiredEvent): Promise<EventContext> {
+    const content: EventContent = { type, data, origin, contextId: newId() };
+    const publication = this.#publishing.publication(publisher, eventTopic(type), data);
+    await this.#publishing.publish([{ ...publication, data: { ...content } }]);
+    return { id: content.contextId, parent_id: null, user_id: publisher.userId };
+  }
+
+  async close(): Promise<void> {
+    this.#gate.close();
+    await this.#options.broker.close();
+  }
+
+  #socketOf(session: Session): SocketTopics {
+    let socket = this.#sockets.get(session);
+    if (socket === undefined) {
+      socket = new SocketTopics(this.#socketParts, session, () => this.#sockets.delete(session));
+      this.#sockets.set(session, socket);
+    }
+    return socket;
+  }
+
+  async #requireRead(socket: SocketTopics, pattern: string): Promise<void> {
+    const permissions = await socket.permissions();
+    if (!this.#verdicts.mayReadSomeOf(permissions, pattern)) throw new AuthError("unauthorized");
+    this.#requireRoom();
+  }
+
+  #requireRoom(): void {
+    if (this.subscriptions >= this.#options.limits.subscriptions)
+      throw new AuthError("overloaded", { detail: "this node has as many subscriptions as it may" });
+  }
+
+  /** Runs in the tick in which the subscription was added, up to its first wait. */
+  async #begin(
+    subscription: Subscription,
+    { position }: Following,
+    since: string | undefined,
+  ): Promise<TopicSubscription> {
+    if (position === null) return { position: null, resumed: false };
+    const answer = { position: positionText(position), resumed: false };
+    const after = since === undefined ? undefined : parsePosition(since);
+    if (after === undefined || after.epoch !== position.epoch) return answer;
+    subscription.early = [];
+    const namespace = namespaceOf(subscription.pattern);
+    const missed = await this.#options.broker.history(namespace, after, position.sequence);
+    const { early } = subscription;
+    subscription.early = undefined;
+    this.#replay(subscription, [...(missed ?? []).map((each) => new Delivery(each, 0)), ...early]);
+    return { ...answer, resumed: missed !== undefined };
+  }
+
+  /** After the answer, so that the client knows the subscription. Rights are asked when it is handed to the socket. */
+  #replay(subscription: Subscription, deliveries: readonly Delivery[]): void {
+    const { outlet } = subscription;
+    for (const delivery of deliveries) {
+      const { permissions } = subscription;
+      const fits = permissions !== undefined && standsFor(subscription.segments, delivery.segments);
+      if (fits && delivery.mayReach(permissions, this.#verdicts)) outlet.hold(subscription, delivery);
+    }
+    this.#fanOut.later(() => outlet.mayGoOn());
+  }
+
+  /** Whoever may have got it is told. */
+  #lost(message: Message): void {
+    const delivery = new Delivery(message, 0);
+    for (const group of this.#groups.of(delivery.segments)) {
+      if (!delivery.mayReach(group.permissions, this.#verdicts)) continue;
+      for (const subscription of group.members) this.#lose(subscription, 1);
+    }
+  }
+
+  /** It is not known for whom the lost ones were. */
+  #gap(namespace: string | undefined): void {
+    for (const subscription of this.#namespaces.subscriptionsTo(namespace)) this.#lose(subscription, null);
+  }
+
+  #lose(subscription: Subscription, count: number | null): void {
+    subscription.outlet.lose(subscription, count);
+    this.#fanOut.later(() => subscription.outlet.mayGoOn());
+  }
+}
+
+/** Undefined: any. Throws `invalid_format` for what is no pattern of a subscription. */
+function namespaceToFollow(pattern: string): string | undefined {
+  const invalid = (publicMessage: string) => new AuthError("invalid_format", { publicMessage });
+  if (!isTopicPattern(pattern)) throw invalid("Not a pattern.");
+  if (isReservedTopic(pattern)) throw invalid("Topics that begin with $ are reserved.");
+  const segments = segmentsOf(pattern);
+  if (segments.filter((segment) => segment === "+").length > topicLimits.wildcards)
+    throw invalid(`A pattern has at most ${topicLimits.wildcards} wildcards.`);
+  const [first] = segments;
+  return first === "+" || first === "#" ? undefined : first;
+}
