@@ -4,7 +4,7 @@ import { Id } from "../frames.ts";
 
 /**
  * Who may send a command. `anyone` is before `auth_ok`. The others are after it: `user` is any authenticated user,
- * `admin` a member of system-admin or the owner, `owner` the owner alone.
+ * `admin` a member of system-admin, the owner, or somebody to whom a group gives the command, `owner` the owner alone.
  */
 export type Guard = "anyone" | "user" | "admin" | "owner";
 

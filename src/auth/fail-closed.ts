@@ -196,6 +196,7 @@ const pushedRequests: Rules<Authority["pushedRequests"]> = {
 
 const approvals: Rules<Authority["approvals"]> = {
   mayDecide: unrestricted,
+  isDelegable: unrestricted,
   // Only logins call it.
   wait: needsFollowedLog,
   list: unrestricted,

@@ -1,5 +1,6 @@
 import { AuthError } from "../auth/errors.ts";
 import type { Command } from "../connection/command.ts";
+import { limitsOf } from "./delegates.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireOwnerForOwner } from "./owner-only.ts";
 import { pageRequestOf } from "./page-request.ts";
@@ -8,13 +9,15 @@ import type { CommandParts } from "./registry.ts";
 
 /** What administrators see of other people, and the change of the owner. `gatehouse/revoke` ends sessions. */
 export function administrationCommands(parts: CommandParts): readonly Command[] {
-  const { users, sessions } = parts.authority;
+  const { authority } = parts;
+  const { users, sessions } = authority;
   return [
-    defineCommand("gatehouse/users/sessions", users, async (message, session) => {
+    defineCommand("gatehouse/users/sessions", authority, async (message, session) => {
       const { user_id: userId } = message;
       await requireOwnerForOwner(users, userId, session);
-      if ((await users.read(userId)) === undefined)
-        throw new AuthError("not_found", { publicMessage: "User not found" });
+      const found = await users.read(userId);
+      if (found === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
+      (await limitsOf(authority, session)).requireBelow(found.user);
       const page = await sessions.listPage(userId, pageRequestOf(message));
       const { sessionId } = session.principal;
       return {
@@ -22,7 +25,7 @@ export function administrationCommands(parts: CommandParts): readonly Command[] 
         cursor: page.next ?? null,
       };
     }),
-    defineCommand("gatehouse/owner/transfer", users, async ({ user_id }, session) => {
+    defineCommand("gatehouse/owner/transfer", authority, async ({ user_id }, session) => {
       await parts.authorityOf(session).ownership.transfer(user_id, session.principal);
       return null;
     }),

@@ -13,7 +13,7 @@ const signedPathSeconds = 30;
 export function authCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
   const { users, credentials, signedPaths, authentication } = authority;
   return [
-    defineCommand("auth/current_user", users, async (_, { principal }) => {
+    defineCommand("auth/current_user", authority, async (_, { principal }) => {
       const user = await users.current(principal.userId);
       if (user === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
       const owned = await credentials.list(user.id);
@@ -29,7 +29,7 @@ export function authCommands({ authority, authorityOf }: CommandParts): readonly
         mfa_modules: [],
       };
     }),
-    defineCommand("auth/long_lived_access_token", users, async (message, session) => {
+    defineCommand("auth/long_lived_access_token", authority, async (message, session) => {
       const { principal } = session;
       const { accessToken } = await authorityOf(session).sessions.openLongLived({
         userId: principal.userId,
@@ -40,10 +40,10 @@ export function authCommands({ authority, authorityOf }: CommandParts): readonly
       });
       return accessToken;
     }),
-    defineCommand("auth/sign_path", users, async ({ path, expires }, { principal }) => ({
+    defineCommand("auth/sign_path", authority, async ({ path, expires }, { principal }) => ({
       path: await signedPaths.sign(principal.sessionId, path, expires ?? signedPathSeconds),
     })),
-    defineCommand("auth/refresh", users, async ({ id, refresh_token }, session) => {
+    defineCommand("auth/refresh", authority, async ({ id, refresh_token }, session) => {
       const reused = { success: false, error: errorBody("token_reused") } as const;
       const undo = session.answerBeforeCut(id, reused, ["token_reused"]);
       const grant = await authorityOf(session)

@@ -13,13 +13,14 @@ type Changes = Omit<Params<"gatehouse/clients/update">, "id" | "type">;
 
 /** Registered clients, for administrators. */
 export function clientCommands(parts: CommandParts): readonly Command[] {
-  const { users, clients } = parts.authority;
+  const { authority } = parts;
+  const { clients } = authority;
   return [
-    defineCommand("gatehouse/clients/list", users, async (message) => {
+    defineCommand("gatehouse/clients/list", authority, async (message) => {
       const page = await clients.page(pageRequestOf(message));
       return { clients: page.clients.map(clientInfoOf), cursor: page.next ?? null };
     }),
-    defineCommand("gatehouse/clients/register", users, async (message, session) => {
+    defineCommand("gatehouse/clients/register", authority, async (message, session) => {
       const made = await parts.authorityOf(session).clients.register({
         id: message.client_id,
         name: message.name ?? message.client_id,
@@ -29,15 +30,15 @@ export function clientCommands(parts: CommandParts): readonly Command[] {
       });
       return { client: clientInfoOf(made.client), client_secret: made.secret };
     }),
-    defineCommand("gatehouse/clients/update", users, async (message, session) => {
+    defineCommand("gatehouse/clients/update", authority, async (message, session) => {
       const changed = await parts.authorityOf(session).clients.update(message.client_id, changesOf(message));
       return clientInfoOf(changed);
     }),
-    defineCommand("gatehouse/clients/new_secret", users, async ({ client_id }, session) => {
+    defineCommand("gatehouse/clients/new_secret", authority, async ({ client_id }, session) => {
       const { client, secret } = await parts.authorityOf(session).clients.renewSecret(client_id);
       return { client: clientInfoOf(client), client_secret: secret };
     }),
-    defineCommand("gatehouse/clients/remove", users, async ({ client_id }, session) => {
+    defineCommand("gatehouse/clients/remove", authority, async ({ client_id }, session) => {
       await parts.authorityOf(session).clients.remove(client_id);
       return null;
     }),

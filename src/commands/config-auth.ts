@@ -2,8 +2,9 @@ import type { UserInfo } from "../../protocol/commands/admin.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Credential, PageRequest, User } from "../auth/model.ts";
 import { isActive } from "../auth/users/account-status.ts";
-import type { UserPatch } from "../auth/users/users.ts";
+import { newUser, type UserPatch } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
+import { limitsOf } from "./delegates.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireApproverForPending, requireOwnerForOwner } from "./owner-only.ts";
 import { pageRequestOf } from "./page-request.ts";
@@ -14,32 +15,36 @@ const usersAtOnce = 50;
 
 /** Home Assistant's `config/auth/*`, and the list of users in pages. */
 export function configAuthCommands(parts: CommandParts): readonly Command[] {
-  const { users } = parts.authority;
+  const { authority } = parts;
+  const { users } = authority;
   return [
-    defineCommand("config/auth/list", users, (_, session) =>
+    defineCommand("config/auth/list", authority, (_, session) =>
       parts.wholeLists.run(session, () => everybody(parts)),
     ),
-    defineCommand("gatehouse/users/list", users, (message) => pageOfInfos(parts, pageRequestOf(message))),
-    defineCommand("config/auth/create", users, async (message, session) => {
-      const user = await parts.authorityOf(session).users.create({
-        name: message.name,
-        groupIds: message.group_ids,
-        localOnly: message.local_only,
-      });
+    defineCommand("gatehouse/users/list", authority, (message) => pageOfInfos(parts, pageRequestOf(message))),
+    defineCommand("config/auth/create", authority, async (message, session) => {
+      const { name, group_ids: groupIds = [], local_only: localOnly = false } = message;
+      const { permitUserChange } = await limitsOf(authority, session);
+      const after = newUser({ name, groupIds, localOnly, createdAt: 0 });
+      await permitUserChange?.({ before: undefined, after });
+      const user = await parts.authorityOf(session).users.create({ name, groupIds, localOnly });
       return { user: await infoOf(parts, user) };
     }),
-    defineCommand("config/auth/update", users, async (message, session) => {
+    defineCommand("config/auth/update", authority, async (message, session) => {
       // `users.update` refuses to deactivate the owner, for everybody, with Home Assistant's text.
       if (message.is_active !== false) await requireOwnerForOwner(users, message.user_id, session);
       await requireApproverForPending(parts.authority, message.user_id, session);
-      const changed = parts.authorityOf(session).users.update(message.user_id, patchOf(message));
+      const { permitUserChange } = await limitsOf(authority, session);
+      const audited = parts.authorityOf(session).users;
+      const changed = audited.update(message.user_id, patchOf(message), permitUserChange);
       const user = await changed.catch(userNotFound);
       return { user: await infoOf(parts, user) };
     }),
-    defineCommand("config/auth/delete", users, async ({ user_id }, session) => {
+    defineCommand("config/auth/delete", authority, async ({ user_id }, session) => {
       if (user_id === session.principal.userId) throw new AuthError("no_delete_self");
       await requireApproverForPending(parts.authority, user_id, session);
-      await parts.authorityOf(session).users.remove(user_id).catch(userNotFound);
+      const { permitUserChange } = await limitsOf(authority, session);
+      await parts.authorityOf(session).users.remove(user_id, permitUserChange).catch(userNotFound);
       return null;
     }),
   ];

@@ -14,13 +14,11 @@ import type { CommandAuthority, CommandParts } from "./registry.ts";
  * Home Assistant's `config/auth_provider/homeassistant/*`, for the first local provider, or for that with
  * `auth_provider_id`. Throws `invalid_handler` if there is none.
  */
-export function localProviderCommands({
-  authority: { users, recentLogin },
-  authorityOf,
-}: CommandParts): readonly Command[] {
+export function localProviderCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
+  const { users, recentLogin } = authority;
   const prefix = "config/auth_provider/homeassistant";
   return [
-    defineCommand(`${prefix}/create`, users, async ({ user_id, username, password, ...at }, session) => {
+    defineCommand(`${prefix}/create`, authority, async ({ user_id, username, password, ...at }, session) => {
       await requireOwnerForOwner(users, user_id, session);
       requireRecentForOneself(recentLogin, user_id, session);
       await loginsAt(authorityOf(session), at)
@@ -29,17 +27,17 @@ export function localProviderCommands({
         .catch(translated(usernameErrors, { username }));
       return null;
     }),
-    defineCommand(`${prefix}/delete`, users, async ({ id, username, ...at }, session) => {
-      const authority = authorityOf(session);
-      await requireOwnerForOwner(users, await loginsAt(authority, at).userIdOf(username), session);
+    defineCommand(`${prefix}/delete`, authority, async ({ id, username, ...at }, session) => {
+      const audited = authorityOf(session);
+      await requireOwnerForOwner(users, await loginsAt(audited, at).userIdOf(username), session);
       await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
-        authority.credentialRemovals
+        audited.credentialRemovals
           .removeLocal(username, at.auth_provider_id)
           .catch(translated(["user_not_found"])),
       );
       return null;
     }),
-    defineCommand(`${prefix}/change_password`, users, async (message, session) => {
+    defineCommand(`${prefix}/change_password`, authority, async (message, session) => {
       const { principal, peer } = session;
       await loginsAt(authorityOf(session), message).changeOwnPassword(
         principal,
@@ -51,7 +49,7 @@ export function localProviderCommands({
     }),
     defineCommand(
       `${prefix}/admin_change_password`,
-      users,
+      authority,
       async ({ id, user_id, password, ...at }, session) => {
         requireRecentForOneself(recentLogin, user_id, session);
         await answeredBeforeCut({ id, session, cause: "password_changed" }, () =>
@@ -60,12 +58,16 @@ export function localProviderCommands({
         return null;
       },
     ),
-    defineCommand(`${prefix}/admin_change_username`, users, async ({ user_id, username, ...at }, session) => {
-      await loginsAt(authorityOf(session), at)
-        .changeUsername(user_id, username)
-        .catch(translated(usernameErrors, { username }));
-      return null;
-    }),
+    defineCommand(
+      `${prefix}/admin_change_username`,
+      authority,
+      async ({ user_id, username, ...at }, session) => {
+        await loginsAt(authorityOf(session), at)
+          .changeUsername(user_id, username)
+          .catch(translated(usernameErrors, { username }));
+        return null;
+      },
+    ),
   ];
 }
 

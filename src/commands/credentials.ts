@@ -14,7 +14,8 @@ export function credentialCommands(parts: CommandParts): readonly Command[] {
   return [...linkCommands(parts), ...removalCommands(parts)];
 }
 
-function linkCommands({ authority: { users, recentLogin }, authorityOf }: CommandParts): readonly Command[] {
+function linkCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
+  const { recentLogin } = authority;
   const flows = new WeakMap<Session, LinkFlow>();
   const own = (session: Session, flowId: string) => {
     const flow = flows.get(session);
@@ -22,7 +23,7 @@ function linkCommands({ authority: { users, recentLogin }, authorityOf }: Comman
     return flow;
   };
   return [
-    defineCommand("auth/link/start", users, async ({ id, handler }, session) => {
+    defineCommand("auth/link/start", authority, async ({ id, handler }, session) => {
       recentLogin.require(session.principal);
       const { logins } = authorityOf(session);
       const flow = new LinkFlow(logins, session, id);
@@ -48,10 +49,10 @@ function linkCommands({ authority: { users, recentLogin }, authorityOf }: Comman
       await ends?.cancel().catch(() => undefined);
       return step;
     }),
-    defineCommand("auth/link/step", users, ({ flow_id, user_input }, session) =>
+    defineCommand("auth/link/step", authority, ({ flow_id, user_input }, session) =>
       own(session, flow_id).submit(user_input),
     ),
-    defineCommand("auth/link/cancel", users, ({ flow_id }, session) => own(session, flow_id).cancel()),
+    defineCommand("auth/link/cancel", authority, ({ flow_id }, session) => own(session, flow_id).cancel()),
   ];
 }
 
@@ -63,8 +64,8 @@ function removalCommands({ authority, authorityOf }: CommandParts): readonly Com
     ),
   });
   return [
-    defineCommand("auth/credentials/list", users, (_, { principal }) => listOf(principal.userId)),
-    defineCommand("auth/credentials/remove", users, async ({ id, credential_id }, session) => {
+    defineCommand("auth/credentials/list", authority, (_, { principal }) => listOf(principal.userId)),
+    defineCommand("auth/credentials/remove", authority, async ({ id, credential_id }, session) => {
       recentLogin.require(session.principal);
       await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
         authorityOf(session).credentialRemovals.remove(session.principal.userId, credential_id, {
@@ -73,17 +74,21 @@ function removalCommands({ authority, authorityOf }: CommandParts): readonly Com
       );
       return null;
     }),
-    defineCommand("gatehouse/credentials/list", users, async ({ user_id }) => {
+    defineCommand("gatehouse/credentials/list", authority, async ({ user_id }) => {
       if ((await users.current(user_id)) === undefined) throw new AuthError("not_found");
       return await listOf(user_id);
     }),
-    defineCommand("gatehouse/credentials/remove", users, async ({ id, user_id, credential_id }, session) => {
-      await requireOwnerForOwner(users, user_id, session);
-      await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
-        authorityOf(session).credentialRemovals.remove(user_id, credential_id, { keepLast: false }),
-      );
-      return null;
-    }),
+    defineCommand(
+      "gatehouse/credentials/remove",
+      authority,
+      async ({ id, user_id, credential_id }, session) => {
+        await requireOwnerForOwner(users, user_id, session);
+        await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
+          authorityOf(session).credentialRemovals.remove(user_id, credential_id, { keepLast: false }),
+        );
+        return null;
+      },
+    ),
   ];
 }
 

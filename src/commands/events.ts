@@ -9,15 +9,15 @@ import type { CommandParts } from "./registry.ts";
 /** Subscriptions of one socket at once. */
 const subscriptionLimit = 256;
 
-export function eventCommands({ authority: { users }, topics }: CommandParts): readonly Command[] {
+export function eventCommands({ authority, topics }: CommandParts): readonly Command[] {
   return [
-    defineCommand("subscribe_events", users, async ({ id, event_type }, session) => {
+    defineCommand("subscribe_events", authority, async ({ id, event_type }, session) => {
       requireRoomForSubscription(session);
       const type = event_type === "*" ? undefined : event_type;
       await topics.subscribeEvents(session, id, type, () => session.watchUsers(id, type));
       return null;
     }),
-    defineCommand("fire_event", users, async ({ event_type, event_data = {} }, session) => {
+    defineCommand("fire_event", authority, async ({ event_type, event_data = {} }, session) => {
       if (isOwnEvent(event_type))
         throw new AuthError("not_allowed", { publicMessage: "Only the gateway fires this event." });
       const { userId, sessionType } = session.principal;
@@ -26,7 +26,7 @@ export function eventCommands({ authority: { users }, topics }: CommandParts): r
       const data = event_data as JsonObject;
       return { context: await topics.fireEvent(publisher, { type: event_type, data, origin: "LOCAL" }) };
     }),
-    defineCommand("unsubscribe_events", users, ({ subscription }, session) => {
+    defineCommand("unsubscribe_events", authority, ({ subscription }, session) => {
       if (!session.disposables.dispose(subscription))
         throw new AuthError("not_found", { publicMessage: "Subscription not found." });
       return null;

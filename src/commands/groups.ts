@@ -5,6 +5,7 @@ import type { KnownGroup } from "../auth/permissions/group-table.ts";
 import type { RevokeReceipt } from "../auth/revocation/receipt.ts";
 import type { Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
+import { limitsOf } from "./delegates.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireApproverForPending, requireOwnerForOwner } from "./owner-only.ts";
 import { pageRequestOf } from "./page-request.ts";
@@ -13,53 +14,63 @@ import { stateOf } from "./revoke.ts";
 
 /** Groups and their policies. */
 export function groupCommands(parts: CommandParts): readonly Command[] {
-  const { users, groups } = parts.authority;
+  const { authority } = parts;
+  const { groups } = authority;
   return [
-    defineCommand("gatehouse/groups/list", users, async () => ({
+    defineCommand("gatehouse/groups/list", authority, async () => ({
       groups: (await groups.list()).map(summaryOf),
     })),
-    defineCommand("gatehouse/groups/get", users, async ({ group_id }) =>
+    defineCommand("gatehouse/groups/get", authority, async ({ group_id }) =>
       infoOf(found(await groups.get(group_id))),
     ),
-    defineCommand("gatehouse/groups/create", users, async ({ name, policy }, session) => {
-      const { group } = await parts.authorityOf(session).groups.create({ name, policy });
+    defineCommand("gatehouse/groups/create", authority, async ({ name, policy }, session) => {
+      const { permitPolicy: permit } = await limitsOf(authority, session);
+      const { group } = await parts.authorityOf(session).groups.create({ name, policy, permit });
       return infoOf(group);
     }),
-    defineCommand("gatehouse/groups/update", users, async (message, session) => {
+    defineCommand("gatehouse/groups/update", authority, async (message, session) => {
       const { group_id, version, name, policy, wait } = message;
-      const changed = await parts.authorityOf(session).groups.update(group_id, version, { name, policy });
+      const { permitPolicy: permit } = await limitsOf(authority, session);
+      const changed = await parts
+        .authorityOf(session)
+        .groups.update(group_id, version, { name, policy, permit });
       return { group: infoOf(changed.group), revocation: await stateAfter(parts, changed.receipt, wait) };
     }),
-    defineCommand("gatehouse/groups/delete", users, async ({ group_id, version, wait }, session) =>
-      stateAfter(parts, await parts.authorityOf(session).groups.delete(group_id, version), wait),
-    ),
+    defineCommand("gatehouse/groups/delete", authority, async ({ group_id, version, wait }, session) => {
+      const { permitPolicy } = await limitsOf(authority, session);
+      const receipt = await parts.authorityOf(session).groups.delete(group_id, version, permitPolicy);
+      return await stateAfter(parts, receipt, wait);
+    }),
     ...memberCommands(parts),
   ];
 }
 
 function memberCommands(parts: CommandParts): readonly Command[] {
-  const { users, groups } = parts.authority;
+  const { authority } = parts;
+  const { users, groups } = authority;
   const requireChangeable = async (userId: string, session: Session) => {
     await requireOwnerForOwner(users, userId, session);
     await requireApproverForPending(parts.authority, userId, session);
+    return (await limitsOf(authority, session)).permitUserChange;
   };
   return [
-    defineCommand("gatehouse/groups/members/list", users, async (message) => {
+    defineCommand("gatehouse/groups/members/list", authority, async (message) => {
       const { id } = found(await groups.get(message.group_id));
       const page = await users.page(pageRequestOf(message));
       const members = page.users.filter(({ groupIds }) => groupIds.includes(id));
       return { user_ids: members.map((user) => user.id), cursor: page.next ?? null };
     }),
-    defineCommand("gatehouse/groups/members/add", users, async (message, session) => {
+    defineCommand("gatehouse/groups/members/add", authority, async (message, session) => {
       const { group_id: groupId, user_id: userId, version } = message;
-      await requireChangeable(userId, session);
-      await parts.authorityOf(session).groups.addMember({ groupId, userId, version });
+      const permit = await requireChangeable(userId, session);
+      await parts.authorityOf(session).groups.addMember({ groupId, userId, version, permit });
       return null;
     }),
-    defineCommand("gatehouse/groups/members/remove", users, async (message, session) => {
+    defineCommand("gatehouse/groups/members/remove", authority, async (message, session) => {
       const { group_id: groupId, user_id: userId, version, wait } = message;
-      await requireChangeable(userId, session);
-      const receipt = await parts.authorityOf(session).groups.removeMember({ groupId, userId, version });
+      const permit = await requireChangeable(userId, session);
+      const membership = { groupId, userId, version, permit };
+      const receipt = await parts.authorityOf(session).groups.removeMember(membership);
       return await stateAfter(parts, receipt, wait);
     }),
   ];

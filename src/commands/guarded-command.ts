@@ -1,8 +1,9 @@
 import type { CommandContract, Guard, NeededScope } from "../../protocol/commands/define.ts";
 import { type CommandType, commands, type Params, type Result } from "../../protocol/commands/index.ts";
+import type { Authority } from "../auth/authority.ts";
 import { allows } from "../auth/clients/scopes.ts";
 import { AuthError } from "../auth/errors.ts";
-import { isAdmin, type Users } from "../auth/users/users.ts";
+import type { Principal } from "../auth/model.ts";
 import type { answered, Command, Envelope } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { compileValidator } from "../connection/validator.ts";
@@ -15,16 +16,21 @@ export type Handler<T extends CommandType> = (
   session: Session,
 ) => Answer<T> | Promise<Answer<T>>;
 
-export type CurrentUsers = Pick<Users, "current">;
+/** What a guard asks. */
+export interface GuardAuthority {
+  readonly users: Pick<Authority["users"], "current">;
+  readonly permissions: Pick<Authority["permissions"], "of">;
+}
 
 /**
  * A command of protocol/ with its handler. Guard and scope are the contract's. `user` holds for every session. `admin` and
- * `owner` are checked against the user as this node knows it now, never against the token. The guard comes before the
+ * `owner` are checked against the user as this node knows it now, never against the token. `admin` also lets those pass to
+ * whom a group gives the command: what they may do with it the handler asks `delegates.ts`. The guard comes before the
  * schema: what a user may not ask for costs the same whatever its size.
  */
 export function defineCommand<const T extends CommandType>(
   type: T,
-  users: CurrentUsers,
+  authority: GuardAuthority,
   handler: Handler<T>,
 ): Command {
   const contract: CommandContract = commands[type];
@@ -35,7 +41,7 @@ export function defineCommand<const T extends CommandType>(
     if (problem !== undefined) throw new AuthError("invalid_format", { publicMessage: problem });
     return handler(message as Params<T>, session);
   };
-  const run = contract.guard === "user" ? handle : guarded(contract.guard, users, handle);
+  const run = contract.guard === "user" ? handle : guarded(type, authority, handle);
   return { type, run: scope === null ? run : inScope(scope, run) };
 }
 
@@ -50,15 +56,15 @@ function inScope(scope: Exclude<NeededScope, null>, run: Command["run"]): Comman
 }
 
 function guarded(
-  guard: Guard,
-  users: CurrentUsers,
+  type: CommandType,
+  authority: GuardAuthority,
   handle: (message: Envelope, session: Session) => unknown,
 ): Command["run"] {
+  const { guard }: { readonly guard: Guard } = commands[type];
   if (guard !== "admin" && guard !== "owner")
     throw new TypeError(`no command of a session has guard ${guard}`);
   return async (message, session) => {
-    const user = await users.current(session.principal.userId);
-    const allowed = user !== undefined && isAdmin(user) && (guard === "admin" || user.isOwner);
+    const allowed = await passes(guard, type, authority, session.principal);
     // The session may have been revoked while the user was looked up.
     if (!allowed || !session.live) throw new AuthError("unauthorized");
     // Or the socket was suspended: the node does not know any more whether the command may run.
@@ -66,4 +72,14 @@ function guarded(
       throw new AuthError("unavailable", { detail: "the socket was suspended before the command began" });
     return await handle(message, session);
   };
+}
+
+async function passes(
+  guard: "admin" | "owner",
+  type: CommandType,
+  { users, permissions }: GuardAuthority,
+  principal: Principal,
+): Promise<boolean> {
+  if (!(await permissions.of(principal)).mayCommand(type)) return false;
+  return guard === "admin" || (await users.current(principal.userId))?.isOwner === true;
 }

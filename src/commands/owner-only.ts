@@ -4,15 +4,20 @@ import type { Users } from "../auth/users/users.ts";
 import type { Session } from "../connection/session.ts";
 import type { CommandAuthority } from "./registry.ts";
 
-type ApprovalAuthority = Pick<CommandAuthority, "users" | "approvals">;
+type ApprovalAuthority = Pick<CommandAuthority, "users" | "approvals" | "permissions">;
 
-/** The guard lets every administrator pass; the configuration may demand the owner. Throws `unauthorized`. */
+/**
+ * The guard lets every administrator pass, and those to whom a group gives it; the configuration may demand the owner.
+ * Throws `unauthorized`.
+ */
 export async function requireApprover(
-  { users, approvals }: ApprovalAuthority,
+  { users, approvals, permissions }: ApprovalAuthority,
   { principal }: Session,
 ): Promise<void> {
   const user = await users.current(principal.userId);
-  if (user === undefined || !approvals.mayDecide(user)) throw new AuthError("unauthorized");
+  const { mayCommand } = await permissions.of(principal);
+  const mayDecide = user !== undefined && (approvals.isDelegable || approvals.mayDecide(user));
+  if (!mayDecide || !mayCommand("gatehouse/approvals/approve")) throw new AuthError("unauthorized");
 }
 
 /**

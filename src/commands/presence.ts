@@ -19,9 +19,9 @@ type Visible = (connection: LiveConnection) => boolean;
  * the owner sees, as the owner's sessions.
  */
 export function presenceCommands(parts: CommandParts): readonly Command[] {
-  const { users } = parts.authority;
+  const { authority } = parts;
   return [
-    defineCommand("gatehouse/presence/list", users, async (message, session) => {
+    defineCommand("gatehouse/presence/list", authority, async (message, session) => {
       const asked = await seenBy(parts, session, message.user_id);
       const { session_id, client_id, node, address, cursor, limit = pageLimits.default } = message;
       const query = { userId: asked.userId, sessionId: session_id, clientId: client_id, node, address };
@@ -33,7 +33,7 @@ export function presenceCommands(parts: CommandParts): readonly Command[] {
         cursor: page.next ?? null,
       };
     }),
-    defineCommand("gatehouse/presence/subscribe", users, async ({ id, user_id }, session) => {
+    defineCommand("gatehouse/presence/subscribe", authority, async ({ id, user_id }, session) => {
       await seenBy(parts, session, user_id);
       requireRoomForSubscription(session);
       const told = new PresenceSubscription(id, session, {

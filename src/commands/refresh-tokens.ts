@@ -13,15 +13,16 @@ import type { CommandParts } from "./registry.ts";
  * session is answered after the commit and before its socket closes.
  */
 export function sessionCommands(parts: CommandParts): readonly Command[] {
-  const { users, sessions } = parts.authority;
+  const { authority } = parts;
+  const { sessions } = authority;
   return [
-    defineCommand("auth/refresh_tokens", users, (_, session) =>
+    defineCommand("auth/refresh_tokens", authority, (_, session) =>
       parts.wholeLists.run(session, async () => {
         const { userId, sessionId } = session.principal;
         return (await sessions.list(userId)).map((each) => sessionInfoOf(each, sessionId));
       }),
     ),
-    defineCommand("gatehouse/sessions/list", users, async (message, { principal }) => {
+    defineCommand("gatehouse/sessions/list", authority, async (message, { principal }) => {
       const { userId, sessionId } = principal;
       const page = await sessions.listPage(userId, pageRequestOf(message));
       return {
@@ -29,19 +30,19 @@ export function sessionCommands(parts: CommandParts): readonly Command[] {
         cursor: page.next ?? null,
       };
     }),
-    defineCommand("auth/delete_refresh_token", users, async ({ id, refresh_token_id }, session) => {
+    defineCommand("auth/delete_refresh_token", authority, async ({ id, refresh_token_id }, session) => {
       const { userId } = session.principal;
       const found = await sessions.get(refresh_token_id);
       if (found?.userId !== userId) throw new AuthError("invalid_token_id");
       await revokeOwn(parts, { kind: "sessions", userId, sessionIds: [found.id] }, { id, session });
       return {};
     }),
-    defineCommand("auth/delete_all_refresh_tokens", users, async (message, session) => {
+    defineCommand("auth/delete_all_refresh_tokens", authority, async (message, session) => {
       const target = await targetOf(parts, message, session);
       if (target !== undefined) await revokeOwn(parts, target, { id: message.id, session });
       return {};
     }),
-    defineCommand("auth/refresh_token_set_expiry", users, async (message, session) => {
+    defineCommand("auth/refresh_token_set_expiry", authority, async (message, session) => {
       const asked = parts.authorityOf(session).sessions;
       await asked.setExpiry(session.principal, message.refresh_token_id, message.enable_expiry);
       return {};

@@ -1,9 +1,12 @@
 import type { RevocationState, RevocationTarget } from "../../protocol/commands/revoke.ts";
 import { AuthError } from "../auth/errors.ts";
 import { newId } from "../auth/ids.ts";
+import { recordKeys } from "../auth/record-keys.ts";
 import type { RevokeReceipt, RevokeTarget } from "../auth/revocation/receipt.ts";
+import type { Step } from "../auth/store.ts";
 import { answered, type Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
+import { limitsOf } from "./delegates.ts";
 import { requireRoomForSubscription } from "./events.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireOwnerForOwner } from "./owner-only.ts";
@@ -14,9 +17,10 @@ import type { CommandParts } from "./registry.ts";
  * everywhere.
  */
 export function revokeCommands(parts: CommandParts): readonly Command[] {
-  const { users, revocation } = parts.authority;
+  const { authority } = parts;
+  const { revocation } = authority;
   return [
-    defineCommand("gatehouse/revoke", users, async ({ id, target, wait, subscribe }, session) => {
+    defineCommand("gatehouse/revoke", authority, async ({ id, target, wait, subscribe }, session) => {
       if (subscribe === true) requireRoomForSubscription(session);
       const receipt = await revokeFrom(parts, await targetOf(parts, target, session), { id, session });
       if (wait === true) return stateOf(await revocation.settled(receipt));
@@ -33,31 +37,45 @@ interface Asker {
   readonly session: Session;
 }
 
-/** Throws `not_found`, and `unauthorized` for a target that only the owner may end. */
+interface Decided {
+  readonly target: RevokeTarget;
+  /** What the decision was made on, if it was made on something that may change. */
+  readonly also?: Step;
+}
+
+/** Throws `not_found`, and `unauthorized` for a target that only the owner, or an administrator, may end. */
 async function targetOf(
-  { authority: { users, sessions } }: CommandParts,
+  { authority }: CommandParts,
   target: RevocationTarget,
   session: Session,
-): Promise<RevokeTarget> {
+): Promise<Decided> {
+  const { users, sessions, permissions } = authority;
   if ("client_id" in target || "all" in target) {
     // Both may end sessions of the owner.
-    if ((await users.current(session.principal.userId))?.isOwner !== true)
-      throw new AuthError("unauthorized");
-    return "all" in target ? { kind: "all" } : { kind: "client", clientId: target.client_id };
+    const isOwner = (await users.current(session.principal.userId))?.isOwner === true;
+    if (!isOwner || !(await permissions.of(session.principal)).isAdmin) throw new AuthError("unauthorized");
+    return { target: "all" in target ? { kind: "all" } : { kind: "client", clientId: target.client_id } };
   }
   const found = "session_id" in target ? await sessions.get(target.session_id) : undefined;
-  const userId = "user_id" in target ? (await users.read(target.user_id))?.user.id : found?.userId;
-  if (userId === undefined) throw new AuthError("not_found");
+  const userId = "user_id" in target ? target.user_id : found?.userId;
+  const whose = userId === undefined ? undefined : await users.read(userId);
+  if (userId === undefined || (found === undefined && whose === undefined)) throw new AuthError("not_found");
   await requireOwnerForOwner(users, userId, session);
-  return found === undefined
-    ? { kind: "user", userId }
-    : { kind: "sessions", userId, sessionIds: [found.id] };
+  const limits = await limitsOf(authority, session);
+  if (whose !== undefined) limits.requireBelow(whose.user);
+  const check = [{ key: recordKeys.user(userId), version: whose?.version ?? 0 }];
+  return {
+    target:
+      found === undefined ? { kind: "user", userId } : { kind: "sessions", userId, sessionIds: [found.id] },
+    // Otherwise the user could become an administrator in between.
+    ...(limits.permitUserChange === undefined ? {} : { also: { check } }),
+  };
 }
 
 /** If the command ends its own socket, the answer is what is known by then. */
 async function revokeFrom(
   { authorityOf }: CommandParts,
-  target: RevokeTarget,
+  { target, also }: Decided,
   { id, session }: Asker,
 ): Promise<RevokeReceipt> {
   const revocationId = newId();
@@ -71,7 +89,10 @@ async function revokeFrom(
   };
   const undo = session.answerBeforeCut(id, { success: true, result: early }, ["session_revoked"]);
   try {
-    return await authorityOf(session).revocation.revoke(target, "session_revoked", { revocationId });
+    return await authorityOf(session).revocation.revoke(target, "session_revoked", {
+      revocationId,
+      ...(also === undefined ? {} : { also }),
+    });
   } finally {
     undo();
   }

@@ -8,13 +8,14 @@ import type { CommandParts } from "./registry.ts";
 
 /** Budgets of tries at login secrets that are exhausted. */
 export function throttleCommands(parts: CommandParts): readonly Command[] {
-  const { users, throttles, ownership } = parts.authority;
+  const { authority } = parts;
+  const { users, throttles, ownership } = authority;
   return [
-    defineCommand("gatehouse/throttles/list", users, async (message) => {
+    defineCommand("gatehouse/throttles/list", authority, async (message) => {
       const page = await throttles.page(pageRequestOf(message));
       return { throttles: page.throttles.map(infoOf), cursor: page.next ?? null };
     }),
-    defineCommand("gatehouse/throttles/lift", users, async ({ throttle_id }, session) => {
+    defineCommand("gatehouse/throttles/lift", authority, async ({ throttle_id }, session) => {
       const owner = await ownership.owner();
       // Otherwise an administrator could try as many passwords of the owner as they like.
       if (owner !== undefined && (await throttles.mayConcern(throttle_id, owner)))

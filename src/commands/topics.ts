@@ -4,13 +4,13 @@ import { requireRoomForSubscription } from "./events.ts";
 import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
 
-export function topicCommands({ authority: { users }, topics }: CommandParts): readonly Command[] {
+export function topicCommands({ authority, topics }: CommandParts): readonly Command[] {
   return [
-    defineCommand("gatehouse/topics/subscribe", users, (request, session) => {
+    defineCommand("gatehouse/topics/subscribe", authority, (request, session) => {
       requireRoomForSubscription(session);
       return topics.subscribe(session, request);
     }),
-    defineCommand("gatehouse/topics/publish", users, async ({ topic, data }, session) => ({
+    defineCommand("gatehouse/topics/publish", authority, async ({ topic, data }, session) => ({
       // A message that was decoded holds nothing but plain data.
       position: await topics.publish(session, topic, data as JsonValue),
     })),

@@ -288,6 +288,7 @@ const logins: Rules<Authority["logins"]> = {
 
 const approvals: Rules<Authority["approvals"]> = {
   mayDecide: notRecorded,
+  isDelegable: notRecorded,
   wait: notRecorded,
   list: notRecorded,
   approve: records("approval", (userId, groupIds) => ({ userId, groupIds })),

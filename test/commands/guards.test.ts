@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 
 import { AuthError } from "../../src/auth/errors.ts";
-import type { User } from "../../src/auth/model.ts";
+import type { Principal, User } from "../../src/auth/model.ts";
+import { createCallerPermissions, standingOf } from "../../src/auth/permissions/caller-permissions.ts";
+import { noResources } from "../../src/auth/permissions/entity-rules.ts";
+import { createGroupTable } from "../../src/auth/permissions/group-table.ts";
 import { defineCommand } from "../../src/commands/guarded-command.ts";
 import { admitted, connectionRig, settled } from "../support/connection-rig.ts";
 import { principalOf, userOf } from "../support/people.ts";
@@ -23,15 +26,25 @@ function setUp(current: () => Promise<User | undefined>) {
     recheck: () => undefined,
     review: async () => [undefined],
   };
+  const callers = createCallerPermissions({
+    groups: createGroupTable(),
+    resources: { ...noResources, revision: 0 },
+  });
+  const authority = {
+    users: { current },
+    permissions: {
+      of: async (principal: Principal) => callers.of(standingOf(await current()), principal),
+    },
+  };
   const rig = connectionRig(
     { authentication, revocation: { view } },
     {
       commands: [
-        defineCommand("config/auth/list", { current }, () => {
+        defineCommand("config/auth/list", authority, () => {
           done.push("list");
           return [];
         }),
-        defineCommand(ownerOnly, { current }, () => {
+        defineCommand(ownerOnly, authority, () => {
           done.push("password");
           return null;
         }),

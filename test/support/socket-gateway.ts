@@ -14,7 +14,7 @@ import { LocalPresenceDirectory } from "../../src/presence/local-directory.ts";
 import { NodePresence } from "../../src/presence/presence.ts";
 import { loadTransport } from "../../src/server/transports.ts";
 import type { Topics } from "../../src/topics/topics.ts";
-import { startAuthority, type TestAuthority } from "./authority.ts";
+import { startAuthority, type TestAuthority, type TestAuthorityOptions } from "./authority.ts";
 import { quietLog, quietObserver } from "./quiet-log.ts";
 import { openSocket, type SocketClient, type SocketClientOptions } from "./socket-client.ts";
 import { testTopics } from "./topics.ts";
@@ -43,6 +43,7 @@ export interface SocketGatewayOptions {
   /** Default: ws. */
   readonly transport?: "ws" | "uws";
   readonly limits?: Partial<ConnectionLimits>;
+  readonly authority?: TestAuthorityOptions;
   /** Wraps the authentication that the sockets use. */
   readonly authentication?: (real: Authentication) => Authentication;
   readonly topics?: (node: TestAuthority) => Topics;
@@ -56,7 +57,7 @@ export interface SocketGatewayOptions {
 
 /** Real sockets on a real Authority and an embedded store, with a manually advanced clock. */
 export async function startSocketGateway(options: SocketGatewayOptions = {}): Promise<SocketGateway> {
-  const node = await startAuthority();
+  const node = await startAuthority(options.authority);
   const { authority, clock } = node;
   const { view } = authority.revocation;
   const topics = options.topics?.(node) ?? testTopics(node);

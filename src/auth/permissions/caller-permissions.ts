@@ -2,14 +2,16 @@ import { LRUCache } from "lru-cache";
 import type { Policy } from "../../../protocol/policy.ts";
 import { segmentsOf } from "../../../protocol/topic-pattern.ts";
 import { allows } from "../clients/scopes.ts";
-import { systemGroups } from "../model.ts";
+import { type Rights, systemGroups, type User } from "../model.ts";
+import { isActive } from "../users/account-status.ts";
 import { type CompiledPolicy, compilePolicy, grants } from "./compile-policy.ts";
+import { coversPolicy } from "./covers-policy.ts";
 import { isDelegable } from "./delegation.ts";
 import { type ResourceLookup, readsResources } from "./entity-rules.ts";
 import type { GroupTable, KnownGroup } from "./group-table.ts";
 import { mergePolicies } from "./merge-policies.ts";
 import { haveCommonTopic, patternTree } from "./pattern-tree.ts";
-import type { Permissions } from "./permissions.ts";
+import type { SenderPermissions } from "./permissions.ts";
 import { allSystemGroups } from "./system-groups.ts";
 
 /** What counts of a user. */
@@ -19,23 +21,29 @@ export interface Standing {
   readonly groupIds: readonly string[];
 }
 
+/** Where a user stands; undefined for nobody. */
+export function standingOf(user: (Rights & Pick<User, "isOwner">) | undefined): Standing | undefined {
+  return user && { isOwner: user.isOwner, isActive: isActive(user), groupIds: user.groupIds };
+}
+
 /** What narrows a token. */
 export interface TokenLimits {
   readonly scope: string | null;
 }
 
 /** Nothing at all: somebody who is gone, or not active, or of whom nothing is known yet. */
-export const noPermissions: Permissions = {
+export const noPermissions: SenderPermissions = {
   isAdmin: false,
   mayUseEntity: () => false,
   mayUseTopic: () => false,
   mayUseSomeOf: () => false,
   mayCommand: () => false,
+  covers: () => false,
 };
 
 /** Finds the permissions of callers. Those with the same rights get the same object. */
 export interface CallerPermissions {
-  of(standing: Standing | undefined, token: TokenLimits): Permissions;
+  of(standing: Standing | undefined, token: TokenLimits): SenderPermissions;
 }
 
 export interface CallerPermissionsOptions {
@@ -50,7 +58,7 @@ export interface CallerPermissionsOptions {
 const capacity = 2_000;
 
 export function createCallerPermissions({ groups, resources }: CallerPermissionsOptions): CallerPermissions {
-  const compiled = new LRUCache<string, Permissions>({ max: capacity });
+  const compiled = new LRUCache<string, SenderPermissions>({ max: capacity });
   return {
     of(standing, token) {
       if (standing === undefined || !(standing.isActive || standing.isOwner)) return noPermissions;
@@ -94,26 +102,28 @@ function compile(
   groups: readonly KnownGroup[],
   hasApi: boolean,
   resources: ResourceLookup,
-): Permissions {
+): SenderPermissions {
   const isAdmin = isOwner || groups.some(({ id }) => id === systemGroups.admin);
   const policy = isAdmin ? everything : mergePolicies(groups.map((group) => group.policy));
-  return permissionsOf({ isAdmin, hasApi, policy: compilePolicy(policy, resources) });
+  return permissionsOf({ isAdmin, hasApi, policy, compiled: compilePolicy(policy, resources) });
 }
 
 interface Parts {
   readonly isAdmin: boolean;
   readonly hasApi: boolean;
-  readonly policy: CompiledPolicy;
+  readonly policy: Policy;
+  readonly compiled: CompiledPolicy;
 }
 
-function permissionsOf({ isAdmin, hasApi, policy }: Parts): Permissions {
+function permissionsOf({ isAdmin, hasApi, policy, compiled }: Parts): SenderPermissions {
   return {
     isAdmin: isAdmin && hasApi,
-    mayUseEntity: (entityId, verb) => hasApi && grants(policy, "entities", entityId, verb),
-    mayUseTopic: (topic, verb) => hasApi && grants(policy, "topics", topic, verb),
+    mayUseEntity: (entityId, verb) => hasApi && grants(compiled, "entities", entityId, verb),
+    mayUseTopic: (topic, verb) => hasApi && grants(compiled, "topics", topic, verb),
     mayUseSomeOf: (pattern, verb) =>
-      hasApi && haveCommonTopic([patternTree([segmentsOf(pattern)]), policy.topicTrees[verb]]),
+      hasApi && haveCommonTopic([patternTree([segmentsOf(pattern)]), compiled.topicTrees[verb]]),
     // A token's scope is compared with the one that the command needs.
-    mayCommand: (type) => (isAdmin || isDelegable(type)) && grants(policy, "commands", type, "control"),
+    mayCommand: (type) => (isAdmin || isDelegable(type)) && grants(compiled, "commands", type, "control"),
+    covers: (inner) => hasApi && coversPolicy(policy, inner),
   };
 }

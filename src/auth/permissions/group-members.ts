@@ -6,6 +6,7 @@ import type { Revocation } from "../revocation/revocation.ts";
 import { type Checks, mergeSteps, retryConflicts, type Store } from "../store.ts";
 import { changeUserStep } from "../users/user-changes.ts";
 import { readUserStatus } from "../users/user-record.ts";
+import type { PermitUserChange } from "../users/users.ts";
 import { requireGroup, unlessConflict } from "./group-versions.ts";
 import { isSystemGroup } from "./system-groups.ts";
 
@@ -14,6 +15,8 @@ export interface Membership {
   readonly userId: string;
   /** Undefined: whatever the group's version is. */
   readonly version?: number | undefined;
+  /** Whether the sender may make the change of the user. */
+  readonly permit?: PermitUserChange | undefined;
 }
 
 /** Members of groups: a part of the rights of each user. */
@@ -49,6 +52,7 @@ export function createGroupMembers({ store, revocation }: GroupMembersOptions): 
             publicMessage: `A user is in at most ${mostGroupsOfUser} groups`,
           });
         const after = { ...user, groupIds: [...user.groupIds, membership.groupId] };
+        await membership.permit?.({ before: user, after });
         const step = mergeSteps({ check: checks }, changeUserStep(before, after));
         return (await unlessConflict(revocation.track(() => step))) && after;
       }),
@@ -59,6 +63,7 @@ export function createGroupMembers({ store, revocation }: GroupMembersOptions): 
         const groupIds = user.groupIds.filter((id) => id !== membership.groupId);
         if (groupIds.length === user.groupIds.length)
           throw new AuthError("not_found", { publicMessage: "The user is not in the group" });
+        await membership.permit?.({ before: user, after: { ...user, groupIds } });
         return await unlessConflict(
           revocation.track((revocationId) =>
             mergeSteps({ check: checks }, changeUserStep(before, { ...user, groupIds }, revocationId)),

@@ -25,21 +25,32 @@ export interface GroupChange {
  */
 export interface Groups extends KnownGroups {
   /** Throws `invalid_policy`, `too_many_groups`. */
-  create(request: { readonly name: string; readonly policy: Policy }): Promise<GroupChange>;
+  create(request: {
+    readonly name: string;
+    readonly policy: Policy;
+    readonly permit?: PermitPolicy | undefined;
+  }): Promise<GroupChange>;
   /** Throws `invalid_policy`. */
   update(
     id: string,
     version: number,
-    patch: { readonly name?: string | undefined; readonly policy?: Policy | undefined },
+    patch: {
+      readonly name?: string | undefined;
+      readonly policy?: Policy | undefined;
+      readonly permit?: PermitPolicy | undefined;
+    },
   ): Promise<GroupChange>;
   /**
    * One commit takes what the group gave from all of its members. Their records keep the id, which means nothing from
    * then on and is never used again.
    */
-  delete(id: string, version: number): Promise<RevokeReceipt>;
+  delete(id: string, version: number, permit?: PermitPolicy): Promise<RevokeReceipt>;
   addMember: GroupMembers["add"];
   removeMember: GroupMembers["remove"];
 }
+
+/** Throws unless the sender of a change may do everything that the policy gives: the one of before, and the one of after. */
+export type PermitPolicy = (policy: Policy) => void;
 
 export interface GroupsOptions {
   readonly store: Store;
@@ -64,8 +75,9 @@ export function createGroups({ store, known, revocation }: GroupsOptions): Group
   const members = createGroupMembers({ store, revocation });
   return {
     ...known,
-    async create({ name, policy }) {
+    async create({ name, policy, permit }) {
       requireGroupPolicy(policy);
+      permit?.(policy);
       return await retryConflicts(async () => {
         const step = await roomStep(store);
         return await unlessConflict(put(newId(), 0, { name, policy }, step));
@@ -75,10 +87,12 @@ export function createGroups({ store, known, revocation }: GroupsOptions): Group
       if (patch.policy !== undefined) requireGroupPolicy(patch.policy);
       const { state, recordVersion } = await requireGroup(store, id, version);
       const { name = state.content.name, policy = state.content.policy } = patch;
+      for (const each of [state.content.policy, policy]) patch.permit?.(each);
       return await put(id, recordVersion, { name, policy }, {});
     },
-    async delete(id, version) {
-      const { recordVersion } = await requireGroup(store, id, version);
+    async delete(id, version, permit) {
+      const { recordVersion, state } = await requireGroup(store, id, version);
+      permit?.(state.content.policy);
       return await revocation.track((revocationId) => deleteGroupStep({ id, recordVersion }, revocationId));
     },
     addMember: members.add,

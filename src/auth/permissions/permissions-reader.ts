@@ -1,8 +1,7 @@
-import type { Principal, Rights, User } from "../model.ts";
+import type { Principal, User } from "../model.ts";
 import type { RevocationEvent } from "../revocation/listeners.ts";
 import type { Revocation } from "../revocation/revocation.ts";
-import { isActive } from "../users/account-status.ts";
-import { type CallerPermissions, noPermissions, type Standing } from "./caller-permissions.ts";
+import { type CallerPermissions, noPermissions, type Standing, standingOf } from "./caller-permissions.ts";
 import type { Permissions, PermissionsReader, PermissionsWatch } from "./permissions.ts";
 
 export interface PermissionsReaderOptions {
@@ -42,7 +41,7 @@ export function createPermissionsReader(options: PermissionsReaderOptions): Perm
       const before = person.events;
       const user = await users.current(userId);
       if (person.events !== before) continue;
-      person.standing = user && standingOf(user);
+      person.standing = standingOf(user);
       person.isKnown = true;
       return;
     }
@@ -95,7 +94,7 @@ export function createPermissionsReader(options: PermissionsReaderOptions): Perm
   return {
     async of({ userId, ...token }) {
       const user = await users.current(userId);
-      return callers.of(user && standingOf(user), token);
+      return callers.of(standingOf(user), token);
     },
     async watch(principal, onChange) {
       const { userId } = principal;
@@ -136,7 +135,7 @@ function applyEvent(
         const { change, rights } = event;
         if (change === "removed") settle(person, undefined);
         else if (rights !== undefined && person.isKnown)
-          settle(person, { ...standingWith(rights), isOwner: person.standing?.isOwner ?? false });
+          settle(person, standingOf({ ...rights, isOwner: person.standing?.isOwner ?? false }));
         else if (!event.keepsRights) forget(event.userId, person);
       });
       return;
@@ -168,14 +167,6 @@ function ended(person: Person): void {
 
 function newPerson(): Person {
   return { standing: undefined, reading: undefined, isKnown: false, events: 0, watches: new Set() };
-}
-
-function standingOf(user: User): Standing {
-  return { ...standingWith(user), isOwner: user.isOwner };
-}
-
-function standingWith(rights: Rights): Omit<Standing, "isOwner"> {
-  return { isActive: isActive(rights), groupIds: rights.groupIds };
 }
 
 function createWatch(

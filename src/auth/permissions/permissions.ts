@@ -1,3 +1,4 @@
+import type { Policy } from "../../../protocol/policy.ts";
 import type { Principal } from "../model.ts";
 
 /**
@@ -22,6 +23,12 @@ export interface Permissions {
   mayCommand(type: string): boolean;
 }
 
+/** The permissions of somebody who asks for a change. */
+export interface SenderPermissions extends Permissions {
+  /** Whether they may do everything that the policy gives. Nobody can give what they lack. */
+  covers(policy: Policy): boolean;
+}
+
 /** Keeps the permissions of one caller current, from the log of this node. */
 export interface PermissionsWatch {
   /** What they may do now. A caller who is gone, or is not active, may do nothing. */
@@ -31,7 +38,7 @@ export interface PermissionsWatch {
 
 export interface PermissionsReader {
   /** What a caller may do now. */
-  of(principal: Principal): Promise<Permissions>;
+  of(principal: Principal): Promise<SenderPermissions>;
   /**
    * Reads it once and follows the log from then on. `onChange` is called in the same tick in which this node applies
    * the entry that changed it: before the change is answered on this node, and before the node acknowledges it to

@@ -1,7 +1,7 @@
 import { type Policy, policyLimits } from "../../../protocol/policy.ts";
 import { isTopicPattern } from "../../../protocol/topic-pattern.ts";
 import { AuthError } from "../errors.ts";
-import { delegableNamespaces, isDelegable } from "./delegation.ts";
+import { delegableCommands, isDelegableNamespace } from "./delegation.ts";
 
 /**
  * Refuses what a group's policy may not say, although its schema allows it. Throws `invalid_policy`, with a text that
@@ -14,9 +14,9 @@ export function requireGroupPolicy(policy: Policy): void {
   if (commands === true || commands.namespaces === true)
     throw invalid("commands: only administrators may send all commands. Name namespaces.");
   for (const namespace of Object.keys(commands.namespaces ?? {}))
-    if (!isDelegable(namespace))
+    if (!isDelegableNamespace(namespace))
       throw invalid(
-        `commands.namespaces: ${namespace} is for administrators alone. Others may get: ${delegableNamespaces.join(", ")}`,
+        `commands.namespaces: ${namespace} is, or contains, what is for administrators alone. Others may get: ${delegableCommands.join(", ")}`,
       );
 }
 

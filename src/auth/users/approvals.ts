@@ -19,7 +19,7 @@ import { isPending } from "./account-status.ts";
 import type { CredentialRemoval } from "./credentials.ts";
 import { changeUserStep, removeUserStep } from "./user-changes.ts";
 import { parseUser, readUserStatus, type UserStatus } from "./user-record.ts";
-import { isAdmin } from "./users.ts";
+import { isAdmin, type PermitUserChange } from "./users.ts";
 
 const Text = Type.Union([Type.String(), Type.Null()]);
 const ApprovalRecord = Type.Object({
@@ -74,6 +74,8 @@ export type Approvers = "owner" | "administrators";
 export interface Approvals {
   /** Whether this user may see and decide. */
   mayDecide(user: User): boolean;
+  /** Whether a group can give it to others too. It cannot if only the owner decides. */
+  readonly isDelegable: boolean;
   /**
    * Makes a pending user wait, or notes that the user has asked again: the code stays, the rest is of the last login,
    * but for logins that follow within seconds.
@@ -86,7 +88,7 @@ export interface Approvals {
    * Makes the user active, with these groups if given. Throws `not_found` if nobody waits with this id: also if
    * another call decided first. Throws `invalid_group`.
    */
-  approve(userId: string, groupIds?: readonly string[]): Promise<User>;
+  approve(userId: string, groupIds?: readonly string[], permit?: PermitUserChange): Promise<User>;
   /** Removes the user and the credential. Throws `not_found` as above. */
   refuse(userId: string): Promise<void>;
   /** Removes users who have waited too long, some at each call. */
@@ -138,6 +140,7 @@ export function createApprovals(options: ApprovalOptions): Approvals {
     (await attempt()) ?? (await turns.run(who, () => patiently(attempt)));
   return {
     mayDecide: (user) => (options.approvers === "administrators" ? isAdmin(user) : user.isOwner),
+    isDelegable: options.approvers === "administrators",
     async wait(request, also) {
       await removeExpired(tools);
       const noted = await inTurn("asks", () => waitOnce(tools, request, also));
@@ -146,9 +149,9 @@ export function createApprovals(options: ApprovalOptions): Approvals {
       return noted.approval;
     },
     list: () => listPending(tools),
-    async approve(userId, groupIds) {
+    async approve(userId, groupIds, permit) {
       if (groupIds !== undefined) await requireGroups(options.groups, groupIds);
-      return await inTurn("decides", () => approveOnce(tools, userId, groupIds));
+      return await inTurn("decides", () => approveOnce(tools, userId, groupIds, permit));
     },
     async refuse(userId) {
       await inTurn("decides", () => removeOnce(tools, userId, () => true));
@@ -291,6 +294,7 @@ async function approveOnce(
   tools: Tools,
   userId: string,
   groupIds: readonly string[] | undefined,
+  permit: PermitUserChange | undefined,
 ): Promise<User | undefined> {
   const { waiting, status } = await readDecision(tools, userId);
   const approved: User = {
@@ -298,6 +302,7 @@ async function approveOnce(
     state: "active",
     groupIds: groupIds === undefined ? status.user.groupIds : [...new Set(groupIds)],
   };
+  await permit?.({ before: status.user, after: approved });
   const others = waiting.all.filter((each) => each.userId !== userId);
   const outcome = await tools.revocation.commit(
     mergeSteps(changeUserStep(status, approved), waitingStep(waiting, others)),

@@ -2,6 +2,7 @@ import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { PageRequest, User, UserState } from "../model.ts";
+import type { UserChange } from "../permissions/delegation.ts";
 import { type KnownGroups, requireGroups } from "../permissions/known-groups.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
@@ -64,10 +65,16 @@ export interface Users {
    * A patch that changes nothing writes nothing, so it is no decision on rights (see `User.rightsVersion`). Throws
    * `not_found`, `invalid_group`, `cannot_modify_system_generated`, `cannot_deactivate_owner`.
    */
-  update(userId: string, patch: UserPatch): Promise<User>;
+  update(userId: string, patch: UserPatch, permit?: PermitUserChange): Promise<User>;
   /** Removes user, credentials, logins and sessions. Throws `not_found`, `cannot_remove_owner`. */
-  remove(userId: string): Promise<void>;
+  remove(userId: string, permit?: PermitUserChange): Promise<void>;
 }
+
+/**
+ * Throws unless the change may be made. It is asked about the record that the commit checks, so nothing happens to the user
+ * in between.
+ */
+export type PermitUserChange = (change: UserChange) => Promise<void>;
 
 /** `isOwner`, or active and a member of system-admin. */
 export function isAdmin(user: User): boolean {
@@ -120,11 +127,11 @@ export function createUsers(options: UsersOptions): Users {
       if (!outcome.ok) throw new AuthError("conflict");
       return user;
     },
-    async update(userId, patch) {
+    async update(userId, patch, permit) {
       if (patch.groupIds !== undefined) await requireGroups(groups, patch.groupIds);
-      return retryConflicts(() => updateOnce(options, userId, patch));
+      return retryConflicts(() => updateOnce(options, userId, patch, permit));
     },
-    remove: (userId) => removeUser(options, userId),
+    remove: (userId, permit) => removeUser(options, userId, permit),
   };
 }
 
@@ -181,9 +188,11 @@ async function updateOnce(
   { store, revocation }: UsersOptions,
   userId: string,
   patch: UserPatch,
+  permit: PermitUserChange | undefined,
 ): Promise<User | undefined> {
   const before = await readUserStatus(store, userId);
   const after = patched(before, patch);
+  await permit?.({ before: before?.user, after });
   if (before === undefined || sameUser(before.user, after)) return after;
   const writing = changeUserStep(before, after);
   if (isActive(before.user) && !isActive(after)) {
@@ -219,11 +228,16 @@ function sameUser(a: User, b: User): boolean {
   return a.name === b.name && sameRights(a, b);
 }
 
-async function removeUser(options: UsersOptions, userId: string): Promise<void> {
+async function removeUser(
+  options: UsersOptions,
+  userId: string,
+  permit: PermitUserChange | undefined,
+): Promise<void> {
   const { store, revocation, credentials } = options;
   await retryConflicts(async () => {
     const before = await readUserStatus(store, userId);
     if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
+    await permit?.({ before: before.user, after: undefined });
     if (before.user.isOwner) throw new AuthError("cannot_remove_owner");
     const also = mergeSteps(removeUserStep(userId, before.version), await credentials.unlinkAllStep(userId));
     const target = { kind: "user", userId } as const;

@@ -108,6 +108,22 @@ export const naive = {
   },
 };
 
+/** Everything among the names that a policy grants, as words. */
+export function grantsOf(policy: Policy): readonly string[] {
+  const granted = <Thing extends string>(
+    things: readonly Thing[],
+    grants: (policy: Policy, thing: Thing, verb: Verb) => boolean,
+  ) =>
+    things.flatMap((thing) =>
+      verbs.filter((verb) => grants(policy, thing, verb)).map((verb) => `${verb} ${thing}`),
+    );
+  return [
+    ...granted(names.entities, naive.entity),
+    ...granted(names.topics, naive.topic),
+    ...names.commands.filter((type) => naive.command(policy, type)),
+  ];
+}
+
 type Value = true | { readonly [Name in Verb]?: true } | undefined;
 
 function has(verbsOf: Value, verb: Verb): boolean {

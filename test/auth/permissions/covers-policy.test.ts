@@ -1,0 +1,63 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import type { Policy } from "../../../protocol/policy.ts";
+import { coversPolicy } from "../../../src/auth/permissions/covers-policy.ts";
+import { mergePolicies } from "../../../src/auth/permissions/merge-policies.ts";
+import { allSystemGroups } from "../../../src/auth/permissions/system-groups.ts";
+import { anyPolicy, grantsOf } from "./policies.ts";
+
+describe("a policy covers another one", () => {
+  it("only if it grants everything that the other one grants", () => {
+    fc.assert(
+      fc.property(anyPolicy, anyPolicy, (outer, inner) => {
+        if (!coversPolicy(outer, inner)) return;
+        const granted = grantsOf(outer);
+        for (const grant of grantsOf(inner)) expect(granted).toContain(grant);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("if the other one is a part of it", () => {
+    fc.assert(
+      fc.property(anyPolicy, anyPolicy, (a, b) => {
+        expect(coversPolicy(a, a)).toBe(true);
+        expect(coversPolicy(mergePolicies([a, b]), b)).toBe(true);
+        expect(coversPolicy(b, {})).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it.each<[Policy, Policy, boolean]>([
+    [{ entities: { domains: { light: true } } }, { entities: { entity_ids: { "light.hall": true } } }, true],
+    [{ entities: { domains: { light: { read: true } } } }, { entities: { domains: { light: true } } }, false],
+    [{ entities: { all: { read: true } } }, { entities: { area_ids: { hall: { read: true } } } }, true],
+    // What is in the area is decided elsewhere, and later.
+    [{ entities: { entity_ids: { "light.hall": true } } }, { entities: { area_ids: { hall: true } } }, false],
+    [{ entities: { device_ids: true } }, { entities: true }, true],
+    [{ topics: { patterns: { "home/#": true } } }, { topics: { patterns: { "home/+/light": true } } }, true],
+    [{ topics: { patterns: { "home/+": true } } }, { topics: { patterns: { "home/#": true } } }, false],
+    [{ topics: { all: { read: true } } }, { topics: { patterns: { a: { control: true } } } }, false],
+    [
+      { commands: { namespaces: { "gatehouse/users": true } } },
+      { commands: { namespaces: { "gatehouse/users/list": true } } },
+      true,
+    ],
+    [
+      { commands: { namespaces: { "gatehouse/users/list": true } } },
+      { commands: { namespaces: { "gatehouse/users": true } } },
+      false,
+    ],
+    [{}, { commands: { namespaces: {} } }, true],
+  ])("%j covers %j: %s", (outer, inner, expected) => {
+    expect(coversPolicy(outer, inner)).toBe(expected);
+  });
+
+  it("as the system's groups do", () => {
+    const [admin = {}, users = {}, readOnly = {}] = allSystemGroups.map(({ policy }) => policy);
+    expect([coversPolicy(admin, users), coversPolicy(users, readOnly)]).toEqual([true, true]);
+    expect([coversPolicy(readOnly, users), coversPolicy(users, admin)]).toEqual([false, false]);
+  });
+});

@@ -1,0 +1,239 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { type CommandType, commands } from "../../protocol/commands/index.ts";
+import type { Policy } from "../../protocol/policy.ts";
+import type { User, UserState } from "../../src/auth/model.ts";
+import { delegableCommands, isDelegableNamespace } from "../../src/auth/permissions/delegation.ts";
+import { type Entered, type SocketGateway, startSocketGateway } from "../support/socket-gateway.ts";
+
+let gateway: SocketGateway;
+let owner: User;
+let admin: User;
+let asAdmin: Entered;
+beforeAll(async () => {
+  gateway = await startSocketGateway({ authority: { approvals: { approvers: "administrators" } } });
+  owner = await gateway.owner();
+  ({ user: admin } = await gateway.user("adam"));
+  admin = await gateway.authority.users.update(admin.id, { groupIds: ["system-admin"] });
+  asAdmin = await gateway.enter(admin);
+});
+afterAll(() => gateway?.stop());
+
+const namespaces = [
+  "config/auth",
+  "gatehouse/users",
+  "gatehouse/approvals",
+  "gatehouse/groups",
+  "gatehouse/revoke",
+];
+const allCommands: Policy = {
+  commands: { namespaces: Object.fromEntries(namespaces.map((name) => [name, true] as const)) },
+};
+
+/** What only administrators may do, whatever a policy says. A new command must be here, or be one that is given. */
+const notDelegable: readonly CommandType[] = [
+  "config/auth_provider/homeassistant/create",
+  "config/auth_provider/homeassistant/delete",
+  "config/auth_provider/homeassistant/admin_change_password",
+  "config/auth_provider/homeassistant/admin_change_username",
+  "gatehouse/credentials/list",
+  "gatehouse/credentials/remove",
+  "gatehouse/owner/transfer",
+  "gatehouse/throttles/list",
+  "gatehouse/throttles/lift",
+  "gatehouse/clients/list",
+  "gatehouse/clients/register",
+  "gatehouse/clients/update",
+  "gatehouse/clients/new_secret",
+  "gatehouse/clients/remove",
+];
+
+async function makeGroup(policy: Policy) {
+  return (await gateway.authority.groups.create({ name: "Made", policy })).group;
+}
+
+async function makeUser(groupIds: readonly string[], state: UserState = "active", localOnly = false) {
+  return await gateway.authority.users.create({ name: "Made", groupIds, state, localOnly });
+}
+
+/** A user whose groups are one with all commands that can be given, and these. */
+async function makeDelegate(policies: readonly Policy[], localOnly = false) {
+  const groups = await Promise.all([allCommands, ...policies].map(makeGroup));
+  const user = await makeUser(
+    groups.map(({ id }) => id),
+    "active",
+    localOnly,
+  );
+  return { user, groups, ...(await gateway.enter(user)) };
+}
+
+describe("a command of administrators", () => {
+  it("is one that can be given, or one that cannot", () => {
+    const ofAdministrators = Object.entries(commands)
+      .filter(([, { guard }]) => guard === "admin" || guard === "owner")
+      .map(([type]) => type);
+    expect([...delegableCommands, ...notDelegable].sort()).toEqual(ofAdministrators.sort());
+  });
+
+  it("is not given by a namespace that contains what cannot be given", () => {
+    for (const name of namespaces) expect([name, isDelegableNamespace(name)]).toEqual([name, true]);
+    for (const name of [
+      "gatehouse",
+      "config",
+      "gatehouse/clients",
+      "gatehouse/owner",
+      "ping",
+      "gatehouse/user",
+    ])
+      expect([name, isDelegableNamespace(name)]).toEqual([name, false]);
+  });
+
+  it("is refused to a delegate unless it can be given, even if a stored policy gives everything", async () => {
+    const { user, client } = await makeDelegate([]);
+    const { id } = await makeGroup({});
+    const event = { type: "group_changed", groupId: id, name: "Old", policy: { commands: true } };
+    const { revocation } = gateway.authority as typeof gateway.authority & {
+      readonly revocation: { commit(step: object): Promise<unknown> };
+    };
+    await revocation.commit({ log: [event] });
+    await gateway.authority.groups.addMember({ groupId: id, userId: user.id });
+    for (const type of notDelegable)
+      expect([type, await client.call(type)]).toMatchObject([type, { error: { code: "unauthorized" } }]);
+  });
+
+  it("is refused to everybody else", async () => {
+    const { client } = await gateway.enter(await makeUser(["system-users"]));
+    for (const type of delegableCommands)
+      expect([type, await client.call(type)]).toMatchObject([type, { error: { code: "unauthorized" } }]);
+  });
+
+  it("is no longer there in the moment in which the group loses it", async () => {
+    const { client, groups } = await makeDelegate([]);
+    const [first] = groups;
+    expect(await client.call("gatehouse/users/list")).toMatchObject({ success: true });
+    await gateway.authority.groups.update(first?.id ?? "", first?.version ?? 0, { policy: {} });
+    expect(await client.call("gatehouse/users/list")).toMatchObject({ error: { code: "unauthorized" } });
+  });
+});
+
+describe("a delegate", () => {
+  const lights: Policy = { entities: { domains: { light: true } } };
+
+  it("gives what they have, and not more", async () => {
+    const { client } = await makeDelegate([lights]);
+    const [less, more] = [
+      await makeGroup({ entities: { entity_ids: { "light.hall": true } } }),
+      await makeGroup({ entities: { domains: { lock: true } } }),
+    ];
+    const { id: user_id } = await makeUser([]);
+    const ask = async (type: string, fields: object) => {
+      const { success, error } = await client.call(type, fields);
+      return success === true ? "done" : (error as { readonly code: string }).code;
+    };
+    for (const [group_ids, expected] of [
+      [[less.id], "done"],
+      [[more.id], "unauthorized"],
+      [["system-users"], "unauthorized"],
+      [["system-admin"], "unauthorized"],
+    ] as const) {
+      expect(await ask("config/auth/create", { name: "New", group_ids })).toBe(expected);
+      expect(await ask("config/auth/update", { user_id, group_ids })).toBe(expected);
+      expect(await ask("gatehouse/groups/members/add", { group_id: group_ids[0], user_id })).toBe(expected);
+    }
+    const create = (policy: Policy) => ask("gatehouse/groups/create", { name: "New", policy });
+    expect(await create(lights)).toBe("done");
+    expect(await create({ topics: { all: { read: true } } })).toBe("unauthorized");
+    const { version } = more;
+    const change = { group_id: more.id, version };
+    expect(await ask("gatehouse/groups/update", { ...change, policy: {} })).toBe("unauthorized");
+    expect(await ask("gatehouse/groups/update", { ...change, name: "Mine" })).toBe("unauthorized");
+    expect(await ask("gatehouse/groups/delete", change)).toBe("unauthorized");
+    expect(await ask("gatehouse/groups/delete", { group_id: less.id, version: less.version })).toBe("done");
+  });
+
+  it("does nothing to administrators, the owner and services", async () => {
+    const { client } = await makeDelegate([]);
+    const { user: service } = await gateway.authority.systemUsers.create({ name: "backup" });
+    const sleeping = await makeUser(["system-admin"], "deactivated");
+    for (const { id: user_id } of [admin, owner, service, sleeping]) {
+      const tries: readonly (readonly [CommandType, object])[] = [
+        ["config/auth/update", { user_id, name: "Mine" }],
+        ["config/auth/update", { user_id, group_ids: [] }],
+        ["config/auth/update", { user_id, is_active: false }],
+        ["config/auth/update", { user_id, is_active: true }],
+        ["config/auth/delete", { user_id }],
+        ["gatehouse/users/sessions", { user_id }],
+        ["gatehouse/groups/members/remove", { group_id: "system-admin", user_id }],
+        ["gatehouse/groups/members/add", { group_id: "system-read-only", user_id }],
+        ["gatehouse/revoke", { target: { user_id } }],
+      ];
+      for (const [type, fields] of tries)
+        expect([type, fields, (await client.call(type, fields)).success]).toEqual([type, fields, false]);
+    }
+    for (const target of [
+      { session_id: asAdmin.sessionId },
+      { all: true },
+      { client_id: "https://app.example/" },
+    ])
+      expect(await client.call("gatehouse/revoke", { target })).toMatchObject({ success: false });
+    expect(await asAdmin.client.call("ping")).toMatchObject({ type: "pong" });
+  });
+
+  it("wakes nobody who may do more, and lets nobody in from farther away", async () => {
+    const { client } = await makeDelegate([lights], true);
+    const sleeping = await makeUser(["system-users"], "deactivated");
+    const local = await makeUser([], "active", true);
+    const update = (user_id: string, fields: object) =>
+      client.call("config/auth/update", { user_id, ...fields });
+    expect(await update(sleeping.id, { is_active: true })).toMatchObject({ error: { code: "unauthorized" } });
+    expect(await update(local.id, { local_only: false })).toMatchObject({ error: { code: "unauthorized" } });
+    expect(await client.call("config/auth/create", { name: "New" })).toMatchObject({
+      error: { code: "unauthorized" },
+    });
+    expect(await client.call("config/auth/create", { name: "New", local_only: true })).toMatchObject({
+      success: true,
+    });
+  });
+
+  it("approves into the groups of the configuration or into what they have, and makes nobody an administrator", async () => {
+    const { client } = await makeDelegate([lights]);
+    const { approvals } = gateway.authority;
+    const waiting = async (groupIds: readonly string[]) => {
+      const { id } = await makeUser(groupIds, "pending");
+      const device = { clientId: null, clientName: null, address: null };
+      await approvals.wait({
+        userId: id,
+        name: null,
+        subject: id,
+        provider: ["command_line", null],
+        ...device,
+      });
+      return id;
+    };
+    const approve = async (user_id: string, group_ids?: readonly string[]) =>
+      (await client.call("gatehouse/approvals/approve", { user_id, ...(group_ids && { group_ids }) }))
+        .success;
+    expect(await approve(await waiting(["system-users"]))).toBe(true);
+    expect(await approve(await waiting([]), ["system-users"])).toBe(false);
+    expect(await approve(await waiting([]), [(await makeGroup(lights)).id])).toBe(true);
+    expect(await approve(await waiting(["system-admin"]))).toBe(false);
+    const user_id = await waiting(["system-users"]);
+    expect((await client.call("config/auth/update", { user_id, is_active: true })).success).toBe(false);
+    expect((await client.call("gatehouse/approvals/refuse", { user_id })).success).toBe(true);
+  });
+
+  it("does not change somebody who becomes an administrator at that moment", async () => {
+    const { client } = await makeDelegate([]);
+    const target = await makeUser([]);
+    const [, done] = await Promise.all([
+      gateway.authority.users.update(target.id, { groupIds: ["system-admin"] }),
+      client.call("config/auth/update", { user_id: target.id, group_ids: [] }),
+    ]);
+    const { user } = (await gateway.authority.users.read(target.id)) ?? {};
+    // Whoever was first: an administrator is not unmade by a delegate.
+    expect(user?.groupIds).toEqual(["system-admin"]);
+    expect(["unauthorized", undefined]).toContain(
+      (done.error as { readonly code?: string } | undefined)?.code,
+    );
+  });
+});
