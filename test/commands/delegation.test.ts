@@ -32,6 +32,7 @@ const allCommands: Policy = {
 
 /** What only administrators may do, whatever a policy says. A new command must be here, or be one that is given. */
 const notDelegable: readonly CommandType[] = [
+  "fire_event",
   "config/auth_provider/homeassistant/create",
   "config/auth_provider/homeassistant/delete",
   "config/auth_provider/homeassistant/admin_change_password",
