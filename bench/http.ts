@@ -12,6 +12,7 @@ import {
 } from "./support/contenders.ts";
 import { type Figure, figure, ratios } from "./support/figures.ts";
 import { httpContestant } from "./support/http-operations.ts";
+import { isOnRedis, startOnRedis } from "./support/on-redis.ts";
 import { profiled } from "./support/profile.ts";
 import { report } from "./support/report.ts";
 import type { Absent, Threshold } from "./support/result.ts";
@@ -45,7 +46,7 @@ const peer = (name: string, file: string, format: string): Entrant => ({
   peer: true,
 });
 
-const { running, absent } = await startAll([
+const alone = await startAll([
   gatehouse("uws"),
   gatehouse("ws"),
   peer("oidc-provider", "oidc-provider", "JWT"),
@@ -53,6 +54,13 @@ const { running, absent } = await startAll([
   peer("better-auth", "better-auth-oauth", "JWT"),
   peer("better-auth", "better-auth-oauth", "opaque"),
 ]);
+const onRedis = await startOnRedis([
+  [gatehouse("ws"), (store) => JSON.stringify({ store, store_timeout_ms: 5_000 })],
+  [peer("oidc-provider", "oidc-provider", "JWT"), (url) => url],
+  [peer("oidc-provider", "oidc-provider", "opaque"), (url) => url],
+]);
+const running = [...alone.running, ...onRedis.running];
+const absent = [...alone.absent, ...onRedis.absent];
 const posters = await startLoad("posts");
 
 interface Tokens {
@@ -74,7 +82,7 @@ async function tokensOf({ entrant, server }: Running): Promise<Tokens> {
 }
 
 /** It refuses them: "Structured JWT Tokens cannot be introspected". */
-const notIntrospected = "oidc-provider, JWT";
+const isNotIntrospected = (name: string) => /^oidc-provider, JWT/.test(name);
 
 async function rowsOf(one: Running): Promise<Row[]> {
   const { server, entrant } = one;
@@ -93,7 +101,7 @@ async function rowsOf(one: Running): Promise<Row[]> {
     rotates: true,
     contains: '"access_token":',
   });
-  if (entrant.name === notIntrospected) return [row("refresh", refresh)];
+  if (isNotIntrospected(entrant.name)) return [row("refresh", refresh)];
   const introspection = httpContestant(posters, {
     ...about,
     name: `${entrant.name}, introspection`,
@@ -113,28 +121,33 @@ if (flag("profile")) {
     console.log(await profiled(one.server, one.name, SESSIONS, async () => void (await one.run())));
 }
 await stopAll(running);
+await onRedis.stop();
 await posters.stop();
 
 const cpuOf = (row: Row): Figure => figure("µs", turns.get(row)?.cpu ?? []);
 
 /**
- * How many times the requests a core serves. Opaque access tokens are signed by nobody: what a refresh that issues one
- * costs is shown, and demanded of nobody.
+ * How many times the requests a core serves, compared with peers that store where it does: on Redis, or not. Opaque access
+ * tokens are signed by nobody: what a refresh that issues one costs is shown, and demanded of nobody.
  */
 function thresholdsFor(own: Row): Threshold[] {
   return rows
     .filter(({ operation, of }) => operation === own.operation && !of.startsWith("gatehouse"))
+    .filter(({ of }) => isOnRedis(of) === isOnRedis(own.of))
     .map((other) => ({
       name: `requests for a second of server CPU, ${own.name} / ${other.of}`,
       unit: "",
       values: ratios(cpuOf(other), cpuOf(own)),
-      ...(own.operation === "refresh" && other.of.endsWith("opaque") ? {} : { must: { atLeast: AT_LEAST } }),
+      ...(own.operation === "refresh" && other.of.includes("opaque") ? {} : { must: { atLeast: AT_LEAST } }),
     }));
 }
 
-const refused: Absent[] = running.some(({ entrant: { name } }) => name === notIntrospected)
-  ? [{ name: `${notIntrospected}, introspection`, reason: "it does not introspect JWTs" }]
-  : [];
+const refused: Absent[] = running
+  .filter(({ entrant: { name } }) => isNotIntrospected(name))
+  .map(({ entrant: { name } }) => ({
+    name: `${name}, introspection`,
+    reason: "it does not introspect JWTs",
+  }));
 
 report({
   question: "http",
@@ -163,7 +176,8 @@ report({
   thresholds: rows.filter(({ of }) => of.startsWith("gatehouse")).flatMap(thresholdsFor),
   remarks: [
     "every refresh rotates the refresh token; gatehouse signs an ES256 access token, as the peers do for a JWT",
-    "gatehouse has its embedded store on disk, oidc-provider maps in memory, better-auth SQLite in memory",
+    "on Redis: the CPU of the Redis counts too; each has one of its own, without persistence",
+    "the others: gatehouse writes each refresh to disk before it answers; oidc-provider has maps and better-auth SQLite, in memory",
     "gatehouse uws ends each connection after its answer, so each of its requests pays for a new one",
   ],
 });

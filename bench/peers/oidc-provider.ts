@@ -1,6 +1,6 @@
 // oidc-provider: refresh tokens redeemed at its token endpoint, rotated by its default policy for public clients, and
-// access tokens introspected by another client. Argument: the format of its access tokens, `jwt` (ES256) or `opaque`, its
-// default. It introspects opaque ones only.
+// access tokens introspected by another client. Arguments: the format of its access tokens, `jwt` (ES256) or `opaque`, its
+// default; the URL of a Redis, without which its records are in memory. It introspects opaque tokens only.
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { createServer, type RequestListener } from "node:http";
 import Provider from "oidc-provider";
@@ -10,6 +10,7 @@ import { installedVersion } from "./installed.ts";
 import { listening } from "./listening.ts";
 import { MemoryRecords } from "./memory-records.ts";
 import { basic, redeemed } from "./oauth-client.ts";
+import { RedisRecords } from "./redis-records.ts";
 
 const CLIENT = "gatehouse-bench";
 const RESOURCE = "http://127.0.0.1/api";
@@ -17,14 +18,15 @@ const SCOPE = "api";
 const BACKEND = "gatehouse-bench-backend";
 const SECRET = randomUUID();
 
-const format = process.argv[2] === "opaque" ? "opaque" : "jwt";
+const [, , wanted, redis] = process.argv;
+const format = wanted === "opaque" ? "opaque" : "jwt";
 
 const http = createServer();
 const port = await listening(http);
 const signing = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" });
 
 const provider = new Provider(`http://127.0.0.1:${port}`, {
-  adapter: MemoryRecords.factory(),
+  adapter: redis === undefined ? MemoryRecords.factory() : RedisRecords.factory(redis),
   clients: [
     {
       client_id: CLIENT,

@@ -16,7 +16,9 @@ process.on("exit", () => {
   // The signal is sent before this returns.
   redis.kill().catch(() => undefined);
 });
-const version = /redis_version:(\S+)/.exec(await redis.command("INFO", "server"))?.[1] ?? "unknown";
+const about = await redis.command("INFO", "server");
+const version = /redis_version:(\S+)/.exec(about)?.[1] ?? "unknown";
+const pid = Number(/process_id:(\d+)/.exec(about)?.[1]);
 
 /** What is stored: keys, bytes in memory without fixed costs, and entries of the log. */
 async function usage() {
@@ -29,4 +31,4 @@ async function usage() {
   };
 }
 
-answer({ port: redis.port, version }, { usage });
+answer({ port: redis.port, version, server: pid }, { usage });
