@@ -158,6 +158,18 @@ export function serverOf(client: RedisClient | undefined): RedisHost | undefined
     : { host: remoteAddress, port: remotePort };
 }
 
+/**
+ * What is sent until the end of this turn of the event loop leaves in one write: a write for each command would cost more
+ * than the rest of it. Not in a Cluster.
+ */
+export function sendTogether(client: RedisClient): void {
+  if (client instanceof Cluster || client.status !== "ready") return;
+  const stream = client.stream as Socket;
+  if (stream.writableCorked > 0) return;
+  stream.cork();
+  setImmediate(() => stream.uncork());
+}
+
 /** The promise's outcome, or a rejection after `ms`. */
 export async function withDeadline<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

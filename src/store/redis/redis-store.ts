@@ -17,7 +17,7 @@ import type {
 import { checkName, checkPage, type PreparedStep, prepareStep } from "../step-limits.ts";
 import { reasonOf, unavailable } from "../unavailable.ts";
 import { parseRedisUrl, type RedisAddress, type RedisHost } from "./address.ts";
-import { connectClient, createClient, type RedisClient, withDeadline } from "./client.ts";
+import { connectClient, createClient, type RedisClient, sendTogether, withDeadline } from "./client.ts";
 import { CommandLink } from "./command-link.ts";
 import { commitCall, isLogOnly, outcomeOf, type ScriptCall } from "./commit-step.ts";
 import { DurableWrites, type Written } from "./durable-writes.ts";
@@ -328,6 +328,7 @@ class RedisStore implements Store {
       throw unavailable(`redis ${this.#address.masked}: too many commands wait`);
     }
     this.#inFlight += 1;
+    sendTogether(this.#client);
     try {
       return await withDeadline(exchange(), this.#timeoutMs, "no answer");
     } catch (error) {
