@@ -86,7 +86,7 @@ export const recordKeys = {
   deviceUserCode: (mac: string) => record("device-user-code", mac),
   /** A pushed authorization request, by the hash of its URI. */
   pushedRequest: (requestUri: string) => record("pushed-request", hashed(requestUri)),
-  /** A notice of a logout that a node has claimed; `what`: a session, or a user and an epoch. */
+  /** A notice of a logout that a node has claimed; `what`: a session, or a user or everybody and an epoch. */
   logoutNotice: (clientId: string, what: string) => record("logout-notice", hashed(clientId), hashed(what)),
   /** A code with which a session links a login that was proved, by its hash. */
   linkCode: (code: string) => record("link-code", hashed(code)),

@@ -66,6 +66,44 @@ describe("logout notices", () => {
     expect([all.sub, all.sid]).toEqual([gateway.owner.id, undefined]);
   });
 
+  it("tell a client of each of its users if all of its sessions end, or all of the installation", async () => {
+    const gateway = await startGateway({ store: "embedded", transport: "ws" });
+    cleanUps.push(() => gateway.stop());
+    const { authority, owner } = gateway;
+    const { uri, received, arrived } = await endpoint();
+    await registerApp(authority, { logoutUri: uri });
+    await registerApp(authority, { id: "silent" });
+    const others = Array.from({ length: 60 }, (_, nth) => `user ${nth}`);
+    const users = [
+      owner,
+      ...(await Promise.all(others.map((name) => authority.users.create({ name, groupIds: [] })))),
+    ];
+    const openAt = async (userId: string, clientId: string) => {
+      const found = await authority.users.read(userId);
+      if (found === undefined) throw new Error("no user");
+      const standing = { user: found.user, userVersion: found.version, userEpoch: found.epoch };
+      const login = { assurance: 1, amr: ["pwd"], authenticatedAt: Date.now(), credential: null } as const;
+      const client = { clientId, clientName: null, rotates: true };
+      await authority.sessions.open({ ...standing, ...client, ...login, peer: { address: "127.0.0.1" } });
+    };
+    // One user without a session at the client.
+    const told = users.slice(1);
+    for (const { id } of told) await openAt(id, "app");
+    for (const { id } of users) await openAt(id, "silent");
+    const subjects = async (tokens: readonly string[]) => {
+      const all = await Promise.all(tokens.map((token) => claimsAt(gateway.url, token)));
+      expect(all.every(({ sid }) => sid === undefined)).toBe(true);
+      return all.map(({ sub }) => sub).sort();
+    };
+    const everybody = told.map(({ id }) => id).sort();
+    await authority.revocation.revoke({ kind: "client", clientId: "app" }, "session_revoked");
+    expect(await subjects(await arrived(60))).toEqual(everybody);
+    await authority.revocation.revoke({ kind: "client", clientId: "silent" }, "session_revoked");
+    await authority.revocation.revoke({ kind: "all" }, "session_revoked");
+    expect(await subjects((await arrived(120)).slice(60))).toEqual(everybody);
+    expect(received).toHaveLength(120);
+  });
+
   it("are sent once, whichever nodes hear of it", async () => {
     const redis = await startRedis();
     cleanUps.push(() => redis.dispose());
@@ -82,10 +120,16 @@ describe("logout notices", () => {
       await sendForm(`${node.url}/auth/revoke`, { token: body.refresh_token ?? "" }, app);
       await arrived(round);
     }
+    await node.authority.revocation.revoke({ kind: "all" }, "session_revoked");
+    await arrived(11);
+    const code = await newCode({ url: node.url, owner }, {});
+    const { body } = await sendForm(`${node.url}/auth/token`, code, app);
+    await sendForm(`${node.url}/auth/revoke`, { token: body.refresh_token ?? "" }, app);
+    await arrived(12);
     // Each of the other node's claims is refused before the notice after it arrives.
-    expect(received).toHaveLength(10);
+    expect(received).toHaveLength(12);
     expect(
       new Set(await Promise.all(received.map(async (each) => (await claimsAt(node.url, each)).sid))).size,
-    ).toBe(10);
+    ).toBe(12);
   });
 });

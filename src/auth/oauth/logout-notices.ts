@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+
 import type { RegisteredClient } from "../clients/client-record.ts";
 import type { RegisteredClients } from "../clients/registered-clients.ts";
 import type { Clock } from "../clock/clock.ts";
@@ -36,10 +38,12 @@ const defaultDelaysMs = [2_000, 10_000, 60_000];
 /** A claim has to outlive the log's delivery to the slowest node. */
 const claimMs = 10 * 60_000;
 const clientsCachedMs = 10_000;
+/** Between them, other work of the event loop comes. */
+const usersAtOnce = 50;
 type Notified = ReadonlyMap<string, string>;
 
 export function createLogoutNotices(options: LogoutNoticeOptions): LogoutNotices {
-  const { store, clock, idTokens, onFault, delaysMs = defaultDelaysMs } = options;
+  const { store, idTokens, onFault, delaysMs = defaultDelaysMs } = options;
   const notified = createNotified(options);
   const delivery = new LogoutDelivery({
     async deliver(notice) {
@@ -50,13 +54,14 @@ export function createLogoutNotices(options: LogoutNoticeOptions): LogoutNotices
     delaysMs,
   });
   const find = async (event: RevocationEvent): Promise<void> => {
+    if (event.kind === "client" || event.kind === "all")
+      return await ofEverybody(options, event, await notified(), (found) => delivery.add(found));
     if (event.kind !== "sessions" && event.kind !== "user") return;
     const uris = await notified();
     if (event.kind === "sessions" && uris.size === 0) return;
     const found = event.kind === "sessions" ? await ofSessions(store, event) : await ofUser(store, event);
     const wanted = found.filter(({ clientId }) => uris.has(clientId));
-    const epoch = event.kind === "user" ? event.epoch : 0;
-    const claims = await Promise.all(wanted.map((notice) => claim(store, clock, notice, epoch)));
+    const claims = await Promise.all(wanted.map((notice) => claim(options, nameOf(notice, event))));
     delivery.add(wanted.filter((_, place) => claims[place]));
     if (event.kind === "user" && found.length > 0) await forgetRemoved(store, event.userId, found);
   };
@@ -102,7 +107,7 @@ async function ofSessions(
 
 async function ofUser(
   store: Store,
-  { userId }: Extract<RevocationEvent, { kind: "user" }>,
+  { userId }: { readonly userId: string },
 ): Promise<readonly LogoutNotice[]> {
   const clientIds = await store.list(indexKeys.clientsOf(userId), { limit: 1000 });
   return clientIds.map((clientId) => ({ clientId, userId, sessionId: null }));
@@ -119,10 +124,43 @@ async function forgetRemoved(store: Store, userId: string, found: readonly Logou
   });
 }
 
+/**
+ * Every user who has or had a session of a client whose sessions all ended. The node that claims the event looks for them;
+ * the notices that it has not sent when it ends are lost.
+ */
+async function ofEverybody(
+  { store, clock }: Pick<LogoutNoticeOptions, "store" | "clock">,
+  event: Extract<RevocationEvent, { kind: "client" | "all" }>,
+  uris: Notified,
+  send: (found: readonly LogoutNotice[]) => void,
+): Promise<void> {
+  const ended = event.kind === "all" ? [...uris.keys()] : [event.clientId].filter((id) => uris.has(id));
+  const which = event.kind === "all" ? "" : event.clientId;
+  if (ended.length === 0 || !(await claim({ store, clock }, [which, `everybody:${event.epoch}`]))) return;
+  for (let after: string | undefined, more = true; more; ) {
+    await nextTurn();
+    const userIds = await store.list(indexKeys.users, { after, limit: usersAtOnce });
+    for (const userId of userIds) {
+      const found = await ofUser(store, { userId });
+      send(found.filter(({ clientId }) => ended.includes(clientId)));
+    }
+    after = userIds.at(-1);
+    more = userIds.length === usersAtOnce;
+  }
+}
+
+function nameOf({ clientId, userId, sessionId }: LogoutNotice, event: RevocationEvent): NoticeName {
+  return [clientId, sessionId ?? `${userId}:${event.kind === "user" ? event.epoch : 0}`];
+}
+
+type NoticeName = readonly [clientId: string, what: string];
+
 /** True at the first node only. */
-async function claim(store: Store, clock: Clock, notice: LogoutNotice, epoch: number): Promise<boolean> {
-  const { clientId, userId, sessionId } = notice;
-  const key = recordKeys.logoutNotice(clientId, sessionId ?? `${userId}:${epoch}`);
+async function claim(
+  { store, clock }: Pick<LogoutNoticeOptions, "store" | "clock">,
+  name: NoticeName,
+): Promise<boolean> {
+  const key = recordKeys.logoutNotice(...name);
   const put = [{ key, value: {}, expiresAt: clock.now() + claimMs }];
   return (await store.commit({ check: [{ key, version: 0 }], put })).ok;
 }
