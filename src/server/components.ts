@@ -24,13 +24,13 @@ import { connectionObserver, httpObserver } from "../observability/observers.ts"
 import { LocalPresenceDirectory } from "../presence/local-directory.ts";
 import { NodePresence, type Presence } from "../presence/presence.ts";
 import type { PresenceDirectory } from "../presence/presence-directory.ts";
+import type { TopicBroker } from "../topics/broker.ts";
 import { createTopics, type Topics } from "../topics/topics.ts";
 import type { PeerAccounting, Transport } from "../transport/transport.ts";
 import { type ClientOf, createClientOf } from "./client-addresses.ts";
 import type { Config } from "./config/schema.ts";
 import { createGatewayHealth, type GatewayHealth } from "./gateway-health.ts";
 import type { OpenAuthority } from "./open-authority.ts";
-import { openTopicBroker } from "./open-topic-broker.ts";
 import { packageVersion } from "./package-version.ts";
 import { createPeerAccounting, handshakeMs } from "./peer-accounting.ts";
 import type { RevocationBound } from "./revocation-bound.ts";
@@ -50,6 +50,7 @@ export interface GatewayDeps {
   readonly bound: RevocationBound;
   /** The list of live connections that the nodes share. Undefined if there is one node. */
   readonly sharedPresence: PresenceDirectory | undefined;
+  readonly topicBroker: TopicBroker;
 }
 
 /** The parts of a gateway, connected; nothing runs yet. */
@@ -152,13 +153,13 @@ function composePresence({ opened, sharedPresence }: GatewayDeps, hub: () => Hub
   return new NodePresence({ directory, node, members });
 }
 
-function composeTopics({ config, clock, log, metrics, opened }: GatewayDeps): Topics {
+function composeTopics({ config, clock, log, metrics, opened, topicBroker }: GatewayDeps): Topics {
   const { permissions, revocation } = failClosed(opened.authority);
   const { message_bytes, queue_messages, queue_bytes, subscriptions } = config.topics;
   return createTopics({
     permissions,
     progress: revocation.progress,
-    broker: openTopicBroker(config, clock),
+    broker: topicBroker,
     clock,
     observer: metrics.topics,
     limits: {

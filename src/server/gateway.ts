@@ -21,6 +21,7 @@ import type { ProvidersOf } from "./configured-providers.ts";
 import { agreeOnIssuer } from "./issuer.ts";
 import { sendLogoutToken } from "./logout-sender.ts";
 import { type OpenAuthority, openAuthority, systemClock } from "./open-authority.ts";
+import { openTopicBroker } from "./open-topic-broker.ts";
 import { readPages } from "./pages.ts";
 import { providerFileWarnings, providerWarnings } from "./provider-warnings.ts";
 import { createRevocationBound, type RevocationBound } from "./revocation-bound.ts";
@@ -127,7 +128,9 @@ async function assembleGateway(config: Config, parts: GatewayParts, reporting: R
     bound = createRevocationBound(opened.store, observability.log, config.store_timeout_ms);
     const sharedPresence = await sharedPresenceOf(config, opened, observability.log);
     const { clock } = opened;
-    const deps = { ...observability, config, clock, opened, disabledSafeguards, bound, sharedPresence };
+    const topicBroker = await openTopicBroker(config, clock, observability.log);
+    const own = { config, clock, opened, disabledSafeguards, bound, sharedPresence, topicBroker };
+    const deps = { ...observability, ...own };
     const components = createComponents(deps, transport, parts.pages ?? (await readPages()));
     const listening = (started: Listener) => {
       listener = started;

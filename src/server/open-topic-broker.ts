@@ -1,10 +1,23 @@
 import type { Clock } from "../auth/clock/clock.ts";
+import type { Log } from "../observability/log.ts";
 import type { TopicBroker } from "../topics/broker.ts";
 import { createLocalBroker } from "../topics/local-broker.ts";
 import type { Config } from "./config/schema.ts";
 
-/** The broker that belongs to the configured store. */
-export function openTopicBroker(config: Config, clock: Pick<Clock, "now">): TopicBroker {
-  const { history_messages: messages, history_seconds } = config.topics;
-  return createLocalBroker({ history: { messages, ms: history_seconds * 1000 }, now: () => clock.now() });
+/** The broker that belongs to the configured store. It connects on first use. */
+export async function openTopicBroker(
+  { store, topics }: Config,
+  clock: Pick<Clock, "now">,
+  log: Pick<Log, "warn">,
+): Promise<TopicBroker> {
+  const history = { messages: topics.history_messages, ms: topics.history_seconds * 1000 };
+  if (store === null) return createLocalBroker({ history, now: () => clock.now() });
+  const { RedisTopicBroker } = await import("../store/redis/redis-topic-broker.ts");
+  return new RedisTopicBroker({
+    url: store,
+    history,
+    onReceiving: (receives, error) => {
+      if (!receives) log.warn({ err: error }, "messages of topics are not received; trying again");
+    },
+  });
 }

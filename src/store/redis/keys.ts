@@ -1,8 +1,8 @@
 import type { IndexKey, RecordKey } from "../../auth/store.ts";
 
 /**
- * The physical names of everything in Redis. All share one hash tag, so all are in one slot of a Cluster and one script
- * may touch any of them. Record and index names consist of fixed kinds and opaque ids (record-keys.ts). A brace in them
+ * The physical names of everything in Redis. All but those of topics share one hash tag, so all are in one slot of a
+ * Cluster and one script may touch any of them. Topics have a tag for each shard. Record and index names consist of fixed kinds and opaque ids (record-keys.ts). A brace in them
  * could not open another tag, since the first one counts.
  *
  * - `gatehouse:{gh}:commits` string, number of the last commit
@@ -11,6 +11,8 @@ import type { IndexKey, RecordKey } from "../../auth/store.ts";
  * - `gatehouse:{gh}:i:NAME` sorted set, members with score 0
  * - `gatehouse:{gh}:presence:all`, `gatehouse:{gh}:presence:user:ID` sorted sets with score 0, `...:parts` and `...:over`
  *   sorted sets, `...:watched` string: see RedisPresenceDirectory
+ * - `gatehouse:{gh:topics:SHARD}:position:NAMESPACE` hash, `:history:NAMESPACE` stream, `:messages` and `:probe:ID`
+ *   sharded pub/sub channels, see RedisTopicBroker
  * - `gatehouse:{gh}:events`, `gatehouse:{gh}:probe:ID` sharded pub/sub channels, see RedisEventBus
  */
 export interface RedisKeys {
@@ -22,6 +24,8 @@ export interface RedisKeys {
   readonly events: string;
   /** The channel on which the node with this id probes itself. */
   probe(id: string): string;
+  /** Of the topics whose namespaces are in this shard. */
+  topics(shard: number): TopicKeys;
   readonly presence: {
     /** Every live connection, in the order of their ids. */
     readonly all: string;
@@ -32,6 +36,16 @@ export interface RedisKeys {
     /** There while somebody wants to be told of changes. */
     readonly watched: string;
   };
+}
+
+export interface TopicKeys {
+  readonly channel: string;
+  /** The channel on which the node with this id probes itself. */
+  probe(id: string): string;
+  /** Hash: the epoch and the last sequence of a namespace. */
+  position(namespace: string): string;
+  /** Stream: its newest messages. */
+  history(namespace: string): string;
 }
 
 /** `prefix` separates installations on one Redis: letters, digits, `_`, `.`, `:` and `-`. */
@@ -45,6 +59,15 @@ export function redisKeys(prefix = "gatehouse"): RedisKeys {
     index: (key) => `${base}i:${key}`,
     events: `${base}events`,
     probe: (id) => `${base}probe:${id}`,
+    topics(shard) {
+      const tagged = `${prefix}:{gh:topics:${shard}}:`;
+      return {
+        channel: `${tagged}messages`,
+        probe: (id) => `${tagged}probe:${id}`,
+        position: (namespace) => `${tagged}position:${namespace}`,
+        history: (namespace) => `${tagged}history:${namespace}`,
+      };
+    },
     presence: {
       all: `${base}presence:all`,
       of: (userId) => `${base}presence:user:${userId}`,

@@ -1,13 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { Cluster } from "ioredis";
 
 import { BusListeners, type EventBus, encodeMessage } from "../../auth/event-bus.ts";
-import { parseRedisUrl, type RedisAddress, type RedisHost } from "./address.ts";
+import { parseRedisUrl, type RedisAddress } from "./address.ts";
 import { BusSubscription } from "./bus-subscription.ts";
-import { connectClient, createClient, type RedisClient, withDeadline } from "./client.ts";
+import { withDeadline } from "./client.ts";
 import { redisUnavailable } from "./faults.ts";
-import { PrimaryFinder } from "./find-primary.ts";
 import { redisKeys } from "./keys.ts";
+import { LazyClient } from "./lazy-client.ts";
 
 export interface RedisEventBusOptions {
   /** See `parseRedisUrl`. */
@@ -22,8 +21,6 @@ export interface RedisEventBusOptions {
 
 /** Messages that may wait for Redis' answer. Beyond it, a message is lost. */
 const maxUnsent = 1_000;
-const connectMs = 2_000;
-const commandTimeoutMs = 2_000;
 const closeMs = 500;
 
 /**
@@ -33,14 +30,13 @@ const closeMs = 500;
  */
 export class RedisEventBus implements EventBus {
   readonly #address: RedisAddress;
-  readonly #finder: PrimaryFinder;
+  readonly #client: LazyClient;
   readonly #keys: ReturnType<typeof redisKeys>;
   readonly #options: RedisEventBusOptions;
   readonly #listeners: BusListeners;
   /** Distinguishes this node's messages from other nodes'. */
   readonly #id = randomUUID();
   readonly #unsent = new Set<Promise<unknown>>();
-  #sender: Promise<RedisClient> | undefined;
   #subscription: BusSubscription | undefined;
   #isClosed = false;
 
@@ -48,7 +44,7 @@ export class RedisEventBus implements EventBus {
   constructor(options: RedisEventBusOptions) {
     this.#options = options;
     this.#address = parseRedisUrl(options.url);
-    this.#finder = new PrimaryFinder(this.#address);
+    this.#client = new LazyClient(this.#address);
     this.#keys = redisKeys(options.prefix);
     this.#listeners = new BusListeners((error) => this.#fault(error));
   }
@@ -81,17 +77,14 @@ export class RedisEventBus implements EventBus {
     this.#listeners.clear();
     await this.#subscription?.stop();
     await withDeadline(Promise.allSettled(this.#unsent), closeMs, "not sent").catch(() => undefined);
-    await this.#sender?.then(
-      (client) => client.disconnect(),
-      () => undefined,
-    );
+    await this.#client.disconnect();
   }
 
   #listen(): BusSubscription {
     const probe = this.#keys.probe(this.#id);
     return new BusSubscription({
       channels: [this.#keys.events, probe],
-      connect: () => this.#connectListener(),
+      connect: () => this.#client.subscriber(this.#keys.events),
       sendProbe: (text) => void this.#send(probe, text).catch(() => undefined),
       isProbe: (channel) => channel === probe,
       onText: (text) => this.#receive(text),
@@ -108,58 +101,14 @@ export class RedisEventBus implements EventBus {
   }
 
   #send(channel: string, text: string): Promise<unknown> {
-    const sending = this.#connectSender().then((client) => client.call("spublish", channel, text));
+    const sending = this.#client.get().then((client) => client.call("spublish", channel, text));
     this.#unsent.add(sending);
     const sent = () => void this.#unsent.delete(sending);
     sending.then(sent, sent);
     return sending;
   }
 
-  /** Concurrent callers share the first connection attempt. The connection then reconnects by itself. */
-  #connectSender(): Promise<RedisClient> {
-    this.#sender ??= this.#openSender().catch((error: unknown) => {
-      this.#sender = undefined;
-      throw error;
-    });
-    return this.#sender;
-  }
-
-  async #openSender(): Promise<RedisClient> {
-    const client = createClient(this.#address, { ...this.#clientOptions(), reconnects: true });
-    await connectClient(client, connectMs);
-    return client;
-  }
-
-  async #connectListener(): Promise<RedisClient> {
-    const address = await this.#listenerAddress();
-    const options = { ...this.#clientOptions(), reconnects: false, watchesReplies: false };
-    const client = createClient(address, options);
-    await connectClient(client, connectMs);
-    return client;
-  }
-
-  #clientOptions() {
-    return { commandTimeoutMs, silenceMs: 2 * commandTimeoutMs, findPrimary: () => this.#finder.find() };
-  }
-
-  /** In a Cluster: the address of the server that owns the channel's slot, as the sending connection knows it. */
-  async #listenerAddress(): Promise<RedisAddress> {
-    if (this.#address.mode !== "cluster") return this.#address;
-    const cluster = await this.#connectSender();
-    if (!(cluster instanceof Cluster)) return this.#address;
-    const slot = Number(await cluster.call("cluster", "KEYSLOT", this.#keys.events));
-    const [owner] = cluster.slots[slot] ?? [];
-    if (owner === undefined) throw new Error("no server owns the slot of the event channels");
-    return { ...this.#address, mode: "standalone", hosts: [hostOf(owner)] };
-  }
-
   #fault(error: unknown): void {
     this.#options.onFault?.(error);
   }
-}
-
-/** Parses ioredis' name of a node, `host:port`. */
-function hostOf(name: string): RedisHost {
-  const colon = name.lastIndexOf(":");
-  return { host: name.slice(0, colon), port: Number(name.slice(colon + 1)) };
 }

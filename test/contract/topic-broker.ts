@@ -1,0 +1,264 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+
+import type {
+  BrokerListener,
+  HistoryLimits,
+  Message,
+  Publication,
+  TopicBroker,
+} from "../../src/topics/broker.ts";
+import { eventually } from "../support/eventually.ts";
+import { within } from "../support/within.ts";
+
+export interface BrokerBackend {
+  /** The broker of a node; `another` node's where the adapter has several. */
+  node(history: HistoryLimits): TopicBroker;
+  /** Cuts every connection; whoever lost it makes it anew. Never called where nodes are not processes of their own. */
+  cut(): Promise<void>;
+  /** Cuts those that listen. */
+  cutListeners(): Promise<void>;
+  /** Everything that was kept is lost. Never called there either. */
+  lose(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+export interface BrokerContract {
+  readonly name: string;
+  readonly create: () => Promise<BrokerBackend>;
+  /** Whether nodes are processes of their own. */
+  readonly shared: boolean;
+}
+
+export function publicationOf(topic: string, data: number | string): Publication {
+  const publisher = { userId: "u1", isSystem: true };
+  return { topic, data, bytes: 8, time: Date.now(), publisher, rightsVersion: 7 };
+}
+
+/** A listener that remembers what it heard. */
+export class Listener implements BrokerListener {
+  readonly messages: Message[] = [];
+  readonly gaps: (string | undefined)[] = [];
+  #waiting: (() => void)[] = [];
+
+  onMessage(message: Message): void {
+    this.messages.push(message);
+    this.#wake();
+  }
+
+  onGap(namespace: string | undefined): void {
+    this.gaps.push(namespace);
+    this.#wake();
+  }
+
+  async until(holds: () => boolean, what: string): Promise<void> {
+    while (!holds()) await within(new Promise<void>((resolve) => this.#waiting.push(resolve)), what);
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}
+
+const roomy: HistoryLimits = { messages: 1_000, ms: 60_000 };
+
+/** What every adapter of the topic broker guarantees. */
+export function topicBrokerContract({ name, create, shared }: BrokerContract): void {
+  describe(`topic broker contract: ${name}`, () => {
+    let backend: BrokerBackend;
+    let namespaces = 0;
+    const brokers: TopicBroker[] = [];
+    const node = (history = roomy) => {
+      const broker = backend.node(history);
+      const listener = new Listener();
+      broker.start(listener);
+      brokers.push(broker);
+      return { broker, listener };
+    };
+    const newNamespace = () => {
+      namespaces += 1;
+      return `n${namespaces} {x}`;
+    };
+    /** The first calls fail if the connection takes longer than its deadline, which a busy machine makes likely. */
+    const ready = async ({ broker }: { readonly broker: TopicBroker }) => {
+      await eventually("the broker", async () => {
+        await broker.publish([publicationOf(newNamespace(), 0)]);
+        return true;
+      });
+    };
+    beforeAll(async () => {
+      backend = await create();
+    });
+    afterEach(async () => {
+      await Promise.all(brokers.splice(0).map((broker) => broker.close()));
+    });
+    afterAll(() => backend.dispose());
+
+    it("delivers to every node that follows, once, in the publisher's order, with the positions that it answered", async () => {
+      const one = node();
+      const other = shared ? node() : one;
+      await Promise.all([ready(one), ready(other)]);
+      const namespace = newNamespace();
+      const { epoch, sequence } = await one.broker.follow(namespace);
+      expect([epoch, sequence]).toEqual([expect.stringMatching(/^[0-9a-f]+$/), 0]);
+      await other.broker.follow(namespace);
+      const published = await Promise.all(
+        Array.from({ length: 300 }, (_, n) =>
+          one.broker.publish([publicationOf(`${namespace}/ä/${n % 3}`, n)]),
+        ),
+      );
+      expect(published.flat()).toEqual(published.map((_, n) => ({ epoch, sequence: n + 1 })));
+      await one.broker.publish([publicationOf("elsewhere", 1)]);
+      for (const { listener } of new Set([one, other])) {
+        await listener.until(() => listener.messages.length >= 300, "the messages");
+        expect(listener.messages.map(({ data }) => data)).toEqual(published.map((_, n) => n));
+        expect(listener.messages.map(({ position }) => position)).toEqual(published.flat());
+        expect(listener.messages[5]).toMatchObject({
+          topic: `${namespace}/ä/2`,
+          publisher: { userId: "u1", isSystem: true },
+          rightsVersion: 7,
+          isOwn: listener === one.listener,
+        });
+        expect(listener.gaps).toEqual([]);
+      }
+    });
+
+    it("answers a batch with the position of each, and keeps its order", async () => {
+      const one = node();
+      await ready(one);
+      const [a, b] = [newNamespace(), newNamespace()];
+      const topics = [a, b, `${a}/x`, b, a];
+      const positions = await one.broker.publish(topics.map((topic, n) => publicationOf(topic, n)));
+      expect(positions.map(({ sequence }) => sequence)).toEqual([1, 1, 2, 2, 3]);
+      expect(await one.broker.history(a, { epoch: positions[0]?.epoch ?? "", sequence: 0 }, 3)).toMatchObject(
+        [
+          { data: 0, topic: a },
+          { data: 2, topic: `${a}/x` },
+          { data: 4, topic: a },
+        ],
+      );
+    });
+
+    it("delivers what comes after the position that follow answers, until nobody follows any more", async () => {
+      const { broker, listener } = node();
+      await ready({ broker });
+      const [namespace, other] = [newNamespace(), newNamespace()];
+      await broker.publish([publicationOf(namespace, 1)]);
+      const position = await broker.follow(namespace);
+      expect(position.sequence).toBe(1);
+      expect(await broker.follow(namespace)).toEqual(position);
+      await broker.follow(other);
+      broker.unfollow(namespace);
+      await broker.publish([publicationOf(namespace, 2)]);
+      await listener.until(() => listener.messages.length === 1, "the second message");
+      broker.unfollow(namespace);
+      await broker.publish([publicationOf(namespace, 3), publicationOf(other, 4)]);
+      await listener.until(() => listener.messages.some(({ data }) => data === 4), "the last message");
+      expect(listener.messages.map(({ data }) => data)).toEqual([2, 4]);
+    });
+
+    it("delivers every namespace to whoever follows all", async () => {
+      const one = node();
+      const other = shared ? node() : one;
+      await ready(one);
+      await eventually("the other node", async () => {
+        await other.broker.followAll();
+        return true;
+      });
+      const names = Array.from({ length: 20 }, newNamespace);
+      await one.broker.publish(names.map((name, n) => publicationOf(`${name}/x`, n)));
+      const { listener } = other;
+      const own = () => listener.messages.filter(({ topic }) => names.some((name) => topic === `${name}/x`));
+      await listener.until(() => own().length === 20, "all of them");
+      expect(own().map(({ data }) => data)).toHaveLength(20);
+      other.broker.unfollowAll();
+    });
+
+    it("keeps as many as it should, and says when not all are kept", async () => {
+      const { broker } = node({ messages: 100, ms: 60_000 });
+      await ready({ broker });
+      const namespace = newNamespace();
+      const all = Array.from({ length: 1_000 }, (_, n) => publicationOf(namespace, n));
+      const positions = await broker.publish(all);
+      const { epoch } = positions[0] ?? { epoch: "" };
+      const history = (after: number, upTo: number, of = epoch) =>
+        broker.history(namespace, { epoch: of, sequence: after }, upTo);
+      expect((await history(900, 1_000))?.map(({ data }) => data)).toEqual(
+        Array.from({ length: 100 }, (_, at) => 900 + at),
+      );
+      expect((await history(950, 951))?.map(({ position }) => position)).toEqual([{ epoch, sequence: 951 }]);
+      expect(await history(1_000, 1_000)).toEqual([]);
+      expect(await history(10, 1_000)).toBeUndefined();
+      expect(await history(0, 10)).toBeUndefined();
+      expect(await history(1_001, 1_000)).toBeUndefined();
+      expect(await history(900, 1_000, "0123456789ab")).toBeUndefined();
+    });
+
+    if (shared) {
+      it("delivers what it missed while its connections were lost, each once and in order", async () => {
+        const [one, other] = [node(), node()];
+        await Promise.all([ready(one), ready(other)]);
+        const namespace = newNamespace();
+        await other.broker.follow(namespace);
+        let sent = 0;
+        const publish = async () => {
+          await one.broker.publish([publicationOf(namespace, sent + 1)]);
+          sent += 1;
+        };
+        await publish();
+        for (let round = 0; round < 3; round += 1) {
+          await backend.cut();
+          const end = sent + 20;
+          // A call that was cut off may have published all the same: then the sequence shows it.
+          await eventually("more messages", async () => {
+            while (sent < end) await publish();
+            return true;
+          });
+        }
+        const { listener } = other;
+        await listener.until(() => listener.messages.some(({ data }) => data === sent), "the last message");
+        const sequences = listener.messages.map(({ position }) => position.sequence);
+        expect(sequences).toEqual(sequences.map((_, at) => at + 1));
+        expect(listener.gaps).toEqual([]);
+      });
+
+      it("tells a gap if messages were lost and are not kept", async () => {
+        const few: HistoryLimits = { messages: 0, ms: 60_000 };
+        const [one, other] = [node(few), node(few)];
+        await Promise.all([ready(one), ready(other)]);
+        const namespace = newNamespace();
+        await other.broker.follow(namespace);
+        await one.broker.publish([publicationOf(namespace, 1)]);
+        const { listener } = other;
+        await listener.until(() => listener.messages.length === 1, "a message before the loss");
+        // Until messages were published while nobody listened.
+        await eventually("a gap", async () => {
+          await backend.cutListeners();
+          for (let n = 0; n < 5; n += 1)
+            await one.broker.publish([publicationOf(namespace, n)]).catch(() => undefined);
+          return listener.gaps.length > 0;
+        });
+        expect(listener.gaps[0]).toBe(namespace);
+      });
+
+      it("begins a new epoch if the store lost everything, and says so", async () => {
+        const [one, other] = [node(), node()];
+        await Promise.all([ready(one), ready(other)]);
+        const namespace = newNamespace();
+        const { epoch } = await other.broker.follow(namespace);
+        await one.broker.publish([publicationOf(namespace, 1)]);
+        const { listener } = other;
+        await listener.until(() => listener.messages.length === 1, "a message before the loss");
+        await backend.lose();
+        await ready(one);
+        await eventually("a message after the loss", async () => {
+          await one.broker.publish([publicationOf(namespace, 2)]);
+          return listener.messages.some(({ data }) => data === 2);
+        });
+        const after = listener.messages.filter(({ data }) => data === 2);
+        expect(after[0]?.position.epoch).not.toBe(epoch);
+        expect(listener.gaps).toContain(namespace);
+        expect(await other.broker.history(namespace, { epoch, sequence: 0 }, 1)).toBeUndefined();
+      });
+    }
+  });
+}
