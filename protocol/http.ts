@@ -1,6 +1,7 @@
 import { type Static, Type } from "typebox";
 
 import { Wishes } from "./commands/login.ts";
+import { Topic, TopicPosition } from "./commands/topics.ts";
 import { Handler } from "./flow.ts";
 
 /** Body of a 200 answer to `POST /auth/token`, as in Home Assistant. */
@@ -114,6 +115,22 @@ export const LinkUserRequest = Type.Object(
   { additionalProperties: false },
 );
 export type LinkUserRequest = Static<typeof LinkUserRequest>;
+
+/** Body of `POST /api/gatehouse/topics/publish`. */
+export const PublishRequest = Type.Object(
+  {
+    messages: Type.Array(
+      Type.Object({ topic: Topic, data: Type.Unknown() }, { additionalProperties: false }),
+      { minItems: 1, maxItems: 100 },
+    ),
+  },
+  { additionalProperties: false },
+);
+export type PublishRequest = Static<typeof PublishRequest>;
+
+/** Body of its 200 answer: the position of each message. */
+export const PublishResponse = Type.Object({ positions: Type.Array(TopicPosition) });
+export type PublishResponse = Static<typeof PublishResponse>;
 
 /** Body of `POST /api/onboarding/users`: Home Assistant's fields and Gatehouse's set-up code. */
 export const OnboardingRequest = Type.Object(

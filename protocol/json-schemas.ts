@@ -89,6 +89,8 @@ const bodies = {
   message: http.HttpMessage,
   providers: http.ProvidersResponse,
   "onboarding-request": http.OnboardingRequest,
+  "publish-request": http.PublishRequest,
+  "publish-response": http.PublishResponse,
 };
 
 /** Writes tuples as draft 2020-12 does. Everything else is the same in the drafts that typebox follows. */

@@ -3,7 +3,7 @@ import { type Static, Type } from "typebox";
 import { topicLimits, topicPatternShape, topicShape } from "../topic-pattern.ts";
 import { command } from "./define.ts";
 
-const Topic = Type.String({ minLength: 1, maxLength: topicLimits.length, pattern: topicShape });
+export const Topic = Type.String({ minLength: 1, maxLength: topicLimits.length, pattern: topicShape });
 const Pattern = Type.String({ minLength: 1, maxLength: topicLimits.length, pattern: topicPatternShape });
 /** A place in the messages of a namespace. Opaque to clients. */
 export const TopicPosition = Type.String({

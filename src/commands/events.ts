@@ -1,7 +1,6 @@
 import { AuthError } from "../auth/errors.ts";
 import type { JsonObject } from "../auth/store.ts";
 import type { Command } from "../connection/command.ts";
-import { isOwnEvent } from "../connection/own-events.ts";
 import type { Session } from "../connection/session.ts";
 import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
@@ -18,13 +17,9 @@ export function eventCommands({ authority, topics }: CommandParts): readonly Com
       return null;
     }),
     defineCommand("fire_event", authority, async ({ event_type, event_data = {} }, session) => {
-      if (isOwnEvent(event_type))
-        throw new AuthError("not_allowed", { publicMessage: "Only the gateway fires this event." });
-      const { userId, sessionType } = session.principal;
-      const publisher = { userId, isSystem: sessionType === "system" };
       // A message that was decoded holds nothing but plain data.
-      const data = event_data as JsonObject;
-      return { context: await topics.fireEvent(publisher, { type: event_type, data, origin: "LOCAL" }) };
+      const event = { type: event_type, data: event_data as JsonObject, origin: "LOCAL" } as const;
+      return { context: await topics.fireEvent(session, event) };
     }),
     defineCommand("unsubscribe_events", authority, ({ subscription }, session) => {
       if (!session.disposables.dispose(subscription))

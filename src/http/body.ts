@@ -61,6 +61,22 @@ export async function readJsonOfAnyType<T>(
   return value;
 }
 
+/** Decodes JSON as a socket's codec does. Throws for anything that a socket refuses. */
+export type DecodeJson = (text: string) => unknown;
+
+/**
+ * JSON that any socket may be sent: plain data. Throws `invalid_format`, `payload_too_large`. A page of another site can send it
+ * without a preflight, so only for endpoints that need a token in a header.
+ */
+export function readPlainJson(request: HttpRequest, maxBytes: number, decode: DecodeJson): unknown {
+  const text = textOf(bodyOf(request, maxBytes));
+  try {
+    return decode(text);
+  } catch {
+    throw malformed("the body is no JSON, or not plain data");
+  }
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -1,7 +1,9 @@
 import { SOCKET_PATH } from "../../protocol/features.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { Clock } from "../auth/clock/clock.ts";
+import type { Topics } from "../topics/topics.ts";
 import type { ErrorStyle } from "./answers.ts";
+import type { DecodeJson } from "./body.ts";
 import type { CorsRule } from "./cors.ts";
 import { apiProbeEndpoint } from "./endpoints/api-probe.ts";
 import { authorizeEndpoint } from "./endpoints/authorize.ts";
@@ -19,6 +21,7 @@ import { oidcCallbackEndpoint, oidcConfirmEndpoint, oidcStartEndpoint } from "./
 import { oidcLogoutEndpoint } from "./endpoints/oidc-logout.ts";
 import { createOwnerEndpoint, onboardingEndpoint } from "./endpoints/onboarding.ts";
 import { providersEndpoint } from "./endpoints/providers.ts";
+import { fireEventEndpoint, publishEndpoint } from "./endpoints/publish.ts";
 import { pushedRequestEndpoint } from "./endpoints/pushed-request.ts";
 import { revokeEndpoint } from "./endpoints/revoke.ts";
 import { socketPathEndpoint } from "./endpoints/socket-path.ts";
@@ -55,6 +58,8 @@ export interface RouteOptions {
   /** How clients reach the gateway; without a trailing slash. */
   readonly publicUrl: () => string;
   readonly maxBodyBytes: number;
+  readonly topics: Pick<Topics, "publishAs" | "fireAs">;
+  readonly decodeJson: DecodeJson;
   /** Seconds; less than a signing key is published before it signs. */
   readonly jwksMaxAgeSeconds: number;
   /** Whether a session that this client opens rotates its refresh token. */
@@ -115,6 +120,8 @@ export function routesOf(options: RouteOptions): readonly Route[] {
     get(SOCKET_PATH, "none", socketPathEndpoint()),
     get("/api/onboarding", "none", onboardingEndpoint(authority)),
     post("/api/onboarding/users", createOwnerEndpoint(options)),
+    login("POST", "/api/gatehouse/topics/publish", publishEndpoint(options)),
+    login("POST", "/api/events/:event_type", fireEventEndpoint(options)),
 
     get("/", "none", landingEndpoint(publicUrl)),
     page("GET", "/setup", ({ request }) => setupPage(pageContext(request))),

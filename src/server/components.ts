@@ -101,6 +101,8 @@ export function createComponents(
     metrics: metricsSource(deps),
     pages,
     maxBodyBytes: config.limits.http_body_bytes,
+    topics,
+    decodeJson: (text) => codecs[0].decode(text),
     rotates: (clientId) => config.tokens.rotate_for.includes(clientId),
     origins: config.origins,
     clientOf,
@@ -163,6 +165,7 @@ function composeTopics({ config, clock, log, metrics, opened, topicBroker }: Gat
     clock,
     observer: metrics.topics,
     limits: {
+      requestsPerUser: config.limits.messages_per_second_per_user,
       messageBytes: message_bytes,
       outlet: { messages: queue_messages, bytes: queue_bytes },
       subscriptions,

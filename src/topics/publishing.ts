@@ -44,11 +44,15 @@ export class Publishing {
   }
 }
 
-/** Throws `invalid_format` for what is no topic, and `unauthorized` if they may not publish to it. */
-export function requireControl(permissions: Permissions, topic: string): void {
+/** Throws `invalid_format` for what is no topic, and `refusal` if they may not publish to it. */
+export function requireControl(
+  permissions: Permissions,
+  topic: string,
+  refusal: "unauthorized" | "not_allowed" = "unauthorized",
+): void {
   if (!isTopic(topic)) throw invalid("Not a topic.");
   if (isReservedTopic(topic)) throw invalid("Topics that begin with $ are reserved.");
-  if (!permissions.mayUseTopic(topic, "control")) throw new AuthError("unauthorized");
+  if (!permissions.mayUseTopic(topic, "control")) throw new AuthError(refusal);
 }
 
 /** How deep arrays and objects are nested in plain data; 0 for neither. Counts no further than `limit + 1`. */

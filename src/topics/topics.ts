@@ -3,9 +3,12 @@ import type { TopicSubscription } from "../../protocol/commands/topics.ts";
 import { isReservedTopic, isTopicPattern, segmentsOf, topicLimits } from "../../protocol/topic-pattern.ts";
 import { AuthError } from "../auth/errors.ts";
 import { newId } from "../auth/ids.ts";
+import type { Principal } from "../auth/model.ts";
 import type { PermissionsReader } from "../auth/permissions/permissions.ts";
 import type { LogProgress } from "../auth/revocation/log-progress.ts";
 import type { JsonObject, JsonValue } from "../auth/store.ts";
+import { UserMessageRates } from "../connection/message-rate.ts";
+import { isOwnEvent } from "../connection/own-events.ts";
 import type { Session } from "../connection/session.ts";
 import { type Message, namespaceOf, type Publisher, type TopicBroker } from "./broker.ts";
 import { Delivery, parsePosition, positionText } from "./delivery.ts";
@@ -25,6 +28,8 @@ import { Verdicts } from "./verdicts.ts";
 export interface TopicsLimits {
   /** Bytes of a message's data as JSON. */
   readonly messageBytes: number;
+  /** Messages that a user may publish over HTTP in a second, on average. */
+  readonly requestsPerUser: number;
   /** What may wait for one client that does not read. */
   readonly outlet: OutletLimits;
   /** Subscriptions of this node. */
@@ -47,6 +52,11 @@ export interface SubscribeRequest {
   readonly conflate?: boolean | undefined;
   /** Of the shape of `TopicPosition`. */
   readonly position?: string | undefined;
+}
+
+export interface NewMessage {
+  readonly topic: string;
+  readonly data: JsonValue;
 }
 
 export interface FiredEvent {
@@ -74,8 +84,15 @@ export interface Topics {
   ): Promise<void>;
   /** Returns the message's position. */
   publish(session: Session, topic: string, data: JsonValue): Promise<string>;
-  /** The caller has checked that the publisher is an administrator. */
-  fireEvent(publisher: Publisher, event: FiredEvent): Promise<EventContext>;
+  /** For administrators; for others `unauthorized`. `not_allowed` for an event that only the gateway fires. */
+  fireEvent(session: Session, event: FiredEvent): Promise<EventContext>;
+  /**
+   * Over HTTP: all messages or none. Returns their positions. `not_allowed` if the caller may not publish one of them,
+   * `rate_limited` for more messages than the sockets of a user may send.
+   */
+  publishAs(caller: Principal, messages: readonly NewMessage[]): Promise<string[]>;
+  /** Over HTTP, as `fireEvent`. */
+  fireAs(caller: Principal, event: FiredEvent): Promise<EventContext>;
   /** Of this node. */
   readonly subscriptions: number;
   close(): Promise<void>;
@@ -95,6 +112,8 @@ class NodeTopics implements Topics {
   readonly #gate: RightsGate;
   readonly #socketParts: SocketTopicsParts;
   readonly #sockets = new Map<Session, SocketTopics>();
+  /** Of messages over HTTP; those on sockets are counted with every other message. */
+  readonly #rates: UserMessageRates;
 
   constructor(options: TopicsOptions) {
     this.#options = options;
@@ -103,6 +122,7 @@ class NodeTopics implements Topics {
     const now = () => clock.now();
     const shared = { ...options, monotonic, now, groups: this.#groups, verdicts: this.#verdicts };
     this.#namespaces = new Namespaces(broker);
+    this.#rates = new UserMessageRates(limits.requestsPerUser);
     this.#publishing = new Publishing({ ...shared, messageBytes: limits.messageBytes });
     this.#fanOut = new FanOut({
       ...shared,
@@ -176,13 +196,38 @@ class NodeTopics implements Topics {
 
   async publish(session: Session, topic: string, data: JsonValue): Promise<string> {
     requireControl(await this.#socketOf(session).permissions(), topic);
-    const { userId, sessionType } = session.principal;
-    const publisher = { userId, isSystem: sessionType === "system" };
+    const publisher = publisherOf(session.principal);
     const positions = await this.#publishing.publish([this.#publishing.publication(publisher, topic, data)]);
     return positions.map(positionText).join();
   }
 
-  async fireEvent(publisher: Publisher, { type, data, origin }: FiredEvent): Promise<EventContext> {
+  async publishAs(caller: Principal, messages: readonly NewMessage[]): Promise<string[]> {
+    this.#requireRate(caller, messages.length);
+    const permissions = await this.#options.permissions.of(caller);
+    const publisher = publisherOf(caller);
+    const publications = messages.map(({ topic, data }) => {
+      requireControl(permissions, topic, "not_allowed");
+      return this.#publishing.publication(publisher, topic, data);
+    });
+    return (await this.#publishing.publish(publications)).map(positionText);
+  }
+
+  async fireEvent(session: Session, event: FiredEvent): Promise<EventContext> {
+    const { isAdmin } = await this.#socketOf(session).permissions();
+    return await this.#fire(isAdmin, publisherOf(session.principal), event);
+  }
+
+  async fireAs(caller: Principal, event: FiredEvent): Promise<EventContext> {
+    this.#requireRate(caller, 1);
+    const { isAdmin } = await this.#options.permissions.of(caller);
+    return await this.#fire(isAdmin, publisherOf(caller), event);
+  }
+
+  async #fire(isAdmin: boolean, publisher: Publisher, event: FiredEvent): Promise<EventContext> {
+    const { type, data, origin } = event;
+    if (!isAdmin) throw new AuthError("unauthorized");
+    if (isOwnEvent(type))
+      throw new AuthError("not_allowed", { publicMessage: "Only the gateway fires this event." });
     const content: EventContent = { type, data, origin, contextId: newId() };
     const publication = this.#publishing.publication(publisher, eventTopic(type), data);
     await this.#publishing.publish([{ ...publication, data: { ...content } }]);
@@ -192,6 +237,11 @@ class NodeTopics implements Topics {
   async close(): Promise<void> {
     this.#gate.close();
     await this.#options.broker.close();
+  }
+
+  #requireRate({ userId }: Principal, messages: number): void {
+    const verdict = this.#rates.take(userId, this.#options.clock.monotonic(), messages);
+    if (verdict !== "pass") throw new AuthError("rate_limited", { retryAfterSeconds: 1 });
   }
 
   #socketOf(session: Session): SocketTopics {
@@ -262,6 +312,10 @@ class NodeTopics implements Topics {
     subscription.outlet.lose(subscription, count);
     this.#fanOut.later(() => subscription.outlet.mayGoOn());
   }
+}
+
+function publisherOf({ userId, sessionType }: Principal): Publisher {
+  return { userId, isSystem: sessionType === "system" };
 }
 
 /** Undefined: any. Throws `invalid_format` for what is no pattern of a subscription. */

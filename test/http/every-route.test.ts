@@ -6,7 +6,7 @@ import { parseAddressRanges } from "../../src/net/address-ranges.ts";
 import { type ClientAddress, resolveClientAddress } from "../../src/net/client-address.ts";
 import { tableOf } from "../protocol/protocol-text.ts";
 import { builtPages } from "../support/built-pages.ts";
-import { clock, httpUnderTest, issuer, scriptedAuthority } from "./http-under-test.ts";
+import { clock, httpUnderTest, issuer, noTopics, scriptedAuthority } from "./http-under-test.ts";
 
 const metrics = {
   render: async () => ({ body: "up 1\n", contentType: "text/plain; version=0.0.4" }),
@@ -49,6 +49,7 @@ const routes = routesOf({
   maxBodyBytes: 1,
   jwksMaxAgeSeconds: 1,
   rotates: () => false,
+  ...noTopics,
 });
 const requests = [
   ...routes.flatMap(({ method, path }) => [

@@ -2,6 +2,7 @@ import type { Authority } from "../../src/auth/authority.ts";
 import { noClientPages } from "../../src/auth/clients/client-page.ts";
 import type { Clock } from "../../src/auth/clock/clock.ts";
 import { AuthError } from "../../src/auth/errors.ts";
+import { createJsonCodec } from "../../src/codec/json.ts";
 import { createHttpHandler, type HttpOptions } from "../../src/http/http-handler.ts";
 import type { HttpAnswered, HttpDecision } from "../../src/http/observer.ts";
 import { pageFile } from "../../src/http/pages.ts";
@@ -44,6 +45,15 @@ export function scriptedAuthority(script: Scripted): Authority {
   );
   return unscripted("authority", parts) as Authority;
 }
+
+/** Topics to which nobody publishes. */
+export const noTopics: Pick<HttpOptions, "topics" | "decodeJson"> = {
+  topics: {
+    publishAs: () => Promise.reject(new AuthError("unavailable")),
+    fireAs: () => Promise.reject(new AuthError("unavailable")),
+  },
+  decodeJson: createJsonCodec().decode,
+};
 
 export interface Answer {
   readonly status: number;
@@ -92,6 +102,7 @@ export function httpUnderTest(authority: Authority, overrides: Partial<HttpOptio
     maxBodyBytes: 65_536,
     jwksMaxAgeSeconds: 300,
     rotates: () => false,
+    ...noTopics,
     origins: ["https://app.example"],
     loopBudget: unlimitedLoopBudget(),
     clientOf: (address) => ({ address, forwarding: "none" }),

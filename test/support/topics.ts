@@ -13,6 +13,7 @@ export const quietTopicsObserver: TopicsObserver = {
 };
 
 export const roomyTopics: TopicsLimits = {
+  requestsPerUser: 2_000,
   messageBytes: 16_384,
   outlet: { messages: 1_000, bytes: 1_048_576 },
   subscriptions: 100_000,
