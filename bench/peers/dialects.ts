@@ -98,7 +98,7 @@ function signed(nonce: string, seed: string): string {
   return sign(null, Buffer.from(nonce), key).toString("base64url");
 }
 
-/** MQTT 3.1.1's CONNECT (section 3.1), and CONNACK with return code 0. */
+/** MQTT 3.1.1's CONNECT (section 3.1), with the longest time between two messages of a client, and CONNACK with return code 0. */
 const mqtt: Dialect = {
   path: "/mqtt",
   subprotocol: "mqtt",
@@ -109,7 +109,7 @@ const mqtt: Dialect = {
         const [name = "", password = ""] = credential.split(" ");
         const field = (text: string) => String.fromCharCode(text.length >> 8, text.length & 255) + text;
         const payload = `${field("")}${field(name)}${field(password)}`;
-        const body = `${field("MQTT")}\u0004\u00c2\u0000\u003c${payload}`;
+        const body = `${field("MQTT")}\u0004\u00c2\u00ff\u00ff${payload}`;
         const length = String.fromCharCode((body.length & 127) | 128, body.length >> 7);
         return `\u0010${length}${body}`;
       },
