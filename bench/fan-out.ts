@@ -36,9 +36,15 @@ const bare = (library: string): Entrant => ({
   args: [library],
   dialect: "home-assistant",
 });
-/** Without the limit of messages that one client may send. */
+/** Without the limits of what one client and one user may do: all sockets are the owner's. */
 const unlimited = JSON.stringify({
-  limits: { messages_per_second: 1_000_000, messages_per_second_per_user: 1_000_000 },
+  limits: {
+    unauthenticated_per_address: 100_000,
+    sockets_per_user: 100_000,
+    sessions_per_user: 1_000_000,
+    messages_per_second: 1_000_000,
+    messages_per_second_per_user: 1_000_000,
+  },
 });
 const gatehouse = (entrant: Entrant): Entrant => ({ ...entrant, args: [...(entrant.args ?? []), unlimited] });
 const languages: Readonly<Record<string, string>> = {
