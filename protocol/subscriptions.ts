@@ -5,7 +5,11 @@ import type { CommandType } from "./commands/index.ts";
  * socket. A command that reports only its own progress is not one: sending it again would carry it out again. This file
  * loads no schema, because the client reads it.
  */
-const subscriptions: readonly CommandType[] = ["subscribe_events", "gatehouse/presence/subscribe"];
+const subscriptions: readonly CommandType[] = [
+  "subscribe_events",
+  "gatehouse/presence/subscribe",
+  "gatehouse/topics/subscribe",
+];
 
 /** True for a message that may be sent again on a new socket. */
 export function isSubscription(type: string): boolean {

@@ -48,6 +48,26 @@ async function authenticateByRefresh(
   return next;
 }
 
+/**
+ * New tokens by `auth/refresh` on an authenticated socket. Undefined if the stored ones changed meanwhile, by a logout, another
+ * login or another tab: those are newer. Throws `login_required` if the session has ended.
+ */
+export async function refreshOnSocket(
+  socket: MessageSocket,
+  tokens: TokenStore,
+  timeoutMs: number,
+): Promise<StoredTokens | undefined> {
+  const stored = await tokens.load();
+  if (stored?.refreshToken == null) throw new GatewayError("login_required", "There is no refresh token");
+  const { refreshToken } = stored;
+  const message = { type: "auth/refresh", refresh_token: refreshToken };
+  const grant = (await socket.request(message, timeoutMs).result.catch((error: unknown) => {
+    throw asLoginRequired(error);
+  })) as RefreshGrant;
+  const next = refreshedTokens(stored, grant, Date.now());
+  return (await tokens.load())?.refreshToken === refreshToken ? next : undefined;
+}
+
 /** A refresh that is refused for good becomes `login_required`. A retryable error or a lost socket stays as it is. */
 export function asLoginRequired(error: unknown): unknown {
   const final = ["invalid_grant", "token_reused", "access_denied", "invalid_client"];

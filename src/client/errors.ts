@@ -14,7 +14,9 @@ export type ClientErrorName =
   /** The server said not to reconnect (close code 4400-4499). */
   | "refused"
   /** `connect()` was not called yet, or `close()` or a later `connect()` or `login()` replaced the connection. */
-  | "not_connected";
+  | "not_connected"
+  /** A subscription ended because the user may not read any of its topics any more. */
+  | "permission_lost";
 
 /** How a socket was closed: the code and reason of RFC 6455. */
 export interface CloseInfo {

@@ -1,16 +1,10 @@
 import { closeRule } from "../../protocol/close-codes.ts";
 import type { CommandType, Result } from "../../protocol/commands/index.ts";
 import { features } from "../../protocol/features.ts";
-import type { Handler, RefreshGrant, SessionGrant } from "../../protocol/flow.ts";
+import type { Handler, SessionGrant } from "../../protocol/flow.ts";
 import type { Codec } from "../codec/codec.ts";
 import { createJsonCodec } from "../codec/json.ts";
-import {
-  asLoginRequired,
-  authenticate,
-  grantedTokens,
-  refreshedTokens,
-  untilAuthenticated,
-} from "./authenticate.ts";
+import { authenticate, grantedTokens, refreshOnSocket, untilAuthenticated } from "./authenticate.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
 import type { CallArguments, CallParams, ClientState, GatewayClientOptions } from "./client-options.ts";
 import { defaultWebSocket } from "./default-websocket.ts";
@@ -30,8 +24,9 @@ import { MessageSocket, type WebSocketConstructor } from "./message-socket.ts";
 import { newRun, type Run, replaced } from "./run.ts";
 import { socketUrl } from "./socket-address.ts";
 import { subjectOf } from "./subject.ts";
-import { type SubscriptionEnd, Subscriptions } from "./subscriptions.ts";
+import { type SubscriptionEnd, Subscriptions, type WantedEvents } from "./subscriptions.ts";
 import { createMemoryTokenStore, forgetTokens, type TokenStore } from "./token-store.ts";
+import { TopicFeed, type TopicMessage, type TopicOptions, topicMessages } from "./topics.ts";
 
 /**
  * A client that stays connected. It authenticates, refreshes before expiry, and reconnects after a loss if the close
@@ -149,19 +144,49 @@ export class GatewayClient {
   }
 
   /**
+   * Messages of all topics that the pattern stands for, in their order, while the user may read them. Resolves to the
+   * function that ends it. On a new socket it goes on where it was; what is lost is told to `onGap`. Rejects with
+   * `unauthorized` if the user may read none of the topics.
+   */
+  async subscribe<Data = unknown>(
+    pattern: string,
+    onMessage: (message: TopicMessage<Data>) => void,
+    options: TopicOptions = {},
+  ): Promise<() => Promise<void>> {
+    return await this.#follow(new TopicFeed(pattern, onMessage, options));
+  }
+
+  /**
+   * The same as an iterator, which subscribes with its first `next`. Throws what ended the subscription, unless this
+   * client was closed.
+   */
+  messages<Data = unknown>(pattern: string, options: TopicOptions = {}): AsyncGenerator<TopicMessage<Data>> {
+    return topicMessages<Data>((onMessage, more) => this.subscribe(pattern, onMessage, more), options);
+  }
+
+  /**
    * Sends a message that is answered with events; resolves to the function that ends it. What the protocol declares a
    * subscription (`subscribe_events`) is sent again after a reconnect while the same user is logged in. Any other
    * command, such as `gatehouse/revoke` with `subscribe`, is carried out once and ends with its socket. `onEnd` is
    * called if it ends by itself: the server refused it, the socket of such a command was lost, or `close`, `logout` or
    * `login` was called.
    */
-  async subscribe(
+  async listen(
     message: { readonly type: CommandType } & Readonly<Record<string, unknown>>,
     onEvent: (event: unknown) => void,
     onEnd: SubscriptionEnd = () => {},
   ): Promise<() => Promise<void>> {
+    return await this.#follow({
+      type: message.type,
+      message: () => message,
+      onEvent: (event) => invokeCallback(onEvent, event),
+      onEnd: (error) => invokeCallback(onEnd, error),
+    });
+  }
+
+  async #follow(wanted: WantedEvents): Promise<() => Promise<void>> {
     const subject = subjectOf(this.#run.tokens?.accessToken);
-    return await this.#subscriptions.add(this.#readySocket(), subject, { message, onEvent, onEnd });
+    return await this.#subscriptions.add(this.#readySocket(), subject, wanted);
   }
 
   /**
@@ -309,16 +334,8 @@ export class GatewayClient {
   }
 
   async #refreshOnce(run: Run, socket: MessageSocket): Promise<void> {
-    const stored = await this.#tokens.load();
-    if (stored?.refreshToken == null) throw new GatewayError("login_required", "There is no refresh token");
-    const { refreshToken } = stored;
-    const message = { type: "auth/refresh", refresh_token: refreshToken };
-    const grant = (await socket.request(message, this.#timeoutMs).result.catch((error: unknown) => {
-      throw asLoginRequired(error);
-    })) as RefreshGrant;
-    const next = refreshedTokens(stored, grant, Date.now());
-    // A logout, another login or another tab may have changed the store meanwhile: its tokens are newer.
-    if ((await this.#tokens.load())?.refreshToken !== refreshToken) return;
+    const next = await refreshOnSocket(socket, this.#tokens, this.#timeoutMs);
+    if (next === undefined) return;
     run.tokens = next;
     await this.#tokens.save(next);
   }

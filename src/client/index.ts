@@ -26,3 +26,4 @@ export {
   systemToken,
   type TokenStore,
 } from "./token-store.ts";
+export type { TopicMessage, TopicOptions } from "./topics.ts";

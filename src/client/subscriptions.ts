@@ -1,20 +1,25 @@
 import { isSubscription } from "../../protocol/subscriptions.ts";
-import { GatewayError, invokeCallback } from "./errors.ts";
+import { GatewayError } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
 
 /** Called if a subscription ends by itself; it is not renewed. `error` says why. */
 export type SubscriptionEnd = (error: GatewayError) => void;
 
 export interface WantedEvents {
-  readonly message: Readonly<Record<string, unknown>> & { readonly type: string };
-  readonly onEvent: (event: unknown) => void;
-  readonly onEnd: SubscriptionEnd;
+  readonly type: string;
+  /** What is sent on each socket. */
+  message(): Readonly<Record<string, unknown>> & { readonly type: string };
+  /** The server's answer on each socket, before its events. */
+  onResult?(result: unknown): void;
+  onEvent(event: unknown): void;
+  onEnd(error: GatewayError): void;
 }
 
 /** A user as the access token names it (`sub`). Undefined if the token cannot be read. */
 export type Subject = string | undefined;
 
-interface Subscription extends WantedEvents {
+interface Subscription {
+  readonly wanted: WantedEvents;
   /** The user who made it. It is never sent on another user's socket. */
   readonly subject: Subject;
   /** The socket that it is on now. */
@@ -38,7 +43,7 @@ export class Subscriptions {
 
   /** Resolves to the function that ends it, once the server has confirmed it. */
   async add(socket: MessageSocket, subject: Subject, wanted: WantedEvents): Promise<() => Promise<void>> {
-    const subscription: Subscription = { ...wanted, subject, socket, id: 0, done: false };
+    const subscription: Subscription = { wanted, subject, socket, id: 0, done: false };
     await this.#send(socket, subscription);
     if (!socket.isOpen) throw new GatewayError("connection_lost", "The socket closed after the answer");
     if (!subscription.done) this.#all.add(subscription);
@@ -50,7 +55,7 @@ export class Subscriptions {
   /** The socket is lost and will be replaced: what cannot be renewed ends now. */
   lost(error: GatewayError): void {
     for (const subscription of this.#all)
-      if (!isSubscription(subscription.message.type)) this.#over(subscription, error);
+      if (!isSubscription(subscription.wanted.type)) this.#over(subscription, error);
   }
 
   /** The client was closed or logged out, or another login began. */
@@ -81,22 +86,24 @@ export class Subscriptions {
   }
 
   async #send(socket: MessageSocket, subscription: Subscription): Promise<void> {
+    const { wanted } = subscription;
     const onEvent = (event: unknown) => {
-      invokeCallback(subscription.onEvent, event);
+      wanted.onEvent(event);
       if (!isLast(event)) return;
       subscription.done = true;
       this.#all.delete(subscription);
     };
-    const { id, result } = socket.request(subscription.message, this.#timeoutMs, onEvent);
+    const { id, result } = socket.request(wanted.message(), this.#timeoutMs, onEvent);
     subscription.socket = socket;
     subscription.id = id;
-    await result;
+    const answer = await result;
+    wanted.onResult?.(answer);
   }
 
   #over(subscription: Subscription, error: GatewayError): void {
     if (!this.#all.delete(subscription)) return;
     subscription.socket.forget(subscription.id);
-    invokeCallback(subscription.onEnd, error);
+    subscription.wanted.onEnd(error);
   }
 
   /** A subscription ends with its socket. */
@@ -110,9 +117,12 @@ export class Subscriptions {
   }
 }
 
-/** Commands with events mark the last one, as `gatehouse/revoke` does. */
+/** The last event of a command, as of `gatehouse/revoke`, or of a subscription that the server ends. */
 function isLast(event: unknown): boolean {
-  return typeof event === "object" && event !== null && "done" in event && event.done === true;
+  if (typeof event !== "object" || event === null) return false;
+  return (
+    ("done" in event && event.done === true) || ("subscription" in event && event.subscription === "ended")
+  );
 }
 
 /** The server itself answered, and a retry does not change the answer. */

@@ -147,7 +147,7 @@ describe("gateway client", () => {
     const { client, states, reached } = await loggedIn({ url: `http://127.0.0.1:${proxy.port}` });
     const events: unknown[] = [];
     let arrived = () => {};
-    const end = await client.subscribe({ type: "subscribe_events", event_type: "user_added" }, (event) => {
+    const end = await client.listen({ type: "subscribe_events", event_type: "user_added" }, (event) => {
       events.push(event);
       arrived();
     });

@@ -195,12 +195,8 @@ describe("gateway client: events at inconvenient moments", () => {
     const ended: string[] = [];
     const events: unknown[] = [];
     const onEnd = (error: { readonly code: string }) => ended.push(error.code);
-    await client.subscribe({ type: "subscribe_events", event_type: "user_added" }, () => {}, onEnd);
-    await client.subscribe(
-      { type: "subscribe_events", event_type: "x" },
-      (event) => events.push(event),
-      onEnd,
-    );
+    await client.listen({ type: "subscribe_events", event_type: "user_added" }, () => {}, onEnd);
+    await client.listen({ type: "subscribe_events", event_type: "x" }, (event) => events.push(event), onEnd);
     gateway.sockets[0]?.close(1001);
     await until("the return", () => gateway.sockets.length === 2 && client.state === "ready");
     expect(ended).toEqual(["unauthorized"]);

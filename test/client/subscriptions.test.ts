@@ -43,8 +43,8 @@ async function connected() {
   await client.connect();
   const ended: string[] = [];
   const events: unknown[] = [];
-  const subscribe = (message: Parameters<GatewayClient["subscribe"]>[0]) =>
-    client.subscribe(
+  const subscribe = (message: Parameters<GatewayClient["listen"]>[0]) =>
+    client.listen(
       message,
       (event) => events.push(event),
       ({ code }) => ended.push(code),
@@ -126,7 +126,11 @@ describe("subscriptions of a client", () => {
   });
 
   it("are declared by the protocol: of all commands these", () => {
-    expect(Object.keys(commands).filter(isSubscription)).toEqual(["subscribe_events"]);
+    expect(Object.keys(commands).filter(isSubscription)).toEqual([
+      "subscribe_events",
+      "gatehouse/presence/subscribe",
+      "gatehouse/topics/subscribe",
+    ]);
     expect(isSubscription("toString")).toBe(false);
   });
 });
