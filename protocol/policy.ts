@@ -8,7 +8,7 @@ import { topicPatternShape } from "./topic-pattern.ts";
  */
 
 /** `bytes`: of a policy as JSON. `tokenBytes`: of a policy that narrows one token. `keys`: of one map. */
-export const policyLimits = { bytes: 16_384, tokenBytes: 2_048, keys: 512, groups: 256 } as const;
+export const policyLimits = { bytes: 16_384, tokenBytes: 1_024, keys: 512, groups: 256 } as const;
 
 const Granted = Type.Literal(true);
 

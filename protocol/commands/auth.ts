@@ -1,6 +1,7 @@
 import { type Static, Type } from "typebox";
 
 import { RefreshGrant } from "../flow.ts";
+import { Policy } from "../policy.ts";
 import { Cursor, command, Empty, Name, OpaqueId, PageFields } from "./define.ts";
 
 const Time = Type.Union([Type.String(), Type.Null()]);
@@ -25,6 +26,8 @@ export const RefreshTokenInfo = Type.Object({
   expire_at: Time,
   is_current: Type.Boolean(),
   auth_provider_type: Text,
+  /** Gatehouse's own: what its tokens may do at most. Absent: everything that the user may do. */
+  policy: Type.Optional(Policy),
 });
 export type RefreshTokenInfo = Static<typeof RefreshTokenInfo>;
 
@@ -86,6 +89,7 @@ export const authCommands = {
       lifespan: Type.Integer({ minimum: 1, maximum: 3650, description: "Life of the token, in days." }),
       client_name: Name,
       client_icon: Type.Optional(Type.String({ maxLength: 128 })),
+      policy: Type.Optional(Policy),
     },
     Type.String(),
   ),

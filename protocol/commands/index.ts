@@ -8,6 +8,7 @@ import type { ParamsOf, ResultOf } from "./define.ts";
 import { deviceCommands } from "./device.ts";
 import { groupCommands } from "./groups.ts";
 import { loginCommands } from "./login.ts";
+import { permissionCommands } from "./permissions.ts";
 import { presenceCommands } from "./presence.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
@@ -23,6 +24,7 @@ export const commands = {
   ...credentialCommands,
   ...approvalCommands,
   ...groupCommands,
+  ...permissionCommands,
   ...revokeCommands,
   ...administrationCommands,
   ...throttleCommands,

@@ -14,6 +14,7 @@ import { createPushedRequests, type PushedRequests } from "./oauth/pushed-reques
 import { createPasswords, type PasswordsOptions } from "./passwords/passwords.ts";
 import { createCallerPermissions } from "./permissions/caller-permissions.ts";
 import { noResources } from "./permissions/entity-rules.ts";
+import { createExplainer, type Explainer } from "./permissions/explainer.ts";
 import { createGroupTable, type GroupTable } from "./permissions/group-table.ts";
 import { createGroups, type Groups } from "./permissions/groups.ts";
 import { followGroups } from "./permissions/known-groups.ts";
@@ -83,6 +84,7 @@ export interface Authority {
   readonly ownership: Ownership;
   readonly groups: Groups;
   readonly permissions: PermissionsReader;
+  readonly explainer: Explainer;
   readonly credentials: Credentials;
   readonly credentialRemovals: CredentialRemovals;
   readonly approvals: Approvals;
@@ -204,6 +206,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     keyring,
     revocation,
     ...people,
+    explainer: createExplainer({ ...ways, sessions }),
     idTokens: createIdTokens({ keyring, clock, issuer }),
     ...applications,
     dropKeys: () => dropKeys(keyring, revocation),
@@ -282,7 +285,8 @@ function composeProviders(
   const known = followGroups({ store, ...parts });
   const groups = createGroups({ store, known, ...parts });
   const users = createUsers({ store, clock, ...parts, groups });
-  const callers = createCallerPermissions({ groups: table, resources: { ...noResources, revision: 0 } });
+  const resources = { ...noResources, revision: 0 };
+  const callers = createCallerPermissions({ groups: table, resources });
   const permissions = createPermissionsReader({ users, callers, ...parts, onFault: options.onFault });
   const passwords = createPasswords(options.passwords);
   const { publicUrl = options.issuer } = options;
@@ -296,7 +300,8 @@ function composeProviders(
     publicUrl,
   };
   const registry = createProviderRegistry(options.providers?.(tools) ?? [createHomeAssistantProvider(tools)]);
-  return { groups, users, permissions, passwords, registry, providers: createProviderAdmission(registry) };
+  const providers = createProviderAdmission(registry);
+  return { groups, known, table, resources, users, permissions, passwords, registry, providers };
 }
 
 type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {

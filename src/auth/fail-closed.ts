@@ -212,6 +212,8 @@ const parts: Rules<Authority> = {
   sessions: guarded(sessions),
   users: guarded(users),
   permissions: guarded(permissions),
+  // It only tells.
+  explainer: unrestricted,
   logins: guarded(logins),
   oidc: guarded(oidc),
   codes: guarded(codes),

@@ -103,6 +103,8 @@ export interface Session {
   readonly providerSession?: string;
   /** What its tokens may do, as a list of scopes; null or absent: everything that the user may do. */
   readonly scope?: string | null;
+  /** The policy that narrows what its tokens may do, as JSON; absent: everything that the user may do. */
+  readonly policy?: string;
   /** The backend that its tokens are for (RFC 8707); null or absent: the gateway, and whoever takes its audience. */
   readonly resource?: string | null;
   /**
@@ -296,6 +298,8 @@ export interface Principal {
   readonly judgedBy: readonly [type: string, id: string | null] | null;
   /** What the token may do; null: everything that the user may do. */
   readonly scope: string | null;
+  /** The policy that narrows what the token may do, as JSON; null: everything that the user may do. */
+  readonly policy: string | null;
   /** Whether the token is for a backend only (RFC 8707), so that it opens nothing here. */
   readonly isForOtherAudience: boolean;
 }

@@ -1,17 +1,12 @@
-import { readFile } from "node:fs/promises";
-import { Compile } from "typebox/compile";
-
-import { Policy } from "../../protocol/policy.ts";
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { KnownGroup } from "../auth/permissions/group-table.ts";
 import type { RevokeReceipt } from "../auth/revocation/receipt.ts";
 import { type Output, table, UsageError } from "./output.ts";
+import { readPolicyFile } from "./policy-file.ts";
 import { confirmWithinMs, pendingNote, stateOf, stateWithin } from "./receipts.ts";
 import { oneLine } from "./terminal-text.ts";
 import { findUser } from "./users.ts";
-
-const policyShape = Compile(Policy);
 
 export async function listGroups({ groups }: Authority, output: Output): Promise<void> {
   const all = await groups.list();
@@ -42,7 +37,7 @@ export async function createGroup(
 ): Promise<void> {
   const { name } = request;
   requireName(name);
-  const { group } = await groups.create({ name, policy: await readPolicy(request.policyFile) });
+  const { group } = await groups.create({ name, policy: await readPolicyFile(request.policyFile) });
   output.result(described(group), `created ${oneLine(name)} (${group.id})`);
 }
 
@@ -59,7 +54,7 @@ export async function updateGroup(
   const { id, name, policyFile } = request;
   if (name === undefined && policyFile === undefined) throw new UsageError("give --name or --policy-file");
   if (name !== undefined) requireName(name);
-  const policy = policyFile === undefined ? undefined : await readPolicy(policyFile);
+  const policy = policyFile === undefined ? undefined : await readPolicyFile(policyFile);
   const version = request.version ?? (await groupOf(authority, id)).version;
   const { group, receipt } = await authority.groups.update(id, version, { name, policy });
   const state = await stateWithin(authority.revocation, receipt, confirmWithinMs);
@@ -128,22 +123,4 @@ async function groupOf({ groups }: Authority, id: string): Promise<KnownGroup> {
 
 function requireName(name: string): void {
   if (name.trim() === "" || name.length > 128) throw new UsageError("a name has 1 to 128 characters");
-}
-
-async function readPolicy(file: string): Promise<Policy> {
-  const text = await readFile(file, "utf8").catch(() => {
-    throw new UsageError(`cannot read ${file}`);
-  });
-  const policy = parsed(text, file);
-  if (policyShape.Check(policy)) return policy;
-  const [first] = policyShape.Errors(policy);
-  throw new UsageError(`${file} is no policy: ${first?.instancePath ?? ""} ${first?.message ?? ""}`.trim());
-}
-
-function parsed(text: string, file: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new UsageError(`${file} is no JSON`);
-  }
 }

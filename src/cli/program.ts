@@ -15,6 +15,7 @@ import { addGroupCommands } from "./group-commands.ts";
 import { addKeyCommands } from "./key-commands.ts";
 import { createOutput, exitCodes, UsageError } from "./output.ts";
 import { readPassword } from "./password-input.ts";
+import { addPermissionCommands } from "./permission-commands.ts";
 import { addSessionCommands } from "./session-commands.ts";
 import { addSystemUserCommands } from "./system-user-commands.ts";
 import { addThrottleCommands } from "./throttle-commands.ts";
@@ -67,6 +68,7 @@ function buildProgram(context: CommandContext, json: boolean): Command {
   addUserCommands(program, context);
   addApprovalCommands(program, context);
   addGroupCommands(program, context);
+  addPermissionCommands(program, context);
   addSessionCommands(program, context);
   addSystemUserCommands(program, context);
   addClientCommands(program, context);

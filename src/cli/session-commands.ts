@@ -10,6 +10,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     .requiredOption("--user <user>", "login name or id")
     .requiredOption("--name <name>", "what the token is for; unique per user")
     .option("--days <days>", "days until it ends, 1 to 3650", lifeInDays, 365)
+    .option("--policy-file <file>", "JSON file with a policy: the token may do nothing else")
     .action((flags) =>
       runAction(flags.json, (output) =>
         withAuthority(flags, context, (authority) => issueToken(authority, flags, output)),

@@ -1,3 +1,4 @@
+import type { Policy } from "../../protocol/policy.ts";
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { User } from "../auth/model.ts";
@@ -9,7 +10,12 @@ import { findUser } from "./users.ts";
 /** Prints only the token, so that it can go into a variable or a file. */
 export async function issueToken(
   authority: Authority,
-  request: { readonly user: string; readonly name: string; readonly days: number },
+  request: {
+    readonly user: string;
+    readonly name: string;
+    readonly days: number;
+    readonly policyFile?: string | undefined;
+  },
   output: Output,
 ): Promise<void> {
   const user = await findUser(authority, request.user);
@@ -18,8 +24,14 @@ export async function issueToken(
     clientName: request.name,
     clientIcon: null,
     days: request.days,
+    policy: await policyIn(request.policyFile),
   });
   output.result({ access_token: accessToken, session_id: session.id }, accessToken);
+}
+
+/** Loaded on demand: the schema of policies is compiled. */
+export async function policyIn(file: string | undefined): Promise<Policy | undefined> {
+  return file === undefined ? undefined : await (await import("./policy-file.ts")).readPolicyFile(file);
 }
 
 export async function listSessions(

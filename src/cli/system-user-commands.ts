@@ -18,25 +18,29 @@ export function addSystemUserCommands(program: Command, context: CommandContext)
       withAuthority(flags, context, (authority) => action(authority, output)),
     );
   const withFile = (command: Command) =>
-    configured(command).requiredOption(
-      "--token-file <file>",
-      "new file for the token, which only you can read",
-    );
+    configured(command)
+      .requiredOption("--token-file <file>", "new file for the token, which only you can read")
+      .option("--policy-file <file>", "JSON file with a policy: the token may do nothing else");
   withFile(family.command("add <name>").description("add a system user, and write its token into a new file"))
     .option("--group <group>", "admin, user, read-only or a group's id; none by default", groupNamed)
     .option("--local-only", "may connect from local addresses only")
     .action((name, flags) => {
-      const { group, localOnly = false, tokenFile: file } = flags;
+      const { group, localOnly = false, tokenFile: file, policyFile } = flags;
       const groupIds = group === undefined ? [] : [group];
       return using(flags, (authority, output) =>
-        systemUsers.addSystemUser(authority, { name, groupIds, localOnly, file }, output),
+        systemUsers.addSystemUser(authority, { name, groupIds, localOnly, file, policyFile }, output),
       );
     });
   withFile(family.command("token <user>").description("write another token of a system user into a new file"))
     .option("--revoke-old", "end its tokens from before")
     .action((user, flags) =>
       using(flags, (authority, output) => {
-        const request = { user, file: flags.tokenFile, revokeOld: flags.revokeOld === true };
+        const request = {
+          user,
+          file: flags.tokenFile,
+          revokeOld: flags.revokeOld === true,
+          policyFile: flags.policyFile,
+        };
         return systemUsers.issueSystemToken(authority, request, output);
       }),
     );

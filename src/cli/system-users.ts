@@ -3,6 +3,7 @@ import { AuthError } from "../auth/errors.ts";
 import type { User } from "../auth/model.ts";
 import type { SystemToken } from "../auth/users/system-users.ts";
 import { type Output, table, timeText, UsageError } from "./output.ts";
+import { policyIn } from "./sessions.ts";
 import { oneLine } from "./terminal-text.ts";
 import { writeTokenFile } from "./token-file.ts";
 
@@ -11,6 +12,7 @@ export interface AddSystemUser {
   readonly groupIds: readonly string[];
   readonly localOnly: boolean;
   readonly file: string;
+  readonly policyFile: string | undefined;
 }
 
 /** Adds a system user, and writes its token into a new file. The token is printed nowhere. */
@@ -19,11 +21,13 @@ export async function addSystemUser(
   request: AddSystemUser,
   output: Output,
 ): Promise<void> {
-  const { name, groupIds, localOnly, file } = request;
+  const { name, groupIds, localOnly, file, policyFile } = request;
   if (name.trim() === "" || name.length > 128) throw new UsageError("a name has 1 to 128 characters");
   const named = (await systemUsers(authority)).some((user) => user.name === name);
   if (named) throw new UsageError(`there is a system user ${name}`);
-  const made = await writeTokenFile(file, () => authority.systemUsers.create({ name, groupIds, localOnly }), {
+  const policy = await policyIn(policyFile);
+  const create = () => authority.systemUsers.create({ name, groupIds, localOnly, policy });
+  const made = await writeTokenFile(file, create, {
     textOf: ({ refreshToken }) => refreshToken,
     undo: ({ user }) => authority.users.remove(user.id),
   });
@@ -33,7 +37,12 @@ export async function addSystemUser(
 /** Writes another token of a system user into a new file. */
 export async function issueSystemToken(
   authority: Authority,
-  request: { readonly user: string; readonly file: string; readonly revokeOld: boolean },
+  request: {
+    readonly user: string;
+    readonly file: string;
+    readonly revokeOld: boolean;
+    readonly policyFile: string | undefined;
+  },
   output: Output,
 ): Promise<void> {
   const user = await findSystemUser(authority, request.user);
@@ -43,7 +52,9 @@ export async function issueSystemToken(
       "session_revoked",
     ));
   const before = request.revokeOld ? (await authority.sessions.list(user.id)).map(({ id }) => id) : [];
-  const made = await writeTokenFile(request.file, () => authority.systemUsers.issueToken(user.id), {
+  const policy = await policyIn(request.policyFile);
+  const issue = () => authority.systemUsers.issueToken(user.id, policy);
+  const made = await writeTokenFile(request.file, issue, {
     textOf: ({ refreshToken }) => refreshToken,
     undo: ({ session }) => revoke([session.id]),
   });

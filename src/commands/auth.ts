@@ -37,6 +37,7 @@ export function authCommands({ authority, authorityOf }: CommandParts): readonly
         clientIcon: message.client_icon ?? null,
         days: message.lifespan,
         askedBy: principal.sessionId,
+        policy: message.policy,
       });
       return accessToken;
     }),

@@ -4,6 +4,7 @@ import type { Authority } from "../auth/authority.ts";
 import { allows } from "../auth/clients/scopes.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Principal } from "../auth/model.ts";
+import { isOpenToNarrowed } from "../auth/permissions/narrowed-tokens.ts";
 import type { answered, Command, Envelope } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { compileValidator } from "../connection/validator.ts";
@@ -41,7 +42,7 @@ export function defineCommand<const T extends CommandType>(
     if (problem !== undefined) throw new AuthError("invalid_format", { publicMessage: problem });
     return handler(message as Params<T>, session);
   };
-  const run = contract.guard === "user" ? handle : guarded(type, authority, handle);
+  const run = contract.guard === "user" ? unlessNarrowed(type, handle) : guarded(type, authority, handle);
   return { type, run: scope === null ? run : inScope(scope, run) };
 }
 
@@ -51,6 +52,15 @@ function inScope(scope: Exclude<NeededScope, null>, run: Command["run"]): Comman
     const granted = session.principal.scope;
     if (granted !== null && !allows(granted, "api") && !allows(granted, scope))
       throw new AuthError("insufficient_scope");
+    return run(message, session);
+  };
+}
+
+/** Most commands would give whoever has a token with a policy another one without. */
+function unlessNarrowed(type: CommandType, run: Command["run"]): Command["run"] {
+  if (isOpenToNarrowed(type)) return run;
+  return (message, session) => {
+    if (session.principal.policy !== null) throw new AuthError("unauthorized");
     return run(message, session);
   };
 }

@@ -1,4 +1,5 @@
 import type { RefreshTokenInfo } from "../../protocol/commands/auth.ts";
+import type { Policy } from "../../protocol/policy.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Session as StoredSession } from "../auth/model.ts";
 import type { RevokeTarget } from "../auth/revocation/receipt.ts";
@@ -94,6 +95,7 @@ export function sessionInfoOf(session: StoredSession, currentId: string): Refres
     expire_at: timeOf(session.expiresAt),
     is_current: session.id === currentId,
     auth_provider_type: session.providerType,
+    ...(session.policy === undefined ? {} : { policy: JSON.parse(session.policy) as Policy }),
   };
 }
 

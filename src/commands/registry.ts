@@ -15,6 +15,7 @@ import { credentialCommands } from "./credentials.ts";
 import { deviceCommands } from "./devices.ts";
 import { eventCommands } from "./events.ts";
 import { groupCommands } from "./groups.ts";
+import { permissionCommands } from "./permissions.ts";
 import { presenceCommands } from "./presence.ts";
 import { sessionCommands } from "./refresh-tokens.ts";
 import { revokeCommands } from "./revoke.ts";
@@ -43,6 +44,7 @@ export type CommandAuthority = Pick<
   | "throttles"
   | "ownership"
   | "permissions"
+  | "explainer"
 >;
 
 export interface CommandParts {
@@ -77,6 +79,7 @@ export function createDispatch(
     ...credentialCommands(parts),
     ...approvalCommands(parts),
     ...groupCommands(parts),
+    ...permissionCommands(parts),
     ...revokeCommands(parts),
     ...administrationCommands(parts),
     ...throttleCommands(parts),

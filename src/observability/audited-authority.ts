@@ -341,6 +341,7 @@ const parts: Rules<Authority> = {
   signedPaths: notRecorded,
   groups: recorded(groups),
   permissions: notRecorded,
+  explainer: notRecorded,
   credentials: notRecorded,
   load: notRecorded,
   relayAudit: notRecorded,

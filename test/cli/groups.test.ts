@@ -69,6 +69,32 @@ it("manages groups beside a running gateway, which confirms each change", async 
   });
 });
 
+it("explains what users and tokens may do, rule by rule", async () => {
+  const explain = (...args: string[]) => command(["permissions", "explain", ...args], env);
+  const asked = await explain("--user", "petra", "--topic", "home/kitchen", "--verb", "control");
+  expect(asked).toMatchObject({ code: 0 });
+  expect(asked.stdout).toMatch(
+    /^RULE +GROUP +PART +VERDICT\nuser +- +- +pass\nowner +- +- +pass\ngroup +system-users +all +pass\ntoken_scope +- +- +pass\nmay not control home\/kitchen\n$/,
+  );
+  const lock = policyFile("lock.json", { entities: { domains: { lock: true } } });
+  const issued = await command(
+    ["tokens", "issue", "--user", "petra", "--name", "lock", "--policy-file", lock, "--json"],
+    env,
+  );
+  const { session_id } = JSON.parse(issued.stdout) as { readonly session_id: string };
+  const answerTo = async (entity: string) =>
+    JSON.parse((await explain("--session", session_id, "--entity", entity, "--json")).stdout) as object;
+  expect(await answerTo("lock.front")).toMatchObject({ session_id, allowed: true });
+  expect(await answerTo("light.hall")).toMatchObject({ session_id, allowed: false });
+  for (const args of [
+    ["--user", "petra"],
+    ["--topic", "a"],
+    ["--user", "petra", "--topic", "a", "--verb", "delete"],
+  ])
+    expect(await explain(...args)).toMatchObject({ code: 2 });
+  expect(await explain("--session", "nobody", "--topic", "a")).toMatchObject({ code: 1 });
+});
+
 it.each([
   ["no file", ["create", "Guests", "--policy-file", "/nowhere"], 2, "cannot read"],
   ["no policy", ["create", "Guests"], 2, "--policy-file"],

@@ -21,6 +21,7 @@ const principal: Principal = {
   localOnly: false,
   judgedBy: null,
   scope: null,
+  policy: null,
   isForOtherAudience: false,
 };
 

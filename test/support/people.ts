@@ -22,6 +22,7 @@ export function principalOf(more: Partial<Principal> = {}): Principal {
     localOnly: false,
     judgedBy: null,
     scope: null,
+    policy: null,
     isForOtherAudience: false,
     ...more,
   };

@@ -3,16 +3,18 @@ import type { Policy } from "../../../protocol/policy.ts";
 import { segmentsOf } from "../../../protocol/topic-pattern.ts";
 import { allows } from "../clients/scopes.ts";
 import { type Rights, systemGroups, type User } from "../model.ts";
+import type { JsonObject } from "../store.ts";
 import { isActive } from "../users/account-status.ts";
-import { type CompiledPolicy, compilePolicy, grants } from "./compile-policy.ts";
+import { type Category, compilePolicy, grants } from "./compile-policy.ts";
 import { coversPolicy } from "./covers-policy.ts";
 import { isDelegable } from "./delegation.ts";
 import { type ResourceLookup, readsResources } from "./entity-rules.ts";
+import { readablePolicy } from "./group-record.ts";
 import type { GroupTable, KnownGroup } from "./group-table.ts";
 import { mergePolicies } from "./merge-policies.ts";
 import { haveCommonTopic, patternTree } from "./pattern-tree.ts";
-import type { SenderPermissions } from "./permissions.ts";
-import { allSystemGroups } from "./system-groups.ts";
+import type { SenderPermissions, Verb } from "./permissions.ts";
+import { everything } from "./system-groups.ts";
 
 /** What counts of a user. */
 export interface Standing {
@@ -26,9 +28,11 @@ export function standingOf(user: (Rights & Pick<User, "isOwner">) | undefined): 
   return user && { isOwner: user.isOwner, isActive: isActive(user), groupIds: user.groupIds };
 }
 
-/** What narrows a token. */
+/** What narrows a token. Both only take away. */
 export interface TokenLimits {
   readonly scope: string | null;
+  /** JSON; null: everything that the user may do. */
+  readonly policy: string | null;
 }
 
 /** Nothing at all: somebody who is gone, or not active, or of whom nothing is known yet. */
@@ -61,27 +65,31 @@ export function createCallerPermissions({ groups, resources }: CallerPermissions
   const compiled = new LRUCache<string, SenderPermissions>({ max: capacity });
   return {
     of(standing, token) {
-      if (standing === undefined || !(standing.isActive || standing.isOwner)) return noPermissions;
+      if (standing === undefined || !mayAct(standing)) return noPermissions;
       const known = knownGroups(groups, standing);
       const hasApi = allows(token.scope, "api");
-      const usesResources = known.some(({ policy }) => readsResources(policy.entities));
       const key = [
         standing.isOwner ? "owner" : "",
         hasApi ? "api" : "",
-        usesResources ? resources.revision : "",
+        usesResources(known, token) ? resources.revision : "",
         ...known.map(({ id, revision }) => `${id}@${revision}`),
+        token.policy ?? "",
       ].join(" ");
       const found = compiled.get(key);
       if (found !== undefined) return found;
-      const made = compile(standing.isOwner, known, hasApi, resources);
+      const made = compile(standing.isOwner, known, { hasApi, policy: tokenPolicy(token) }, resources);
       compiled.set(key, made);
       return made;
     },
   };
 }
 
+export function mayAct({ isActive: active, isOwner }: Standing): boolean {
+  return active || isOwner;
+}
+
 /** A group that is not known gives nothing. The owner is above all of them. */
-function knownGroups(
+export function knownGroups(
   groups: Pick<GroupTable, "get">,
   { isOwner, groupIds }: Standing,
 ): readonly KnownGroup[] {
@@ -92,38 +100,51 @@ function knownGroups(
     .filter((group) => group !== undefined);
 }
 
-const everything: Policy = Object.assign(
-  {},
-  allSystemGroups.find(({ id }) => id === systemGroups.admin)?.policy,
-);
+/** Undefined: the token is not narrowed. */
+export function tokenPolicy({ policy }: TokenLimits): Policy | undefined {
+  return policy === null ? undefined : readablePolicy(JSON.parse(policy) as JsonObject);
+}
+
+function usesResources(groups: readonly KnownGroup[], token: TokenLimits): boolean {
+  return (
+    groups.some(({ policy }) => readsResources(policy.entities)) ||
+    (token.policy !== null && readsResources(tokenPolicy(token)?.entities))
+  );
+}
 
 function compile(
   isOwner: boolean,
   groups: readonly KnownGroup[],
-  hasApi: boolean,
+  token: { readonly hasApi: boolean; readonly policy: Policy | undefined },
   resources: ResourceLookup,
 ): SenderPermissions {
   const isAdmin = isOwner || groups.some(({ id }) => id === systemGroups.admin);
   const policy = isAdmin ? everything : mergePolicies(groups.map((group) => group.policy));
-  return permissionsOf({ isAdmin, hasApi, policy, compiled: compilePolicy(policy, resources) });
+  const policies = token.policy === undefined ? [policy] : [policy, token.policy];
+  return permissionsOf({ isAdmin, hasApi: token.hasApi, policies, resources });
 }
 
 interface Parts {
   readonly isAdmin: boolean;
   readonly hasApi: boolean;
-  readonly policy: Policy;
-  readonly compiled: CompiledPolicy;
+  /** What the groups give, and what the token is narrowed to. Only what each of them grants is allowed. */
+  readonly policies: readonly Policy[];
+  readonly resources: ResourceLookup;
 }
 
-function permissionsOf({ isAdmin, hasApi, policy, compiled }: Parts): SenderPermissions {
+function permissionsOf({ isAdmin, hasApi, policies, resources }: Parts): SenderPermissions {
+  const all = policies.map((policy) => compilePolicy(policy, resources));
+  const allGrant = (category: Category, thing: string, verb: Verb) =>
+    all.every((compiled) => grants(compiled, category, thing, verb));
   return {
-    isAdmin: isAdmin && hasApi,
-    mayUseEntity: (entityId, verb) => hasApi && grants(compiled, "entities", entityId, verb),
-    mayUseTopic: (topic, verb) => hasApi && grants(compiled, "topics", topic, verb),
+    isAdmin: isAdmin && hasApi && policies.length === 1,
+    mayUseEntity: (entityId, verb) => hasApi && allGrant("entities", entityId, verb),
+    mayUseTopic: (topic, verb) => hasApi && allGrant("topics", topic, verb),
     mayUseSomeOf: (pattern, verb) =>
-      hasApi && haveCommonTopic([patternTree([segmentsOf(pattern)]), compiled.topicTrees[verb]]),
+      hasApi &&
+      haveCommonTopic([patternTree([segmentsOf(pattern)]), ...all.map(({ topicTrees }) => topicTrees[verb])]),
     // A token's scope is compared with the one that the command needs.
-    mayCommand: (type) => (isAdmin || isDelegable(type)) && grants(compiled, "commands", type, "control"),
-    covers: (inner) => hasApi && coversPolicy(policy, inner),
+    mayCommand: (type) => (isAdmin || isDelegable(type)) && allGrant("commands", type, "control"),
+    covers: (inner) => hasApi && policies.every((policy) => coversPolicy(policy, inner)),
   };
 }

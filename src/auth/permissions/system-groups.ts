@@ -7,16 +7,15 @@ export interface SystemGroup {
   readonly policy: Policy;
 }
 
+/** What administrators and the owner may do. */
+export const everything: Policy = { entities: true, topics: true, commands: true };
+
 /**
  * Home Assistant's three groups, with its policies for entities. Publishing changes what others see, so beside
  * administrators only those may publish whose group names the topics.
  */
 export const allSystemGroups: readonly SystemGroup[] = [
-  {
-    id: systemGroups.admin,
-    name: "Administrators",
-    policy: { entities: true, topics: true, commands: true },
-  },
+  { id: systemGroups.admin, name: "Administrators", policy: everything },
   { id: systemGroups.users, name: "Users", policy: { entities: true, topics: { all: { read: true } } } },
   {
     id: systemGroups.readOnly,

@@ -1,6 +1,8 @@
+import { type Policy, policyLimits } from "../../../protocol/policy.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Session } from "../model.ts";
+import { requirePolicyWithin } from "../permissions/writable-policy.ts";
 import { recordKeys } from "../record-keys.ts";
 import { mergeSteps, readRecord, retryConflicts, type Step } from "../store.ts";
 import { refuseInactive } from "../users/account-status.ts";
@@ -23,6 +25,8 @@ export interface LongLivedRequest {
   readonly days: number;
   /** The session that asks for it. Absent for the command line. */
   readonly askedBy?: string;
+  /** Narrows the token. */
+  readonly policy?: Policy | undefined;
 }
 
 type OpeningTools = SessionTools & Parameters<typeof requireRoomForToken>[0];
@@ -38,7 +42,8 @@ export async function openLongLived(
   return { session, accessToken: token };
 }
 
-function checkRequest({ days, clientName }: LongLivedRequest): void {
+function checkRequest({ days, clientName, policy }: LongLivedRequest): void {
+  if (policy !== undefined) requirePolicyWithin(policy, policyLimits.tokenBytes);
   if (!Number.isInteger(days) || days < 1 || days > maxDays)
     throw new AuthError("invalid_format", { publicMessage: `The lifespan is 1 to ${maxDays} days.` });
   if (clientName.trim() === "" || clientName.length > maxNameLength)
@@ -97,6 +102,7 @@ function longLivedSession(request: LongLivedRequest, now: number): Session {
     assurance: 1,
     amr: [],
     authenticatedAt: now,
+    ...(request.policy === undefined ? {} : { policy: JSON.stringify(request.policy) }),
   };
 }
 

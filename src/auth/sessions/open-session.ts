@@ -111,6 +111,7 @@ function newSession({ clock, ...tools }: SessionTools, request: NewSession): Ses
     authenticatedAt: request.authenticatedAt,
     ...(request.providerSession == null ? {} : { providerSession: request.providerSession }),
     ...(request.scope == null ? {} : { scope: request.scope }),
+    ...(request.policy === undefined ? {} : { policy: JSON.stringify(request.policy) }),
     ...(request.resource == null ? {} : { resource: request.resource }),
   };
 }

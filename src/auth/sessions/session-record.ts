@@ -41,6 +41,7 @@ const SessionRecord = Compile(
     authenticatedAt: Type.Number(),
     providerSession: Type.Optional(Type.String()),
     scope: Type.Optional(Text),
+    policy: Type.Optional(Type.String()),
     resource: Type.Optional(Text),
     createdVersion: Type.Optional(Type.Number()),
     revokedAt: Type.Optional(Type.Number()),

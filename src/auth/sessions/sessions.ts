@@ -1,3 +1,4 @@
+import type { Policy } from "../../../protocol/policy.ts";
 import type { Clock } from "../clock/clock.ts";
 import type { AssuranceLevel, Credential, PageRequest, Peer, Principal, Session, User } from "../model.ts";
 import type { ProviderAdmission } from "../providers/registry.ts";
@@ -35,6 +36,7 @@ export interface NewSession {
   readonly providerSession?: string | null | undefined;
   readonly scope?: string | null | undefined;
   readonly resource?: string | null | undefined;
+  readonly policy?: Policy | undefined;
   readonly peer: Peer;
   /**
    * Committed in the same atomic step: the end of a flow, the use of a code, checks of what the login was decided on.
@@ -68,6 +70,8 @@ export interface Sessions {
     readonly clientIcon: string | null;
     readonly days: number;
     readonly askedBy?: string;
+    /** What the token may do at most; by default everything that the user may do. Throws `invalid_policy`. */
+    readonly policy?: Policy | undefined;
   }): Promise<{ readonly session: Session; readonly accessToken: string }>;
   /**
    * Refreshes a session. If it rotates, a valid token gives the next one. Valid are the tokens that were issued for

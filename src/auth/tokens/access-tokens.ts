@@ -87,6 +87,8 @@ interface AccessClaims {
     readonly local_only: boolean;
     /** `aud` is a backend alone. Compared instead of `aud`, because the gateway's own may change with its address. */
     readonly other_audience?: true | undefined;
+    /** The policy that narrows the token, as JSON. Absent: it is not narrowed. */
+    readonly policy?: string | undefined;
     /** Of the provider that judges from where the session may be used. */
     readonly judged_by?: readonly [type: string, id: string | null] | undefined;
   };
@@ -205,6 +207,7 @@ function claimsOf(session: Session, user: User, epoch: number, judge: [string, s
       session_end: session.expiresAt,
       local_only: user.localOnly,
       other_audience: session.resource == null ? undefined : true,
+      policy: session.policy,
       judged_by: judge,
     },
   } as const;
@@ -245,6 +248,7 @@ function principalOf(claims: AccessClaims, keyId: string, interner: Interner): P
     sessionType: claims.gatehouse.session_type,
     clientId: claims.client_id === noClient ? null : interner.text(claims.client_id),
     scope: claims.scope === undefined ? null : interner.text(claims.scope),
+    policy: claims.gatehouse.policy === undefined ? null : interner.text(claims.gatehouse.policy),
     isForOtherAudience: claims.gatehouse.other_audience ?? false,
     assurance,
     amr: interner.amr(claims.amr),

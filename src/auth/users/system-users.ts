@@ -1,7 +1,9 @@
+import { type Policy, policyLimits } from "../../../protocol/policy.ts";
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
 import type { Session, User } from "../model.ts";
 import { type KnownGroups, requireGroups } from "../permissions/known-groups.ts";
+import { requirePolicyWithin } from "../permissions/writable-policy.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { Step } from "../store.ts";
 import { createUserStep } from "./user-changes.ts";
@@ -25,9 +27,11 @@ export interface SystemUsers {
     /** None by default: the service may then do what any user may. */
     readonly groupIds?: readonly string[] | undefined;
     readonly localOnly?: boolean | undefined;
+    /** What the token may do at most; by default everything that the user may do. Throws `invalid_policy`. */
+    readonly policy?: Policy | undefined;
   }): Promise<SystemToken>;
   /** Another token. Those before it stay good. Throws `not_found` for a user who is no system user, `access_denied`. */
-  issueToken(userId: string): Promise<SystemToken>;
+  issueToken(userId: string, policy?: Policy): Promise<SystemToken>;
 }
 
 export interface SystemUsersOptions {
@@ -42,8 +46,10 @@ export function createSystemUsers(options: SystemUsersOptions): SystemUsers {
   const open = async (
     user: User,
     at: { readonly version: number; readonly epoch: number },
+    policy: Policy | undefined,
     also: Step,
   ): Promise<SystemToken> => {
+    if (policy !== undefined) requirePolicyWithin(policy, policyLimits.tokenBytes);
     const { session, refreshToken } = await sessions.open({
       user,
       userVersion: at.version,
@@ -55,23 +61,24 @@ export function createSystemUsers(options: SystemUsersOptions): SystemUsers {
       assurance: 1,
       amr: [],
       authenticatedAt: clock.now(),
+      policy,
       peer: { address: null },
       also,
     });
     return { user, session, refreshToken };
   };
   return {
-    async create({ name, groupIds = [], localOnly = false }) {
+    async create({ name, groupIds = [], localOnly = false, policy }) {
       await requireGroups(groups, groupIds);
       const about = { name, groupIds, localOnly, systemGenerated: true, createdAt: clock.now() };
       const user = newUser(about);
-      return await open(user, { version: 0, epoch: 0 }, createUserStep(user));
+      return await open(user, { version: 0, epoch: 0 }, policy, createUserStep(user));
     },
-    async issueToken(userId) {
+    async issueToken(userId, policy) {
       const found = await users.read(userId);
       if (found?.user.systemGenerated !== true)
         throw new AuthError("not_found", { publicMessage: "There is no such system user" });
-      return await open(found.user, found, {});
+      return await open(found.user, found, policy, {});
     },
   };
 }

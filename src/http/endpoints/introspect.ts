@@ -51,9 +51,9 @@ async function requireCaller(
   const verdict = token === undefined ? undefined : await authority.authentication.authenticate(token, peer);
   if (verdict?.ok !== true)
     throw new AuthError("unauthorized", { detail: "introspection without a good token" });
-  const { userId, sessionType, scope } = verdict.principal;
+  const { userId, sessionType, scope, policy } = verdict.principal;
   const user = await authority.users.current(userId);
-  if (user === undefined || !(sessionType === "system" || isAdmin(user)))
+  if (user === undefined || !(sessionType === "system" || (isAdmin(user) && policy === null)))
     throw new AuthError("access_denied", { detail: "introspection by somebody who is no service" });
   if (!allows(scope, "api")) throw new AuthError("insufficient_scope");
 }

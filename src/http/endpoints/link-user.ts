@@ -39,6 +39,9 @@ async function requireAsker(
   const verdict = token === undefined ? undefined : await authentication.authenticate(token, peer);
   if (verdict?.ok !== true) throw new AuthError("unauthorized", { detail: "a link without a good token" });
   if (!allows(verdict.principal.scope, "api")) throw new AuthError("insufficient_scope");
+  // Another login would not be narrowed.
+  if (verdict.principal.policy !== null)
+    throw new AuthError("unauthorized", { detail: "a link with a token that a policy narrows" });
   recentLogin.require(verdict.principal);
   return verdict.principal;
 }

@@ -222,6 +222,7 @@ export async function principalOf(domain: LoginDomain, userId: string): Promise<
     localOnly: false,
     judgedBy: null,
     scope: null,
+    policy: null,
     isForOtherAudience: false,
   };
 }

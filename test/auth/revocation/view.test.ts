@@ -64,6 +64,7 @@ function principal(more: Partial<Principal>): Principal {
     localOnly: false,
     judgedBy: null,
     scope: null,
+    policy: null,
     isForOtherAudience: false,
     ...more,
   };

@@ -1,0 +1,42 @@
+import { AuthError } from "../errors.ts";
+import type { Session, User } from "../model.ts";
+import { standingOf } from "./caller-permissions.ts";
+import { type ExplainTools, type Explanation, explain, type Question } from "./explain.ts";
+import type { KnownGroups } from "./known-groups.ts";
+
+/** Of a user alone, or of a session of theirs, whose token may be narrowed. */
+export type ExplainedSubject = { readonly userId: string } | { readonly sessionId: string };
+
+export interface ExplainedAnswer extends Explanation {
+  readonly userId: string;
+  readonly sessionId: string | null;
+}
+
+export interface Explainer {
+  /** Throws `not_found`. */
+  explain(subject: ExplainedSubject, question: Question): Promise<ExplainedAnswer>;
+}
+
+export interface ExplainerOptions extends ExplainTools {
+  readonly known: Pick<KnownGroups, "list">;
+  readonly users: { current(userId: string): Promise<User | undefined> };
+  readonly sessions: { get(sessionId: string): Promise<Session | undefined> };
+}
+
+export function createExplainer(options: ExplainerOptions): Explainer {
+  const { known, users, sessions } = options;
+  return {
+    async explain(subject, question) {
+      // A command line process reads the groups at its first look.
+      await known.list();
+      const session = "sessionId" in subject ? await sessions.get(subject.sessionId) : undefined;
+      const userId = "userId" in subject ? subject.userId : session?.userId;
+      const user = userId === undefined ? undefined : await users.current(userId);
+      const standing = standingOf(user);
+      if (user === undefined || standing === undefined) throw new AuthError("not_found");
+      const token = { scope: session?.scope ?? null, policy: session?.policy ?? null };
+      const explanation = explain(options, standing, token, question);
+      return { ...explanation, userId: user.id, sessionId: session?.id ?? null };
+    },
+  };
+}
