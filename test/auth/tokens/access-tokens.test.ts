@@ -40,7 +40,8 @@ const verifyOutside = (token: string) =>
 describe("access tokens", () => {
   it("give the principal that they were minted for", async () => {
     const ada = user({ localOnly: true });
-    const narrow = { scope: "openid api", resource: "https://backend.example/" };
+    const policy = '{"topics":true}';
+    const narrow = { scope: "openid api", resource: "https://backend.example/", policy };
     const login = session({ userId: ada.id, assurance: 2, amr: ["pwd", "otp"], ...narrow });
     const { token, expiresAt, principal } = await node.tokens.mint(login, ada, 42);
     expect(expiresAt).toBe(startOfTime + halfAnHour);
@@ -63,6 +64,7 @@ describe("access tokens", () => {
         localOnly: true,
         judgedBy: null,
         scope: "openid api",
+        policy,
         isForOtherAudience: true,
       },
     });
