@@ -276,6 +276,34 @@ async function approvalOf(
 async function openSession(
   options: DeviceAuthorizationOptions,
   client: RegisteredClient,
+  found: VersionedDevice,
+  approval: Approval,
+  peer: Peer,
+): Promise<TokenGrant & { readonly refreshToken: string }> {
+  const { key, version } = found;
+  try {
+    return await retryConflicts(async () => {
+      try {
+        return await openOnce(options, client, found, approval, peer);
+      } catch (error) {
+        if (!(error instanceof AuthError) || error.code !== "conflict") throw error;
+        // Another call was faster.
+        if ((await deviceAt(options.store, key))?.version !== version) throw pending();
+        // What was read has changed, as the session that approved does with each use.
+        return undefined;
+      }
+    });
+  } catch (error) {
+    if (!(error instanceof AuthError)) throw error;
+    const isOver = error.code === "invalid_code" || error.code === "unauthorized";
+    throw isOver ? new AuthError("expired_token", { cause: error }) : error;
+  }
+}
+
+/** Throws `conflict`, and `invalid_code` or `unauthorized` if what was approved does not hold any more. */
+async function openOnce(
+  options: DeviceAuthorizationOptions,
+  client: RegisteredClient,
   { key, device, version }: VersionedDevice,
   approval: Approval,
   peer: Peer,
@@ -289,30 +317,21 @@ async function openSession(
     throw new AuthError("expired_token", {
       detail: "all sessions of the client or the installation ended since",
     });
-  const grant = { ...who, clientId: client.id, clientName: client.name, scope, resource };
-  try {
-    const unchanged = [
-      { key, version },
-      ...epochChecks({ userId: who.userId, clientId: client.id }, epochs),
-      ...(await approverChecks(options, who.userId, approvedBy, peer)),
-    ];
-    return await openForGrant(options, {
-      grant,
-      providerSession,
-      rotates: client.rotates,
-      peer,
-      consume: (openedSession) => ({
-        check: unchanged,
-        put: [devicePut(key, { ...device, state: "used", openedSession })],
-      }),
-    });
-  } catch (error) {
-    if (!(error instanceof AuthError)) throw error;
-    // Another call was faster, or what was read changed: it is asked for again, or over.
-    if (error.code === "conflict") throw pending();
-    const isOver = error.code === "invalid_code" || error.code === "unauthorized";
-    throw isOver ? new AuthError("expired_token", { cause: error }) : error;
-  }
+  const unchanged = [
+    { key, version },
+    ...epochChecks({ userId: who.userId, clientId: client.id }, epochs),
+    ...(await approverChecks(options, who.userId, approvedBy, peer)),
+  ];
+  return await openForGrant(options, {
+    grant: { ...who, clientId: client.id, clientName: client.name, scope, resource },
+    providerSession,
+    rotates: client.rotates,
+    peer,
+    consume: (openedSession) => ({
+      check: unchanged,
+      put: [devicePut(key, { ...device, state: "used", openedSession })],
+    }),
+  });
 }
 
 /** Throws `access_denied` for a user who may not log in, which says more, and `unauthorized` if the session has ended. */

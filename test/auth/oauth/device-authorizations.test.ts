@@ -55,6 +55,18 @@ describe("a decision", () => {
     expect(answers.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
     expect(await refusal(poll(deviceCode))).toBe("invalid_grant");
   });
+  it("lets the device in also if the session that approved is used at that moment", async () => {
+    const { refreshToken, principal } = await node.open(user.id, { rotates: true });
+    const { deviceCode, userCode } = await start();
+    await devices().approve(userCode, principal);
+    const refresh = node.authority.sessions.refresh({
+      refreshToken,
+      clientId: principal.clientId,
+      peer: abroad,
+    });
+    const [{ session }] = await Promise.all([poll(deviceCode), refresh]);
+    expect(session).toMatchObject({ clientId: "tv", userId: user.id });
+  });
   it("is made once, also by many at once", async () => {
     const { deviceCode, userCode } = await start();
     const answers = await Promise.allSettled([
