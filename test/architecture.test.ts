@@ -74,6 +74,7 @@ const allowed: Record<string, readonly string[]> = {
     "src/server",
     "src/store",
   ],
+  "src/examples": ["src/index.ts", "src/client", "src/http/pages.ts", "src/server/pages.ts"],
   "src/index.ts": ["protocol", "src/auth", "src/codec", "src/connection", "src/observability", "src/server"],
 };
 
