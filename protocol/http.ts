@@ -1,7 +1,7 @@
 import { type Static, Type } from "typebox";
 
 import { Wishes } from "./commands/login.ts";
-import { Topic, TopicPosition } from "./commands/topics.ts";
+import { Retain, Topic, TopicPosition } from "./commands/topics.ts";
 import { Handler } from "./flow.ts";
 
 /** Body of a 200 answer to `POST /auth/token`, as in Home Assistant. */
@@ -120,7 +120,10 @@ export type LinkUserRequest = Static<typeof LinkUserRequest>;
 export const PublishRequest = Type.Object(
   {
     messages: Type.Array(
-      Type.Object({ topic: Topic, data: Type.Unknown() }, { additionalProperties: false }),
+      Type.Object(
+        { topic: Topic, data: Type.Unknown(), retain: Type.Optional(Retain) },
+        { additionalProperties: false },
+      ),
       { minItems: 1, maxItems: 100 },
     ),
   },

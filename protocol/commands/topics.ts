@@ -12,6 +12,13 @@ export const TopicPosition = Type.String({
   pattern: "^[0-9a-f]{1,32}:[0-9]{1,16}$",
 });
 
+/** For how long a message is the last value of its topic. */
+export const Retain = Type.Integer({
+  minimum: 0,
+  maximum: 2_592_000,
+  description: "Seconds for which the message is kept as the topic's last value; 0 removes the last value.",
+});
+
 /** A message of a topic. */
 export const TopicMessage = Type.Object({
   topic: Topic,
@@ -23,6 +30,8 @@ export const TopicMessage = Type.Object({
   /** When it was published. */
   time: Type.String({ format: "date-time" }),
   position: TopicPosition,
+  /** The message is the last value of its topic, from before the subscription. */
+  last: Type.Optional(Type.Literal(true)),
 });
 export type TopicMessage = Static<typeof TopicMessage>;
 
@@ -57,6 +66,12 @@ export const topicCommands = {
     "user",
     {
       pattern: Pattern,
+      last: Type.Optional(
+        Type.Boolean({
+          default: false,
+          description: "Whether last values of the topics are delivered first.",
+        }),
+      ),
       conflate: Type.Optional(
         Type.Boolean({
           default: false,
@@ -70,7 +85,7 @@ export const topicCommands = {
   "gatehouse/topics/publish": command(
     "gatehouse/topics/publish",
     "user",
-    { topic: Topic, data: Type.Unknown() },
+    { topic: Topic, data: Type.Unknown(), retain: Type.Optional(Retain) },
     Type.Object({ position: TopicPosition }),
   ),
 } as const;

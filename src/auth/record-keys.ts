@@ -90,6 +90,8 @@ export const recordKeys = {
   logoutNotice: (clientId: string, what: string) => record("logout-notice", hashed(clientId), hashed(what)),
   /** A code with which a session links a login that was proved, by its hash. */
   linkCode: (code: string) => record("link-code", hashed(code)),
+  /** The last value of a topic; see `topics/stored-values.ts`. */
+  lastValueOfHash: (topicHash: string) => record("last-value", topicHash),
   /** An authorization code, by its hash. */
   code: (code: string) => record("code", hashed(code)),
 } as const;
@@ -97,6 +99,8 @@ export const recordKeys = {
 export const indexKeys = {
   users: index("users"),
   groups: index("groups"),
+  /** Hashes of the topics that have a last value. */
+  lastValues: index("last-values"),
   /** Registered clients that the user has or had sessions of. */
   clientsOf: (userId: string) => index("clients-of", userId),
   /** Ids of registered clients. */

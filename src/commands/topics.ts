@@ -10,9 +10,9 @@ export function topicCommands({ authority, topics }: CommandParts): readonly Com
       requireRoomForSubscription(session);
       return topics.subscribe(session, request);
     }),
-    defineCommand("gatehouse/topics/publish", authority, async ({ topic, data }, session) => ({
+    defineCommand("gatehouse/topics/publish", authority, async ({ topic, data, retain }, session) => ({
       // A message that was decoded holds nothing but plain data.
-      position: await topics.publish(session, topic, data as JsonValue),
+      position: await topics.publish(session, { topic, data: data as JsonValue, retain }),
     })),
   ];
 }

@@ -128,7 +128,7 @@ async function assembleGateway(config: Config, parts: GatewayParts, reporting: R
     bound = createRevocationBound(opened.store, observability.log, config.store_timeout_ms);
     const sharedPresence = await sharedPresenceOf(config, opened, observability.log);
     const { clock } = opened;
-    const topicBroker = await openTopicBroker(config, clock, observability.log);
+    const topicBroker = await openTopicBroker(config, opened.store, clock, observability.log);
     const own = { config, clock, opened, disabledSafeguards, bound, sharedPresence, topicBroker };
     const deps = { ...observability, ...own };
     const components = createComponents(deps, transport, parts.pages ?? (await readPages()));

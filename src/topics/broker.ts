@@ -18,6 +18,8 @@ export interface Publication {
   readonly publisher: Publisher;
   /** `LogProgress.newestChange` of the publishing node. */
   readonly rightsVersion: number;
+  /** For how long it is kept as the last value of its topic, ms. 0: the last value is removed. */
+  readonly retainMs?: number | undefined;
 }
 
 /**
@@ -73,6 +75,11 @@ export interface TopicBroker {
    * Rejects with `unavailable`.
    */
   history(namespace: string, after: Position, upTo: number): Promise<readonly Message[] | undefined>;
+  /**
+   * The last values of the pattern's topics, at most `limit`. The first segment of the pattern is no wildcard. Rejects
+   * with `unavailable`.
+   */
+  lastValues(pattern: string, limit: number): Promise<readonly Message[]>;
   /** Stops delivery. Waits a bounded time for published messages to be sent. Never rejects. */
   close(): Promise<void>;
 }
@@ -80,7 +87,10 @@ export interface TopicBroker {
 /** Limits of what is kept of each namespace. */
 export interface HistoryLimits {
   readonly messages: number;
+  /** Of these messages. */
   readonly ms: number;
+  /** Topics whose last value is kept. Beyond it those go that would end first. */
+  readonly lastValues: number;
 }
 
 export function namespaceOf(topic: string): string {

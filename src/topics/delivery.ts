@@ -13,13 +13,16 @@ export class Delivery {
   readonly number: number;
   readonly segments: readonly string[];
   readonly #isEvent: boolean;
+  readonly #isLast: boolean;
   readonly #frames = new Map<Codec["name"], Frame>();
 
-  constructor(message: Message, number: number) {
+  /** `isLast`: it is the last value of its topic, from before the subscription. */
+  constructor(message: Message, number: number, isLast = false) {
     this.message = message;
     this.number = number;
     this.segments = segmentsOf(message.topic);
     this.#isEvent = isEvent(message);
+    this.#isLast = isLast;
   }
 
   mayReach(permissions: Permissions, verdicts: Verdicts): boolean {
@@ -32,10 +35,15 @@ export class Delivery {
   frame(codec: Codec, id: number): Frame {
     let event = this.#frames.get(codec.name);
     if (event === undefined) {
-      event = codec.encode(this.#isEvent ? shownEvent(this.message) : shownMessage(this.message));
+      event = codec.encode(this.#shown());
       this.#frames.set(codec.name, event);
     }
     return codec.encodeEvent(id, event);
+  }
+
+  #shown(): object {
+    if (this.#isEvent) return shownEvent(this.message);
+    return this.#isLast ? { ...shownMessage(this.message), last: true } : shownMessage(this.message);
   }
 }
 

@@ -10,8 +10,11 @@ import {
   type TopicBroker,
 } from "./broker.ts";
 
+import { StoredValues, type StoredValuesOptions } from "./stored-values.ts";
+
 export interface LocalBrokerOptions {
   readonly history: HistoryLimits;
+  readonly store: StoredValuesOptions["store"];
   /** Of all namespaces together. Beyond it, the oldest messages of the namespace that was used least recently go. */
   readonly historyBytes?: number;
   /** Namespaces that are remembered, beside those that are followed. */
@@ -62,12 +65,14 @@ class LocalBroker implements TopicBroker {
   /** The one that was used last is the last. */
   readonly #namespaces = new Map<string, Kept>();
   readonly #followers = new Map<string, number>();
+  readonly #values: StoredValues;
   #followsAll = 0;
   #bytes = 0;
   #listener: BrokerListener | undefined;
 
   constructor(options: LocalBrokerOptions) {
     this.#options = { ...defaults, ...options };
+    this.#values = new StoredValues({ ...options, perNamespace: options.history.lastValues });
   }
 
   start(listener: BrokerListener): void {
@@ -75,7 +80,8 @@ class LocalBroker implements TopicBroker {
   }
 
   async publish(publications: readonly Publication[]): Promise<readonly Position[]> {
-    return publications.map((publication) => {
+    const saving: Promise<void>[] = [];
+    const positions = publications.map(({ retainMs, ...publication }) => {
       const namespace = namespaceOf(publication.topic);
       const kept = this.#use(namespace);
       const before = kept.bytes;
@@ -83,8 +89,12 @@ class LocalBroker implements TopicBroker {
       this.#bytes += kept.bytes - before;
       this.#limit(kept);
       if (this.#followsAll > 0 || this.#followers.has(namespace)) this.#listener?.onMessage(message);
+      if (retainMs === 0) saving.push(this.#values.remove(message.topic));
+      else if (retainMs !== undefined) saving.push(this.#values.save(message, retainMs));
       return message.position;
     });
+    await Promise.all(saving);
+    return positions;
   }
 
   async follow(namespace: string): Promise<Position> {
@@ -114,6 +124,10 @@ class LocalBroker implements TopicBroker {
       ({ position: { sequence } }) => sequence > after.sequence && sequence <= upTo,
     );
     return missed.length === upTo - after.sequence ? missed : undefined;
+  }
+
+  lastValues(pattern: string, limit: number): Promise<readonly Message[]> {
+    return this.#values.matching(pattern, limit);
   }
 
   async close(): Promise<void> {

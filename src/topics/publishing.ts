@@ -16,6 +16,13 @@ export interface PublishingOptions {
   readonly observer: Pick<TopicsObserver, "published">;
 }
 
+export interface NewMessage {
+  readonly topic: string;
+  readonly data: JsonValue;
+  /** Seconds for which it is the last value of its topic. 0: the last value is removed, for which they need `edit`. */
+  readonly retain?: number | undefined;
+}
+
 /** How much deeper data is nested when it is delivered: frame, event, and the array of coalesced messages. */
 const deliveredDepth = 3;
 const maxDepth = protocolLimits.depth - deliveredDepth;
@@ -29,12 +36,13 @@ export class Publishing {
   }
 
   /** Throws `invalid_format` for data that is too large or nested too deep for those who get it. */
-  publication(publisher: Publisher, topic: string, data: JsonValue): Publication {
+  publication(publisher: Publisher, { topic, data, retain }: NewMessage): Publication {
     const { messageBytes, now, progress } = this.#options;
     if (depthOf(data, maxDepth) > maxDepth) throw invalid(`Data is nested deeper than ${maxDepth}.`);
     const bytes = Buffer.byteLength(JSON.stringify(data));
     if (bytes > messageBytes) throw invalid(`Data has more than ${messageBytes} bytes.`);
-    return { topic, data, bytes, time: now(), publisher, rightsVersion: progress.newestChange };
+    const retainMs = retain === undefined ? undefined : retain * 1000;
+    return { topic, data, bytes, time: now(), publisher, rightsVersion: progress.newestChange, retainMs };
   }
 
   async publish(publications: readonly Publication[]): Promise<readonly Position[]> {
@@ -47,12 +55,13 @@ export class Publishing {
 /** Throws `invalid_format` for what is no topic, and `refusal` if they may not publish to it. */
 export function requireControl(
   permissions: Permissions,
-  topic: string,
+  { topic, retain }: Pick<NewMessage, "topic" | "retain">,
   refusal: "unauthorized" | "not_allowed" = "unauthorized",
 ): void {
   if (!isTopic(topic)) throw invalid("Not a topic.");
   if (isReservedTopic(topic)) throw invalid("Topics that begin with $ are reserved.");
   if (!permissions.mayUseTopic(topic, "control")) throw new AuthError(refusal);
+  if (retain === 0 && !permissions.mayUseTopic(topic, "edit")) throw new AuthError(refusal);
 }
 
 /** How deep arrays and objects are nested in plain data; 0 for neither. Counts no further than `limit + 1`. */

@@ -6,17 +6,17 @@ import { newId } from "../auth/ids.ts";
 import type { Principal } from "../auth/model.ts";
 import type { PermissionsReader } from "../auth/permissions/permissions.ts";
 import type { LogProgress } from "../auth/revocation/log-progress.ts";
-import type { JsonObject, JsonValue } from "../auth/store.ts";
+import type { JsonObject } from "../auth/store.ts";
 import { UserMessageRates } from "../connection/message-rate.ts";
 import { isOwnEvent } from "../connection/own-events.ts";
 import type { Session } from "../connection/session.ts";
-import { type Message, namespaceOf, type Publisher, type TopicBroker } from "./broker.ts";
+import { type Message, namespaceOf, type Position, type Publisher, type TopicBroker } from "./broker.ts";
 import { Delivery, parsePosition, positionText } from "./delivery.ts";
 import { type EventContent, type EventOrigin, eventPattern, eventTopic, openEvents } from "./events.ts";
 import { FanOut } from "./fan-out.ts";
 import { type Following, Namespaces } from "./namespaces.ts";
 import type { TopicsObserver } from "./observer.ts";
-import { Publishing, requireControl } from "./publishing.ts";
+import { type NewMessage, Publishing, requireControl } from "./publishing.ts";
 import { RightsGate } from "./rights-gate.ts";
 import { SocketTopics, type SocketTopicsParts } from "./socket-topics.ts";
 import { SubscriberGroups } from "./subscriber-groups.ts";
@@ -49,14 +49,10 @@ export interface TopicsOptions {
 export interface SubscribeRequest {
   readonly id: number;
   readonly pattern: string;
+  readonly last?: boolean | undefined;
   readonly conflate?: boolean | undefined;
   /** Of the shape of `TopicPosition`. */
   readonly position?: string | undefined;
-}
-
-export interface NewMessage {
-  readonly topic: string;
-  readonly data: JsonValue;
 }
 
 export interface FiredEvent {
@@ -83,7 +79,7 @@ export interface Topics {
     beginOwn: () => () => void,
   ): Promise<void>;
   /** Returns the message's position. */
-  publish(session: Session, topic: string, data: JsonValue): Promise<string>;
+  publish(session: Session, message: NewMessage): Promise<string>;
   /** For administrators; for others `unauthorized`. `not_allowed` for an event that only the gateway fires. */
   fireEvent(session: Session, event: FiredEvent): Promise<EventContext>;
   /**
@@ -97,6 +93,10 @@ export interface Topics {
   readonly subscriptions: number;
   close(): Promise<void>;
 }
+
+/** Last values that one subscription gets. */
+const maxLastValues = 256;
+const noLastValues = "A pattern with a wildcard in the first place has no last values.";
 
 export function createTopics(options: TopicsOptions): Topics {
   return new NodeTopics(options);
@@ -147,8 +147,10 @@ class NodeTopics implements Topics {
   }
 
   async subscribe(session: Session, request: SubscribeRequest): Promise<TopicSubscription> {
-    const { id, pattern, conflate = false } = request;
+    const { id, pattern, last = false, conflate = false } = request;
     const namespace = namespaceToFollow(pattern);
+    if (last && namespace === undefined)
+      throw new AuthError("not_supported", { publicMessage: noLastValues });
     const socket = this.#socketOf(session);
     await this.#requireRead(socket, pattern);
     const following = this.#namespaces.follow(namespace);
@@ -159,7 +161,7 @@ class NodeTopics implements Topics {
       const subscription = socket.add({ id, pattern, conflates: conflate, isOfEvents: false }, onEnd);
       following.add(subscription);
       session.disposables.add(id, () => socket.end(subscription));
-      const answer = await this.#begin(subscription, following, request.position);
+      const answer = await this.#begin(subscription, following, request);
       if (subscription.group === undefined && session.live) throw new AuthError("unauthorized");
       subscription.isAnswered = true;
       return answer;
@@ -194,10 +196,10 @@ class NodeTopics implements Topics {
     session.disposables.add(id, () => socket.end(subscription));
   }
 
-  async publish(session: Session, topic: string, data: JsonValue): Promise<string> {
-    requireControl(await this.#socketOf(session).permissions(), topic);
+  async publish(session: Session, message: NewMessage): Promise<string> {
+    requireControl(await this.#socketOf(session).permissions(), message);
     const publisher = publisherOf(session.principal);
-    const positions = await this.#publishing.publish([this.#publishing.publication(publisher, topic, data)]);
+    const positions = await this.#publishing.publish([this.#publishing.publication(publisher, message)]);
     return positions.map(positionText).join();
   }
 
@@ -205,9 +207,9 @@ class NodeTopics implements Topics {
     this.#requireRate(caller, messages.length);
     const permissions = await this.#options.permissions.of(caller);
     const publisher = publisherOf(caller);
-    const publications = messages.map(({ topic, data }) => {
-      requireControl(permissions, topic, "not_allowed");
-      return this.#publishing.publication(publisher, topic, data);
+    const publications = messages.map((message) => {
+      requireControl(permissions, message, "not_allowed");
+      return this.#publishing.publication(publisher, message);
     });
     return (await this.#publishing.publish(publications)).map(positionText);
   }
@@ -229,7 +231,7 @@ class NodeTopics implements Topics {
     if (isOwnEvent(type))
       throw new AuthError("not_allowed", { publicMessage: "Only the gateway fires this event." });
     const content: EventContent = { type, data, origin, contextId: newId() };
-    const publication = this.#publishing.publication(publisher, eventTopic(type), data);
+    const publication = this.#publishing.publication(publisher, { topic: eventTopic(type), data });
     await this.#publishing.publish([{ ...publication, data: { ...content } }]);
     return { id: content.contextId, parent_id: null, user_id: publisher.userId };
   }
@@ -268,19 +270,36 @@ class NodeTopics implements Topics {
   async #begin(
     subscription: Subscription,
     { position }: Following,
-    since: string | undefined,
+    { position: since, last }: SubscribeRequest,
   ): Promise<TopicSubscription> {
     if (position === null) return { position: null, resumed: false };
-    const answer = { position: positionText(position), resumed: false };
     const after = since === undefined ? undefined : parsePosition(since);
-    if (after === undefined || after.epoch !== position.epoch) return answer;
+    if (after === undefined && last !== true) return { position: positionText(position), resumed: false };
     subscription.early = [];
-    const namespace = namespaceOf(subscription.pattern);
-    const missed = await this.#options.broker.history(namespace, after, position.sequence);
+    const missed = await this.#missed(subscription, after, position);
+    const before = missed ?? (last === true ? await this.#lastValues(subscription, position) : []);
     const { early } = subscription;
     subscription.early = undefined;
-    this.#replay(subscription, [...(missed ?? []).map((each) => new Delivery(each, 0)), ...early]);
-    return { ...answer, resumed: missed !== undefined };
+    this.#replay(subscription, [...before, ...early]);
+    return { position: positionText(position), resumed: missed !== undefined };
+  }
+
+  async #missed(
+    { pattern }: Subscription,
+    after: Position | undefined,
+    upTo: Position,
+  ): Promise<readonly Delivery[] | undefined> {
+    if (after === undefined || after.epoch !== upTo.epoch) return undefined;
+    const missed = await this.#options.broker.history(namespaceOf(pattern), after, upTo.sequence);
+    return missed?.map((message) => new Delivery(message, 0));
+  }
+
+  /** Those that come after the position come live. */
+  async #lastValues({ pattern }: Subscription, { epoch, sequence }: Position): Promise<readonly Delivery[]> {
+    const values = await this.#options.broker.lastValues(pattern, maxLastValues);
+    return values
+      .filter(({ position }) => position.epoch !== epoch || position.sequence <= sequence)
+      .map((message) => new Delivery(message, 0, true));
   }
 
   /** After the answer, so that the client knows the subscription. Rights are asked when it is handed to the socket. */

@@ -59,7 +59,7 @@ export class Listener implements BrokerListener {
   }
 }
 
-const roomy: HistoryLimits = { messages: 1_000, ms: 60_000 };
+const roomy: HistoryLimits = { messages: 1_000, ms: 60_000, lastValues: 20 };
 
 /** What every adapter of the topic broker guarantees. */
 export function topicBrokerContract({ name, create, shared }: BrokerContract): void {
@@ -174,7 +174,7 @@ export function topicBrokerContract({ name, create, shared }: BrokerContract): v
     });
 
     it("keeps as many as it should, and says when not all are kept", async () => {
-      const { broker } = node({ messages: 100, ms: 60_000 });
+      const { broker } = node({ ...roomy, messages: 100 });
       await ready({ broker });
       const namespace = newNamespace();
       const all = Array.from({ length: 1_000 }, (_, n) => publicationOf(namespace, n));
@@ -191,6 +191,43 @@ export function topicBrokerContract({ name, create, shared }: BrokerContract): v
       expect(await history(0, 10)).toBeUndefined();
       expect(await history(1_001, 1_000)).toBeUndefined();
       expect(await history(900, 1_000, "0123456789ab")).toBeUndefined();
+    });
+
+    it("keeps the last value of topics until its time ends, or it is removed, and a bounded number of them", async () => {
+      const one = node();
+      const other = shared ? node() : one;
+      await Promise.all([ready(one), ready(other)]);
+      const namespace = newNamespace();
+      const put = (topic: string, data: number, retainMs?: number) =>
+        one.broker.publish([{ ...publicationOf(`${namespace}/${topic}`, data), retainMs }]);
+      const last = async (pattern: string, limit = 100) =>
+        (await other.broker.lastValues(`${namespace}/${pattern}`, limit)).map(({ topic, data }) => [
+          topic.slice(namespace.length + 1),
+          data,
+        ]);
+      await put("a", 1, 60_000);
+      await put("b/x", 2, 60_000);
+      const [position] = await put("a", 3, 60_000);
+      await put("a", 4);
+      await put("c", 5);
+      await put("short", 6, 1);
+      await eventually("its end", async () => (await last("short")).length === 0);
+      expect(await last("#")).toEqual([
+        ["a", 3],
+        ["b/x", 2],
+      ]);
+      expect(await last("#", 1)).toEqual([["a", 3]]);
+      expect(await last("+")).toEqual([["a", 3]]);
+      expect(await last("b/x")).toEqual([["b/x", 2]]);
+      expect(await last("c")).toEqual([]);
+      const [whole] = await other.broker.lastValues(`${namespace}/a`, 1);
+      expect(whole).toMatchObject({ position, publisher: { userId: "u1", isSystem: true } });
+      await put("a", 0, 0);
+      expect(await last("#")).toEqual([["b/x", 2]]);
+      for (let n = 0; n < 25; n += 1) await put(`many/${n}`, n, 100_000 + n);
+      expect((await last("#")).map(([, data]) => Number(data)).sort((x, y) => x - y)).toEqual(
+        Array.from({ length: 20 }, (_, at) => 5 + at),
+      );
     });
 
     if (shared) {
@@ -222,7 +259,7 @@ export function topicBrokerContract({ name, create, shared }: BrokerContract): v
       });
 
       it("tells a gap if messages were lost and are not kept", async () => {
-        const few: HistoryLimits = { messages: 0, ms: 60_000 };
+        const few: HistoryLimits = { ...roomy, messages: 0 };
         const [one, other] = [node(few), node(few)];
         await Promise.all([ready(one), ready(other)]);
         const namespace = newNamespace();

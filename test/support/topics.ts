@@ -21,13 +21,17 @@ export const roomyTopics: TopicsLimits = {
 
 /** Topics in process, with the rights of this authority. */
 export function testTopics(
-  { authority, clock }: Pick<TestAuthority, "authority" | "clock">,
+  { authority, clock, store }: Pick<TestAuthority, "authority" | "clock" | "store">,
   options: Partial<TopicsOptions> = {},
 ): Topics {
   return createTopics({
     permissions: authority.permissions,
     progress: authority.revocation.progress,
-    broker: createLocalBroker({ history: { messages: 100, ms: 60_000 }, now: () => clock.now() }),
+    broker: createLocalBroker({
+      history: { messages: 100, ms: 60_000, lastValues: 100 },
+      store,
+      now: () => clock.now(),
+    }),
     clock: { now: () => clock.now(), monotonic: () => performance.now() },
     observer: quietTopicsObserver,
     limits: roomyTopics,

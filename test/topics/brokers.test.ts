@@ -1,23 +1,58 @@
+import { expect, it } from "vitest";
+
+import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 import { RedisTopicBroker } from "../../src/store/redis/redis-topic-broker.ts";
+import type { TopicBroker } from "../../src/topics/broker.ts";
 import { createLocalBroker } from "../../src/topics/local-broker.ts";
-import { topicBrokerContract } from "../contract/topic-broker.ts";
+import { publicationOf, topicBrokerContract } from "../contract/topic-broker.ts";
 import {
   type RedisServer,
   startRedis,
   startRedisCluster,
   startRedisSentinels,
 } from "../support/redis-server.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 
 topicBrokerContract({
   name: "in process",
   shared: false,
-  create: async () => ({
-    node: (history) => createLocalBroker({ history, now: Date.now }),
-    cut: async () => undefined,
-    cutListeners: async () => undefined,
-    lose: async () => undefined,
-    dispose: async () => undefined,
-  }),
+  create: async () => {
+    const folder = temporaryFolder();
+    const store = await openEmbeddedStore({ folder: folder.path, role: "gateway" });
+    return {
+      node: (history) => createLocalBroker({ history, store, now: Date.now }),
+      cut: async () => undefined,
+      cutListeners: async () => undefined,
+      lose: async () => undefined,
+      async dispose() {
+        await store.close();
+        folder.remove();
+      },
+    };
+  },
+});
+
+it("keeps last values in the store, also if the process ends", async () => {
+  const folder = temporaryFolder();
+  const history = { messages: 10, ms: 60_000, lastValues: 10 };
+  const publish = (broker: TopicBroker, topic: string, retainMs: number) =>
+    broker.publish([{ ...publicationOf(topic, topic), retainMs }]);
+  const open = async () => {
+    const store = await openEmbeddedStore({ folder: folder.path, role: "gateway" });
+    return { store, broker: createLocalBroker({ history, store, now: Date.now }) };
+  };
+  const first = await open();
+  await Promise.all(["a/1", "a/2", "b/1"].map((topic) => publish(first.broker, topic, 60_000)));
+  await publish(first.broker, "a/2", 0);
+  await publish(first.broker, "a/3", 1);
+  await first.store.close();
+  const second = await open();
+  const topics = async (pattern: string) =>
+    (await second.broker.lastValues(pattern, 10)).map(({ topic, data }) => [topic, data]);
+  expect(await topics("a/#")).toEqual([["a/1", "a/1"]]);
+  expect(await topics("b/+")).toEqual([["b/1", "b/1"]]);
+  await second.store.close();
+  folder.remove();
 });
 
 async function toAll(servers: readonly RedisServer[], ...commands: readonly (readonly string[])[]) {

@@ -171,6 +171,39 @@ describe.each(
     expect(anywhere).toMatchObject({ result: { position: null, resumed: false } });
   });
 
+  it("deliver last values first to whoever asks for them, if they may read them, and what is missed instead", async () => {
+    const user = await person();
+    const [publisher, reader] = [await enter(owner), await enter(user)];
+    const put = (topic: string, data: unknown, retain?: number) =>
+      publisher.call(publish, { topic, data, ...(retain === undefined ? {} : { retain }) });
+    await put("state/a", 1, 60);
+    await put("state/a", 2, 60);
+    await put("state/b", 3);
+    const { result } = await put("state/c", 4, 60);
+    await reader.call(subscribe, { pattern: "state/#", last: true });
+    expect(await nextEvent(reader)).toMatchObject({ event: { topic: "state/a", data: 2, last: true } });
+    expect(await nextEvent(reader)).toMatchObject({ event: { topic: "state/c", data: 4, last: true } });
+    await put("state/a", 5, 60);
+    const live = await nextEvent(reader);
+    expect(live).toMatchObject({ event: { topic: "state/a", data: 5 } });
+    expect(live.event).not.toHaveProperty("last");
+    const back = await enter(user);
+    const { position: since } = result as { position: string };
+    expect(await back.call(subscribe, { pattern: "state/#", last: true, position: since })).toMatchObject({
+      result: { resumed: true },
+    });
+    expect(await nextEvent(back)).toMatchObject({ event: { topic: "state/a", data: 5 } });
+    expect(await eventsSoFar(back)).toHaveLength(1);
+    expect(await back.call(subscribe, { pattern: "+/a", last: true })).toMatchObject(
+      refused("not_supported"),
+    );
+    await put("state/a", null, 0);
+    const late = await enter(user);
+    await late.call(subscribe, { pattern: "state/#", last: true });
+    expect(await nextEvent(late)).toMatchObject({ event: { topic: "state/c" } });
+    expect(await eventsSoFar(late)).toHaveLength(1);
+  });
+
   it("put the messages of one tick into one frame for a client that coalesces", async () => {
     const [publisher, reader] = [await enter(owner), await enter(await person())];
     await reader.call("supported_features", { features: { coalesce_messages: 1 } });

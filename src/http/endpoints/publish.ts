@@ -31,7 +31,7 @@ export function publishEndpoint(options: PublishOptions): Endpoint {
     const publisher = await requirePublisher(options, exchange);
     const body = await exchange.timed(async () => readPlainJson(exchange.request, maxBodyBytes, decodeJson));
     if (!publishRequest.Check(body)) throw new AuthError("invalid_format", { detail: "no messages" });
-    const messages = body.messages.map(({ topic, data }) => ({ topic, data: data as JsonValue }));
+    const messages = body.messages.map(({ data, ...message }) => ({ ...message, data: data as JsonValue }));
     const positions = await topics.publishAs(publisher, messages);
     return json({ positions } satisfies PublishResponse);
   };

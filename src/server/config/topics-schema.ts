@@ -23,6 +23,13 @@ export const topics = Type.Object(
       description:
         "How long they are kept. In Redis a namespace's messages are removed together, so long after its last one.",
     }),
+    last_values: Type.Integer({
+      default: 1_000,
+      minimum: 0,
+      maximum: 100_000,
+      description:
+        "Topics of each namespace whose last value is kept. Beyond it those go that would end first.",
+    }),
     queue_messages: Type.Integer({
       default: 1_000,
       minimum: 1,

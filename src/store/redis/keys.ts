@@ -11,8 +11,9 @@ import type { IndexKey, RecordKey } from "../../auth/store.ts";
  * - `gatehouse:{gh}:i:NAME` sorted set, members with score 0
  * - `gatehouse:{gh}:presence:all`, `gatehouse:{gh}:presence:user:ID` sorted sets with score 0, `...:parts` and `...:over`
  *   sorted sets, `...:watched` string: see RedisPresenceDirectory
- * - `gatehouse:{gh:topics:SHARD}:position:NAMESPACE` hash, `:history:NAMESPACE` stream, `:messages` and `:probe:ID`
- *   sharded pub/sub channels, see RedisTopicBroker
+ * - `gatehouse:{gh:topics:SHARD}:position:NAMESPACE` hash, `:history:NAMESPACE` stream, `:last-values:NAMESPACE`
+ *   hash, `:last-value-ends:NAMESPACE` sorted set, `:messages` and `:probe:ID` sharded pub/sub channels, see
+ *   RedisTopicBroker
  * - `gatehouse:{gh}:events`, `gatehouse:{gh}:probe:ID` sharded pub/sub channels, see RedisEventBus
  */
 export interface RedisKeys {
@@ -46,6 +47,9 @@ export interface TopicKeys {
   position(namespace: string): string;
   /** Stream: its newest messages. */
   history(namespace: string): string;
+  /** Hash: the last value of topics. Sorted set: these topics by the end of their value. */
+  lastValues(namespace: string): string;
+  lastValueEnds(namespace: string): string;
 }
 
 /** `prefix` separates installations on one Redis: letters, digits, `_`, `.`, `:` and `-`. */
@@ -66,6 +70,8 @@ export function redisKeys(prefix = "gatehouse"): RedisKeys {
         probe: (id) => `${tagged}probe:${id}`,
         position: (namespace) => `${tagged}position:${namespace}`,
         history: (namespace) => `${tagged}history:${namespace}`,
+        lastValues: (namespace) => `${tagged}last-values:${namespace}`,
+        lastValueEnds: (namespace) => `${tagged}last-value-ends:${namespace}`,
       };
     },
     presence: {

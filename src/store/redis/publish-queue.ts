@@ -3,7 +3,10 @@ import type { Position } from "../../topics/broker.ts";
 
 export interface QueuedMessage {
   readonly namespace: string;
+  readonly topic: string;
   readonly text: string;
+  /** See `Publication`. */
+  readonly retainMs: number | undefined;
 }
 
 interface Waiting extends QueuedMessage {

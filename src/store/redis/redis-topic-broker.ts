@@ -1,5 +1,6 @@
 import { createHash, randomBytes, randomUUID } from "node:crypto";
 
+import { matchesTopic, segmentsOf } from "../../../protocol/topic-pattern.ts";
 import {
   type BrokerListener,
   type HistoryLimits,
@@ -87,7 +88,10 @@ export class RedisTopicBroker implements TopicBroker {
         const namespace = namespaceOf(publication.topic);
         const text = messageText(publication, this.#id);
         const queue = this.#queues[shardOf(namespace)];
-        return queue?.add({ namespace, text }) ?? Promise.reject(new RangeError("no such shard"));
+        const { topic, retainMs } = publication;
+        return (
+          queue?.add({ namespace, topic, text, retainMs }) ?? Promise.reject(new RangeError("no such shard"))
+        );
       }),
     );
   }
@@ -139,6 +143,21 @@ export class RedisTopicBroker implements TopicBroker {
     );
     const known = messages.filter((message) => message !== undefined);
     return known.length === messages.length ? known : undefined;
+  }
+
+  async lastValues(pattern: string, limit: number): Promise<readonly Message[]> {
+    const keys = this.#keysOf(namespaceOf(pattern));
+    const segments = segmentsOf(pattern);
+    const topics = await this.#run("topics", keys, []);
+    const wanted = (Array.isArray(topics) ? topics.map(String) : [])
+      .filter((topic) => matchesTopic(segments, segmentsOf(topic)))
+      .sort()
+      .slice(0, limit);
+    const values = wanted.length === 0 ? [] : await this.#run("values", keys, wanted);
+    return (Array.isArray(values) ? values : []).flatMap((value) => {
+      const received = typeof value === "string" ? receivedMessage(value) : undefined;
+      return (received && parseMessage(received.text, received.position, this.#id)) ?? [];
+    });
   }
 
   async close(): Promise<void> {
@@ -249,10 +268,10 @@ export class RedisTopicBroker implements TopicBroker {
 
   async #publish(keys: TopicKeys, messages: readonly QueuedMessage[]): Promise<readonly Position[]> {
     const { history } = this.#options;
-    const names = messages.flatMap(({ namespace }) => [keys.position(namespace), keys.history(namespace)]);
-    const texts = messages.map(({ text }) => text);
-    const limits = [String(history.messages), String(history.ms)];
-    const reply = await this.#run("publish", [keys.channel, ...names], [...limits, ...texts]);
+    const names = messages.flatMap(({ namespace }) => namesOf(keys, namespace));
+    const contents = messages.flatMap(({ topic, text, retainMs }) => [topic, text, String(retainMs ?? "")]);
+    const limits = [history.messages, history.ms, history.lastValues].map(String);
+    const reply = await this.#run("publish", [keys.channel, ...names], [...limits, ...contents]);
     const parts = Array.isArray(reply) ? reply.map(String) : [];
     return messages.map((_, at) => ({ epoch: parts[2 * at] ?? "", sequence: Number(parts[2 * at + 1]) }));
   }
@@ -266,7 +285,7 @@ export class RedisTopicBroker implements TopicBroker {
 
   #keysOf(namespace: string): readonly string[] {
     const keys = this.#keys[shardOf(namespace)];
-    return keys === undefined ? [] : [keys.position(namespace), keys.history(namespace)];
+    return keys === undefined ? [] : namesOf(keys, namespace);
   }
 
   async #run(action: string, keys: readonly string[], args: readonly string[]): Promise<unknown> {
@@ -285,6 +304,12 @@ interface Subscription {
   readonly bus: BusSubscription;
   /** Called when the node receives. */
   readonly waiting: Set<() => void>;
+}
+
+/** The order is the script's. */
+function namesOf(keys: TopicKeys, namespace: string): readonly string[] {
+  const { position, history, lastValues, lastValueEnds } = keys;
+  return [position, history, lastValues, lastValueEnds].map((nameOf) => nameOf(namespace));
 }
 
 function shardOf(namespace: string): number {

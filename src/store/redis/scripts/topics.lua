@@ -2,20 +2,24 @@
 -- Messages of topics, in namespaces of one shard. The first line makes Redis check before the first write that the
 -- script may write at all.
 --
--- A namespace has two keys: a hash with its epoch and its last sequence, and a stream of its newest messages, whose ids
--- are SEQUENCE-0.
+-- A namespace has four keys: a hash with its epoch and its last sequence; a stream of its newest messages, whose ids are
+-- SEQUENCE-0; a hash of the last value of topics; a sorted set of these topics by the time at which the value ends (ms).
 --
 -- ARGV[1]   what to do
 -- ARGV[2]   a new epoch, for a namespace that has none
 -- ARGV[3]   milliseconds for which an unused namespace keeps its epoch
 --
--- "publish"   KEYS[1] channel; for each message the two keys of its namespace. ARGV[4] messages that the stream keeps,
---             ARGV[5] milliseconds for which it is kept after its last message; per message its text.
---             Returns {epoch, sequence, ...}. The channel gets "EPOCH SEQUENCE TEXT".
--- "position"  KEYS[1..2] the namespace. ARGV[4..5] the position that is known, or two empty texts. If the namespace is
+-- "publish"   KEYS[1] channel; for each message the four keys of its namespace. ARGV[4] messages that the stream keeps,
+--             ARGV[5] milliseconds for which it is kept after its last message, ARGV[6] last values that are kept; for each
+--             message its topic, its text, and the milliseconds for which it is the last value: empty for none, 0 to remove
+--             the last value. Returns {epoch, sequence, ...}. The channel gets "EPOCH SEQUENCE TEXT".
+-- "position"  KEYS[1..4] the namespace. ARGV[4..5] the position that is known, or two empty texts. If the namespace is
 --             behind it, the server has lost messages, and a new epoch begins. Returns {epoch, sequence}.
--- "history"   KEYS[1..2] the namespace. ARGV[4] the epoch, ARGV[5..6] the first and the last sequence. Returns the
+-- "history"   KEYS[1..4] the namespace. ARGV[4] the epoch, ARGV[5..6] the first and the last sequence. Returns the
 --             entries of the stream, or nothing if the epoch is another one.
+-- "topics"    KEYS[1..4] the namespace. Returns the topics that have a last value.
+-- "values"    KEYS[1..4] the namespace. ARGV[4..] topics. Returns the last value of each as "EPOCH SEQUENCE TEXT", or
+--             nothing in its place.
 --
 -- Sequences are text: Lua would print a large number in exponents.
 
@@ -27,25 +31,76 @@ local function begin_epoch(meta, stream)
   return new_epoch
 end
 
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function drop(values, ends, topics)
+  for _, topic in ipairs(topics) do
+    redis.call('HDEL', values, topic)
+    redis.call('ZREM', ends, topic)
+  end
+end
+
+local function keep(values, ends, topic, value, ms, most)
+  local now = now_ms()
+  local ends_at = now + ms
+  drop(values, ends, redis.call('ZRANGE', ends, '-inf', string.format('%.0f', now), 'BYSCORE', 'LIMIT', 0, 100))
+  redis.call('HSET', values, topic, value)
+  redis.call('ZADD', ends, string.format('%.0f', ends_at), topic)
+  local surplus = redis.call('ZCARD', ends) - most
+  if surplus > 0 then
+    drop(values, ends, redis.call('ZRANGE', ends, 0, surplus - 1))
+  end
+  for _, key in ipairs({ values, ends }) do
+    local left = redis.call('PTTL', key)
+    if left >= -1 and left < ms then
+      redis.call('PEXPIRE', key, string.format('%.0f', ms))
+    end
+  end
+end
+
 if action == 'publish' then
   local positions = {}
-  for message = 1, #ARGV - 5 do
-    local meta, stream, text = KEYS[2 * message], KEYS[2 * message + 1], ARGV[5 + message]
+  for message = 1, (#ARGV - 6) / 3 do
+    local meta, stream = KEYS[4 * message - 2], KEYS[4 * message - 1]
+    local values, ends = KEYS[4 * message], KEYS[4 * message + 1]
+    local topic, text, retain = ARGV[3 * message + 4], ARGV[3 * message + 5], ARGV[3 * message + 6]
     local epoch = redis.call('HGET', meta, 'e') or begin_epoch(meta, stream)
     local sequence = string.format('%.0f', redis.call('HINCRBY', meta, 's', 1))
+    local whole = epoch .. ' ' .. sequence .. ' ' .. text
     redis.call('PEXPIRE', meta, kept_ms)
     if ARGV[4] ~= '0' then
       redis.call('XADD', stream, 'MAXLEN', '~', ARGV[4], sequence .. '-0', 'm', text)
       redis.call('PEXPIRE', stream, ARGV[5])
     end
-    redis.call('SPUBLISH', KEYS[1], epoch .. ' ' .. sequence .. ' ' .. text)
+    if retain == '0' then
+      drop(values, ends, { topic })
+    elseif retain ~= '' then
+      keep(values, ends, topic, whole, tonumber(retain), tonumber(ARGV[6]))
+    end
+    redis.call('SPUBLISH', KEYS[1], whole)
     positions[2 * message - 1] = epoch
     positions[2 * message] = sequence
   end
   return positions
 end
 
-local meta, stream = KEYS[1], KEYS[2]
+local meta, stream, values, ends = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+
+if action == 'topics' then
+  return redis.call('ZRANGE', ends, '(' .. string.format('%.0f', now_ms()), '+inf', 'BYSCORE')
+end
+
+if action == 'values' then
+  local found = {}
+  for place = 4, #ARGV do
+    found[place - 3] = redis.call('HGET', values, ARGV[place])
+  end
+  return found
+end
+
 local epoch = redis.call('HGET', meta, 'e')
 
 if action == 'position' then
