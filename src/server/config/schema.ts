@@ -104,7 +104,7 @@ const login = {
     default: [],
     maxItems: 256,
     description:
-      "Registered clients: applications with an id of their own, exact redirect URIs, and scopes (see [registered clients](#registered-clients)). More can be registered on the socket and by the command line. In the environment, write the list as JSON.",
+      "Registered clients: applications with an id of their own, exact redirect URIs, and scopes (see [registered clients](#registered-clients)). More can be registered on the socket and by the command line. If one is removed here, or may do less, its sessions end at the next start. In the environment, write the list as JSON.",
   }),
 };
 
