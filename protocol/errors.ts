@@ -53,6 +53,7 @@ export const errorCodes = {
   rate_limited: { text: "Too many requests", status: 429, oauth: "slow_down", retryable: true },
   conflict: { text: "Changed by somebody else meanwhile", status: 409, retryable: true },
   invalid_policy: { text: "Invalid policy", status: 400 },
+  too_many_resources: { text: "Too many entities or devices", status: 409 },
   too_many_groups: { text: "Too many groups", status: 409 },
   invalid_group: { text: "Invalid group specified", status: 400 },
   invalid_password: { text: "Password does not meet the requirements", status: 400 },

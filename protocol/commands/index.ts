@@ -10,6 +10,7 @@ import { groupCommands } from "./groups.ts";
 import { loginCommands } from "./login.ts";
 import { permissionCommands } from "./permissions.ts";
 import { presenceCommands } from "./presence.ts";
+import { resourceCommands } from "./resources.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
 import { throttleCommands } from "./throttles.ts";
@@ -25,6 +26,7 @@ export const commands = {
   ...approvalCommands,
   ...groupCommands,
   ...permissionCommands,
+  ...resourceCommands,
   ...revokeCommands,
   ...administrationCommands,
   ...throttleCommands,

@@ -12,14 +12,17 @@ import { type ClientCredentials, createClientCredentials } from "./oauth/client-
 import { createDeviceAuthorizations, type DeviceAuthorizations } from "./oauth/device-authorizations.ts";
 import { createPushedRequests, type PushedRequests } from "./oauth/pushed-requests.ts";
 import { createPasswords, type PasswordsOptions } from "./passwords/passwords.ts";
-import { createCallerPermissions } from "./permissions/caller-permissions.ts";
-import { noResources } from "./permissions/entity-rules.ts";
+import {
+  composeGroups,
+  composePermissions,
+  createPermissionTables,
+  type PermissionTables,
+  permissionRepairs,
+} from "./permissions/compose.ts";
 import { createExplainer, type Explainer } from "./permissions/explainer.ts";
-import { createGroupTable, type GroupTable } from "./permissions/group-table.ts";
-import { createGroups, type Groups } from "./permissions/groups.ts";
-import { followGroups } from "./permissions/known-groups.ts";
+import type { Groups } from "./permissions/groups.ts";
 import type { PermissionsReader } from "./permissions/permissions.ts";
-import { createPermissionsReader } from "./permissions/permissions-reader.ts";
+import type { Resources } from "./permissions/resources.ts";
 import { createLocalLogins, type LocalLogins } from "./providers/homeassistant/local-logins.ts";
 import { localType } from "./providers/homeassistant/login-record.ts";
 import { createHomeAssistantProvider } from "./providers/homeassistant/provider.ts";
@@ -29,7 +32,6 @@ import type { ProviderTools } from "./providers/provider-type.ts";
 import { createProviderAdmission, createProviderRegistry } from "./providers/registry.ts";
 import { recordKeys } from "./record-keys.ts";
 import { createRevocation, type Revocation, type RevocationOptions } from "./revocation/revocation.ts";
-import { createGroupRepair } from "./revocation/rollback/repair-groups.ts";
 import { createLoginRepair } from "./revocation/rollback/repair-logins.ts";
 import { createOwnerRepair } from "./revocation/rollback/repair-owner.ts";
 import { createUserRepair } from "./revocation/rollback/repair-users.ts";
@@ -85,6 +87,7 @@ export interface Authority {
   readonly groups: Groups;
   readonly permissions: PermissionsReader;
   readonly explainer: Explainer;
+  readonly resources: Resources;
   readonly credentials: Credentials;
   readonly credentialRemovals: CredentialRemovals;
   readonly approvals: Approvals;
@@ -166,8 +169,8 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const keyringReloader = createKeyringReloader(keyring);
   const yielder = createLoopYielder();
   const credentials = createCredentials(store);
-  const table = createGroupTable();
-  const shared = { sealing, credentials, yielder, table };
+  const tables = createPermissionTables();
+  const shared = { sealing, credentials, yielder, tables };
   const revocation = composeRevocation(options, { ...shared, keyring, keyringReloader });
   const ways = composeProviders(options, { ...shared, revocation });
   const { providers } = ways;
@@ -206,7 +209,8 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     keyring,
     revocation,
     ...people,
-    explainer: createExplainer({ ...ways, sessions }),
+    explainer: createExplainer({ ...ways, tables, sessions }),
+    resources: ways.resources,
     idTokens: createIdTokens({ keyring, clock, issuer }),
     ...applications,
     dropKeys: () => dropKeys(keyring, revocation),
@@ -241,11 +245,11 @@ function composeRevocation(
   parts: Pick<Base, "sealing" | "credentials" | "yielder"> & {
     readonly keyring: Awaited<ReturnType<typeof createKeyring>>;
     readonly keyringReloader: KeyringReloader;
-    readonly table: GroupTable;
+    readonly tables: PermissionTables;
   },
 ) {
   const { store, clock } = options;
-  const { sealing, keyring, keyringReloader, credentials, yielder, table } = parts;
+  const { sealing, keyring, keyringReloader, credentials, yielder, tables } = parts;
   return createRevocation({
     store,
     clock,
@@ -265,7 +269,7 @@ function composeRevocation(
       ofUser: createUserRepair({ store, credentials }),
       ofOwner: createOwnerRepair({ store }),
       ofLogin: createLoginRepair({ store, clock, credentials, yielder }),
-      ...createGroupRepair({ store, table }),
+      others: permissionRepairs(store, tables),
     },
     onListenerFault: options.onFault,
     machineClock: options.machineClock,
@@ -277,17 +281,15 @@ function composeRevocation(
 /** Composes the providers, and the users whom they ask about. */
 function composeProviders(
   options: AuthorityOptions,
-  parts: Pick<Base, "sealing" | "credentials" | "revocation" | "yielder"> & { readonly table: GroupTable },
+  parts: Pick<Base, "sealing" | "credentials" | "revocation" | "yielder"> & {
+    readonly tables: PermissionTables;
+  },
 ) {
   const { store, clock } = options;
-  const { table } = parts;
-  // Before everything else that listens: whoever is told of a change decides by the table.
-  const known = followGroups({ store, ...parts });
-  const groups = createGroups({ store, known, ...parts });
-  const users = createUsers({ store, clock, ...parts, groups });
-  const resources = { ...noResources, revision: 0 };
-  const callers = createCallerPermissions({ groups: table, resources });
-  const permissions = createPermissionsReader({ users, callers, ...parts, onFault: options.onFault });
+  const { tables, revocation } = parts;
+  const composed = composeGroups(tables, { store, revocation });
+  const users = createUsers({ store, clock, ...parts, groups: composed.groups });
+  const permissions = composePermissions(tables, { users, revocation, onFault: options.onFault });
   const passwords = createPasswords(options.passwords);
   const { publicUrl = options.issuer } = options;
   const tools = {
@@ -301,7 +303,7 @@ function composeProviders(
   };
   const registry = createProviderRegistry(options.providers?.(tools) ?? [createHomeAssistantProvider(tools)]);
   const providers = createProviderAdmission(registry);
-  return { groups, known, table, resources, users, permissions, passwords, registry, providers };
+  return { ...composed, users, permissions, passwords, registry, providers };
 }
 
 type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {

@@ -97,6 +97,12 @@ const groups: Rules<Authority["groups"]> = {
   removeMember: unrestricted,
 };
 
+const resources: Rules<Authority["resources"]> = {
+  page: unrestricted,
+  // Where an entity is may give rights.
+  change: needsFollowedLog,
+};
+
 const logins: Rules<Authority["logins"]> = {
   providers: unrestricted,
   start: needsFollowedLog,
@@ -214,6 +220,7 @@ const parts: Rules<Authority> = {
   permissions: guarded(permissions),
   // It only tells.
   explainer: unrestricted,
+  resources: guarded(resources),
   logins: guarded(logins),
   oidc: guarded(oidc),
   codes: guarded(codes),

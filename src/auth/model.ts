@@ -228,6 +228,20 @@ export type LogEvent =
       readonly version?: number | undefined;
       readonly revocationId?: string | undefined;
     }
+  /**
+   * Entities and devices were registered or removed (without `parent`). A version that is not 0 says that a node has logged
+   * it again, as above.
+   */
+  | {
+      readonly type: "resources_changed";
+      readonly states: readonly {
+        readonly kind: "entity" | "device";
+        readonly id: string;
+        readonly parent?: string | null;
+        readonly version: number;
+      }[];
+      readonly revocationId?: string | undefined;
+    }
   /** Another user is the owner now. With `version`, a node has logged the event again, as above. */
   | {
       readonly type: "owner_changed";

@@ -46,6 +46,8 @@ export const recordKeys = {
   credentialSlot: (userId: string, provider: string) => record("credential-slot", userId, provider),
   /** A group that is not one of the system's. */
   group: (groupId: string) => record("group", groupId),
+  /** `{entries: [[kind, id, parent, version], ...]}`: what is registered, see `permissions/resource-shards.ts`. */
+  resources: (shard: string) => record("resources", shard),
   /** `{}`: written by everything that creates a group. */
   groupTurn: record("group-turn"),
   /** `{waiting: [...]}`: the users who wait for approval, see `Approvals`. */

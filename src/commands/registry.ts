@@ -18,6 +18,7 @@ import { groupCommands } from "./groups.ts";
 import { permissionCommands } from "./permissions.ts";
 import { presenceCommands } from "./presence.ts";
 import { sessionCommands } from "./refresh-tokens.ts";
+import { resourceCommands } from "./resources.ts";
 import { revokeCommands } from "./revoke.ts";
 import { systemCommands } from "./system.ts";
 import { throttleCommands } from "./throttles.ts";
@@ -45,6 +46,7 @@ export type CommandAuthority = Pick<
   | "ownership"
   | "permissions"
   | "explainer"
+  | "resources"
 >;
 
 export interface CommandParts {
@@ -80,6 +82,7 @@ export function createDispatch(
     ...approvalCommands(parts),
     ...groupCommands(parts),
     ...permissionCommands(parts),
+    ...resourceCommands(parts),
     ...revokeCommands(parts),
     ...administrationCommands(parts),
     ...throttleCommands(parts),

@@ -127,6 +127,7 @@ function shownEventOf(event: RevocationEvent): ShownEvent | undefined {
       return sessionsEnded(event.cause, { client_id: clientNamed(event.clientId) });
     case "all":
       return sessionsEnded(event.cause, {});
+    case "resources_changed":
     case "session_changed":
     case "keys":
     case "audited":

@@ -28,6 +28,7 @@ export type DecisionName =
   | "credential_removal"
   | "password_change"
   | "owner_transfer"
+  | "resource_change"
   | "group_creation"
   | "group_change"
   | "group_deletion"

@@ -1,10 +1,9 @@
-import type { FlowStep } from "../../protocol/flow.ts";
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
-import type { FlowAnswer } from "../auth/login/login-flows.ts";
-import type { Actor, Peer, Session, User } from "../auth/model.ts";
+import type { Actor, Session, User } from "../auth/model.ts";
 import type { RevokeTarget } from "../auth/revocation/receipt.ts";
 import type { Audit, Decision, DecisionName } from "./audit.ts";
+import { isOver, type Recorder, recordLogin } from "./recorded-login.ts";
 
 /** The domain, and the domain as an actor uses it. */
 export interface AuditedAuthority extends Authority {
@@ -32,12 +31,6 @@ export function auditedAuthority(
 function recordedOnUse(authority: Authority, recorder: Recorder): Authority {
   const part = <Name extends keyof Authority>(name: Name) => parts[name](authority[name], recorder);
   return new Proxy(authority, { get: (_, name) => part(name as keyof Authority) });
-}
-
-interface Recorder {
-  readonly actor: Actor | undefined;
-  readonly audit: Audit;
-  readonly onLogin: (result: string) => void;
 }
 
 /** How one member of the domain is recorded. */
@@ -175,6 +168,11 @@ const groups: Rules<Authority["groups"]> = {
   delete: records("group_deletion", (id) => ({ groupIds: [id] })),
   addMember: records("group_member_addition", ({ groupId, userId }) => ({ userId, groupIds: [groupId] })),
   removeMember: records("group_member_removal", ({ groupId, userId }) => ({ userId, groupIds: [groupId] })),
+};
+
+const resources: Rules<Authority["resources"]> = {
+  page: notRecorded,
+  change: records("resource_change", () => ({})),
 };
 
 const localLogins: Rules<Authority["localLogins"]> = {
@@ -342,6 +340,7 @@ const parts: Rules<Authority> = {
   groups: recorded(groups),
   permissions: notRecorded,
   explainer: notRecorded,
+  resources: recorded(resources),
   credentials: notRecorded,
   load: notRecorded,
   relayAudit: notRecorded,
@@ -358,40 +357,4 @@ function recorded<Part extends object>(rules: Rules<Part>): Rule<Part> {
     ];
     return Object.fromEntries(names.map(apply)) as Part;
   };
-}
-
-async function recordLogin(
-  { audit, onLogin }: Recorder,
-  peer: Peer,
-  answer: Promise<FlowAnswer>,
-): Promise<FlowAnswer> {
-  try {
-    const result = await answer;
-    const decision = decisionOf(result.step);
-    if (decision !== undefined) onLogin(decision);
-    audit.loginStep(result.step, peer, result);
-    return result;
-  } catch (error) {
-    if (error instanceof AuthError) {
-      onLogin(error.code);
-      void whomAbout(error).then((userId) => audit.loginRefused(error.code, peer, userId));
-    }
-    throw error;
-  }
-}
-
-function isOver({ type }: FlowStep): boolean {
-  return type === "abort" || type === "create_entry";
-}
-
-/** Undefined for a form without errors, which is no decision. */
-function decisionOf(step: FlowStep): string | undefined {
-  if (step.type === "create_entry") return "ok";
-  if (step.type === "abort") return step.reason;
-  return step.type === "form" ? step.errors.base : undefined;
-}
-
-/** The record is written also if the store does not answer. */
-async function whomAbout({ userId }: AuthError): Promise<string | undefined> {
-  return await userId?.().catch(() => undefined);
 }

@@ -25,6 +25,7 @@ const namespaces = [
   "gatehouse/approvals",
   "gatehouse/groups",
   "gatehouse/revoke",
+  "gatehouse/resources",
 ];
 const allCommands: Policy = {
   commands: { namespaces: Object.fromEntries(namespaces.map((name) => [name, true] as const)) },
@@ -221,6 +222,23 @@ describe("a delegate", () => {
     const user_id = await waiting(["system-users"]);
     expect((await client.call("config/auth/update", { user_id, is_active: true })).success).toBe(false);
     expect((await client.call("gatehouse/approvals/refuse", { user_id })).success).toBe(true);
+  });
+
+  it("registers entities only with every right on all of them", async () => {
+    const fields = { entities: [{ entity_id: "lock.front", device_id: "lamp" }] };
+    const { client } = await makeDelegate([{ entities: { device_ids: { lamp: true } } }]);
+    for (const [type, given] of [
+      ["gatehouse/resources/set", fields],
+      ["gatehouse/resources/remove", { entity_ids: ["lock.front"] }],
+    ] as const)
+      expect(await client.call(type, given)).toMatchObject({ error: { code: "unauthorized" } });
+    const service = await makeDelegate([{ entities: true }]);
+    expect(await service.client.call("gatehouse/resources/set", { ...fields, wait: true })).toMatchObject({
+      result: { effective: "all" },
+    });
+    expect(await service.client.call("gatehouse/resources/list", { kind: "entities" })).toMatchObject({
+      result: { resources: [{ id: "lock.front", parent_id: "lamp" }], cursor: null },
+    });
   });
 
   it("does not change somebody who becomes an administrator at that moment", async () => {

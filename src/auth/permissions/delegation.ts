@@ -27,6 +27,9 @@ export const delegableCommands = [
   "gatehouse/groups/members/list",
   "gatehouse/groups/members/add",
   "gatehouse/groups/members/remove",
+  "gatehouse/resources/list",
+  "gatehouse/resources/set",
+  "gatehouse/resources/remove",
   "gatehouse/revoke",
 ] as const satisfies readonly CommandType[];
 

@@ -77,6 +77,8 @@ export function createPermissionsReader(options: PermissionsReaderOptions): Perm
 
   revocation.onRevocation((event) => {
     if (event.kind === "group_changed") groupChanged(event.group.id, people);
+    // The table has applied it before. Only those change whose rules ask for devices or areas.
+    else if (event.kind === "resources_changed") for (const person of people.values()) updateAll(person);
     else applyEvent(event, changed, forget);
     return 0;
   });

@@ -1,5 +1,6 @@
 import type { AuditRecord, RevocationCause, Rights } from "../model.ts";
 import type { GroupState } from "../permissions/group-table.ts";
+import type { ResourceState } from "../permissions/resource-table.ts";
 
 /**
  * What a revocation or a change means for live connections. A listener closes them or reads their records again,
@@ -40,6 +41,8 @@ export type RevocationEvent =
   | { readonly kind: "owner_changed"; readonly userId: string; readonly previousId: string }
   /** Closes no connection. */
   | { readonly kind: "group_changed"; readonly group: GroupState }
+  /** Closes no connection. */
+  | { readonly kind: "resources_changed"; readonly states: readonly ResourceState[] }
   | { readonly kind: "session_changed"; readonly sessionId: string }
   /** Connections whose token was signed with one of these keys are closed. Their sessions stay live. */
   | { readonly kind: "keys"; readonly keyIds: readonly string[] }

@@ -62,6 +62,18 @@ const KnownEvent = Compile(
       revocationId: Type.Optional(Type.String()),
     }),
     Type.Object({
+      type: Type.Literal("resources_changed"),
+      states: Type.Array(
+        Type.Object({
+          kind: Type.Union([Type.Literal("entity"), Type.Literal("device")]),
+          id: Type.String(),
+          parent: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+          version: Type.Number(),
+        }),
+      ),
+      revocationId: Type.Optional(Type.String()),
+    }),
+    Type.Object({
       type: Type.Literal("owner_changed"),
       userId: Type.String(),
       previousId: Type.String(),

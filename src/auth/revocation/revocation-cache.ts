@@ -152,6 +152,16 @@ export class RevocationCache {
       }
       case "group_changed":
         return { kind: "group_changed", group: groupStateOf(event, entry) };
+      case "resources_changed":
+        return {
+          kind: "resources_changed",
+          states: event.states.map(({ kind, id, parent, version }) => ({
+            kind,
+            id,
+            parent,
+            version: version === 0 ? entry.version : version,
+          })),
+        };
       case "login_changed":
         recordLoginChange(this.loginChanges, event, entry, now);
         return undefined;

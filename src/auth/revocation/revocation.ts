@@ -258,8 +258,7 @@ const noRepairs: RecordRepairs = {
   ofUser: resolveUndefined,
   ofLogin: resolveUndefined,
   ofOwner: resolveUndefined,
-  groups: () => [],
-  ofGroup: resolveUndefined,
+  others: () => [],
 };
 const silent: RevocationObserver = {
   badMac: noop,

@@ -148,6 +148,7 @@ function affectedSessions(
     case "keys":
     case "owner_changed":
     case "group_changed":
+    case "resources_changed":
     case "audited":
       return [];
     case "user":

@@ -12,17 +12,15 @@ import type { RecordRepairs } from "./repair-records.ts";
 export function createGroupRepair(options: {
   readonly store: Store;
   readonly table: Pick<GroupTable, "states">;
-}): Pick<RecordRepairs, "groups" | "ofGroup"> {
+}): RecordRepairs["others"] {
   const { store, table } = options;
-  return {
-    groups: table.states,
-    async ofGroup(state: GroupState) {
-      const record = await readRecord(store, recordKeys.group(state.id));
-      const stored = record && parseGroup(record);
-      const isCurrent = stored === undefined ? state.content === null : stored.state.version >= state.version;
-      if (isCurrent && (record === undefined || stored !== undefined)) return undefined;
-      const before = { id: state.id, recordVersion: record?.version ?? 0 };
-      return { step: repeatGroupStep(before, state), revokes: null };
-    },
+  const repair = async (state: GroupState) => {
+    const record = await readRecord(store, recordKeys.group(state.id));
+    const stored = record && parseGroup(record);
+    const isCurrent = stored === undefined ? state.content === null : stored.state.version >= state.version;
+    if (isCurrent && (record === undefined || stored !== undefined)) return undefined;
+    const before = { id: state.id, recordVersion: record?.version ?? 0 };
+    return { step: repeatGroupStep(before, state), revokes: null };
   };
+  return () => table.states().map((state) => () => repair(state));
 }

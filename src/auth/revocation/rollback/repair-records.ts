@@ -1,7 +1,6 @@
 import { AuthError } from "../../errors.ts";
 import { newId } from "../../ids.ts";
 import type { RevocationCause } from "../../model.ts";
-import type { GroupState } from "../../permissions/group-table.ts";
 import type { Step } from "../../store.ts";
 import type { RevokeTarget } from "../receipt.ts";
 import type { LoginChange } from "../revocation-cache.ts";
@@ -26,9 +25,8 @@ export interface RecordRepairs {
   ofUser(userId: string, change: RightsDecision): Promise<Repair | undefined>;
   ofLogin(credentialId: string, change: LoginChange): Promise<Repair | undefined>;
   ofOwner(change: OwnerChange): Promise<Repair | undefined>;
-  /** The groups that this node remembers, also the deleted ones. */
-  groups(): readonly GroupState[];
-  ofGroup(state: GroupState): Promise<Repair | undefined>;
+  /** Of what belongs to no user: groups, and what is registered. */
+  others(): readonly (() => Promise<Repair | undefined>)[];
 }
 
 export interface RecordRepairTools extends RevokeTools {
@@ -77,12 +75,9 @@ export async function repairOwner(
   );
 }
 
-/** The same for groups. */
-export async function repairGroups(tools: RecordRepairTools): Promise<number> {
-  const { repairs } = tools;
-  return await countRepaired(
-    repairs.groups().map((state) => repairRecord(tools, null, () => repairs.ofGroup(state))),
-  );
+/** The same for what belongs to no user. */
+export async function repairOthers(tools: RecordRepairTools): Promise<number> {
+  return await countRepaired(tools.repairs.others().map((plan) => repairRecord(tools, null, plan)));
 }
 
 async function countRepaired(all: readonly Promise<boolean>[]): Promise<number> {

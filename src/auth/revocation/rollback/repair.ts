@@ -13,8 +13,8 @@ import { mergeSteps } from "../../store.ts";
 import type { RaisedEpoch, RevocationCache, RevokedSession } from "../revocation-cache.ts";
 import {
   type RecordRepairTools,
-  repairGroups,
   repairLogins,
+  repairOthers,
   repairOwner,
   repairUsers,
 } from "./repair-records.ts";
@@ -34,7 +34,7 @@ const maxAttempts = 10;
 /**
  * After the store went back in time, writes again all revocations that this node remembers: tombstones for sessions
  * whose records are live, epochs at least as high as they were, and the events, which other nodes may never have
- * seen. Then it repairs the records of users, logins and groups (see `RecordRepairs`), and ends the sessions that the lost
+ * seen. Then it repairs the records of users, logins, groups and what is registered (see `RecordRepairs`), and ends the sessions that the lost
  * changes have let in since.
  *
  * Idempotent, also if other nodes do it at the same time. Epochs keep their numbers, so no newer login is revoked.
@@ -59,7 +59,7 @@ export async function repairRollback(tools: RepairTools): Promise<number> {
     records += await repairUsers(tools, batch);
   for (const batch of batchesOf([...tools.cache.loginChanges.entries()]))
     records += await repairLogins(tools, batch);
-  records += await repairGroups(tools);
+  records += await repairOthers(tools);
   return sessions.length + raises.length + spared.length + records;
 }
 

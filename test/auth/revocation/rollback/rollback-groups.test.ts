@@ -39,6 +39,25 @@ describe.each([
     await node.authority.groups.update(group.id, narrowed.group.version, { name: "Visitors" });
   });
 
+  it("entities and devices are where they were last, in the store too", async () => {
+    const node = await startWithOwner(rig);
+    const { resources } = node.authority;
+    const entity = (id: string, parent: string | null | undefined) =>
+      ({ kind: "entity", id, parent }) as const;
+    await resources.change([entity("light.moved", "kitchen"), entity("light.gone", "kitchen")]);
+    await rig.remember();
+    await resources.change([entity("light.moved", "hall"), entity("light.gone", undefined)]);
+    await resources.change([entity("light.new", "hall")]);
+    await goBack(rig, node);
+    for (const each of await readers(node)) {
+      const page = await each.authority.resources.page("entity", undefined, 10);
+      expect(page.map(({ id, parent }) => [id, parent])).toEqual([
+        ["light.moved", "hall"],
+        ["light.new", "hall"],
+      ]);
+    }
+  });
+
   it("a group that was deleted stays deleted, and one that was made is there", async () => {
     const node = await startWithOwner(rig);
     const group = await make(node);
