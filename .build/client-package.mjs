@@ -25,6 +25,8 @@ export async function buildClientPackage(root) {
     chunkNames: "shared-[hash]",
     format: "esm",
     target: "es2022",
+    // Names and lines stay, for whoever reads a stack trace.
+    minifySyntax: true,
     platform: "neutral",
     mainFields: ["module", "main"],
     external: ["ws"],
@@ -79,9 +81,11 @@ async function writeDeclarations(dist, out) {
   const load = (file) => import(pathToFileURL(path.join(dist, file)).href);
   const { commands } = await load("protocol/commands/index.js");
   const flow = await load("protocol/flow.js");
+  const { TopicEvent, TopicMessage } = await load("protocol/commands/topics.js");
   const written = new Map([
     ["protocol/commands/index.d.ts", commandDeclarations(commands)],
     ["protocol/flow.d.ts", declarationsOf(flow)],
+    ["protocol/commands/topics.d.ts", declarationsOf({ TopicMessage, TopicEvent })],
   ]);
   const waiting = ["src/client/index.d.ts", "src/client/msgpack.d.ts", "src/login-element/index.d.ts"];
   const done = new Set();

@@ -177,7 +177,6 @@ export class GatewayClient {
     onEnd: SubscriptionEnd = () => {},
   ): Promise<() => Promise<void>> {
     return await this.#follow({
-      type: message.type,
       message: () => message,
       onEvent: (event) => invokeCallback(onEvent, event),
       onEnd: (error) => invokeCallback(onEnd, error),

@@ -6,7 +6,6 @@ import type { MessageSocket } from "./message-socket.ts";
 export type SubscriptionEnd = (error: GatewayError) => void;
 
 export interface WantedEvents {
-  readonly type: string;
   /** What is sent on each socket. */
   message(): Readonly<Record<string, unknown>> & { readonly type: string };
   /** The server's answer on each socket, before its events. */
@@ -55,7 +54,7 @@ export class Subscriptions {
   /** The socket is lost and will be replaced: what cannot be renewed ends now. */
   lost(error: GatewayError): void {
     for (const subscription of this.#all)
-      if (!isSubscription(subscription.wanted.type)) this.#over(subscription, error);
+      if (!isSubscription(subscription.wanted.message().type)) this.#over(subscription, error);
   }
 
   /** The client was closed or logged out, or another login began. */

@@ -26,15 +26,13 @@ type Subscribe = Params<"gatehouse/topics/subscribe">;
  * What the server does not have any more is a gap.
  */
 export class TopicFeed<Data> implements WantedEvents {
-  readonly type = "gatehouse/topics/subscribe";
   readonly #pattern: string;
   readonly #onMessage: (message: TopicMessage<Data>) => void;
   readonly #options: TopicOptions;
-  #position: string | undefined;
-  /** False for a pattern without a fixed namespace, whose messages have no common order. */
-  #hasPosition = true;
+  /** Null: the pattern has no fixed namespace, and its messages no common order. */
+  #position: string | null | undefined;
   /** The position of the last request. */
-  #sent: string | undefined;
+  #sent: string | null | undefined;
   #wasAnswered = false;
 
   constructor(pattern: string, onMessage: (message: TopicMessage<Data>) => void, options: TopicOptions) {
@@ -45,14 +43,14 @@ export class TopicFeed<Data> implements WantedEvents {
   }
 
   message(): Omit<Subscribe, "id"> {
+    const position = this.#position;
     const { conflate } = this.#options;
-    if (!this.#hasPosition) this.#position = undefined;
-    this.#sent = this.#position;
+    this.#sent = position;
     return {
-      type: this.type,
+      type: "gatehouse/topics/subscribe",
       pattern: this.#pattern,
-      ...(conflate === undefined ? {} : { conflate }),
-      ...(this.#position === undefined ? {} : { position: this.#position }),
+      ...(conflate && { conflate }),
+      ...(position != null && { position }),
     };
   }
 
@@ -60,28 +58,26 @@ export class TopicFeed<Data> implements WantedEvents {
     const { position, resumed } = result as Result<"gatehouse/topics/subscribe">;
     const wasAway = this.#wasAnswered || this.#options.position !== undefined;
     this.#wasAnswered = true;
-    this.#hasPosition = position !== null;
-    if (resumed) return;
     // A message may have come in the same frame as the answer: its position is newer.
-    if (this.#sent === this.#position) this.#position = position ?? undefined;
-    if (wasAway) this.#lost(null);
+    if (position === null || (!resumed && this.#sent === this.#position)) this.#position = position;
+    if (!resumed && wasAway) this.#lost(null);
   }
 
   onEvent(event: unknown): void {
     const told = event as TopicEvent;
     if ("topic" in told) {
-      this.#position = told.position;
+      if (this.#position !== null) this.#position = told.position;
       invokeCallback(this.#onMessage, told as TopicMessage<Data>);
     } else if ("gap" in told) this.#lost(told.gap);
-    else this.onEnd(new GatewayError(told.reason, `The right to read ${told.pattern} was lost`));
+    else this.onEnd(new GatewayError(told.reason, `${told.pattern} may not be read any more`));
   }
 
   onEnd(error: GatewayError): void {
-    if (this.#options.onEnd !== undefined) invokeCallback(this.#options.onEnd, error);
+    if (this.#options.onEnd) invokeCallback(this.#options.onEnd, error);
   }
 
   #lost(count: number | null): void {
-    if (this.#options.onGap !== undefined) invokeCallback(this.#options.onGap, count);
+    if (this.#options.onGap) invokeCallback(this.#options.onGap, count);
   }
 }
 
