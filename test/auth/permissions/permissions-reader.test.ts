@@ -1,12 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import type { Principal } from "../../../src/auth/model.ts";
+import type { Principal, User } from "../../../src/auth/model.ts";
+import { createCallerPermissions } from "../../../src/auth/permissions/caller-permissions.ts";
+import { noResources } from "../../../src/auth/permissions/entity-rules.ts";
+import { createGroupTable } from "../../../src/auth/permissions/group-table.ts";
 import type { PermissionsWatch } from "../../../src/auth/permissions/permissions.ts";
+import { createPermissionsReader } from "../../../src/auth/permissions/permissions-reader.ts";
 import { recordKeys } from "../../../src/auth/record-keys.ts";
+import type { RevocationEvent } from "../../../src/auth/revocation/listeners.ts";
 import { startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { eventually } from "../../support/eventually.ts";
 import { handClock } from "../../support/hand-clock.ts";
 import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
+import { principalOf, userOf } from "../../support/people.ts";
 
 let node: TestAuthority;
 let store: InterposedStore;
@@ -169,5 +175,65 @@ describe("a watch of permissions", () => {
     await node.authority.users.update(principal.userId, { groupIds: [] });
     await eventually("the call on the other node", () => seen.length === 1);
     expect(seen[0]?.mayUseTopic("a", "read")).toBe(false);
+  });
+});
+
+describe("a watch that begins while something happens", () => {
+  /** A reader of its own, whose reads end when the test says so. */
+  function reader() {
+    const listeners: ((event: RevocationEvent) => number)[] = [];
+    const reads: ((user: User) => void)[] = [];
+    const callers = createCallerPermissions({
+      groups: createGroupTable(),
+      resources: { ...noResources, revision: 0 },
+    });
+    const made = createPermissionsReader({
+      users: { current: () => new Promise((resolve) => reads.push(resolve)) },
+      callers,
+      revocation: {
+        onRevocation(listener) {
+          listeners.push(listener);
+          return () => undefined;
+        },
+        onRecovery: () => undefined,
+      },
+    });
+    return { made, reads, emit: (event: RevocationEvent) => listeners.map((listener) => listener(event)) };
+  }
+  const ada = userOf({ groupIds: ["system-users"] });
+  const change = (more: object) =>
+    ({ kind: "user_changed", userId: ada.id, change: "updated", ...more }) as RevocationEvent;
+
+  it.each([
+    ["a decision", change({ rights: { state: "active", localOnly: false, groupIds: [] } })],
+    ["a change of the name", change({ keepsRights: true })],
+    ["what it does not understand", change({})],
+  ])("reads the user again after %s", async (_, event) => {
+    const { made, reads, emit } = reader();
+    const watching = made.watch(principalOf({ userId: ada.id }), () => undefined);
+    emit(event);
+    reads[0]?.(ada);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(reads).toHaveLength(2);
+    reads[1]?.({ ...ada, groupIds: ["system-read-only"] });
+    const { permissions } = await watching;
+    expect(["read", "control"].map((verb) => permissions.mayUseEntity("light.hall", verb as "read"))).toEqual(
+      [true, false],
+    );
+  });
+
+  it("lets a later watch of the same user begin without a read, and forgets the user after the last", async () => {
+    const { made, reads } = reader();
+    const first = made.watch(principalOf({ userId: ada.id }), () => undefined);
+    const second = made.watch(principalOf({ userId: ada.id }), () => undefined);
+    reads[0]?.(ada);
+    const third = await Promise.all([first, second]).then(() =>
+      made.watch(principalOf({ userId: ada.id }), () => undefined),
+    );
+    expect(reads).toHaveLength(1);
+    for (const watch of [await first, await second, third]) watch.end();
+    void made.watch(principalOf({ userId: ada.id }), () => undefined);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(reads).toHaveLength(2);
   });
 });
