@@ -1,11 +1,9 @@
-import type { Permissions } from "../auth/permissions/permissions.ts";
 import { SharedFrames } from "../connection/shared-frames.ts";
 import type { Message } from "./broker.ts";
 import { Delivery } from "./delivery.ts";
 import type { TopicsObserver } from "./observer.ts";
 import type { SubscriberGroup, SubscriberGroups } from "./subscriber-groups.ts";
 import type { Subscription } from "./subscription.ts";
-import { standsFor } from "./topic-index.ts";
 import type { Verdicts } from "./verdicts.ts";
 
 /** Messages that are handed out together, and their bytes. */
@@ -32,7 +30,7 @@ export interface FanOutOptions {
 /**
  * Hands messages to the subscriptions of this node. What arrives in one tick of the event loop, or while earlier
  * messages are handed out, goes to each socket in one write. Each group is decided on once for a message. Rights that
- * change meanwhile count from the change on: who has other rights is in another group.
+ * change meanwhile count from the change on: who has other rights than the group is decided on alone.
  */
 export class FanOut {
   readonly #options: FanOutOptions;
@@ -40,10 +38,6 @@ export class FanOut {
   #arrived = 0;
   /** The number of the last delivery that is handed out, or was. */
   #takenUpTo = 0;
-  /** What is handed out now. */
-  #current: readonly Delivery[] = [];
-  /** Subscriptions whose group changed while it was handed out. */
-  readonly #moved = new Set<Subscription>();
   #work: Iterator<void> | undefined;
   #turnEnds = 0;
 
@@ -67,13 +61,6 @@ export class FanOut {
     this.#start();
   }
 
-  /** From now on the subscription is judged by these permissions. */
-  regroup(subscription: Subscription, permissions: Permissions): void {
-    this.#options.groups.remove(subscription);
-    this.#options.groups.add(subscription, permissions);
-    if (this.#current.length > 0) this.#moved.add(subscription);
-  }
-
   #start(): void {
     if (this.#work !== undefined) return;
     this.#work = this.#run();
@@ -88,8 +75,6 @@ export class FanOut {
     } catch (error) {
       this.#options.onFault(error);
       this.#work = undefined;
-      this.#current = [];
-      this.#moved.clear();
       if (this.#pending.length > 0) this.#start();
     }
   }
@@ -97,13 +82,7 @@ export class FanOut {
   *#run(): Generator<void> {
     while (this.#pending.length > 0) {
       yield* this.#runTasks();
-      this.#current = this.#take();
-      for (const [group, deliveries] of this.#route(this.#current)) {
-        yield* this.#handOut(group, deliveries);
-      }
-      for (const subscription of this.#moved) this.#catchUp(subscription);
-      this.#moved.clear();
-      this.#current = [];
+      for (const [group, deliveries] of this.#route(this.#take())) yield* this.#handOut(group, deliveries);
     }
   }
 
@@ -151,7 +130,10 @@ export class FanOut {
     for (const subscription of group.members) {
       if (subscription.decidedUpTo < this.#takenUpTo) {
         shared ??= framesOf(group, deliveries);
-        if (this.#hand(subscription, shared, deliveries)) sent += deliveries.length;
+        sent +=
+          subscription.permissions === group.permissions
+            ? this.#hand(subscription, shared, deliveries)
+            : this.#handAlone(subscription, deliveries);
       }
       count += 1;
       if (count % clockEvery === 0 && this.#isTurnOver()) yield;
@@ -160,8 +142,17 @@ export class FanOut {
     if (this.#isTurnOver()) yield;
   }
 
-  /** Returns whether the socket has taken them. */
-  #hand(subscription: Subscription, shared: SharedFrames, deliveries: readonly Delivery[]): boolean {
+  /** Its rights have changed, and it is not in the group of its new ones yet. */
+  #handAlone(subscription: Subscription, deliveries: readonly Delivery[]): number {
+    const { permissions, codec, id } = subscription;
+    if (permissions === undefined) return 0;
+    const own = deliveries.filter((delivery) => delivery.mayReach(permissions, this.#options.verdicts));
+    if (own.length === 0) return 0;
+    return this.#hand(subscription, new SharedFrames(own.map((each) => each.frame(codec, id))), own);
+  }
+
+  /** Returns how many the socket has taken. */
+  #hand(subscription: Subscription, shared: SharedFrames, deliveries: readonly Delivery[]): number {
     subscription.decidedUpTo = this.#takenUpTo;
     const { outlet } = subscription;
     if (subscription.early !== undefined) this.#keepEarly(subscription, deliveries);
@@ -170,11 +161,11 @@ export class FanOut {
       outlet.mayGoOn();
     } else {
       const outcome = subscription.session.sendShared(shared);
-      if (outcome === "sent") return true;
+      if (outcome === "sent") return deliveries.length;
       if (outcome === "blocked") for (const delivery of deliveries) outlet.hold(subscription, delivery);
       else if (outcome === "suspended") outlet.lose(subscription, deliveries.length);
     }
-    return false;
+    return 0;
   }
 
   #keepEarly(subscription: Subscription, deliveries: readonly Delivery[]): void {
@@ -185,21 +176,6 @@ export class FanOut {
     if (surplus <= 0) return;
     early.splice(0, surplus);
     subscription.outlet.lose(subscription, surplus);
-  }
-
-  /** Messages that were decided on for its old group and its new one only after it had changed, or not at all. */
-  #catchUp(subscription: Subscription): void {
-    const { permissions, decidedUpTo } = subscription;
-    if (permissions === undefined || decidedUpTo >= this.#takenUpTo) return;
-    const missed = this.#current.filter(
-      (delivery) =>
-        delivery.number > decidedUpTo &&
-        standsFor(subscription.segments, delivery.segments) &&
-        delivery.mayReach(permissions, this.#options.verdicts),
-    );
-    const { codec, id } = subscription;
-    if (missed.length > 0)
-      this.#hand(subscription, new SharedFrames(missed.map((each) => each.frame(codec, id))), missed);
   }
 
   #isTurnOver(): boolean {

@@ -2,6 +2,8 @@ import type { Message, Position, TopicBroker } from "./broker.ts";
 import { namespaceOf } from "./broker.ts";
 import type { Subscription } from "./subscription.ts";
 
+const retryMs = 1_000;
+
 /** One namespace that subscriptions of this node follow. */
 interface Followed {
   readonly ready: Promise<void>;
@@ -38,6 +40,31 @@ export class Namespaces {
   /** Undefined: all of them. */
   follow(namespace: string | undefined): Following {
     return namespace === undefined ? this.#followAll() : this.#followOne(namespace);
+  }
+
+  /**
+   * Follows the namespace for a subscription whose client does not wait for it: if the broker is away, it is tried again.
+   * Returns what ends it.
+   */
+  followInBackground(namespace: string, subscription: Subscription): () => void {
+    let isOver = false;
+    let following: Following | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const begin = () => {
+      const begun = this.follow(namespace);
+      following = begun;
+      begun.add(subscription);
+      begun.ready.catch(() => {
+        begun.end();
+        if (!isOver) timer = setTimeout(begin, retryMs).unref();
+      });
+    };
+    begin();
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+      following?.end();
+    };
   }
 
   handedOut({ topic, position }: Message): void {

@@ -6,7 +6,7 @@ import type { Session } from "../connection/session.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { TopicsObserver } from "./observer.ts";
 import type { SubscriberGroups } from "./subscriber-groups.ts";
-import { Subscription } from "./subscription.ts";
+import { type Caller, Subscription } from "./subscription.ts";
 import { type OutletLimits, TopicOutlet } from "./topic-outlet.ts";
 import type { Verdicts } from "./verdicts.ts";
 
@@ -29,7 +29,7 @@ export interface NewSubscription {
 }
 
 /** The topics of one socket: what it may do now, and its subscriptions. */
-export class SocketTopics {
+export class SocketTopics implements Caller {
   readonly outlet: TopicOutlet;
   readonly #parts: SocketTopicsParts;
   readonly #session: Session;
@@ -39,6 +39,8 @@ export class SocketTopics {
   #ready: Promise<void> | undefined;
   #watch: PermissionsWatch | undefined;
   #isClosed = false;
+  /** A task that judges the subscriptions again is queued. */
+  #mustJudge = false;
 
   /** Throws `unavailable` if the socket is closed. */
   constructor(parts: SocketTopicsParts, session: Session, onClosed: () => void) {
@@ -62,6 +64,10 @@ export class SocketTopics {
     session.attach(this.outlet);
   }
 
+  get rights(): Permissions | undefined {
+    return this.#watch?.permissions;
+  }
+
   /** What the caller may do at this moment. Rejects with `unavailable` if that is not known, or the socket is closed. */
   async permissions(): Promise<Permissions> {
     this.#ready ??= this.#start();
@@ -80,6 +86,7 @@ export class SocketTopics {
       session: this.#session,
       codec: this.#codec,
       outlet: this.outlet,
+      caller: this,
       id,
       pattern,
       conflates,
@@ -111,15 +118,25 @@ export class SocketTopics {
     if (this.#isClosed) this.#watch.end();
   }
 
-  /** Runs in the tick in which this node applies the change. Only the notices come later. */
+  /**
+   * Runs in the tick in which this node applies the change, for every socket of every user whom it concerns. From now on
+   * messages are judged by the new rights. Groups, and clients that have to be told, follow in turns with other work.
+   */
   #changed(): void {
-    const permissions = this.#watch?.permissions;
-    if (permissions === undefined) return;
-    const { fanOut, verdicts } = this.#parts;
+    if (this.#mustJudge || this.#subscriptions.size === 0) return;
+    this.#mustJudge = true;
+    this.#parts.fanOut.later(() => this.#judgeAgain());
+  }
+
+  #judgeAgain(): void {
+    this.#mustJudge = false;
+    const { rights } = this;
+    if (rights === undefined) return;
+    const { groups, verdicts } = this.#parts;
     for (const subscription of [...this.#subscriptions]) {
-      const isLost = !subscription.isOfEvents && !verdicts.mayReadSomeOf(permissions, subscription.pattern);
-      if (!isLost) fanOut.regroup(subscription, permissions);
-      else this.#lose(subscription);
+      const isLost = !subscription.isOfEvents && !verdicts.mayReadSomeOf(rights, subscription.pattern);
+      if (isLost) this.#lose(subscription);
+      else groups.regroup(subscription, rights);
     }
   }
 
@@ -130,6 +147,6 @@ export class SocketTopics {
     this.#session.disposables.dispose(id);
     if (!subscription.isAnswered) return;
     const event: TopicSubscriptionEnded = { subscription: "ended", reason: "permission_lost", pattern };
-    this.#parts.fanOut.later(() => this.#session.send({ id, type: "event", event }));
+    this.#session.send({ id, type: "event", event });
   }
 }

@@ -58,6 +58,12 @@ export class SubscriberGroups {
     if (byPermissions?.size === 0) this.#patterns.delete(segments);
   }
 
+  regroup(subscription: Subscription, permissions: Permissions): void {
+    if (subscription.group?.permissions === permissions) return;
+    this.remove(subscription);
+    this.add(subscription, permissions);
+  }
+
   /** The groups of every pattern that stands for the topic. */
   *of(topic: readonly string[]): Iterable<SubscriberGroup> {
     for (const byPermissions of this.#patterns.match(topic))

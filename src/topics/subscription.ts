@@ -6,10 +6,17 @@ import type { Delivery } from "./delivery.ts";
 import type { SubscriberGroup } from "./subscriber-groups.ts";
 import type { TopicOutlet } from "./topic-outlet.ts";
 
+/** Whose subscription it is. */
+export interface Caller {
+  /** What they may do at this moment. */
+  readonly rights: Permissions | undefined;
+}
+
 export interface SubscriptionOptions {
   readonly session: Session;
   readonly codec: Codec;
   readonly outlet: TopicOutlet;
+  readonly caller: Caller;
   /** Of the command that made it. */
   readonly id: number;
   readonly pattern: string;
@@ -31,6 +38,7 @@ export class Subscription {
   readonly conflates: boolean;
   readonly isOfEvents: boolean;
   readonly onEnd: () => void;
+  readonly #caller: Caller;
   /** With whom it is decided on; undefined after its end. */
   group: SubscriberGroup | undefined;
   /** The number of the last delivery that was decided on. */
@@ -52,10 +60,12 @@ export class Subscription {
     this.conflates = options.conflates;
     this.isOfEvents = options.isOfEvents;
     this.onEnd = options.onEnd;
+    this.#caller = options.caller;
   }
 
+  /** Those of this moment. Undefined after its end. The group follows a little later. */
   get permissions(): Permissions | undefined {
-    return this.group?.permissions;
+    return this.group === undefined ? undefined : this.#caller.rights;
   }
 
   /** So many messages do not reach the client; null: an unknown number. */

@@ -78,20 +78,18 @@ export class TopicOutlet implements SessionOutlet {
 
   /** So many messages do not reach the client; null: an unknown number. It is told as soon as it reads. */
   lose(subscription: Subscription, count: number | null): void {
+    // After its end nothing of it is lost.
+    if (subscription.group === undefined) return;
     this.#observer.lost(count ?? 1);
     if (subscription.isOfEvents) return;
     subscription.lose(count);
     this.#gapped.add(subscription);
   }
 
-  /** Drops what waits for a subscription that has ended. */
+  /** The subscription has ended. What waits for it is dropped when its turn comes. */
   forget(subscription: Subscription): void {
     this.#gapped.delete(subscription);
     this.#newest.delete(subscription);
-    const kept = this.#queue.slice(this.#head).filter((held) => held.subscription !== subscription);
-    this.#queue = kept;
-    this.#head = 0;
-    this.#bytes = kept.reduce((sum, { delivery }) => sum + delivery.message.bytes, 0);
   }
 
   /** Hands over what waits, as long as the client reads. */

@@ -28,7 +28,7 @@ import { Verdicts } from "./verdicts.ts";
 export interface TopicsLimits {
   /** Bytes of a message's data as JSON. */
   readonly messageBytes: number;
-  /** Messages that a user may publish over HTTP in a second, on average. */
+  /** Messages that a user may publish over HTTP, or have delivered again, in a second, on average. */
   readonly requestsPerUser: number;
   /** What may wait for one client that does not read. */
   readonly outlet: OutletLimits;
@@ -114,6 +114,8 @@ class NodeTopics implements Topics {
   readonly #sockets = new Map<Session, SocketTopics>();
   /** Of messages over HTTP; those on sockets are counted with every other message. */
   readonly #rates: UserMessageRates;
+  /** Of messages that are delivered again, to a user's subscriptions on this node. */
+  readonly #replays: UserMessageRates;
 
   constructor(options: TopicsOptions) {
     this.#options = options;
@@ -123,6 +125,7 @@ class NodeTopics implements Topics {
     const shared = { ...options, monotonic, now, groups: this.#groups, verdicts: this.#verdicts };
     this.#namespaces = new Namespaces(broker);
     this.#rates = new UserMessageRates(limits.requestsPerUser);
+    this.#replays = new UserMessageRates(limits.requestsPerUser);
     this.#publishing = new Publishing({ ...shared, messageBytes: limits.messageBytes });
     this.#fanOut = new FanOut({
       ...shared,
@@ -183,16 +186,15 @@ class NodeTopics implements Topics {
     if (!isAdmin && (type === undefined || !openEvents.has(type))) throw new AuthError("unauthorized");
     this.#requireRoom();
     const pattern = eventPattern(type);
-    const following = this.#namespaces.follow(namespaceOf(pattern));
-    // The gateway's own events need no broker, so the client does not wait for it.
-    following.ready.catch(() => undefined);
     const endOwn = beginOwn();
+    let unfollow: () => void = () => undefined;
     const end = () => {
-      following.end();
+      unfollow();
       endOwn();
     };
     const subscription = socket.add({ id, pattern, conflates: false, isOfEvents: true }, end);
-    following.add(subscription);
+    // The gateway's own events need no broker, so the client does not wait for it.
+    unfollow = this.#namespaces.followInBackground(namespaceOf(pattern), subscription);
     session.disposables.add(id, () => socket.end(subscription));
   }
 
@@ -241,6 +243,11 @@ class NodeTopics implements Topics {
     await this.#options.broker.close();
   }
 
+  /** A replay costs the event loop time for each message. */
+  #mayReplay(userId: string, messages: number): boolean {
+    return this.#replays.take(userId, this.#options.clock.monotonic(), messages) === "pass";
+  }
+
   #requireRate({ userId }: Principal, messages: number): void {
     const verdict = this.#rates.take(userId, this.#options.clock.monotonic(), messages);
     if (verdict !== "pass") throw new AuthError("rate_limited", { retryAfterSeconds: 1 });
@@ -276,26 +283,37 @@ class NodeTopics implements Topics {
     const after = since === undefined ? undefined : parsePosition(since);
     if (after === undefined && last !== true) return { position: positionText(position), resumed: false };
     subscription.early = [];
-    const missed = await this.#missed(subscription, after, position);
-    const before = missed ?? (last === true ? await this.#lastValues(subscription, position) : []);
+    const { userId } = subscription.session.principal;
+    const missed = await this.#missed(userId, subscription, after, position);
+    const before = missed ?? (last === true ? await this.#lastValues(userId, subscription, position) : []);
     const { early } = subscription;
     subscription.early = undefined;
     this.#replay(subscription, [...before, ...early]);
     return { position: positionText(position), resumed: missed !== undefined };
   }
 
+  /** Undefined: they are not kept, or the user has read so many that others would have to wait. */
   async #missed(
+    userId: string,
     { pattern }: Subscription,
     after: Position | undefined,
     upTo: Position,
   ): Promise<readonly Delivery[] | undefined> {
     if (after === undefined || after.epoch !== upTo.epoch) return undefined;
+    const count = upTo.sequence - after.sequence;
+    if (count < 0 || !this.#mayReplay(userId, count)) return undefined;
     const missed = await this.#options.broker.history(namespaceOf(pattern), after, upTo.sequence);
     return missed?.map((message) => new Delivery(message, 0));
   }
 
   /** Those that come after the position come live. */
-  async #lastValues({ pattern }: Subscription, { epoch, sequence }: Position): Promise<readonly Delivery[]> {
+  async #lastValues(
+    userId: string,
+    { pattern }: Subscription,
+    { epoch, sequence }: Position,
+  ): Promise<readonly Delivery[]> {
+    if (!this.#mayReplay(userId, maxLastValues / 4))
+      throw new AuthError("rate_limited", { retryAfterSeconds: 1 });
     const values = await this.#options.broker.lastValues(pattern, maxLastValues);
     return values
       .filter(({ position }) => position.epoch !== epoch || position.sequence <= sequence)

@@ -173,6 +173,37 @@ export function topicBrokerContract({ name, create, shared }: BrokerContract): v
       other.broker.unfollowAll();
     });
 
+    it("has the history of a namespace that it follows, also of before it followed it", async () => {
+      const { broker, listener } = node();
+      await ready({ broker });
+      const namespace = newNamespace();
+      const publish = (from: number, to: number) =>
+        broker.publish(
+          Array.from({ length: to - from + 1 }, (_, at) =>
+            publicationOf(`${namespace}/${at % 2}`, from + at),
+          ),
+        );
+      await publish(1, 10);
+      const { epoch } = await broker.follow(namespace);
+      await publish(11, 400);
+      await listener.until(() => listener.messages.length === 390, "the messages");
+      const ranges = [
+        [0, 400],
+        [5, 15],
+        [10, 400],
+        [100, 120],
+        [350, 360],
+        [399, 400],
+      ] as const;
+      for (const [after, upTo] of ranges) {
+        const messages = await broker.history(namespace, { epoch, sequence: after }, upTo);
+        expect(messages?.map(({ data }) => data)).toEqual(
+          Array.from({ length: upTo - after }, (_, at) => after + 1 + at),
+        );
+      }
+      expect(await broker.history(namespace, { epoch: "0123456789ab", sequence: 390 }, 400)).toBeUndefined();
+    });
+
     it("keeps as many as it should, and says when not all are kept", async () => {
       const { broker } = node({ ...roomy, messages: 100 });
       await ready({ broker });

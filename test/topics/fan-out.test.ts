@@ -62,7 +62,11 @@ class Reader {
       onClosed: () => undefined,
     });
     const own = { id, pattern, conflates: false, isOfEvents: false, onEnd: () => undefined };
-    this.subscription = new Subscription({ session, codec, outlet, ...own });
+    this.subscription = new Subscription({ session, codec, outlet, caller: this, ...own });
+  }
+
+  get rights(): Permissions {
+    return this.permissions;
   }
 
   #hear(frame: string): void {
@@ -86,7 +90,12 @@ function nodeOf(taken: (message: Message) => void = () => undefined) {
     onTaken: taken,
     onFault: (error) => faults.push(error),
   });
-  return { groups, fanOut, faults };
+  /** As a socket whose user's rights change. */
+  const change = (reader: Reader, to: Permissions) => {
+    reader.permissions = to;
+    fanOut.later(() => groups.regroup(reader.subscription, to));
+  };
+  return { groups, fanOut, faults, change };
 }
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -110,7 +119,7 @@ describe("fan-out", () => {
   it("hands out in order, once, and never what may not be read at that moment, whatever changes meanwhile", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-        const { groups, fanOut, faults } = nodeOf();
+        const { groups, fanOut, faults, change } = nodeOf();
         const readers = Array.from({ length: 70 }, (_, at) => new Reader(at % 2 ? "a/+" : "#", at % 3));
         for (const { subscription } of readers) groups.add(subscription, all);
         const sent: string[] = [];
@@ -126,8 +135,7 @@ describe("fan-out", () => {
               if (each.reads) reader.subscription.outlet.mayGoOn();
             } else {
               changed.add(reader);
-              reader.permissions = each.to;
-              fanOut.regroup(reader.subscription, each.to);
+              change(reader, each.to);
             }
           }
         }
@@ -151,26 +159,27 @@ describe("fan-out", () => {
   });
 
   it("gives a group that changes while its messages are handed out neither a gap nor anything twice", async () => {
-    const { groups, fanOut } = nodeOf();
+    const { groups, fanOut, change } = nodeOf();
     const readers = Array.from({ length: 100 }, () => new Reader("a/#", 1));
     for (const { subscription } of readers) groups.add(subscription, all);
     for (let n = 1; n <= 3; n += 1) fanOut.add(messageOf("a/x", n));
     await nextTurn();
-    for (const reader of readers) fanOut.regroup(reader.subscription, some);
-    for (let turn = 0; turn < 50; turn += 1) await nextTurn();
-    for (const { heard } of readers) expect(heard).toEqual([1, 2, 3]);
+    for (const reader of readers) change(reader, some);
+    for (let n = 4; n <= 6; n += 1) fanOut.add(messageOf("a/x", n));
+    for (let turn = 0; turn < 250; turn += 1) await nextTurn();
+    for (const { heard } of readers) expect(heard).toEqual([1, 2, 3, 4, 5, 6]);
+    for (const { subscription } of readers) expect(subscription.group?.permissions).toBe(some);
   });
 
   it("drops what waits for a slow reader who may not read it any more, and keeps the rest", async () => {
-    const { groups, fanOut } = nodeOf();
+    const { groups, fanOut, change } = nodeOf();
     const reader = new Reader("#", 1);
     groups.add(reader.subscription, all);
     reader.outcome = "blocked";
     fanOut.add(messageOf("a/y", 1));
     fanOut.add(messageOf("a/x", 2));
     for (let turn = 0; turn < 10; turn += 1) await nextTurn();
-    reader.permissions = some;
-    fanOut.regroup(reader.subscription, some);
+    change(reader, some);
     reader.outcome = "sent";
     reader.subscription.outlet.mayGoOn();
     expect([reader.heard, reader.forbidden, reader.subscription.outlet.isIdle]).toEqual([[2], [], true]);

@@ -204,6 +204,21 @@ describe.each(
     expect(await eventsSoFar(late)).toHaveLength(1);
   });
 
+  it("deliver a bounded number of messages again to the subscriptions of a user", async () => {
+    const reader = await enter(await person());
+    const publisher = await enter(owner);
+    const { result } = await publisher.call(publish, { topic: "again/x", data: 0 });
+    const { position: since } = result as { position: string };
+    for (let n = 1; n <= 90; n += 1) await publisher.call(publish, { topic: "again/x", data: n });
+    const resumed = new Set<unknown>();
+    for (let n = 0; n < 130; n += 1) {
+      const answer = await reader.call(subscribe, { pattern: "again/#", position: since });
+      resumed.add((answer.result as { resumed: boolean }).resumed);
+      await reader.call("unsubscribe_events", { subscription: answer.id });
+    }
+    expect([...resumed]).toEqual([true, false]);
+  });
+
   it("put the messages of one tick into one frame for a client that coalesces", async () => {
     const [publisher, reader] = [await enter(owner), await enter(await person())];
     await reader.call("supported_features", { features: { coalesce_messages: 1 } });

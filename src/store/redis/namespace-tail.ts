@@ -14,6 +14,8 @@ export interface NamespaceTailOptions {
 }
 
 const retryMs = 250;
+/** The newest messages that are remembered, and the size of their data. */
+const remembered = { messages: 128, bytes: 65_536 } as const;
 /** Messages that may wait while earlier ones are read. What comes over it is read again. */
 const maxWaiting = 2_000;
 
@@ -29,6 +31,9 @@ export class NamespaceTail {
   #waiting: ReceivedMessage[] = [];
   #reading: Promise<void> | undefined;
   #mustReadAgain = false;
+  /** In the order of their sequence, without a gap. */
+  #recent: Message[] = [];
+  #recentBytes = 0;
 
   constructor(options: NamespaceTailOptions) {
     this.#options = options;
@@ -36,6 +41,16 @@ export class NamespaceTail {
 
   get position(): Position | undefined {
     return this.#position;
+  }
+
+  /** As `TopicBroker.history`. Undefined also if they are not remembered here: many clients come back at once. */
+  history(after: Position, upTo: number): readonly Message[] | undefined {
+    const [first] = this.#recent;
+    const last = this.#recent.at(-1);
+    if (first === undefined || last === undefined || first.position.epoch !== after.epoch) return undefined;
+    const from = after.sequence + 1 - first.position.sequence;
+    const to = upTo + 1 - first.position.sequence;
+    return from < 0 || to > this.#recent.length ? undefined : this.#recent.slice(from, to);
   }
 
   /** Resolves once the tail is at the server's position of this moment. Rejects with `unavailable`. */
@@ -81,7 +96,21 @@ export class NamespaceTail {
   #handOn(message: Message | undefined, position: Position): void {
     this.#position = position;
     if (message === undefined) this.#options.onGap();
-    else this.#options.onMessage(message);
+    else this.#hand(message);
+  }
+
+  #hand(message: Message): void {
+    const last = this.#recent.at(-1)?.position;
+    const { epoch, sequence } = message.position;
+    if (last?.epoch !== epoch || last.sequence + 1 !== sequence) {
+      this.#recent = [];
+      this.#recentBytes = 0;
+    }
+    this.#recent.push(message);
+    this.#recentBytes += message.bytes;
+    while (this.#recent.length > remembered.messages || this.#recentBytes > remembered.bytes)
+      this.#recentBytes -= this.#recent.shift()?.bytes ?? 0;
+    this.#options.onMessage(message);
   }
 
   async #readAs(read: () => Promise<void>): Promise<void> {
@@ -130,7 +159,7 @@ export class NamespaceTail {
       try {
         const missing = await this.#options.readHistory(after, upTo);
         if (missing === undefined) this.#options.onGap();
-        for (const message of missing ?? []) this.#options.onMessage(message);
+        for (const message of missing ?? []) this.#hand(message);
         this.#position = { epoch: after.epoch, sequence: upTo };
         return;
       } catch {

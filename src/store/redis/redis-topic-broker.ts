@@ -134,6 +134,16 @@ export class RedisTopicBroker implements TopicBroker {
   async history(namespace: string, after: Position, upTo: number): Promise<readonly Message[] | undefined> {
     if (after.sequence > upTo) return undefined;
     if (after.sequence === upTo) return [];
+    const remembered = this.#followed.get(namespace)?.tail.history(after, upTo);
+    if (remembered !== undefined) return remembered;
+    return await this.#readHistory(namespace, after, upTo);
+  }
+
+  async #readHistory(
+    namespace: string,
+    after: Position,
+    upTo: number,
+  ): Promise<readonly Message[] | undefined> {
     const { epoch } = after;
     const range = [epoch, String(after.sequence + 1), String(upTo)];
     const entries = await this.#run("history", this.#keysOf(namespace), range);
@@ -182,7 +192,7 @@ export class RedisTopicBroker implements TopicBroker {
     return new NamespaceTail({
       parse: (text, position) => parseMessage(text, position, this.#id),
       readPosition: (known) => this.#position(namespace, known),
-      readHistory: (after, upTo) => this.history(namespace, after, upTo),
+      readHistory: (after, upTo) => this.#readHistory(namespace, after, upTo),
       onMessage: (message) => this.#listener?.onMessage(message),
       onGap: () => this.#listener?.onGap(namespace),
       isClosed: () => this.#isClosed,
