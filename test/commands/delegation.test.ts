@@ -224,6 +224,27 @@ describe("a delegate", () => {
     expect((await client.call("gatehouse/approvals/refuse", { user_id })).success).toBe(true);
   });
 
+  it("leaves users who wait for approval to those who may approve", async () => {
+    const group = await makeGroup({ commands: { namespaces: { "config/auth": true } } });
+    const { client } = await gateway.enter(await makeUser([group.id]));
+    const { id: user_id } = await makeUser([], "pending");
+    for (const [type, fields] of [
+      ["config/auth/update", { user_id, name: "Mine" }],
+      ["config/auth/update", { user_id, is_active: true }],
+      ["config/auth/delete", { user_id }],
+      ["gatehouse/approvals/list", {}],
+    ] as const)
+      expect([type, await client.call(type, fields)]).toMatchObject([
+        type,
+        { error: { code: "unauthorized" } },
+      ]);
+    expect(
+      await client.call("config/auth/update", { user_id: (await makeUser([])).id, name: "New" }),
+    ).toMatchObject({
+      success: true,
+    });
+  });
+
   it("registers entities only with every right on all of them", async () => {
     const fields = { entities: [{ entity_id: "lock.front", device_id: "lamp" }] };
     const { client } = await makeDelegate([{ entities: { device_ids: { lamp: true } } }]);

@@ -95,7 +95,10 @@ export function createGroups({ store, known, revocation }: GroupsOptions): Group
       permit?.(state.content.policy);
       return await revocation.track((revocationId) => deleteGroupStep({ id, recordVersion }, revocationId));
     },
-    addMember: members.add,
+    async addMember(membership) {
+      const user = await members.add(membership);
+      return { ...user, groupIds: await known.among(user.groupIds) };
+    },
     removeMember: members.remove,
   };
 }

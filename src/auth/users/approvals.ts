@@ -102,7 +102,7 @@ export interface ApprovalOptions {
   readonly clock: Clock;
   readonly revocation: Pick<Revocation, "revoke"> & LogWriter;
   readonly credentials: CredentialRemoval;
-  readonly groups: Pick<KnownGroups, "existing">;
+  readonly groups: Pick<KnownGroups, "existing" | "among">;
   readonly events: Pick<EventBus, "publish" | "subscribe">;
   readonly onFault?: ((error: unknown) => void) | undefined;
   readonly limits?: Partial<ApprovalLimits> | undefined;
@@ -220,13 +220,18 @@ function isLive({ clock }: Tools, { endsAt }: Approval): boolean {
   return endsAt > clock.now();
 }
 
-async function stillPending({ store }: Tools, all: readonly Approval[]): Promise<readonly WaitingApproval[]> {
+async function stillPending(
+  { store, groups }: Tools,
+  all: readonly Approval[],
+): Promise<readonly WaitingApproval[]> {
   if (all.length === 0) return [];
   const records = await store.get(all.map(({ userId }) => recordKeys.user(userId)));
-  return all.flatMap((approval, place) => {
+  const waiting = all.map(async (approval, place) => {
     const user = records[place] && parseUser(records[place]);
-    return user !== undefined && isPending(user) ? [{ ...approval, groupIds: user.groupIds }] : [];
+    if (user === undefined || !isPending(user)) return undefined;
+    return { ...approval, groupIds: await groups.among(user.groupIds) };
   });
+  return (await Promise.all(waiting)).filter((each) => each !== undefined);
 }
 
 async function placesTaken(tools: Tools, all: readonly Approval[]): Promise<readonly Approval[]> {

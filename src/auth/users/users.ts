@@ -129,7 +129,7 @@ export function createUsers(options: UsersOptions): Users {
     },
     async update(userId, patch, permit) {
       if (patch.groupIds !== undefined) await requireGroups(groups, patch.groupIds);
-      return retryConflicts(() => updateOnce(options, userId, patch, permit));
+      return await shown(await retryConflicts(() => updateOnce(options, userId, patch, permit)));
     },
     remove: (userId, permit) => removeUser(options, userId, permit),
   };

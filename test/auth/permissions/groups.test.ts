@@ -94,7 +94,13 @@ describe("a group", () => {
     expect(await refusal(groups.update(id, version, { name: "Again" }))).toBe("not_found");
     expect(await refusal(groups.addMember({ groupId: id, userId: user.id }))).toBe("not_found");
     // A change of something else keeps the user's record as it is.
-    expect((await users.update(user.id, { name: "Still here" })).name).toBe("Still here");
+    expect(await users.update(user.id, { name: "Still here" })).toMatchObject({
+      name: "Still here",
+      groupIds: [],
+    });
+    expect((await groups.addMember({ groupId: "system-users", userId: user.id })).groupIds).toEqual([
+      "system-users",
+    ]);
   });
 
   it("takes no member while it is deleted", async () => {
