@@ -1,6 +1,7 @@
 import { limits } from "../../protocol/features.ts";
 import type { QuorumClock } from "../auth/clock/quorum-clock.ts";
 import { failClosed } from "../auth/fail-closed.ts";
+import type { PermissionsReader } from "../auth/permissions/permissions.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import { createJsonCodec } from "../codec/json.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
@@ -155,11 +156,12 @@ function composePresence({ opened, sharedPresence }: GatewayDeps, hub: () => Hub
   return new NodePresence({ directory, node, members });
 }
 
-function composeTopics({ config, clock, log, metrics, opened, topicBroker }: GatewayDeps): Topics {
+function composeTopics(deps: GatewayDeps): Topics {
+  const { config, clock, log, metrics, opened, topicBroker, disabledSafeguards } = deps;
   const { permissions, revocation } = failClosed(opened.authority);
   const { message_bytes, queue_messages, queue_bytes, subscriptions } = config.topics;
   return createTopics({
-    permissions,
+    permissions: disabledSafeguards.has("topic_rights") ? withoutChanges(permissions) : permissions,
     progress: revocation.progress,
     broker: topicBroker,
     clock,
@@ -175,6 +177,17 @@ function composeTopics({ config, clock, log, metrics, opened, topicBroker }: Gat
       log.error({ err: error }, "defect in topics");
     },
   });
+}
+
+/** For the negative control of the tests: whoever watches keeps the rights that they had. */
+function withoutChanges({ of, watch }: PermissionsReader): PermissionsReader {
+  return {
+    of,
+    async watch(principal) {
+      const { permissions, end } = await watch(principal, () => undefined);
+      return { permissions, end };
+    },
+  };
 }
 
 function composeConnections(

@@ -64,10 +64,10 @@ class Tale {
     done(phase, phase === "ok" ? { receipt: { effective } } : {});
     return this;
   }
-  narrow(takes: Right, phase: "ok" | "info" = "ok"): this {
+  narrow(takes: Right, phase: "ok" | "info" = "ok", effective = "node"): this {
     const done = this.history.begin("narrower", { op: "narrow", user: "u", node: "a", takes });
     this.#now += 10;
-    done(phase);
+    done(phase, phase === "ok" ? { receipt: { effective } } : {});
     return this;
   }
   redeem(secret: string, phase: "ok" | "fail" | "info" = "ok"): this {
@@ -126,6 +126,36 @@ describe("no use of a lost right", () => {
     ).toEqual([]);
     const unknown = new Tale().login().at(1_000).narrow("remote", "info");
     expect(broken(unknown.at(9_000).use(remote))).toEqual([]);
+  });
+  it("holds for messages of topics at once on the node that answered, and everywhere once it says so", () => {
+    const reads = { needs: ["topic"] } as const;
+    const narrowed = (effective?: string) => new Tale().login().at(1_000).narrow("topic", "ok", effective);
+    const found: readonly Property[] = ["no use of a lost right"];
+    // The answer is at 1010. What arrives is read up to 250 ms late.
+    expect(broken(narrowed().at(1_250).event(reads))).toEqual([]);
+    expect(broken(narrowed().at(1_270).event(reads))).toEqual(found);
+    expect(
+      broken(
+        narrowed()
+          .at(6_005)
+          .event({ ...b, ...reads }),
+      ),
+    ).toEqual([]);
+    expect(
+      broken(
+        narrowed()
+          .at(6_300)
+          .event({ ...b, ...reads }),
+      ),
+    ).toEqual(found);
+    expect(
+      broken(
+        narrowed("all")
+          .at(1_270)
+          .event({ ...b, ...reads }),
+      ),
+    ).toEqual(found);
+    expect(broken(narrowed("all").at(1_270).event(b))).toEqual([]);
   });
 });
 

@@ -114,6 +114,15 @@ function afterAll({ revokes, lives, covers }: Facts, limits: Limits): readonly F
     );
 }
 
+/**
+ * How long after the answer the right may still be used at a node. What is read of topics is decided for each message, so
+ * the node that answered has none, and no node has any once the answer says so.
+ */
+function usableFor(narrowing: Operation<"narrow">, node: string, { boundMs }: Limits): number {
+  const isOver = narrowing.node === node || narrowing.receipt?.effective === "all";
+  return narrowing.takes === "topic" && isOver ? 0 : boundMs;
+}
+
 /** Taking a right without ending a session counts like a revoke, for sessions opened at any time before. */
 function lostRights({ operations, lives }: Facts, limits: Limits): readonly Found[] {
   return named(operations, "narrow")
@@ -124,7 +133,7 @@ function lostRights({ operations, lives }: Facts, limits: Limits): readonly Foun
           (life) =>
             life.user === narrowing.user &&
             life.needs?.includes(narrowing.takes) === true &&
-            isAfter(life, narrowing.endedAt + limits.boundMs, limits),
+            isAfter(life, narrowing.endedAt + usableFor(narrowing, life.node, limits), limits),
         )
         .map((life) => ({
           property: "no use of a lost right" as const,

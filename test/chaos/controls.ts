@@ -2,6 +2,7 @@ import type { Safeguard } from "../../src/auth/safeguards.ts";
 import { askEndState } from "./actors/end-state.ts";
 import { refreshAt } from "./actors/refresher.ts";
 import { removeRight } from "./actors/right-remover.ts";
+import { openReader, publishRepeatedly, takeTopicRight } from "./actors/topic-reader.ts";
 import type { Property } from "./checker.ts";
 import type { Shape } from "./deployment.ts";
 import { type DirectedRun, nodeAt } from "./directed-run.ts";
@@ -92,6 +93,13 @@ export const controls: readonly Control[] = [
     shape: "standalone",
     processes: false,
     play: recordUnreadable,
+  },
+  {
+    protection: "topic_rights",
+    finds: "no use of a lost right",
+    shape: "standalone",
+    processes: false,
+    play: topicsAfterTheRight,
   },
   { protection: "mac", finds: "no false logout", shape: "standalone", processes: false, play: forgedEntry },
 ];
@@ -229,6 +237,27 @@ async function isolatedPrimary(run: DirectedRun): Promise<void> {
   done(ended.code === 0 ? "ok" : "info");
   if (ended.code !== 0) throw new Error(ended.stderr);
   await keepUsing(recorded, pastBoundMs);
+}
+
+/**
+ * Messages flow at both nodes while the group of their reader loses its right, and the second node can neither read the log
+ * nor write to it. After the fault its sockets go on, and so do the messages.
+ */
+async function topicsAfterTheRight({ context, deployment }: DirectedRun): Promise<void> {
+  const stop = new AbortController();
+  const running = { ...context, stopSignal: stop.signal };
+  const publishing = publishRepeatedly(running);
+  const readers = await Promise.all(context.nodes.map((node) => openReader(running, node)));
+  if (readers.includes(undefined)) throw new Error("a reader could not subscribe");
+  await wait(500);
+  const heal = await deployment.injectFault({ kind: "black_hole", node: 1, direction: "both" });
+  for (let tries = 1; !(await takeTopicRight(running, nodeAt(context, 0))); tries += 1)
+    if (tries === 20) throw new Error("the change was not acknowledged");
+  await wait(pastBoundMs);
+  await heal();
+  await wait(healMs);
+  stop.abort();
+  await publishing;
 }
 
 /** An attacker can write to the store but does not know the installation's secret, and tries to end a session. */

@@ -6,10 +6,10 @@
 export type Phase = "invoke" | "ok" | "fail" | "info";
 
 /**
- * A right that a request may need in addition to a live session: to come from a remote address, or to be an
- * administrator.
+ * A right that a request may need in addition to a live session: to come from a remote address, to be an administrator,
+ * or to read the topic.
  */
-export type Right = "remote" | "admin";
+export type Right = "remote" | "admin" | "topic";
 
 /** The session, the node, and the socket if there is one. */
 export interface Subject {
@@ -53,7 +53,13 @@ export type Action =
     } & Subject)
   | { readonly op: "revoke"; readonly node: string; readonly target: Target; readonly receipt?: Receipt }
   /** The user keeps its sessions but loses a right, for the rest of the history. */
-  | { readonly op: "narrow"; readonly user: string; readonly node: string; readonly takes: Right }
+  | {
+      readonly op: "narrow";
+      readonly user: string;
+      readonly node: string;
+      readonly takes: Right;
+      readonly receipt?: Receipt;
+    }
   /** An authorization code or a one-time code; `secret` is its fingerprint. */
   | { readonly op: "redeem"; readonly secret: string; readonly user: string; readonly node: string }
   | { readonly op: "fault"; readonly what: string }

@@ -39,9 +39,20 @@ export class Owner {
     return (await socket?.request(type, fields, deadlineMs)) ?? { kind: "closed", code: 0 };
   }
 
-  async addPerson(node: ChaosNode, person: Omit<TestUser, "id">): Promise<TestUser> {
-    const { username, password, isAdmin } = person;
-    const group = isAdmin ? "system-admin" : "system-users";
+  /** Returns its id. */
+  async addGroup(
+    node: ChaosNode,
+    group: { readonly name: string; readonly policy: object },
+  ): Promise<string> {
+    return (await this.#certain<{ group_id: string }>(node, "gatehouse/groups/create", group)).group_id;
+  }
+
+  async addPerson(
+    node: ChaosNode,
+    person: Omit<TestUser, "id">,
+    group = person.isAdmin ? "system-admin" : "system-users",
+  ): Promise<TestUser> {
+    const { username, password } = person;
     const fields = { name: username, group_ids: [group] };
     const { user } = await this.#certain<{ user: { id: string } }>(node, "config/auth/create", fields);
     const login = { user_id: user.id, username, password };

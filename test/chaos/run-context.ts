@@ -11,6 +11,9 @@ export interface RunContext {
   readonly history: History;
   readonly owner: Owner;
   readonly users: readonly TestUser[];
+  /** May read the topics below `chaos`, by a group of their own, until that is taken from it. */
+  readonly reader: TestUser;
+  readonly readersGroup: string;
   /** Every session that was opened, also ended ones; logins add to it. */
   readonly clients: SessionClient[];
   /** Aborted when the actors must stop. */
@@ -44,6 +47,13 @@ const people = ["anna", "bert", "cleo", "dora"].map((username) => ({
   neverRevoked: username === "dora",
 }));
 
+const emil = {
+  username: "emil",
+  password: "a long password of emil",
+  isAdmin: false,
+  neverRevoked: true,
+};
+
 /** Creates an owner and users with logins, before the first fault. The actors' own actors are kept in `spawned`. */
 export async function createRunContext(
   deployment: Deployment,
@@ -55,12 +65,19 @@ export async function createRunContext(
   const owner = await Owner.create(first, first.setupCode);
   const added: TestUser[] = [];
   for (const person of people) added.push(await owner.addPerson(first, person));
+  const readersGroup = await owner.addGroup(first, {
+    name: "Readers",
+    policy: { topics: { patterns: { "chaos/#": { read: true } } } },
+  });
+  const reader = await owner.addPerson(first, emil, readersGroup);
   let sockets = 0;
   return {
     nodes: deployment.nodes,
     history: new History(),
     owner,
     users: added,
+    reader,
+    readersGroup,
     clients: [],
     stopSignal,
     gatehouse: deployment.gatehouse,

@@ -18,7 +18,11 @@ describe("a run", () => {
     // A code is used up, and what was revoked is refused.
     expect(ended("redeem", "fail")).toBeGreaterThan(0);
     expect(ended("authenticate", "fail")).toBeGreaterThan(0);
-    expect(named(operations, "use").some(({ what }) => what === "event")).toBe(true);
+    for (const what of ["event", "topic"])
+      expect(
+        named(operations, "use").some((use) => use.what === what),
+        what,
+      ).toBe(true);
     expect(named(operations, "close").some(({ dead }) => dead)).toBe(true);
   }, 90_000);
 

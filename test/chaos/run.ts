@@ -9,6 +9,7 @@ import { redeem } from "./actors/redeemer.ts";
 import { revokeAll } from "./actors/revoker.ts";
 import { removeSomeRights } from "./actors/right-remover.ts";
 import { presentTokens } from "./actors/token-presenter.ts";
+import { publishRepeatedly, readTopics, takeTopics } from "./actors/topic-reader.ts";
 import { renameRepeatedly } from "./actors/user-renamer.ts";
 import { check, type Violation } from "./checker.ts";
 import { type Deployment, type Shape, startDeployment } from "./deployment.ts";
@@ -77,6 +78,9 @@ async function play(deployment: Deployment, schedule: Schedule, random: Random):
       revokeAll,
       removeSomeRights,
       presentTokens,
+      readTopics,
+      publishRepeatedly,
+      takeTopics,
       visitAgain: presentTokens,
     };
     for (const [name, act] of Object.entries(actors)) context.spawn(act(context, random.fork(name)));

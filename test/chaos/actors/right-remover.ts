@@ -4,7 +4,7 @@ import type { Random } from "../random.ts";
 import { type RunContext, waitOrStop } from "../run-context.ts";
 import type { TestUser } from "../session-client.ts";
 
-const changes: Record<Right, object> = {
+const changes: Record<Exclude<Right, "topic">, object> = {
   remote: { local_only: true },
   admin: { group_ids: ["system-users"] },
 };
@@ -14,7 +14,7 @@ export async function removeRight(
   context: RunContext,
   node: ChaosNode,
   { id }: TestUser,
-  takes: Right,
+  takes: keyof typeof changes,
 ): Promise<boolean> {
   const about = { op: "narrow", user: id, node: node.name, takes } as const;
   const done = context.history.begin("narrower", about);
