@@ -57,19 +57,7 @@ export class UwsSocket implements Socket {
   sendShared(shared: SharedFrames): SendResult {
     const ws = this.#ws;
     if (ws === undefined) return "dropped";
-    const messages = shared.as(messagesOf);
-    const [first] = messages;
-    if (first === undefined) return "sent";
-    if (messages.length === 1) return this.#sent(ws.send(first.bytes, first.isBinary, false));
-    let status = 1;
-    // The library collects what is sent inside, and writes it once.
-    ws.cork(() => {
-      for (const { bytes, isBinary } of messages) {
-        const sent = ws.send(bytes, isBinary, false);
-        if (sent !== 1) status = sent;
-      }
-    });
-    return this.#sent(status);
+    return this.#sent(shared.as(sharedMessages).sendTo(ws));
   }
 
   #sent(status: number): SendResult {
@@ -176,18 +164,44 @@ export class UwsSocket implements Socket {
   }
 }
 
-interface UwsMessage {
-  readonly bytes: Uint8Array;
-  readonly isBinary: boolean;
+/** Messages for many sockets. Nothing is allocated for one of them. */
+class SharedMessages {
+  /** Text is bytes too: the library would encode a string again for every socket. */
+  readonly #messages: readonly Uint8Array[];
+  readonly #isBinary: readonly boolean[];
+  #ws: UwsWebSocket | undefined;
+  #status = 1;
+
+  constructor(frames: readonly Frame[]) {
+    this.#messages = frames.map((frame) => (typeof frame === "string" ? Buffer.from(frame) : frame));
+    this.#isBinary = frames.map((frame) => typeof frame !== "string");
+  }
+
+  /** The status of the last one that was not sent at once; otherwise 1. */
+  sendTo(ws: UwsWebSocket): number {
+    this.#ws = ws;
+    this.#status = 1;
+    if (this.#messages.length === 1) this.#sendAll();
+    // The library collects what is sent inside, and writes it once.
+    else ws.cork(this.#sendAll);
+    this.#ws = undefined;
+    return this.#status;
+  }
+
+  readonly #sendAll = (): void => {
+    const ws = this.#ws;
+    if (ws === undefined) return;
+    for (let place = 0; place < this.#messages.length; place += 1) {
+      const status = ws.send(this.#messages[place] ?? nothing, this.#isBinary[place] === true, false);
+      if (status !== 1) this.#status = status;
+    }
+  };
 }
 
-/** Text as bytes: the library would encode a string again for every socket. */
-function messagesOf(frames: readonly Frame[]): readonly UwsMessage[] {
-  return frames.map((frame) =>
-    typeof frame === "string"
-      ? { bytes: Buffer.from(frame), isBinary: false }
-      : { bytes: frame, isBinary: true },
-  );
+const nothing = new Uint8Array();
+
+function sharedMessages(frames: readonly Frame[]): SharedMessages {
+  return new SharedMessages(frames);
 }
 
 function tellDrained(socket: UwsSocket): void {
