@@ -11,6 +11,8 @@ export interface TopicMessage<Data = unknown> extends Omit<WireMessage, "data"> 
 export interface TopicOptions {
   /** If this client does not keep up, only the newest message of each topic is kept for it. Default false. */
   readonly conflate?: boolean;
+  /** First the last values of the topics, as messages with `last: true`; also after a gap. Default false. */
+  readonly last?: boolean;
   /** Continue after this position, which an earlier message had. */
   readonly position?: string;
   /** Messages were lost: so many, or null if that is not known. */
@@ -44,12 +46,13 @@ export class TopicFeed<Data> implements WantedEvents {
 
   message(): Omit<Subscribe, "id"> {
     const position = this.#position;
-    const { conflate } = this.#options;
+    const { conflate, last } = this.#options;
     this.#sent = position;
     return {
       type: "gatehouse/topics/subscribe",
       pattern: this.#pattern,
       ...(conflate && { conflate }),
+      ...(last && { last }),
       ...(position != null && { position }),
     };
   }
@@ -66,7 +69,8 @@ export class TopicFeed<Data> implements WantedEvents {
   onEvent(event: unknown): void {
     const told = event as TopicEvent;
     if ("topic" in told) {
-      if (this.#position !== null) this.#position = told.position;
+      // A last value is older than the position from which the subscription is live.
+      if (this.#position !== null && !told.last) this.#position = told.position;
       invokeCallback(this.#onMessage, told as TopicMessage<Data>);
     } else if ("gap" in told) this.#lost(told.gap);
     else this.onEnd(new GatewayError(told.reason, `${told.pattern} may not be read any more`));

@@ -155,6 +155,23 @@ describe.each(transportNames)("topics of a client, on %s", (transport) => {
     expect(ear.gaps).toEqual([null]);
   });
 
+  it("begin with the last values if asked, which do not move the position back", async () => {
+    const { client, lose, untilReady } = await reader();
+    const topic = "home/hall/temperature";
+    const retained = { topic, data: { n: 1 }, retain: 60 };
+    await publisher.call("gatehouse/topics/publish", retained);
+    for (const n of [2, 3]) await publish(n, topic);
+    const ear = new Ear();
+    await client.subscribe("home/hall/#", ear.onMessage, { ...ear.options, last: true });
+    await ear.until(() => ear.heard.length === 1, "the last value");
+    expect(ear.last).toMatchObject({ topic, data: { n: 1 }, last: true });
+    await lose();
+    await untilReady();
+    await publish(4, topic);
+    await ear.until(() => ear.heard.at(-1) === 4, "the next");
+    expect([ear.heard, ear.gaps]).toEqual([[1, 4], []]);
+  });
+
   it("tell a gap after every reconnect if the pattern has no fixed namespace", async () => {
     const { client, lose } = await reader();
     const ear = new Ear();
