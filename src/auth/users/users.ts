@@ -115,7 +115,7 @@ export function createUsers(options: UsersOptions): Users {
       const user = await cached(userId);
       return user && (await shown(user));
     },
-    list: async () => await Promise.all((await listUsers(options)).map(shown)),
+    list: () => listUsers(options, shown),
     async page(request) {
       const { users, next } = await readUserPage(options, request);
       return { users: await Promise.all(users.map(shown)), next };
@@ -159,12 +159,15 @@ export function newUser(about: {
   };
 }
 
-async function listUsers(tools: ListingTools): Promise<readonly User[]> {
+async function listUsers(
+  tools: ListingTools,
+  shown: (user: User) => Promise<User>,
+): Promise<readonly User[]> {
   const users: User[] = [];
   let after: string | undefined;
   do {
     const page = await readUserPage(tools, { after, limit: sliceSize });
-    users.push(...page.users);
+    users.push(...(await Promise.all(page.users.map(shown))));
     after = page.next;
   } while (after !== undefined);
   return users.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
