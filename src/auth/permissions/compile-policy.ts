@@ -20,12 +20,18 @@ export type Category = keyof CompiledPolicy["rules"];
 export function compilePolicy(policy: Policy, resources: ResourceLookup): CompiledPolicy {
   return {
     rules: {
-      entities: entityRules(policy.entities, resources),
-      topics: topicRules(policy.topics),
-      commands: commandRules(policy.commands),
+      entities: rulesOf(policy, "entities", resources),
+      topics: rulesOf(policy, "topics", resources),
+      commands: rulesOf(policy, "commands", resources),
     },
     topicTrees: topicTrees(policy.topics),
   };
+}
+
+/** The rules of one category, in the order in which they are asked. */
+export function rulesOf(policy: Policy, category: Category, resources: ResourceLookup): readonly Rule[] {
+  if (category === "entities") return entityRules(policy.entities, resources);
+  return category === "topics" ? topicRules(policy.topics) : commandRules(policy.commands);
 }
 
 /** Whether a rule grants it. There are no others: what no rule grants is denied. */

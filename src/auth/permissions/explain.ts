@@ -3,7 +3,7 @@ import type { Policy } from "../../../protocol/policy.ts";
 import { allows } from "../clients/scopes.ts";
 import { systemGroups } from "../model.ts";
 import { knownGroups, mayAct, type Standing, type TokenLimits, tokenPolicy } from "./caller-permissions.ts";
-import { type Category, compilePolicy } from "./compile-policy.ts";
+import { type Category, rulesOf } from "./compile-policy.ts";
 import { isDelegable } from "./delegation.ts";
 import type { ResourceLookup } from "./entity-rules.ts";
 import type { GroupTable } from "./group-table.ts";
@@ -103,7 +103,7 @@ function groupRules(
 }
 
 function policyRules(policy: Policy, resources: ResourceLookup, { category, thing, verb }: Question) {
-  const rules = compilePolicy(policy, resources).rules[category];
+  const rules = rulesOf(policy, category, resources);
   if (rules.length === 0) return [{ part: null, grants: false }];
   return rules.map((rule) => ({ part: rule.name, grants: rule.grants(thing, verb) }));
 }

@@ -31,11 +31,14 @@ export function grantedPatterns(policy: TopicPolicy | undefined, verb: Verb): re
 
 function patternsRule(patterns: true | Readonly<Record<string, PolicyVerbs>>): Rule {
   if (patterns === true) return everythingRule("patterns");
-  const trees = topicTrees({ patterns });
-  return {
-    name: "patterns",
-    grants: (topic, verb) => treeMatches(trees[verb], segmentsOf(topic)),
+  // An explanation asks for one verb.
+  const trees = new Map<Verb, PatternTree>();
+  const treeFor = (verb: Verb) => {
+    const made = trees.get(verb) ?? patternTree(patternsFor(patterns, verb).map(segmentsOf));
+    trees.set(verb, made);
+    return made;
   };
+  return { name: "patterns", grants: (topic, verb) => treeMatches(treeFor(verb), segmentsOf(topic)) };
 }
 
 function patternsFor(patterns: Readonly<Record<string, PolicyVerbs>>, verb: Verb): readonly string[] {
