@@ -107,6 +107,22 @@ async function mint({ n }: { n: number }): Promise<string[]> {
   return (await sessions({ n })).map(({ accessToken }) => accessToken);
 }
 
+/** Tokens of so many people, each in a group of their own with a policy of its own. All may read the topics of the bench. */
+async function members({ n, groups }: { n: number; groups: number }): Promise<string[]> {
+  const tokens: string[] = [];
+  for (let nth = 0; nth < groups; nth += 1) {
+    const patterns = { all: { read: true }, "+": { read: true }, [`only/${nth}/#`]: { read: true } } as const;
+    const { group } = await authority.groups.create({
+      name: `Group ${nth}`,
+      policy: { topics: { patterns } },
+    });
+    const { id } = await authority.users.create({ name: `Person ${nth}`, groupIds: [group.id] });
+    const opened = await sessions({ n: Math.ceil(n / groups), userId: id });
+    tokens.push(...opened.map(({ accessToken }) => accessToken));
+  }
+  return tokens.slice(0, n);
+}
+
 export interface RevokeTimes {
   /** Milliseconds of `monotonicNow`: the call; the store's acknowledgement of the commit; the return of `revoke`. */
   readonly called: number;
@@ -173,6 +189,7 @@ answer(
   {
     mint,
     sessions,
+    members,
     user,
     revoke,
     refresh,
