@@ -39,6 +39,7 @@ export interface ConnectionsOptions {
     | "logins"
     | "sessions"
     | "onboarding"
+    | "permissions"
     | "revocation"
     | "users"
   >;
@@ -183,7 +184,8 @@ function composeParts(
   const { authority, clock, log, metrics } = options;
   const onError = (error: unknown) => log.error({ err: error }, "connection task failed");
   const wheel = options.wheel ?? createTimerWheel({ clock, onError });
-  const events = createUserEvents({ users: authority.users, approvals: authority.approvals, clock, log });
+  const { users, approvals, permissions } = authority;
+  const events = createUserEvents({ users, approvals, permissions, clock, log });
   const hub = createHub({
     users: authority.users,
     limits,

@@ -2,7 +2,8 @@ import { randomBytes } from "node:crypto";
 
 import { isClientId } from "../auth/clients/client-id.ts";
 import type { Clock } from "../auth/clock/clock.ts";
-import type { User } from "../auth/model.ts";
+import type { Principal, User } from "../auth/model.ts";
+import type { PermissionsReader } from "../auth/permissions/permissions.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import { approvalOnWire } from "../auth/users/approval-on-wire.ts";
 import type { Approvals, WaitingApproval } from "../auth/users/approvals.ts";
@@ -37,30 +38,33 @@ interface Subscriber {
   readonly type: string | undefined;
 }
 
+type IsReader = (user: User, principal: Principal) => boolean | Promise<boolean>;
+
 /**
  * Subscribers get events in the order of `publish`, and only while their user may read them: that is asked for each
  * event. If it cannot be asked, the event is not sent.
  */
 export function createUserEvents(options: {
   readonly users: Pick<Users, "current">;
-  readonly approvals: Pick<Approvals, "mayDecide">;
+  readonly approvals: Pick<Approvals, "mayDecide" | "isDelegable">;
+  readonly permissions: Pick<PermissionsReader, "of">;
   readonly clock: Clock;
   readonly log: ConnectionLog;
 }): UserEvents {
   const subscribers = new Set<Subscriber>();
   let tail = Promise.resolve();
 
-  const mayRead = async ({ session }: Subscriber, isReader: (user: User) => boolean): Promise<boolean> => {
+  const mayRead = async ({ session }: Subscriber, isReader: IsReader): Promise<boolean> => {
     try {
       const user = await options.users.current(session.principal.userId);
-      return user !== undefined && isReader(user);
+      return user !== undefined && (await isReader(user, session.principal));
     } catch (error) {
       options.log.warn({ err: error, session_id: session.principal.sessionId }, "event was not delivered");
       return false;
     }
   };
 
-  const deliver = async (event: ServerEvent, isReader: (user: User) => boolean) => {
+  const deliver = async (event: ServerEvent, isReader: IsReader) => {
     for (const subscriber of [...subscribers]) {
       if (subscriber.type !== undefined && subscriber.type !== event.event_type) continue;
       const allowed = await mayRead(subscriber, isReader);
@@ -69,7 +73,7 @@ export function createUserEvents(options: {
     }
   };
 
-  const publish = (event_type: OwnEvent, data: object, isReader: (user: User) => boolean) => {
+  const publish = (event_type: OwnEvent, data: object, isReader: IsReader) => {
     if (subscribers.size === 0) return;
     const event: ServerEvent = {
       event_type,
@@ -85,6 +89,11 @@ export function createUserEvents(options: {
       });
   };
 
+  const mayApprove: IsReader = async (user, principal) =>
+    options.approvals.mayDecide(user) ||
+    (options.approvals.isDelegable &&
+      (await options.permissions.of(principal)).mayCommand("gatehouse/approvals/list"));
+
   return {
     subscribe(session, id, type) {
       const subscriber = { session, id, type };
@@ -95,8 +104,7 @@ export function createUserEvents(options: {
       const shown = subscribers.size === 0 ? undefined : shownEventOf(event);
       if (shown !== undefined) publish(shown.type, shown.data, isAdmin);
     },
-    publishApproval: (approval) =>
-      publish("approval_requested", approvalOnWire(approval), options.approvals.mayDecide),
+    publishApproval: (approval) => publish("approval_requested", approvalOnWire(approval), mayApprove),
   };
 }
 

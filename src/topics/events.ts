@@ -64,6 +64,13 @@ export function isEvent({ topic }: Pick<Message, "topic">): boolean {
   return topic.startsWith(`${eventNamespace}/`);
 }
 
+/** Undefined: all types. Who may decide on approvals hears of those who wait, whatever else they may do. */
+export function maySubscribeToEvents(permissions: Permissions, type: string | undefined): boolean {
+  if (permissions.isAdmin) return true;
+  if (type === "approval_requested") return permissions.mayCommand("gatehouse/approvals/list");
+  return type !== undefined && openEvents.has(type);
+}
+
 /** As in Home Assistant: `state_changed` is judged by its entity, each time. */
 export function mayReceiveEvent(permissions: Permissions, message: Message): boolean {
   if (permissions.isAdmin) return true;

@@ -12,7 +12,13 @@ import { isOwnEvent } from "../connection/own-events.ts";
 import type { Session } from "../connection/session.ts";
 import { type Message, namespaceOf, type Position, type Publisher, type TopicBroker } from "./broker.ts";
 import { Delivery, parsePosition, positionText } from "./delivery.ts";
-import { type EventContent, type EventOrigin, eventPattern, eventTopic, openEvents } from "./events.ts";
+import {
+  type EventContent,
+  type EventOrigin,
+  eventPattern,
+  eventTopic,
+  maySubscribeToEvents,
+} from "./events.ts";
 import { FanOut } from "./fan-out.ts";
 import { type Following, Namespaces } from "./namespaces.ts";
 import type { TopicsObserver } from "./observer.ts";
@@ -182,8 +188,7 @@ class NodeTopics implements Topics {
     beginOwn: () => () => void,
   ): Promise<void> {
     const socket = this.#socketOf(session);
-    const { isAdmin } = await socket.permissions();
-    if (!isAdmin && (type === undefined || !openEvents.has(type))) throw new AuthError("unauthorized");
+    if (!maySubscribeToEvents(await socket.permissions(), type)) throw new AuthError("unauthorized");
     this.#requireRoom();
     const pattern = eventPattern(type);
     const endOwn = beginOwn();

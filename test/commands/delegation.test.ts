@@ -224,6 +224,30 @@ describe("a delegate", () => {
     expect((await client.call("gatehouse/approvals/refuse", { user_id })).success).toBe(true);
   });
 
+  it("hears of those who wait if it may approve, and of nothing else that administrators hear", async () => {
+    const { client } = await makeDelegate([lights]);
+    const other = await makeGroup({ commands: { namespaces: { "config/auth": true } } });
+    const { client: without } = await gateway.enter(await makeUser([other.id]));
+    const listen = (of: typeof client, event_type: string) => of.call("subscribe_events", { event_type });
+    expect(await listen(without, "approval_requested")).toMatchObject({ error: { code: "unauthorized" } });
+    for (const event_type of ["user_added", "*"])
+      expect(await listen(client, event_type)).toMatchObject({ error: { code: "unauthorized" } });
+    expect(await listen(client, "approval_requested")).toMatchObject({ success: true });
+    const { id } = await makeUser([], "pending");
+    await gateway.authority.approvals.wait({
+      userId: id,
+      name: null,
+      subject: id,
+      provider: ["command_line", null],
+      clientId: null,
+      clientName: null,
+      address: null,
+    });
+    expect(await client.find(({ type }) => type === "event", "the event")).toMatchObject({
+      event: { event_type: "approval_requested", data: { user_id: id } },
+    });
+  });
+
   it("leaves users who wait for approval to those who may approve", async () => {
     const group = await makeGroup({ commands: { namespaces: { "config/auth": true } } });
     const { client } = await gateway.enter(await makeUser([group.id]));
