@@ -131,6 +131,11 @@ export type RevocationCause =
 export interface Peer {
   /** The peer's IP address as text, without a zone or an IPv4-mapped prefix. Null: not known; never local. */
   readonly address: string | null;
+  /**
+   * The request may be one of somebody's page in a browser at this address: then the address says nothing of who acts.
+   * Absent: no.
+   */
+  readonly byUnknownPage?: true | undefined;
   /** Of a socket, if a login provider reads headers of its upgrade. */
   readonly upgrade?: UpgradeHeaders | undefined;
 }

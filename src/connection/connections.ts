@@ -4,6 +4,7 @@ import type { RevocationPolicy } from "../auth/revocation/revocation.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
 import type { Codec } from "../codec/codec.ts";
 import { type LoopBudget, unlimitedLoopBudget } from "../net/loop-budget.ts";
+import { createOriginPolicy, createPageTrust } from "../net/origin.ts";
 import type { Dispatch } from "./command.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionParts, PresenceNotes } from "./connection-parts.ts";
@@ -11,7 +12,6 @@ import { ConnectionRegistry, type ConnectionRegistryLimits } from "./connection-
 import { createHub, type Hub, type HubLimits } from "./hub.ts";
 import { UserMessageRates } from "./message-rate.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
-import { createOriginPolicy } from "./origin.ts";
 import { EndOfTickBatch, outboxLimits } from "./outbox.ts";
 import type { CheckUpgrade, UpgradeRequest } from "./socket.ts";
 import { Suspension } from "./suspension.ts";
@@ -126,6 +126,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
   const admit = createUpgradeChecks({
     wires: [createWireFormat(first), ...rest.map(createWireFormat)],
     originAllowed: createOriginPolicy(options.origins ?? [], options.ownOrigin),
+    pageTrusted: createPageTrust(options.origins ?? [], options.ownOrigin),
     roomFor: (addressKey) => registry.roomFor(addressKey),
     draining: stopping,
     loopBudget: parts.loopBudget,

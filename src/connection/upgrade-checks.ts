@@ -4,10 +4,10 @@ import { hasSecretParameter } from "../../protocol/secret-parameters.ts";
 import type { Peer, UpgradeHeaders } from "../auth/model.ts";
 import { addressShare } from "../net/address-share.ts";
 import type { LoopBudget } from "../net/loop-budget.ts";
+import type { OriginPolicy } from "../net/origin.ts";
 import { chooseSubprotocol } from "./choose-subprotocol.ts";
 import type { Room } from "./connection-registry.ts";
 import type { ConnectionObserver } from "./observer.ts";
-import type { OriginPolicy } from "./origin.ts";
 import type { CheckUpgrade, Socket, SocketHandler, UpgradeDecision, UpgradeRequest } from "./socket.ts";
 import type { WireFormat } from "./wire-format.ts";
 
@@ -15,6 +15,8 @@ export interface UpgradeChecksOptions {
   /** The first one is the default, for clients that offer no subprotocol that the server has. */
   readonly wires: readonly [WireFormat, ...WireFormat[]];
   readonly originAllowed: OriginPolicy;
+  /** See `createPageTrust`. */
+  readonly pageTrusted: OriginPolicy;
   readonly roomFor: (addressKey: string) => Room;
   readonly draining: () => boolean;
   readonly loopBudget: LoopBudget;
@@ -41,7 +43,9 @@ export function createUpgradeChecks(options: UpgradeChecksOptions): CheckUpgrade
   const { upgradeHeaders: kept } = options;
   const peerOf = (request: UpgradeRequest): Peer => {
     const address = options.addressOf(request);
-    return kept.length === 0 ? { address } : { address, upgrade: keptHeaders(request, kept) };
+    const isKnown = options.pageTrusted(request.header("origin"), request.header("host"));
+    const peer: Peer = isKnown ? { address } : { address, byUnknownPage: true };
+    return kept.length === 0 ? peer : { ...peer, upgrade: keptHeaders(request, kept) };
   };
   return (request) => {
     const peer = peerOf(request);

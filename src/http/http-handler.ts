@@ -2,6 +2,7 @@ import { AuthError } from "../auth/errors.ts";
 import { addressShare } from "../net/address-share.ts";
 import type { ClientAddress, HeaderLookup } from "../net/client-address.ts";
 import type { LoopBudget } from "../net/loop-budget.ts";
+import { createPageTrust } from "../net/origin.ts";
 import { answerError, type ErrorStyle } from "./answers.ts";
 import { type Cors, createCors } from "./cors.ts";
 import type { HttpHandler, HttpRequest, HttpResponse } from "./endpoint.ts";
@@ -15,6 +16,8 @@ import { refuseTokenInUrl } from "./token-in-url.ts";
 export interface HttpOptions extends RouteOptions {
   /** Origins that may read the answers of routes with the rule `configured`. `*`: all. */
   readonly origins: readonly string[];
+  /** The gateway's own web origin, if it is configured. */
+  readonly ownOrigin?: string | undefined;
   /** The client of a request, from its TCP peer and its headers. */
   readonly clientOf: (peerAddress: string, header: HeaderLookup) => ClientAddress;
   readonly loopBudget: LoopBudget;
@@ -33,11 +36,14 @@ interface Asked {
 export function createHttpHandler(options: HttpOptions): HttpHandler {
   const { observer, clock, clientOf } = options;
   const find = createRouteTable(routesOf(options));
+  const pageTrusted = createPageTrust(options.origins, options.ownOrigin);
   const answers = new Answers(createCors(options.origins), observer);
   return async (request, { address, client: known }) => {
     const began = clock.monotonic();
     const client = known ?? clientOf(address, (name) => request.headers.get(name));
-    const exchange = { request, client, peer: { address: client.address }, timed: timedFor(options, client) };
+    const isKnown = pageTrusted(request.headers.get("origin"), request.headers.get("host"));
+    const peer = { address: client.address, ...(isKnown ? {} : { byUnknownPage: true as const }) };
+    const exchange = { request, client, peer, timed: timedFor(options, client) };
     const outcome: Asked["outcome"] = { route: "none" };
     const match = find(request.method, request.url.pathname);
     const response = secure(await answers.answer({ exchange, outcome }, match));

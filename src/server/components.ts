@@ -106,6 +106,7 @@ export function createComponents(
     decodeJson: (text) => codecs[0].decode(text),
     rotates: (clientId) => config.tokens.rotate_for.includes(clientId),
     origins: config.origins,
+    ownOrigin: ownOriginOf(config),
     clientOf,
     loopBudget,
   });
@@ -124,6 +125,10 @@ export function createComponents(
     health,
     accounting: createPeerAccounting(config, loopBudget),
   };
+}
+
+function ownOriginOf({ public_url: url }: Config): string | undefined {
+  return url === null ? undefined : new URL(url).origin;
 }
 
 function createLoopBudget({ config, clock, metrics }: GatewayDeps): LoopBudget {
@@ -231,7 +236,7 @@ function composeConnections(
       outboxBytes: config.limits.outbox_bytes,
     },
     upgradeHeaders: opened.providers.flatMap(({ upgradeHeaders = [] }) => upgradeHeaders),
-    ownOrigin: config.public_url === null ? undefined : new URL(config.public_url).origin,
+    ownOrigin: ownOriginOf(config),
     addressOf: (request) => clientOf(request.address, (name) => request.header(name)).address,
   });
 }

@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 import { createJsonCodec } from "../../src/codec/json.ts";
 import { createMsgpackCodec } from "../../src/codec/msgpack.ts";
 import { ConnectionRegistry } from "../../src/connection/connection-registry.ts";
-import { createOriginPolicy } from "../../src/connection/origin.ts";
 import type { UpgradeRequest } from "../../src/connection/socket.ts";
 import { createUpgradeChecks, type UpgradeChecksOptions } from "../../src/connection/upgrade-checks.ts";
 import { createWireFormat } from "../../src/connection/wire-format.ts";
 import { unlimitedLoopBudget } from "../../src/net/loop-budget.ts";
+import { createOriginPolicy, createPageTrust } from "../../src/net/origin.ts";
 import { quietObserver } from "../support/quiet-log.ts";
 
 const request = (more: Partial<UpgradeRequest> = {}): UpgradeRequest => ({
@@ -24,6 +24,7 @@ function admitWith(more: Partial<UpgradeChecksOptions> = {}) {
   return createUpgradeChecks({
     wires: [createWireFormat(createJsonCodec()), createWireFormat(createMsgpackCodec())],
     originAllowed: createOriginPolicy([]),
+    pageTrusted: createPageTrust([]),
     roomFor: () => "free",
     draining: () => false,
     loopBudget: unlimitedLoopBudget(),

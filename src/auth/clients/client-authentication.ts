@@ -75,7 +75,9 @@ async function byAssertion(
 /** NOT verified: it only says whose keys to try. */
 function subjectOf(assertion: string): string | undefined {
   try {
-    return decodeJwt(assertion).sub;
+    // What a stranger sends need not be text.
+    const sub: unknown = decodeJwt(assertion).sub;
+    return typeof sub === "string" ? sub : undefined;
   } catch {
     return undefined;
   }
@@ -108,8 +110,9 @@ async function verified(
 async function useOnce(
   { store, clock }: ClientAuthenticationOptions,
   clientId: string,
-  { exp = 0, jti = "" }: JWTPayload,
+  { exp = 0, jti }: JWTPayload,
 ): Promise<void> {
+  if (typeof jti !== "string") throw refused("the assertion's jti is no text");
   const end = exp * 1000;
   if (end > clock.now() + (maxAssertionLifeSeconds + clockToleranceSeconds) * 1000)
     throw refused("the assertion lives for too long");

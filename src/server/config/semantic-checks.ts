@@ -1,6 +1,6 @@
 import { areParametersSane } from "../../auth/passwords/scrypt-parameters.ts";
-import { createOriginPolicy } from "../../connection/origin.ts";
 import { addressRangeProblem } from "../../net/address-ranges.ts";
+import { createOriginPolicy } from "../../net/origin.ts";
 import { parseRedisUrl } from "../../store/redis/address.ts";
 import type { Problem } from "./problems.ts";
 import { providerEntriesProblem } from "./provider-checks.ts";

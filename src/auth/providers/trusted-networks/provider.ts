@@ -34,8 +34,9 @@ const notAllowed: ProviderStep = { kind: "abort", reason: "not_allowed" };
 export function createTrustedNetworksProvider(options: TrustedNetworksOptions): LoginProvider {
   const choiceAt = createChoices(options.trustedUsers);
   const read = sharedCandidates(options);
-  const admits = ({ address }: Peer) =>
-    options.networks.includes(address) && !options.trustedProxies.includes(address);
+  // A page that nobody knows would act with the address of whoever opened it.
+  const admits = ({ address, byUnknownPage }: Peer) =>
+    byUnknownPage !== true && options.networks.includes(address) && !options.trustedProxies.includes(address);
   return {
     type: trustedNetworksType,
     id: options.id,

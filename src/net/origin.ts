@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+
 /**
  * Whether a browser page of this origin may open a socket. `origin` is undefined for clients that are no browsers.
  */
@@ -9,7 +11,7 @@ export type OriginPolicy = (origin: string | undefined, host: string | undefined
  * end before us: then a host name that an attacker points at us (DNS rebinding) passes too.
  *
  * Nothing here protects a session: no cookie counts on the socket, and a page needs a token or a login as anybody does.
- * An absent Origin is allowed for that reason.
+ * An absent Origin is allowed for that reason. A provider that believes an address asks `createPageTrust` too.
  *
  * Origins are compared as browsers write them (scheme, host, port; lower case, no default port), byte for byte.
  * Throws `TypeError` for a list entry that no browser would send.
@@ -24,6 +26,26 @@ export function createOriginPolicy(allowed: readonly string[], own?: string): Or
     if (own !== undefined || origin === "null" || host === undefined || host === "") return false;
     return origin === `https://${host}` || origin === `http://${host}`;
   };
+}
+
+/**
+ * Whether a request is certainly not one of a page that its browser's owner knows nothing of: it is no page, or one of an
+ * origin that the configuration names, or of an address or `localhost` that is also the request's Host. A host name may be
+ * an attacker's that was pointed here a moment ago (DNS rebinding), and `*` names nobody.
+ */
+export function createPageTrust(listed: readonly string[], own?: string): OriginPolicy {
+  const named = new Set(listed.filter((origin) => origin !== "*"));
+  return (origin, host) => {
+    if (origin === undefined || named.has(origin)) return true;
+    if (own !== undefined) return origin === own;
+    return host !== undefined && origin.replace(/^https?:\/\//, "") === host && isFixedHost(host);
+  };
+}
+
+/** Nobody can point it elsewhere. */
+function isFixedHost(host: string): boolean {
+  const name = host.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
+  return isIP(name) !== 0 || name === "localhost" || name.endsWith(".localhost");
 }
 
 function isOrigin(text: string): boolean {
