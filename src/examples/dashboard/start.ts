@@ -9,7 +9,14 @@ const data = await mkdtemp(path.join(tmpdir(), "gatehouse-example-"));
 const { version } = JSON.parse(
   await readFile(new URL("../../../../package.json", import.meta.url), "utf8"),
 ) as { version: string };
-const dashboard = await startDashboard({ data, port: Number(process.env.PORT ?? 8123) });
+const dashboard = await startDashboard({ data, port: Number(process.env.PORT ?? 8123) }).catch(
+  async (error: unknown) => {
+    await rm(data, { recursive: true, force: true });
+    console.error(error instanceof Error ? error.message : String(error));
+    console.error("PORT=8124 npm run example starts it on another port");
+    process.exit(1);
+  },
+);
 const { owner, guest } = dashboard;
 console.log(`Gatehouse ${version}, with an example that is gone when you stop it.
 

@@ -17,6 +17,14 @@ const shown = 60;
 /** A panel that was taken away is asked for again after this, ms: the right may be back. */
 const askAgainMs = 2_000;
 
+/** Titles of the panels that are taken away now. */
+const missing = new Set();
+
+function tellMissing() {
+  const titles = panels.map(({ title }) => title).filter((title) => missing.has(title));
+  part("news").textContent = titles.length === 0 ? "" : `You may not see this now: ${titles.join(", ")}`;
+}
+
 const part = (id) => document.getElementById(id);
 const svg = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
 
@@ -58,7 +66,8 @@ async function show(client, about) {
   const onEnd = ({ code }) => {
     panel.section.remove();
     if (code !== "permission_lost") return;
-    part("news").textContent = `${about.title}: you may not see this any more.`;
+    missing.add(about.title);
+    tellMissing();
     again();
   };
   try {
@@ -67,6 +76,8 @@ async function show(client, about) {
     if (error.code === "unauthorized") again();
     return;
   }
+  missing.delete(about.title);
+  tellMissing();
   // In the order of the list, whenever it comes.
   const later = panels.slice(panels.indexOf(about) + 1).map(({ title }) => title);
   const next = [...part("panels").children].find((each) => later.includes(each.dataset.title));
