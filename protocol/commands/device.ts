@@ -14,6 +14,9 @@ export const DeviceInfo = Type.Object({
   client_name: Type.String(),
   /** Null: everything that the person may do. */
   scope: Type.Union([Type.String(), Type.Null()]),
+  resource: Type.Union([Type.String(), Type.Null()], {
+    description: "The backend that its tokens are for alone; null: they are for this server.",
+  }),
   /** Where the device asked from; null: not known. */
   address: Type.Union([Type.String(), Type.Null()]),
   expires_in: Type.Integer({ minimum: 0, description: "Seconds in which the person may decide." }),

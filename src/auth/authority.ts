@@ -7,7 +7,6 @@ import type { Clock } from "./clock/clock.ts";
 import { createLocalEventBus, type EventBus } from "./event-bus.ts";
 import { createLoginFlows, type LoginFlowLimits, type LoginFlows } from "./login/login-flows.ts";
 import type { AuditRecord } from "./model.ts";
-import type { RequestTools } from "./oauth/authorization-request.ts";
 import { type ClientCredentials, createClientCredentials } from "./oauth/client-credentials.ts";
 import { createDeviceAuthorizations, type DeviceAuthorizations } from "./oauth/device-authorizations.ts";
 import { createPushedRequests, type PushedRequests } from "./oauth/pushed-requests.ts";
@@ -173,7 +172,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const shared = { sealing, credentials, yielder, tables };
   const revocation = composeRevocation(options, { ...shared, keyring, keyringReloader });
   const ways = composeProviders(options, { ...shared, revocation });
-  const { providers } = ways;
+  const { providers, users, clients } = ways;
   const accessTokens = createAccessTokens({ keyring, clock, issuer, audience, providers });
   const sessions = createSessions({
     store,
@@ -182,6 +181,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     accessTokens,
     refreshTokens: createRefreshTokens(sealing),
     providers,
+    clients,
     yielder,
     caps: options.sessionCaps ?? {},
     accessTokenTtlMs: longestTokenMs,
@@ -198,9 +198,8 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   });
   const recentLogin = createRecentLogin({ clock, windowMs: options.recentLoginMs });
   const base = { store, clock, sealing, revocation, sessions, recentLogin, codes, credentials, yielder };
-  const applications = composeApplications(options, { ...base, users: ways.users });
-  const { clients, pushedRequests: pushed, clientPages } = applications;
-  const people = composePeople(options, { ...base, ...ways, clients, pushed, clientPages });
+  const applications = composeApplications(options, { ...base, users, clients });
+  const people = composePeople(options, { ...base, ...ways, ...applications });
 
   return {
     sessions,
@@ -278,7 +277,7 @@ function composeRevocation(
   });
 }
 
-/** Composes the providers, and the users whom they ask about. */
+/** Composes the providers, the users whom they ask about, and the clients that log users in. */
 function composeProviders(
   options: AuthorityOptions,
   parts: Pick<Base, "sealing" | "credentials" | "revocation" | "yielder"> & {
@@ -290,6 +289,8 @@ function composeProviders(
   const composed = composeGroups(tables, { store, revocation });
   const users = createUsers({ store, clock, ...parts, groups: composed.groups });
   const permissions = composePermissions(tables, { users, revocation, onFault: options.onFault });
+  const configured = options.clients ?? [];
+  const clients = createRegisteredClients({ store, clock, revocation, users, configured });
   const passwords = createPasswords(options.passwords);
   const { publicUrl = options.issuer } = options;
   const tools = {
@@ -303,7 +304,7 @@ function composeProviders(
   };
   const registry = createProviderRegistry(options.providers?.(tools) ?? [createHomeAssistantProvider(tools)]);
   const providers = createProviderAdmission(registry);
-  return { ...composed, users, permissions, passwords, registry, providers };
+  return { ...composed, users, clients, permissions, passwords, registry, providers };
 }
 
 type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {
@@ -316,8 +317,8 @@ type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {
 };
 
 /** Composes what registered clients need. */
-function composeApplications(options: AuthorityOptions, base: Base & Pick<Authority, "users">) {
-  const clients = createRegisteredClients({ ...base, configured: options.clients ?? [] });
+function composeApplications(options: AuthorityOptions, base: Base & Pick<Authority, "users" | "clients">) {
+  const { clients } = base;
   const audiences = () => audiencesOf(options);
   return {
     clients,
@@ -331,8 +332,9 @@ function composeApplications(options: AuthorityOptions, base: Base & Pick<Author
 /** Composes users, their logins and onboarding. */
 function composePeople(
   options: AuthorityOptions,
-  base: Base & ReturnType<typeof composeProviders> & RequestTools,
+  parts: Base & ReturnType<typeof composeProviders> & ReturnType<typeof composeApplications>,
 ) {
+  const base = { ...parts, pushed: parts.pushedRequests };
   const { store, clock, credentials, users, groups, permissions, registry } = base;
   const rotates = (clientId: string | null) => options.rotatingClients?.(clientId, "socket") ?? true;
   const localLoginsAt = (providerId: string | null) => createLocalLogins({ ...base, providerId });

@@ -189,6 +189,7 @@ const devices: Rules<Authority["devices"]> = {
   begin: needsFollowedLog,
   redeem: needsFollowedLog,
   watch: unrestricted,
+  requireForSocket: unrestricted,
   find: unrestricted,
   approve: needsFollowedLog,
   refuse: unrestricted,

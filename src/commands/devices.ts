@@ -7,9 +7,12 @@ export function deviceCommands({ authority, authorityOf }: CommandParts): readon
   const { devices } = authority;
   return [
     defineCommand("gatehouse/device/show", authority, async ({ user_code }, { principal }) => {
-      const { clientId, clientName, scope, address, expiresInMs } = await devices.find(user_code, principal);
+      const { clientId, clientName, scope, resource, address, expiresInMs } = await devices.find(
+        user_code,
+        principal,
+      );
       const expires_in = Math.floor(expiresInMs / 1000);
-      return { client_id: clientId, client_name: clientName, scope, address, expires_in };
+      return { client_id: clientId, client_name: clientName, scope, resource, address, expires_in };
     }),
     defineCommand("gatehouse/device/approve", authority, async ({ user_code }, session) => {
       await authorityOf(session).devices.approve(user_code, session.principal);

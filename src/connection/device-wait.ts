@@ -12,7 +12,7 @@ import type { Outcome } from "./login-messages.ts";
 import type { ConnectionLog } from "./observer.ts";
 
 export interface DeviceWaitParts extends LookTimerParts {
-  readonly devices: Pick<DeviceAuthorizations, "begin" | "redeem" | "watch">;
+  readonly devices: Pick<DeviceAuthorizations, "begin" | "redeem" | "requireForSocket" | "watch">;
   readonly clients: Pick<RegisteredClients, "find">;
   readonly log: ConnectionLog;
 }
@@ -71,6 +71,7 @@ export class DeviceWait {
 
   async wait(message: Params<"auth/device/wait">): Promise<Outcome> {
     const client = await this.#publicClient(message.client_id);
+    await this.#parts.devices.requireForSocket(client, message.device_code);
     this.#wait(client, message.device_code, message.id);
     // What was decided before this socket waited was told to nobody. Queued behind the answer to this message.
     this.#lookSoon();

@@ -15,6 +15,7 @@ const english = {
   shownCode: "Code",
   address: "Its address",
   asksFor: "Asks for",
+  resource: "For the service",
   unknown: "not known",
   approve: "Yes, connect it",
   refuse: "No",
@@ -38,6 +39,7 @@ const german: Texts = {
   shownCode: "Code",
   address: "Seine Adresse",
   asksFor: "Bittet um",
+  resource: "Für den Dienst",
   unknown: "nicht bekannt",
   approve: "Ja, verbinden",
   refuse: "Nein",
@@ -83,6 +85,7 @@ export function devicePage(
           <dt>${words.shownCode}</dt><dd data-shown="code"></dd>
           <dt>${words.address}</dt><dd data-shown="address" data-unknown="${words.unknown}"></dd>
           <dt>${words.asksFor}</dt><dd data-shown="scopes"></dd>
+          <div data-optional hidden><dt>${words.resource}</dt><dd data-shown="resource"></dd></div>
         </dl>
         <button id="approve" type="button">${words.approve}</button>
         <button id="refuse" type="button" class="second">${words.refuse}</button>

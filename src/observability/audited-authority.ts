@@ -110,6 +110,7 @@ const devices: Rules<Authority["devices"]> = {
   // HTTP and sockets record what came of it.
   redeem: notRecorded,
   watch: notRecorded,
+  requireForSocket: notRecorded,
   find: notRecorded,
   approve: records(
     "device_approval",

@@ -25,10 +25,12 @@ function fill(device) {
     code: $("user-code").value.toUpperCase(),
     address: device.address,
     scopes: scopes.join("\n"),
+    resource: device.resource,
   };
   for (const [name, text] of Object.entries(shown)) {
     const place = document.querySelector(`[data-shown="${name}"]`);
-    place.textContent = text ?? place.dataset.unknown;
+    place.textContent = text ?? place.dataset.unknown ?? "";
+    place.closest("[data-optional]")?.toggleAttribute("hidden", text === null);
   }
 }
 

@@ -27,7 +27,7 @@ describe.each(clientRigs)("on %s with the store %s:", (transport, store) => {
 
     it("a refresh token of a client with a secret is worth nothing without it, on the socket neither", async () => {
       const [own, other] = [await app(), await app()];
-      const { refresh_token = "" } = await loggedIn(own);
+      const { refresh_token = "", access_token = "" } = await loggedIn(own);
       const refresh = { grant_type: "refresh_token", refresh_token };
       expect(await token({ ...refresh, client_id: own[0] })).toMatchObject({
         status: 400,
@@ -40,8 +40,64 @@ describe.each(clientRigs)("on %s with the store %s:", (transport, store) => {
         expect(await socket.call("auth/login/refresh", { refresh_token, ...fields })).toMatchObject({
           error: { code: "invalid_client" },
         });
+      const inside = await openSocket(gateway.port);
+      await inside.authenticate(access_token);
+      expect(await inside.call("auth/refresh", { refresh_token })).toMatchObject({
+        error: { code: "invalid_client" },
+      });
       expect(await token(refresh, own)).toMatchObject({ status: 200 });
+      for (const each of [socket, inside]) each.close();
+    });
+
+    it("a client without the grant type refreshes nowhere, though a login on the socket gives it a token", async () => {
+      const [client_id] = await app({ authMethod: "none", redirectUris: [], grantTypes: ["login"] });
+      const socket = await openSocket(gateway.port);
+      const start = { handler: ["homeassistant", null], client_id };
+      const { flow_id } = (await socket.call("auth/login/start", start)).result as { flow_id: string };
+      const user_input = { username: "paula", password: ownerPassword };
+      const { result } = await socket.call("auth/login/step", { flow_id, user_input });
+      const { refresh_token } = (result as { result: { refresh_token: string } }).result;
+      await socket.find(({ type }) => type === "auth_ok", "auth_ok");
+      const refused = { error: { code: "unauthorized_client" } };
+      expect(await socket.call("auth/refresh", { refresh_token })).toMatchObject(refused);
+      const another = await openSocket(gateway.port);
+      expect(await another.call("auth/login/refresh", { refresh_token, client_id })).toMatchObject(refused);
+      for (const each of [socket, another]) each.close();
+    });
+
+    it("a session for a backend is not refreshed on the socket", async () => {
+      const own = await app({ authMethod: "none" });
+      const { refresh_token = "" } = await loggedIn(own, { resource: "https://backend.example/" });
+      const socket = await openSocket(gateway.port);
+      const fields = { refresh_token, client_id: own[0] };
+      expect(await socket.call("auth/login/refresh", fields)).toMatchObject({
+        error: { code: "invalid_target" },
+      });
       socket.close();
+      expect(await token({ grant_type: "refresh_token", ...fields })).toMatchObject({ status: 200 });
+    });
+
+    it("a long-lived token of its session has its scopes, and ends with the client", async () => {
+      const own = await app({ scopes: ["openid", "api"] });
+      const socket = await openSocket(gateway.port);
+      await socket.authenticate((await loggedIn(own)).access_token ?? "");
+      const asked = { client_name: `kept by ${own[0]} on ${transport}`, lifespan: 3650 };
+      const { result: kept } = await socket.call("auth/long_lived_access_token", asked);
+      const holder = await openSocket(gateway.port);
+      await holder.authenticate(kept as string);
+      const userinfo = () =>
+        fetch(`${gateway.url}/auth/userinfo`, { headers: { authorization: `Bearer ${kept}` } });
+      expect(await (await userinfo()).json()).toEqual({ sub: gateway.owner.id });
+      await gateway.authority.clients.remove(own[0]);
+      expect(await holder.closed).toMatchObject({ code: 4301 });
+      expect((await userinfo()).status).toBe(401);
+    });
+
+    it("a code goes to no redirect URI that the client has lost since", async () => {
+      const own = await app({ redirectUris: [callback, "https://app.example/new"] });
+      const code = await newCode(gateway, { client_id: own[0] });
+      await gateway.authority.clients.update(own[0], { redirectUris: ["https://app.example/new"] });
+      expect(await token(code, own)).toMatchObject({ status: 400, body: { error: "invalid_grant" } });
     });
 
     it("only what a client is registered for is granted", async () => {

@@ -1,34 +1,33 @@
 import { randomBytes } from "node:crypto";
 import { addressShare } from "../../net/address-share.ts";
 import type { RegisteredClient } from "../clients/client-record.ts";
-import type { Clock } from "../clock/clock.ts";
 import { newComparisonCode } from "../comparison-code.ts";
 import { AuthError } from "../errors.ts";
 import type { EventBus } from "../event-bus.ts";
-import type { Peer, Principal } from "../model.ts";
+import type { Peer } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { askingSessionChecks } from "../sessions/asking-session.ts";
 import { type CodeExchangeTools, openForGrant } from "../sessions/code-exchange.ts";
-import type { RecentLogin } from "../sessions/recent-login.ts";
 import { epochChecks, readEpochs } from "../sessions/session-record.ts";
 import type { Sessions, TokenGrant } from "../sessions/sessions.ts";
-import { type Checks, type RecordKey, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
-import { createAttempts } from "../throttling/attempts.ts";
-import { userCodeBudget } from "../throttling/budget.ts";
-import { counterOf } from "../throttling/counter-record.ts";
+import { type Checks, retryConflicts } from "../store.ts";
 import { RateLimiter } from "../throttling/rate-limiter.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import { refuseBlockedUser } from "../users/account-status.ts";
-import type { Users } from "../users/users.ts";
 import { requireGrantType, wishesOf } from "./authorization-request.ts";
+import {
+  createDeviceDecisions,
+  type DeviceDecisionOptions,
+  type DeviceDecisions,
+} from "./device-decisions.ts";
 import {
   type Approval,
   beginStep,
   type Device,
   deviceAt,
+  deviceGrantType,
   devicePut,
-  isUserCode,
   readDevice,
   unknownDeviceCode,
   userCodeKeys,
@@ -51,21 +50,11 @@ export interface DeviceAuthorization {
   readonly intervalMs: number;
 }
 
-/** What a person sees of a device before deciding. */
-export interface WaitingDevice {
-  readonly clientId: string;
-  readonly clientName: string;
-  readonly scope: string | null;
-  /** Of the device, when it asked; null: not known. */
-  readonly address: string | null;
-  readonly expiresInMs: number;
-}
-
 /**
  * Device authorization (RFC 8628): a device without a keyboard shows a code, a person who is logged in elsewhere types
  * it and decides, and the device gets a session of that person.
  */
-export interface DeviceAuthorizations {
+export interface DeviceAuthorizations extends DeviceDecisions {
   /**
    * NOT checked: whether it is the client; see `ClientAuthentication`. Throws `unauthorized_client`, `invalid_scope`,
    * `invalid_target`, `rate_limited`, `overloaded`.
@@ -89,33 +78,24 @@ export interface DeviceAuthorizations {
     /** False for a socket, which is told when to ask. */
     readonly polls: boolean;
   }): Promise<TokenGrant & { readonly refreshToken: string }>;
+  /**
+   * Throws `invalid_target` for a device that asked for a token for a backend, which cannot authenticate a socket. A code
+   * that is unknown, or another client's, throws nothing: `redeem` says so.
+   */
+  requireForSocket(client: RegisteredClient, deviceCode: string): Promise<void>;
   /** Calls `onDecided` whenever there may be a decision, on whatever node it was made. Must not throw. */
   watch(deviceCode: string, onDecided: () => void): () => void;
-  /** Throws `not_found`, alike for an unknown, ended and decided one, and `rate_limited` after ten of these on any node. */
-  find(userCode: string, by: Principal): Promise<WaitingDevice>;
-  /**
-   * Throws like `find`, `recent_login_required`, and `unauthorized` for a session that has ended. The device gets a session
-   * of the principal's user.
-   */
-  approve(userCode: string, by: Principal): Promise<WaitingDevice>;
-  refuse(userCode: string, by: Principal): Promise<WaitingDevice>;
   close(): void;
 }
 
-export interface DeviceAuthorizationOptions extends Omit<CodeExchangeTools, "codes"> {
-  readonly store: Store;
-  readonly clock: Clock;
+export interface DeviceAuthorizationOptions extends DeviceDecisionOptions, Omit<CodeExchangeTools, "codes"> {
   readonly events: EventBus;
-  readonly users: Pick<Users, "read">;
   readonly sessions: Pick<Sessions, "open" | "get">;
-  readonly recentLogin: RecentLogin;
   readonly revocation: Pick<Revocation, "revoke">;
   readonly sealing: Pick<Sealing, "derive">;
   /** Without a trailing slash. */
   readonly publicUrl: () => string;
 }
-
-export const deviceGrantType = "urn:ietf:params:oauth:grant-type:device_code";
 
 const lifeMs = 10 * 60_000;
 const intervalMs = 5_000;
@@ -128,36 +108,8 @@ const beginLimits = { limit: 60, windowMs: lifeMs };
 export function createDeviceAuthorizations(options: DeviceAuthorizationOptions): DeviceAuthorizations {
   const { store, clock, events } = options;
   const begins = new RateLimiter({ ...beginLimits, clock });
-  const charge = createAttempts({ store, clock, budget: userCodeBudget });
   const waiters = new DeviceWaiters(events);
   const userCodeKey = userCodeKeys(options.sealing);
-  const byUserCode = async (userCode: string, { userId }: Principal) => {
-    const attempt = await charge(counterOf.userCode(userId));
-    const found = await waitingDevice(options, isUserCode(userCode) ? userCodeKey(userCode) : undefined);
-    // Earlier guesses stay: everybody can have a code of a device of their own.
-    await attempt.refund();
-    return found;
-  };
-  const decide = async (
-    userCode: string,
-    by: Principal,
-    change: (device: Device) => Promise<Device>,
-  ): Promise<WaitingDevice> => {
-    const { key } = await byUserCode(userCode, by);
-    return await retryConflicts(async () => {
-      const { device, version } = await stillWaiting(options, key);
-      const whoAsks = await askingSessionChecks(options, by.userId, by.sessionId);
-      const write: Step = {
-        check: [{ key, version }, ...whoAsks],
-        put: [devicePut(key, await change(device))],
-      };
-      const outcome = await store.commit(write);
-      // The device has polled, or the session was refreshed; or somebody else has decided: then it is not found.
-      if (!outcome.ok) return undefined;
-      waiters.announce(key);
-      return shown(device, clock);
-    });
-  };
   return {
     async begin(client, wishes, peer) {
       requireGrantType(client, deviceGrantType);
@@ -183,19 +135,20 @@ export function createDeviceAuthorizations(options: DeviceAuthorizationOptions):
       if (device.state === "refused") throw new AuthError("device_refused");
       if (clock.now() >= device.endsAt) throw new AuthError("expired_token");
       if (device.approval === null) throw polls ? await pollVerdict(options, found) : pending();
-      return await openSession(options, client, found, device.approval, peer);
+      // A socket cannot be authenticated by a token for somebody else.
+      if (!polls && device.resource !== null) throw new AuthError("invalid_target");
+      const opened = await openSession(options, client, found, device.approval, { peer, polls });
+      // Who else waits for this device learns that it waits for nothing.
+      waiters.announce(found.key);
+      return opened;
+    },
+    async requireForSocket(client, deviceCode) {
+      const found = await deviceAt(store, recordKeys.device(deviceCode));
+      if (found?.device.clientId === client.id && found.device.resource !== null)
+        throw new AuthError("invalid_target");
     },
     watch: (deviceCode, onDecided) => waiters.watch(recordKeys.device(deviceCode), onDecided),
-    find: async (userCode, by) => shown((await byUserCode(userCode, by)).device, clock),
-    approve(userCode, by) {
-      options.recentLogin.require(by);
-      return decide(userCode, by, async (device) => ({
-        ...device,
-        state: "approved",
-        approval: await approvalOf(options, by),
-      }));
-    },
-    refuse: (userCode, by) => decide(userCode, by, async (device) => ({ ...device, state: "refused" })),
+    ...createDeviceDecisions(options, { waiters, userCodeKey }),
     close: () => waiters.close(),
   };
 }
@@ -208,28 +161,6 @@ function newDevice(
 ): Device {
   const waits = { askedAt: 0, state: "waiting", approval: null, openedSession: null } as const;
   return { clientId, clientName, ...granted, address, endsAt, intervalMs, ...waits };
-}
-
-async function waitingDevice(
-  { store, clock }: Pick<DeviceAuthorizationOptions, "store" | "clock">,
-  codeKey: RecordKey | undefined,
-): Promise<VersionedDevice> {
-  const pointer = codeKey && (await readRecord(store, codeKey));
-  const hash = pointer?.value.device;
-  return await stillWaiting(
-    { store, clock },
-    typeof hash === "string" ? recordKeys.deviceOfHash(hash) : undefined,
-  );
-}
-
-async function stillWaiting(
-  { store, clock }: Pick<DeviceAuthorizationOptions, "store" | "clock">,
-  key: RecordKey | undefined,
-): Promise<VersionedDevice> {
-  const found = key && (await deviceAt(store, key));
-  if (found === undefined || found.device.state !== "waiting" || clock.now() >= found.device.endsAt)
-    throw new AuthError("not_found", { publicMessage: "No device waits with this code" });
-  return found;
 }
 
 function pending(): AuthError {
@@ -250,35 +181,12 @@ async function pollVerdict(
   return early ? new AuthError("slow_down") : pending();
 }
 
-/** The login of the person who approves: the device's session is as good as that one, and ends with its credential. */
-async function approvalOf(
-  { sessions, users }: Pick<DeviceAuthorizationOptions, "sessions" | "users">,
-  { userId, sessionId, assurance, amr, authenticatedAt }: Principal,
-): Promise<Approval> {
-  const session = await sessions.get(sessionId);
-  const found = await users.read(userId);
-  if (session === undefined || found === undefined || session.credentialId === null)
-    throw new AuthError("recent_login_required", {
-      detail: "the approving session has ended, or has no credential",
-    });
-  return {
-    userId,
-    sessionId,
-    userEpoch: found.epoch,
-    credentialId: session.credentialId,
-    assurance,
-    amr: [...amr],
-    authenticatedAt,
-    providerSession: session.providerSession ?? null,
-  };
-}
-
 async function openSession(
   options: DeviceAuthorizationOptions,
   client: RegisteredClient,
   found: VersionedDevice,
   approval: Approval,
-  peer: Peer,
+  { peer, polls }: { readonly peer: Peer; readonly polls: boolean },
 ): Promise<TokenGrant & { readonly refreshToken: string }> {
   const { key, version } = found;
   try {
@@ -287,8 +195,10 @@ async function openSession(
         return await openOnce(options, client, found, approval, peer);
       } catch (error) {
         if (!(error instanceof AuthError) || error.code !== "conflict") throw error;
-        // Another call was faster.
-        if ((await deviceAt(options.store, key))?.version !== version) throw pending();
+        // Another call was faster. One that polls asks again, and learns it then.
+        const now = await deviceAt(options.store, key);
+        if (now?.version !== version)
+          throw now?.device.state === "used" && !polls ? unknownDeviceCode() : pending();
         // What was read has changed, as the session that approved does with each use.
         return undefined;
       }
@@ -353,9 +263,4 @@ async function endOpened(
   if (approval === null || openedSession === null) return;
   const { userId } = approval;
   await revocation.revoke({ kind: "sessions", userId, sessionIds: [openedSession] }, "token_reused");
-}
-
-function shown({ endsAt, ...device }: Device, clock: Clock): WaitingDevice {
-  const { clientId, clientName, scope, address } = device;
-  return { clientId, clientName, scope, address, expiresInMs: Math.max(0, endsAt - clock.now()) };
 }

@@ -6,6 +6,8 @@ import { hashed, recordKeys } from "../record-keys.ts";
 import { type JsonObject, type RecordKey, readRecord, type Step, type Store } from "../store.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 
+export const deviceGrantType = "urn:ietf:params:oauth:grant-type:device_code";
+
 /** How long a device that asks late still learns what became of it, and a code that is used again is known, ms. */
 const lateMs = 5 * 60_000;
 const deviceCodeShape = /^[A-Za-z0-9_-]{43}$/;

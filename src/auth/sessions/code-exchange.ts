@@ -1,3 +1,5 @@
+import type { RegisteredClient } from "../clients/client-record.ts";
+import { isRegisteredRedirect } from "../clients/client-rules.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
@@ -18,6 +20,8 @@ export interface CodeExchangeTools {
 export interface CodeExchange {
   readonly code: string;
   readonly clientId: string;
+  /** The client of this id, if it is registered. It may have less now than at the login. */
+  readonly client?: RegisteredClient | undefined;
   readonly codeVerifier?: string | undefined;
   /** If present, it must equal the redirect URI of the login (RFC 6749 section 4.1.3). */
   readonly redirectUri?: string | undefined;
@@ -58,8 +62,10 @@ export async function openSessionForCode(
 }
 
 async function openOnce(tools: CodeExchangeTools, request: CodeExchange): Promise<CodeSession> {
-  const { rotates, peer } = request;
+  const { rotates, peer, client } = request;
   const { grant, consume } = await tools.codes.redeem(request);
+  if (client !== undefined && !isRegisteredRedirect(client, grant.redirectUri ?? ""))
+    throw new AuthError("invalid_code", { detail: "the client has the redirect URI of the login no longer" });
   if (request.resource != null && request.resource !== grant.resource) throw new AuthError("invalid_target");
   const providerSession = grant.providerSession?.name;
   const opened = await openForGrant(tools, { grant, providerSession, rotates, peer, consume });

@@ -1,4 +1,5 @@
 import { type Policy, policyLimits } from "../../../protocol/policy.ts";
+import { isRegisteredId } from "../clients/client-id.ts";
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
 import type { Session } from "../model.ts";
@@ -7,7 +8,7 @@ import { recordKeys } from "../record-keys.ts";
 import { mergeSteps, readRecord, retryConflicts, type Step } from "../store.ts";
 import { refuseInactive } from "../users/account-status.ts";
 import { readUserStatus } from "../users/user-record.ts";
-import { askingSessionChecks } from "./asking-session.ts";
+import { type AskingSession, readAskingSession } from "./asking-session.ts";
 import { createSessionStep, firstGeneration, type SessionTools } from "./open-session.ts";
 import { requireRoomForToken } from "./session-caps.ts";
 import { findSession } from "./session-reading.ts";
@@ -58,13 +59,14 @@ async function createOnce(tools: SessionTools, request: LongLivedRequest) {
   const user = userStatus?.user;
   refuseInactive(user);
   if (userStatus === undefined) return undefined;
-  const session = longLivedSession(request, tools.clock.now());
+  const asking = await askingSession(tools, request);
+  const session = longLivedSession(request, asking?.session, tools.clock.now());
   const { all, client } = await readEpochs(tools.store, session);
   const epochs = { user: userStatus.epoch, all, client };
   const unchanged = { key: recordKeys.user(request.userId), version: userStatus.version };
   const step = mergeSteps(
     { check: [unchanged, ...epochChecks(session, epochs)] },
-    { check: await askingChecks(tools, request) },
+    { check: asking?.checks ?? [] },
     createSessionStep(session),
     await claimNameStep(tools, session, request.clientName),
   );
@@ -76,17 +78,30 @@ async function createOnce(tools: SessionTools, request: LongLivedRequest) {
  * The commit checks that the asking session is still live. The token is not ended by the revocation of that session,
  * so without this check an attempt that failed on the user's new epoch would succeed when it is retried.
  */
-async function askingChecks(tools: SessionTools, { userId, askedBy }: LongLivedRequest) {
-  return askedBy === undefined ? [] : await askingSessionChecks(tools, userId, askedBy);
+async function askingSession(
+  tools: SessionTools,
+  { userId, askedBy, policy }: LongLivedRequest,
+): Promise<AskingSession | undefined> {
+  if (askedBy === undefined) return undefined;
+  const asking = await readAskingSession(tools, userId, askedBy);
+  // Nothing here can say what two policies leave together.
+  if (asking.session.policy !== undefined && policy !== undefined) throw new AuthError("unauthorized");
+  return asking;
 }
 
-function longLivedSession(request: LongLivedRequest, now: number): Session {
+/**
+ * A token is never wider than the session that asked for it: it has that session's scopes and policy, and belongs to the
+ * same registered client, whose removal ends it. As in Home Assistant, it belongs to no other client.
+ */
+function longLivedSession(request: LongLivedRequest, asking: Session | undefined, now: number): Session {
+  const policy = request.policy === undefined ? asking?.policy : JSON.stringify(request.policy);
+  const clientId = asking?.clientId ?? null;
   const lifeMs = request.days * dayMs;
   return {
     id: newId(),
     userId: request.userId,
     type: "long_lived_access_token",
-    clientId: null,
+    clientId: clientId !== null && isRegisteredId(clientId) ? clientId : null,
     clientName: request.clientName,
     clientIcon: request.clientIcon,
     credentialId: null,
@@ -102,7 +117,8 @@ function longLivedSession(request: LongLivedRequest, now: number): Session {
     assurance: 1,
     amr: [],
     authenticatedAt: now,
-    ...(request.policy === undefined ? {} : { policy: JSON.stringify(request.policy) }),
+    ...(asking?.scope == null ? {} : { scope: asking.scope }),
+    ...(policy === undefined ? {} : { policy }),
   };
 }
 

@@ -1,14 +1,17 @@
 import { LRUCache } from "lru-cache";
-import { knownScopes, scopesIn } from "../clients/scopes.ts";
+import { isRegisteredId } from "../clients/client-id.ts";
+import { clientChecks, type RegisteredClient } from "../clients/client-record.ts";
+import type { RegisteredClients } from "../clients/registered-clients.ts";
 import { AuthError } from "../errors.ts";
 import type { Peer, Session, User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import type { DisabledSafeguards } from "../safeguards.ts";
-import { readRecord, retryConflicts, type Store, type StoredRecord } from "../store.ts";
+import { readRecord, retryConflicts, type StoredRecord } from "../store.ts";
 import { blockedError } from "../users/account-status.ts";
 import { requireUser } from "../users/user-record.ts";
 import { admissionError, type SessionTools } from "./open-session.ts";
+import { grantableScope, refusalOfClient } from "./refresh-client.ts";
 import { judgeGeneration } from "./refresh-rule.ts";
 import {
   createdVersionOf,
@@ -33,10 +36,13 @@ export interface RefreshRequest {
   readonly scope?: string | undefined;
   /** If present, it must be the session's (RFC 8707 section 2.2). */
   readonly resource?: string | undefined;
+  /** See `Sessions.refresh`. */
+  readonly clientAuthenticated?: boolean | undefined;
   readonly peer: Peer;
 }
 
 export interface RefreshTools extends SessionTools {
+  readonly clients: Pick<RegisteredClients, "find">;
   readonly revoke: Revocation["revoke"];
   readonly disabledSafeguards: DisabledSafeguards;
 }
@@ -51,7 +57,7 @@ const useGrainMs = 10_000;
  * with each other.
  */
 export function createRefresh(tools: RefreshTools): (request: RefreshRequest) => Promise<TokenGrant> {
-  const snapshots = createRefreshSnapshots(tools.store);
+  const snapshots = createRefreshSnapshots(tools);
   return (request) => {
     const token = tools.refreshTokens.read(request.refreshToken);
     const inBand = request.sessionId !== undefined;
@@ -94,7 +100,7 @@ function judge(tools: RefreshTools, snapshot: RefreshSnapshot, attempt: RefreshA
   if (error !== undefined) return error;
   const { session } = snapshot;
   const presented = { generation: attempt.generation, peer: attempt.peer, now };
-  const scope = narrowedScope(session, attempt.scope);
+  const scope = grantableScope(session, snapshot.client, attempt.scope);
   if (scope === undefined) return { ok: false, error: new AuthError("invalid_scope") };
   const verdict = judgeGeneration(session, presented, !tools.disabledSafeguards.has("heal_forward"));
   if (verdict.kind === "reused")
@@ -126,26 +132,11 @@ function findRefusal(
     };
   if (state !== "live" || session.type === "long_lived_access_token")
     return { ok: false, error: new AuthError("invalid_grant") };
-  if (!isOfClient(session, attempt)) return { ok: false, error: new AuthError("invalid_client") };
-  if (attempt.resource !== undefined && attempt.resource !== session.resource)
-    return { ok: false, error: new AuthError("invalid_target") };
   const blocked =
-    blockedError(snapshot.user, attempt.peer) ?? admissionError(providers, session, attempt.peer);
+    refusalOfClient(session, snapshot.client, attempt) ??
+    blockedError(snapshot.user, attempt.peer) ??
+    admissionError(providers, session, attempt.peer);
   return blocked === undefined ? undefined : { ok: false, error: blocked };
-}
-
-/** Undefined: more than the session has. */
-function narrowedScope({ scope = null }: Session, requested: string | undefined): string | null | undefined {
-  if (requested === undefined) return scope;
-  const asked = scopesIn(requested);
-  const allowed = scope === null ? knownScopes : scopesIn(scope);
-  return asked.length > 0 && asked.every((each) => allowed.includes(each)) ? asked.join(" ") : undefined;
-}
-
-/** In band the socket belongs to the session, which is stronger evidence than a client id. */
-function isOfClient(session: Session, { clientId, sessionId }: RefreshRequest): boolean {
-  if (sessionId !== undefined && clientId === undefined) return true;
-  return (clientId ?? null) === session.clientId;
 }
 
 async function refuse(tools: RefreshTools, { error, revokes }: Refused): Promise<never> {
@@ -169,6 +160,7 @@ async function grantOnce(
       { key: recordKeys.session(session.id), version: snapshot.version },
       { key: recordKeys.user(session.userId), version: snapshot.userVersion },
       ...epochChecks(session, snapshot.epochs),
+      ...(snapshot.client === undefined ? [] : clientChecks(snapshot.client)),
     ],
     put: changed === undefined ? [] : [sessionPut(changed)],
   });
@@ -213,6 +205,8 @@ export interface RefreshSnapshot {
   readonly user: User;
   readonly userVersion: number;
   readonly epochs: Epochs;
+  /** The session's client as it is registered now; undefined if it is not registered. */
+  readonly client: RegisteredClient | undefined;
 }
 
 export interface RefreshSnapshots {
@@ -234,40 +228,57 @@ export interface RefreshSnapshots {
 const maxSnapshots = 10_000;
 const maxOwners = 10_000;
 
-export function createRefreshSnapshots(store: Store): RefreshSnapshots {
+type SnapshotTools = Pick<RefreshTools, "store" | "clients">;
+
+export function createRefreshSnapshots(tools: SnapshotTools): RefreshSnapshots {
   const snapshots = new LRUCache<string, RefreshSnapshot>({ max: maxSnapshots });
   return {
     cached: (sessionId) => snapshots.get(sessionId),
-    read: createReader(store),
+    read: createReader(tools),
     keep: (snapshot) => void snapshots.set(snapshot.session.id, snapshot),
   };
 }
 
 /**
  * Reads session, user and epochs in one read if the session's user and client are known; these never change.
- * Otherwise it takes two reads, the session first. The commit checks all of them.
+ * Otherwise it takes two reads, the session first. A registered client is read too, unless it is configured. The commit
+ * checks all of them.
  */
-function createReader(store: Store): RefreshSnapshots["read"] {
+function createReader({ store, clients }: SnapshotTools): RefreshSnapshots["read"] {
   const owners = new LRUCache<string, SessionOwner>({ max: maxOwners });
   return async (sessionId) => {
     const key = recordKeys.session(sessionId);
     const cached = owners.get(sessionId);
     if (cached !== undefined) {
-      const [session, ...rest] = await store.get([key, recordKeys.user(cached.userId), ...epochKeys(cached)]);
-      return snapshotOf(session, rest);
+      const [[session, ...rest], client] = await Promise.all([
+        store.get([key, recordKeys.user(cached.userId), ...epochKeys(cached)]),
+        clientOf(clients, cached),
+      ]);
+      return snapshotOf(session, rest, client);
     }
     const session = await readRecord(store, key);
     if (session === undefined) throw new AuthError("invalid_grant");
     const { userId, clientId } = requireSession(session).session;
-    const rest = await store.get([recordKeys.user(userId), ...epochKeys({ userId, clientId })]);
+    const [rest, client] = await Promise.all([
+      store.get([recordKeys.user(userId), ...epochKeys({ userId, clientId })]),
+      clientOf(clients, { clientId }),
+    ]);
     owners.set(sessionId, { userId, clientId });
-    return snapshotOf(session, rest);
+    return snapshotOf(session, rest, client);
   };
+}
+
+async function clientOf(
+  clients: Pick<RegisteredClients, "find">,
+  { clientId }: Pick<SessionOwner, "clientId">,
+): Promise<RegisteredClient | undefined> {
+  return clientId !== null && isRegisteredId(clientId) ? await clients.find(clientId) : undefined;
 }
 
 function snapshotOf(
   record: StoredRecord | undefined,
   [user, ...epochs]: readonly (StoredRecord | undefined)[],
+  client: RegisteredClient | undefined,
 ): RefreshSnapshot {
   if (record === undefined || user === undefined) throw new AuthError("invalid_grant");
   return {
@@ -275,5 +286,6 @@ function snapshotOf(
     user: requireUser(user),
     userVersion: user.version,
     epochs: epochsFromRecords(epochs),
+    client,
   };
 }

@@ -1,4 +1,5 @@
 import type { Policy } from "../../../protocol/policy.ts";
+import type { RegisteredClients } from "../clients/registered-clients.ts";
 import type { Clock } from "../clock/clock.ts";
 import type { AssuranceLevel, Credential, PageRequest, Peer, Principal, Session, User } from "../model.ts";
 import type { ProviderAdmission } from "../providers/registry.ts";
@@ -80,8 +81,9 @@ export interface Sessions {
    * again. See `judgeGeneration`. A token with a higher generation than the record (the store went back in time)
    * moves the session forward. Throws `invalid_grant` (unknown, revoked, expired alike), `token_reused`,
    * `invalid_client` (another client's; a client id is compared when the session has one or the caller sends one; in
-   * band only when the caller sends one), `access_denied` (user not active or not allowed from this address),
-   * `invalid_scope` (more scopes than the session has), `invalid_target`, `conflict` (retry).
+   * band only when the caller sends one), `unauthorized_client` (a registered client without the grant type),
+   * `access_denied` (user not active or not allowed from this address), `invalid_scope` (more scopes than the session
+   * has, or the client has none of them any more), `invalid_target`, `conflict` (retry).
    */
   refresh(request: {
     readonly refreshToken: string;
@@ -90,6 +92,11 @@ export interface Sessions {
     readonly sessionId?: string;
     readonly scope?: string | undefined;
     readonly resource?: string | undefined;
+    /**
+     * Whether a registered client has proved who it is, as far as it must. If not, as on a socket, sessions of clients
+     * with a secret or a key are `invalid_client`, and those for a backend `invalid_target`. False by default.
+     */
+    readonly clientAuthenticated?: boolean | undefined;
     readonly peer: Peer;
   }): Promise<TokenGrant>;
   /**
@@ -144,6 +151,7 @@ export interface SessionsOptions {
   readonly sessionIdleMs?: number;
   readonly yielder: LoopYielder;
   readonly providers: ProviderAdmission;
+  readonly clients: Pick<RegisteredClients, "find">;
   /** No caps by default. */
   readonly caps?: Partial<SessionCaps>;
 }
@@ -165,6 +173,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     clock,
     revocation,
     providers: options.providers,
+    clients: options.clients,
     revoke: revocation.revoke,
     accessTokens,
     refreshTokens,

@@ -42,6 +42,7 @@ function exchangeOf({ form, client, peer }: GrantRequest, { rotates }: CodeGrant
   if (code === undefined) throw new AuthError("invalid_code", { detail: "the code is missing" });
   return {
     clientId: client.id,
+    client: client.registered,
     code,
     codeVerifier: form.get("code_verifier"),
     redirectUri: form.get("redirect_uri"),

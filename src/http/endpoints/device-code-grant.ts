@@ -1,7 +1,7 @@
 import type { Authority } from "../../auth/authority.ts";
 import { AuthError } from "../../auth/errors.ts";
 import { requireGrantType } from "../../auth/oauth/authorization-request.ts";
-import { deviceGrantType } from "../../auth/oauth/device-authorizations.ts";
+import { deviceGrantType } from "../../auth/oauth/device-record.ts";
 import type { TokenGrant } from "../../auth/sessions/sessions.ts";
 import type { HttpResponse } from "../endpoint.ts";
 import type { HttpObserver } from "../observer.ts";

@@ -1,5 +1,5 @@
 import { knownScopes } from "../../auth/clients/scopes.ts";
-import { deviceGrantType } from "../../auth/oauth/device-authorizations.ts";
+import { deviceGrantType } from "../../auth/oauth/device-record.ts";
 import { json } from "../answers.ts";
 import type { Endpoint } from "../exchange.ts";
 

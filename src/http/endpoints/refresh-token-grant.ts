@@ -41,6 +41,7 @@ async function refresh(
       clientId: client?.id ?? null,
       scope,
       resource,
+      clientAuthenticated: true,
       peer,
     });
   } catch (error) {

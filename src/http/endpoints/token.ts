@@ -1,5 +1,5 @@
 import { AuthError } from "../../auth/errors.ts";
-import { deviceGrantType } from "../../auth/oauth/device-authorizations.ts";
+import { deviceGrantType } from "../../auth/oauth/device-record.ts";
 import { empty, neverStored } from "../answers.ts";
 import { readForm } from "../body.ts";
 import { knownClientId, requestingClient } from "../client-authentication.ts";

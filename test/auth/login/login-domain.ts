@@ -67,10 +67,12 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     refreshTokens,
     yielder,
     providers: openProviders,
+    clients: { find: (clientId) => clients.find(clientId) },
   });
   const credentials = createCredentials(store);
   const groups = followGroups({ store, table: createGroupTable(), revocation });
   const users = createUsers({ store, clock, revocation, groups, credentials, yielder });
+  const clients = createRegisteredClients({ store, clock, revocation, users, configured: [] });
   const passwords = createPasswords({
     parameters: quick,
     workers: 1,
@@ -102,7 +104,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     credentials,
     sessions,
     codes,
-    clients: createRegisteredClients({ store, clock, revocation, users, configured: [] }),
+    clients,
     clientPages: noClientPages,
     pushed: createPushedRequests({ store, clock }),
     throttle,

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { RegisteredClient } from "../../../src/auth/clients/client-record.ts";
 import type { Principal, User } from "../../../src/auth/model.ts";
-import { deviceGrantType } from "../../../src/auth/oauth/device-authorizations.ts";
+import { deviceGrantType } from "../../../src/auth/oauth/device-record.ts";
 import { hashed, recordKeys } from "../../../src/auth/record-keys.ts";
 import { abroad, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { refusal } from "../../support/refusal.ts";
@@ -79,6 +79,39 @@ describe("a decision", () => {
     expect(await refusal(devices().approve(userCode, hanna))).toBe("not_found");
     expect(await refusal(devices().refuse(userCode, hanna))).toBe("not_found");
     expect(await refusal(devices().find(userCode, hanna))).toBe("not_found");
+  });
+  it.each([
+    ["has scopes", { scope: "api" }],
+    ["belongs to a registered client", { clientId: "tv" }],
+  ])("is not made on a session that %s", async (_, more) => {
+    const { principal } = await node.open(user.id, more);
+    const { deviceCode, userCode } = await start();
+    expect(await refusal(devices().approve(userCode, principal))).toBe("insufficient_scope");
+    expect(await refusal(devices().refuse(userCode, principal))).toBe("insufficient_scope");
+    expect(await refusal(poll(deviceCode))).toBe("authorization_pending");
+  });
+  it("is not made on a device whose client was removed", async () => {
+    const { userCode } = await start();
+    await node.authority.clients.remove("tv");
+    expect(await refusal(devices().find(userCode, hanna))).toBe("not_found");
+    expect(await refusal(devices().approve(userCode, hanna))).toBe("not_found");
+    expect(await refusal(devices(other).refuse(userCode, hanna))).toBe("not_found");
+  });
+  it("is told again to who waits, on every node, once another one has the session", async () => {
+    const { deviceCode, userCode } = await start();
+    let told = 0;
+    const stop = devices().watch(deviceCode, () => {
+      told += 1;
+    });
+    await devices().approve(userCode, hanna);
+    // It began to listen, and the approval.
+    await vi.waitFor(() => expect(told).toBe(2));
+    const look = () => devices().redeem({ client: tv, deviceCode, peer: abroad, polls: false });
+    const outcomes = await Promise.allSettled([look(), look(), look()]);
+    const failures = outcomes.flatMap((each) => (each.status === "rejected" ? [each.reason.code] : []));
+    expect(failures).toEqual(["invalid_grant", "invalid_grant"]);
+    await vi.waitFor(() => expect(told).toBe(3));
+    stop();
   });
   it("needs a session that is still live", async () => {
     const { deviceCode, userCode } = await start();

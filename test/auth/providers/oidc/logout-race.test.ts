@@ -1,7 +1,7 @@
 import { createLocalJWKSet, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { expect, it } from "vitest";
 
-import { deviceGrantType } from "../../../../src/auth/oauth/device-authorizations.ts";
+import { deviceGrantType } from "../../../../src/auth/oauth/device-record.ts";
 import { logOut } from "../../../../src/auth/providers/oidc/logout.ts";
 import type { ProviderRegistry } from "../../../../src/auth/providers/registry.ts";
 import { abroad, startAuthority } from "../../../support/authority.ts";
