@@ -1,6 +1,7 @@
 import type { Authority } from "../auth/authority.ts";
 import { approvalOnWire } from "../auth/users/approval-on-wire.ts";
 import type { WaitingApproval } from "../auth/users/approvals.ts";
+import { groupIdsOf } from "./group-names.ts";
 import { type Output, table, timeText } from "./output.ts";
 import { oneLine } from "./terminal-text.ts";
 
@@ -22,11 +23,12 @@ function providerText([type, id]: WaitingApproval["provider"]): string {
 }
 
 export async function approve(
-  { approvals }: Authority,
-  request: { readonly userId: string; readonly groupIds: readonly string[] | undefined },
+  authority: Authority,
+  request: { readonly userId: string; readonly groups: readonly string[] | undefined },
   output: Output,
 ): Promise<void> {
-  const user = await approvals.approve(request.userId, request.groupIds);
+  const groupIds = request.groups && (await groupIdsOf(authority, request.groups));
+  const user = await authority.approvals.approve(request.userId, groupIds);
   const groups = [...user.groupIds];
   output.result(
     { user_id: user.id, name: user.name, group_ids: groups },

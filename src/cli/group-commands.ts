@@ -2,13 +2,18 @@ import { type Command, InvalidArgumentError } from "commander";
 
 import type { Authority } from "../auth/authority.ts";
 import { type CommandContext, configured, type StoreFlags, withAuthority } from "./command-context.ts";
+import { groupSpelling } from "./group-names.ts";
 import type { Output } from "./output.ts";
 
 /** Loaded on demand: schemas of policies are compiled. */
 type Groups = typeof import("./groups.ts");
 
 export function addGroupCommands(program: Command, context: CommandContext): void {
-  const family = program.command("groups").description("groups of users, and what their policies give");
+  const family = program
+    .command("groups")
+    .description(
+      `groups of users, and what their policies give. <group> is ${groupSpelling}; <user> is a login name, a name or an id`,
+    );
   const using = (
     flags: StoreFlags,
     action: (groups: Groups, authority: Authority, output: Output) => Promise<void>,
@@ -25,10 +30,9 @@ export function addGroupCommands(program: Command, context: CommandContext): voi
   configured(family.command("list").description("list groups")).action((flags) =>
     using(flags, (groups, authority, output) => groups.listGroups(authority, output)),
   );
-  configured(
-    family.command("show <group-id>").description("show a group, its policy and its members"),
-  ).action((id, flags) =>
-    using(flags, (groups, authority, output) => groups.showGroup(authority, id, output)),
+  configured(family.command("show <group>").description("show a group, its policy and its members")).action(
+    (spelled, flags) =>
+      using(flags, (groups, authority, output) => groups.showGroup(authority, spelled, output)),
   );
   configured(family.command("create <name>").description("create a group"))
     .requiredOption("--policy-file <file>", "JSON file with its policy")
@@ -37,22 +41,20 @@ export function addGroupCommands(program: Command, context: CommandContext): voi
         groups.createGroup(authority, { name, policyFile: flags.policyFile }, output),
       ),
     );
-  withVersion(configured(family.command("update <group-id>").description("change a group")))
+  withVersion(configured(family.command("update <group>").description("change a group")))
     .option("--name <name>", "another name")
     .option("--policy-file <file>", "JSON file with another policy")
-    .action((id, flags) =>
+    .action((spelled, flags) =>
       using(flags, (groups, authority, output) => {
         const { name, policyFile, atVersion: version } = flags;
-        return groups.updateGroup(authority, { id, name, policyFile, version }, output);
+        return groups.updateGroup(authority, { spelled, name, policyFile, version }, output);
       }),
     );
   withVersion(
-    configured(
-      family.command("delete <group-id>").description("delete a group; its members lose what it gave"),
-    ),
-  ).action((id, flags) =>
+    configured(family.command("delete <group>").description("delete a group; its members lose what it gave")),
+  ).action((spelled, flags) =>
     using(flags, (groups, authority, output) =>
-      groups.deleteGroup(authority, { id, version: flags.atVersion }, output),
+      groups.deleteGroup(authority, { spelled, version: flags.atVersion }, output),
     ),
   );
   addMemberCommands(family, using);
@@ -65,14 +67,14 @@ function addMemberCommands(
     action: (groups: Groups, authority: Authority, output: Output) => Promise<void>,
   ) => Promise<void>,
 ): void {
-  configured(family.command("add-member <group-id> <user>").description("make a user a member")).action(
-    (groupId, user, flags) =>
-      using(flags, (groups, authority, output) => groups.addMember(authority, { groupId, user }, output)),
+  configured(family.command("add-member <group> <user>").description("make a user a member")).action(
+    (spelled, user, flags) =>
+      using(flags, (groups, authority, output) => groups.addMember(authority, { spelled, user }, output)),
   );
   configured(
-    family.command("remove-member <group-id> <user>").description("take a membership away from a user"),
-  ).action((groupId, user, flags) =>
-    using(flags, (groups, authority, output) => groups.removeMember(authority, { groupId, user }, output)),
+    family.command("remove-member <group> <user>").description("take a membership away from a user"),
+  ).action((spelled, user, flags) =>
+    using(flags, (groups, authority, output) => groups.removeMember(authority, { spelled, user }, output)),
   );
 }
 

@@ -1,7 +1,7 @@
 import type { Authority } from "../auth/authority.ts";
-import { AuthError } from "../auth/errors.ts";
 import type { KnownGroup } from "../auth/permissions/group-table.ts";
 import type { RevokeReceipt } from "../auth/revocation/receipt.ts";
+import { findGroup } from "./group-names.ts";
 import { type Output, table, UsageError } from "./output.ts";
 import { readPolicyFile } from "./policy-file.ts";
 import { confirmWithinMs, pendingNote, stateOf, stateWithin } from "./receipts.ts";
@@ -19,9 +19,9 @@ export async function listGroups({ groups }: Authority, output: Output): Promise
 }
 
 /** The group, its policy and its members. */
-export async function showGroup(authority: Authority, id: string, output: Output): Promise<void> {
-  const group = await groupOf(authority, id);
-  const members = (await authority.users.list()).filter(({ groupIds }) => groupIds.includes(id));
+export async function showGroup(authority: Authority, spelled: string, output: Output): Promise<void> {
+  const group = await findGroup(authority, spelled);
+  const members = (await authority.users.list()).filter(({ groupIds }) => groupIds.includes(group.id));
   const lines = [
     `${oneLine(group.name)} (${group.id}), version ${group.version}`,
     JSON.stringify(group.policy, null, 2),
@@ -44,18 +44,20 @@ export async function createGroup(
 export async function updateGroup(
   authority: Authority,
   request: {
-    readonly id: string;
+    readonly spelled: string;
     readonly version: number | undefined;
     readonly name: string | undefined;
     readonly policyFile: string | undefined;
   },
   output: Output,
 ): Promise<void> {
-  const { id, name, policyFile } = request;
+  const { name, policyFile } = request;
   if (name === undefined && policyFile === undefined) throw new UsageError("give --name or --policy-file");
   if (name !== undefined) requireName(name);
   const policy = policyFile === undefined ? undefined : await readPolicyFile(policyFile);
-  const version = request.version ?? (await groupOf(authority, id)).version;
+  const before = await findGroup(authority, request.spelled);
+  const { id } = before;
+  const version = request.version ?? before.version;
   const { group, receipt } = await authority.groups.update(id, version, { name, policy });
   const state = await stateWithin(authority.revocation, receipt, confirmWithinMs);
   output.result(
@@ -66,20 +68,23 @@ export async function updateGroup(
 
 export async function deleteGroup(
   authority: Authority,
-  request: { readonly id: string; readonly version: number | undefined },
+  request: { readonly spelled: string; readonly version: number | undefined },
   output: Output,
 ): Promise<void> {
-  const { id } = request;
-  const version = request.version ?? (await groupOf(authority, id)).version;
-  const receipt = await authority.groups.delete(id, version);
-  await told(authority, receipt, output, { about: { id, deleted: true }, text: `deleted ${oneLine(id)}` });
+  const { id, name, version } = await findGroup(authority, request.spelled);
+  const receipt = await authority.groups.delete(id, request.version ?? version);
+  await told(authority, receipt, output, {
+    about: { id, deleted: true },
+    text: `deleted ${oneLine(name)} (${id})`,
+  });
 }
 
 export async function addMember(
   authority: Authority,
-  { groupId, user }: { readonly groupId: string; readonly user: string },
+  { spelled, user }: { readonly spelled: string; readonly user: string },
   output: Output,
 ): Promise<void> {
+  const { id: groupId } = await findGroup(authority, spelled);
   const { id: userId } = await findUser(authority, user);
   const { groupIds } = await authority.groups.addMember({ groupId, userId });
   output.result(
@@ -90,9 +95,10 @@ export async function addMember(
 
 export async function removeMember(
   authority: Authority,
-  { groupId, user }: { readonly groupId: string; readonly user: string },
+  { spelled, user }: { readonly spelled: string; readonly user: string },
   output: Output,
 ): Promise<void> {
+  const { id: groupId } = await findGroup(authority, spelled);
   const { id: userId } = await findUser(authority, user);
   const receipt = await authority.groups.removeMember({ groupId, userId });
   await told(authority, receipt, output, {
@@ -113,12 +119,6 @@ async function told(
 
 function described({ id, name, systemGenerated, version, policy }: KnownGroup) {
   return { id, name, system_generated: systemGenerated, version, policy };
-}
-
-async function groupOf({ groups }: Authority, id: string): Promise<KnownGroup> {
-  const group = await groups.get(id);
-  if (group === undefined) throw new AuthError("not_found", { publicMessage: "There is no such group" });
-  return group;
 }
 
 function requireName(name: string): void {

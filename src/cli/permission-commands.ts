@@ -7,7 +7,7 @@ export function addPermissionCommands(program: Command, context: CommandContext)
   configured(
     family.command("explain").description("why a user or a token may do something, or may not: rule by rule"),
   )
-    .option("--user <user>", "login name or id")
+    .option("--user <user>", "a user: login name, name or id")
     .option("--session <id>", "a session, whose token may be narrowed")
     .option("--entity <id>", "an entity")
     .option("--topic <topic>", "a topic")

@@ -7,7 +7,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
   const { runAction } = context;
   configured(program.command("tokens").description("long-lived access tokens").command("issue"))
     .description("issue a long-lived access token and print it")
-    .requiredOption("--user <user>", "login name or id")
+    .requiredOption("--user <user>", "login name, name or id")
     .requiredOption("--name <name>", "what the token is for; unique per user")
     .option("--days <days>", "days until it ends, 1 to 3650", lifeInDays, 365)
     .option("--policy-file <file>", "JSON file with a policy: the token may do nothing else")
@@ -26,7 +26,7 @@ export function addSessionCommands(program: Command, context: CommandContext): v
     );
   configured(program.command("revoke"))
     .description("end one session, all sessions of a user or a client, or all there are")
-    .option("--user <user>", "login name or id")
+    .option("--user <user>", "login name, name or id")
     .option("--session <id>", "session id")
     .option("--client <id>", "OAuth client id, for all users")
     .option("--all", "every session of the installation")

@@ -1,13 +1,10 @@
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 
 import type { Authority } from "../auth/authority.ts";
-import { systemGroups } from "../auth/model.ts";
 import { type CommandContext, configured, type StoreFlags, withAuthority } from "./command-context.ts";
+import { takingGroups } from "./group-names.ts";
 import type { Output } from "./output.ts";
 import * as systemUsers from "./system-users.ts";
-
-/** The groups by the names that the command line has for them. */
-const groups = { admin: systemGroups.admin, user: systemGroups.users, "read-only": systemGroups.readOnly };
 
 export function addSystemUserCommands(program: Command, context: CommandContext): void {
   const family = program
@@ -21,14 +18,19 @@ export function addSystemUserCommands(program: Command, context: CommandContext)
     configured(command)
       .requiredOption("--token-file <file>", "new file for the token, which only you can read")
       .option("--policy-file <file>", "JSON file with a policy: the token may do nothing else");
-  withFile(family.command("add <name>").description("add a system user, and write its token into a new file"))
-    .option("--group <group>", "admin, user, read-only or a group's id; none by default", groupNamed)
+  takingGroups(
+    withFile(
+      family
+        .command("add <name>")
+        .description("add a system user, in no group without --group, and write its token into a new file"),
+    ),
+    "a group of the system user",
+  )
     .option("--local-only", "may connect from local addresses only")
     .action((name, flags) => {
-      const { group, localOnly = false, tokenFile: file, policyFile } = flags;
-      const groupIds = group === undefined ? [] : [group];
+      const { group: groups = [], localOnly = false, tokenFile: file, policyFile } = flags;
       return using(flags, (authority, output) =>
-        systemUsers.addSystemUser(authority, { name, groupIds, localOnly, file, policyFile }, output),
+        systemUsers.addSystemUser(authority, { name, groups, localOnly, file, policyFile }, output),
       );
     });
   withFile(family.command("token <user>").description("write another token of a system user into a new file"))
@@ -52,12 +54,4 @@ export function addSystemUserCommands(program: Command, context: CommandContext)
   ).action((user, flags) =>
     using(flags, (authority, output) => systemUsers.removeSystemUser(authority, user, output)),
   );
-}
-
-function groupNamed(text: string): string {
-  const found = Object.entries(groups).find(([name]) => name === text);
-  if (found !== undefined) return found[1];
-  if (!/^[0-9a-f]{32}$/.test(text))
-    throw new InvalidArgumentError("must be admin, user, read-only or a group's id");
-  return text;
 }

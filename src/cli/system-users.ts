@@ -2,6 +2,7 @@ import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { User } from "../auth/model.ts";
 import type { SystemToken } from "../auth/users/system-users.ts";
+import { groupIdsOf } from "./group-names.ts";
 import { type Output, table, timeText, UsageError } from "./output.ts";
 import { policyIn } from "./sessions.ts";
 import { oneLine } from "./terminal-text.ts";
@@ -9,7 +10,8 @@ import { writeTokenFile } from "./token-file.ts";
 
 export interface AddSystemUser {
   readonly name: string;
-  readonly groupIds: readonly string[];
+  /** As spelled on the command line. */
+  readonly groups: readonly string[];
   readonly localOnly: boolean;
   readonly file: string;
   readonly policyFile: string | undefined;
@@ -21,17 +23,21 @@ export async function addSystemUser(
   request: AddSystemUser,
   output: Output,
 ): Promise<void> {
-  const { name, groupIds, localOnly, file, policyFile } = request;
+  const { name, localOnly, file, policyFile } = request;
   if (name.trim() === "" || name.length > 128) throw new UsageError("a name has 1 to 128 characters");
   const named = (await systemUsers(authority)).some((user) => user.name === name);
   if (named) throw new UsageError(`there is a system user ${name}`);
+  const groupIds = await groupIdsOf(authority, request.groups);
   const policy = await policyIn(policyFile);
   const create = () => authority.systemUsers.create({ name, groupIds, localOnly, policy });
   const made = await writeTokenFile(file, create, {
     textOf: ({ refreshToken }) => refreshToken,
     undo: ({ user }) => authority.users.remove(user.id),
   });
-  output.result(describe(made, file), `added ${name} (${made.user.id}); its token is in ${file}`);
+  output.result(
+    describe(made, file),
+    `added ${name} (${made.user.id}); groups: ${groupIds.join(", ") || "none"}; its token is in ${file}`,
+  );
 }
 
 /** Writes another token of a system user into a new file. */

@@ -1,7 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 
 import type { Authority } from "../auth/authority.ts";
-import { systemGroups } from "../auth/model.ts";
 import {
   atProvider,
   type CommandContext,
@@ -9,6 +8,7 @@ import {
   takingPassword,
   withAuthority,
 } from "./command-context.ts";
+import { takingGroups } from "./group-names.ts";
 import { type Output, UsageError } from "./output.ts";
 import { readPassword } from "./password-input.ts";
 import { askYesOrNo } from "./terminal-prompt.ts";
@@ -23,6 +23,7 @@ interface PasswordFlags extends StoreFlags {
   readonly passwordStdin?: true;
   readonly owner?: true;
   readonly admin?: true;
+  readonly group?: readonly string[];
 }
 
 export function addUserCommands(program: Command, context: CommandContext): void {
@@ -47,7 +48,8 @@ function addPasswordCommands(family: Command, context: CommandContext): void {
     action: (authority: Authority, output: Output, password: string) => Promise<void>,
   ) =>
     context.runAction(flags.json, async (output) => {
-      if (flags.owner && flags.admin) throw new UsageError("--owner and --admin exclude each other");
+      const chosen = [flags.owner, flags.admin, flags.group].filter((each) => each !== undefined);
+      if (chosen.length > 1) throw new UsageError("--owner, --admin and --group exclude each other");
       const piped = flags.passwordStdin === true;
       const password = await readPassword(context.environment, { piped, fresh: true });
       const createIfMissing = flags.owner === true;
@@ -57,14 +59,25 @@ function addPasswordCommands(family: Command, context: CommandContext): void {
     });
 
   takingPassword(
-    atProvider(family.command("add <name>").description("add a user with a login"))
-      .requiredOption("--username <login>", "login name; capitals and blanks around it do not count")
-      .option("--owner", "the owner, once per installation; creates the installation if there is none")
-      .option("--admin", "a member of the administrators"),
+    takingGroups(
+      atProvider(
+        family
+          .command("add <name>")
+          .description(
+            "add a user with a login. Without --owner, --admin and --group they become a member of users: " +
+              "every verb on every entity, and read on every topic",
+          ),
+      )
+        .requiredOption("--username <login>", "login name; capitals and blanks around it do not count")
+        .option("--owner", "the owner, once per installation; creates the installation if there is none")
+        .option("--admin", "a member of the administrators, the same as --group admin"),
+      "a group of the user, instead of users",
+    ),
   ).action((name, flags) => {
-    const { username, owner = false, admin = false } = flags;
+    const { username, owner = false, admin, group = [] } = flags;
+    const groups = admin === true ? ["admin"] : group;
     return withPassword(flags, (authority, output, password) =>
-      users.addUser(authority, { name, username, password, owner, admin }, output),
+      users.addUser(authority, { name, username, password, owner, groups }, output),
     );
   });
   takingPassword(
@@ -91,21 +104,25 @@ function addStandingCommands(family: Command, using: Using): void {
     ["activate", true],
     ["deactivate", false],
   ] as const) {
-    atProvider(family.command(`${name} <user>`).description(`${name} a user, by login name or id`)).action(
+    atProvider(family.command(`${name} <user>`).description(`${name} a user, by login name, name or id`)).action(
       (user, flags) =>
         using(flags, (authority, output) => users.setActive(authority, user, isActive, output)),
     );
   }
-  atProvider(family.command("promote <user>").description("make a user an administrator")).action(
-    (user, flags) =>
-      using(flags, (authority, output) => users.setGroup(authority, user, systemGroups.admin, output)),
-  );
-  atProvider(family.command("demote <user>").description("make an administrator an ordinary user"))
-    .option("--read-only", "a user who may only read")
-    .action((user, flags) => {
-      const group = flags.readOnly === true ? systemGroups.readOnly : systemGroups.users;
-      return using(flags, (authority, output) => users.setGroup(authority, user, group, output));
-    });
+  atProvider(
+    family.command("promote <user>").description("make a user an administrator; their other groups stay"),
+  ).action((user, flags) => using(flags, (authority, output) => users.promote(authority, user, output)));
+  atProvider(
+    family
+      .command("demote <user>")
+      .description(
+        "take a user out of the administrators; their other groups stay. Who has none becomes a member of users",
+      ),
+  )
+    .option("--read-only", "make them a member of read-only, instead of admin and users")
+    .action((user, flags) =>
+      using(flags, (authority, output) => users.demote(authority, user, flags.readOnly === true, output)),
+    );
   atProvider(
     family
       .command("local-only <user>")

@@ -2,14 +2,15 @@ import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import { systemGroups, type User } from "../auth/model.ts";
 import { normaliseLoginName } from "../auth/providers/homeassistant/login-name.ts";
-import { isActive } from "../auth/users/account-status.ts";
+import { isActive, isPending } from "../auth/users/account-status.ts";
 import { isAdmin } from "../auth/users/users.ts";
+import { groupIdsOf } from "./group-names.ts";
 import { type Output, table, UsageError } from "./output.ts";
 import { oneLine } from "./terminal-text.ts";
 
 /**
- * Finds a user by login name at the local provider, in any spelling, or by id. Throws `user_not_found`, and
- * `UsageError` if a login name is another user's id.
+ * Finds a user by login name at the local provider, in any spelling, or by id. If there is none, by the name of a system
+ * user or a display name. Throws `user_not_found`, and `UsageError` if it could be several users.
  */
 export async function findUser(authority: Authority, nameOrId: string): Promise<User> {
   const namedId = await authority.localLogins.userIdOf(nameOrId);
@@ -20,9 +21,22 @@ export async function findUser(authority: Authority, nameOrId: string): Promise<
     throw new UsageError(
       `${nameOrId} is the login name of user ${named.user.id} and the id of another: give the first one's id, or the other's login name`,
     );
-  const found = named ?? numbered;
-  if (found === undefined) throw new AuthError("user_not_found");
-  return found.user;
+  return (named ?? numbered)?.user ?? (await findByName(authority, nameOrId));
+}
+
+/** Whoever waits for approval has no name here: strangers choose theirs. */
+async function findByName({ users }: Authority, spelled: string): Promise<User> {
+  const found = (await users.list()).filter((user) => user.name === spelled && !isPending(user));
+  const [user, ...more] = found;
+  if (user === undefined)
+    throw new AuthError("user_not_found", {
+      publicMessage: "User not found: give a login name, a name, or an id from `gatehouse users list`",
+    });
+  if (more.length > 0)
+    throw new UsageError(
+      `several users have the name ${spelled}. Give an id: ${found.map(({ id }) => id).join(", ")}`,
+    );
+  return user;
 }
 
 export interface AddUser {
@@ -30,7 +44,8 @@ export interface AddUser {
   readonly username: string;
   readonly password: string;
   readonly owner: boolean;
-  readonly admin: boolean;
+  /** As spelled on the command line. None: the default. */
+  readonly groups: readonly string[];
 }
 
 /**
@@ -41,11 +56,17 @@ export async function addUser(authority: Authority, request: AddUser, output: Ou
   const username = normaliseLoginName(request.username);
   const named = { ...request, username };
   const user = request.owner ? await addOwner(authority, named) : await addOrdinary(authority, named);
-  output.result(await describe(authority, user), `added ${username} (${user.id})`);
+  output.result(await describe(authority, user), `added ${username} (${user.id}), ${groupsText(user)}`);
 }
 
 function requireName(name: string): void {
   if (name.trim() === "" || name.length > 128) throw new UsageError("a name has 1 to 128 characters");
+}
+
+const newUserGroups: readonly string[] = [systemGroups.users];
+
+function groupsText({ groupIds }: User): string {
+  return `groups: ${groupIds.map(oneLine).join(", ") || "none"}`;
 }
 
 async function addOwner(authority: Authority, request: AddUser): Promise<User> {
@@ -55,7 +76,7 @@ async function addOwner(authority: Authority, request: AddUser): Promise<User> {
 }
 
 async function addOrdinary(authority: Authority, request: AddUser): Promise<User> {
-  const groupIds = [request.admin ? systemGroups.admin : systemGroups.users];
+  const groupIds = request.groups.length === 0 ? newUserGroups : await groupIdsOf(authority, request.groups);
   return await authority.localLogins.createUser({ ...request, groupIds });
 }
 
@@ -131,22 +152,43 @@ export async function setPassword(
   );
 }
 
+/** The user keeps their other groups. The owner stays an administrator in any group. Throws `UsageError` for them. */
+export async function promote(authority: Authority, nameOrId: string, output: Output): Promise<void> {
+  await setGroups(authority, nameOrId, output, (before) => [
+    systemGroups.admin,
+    ...before.filter((id) => id !== systemGroups.admin),
+  ]);
+}
+
 /**
- * Puts the user into one system group and removes the user from the other system groups. For the owner this is refused,
- * because the owner stays an administrator in any group. Throws `UsageError`.
+ * Takes the administrators' group away, and nothing else, so it never gives what the user did not have as well. Who was in
+ * no other group becomes a member of `system-users`. `readOnly`: a member of `system-read-only`, instead of the other
+ * groups of the system. Throws as `promote`.
  */
-export async function setGroup(
+export async function demote(
   authority: Authority,
   nameOrId: string,
-  groupId: string,
+  readOnly: boolean,
   output: Output,
+): Promise<void> {
+  const ofSystem: readonly string[] = Object.values(systemGroups);
+  await setGroups(authority, nameOrId, output, (before) => {
+    if (readOnly) return [systemGroups.readOnly, ...before.filter((id) => !ofSystem.includes(id))];
+    const others = before.filter((id) => id !== systemGroups.admin);
+    return others.length === 0 && before.length > 0 ? newUserGroups : others;
+  });
+}
+
+async function setGroups(
+  authority: Authority,
+  nameOrId: string,
+  output: Output,
+  change: (before: readonly string[]) => readonly string[],
 ): Promise<void> {
   const user = await findUser(authority, nameOrId);
   if (user.isOwner) throw new UsageError("the owner has all rights, in any group");
-  const ofSystem: readonly string[] = Object.values(systemGroups);
-  const others = user.groupIds.filter((id) => !ofSystem.includes(id));
-  const updated = await authority.users.update(user.id, { groupIds: [groupId, ...others] });
-  output.result(await describe(authority, updated), `${nameOrId} is in ${updated.groupIds.join(", ")}`);
+  const updated = await authority.users.update(user.id, { groupIds: change(user.groupIds) });
+  output.result(await describe(authority, updated), `${oneLine(nameOrId)}: ${groupsText(updated)}`);
 }
 
 /** Changes the display name, the login name, or both. Throws `UsageError` if neither is given. */

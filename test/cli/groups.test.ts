@@ -62,11 +62,40 @@ it("manages groups beside a running gateway, which confirms each change", async 
     stdout: `petra is not in ${group.id} any more\n`,
   });
   expect(await run("delete", group.id, ...stale)).toMatchObject({ code: 1 });
-  expect(await run("delete", group.id)).toMatchObject({ code: 0, stdout: `deleted ${group.id}\n` });
+  expect(await run("delete", group.id)).toMatchObject({
+    code: 0,
+    stdout: `deleted Visitors (${group.id})\n`,
+  });
   expect(await run("show", group.id)).toMatchObject({
     code: 1,
     stderr: expect.stringContaining("(not_found)"),
   });
+});
+
+it("takes a group by id, short name or own name, unless the name stands for several", async () => {
+  const nothing = policyFile("nothing.json", {});
+  const made = async (name: string) =>
+    JSON.parse((await run("create", name, "--policy-file", nothing, "--json")).stdout) as {
+      readonly id: string;
+    };
+  const cooks = await made("Cooks");
+  const token = path.join(folder.path, "oven.token");
+  const service = ["add", "oven", "--token-file", token, "--group", "Cooks", "--group", "read-only"];
+  expect((await command(["system-users", ...service], env)).stdout).toContain(
+    `groups: ${cooks.id}, system-read-only;`,
+  );
+  expect((await run("add-member", "users", "oven")).stdout).toContain("system-users");
+  expect((await run("show", "Cooks")).stdout).toContain("oven");
+  const others = await made("Cooks");
+  const ambiguous = await run("delete", "Cooks");
+  expect(ambiguous.code).toBe(2);
+  for (const { id } of [cooks, others]) expect(ambiguous.stderr).toContain(id);
+  const users2 = await made("users");
+  expect(await run("show", "users")).toMatchObject({ code: 2, stderr: expect.stringContaining(users2.id) });
+  const hiding = await made("system-users");
+  expect((await run("show", "system-users")).stdout).toContain("Users (system-users)");
+  for (const { id } of [cooks, others, users2, hiding])
+    expect(await run("delete", id)).toMatchObject({ code: 0 });
 });
 
 it("explains what users and tokens may do, rule by rule", async () => {

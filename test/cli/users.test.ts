@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
@@ -34,6 +35,14 @@ const refused = async (...args: readonly string[]) => {
   return { code, error: (JSON.parse(stderr) as { error: { code: string } }).error.code };
 };
 
+const adding = (login: string) =>
+  ["users", "add", login, "--username", `${login}${round}`, "--password-stdin"] as const;
+async function madeGroup(name: string): Promise<{ readonly id: string }> {
+  const file = path.join(folder.path, "policy.json");
+  writeFileSync(file, "{}");
+  return await done("groups", "create", name, "--policy-file", file);
+}
+
 let paula: Described;
 let round = 0;
 beforeEach(async () => {
@@ -46,13 +55,51 @@ describe("gatehouse users", () => {
     const { id } = paula;
     expect(await done("users", "promote", id)).toMatchObject({
       is_admin: true,
-      group_ids: ["system-admin"],
+      group_ids: ["system-admin", "system-users"],
     });
     expect(await done("users", "demote", id)).toMatchObject({ is_admin: false, group_ids: ["system-users"] });
     expect(await done("users", "demote", id, "--read-only")).toMatchObject({
       group_ids: ["system-read-only"],
     });
     expect(await refused("users", "demote", "olivia")).toEqual({ code: 2, error: "usage" });
+  });
+
+  it("gives nobody more groups than they had by demoting them", async () => {
+    const { id: guests } = await madeGroup(`Guests ${round}`);
+    const guest = await done(...adding("guest"), "--group", `Guests ${round}`, "--group", guests);
+    expect(guest.group_ids).toEqual([guests]);
+    expect(await done("users", "demote", guest.id)).toMatchObject({ group_ids: [guests] });
+    await done("users", "promote", guest.id);
+    expect(await done("users", "demote", guest.id)).toMatchObject({ is_admin: false, group_ids: [guests] });
+    const admin = await done(...adding("admin"), "--group", "admin");
+    expect(await done("users", "demote", admin.id)).toMatchObject({ group_ids: ["system-users"] });
+  });
+
+  it("says which groups a new user gets, and takes no others", async () => {
+    const { stdout } = await run(...adding("plain"));
+    expect(stdout).toMatch(/^added plain\d+ \([0-9a-f]{32}\), groups: system-users\n$/);
+    expect(await refused(...adding("gods"), "--group", "gods")).toEqual({ code: 1, error: "not_found" });
+    expect(await refused(...adding("both"), "--group", "users", "--admin")).toEqual({
+      code: 2,
+      error: "usage",
+    });
+    const help = (await run("users", "add", "--help")).stdout.replaceAll(/\s+/g, " ");
+    expect(help).toContain("Without --owner, --admin and --group they become a member of users");
+  });
+
+  it("finds somebody without a login of this provider by name, if only one has it", async () => {
+    const name = `Gus ${round}`;
+    await done("users", "rename", paula.id, "--name", name);
+    await done("users", "remove-login", paula.id);
+    expect(await done("users", "local-only", name, "on")).toMatchObject({ id: paula.id });
+    const other = await done(...adding("gus"));
+    await done("users", "rename", other.id, "--name", name);
+    const { code, stderr } = await run("users", "deactivate", name);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(new RegExp(`${paula.id}.*${other.id}|${other.id}.*${paula.id}`)),
+    });
+    expect((await run("users", "deactivate", "nobody")).stderr).toContain("`gatehouse users list`");
   });
 
   it("makes another user the owner, once, and back", async () => {
