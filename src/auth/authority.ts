@@ -290,7 +290,8 @@ function composeProviders(
   const users = createUsers({ store, clock, ...parts, groups: composed.groups });
   const permissions = composePermissions(tables, { users, revocation, onFault: options.onFault });
   const configured = options.clients ?? [];
-  const clients = createRegisteredClients({ store, clock, revocation, users, configured });
+  const events = options.events ?? createLocalEventBus(options.onFault);
+  const clients = createRegisteredClients({ ...parts, store, clock, users, events, configured });
   const passwords = createPasswords(options.passwords);
   const { publicUrl = options.issuer } = options;
   const tools = {
@@ -304,7 +305,7 @@ function composeProviders(
   };
   const registry = createProviderRegistry(options.providers?.(tools) ?? [createHomeAssistantProvider(tools)]);
   const providers = createProviderAdmission(registry);
-  return { ...composed, users, clients, permissions, passwords, registry, providers };
+  return { ...composed, users, clients, events, permissions, passwords, registry, providers };
 }
 
 type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {
@@ -335,7 +336,7 @@ function composePeople(
   parts: Base & ReturnType<typeof composeProviders> & ReturnType<typeof composeApplications>,
 ) {
   const base = { ...parts, pushed: parts.pushedRequests };
-  const { store, clock, credentials, users, groups, permissions, registry } = base;
+  const { store, clock, credentials, users, groups, permissions, registry, events } = base;
   const rotates = (clientId: string | null) => options.rotatingClients?.(clientId, "socket") ?? true;
   const localLoginsAt = (providerId: string | null) => createLocalLogins({ ...base, providerId });
   const localLogins = localLoginsAt(registry.providers.find(({ type }) => type === localType)?.id ?? null);
@@ -350,7 +351,6 @@ function composePeople(
   const throttles = createThrottles({ store, clock, credentials, budgets });
   const onListed = () => void throttles.sweep().catch(options.onFault ?? (() => undefined));
   const throttle = createLoginThrottle({ store, clock, budgets, onListed });
-  const events = options.events ?? createLocalEventBus(options.onFault);
   const approvals = createApprovals({ ...base, ...options.approvals, events, onFault: options.onFault });
   const logins = createLoginFlows({
     ...base,

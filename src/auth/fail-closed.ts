@@ -174,6 +174,7 @@ const clients: Rules<Authority["clients"]> = {
   update: needsFollowedLog,
   renewSecret: needsFollowedLog,
   remove: unrestricted,
+  watch: unrestricted,
   endWhatConfigurationTook: unrestricted,
 };
 

@@ -137,6 +137,7 @@ const clients: Rules<Authority["clients"]> = {
   renewSecret: records("client_secret", (clientId) => ({ clientId })),
   remove: records("client_removal", (clientId) => ({ clientId })),
   // The revocations that it makes are.
+  watch: notRecorded,
   endWhatConfigurationTook: notRecorded,
 };
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { setUpOwner, startGateway, startNode } from "../support/gateway.ts";
 import { startRedis } from "../support/redis-server.ts";
-import { callback, newCode, sendForm } from "../support/registered-app.ts";
+import { callback, newCode, registration, sendForm } from "../support/registered-app.ts";
 import { openSocket } from "../support/socket-client.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 import { within } from "../support/within.ts";
@@ -45,7 +45,14 @@ describe("clients of the configuration", () => {
       expect((await clients.page({ after: undefined, limit: 1 })).clients).toMatchObject([
         { id: "app", source: "configuration" },
       ]);
-      const { find: _, page: __, all: ___, endWhatConfigurationTook: ____, ...changing } = clients;
+      const {
+        find: _,
+        page: __,
+        all: ___,
+        endWhatConfigurationTook: ____,
+        watch: _____,
+        ...changing
+      } = clients;
       const own = await clients.find("app");
       if (own === undefined) throw new Error("no client");
       for (const [name, change] of Object.entries({
@@ -120,9 +127,9 @@ describe("a client that the configuration takes away or narrows", () => {
     const [first, ...others] = configurations;
     const node = await start(first ?? []);
     const owner = await setUpOwner(node.authority);
-    const login = async () => {
+    const login = async (own = secret) => {
       const code = await newCode({ url: node.url, owner }, { scope: "openid profile api" });
-      const { body } = await sendForm(`${node.url}/auth/token`, code, ["app", secret]);
+      const { body } = await sendForm(`${node.url}/auth/token`, code, ["app", own]);
       const socket = await openSocket(node.port);
       expect(await socket.authenticate(body.access_token ?? "")).toMatchObject({ type: "auth_ok" });
       return { socket, token: body.access_token ?? "", refreshToken: body.refresh_token ?? "" };
@@ -151,6 +158,26 @@ describe("a client that the configuration takes away or narrows", () => {
     ]);
     const refresh = { grant_type: "refresh_token", refresh_token: refreshToken };
     expect((await sendForm(`${node.url}/auth/token`, refresh, ["app", secret])).status).toBe(400);
+  });
+
+  it("takes the sessions of a client of the store that it hides, if that one may do more", async () => {
+    const { node, login, next } = await nodes([], [app({ scopes: ["openid"] })]);
+    const { clients } = node.authority;
+    await clients.register({ ...registration, id: "app" });
+    const { secret: stored } = await clients.renewSecret("app");
+    const { socket, token, refreshToken } = await login(stored ?? "");
+    const started = await next();
+    expect(await within(socket.closed, "the end of the socket")).toMatchObject({ code: 4301 });
+    expect(await answerAt(started, token)).toBe("auth_invalid");
+    // What the other node opens after that gets no more at this one than the client has here.
+    const late = await login(stored ?? "");
+    const refresh = { grant_type: "refresh_token", refresh_token: late.refreshToken };
+    expect(await sendForm(`${started.url}/auth/token`, refresh, ["app", secret])).toMatchObject({
+      status: 200,
+      body: { scope: "openid" },
+    });
+    const ended = { grant_type: "refresh_token", refresh_token: refreshToken };
+    expect((await sendForm(`${started.url}/auth/token`, ended, ["app", secret])).status).toBe(400);
   });
 
   it("loses what a node with the older configuration opened during the restart, too", async () => {

@@ -42,6 +42,21 @@ const claimsAt = async (url: string, token: string | undefined) => {
 };
 
 describe("logout notices", () => {
+  it("go to a client that was registered after others were looked up", async () => {
+    const gateway = await startGateway({ store: "embedded", transport: "ws" });
+    cleanUps.push(() => gateway.stop());
+    const { uri, arrived } = await endpoint();
+    const end = async (basic: readonly [string, string]) => {
+      const code = await newCode(gateway, { client_id: basic[0] });
+      const { body } = await sendForm(`${gateway.url}/auth/token`, code, basic);
+      await sendForm(`${gateway.url}/auth/revoke`, { token: body.refresh_token ?? "" }, basic);
+    };
+    await end(await registerApp(gateway.authority, { logoutUri: uri }));
+    await arrived(1);
+    await end(await registerApp(gateway.authority, { id: "late", logoutUri: uri }));
+    await arrived(2);
+  });
+
   it("say which session ended, or which user's all, until the client takes them", async () => {
     const gateway = await startGateway({ store: "embedded", transport: "ws" });
     cleanUps.push(() => gateway.stop());

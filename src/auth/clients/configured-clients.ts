@@ -14,6 +14,8 @@ export interface ConfiguredClientsTools {
   readonly revocation: Pick<Revocation, "revoke">;
   readonly configured: readonly RegisteredClient[];
   readonly find: (clientId: string) => Promise<RegisteredClient | undefined>;
+  /** The client of the store with this id, also if the configuration hides it. */
+  readonly findStored: (clientId: string) => Promise<RegisteredClient | undefined>;
 }
 
 /**
@@ -36,23 +38,32 @@ const storedClients = Compile(Type.Object({ clients: Type.Array(Remembered) }));
 
 /**
  * Ends the sessions of each client that the configuration has no longer, or narrows, since a gateway started last: what a
- * command does when it removes or narrows a client of the store. Returns the ids. NOT covered: sessions that a gateway
+ * command does when it removes or narrows a client of the store. It also ends those of a client of the store that a client of the
+ * configuration hides since, and that may do more. Returns the ids. NOT covered: sessions that a gateway
  * with the older configuration opens after a client was narrowed.
  */
 export async function endWhatConfigurationTook(tools: ConfiguredClientsTools): Promise<readonly string[]> {
-  const { store, revocation } = tools;
+  const { store, revocation, configured } = tools;
   const key = recordKeys.configuredClients;
   return await retryConflicts(async () => {
     const record = await readRecord(store, key);
     const before = storedClients.Check(record?.value) ? record.value.clients : [];
     const ended: string[] = [];
+    const end = async (clientId: string) => {
+      await revocation.revoke({ kind: "client", clientId }, "session_revoked");
+      ended.push(clientId);
+    };
     const gone: Remembered[] = [];
     for (const client of before) {
       const after = await tools.find(client.id);
       if (after === undefined) gone.push(client);
       if (after !== undefined && !isNarrower(client, after)) continue;
-      await revocation.revoke({ kind: "client", clientId: client.id }, "session_revoked");
-      ended.push(client.id);
+      await end(client.id);
+    }
+    for (const client of newIn(configured, before)) {
+      const hidden = await tools.findStored(client.id);
+      if (hidden !== undefined && !ended.includes(client.id) && isNarrower(hidden, client))
+        await end(client.id);
     }
     // Written after the sessions have ended: a start that fails in between is made up for by the next one.
     const value = { clients: next(tools, gone) };
@@ -63,6 +74,15 @@ export async function endWhatConfigurationTook(tools: ConfiguredClientsTools): P
     });
     return outcome.ok ? ended : undefined;
   });
+}
+
+/** Those that the gateway which started last did not have. */
+function newIn(
+  configured: readonly RegisteredClient[],
+  before: readonly Remembered[],
+): readonly RegisteredClient[] {
+  const known = new Set(before.flatMap(({ id, goneAt }) => (goneAt === null ? [id] : [])));
+  return configured.filter(({ id }) => !known.has(id));
 }
 
 function next(

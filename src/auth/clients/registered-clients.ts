@@ -2,9 +2,11 @@ import { createHash, randomBytes } from "node:crypto";
 
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
+import type { EventBus } from "../event-bus.ts";
 import type { PageRequest } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
+import { type LoopYielder, sliceSize } from "../scheduling/loop-yielder.ts";
 import { mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
 import type { Users } from "../users/users.ts";
 import { isRegisteredId } from "./client-id.ts";
@@ -28,7 +30,7 @@ export interface ClientWithSecret {
  */
 export interface RegisteredClients {
   find(clientId: string): Promise<RegisteredClient | undefined>;
-  /** Every client. */
+  /** Every client. Yields to other work. */
   all(): Promise<readonly RegisteredClient[]>;
   /** Those of the configuration come first, on the first page. */
   page(
@@ -45,6 +47,11 @@ export interface RegisteredClients {
   renewSecret(clientId: string): Promise<ClientWithSecret>;
   /** Ends all of its sessions too. Throws `not_found`, `client_configured`. */
   remove(clientId: string): Promise<void>;
+  /**
+   * Calls `onChanged` after a client was registered, changed or removed on any node, or might have been. Such an event may be
+   * lost. Must not throw.
+   */
+  watch(onChanged: () => void): () => void;
   /** See `endWhatConfigurationTook`. Each gateway calls it at its start, before it serves anybody. */
   endWhatConfigurationTook(): Promise<readonly string[]>;
 }
@@ -54,10 +61,14 @@ export interface RegisteredClientsOptions {
   readonly clock: Clock;
   readonly revocation: Pick<Revocation, "revoke">;
   readonly users: Pick<Users, "current">;
+  readonly events: EventBus;
+  readonly yielder: LoopYielder;
   readonly configured: readonly RegisteredClient[];
 }
 
 const maxClients = 1000;
+/** The topic of the event that some client was changed. */
+const topic = "clients_changed";
 
 /** Secrets are random and as long as a key, so one round of SHA-256 is enough: nobody can guess them. */
 export function hashClientSecret(secret: string): string {
@@ -65,31 +76,17 @@ export function hashClientSecret(secret: string): string {
 }
 
 export function createRegisteredClients(options: RegisteredClientsOptions): RegisteredClients {
-  const { store, revocation } = options;
+  const { store, revocation, events } = options;
   const configured = new Map(options.configured.map((client) => [client.id, client]));
   const change = async (clientId: string, next: Change) => {
     if (configured.has(clientId)) throw new AuthError("client_configured");
-    return await changeStored(store, clientId, next);
+    const changed = await changeStored(store, clientId, next);
+    events.publish(topic, {});
+    return changed;
   };
-  const find = async (clientId: string) => {
-    const own = configured.get(clientId);
-    if (own !== undefined || !isRegisteredId(clientId)) return own;
-    const record = await readRecord(store, recordKeys.client(clientId));
-    return record && parseClient(record);
-  };
+  const { findStored, ...reading } = createReading(options, configured);
   return {
-    find,
-    async all() {
-      const ids = await store.list(indexKeys.clients, { limit: maxClients });
-      return [...configured.values(), ...(await readStored(store, ids, configured))];
-    },
-    async page({ after, limit }) {
-      const ids = await store.list(indexKeys.clients, { after, limit: Math.min(limit, maxClients) });
-      const shown = await readStored(store, ids, configured);
-      const last = ids.length === limit ? ids.at(-1) : undefined;
-      const clients = after === undefined ? [...configured.values(), ...shown] : shown;
-      return last === undefined ? { clients } : { clients, next: last };
-    },
+    ...reading,
     async register(registration) {
       const { client, secret } = withNewSecret({
         ...registration,
@@ -104,6 +101,7 @@ export function createRegisteredClients(options: RegisteredClientsOptions): Regi
         throw new AuthError("too_many_clients");
       const outcome = await store.commit(registrationStep(client));
       if (!outcome.ok) throw new AuthError("client_exists");
+      events.publish(topic, {});
       return { client, secret };
     },
     async update(clientId, changes) {
@@ -133,10 +131,45 @@ export function createRegisteredClients(options: RegisteredClientsOptions): Regi
         const outcome = await store.commit(removalStep(await stored(store, clientId)));
         return outcome.ok || undefined;
       });
+      events.publish(topic, {});
       await revocation.revoke({ kind: "client", clientId }, "session_revoked");
     },
-    endWhatConfigurationTook: () => endWhatConfigurationTook({ ...options, find }),
+    watch: (onChanged) => events.subscribe(topic, { onMessage: onChanged, onGap: onChanged }),
+    endWhatConfigurationTook: () => endWhatConfigurationTook({ ...options, ...reading, findStored }),
   };
+}
+
+function createReading(
+  { store, yielder }: RegisteredClientsOptions,
+  configured: ReadonlyMap<string, RegisteredClient>,
+) {
+  const findStored = async (clientId: string) => {
+    const record = isRegisteredId(clientId)
+      ? await readRecord(store, recordKeys.client(clientId))
+      : undefined;
+    return record && parseClient(record);
+  };
+  const find = async (clientId: string) => configured.get(clientId) ?? (await findStored(clientId));
+  const reading: Pick<RegisteredClients, "find" | "all" | "page"> = {
+    find,
+    async all() {
+      const ids = await store.list(indexKeys.clients, { limit: maxClients });
+      const found = [...configured.values()];
+      for (let at = 0; at < ids.length; at += sliceSize) {
+        found.push(...(await readStored(store, ids.slice(at, at + sliceSize), configured)));
+        await yielder.next();
+      }
+      return found;
+    },
+    async page({ after, limit }) {
+      const ids = await store.list(indexKeys.clients, { after, limit: Math.min(limit, maxClients) });
+      const shown = await readStored(store, ids, configured);
+      const last = ids.length === limit ? ids.at(-1) : undefined;
+      const clients = after === undefined ? [...configured.values(), ...shown] : shown;
+      return last === undefined ? { clients } : { clients, next: last };
+    },
+  };
+  return { ...reading, findStored };
 }
 
 async function readStored(

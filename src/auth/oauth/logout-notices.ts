@@ -25,7 +25,7 @@ export interface LogoutNotices {
 export interface LogoutNoticeOptions {
   readonly store: Store;
   readonly clock: Clock;
-  readonly clients: Pick<RegisteredClients, "all">;
+  readonly clients: Pick<RegisteredClients, "all" | "watch">;
   readonly idTokens: Pick<IdTokens, "mintLogout">;
   /** Sends the token; rejects unless the client has taken it. */
   readonly send: (uri: string, logoutToken: string) => Promise<void>;
@@ -44,7 +44,7 @@ type Notified = ReadonlyMap<string, string>;
 
 export function createLogoutNotices(options: LogoutNoticeOptions): LogoutNotices {
   const { store, idTokens, onFault, delaysMs = defaultDelaysMs } = options;
-  const notified = createNotified(options);
+  const { notified, close } = createNotified(options);
   const delivery = new LogoutDelivery({
     async deliver(notice) {
       const uri = (await notified()).get(notice.clientId);
@@ -67,14 +67,23 @@ export function createLogoutNotices(options: LogoutNoticeOptions): LogoutNotices
   };
   return {
     heard: (event) => void find(event).catch((error: unknown) => onFault(error)),
-    close: () => delivery.close(),
+    close() {
+      close();
+      delivery.close();
+    },
   };
 }
 
-/** Revocations are many, and clients that want to know of them few. */
-function createNotified({ clients, clock }: LogoutNoticeOptions): () => Promise<Notified> {
+/**
+ * Revocations are many, and clients that want to know of them few. What was read is forgotten when a client changes. That
+ * event may be lost, so it is read again after a while, too.
+ */
+function createNotified({ clients, clock }: LogoutNoticeOptions) {
   let cached: { readonly at: number; readonly notified: Promise<Notified> } | undefined;
-  return () => {
+  const close = clients.watch(() => {
+    cached = undefined;
+  });
+  const notified = (): Promise<Notified> => {
     const now = clock.monotonic();
     if (cached === undefined || now - cached.at > clientsCachedMs) {
       const fresh = { at: now, notified: clients.all().then(withLogoutUri) };
@@ -85,6 +94,7 @@ function createNotified({ clients, clock }: LogoutNoticeOptions): () => Promise<
     }
     return cached.notified;
   };
+  return { notified, close };
 }
 
 function withLogoutUri(clients: readonly RegisteredClient[]): Notified {

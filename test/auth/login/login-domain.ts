@@ -72,7 +72,16 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
   const credentials = createCredentials(store);
   const groups = followGroups({ store, table: createGroupTable(), revocation });
   const users = createUsers({ store, clock, revocation, groups, credentials, yielder });
-  const clients = createRegisteredClients({ store, clock, revocation, users, configured: [] });
+  const events = options.events ?? createLocalEventBus();
+  const clients = createRegisteredClients({
+    store,
+    clock,
+    revocation,
+    users,
+    events,
+    yielder,
+    configured: [],
+  });
   const passwords = createPasswords({
     parameters: quick,
     workers: 1,
@@ -97,7 +106,6 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
   });
   const provider = createHomeAssistantProvider({ store, clock, passwords, credentials, users });
   const codes = createAuthorizationCodes({ store, clock, onReplay: async () => undefined });
-  const events = options.events ?? createLocalEventBus();
   const flows = createLoginFlows({
     store,
     clock,
