@@ -1,8 +1,9 @@
 /**
  * Names of topics and patterns over them. A topic is 1 to 16 segments with `/` between them, at most 256 characters.
  * A pattern is a topic in which a segment may be `+` (any one segment) and the last may be `#` (any number of further
- * segments, also none), as in MQTT 5.0 section 4.7.1. Segments are compared exactly: case counts. A subscription's
- * pattern has at most `wildcards` segments `+`, which bounds what finding the subscriptions of a topic costs.
+ * segments, also none), as in MQTT 5.0 section 4.7.1. Segments are compared exactly: case counts. The pattern of a
+ * subscription or of a policy has at most `wildcards` segments `+`, which bounds what finding the subscriptions of a topic,
+ * and comparing patterns with each other, costs.
  */
 export const topicLimits = { length: 256, segments: 16, wildcards: 4 } as const;
 
@@ -34,6 +35,10 @@ export function isReservedTopic(topicOrPattern: string): boolean {
 
 export function segmentsOf(topicOrPattern: string): readonly string[] {
   return topicOrPattern.split("/");
+}
+
+export function hasTooManyWildcards(pattern: string): boolean {
+  return segmentsOf(pattern).filter((segment) => segment === "+").length > topicLimits.wildcards;
 }
 
 /** Whether the topic is one of those that the pattern stands for. */

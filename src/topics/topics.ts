@@ -1,6 +1,12 @@
 import type { EventContext } from "../../protocol/commands/system.ts";
 import type { TopicSubscription } from "../../protocol/commands/topics.ts";
-import { isReservedTopic, isTopicPattern, segmentsOf, topicLimits } from "../../protocol/topic-pattern.ts";
+import {
+  hasTooManyWildcards,
+  isReservedTopic,
+  isTopicPattern,
+  segmentsOf,
+  topicLimits,
+} from "../../protocol/topic-pattern.ts";
 import { AuthError } from "../auth/errors.ts";
 import { newId } from "../auth/ids.ts";
 import type { Principal } from "../auth/model.ts";
@@ -366,7 +372,7 @@ function namespaceToFollow(pattern: string): string | undefined {
   if (!isTopicPattern(pattern)) throw invalid("Not a pattern.");
   if (isReservedTopic(pattern)) throw invalid("Topics that begin with $ are reserved.");
   const segments = segmentsOf(pattern);
-  if (segments.filter((segment) => segment === "+").length > topicLimits.wildcards)
+  if (hasTooManyWildcards(pattern))
     throw invalid(`A pattern has at most ${topicLimits.wildcards} wildcards.`);
   const [first] = segments;
   return first === "+" || first === "#" ? undefined : first;

@@ -48,28 +48,58 @@ export function treeMatches(tree: PatternTree, topic: readonly string[], from = 
   return tree.anyChild !== undefined && treeMatches(tree.anyChild, topic, from + 1);
 }
 
-/** Whether there is a topic for which each of the trees has a pattern. */
-export function haveCommonTopic(trees: readonly PatternTree[]): boolean {
+/** What a search for a common topic may still cost. Each segment that is tried is a step. */
+export interface StepBudget {
+  left: number;
+}
+
+const steps = 4_000;
+
+/**
+ * Whether there is a topic for which each of the trees has a pattern. No also if that is not found out within the budget:
+ * trees with many `+` have as many pairs of branches as the product of their sizes.
+ */
+export function haveCommonTopic(
+  trees: readonly PatternTree[],
+  budget: StepBudget = { left: steps },
+): boolean {
   // A tree with `#` here takes whatever follows.
   const open = trees.filter(({ hasRest }) => !hasRest);
+  if (open.length <= 1) return open.every(hasPatterns);
   if (open.every(({ ends }) => ends)) return true;
-  return nextSegments(open).some((segment) =>
-    combinations(open.map((tree) => successors(tree, segment))).some(haveCommonTopic),
-  );
+  for (const segment of nextSegments(open)) {
+    if (budget.left <= 0) return false;
+    budget.left -= 1;
+    if (successors(open, segment).some((next) => haveCommonTopic(next, budget))) return true;
+  }
+  return false;
+}
+
+/** Only a root can be without. */
+function hasPatterns({ ends, children, anyChild }: PatternTree): boolean {
+  return ends || children.size > 0 || anyChild !== undefined;
 }
 
 /** The segments that are worth a try; undefined is one that no tree names. */
-function nextSegments(trees: readonly PatternTree[]): readonly (string | undefined)[] {
+function nextSegments(trees: readonly PatternTree[]): Iterable<string | undefined> {
   const exact = trees.filter(({ anyChild }) => anyChild === undefined);
   // Whoever has no `+` allows only what it names.
   const fewest = exact.sort((a, b) => a.children.size - b.children.size)[0];
-  if (fewest !== undefined) return [...fewest.children.keys()];
+  if (fewest !== undefined) return fewest.children.keys();
   return [undefined, ...new Set(trees.flatMap(({ children }) => [...children.keys()]))];
 }
 
-function successors(tree: PatternTree, segment: string | undefined): readonly PatternTree[] {
-  const child = segment === undefined ? undefined : tree.children.get(segment);
-  return [child, tree.anyChild].filter((next) => next !== undefined);
+/** A segment that some tree names leaves out the way along `+` alone: that is tried once, and not again for each name. */
+function successors(
+  trees: readonly PatternTree[],
+  segment: string | undefined,
+): readonly (readonly PatternTree[])[] {
+  const named = segment === undefined ? [] : trees.map(({ children }) => children.get(segment));
+  const ways = trees.map(({ anyChild }, at) => [named[at], anyChild].filter((next) => next !== undefined));
+  if (ways.some((nexts) => nexts.length === 0)) return [];
+  return combinations(ways).filter(
+    (nexts) => segment === undefined || nexts.some((next, at) => next !== trees[at]?.anyChild),
+  );
 }
 
 /** One of each list, in every way. */

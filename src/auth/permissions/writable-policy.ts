@@ -1,5 +1,5 @@
 import { type Policy, policyLimits } from "../../../protocol/policy.ts";
-import { isTopicPattern } from "../../../protocol/topic-pattern.ts";
+import { hasTooManyWildcards, isTopicPattern, topicLimits } from "../../../protocol/topic-pattern.ts";
 import { AuthError } from "../errors.ts";
 import { delegableCommands, isDelegableNamespace } from "./delegation.ts";
 
@@ -28,8 +28,11 @@ export function requirePolicyWithin(policy: Policy, bytes: number): void {
   if (topics === undefined || topics === true || topics.patterns === undefined || topics.patterns === true)
     return;
   // The schema cannot count segments.
-  if (!Object.keys(topics.patterns).every(isTopicPattern))
+  const patterns = Object.keys(topics.patterns);
+  if (!patterns.every(isTopicPattern))
     throw invalid("topics.patterns: a pattern has at most 16 segments and 256 characters.");
+  if (patterns.some(hasTooManyWildcards))
+    throw invalid(`topics.patterns: a pattern has at most ${topicLimits.wildcards} segments +.`);
 }
 
 function invalid(publicMessage: string): AuthError {

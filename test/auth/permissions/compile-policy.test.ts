@@ -192,4 +192,29 @@ describe("patterns that have a topic in common", () => {
       { numRuns: 500 },
     );
   });
+
+  const attacks = Array.from({ length: 4 }, (_, level) =>
+    Array.from({ length: 128 }, (__, at) => [...Array<string>(level).fill("+"), `k${at}`]),
+  ).flat();
+  const wide = patternTree([...attacks, segmentsOf("+/+/+/+/y")]);
+
+  it("are searched in as many steps as the patterns have segments", () => {
+    const budget = { left: 1_000 };
+    expect(haveCommonTopic([patternTree([segmentsOf("+/+/+/+/x")]), wide], budget)).toBe(false);
+    expect(budget.left).toBeGreaterThan(0);
+    expect(haveCommonTopic([patternTree([segmentsOf("+/+/+/+/y")]), wide])).toBe(true);
+  });
+
+  it("are not found beyond a bound of steps, which denies", () => {
+    const deep = (end: string) =>
+      patternTree(
+        Array.from({ length: 512 }, (_, at) => [
+          ...at.toString(2).padStart(9, "0").replaceAll("0", "+").replaceAll("1", end),
+          end,
+        ]),
+      );
+    const budget = { left: 2_000 };
+    expect(haveCommonTopic([deep("a"), deep("b"), wide], budget)).toBe(false);
+    expect(budget.left).toBe(0);
+  });
 });

@@ -145,6 +145,10 @@ describe("a group", () => {
     );
     expect(await create({ entities: { entity_ids: many as Record<string, true> } })).toBe("invalid_policy");
     expect(await create({ topics: { patterns: { [`${"a/".repeat(16)}a`]: true } } })).toBe("invalid_policy");
+    expect(await create({ topics: { patterns: { "+/+/+/+/a/+": true } } })).toBe("invalid_policy");
+    const wide = { topics: { patterns: { "+/+/+/+/a": true } } } as const;
+    const { group } = await node.authority.groups.create({ name: "Wide", policy: wide });
+    expect(group.policy).toEqual(wide);
     expect(await create({ commands: true })).toBe("invalid_policy");
     expect(await create({ commands: { namespaces: true } })).toBe("invalid_policy");
     expect(await create({ commands: { namespaces: { "gatehouse/owner": true } } })).toBe("invalid_policy");
