@@ -12,6 +12,8 @@ export const secretParameters: ReadonlySet<string> = new Set([
   "password",
   "setup_code",
   "code_verifier",
+  "client_secret",
+  "client_assertion",
   "device_token",
 ]);
 

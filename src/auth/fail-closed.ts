@@ -57,6 +57,7 @@ const sessions: Rules<Authority["sessions"]> = {
   refresh: needsFollowedLog,
   issueAccessToken: needsFollowedLog,
   findByRefreshToken: findsConsistently,
+  findByGoodRefreshToken: findsConsistently,
   get: findsConsistently,
   expireIfDue: findsConsistently,
   // Switching expiry off extends the session. Switching it on only limits it.

@@ -71,9 +71,9 @@ export const authorizeChecks: readonly (readonly [rule: string, check: Check])[]
     },
   ],
   [
-    "nonce, state, scope and resource have a length that can be kept",
+    "nonce, state, scope, resource and prompt have a length that can be kept",
     (parameters) => {
-      const tooLong = ["nonce", "scope", "resource"].some(
+      const tooLong = ["nonce", "scope", "resource", "prompt"].some(
         (name) => (parameters.get(name) ?? "").length > 512,
       );
       if (tooLong || (parameters.get("state") ?? "").length > 4096) throw wrong("A parameter is too long");
@@ -95,7 +95,7 @@ export async function authorizeRequest(
   if (clientId === null) throw new AuthError("invalid_client");
   const { consume: _, ...pushed } = await tools.pushed.read(requestUri, clientId);
   const allowed = await checkRequest(tools, "code", pushed);
-  return { ...pushed, ...allowed, clientId, redirectUri: pushed.redirectUri, requestUri, prompt: null };
+  return { ...pushed, ...allowed, clientId, redirectUri: pushed.redirectUri, requestUri };
 }
 
 /** The request in the parameters of the page, or of what a client pushes. */

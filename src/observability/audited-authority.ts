@@ -96,6 +96,7 @@ const sessions: Rules<Authority["sessions"]> = {
     ({ session }) => aboutSession(session),
   ),
   findByRefreshToken: notRecorded,
+  findByGoodRefreshToken: notRecorded,
   get: notRecorded,
   list: notRecorded,
   listPage: notRecorded,

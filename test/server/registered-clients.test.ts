@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ClientRegistration } from "../../src/auth/clients/registered-clients.ts";
 import { type ClientRig, clientRigs, startClientRig } from "../support/client-rig.ts";
 import { ownerPassword } from "../support/gateway.ts";
-import { callback, newCode, registration } from "../support/registered-app.ts";
+import { callback, newCode, registration, sendForm } from "../support/registered-app.ts";
 import { openSocket } from "../support/socket-client.ts";
 
 describe.each(clientRigs)("on %s with the store %s:", (transport, store) => {
@@ -91,6 +91,24 @@ describe.each(clientRigs)("on %s with the store %s:", (transport, store) => {
       await gateway.authority.clients.remove(own[0]);
       expect(await holder.closed).toMatchObject({ code: 4301 });
       expect((await userinfo()).status).toBe(401);
+    });
+
+    it("nobody learns by a client id alone whether there is a client, and no secret comes in a URL", async () => {
+      const [known] = await app();
+      for (const path of ["token", "introspect"]) {
+        const asked = { grant_type: "refresh_token", refresh_token: "x", token: "x" };
+        const [unknown, confidential] = await Promise.all(
+          ["nobody", known].map((client_id) =>
+            sendForm(`${gateway.url}/auth/${path}`, { ...asked, client_id }),
+          ),
+        );
+        expect(unknown).toEqual(confidential);
+        for (const name of ["client_secret", "client_assertion"])
+          expect(await sendForm(`${gateway.url}/auth/${path}?${name}=x`, asked)).toMatchObject({
+            status: 400,
+            body: { code: "token_in_url" },
+          });
+      }
     });
 
     it("a code goes to no redirect URI that the client has lost since", async () => {
@@ -187,6 +205,14 @@ describe.each(clientRigs)("on %s with the store %s:", (transport, store) => {
         iss: issuer,
       });
       expect(await ask({ client_id: "https://app.example/" })).toMatchObject({ status: 400 });
+      const own = await app();
+      const asked = { response_type: "code", redirect_uri: callback, prompt: "none", state: "pushed" };
+      const { status, body } = await sendForm(`${gateway.url}/auth/par`, asked, own);
+      expect(status).toBe(201);
+      const pushed = new URLSearchParams({ client_id: own[0], request_uri: body.request_uri ?? "" });
+      const sent = await fetch(`${gateway.url}/auth/authorize?${pushed}`, { redirect: "manual" });
+      expect(new URL(sent.headers.get("location") ?? "").searchParams.get("error")).toBe("login_required");
+      expect(new URL(sent.headers.get("location") ?? "").searchParams.get("state")).toBe("pushed");
     });
   });
 

@@ -11,11 +11,12 @@ import { readRecord, type Step, type Store } from "../store.ts";
 import { RateLimiter } from "../throttling/rate-limiter.ts";
 import type { AuthorizationRequest } from "./authorization-request.ts";
 
-/** What a client pushed, checked then. `state` goes back with the code. */
+/** What a client pushed, checked then. `state` goes back with the code. `prompt`: OpenID Connect Core 3.1.2.1. */
 export interface PushedRequest extends AuthorizationRequest {
   readonly clientId: string;
   readonly redirectUri: string;
   readonly state: string | null;
+  readonly prompt: string | null;
 }
 
 /** Pushed authorization requests (RFC 9126): the browser carries a reference, so nobody on the way can change them. */
@@ -55,6 +56,8 @@ const storedRequest = Compile(
     resource: Text,
     nonce: Text,
     state: Text,
+    /** Absent in a record of an older version. */
+    prompt: Type.Optional(Text),
     endsAt: Type.Number(),
   }),
 );
@@ -62,11 +65,12 @@ const storedRequest = Compile(
 export function createPushedRequests({ store, clock }: PushedRequestOptions): PushedRequests {
   const strangers = new RateLimiter({ ...strangersLimits, clock });
   return {
-    async push({ clientId, redirectUri, codeChallenge, scope, resource, nonce, state }, stranger) {
+    async push(request, stranger) {
       if (stranger !== undefined) strangers.charge(addressShare(stranger.address));
       const requestUri = prefix + randomBytes(32).toString("base64url");
       const endsAt = clock.now() + lifeMs;
-      const value = { clientId, redirectUri, codeChallenge, scope, resource, nonce, state, endsAt };
+      const { clientId, redirectUri, codeChallenge, scope, resource, nonce, state, prompt } = request;
+      const value = { clientId, redirectUri, codeChallenge, scope, resource, nonce, state, prompt, endsAt };
       await store.commit({ put: [{ key: recordKeys.pushedRequest(requestUri), value, expiresAt: endsAt }] });
       return { requestUri, expiresInMs: lifeMs };
     },
@@ -77,8 +81,8 @@ export function createPushedRequests({ store, clock }: PushedRequestOptions): Pu
       if (record === undefined || !storedRequest.Check(value)) throw unusable("unknown, used or damaged");
       if (value.clientId !== clientId) throw unusable("of another client");
       if (clock.now() >= value.endsAt) throw unusable("too old");
-      const { endsAt: _, ...request } = value;
-      return { ...request, consume: { check: [{ key, version: record.version }], remove: [key] } };
+      const { endsAt: _, prompt = null, ...request } = value;
+      return { ...request, prompt, consume: { check: [{ key, version: record.version }], remove: [key] } };
     },
   };
 }

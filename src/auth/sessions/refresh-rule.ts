@@ -47,6 +47,16 @@ export function judgeGeneration(session: Session, presented: Presented, healsFor
   return rotated(session, { used, firstSuccessor, newest: session.generation + 1 }, presented.now);
 }
 
+/**
+ * Whether the use of a refresh token of this generation would end the session. A concurrent tab's would not, but nobody
+ * here knows from where the token would come.
+ */
+export function isOver(session: Session, generation: number): boolean {
+  if (!session.rotates) return generation < session.generation;
+  const { used, firstSuccessor } = successionOf(session);
+  return generation < firstSuccessor && generation !== used;
+}
+
 interface Succession {
   readonly used: number;
   readonly firstSuccessor: number;

@@ -16,6 +16,7 @@ import { issueAccessToken } from "./issue-access-token.ts";
 import { openLongLived } from "./open-long-lived.ts";
 import { openSession } from "./open-session.ts";
 import { createRefresh } from "./refresh.ts";
+import { isOver } from "./refresh-rule.ts";
 import { type SessionCaps, trimSessions } from "./session-caps.ts";
 import { findSession, listSessions, readSessionPage } from "./session-reading.ts";
 
@@ -112,6 +113,8 @@ export interface Sessions {
    * the session. Undefined if the token was not issued here or the session is not live. Changes nothing.
    */
   findByRefreshToken(refreshToken: string): Promise<Session | undefined>;
+  /** The same, but undefined for a token that is over: one whose use would end the session. See `isOver`. */
+  findByGoodRefreshToken(refreshToken: string): Promise<Session | undefined>;
   /** The live session, or undefined. */
   get(sessionId: string): Promise<Session | undefined>;
   /** Live sessions of a user, oldest first. Yields to other work. */
@@ -201,6 +204,12 @@ export function createSessions(options: SessionsOptions): Sessions {
     async findByRefreshToken(refreshToken) {
       const token = refreshTokens.read(refreshToken);
       return token && (await live(token.sessionId));
+    },
+    async findByGoodRefreshToken(refreshToken) {
+      const token = refreshTokens.read(refreshToken);
+      if (token === undefined) return undefined;
+      const session = await live(token.sessionId);
+      return session === undefined || isOver(session, token.generation) ? undefined : session;
     },
     get: live,
     list: (userId) => listSessions(tools, userId),

@@ -103,7 +103,7 @@ async function introspectRefreshToken(
   token: string,
   client: RegisteredClient,
 ): Promise<IntrospectionResponse> {
-  const session = await sessions.findByRefreshToken(token);
+  const session = await sessions.findByGoodRefreshToken(token);
   if (session?.clientId !== client.id) return inactive;
   return {
     active: true,

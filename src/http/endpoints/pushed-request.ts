@@ -29,8 +29,8 @@ export function pushedRequestEndpoint({ authority, maxBodyBytes }: PushedRequest
     const asked = await checkedRequest(authority, parametersOf(form, client.id)).catch((error: unknown) => {
       throw asPushed(error);
     });
-    const { clientId, redirectUri, codeChallenge, scope, resource, nonce, state } = asked;
-    const pushed = { clientId, redirectUri, codeChallenge, scope, resource, nonce, state };
+    const { clientId, redirectUri, codeChallenge, scope, resource, nonce, state, prompt } = asked;
+    const pushed = { clientId, redirectUri, codeChallenge, scope, resource, nonce, state, prompt };
     const { requestUri, expiresInMs } = await authority.pushedRequests.push(
       pushed,
       client.authMethod === "none" ? peer : undefined,

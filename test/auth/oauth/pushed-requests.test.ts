@@ -13,6 +13,7 @@ const request: PushedRequest = {
   resource: null,
   nonce: null,
   state: "s",
+  prompt: null,
 };
 const lifeMs = 600_000;
 

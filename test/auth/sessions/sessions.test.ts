@@ -251,6 +251,19 @@ describe("the list of sessions", () => {
 });
 
 describe("the session of a refresh token", () => {
+  it("is found by a good one until the use of a successor, and by one that is over no more", async () => {
+    const user = await someone();
+    const { refreshToken: first, session } = await node.open(user.id, { rotates: true });
+    const { clientId } = session;
+    const use = async (refreshToken: string) =>
+      (await sessions().refresh({ refreshToken, clientId, peer: home })).refreshToken ?? "";
+    const isGood = async (token: string) => (await sessions().findByGoodRefreshToken(token)) !== undefined;
+    const second = await use(first);
+    expect([await isGood(first), await isGood(second)]).toEqual([true, true]);
+    const third = await use(second);
+    expect([await isGood(first), await isGood(second), await isGood(third)]).toEqual([false, true, true]);
+    expect(await sessions().findByRefreshToken(first)).toMatchObject({ id: session.id });
+  });
   it("is found by a token of any generation while it is live, and does not change", async () => {
     const user = await someone();
     const { session, refreshToken } = await node.open(user.id);
@@ -258,6 +271,7 @@ describe("the session of a refresh token", () => {
     expect(await sessions().findByRefreshToken(refreshToken)).toMatchObject({ id: session.id });
     expect(await versionOf(session.id)).toBe(before);
     expect(await sessions().findByRefreshToken("garbage")).toBeUndefined();
+    expect(await sessions().findByGoodRefreshToken("garbage")).toBeUndefined();
     await node.authority.revocation.revoke({ kind: "user", userId: user.id }, "session_revoked");
     expect(await sessions().findByRefreshToken(refreshToken)).toBeUndefined();
   });
