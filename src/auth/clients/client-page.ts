@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { type BoundedFetch, createBoundedFetch } from "../../net/bounded-fetch.ts";
 import { AuthError } from "../errors.ts";
+import { linksIn } from "./page-links.ts";
 
 /**
  * Redirect URIs that a client publishes at its client id, for clients that nobody registered. Off unless the operator
@@ -36,6 +37,7 @@ export function createClientPages(
       atWork += 1;
       try {
         const found = await read(fetchPage, clientId);
+        if (found === undefined) return [];
         cache.set(clientId, found);
         return found;
       } finally {
@@ -45,38 +47,56 @@ export function createClientPages(
   };
 }
 
-async function read(fetchPage: BoundedFetch, clientId: string): Promise<readonly string[]> {
+/** Undefined if there was no answer to read: the next request asks again. */
+async function read(fetchPage: BoundedFetch, clientId: string): Promise<readonly string[] | undefined> {
+  const answer = await answerOf(fetchPage, clientId);
+  return answer?.status === 200 ? urisIn(answer, clientId).slice(0, maxUris) : undefined;
+}
+
+interface PageAnswer {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+}
+
+async function answerOf(fetchPage: BoundedFetch, clientId: string): Promise<PageAnswer | undefined> {
   try {
     const answer = await fetchPage(clientId, { headers: { accept: "text/html, application/json" } });
-    if (answer.status !== 200) return [];
-    const text = await answer.text();
-    const isJson = answer.headers.get("content-type")?.includes("json") === true;
-    return (isJson ? inDocument(text, clientId) : inPage(text, clientId)).slice(0, maxUris);
+    const type = (answer.headers.get("content-type") ?? "").split(";", 1)[0]?.trim().toLowerCase() ?? "";
+    return { status: answer.status, type, text: await answer.text() };
   } catch {
-    return [];
+    return undefined;
   }
+}
+
+/** Bodies of other types, such as what people upload, say nothing of the client. */
+function urisIn({ type, text }: PageAnswer, clientId: string): readonly string[] {
+  if (type === "text/html") return inPage(text, clientId);
+  return /^application\/(?:[^\s]+\+)?json$/.test(type) ? inDocument(text, clientId) : [];
 }
 
 /** OAuth Client ID Metadata Document: the whole of it, at exactly this client id. */
 function inDocument(text: string, clientId: string): readonly string[] {
-  const document: unknown = JSON.parse(text);
+  const document = parsed(text);
   if (typeof document !== "object" || document === null) return [];
   const { client_id, redirect_uris } = document as Readonly<Record<string, unknown>>;
   if (client_id !== clientId || !Array.isArray(redirect_uris)) return [];
   return redirect_uris.filter((uri): uri is string => typeof uri === "string" && !uri.includes("#"));
 }
 
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** `<link rel="redirect_uri" href="...">` (IndieAuth section 4.2.2). A relative one counts from the client id. */
 function inPage(text: string, clientId: string): readonly string[] {
-  const links = text.match(/<link\s[^>]{1,2048}>/gi) ?? [];
-  return links.flatMap((link) => {
-    const attribute = (name: string) =>
-      new RegExp(`\\s${name}\\s*=\\s*(?:"([^"]*)"|'([^']*)'|([^\\s"'>]+))`, "i")
-        .exec(link)
-        ?.slice(1)
-        .find((value) => value !== undefined);
-    const rel = attribute("rel")?.toLowerCase().split(/\s+/) ?? [];
-    const href = attribute("href")?.replaceAll("&amp;", "&");
+  return linksIn(text).flatMap((link) => {
+    const rel = link.get("rel")?.toLowerCase().split(/\s+/) ?? [];
+    const href = link.get("href")?.replaceAll("&amp;", "&");
     return rel.includes("redirect_uri") && href !== undefined && URL.canParse(href, clientId)
       ? [new URL(href, clientId).href]
       : [];

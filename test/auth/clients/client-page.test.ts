@@ -29,6 +29,37 @@ describe("redirect URIs at a client id", () => {
     ["another link", '<link rel="stylesheet" href="/cb">', "text/html", []],
     ["a link without an address", '<link rel="redirect_uri">', "text/html", []],
     ["an address that is none", '<link rel="redirect_uri" href="https://[">', "text/html", []],
+    ["plain text", '<link rel="redirect_uri" href="/cb">', "text/plain", []],
+    ["a picture", '<link rel="redirect_uri" href="/cb">', "image/svg+xml", []],
+    ...[
+      "<!-- X -->",
+      "<!-- > X",
+      "<textarea>X</textarea>",
+      "<script>'X'</script>",
+      "<title>X</title>",
+      "<style>X",
+      "<p title='X'>",
+      "<p title='a>X'>",
+      "<noscript>X</noscript>",
+      "<template>X</template>",
+      "<p title='X",
+      "<!--><script>-->X</script>",
+      "<!--- --!><script>-->X</script>",
+      "<script><!--<script></script>X</script>-->",
+      "<svg><![CDATA[>X]]></svg>",
+      "<plaintext></plaintext >X",
+    ].map((page): [string, string, string, readonly string[]] => [
+      page,
+      page.replace("X", '<link rel="redirect_uri" href="/cb">'),
+      "text/html; charset=utf-8",
+      [],
+    ]),
+    [
+      "a link after a comment, a script and attributes",
+      "<!doctype html><!-- <link --><script>if (a < b) '<link'</script><p class=x title='>'>a < b<link rel=redirect_uri href=/cb>",
+      "TEXT/HTML",
+      ["https://app.example/cb"],
+    ],
     ["a document", document({}), "application/json", ["app.example:/cb"]],
     [
       "a document of another client",
@@ -54,6 +85,22 @@ describe("redirect URIs at a client id", () => {
       throw new UpstreamRequestError("internal", false);
     });
     expect(await away.redirectUris(clientId)).toEqual([]);
+  });
+
+  it("are asked for again if there was no page", async () => {
+    const answers = [new Response("", { status: 503 }), new Response('<link rel="redirect_uri" href="/cb">')];
+    answers[1]?.headers.set("content-type", "text/html");
+    let failed = false;
+    const pages = createClientPages(async () => {
+      if (!failed) {
+        failed = true;
+        throw new UpstreamRequestError("away", false);
+      }
+      return answers.shift() ?? new Response("");
+    });
+    expect(await pages.redirectUris(clientId)).toEqual([]);
+    expect(await pages.redirectUris(clientId)).toEqual([]);
+    expect(await pages.redirectUris(clientId)).toEqual(["https://app.example/cb"]);
   });
 
   it("cost little: one page is read once, and few at once", async () => {
