@@ -208,7 +208,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     keyring,
     revocation,
     ...people,
-    explainer: createExplainer({ ...ways, tables, sessions }),
+    explainer: createExplainer({ ...ways, tables, sessions, isOwnersAlone: people.approvals.isOwnersAlone }),
     resources: ways.resources,
     idTokens: createIdTokens({ keyring, clock, issuer }),
     ...applications,

@@ -206,6 +206,7 @@ const pushedRequests: Rules<Authority["pushedRequests"]> = {
 const approvals: Rules<Authority["approvals"]> = {
   mayDecide: unrestricted,
   isDelegable: unrestricted,
+  isOwnersAlone: unrestricted,
   // Only logins call it.
   wait: needsFollowedLog,
   list: unrestricted,

@@ -1,3 +1,4 @@
+import type { Policy } from "../../protocol/policy.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { KnownGroup } from "../auth/permissions/group-table.ts";
 import type { RevokeReceipt } from "../auth/revocation/receipt.ts";
@@ -31,14 +32,18 @@ export async function showGroup(authority: Authority, spelled: string, output: O
 }
 
 export async function createGroup(
-  { groups }: Authority,
+  authority: Authority,
   request: { readonly name: string; readonly policyFile: string },
   output: Output,
 ): Promise<void> {
   const { name } = request;
   requireName(name);
-  const { group } = await groups.create({ name, policy: await readPolicyFile(request.policyFile) });
-  output.result(described(group), `created ${oneLine(name)} (${group.id})`);
+  const policy = await readPolicyFile(request.policyFile);
+  const { group } = await authority.groups.create({ name, policy });
+  output.result(
+    described(group),
+    `created ${oneLine(name)} (${group.id})${uselessNote(authority, group.policy)}`,
+  );
 }
 
 export async function updateGroup(
@@ -62,7 +67,7 @@ export async function updateGroup(
   const state = await stateWithin(authority.revocation, receipt, confirmWithinMs);
   output.result(
     { ...described(group), revocation: stateOf(state) },
-    `changed ${oneLine(group.name)} (${id}), version ${group.version}${pendingNote(state)}`,
+    `changed ${oneLine(group.name)} (${id}), version ${group.version}${pendingNote(state)}${uselessNote(authority, group.policy)}`,
   );
 }
 
@@ -115,6 +120,14 @@ async function told(
 ): Promise<void> {
   const state = await stateWithin(revocation, receipt, confirmWithinMs);
   output.result({ ...about, revocation: stateOf(state) }, `${text}${pendingNote(state)}`);
+}
+
+/** Of namespaces that the policy may name, and that give nothing under this configuration. */
+function uselessNote({ approvals }: Authority, { commands }: Policy): string {
+  const named = commands === undefined || commands === true ? {} : (commands.namespaces ?? {});
+  const useless = Object.keys(named).filter((namespace) => approvals.isOwnersAlone(namespace));
+  if (useless.length === 0) return "";
+  return `\n${useless.join(", ")} gives nothing now: only the owner approves. Set approvals.by to administrators to change that`;
 }
 
 function described({ id, name, systemGenerated, version, policy }: KnownGroup) {

@@ -104,9 +104,10 @@ function addStandingCommands(family: Command, using: Using): void {
     ["activate", true],
     ["deactivate", false],
   ] as const) {
-    atProvider(family.command(`${name} <user>`).description(`${name} a user, by login name, name or id`)).action(
-      (user, flags) =>
-        using(flags, (authority, output) => users.setActive(authority, user, isActive, output)),
+    atProvider(
+      family.command(`${name} <user>`).description(`${name} a user, by login name, name or id`),
+    ).action((user, flags) =>
+      using(flags, (authority, output) => users.setActive(authority, user, isActive, output)),
     );
   }
   atProvider(

@@ -290,6 +290,7 @@ const logins: Rules<Authority["logins"]> = {
 const approvals: Rules<Authority["approvals"]> = {
   mayDecide: notRecorded,
   isDelegable: notRecorded,
+  isOwnersAlone: notRecorded,
   wait: notRecorded,
   list: notRecorded,
   approve: records("approval", (userId, groupIds) => ({ userId, groupIds })),

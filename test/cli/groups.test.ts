@@ -72,6 +72,23 @@ it("manages groups beside a running gateway, which confirms each change", async 
   });
 });
 
+it("says that only the owner approves, in an explanation and for a policy that gives it to others", async () => {
+  const doors = policyFile("doors.json", { commands: { namespaces: { "gatehouse/approvals": true } } });
+  const created = await run("create", "Doors", "--policy-file", doors);
+  expect(created.stdout).toContain("\ngatehouse/approvals gives nothing now: only the owner approves.");
+  expect((await run("update", "Doors", "--policy-file", doors)).stdout).toContain("gives nothing now");
+  await run("add-member", "Doors", "petra");
+  const asked = ["permissions", "explain", "--user", "petra", "--command", "gatehouse/approvals/list"];
+  const { stdout } = await command(asked, env);
+  expect(stdout).toMatch(/guard +- +- +deny\n[\s\S]*may not send gatehouse\/approvals\/list\n$/);
+  const delegating = { ...env, GATEHOUSE_APPROVALS_BY: "administrators" };
+  expect((await command(asked, delegating)).stdout).toContain("\nmay send gatehouse/approvals/list\n");
+  expect(
+    (await command(["groups", "update", "Doors", "--policy-file", doors], delegating)).stdout,
+  ).not.toContain("nothing");
+  expect(await run("delete", "Doors")).toMatchObject({ code: 0 });
+});
+
 it("takes a group by id, short name or own name, unless the name stands for several", async () => {
   const nothing = policyFile("nothing.json", {});
   const made = async (name: string) =>

@@ -39,6 +39,8 @@ export interface Explanation {
 export interface ExplainTools {
   readonly table: Pick<GroupTable, "get">;
   readonly resources: ResourceLookup;
+  /** Whether the configuration leaves a command of administrators to the owner alone. */
+  isOwnersAlone(type: string): boolean;
 }
 
 /**
@@ -54,7 +56,7 @@ export function explain(
   const rules = [
     userRule(standing),
     { ...ownRule("owner"), verdict: standing.isOwner ? "allow" : "pass" } as const,
-    ...guardRules(standing, question),
+    ...guardRules(tools, standing, question),
     ...groupRules(tools, standing, question),
     ...delegationRules(standing, question),
     ...tokenRules(tools, token, question),
@@ -76,12 +78,16 @@ function userRule(standing: Standing): RuleVerdict {
 }
 
 /** Who may send a command at all. */
-function guardRules({ isOwner }: Standing, { category, thing }: Question): readonly RuleVerdict[] {
+function guardRules(
+  { isOwnersAlone }: ExplainTools,
+  { isOwner }: Standing,
+  { category, thing }: Question,
+): readonly RuleVerdict[] {
   if (category !== "commands") return [];
   const guard = Object.hasOwn(commands, thing) ? commands[thing as CommandType].guard : undefined;
   const verdictOf = () => {
-    if (guard === "admin") return "pass";
-    if (guard === "owner") return isOwner ? "pass" : "deny";
+    if (guard === "admin" && !isOwnersAlone(thing)) return "pass";
+    if (guard === "owner" || guard === "admin") return isOwner ? "pass" : "deny";
     return guard === "user" ? "allow" : "deny";
   };
   return [{ ...ownRule("guard"), verdict: verdictOf() }];

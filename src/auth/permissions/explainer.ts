@@ -2,7 +2,7 @@ import { AuthError } from "../errors.ts";
 import type { Session, User } from "../model.ts";
 import { standingOf } from "./caller-permissions.ts";
 import type { PermissionTables } from "./compose.ts";
-import { type Explanation, explain, type Question } from "./explain.ts";
+import { type ExplainTools, type Explanation, explain, type Question } from "./explain.ts";
 import type { KnownGroups } from "./known-groups.ts";
 
 /** Of a user alone, or of a session of theirs, whose token may be narrowed. */
@@ -18,7 +18,7 @@ export interface Explainer {
   explain(subject: ExplainedSubject, question: Question): Promise<ExplainedAnswer>;
 }
 
-export interface ExplainerOptions {
+export interface ExplainerOptions extends Pick<ExplainTools, "isOwnersAlone"> {
   readonly tables: PermissionTables;
   readonly known: Pick<KnownGroups, "list">;
   readonly users: { current(userId: string): Promise<User | undefined> };
@@ -26,7 +26,7 @@ export interface ExplainerOptions {
 }
 
 export function createExplainer(options: ExplainerOptions): Explainer {
-  const { known, users, sessions } = options;
+  const { known, users, sessions, isOwnersAlone } = options;
   const { groupTable: table, resourceTable: resources } = options.tables;
   return {
     async explain(subject, question) {
@@ -38,7 +38,7 @@ export function createExplainer(options: ExplainerOptions): Explainer {
       const standing = standingOf(user);
       if (user === undefined || standing === undefined) throw new AuthError("not_found");
       const token = { scope: session?.scope ?? null, policy: session?.policy ?? null };
-      const explanation = explain({ table, resources }, standing, token, question);
+      const explanation = explain({ table, resources, isOwnersAlone }, standing, token, question);
       return { ...explanation, userId: user.id, sessionId: session?.id ?? null };
     },
   };

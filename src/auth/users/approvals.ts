@@ -9,6 +9,7 @@ import { newComparisonCode } from "../comparison-code.ts";
 import { AuthError } from "../errors.ts";
 import type { EventBus } from "../event-bus.ts";
 import type { User } from "../model.ts";
+import { isInNamespace } from "../permissions/command-rules.ts";
 import { type KnownGroups, requireGroups } from "../permissions/known-groups.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
@@ -76,6 +77,8 @@ export interface Approvals {
   mayDecide(user: User): boolean;
   /** Whether a group can give it to others too. It cannot if only the owner decides. */
   readonly isDelegable: boolean;
+  /** Whether a command, or a namespace of commands, is for the owner alone because only the owner decides. */
+  isOwnersAlone(typeOrNamespace: string): boolean;
   /**
    * Makes a pending user wait, or notes that the user has asked again: the code stays, the rest is of the last login,
    * but for logins that follow within seconds.
@@ -141,6 +144,8 @@ export function createApprovals(options: ApprovalOptions): Approvals {
   return {
     mayDecide: (user) => (options.approvers === "administrators" ? isAdmin(user) : user.isOwner),
     isDelegable: options.approvers === "administrators",
+    isOwnersAlone: (type) =>
+      options.approvers !== "administrators" && isInNamespace(type, "gatehouse/approvals"),
     async wait(request, also) {
       await removeExpired(tools);
       const noted = await inTurn("asks", () => waitOnce(tools, request, also));

@@ -7,7 +7,7 @@ export const approvals = Type.Object(
     by: Type.Union([Type.Literal("owner"), Type.Literal("administrators")], {
       default: "owner",
       description:
-        "Who may approve users who wait. `administrators`: every administrator, the owner included.",
+        "Who may approve users who wait. `administrators`: every administrator, the owner included, and whoever a group gives these commands.",
     }),
     total: Type.Integer({
       default: 100,

@@ -43,12 +43,14 @@ export function clearLock(tables: Tables): void {
 }
 
 export function thisProcess(token: string): LockHolder {
-  return { pid: process.pid, startedAt: startTimeOf(process.pid), token };
+  return { pid: process.pid, startedAt: startTimeIn(statOf(process.pid)), token };
 }
 
 export function isAlive(holder: LockHolder): boolean {
   if (!exists(holder.pid)) return false;
-  const startedAt = startTimeOf(holder.pid);
+  const stat = statOf(holder.pid);
+  if (stat !== undefined && isOver(stat)) return false;
+  const startedAt = startTimeIn(stat);
   return startedAt === null || holder.startedAt === null || startedAt === holder.startedAt;
 }
 
@@ -61,12 +63,29 @@ function exists(pid: number): boolean {
   }
 }
 
-/** Field 22 of proc(5)'s stat. The name in field 2 may hold spaces and parentheses, so counting starts after it. */
-function startTimeOf(pid: number): string | null {
+/** From field 3 on of proc(5)'s stat. The name in field 2 may hold spaces and parentheses, so it is left out. */
+function statOf(pid: number): readonly string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-    const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-    return `${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()}:${ticks}`;
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * State (field 3) and threads (field 20): a process that was killed, and whose parent has not asked for its exit code yet. Its
+ * files are closed. While other threads than the first are left, a write may still be on its way.
+ */
+function isOver(stat: readonly string[]): boolean {
+  return stat[0] === "Z" && Number(stat[17]) <= 1;
+}
+
+/** Field 22. */
+function startTimeIn(stat: readonly string[] | undefined): string | null {
+  if (stat === undefined) return null;
+  try {
+    return `${readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim()}:${stat[19] ?? ""}`;
   } catch {
     return null;
   }
