@@ -67,11 +67,8 @@ export class TopicOutlet implements SessionOutlet {
   }
 
   hold(subscription: Subscription, delivery: Delivery): void {
-    if (subscription.conflates && this.#replace(subscription, delivery)) return;
-    const held: Held = { subscription, delivery };
-    this.#queue.push(held);
-    this.#bytes += delivery.message.bytes;
-    if (subscription.conflates) this.#topicsOf(subscription).set(delivery.message.topic, held);
+    if (!subscription.conflates || !this.#replace(subscription, delivery)) this.#push(subscription, delivery);
+    // What replaces a message may be larger.
     while (this.waiting > this.#limits.messages || (this.#bytes > this.#limits.bytes && this.waiting > 1))
       this.#dropOldest();
   }
@@ -158,6 +155,13 @@ export class TopicOutlet implements SessionOutlet {
     if (this.#head * 2 < this.#queue.length) return;
     this.#queue = this.#queue.slice(this.#head);
     this.#head = 0;
+  }
+
+  #push(subscription: Subscription, delivery: Delivery): void {
+    const held: Held = { subscription, delivery };
+    this.#queue.push(held);
+    this.#bytes += delivery.message.bytes;
+    if (subscription.conflates) this.#topicsOf(subscription).set(delivery.message.topic, held);
   }
 
   #dropOldest(): void {
