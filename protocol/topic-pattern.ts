@@ -8,10 +8,11 @@
 export const topicLimits = { length: 256, segments: 16, wildcards: 4 } as const;
 
 /** JSON Schema's form of `isTopic`, but for the number of segments. */
-export const topicShape = "^[^/+#\\u0000-\\u001f]{1,256}(?:/[^/+#\\u0000-\\u001f]{1,256}){0,15}$";
+export const topicShape =
+  "^[^/+#\\u0000-\\u001f\\u007f-\\u009f]{1,256}(?:/[^/+#\\u0000-\\u001f\\u007f-\\u009f]{1,256}){0,15}$";
 /** JSON Schema's form of `isTopicPattern`. */
 export const topicPatternShape =
-  "^(?:#|(?:\\+|[^/+#\\u0000-\\u001f]{1,256})(?:/(?:\\+|[^/+#\\u0000-\\u001f]{1,256})){0,15}(?:/#)?)$";
+  "^(?:#|(?:\\+|[^/+#\\u0000-\\u001f\\u007f-\\u009f]{1,256})(?:/(?:\\+|[^/+#\\u0000-\\u001f\\u007f-\\u009f]{1,256})){0,15}(?:/#)?)$";
 
 const topicRegex = new RegExp(topicShape, "u");
 const patternRegex = new RegExp(topicPatternShape, "u");
