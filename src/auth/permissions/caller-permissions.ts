@@ -133,7 +133,8 @@ interface Parts {
 }
 
 function permissionsOf({ isAdmin, hasApi, policies, resources }: Parts): SenderPermissions {
-  const all = policies.map((policy) => compilePolicy(policy, resources));
+  const parts = policies.map((policy) => ({ policy, compiled: compilePolicy(policy, resources) }));
+  const all = parts.map(({ compiled }) => compiled);
   const allGrant = (category: Category, thing: string, verb: Verb) =>
     all.every((compiled) => grants(compiled, category, thing, verb));
   return {
@@ -145,6 +146,7 @@ function permissionsOf({ isAdmin, hasApi, policies, resources }: Parts): SenderP
       haveCommonTopic([patternTree([segmentsOf(pattern)]), ...all.map(({ topicTrees }) => topicTrees[verb])]),
     // A token's scope is compared with the one that the command needs.
     mayCommand: (type) => (isAdmin || isDelegable(type)) && allGrant("commands", type, "control"),
-    covers: (inner) => hasApi && policies.every((policy) => coversPolicy(policy, inner)),
+    covers: (inner) =>
+      hasApi && parts.every(({ policy, compiled }) => coversPolicy(policy, inner, compiled.topicTrees)),
   };
 }

@@ -1,20 +1,25 @@
 import type { EntityPolicy, Policy, PolicyMap, PolicyVerbs } from "../../../protocol/policy.ts";
-import { patternCovers, segmentsOf } from "../../../protocol/topic-pattern.ts";
+import { segmentsOf } from "../../../protocol/topic-pattern.ts";
 import { isInNamespace } from "./command-rules.ts";
 import { domainOf } from "./entity-rules.ts";
+import { treeMatches } from "./pattern-tree.ts";
 import type { Verb } from "./permissions.ts";
 import { verbsGrant } from "./rules.ts";
-import { grantedPatterns, verbs } from "./topic-rules.ts";
+import { grantedPatterns, type TopicTrees, topicTrees, verbs } from "./topic-rules.ts";
 
 /**
  * Whether the outer policy grants everything that the inner one grants, whatever is registered about entities and devices,
  * now or later. A pattern over topics counts as granted if one pattern of the outer policy stands for all of its topics: so
- * the answer may be no although several patterns together do.
+ * the answer may be no although several patterns together do. `trees`: of the outer policy's topics.
  */
-export function coversPolicy(outer: Policy, inner: Policy): boolean {
+export function coversPolicy(
+  outer: Policy,
+  inner: Policy,
+  trees: TopicTrees = topicTrees(outer.topics),
+): boolean {
   return (
     verbs.every((verb) => coversEntities(outer.entities, inner.entities, verb)) &&
-    verbs.every((verb) => coversTopics(outer, inner, verb)) &&
+    verbs.every((verb) => coversTopics(trees, inner, verb)) &&
     coversCommands(outer, inner)
   );
 }
@@ -55,12 +60,10 @@ function hasKey(map: PolicyMap | undefined, key: string, verb: Verb): boolean {
   return verbsGrant(value, verb);
 }
 
-function coversTopics(outer: Policy, inner: Policy, verb: Verb): boolean {
-  const granted = grantedPatterns(outer.topics, verb).map(segmentsOf);
-  return grantedPatterns(inner.topics, verb).every((pattern) => {
-    const segments = segmentsOf(pattern);
-    return granted.some((wider) => patternCovers(wider, segments));
-  });
+function coversTopics(trees: TopicTrees, inner: Policy, verb: Verb): boolean {
+  return grantedPatterns(inner.topics, verb).every((pattern) =>
+    treeMatches(trees[verb], segmentsOf(pattern)),
+  );
 }
 
 function coversCommands({ commands: outer }: Policy, { commands: inner }: Policy): boolean {

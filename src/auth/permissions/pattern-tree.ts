@@ -38,11 +38,12 @@ function childFor(tree: PatternTree, segment: string): PatternTree {
   return child;
 }
 
-/** Whether one of the patterns stands for the topic. */
+/** Whether one of the patterns stands for the topic. Of a pattern: whether it stands for all of its topics. */
 export function treeMatches(tree: PatternTree, topic: readonly string[], from = 0): boolean {
   if (tree.hasRest) return true;
   const segment = topic[from];
   if (segment === undefined) return tree.ends;
+  if (segment === "#") return false;
   const child = tree.children.get(segment);
   if (child !== undefined && treeMatches(child, topic, from + 1)) return true;
   return tree.anyChild !== undefined && treeMatches(tree.anyChild, topic, from + 1);

@@ -1,4 +1,5 @@
 import type { ResourceLookup } from "./entity-rules.ts";
+import { SortedIds } from "./sorted-ids.ts";
 
 export type ResourceKind = "entity" | "device";
 
@@ -32,6 +33,7 @@ const mostRemoved = 10_000;
 
 export function createResourceTable(): ResourceTable {
   const known = { entity: new Map<string, ResourceState>(), device: new Map<string, ResourceState>() };
+  const order = { entity: new SortedIds(), device: new SortedIds() };
   const removed = new Map<string, ResourceState>();
   let revision = 0;
 
@@ -42,11 +44,14 @@ export function createResourceTable(): ResourceTable {
     if (before !== undefined && before.version >= version) return;
     removed.delete(key);
     if (parent === undefined) {
-      known[kind].delete(id);
+      if (known[kind].delete(id)) order[kind].delete(id);
       removed.set(key, state);
       const [oldest] = removed.keys();
       if (removed.size > mostRemoved && oldest !== undefined) removed.delete(oldest);
-    } else known[kind].set(id, state);
+    } else {
+      if (!known[kind].has(id)) order[kind].add(id);
+      known[kind].set(id, state);
+    }
     if (before?.parent !== parent) revision += 1;
   };
 
@@ -59,10 +64,10 @@ export function createResourceTable(): ResourceTable {
     count: (kind) => known[kind].size,
     get: (kind, id) => known[kind].get(id),
     page: (kind, after, limit) =>
-      [...known[kind].values()]
-        .filter(({ id }) => after === undefined || id > after)
-        .sort((a, b) => (a.id < b.id ? -1 : 1))
-        .slice(0, limit),
+      order[kind]
+        .page(after, limit)
+        .map((id) => known[kind].get(id))
+        .filter((state) => state !== undefined),
     apply(states) {
       for (const state of states) applyOne(state);
     },

@@ -9,6 +9,8 @@ export const verbs: readonly Verb[] = ["read", "control", "edit"];
 /** The topics that a policy grants, for each verb. */
 export type TopicTrees = Readonly<Record<Verb, PatternTree>>;
 
+type Patterns = Readonly<Record<string, PolicyVerbs>>;
+
 /** The rules of a policy about topics, the most precise first. */
 export function topicRules(policy: TopicPolicy | undefined): readonly Rule[] {
   if (policy === undefined) return [];
@@ -29,8 +31,17 @@ export function grantedPatterns(policy: TopicPolicy | undefined, verb: Verb): re
   return patternsFor(policy.patterns ?? {}, verb);
 }
 
-function patternsRule(patterns: true | Readonly<Record<string, PolicyVerbs>>): Rule {
+/** Whoever explains asks the same groups again and again. */
+const madeRules = new WeakMap<object, Rule>();
+
+function patternsRule(patterns: true | Patterns): Rule {
   if (patterns === true) return everythingRule("patterns");
+  const rule = madeRules.get(patterns) ?? ruleOf(patterns);
+  madeRules.set(patterns, rule);
+  return rule;
+}
+
+function ruleOf(patterns: Patterns): Rule {
   // An explanation asks for one verb.
   const trees = new Map<Verb, PatternTree>();
   const treeFor = (verb: Verb) => {
@@ -41,6 +52,6 @@ function patternsRule(patterns: true | Readonly<Record<string, PolicyVerbs>>): R
   return { name: "patterns", grants: (topic, verb) => treeMatches(treeFor(verb), segmentsOf(topic)) };
 }
 
-function patternsFor(patterns: Readonly<Record<string, PolicyVerbs>>, verb: Verb): readonly string[] {
+function patternsFor(patterns: Patterns, verb: Verb): readonly string[] {
   return Object.entries(patterns).flatMap(([pattern, value]) => (verbsGrant(value, verb) ? [pattern] : []));
 }

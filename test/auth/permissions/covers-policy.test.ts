@@ -2,10 +2,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import type { Policy } from "../../../protocol/policy.ts";
+import { patternCovers, segmentsOf } from "../../../protocol/topic-pattern.ts";
 import { coversPolicy } from "../../../src/auth/permissions/covers-policy.ts";
 import { mergePolicies } from "../../../src/auth/permissions/merge-policies.ts";
 import { allSystemGroups } from "../../../src/auth/permissions/system-groups.ts";
-import { anyPolicy, grantsOf } from "./policies.ts";
+import { anyPolicy, grantsOf, names } from "./policies.ts";
 
 describe("a policy covers another one", () => {
   it("only if it grants everything that the other one grants", () => {
@@ -53,6 +54,23 @@ describe("a policy covers another one", () => {
     [{}, { commands: { namespaces: {} } }, true],
   ])("%j covers %j: %s", (outer, inner, expected) => {
     expect(coversPolicy(outer, inner)).toBe(expected);
+  });
+
+  it("if one of its patterns stands for all topics of each of the other one's", () => {
+    const pattern = fc.constantFrom(...names.patterns, "a/b/#", "+/b/c");
+    const patterns = fc.uniqueArray(pattern, { maxLength: 4 });
+    const policyOf = (list: readonly string[]): Policy => ({
+      topics: { patterns: Object.fromEntries(list.map((each) => [each, true])) },
+    });
+    fc.assert(
+      fc.property(patterns, patterns, (outer, inner) => {
+        const expected = inner.every((each) =>
+          outer.some((wider) => patternCovers(segmentsOf(wider), segmentsOf(each))),
+        );
+        expect(coversPolicy(policyOf(outer), policyOf(inner))).toBe(expected);
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it("as the system's groups do", () => {
