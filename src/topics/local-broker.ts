@@ -62,8 +62,11 @@ export function createLocalBroker(options: LocalBrokerOptions): TopicBroker {
 
 class LocalBroker implements TopicBroker {
   readonly #options: Required<LocalBrokerOptions>;
-  /** The one that was used last is the last. */
   readonly #namespaces = new Map<string, Kept>();
+  /** Those that nobody follows. The one that was used last is the last. */
+  readonly #unfollowed = new Set<string>();
+  /** Those with messages, in the same order. */
+  readonly #filled = new Set<Kept>();
   readonly #followers = new Map<string, number>();
   readonly #values: StoredValues;
   #followsAll = 0;
@@ -86,6 +89,7 @@ class LocalBroker implements TopicBroker {
       const kept = this.#use(namespace);
       const before = kept.bytes;
       const message = kept.add(publication);
+      this.#filled.add(kept);
       this.#bytes += kept.bytes - before;
       this.#limit(kept);
       if (this.#followsAll > 0 || this.#followers.has(namespace)) this.#listener?.onMessage(message);
@@ -98,6 +102,7 @@ class LocalBroker implements TopicBroker {
   }
 
   async follow(namespace: string): Promise<Position> {
+    this.#unfollowed.delete(namespace);
     this.#followers.set(namespace, (this.#followers.get(namespace) ?? 0) + 1);
     return this.#use(namespace).position;
   }
@@ -105,7 +110,11 @@ class LocalBroker implements TopicBroker {
   unfollow(namespace: string): void {
     const left = (this.#followers.get(namespace) ?? 0) - 1;
     if (left > 0) this.#followers.set(namespace, left);
-    else this.#followers.delete(namespace);
+    else {
+      this.#followers.delete(namespace);
+      if (this.#namespaces.has(namespace)) this.#unfollowed.add(namespace);
+      this.#forgetOldest();
+    }
   }
 
   async followAll(): Promise<void> {
@@ -133,41 +142,51 @@ class LocalBroker implements TopicBroker {
   async close(): Promise<void> {
     this.#listener = undefined;
     this.#namespaces.clear();
+    this.#unfollowed.clear();
+    this.#filled.clear();
   }
 
   #use(namespace: string): Kept {
     const kept = this.#namespaces.get(namespace) ?? new Kept();
-    this.#namespaces.delete(namespace);
     this.#namespaces.set(namespace, kept);
-    const surplus = this.#namespaces.size - this.#options.namespaces - this.#followers.size;
-    if (surplus > 0) this.#forgetOldest();
+    if (this.#filled.delete(kept)) this.#filled.add(kept);
+    if (this.#followers.has(namespace)) return kept;
+    this.#unfollowed.delete(namespace);
+    this.#unfollowed.add(namespace);
+    this.#forgetOldest();
     return kept;
   }
 
   #forgetOldest(): void {
-    for (const [namespace, kept] of this.#namespaces) {
-      if (this.#followers.has(namespace)) continue;
-      this.#bytes -= kept.drop(kept.messages.length);
+    for (const namespace of this.#unfollowed) {
+      if (this.#unfollowed.size <= this.#options.namespaces) return;
+      const kept = this.#namespaces.get(namespace);
+      if (kept !== undefined) this.#drop(kept, kept.messages.length);
       this.#namespaces.delete(namespace);
-      return;
+      this.#unfollowed.delete(namespace);
     }
+  }
+
+  #drop(kept: Kept, count: number): void {
+    this.#bytes -= kept.drop(count);
+    if (kept.messages.length === 0) this.#filled.delete(kept);
   }
 
   #limit(kept: Kept): void {
     const { messages } = this.#options.history;
     this.#dropOutdated(kept);
     // A quarter more may stay, so that the rest is not moved for each message.
-    if (kept.messages.length > messages * 1.25) this.#bytes -= kept.drop(kept.messages.length - messages);
-    for (const oldest of this.#namespaces.values()) {
+    if (kept.messages.length > messages * 1.25) this.#drop(kept, kept.messages.length - messages);
+    for (const oldest of this.#filled) {
       if (this.#bytes <= this.#options.historyBytes) return;
       while (this.#bytes > this.#options.historyBytes && oldest.messages.length > 0)
-        this.#bytes -= oldest.drop(Math.ceil(oldest.messages.length / 4));
+        this.#drop(oldest, Math.ceil(oldest.messages.length / 4));
     }
   }
 
   #dropOutdated(kept: Kept): void {
     const from = this.#options.now() - this.#options.history.ms;
     const first = kept.messages.findIndex(({ time }) => time >= from);
-    if (first !== 0) this.#bytes -= kept.drop(first < 0 ? kept.messages.length : first);
+    if (first !== 0) this.#drop(kept, first < 0 ? kept.messages.length : first);
   }
 }

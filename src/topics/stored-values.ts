@@ -2,6 +2,7 @@ import { segmentsOf } from "../../protocol/topic-pattern.ts";
 import { hashed, indexKeys, recordKeys } from "../auth/record-keys.ts";
 import type { JsonObject, Step, Store } from "../auth/store.ts";
 import { type Message, namespaceOf } from "./broker.ts";
+import { EndingFirst } from "./ending-first.ts";
 import { standsFor } from "./topic-index.ts";
 
 export interface StoredValuesOptions {
@@ -19,6 +20,12 @@ interface Kept {
   readonly endsAt: number;
 }
 
+/** The values of one namespace. */
+class Values {
+  readonly byTopic = new Map<string, Kept>();
+  readonly ending = new EndingFirst<Kept>();
+}
+
 const defaultBytes = 64 * 1024 * 1024;
 /** What a value costs beside its data, bytes. An estimate. */
 const overhead = 512;
@@ -30,7 +37,8 @@ const page = 500;
  */
 export class StoredValues {
   readonly #options: Required<StoredValuesOptions>;
-  readonly #values = new Map<string, Map<string, Kept>>();
+  readonly #values = new Map<string, Values>();
+  readonly #all = new EndingFirst<Kept>();
   #bytes = 0;
   #loading: Promise<void> | undefined;
   /** Topics whose record is to be written, or removed. */
@@ -62,8 +70,7 @@ export class StoredValues {
     await this.#load();
     const segments = segmentsOf(pattern);
     const now = this.#options.now();
-    const ofNamespace = this.#values.get(segments[0] ?? "") ?? new Map<string, Kept>();
-    return [...ofNamespace.values()]
+    return [...(this.#values.get(segments[0] ?? "")?.byTopic.values() ?? [])]
       .filter(({ message, endsAt }) => endsAt > now && standsFor(segments, segmentsOf(message.topic)))
       .map(({ message }) => message)
       .sort((one, other) => (one.topic < other.topic ? -1 : 1))
@@ -74,34 +81,35 @@ export class StoredValues {
     const { topic, bytes } = kept.message;
     this.#drop(topic);
     const namespace = namespaceOf(topic);
-    const values = this.#values.get(namespace) ?? new Map<string, Kept>();
-    this.#values.set(namespace, values.set(topic, kept));
+    const values = this.#values.get(namespace) ?? new Values();
+    this.#values.set(namespace, values);
+    values.byTopic.set(topic, kept);
+    values.ending.add(kept);
+    this.#all.add(kept);
     this.#bytes += bytes + overhead;
   }
 
   #drop(topic: string): boolean {
     const namespace = namespaceOf(topic);
     const values = this.#values.get(namespace);
-    const kept = values?.get(topic);
+    const kept = values?.byTopic.get(topic);
     if (values === undefined || kept === undefined) return false;
-    values.delete(topic);
-    if (values.size === 0) this.#values.delete(namespace);
+    values.byTopic.delete(topic);
+    values.ending.delete(kept);
+    this.#all.delete(kept);
+    if (values.byTopic.size === 0) this.#values.delete(namespace);
     this.#bytes -= kept.message.bytes + overhead;
     return true;
   }
 
   #limit(namespace: string): void {
-    const values = this.#values.get(namespace);
-    if (values !== undefined && values.size > this.#options.perNamespace) this.#dropFirst([values]);
-    while (this.#bytes > this.#options.bytes && this.#values.size > 0) this.#dropFirst(this.#values.values());
+    const ending = this.#values.get(namespace)?.ending;
+    if (ending !== undefined && ending.size > this.#options.perNamespace) this.#dropFirst(ending);
+    while (this.#bytes > this.#options.bytes && this.#all.size > 0) this.#dropFirst(this.#all);
   }
 
-  /** The one that ends first. */
-  #dropFirst(among: Iterable<ReadonlyMap<string, Kept>>): void {
-    let first: Kept | undefined;
-    for (const values of among) {
-      for (const kept of values.values()) if (first === undefined || kept.endsAt < first.endsAt) first = kept;
-    }
+  #dropFirst(among: EndingFirst<Kept>): void {
+    const first = among.first();
     if (first === undefined) return;
     this.#drop(first.message.topic);
     this.#changed.add(first.message.topic);
@@ -145,7 +153,7 @@ export class StoredValues {
     await Promise.resolve();
     const topics = [...this.#changed];
     this.#changed.clear();
-    const kept = topics.flatMap((topic) => this.#values.get(namespaceOf(topic))?.get(topic) ?? []);
+    const kept = topics.flatMap((topic) => this.#values.get(namespaceOf(topic))?.byTopic.get(topic) ?? []);
     const present = new Set(kept.map(({ message }) => message.topic));
     const gone = topics.filter((topic) => !present.has(topic));
     const member = (topic: string) => ({ index: indexKeys.lastValues, member: hashed(topic) });

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 
 import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 import { RedisTopicBroker } from "../../src/store/redis/redis-topic-broker.ts";
-import type { TopicBroker } from "../../src/topics/broker.ts";
+import type { Position, TopicBroker } from "../../src/topics/broker.ts";
 import { createLocalBroker } from "../../src/topics/local-broker.ts";
 import { publicationOf, topicBrokerContract } from "../contract/topic-broker.ts";
 import {
@@ -52,6 +52,38 @@ it("keeps last values in the store, also if the process ends", async () => {
   expect(await topics("a/#")).toEqual([["a/1", "a/1"]]);
   expect(await topics("b/+")).toEqual([["b/1", "b/1"]]);
   await second.store.close();
+  folder.remove();
+});
+
+it("forgets the namespaces that were used least recently, and never one that is followed", async () => {
+  const folder = temporaryFolder();
+  const store = await openEmbeddedStore({ folder: folder.path, role: "gateway" });
+  const history = { messages: 10, ms: 60_000, lastValues: 10 };
+  const bytes = 10 * 512;
+  const broker = createLocalBroker({ history, store, now: Date.now, namespaces: 2, historyBytes: bytes });
+  const start = new Map<string, Position>();
+  const publish = async (namespace: string) => {
+    const publication = { ...publicationOf(`${namespace}/x`, 1), bytes: 256 };
+    const [position] = await broker.publish([publication]);
+    if (position === undefined) throw new Error("a position");
+    start.set(namespace, { ...position, sequence: 0 });
+  };
+  const isKept = async (namespace: string) =>
+    (await broker.history(namespace, start.get(namespace) ?? { epoch: "", sequence: 0 }, 1)) !== undefined;
+  const kept = async () => {
+    const known = [...start.keys()];
+    const are = await Promise.all(known.map(isKept));
+    return known.filter((_, at) => are[at]);
+  };
+  await broker.follow("followed");
+  for (const namespace of ["followed", "a", "b", "a", "c"]) await publish(namespace);
+  expect(await kept()).toEqual(["followed", "a", "c"]);
+  broker.unfollow("followed");
+  expect(await kept()).toEqual(["followed", "c"]);
+  // The bytes of all: those of the one that was used least recently go first.
+  for (let n = 0; n < 9; n += 1) await publish("followed");
+  expect(await kept()).toEqual(["followed"]);
+  await store.close();
   folder.remove();
 });
 
