@@ -164,7 +164,7 @@ function composePresence({ opened, sharedPresence }: GatewayDeps, hub: () => Hub
 function composeTopics(deps: GatewayDeps): Topics {
   const { config, clock, log, metrics, opened, topicBroker, disabledSafeguards } = deps;
   const { permissions, revocation } = failClosed(opened.authority);
-  const { message_bytes, queue_messages, queue_bytes, subscriptions } = config.topics;
+  const { message_bytes, queue_messages, queue_bytes, subscriptions, subscriptions_per_user } = config.topics;
   return createTopics({
     permissions: disabledSafeguards.has("topic_rights") ? withoutChanges(permissions) : permissions,
     progress: revocation.progress,
@@ -176,6 +176,7 @@ function composeTopics(deps: GatewayDeps): Topics {
       messageBytes: message_bytes,
       outlet: { messages: queue_messages, bytes: queue_bytes },
       subscriptions,
+      subscriptionsPerUser: subscriptions_per_user,
     },
     onFault: (error) => {
       metrics.defect("topics");

@@ -87,6 +87,7 @@ export class SocketTopics implements Caller {
       codec: this.#codec,
       outlet: this.outlet,
       caller: this,
+      userId: this.#session.principal.userId,
       id,
       pattern,
       conflates,

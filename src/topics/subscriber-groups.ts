@@ -21,10 +21,15 @@ type GroupsByKey = Map<string, SubscriberGroup>;
 /** This node's subscriptions by pattern, and in each pattern by group. */
 export class SubscriberGroups {
   readonly #patterns = new TopicIndex<Map<Permissions, GroupsByKey>>();
+  readonly #users = new Map<string, number>();
   #subscriptions = 0;
 
   get subscriptions(): number {
     return this.#subscriptions;
+  }
+
+  ofUser(userId: string): number {
+    return this.#users.get(userId) ?? 0;
   }
 
   add(subscription: Subscription, permissions: Permissions): void {
@@ -41,7 +46,7 @@ export class SubscriberGroups {
     const group = groupOf(byKey, subscription, permissions);
     group.members.add(subscription);
     subscription.group = group;
-    this.#subscriptions += 1;
+    this.#count(subscription, 1);
   }
 
   remove(subscription: Subscription): void {
@@ -49,7 +54,7 @@ export class SubscriberGroups {
     if (group === undefined) return;
     subscription.group = undefined;
     group.members.delete(subscription);
-    this.#subscriptions -= 1;
+    this.#count(subscription, -1);
     if (group.members.size > 0) return;
     const byPermissions = this.#patterns.get(segments);
     const byKey = byPermissions?.get(group.permissions);
@@ -62,6 +67,13 @@ export class SubscriberGroups {
     if (subscription.group?.permissions === permissions) return;
     this.remove(subscription);
     this.add(subscription, permissions);
+  }
+
+  #count({ userId }: Subscription, more: number): void {
+    this.#subscriptions += more;
+    const count = this.ofUser(userId) + more;
+    if (count > 0) this.#users.set(userId, count);
+    else this.#users.delete(userId);
   }
 
   /** The groups of every pattern that stands for the topic. */

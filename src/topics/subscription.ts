@@ -17,6 +17,7 @@ export interface SubscriptionOptions {
   readonly codec: Codec;
   readonly outlet: TopicOutlet;
   readonly caller: Caller;
+  readonly userId: string;
   /** Of the command that made it. */
   readonly id: number;
   readonly pattern: string;
@@ -32,6 +33,8 @@ export class Subscription {
   readonly session: Session;
   readonly codec: Codec;
   readonly outlet: TopicOutlet;
+  /** Whose session it is, at its start. */
+  readonly userId: string;
   readonly id: number;
   readonly pattern: string;
   readonly segments: readonly string[];
@@ -54,6 +57,7 @@ export class Subscription {
     this.session = options.session;
     this.codec = options.codec;
     this.outlet = options.outlet;
+    this.userId = options.userId;
     this.id = options.id;
     this.pattern = options.pattern;
     this.segments = segmentsOf(options.pattern);

@@ -46,6 +46,8 @@ export interface TopicsLimits {
   readonly outlet: OutletLimits;
   /** Subscriptions of this node. */
   readonly subscriptions: number;
+  /** Of them those of one user. */
+  readonly subscriptionsPerUser: number;
 }
 
 export interface TopicsOptions {
@@ -168,10 +170,13 @@ class NodeTopics implements Topics {
       throw new AuthError("not_supported", { publicMessage: noLastValues });
     const socket = this.#socketOf(session);
     await this.#requireRead(socket, pattern);
+    this.#requireRoom(session);
     const following = this.#namespaces.follow(namespace);
     try {
       await following.ready;
       await this.#requireRead(socket, pattern);
+      // In the tick in which it is added: many may have waited.
+      this.#requireRoom(session);
       const onEnd = () => following.end();
       const subscription = socket.add({ id, pattern, conflates: conflate, isOfEvents: false }, onEnd);
       following.add(subscription);
@@ -195,7 +200,7 @@ class NodeTopics implements Topics {
   ): Promise<void> {
     const socket = this.#socketOf(session);
     if (!maySubscribeToEvents(await socket.permissions(), type)) throw new AuthError("unauthorized");
-    this.#requireRoom();
+    this.#requireRoom(session);
     const pattern = eventPattern(type);
     const endOwn = beginOwn();
     let unfollow: () => void = () => undefined;
@@ -276,12 +281,14 @@ class NodeTopics implements Topics {
   async #requireRead(socket: SocketTopics, pattern: string): Promise<void> {
     const permissions = await socket.permissions();
     if (!this.#verdicts.mayReadSomeOf(permissions, pattern)) throw new AuthError("unauthorized");
-    this.#requireRoom();
   }
 
-  #requireRoom(): void {
-    if (this.subscriptions >= this.#options.limits.subscriptions)
+  #requireRoom({ principal }: Session): void {
+    const { subscriptions, subscriptionsPerUser } = this.#options.limits;
+    if (this.subscriptions >= subscriptions)
       throw new AuthError("overloaded", { detail: "this node has as many subscriptions as it may" });
+    if (this.#groups.ofUser(principal.userId) >= subscriptionsPerUser)
+      throw new AuthError("overloaded", { detail: "the user has as many subscriptions as one may" });
   }
 
   /** Runs in the tick in which the subscription was added, up to its first wait. */

@@ -17,6 +17,7 @@ export const roomyTopics: TopicsLimits = {
   messageBytes: 16_384,
   outlet: { messages: 1_000, bytes: 1_048_576 },
   subscriptions: 100_000,
+  subscriptionsPerUser: 100_000,
 };
 
 /** Topics in process, with the rights of this authority. */

@@ -61,7 +61,7 @@ class Reader {
       observer: quietTopicsObserver,
       onClosed: () => undefined,
     });
-    const own = { id, pattern, conflates: false, isOfEvents: false, onEnd: () => undefined };
+    const own = { id, pattern, userId: "u", conflates: false, isOfEvents: false, onEnd: () => undefined };
     this.subscription = new Subscription({ session, codec, outlet, caller: this, ...own });
   }
 

@@ -53,7 +53,14 @@ it("a message that replaces a smaller one counts: beyond the bytes that may wait
     observer: quietTopicsObserver,
     onClosed: () => undefined,
   });
-  const own = { id: 1, pattern: "#", conflates: true, isOfEvents: false, onEnd: () => undefined };
+  const own = {
+    id: 1,
+    userId: "u",
+    pattern: "#",
+    conflates: true,
+    isOfEvents: false,
+    onEnd: () => undefined,
+  };
   const subscription = new Subscription({ session, codec, outlet, caller: { rights }, ...own });
   new SubscriberGroups().add(subscription, rights);
   const names = Array.from({ length: 10 }, (_, at) => `t${at}`);

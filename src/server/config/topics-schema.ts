@@ -49,6 +49,12 @@ export const topics = Type.Object(
       maximum: 100_000_000,
       description: "Subscriptions of all sockets of a node; one more is refused as `overloaded`.",
     }),
+    subscriptions_per_user: Type.Integer({
+      default: 10_000,
+      minimum: 1,
+      maximum: 100_000_000,
+      description: "Those of one user's sockets on a node; one more is refused as `overloaded`.",
+    }),
   },
   { additionalProperties: false },
 );
