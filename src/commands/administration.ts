@@ -17,7 +17,7 @@ export function administrationCommands(parts: CommandParts): readonly Command[] 
       await requireOwnerForOwner(users, userId, session);
       const found = await users.read(userId);
       if (found === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
-      (await limitsOf(authority, session)).requireBelow(found.user);
+      (await limitsOf(authority, session, "gatehouse/users/sessions")).requireBelow(found.user);
       const page = await sessions.listPage(userId, pageRequestOf(message));
       const { sessionId } = session.principal;
       return {

@@ -17,7 +17,7 @@ export function approvalCommands(parts: CommandParts): readonly Command[] {
     }),
     defineCommand("gatehouse/approvals/approve", authority, async ({ user_id, group_ids }, session) => {
       await requireApprover(parts.authority, session);
-      const { permitApproval } = await limitsOf(authority, session);
+      const { permitApproval } = await limitsOf(authority, session, "gatehouse/approvals/approve");
       const audited = parts.authorityOf(session).approvals;
       const user = await audited.approve(user_id, group_ids, permitApproval);
       return { user: await infoOf(parts, user) };

@@ -24,9 +24,9 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
     defineCommand("gatehouse/users/list", authority, (message) => pageOfInfos(parts, pageRequestOf(message))),
     defineCommand("config/auth/create", authority, async (message, session) => {
       const { name, group_ids: groupIds = [], local_only: localOnly = false } = message;
-      const { permitUserChange } = await limitsOf(authority, session);
+      const { permitUserChange } = await limitsOf(authority, session, "config/auth/create");
       const after = newUser({ name, groupIds, localOnly, createdAt: 0 });
-      await permitUserChange?.({ before: undefined, after });
+      await permitUserChange({ before: undefined, after });
       const user = await parts.authorityOf(session).users.create({ name, groupIds, localOnly });
       return { user: await infoOf(parts, user) };
     }),
@@ -34,7 +34,7 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
       // `users.update` refuses to deactivate the owner, for everybody, with Home Assistant's text.
       if (message.is_active !== false) await requireOwnerForOwner(users, message.user_id, session);
       await requireApproverForPending(parts.authority, message.user_id, session);
-      const { permitUserChange } = await limitsOf(authority, session);
+      const { permitUserChange } = await limitsOf(authority, session, "config/auth/update");
       const audited = parts.authorityOf(session).users;
       const changed = audited.update(message.user_id, patchOf(message), permitUserChange);
       const user = await changed.catch(userNotFound);
@@ -43,7 +43,7 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
     defineCommand("config/auth/delete", authority, async ({ user_id }, session) => {
       if (user_id === session.principal.userId) throw new AuthError("no_delete_self");
       await requireApproverForPending(parts.authority, user_id, session);
-      const { permitUserChange } = await limitsOf(authority, session);
+      const { permitUserChange } = await limitsOf(authority, session, "config/auth/delete");
       await parts.authorityOf(session).users.remove(user_id, permitUserChange).catch(userNotFound);
       return null;
     }),

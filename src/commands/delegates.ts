@@ -1,4 +1,4 @@
-import type { Policy } from "../../protocol/policy.ts";
+import type { CommandType } from "../../protocol/commands/index.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { User } from "../auth/model.ts";
 import {
@@ -7,54 +7,71 @@ import {
   mayChangeUser,
   type UserChange,
 } from "../auth/permissions/delegation.ts";
+import type { PermitPolicy } from "../auth/permissions/groups.ts";
 import type { PermitUserChange } from "../auth/users/users.ts";
 import type { Session } from "../connection/session.ts";
 import type { CommandAuthority } from "./registry.ts";
 
 /** What the sender of a command of administrators may do with it. All throw `unauthorized`. */
 export interface SenderLimits {
-  /** Undefined: the sender is an administrator, whose changes are not compared with their rights. */
-  readonly permitUserChange: PermitUserChange | undefined;
+  /** False: what the sender changes is compared with their own rights. */
+  readonly isAdmin: boolean;
+  /**
+   * Asked again before each commit, by the rights of that moment: those of the sender may have been taken while the command
+   * waited, or while its commit was in conflict. On this node nothing follows the answer to that.
+   */
+  readonly permitUserChange: PermitUserChange;
   /** The same for users who wait for approval: what the configuration has chosen for them is not compared. */
-  readonly permitApproval: PermitUserChange | undefined;
+  readonly permitApproval: PermitUserChange;
   /** Refuses a policy that gives what the sender lacks. */
-  readonly permitPolicy: ((policy: Policy) => void) | undefined;
+  readonly permitPolicy: PermitPolicy;
   /** Refuses administrators, the owner and system users. */
   requireBelow(user: User): void;
 }
 
 type LimitAuthority = Pick<CommandAuthority, "users" | "permissions" | "groups">;
 
-const unlimited: SenderLimits = {
-  permitUserChange: undefined,
-  permitApproval: undefined,
-  permitPolicy: undefined,
-  requireBelow: () => undefined,
-};
-
-export async function limitsOf(authority: LimitAuthority, { principal }: Session): Promise<SenderLimits> {
-  const permissions = await authority.permissions.of(principal);
-  if (permissions.isAdmin) return unlimited;
-  const user = await authority.users.current(principal.userId);
-  if (user === undefined) throw new AuthError("unauthorized");
-  return limitsOfDelegate(authority, { localOnly: user.localOnly, covers: permissions.covers });
+interface Sender {
+  readonly isAdmin: boolean;
+  readonly delegate: Delegate;
 }
 
-function limitsOfDelegate({ groups }: LimitAuthority, delegate: Delegate): SenderLimits {
+/** `type`: the command, which the sender must still be allowed to send. */
+export async function limitsOf(
+  authority: LimitAuthority,
+  session: Session,
+  type: CommandType,
+): Promise<SenderLimits> {
+  const { isAdmin } = await senderNow(authority, session, type);
   const permit = async (change: UserChange, isApproval: boolean) => {
+    const sender = await senderNow(authority, session, type);
+    if (sender.isAdmin) return;
     const ids = change.after?.groupIds ?? [];
-    const known = await Promise.all(ids.map(groups.get));
+    const known = await Promise.all(ids.map(authority.groups.get));
     const policyOf = (id: string) => known.find((group) => group?.id === id)?.policy;
-    if (!mayChangeUser(delegate, change, policyOf, isApproval)) throw new AuthError("unauthorized");
+    if (!mayChangeUser(sender.delegate, change, policyOf, isApproval)) throw new AuthError("unauthorized");
   };
   return {
+    isAdmin,
     permitUserChange: (change) => permit(change, false),
     permitApproval: (change) => permit(change, true),
-    permitPolicy(policy) {
-      if (!delegate.covers(policy)) throw new AuthError("unauthorized");
+    async permitPolicy(policy) {
+      const sender = await senderNow(authority, session, type);
+      if (!sender.isAdmin && !sender.delegate.covers(policy)) throw new AuthError("unauthorized");
     },
     requireBelow(user) {
-      if (isAboveDelegates(user)) throw new AuthError("unauthorized");
+      if (!isAdmin && isAboveDelegates(user)) throw new AuthError("unauthorized");
     },
   };
+}
+
+async function senderNow(
+  { users, permissions }: LimitAuthority,
+  { principal, live }: Session,
+  type: CommandType,
+): Promise<Sender> {
+  const user = await users.current(principal.userId);
+  const { isAdmin, covers, mayCommand } = await permissions.of(principal);
+  if (user === undefined || !live || !mayCommand(type)) throw new AuthError("unauthorized");
+  return { isAdmin, delegate: { localOnly: user.localOnly, covers } };
 }

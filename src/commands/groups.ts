@@ -1,4 +1,5 @@
 import type { GroupInfo } from "../../protocol/commands/groups.ts";
+import type { CommandType } from "../../protocol/commands/index.ts";
 import type { RevocationState } from "../../protocol/commands/revoke.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { KnownGroup } from "../auth/permissions/group-table.ts";
@@ -24,20 +25,20 @@ export function groupCommands(parts: CommandParts): readonly Command[] {
       infoOf(found(await groups.get(group_id))),
     ),
     defineCommand("gatehouse/groups/create", authority, async ({ name, policy }, session) => {
-      const { permitPolicy: permit } = await limitsOf(authority, session);
+      const { permitPolicy: permit } = await limitsOf(authority, session, "gatehouse/groups/create");
       const { group } = await parts.authorityOf(session).groups.create({ name, policy, permit });
       return infoOf(group);
     }),
     defineCommand("gatehouse/groups/update", authority, async (message, session) => {
       const { group_id, version, name, policy, wait } = message;
-      const { permitPolicy: permit } = await limitsOf(authority, session);
+      const { permitPolicy: permit } = await limitsOf(authority, session, "gatehouse/groups/update");
       const changed = await parts
         .authorityOf(session)
         .groups.update(group_id, version, { name, policy, permit });
       return { group: infoOf(changed.group), revocation: await stateAfter(parts, changed.receipt, wait) };
     }),
     defineCommand("gatehouse/groups/delete", authority, async ({ group_id, version, wait }, session) => {
-      const { permitPolicy } = await limitsOf(authority, session);
+      const { permitPolicy } = await limitsOf(authority, session, "gatehouse/groups/delete");
       const receipt = await parts.authorityOf(session).groups.delete(group_id, version, permitPolicy);
       return await stateAfter(parts, receipt, wait);
     }),
@@ -48,10 +49,10 @@ export function groupCommands(parts: CommandParts): readonly Command[] {
 function memberCommands(parts: CommandParts): readonly Command[] {
   const { authority } = parts;
   const { users, groups } = authority;
-  const requireChangeable = async (userId: string, session: Session) => {
+  const requireChangeable = async (userId: string, session: Session, type: CommandType) => {
     await requireOwnerForOwner(users, userId, session);
     await requireApproverForPending(parts.authority, userId, session);
-    return (await limitsOf(authority, session)).permitUserChange;
+    return (await limitsOf(authority, session, type)).permitUserChange;
   };
   return [
     defineCommand("gatehouse/groups/members/list", authority, async (message) => {
@@ -62,13 +63,13 @@ function memberCommands(parts: CommandParts): readonly Command[] {
     }),
     defineCommand("gatehouse/groups/members/add", authority, async (message, session) => {
       const { group_id: groupId, user_id: userId, version } = message;
-      const permit = await requireChangeable(userId, session);
+      const permit = await requireChangeable(userId, session, "gatehouse/groups/members/add");
       await parts.authorityOf(session).groups.addMember({ groupId, userId, version, permit });
       return null;
     }),
     defineCommand("gatehouse/groups/members/remove", authority, async (message, session) => {
       const { group_id: groupId, user_id: userId, version, wait } = message;
-      const permit = await requireChangeable(userId, session);
+      const permit = await requireChangeable(userId, session, "gatehouse/groups/members/remove");
       const membership = { groupId, userId, version, permit };
       const receipt = await parts.authorityOf(session).groups.removeMember(membership);
       return await stateAfter(parts, receipt, wait);

@@ -58,7 +58,8 @@ async function change(
   wait: boolean | undefined,
   changes: readonly ResourceChange[],
 ): Promise<RevocationState> {
-  (await limitsOf(authority, session)).permitPolicy?.({ entities: true });
+  const { permitPolicy } = await limitsOf(authority, session, "gatehouse/resources/set");
+  await permitPolicy({ entities: true });
   if (changes.length === 0 || changes.length > resourceLimits.atOnce)
     throw new AuthError("invalid_format", {
       publicMessage: `Name 1 to ${resourceLimits.atOnce} entities and devices.`,

@@ -61,14 +61,14 @@ async function targetOf(
   const whose = userId === undefined ? undefined : await users.read(userId);
   if (userId === undefined || (found === undefined && whose === undefined)) throw new AuthError("not_found");
   await requireOwnerForOwner(users, userId, session);
-  const limits = await limitsOf(authority, session);
+  const limits = await limitsOf(authority, session, "gatehouse/revoke");
   if (whose !== undefined) limits.requireBelow(whose.user);
   const check = [{ key: recordKeys.user(userId), version: whose?.version ?? 0 }];
   return {
     target:
       found === undefined ? { kind: "user", userId } : { kind: "sessions", userId, sessionIds: [found.id] },
     // Otherwise the user could become an administrator in between.
-    ...(limits.permitUserChange === undefined ? {} : { also: { check } }),
+    ...(limits.isAdmin ? {} : { also: { check } }),
   };
 }
 

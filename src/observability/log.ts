@@ -1,3 +1,4 @@
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { type DestinationStream, destination, type LevelWithSilent, pino } from "pino";
 
 import { redact, redactText } from "./redaction.ts";
@@ -64,7 +65,25 @@ function standardError(): DestinationStream & { flushSync(): void } {
   });
   // The reader went away (EPIPE): the gateway does not end because nobody reads its log.
   stream.on("error", () => undefined);
-  return stream;
+  return {
+    write: (line) => stream.write(line),
+    flushSync() {
+      if (hasReader(2)) stream.flushSync();
+      // The library would try that write for ever, here and when the process exits.
+      else stream.destroy();
+    },
+  };
+}
+
+/** False for a pipe whose reader is gone, where that can be seen: on Linux a pipe without one cannot be opened. */
+function hasReader(fd: number): boolean {
+  try {
+    if (!fstatSync(fd).isFIFO()) return true;
+    closeSync(openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK));
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ENXIO");
+  }
 }
 
 function flush(output: DestinationStream): void {

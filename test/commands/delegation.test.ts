@@ -4,6 +4,7 @@ import { type CommandType, commands } from "../../protocol/commands/index.ts";
 import type { Policy } from "../../protocol/policy.ts";
 import type { User, UserState } from "../../src/auth/model.ts";
 import { delegableCommands, isDelegableNamespace } from "../../src/auth/permissions/delegation.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Entered, type SocketGateway, startSocketGateway } from "../support/socket-gateway.ts";
 
 let gateway: SocketGateway;
@@ -246,6 +247,61 @@ describe("a delegate", () => {
     expect(await client.find(({ type }) => type === "event", "the event")).toMatchObject({
       event: { event_type: "approval_requested", data: { user_id: id } },
     });
+  });
+
+  it("does nothing after the answer that took its rights, also with commands that were sent before", async () => {
+    const groups = [];
+    for (let n = 0; n < 24; n += 1) groups.push(await makeGroup(lights));
+    for (const take of ["member", "deactivated"] as const) {
+      const { client, user, groups: own } = await makeDelegate([lights]);
+      const friend = await makeUser([]);
+      const ids = new Set(groups.map((_, at) => 1_001 + at));
+      for (const [at, { id: group_id }] of groups.entries())
+        client.send({ id: 1_001 + at, type: "gatehouse/groups/members/add", group_id, user_id: friend.id });
+      const answered = () =>
+        (client.received.flat() as { id?: number; type?: string }[]).filter(
+          ({ id = 0, type }) => type === "result" && ids.has(id),
+        ).length;
+      await eventually("the first answer", () => answered() > 0);
+      const { users, groups: changed } = gateway.authority;
+      if (take === "member") await changed.removeMember({ groupId: own[0]?.id ?? "", userId: user.id });
+      else await users.update(user.id, { state: "deactivated" });
+      const after = (await users.read(friend.id))?.user.groupIds;
+      if (take === "member") await eventually("all answers", () => answered() === ids.size);
+      else await client.closed;
+      // Whatever was under way has read, and would commit before this.
+      await makeUser([]);
+      expect([take, (await users.read(friend.id))?.user.groupIds]).toEqual([take, after]);
+    }
+  });
+
+  it("lets no token with a policy give logins or passwords, whoever holds it", async () => {
+    const owner = await gateway.owner();
+    const dormant = await makeUser(["system-admin"], "active");
+    const { accessToken } = await gateway.authority.sessions.openLongLived({
+      userId: owner.id,
+      clientName: "narrow",
+      clientIcon: null,
+      days: 1,
+      policy: { commands: { namespaces: { "config/auth_provider": true } } },
+    });
+    const socket = await gateway.connect();
+    expect(await socket.authenticate(accessToken)).toMatchObject({ type: "auth_ok" });
+    const login = { user_id: dormant.id, username: "dormant", password: "a long new password" };
+    for (const [type, fields] of [
+      ["config/auth_provider/homeassistant/create", login],
+      [
+        "config/auth_provider/homeassistant/admin_change_password",
+        { user_id: dormant.id, password: "another long one" },
+      ],
+      ["config/auth_provider/homeassistant/delete", { username: "dormant" }],
+      ["gatehouse/credentials/list", { user_id: dormant.id }],
+    ] as const)
+      expect([type, await socket.call(type, fields)]).toMatchObject([
+        type,
+        { error: { code: "unauthorized" } },
+      ]);
+    socket.close();
   });
 
   it("leaves users who wait for approval to those who may approve", async () => {

@@ -137,15 +137,17 @@ function permissionsOf({ isAdmin, hasApi, policies, resources }: Parts): SenderP
   const all = parts.map(({ compiled }) => compiled);
   const allGrant = (category: Category, thing: string, verb: Verb) =>
     all.every((compiled) => grants(compiled, category, thing, verb));
+  // Whoever's token is narrowed counts as a delegate, also the owner: the rest of the policy would be worthless otherwise.
+  const isWhole = isAdmin && policies.length === 1;
   return {
-    isAdmin: isAdmin && hasApi && policies.length === 1,
+    isAdmin: isWhole && hasApi,
     mayUseEntity: (entityId, verb) => hasApi && allGrant("entities", entityId, verb),
     mayUseTopic: (topic, verb) => hasApi && allGrant("topics", topic, verb),
     mayUseSomeOf: (pattern, verb) =>
       hasApi &&
       haveCommonTopic([patternTree([segmentsOf(pattern)]), ...all.map(({ topicTrees }) => topicTrees[verb])]),
     // A token's scope is compared with the one that the command needs.
-    mayCommand: (type) => (isAdmin || isDelegable(type)) && allGrant("commands", type, "control"),
+    mayCommand: (type) => (isWhole || isDelegable(type)) && allGrant("commands", type, "control"),
     covers: (inner) =>
       hasApi && parts.every(({ policy, compiled }) => coversPolicy(policy, inner, compiled.topicTrees)),
   };

@@ -58,7 +58,7 @@ export function explain(
     { ...ownRule("owner"), verdict: standing.isOwner ? "allow" : "pass" } as const,
     ...guardRules(tools, standing, question),
     ...groupRules(tools, standing, question),
-    ...delegationRules(standing, question),
+    ...delegationRules(standing, token, question),
     ...tokenRules(tools, token, question),
   ];
   const denied = rules.some(({ verdict }) => verdict === "deny");
@@ -114,9 +114,14 @@ function policyRules(policy: Policy, resources: ResourceLookup, { category, thin
   return rules.map((rule) => ({ part: rule.name, grants: rule.grants(thing, verb) }));
 }
 
-/** Most commands of administrators are given to nobody else. */
-function delegationRules(standing: Standing, { category, thing }: Question): readonly RuleVerdict[] {
-  const isAdmin = standing.isOwner || standing.groupIds.includes(systemGroups.admin);
+/** Most commands of administrators are given to nobody else, and to no token with a policy. */
+function delegationRules(
+  standing: Standing,
+  token: TokenLimits,
+  { category, thing }: Question,
+): readonly RuleVerdict[] {
+  const hasGroup = standing.isOwner || standing.groupIds.includes(systemGroups.admin);
+  const isAdmin = hasGroup && token.policy === null;
   if (category !== "commands" || isAdmin || !isOfAdministrators(thing)) return [];
   return [{ ...ownRule("delegation"), verdict: isDelegable(thing) ? "pass" : "deny" }];
 }

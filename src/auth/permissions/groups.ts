@@ -49,8 +49,8 @@ export interface Groups extends KnownGroups {
   removeMember: GroupMembers["remove"];
 }
 
-/** Throws unless the sender of a change may do everything that the policy gives: the one of before, and the one of after. */
-export type PermitPolicy = (policy: Policy) => void;
+/** Rejects unless the sender of a change may do everything that the policy gives: the one of before, and the one of after. */
+export type PermitPolicy = (policy: Policy) => Promise<void>;
 
 export interface GroupsOptions {
   readonly store: Store;
@@ -77,9 +77,9 @@ export function createGroups({ store, known, revocation }: GroupsOptions): Group
     ...known,
     async create({ name, policy, permit }) {
       requireGroupPolicy(policy);
-      permit?.(policy);
       return await retryConflicts(async () => {
         const step = await roomStep(store);
+        await permit?.(policy);
         return await unlessConflict(put(newId(), 0, { name, policy }, step));
       });
     },
@@ -87,12 +87,12 @@ export function createGroups({ store, known, revocation }: GroupsOptions): Group
       if (patch.policy !== undefined) requireGroupPolicy(patch.policy);
       const { state, recordVersion } = await requireGroup(store, id, version);
       const { name = state.content.name, policy = state.content.policy } = patch;
-      for (const each of [state.content.policy, policy]) patch.permit?.(each);
+      for (const each of [state.content.policy, policy]) await patch.permit?.(each);
       return await put(id, recordVersion, { name, policy }, {});
     },
     async delete(id, version, permit) {
       const { recordVersion, state } = await requireGroup(store, id, version);
-      permit?.(state.content.policy);
+      await permit?.(state.content.policy);
       return await revocation.track((revocationId) => deleteGroupStep({ id, recordVersion }, revocationId));
     },
     async addMember(membership) {

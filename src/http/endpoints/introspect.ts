@@ -53,7 +53,7 @@ async function requireCaller(
     throw new AuthError("unauthorized", { detail: "introspection without a good token" });
   const { userId, sessionType, scope, policy } = verdict.principal;
   const user = await authority.users.current(userId);
-  if (user === undefined || !(sessionType === "system" || (isAdmin(user) && policy === null)))
+  if (user === undefined || policy !== null || !(sessionType === "system" || isAdmin(user)))
     throw new AuthError("access_denied", { detail: "introspection by somebody who is no service" });
   if (!allows(scope, "api")) throw new AuthError("insufficient_scope");
 }
