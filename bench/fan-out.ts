@@ -45,6 +45,7 @@ const unlimited = JSON.stringify({
     messages_per_second: 1_000_000,
     messages_per_second_per_user: 1_000_000,
   },
+  topics: { subscriptions_per_user: 1_000_000 },
 });
 /** Rights that are decided on for each message. */
 const POLICIES = 100;

@@ -8,6 +8,8 @@ import {
   type UserChange,
 } from "../auth/permissions/delegation.ts";
 import type { PermitPolicy } from "../auth/permissions/groups.ts";
+import { recordKeys } from "../auth/record-keys.ts";
+import type { Checks } from "../auth/store.ts";
 import type { PermitUserChange } from "../auth/users/users.ts";
 import type { Session } from "../connection/session.ts";
 import type { CommandAuthority } from "./registry.ts";
@@ -32,6 +34,8 @@ export interface SenderLimits {
 type LimitAuthority = Pick<CommandAuthority, "users" | "permissions" | "groups">;
 
 interface Sender {
+  /** That the sender's record is unchanged: a commit with it is none by rights that were taken meanwhile. */
+  readonly checks: Checks;
   readonly isAdmin: boolean;
   readonly delegate: Delegate;
 }
@@ -45,11 +49,12 @@ export async function limitsOf(
   const { isAdmin } = await senderNow(authority, session, type);
   const permit = async (change: UserChange, isApproval: boolean) => {
     const sender = await senderNow(authority, session, type);
-    if (sender.isAdmin) return;
+    if (sender.isAdmin) return sender.checks;
     const ids = change.after?.groupIds ?? [];
     const known = await Promise.all(ids.map(authority.groups.get));
     const policyOf = (id: string) => known.find((group) => group?.id === id)?.policy;
     if (!mayChangeUser(sender.delegate, change, policyOf, isApproval)) throw new AuthError("unauthorized");
+    return sender.checks;
   };
   return {
     isAdmin,
@@ -67,11 +72,13 @@ export async function limitsOf(
 
 async function senderNow(
   { users, permissions }: LimitAuthority,
-  { principal, live }: Session,
+  session: Session,
   type: CommandType,
 ): Promise<Sender> {
-  const user = await users.current(principal.userId);
+  const { principal } = session;
+  const found = await users.read(principal.userId);
   const { isAdmin, covers, mayCommand } = await permissions.of(principal);
-  if (user === undefined || !live || !mayCommand(type)) throw new AuthError("unauthorized");
-  return { isAdmin, delegate: { localOnly: user.localOnly, covers } };
+  if (found === undefined || !session.live || !mayCommand(type)) throw new AuthError("unauthorized");
+  const checks = [{ key: recordKeys.user(principal.userId), version: found.version }];
+  return { checks, isAdmin, delegate: { localOnly: found.user.localOnly, covers } };
 }

@@ -52,8 +52,8 @@ export function createGroupMembers({ store, revocation }: GroupMembersOptions): 
             publicMessage: `A user is in at most ${mostGroupsOfUser} groups`,
           });
         const after = { ...user, groupIds: [...user.groupIds, membership.groupId] };
-        await membership.permit?.({ before: user, after });
-        const step = mergeSteps({ check: checks }, changeUserStep(before, after));
+        const permitted = (await membership.permit?.({ before: user, after })) ?? [];
+        const step = mergeSteps({ check: [...checks, ...permitted] }, changeUserStep(before, after));
         return (await unlessConflict(revocation.track(() => step))) && after;
       }),
     remove: (membership) =>
@@ -63,10 +63,13 @@ export function createGroupMembers({ store, revocation }: GroupMembersOptions): 
         const groupIds = user.groupIds.filter((id) => id !== membership.groupId);
         if (groupIds.length === user.groupIds.length)
           throw new AuthError("not_found", { publicMessage: "The user is not in the group" });
-        await membership.permit?.({ before: user, after: { ...user, groupIds } });
+        const permitted = (await membership.permit?.({ before: user, after: { ...user, groupIds } })) ?? [];
         return await unlessConflict(
           revocation.track((revocationId) =>
-            mergeSteps({ check: checks }, changeUserStep(before, { ...user, groupIds }, revocationId)),
+            mergeSteps(
+              { check: [...checks, ...permitted] },
+              changeUserStep(before, { ...user, groupIds }, revocationId),
+            ),
           ),
         );
       }),

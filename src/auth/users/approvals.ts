@@ -312,10 +312,10 @@ async function approveOnce(
     state: "active",
     groupIds: groupIds === undefined ? status.user.groupIds : [...new Set(groupIds)],
   };
-  await permit?.({ before: status.user, after: approved });
+  const check = await permit?.({ before: status.user, after: approved });
   const others = waiting.all.filter((each) => each.userId !== userId);
   const outcome = await tools.revocation.commit(
-    mergeSteps(changeUserStep(status, approved), waitingStep(waiting, others)),
+    mergeSteps(check && { check }, changeUserStep(status, approved), waitingStep(waiting, others)),
   );
   return outcome.ok ? approved : undefined;
 }

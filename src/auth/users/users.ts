@@ -8,7 +8,7 @@ import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { type LoopYielder, sliceSize } from "../scheduling/loop-yielder.ts";
-import { mergeSteps, retryConflicts, type Store } from "../store.ts";
+import { type Checks, mergeSteps, retryConflicts, type Store } from "../store.ts";
 import { isActive } from "./account-status.ts";
 import type { CredentialRemoval } from "./credentials.ts";
 import { applyDecidedRights } from "./decided-rights.ts";
@@ -74,7 +74,7 @@ export interface Users {
  * Throws unless the change may be made. It is asked about the record that the commit checks, so nothing happens to the user
  * in between.
  */
-export type PermitUserChange = (change: UserChange) => Promise<void>;
+export type PermitUserChange = (change: UserChange) => Promise<Checks>;
 
 /** `isOwner`, or active and a member of system-admin. */
 export function isAdmin(user: User): boolean {
@@ -195,9 +195,9 @@ async function updateOnce(
 ): Promise<User | undefined> {
   const before = await readUserStatus(store, userId);
   const after = patched(before, patch);
-  await permit?.({ before: before?.user, after });
+  const check = await permit?.({ before: before?.user, after });
   if (before === undefined || sameUser(before.user, after)) return after;
-  const writing = changeUserStep(before, after);
+  const writing = mergeSteps(check && { check }, changeUserStep(before, after));
   if (isActive(before.user) && !isActive(after)) {
     const target = { kind: "user", userId } as const;
     return unlessConflict(revocation.revoke(target, "user_deactivated", { also: writing }), after);
@@ -240,9 +240,10 @@ async function removeUser(
   await retryConflicts(async () => {
     const before = await readUserStatus(store, userId);
     if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
-    await permit?.({ before: before.user, after: undefined });
+    const unlinking = await credentials.unlinkAllStep(userId);
+    const check = await permit?.({ before: before.user, after: undefined });
     if (before.user.isOwner) throw new AuthError("cannot_remove_owner");
-    const also = mergeSteps(removeUserStep(userId, before.version), await credentials.unlinkAllStep(userId));
+    const also = mergeSteps(check && { check }, removeUserStep(userId, before.version), unlinking);
     const target = { kind: "user", userId } as const;
     return unlessConflict(revocation.revoke(target, "user_removed", { also }), true);
   });
