@@ -18,8 +18,8 @@ export type ClientProof =
 export interface ClientAuthentication {
   /**
    * The registered client that this proves. Throws `invalid_client_authentication` alike for an unknown client, a
-   * wrong secret, another method than the client's, none where it has one, and an assertion that is wrong, over, or was
-   * used before.
+   * wrong secret, another method than the client's, and an assertion that is wrong, over, or was used before; and
+   * `invalid_client` for an unknown one that proves nothing, as Home Assistant does. Client ids are no secrets.
    */
   authenticate(proof: ClientProof): Promise<RegisteredClient>;
 }
@@ -45,7 +45,8 @@ export function createClientAuthentication(options: ClientAuthenticationOptions)
       if (proof.kind === "assertion") return await byAssertion(options, proof);
       const client = await clients.find(proof.clientId);
       if (proof.kind === "none") {
-        if (client?.authMethod !== "none") throw refused("no such client, or it must authenticate");
+        if (client === undefined) throw new AuthError("invalid_client", { detail: "no such client" });
+        if (client.authMethod !== "none") throw refused("the client must authenticate");
         return client;
       }
       // The same comparison for every client, so that the time does not say which exist.
