@@ -3,6 +3,7 @@ import type { Revocation } from "../revocation/revocation.ts";
 import type { Store } from "../store.ts";
 import { readGroup, readGroups } from "./group-record.ts";
 import type { GroupTable, KnownGroup } from "./group-table.ts";
+import { loadedOnce } from "./loaded-once.ts";
 
 /** The groups of the installation, for whoever looks one up. */
 export interface KnownGroups {
@@ -34,25 +35,14 @@ export interface KnownGroupsOptions {
  * line process does not follow the log from its beginning, and reads the store once.
  */
 export function followGroups({ store, table, revocation }: KnownGroupsOptions): KnownGroups {
-  let loaded: Promise<void> | undefined;
   const load = async () => {
     for (const { state } of await readGroups(store)) table.apply(state);
-  };
-  const ready = () => {
-    loaded ??= load().catch((error: unknown) => {
-      loaded = undefined;
-      throw error;
-    });
-    return loaded;
   };
   revocation.onRevocation((event) => {
     if (event.kind === "group_changed") table.apply(event.group);
     return 0;
   });
-  revocation.onRecovery(async () => {
-    loaded = undefined;
-    await ready();
-  });
+  const ready = loadedOnce(load, revocation);
   /** The group may have been created a moment ago, on another node. */
   const find = async (id: string) => {
     await ready();

@@ -5,6 +5,7 @@ import type { Revocation } from "../revocation/revocation.ts";
 import type { RecordKey, Step, Store } from "../store.ts";
 import { mergeSteps, retryConflicts } from "../store.ts";
 import { unlessConflict } from "./group-versions.ts";
+import { loadedOnce } from "./loaded-once.ts";
 import {
   ofThisCommit,
   readShards,
@@ -38,26 +39,15 @@ export interface ResourcesOptions {
 }
 
 export function createResources({ store, table, revocation }: ResourcesOptions): Resources {
-  let loaded: Promise<void> | undefined;
   const load = async () => {
     for (const { key, version, states } of await readShards(store))
       table.settle(states, version, (state) => shardKeyOf(state) === key);
-  };
-  const ready = () => {
-    loaded ??= load().catch((error: unknown) => {
-      loaded = undefined;
-      throw error;
-    });
-    return loaded;
   };
   revocation.onRevocation((event) => {
     if (event.kind === "resources_changed") table.apply(event.states);
     return 0;
   });
-  revocation.onRecovery(async () => {
-    loaded = undefined;
-    await ready();
-  });
+  const ready = loadedOnce(load, revocation);
   return {
     async page(kind, after, limit) {
       await ready();

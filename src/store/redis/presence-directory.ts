@@ -14,10 +14,10 @@ import {
   type PresenceWrite,
 } from "../../presence/presence-directory.ts";
 import { parseRedisUrl, type RedisAddress } from "./address.ts";
-import { connectClient, createClient, type RedisClient, withDeadline } from "./client.ts";
+import { type RedisClient, withDeadline } from "./client.ts";
 import { redisUnavailable } from "./faults.ts";
-import { PrimaryFinder } from "./find-primary.ts";
 import { redisKeys } from "./keys.ts";
+import { LazyClient } from "./lazy-client.ts";
 import { connectionsIn, entryOf, parseEntry, wireOf } from "./presence-entry.ts";
 import { Script } from "./script.ts";
 
@@ -36,8 +36,6 @@ export interface RedisPresenceOptions {
 }
 
 const topic = "presence";
-const connectMs = 2_000;
-const commandTimeoutMs = 2_000;
 const closeMs = 500;
 const claimMs = 60_000;
 const partsClaimedAtOnce = 10;
@@ -57,12 +55,11 @@ export class RedisPresenceDirectory implements PresenceDirectory {
   readonly needsWrites = true;
   readonly #options: RedisPresenceOptions;
   readonly #address: RedisAddress;
-  readonly #finder: PrimaryFinder;
+  readonly #client: LazyClient;
   readonly #keys: ReturnType<typeof redisKeys>["presence"];
   readonly #script = new Script("presence");
   readonly #leaseMs: number;
   readonly #watchers = new Set<{ readonly watcher: PresenceWatcher; hasBegun: boolean }>();
-  #client: Promise<RedisClient> | undefined;
   #part: string;
   #hasWritten = false;
   /** The current fault was reported. */
@@ -75,7 +72,7 @@ export class RedisPresenceDirectory implements PresenceDirectory {
   constructor(options: RedisPresenceOptions) {
     this.#options = options;
     this.#address = parseRedisUrl(options.url);
-    this.#finder = new PrimaryFinder(this.#address);
+    this.#client = new LazyClient(this.#address);
     this.#keys = redisKeys(options.prefix).presence;
     this.#leaseMs = options.leaseMs ?? 15_000;
     this.#part = newPart(options.node);
@@ -85,7 +82,7 @@ export class RedisPresenceDirectory implements PresenceDirectory {
     const isEmpty = changes.joined.length + changes.left.length + changes.renewed.length === 0;
     if (isEmpty && performance.now() - this.#renewedAt < this.#leaseMs / 3) return "written";
     try {
-      const client = await this.#connected();
+      const client = await this.#client.get();
       const hadLease = await this.#renew(client);
       if (!hadLease && this.#hasWritten) return this.#begin();
       this.#hasWritten = true;
@@ -104,7 +101,7 @@ export class RedisPresenceDirectory implements PresenceDirectory {
     { after, limit }: { readonly after: string | undefined; readonly limit: number },
   ): Promise<PresencePage> {
     try {
-      const client = await this.#connected();
+      const client = await this.#client.get();
       const parts = await this.#liveParts(client);
       const { node, userId } = query;
       const key = userId === undefined ? this.#keys.all : this.#keys.of(userId);
@@ -147,10 +144,11 @@ export class RedisPresenceDirectory implements PresenceDirectory {
   async close(): Promise<void> {
     this.#watchers.clear();
     this.#stopWatching();
-    const client = await this.#client?.catch(() => undefined);
-    if (client === undefined) return;
-    await withDeadline(this.#leave(client), closeMs, "not left").catch(() => undefined);
-    client.disconnect();
+    if (this.#hasWritten) {
+      const leaving = this.#client.get().then((client) => this.#leave(client));
+      await withDeadline(leaving, closeMs, "not left").catch(() => undefined);
+    }
+    await this.#client.disconnect();
   }
 
   /** Whatever was written under the old part counts no more. */
@@ -286,7 +284,8 @@ export class RedisPresenceDirectory implements PresenceDirectory {
 
   #hear(): () => void {
     const mark = () => {
-      this.#connected()
+      this.#client
+        .get()
         .then((client) => client.set(this.#keys.watched, "1", "PX", markMs))
         .catch((error: unknown) => this.#fault(error));
     };
@@ -311,25 +310,6 @@ export class RedisPresenceDirectory implements PresenceDirectory {
 
   #fault(error: unknown): void {
     this.#options.onFault(redisUnavailable(error, this.#address.masked));
-  }
-
-  #connected(): Promise<RedisClient> {
-    this.#client ??= this.#open().catch((error: unknown) => {
-      this.#client = undefined;
-      throw error;
-    });
-    return this.#client;
-  }
-
-  async #open(): Promise<RedisClient> {
-    const client = createClient(this.#address, {
-      commandTimeoutMs,
-      silenceMs: 2 * commandTimeoutMs,
-      reconnects: true,
-      findPrimary: () => this.#finder.find(),
-    });
-    await connectClient(client, connectMs);
-    return client;
   }
 }
 
