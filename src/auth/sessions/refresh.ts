@@ -44,6 +44,7 @@ export interface RefreshRequest {
 export interface RefreshTools extends SessionTools {
   readonly clients: Pick<RegisteredClients, "find">;
   readonly revoke: Revocation["revoke"];
+  readonly view: Pick<Revocation["view"], "judge">;
   readonly disabledSafeguards: DisabledSafeguards;
 }
 
@@ -193,6 +194,9 @@ async function grant(
   const ttlMs = Math.min(session.accessTokenTtl, tools.accessTokenTtlMs);
   const minted = await tools.accessTokens.mint(session, user, highestEpoch(epochs), ttlMs);
   const { token, principal } = minted;
+  // The store has lost a revocation that this node knows of. It is about to be written again: the client asks once more.
+  if (tools.view.judge(principal).state === "dead")
+    throw new AuthError("unavailable", { detail: "the store does not know yet that the session is over" });
   const granted = { session, accessToken: token, principal };
   if (!withRefreshToken) return granted;
   return { ...granted, refreshToken: tools.refreshTokens.issue(session.id, session.generation) };

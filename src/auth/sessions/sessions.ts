@@ -178,6 +178,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     providers: options.providers,
     clients: options.clients,
     revoke: revocation.revoke,
+    view: revocation.view,
     accessTokens,
     refreshTokens,
     accessTokenTtlMs,
