@@ -22,6 +22,8 @@ export type Safeguard =
   | "sentinel_majority"
   /** A decision on a user's rights in the log holds from its entry on, whatever the user's record says. */
   | "entry_rights"
+  /** A node that knows a session to be over refreshes nothing for it, although the store has lost the revocation. */
+  | "known_revocation"
   /** What a socket may read of topics is decided again in the tick in which this node applies a change of rights. */
   | "topic_rights"
   /** Entries of the log are applied only with a valid MAC of this installation. */

@@ -28,7 +28,7 @@ describe.concurrent("what the checker finds if a safeguard is off, and does not 
     it(`${control.protection}, off`, async () => {
       let found: readonly string[] = [];
       for (let plays = 0; plays < 3 && !found.includes(control.finds); plays += 1)
-        found = properties(await played(control, control.protection));
+        found = properties(await played(control, control.protection, ...(control.besides ?? [])));
       expect(found).toContain(control.finds);
     }, 180_000);
     it(`${control.protection}, on`, async () => {

@@ -11,6 +11,8 @@ import { authenticate, type RecordedSocket } from "./recorded-socket.ts";
 /** A scripted scenario that goes wrong without one safeguard, and does not with it. */
 export interface Control {
   readonly protection: Safeguard;
+  /** What else has to be off, because it hides the violation for as long as a node remembers the revocation. */
+  readonly besides?: readonly Safeguard[];
   /** The violation that the checker finds without it. */
   readonly finds: Property;
   readonly shape: Shape;
@@ -47,6 +49,7 @@ export const controls: readonly Control[] = [
   },
   {
     protection: "rollback_repair",
+    besides: ["known_revocation"],
     finds: "no lost acknowledgement",
     shape: "standalone",
     processes: false,
@@ -54,6 +57,7 @@ export const controls: readonly Control[] = [
   },
   {
     protection: "break_detection",
+    besides: ["known_revocation"],
     finds: "no lost acknowledgement",
     shape: "standalone",
     processes: false,

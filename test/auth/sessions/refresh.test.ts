@@ -266,6 +266,18 @@ describe("a refresh is refused", () => {
     expect(await stored(session.id)).toMatchObject({ revokedCause: "session_expired" });
   });
 
+  it("for a session that this node knows to be over, although the store went back to before its end", async () => {
+    const { session, refreshToken } = await node.open(userId);
+    const before = await stored(session.id);
+    if (before === undefined) throw new Error("no session");
+    await node.authority.revocation.revoke(
+      { kind: "sessions", userId, sessionIds: [session.id] },
+      "session_revoked",
+    );
+    await store.commit({ put: [{ key: recordKeys.session(session.id), value: before }] });
+    expect(await refusal(refresh(refreshToken))).toBe("unavailable");
+  });
+
   it("for a user who was removed", async () => {
     const { user } = await node.user("gone");
     const { refreshToken } = await node.open(user.id);
