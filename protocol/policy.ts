@@ -72,12 +72,15 @@ export const CommandPolicy = Type.Union([
 ]);
 export type CommandPolicy = Static<typeof CommandPolicy>;
 
+/** Tells the schema from others: what is wrong with a policy has texts of its own. */
+export const policyTitle = "policy";
+
 export const Policy = Type.Object(
   {
     entities: Type.Optional(EntityPolicy),
     topics: Type.Optional(TopicPolicy),
     commands: Type.Optional(CommandPolicy),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, title: policyTitle },
 );
 export type Policy = Static<typeof Policy>;

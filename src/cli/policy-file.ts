@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { Compile } from "typebox/compile";
 
 import { Policy } from "../../protocol/policy.ts";
+import { policyProblem } from "../auth/permissions/policy-problem.ts";
 import { UsageError } from "./output.ts";
 
 const shape = Compile(Policy);
@@ -13,8 +14,7 @@ export async function readPolicyFile(file: string): Promise<Policy> {
   });
   const policy = parsed(text, file);
   if (shape.Check(policy)) return policy;
-  const [first] = shape.Errors(policy);
-  throw new UsageError(`${file} is no policy: ${first?.instancePath ?? ""} ${first?.message ?? ""}`.trim());
+  throw new UsageError(`${file} is no policy. ${policyProblem(policy) ?? ""}`.trim());
 }
 
 function parsed(text: string, file: string): unknown {

@@ -38,9 +38,9 @@ export class Publishing {
   /** Throws `invalid_format` for data that is too large or nested too deep for those who get it. */
   publication(publisher: Publisher, { topic, data, retain }: NewMessage): Publication {
     const { messageBytes, now, progress } = this.#options;
-    if (depthOf(data, maxDepth) > maxDepth) throw invalid(`Data is nested deeper than ${maxDepth}.`);
+    if (depthOf(data, maxDepth) > maxDepth) throw invalid(`data: Data is nested deeper than ${maxDepth}.`);
     const bytes = Buffer.byteLength(JSON.stringify(data));
-    if (bytes > messageBytes) throw invalid(`Data has more than ${messageBytes} bytes.`);
+    if (bytes > messageBytes) throw invalid(`data: Data has more than ${messageBytes} bytes.`);
     const retainMs = retain === undefined ? undefined : retain * 1000;
     return { topic, data, bytes, time: now(), publisher, rightsVersion: progress.newestChange, retainMs };
   }
@@ -58,10 +58,20 @@ export function requireControl(
   { topic, retain }: Pick<NewMessage, "topic" | "retain">,
   refusal: "unauthorized" | "not_allowed" = "unauthorized",
 ): void {
-  if (!isTopic(topic)) throw invalid("Not a topic.");
-  if (isReservedTopic(topic)) throw invalid("Topics that begin with $ are reserved.");
+  if (!isTopic(topic)) throw invalid("topic: Not a topic.");
+  if (isReservedTopic(topic)) throw invalid("topic: Topics that begin with $ are reserved.");
   if (!permissions.mayUseTopic(topic, "control")) throw new AuthError(refusal);
   if (retain === 0 && !permissions.mayUseTopic(topic, "edit")) throw new AuthError(refusal);
+}
+
+/** Several messages come at once, so a refusal names the one. */
+export function saidOf<Result>(place: number, check: () => Result): Result {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof AuthError)) throw error;
+    throw new AuthError(error.code, { publicMessage: `messages[${place}]: ${error.publicMessage}` });
+  }
 }
 
 /** How deep arrays and objects are nested in plain data; 0 for neither. Counts no further than `limit + 1`. */

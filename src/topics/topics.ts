@@ -28,7 +28,7 @@ import {
 import { FanOut } from "./fan-out.ts";
 import { type Following, Namespaces } from "./namespaces.ts";
 import type { TopicsObserver } from "./observer.ts";
-import { type NewMessage, Publishing, requireControl } from "./publishing.ts";
+import { type NewMessage, Publishing, requireControl, saidOf } from "./publishing.ts";
 import { RightsGate } from "./rights-gate.ts";
 import { SocketTopics, type SocketTopicsParts } from "./socket-topics.ts";
 import { SubscriberGroups } from "./subscriber-groups.ts";
@@ -225,10 +225,12 @@ class NodeTopics implements Topics {
     this.#requireRate(caller, messages.length);
     const permissions = await this.#options.permissions.of(caller);
     const publisher = publisherOf(caller);
-    const publications = messages.map((message) => {
-      requireControl(permissions, message, "not_allowed");
-      return this.#publishing.publication(publisher, message);
-    });
+    const publications = messages.map((message, place) =>
+      saidOf(place, () => {
+        requireControl(permissions, message, "not_allowed");
+        return this.#publishing.publication(publisher, message);
+      }),
+    );
     return (await this.#publishing.publish(publications)).map(positionText);
   }
 

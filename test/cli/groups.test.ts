@@ -158,8 +158,19 @@ it("refuses a file that is no policy", async () => {
   expect(await create("{")).toMatchObject({ code: 2, stderr: expect.stringContaining("is no JSON") });
   expect(await create({ entities: false })).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining("is no policy: /entities"),
+    stderr: expect.stringContaining("is no policy. entities: must be an object."),
   });
+  expect(await create({ topics: { patterns: { "$events/#": true } } })).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("begins with $"),
+  });
+  for (const topic of ["home/+", "#", "$events/x", "home//x"])
+    expect(await command(["permissions", "explain", "--user", "petra", "--topic", topic], env)).toMatchObject(
+      {
+        code: 1,
+        stderr: expect.stringContaining("(invalid_format)"),
+      },
+    );
   expect(await create({ commands: true })).toMatchObject({
     code: 1,
     stderr: expect.stringContaining("(invalid_policy)"),

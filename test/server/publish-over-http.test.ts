@@ -103,6 +103,26 @@ describe.each(transportNames)("publishing over HTTP on %s", (transport) => {
     expect(await event()).toMatchObject({ event: { topic: "mark", data: code } });
   });
 
+  it.each([
+    [
+      [
+        { topic: "a", data: 1 },
+        { topic: "a/+", data: 1 },
+      ],
+      "messages[1]: topic: Not a topic.",
+    ],
+    [[{ topic: "$events/x", data: 1 }], "messages[0]: topic: Topics that begin with $ are reserved."],
+    [[{ topic: "a" }], "messages[0]: required key not provided: data"],
+    [[{ topic: "a", data: 1, retain: "long" }], "messages[0]: retain: must be integer"],
+    [[{ topic: "a", data: 1, more: 1 }], "messages[0]: extra keys not allowed"],
+    [[], "messages: must not have fewer than 1 items"],
+  ])("says which message and which field are wrong: %j", async (messages, message) => {
+    expect(await post(path, owner, { messages })).toMatchObject({
+      status: 400,
+      body: { code: "invalid_format", message: expect.stringContaining(message) },
+    });
+  });
+
   it("limits how many messages a user publishes", async () => {
     const messages = Array.from({ length: 100 }, () => ({ topic: "flood", data: 1 }));
     const statuses = new Set<number>();

@@ -1,3 +1,4 @@
+import { isReservedTopic, isTopic } from "../../../protocol/topic-pattern.ts";
 import { AuthError } from "../errors.ts";
 import type { Session, User } from "../model.ts";
 import { standingOf } from "./caller-permissions.ts";
@@ -14,7 +15,7 @@ export interface ExplainedAnswer extends Explanation {
 }
 
 export interface Explainer {
-  /** Throws `not_found`. */
+  /** Throws `not_found`, and `invalid_format` for a topic that nobody can publish to. */
   explain(subject: ExplainedSubject, question: Question): Promise<ExplainedAnswer>;
 }
 
@@ -30,6 +31,7 @@ export function createExplainer(options: ExplainerOptions): Explainer {
   const { groupTable: table, resourceTable: resources } = options.tables;
   return {
     async explain(subject, question) {
+      requireTopic(question);
       // A command line process reads the groups at its first look.
       await known.list();
       const session = "sessionId" in subject ? await sessions.get(subject.sessionId) : undefined;
@@ -42,4 +44,15 @@ export function createExplainer(options: ExplainerOptions): Explainer {
       return { ...explanation, userId: user.id, sessionId: session?.id ?? null };
     },
   };
+}
+
+/** A right on a pattern is not one on each of its topics, so there is no answer for one. */
+function requireTopic({ category, thing }: Question): void {
+  if (category !== "topics") return;
+  if (!isTopic(thing))
+    throw new AuthError("invalid_format", {
+      publicMessage: "Not a topic. Name one topic, without the wildcards + and #.",
+    });
+  if (isReservedTopic(thing))
+    throw new AuthError("invalid_format", { publicMessage: "Topics that begin with $ are reserved." });
 }

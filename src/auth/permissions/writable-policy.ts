@@ -1,7 +1,7 @@
 import { type Policy, policyLimits } from "../../../protocol/policy.ts";
-import { hasTooManyWildcards, isTopicPattern, topicLimits } from "../../../protocol/topic-pattern.ts";
 import { AuthError } from "../errors.ts";
 import { delegableCommands, isDelegableNamespace } from "./delegation.ts";
+import { policyProblem } from "./policy-problem.ts";
 
 /**
  * Refuses what a group's policy may not say, although its schema allows it. Throws `invalid_policy`, with a text that
@@ -12,11 +12,11 @@ export function requireGroupPolicy(policy: Policy): void {
   const { commands } = policy;
   if (commands === undefined) return;
   if (commands === true || commands.namespaces === true)
-    throw invalid("commands: only administrators may send all commands. Name namespaces.");
+    throw invalid("commands: only administrators may send all commands. Name some in commands.namespaces.");
   for (const namespace of Object.keys(commands.namespaces ?? {}))
     if (!isDelegableNamespace(namespace))
       throw invalid(
-        `commands.namespaces: ${namespace} is, or contains, what is for administrators alone. Others may get: ${delegableCommands.join(", ")}`,
+        `commands.namespaces: ${namespace} is no namespace of commands, or contains one that is for administrators alone. Others may get: ${delegableCommands.join(", ")}`,
       );
 }
 
@@ -24,15 +24,9 @@ export function requireGroupPolicy(policy: Policy): void {
 export function requirePolicyWithin(policy: Policy, bytes: number): void {
   if (Buffer.byteLength(JSON.stringify(policy)) > bytes)
     throw invalid(`A policy has at most ${bytes} bytes as JSON.`);
-  const { topics } = policy;
-  if (topics === undefined || topics === true || topics.patterns === undefined || topics.patterns === true)
-    return;
-  // The schema cannot count segments.
-  const patterns = Object.keys(topics.patterns);
-  if (!patterns.every(isTopicPattern))
-    throw invalid("topics.patterns: a pattern has at most 16 segments and 256 characters.");
-  if (patterns.some(hasTooManyWildcards))
-    throw invalid(`topics.patterns: a pattern has at most ${topicLimits.wildcards} segments +.`);
+  // The schema does not say everything about patterns.
+  const problem = policyProblem(policy);
+  if (problem !== undefined) throw invalid(problem);
 }
 
 function invalid(publicMessage: string): AuthError {

@@ -1,11 +1,10 @@
-import { Compile } from "typebox/compile";
-
-import { PublishRequest, type PublishResponse } from "../../../protocol/http.ts";
+import type { PublishResponse } from "../../../protocol/http.ts";
 import type { Authority } from "../../auth/authority.ts";
 import { allows } from "../../auth/clients/scopes.ts";
 import { AuthError } from "../../auth/errors.ts";
 import type { Principal } from "../../auth/model.ts";
 import type { JsonObject, JsonValue } from "../../auth/store.ts";
+import { requirePublishRequest } from "../../topics/publish-request.ts";
 import type { Topics } from "../../topics/topics.ts";
 import { json } from "../answers.ts";
 import { bearerOf } from "../bearer.ts";
@@ -19,8 +18,6 @@ export interface PublishOptions {
   readonly maxBodyBytes: number;
 }
 
-const publishRequest = Compile(PublishRequest);
-
 /**
  * `POST /api/gatehouse/topics/publish` with a bearer token: one message or several, all of them or none. Throws
  * `unauthorized`, `insufficient_scope`, `not_allowed` if the user may not publish to one of the topics, `rate_limited`.
@@ -30,7 +27,7 @@ export function publishEndpoint(options: PublishOptions): Endpoint {
   return async (exchange) => {
     const publisher = await requirePublisher(options, exchange);
     const body = await exchange.timed(async () => readPlainJson(exchange.request, maxBodyBytes, decodeJson));
-    if (!publishRequest.Check(body)) throw new AuthError("invalid_format", { detail: "no messages" });
+    requirePublishRequest(body);
     const messages = body.messages.map(({ data, ...message }) => ({ ...message, data: data as JsonValue }));
     const positions = await topics.publishAs(publisher, messages);
     return json({ positions } satisfies PublishResponse);
