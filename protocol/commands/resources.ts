@@ -8,6 +8,8 @@ const strict = { additionalProperties: false } as const;
 /** An id of an entity, a device or an area. Home Assistant's, or any other. */
 const ResourceId = Type.String({ minLength: 1, maxLength: 255 });
 const Parent = Type.Union([ResourceId, Type.Null()]);
+const entity = { entity_id: ResourceId, device_id: Parent } as const;
+const device = { device_id: ResourceId, area_id: Parent } as const;
 const atOnce = { maxItems: 200 } as const;
 const Wait = Type.Optional(
   Type.Boolean({ default: false, description: "Answer once every node applied it, or after 60 s." }),
@@ -26,8 +28,9 @@ export const resourceCommands = {
       ),
     },
     Type.Object({
-      /** `parent_id`: an entity's device, a device's area; null: none. */
-      resources: Type.Array(Type.Object({ id: ResourceId, parent_id: Parent })),
+      /** Of the `kind` that was asked for; the other one is absent. */
+      entities: Type.Optional(Type.Array(Type.Object(entity))),
+      devices: Type.Optional(Type.Array(Type.Object(device))),
       cursor: Parent,
     }),
   ),
@@ -35,12 +38,8 @@ export const resourceCommands = {
     "gatehouse/resources/set",
     "admin",
     {
-      entities: Type.Optional(
-        Type.Array(Type.Object({ entity_id: ResourceId, device_id: Parent }, strict), atOnce),
-      ),
-      devices: Type.Optional(
-        Type.Array(Type.Object({ device_id: ResourceId, area_id: Parent }, strict), atOnce),
-      ),
+      entities: Type.Optional(Type.Array(Type.Object(entity, strict), atOnce)),
+      devices: Type.Optional(Type.Array(Type.Object(device, strict), atOnce)),
       wait: Wait,
     },
     RevocationState,

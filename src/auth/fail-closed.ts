@@ -90,6 +90,7 @@ const groups: Rules<Authority["groups"]> = {
   get: unrestricted,
   existing: unrestricted,
   among: unrestricted,
+  unchanged: unrestricted,
   // The policy in the store may be older than the one that an administrator has seen.
   create: needsFollowedLog,
   update: needsFollowedLog,

@@ -2,7 +2,7 @@ import type { UserInfo } from "../../protocol/commands/admin.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Credential, PageRequest, User } from "../auth/model.ts";
 import { isActive } from "../auth/users/account-status.ts";
-import { newUser, type UserPatch } from "../auth/users/users.ts";
+import type { UserPatch } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
 import { limitsOf } from "./delegates.ts";
 import { defineCommand } from "./guarded-command.ts";
@@ -24,10 +24,8 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
     defineCommand("gatehouse/users/list", authority, (message) => pageOfInfos(parts, pageRequestOf(message))),
     defineCommand("config/auth/create", authority, async (message, session) => {
       const { name, group_ids: groupIds = [], local_only: localOnly = false } = message;
-      const { permitUserChange } = await limitsOf(authority, session, "config/auth/create");
-      const after = newUser({ name, groupIds, localOnly, createdAt: 0 });
-      await permitUserChange({ before: undefined, after });
-      const user = await parts.authorityOf(session).users.create({ name, groupIds, localOnly });
+      const { permitUserChange: permit } = await limitsOf(authority, session, "config/auth/create");
+      const user = await parts.authorityOf(session).users.create({ name, groupIds, localOnly, permit });
       return { user: await infoOf(parts, user) };
     }),
     defineCommand("config/auth/update", authority, async (message, session) => {

@@ -7,7 +7,7 @@ import {
   mayChangeUser,
   type UserChange,
 } from "../auth/permissions/delegation.ts";
-import type { PermitPolicy } from "../auth/permissions/groups.ts";
+import type { PermitPolicies } from "../auth/permissions/groups.ts";
 import { recordKeys } from "../auth/record-keys.ts";
 import type { Checks } from "../auth/store.ts";
 import type { PermitUserChange } from "../auth/users/users.ts";
@@ -25,8 +25,8 @@ export interface SenderLimits {
   readonly permitUserChange: PermitUserChange;
   /** The same for users who wait for approval: what the configuration has chosen for them is not compared. */
   readonly permitApproval: PermitUserChange;
-  /** Refuses a policy that gives what the sender lacks. */
-  readonly permitPolicy: PermitPolicy;
+  /** The same for policies: refuses one that gives what the sender lacks. */
+  readonly permitPolicies: PermitPolicies;
   /** Refuses administrators, the owner and system users. */
   requireBelow(user: User): void;
 }
@@ -34,7 +34,7 @@ export interface SenderLimits {
 type LimitAuthority = Pick<CommandAuthority, "users" | "permissions" | "groups">;
 
 interface Sender {
-  /** That the sender's record is unchanged: a commit with it is none by rights that were taken meanwhile. */
+  /** That the sender's record and groups are unchanged: a commit with them is none by rights that were taken meanwhile. */
   readonly checks: Checks;
   readonly isAdmin: boolean;
   readonly delegate: Delegate;
@@ -51,18 +51,20 @@ export async function limitsOf(
     const sender = await senderNow(authority, session, type);
     if (sender.isAdmin) return sender.checks;
     const ids = change.after?.groupIds ?? [];
+    const groupChecks = await authority.groups.unchanged(ids);
     const known = await Promise.all(ids.map(authority.groups.get));
     const policyOf = (id: string) => known.find((group) => group?.id === id)?.policy;
     if (!mayChangeUser(sender.delegate, change, policyOf, isApproval)) throw new AuthError("unauthorized");
-    return sender.checks;
+    return [...sender.checks, ...groupChecks];
   };
   return {
     isAdmin,
     permitUserChange: (change) => permit(change, false),
     permitApproval: (change) => permit(change, true),
-    async permitPolicy(policy) {
+    async permitPolicies(policies) {
       const sender = await senderNow(authority, session, type);
-      if (!sender.isAdmin && !sender.delegate.covers(policy)) throw new AuthError("unauthorized");
+      if (!sender.isAdmin && !policies.every(sender.delegate.covers)) throw new AuthError("unauthorized");
+      return sender.checks;
     },
     requireBelow(user) {
       if (!isAdmin && isAboveDelegates(user)) throw new AuthError("unauthorized");
@@ -71,14 +73,16 @@ export async function limitsOf(
 }
 
 async function senderNow(
-  { users, permissions }: LimitAuthority,
+  { users, permissions, groups }: LimitAuthority,
   session: Session,
   type: CommandType,
 ): Promise<Sender> {
   const { principal } = session;
   const found = await users.read(principal.userId);
+  // What the groups give is asked after that, and never less recent.
+  const groupChecks = await groups.unchanged(found?.user.groupIds ?? []);
   const { isAdmin, covers, mayCommand } = await permissions.of(principal);
   if (found === undefined || !session.live || !mayCommand(type)) throw new AuthError("unauthorized");
-  const checks = [{ key: recordKeys.user(principal.userId), version: found.version }];
+  const checks = [{ key: recordKeys.user(principal.userId), version: found.version }, ...groupChecks];
   return { checks, isAdmin, delegate: { localOnly: found.user.localOnly, covers } };
 }

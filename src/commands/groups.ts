@@ -25,21 +25,21 @@ export function groupCommands(parts: CommandParts): readonly Command[] {
       infoOf(found(await groups.get(group_id))),
     ),
     defineCommand("gatehouse/groups/create", authority, async ({ name, policy }, session) => {
-      const { permitPolicy: permit } = await limitsOf(authority, session, "gatehouse/groups/create");
+      const { permitPolicies: permit } = await limitsOf(authority, session, "gatehouse/groups/create");
       const { group } = await parts.authorityOf(session).groups.create({ name, policy, permit });
       return infoOf(group);
     }),
     defineCommand("gatehouse/groups/update", authority, async (message, session) => {
       const { group_id, version, name, policy, wait } = message;
-      const { permitPolicy: permit } = await limitsOf(authority, session, "gatehouse/groups/update");
+      const { permitPolicies: permit } = await limitsOf(authority, session, "gatehouse/groups/update");
       const changed = await parts
         .authorityOf(session)
         .groups.update(group_id, version, { name, policy, permit });
       return { group: infoOf(changed.group), revocation: await stateAfter(parts, changed.receipt, wait) };
     }),
     defineCommand("gatehouse/groups/delete", authority, async ({ group_id, version, wait }, session) => {
-      const { permitPolicy } = await limitsOf(authority, session, "gatehouse/groups/delete");
-      const receipt = await parts.authorityOf(session).groups.delete(group_id, version, permitPolicy);
+      const { permitPolicies: permit } = await limitsOf(authority, session, "gatehouse/groups/delete");
+      const receipt = await parts.authorityOf(session).groups.delete(group_id, version, permit);
       return await stateAfter(parts, receipt, wait);
     }),
     ...memberCommands(parts),

@@ -17,10 +17,16 @@ export function resourceCommands(parts: CommandParts): readonly Command[] {
     defineCommand("gatehouse/resources/list", authority, async ({ kind, cursor, limit = defaultPage }) => {
       const wanted = kind === "entities" ? "entity" : "device";
       const page = await authority.resources.page(wanted, cursor, limit);
-      return {
-        resources: page.map(({ id, parent }) => ({ id, parent_id: parent ?? null })),
-        cursor: page.length < limit ? null : (page.at(-1)?.id ?? null),
-      };
+      const next = page.length < limit ? null : (page.at(-1)?.id ?? null);
+      return kind === "entities"
+        ? {
+            entities: page.map(({ id, parent }) => ({ entity_id: id, device_id: parent ?? null })),
+            cursor: next,
+          }
+        : {
+            devices: page.map(({ id, parent }) => ({ device_id: id, area_id: parent ?? null })),
+            cursor: next,
+          };
     }),
     defineCommand("gatehouse/resources/set", authority, ({ entities = [], devices = [], wait }, session) =>
       change(parts, session, wait, [
@@ -58,8 +64,9 @@ async function change(
   wait: boolean | undefined,
   changes: readonly ResourceChange[],
 ): Promise<RevocationState> {
-  const { permitPolicy } = await limitsOf(authority, session, "gatehouse/resources/set");
-  await permitPolicy({ entities: true });
+  const { permitPolicies } = await limitsOf(authority, session, "gatehouse/resources/set");
+  const permit = () => permitPolicies([{ entities: true }]);
+  await permit();
   if (changes.length === 0 || changes.length > resourceLimits.atOnce)
     throw new AuthError("invalid_format", {
       publicMessage: `Name 1 to ${resourceLimits.atOnce} entities and devices.`,
@@ -67,6 +74,6 @@ async function change(
   const named = new Set(changes.map(({ kind, id }) => `${kind} ${id}`));
   if (named.size < changes.length)
     throw new AuthError("invalid_format", { publicMessage: "An entity or a device is named twice." });
-  const receipt = await authorityOf(session).resources.change(changes);
+  const receipt = await authorityOf(session).resources.change(changes, permit);
   return stateOf(wait === true ? await authority.revocation.settled(receipt) : receipt);
 }

@@ -162,6 +162,7 @@ const groups: Rules<Authority["groups"]> = {
   get: notRecorded,
   existing: notRecorded,
   among: notRecorded,
+  unchanged: notRecorded,
   create: records(
     "group_creation",
     () => ({}),

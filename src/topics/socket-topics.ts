@@ -100,6 +100,14 @@ export class SocketTopics implements Caller {
     return subscription;
   }
 
+  /** Subscriptions of the pattern, without those to Home Assistant's events. */
+  countOf(pattern: string): number {
+    let count = 0;
+    for (const subscription of this.#subscriptions)
+      if (subscription.pattern === pattern && !subscription.isOfEvents) count += 1;
+    return count;
+  }
+
   /** Nothing is sent for it any more. */
   end(subscription: Subscription): void {
     if (!this.#subscriptions.delete(subscription)) return;

@@ -110,6 +110,9 @@ export interface Topics {
 
 /** Last values that one subscription gets. */
 const maxLastValues = 256;
+/** Subscriptions of one socket to one pattern. Each message of it costs a delivery to each of them. */
+const maxOfOnePattern = 16;
+const tooManyOfOnePattern = `A socket has at most ${maxOfOnePattern} subscriptions of one pattern.`;
 const noLastValues = "A pattern with a wildcard in the first place has no last values.";
 
 export function createTopics(options: TopicsOptions): Topics {
@@ -177,6 +180,8 @@ class NodeTopics implements Topics {
       await this.#requireRead(socket, pattern);
       // In the tick in which it is added: many may have waited.
       this.#requireRoom(session);
+      if (socket.countOf(pattern) >= maxOfOnePattern)
+        throw new AuthError("not_allowed", { publicMessage: tooManyOfOnePattern });
       const onEnd = () => following.end();
       const subscription = socket.add({ id, pattern, conflates: conflate, isOfEvents: false }, onEnd);
       following.add(subscription);

@@ -155,7 +155,15 @@ it.each([
 it("refuses a file that is no policy", async () => {
   const create = (policy: unknown) =>
     run("create", "Guests", "--policy-file", policyFile("wrong.json", policy));
-  expect(await create("{")).toMatchObject({ code: 2, stderr: expect.stringContaining("is no JSON") });
+  for (const [text, reason] of [
+    ["{", "cannot be read as JSON: not JSON"],
+    ['{"entities": true, "entities": false}', "duplicate key"],
+    ['{"topics": {"patterns": {"__proto__": true}}}', "poisoned key"],
+    ['{"topics": {"patterns": {"\\ud800": true}}}', "lone surrogate"],
+    ['{"\\u0065ntities": 1e999}', "number"],
+    [`{"topics": ${"[".repeat(100)}`, "nested too deeply"],
+  ])
+    expect(await create(text)).toMatchObject({ code: 2, stderr: expect.stringContaining(reason ?? "") });
   expect(await create({ entities: false })).toMatchObject({
     code: 2,
     stderr: expect.stringContaining("is no policy. entities: must be an object."),

@@ -338,7 +338,7 @@ describe("a delegate", () => {
       result: { effective: "all" },
     });
     expect(await service.client.call("gatehouse/resources/list", { kind: "entities" })).toMatchObject({
-      result: { resources: [{ id: "lock.front", parent_id: "lamp" }], cursor: null },
+      result: { entities: [{ entity_id: "lock.front", device_id: "lamp" }], cursor: null },
     });
   });
 

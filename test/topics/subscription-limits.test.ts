@@ -34,3 +34,21 @@ it("a user has so many subscriptions on a node and no more, and others have thei
     await gateway.stop();
   }
 });
+
+it("a socket has so many subscriptions of one pattern and no more", async () => {
+  const gateway = await startSocketGateway({ transport: "ws", topics: (node) => testTopics(node) });
+  try {
+    const { client } = await gateway.enter(await gateway.owner());
+    const asked = await Promise.all(
+      Array.from({ length: 20 }, () => client.call(subscribe, { pattern: "#" })),
+    );
+    const [first, ...refused] = [asked[0], ...asked.filter(({ success }) => success !== true)];
+    expect(refused).toHaveLength(4);
+    for (const answer of refused) expect(answer).toMatchObject({ error: { code: "not_allowed" } });
+    expect(await client.call(subscribe, { pattern: "a/#" })).toMatchObject({ success: true });
+    await client.call("unsubscribe_events", { subscription: first?.id });
+    expect(await client.call(subscribe, { pattern: "#" })).toMatchObject({ success: true });
+  } finally {
+    await gateway.stop();
+  }
+});

@@ -210,13 +210,15 @@ describe.each(
     const { result } = await publisher.call(publish, { topic: "again/x", data: 0 });
     const { position: since } = result as { position: string };
     for (let n = 1; n <= 90; n += 1) await publisher.call(publish, { topic: "again/x", data: n });
-    const resumed = new Set<unknown>();
-    for (let n = 0; n < 130; n += 1) {
+    let resumed = 0;
+    // The bound grows with time, far more slowly than this asks.
+    for (; resumed < 10_000; resumed += 1) {
       const answer = await reader.call(subscribe, { pattern: "again/#", position: since });
-      resumed.add((answer.result as { resumed: boolean }).resumed);
+      if (!(answer.result as { resumed: boolean }).resumed) break;
       await reader.call("unsubscribe_events", { subscription: answer.id });
     }
-    expect([...resumed]).toEqual([true, false]);
+    expect(resumed).toBeGreaterThan(0);
+    expect(resumed).toBeLessThan(10_000);
   });
 
   it("put the messages of one tick into one frame for a client that coalesces", async () => {

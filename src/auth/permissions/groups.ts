@@ -4,7 +4,7 @@ import { newId } from "../ids.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { RevokeReceipt } from "../revocation/receipt.ts";
 import type { Revocation } from "../revocation/revocation.ts";
-import { mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
+import { type Checks, mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
 import { deleteGroupStep, putGroupStep } from "./group-changes.ts";
 import { createGroupMembers, type GroupMembers } from "./group-members.ts";
 import type { KnownGroup } from "./group-table.ts";
@@ -28,7 +28,7 @@ export interface Groups extends KnownGroups {
   create(request: {
     readonly name: string;
     readonly policy: Policy;
-    readonly permit?: PermitPolicy | undefined;
+    readonly permit?: PermitPolicies | undefined;
   }): Promise<GroupChange>;
   /** Throws `invalid_policy`. */
   update(
@@ -37,20 +37,23 @@ export interface Groups extends KnownGroups {
     patch: {
       readonly name?: string | undefined;
       readonly policy?: Policy | undefined;
-      readonly permit?: PermitPolicy | undefined;
+      readonly permit?: PermitPolicies | undefined;
     },
   ): Promise<GroupChange>;
   /**
    * One commit takes what the group gave from all of its members. Their records keep the id, which means nothing from
    * then on and is never used again.
    */
-  delete(id: string, version: number, permit?: PermitPolicy): Promise<RevokeReceipt>;
+  delete(id: string, version: number, permit?: PermitPolicies): Promise<RevokeReceipt>;
   addMember: GroupMembers["add"];
   removeMember: GroupMembers["remove"];
 }
 
-/** Rejects unless the sender of a change may do everything that the policy gives: the one of before, and the one of after. */
-export type PermitPolicy = (policy: Policy) => Promise<void>;
+/**
+ * Rejects unless the sender of a change may do everything that the policies give: the one of before, and the one of after.
+ * The commit makes the checks that it returns.
+ */
+export type PermitPolicies = (policies: readonly Policy[]) => Promise<Checks>;
 
 export interface GroupsOptions {
   readonly store: Store;
@@ -78,8 +81,7 @@ export function createGroups({ store, known, revocation }: GroupsOptions): Group
     async create({ name, policy, permit }) {
       requireGroupPolicy(policy);
       return await retryConflicts(async () => {
-        const step = await roomStep(store);
-        await permit?.(policy);
+        const step = mergeSteps(await roomStep(store), await permitted(permit, [policy]));
         return await unlessConflict(put(newId(), 0, { name, policy }, step));
       });
     },
@@ -87,13 +89,15 @@ export function createGroups({ store, known, revocation }: GroupsOptions): Group
       if (patch.policy !== undefined) requireGroupPolicy(patch.policy);
       const { state, recordVersion } = await requireGroup(store, id, version);
       const { name = state.content.name, policy = state.content.policy } = patch;
-      for (const each of [state.content.policy, policy]) await patch.permit?.(each);
-      return await put(id, recordVersion, { name, policy }, {});
+      const also = await permitted(patch.permit, [state.content.policy, policy]);
+      return await put(id, recordVersion, { name, policy }, also);
     },
     async delete(id, version, permit) {
       const { recordVersion, state } = await requireGroup(store, id, version);
-      await permit?.(state.content.policy);
-      return await revocation.track((revocationId) => deleteGroupStep({ id, recordVersion }, revocationId));
+      const also = await permitted(permit, [state.content.policy]);
+      return await revocation.track((revocationId) =>
+        mergeSteps(also, deleteGroupStep({ id, recordVersion }, revocationId)),
+      );
     },
     async addMember(membership) {
       const user = await members.add(membership);
@@ -101,6 +105,10 @@ export function createGroups({ store, known, revocation }: GroupsOptions): Group
     },
     removeMember: members.remove,
   };
+}
+
+async function permitted(permit: PermitPolicies | undefined, policies: readonly Policy[]): Promise<Step> {
+  return permit === undefined ? {} : { check: await permit(policies) };
 }
 
 /** Only one group is created at a time, so that no race makes too many. */

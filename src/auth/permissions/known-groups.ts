@@ -1,9 +1,11 @@
 import { AuthError } from "../errors.ts";
+import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
-import type { Store } from "../store.ts";
-import { readGroup, readGroups } from "./group-record.ts";
+import type { Checks, Store } from "../store.ts";
+import { parseGroup, readGroup, readGroups } from "./group-record.ts";
 import type { GroupTable, KnownGroup } from "./group-table.ts";
 import { loadedOnce } from "./loaded-once.ts";
+import { isSystemGroup } from "./system-groups.ts";
 
 /** The groups of the installation, for whoever looks one up. */
 export interface KnownGroups {
@@ -13,6 +15,11 @@ export interface KnownGroups {
   existing(ids: readonly string[]): Promise<readonly string[]>;
   /** The same, as far as this node has heard. For ids that users have: one of a deleted group means nothing. */
   among(ids: readonly string[]): Promise<readonly string[]>;
+  /**
+   * Checks for a commit that rests on what these groups give: they are as this node knows them. Throws `conflict` if the
+   * store has them otherwise already.
+   */
+  unchanged(ids: readonly string[]): Promise<Checks>;
 }
 
 /** Throws `invalid_group` unless all of them are groups. */
@@ -65,6 +72,18 @@ export function followGroups({ store, table, revocation }: KnownGroupsOptions): 
     async among(ids) {
       await ready();
       return ids.every((id) => table.get(id) !== undefined) ? ids : ids.filter((id) => table.get(id));
+    },
+    async unchanged(ids) {
+      await ready();
+      const keys = [...new Set(ids)].filter((id) => !isSystemGroup(id));
+      if (keys.length === 0) return [];
+      const records = await store.get(keys.map(recordKeys.group));
+      return keys.map((id, place) => {
+        const record = records[place];
+        const stored = record && parseGroup(record);
+        if (table.get(id)?.version !== stored?.state.version) throw new AuthError("conflict");
+        return { key: recordKeys.group(id), version: record?.version ?? 0 };
+      });
     },
   };
 }

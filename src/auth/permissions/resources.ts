@@ -3,7 +3,7 @@ import type { LogEvent } from "../model.ts";
 import type { RevokeReceipt } from "../revocation/receipt.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import type { RecordKey, Step, Store } from "../store.ts";
-import { mergeSteps, retryConflicts } from "../store.ts";
+import { type Checks, mergeSteps, retryConflicts } from "../store.ts";
 import { unlessConflict } from "./group-versions.ts";
 import { loadedOnce } from "./loaded-once.ts";
 import {
@@ -26,7 +26,8 @@ export type ResourceChange = Pick<ResourceState, "kind" | "id" | "parent">;
 export interface Resources {
   page(kind: ResourceKind, after: string | undefined, limit: number): Promise<readonly ResourceState[]>;
   /** At most `resourceLimits.atOnce`, in one commit. Throws `too_many_resources`, and `not_found` for nothing to remove. */
-  change(changes: readonly ResourceChange[]): Promise<RevokeReceipt>;
+  /** `permit`: rejects unless the sender may make the change. The commit makes the checks that it returns. */
+  change(changes: readonly ResourceChange[], permit?: () => Promise<Checks>): Promise<RevokeReceipt>;
 }
 
 /** Of each kind. Changes that are made at the same time on several nodes may exceed it by what they add. */
@@ -53,12 +54,13 @@ export function createResources({ store, table, revocation }: ResourcesOptions):
       await ready();
       return table.page(kind, after, limit);
     },
-    async change(changes) {
+    async change(changes, permit) {
       await ready();
       requireRoom(table, changes);
       return await retryConflicts(async () => {
         const shards = await readShards(store, [...new Set(changes.map(shardKeyOf))]);
-        const step = mergeSteps(...shards.map((shard) => changeShardStep(shard, changes)));
+        const check = (await permit?.()) ?? [];
+        const step = mergeSteps({ check }, ...shards.map((shard) => changeShardStep(shard, changes)));
         return await unlessConflict(
           revocation.track((revocationId) => mergeSteps(step, changedStep(changes, revocationId))),
         );

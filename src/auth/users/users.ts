@@ -60,6 +60,7 @@ export interface Users {
     readonly localOnly?: boolean | undefined;
     /** `active` by default. */
     readonly state?: UserState | undefined;
+    readonly permit?: PermitUserChange | undefined;
   }): Promise<User>;
   /**
    * A patch that changes nothing writes nothing, so it is no decision on rights (see `User.rightsVersion`). Throws
@@ -120,12 +121,14 @@ export function createUsers(options: UsersOptions): Users {
       const { users, next } = await readUserPage(options, request);
       return { users: await Promise.all(users.map(shown)), next };
     },
-    async create({ name, groupIds = [], localOnly = false, state = "active" }) {
+    async create({ name, groupIds = [], localOnly = false, state = "active", permit }) {
       await requireGroups(groups, groupIds);
       const user = newUser({ name, groupIds, localOnly, state, createdAt: clock.now() });
-      const outcome = await revocation.commit(createUserStep(user));
-      if (!outcome.ok) throw new AuthError("conflict");
-      return user;
+      return await retryConflicts(async () => {
+        const check = await permit?.({ before: undefined, after: user });
+        const outcome = await revocation.commit(mergeSteps(check && { check }, createUserStep(user)));
+        return outcome.ok ? user : undefined;
+      });
     },
     async update(userId, patch, permit) {
       if (patch.groupIds !== undefined) await requireGroups(groups, patch.groupIds);
