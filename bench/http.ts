@@ -55,6 +55,7 @@ const alone = await startAll([
   peer("better-auth", "better-auth-oauth", "opaque"),
 ]);
 const onRedis = await startOnRedis([
+  [gatehouse("uws"), (store) => JSON.stringify({ store, store_timeout_ms: 5_000 })],
   [gatehouse("ws"), (store) => JSON.stringify({ store, store_timeout_ms: 5_000 })],
   [peer("oidc-provider", "oidc-provider", "JWT"), (url) => url],
   [peer("oidc-provider", "oidc-provider", "opaque"), (url) => url],
@@ -127,8 +128,9 @@ await posters.stop();
 const cpuOf = (row: Row): Figure => figure("µs", turns.get(row)?.cpu ?? []);
 
 /**
- * How many times the requests a core serves, compared with peers that store where it does: on Redis, or not. Opaque access
- * tokens are signed by nobody: what a refresh that issues one costs is shown, and demanded of nobody.
+ * How many times the requests a core serves, compared with peers that store where it does: on Redis, or not. Two rows are
+ * shown, and nothing is demanded of them. An opaque access token is signed by nobody. oidc-provider in memory is a set-up
+ * for development, as its documentation says: its refresh stores nothing that outlives the process.
  */
 function thresholdsFor(own: Row): Threshold[] {
   return rows
@@ -138,8 +140,13 @@ function thresholdsFor(own: Row): Threshold[] {
       name: `requests for a second of server CPU, ${own.name} / ${other.of}`,
       unit: "",
       values: ratios(cpuOf(other), cpuOf(own)),
-      ...(own.operation === "refresh" && other.of.includes("opaque") ? {} : { must: { atLeast: AT_LEAST } }),
+      ...(own.operation === "refresh" && isUnlike(other.of) ? {} : { must: { atLeast: AT_LEAST } }),
     }));
+}
+
+/** Its refresh does less than ours. */
+function isUnlike(name: string): boolean {
+  return name.includes("opaque") || (name.startsWith("oidc-provider") && !isOnRedis(name));
 }
 
 const refused: Absent[] = running
