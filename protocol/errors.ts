@@ -40,6 +40,8 @@ export const errorCodes = {
   credentials_not_found: { text: "Credentials not found", status: 404 },
   invalid_current_password: { text: "Invalid current password", status: 400 },
   username_already_exists: { text: "Username already exists", status: 409 },
+  no_module: { text: "MFA module is not found", status: 404 },
+  disable_failed: { text: "Cannot disable MFA Module", status: 400 },
   username_not_normalized: { text: "Username is not normalized", status: 400 },
 
   // Gatehouse's own codes

@@ -6,6 +6,7 @@ import { clientCommands } from "./clients.ts";
 import { credentialCommands } from "./credentials.ts";
 import type { ParamsOf, ResultOf } from "./define.ts";
 import { deviceCommands } from "./device.ts";
+import { factorCommands } from "./factors.ts";
 import { groupCommands } from "./groups.ts";
 import { loginCommands } from "./login.ts";
 import { permissionCommands } from "./permissions.ts";
@@ -23,6 +24,7 @@ export const commands = {
   ...authCommands,
   ...adminCommands,
   ...credentialCommands,
+  ...factorCommands,
   ...approvalCommands,
   ...groupCommands,
   ...permissionCommands,

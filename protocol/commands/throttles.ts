@@ -15,6 +15,7 @@ export const ThrottleInfo = Type.Object({
     Type.Literal("address"),
     Type.Literal("password_change"),
     Type.Literal("user_code"),
+    Type.Literal("second_factor"),
   ]),
   /** Null: the tries of an address, or at a login name that nobody has. */
   user_id: Text,

@@ -1,6 +1,7 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
 import type { Clock } from "./clock/clock.ts";
 import { AuthError } from "./errors.ts";
+import type { Assurance } from "./factors/assurance.ts";
 import type { Peer, Principal } from "./model.ts";
 import type { ProviderAdmission } from "./providers/registry.ts";
 import { closeNameOf } from "./revocation/cause.ts";
@@ -57,6 +58,7 @@ export interface AuthenticationOptions {
   readonly clock: Clock;
   readonly revocation: Pick<Revocation, "onRevocation"> & { readonly view: MutableRevocationView };
   readonly providers: Pick<ProviderAdmission, "admits">;
+  readonly assurance: Pick<Assurance, "demandFrom">;
   /** How many looked-up sessions are cached; 10,000 by default. */
   readonly capacity?: number;
 }

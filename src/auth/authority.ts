@@ -5,6 +5,11 @@ import type { RegisteredClient } from "./clients/client-record.ts";
 import { createRegisteredClients, type RegisteredClients } from "./clients/registered-clients.ts";
 import type { Clock } from "./clock/clock.ts";
 import { createLocalEventBus, type EventBus } from "./event-bus.ts";
+import type { Assurance } from "./factors/assurance.ts";
+import { composeFactors } from "./factors/compose.ts";
+import type { Factor } from "./factors/factor.ts";
+import type { FactorTools } from "./factors/factor-type.ts";
+import { createSecondFactors, type SecondFactors } from "./factors/second-factors.ts";
 import { createLoginFlows, type LoginFlowLimits, type LoginFlows } from "./login/login-flows.ts";
 import type { AuditRecord } from "./model.ts";
 import { type ClientCredentials, createClientCredentials } from "./oauth/client-credentials.ts";
@@ -16,7 +21,6 @@ import {
   composePermissions,
   createPermissionTables,
   type PermissionTables,
-  permissionRepairs,
 } from "./permissions/compose.ts";
 import { createExplainer, type Explainer } from "./permissions/explainer.ts";
 import type { Groups } from "./permissions/groups.ts";
@@ -29,11 +33,8 @@ import { createOidc, type Oidc } from "./providers/oidc/oidc.ts";
 import type { LoginProvider } from "./providers/provider.ts";
 import type { ProviderTools } from "./providers/provider-type.ts";
 import { createProviderAdmission, createProviderRegistry } from "./providers/registry.ts";
-import { recordKeys } from "./record-keys.ts";
-import { createRevocation, type Revocation, type RevocationOptions } from "./revocation/revocation.ts";
-import { createLoginRepair } from "./revocation/rollback/repair-logins.ts";
-import { createOwnerRepair } from "./revocation/rollback/repair-owner.ts";
-import { createUserRepair } from "./revocation/rollback/repair-users.ts";
+import { composeRevocation } from "./revocation/compose.ts";
+import type { Revocation, RevocationOptions } from "./revocation/revocation.ts";
 import type { DisabledSafeguards } from "./safeguards.ts";
 import { createLoopYielder, type LoopYielder } from "./scheduling/loop-yielder.ts";
 import { createRecentLogin, type RecentLogin } from "./sessions/recent-login.ts";
@@ -44,7 +45,7 @@ import {
   defaultSessionIdleMs,
   type Sessions,
 } from "./sessions/sessions.ts";
-import { readRecord, type Store } from "./store.ts";
+import type { Store } from "./store.ts";
 import { createDeviceTokens } from "./throttling/device-tokens.ts";
 import { createLoginThrottle, defaultLoginBudgets, type LoginBudgets } from "./throttling/login-throttle.ts";
 import { createThrottles, type Throttles } from "./throttling/throttles.ts";
@@ -53,7 +54,7 @@ import { type AuthorizationCodes, createAuthorizationCodes } from "./tokens/auth
 import { dropKeys, type KeysDropped } from "./tokens/drop-keys.ts";
 import { createIdTokens, type IdTokens } from "./tokens/id-tokens.ts";
 import { createKeyring, type Keyring } from "./tokens/keyring.ts";
-import { createKeyringReloader, type KeyringReloader } from "./tokens/keyring-reloader.ts";
+import { createKeyringReloader } from "./tokens/keyring-reloader.ts";
 import { createRefreshTokens } from "./tokens/refresh-tokens.ts";
 import { createSealing } from "./tokens/sealing.ts";
 import { createSignedPaths, type SignedPaths } from "./tokens/signed-paths.ts";
@@ -70,6 +71,9 @@ export interface Authority {
   readonly authentication: Authentication;
   readonly sessions: Sessions;
   readonly recentLogin: RecentLogin;
+  /** How good a user's login must be. */
+  readonly assurance: Assurance;
+  readonly secondFactors: SecondFactors;
   readonly codes: AuthorizationCodes;
   readonly idTokens: IdTokens;
   /** Registered clients, how they prove who they are, and what they may get. */
@@ -126,6 +130,8 @@ export interface AuthorityOptions {
   readonly publicUrl?: (() => string) | undefined;
   /** The ways to log in, in order; by default one of the type `homeassistant`. */
   readonly providers?: ((tools: ProviderTools) => readonly LoginProvider[]) | undefined;
+  /** The second factors, in order; by default codes of an authenticator app, and recovery codes. */
+  readonly factors?: ((tools: FactorTools) => readonly Factor[]) | undefined;
   /** Clients of the configuration; none by default. */
   readonly clients?: readonly RegisteredClient[] | undefined;
   /** Whether redirect URIs are read from the pages of clients that nobody registered; false by default. */
@@ -172,7 +178,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const shared = { sealing, credentials, yielder, tables };
   const revocation = composeRevocation(options, { ...shared, keyring, keyringReloader });
   const ways = composeProviders(options, { ...shared, revocation });
-  const { providers, users, clients } = ways;
+  const { providers, users, clients, assurance } = ways;
   const accessTokens = createAccessTokens({ keyring, clock, issuer, audience, providers });
   const sessions = createSessions({
     store,
@@ -181,6 +187,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     accessTokens,
     refreshTokens: createRefreshTokens(sealing),
     providers,
+    assurance,
     clients,
     yielder,
     caps: options.sessionCaps ?? {},
@@ -188,14 +195,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     sessionIdleMs: options.sessionIdleMs ?? defaultSessionIdleMs,
     disabledSafeguards: options.disabledSafeguards,
   });
-  const codes = createAuthorizationCodes({
-    store,
-    clock,
-    ttlMs: options.codeTtlMs,
-    onReplay: async ({ userId, sessionId }) => {
-      await revocation.revoke({ kind: "sessions", userId, sessionIds: [sessionId] }, "token_reused");
-    },
-  });
+  const codes = composeCodes(options, revocation);
   const recentLogin = createRecentLogin({ clock, windowMs: options.recentLoginMs });
   const base = { store, clock, sealing, revocation, sessions, recentLogin, codes, credentials, yielder };
   const applications = composeApplications(options, { ...base, users, clients });
@@ -204,6 +204,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   return {
     sessions,
     recentLogin,
+    assurance,
     codes,
     keyring,
     revocation,
@@ -216,7 +217,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     async relayAudit(record) {
       await revocation.commit({ log: [{ type: "audited", record }] });
     },
-    authentication: createAuthentication({ accessTokens, keyring, store, clock, revocation, providers }),
+    authentication: createAuthentication({ ...base, ...ways, accessTokens, keyring }),
     signedPaths: createSignedPaths({ sealing, clock }),
     load: {
       get passwordsWaiting() {
@@ -232,49 +233,20 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   };
 }
 
+function composeCodes(
+  { store, clock, codeTtlMs: ttlMs }: AuthorityOptions,
+  { revoke }: Pick<Revocation, "revoke">,
+): AuthorizationCodes {
+  const onReplay = async ({ userId, sessionId }: { readonly userId: string; readonly sessionId: string }) => {
+    await revoke({ kind: "sessions", userId, sessionIds: [sessionId] }, "token_reused");
+  };
+  return createAuthorizationCodes({ store, clock, ttlMs, onReplay });
+}
+
 /** RFC 7523 section 3 and RFC 9126 section 2: the issuer, or the endpoint that the client asks. */
 function audiencesOf({ issuer, publicUrl = issuer }: AuthorityOptions): readonly string[] {
   const endpoints = ["token", "par", "introspect", "revoke", "device_authorization"];
   return [issuer(), ...endpoints.map((endpoint) => `${publicUrl()}/auth/${endpoint}`)];
-}
-
-/** Composes revocation, with its repair of signing keys and records after the store lost writes. */
-function composeRevocation(
-  options: AuthorityOptions,
-  parts: Pick<Base, "sealing" | "credentials" | "yielder"> & {
-    readonly keyring: Awaited<ReturnType<typeof createKeyring>>;
-    readonly keyringReloader: KeyringReloader;
-    readonly tables: PermissionTables;
-  },
-) {
-  const { store, clock } = options;
-  const { sealing, keyring, keyringReloader, credentials, yielder, tables } = parts;
-  return createRevocation({
-    store,
-    clock,
-    sealing,
-    longestTokenMs: options.accessTokenTtlMs ?? defaultAccessTokenTtlMs,
-    async restoreKeyring() {
-      // Rejects while the store is unavailable. If the record is damaged or missing, the node goes on with the keys
-      // that it has.
-      await readRecord(store, recordKeys.keyring);
-      await keyring.reload().catch(keyringReloader.changed);
-    },
-    onKeyringChanged(dropped) {
-      keyring.drop(dropped);
-      keyringReloader.changed();
-    },
-    repairs: {
-      ofUser: createUserRepair({ store, credentials }),
-      ofOwner: createOwnerRepair({ store }),
-      ofLogin: createLoginRepair({ store, clock, credentials, yielder }),
-      others: permissionRepairs(store, tables),
-    },
-    onListenerFault: options.onFault,
-    machineClock: options.machineClock,
-    ...options.revocation,
-    disabledSafeguards: options.disabledSafeguards,
-  });
 }
 
 /** Composes the providers, the users whom they ask about, and the clients that log users in. */
@@ -286,14 +258,25 @@ function composeProviders(
 ) {
   const { store, clock } = options;
   const { tables, revocation } = parts;
-  const composed = composeGroups(tables, { store, revocation });
-  const users = createUsers({ store, clock, ...parts, groups: composed.groups });
+  const { publicUrl = options.issuer } = options;
+  const budgets = { ...defaultLoginBudgets, ...options.loginBudgets };
+  const factors = composeFactors({
+    ...parts,
+    store,
+    clock,
+    tools: { clock, sealing: parts.sealing, publicUrl },
+    create: options.factors,
+    isDeletedGroup: (id) => tables.groupTable.latest(id)?.content === null,
+    budget: budgets.secondFactor,
+  });
+  const onGroups = factors.demands.enforce;
+  const composed = composeGroups(tables, { store, revocation, onGroups });
+  const users = createUsers({ store, clock, ...parts, groups: composed.groups, onGroups });
   const permissions = composePermissions(tables, { users, revocation, onFault: options.onFault });
   const configured = options.clients ?? [];
   const events = options.events ?? createLocalEventBus(options.onFault);
   const clients = createRegisteredClients({ ...parts, store, clock, users, events, configured });
   const passwords = createPasswords(options.passwords);
-  const { publicUrl = options.issuer } = options;
   const tools = {
     store,
     clock,
@@ -305,14 +288,25 @@ function composeProviders(
   };
   const registry = createProviderRegistry(options.providers?.(tools) ?? [createHomeAssistantProvider(tools)]);
   const providers = createProviderAdmission(registry);
-  return { ...composed, users, clients, events, permissions, passwords, registry, providers };
+  return {
+    ...composed,
+    ...factors,
+    budgets,
+    users,
+    clients,
+    events,
+    permissions,
+    passwords,
+    registry,
+    providers,
+  };
 }
 
 type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {
   readonly store: Store;
   readonly clock: Clock;
   readonly sealing: ReturnType<typeof createSealing>;
-  readonly revocation: ReturnType<typeof createRevocation>;
+  readonly revocation: ReturnType<typeof composeRevocation>;
   readonly credentials: ReturnType<typeof createCredentials>;
   readonly yielder: LoopYielder;
 };
@@ -347,7 +341,7 @@ function composePeople(
   const systemUsers = createSystemUsers(base);
   const hasLocalProvider = registry.providers.some(({ type }) => type === localType);
   const onboarding = createOnboarding({ ...base, localLogins, hasLocalProvider, rotates });
-  const budgets = { ...defaultLoginBudgets, ...options.loginBudgets };
+  const { budgets } = parts;
   const throttles = createThrottles({ store, clock, credentials, budgets });
   const onListed = () => void throttles.sweep().catch(options.onFault ?? (() => undefined));
   const throttle = createLoginThrottle({ store, clock, budgets, onListed });
@@ -362,13 +356,17 @@ function composePeople(
     onboardingRequired: onboarding.required,
     limits: options.loginLimits,
   });
+  const secondFactors = createSecondFactors({
+    ...base,
+    nameOf: async (userId) => (await users.read(userId))?.user.name ?? userId,
+  });
   const oidc = createOidc({ ...base, logins });
   const devices = createDeviceAuthorizations({
     ...base,
     events,
     publicUrl: options.publicUrl ?? options.issuer,
   });
-  const ways = { localLogins, localLoginsOf, onboarding, logins, oidc, devices };
+  const ways = { localLogins, localLoginsOf, onboarding, logins, oidc, devices, secondFactors };
   return {
     users,
     groups,

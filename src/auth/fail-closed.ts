@@ -217,7 +217,28 @@ const approvals: Rules<Authority["approvals"]> = {
   onRequest: unrestricted,
 };
 
+const assurance: Rules<Authority["assurance"]> = {
+  keys: unrestricted,
+  demandFrom: unrestricted,
+  demandOn: needsFollowedLog,
+};
+
+const secondFactors: Rules<Authority["secondFactors"]> = {
+  of: unrestricted,
+  // It raises the session that asks.
+  beginSetup: needsFollowedLog,
+  advanceSetup: needsFollowedLog,
+  remove: needsFollowedLog,
+  // Fewer proofs let the person in after it.
+  reset: needsFollowedLog,
+  demandingGroups: unrestricted,
+  // It ends sessions. Less is demanded only by an administrator who is still served.
+  demand: unrestricted,
+};
+
 const parts: Rules<Authority> = {
+  assurance: guarded(assurance),
+  secondFactors: guarded(secondFactors),
   credentialRemovals: unrestricted,
   approvals: guarded(approvals),
   sessions: guarded(sessions),

@@ -56,6 +56,14 @@ export const recordKeys = {
   scryptParameters: record("scrypt-parameters"),
   /** The local provider's verifier of one login name. */
   password: (provider: string, username: string) => record("password", provider, hashed(username)),
+  /** `{enrolments: [...]}`: the second factors of a user, see `factors/enrolments.ts`. */
+  factors: (userId: string) => record("factors", userId),
+  /** What was used of them, by enrolment. */
+  factorUses: (userId: string) => record("factor-uses", userId),
+  /** `{groups: [...]}`: the groups whose members must have a second factor. */
+  factorDemands: record("factor-demands"),
+  /** The set-up of a factor that the user has begun. */
+  factorSetup: (userId: string) => record("factor-setup", userId),
   session: (sessionId: string) => record("session", sessionId),
   /** `{session_id}`: a long-lived token's name is unique per user. */
   clientName: (userId: string, clientName: string) => record("client-name", userId, hashed(clientName)),

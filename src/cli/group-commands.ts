@@ -4,6 +4,7 @@ import type { Authority } from "../auth/authority.ts";
 import { type CommandContext, configured, type StoreFlags, withAuthority } from "./command-context.ts";
 import { groupSpelling } from "./group-names.ts";
 import type { Output } from "./output.ts";
+import { onOrOff } from "./user-commands.ts";
 
 /** Loaded on demand: schemas of policies are compiled. */
 type Groups = typeof import("./groups.ts");
@@ -56,6 +57,17 @@ export function addGroupCommands(program: Command, context: CommandContext): voi
     using(flags, (groups, authority, output) =>
       groups.deleteGroup(authority, { spelled, version: flags.atVersion }, output),
     ),
+  );
+  configured(
+    family
+      .command("second-factor <group>")
+      .description("say whether members must have a second factor; sessions of those who have none end")
+      .argument("<on|off>", "on or off", onOrOff),
+  ).action((spelled, isOn, flags) =>
+    using(flags, async (_, authority, output) => {
+      const { demandFactor } = await import("./factors.ts");
+      await demandFactor(authority, spelled, isOn, output);
+    }),
   );
   addMemberCommands(family, using);
 }

@@ -8,6 +8,7 @@ import {
   takingPassword,
   withAuthority,
 } from "./command-context.ts";
+import { resetFactors } from "./factors.ts";
 import { takingGroups } from "./group-names.ts";
 import { type Output, UsageError } from "./output.ts";
 import { readPassword } from "./password-input.ts";
@@ -132,6 +133,15 @@ function addStandingCommands(family: Command, using: Using): void {
   ).action((user, isOn, flags) =>
     using(flags, (authority, output) => users.setLocalOnly(authority, user, isOn, output)),
   );
+  atProvider(
+    family
+      .command("reset-factors <user>")
+      .description("remove the second factors of a user who has lost them; sessions stay"),
+  )
+    .option("--factor <id>", "only this one, by its id in auth_mfa_modules")
+    .action((user, flags) =>
+      using(flags, (authority, output) => resetFactors(authority, user, flags.factor, output)),
+    );
 }
 
 function addNameCommands(family: Command, using: Using): void {
@@ -169,7 +179,7 @@ function addRemoval(family: Command, { environment }: CommandContext, using: Usi
     });
 }
 
-function onOrOff(text: string): boolean {
+export function onOrOff(text: string): boolean {
   if (text !== "on" && text !== "off") throw new InvalidArgumentError("must be on or off");
   return text === "on";
 }

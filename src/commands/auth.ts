@@ -11,12 +11,12 @@ const signedPathSeconds = 30;
 
 /** Home Assistant's `auth/*`, except the list of sessions. */
 export function authCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
-  const { users, credentials, signedPaths, authentication } = authority;
+  const { users, credentials, secondFactors, signedPaths, authentication } = authority;
   return [
     defineCommand("auth/current_user", authority, async (_, { principal }) => {
       const user = await users.current(principal.userId);
       if (user === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
-      const owned = await credentials.list(user.id);
+      const [owned, factors] = await Promise.all([credentials.list(user.id), secondFactors.of(user.id)]);
       return {
         id: user.id,
         name: user.name,
@@ -26,7 +26,7 @@ export function authCommands({ authority, authorityOf }: CommandParts): readonly
           auth_provider_type: providerType,
           auth_provider_id: providerId,
         })),
-        mfa_modules: [],
+        mfa_modules: [...factors],
       };
     }),
     defineCommand("auth/long_lived_access_token", authority, async (message, session) => {

@@ -14,6 +14,7 @@ import { localProviderCommands } from "./config-provider-local.ts";
 import { credentialCommands } from "./credentials.ts";
 import { deviceCommands } from "./devices.ts";
 import { eventCommands } from "./events.ts";
+import { factorCommands } from "./factors.ts";
 import { groupCommands } from "./groups.ts";
 import { permissionCommands } from "./permissions.ts";
 import { presenceCommands } from "./presence.ts";
@@ -34,6 +35,7 @@ export type CommandAuthority = Pick<
   | "groups"
   | "sessions"
   | "recentLogin"
+  | "secondFactors"
   | "signedPaths"
   | "users"
   | "credentialRemovals"
@@ -79,6 +81,7 @@ export function createDispatch(
     ...configAuthCommands(parts),
     ...localProviderCommands(parts),
     ...credentialCommands(parts),
+    ...factorCommands(parts),
     ...approvalCommands(parts),
     ...groupCommands(parts),
     ...permissionCommands(parts),

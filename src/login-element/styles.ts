@@ -155,6 +155,20 @@ export const styles = css`
     letter-spacing: 0.08em;
     text-align: center;
   }
+  pre.code {
+    font-size: 1.05rem;
+  }
+  .qr {
+    display: block;
+    inline-size: min(100%, 15rem);
+    margin: 0 auto 0.75rem;
+  }
+  .secret {
+    display: block;
+    margin-block-end: 0.75rem;
+    overflow-wrap: anywhere;
+    user-select: all;
+  }
   .bar {
     block-size: 3px;
     margin-block-end: 0.75rem;

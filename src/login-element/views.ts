@@ -3,6 +3,7 @@ import { keyed } from "lit/directives/keyed.js";
 
 import type { ProviderInfo } from "../../protocol/commands/login.ts";
 import type { ExternalStep, FormStep, ProgressStep } from "../../protocol/flow.ts";
+import { factorTemplate, isRecoveryForm } from "./factor-views.ts";
 import { fieldTemplate } from "./form-fields.ts";
 import type { LoginState } from "./login-controller.ts";
 import { isOwnerForm } from "./owner-form.ts";
@@ -99,6 +100,7 @@ function providersTemplate({ state, texts, onChoose }: ViewContext): TemplateRes
 function formTemplate(context: ViewContext, step: FormStep): TemplateResult {
   const { state, texts, fieldProblems, onSubmit } = context;
   return html`<form part="form" novalidate @submit=${onSubmit}>
+    ${factorTemplate(step, texts)}
     ${step.data_schema.map((field) => fieldTemplate({ field, texts, problem: fieldProblems[field.name] }))}
     <slot name="options"></slot>
     <button part="button submit" class="primary" type="submit" aria-disabled=${String(isBlocked(context))}>
@@ -109,6 +111,7 @@ function formTemplate(context: ViewContext, step: FormStep): TemplateResult {
 
 function submitText(texts: Texts, step: FormStep): string {
   if (isOwnerForm(step)) return texts.createOwner;
+  if (isRecoveryForm(step)) return texts.recoveryKept;
   return asksForPassword(step) ? texts.submit : texts.next;
 }
 

@@ -34,6 +34,10 @@ export type DecisionName =
   | "group_deletion"
   | "group_member_addition"
   | "group_member_removal"
+  | "factor_setup"
+  | "factor_removal"
+  | "factor_reset"
+  | "factor_demand"
   | "throttle_lift"
   | "device_approval"
   | "device_refusal"
@@ -68,6 +72,10 @@ export interface Decision {
   readonly credentialId?: string | undefined;
   readonly clientId?: string | null | undefined;
   readonly throttleId?: string | undefined;
+  /** Second factors of the configuration. */
+  readonly factorIds?: readonly string[] | undefined;
+  /** Whether the groups demand a second factor from now on. */
+  readonly isDemanded?: boolean | undefined;
   readonly flowId?: string | undefined;
   /** How many sessions ended. */
   readonly sessions?: number | undefined;
@@ -165,6 +173,8 @@ function fieldsOf({
   throttleId,
   flowId,
   groupIds,
+  factorIds,
+  isDemanded,
   ...decision
 }: Decision): object {
   const { isActive, localOnly, address = actor?.address, ...rest } = decision;
@@ -178,7 +188,8 @@ function fieldsOf({
     throttle_id: throttleId,
   };
   const rights = { is_active: isActive, local_only: localOnly, group_ids: groupIds?.join(" ") };
-  return { ...by, address, ...who, ...rights, ...rest };
+  const factors = { factors: factorIds?.join(" "), demanded: isDemanded };
+  return { ...by, address, ...who, ...rights, ...factors, ...rest };
 }
 
 /** A client may send anything as its client id, also a token. Only what can be a client id is repeated. */

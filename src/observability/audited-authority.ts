@@ -1,9 +1,10 @@
 import type { Authority } from "../auth/authority.ts";
-import { AuthError } from "../auth/errors.ts";
 import type { Actor, Session, User } from "../auth/model.ts";
 import type { RevokeTarget } from "../auth/revocation/receipt.ts";
-import type { Audit, Decision, DecisionName } from "./audit.ts";
+import type { Audit } from "./audit.ts";
+import { secondFactors } from "./audited-factors.ts";
 import { isOver, type Recorder, recordLogin } from "./recorded-login.ts";
+import { type About, notRecorded, type Rules, recorded, records } from "./recording-rules.ts";
 
 /** The domain, and the domain as an actor uses it. */
 export interface AuditedAuthority extends Authority {
@@ -31,42 +32,6 @@ export function auditedAuthority(
 function recordedOnUse(authority: Authority, recorder: Recorder): Authority {
   const part = <Name extends keyof Authority>(name: Name) => parts[name](authority[name], recorder);
   return new Proxy(authority, { get: (_, name) => part(name as keyof Authority) });
-}
-
-/** How one member of the domain is recorded. */
-type Rule<Member> = (member: Member, recorder: Recorder) => Member;
-
-/** A rule for every member: one that is added to a part of the domain, and forgotten here, does not compile. */
-type Rules<Part> = { readonly [Name in keyof Part]: Rule<Part[Name]> };
-
-/** It decides nothing about rights. */
-const notRecorded = <Member>(member: Member): Member => member;
-
-type About = Omit<Decision, "actor" | "reason">;
-
-type Call = (...args: never[]) => Promise<unknown>;
-
-/** Writes one record for each call, whatever its outcome. `found` adds what only the result says. */
-function records<Member extends Call>(
-  name: DecisionName,
-  about: (...args: Parameters<Member>) => About,
-  found: (result: Awaited<ReturnType<Member>>) => About = () => ({}),
-): Rule<Member> {
-  return (call, { actor, audit }) => {
-    const recordedCall = async (...args: Parameters<Member>) => {
-      const known = { ...about(...args), actor };
-      try {
-        const result = (await call(...args)) as Awaited<ReturnType<Member>>;
-        audit.decided(name, "allowed", { ...known, ...found(result) });
-        return result;
-      } catch (error) {
-        const reason = error instanceof AuthError ? error.code : "unknown_error";
-        audit.decided(name, "denied", { ...known, reason });
-        throw error;
-      }
-    };
-    return recordedCall as Call as Member;
-  };
 }
 
 const aboutUser = ({ id: userId }: User): About => ({ userId });
@@ -309,6 +274,9 @@ const credentialRemovals: Rules<Authority["credentialRemovals"]> = {
 };
 
 const parts: Rules<Authority> = {
+  secondFactors: recorded(secondFactors),
+  // What needs it is recorded.
+  assurance: notRecorded,
   credentialRemovals: recorded(credentialRemovals),
   approvals: recorded(approvals),
   sessions: recorded(sessions),
@@ -351,15 +319,3 @@ const parts: Rules<Authority> = {
   relayAudit: notRecorded,
   close: notRecorded,
 };
-
-/** A part of the domain, recorded. Members that are read anew at each use, such as `view.trusted`, stay what they are. */
-function recorded<Part extends object>(rules: Rules<Part>): Rule<Part> {
-  return (part, recorder) => {
-    const names = Object.keys(rules) as (keyof Part)[];
-    const apply = <Name extends keyof Part>(name: Name): [Name, Part[Name]] => [
-      name,
-      part[name] === undefined ? part[name] : rules[name](part[name], recorder),
-    ];
-    return Object.fromEntries(names.map(apply)) as Part;
-  };
-}

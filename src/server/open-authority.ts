@@ -7,6 +7,8 @@ import { startClockSync } from "../auth/clock/clock-sync.ts";
 import { type ClockObserver, QuorumClock } from "../auth/clock/quorum-clock.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { EventBus } from "../auth/event-bus.ts";
+import type { FactorTools } from "../auth/factors/factor-type.ts";
+import { createFactors } from "../auth/factors/factor-types.ts";
 import type { LoginProvider } from "../auth/providers/provider.ts";
 import { retentionMs } from "../auth/revocation/view.ts";
 import type { DisabledSafeguards } from "../auth/safeguards.ts";
@@ -188,9 +190,10 @@ function eventBusLog(log: OpenAuthorityOptions["log"]) {
   };
 }
 
-function domainOptions({ approvals, tokens, password, limits, read_client_pages }: Config) {
+function domainOptions({ approvals, tokens, password, limits, ...config }: Config) {
   return {
-    readsClientPages: read_client_pages,
+    factors: (tools: FactorTools) => createFactors(config.auth_mfa_modules, tools),
+    readsClientPages: config.read_client_pages,
     approvals: {
       approvers: approvals.by,
       limits: {

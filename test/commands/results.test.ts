@@ -48,7 +48,10 @@ describe("commands", () => {
         is_owner: true,
         is_admin: true,
         credentials: [{ auth_provider_type: "homeassistant", auth_provider_id: null }],
-        mfa_modules: [],
+        mfa_modules: [
+          { id: "totp", name: "Authenticator app", enabled: false },
+          { id: "recovery", name: "Recovery codes", enabled: false },
+        ],
       }),
     );
     expect(await ask(asPlain, "auth/current_user")).toMatchObject({

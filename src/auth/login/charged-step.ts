@@ -67,13 +67,17 @@ export function deviceOf(
   return device === undefined ? null : { id: device.id, accounts: [...device.accounts] };
 }
 
-/** Gives the device on which the account has just logged in its token. */
-export function withDeviceToken(
+/** The token of the device on which the guess was right. */
+export function issueDeviceToken(
   { devices }: Pick<ChargingTools, "devices">,
   { device }: Pick<Flow, "device">,
-  guess: Guess | undefined,
-  step: FlowStep,
-): FlowStep {
-  if (step.type !== "create_entry" || guess === undefined) return step;
-  return { ...step, device_token: devices.issue(guess.account, device ?? undefined) };
+  { account }: Guess,
+): string {
+  return devices.issue(account, device ?? undefined);
+}
+
+/** Gives the device its token with the end of the login. */
+export function withDeviceToken(step: FlowStep, deviceToken: (() => string) | undefined): FlowStep {
+  if (step.type !== "create_entry" || deviceToken === undefined) return step;
+  return { ...step, device_token: deviceToken() };
 }

@@ -5,8 +5,9 @@ import type { Peer } from "../model.ts";
 import type { ProviderStep } from "../providers/provider.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import type { FinishTools } from "./finish-login.ts";
-import { askProvider, flowAfter, hasNoAttemptsLeft, type Turn, takeTurn, write } from "./flow-attempts.ts";
+import { askProvider, flowAfter, hasNoAttemptsLeft, type Turn, takeTurn } from "./flow-attempts.ts";
 import { type Flow, readFlowById, type VersionedFlow } from "./flow-record.ts";
+import { write } from "./flow-writes.ts";
 import type { FlowHolder } from "./login-flows.ts";
 import { proofOf, storedProof } from "./proof.ts";
 

@@ -59,6 +59,8 @@ export async function findPerson(
     // The user was refused while the flow waited. The person may have asked again: that user has another code.
     return undefined;
   }
+  // The login was linked to another user since the first factor was proved.
+  if (flow.factor != null && known?.credential.userId !== flow.factor.userId) return undefined;
   if (known === undefined) {
     const made = await makePerson(tools, flow, proof, peer);
     return made === "made" ? await readPerson(tools, flow, proof.subject) : made;

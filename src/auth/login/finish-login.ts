@@ -1,13 +1,17 @@
 import type { CreateEntryStep } from "../../../protocol/flow.ts";
 import { clientChecks } from "../clients/client-record.ts";
 import { AuthError } from "../errors.ts";
-import type { Peer } from "../model.ts";
+import { type Assurance, type Demand, isBelow } from "../factors/assurance.ts";
+import type { Factor } from "../factors/factor.ts";
+import type { FactorProofs } from "../factors/factor-proofs.ts";
+import type { Peer, User } from "../model.ts";
 import { type AllowedRequest, type RequestTools, stillAllowed } from "../oauth/authorization-request.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { sessionGrantOf } from "../sessions/token-grant.ts";
 import { areUnchanged, type Checks, mergeSteps, type Step } from "../store.ts";
 import type { AuthorizationCodes } from "../tokens/authorization-codes.ts";
+import type { Sealing } from "../tokens/sealing.ts";
 import { isPending, mayLogIn } from "../users/account-status.ts";
 import type { Approval } from "../users/approvals.ts";
 import { userStatusChecks } from "../users/user-record.ts";
@@ -20,6 +24,10 @@ import type { Proof } from "./proof.ts";
 export interface FinishTools extends PersonTools, RequestTools {
   readonly sessions: Pick<Sessions, "open">;
   readonly codes: Pick<AuthorizationCodes, "prepare">;
+  readonly assurance: Pick<Assurance, "demandOn">;
+  readonly factors: readonly Factor[];
+  readonly factorProofs: FactorProofs;
+  readonly sealing: Pick<Sealing, "derive" | "seal" | "open">;
   /** A flow waits for a decision on this user. */
   readonly onWaiting: (flowId: string, userId: string) => void;
   /** Whether sessions of this client, which nobody registered, rotate their refresh tokens. */
@@ -34,6 +42,8 @@ export type LoginOutcome =
   | { readonly kind: "granted"; readonly result: CreateEntryStep["result"] }
   | LinkOutcome
   | { readonly kind: "refused" | "no_room" }
+  /** More is demanded of the user than was proved. */
+  | { readonly kind: "below"; readonly user: User; readonly demand: Demand }
   | { readonly kind: "waits"; readonly approval: Approval };
 
 const refused: LoginOutcome = { kind: "refused" };
@@ -44,7 +54,7 @@ const maxAttempts = 3;
 /**
  * Ends the flow and opens its session or code, in one commit. So a flow gives one session or one code, also if the
  * same step arrives twice, and none if the password, the credential or the user's epoch has changed since it was
- * read. If the user has changed, who may log in is decided again. The first login of a person may make a user, see
+ * read. If the user has changed, who may log in is decided again, and so it is if policy demands another assurance. The first login of a person may make a user, see
  * `findPerson`. A flow that links opens neither, see `finishLink` and `giveLinkCode`. Throws `conflict` if the
  * flow itself was continued or ended elsewhere.
  */
@@ -66,9 +76,11 @@ export async function finishLogin(
       return approval === undefined ? { kind: "no_room" } : { kind: "waits", approval };
     }
     if (!mayLogIn(user, peer)) return refused;
+    const demand = await tools.assurance.demandOn(user.id);
+    if (isBelow(proof, demand)) return { kind: "below", user, demand };
     const decidedOn = [...proof.evidence, credentialCheck(person)];
     try {
-      return await finishFor(tools, at, proof, person, peer, decidedOn);
+      return await finishFor(tools, at, proof, person, peer, [...decidedOn, ...demand.checks]);
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
       if (error.code === "access_denied") return refused;

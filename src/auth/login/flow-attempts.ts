@@ -3,9 +3,11 @@ import { AuthError } from "../errors.ts";
 import type { Peer } from "../model.ts";
 import type { LoginProvider, ProviderContext, ProviderStep } from "../providers/provider.ts";
 import type { Approval } from "../users/approvals.ts";
+import { beginFactor } from "./begin-factor.ts";
 import { type FinishTools, finishLogin } from "./finish-login.ts";
-import { endFlowStep, type Flow, type SentStep, type VersionedFlow, writeFlowStep } from "./flow-record.ts";
-import { type AbortReason, abortStep, entryStep, sentStep } from "./flow-steps.ts";
+import { type Flow, type SentStep, type VersionedFlow, writeFlowStep } from "./flow-record.ts";
+import { entryStep, sentStep } from "./flow-steps.ts";
+import { endFlow, write } from "./flow-writes.ts";
 import { type Proof, proofOf, storedProof } from "./proof.ts";
 
 /**
@@ -66,18 +68,20 @@ export async function askProvider(
 
 /**
  * Applies the provider's step to the flow. Throws `conflict` if the flow was continued or ended elsewhere meanwhile.
+ * `deviceToken`: what the login's end shows for the account whose secret was right.
  */
 export async function settle(
   tools: FinishTools,
   turn: Turn,
   step: ProviderStep,
   peer: Peer,
+  deviceToken?: () => string,
 ): Promise<FlowStep> {
   const { flow } = turn.at;
   if (flow.deadline <= tools.clock.now()) return await endFlow(tools, turn.at, "login_expired");
   if (step.kind === "abort") return await endFlow(tools, turn.at, step.reason);
   if (step.kind === "done") {
-    return await finish(tools, turn.at, proofOf(step, tools.clock.now()), peer);
+    return await finish(tools, turn.at, proofOf(step, tools.clock.now()), peer, deviceToken);
   }
   const next = flowAfter(turn, step);
   return hasNoAttemptsLeft(next)
@@ -118,19 +122,22 @@ function sentStepOf(step: AskingStep): SentStep {
 }
 
 /**
- * The first factor is proved. MFA will start here: if the provider supports it, a user with modules gets the module's
- * form, the proof so far stays in the flow's record, and only the last module's proof reaches `finishLogin`.
+ * Ends the flow with what was proved. If policy demands more of the user, the flow goes on with a second factor, and what
+ * was proved so far stays in its record.
  */
 export async function finish(
   tools: FinishTools,
   at: VersionedFlow,
   proof: Proof,
   peer: Peer,
+  deviceToken?: () => string,
 ): Promise<FlowStep> {
   const outcome = await finishLogin(tools, at, proof, peer);
   switch (outcome.kind) {
     case "granted":
       return entryStep(at.flow, outcome.result);
+    case "below":
+      return await beginFactor(tools, at, { ...outcome, proof, deviceToken });
     case "waits":
       return await waitInFlow(tools, at, proof, outcome.approval);
     case "not_linked":
@@ -150,7 +157,7 @@ async function waitInFlow(
   { userId, code }: Approval,
 ): Promise<FlowStep> {
   tools.onWaiting(at.flow.id, userId);
-  if (at.flow.waiting !== null) return sentStep(at.flow);
+  if (at.flow.waiting !== null) return sentStep(tools, at.flow);
   // The profile was written to the user, and must not undo what whoever approves decides.
   const waiting = { userId, proof: storedProof({ ...proof, profile: undefined }) };
   return await write(tools, at, {
@@ -169,12 +176,13 @@ async function waitInFlow(
  * the decision was not against them: they may not log in now, or not from here.
  */
 async function refuseProof(tools: FinishTools, at: VersionedFlow): Promise<FlowStep> {
-  const { step, stepNumber, waiting } = at.flow;
+  const { step, stepNumber, waiting, factor } = at.flow;
   if (waiting !== null) {
     const isGone = (await tools.users.read(waiting.userId)) === undefined;
     return await endFlow(tools, at, isGone ? "not_approved" : "not_allowed");
   }
-  if (step.kind !== "form" || step.fields.length === 0) return await endFlow(tools, at, "not_allowed");
+  if (factor != null || step.kind !== "form" || step.fields.length === 0)
+    return await endFlow(tools, at, "not_allowed");
   const again = { ...step, errors: { base: "invalid_auth" } };
   const next = { ...at.flow, step: again, stepNumber: stepNumber + 1 };
   return hasNoAttemptsLeft(next) ? await endFlow(tools, at, "too_many_retry") : await write(tools, at, next);
@@ -183,27 +191,4 @@ async function refuseProof(tools: FinishTools, at: VersionedFlow): Promise<FlowS
 /** True if a failed attempt was the last one. */
 export function hasNoAttemptsLeft({ step, attemptsLeft }: Flow): boolean {
   return step.kind === "form" && Object.keys(step.errors).length > 0 && attemptsLeft <= 0;
-}
-
-/** Ends the flow without a login. Throws `conflict`. */
-export async function endFlow(
-  { store }: FinishTools,
-  at: VersionedFlow,
-  reason: AbortReason | (string & {}),
-): Promise<FlowStep> {
-  const outcome = await store.commit(endFlowStep(at));
-  if (!outcome.ok) throw new AuthError("conflict");
-  return abortStep(at.flow, reason);
-}
-
-/** Writes the flow and returns the turn. Throws `conflict`. */
-export async function write(
-  { store }: Pick<FinishTools, "store">,
-  at: VersionedFlow,
-  next: Flow,
-): Promise<FlowStep> {
-  const flow = { ...next, busyUntil: 0 };
-  const outcome = await store.commit(writeFlowStep({ flow, version: at.version }));
-  if (!outcome.ok) throw new AuthError("conflict");
-  return sentStep(flow);
 }

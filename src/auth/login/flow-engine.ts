@@ -1,8 +1,8 @@
 import type { FlowStep } from "../../../protocol/flow.ts";
 import { AuthError } from "../errors.ts";
 import type { FinishTools } from "./finish-login.ts";
-import { endFlow } from "./flow-attempts.ts";
 import { type Flow, readFlow, type VersionedFlow } from "./flow-record.ts";
+import { endFlow } from "./flow-writes.ts";
 import type { FlowAnswer, FlowClaim, LoginFlowLimits, LoginFlows, LoginFlowsOptions } from "./login-flows.ts";
 import type { OpenFlows } from "./open-flows.ts";
 

@@ -23,6 +23,8 @@ const SentStep = Type.Union([
     fields: Type.Array(FormField),
     errors: Texts,
     placeholders: Placeholders,
+    /** Placeholders that are secret, as a sealed box of JSON; see `sealedPlaceholders`. */
+    secrets: Type.Optional(Type.String()),
   }),
   Type.Object({
     kind: Type.Literal("external"),
@@ -71,6 +73,30 @@ const Outcome = Type.Union([
   }),
 ]);
 
+/** The step for a second factor that the flow is at. */
+const FactorPart = Type.Object({
+  userId: Type.String(),
+  /** What was proved so far. */
+  proof: StoredProof,
+  /** `select` and `prove` for factors that the user has, `select_setup` and `setup` for one that is demanded. */
+  stage: Type.Union([
+    Type.Literal("select"),
+    Type.Literal("prove"),
+    Type.Literal("select_setup"),
+    Type.Literal("setup"),
+    /** The codes for the day on which the new factor is lost. */
+    Type.Literal("recovery"),
+  ]),
+  /** Null while it is being selected. */
+  factorId: Text,
+  /** The factor's own; its secrets are sealed. */
+  state: Type.Record(Type.String(), Type.Unknown()),
+  /** The device's token, sealed; the login's end shows it. */
+  deviceToken: Type.Optional(Type.String()),
+});
+type StoredFactorPart = Static<typeof FactorPart>;
+export type FactorPart = Omit<StoredFactorPart, "state"> & { readonly state: JsonObject };
+
 const FlowRecord = Type.Object({
   id: Type.String(),
   /** SHA-256 of the flow secret, base64url. */
@@ -114,6 +140,8 @@ const FlowRecord = Type.Object({
   outcome: Type.Union([Outcome, Type.Null()]),
   /** What was proved, while the user waits for approval. */
   waiting: Type.Union([Type.Object({ userId: Type.String(), proof: StoredProof }), Type.Null()]),
+  /** Older nodes do not write it. */
+  factor: Type.Optional(Type.Union([FactorPart, Type.Null()])),
   /** The provider's own state; plain data. */
   providerState: Type.Record(Type.String(), Type.Unknown()),
   /** Until this time a step is being processed, and no other starts; 0 if none is. */
@@ -121,7 +149,10 @@ const FlowRecord = Type.Object({
 });
 
 /** A login flow as it is stored. Contains no secret in clear text and no input of a person. */
-export type Flow = Omit<Static<typeof FlowRecord>, "providerState"> & { readonly providerState: JsonObject };
+export type Flow = Omit<Static<typeof FlowRecord>, "providerState" | "factor"> & {
+  readonly providerState: JsonObject;
+  readonly factor?: FactorPart | null | undefined;
+};
 const flowRecord = Compile(FlowRecord);
 
 /** A flow and its version; version 0 was never stored. */

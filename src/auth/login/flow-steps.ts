@@ -1,4 +1,5 @@
 import type { AbortStep, CreateEntryStep, FlowStep, Handler } from "../../../protocol/flow.ts";
+import type { Sealing } from "../tokens/sealing.ts";
 import type { Flow } from "./flow-record.ts";
 
 /** Why a flow ends without a login. The first two are Home Assistant's reasons. */
@@ -11,14 +12,21 @@ export type AbortReason =
   | "credential_in_use"
   | "approvals_full"
   | "not_approved"
+  | "unknown_error"
   | "ended_elsewhere";
 
 type FlowName = Pick<Flow, "id" | "handler">;
 
 /** The last step that was sent, in Home Assistant's format, key for key. */
-export function sentStep({ id, handler, step }: Flow): FlowStep {
+export function sentStep(
+  { sealing }: { readonly sealing: Pick<Sealing, "open"> },
+  { id, handler, step }: Flow,
+): FlowStep {
   const about = { flow_id: id, handler: wireHandler(handler), step_id: step.stepId };
-  const description_placeholders = step.placeholders;
+  const secrets =
+    step.kind === "form" && step.secrets !== undefined ? openTexts(sealing, id, step.secrets) : {};
+  const description_placeholders =
+    Object.keys(secrets).length === 0 ? step.placeholders : { ...step.placeholders, ...secrets };
   switch (step.kind) {
     case "form":
       return {
@@ -35,6 +43,27 @@ export function sentStep({ id, handler, step }: Flow): FlowStep {
     case "progress":
       return { type: "progress", ...about, progress_action: step.action, description_placeholders };
   }
+}
+
+/** Texts that a flow's record keeps sealed: for the flow alone. */
+export function sealTexts(
+  sealing: Pick<Sealing, "seal">,
+  flowId: string,
+  texts: Readonly<Record<string, string>>,
+): string {
+  return sealing.seal(boxName(flowId), Buffer.from(JSON.stringify(texts)));
+}
+
+export function openTexts(
+  sealing: Pick<Sealing, "open">,
+  flowId: string,
+  box: string,
+): Readonly<Record<string, string>> {
+  return JSON.parse(sealing.open(boxName(flowId), box).toString());
+}
+
+function boxName(flowId: string): string {
+  return `login flow ${flowId}`;
 }
 
 export function abortStep({ id, handler }: FlowName, reason: AbortReason | (string & {})): AbortStep {

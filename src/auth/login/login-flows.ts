@@ -11,9 +11,16 @@ import { isOffered } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { retryConflicts, type Store } from "../store.ts";
-import type { Sealing } from "../tokens/sealing.ts";
 import { createAddressClaims } from "./address-claim.ts";
-import { type ChargingTools, chargeStep, deviceOf, runCharged, withDeviceToken } from "./charged-step.ts";
+import { advanceFactor } from "./advance-factor.ts";
+import {
+  type ChargingTools,
+  chargeStep,
+  deviceOf,
+  issueDeviceToken,
+  runCharged,
+  withDeviceToken,
+} from "./charged-step.ts";
 import {
   announceStep,
   completeExternalStep,
@@ -26,6 +33,7 @@ import { askProvider, settle, takeTurn } from "./flow-attempts.ts";
 import { answer, type Engine, endIfExpired, requireFlow } from "./flow-engine.ts";
 import { endFlowStep, type Flow, hashFlowSecret, newFlowSecret, readHolds } from "./flow-record.ts";
 import { abortStep } from "./flow-steps.ts";
+import { endFlow } from "./flow-writes.ts";
 import { readFormInput } from "./form-input.ts";
 import { type RedeemLinkCode, redeemLinkCode } from "./link-codes.ts";
 import { type EvictedFlow, OpenFlows } from "./open-flows.ts";
@@ -191,7 +199,6 @@ export interface LoginFlowsOptions
   readonly revocation: FinishTools["revocation"] & Pick<Revocation, "onRevocation">;
   readonly events: EventBus;
   readonly onboardingRequired: () => Promise<boolean>;
-  readonly sealing: Pick<Sealing, "derive">;
   readonly limits?: Partial<LoginFlowLimits> | undefined;
 }
 
@@ -342,6 +349,13 @@ async function advance(
   if (provider === undefined)
     throw new AuthError("invalid_flow", { detail: "its provider is not configured any more" });
   const values = readFormInput(sent.fields, input);
+  const { factor } = at.flow;
+  if (factor != null) {
+    const step = isOffered(provider, peer)
+      ? await advanceFactor(options, at, factor, values, peer)
+      : await endFlow(options, at, "not_allowed");
+    return { ...answer(engine, about, step, 1), userId: factor.userId };
+  }
   const guess = await chargeStep(options, provider, at.flow, values, peer);
   const { turn, step } = await runCharged(guess, async () => {
     const turn = await takeTurn(options, at);
@@ -351,8 +365,9 @@ async function advance(
       : notOffered;
     return { turn, step };
   });
-  const settled = await settle(options, turn, step, peer);
-  const following = answer(engine, about, withDeviceToken(options, at.flow, guess, settled), 1);
+  const deviceToken = guess && (() => issueDeviceToken(options, at.flow, guess));
+  const settled = await settle(options, turn, step, peer, deviceToken);
+  const following = answer(engine, about, withDeviceToken(settled, deviceToken), 1);
   return step.userId === undefined ? following : { ...following, userId: step.userId };
 }
 

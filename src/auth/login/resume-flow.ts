@@ -4,10 +4,11 @@ import { newId } from "../ids.ts";
 import type { Peer } from "../model.ts";
 import { announceStep } from "./external-steps.ts";
 import { isDecided } from "./find-person.ts";
-import { endFlow, finish } from "./flow-attempts.ts";
+import { finish } from "./flow-attempts.ts";
 import { answer, type Engine, endIfExpired, requireFlow } from "./flow-engine.ts";
 import { readHold, takeHoldStep, type VersionedFlow } from "./flow-record.ts";
 import { sentStep } from "./flow-steps.ts";
+import { endFlow } from "./flow-writes.ts";
 import type { FlowAnswer, FlowClaim, FlowHolder, LoginFlows } from "./login-flows.ts";
 import { restoredProof } from "./proof.ts";
 
@@ -64,7 +65,7 @@ async function present(
   const over = await endIfExpired(engine, at);
   if (over === undefined && (at.flow.outcome !== null || (await isDecided(engine.options, at.flow))))
     return await conclude(engine, at, flowSecret, peer);
-  return answer(engine, { flow: at.flow, flowSecret }, over ?? sentStep(at.flow));
+  return answer(engine, { flow: at.flow, flowSecret }, over ?? sentStep(engine.options, at.flow));
 }
 
 /** Ends the flow with the outcome of its external step, or with the decision on its user. Throws `conflict`. */

@@ -1,4 +1,3 @@
-import { isRegisteredId } from "../clients/client-id.ts";
 import { clientChecks, type RegisteredClient } from "../clients/client-record.ts";
 import type { RegisteredClients } from "../clients/registered-clients.ts";
 import type { Clock } from "../clock/clock.ts";
@@ -6,6 +5,7 @@ import { AuthError } from "../errors.ts";
 import type { Principal } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { askingSessionChecks } from "../sessions/asking-session.ts";
+import { requireOwnSession } from "../sessions/raise-session.ts";
 import type { RecentLogin } from "../sessions/recent-login.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { type RecordKey, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
@@ -109,12 +109,6 @@ export function createDeviceDecisions(
     },
     refuse: (userCode, by) => decide(userCode, by, async (device) => ({ ...device, state: "refused" })),
   };
-}
-
-/** A person decides on a session of their own, not an app that acts for them. */
-function requireOwnSession({ scope, clientId }: Principal): void {
-  if (scope !== null || (clientId !== null && isRegisteredId(clientId)))
-    throw new AuthError("insufficient_scope");
 }
 
 type FindingTools = Pick<DeviceDecisionOptions, "store" | "clock" | "clients">;

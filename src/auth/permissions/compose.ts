@@ -36,6 +36,7 @@ export function composeGroups(
   parts: {
     readonly store: Store;
     readonly revocation: Pick<Revocation, "track" | "onRevocation" | "onRecovery">;
+    readonly onGroups: (userId: string) => Promise<void>;
   },
 ) {
   const known = followGroups({ ...parts, table: groupTable });

@@ -29,12 +29,14 @@ export interface GroupMembers {
 export interface GroupMembersOptions {
   readonly store: Store;
   readonly revocation: Pick<Revocation, "track">;
+  /** Called when the user's groups were decided on: sessions that are not good enough for them end. */
+  readonly onGroups: (userId: string) => Promise<void>;
 }
 
 /** Most groups of one user, as the other commands take them. */
 const mostGroupsOfUser = 64;
 
-export function createGroupMembers({ store, revocation }: GroupMembersOptions): GroupMembers {
+export function createGroupMembers({ store, revocation, onGroups }: GroupMembersOptions): GroupMembers {
   const read = async (membership: Membership) => {
     const checks = await membershipChecks(store, membership);
     const before = await readUserStatus(store, membership.userId);
@@ -42,8 +44,8 @@ export function createGroupMembers({ store, revocation }: GroupMembersOptions): 
     return { before, checks };
   };
   return {
-    add: (membership) =>
-      retryConflicts(async () => {
+    async add(membership) {
+      const user = await retryConflicts(async () => {
         const { before, checks } = await read(membership);
         const { user } = before;
         if (user.groupIds.includes(membership.groupId)) return user;
@@ -55,7 +57,10 @@ export function createGroupMembers({ store, revocation }: GroupMembersOptions): 
         const permitted = (await membership.permit?.({ before: user, after })) ?? [];
         const step = mergeSteps({ check: [...checks, ...permitted] }, changeUserStep(before, after));
         return (await unlessConflict(revocation.track(() => step))) && after;
-      }),
+      });
+      await onGroups(membership.userId);
+      return user;
+    },
     remove: (membership) =>
       retryConflicts(async () => {
         const { before, checks } = await read(membership);

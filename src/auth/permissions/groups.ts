@@ -6,7 +6,7 @@ import type { RevokeReceipt } from "../revocation/receipt.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { type Checks, mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
 import { deleteGroupStep, putGroupStep } from "./group-changes.ts";
-import { createGroupMembers, type GroupMembers } from "./group-members.ts";
+import { createGroupMembers, type GroupMembers, type GroupMembersOptions } from "./group-members.ts";
 import type { KnownGroup } from "./group-table.ts";
 import { groupNotFound, requireGroup, unlessConflict } from "./group-versions.ts";
 import type { KnownGroups } from "./known-groups.ts";
@@ -59,9 +59,10 @@ export interface GroupsOptions {
   readonly store: Store;
   readonly known: KnownGroups;
   readonly revocation: Pick<Revocation, "track">;
+  readonly onGroups: GroupMembersOptions["onGroups"];
 }
 
-export function createGroups({ store, known, revocation }: GroupsOptions): Groups {
+export function createGroups({ store, known, revocation, onGroups }: GroupsOptions): Groups {
   const put = async (
     id: string,
     recordVersion: number,
@@ -75,7 +76,7 @@ export function createGroups({ store, known, revocation }: GroupsOptions): Group
     if (group === undefined) throw groupNotFound();
     return { group, receipt };
   };
-  const members = createGroupMembers({ store, revocation });
+  const members = createGroupMembers({ store, revocation, onGroups });
   return {
     ...known,
     async create({ name, policy, permit }) {

@@ -1,6 +1,7 @@
 import type { RegisteredClient } from "../clients/client-record.ts";
 import { isRegisteredRedirect } from "../clients/client-rules.ts";
 import { AuthError } from "../errors.ts";
+import { type Assurance, isBelow } from "../factors/assurance.ts";
 import type { Peer } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { mergeSteps, type Step } from "../store.ts";
@@ -8,6 +9,7 @@ import type { AuthorizationCodes, CodeGrant } from "../tokens/authorization-code
 import { refuseBlockedUser } from "../users/account-status.ts";
 import type { Credentials } from "../users/credentials.ts";
 import type { Users } from "../users/users.ts";
+import { belowDemand } from "./open-session.ts";
 import type { Sessions, TokenGrant } from "./sessions.ts";
 
 export interface CodeExchangeTools {
@@ -15,6 +17,7 @@ export interface CodeExchangeTools {
   readonly users: Pick<Users, "read">;
   readonly credentials: Pick<Credentials, "get">;
   readonly sessions: Pick<Sessions, "open">;
+  readonly assurance: Pick<Assurance, "demandOn">;
 }
 
 export interface CodeExchange {
@@ -97,6 +100,7 @@ export async function openForGrant(
   refuseBlockedUser(found.user, peer);
   if (found.epoch !== grant.userEpoch)
     throw new AuthError("invalid_code", { detail: "all sessions of the user ended since the login" });
+  if (isBelow(grant, await tools.assurance.demandOn(grant.userId))) throw belowDemand("invalid_code");
   const unchanged = { key: recordKeys.credential(grant.credentialId), version: login.version };
   return await tools.sessions.open({
     user: found.user,

@@ -1,3 +1,4 @@
+import { isBelow } from "../factors/assurance.ts";
 import type { Peer } from "../model.ts";
 import { refuseBlockedUser } from "../users/account-status.ts";
 import { readUserStatus } from "../users/user-record.ts";
@@ -17,6 +18,7 @@ export async function issueAccessToken(
   const status = await readUserStatus(tools.store, found.session.userId);
   if (status === undefined) return undefined;
   refuseBlockedUser(status.user, peer);
+  if (isBelow(found.session, await tools.assurance.demandOn(found.session.userId))) return undefined;
   const session = { ...found.session, scope, resource };
   refuseUnlessAdmitted(tools.providers, session, peer);
   const { token, principal } = await tools.accessTokens.mint(

@@ -1,6 +1,7 @@
 import { type Policy, policyLimits } from "../../../protocol/policy.ts";
 import { isRegisteredId } from "../clients/client-id.ts";
 import { AuthError } from "../errors.ts";
+import { isBelow } from "../factors/assurance.ts";
 import { newId } from "../ids.ts";
 import type { Session } from "../model.ts";
 import { requirePolicyWithin } from "../permissions/writable-policy.ts";
@@ -9,7 +10,7 @@ import { mergeSteps, readRecord, retryConflicts, type Step } from "../store.ts";
 import { refuseInactive } from "../users/account-status.ts";
 import { readUserStatus } from "../users/user-record.ts";
 import { type AskingSession, readAskingSession } from "./asking-session.ts";
-import { createSessionStep, firstGeneration, type SessionTools } from "./open-session.ts";
+import { belowDemand, createSessionStep, firstGeneration, type SessionTools } from "./open-session.ts";
 import { requireRoomForToken } from "./session-caps.ts";
 import { findSession } from "./session-reading.ts";
 import { epochChecks, highestEpoch, readEpochs, sessionPut } from "./session-record.ts";
@@ -61,12 +62,14 @@ async function createOnce(tools: SessionTools, request: LongLivedRequest) {
   if (userStatus === undefined) return undefined;
   const asking = await askingSession(tools, request);
   const session = longLivedSession(request, asking?.session, tools.clock.now());
+  const demand = await tools.assurance.demandOn(request.userId);
+  if (isBelow(session, demand)) throw belowDemand("access_denied");
   const { all, client } = await readEpochs(tools.store, session);
   const epochs = { user: userStatus.epoch, all, client };
   const unchanged = { key: recordKeys.user(request.userId), version: userStatus.version };
   const step = mergeSteps(
     { check: [unchanged, ...epochChecks(session, epochs)] },
-    { check: asking?.checks ?? [] },
+    { check: [...demand.checks, ...(asking?.checks ?? [])] },
     createSessionStep(session),
     await claimNameStep(tools, session, request.clientName),
   );
@@ -90,7 +93,7 @@ async function askingSession(
 }
 
 /**
- * A token is never wider than the session that asked for it: it has that session's scopes and policy, and belongs to the
+ * A token is never wider than the session that asked for it: it has that session's scopes, policy and assurance, and belongs to the
  * same registered client, whose removal ends it. As in Home Assistant, it belongs to no other client.
  */
 function longLivedSession(request: LongLivedRequest, asking: Session | undefined, now: number): Session {
@@ -114,9 +117,9 @@ function longLivedSession(request: LongLivedRequest, asking: Session | undefined
     rotates: false,
     generation: firstGeneration,
     rotatedAt: now,
-    assurance: 1,
-    amr: [],
-    authenticatedAt: now,
+    assurance: asking?.assurance ?? 1,
+    amr: asking?.amr ?? [],
+    authenticatedAt: asking?.authenticatedAt ?? now,
     ...(asking?.scope == null ? {} : { scope: asking.scope }),
     ...(policy === undefined ? {} : { policy }),
   };

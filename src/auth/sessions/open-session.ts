@@ -1,5 +1,6 @@
 import { isRegisteredId } from "../clients/client-id.ts";
 import { AuthError } from "../errors.ts";
+import { type Assurance, isBelow } from "../factors/assurance.ts";
 import { newId } from "../ids.ts";
 import type { Peer, Session } from "../model.ts";
 import type { ProviderAdmission } from "../providers/registry.ts";
@@ -28,6 +29,7 @@ export interface SessionTools extends ReadingTools {
   readonly accessTokens: AccessTokens;
   readonly refreshTokens: RefreshTokens;
   readonly providers: ProviderAdmission;
+  readonly assurance: Assurance;
   readonly accessTokenTtlMs: number;
   readonly sessionIdleMs: number;
 }
@@ -43,6 +45,9 @@ export async function openSession(
   refuseInactive(user);
   const session = newSession(tools, request);
   refuseUnlessAdmitted(tools.providers, session, request.peer);
+  const demand = await tools.assurance.demandOn(user.id);
+  // Whoever opens one has asked before. The demand came in between, so it is decided on again.
+  if (isBelow(session, demand)) throw belowDemand("conflict");
   const { all, client } = await readEpochs(tools.store, session);
   const epochs = { user: userEpoch, all, client };
   const outcome = await tools.revocation.commit(
@@ -50,6 +55,7 @@ export async function openSession(
       {
         check: [{ key: recordKeys.user(user.id), version: userVersion }, ...epochChecks(session, epochs)],
       },
+      { check: demand.checks },
       createSessionStep(session),
       await removeStaleStep(tools.store, session, epochs),
       typeof also === "function" ? also(session.id) : also,
@@ -82,6 +88,13 @@ export function admissionError(
   const provider = providerOf(session);
   if (provider === undefined || providers.admits(provider, peer)) return undefined;
   return new AuthError("access_denied", { publicMessage: "Not allowed by the login provider" });
+}
+
+/** The session would be below what policy demands of its user. */
+export function belowDemand(
+  code: "conflict" | "invalid_grant" | "invalid_code" | "access_denied",
+): AuthError {
+  return new AuthError(code, { detail: "a second factor is demanded of the user" });
 }
 
 /** As in Home Assistant, a system user's session does not expire and has no client. */

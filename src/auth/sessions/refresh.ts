@@ -3,6 +3,7 @@ import { isRegisteredId } from "../clients/client-id.ts";
 import { clientChecks, type RegisteredClient } from "../clients/client-record.ts";
 import type { RegisteredClients } from "../clients/registered-clients.ts";
 import { AuthError } from "../errors.ts";
+import { type Assurance, type Demand, isBelow } from "../factors/assurance.ts";
 import type { Peer, Session, User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
@@ -10,7 +11,7 @@ import type { DisabledSafeguards } from "../safeguards.ts";
 import { readRecord, retryConflicts, type StoredRecord } from "../store.ts";
 import { blockedError } from "../users/account-status.ts";
 import { requireUser } from "../users/user-record.ts";
-import { admissionError, type SessionTools } from "./open-session.ts";
+import { admissionError, belowDemand, type SessionTools } from "./open-session.ts";
 import { grantableScope, refusalOfClient } from "./refresh-client.ts";
 import { judgeGeneration } from "./refresh-rule.ts";
 import {
@@ -92,7 +93,10 @@ interface Granted {
 interface Refused {
   readonly ok: false;
   readonly error: AuthError;
-  readonly revokes?: { readonly session: Session; readonly cause: "token_reused" | "session_expired" };
+  readonly revokes?: {
+    readonly session: Session;
+    readonly cause: "token_reused" | "session_expired" | "session_revoked";
+  };
 }
 
 function judge(tools: RefreshTools, snapshot: RefreshSnapshot, attempt: RefreshAttempt): Granted | Refused {
@@ -133,6 +137,9 @@ function findRefusal(
     };
   if (state !== "live" || session.type === "long_lived_access_token")
     return { ok: false, error: new AuthError("invalid_grant") };
+  // Whatever has made the demand ends such sessions too. This one is ended here if that was cut short.
+  if (isBelow(session, snapshot.demand))
+    return { ok: false, error: belowDemand("invalid_grant"), revokes: { session, cause: "session_revoked" } };
   const blocked =
     refusalOfClient(session, snapshot.client, attempt) ??
     blockedError(snapshot.user, attempt.peer) ??
@@ -161,6 +168,7 @@ async function grantOnce(
       { key: recordKeys.session(session.id), version: snapshot.version },
       { key: recordKeys.user(session.userId), version: snapshot.userVersion },
       ...epochChecks(session, snapshot.epochs),
+      ...demandChecks(snapshot),
       ...(snapshot.client === undefined ? [] : clientChecks(snapshot.client)),
     ],
     put: changed === undefined ? [] : [sessionPut(changed)],
@@ -170,6 +178,11 @@ async function grantOnce(
     changed === undefined ? snapshot : { ...snapshot, session: changed, version: outcome.version },
   );
   return grant(tools, snapshot, { ...session, scope }, withRefreshToken);
+}
+
+/** Nothing can be demanded of a session that has the highest level. */
+function demandChecks({ session, demand }: RefreshSnapshot): Demand["checks"] {
+  return session.assurance === 2 ? [] : demand.checks;
 }
 
 function isRecent(session: Session, peer: Peer, now: number): boolean {
@@ -210,6 +223,7 @@ export interface RefreshSnapshot {
   readonly user: User;
   readonly userVersion: number;
   readonly epochs: Epochs;
+  readonly demand: Pick<Demand, "level" | "checks">;
   /** The session's client as it is registered now; undefined if it is not registered. */
   readonly client: RegisteredClient | undefined;
 }
@@ -233,7 +247,7 @@ export interface RefreshSnapshots {
 const maxSnapshots = 10_000;
 const maxOwners = 10_000;
 
-type SnapshotTools = Pick<RefreshTools, "store" | "clients">;
+type SnapshotTools = Pick<RefreshTools, "store" | "clients"> & { readonly assurance: Assurance };
 
 export function createRefreshSnapshots(tools: SnapshotTools): RefreshSnapshots {
   const snapshots = new LRUCache<string, RefreshSnapshot>({ max: maxSnapshots });
@@ -249,27 +263,32 @@ export function createRefreshSnapshots(tools: SnapshotTools): RefreshSnapshots {
  * Otherwise it takes two reads, the session first. A registered client is read too, unless it is configured. The commit
  * checks all of them.
  */
-function createReader({ store, clients }: SnapshotTools): RefreshSnapshots["read"] {
+function createReader({ store, clients, assurance }: SnapshotTools): RefreshSnapshots["read"] {
   const owners = new LRUCache<string, SessionOwner>({ max: maxOwners });
+  const ownerKeys = (owner: SessionOwner) => [
+    recordKeys.user(owner.userId),
+    ...assurance.keys(owner.userId),
+    ...epochKeys(owner),
+  ];
   return async (sessionId) => {
     const key = recordKeys.session(sessionId);
     const cached = owners.get(sessionId);
     if (cached !== undefined) {
       const [[session, ...rest], client] = await Promise.all([
-        store.get([key, recordKeys.user(cached.userId), ...epochKeys(cached)]),
+        store.get([key, ...ownerKeys(cached)]),
         clientOf(clients, cached),
       ]);
-      return snapshotOf(session, rest, client);
+      return snapshotOf(assurance, session, rest, client);
     }
     const session = await readRecord(store, key);
     if (session === undefined) throw new AuthError("invalid_grant");
     const { userId, clientId } = requireSession(session).session;
     const [rest, client] = await Promise.all([
-      store.get([recordKeys.user(userId), ...epochKeys({ userId, clientId })]),
+      store.get(ownerKeys({ userId, clientId })),
       clientOf(clients, { clientId }),
     ]);
     owners.set(sessionId, { userId, clientId });
-    return snapshotOf(session, rest, client);
+    return snapshotOf(assurance, session, rest, client);
   };
 }
 
@@ -281,16 +300,20 @@ async function clientOf(
 }
 
 function snapshotOf(
+  assurance: Assurance,
   record: StoredRecord | undefined,
-  [user, ...epochs]: readonly (StoredRecord | undefined)[],
+  [userRecord, ...rest]: readonly (StoredRecord | undefined)[],
   client: RegisteredClient | undefined,
 ): RefreshSnapshot {
-  if (record === undefined || user === undefined) throw new AuthError("invalid_grant");
+  if (record === undefined || userRecord === undefined) throw new AuthError("invalid_grant");
+  const user = requireUser(userRecord);
+  const demanding = assurance.keys(user.id).length;
   return {
     ...requireSession(record),
-    user: requireUser(user),
-    userVersion: user.version,
-    epochs: epochsFromRecords(epochs),
+    user,
+    userVersion: userRecord.version,
+    demand: assurance.demandFrom(user, rest.slice(0, demanding)),
+    epochs: epochsFromRecords(rest.slice(demanding)),
     client,
   };
 }

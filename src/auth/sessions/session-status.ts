@@ -3,6 +3,7 @@ import type { CloseName } from "../../../protocol/close-codes.ts";
 import type { Clock } from "../clock/clock.ts";
 import { consistentRead } from "../consistent-read.ts";
 import { AuthError } from "../errors.ts";
+import { type Assurance, isBelow } from "../factors/assurance.ts";
 import { recordKeys } from "../record-keys.ts";
 import { closeNameOf } from "../revocation/cause.ts";
 import type { RevocationEvent } from "../revocation/listeners.ts";
@@ -53,7 +54,7 @@ export interface Subject {
 }
 
 const defaultCapacity = 10_000;
-/** Sessions in one read. Each needs at most five keys. */
+/** Sessions in one read. Each needs at most six keys. */
 const batchSize = 200;
 
 /** The client tries again later. */
@@ -71,10 +72,11 @@ export function createSessionStatusCache(options: {
   readonly store: Store;
   readonly clock: Clock;
   readonly revocation: Pick<Revocation, "onRevocation"> & { readonly view: MutableRevocationView };
+  readonly assurance: Pick<Assurance, "demandFrom">;
   readonly capacity?: number;
 }): SessionStatusCache {
-  const { store, clock, revocation, capacity = defaultCapacity } = options;
-  const tools = { store, clock, view: revocation.view };
+  const { store, clock, revocation, assurance, capacity = defaultCapacity } = options;
+  const tools = { store, clock, assurance, view: revocation.view };
   const sessionsByUser = new Map<string, Set<string>>();
   const entries = new LRUCache<string, Entry>({
     max: capacity,
@@ -164,29 +166,33 @@ function hasEnded(end: number | null, now: number): boolean {
 interface StatusTools {
   readonly store: Store;
   readonly clock: Clock;
+  readonly assurance: Pick<Assurance, "demandFrom">;
   readonly view: Pick<MutableRevocationView, "decidedRights" | "ownerChange">;
 }
 
 /** One read at one moment. A missing record means not live. Undefined for a damaged one. */
 async function readStatuses(
-  { store, clock, view }: StatusTools,
+  tools: StatusTools,
   subjects: readonly Subject[],
 ): Promise<readonly (SessionStatus | undefined)[]> {
+  const { store, view } = tools;
   const keys = subjects.map((subject) => [
     recordKeys.session(subject.sessionId),
     recordKeys.user(subject.userId),
+    recordKeys.factors(subject.userId),
     ...epochKeys(subject),
   ]);
-  const records = await store.get(keys.flat());
+  const records = await store.get([...keys.flat(), recordKeys.factorDemands]);
+  const demands = records.at(-1);
   let place = 0;
   return subjects.map((subject, at) => {
     const count = keys[at]?.length ?? 0;
-    const [session, user, ...epochs] = records.slice(place, place + count);
+    const [session, user, factors, ...epochs] = records.slice(place, place + count);
     place += count;
     try {
       const epoch = highestEpoch(epochsFromRecords(epochs));
       const decided = [view.decidedRights(subject.userId), view.ownerChange()] as const;
-      return statusOf(subject, { session, user, epoch, decided }, clock);
+      return statusOf(tools, subject, { session, user, demanding: [factors, demands], epoch, decided });
     } catch {
       return undefined;
     }
@@ -196,15 +202,17 @@ async function readStatuses(
 interface Records {
   readonly session: StoredRecord | undefined;
   readonly user: StoredRecord | undefined;
+  /** The user's factors, and the groups that demand one. */
+  readonly demanding: readonly (StoredRecord | undefined)[];
   readonly epoch: number;
   /** From the log, asked after the read. */
   readonly decided: readonly [RightsDecision | undefined, OwnerChange | undefined];
 }
 
 function statusOf(
+  { clock, assurance }: StatusTools,
   subject: Subject,
-  { session, user: record, epoch, decided }: Records,
-  clock: Clock,
+  { session, user: record, demanding, epoch, decided }: Records,
 ): SessionStatus {
   const user =
     record && applyDecidedRights({ user: requireUser(record), version: record.version }, ...decided);
@@ -217,5 +225,8 @@ function statusOf(
   const isOther = userId !== subject.userId || clientId !== subject.clientId;
   if (isOther || state === "dead") return { live: false, close: closeNameOf(revokedCause) };
   if (state === "expired") return { live: false, close: "session_expired" };
+  // Left over where a change that ends such sessions was cut short.
+  if (isBelow(found.session, assurance.demandFrom(user, demanding)))
+    return { live: false, close: "session_revoked" };
   return { live: true, epoch, localOnly: user.localOnly, sessionExpiresAt: expiresAt };
 }

@@ -1,6 +1,7 @@
 import type { Policy } from "../../../protocol/policy.ts";
 import type { RegisteredClients } from "../clients/registered-clients.ts";
 import type { Clock } from "../clock/clock.ts";
+import type { Assurance } from "../factors/assurance.ts";
 import type { AssuranceLevel, Credential, PageRequest, Peer, Principal, Session, User } from "../model.ts";
 import type { ProviderAdmission } from "../providers/registry.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
@@ -59,12 +60,14 @@ export interface TokenGrant {
 export interface Sessions {
   /**
    * Opens a normal session. If the user then has more than the cap, the least recently used ones end. Throws
-   * `AuthError("conflict")` if the user, an epoch or anything in `also` changed meanwhile.
+   * `AuthError("conflict")` if the user, an epoch or anything in `also` changed meanwhile, and if policy demands more
+   * assurance of the user.
    */
   open(request: NewSession): Promise<TokenGrant & { readonly refreshToken: string }>;
   /**
-   * Opens a long-lived token, which is shown once. Throws `client_name_exists`, `too_many_tokens`, `access_denied`,
-   * and `unauthorized` if the session that asks for it (`askedBy`) has ended before the commit.
+   * Opens a long-lived token, which is shown once. It has the assurance of the session that asks for it (`askedBy`).
+   * Throws `client_name_exists`, `too_many_tokens`, `access_denied` (also if policy demands more assurance of the user),
+   * and `unauthorized` if that session has ended before the commit.
    */
   openLongLived(request: {
     readonly userId: string;
@@ -154,6 +157,7 @@ export interface SessionsOptions {
   readonly sessionIdleMs?: number;
   readonly yielder: LoopYielder;
   readonly providers: ProviderAdmission;
+  readonly assurance: Assurance;
   readonly clients: Pick<RegisteredClients, "find">;
   /** No caps by default. */
   readonly caps?: Partial<SessionCaps>;
@@ -176,6 +180,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     clock,
     revocation,
     providers: options.providers,
+    assurance: options.assurance,
     clients: options.clients,
     revoke: revocation.revoke,
     view: revocation.view,

@@ -10,6 +10,7 @@ export const throttleKinds = {
   i: "address",
   o: "password_change",
   u: "user_code",
+  m: "second_factor",
 } as const;
 export type ThrottleKind = (typeof throttleKinds)[keyof typeof throttleKinds];
 
@@ -58,6 +59,7 @@ export const counterOf = {
   address: (share: string) => counter(`i${hashed(share)}`, { address: share }),
   passwordChange: (userId: string) => counter(`o${userId}`, {}),
   userCode: (userId: string) => counter(`u${userId}`, {}),
+  secondFactor: (userId: string) => counter(`m${userId}`, {}),
 };
 
 /** When the bucket will be full again (ms); undefined if it is. */

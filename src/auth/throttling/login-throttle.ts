@@ -24,6 +24,8 @@ export interface LoginBudgets {
   readonly address: Budget;
   /** For an account on one device that it has logged in on. */
   readonly device: Budget;
+  /** For wrong codes of a person's second factors, who has proved the first one. */
+  readonly secondFactor: Budget;
   /** How long an address stays known to an account after a login. */
   readonly knownMs: number;
 }
@@ -34,6 +36,7 @@ export const defaultLoginBudgets: LoginBudgets = {
   account: { attempts: 20, refillMs: 30_000 },
   address: { attempts: 50, refillMs: 10_000 },
   device: { attempts: 10, refillMs: 120_000 },
+  secondFactor: { attempts: 10, refillMs: 300_000 },
   knownMs: 30 * 86_400_000,
 };
 

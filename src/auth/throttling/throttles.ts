@@ -57,7 +57,7 @@ export interface ThrottlesOptions {
 }
 
 const sweepSize = 32;
-const idShape = /^[apdi][\w-]{43,60}$|^[ou][0-9a-f]{32}$/;
+const idShape = /^[apdi][\w-]{43,60}$|^[oum][0-9a-f]{32}$/;
 
 export function createThrottles(options: ThrottlesOptions): Throttles {
   const { store, clock, budgets, credentials } = options;
@@ -69,6 +69,7 @@ export function createThrottles(options: ThrottlesOptions): Throttles {
     address: budgets.address,
     password_change: passwordChangeBudget,
     user_code: userCodeBudget,
+    second_factor: budgets.secondFactor,
   };
   const read = async (ids: readonly string[]): Promise<readonly Throttle[]> => {
     const records = ids.length === 0 ? [] : await store.get(ids.map(recordKeys.throttle));
@@ -126,7 +127,7 @@ export function createThrottles(options: ThrottlesOptions): Throttles {
 
 /** A counter of what a user tries who is logged in: its id ends in theirs. */
 function isOfUser(id: string): boolean {
-  return id.startsWith("o") || id.startsWith("u");
+  return /^[oum]/.test(id);
 }
 
 /** A counter that is listed, and not full. */

@@ -50,7 +50,12 @@ export function repeatUserChangeStep(
 export function removeUserStep(userId: string, version: number): Step {
   return {
     check: [{ key: recordKeys.user(userId), version }],
-    remove: [recordKeys.user(userId)],
+    remove: [
+      recordKeys.user(userId),
+      recordKeys.factors(userId),
+      recordKeys.factorUses(userId),
+      recordKeys.factorSetup(userId),
+    ],
     unlink: [{ index: indexKeys.users, member: userId }],
     log: [changed({ userId, change: "removed" })],
   };

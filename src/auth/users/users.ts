@@ -89,6 +89,8 @@ export interface UsersOptions {
   readonly groups: Pick<KnownGroups, "existing" | "among">;
   readonly credentials: CredentialRemoval;
   readonly yielder: LoopYielder;
+  /** Called when the user's groups were decided on: sessions that are not good enough for them end. */
+  readonly onGroups: (userId: string) => Promise<void>;
 }
 
 type ListingTools = Pick<UsersOptions, "store" | "yielder">;
@@ -132,7 +134,9 @@ export function createUsers(options: UsersOptions): Users {
     },
     async update(userId, patch, permit) {
       if (patch.groupIds !== undefined) await requireGroups(groups, patch.groupIds);
-      return await shown(await retryConflicts(() => updateOnce(options, userId, patch, permit)));
+      const user = await retryConflicts(() => updateOnce(options, userId, patch, permit));
+      if (patch.groupIds !== undefined) await options.onGroups(userId);
+      return await shown(user);
     },
     remove: (userId, permit) => removeUser(options, userId, permit),
   };

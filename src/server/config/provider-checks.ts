@@ -1,6 +1,8 @@
+import type { TObject } from "typebox";
 import { Compile } from "typebox/compile";
 import type { TLocalizedValidationError } from "typebox/error";
 
+import { type FactorEntry, factorTypes } from "../../auth/factors/factor-types.ts";
 import { systemGroups } from "../../auth/model.ts";
 import type { ConfiguredOptions } from "../../auth/providers/provider-type.ts";
 import {
@@ -9,26 +11,34 @@ import {
   entryProblem as typesProblem,
 } from "../../auth/providers/provider-types.ts";
 
-const known = Object.keys(providerTypes).join(", ");
+type Types = Readonly<Record<string, { readonly entry: TObject }>>;
 
-/** What is wrong with the first entry of `auth_providers` that is wrong; undefined where it is not an entry. */
-export function providersProblem(list: unknown): string | undefined {
-  if (!Array.isArray(list)) return undefined;
+/** Options that are lists of entries with a type, by their key. */
+const listsOfEntries: Readonly<Record<string, Types>> = {
+  auth_providers: providerTypes,
+  auth_mfa_modules: factorTypes,
+};
+
+/** What is wrong with the first entry of such a list that is wrong; undefined for other options, and where it is not an entry. */
+export function entriesProblem(key: string, list: unknown): string | undefined {
+  const types = listsOfEntries[key];
+  if (types === undefined || !Array.isArray(list)) return undefined;
   for (const [place, entry] of (list as readonly unknown[]).entries()) {
-    const problem = entryProblem(entry);
+    const problem = entryProblem(entry, types);
     if (problem !== undefined) return `entry ${place + 1} ${problem}`;
   }
   return undefined;
 }
 
-function entryProblem(entry: unknown): string | undefined {
+function entryProblem(entry: unknown, types: Types): string | undefined {
+  const known = Object.keys(types).join(", ");
   if (typeof entry !== "object" || entry === null || Array.isArray(entry))
     return `must be a mapping with a type: ${known}`;
   const { type } = entry as { readonly type?: unknown };
-  if (!isKnown(type)) return `must have a known type: ${known}`;
-  const schema = providerTypes[type].entry;
+  const schema = typeof type === "string" && Object.hasOwn(types, type) ? types[type]?.entry : undefined;
+  if (schema === undefined) return `must have a known type: ${known}`;
   const unknown = Object.keys(entry).filter((key) => !Object.hasOwn(schema.properties, key));
-  if (unknown.length > 0) return `has a key that is not an option of ${type}: ${unknown.join(", ")}`;
+  if (unknown.length > 0) return `has a key that is not an option of ${String(type)}: ${unknown.join(", ")}`;
   const [error] = Compile(schema).Errors(entry);
   return error && optionProblem(schema, error);
 }
@@ -57,10 +67,6 @@ function literalsOf(option: object): readonly string[] {
   const forms = "anyOf" in option && Array.isArray(option.anyOf) ? (option.anyOf as readonly object[]) : [];
   const words = forms.flatMap((form) => ("const" in form ? [String(form.const)] : []));
   return words.length === forms.length ? words : [];
-}
-
-function isKnown(type: unknown): type is keyof typeof providerTypes {
-  return typeof type === "string" && Object.hasOwn(providerTypes, type);
 }
 
 /** What is wrong with the first entry that fits its schema and is wrong nevertheless. */
@@ -113,4 +119,11 @@ function sameProviderProblem(entries: readonly ProviderEntry[]): string | undefi
       return `entries ${first + 1} and ${place + 1} have the same type and id: give each an id of its own`;
   }
   return undefined;
+}
+
+/** An id is what is stored of a factor, so it names one. */
+export function factorEntriesProblem(entries: readonly FactorEntry[]): string | undefined {
+  const ids = entries.map(({ type, id = type }) => id);
+  const place = ids.findIndex((id, at) => ids.indexOf(id) < at);
+  return place === -1 ? undefined : `entry ${place + 1} has the id of another entry`;
 }

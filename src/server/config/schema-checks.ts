@@ -3,7 +3,7 @@ import { Compile } from "typebox/compile";
 
 import { optionOf } from "./options.ts";
 import type { Problem } from "./problems.ts";
-import { providersProblem } from "./provider-checks.ts";
+import { entriesProblem } from "./provider-checks.ts";
 import { ConfigSchema } from "./schema.ts";
 
 const validator = Compile(ConfigSchema);
@@ -22,7 +22,7 @@ export function checkSchema(
     if (option === undefined || seen.has(key)) continue;
     seen.add(key);
     const value = valueAt(tree, option.path);
-    const message = option.key === "auth_providers" ? providersProblem(value) : undefined;
+    const message = entriesProblem(option.key, value);
     const usual = `must be ${option.allowed}, got ${kindOfValue(value)}`;
     problems.push({ key, source: sourceOf(key), message: message ?? usual });
   }

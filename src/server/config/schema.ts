@@ -1,6 +1,7 @@
 import { type Static, Type } from "typebox";
 
 import { ClientEntry } from "../../auth/clients/client-entry.ts";
+import { FactorEntry } from "../../auth/factors/factor-types.ts";
 import type { Frozen } from "../../auth/providers/provider-type.ts";
 import { ProviderEntry } from "../../auth/providers/provider-types.ts";
 import { approvals, password, tokens } from "./login-schema.ts";
@@ -94,6 +95,12 @@ const login = {
     maxItems: 64,
     description:
       "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [providers](#login-providers)). `homeassistant` has login names and passwords of this installation. Entries of one type need different ids; one of them may have none. A login belongs to the type and the id of its entry: if you give an entry another id, its logins no longer work. The set-up manages the logins of the first `homeassistant`, and so do commands that name no other: `auth_provider_id` on the socket, `--provider` on the command line. In the environment, write the list as JSON.",
+  }),
+  auth_mfa_modules: Type.Array(FactorEntry, {
+    default: [{ type: "totp" }, { type: "recovery" }],
+    maxItems: 16,
+    description:
+      "The second factors that people can set up, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type. `totp` has the codes of an authenticator app; its `issuer` is what the app shows. `recovery` has codes for the day on which another factor is lost. An `id` is the type by default, and no two entries have the same. What people have set up belongs to it: if you remove an entry, or give it another id, it no longer counts. In the environment, write the list as JSON.",
   }),
   read_client_pages: Type.Boolean({
     default: false,

@@ -3,7 +3,7 @@ import { addressRangeProblem } from "../../net/address-ranges.ts";
 import { createOriginPolicy } from "../../net/origin.ts";
 import { parseRedisUrl } from "../../store/redis/address.ts";
 import type { Problem } from "./problems.ts";
-import { providerEntriesProblem } from "./provider-checks.ts";
+import { factorEntriesProblem, providerEntriesProblem } from "./provider-checks.ts";
 import type { Config } from "./schema.ts";
 
 const scryptTooMuch = "with scrypt_r and scrypt_p takes more than 1 GiB or 16 times the default's work";
@@ -26,6 +26,7 @@ const rules: Readonly<Record<string, Rule>> = {
   origins: ({ origins }) => firstProblem(origins, originProblem),
   auth_providers: ({ auth_providers, public_url, transport }) =>
     providerEntriesProblem(auth_providers, { publicUrl: public_url, transport }),
+  auth_mfa_modules: ({ auth_mfa_modules }) => factorEntriesProblem(auth_mfa_modules),
   store: ({ store }) => (store === null ? undefined : storeProblem(store)),
   secret_file: ({ secret, secret_file }) =>
     secret !== null && secret_file !== null ? "excludes secret: give one of the two" : undefined,

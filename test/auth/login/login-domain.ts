@@ -4,6 +4,7 @@ import { noClientPages } from "../../../src/auth/clients/client-page.ts";
 import { createRegisteredClients } from "../../../src/auth/clients/registered-clients.ts";
 import { AuthError } from "../../../src/auth/errors.ts";
 import { createLocalEventBus, type EventBus } from "../../../src/auth/event-bus.ts";
+import { composeFactors } from "../../../src/auth/factors/compose.ts";
 import type { FlowAnswer, FlowHolder, LoginFlows, StartLogin } from "../../../src/auth/login/login-flows.ts";
 import { createLoginFlows, type LoginFlowLimits } from "../../../src/auth/login/login-flows.ts";
 import type { Peer, Principal, User } from "../../../src/auth/model.ts";
@@ -19,7 +20,11 @@ import { createRevocation } from "../../../src/auth/revocation/revocation.ts";
 import { createLoopYielder } from "../../../src/auth/scheduling/loop-yielder.ts";
 import { createSessions } from "../../../src/auth/sessions/sessions.ts";
 import { createDeviceTokens } from "../../../src/auth/throttling/device-tokens.ts";
-import { createLoginThrottle, type LoginBudgets } from "../../../src/auth/throttling/login-throttle.ts";
+import {
+  createLoginThrottle,
+  defaultLoginBudgets,
+  type LoginBudgets,
+} from "../../../src/auth/throttling/login-throttle.ts";
 import { createAuthorizationCodes } from "../../../src/auth/tokens/authorization-codes.ts";
 import { createRefreshTokens } from "../../../src/auth/tokens/refresh-tokens.ts";
 import { createApprovals } from "../../../src/auth/users/approvals.ts";
@@ -59,6 +64,17 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
   const revocation = createRevocation({ store, clock, sealing, longestTokenMs: halfAnHour });
   const refreshTokens = createRefreshTokens(sealing);
   const yielder = createLoopYielder();
+  const factors = composeFactors({
+    store,
+    clock,
+    yielder,
+    revocation,
+    tools: { clock, sealing, publicUrl: () => "https://gatehouse.test" },
+    create: undefined,
+    isDeletedGroup: () => false,
+    budget: options.budgets?.secondFactor ?? defaultLoginBudgets.secondFactor,
+  });
+  const onGroups = factors.demands.enforce;
   const sessions = createSessions({
     store,
     clock,
@@ -67,11 +83,12 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     refreshTokens,
     yielder,
     providers: openProviders,
+    assurance: factors.assurance,
     clients: { find: (clientId) => clients.find(clientId) },
   });
   const credentials = createCredentials(store);
   const groups = followGroups({ store, table: createGroupTable(), revocation });
-  const users = createUsers({ store, clock, revocation, groups, credentials, yielder });
+  const users = createUsers({ store, clock, revocation, groups, credentials, yielder, onGroups });
   const events = options.events ?? createLocalEventBus();
   const clients = createRegisteredClients({
     store,
@@ -107,6 +124,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
   const provider = createHomeAssistantProvider({ store, clock, passwords, credentials, users });
   const codes = createAuthorizationCodes({ store, clock, onReplay: async () => undefined });
   const flows = createLoginFlows({
+    ...factors,
     store,
     clock,
     credentials,

@@ -1,0 +1,91 @@
+import { Type } from "typebox";
+import { Compile } from "typebox/compile";
+
+import { AuthError } from "../errors.ts";
+import type { AssuranceLevel, Session, User } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import type { Checks, RecordKey, Store, StoredRecord } from "../store.ts";
+import { requireUser } from "../users/user-record.ts";
+import { type Enrolments, parseEnrolments } from "./enrolments.ts";
+import type { Factor } from "./factor.ts";
+
+const DemandsRecord = Compile(Type.Object({ groups: Type.Array(Type.String()) }));
+
+/** The groups whose members must have a second factor. Throws `unavailable` for a damaged record. */
+export function parseDemands(record: StoredRecord | undefined): readonly string[] {
+  if (record === undefined) return [];
+  if (!DemandsRecord.Check(record.value))
+    throw new AuthError("unavailable", { detail: "the record of groups that demand a factor is damaged" });
+  return record.value.groups;
+}
+
+/** What policy demands of a user's sessions, as of one read. */
+export interface Demand {
+  /** Every session of the user has at least this level. */
+  readonly level: AssuranceLevel;
+  /** A group of the user demands a second factor, whether or not the user has one. */
+  readonly byGroup: boolean;
+  readonly enrolments: Enrolments;
+  /** Unchanged when something is granted because of it, or the grant is decided on again. */
+  readonly checks: Checks;
+}
+
+/**
+ * The one rule for how good a login must be. A user who has set up a second factor, or is in a group that demands one,
+ * has no session below level 2, however it was begun: by a login, a code, a device, another token. Services (system
+ * users) have no second factor.
+ */
+export interface Assurance {
+  /** The records to read for `demandFrom`. */
+  keys(userId: string): readonly RecordKey[];
+  /** `user`: as it is stored, also with groups of which this node has not heard yet. */
+  demandFrom(user: Demanded, records: readonly (StoredRecord | undefined)[]): Demand;
+  /** Reads the user too. Nothing is demanded of a user who does not exist. */
+  demandOn(userId: string): Promise<Demand>;
+}
+
+type Demanded = Pick<User, "id" | "groupIds" | "systemGenerated">;
+
+export interface AssuranceOptions {
+  readonly store: Pick<Store, "get">;
+  readonly factors: readonly Pick<Factor, "id" | "backup">[];
+  /** Whether the group is known to be deleted: its id means nothing from then on. */
+  readonly isDeletedGroup: (groupId: string) => boolean;
+}
+
+export function createAssurance({ store, factors, isDeletedGroup }: AssuranceOptions): Assurance {
+  const primary = new Set(factors.filter(({ backup }) => !backup).map(({ id }) => id));
+  const keys = (userId: string) => [recordKeys.factors(userId), recordKeys.factorDemands];
+  const demandFrom: Assurance["demandFrom"] = (user, [factorsRecord, demandsRecord]) => {
+    const enrolments = parseEnrolments(factorsRecord);
+    const demanding = new Set(parseDemands(demandsRecord));
+    const byGroup = user.groupIds.some((id) => demanding.has(id) && !isDeletedGroup(id));
+    const isEnrolled = enrolments.all.some(({ factor }) => primary.has(factor));
+    const versions = [enrolments.version, demandsRecord?.version ?? 0];
+    return {
+      level: !user.systemGenerated && (byGroup || isEnrolled) ? 2 : 1,
+      byGroup,
+      enrolments,
+      checks: keys(user.id).map((key, place) => ({ key, version: versions[place] ?? 0 })),
+    };
+  };
+  return {
+    keys,
+    demandFrom,
+    async demandOn(userId) {
+      const userKey = recordKeys.user(userId);
+      const [record, ...records] = await store.get([userKey, ...keys(userId)]);
+      const user = record && requireUser(record);
+      const nobody = { id: userId, groupIds: [], systemGenerated: false };
+      const demand = demandFrom(user ?? nobody, records);
+      return { ...demand, checks: [{ key: userKey, version: record?.version ?? 0 }, ...demand.checks] };
+    },
+  };
+}
+
+export function isBelow(
+  { assurance }: Pick<Session, "assurance">,
+  { level }: Pick<Demand, "level">,
+): boolean {
+  return assurance < level;
+}

@@ -1,0 +1,83 @@
+import type { Clock } from "../clock/clock.ts";
+import { indexKeys, recordKeys } from "../record-keys.ts";
+import type { LogWriter } from "../revocation/log-writer.ts";
+import type { Revocation } from "../revocation/revocation.ts";
+import { type LoopYielder, sliceSize } from "../scheduling/loop-yielder.ts";
+import { listSessions } from "../sessions/session-reading.ts";
+import { readRecord, retryConflicts, type Store } from "../store.ts";
+import { parseUser } from "../users/user-record.ts";
+import { type Assurance, isBelow, parseDemands } from "./assurance.ts";
+
+/** Which groups demand a second factor of their members, and what follows for the sessions that are open. */
+export interface FactorDemands {
+  /** Ids of groups, in their order. */
+  list(): Promise<readonly string[]>;
+  /**
+   * Whether members of the group must have a second factor. Sessions of members that are below end before it resolves.
+   * If it fails midway, the call can be repeated; those that are left get no token meanwhile. NOT checked: that the
+   * group exists.
+   */
+  set(groupId: string, demanded: boolean): Promise<void>;
+  /** Ends the user's sessions that are below what is demanded now. For whoever has changed the user's groups. */
+  enforce(userId: string): Promise<void>;
+}
+
+export interface FactorDemandsOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly yielder: LoopYielder;
+  readonly revocation: LogWriter & Pick<Revocation, "revoke">;
+  readonly assurance: Assurance;
+}
+
+export function createFactorDemands(options: FactorDemandsOptions): FactorDemands {
+  const { store, revocation } = options;
+  const key = recordKeys.factorDemands;
+  return {
+    list: async () => parseDemands(await readRecord(store, key)),
+    async set(groupId, demanded) {
+      await retryConflicts(async () => {
+        const record = await readRecord(store, key);
+        const before = parseDemands(record);
+        if (before.includes(groupId) === demanded) return true;
+        const groups = demanded ? [...before, groupId] : before.filter((id) => id !== groupId);
+        const outcome = await revocation.commit({
+          check: [{ key, version: record?.version ?? 0 }],
+          put: [{ key, value: { groups } }],
+          durable: true,
+        });
+        return outcome.ok || undefined;
+      });
+      // Whoever opens a session from here on sees the demand. Those that were opened before are found.
+      if (demanded) await enforceOnMembers(options, groupId);
+    },
+    enforce: (userId) => endSessionsBelow(options, userId),
+  };
+}
+
+async function enforceOnMembers(options: FactorDemandsOptions, groupId: string): Promise<void> {
+  let after: string | undefined;
+  do {
+    await options.yielder.next();
+    const from = after === undefined ? {} : { after };
+    const ids = await options.store.list(indexKeys.users, { limit: sliceSize, ...from });
+    const records = ids.length === 0 ? [] : await options.store.get(ids.map(recordKeys.user));
+    const users = records.flatMap((record) => (record && parseUser(record)) ?? []);
+    for (const { id } of users.filter(({ groupIds }) => groupIds.includes(groupId)))
+      await endSessionsBelow(options, id);
+    after = ids.length < sliceSize ? undefined : ids.at(-1);
+  } while (after !== undefined);
+}
+
+/**
+ * Ends the user's sessions that are below what is demanded. A session that is being opened at this moment checks the
+ * records that the demand was read from, so it is ended here or never opened.
+ */
+async function endSessionsBelow(options: FactorDemandsOptions, userId: string): Promise<void> {
+  const demand = await options.assurance.demandOn(userId);
+  if (demand.level === 1) return;
+  const sessions = await listSessions(options, userId);
+  const sessionIds = sessions.filter((session) => isBelow(session, demand)).map(({ id }) => id);
+  if (sessionIds.length === 0) return;
+  await options.revocation.revoke({ kind: "sessions", userId, sessionIds }, "session_revoked");
+}

@@ -1,0 +1,104 @@
+import { AuthError } from "../errors.ts";
+import type { Principal } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
+import { askingSessionChecks } from "../sessions/asking-session.ts";
+import { mergeSteps, readRecord, retryConflicts } from "../store.ts";
+import { requireUser } from "../users/user-record.ts";
+import type { FactorDemands } from "./demands.ts";
+import { type Enrolments, readEnrolments, writeEnrolmentsStep } from "./enrolments.ts";
+import type { Factor } from "./factor.ts";
+import {
+  createSetupFlows,
+  requireFactor,
+  requireFit,
+  type SetupFlows,
+  type SetupFlowsOptions,
+} from "./setup-flows.ts";
+
+/** A factor as its user sees it; Home Assistant's MFA module. */
+export interface FactorInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly enabled: boolean;
+}
+
+/** Second factors of users who are logged in, and what administrators do about them. */
+export interface SecondFactors {
+  /** Every factor of the configuration, in its order. */
+  of(userId: string): Promise<readonly FactorInfo[]>;
+  beginSetup: SetupFlows["begin"];
+  advanceSetup: SetupFlows["advance"];
+  /**
+   * Removes a factor of the principal's user. With the last one its backups go too. Sessions stay. Gives the ids of what
+   * was removed. Throws like `beginSetup`, and `disable_failed` for a factor that the user does not have, and for the last one while a group demands
+   * one.
+   */
+  remove(factorId: string, by: Principal): Promise<readonly string[]>;
+  /**
+   * The same, for an administrator who helps a person that lost a factor: every factor, or this one. A person in a group that
+   * demands one sets another up at the next login. Throws `not_found` for an unknown user.
+   */
+  reset(userId: string, factorId?: string): Promise<readonly string[]>;
+  /** The groups whose members must have a second factor. */
+  demandingGroups: FactorDemands["list"];
+  /** See `FactorDemands.set`. */
+  demand: FactorDemands["set"];
+}
+
+export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
+  const { store, factors, demands, assurance } = options;
+  const setup = createSetupFlows(options);
+  return {
+    async of(userId) {
+      const { all } = await readEnrolments(store, userId);
+      return factors.map(({ id, name }) => ({ id, name, enabled: all.some(({ factor }) => factor === id) }));
+    },
+    beginSetup: setup.begin,
+    advanceSetup: setup.advance,
+    async remove(factorId, by) {
+      requireFit(options, by);
+      const { id, name } = requireFactor(factors, factorId);
+      const failed = (why: string) =>
+        new AuthError("disable_failed", { publicMessage: `Cannot disable MFA Module ${id}: ${why}` });
+      return await retryConflicts(async () => {
+        const demand = await assurance.demandOn(by.userId);
+        const { enrolments } = demand;
+        if (!enrolments.all.some(({ factor }) => factor === id)) throw failed(`${name} is not set up`);
+        const after = without(factors, enrolments, id);
+        if (demand.byGroup && after.length === 0) throw failed("a group demands a second factor");
+        const asked = { check: await askingSessionChecks(options, by.userId, by.sessionId) };
+        const step = mergeSteps(
+          { check: demand.checks },
+          asked,
+          writeEnrolmentsStep(by.userId, enrolments, after),
+        );
+        return (await options.revocation.commit(step)).ok ? removed(enrolments, after) : undefined;
+      });
+    },
+    async reset(userId, factorId) {
+      return await retryConflicts(async () => {
+        const record = await readRecord(store, recordKeys.user(userId));
+        if (record === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
+        requireUser(record);
+        const enrolments = await readEnrolments(store, userId);
+        const after = factorId === undefined ? [] : without(factors, enrolments, factorId);
+        if (after.length === enrolments.all.length) return [];
+        const outcome = await options.revocation.commit(writeEnrolmentsStep(userId, enrolments, after));
+        return outcome.ok ? removed(enrolments, after) : undefined;
+      });
+    },
+    demandingGroups: demands.list,
+    demand: demands.set,
+  };
+}
+
+/** Without this one, and without its backups if it was the last. */
+function without(factors: readonly Factor[], { all }: Enrolments, id: string): Enrolments["all"] {
+  const isBackup = (factorId: string) => factors.find((each) => each.id === factorId)?.backup === true;
+  const rest = all.filter(({ factor }) => factor !== id);
+  return rest.some(({ factor }) => !isBackup(factor)) ? rest : [];
+}
+
+function removed({ all }: Enrolments, after: Enrolments["all"]): readonly string[] {
+  return all.filter((each) => !after.includes(each)).map(({ factor }) => factor);
+}

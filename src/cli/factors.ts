@@ -1,0 +1,31 @@
+import type { Authority } from "../auth/authority.ts";
+import { findGroup } from "./group-names.ts";
+import type { Output } from "./output.ts";
+import { oneLine } from "./terminal-text.ts";
+import { findUser } from "./users.ts";
+
+/** Removes second factors of a person who has lost them: one, by its id in the configuration, or all. */
+export async function resetFactors(
+  authority: Authority,
+  nameOrId: string,
+  factorId: string | undefined,
+  output: Output,
+): Promise<void> {
+  const { id } = await findUser(authority, nameOrId);
+  const removed = await authority.secondFactors.reset(id, factorId);
+  const text = removed.length === 0 ? "had none of them" : `has no ${removed.join(", ")} any more`;
+  output.result({ user_id: id, removed }, `${oneLine(nameOrId)} ${text}`);
+}
+
+/** Whether members of a group must have a second factor. Sessions of those who had none end. */
+export async function demandFactor(
+  authority: Authority,
+  spelled: string,
+  demanded: boolean,
+  output: Output,
+): Promise<void> {
+  const { id } = await findGroup(authority, spelled);
+  await authority.secondFactors.demand(id, demanded);
+  const text = demanded ? "must have a second factor" : "need no second factor because of it";
+  output.result({ group_id: id, demanded }, `members of ${oneLine(spelled)} ${text}`);
+}

@@ -1,0 +1,200 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import type { Peer } from "../../../src/auth/model.ts";
+import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant/provider.ts";
+import { openSessionForCode } from "../../../src/auth/sessions/code-exchange.ts";
+import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { guestProvider } from "../../support/guest-provider.ts";
+import { codeOf } from "../login/login-domain.ts";
+import {
+  codeAt,
+  enrolledUser,
+  formOf,
+  grantOf,
+  Login,
+  outcomeOf,
+  passwordSession,
+  setUpTotp,
+  shownIn,
+} from "./factor-people.ts";
+
+let node: TestAuthority;
+let other: TestAuthority;
+beforeEach(async () => {
+  node = await startAuthority({
+    providers: (tools) => [
+      createHomeAssistantProvider(tools),
+      // As trusted networks: it proves nothing of the person.
+      guestProvider({ activate: true, groups: ["system-users"] }),
+    ],
+  });
+  await node.owner();
+  other = await node.another();
+});
+afterEach(() => node.stop());
+
+const now = () => node.clock.now();
+const isServed = async (token: string, at = node) =>
+  (await at.authority.authentication.authenticate(token, home)).ok;
+
+async function inGroup(userId: string) {
+  const { group } = await node.authority.groups.create({ name: "Strict", policy: {} });
+  await node.authority.groups.addMember({ groupId: group.id, userId });
+  return group.id;
+}
+
+describe("a group that demands a second factor", () => {
+  it("has its members set one up within the login, with recovery codes", async () => {
+    const { user } = await node.user("ada");
+    await node.authority.secondFactors.demand(await inGroup(user.id), true);
+    const login = await new Login(node).begin("ada");
+    const form = formOf(login.step);
+    expect(form).toMatchObject({ step_id: "mfa_setup", data_schema: [{ name: "code", type: "string" }] });
+    const { code: secret = "", qr_code, url } = shownIn(form);
+    expect(qr_code).toMatch(/^<svg /);
+    expect(url).toContain("otpauth://totp/");
+    expect(await login.resume(other)).toEqual({ ...form, errors: {} });
+    expect(outcomeOf(await login.send({ code: "000000" }))).toBe("invalid_code");
+    const shown = await login.send({ code: codeAt(secret, now()) }, other);
+    expect(formOf(shown)).toMatchObject({ step_id: "mfa_recovery", data_schema: [] });
+    expect(shownIn(shown).codes?.split("\n")).toHaveLength(10);
+    const { access_token } = grantOf(await login.send({}));
+    expect(await node.principal(access_token)).toMatchObject({ assurance: 2, amr: ["pwd", "otp", "mfa"] });
+    expect(await node.authority.secondFactors.of(user.id)).toEqual([
+      { id: "totp", name: "Authenticator app", enabled: true },
+      { id: "recovery", name: "Recovery codes", enabled: true },
+    ]);
+    node.clock.advance(30_000);
+    expect(outcomeOf((await new Login(node).begin("ada")).step)).toBe("select_mfa_module");
+  });
+
+  it("gives no second one to somebody who came with the same password at the same time", async () => {
+    const { user } = await node.user("bob");
+    await node.authority.secondFactors.demand(await inGroup(user.id), true);
+    const [mine, theirs] = [await new Login(node).begin("bob"), await new Login(other).begin("bob")];
+    const secrets = [mine, theirs].map(({ step }) => shownIn(step).code ?? "");
+    expect(outcomeOf(await mine.send({ code: codeAt(secrets[0] ?? "", now()) }))).toBe("mfa_recovery");
+    expect(outcomeOf(await theirs.send({ code: codeAt(secrets[1] ?? "", now()) }))).toBe("not_allowed");
+  });
+
+  it("ends the sessions of its members that are below, also long-lived tokens, and those of who joins", async () => {
+    const [{ user: member }, { user: joins }] = [await node.user("cyd"), await node.user("dan")];
+    const groupId = await inGroup(member.id);
+    const sessions = [await passwordSession(node, "cyd"), await passwordSession(other, "dan")] as const;
+    const token = await node.authority.sessions.openLongLived({
+      userId: member.id,
+      clientName: "script",
+      clientIcon: null,
+      days: 1,
+    });
+    await node.authority.secondFactors.demand(groupId, true);
+    expect(await isServed(sessions[0].grant.access_token)).toBe(false);
+    expect(await isServed(token.accessToken)).toBe(false);
+    expect(await isServed(sessions[1].grant.access_token)).toBe(true);
+    await node.authority.users.update(joins.id, { groupIds: [groupId] });
+    expect(await isServed(sessions[1].grant.access_token)).toBe(false);
+    const asked = { userId: joins.id, clientName: "new", clientIcon: null, days: 1 };
+    expect(await codeOf(node.authority.sessions.openLongLived(asked))).toBe("access_denied");
+  });
+
+  it("keeps the last factor of a member, and asks nothing once it demands nothing, or is deleted", async () => {
+    const { principal, user, secret } = await enrolledUser(node, "eve");
+    const groupId = await inGroup(user.id);
+    const { secondFactors, groups } = node.authority;
+    await secondFactors.demand(groupId, true);
+    expect(await secondFactors.demandingGroups()).toEqual([groupId]);
+    expect(await codeOf(secondFactors.remove("totp", principal))).toBe("disable_failed");
+    expect(secret).not.toBe("");
+    await secondFactors.demand(groupId, false);
+    await secondFactors.remove("totp", principal);
+    expect((await new Login(node).begin("eve")).step.type).toBe("create_entry");
+    await secondFactors.demand(groupId, true);
+    const group = await groups.get(groupId);
+    await groups.delete(groupId, group?.version ?? 0);
+    expect((await new Login(node).begin("eve")).step.type).toBe("create_entry");
+  });
+
+  it("asks services for nothing", async () => {
+    await node.authority.secondFactors.demand("system-admin", true);
+    const { refreshToken } = await node.authority.systemUsers.create({
+      name: "backup",
+      groupIds: ["system-admin"],
+    });
+    const refreshed = await node.authority.sessions.refresh({ refreshToken, clientId: null, peer: home });
+    expect(await isServed(refreshed.accessToken)).toBe(true);
+  });
+});
+
+describe("no other way goes around a factor", () => {
+  it("not a refresh of a session that a cut-short change has left", async () => {
+    const { user } = await node.user("fay");
+    const { grant } = await passwordSession(node, "fay");
+    const groupId = await inGroup(user.id);
+    // The demand alone, as a node writes it that dies before it ends sessions.
+    const key = (await import("../../../src/auth/record-keys.ts")).recordKeys.factorDemands;
+    await node.store.commit({ put: [{ key, value: { groups: [groupId] } }] });
+    const refreshToken = grant.refresh_token;
+    const refresh = () =>
+      node.authority.sessions.refresh({ refreshToken, clientId: "https://app.example/", peer: home });
+    expect(await codeOf(refresh())).toBe("invalid_grant");
+    expect(await isServed(grant.access_token)).toBe(false);
+  });
+
+  it("not a code of a login from before", async () => {
+    await node.user("gil");
+    const request = { purpose: "code", redirectUri: "https://app.example/callback" } as const;
+    const login = await new Login(node).begin("gil", request);
+    const { principal } = await passwordSession(node, "gil");
+    await setUpTotp(node, principal);
+    if (login.step.type !== "create_entry") throw new Error("no code");
+    const exchange = {
+      code: String(login.step.result),
+      clientId: "https://app.example/",
+      rotates: true,
+      peer: home,
+    };
+    expect(await codeOf(openSessionForCode(node.authority, exchange))).toBe("invalid_code");
+  });
+
+  it("a code of a login with a factor gives a session of level 2", async () => {
+    const { secret } = await enrolledUser(node, "hal");
+    const request = { purpose: "code", redirectUri: "https://app.example/callback" } as const;
+    const login = await new Login(node).begin("hal", request);
+    const step = await login.send({ code: codeAt(secret, now()) });
+    if (step.type !== "create_entry") throw new Error("no code");
+    const exchange = {
+      code: String(step.result),
+      clientId: "https://app.example/",
+      rotates: true,
+      peer: home,
+    };
+    const { session } = await openSessionForCode(other.authority, exchange);
+    expect(session).toMatchObject({ assurance: 2, amr: ["pwd", "otp", "mfa"] });
+  });
+
+  it("not a further login of the same user, and not one that proves nothing", async () => {
+    const { user, principal } = await enrolledUser(node, "ida");
+    const linking = { userId: user.id, sessionId: principal.sessionId };
+    const link = await new Login(node).start({ handler: ["guest", null], purpose: "link", linking });
+    expect((await link.send({ name: "ida" })).type).toBe("create_entry");
+    const login = await new Login(node).start({ handler: ["guest", null] });
+    expect(outcomeOf(await login.send({ name: "ida" }))).toBe("not_allowed");
+  });
+
+  it("not a flow that another user got since the first factor was right", async () => {
+    const { secret, user } = await enrolledUser(node, "jim");
+    const login = await new Login(node).begin("jim");
+    const [credential] = await node.authority.credentials.list(user.id);
+    await node.authority.credentialRemovals.remove(user.id, credential?.id ?? "", { keepLast: false });
+    await node.user("jim");
+    expect(outcomeOf(await login.send({ code: codeAt(secret, now()) }))).toBe("not_allowed");
+  });
+
+  it("not another address of a user who may log in from here alone", async () => {
+    const { secret, user } = await enrolledUser(node, "kim");
+    const far: Peer = { address: "203.0.113.9" };
+    const login = await new Login(node, far).begin("kim");
+    await node.authority.users.update(user.id, { localOnly: true });
+    expect(outcomeOf(await login.send({ code: codeAt(secret, now()) }))).toBe("not_allowed");
+  });
+});

@@ -1,0 +1,260 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { abroad, home, startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { codeOf } from "../login/login-domain.ts";
+import {
+  codeAt,
+  enrolledUser,
+  formOf,
+  grantOf,
+  Login,
+  outcomeOf,
+  passwordSession,
+  setUpTotp,
+  shownIn,
+  wrongCodeAt,
+} from "./factor-people.ts";
+
+let node: TestAuthority;
+let other: TestAuthority;
+beforeAll(async () => {
+  node = await startAuthority({
+    sessionCaps: { sessions: 200 },
+    loginBudgets: {
+      pair: { attempts: 1000, refillMs: 1 },
+      address: { attempts: 1000, refillMs: 1 },
+      account: { attempts: 1000, refillMs: 1 },
+    },
+  });
+  await node.owner();
+  other = await node.another();
+});
+afterAll(() => node?.stop());
+
+const now = () => node.clock.now();
+
+describe("a login of a user with an authenticator app", () => {
+  it("asks for a code after the password, in Home Assistant's words", async () => {
+    const { secret } = await enrolledUser(node, "ada");
+    const login = await new Login(node).begin("ada");
+    expect(login.step).toMatchObject({
+      type: "form",
+      step_id: "mfa",
+      data_schema: [{ name: "code", type: "string", required: true }],
+      errors: {},
+      description_placeholders: { mfa_module_id: "totp", mfa_module_name: "Authenticator app" },
+    });
+    expect(outcomeOf(await login.send({ code: wrongCodeAt(secret, now()) }))).toBe("invalid_code");
+    const { access_token } = grantOf(await login.send({ code: codeAt(secret, now()) }));
+    const principal = await node.principal(access_token);
+    expect(principal).toMatchObject({ assurance: 2, amr: ["pwd", "otp", "mfa"] });
+  });
+
+  it("ends after five wrong codes", async () => {
+    const { secret } = await enrolledUser(node, "bob");
+    const login = await new Login(node).begin("bob");
+    for (let tries = 1; tries < 5; tries += 1)
+      expect(outcomeOf(await login.send({ code: wrongCodeAt(secret, now()) }))).toBe("invalid_code");
+    expect(outcomeOf(await login.send({ code: wrongCodeAt(secret, now()) }))).toBe("too_many_retry");
+  });
+
+  it("counts wrong codes for the person, across logins and nodes, and judges none beyond", async () => {
+    const { secret, user } = await enrolledUser(node, "cyd");
+    let refused = 0;
+    for (let flow = 0; flow < 4; flow += 1) {
+      const login = await new Login(node).begin("cyd");
+      for (let tries = 0; tries < 4; tries += 1)
+        await login.send({ code: wrongCodeAt(secret, now()) }, tries % 2 === 0 ? node : other).catch(() => {
+          refused += 1;
+        });
+    }
+    expect(refused).toBe(6);
+    const login = await new Login(node).begin("cyd");
+    expect(await codeOf(login.send({ code: codeAt(secret, now()) }))).toBe("rate_limited");
+    const { throttles } = await node.authority.throttles.page({ after: undefined, limit: 100 });
+    expect(throttles).toContainEqual(expect.objectContaining({ kind: "second_factor", userId: user.id }));
+    node.clock.advance(300_000);
+    const later = await new Login(node).begin("cyd");
+    expect(outcomeOf(await later.send({ code: codeAt(secret, now()) }))).toBe("create_entry");
+  });
+
+  it("takes a code once, though it is tried 50 times at once on two nodes", async () => {
+    const roomy = await startAuthority({
+      loginBudgets: {
+        pair: { attempts: 1000, refillMs: 1 },
+        address: { attempts: 1000, refillMs: 1 },
+        account: { attempts: 1000, refillMs: 1 },
+        secondFactor: { attempts: 1000, refillMs: 1 },
+      },
+    });
+    await roomy.owner();
+    const second = await roomy.another();
+    const { secret } = await enrolledUser(roomy, "dan");
+    const logins: Login[] = [];
+    for (let at = 0; at < 50; at += 1)
+      logins.push(await new Login(at % 2 === 0 ? roomy : second).begin("dan"));
+    const code = codeAt(secret, roomy.clock.now());
+    const outcomes = await Promise.all(
+      logins.map((login) => login.send({ code }).then(outcomeOf, (error: Error) => error.message)),
+    );
+    expect(outcomes.filter((outcome) => outcome === "create_entry")).toHaveLength(1);
+    expect(outcomes.filter((outcome) => outcome === "invalid_code").length).toBeGreaterThan(0);
+    await roomy.stop();
+  }, 60_000);
+
+  it("takes no code of an earlier period after a later one, and codes one period off", async () => {
+    const { secret } = await enrolledUser(node, "eve");
+    const at = now();
+    const attempt = async (code: string) =>
+      outcomeOf(await (await new Login(node).begin("eve")).send({ code }));
+    expect(await attempt(codeAt(secret, at + 30_000))).toBe("create_entry");
+    expect(await attempt(codeAt(secret, at))).toBe("invalid_code");
+    expect(await attempt(codeAt(secret, at + 30_000))).toBe("invalid_code");
+    node.clock.advance(90_000);
+    expect(await attempt(codeAt(secret, now() - 60_000))).toBe("invalid_code");
+    expect(await attempt(codeAt(secret, now() - 30_000))).toBe("create_entry");
+  });
+
+  it("goes on at another node, where the code is judged", async () => {
+    const { secret } = await enrolledUser(node, "fay");
+    const login = await new Login(node).begin("fay");
+    expect(formOf(await login.resume(other)).step_id).toBe("mfa");
+    expect(outcomeOf(await login.send({ code: codeAt(secret, now()) }, other))).toBe("create_entry");
+  });
+
+  it("ends if the password, or the factor, has changed since the password was right", async () => {
+    const { secret, user } = await enrolledUser(node, "gil");
+    const changed = await new Login(node).begin("gil");
+    await node.authority.localLogins.setPassword(user.id, "another horse battery");
+    expect(outcomeOf(await changed.send({ code: codeAt(secret, now()) }))).toBe("not_allowed");
+    const { secret: lost, user: hal } = await enrolledUser(node, "hal");
+    const reset = await new Login(node).begin("hal");
+    await node.authority.secondFactors.reset(hal.id);
+    expect(outcomeOf(await reset.send({ code: codeAt(lost, now()) }))).toBe("not_enrolled");
+  });
+
+  it("asks for a factor that was set up while the login was at the password", async () => {
+    const { user } = await node.user("ian");
+    const login = await new Login(node).start();
+    const { principal } = await passwordSession(node, "ian");
+    await setUpTotp(node, principal);
+    expect(outcomeOf(await login.send({ username: "ian", password: "correct horse battery" }))).toBe("mfa");
+    expect(user.id).toBe(principal.userId);
+  });
+});
+
+describe("recovery codes", () => {
+  it("are one choice of several, and let their user in once each", async () => {
+    const { principal, secret } = await enrolledUser(node, "joy");
+    const { secondFactors } = node.authority;
+    const form = await secondFactors.beginSetup("recovery", principal);
+    const codes = shownIn(form).codes?.split("\n") ?? [];
+    expect(new Set(codes).size).toBe(10);
+    await secondFactors.advanceSetup(form.flow_id, {}, principal);
+    const attempt = async (code: string, at = node) => {
+      const login = await new Login(at).begin("joy");
+      expect(login.step).toMatchObject({
+        step_id: "select_mfa_module",
+        data_schema: [
+          {
+            name: "multi_factor_auth_module",
+            type: "select",
+            options: [
+              ["totp", "Authenticator app"],
+              ["recovery", "Recovery codes"],
+            ],
+          },
+        ],
+      });
+      expect(outcomeOf(await login.send({ multi_factor_auth_module: "recovery" }))).toBe("mfa");
+      return outcomeOf(await login.send({ code }));
+    };
+    const [first = "", second = ""] = codes;
+    expect(await attempt(first)).toBe("create_entry");
+    expect(await attempt(first, other)).toBe("invalid_code");
+    expect(await attempt(second.toLowerCase().replaceAll("-", " "), other)).toBe("create_entry");
+    expect(await attempt(codeAt(secret, now()))).toBe("invalid_code");
+  });
+
+  it("cannot be a user's only factor", async () => {
+    await node.user("kim");
+    const { principal } = await passwordSession(node, "kim");
+    expect(await codeOf(node.authority.secondFactors.beginSetup("recovery", principal))).toBe("not_allowed");
+  });
+});
+
+describe("set-up and removal", () => {
+  it("need a recent login, and belong to the session that began", async () => {
+    await node.user("lea");
+    const { principal } = await passwordSession(node, "lea");
+    const { secondFactors } = node.authority;
+    const form = await secondFactors.beginSetup("totp", principal);
+    const code = codeAt(shownIn(form).code ?? "", now());
+    const { principal: another } = await passwordSession(node, "lea");
+    expect(await codeOf(secondFactors.advanceSetup(form.flow_id, { code }, another))).toBe("invalid_flow");
+    node.clock.advance(16 * 60_000);
+    expect(await codeOf(secondFactors.advanceSetup(form.flow_id, { code }, principal))).toBe(
+      "recent_login_required",
+    );
+    expect(await codeOf(secondFactors.beginSetup("totp", principal))).toBe("recent_login_required");
+    expect(await codeOf(secondFactors.remove("totp", principal))).toBe("recent_login_required");
+  });
+
+  it("keep the session on which a factor was set up, at level 2, and end the others", async () => {
+    const { user } = await node.user("max");
+    const before = await passwordSession(node, "max");
+    const { sessions } = node.authority;
+    const token = await sessions.openLongLived({
+      userId: user.id,
+      clientName: "script",
+      clientIcon: null,
+      days: 1,
+      askedBy: before.principal.sessionId,
+    });
+    const { principal } = await passwordSession(node, "max");
+    await setUpTotp(node, principal);
+    const left = await sessions.list(user.id);
+    expect(left.map(({ id, assurance, amr }) => ({ id, assurance, amr }))).toEqual([
+      { id: principal.sessionId, assurance: 2, amr: ["pwd", "otp", "mfa"] },
+    ]);
+    expect(await node.authority.authentication.authenticate(token.accessToken, home)).toMatchObject({
+      ok: false,
+    });
+    expect(await codeOf(node.principal(before.grant.access_token))).toContain("refused");
+    const made = await sessions.openLongLived({
+      userId: user.id,
+      clientName: "script",
+      clientIcon: null,
+      days: 1,
+      askedBy: principal.sessionId,
+    });
+    expect(made.session.assurance).toBe(2);
+  });
+
+  it("remove a factor with its recovery codes; a login needs none then", async () => {
+    const { principal } = await enrolledUser(node, "nia");
+    const { secondFactors } = node.authority;
+    const form = await secondFactors.beginSetup("recovery", principal);
+    await secondFactors.advanceSetup(form.flow_id, {}, principal);
+    expect(await secondFactors.remove("totp", principal)).toEqual(["totp", "recovery"]);
+    expect(await codeOf(secondFactors.remove("totp", principal))).toBe("disable_failed");
+    expect((await new Login(node, abroad).begin("nia")).step.type).toBe("create_entry");
+  });
+
+  it("show the secret while it is set up, as QR code and URI, and never again", async () => {
+    const { principal } = await enrolledUser(node, "oda");
+    const form = await node.authority.secondFactors.beginSetup("totp", principal);
+    const { code = "", url = "", qr_code = "" } = shownIn(form);
+    expect(url).toBe(
+      `otpauth://totp/Gatehouse:oda?issuer=Gatehouse&secret=${code}&algorithm=SHA1&digits=6&period=30`,
+    );
+    expect(qr_code).toMatch(/^<svg /);
+    const done = await node.authority.secondFactors.advanceSetup(
+      form.flow_id,
+      { code: codeAt(code, now()) },
+      principal,
+    );
+    expect(done).toMatchObject({ type: "create_entry", handler: "totp", data: { result: null } });
+    expect(JSON.stringify(done)).not.toContain(code);
+  });
+});
