@@ -14,8 +14,11 @@ export const clock: Clock = { now: () => Date.now(), monotonic: () => performanc
 
 type Scripted = { readonly [Part in keyof Authority]?: Partial<Authority[Part]> };
 
-/** Nobody has registered a client. */
+/** Nobody has registered a client, and no second factor is demanded of anybody. */
 const noClients: Scripted = {
+  assurance: {
+    demandOn: async () => ({ level: 1, byGroup: false, enrolments: { all: [], version: 0 }, checks: [] }),
+  },
   clients: { find: async () => undefined },
   clientAuthentication: {
     async authenticate({ kind }) {
