@@ -17,7 +17,7 @@ export async function readPolicyFile(file: string): Promise<Policy> {
   });
   const policy = parsed(text, file);
   if (shape.Check(policy)) return policy;
-  throw new UsageError(`${file} is no policy. ${policyProblem(policy) ?? ""}`.trim());
+  throw new UsageError(`${file} is no policy: ${policyProblem(policy) ?? "it does not fit"}`);
 }
 
 function parsed(text: string, file: string): unknown {

@@ -166,7 +166,7 @@ it("refuses a file that is no policy", async () => {
     expect(await create(text)).toMatchObject({ code: 2, stderr: expect.stringContaining(reason ?? "") });
   expect(await create({ entities: false })).toMatchObject({
     code: 2,
-    stderr: expect.stringContaining("is no policy. entities: must be an object."),
+    stderr: expect.stringContaining("is no policy: entities: must be an object."),
   });
   expect(await create({ topics: { patterns: { "$events/#": true } } })).toMatchObject({
     code: 1,

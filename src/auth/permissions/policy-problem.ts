@@ -8,7 +8,7 @@ import {
 
 /**
  * What is wrong with a policy, in words, with the path to it: the first fault only. Undefined: nothing. Says the same as the
- * schema, and refuses patterns that the schema cannot. A key is repeated only if it is short and plain.
+ * schema, and refuses patterns that the schema cannot. A key that has a place in the policy is repeated if it is short and plain.
  */
 export function policyProblem(policy: unknown): string | undefined {
   return policyShape(policy, "");
@@ -35,7 +35,7 @@ function withKeys(shapes: Readonly<Record<string, Shape>>): Shape {
   return (value, path) => {
     for (const [key, inner] of Object.entries(value as object)) {
       if (!Object.hasOwn(shapes, key))
-        return said(path, `unknown key${named(key)}. Known are ${Object.keys(shapes).join(", ")}`);
+        return said(path, `has an unknown key. Known are ${Object.keys(shapes).join(", ")}`);
       const problem = shapes[key]?.(inner, path === "" ? key : `${path}.${key}`);
       if (problem !== undefined) return problem;
     }
@@ -91,7 +91,7 @@ const policyShape: Shape = (value, path) =>
   value === true ? said(path, "must be an object") : objectOrTrue(content)(value, path);
 
 function said(path: string, problem: string): string {
-  return `${path === "" ? "policy" : path}: ${problem}.`;
+  return `${path === "" ? "" : `${path}: `}${problem}.`;
 }
 
 function named(key: string): string {

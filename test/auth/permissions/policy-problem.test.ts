@@ -10,13 +10,13 @@ import { anyPolicy } from "./policies.ts";
 const schema = compileValidator(Policy);
 
 it.each([
-  [false, "policy: must be an object. What is not granted is left out."],
-  [true, "policy: must be an object."],
-  [{ entity: true }, "policy: unknown key entity. Known are entities, topics, commands."],
+  [false, "must be an object. What is not granted is left out."],
+  [true, "must be an object."],
+  [{ entity: true }, "has an unknown key. Known are entities, topics, commands."],
   [{ entities: false }, "entities: must be an object. What is not granted is left out."],
   [
     { entities: { domain: { light: true } } },
-    "entities: unknown key domain. Known are all, area_ids, device_ids, domains, entity_ids.",
+    "entities: has an unknown key. Known are all, area_ids, device_ids, domains, entity_ids.",
   ],
   [
     { entities: { domains: { light: { read: false } } } },
@@ -24,7 +24,7 @@ it.each([
   ],
   [
     { entities: { domains: { light: { write: true } } } },
-    "entities.domains.light: unknown key write. Known are read, control, edit.",
+    "entities.domains.light: has an unknown key. Known are read, control, edit.",
   ],
   [
     { entities: { entity_ids: { "light of a very long name, in words": null } } },
