@@ -144,6 +144,8 @@ async function setUp(
     ),
   );
   if (!outcome.ok) throw new AuthError("conflict");
+  // Nothing may have been demanded for a while since the login began, and the user may have got sessions then.
+  await tools.demands.enforce(part.userId);
   if (next.factor?.stage === "recovery") return sentStep(tools, next);
   const now = { flow: next, version: outcome.version };
   return await finishWithNew(tools, now, part, { enrolmentId: added.id, amr: answer.amr ?? [] }, peer);

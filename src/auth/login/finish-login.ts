@@ -2,6 +2,7 @@ import type { CreateEntryStep } from "../../../protocol/flow.ts";
 import { clientChecks } from "../clients/client-record.ts";
 import { AuthError } from "../errors.ts";
 import { type Assurance, type Demand, isBelow } from "../factors/assurance.ts";
+import type { FactorDemands } from "../factors/demands.ts";
 import type { Factor } from "../factors/factor.ts";
 import type { FactorProofs } from "../factors/factor-proofs.ts";
 import type { Peer, User } from "../model.ts";
@@ -27,6 +28,7 @@ export interface FinishTools extends PersonTools, RequestTools {
   readonly assurance: Pick<Assurance, "demandOn">;
   readonly factors: readonly Factor[];
   readonly factorProofs: FactorProofs;
+  readonly demands: Pick<FactorDemands, "enforce">;
   readonly sealing: Pick<Sealing, "derive" | "seal" | "open">;
   /** A flow waits for a decision on this user. */
   readonly onWaiting: (flowId: string, userId: string) => void;

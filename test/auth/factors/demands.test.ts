@@ -77,6 +77,18 @@ describe("a group that demands a second factor", () => {
     expect(outcomeOf(await theirs.send({ code: codeAt(secrets[1] ?? "", now()) }))).toBe("not_allowed");
   });
 
+  it("ends sessions from a time without the demand, if a login from before sets the factor up", async () => {
+    const { user } = await node.user("lou");
+    const groupId = await inGroup(user.id);
+    const { secondFactors } = node.authority;
+    await secondFactors.demand(groupId, true);
+    const login = await new Login(node).begin("lou");
+    await secondFactors.demand(groupId, false);
+    const { grant } = await passwordSession(node, "lou");
+    await login.send({ code: codeAt(shownIn(login.step).code ?? "", now()) });
+    expect(await isServed(grant.access_token)).toBe(false);
+  });
+
   it("ends the sessions of its members that are below, also long-lived tokens, and those of who joins", async () => {
     const [{ user: member }, { user: joins }] = [await node.user("cyd"), await node.user("dan")];
     const groupId = await inGroup(member.id);
