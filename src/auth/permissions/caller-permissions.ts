@@ -5,14 +5,13 @@ import { allows } from "../clients/scopes.ts";
 import { type Rights, systemGroups, type User } from "../model.ts";
 import type { JsonObject } from "../store.ts";
 import { isActive } from "../users/account-status.ts";
-import { type Category, compilePolicy, grants } from "./compile-policy.ts";
+import { type Category, type CompiledPolicy, compilePolicy, grants } from "./compile-policy.ts";
 import { coversPolicy } from "./covers-policy.ts";
 import { isDelegable } from "./delegation.ts";
 import { type ResourceLookup, readsResources } from "./entity-rules.ts";
 import { readablePolicy } from "./group-record.ts";
 import type { GroupTable, KnownGroup } from "./group-table.ts";
-import { mergePolicies } from "./merge-policies.ts";
-import { haveCommonTopic, patternTree } from "./pattern-tree.ts";
+import { haveCommonTopic, patternTree, stepBudget } from "./pattern-tree.ts";
 import type { SenderPermissions, Verb } from "./permissions.ts";
 import { everything } from "./system-groups.ts";
 
@@ -58,11 +57,20 @@ export interface CallerPermissionsOptions {
   };
 }
 
-/** Compiled permissions that are kept. Beyond it callers with the same rights may get several objects. */
+/**
+ * Permissions that are kept. Beyond it callers with the same rights may get several objects. What groups give is compiled
+ * once for all of them, so most of an entry is the policy of its token.
+ */
 const capacity = 2_000;
 
 export function createCallerPermissions({ groups, resources }: CallerPermissionsOptions): CallerPermissions {
-  const compiled = new LRUCache<string, SenderPermissions>({ max: capacity });
+  const made = new LRUCache<string, SenderPermissions>({ max: capacity });
+  const compiled = new WeakMap<Policy, CompiledPolicy>();
+  const compiledOf = (policy: Policy): Compiled => {
+    const known = compiled.get(policy) ?? compilePolicy(policy, resources);
+    compiled.set(policy, known);
+    return { policy, compiled: known };
+  };
   return {
     of(standing, token) {
       if (standing === undefined || !mayAct(standing)) return noPermissions;
@@ -75,11 +83,19 @@ export function createCallerPermissions({ groups, resources }: CallerPermissions
         ...known.map(({ id, revision }) => `${id}@${revision}`),
         token.policy ?? "",
       ].join(" ");
-      const found = compiled.get(key);
+      const found = made.get(key);
       if (found !== undefined) return found;
-      const made = compile(standing.isOwner, known, { hasApi, policy: tokenPolicy(token) }, resources);
-      compiled.set(key, made);
-      return made;
+      const isAdmin = standing.isOwner || known.some(({ id }) => id === systemGroups.admin);
+      const policies = isAdmin ? [everything] : known.map(({ policy }) => policy);
+      const limit = tokenPolicy(token);
+      const permissions = permissionsOf({
+        isAdmin,
+        hasApi,
+        groups: policies.map(compiledOf),
+        limit: limit && compiledOf(limit),
+      });
+      made.set(key, permissions);
+      return permissions;
     },
   };
 }
@@ -112,43 +128,50 @@ function usesResources(groups: readonly KnownGroup[], token: TokenLimits): boole
   );
 }
 
-function compile(
-  isOwner: boolean,
-  groups: readonly KnownGroup[],
-  token: { readonly hasApi: boolean; readonly policy: Policy | undefined },
-  resources: ResourceLookup,
-): SenderPermissions {
-  const isAdmin = isOwner || groups.some(({ id }) => id === systemGroups.admin);
-  const policy = isAdmin ? everything : mergePolicies(groups.map((group) => group.policy));
-  const policies = token.policy === undefined ? [policy] : [policy, token.policy];
-  return permissionsOf({ isAdmin, hasApi: token.hasApi, policies, resources });
+interface Compiled {
+  readonly policy: Policy;
+  readonly compiled: CompiledPolicy;
 }
 
 interface Parts {
   readonly isAdmin: boolean;
   readonly hasApi: boolean;
-  /** What the groups give, and what the token is narrowed to. Only what each of them grants is allowed. */
-  readonly policies: readonly Policy[];
-  readonly resources: ResourceLookup;
+  /** What one of the groups grants is granted, as in Home Assistant, which merges their policies. */
+  readonly groups: readonly Compiled[];
+  /** The policy that the token is narrowed to: only what it grants too is allowed. */
+  readonly limit: Compiled | undefined;
 }
 
-function permissionsOf({ isAdmin, hasApi, policies, resources }: Parts): SenderPermissions {
-  const parts = policies.map((policy) => ({ policy, compiled: compilePolicy(policy, resources) }));
-  const all = parts.map(({ compiled }) => compiled);
-  const allGrant = (category: Category, thing: string, verb: Verb) =>
-    all.every((compiled) => grants(compiled, category, thing, verb));
+function permissionsOf({ isAdmin, hasApi, groups, limit }: Parts): SenderPermissions {
+  const isGranted = (category: Category, thing: string, verb: Verb) =>
+    groups.some(({ compiled }) => grants(compiled, category, thing, verb)) &&
+    (limit === undefined || grants(limit.compiled, category, thing, verb));
+  const limitTrees = limit === undefined ? [] : [limit.compiled.topicTrees];
   // Whoever's token is narrowed counts as a delegate, also the owner: the rest of the policy would be worthless otherwise.
-  const isWhole = isAdmin && policies.length === 1;
+  const isWhole = isAdmin && limit === undefined;
   return {
     isAdmin: isWhole && hasApi,
-    mayUseEntity: (entityId, verb) => hasApi && allGrant("entities", entityId, verb),
-    mayUseTopic: (topic, verb) => hasApi && allGrant("topics", topic, verb),
-    mayUseSomeOf: (pattern, verb) =>
-      hasApi &&
-      haveCommonTopic([patternTree([segmentsOf(pattern)]), ...all.map(({ topicTrees }) => topicTrees[verb])]),
+    mayUseEntity: (entityId, verb) => hasApi && isGranted("entities", entityId, verb),
+    mayUseTopic: (topic, verb) => hasApi && isGranted("topics", topic, verb),
+    mayUseSomeOf(pattern, verb) {
+      if (!hasApi) return false;
+      const wanted = patternTree([segmentsOf(pattern)]);
+      const budget = stepBudget();
+      return groups.some(({ compiled }) =>
+        haveCommonTopic(
+          [wanted, ...[compiled.topicTrees, ...limitTrees].map((trees) => trees[verb])],
+          budget,
+        ),
+      );
+    },
     // A token's scope is compared with the one that the command needs.
-    mayCommand: (type) => (isWhole || isDelegable(type)) && allGrant("commands", type, "control"),
+    mayCommand: (type) => (isWhole || isDelegable(type)) && isGranted("commands", type, "control"),
     covers: (inner) =>
-      hasApi && parts.every(({ policy, compiled }) => coversPolicy(policy, inner, compiled.topicTrees)),
+      hasApi &&
+      coversPolicy(
+        groups.map(({ policy }) => policy),
+        inner,
+      ) &&
+      (limit === undefined || coversPolicy([limit.policy], inner)),
   };
 }

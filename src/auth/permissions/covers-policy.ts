@@ -5,40 +5,32 @@ import { domainOf } from "./entity-rules.ts";
 import { treeMatches } from "./pattern-tree.ts";
 import type { Verb } from "./permissions.ts";
 import { verbsGrant } from "./rules.ts";
-import { grantedPatterns, type TopicTrees, topicTrees, verbs } from "./topic-rules.ts";
+import { grantedPatterns, topicTrees, verbs } from "./topic-rules.ts";
 
 /**
- * Whether the outer policy grants everything that the inner one grants, whatever is registered about entities and devices,
- * now or later. A pattern over topics counts as granted if one pattern of the outer policy stands for all of its topics: so
- * the answer may be no although several patterns together do. `trees`: of the outer policy's topics.
+ * Whether the outer policies together grant everything that the inner one grants, whatever is registered about entities and
+ * devices, now or later. A pattern over topics counts as granted if one pattern of one outer policy stands for all of its
+ * topics: so the answer may be no although several patterns together do.
  */
-export function coversPolicy(
-  outer: Policy,
-  inner: Policy,
-  trees: TopicTrees = topicTrees(outer.topics),
-): boolean {
+export function coversPolicy(outer: readonly Policy[], inner: Policy): boolean {
   return (
-    verbs.every((verb) => coversEntities(outer.entities, inner.entities, verb)) &&
-    verbs.every((verb) => coversTopics(trees, inner, verb)) &&
+    verbs.every((verb) => coversEntities(outer, inner.entities, verb)) &&
+    verbs.every((verb) => coversTopics(outer, inner, verb)) &&
     coversCommands(outer, inner)
   );
 }
 
 const maps = ["entity_ids", "device_ids", "area_ids", "domains"] as const;
 
-function coversEntities(
-  outer: EntityPolicy | undefined,
-  inner: EntityPolicy | undefined,
-  verb: Verb,
-): boolean {
-  if (inner === undefined || grantsAllEntities(outer, verb)) return true;
+function coversEntities(outer: readonly Policy[], inner: EntityPolicy | undefined, verb: Verb): boolean {
+  if (inner === undefined || outer.some(({ entities }) => grantsAllEntities(entities, verb))) return true;
   if (inner === true || grantsAllEntities(inner, verb)) return false;
-  const within = typeof outer === "object" ? outer : {};
+  const within = outer.flatMap(({ entities }) => (typeof entities === "object" ? [entities] : []));
+  const has = (name: (typeof maps)[number], key: string) =>
+    within.some((policy) => hasKey(policy[name], key, verb));
   return maps.every((name) =>
     grantedKeys(inner[name], verb).every(
-      (key) =>
-        hasKey(within[name], key, verb) ||
-        (name === "entity_ids" && hasKey(within.domains, domainOf(key), verb)),
+      (key) => has(name, key) || (name === "entity_ids" && has("domains", domainOf(key))),
     ),
   );
 }
@@ -60,18 +52,21 @@ function hasKey(map: PolicyMap | undefined, key: string, verb: Verb): boolean {
   return verbsGrant(value, verb);
 }
 
-function coversTopics(trees: TopicTrees, inner: Policy, verb: Verb): boolean {
-  return grantedPatterns(inner.topics, verb).every((pattern) =>
-    treeMatches(trees[verb], segmentsOf(pattern)),
-  );
+function coversTopics(outer: readonly Policy[], inner: Policy, verb: Verb): boolean {
+  const patterns = grantedPatterns(inner.topics, verb).map(segmentsOf);
+  if (patterns.length === 0) return true;
+  const trees = outer.map(({ topics }) => topicTrees(topics)[verb]);
+  return patterns.every((pattern) => trees.some((tree) => treeMatches(tree, pattern)));
 }
 
-function coversCommands({ commands: outer }: Policy, { commands: inner }: Policy): boolean {
-  if (inner === undefined || outer === true) return true;
+function coversCommands(outer: readonly Policy[], { commands: inner }: Policy): boolean {
+  const all = outer.flatMap(({ commands }) => (commands === undefined ? [] : [commands]));
+  if (inner === undefined || all.includes(true)) return true;
   if (inner === true) return false;
-  if (outer?.namespaces === true || inner.namespaces === undefined) return true;
+  const within = all.flatMap((commands) => (commands === true ? [] : [commands.namespaces]));
+  if (within.includes(true) || inner.namespaces === undefined) return true;
   if (inner.namespaces === true) return false;
-  const granted = Object.keys(outer?.namespaces ?? {});
+  const granted = within.flatMap((namespaces) => (namespaces === true ? [] : Object.keys(namespaces ?? {})));
   return Object.keys(inner.namespaces).every((namespace) =>
     granted.some((wider) => isInNamespace(namespace, wider)),
   );

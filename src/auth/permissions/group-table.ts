@@ -55,7 +55,8 @@ export function createGroupTable(): GroupTable {
     const keeps = before !== undefined && JSON.stringify(before.policy) === JSON.stringify(content.policy);
     if (!keeps) revisions += 1;
     const revision = keeps ? before.revision : revisions;
-    const { name, policy } = content;
+    // The same object, so that it is not compiled again.
+    const { name, policy } = keeps ? { ...content, policy: before.policy } : content;
     groups.set(id, { id, name, policy, version, revision, systemGenerated: false });
   };
 

@@ -1,6 +1,7 @@
 /** Patterns over topics as one tree, so that a topic is compared with all of them at once. */
 export interface PatternTree {
-  readonly children: Map<string, PatternTree>;
+  /** Undefined: none. Most parts of a tree have one child or none, and an empty map costs more than all the rest. */
+  children: Map<string, PatternTree> | undefined;
   /** What follows `+`. */
   anyChild: PatternTree | undefined;
   /** A pattern ends here, or ends here in `#`. */
@@ -15,7 +16,7 @@ export function patternTree(patterns: Iterable<readonly string[]>): PatternTree 
 }
 
 function emptyTree(): PatternTree {
-  return { children: new Map(), anyChild: undefined, ends: false, hasRest: false };
+  return { children: undefined, anyChild: undefined, ends: false, hasRest: false };
 }
 
 function insert(root: PatternTree, pattern: readonly string[]): void {
@@ -31,10 +32,14 @@ function insert(root: PatternTree, pattern: readonly string[]): void {
 }
 
 function childFor(tree: PatternTree, segment: string): PatternTree {
-  const known = segment === "+" ? tree.anyChild : tree.children.get(segment);
-  const child = known ?? emptyTree();
+  const known = segment === "+" ? tree.anyChild : tree.children?.get(segment);
+  if (known !== undefined) return known;
+  const child = emptyTree();
   if (segment === "+") tree.anyChild = child;
-  else tree.children.set(segment, child);
+  else {
+    tree.children ??= new Map();
+    tree.children.set(segment, child);
+  }
   return child;
 }
 
@@ -44,7 +49,7 @@ export function treeMatches(tree: PatternTree, topic: readonly string[], from = 
   const segment = topic[from];
   if (segment === undefined) return tree.ends;
   if (segment === "#") return false;
-  const child = tree.children.get(segment);
+  const child = tree.children?.get(segment);
   if (child !== undefined && treeMatches(child, topic, from + 1)) return true;
   return tree.anyChild !== undefined && treeMatches(tree.anyChild, topic, from + 1);
 }
@@ -54,16 +59,15 @@ export interface StepBudget {
   left: number;
 }
 
-const steps = 4_000;
+export function stepBudget(): StepBudget {
+  return { left: 2_000 };
+}
 
 /**
  * Whether there is a topic for which each of the trees has a pattern. No also if that is not found out within the budget:
  * trees with many `+` have as many pairs of branches as the product of their sizes.
  */
-export function haveCommonTopic(
-  trees: readonly PatternTree[],
-  budget: StepBudget = { left: steps },
-): boolean {
+export function haveCommonTopic(trees: readonly PatternTree[], budget: StepBudget = stepBudget()): boolean {
   // A tree with `#` here takes whatever follows.
   const open = trees.filter(({ hasRest }) => !hasRest);
   if (open.length <= 1) return open.every(hasPatterns);
@@ -78,16 +82,20 @@ export function haveCommonTopic(
 
 /** Only a root can be without. */
 function hasPatterns({ ends, children, anyChild }: PatternTree): boolean {
-  return ends || children.size > 0 || anyChild !== undefined;
+  return ends || children !== undefined || anyChild !== undefined;
 }
 
 /** The segments that are worth a try; undefined is one that no tree names. */
 function nextSegments(trees: readonly PatternTree[]): Iterable<string | undefined> {
   const exact = trees.filter(({ anyChild }) => anyChild === undefined);
   // Whoever has no `+` allows only what it names.
-  const fewest = exact.sort((a, b) => a.children.size - b.children.size)[0];
-  if (fewest !== undefined) return fewest.children.keys();
-  return [undefined, ...new Set(trees.flatMap(({ children }) => [...children.keys()]))];
+  const fewest = exact.sort((a, b) => sizeOf(a) - sizeOf(b))[0];
+  if (fewest !== undefined) return fewest.children?.keys() ?? [];
+  return [undefined, ...new Set(trees.flatMap(({ children }) => [...(children?.keys() ?? [])]))];
+}
+
+function sizeOf({ children }: PatternTree): number {
+  return children?.size ?? 0;
 }
 
 /** A segment that some tree names leaves out the way along `+` alone: that is tried once, and not again for each name. */
@@ -95,7 +103,7 @@ function successors(
   trees: readonly PatternTree[],
   segment: string | undefined,
 ): readonly (readonly PatternTree[])[] {
-  const named = segment === undefined ? [] : trees.map(({ children }) => children.get(segment));
+  const named = segment === undefined ? [] : trees.map(({ children }) => children?.get(segment));
   const ways = trees.map(({ anyChild }, at) => [named[at], anyChild].filter((next) => next !== undefined));
   if (ways.some((nexts) => nexts.length === 0)) return [];
   return combinations(ways).filter(

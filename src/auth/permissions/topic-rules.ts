@@ -20,36 +20,91 @@ export function topicRules(policy: TopicPolicy | undefined): readonly Rule[] {
 }
 
 export function topicTrees(policy: TopicPolicy | undefined): TopicTrees {
-  const tree = (verb: Verb) => patternTree(grantedPatterns(policy, verb).map(segmentsOf));
-  return { read: tree("read"), control: tree("control"), edit: tree("edit") };
+  if (policy === undefined) return nothing;
+  const patterns = policy === true ? undefined : policy.patterns;
+  const some = patterns === undefined || patterns === true ? nothing : treesOf(patterns);
+  const tree = (verb: Verb) => (grantsAllTopics(policy, verb) ? everyTopic : some[verb]);
+  return {
+    get read() {
+      return tree("read");
+    },
+    get control() {
+      return tree("control");
+    },
+    get edit() {
+      return tree("edit");
+    },
+  };
 }
+
+const noTopic = patternTree([]);
+const everyTopic = patternTree([["#"]]);
+const nothing: TopicTrees = { read: noTopic, control: noTopic, edit: noTopic };
 
 /** The patterns that a policy grants; `#` for everything. */
 export function grantedPatterns(policy: TopicPolicy | undefined, verb: Verb): readonly string[] {
   if (policy === undefined) return [];
-  if (policy === true || policy.patterns === true || verbsGrant(policy.all, verb)) return ["#"];
-  return patternsFor(policy.patterns ?? {}, verb);
+  if (grantsAllTopics(policy, verb)) return ["#"];
+  return policy === true || policy.patterns === true ? [] : patternsFor(policy.patterns ?? {}, verb);
 }
 
-/** Whoever explains asks the same groups again and again. */
-const madeRules = new WeakMap<object, Rule>();
+function grantsAllTopics(policy: TopicPolicy, verb: Verb): boolean {
+  return policy === true || policy.patterns === true || verbsGrant(policy.all, verb);
+}
 
 function patternsRule(patterns: true | Patterns): Rule {
   if (patterns === true) return everythingRule("patterns");
-  const rule = madeRules.get(patterns) ?? ruleOf(patterns);
-  madeRules.set(patterns, rule);
-  return rule;
+  const trees = treesOf(patterns);
+  return { name: "patterns", grants: (topic, verb) => treeMatches(trees[verb], segmentsOf(topic)) };
 }
 
-function ruleOf(patterns: Patterns): Rule {
-  // An explanation asks for one verb.
-  const trees = new Map<Verb, PatternTree>();
-  const treeFor = (verb: Verb) => {
-    const made = trees.get(verb) ?? patternTree(patternsFor(patterns, verb).map(segmentsOf));
-    trees.set(verb, made);
-    return made;
-  };
-  return { name: "patterns", grants: (topic, verb) => treeMatches(treeFor(verb), segmentsOf(topic)) };
+/** Everybody who has the policy shares its trees. */
+const madeTrees = new WeakMap<Patterns, TopicTrees>();
+
+function treesOf(patterns: Patterns): TopicTrees {
+  let trees = madeTrees.get(patterns);
+  if (trees === undefined) {
+    trees = new PatternTrees(patterns);
+    madeTrees.set(patterns, trees);
+  }
+  return trees;
+}
+
+/** Made when a verb is asked for. Verbs with the same patterns share one tree. */
+class PatternTrees implements TopicTrees {
+  readonly #patterns: Patterns;
+  readonly #made = new Map<Verb, { readonly patterns: readonly string[]; readonly tree: PatternTree }>();
+
+  constructor(patterns: Patterns) {
+    this.#patterns = patterns;
+  }
+
+  get read() {
+    return this.#treeFor("read");
+  }
+
+  get control() {
+    return this.#treeFor("control");
+  }
+
+  get edit() {
+    return this.#treeFor("edit");
+  }
+
+  #treeFor(verb: Verb): PatternTree {
+    const made = this.#made.get(verb);
+    if (made !== undefined) return made.tree;
+    const patterns = patternsFor(this.#patterns, verb);
+    // Both are in the order of the policy.
+    const same = [...this.#made.values()].find(
+      (other) =>
+        other.patterns.length === patterns.length &&
+        other.patterns.every((each, at) => each === patterns[at]),
+    );
+    const tree = same?.tree ?? patternTree(patterns.map(segmentsOf));
+    this.#made.set(verb, { patterns, tree });
+    return tree;
+  }
 }
 
 function patternsFor(patterns: Patterns, verb: Verb): readonly string[] {
