@@ -28,6 +28,8 @@ export interface NewSubscription {
   readonly isOfEvents: boolean;
 }
 
+const judgedTogether = 4;
+
 /** The topics of one socket: what it may do now, and its subscriptions. */
 export class SocketTopics implements Caller {
   readonly outlet: TopicOutlet;
@@ -137,12 +139,22 @@ export class SocketTopics implements Caller {
     this.#parts.fanOut.later(() => this.#judgeAgain());
   }
 
+  /** A comparison of patterns can take milliseconds, so those of one socket are many tasks. */
   #judgeAgain(): void {
     this.#mustJudge = false;
+    const subscriptions = [...this.#subscriptions];
+    for (let from = 0; from < subscriptions.length; from += judgedTogether) {
+      const some = subscriptions.slice(from, from + judgedTogether);
+      this.#parts.fanOut.later(() => this.#judge(some));
+    }
+  }
+
+  #judge(subscriptions: readonly Subscription[]): void {
     const { rights } = this;
     if (rights === undefined) return;
     const { groups, verdicts } = this.#parts;
-    for (const subscription of [...this.#subscriptions]) {
+    for (const subscription of subscriptions) {
+      if (!this.#subscriptions.has(subscription)) continue;
       const isLost = !subscription.isOfEvents && !verdicts.mayReadSomeOf(rights, subscription.pattern);
       if (isLost) this.#lose(subscription);
       else groups.regroup(subscription, rights);
