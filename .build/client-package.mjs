@@ -15,6 +15,9 @@ export async function buildClientPackage(root) {
     index: path.join(dist, "src/client/index.js"),
     msgpack: path.join(dist, "src/client/msgpack.js"),
     "login-element": path.join(dist, "src/login-element/index.js"),
+    // The client loads them when a password is proved for the first time.
+    "password-proof": path.join(dist, "src/client/password-proof.js"),
+    "scrypt-worker": path.join(dist, "src/client/scrypt-worker.js"),
   };
   await build({
     entryPoints: entries,
@@ -39,7 +42,8 @@ export async function buildClientPackage(root) {
     ["LICENSE", "LICENSE"],
     // The code of msgpackr is part of msgpack.js.
     ["LICENSE-msgpackr", "node_modules/msgpackr/LICENSE"],
-    // That of Lit is part of login-element.js.
+    // That of scrypt-js is part of scrypt-worker.js, and that of Lit of login-element.js.
+    ["LICENSE-scrypt-js", "node_modules/scrypt-js/LICENSE.txt"],
     ["LICENSE-lit", "node_modules/lit/LICENSE"],
   ]) {
     cpSync(path.join(root, source), path.join(out, name));
@@ -61,13 +65,14 @@ function manifest(root) {
     description: "The client of Gatehouse, a WebSocket-first authentication gateway, for browsers and Node.",
     license,
     type: "module",
-    // It defines the element.
-    sideEffects: ["./login-element.js"],
+    // One defines the element, the other one is a program.
+    sideEffects: ["./login-element.js", "./scrypt-worker.js"],
     engines,
     exports: {
       ".": entry("index"),
       "./msgpack": entry("msgpack"),
       "./login-element": entry("login-element", "login-element/index"),
+      "./scrypt-worker": "./scrypt-worker.js",
       "./package.json": "./package.json",
     },
     files: ["*.js", "types", "LICENSE-*"],

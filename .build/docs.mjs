@@ -24,7 +24,7 @@ for (const [name, value] of protocolFiles()) {
 
 const codec = createMsgpackCodec();
 const vectors = new URL("../protocol/vectors/", import.meta.url);
-for (const name of readdirSync(vectors)) {
+for (const name of readdirSync(vectors).filter((each) => each.endsWith(".json"))) {
   const file = new URL(name, vectors);
   const list = JSON.parse(readFileSync(file, "utf8"));
   const isIncomplete = (vector) => vector.canonical === true && !("msgpack" in vector);

@@ -34,13 +34,26 @@ const step = {
 };
 /** Only on the answer to `auth/login/start`: the secret that `auth/login/resume` requires on another socket. */
 const secret = { flow_secret: Type.Optional(Type.String()) };
+/** On every step after a password was proved: the server's own proof, which the client MUST check. */
+const proof = {
+  server_final: Type.Optional(
+    Type.String({ description: "The last message of a SCRAM exchange: the server's own proof." }),
+  ),
+};
 const placeholders = Type.Union([Type.Record(Type.String(), Type.String()), Type.Null()]);
 
 export const FormStep = Type.Object({
   type: Type.Literal("form"),
   ...step,
   ...secret,
+  ...proof,
   step_id: Type.String(),
+  /** By which the form can be answered without sending the password; see `scram.ts`. */
+  mechanisms: Type.Optional(
+    Type.Array(Type.String(), {
+      description: "SCRAM mechanisms by which the form can be answered in place of its fields.",
+    }),
+  ),
   data_schema: Type.Array(FormField),
   /** `{}`, or for instance `{"base": "invalid_auth"}`. */
   errors: Type.Record(Type.String(), Type.String()),
@@ -55,6 +68,7 @@ export const ExternalStep = Type.Object({
   type: Type.Literal("external"),
   ...step,
   ...secret,
+  ...proof,
   step_id: Type.String(),
   url: Type.String(),
   description_placeholders: placeholders,
@@ -66,6 +80,7 @@ export const ProgressStep = Type.Object({
   type: Type.Literal("progress"),
   ...step,
   ...secret,
+  ...proof,
   step_id: Type.String(),
   progress_action: Type.String(),
   description_placeholders: placeholders,
@@ -112,6 +127,7 @@ export const CreateEntryStep = Type.Object({
   result: Type.Union([SessionGrant, Type.String()]),
   /** For `device_token` of the next login on this device. */
   device_token: Type.Optional(Type.String()),
+  ...proof,
 });
 export type CreateEntryStep = Static<typeof CreateEntryStep>;
 

@@ -86,6 +86,20 @@ export const loginCommands = {
             "What the last login on this device gave. It gives the device a budget of tries of its own.",
         }),
       ),
+      mechanism: Type.Optional(
+        Type.String({
+          minLength: 1,
+          maxLength: 32,
+          description: "A SCRAM mechanism, to answer the first form at once.",
+        }),
+      ),
+      initial_response: Type.Optional(
+        Type.String({
+          minLength: 1,
+          maxLength: 1024,
+          description: "The first message of the mechanism.",
+        }),
+      ),
       /** PKCE, S256 only. */
       code_challenge: Type.Optional(CodeChallenge),
       ...Wishes,

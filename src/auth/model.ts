@@ -136,6 +136,11 @@ export interface Peer {
    * Absent: no.
    */
   readonly byUnknownPage?: true | undefined;
+  /**
+   * Of a socket whose TLS ends here: the value of RFC 9266 by which a login is bound to the connection. Undefined if the
+   * connection has none. Absent: nothing can be bound to this peer's connection.
+   */
+  readonly channelBinding?: (() => Uint8Array | undefined) | undefined;
   /** Of a socket, if a login provider reads headers of its upgrade. */
   readonly upgrade?: UpgradeHeaders | undefined;
 }

@@ -3,6 +3,7 @@ import type { Codec } from "../codec/codec.ts";
 import type { DeviceTokenStore } from "./device-store.ts";
 import type { GatewayError } from "./errors.ts";
 import type { WebSocketConstructor } from "./message-socket.ts";
+import type { Scrypt } from "./scrypt.ts";
 import type { TokenStore } from "./token-store.ts";
 
 /**
@@ -39,6 +40,14 @@ export interface GatewayClientOptions {
    * lost. Default 30 s.
    */
   readonly heartbeatMs?: number;
+  /**
+   * Whether passwords are proved without being sent (SCRAM). `prefer`: where the server offers it. `require`: a password
+   * is not sent at all, and a form that would need it rejects with `proof_not_offered`. `never`: it is sent. Default:
+   * `prefer`.
+   */
+  readonly scram?: "prefer" | "require" | "never";
+  /** A faster scrypt than the default: Node's own, or scrypt-js in a worker. */
+  readonly scrypt?: Scrypt;
   /** A reconnect waits between 0 and a ceiling that doubles from `baseMs` to `capMs`. Default 500 ms to 30 s. */
   readonly backoff?: { readonly baseMs: number; readonly capMs: number };
   /** Called with every change of state. `error` is set on `ended`, and on `connecting` after a disconnect. */

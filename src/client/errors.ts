@@ -15,6 +15,12 @@ export type ClientErrorName =
   | "refused"
   /** `connect()` was not called yet, or `close()` or a later `connect()` or `login()` replaced the connection. */
   | "not_connected"
+  /** The server's part of a password's proof is wrong: it does not know the password, or somebody is in between. */
+  | "server_not_trusted"
+  /** The password's proof could not be computed here, for instance for want of memory. */
+  | "proof_failed"
+  /** A password would have to be sent, and the option `scram` is `require`. */
+  | "proof_not_offered"
   /** A subscription ended because the user may not read any of its topics any more. */
   | "permission_lost";
 

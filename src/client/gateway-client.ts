@@ -115,6 +115,7 @@ export class GatewayClient {
       backoff: this.#backoffLimits,
       open: () => this.#open(run),
       device: this.#device,
+      proofs: { scram: this.#options.scram ?? "prefer", scrypt: this.#options.scrypt },
       granted: (socket, grant) => this.#granted(run, socket, grant),
     };
   }

@@ -17,6 +17,7 @@ export { type ClientErrorName, type CloseInfo, GatewayError } from "./errors.ts"
 export { GatewayClient } from "./gateway-client.ts";
 export type { LoginFlow } from "./login-flow.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./message-socket.ts";
+export type { Scrypt } from "./scrypt.ts";
 export { socketUrl } from "./socket-address.ts";
 export type { SubscriptionEnd } from "./subscriptions.ts";
 export {

@@ -5,6 +5,15 @@ import { createBackoff } from "./backoff.ts";
 import { type DeviceTokenStore, loadDeviceToken, saveDeviceToken } from "./device-store.ts";
 import { attemptError, errorOfClose, GatewayError, invokeCallback } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
+import { type PasswordInput, passwordIn } from "./password-input.ts";
+import type { PasswordProof } from "./password-proof.ts";
+import type { Scrypt } from "./scrypt.ts";
+
+/** How passwords are proved; see `GatewayClientOptions`. */
+export interface ProofOptions {
+  readonly scram: "prefer" | "require" | "never";
+  readonly scrypt: Scrypt | undefined;
+}
 
 /** What a login flow needs from its client. */
 export interface LoginHost {
@@ -14,6 +23,7 @@ export interface LoginHost {
   /** Pauses between attempts to open a socket while a step is awaited. */
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
   readonly device: DeviceTokenStore;
+  readonly proofs: ProofOptions;
   /** The flow gave a session: keep the tokens and wait for `auth_ok` on the same socket. */
   granted(socket: MessageSocket, grant: SessionGrant): Promise<void>;
 }
@@ -26,6 +36,8 @@ export interface LoginHost {
 export class LoginFlow {
   /** Called with every step that the server pushes, for instance after an external step was completed. */
   onStep: (step: FlowStep) => void = () => {};
+  /** Called while the password is made into a proof, with the part that is done, 0 to 1. */
+  onProgress: (part: number) => void = () => {};
   readonly #host: LoginHost;
   readonly #secret: string;
   readonly #givesUpAt = Date.now() + limits.loginDeadlineMs;
@@ -38,6 +50,10 @@ export class LoginFlow {
   /** Settles once the last step was processed: a session is ready, or failed. */
   #processing: Promise<void> = Promise.resolve();
   #waiting: (() => void)[] = [];
+  /** A password that is being proved. Its own step is not shown to anybody. */
+  #proof: PasswordProof | undefined;
+  /** The server is not trusted any more. */
+  #fault: GatewayError | undefined;
 
   private constructor(host: LoginHost, socket: MessageSocket, step: FlowStep) {
     this.#host = host;
@@ -80,10 +96,65 @@ export class LoginFlow {
     return this.#step.type === "create_entry" || this.#step.type === "abort";
   }
 
-  /** Answers the form and returns the new step. After a wrong password that is the same form with `errors`. */
+  /**
+   * Answers the form and returns the new step. After a wrong password that is the same form with `errors`. If the server
+   * offers it, a password is proved and not sent, see the option `scram`. Rejects with `server_not_trusted` if the server
+   * cannot prove that it knows the password, and with `proof_not_offered`.
+   */
   async submit(input: Readonly<Record<string, unknown>>): Promise<FlowStep> {
     if (this.done) throw new GatewayError("invalid_flow", "This login is over");
-    return await this.#ask({ type: "auth/login/step", user_input: input });
+    const given = passwordIn(this.#step, input);
+    const proved = given && (await this.#prove(given));
+    return proved ?? (await this.#ask({ type: "auth/login/step", user_input: input }));
+  }
+
+  /** Undefined if the password is to be sent. */
+  async #prove(given: PasswordInput): Promise<FlowStep | undefined> {
+    const { scram, scrypt } = this.#host.proofs;
+    if (scram !== "never" && given.mechanisms.length > 0) {
+      const { provePassword } = await import("./password-proof.ts");
+      const shown = this.#step;
+      const proved = await provePassword(given, scrypt, {
+        socket: () => this.#socketFor(shown),
+        kept: () => this.#proof,
+        keep: (proof) => {
+          this.#proof = proof;
+        },
+        send: (socket, input) => this.#request(socket, input),
+        progress: (part) => invokeCallback(this.onProgress, part),
+      }).catch((error: unknown) => {
+        throw this.#proofFault(error);
+      });
+      if (proved === "moved") return this.#shown();
+      if (proved !== "send") return await this.#returned(proved.socket, proved.step);
+    }
+    if (scram !== "require") return undefined;
+    throw new GatewayError("proof_not_offered", "The server asks for the password itself");
+  }
+
+  /** Undefined if an answer to an earlier try came with a new socket. */
+  async #socketFor(shown: FlowStep): Promise<MessageSocket | undefined> {
+    const socket = await this.#openSocket();
+    return this.#step === shown ? socket : undefined;
+  }
+
+  #proofFault(cause: unknown): unknown {
+    if (cause instanceof GatewayError) return cause;
+    const { code, message } = cause as Error & { readonly code?: unknown };
+    const isDistrust = code === "server_not_trusted";
+    const fault = new GatewayError(isDistrust ? code : "proof_failed", message, { cause });
+    return isDistrust ? this.#distrust(this.#socket, fault) : fault;
+  }
+
+  async #request(socket: MessageSocket, input: Readonly<Record<string, unknown>>): Promise<FlowStep> {
+    const message = { type: "auth/login/step", flow_id: this.#step.flow_id, user_input: input };
+    try {
+      return (await socket.request(message, this.#host.timeoutMs).result) as FlowStep;
+    } catch (error) {
+      // The server may have gone on. A new socket shows where it is.
+      if (error instanceof GatewayError && error.code === "call_timeout") socket.close();
+      throw error;
+    }
   }
 
   /**
@@ -121,14 +192,21 @@ export class LoginFlow {
     const socket = await this.#openSocket();
     if (!this.done) {
       const request = socket.request({ ...message, flow_id: this.#step.flow_id }, this.#host.timeoutMs);
-      const step = (await request.result) as FlowStep;
-      const processed = this.#receive(socket, step);
-      this.#returnedStep = this.#receivedSteps;
-      await processed;
-      return step;
+      return await this.#returned(socket, (await request.result) as FlowStep);
     }
+    return this.#shown();
+  }
+
+  #shown(): FlowStep {
     this.#returnedStep = this.#receivedSteps;
     return this.#step;
+  }
+
+  async #returned(socket: MessageSocket, step: FlowStep): Promise<FlowStep> {
+    const processed = this.#receive(socket, step);
+    this.#returnedStep = this.#receivedSteps;
+    await processed;
+    return step;
   }
 
   /** Settles once a step arrived. Rejects if the socket was lost instead. */
@@ -142,6 +220,7 @@ export class LoginFlow {
 
   /** Returns the open socket. Concurrent callers share one attempt to open it. */
   async #openSocket(): Promise<MessageSocket> {
+    if (this.#fault !== undefined) throw this.#fault;
     if (this.#socket.isOpen) return this.#socket;
     this.#attaching ??= this.#resume().finally(() => {
       this.#attaching = undefined;
@@ -158,7 +237,7 @@ export class LoginFlow {
     try {
       const request = socket.request(message, this.#host.timeoutMs, onEvent);
       const step = (await request.result) as FlowStep;
-      if (!isSame(step, this.#step)) await this.#receive(socket, step);
+      if (this.#proof?.takes(step) !== true && !isSame(step, this.#step)) await this.#receive(socket, step);
     } catch (error) {
       socket.close();
       throw error;
@@ -166,7 +245,14 @@ export class LoginFlow {
     return socket;
   }
 
+  /** Rejects with `server_not_trusted` for a step that comes after our proof without the server's. */
   #receive(socket: MessageSocket, step: FlowStep): Promise<void> {
+    const proof = this.#proof;
+    this.#proof = undefined;
+    if (proof?.isAnsweredBy(step) === false) {
+      const text = "The server did not prove that it knows the password";
+      return Promise.reject(this.#distrust(socket, new GatewayError("server_not_trusted", text)));
+    }
     this.#step = step;
     this.#receivedSteps += 1;
     this.#processing = this.#settle(socket, step);
@@ -174,6 +260,12 @@ export class LoginFlow {
     this.#processing.catch(() => {});
     for (const wake of this.#waiting.splice(0)) wake();
     return this.#processing;
+  }
+
+  #distrust(socket: MessageSocket, fault: GatewayError): GatewayError {
+    this.#fault = fault;
+    socket.close();
+    return fault;
   }
 
   async #settle(socket: MessageSocket, step: FlowStep): Promise<void> {
@@ -187,7 +279,7 @@ export class LoginFlow {
   #pushed(socket: MessageSocket, event: unknown): void {
     const step = event as FlowStep;
     void this.#receive(socket, step).catch(() => {});
-    invokeCallback(this.onStep, step);
+    if (this.#step === step) invokeCallback(this.onStep, step);
   }
 }
 

@@ -11,6 +11,8 @@ export interface WebSocketLike {
   close(code?: number, reason?: string): void;
   /** Only in the `ws` package: destroys the connection without waiting for the peer's close. */
   terminate?(): void;
+  /** Only in the `ws` package: the answer to the upgrade, on the connection. */
+  on?(type: "upgrade", listener: (answer: { readonly socket: unknown }) => void): unknown;
   /** Only in the `ws` package: the server answered with HTTP and did not open a socket. */
   on?(type: "unexpected-response", listener: (request: unknown, answer: HttpAnswer) => void): unknown;
   addEventListener(type: "open", listener: () => void): void;
@@ -25,6 +27,12 @@ interface Waiting {
   resolve(result: unknown): void;
   reject(error: unknown): void;
   deadline: Deadline;
+}
+
+/** The part of Node's TLS socket that is used. */
+interface TlsConnection {
+  getProtocol(): string | null;
+  exportKeyingMaterial(length: number, label: string): Uint8Array;
 }
 
 /** How long a peer may take to answer a close, ms. Then the connection is destroyed, if the runtime can do that. */
@@ -73,6 +81,8 @@ export class MessageSocket {
   /** Why the socket does not open, if the runtime tells. */
   #failure: GatewayError | undefined;
   #end: CloseInfo | undefined;
+  /** The connection below, if the runtime shows it. */
+  #connection: Partial<TlsConnection> | undefined;
 
   /** Throws what the WebSocket constructor throws for an invalid URL. */
   constructor({ url, codec, WebSocket, timeoutMs }: MessageSocketOptions) {
@@ -92,6 +102,9 @@ export class MessageSocket {
     socket.addEventListener("error", (event) => {
       this.#failure ??= openFailure(event);
     });
+    socket.on?.("upgrade", (answer) => {
+      this.#connection = answer.socket as Partial<TlsConnection>;
+    });
     socket.on?.("unexpected-response", (_request, answer) => void this.#refused(answer));
     socket.addEventListener("message", (event) => this.#receive(event.data));
     socket.addEventListener("close", ({ code, reason }) => {
@@ -102,6 +115,16 @@ export class MessageSocket {
 
   get isOpen(): boolean {
     return this.#end === undefined;
+  }
+
+  /**
+   * Keying material of this connection's TLS (RFC 5705, without a context). Undefined where the runtime does not show it,
+   * as in browsers, and without TLS 1.3.
+   */
+  exportKey(label: string, bytes: number): Uint8Array | undefined {
+    const connection = this.#connection;
+    if (connection?.getProtocol?.() !== "TLSv1.3") return undefined;
+    return connection.exportKeyingMaterial?.(bytes, label);
   }
 
   /** True while the server has paused this socket. Deadlines of requests are paused too. */

@@ -70,6 +70,8 @@ export interface ConnectionsOptions {
    * known.
    */
   readonly addressOf?: (request: UpgradeRequest) => string | null;
+  /** Whether the TCP peer is the client, and no trusted proxy. Default: it is. */
+  readonly isDirect?: (request: UpgradeRequest) => boolean;
   /** Default: nobody takes notes. */
   readonly presence?: PresenceNotes | undefined;
   /** Lower-case names of headers of the upgrade that login providers read. Default: none. */
@@ -131,6 +133,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
     draining: stopping,
     loopBudget: parts.loopBudget,
     addressOf: options.addressOf ?? ((request) => request.address),
+    isDirect: options.isDirect ?? (() => true),
     upgradeHeaders: [...new Set(options.upgradeHeaders)],
     observer: options.metrics,
     open: (socket, wire, peer, addressKey) => new Connection(parts, socket, wire, peer, addressKey),

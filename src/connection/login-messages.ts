@@ -17,6 +17,7 @@ import type { LoopBudget } from "../net/loop-budget.ts";
 import { DeviceWait, type DeviceWaitParts } from "./device-wait.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
 import { FlowPollTimer, type LookTimerParts } from "./flow-poll-timer.ts";
+import { requestOf } from "./login-request.ts";
 import { idProblem, isId } from "./message-id.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { State } from "./state-machine.ts";
@@ -259,23 +260,7 @@ export class LoginMessages implements FlowHolder {
 
   /** The open flow stays until there is a new one: a start that is refused costs nothing. */
   async #start(message: Params<"auth/login/start">): Promise<Outcome> {
-    const answer = await this.#parts.logins.start(
-      {
-        handler: message.handler,
-        purpose: message.for ?? "session",
-        clientId: message.client_id ?? null,
-        clientName: message.client_name ?? null,
-        redirectUri: message.redirect_uri ?? null,
-        codeChallenge: message.code_challenge ?? null,
-        scope: message.scope,
-        resource: message.resource,
-        nonce: message.nonce,
-        requestUri: message.request_uri,
-        deviceToken: message.device_token,
-      },
-      this.#host.peer,
-      this,
-    );
+    const answer = await this.#parts.logins.start(requestOf(message), this.#host.peer, this);
     await this.#tryToAbandonFlow();
     this.#host.allowLogin();
     return this.#entered(answer, message.id, true);

@@ -15,6 +15,8 @@ export interface UpgradeRequest {
   headerValues(name: string): readonly string[];
   /** The TCP peer's address, IPv4-mapped IPv6 as IPv4, no zone. */
   readonly address: string;
+  /** See `Peer.channelBinding`. Of the TCP peer, who may be a proxy. */
+  readonly channelBinding?: (() => Uint8Array | undefined) | undefined;
   /** What the client offered in Sec-WebSocket-Protocol, in order. */
   readonly subprotocols: readonly string[];
 }

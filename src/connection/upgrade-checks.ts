@@ -22,6 +22,8 @@ export interface UpgradeChecksOptions {
   readonly loopBudget: LoopBudget;
   /** The address that counts: the TCP peer's, or the one that a trusted proxy names. */
   readonly addressOf: (request: UpgradeRequest) => string | null;
+  /** Whether the TCP peer is the client, and no proxy that ends the client's TLS. */
+  readonly isDirect: (request: UpgradeRequest) => boolean;
   /** Lower-case names of headers that login providers read; empty: none is kept. */
   readonly upgradeHeaders: readonly string[];
   readonly observer: ConnectionObserver;
@@ -44,7 +46,9 @@ export function createUpgradeChecks(options: UpgradeChecksOptions): CheckUpgrade
   const peerOf = (request: UpgradeRequest): Peer => {
     const address = options.addressOf(request);
     const isKnown = options.pageTrusted(request.header("origin"), request.header("host"));
-    const peer: Peer = isKnown ? { address } : { address, byUnknownPage: true };
+    let peer: Peer = isKnown ? { address } : { address, byUnknownPage: true };
+    const { channelBinding } = request;
+    if (channelBinding !== undefined && options.isDirect(request)) peer = { ...peer, channelBinding };
     return kept.length === 0 ? peer : { ...peer, upgrade: keptHeaders(request, kept) };
   };
   return (request) => {

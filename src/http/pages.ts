@@ -12,10 +12,10 @@ export interface PageFile {
 }
 
 /**
- * What a page of ours may do: run our scripts, and talk to this gateway. Nothing may frame it. `trustedTypes` names the one
- * policy that may make HTML of text.
+ * What a page of ours may do: run our scripts, and talk to this gateway. Nothing may frame it. `trustedTypes` names the
+ * policies that may make HTML, or the address of a script, of text.
  */
-function policyWith(trustedTypes: "'none'" | "lit-html"): string {
+function policyWith(trustedTypes: string): string {
   return [
     "default-src 'none'",
     "script-src 'self'",
@@ -35,13 +35,17 @@ export const plainPagePolicy =
   "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /**
- * For a page with the login element. Lit parses the constant parts of its templates with a policy of this name, which it
- * makes when it is loaded. A policy cannot be made twice under one name, so no later script gets one.
+ * For a page with the login element. Lit parses the constant parts of its templates with a policy of its name, which it makes
+ * when it is loaded. The client makes the other one when it starts its worker. A policy cannot be made twice under one name.
  */
-export const elementPagePolicy = policyWith("lit-html");
+export const elementPagePolicy = policyWith("lit-html gatehouse-client");
 
 /** What the pages of other origins load too, if the configuration lists them. */
-const sharedFiles: ReadonlySet<string> = new Set(["login-element.js"]);
+const sharedFiles: ReadonlySet<string> = new Set([
+  "login-element.js",
+  "password-proof.js",
+  "scrypt-worker.js",
+]);
 
 /** Files keep their names when they change, so that a browser asks each time. */
 const always = { "cache-control": "no-cache" };

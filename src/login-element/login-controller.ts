@@ -25,6 +25,8 @@ export interface LoginState {
   readonly view: View;
   /** A request is in progress. */
   readonly busy: boolean;
+  /** How much of a password's proof is computed, 0 to 1; undefined if none is. */
+  readonly proving: number | undefined;
   /** An error code of the server or of the SDK. */
   readonly problem: string | undefined;
   /** Until then nothing can be sent. Milliseconds since the epoch. */
@@ -53,6 +55,7 @@ export interface LoginControllerOptions {
 const initial: LoginState = {
   view: { kind: "loading" },
   busy: true,
+  proving: undefined,
   problem: undefined,
   waitUntil: undefined,
   retries: false,
@@ -212,7 +215,7 @@ export class LoginController {
   async #answer(turn: number, flow: LoginFlow, form: FormStep, input: Readonly<Record<string, unknown>>) {
     const atStart = this.#atStart;
     try {
-      const step = await flow.submit(input);
+      const step = await this.#submitTo(turn, flow, input);
       if (!(atStart && step.type === "abort" && step.reason === "login_expired")) return step;
     } catch (error) {
       if (!(atStart && error instanceof GatewayError && error.code === "invalid_flow")) throw error;
@@ -221,7 +224,16 @@ export class LoginController {
     const anew = await client.login({ ...request, handler: form.handler });
     if (turn !== this.#turn) return anew.step;
     this.#flow = anew;
-    return isSameForm(anew.step, form) ? await anew.submit(input) : anew.step;
+    return isSameForm(anew.step, form) ? await this.#submitTo(turn, anew, input) : anew.step;
+  }
+
+  async #submitTo(turn: number, flow: LoginFlow, input: Readonly<Record<string, unknown>>) {
+    flow.onProgress = (proving) => turn === this.#turn && this.#set({ proving });
+    try {
+      return await flow.submit(input);
+    } finally {
+      if (turn === this.#turn) this.#set({ proving: undefined });
+    }
   }
 
   async #show(turn: number, step: FlowStep): Promise<void> {
@@ -274,7 +286,8 @@ export class LoginController {
     const { code, retryAfterSeconds } = asGatewayError(error);
     const now = this.#flow?.step;
     if (code === "invalid_flow") this.#end("login_expired");
-    else if (code === "refused" || code === "login_required") this.#fail(turn, error);
+    else if (code === "refused" || code === "login_required" || code === "server_not_trusted")
+      this.#fail(turn, error);
     else if (now !== undefined && now !== form) void this.#guarded(turn, () => this.#show(turn, now));
     else this.#set({ busy: false, problem: code, waitUntil: inSeconds(retryAfterSeconds) });
   }

@@ -181,6 +181,12 @@ export const styles = css`
       background-position: 100% 0;
     }
   }
+  progress {
+    inline-size: 100%;
+    block-size: 0.5rem;
+    margin-block-end: 0.5rem;
+    accent-color: var(--accent);
+  }
   @media (prefers-reduced-motion: reduce) {
     .bar {
       background: var(--accent);

@@ -103,10 +103,17 @@ function formTemplate(context: ViewContext, step: FormStep): TemplateResult {
     ${factorTemplate(step, texts)}
     ${step.data_schema.map((field) => fieldTemplate({ field, texts, problem: fieldProblems[field.name] }))}
     <slot name="options"></slot>
+    ${provingTemplate(context)}
     <button part="button submit" class="primary" type="submit" aria-disabled=${String(isBlocked(context))}>
       ${waiting(context) ?? (state.busy ? texts.working : submitText(texts, step))}
     </button>
   </form>`;
+}
+
+/** A password takes a second or more to be proved. */
+function provingTemplate({ state: { proving }, texts }: ViewContext) {
+  if (proving === undefined) return nothing;
+  return html`<progress part="progress" max="1" .value=${proving} aria-label=${texts.proving}></progress>`;
 }
 
 function submitText(texts: Texts, step: FormStep): string {

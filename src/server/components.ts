@@ -212,6 +212,7 @@ function composeConnections(
   },
 ): Connections {
   const { config, clock, log, audit, opened, disabledSafeguards } = deps;
+  const proxies = parseAddressRanges(config.trusted_proxies);
   const authority = auditedAuthority(failClosed(opened.authority), audit, deps.metrics.login);
   return createConnections({
     authority,
@@ -238,6 +239,7 @@ function composeConnections(
     },
     upgradeHeaders: opened.providers.flatMap(({ upgradeHeaders = [] }) => upgradeHeaders),
     ownOrigin: ownOriginOf(config),
+    isDirect: ({ address }) => !proxies.includes(address),
     addressOf: (request) => clientOf(request.address, (name) => request.header(name)).address,
   });
 }

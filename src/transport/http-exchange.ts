@@ -30,6 +30,8 @@ export interface RequestHead {
   readonly fields: HeaderFields;
   readonly address: string;
   readonly isHttp10: boolean;
+  /** See `UpgradeRequest`. */
+  readonly channelBinding?: (() => Uint8Array | undefined) | undefined;
 }
 
 /** Path and query of a request target in origin or absolute form (RFC 9112 section 3.2); undefined for others. */

@@ -1,5 +1,7 @@
 import { constants } from "node:crypto";
-import type { SecureContextOptions } from "node:tls";
+import type { SecureContextOptions, TLSSocket } from "node:tls";
+
+import { channelBinding } from "../../protocol/scram.ts";
 
 /** A certificate chain, the server's own first, and the private key of that one: both PEM. */
 export interface TlsPair {
@@ -21,6 +23,16 @@ export function secureContextOptions({ certificate, key }: TlsPair): SecureConte
     minVersion: "TLSv1.2",
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   };
+}
+
+/**
+ * The `tls-exporter` value of RFC 9266. Only of TLS 1.3: with 1.2 it would need the extended master secret, and Node does
+ * not tell whether a connection has that. Undefined also if the connection has ended.
+ */
+export function channelBindingOf(socket: TLSSocket): Uint8Array | undefined {
+  if (socket.destroyed || socket.getProtocol() !== "TLSv1.3") return undefined;
+  const { bytes, label } = channelBinding;
+  return socket.exportKeyingMaterial(bytes, label, Buffer.alloc(0));
 }
 
 /** The error of a transport that is asked for TLS and has none. */

@@ -106,6 +106,7 @@ function upgradeRequestOf(head: RequestHead): UpgradeRequest {
     header: (name) => head.fields.get(name),
     headerValues: (name) => head.fields.values(name),
     address: head.address,
+    ...(head.channelBinding === undefined ? {} : { channelBinding: head.channelBinding }),
     subprotocols: offeredSubprotocols(head.fields.get("sec-websocket-protocol")) ?? [],
   };
 }

@@ -2,6 +2,7 @@ import { once } from "node:events";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import { plainAddress } from "../net/address-text.ts";
 import { DeferredDestroy } from "./deferred-destroy.ts";
@@ -11,7 +12,7 @@ import { type RequestHead, requestRefusal, splitTarget } from "./http-exchange.t
 import { Idle } from "./idle.ts";
 import { listenError } from "./listen-error.ts";
 import { expectationFailed, type Refusal, refusal } from "./refusal.ts";
-import type { TlsPair } from "./tls.ts";
+import { channelBindingOf, type TlsPair } from "./tls.ts";
 import { TlsHandshakes } from "./tls-handshakes.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
 import { decideUpgrade } from "./upgrade.ts";
@@ -167,7 +168,7 @@ class WsListener implements Listener, SocketOwner {
   #upgrade(request: IncomingMessage, early: Buffer): void {
     const raw = request.socket;
     raw.on("error", destroy);
-    const head = headOf(request);
+    const head = upgradeHeadOf(request);
     const exchanges = this.#exchanges.get(raw);
     const busy = exchanges !== undefined && (exchanges.refused || exchanges.running > 0);
     // The client has gone already, or has sent its last byte.
@@ -287,6 +288,14 @@ function headOf(request: IncomingMessage): RequestHead | undefined {
   const address = plainAddress(request.socket.remoteAddress);
   const isHttp10 = request.httpVersion === "1.0";
   return { method: request.method ?? "", path: target.path, query: target.query, fields, address, isHttp10 };
+}
+
+/** The same for an upgrade. What binds a login to the connection is computed when somebody asks for it. */
+function upgradeHeadOf(request: IncomingMessage): RequestHead | undefined {
+  const head = headOf(request);
+  const { socket } = request;
+  if (head === undefined || !(socket instanceof TLSSocket)) return head;
+  return { ...head, channelBinding: () => channelBindingOf(socket) };
 }
 
 /** Why a request is not served, before the gate is asked. */

@@ -29,6 +29,7 @@ function admitWith(more: Partial<UpgradeChecksOptions> = {}) {
     draining: () => false,
     loopBudget: unlimitedLoopBudget(),
     addressOf: ({ address }) => address,
+    isDirect: () => true,
     upgradeHeaders: [],
     observer: quietObserver,
     open: () => {

@@ -21,11 +21,11 @@ export interface ChargingTools {
 export async function chargeStep(
   { throttle, devices, credentials }: ChargingTools,
   { type, id, guessedName }: LoginProvider,
-  flow: Pick<Flow, "step" | "device">,
+  flow: Pick<Flow, "step" | "device" | "providerState">,
   input: FormInput,
   peer: Peer,
 ): Promise<Guess | undefined> {
-  const name = guessedName?.(flow.step.stepId, input);
+  const name = guessedName?.(flow.step.stepId, input, flow.providerState);
   if (name === undefined) return undefined;
   const account = { provider: [type, id], name } as const;
   const { device } = flow;
@@ -38,7 +38,7 @@ export async function chargeStep(
 }
 
 /** Refused before the input was checked, or without a verdict on it: the caller has learned nothing. */
-const untried: ReadonlySet<string> = new Set(["overloaded", "conflict", "unavailable"]);
+const untried: ReadonlySet<string> = new Set(["overloaded", "conflict", "unavailable", "invalid_format"]);
 
 /**
  * Runs the charged step. Refunds the charge if the secret was right, or if the step was not carried out. A failed

@@ -42,8 +42,8 @@ export async function takeTurn(
   return { at: { flow: charged, version: outcome.version }, attemptsIfRight: flow.attemptsLeft };
 }
 
-/** Errors of a provider that say nothing of the input: it was not tried, or its backend did not answer. */
-const withoutVerdict: ReadonlySet<string> = new Set(["overloaded", "unavailable"]);
+/** Errors of a provider that are no verdict: the input was not tried, or not readable, or its backend did not answer. */
+const withoutVerdict: ReadonlySet<string> = new Set(["overloaded", "unavailable", "invalid_format"]);
 
 /** Asks the provider. If it fails, the turn is returned, with the attempt if nothing was carried out. */
 export async function askProvider(
@@ -81,12 +81,22 @@ export async function settle(
   if (flow.deadline <= tools.clock.now()) return await endFlow(tools, turn.at, "login_expired");
   if (step.kind === "abort") return await endFlow(tools, turn.at, step.reason);
   if (step.kind === "done") {
-    return await finish(tools, turn.at, proofOf(step, tools.clock.now()), peer, deviceToken);
+    const proof = proofOf(step, tools.clock.now());
+    return await finish(tools, provedFlow(turn.at, step), proof, peer, deviceToken);
   }
   const next = flowAfter(turn, step);
   return hasNoAttemptsLeft(next)
     ? await endFlow(tools, turn.at, "too_many_retry")
     : await write(tools, turn.at, next);
+}
+
+/** The flow as it is finished, or goes on from here: with the provider's own proof, and the form for a refusal. */
+function provedFlow(
+  at: VersionedFlow,
+  { serverFinal, form }: Extract<ProviderStep, { kind: "done" }>,
+): VersionedFlow {
+  const step = form === undefined ? at.flow.step : sentStepOf(form);
+  return { ...at, flow: { ...at.flow, step, serverFinal } };
 }
 
 type AskingStep = Exclude<ProviderStep, { kind: "abort" | "done" }>;
@@ -113,6 +123,7 @@ function sentStepOf(step: AskingStep): SentStep {
         fields: [...step.fields],
         errors: { ...step.errors },
         placeholders,
+        mechanisms: step.mechanisms && [...step.mechanisms],
       };
     case "external":
       return { kind: "external", stepId, url: step.url, placeholders };
@@ -184,7 +195,7 @@ async function refuseProof(tools: FinishTools, at: VersionedFlow): Promise<FlowS
   if (factor != null || step.kind !== "form" || step.fields.length === 0)
     return await endFlow(tools, at, "not_allowed");
   const again = { ...step, errors: { base: "invalid_auth" } };
-  const next = { ...at.flow, step: again, stepNumber: stepNumber + 1 };
+  const next = { ...at.flow, step: again, stepNumber: stepNumber + 1, serverFinal: undefined };
   return hasNoAttemptsLeft(next) ? await endFlow(tools, at, "too_many_retry") : await write(tools, at, next);
 }
 

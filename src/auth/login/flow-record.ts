@@ -10,6 +10,10 @@ import { StoredChecks } from "../stored-checks.ts";
 const Text = Type.Union([Type.String(), Type.Null()]);
 const Texts = Type.Record(Type.String(), Type.String());
 
+/** The store does not write undefined members. */
+const absentOr = <Schema extends TSchema>(schema: Schema) =>
+  Type.Optional(Type.Union([schema, Type.Undefined()]));
+
 const Placeholders = Type.Union([Texts, Type.Null()]);
 
 /**
@@ -25,6 +29,8 @@ const SentStep = Type.Union([
     placeholders: Placeholders,
     /** Placeholders that are secret, as a sealed box of JSON; see `sealedPlaceholders`. */
     secrets: Type.Optional(Type.String()),
+    /** See `ProviderStep`; older nodes do not write it. */
+    mechanisms: absentOr(Type.Array(Type.String())),
   }),
   Type.Object({
     kind: Type.Literal("external"),
@@ -40,10 +46,6 @@ const SentStep = Type.Union([
   }),
 ]);
 export type SentStep = Static<typeof SentStep>;
-
-/** The store does not write undefined members. */
-const absentOr = <Schema extends TSchema>(schema: Schema) =>
-  Type.Optional(Type.Union([schema, Type.Undefined()]));
 
 export const StoredProof = Type.Object({
   subject: Type.String(),
@@ -142,13 +144,18 @@ const FlowRecord = Type.Object({
   waiting: Type.Union([Type.Object({ userId: Type.String(), proof: StoredProof }), Type.Null()]),
   /** Older nodes do not write it. */
   factor: Type.Optional(Type.Union([FactorPart, Type.Null()])),
+  /** What the provider proved to the client; sent with every step from then on. */
+  serverFinal: absentOr(Type.String()),
   /** The provider's own state; plain data. */
   providerState: Type.Record(Type.String(), Type.Unknown()),
   /** Until this time a step is being processed, and no other starts; 0 if none is. */
   busyUntil: Type.Number(),
 });
 
-/** A login flow as it is stored. Contains no secret in clear text and no input of a person. */
+/**
+ * A login flow as it is stored. Contains no secret in clear text, and no input of a person but the login name of a proof
+ * that has begun.
+ */
 export type Flow = Omit<Static<typeof FlowRecord>, "providerState" | "factor"> & {
   readonly providerState: JsonObject;
   readonly factor?: FactorPart | null | undefined;

@@ -20,9 +20,14 @@ type FlowName = Pick<Flow, "id" | "handler">;
 /** The last step that was sent, in Home Assistant's format, key for key. */
 export function sentStep(
   { sealing }: { readonly sealing: Pick<Sealing, "open"> },
-  { id, handler, step }: Flow,
+  { id, handler, step, serverFinal }: Flow,
 ): FlowStep {
-  const about = { flow_id: id, handler: wireHandler(handler), step_id: step.stepId };
+  const about = {
+    flow_id: id,
+    handler: wireHandler(handler),
+    step_id: step.stepId,
+    ...provedBy({ serverFinal }),
+  };
   const secrets =
     step.kind === "form" && step.secrets !== undefined ? openTexts(sealing, id, step.secrets) : {};
   const description_placeholders =
@@ -32,6 +37,7 @@ export function sentStep(
       return {
         type: "form",
         ...about,
+        ...(step.mechanisms === undefined ? {} : { mechanisms: step.mechanisms }),
         data_schema: [...step.fields],
         errors: step.errors,
         description_placeholders,
@@ -76,7 +82,10 @@ export function abortStep({ id, handler }: FlowName, reason: AbortReason | (stri
   };
 }
 
-export function entryStep({ id, handler }: FlowName, result: CreateEntryStep["result"]): CreateEntryStep {
+export function entryStep(
+  { id, handler, serverFinal }: FlowName & Pick<Flow, "serverFinal">,
+  result: CreateEntryStep["result"],
+): CreateEntryStep {
   return {
     type: "create_entry",
     flow_id: id,
@@ -84,7 +93,12 @@ export function entryStep({ id, handler }: FlowName, result: CreateEntryStep["re
     description: null,
     description_placeholders: null,
     result,
+    ...provedBy({ serverFinal }),
   };
+}
+
+function provedBy({ serverFinal }: Pick<Flow, "serverFinal">) {
+  return serverFinal === undefined ? {} : { server_final: serverFinal };
 }
 
 function wireHandler([type, id]: Handler): Handler {

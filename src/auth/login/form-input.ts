@@ -1,10 +1,30 @@
 import type { FormField } from "../../../protocol/flow.ts";
 import { AuthError } from "../errors.ts";
+import type { SentStep } from "./flow-record.ts";
 
 /** Longest text of one field, in UTF-16 units. */
 const maxTextLength = 1024;
 
 export type FormInput = Readonly<Record<string, string | number | boolean>>;
+
+type SentForm = Pick<Extract<SentStep, { readonly kind: "form" }>, "fields" | "mechanisms">;
+
+/**
+ * What a form is answered with: its fields, or the first message of one of its mechanisms. Throws `invalid_format` as
+ * `readFormInput` does, and for a mechanism that the form does not have.
+ */
+export function readAnswer(form: SentForm, input: Readonly<Record<string, unknown>>): FormInput {
+  if (!Object.hasOwn(input, "mechanism") || form.mechanisms === undefined)
+    return readFormInput(form.fields, input);
+  const answer = readFormInput(mechanismFields, input);
+  if (!form.mechanisms.includes(String(answer.mechanism))) throw malformed("mechanism is not offered");
+  return answer;
+}
+
+const mechanismFields: readonly FormField[] = [
+  { name: "mechanism", type: "string", required: true },
+  { name: "initial_response", type: "string", required: true },
+];
 
 /**
  * Validates the input against the form: every required field, no other key, each value of its field's type, a

@@ -29,12 +29,13 @@ import {
 } from "./external-steps.ts";
 import { isDecided } from "./find-person.ts";
 import type { FinishTools } from "./finish-login.ts";
+import { firstStep } from "./first-step.ts";
 import { askProvider, settle, takeTurn } from "./flow-attempts.ts";
 import { answer, type Engine, endIfExpired, requireFlow } from "./flow-engine.ts";
 import { endFlowStep, type Flow, hashFlowSecret, newFlowSecret, readHolds } from "./flow-record.ts";
 import { abortStep } from "./flow-steps.ts";
 import { endFlow } from "./flow-writes.ts";
-import { readFormInput } from "./form-input.ts";
+import { readAnswer } from "./form-input.ts";
 import { type RedeemLinkCode, redeemLinkCode } from "./link-codes.ts";
 import { type EvictedFlow, OpenFlows } from "./open-flows.ts";
 import { conclude, nextStep, resumeFlow } from "./resume-flow.ts";
@@ -61,6 +62,8 @@ export interface StartLogin {
   readonly nonce?: string | null | undefined;
   /** Of a pushed request. It counts instead of everything but the client id. */
   readonly requestUri?: string | null | undefined;
+  /** Answers the first form at once, if it has this mechanism. */
+  readonly initial?: { readonly mechanism: string; readonly response: string } | undefined;
   /** What an earlier `create_entry` of this device had. One that is not good is ignored. */
   readonly deviceToken?: string | undefined;
 }
@@ -273,7 +276,7 @@ async function start(
   if (holder !== undefined) engine.listen();
   try {
     const context = { flowId: flow.id, peer, known: false };
-    const begun = isOffered(provider, peer) ? await provider.begin(context) : notOffered;
+    const begun = isOffered(provider, peer) ? await firstStep(provider, request, context) : notOffered;
     return answer(engine, { flow, flowSecret }, await settle(options, turn, begun, peer), 1);
   } catch (error) {
     open.remove(flow.id);
@@ -348,7 +351,7 @@ async function advance(
   const provider = options.registry.find(...at.flow.handler);
   if (provider === undefined)
     throw new AuthError("invalid_flow", { detail: "its provider is not configured any more" });
-  const values = readFormInput(sent.fields, input);
+  const values = readAnswer(sent, input);
   const { factor } = at.flow;
   if (factor != null) {
     const step = isOffered(provider, peer)

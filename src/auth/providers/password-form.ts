@@ -1,6 +1,6 @@
 import type { FormField } from "../../../protocol/flow.ts";
 import { countedName } from "./counted-name.ts";
-import type { LoginProvider, ProviderContext, ProviderStep } from "./provider.ts";
+import type { AskingForm, LoginProvider, ProviderContext, ProviderStep } from "./provider.ts";
 
 const fields: readonly FormField[] = [
   { name: "username", type: "string", required: true },
@@ -8,9 +8,9 @@ const fields: readonly FormField[] = [
 ];
 
 /** Home Assistant's form for a login name and a password. */
-export const passwordForm: ProviderStep = { kind: "form", stepId: "init", fields };
+export const passwordForm: AskingForm = { kind: "form", stepId: "init", fields };
 /** The answer for an unknown name, a wrong password, and a user who may not log in, after the same work. */
-export const refusedPassword: ProviderStep = { ...passwordForm, errors: { base: "invalid_auth" } };
+export const refusedPassword: AskingForm = { ...passwordForm, errors: { base: "invalid_auth" } };
 
 /** The steps of a provider whose login is that form. `logIn` gets the name without spaces around it. */
 export function passwordLogin(

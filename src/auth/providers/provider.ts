@@ -30,6 +30,9 @@ export interface ProviderSession {
   readonly open: Checks;
 }
 
+/** A form that a provider sends. */
+export type AskingForm = Extract<ProviderStep, { readonly kind: "form" }>;
+
 /** What a provider's step answers with. The flow engine adds ids, attempts, deadlines, MFA and what follows. */
 export type ProviderStep = (
   | {
@@ -39,6 +42,11 @@ export type ProviderStep = (
       /** A form with errors costs one of the flow's attempts. */
       readonly errors?: Readonly<Record<string, string>>;
       readonly placeholders?: Readonly<Record<string, string>> | undefined;
+      /**
+       * What the form may be answered with in place of its fields: `{mechanism, initial_response}`, with one of these
+       * mechanisms.
+       */
+      readonly mechanisms?: readonly string[] | undefined;
       /** Kept in the flow's record for the next step; never a secret in clear. */
       readonly state?: JsonObject;
     }
@@ -74,6 +82,10 @@ export type ProviderStep = (
        */
       readonly linkTo?: string | undefined;
       readonly providerSession?: ProviderSession | undefined;
+      /** The provider's own proof for the client, which goes out with every step that follows. */
+      readonly serverFinal?: string | undefined;
+      /** What is sent, with an error, if this person may not log in after all. Default: the form that was answered. */
+      readonly form?: AskingForm | undefined;
       /** The records that this was decided on: unchanged when the session is made, or the login fails. */
       readonly evidence: Checks;
     }
@@ -117,9 +129,13 @@ export interface LoginProvider {
   admits?: ((peer: Peer) => boolean) | undefined;
   /**
    * Of input that is a try at a secret: the login name, in its normal form, that tries are counted for; see
-   * `LoginThrottle`. Undefined for other input.
+   * `LoginThrottle`. Undefined for other input. `state` is what the provider gave the step.
    */
-  guessedName?(stepId: string, input: Readonly<Record<string, unknown>>): string | undefined;
+  guessedName?(
+    stepId: string,
+    input: Readonly<Record<string, unknown>>,
+    state?: JsonObject,
+  ): string | undefined;
   /**
    * What is wrong with its configuration and only the store shows, in words for the operator. Asked at the start.
    */

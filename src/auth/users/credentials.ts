@@ -7,8 +7,12 @@ import type { Credential } from "../model.ts";
 import { indexKeys, providerKey, recordKeys } from "../record-keys.ts";
 import { mergeSteps, readRecord, type Step, type Store, type StoredRecord } from "../store.ts";
 
+/** The id of no credential. */
+const nobodys = "0".repeat(32);
+
 /** Credentials: found by (provider type, provider id, subject), one per provider for each user. */
 export interface Credentials {
+  /** Reads as often for a subject that nobody has, so that the time does not tell. */
   find(
     providerType: string,
     providerId: string | null,
@@ -70,9 +74,12 @@ export function createCredentials(store: Store): Credentials & CredentialRemoval
         store,
         recordKeys.credentialOf(providerKey(providerType, providerId), subject),
       );
-      if (claim === undefined) return undefined;
+      if (claim === undefined) {
+        await get(nobodys);
+        return undefined;
+      }
       if (!Claim.Check(claim.value)) throw damaged("claim");
-      return get(claim.value.credential_id);
+      return await get(claim.value.credential_id);
     },
     get,
     async getIfValid(credentialId) {

@@ -79,15 +79,17 @@ export function cancelFlowEndpoint({ authority }: Pick<LoginFlowOptions, "author
   };
 }
 
-/** Home Assistant's clients have never seen a secret or a token of a device. */
+/** Home Assistant's clients have never seen a secret, a token of a device, or another way to answer a form. */
 function stepAnswer({ step }: FlowAnswer): HttpResponse {
   const {
     flow_secret: _,
     device_token: __,
+    mechanisms: ___,
     ...shown
   } = step as typeof step & {
     readonly flow_secret?: string;
     readonly device_token?: string;
+    readonly mechanisms?: readonly string[];
   };
   return json(shown);
 }

@@ -121,7 +121,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     clock,
     budgets: options.budgets,
   });
-  const provider = createHomeAssistantProvider({ store, clock, passwords, credentials, users });
+  const provider = createHomeAssistantProvider({ store, clock, passwords, credentials, users, sealing });
   const codes = createAuthorizationCodes({ store, clock, onReplay: async () => undefined });
   const flows = createLoginFlows({
     ...factors,

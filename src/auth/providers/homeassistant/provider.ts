@@ -1,15 +1,12 @@
-import type { Clock } from "../../clock/clock.ts";
+import { SCRAM_STEP } from "../../../../protocol/scram.ts";
 import { AuthError } from "../../errors.ts";
 import { listParameters } from "../../passwords/parameters-in-use.ts";
-import type { Passwords, QueuePlace } from "../../passwords/passwords.ts";
+import type { QueuePlace } from "../../passwords/passwords.ts";
 import { areSame } from "../../passwords/scrypt-parameters.ts";
 import { parametersOf } from "../../passwords/verifier.ts";
-import type { Store } from "../../store.ts";
 import { mayLogIn } from "../../users/account-status.ts";
-import type { Credentials } from "../../users/credentials.ts";
-import type { Users, VersionedUser } from "../../users/users.ts";
 import { queuePlaceOf } from "../bounded-tries.ts";
-import { passwordForm, refusedPassword } from "../password-form.ts";
+import { refusedPassword } from "../password-form.ts";
 import type { LoginProvider, ProviderContext, ProviderStep } from "../provider.ts";
 import { normaliseLoginName, storedLoginName } from "./login-name.ts";
 import {
@@ -21,45 +18,47 @@ import {
   passwordVersionOf,
   readForLogin,
 } from "./login-record.ts";
+import { done, ownerOf, type ProviderParts } from "./login-verdict.ts";
+import { createScramLogin } from "./scram-login.ts";
 
-export interface HomeAssistantProviderOptions {
-  readonly store: Store;
-  readonly passwords: Passwords;
-  readonly credentials: Pick<Credentials, "find">;
-  readonly users: Pick<Users, "read">;
-  readonly clock: Clock;
+export interface HomeAssistantProviderOptions extends Omit<ProviderParts, "id"> {
   /** Distinguishes providers of this type; null by default. */
   readonly id?: LocalProviderId | undefined;
   /** Shown to people; Home Assistant's by default. */
   readonly name?: string | undefined;
 }
 
-type Checking = HomeAssistantProviderOptions & { readonly id: LocalProviderId };
-
 /** Login names and passwords of this installation, like Home Assistant's provider `homeassistant`. */
 export function createHomeAssistantProvider(given: HomeAssistantProviderOptions): LoginProvider {
   const options = { ...given, id: given.id ?? null };
+  const scram = createScramLogin(options);
   return {
     type: localType,
     id: options.id,
     name:
       options.name ?? (options.id === null ? "Home Assistant Local" : `Home Assistant Local (${options.id})`),
     supportsMfa: true,
-    guessedName: (_stepId, { username }) =>
-      typeof username === "string" ? normaliseLoginName(username) : undefined,
-    begin: () => Promise.resolve(passwordForm),
-    async advance(_stepId, input, _state, context) {
+    guessedName(stepId, { username, mechanism }, state = {}) {
+      if (stepId === SCRAM_STEP) return mechanism === undefined ? scram.nameOf(state) : undefined;
+      return typeof username === "string" ? normaliseLoginName(username) : undefined;
+    },
+    begin: ({ peer }) => Promise.resolve(scram.form(peer)),
+    async advance(stepId, input, state, context) {
+      if (input.mechanism !== undefined) return await scram.first(input, state, context);
+      if (stepId === SCRAM_STEP) return await scram.final(input, state, context);
       const { username, password } = input;
-      if (typeof username !== "string" || typeof password !== "string") return refusedPassword;
+      const refused = scram.refused(context.peer);
+      if (typeof username !== "string" || typeof password !== "string") return refused;
       const stored = await storedLoginName(options.credentials, options.id, username);
-      return await checkLogin(options, stored, password, context);
+      const step = await checkLogin(options, stored, password, context);
+      return step.kind === "form" ? { ...step, ...refused } : step;
     },
   };
 }
 
 /** `tries`: a concurrent login of the same user may replace the verifier, once for each change of parameters. */
 async function checkLogin(
-  options: Checking,
+  options: ProviderParts,
   username: string,
   password: string,
   context: ProviderContext,
@@ -87,26 +86,13 @@ async function checkLogin(
     : { ...refusedPassword, ...who };
 }
 
-function done({ providerId, username }: LocalLogin, version: number): ProviderStep {
-  const evidence = [{ key: localLoginKey(providerId, username), version }];
-  return { kind: "done", subject: username, amr: ["pwd"], evidence };
-}
-
-async function ownerOf(
-  { credentials, users, id }: Checking,
-  username: string,
-): Promise<VersionedUser | undefined> {
-  const found = await credentials.find(localType, id, username);
-  return await users.read(found?.credential.userId ?? "0".repeat(32));
-}
-
 /**
  * Replaces the verifier with one of the current parameters, after the password was verified. Returns the record
  * version that the login is now decided on, or undefined if the record changed meanwhile. If the queue is full,
  * the old verifier stays.
  */
 async function upgrade(
-  { store, passwords, clock }: Checking,
+  { store, passwords, clock }: ProviderParts,
   { login, version }: { readonly login: LocalLogin; readonly version: number },
   password: string,
   place: QueuePlace,

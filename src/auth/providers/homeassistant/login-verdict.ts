@@ -1,0 +1,38 @@
+import type { Clock } from "../../clock/clock.ts";
+import type { Passwords } from "../../passwords/passwords.ts";
+import type { Store } from "../../store.ts";
+import type { Sealing } from "../../tokens/sealing.ts";
+import type { Credentials } from "../../users/credentials.ts";
+import type { Users, VersionedUser } from "../../users/users.ts";
+import type { ProviderStep } from "../provider.ts";
+import { type LocalLogin, type LocalProviderId, localLoginKey, localType } from "./login-record.ts";
+
+/* What both ways to log in with a password have in common: the form, and the proof. */
+
+export interface ProviderParts {
+  readonly store: Store;
+  readonly passwords: Passwords;
+  readonly credentials: Pick<Credentials, "find">;
+  readonly users: Pick<Users, "read">;
+  readonly sealing: Pick<Sealing, "derive">;
+  readonly clock: Clock;
+  readonly id: LocalProviderId;
+}
+
+/** The password is that of this login, as its record was read. */
+export function done(
+  { providerId, username }: LocalLogin,
+  version: number,
+): Extract<ProviderStep, { readonly kind: "done" }> {
+  const evidence = [{ key: localLoginKey(providerId, username), version }];
+  return { kind: "done", subject: username, amr: ["pwd"], evidence };
+}
+
+/** Undefined after the same look-ups if nobody has the name. */
+export async function ownerOf(
+  { credentials, users, id }: Pick<ProviderParts, "credentials" | "users" | "id">,
+  username: string,
+): Promise<VersionedUser | undefined> {
+  const found = await credentials.find(localType, id, username);
+  return await users.read(found?.credential.userId ?? "0".repeat(32));
+}

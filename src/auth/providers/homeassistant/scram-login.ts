@@ -1,0 +1,170 @@
+import {
+  isProofCost,
+  SCRAM_MECHANISM,
+  SCRAM_PLUS_MECHANISM,
+  SCRAM_STEP,
+} from "../../../../protocol/scram.ts";
+import type { Peer } from "../../model.ts";
+import { listParameters } from "../../passwords/parameters-in-use.ts";
+import type { ScryptParameters, Verifier } from "../../passwords/passwords.ts";
+import {
+  beginExchange,
+  judgeProof,
+  readClientFinal,
+  readClientFirst,
+  type ScramExchange,
+} from "../../passwords/scram.ts";
+import { areSame } from "../../passwords/scrypt-parameters.ts";
+import { createStandIns } from "../../passwords/stand-in.ts";
+import { parametersOf } from "../../passwords/verifier.ts";
+import { providerKey } from "../../record-keys.ts";
+import type { JsonObject } from "../../store.ts";
+import { mayLogIn } from "../../users/account-status.ts";
+import { passwordForm, refusedPassword } from "../password-form.ts";
+import type { AskingForm, ProviderContext, ProviderStep } from "../provider.ts";
+import { normaliseLoginName, storedLoginName } from "./login-name.ts";
+import { type LocalLogin, localType, readForLogin } from "./login-record.ts";
+import { done, ownerOf, type ProviderParts } from "./login-verdict.ts";
+
+/** Logins at this provider whose password does not cross the wire. */
+export interface ScramLogin {
+  /** Home Assistant's form, with the mechanisms that this peer may answer it with. */
+  form(peer: Peer): AskingForm;
+  refused(peer: Peer): AskingForm;
+  /** The name that tries are counted for, of an exchange that has begun. */
+  nameOf(state: JsonObject): string | undefined;
+  first(
+    input: Readonly<Record<string, unknown>>,
+    state: JsonObject,
+    context: ProviderContext,
+  ): Promise<ProviderStep>;
+  final(
+    input: Readonly<Record<string, unknown>>,
+    state: JsonObject,
+    context: ProviderContext,
+  ): Promise<ProviderStep>;
+}
+
+const fields: AskingForm["fields"] = [{ name: "client_final", type: "string", required: true }];
+
+/** What the flow's record keeps between the client's two messages. */
+interface Exchanging extends ScramExchange {
+  /** As tries are counted, and as the login is stored. */
+  readonly name: string;
+  readonly stored: string;
+}
+
+type Parts = ProviderParts & { readonly standIn: ReturnType<typeof createStandIns> };
+
+/** No mechanism is offered if new passwords are hashed at a cost that clients refuse. */
+export function createScramLogin(options: ProviderParts): ScramLogin {
+  const parts = { ...options, standIn: createStandIns(options.sealing) };
+  const isOffered = isProofCost(options.passwords.parameters);
+  const offering = (form: AskingForm, peer: Peer): AskingForm => {
+    if (!isOffered) return form;
+    const isBound = peer.channelBinding?.() !== undefined;
+    const mechanisms = isBound ? [SCRAM_PLUS_MECHANISM, SCRAM_MECHANISM] : [SCRAM_MECHANISM];
+    return { ...form, mechanisms, state: { binding_offered: isBound } };
+  };
+  const refused = (peer: Peer) => offering(refusedPassword, peer);
+  return {
+    form: (peer) => offering(passwordForm, peer),
+    refused,
+    nameOf: (state) => exchangeIn(state)?.name,
+    first: (input, state, context) =>
+      takeFirst(parts, input, state, context, offering(passwordForm, context.peer)),
+    final: (input, state, context) => takeFinal(parts, input, state, context, refused(context.peer)),
+  };
+}
+
+/**
+ * Answers with salt, parameters and nonce. Names without a login get a stand-in after the same look-ups. If some
+ * password here can only be checked as it is, the form is the answer for every name.
+ */
+async function takeFirst(
+  parts: Parts,
+  { mechanism, initial_response }: Readonly<Record<string, unknown>>,
+  state: JsonObject,
+  { peer }: ProviderContext,
+  offered: AskingForm,
+): Promise<ProviderStep> {
+  const first = readClientFirst(String(initial_response), String(mechanism));
+  // Somebody in between removed the offer: RFC 5802 section 6.
+  if (first.binding === "believes_unbound" && state.binding_offered === true)
+    return { kind: "abort", reason: "downgrade_detected" };
+  if (first.binding === "bound" && peer.channelBinding?.() === undefined)
+    return { kind: "abort", reason: "downgrade_detected" };
+  const name = normaliseLoginName(first.username);
+  const stored = await storedLoginName(parts.credentials, parts.id, first.username);
+  const { found, inUse } = await readForLogin(parts.store, parts.id, stored);
+  const verifier = found?.login.verifier;
+  if (verifier !== undefined && !inUse.some((each) => areSame(each, verifier)))
+    await listParameters(parts.store, parametersOf(verifier));
+  if (![...inUse, ...(verifier === undefined ? [] : [verifier])].every(isProofCost)) return passwordForm;
+  const standIn = standInOf(parts, stored, inUse);
+  const exchange: Exchanging = { ...beginExchange(first, verifier ?? standIn), name, stored };
+  return {
+    kind: "form",
+    stepId: SCRAM_STEP,
+    fields,
+    placeholders: { server_first: exchange.serverFirst },
+    // The exchange can be begun anew.
+    mechanisms: offered.mechanisms,
+    state: { ...offered.state, scram: { ...exchange } },
+  };
+}
+
+async function takeFinal(
+  parts: Parts,
+  { client_final }: Readonly<Record<string, unknown>>,
+  state: JsonObject,
+  { peer }: ProviderContext,
+  refused: AskingForm,
+): Promise<ProviderStep> {
+  const final = readClientFinal(String(client_final));
+  const exchange = exchangeIn(state);
+  if (exchange === undefined) return refused;
+  const { stored } = exchange;
+  const [{ found, inUse }, owner] = await Promise.all([
+    readForLogin(parts.store, parts.id, stored),
+    ownerOf(parts, stored),
+  ]);
+  const standIn = standInOf(parts, stored, inUse);
+  const isBound = exchange.gs2Header.startsWith("p=");
+  const bound = isBound ? peer.channelBinding?.() : undefined;
+  const verdict = judgeProof(exchange, final, verifierOf(found?.login) ?? standIn, bound);
+  // The flow may have gone to a socket that nothing can be bound to.
+  const ok = verdict.ok && isBound === (bound !== undefined);
+  const who = owner === undefined ? {} : { userId: owner.user.id };
+  const welcome = owner !== undefined && mayLogIn(owner.user, peer);
+  if (found === undefined || !ok || !welcome) return { ...refused, ...who };
+  const { serverFinal } = verdict;
+  return { ...done(found.login, found.version), ...who, serverFinal, form: refused };
+}
+
+function standInOf(parts: Parts, stored: string, inUse: readonly ScryptParameters[]): Verifier {
+  const [first = parts.passwords.parameters, ...others] = inUse;
+  return parts.standIn(providerKey(localType, parts.id), stored, [first, ...others]);
+}
+
+/** Undefined for a login with which nobody logs in. */
+function verifierOf(login: LocalLogin | undefined): Verifier | undefined {
+  return login?.closed === false && login.replaced !== true ? login.verifier : undefined;
+}
+
+function exchangeIn({ scram }: JsonObject): Exchanging | undefined {
+  if (!isObject(scram)) return undefined;
+  const { gs2Header, bare, nonce, serverFirst, name, stored } = scram;
+  const isWhole =
+    typeof gs2Header === "string" &&
+    typeof bare === "string" &&
+    typeof nonce === "string" &&
+    typeof serverFirst === "string" &&
+    typeof name === "string" &&
+    typeof stored === "string";
+  return isWhole ? { gs2Header, bare, nonce, serverFirst, name, stored } : undefined;
+}
+
+function isObject(value: JsonObject[string]): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,17 @@
+import type { FlowStep } from "../../protocol/flow.ts";
+
+/** A name and a password that a form is to be answered with. */
+export interface PasswordInput {
+  readonly username: string;
+  readonly password: string;
+  readonly mechanisms: readonly string[];
+}
+
+/** Undefined for a form that asks for no password. */
+export function passwordIn(
+  step: FlowStep,
+  { username, password }: Readonly<Record<string, unknown>>,
+): PasswordInput | undefined {
+  if (step.type !== "form" || typeof password !== "string" || typeof username !== "string") return undefined;
+  return { username, password, mechanisms: step.mechanisms ?? [] };
+}

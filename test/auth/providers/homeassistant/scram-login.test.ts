@@ -1,0 +1,394 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import type { FlowStep } from "../../../../protocol/flow.ts";
+import { attributesOf } from "../../../../protocol/scram.ts";
+import type { FlowAnswer } from "../../../../src/auth/login/login-flows.ts";
+import type { Peer } from "../../../../src/auth/model.ts";
+import { listParameters } from "../../../../src/auth/passwords/parameters-in-use.ts";
+import { recordKeys } from "../../../../src/auth/record-keys.ts";
+import { formOf, proofScrypt, proving, serverFirstOf } from "../../../support/scram-client.ts";
+import {
+  ada,
+  addPerson,
+  claimOf,
+  codeOf,
+  type DomainOptions,
+  grantOf,
+  type LoginDomain,
+  loginDomain,
+  peer,
+  startRequest,
+} from "../../login/login-domain.ts";
+import { type OpenStore, openStore } from "../../tokens/installation.ts";
+
+let opened: OpenStore;
+const nodes: LoginDomain[] = [];
+const wrong = "not the password";
+
+async function node(options: DomainOptions = {}, parameters = proofScrypt): Promise<LoginDomain> {
+  const made = await loginDomain(opened, { passwords: { parameters }, ...options });
+  nodes.push(made);
+  return made;
+}
+
+beforeEach(async () => {
+  opened = await openStore();
+});
+
+afterEach(async () => {
+  await Promise.all(nodes.splice(0).map((each) => each.close()));
+  await opened.dispose();
+});
+
+/** Starts a flow with the first message of a proof in it. */
+async function startProof({ flows }: LoginDomain, username: string, from: Peer = peer) {
+  const proof = proving(username);
+  const { mechanism, initial_response: response } = proof.input;
+  const answer = await flows.start(startRequest({ initial: { mechanism, response } }), from);
+  return { proof, answer };
+}
+
+async function send(
+  { flows }: LoginDomain,
+  answer: FlowAnswer,
+  input: object,
+  from: Peer = peer,
+): Promise<FlowStep> {
+  return (await flows.advance({ ...claimOf(answer), input: { ...input } }, from)).step;
+}
+
+async function prove(domain: LoginDomain, username: string, password: string, from: Peer = peer) {
+  const { proof, answer } = await startProof(domain, username, from);
+  const { client_final, serverFinal } = await proof.final(answer.step, password);
+  const step = await send(domain, answer, { client_final }, from);
+  return { answer, client_final, serverFinal, step };
+}
+
+describe("a password that is proved", () => {
+  it("logs in, and the server proves that it knows the verifier", async () => {
+    const domain = await node();
+    const user = await addPerson(domain);
+    const runs = domain.passwords.load().runs;
+    const { step, serverFinal, answer } = await prove(domain, "ada", ada.password);
+    expect(formOf(answer.step)).toMatchObject({ step_id: "scram", data_schema: [{ name: "client_final" }] });
+    expect(step).toMatchObject({ type: "create_entry", server_final: serverFinal });
+    expect(await domain.sessions.get(grantOf(step).session_id)).toMatchObject({
+      userId: user.id,
+      amr: ["pwd"],
+    });
+    expect(domain.passwords.load().runs).toBe(runs);
+  });
+
+  it("answers the form that was shown, which says how it may be answered", async () => {
+    const domain = await node();
+    await addPerson(domain);
+    const started = await domain.flows.start(startRequest(), peer);
+    expect(formOf(started.step).mechanisms).toEqual(["SCRAM-SCRYPT"]);
+    const proof = proving("ADA");
+    const challenge = await send(domain, started, proof.input);
+    const { client_final } = await proof.final(challenge, wrong);
+    const refused = await send(domain, started, { client_final });
+    expect(refused).toMatchObject({
+      step_id: "init",
+      errors: { base: "invalid_auth" },
+      mechanisms: ["SCRAM-SCRYPT"],
+    });
+    // The password itself still does.
+    expect(await send(domain, started, ada)).toMatchObject({ type: "create_entry" });
+  });
+
+  it("can be begun anew, with another name, without a try", async () => {
+    const domain = await node({
+      budgets: { pair: { attempts: 1, refillMs: 60_000 } },
+      limits: { attempts: 1 },
+    });
+    await addPerson(domain);
+    const { answer } = await startProof(domain, "nobody");
+    for (const _ of [1, 2]) await send(domain, answer, proving("somebody").input);
+    const proof = proving("ada");
+    const { client_final } = await proof.final(await send(domain, answer, proof.input), ada.password);
+    expect(await send(domain, answer, { client_final })).toMatchObject({ type: "create_entry" });
+  });
+
+  it("goes on at another node", async () => {
+    const [one, two] = [await node(), await node()];
+    await addPerson(one);
+    const { proof, answer } = await startProof(one, "ada");
+    const { client_final, serverFinal } = await proof.final(answer.step, ada.password);
+    expect(await send(two, answer, { client_final })).toMatchObject({ server_final: serverFinal });
+  });
+
+  it("is refused once the password was changed", async () => {
+    const domain = await node();
+    const user = await addPerson(domain);
+    const { proof, answer } = await startProof(domain, "ada");
+    const { client_final } = await proof.final(answer.step, ada.password);
+    await domain.logins.setPassword(user.id, "another password entirely");
+    expect(await send(domain, answer, { client_final })).toMatchObject({ errors: { base: "invalid_auth" } });
+  });
+});
+
+describe("somebody who repeats what was said", () => {
+  it("gets nothing for a proof that was judged, in its flow or in another", async () => {
+    const domain = await node();
+    await addPerson(domain);
+    const { answer, client_final } = await prove(domain, "ada", wrong);
+    expect(await codeOf(send(domain, answer, { client_final }))).toBe("invalid_format");
+    const good = await prove(domain, "ada", ada.password);
+    expect(good.step.type).toBe("create_entry");
+    expect(await codeOf(send(domain, good.answer, { client_final: good.client_final }))).toBe("invalid_flow");
+    const again = await startProof(domain, "ada");
+    expect(await send(domain, again.answer, { client_final: good.client_final })).toMatchObject({
+      errors: { base: "invalid_auth" },
+    });
+  });
+
+  it("gets another nonce for the same first message", async () => {
+    const domain = await node();
+    await addPerson(domain);
+    const { mechanism, initial_response: response } = proving("ada").input;
+    const answers = await Promise.all(
+      [1, 2, 3].map(() => domain.flows.start(startRequest({ initial: { mechanism, response } }), peer)),
+    );
+    expect(new Set(answers.map(({ step }) => attributesOf(serverFirstOf(step))?.get("r"))).size).toBe(3);
+  });
+});
+
+describe("names without a login, and people who may not log in", () => {
+  it("get the answers of everybody else, from the same look-ups", async () => {
+    const domain = await node();
+    const names = ["ada", "gone", "away", "nobody"] as const;
+    await addPerson(domain);
+    const gone = await addPerson(domain, { username: "gone", password: ada.password });
+    await domain.users.update(gone.id, { isActive: false });
+    const away = await addPerson(domain, { username: "away", password: ada.password });
+    await domain.users.update(away.id, { localOnly: true });
+    const reads = readsOf(domain);
+    const seen = [];
+    for (const name of names) {
+      reads.splice(0);
+      const { answer, step } = await prove(domain, name, name === "ada" ? wrong : ada.password);
+      const { step_id, data_schema, description_placeholders, ...first } = formOf(answer.step);
+      const attributes = attributesOf(description_placeholders?.server_first ?? "");
+      const shape = [...(attributes ?? [])].map(([key, value]) =>
+        "rs".includes(key) ? [key, value.length] : [key, value],
+      );
+      seen.push({
+        first: {
+          ...first,
+          flow_id: "",
+          step_id,
+          data_schema,
+          shape,
+          keys: Object.keys(description_placeholders ?? {}),
+        },
+        step: { ...step, flow_id: "" },
+        reads: [...reads],
+      });
+    }
+    for (const each of seen) expect(each).toEqual(seen[0]);
+    expect(seen[0]?.step).toMatchObject({ type: "form", step_id: "init", errors: { base: "invalid_auth" } });
+  });
+
+  it("have a salt of their own that stays, on every node", async () => {
+    const [one, two] = [await node(), await node()];
+    await addPerson(one);
+    const saltOf = async (domain: LoginDomain, name: string) =>
+      attributesOf(serverFirstOf((await startProof(domain, name)).answer.step))?.get("s");
+    const first = await saltOf(one, "nobody");
+    expect([await saltOf(one, "nobody"), await saltOf(two, "NoBody")]).toEqual([first, first]);
+    expect(await saltOf(one, "nobody else")).not.toBe(first);
+    expect(await saltOf(one, "ada")).toBe(await saltOf(two, "ADA"));
+  });
+
+  it("have the costs that passwords have, and keep them when another comes into use", async () => {
+    const domain = await node();
+    const costOf = async (name: string) => {
+      const attributes = attributesOf(serverFirstOf((await startProof(domain, name)).answer.step));
+      return `${attributes?.get("i")} ${attributes?.get("l")} ${attributes?.get("s")}`;
+    };
+    const names = Array.from({ length: 40 }, (_, nth) => `nobody ${nth}`);
+    const before = await Promise.all(names.map(costOf));
+    await listParameters(domain.store, proofScrypt);
+    await listParameters(domain.store, { N: 2 ** 16, r: 8, p: 2 });
+    const after = await Promise.all(names.map(costOf));
+    const kept = after.filter((cost, nth) => cost === before[nth]).length;
+    expect(after.every((cost, nth) => cost === before[nth] || cost.startsWith("65536 2"))).toBe(true);
+    expect([kept > 5, kept < 35]).toEqual([true, true]);
+  });
+
+  it("are refused in the form's words when a user is deactivated at the last moment", async () => {
+    let deactivate: () => Promise<void> = async () => undefined;
+    const domain = await node({ beforeCommit: () => deactivate() });
+    const user = await addPerson(domain);
+    const { proof, answer } = await startProof(domain, "ada");
+    const { client_final } = await proof.final(answer.step, ada.password);
+    deactivate = async () => {
+      deactivate = async () => undefined;
+      await domain.users.update(user.id, { isActive: false });
+    };
+    const step = await send(domain, answer, { client_final });
+    expect(step).toMatchObject({ step_id: "init", errors: { base: "invalid_auth" } });
+    expect(step).not.toHaveProperty("server_final");
+  });
+});
+
+describe("tries", () => {
+  it("are those of the form: one count, whichever way", async () => {
+    const domain = await node({ budgets: { pair: { attempts: 3, refillMs: 60_000 } } });
+    await addPerson(domain);
+    await prove(domain, "ada", wrong);
+    await prove(domain, "Ada", wrong);
+    const form = await domain.flows.start(startRequest(), peer);
+    await send(domain, form, { username: "ada", password: wrong });
+    expect(await codeOf(prove(domain, "ada", ada.password))).toBe("rate_limited");
+    expect(await codeOf(send(domain, form, ada))).toBe("rate_limited");
+    // The server's first message is no verdict, so it costs nothing.
+    expect((await startProof(domain, "ada")).answer.step.type).toBe("form");
+  });
+
+  it("of unknown names count too, and five of a flow end it", async () => {
+    const domain = await node();
+    const started = await domain.flows.start(startRequest(), peer);
+    const steps: FlowStep[] = [];
+    for (let nth = 0; nth < 5; nth += 1) {
+      const proof = proving("nobody");
+      const { client_final } = await proof.final(await send(domain, started, proof.input), wrong);
+      steps.push(await send(domain, started, { client_final }));
+    }
+    expect(steps.map(({ type }) => type)).toEqual(["form", "form", "form", "form", "abort"]);
+  });
+
+  it("are not charged for a message that breaks the grammar", async () => {
+    const domain = await node({
+      budgets: { pair: { attempts: 1, refillMs: 60_000 } },
+      limits: { attempts: 1 },
+    });
+    await addPerson(domain);
+    const started = await domain.flows.start(startRequest(), peer);
+    for (const initial_response of ["", "n,,n=ada", "x".repeat(2_000)])
+      expect(await codeOf(send(domain, started, { mechanism: "SCRAM-SCRYPT", initial_response }))).toBe(
+        "invalid_format",
+      );
+    expect(await codeOf(send(domain, started, { mechanism: "PLAIN", initial_response: "x" }))).toBe(
+      "invalid_format",
+    );
+    expect(await codeOf(send(domain, started, { ...ada, mechanism: "SCRAM-SCRYPT" }))).toBe("invalid_format");
+    const proof = proving("ada");
+    const challenge = await send(domain, started, proof.input);
+    for (const client_final of ["", "c=biws", 7])
+      expect(await codeOf(send(domain, started, { client_final }))).toBe("invalid_format");
+    const { client_final } = await proof.final(challenge, ada.password);
+    expect(await send(domain, started, { client_final })).toMatchObject({ type: "create_entry" });
+  });
+});
+
+describe("a cost below the floor", () => {
+  const low = { N: 2 ** 10, r: 8, p: 1 } as const;
+
+  it("of new passwords: the form alone is offered", async () => {
+    const domain = await node({}, low as never);
+    await addPerson(domain);
+    const started = await domain.flows.start(startRequest(), peer);
+    expect(started.step).not.toHaveProperty("mechanisms");
+    expect(await codeOf(send(domain, started, proving("ada").input))).toBe("invalid_format");
+    const { answer } = await startProof(domain, "ada");
+    expect(formOf(answer.step).step_id).toBe("init");
+  });
+
+  it("of one stored password: the form is asked of every name, until it has raised the cost", async () => {
+    const old = await node({}, low as never);
+    await addPerson(old, { username: "old", password: ada.password });
+    const domain = await node();
+    await addPerson(domain);
+    for (const name of ["old", "ada", "nobody"]) {
+      const { answer } = await startProof(domain, name);
+      expect(formOf(answer.step)).toMatchObject({ step_id: "init", errors: {} });
+      expect(answer.step).not.toHaveProperty("mechanisms");
+    }
+    const form = await domain.flows.start(startRequest(), peer);
+    await send(domain, form, { username: "old", password: ada.password });
+    await domain.logins.retireParameters();
+    expect(await prove(domain, "old", ada.password)).toMatchObject({ step: { type: "create_entry" } });
+  });
+});
+
+describe("a connection that can be bound to", () => {
+  const value = Buffer.alloc(32, 1);
+  const bound: Peer = { ...peer, channelBinding: () => value };
+  const both = ["SCRAM-SCRYPT-PLUS", "SCRAM-SCRYPT"];
+
+  async function people(): Promise<LoginDomain> {
+    const [known] = nodes;
+    if (known !== undefined) return known;
+    const domain = await node();
+    await addPerson(domain);
+    return domain;
+  }
+
+  async function attempt(
+    offered: readonly string[],
+    canBind: boolean,
+    sent: Uint8Array | undefined,
+    to = bound,
+  ) {
+    const domain = await people();
+    const started = await domain.flows.start(startRequest(), bound);
+    expect(formOf(started.step).mechanisms).toEqual(both);
+    const proof = proving("ada", offered, canBind);
+    const challenge = await send(domain, started, proof.input, bound);
+    if (challenge.type !== "form") return challenge;
+    const { client_final } = await proof.final(challenge, ada.password, sent);
+    return await send(domain, started, { client_final }, to);
+  }
+
+  it("is bound to: the same value logs in, another one does not", async () => {
+    expect(await attempt(both, true, value)).toMatchObject({ type: "create_entry" });
+    expect(await attempt(both, true, Buffer.alloc(32, 2))).toMatchObject({
+      errors: { base: "invalid_auth" },
+    });
+    expect(await attempt(both, true, Buffer.alloc(0))).toMatchObject({ errors: { base: "invalid_auth" } });
+    // The last message comes over a connection that has no value.
+    expect(await attempt(both, true, Buffer.alloc(0), peer)).toMatchObject({
+      errors: { base: "invalid_auth" },
+    });
+  });
+
+  it("is not bound to by a client that cannot", async () => {
+    expect(await attempt(["SCRAM-SCRYPT"], false, undefined)).toMatchObject({ type: "create_entry" });
+  });
+
+  it("ends the login of a client that could, and did not see the offer", async () => {
+    expect(await attempt(["SCRAM-SCRYPT"], true, undefined)).toMatchObject({
+      type: "abort",
+      reason: "downgrade_detected",
+    });
+  });
+});
+
+it("leaves neither the password nor a key in the store", async () => {
+  const domain = await node();
+  await addPerson(domain);
+  const { proof, answer } = await startProof(domain, "ada");
+  const record = await domain.store.get([recordKeys.flow(answer.step.flow_id)]);
+  const { client_final } = await proof.final(answer.step, ada.password);
+  const written = JSON.stringify(record);
+  expect(written).toContain("n=ada,");
+  expect(written).not.toContain(ada.password);
+  expect(written).not.toContain("stored_key");
+  const step = await send(domain, answer, { client_final: `${client_final.slice(0, -4)}AAA=` });
+  const after = JSON.stringify(await domain.store.get([recordKeys.flow(answer.step.flow_id)]));
+  expect(step).toMatchObject({ errors: { base: "invalid_auth" } });
+  expect(after).not.toContain(client_final.split(",p=")[1]?.slice(0, -4));
+});
+
+/** The kinds of every record that is read from now on. */
+function readsOf({ store }: LoginDomain): string[] {
+  const reads: string[] = [];
+  const get = store.get.bind(store);
+  store.get = async (keys) => {
+    reads.push(keys.map((key) => key.replace(/:.*/, "")).join(" "));
+    return await get(keys);
+  };
+  return reads;
+}
