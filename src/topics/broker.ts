@@ -41,10 +41,10 @@ export interface BrokerListener {
   /** Messages of a followed namespace, each once, in the order of their sequence. */
   onMessage(message: Message): void;
   /**
-   * Messages of the namespace may be lost. Called before the messages that come after them. Without a namespace: of any
-   * that nobody follows by name.
+   * Messages of the namespace may be lost. Called before the messages that come after them. `upTo` is the position of the
+   * last one that is. Without a namespace, and then without a position: of any that nobody follows by name.
    */
-  onGap(namespace: string | undefined): void;
+  onGap(namespace: string | undefined, upTo?: Position): void;
 }
 
 /**

@@ -1,5 +1,4 @@
-import type { Message, Position, TopicBroker } from "./broker.ts";
-import { namespaceOf } from "./broker.ts";
+import type { Position, TopicBroker } from "./broker.ts";
 import type { Subscription } from "./subscription.ts";
 
 const retryMs = 1_000;
@@ -9,7 +8,7 @@ interface Followed {
   readonly ready: Promise<void>;
   readonly subscriptions: Set<Subscription>;
   users: number;
-  /** Of the last message that was handed out, or that came before the first one; null until the broker delivers. */
+  /** Of the last message that was handed out or lost, or that came before the first one; null until the broker delivers. */
   position: Position | null;
 }
 
@@ -30,11 +29,17 @@ export interface Following {
 /** Which namespaces the broker delivers to this node. */
 export class Namespaces {
   readonly #broker: Pick<TopicBroker, "follow" | "unfollow" | "followAll" | "unfollowAll">;
+  readonly #afterArrived: (task: () => void) => void;
   readonly #followed = new Map<string, Followed>();
   readonly #ofAll = new Set<Subscription>();
 
-  constructor(broker: Pick<TopicBroker, "follow" | "unfollow" | "followAll" | "unfollowAll">) {
+  /** `afterArrived` runs the task once every message that has arrived is handed out, or lost. */
+  constructor(
+    broker: Pick<TopicBroker, "follow" | "unfollow" | "followAll" | "unfollowAll">,
+    afterArrived: (task: () => void) => void,
+  ) {
     this.#broker = broker;
+    this.#afterArrived = afterArrived;
   }
 
   /** Undefined: all of them. */
@@ -67,8 +72,9 @@ export class Namespaces {
     };
   }
 
-  handedOut({ topic, position }: Message): void {
-    const followed = this.#followed.get(namespaceOf(topic));
+  /** The namespace's messages up to the position are being handed out, or are lost: who begins now does not get them. */
+  passed(namespace: string, position: Position): void {
+    const followed = this.#followed.get(namespace);
     if (followed !== undefined) followed.position = position;
   }
 
@@ -109,9 +115,7 @@ export class Namespaces {
 
   #begin(namespace: string): Followed {
     const followed: Followed = {
-      ready: this.#broker.follow(namespace).then((position) => {
-        followed.position ??= position;
-      }),
+      ready: this.#broker.follow(namespace).then((position) => this.#untilHandedOut(followed, position)),
       subscriptions: new Set(),
       users: 0,
       position: null,
@@ -122,6 +126,21 @@ export class Namespaces {
       if (this.#followed.get(namespace) === followed) this.#followed.delete(namespace);
     });
     return followed;
+  }
+
+  /**
+   * Messages from before the position may have arrived, for whoever follows all namespaces, and wait to be handed out. A
+   * subscription that began now would get them after an answer that says it has them.
+   */
+  #untilHandedOut(followed: Followed, { epoch, sequence }: Position): Promise<void> {
+    return new Promise((resolve) => {
+      this.#afterArrived(() => {
+        const { position } = followed;
+        const isBehind = position?.epoch !== epoch || position.sequence < sequence;
+        if (isBehind) followed.position = { epoch, sequence };
+        resolve();
+      });
+    });
   }
 
   #followAll(): Following {

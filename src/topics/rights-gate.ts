@@ -12,8 +12,15 @@ export interface RightsGateOptions {
 }
 
 interface Waiting {
-  readonly message: Message;
+  /** A message, or a task in the order of messages. */
+  readonly item: Message | (() => void);
   readonly since: number;
+}
+
+/** Somebody who wants to hand out messages that were kept. */
+interface Asking {
+  readonly rightsVersion: number;
+  readonly answer: (mayPass: boolean) => void;
 }
 
 /**
@@ -23,29 +30,62 @@ interface Waiting {
 export class RightsGate {
   readonly #options: RightsGateOptions;
   readonly #stop: () => void;
+  readonly #asking = new Set<Asking>();
   #waiting: Waiting[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: RightsGateOptions) {
     this.#options = options;
-    this.#stop = options.progress.onRead(() => this.#release());
+    this.#stop = options.progress.onRead(() => this.#read());
   }
 
   /** The order of the messages is kept. */
   add(message: Message): void {
-    if (this.#waiting.length === 0 && this.#mayPass(message)) {
-      this.#options.onPassed(message);
-      return;
-    }
-    this.#waiting.push({ message, since: this.#options.monotonic() });
-    if (this.#waiting.length > gateLimits.messages) this.#lose(1);
-    this.#timer ??= setTimeout(() => this.#expire(), gateLimits.waitMs).unref();
+    if (this.#waiting.length === 0 && this.#mayPass(message)) this.#options.onPassed(message);
+    else this.#wait(message);
+  }
+
+  /** Runs the task once the messages that came before it have passed, or are lost. */
+  inOrder(task: () => void): void {
+    if (this.#waiting.length === 0) task();
+    else this.#wait(task);
+  }
+
+  /**
+   * Whether messages that were kept may be judged by the rights that this node knows. Waits as long as a message would.
+   * False: they would be lost.
+   */
+  async mayPass(messages: readonly Message[]): Promise<boolean> {
+    const rightsVersion = Math.max(0, ...messages.map((each) => (each.isOwn ? 0 : each.rightsVersion)));
+    if (rightsVersion <= this.#options.progress.readUpTo) return true;
+    return await new Promise((resolve) => {
+      const asking: Asking = {
+        rightsVersion,
+        answer: (mayPass) => {
+          clearTimeout(timer);
+          this.#asking.delete(asking);
+          resolve(mayPass);
+        },
+      };
+      const timer = setTimeout(() => asking.answer(false), gateLimits.waitMs).unref();
+      this.#asking.add(asking);
+    });
   }
 
   close(): void {
     this.#stop();
     clearTimeout(this.#timer);
+    const waiting = this.#waiting;
     this.#waiting = [];
+    // Whoever waits for its turn goes on.
+    for (const { item } of waiting) if (typeof item === "function") item();
+    for (const asking of this.#asking) asking.answer(false);
+  }
+
+  #wait(item: Waiting["item"]): void {
+    this.#waiting.push({ item, since: this.#options.monotonic() });
+    if (this.#waiting.length > gateLimits.messages) this.#lose(1);
+    this.#timer ??= setTimeout(() => this.#expire(), gateLimits.waitMs).unref();
   }
 
   /** An own message's change was applied before it was published. */
@@ -53,10 +93,19 @@ export class RightsGate {
     return isOwn || rightsVersion <= this.#options.progress.readUpTo;
   }
 
+  #read(): void {
+    this.#release();
+    for (const asking of this.#asking)
+      if (asking.rightsVersion <= this.#options.progress.readUpTo) asking.answer(true);
+  }
+
   #release(): void {
-    const first = this.#waiting.findIndex(({ message }) => !this.#mayPass(message));
+    const first = this.#waiting.findIndex(({ item }) => typeof item !== "function" && !this.#mayPass(item));
     const passed = this.#waiting.splice(0, first < 0 ? this.#waiting.length : first);
-    for (const { message } of passed) this.#options.onPassed(message);
+    for (const { item } of passed) {
+      if (typeof item === "function") item();
+      else this.#options.onPassed(item);
+    }
   }
 
   #expire(): void {
@@ -70,6 +119,9 @@ export class RightsGate {
   }
 
   #lose(count: number): void {
-    for (const { message } of this.#waiting.splice(0, count)) this.#options.onLost(message);
+    for (const { item } of this.#waiting.splice(0, count)) {
+      if (typeof item === "function") item();
+      else this.#options.onLost(item);
+    }
   }
 }

@@ -140,14 +140,13 @@ class NodeTopics implements Topics {
     const monotonic = () => clock.monotonic();
     const now = () => clock.now();
     const shared = { ...options, monotonic, now, groups: this.#groups, verdicts: this.#verdicts };
-    this.#namespaces = new Namespaces(broker);
     this.#rates = new UserMessageRates(limits.requestsPerUser);
     this.#replays = new UserMessageRates(limits.requestsPerUser);
     this.#publishing = new Publishing({ ...shared, messageBytes: limits.messageBytes });
     this.#fanOut = new FanOut({
       ...shared,
       earlyMessages: limits.outlet.messages,
-      onTaken: (message) => this.#namespaces.handedOut(message),
+      onTaken: ({ topic, position }) => this.#namespaces.passed(namespaceOf(topic), position),
     });
     this.#gate = new RightsGate({
       progress,
@@ -155,10 +154,12 @@ class NodeTopics implements Topics {
       onPassed: (message) => this.#fanOut.add(message),
       onLost: (message) => this.#fanOut.later(() => this.#lost(message)),
     });
+    const afterArrived = (task: () => void) => this.#gate.inOrder(() => this.#fanOut.later(task));
+    this.#namespaces = new Namespaces(broker, afterArrived);
     this.#socketParts = { ...shared, observer, fanOut: this.#fanOut, outletLimits: limits.outlet };
     broker.start({
       onMessage: (message) => this.#gate.add(message),
-      onGap: (namespace) => this.#fanOut.later(() => this.#gap(namespace)),
+      onGap: (namespace, upTo) => afterArrived(() => this.#gap(namespace, upTo)),
     });
   }
 
@@ -328,7 +329,8 @@ class NodeTopics implements Topics {
     const count = upTo.sequence - after.sequence;
     if (count < 0 || !this.#mayReplay(userId, count)) return undefined;
     const missed = await this.#options.broker.history(namespaceOf(pattern), after, upTo.sequence);
-    return missed?.map((message) => new Delivery(message, 0));
+    if (missed === undefined || !(await this.#gate.mayPass(missed))) return undefined;
+    return missed.map((message) => new Delivery(message, 0));
   }
 
   /** Those that come after the position come live. */
@@ -340,6 +342,8 @@ class NodeTopics implements Topics {
     if (!this.#mayReplay(userId, maxLastValues / 4))
       throw new AuthError("rate_limited", { retryAfterSeconds: 1 });
     const values = await this.#options.broker.lastValues(pattern, maxLastValues);
+    if (!(await this.#gate.mayPass(values)))
+      throw new AuthError("unavailable", { detail: "the log of this node is late" });
     return values
       .filter(({ position }) => position.epoch !== epoch || position.sequence <= sequence)
       .map((message) => new Delivery(message, 0, true));
@@ -359,6 +363,7 @@ class NodeTopics implements Topics {
   /** Whoever may have got it is told. */
   #lost(message: Message): void {
     const delivery = new Delivery(message, 0);
+    this.#namespaces.passed(namespaceOf(message.topic), message.position);
     for (const group of this.#groups.of(delivery.segments)) {
       if (!delivery.mayReach(group.permissions, this.#verdicts)) continue;
       for (const subscription of group.members) this.#lose(subscription, 1);
@@ -366,7 +371,8 @@ class NodeTopics implements Topics {
   }
 
   /** It is not known for whom the lost ones were. */
-  #gap(namespace: string | undefined): void {
+  #gap(namespace: string | undefined, upTo: Position | undefined): void {
+    if (namespace !== undefined && upTo !== undefined) this.#namespaces.passed(namespace, upTo);
     for (const subscription of this.#namespaces.subscriptionsTo(namespace)) this.#lose(subscription, null);
   }
 

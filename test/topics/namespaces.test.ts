@@ -5,8 +5,8 @@ import { Namespaces } from "../../src/topics/namespaces.ts";
 import type { Subscription } from "../../src/topics/subscription.ts";
 
 function setUp() {
-  const state = { isAway: false, follows: 0, unfollows: 0 };
-  const namespaces = new Namespaces({
+  const state = { isAway: false, follows: 0, unfollows: 0, arrived: undefined as (() => void)[] | undefined };
+  const broker = {
     async follow() {
       state.follows += 1;
       if (state.isAway) throw new AuthError("unavailable");
@@ -17,7 +17,10 @@ function setUp() {
     },
     followAll: async () => undefined,
     unfollowAll: () => undefined,
-  });
+  };
+  const namespaces = new Namespaces(broker, (task) =>
+    state.arrived === undefined ? task() : state.arrived.push(task),
+  );
   const subscription = () => ({}) as Subscription;
   return { state, namespaces, subscription };
 }
@@ -44,6 +47,29 @@ describe("namespaces that are followed", () => {
     other.end();
     await vi.advanceTimersByTimeAsync(0);
     expect(state.unfollows).toBe(1);
+  });
+
+  it("begin behind the messages that have arrived and wait to be handed out", async () => {
+    for (const [handedOut, position] of [
+      [6, 7],
+      [9, 9],
+    ] as const) {
+      const { state, namespaces } = setUp();
+      const arrived: (() => void)[] = [];
+      state.arrived = arrived;
+      const following = namespaces.follow("a");
+      let isReady = false;
+      const ready = following.ready.then(() => {
+        isReady = true;
+      });
+      await vi.advanceTimersByTimeAsync(0);
+      namespaces.passed("a", { epoch: "e", sequence: handedOut });
+      await vi.advanceTimersByTimeAsync(0);
+      expect([isReady, arrived.length]).toEqual([false, 1]);
+      for (const task of arrived) task();
+      await ready;
+      expect(following.position).toEqual({ epoch: "e", sequence: position });
+    }
   });
 
   it("are tried again by the next one if the broker was away", async () => {

@@ -60,6 +60,47 @@ describe("messages from a node that knows more of the log", () => {
     expect(passed).toEqual([]);
   });
 
+  it("keep their order with what is told between them", () => {
+    const { gate, passed, lost, read } = setUp();
+    const told: string[] = [];
+    gate.inOrder(() => told.push("nothing waits"));
+    gate.add(messageOf(1, 10));
+    gate.inOrder(() => told.push(`after ${passed}`));
+    gate.add(messageOf(2, 10));
+    gate.add(messageOf(3, 40));
+    gate.inOrder(() => told.push(`lost ${lost}`));
+    expect(told).toEqual(["nothing waits"]);
+    read(10);
+    expect([told, passed]).toEqual([
+      ["nothing waits", "after 1"],
+      [1, 2],
+    ]);
+    vi.advanceTimersByTime(gateLimits.waitMs);
+    expect(told).toEqual(["nothing waits", "after 1", "lost 3"]);
+  });
+
+  it("that were kept are not handed out before this node has read as much, for as long as a message waits", async () => {
+    const { gate, read } = setUp();
+    read(10);
+    const kept = [messageOf(1, 10), messageOf(2, 40), messageOf(3, 90, true)];
+    expect(await gate.mayPass(kept.slice(0, 1))).toBe(true);
+    const answers: boolean[] = [];
+    const ask = () => gate.mayPass(kept).then((answer) => answers.push(answer));
+    const first = ask();
+    await vi.advanceTimersByTimeAsync(gateLimits.waitMs - 1);
+    read(39);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(answers).toEqual([]);
+    read(40);
+    await first;
+    expect(answers).toEqual([true]);
+    const late = gate.mayPass([messageOf(4, 50)]);
+    const closed = gate.mayPass([messageOf(5, 60)]);
+    await vi.advanceTimersByTimeAsync(gateLimits.waitMs);
+    gate.close();
+    expect([await late, await closed]).toEqual([false, false]);
+  });
+
   it("are lost, and told, if the log stays behind, and if there are too many", () => {
     const { gate, passed, lost, read } = setUp();
     gate.add(messageOf(1, 40));

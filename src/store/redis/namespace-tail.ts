@@ -9,7 +9,8 @@ export interface NamespaceTailOptions {
   readonly readPosition: (known: Position | undefined) => Promise<Position>;
   readonly readHistory: (after: Position, upTo: number) => Promise<readonly Message[] | undefined>;
   readonly onMessage: (message: Message) => void;
-  readonly onGap: () => void;
+  /** The position of the last message that may be lost. */
+  readonly onGap: (upTo: Position) => void;
   readonly isClosed: () => boolean;
 }
 
@@ -81,7 +82,8 @@ export class NamespaceTail {
     const { position } = message;
     const before = this.#position;
     if (before === undefined || position.epoch !== before.epoch) {
-      if (before !== undefined) this.#options.onGap();
+      if (before !== undefined)
+        this.#options.onGap({ epoch: position.epoch, sequence: position.sequence - 1 });
       this.#handOn(this.#options.parse(message.text, position), position);
     } else if (position.sequence === before.sequence + 1)
       this.#handOn(this.#options.parse(message.text, position), position);
@@ -95,7 +97,7 @@ export class NamespaceTail {
 
   #handOn(message: Message | undefined, position: Position): void {
     this.#position = position;
-    if (message === undefined) this.#options.onGap();
+    if (message === undefined) this.#options.onGap(position);
     else this.#hand(message);
   }
 
@@ -143,7 +145,7 @@ export class NamespaceTail {
         if (now.epoch === before.epoch) await this.#readMissing(before, now.sequence);
         else {
           this.#position = now;
-          this.#options.onGap();
+          this.#options.onGap(now);
         }
         return;
       } catch {
@@ -158,7 +160,7 @@ export class NamespaceTail {
     for (;;) {
       try {
         const missing = await this.#options.readHistory(after, upTo);
-        if (missing === undefined) this.#options.onGap();
+        if (missing === undefined) this.#options.onGap({ epoch: after.epoch, sequence: upTo });
         for (const message of missing ?? []) this.#hand(message);
         this.#position = { epoch: after.epoch, sequence: upTo };
         return;

@@ -194,7 +194,7 @@ export class RedisTopicBroker implements TopicBroker {
       readPosition: (known) => this.#position(namespace, known),
       readHistory: (after, upTo) => this.#readHistory(namespace, after, upTo),
       onMessage: (message) => this.#listener?.onMessage(message),
-      onGap: () => this.#listener?.onGap(namespace),
+      onGap: (upTo) => this.#listener?.onGap(namespace, upTo),
       isClosed: () => this.#isClosed,
     });
   }
