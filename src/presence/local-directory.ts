@@ -28,6 +28,8 @@ export class LocalPresenceDirectory implements PresenceDirectory {
     this.#members = options.members;
   }
 
+  readonly listsAtOnce = true;
+
   get needsWrites(): boolean {
     return this.#watchers.size > 0;
   }

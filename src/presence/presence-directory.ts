@@ -55,6 +55,8 @@ export interface PresenceWatcher {
 export interface PresenceDirectory {
   /** False as long as nobody would read what is written. */
   readonly needsWrites: boolean;
+  /** A connection is in the list before it is written. */
+  readonly listsAtOnce: boolean;
   /**
    * Writes this node's changes and renews its lease. Call it every half second, also without changes, and not before the
    * last call has settled. `lost`: the directory does not have what this node wrote before, so write all connections of

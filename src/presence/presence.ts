@@ -60,8 +60,8 @@ export class NodePresence implements Presence {
 
   left(member: HubMember): void {
     if (!this.#directory.needsWrites) return;
-    // Nobody was told that it came, so nobody needs to be told that it went.
-    if (this.#waiting.get(member) === "joined") this.#waiting.delete(member);
+    // Nobody was told that it came, so nobody needs to be told that it went, unless it was in the list already.
+    if (this.#waiting.get(member) === "joined" && !this.#directory.listsAtOnce) this.#waiting.delete(member);
     else this.#waiting.set(member, "left");
   }
 

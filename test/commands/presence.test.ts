@@ -145,6 +145,26 @@ describe.each(storeKinds.flatMap((store) => transportNames.map((transport) => ({
       for (const { socket } of watchers) socket.close();
     });
 
+    it("reports that a connection is over if it was in the list, however short it was", async () => {
+      const owner = await enter("paula");
+      await owner.socket.call("gatehouse/presence/subscribe", {});
+      await owner.socket.find((message) => "resync" in eventOf(message), "the watch has begun");
+      for (let times = 0; times < 3; times += 1) {
+        const { socket, grant } = await enter("berta", other);
+        const listed = async () =>
+          (await list(owner.socket, { session_id: grant.session_id })) as readonly ConnectionInfo[];
+        await eventually("it is in the list", async () => (await listed()).length === 1);
+        const [connection] = await listed();
+        socket.close();
+        await owner.socket.find(
+          (message) =>
+            eventOf(message).left?.some((each) => each.connection_id === connection?.connection_id) === true,
+          "it is over",
+        );
+      }
+      owner.socket.close();
+    });
+
     it("stops reporting others when the right is lost", async () => {
       const [owner, adam] = [await enter("paula"), await enter("adam")];
       await adam.socket.call("gatehouse/presence/subscribe", {});

@@ -53,6 +53,7 @@ const maxMessageLength = 3_500;
  */
 export class RedisPresenceDirectory implements PresenceDirectory {
   readonly needsWrites = true;
+  readonly listsAtOnce = false;
   readonly #options: RedisPresenceOptions;
   readonly #address: RedisAddress;
   readonly #client: LazyClient;
