@@ -4,9 +4,13 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "nod
 
 import { protocolFiles } from "../dist/protocol/json-schemas.js";
 import { createMsgpackCodec } from "../dist/src/codec/msgpack.js";
-import { withConfigTable, withProvidersTable } from "../dist/src/server/config/markdown.js";
+import { withConfigTable, withFactorsTable, withProvidersTable } from "../dist/src/server/config/markdown.js";
 
-const tables = { "../README.md": withConfigTable, "../src/auth/providers/README.md": withProvidersTable };
+const tables = {
+  "../README.md": withConfigTable,
+  "../src/auth/providers/README.md": withProvidersTable,
+  "../src/auth/factors/README.md": withFactorsTable,
+};
 for (const [name, withTable] of Object.entries(tables)) {
   const page = new URL(name, import.meta.url);
   const next = withTable(readFileSync(page, "utf8"));

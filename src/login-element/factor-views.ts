@@ -1,10 +1,12 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import type { FormStep } from "../../protocol/flow.ts";
+import { asksForPasskey } from "./passkey.ts";
 import { fill, type Texts } from "./texts.ts";
 
 /** What the form of a second factor says and shows above its fields; nothing for other forms. */
-export function factorTemplate({ step_id, description_placeholders }: FormStep, texts: Texts) {
+export function factorTemplate(step: FormStep, texts: Texts) {
+  const { step_id, description_placeholders } = step;
   const shown = description_placeholders ?? {};
   switch (step_id) {
     case "select_mfa_module":
@@ -12,8 +14,10 @@ export function factorTemplate({ step_id, description_placeholders }: FormStep, 
     case "select_mfa_setup":
       return html`<p>${texts.factorSetupChoice}</p>`;
     case "mfa":
+      if (asksForPasskey(step)) return html`<p>${texts.passkey}</p>`;
       return html`<p>${fill(texts.factorCode, { factor: shown.mfa_module_name ?? "" })}</p>`;
     case "mfa_setup":
+      if (asksForPasskey(step)) return html`<p>${texts.passkeySetup}</p>`;
       return setupTemplate(shown, texts);
     case "mfa_recovery":
       return html`<p id="code-text">${texts.recovery}</p><pre class="code" part="code" dir="ltr" aria-describedby="code-text">${shown.codes}</pre>`;

@@ -146,6 +146,12 @@ export class LoginController {
     }
   }
 
+  /** What was to fill in the form did not. The form stays. */
+  notAnswered(form: FormStep, problem: string): void {
+    const { view, busy } = this.state;
+    if (view.kind === "form" && view.step === form && !busy) this.#set({ problem });
+  }
+
   async #createOwner(setup: { readonly code: string }, input: Readonly<Record<string, unknown>>) {
     const { view, busy } = this.state;
     if (view.kind !== "form" || busy) return;

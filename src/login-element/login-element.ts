@@ -1,5 +1,6 @@
 import { html, LitElement, type PropertyValues, type TemplateResult } from "lit";
 
+import type { FormStep } from "../../protocol/flow.ts";
 import type { DeviceTokenStore } from "../client/device-store.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
 import type { TokenStore } from "../client/token-store.ts";
@@ -8,6 +9,7 @@ import type { GatehouseLoginElement } from "./events.ts";
 import { answerOf, fieldId, isSecret, problemsOf } from "./form-fields.ts";
 import { LoginController, type LoginOutcome, type LoginState, type View } from "./login-controller.ts";
 import { isOwnerForm } from "./owner-form.ts";
+import { answerWithPasskey, asksForPasskey, passkeyFailed } from "./passkey.ts";
 import { styles } from "./styles.ts";
 import { fill, languageOf, textsIn } from "./texts.ts";
 import { announcement, isBlocked, problemText, type ViewContext, viewTemplate } from "./views.ts";
@@ -175,11 +177,22 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     const { view } = controller.state;
     if (view.kind !== "form" || isBlocked({ state: controller.state, waitSeconds: this.#waitSeconds }))
       return;
+    if (asksForPasskey(view.step)) {
+      this.#askBrowser(controller, view.step);
+      return;
+    }
     const answer = answerOf(form, view.step, this.#texts);
     this.#fieldProblems = "wrong" in answer ? answer.wrong : {};
     this.requestUpdate();
     if ("input" in answer) void controller.submit(answer.input);
     else void this.updateComplete.then(() => this.#focusFirstWrong());
+  }
+
+  #askBrowser(controller: LoginController, step: FormStep): void {
+    answerWithPasskey(step).then(
+      (input) => void controller.submit(input),
+      () => controller.notAnswered(step, passkeyFailed),
+    );
   }
 
   protected override render(): TemplateResult {

@@ -34,6 +34,9 @@ const english = {
   qrCode: "QR code for the authenticator app",
   factorSecret: "Or give the app this key:",
   factorLink: "Open the authenticator app on this device",
+  passkey: "Confirm with your passkey or security key.",
+  passkeySetup: "You need a second factor. Set up a passkey or security key for this.",
+  usePasskey: "Ask the browser for it",
   recovery:
     "Keep these codes in a safe place. Each lets you in once if you lose your second factor. They are not shown again.",
   recoveryKept: "I have kept them",
@@ -60,6 +63,8 @@ const english = {
     invalid_auth: "That was not accepted.",
     wrong_password: "User name or password is wrong.",
     invalid_code: "The code is wrong.",
+    invalid_passkey: "This key was not accepted.",
+    passkey_failed: "The browser gave no key. Try again.",
     rate_limited: "Too many tries. Wait a little, then try again.",
     overloaded: "The gateway is busy. Try again in a moment.",
     unavailable: "The gateway cannot answer at the moment. Try again soon.",
@@ -138,6 +143,10 @@ const german: Texts = {
   qrCode: "QR-Code für die Authenticator-App",
   factorSecret: "Oder geben Sie der App diesen Schlüssel:",
   factorLink: "Authenticator-App auf diesem Gerät öffnen",
+  passkey: "Bestätigen Sie mit Ihrem Passkey oder Sicherheitsschlüssel.",
+  passkeySetup:
+    "Sie brauchen einen zweiten Faktor. Richten Sie dafür einen Passkey oder Sicherheitsschlüssel ein.",
+  usePasskey: "Den Browser danach fragen",
   recovery:
     "Bewahren Sie diese Codes sicher auf. Mit jedem kommen Sie einmal hinein, wenn Sie den zweiten Faktor verlieren. Sie werden nicht noch einmal angezeigt.",
   recoveryKept: "Ich habe sie aufbewahrt",
@@ -164,6 +173,8 @@ const german: Texts = {
     invalid_auth: "Das wurde nicht angenommen.",
     wrong_password: "Benutzername oder Passwort ist falsch.",
     invalid_code: "Der Code ist falsch.",
+    invalid_passkey: "Dieser Schlüssel wurde nicht angenommen.",
+    passkey_failed: "Der Browser hat keinen Schlüssel geliefert. Versuchen Sie es noch einmal.",
     rate_limited: "Zu viele Versuche. Warten Sie ein wenig und versuchen Sie es dann noch einmal.",
     overloaded: "Das Gateway ist ausgelastet. Versuchen Sie es gleich noch einmal.",
     unavailable: "Das Gateway kann gerade nicht antworten. Versuchen Sie es bald noch einmal.",

@@ -7,6 +7,7 @@ import { factorTemplate, isRecoveryForm } from "./factor-views.ts";
 import { fieldTemplate } from "./form-fields.ts";
 import type { LoginState } from "./login-controller.ts";
 import { isOwnerForm } from "./owner-form.ts";
+import { asksForPasskey } from "./passkey.ts";
 import { fill, type Texts, textOfCode } from "./texts.ts";
 
 /** What a view needs beside the state of the login. */
@@ -101,7 +102,7 @@ function formTemplate(context: ViewContext, step: FormStep): TemplateResult {
   const { state, texts, fieldProblems, onSubmit } = context;
   return html`<form part="form" novalidate @submit=${onSubmit}>
     ${factorTemplate(step, texts)}
-    ${step.data_schema.map((field) => fieldTemplate({ field, texts, problem: fieldProblems[field.name] }))}
+    ${asksForPasskey(step) ? nothing : step.data_schema.map((field) => fieldTemplate({ field, texts, problem: fieldProblems[field.name] }))}
     <slot name="options"></slot>
     ${provingTemplate(context)}
     <button part="button submit" class="primary" type="submit" aria-disabled=${String(isBlocked(context))}>
@@ -119,6 +120,7 @@ function provingTemplate({ state: { proving }, texts }: ViewContext) {
 function submitText(texts: Texts, step: FormStep): string {
   if (isOwnerForm(step)) return texts.createOwner;
   if (isRecoveryForm(step)) return texts.recoveryKept;
+  if (asksForPasskey(step)) return texts.usePasskey;
   return asksForPassword(step) ? texts.submit : texts.next;
 }
 

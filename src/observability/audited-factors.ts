@@ -7,8 +7,8 @@ export const secondFactors: Rules<Authority["secondFactors"]> = {
   // A step that only asks on is no decision.
   advanceSetup:
     (advance, { actor, audit }) =>
-    async (flowId, input, by, origin) => {
-      const step = await advance(flowId, input, by, origin);
+    async (flowId, input, by) => {
+      const step = await advance(flowId, input, by);
       if (step.type === "create_entry")
         audit.decided("factor_setup", "allowed", { userId: by.userId, factorIds: [step.handler], actor });
       else if (step.type === "abort" || step.errors.base !== undefined) {

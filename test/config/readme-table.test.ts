@@ -2,11 +2,14 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, it } from "vitest";
 
+import { factorTypes } from "../../src/auth/factors/factor-types.ts";
 import { providerTypes } from "../../src/auth/providers/provider-types.ts";
 import {
   configMarkdown,
+  factorsMarkdown,
   providersMarkdown,
   withConfigTable,
+  withFactorsTable,
   withProvidersTable,
 } from "../../src/server/config/markdown.ts";
 import { options, optionsOfEntry } from "../../src/server/config/options.ts";
@@ -14,15 +17,19 @@ import { options, optionsOfEntry } from "../../src/server/config/options.ts";
 const page = (name: string) => readFileSync(path.resolve(import.meta.dirname, "../..", name), "utf8");
 const readme = page("README.md");
 const providers = page("src/auth/providers/README.md");
+const factors = page("src/auth/factors/README.md");
 
 it("the tables are the schemas'", () => {
   expect(withConfigTable(readme)).toBe(readme);
   expect(withProvidersTable(providers)).toBe(providers);
+  expect(withFactorsTable(factors)).toBe(factors);
 });
 
-it("every option of a provider has a row that says what it does", () => {
-  const shown = providersMarkdown();
-  for (const [type, { entry }] of Object.entries(providerTypes)) {
+it.each([
+  { what: "a provider", types: providerTypes, shown: providersMarkdown() },
+  { what: "a second factor", types: factorTypes, shown: factorsMarkdown() },
+])("every option of $what has a row that says what it does", ({ types, shown }) => {
+  for (const [type, { entry }] of Object.entries(types)) {
     for (const { key, option } of optionsOfEntry(entry)) {
       if (key === "type") continue;
       expect(option.description, `${type}.${key}`).not.toBe("");
@@ -38,5 +45,6 @@ it("the table has one row an option", () => {
 it("a text without markers has no table", () => {
   expect(withConfigTable("# Gatehouse")).toBeUndefined();
   expect(withProvidersTable("# Login providers")).toBeUndefined();
+  expect(withFactorsTable("# Second factors")).toBeUndefined();
   expect(withConfigTable("<!-- configuration:end --><!-- configuration:begin -->")).toBeUndefined();
 });

@@ -37,7 +37,7 @@ export interface LoginPage {
 }
 
 /** Somebody's web application, under the same policy as the gateway's own pages with the element. */
-export async function startLoginPages(browser: Browser): Promise<LoginPages> {
+export async function startLoginPages(browser: Browser, host = "127.0.0.1"): Promise<LoginPages> {
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://page");
     const gateway = searchParams.get("url") ?? "";
@@ -52,7 +52,7 @@ export async function startLoginPages(browser: Browser): Promise<LoginPages> {
         .end(documentWith(gateway, searchParams));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const origin = `http://${host}:${(server.address() as AddressInfo).port}`;
   return {
     origin,
     async open(gateway, attributes = {}, context = {}) {

@@ -5,13 +5,15 @@ import type { Factor } from "./factor.ts";
 import type { FactorTools } from "./factor-type.ts";
 import { recoveryType } from "./recovery/type.ts";
 import { totpType } from "./totp/type.ts";
+import { webauthnType } from "./webauthn/type.ts";
 
 /** Every type of second factor: a new one is a folder, and a line in each of these two. */
 export const factorTypes = {
   totp: totpType,
+  webauthn: webauthnType,
   recovery: recoveryType,
 };
-export const FactorEntry = Type.Union([totpType.entry, recoveryType.entry]);
+export const FactorEntry = Type.Union([totpType.entry, webauthnType.entry, recoveryType.entry]);
 export type FactorEntry = Frozen<Static<typeof FactorEntry>>;
 
 export const defaultFactors: readonly FactorEntry[] = [{ type: "totp" }, { type: "recovery" }];

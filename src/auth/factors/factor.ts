@@ -8,8 +8,8 @@ export interface FactorContext {
   readonly userName: string;
   /** Names this try. Random, and the same for a form and its input. */
   readonly flowId: string;
-  /** The origin of the page that shows the form, if it is known; for methods that are bound to it. */
-  readonly origin?: string | undefined;
+  /** At a set-up: what the user has of this factor already. */
+  readonly previous?: JsonObject | undefined;
 }
 
 /** A form of a factor. Whoever sends it adds ids and attempts. */

@@ -25,18 +25,13 @@ export interface SetupFlows {
    * Begins the set-up of a factor for the principal's user; another one that was begun is over. Throws `no_module`,
    * `recent_login_required`, `insufficient_scope` for an app's session, `not_system_user`.
    */
-  begin(factorId: string, by: Principal, origin?: string): Promise<FactorSetupStep>;
+  begin(factorId: string, by: Principal): Promise<FactorSetupStep>;
   /**
    * Goes on with it. The set-up is the user's and the session's: throws `invalid_flow` alike for an unknown, ended or
    * other one, and as `begin` does. What completes it raises the session that asks to level 2, and ends the user's
    * sessions below that.
    */
-  advance(
-    flowId: string,
-    input: Readonly<Record<string, unknown>>,
-    by: Principal,
-    origin?: string,
-  ): Promise<FactorSetupStep>;
+  advance(flowId: string, input: Readonly<Record<string, unknown>>, by: Principal): Promise<FactorSetupStep>;
 }
 
 export interface SetupFlowsOptions {
@@ -74,19 +69,20 @@ interface VersionedSetup {
 
 /** Set-up of second factors by users who are logged in. A user sets up one at a time, on any node. */
 export function createSetupFlows(options: SetupFlowsOptions): SetupFlows {
-  const contextOf = async (flowId: string, { userId }: Principal, origin?: string) => ({
-    userId,
-    userName: await options.nameOf(userId),
-    flowId,
-    origin,
-  });
+  const contextOf = async (flowId: string, { userId }: Principal, { id }: Factor) => {
+    const [userName, { all }] = await Promise.all([
+      options.nameOf(userId),
+      readEnrolments(options.store, userId),
+    ]);
+    return { userId, userName, flowId, previous: all.find(({ factor }) => factor === id)?.data };
+  };
   return {
-    async begin(factorId, by, origin) {
+    async begin(factorId, by) {
       const factor = requireFactor(options.factors, factorId);
       requireFit(options, by);
       await requirePrimary(options, factor, by.userId);
       const flowId = randomBytes(16).toString("hex");
-      const context = await contextOf(flowId, by, origin);
+      const context = await contextOf(flowId, by, factor);
       const answer = await factor.beginSetup(context);
       const before = await readRecord(options.store, recordKeys.factorSetup(by.userId));
       const setup: Setup = {
@@ -100,12 +96,12 @@ export function createSetupFlows(options: SetupFlowsOptions): SetupFlows {
       };
       return await settle(options, factor, by, { setup, version: before?.version ?? 0 }, answer, context);
     },
-    async advance(flowId, input, by, origin) {
+    async advance(flowId, input, by) {
       requireFit(options, by);
       const at = await readSetup(options, by, flowId);
       const factor = requireFactor(options.factors, at.setup.factorId);
       const values = readFormInput(at.setup.fields, input);
-      const context = await contextOf(flowId, by, origin);
+      const context = await contextOf(flowId, by, factor);
       const answer = await factor.advanceSetup(values, at.setup.state, context);
       return await settle(options, factor, by, at, answer, context);
     },

@@ -1,3 +1,4 @@
+import { factorTypes } from "../../auth/factors/factor-types.ts";
 import { providerTypes } from "../../auth/providers/provider-types.ts";
 import { type Option, options, optionsOfEntry } from "./options.ts";
 
@@ -13,10 +14,21 @@ export function configMarkdown(): string {
 export const PROVIDERS_BEGIN = "<!-- providers:begin -->";
 export const PROVIDERS_END = "<!-- providers:end -->";
 
+export const FACTORS_BEGIN = "<!-- factors:begin -->";
+export const FACTORS_END = "<!-- factors:end -->";
+
 /** The table of the options of each type of provider. */
 export function providersMarkdown(): string {
-  const types = Object.entries(providerTypes);
-  const rows = types.flatMap(([type, { entry }]) =>
+  return entriesMarkdown(providerTypes);
+}
+
+/** The same of second factors. */
+export function factorsMarkdown(): string {
+  return entriesMarkdown(factorTypes);
+}
+
+function entriesMarkdown(types: typeof providerTypes | typeof factorTypes): string {
+  const rows = Object.entries(types).flatMap(([type, { entry }]) =>
     optionsOfEntry(entry)
       .filter(({ key }) => !common.has(key))
       .map(({ key, isRequired, option }) => {
@@ -28,12 +40,17 @@ export function providersMarkdown(): string {
   return [head, "| --- | --- | --- | --- | --- |", ...rows].join("\n");
 }
 
-/** Of every type; described with `auth_providers`. */
+/** Of every type; described with `auth_providers` and `auth_mfa_modules`. */
 const common: ReadonlySet<string> = new Set(["type", "id", "name"]);
 
 /** The page of the providers with the current table between the markers; undefined if the markers are missing. */
 export function withProvidersTable(page: string): string | undefined {
   return between(page, [PROVIDERS_BEGIN, PROVIDERS_END], providersMarkdown());
+}
+
+/** The same for the page of second factors. */
+export function withFactorsTable(page: string): string | undefined {
+  return between(page, [FACTORS_BEGIN, FACTORS_END], factorsMarkdown());
 }
 
 /** `readme` with the current table between the markers; undefined if the markers are missing. */

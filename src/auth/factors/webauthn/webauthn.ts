@@ -1,0 +1,230 @@
+import type { FormField } from "../../../../protocol/flow.ts";
+import type { JsonObject } from "../../store.ts";
+import type { Sealing } from "../../tokens/sealing.ts";
+import {
+  type EnrolledFactor,
+  type Factor,
+  type FactorContext,
+  type FactorForm,
+  factorSecretName,
+} from "../factor.ts";
+import { type Key, mostKeys, openKeys, sealKeys } from "./keys.ts";
+
+const text = (name: string, required = true): FormField => ({ name, type: "string", required });
+/** The parts of the browser's answer, base64url: one text would be longer than a field may be. */
+const creationFields = [
+  text("credential_id"),
+  text("client_data_json"),
+  text("attestation_object"),
+  text("transports", false),
+];
+const requestFields = [
+  text("credential_id"),
+  text("client_data_json"),
+  text("authenticator_data"),
+  text("signature"),
+];
+const refused = { base: "invalid_passkey" };
+
+export interface WebauthnOptions {
+  readonly id: string;
+  readonly name: string;
+  /** The domain that keys are bound to. Null: the host of the gateway's public URL. */
+  readonly rpId: string | null;
+  /** What browsers show; most show only the domain. */
+  readonly rpName: string;
+  /** Origins of pages that may ask for a key, beside the gateway's own. */
+  readonly origins: readonly string[];
+  /** Whether the key must verify its holder, by a PIN or a fingerprint. */
+  readonly verifiesUser: boolean;
+  readonly publicUrl: () => string;
+  readonly sealing: Pick<Sealing, "seal" | "open">;
+}
+
+type Library = typeof import("@simplewebauthn/server");
+
+/** Passkeys and security keys (WebAuthn level 3). A user has up to ten; another set-up adds one. */
+export function createWebauthn(options: WebauthnOptions): Factor {
+  const { id, name, sealing, verifiesUser } = options;
+  // It takes half a second to load, which no login should wait for. A failure is told to whoever needs it.
+  const library: Promise<Library> = import("@simplewebauthn/server");
+  library.catch(() => undefined);
+  const keysOf = ({ userId }: FactorContext, data: JsonObject | undefined) =>
+    openKeys(sealing, factorSecretName(id, userId), data);
+  const parts = { options, library };
+  return {
+    id,
+    type: "webauthn",
+    name,
+    attempts: 5,
+    guessable: false,
+    backup: false,
+    verifiesUser,
+    async beginSetup(context) {
+      const known = keysOf(context, context.previous);
+      if (known.length >= mostKeys) return { kind: "abort", reason: "too_many_keys" };
+      return await creationForm(parts, context, known);
+    },
+    async advanceSetup(input, { challenge }, context) {
+      const known = keysOf(context, context.previous);
+      const made = await verifyCreation(parts, input, String(challenge));
+      if (made === undefined) return await creationForm(parts, context, known, refused);
+      const list = [...known.filter((key) => key.id !== made.key.id), made.key].slice(-mostKeys);
+      return {
+        kind: "done",
+        data: sealKeys(sealing, factorSecretName(id, context.userId), list),
+        amr: made.amr,
+      };
+    },
+    begin: ({ data }, context) => requestForm(parts, keysOf(context, data)),
+    async verify(input, { data, used }, { challenge }, context) {
+      const known = keysOf(context, data);
+      const proved = await verifyRequest(parts, input, String(challenge), { known, used });
+      if (proved === undefined) return await requestForm(parts, known, refused);
+      return { kind: "proved", verifiesUser, ...proved };
+    },
+  };
+}
+
+interface Parts {
+  readonly options: WebauthnOptions;
+  readonly library: Promise<Library>;
+}
+
+function expected({ rpId, origins, publicUrl, verifiesUser }: WebauthnOptions) {
+  const own = new URL(publicUrl());
+  return {
+    expectedOrigin: [own.origin, ...origins],
+    expectedRPID: rpId ?? own.hostname,
+    requireUserVerification: verifiesUser,
+  };
+}
+
+function verification({ verifiesUser }: WebauthnOptions): "required" | "preferred" {
+  return verifiesUser ? "required" : "preferred";
+}
+
+async function creationForm(
+  { options, library }: Parts,
+  { userId, userName }: FactorContext,
+  known: readonly Key[],
+  errors?: FactorForm["errors"],
+): Promise<FactorForm> {
+  const { generateRegistrationOptions } = await library;
+  const asked = await generateRegistrationOptions({
+    rpName: options.rpName,
+    rpID: expected(options).expectedRPID,
+    userID: Uint8Array.from(Buffer.from(userId)),
+    userName,
+    userDisplayName: userName,
+    attestationType: "none",
+    excludeCredentials: known.map(({ id, transports }) => ({ id, transports })),
+    authenticatorSelection: { residentKey: "preferred", userVerification: verification(options) },
+  });
+  return {
+    kind: "form",
+    fields: creationFields,
+    errors,
+    placeholders: { options: JSON.stringify(asked) },
+    state: { challenge: asked.challenge },
+  };
+}
+
+async function requestForm(
+  { options, library }: Parts,
+  known: readonly Key[],
+  errors?: FactorForm["errors"],
+): Promise<FactorForm> {
+  const { generateAuthenticationOptions } = await library;
+  const asked = await generateAuthenticationOptions({
+    rpID: expected(options).expectedRPID,
+    allowCredentials: known.map(({ id, transports }) => ({ id, transports })),
+    userVerification: verification(options),
+  });
+  return {
+    kind: "form",
+    fields: requestFields,
+    errors,
+    placeholders: { options: JSON.stringify(asked) },
+    state: { challenge: asked.challenge },
+  };
+}
+
+type Input = Readonly<Record<string, unknown>>;
+
+/** Undefined: what the browser sent is no answer to this challenge. */
+async function verifyCreation(
+  { options, library }: Parts,
+  input: Input,
+  expectedChallenge: string,
+): Promise<{ readonly key: Key; readonly amr: readonly string[] } | undefined> {
+  const { verifyRegistrationResponse } = await library;
+  const id = String(input.credential_id);
+  const response = {
+    clientDataJSON: String(input.client_data_json),
+    attestationObject: String(input.attestation_object),
+  };
+  const { verified, registrationInfo } = await verifyRegistrationResponse({
+    response: { id, rawId: id, type: "public-key", response, clientExtensionResults: {} },
+    expectedChallenge,
+    ...expected(options),
+  }).catch(unverified);
+  if (!verified || registrationInfo === undefined) return undefined;
+  const { credential, credentialDeviceType } = registrationInfo;
+  const publicKey = Buffer.from(credential.publicKey).toString("base64url");
+  const transports = transportsIn(input.transports);
+  return {
+    key: { id, publicKey, counter: credential.counter, transports },
+    amr: amrOf(credentialDeviceType),
+  };
+}
+
+async function verifyRequest(
+  { options, library }: Parts,
+  input: Input,
+  expectedChallenge: string,
+  { known, used }: { readonly known: readonly Key[]; readonly used: EnrolledFactor["used"] },
+): Promise<{ readonly amr: readonly string[]; readonly used: JsonObject | null } | undefined> {
+  const { verifyAuthenticationResponse } = await library;
+  const key = known.find(({ id }) => id === input.credential_id);
+  if (key === undefined) return undefined;
+  const counters = (used?.counters ?? {}) as Readonly<Record<string, number>>;
+  const counter = Object.hasOwn(counters, key.id) ? (counters[key.id] ?? 0) : key.counter;
+  const response = {
+    clientDataJSON: String(input.client_data_json),
+    authenticatorData: String(input.authenticator_data),
+    signature: String(input.signature),
+  };
+  const { verified, authenticationInfo } = await verifyAuthenticationResponse({
+    response: { id: key.id, rawId: key.id, type: "public-key", response, clientExtensionResults: {} },
+    expectedChallenge,
+    ...expected(options),
+    credential: { id: key.id, publicKey: Uint8Array.from(Buffer.from(key.publicKey, "base64url")), counter },
+  }).catch(unverified);
+  if (!verified || authenticationInfo === undefined) return undefined;
+  const { newCounter, credentialDeviceType } = authenticationInfo;
+  const amr = amrOf(credentialDeviceType);
+  // Keys that do not count stay at 0. Each challenge is answered once: it belongs to one step of one flow.
+  if (newCounter === 0) return { amr, used: null };
+  return { amr, used: { counters: { ...counters, [key.id]: newCounter } } };
+}
+
+/** The library throws for whatever does not fit, with words about it that nobody needs. */
+function unverified(): {
+  readonly verified: false;
+  registrationInfo?: undefined;
+  authenticationInfo?: undefined;
+} {
+  return { verified: false };
+}
+
+/** RFC 8176: a key in hardware or one that is copied between devices, and the test that somebody is there. */
+function amrOf(device: "singleDevice" | "multiDevice"): readonly string[] {
+  return [device === "singleDevice" ? "hwk" : "swk", "user"];
+}
+
+const transportWords = new Set(["usb", "nfc", "ble", "smart-card", "hybrid", "internal"]);
+
+function transportsIn(given: unknown): string[] {
+  return typeof given === "string" ? given.split(",").filter((word) => transportWords.has(word)) : [];
+}
