@@ -5,6 +5,7 @@ import { RedisTopicBroker } from "../../src/store/redis/redis-topic-broker.ts";
 import type { Position, TopicBroker } from "../../src/topics/broker.ts";
 import { createLocalBroker } from "../../src/topics/local-broker.ts";
 import { publicationOf, topicBrokerContract } from "../contract/topic-broker.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   type RedisServer,
   startRedis,
@@ -121,3 +122,34 @@ for (const [name, start] of [
 function single(server: RedisServer) {
   return { url: server.url, servers: [server], dispose: server.dispose };
 }
+
+it("begins a new epoch if Redis came back with an older copy, also if no node remembers what came after it", async () => {
+  const server = await startRedis();
+  const history = { messages: 1_000, ms: 60_000, lastValues: 10 };
+  const publish = async (broker: TopicBroker, from: number, to: number) => {
+    const data = Array.from({ length: to - from + 1 }, (_, at) => publicationOf("a/x", from + at));
+    return (await broker.publish(data)).at(-1) ?? { epoch: "", sequence: 0 };
+  };
+  const before = new RedisTopicBroker({ url: server.url, history });
+  await eventually("the broker", async () => {
+    await publish(before, 1, 10);
+    return true;
+  });
+  await server.command("SAVE");
+  const newest = await publish(before, 11, 20);
+  await before.close();
+  await server.kill();
+  await server.restart();
+  const after = new RedisTopicBroker({ url: server.url, history });
+  let again = newest;
+  await eventually("the broker", async () => {
+    again = await publish(after, 21, 50);
+    return true;
+  });
+  expect(again.epoch).not.toBe(newest.epoch);
+  expect(await after.history("a", newest, again.sequence)).toBeUndefined();
+  expect(await after.history("a", { ...newest, sequence: 5 }, 10)).toBeUndefined();
+  expect(await after.follow("a")).toEqual(again);
+  await after.close();
+  await server.dispose();
+});

@@ -2,8 +2,8 @@
 -- Messages of topics, in namespaces of one shard. The first line makes Redis check before the first write that the
 -- script may write at all.
 --
--- A namespace has four keys: a hash with its epoch and its last sequence; a stream of its newest messages, whose ids are
--- SEQUENCE-0; a hash of the last value of topics; a sorted set of these topics by the time at which the value ends (ms).
+-- A namespace has four keys: a hash with its epoch, its last sequence and the server's replication id; a stream of its
+-- newest messages, whose ids are SEQUENCE-0; a hash of the last value of topics; a sorted set of these topics by the time at which the value ends (ms).
 --
 -- ARGV[1]   what to do
 -- ARGV[2]   a new epoch, for a namespace that has none
@@ -22,13 +22,29 @@
 --             nothing in its place.
 --
 -- Sequences are text: Lua would print a large number in exponents.
+--
+-- Redis has another replication id after each restart and each failover. Both may have lost messages, whose sequences
+-- would be given again, and nobody else need remember them. So a new epoch begins with each id.
 
 local action, new_epoch, kept_ms = ARGV[1], ARGV[2], ARGV[3]
 
+-- Empty if the server does not tell.
+local function replication_id()
+  local info = redis.pcall('INFO', 'replication')
+  return type(info) == 'string' and string.match(info, 'master_replid:(%x+)') or ''
+end
+local server = replication_id()
+
 local function begin_epoch(meta, stream)
   redis.call('DEL', stream)
-  redis.call('HSET', meta, 'e', new_epoch, 's', '0')
+  redis.call('HSET', meta, 'e', new_epoch, 's', '0', 'r', server)
   return new_epoch
+end
+
+-- Nil if there is none, or it is from before a restart or a failover.
+local function present_epoch(meta)
+  local known = redis.call('HMGET', meta, 'e', 'r')
+  return known[2] == server and known[1] or nil
 end
 
 local function now_ms()
@@ -67,7 +83,7 @@ if action == 'publish' then
     local meta, stream = KEYS[4 * message - 2], KEYS[4 * message - 1]
     local values, ends = KEYS[4 * message], KEYS[4 * message + 1]
     local topic, text, retain = ARGV[3 * message + 4], ARGV[3 * message + 5], ARGV[3 * message + 6]
-    local epoch = redis.call('HGET', meta, 'e') or begin_epoch(meta, stream)
+    local epoch = present_epoch(meta) or begin_epoch(meta, stream)
     local sequence = string.format('%.0f', redis.call('HINCRBY', meta, 's', 1))
     local whole = epoch .. ' ' .. sequence .. ' ' .. text
     redis.call('PEXPIRE', meta, kept_ms)
@@ -101,7 +117,7 @@ if action == 'values' then
   return found
 end
 
-local epoch = redis.call('HGET', meta, 'e')
+local epoch = present_epoch(meta)
 
 if action == 'position' then
   local sequence = redis.call('HGET', meta, 's') or '0'
