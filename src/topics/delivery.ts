@@ -41,6 +41,12 @@ export class Delivery {
     return codec.encodeEvent(id, event);
   }
 
+  /** The same with the position of an older message, in whose place it is sent. Encoded each time. */
+  frameInPlaceOf(position: Position, codec: Codec, id: number): Frame {
+    const event = { ...this.#shown(), position: positionText(position) };
+    return codec.encodeEvent(id, codec.encode(event));
+  }
+
   #shown(): object {
     if (this.#isEvent) return shownEvent(this.message);
     return this.#isLast ? { ...shownMessage(this.message), last: true } : shownMessage(this.message);

@@ -2,6 +2,7 @@ import type { TopicGap } from "../../protocol/commands/topics.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
 import type { Session, SessionOutlet, SharedOutcome } from "../connection/session.ts";
 import { SharedFrames } from "../connection/shared-frames.ts";
+import type { Position } from "./broker.ts";
 import type { Delivery } from "./delivery.ts";
 import type { TopicsObserver } from "./observer.ts";
 import type { Subscription } from "./subscription.ts";
@@ -16,6 +17,8 @@ export interface OutletLimits {
 
 interface Held {
   readonly subscription: Subscription;
+  /** Of the oldest message that it stands for. What waits behind it has newer positions, whatever replaced that message. */
+  readonly position: Position;
   delivery: Delivery;
 }
 
@@ -134,10 +137,11 @@ export class TopicOutlet implements SessionOutlet {
     return "sent";
   }
 
-  #frameOf({ subscription, delivery }: Held): readonly Frame[] {
-    const { permissions } = subscription;
+  #frameOf({ subscription, position, delivery }: Held): readonly Frame[] {
+    const { permissions, id } = subscription;
     if (permissions === undefined || !delivery.mayReach(permissions, this.#verdicts)) return [];
-    return [delivery.frame(this.#codec, subscription.id)];
+    if (position === delivery.message.position) return [delivery.frame(this.#codec, id)];
+    return [delivery.frameInPlaceOf(position, this.#codec, id)];
   }
 
   #send(frames: readonly Frame[]): SharedOutcome {
@@ -158,7 +162,7 @@ export class TopicOutlet implements SessionOutlet {
   }
 
   #push(subscription: Subscription, delivery: Delivery): void {
-    const held: Held = { subscription, delivery };
+    const held: Held = { subscription, position: delivery.message.position, delivery };
     this.#queue.push(held);
     this.#bytes += delivery.message.bytes;
     if (subscription.conflates) this.#topicsOf(subscription).set(delivery.message.topic, held);

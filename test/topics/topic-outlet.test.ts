@@ -18,6 +18,13 @@ const rights: Permissions = {
   mayCommand: () => false,
 };
 
+interface Shown {
+  readonly topic?: string;
+  readonly data?: number;
+  readonly position?: string;
+  readonly gap?: number;
+}
+
 function deliveryOf(topic: string, sequence: number, bytes: number): Delivery {
   const publisher = { userId: "u", isSystem: false };
   const position = { epoch: "e", sequence };
@@ -34,9 +41,9 @@ function deliveryOf(topic: string, sequence: number, bytes: number): Delivery {
   return new Delivery(message, 0);
 }
 
-it("a message that replaces a smaller one counts: beyond the bytes that may wait the oldest are a gap", () => {
+function conflating() {
   const codec = createJsonCodec();
-  const sent: { readonly event: { readonly topic?: string; readonly gap?: number } }[] = [];
+  const sent: { readonly event: Shown }[] = [];
   const session = {
     features: new Set(),
     hasRoom: true,
@@ -63,6 +70,29 @@ it("a message that replaces a smaller one counts: beyond the bytes that may wait
   };
   const subscription = new Subscription({ session, codec, outlet, caller: { rights }, ...own });
   new SubscriberGroups().add(subscription, rights);
+  return { outlet, subscription, sent };
+}
+
+it("a message that replaces another has its place and its position: what waits behind it is newer", () => {
+  const { outlet, subscription, sent } = conflating();
+  const hold = (topic: string, sequence: number) =>
+    outlet.hold(subscription, deliveryOf(topic, sequence, 10));
+  hold("a", 1);
+  hold("b", 2);
+  hold("a", 3);
+  hold("a", 4);
+  outlet.mayGoOn();
+  hold("a", 5);
+  outlet.mayGoOn();
+  expect(sent.map(({ event }) => [event.topic, event.data, event.position])).toEqual([
+    ["a", 4, "e:1"],
+    ["b", 2, "e:2"],
+    ["a", 5, "e:5"],
+  ]);
+});
+
+it("a message that replaces a smaller one counts: beyond the bytes that may wait the oldest are a gap", () => {
+  const { outlet, subscription, sent } = conflating();
   const names = Array.from({ length: 10 }, (_, at) => `t${at}`);
   for (const [at, name] of names.entries()) outlet.hold(subscription, deliveryOf(name, at, 10));
   expect(outlet.waiting).toBe(10);
