@@ -26,7 +26,7 @@ import { socketUrl } from "./socket-address.ts";
 import { subjectOf } from "./subject.ts";
 import { type SubscriptionEnd, Subscriptions, type WantedEvents } from "./subscriptions.ts";
 import { createMemoryTokenStore, forgetTokens, type TokenStore } from "./token-store.ts";
-import { TopicFeed, type TopicMessage, type TopicOptions, topicMessages } from "./topics.ts";
+import { TopicFeed, type TopicMessage, TopicMessages, type TopicOptions } from "./topics.ts";
 
 /**
  * A client that stays connected. It authenticates, refreshes before expiry, and reconnects after a loss if the close
@@ -161,8 +161,8 @@ export class GatewayClient {
    * The same as an iterator, which subscribes with its first `next`. Throws what ended the subscription, unless this
    * client was closed.
    */
-  messages<Data = unknown>(pattern: string, options: TopicOptions = {}): AsyncGenerator<TopicMessage<Data>> {
-    return topicMessages<Data>((onMessage, more) => this.subscribe(pattern, onMessage, more), options);
+  messages<Data = unknown>(pattern: string, options: TopicOptions = {}): TopicMessages<Data> {
+    return new TopicMessages<Data>((onMessage, more) => this.subscribe(pattern, onMessage, more), options);
   }
 
   /**

@@ -27,4 +27,4 @@ export {
   systemToken,
   type TokenStore,
 } from "./token-store.ts";
-export type { TopicMessage, TopicOptions } from "./topics.ts";
+export type { TopicMessage, TopicMessages, TopicOptions } from "./topics.ts";

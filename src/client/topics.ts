@@ -88,43 +88,90 @@ export class TopicFeed<Data> implements WantedEvents {
 /** Messages that wait for a reader of `messages`. Beyond it the oldest are dropped, which is a gap. */
 const mostWaiting = 1_000;
 
-/** The messages of a subscription as an iterator. It subscribes with the first `next`, and ends with `return`. */
-export async function* topicMessages<Data>(
-  subscribe: (
-    onMessage: (message: TopicMessage<Data>) => void,
-    options: TopicOptions,
-  ) => Promise<() => Promise<void>>,
+type Subscribing<Data> = (
+  onMessage: (message: TopicMessage<Data>) => void,
   options: TopicOptions,
-): AsyncGenerator<TopicMessage<Data>, void, undefined> {
-  const waiting: TopicMessage<Data>[] = [];
-  let ended: GatewayError | undefined;
-  let wake: () => void = () => undefined;
-  const onMessage = (message: TopicMessage<Data>) => {
-    if (waiting.push(message) > mostWaiting) {
-      waiting.shift();
-      options.onGap?.(1);
-    }
-    wake();
-  };
-  const onEnd = (error: GatewayError) => {
-    ended = error;
-    options.onEnd?.(error);
-    wake();
-  };
-  const end = await subscribe(onMessage, { ...options, onEnd });
-  try {
-    for (;;) {
-      const next = waiting.shift();
-      if (next !== undefined) yield next;
-      else if (ended !== undefined) break;
-      else
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-    }
-  } finally {
-    await end().catch(() => undefined);
+) => Promise<() => Promise<void>>;
+
+interface Reader<Data> {
+  readonly resolve: (result: IteratorResult<TopicMessage<Data>, undefined>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * The messages of a subscription as an iterator. It subscribes with the first `next`, and ends with `return`, also while a
+ * `next` waits for a message: an async generator would run `return` after it.
+ */
+export class TopicMessages<Data> implements AsyncIterableIterator<TopicMessage<Data>, undefined> {
+  readonly #subscribe: Subscribing<Data>;
+  readonly #options: TopicOptions;
+  readonly #readers: Reader<Data>[] = [];
+  #waiting: TopicMessage<Data>[] = [];
+  #subscribed: Promise<() => Promise<void>> | undefined;
+  #isOver = false;
+  /** Thrown by one `next` after the last message. */
+  #error: unknown;
+
+  constructor(subscribe: Subscribing<Data>, options: TopicOptions) {
+    this.#subscribe = subscribe;
+    this.#options = options;
   }
-  // Whoever closed the client knows.
-  if (ended !== undefined && ended.code !== "not_connected") throw ended;
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<TopicMessage<Data>, undefined>> {
+    if (!this.#isOver) this.#subscribed ??= this.#begin();
+    return new Promise((resolve, reject) => {
+      this.#readers.push({ resolve, reject });
+      this.#serve();
+    });
+  }
+
+  async return(): Promise<IteratorReturnResult<undefined>> {
+    this.#waiting = [];
+    this.#finish(undefined);
+    await this.#subscribed?.then((end) => end()).catch(() => undefined);
+    return { done: true, value: undefined };
+  }
+
+  #begin(): Promise<() => Promise<void>> {
+    const { onGap, onEnd } = this.#options;
+    const onMessage = (message: TopicMessage<Data>) => {
+      if (this.#waiting.push(message) > mostWaiting) {
+        this.#waiting.shift();
+        if (onGap) invokeCallback(onGap, 1);
+      }
+      this.#serve();
+    };
+    const ended = (error: GatewayError) => {
+      // Whoever closed the client knows.
+      this.#finish(error.code === "not_connected" ? undefined : error);
+      if (onEnd) invokeCallback(onEnd, error);
+    };
+    const subscribed = this.#subscribe(onMessage, { ...this.#options, onEnd: ended });
+    subscribed.catch((error: unknown) => this.#finish(error));
+    return subscribed;
+  }
+
+  #finish(error: unknown): void {
+    if (!this.#isOver) this.#error = error;
+    this.#isOver = true;
+    this.#serve();
+  }
+
+  #serve(): void {
+    while (this.#readers.length > 0) {
+      const value = this.#waiting.shift();
+      if (value === undefined && !this.#isOver) return;
+      const reader = this.#readers.shift();
+      if (value !== undefined) reader?.resolve({ done: false, value });
+      else if (this.#error === undefined) reader?.resolve({ done: true, value: undefined });
+      else {
+        reader?.reject(this.#error);
+        this.#error = undefined;
+      }
+    }
+  }
 }

@@ -211,7 +211,7 @@ describe.each(transportNames)("topics of a client, on %s", (transport) => {
     const publishing = setInterval(() => void publish(1), 10);
     expect((await within(first, "the first message")).value?.data).toEqual({ n: 1 });
     clearInterval(publishing);
-    await messages.return(undefined);
+    await messages.return();
     expect(await messages.next()).toEqual({ done: true, value: undefined });
 
     const others = client.messages<Reading>("home/kitchen/#");
@@ -223,6 +223,20 @@ describe.each(transportNames)("topics of a client, on %s", (transport) => {
     let result = await within(others.next(), "the end");
     while (result.done !== true) result = await within(others.next(), "the end");
     await expect(client.messages("home/#").next()).rejects.toMatchObject({ code: "not_connected" });
+  });
+
+  it("end with return while the iterator waits for a message", async () => {
+    const { client } = await reader();
+    const messages = client.messages<Reading>("home/quiet");
+    const [one, two] = [messages.next(), messages.next()];
+    await client.call("auth/current_user");
+    await within(messages.return(), "the end");
+    const over = { done: true, value: undefined };
+    expect([await within(one, "one"), await within(two, "two"), await messages.next()]).toEqual([
+      over,
+      over,
+      over,
+    ]);
   });
 
   it("throw from the iterator if the right is lost", async () => {
