@@ -12,18 +12,18 @@ export function approvalCommands(parts: CommandParts): readonly Command[] {
   const { approvals } = authority;
   return [
     defineCommand("gatehouse/approvals/list", authority, async (_, session) => {
-      await requireApprover(parts.authority, session);
+      await requireApprover(parts.authority, session, "gatehouse/approvals/list");
       return { waiting: (await approvals.list()).map(approvalOnWire) };
     }),
     defineCommand("gatehouse/approvals/approve", authority, async ({ user_id, group_ids }, session) => {
-      await requireApprover(parts.authority, session);
+      await requireApprover(parts.authority, session, "gatehouse/approvals/approve");
       const { permitApproval } = await limitsOf(authority, session, "gatehouse/approvals/approve");
       const audited = parts.authorityOf(session).approvals;
       const user = await audited.approve(user_id, group_ids, permitApproval);
       return { user: await infoOf(parts, user) };
     }),
     defineCommand("gatehouse/approvals/refuse", authority, async ({ user_id }, session) => {
-      await requireApprover(parts.authority, session);
+      await requireApprover(parts.authority, session, "gatehouse/approvals/refuse");
       await parts.authorityOf(session).approvals.refuse(user_id);
       return null;
     }),

@@ -1,3 +1,4 @@
+import type { CommandType } from "../../protocol/commands/index.ts";
 import { AuthError } from "../auth/errors.ts";
 import { isPending } from "../auth/users/account-status.ts";
 import type { Users } from "../auth/users/users.ts";
@@ -13,11 +14,12 @@ type ApprovalAuthority = Pick<CommandAuthority, "users" | "approvals" | "permiss
 export async function requireApprover(
   { users, approvals, permissions }: ApprovalAuthority,
   { principal }: Session,
+  type: CommandType = "gatehouse/approvals/approve",
 ): Promise<void> {
   const user = await users.current(principal.userId);
   const { mayCommand } = await permissions.of(principal);
   const mayDecide = user !== undefined && (approvals.isDelegable || approvals.mayDecide(user));
-  if (!mayDecide || !mayCommand("gatehouse/approvals/approve")) throw new AuthError("unauthorized");
+  if (!mayDecide || !mayCommand(type)) throw new AuthError("unauthorized");
 }
 
 /**

@@ -29,7 +29,7 @@ export function resourceCommands(parts: CommandParts): readonly Command[] {
           };
     }),
     defineCommand("gatehouse/resources/set", authority, ({ entities = [], devices = [], wait }, session) =>
-      change(parts, session, wait, [
+      change(parts, "gatehouse/resources/set", session, wait, [
         ...entities.map(({ entity_id, device_id }) => ({
           kind: "entity" as const,
           id: entity_id,
@@ -46,7 +46,7 @@ export function resourceCommands(parts: CommandParts): readonly Command[] {
       "gatehouse/resources/remove",
       authority,
       ({ entity_ids = [], device_ids = [], wait }, session) =>
-        change(parts, session, wait, [
+        change(parts, "gatehouse/resources/remove", session, wait, [
           ...entity_ids.map((id) => ({ kind: "entity" as const, id, parent: undefined })),
           ...device_ids.map((id) => ({ kind: "device" as const, id, parent: undefined })),
         ]),
@@ -60,11 +60,12 @@ export function resourceCommands(parts: CommandParts): readonly Command[] {
  */
 async function change(
   { authority, authorityOf }: CommandParts,
+  type: "gatehouse/resources/set" | "gatehouse/resources/remove",
   session: Session,
   wait: boolean | undefined,
   changes: readonly ResourceChange[],
 ): Promise<RevocationState> {
-  const { permitPolicies } = await limitsOf(authority, session, "gatehouse/resources/set");
+  const { permitPolicies } = await limitsOf(authority, session, type);
   const permit = () => permitPolicies([{ entities: true }]);
   await permit();
   if (changes.length === 0 || changes.length > resourceLimits.atOnce)

@@ -38,6 +38,16 @@ interface Listed {
   readonly tokens: readonly { readonly session_id: string }[];
 }
 
+it("adds nobody if it cannot make a token, because no gateway has said under which name", async () => {
+  const elsewhere = { GATEHOUSE_DATA: path.join(folder.path, "never-served") };
+  const on = (...args: readonly string[]) => command(args, elsewhere);
+  await on("users", "add", "Olivia", "--username", "olivia", "--owner", "--password-stdin");
+  const file = fileOf("never.token");
+  const answer = await on("system-users", "add", "backup", "--token-file", file);
+  expect([answer.code, existsSync(file)]).toEqual([2, false]);
+  expect((await on("system-users", "list", "--json")).stdout.trim()).toBe("[]");
+});
+
 it("writes the token into a new file that only its owner can read, and prints it nowhere", async () => {
   const file = fileOf("backup.token");
   const before = process.umask(0);

@@ -329,6 +329,43 @@ describe("a delegate", () => {
     });
   });
 
+  it("learns of nobody above them in which groups they are", async () => {
+    const { client } = await makeDelegate([]);
+    for (const group_id of ["system-admin", "system-users"])
+      for (const verb of ["add", "remove"] as const)
+        expect([
+          verb,
+          group_id,
+          await client.call(`gatehouse/groups/members/${verb}`, { group_id, user_id: admin.id }),
+        ]).toMatchObject([verb, group_id, { error: { code: "unauthorized" } }]);
+  });
+
+  it("may send what a group gives alone, as an explanation says", async () => {
+    for (const type of [
+      "gatehouse/approvals/list",
+      "gatehouse/approvals/refuse",
+      "gatehouse/resources/remove",
+    ] as const) {
+      const policy: Policy = { entities: true, commands: { namespaces: { [type]: true } } };
+      const user = await makeUser([(await makeGroup(policy)).id]);
+      const { client } = await gateway.enter(user);
+      const fields = {
+        "gatehouse/approvals/list": {},
+        "gatehouse/approvals/refuse": { user_id: "nobody" },
+        "gatehouse/resources/remove": { entity_ids: ["light.none"] },
+      }[type];
+      const answer = await client.call(type, fields);
+      expect([type, (answer.error as { readonly code?: string } | null)?.code ?? "none"]).toEqual([
+        type,
+        type === "gatehouse/approvals/refuse" ? "not_found" : "none",
+      ]);
+      const question = { user_id: user.id, resource: { command: type } };
+      expect(await asAdmin.client.call("gatehouse/permissions/explain", question)).toMatchObject({
+        result: { allowed: true },
+      });
+    }
+  });
+
   it("registers entities only with every right on all of them", async () => {
     const fields = { entities: [{ entity_id: "lock.front", device_id: "lamp" }] };
     const { client } = await makeDelegate([{ entities: { device_ids: { lamp: true } } }]);

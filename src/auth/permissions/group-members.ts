@@ -8,6 +8,7 @@ import { changeUserStep } from "../users/user-changes.ts";
 import { readUserStatus } from "../users/user-record.ts";
 import type { PermitUserChange } from "../users/users.ts";
 import { requireGroup, unlessConflict } from "./group-versions.ts";
+import type { KnownGroups } from "./known-groups.ts";
 import { isSystemGroup } from "./system-groups.ts";
 
 export interface Membership {
@@ -29,6 +30,7 @@ export interface GroupMembers {
 export interface GroupMembersOptions {
   readonly store: Store;
   readonly revocation: Pick<Revocation, "track">;
+  readonly known: Pick<KnownGroups, "existing">;
   /** Called when the user's groups were decided on: sessions that are not good enough for them end. */
   readonly onGroups: (userId: string) => Promise<void>;
 }
@@ -36,25 +38,35 @@ export interface GroupMembersOptions {
 /** Most groups of one user, as the other commands take them. */
 const mostGroupsOfUser = 64;
 
-export function createGroupMembers({ store, revocation, onGroups }: GroupMembersOptions): GroupMembers {
+export function createGroupMembers({
+  store,
+  revocation,
+  known,
+  onGroups,
+}: GroupMembersOptions): GroupMembers {
   const read = async (membership: Membership) => {
     const checks = await membershipChecks(store, membership);
     const before = await readUserStatus(store, membership.userId);
     if (before === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });
     return { before, checks };
   };
+  /** Ids of deleted groups stay in the user's record until it is full. */
+  const groupsWithRoom = async ({ groupIds }: User) =>
+    groupIds.length < mostGroupsOfUser ? groupIds : await known.existing(groupIds);
   return {
     async add(membership) {
       const user = await retryConflicts(async () => {
         const { before, checks } = await read(membership);
         const { user } = before;
+        const present = await groupsWithRoom(user);
+        const after = { ...user, groupIds: [...new Set([...present, membership.groupId])] };
+        // Also of somebody who is in the group: whoever may not change them does not learn it.
+        const permitted = (await membership.permit?.({ before: user, after })) ?? [];
         if (user.groupIds.includes(membership.groupId)) return user;
-        if (user.groupIds.length >= mostGroupsOfUser)
+        if (after.groupIds.length > mostGroupsOfUser)
           throw new AuthError("not_allowed", {
             publicMessage: `A user is in at most ${mostGroupsOfUser} groups`,
           });
-        const after = { ...user, groupIds: [...user.groupIds, membership.groupId] };
-        const permitted = (await membership.permit?.({ before: user, after })) ?? [];
         const step = mergeSteps({ check: [...checks, ...permitted] }, changeUserStep(before, after));
         return (await unlessConflict(revocation.track(() => step))) && after;
       });
@@ -66,9 +78,9 @@ export function createGroupMembers({ store, revocation, onGroups }: GroupMembers
         const { before, checks } = await read(membership);
         const { user } = before;
         const groupIds = user.groupIds.filter((id) => id !== membership.groupId);
+        const permitted = (await membership.permit?.({ before: user, after: { ...user, groupIds } })) ?? [];
         if (groupIds.length === user.groupIds.length)
           throw new AuthError("not_found", { publicMessage: "The user is not in the group" });
-        const permitted = (await membership.permit?.({ before: user, after: { ...user, groupIds } })) ?? [];
         return await unlessConflict(
           revocation.track((revocationId) =>
             mergeSteps(

@@ -76,7 +76,7 @@ export function createGroups({ store, known, revocation, onGroups }: GroupsOptio
     if (group === undefined) throw groupNotFound();
     return { group, receipt };
   };
-  const members = createGroupMembers({ store, revocation, onGroups });
+  const members = createGroupMembers({ store, revocation, known, onGroups });
   return {
     ...known,
     async create({ name, policy, permit }) {

@@ -38,6 +38,7 @@ export async function openLongLived(
   request: LongLivedRequest,
 ): Promise<{ readonly session: Session; readonly accessToken: string }> {
   checkRequest(request);
+  tools.accessTokens.requireIssuer();
   await requireRoomForToken(tools, request.userId);
   const { session, user, epochs } = await retryConflicts(() => createOnce(tools, request));
   const { token } = await tools.accessTokens.mint(session, user, highestEpoch(epochs));

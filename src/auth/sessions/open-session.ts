@@ -43,6 +43,7 @@ export async function openSession(
 ): Promise<TokenGrant & { readonly refreshToken: string }> {
   const { user, userVersion, userEpoch, also } = request;
   refuseInactive(user);
+  tools.accessTokens.requireIssuer();
   const session = newSession(tools, request);
   refuseUnlessAdmitted(tools.providers, session, request.peer);
   const demand = await tools.assurance.demandOn(user.id);

@@ -29,6 +29,11 @@ export type AccessTokenReading =
 export interface AccessTokens {
   /** `epoch` is the highest of the session's epochs that the caller's commit checked. */
   mint(session: Session, user: User, epoch: number, ttlMs?: number): Promise<MintedToken>;
+  /**
+   * Throws what `mint` throws where nobody can be given a token: a command that does not know the issuer. Ask before the
+   * commit that creates a session.
+   */
+  requireIssuer(): void;
   /** Hot path: synchronous, no signature check, no store. */
   read(token: string): AccessTokenReading;
 }
@@ -123,6 +128,9 @@ export function createAccessTokens(options: AccessTokenOptions): AccessTokens {
       const expiresAt = claims.exp * 1000;
       const { token, keyId } = await sign(keyring, claims, expiresAt);
       return { token, expiresAt, principal: principalOf(claims, keyId, interner) };
+    },
+    requireIssuer() {
+      options.issuer();
     },
     read(token) {
       const parts = splitToken(token);

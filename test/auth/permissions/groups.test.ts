@@ -229,3 +229,15 @@ describe("on several nodes, a group", () => {
     expect((await node.authority.groups.get(group.id))?.policy).toEqual({ topics: true });
   });
 });
+
+it("ids of deleted groups leave room for others", async () => {
+  const { user } = await node.user("collector");
+  const groups = [];
+  for (let n = 0; n < 64; n += 1) groups.push(await makeGroup());
+  await node.authority.users.update(user.id, { groupIds: groups.map(({ id }) => id) });
+  const one = await makeGroup();
+  const join = () => node.authority.groups.addMember({ groupId: one.id, userId: user.id });
+  expect(await refusal(join())).toBe("not_allowed");
+  for (const { id, version } of groups) await node.authority.groups.delete(id, version);
+  expect((await join()).groupIds).toEqual([one.id]);
+});
