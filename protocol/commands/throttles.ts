@@ -16,6 +16,7 @@ export const ThrottleInfo = Type.Object({
     Type.Literal("password_change"),
     Type.Literal("user_code"),
     Type.Literal("second_factor"),
+    Type.Literal("second_factor_message"),
   ]),
   /** Null: the tries of an address, or at a login name that nobody has. */
   user_id: Text,

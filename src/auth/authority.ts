@@ -264,7 +264,7 @@ function composeProviders(
     ...parts,
     store,
     clock,
-    tools: { clock, sealing: parts.sealing, publicUrl },
+    tools: { store, clock, sealing: parts.sealing, publicUrl },
     create: options.factors,
     isDeletedGroup: (id) => tables.groupTable.latest(id)?.content === null,
     budget: budgets.secondFactor,

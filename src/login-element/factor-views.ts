@@ -15,15 +15,25 @@ export function factorTemplate(step: FormStep, texts: Texts) {
       return html`<p>${texts.factorSetupChoice}</p>`;
     case "mfa":
       if (asksForPasskey(step)) return html`<p>${texts.passkey}</p>`;
-      return html`<p>${fill(texts.factorCode, { factor: shown.mfa_module_name ?? "" })}</p>`;
+      return html`<p>${enterCode(shown, texts)}</p>`;
     case "mfa_setup":
       if (asksForPasskey(step)) return html`<p>${texts.passkeySetup}</p>`;
-      return setupTemplate(shown, texts);
+      if (shown.url !== undefined) return setupTemplate(shown, texts);
+      return html`<p>${asksWhere(step) ? texts.factorTarget : enterCode(shown, texts)}</p>`;
     case "mfa_recovery":
       return html`<p id="code-text">${texts.recovery}</p><pre class="code" part="code" dir="ltr" aria-describedby="code-text">${shown.codes}</pre>`;
     default:
       return nothing;
   }
+}
+
+function enterCode({ mfa_module_name: factor = "" }: Readonly<Record<string, string>>, texts: Texts): string {
+  return fill(texts.factorCode, { factor });
+}
+
+/** Where codes are to be sent. */
+function asksWhere({ data_schema }: FormStep): boolean {
+  return data_schema.some(({ name }) => name === "target");
 }
 
 /** What its button says. */

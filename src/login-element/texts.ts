@@ -31,6 +31,7 @@ const english = {
   factorSetupChoice: "You need a second factor. Which one do you want to set up?",
   factorSetup:
     "You need a second factor. Scan this with an authenticator app, then enter the code that the app shows.",
+  factorTarget: "You need a second factor. Where do you want to get codes?",
   qrCode: "QR code for the authenticator app",
   factorSecret: "Or give the app this key:",
   factorLink: "Open the authenticator app on this device",
@@ -55,6 +56,7 @@ const english = {
     code: "Code",
     pin: "PIN",
     multi_factor_auth_module: "Second factor",
+    target: "Where to",
   },
   hints: {
     setup_code: "The gateway printed a link that ends with it when it started.",
@@ -63,6 +65,7 @@ const english = {
     invalid_auth: "That was not accepted.",
     wrong_password: "User name or password is wrong.",
     invalid_code: "The code is wrong.",
+    invalid_target: "No code can be sent there.",
     invalid_passkey: "This key was not accepted.",
     passkey_failed: "The browser gave no key. Try again.",
     rate_limited: "Too many tries. Wait a little, then try again.",
@@ -92,6 +95,7 @@ const english = {
     ended_elsewhere: "This login was ended somewhere else.",
     approvals_full: "Too many people are waiting already. Try again later.",
     not_approved: "You were not let in.",
+    too_many_messages: "Too many codes were sent. Try again later.",
     not_enrolled: "This second factor was removed.",
     identity_missing: "Your identity did not arrive. Ask whoever runs this gateway.",
     identity_invalid: "Your identity could not be read. Ask whoever runs this gateway.",
@@ -140,6 +144,7 @@ const german: Texts = {
   factorSetupChoice: "Sie brauchen einen zweiten Faktor. Welchen möchten Sie einrichten?",
   factorSetup:
     "Sie brauchen einen zweiten Faktor. Scannen Sie dies mit einer Authenticator-App und geben Sie den Code ein, den sie anzeigt.",
+  factorTarget: "Sie brauchen einen zweiten Faktor. Wohin sollen Codes geschickt werden?",
   qrCode: "QR-Code für die Authenticator-App",
   factorSecret: "Oder geben Sie der App diesen Schlüssel:",
   factorLink: "Authenticator-App auf diesem Gerät öffnen",
@@ -165,6 +170,7 @@ const german: Texts = {
     code: "Code",
     pin: "PIN",
     multi_factor_auth_module: "Zweiter Faktor",
+    target: "Wohin",
   },
   hints: {
     setup_code: "Das Gateway hat beim Start einen Link ausgegeben, der damit endet.",
@@ -173,6 +179,7 @@ const german: Texts = {
     invalid_auth: "Das wurde nicht angenommen.",
     wrong_password: "Benutzername oder Passwort ist falsch.",
     invalid_code: "Der Code ist falsch.",
+    invalid_target: "Dorthin kann kein Code geschickt werden.",
     invalid_passkey: "Dieser Schlüssel wurde nicht angenommen.",
     passkey_failed: "Der Browser hat keinen Schlüssel geliefert. Versuchen Sie es noch einmal.",
     rate_limited: "Zu viele Versuche. Warten Sie ein wenig und versuchen Sie es dann noch einmal.",
@@ -204,6 +211,7 @@ const german: Texts = {
     ended_elsewhere: "Diese Anmeldung wurde an anderer Stelle beendet.",
     approvals_full: "Es warten schon zu viele. Versuchen Sie es später noch einmal.",
     not_approved: "Sie wurden nicht zugelassen.",
+    too_many_messages: "Es wurden zu viele Codes geschickt. Versuchen Sie es später noch einmal.",
     not_enrolled: "Dieser zweite Faktor wurde entfernt.",
     identity_missing: "Ihre Identität wurde nicht übermittelt. Fragen Sie, wer dieses Gateway betreibt.",
     identity_invalid: "Ihre Identität war nicht lesbar. Fragen Sie, wer dieses Gateway betreibt.",

@@ -2,11 +2,13 @@ import { type Static, type TProperties, Type } from "typebox";
 
 import type { Clock } from "../clock/clock.ts";
 import type { Frozen } from "../providers/provider-type.ts";
+import type { Store } from "../store.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import type { Factor } from "./factor.ts";
 
 /** What a factor of the configuration may use of the domain. */
 export interface FactorTools {
+  readonly store: Store;
   readonly clock: Clock;
   readonly sealing: Sealing;
   /** How clients and browsers reach the gateway, without a trailing slash. Known once it listens. */
@@ -40,5 +42,7 @@ export interface FactorType<
   Entry extends ReturnType<typeof factorEntrySchema> = ReturnType<typeof factorEntrySchema>,
 > {
   readonly entry: Entry;
+  /** What is wrong with an entry beyond its schema, after the words "entry 3". Never holds a value that may be secret. */
+  problem?(entry: Frozen<Static<Entry>>): string | undefined;
   create(entry: Frozen<Static<Entry>>, tools: FactorTools): Factor;
 }

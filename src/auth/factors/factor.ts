@@ -15,6 +15,8 @@ export interface FactorContext {
 /** A form of a factor. Whoever sends it adds ids and attempts. */
 export interface FactorForm {
   readonly kind: "form";
+  /** Home Assistant's name of the step, in a set-up of a user who is logged in; `init` by default. */
+  readonly stepId?: string | undefined;
   readonly fields: readonly FormField[];
   /** A form with errors costs one of the attempts. */
   readonly errors?: Readonly<Record<string, string>> | undefined;

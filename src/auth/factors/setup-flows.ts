@@ -177,13 +177,13 @@ async function settle(
 function shownForm(
   about: { readonly flow_id: string; readonly handler: string },
   { id, name }: Factor,
-  { fields, errors, placeholders, secrets }: FactorForm,
+  { stepId = "init", fields, errors, placeholders, secrets }: FactorForm,
   { userName }: FactorContext,
 ): FactorSetupStep {
   return {
     type: "form",
     ...about,
-    step_id: "init",
+    step_id: stepId,
     data_schema: [...fields],
     errors: { ...errors },
     description_placeholders: {

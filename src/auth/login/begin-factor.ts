@@ -99,11 +99,21 @@ export async function askFor(
 ): Promise<FlowStep> {
   const context = await factorContext(tools, at.flow, part);
   const isSetup = part.stage === "select_setup" || part.stage === "setup";
-  const answer = isSetup ? await factor.beginSetup(context) : await tools.factorProofs.begin(factor, context);
+  const begin = () => (isSetup ? factor.beginSetup(context) : tools.factorProofs.begin(factor, context));
+  const answer = await begin().catch((error: unknown) => notBegun(tools, at, error));
   const asking = { ...part, stage: isSetup ? "setup" : "prove", factorId: factor.id } as const;
   if (answer.kind !== "form") return await endFlow(tools, at, reasonOf(answer));
   const next = flowAtForm(tools, at.flow, asking, factor, answer);
   return await write(tools, at, { ...next, attemptsLeft: factor.attempts });
+}
+
+/** What would have been sent was not. The flow stays where it was, unless too much was sent already. */
+async function notBegun(tools: FinishTools, at: VersionedFlow, error: unknown): Promise<FactorAbort> {
+  if (!(error instanceof AuthError)) throw error;
+  if (error.code === "rate_limited") return { kind: "abort", reason: "too_many_messages" };
+  // If this fails, the flow stays busy for its short turn.
+  await write(tools, at, at.flow).catch(() => undefined);
+  throw error;
 }
 
 /** Home Assistant's reason if a module cannot begin. */

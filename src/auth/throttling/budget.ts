@@ -10,6 +10,9 @@ export const passwordChangeBudget: Budget = { attempts: 5, refillMs: 60_000 };
 /** For guesses of a person who is logged in at the code that a device shows. */
 export const userCodeBudget: Budget = { attempts: 10, refillMs: 60_000 };
 
+/** For messages with one-time codes that a person is sent: who knows the password could have them sent without end. */
+export const factorMessageBudget: Budget = { attempts: 5, refillMs: 120_000 };
+
 export type Spending =
   | { readonly ok: true; readonly fullAt: number }
   | { readonly ok: false; readonly retryAfterMs: number };

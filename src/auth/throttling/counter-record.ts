@@ -11,6 +11,7 @@ export const throttleKinds = {
   o: "password_change",
   u: "user_code",
   m: "second_factor",
+  s: "second_factor_message",
 } as const;
 export type ThrottleKind = (typeof throttleKinds)[keyof typeof throttleKinds];
 
@@ -60,6 +61,7 @@ export const counterOf = {
   passwordChange: (userId: string) => counter(`o${userId}`, {}),
   userCode: (userId: string) => counter(`u${userId}`, {}),
   secondFactor: (userId: string) => counter(`m${userId}`, {}),
+  factorMessage: (userId: string) => counter(`s${userId}`, {}),
 };
 
 /** When the bucket will be full again (ms); undefined if it is. */

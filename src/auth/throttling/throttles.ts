@@ -8,7 +8,14 @@ import { localType } from "../providers/homeassistant/login-record.ts";
 import { hashed, indexKeys, providerKey, recordKeys } from "../record-keys.ts";
 import type { JsonObject, Store, StoredRecord } from "../store.ts";
 import type { Credentials } from "../users/credentials.ts";
-import { attemptsLeft, type Budget, passwordChangeBudget, spend, userCodeBudget } from "./budget.ts";
+import {
+  attemptsLeft,
+  type Budget,
+  factorMessageBudget,
+  passwordChangeBudget,
+  spend,
+  userCodeBudget,
+} from "./budget.ts";
 import { clearCounter, fullAtOf, type ThrottleKind, throttleKinds } from "./counter-record.ts";
 import { createCounters } from "./counters.ts";
 import type { LoginBudgets } from "./login-throttle.ts";
@@ -57,7 +64,7 @@ export interface ThrottlesOptions {
 }
 
 const sweepSize = 32;
-const idShape = /^[apdi][\w-]{43,60}$|^[oum][0-9a-f]{32}$/;
+const idShape = /^[apdi][\w-]{43,60}$|^[oums][0-9a-f]{32}$/;
 
 export function createThrottles(options: ThrottlesOptions): Throttles {
   const { store, clock, budgets, credentials } = options;
@@ -70,6 +77,7 @@ export function createThrottles(options: ThrottlesOptions): Throttles {
     password_change: passwordChangeBudget,
     user_code: userCodeBudget,
     second_factor: budgets.secondFactor,
+    second_factor_message: factorMessageBudget,
   };
   const read = async (ids: readonly string[]): Promise<readonly Throttle[]> => {
     const records = ids.length === 0 ? [] : await store.get(ids.map(recordKeys.throttle));
@@ -127,7 +135,7 @@ export function createThrottles(options: ThrottlesOptions): Throttles {
 
 /** A counter of what a user tries who is logged in: its id ends in theirs. */
 function isOfUser(id: string): boolean {
-  return /^[oum]/.test(id);
+  return /^[oums]/.test(id);
 }
 
 /** A counter that is listed, and not full. */

@@ -1,4 +1,5 @@
-import { isSecretOption, type ProviderEntry } from "../../auth/providers/provider-types.ts";
+import { isSecretFactorOption } from "../../auth/factors/factor-types.ts";
+import { isSecretOption } from "../../auth/providers/provider-types.ts";
 import { options } from "./options.ts";
 import { type Config, environmentOnly } from "./schema.ts";
 
@@ -21,20 +22,24 @@ export function effectiveConfig(config: Config): Readonly<Record<string, unknown
 function masked(key: string, value: unknown): unknown {
   if (value === null) return null;
   if (environmentOnly.has(key)) return "***";
-  if (key === "auth_providers") return maskedProviders(value as Config["auth_providers"]);
+  if (key === "auth_providers") return maskedEntries(value as Config["auth_providers"], isSecretOption);
+  if (key === "auth_mfa_modules")
+    return maskedEntries(value as Config["auth_mfa_modules"], isSecretFactorOption);
   return key === "store" && typeof value === "string" ? maskUrl(value) : value;
 }
 
 /** The list itself if it holds no secret. */
-function maskedProviders(entries: Config["auth_providers"]): readonly object[] {
-  const shown = entries.map(maskedProvider);
+function maskedEntries<Entry extends object>(
+  entries: readonly Entry[],
+  isSecret: (entry: Entry, name: string) => boolean,
+): readonly object[] {
+  const shown = entries.map((entry) => {
+    const secrets = Object.keys(entry).filter((name) => isSecret(entry, name));
+    return secrets.length === 0
+      ? entry
+      : { ...entry, ...Object.fromEntries(secrets.map((name) => [name, "***"])) };
+  });
   return shown.some((entry, place) => entry !== entries[place]) ? shown : entries;
-}
-
-function maskedProvider(entry: ProviderEntry): object {
-  const secrets = Object.keys(entry).filter((name) => isSecretOption(entry, name));
-  if (secrets.length === 0) return entry;
-  return { ...entry, ...Object.fromEntries(secrets.map((name) => [name, "***"])) };
 }
 
 /**

@@ -2,7 +2,7 @@ import type { TObject } from "typebox";
 import { Compile } from "typebox/compile";
 import type { TLocalizedValidationError } from "typebox/error";
 
-import { type FactorEntry, factorTypes } from "../../auth/factors/factor-types.ts";
+import { type FactorEntry, factorProblem, factorTypes } from "../../auth/factors/factor-types.ts";
 import { systemGroups } from "../../auth/model.ts";
 import type { ConfiguredOptions } from "../../auth/providers/provider-type.ts";
 import {
@@ -123,6 +123,10 @@ function sameProviderProblem(entries: readonly ProviderEntry[]): string | undefi
 
 /** An id is what is stored of a factor, so it names one. */
 export function factorEntriesProblem(entries: readonly FactorEntry[]): string | undefined {
+  for (const [at, entry] of entries.entries()) {
+    const problem = factorProblem(entry);
+    if (problem !== undefined) return `entry ${at + 1} ${problem}`;
+  }
   const ids = entries.map(({ type, id = type }) => id);
   const place = ids.findIndex((id, at) => ids.indexOf(id) < at);
   return place === -1 ? undefined : `entry ${place + 1} has the id of another entry`;

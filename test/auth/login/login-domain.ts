@@ -69,7 +69,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     clock,
     yielder,
     revocation,
-    tools: { clock, sealing, publicUrl: () => "https://gatehouse.test" },
+    tools: { store, clock, sealing, publicUrl: () => "https://gatehouse.test" },
     create: undefined,
     isDeletedGroup: () => false,
     budget: options.budgets?.secondFactor ?? defaultLoginBudgets.secondFactor,
