@@ -76,10 +76,12 @@ export interface TopicBroker {
    */
   history(namespace: string, after: Position, upTo: number): Promise<readonly Message[] | undefined>;
   /**
-   * The last values of the pattern's topics, at most `limit`. The first segment of the pattern is no wildcard. Rejects
-   * with `unavailable`.
+   * The pattern's topics that have a last value, at most `limit`, in their order. The first segment of the pattern is no
+   * wildcard. Rejects with `unavailable`.
    */
-  lastValues(pattern: string, limit: number): Promise<readonly Message[]>;
+  lastTopics(pattern: string, limit: number): Promise<readonly string[]>;
+  /** The last values of these topics of one namespace, of those that have one. Rejects with `unavailable`. */
+  lastValues(topics: readonly string[]): Promise<readonly Message[]>;
   /** Stops delivery. Waits a bounded time for published messages to be sent. Never rejects. */
   close(): Promise<void>;
 }

@@ -20,8 +20,6 @@ export interface FanOutOptions {
   readonly verdicts: Verdicts;
   readonly observer: TopicsObserver;
   readonly monotonic: () => number;
-  /** Messages that may wait for a subscription that is not complete yet. */
-  readonly earlyMessages: number;
   /** The message is being handed out: a subscription from now on does not get it. */
   readonly onTaken: (message: Message) => void;
   readonly onFault: (error: unknown) => void;
@@ -155,8 +153,8 @@ export class FanOut {
   #hand(subscription: Subscription, shared: SharedFrames, deliveries: readonly Delivery[]): number {
     subscription.decidedUpTo = this.#takenUpTo;
     const { outlet } = subscription;
-    if (subscription.early !== undefined) this.#keepEarly(subscription, deliveries);
-    else if (!outlet.isIdle) {
+    if (subscription.isBehind) return 0;
+    if (!outlet.isIdle) {
       for (const delivery of deliveries) outlet.hold(subscription, delivery);
       outlet.mayGoOn();
     } else {
@@ -166,16 +164,6 @@ export class FanOut {
       else if (outcome === "suspended") outlet.lose(subscription, deliveries.length);
     }
     return 0;
-  }
-
-  #keepEarly(subscription: Subscription, deliveries: readonly Delivery[]): void {
-    const { early } = subscription;
-    if (early === undefined) return;
-    early.push(...deliveries);
-    const surplus = early.length - this.#options.earlyMessages;
-    if (surplus <= 0) return;
-    early.splice(0, surplus);
-    subscription.outlet.lose(subscription, surplus);
   }
 
   #isTurnOver(): boolean {

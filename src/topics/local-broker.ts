@@ -129,14 +129,18 @@ class LocalBroker implements TopicBroker {
     const kept = this.#namespaces.get(namespace);
     if (kept === undefined || kept.epoch !== after.epoch || after.sequence > upTo) return undefined;
     this.#dropOutdated(kept);
-    const missed = kept.messages.filter(
-      ({ position: { sequence } }) => sequence > after.sequence && sequence <= upTo,
-    );
+    // They are in the order of their sequence, without a gap.
+    const from = after.sequence + 1 - (kept.sequence + 1 - kept.messages.length);
+    const missed = from < 0 ? [] : kept.messages.slice(from, from + upTo - after.sequence);
     return missed.length === upTo - after.sequence ? missed : undefined;
   }
 
-  lastValues(pattern: string, limit: number): Promise<readonly Message[]> {
-    return this.#values.matching(pattern, limit);
+  lastTopics(pattern: string, limit: number): Promise<readonly string[]> {
+    return this.#values.topics(pattern, limit);
+  }
+
+  lastValues(topics: readonly string[]): Promise<readonly Message[]> {
+    return this.#values.of(topics);
   }
 
   async close(): Promise<void> {

@@ -65,16 +65,26 @@ export class StoredValues {
     await this.#write(topic);
   }
 
-  /** At most `limit` of the pattern, whose first segment is no wildcard, in the order of their topics. */
-  async matching(pattern: string, limit: number): Promise<readonly Message[]> {
+  /** At most `limit` of the pattern, whose first segment is no wildcard, in their order. */
+  async topics(pattern: string, limit: number): Promise<readonly string[]> {
     await this.#load();
     const segments = segmentsOf(pattern);
     const now = this.#options.now();
     return [...(this.#values.get(segments[0] ?? "")?.byTopic.values() ?? [])]
       .filter(({ message, endsAt }) => endsAt > now && standsFor(segments, segmentsOf(message.topic)))
-      .map(({ message }) => message)
-      .sort((one, other) => (one.topic < other.topic ? -1 : 1))
+      .map(({ message }) => message.topic)
+      .sort()
       .slice(0, limit);
+  }
+
+  /** Those that there are, in this order. */
+  async of(topics: readonly string[]): Promise<readonly Message[]> {
+    await this.#load();
+    const now = this.#options.now();
+    return topics.flatMap((topic) => {
+      const kept = this.#values.get(namespaceOf(topic))?.byTopic.get(topic);
+      return kept !== undefined && kept.endsAt > now ? [kept.message] : [];
+    });
   }
 
   #set(kept: Kept): void {

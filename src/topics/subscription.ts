@@ -2,7 +2,6 @@ import { segmentsOf } from "../../protocol/topic-pattern.ts";
 import type { Permissions } from "../auth/permissions/permissions.ts";
 import type { Codec } from "../codec/codec.ts";
 import type { Session } from "../connection/session.ts";
-import type { Delivery } from "./delivery.ts";
 import type { SubscriberGroup } from "./subscriber-groups.ts";
 import type { TopicOutlet } from "./topic-outlet.ts";
 
@@ -48,8 +47,8 @@ export class Subscription {
   decidedUpTo = 0;
   /** Messages that were lost and not told yet; null: an unknown number. */
   gap: number | null = 0;
-  /** Holds what arrives while it is not known yet what has to be delivered before. */
-  early: Delivery[] | undefined;
+  /** A `Replay` hands it what comes, until it has everything that was handed out to others. */
+  isBehind = false;
   /** The command that made it was answered, so its client knows it. */
   isAnswered = false;
 

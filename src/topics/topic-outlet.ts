@@ -43,6 +43,9 @@ export class TopicOutlet implements SessionOutlet {
   /** The waiting message of each topic, for subscriptions that conflate. */
   readonly #newest = new Map<Subscription, Map<string, Held>>();
   readonly #gapped = new Set<Subscription>();
+  #turn: Promise<void> = Promise.resolve();
+  /** They wait until the client reads. */
+  #whenRoom: (() => void)[] = [];
 
   constructor(options: {
     readonly session: Session;
@@ -92,8 +95,50 @@ export class TopicOutlet implements SessionOutlet {
     this.#newest.delete(subscription);
   }
 
-  /** Hands over what waits, as long as the client reads. */
+  /** Runs tasks of this socket one after the other. Each has messages in memory. */
+  inTurn(task: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(task);
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  /**
+   * Hands over messages that do not wait here, or nothing of them. What may not be read at this moment is left out.
+   * What waits for other subscriptions has a turn after it.
+   */
+  handOver(subscription: Subscription, deliveries: readonly Delivery[]): SharedOutcome {
+    const told = this.#gapped.has(subscription) ? this.#tellGap() : "sent";
+    if (told !== "sent") return told;
+    const frames = deliveries.flatMap((delivery) =>
+      this.#frameOf({ subscription, position: delivery.message.position, delivery }),
+    );
+    if (frames.length === 0) return "sent";
+    const outcome = this.#send(frames);
+    if (outcome !== "sent") return outcome;
+    this.#observer.delivered(frames.length);
+    if (this.waiting > 0) this.#sendNext();
+    return outcome;
+  }
+
+  /** Resolves once the client may have read what was sent before, the socket goes on, or it is closed. */
+  untilRoom(): Promise<void> {
+    return new Promise((resolve) => this.#whenRoom.push(resolve));
+  }
+
+  /** Hands over what waits, as long as the client reads. Whoever waits for room begins. */
   mayGoOn(): void {
+    if (this.#whenRoom.length === 0 || !this.#session.hasRoom || !this.#session.mayRun) this.#goOn();
+    else {
+      this.#wake();
+      queueMicrotask(() => this.#goOn());
+    }
+  }
+
+  #wake(): void {
+    for (const goOn of this.#whenRoom.splice(0)) goOn();
+  }
+
+  #goOn(): void {
     while (!this.isIdle && this.#session.hasRoom) {
       const outcome = this.#gapped.size > 0 ? this.#tellGap() : this.#sendNext();
       if (outcome === "suspended") this.loseAll();
@@ -111,6 +156,7 @@ export class TopicOutlet implements SessionOutlet {
     this.#head = 0;
     this.#gapped.clear();
     this.#newest.clear();
+    this.#wake();
     this.#onClosed();
   }
 

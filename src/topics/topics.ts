@@ -29,11 +29,11 @@ import { FanOut } from "./fan-out.ts";
 import { type Following, Namespaces } from "./namespaces.ts";
 import type { TopicsObserver } from "./observer.ts";
 import { type NewMessage, Publishing, requireControl, saidOf } from "./publishing.ts";
+import { Replay, type ReplayParts } from "./replay.ts";
 import { RightsGate } from "./rights-gate.ts";
 import { SocketTopics, type SocketTopicsParts } from "./socket-topics.ts";
 import { SubscriberGroups } from "./subscriber-groups.ts";
 import type { Subscription } from "./subscription.ts";
-import { standsFor } from "./topic-index.ts";
 import type { OutletLimits } from "./topic-outlet.ts";
 import { Verdicts } from "./verdicts.ts";
 
@@ -108,8 +108,8 @@ export interface Topics {
   close(): Promise<void>;
 }
 
-/** Last values that one subscription gets. */
-const maxLastValues = 256;
+/** Messages of a replay that are in memory at once, for one socket. Fewer if they may be large. */
+const maxPiece = 32;
 /** Subscriptions of one socket to one pattern. Each message of it costs a delivery to each of them. */
 const maxOfOnePattern = 16;
 const tooManyOfOnePattern = `A socket has at most ${maxOfOnePattern} subscriptions of one pattern.`;
@@ -128,6 +128,7 @@ class NodeTopics implements Topics {
   readonly #fanOut: FanOut;
   readonly #gate: RightsGate;
   readonly #socketParts: SocketTopicsParts;
+  readonly #replayParts: ReplayParts;
   readonly #sockets = new Map<Session, SocketTopics>();
   /** Of messages over HTTP; those on sockets are counted with every other message. */
   readonly #rates: UserMessageRates;
@@ -145,7 +146,6 @@ class NodeTopics implements Topics {
     this.#publishing = new Publishing({ ...shared, messageBytes: limits.messageBytes });
     this.#fanOut = new FanOut({
       ...shared,
-      earlyMessages: limits.outlet.messages,
       onTaken: ({ topic, position }) => this.#namespaces.passed(namespaceOf(topic), position),
     });
     this.#gate = new RightsGate({
@@ -157,6 +157,13 @@ class NodeTopics implements Topics {
     const afterArrived = (task: () => void) => this.#gate.inOrder(() => this.#fanOut.later(task));
     this.#namespaces = new Namespaces(broker, afterArrived);
     this.#socketParts = { ...shared, observer, fanOut: this.#fanOut, outletLimits: limits.outlet };
+    this.#replayParts = {
+      ...shared,
+      gate: this.#gate,
+      fanOut: this.#fanOut,
+      mayReplay: (userId, messages) => this.#replays.take(userId, monotonic(), messages) === "pass",
+      piece: Math.min(maxPiece, Math.max(1, Math.floor(limits.outlet.bytes / 2 / limits.messageBytes))),
+    };
     broker.start({
       onMessage: (message) => this.#gate.add(message),
       onGap: (namespace, upTo) => afterArrived(() => this.#gap(namespace, upTo)),
@@ -267,11 +274,6 @@ class NodeTopics implements Topics {
     await this.#options.broker.close();
   }
 
-  /** A replay costs the event loop time for each message. */
-  #mayReplay(userId: string, messages: number): boolean {
-    return this.#replays.take(userId, this.#options.clock.monotonic(), messages) === "pass";
-  }
-
   #requireRate({ userId }: Principal, messages: number): void {
     const verdict = this.#rates.take(userId, this.#options.clock.monotonic(), messages);
     if (verdict !== "pass") throw new AuthError("rate_limited", { retryAfterSeconds: 1 });
@@ -302,62 +304,17 @@ class NodeTopics implements Topics {
   /** Runs in the tick in which the subscription was added, up to its first wait. */
   async #begin(
     subscription: Subscription,
-    { position }: Following,
-    { position: since, last }: SubscribeRequest,
+    following: Following,
+    { position: since, last = false }: SubscribeRequest,
   ): Promise<TopicSubscription> {
+    const { position } = following;
     if (position === null) return { position: null, resumed: false };
-    const after = since === undefined ? undefined : parsePosition(since);
-    if (after === undefined && last !== true) return { position: positionText(position), resumed: false };
-    subscription.early = [];
-    const { userId } = subscription.session.principal;
-    const missed = await this.#missed(userId, subscription, after, position);
-    const before = missed ?? (last === true ? await this.#lastValues(userId, subscription, position) : []);
-    const { early } = subscription;
-    subscription.early = undefined;
-    this.#replay(subscription, [...before, ...early]);
-    return { position: positionText(position), resumed: missed !== undefined };
-  }
-
-  /** Undefined: they are not kept, or the user has read so many that others would have to wait. */
-  async #missed(
-    userId: string,
-    { pattern }: Subscription,
-    after: Position | undefined,
-    upTo: Position,
-  ): Promise<readonly Delivery[] | undefined> {
-    if (after === undefined || after.epoch !== upTo.epoch) return undefined;
-    const count = upTo.sequence - after.sequence;
-    if (count < 0 || !this.#mayReplay(userId, count)) return undefined;
-    const missed = await this.#options.broker.history(namespaceOf(pattern), after, upTo.sequence);
-    if (missed === undefined || !(await this.#gate.mayPass(missed))) return undefined;
-    return missed.map((message) => new Delivery(message, 0));
-  }
-
-  /** Those that come after the position come live. */
-  async #lastValues(
-    userId: string,
-    { pattern }: Subscription,
-    { epoch, sequence }: Position,
-  ): Promise<readonly Delivery[]> {
-    if (!this.#mayReplay(userId, maxLastValues / 4))
-      throw new AuthError("rate_limited", { retryAfterSeconds: 1 });
-    const values = await this.#options.broker.lastValues(pattern, maxLastValues);
-    if (!(await this.#gate.mayPass(values)))
-      throw new AuthError("unavailable", { detail: "the log of this node is late" });
-    return values
-      .filter(({ position }) => position.epoch !== epoch || position.sequence <= sequence)
-      .map((message) => new Delivery(message, 0, true));
-  }
-
-  /** After the answer, so that the client knows the subscription. Rights are asked when it is handed to the socket. */
-  #replay(subscription: Subscription, deliveries: readonly Delivery[]): void {
-    const { outlet } = subscription;
-    for (const delivery of deliveries) {
-      const { permissions } = subscription;
-      const fits = permissions !== undefined && standsFor(subscription.segments, delivery.segments);
-      if (fits && delivery.mayReach(permissions, this.#verdicts)) outlet.hold(subscription, delivery);
-    }
-    this.#fanOut.later(() => outlet.mayGoOn());
+    if (since === undefined && !last) return { position: positionText(position), resumed: false };
+    const replay = new Replay(this.#replayParts, subscription, following, position);
+    const resumed = since !== undefined && (await replay.resumeAfter(parsePosition(since)));
+    if (last && !resumed) await replay.showLast();
+    replay.start();
+    return { position: positionText(position), resumed };
   }
 
   /** Whoever may have got it is told. */
@@ -377,6 +334,8 @@ class NodeTopics implements Topics {
   }
 
   #lose(subscription: Subscription, count: number | null): void {
+    // Its replay reads them, if they are kept.
+    if (subscription.isBehind) return;
     subscription.outlet.lose(subscription, count);
     this.#fanOut.later(() => subscription.outlet.mayGoOn());
   }

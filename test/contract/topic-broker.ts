@@ -232,10 +232,9 @@ export function topicBrokerContract({ name, create, shared }: BrokerContract): v
       const put = (topic: string, data: number, retainMs?: number) =>
         one.broker.publish([{ ...publicationOf(`${namespace}/${topic}`, data), retainMs }]);
       const last = async (pattern: string, limit = 100) =>
-        (await other.broker.lastValues(`${namespace}/${pattern}`, limit)).map(({ topic, data }) => [
-          topic.slice(namespace.length + 1),
-          data,
-        ]);
+        (await other.broker.lastValues(await other.broker.lastTopics(`${namespace}/${pattern}`, limit))).map(
+          ({ topic, data }) => [topic.slice(namespace.length + 1), data],
+        );
       await put("a", 1, 60_000);
       await put("b/x", 2, 60_000);
       const [position] = await put("a", 3, 60_000);
@@ -251,7 +250,8 @@ export function topicBrokerContract({ name, create, shared }: BrokerContract): v
       expect(await last("+")).toEqual([["a", 3]]);
       expect(await last("b/x")).toEqual([["b/x", 2]]);
       expect(await last("c")).toEqual([]);
-      const [whole] = await other.broker.lastValues(`${namespace}/a`, 1);
+      const [whole, none] = await other.broker.lastValues([`${namespace}/a`, `${namespace}/c`]);
+      expect(none).toBeUndefined();
       expect(whole).toMatchObject({ position, publisher: { userId: "u1", isSystem: true } });
       await put("a", 0, 0);
       expect(await last("#")).toEqual([["b/x", 2]]);

@@ -86,7 +86,6 @@ function nodeOf(taken: (message: Message) => void = () => undefined) {
     observer: quietTopicsObserver,
     // Every reading of the clock ends a turn, so that everything may happen between two sockets.
     monotonic: () => (now += 100),
-    earlyMessages: 100,
     onTaken: taken,
     onFault: (error) => faults.push(error),
   });

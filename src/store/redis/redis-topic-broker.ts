@@ -155,15 +155,19 @@ export class RedisTopicBroker implements TopicBroker {
     return known.length === messages.length ? known : undefined;
   }
 
-  async lastValues(pattern: string, limit: number): Promise<readonly Message[]> {
-    const keys = this.#keysOf(namespaceOf(pattern));
+  async lastTopics(pattern: string, limit: number): Promise<readonly string[]> {
     const segments = segmentsOf(pattern);
-    const topics = await this.#run("topics", keys, []);
-    const wanted = (Array.isArray(topics) ? topics.map(String) : [])
+    const topics = await this.#run("topics", this.#keysOf(namespaceOf(pattern)), []);
+    return (Array.isArray(topics) ? topics.map(String) : [])
       .filter((topic) => matchesTopic(segments, segmentsOf(topic)))
       .sort()
       .slice(0, limit);
-    const values = wanted.length === 0 ? [] : await this.#run("values", keys, wanted);
+  }
+
+  async lastValues(topics: readonly string[]): Promise<readonly Message[]> {
+    const [first] = topics;
+    if (first === undefined) return [];
+    const values = await this.#run("values", this.#keysOf(namespaceOf(first)), topics);
     return (Array.isArray(values) ? values : []).flatMap((value) => {
       const received = typeof value === "string" ? receivedMessage(value) : undefined;
       return (received && parseMessage(received.text, received.position, this.#id)) ?? [];

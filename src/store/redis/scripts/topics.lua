@@ -110,9 +110,10 @@ if action == 'topics' then
 end
 
 if action == 'values' then
-  local found = {}
+  local found, now = {}, now_ms()
   for place = 4, #ARGV do
-    found[place - 3] = redis.call('HGET', values, ARGV[place])
+    local ends_at = tonumber(redis.call('ZSCORE', ends, ARGV[place]) or 0)
+    found[place - 3] = ends_at > now and redis.call('HGET', values, ARGV[place])
   end
   return found
 end
