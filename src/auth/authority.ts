@@ -270,7 +270,9 @@ function composeProviders(
     budget: budgets.secondFactor,
   });
   const onGroups = factors.demands.enforce;
-  const composed = composeGroups(tables, { store, revocation, onGroups });
+  // Until then its id means nothing, because this node and the others know that it is deleted.
+  const onDeleted = (groupId: string) => factors.demands.set(groupId, false);
+  const composed = composeGroups(tables, { store, revocation, onGroups, onDeleted });
   const users = createUsers({ store, clock, ...parts, groups: composed.groups, onGroups });
   const permissions = composePermissions(tables, { users, revocation, onFault: options.onFault });
   const configured = options.clients ?? [];

@@ -54,13 +54,12 @@ export interface AssuranceOptions {
 }
 
 export function createAssurance({ store, factors, isDeletedGroup }: AssuranceOptions): Assurance {
-  const primary = new Set(factors.filter(({ backup }) => !backup).map(({ id }) => id));
   const keys = (userId: string) => [recordKeys.factors(userId), recordKeys.factorDemands];
   const demandFrom: Assurance["demandFrom"] = (user, [factorsRecord, demandsRecord]) => {
     const enrolments = parseEnrolments(factorsRecord);
     const demanding = new Set(parseDemands(demandsRecord));
     const byGroup = user.groupIds.some((id) => demanding.has(id) && !isDeletedGroup(id));
-    const isEnrolled = enrolments.all.some(({ factor }) => primary.has(factor));
+    const isEnrolled = hasFactor(factors, enrolments);
     const versions = [enrolments.version, demandsRecord?.version ?? 0];
     return {
       level: !user.systemGenerated && (byGroup || isEnrolled) ? 2 : 1,
@@ -81,6 +80,18 @@ export function createAssurance({ store, factors, isDeletedGroup }: AssuranceOpt
       return { ...demand, checks: [{ key: userKey, version: record?.version ?? 0 }, ...demand.checks] };
     },
   };
+}
+
+/**
+ * Whether the user has set up a factor, other than a backup. One that is not configured any more counts too: an id that was
+ * mistyped in the configuration must not let people in with less.
+ */
+export function hasFactor(
+  factors: readonly Pick<Factor, "id" | "backup">[],
+  { all }: Pick<Enrolments, "all">,
+): boolean {
+  const isBackup = (id: string) => factors.some((each) => each.id === id && each.backup);
+  return all.some(({ factor }) => !isBackup(factor));
 }
 
 export function isBelow(

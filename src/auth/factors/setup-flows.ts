@@ -247,9 +247,10 @@ async function enrol(
     const before = await readEnrolments(store, userId);
     const added = newEnrolment(factor.id, data, clock.now());
     const raised = await raiseSession(options, by, { amr: amr ?? [] });
-    const steps = [ending, writeEnrolmentsStep(userId, before, withEnrolment(before, added))];
     // What was not proved raises nothing: recovery codes are only shown.
-    const step = amr === undefined ? mergeSteps(...steps) : mergeSteps(...steps, raised.step);
+    const asking = amr === undefined ? { check: raised.step.check ?? [] } : raised.step;
+    const enrolling = writeEnrolmentsStep(userId, before, withEnrolment(before, added));
+    const step = mergeSteps(ending, enrolling, asking);
     const others = (await listSessions(options, userId))
       .filter(({ id, assurance }) => assurance < 2 && id !== sessionId)
       .map(({ id }) => id);

@@ -1,5 +1,6 @@
 import type { FlowStep } from "../../../protocol/flow.ts";
 import { AuthError } from "../errors.ts";
+import { hasFactor } from "../factors/assurance.ts";
 import {
   enrolmentChecks,
   newEnrolment,
@@ -10,9 +11,12 @@ import {
 import type { Factor, FactorForm, FactorSetup } from "../factors/factor.ts";
 import type { FactorProof } from "../factors/factor-proofs.ts";
 import type { Peer } from "../model.ts";
+import { recordKeys } from "../record-keys.ts";
 import { combinedAmr } from "../sessions/raise-session.ts";
 import { type Checks, mergeSteps } from "../store.ts";
 import { restoredChecks } from "../stored-checks.ts";
+import { mayLogIn } from "../users/account-status.ts";
+import { userStatusChecks } from "../users/user-record.ts";
 import { askFor, chosenFactor, factorContext, flowAtForm } from "./begin-factor.ts";
 import type { FinishTools } from "./finish-login.ts";
 import { finish, type Turn, takeTurn } from "./flow-attempts.ts";
@@ -132,7 +136,8 @@ async function setUp(
   if (answer.kind === "form") return await askAgain(tools, turn, part, factor, answer);
   const enrolments = await readEnrolments(tools.store, part.userId);
   // Somebody else, who had the password too, has set one up meanwhile: from now on that one is asked for.
-  if (tools.factorProofs.offered(enrolments).some(({ backup }) => !backup))
+  const theirs = await whoseChecks(tools, at.flow, part, peer);
+  if (hasFactor(tools.factors, enrolments) || theirs === undefined)
     return await endFlow(tools, at, "not_allowed");
   const added = newEnrolment(factor.id, answer.data, tools.clock.now());
   const next = await flowAfterSetup(tools, at.flow, part, added.id, answer);
@@ -140,7 +145,7 @@ async function setUp(
     mergeSteps(
       writeFlowStep({ flow: next, version: at.version }),
       writeEnrolmentsStep(part.userId, enrolments, withEnrolment(enrolments, added)),
-      { check: restoredChecks(part.proof.evidence) },
+      { check: [...restoredChecks(part.proof.evidence), ...theirs] },
     ),
   );
   if (!outcome.ok) throw new AuthError("conflict");
@@ -181,15 +186,34 @@ async function keepRecovery(
   const answer = await factor.advanceSetup(input, shown as FactorPart["state"], context);
   if (answer.kind !== "done") return await endFlow(tools, at, "unknown_error");
   const enrolments = await readEnrolments(tools.store, part.userId);
-  if (!enrolments.all.some(({ id }) => id === enrolmentId)) return await endFlow(tools, at, "not_allowed");
+  const theirs = await whoseChecks(tools, at.flow, part, peer);
+  if (!enrolments.all.some(({ id }) => id === enrolmentId) || theirs === undefined)
+    return await endFlow(tools, at, "not_allowed");
   const added = newEnrolment(factor.id, answer.data, tools.clock.now());
-  const outcome = await tools.store.commit(
-    writeEnrolmentsStep(part.userId, enrolments, withEnrolment(enrolments, added)),
-  );
+  const write = writeEnrolmentsStep(part.userId, enrolments, withEnrolment(enrolments, added));
+  const outcome = await tools.store.commit(mergeSteps(write, { check: theirs }));
   if (!outcome.ok)
     throw new AuthError("unavailable", { detail: "the user's factors were changed meanwhile" });
   const proved = { enrolmentId: String(enrolmentId), amr: (amr as readonly string[]) ?? [] };
   return await finishWithNew(tools, at, part, proved, peer);
+}
+
+/**
+ * The login is still the user's, who may log in: checks for a commit that gives the user a factor because of it. Undefined
+ * if not. Otherwise whoever held a login that was taken from them could set a factor up, and lock its user out.
+ */
+async function whoseChecks(
+  { credentials, users }: FinishTools,
+  { handler: [type, id] }: Flow,
+  { userId, proof }: FactorPart,
+  peer: Peer,
+): Promise<Checks | undefined> {
+  const found = await credentials.find(type, id, proof.subject);
+  const user = await users.read(userId);
+  const isTheirs = found?.credential.userId === userId;
+  if (!isTheirs || user === undefined || !mayLogIn(user.user, peer)) return undefined;
+  const credential = { key: recordKeys.credential(found.credential.id), version: found.version };
+  return [credential, ...userStatusChecks(userId, user)];
 }
 
 /** Its set-up was the proof of the factor, if the user still has it. */

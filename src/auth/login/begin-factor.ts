@@ -1,6 +1,6 @@
 import type { FlowStep } from "../../../protocol/flow.ts";
 import { AuthError } from "../errors.ts";
-import type { Demand } from "../factors/assurance.ts";
+import { type Demand, hasFactor } from "../factors/assurance.ts";
 import type { Factor, FactorAbort, FactorContext, FactorForm, FactorSetup } from "../factors/factor.ts";
 import type { User } from "../model.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
@@ -33,7 +33,7 @@ export interface BelowDemand {
 /**
  * Goes on with a second factor: one that the user has, or, if a group demands one and the user has none, one that is set up
  * now. Two factors must come together. So where the login's provider proves nothing of the person, only a factor counts
- * that verifies the person itself; without one the login ends with `not_allowed`.
+ * that verifies the person itself; without one the login ends with `not_allowed`. So it does if what the user has is not configured any more.
  */
 export async function beginFactor(
   tools: FinishTools,
@@ -43,7 +43,7 @@ export async function beginFactor(
   const { flow } = at;
   const counts = (factor: Factor) => provesPerson(tools.registry, flow) || factor.verifiesUser;
   const owned = tools.factorProofs.offered(demand.enrolments);
-  const hasOne = owned.some(({ backup }) => !backup);
+  const hasOne = hasFactor(tools.factors, demand.enrolments);
   const candidates = (hasOne ? owned : tools.factors.filter(({ backup }) => !backup)).filter(counts);
   const part: FactorPart = {
     userId: user.id,

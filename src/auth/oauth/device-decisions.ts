@@ -136,7 +136,7 @@ async function stillWaiting(
 /** The login of the person who approves: the device's session is as good as that one, and ends with its credential. */
 async function approvalOf(
   { sessions, users }: Pick<DeviceDecisionOptions, "sessions" | "users">,
-  { userId, sessionId, assurance, amr, authenticatedAt }: Principal,
+  { userId, sessionId }: Principal,
 ): Promise<Approval> {
   const session = await sessions.get(sessionId);
   const found = await users.read(userId);
@@ -149,9 +149,10 @@ async function approvalOf(
     sessionId,
     userEpoch: found.epoch,
     credentialId: session.credentialId,
-    assurance,
-    amr: [...amr],
-    authenticatedAt,
+    // The session may have been raised since its token was issued.
+    assurance: session.assurance,
+    amr: [...session.amr],
+    authenticatedAt: session.authenticatedAt,
     providerSession: session.providerSession ?? null,
   };
 }

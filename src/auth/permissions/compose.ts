@@ -37,6 +37,7 @@ export function composeGroups(
     readonly store: Store;
     readonly revocation: Pick<Revocation, "track" | "onRevocation" | "onRecovery">;
     readonly onGroups: (userId: string) => Promise<void>;
+    readonly onDeleted: (groupId: string) => Promise<void>;
   },
 ) {
   const known = followGroups({ ...parts, table: groupTable });

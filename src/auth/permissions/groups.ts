@@ -60,9 +60,11 @@ export interface GroupsOptions {
   readonly known: KnownGroups;
   readonly revocation: Pick<Revocation, "track">;
   readonly onGroups: GroupMembersOptions["onGroups"];
+  /** Called when a group was deleted. */
+  readonly onDeleted: (groupId: string) => Promise<void>;
 }
 
-export function createGroups({ store, known, revocation, onGroups }: GroupsOptions): Groups {
+export function createGroups({ store, known, revocation, onGroups, onDeleted }: GroupsOptions): Groups {
   const put = async (
     id: string,
     recordVersion: number,
@@ -96,9 +98,11 @@ export function createGroups({ store, known, revocation, onGroups }: GroupsOptio
     async delete(id, version, permit) {
       const { recordVersion, state } = await requireGroup(store, id, version);
       const also = await permitted(permit, [state.content.policy]);
-      return await revocation.track((revocationId) =>
+      const receipt = await revocation.track((revocationId) =>
         mergeSteps(also, deleteGroupStep({ id, recordVersion }, revocationId)),
       );
+      await onDeleted(id);
+      return receipt;
     },
     async addMember(membership) {
       const user = await members.add(membership);

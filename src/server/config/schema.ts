@@ -100,7 +100,7 @@ const login = {
     default: [{ type: "totp" }, { type: "recovery" }],
     maxItems: 16,
     description:
-      "The second factors that people can set up, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [second factors](src/auth/factors/README.md)). `totp` has the codes of an authenticator app; its `issuer` is what the app shows. `notify` has codes that a webhook or a program of yours sends. `webauthn` has passkeys and security keys; it needs pages at a host name, over TLS or at `localhost`. `recovery` has codes for the day on which another factor is lost. An `id` is the type by default, and no two entries have the same. What people have set up belongs to it: if you remove an entry, or give it another id, it no longer counts. In the environment, write the list as JSON.",
+      "The second factors that people can set up, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [second factors](src/auth/factors/README.md)). `totp` has the codes of an authenticator app; its `issuer` is what the app shows. `notify` has codes that a webhook or a program of yours sends. `webauthn` has passkeys and security keys; it needs pages at a host name, over TLS or at `localhost`. `recovery` has codes for the day on which another factor is lost. An `id` is the type by default, and no two entries have the same. What people have set up belongs to it: if you remove an entry, or give it another id, they cannot log in until an administrator resets their factors. Every node needs the same list. In the environment, write the list as JSON.",
   }),
   read_client_pages: Type.Boolean({
     default: false,

@@ -123,7 +123,19 @@ describe("a group that demands a second factor", () => {
     await secondFactors.demand(groupId, true);
     const group = await groups.get(groupId);
     await groups.delete(groupId, group?.version ?? 0);
+    expect(await secondFactors.demandingGroups()).toEqual([]);
     expect((await new Login(node).begin("eve")).step.type).toBe("create_entry");
+  });
+
+  it("gives no factor to a login that was taken from whoever came with it", async () => {
+    const { user } = await node.user("mia");
+    await node.authority.secondFactors.demand(await inGroup(user.id), true);
+    const login = await new Login(node).begin("mia");
+    const code = codeAt(shownIn(login.step).code ?? "", now());
+    const [credential] = await node.authority.credentials.list(user.id);
+    await node.authority.credentialRemovals.remove(user.id, credential?.id ?? "", { keepLast: false });
+    expect(outcomeOf(await login.send({ code }))).toBe("not_allowed");
+    expect((await node.authority.secondFactors.of(user.id)).some(({ enabled }) => enabled)).toBe(false);
   });
 
   it("asks services for nothing", async () => {
@@ -138,6 +150,15 @@ describe("a group that demands a second factor", () => {
 });
 
 describe("no other way goes around a factor", () => {
+  it("not its absence from the configuration", async () => {
+    const { user } = await enrolledUser(node, "noa");
+    const bare = await startAuthority({ store: node.store, clock: node.clock, factors: () => [] });
+    expect(outcomeOf((await new Login(bare).begin("noa")).step)).toBe("not_allowed");
+    await bare.authority.secondFactors.reset(user.id);
+    expect(outcomeOf((await new Login(bare).begin("noa")).step)).toBe("create_entry");
+    await bare.stop();
+  });
+
   it("not a refresh of a session that a cut-short change has left", async () => {
     const { user } = await node.user("fay");
     const { grant } = await passwordSession(node, "fay");
