@@ -1,7 +1,7 @@
 import { limits } from "../../../protocol/features.ts";
 import { AuthError } from "../errors.ts";
 import { caseFolded } from "../providers/homeassistant/case-folding.ts";
-import { commonPasswords } from "./common-passwords.ts";
+import { isCommonPassword } from "./common-passwords.ts";
 
 /** Passwords are compared and hashed in NFKC, so that input from different keyboards gives the same password. */
 export function normalisePassword(password: string): string {
@@ -9,16 +9,16 @@ export function normalisePassword(password: string): string {
 }
 
 /**
- * Throws `invalid_password` if the password has fewer characters than `minLength` or more than 1024 bytes of UTF-8
+ * Rejects with `invalid_password` if the password has fewer characters than `minLength` or more than 1024 bytes of UTF-8
  * (both after NFKC), contains a lone surrogate (UTF-8 encodes all of them alike), or is one of the most common
- * passwords (NIST SP 800-63B section 3.1.1.2). There is no rule about kinds of characters.
+ * passwords (NIST SP 800-63B-4 section 3.1.1.2). There is no rule about kinds of characters.
  */
-export function checkPassword(password: string, minLength: number): void {
+export async function checkPassword(password: string, minLength: number): Promise<void> {
   const text = normalisePassword(password);
   if (/\p{Surrogate}/u.test(text)) throw refusal("Password is not well-formed Unicode");
   if ([...text].length < minLength) throw refusal(`Password must have at least ${minLength} characters`);
   if (Buffer.byteLength(text) > limits.password) throw refusal("Password is too long");
-  if (commonPasswords.has(text.toLowerCase())) throw refusal("Password is one of the most common ones");
+  if (await isCommonPassword(text)) throw refusal("Password is one of the most common ones");
 }
 
 /** Throws `invalid_password` for a password that is the login name. */

@@ -44,8 +44,8 @@ export interface QueuePlace {
  */
 export interface Passwords {
   readonly parameters: ScryptParameters;
-  /** Throws `invalid_password` if the password breaks the rules. Hashes nothing. */
-  check(password: string): void;
+  /** Rejects with `invalid_password` if the password breaks the rules. Hashes nothing. */
+  check(password: string): Promise<void>;
   /**
    * Makes a verifier with the current parameters and a new salt. Throws `invalid_password` as `check` does, except
    * with `proven`: the password was verified a moment ago and need not follow the current rules. `queueKey` is its
@@ -72,7 +72,7 @@ export interface Passwords {
 export interface PasswordsOptions {
   /** For new verifiers. Default: OWASP's minimum, N=2^17, r=8, p=1. */
   readonly parameters?: ScryptParameters;
-  /** In characters; default 8. */
+  /** In characters; default 15 (NIST SP 800-63B-4 section 3.1.1.2 for passwords that are the only factor). */
   readonly minLength?: number;
   /**
    * Number of threads. Default: the number of cores minus one, at least one. Each needs 128 * N * r bytes while it
@@ -109,14 +109,14 @@ export function createPasswords(
     queueLimitPerKey: options.queueLimitPerKey ?? 4,
     startThread: options.startThread,
   });
-  const check = (password: string) => checkPassword(password, options.minLength ?? 8);
+  const check = (password: string) => checkPassword(password, options.minLength ?? 15);
   const dummy = dummyVerifier();
   return {
     parameters,
     check,
     load: () => ({ runs: pool.runs, waiting: pool.waiting }),
     async enrol(password, queueKey, { proven } = {}) {
-      if (proven !== true) check(password);
+      if (proven !== true) await check(password);
       return await enrol(pool, parameters, password, queueKey);
     },
     async verify(password, verifier, place, inUse = []) {

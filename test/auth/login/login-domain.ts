@@ -100,6 +100,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     configured: [],
   });
   const passwords = createPasswords({
+    minLength: 8,
     parameters: quick,
     workers: 1,
     queueLimitPerKey: 64,

@@ -10,7 +10,11 @@ import { afterEach, describe, expect, it } from "vitest";
 import { AuthError } from "../../../src/auth/errors.ts";
 import { startKdfThread } from "../../../src/auth/passwords/kdf-thread.ts";
 import type { Verifier } from "../../../src/auth/passwords/passwords.ts";
-import { createPasswords, type PasswordsOptions } from "../../../src/auth/passwords/passwords.ts";
+import {
+  createPasswords,
+  type Passwords,
+  type PasswordsOptions,
+} from "../../../src/auth/passwords/passwords.ts";
 import { within } from "../../support/within.ts";
 
 const quick = { N: 16, r: 8, p: 1 };
@@ -150,15 +154,30 @@ describe("rules", () => {
     ["half of a surrogate pair", `abcdefgh\ud800`],
     ["a common one", "Password123"],
     ["a common one in full-width digits", "１２３４５６７８"],
+    ["the product's name and a year", "GateHouse2026!"],
   ];
   it.each(refused)("refuse a password that is %s, before any work", async (_name, password) => {
-    const passwords = passwordsWith();
+    const passwords = passwordsWith({ minLength: 8 });
     expect(await passwords.enrol(password, "k").catch(codeOf)).toBe("invalid_password");
     expect(passwords.load().runs).toBe(0);
   });
 
+  it("say what is wrong", async () => {
+    const passwords = passwordsWith({ minLength: 8 });
+    const messageOf = (password: string) =>
+      passwords.check(password).catch((error: unknown) => (error as AuthError).publicMessage);
+    expect(await messageOf("1ab!xyz")).toBe("Password must have at least 8 characters");
+    expect(await messageOf("sunshine1")).toBe("Password is one of the most common ones");
+    expect(await messageOf("gatehouse of my own")).toBeUndefined();
+  });
+
+  it("demand 15 characters unless they are told otherwise", async () => {
+    expect(await passwordsWith().check("x7-kitten-roof").catch(codeOf)).toBe("invalid_password");
+    expect(await passwordsWith().check("x7-kitten-roof!")).toBeUndefined();
+  });
+
   it("allow any other kind of characters", async () => {
-    const passwords = passwordsWith();
+    const passwords = passwordsWith({ minLength: 8 });
     for (const password of ["8 spaces", "パスワードは秘密", "a\u0000b\nc\td~e", "x".repeat(1024)]) {
       expect(await passwords.verify(password, await passwords.enrol(password, "k"), k)).toMatchObject({
         ok: true,
@@ -167,7 +186,7 @@ describe("rules", () => {
   });
 
   it("do not apply the current length to a proven password", async () => {
-    const passwords = passwordsWith();
+    const passwords = passwordsWith({ minLength: 8 });
     const verifier = await passwords.enrol("short", "k", { proven: true });
     expect(await passwords.verify("short", verifier, k)).toMatchObject({ ok: true });
   });
@@ -268,12 +287,15 @@ describe("threads", () => {
     return { threads, startThread };
   }
 
+  /** Hashes at once: nothing is asked of a password that was proved. */
+  const begin = (passwords: Passwords) => passwords.enrol(canary, "k", { proven: true });
+
   it("start on demand, and start again after one has ended with its job", async () => {
     const { threads, startThread } = spied();
     const passwords = passwordsWith({ startThread, parameters: { N: 2 ** 15, r: 8, p: 1 } });
     expect(threads).toHaveLength(0);
-    const lost = passwords.enrol(canary, "k").catch((error: unknown) => error);
-    const waiting = passwords.enrol(canary, "k");
+    const lost = begin(passwords).catch((error: unknown) => error);
+    const waiting = begin(passwords);
     await threads[0]?.terminate();
     const error = await within(lost, "the refusal of the lost job");
     expect(error).toMatchObject({ code: "unavailable" });
@@ -296,7 +318,7 @@ describe("threads", () => {
   it("end with close, and waiting jobs are refused", async () => {
     const { threads, startThread } = spied();
     const passwords = passwordsWith({ startThread });
-    const burst = Array.from({ length: 4 }, () => passwords.enrol(canary, "k"));
+    const burst = Array.from({ length: 4 }, () => begin(passwords));
     const outcomes = outcomesOf(burst);
     const exits = threads.map((thread) => once(thread, "exit"));
     await passwords.close();
@@ -309,7 +331,7 @@ describe("threads", () => {
     const source = path.resolve(import.meta.dirname, "../../../src/auth/passwords/passwords.ts");
     const program = `
       const { createPasswords } = await import(${JSON.stringify(source)});
-      await createPasswords({ parameters: { N: 16, r: 8, p: 1 } }).enrol("correct horse", "k");
+      await createPasswords({ parameters: { N: 16, r: 8, p: 1 } }).enrol("correct horse battery", "k");
       console.log("hashed");
     `;
     const hooks = path.resolve(import.meta.dirname, "../../support/typescript.mjs");
@@ -326,7 +348,7 @@ describe("threads", () => {
       queueLimitPerKey: 1,
       parameters: { N: 2 ** 15, r: 8, p: 1 },
     });
-    const work = [passwords.enrol(canary, "k"), passwords.enrol(canary, "k"), passwords.enrol("x", "k")];
+    const work = [begin(passwords), begin(passwords), passwords.enrol("x", "k")];
     const errors = Promise.all(work.map((each) => each.catch((error: unknown) => error)));
     await threads[0]?.terminate();
     for (const error of await errors) {

@@ -17,7 +17,7 @@ export async function changeOwnPassword(
 ): Promise<void> {
   const { userId, sessionId } = principal;
   const own = await ownLogin(tools, userId);
-  checkRules(tools, own, passwords.next);
+  await checkRules(tools, own, passwords.next);
   const attempt = await charge(counterOf.passwordChange(userId));
   await prove(tools, own, passwords.current, attempt);
   await replace(tools, own, passwords.next, { kind: "user", userId, except: sessionId });
@@ -27,12 +27,12 @@ export async function changeOwnPassword(
 export async function setPassword(tools: LocalLoginTools, userId: string, password: string): Promise<void> {
   if ((await tools.users.read(userId)) === undefined) throw new AuthError("user_not_found");
   const own = await ownLogin(tools, userId);
-  checkRules(tools, own, password);
+  await checkRules(tools, own, password);
   await replace(tools, own, password, { kind: "user", userId });
 }
 
-function checkRules(tools: LocalLoginTools, own: OwnLogin, password: string): void {
-  tools.passwords.check(password);
+async function checkRules(tools: LocalLoginTools, own: OwnLogin, password: string): Promise<void> {
+  await tools.passwords.check(password);
   checkPasswordIsNotName(password, own.login.username);
 }
 

@@ -23,7 +23,7 @@ export async function prepareLogin(
 ): Promise<Step> {
   const { passwords, credentials, clock, providerId } = tools;
   checkLoginName(username);
-  passwords.check(password);
+  await passwords.check(password);
   checkPasswordIsNotName(password, username);
   const version = await freeVersion(tools, username);
   const verifier = await passwords.enrol(password, `user:${userId}`);
