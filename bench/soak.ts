@@ -68,8 +68,9 @@ interface Cast {
 async function comeAndGo(name: string, { server, load, redis }: Cast): Promise<readonly Sample[]> {
   const job: LoginsJob = {
     port: server.port,
-    username: "owner",
+    usernames: ["owner"],
     password: "correct horse battery",
+    by: "form",
     count: LOGINS_PER_SECOND,
     inFlight: 2,
   };

@@ -142,6 +142,19 @@ async function revoke(target: { userId?: string; sessionId?: string }): Promise<
   return { called, committed: cutAt, returned: monotonicNow() };
 }
 
+/** People with a login name and the owner's password. */
+async function people({ n }: { n: number }): Promise<string[]> {
+  const usernames = Array.from({ length: n }, (_, nth) => `person-${nth}`);
+  for (const username of usernames)
+    await authority.localLogins.createUser({
+      name: username,
+      username,
+      password: "correct horse battery",
+      groupIds: ["system-users"],
+    });
+  return usernames;
+}
+
 const user = async () => (await authority.users.create({ name: "Somebody", groupIds: ["system-users"] })).id;
 
 /** A user is created, gets tokens, changes the password and is removed. Then all of the owner's sessions end. */
@@ -190,6 +203,7 @@ answer(
     mint,
     sessions,
     members,
+    people,
     user,
     revoke,
     refresh,

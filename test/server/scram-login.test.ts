@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { createHmac } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -13,9 +14,12 @@ import {
   type GatewayError,
   type WebSocketConstructor,
 } from "../../src/client/index.ts";
+import { createLog } from "../../src/observability/log.ts";
+import { codeAt } from "../auth/factors/factor-people.ts";
 import { exchangesFile, scramVectors } from "../protocol/scram-vectors.ts";
 import { type Altered, type AlteringProxy, startAlteringProxy } from "../support/altering-proxy.ts";
 import { makeCertificate, makeCertificateFiles } from "../support/certificate.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   ownerPassword,
   type RunningGateway,
@@ -28,6 +32,7 @@ import { startRedis } from "../support/redis-server.ts";
 import { proofScrypt, rememberedScrypt } from "../support/scram-client.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 
+const period = 30_000;
 const handler = ["homeassistant", null] as [string, null];
 const account = { username: "paula", password: ownerPassword };
 const provable = {
@@ -252,6 +257,53 @@ describe.each(transportNames)("a login by proof on %s", (transport) => {
   });
 });
 
+describe("a login by proof with a second factor", () => {
+  let gateway: RunningGateway;
+  let secret: string;
+  let used = 0;
+  beforeAll(async () => {
+    gateway = await startGateway({ store: "embedded", transport: "ws", config: provable });
+    const { client } = await logIn(gateway.url);
+    const form = (await client.call("auth/setup_mfa", { mfa_module_id: "totp" })) as unknown as {
+      readonly flow_id: string;
+      readonly description_placeholders: { readonly code: string };
+    };
+    secret = form.description_placeholders.code;
+    await client.call("auth/setup_mfa", { flow_id: form.flow_id, user_input: { code: code() } });
+  });
+  afterAll(() => gateway?.stop());
+
+  /** One that was not used yet: of the period before this one, of this one, or of the one after it. */
+  const code = () => codeAt(secret, Date.now() + (used++ - 1) * period);
+
+  it("has the server's proof before the code is asked for", async () => {
+    const { flow, step } = await logIn(gateway.url);
+    expect(step).toMatchObject({ type: "form", step_id: "mfa", server_final: expect.any(String) });
+    expect(await flow.submit({ code: code() })).toMatchObject({ type: "create_entry" });
+  });
+
+  it("asks nobody for the code without it, also after the connection was lost", async () => {
+    let isLost = false;
+    const proxy = await startAlteringProxy({
+      gateway: gateway.url,
+      toClient(message) {
+        if (!JSON.stringify(message).includes('"mfa"')) return message;
+        if (isLost) return without(message, "server_final");
+        isLost = true;
+        return undefined;
+      },
+    });
+    ends.push(() => proxy.stop());
+    const { client } = clientAt(proxy.url, { timeoutMs: 1_000 });
+    const flow = await client.login({ handler });
+    expect(await codeOf(flow.submit(account))).toBe("call_timeout");
+    expect(await codeOf(flow.submit(account))).toBe("server_not_trusted");
+    expect(flow.step).toMatchObject({ step_id: "init" });
+    expect(await codeOf(flow.submit({ code: "123456" }))).toBe("server_not_trusted");
+    expect(proxy.fromClients.join()).not.toContain("123456");
+  });
+});
+
 describe("a login by proof over TLS", () => {
   let gateway: Awaited<ReturnType<typeof startNode>>;
   const folder = temporaryFolder();
@@ -363,9 +415,55 @@ it("goes on at another node of the installation, after the first one has gone", 
     },
   });
   const flow = await client.login({ handler });
-  const step = await flow.submit(account);
+  // On a busy machine a node may lose its lease for a moment. It says so, and the proof is still good.
+  await eventually("an answer", async () => (await codeOf(flow.submit(account))) !== "unavailable");
+  const { step } = flow;
   expect(step).toMatchObject({ type: "create_entry", server_final: expect.any(String) });
   expect(client.state).toBe("ready");
+});
+
+it("leaves neither the password nor what it is proved with in a log, an error or the store", async () => {
+  const folder = temporaryFolder();
+  ends.push(() => folder.remove());
+  const lines: string[] = [];
+  const log = createLog({ level: "trace", sink: { write: (line: string) => void lines.push(line) } });
+  const gateway = await startNode({ ...provable, data: folder.path }, { log });
+  ends.push(() => gateway.stop());
+  await setUpOwner(gateway.authority);
+  const proxy = await startAlteringProxy({ gateway: gateway.url });
+  ends.push(() => proxy.stop());
+  const salted: Buffer[] = [];
+  const scrypt: typeof rememberedScrypt = async (...job) => {
+    const result = await rememberedScrypt(...job);
+    salted.push(Buffer.from(result));
+    return result;
+  };
+  await logIn(proxy.url, { ...account, password: "canary of a wrong password" }, { scrypt });
+  await logIn(proxy.url, { username: "nobody", password: ownerPassword }, { scrypt });
+  const { step } = await logIn(proxy.url, account, { scrypt });
+  expect(step.type).toBe("create_entry");
+
+  const audited = lines.map((line) => JSON.parse(line) as Altered).filter(({ audit }) => audit === "login");
+  expect(audited.map(({ outcome }) => outcome)).toEqual(["denied", "denied", "allowed"]);
+  const files = readdirSync(folder.path, { recursive: true, withFileTypes: true }).filter((file) =>
+    file.isFile(),
+  );
+  const stored = Buffer.concat(files.map((file) => readFileSync(path.join(file.parentPath, file.name))));
+  const told = Buffer.concat([Buffer.from([...lines, ...proxy.fromGateway].join("")), stored]);
+  expect(stored.includes("stored_key")).toBe(true);
+  expect(salted).toHaveLength(3);
+  for (const key of salted) {
+    const clientKey = createHmac("sha256", key).update("Client Key").digest();
+    for (const secret of [key, clientKey])
+      for (const form of ["base64", "base64url", "hex"] as const)
+        expect(told.includes(secret.toString(form))).toBe(false);
+    expect([told.includes(key), told.includes(clientKey)]).toEqual([false, false]);
+  }
+  for (const text of [ownerPassword, "canary of a wrong password"]) expect(told.includes(text)).toBe(false);
+  for (const proof of proxy.fromClients.flatMap((text) => text.match(/,p=[^"]+/g) ?? [])) {
+    expect(proof).toHaveLength(47);
+    expect(told.includes(proof.slice(3))).toBe(false);
+  }
 });
 
 describe("a second implementation, in Python's standard library", () => {

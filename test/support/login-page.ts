@@ -42,7 +42,8 @@ export async function startLoginPages(browser: Browser, host = "127.0.0.1"): Pro
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://page");
     const gateway = searchParams.get("url") ?? "";
     const policy = elementPagePolicy
-      .replace("script-src 'self'", `script-src 'self' ${gateway}`)
+      // A worker of another origin is a script of this page that imports it.
+      .replace("script-src 'self'", `script-src 'self' ${gateway}; worker-src blob: ${gateway}`)
       .replace("connect-src 'self'", "connect-src 'self' ws://127.0.0.1:*");
     if (pathname === "/page.js") response.setHeader("content-type", "text/javascript").end(script);
     else
