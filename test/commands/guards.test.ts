@@ -63,7 +63,7 @@ function setUp(current: () => Promise<User | undefined>) {
 }
 
 const list = { id: 1, type: "config/auth/list" };
-const password = { id: 2, type: ownerOnly, user_id: "u2", password: "a new password" };
+const password = { id: 2, type: ownerOnly, user_id: "u2", password: "quite a new password" };
 
 describe("guards", () => {
   it("come before the schema: who may not ask reads nothing of what is wrong with the message", async () => {

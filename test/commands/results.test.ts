@@ -227,14 +227,14 @@ describe("commands", () => {
       await ask(asOwner, local("admin_change_username"), { user_id: "nobody", username: "x" }),
     ).toMatchObject(failed("user_not_found"));
     expect(
-      await ask(asOwner, local("admin_change_password"), { user_id: "nobody", password: "a new password" }),
+      await ask(asOwner, local("admin_change_password"), { user_id: "nobody", password: "quite a new password" }),
     ).toMatchObject(failed("user_not_found"));
     expect(await ask(asAdmin, local("delete"), { username: "lena" })).toMatchObject(
       failed("home_assistant_error", { ...auth, translation_key: "user_not_found" }),
     );
     expect(await ask(asAdmin, local("delete"), { username: "lene" })).toMatchObject(done(null));
     expect(
-      await ask(asOwner, local("admin_change_password"), { user_id, password: "a new password" }),
+      await ask(asOwner, local("admin_change_password"), { user_id, password: "quite a new password" }),
     ).toMatchObject(failed("credentials_not_found"));
   });
 
@@ -277,7 +277,7 @@ describe("commands", () => {
       [local("delete"), { username: "adam" }],
     ];
     const forOwner: readonly [string, object][] = [
-      [local("admin_change_password"), { user_id: owner.id, password: "a new password" }],
+      [local("admin_change_password"), { user_id: owner.id, password: "quite a new password" }],
       [local("admin_change_username"), { user_id: owner.id, username: "x" }],
     ];
     const unauthorized = failed("unauthorized", { message: "Unauthorized" });
