@@ -23,7 +23,7 @@ export function factorTemplate(step: FormStep, texts: Texts) {
     case "mfa_recovery":
       return html`<p id="code-text">${texts.recovery}</p><pre class="code" part="code" dir="ltr" aria-describedby="code-text">${shown.codes}</pre>`;
     default:
-      return nothing;
+      return asksForPasskey(step) ? html`<p>${texts.passkey}</p>` : nothing;
   }
 }
 

@@ -24,8 +24,10 @@ export async function answerWithPasskey(step: FormStep): Promise<Readonly<Record
       attestation_object: text(response.attestationObject),
       transports: response.getTransports().join(),
     };
-  const { authenticatorData, signature } = response as AuthenticatorAssertionResponse;
-  return { ...all, authenticator_data: text(authenticatorData), signature: text(signature) };
+  const { authenticatorData, signature, userHandle } = response as AuthenticatorAssertionResponse;
+  const proof = { ...all, authenticator_data: text(authenticatorData), signature: text(signature) };
+  if (!fieldsOf(step.data_schema).has("user_handle")) return proof;
+  return { ...proof, user_handle: text(userHandle ?? new ArrayBuffer(0)) };
 }
 
 function fieldsOf(schema: FormStep["data_schema"]): ReadonlySet<string> {

@@ -47,7 +47,7 @@ function named<T>(work: () => T): T {
 
 /** `more` returns the providers to use, given the configured ones: a program may add its own. */
 export function configuredProviders(
-  { auth_providers, trusted_proxies }: Pick<Config, "auth_providers" | "trusted_proxies">,
+  config: Pick<Config, "auth_providers" | "auth_mfa_modules" | "trusted_proxies">,
   loaded: ConfiguredTools["loaded"],
   more: ProvidersOf | undefined,
 ): ConfiguredProviders {
@@ -57,8 +57,9 @@ export function configuredProviders(
       return all;
     },
     create(tools) {
-      const trustedProxies = parseAddressRanges(trusted_proxies);
-      const configured = named(() => createProviders(auth_providers, { ...tools, trustedProxies, loaded }));
+      const trustedProxies = parseAddressRanges(config.trusted_proxies);
+      const given = { ...tools, factors: config.auth_mfa_modules, trustedProxies, loaded };
+      const configured = named(() => createProviders(config.auth_providers, given));
       all = more?.(configured, tools) ?? configured;
       return all;
     },

@@ -20,7 +20,11 @@ beforeAll(async () => {
   pages = await startLoginPages(browser, "localhost");
   const { origin } = pages;
   const webauthn = { type: "webauthn", rp_id: "localhost", origins: [origin] } as const;
-  const config = { origins: [origin], auth_mfa_modules: [webauthn] };
+  const config = {
+    origins: [origin],
+    auth_mfa_modules: [webauthn],
+    auth_providers: [{ type: "homeassistant" }, { type: "passkey" }] as const,
+  };
   node = await startNode(config, { pages: await builtPages() });
   await setUpOwner(node.authority);
   await node.authority.secondFactors.demand("system-admin", true);
@@ -32,12 +36,13 @@ afterAll(async () => {
 });
 
 async function withPassword(page: Page) {
+  await page.getByRole("button", { name: "Home Assistant Local" }).click();
   await page.getByLabel("User name").fill("paula");
   await page.getByLabel("Password").fill(ownerPassword);
   await page.keyboard.press("Enter");
 }
 
-it("sets a passkey up within the login, and asks for it the next time", async () => {
+it("sets a passkey up within the login, asks for it the next time, and takes it alone", async () => {
   const { page } = await pages.open(node.url);
   const tools = await page.context().newCDPSession(page);
   await tools.send("WebAuthn.enable");
@@ -73,4 +78,19 @@ it("sets a passkey up within the login, and asks for it the next time", async ()
   await tools.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified: true });
   await ask.click();
   await page.getByText("You are logged in.").first().waitFor();
+
+  await page.reload();
+  await page.getByRole("button", { name: "Passkey" }).click();
+  await ask.waitFor();
+  expect(await accessibilityFaults(page)).toEqual([]);
+  await ask.click();
+  await page.getByText("You are logged in.").first().waitFor();
+  const id = (await node.authority.users.list())[0]?.id ?? "";
+  expect(
+    (await node.authority.sessions.list(id)).map(({ amr, providerType }) => [providerType, ...amr]),
+  ).toEqual([
+    ["homeassistant", "pwd", "hwk", "user", "mfa"],
+    ["homeassistant", "pwd", "hwk", "user", "mfa"],
+    ["passkey", "hwk", "user", "mfa"],
+  ]);
 });

@@ -1,5 +1,6 @@
 import type { AssuranceLevel } from "../model.ts";
 import type { Profile, ProviderSession, ProviderStep } from "../providers/provider.ts";
+import { combinedAmr } from "../sessions/raise-session.ts";
 import type { Checks } from "../store.ts";
 import { restoredChecks, storedChecks } from "../stored-checks.ts";
 import type { StoredProof } from "./flow-record.ts";
@@ -19,11 +20,15 @@ export interface Proof {
 }
 
 export function proofOf(step: Extract<ProviderStep, { kind: "done" }>, authenticatedAt: number): Proof {
-  const { subject, amr, evidence, profile, linkTo, providerSession } = step;
-  return { subject, amr, evidence, profile, linkTo, providerSession, assurance: 1, authenticatedAt };
+  const { subject, evidence, profile, linkTo, providerSession, provesTwo } = step;
+  const level =
+    provesTwo === true
+      ? ({ assurance: 2, amr: combinedAmr(step.amr, []) } as const)
+      : ({ assurance: 1, amr: step.amr } as const);
+  return { subject, evidence, profile, linkTo, providerSession, ...level, authenticatedAt };
 }
 
-/** As a flow's record keeps it, for the node that finishes the login. */
+/** As a flow's record keeps it, for the node that finishes the login: what it proved counts as one factor from then on. */
 export function storedProof(proof: Proof): StoredProof {
   const { subject, amr, evidence, authenticatedAt, profile, linkTo, providerSession } = proof;
   return {

@@ -2,6 +2,7 @@ import { type Static, type TProperties, Type } from "typebox";
 
 import type { AddressRanges } from "../../net/address-ranges.ts";
 import type { Clock } from "../clock/clock.ts";
+import type { FactorEntry } from "../factors/factor-types.ts";
 import { systemGroups } from "../model.ts";
 import type { Passwords } from "../passwords/passwords.ts";
 import type { Store } from "../store.ts";
@@ -24,6 +25,8 @@ export interface ProviderTools {
 
 /** The same for an entry of the configuration, with what other options say. */
 export interface ConfiguredTools extends ProviderTools {
+  /** The option `auth_mfa_modules`. */
+  readonly factors: readonly FactorEntry[];
   /** The option `trusted_proxies`. */
   readonly trustedProxies: AddressRanges;
   /** The providers of modules that were loaded, by their entry. */
@@ -71,6 +74,7 @@ export function newUsersOf(
 
 /** Other options that an entry is judged with, as they are configured. */
 export interface ConfiguredOptions {
+  readonly factors: readonly FactorEntry[];
   readonly publicUrl: string | null;
   readonly transport: "ws" | "uws";
 }

@@ -6,6 +6,7 @@ import { homeAssistantType } from "./homeassistant/type.ts";
 import { ldapType } from "./ldap/type.ts";
 import { loadModule, moduleProviderType } from "./module/type.ts";
 import { oidcProviderType } from "./oidc/type.ts";
+import { passkeyProviderType } from "./passkey/type.ts";
 import type { LoginProvider } from "./provider.ts";
 import type { ConfiguredOptions, ConfiguredTools, Frozen } from "./provider-type.ts";
 import { trustedNetworksType } from "./trusted-networks/type.ts";
@@ -18,6 +19,7 @@ export const providerTypes = {
   oidc: oidcProviderType,
   trusted_networks: trustedNetworksType,
   header: headerProviderType,
+  passkey: passkeyProviderType,
   module: moduleProviderType,
 };
 export const ProviderEntry = Type.Union([
@@ -27,6 +29,7 @@ export const ProviderEntry = Type.Union([
   oidcProviderType.entry,
   trustedNetworksType.entry,
   headerProviderType.entry,
+  passkeyProviderType.entry,
   moduleProviderType.entry,
 ]);
 export type ProviderEntry = Frozen<Static<typeof ProviderEntry>>;

@@ -75,6 +75,8 @@ export type ProviderStep = (
       readonly kind: "done";
       readonly subject: string;
       readonly amr: readonly string[];
+      /** It has proved two factors by itself. */
+      readonly provesTwo?: true | undefined;
       readonly profile?: Profile | undefined;
       /**
        * The user that a credential nobody has yet is linked to; for providers that authenticate existing users
@@ -111,6 +113,8 @@ export interface LoginProvider {
   readonly name: string;
   /** False for a provider that is itself no proof of the person (trusted networks): no MFA is added to it. */
   readonly supportsMfa: boolean;
+  /** True if its credentials are no way in to rely on, because what they need may be removed without them. */
+  readonly isUnreliable?: true | undefined;
   /**
    * Lower-case names of headers of a socket's upgrade that it reads, see `Peer.upgrade`. No other header is kept.
    */

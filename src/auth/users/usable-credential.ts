@@ -42,7 +42,7 @@ async function checksOf(
 ): Promise<Checks | undefined> {
   const provider = registry.find(providerType, providerId);
   // What is good from some addresses only is no way in to rely on.
-  if (provider === undefined || provider.admits !== undefined) return undefined;
+  if (provider === undefined || provider.admits !== undefined || provider.isUnreliable) return undefined;
   const found = await credentials.get(id);
   if (found === undefined) return undefined;
   const itself = { key: recordKeys.credential(id), version: found.version };

@@ -24,8 +24,8 @@ const rules: Readonly<Record<string, Rule>> = {
   trusted_proxies: ({ trusted_proxies }) => firstProblem(trusted_proxies, addressRangeProblem),
   "metrics.readers": ({ metrics }) => firstProblem(metrics.readers, addressRangeProblem),
   origins: ({ origins }) => firstProblem(origins, originProblem),
-  auth_providers: ({ auth_providers, public_url, transport }) =>
-    providerEntriesProblem(auth_providers, { publicUrl: public_url, transport }),
+  auth_providers: ({ auth_providers, auth_mfa_modules: factors, public_url: publicUrl, transport }) =>
+    providerEntriesProblem(auth_providers, { factors, publicUrl, transport }),
   auth_mfa_modules: ({ auth_mfa_modules }) => factorEntriesProblem(auth_mfa_modules),
   store: ({ store }) => (store === null ? undefined : storeProblem(store)),
   secret_file: ({ secret, secret_file }) =>

@@ -26,6 +26,7 @@ beforeEach(async () => {
       createHomeAssistantProvider(tools),
       // As trusted networks: it proves nothing of the person.
       guestProvider({ activate: true, groups: ["system-users"] }),
+      { ...guestProvider(undefined, "proxy"), supportsMfa: true },
     ],
   });
   await node.owner();
@@ -100,11 +101,17 @@ describe("a group that demands a second factor", () => {
       days: 1,
     });
     await node.authority.secondFactors.demand(groupId, true);
+    expect(await node.authority.sessions.list(member.id)).toEqual([]);
     expect(await isServed(sessions[0].grant.access_token)).toBe(false);
     expect(await isServed(token.accessToken)).toBe(false);
     expect(await isServed(sessions[1].grant.access_token)).toBe(true);
     await node.authority.users.update(joins.id, { groupIds: [groupId] });
     expect(await isServed(sessions[1].grant.access_token)).toBe(false);
+    expect(await node.authority.sessions.list(joins.id)).toEqual([]);
+    const { user: added } = await node.user("ray");
+    await passwordSession(node, "ray");
+    await node.authority.groups.addMember({ groupId, userId: added.id });
+    expect(await node.authority.sessions.list(added.id)).toEqual([]);
     const asked = { userId: joins.id, clientName: "new", clientIcon: null, days: 1 };
     expect(await codeOf(node.authority.sessions.openLongLived(asked))).toBe("access_denied");
   });
@@ -221,6 +228,34 @@ describe("no other way goes around a factor", () => {
     await node.authority.credentialRemovals.remove(user.id, credential?.id ?? "", { keepLast: false });
     await node.user("jim");
     expect(outcomeOf(await login.send({ code: codeAt(secret, now()) }))).toBe("not_allowed");
+  });
+
+  it("not for another user, who has the login by the time that the code comes", async () => {
+    const [{ secret, user, principal }, { user: other }] = [
+      await enrolledUser(node, "leo"),
+      await node.user("moe"),
+    ];
+    const handler: [string, string] = ["guest", "proxy"];
+    const linkAs = async (userId: string, sessionId: string) => {
+      const linking = { userId, sessionId };
+      const link = await new Login(node).start({ handler, purpose: "link", linking });
+      return await link.send({ name: "shared" });
+    };
+    await linkAs(user.id, principal.sessionId);
+    const login = await new Login(node).start({ handler });
+    expect(outcomeOf(await login.send({ name: "shared" }))).toBe("mfa");
+    const credentials = await node.authority.credentials.list(user.id);
+    const linked = credentials.find(({ providerType }) => providerType === "guest");
+    await node.authority.credentialRemovals.remove(user.id, linked?.id ?? "", { keepLast: false });
+    const { principal: theirs } = await passwordSession(node, "moe");
+    expect((await linkAs(other.id, theirs.sessionId)).type).toBe("create_entry");
+    expect(outcomeOf(await login.send({ code: codeAt(secret, now()) }))).toBe("not_allowed");
+  });
+
+  it("not a session that is opened as if nothing was demanded", async () => {
+    const { user } = await enrolledUser(node, "ned");
+    expect(await codeOf(node.open(user.id))).toBe("conflict");
+    expect((await node.open(user.id, { assurance: 2 })).session.assurance).toBe(2);
   });
 
   it("not another address of a user who may log in from here alone", async () => {

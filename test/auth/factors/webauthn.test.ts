@@ -1,10 +1,13 @@
-import { afterEach, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 
 import { createFactors, type FactorEntry } from "../../../src/auth/factors/factor-types.ts";
+import { webauthnOf } from "../../../src/auth/factors/webauthn/type.ts";
 import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant/provider.ts";
+import { createPasskeyProvider } from "../../../src/auth/providers/passkey/provider.ts";
 import { startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { guestProvider } from "../../support/guest-provider.ts";
 import { SoftwareAuthenticator } from "../../support/software-authenticator.ts";
+import { codeOf } from "../login/login-domain.ts";
 import { grantOf, Login, outcomeOf, passwordSession, shownIn } from "./factor-people.ts";
 
 const origin = "https://gatehouse.test";
@@ -14,7 +17,15 @@ afterEach(() => node.stop());
 async function start(more: Partial<Extract<FactorEntry, { type: "webauthn" }>> = {}) {
   node = await startAuthority({
     factors: (tools) => createFactors([{ type: "webauthn", ...more }, { type: "recovery" }], tools),
-    providers: (tools) => [createHomeAssistantProvider(tools), guestProvider()],
+    providers: (tools) => [
+      createHomeAssistantProvider(tools),
+      guestProvider(),
+      createPasskeyProvider({
+        id: null,
+        keys: webauthnOf({ type: "webauthn", ...more }, tools, true),
+        ...tools,
+      }),
+    ],
   });
   await node.owner();
   await node.user("ada");
@@ -113,6 +124,78 @@ it("a key that verifies its holder is two factors, where a login proved nothing 
   expect(outcomeOf(again)).toBe("invalid_passkey");
   key.verifiesUser = true;
   expect(outcomeOf(await login.send(key.get(shownIn(again).options ?? "")))).toBe("create_entry");
+});
+
+describe("a passkey as the login", () => {
+  const handler: [string, null] = ["passkey", null];
+
+  async function passkeys() {
+    const session = await start();
+    await setUp(session, session.key);
+    const handle = Buffer.from(session.principal.userId).toString("base64url");
+    const begin = async () => {
+      const login = await new Login(node).start({ handler });
+      const { options = "" } = shownIn(login.step);
+      expect(JSON.parse(options)).toMatchObject({ userVerification: "required", allowCredentials: [] });
+      return { login, answer: { ...session.key.get(options), user_handle: handle } };
+    };
+    return { ...session, handle, begin };
+  }
+
+  it("is two factors: nothing more is asked", async () => {
+    const { begin, principal } = await passkeys();
+    const { login, answer } = await begin();
+    const { access_token } = grantOf(await login.send(answer));
+    expect(await node.principal(access_token)).toMatchObject({
+      userId: principal.userId,
+      assurance: 2,
+      amr: ["hwk", "user", "mfa"],
+    });
+    const again = await begin();
+    expect(outcomeOf(await again.login.send(again.answer))).toBe("create_entry");
+  });
+
+  it("names nobody's keys, and lets nobody else in", async () => {
+    const { begin, key, handle } = await passkeys();
+    const stranger = Buffer.from("0".repeat(32)).toString("base64url");
+    for (const user_handle of [stranger, "", "!", Buffer.from("../x").toString("base64url")]) {
+      const { login, answer } = await begin();
+      const step = await login.send({ ...answer, user_handle });
+      expect(outcomeOf(step)).toBe("invalid_passkey");
+      expect(JSON.stringify(step)).not.toContain(key.id.toString("base64url"));
+    }
+    const foreign = await begin();
+    const other = new SoftwareAuthenticator(origin);
+    const forged = { ...other.get(shownIn(foreign.login.step).options ?? ""), user_handle: handle };
+    const step = await foreign.login.send(forged);
+    expect(outcomeOf(step)).toBe("invalid_passkey");
+    expect(JSON.stringify(step)).not.toContain(key.id.toString("base64url"));
+    key.verifiesUser = false;
+    const unverified = await begin();
+    expect(outcomeOf(await unverified.login.send(unverified.answer))).toBe("invalid_passkey");
+  });
+
+  it("ends with its keys, and is no way in to rely on", async () => {
+    const { begin, principal } = await passkeys();
+    const first = await begin();
+    await first.login.send(first.answer);
+    const { credentials, credentialRemovals, secondFactors } = node.authority;
+    const [password] = (await credentials.list(principal.userId)).filter(
+      ({ providerType }) => providerType === "homeassistant",
+    );
+    const removal = credentialRemovals.remove(principal.userId, password?.id ?? "", { keepLast: true });
+    expect(await codeOf(removal)).toBe("last_credential");
+    const late = await begin();
+    await secondFactors.reset(principal.userId);
+    expect(outcomeOf(await late.login.send(late.answer))).toBe("invalid_passkey");
+  });
+
+  it("lets nobody in who was deactivated", async () => {
+    const { begin, principal } = await passkeys();
+    const { login, answer } = await begin();
+    await node.authority.users.update(principal.userId, { isActive: false });
+    expect(outcomeOf(await login.send(answer))).toBe("invalid_auth");
+  });
 });
 
 it("a user has at most ten", async () => {

@@ -1,6 +1,7 @@
-import { Type } from "typebox";
+import { type Static, Type } from "typebox";
 
-import { type FactorType, factorEntrySchema } from "../factor-type.ts";
+import type { Frozen } from "../../providers/provider-type.ts";
+import { type FactorTools, type FactorType, factorEntrySchema } from "../factor-type.ts";
 import { createWebauthn } from "./webauthn.ts";
 
 const entry = factorEntrySchema("webauthn", {
@@ -29,19 +30,27 @@ const entry = factorEntrySchema("webauthn", {
   ),
 });
 
+type Entry = Frozen<Static<typeof entry>>;
+
+/** The factor of an entry; `verifiesUser` if its keys must verify their holders also where the entry does not say so. */
+export function webauthnOf(
+  { id, name, rp_id, origins = [], user_verification }: Entry,
+  { publicUrl, sealing }: Pick<FactorTools, "publicUrl" | "sealing">,
+  verifiesUser = user_verification === "required",
+) {
+  return createWebauthn({
+    id: id ?? "webauthn",
+    name: name ?? "Passkey or security key",
+    rpId: rp_id ?? null,
+    rpName: "Gatehouse",
+    origins,
+    verifiesUser,
+    publicUrl,
+    sealing,
+  });
+}
+
 export const webauthnType: FactorType<typeof entry> = {
   entry,
-  create: (
-    { id = "webauthn", name = "Passkey or security key", rp_id = null, origins = [], user_verification },
-    tools,
-  ) =>
-    createWebauthn({
-      id,
-      name,
-      rpId: rp_id,
-      rpName: "Gatehouse",
-      origins,
-      verifiesUser: user_verification === "required",
-      ...tools,
-    }),
+  create: (options, tools) => webauthnOf(options, tools),
 };

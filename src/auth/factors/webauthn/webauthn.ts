@@ -43,8 +43,16 @@ export interface WebauthnOptions {
 
 type Library = typeof import("@simplewebauthn/server");
 
+/** A form for whoever has a key: the browser shows which there are. */
+export interface KeyForms {
+  discoverable(): Promise<Pick<FactorForm, "fields" | "placeholders" | "state">>;
+}
+
+/** The field of a discoverable form that says whose key it is: the user's id in base64url. */
+export const userHandleField = "user_handle";
+
 /** Passkeys and security keys (WebAuthn level 3). A user has up to ten; another set-up adds one. */
-export function createWebauthn(options: WebauthnOptions): Factor {
+export function createWebauthn(options: WebauthnOptions): Factor & KeyForms {
   const { id, name, sealing, verifiesUser } = options;
   // It takes half a second to load, which no login should wait for. A failure is told to whoever needs it.
   const library: Promise<Library> = import("@simplewebauthn/server");
@@ -75,6 +83,10 @@ export function createWebauthn(options: WebauthnOptions): Factor {
         data: sealKeys(sealing, factorSecretName(id, context.userId), list),
         amr: made.amr,
       };
+    },
+    async discoverable() {
+      const { fields, placeholders, state } = await requestForm(parts, []);
+      return { fields: [...fields, text(userHandleField)], placeholders, state };
     },
     begin: ({ data }, context) => requestForm(parts, keysOf(context, data)),
     async verify(input, { data, used }, { challenge }, context) {
