@@ -130,14 +130,8 @@ describe.each(transportNames)("a login by proof on %s", (transport) => {
 
   it("goes on after its connection was lost, on either side of the proof", async () => {
     for (const lost of ["client_final", "server_first"]) {
-      let isLost = false;
-      const proxy: AlteringProxy = await between({
-        [lost === "client_final" ? "toServer" : "toClient"]: (message: Altered) => {
-          if (isLost || !JSON.stringify(message).includes(lost)) return message;
-          isLost = true;
-          return undefined;
-        },
-      });
+      const side = lost === "client_final" ? "toServer" : "toClient";
+      const proxy = await between({ [side]: losing(lost) });
       const { client } = clientAt(proxy.url, { timeoutMs: 1_000 });
       const flow = await client.login({ handler });
       expect(await codeOf(flow.submit(account))).toBe("call_timeout");
@@ -282,15 +276,22 @@ describe("a login by proof with a second factor", () => {
     expect(await flow.submit({ code: code() })).toMatchObject({ type: "create_entry" });
   });
 
+  it("has it also if the answer to the proof was lost with its connection", async () => {
+    const proxy = await startAlteringProxy({ gateway: gateway.url, toClient: losing('"mfa"') });
+    ends.push(() => proxy.stop());
+    const { client } = clientAt(proxy.url, { timeoutMs: 1_000 });
+    const flow = await client.login({ handler });
+    expect(await codeOf(flow.submit(account))).toBe("call_timeout");
+    expect(await flow.submit(account)).toMatchObject({ step_id: "mfa", server_final: expect.any(String) });
+  });
+
   it("asks nobody for the code without it, also after the connection was lost", async () => {
-    let isLost = false;
+    const lose = losing('"mfa"');
     const proxy = await startAlteringProxy({
       gateway: gateway.url,
       toClient(message) {
-        if (!JSON.stringify(message).includes('"mfa"')) return message;
-        if (isLost) return without(message, "server_final");
-        isLost = true;
-        return undefined;
+        const kept = lose(message);
+        return kept && without(kept, "server_final");
       },
     });
     ends.push(() => proxy.stop());
@@ -530,6 +531,16 @@ describe("a second implementation, in Python's standard library", () => {
     });
   });
 });
+
+/** Holds back the first message with this text. */
+function losing(text: string): (message: Altered) => Altered | undefined {
+  let isLost = false;
+  return (message) => {
+    if (isLost || !JSON.stringify(message).includes(text)) return message;
+    isLost = true;
+    return undefined;
+  };
+}
 
 /** A result whose step was changed, and its other messages as they are. */
 function changed(

@@ -34,12 +34,15 @@ export async function takeTurn(
   { flow, version }: VersionedFlow,
 ): Promise<Turn> {
   const now = clock.now();
-  const busy = new AuthError("conflict", { detail: "another step of this login is being processed" });
-  if (flow.busyUntil > now) throw busy;
+  if (flow.busyUntil > now) throw isBusy();
   const charged = { ...flow, attemptsLeft: flow.attemptsLeft - 1, busyUntil: now + turnMs };
   const outcome = await store.commit(writeFlowStep({ flow: charged, version }));
-  if (!outcome.ok) throw busy;
+  if (!outcome.ok) throw isBusy();
   return { at: { flow: charged, version: outcome.version }, attemptsIfRight: flow.attemptsLeft };
+}
+
+function isBusy(): AuthError {
+  return new AuthError("conflict", { detail: "another step of this login is being processed" });
 }
 
 /** Errors of a provider that are no verdict: the input was not tried, or not readable, or its backend did not answer. */

@@ -92,7 +92,7 @@ export const password = Type.Object(
       minimum: 1024,
       maximum: 1_048_576,
       description:
-        "scrypt's cost, a power of two. If you raise it, a stored password is upgraded at the next login with it.",
+        "scrypt's cost, a power of two. If you raise it, a stored password is upgraded the next time it is sent in the form. Passwords are proved without being sent only if the cost is at least N * r = 262144 and N * r * p = 786432, and at most N * r = 2097152 and N * r * p = 4194304.",
     }),
     scrypt_r: Type.Integer({ default: 8, minimum: 1, maximum: 32, description: "scrypt's block size." }),
     scrypt_p: Type.Integer({ default: 1, minimum: 1, maximum: 16, description: "scrypt's parallelism." }),

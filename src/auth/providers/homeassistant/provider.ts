@@ -42,6 +42,7 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
       if (stepId === SCRAM_STEP) return mechanism === undefined ? scram.nameOf(state) : undefined;
       return typeof username === "string" ? normaliseLoginName(username) : undefined;
     },
+    warnings: () => scram.warnings(),
     begin: ({ peer }) => Promise.resolve(scram.form(peer)),
     async advance(stepId, input, state, context) {
       if (input.mechanism !== undefined) return await scram.first(input, state, context);

@@ -5,7 +5,7 @@ import {
   SCRAM_STEP,
 } from "../../../../protocol/scram.ts";
 import type { Peer } from "../../model.ts";
-import { listParameters } from "../../passwords/parameters-in-use.ts";
+import { listParameters, parametersIn } from "../../passwords/parameters-in-use.ts";
 import type { ScryptParameters, Verifier } from "../../passwords/passwords.ts";
 import {
   beginExchange,
@@ -17,8 +17,8 @@ import {
 import { areSame } from "../../passwords/scrypt-parameters.ts";
 import { createStandIns } from "../../passwords/stand-in.ts";
 import { parametersOf } from "../../passwords/verifier.ts";
-import { providerKey } from "../../record-keys.ts";
-import type { JsonObject } from "../../store.ts";
+import { providerKey, recordKeys } from "../../record-keys.ts";
+import { type JsonObject, readRecord } from "../../store.ts";
 import { mayLogIn } from "../../users/account-status.ts";
 import { passwordForm, refusedPassword } from "../password-form.ts";
 import type { AskingForm, ProviderContext, ProviderStep } from "../provider.ts";
@@ -31,6 +31,8 @@ export interface ScramLogin {
   /** Home Assistant's form, with the mechanisms that this peer may answer it with. */
   form(peer: Peer): AskingForm;
   refused(peer: Peer): AskingForm;
+  /** Why nobody's password is proved although the configuration lets it. */
+  warnings(): Promise<readonly string[]>;
   /** The name that tries are counted for, of an exchange that has begun. */
   nameOf(state: JsonObject): string | undefined;
   first(
@@ -70,11 +72,21 @@ export function createScramLogin(options: ProviderParts): ScramLogin {
   return {
     form: (peer) => offering(passwordForm, peer),
     refused,
+    warnings: async () => (isOffered ? await unprovable(options.store) : []),
     nameOf: (state) => exchangeIn(state)?.name,
     first: (input, state, context) =>
       takeFirst(parts, input, state, context, offering(passwordForm, context.peer)),
     final: (input, state, context) => takeFinal(parts, input, state, context, refused(context.peer)),
   };
+}
+
+async function unprovable(store: ProviderParts["store"]): Promise<readonly string[]> {
+  const inUse = parametersIn(await readRecord(store, recordKeys.scryptParameters));
+  const costs = inUse.filter((set) => !isProofCost(set)).map(({ N, r, p }) => `N=${N} r=${r} p=${p}`);
+  if (costs.length === 0) return [];
+  return [
+    `some passwords are still hashed at a cost at which none is proved (${costs.join("; ")}), so everybody sends theirs until each of these was sent once, or changed`,
+  ];
 }
 
 /**

@@ -306,9 +306,11 @@ describe("a cost below the floor", () => {
       expect(formOf(answer.step)).toMatchObject({ step_id: "init", errors: {} });
       expect(answer.step).not.toHaveProperty("mechanisms");
     }
+    expect(await domain.provider.warnings?.()).toEqual([expect.stringContaining("(N=1024 r=8 p=1)")]);
     const form = await domain.flows.start(startRequest(), peer);
     await send(domain, form, { username: "old", password: ada.password });
     await domain.logins.retireParameters();
+    expect(await domain.provider.warnings?.()).toEqual([]);
     expect(await prove(domain, "old", ada.password)).toMatchObject({ step: { type: "create_entry" } });
   });
 });
