@@ -102,7 +102,7 @@ interface Reader<Data> {
  * The messages of a subscription as an iterator. It subscribes with the first `next`, and ends with `return`, also while a
  * `next` waits for a message: an async generator would run `return` after it.
  */
-export class TopicMessages<Data> implements AsyncIterableIterator<TopicMessage<Data>, undefined> {
+export class TopicMessages<Data> implements AsyncIterableIterator<TopicMessage<Data>> {
   readonly #subscribe: Subscribing<Data>;
   readonly #options: TopicOptions;
   readonly #readers: Reader<Data>[] = [];
