@@ -212,7 +212,7 @@ describe("gateway client", () => {
   });
 
   it("gives every call a deadline", async () => {
-    const { client } = await loggedIn({ url: `http://127.0.0.1:${proxy.port}`, timeoutMs: 300 });
+    const { client } = await loggedIn({ url: `http://127.0.0.1:${proxy.port}`, timeoutMs: 2_000 });
     proxy.blackHole("both");
     await expect(client.call("ping")).rejects.toMatchObject({ code: "call_timeout" });
     proxy.pass();
