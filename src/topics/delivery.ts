@@ -9,17 +9,14 @@ import type { Verdicts } from "./verdicts.ts";
 /** A message on its way to subscribers of this node. Its event is encoded once for each codec. */
 export class Delivery {
   readonly message: Message;
-  /** Rises with every message that arrives at this node. */
-  readonly number: number;
   readonly segments: readonly string[];
   readonly #isEvent: boolean;
   readonly #isLast: boolean;
   readonly #frames = new Map<Codec["name"], Frame>();
 
   /** `isLast`: it is the last value of its topic, from before the subscription. */
-  constructor(message: Message, number: number, isLast = false) {
+  constructor(message: Message, isLast = false) {
     this.message = message;
-    this.number = number;
     this.segments = segmentsOf(message.topic);
     this.#isEvent = isEvent(message);
     this.#isLast = isLast;

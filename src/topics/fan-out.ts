@@ -1,19 +1,17 @@
+import { segmentsOf } from "../../protocol/topic-pattern.ts";
 import { SharedFrames } from "../connection/shared-frames.ts";
-import type { Message } from "./broker.ts";
-import { Delivery } from "./delivery.ts";
+import type { Message, Position } from "./broker.ts";
+import type { Delivery } from "./delivery.ts";
 import type { TopicsObserver } from "./observer.ts";
 import type { SubscriberGroup, SubscriberGroups } from "./subscriber-groups.ts";
 import type { Subscription } from "./subscription.ts";
 import type { Verdicts } from "./verdicts.ts";
+import { type Task, type WaitingLimits, WaitingMessages } from "./waiting-messages.ts";
 
-/** Messages that are handed out together, and their bytes. */
-const round = { messages: 256, bytes: 262_144 } as const;
 /** How long this works before other work of the event loop gets a turn, ms. */
 const turnMs = 8;
 /** The clock is read once for so many sockets. */
 const clockEvery = 32;
-
-type Task = () => void;
 
 export interface FanOutOptions {
   readonly groups: SubscriberGroups;
@@ -22,7 +20,11 @@ export interface FanOutOptions {
   readonly monotonic: () => number;
   /** The message is being handed out: a subscription from now on does not get it. */
   readonly onTaken: (message: Message) => void;
+  /** Too much waited, so messages of the namespace up to the position are lost. */
+  readonly onLost: (namespace: string, upTo: Position) => void;
   readonly onFault: (error: unknown) => void;
+  /** See `WaitingMessagesOptions`. */
+  readonly waiting?: WaitingLimits | undefined;
 }
 
 /**
@@ -32,31 +34,51 @@ export interface FanOutOptions {
  */
 export class FanOut {
   readonly #options: FanOutOptions;
-  #pending: (Delivery | Task)[] = [];
-  #arrived = 0;
-  /** The number of the last delivery that is handed out, or was. */
-  #takenUpTo = 0;
+  readonly #waiting: WaitingMessages;
+  #tasks: Task[] = [];
+  /** Of messages that are handed out together. */
+  #round = 0;
   #work: Iterator<void> | undefined;
   #turnEnds = 0;
 
   constructor(options: FanOutOptions) {
     this.#options = options;
+    this.#waiting = new WaitingMessages({
+      ...options,
+      limits: options.waiting,
+      attempt: (task) => this.#attempt(task),
+    });
   }
 
-  get takenUpTo(): number {
-    return this.#takenUpTo;
+  /** The round that is handed out, or was the last one. */
+  get round(): number {
+    return this.#round;
+  }
+
+  /** Whether this node takes more messages of the user. */
+  roomFor(userId: string): ReturnType<WaitingMessages["roomFor"]> {
+    return this.#waiting.roomFor(userId);
   }
 
   add(message: Message): void {
-    this.#arrived += 1;
-    this.#pending.push(new Delivery(message, this.#arrived));
+    this.#waiting.add(message, this.#options.groups.countOf(segmentsOf(message.topic)));
     this.#start();
   }
 
-  /** Runs the task in a later tick, after the messages that have arrived. */
+  /** Runs the task in a later tick, before messages that are not being handed out yet. */
   later(task: Task): void {
-    this.#pending.push(task);
+    this.#tasks.push(task);
     this.#start();
+  }
+
+  /** Runs the task once the namespace's messages that have arrived are handed out. */
+  afterArrived(namespace: string, task: Task): void {
+    this.#waiting.addTask(namespace, task);
+    this.#start();
+  }
+
+  get #isIdle(): boolean {
+    return this.#tasks.length === 0 && this.#waiting.isEmpty;
   }
 
   #start(): void {
@@ -73,38 +95,25 @@ export class FanOut {
     } catch (error) {
       this.#options.onFault(error);
       this.#work = undefined;
-      if (this.#pending.length > 0) this.#start();
+      if (!this.#isIdle) this.#start();
     }
   }
 
   *#run(): Generator<void> {
-    while (this.#pending.length > 0) {
+    while (!this.#isIdle) {
       yield* this.#runTasks();
-      for (const [group, deliveries] of this.#route(this.#take())) yield* this.#handOut(group, deliveries);
-    }
-  }
-
-  *#runTasks(): Generator<void> {
-    const firstMessage = this.#pending.findIndex((each) => each instanceof Delivery);
-    const tasks = this.#pending.splice(0, firstMessage < 0 ? this.#pending.length : firstMessage);
-    for (const task of tasks) {
-      if (!(task instanceof Delivery)) this.#attempt(task);
+      this.#round += 1;
+      const deliveries = this.#waiting.take();
+      for (const [group, own] of this.#route(deliveries)) yield* this.#handOut(group, own);
       if (this.#isTurnOver()) yield;
     }
   }
 
-  #take(): readonly Delivery[] {
-    const taken: Delivery[] = [];
-    let bytes = 0;
-    for (const next of this.#pending) {
-      if (!(next instanceof Delivery) || taken.length >= round.messages || bytes >= round.bytes) break;
-      taken.push(next);
-      bytes += next.message.bytes;
-      this.#takenUpTo = next.number;
-      this.#options.onTaken(next.message);
+  *#runTasks(): Generator<void> {
+    for (const task of this.#tasks.splice(0)) {
+      this.#attempt(task);
+      if (this.#isTurnOver()) yield;
     }
-    this.#pending.splice(0, taken.length);
-    return taken;
   }
 
   #route(deliveries: readonly Delivery[]): Map<SubscriberGroup, Delivery[]> {
@@ -126,7 +135,7 @@ export class FanOut {
     let sent = 0;
     let count = 0;
     for (const subscription of group.members) {
-      if (subscription.decidedUpTo < this.#takenUpTo) {
+      if (subscription.round < this.#round) {
         shared ??= framesOf(group, deliveries);
         sent +=
           subscription.permissions === group.permissions
@@ -151,7 +160,7 @@ export class FanOut {
 
   /** Returns how many the socket has taken. */
   #hand(subscription: Subscription, shared: SharedFrames, deliveries: readonly Delivery[]): number {
-    subscription.decidedUpTo = this.#takenUpTo;
+    subscription.round = this.#round;
     const { outlet } = subscription;
     if (subscription.isBehind) return 0;
     if (!outlet.isIdle) {

@@ -29,14 +29,14 @@ export interface Following {
 /** Which namespaces the broker delivers to this node. */
 export class Namespaces {
   readonly #broker: Pick<TopicBroker, "follow" | "unfollow" | "followAll" | "unfollowAll">;
-  readonly #afterArrived: (task: () => void) => void;
+  readonly #afterArrived: (namespace: string, task: () => void) => void;
   readonly #followed = new Map<string, Followed>();
   readonly #ofAll = new Set<Subscription>();
 
-  /** `afterArrived` runs the task once every message that has arrived is handed out, or lost. */
+  /** `afterArrived` runs the task once every message of the namespace that has arrived is handed out, or lost. */
   constructor(
     broker: Pick<TopicBroker, "follow" | "unfollow" | "followAll" | "unfollowAll">,
-    afterArrived: (task: () => void) => void,
+    afterArrived: (namespace: string, task: () => void) => void,
   ) {
     this.#broker = broker;
     this.#afterArrived = afterArrived;
@@ -115,7 +115,9 @@ export class Namespaces {
 
   #begin(namespace: string): Followed {
     const followed: Followed = {
-      ready: this.#broker.follow(namespace).then((position) => this.#untilHandedOut(followed, position)),
+      ready: this.#broker
+        .follow(namespace)
+        .then((position) => this.#untilHandedOut(namespace, followed, position)),
       subscriptions: new Set(),
       users: 0,
       position: null,
@@ -132,9 +134,9 @@ export class Namespaces {
    * Messages from before the position may have arrived, for whoever follows all namespaces, and wait to be handed out. A
    * subscription that began now would get them after an answer that says it has them.
    */
-  #untilHandedOut(followed: Followed, { epoch, sequence }: Position): Promise<void> {
+  #untilHandedOut(namespace: string, followed: Followed, { epoch, sequence }: Position): Promise<void> {
     return new Promise((resolve) => {
-      this.#afterArrived(() => {
+      this.#afterArrived(namespace, () => {
         const { position } = followed;
         const isBehind = position?.epoch !== epoch || position.sequence < sequence;
         if (isBehind) followed.position = { epoch, sequence };

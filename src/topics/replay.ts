@@ -13,7 +13,7 @@ import { standsFor } from "./topic-index.ts";
 export interface ReplayParts {
   readonly broker: Pick<TopicBroker, "history" | "lastTopics" | "lastValues">;
   readonly gate: Pick<RightsGate, "mayPass">;
-  readonly fanOut: Pick<FanOut, "takenUpTo">;
+  readonly fanOut: Pick<FanOut, "round">;
   /** Whether the user may have so many messages more delivered again. Each costs the event loop time. */
   readonly mayReplay: (userId: string, messages: number) => boolean;
   /** Messages that are in memory at once, for one socket. */
@@ -105,7 +105,7 @@ export class Replay {
     const { epoch, sequence } = this.#position;
     if (position !== null && position.epoch === epoch && position.sequence > sequence) return false;
     if (position !== null && position.epoch !== epoch) this.#lose(null);
-    this.#subscription.decidedUpTo = this.#parts.fanOut.takenUpTo;
+    this.#subscription.round = this.#parts.fanOut.round;
     this.#subscription.isBehind = false;
     return true;
   }
@@ -154,7 +154,7 @@ export class Replay {
     const newest = new Map(messages.map((message) => [message.topic, message]));
     const deliveries = messages
       .filter((message) => !conflates || newest.get(message.topic) === message)
-      .map((message) => new Delivery(message, 0, areLast))
+      .map((message) => new Delivery(message, areLast))
       .filter((delivery) => standsFor(segments, delivery.segments));
     for (let at = 0; at < deliveries.length && this.#goesOn; ) {
       const outcome = outlet.handOver(this.#subscription, deliveries.slice(at, at + together));

@@ -96,7 +96,7 @@ export class SocketTopics implements Caller {
       isOfEvents,
       onEnd,
     });
-    subscription.decidedUpTo = fanOut.takenUpTo;
+    subscription.round = fanOut.round;
     groups.add(subscription, this.#watch.permissions);
     this.#subscriptions.add(subscription);
     return subscription;

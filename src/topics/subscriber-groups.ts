@@ -18,9 +18,14 @@ export interface SubscriberGroup {
 
 type GroupsByKey = Map<string, SubscriberGroup>;
 
+interface PatternGroups {
+  readonly byPermissions: Map<Permissions, GroupsByKey>;
+  subscriptions: number;
+}
+
 /** This node's subscriptions by pattern, and in each pattern by group. */
 export class SubscriberGroups {
-  readonly #patterns = new TopicIndex<Map<Permissions, GroupsByKey>>();
+  readonly #patterns = new TopicIndex<PatternGroups>();
   readonly #users = new Map<string, number>();
   #subscriptions = 0;
 
@@ -33,11 +38,13 @@ export class SubscriberGroups {
   }
 
   add(subscription: Subscription, permissions: Permissions): void {
-    let byPermissions = this.#patterns.get(subscription.segments);
-    if (byPermissions === undefined) {
-      byPermissions = new Map();
-      this.#patterns.set(subscription.segments, byPermissions);
+    let ofPattern = this.#patterns.get(subscription.segments);
+    if (ofPattern === undefined) {
+      ofPattern = { byPermissions: new Map(), subscriptions: 0 };
+      this.#patterns.set(subscription.segments, ofPattern);
     }
+    ofPattern.subscriptions += 1;
+    const { byPermissions } = ofPattern;
     let byKey = byPermissions.get(permissions);
     if (byKey === undefined) {
       byKey = new Map();
@@ -55,12 +62,15 @@ export class SubscriberGroups {
     subscription.group = undefined;
     group.members.delete(subscription);
     this.#count(subscription, -1);
+    const ofPattern = this.#patterns.get(segments);
+    if (ofPattern === undefined) return;
+    ofPattern.subscriptions -= 1;
     if (group.members.size > 0) return;
-    const byPermissions = this.#patterns.get(segments);
-    const byKey = byPermissions?.get(group.permissions);
+    const { byPermissions } = ofPattern;
+    const byKey = byPermissions.get(group.permissions);
     byKey?.delete(keyOf(group));
-    if (byKey?.size === 0) byPermissions?.delete(group.permissions);
-    if (byPermissions?.size === 0) this.#patterns.delete(segments);
+    if (byKey?.size === 0) byPermissions.delete(group.permissions);
+    if (byPermissions.size === 0) this.#patterns.delete(segments);
   }
 
   regroup(subscription: Subscription, permissions: Permissions): void {
@@ -76,9 +86,16 @@ export class SubscriberGroups {
     else this.#users.delete(userId);
   }
 
+  /** Subscriptions whose pattern stands for the topic, whether they may read it or not. */
+  countOf(topic: readonly string[]): number {
+    let count = 0;
+    for (const { subscriptions } of this.#patterns.match(topic)) count += subscriptions;
+    return count;
+  }
+
   /** The groups of every pattern that stands for the topic. */
   *of(topic: readonly string[]): Iterable<SubscriberGroup> {
-    for (const byPermissions of this.#patterns.match(topic))
+    for (const { byPermissions } of this.#patterns.match(topic))
       for (const byKey of byPermissions.values()) yield* byKey.values();
   }
 }

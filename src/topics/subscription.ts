@@ -43,8 +43,8 @@ export class Subscription {
   readonly #caller: Caller;
   /** With whom it is decided on; undefined after its end. */
   group: SubscriberGroup | undefined;
-  /** The number of the last delivery that was decided on. */
-  decidedUpTo = 0;
+  /** The last round of the fan-out whose messages were decided on. */
+  round = 0;
   /** Messages that were lost and not told yet; null: an unknown number. */
   gap: number | null = 0;
   /** A `Replay` hands it what comes, until it has everything that was handed out to others. */

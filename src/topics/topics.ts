@@ -36,6 +36,7 @@ import { SubscriberGroups } from "./subscriber-groups.ts";
 import type { Subscription } from "./subscription.ts";
 import type { OutletLimits } from "./topic-outlet.ts";
 import { Verdicts } from "./verdicts.ts";
+import type { WaitingLimits } from "./waiting-messages.ts";
 
 export interface TopicsLimits {
   /** Bytes of a message's data as JSON. */
@@ -44,6 +45,8 @@ export interface TopicsLimits {
   readonly requestsPerUser: number;
   /** What may wait for one client that does not read. */
   readonly outlet: OutletLimits;
+  /** Messages that wait to be handed out. Default: `waitingLimits`. */
+  readonly waiting?: WaitingLimits;
   /** Subscriptions of this node. */
   readonly subscriptions: number;
   /** Of them those of one user. */
@@ -146,15 +149,18 @@ class NodeTopics implements Topics {
     this.#publishing = new Publishing({ ...shared, messageBytes: limits.messageBytes });
     this.#fanOut = new FanOut({
       ...shared,
+      waiting: limits.waiting,
       onTaken: ({ topic, position }) => this.#namespaces.passed(namespaceOf(topic), position),
+      onLost: (namespace, upTo) => this.#gap(namespace, upTo),
     });
     this.#gate = new RightsGate({
       progress,
       monotonic,
       onPassed: (message) => this.#fanOut.add(message),
-      onLost: (message) => this.#fanOut.later(() => this.#lost(message)),
+      onLost: (message) => this.#fanOut.afterArrived(namespaceOf(message.topic), () => this.#lost(message)),
     });
-    const afterArrived = (task: () => void) => this.#gate.inOrder(() => this.#fanOut.later(task));
+    const afterArrived = (namespace: string, task: () => void) =>
+      this.#gate.inOrder(() => this.#fanOut.afterArrived(namespace, task));
     this.#namespaces = new Namespaces(broker, afterArrived);
     this.#socketParts = { ...shared, observer, fanOut: this.#fanOut, outletLimits: limits.outlet };
     this.#replayParts = {
@@ -166,7 +172,10 @@ class NodeTopics implements Topics {
     };
     broker.start({
       onMessage: (message) => this.#gate.add(message),
-      onGap: (namespace, upTo) => afterArrived(() => this.#gap(namespace, upTo)),
+      onGap: (namespace, upTo) => {
+        if (namespace === undefined) this.#fanOut.later(() => this.#gap(namespace, upTo));
+        else afterArrived(namespace, () => this.#gap(namespace, upTo));
+      },
     });
   }
 
@@ -230,6 +239,7 @@ class NodeTopics implements Topics {
   async publish(session: Session, message: NewMessage): Promise<string> {
     requireControl(await this.#socketOf(session).permissions(), message);
     const publisher = publisherOf(session.principal);
+    this.#requireRoomFor(publisher);
     const positions = await this.#publishing.publish([this.#publishing.publication(publisher, message)]);
     return positions.map(positionText).join();
   }
@@ -238,6 +248,7 @@ class NodeTopics implements Topics {
     this.#requireRate(caller, messages.length);
     const permissions = await this.#options.permissions.of(caller);
     const publisher = publisherOf(caller);
+    this.#requireRoomFor(publisher);
     const publications = messages.map((message, place) =>
       saidOf(place, () => {
         requireControl(permissions, message, "not_allowed");
@@ -263,6 +274,7 @@ class NodeTopics implements Topics {
     if (!isAdmin) throw new AuthError("unauthorized");
     if (isOwnEvent(type))
       throw new AuthError("not_allowed", { publicMessage: "Only the gateway fires this event." });
+    this.#requireRoomFor(publisher);
     const content: EventContent = { type, data, origin, contextId: newId() };
     const publication = this.#publishing.publication(publisher, { topic: eventTopic(type), data });
     await this.#publishing.publish([{ ...publication, data: { ...content } }]);
@@ -277,6 +289,14 @@ class NodeTopics implements Topics {
   #requireRate({ userId }: Principal, messages: number): void {
     const verdict = this.#rates.take(userId, this.#options.clock.monotonic(), messages);
     if (verdict !== "pass") throw new AuthError("rate_limited", { retryAfterSeconds: 1 });
+  }
+
+  /** Their messages cost this node more than it can hand out. */
+  #requireRoomFor({ userId }: Publisher): void {
+    const room = this.#fanOut.roomFor(userId);
+    if (room === "full") throw new AuthError("rate_limited", { retryAfterSeconds: 1 });
+    if (room === "overloaded")
+      throw new AuthError("overloaded", { detail: "too many messages wait to be handed out" });
   }
 
   #socketOf(session: Session): SocketTopics {
@@ -319,7 +339,7 @@ class NodeTopics implements Topics {
 
   /** Whoever may have got it is told. */
   #lost(message: Message): void {
-    const delivery = new Delivery(message, 0);
+    const delivery = new Delivery(message);
     this.#namespaces.passed(namespaceOf(message.topic), message.position);
     for (const group of this.#groups.of(delivery.segments)) {
       if (!delivery.mayReach(group.permissions, this.#verdicts)) continue;

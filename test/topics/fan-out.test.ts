@@ -79,6 +79,7 @@ class Reader {
 function nodeOf(taken: (message: Message) => void = () => undefined) {
   const groups = new SubscriberGroups();
   const faults: unknown[] = [];
+  const lost: string[] = [];
   let now = 0;
   const fanOut = new FanOut({
     groups,
@@ -87,6 +88,7 @@ function nodeOf(taken: (message: Message) => void = () => undefined) {
     // Every reading of the clock ends a turn, so that everything may happen between two sockets.
     monotonic: () => (now += 100),
     onTaken: taken,
+    onLost: (namespace, { sequence }) => lost.push(`${namespace} ${sequence}`),
     onFault: (error) => faults.push(error),
   });
   /** As a socket whose user's rights change. */
@@ -94,7 +96,7 @@ function nodeOf(taken: (message: Message) => void = () => undefined) {
     reader.permissions = to;
     fanOut.later(() => groups.regroup(reader.subscription, to));
   };
-  return { groups, fanOut, faults, change };
+  return { groups, fanOut, faults, lost, change };
 }
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -184,6 +186,17 @@ describe("fan-out", () => {
     expect([reader.heard, reader.forbidden, reader.subscription.outlet.isIdle]).toEqual([[2], [], true]);
   });
 
+  it("runs a task of a socket before messages that wait", async () => {
+    const { groups, fanOut } = nodeOf();
+    const reader = new Reader("#", 1);
+    groups.add(reader.subscription, all);
+    for (let n = 1; n <= 2_000; n += 1) fanOut.add(messageOf("a/x", n));
+    await nextTurn();
+    const heard = await new Promise<number>((resolve) => fanOut.later(() => resolve(reader.heard.length)));
+    expect(heard).toBeLessThan(2_000);
+    while (reader.heard.length < 2_000) await nextTurn();
+  });
+
   it("gives a subscription nothing that was taken before it", async () => {
     const taken: number[] = [];
     const { groups, fanOut } = nodeOf(({ position }) => taken.push(position.sequence));
@@ -193,7 +206,7 @@ describe("fan-out", () => {
     await nextTurn();
     expect(taken).toEqual([1]);
     const late = new Reader("a/#", 1);
-    late.subscription.decidedUpTo = fanOut.takenUpTo;
+    late.subscription.round = fanOut.round;
     groups.add(late.subscription, all);
     fanOut.add(messageOf("a/x", 2));
     for (let turn = 0; turn < 50; turn += 1) await nextTurn();

@@ -18,7 +18,7 @@ function setUp() {
     followAll: async () => undefined,
     unfollowAll: () => undefined,
   };
-  const namespaces = new Namespaces(broker, (task) =>
+  const namespaces = new Namespaces(broker, (_namespace, task) =>
     state.arrived === undefined ? task() : state.arrived.push(task),
   );
   const subscription = () => ({}) as Subscription;

@@ -1,5 +1,8 @@
 import { expect, it } from "vitest";
 
+import { waitingLimits } from "../../src/topics/waiting-messages.ts";
+import { eventually } from "../support/eventually.ts";
+import type { Message } from "../support/socket-client.ts";
 import { startSocketGateway } from "../support/socket-gateway.ts";
 import { roomyTopics, testTopics } from "../support/topics.ts";
 
@@ -48,6 +51,50 @@ it("a socket has so many subscriptions of one pattern and no more", async () => 
     expect(await client.call(subscribe, { pattern: "a/#" })).toMatchObject({ success: true });
     await client.call("unsubscribe_events", { subscription: first?.id });
     expect(await client.call(subscribe, { pattern: "#" })).toMatchObject({ success: true });
+  } finally {
+    await gateway.stop();
+  }
+});
+
+it("a user whose messages cost more than is handed out publishes less, and others go on", async () => {
+  const share = { messages: 4, deliveries: 16 };
+  const gateway = await startSocketGateway({
+    transport: "ws",
+    topics: (node) =>
+      testTopics(node, { limits: { ...roomyTopics, waiting: { share, total: waitingLimits.total } } }),
+  });
+  try {
+    const owner = await gateway.owner();
+    const { user } = await gateway.user("other");
+    await gateway.authority.users.update(user.id, { groupIds: ["system-admin"] });
+    const enter = async (who: typeof owner) => (await gateway.enter(who)).client;
+    const [flood, other, ...readers] = await Promise.all(
+      [owner, user, owner, owner, owner, owner].map(enter),
+    );
+    if (flood === undefined || other === undefined) throw new Error("two publishers");
+    for (const reader of readers) await reader.call(subscribe, { pattern: "a/#" });
+    const publish = "gatehouse/topics/publish";
+    const ids = Array.from({ length: 40 }, (_, n) => n + 1);
+    flood.send(ids.map((id) => ({ id, type: publish, topic: "a/x", data: id })));
+    const results = () => (flood.received.flat() as Message[]).filter(({ type }) => type === "result");
+    await eventually("the answers", () => results().length === ids.length);
+    const answers = results();
+    const published = answers.flatMap(({ id, success }) => (success === true ? [id] : []));
+    expect(published.length).toBeGreaterThanOrEqual(share.messages);
+    expect(published.length).toBeLessThan(40);
+    for (const { success, error } of answers)
+      if (success !== true) expect(error).toMatchObject({ code: "rate_limited" });
+    expect(await other.call(publish, { topic: "a/x", data: 100 })).toMatchObject({ success: true });
+    flood.send({ id: 50, type: publish, topic: "a/x", data: 101 });
+    expect(await flood.find(({ id }) => id === 50, "the answer")).toMatchObject({ success: true });
+    for (const reader of readers) {
+      const heard = () =>
+        (reader.received.flat() as Message[]).flatMap(({ type, event }) =>
+          type === "event" ? [(event as { data: unknown }).data] : [],
+        );
+      await eventually("the last one", () => heard().includes(101));
+      expect(heard()).toEqual([...published, 100, 101]);
+    }
   } finally {
     await gateway.stop();
   }

@@ -38,7 +38,7 @@ function deliveryOf(topic: string, sequence: number, bytes: number): Delivery {
     position,
     isOwn: true,
   };
-  return new Delivery(message, 0);
+  return new Delivery(message);
 }
 
 function conflating() {
