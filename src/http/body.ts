@@ -157,7 +157,8 @@ function mediaTypeOf(request: HttpRequest) {
 
 function textOf(bytes: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    // A byte order mark stays: no JSON begins with it.
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw malformed("the body is no UTF-8");
   }

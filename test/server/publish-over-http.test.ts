@@ -78,6 +78,7 @@ describe.each(transportNames)("publishing over HTTP on %s", (transport) => {
     ["a pattern", "owner", { messages: [{ topic: "a/+", data: 1 }] }, 400, "invalid_format"],
     ["a reserved topic", "owner", { messages: [{ topic: "$events/x", data: 1 }] }, 400, "invalid_format"],
     ["no JSON", "owner", "{", 400, "invalid_format"],
+    ["a byte order mark", "owner", '\ufeff{"messages":[{"topic":"a","data":1}]}', 400, "invalid_format"],
     ["a key twice", "owner", '{"messages":[{"topic":"a","data":{"a":1,"a":2}}]}', 400, "invalid_format"],
     ["a poisoned key", "owner", '{"messages":[{"topic":"a","data":{"__proto__":1}}]}', 400, "invalid_format"],
     ["a large number", "owner", '{"messages":[{"topic":"a","data":1e300}]}', 400, "invalid_format"],
