@@ -11,9 +11,10 @@ const subscriptionLimit = 256;
 export function eventCommands({ authority, topics }: CommandParts): readonly Command[] {
   return [
     defineCommand("subscribe_events", authority, async ({ id, event_type }, session) => {
-      requireRoomForSubscription(session);
       const type = event_type === "*" ? undefined : event_type;
-      await topics.subscribeEvents(session, id, type, () => session.watchUsers(id, type));
+      await inRoomForSubscription(session, id, () =>
+        topics.subscribeEvents(session, id, type, () => session.watchUsers(id, type)),
+      );
       return null;
     }),
     defineCommand("fire_event", authority, async ({ event_type, event_data = {} }, session) => {
@@ -27,6 +28,22 @@ export function eventCommands({ authority, topics }: CommandParts): readonly Com
       return null;
     }),
   ];
+}
+
+/** For a subscription that `begin` makes later: until then its place is taken. Rejects as `requireRoomForSubscription`. */
+export async function inRoomForSubscription<Result>(
+  session: Session,
+  id: number,
+  begin: () => Promise<Result>,
+): Promise<Result> {
+  requireRoomForSubscription(session);
+  const { disposables } = session;
+  disposables.reserve(id);
+  try {
+    return await begin();
+  } finally {
+    disposables.release(id);
+  }
 }
 
 /** Throws `not_allowed` if the socket has as many subscriptions as it may. */

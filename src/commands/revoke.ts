@@ -7,7 +7,7 @@ import type { Step } from "../auth/store.ts";
 import { answered, type Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { limitsOf } from "./delegates.ts";
-import { requireRoomForSubscription } from "./events.ts";
+import { inRoomForSubscription } from "./events.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireOwnerForOwner } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
@@ -21,13 +21,16 @@ export function revokeCommands(parts: CommandParts): readonly Command[] {
   const { revocation } = authority;
   return [
     defineCommand("gatehouse/revoke", authority, async ({ id, target, wait, subscribe }, session) => {
-      if (subscribe === true) requireRoomForSubscription(session);
-      const receipt = await revokeFrom(parts, await targetOf(parts, target, session), { id, session });
-      if (wait === true) return stateOf(await revocation.settled(receipt));
-      if (subscribe !== true) return stateOf(receipt);
-      session.send({ id, type: "result", success: true, result: stateOf(receipt) });
-      tellOfChanges(parts, receipt, { id, session });
-      return answered;
+      const revoke = async () =>
+        await revokeFrom(parts, await targetOf(parts, target, session), { id, session });
+      if (wait === true) return stateOf(await revocation.settled(await revoke()));
+      if (subscribe !== true) return stateOf(await revoke());
+      return await inRoomForSubscription<typeof answered>(session, id, async () => {
+        const receipt = await revoke();
+        session.send({ id, type: "result", success: true, result: stateOf(receipt) });
+        tellOfChanges(parts, receipt, { id, session });
+        return answered;
+      });
     }),
   ];
 }

@@ -23,6 +23,18 @@ describe("what a session acquired", () => {
     expect([disposed, disposables.size]).toEqual([["one"], 1]);
   });
 
+  it("counts a place that is reserved, and once only if it is taken", () => {
+    const { disposables, add } = setUp();
+    disposables.reserve(1);
+    disposables.reserve(2);
+    expect(disposables.size).toBe(2);
+    add(1, "one");
+    expect(disposables.size).toBe(2);
+    disposables.release(1);
+    disposables.release(2);
+    expect(disposables.size).toBe(1);
+  });
+
   it("keeps the first of two with one id, and disposes of the second at once", () => {
     const { disposables, disposed, add } = setUp();
     add(1, "first");

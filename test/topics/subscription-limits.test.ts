@@ -99,3 +99,28 @@ it("a user whose messages cost more than is handed out publishes less, and other
     await gateway.stop();
   }
 });
+
+it("a socket has 256 subscriptions and no more, also of those that are not answered yet", async () => {
+  const gateway = await startSocketGateway({
+    transport: "ws",
+    limits: { messagesPerSecond: 1_000_000, messagesPerSecondPerUser: 1_000_000 },
+  });
+  try {
+    const { client } = await gateway.enter(await gateway.owner());
+    const results = () => (client.received.flat() as Message[]).filter(({ type }) => type === "result");
+    let sent = 0;
+    // As many as may be in flight at once. The last of them are more than there is room for.
+    for (const count of [60, 60, 60, 60, 64]) {
+      const ids = Array.from({ length: count }, (_, at) => sent + at + 1);
+      client.send(ids.map((id) => ({ id, type: subscribe, pattern: `a/${id}` })));
+      sent += count;
+      await eventually("the answers", () => results().length === sent);
+    }
+    const made = results().filter(({ success }) => success === true);
+    expect(made).toHaveLength(256);
+    for (const { success, error } of results())
+      if (success !== true) expect(error).toMatchObject({ code: "not_allowed" });
+  } finally {
+    await gateway.stop();
+  }
+});
