@@ -5,6 +5,7 @@ import { GatewayClient } from "../client/gateway-client.ts";
 import type { LoginFlow } from "../client/login-flow.ts";
 import { createMemoryTokenStore } from "../client/token-store.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
+import { type Ask, answerFactorForm, isFactorForm } from "./login-factor.ts";
 import type { Output } from "./output.ts";
 
 export interface LoginOptions {
@@ -12,6 +13,8 @@ export interface LoginOptions {
   readonly clientId?: string | undefined;
   readonly msgpack: boolean;
   readonly handler: readonly [type: string, id: string | null];
+  /** Asks for a second factor. */
+  readonly ask: Ask;
   /** With name and password, or in a browser at an OpenID provider. */
   readonly by: { readonly username: string; readonly password: string } | "browser";
 }
@@ -33,9 +36,13 @@ export async function login(options: LoginOptions, output: Output): Promise<void
         throw isUnknownProvider(error) ? unknownProvider(handler) : error;
       });
     let step = by === "browser" ? flow.step : await flow.submit(by);
-    while (step.type === "external" || step.type === "progress") {
-      output.notice(waitingText(step));
-      step = await nextStep(flow, step);
+    for (;;) {
+      if (step.type === "external" || step.type === "progress") {
+        output.notice(waitingText(step));
+        step = await nextStep(flow, step);
+      } else if (isFactorForm(step))
+        step = await flow.submit(await answerFactorForm(step, options.ask, output));
+      else break;
     }
     if (step.type !== "create_entry" || typeof step.result === "string") throw refusal(step);
     const { result } = step;

@@ -18,6 +18,7 @@ import { readPassword } from "./password-input.ts";
 import { addPermissionCommands } from "./permission-commands.ts";
 import { addSessionCommands } from "./session-commands.ts";
 import { addSystemUserCommands } from "./system-user-commands.ts";
+import { askHidden } from "./terminal-prompt.ts";
 import { addThrottleCommands } from "./throttle-commands.ts";
 import { addUserCommands } from "./user-commands.ts";
 
@@ -163,7 +164,10 @@ function addLoginCommand(program: Command, { environment, runAction }: CommandCo
             : { username, password: await readPassword(environment, { piped: passwordStdin, fresh: false }) };
         const { login } = await import("./login.ts");
         const handler = [browser === true ? "oidc" : type, provider ?? null] as const;
-        await login({ url, by, clientId, handler, msgpack }, output);
+        const ask = environment.stdin.isTTY
+          ? (question: string) => askHidden(environment, question)
+          : undefined;
+        await login({ url, by, clientId, handler, msgpack, ask }, output);
       }),
     );
 }

@@ -184,3 +184,14 @@ it("refuses a file that is no policy", async () => {
     stderr: expect.stringContaining("(invalid_policy)"),
   });
 });
+
+it("demands a second factor of a group's members, and resets those of a user", async () => {
+  const demanded = await run("second-factor", "users", "on", "--json");
+  expect(JSON.parse(demanded.stdout)).toEqual({ group_id: "system-users", demanded: true });
+  expect(await gateway.authority.secondFactors.demandingGroups()).toEqual(["system-users"]);
+  expect((await run("second-factor", "users", "off")).stdout).toBe(
+    "members of users need no second factor because of it\n",
+  );
+  expect(await run("second-factor", "nobody", "on")).toMatchObject({ code: 1 });
+  expect((await command(["users", "reset-factors", "petra"], env)).stdout).toBe("petra had none of them\n");
+});

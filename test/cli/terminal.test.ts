@@ -1,6 +1,9 @@
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { GatewayClient } from "../../src/client/index.ts";
+import { codeAt, shownIn } from "../auth/factors/factor-people.ts";
+import { ownerPassword, setUpOwner, startNode } from "../support/gateway.ts";
 import { atTerminal } from "../support/pseudo-terminal.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 import { command } from "./command-in-process.ts";
@@ -54,5 +57,26 @@ describe("at a terminal", { timeout: 60_000 }, () => {
     const { shown } = await atTerminal(["users", "remove", "paul", "--yes"], env, []);
     expect(shown).not.toContain("[y/N]");
     expect(await names()).not.toContain("paul");
+  });
+
+  it("a login asks for the code of a second factor", async () => {
+    const node = await startNode({});
+    await setUpOwner(node.authority);
+    const client = new GatewayClient({ url: node.url });
+    const flow = await client.login({ handler: ["homeassistant", null] });
+    await flow.submit({ username: "paula", password: ownerPassword });
+    const form = await client.call("auth/setup_mfa", { mfa_module_id: "totp" });
+    const { code: key = "" } = shownIn(form);
+    const user_input = { code: codeAt(key, Date.now() - 30_000) };
+    await client.call("auth/setup_mfa", { flow_id: form.flow_id, user_input });
+    const args = ["login", node.url, "--username", "paula"];
+    const { shown, code } = await atTerminal(args, {}, [
+      ["Password: ", ownerPassword],
+      ["Authenticator app, code: ", "000000"],
+      ["Authenticator app, code: ", codeAt(key, Date.now() + 30_000)],
+    ]);
+    expect({ code, shown }).toEqual({ code: 0, shown: expect.stringContaining("access_token") });
+    client.close();
+    await node.stop();
   });
 });
