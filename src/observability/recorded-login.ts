@@ -22,6 +22,14 @@ export async function recordLogin(
     const decision = decisionOf(result.step);
     if (decision !== undefined) onLogin(decision);
     audit.loginStep(result.step, peer, result);
+    const { userId, factorSetUp, step } = result;
+    if (factorSetUp != null)
+      audit.decided("factor_setup", "allowed", {
+        userId,
+        factorIds: [factorSetUp],
+        flowId: step.flow_id,
+        address: peer.address,
+      });
     return result;
   } catch (error) {
     if (error instanceof AuthError) {

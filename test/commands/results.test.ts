@@ -227,7 +227,10 @@ describe("commands", () => {
       await ask(asOwner, local("admin_change_username"), { user_id: "nobody", username: "x" }),
     ).toMatchObject(failed("user_not_found"));
     expect(
-      await ask(asOwner, local("admin_change_password"), { user_id: "nobody", password: "quite a new password" }),
+      await ask(asOwner, local("admin_change_password"), {
+        user_id: "nobody",
+        password: "quite a new password",
+      }),
     ).toMatchObject(failed("user_not_found"));
     expect(await ask(asAdmin, local("delete"), { username: "lena" })).toMatchObject(
       failed("home_assistant_error", { ...auth, translation_key: "user_not_found" }),

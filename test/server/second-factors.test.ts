@@ -163,6 +163,21 @@ describe.each(transportNames)("second factors on %s", (name) => {
     expect(await third.socket.closed).toMatchObject({ code: 4301 });
   });
 
+  it("leave a record of a set-up within a login", async () => {
+    await node.authority.secondFactors.demand("system-admin", true);
+    const login = await logIn();
+    const code = codeAt(login.first.description_placeholders.code ?? "", Date.now());
+    expect(await login.step({ code })).toMatchObject({ step_id: "mfa_recovery" });
+    expect(await login.step({})).toMatchObject({ type: "create_entry" });
+    const audited = lines
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter(({ audit }) => ["login", "factor_setup"].includes(String(audit)));
+    expect(audited).toMatchObject([
+      { audit: "factor_setup", outcome: "allowed", factors: "totp", flow_id: login.flow_id },
+      { audit: "login", outcome: "allowed", user_id: await owner() },
+    ]);
+  });
+
   it("leave an audit record of each decision, and no secret in log or records", async () => {
     const { socket } = await logIn();
     const { secret, code } = await setUp(socket);

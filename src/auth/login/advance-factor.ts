@@ -17,7 +17,7 @@ import { type Checks, mergeSteps } from "../store.ts";
 import { restoredChecks } from "../stored-checks.ts";
 import { mayLogIn } from "../users/account-status.ts";
 import { userStatusChecks } from "../users/user-record.ts";
-import { askFor, chosenFactor, factorContext, flowAtForm } from "./begin-factor.ts";
+import { askFor, chosenFactor, factorContext, flowAtForm, stepIds } from "./begin-factor.ts";
 import type { FinishTools } from "./finish-login.ts";
 import { finish, type Turn, takeTurn } from "./flow-attempts.ts";
 import { type FactorPart, type Flow, type VersionedFlow, writeFlowStep } from "./flow-record.ts";
@@ -25,6 +25,18 @@ import { openTexts, sentStep } from "./flow-steps.ts";
 import { endFlow, write } from "./flow-writes.ts";
 import type { FormInput } from "./form-input.ts";
 import { type Proof, restoredProof } from "./proof.ts";
+
+export interface FactorAnswer {
+  readonly step: FlowStep;
+  /** The factor that the user has from now on, for the audit log. */
+  readonly factorSetUp?: string | null;
+}
+
+/** At the set-up everything but a form of its own, or the end, comes after the factor was kept. */
+function wasSetUp({ stage }: FactorPart, step: FlowStep): boolean {
+  if (stage !== "setup") return false;
+  return step.type === "create_entry" || (step.type === "form" && step.step_id === stepIds.recovery);
+}
 
 /**
  * Takes input at the step of a flow for a second factor. Throws what the flow's other steps do, and `rate_limited` if no
@@ -36,11 +48,12 @@ export async function advanceFactor(
   part: FactorPart,
   input: FormInput,
   peer: Peer,
-): Promise<FlowStep> {
+): Promise<FactorAnswer> {
   const turn = await takeTurn(tools, at);
   try {
     const step = await advanceStage(tools, turn, part, input, peer);
-    return withDeviceToken(tools, at.flow, part, step);
+    const setUp = wasSetUp(part, step) ? { factorSetUp: part.factorId } : {};
+    return { step: withDeviceToken(tools, at.flow, part, step), ...setUp };
   } catch (error) {
     if (!(error instanceof AuthError) || error.code === "conflict") throw error;
     // Nothing was judged. If this fails, the flow stays busy for its short turn.
@@ -148,12 +161,18 @@ async function setUp(
       { check: [...restoredChecks(part.proof.evidence), ...theirs] },
     ),
   );
-  if (!outcome.ok) throw new AuthError("conflict");
+  if (!outcome.ok) return await endRefused(tools, at, outcome.conflict);
   // Nothing may have been demanded for a while since the login began, and the user may have got sessions then.
   await tools.demands.enforce(part.userId);
   if (next.factor?.stage === "recovery") return sentStep(tools, next);
   const now = { flow: next, version: outcome.version };
   return await finishWithNew(tools, now, part, { enrolmentId: added.id, amr: answer.amr ?? [] }, peer);
+}
+
+/** What the login was decided on has changed. Throws `conflict` if it was the flow, which another call has continued. */
+async function endRefused(tools: FinishTools, at: VersionedFlow, changed: string): Promise<FlowStep> {
+  if (changed === recordKeys.flow(at.flow.id)) throw new AuthError("conflict");
+  return await endFlow(tools, at, "not_allowed");
 }
 
 /** The recovery codes come next, if there are any. They are shown with the factor that they stand in for. */
@@ -192,8 +211,7 @@ async function keepRecovery(
   const added = newEnrolment(factor.id, answer.data, tools.clock.now());
   const write = writeEnrolmentsStep(part.userId, enrolments, withEnrolment(enrolments, added));
   const outcome = await tools.store.commit(mergeSteps(write, { check: theirs }));
-  if (!outcome.ok)
-    throw new AuthError("unavailable", { detail: "the user's factors were changed meanwhile" });
+  if (!outcome.ok) return await endRefused(tools, at, outcome.conflict);
   const proved = { enrolmentId: String(enrolmentId), amr: (amr as readonly string[]) ?? [] };
   return await finishWithNew(tools, at, part, proved, peer);
 }

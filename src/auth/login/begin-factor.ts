@@ -14,7 +14,7 @@ import { type Proof, storedProof } from "./proof.ts";
 
 /** Home Assistant's field, which has neither flag and is required. */
 const selectField = "multi_factor_auth_module";
-const stepIds = {
+export const stepIds = {
   select: "select_mfa_module",
   prove: "mfa",
   select_setup: "select_mfa_setup",
@@ -33,7 +33,8 @@ export interface BelowDemand {
 /**
  * Goes on with a second factor: one that the user has, or, if a group demands one and the user has none, one that is set up
  * now. Two factors must come together. So where the login's provider proves nothing of the person, only a factor counts
- * that verifies the person itself; without one the login ends with `not_allowed`. So it does if what the user has is not configured any more.
+ * that verifies the person itself; without one the login ends with `not_allowed`. So it does if what the user has is not
+ * configured any more.
  */
 export async function beginFactor(
   tools: FinishTools,
@@ -112,7 +113,7 @@ async function notBegun(tools: FinishTools, at: VersionedFlow, error: unknown): 
   if (!(error instanceof AuthError)) throw error;
   if (error.code === "rate_limited") return { kind: "abort", reason: "too_many_messages" };
   // If this fails, the flow stays busy for its short turn.
-  await write(tools, at, at.flow).catch(() => undefined);
+  await write(tools, at, { ...at.flow, serverFinal: undefined }).catch(() => undefined);
   throw error;
 }
 

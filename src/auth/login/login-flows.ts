@@ -94,6 +94,8 @@ export interface FlowAnswer {
   readonly endsInMs: number;
   /** The user that the input was about, for the audit log. Not sent to the client. */
   readonly userId?: string;
+  /** The second factor that the step has set up, for the audit log too. */
+  readonly factorSetUp?: string | null;
 }
 
 /**
@@ -354,10 +356,10 @@ async function advance(
   const values = readAnswer(sent, input);
   const { factor } = at.flow;
   if (factor != null) {
-    const step = isOffered(provider, peer)
+    const { step, ...setUp } = isOffered(provider, peer)
       ? await advanceFactor(options, at, factor, values, peer)
-      : await endFlow(options, at, "not_allowed");
-    return { ...answer(engine, about, step, 1), userId: factor.userId };
+      : { step: await endFlow(options, at, "not_allowed") };
+    return { ...answer(engine, about, step, 1), ...setUp, userId: factor.userId };
   }
   const guess = await chargeStep(options, provider, at.flow, values, peer);
   const { turn, step } = await runCharged(guess, async () => {

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { createFactors } from "../../../src/auth/factors/factor-types.ts";
 import type { Peer } from "../../../src/auth/model.ts";
 import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant/provider.ts";
+import { recordKeys } from "../../../src/auth/record-keys.ts";
 import { openSessionForCode } from "../../../src/auth/sessions/code-exchange.ts";
 import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { guestProvider } from "../../support/guest-provider.ts";
@@ -134,6 +136,16 @@ describe("a group that demands a second factor", () => {
     expect((await new Login(node).begin("eve")).step.type).toBe("create_entry");
   });
 
+  it("gives no factor after the password was changed", async () => {
+    const { user } = await node.user("pia");
+    await node.authority.secondFactors.demand(await inGroup(user.id), true);
+    const login = await new Login(node).begin("pia");
+    const code = codeAt(shownIn(login.step).code ?? "", now());
+    await node.authority.localLogins.setPassword(user.id, "another horse battery");
+    expect(outcomeOf(await login.send({ code }))).toBe("not_allowed");
+    expect((await node.authority.secondFactors.of(user.id)).some(({ enabled }) => enabled)).toBe(false);
+  });
+
   it("gives no factor to a login that was taken from whoever came with it", async () => {
     const { user } = await node.user("mia");
     await node.authority.secondFactors.demand(await inGroup(user.id), true);
@@ -159,7 +171,11 @@ describe("a group that demands a second factor", () => {
 describe("no other way goes around a factor", () => {
   it("not its absence from the configuration", async () => {
     const { user } = await enrolledUser(node, "noa");
-    const bare = await startAuthority({ store: node.store, clock: node.clock, factors: () => [] });
+    const bare = await startAuthority({
+      store: node.store,
+      clock: node.clock,
+      factors: (tools) => createFactors([{ type: "totp", id: "app" }], tools),
+    });
     expect(outcomeOf((await new Login(bare).begin("noa")).step)).toBe("not_allowed");
     await bare.authority.secondFactors.reset(user.id);
     expect(outcomeOf((await new Login(bare).begin("noa")).step)).toBe("create_entry");
@@ -171,13 +187,26 @@ describe("no other way goes around a factor", () => {
     const { grant } = await passwordSession(node, "fay");
     const groupId = await inGroup(user.id);
     // The demand alone, as a node writes it that dies before it ends sessions.
-    const key = (await import("../../../src/auth/record-keys.ts")).recordKeys.factorDemands;
+    const key = recordKeys.factorDemands;
     await node.store.commit({ put: [{ key, value: { groups: [groupId] } }] });
     const refreshToken = grant.refresh_token;
     const refresh = () =>
       node.authority.sessions.refresh({ refreshToken, clientId: "https://app.example/", peer: home });
     expect(await codeOf(refresh())).toBe("invalid_grant");
     expect(await isServed(grant.access_token)).toBe(false);
+  });
+
+  it("not a long-lived token that a cut-short change has left, at a node that looks it up", async () => {
+    const { user } = await node.user("sue");
+    const asked = { userId: user.id, clientName: "script", clientIcon: null, days: 30 };
+    const { accessToken } = await node.authority.sessions.openLongLived(asked);
+    const groupId = await inGroup(user.id);
+    const key = recordKeys.factorDemands;
+    await node.store.commit({ put: [{ key, value: { groups: [groupId] } }] });
+    node.clock.advance(2 * 86_400_000);
+    expect(await isServed(accessToken, await node.another())).toBe(false);
+    await node.store.commit({ put: [{ key, value: { groups: [] } }] });
+    expect(await isServed(accessToken, await node.another())).toBe(true);
   });
 
   it("not a code of a login from before", async () => {
