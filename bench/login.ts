@@ -4,6 +4,7 @@ import { isProofCost } from "../protocol/scram.ts";
 import type { Accounts, ArrivalsJob, Arrived, LoginsJob } from "./load/logins.ts";
 import type { Post, PostsJob } from "./load/posts.ts";
 import type { Survivors, Watched } from "./load/survivors.ts";
+import type { Child } from "./support/child.ts";
 import {
   type Entrant,
   flag,
@@ -106,7 +107,7 @@ async function loginOf(
     return { name, server, waits, by, run: () => measured(server.ask<Measured>("verify", job)) };
   }
   if (file === "gatehouse") {
-    const usernames = by === "proof" ? await server.ask<string[]>("people", { n: PEOPLE }) : ["owner"];
+    const usernames = by === "proof" ? await peopleOf(server) : ["owner"];
     const inFlight = by === "proof" ? PROOFS_IN_FLIGHT : IN_FLIGHT;
     const job: LoginsJob = { port, count, inFlight, usernames, password: PASSWORD, by };
     return { name, server, waits, by, run: () => measured(sockets.ask<Measured>("logins", job)) };
@@ -115,6 +116,21 @@ async function loginOf(
   const tails = Array.from({ length: count }, () => "");
   const job: PostsJob = { ...how, port, tails, inFlight: IN_FLIGHT };
   return { name, server, waits, by, run: () => measured(posters.ask<Measured>("posts", job)) };
+}
+
+/** The load generator computes scrypt while nothing else waits for it: that takes seconds. */
+async function peopleOf(server: Child): Promise<readonly string[]> {
+  const usernames = await server.ask<string[]>("people", { n: PEOPLE });
+  const job: LoginsJob = {
+    port: server.port,
+    usernames,
+    password: PASSWORD,
+    by: "proof",
+    count: PEOPLE,
+    inFlight: 1,
+  };
+  await sockets.ask<Measured>("logins", job);
+  return usernames;
 }
 
 interface Outcome {
@@ -168,7 +184,7 @@ async function besidePings(transport: string): Promise<Beside> {
   const control = await startLoad("survivors");
   try {
     const { port } = server;
-    const usernames = await server.ask<string[]>("people", { n: PEOPLE });
+    const usernames = await peopleOf(server);
     const accounts: Accounts = { port, usernames, password: PASSWORD, by: "proof" };
     const arrivals = async (seconds: number) => {
       const job: ArrivalsJob = { ...accounts, perSecond: ARRIVALS_PER_SECOND, seconds };
@@ -178,7 +194,7 @@ async function besidePings(transport: string): Promise<Beside> {
       await server.ask("settle");
       return server.residentBytes() / 2 ** 20;
     };
-    // For the compiler, the load generator's keys, and the records that a first login of a person makes.
+    // For the compiler, and the records that a first login of a person from an address makes.
     await sockets.ask<Measured>("logins", { ...accounts, count: 2_000, inFlight: PROOFS_IN_FLIGHT });
     const tokens = await minted(server, PINGS.sockets, TOKEN_BYTES);
     const group: Survivors = {

@@ -5,6 +5,8 @@ export interface PasswordInput {
   readonly username: string;
   readonly password: string;
   readonly mechanisms: readonly string[];
+  /** Of the form. */
+  readonly stepId: string;
 }
 
 /** Undefined for a form that asks for no password. */
@@ -13,5 +15,5 @@ export function passwordIn(
   { username, password }: Readonly<Record<string, unknown>>,
 ): PasswordInput | undefined {
   if (step.type !== "form" || typeof password !== "string" || typeof username !== "string") return undefined;
-  return { username, password, mechanisms: step.mechanisms ?? [] };
+  return { username, password, mechanisms: step.mechanisms ?? [], stepId: step.step_id };
 }

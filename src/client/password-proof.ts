@@ -2,10 +2,10 @@
  * Loaded when a password is proved for the first time. It imports nothing that the rest of the client has, so that a build
  * can make one file of it.
  */
-import type { FlowStep, FormStep } from "../../protocol/flow.ts";
+import type { FlowStep } from "../../protocol/flow.ts";
 import { channelBinding, SCRAM_STEP } from "../../protocol/scram.ts";
 import type { PasswordInput } from "./password-input.ts";
-import { beginScram, type ScramClient, type SignedFinal } from "./scram.ts";
+import { beginScram, Distrust, type ScramClient, type SignedFinal } from "./scram.ts";
 import { defaultScrypt, type Scrypt } from "./scrypt.ts";
 
 /** The part of a socket that a proof can be bound to. */
@@ -46,8 +46,10 @@ export async function provePassword<Socket extends KeyExporter>(
     const step = await flow.send(socket, proof.firstInput);
     if (!proof.takes(step)) {
       flow.keep(undefined);
-      // Without an error: the server can check this password only as it is.
-      return step.type === "form" && !isRefused(step) ? "send" : { socket, step };
+      if (step.type === "abort" || isRefusal(step, given.stepId)) return { socket, step };
+      // The same form without an error: the server can check this password only as it is.
+      if (step.type === "form" && step.step_id === given.stepId) return "send";
+      throw new Distrust("The server goes on although nothing was proved");
     }
   }
   await proof.compute(given.password, (part) => flow.progress(part));
@@ -56,13 +58,14 @@ export async function provePassword<Socket extends KeyExporter>(
   return { socket: current, step: await flow.send(current, proof.finalInput(current)) };
 }
 
-/** Whether the form says that its last answer was wrong. */
-function isRefused({ errors }: FormStep): boolean {
-  return Object.keys(errors).length > 0;
+/** Whether this is the form that asked for the password, with the word that it was wrong. */
+function isRefusal(step: FlowStep, stepId: string): boolean {
+  return step.type === "form" && step.step_id === stepId && Object.keys(step.errors).length > 0;
 }
 
 /** One password that is proved, as far as it has come. */
 export class PasswordProof {
+  readonly #stepId: string;
   readonly #scram: ScramClient;
   readonly #scrypt: Scrypt;
   #serverFirst: string | undefined;
@@ -70,21 +73,22 @@ export class PasswordProof {
   /** What the server must answer with, once our proof is on its way. */
   #serverFinal: string | undefined;
 
-  private constructor(scram: ScramClient, scrypt: Scrypt) {
+  private constructor(stepId: string, scram: ScramClient, scrypt: Scrypt) {
+    this.#stepId = stepId;
     this.#scram = scram;
     this.#scrypt = scrypt;
   }
 
   /** Undefined if the form has no mechanism, or nothing here computes scrypt. */
   static async begin(
-    { username, mechanisms }: PasswordInput,
+    { username, mechanisms, stepId }: PasswordInput,
     socket: KeyExporter,
     given: Scrypt | undefined,
   ): Promise<PasswordProof | undefined> {
     const scram = beginScram(username, mechanisms, boundTo(socket) !== undefined);
     if (!mechanisms.includes(scram.mechanism)) return undefined;
     const scrypt = given ?? (await defaultScrypt());
-    return scrypt && new PasswordProof(scram, scrypt);
+    return scrypt && new PasswordProof(stepId, scram, scrypt);
   }
 
   get username(): string {
@@ -121,8 +125,7 @@ export class PasswordProof {
   /** Whether a step may follow: after our proof, only a refusal comes without the server's own. */
   isAnsweredBy(step: FlowStep): boolean {
     if (this.#serverFinal === undefined || step.type === "abort") return true;
-    if (step.type === "form" && isRefused(step) && step.server_final === undefined) return true;
-    return step.server_final === this.#serverFinal;
+    return isRefusal(step, this.#stepId) || step.server_final === this.#serverFinal;
   }
 }
 

@@ -223,6 +223,31 @@ describe.each(transportNames)("a login by proof on %s", (transport) => {
       expect(await codeOf(flow.submit(account))).toBe("server_not_trusted");
     });
 
+    it.each([
+      ["lets the client in at its first message", { type: "create_entry", result: "a code" }],
+      ["asks for something else at its first message", { type: "form", step_id: "pin", errors: {} }],
+    ])("who %s: the client goes no further", async (_, invented) => {
+      const proxy = await between({
+        toClient: (message) => changed(message, (step) => (step.step_id === "scram" ? invented : undefined)),
+      });
+      const { client } = clientAt(proxy.url);
+      const flow = await client.login({ handler });
+      expect(await codeOf(flow.submit(account))).toBe("server_not_trusted");
+      expect(flow.step).toMatchObject({ step_id: "init" });
+      expect(proxy.fromClients.join()).not.toContain(ownerPassword);
+    });
+
+    it("who says that a proof was wrong, and asks for something else: the client goes no further", async () => {
+      const invented = { type: "form", step_id: "pin", errors: { base: "invalid_auth" } };
+      const proxy = await between({
+        toClient: (message) =>
+          changed(message, (step) => (step.type === "create_entry" ? invented : undefined), "server_final"),
+      });
+      const { client } = clientAt(proxy.url);
+      const flow = await client.login({ handler });
+      expect(await codeOf(flow.submit(account))).toBe("server_not_trusted");
+    });
+
     it("who replays a login that was overheard: refused", async () => {
       const proxy = await between();
       await logIn(proxy.url);

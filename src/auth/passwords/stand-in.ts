@@ -24,13 +24,9 @@ export function createStandIns(
     createHmac("sha256", key).update(JSON.stringify(parts)).digest();
   return (provider, username, [first, ...others]) => {
     const rankOf = ({ N, r, p }: ScryptParameters) => mac("rank", provider, username, N, r, p);
-    let parameters = first;
-    let rank = rankOf(first);
-    for (const set of others) {
-      const other = rankOf(set);
-      if (other.compare(rank) > 0) [parameters, rank] = [set, other];
-    }
-    const { N, r, p } = parameters;
+    const ranked = others.length === 0 ? [] : [first, ...others].map((set) => ({ set, rank: rankOf(set) }));
+    const [highest] = ranked.sort((a, b) => b.rank.compare(a.rank));
+    const { N, r, p } = highest?.set ?? first;
     const secret = (what: string) => mac(what, provider, username, N, r, p);
     return {
       salt: secret("salt").subarray(0, saltBytes).toString("base64url"),

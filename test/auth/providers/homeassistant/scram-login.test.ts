@@ -5,6 +5,7 @@ import { attributesOf } from "../../../../protocol/scram.ts";
 import type { FlowAnswer } from "../../../../src/auth/login/login-flows.ts";
 import type { Peer } from "../../../../src/auth/model.ts";
 import { listParameters } from "../../../../src/auth/passwords/parameters-in-use.ts";
+import { localLoginPut, readLocalLogin } from "../../../../src/auth/providers/homeassistant/login-record.ts";
 import { recordKeys } from "../../../../src/auth/record-keys.ts";
 import { formOf, proofScrypt, proving, serverFirstOf } from "../../../support/scram-client.ts";
 import {
@@ -215,6 +216,17 @@ describe("names without a login, and people who may not log in", () => {
     const kept = after.filter((cost, nth) => cost === before[nth]).length;
     expect(after.every((cost, nth) => cost === before[nth] || cost.startsWith("65536 2"))).toBe(true);
     expect([kept > 5, kept < 35]).toEqual([true, true]);
+  });
+
+  it.each([{ closed: true }, { replaced: true }])("are refused while their login is %o", async (state) => {
+    const domain = await node();
+    await addPerson(domain);
+    const stored = await readLocalLogin(domain.store, null, "ada");
+    if (stored === undefined) throw new Error("no login");
+    await domain.store.commit({ put: localLoginPut({ ...stored.login, ...state }) });
+    expect(await prove(domain, "ada", ada.password)).toMatchObject({
+      step: { errors: { base: "invalid_auth" } },
+    });
   });
 
   it("are refused in the form's words when a user is deactivated at the last moment", async () => {
