@@ -14,10 +14,25 @@ import type { LoopYielder } from "../scheduling/loop-yielder.ts";
 import { raiseSession, requireOwnSession } from "../sessions/raise-session.ts";
 import type { RecentLogin } from "../sessions/recent-login.ts";
 import { listSessions } from "../sessions/session-reading.ts";
-import { type JsonObject, mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
+import {
+  areUnchanged,
+  type JsonObject,
+  mergeSteps,
+  readRecord,
+  retryConflicts,
+  type Step,
+  type Store,
+} from "../store.ts";
 import type { Assurance } from "./assurance.ts";
 import type { FactorDemands } from "./demands.ts";
-import { newEnrolment, readEnrolments, withEnrolment, writeEnrolmentsStep } from "./enrolments.ts";
+import {
+  type Enrolments,
+  enrolmentChecks,
+  newEnrolment,
+  readEnrolments,
+  withEnrolment,
+  writeEnrolmentsStep,
+} from "./enrolments.ts";
 import type { Factor, FactorContext, FactorForm, FactorSetup } from "./factor.ts";
 
 export interface SetupFlows {
@@ -47,6 +62,11 @@ export interface SetupFlowsOptions {
   readonly nameOf: (userId: string) => Promise<string>;
 }
 
+interface SetupContext extends FactorContext {
+  /** The user's factors, as the factor was asked with them. */
+  readonly enrolments: Enrolments;
+}
+
 /** How long a set-up may take, ms. */
 const lifeMs = 10 * 60_000;
 
@@ -70,11 +90,12 @@ interface VersionedSetup {
 /** Set-up of second factors by users who are logged in. A user sets up one at a time, on any node. */
 export function createSetupFlows(options: SetupFlowsOptions): SetupFlows {
   const contextOf = async (flowId: string, { userId }: Principal, { id }: Factor) => {
-    const [userName, { all }] = await Promise.all([
+    const [userName, enrolments] = await Promise.all([
       options.nameOf(userId),
       readEnrolments(options.store, userId),
     ]);
-    return { userId, userName, flowId, previous: all.find(({ factor }) => factor === id)?.data };
+    const previous = enrolments.all.find(({ factor }) => factor === id)?.data;
+    return { userId, userName, flowId, previous, enrolments };
   };
   return {
     async begin(factorId, by) {
@@ -152,12 +173,12 @@ async function settle(
   by: Principal,
   at: VersionedSetup,
   answer: FactorSetup,
-  context: FactorContext,
+  context: SetupContext,
 ): Promise<FactorSetupStep> {
   const about = { flow_id: at.setup.flowId, handler: factor.id };
   if (answer.kind === "abort") return await abort(options, by.userId, at, answer.reason);
   if (answer.kind === "done") {
-    await enrol(options, factor, by, at, answer);
+    await enrol(options, factor, by, at, answer, context.enrolments);
     return {
       type: "create_entry",
       ...about,
@@ -239,12 +260,14 @@ async function enrol(
   by: Principal,
   { version }: VersionedSetup,
   { data, amr }: Extract<FactorSetup, { kind: "done" }>,
+  before: Enrolments,
 ): Promise<void> {
   const { store, clock, revocation } = options;
   const { userId, sessionId } = by;
   const ending = endSetupStep(userId, version);
   await retryConflicts(async () => {
-    const before = await readEnrolments(store, userId);
+    // What is kept may be made of what there was: keys that were reset meanwhile do not come back.
+    if (!(await areUnchanged(store, enrolmentChecks(userId, before)))) throw new AuthError("conflict");
     const added = newEnrolment(factor.id, data, clock.now());
     const raised = await raiseSession(options, by, { amr: amr ?? [] });
     // What was not proved raises nothing: recovery codes are only shown.
