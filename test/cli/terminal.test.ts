@@ -67,7 +67,7 @@ describe("at a terminal", { timeout: 60_000 }, () => {
     await flow.submit({ username: "paula", password: ownerPassword });
     const form = await client.call("auth/setup_mfa", { mfa_module_id: "totp" });
     const { code: key = "" } = shownIn(form);
-    const user_input = { code: codeAt(key, Date.now() - 30_000) };
+    const user_input = { code: codeAt(key, Date.now()) };
     await client.call("auth/setup_mfa", { flow_id: form.flow_id, user_input });
     const args = ["login", node.url, "--username", "paula"];
     const { shown, code } = await atTerminal(args, {}, [

@@ -39,7 +39,7 @@ async function setUp(socket: SocketClient) {
   const { code: secret = "" } = description_placeholders;
   const done = await socket.call("auth/setup_mfa", {
     flow_id,
-    user_input: { code: codeAt(secret, Date.now() - period) },
+    user_input: { code: codeAt(secret, Date.now()) },
   });
   return { form: result, secret, done, code: () => codeAt(secret, Date.now() + period) };
 }

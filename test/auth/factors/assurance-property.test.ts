@@ -245,7 +245,7 @@ class World {
   /** Asks both nodes for everybody. The other one hears of a change from the log. */
   async check(): Promise<void> {
     for (const node of nodes)
-      await eventually("a node that serves nobody below", () => this.#judgedBy(node), 5_000);
+      await eventually("a node that serves nobody below", () => this.#judgedBy(node), 30_000);
   }
 
   async #judgedBy(node: TestAuthority): Promise<true> {
@@ -297,4 +297,4 @@ it("nobody is served below what policy demands at that moment", async () => {
   );
   // It has looked at what it is about.
   expect(demandedWhileServed).toBeGreaterThan(0);
-}, 120_000);
+}, 300_000);
