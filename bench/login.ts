@@ -191,6 +191,8 @@ async function besidePings(transport: string): Promise<Beside> {
       return await sockets.ask<Arrived>("arrivals", job);
     };
     const settled = async () => {
+      // A socket that was dropped takes up to 2 s to go.
+      await new Promise((resolve) => setTimeout(resolve, 5_000));
       await server.ask("settle");
       return server.residentBytes() / 2 ** 20;
     };
