@@ -53,22 +53,41 @@ function scryptOfNode({ scrypt }: NodeCrypto): Scrypt {
     });
 }
 
-/** Beside this file. Bundlers find the worker by these words. */
-const workerUrl = () => new URL("./scrypt-worker.js", import.meta.url);
+/** Beside this file. Bundlers find the worker by these words. Undefined in a bundle that is no module. */
+function workerUrl(): URL | undefined {
+  try {
+    return new URL("./scrypt-worker.js", import.meta.url);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A worker that was started for a proof that came to nothing. The next one uses it. */
+let spare: Worker | undefined;
 
 async function scryptInWorker(): Promise<Scrypt | undefined> {
-  const worker = await startWorker(workerUrl());
-  if (worker === undefined) return undefined;
-  return (password, salt, { N, r, p }, onProgress) =>
-    new Promise<Uint8Array>((resolve, reject) => {
-      worker.onmessage = ({ data }: MessageEvent<WorkerAnswer>) => {
-        if ("part" in data) onProgress(data.part);
-        else if ("result" in data) resolve(data.result);
-        else reject(new Error(data.fault));
-      };
-      worker.onerror = () => reject(new Error("The worker has failed"));
-      worker.postMessage({ password, salt, N, r, p } satisfies WorkerJob);
-    }).finally(() => worker.terminate());
+  spare ??= await startWorker(workerUrl());
+  if (spare === undefined) return undefined;
+  return async (password, salt, { N, r, p }, onProgress) => {
+    const taken = spare;
+    spare = undefined;
+    const worker = taken ?? (await startWorker(workerUrl()));
+    if (worker === undefined) throw new Error("The worker has failed");
+    const job = { password, salt, N, r, p };
+    return await runIn(worker, job, onProgress).finally(() => worker.terminate());
+  };
+}
+
+function runIn(worker: Worker, job: WorkerJob, onProgress: (part: number) => void): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    worker.onmessage = ({ data }: MessageEvent<WorkerAnswer>) => {
+      if ("part" in data) onProgress(data.part);
+      else if ("result" in data) resolve(data.result);
+      else reject(new Error(data.fault));
+    };
+    worker.onerror = () => reject(new Error("The worker has failed"));
+    worker.postMessage(job);
+  });
 }
 
 interface ScriptPolicy {
@@ -94,8 +113,8 @@ function madePolicy(): ScriptPolicy | undefined {
 }
 
 /** A worker of this address that has said that it runs; undefined if the page cannot have one. */
-async function startWorker(url: URL): Promise<Worker | undefined> {
-  if (typeof Worker === "undefined") return undefined;
+async function startWorker(url: URL | undefined): Promise<Worker | undefined> {
+  if (typeof Worker === "undefined" || url === undefined) return undefined;
   // A worker's script must be of the page's origin. One that imports ours may have any, if the page's policy lets it.
   const isForeign = url.protocol !== "blob:" && url.origin !== globalThis.location?.origin;
   const text = `import ${JSON.stringify(url.href)}`;
