@@ -16,8 +16,8 @@ export interface JsonScan {
 }
 
 /**
- * One pass over the text before JSON.parse recurses into it or creates objects with many members. NOT yet verified:
- * that it is JSON. That is not needed here: JSON.parse sees the same nesting up to the first error, and stops there.
+ * One pass over the text before JSON.parse recurses into it or creates objects with many members. The text may
+ * be no JSON: JSON.parse refuses it afterwards, and sees the same nesting up to the first error.
  *
  * Strings are skipped with indexOf, which reads a long token sixteen characters at a time.
  */

@@ -8,8 +8,8 @@ import { defineCommand } from "./guarded-command.ts";
 import type { CommandParts } from "./registry.ts";
 
 /**
- * Who is connected. Everybody sees their own connections, administrators see everybody's, but for the owner's: those only
- * the owner sees, as the owner's sessions.
+ * Who is connected. Everybody sees their own connections. Administrators see all of them, except the owner's. Those only the
+ * owner sees, as with sessions.
  */
 export function presenceCommands(parts: CommandParts): readonly Command[] {
   const { authority, presence } = parts;

@@ -53,10 +53,10 @@ export class CommandPhase {
   readonly #rate: MessageRate;
   #lastId: number;
   /** The highest id of the pings that were answered while the socket was suspended. */
-  #pinged = 0;
+  #highestPing = 0;
   #inFlight = 0;
-  /** Messages of the last frame that its size has paid for. */
-  #paid = 0;
+  /** Messages of this frame that were already charged, by its size. */
+  #chargedAhead = 0;
 
   constructor(parts: CommandParts, host: CommandHost, session: Session, lastId: number) {
     this.#parts = parts;
@@ -71,8 +71,8 @@ export class CommandPhase {
     return this.#inFlight > 0;
   }
 
-  get pinged(): number {
-    return this.#pinged;
+  get highestPing(): number {
+    return this.#highestPing;
   }
 
   frame(frame: Frame): void {
@@ -99,7 +99,7 @@ export class CommandPhase {
     }
     // Before it is decoded, which is what a large frame costs.
     const cost = Math.floor(frame.length / bytesPerMessage);
-    this.#paid = cost;
+    this.#chargedAhead = cost;
     if (cost > 0 && this.#takeRate(cost) !== "pass") {
       this.#host.end("rate_limited");
       return undefined;
@@ -119,12 +119,12 @@ export class CommandPhase {
    * that wait are not known yet. So the id of a ping must be higher than those of the commands that ran and of the
    * pings before it.
    */
-  pong(message: unknown): boolean {
+  answerPing(message: unknown): boolean {
     const known = envelopeOf(message);
     if (known?.type !== "ping" || Object.keys(known).length !== 2) return false;
-    if (known.id <= Math.max(this.#lastId, this.#pinged) || !this.#host.hasRoom) return false;
+    if (known.id <= Math.max(this.#lastId, this.#highestPing) || !this.#host.hasRoom) return false;
     if (this.#takeRate() !== "pass") return false;
-    this.#pinged = known.id;
+    this.#highestPing = known.id;
     this.#host.sendBypassingQueue({ id: known.id, type: "pong" });
     this.#parts.observer.answered("ping", "ok");
     return true;
@@ -133,8 +133,8 @@ export class CommandPhase {
   /**
    * The messages that waited before these pings have run. From now on ids have to be higher than those of the pings.
    */
-  countPings(pinged = this.#pinged): void {
-    this.#lastId = Math.max(this.#lastId, pinged);
+  raiseLastId(ping = this.#highestPing): void {
+    this.#lastId = Math.max(this.#lastId, ping);
   }
 
   /** A decoded message, or a batch of them. */
@@ -183,8 +183,8 @@ export class CommandPhase {
   }
 
   #withinRate(message: unknown): boolean {
-    if (this.#paid > 0) {
-      this.#paid -= 1;
+    if (this.#chargedAhead > 0) {
+      this.#chargedAhead -= 1;
       return true;
     }
     const verdict = this.#takeRate();

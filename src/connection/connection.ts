@@ -228,7 +228,7 @@ export class Connection
       else this.#buffer?.keep(waiting);
     }
     if (!this.mayRun) return;
-    this.#commands?.countPings();
+    this.#commands?.raiseLastId();
     this.#session?.resumed();
   }
 
@@ -329,7 +329,7 @@ export class Connection
   }
 
   #takeWaiting({ kept, pinged }: Waiting): void {
-    this.#commands?.countPings(pinged);
+    this.#commands?.raiseLastId(pinged);
     if (typeof kept === "string" || kept instanceof Uint8Array) this.message(kept);
     else this.#commands?.take(kept);
   }

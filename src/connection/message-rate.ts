@@ -4,8 +4,8 @@ const burstSeconds = 5;
 export type RateVerdict = "pass" | "refuse" | "close";
 
 /**
- * A token bucket over the messages of one socket. What comes over it is refused; a socket that goes on, for another
- * burst without ever leaving the bucket half full, is to be closed.
+ * A token bucket over the messages of one socket. Messages above it are refused. After a whole burst of refusals, with the
+ * bucket never more than half full meanwhile, the verdict is `close`.
  */
 export class MessageRate {
   readonly #perMs: number;

@@ -23,7 +23,7 @@ export type SharedOutcome = "sent" | "blocked" | "suspended" | "gone";
 /** Sends what may be lost, and so is not queued for the socket. */
 export interface SessionOutlet {
   /** After `blocked` or `suspended`: frames may be sent again. */
-  mayGoOn(): void;
+  resume(): void;
   closed(): void;
 }
 
@@ -157,12 +157,12 @@ export class LiveSession implements Session, HubMember {
     const waiting = this.#waitForRoom;
     this.#waitForRoom = undefined;
     for (const goOn of waiting ?? []) goOn();
-    this.#outlet?.mayGoOn();
+    this.#outlet?.resume();
   }
 
   /** The socket is not suspended any more. */
   resumed(): void {
-    this.#outlet?.mayGoOn();
+    this.#outlet?.resume();
   }
 
   get codec(): Codec | undefined {

@@ -65,12 +65,12 @@ export class SuspensionBuffer implements TimerOwner {
    */
   take(frame: Frame, commands: CommandPhase): void {
     const read = commands.read(frame);
-    if (read === undefined || commands.pong(read.message)) return;
+    if (read === undefined || commands.answerPing(read.message)) return;
     if (!this.#told && negotiates(read.message)) this.#tell();
     const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.byteLength;
     // The transport's bytes are valid during this call only.
     const kept = typeof frame === "string" ? frame : new Uint8Array(frame);
-    this.keep({ kept, bytes, pinged: commands.pinged });
+    this.keep({ kept, bytes, pinged: commands.highestPing });
   }
 
   keep(waiting: Waiting): void {

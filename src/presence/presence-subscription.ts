@@ -25,22 +25,22 @@ export class PresenceSubscription {
   }
 
   /** What the subscriber may see of a change. */
-  tell(joined: readonly ConnectionInfo[], left: readonly ConnectionInfo[]): void {
+  sendChanges(joined: readonly ConnectionInfo[], left: readonly ConnectionInfo[]): void {
     const isEmpty = joined.length === 0 && left.length === 0;
     if (this.#isOver || (isEmpty && !this.#hasMissed)) return;
-    if (this.#hasMissed || !this.#isReading) this.miss();
+    if (this.#hasMissed || !this.#isReading) this.sendResync();
     else this.#send({ joined: this.#marked(joined), left: this.#marked(left) });
   }
 
   /** Changes were missed: the client is told as soon as it reads. */
-  miss(): void {
+  sendResync(): void {
     this.#hasMissed = true;
     if (this.#isOver || this.#isWaiting) return;
     if (!this.#isReading) {
       this.#isWaiting = true;
       void this.#untilReading().then(() => {
         this.#isWaiting = false;
-        this.miss();
+        this.sendResync();
       });
       return;
     }
@@ -49,7 +49,7 @@ export class PresenceSubscription {
   }
 
   /** The same, but the client is told with the next change that it may see. */
-  note(): void {
+  markMissed(): void {
     this.#hasMissed = true;
   }
 

@@ -8,7 +8,7 @@ import { PresenceSubscription } from "./presence-subscription.ts";
 
 /** Whose connections somebody sees at a moment. */
 export interface Seen {
-  /** The only user whose connections they see. Undefined: those of several. */
+  /** The only user whose connections they see. Undefined: not limited to one user. */
   readonly userId: string | undefined;
   readonly visible: (connection: LiveConnection) => boolean;
 }
@@ -62,7 +62,7 @@ export class PresenceWatchers {
     group.members.add(subscription);
     this.#endWatch ??= this.#watch();
     // After the answer.
-    if (this.#hasBegun) setImmediate(() => subscription.miss());
+    if (this.#hasBegun) setImmediate(() => subscription.sendResync());
     return () => {
       subscription.end();
       this.#counts.set(session, (this.#counts.get(session) ?? 1) - 1);
@@ -128,15 +128,15 @@ export class PresenceWatchers {
       seen = await this.#options.seenBy(viewerId, userId);
     } catch {
       // The store is away, or they may not see it any more. They are told to list again when they may.
-      for (const member of members) member.note();
+      for (const member of members) member.markMissed();
       return;
     }
     if (changes === undefined) {
-      for (const member of members) member.miss();
+      for (const member of members) member.sendResync();
       return;
     }
     const [joined, left] = [infosOf(changes.joined, seen), infosOf(changes.left, seen)];
-    for (const member of members) member.tell(joined, left);
+    for (const member of members) member.sendChanges(joined, left);
   }
 }
 

@@ -165,7 +165,7 @@ export class FanOut {
     if (subscription.isBehind) return 0;
     if (!outlet.isIdle) {
       for (const delivery of deliveries) outlet.hold(subscription, delivery);
-      outlet.mayGoOn();
+      outlet.resume();
     } else {
       const outcome = subscription.session.sendShared(shared);
       if (outcome === "sent") return deliveries.length;

@@ -26,7 +26,7 @@ const maxLastValues = 256;
 /** Messages that come while a client catches up, and cost its user nothing. */
 const uncounted = 256;
 /** Messages that go out in one write. Other subscriptions of the socket have a turn after each. */
-const together = 16;
+const messagesPerWrite = 16;
 
 /**
  * What a subscription gets before it is live: what its client has missed, or last values, and then what has come
@@ -157,9 +157,9 @@ export class Replay {
       .map((message) => new Delivery(message, areLast))
       .filter((delivery) => standsFor(segments, delivery.segments));
     for (let at = 0; at < deliveries.length && this.#goesOn; ) {
-      const outcome = outlet.handOver(this.#subscription, deliveries.slice(at, at + together));
+      const outcome = outlet.handOver(this.#subscription, deliveries.slice(at, at + messagesPerWrite));
       if (outcome === "gone") return;
-      if (outcome === "sent") at += together;
+      if (outcome === "sent") at += messagesPerWrite;
       else await outlet.untilRoom();
     }
   }
@@ -167,7 +167,7 @@ export class Replay {
   #lose(count: number | null): void {
     const { outlet } = this.#subscription;
     outlet.lose(this.#subscription, count);
-    outlet.mayGoOn();
+    outlet.resume();
   }
 
   /** The client was answered already. */

@@ -17,13 +17,13 @@ export interface OutletLimits {
 
 interface Held {
   readonly subscription: Subscription;
-  /** Of the oldest message that it stands for. What waits behind it has newer positions, whatever replaced that message. */
+  /** Of the first message at this place. Conflation does not change it, so positions rise along the queue. */
   readonly position: Position;
   delivery: Delivery;
 }
 
 /** Messages that go out in one write. */
-const together = 16;
+const messagesPerWrite = 16;
 
 /**
  * The messages that wait for one socket whose client does not read. Beyond the limits the oldest are dropped, and the
@@ -79,7 +79,7 @@ export class TopicOutlet implements SessionOutlet {
       this.#dropOldest();
   }
 
-  /** So many messages do not reach the client; null: an unknown number. It is told as soon as it reads. */
+  /** `count` messages are lost; null: an unknown number. The client is told when it reads next. */
   lose(subscription: Subscription, count: number | null): void {
     // After its end nothing of it is lost.
     if (subscription.group === undefined) return;
@@ -126,7 +126,7 @@ export class TopicOutlet implements SessionOutlet {
   }
 
   /** Hands over what waits, as long as the client reads. Whoever waits for room begins. */
-  mayGoOn(): void {
+  resume(): void {
     if (this.#whenRoom.length === 0 || !this.#session.hasRoom || !this.#session.mayRun) this.#goOn();
     else {
       this.#wake();
@@ -174,7 +174,7 @@ export class TopicOutlet implements SessionOutlet {
   }
 
   #sendNext(): SharedOutcome {
-    const next = this.#queue.slice(this.#head, this.#head + together);
+    const next = this.#queue.slice(this.#head, this.#head + messagesPerWrite);
     const frames = next.flatMap((held) => this.#frameOf(held));
     const outcome = frames.length === 0 ? "sent" : this.#send(frames);
     if (outcome !== "sent") return outcome;

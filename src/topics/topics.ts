@@ -291,7 +291,7 @@ class NodeTopics implements Topics {
     if (verdict !== "pass") throw new AuthError("rate_limited", { retryAfterSeconds: 1 });
   }
 
-  /** Their messages cost this node more than it can hand out. */
+  /** Refuses if too many deliveries wait, of this user or in all. */
   #requireRoomFor({ userId }: Publisher): void {
     const room = this.#fanOut.roomFor(userId);
     if (room === "full") throw new AuthError("rate_limited", { retryAfterSeconds: 1 });
@@ -357,7 +357,7 @@ class NodeTopics implements Topics {
     // Its replay reads them, if they are kept.
     if (subscription.isBehind) return;
     subscription.outlet.lose(subscription, count);
-    this.#fanOut.later(() => subscription.outlet.mayGoOn());
+    this.#fanOut.later(() => subscription.outlet.resume());
   }
 }
 
@@ -372,7 +372,7 @@ function namespaceToFollow(pattern: string): string | undefined {
   if (isReservedTopic(pattern)) throw invalid("Topics that begin with $ are reserved.");
   const segments = segmentsOf(pattern);
   if (hasTooManyWildcards(pattern))
-    throw invalid(`A pattern has at most ${topicLimits.wildcards} wildcards.`);
+    throw invalid(`A pattern has at most ${topicLimits.wildcards} segments +.`);
   const [first] = segments;
   return first === "+" || first === "#" ? undefined : first;
 }

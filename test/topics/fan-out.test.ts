@@ -133,7 +133,7 @@ describe("fan-out", () => {
             if (reader === undefined) continue;
             if (each.kind === "read") {
               reader.outcome = each.reads ? "sent" : "blocked";
-              if (each.reads) reader.subscription.outlet.mayGoOn();
+              if (each.reads) reader.subscription.outlet.resume();
             } else {
               changed.add(reader);
               change(reader, each.to);
@@ -143,7 +143,7 @@ describe("fan-out", () => {
         for (let turn = 0; turn < 10 * steps.length + 20; turn += 1) await nextTurn();
         for (const reader of readers) {
           reader.outcome = "sent";
-          reader.subscription.outlet.mayGoOn();
+          reader.subscription.outlet.resume();
           const { heard, forbidden, subscription } = reader;
           expect(forbidden).toEqual([]);
           expect(heard).toEqual([...new Set(heard)].sort((one, other) => one - other));
@@ -182,7 +182,7 @@ describe("fan-out", () => {
     for (let turn = 0; turn < 10; turn += 1) await nextTurn();
     change(reader, some);
     reader.outcome = "sent";
-    reader.subscription.outlet.mayGoOn();
+    reader.subscription.outlet.resume();
     expect([reader.heard, reader.forbidden, reader.subscription.outlet.isIdle]).toEqual([[2], [], true]);
   });
 

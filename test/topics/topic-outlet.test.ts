@@ -81,9 +81,9 @@ it("a message that replaces another has its place and its position: what waits b
   hold("b", 2);
   hold("a", 3);
   hold("a", 4);
-  outlet.mayGoOn();
+  outlet.resume();
   hold("a", 5);
-  outlet.mayGoOn();
+  outlet.resume();
   expect(sent.map(({ event }) => [event.topic, event.data, event.position])).toEqual([
     ["a", 4, "e:1"],
     ["b", 2, "e:2"],
@@ -97,7 +97,7 @@ it("a message that replaces a smaller one counts: beyond the bytes that may wait
   for (const [at, name] of names.entries()) outlet.hold(subscription, deliveryOf(name, at, 10));
   expect(outlet.waiting).toBe(10);
   for (const [at, name] of names.entries()) outlet.hold(subscription, deliveryOf(name, 10 + at, 400));
-  outlet.mayGoOn();
+  outlet.resume();
   const [gap, ...messages] = sent.map(({ event }) => event);
   expect(gap?.gap).toBeGreaterThan(0);
   expect(messages.length).toBeLessThanOrEqual(2);

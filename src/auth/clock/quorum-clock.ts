@@ -27,10 +27,7 @@ interface Reading {
 interface Disagreement {
   /** The time to confirm, when it was first seen, and since when it has been steady. */
   candidate: Reading;
-  /**
-   * A saved time may be older than the present by as long as no process ran, so this machine's clock may be ahead of
-   * it.
-   */
+  /** Found at start-up. The saved time is then as old as the pause was long, so a machine clock ahead of it is believed. */
   readonly atStart: boolean;
 }
 

@@ -72,7 +72,7 @@ export function createFactorProofs({ store, clock, factors, budget }: FactorProo
         const outcome = await store.commit(
           useFactorStep(context.userId, { uses, enrolments }, enrolment, used),
         );
-        // Another call has used something of it: what is judged may be used up now.
+        // A concurrent call used a code of this factor, perhaps this one: judge again.
         if (!outcome.ok) return undefined;
       }
       return { ...proved, evidence: enrolmentChecks(context.userId, enrolments) };

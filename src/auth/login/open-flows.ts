@@ -26,7 +26,7 @@ export interface EvictedFlow {
   readonly hold: string | null;
 }
 
-/** Keeps a start cheap after many sockets have closed at once: each start adds one flow, and evicts more than one. */
+/** A start adds one flow and evicts up to so many. So an excess shrinks, and each start stays cheap. */
 const maxEvicted = 8;
 
 /**

@@ -38,7 +38,10 @@ export interface WaitingDevice {
 
 /** What people decide on devices that show a code. */
 export interface DeviceDecisions {
-  /** Throws `not_found`, alike for an unknown, ended and decided one, and `rate_limited` after ten of these on any node. */
+  /**
+   * Throws `not_found`, the same for unknown, ended and decided devices, and `rate_limited` after ten such tries on all nodes
+   * together.
+   */
   find(userCode: string, by: Principal): Promise<WaitingDevice>;
   /**
    * Throws like `find`, `recent_login_required`, `unauthorized` for a session that has ended, and `insufficient_scope` for
@@ -71,7 +74,7 @@ export function createDeviceDecisions(
   const byUserCode = async (userCode: string, { userId }: Principal) => {
     const attempt = await charge(counterOf.userCode(userId));
     const found = await waitingDevice(options, isUserCode(userCode) ? userCodeKey(userCode) : undefined);
-    // Earlier guesses stay: everybody can have a code of a device of their own.
+    // Only this try is given back: anybody can get one valid code, and would otherwise reset the count with it.
     await attempt.refund();
     return found;
   };

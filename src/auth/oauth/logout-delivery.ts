@@ -20,32 +20,32 @@ interface Pending {
 }
 
 /** More are given up: clients that do not answer must not take the memory of a node. */
-const mostPending = 20_000;
+const maxPending = 20_000;
 /** Of one client. */
-const mostPendingOfOne = 5_000;
-const mostAtOnce = 16;
+const maxPendingPerClient = 5_000;
+const maxInFlight = 16;
 /** To one client, so that one that does not answer leaves room for the others. */
-const mostAtOnceOfOne = 2;
+const maxInFlightPerClient = 2;
 
 /** What waits for one client, and what is being sent to it. */
-interface Line {
+interface ClientQueue {
   readonly queue: Pending[];
   /** Notices that wait for their next try. */
   delayed: number;
-  atWork: number;
+  inFlight: number;
 }
 
 /**
- * Delivers notices: a few at once to each client, and clients in turn. One that does not answer holds up no other until
- * half as many clients as can be sent to at once do not answer. One that waits for its next try holds up none.
+ * Delivers notices: two at once to each client, and clients in turn. Clients that do not answer delay others only if eight of
+ * them do not answer at once. One that waits for its next try delays nobody.
  */
 export class LogoutDelivery {
   readonly #options: DeliveryOptions;
   /** In the order in which their turns come. */
-  readonly #lines = new Map<string, Line>();
+  readonly #queues = new Map<string, ClientQueue>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #waiting = 0;
-  #atWork = 0;
+  #inFlight = 0;
   #closed = false;
 
   constructor(options: DeliveryOptions) {
@@ -58,18 +58,18 @@ export class LogoutDelivery {
 
   close(): void {
     this.#closed = true;
-    this.#lines.clear();
+    this.#queues.clear();
     this.#timers.forEach(clearTimeout);
   }
 
   #enqueue(pending: Pending): void {
     if (this.#closed) return;
     const { clientId } = pending.notice;
-    const line = this.#lines.get(clientId) ?? { queue: [], delayed: 0, atWork: 0 };
-    this.#lines.set(clientId, line);
+    const line = this.#queues.get(clientId) ?? { queue: [], delayed: 0, inFlight: 0 };
+    this.#queues.set(clientId, line);
     const isFull =
-      this.#waiting + this.#timers.size >= mostPending ||
-      line.queue.length + line.delayed >= mostPendingOfOne;
+      this.#waiting + this.#timers.size >= maxPending ||
+      line.queue.length + line.delayed >= maxPendingPerClient;
     if (isFull) this.#options.onFault(new Error("too many logout notices wait"), clientId);
     else {
       line.queue.push(pending);
@@ -80,27 +80,27 @@ export class LogoutDelivery {
   }
 
   #work(): void {
-    if (this.#atWork >= mostAtOnce) return;
-    for (const [clientId, line] of [...this.#lines]) {
-      if (this.#atWork >= mostAtOnce) return;
-      const pending = line.atWork < mostAtOnceOfOne ? line.queue.shift() : undefined;
+    if (this.#inFlight >= maxInFlight) return;
+    for (const [clientId, line] of [...this.#queues]) {
+      if (this.#inFlight >= maxInFlight) return;
+      const pending = line.inFlight < maxInFlightPerClient ? line.queue.shift() : undefined;
       if (pending === undefined) continue;
       this.#waiting -= 1;
-      this.#atWork += 1;
-      line.atWork += 1;
+      this.#inFlight += 1;
+      line.inFlight += 1;
       // Its next turn comes after those of the others.
-      this.#lines.delete(clientId);
-      this.#lines.set(clientId, line);
+      this.#queues.delete(clientId);
+      this.#queues.set(clientId, line);
       void this.#try(pending, line).finally(() => {
-        this.#atWork -= 1;
-        line.atWork -= 1;
+        this.#inFlight -= 1;
+        line.inFlight -= 1;
         this.#forgetIdle(clientId, line);
         this.#work();
       });
     }
   }
 
-  async #try({ notice, failures }: Pending, line: Line): Promise<void> {
+  async #try({ notice, failures }: Pending, line: ClientQueue): Promise<void> {
     const { deliver, delaysMs, onFault } = this.#options;
     try {
       await deliver(notice);
@@ -111,7 +111,7 @@ export class LogoutDelivery {
     }
   }
 
-  #later(delay: number, pending: Pending, line: Line): void {
+  #later(delay: number, pending: Pending, line: ClientQueue): void {
     if (this.#closed) return;
     line.delayed += 1;
     const timer = setTimeout(() => {
@@ -122,7 +122,7 @@ export class LogoutDelivery {
     this.#timers.add(timer);
   }
 
-  #forgetIdle(clientId: string, { queue, delayed, atWork }: Line): void {
-    if (queue.length + delayed + atWork === 0) this.#lines.delete(clientId);
+  #forgetIdle(clientId: string, { queue, delayed, inFlight }: ClientQueue): void {
+    if (queue.length + delayed + inFlight === 0) this.#queues.delete(clientId);
   }
 }
