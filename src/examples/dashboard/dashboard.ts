@@ -102,7 +102,7 @@ async function furnish({ authority }: Gateway) {
 }
 
 function newPassword(): string {
-  return randomBytes(9).toString("base64url");
+  return randomBytes(12).toString("base64url");
 }
 
 async function publishReadings(service: GatewayClient): Promise<void> {
