@@ -7,7 +7,7 @@ import { type LongLived, openMany, resultOf } from "./many-sessions.ts";
 import { connectTimedSocket, type TimedSocket, wait } from "./timed-socket.ts";
 
 const leaseMs = 3_000;
-const slackMs = 1_500;
+const slackMs = 2_500;
 /** Longer than the bound. */
 const pastBoundMs = 4_000;
 
