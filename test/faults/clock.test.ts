@@ -34,6 +34,25 @@ async function startClocked(onTestFinished: (undo: () => Promise<void>) => void)
   return { clock, run, client, port, token: client.accessTokens[0] ?? "" };
 }
 
+/**
+ * The lease ages by the larger of both clocks, so nobody is served after a jump until it is renewed. A jump at the moment at
+ * which a heartbeat comes back is not seen, nor is another one after it: from then on the node does not believe its clock.
+ * That is about one of eight, so another node tries.
+ */
+async function startSuspendedByJump(onTestFinished: (undo: () => Promise<void>) => void) {
+  for (let tries = 0; tries < 6; tries += 1) {
+    const made = await startClocked(onTestFinished);
+    const line = await connectTimedSocket(made.port, made.token);
+    const suspended = line.messageAt("auth_suspended").then(
+      () => true,
+      () => false,
+    );
+    made.clock.offsetMs += hourMs;
+    if (await Promise.race([suspended, wait(2_000, false)])) return { ...made, line };
+  }
+  throw new Error("no jump of the clock suspended a node");
+}
+
 async function received(port: number, token: string): Promise<"ok" | number> {
   const socket = await ChaosSocket.open(port);
   const reception = await socket?.authenticate(token);
@@ -45,16 +64,8 @@ describe.concurrent("the clock", () => {
   it("an hour ahead: no token and no session ends because of it, and health says why", async ({
     onTestFinished,
   }) => {
-    const { clock, run, client, port, token } = await startClocked(onTestFinished);
-    const line = await connectTimedSocket(port, token);
-    // The lease ages by the larger of both clocks, so nobody is served until it is renewed. If a heartbeat comes back at
-    // the moment of the jump, the lease does not see it, and from then on the node does not believe its clock.
-    const suspended = line.messageAt("auth_suspended", 60_000).then(
-      () => true,
-      () => false,
-    );
-    clock.offsetMs += hourMs;
-    if (await Promise.race([suspended, wait(2_000, false)])) await line.messageAt("auth_resumed");
+    const { clock, run, client, port, token, line } = await startSuspendedByJump(onTestFinished);
+    await line.messageAt("auth_resumed");
     const ahead = clock.offsetMs / 1000;
     await eventually("it to hold", async () => (await reasons(port)).includes("clock_drift"));
     await eventually("it to hold", async () =>
@@ -166,7 +177,7 @@ describe.concurrent("the clock", () => {
     const line = await connectTimedSocket(port, token);
     const began = performance.now();
     const heal = await run.deployment.injectFault({ kind: "black_hole", node: 0, direction: "both" });
-    expect((await line.messageAt("auth_suspended")) - began).toBeLessThan(stretched(3_000 + 2_000));
+    expect((await line.messageAt("auth_suspended")) - began).toBeLessThan(stretched(3_000 + 1_000));
     await heal();
     await line.messageAt("auth_resumed");
   }, 60_000);

@@ -6,7 +6,9 @@ import { connectTimedSocket } from "./timed-socket.ts";
 
 const leaseMs = 3_000;
 /** Targets are 3 s and 1 s. The two cores are shared with other tests here. */
-const slackMs = 2_000;
+const slackMs = 1_000;
+/** Afterwards everything connects anew at once: 2.2 s were measured beside the other tests. */
+const recoverySlackMs = 2_000;
 
 describe.concurrent("a node whose link to Redis is half-open", () => {
   it.for(["both", "toServer", "toClient"] as const)(
@@ -36,10 +38,12 @@ describe.concurrent("a node whose link to Redis is half-open", () => {
       for (const line of out) {
         const { at, code } = await line.closed;
         expect(code).toBe(4301);
-        expect(at - healed).toBeLessThan(stretched(1_000 + slackMs));
+        expect(at - healed).toBeLessThan(stretched(1_000 + recoverySlackMs));
       }
       for (const line of kept)
-        expect((await line.messageAt("auth_resumed")) - healed).toBeLessThan(stretched(1_000 + slackMs));
+        expect((await line.messageAt("auth_resumed")) - healed).toBeLessThan(
+          stretched(1_000 + recoverySlackMs),
+        );
       for (const answer of await Promise.all(answers))
         expect(answer).toMatchObject({ message: { success: true } });
     },

@@ -16,7 +16,7 @@ const sockets = 10_000;
 const sessions = 100;
 const revoked = 90;
 const ofOneUser = 5_000;
-const slackMs = 2_000;
+const slackMs = 1_000;
 const config = { limits: { messages_per_second: 5_000, messages_per_second_per_user: 5_000 } };
 
 describe("three nodes without a fault", () => {

@@ -8,7 +8,7 @@ import { connectTimedSocket } from "./timed-socket.ts";
 
 const leaseMs = 3_000;
 /** The two cores are shared with other tests here. */
-const slackMs = 2_500;
+const slackMs = 1_500;
 const spreadMs = 10_000;
 const unavailable = closeCodes.unavailable.number;
 const revoked = closeCodes.session_revoked.number;
