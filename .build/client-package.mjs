@@ -44,6 +44,8 @@ export async function buildClientPackage(root) {
     ["LICENSE-msgpackr", "node_modules/msgpackr/LICENSE"],
     // That of scrypt-js is part of scrypt-worker.js, and that of Lit of login-element.js.
     ["LICENSE-scrypt-js", "node_modules/scrypt-js/LICENSE.txt"],
+    // That of @noble/hashes is part of what proves a password.
+    ["LICENSE-noble-hashes", "node_modules/@noble/hashes/LICENSE"],
     ["LICENSE-lit", "node_modules/lit/LICENSE"],
   ]) {
     cpSync(path.join(root, source), path.join(out, name));

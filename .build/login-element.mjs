@@ -29,5 +29,9 @@ export async function bundleLoginElement(root) {
     path.join(root, "node_modules/scrypt-js/LICENSE.txt"),
     path.join(root, "dist/src/LICENSE-scrypt-js"),
   );
+  cpSync(
+    path.join(root, "node_modules/@noble/hashes/LICENSE"),
+    path.join(root, "dist/src/LICENSE-noble-hashes"),
+  );
   rmSync(compiled, { recursive: true });
 }

@@ -1,3 +1,5 @@
+import { hmac } from "@noble/hashes/hmac.js";
+import { sha256 } from "@noble/hashes/sha2.js";
 import {
   attributesOf,
   authMessage,
@@ -10,9 +12,11 @@ import {
   scramLimits,
 } from "../../protocol/scram.ts";
 import type { Scrypt } from "./scrypt.ts";
-import { hmacSha256, sha256 } from "./sha256.ts";
 
-/* The client's side of SCRAM-SCRYPT; `protocol/scram.ts` has what both sides share. */
+/*
+ * The client's side of SCRAM-SCRYPT; `protocol/scram.ts` has what both sides share. Not with Web Crypto: browsers have it for
+ * pages from https and from localhost only, and many gateways are reached at `http://` in a home.
+ */
 
 const nonceBytes = 18;
 
@@ -81,10 +85,10 @@ export function beginScram(
 
 /** RFC 5802 section 3, from SaltedPassword. */
 export function signWith(salted: Uint8Array, signed: Uint8Array) {
-  const clientKey = hmacSha256(salted, utf8("Client Key"));
-  const signature = hmacSha256(sha256(clientKey), signed);
+  const clientKey = hmac(sha256, salted, utf8("Client Key"));
+  const signature = hmac(sha256, sha256(clientKey), signed);
   const proof = clientKey.map((byte, place) => byte ^ (signature[place] ?? 0));
-  const serverSignature = hmacSha256(hmacSha256(salted, utf8("Server Key")), signed);
+  const serverSignature = hmac(sha256, hmac(sha256, salted, utf8("Server Key")), signed);
   clientKey.fill(0);
   return { proof, serverSignature };
 }
