@@ -10,6 +10,8 @@ export interface FactorContext {
   readonly flowId: string;
   /** At a set-up: what the user has of this factor already. */
   readonly previous?: JsonObject | undefined;
+  /** What was used of it. */
+  readonly previousUsed?: JsonObject | null | undefined;
 }
 
 /** A form of a factor. Whoever sends it adds ids and attempts. */

@@ -16,6 +16,7 @@ import type { RecentLogin } from "../sessions/recent-login.ts";
 import { listSessions } from "../sessions/session-reading.ts";
 import {
   areUnchanged,
+  type Checks,
   type JsonObject,
   mergeSteps,
   readRecord,
@@ -30,6 +31,7 @@ import {
   enrolmentChecks,
   newEnrolment,
   readEnrolments,
+  readFactorUses,
   withEnrolment,
   writeEnrolmentsStep,
 } from "./enrolments.ts";
@@ -65,6 +67,8 @@ export interface SetupFlowsOptions {
 interface SetupContext extends FactorContext {
   /** The user's factors, as the factor was asked with them. */
   readonly enrolments: Enrolments;
+  /** What was made of `previous` is right while these are unchanged. */
+  readonly madeOf: Checks;
 }
 
 /** How long a set-up may take, ms. */
@@ -90,12 +94,16 @@ interface VersionedSetup {
 /** Set-up of second factors by users who are logged in. A user sets up one at a time, on any node. */
 export function createSetupFlows(options: SetupFlowsOptions): SetupFlows {
   const contextOf = async (flowId: string, { userId }: Principal, { id }: Factor) => {
-    const [userName, enrolments] = await Promise.all([
+    const [userName, enrolments, uses] = await Promise.all([
       options.nameOf(userId),
       readEnrolments(options.store, userId),
+      readFactorUses(options.store, userId),
     ]);
-    const previous = enrolments.all.find(({ factor }) => factor === id)?.data;
-    return { userId, userName, flowId, previous, enrolments };
+    const previous = enrolments.all.find(({ factor }) => factor === id);
+    const used = { key: recordKeys.factorUses(userId), version: uses.version };
+    const madeOf = [...enrolmentChecks(userId, enrolments), ...(previous === undefined ? [] : [used])];
+    const before = previous && { previous: previous.data, previousUsed: uses.of(previous) };
+    return { userId, userName, flowId, ...before, enrolments, madeOf };
   };
   return {
     async begin(factorId, by) {
@@ -178,7 +186,7 @@ async function settle(
   const about = { flow_id: at.setup.flowId, handler: factor.id };
   if (answer.kind === "abort") return await abort(options, by.userId, at, answer.reason);
   if (answer.kind === "done") {
-    await enrol(options, factor, by, at, answer, context.enrolments);
+    await enrol(options, factor, by, at, answer, context);
     return {
       type: "create_entry",
       ...about,
@@ -260,20 +268,20 @@ async function enrol(
   by: Principal,
   { version }: VersionedSetup,
   { data, amr }: Extract<FactorSetup, { kind: "done" }>,
-  before: Enrolments,
+  { enrolments: before, madeOf }: SetupContext,
 ): Promise<void> {
   const { store, clock, revocation } = options;
   const { userId, sessionId } = by;
   const ending = endSetupStep(userId, version);
   await retryConflicts(async () => {
     // What is kept may be made of what there was: keys that were reset meanwhile do not come back.
-    if (!(await areUnchanged(store, enrolmentChecks(userId, before)))) throw new AuthError("conflict");
+    if (!(await areUnchanged(store, madeOf))) throw new AuthError("conflict");
     const added = newEnrolment(factor.id, data, clock.now());
     const raised = await raiseSession(options, by, { amr: amr ?? [] });
     // What was not proved raises nothing: recovery codes are only shown.
     const asking = amr === undefined ? { check: raised.step.check ?? [] } : raised.step;
     const enrolling = writeEnrolmentsStep(userId, before, withEnrolment(before, added));
-    const step = mergeSteps(ending, enrolling, asking);
+    const step = mergeSteps({ check: madeOf }, ending, enrolling, asking);
     const others = (await listSessions(options, userId))
       .filter(({ id, assurance }) => assurance < 2 && id !== sessionId)
       .map(({ id }) => id);

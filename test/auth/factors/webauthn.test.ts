@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { createFactors, type FactorEntry } from "../../../src/auth/factors/factor-types.ts";
@@ -5,6 +8,7 @@ import { createHomeAssistantProvider } from "../../../src/auth/providers/homeass
 import { passkeyProviderType } from "../../../src/auth/providers/passkey/type.ts";
 import { parseAddressRanges } from "../../../src/net/address-ranges.ts";
 import { startAuthority, type TestAuthority } from "../../support/authority.ts";
+import { chainedAttestation } from "../../support/chained-attestation.ts";
 import { guestProvider } from "../../support/guest-provider.ts";
 import { handClock } from "../../support/hand-clock.ts";
 import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
@@ -123,6 +127,11 @@ it("a copy of a key, which counts behind, is refused", async () => {
   expect(await use(key)).toBe("invalid_passkey");
   key.counter = 10;
   expect(await use(key)).toBe("create_entry");
+  // Another key changes nothing for this one.
+  expect(await setUp(session, new SoftwareAuthenticator(origin))).toBe("done");
+  key.counter = 10;
+  expect(await use(key)).toBe("invalid_passkey");
+  expect(await use(key)).toBe("create_entry");
 });
 
 it("a key that verifies its holder is two factors, where a login proved nothing of the person", async () => {
@@ -232,6 +241,24 @@ it("keys that were reset do not come back with one that is being added", async (
   expect(done.type).toBe("create_entry");
   expect(await use(session.key)).toBe("invalid_passkey");
   expect(await use(second)).toBe("create_entry");
+});
+
+it("a key's certificates are not looked at: the gateway fetches nothing that they name", async () => {
+  const session = await start();
+  let asked = 0;
+  const crl = createServer((_request, response) => {
+    asked += 1;
+    response.end();
+  });
+  await once(crl.listen(0, "127.0.0.1"), "listening");
+  const { port } = crl.address() as AddressInfo;
+  const { secondFactors } = node.authority;
+  const form = await secondFactors.beginSetup("webauthn", session.principal);
+  const input = chainedAttestation(shownIn(form).options ?? "", origin, `http://127.0.0.1:${port}/`);
+  expect(input.attestation_object?.length).toBeLessThanOrEqual(1024);
+  const step = await secondFactors.advanceSetup(form.flow_id, input, session.principal);
+  crl.close();
+  expect([asked, step.type]).toEqual([0, "create_entry"]);
 });
 
 it("a user has at most ten", async () => {

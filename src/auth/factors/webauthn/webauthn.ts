@@ -41,7 +41,11 @@ export interface WebauthnOptions {
   readonly sealing: Pick<Sealing, "seal" | "open">;
 }
 
-type Library = typeof import("@simplewebauthn/server");
+type Library = typeof import("@simplewebauthn/server") &
+  Pick<
+    typeof import("@simplewebauthn/server/helpers"),
+    "decodeAttestationObject" | "isoBase64URL" | "isoCBOR"
+  >;
 
 /** A form for whoever has a key: the browser shows which there are. */
 export interface KeyForms {
@@ -55,7 +59,7 @@ export const userHandleField = "user_handle";
 export function createWebauthn(options: WebauthnOptions): Factor & KeyForms {
   const { id, name, sealing, verifiesUser } = options;
   // It takes half a second to load, which no login should wait for. A failure is told to whoever needs it.
-  const library: Promise<Library> = import("@simplewebauthn/server");
+  const library = loadLibrary();
   library.catch(() => undefined);
   const keysOf = ({ userId }: FactorContext, data: JsonObject | undefined) =>
     openKeys(sealing, factorSecretName(id, userId), data);
@@ -74,7 +78,7 @@ export function createWebauthn(options: WebauthnOptions): Factor & KeyForms {
       return await creationForm(parts, context, known);
     },
     async advanceSetup(input, { challenge }, context) {
-      const known = keysOf(context, context.previous);
+      const known = counted(keysOf(context, context.previous), context.previousUsed ?? null);
       const made = await verifyCreation(parts, input, String(challenge));
       if (made === undefined) return await creationForm(parts, context, known, refused);
       const list = [...known.filter((key) => key.id !== made.key.id), made.key].slice(-mostKeys);
@@ -90,12 +94,20 @@ export function createWebauthn(options: WebauthnOptions): Factor & KeyForms {
     },
     begin: ({ data }, context) => requestForm(parts, keysOf(context, data)),
     async verify(input, { data, used }, { challenge }, context) {
-      const known = keysOf(context, data);
+      const known = counted(keysOf(context, data), used);
       const proved = await verifyRequest(parts, input, String(challenge), { known, used });
       if (proved === undefined) return await requestForm(parts, known, refused);
       return { kind: "proved", verifiesUser, ...proved };
     },
   };
+}
+
+async function loadLibrary(): Promise<Library> {
+  const [server, helpers] = await Promise.all([
+    import("@simplewebauthn/server"),
+    import("@simplewebauthn/server/helpers"),
+  ]);
+  return { ...server, ...helpers };
 }
 
 interface Parts {
@@ -162,6 +174,19 @@ async function requestForm(
   };
 }
 
+function countersIn(used: EnrolledFactor["used"]): Readonly<Record<string, number>> {
+  return (used?.counters ?? {}) as Readonly<Record<string, number>>;
+}
+
+/** The keys, each with the count of its last use. */
+function counted(keys: readonly Key[], used: EnrolledFactor["used"]): readonly Key[] {
+  const counters = countersIn(used);
+  return keys.map((key) => {
+    const counter = Object.hasOwn(counters, key.id) ? counters[key.id] : undefined;
+    return counter === undefined ? key : { ...key, counter };
+  });
+}
+
 type Input = Readonly<Record<string, unknown>>;
 
 /** Undefined: what the browser sent is no answer to this challenge. */
@@ -170,25 +195,43 @@ async function verifyCreation(
   input: Input,
   expectedChallenge: string,
 ): Promise<{ readonly key: Key; readonly amr: readonly string[] } | undefined> {
-  const { verifyRegistrationResponse } = await library;
+  const loaded = await library;
   const id = String(input.credential_id);
-  const response = {
-    clientDataJSON: String(input.client_data_json),
-    attestationObject: String(input.attestation_object),
+  const verify = async () => {
+    const response = {
+      clientDataJSON: String(input.client_data_json),
+      attestationObject: unattested(loaded, String(input.attestation_object)),
+    };
+    return await loaded.verifyRegistrationResponse({
+      response: { id, rawId: id, type: "public-key", response, clientExtensionResults: {} },
+      expectedChallenge,
+      ...expected(options),
+    });
   };
-  const { verified, registrationInfo } = await verifyRegistrationResponse({
-    response: { id, rawId: id, type: "public-key", response, clientExtensionResults: {} },
-    expectedChallenge,
-    ...expected(options),
-  }).catch(unverified);
+  const { verified, registrationInfo } = await verify().catch(unverified);
   if (!verified || registrationInfo === undefined) return undefined;
   const { credential, credentialDeviceType } = registrationInfo;
   const publicKey = Buffer.from(credential.publicKey).toString("base64url");
   const transports = transportsIn(input.transports);
   return {
-    key: { id, publicKey, counter: credential.counter, transports },
+    key: { id: credential.id, publicKey, counter: credential.counter, transports },
     amr: amrOf(credentialDeviceType),
   };
+}
+
+/**
+ * The same key without a statement about who made it. None was asked for, and nothing here depends on one. The library
+ * would check it nevertheless: it downloads the lists of revoked certificates that the statement's own certificates
+ * name, from any address, without a limit. Throws for what is no attestation object.
+ */
+function unattested({ decodeAttestationObject, isoBase64URL, isoCBOR }: Library, given: string): string {
+  const authData = decodeAttestationObject(isoBase64URL.toBuffer(given)).get("authData");
+  const none = new Map<string, string | Uint8Array | Map<string, never>>([
+    ["fmt", "none"],
+    ["attStmt", new Map<string, never>()],
+    ["authData", authData],
+  ]);
+  return isoBase64URL.fromBuffer(isoCBOR.encode(none));
 }
 
 async function verifyRequest(
@@ -200,8 +243,6 @@ async function verifyRequest(
   const { verifyAuthenticationResponse } = await library;
   const key = known.find(({ id }) => id === input.credential_id);
   if (key === undefined) return undefined;
-  const counters = (used?.counters ?? {}) as Readonly<Record<string, number>>;
-  const counter = Object.hasOwn(counters, key.id) ? (counters[key.id] ?? 0) : key.counter;
   const response = {
     clientDataJSON: String(input.client_data_json),
     authenticatorData: String(input.authenticator_data),
@@ -211,14 +252,18 @@ async function verifyRequest(
     response: { id: key.id, rawId: key.id, type: "public-key", response, clientExtensionResults: {} },
     expectedChallenge,
     ...expected(options),
-    credential: { id: key.id, publicKey: Uint8Array.from(Buffer.from(key.publicKey, "base64url")), counter },
+    credential: {
+      id: key.id,
+      publicKey: Uint8Array.from(Buffer.from(key.publicKey, "base64url")),
+      counter: key.counter,
+    },
   }).catch(unverified);
   if (!verified || authenticationInfo === undefined) return undefined;
   const { newCounter, credentialDeviceType } = authenticationInfo;
   const amr = amrOf(credentialDeviceType);
   // Keys that do not count stay at 0. Each challenge is answered once: it belongs to one step of one flow.
   if (newCounter === 0) return { amr, used: null };
-  return { amr, used: { counters: { ...counters, [key.id]: newCounter } } };
+  return { amr, used: { counters: { ...countersIn(used), [key.id]: newCounter } } };
 }
 
 /** The library throws for whatever does not fit, with words about it that nobody needs. */
