@@ -220,6 +220,7 @@ const approvals: Rules<Authority["approvals"]> = {
 const assurance: Rules<Authority["assurance"]> = {
   keys: unrestricted,
   demandFrom: unrestricted,
+  demandOf: needsFollowedLog,
   demandOn: needsFollowedLog,
 };
 

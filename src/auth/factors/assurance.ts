@@ -2,7 +2,7 @@ import { Type } from "typebox";
 import { Compile } from "typebox/compile";
 
 import { AuthError } from "../errors.ts";
-import type { AssuranceLevel, Session, User } from "../model.ts";
+import { type AssuranceLevel, type Session, systemGroups, type User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Checks, RecordKey, Store, StoredRecord } from "../store.ts";
 import { requireUser } from "../users/user-record.ts";
@@ -40,11 +40,18 @@ export interface Assurance {
   keys(userId: string): readonly RecordKey[];
   /** `user`: as it is stored, also with groups of which this node has not heard yet. */
   demandFrom(user: Demanded, records: readonly (StoredRecord | undefined)[]): Demand;
+  /** Reads the records. `user`: as it is stored, or will be. */
+  demandOf(user: Demanded): Promise<Demand>;
   /** Reads the user too. Nothing is demanded of a user who does not exist. */
   demandOn(userId: string): Promise<Demand>;
 }
 
-type Demanded = Pick<User, "id" | "groupIds" | "systemGenerated">;
+type Demanded = Pick<User, "id" | "groupIds" | "isOwner" | "systemGenerated">;
+
+/** The user's groups, as far as factors are demanded: the owner is an administrator in any group. */
+export function demandedGroups({ groupIds, isOwner }: Pick<User, "groupIds" | "isOwner">): readonly string[] {
+  return isOwner ? [...groupIds, systemGroups.admin] : groupIds;
+}
 
 export interface AssuranceOptions {
   readonly store: Pick<Store, "get">;
@@ -58,7 +65,7 @@ export function createAssurance({ store, factors, isDeletedGroup }: AssuranceOpt
   const demandFrom: Assurance["demandFrom"] = (user, [factorsRecord, demandsRecord]) => {
     const enrolments = parseEnrolments(factorsRecord);
     const demanding = new Set(parseDemands(demandsRecord));
-    const byGroup = user.groupIds.some((id) => demanding.has(id) && !isDeletedGroup(id));
+    const byGroup = demandedGroups(user).some((id) => demanding.has(id) && !isDeletedGroup(id));
     const isEnrolled = hasFactor(factors, enrolments);
     const versions = [enrolments.version, demandsRecord?.version ?? 0];
     return {
@@ -71,11 +78,12 @@ export function createAssurance({ store, factors, isDeletedGroup }: AssuranceOpt
   return {
     keys,
     demandFrom,
+    demandOf: async (user) => demandFrom(user, await store.get(keys(user.id))),
     async demandOn(userId) {
       const userKey = recordKeys.user(userId);
       const [record, ...records] = await store.get([userKey, ...keys(userId)]);
       const user = record && requireUser(record);
-      const nobody = { id: userId, groupIds: [], systemGenerated: false };
+      const nobody = { id: userId, groupIds: [], isOwner: false, systemGenerated: false };
       const demand = demandFrom(user ?? nobody, records);
       return { ...demand, checks: [{ key: userKey, version: record?.version ?? 0 }, ...demand.checks] };
     },

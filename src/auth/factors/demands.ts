@@ -6,7 +6,7 @@ import { type LoopYielder, sliceSize } from "../scheduling/loop-yielder.ts";
 import { listSessions } from "../sessions/session-reading.ts";
 import { readRecord, retryConflicts, type Store } from "../store.ts";
 import { parseUser } from "../users/user-record.ts";
-import { type Assurance, isBelow, parseDemands } from "./assurance.ts";
+import { type Assurance, demandedGroups, isBelow, parseDemands } from "./assurance.ts";
 
 /** Which groups demand a second factor of their members, and what follows for the sessions that are open. */
 export interface FactorDemands {
@@ -18,7 +18,10 @@ export interface FactorDemands {
    * group exists.
    */
   set(groupId: string, demanded: boolean): Promise<void>;
-  /** Ends the user's sessions that are below what is demanded now. For whoever has changed the user's groups. */
+  /**
+   * Ends the user's sessions that are below what is demanded now. For whoever has changed the user's groups, or made the
+   * user the owner.
+   */
   enforce(userId: string): Promise<void>;
 }
 
@@ -63,7 +66,7 @@ async function enforceOnMembers(options: FactorDemandsOptions, groupId: string):
     const ids = await options.store.list(indexKeys.users, { limit: sliceSize, ...from });
     const records = ids.length === 0 ? [] : await options.store.get(ids.map(recordKeys.user));
     const users = records.flatMap((record) => (record && parseUser(record)) ?? []);
-    for (const { id } of users.filter(({ groupIds }) => groupIds.includes(groupId)))
+    for (const { id } of users.filter((user) => demandedGroups(user).includes(groupId)))
       await endSessionsBelow(options, id);
     after = ids.length < sliceSize ? undefined : ids.at(-1);
   } while (after !== undefined);

@@ -33,8 +33,8 @@ export interface BelowDemand {
 /**
  * Goes on with a second factor: one that the user has, or, if a group demands one and the user has none, one that is set up
  * now. Two factors must come together. So where the login's provider proves nothing of the person, only a factor counts
- * that verifies the person itself; without one the login ends with `not_allowed`. So it does if what the user has is not
- * configured any more.
+ * that the user has and that verifies the person itself; without one the login ends with `not_allowed`. So it does if what
+ * the user has is not configured any more.
  */
 export async function beginFactor(
   tools: FinishTools,
@@ -42,10 +42,13 @@ export async function beginFactor(
   { user, demand, proof, deviceToken }: BelowDemand,
 ): Promise<FlowStep> {
   const { flow } = at;
-  const counts = (factor: Factor) => provesPerson(tools.registry, flow) || factor.verifiesUser;
+  const isProved = provesPerson(tools.registry, flow);
   const owned = tools.factorProofs.offered(demand.enrolments);
   const hasOne = hasFactor(tools.factors, demand.enrolments);
-  const candidates = (hasOne ? owned : tools.factors.filter(({ backup }) => !backup)).filter(counts);
+  // A set-up proves that somebody has the factor, and not who that is.
+  const candidates = hasOne
+    ? owned.filter(({ verifiesUser }) => isProved || verifiesUser)
+    : tools.factors.filter(({ backup }) => isProved && !backup);
   const part: FactorPart = {
     userId: user.id,
     // The profile was written to the user, and must not be written again.

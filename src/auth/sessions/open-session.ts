@@ -46,7 +46,7 @@ export async function openSession(
   tools.accessTokens.requireIssuer();
   const session = newSession(tools, request);
   refuseUnlessAdmitted(tools.providers, session, request.peer);
-  const demand = await tools.assurance.demandOn(user.id);
+  const demand = await tools.assurance.demandOf(user);
   // Whoever opens one has asked before. The demand came in between, so it is decided on again.
   if (isBelow(session, demand)) throw belowDemand("conflict");
   const { all, client } = await readEpochs(tools.store, session);

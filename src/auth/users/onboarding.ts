@@ -2,6 +2,7 @@ import { addressShare } from "../../net/address-share.ts";
 import { verifyClientId } from "../clients/client-id.ts";
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
+import { type Assurance, isBelow } from "../factors/assurance.ts";
 import { type Credential, type Peer, systemGroups, type User } from "../model.ts";
 import type { LocalLogins } from "../providers/homeassistant/local-logins.ts";
 import { recordKeys } from "../record-keys.ts";
@@ -32,8 +33,9 @@ export interface Onboarding {
    */
   createOwner(request: OwnerRequest): Promise<User>;
   /**
-   * The same, and opens a session for the caller. Throws `invalid_client` too, and `rate_limited` after ten wrong
-   * codes from one address (one IPv6 /64) within a minute on this node.
+   * The same, and opens a session for the caller. Throws `invalid_client` too, `not_allowed` if a second factor is
+   * demanded of administrators, and `rate_limited` after ten wrong codes from one address (one IPv6 /64) within a minute on
+   * this node.
    */
   createOwnerWithSession(
     request: OwnerRequest & { readonly clientId: string | null; readonly peer: Peer },
@@ -62,6 +64,7 @@ export interface OnboardingOptions {
   readonly localLogins: Pick<LocalLogins, "prepareLogin" | "conflictOf">;
   readonly sessions: Pick<Sessions, "open">;
   readonly codes: Pick<AuthorizationCodes, "prepare">;
+  readonly assurance: Pick<Assurance, "demandOf">;
   /** Whether a provider is configured at which the owner's name and password can be used. */
   readonly hasLocalProvider: boolean;
   /** Whether the session of an owner who onboards with this client rotates its refresh token. */
@@ -113,6 +116,12 @@ export function createOnboarding(options: OnboardingOptions): Onboarding {
     async createOwnerWithSession({ clientId, peer, ...request }) {
       if (clientId !== null && !verifyClientId(clientId)) throw new AuthError("invalid_client");
       const { user, credential, step } = await prepare(request, peer);
+      // The owner is made elsewhere then, and sets a factor up at the first login.
+      if (isBelow(proof, await options.assurance.demandOf(user)))
+        throw new AuthError("not_allowed", {
+          publicMessage:
+            "A second factor is demanded of administrators: create the owner on the command line",
+        });
       const opening = options.sessions.open({
         user,
         userVersion: 0,

@@ -1,4 +1,5 @@
 import { AuthError } from "../errors.ts";
+import type { FactorDemands } from "../factors/demands.ts";
 import type { Principal, User } from "../model.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
@@ -18,7 +19,8 @@ export interface Ownership {
    * Makes another user the owner. Resolves to that user. The owner before stays an ordinary user, with the groups that
    * they have. `by` is the owner, who must have logged in recently, on a session that is still live at the commit; null
    * for the command line. Throws `recent_login_required`, `unauthorized`, `not_found`, `onboarding_required`, and
-   * `not_allowed` for a user who is not active, cannot log in, or is the owner already.
+   * `not_allowed` for a user who is not active, cannot log in, or is the owner already. The user's sessions end that are below
+   * what is demanded of administrators.
    */
   transfer(toUserId: string, by: Principal | null): Promise<User>;
   /** The owner's id, as the store has it now. Undefined before the set-up. */
@@ -30,13 +32,16 @@ export interface OwnershipOptions extends ReadingTools {
   readonly credentials: Pick<Credentials, "list" | "get">;
   readonly recentLogin: RecentLogin;
   readonly registry: Pick<ProviderRegistry, "find">;
+  readonly demands: Pick<FactorDemands, "enforce">;
 }
 
 export function createOwnership(options: OwnershipOptions): Ownership {
   return {
     async transfer(toUserId, by) {
       if (by !== null) options.recentLogin.require(by);
-      return await retryConflicts(() => transferOnce(options, toUserId, by));
+      const owner = await retryConflicts(() => transferOnce(options, toUserId, by));
+      await options.demands.enforce(owner.id);
+      return owner;
     },
     owner: async () => (await readOwner(options.store))?.userId,
   };

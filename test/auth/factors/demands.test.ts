@@ -157,6 +157,23 @@ describe("a group that demands a second factor", () => {
     expect((await node.authority.secondFactors.of(user.id)).some(({ enabled }) => enabled)).toBe(false);
   });
 
+  it("has the owner prove one like every administrator, whatever groups the owner is in", async () => {
+    const { secondFactors, ownership, sessions, users } = node.authority;
+    await secondFactors.demand("system-admin", true);
+    const { user } = await node.user("eve");
+    const { grant } = await passwordSession(node, "eve");
+    expect(await isServed(grant.access_token)).toBe(true);
+    await ownership.transfer(user.id, null);
+    expect(await isServed(grant.access_token)).toBe(false);
+    expect(await sessions.list(user.id)).toEqual([]);
+    expect(outcomeOf((await new Login(node).begin("eve")).step)).toBe("mfa_setup");
+    await secondFactors.demand("system-admin", false);
+    const again = await passwordSession(node, "eve");
+    await secondFactors.demand("system-admin", true);
+    expect(await isServed(again.grant.access_token)).toBe(false);
+    expect((await users.read(user.id))?.user.groupIds).toEqual(["system-users"]);
+  });
+
   it("asks services for nothing", async () => {
     await node.authority.secondFactors.demand("system-admin", true);
     const { refreshToken } = await node.authority.systemUsers.create({
@@ -248,6 +265,24 @@ describe("no other way goes around a factor", () => {
     expect((await link.send({ name: "ida" })).type).toBe("create_entry");
     const login = await new Login(node).start({ handler: ["guest", null] });
     expect(outcomeOf(await login.send({ name: "ida" }))).toBe("not_allowed");
+  });
+
+  it("not a set-up within a login that proves nothing of the person", async () => {
+    await node.stop();
+    node = await startAuthority({
+      factors: (tools) => createFactors([{ type: "webauthn", user_verification: "required" }], tools),
+      providers: (tools) => [createHomeAssistantProvider(tools), guestProvider()],
+    });
+    await node.owner();
+    const { user } = await node.user("amy");
+    const { principal } = await passwordSession(node, "amy");
+    const linking = { userId: user.id, sessionId: principal.sessionId };
+    const link = await new Login(node).start({ handler: ["guest", null], purpose: "link", linking });
+    await link.send({ name: "amy" });
+    await node.authority.secondFactors.demand(await inGroup(user.id), true);
+    const login = await new Login(node).start({ handler: ["guest", null] });
+    expect(outcomeOf(await login.send({ name: "amy" }))).toBe("not_allowed");
+    expect(outcomeOf((await new Login(node).begin("amy")).step)).toBe("mfa_setup");
   });
 
   it("not a flow that another user got since the first factor was right", async () => {

@@ -22,6 +22,16 @@ const request = async (more: object = {}) => ({
   ...more,
 });
 
+it("opens no session for an owner of whom a second factor is demanded", async () => {
+  node = await startAuthority();
+  const { onboarding, secondFactors, users } = node.authority;
+  await secondFactors.demand("system-admin", true);
+  const asked = { ...(await request()), clientId: null, peer: home };
+  expect(await refusal(onboarding.createOwnerWithSession(asked))).toBe("not_allowed");
+  expect(await users.list()).toEqual([]);
+  await onboarding.createOwner(await request());
+});
+
 describe("the set-up code", () => {
   it("is the same on every node and after a restart, and another for another installation", async () => {
     node = await startAuthority();
