@@ -54,6 +54,8 @@ export const recordKeys = {
   approvals: record("approvals"),
   /** `{sets: [[N, r, p], ...]}`: the parameters that stored verifiers may have. */
   scryptParameters: record("scrypt-parameters"),
+  /** `{key}`, sealed: of the salts of names without a login, once the installation's secret was replaced. */
+  standIns: record("scram-stand-ins"),
   /** The local provider's verifier of one login name. */
   password: (provider: string, username: string) => record("password", provider, hashed(username)),
   /** `{enrolments: [...]}`: the second factors of a user, see `factors/enrolments.ts`. */

@@ -1,6 +1,8 @@
 import { AuthError } from "../errors.ts";
+import { resealFactors } from "../factors/reseal-factors.ts";
 import { newId } from "../ids.ts";
 import type { LogEvent } from "../model.ts";
+import { resealStandIns } from "../passwords/stand-in.ts";
 import { recordKeys } from "../record-keys.ts";
 import { createLogMac } from "../revocation/log-mac.ts";
 import type { Store } from "../store.ts";
@@ -19,13 +21,22 @@ export interface SecretRotation {
 
 /**
  * One commit replaces all keys with one new key in a keyring that is sealed with the new secret, and revokes every
- * session. The keyring is the only sealed record. Everything else that depends on the secret (refresh tokens, signed
- * paths, the MACs of the log) is derived from the new one. NO gateway may run: it would keep using the keys in its
- * memory, and could not verify the log entry that revokes them. A store that is sealed with `to` already is not
- * changed. Throws `AuthError("unavailable")`, with `wrongSecretDetail` at the end of the detail if it is sealed with
- * neither.
+ * session. From then on no gateway starts with the old secret. Then what else people keep is sealed anew: their second
+ * factors, and the key of the salts that names without a login have. Flows and set-ups that had begun are over.
+ * Everything else that depends on the secret (refresh tokens, signed paths, the MACs of the log) is derived from the new
+ * one. NO gateway may run: it would keep using the keys in its memory, and could not verify the log entry that revokes
+ * them. What is sealed with `to` already is not changed, so a call that was cut short can be repeated. Throws
+ * `AuthError("unavailable")`, with `wrongSecretDetail` at the end of the detail if the keyring is sealed with neither.
  */
-export async function rotateSecret({ store, from, to, now }: SecretRotation): Promise<void> {
+export async function rotateSecret(rotation: SecretRotation): Promise<void> {
+  await replaceKeyring(rotation);
+  const { store } = rotation;
+  const [from, to] = [createSealing(rotation.from), createSealing(rotation.to)];
+  await resealFactors({ store, from, to });
+  await resealStandIns({ store, from, to });
+}
+
+async function replaceKeyring({ store, from, to, now }: SecretRotation): Promise<void> {
   const next = createSealing(to);
   const present = await readUnder(store, createSealing(from));
   if (present === undefined) {

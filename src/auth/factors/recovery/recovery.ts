@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 
 import type { FormField } from "../../../../protocol/flow.ts";
 import { isSameText } from "../../constant-time.ts";
@@ -13,11 +13,12 @@ const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /** 60 bits a code. */
 const codeLength = 12;
 const groupLength = 4;
+const keyBytes = 32;
 
 export interface RecoveryOptions {
   readonly id: string;
   readonly name: string;
-  readonly sealing: Pick<Sealing, "seal" | "open" | "derive">;
+  readonly sealing: Pick<Sealing, "seal" | "open">;
 }
 
 /**
@@ -25,8 +26,7 @@ export interface RecoveryOptions {
  * them are kept, so a copy of the store does not say whether a guess is right.
  */
 export function createRecovery({ id, name, sealing }: RecoveryOptions): Factor {
-  const key = createSecretKey(sealing.derive("recovery codes 1"));
-  const macOf = (code: string, { userId }: FactorContext) =>
+  const macOf = (key: Uint8Array, code: string, { userId }: FactorContext) =>
     createHmac("sha256", key)
       .update(JSON.stringify([userId, code]))
       .digest("base64url");
@@ -47,14 +47,19 @@ export function createRecovery({ id, name, sealing }: RecoveryOptions): Factor {
       return shown(sealing.seal(factorSecretName(id, context.userId), Buffer.from(codes)), context);
     },
     async advanceSetup(_input, state, context) {
-      const codes = sealing.open(factorSecretName(id, context.userId), String(state.codes)).toString();
-      return { kind: "done", data: { macs: codes.split("\n").map((code) => macOf(plain(code), context)) } };
+      const name = factorSecretName(id, context.userId);
+      const codes = sealing.open(name, String(state.codes)).toString();
+      // A key of their own: it can be sealed anew if the installation's secret is replaced.
+      const key = randomBytes(keyBytes);
+      const macs = codes.split("\n").map((code) => macOf(key, plain(code), context));
+      return { kind: "done", data: { key: sealing.seal(name, key), macs } };
     },
     async begin() {
       return { kind: "form", fields: [codeField], state: {} };
     },
     async verify({ code }, { data, used }, _state, context) {
-      const given = macOf(plain(String(code)), context);
+      const key = sealing.open(factorSecretName(id, context.userId), String(data.key));
+      const given = macOf(key, plain(String(code)), context);
       const spent = textsOf(used?.macs);
       // Every code is compared, so the time does not say which one it was.
       const found = textsOf(data.macs).filter((mac) => isSameText(mac, given));

@@ -57,12 +57,17 @@ export async function readLocalLogin(
 }
 
 /**
- * The login and the parameters in use (see `parametersIn`), in one read. Throws `unavailable` for a damaged record.
+ * The login, the parameters in use (see `parametersIn`) and the record for `StandIns`, in one read. Throws `unavailable`
+ * for a damaged record.
  */
 export async function readForLogin(store: Store, providerId: LocalProviderId, username: string) {
-  const [record, sets] = await store.get([localLoginKey(providerId, username), recordKeys.scryptParameters]);
+  const [record, sets, standIns] = await store.get([
+    localLoginKey(providerId, username),
+    recordKeys.scryptParameters,
+    recordKeys.standIns,
+  ]);
   const found = record && { login: fromJson(providerId, username, record.value), version: record.version };
-  return { found, inUse: parametersIn(sets) };
+  return { found, inUse: parametersIn(sets), standIns };
 }
 
 /** Undefined for a damaged record too. */

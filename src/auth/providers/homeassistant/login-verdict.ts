@@ -14,7 +14,7 @@ export interface ProviderParts {
   readonly passwords: Passwords;
   readonly credentials: Pick<Credentials, "find">;
   readonly users: Pick<Users, "read">;
-  readonly sealing: Pick<Sealing, "derive">;
+  readonly sealing: Pick<Sealing, "derive" | "open">;
   readonly clock: Clock;
   readonly id: LocalProviderId;
 }

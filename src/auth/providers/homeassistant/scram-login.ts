@@ -15,10 +15,10 @@ import {
   type ScramExchange,
 } from "../../passwords/scram.ts";
 import { areSame } from "../../passwords/scrypt-parameters.ts";
-import { createStandIns } from "../../passwords/stand-in.ts";
+import { createStandIns, type StandIns } from "../../passwords/stand-in.ts";
 import { parametersOf } from "../../passwords/verifier.ts";
 import { providerKey, recordKeys } from "../../record-keys.ts";
-import { type JsonObject, readRecord } from "../../store.ts";
+import { type JsonObject, readRecord, type StoredRecord } from "../../store.ts";
 import { mayLogIn } from "../../users/account-status.ts";
 import { passwordForm, refusedPassword } from "../password-form.ts";
 import type { AskingForm, ProviderContext, ProviderStep } from "../provider.ts";
@@ -56,7 +56,7 @@ interface Exchanging extends ScramExchange {
   readonly stored: string;
 }
 
-type Parts = ProviderParts & { readonly standIn: ReturnType<typeof createStandIns> };
+type Parts = ProviderParts & { readonly standIn: StandIns };
 
 /** No mechanism is offered if new passwords are hashed at a cost that clients refuse. */
 export function createScramLogin(options: ProviderParts): ScramLogin {
@@ -108,12 +108,12 @@ async function takeFirst(
     return { kind: "abort", reason: "downgrade_detected" };
   const name = normaliseLoginName(first.username);
   const stored = await storedLoginName(parts.credentials, parts.id, first.username);
-  const { found, inUse } = await readForLogin(parts.store, parts.id, stored);
+  const { found, inUse, standIns } = await readForLogin(parts.store, parts.id, stored);
   const verifier = found?.login.verifier;
   if (verifier !== undefined && !inUse.some((each) => areSame(each, verifier)))
     await listParameters(parts.store, parametersOf(verifier));
   if (![...inUse, ...(verifier === undefined ? [] : [verifier])].every(isProofCost)) return passwordForm;
-  const standIn = standInOf(parts, stored, inUse);
+  const standIn = standInOf(parts, standIns, stored, inUse);
   const exchange: Exchanging = { ...beginExchange(first, verifier ?? standIn), name, stored };
   return {
     kind: "form",
@@ -137,11 +137,11 @@ async function takeFinal(
   const exchange = exchangeIn(state);
   if (exchange === undefined) return refused;
   const { stored } = exchange;
-  const [{ found, inUse }, owner] = await Promise.all([
+  const [{ found, inUse, standIns }, owner] = await Promise.all([
     readForLogin(parts.store, parts.id, stored),
     ownerOf(parts, stored),
   ]);
-  const standIn = standInOf(parts, stored, inUse);
+  const standIn = standInOf(parts, standIns, stored, inUse);
   const isBound = exchange.gs2Header.startsWith("p=");
   const bound = isBound ? peer.channelBinding?.() : undefined;
   const verdict = judgeProof(exchange, final, verifierOf(found?.login) ?? standIn, bound);
@@ -154,9 +154,14 @@ async function takeFinal(
   return { ...done(found.login, found.version), ...who, serverFinal, form: refused };
 }
 
-function standInOf(parts: Parts, stored: string, inUse: readonly ScryptParameters[]): Verifier {
+function standInOf(
+  parts: Parts,
+  kept: StoredRecord | undefined,
+  stored: string,
+  inUse: readonly ScryptParameters[],
+): Verifier {
   const [first = parts.passwords.parameters, ...others] = inUse;
-  return parts.standIn(providerKey(localType, parts.id), stored, [first, ...others]);
+  return parts.standIn(kept, providerKey(localType, parts.id), stored, [first, ...others]);
 }
 
 /** Undefined for a login with which nobody logs in. */

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { FlowStep } from "../../../../protocol/flow.ts";
@@ -5,8 +6,10 @@ import { attributesOf } from "../../../../protocol/scram.ts";
 import type { FlowAnswer } from "../../../../src/auth/login/login-flows.ts";
 import type { Peer } from "../../../../src/auth/model.ts";
 import { listParameters } from "../../../../src/auth/passwords/parameters-in-use.ts";
+import { createStandIns, resealStandIns } from "../../../../src/auth/passwords/stand-in.ts";
 import { localLoginPut, readLocalLogin } from "../../../../src/auth/providers/homeassistant/login-record.ts";
 import { recordKeys } from "../../../../src/auth/record-keys.ts";
+import { createSealing, type Sealing } from "../../../../src/auth/tokens/sealing.ts";
 import { formOf, proofScrypt, proving, serverFirstOf } from "../../../support/scram-client.ts";
 import {
   ada,
@@ -200,6 +203,26 @@ describe("names without a login, and people who may not log in", () => {
     expect([await saltOf(one, "nobody"), await saltOf(two, "NoBody")]).toEqual([first, first]);
     expect(await saltOf(one, "nobody else")).not.toBe(first);
     expect(await saltOf(one, "ada")).toBe(await saltOf(two, "ADA"));
+  });
+
+  it("keep their salts when the installation's secret is replaced, as everybody does", async () => {
+    const [first, second] = [createSealing(randomBytes(32)), createSealing(randomBytes(32))];
+    const kept = async () => (await opened.store.get([recordKeys.standIns]))[0];
+    const saltAt = async (sealing: Sealing) =>
+      createStandIns(sealing)(await kept(), "local", "nobody", [proofScrypt]).salt;
+    const before = await saltAt(first);
+    for (const [from, to] of [
+      [first, second],
+      // Another call, as after one that was cut short.
+      [first, second],
+      [second, first],
+    ] as const) {
+      await resealStandIns({ store: opened.store, from, to });
+      expect(await saltAt(to)).toBe(before);
+      await expect(saltAt(from)).rejects.toThrow();
+    }
+    // A login asks for the record: that of another installation is none.
+    expect(await codeOf(startProof(await node(), "nobody"))).toBe("unavailable");
   });
 
   it("have the costs that passwords have, and keep them when another comes into use", async () => {
