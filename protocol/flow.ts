@@ -54,6 +54,12 @@ export const FormStep = Type.Object({
       description: "SCRAM mechanisms by which the form can be answered in place of its fields.",
     }),
   ),
+  /** Only after a proof that was refused; see `scram.md`. */
+  send_password: Type.Optional(
+    Type.Literal(true, {
+      description: "The password may be right nevertheless: the server can check some only if they are sent.",
+    }),
+  ),
   data_schema: Type.Array(FormField),
   /** `{}`, or for instance `{"base": "invalid_auth"}`. */
   errors: Type.Record(Type.String(), Type.String()),

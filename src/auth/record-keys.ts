@@ -52,7 +52,7 @@ export const recordKeys = {
   groupTurn: record("group-turn"),
   /** `{waiting: [...]}`: the users who wait for approval, see `Approvals`. */
   approvals: record("approvals"),
-  /** `{sets: [[N, r, p], ...]}`: the parameters that stored verifiers may have. */
+  /** `{sets: [[N, r, p], ...], imported?: [...]}`: what stored passwords may cost, see `passwords/parameters-in-use.ts`. */
   scryptParameters: record("scrypt-parameters"),
   /** `{key}`, sealed: of the salts of names without a login, once the installation's secret was replaced. */
   standIns: record("scram-stand-ins"),
@@ -119,6 +119,8 @@ export const indexKeys = {
   clients: index("clients"),
   credentialsOf: (userId: string) => index("credentials-of", userId),
   sessionsOf: (userId: string) => index("sessions-of", userId),
+  /** Ids of credentials whose password is an imported hash. */
+  importedPasswords: index("imported-passwords"),
   /** Ids of counters of guesses that are exhausted, or were and are not full yet. May contain expired ones. */
   throttles: index("throttles"),
 } as const;

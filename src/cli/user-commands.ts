@@ -10,6 +10,7 @@ import {
 } from "./command-context.ts";
 import { resetFactors } from "./factors.ts";
 import { takingGroups } from "./group-names.ts";
+import { addImportCommands } from "./import-commands.ts";
 import { type Output, UsageError } from "./output.ts";
 import { readPassword } from "./password-input.ts";
 import { askYesOrNo } from "./terminal-prompt.ts";
@@ -40,6 +41,7 @@ export function addUserCommands(program: Command, context: CommandContext): void
   addStandingCommands(family, using);
   addNameCommands(family, using);
   addRemoval(family, context, using);
+  addImportCommands(family, context);
 }
 
 /** Commands that set a password. They read it before the store is opened. */

@@ -98,7 +98,8 @@ export class LoginFlow {
 
   /**
    * Answers the form and returns the new step. After a wrong password that is the same form with `errors`. If the server
-   * offers it, a password is proved and not sent, see the option `scram`. Rejects with `server_not_trusted` if the server
+   * offers it, a password is proved and not sent, see the option `scram`. A password that was imported is sent after its
+   * proof was refused. Rejects with `server_not_trusted` if the server
    * cannot prove that it knows the password, and with `proof_not_offered`.
    */
   async submit(input: Readonly<Record<string, unknown>>): Promise<FlowStep> {
@@ -122,6 +123,7 @@ export class LoginFlow {
         },
         send: (socket, input) => this.#request(socket, input),
         progress: (part) => invokeCallback(this.onProgress, part),
+        maySend: scram === "prefer",
       }).catch((error: unknown) => {
         throw this.#proofFault(error);
       });

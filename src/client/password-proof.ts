@@ -23,6 +23,8 @@ export interface ProvingFlow<Socket extends KeyExporter> {
   /** Answers the flow's step. What comes back is shown to nobody yet. */
   send(socket: Socket, input: Readonly<Record<string, unknown>>): Promise<FlowStep>;
   progress(part: number): void;
+  /** Whether the password may be sent, if the server cannot check a proof of it. */
+  readonly maySend: boolean;
 }
 
 /**
@@ -55,7 +57,11 @@ export async function provePassword<Socket extends KeyExporter>(
   await proof.compute(given.password, (part) => flow.progress(part));
   const current = await flow.socket();
   if (current === undefined || flow.kept() !== proof) return "moved";
-  return { socket: current, step: await flow.send(current, proof.finalInput(current)) };
+  const step = await flow.send(current, proof.finalInput(current));
+  const isAskedFor = isRefusal(step, given.stepId) && "send_password" in step && flow.maySend;
+  if (!isAskedFor) return { socket: current, step };
+  flow.keep(undefined);
+  return "send";
 }
 
 /** Whether this is the form that asked for the password, with the word that it was wrong. */

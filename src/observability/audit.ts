@@ -17,6 +17,8 @@ export type DecisionName =
   | "session_expiry"
   | "revocation_request"
   | "user_creation"
+  | "user_import"
+  | "imported_password_removal"
   | "user_change"
   | "user_removal"
   | "approval"
@@ -77,6 +79,8 @@ export interface Decision {
   /** Whether the groups demand a second factor from now on. */
   readonly isDemanded?: boolean | undefined;
   readonly flowId?: string | undefined;
+  /** How many users were imported; none with a problem or in a dry run. */
+  readonly users?: number | undefined;
   /** How many sessions ended. */
   readonly sessions?: number | undefined;
   /** What a revocation was requested for. */

@@ -147,6 +147,13 @@ const resources: Rules<Authority["resources"]> = {
 const localLogins: Rules<Authority["localLogins"]> = {
   create: records("login_creation", (userId) => ({ userId })),
   createUser: records("user_creation", ({ groupIds }) => ({ groupIds }), aboutUser),
+  importUsers: records(
+    "user_import",
+    () => ({}),
+    ({ users }) => ({ users: users.length }),
+  ),
+  listImported: notRecorded,
+  dropImported: records("imported_password_removal", (userId) => ({ userId })),
   prepareLogin: notRecorded,
   conflictOf: notRecorded,
   // The login name is what somebody typed. The revocation that follows names the user.

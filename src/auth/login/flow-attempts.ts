@@ -127,6 +127,7 @@ function sentStepOf(step: AskingStep): SentStep {
         errors: { ...step.errors },
         placeholders,
         mechanisms: step.mechanisms && [...step.mechanisms],
+        mayBeSent: step.mayBeSent,
       };
     case "external":
       return { kind: "external", stepId, url: step.url, placeholders };

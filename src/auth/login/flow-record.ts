@@ -31,6 +31,7 @@ const SentStep = Type.Union([
     secrets: Type.Optional(Type.String()),
     /** See `ProviderStep`; older nodes do not write it. */
     mechanisms: absentOr(Type.Array(Type.String())),
+    mayBeSent: absentOr(Type.Literal(true)),
   }),
   Type.Object({
     kind: Type.Literal("external"),

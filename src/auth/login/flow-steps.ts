@@ -38,6 +38,7 @@ export function sentStep(
         type: "form",
         ...about,
         ...(step.mechanisms === undefined ? {} : { mechanisms: step.mechanisms }),
+        ...(step.mayBeSent === true ? { send_password: true } : {}),
         data_schema: [...step.fields],
         errors: step.errors,
         description_placeholders,

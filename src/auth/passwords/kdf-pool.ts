@@ -1,7 +1,7 @@
 import type { Worker } from "node:worker_threads";
 
 import { AuthError } from "../errors.ts";
-import { type KdfAnswer, type KdfJob, type KdfKeys, postJob, startKdfThread } from "./kdf-thread.ts";
+import { type KdfAnswer, type KdfJob, type KdfResult, postJob, startKdfThread } from "./kdf-thread.ts";
 import type { QueuePlace } from "./passwords.ts";
 import { ReservedQueue } from "./reserved-queue.ts";
 
@@ -17,7 +17,7 @@ export interface KdfPoolOptions {
 
 interface Pending {
   readonly job: KdfJob;
-  readonly resolve: (keys: KdfKeys) => void;
+  readonly resolve: (result: KdfResult) => void;
   readonly reject: (error: AuthError) => void;
 }
 
@@ -57,7 +57,7 @@ export class KdfPool {
    * Rejects with `overloaded` if the queue is full, or later if the job is evicted for a key with a smaller share.
    * Rejects with `unavailable` if the thread ends.
    */
-  run(job: KdfJob, place: QueuePlace): Promise<KdfKeys> {
+  run(job: KdfJob, place: QueuePlace): Promise<KdfResult> {
     return new Promise((resolve, reject) => {
       const pending = { job, resolve, reject };
       if (this.#closed) refuse(pending, closed());
@@ -109,7 +109,8 @@ export class KdfPool {
     this.#averageMs += (performance.now() - job.startedAt - this.#averageMs) / 8;
     thread.unref();
     this.#idle.push(thread);
-    if ("failed" in answer) job.reject(new AuthError("unavailable", { detail: "scrypt failed" }));
+    if ("failed" in answer)
+      job.reject(new AuthError("unavailable", { detail: "a password could not be hashed" }));
     else job.resolve(answer);
     this.#dispatchWaiting();
   }
@@ -139,6 +140,7 @@ export class KdfPool {
 
 function refuse(pending: Pending, error: AuthError): void {
   pending.job.password.fill(0);
+  pending.job.typed.fill(0);
   pending.reject(error);
 }
 

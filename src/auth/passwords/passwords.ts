@@ -1,9 +1,13 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { limits } from "../../../protocol/features.ts";
+import { AuthError } from "../errors.ts";
+import { areSameCosts, type CostInUse, isNative } from "./cost-in-use.ts";
+import { type ImportedHash, isImported } from "./imported/imported-hash.ts";
 import { KdfPool, type KdfPoolOptions } from "./kdf-pool.ts";
+import type { KdfKeys, KdfResult, KdfRun } from "./kdf-thread.ts";
 import { checkPassword, normalisePassword } from "./password-rules.ts";
-import { areParametersSane, areSame, areWeaker, defaultParameters } from "./scrypt-parameters.ts";
+import { areParametersSane, areWeaker, defaultParameters } from "./scrypt-parameters.ts";
 import { keyBytes, parametersOf, saltBytes } from "./verifier.ts";
 
 /**
@@ -26,6 +30,9 @@ export interface ScryptParameters {
   readonly r: number;
   readonly p: number;
 }
+
+/** What is stored of a password. */
+export type StoredPassword = Verifier | ImportedHash;
 
 /** Which queue a password waits in. */
 export interface QueuePlace {
@@ -53,17 +60,17 @@ export interface Passwords {
    */
   enrol(password: string, queueKey: string, options?: { readonly proven?: boolean }): Promise<Verifier>;
   /**
-   * Checks a password in constant time. Without a verifier the same work is done on a dummy, and the answer is false.
-   * The work is one run with each of `inUse`, whatever parameters the verifier has. So the time is the same for a
-   * name with an old verifier, one with a new verifier and an unknown name. Without `inUse` it is one run with the
-   * verifier's own parameters, or the current ones. `outdated`: the password is right, and the verifier is weaker
-   * than the current parameters.
+   * Checks a password in constant time. Without a stored one the same work is done on a dummy, and the answer is false.
+   * The work is one run at each cost of `inUse`, whatever is stored for this name. So the time is the same for a name
+   * with an old verifier, one with a new verifier, one with an imported hash and an unknown name. Without `inUse` it is
+   * one run at the cost of what is stored, or the current one. `outdated`: the password is right, and what is stored is
+   * weaker than the current parameters, or imported.
    */
   verify(
     password: string,
-    verifier: Verifier | undefined,
+    stored: StoredPassword | undefined,
     place: QueuePlace,
-    inUse?: readonly ScryptParameters[],
+    inUse?: readonly CostInUse[],
   ): Promise<{ readonly ok: boolean; readonly outdated: boolean }>;
   /** Rejects waiting jobs with `unavailable` and ends the threads. */
   close(): Promise<void>;
@@ -119,11 +126,15 @@ export function createPasswords(
       if (proven !== true) await check(password);
       return await enrol(pool, parameters, password, queueKey);
     },
-    async verify(password, verifier, place, inUse = []) {
-      const sets = inUse.length > 0 ? inUse : [parametersOf(verifier ?? parameters)];
-      const right = await matches(pool, sets, password, verifier ?? dummy, place);
-      const ok = right && verifier !== undefined;
-      return { ok, outdated: ok && areWeaker(verifier, parameters) };
+    async verify(password, stored, place, inUse = []) {
+      const ok = await matches(
+        pool,
+        runsOf(stored ?? dummy, inUse, parameters),
+        password,
+        stored ?? dummy,
+        place,
+      );
+      return { ok, outdated: ok && stored !== undefined && isOutdated(stored, parameters) };
     },
     close: () => pool.close(),
   };
@@ -136,8 +147,9 @@ async function enrol(
   queueKey: string,
 ): Promise<Verifier> {
   const salt = randomBytes(saltBytes);
-  const job = { password: bytesOf(password), salt, runs: [parameters], kept: 0 };
-  const keys = await pool.run(job, { key: queueKey, reserved: true });
+  const secrets = { password: bytesOf(normalisePassword(password)), typed: new Uint8Array(0) };
+  const job = { ...secrets, salt, runs: [parameters], kept: 0 };
+  const keys = keysIn(await pool.run(job, { key: queueKey, reserved: true }));
   return {
     salt: salt.toString("base64url"),
     ...parameters,
@@ -146,41 +158,76 @@ async function enrol(
   };
 }
 
-/** One run with each of `sets`, whatever parameters the verifier has, then a constant-time comparison. */
+function keysIn(result: KdfResult): KdfKeys {
+  if ("hash" in result) throw new AuthError("unavailable", { detail: "a password thread gave no keys" });
+  return result;
+}
+
+function isOutdated(stored: StoredPassword, parameters: ScryptParameters): boolean {
+  return isImported(stored) || areWeaker(stored, parameters);
+}
+
+/** Carries out the runs, whatever is stored, then compares in constant time. */
 async function matches(
   pool: KdfPool,
-  sets: readonly ScryptParameters[],
+  runs: Runs,
   password: string,
-  verifier: Verifier | Dummy,
+  stored: StoredPassword | Dummy,
   place: QueuePlace,
 ): Promise<boolean> {
-  const bytes = bytesOf(password);
-  const fits = bytes.length <= limits.password;
-  const salt = Buffer.from(verifier.salt, "base64url");
-  const keys = await pool.run({ password: bytes, salt, ...runsOf(verifier, sets) }, place);
-  const equal = timingSafeEqual(keys.storedKey, Buffer.from(verifier.storedKey, "base64url"));
-  return equal && fits;
+  const secrets = { password: bytesOf(normalisePassword(password)), typed: bytesOf(password) };
+  const fits = secrets.password.length <= limits.password && secrets.typed.length > 0;
+  const salt = Buffer.from(stored.salt, "base64url");
+  const result = await pool.run({ ...secrets, salt, ...runs }, place);
+  const expected = isImported(stored) ? stored.hash : stored.storedKey;
+  const computed = "hash" in result ? result.hash : result.storedKey;
+  const equal = timingSafeEqual(computed, Buffer.from(expected, "base64url"));
+  return equal && fits && !("dummy" in stored);
 }
 
-/** If the verifier's parameters are not in the list, they are run in addition. */
-function runsOf(verifier: Verifier | Dummy, sets: readonly ScryptParameters[]) {
-  if (!("N" in verifier)) return { runs: sets, kept: 0 };
-  const own = parametersOf(verifier);
-  const kept = sets.findIndex((set) => areSame(set, own));
-  return kept === -1 ? { runs: [...sets, own], kept: sets.length } : { runs: sets, kept };
+interface Runs {
+  readonly runs: readonly KdfRun[];
+  readonly kept: number;
 }
 
-type Dummy = Pick<Verifier, "salt" | "storedKey">;
+/** If the cost of what is stored is not in the list, it is run in addition. */
+function runsOf(
+  stored: StoredPassword | Dummy,
+  inUse: readonly CostInUse[],
+  current: ScryptParameters,
+): Runs {
+  const own = costOf(stored);
+  const native = inUse.filter(isNative);
+  // Nobody has a verifier yet: new names will.
+  const listed = inUse.length > 0 && native.length === 0 ? [current, ...inUse] : inUse;
+  const costs = listed.length > 0 ? listed : [own ?? current];
+  const found = own === undefined ? 0 : costs.findIndex((cost) => areSameCosts(cost, own));
+  const kept = found === -1 ? costs.length : found;
+  const all = found === -1 && own !== undefined ? [...costs, own] : costs;
+  const bytes = isImported(stored) ? Buffer.byteLength(stored.hash, "base64url") : keyBytes;
+  return { runs: all.map((cost, place) => runOf(cost, place === kept ? bytes : keyBytes)), kept };
+}
+
+function runOf(cost: CostInUse, bytes: number): KdfRun {
+  return isNative(cost) ? cost : { imported: cost, bytes: cost.kdf === "pbkdf2" ? cost.bytes : bytes };
+}
+
+/** Undefined for the dummy. */
+function costOf(stored: StoredPassword | Dummy): CostInUse | undefined {
+  if (isImported(stored)) return stored.cost;
+  return "N" in stored ? parametersOf(stored) : undefined;
+}
+
+type Dummy = Pick<Verifier, "salt" | "storedKey"> & { readonly dummy: true };
 
 /** The verifier that an unknown name is compared with. No password matches it. */
 function dummyVerifier(): Dummy {
   const random = (bytes: number) => randomBytes(bytes).toString("base64url");
-  return { salt: random(saltBytes), storedKey: random(keyBytes) };
+  return { salt: random(saltBytes), storedKey: random(keyBytes), dummy: true };
 }
 
-/** NFKC in UTF-8, in a buffer of its own, so that it can be transferred to a thread and wiped. */
-function bytesOf(password: string): Uint8Array<ArrayBuffer> {
-  const text = normalisePassword(password);
+/** UTF-8 in a buffer of its own, so that it can be transferred to a thread and wiped. */
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(Buffer.byteLength(text));
   new TextEncoder().encodeInto(text, bytes);
   return bytes;

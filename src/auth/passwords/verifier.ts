@@ -1,11 +1,28 @@
 import { AuthError } from "../errors.ts";
 import type { JsonObject } from "../store.ts";
-import type { ScryptParameters, Verifier } from "./passwords.ts";
+import type { CostInUse } from "./cost-in-use.ts";
+import { importedFromJson, importedToJson, isImported } from "./imported/imported-hash.ts";
+import type { ScryptParameters, StoredPassword, Verifier } from "./passwords.ts";
 import { areParametersSane } from "./scrypt-parameters.ts";
 
 /** Bytes of a salt, and of SaltedPassword, StoredKey and ServerKey. */
 export const saltBytes = 16;
 export const keyBytes = 32;
+
+/** What is stored of a password, as JSON. */
+export function storedPasswordToJson(stored: StoredPassword): JsonObject {
+  return isImported(stored) ? importedToJson(stored) : verifierToJson(stored);
+}
+
+/** Throws `unavailable`, see `verifierFromJson`. */
+export function storedPasswordFromJson(value: JsonObject): StoredPassword {
+  return value.kdf === "imported" ? importedFromJson(value) : verifierFromJson(value);
+}
+
+/** What a check of it costs. */
+export function costOfStored(stored: StoredPassword): CostInUse {
+  return isImported(stored) ? stored.cost : parametersOf(stored);
+}
 
 /** A verifier as it is stored, in the record of its login. */
 export function verifierToJson(verifier: Verifier): JsonObject {

@@ -47,6 +47,8 @@ export type ProviderStep = (
        * mechanisms.
        */
       readonly mechanisms?: readonly string[] | undefined;
+      /** Of a refused proof: the password may be right nevertheless, and the fields check it. */
+      readonly mayBeSent?: true | undefined;
       /** Kept in the flow's record for the next step; never a secret in clear. */
       readonly state?: JsonObject;
     }

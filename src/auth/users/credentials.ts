@@ -175,7 +175,10 @@ function unlinkStep(credential: Credential): Step {
   const keys = keysOf(credential);
   return {
     remove: [keys.itself, keys.bySubject, keys.byUser, keys.password],
-    unlink: [{ index: indexKeys.credentialsOf(credential.userId), member: credential.id }],
+    unlink: [
+      { index: indexKeys.credentialsOf(credential.userId), member: credential.id },
+      { index: indexKeys.importedPasswords, member: credential.id },
+    ],
   };
 }
 

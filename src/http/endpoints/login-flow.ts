@@ -85,11 +85,13 @@ function stepAnswer({ step }: FlowAnswer): HttpResponse {
     flow_secret: _,
     device_token: __,
     mechanisms: ___,
+    send_password: ____,
     ...shown
   } = step as typeof step & {
     readonly flow_secret?: string;
     readonly device_token?: string;
     readonly mechanisms?: readonly string[];
+    readonly send_password?: true;
   };
   return json(shown);
 }

@@ -2,10 +2,13 @@ import { AuthError } from "../../errors.ts";
 import type { LogEvent, Principal } from "../../model.ts";
 import { listParameters } from "../../passwords/parameters-in-use.ts";
 import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
+import type { Verifier } from "../../passwords/passwords.ts";
+import { parametersOf } from "../../passwords/verifier.ts";
 import type { RevokeTarget } from "../../revocation/receipt.ts";
+import { mergeSteps, type Step } from "../../store.ts";
 import type { Attempt, ChargeAttempt } from "../../throttling/attempts.ts";
 import { counterOf } from "../../throttling/counter-record.ts";
-import { localLoginKey, localLoginPut } from "./login-record.ts";
+import { localLoginKey, localLoginPut, noLongerImported } from "./login-record.ts";
 import { type LocalLoginTools, type OwnLogin, ownLogin } from "./own-login.ts";
 
 /** The current password is a login secret, so guesses at it are limited, and charged before they are hashed. */
@@ -20,7 +23,11 @@ export async function changeOwnPassword(
   await checkRules(tools, own, passwords.next);
   const attempt = await charge(counterOf.passwordChange(userId));
   await prove(tools, own, passwords.current, attempt);
-  await replace(tools, own, passwords.next, { kind: "user", userId, except: sessionId });
+  await replacePassword(tools, own, await enrol(tools, own, passwords.next), {
+    kind: "user",
+    userId,
+    except: sessionId,
+  });
 }
 
 /** For administrators. All sessions of the user end, because somebody else may know the old password. */
@@ -28,7 +35,7 @@ export async function setPassword(tools: LocalLoginTools, userId: string, passwo
   if ((await tools.users.read(userId)) === undefined) throw new AuthError("user_not_found");
   const own = await ownLogin(tools, userId);
   await checkRules(tools, own, password);
-  await replace(tools, own, password, { kind: "user", userId });
+  await replacePassword(tools, own, await enrol(tools, own, password), { kind: "user", userId });
 }
 
 async function checkRules(tools: LocalLoginTools, own: OwnLogin, password: string): Promise<void> {
@@ -55,19 +62,26 @@ async function prove(
   await attempt.succeeded();
 }
 
-/** One commit stores the new verifier and ends the sessions, so no session outlives the password that opened it. */
-async function replace(
-  tools: LocalLoginTools,
-  { credential, login, version }: OwnLogin,
-  password: string,
+async function enrol(tools: LocalLoginTools, { credential }: OwnLogin, password: string): Promise<Verifier> {
+  return await tools.passwords.enrol(password, `user:${credential.userId}`);
+}
+
+/**
+ * One commit stores the new verifier and ends the sessions, so no session outlives the password that opened it. `step` is
+ * committed with it.
+ */
+export async function replacePassword(
+  tools: Pick<LocalLoginTools, "store" | "clock" | "revocation">,
+  { login, version }: Pick<OwnLogin, "login" | "version">,
+  verifier: Verifier,
   target: Extract<RevokeTarget, { kind: "user" }>,
+  step: Step = {},
 ): Promise<void> {
-  const verifier = await tools.passwords.enrol(password, `user:${credential.userId}`);
-  await listParameters(tools.store, tools.passwords.parameters);
+  await listParameters(tools.store, parametersOf(verifier));
   const { providerId, username, credentialId, closed } = login;
   const { userId, except = null } = target;
   const event: LogEvent = { type: "login_changed", userId, credentialId, change: "password", except };
-  const also = {
+  const changed: Step = {
     check: [{ key: localLoginKey(providerId, username), version }],
     put: localLoginPut({
       providerId,
@@ -78,6 +92,7 @@ async function replace(
       changedAt: tools.clock.now(),
     }),
     log: [{ ...event }],
+    ...noLongerImported(login),
   };
-  await tools.revocation.revoke(target, "password_changed", { also });
+  await tools.revocation.revoke(target, "password_changed", { also: mergeSteps(changed, step) });
 }

@@ -5,6 +5,8 @@ import type { RecordKey, Step } from "../../store.ts";
 import { createAttempts } from "../../throttling/attempts.ts";
 import { passwordChangeBudget } from "../../throttling/budget.ts";
 import { changeOwnPassword, setPassword } from "./change-password.ts";
+import { importUsers, type UsersImported, type UserToImport } from "./import-users.ts";
+import { dropImported, type ImportedLogin, listImported } from "./imported-logins.ts";
 import { storedLoginName } from "./login-name.ts";
 import { localType } from "./login-record.ts";
 import { createLogin, createUserWithLogin, loginConflict, prepareLogin } from "./new-login.ts";
@@ -42,6 +44,21 @@ export interface LocalLogins {
    * `username_already_exists`, `invalid_password`, `overloaded`.
    */
   prepareLogin(userId: string, username: string, password: string): Promise<Step>;
+  /**
+   * Creates users with hashes of another program. Everything is checked first: with problems, or with `dryRun`, nothing
+   * is written. Throws `conflict`.
+   */
+  importUsers(
+    users: readonly UserToImport[],
+    options?: { readonly dryRun?: boolean },
+  ): Promise<UsersImported>;
+  /** The logins whose password is still an imported hash, of every provider of this type. */
+  listImported(): Promise<readonly ImportedLogin[]>;
+  /**
+   * Removes an imported hash: nobody logs in with that password any more, until a new one is set, and the sessions
+   * of the user end. False if the user has a verifier by now. Throws `credentials_not_found`, `conflict`.
+   */
+  dropImported(userId: string): Promise<boolean>;
   /**
    * Removes login and credential and ends the sessions of that credential, also one that is being opened at the same
    * moment. The user's long-lived tokens stay. If it fails midway, the login can no longer be used, and the call can
@@ -84,6 +101,9 @@ export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
     create: (userId, username, password) => createLogin(tools, userId, username, password),
     createUser: (request) => createUserWithLogin(tools, request),
     prepareLogin: (userId, username, password) => prepareLogin(tools, userId, username, password),
+    importUsers: (users, options) => importUsers(tools, users, options),
+    listImported: () => listImported(tools),
+    dropImported: (userId) => dropImported(tools, userId),
     remove: (username, also) => removeLogin(tools, username, also),
     changeOwnPassword: (principal, current, next) =>
       changeOwnPassword(tools, charge, principal, { current, next }),

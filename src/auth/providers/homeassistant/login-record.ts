@@ -1,8 +1,9 @@
 import { AuthError } from "../../errors.ts";
+import { isImported } from "../../passwords/imported/imported-hash.ts";
 import { parametersIn } from "../../passwords/parameters-in-use.ts";
-import type { Verifier } from "../../passwords/passwords.ts";
-import { verifierFromJson, verifierToJson } from "../../passwords/verifier.ts";
-import { providerKey, recordKeys } from "../../record-keys.ts";
+import type { StoredPassword } from "../../passwords/passwords.ts";
+import { storedPasswordFromJson, storedPasswordToJson } from "../../passwords/verifier.ts";
+import { indexKeys, providerKey, recordKeys } from "../../record-keys.ts";
 import { type JsonObject, type RecordKey, readRecord, type Step, type Store } from "../../store.ts";
 
 /**
@@ -17,7 +18,8 @@ export interface LocalLogin {
   readonly providerId: LocalProviderId;
   readonly username: string;
   readonly credentialId: string;
-  readonly verifier: Verifier;
+  /** An imported hash until the first login by form, see `imported/imported-hash.ts`. */
+  readonly verifier: StoredPassword;
   readonly changedAt: number;
   /** The login is being removed: nobody logs in with it any more, and its sessions will end. */
   readonly closed: boolean;
@@ -57,8 +59,8 @@ export async function readLocalLogin(
 }
 
 /**
- * The login, the parameters in use (see `parametersIn`) and the record for `StandIns`, in one read. Throws `unavailable`
- * for a damaged record.
+ * The login, the costs of passwords in use (see `parametersIn`) and the record for `StandIns`, in one read. Throws
+ * `unavailable` for a damaged record.
  */
 export async function readForLogin(store: Store, providerId: LocalProviderId, username: string) {
   const [record, sets, standIns] = await store.get([
@@ -90,13 +92,20 @@ export function localLoginPut(login: LocalLogin): NonNullable<Step["put"]> {
   const { closed, replaced, passwordVersion } = login;
   const value = {
     credential_id: credentialId,
-    verifier: verifierToJson(verifier),
+    verifier: storedPasswordToJson(verifier),
     changed_at: changedAt,
     closed,
     replaced,
     password_version: passwordVersion,
   };
   return [{ key: localLoginKey(providerId, username), value }];
+}
+
+/** The part of a commit that replaces an imported hash: its login is listed as imported until then. */
+export function noLongerImported({ credentialId, verifier }: LocalLogin): Step {
+  return isImported(verifier)
+    ? { unlink: [{ index: indexKeys.importedPasswords, member: credentialId }] }
+    : {};
 }
 
 function fromJson(providerId: LocalProviderId, username: string, value: JsonObject): LocalLogin {
@@ -111,7 +120,7 @@ function fromJson(providerId: LocalProviderId, username: string, value: JsonObje
     providerId,
     username,
     credentialId,
-    verifier: verifierFromJson(verifier),
+    verifier: storedPasswordFromJson(verifier),
     changedAt,
     closed,
     ...(typeof replaced === "boolean" ? { replaced } : {}),

@@ -16,7 +16,7 @@ export interface LocalLoginTools {
   readonly providerId: LocalProviderId;
   readonly store: Store;
   readonly passwords: Passwords;
-  readonly credentials: Pick<Credentials, "find" | "list" | "linkStep" | "unlinkStep">;
+  readonly credentials: Pick<Credentials, "find" | "getIfValid" | "list" | "linkStep" | "unlinkStep">;
   readonly users: Pick<Users, "read">;
   readonly groups: Pick<KnownGroups, "existing">;
   readonly sessions: Pick<Sessions, "list">;

@@ -1,9 +1,10 @@
 import { SCRAM_STEP } from "../../../../protocol/scram.ts";
 import { AuthError } from "../../errors.ts";
-import { listParameters } from "../../passwords/parameters-in-use.ts";
+import { areSameCosts } from "../../passwords/cost-in-use.ts";
+import { isImported } from "../../passwords/imported/imported-hash.ts";
+import { listParameters, retireImported } from "../../passwords/parameters-in-use.ts";
 import type { QueuePlace } from "../../passwords/passwords.ts";
-import { areSame } from "../../passwords/scrypt-parameters.ts";
-import { parametersOf } from "../../passwords/verifier.ts";
+import { costOfStored } from "../../passwords/verifier.ts";
 import { mayLogIn } from "../../users/account-status.ts";
 import { queuePlaceOf } from "../bounded-tries.ts";
 import { refusedPassword } from "../password-form.ts";
@@ -15,6 +16,7 @@ import {
   localLoginKey,
   localLoginPut,
   localType,
+  noLongerImported,
   passwordVersionOf,
   readForLogin,
 } from "./login-record.ts";
@@ -69,8 +71,9 @@ async function checkLogin(
   const { found, inUse } = await readForLogin(options.store, options.id, username);
   const usable = found?.login.closed === false && found.login.replaced !== true;
   const verifier = usable ? found.login.verifier : undefined;
-  if (verifier !== undefined && !inUse.some((each) => areSame(each, verifier)))
-    await listParameters(options.store, parametersOf(verifier));
+  const cost = verifier && costOfStored(verifier);
+  if (cost !== undefined && !inUse.some((each) => areSameCosts(each, cost)))
+    await listParameters(options.store, cost);
   // Always both, and concurrently, so that the response time reveals neither look-ups nor their number.
   const [verdict, owner] = await Promise.all([
     options.passwords.verify(password, verifier, place, inUse),
@@ -88,9 +91,9 @@ async function checkLogin(
 }
 
 /**
- * Replaces the verifier with one of the current parameters, after the password was verified. Returns the record
+ * Replaces what is stored with a verifier of the current parameters, after the password was verified. Returns the record
  * version that the login is now decided on, or undefined if the record changed meanwhile. If the queue is full,
- * the old verifier stays.
+ * the old verifier or hash stays.
  */
 async function upgrade(
   { store, passwords, clock }: ProviderParts,
@@ -112,6 +115,8 @@ async function upgrade(
       changedAt: clock.now(),
       passwordVersion: passwordVersionOf({ login, version }),
     }),
+    ...noLongerImported(login),
   });
+  if (outcome.ok && isImported(login.verifier)) await retireImported(store);
   return outcome.ok ? outcome.version : undefined;
 }

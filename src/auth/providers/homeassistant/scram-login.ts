@@ -5,8 +5,11 @@ import {
   SCRAM_STEP,
 } from "../../../../protocol/scram.ts";
 import type { Peer } from "../../model.ts";
+import { areSameCosts, type CostInUse, isNative } from "../../passwords/cost-in-use.ts";
+import { costText } from "../../passwords/imported/imported-cost.ts";
+import { isImported } from "../../passwords/imported/imported-hash.ts";
 import { listParameters, parametersIn } from "../../passwords/parameters-in-use.ts";
-import type { ScryptParameters, Verifier } from "../../passwords/passwords.ts";
+import type { StoredPassword, Verifier } from "../../passwords/passwords.ts";
 import {
   beginExchange,
   judgeProof,
@@ -14,9 +17,8 @@ import {
   readClientFirst,
   type ScramExchange,
 } from "../../passwords/scram.ts";
-import { areSame } from "../../passwords/scrypt-parameters.ts";
 import { createStandIns, type StandIns } from "../../passwords/stand-in.ts";
-import { parametersOf } from "../../passwords/verifier.ts";
+import { costOfStored } from "../../passwords/verifier.ts";
 import { providerKey, recordKeys } from "../../record-keys.ts";
 import { type JsonObject, readRecord, type StoredRecord } from "../../store.ts";
 import { mayLogIn } from "../../users/account-status.ts";
@@ -74,24 +76,41 @@ export function createScramLogin(options: ProviderParts): ScramLogin {
     refused,
     warnings: async () => (isOffered ? await unprovable(options.store) : []),
     nameOf: (state) => exchangeIn(state)?.name,
-    first: (input, state, context) =>
-      takeFirst(parts, input, state, context, offering(passwordForm, context.peer)),
+    first: async (input, state, context) =>
+      // A node that offers it may have sent the form.
+      isOffered
+        ? await takeFirst(parts, input, state, context, offering(passwordForm, context.peer))
+        : passwordForm,
     final: (input, state, context) => takeFinal(parts, input, state, context, refused(context.peer)),
   };
 }
 
 async function unprovable(store: ProviderParts["store"]): Promise<readonly string[]> {
   const inUse = parametersIn(await readRecord(store, recordKeys.scryptParameters));
-  const costs = inUse.filter((set) => !isProofCost(set)).map(({ N, r, p }) => `N=${N} r=${r} p=${p}`);
+  const costs = inUse.filter((cost) => !isProvable(cost)).map(textOf);
   if (costs.length === 0) return [];
   return [
-    `some passwords are still hashed at a cost at which none is proved (${costs.join("; ")}), so everybody sends theirs until each of these was sent once, or changed`,
+    `some passwords cannot be proved, because they are imported or hashed at another cost (${costs.join("; ")}): until each was sent once or changed, clients send a password whose proof was refused`,
   ];
 }
 
+function textOf(cost: CostInUse): string {
+  return isNative(cost) ? `N=${cost.N} r=${cost.r} p=${cost.p}` : costText(cost);
+}
+
+function isProvable(cost: CostInUse): boolean {
+  return isNative(cost) && isProofCost(cost);
+}
+
+/** Undefined for a password that is checked only as it is. */
+function provable(stored: StoredPassword | undefined): Verifier | undefined {
+  return stored === undefined || isImported(stored) || !isProofCost(stored) ? undefined : stored;
+}
+
 /**
- * Answers with salt, parameters and nonce. Names without a login get a stand-in after the same look-ups. If some
- * password here can only be checked as it is, the form is the answer for every name.
+ * Answers with salt, parameters and nonce. Names without a login get a stand-in after the same look-ups, and so do names
+ * whose password can only be checked as it is: their proof fails as that of an unknown name does, and then the password
+ * itself may be sent, see `takeFinal`.
  */
 async function takeFirst(
   parts: Parts,
@@ -109,12 +128,11 @@ async function takeFirst(
   const name = normaliseLoginName(first.username);
   const stored = await storedLoginName(parts.credentials, parts.id, first.username);
   const { found, inUse, standIns } = await readForLogin(parts.store, parts.id, stored);
-  const verifier = found?.login.verifier;
-  if (verifier !== undefined && !inUse.some((each) => areSame(each, verifier)))
-    await listParameters(parts.store, parametersOf(verifier));
-  if (![...inUse, ...(verifier === undefined ? [] : [verifier])].every(isProofCost)) return passwordForm;
-  const standIn = standInOf(parts, standIns, stored, inUse);
-  const exchange: Exchanging = { ...beginExchange(first, verifier ?? standIn), name, stored };
+  const cost = found && costOfStored(found.login.verifier);
+  if (cost !== undefined && !inUse.some((each) => areSameCosts(each, cost)))
+    await listParameters(parts.store, cost);
+  const verifier = provable(found?.login.verifier) ?? standInOf(parts, standIns, stored, inUse);
+  const exchange: Exchanging = { ...beginExchange(first, verifier), name, stored };
   return {
     kind: "form",
     stepId: SCRAM_STEP,
@@ -126,16 +144,20 @@ async function takeFirst(
   };
 }
 
+/**
+ * Judges the proof. If some password here can only be checked as it is, every refusal says that the password may be sent:
+ * it would tell whose password that is if only those names had it.
+ */
 async function takeFinal(
   parts: Parts,
   { client_final }: Readonly<Record<string, unknown>>,
   state: JsonObject,
   { peer }: ProviderContext,
-  refused: AskingForm,
+  form: AskingForm,
 ): Promise<ProviderStep> {
   const final = readClientFinal(String(client_final));
   const exchange = exchangeIn(state);
-  if (exchange === undefined) return refused;
+  if (exchange === undefined) return form;
   const { stored } = exchange;
   const [{ found, inUse, standIns }, owner] = await Promise.all([
     readForLogin(parts.store, parts.id, stored),
@@ -144,7 +166,8 @@ async function takeFinal(
   const standIn = standInOf(parts, standIns, stored, inUse);
   const isBound = exchange.gs2Header.startsWith("p=");
   const bound = isBound ? peer.channelBinding?.() : undefined;
-  const verdict = judgeProof(exchange, final, verifierOf(found?.login) ?? standIn, bound);
+  const verdict = judgeProof(exchange, final, provable(usableOf(found?.login)) ?? standIn, bound);
+  const refused: AskingForm = inUse.every(isProvable) ? form : { ...form, mayBeSent: true };
   // The flow may have gone to a socket that nothing can be bound to.
   const ok = verdict.ok && isBound === (bound !== undefined);
   const who = owner === undefined ? {} : { userId: owner.user.id };
@@ -158,14 +181,14 @@ function standInOf(
   parts: Parts,
   kept: StoredRecord | undefined,
   stored: string,
-  inUse: readonly ScryptParameters[],
+  inUse: readonly CostInUse[],
 ): Verifier {
-  const [first = parts.passwords.parameters, ...others] = inUse;
+  const [first = parts.passwords.parameters, ...others] = inUse.filter(isNative).filter(isProofCost);
   return parts.standIn(kept, providerKey(localType, parts.id), stored, [first, ...others]);
 }
 
 /** Undefined for a login with which nobody logs in. */
-function verifierOf(login: LocalLogin | undefined): Verifier | undefined {
+function usableOf(login: LocalLogin | undefined): StoredPassword | undefined {
   return login?.closed === false && login.replaced !== true ? login.verifier : undefined;
 }
 

@@ -1,0 +1,192 @@
+import { AuthError } from "../../errors.ts";
+import { newId } from "../../ids.ts";
+import type { User } from "../../model.ts";
+import { isNative } from "../../passwords/cost-in-use.ts";
+import { problemOfCosts } from "../../passwords/imported/import-bounds.ts";
+import { areSameCost, type ImportedCost } from "../../passwords/imported/imported-cost.ts";
+import type { ImportedHash } from "../../passwords/imported/imported-hash.ts";
+import { listingStep, parametersIn, retireImported } from "../../passwords/parameters-in-use.ts";
+import { indexKeys, recordKeys } from "../../record-keys.ts";
+import { mergeSteps, readRecord, type Step } from "../../store.ts";
+import { newCredential } from "../../users/credentials.ts";
+import { createUserStep } from "../../users/user-changes.ts";
+import { newUser } from "../../users/users.ts";
+import { checkLoginName } from "./login-name.ts";
+import { localLoginPut, localType } from "./login-record.ts";
+import { freeVersion, loginConflict } from "./new-login.ts";
+import type { LocalLoginTools } from "./own-login.ts";
+
+/** A user of another program, with the hash of their password. */
+export interface UserToImport {
+  /** What the operator finds the entry by, for instance `line 3`. */
+  readonly entry: string;
+  /** 32 hexadecimal digits; a new id by default. */
+  readonly id?: string | undefined;
+  readonly name: string;
+  readonly isOwner?: boolean | undefined;
+  readonly isActive?: boolean | undefined;
+  readonly localOnly?: boolean | undefined;
+  readonly groupIds: readonly string[];
+  /** The name in normal form. Absent: the user has no login here. */
+  readonly login?: { readonly username: string; readonly hash: ImportedHash } | undefined;
+}
+
+export interface ImportProblem {
+  readonly entry: string;
+  readonly problem: string;
+}
+
+/** With problems nothing was imported. */
+export interface UsersImported {
+  readonly users: readonly User[];
+  readonly problems: readonly ImportProblem[];
+}
+
+/** How many users one commit creates. */
+const batchSize = 500;
+
+/**
+ * Creates users with imported hashes. Everything is checked first. With a problem, or with `dryRun`, nothing is written.
+ * Up to 500 users are one commit; more are one commit for each 500, in their order. Throws `conflict` if something
+ * changed meanwhile.
+ */
+export async function importUsers(
+  tools: LocalLoginTools,
+  users: readonly UserToImport[],
+  { dryRun = false }: { readonly dryRun?: boolean } = {},
+): Promise<UsersImported> {
+  await retireImported(tools.store);
+  const problems = [
+    ...duplicates(users),
+    ...(await problemsOf(tools, users)),
+    ...(await tooCostly(tools, users)),
+  ];
+  if (problems.length > 0 || dryRun) return { users: [], problems };
+  const imported: User[] = [];
+  for (let from = 0; from < users.length; from += batchSize)
+    imported.push(...(await importBatch(tools, users.slice(from, from + batchSize))));
+  return { users: imported, problems };
+}
+
+function duplicates(users: readonly UserToImport[]): ImportProblem[] {
+  const seen = new Map<string, string>();
+  const problems: ImportProblem[] = [];
+  for (const { entry, id, login, isOwner } of users) {
+    const claims = [
+      id === undefined ? [] : [["id", `id ${id}`]],
+      login === undefined ? [] : [["login name", `login ${login.username}`]],
+      isOwner === true ? [["owner", "owner"]] : [],
+    ].flat();
+    for (const [what, claim = ""] of claims) {
+      const first = seen.get(claim);
+      if (first === undefined) seen.set(claim, entry);
+      else problems.push({ entry, problem: `${first} has the same ${what}` });
+    }
+  }
+  return problems;
+}
+
+/** What the store has against each user. */
+async function problemsOf(
+  tools: LocalLoginTools,
+  users: readonly UserToImport[],
+): Promise<readonly ImportProblem[]> {
+  const isOwned = (await readRecord(tools.store, recordKeys.owner)) !== undefined;
+  const problems: ImportProblem[] = [];
+  for (const user of users) {
+    const { entry } = user;
+    const found: string[] = [];
+    if (user.isOwner === true && isOwned) found.push("the installation has an owner already");
+    if (user.name.trim() === "" || user.name.length > 128) found.push("a name has 1 to 128 characters");
+    if (user.id !== undefined && !/^[0-9a-f]{32}$/.test(user.id))
+      found.push("an id has 32 hexadecimal digits");
+    else if (user.id !== undefined && (await tools.users.read(user.id)) !== undefined)
+      found.push("a user with this id exists");
+    const known = await tools.groups.existing(user.groupIds);
+    const unknown = user.groupIds.filter((id) => !known.includes(id));
+    if (unknown.length > 0) found.push(`unknown group: ${unknown.join(", ")}`);
+    const ofLogin = user.login && (await problemOfLogin(tools, user.login.username));
+    if (ofLogin !== undefined) found.push(ofLogin);
+    problems.push(...found.map((problem) => ({ entry, problem })));
+  }
+  return problems;
+}
+
+async function problemOfLogin(tools: LocalLoginTools, username: string): Promise<string | undefined> {
+  try {
+    checkLoginName(username);
+    await freeVersion(tools, username);
+    return undefined;
+  } catch (error) {
+    if (error instanceof AuthError && error.code !== "unavailable") return error.publicMessage;
+    throw error;
+  }
+}
+
+async function tooCostly(
+  { store }: LocalLoginTools,
+  users: readonly UserToImport[],
+): Promise<readonly ImportProblem[]> {
+  const inUse = parametersIn(await readRecord(store, recordKeys.scryptParameters));
+  const costs: ImportedCost[] = inUse.flatMap((cost) => (isNative(cost) ? [] : [cost]));
+  for (const { cost } of hashesOf(users))
+    if (!costs.some((each) => areSameCost(each, cost))) costs.push(cost);
+  const problem = problemOfCosts(costs);
+  return problem === undefined ? [] : [{ entry: "all", problem }];
+}
+
+function hashesOf(users: readonly UserToImport[]): readonly ImportedHash[] {
+  return users.flatMap(({ login }) => (login === undefined ? [] : [login.hash]));
+}
+
+async function importBatch(tools: LocalLoginTools, batch: readonly UserToImport[]): Promise<readonly User[]> {
+  const record = await readRecord(tools.store, recordKeys.scryptParameters);
+  const costs = hashesOf(batch).map(({ cost }) => cost);
+  const made = await Promise.all(batch.map((user) => stepOf(tools, user)));
+  const outcome = await tools.revocation.commit(
+    mergeSteps(listingStep(record, costs), ...made.map(({ step }) => step)),
+  );
+  if (!outcome.ok) {
+    const owner = made.find(({ step }) => step.check?.some(({ key }) => key === outcome.conflict));
+    const { user, username } = owner ?? {};
+    throw loginConflict(tools, outcome.conflict, user?.id ?? "", username ?? "");
+  }
+  return made.map(({ user }) => user);
+}
+
+async function stepOf(tools: LocalLoginTools, given: UserToImport) {
+  const { id = newId(), name, groupIds, isOwner = false, isActive = true, localOnly, login } = given;
+  const createdAt = tools.clock.now();
+  const state = isActive ? "active" : "deactivated";
+  const user: User = { ...newUser({ name, groupIds, isOwner, localOnly, state, createdAt }), id };
+  const claim: Step = isOwner
+    ? {
+        check: [{ key: recordKeys.owner, version: 0 }],
+        put: [{ key: recordKeys.owner, value: { user_id: id } }],
+      }
+    : {};
+  const steps = [claim, createUserStep(user)];
+  if (login !== undefined) steps.push(await loginStep(tools, id, login));
+  return { user, username: login?.username, step: mergeSteps(...steps) };
+}
+
+async function loginStep(
+  tools: LocalLoginTools,
+  userId: string,
+  { username, hash }: NonNullable<UserToImport["login"]>,
+): Promise<Step> {
+  const { credentials, clock, providerId } = tools;
+  const version = await freeVersion(tools, username);
+  const {
+    id: credentialId,
+    createdAt,
+    ...rest
+  } = newCredential(clock, [localType, providerId], username, userId);
+  const login = { providerId, username, credentialId, verifier: hash, changedAt: createdAt, closed: false };
+  const put = localLoginPut(login);
+  return mergeSteps(credentials.linkStep({ id: credentialId, createdAt, ...rest }), {
+    check: put.map(({ key }) => ({ key, version })),
+    put,
+    link: [{ index: indexKeys.importedPasswords, member: credentialId }],
+  });
+}

@@ -1,0 +1,57 @@
+import { type Command, Option } from "commander";
+
+import { atProvider, type CommandContext, withAuthority } from "./command-context.ts";
+import { takingGroups } from "./group-names.ts";
+
+/** Adds what moves users from another program here. */
+export function addImportCommands(family: Command, context: CommandContext): void {
+  const { runAction } = context;
+  takingGroups(
+    atProvider(
+      family
+        .command("import <file>")
+        .description(
+          "create users with the password hashes of another program: a JSON or CSV file, or a configuration folder of " +
+            "Home Assistant. All of them, or with a problem none",
+        ),
+    )
+      .addOption(
+        new Option("--format <format>", "the name and the content say which by default").choices(formats),
+      )
+      .option("--dry-run", "check everything, and write nothing"),
+    "a group of users for whom the file names none, instead of users",
+  ).action((file, flags) =>
+    runAction(flags.json, async (output) => {
+      const { readImport } = await import("./import/import-file.ts");
+      const { importUsers } = await import("./import-users.ts");
+      const read = readImport(file, flags.format);
+      const dryRun = flags.dryRun === true;
+      const createIfMissing = !dryRun && read.users.some(({ isOwner }) => isOwner === true);
+      const request = { groups: flags.group ?? [], dryRun };
+      await withAuthority(flags, context, (authority) => importUsers(authority, read, request, output), {
+        createIfMissing,
+      });
+    }),
+  );
+  atProvider(
+    family
+      .command("imported")
+      .description("list users whose password is still the hash of another program, or remove such hashes")
+      .option(
+        "--remove [user]",
+        "remove the hash of this user, or all of them: these users need a new password",
+      ),
+  ).action((flags) =>
+    runAction(flags.json, async (output) => {
+      const { dropImported, listImported } = await import("./import-users.ts");
+      const { remove } = flags;
+      await withAuthority(flags, context, (authority) =>
+        remove === undefined
+          ? listImported(authority, output)
+          : dropImported(authority, remove === true ? undefined : remove, output),
+      );
+    }),
+  );
+}
+
+const formats = ["json", "csv", "home-assistant"] as const;

@@ -1,0 +1,109 @@
+import type { Authority } from "../auth/authority.ts";
+import { systemGroups } from "../auth/model.ts";
+import type { ImportProblem, UserToImport } from "../auth/providers/homeassistant/import-users.ts";
+import { groupIdsOf } from "./group-names.ts";
+import type { ReadUsers } from "./import/import-file.ts";
+import { type Output, table, timeText, UsageError } from "./output.ts";
+import { oneLine } from "./terminal-text.ts";
+import { findUser } from "./users.ts";
+
+export interface ImportRequest {
+  /** As spelled on the command line: of users for whom the file names none. None: the default. */
+  readonly groups: readonly string[];
+  readonly dryRun: boolean;
+}
+
+/** Imports what was read, or nothing. Throws `UsageError` with everything that is wrong. */
+export async function importUsers(
+  authority: Authority,
+  read: ReadUsers,
+  { groups, dryRun }: ImportRequest,
+  output: Output,
+): Promise<void> {
+  const otherwise = groups.length === 0 ? [systemGroups.users] : await groupIdsOf(authority, groups);
+  const isOwned = !(await authority.onboarding.required());
+  const skipped: ImportProblem[] = [...read.skipped];
+  const users: UserToImport[] = [];
+  const problems: ImportProblem[] = [...read.problems];
+  for (const user of read.users) {
+    if (user.isOwner === true && isOwned)
+      skipped.push({ entry: user.entry, problem: "is not the owner here: see `gatehouse users make-owner`" });
+    const isOwner = user.isOwner === true && !isOwned;
+    const groupIds = user.groupIds.length === 0 ? otherwise : await spelledGroups(authority, user.groupIds);
+    users.push({ ...user, isOwner, groupIds });
+  }
+  const outcome = await authority.localLogins.importUsers(users, { dryRun: dryRun || problems.length > 0 });
+  problems.push(...outcome.problems);
+  if (problems.length > 0) throw new UsageError(refusal(problems));
+  output.result(
+    { imported: dryRun ? 0 : users.length, importable: users.length, dry_run: dryRun, skipped },
+    [...skipped.map((each) => `note: ${lineOf(each)}`), summary(users.length, dryRun)].join("\n"),
+  );
+}
+
+/** More lines than anybody reads at a time. */
+const mostLines = 50;
+
+function refusal(problems: readonly ImportProblem[]): string {
+  const more = problems.length - mostLines;
+  const lines = problems.slice(0, mostLines).map(lineOf);
+  return ["nothing was imported", ...lines, ...(more > 0 ? [`and ${more} more`] : [])].join("\n");
+}
+
+function summary(count: number, dryRun: boolean): string {
+  return dryRun
+    ? `${count} users can be imported; nothing was written`
+    : `imported ${count} users. A password stays a hash of the other program until its first login by form: see \`gatehouse users imported\``;
+}
+
+function lineOf({ entry, problem }: ImportProblem): string {
+  return `${oneLine(entry)}: ${oneLine(problem)}`;
+}
+
+/** Names of groups become ids. What is no group stays, and is refused with the entry's other problems. */
+async function spelledGroups(authority: Authority, spelled: readonly string[]): Promise<readonly string[]> {
+  return await Promise.all(
+    spelled.map(async (each) => {
+      const [id] = await groupIdsOf(authority, [each]).catch(() => []);
+      return id ?? each;
+    }),
+  );
+}
+
+export async function listImported(authority: Authority, output: Output): Promise<void> {
+  const found = await authority.localLogins.listImported();
+  const rows = found.map(({ userId, username, cost, importedAt }) => [
+    userId,
+    username,
+    cost,
+    timeText(importedAt),
+  ]);
+  const listed = found.map(({ userId, providerId, username, cost, importedAt }) => ({
+    user_id: userId,
+    provider_id: providerId,
+    username,
+    cost,
+    imported_at: timeText(importedAt),
+  }));
+  output.result(
+    listed,
+    found.length === 0
+      ? "no password is an imported hash"
+      : table(["USER ID", "USERNAME", "HASH", "IMPORTED"], rows),
+  );
+}
+
+/** Removes imported hashes: of one user, or of all that are left. */
+export async function dropImported(
+  authority: Authority,
+  nameOrId: string | undefined,
+  output: Output,
+): Promise<void> {
+  const userIds =
+    nameOrId === undefined
+      ? (await authority.localLogins.listImported()).map(({ userId }) => userId)
+      : [(await findUser(authority, nameOrId)).id];
+  let dropped = 0;
+  for (const userId of userIds) if (await authority.localLogins.dropImported(userId)) dropped += 1;
+  output.result({ removed: dropped }, `removed ${dropped} imported hashes; these users need a new password`);
+}

@@ -1,0 +1,247 @@
+import { pbkdf2Sync } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import type { FlowStep } from "../../../../protocol/flow.ts";
+import { readHash } from "../../../../src/auth/passwords/imported/hash-encodings.ts";
+import { parametersIn } from "../../../../src/auth/passwords/parameters-in-use.ts";
+import type { UserToImport } from "../../../../src/auth/providers/homeassistant/import-users.ts";
+import { indexKeys, recordKeys } from "../../../../src/auth/record-keys.ts";
+import { readRecord } from "../../../../src/auth/store.ts";
+import { interposed } from "../../../support/interposed-store.ts";
+import { proofScrypt, proving } from "../../../support/scram-client.ts";
+import {
+  ada,
+  addPerson,
+  claimOf,
+  codeOf,
+  type LoginDomain,
+  loginDomain,
+  peer,
+  startRequest,
+  tryLogin,
+} from "../../login/login-domain.ts";
+import { type OpenStore, openStore } from "../../tokens/installation.ts";
+
+const old = { username: "old", password: "a password from elsewhere" };
+let opened: OpenStore;
+let domain: LoginDomain;
+
+beforeEach(async () => {
+  opened = await openStore();
+  domain = await loginDomain(opened, { passwords: { parameters: proofScrypt } });
+});
+afterEach(async () => {
+  await domain.close();
+  await opened.dispose();
+});
+
+function entry(username: string, more: Partial<UserToImport> & { readonly iterations?: number } = {}) {
+  const { iterations = 10, ...rest } = more;
+  const hash = pbkdf2Sync(old.password, username, iterations, 32, "sha256").toString("base64");
+  const read = readHash(`pbkdf2_sha256$${iterations}$${username}$${hash}`);
+  if ("problem" in read) throw new Error(read.problem);
+  const user: UserToImport = {
+    entry: `user ${username}`,
+    name: username,
+    groupIds: ["system-users"],
+    login: { username, hash: read },
+    ...rest,
+  };
+  return user;
+}
+
+const importOld = async (...more: UserToImport[]) => await domain.logins.importUsers([entry("old"), ...more]);
+const importedCosts = async () =>
+  parametersIn(await readRecord(opened.store, recordKeys.scryptParameters)).filter((cost) => "kdf" in cost);
+const listed = async () => await opened.store.list(indexKeys.importedPasswords, { limit: 10 });
+
+/** The whole exchange, and the password in the form if the server asks for it, as the SDK does. */
+async function proveOrSend(username: string, password: string) {
+  const { flows } = domain;
+  const started = await flows.start(startRequest(), peer);
+  const proof = proving(username);
+  const send = async (input: object): Promise<FlowStep> =>
+    (await flows.advance({ ...claimOf(started), input: { ...input } }, peer)).step;
+  const challenge = await send(proof.input);
+  const { client_final } = await proof.final(challenge, password);
+  const proved = await send({ client_final });
+  const isAsked = "send_password" in proved;
+  return { challenge, proved, isAsked, step: isAsked ? await send({ username, password }) : proved };
+}
+
+describe("users with imported hashes", () => {
+  it("log in by form once, and by proof from then on", async () => {
+    const { users } = await importOld();
+    expect(await domain.users.list()).toMatchObject([{ id: users[0]?.id, name: "old", state: "active" }]);
+    expect(await tryLogin(domain.flows, { ...old, password: "wrong" })).toMatchObject({
+      errors: { base: "invalid_auth" },
+    });
+    expect(await domain.logins.listImported()).toMatchObject([{ username: "old", userId: users[0]?.id }]);
+    expect(await tryLogin(domain.flows, old)).toMatchObject({ type: "create_entry" });
+    expect([await listed(), await importedCosts(), await domain.logins.listImported()]).toEqual([[], [], []]);
+    expect(await proveOrSend("old", old.password)).toMatchObject({
+      isAsked: false,
+      step: { type: "create_entry" },
+    });
+  });
+
+  it("are asked for the password after their proof was refused, like everybody else meanwhile", async () => {
+    await importOld(entry("other"));
+    await addPerson(domain);
+    const wrong = "wrong horse battery";
+    const shapes = [];
+    for (const [name, password] of [
+      ["old", old.password],
+      ["other", wrong],
+      ["ada", wrong],
+      ["nobody", wrong],
+    ] as const) {
+      const { challenge, proved } = await proveOrSend(name, password);
+      if (challenge.type !== "form" || proved.type !== "form") throw new Error("no form");
+      const { data_schema, step_id, description_placeholders } = challenge;
+      const keys = Object.keys(description_placeholders ?? {});
+      shapes.push([
+        { data_schema, step_id, keys },
+        { ...proved, flow_id: "" },
+      ]);
+    }
+    for (const shape of shapes) expect(shape).toEqual(shapes[0]);
+    expect(shapes[0]?.[1]).toMatchObject({ errors: { base: "invalid_auth" }, send_password: true });
+    // Whoever has a verifier proves it nevertheless.
+    expect(await proveOrSend("ada", ada.password)).toMatchObject({
+      isAsked: false,
+      step: { type: "create_entry" },
+    });
+    expect(await domain.provider.warnings?.()).toEqual([expect.stringContaining("PBKDF2-HMAC-SHA256")]);
+    await tryLogin(domain.flows, { username: "other", password: old.password });
+    expect(await domain.provider.warnings?.()).toEqual([]);
+    expect(await proveOrSend("nobody", wrong)).toMatchObject({ isAsked: false });
+  });
+
+  it("cost the same work and look-ups as unknown names and names with a verifier", async () => {
+    await importOld();
+    await addPerson(domain);
+    const store = interposed(opened.store);
+    const watched = await loginDomain({ ...opened, store }, { passwords: { parameters: proofScrypt } });
+    const seen = [];
+    for (const username of ["old", "ada", "nobody"]) {
+      const [before, runs] = [{ ...store.calls }, watched.passwords.load().runs];
+      await tryLogin(watched.flows, { username, password: "wrong horse battery" });
+      const { get, commit } = store.calls;
+      seen.push([get - before.get, commit - before.commit, watched.passwords.load().runs - runs]);
+    }
+    await watched.close();
+    expect(seen).toEqual([seen[0], seen[0], seen[0]]);
+  });
+
+  it("stop being imported when a password is set, the hash is removed, or they go", async () => {
+    const { users } = await importOld(entry("second"), entry("third"));
+    const [first = "", second = "", third = ""] = users.map(({ id }) => id);
+    await domain.logins.setPassword(first, "a new password for old");
+    expect(await domain.logins.dropImported(second)).toBe(true);
+    expect(await domain.logins.dropImported(second)).toBe(false);
+    expect(await tryLogin(domain.flows, { ...old, username: "second" })).toMatchObject({
+      errors: { base: "invalid_auth" },
+    });
+    expect(await domain.logins.listImported()).toMatchObject([{ username: "third" }]);
+    await domain.users.remove(third);
+    expect(await listed()).toEqual([]);
+    await domain.logins.retireParameters();
+    expect(await importedCosts()).toEqual([]);
+  });
+
+  it("keep the hash when they are renamed", async () => {
+    const { users } = await importOld();
+    await domain.logins.changeUsername(users[0]?.id ?? "", "renamed");
+    expect(await domain.logins.listImported()).toMatchObject([{ username: "renamed" }]);
+    expect(await tryLogin(domain.flows, { ...old, username: "renamed" })).toMatchObject({
+      type: "create_entry",
+    });
+    expect(await listed()).toEqual([]);
+  });
+
+  it("prove the imported one to change it", async () => {
+    const { users } = await importOld();
+    const principal = { userId: users[0]?.id ?? "", sessionId: "none" } as never;
+    const next = "a new password for old";
+    expect(await codeOf(domain.logins.changeOwnPassword(principal, "wrong", next, peer))).toBe(
+      "invalid_current_password",
+    );
+    // The right one gets as far as the session that is to be spared, which this user does not have.
+    expect(await codeOf(domain.logins.changeOwnPassword(principal, old.password, next, peer))).toBe(
+      "unauthorized",
+    );
+  });
+});
+
+describe("an import", () => {
+  const id = "0123456789abcdef0123456789abcdef";
+  it.each<[what: string, users: () => UserToImport[], problem: string]>([
+    ["a name that somebody has", () => [entry("ada")], "already exists"],
+    ["a name twice", () => [entry("one"), entry("one")], "user one has the same login name"],
+    ["a name that is none", () => [entry("one", { login: { ...login(), username: " " } })], "sername"],
+    ["an id twice", () => [entry("one", { id }), entry("two", { id })], "the same id"],
+    ["an id that is none", () => [entry("one", { id: "../x" })], "hexadecimal"],
+    ["two owners", () => [entry("one", { isOwner: true }), entry("two", { isOwner: true })], "same owner"],
+    [
+      "a group that does not exist",
+      () => [entry("one", { groupIds: ["nobodys"] })],
+      "unknown group: nobodys",
+    ],
+    ["a display name that is empty", () => [entry("one", { name: " " })], "1 to 128"],
+    [
+      "hashes of too many costs",
+      () => [1, 2, 3, 4, 5].map((n) => entry(`n${n}`, { iterations: n })),
+      "at most 4",
+    ],
+  ])("with %s writes nothing at all", async (_, users, problem) => {
+    await addPerson(domain);
+    const good = entry("good");
+    const outcome = await domain.logins.importUsers([good, ...users()]);
+    expect(outcome).toEqual({
+      users: [],
+      problems: expect.arrayContaining([
+        { entry: expect.any(String), problem: expect.stringContaining(problem) },
+      ]),
+    });
+    expect((await domain.users.list()).map(({ name }) => name)).toEqual(["Ada"]);
+    expect([await listed(), await importedCosts()]).toEqual([[], []]);
+  });
+
+  const login = () => ({ ...(entry("x").login as NonNullable<UserToImport["login"]>) });
+
+  it("that is a dry run writes nothing", async () => {
+    expect(await domain.logins.importUsers([entry("one")], { dryRun: true })).toEqual({
+      users: [],
+      problems: [],
+    });
+    expect(await domain.users.list()).toEqual([]);
+  });
+
+  it("of more users than a commit takes imports all of them, and two at once never share a name", async () => {
+    const many = Array.from({ length: 501 }, (_, nth) => entry(`n${nth}`));
+    expect((await domain.logins.importUsers(many)).users.length).toBe(501);
+    const twice = [entry("x"), entry("y")];
+    const outcomes = await Promise.allSettled([
+      domain.logins.importUsers(twice),
+      domain.logins.importUsers(twice),
+    ]);
+    const made = outcomes.flatMap((each) => (each.status === "fulfilled" ? each.value.users : []));
+    expect(made.map(({ name }) => name)).toEqual(["x", "y"]);
+    expect((await domain.users.list()).length).toBe(503);
+  });
+
+  it("makes the owner, with id, state and rights as they were", async () => {
+    const owner = entry("one", { id, isOwner: true, groupIds: ["system-admin"] });
+    const off = entry("two", { isActive: false, localOnly: true });
+    await domain.logins.importUsers([owner, off]);
+    expect(await domain.users.list()).toMatchObject([
+      { id, isOwner: true, groupIds: ["system-admin"] },
+      { isOwner: false, state: "deactivated", localOnly: true },
+    ]);
+    expect(await readRecord(opened.store, recordKeys.owner)).toMatchObject({ value: { user_id: id } });
+    expect((await domain.logins.importUsers([entry("three", { isOwner: true })])).problems).toMatchObject([
+      { problem: expect.stringContaining("an owner already") },
+    ]);
+  });
+});
