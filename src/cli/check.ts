@@ -17,7 +17,7 @@ import { type Output, UsageError } from "./output.ts";
 
 /**
  * Validates the configuration and its TLS certificate, and prints the effective values with secrets masked, and
- * warnings about login providers: files that cannot be used, and what an embedded store shows. With `guarantee` it
+ * warnings about login providers and second factors: files that cannot be used, and what an embedded store shows. With `guarantee` it
  * also asks Redis, and prints how soon the store lets a revocation take effect. It writes nothing to the store.
  */
 export async function check(
@@ -48,7 +48,8 @@ async function warningsOf(config: Config): Promise<readonly string[]> {
   try {
     const opened = await openAuthority(config, { role: "cli" });
     try {
-      return await providerWarnings(opened.authority, opened.providers);
+      const ofProviders = await providerWarnings(opened.authority, opened.providers);
+      return [...ofProviders, ...(await opened.authority.secondFactors.warnings())];
     } finally {
       await opened.close();
     }

@@ -1,6 +1,6 @@
 import type { Authority } from "../auth/authority.ts";
 import { findGroup } from "./group-names.ts";
-import type { Output } from "./output.ts";
+import { type Output, table } from "./output.ts";
 import { oneLine } from "./terminal-text.ts";
 import { findUser } from "./users.ts";
 
@@ -12,9 +12,17 @@ export async function resetFactors(
   output: Output,
 ): Promise<void> {
   const { id } = await findUser(authority, nameOrId);
-  const removed = await authority.secondFactors.reset(id, factorId);
+  const removed = await authority.secondFactors.reset(id, factorId, null);
   const text = removed.length === 0 ? "had none of them" : `has no ${removed.join(", ")} any more`;
   output.result({ user_id: id, removed }, `${oneLine(nameOrId)} ${text}`);
+}
+
+/** The second factors of a person: those of the configuration, and what else the person has set up. */
+export async function listFactors(authority: Authority, nameOrId: string, output: Output): Promise<void> {
+  const { id } = await findUser(authority, nameOrId);
+  const factors = await authority.secondFactors.allOf(id);
+  const rows = factors.map((factor) => [factor.id, oneLine(factor.name), factor.enabled ? "yes" : "no"]);
+  output.result({ user_id: id, factors }, table(["FACTOR", "NAME", "SET UP"], rows));
 }
 
 /** Whether members of a group must have a second factor. Sessions of those who had none end. */

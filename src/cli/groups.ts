@@ -9,26 +9,36 @@ import { confirmWithinMs, pendingNote, stateOf, stateWithin } from "./receipts.t
 import { oneLine } from "./terminal-text.ts";
 import { findUser } from "./users.ts";
 
-export async function listGroups({ groups }: Authority, output: Output): Promise<void> {
-  const all = await groups.list();
+export async function listGroups({ groups, secondFactors }: Authority, output: Output): Promise<void> {
+  const [all, demanding] = await Promise.all([groups.list(), secondFactors.demandingGroups()]);
   const rows = all.map(({ id, name, systemGenerated, version }) => [
     id,
     oneLine(name),
     systemGenerated ? "system" : String(version),
+    demanding.includes(id) ? "demanded" : "-",
   ]);
-  output.result(all.map(described), table(["ID", "NAME", "VERSION"], rows));
+  const groupsAndDemands = all.map((group) => ({
+    ...described(group),
+    second_factor: demanding.includes(group.id),
+  }));
+  output.result(groupsAndDemands, table(["ID", "NAME", "VERSION", "SECOND FACTOR"], rows));
 }
 
 /** The group, its policy and its members. */
 export async function showGroup(authority: Authority, spelled: string, output: Output): Promise<void> {
   const group = await findGroup(authority, spelled);
   const members = (await authority.users.list()).filter(({ groupIds }) => groupIds.includes(group.id));
+  const isDemanded = (await authority.secondFactors.demandingGroups()).includes(group.id);
   const lines = [
     `${oneLine(group.name)} (${group.id}), version ${group.version}`,
+    ...(isDemanded ? ["members must have a second factor"] : []),
     JSON.stringify(group.policy, null, 2),
     ...members.map((user) => `member ${user.id} ${oneLine(user.name ?? "-")}`),
   ];
-  output.result({ ...described(group), user_ids: members.map((user) => user.id) }, lines.join("\n"));
+  output.result(
+    { ...described(group), second_factor: isDemanded, user_ids: members.map((user) => user.id) },
+    lines.join("\n"),
+  );
 }
 
 export async function createGroup(

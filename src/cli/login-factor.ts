@@ -35,9 +35,25 @@ export async function answerFactorForm(
     await ask("Press Enter when you have kept them: ");
   }
   const input: Record<string, string> = {};
-  for (const { name: field, options = [] } of step.data_schema) {
-    if (options.length > 0) output.notice(options.map(([id, label]) => `${id}: ${label}`).join("\n"));
-    input[field] = await ask(options.length > 0 ? "Second factor: " : `${name}, ${field}: `);
-  }
+  for (const { name: field, options = [] } of step.data_schema)
+    input[field] = options.length > 0 ? await choose(options, ask, output) : await ask(`${name}, ${field}: `);
   return input;
+}
+
+type Option = readonly [id: string, label: string];
+
+const mostQuestions = 3;
+
+/** Takes the number, the id or the label. Throws `invalid_format` after three other answers. */
+async function choose(options: readonly Option[], ask: NonNullable<Ask>, output: Output): Promise<string> {
+  output.notice(options.map(([id, label], place) => `${place + 1}  ${label} (${id})`).join("\n"));
+  for (let asked = 0; asked < mostQuestions; asked += 1) {
+    const answer = (await ask("Second factor, by number or name: ")).trim().toLowerCase();
+    const found = options.find(([id, label], place) =>
+      [String(place + 1), id, label].some((each) => each.toLowerCase() === answer),
+    );
+    if (found !== undefined) return found[0];
+    output.notice("That is none of them.");
+  }
+  throw new AuthError("invalid_format", { publicMessage: "No second factor was chosen" });
 }

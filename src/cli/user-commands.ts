@@ -8,7 +8,7 @@ import {
   takingPassword,
   withAuthority,
 } from "./command-context.ts";
-import { resetFactors } from "./factors.ts";
+import { listFactors, resetFactors } from "./factors.ts";
 import { takingGroups } from "./group-names.ts";
 import { addImportCommands } from "./import-commands.ts";
 import { type Output, UsageError } from "./output.ts";
@@ -135,6 +135,9 @@ function addStandingCommands(family: Command, using: Using): void {
   ).action((user, isOn, flags) =>
     using(flags, (authority, output) => users.setLocalOnly(authority, user, isOn, output)),
   );
+  atProvider(
+    family.command("factors <user>").description("list the second factors that a user has set up"),
+  ).action((user, flags) => using(flags, (authority, output) => listFactors(authority, user, output)));
   atProvider(
     family
       .command("reset-factors <user>")

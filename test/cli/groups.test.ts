@@ -37,7 +37,7 @@ it("manages groups beside a running gateway, which confirms each change", async 
   expect(group).toMatchObject({ name: "Guests", system_generated: false, policy: { entities: {} } });
   expect((await run("list")).stdout).toMatch(
     new RegExp(
-      `^ID +NAME +VERSION\nsystem-admin +Administrators +system\n[^]*${group.id} +Guests +${group.version}\n$`,
+      `^ID +NAME +VERSION +SECOND FACTOR\nsystem-admin +Administrators +system +-\n[^]*${group.id} +Guests +${group.version} +-\n$`,
     ),
   );
 
@@ -189,6 +189,11 @@ it("demands a second factor of a group's members, and resets those of a user", a
   const demanded = await run("second-factor", "users", "on", "--json");
   expect(JSON.parse(demanded.stdout)).toEqual({ group_id: "system-users", demanded: true });
   expect(await gateway.authority.secondFactors.demandingGroups()).toEqual(["system-users"]);
+  expect((await run("list")).stdout).toMatch(/^system-users +Users +system +demanded$/m);
+  expect((await run("show", "users")).stdout).toContain("\nmembers must have a second factor\n");
+  expect((await command(["users", "factors", "petra"], env)).stdout).toMatch(
+    /^totp +Authenticator app +no$/m,
+  );
   expect((await run("second-factor", "users", "off")).stdout).toBe(
     "members of users need no second factor because of it\n",
   );

@@ -76,6 +76,15 @@ describe("at a terminal", { timeout: 60_000 }, () => {
       ["Authenticator app, code: ", codeAt(key, Date.now() + 30_000)],
     ]);
     expect({ code, shown }).toEqual({ code: 0, shown: expect.stringContaining("access_token") });
+    const recovery = await client.call("auth/setup_mfa", { mfa_module_id: "recovery" });
+    await client.call("auth/setup_mfa", { flow_id: recovery.flow_id, user_input: {} });
+    const chosen = await atTerminal(args, {}, [
+      ["Password: ", ownerPassword],
+      ["2  Recovery codes (recovery)", ""],
+      ["That is none of them.", "RECOVERY codes"],
+      ["Recovery codes, code: ", shownIn(recovery).codes?.split("\n")[0] ?? ""],
+    ]);
+    expect(chosen).toMatchObject({ code: 0, shown: expect.stringContaining("access_token") });
     client.close();
     await node.stop();
   });
