@@ -162,6 +162,7 @@ it("an entry is checked, and its token is never shown", () => {
   expect(() => config({ command: "/bin/true", token: "canary" })).toThrow(
     "has a token, which is for a webhook",
   );
+  expect(() => config({ webhook: "https://canary:canary@a.example/" })).toThrow("give a token");
   expect(() => config({ command: "true" })).toThrow("auth_mfa_modules");
   const shown = effectiveConfig(config({ webhook: "https://a.example/", token: "canary" }));
   expect(JSON.stringify(shown.auth_mfa_modules)).toBe(

@@ -78,6 +78,8 @@ export const notifyType: FactorType<typeof entry> = {
   problem({ webhook, command, token }) {
     if ((webhook === undefined) === (command === undefined)) return "needs webhook or command, and not both";
     if (webhook !== undefined && !URL.canParse(webhook)) return "has a wrong webhook: must be a URL";
+    if (webhook !== undefined && /^https?:\/\/[^/?#]*@/.test(webhook))
+      return "has a webhook with a user name or a password, which would be shown: give a token";
     return token !== undefined && webhook === undefined ? "has a token, which is for a webhook" : undefined;
   },
   create(options, { store, clock, sealing }) {

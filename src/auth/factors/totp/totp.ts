@@ -36,7 +36,7 @@ export function createTotp({ id, name, issuer, clock, sealing }: TotpOptions): F
   };
   const setupForm = (box: string, context: FactorContext, errors = {}): FactorForm => {
     const secret = open(box, context);
-    const url = new TOTP({ ...parameters, issuer, label: context.userName, secret }).toString();
+    const url = new TOTP({ ...parameters, issuer, label: labelOf(context), secret }).toString();
     return {
       kind: "form",
       fields: [codeField],
@@ -74,6 +74,15 @@ export function createTotp({ id, name, issuer, clock, sealing }: TotpOptions): F
       return { kind: "proved", amr: ["otp"], verifiesUser: false, used: { period } };
     },
   };
+}
+
+/** Characters of a name in the code: with more, the URI of some would be too long for a QR code. */
+const longestLabel = 48;
+
+function labelOf({ userName }: FactorContext): string {
+  const characters = [...userName];
+  if (characters.length <= longestLabel) return userName;
+  return `${characters.slice(0, longestLabel - 1).join("")}…`;
 }
 
 /** The period whose code it is. The comparison takes the same time for every code of the right length. */
