@@ -226,6 +226,8 @@ const assurance: Rules<Authority["assurance"]> = {
 
 const secondFactors: Rules<Authority["secondFactors"]> = {
   of: unrestricted,
+  allOf: unrestricted,
+  warnings: unrestricted,
   // It raises the session that asks.
   beginSetup: needsFollowedLog,
   advanceSetup: needsFollowedLog,

@@ -36,12 +36,12 @@ function administratorCommands({ authority, authorityOf }: CommandParts): readon
   return [
     defineCommand("gatehouse/mfa/list", authority, async ({ user_id: userId }) => {
       if ((await users.current(userId)) === undefined) throw new AuthError("not_found");
-      return { modules: [...(await secondFactors.of(userId))] };
+      return { modules: [...(await secondFactors.allOf(userId))] };
     }),
     defineCommand("gatehouse/mfa/reset", authority, async (message, session) => {
       const { user_id: userId, mfa_module_id: factorId } = message;
       await requireOwnerForOwner(users, userId, session);
-      await authorityOf(session).secondFactors.reset(userId, factorId);
+      await authorityOf(session).secondFactors.reset(userId, factorId, session.principal);
       return null;
     }),
     defineCommand("gatehouse/mfa/demands/list", authority, async () => ({

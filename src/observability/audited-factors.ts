@@ -3,6 +3,8 @@ import { notRecorded, type Rules, records } from "./recording-rules.ts";
 
 export const secondFactors: Rules<Authority["secondFactors"]> = {
   of: notRecorded,
+  allOf: notRecorded,
+  warnings: notRecorded,
   beginSetup: notRecorded,
   // A step that only asks on is no decision.
   advanceSetup:

@@ -256,11 +256,12 @@ class RunningGateway implements Gateway {
     const { config, opened, log } = this.#parts;
     try {
       const ofFiles = await providerFileWarnings(config.auth_providers);
-      for (const warning of [...ofFiles, ...(await providerWarnings(this.authority, opened.providers))])
-        log.warn({}, warning);
+      const ofProviders = await providerWarnings(this.authority, opened.providers);
+      const ofFactors = await this.authority.secondFactors.warnings();
+      for (const warning of [...ofFiles, ...ofProviders, ...ofFactors]) log.warn({}, warning);
     } catch (error) {
       if (this.#stopped === undefined)
-        log.warn({ err: error }, "the logins of the providers were not checked");
+        log.warn({ err: error }, "the logins of the providers, and the second factors, were not checked");
     }
   }
 

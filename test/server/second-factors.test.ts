@@ -155,7 +155,7 @@ describe.each(transportNames)("second factors on %s", (name) => {
     await setUp(first.socket);
     expect(await second.socket.closed).toMatchObject({ code: 4301 });
     expect(await first.socket.call("ping")).toMatchObject({ type: "pong" });
-    await node.authority.secondFactors.reset(await owner());
+    await node.authority.secondFactors.reset(await owner(), undefined, null);
     const third = await logIn();
     expect(
       await third.socket.call("gatehouse/mfa/demands/set", { group_id: "system-admin", demanded: true }),

@@ -84,6 +84,8 @@ export interface Factor {
   readonly backup: boolean;
   /** Whether it proves by itself who holds it; see `FactorVerdict`. */
   readonly verifiesUser: boolean;
+  /** What an operator should know of its configuration. */
+  warnings?(): readonly string[];
   beginSetup(context: FactorContext): Promise<FactorSetup>;
   advanceSetup(
     input: Readonly<Record<string, unknown>>,

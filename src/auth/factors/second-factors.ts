@@ -7,6 +7,7 @@ import { requireUser } from "../users/user-record.ts";
 import type { FactorDemands } from "./demands.ts";
 import { type Enrolments, readEnrolments, writeEnrolmentsStep } from "./enrolments.ts";
 import type { Factor } from "./factor.ts";
+import { factorWarnings, unconfigured } from "./factor-warnings.ts";
 import {
   createSetupFlows,
   requireFactor,
@@ -26,6 +27,10 @@ export interface FactorInfo {
 export interface SecondFactors {
   /** Every factor of the configuration, in its order. */
   of(userId: string): Promise<readonly FactorInfo[]>;
+  /** The same, with those that the user has and that are not configured any more. Their name is their id. */
+  allOf(userId: string): Promise<readonly FactorInfo[]>;
+  /** What an operator should know: why people cannot prove, or set up, what is demanded of them. Reads all users. */
+  warnings(): Promise<readonly string[]>;
   beginSetup: SetupFlows["begin"];
   advanceSetup: SetupFlows["advance"];
   /**
@@ -36,9 +41,10 @@ export interface SecondFactors {
   remove(factorId: string, by: Principal): Promise<readonly string[]>;
   /**
    * The same, for an administrator who helps a person that lost a factor: every factor, or this one. A person in a group that
-   * demands one sets another up at the next login. Throws `not_found` for an unknown user.
+   * demands one sets another up at the next login. `by`: who resets, or null for the command line. Of their own factors they
+   * need a recent login, as for `remove`. Throws `not_found` for an unknown user, `recent_login_required`.
    */
-  reset(userId: string, factorId?: string): Promise<readonly string[]>;
+  reset(userId: string, factorId: string | undefined, by: Principal | null): Promise<readonly string[]>;
   /** The groups whose members must have a second factor. */
   demandingGroups: FactorDemands["list"];
   /** See `FactorDemands.set`. */
@@ -48,11 +54,16 @@ export interface SecondFactors {
 export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
   const { store, factors, demands, assurance } = options;
   const setup = createSetupFlows(options);
+  const infoOf = ({ all }: Enrolments) =>
+    factors.map(({ id, name }) => ({ id, name, enabled: all.some(({ factor }) => factor === id) }));
   return {
-    async of(userId) {
-      const { all } = await readEnrolments(store, userId);
-      return factors.map(({ id, name }) => ({ id, name, enabled: all.some(({ factor }) => factor === id) }));
+    of: async (userId) => infoOf(await readEnrolments(store, userId)),
+    async allOf(userId) {
+      const enrolments = await readEnrolments(store, userId);
+      const lost = unconfigured(factors, enrolments).map((id) => ({ id, name: id, enabled: true }));
+      return [...infoOf(enrolments), ...lost];
     },
+    warnings: () => factorWarnings(options),
     beginSetup: setup.begin,
     advanceSetup: setup.advance,
     async remove(factorId, by) {
@@ -75,7 +86,8 @@ export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
         return (await options.revocation.commit(step)).ok ? removed(enrolments, after) : undefined;
       });
     },
-    async reset(userId, factorId) {
+    async reset(userId, factorId, by) {
+      if (by?.userId === userId) options.recentLogin.require(by);
       return await retryConflicts(async () => {
         const record = await readRecord(store, recordKeys.user(userId));
         if (record === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });

@@ -136,7 +136,7 @@ class World {
         return;
       }
       case "reset":
-        await secondFactors.reset(this.#userId);
+        await secondFactors.reset(this.#userId, undefined, null);
         this.#secret = undefined;
         return;
       case "demand":

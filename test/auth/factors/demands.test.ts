@@ -185,6 +185,48 @@ describe("a group that demands a second factor", () => {
   });
 });
 
+it("an operator is told of factors that are not configured, and of what nobody can set up", async () => {
+  const { user } = await enrolledUser(node, "abe");
+  await node.authority.secondFactors.demand("system-admin", true);
+  expect(await node.authority.secondFactors.warnings()).toEqual([]);
+  const bare = await startAuthority({
+    store: node.store,
+    clock: node.clock,
+    factors: (tools) => createFactors([{ type: "recovery" }], tools),
+  });
+  const { secondFactors } = bare.authority;
+  expect(await secondFactors.warnings()).toEqual([
+    "no second factor is configured that people can set up, and these groups demand one, so their members cannot log in: system-admin",
+    "1 person has set up the second factor totp, which is not configured: without another one the person cannot log in until it is reset",
+  ]);
+  expect(await secondFactors.allOf(user.id)).toEqual([
+    { id: "recovery", name: "Recovery codes", enabled: false },
+    { id: "totp", name: "totp", enabled: true },
+  ]);
+  await bare.stop();
+});
+
+it.each([
+  ["http://127.0.0.1:8123", {}, true],
+  ["https://[2001:db8::1]", {}, true],
+  ["http://gate.example.org", {}, true],
+  ["https://gate.example.org", { rp_id: "example.com" }, true],
+  ["https://gate.example.org", { rp_id: "example.org" }, false],
+  ["https://gate.example.org", {}, false],
+  ["http://localhost:8123", {}, false],
+  ["http://127.0.0.1:8123", { rp_id: "example.org", origins: ["https://www.example.org"] }, false],
+])("whether browsers give keys to the pages of %s with %o is told", async (address, options, isTold) => {
+  const other = await startAuthority({
+    publicUrl: () => address,
+    factors: (tools) => createFactors([{ type: "webauthn", ...options }], tools),
+  });
+  const warnings = await other.authority.secondFactors.warnings();
+  await other.stop();
+  expect(warnings.map((text) => text.includes(`no key to the pages of ${address}`))).toEqual(
+    isTold ? [true] : [],
+  );
+});
+
 describe("no other way goes around a factor", () => {
   it("not its absence from the configuration", async () => {
     const { user } = await enrolledUser(node, "noa");
@@ -194,7 +236,7 @@ describe("no other way goes around a factor", () => {
       factors: (tools) => createFactors([{ type: "totp", id: "app" }], tools),
     });
     expect(outcomeOf((await new Login(bare).begin("noa")).step)).toBe("not_allowed");
-    await bare.authority.secondFactors.reset(user.id);
+    await bare.authority.secondFactors.reset(user.id, undefined, null);
     expect(outcomeOf((await new Login(bare).begin("noa")).step)).toBe("create_entry");
     await bare.stop();
   });

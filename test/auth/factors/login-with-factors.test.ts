@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
+import { createFactors } from "../../../src/auth/factors/factor-types.ts";
 import { openRedisStore } from "../../../src/store/redis/redis-store.ts";
 import { abroad, home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { handClock } from "../../support/hand-clock.ts";
@@ -144,7 +145,7 @@ describe("a login of a user with an authenticator app", () => {
     expect(outcomeOf(await changed.send({ code: codeAt(secret, now()) }))).toBe("not_allowed");
     const { secret: lost, user: hal } = await enrolledUser(node, "hal");
     const reset = await new Login(node).begin("hal");
-    await node.authority.secondFactors.reset(hal.id);
+    await node.authority.secondFactors.reset(hal.id, undefined, null);
     expect(outcomeOf(await reset.send({ code: codeAt(lost, now()) }))).toBe("not_enrolled");
   });
 
@@ -213,6 +214,29 @@ describe("set-up and removal", () => {
     );
     expect(await codeOf(secondFactors.beginSetup("totp", principal))).toBe("recent_login_required");
     expect(await codeOf(secondFactors.remove("totp", principal))).toBe("recent_login_required");
+  });
+
+  it("need it too of an administrator who resets their own, and not for those of others", async () => {
+    const [own, others] = [await enrolledUser(node, "pia"), await enrolledUser(node, "ron")];
+    const { secondFactors } = node.authority;
+    node.clock.advance(16 * 60_000);
+    const resetting = (userId: string) => secondFactors.reset(userId, undefined, own.principal);
+    expect(await codeOf(resetting(own.user.id))).toBe("recent_login_required");
+    expect(await resetting(others.user.id)).toEqual(["totp"]);
+  });
+
+  it("show a QR code also of the longest names", async () => {
+    const other = await startAuthority({
+      factors: (tools) => createFactors([{ type: "totp", issuer: "😀".repeat(64) }], tools),
+    });
+    await other.owner();
+    const { user } = await other.user("sue");
+    const { principal } = await passwordSession(other, "sue");
+    await other.authority.users.update(user.id, { name: "漢".repeat(128) });
+    const { url = "", qr_code } = shownIn(await other.authority.secondFactors.beginSetup("totp", principal));
+    await other.stop();
+    expect(decodeURIComponent(url)).toContain(`:${"漢".repeat(47)}…?`);
+    expect(qr_code).toMatch(/^<svg /);
   });
 
   it("keep the session on which a factor was set up, at level 2, and end the others", async () => {

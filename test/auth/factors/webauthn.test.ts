@@ -213,7 +213,7 @@ describe("a passkey as the login", () => {
     const removal = credentialRemovals.remove(principal.userId, password?.id ?? "", { keepLast: true });
     expect(await codeOf(removal)).toBe("last_credential");
     const late = await begin();
-    await secondFactors.reset(principal.userId);
+    await secondFactors.reset(principal.userId, undefined, null);
     expect(outcomeOf(await late.login.send(late.answer))).toBe("invalid_passkey");
   });
 
@@ -234,7 +234,7 @@ it("keys that were reset do not come back with one that is being added", async (
   const input = second.create(shownIn(form).options ?? "");
   store.beforeCommit(
     ({ put = [] }) => put.some(({ value }) => "enrolments" in value),
-    () => secondFactors.reset(session.principal.userId),
+    () => secondFactors.reset(session.principal.userId, undefined, null),
   );
   expect(await codeOf(secondFactors.advanceSetup(form.flow_id, input, session.principal))).toBe("conflict");
   const done = await secondFactors.advanceSetup(form.flow_id, input, session.principal);

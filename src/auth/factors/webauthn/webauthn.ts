@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+
 import type { FormField } from "../../../../protocol/flow.ts";
 import type { JsonObject } from "../../store.ts";
 import type { Sealing } from "../../tokens/sealing.ts";
@@ -72,6 +74,7 @@ export function createWebauthn(options: WebauthnOptions): Factor & KeyForms {
     guessable: false,
     backup: false,
     verifiesUser,
+    warnings: () => pageWarnings(options),
     async beginSetup(context) {
       const known = keysOf(context, context.previous);
       if (known.length >= mostKeys) return { kind: "abort", reason: "too_many_keys" };
@@ -122,6 +125,22 @@ function expected({ rpId, origins, publicUrl, verifiesUser }: WebauthnOptions) {
     expectedRPID: rpId ?? own.hostname,
     requireUserVerification: verifiesUser,
   };
+}
+
+/** Browsers give keys to pages at a host name alone, which is the domain or below it, over TLS or on the own machine. */
+function pageWarnings({ rpId, origins, publicUrl }: WebauthnOptions): readonly string[] {
+  const own = new URL(publicUrl());
+  const domain = rpId ?? own.hostname;
+  const isUsable = [own, ...origins.map((origin) => new URL(origin))].some(({ hostname, protocol }) => {
+    const isBelow = hostname === domain || hostname.endsWith(`.${domain}`);
+    const isOwnMachine = hostname === "localhost" || hostname.endsWith(".localhost");
+    const isName = isIP(hostname.replace(/^\[|\]$/g, "")) === 0;
+    return isBelow && isName && (protocol === "https:" || isOwnMachine);
+  });
+  if (isUsable) return [];
+  return [
+    `browsers give no key to the pages of ${own.origin}: they want a host name, no address, which is ${domain} or below it, over TLS or at localhost; see public_url`,
+  ];
 }
 
 function verification({ verifiesUser }: WebauthnOptions): "required" | "preferred" {
