@@ -1,11 +1,10 @@
-import type { ExternalStep, FlowStep, ProgressStep } from "../../protocol/flow.ts";
 import { AuthError } from "../auth/errors.ts";
 import { GatewayError } from "../client/errors.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
-import type { LoginFlow } from "../client/login-flow.ts";
 import { createMemoryTokenStore } from "../client/token-store.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
 import { type Ask, answerFactorForm, isFactorForm } from "./login-factor.ts";
+import { nextStep, refusal, waitingText } from "./login-steps.ts";
 import type { Output } from "./output.ts";
 
 export interface LoginOptions {
@@ -58,19 +57,6 @@ export async function login(options: LoginOptions, output: Output): Promise<void
   }
 }
 
-/** The gateway ends a login that waits for too long, and closes its socket. */
-async function nextStep(flow: LoginFlow, waiting: ExternalStep | ProgressStep): Promise<FlowStep> {
-  try {
-    return await flow.next();
-  } catch (error) {
-    const isLost = error instanceof GatewayError && error.code === "connection_lost";
-    if (!isLost || waiting.type !== "progress") throw error;
-    const publicMessage =
-      "Nobody has decided within the time of a login. You go on waiting: run the command again later";
-    throw new AuthError("unavailable", { publicMessage, cause: error });
-  }
-}
-
 function isUnknownProvider(error: unknown): boolean {
   return error instanceof GatewayError && error.code === "invalid_handler";
 }
@@ -78,23 +64,4 @@ function isUnknownProvider(error: unknown): boolean {
 function unknownProvider([type, id]: LoginOptions["handler"]): AuthError {
   const which = id === null ? `${type} without an id` : `${type} with the id ${id}`;
   return new AuthError("invalid_handler", { publicMessage: `The gateway has no provider ${which}` });
-}
-
-function waitingText(step: ExternalStep | ProgressStep): string {
-  const { code } = step.description_placeholders ?? {};
-  const compare = code === undefined ? "" : `\nCode to compare: ${code}`;
-  if (step.type === "external") return `Open this address in a browser: ${step.url}${compare}`;
-  const what = step.progress_action === "wait_for_approval" ? "Somebody has to approve you" : "Waiting";
-  return `${what}.${compare}`;
-}
-
-function refusal(step: FlowStep): AuthError {
-  if (step.type === "abort")
-    return new AuthError("access_denied", { publicMessage: `The login ended: ${step.reason}` });
-  if (step.type === "form" && step.errors.base === "invalid_auth") {
-    return new AuthError("access_denied", { publicMessage: "Invalid username or password" });
-  }
-  return new AuthError("not_supported", {
-    publicMessage: "The login asks for a step that this command does not support",
-  });
 }

@@ -18,7 +18,7 @@ import { readPassword } from "./password-input.ts";
 import { addPermissionCommands } from "./permission-commands.ts";
 import { addSessionCommands } from "./session-commands.ts";
 import { addSystemUserCommands } from "./system-user-commands.ts";
-import { askHidden } from "./terminal-prompt.ts";
+import { askHidden, askLine } from "./terminal-prompt.ts";
 import { addThrottleCommands } from "./throttle-commands.ts";
 import { addUserCommands } from "./user-commands.ts";
 
@@ -78,6 +78,7 @@ function buildProgram(context: CommandContext, json: boolean): Command {
   addBackupCommand(program, context);
   addSecretCommand(program, context);
   addLoginCommand(program, context);
+  addCallCommand(program, context);
   return program;
 }
 
@@ -168,6 +169,25 @@ function addLoginCommand(program: Command, { environment, runAction }: CommandCo
           ? (question: string) => askHidden(environment, question)
           : undefined;
         await login({ url, by, clientId, handler, msgpack, ask }, output);
+      }),
+    );
+}
+
+function addCallCommand(program: Command, { environment, runAction }: CommandContext): void {
+  program
+    .command("call <url> <type> [fields]")
+    .description(
+      "send one command of the protocol to the gateway at <url>, with the access token in GATEHOUSE_ACCESS_TOKEN; asks for a login if the command needs a recent one",
+    )
+    .option("--json", "one line of JSON instead of text")
+    .action((url, type, fields, flags) =>
+      runAction(flags.json, async (output) => {
+        const { call, tokenVariable } = await import("./call.ts");
+        const accessToken = environment.env[tokenVariable];
+        const { isTTY } = environment.stdin;
+        const ask = isTTY ? (question: string) => askHidden(environment, question) : undefined;
+        const askOpenly = isTTY ? (question: string) => askLine(environment, question) : undefined;
+        await call({ url, type, fields, accessToken, ask, askOpenly }, output);
       }),
     );
 }

@@ -16,6 +16,14 @@ export async function askHidden({ stdin, stderr }: Terminal, question: string): 
   return await nextLine(lines).finally(() => stderr.write("\n"));
 }
 
+/** The same with echo, for what is no secret. */
+export async function askLine({ stdin, stderr }: Terminal, question: string): Promise<string> {
+  const lines = createInterface({ input: stdin, output: stderr, terminal: true, historySize: 0 });
+  lines.setPrompt(question);
+  lines.prompt();
+  return (await nextLine(lines)).trim();
+}
+
 /** True for `y` or `yes`, otherwise false. */
 export async function askYesOrNo({ stdin, stderr }: Terminal, question: string): Promise<boolean> {
   const lines = createInterface({ input: stdin, output: stderr, terminal: true, historySize: 0 });

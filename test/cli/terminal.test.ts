@@ -5,6 +5,7 @@ import { GatewayClient } from "../../src/client/index.ts";
 import { codeAt, shownIn } from "../auth/factors/factor-people.ts";
 import { ownerPassword, setUpOwner, startNode } from "../support/gateway.ts";
 import { atTerminal } from "../support/pseudo-terminal.ts";
+import { staleTokens } from "../support/stale-session.ts";
 import { type TemporaryFolder, temporaryFolder } from "../support/temporary-folder.ts";
 import { command } from "./command-in-process.ts";
 
@@ -38,6 +39,38 @@ describe("at a terminal", { timeout: 60_000 }, () => {
     expect({ code, shown }).toEqual({ code: 0, shown: expect.stringContaining("added olivia") });
     expect(shown).not.toContain("horse");
     expect(await names()).toContain("olivia");
+  });
+
+  it("a command that needs a recent login asks for it, and goes on; without a terminal it is refused", async () => {
+    const node = await startNode({});
+    try {
+      const { id } = await setUpOwner(node.authority);
+      const { accessToken } = await staleTokens(node.authority, id);
+      const token = { GATEHOUSE_ACCESS_TOKEN: accessToken };
+      const fields = JSON.stringify({ lifespan: 1, client_name: "from a terminal" });
+      const call = ["call", node.url, "auth/long_lived_access_token", fields];
+      expect(await command(call, token)).toMatchObject({
+        code: 1,
+        stderr: expect.stringContaining("recent_login_required"),
+      });
+      const { shown, code } = await atTerminal(call, token, [
+        ["Username: ", "paula"],
+        ["Password: ", "wrong horse"],
+        ["Username: ", "paula"],
+        ["Password: ", ownerPassword],
+      ]);
+      expect({ code, shown }).toEqual({ code: 0, shown: expect.stringMatching(/"ey[\w.-]+"/) });
+      expect(shown).not.toContain("horse");
+      expect(shown).not.toContain(accessToken);
+      const again = ["call", node.url, "auth/current_user"];
+      expect(await command(again, token)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining("Paula"),
+      });
+      expect(await command(again, {})).toMatchObject({ code: 2 });
+    } finally {
+      await node.stop();
+    }
   });
 
   it("an empty password is an error", async () => {
