@@ -1,5 +1,6 @@
 import type { DeviceTokenStore } from "../client/device-store.ts";
 import type { GatewayClient } from "../client/gateway-client.ts";
+import type { StepUpRequest } from "../client/step-up.ts";
 import type { TokenStore } from "../client/token-store.ts";
 
 /** What the element's events carry as `detail`. All of them bubble, and cross the borders of shadow trees. */
@@ -12,6 +13,8 @@ export interface GatehouseLoginEvents {
     readonly redirectUri: string;
     readonly state: string | null;
   }>;
+  /** `for="step-up"`: the person has logged in again, and the calls that waited for it go on. */
+  "gatehouse-stepped-up": CustomEvent<null>;
   /** A login ended without success. `reason` is that of the flow's `abort` step. The person may start again. */
   "gatehouse-ended": CustomEvent<{ readonly reason: string }>;
 }
@@ -26,8 +29,16 @@ export interface GatehouseLoginElement extends HTMLElement {
   clientName: string | null;
   /** `redirect-uri`. Required for a code. */
   redirectUri: string | null;
-  /** `for`: what the login gives. Default: `session`. `setup` creates the owner, and logs in as that person. */
-  purpose: "session" | "code" | "setup";
+  /**
+   * `for`: what the login gives. Default: `session`. `setup` creates the owner, and logs in as that person. `step-up` lets
+   * the person log in again for what waits for it.
+   */
+  purpose: "session" | "code" | "setup" | "step-up";
+  /**
+   * With `for="step-up"`: what the client's `onStepUp` was given. Set it before the element is in the page. If the element
+   * is removed, or the login ends, it is given up.
+   */
+  stepUp: StepUpRequest | undefined;
   /**
    * With `for="setup"`: the code that the gateway printed. Without one the form asks for it. Set it before the
    * element is in the page.

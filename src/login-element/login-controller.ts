@@ -42,8 +42,11 @@ export type LoginOutcome =
   | { readonly kind: "code"; readonly code: string }
   | { readonly kind: "ended"; readonly reason: string };
 
+/** What logs in: a client, or a step-up of one. */
+export type LoginClient = Pick<GatewayClient, "providers" | "login" | "createOwner" | "close">;
+
 export interface LoginControllerOptions {
-  readonly client: GatewayClient;
+  readonly client: LoginClient;
   readonly request: Omit<Parameters<GatewayClient["login"]>[0], "handler">;
   /** Creates the owner in place of a login. `code` is the set-up code, as far as the page knows it. */
   readonly setup: { readonly code: string } | undefined;
@@ -259,7 +262,7 @@ export class LoginController {
       case "abort":
         return this.#end(step.reason);
       case "create_entry":
-        return this.#created(step.result);
+        return this.#created(step.token === undefined ? step.result : undefined);
     }
   }
 

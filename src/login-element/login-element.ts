@@ -3,6 +3,7 @@ import { html, LitElement, type PropertyValues, type TemplateResult } from "lit"
 import type { FormStep } from "../../protocol/flow.ts";
 import type { DeviceTokenStore } from "../client/device-store.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
+import type { StepUpRequest } from "../client/step-up.ts";
 import type { TokenStore } from "../client/token-store.ts";
 import { browserDeviceStore } from "./device-storage.ts";
 import type { GatehouseLoginElement } from "./events.ts";
@@ -10,8 +11,9 @@ import { answerOf, fieldId, isSecret, problemsOf } from "./form-fields.ts";
 import { LoginController, type LoginOutcome, type LoginState, type View } from "./login-controller.ts";
 import { isOwnerForm } from "./owner-form.ts";
 import { answerWithPasskey, asksForPasskey, passkeyFailed } from "./passkey.ts";
+import { stepUpClient } from "./step-up-client.ts";
 import { styles } from "./styles.ts";
-import { fill, languageOf, textsIn } from "./texts.ts";
+import { fill, languageOf, type Texts, textsIn } from "./texts.ts";
 import { announcement, isBlocked, problemText, type ViewContext, viewTemplate } from "./views.ts";
 
 /** Attributes that are part of the login: if one changes, it starts again. */
@@ -25,7 +27,10 @@ const requestProperties = [
   "scope",
   "resource",
   "nonceOfClient",
+  "acrValues",
+  "maxAge",
   "requestUri",
+  "stepUp",
 ] as const;
 
 export class LoginElement extends LitElement implements GatehouseLoginElement {
@@ -42,7 +47,10 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     resource: {},
     // `nonce` is a property of every element, for content security policies.
     nonceOfClient: { attribute: "client-nonce" },
+    acrValues: { attribute: "acr-values" },
+    maxAge: { attribute: "max-age" },
     requestUri: { attribute: "request-uri" },
+    stepUp: { attribute: false },
     // Only so that a change shows the other texts. `lang` itself stays the browser's property.
     language: { attribute: "lang" },
   };
@@ -51,13 +59,16 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
   declare clientId: string | null;
   declare clientName: string | null;
   declare redirectUri: string | null;
-  declare purpose: "session" | "code" | "setup";
+  declare purpose: "session" | "code" | "setup" | "step-up";
   declare state: string | null;
   declare codeChallenge: string | null;
   declare scope: string | null;
   declare resource: string | null;
   declare nonceOfClient: string | null;
+  declare acrValues: string | null;
+  declare maxAge: string | null;
   declare requestUri: string | null;
+  declare stepUp: StepUpRequest | undefined;
   setupCode = "";
   tokens: TokenStore | undefined = undefined;
   device: DeviceTokenStore | undefined = undefined;
@@ -80,11 +91,15 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     this.scope = null;
     this.resource = null;
     this.nonceOfClient = null;
+    this.acrValues = null;
+    this.maxAge = null;
     this.requestUri = null;
+    this.stepUp = undefined;
   }
 
   get client(): GatewayClient | undefined {
-    return this.#controller?.state.view.kind === "done" && this.purpose !== "code" ? this.#client : undefined;
+    const isOurs = this.purpose === "session" || this.purpose === "setup";
+    return this.#controller?.state.view.kind === "done" && isOurs ? this.#client : undefined;
   }
 
   override connectedCallback(): void {
@@ -116,7 +131,7 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     });
     this.#client = client;
     const controller = new LoginController({
-      client,
+      client: this.purpose === "step-up" ? stepUpClient(this.stepUp) : client,
       request: {
         for: this.purpose === "code" ? "code" : "session",
         ...(this.redirectUri === null ? {} : { redirect_uri: this.redirectUri }),
@@ -125,6 +140,8 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
         ...(this.scope === null ? {} : { scope: this.scope }),
         ...(this.resource === null ? {} : { resource: this.resource }),
         ...(this.nonceOfClient === null ? {} : { nonce: this.nonceOfClient }),
+        ...(this.acrValues === null ? {} : { acr_values: this.acrValues }),
+        ...(this.maxAge === null ? {} : { max_age: Number(this.maxAge) }),
         ...(this.requestUri === null ? {} : { request_uri: this.requestUri }),
       },
       setup: this.purpose === "setup" ? { code: this.setupCode } : undefined,
@@ -160,13 +177,20 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
 
   #finished(client: GatewayClient, outcome: LoginOutcome): void {
     const { state, redirectUri } = this;
-    if (outcome.kind === "authenticated") this.#dispatch("gatehouse-authenticated", { client });
+    if (outcome.kind === "authenticated" && this.purpose === "step-up")
+      this.#dispatch("gatehouse-stepped-up", null);
+    else if (outcome.kind === "authenticated") this.#dispatch("gatehouse-authenticated", { client });
     else if (outcome.kind === "ended") this.#dispatch("gatehouse-ended", { reason: outcome.reason });
     else this.#dispatch("gatehouse-code", { code: outcome.code, redirectUri, state });
   }
 
   #dispatch(name: string, detail: unknown): void {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+  }
+
+  #title({ title, setupTitle, stepUpTitle }: Texts): string {
+    if (this.purpose === "setup") return setupTitle;
+    return this.purpose === "step-up" ? stepUpTitle : title;
   }
 
   #submit(event: SubmitEvent): void {
@@ -203,7 +227,7 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     const { provider, providers, view } = state;
     const isNamed = provider !== undefined && providers.length > 1 && view.kind !== "providers";
     return html`<div class="card" part="card" lang=${languageOf(this)} aria-busy=${String(state.busy)}>
-      <h2 part="title" tabindex="-1">${isNamed ? fill(texts.titleWith, { provider: provider.name }) : this.purpose === "setup" ? texts.setupTitle : texts.title}</h2>
+      <h2 part="title" tabindex="-1">${isNamed ? fill(texts.titleWith, { provider: provider.name }) : this.#title(texts)}</h2>
       <p class="visually-hidden" role="status">${announcement(state, texts)}</p>
       <p class="problem alert" part="error" role="alert">${problemText(state, texts)}</p>
       ${viewTemplate(this.#context(controller, state))}

@@ -1,0 +1,103 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, it } from "vitest";
+
+import type { GatehouseLoginElement, GatewayClient } from "../../src/login-element/index.ts";
+import { builtPages } from "../support/built-pages.ts";
+import { ownerPassword, setUpOwner, startNode } from "../support/gateway.ts";
+import {
+  accessibilityFaults,
+  type LoginPages,
+  launchChromium,
+  startLoginPages,
+} from "../support/login-page.ts";
+import { staleTokens } from "../support/stale-session.ts";
+
+let browser: Browser;
+let pages: LoginPages;
+let node: Awaited<ReturnType<typeof startNode>>;
+let ownerId: string;
+beforeAll(async () => {
+  browser = await launchChromium();
+  pages = await startLoginPages(browser);
+  // The least cost at which a password is proved and not sent.
+  const password = { scrypt_n: 32_768, scrypt_p: 3, workers: 1 };
+  node = await startNode({ origins: [pages.origin], password }, { pages: await builtPages() });
+  ownerId = (await setUpOwner(node.authority)).id;
+});
+afterAll(async () => {
+  await node?.stop();
+  await pages?.stop();
+  await browser?.close();
+});
+
+interface Called {
+  readonly file: { readonly GatewayClient: typeof GatewayClient };
+  called: Promise<unknown>;
+  ended: string[];
+}
+
+/** A page whose client has an old login, and calls what needs a recent one. Its handler shows the element. */
+async function calling(name: string) {
+  const { page, complaints } = await pages.open(node.url);
+  const tokens = await staleTokens(node.authority, ownerId);
+  // As text: vitest would change the import.
+  await page.evaluate(`import("${node.url}/login-element.js").then((file) => { window.file = file; })`);
+  await page.evaluate(
+    async ([url, stored, client_name]) => {
+      document.querySelector("gatehouse-login")?.remove();
+      const seen = window as unknown as Called;
+      seen.ended = [];
+      const client = new seen.file.GatewayClient({
+        url,
+        tokens: { load: () => stored, save: () => {} },
+        scram: "require",
+        onStepUp(request) {
+          const element = document.createElement("gatehouse-login") as GatehouseLoginElement;
+          element.setAttribute("url", url);
+          element.setAttribute("for", "step-up");
+          element.stepUp = request;
+          for (const event of ["gatehouse-stepped-up", "gatehouse-ended"])
+            element.addEventListener(event, () => {
+              seen.ended.push(event);
+              element.remove();
+            });
+          document.querySelector("main")?.append(element);
+        },
+      });
+      await client.connect();
+      seen.called = client
+        .call("auth/long_lived_access_token", { lifespan: 1, client_name })
+        .catch(({ code }: { readonly code: string }) => code);
+    },
+    [node.url, tokens, name] as const,
+  );
+  const outcome = () =>
+    page.evaluate(async () => {
+      const { called, ended } = window as unknown as Called;
+      return { result: await called, ended };
+    });
+  return { page, complaints, outcome };
+}
+
+it("lets the person log in again on the page's own client, whose call goes on then", async () => {
+  const { page, complaints, outcome } = await calling("from a page");
+  await page.getByRole("heading", { name: "Log in again" }).waitFor();
+  await page.getByLabel("User name").fill("paula");
+  await page.getByLabel("Password").fill("wrong horse");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").getByText("wrong", { exact: false }).waitFor();
+  expect(await accessibilityFaults(page)).toEqual([]);
+  await page.getByLabel("Password").fill(ownerPassword);
+  await page.keyboard.press("Enter");
+  const { result, ended } = await outcome();
+  expect(result).toMatch(/^ey/);
+  expect(ended).toEqual(["gatehouse-stepped-up"]);
+  expect(complaints).toEqual([]);
+});
+
+it("gives the call up if it is removed", async () => {
+  const { page, outcome } = await calling("never");
+  await page.getByLabel("User name").waitFor();
+  await page.evaluate(() => document.querySelector("gatehouse-login")?.remove());
+  expect(await outcome()).toEqual({ result: "step_up_failed", ended: [] });
+});
