@@ -66,7 +66,8 @@ export const errorCodes = {
   last_credential: { text: "Unable to remove the last login", status: 409 },
   credential_exists: { text: "User already has a credential of this provider", status: 409 },
   credential_in_use: { text: "Credential already linked", status: 400 },
-  recent_login_required: { text: "Log in again to do this", status: 403 },
+  recent_login_required: { text: "Log in again to do this", status: 401 },
+  step_up_failed: { text: "Nobody logged in again, so this was not done", status: 403 },
   invalid_client: { text: "Invalid client id", status: 400, oauth: "invalid_request" },
   invalid_client_authentication: {
     text: "Client authentication failed",
@@ -101,6 +102,11 @@ export const errorCodes = {
     text: "The pushed request is unknown, used or over",
     status: 400,
     oauth: "invalid_request_uri",
+  },
+  unmet_authentication_requirements: {
+    text: "No login here is as good as asked for",
+    status: 400,
+    oauth: "unmet_authentication_requirements",
   },
   invalid_redirect_uri: { text: "Invalid redirect URI", status: 403 },
   invalid_code: { text: "Invalid code", status: 400, oauth: "invalid_request" },

@@ -14,6 +14,11 @@ export const features = {
    * Meanwhile the client's calls wait. Without the feature a suspended socket is silent.
    */
   auth_suspended: "auth_suspended",
+  /**
+   * A command that needs a recent login may be answered with `step_up_required`. It waits until the client has let the
+   * person log in again, on the same socket. Without the feature the answer is `recent_login_required`.
+   */
+  step_up: "step_up",
 } as const;
 export type Feature = keyof typeof features;
 
@@ -63,4 +68,9 @@ export const limits = {
   /** How many frames a suspended socket may send, and below how many bytes in total. */
   suspendedFrames: 64,
   suspendedBytes: 65_536,
+  /** How many commands of a socket may wait for a step-up, and below how many bytes in total. */
+  stepUpCommands: 4,
+  stepUpBytes: 32_768,
+  /** How long they wait. */
+  stepUpMs: 300_000,
 } as const;

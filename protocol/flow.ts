@@ -112,6 +112,14 @@ export const SessionGrant = Type.Object({
 });
 export type SessionGrant = Static<typeof SessionGrant>;
 
+/** The result of a step-up: another access token of the same session, which says what was proved. */
+export const StepUpGrant = Type.Object({
+  access_token: Type.String(),
+  token_type: Type.Literal("Bearer"),
+  expires_in: Type.Integer({ description: "Seconds until the access token ends." }),
+});
+export type StepUpGrant = Static<typeof StepUpGrant>;
+
 /** The result of a refresh. `refresh_token` is present only if the session rotates: keep it and forget the old one. */
 export const RefreshGrant = Type.Object({
   access_token: Type.String(),
@@ -122,8 +130,8 @@ export const RefreshGrant = Type.Object({
 export type RefreshGrant = Static<typeof RefreshGrant>;
 
 /**
- * `result` is a session grant (`for: "session"`), an authorization code (`for: "code"`), or the id of the credential
- * that `auth/link/*` has linked.
+ * `result` is a session grant (`for: "session"`), an authorization code (`for: "code"`), the id of the credential that
+ * `auth/link/*` has linked. After `auth/step_up/*` it is the id of the session, and `token` is there.
  */
 export const CreateEntryStep = Type.Object({
   type: Type.Literal("create_entry"),
@@ -131,6 +139,7 @@ export const CreateEntryStep = Type.Object({
   description: Type.Null(),
   description_placeholders: placeholders,
   result: Type.Union([SessionGrant, Type.String()]),
+  token: Type.Optional(StepUpGrant),
   /** For `device_token` of the next login on this device. */
   device_token: Type.Optional(Type.String()),
   ...proof,

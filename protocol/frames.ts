@@ -53,6 +53,30 @@ export type AuthSuspended = Static<typeof AuthSuspended>;
 export const AuthResumed = Type.Object({ type: Type.Literal("auth_resumed") });
 export type AuthResumed = Static<typeof AuthResumed>;
 
+/**
+ * Server to client, with the `step_up` feature, in place of the result for now: the command `id` runs once the person has
+ * logged in again by `auth/step_up/*`.
+ */
+export const StepUpRequired = Type.Object({
+  id: Id,
+  type: Type.Literal("step_up_required"),
+  acr: Type.Union([Type.Literal("aal1"), Type.Literal("aal2")], {
+    description: "The least assurance level that the login must have.",
+  }),
+  max_age: Type.Integer({ description: "How old a login may be for this command, in seconds." }),
+  flow_id: Type.String(),
+  providers: Type.Array(
+    Type.Object({
+      name: Type.String(),
+      type: Type.String(),
+      id: Type.Union([Type.String(), Type.Null()]),
+    }),
+    { description: "The ways in which this user can log in again from here." },
+  ),
+  expires_in: Type.Integer({ description: "Seconds until the command is refused." }),
+});
+export type StepUpRequired = Static<typeof StepUpRequired>;
+
 export const ErrorBody = Type.Object({
   code: Type.String(),
   message: Type.String(),
@@ -93,6 +117,7 @@ export type ServerMessage =
   | AuthExpiring
   | AuthSuspended
   | AuthResumed
+  | StepUpRequired
   | ResultOk
   | ResultError
   | Event

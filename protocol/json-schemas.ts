@@ -68,6 +68,7 @@ const messages = {
   auth_expiring: frames.AuthExpiring,
   auth_suspended: frames.AuthSuspended,
   auth_resumed: frames.AuthResumed,
+  step_up_required: frames.StepUpRequired,
   "result-success": frames.ResultOk,
   "result-error": frames.ResultError,
   event: frames.Event,

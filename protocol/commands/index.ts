@@ -13,6 +13,7 @@ import { permissionCommands } from "./permissions.ts";
 import { presenceCommands } from "./presence.ts";
 import { resourceCommands } from "./resources.ts";
 import { revokeCommands } from "./revoke.ts";
+import { stepUpCommands } from "./step-up.ts";
 import { systemCommands } from "./system.ts";
 import { throttleCommands } from "./throttles.ts";
 import { topicCommands } from "./topics.ts";
@@ -23,6 +24,7 @@ export const commands = {
   ...systemCommands,
   ...authCommands,
   ...adminCommands,
+  ...stepUpCommands,
   ...credentialCommands,
   ...factorCommands,
   ...approvalCommands,

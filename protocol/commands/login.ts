@@ -32,6 +32,21 @@ export const Wishes = {
   nonce: Type.Optional(
     Type.String({ minLength: 1, maxLength: 512, description: "Returned in the ID token." }),
   ),
+  acr_values: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 512,
+      description:
+        "Assurance levels that will do, separated by spaces (RFC 9470): the login has at least the lowest of them.",
+    }),
+  ),
+  max_age: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 2_147_483_647,
+      description: "How long ago the person may have authenticated, in seconds (RFC 9470).",
+    }),
+  ),
   request_uri: Type.Optional(
     Type.String({
       minLength: 1,

@@ -37,7 +37,6 @@ import { composeRevocation } from "./revocation/compose.ts";
 import type { Revocation, RevocationOptions } from "./revocation/revocation.ts";
 import type { DisabledSafeguards } from "./safeguards.ts";
 import { createLoopYielder, type LoopYielder } from "./scheduling/loop-yielder.ts";
-import { createRecentLogin, type RecentLogin } from "./sessions/recent-login.ts";
 import type { SessionCaps } from "./sessions/session-caps.ts";
 import {
   createSessions,
@@ -45,6 +44,7 @@ import {
   defaultSessionIdleMs,
   type Sessions,
 } from "./sessions/sessions.ts";
+import { createStepUps, type StepUpSettings, type StepUps } from "./sessions/step-up.ts";
 import type { Store } from "./store.ts";
 import { createDeviceTokens } from "./throttling/device-tokens.ts";
 import { createLoginThrottle, defaultLoginBudgets, type LoginBudgets } from "./throttling/login-throttle.ts";
@@ -70,7 +70,8 @@ import { createUsers, type Users } from "./users/users.ts";
 export interface Authority {
   readonly authentication: Authentication;
   readonly sessions: Sessions;
-  readonly recentLogin: RecentLogin;
+  /** What needs a recent login. */
+  readonly stepUps: StepUps;
   /** How good a user's login must be. */
   readonly assurance: Assurance;
   readonly secondFactors: SecondFactors;
@@ -142,6 +143,8 @@ export interface AuthorityOptions {
   readonly sessionIdleMs?: number;
   /** How long a login counts as recent, ms; 15 minutes by default. */
   readonly recentLoginMs?: number | undefined;
+  /** What needs one; see `defaultStepUpSettings`. */
+  readonly stepUp?: Partial<StepUpSettings> | undefined;
   /** How many sessions and long-lived tokens a user may have; unlimited by default. */
   readonly sessionCaps?: Partial<SessionCaps> | undefined;
   /** Life of an authorization code, ms; 10 minutes by default. */
@@ -196,14 +199,15 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
     disabledSafeguards: options.disabledSafeguards,
   });
   const codes = composeCodes(options, revocation);
-  const recentLogin = createRecentLogin({ clock, windowMs: options.recentLoginMs });
-  const base = { store, clock, sealing, revocation, sessions, recentLogin, codes, credentials, yielder };
+  const { recentLoginMs: windowMs, stepUp: settings } = options;
+  const stepUps = createStepUps({ clock, sessions, windowMs, settings });
+  const base = { store, clock, sealing, revocation, sessions, stepUps, codes, credentials, yielder };
   const applications = composeApplications(options, { ...base, users, clients });
   const people = composePeople(options, { ...base, ...ways, ...applications });
 
   return {
     sessions,
-    recentLogin,
+    stepUps,
     assurance,
     codes,
     keyring,
@@ -304,7 +308,7 @@ function composeProviders(
   };
 }
 
-type Base = Pick<Authority, "sessions" | "recentLogin" | "codes"> & {
+type Base = Pick<Authority, "sessions" | "stepUps" | "codes"> & {
   readonly store: Store;
   readonly clock: Clock;
   readonly sealing: ReturnType<typeof createSealing>;

@@ -107,6 +107,7 @@ const resources: Rules<Authority["resources"]> = {
 
 const logins: Rules<Authority["logins"]> = {
   providers: unrestricted,
+  waysOf: unrestricted,
   start: needsFollowedLog,
   advance: needsFollowedLog,
   resume: needsFollowedLog,
@@ -266,8 +267,8 @@ const parts: Rules<Authority> = {
   throttles: guarded(throttles),
   onboarding: guarded(onboarding),
   signedPaths: guarded(signedPaths),
-  // Synchronous, and grants nothing.
-  recentLogin: unrestricted,
+  // It grants nothing: what it allows is judged where it is done.
+  stepUps: unrestricted,
   // Checks the view itself.
   authentication: unrestricted,
   revocation: unrestricted,

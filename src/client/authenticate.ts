@@ -1,4 +1,4 @@
-import type { RefreshGrant, SessionGrant } from "../../protocol/flow.ts";
+import type { RefreshGrant, SessionGrant, StepUpGrant } from "../../protocol/flow.ts";
 import { GatewayError } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
 import type { StoredTokens, TokenStore } from "./token-store.ts";
@@ -101,4 +101,12 @@ export async function untilAuthenticated(socket: MessageSocket, timeoutMs: numbe
     }, timeoutMs);
   });
   await Promise.race([socket.authenticated, late]).finally(() => clearTimeout(timer));
+}
+
+/** Keeps the access token that says what was proved. Not if the tokens were forgotten meanwhile. */
+export async function keepRaised(tokens: TokenStore, token: StepUpGrant): Promise<void> {
+  const stored = await tokens.load();
+  if (stored === null) return;
+  const accessTokenExpiresAt = Date.now() + token.expires_in * 1000;
+  await tokens.save({ ...stored, accessToken: token.access_token, accessTokenExpiresAt });
 }

@@ -4,6 +4,7 @@ import type { DeviceTokenStore } from "./device-store.ts";
 import type { GatewayError } from "./errors.ts";
 import type { WebSocketConstructor } from "./message-socket.ts";
 import type { Scrypt } from "./scrypt.ts";
+import type { StepUpHandler } from "./step-up.ts";
 import type { TokenStore } from "./token-store.ts";
 
 /**
@@ -48,6 +49,11 @@ export interface GatewayClientOptions {
   readonly scram?: "prefer" | "require" | "never";
   /** A faster scrypt than the default: Node's own, or scrypt-js in a worker. */
   readonly scrypt?: Scrypt;
+  /**
+   * Lets the person log in again for a call that needs it; the call resolves then. Without it such a call rejects with
+   * `recent_login_required`. If it throws or rejects, the call rejects with `step_up_failed`.
+   */
+  readonly onStepUp?: StepUpHandler;
   /** A reconnect waits between 0 and a ceiling that doubles from `baseMs` to `capMs`. Default 500 ms to 30 s. */
   readonly backoff?: { readonly baseMs: number; readonly capMs: number };
   /** Called with every change of state. `error` is set on `ended`, and on `connecting` after a disconnect. */

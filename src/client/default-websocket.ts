@@ -1,8 +1,11 @@
 import { GatewayError } from "./errors.ts";
 import type { WebSocketConstructor } from "./message-socket.ts";
 
-/** The runtime's own WebSocket, or on Node 20 the `ws` package's. Rejects with `cannot_connect` if there is neither. */
-export async function defaultWebSocket(): Promise<WebSocketConstructor> {
+/** The given WebSocket, the runtime's own, or on Node 20 the `ws` package's. Rejects with `cannot_connect` if there is none. */
+export async function webSocketOf(given: {
+  readonly WebSocket?: WebSocketConstructor;
+}): Promise<WebSocketConstructor> {
+  if (given.WebSocket !== undefined) return given.WebSocket;
   const found = globalThis.WebSocket as WebSocketConstructor | undefined;
   if (found !== undefined) return found;
   try {

@@ -1,13 +1,12 @@
 import { closeRule } from "../../protocol/close-codes.ts";
 import type { CommandType, Result } from "../../protocol/commands/index.ts";
-import { features } from "../../protocol/features.ts";
 import type { Handler, SessionGrant } from "../../protocol/flow.ts";
 import type { Codec } from "../codec/codec.ts";
 import { createJsonCodec } from "../codec/json.ts";
 import { authenticate, grantedTokens, refreshOnSocket, untilAuthenticated } from "./authenticate.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
 import type { CallArguments, CallParams, ClientState, GatewayClientOptions } from "./client-options.ts";
-import { defaultWebSocket } from "./default-websocket.ts";
+import { webSocketOf } from "./default-websocket.ts";
 import { type DeviceLogin, startDevice } from "./device-login.ts";
 import { createMemoryDeviceTokenStore, type DeviceTokenStore } from "./device-store.ts";
 import {
@@ -21,6 +20,7 @@ import {
 } from "./errors.ts";
 import { LoginFlow, type LoginHost } from "./login-flow.ts";
 import { MessageSocket, type WebSocketConstructor } from "./message-socket.ts";
+import { negotiate } from "./negotiate.ts";
 import { newRun, type Run, replaced } from "./run.ts";
 import { socketUrl } from "./socket-address.ts";
 import { subjectOf } from "./subject.ts";
@@ -80,7 +80,7 @@ export class GatewayClient {
    * on a socket of its own, so that the client's state stays as it is. Rejects with `cannot_connect` or the server's code.
    */
   async providers(): Promise<Result<"auth/providers">> {
-    const socket = this.#newSocket(await this.#webSocket());
+    const socket = this.#newSocket(await webSocketOf(this.#options));
     try {
       await socket.opened;
       const { result } = socket.request({ type: "auth/providers" }, this.#timeoutMs);
@@ -111,12 +111,21 @@ export class GatewayClient {
   #loginHost(): LoginHost {
     const run = this.#begin("idle");
     return {
+      ...this.#loginParts,
+      messages: "auth/login",
+      open: () => this.#open(run),
+      release: (socket) => socket.close(),
+      granted: (socket, grant) => this.#granted(run, socket, grant),
+    };
+  }
+
+  get #loginParts() {
+    return {
       timeoutMs: this.#timeoutMs,
       backoff: this.#backoffLimits,
-      open: () => this.#open(run),
       device: this.#device,
-      proofs: { scram: this.#options.scram ?? "prefer", scrypt: this.#options.scrypt },
-      granted: (socket, grant) => this.#granted(run, socket, grant),
+      proofs: { scram: this.#options.scram ?? "prefer", scrypt: this.#options.scrypt } as const,
+      tokens: this.#tokens,
     };
   }
 
@@ -139,7 +148,7 @@ export class GatewayClient {
     }
   }
 
-  /** One command. Rejects with the server's error code, `call_timeout`, `connection_lost` or `not_connected`. */
+  /** One command; see `onStepUp`. Rejects with the server's code, `call_timeout`, `connection_lost`, `not_connected`. */
   async call<T extends CommandType>(type: T, ...[params]: CallArguments<T>): Promise<Result<T>> {
     return (await this.#readySocket().request({ ...params, type }, this.#timeoutMs).result) as Result<T>;
   }
@@ -280,7 +289,7 @@ export class GatewayClient {
   async #open(run: Run): Promise<MessageSocket> {
     this.#requirePresent(run);
     run.socket?.close();
-    const WebSocket = await this.#webSocket();
+    const WebSocket = await webSocketOf(this.#options);
     this.#requirePresent(run);
     const socket = this.#newSocket(WebSocket);
     run.socket = socket;
@@ -290,10 +299,6 @@ export class GatewayClient {
       this.#requirePresent(run);
     }
     return socket;
-  }
-
-  async #webSocket(): Promise<WebSocketConstructor> {
-    return this.#options.WebSocket ?? (await defaultWebSocket());
   }
 
   #newSocket(WebSocket: WebSocketConstructor): MessageSocket {
@@ -309,9 +314,8 @@ export class GatewayClient {
       if (run === this.#run && this.#authenticated) this.#enter(socket.suspended ? "suspended" : "ready");
     };
     socket.keepAlive(this.#options.heartbeatMs ?? 30_000);
-    const wanted: Record<string, number> = { [features.coalesce_messages]: 1, [features.auth_suspended]: 1 };
-    if (run.tokens?.refreshToken !== null) wanted[features.auth_expiring] = 1;
-    await socket.request({ type: "supported_features", features: wanted }, this.#timeoutMs).result;
+    const refreshes = run.tokens?.refreshToken !== null;
+    await negotiate(socket, { ...this.#loginParts, refreshes, onStepUp: this.#options.onStepUp });
     await this.#subscriptions.renew(socket, subjectOf(run.tokens?.accessToken));
     this.#requirePresent(run);
     run.refreshFirst = false;

@@ -19,6 +19,7 @@ export type { LoginFlow } from "./login-flow.ts";
 export type { WebSocketConstructor, WebSocketLike } from "./message-socket.ts";
 export type { Scrypt } from "./scrypt.ts";
 export { socketUrl } from "./socket-address.ts";
+export type { StepUpHandler, StepUpRequest } from "./step-up.ts";
 export type { SubscriptionEnd } from "./subscriptions.ts";
 export {
   createMemoryTokenStore,

@@ -1,6 +1,7 @@
 import { limits } from "../../protocol/features.ts";
 import type { FlowStep, SessionGrant } from "../../protocol/flow.ts";
 import { retryableErrors } from "../../protocol/retryable-errors.ts";
+import { keepRaised } from "./authenticate.ts";
 import { createBackoff } from "./backoff.ts";
 import { type DeviceTokenStore, loadDeviceToken, saveDeviceToken } from "./device-store.ts";
 import { attemptError, errorOfClose, GatewayError, invokeCallback } from "./errors.ts";
@@ -8,6 +9,7 @@ import type { MessageSocket } from "./message-socket.ts";
 import { type PasswordInput, passwordIn } from "./password-input.ts";
 import type { PasswordProof } from "./password-proof.ts";
 import type { Scrypt } from "./scrypt.ts";
+import type { TokenStore } from "./token-store.ts";
 
 /** How passwords are proved; see `GatewayClientOptions`. */
 export interface ProofOptions {
@@ -17,6 +19,8 @@ export interface ProofOptions {
 
 /** What a login flow needs from its client. */
 export interface LoginHost {
+  /** Which messages: those of a login before `auth_ok`, or those of a login on an authenticated socket. */
+  readonly messages: "auth/login" | "auth/step_up";
   /** Opens a new socket in the auth phase. Rejects with `not_connected` if the client no longer runs this login. */
   open(): Promise<MessageSocket>;
   readonly timeoutMs: number;
@@ -26,12 +30,17 @@ export interface LoginHost {
   readonly proofs: ProofOptions;
   /** The flow gave a session: keep the tokens and wait for `auth_ok` on the same socket. */
   granted(socket: MessageSocket, grant: SessionGrant): Promise<void>;
+  /** Where the access token of a step-up is kept. */
+  readonly tokens: TokenStore;
+  /** The flow needs the socket no more. */
+  release(socket: MessageSocket): void;
 }
 
 /**
  * One login, step by step. `step` is the current step. `submit` answers a form. For an `external` or `progress` step,
  * `next` waits for the step that follows. If a socket drops in between, the flow continues at the same step on a new
- * socket, on any node. A flow that ends without a session closes its socket.
+ * socket, on any node. A flow that ends without a session closes its socket. A login on the client's authenticated socket (a
+ * step-up) ends with that socket instead: what it was for is over too.
  */
 export class LoginFlow {
   /** Called with every step that the server pushes, for instance after an external step was completed. */
@@ -70,9 +79,9 @@ export class LoginFlow {
         () => {},
       );
     };
-    const device_token = await loadDeviceToken(host.device);
+    const device_token = host.messages === "auth/login" ? await loadDeviceToken(host.device) : undefined;
     const known = device_token === undefined ? {} : { device_token };
-    const start = { type: "auth/login/start", ...known, ...message };
+    const start = { type: `${host.messages}/start`, ...known, ...message };
     const request = socket.request(start, host.timeoutMs, onEvent);
     const started = request.result.then((step) => new LoginFlow(host, socket, step as FlowStep));
     try {
@@ -82,7 +91,7 @@ export class LoginFlow {
       await processed;
       return flow;
     } catch (error) {
-      socket.close();
+      host.release(socket);
       throw error;
     }
   }
@@ -106,7 +115,7 @@ export class LoginFlow {
     if (this.done) throw new GatewayError("invalid_flow", "This login is over");
     const given = passwordIn(this.#step, input);
     const proved = given && (await this.#prove(given));
-    return proved ?? (await this.#ask({ type: "auth/login/step", user_input: input }));
+    return proved ?? (await this.#ask({ type: this.#type("step"), user_input: input }));
   }
 
   /** Undefined if the password is to be sent. */
@@ -149,12 +158,12 @@ export class LoginFlow {
   }
 
   async #request(socket: MessageSocket, input: Readonly<Record<string, unknown>>): Promise<FlowStep> {
-    const message = { type: "auth/login/step", flow_id: this.#step.flow_id, user_input: input };
+    const message = { type: this.#type("step"), flow_id: this.#step.flow_id, user_input: input };
     try {
       return (await socket.request(message, this.#host.timeoutMs).result) as FlowStep;
     } catch (error) {
       // The server may have gone on. A new socket shows where it is.
-      if (error instanceof GatewayError && error.code === "call_timeout") socket.close();
+      if (error instanceof GatewayError && error.code === "call_timeout") this.#host.release(socket);
       throw error;
     }
   }
@@ -187,7 +196,17 @@ export class LoginFlow {
   }
 
   async cancel(): Promise<void> {
-    if (!this.done) await this.#ask({ type: "auth/login/cancel" });
+    if (this.done) return;
+    if (this.#host.messages === "auth/login") await this.#ask({ type: this.#type("cancel") });
+    else
+      await this.#socket.request(
+        { type: this.#type("cancel"), flow_id: this.#step.flow_id },
+        this.#host.timeoutMs,
+      ).result;
+  }
+
+  #type(name: "step" | "cancel"): string {
+    return `${this.#host.messages}/${name}`;
   }
 
   async #ask(message: Readonly<Record<string, unknown>>): Promise<FlowStep> {
@@ -224,6 +243,8 @@ export class LoginFlow {
   async #openSocket(): Promise<MessageSocket> {
     if (this.#fault !== undefined) throw this.#fault;
     if (this.#socket.isOpen) return this.#socket;
+    if (this.#host.messages === "auth/step_up")
+      throw new GatewayError("invalid_flow", "The socket of this login was lost");
     this.#attaching ??= this.#resume().finally(() => {
       this.#attaching = undefined;
     });
@@ -275,7 +296,11 @@ export class LoginFlow {
       await saveDeviceToken(this.#host.device, step.device_token);
     if (step.type === "create_entry" && typeof step.result !== "string")
       await this.#host.granted(socket, step.result);
-    else if (this.done) socket.close();
+    else {
+      if (step.type === "create_entry" && step.token !== undefined)
+        await keepRaised(this.#host.tokens, step.token);
+      if (this.done) this.#host.release(socket);
+    }
   }
 
   #pushed(socket: MessageSocket, event: unknown): void {

@@ -1,4 +1,5 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
+import type { StepUpRequired } from "../../protocol/frames.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
 import { Deadline } from "./deadline.ts";
 import { type CloseInfo, errorOfClose, GatewayError, invokeCallback } from "./errors.ts";
@@ -27,6 +28,7 @@ interface Waiting {
   resolve(result: unknown): void;
   reject(error: unknown): void;
   deadline: Deadline;
+  readonly timeoutMs: number;
 }
 
 /** The part of Node's TLS socket that is used. */
@@ -60,6 +62,8 @@ export class MessageSocket {
   readonly closed: Promise<CloseInfo>;
   /** Called if the server announces that the access token ends soon. */
   onExpiring: () => void = () => {};
+  /** Called if a request waits until the person has logged in again. */
+  onStepUp: (required: StepUpRequired) => void = () => {};
   /** Called if `suspended` has changed. */
   onSuspension: () => void = () => {};
   readonly #socket: WebSocketLike;
@@ -158,11 +162,8 @@ export class MessageSocket {
     const id = this.#lastId;
     if (onEvent) this.#listeners.set(id, onEvent);
     const result = new Promise<unknown>((resolve, reject) => {
-      const deadline = new Deadline(timeoutMs, () => {
-        const text = `No answer to ${String(message.type)} within ${timeoutMs} ms`;
-        this.#reject(id, new GatewayError("call_timeout", text));
-      });
-      this.#waiting.set(id, { resolve, reject, deadline });
+      const deadline = this.#deadlineOf(id, timeoutMs, String(message.type));
+      this.#waiting.set(id, { resolve, reject, deadline, timeoutMs });
       if (!this.#suspended) deadline.start();
       try {
         this.send({ id, ...message });
@@ -228,10 +229,28 @@ export class MessageSocket {
     else if (type === "auth_expiring") invokeCallback(this.onExpiring);
     else if (type === "auth_suspended" || type === "auth_resumed") this.#suspend(type === "auth_suspended");
     else if (typeof id !== "number") return;
+    else if (type === "step_up_required") this.#waitForStepUp(id, message as StepUpRequired);
     else if (type === "event") invokeCallback(this.#listeners.get(id) ?? (() => {}), message.event);
     else if (type === "pong") this.#resolve(id, null);
     else if (message.success === true) this.#resolve(id, message.result);
     else this.#reject(id, errorOf(message.error));
+  }
+
+  /** A person reads and types meanwhile. The server gives the request up before this deadline. */
+  #waitForStepUp(id: number, required: StepUpRequired): void {
+    const waiting = this.#waiting.get(id);
+    if (waiting === undefined) return;
+    waiting.deadline.stop();
+    const ms = required.expires_in * 1000 + waiting.timeoutMs;
+    waiting.deadline = this.#deadlineOf(id, ms, "the login");
+    if (!this.#suspended) waiting.deadline.start();
+    invokeCallback(this.onStepUp, required);
+  }
+
+  #deadlineOf(id: number, ms: number, what: string): Deadline {
+    return new Deadline(ms, () => {
+      this.#reject(id, new GatewayError("call_timeout", `No answer to ${what} within ${ms} ms`));
+    });
   }
 
   #suspend(suspended: boolean): void {

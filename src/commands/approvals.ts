@@ -17,6 +17,7 @@ export function approvalCommands(parts: CommandParts): readonly Command[] {
     }),
     defineCommand("gatehouse/approvals/approve", authority, async ({ user_id, group_ids }, session) => {
       await requireApprover(parts.authority, session, "gatehouse/approvals/approve");
+      await authority.stepUps.require("approvals", session.principal);
       const { permitApproval } = await limitsOf(authority, session, "gatehouse/approvals/approve");
       const audited = parts.authorityOf(session).approvals;
       const user = await audited.approve(user_id, group_ids, permitApproval);

@@ -11,7 +11,7 @@ const signedPathSeconds = 30;
 
 /** Home Assistant's `auth/*`, except the list of sessions. */
 export function authCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
-  const { users, credentials, secondFactors, signedPaths, authentication } = authority;
+  const { users, credentials, secondFactors, signedPaths, authentication, stepUps } = authority;
   return [
     defineCommand("auth/current_user", authority, async (_, { principal }) => {
       const user = await users.current(principal.userId);
@@ -31,6 +31,7 @@ export function authCommands({ authority, authorityOf }: CommandParts): readonly
     }),
     defineCommand("auth/long_lived_access_token", authority, async (message, session) => {
       const { principal } = session;
+      await stepUps.require("long_lived_tokens", principal);
       const { accessToken } = await authorityOf(session).sessions.openLongLived({
         userId: principal.userId,
         clientName: message.client_name,

@@ -9,6 +9,7 @@ import { defineCommand } from "./guarded-command.ts";
 import { requireApproverForPending, requireOwnerForOwner } from "./owner-only.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
+import { requireStepUpForChange, requireStepUpForGroups } from "./step-up-for-rights.ts";
 
 /** Users that are read at once, each with its credentials. */
 const usersAtOnce = 50;
@@ -24,6 +25,7 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
     defineCommand("gatehouse/users/list", authority, (message) => pageOfInfos(parts, pageRequestOf(message))),
     defineCommand("config/auth/create", authority, async (message, session) => {
       const { name, group_ids: groupIds = [], local_only: localOnly = false } = message;
+      await requireStepUpForGroups(authority, groupIds, session);
       const { permitUserChange: permit } = await limitsOf(authority, session, "config/auth/create");
       const user = await parts.authorityOf(session).users.create({ name, groupIds, localOnly, permit });
       return { user: await infoOf(parts, user) };
@@ -32,9 +34,11 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
       // `users.update` refuses to deactivate the owner, for everybody, with Home Assistant's text.
       if (message.is_active !== false) await requireOwnerForOwner(users, message.user_id, session);
       await requireApproverForPending(parts.authority, message.user_id, session);
+      const patch = patchOf(message);
+      await requireStepUpForChange(authority, await users.current(message.user_id), patch, session);
       const { permitUserChange } = await limitsOf(authority, session, "config/auth/update");
       const audited = parts.authorityOf(session).users;
-      const changed = audited.update(message.user_id, patchOf(message), permitUserChange);
+      const changed = audited.update(message.user_id, patch, permitUserChange);
       const user = await changed.catch(userNotFound);
       return { user: await infoOf(parts, user) };
     }),

@@ -1,7 +1,7 @@
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { LocalLogins } from "../auth/providers/homeassistant/local-logins.ts";
-import type { RecentLogin } from "../auth/sessions/recent-login.ts";
+import type { StepUps } from "../auth/sessions/step-up.ts";
 import { type Command, TranslatedError } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { answeredBeforeCut } from "./answered-before-cut.ts";
@@ -15,12 +15,12 @@ import type { CommandAuthority, CommandParts } from "./registry.ts";
  * `auth_provider_id`. Throws `invalid_handler` if there is none.
  */
 export function localProviderCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
-  const { users, recentLogin } = authority;
+  const { users, stepUps } = authority;
   const prefix = "config/auth_provider/homeassistant";
   return [
     defineCommand(`${prefix}/create`, authority, async ({ user_id, username, password, ...at }, session) => {
       await requireOwnerForOwner(users, user_id, session);
-      requireRecentForOneself(recentLogin, user_id, session);
+      await requireRecentForOneself(stepUps, user_id, session);
       await loginsAt(authorityOf(session), at)
         .create(user_id, username, password)
         .catch(userNotFound)
@@ -51,7 +51,7 @@ export function localProviderCommands({ authority, authorityOf }: CommandParts):
       `${prefix}/admin_change_password`,
       authority,
       async ({ id, user_id, password, ...at }, session) => {
-        requireRecentForOneself(recentLogin, user_id, session);
+        await requireRecentForOneself(stepUps, user_id, session);
         await answeredBeforeCut({ id, session, cause: "password_changed" }, () =>
           loginsAt(authorityOf(session), at).setPassword(user_id, password),
         );
@@ -75,8 +75,12 @@ export function localProviderCommands({ authority, authorityOf }: CommandParts):
  * Whoever finds an unlocked device must not give its user a password that they know. `change_password` asks for the
  * present one instead. Throws `recent_login_required`.
  */
-function requireRecentForOneself(recentLogin: RecentLogin, userId: string, { principal }: Session): void {
-  if (userId === principal.userId) recentLogin.require(principal);
+async function requireRecentForOneself(
+  stepUps: StepUps,
+  userId: string,
+  { principal }: Session,
+): Promise<void> {
+  if (userId === principal.userId) await stepUps.require("credentials", principal);
 }
 
 function loginsAt(

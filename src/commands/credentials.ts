@@ -2,8 +2,8 @@ import type { CredentialInfo } from "../../protocol/commands/credentials.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Credential } from "../auth/model.ts";
 import type { Command } from "../connection/command.ts";
-import { LinkFlow } from "../connection/link-flow.ts";
 import type { Session } from "../connection/session.ts";
+import { SessionFlow } from "../connection/session-flow.ts";
 import { answeredBeforeCut } from "./answered-before-cut.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireOwnerForOwner } from "./owner-only.ts";
@@ -15,8 +15,8 @@ export function credentialCommands(parts: CommandParts): readonly Command[] {
 }
 
 function linkCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
-  const { recentLogin } = authority;
-  const flows = new WeakMap<Session, LinkFlow>();
+  const { stepUps } = authority;
+  const flows = new WeakMap<Session, SessionFlow>();
   const own = (session: Session, flowId: string) => {
     const flow = flows.get(session);
     if (flow?.id !== flowId) throw new AuthError("invalid_flow");
@@ -24,9 +24,9 @@ function linkCommands({ authority, authorityOf }: CommandParts): readonly Comman
   };
   return [
     defineCommand("auth/link/start", authority, async ({ id, handler }, session) => {
-      recentLogin.require(session.principal);
+      await stepUps.require("credentials", session.principal);
       const { logins } = authorityOf(session);
-      const flow = new LinkFlow(logins, session, id);
+      const flow = new SessionFlow(logins, session, id);
       const { userId, sessionId } = session.principal;
       const answer = await logins.start(
         {
@@ -41,7 +41,7 @@ function linkCommands({ authority, authorityOf }: CommandParts): readonly Comman
         session.peer,
         flow,
       );
-      const step = flow.begin(answer);
+      const step = await flow.begin(answer);
       // Starts that were sent at once come here in any order. The last one that was sent stays.
       const other = flows.get(session);
       const [stays, ends] = other !== undefined && other.startId > id ? [other, flow] : [flow, other];
@@ -57,7 +57,7 @@ function linkCommands({ authority, authorityOf }: CommandParts): readonly Comman
 }
 
 function removalCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
-  const { users, credentials, credentialRemovals, recentLogin } = authority;
+  const { users, credentials, credentialRemovals, stepUps } = authority;
   const listOf = async (userId: string) => ({
     credentials: (await credentials.list(userId)).map((each) =>
       infoOf(each, credentialRemovals.isUsable(each)),
@@ -66,7 +66,7 @@ function removalCommands({ authority, authorityOf }: CommandParts): readonly Com
   return [
     defineCommand("auth/credentials/list", authority, (_, { principal }) => listOf(principal.userId)),
     defineCommand("auth/credentials/remove", authority, async ({ id, credential_id }, session) => {
-      recentLogin.require(session.principal);
+      await stepUps.require("credentials", session.principal);
       await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
         authorityOf(session).credentialRemovals.remove(session.principal.userId, credential_id, {
           keepLast: true,

@@ -32,7 +32,7 @@ function ownCommands({ authority, authorityOf }: CommandParts): readonly Command
 }
 
 function administratorCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
-  const { users, groups, secondFactors } = authority;
+  const { users, groups, secondFactors, stepUps } = authority;
   return [
     defineCommand("gatehouse/mfa/list", authority, async ({ user_id: userId }) => {
       if ((await users.current(userId)) === undefined) throw new AuthError("not_found");
@@ -41,6 +41,8 @@ function administratorCommands({ authority, authorityOf }: CommandParts): readon
     defineCommand("gatehouse/mfa/reset", authority, async (message, session) => {
       const { user_id: userId, mfa_module_id: factorId } = message;
       await requireOwnerForOwner(users, userId, session);
+      // The domain asks for more if it is one's own.
+      if (userId !== session.principal.userId) await stepUps.require("user_rights", session.principal);
       await authorityOf(session).secondFactors.reset(userId, factorId, session.principal);
       return null;
     }),
@@ -51,6 +53,7 @@ function administratorCommands({ authority, authorityOf }: CommandParts): readon
       const { id, group_id: groupId, demanded } = message;
       if ((await groups.get(groupId)) === undefined)
         throw new AuthError("not_found", { publicMessage: "Group not found" });
+      await stepUps.require("group_policy", session.principal);
       // It may end the session that asks.
       await answeredBeforeCut({ id, session, cause: "session_revoked" }, () =>
         authorityOf(session).secondFactors.demand(groupId, demanded),

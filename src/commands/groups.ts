@@ -12,11 +12,12 @@ import { requireApproverForPending, requireOwnerForOwner } from "./owner-only.ts
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
 import { stateOf } from "./revoke.ts";
+import { requireStepUpForGroups } from "./step-up-for-rights.ts";
 
 /** Groups and their policies. */
 export function groupCommands(parts: CommandParts): readonly Command[] {
   const { authority } = parts;
-  const { groups } = authority;
+  const { groups, stepUps } = authority;
   return [
     defineCommand("gatehouse/groups/list", authority, async () => ({
       groups: (await groups.list()).map(summaryOf),
@@ -25,12 +26,14 @@ export function groupCommands(parts: CommandParts): readonly Command[] {
       infoOf(found(await groups.get(group_id))),
     ),
     defineCommand("gatehouse/groups/create", authority, async ({ name, policy }, session) => {
+      await stepUps.require("group_policy", session.principal);
       const { permitPolicies: permit } = await limitsOf(authority, session, "gatehouse/groups/create");
       const { group } = await parts.authorityOf(session).groups.create({ name, policy, permit });
       return infoOf(group);
     }),
     defineCommand("gatehouse/groups/update", authority, async (message, session) => {
       const { group_id, version, name, policy, wait } = message;
+      if (policy !== undefined) await stepUps.require("group_policy", session.principal);
       const { permitPolicies: permit } = await limitsOf(authority, session, "gatehouse/groups/update");
       const changed = await parts
         .authorityOf(session)
@@ -38,6 +41,7 @@ export function groupCommands(parts: CommandParts): readonly Command[] {
       return { group: infoOf(changed.group), revocation: await stateAfter(parts, changed.receipt, wait) };
     }),
     defineCommand("gatehouse/groups/delete", authority, async ({ group_id, version, wait }, session) => {
+      await stepUps.require("group_policy", session.principal);
       const { permitPolicies: permit } = await limitsOf(authority, session, "gatehouse/groups/delete");
       const receipt = await parts.authorityOf(session).groups.delete(group_id, version, permit);
       return await stateAfter(parts, receipt, wait);
@@ -64,6 +68,7 @@ function memberCommands(parts: CommandParts): readonly Command[] {
     defineCommand("gatehouse/groups/members/add", authority, async (message, session) => {
       const { group_id: groupId, user_id: userId, version } = message;
       const permit = await requireChangeable(userId, session, "gatehouse/groups/members/add");
+      await requireStepUpForGroups(authority, [groupId], session);
       await parts.authorityOf(session).groups.addMember({ groupId, userId, version, permit });
       return null;
     }),

@@ -21,6 +21,7 @@ import { presenceCommands } from "./presence.ts";
 import { sessionCommands } from "./refresh-tokens.ts";
 import { resourceCommands } from "./resources.ts";
 import { revokeCommands } from "./revoke.ts";
+import { stepUpCommands } from "./step-up.ts";
 import { systemCommands } from "./system.ts";
 import { throttleCommands } from "./throttles.ts";
 import { topicCommands } from "./topics.ts";
@@ -34,7 +35,7 @@ export type CommandAuthority = Pick<
   | "devices"
   | "groups"
   | "sessions"
-  | "recentLogin"
+  | "stepUps"
   | "secondFactors"
   | "signedPaths"
   | "users"
@@ -80,6 +81,7 @@ export function createDispatch(
     ...sessionCommands(parts),
     ...configAuthCommands(parts),
     ...localProviderCommands(parts),
+    ...stepUpCommands(parts),
     ...credentialCommands(parts),
     ...factorCommands(parts),
     ...approvalCommands(parts),

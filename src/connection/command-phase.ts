@@ -3,6 +3,8 @@ import type { ErrorName } from "../../protocol/errors.ts";
 import { limits } from "../../protocol/features.ts";
 import type { ErrorBody, ServerMessage } from "../../protocol/frames.ts";
 import type { Clock } from "../auth/clock/clock.ts";
+import { AuthError } from "../auth/errors.ts";
+import { StepUpRequired } from "../auth/sessions/step-up.ts";
 import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
 import { answered, type Command, type Dispatch, type Envelope } from "./command.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
@@ -197,21 +199,21 @@ export class CommandPhase {
   #run(command: Command, message: Envelope): void {
     try {
       const result = command.run(message, this.#session);
-      if (result instanceof Promise) this.#await(message, result);
+      if (result instanceof Promise) this.#await(command, message, result);
       else this.#answer(message, result);
     } catch (error) {
-      this.#failed(message, error);
+      this.#failed(command, message, error);
     }
   }
 
-  #await(message: Envelope, result: Promise<unknown>): void {
+  #await(command: Command, message: Envelope, result: Promise<unknown>): void {
     this.#inFlight += 1;
     result
       .finally(() => {
         this.#inFlight -= 1;
       })
       .then((value) => this.#answer(message, value))
-      .catch((error: unknown) => this.#failed(message, error));
+      .catch((error: unknown) => this.#failed(command, message, error));
   }
 
   #answer({ id, type }: Envelope, result: unknown): void {
@@ -219,7 +221,32 @@ export class CommandPhase {
     this.#parts.observer.answered(type, "ok");
   }
 
-  #failed({ id, type }: Envelope, error: unknown): void {
+  #failed(command: Command, message: Envelope, error: unknown): void {
+    if (error instanceof StepUpRequired && this.#waits(command, message, error)) return;
+    this.#refuse(message, error);
+  }
+
+  /** False: the client cannot let the person log in here. */
+  #waits(command: Command, message: Envelope, { demand, canStepUp }: StepUpRequired): boolean {
+    const session = this.#session;
+    if (!canStepUp || !session.features.has("step_up") || !session.live) return false;
+    const refuse = (error: AuthError) => this.#refuse(message, error);
+    session.stepUp.hold({
+      id: message.id,
+      type: message.type,
+      bytes: this.#host.codec.encode(message).length,
+      demand,
+      refuse,
+      run: () => {
+        if (this.#parts.stopping()) this.#fail(message.id, message.type, stoppingBody());
+        else if (!this.#host.mayRun) refuse(new AuthError("step_up_failed"));
+        else this.#run(command, message);
+      },
+    });
+    return true;
+  }
+
+  #refuse({ id, type }: Envelope, error: unknown): void {
     const body = bodyOfFailure(error, type, this.#parts.log);
     this.#parts.observer.answered(type, codeOfFailure(error));
     this.#host.reply({ id, type: "result", success: false, error: body });

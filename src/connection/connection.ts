@@ -208,9 +208,10 @@ export class Connection
   suspend(): void {
     const { caller } = this;
     if (caller === undefined || this.#buffer !== undefined) return;
-    if (this.#parts.suspension.policy !== "serve_until_exp")
+    if (this.#parts.suspension.policy !== "serve_until_exp") {
       this.#buffer = new SuspensionBuffer(this.#parts, this);
-    else if (this.#parts.clock.now() >= caller.principal.tokenExpiresAt) this.end("token_expired");
+      this.#session?.suspended();
+    } else if (this.#parts.clock.now() >= caller.principal.tokenExpiresAt) this.end("token_expired");
   }
 
   /**

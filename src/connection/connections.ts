@@ -210,6 +210,7 @@ function composeParts(
     clock,
     log,
     observer: metrics,
+    stepUps: { ...authority, clock, wheel, log, observer: metrics },
     events,
     hub,
     nextNumber: () => {

@@ -16,6 +16,8 @@ export function requestOf(message: Message): StartLogin {
     scope: message.scope,
     resource: message.resource,
     nonce: message.nonce,
+    acrValues: message.acr_values,
+    maxAge: message.max_age,
     requestUri: message.request_uri,
     deviceToken: message.device_token,
     initial: initialOf(message),

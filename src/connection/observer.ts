@@ -2,6 +2,7 @@ import type { CloseName } from "../../protocol/close-codes.ts";
 import type { ErrorName } from "../../protocol/errors.ts";
 import type { Peer, Principal } from "../auth/model.ts";
 import type { Codec } from "../codec/codec.ts";
+import type { StepUpAbout, StepUpTeller } from "./step-up.ts";
 
 /** What connections tell metrics and the audit log. Must not throw and must not wait; called on the hot path. */
 export interface ConnectionObserver {
@@ -14,6 +15,8 @@ export interface ConnectionObserver {
   authRefused(close: CloseName, reason: string, peer: Peer): void;
   /** A message was answered: a command or a login message. `type` is undefined if it is unknown. */
   answered(type: string | undefined, outcome: "ok" | ErrorName): void;
+  /** A command waits for a step-up (`required`), its person has logged in again, or did not and it was refused. */
+  stepUp(result: "required" | "done" | "failed", whose: StepUpTeller, about: StepUpAbout): void;
   /** The node does not know any more what was revoked: the sockets are suspended. */
   lapsed(): void;
   /** After a lapse, `sockets` were looked up again. The sessions of `closed` of them had ended meanwhile. */

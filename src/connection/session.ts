@@ -7,6 +7,7 @@ import { Disposables } from "./disposables.ts";
 import { Expiry, type ExpiryHost, type ExpiryParts } from "./expiry.ts";
 import type { HubMember } from "./hub.ts";
 import type { SharedFrames } from "./shared-frames.ts";
+import { StepUp, type StepUpParts } from "./step-up.ts";
 import type { UserEvents } from "./user-events.ts";
 
 /** How a command ended. */
@@ -63,6 +64,8 @@ export interface Session {
   negotiate(names: readonly string[]): void;
   /** Sends user events of `type` (undefined: all) on `id` until the returned function is called. */
   watchUsers(id: number, type: string | undefined): () => void;
+  /** The commands that wait until the person has logged in again. */
+  readonly stepUp: StepUp;
   /** Takes the principal of a newer token of the same session. */
   renew(principal: Principal): void;
   /**
@@ -87,6 +90,7 @@ export interface SessionHost extends ExpiryHost {
 }
 
 export interface SessionParts extends ExpiryParts {
+  readonly stepUps: StepUpParts;
   readonly events: UserEvents;
   /** Another number for every authenticated connection. */
   readonly nextNumber: () => number;
@@ -115,6 +119,7 @@ export class LiveSession implements Session, HubMember {
   #lastAnswers: Set<LastAnswer> | undefined;
   #waitForRoom: (() => void)[] | undefined;
   #outlet: SessionOutlet | undefined;
+  #stepUp: StepUp | undefined;
 
   constructor(parts: SessionParts, host: SessionHost, principal: Principal, peer: Peer) {
     this.peer = peer;
@@ -158,6 +163,10 @@ export class LiveSession implements Session, HubMember {
     this.#waitForRoom = undefined;
     for (const goOn of waiting ?? []) goOn();
     this.#outlet?.resume();
+  }
+
+  suspended(): void {
+    this.#stepUp?.suspended();
   }
 
   /** The socket is not suspended any more. */
@@ -208,6 +217,11 @@ export class LiveSession implements Session, HubMember {
     return this.#parts.events.subscribe(this, id, type);
   }
 
+  get stepUp(): StepUp {
+    this.#stepUp ??= new StepUp(this.#parts.stepUps, this);
+    return this.#stepUp;
+  }
+
   renew(principal: Principal): void {
     if (principal.sessionId !== this.#principal.sessionId || principal.userId !== this.#principal.userId)
       throw new TypeError("a socket keeps its session");
@@ -237,6 +251,7 @@ export class LiveSession implements Session, HubMember {
 
   close(): void {
     this.#expiry?.stop();
+    this.#stepUp?.close();
     this.#lastAnswers = undefined;
     this.#disposables?.close();
     this.#expiry = undefined;

@@ -1,6 +1,7 @@
 import { type ErrorCode, errorCodes } from "../../protocol/errors.ts";
 import type { HttpMessage, OAuthError } from "../../protocol/http.ts";
 import { AuthError } from "../auth/errors.ts";
+import { acrOf, StepUpRequired } from "../auth/sessions/step-up.ts";
 import type { HttpHeaders, HttpRequest, HttpResponse } from "./endpoint.ts";
 import { errorPage } from "./error-page.ts";
 import { pageContext } from "./html-page.ts";
@@ -100,10 +101,18 @@ function oauthAnswer(error: AuthError, status: number, oauth: string): HttpRespo
   return json(body, { status, headers: { ...neverStored, ...retryHeaders(error, status) } });
 }
 
+/** RFC 9470 section 3. */
+function stepUpChallenge({ demand, publicMessage }: StepUpRequired): string {
+  const maxAge = Math.floor(demand.maxAgeMs / 1000);
+  const wanted = `acr_values="${acrOf(demand.level)}", max_age="${maxAge}"`;
+  return `Bearer error="insufficient_user_authentication", error_description="${publicMessage}", ${wanted}`;
+}
+
 function retryHeaders(error: AuthError, status: number): Record<string, string> {
   // RFC 6749 section 5.2: the scheme that the client used.
   if (error.code === "invalid_client_header") return { "www-authenticate": 'Basic realm="gatehouse"' };
   if (error.code === "insufficient_scope") return { "www-authenticate": 'Bearer error="insufficient_scope"' };
+  if (error instanceof StepUpRequired) return { "www-authenticate": stepUpChallenge(error) };
   if (status === 401) return { "www-authenticate": "Bearer" };
   if (status !== 503 && status !== 429) return {};
   return { "retry-after": String(Math.max(1, Math.ceil(error.retryAfterSeconds ?? 1))) };

@@ -88,10 +88,20 @@ function scopesOf({ scope }: AuthorizePage, language: Language): Html {
 }
 
 /** What the element asks for, as attributes. A pushed request says all of it. */
-function wishesOf({ codeChallenge, scope, resource, nonce, requestUri, state }: AuthorizePage): Html {
+function wishesOf({
+  codeChallenge,
+  scope,
+  resource,
+  nonce,
+  requestUri,
+  state,
+  ...page
+}: AuthorizePage): Html {
+  const { acrValues = null, maxAge = null } = page;
+  const login = { "acr-values": acrValues, "max-age": maxAge === null ? null : String(maxAge) };
   const wishes =
     requestUri === null
-      ? { "code-challenge": codeChallenge, scope, resource, "client-nonce": nonce }
+      ? { "code-challenge": codeChallenge, scope, resource, "client-nonce": nonce, ...login }
       : { "request-uri": requestUri, state };
   return Object.entries(wishes).reduce<Html>(
     (all, [name, value]) => (value === null ? all : html`${all} ${name}="${value}"`),

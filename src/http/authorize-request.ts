@@ -71,12 +71,19 @@ export const authorizeChecks: readonly (readonly [rule: string, check: Check])[]
     },
   ],
   [
-    "nonce, state, scope, resource and prompt have a length that can be kept",
+    "nonce, state, scope, resource, acr_values and prompt have a length that can be kept",
     (parameters) => {
-      const tooLong = ["nonce", "scope", "resource", "prompt"].some(
+      const tooLong = ["nonce", "scope", "resource", "acr_values", "prompt"].some(
         (name) => (parameters.get(name) ?? "").length > 512,
       );
       if (tooLong || (parameters.get("state") ?? "").length > 4096) throw wrong("A parameter is too long");
+    },
+  ],
+  [
+    "max_age is a number of seconds (OpenID Connect Core section 3.1.2.1)",
+    (parameters) => {
+      if (!/^\d{1,9}$/.test(parameters.get("max_age") ?? "0"))
+        throw wrong("max_age is not a number of seconds");
     },
   ],
 ];
@@ -122,6 +129,8 @@ function requestIn(parameters: URLSearchParams) {
     nonce: parameters.get("nonce"),
     state: parameters.get("state"),
     prompt: parameters.get("prompt"),
+    acrValues: parameters.get("acr_values"),
+    maxAge: parameters.has("max_age") ? Number(parameters.get("max_age")) : null,
   };
 }
 

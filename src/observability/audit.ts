@@ -1,10 +1,11 @@
 import type { CloseName } from "../../protocol/close-codes.ts";
-import type { FlowStep } from "../../protocol/flow.ts";
+import type { CreateEntryStep, FlowStep } from "../../protocol/flow.ts";
 import { isClientId } from "../auth/clients/client-id.ts";
 import type { FlowAnswer } from "../auth/login/login-flows.ts";
 import type { Actor, Peer, Principal } from "../auth/model.ts";
 import type { RevocationEvent } from "../auth/revocation/listeners.ts";
 import type { RevokeTarget } from "../auth/revocation/receipt.ts";
+import type { StepUpAbout, StepUpTeller } from "../connection/step-up.ts";
 import type { Log } from "./log.ts";
 
 /** What was decided on. */
@@ -56,6 +57,7 @@ const flowNames: Readonly<Record<FlowAnswer["purpose"], string>> = {
   code: "login",
   link: "credential_link",
   link_code: "credential_proof",
+  step_up: "step_up",
 };
 
 /** Names that operators know from other servers. */
@@ -114,6 +116,8 @@ export interface Audit {
     peer: Peer,
     about: { readonly userId?: string; readonly purpose: FlowAnswer["purpose"] },
   ): void;
+  /** A command was not carried out, because its person has to log in again (`required`), or did not. */
+  stepUp(result: "required" | "failed", whose: StepUpTeller, about: StepUpAbout): void;
   loginRefused(code: string, peer: Peer, userId?: string): void;
   decided(name: DecisionName, outcome: "allowed" | "denied", decision: Decision): void;
   /**
@@ -146,15 +150,17 @@ export function createAudit(sink: AuditSink): Audit {
       const [provider, providerId] = step.handler;
       const about = { address, flow_id: step.flow_id, provider, provider_id: providerId, user_id: userId };
       if (step.type === "create_entry") {
-        const { result } = step;
-        const given = typeof result === "string" ? {} : { session_id: result.session_id };
-        const linked = purpose === "link" ? { credential_id: String(result) } : given;
-        record(name, "allowed", { ...about, ...linked });
+        record(name, "allowed", { ...about, ...grantedBy(purpose, step) });
       } else if (step.type === "abort") record(name, "denied", { ...about, reason: step.reason });
       else if (step.type === "progress" && step.progress_action === "wait_for_approval")
         record(name, "denied", { ...about, reason: step.progress_action });
       else if (step.type === "form" && step.errors.base !== undefined)
         record(name, "denied", { ...about, reason: step.errors.base });
+    },
+    stepUp(result, { principal, peer: { address } }, { acr, command, reason }) {
+      const who = { user_id: principal.userId, session_id: principal.sessionId };
+      const name = result === "required" ? "step_up_required" : "step_up";
+      record(name, "denied", { address, ...who, acr, command, reason });
     },
     loginRefused: (code, { address }, userId) =>
       record("login", "denied", { address, reason: code, user_id: userId }),
@@ -166,6 +172,12 @@ export function createAudit(sink: AuditSink): Audit {
       else if (endsSockets(cut)) record("revocation", "done", { ...about(cut, socketsClosed), ...again });
     },
   };
+}
+
+function grantedBy(purpose: FlowAnswer["purpose"], { result }: CreateEntryStep): object {
+  if (purpose === "link") return { credential_id: String(result) };
+  if (purpose === "step_up") return { session_id: String(result) };
+  return typeof result === "string" ? {} : { session_id: result.session_id };
 }
 
 function fieldsOf({

@@ -235,6 +235,7 @@ const keyring: Rules<Authority["keyring"]> = {
 
 const logins: Rules<Authority["logins"]> = {
   providers: notRecorded,
+  waysOf: notRecorded,
   start: (start, recorder) => (request, peer, holder) =>
     recordLogin(recorder, peer, start(request, peer, holder)),
   advance: (advance, recorder) => (request, peer) => recordLogin(recorder, peer, advance(request, peer)),
@@ -308,7 +309,7 @@ const parts: Rules<Authority> = {
   // Sockets tell of each authentication themselves: it is the hot path.
   authentication: notRecorded,
   // The change that needs it is recorded.
-  recentLogin: notRecorded,
+  stepUps: notRecorded,
   codes: notRecorded,
   // HTTP records the grants, and who was refused.
   idTokens: notRecorded,

@@ -29,6 +29,11 @@ export const counters = {
   authentications: row("authentications_total", "Decisions on sockets; `ok` or why not.", "result"),
   logins: row("logins_total", "Decisions on logins; `ok`, or why not.", "result"),
   commands: row("commands_total", "Answered messages.", "type", "outcome"),
+  stepUps: row(
+    "step_ups_total",
+    "Commands that wait until their person logs in again (`required`), logins that let them run, and those that did not.",
+    "result",
+  ),
   httpRequests: row("http_requests_total", "Answered HTTP requests.", "method", "route", "status"),
   tokens: row("token_requests_total", "Decisions at the token endpoint.", "grant", "result"),
   revocations: row("revocations_total", "Cut-offs that this node applied.", "kind", "cause"),

@@ -106,6 +106,7 @@ function connectionObserver(count: Counters, tallies: SocketCounters): Connectio
     },
     authRefused: (_close, reason) => count.authentications.inc({ result: reason }),
     answered: (type, outcome) => count.commands.inc({ type: type ?? "unknown", outcome }),
+    stepUp: (result) => count.stepUps.inc({ result }),
     lapsed: () => count.lapses.inc(),
     reviewed(sockets, closed) {
       count.socketsReviewed.inc({ result: "resumed" }, sockets - closed);

@@ -43,6 +43,11 @@ export function connectionObserver({ log, metrics, audit }: Observability): Conn
       connections.authenticated(principal, peer, elapsedMs);
       audit.accepted(principal, peer);
     },
+    stepUp(result, whose, about) {
+      connections.stepUp(result, whose, about);
+      // The flow has its own record when it is done.
+      if (result !== "done") audit.stepUp(result, whose, about);
+    },
     authRefused(close, reason, peer) {
       connections.authRefused(close, reason, peer);
       audit.refused(close, reason, peer);

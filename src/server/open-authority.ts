@@ -209,6 +209,7 @@ function domainOptions({ approvals, tokens, password, limits, ...config }: Confi
     },
     accessTokenTtlMs: tokens.access_ttl_seconds * 1000,
     recentLoginMs: tokens.recent_login_minutes * 60_000,
+    stepUp: config.step_up,
     sessionIdleMs: tokens.session_idle_days * 86_400_000,
     loginBudgets: {
       pair: { ...defaultLoginBudgets.pair, attempts: password.tries_per_account_and_address },

@@ -1,8 +1,12 @@
 import { access, constants, stat } from "node:fs/promises";
 
 import type { Authority } from "../auth/authority.ts";
+import { provesPerson } from "../auth/login/ways.ts";
 import type { LoginProvider } from "../auth/providers/provider.ts";
 import { filesOf, type ProviderEntry } from "../auth/providers/provider-types.ts";
+
+const nobodyStepsUp =
+  "no provider proves who the person is, so nobody can log in again for what step_up demands: set it off where it can be";
 
 /** Users whose credentials are read at once. */
 const pageSize = 100;
@@ -19,6 +23,7 @@ export async function providerWarnings(
   for (const provider of providers)
     for (const warning of (await provider.warnings?.()) ?? [])
       warnings.push(`the provider ${nameOf(provider.type, provider.id)}: ${warning}`);
+  if (!providers.some(provesPerson)) warnings.push(nobodyStepsUp);
   for (const [provider, count] of await orphans(authority, providers))
     warnings.push(orphanText(provider, count));
   return warnings;

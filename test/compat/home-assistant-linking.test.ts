@@ -90,7 +90,7 @@ describe.each(transportNames)("/auth/link_user on %s", (transport) => {
       days: 1,
     });
     expect(await http.link({ client_id, code }, longLived.accessToken)).toMatchObject({
-      status: 403,
+      status: 401,
       body: { code: "recent_login_required" },
     });
     expect(await subjects()).toEqual(["paula"]);

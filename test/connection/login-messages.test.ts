@@ -52,6 +52,7 @@ function engine() {
     endsInMs: 300_000,
   });
   const logins: LoginFlows = {
+    waysOf: async () => [],
     providers: () => [{ type: "homeassistant", id: null, name: "Local" }],
     async start(request, _peer, holder) {
       holders.push(holder);

@@ -47,7 +47,7 @@ it("a login that is no recent one links nothing, and does not use the code up", 
   const { accessToken: stale } = await node.open(userId);
   node.clock.advance(15 * 60_000 + 1);
   const code = await linkCode("a");
-  const refused = { status: 403, body: { code: "recent_login_required" } };
+  const refused = { status: 401, body: { code: "recent_login_required" } };
   expect(await link(code, stale)).toMatchObject(refused);
   const { accessToken: nobody } = await node.open(userId, { amr: [] });
   expect(await link(code, nobody)).toMatchObject(refused);
@@ -94,7 +94,7 @@ it("a service links nothing", async () => {
   const { body } = await http.ask("/auth/token", { method: "POST", body: new URLSearchParams(fields) });
   const { access_token } = body as { readonly access_token: string };
   expect(await link(await linkCode("e"), access_token)).toMatchObject({
-    status: 403,
+    status: 401,
     body: { code: "recent_login_required" },
   });
 });

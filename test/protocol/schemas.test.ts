@@ -16,6 +16,7 @@ import {
   Pong,
   ResultError,
   ResultOk,
+  StepUpRequired,
 } from "../../protocol/frames.ts";
 import { createMsgpackCodec } from "../../src/codec/msgpack.ts";
 import { fits, formReaction, lastIdAfter } from "./reaction.ts";
@@ -95,6 +96,7 @@ describe("messages of servers", () => {
     AuthExpiring,
     AuthSuspended,
     AuthResumed,
+    StepUpRequired,
     ResultOk,
     ResultError,
     Event,
@@ -125,7 +127,7 @@ describe("messages of servers", () => {
     expect(new Set(messages.map(({ type }) => type))).toEqual(
       new Set([
         ...["auth_required", "auth_ok", "auth_invalid", "auth_expiring", "auth_suspended", "auth_resumed"],
-        ...["result", "event", "pong"],
+        ...["step_up_required", "result", "event", "pong"],
       ]),
     );
     const steps = messages

@@ -12,6 +12,7 @@ export const quietObserver: ConnectionObserver = {
   authenticated: () => undefined,
   authRefused: () => undefined,
   answered: () => undefined,
+  stepUp: () => undefined,
   lapsed: () => undefined,
   reviewed: () => undefined,
   closed: () => undefined,

@@ -67,7 +67,7 @@ export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
     beginSetup: setup.begin,
     advanceSetup: setup.advance,
     async remove(factorId, by) {
-      requireFit(options, by);
+      await requireFit(options, by);
       const { id, name } = requireFactor(factors, factorId);
       const failed = (why: string) =>
         new AuthError("disable_failed", { publicMessage: `Cannot disable MFA Module ${id}: ${why}` });
@@ -87,7 +87,7 @@ export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
       });
     },
     async reset(userId, factorId, by) {
-      if (by?.userId === userId) options.recentLogin.require(by);
+      if (by?.userId === userId) await options.stepUps.require("second_factors", by);
       return await retryConflicts(async () => {
         const record = await readRecord(store, recordKeys.user(userId));
         if (record === undefined) throw new AuthError("not_found", { publicMessage: "User not found" });

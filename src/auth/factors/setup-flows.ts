@@ -12,8 +12,8 @@ import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import type { LoopYielder } from "../scheduling/loop-yielder.ts";
 import { raiseSession, requireOwnSession } from "../sessions/raise-session.ts";
-import type { RecentLogin } from "../sessions/recent-login.ts";
 import { listSessions } from "../sessions/session-reading.ts";
+import type { StepUps } from "../sessions/step-up.ts";
 import {
   areUnchanged,
   type Checks,
@@ -57,7 +57,7 @@ export interface SetupFlowsOptions {
   readonly yielder: LoopYielder;
   readonly factors: readonly Factor[];
   readonly revocation: LogWriter & Pick<Revocation, "revoke">;
-  readonly recentLogin: RecentLogin;
+  readonly stepUps: StepUps;
   readonly assurance: Assurance;
   readonly demands: FactorDemands;
   /** Display name of a user who exists. */
@@ -108,7 +108,7 @@ export function createSetupFlows(options: SetupFlowsOptions): SetupFlows {
   return {
     async begin(factorId, by) {
       const factor = requireFactor(options.factors, factorId);
-      requireFit(options, by);
+      await requireFit(options, by);
       await requirePrimary(options, factor, by.userId);
       const flowId = randomBytes(16).toString("hex");
       const context = await contextOf(flowId, by, factor);
@@ -126,7 +126,7 @@ export function createSetupFlows(options: SetupFlowsOptions): SetupFlows {
       return await settle(options, factor, by, { setup, version: before?.version ?? 0 }, answer, context);
     },
     async advance(flowId, input, by) {
-      requireFit(options, by);
+      await requireFit(options, by);
       const at = await readSetup(options, by, flowId);
       const factor = requireFactor(options.factors, at.setup.factorId);
       const values = readFormInput(at.setup.fields, input);
@@ -144,10 +144,13 @@ export function requireFactor(factors: readonly Factor[], id: string): Factor {
 }
 
 /** The rule for changes of a user's factors. */
-export function requireFit({ recentLogin }: Pick<SetupFlowsOptions, "recentLogin">, by: Principal): void {
+export async function requireFit(
+  { stepUps }: Pick<SetupFlowsOptions, "stepUps">,
+  by: Principal,
+): Promise<void> {
   if (by.sessionType === "system") throw new AuthError("not_system_user");
   requireOwnSession(by);
-  recentLogin.require(by);
+  await stepUps.require("second_factors", by);
 }
 
 async function requirePrimary(

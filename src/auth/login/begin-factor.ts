@@ -45,6 +45,8 @@ export async function beginFactor(
   const isProved = provesPerson(tools.registry, flow);
   const owned = tools.factorProofs.offered(demand.enrolments);
   const hasOne = hasFactor(tools.factors, demand.enrolments);
+  // To set one up would end sessions of the person, and perhaps this one. The person does it, and then repeats the command.
+  if (!hasOne && flow.purpose === "step_up") return await endFlow(tools, at, "second_factor_required");
   // A set-up proves that somebody has the factor, and not who that is.
   const candidates = hasOne
     ? owned.filter(({ verifiesUser }) => isProved || verifiesUser)

@@ -18,6 +18,7 @@ import type { Approval } from "../users/approvals.ts";
 import { userStatusChecks } from "../users/user-record.ts";
 import { findPerson, type Person, type PersonTools, waitForApproval } from "./find-person.ts";
 import { finishLink, type LinkOutcome } from "./finish-link.ts";
+import { finishStepUp, withLevelOf } from "./finish-step-up.ts";
 import { endFlowStep, type Flow, flowChecks, type VersionedFlow } from "./flow-record.ts";
 import { giveLinkCode } from "./link-codes.ts";
 import type { Proof } from "./proof.ts";
@@ -57,7 +58,7 @@ const maxAttempts = 3;
  * Ends the flow and opens its session or code, in one commit. So a flow gives one session or one code, also if the
  * same step arrives twice, and none if the password, the credential or the user's epoch has changed since it was
  * read. If the user has changed, who may log in is decided again, and so it is if policy demands another assurance. The first login of a person may make a user, see
- * `findPerson`. A flow that links opens neither, see `finishLink` and `giveLinkCode`. Throws `conflict` if the
+ * `findPerson`. A flow that links opens neither, see `finishLink` and `giveLinkCode`, and neither does a step-up, see `finishStepUp`. Throws `conflict` if the
  * flow itself was continued or ended elsewhere.
  */
 export async function finishLogin(
@@ -68,6 +69,7 @@ export async function finishLogin(
 ): Promise<LoginOutcome> {
   if (at.flow.purpose === "link") return await finishLink(tools, at, proof);
   if (at.flow.purpose === "link_code") return await giveLinkCode(tools, at, proof);
+  if (at.flow.purpose === "step_up") return await finishStepUp(tools, at, proof, peer);
   for (let attempt = 1; ; attempt += 1) {
     const person = await findPerson(tools, at.flow, proof, peer);
     if (person === "no_room") return { kind: "no_room" };
@@ -78,7 +80,7 @@ export async function finishLogin(
       return approval === undefined ? { kind: "no_room" } : { kind: "waits", approval };
     }
     if (!mayLogIn(user, peer)) return refused;
-    const demand = await tools.assurance.demandOn(user.id);
+    const demand = withLevelOf(at.flow, await tools.assurance.demandOn(user.id));
     if (isBelow(proof, demand)) return { kind: "below", user, demand };
     const decidedOn = [...proof.evidence, credentialCheck(person)];
     try {

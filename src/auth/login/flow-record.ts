@@ -110,9 +110,14 @@ const FlowRecord = Type.Object({
     Type.Literal("code"),
     Type.Literal("link"),
     Type.Literal("link_code"),
+    Type.Literal("step_up"),
   ]),
-  /** For `link`: the session that asked for it. */
+  /** For `link` and `step_up`: the session that asked for it. */
   linking: Type.Union([Type.Object({ userId: Type.String(), sessionId: Type.String() }), Type.Null()]),
+  /** The least assurance level that the flow ends with, if policy does not demand more; older nodes do not write it. */
+  level: absentOr(Type.Union([Type.Literal(1), Type.Literal(2)])),
+  /** How long before the flow the person may have authenticated at another server, s; older nodes do not write it. */
+  maxAge: absentOr(Type.Number()),
   clientId: Text,
   clientName: Text,
   redirectUri: Text,

@@ -13,6 +13,7 @@ export type AbortReason =
   | "approvals_full"
   | "not_approved"
   | "unknown_error"
+  | "second_factor_required"
   | "ended_elsewhere";
 
 type FlowName = Pick<Flow, "id" | "handler">;

@@ -4,19 +4,18 @@ import { addressShare } from "../../net/address-share.ts";
 import { AuthError } from "../errors.ts";
 import type { EventBus } from "../event-bus.ts";
 import { newId } from "../ids.ts";
-import type { Peer } from "../model.ts";
-import type { AllowedRequest } from "../oauth/authorization-request.ts";
+import type { AssuranceLevel, Peer } from "../model.ts";
 import type { ProviderStep } from "../providers/provider.ts";
 import { isOffered } from "../providers/registry.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { retryConflicts, type Store } from "../store.ts";
+import type { Credentials } from "../users/credentials.ts";
 import { createAddressClaims } from "./address-claim.ts";
 import { advanceFactor } from "./advance-factor.ts";
 import {
   type ChargingTools,
   chargeStep,
-  deviceOf,
   issueDeviceToken,
   runCharged,
   withDeviceToken,
@@ -32,24 +31,28 @@ import type { FinishTools } from "./finish-login.ts";
 import { firstStep } from "./first-step.ts";
 import { askProvider, settle, takeTurn } from "./flow-attempts.ts";
 import { answer, type Engine, endIfExpired, requireFlow } from "./flow-engine.ts";
-import { endFlowStep, type Flow, hashFlowSecret, newFlowSecret, readHolds } from "./flow-record.ts";
+import { endFlowStep, newFlowSecret, readHolds } from "./flow-record.ts";
 import { abortStep } from "./flow-steps.ts";
 import { endFlow } from "./flow-writes.ts";
 import { readAnswer } from "./form-input.ts";
 import { type RedeemLinkCode, redeemLinkCode } from "./link-codes.ts";
+import { newFlow } from "./new-flow.ts";
 import { type EvictedFlow, OpenFlows } from "./open-flows.ts";
 import { conclude, nextStep, resumeFlow } from "./resume-flow.ts";
 import { allowedStart } from "./start-rules.ts";
+import { type OfferedProvider, waysOf } from "./ways.ts";
 
 export interface StartLogin {
   readonly handler: Handler;
   /**
    * `link` adds the credential to the user of `linking`, and opens no session. `link_code` gives a code with which a
-   * session of the client does that, see `linkByCode`.
+   * session of the client does that, see `linkByCode`. `step_up` proves the user of `linking` again, on their session.
    */
-  readonly purpose: "session" | "code" | "link" | "link_code";
-  /** The session that asks for a `link`. */
+  readonly purpose: "session" | "code" | "link" | "link_code" | "step_up";
+  /** The session that asks for a `link` or a `step_up`. */
   readonly linking?: { readonly userId: string; readonly sessionId: string } | undefined;
+  /** The least assurance level that the flow ends with; 1 by default. */
+  readonly level?: AssuranceLevel | undefined;
   readonly clientId: string | null;
   readonly clientName: string | null;
   readonly redirectUri: string | null;
@@ -60,6 +63,8 @@ export interface StartLogin {
   readonly scope?: string | null | undefined;
   readonly resource?: string | null | undefined;
   readonly nonce?: string | null | undefined;
+  readonly acrValues?: string | undefined;
+  readonly maxAge?: number | undefined;
   /** Of a pushed request. It counts instead of everything but the client id. */
   readonly requestUri?: string | null | undefined;
   /** Answers the first form at once, if it has this mechanism. */
@@ -104,9 +109,12 @@ export interface FlowAnswer {
  */
 export interface LoginFlows {
   /** Providers that can be used from this address. */
-  providers(
-    peer: Peer,
-  ): readonly { readonly type: string; readonly id: string | null; readonly name: string }[];
+  providers(peer: Peer): readonly OfferedProvider[];
+  /**
+   * The ways in which a user can prove who they are again from this address: providers where they have a login, and that
+   * prove something which only the person has or knows.
+   */
+  waysOf(userId: string, peer: Peer): Promise<readonly OfferedProvider[]>;
   /**
    * Checks client id and redirect URI before anybody types a password. `holder` waits for the flow's answers until
    * `detach`; without a holder nobody does. Throws `invalid_handler`, `onboarding_required`, and what `allowedStart`
@@ -202,6 +210,7 @@ export interface LoginFlowsOptions
   extends Omit<FinishTools, "onWaiting">,
     Pick<ChargingTools, "throttle" | "devices"> {
   readonly revocation: FinishTools["revocation"] & Pick<Revocation, "onRevocation">;
+  readonly credentials: FinishTools["credentials"] & Pick<Credentials, "list">;
   readonly events: EventBus;
   readonly onboardingRequired: () => Promise<boolean>;
   readonly limits?: Partial<LoginFlowLimits> | undefined;
@@ -239,6 +248,7 @@ export function createLoginFlows(given: LoginFlowsOptions): LoginFlows {
       options.registry.providers
         .filter((provider) => isOffered(provider, peer))
         .map(({ type, id, name }) => ({ type, id, name })),
+    waysOf: (userId, peer) => waysOf(options, userId, peer),
     start: (request, peer, holder) => start(engine, request, peer, holder),
     advance: (request, peer) => advance(engine, request, peer),
     resume: (request, peer, holder) => resumeFlow(engine, request, peer, holder),
@@ -299,41 +309,6 @@ async function endEvicted(store: Store, evicted: readonly EvictedFlow[]): Promis
 
 const notOffered: ProviderStep = { kind: "abort", reason: "not_allowed" };
 
-function newFlow(
-  { options, limits }: Engine,
-  request: StartLogin,
-  { clientId, redirectUri, codeChallenge, scope, resource, nonce, client }: AllowedRequest,
-  { id, secret }: { readonly id: string; readonly secret: string },
-): Flow {
-  const { handler, purpose, linking, clientName, requestUri, deviceToken } = request;
-  const now = options.clock.now();
-  return {
-    id,
-    secretHash: hashFlowSecret(secret),
-    handler,
-    purpose,
-    linking: linking ?? null,
-    clientId,
-    clientName: clientName ?? client?.name ?? null,
-    redirectUri,
-    codeChallenge,
-    scope,
-    resource,
-    nonce,
-    requestUri: requestUri ?? null,
-    device: deviceOf(options, deviceToken),
-    createdAt: now,
-    deadline: now + limits.lifeMs,
-    attemptsLeft: limits.attempts,
-    step: { kind: "form", stepId: "init", fields: [], errors: {}, placeholders: null },
-    stepNumber: 0,
-    outcome: null,
-    waiting: null,
-    providerState: {},
-    busyUntil: 0,
-  };
-}
-
 async function advance(
   engine: Engine,
   { flowId, flowSecret, input, clientId }: Parameters<LoginFlows["advance"]>[0],
@@ -370,7 +345,9 @@ async function advance(
       : notOffered;
     return { turn, step };
   });
-  const deviceToken = guess && (() => issueDeviceToken(options, at.flow, guess));
+  // A step-up gives nothing but what it is for.
+  const deviceToken =
+    guess && at.flow.purpose !== "step_up" ? () => issueDeviceToken(options, at.flow, guess) : undefined;
   const settled = await settle(options, turn, step, peer, deviceToken);
   const following = answer(engine, about, withDeviceToken(settled, deviceToken), 1);
   return step.userId === undefined ? following : { ...following, userId: step.userId };

@@ -26,5 +26,6 @@ async function requested({ pushed }: RequestTools, request: StartLogin): Promise
     return await pushed.read(requestUri, clientId);
   }
   const { redirectUri, codeChallenge, scope = null, resource = null, nonce = null } = request;
-  return { clientId, redirectUri, codeChallenge, scope, resource, nonce };
+  const { acrValues, maxAge } = request;
+  return { clientId, redirectUri, codeChallenge, scope, resource, nonce, acrValues, maxAge };
 }

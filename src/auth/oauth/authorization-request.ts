@@ -6,6 +6,8 @@ import { isRedirectUri, isRegisteredRedirect } from "../clients/client-rules.ts"
 import type { RegisteredClients } from "../clients/registered-clients.ts";
 import { isScope, knownScopes, narrowedScopes, scopesIn } from "../clients/scopes.ts";
 import { AuthError } from "../errors.ts";
+import type { AssuranceLevel } from "../model.ts";
+import { acrOf, assuranceLevels } from "../sessions/step-up.ts";
 import { isCodeChallenge } from "../tokens/authorization-codes.ts";
 import type { PushedRequests } from "./pushed-requests.ts";
 
@@ -21,6 +23,10 @@ export interface AuthorizationRequest {
   readonly scope: string | null;
   readonly resource: string | null;
   readonly nonce: string | null;
+  /** RFC 9470 section 4: assurance levels that will do. */
+  readonly acrValues?: string | null | undefined;
+  /** How long ago the person may have authenticated, s. */
+  readonly maxAge?: number | null | undefined;
 }
 
 /** The same, allowed: `scope` is what will be granted; null is everything. */
@@ -29,7 +35,7 @@ export interface AllowedRequest extends AuthorizationRequest {
 }
 
 /** See `StartLogin.purpose`. Only the flows for a code of either kind send somebody back. */
-type Purpose = "session" | "code" | "link" | "link_code";
+type Purpose = "session" | "code" | "link" | "link_code" | "step_up";
 
 export interface RequestTools {
   readonly clients: Pick<RegisteredClients, "find">;
@@ -40,7 +46,8 @@ export interface RequestTools {
 /**
  * Checks the client's request before anybody types a password. A code needs a client id and a redirect URI that is
  * allowed for it. A session may name its client, and a redirect URI only together with it. Throws `invalid_client`,
- * `unauthorized_client`, `invalid_redirect_uri`, `invalid_format`, `invalid_scope`, `invalid_target`.
+ * `unauthorized_client`, `invalid_redirect_uri`, `invalid_format`, `invalid_scope`, `invalid_target`,
+ * `unmet_authentication_requirements`.
  */
 export async function checkRequest(
   { clients, clientPages }: Pick<RequestTools, "clients" | "clientPages">,
@@ -62,6 +69,7 @@ export async function checkRequest(
   if (client !== undefined) requireUse(client, purpose, codeChallenge);
   // A socket that is authenticated by a token for somebody else is a contradiction.
   if (purpose !== "code" && request.resource !== null) throw new AuthError("invalid_target");
+  levelAskedFor(request);
   const { scope, resource } = wishesOf(client, request);
   return { ...request, scope, resource, client };
 }
@@ -78,6 +86,18 @@ export async function stillAllowed(
   const { clientId } = request;
   if (clientId === null || !isRegisteredId(clientId)) return { ...request, client: undefined };
   return await checkRequest(tools, purpose, request);
+}
+
+/**
+ * The least assurance level of the request's `acr_values`, any of which will do; undefined if it has none. Throws
+ * `unmet_authentication_requirements` if none of them is known.
+ */
+export function levelAskedFor({ acrValues }: AuthorizationRequest): AssuranceLevel | undefined {
+  const wanted = (acrValues ?? "").split(" ").filter((value) => value !== "");
+  if (wanted.length === 0) return undefined;
+  const level = assuranceLevels.find((each) => wanted.includes(acrOf(each)));
+  if (level === undefined) throw new AuthError("unmet_authentication_requirements");
+  return level;
 }
 
 async function fitsRedirect(

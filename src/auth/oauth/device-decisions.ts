@@ -6,8 +6,8 @@ import type { Principal } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { askingSessionChecks } from "../sessions/asking-session.ts";
 import { requireOwnSession } from "../sessions/raise-session.ts";
-import type { RecentLogin } from "../sessions/recent-login.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import type { StepUps } from "../sessions/step-up.ts";
 import { type RecordKey, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
 import { createAttempts } from "../throttling/attempts.ts";
 import { userCodeBudget } from "../throttling/budget.ts";
@@ -59,7 +59,7 @@ export interface DeviceDecisionOptions {
   readonly users: Pick<Users, "read">;
   readonly clients: Pick<RegisteredClients, "find">;
   readonly sessions: Pick<Sessions, "get">;
-  readonly recentLogin: RecentLogin;
+  readonly stepUps: StepUps;
 }
 
 export function createDeviceDecisions(
@@ -103,7 +103,7 @@ export function createDeviceDecisions(
     find: async (userCode, by) => shown((await byUserCode(userCode, by)).device, clock),
     async approve(userCode, by) {
       requireOwnSession(by);
-      options.recentLogin.require(by);
+      await options.stepUps.require("device_approval", by);
       return await decide(userCode, by, async (device) => ({
         ...device,
         state: "approved",

@@ -58,6 +58,8 @@ const storedRequest = Compile(
     state: Text,
     /** Absent in a record of an older version. */
     prompt: Type.Optional(Text),
+    acrValues: Type.Optional(Text),
+    maxAge: Type.Optional(Type.Union([Type.Number(), Type.Null()])),
     endsAt: Type.Number(),
   }),
 );
@@ -70,7 +72,9 @@ export function createPushedRequests({ store, clock }: PushedRequestOptions): Pu
       const requestUri = prefix + randomBytes(32).toString("base64url");
       const endsAt = clock.now() + lifeMs;
       const { clientId, redirectUri, codeChallenge, scope, resource, nonce, state, prompt } = request;
-      const value = { clientId, redirectUri, codeChallenge, scope, resource, nonce, state, prompt, endsAt };
+      const { acrValues = null, maxAge = null } = request;
+      const wishes = { scope, resource, nonce, acrValues, maxAge };
+      const value = { clientId, redirectUri, codeChallenge, ...wishes, state, prompt, endsAt };
       await store.commit({ put: [{ key: recordKeys.pushedRequest(requestUri), value, expiresAt: endsAt }] });
       return { requestUri, expiresInMs: lifeMs };
     },

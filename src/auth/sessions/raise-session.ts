@@ -1,6 +1,6 @@
 import { isRegisteredId } from "../clients/client-id.ts";
 import { AuthError } from "../errors.ts";
-import type { Principal, Session } from "../model.ts";
+import type { AssuranceLevel, Principal, Session } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import { mergeSteps, type Step } from "../store.ts";
 import { readAskingSession } from "./asking-session.ts";
@@ -35,13 +35,43 @@ export async function raiseSession(
   { userId, sessionId }: Pick<Principal, "userId" | "sessionId">,
   { amr, authenticatedAt }: FurtherProof,
 ): Promise<RaisedSession> {
+  return await changeProof(tools, { userId, sessionId }, (before) => ({
+    assurance: 2,
+    amr: combinedAmr(before.amr, amr),
+    authenticatedAt: authenticatedAt ?? before.authenticatedAt,
+  }));
+}
+
+/** What a login has proved. */
+export interface ProvedLogin {
+  readonly assurance: AssuranceLevel;
+  /** RFC 8176 values. */
+  readonly amr: readonly string[];
+  readonly authenticatedAt: number;
+}
+
+/**
+ * The session after its person has logged in again on it, with the level of that login, and the step that makes it that. A
+ * level from before is not kept: its proofs are as old as they were. Nothing else of the session changes. Throws as above.
+ */
+export async function reprovedSession(
+  tools: ReadingTools,
+  asking: Pick<Principal, "userId" | "sessionId">,
+  { assurance, amr, authenticatedAt }: ProvedLogin,
+): Promise<RaisedSession> {
+  return await changeProof(tools, asking, () => ({ assurance, amr, authenticatedAt }));
+}
+
+async function changeProof(
+  tools: ReadingTools,
+  { userId, sessionId }: Pick<Principal, "userId" | "sessionId">,
+  proofAfter: (before: Session) => ProvedLogin,
+): Promise<RaisedSession> {
   const { session: before, checks } = await readAskingSession(tools, userId, sessionId);
   const own = checks.find(({ key }) => key === recordKeys.session(sessionId));
   const session: Session = {
     ...before,
-    assurance: 2,
-    amr: combinedAmr(before.amr, amr),
-    authenticatedAt: authenticatedAt ?? before.authenticatedAt,
+    ...proofAfter(before),
     createdVersion: createdVersionOf({ session: before, version: own?.version ?? 0 }),
   };
   return { session, step: mergeSteps({ check: checks, put: [sessionPut(session)] }) };

@@ -4,8 +4,8 @@ import type { Principal, User } from "../model.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import { askingSessionChecks } from "../sessions/asking-session.ts";
-import type { RecentLogin } from "../sessions/recent-login.ts";
 import type { ReadingTools } from "../sessions/session-reading.ts";
+import type { StepUps } from "../sessions/step-up.ts";
 import { mergeSteps, retryConflicts } from "../store.ts";
 import { isActive } from "./account-status.ts";
 import type { Credentials } from "./credentials.ts";
@@ -30,7 +30,7 @@ export interface Ownership {
 export interface OwnershipOptions extends ReadingTools {
   readonly revocation: LogWriter;
   readonly credentials: Pick<Credentials, "list" | "get">;
-  readonly recentLogin: RecentLogin;
+  readonly stepUps: StepUps;
   readonly registry: Pick<ProviderRegistry, "find">;
   readonly demands: Pick<FactorDemands, "enforce">;
 }
@@ -38,7 +38,7 @@ export interface OwnershipOptions extends ReadingTools {
 export function createOwnership(options: OwnershipOptions): Ownership {
   return {
     async transfer(toUserId, by) {
-      if (by !== null) options.recentLogin.require(by);
+      if (by !== null) await options.stepUps.require("owner_transfer", by);
       const owner = await retryConflicts(() => transferOnce(options, toUserId, by));
       await options.demands.enforce(owner.id);
       return owner;

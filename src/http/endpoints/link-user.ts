@@ -11,7 +11,7 @@ import { readJsonOfAnyType } from "../body.ts";
 import type { Endpoint, Exchange } from "../exchange.ts";
 
 export interface LinkUserOptions {
-  readonly authority: Pick<Authority, "authentication" | "logins" | "recentLogin">;
+  readonly authority: Pick<Authority, "authentication" | "logins" | "stepUps">;
   readonly maxBodyBytes: number;
 }
 
@@ -32,7 +32,7 @@ export function linkUserEndpoint({ authority, maxBodyBytes }: LinkUserOptions): 
 
 /** Throws `unauthorized`, `insufficient_scope`, `recent_login_required`. */
 async function requireAsker(
-  { authentication, recentLogin }: LinkUserOptions["authority"],
+  { authentication, stepUps }: LinkUserOptions["authority"],
   { request, peer }: Exchange,
 ): Promise<Principal> {
   const token = bearerOf(request);
@@ -42,6 +42,6 @@ async function requireAsker(
   // Another login would not be narrowed.
   if (verdict.principal.policy !== null)
     throw new AuthError("unauthorized", { detail: "a link with a token that a policy narrows" });
-  recentLogin.require(verdict.principal);
+  await stepUps.require("credentials", verdict.principal);
   return verdict.principal;
 }

@@ -41,6 +41,8 @@ export function startFlowEndpoint({ authority, maxBodyBytes }: LoginFlowOptions)
       scope: body.scope,
       resource: body.resource,
       nonce: body.nonce,
+      acrValues: body.acr_values,
+      maxAge: body.max_age,
       requestUri: body.request_uri,
     } as const;
     return stepAnswer(await authority.logins.start(request, exchange.peer));

@@ -30,7 +30,9 @@ export function pushedRequestEndpoint({ authority, maxBodyBytes }: PushedRequest
       throw asPushed(error);
     });
     const { clientId, redirectUri, codeChallenge, scope, resource, nonce, state, prompt } = asked;
-    const pushed = { clientId, redirectUri, codeChallenge, scope, resource, nonce, state, prompt };
+    const { acrValues, maxAge } = asked;
+    const wishes = { scope, resource, nonce, acrValues, maxAge };
+    const pushed = { clientId, redirectUri, codeChallenge, ...wishes, state, prompt };
     const { requestUri, expiresInMs } = await authority.pushedRequests.push(
       pushed,
       client.authMethod === "none" ? peer : undefined,

@@ -5,6 +5,7 @@ import { FactorEntry } from "../../auth/factors/factor-types.ts";
 import type { Frozen } from "../../auth/providers/provider-type.ts";
 import { ProviderEntry } from "../../auth/providers/provider-types.ts";
 import { approvals, password, tokens } from "./login-schema.ts";
+import { stepUp } from "./step-up-schema.ts";
 import { topics } from "./topics-schema.ts";
 
 /**
@@ -262,7 +263,20 @@ const log = Type.Object(
 );
 
 export const ConfigSchema = Type.Object(
-  { ...listen, ...storage, ...login, approvals, tokens, password, revocation, limits, topics, metrics, log },
+  {
+    ...listen,
+    ...storage,
+    ...login,
+    approvals,
+    tokens,
+    step_up: stepUp,
+    password,
+    revocation,
+    limits,
+    topics,
+    metrics,
+    log,
+  },
   strict,
 );
 

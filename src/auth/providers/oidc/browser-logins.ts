@@ -84,7 +84,9 @@ async function start(engine: BrowserLoginEngine, ticket: string, sent: string | 
     throw invalidReturn("the ticket was not made here");
   const browser = sent !== undefined && isBrowserId(sent) ? sent : newBrowserId();
   const request = provider.options.binding.newRequest(flow.id, provider.key, browser);
-  const url = await provider.options.upstream.authorizationUrl(upstreamRequest(provider, flow, request));
+  const url = await provider.options.upstream.authorizationUrl(
+    upstreamRequest(provider, flow, request, engine.clock.now()),
+  );
   return { url, browser };
 }
 
@@ -119,7 +121,7 @@ async function whoLinks(
   { users }: BrowserLoginEngine,
   { linking, purpose }: Flow,
 ): Promise<PendingReturn["linksTo"]> {
-  if (linking === null) return purpose === "link_code" ? { user: null } : null;
+  if (linking === null || purpose === "step_up") return purpose === "link_code" ? { user: null } : null;
   const user = (await users.read(linking.userId))?.user;
   if (user === undefined) throw invalidReturn("the user who asked was removed");
   return { user: user.name ?? user.id };

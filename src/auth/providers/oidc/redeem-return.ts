@@ -83,7 +83,7 @@ async function endOnFailure<Result>(
 
 /** Asks the provider who the person is. `since`: the version of the commit that claimed the return. */
 async function redeem(
-  { store }: BrowserLoginEngine,
+  { store, clock }: BrowserLoginEngine,
   { provider, flow, request, answer }: Returning,
   since: number,
 ) {
@@ -93,7 +93,7 @@ async function redeem(
     (groupMapping !== undefined && claimAt(claims, groupsClaim) === undefined);
   const verified = await provider.options.upstream.redeem(
     answer,
-    upstreamRequest(provider, flow, request),
+    upstreamRequest(provider, flow, request, clock.now()),
     needs,
   );
   const identity = identityOf(provider, verified);

@@ -39,6 +39,8 @@ export interface UpstreamOptions {
 export interface UpstreamRequest extends RequestSecrets {
   readonly state: string;
   readonly redirectUri: string;
+  /** The person must authenticate at the provider now, or have done so at most so many ms ago; absent: whenever. */
+  readonly maxAgeMs?: number | undefined;
 }
 
 export interface LogoutKeys {
@@ -92,7 +94,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     async ready() {
       await configuration();
     },
-    async authorizationUrl({ redirectUri, state, nonce, codeVerifier }) {
+    async authorizationUrl({ redirectUri, state, nonce, codeVerifier, maxAgeMs }) {
       const parameters = {
         redirect_uri: redirectUri,
         scope: [...new Set(["openid", ...options.scopes])].join(" "),
@@ -100,6 +102,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         nonce,
         code_challenge: await calculatePKCECodeChallenge(codeVerifier),
         code_challenge_method: "S256",
+        ...(maxAgeMs === undefined ? {} : { max_age: String(Math.floor(maxAgeMs / 1000)) }),
       };
       const known = await configuration();
       return await upstreamCall(async () => buildAuthorizationUrl(known, parameters));
@@ -169,7 +172,7 @@ async function clientSecretOf({
 async function redeem(
   configuration: Configuration,
   answer: URLSearchParams,
-  { redirectUri, state, nonce, codeVerifier }: UpstreamRequest,
+  { redirectUri, state, nonce, codeVerifier, maxAgeMs }: UpstreamRequest,
   needs: (claims: JsonObject) => boolean,
 ): Promise<VerifiedClaims> {
   const current = new URL(redirectUri);
@@ -180,6 +183,7 @@ async function redeem(
       expectedNonce: nonce,
       pkceCodeVerifier: codeVerifier,
       idTokenExpected: true,
+      ...(maxAgeMs === undefined ? {} : { maxAge: Math.ceil(maxAgeMs / 1000) }),
     }),
   );
   const idToken = tokens.claims();

@@ -44,13 +44,21 @@ export function upstreamRequest(
   provider: OidcProvider,
   flow: Flow,
   request: AuthorizationRequest,
+  now: number,
 ): UpstreamRequest {
   const seed = seedIn(provider.options, flow.id, flow.providerState);
   return {
     ...requestSecretsOf(seed, request),
+    maxAgeMs: maxAgeOf(flow, now),
     state: request.state,
     redirectUri: redirectUriOf(provider),
   };
+}
+
+/** Who steps up proves who they are now, whatever session the browser has at the provider. */
+function maxAgeOf({ purpose, maxAge, createdAt }: Flow, now: number): number | undefined {
+  const allowed = purpose === "step_up" ? 0 : maxAge;
+  return allowed === undefined ? undefined : now - createdAt + allowed * 1000;
 }
 
 /** Each provider has an address of its own: what one sends back is never taken for another's (RFC 9700 section 4.4). */

@@ -1,4 +1,5 @@
 import type { Clock } from "../../clock/clock.ts";
+import { readEnrolments } from "../../factors/enrolments.ts";
 import type { Factor } from "../../factors/factor.ts";
 import { createFactorProofs } from "../../factors/factor-proofs.ts";
 import { type KeyForms, userHandleField } from "../../factors/webauthn/webauthn.ts";
@@ -48,6 +49,7 @@ export function createPasskeyProvider({
     name: shownName("Passkey", { id, name }),
     supportsMfa: true,
     isUnreliable: true,
+    knows: async (userId) => proofs.offered(await readEnrolments(store, userId)).length > 0,
     begin: () => form(),
     async advance(_stepId, { [userHandleField]: handle, ...input }, state: JsonObject, { flowId }) {
       const userId = Buffer.from(String(handle), "base64url").toString("latin1");

@@ -9,15 +9,29 @@ const readAgainMs = 1_000;
 
 type Flows = Pick<LoginFlows, "advance" | "cancel" | "next">;
 
+/** The socket that a flow belongs to. */
+export type SessionFlowHost = Pick<Session, "live" | "peer" | "send" | "disposables">;
+
+/** What else is done with the steps of a flow. */
+export interface StepRules {
+  /** The step as the client gets it. */
+  readonly shown: (step: FlowStep) => Promise<FlowStep>;
+  /** Called after a step was sent as an event. */
+  readonly sent: (step: FlowStep) => void;
+}
+
+const asItIs: StepRules = { shown: async (step) => step, sent: () => undefined };
+
 /**
- * A flow that links a login to the user of an authenticated socket. Its secret stays here, so no other socket can go on
+ * A flow of an authenticated socket: it links a login to the socket's user, or proves that user again. Its secret stays here, so no other socket can go on
  * with it: it is cancelled when the socket closes. If its step waits for something outside, the next step is sent as an
  * event on the id of the start. The record is also read at the flow's deadline, because a message of the bus may be
  * lost.
  */
-export class LinkFlow implements FlowHolder {
+export class SessionFlow implements FlowHolder {
   readonly #flows: Flows;
-  readonly #session: Session;
+  readonly #session: SessionFlowHost;
+  readonly #rules: StepRules;
   /** The id of the message that began it. */
   readonly startId: number;
   #answer: FlowAnswer | undefined;
@@ -25,9 +39,10 @@ export class LinkFlow implements FlowHolder {
   /** Steps are taken one after another. */
   #tail: Promise<unknown> = Promise.resolve();
 
-  constructor(flows: Flows, session: Session, startId: number) {
+  constructor(flows: Flows, session: SessionFlowHost, startId: number, rules = asItIs) {
     this.#flows = flows;
     this.#session = session;
+    this.#rules = rules;
     this.startId = startId;
   }
 
@@ -37,15 +52,16 @@ export class LinkFlow implements FlowHolder {
   }
 
   /** The first step, as the client gets it. */
-  begin(answer: FlowAnswer): FlowStep {
+  async begin(answer: FlowAnswer): Promise<FlowStep> {
     this.#session.disposables.add(this.startId, () => void this.cancel().catch(() => undefined));
-    return this.#entered(answer);
+    return await this.#rules.shown(this.#entered(answer));
   }
 
   async submit(input: Readonly<Record<string, unknown>>): Promise<FlowStep> {
     return await this.#inTurn(async () => {
       const claim = this.#claim();
-      return this.#entered(await this.#flows.advance({ ...claim, input }, this.#session.peer));
+      const answer = await this.#flows.advance({ ...claim, input }, this.#session.peer);
+      return await this.#rules.shown(this.#entered(answer));
     });
   }
 
@@ -67,20 +83,23 @@ export class LinkFlow implements FlowHolder {
     try {
       const { stepNumber } = answer;
       const next = await this.#flows.next({ ...this.#claim(), stepNumber }, this.#session.peer, this);
-      if (next !== undefined) this.#push(this.#entered(next));
+      if (next !== undefined) await this.#push(this.#entered(next));
     } catch (error) {
-      if (error instanceof AuthError && error.code === "invalid_flow") this.#endedElsewhere(answer.step);
+      if (error instanceof AuthError && error.code === "invalid_flow")
+        await this.#endedElsewhere(answer.step);
       else this.#readIn(readAgainMs);
     }
   }
 
-  #endedElsewhere({ flow_id: id, handler }: FlowStep): void {
+  async #endedElsewhere({ flow_id: id, handler }: FlowStep): Promise<void> {
     this.#over();
-    this.#push(abortStep({ id, handler }, "ended_elsewhere"));
+    await this.#push(abortStep({ id, handler }, "ended_elsewhere"));
   }
 
-  #push(event: FlowStep): void {
+  async #push(step: FlowStep): Promise<void> {
+    const event = await this.#rules.shown(step);
     this.#session.send({ id: this.startId, type: "event", event });
+    this.#rules.sent(event);
   }
 
   #entered(answer: FlowAnswer): FlowStep {

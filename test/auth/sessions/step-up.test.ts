@@ -11,7 +11,7 @@ describe("a recent login", () => {
     node = await startAuthority({ recentLoginMs: windowMs });
   });
   afterEach(() => node.stop());
-  const requiring = async (principal: Principal) => node.authority.recentLogin.require(principal);
+  const requiring = (principal: Principal) => node.authority.stepUps.require("owner_transfer", principal);
 
   it("is one within the configured time", async () => {
     const { principal } = await node.open((await node.owner()).id);
