@@ -238,6 +238,7 @@ const secondFactors: Rules<Authority["secondFactors"]> = {
   demandingGroups: unrestricted,
   // It ends sessions. Less is demanded only by an administrator who is still served.
   demand: unrestricted,
+  enforce: unrestricted,
 };
 
 const parts: Rules<Authority> = {

@@ -18,6 +18,7 @@ import type { Listener, Transport } from "../transport/transport.ts";
 import { type Components, createComponents, type GatewayDeps } from "./components.ts";
 import type { Config } from "./config/schema.ts";
 import type { ProvidersOf } from "./configured-providers.ts";
+import { startDemandUpkeep } from "./demand-upkeep.ts";
 import { agreeOnIssuer } from "./issuer.ts";
 import { sendLogoutToken } from "./logout-sender.ts";
 import { type OpenAuthority, openAuthority, systemClock } from "./open-authority.ts";
@@ -168,6 +169,7 @@ class RunningGateway implements Gateway {
   #feed: RevocationFeed | undefined;
   readonly #logoutNotices: LogoutNotices;
   #stopListening: (() => void) | undefined;
+  #demandUpkeep: ReturnType<typeof startDemandUpkeep> | undefined;
   #starting: Promise<Started> | undefined;
   #stopped: Promise<void> | undefined;
 
@@ -237,6 +239,7 @@ class RunningGateway implements Gateway {
       agreeOnIssuer(opened.store, opened.issuer(), this.authority.revocation.lease),
     );
     presence.start();
+    this.#demandUpkeep = startDemandUpkeep({ ...this.authority, hub: connections.hub, log });
     health.enter("serving");
     void this.authority.localLogins
       .retireParameters()
@@ -319,6 +322,7 @@ class RunningGateway implements Gateway {
     await this.#attempt("connections", async () => connections.close());
     await this.#attempt("topics", () => topics.close());
     this.#parts.bound.stop();
+    this.#demandUpkeep?.stop();
     this.#logoutNotices.close();
     await this.#attempt("presence", () => this.#parts.presence.stop());
     await this.#attempt("revocation feed", async () => this.#feed?.stop());

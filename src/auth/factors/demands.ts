@@ -23,6 +23,8 @@ export interface FactorDemands {
    * user the owner.
    */
   enforce(userId: string): Promise<void>;
+  /** The same for many, who were read before and may not exist. */
+  enforceAmong(userIds: readonly string[]): Promise<void>;
 }
 
 export interface FactorDemandsOptions {
@@ -55,6 +57,13 @@ export function createFactorDemands(options: FactorDemandsOptions): FactorDemand
       if (demanded) await enforceOnMembers(options, groupId);
     },
     enforce: (userId) => endSessionsBelow(options, userId),
+    async enforceAmong(userIds) {
+      for (let start = 0; start < userIds.length; start += sliceSize) {
+        await options.yielder.next();
+        const page = userIds.slice(start, start + sliceSize);
+        for (const userId of await demandedAmong(options, page)) await endSessionsBelow(options, userId);
+      }
+    },
   };
 }
 
@@ -70,6 +79,25 @@ async function enforceOnMembers(options: FactorDemandsOptions, groupId: string):
       await endSessionsBelow(options, id);
     after = ids.length < sliceSize ? undefined : ids.at(-1);
   } while (after !== undefined);
+}
+
+/** Those of whom a factor is demanded. */
+async function demandedAmong(
+  { store, assurance }: FactorDemandsOptions,
+  userIds: readonly string[],
+): Promise<readonly string[]> {
+  const keys = [
+    ...userIds.map(recordKeys.user),
+    ...userIds.map(recordKeys.factors),
+    recordKeys.factorDemands,
+  ];
+  const records = await store.get(keys);
+  return userIds.filter((_, place) => {
+    const record = records[place];
+    const user = record && parseUser(record);
+    const demanding = [records[userIds.length + place], records.at(-1)];
+    return user !== undefined && assurance.demandFrom(user, demanding).level > 1;
+  });
 }
 
 /**

@@ -49,6 +49,8 @@ export interface SecondFactors {
   demandingGroups: FactorDemands["list"];
   /** See `FactorDemands.set`. */
   demand: FactorDemands["set"];
+  /** See `FactorDemands.enforceAmong`. */
+  enforce: FactorDemands["enforceAmong"];
 }
 
 export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
@@ -101,6 +103,7 @@ export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
     },
     demandingGroups: demands.list,
     demand: demands.set,
+    enforce: demands.enforceAmong,
   };
 }
 
