@@ -34,7 +34,9 @@ export function refusal(step: FlowStep): AuthError {
   if (step.type === "form" && step.errors.base === "invalid_auth") {
     return new AuthError("access_denied", { publicMessage: "Invalid username or password" });
   }
-  return new AuthError("not_supported", {
-    publicMessage: "The login asks for a step that this command does not support",
-  });
+  const isForKey = step.type === "form" && step.description_placeholders?.options !== undefined;
+  const publicMessage = isForKey
+    ? "A passkey or security key needs a browser: log in there, or choose another second factor"
+    : "The login asks for a step that this command does not support";
+  return new AuthError("not_supported", { publicMessage });
 }
