@@ -26,6 +26,11 @@ const form = "application/x-www-form-urlencoded";
 const assertionForm = `grant_type=client_credentials&client_assertion=eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhcHAifQ.x&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer`;
 const authorization =
   "response_type=code&client_id=app&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&scope=openid&resource=https%3A%2F%2Fa.example%2F";
+const manyParts = post(
+  "/auth/token",
+  "multipart/form-data; boundary=b",
+  `${"--b\r\n\r\n\r\n".repeat(6_000)}--b--\r\n`,
+);
 const requests: readonly string[] = [
   post("/auth/token", form, assertionForm),
   post("/auth/par", `${form}\r\nAuthorization: Basic YXBwOnNlY3JldA==`, authorization),
@@ -33,7 +38,7 @@ const requests: readonly string[] = [
   post("/auth/introspect", `${form}\r\nAuthorization: Basic JTAwOiUwMA==`, "token=x"),
   post("/auth/token", "application/x-www-form-urlencoded", tokenForm),
   post("/auth/token", "multipart/form-data; boundary=b", `${multipart}--b--\r\n`),
-  post("/auth/token", "multipart/form-data; boundary=b", `${"--b\r\n\r\n\r\n".repeat(6_000)}--b--\r\n`),
+  manyParts,
   post("/auth/revoke", "application/x-www-form-urlencoded", "token=x"),
   post("/api/onboarding/users", "application/json", '{"setup_code":"x","name":"x","username":"x"}'),
   ...[
@@ -86,7 +91,41 @@ const fragments: Attack = (target, random) => {
   return exchange(target, [...before, ...Array<Buffer>(random.between(1, 3)).fill(message)], random);
 };
 
-export const attacks: Readonly<Record<string, Attack>> = { http, stranger, member, fragments };
+/** Mutated input, from 200 addresses. */
+const mutations: readonly Attack[] = [http, stranger, member, fragments];
+
+/** A form of 65 KB in very many parts, again and again. */
+const partsFlood: Attack = (target, random) =>
+  exchange(target, Array<Buffer>(6).fill(Buffer.from(manyParts)), random, floodFrom);
+
+/** Login messages of 3.4 KB that do not fit their schema. */
+const loginFlood: Attack = (target, random) => {
+  const message = JSON.stringify({ id: 1, type: "auth/login/step", flow_id: "x", user_input: keys(480) });
+  const frames = Array.from({ length: 60 }, () => frame(0x81, message));
+  return exchange(target, [Buffer.from(upgradeText(SOCKET_PATH)), ...frames], random, floodFrom);
+};
+
+/** An administrator's command with 7,300 keys that it does not have, from somebody who is no administrator. */
+const commandFlood: Attack = (target, random) => {
+  const auth = JSON.stringify({ type: "auth", access_token: target.accessToken });
+  const frames = Array.from({ length: 8 }, (_, n) =>
+    frame(0x81, JSON.stringify({ id: n + 1, type: "gatehouse/revoke", target: keys(7_300) })),
+  );
+  const before = [Buffer.from(upgradeText(SOCKET_PATH)), frame(0x81, auth)];
+  return exchange(target, [...before, ...frames], random, floodFrom);
+};
+
+const floodFrom = "127.0.1.1";
+
+export const attacks = {
+  mutations,
+  /** The same expensive input from one address, as fast as it goes. */
+  flood: [partsFlood, loginFlood, commandFlood],
+} as const satisfies Readonly<Record<string, readonly Attack[]>>;
+
+function keys(count: number): Readonly<Record<string, number>> {
+  return Object.fromEntries(Array.from({ length: count }, (_, n) => [n.toString(36), 1]));
+}
 
 function upgrade(random: Random): Buffer {
   const names = ["gatehouse.v1.json", "gatehouse.v1.msgpack", ", ,", "none"] as const;
@@ -110,9 +149,13 @@ function framesOf(random: Random): Buffer[] {
 }
 
 /** Writes the pieces, in odd portions at times; gives the bytes that went out. */
-function exchange({ port }: Target, pieces: readonly Buffer[], random: Random): Promise<number> {
+function exchange(
+  { port }: Target,
+  pieces: readonly Buffer[],
+  random: Random,
+  from = `127.0.1.${random.between(1, 200)}`,
+): Promise<number> {
   return new Promise((resolve) => {
-    const from = `127.0.1.${random.between(1, 200)}`;
     const socket = connect({ port, host: "127.0.0.1", localAddress: from });
     const timer = setTimeout(() => socket.destroy(), random.between(20, 400));
     socket.on("error", () => undefined);

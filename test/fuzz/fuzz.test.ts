@@ -5,13 +5,19 @@ import { stretched } from "../support/machine-share.ts";
 import { fuzz, percentile } from "./run.ts";
 
 /** A look at each transport in every run of the tests; `npm run fuzz` goes on for longer. */
-describe.each(transportNames)("a gateway that is sent mutated input on %s", (transport) => {
+const cases = transportNames.flatMap((transport) =>
+  (["mutations", "flood"] as const).map((attack) => ({ transport, attack })),
+);
+
+describe.each(cases)("a gateway under $attack on $transport", ({ transport, attack }) => {
   it("goes on serving somebody else, suspends nobody, and logs no defect", async () => {
     const { connections, pings, faults } = await fuzz({
       seed: 20_261_128,
-      seconds: 6,
+      seconds: 5,
       transport,
+      attack,
       parallel: 8,
+      ...(attack === "flood" ? { bytesPerSecond: 5e6 } : {}),
     });
     expect(faults).toEqual([]);
     expect(connections).toBeGreaterThan(50);

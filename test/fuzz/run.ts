@@ -3,13 +3,15 @@ import { setTimeout as wait } from "node:timers/promises";
 import { Random } from "../chaos/random.ts";
 import { gatehouse, gatehouseJson, serve } from "../support/command-line.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
-import { attacks } from "./attackers.ts";
+import { type Attack, attacks } from "./attackers.ts";
 import { watchBystander } from "./bystander.ts";
 
 export interface FuzzOptions {
   readonly seed: number;
   readonly seconds: number;
   readonly transport: "ws" | "uws";
+  /** Default: mutations. */
+  readonly attack?: keyof typeof attacks;
   /** Connections under attack at once. */
   readonly parallel: number;
   /** Most bytes a second that go out, of all attackers. */
@@ -59,7 +61,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
 
 async function attackAll(
   target: { readonly port: number; readonly accessToken: string },
-  { seed, seconds, parallel, bytesPerSecond = Number.POSITIVE_INFINITY }: FuzzOptions,
+  { seed, seconds, parallel, attack = "mutations", bytesPerSecond = Number.POSITIVE_INFINITY }: FuzzOptions,
 ) {
   const random = new Random(seed);
   const end = performance.now() + seconds * 1_000;
@@ -67,8 +69,7 @@ async function attackAll(
   let bytes = 0;
   const attacker = async (own: Random) => {
     while (performance.now() < end) {
-      const attack = attacks[own.pick(Object.keys(attacks))];
-      bytes += (await attack?.(target, own)) ?? 0;
+      bytes += await own.pick<Attack>(attacks[attack])(target, own);
       connections += 1;
       const elapsed = (seconds * 1_000 - (end - performance.now())) / 1_000;
       const ahead = bytes / bytesPerSecond - elapsed;
