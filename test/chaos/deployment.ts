@@ -115,7 +115,7 @@ async function inflictOn(node: ChaosNode | undefined, kind: "pause" | "kill"): P
 }
 
 /** A node that starts without its store gives up; the service manager starts it again. */
-async function retried(start: () => Promise<unknown>, deadlineMs = 30_000): Promise<void> {
+async function retried(start: () => Promise<unknown>, deadlineMs = 120_000): Promise<void> {
   const end = performance.now() + deadlineMs;
   for (;;) {
     try {

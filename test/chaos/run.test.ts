@@ -24,7 +24,7 @@ describe("a run", () => {
         what,
       ).toBe(true);
     expect(named(operations, "close").some(({ dead }) => dead)).toBe(true);
-  }, 90_000);
+  });
 
   it("of the same seed has the same faults, of another seed others", () => {
     const can = new Set(["cut", "delay", "pause", "rollback"] as const);

@@ -23,11 +23,11 @@ describe.concurrent("under faults that a seed determines, every promise is kept:
   for (const one of everyTime) {
     it(`${one.shape}, ${one.nodes} nodes, seed ${one.seed}`, async () => {
       expect(await verdictOf(one)).toBe("");
-    }, 180_000);
+    });
   }
   for (const one of regressions) {
     it(`what ${one.shape} seed ${one.seed} once found`, async () => {
       expect(await verdictOf(one)).toBe("");
-    }, 180_000);
+    });
   }
 });

@@ -49,7 +49,7 @@ export class Collector {
     for (const waiter of this.#waiting) if (waiter.enough(this.entries)) waiter.resolve();
   };
 
-  until(enough: (entries: readonly LogEntry[]) => boolean, deadlineMs = 5_000): Promise<void> {
+  until(enough: (entries: readonly LogEntry[]) => boolean, deadlineMs = 60_000): Promise<void> {
     if (enough(this.entries)) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const timer = setTimeout(

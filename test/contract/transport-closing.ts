@@ -129,7 +129,7 @@ export function stoppingFacts(fact: Fact): void {
     const clients = await Promise.all([rig.connect(gate), rig.connect(gate), rig.connect(gate)]);
     const servers = [await gate.sockets.next(), await gate.sockets.next(), await gate.sockets.next()];
     expect(gate.listener.sockets).toBe(3);
-    await within(gate.listener.close(2000), "the listener to close", 5000);
+    await within(gate.listener.close(2000), "the listener to close", stretched(5000));
     for (const client of clients) expect((await within(client.closed, "1001")).code).toBe(1001);
     for (const server of servers) expect((await server.endings.next()).code).toBe(1001);
     expect(gate.listener.sockets).toBe(0);
@@ -163,7 +163,7 @@ export function stoppingFacts(fact: Fact): void {
     client.pause();
     while (server.socket.send(new Uint8Array(60_000)) !== "queued");
     const before = performance.now();
-    await within(gate.listener.close(300), "the listener to close", 5000);
+    await within(gate.listener.close(300), "the listener to close", stretched(5000));
     expect(performance.now() - before).toBeLessThan(stretched(2000));
     expect((await server.endings.next()).code).toBe(1001);
   });

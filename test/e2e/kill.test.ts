@@ -90,6 +90,6 @@ for (const kind of storeKinds) {
       expect(underWay.length).toBeLessThanOrEqual(5 * 4);
       expect(history.removed.filter((name) => names.has(name))).toEqual([]);
       expect(history.ended.filter((id) => ids.has(id))).toEqual([]);
-    }, 120_000);
+    });
   });
 }

@@ -29,7 +29,7 @@ describe("the README's commands for groups, services and topics", { timeout: 120
     const script = path.join(folder.path, "typed.sh");
     writeFileSync(script, scriptOf(data));
     typed = await promisify(execFile)("bash", [script], { cwd: folder.path });
-  }, 120_000);
+  });
   afterAll(async () => {
     await gateway?.kill("SIGKILL");
     folder?.remove();

@@ -96,12 +96,11 @@ describe("a process that was stopped, with input waiting", () => {
         });
       expect(await names()).toEqual(["Paula", "by other"]);
     },
-    60_000,
   );
 
   it("without the looks before input and output it answers who was revoked (negative control)", async () => {
     const { code, unread } = await wakeUp("ws", "redis", ["input_check", "flush_check"]);
     expect(code).toBe(closeCodes.session_revoked.number);
     expect(unread).toContainEqual({ id: 5, type: "result", success: true, result: null });
-  }, 60_000);
+  });
 });

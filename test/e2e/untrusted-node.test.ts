@@ -62,7 +62,7 @@ describe.each(["ws", "uws"] as const)(
       proxy.separateSenders("xrange");
       await untilTrusted(false);
       expect(await redis.command("PING")).toBe("PONG");
-    }, 60_000);
+    });
     afterAll(async () => {
       await node?.stop();
       await proxy?.stop();
@@ -212,7 +212,7 @@ describe("a node that has lost its place in the log and still holds its lease", 
     await vi.waitUntil(() => view.followGeneration !== undefined, { timeout: 20_000, interval: 20 });
     // The store is empty now, and knows of no owner.
     expect(await start()).toMatchObject({ success: false, error: { code: "onboarding_required" } });
-  }, 60_000);
+  });
 
   it("tells nobody that a session is over which the store has not got", async () => {
     const { node, view, grant } = await lost();
@@ -225,7 +225,7 @@ describe("a node that has lost its place in the log and still holds its lease", 
     // 200 would say that it is ended.
     expect((await post(node, "/auth/revoke", { token: grant.refresh_token })).status).toBe(503);
     expect([view.trusted, view.followGeneration]).toEqual([true, undefined]);
-  }, 60_000);
+  });
 
   it("would tell so if it believed whatever answers", async () => {
     const { node, grant } = await lost({ disabledSafeguards: new Set(["followed_server"]) });
@@ -234,5 +234,5 @@ describe("a node that has lost its place in the log and still holds its lease", 
     comer.send({ type: "auth", access_token: grant.access_token });
     expect(await comer.closed).toMatchObject({ code: closeCodes.user_removed.number });
     expect((await post(node, "/auth/revoke", { token: grant.refresh_token })).status).toBe(200);
-  }, 60_000);
+  });
 });

@@ -75,7 +75,7 @@ describe.concurrent("the clock", () => {
     expect(line.socket.isOpen).toBe(true);
     await run.revoke(client, 0);
     expect((await line.closed).code).toBe(4301);
-  }, 60_000);
+  });
 
   it("an hour behind: nobody is served beyond the bound, and what was revoked stays so", async ({
     onTestFinished,
@@ -89,7 +89,7 @@ describe.concurrent("the clock", () => {
     expect(await received(port, token)).toBe(4301);
     clock.offsetMs = 0;
     await eventually("it to hold", async () => (await reasons(port)).length === 0);
-  }, 60_000);
+  });
 
   for (const days of [91, -91])
     it(`${days} days from the store's, from its start on: the node ends nothing, and its refreshes hold`, async ({
@@ -122,7 +122,7 @@ describe.concurrent("the clock", () => {
       await eventually("it to hold", async () =>
         (await problems(second.port)).every((text) => !text.includes("clock")),
       );
-    }, 60_000);
+    });
 
   it("drifts: health reports it from 5 s on, and clears it", async ({ onTestFinished }) => {
     const { clock, port, token } = await startClocked(onTestFinished);
@@ -136,7 +136,7 @@ describe.concurrent("the clock", () => {
       await eventually("it to hold", async () => (await reasons(port)).includes("clock_drift") === told);
     }
     await eventually("it to hold", async () => (await received(port, token)) === "ok");
-  }, 60_000);
+  });
 
   it("sleeps with its machine: the time that the monotonic clock did not count has aged the lease all the same", async ({
     onTestFinished,
@@ -167,7 +167,7 @@ describe.concurrent("the clock", () => {
     await heal();
     expect(await asked[0]).toEqual({ kind: "closed", code: 4301 });
     expect(await asked[1]).toMatchObject({ message: { success: true } });
-  }, 60_000);
+  });
 
   it("stands still: the lease ages all the same, and a partitioned node suspends", async ({
     onTestFinished,
@@ -180,5 +180,5 @@ describe.concurrent("the clock", () => {
     expect((await line.messageAt("auth_suspended")) - began).toBeLessThan(stretched(3_000 + 1_000));
     await heal();
     await line.messageAt("auth_resumed");
-  }, 60_000);
+  });
 });

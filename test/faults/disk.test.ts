@@ -30,7 +30,6 @@ const times = 3;
 describe.concurrent("the disk under the embedded store", () => {
   it.for(words)(
     "%s: nothing is acknowledged that is not kept, and it recovers by itself when the disk does",
-    { timeout: 60_000 },
     async (word, { onTestFinished }) => {
       const folder = temporaryFolder();
       onTestFinished(() => folder.remove());
@@ -109,7 +108,7 @@ describe.concurrent("the disk under the embedded store", () => {
     }
     // It is still the same process.
     expect(inside.isOpen).toBe(true);
-  }, 60_000);
+  });
 
   it("a gateway on a nearly full disk refuses what is new, and still revokes", async ({ onTestFinished }) => {
     const folder = temporaryFolder();
@@ -160,7 +159,7 @@ describe.concurrent("the disk under the embedded store", () => {
     expect(await owner.command(node, "gatehouse/revoke", { target: { user_id: clara?.id } })).toMatchObject({
       message: { error: { code: "unavailable" } },
     });
-  }, 60_000);
+  });
 });
 
 /** The committing process, restarted when it ends, as by a service manager. */

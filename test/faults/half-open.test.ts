@@ -13,7 +13,6 @@ const recoverySlackMs = 2_000;
 describe.concurrent("a node whose link to Redis is half-open", () => {
   it.for(["both", "toServer", "toClient"] as const)(
     "suspends within the lease, and has missed nothing once it is healed: %s",
-    { timeout: 60_000 },
     async (direction, { onTestFinished }) => {
       const run = await startDirectedRun({ shape: "standalone", nodes: 2 });
       onTestFinished(run.dispose);

@@ -32,7 +32,6 @@ const rows: readonly (readonly [row: string, shape: Shape, fault: Fault])[] = [
 describe.concurrent("writes that were acknowledged and are lost", () => {
   it.for(rows)(
     "%s: every revocation takes effect, nobody else is logged out",
-    { timeout: 200_000 },
     async ([, shape, fault], { onTestFinished }) => {
       const run = await startDirectedRun({ shape, nodes: 2, embedded: {}, config });
       onTestFinished(run.dispose);

@@ -35,5 +35,5 @@ describe("one node is partitioned from Redis, the others are not", () => {
     expect(await served.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
     await heal();
     expect((await cut.closed).code).toBe(4301);
-  }, 60_000);
+  });
 });

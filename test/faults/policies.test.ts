@@ -57,7 +57,7 @@ describe.concurrent("sockets of a node that is partitioned from Redis, silently"
         ),
       );
     await expect(connectTimedSocket(port, devices[0]?.token ?? "")).rejects.toThrow(`with ${revoked}`);
-  }, 90_000);
+  });
 
   it("policy serve_until_exp: they are served until their tokens end, as health reports, and reviewed afterwards", async ({
     onTestFinished,
@@ -107,7 +107,7 @@ describe.concurrent("sockets of a node that is partitioned from Redis, silently"
       async () => (states.at(-1) as { effective?: string } | undefined)?.effective === "all",
     );
     expect(await kept.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
-  }, 90_000);
+  });
 });
 
 async function readyz(run: DirectedRun) {

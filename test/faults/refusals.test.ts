@@ -56,7 +56,6 @@ const troubles: readonly (readonly [word: string, begin: Trouble, end: Trouble])
 describe.concurrent("Redis refuses", () => {
   it.for(troubles)(
     "%s: new connections are told to try again, soon and never that the token is bad; then everything works",
-    { timeout: 60_000 },
     async ([, begin, end], { onTestFinished }) => {
       const config = { store_timeout_ms: 250 };
       const run = await startDirectedRun({ shape: "standalone", nodes: 1, embedded: {}, config });

@@ -37,7 +37,7 @@ describe("Redis is killed, and comes back with its append-only file", () => {
     expect(await line.socket.request("auth/current_user")).toMatchObject({ message: { success: true } });
     const form = { grant_type: "refresh_token", refresh_token: client.refreshToken };
     expect(await postForm(port, "/auth/token", form)).toMatchObject({ status: 200 });
-  }, 60_000);
+  });
 });
 
 async function refusedSoon(port: number): Promise<void> {

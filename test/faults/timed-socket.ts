@@ -17,7 +17,7 @@ export async function connectTimedSocket(port: number, token: string): Promise<T
   const frames: { at: number; message: Message }[] = [];
   const waiting = new Set<() => void>();
   const closed = socket.closed.then((code) => ({ at: performance.now(), code }));
-  const reception = await socket.authenticate(token, 20_000);
+  const reception = await socket.authenticate(token, 60_000);
   if (reception.kind !== "ok") throw new Error(`refused with ${reception.code}`);
   socket.onMessage = (message) => {
     frames.push({ at: performance.now(), message });
@@ -28,7 +28,7 @@ export async function connectTimedSocket(port: number, token: string): Promise<T
     socket,
     frames,
     closed,
-    messageAt(type, deadlineMs = 10_000) {
+    messageAt(type, deadlineMs = 60_000) {
       const found = () => frames.find(({ message }) => message.type === type)?.at;
       const arrival = new Promise<number>((resolve) => {
         const look = () => {

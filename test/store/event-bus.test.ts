@@ -91,7 +91,7 @@ it("detects its own silence: a connection that is open and delivers nothing is r
     await line.stop();
     await redis.dispose();
   }
-}, 60_000);
+});
 
 it("ignores messages that it did not write, and sends its pending messages when it is closed", async () => {
   const redis = await startRedis();
@@ -139,4 +139,4 @@ it("loses a message while Redis is away, reports it once for the loss, and throw
     await node.close();
     await redis.dispose();
   }
-}, 60_000);
+});

@@ -34,7 +34,7 @@ describe("an embedded store after a power failure", () => {
       }
     }
     expect(problems).toEqual([]);
-  }, 120_000);
+  });
 
   it("would have lost something on a disk that does not sync: the test above can fail", async () => {
     const points = syncPoints(recorded);
@@ -45,5 +45,5 @@ describe("an embedded store after a power failure", () => {
       ),
     );
     expect(problems.filter((problem) => problem !== undefined)).toHaveLength(late.length);
-  }, 120_000);
+  });
 });

@@ -22,7 +22,7 @@ export class RecordingFollower {
     this.#events.push(what);
   }
 
-  async until(what: string, ms = 15_000): Promise<void> {
+  async until(what: string, ms = 60_000): Promise<void> {
     while ((await this.#events.next(ms)) !== what);
   }
 }

@@ -351,7 +351,7 @@ async function expectCleanEnd(url: string): Promise<void> {
   const script = new URL("./redis-closing-process.ts", import.meta.url);
   const child = startProcess({ script, args: [url] });
   await child.line(/^closed$/);
-  expect(await within(child.exited, "the process to end", 2_000)).toBe(0);
+  expect(await within(child.exited, "the process to end", stretched(2_000))).toBe(0);
   expect(child.stderr).toBe("");
 }
 
@@ -376,5 +376,5 @@ describe("redis store behind Sentinels", () => {
     await eventually("it to hold", () => follower.following);
     await store.close();
     await group.dispose();
-  }, 180_000);
+  });
 });

@@ -62,7 +62,7 @@ describe("the guarantee of one Redis", () => {
     );
     await proxy.stop();
     await server.dispose();
-  }, 30_000);
+  });
 
   it("reports what could not be read", async () => {
     const server = await startRedis({ appendonly: true, appendfsync: "always" });

@@ -138,7 +138,7 @@ describe("what a Cluster refuses", () => {
     await expect.poll(() => writing(store), soon).toBe("answered");
     await store.close();
     await cluster.dispose();
-  }, 40_000);
+  });
 });
 
 async function ownerOf(servers: readonly RedisServer[], slot: number): Promise<RedisServer | undefined> {

@@ -2,6 +2,7 @@ import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { spawnChild } from "./spawn-child.ts";
+import { within } from "./within.ts";
 
 const hooks = fileURLToPath(new URL("./typescript.mjs", import.meta.url));
 
@@ -11,8 +12,8 @@ export interface TestProcess {
   /** Standard output so far. */
   readonly lines: readonly string[];
   readonly stderr: string;
-  /** The first line that matches, past or future. */
-  line(pattern: RegExp, deadlineMs?: number): Promise<string>;
+  /** The first line that matches, past or future. Rejects if the process ends before. */
+  line(pattern: RegExp, ms?: number): Promise<string>;
   /** Resolves at its end with the exit code or the signal. */
   readonly exited: Promise<number | NodeJS.Signals>;
   kill(signal: NodeJS.Signals): void;
@@ -67,21 +68,19 @@ function watch(child: ChildProcess): TestProcess {
     get stderr() {
       return stderr;
     },
-    line: (pattern, deadlineMs = 15_000) =>
-      new Promise((resolve, reject) => {
-        const before = lines.find((line) => pattern.test(line));
-        if (before !== undefined) return resolve(before);
-        const timer = setTimeout(
-          () => reject(new Error(`no ${pattern} within ${deadlineMs} ms; stderr: ${stderr}`)),
-          deadlineMs,
-        );
-        waiting.add(function check(line) {
-          if (!pattern.test(line)) return;
-          waiting.delete(check);
-          clearTimeout(timer);
-          resolve(line);
-        });
-      }),
+    line(pattern, ms) {
+      const before = lines.find((line) => pattern.test(line));
+      if (before !== undefined) return Promise.resolve(before);
+      const arrived = new Promise<string>((resolve, reject) => {
+        const check = (line: string) => {
+          if (pattern.test(line)) resolve(line);
+        };
+        waiting.add(check);
+        const ended = (how: unknown) => reject(new Error(`no ${pattern}: it ended with ${how}: ${stderr}`));
+        void exited.then(ended, ended);
+      });
+      return within(arrived, `${pattern}; stderr: ${stderr}`, ms);
+    },
     exited,
     kill: (signal) => void child.kill(signal),
   };

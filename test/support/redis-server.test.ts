@@ -4,4 +4,4 @@ import { startRedis } from "./redis-server.ts";
 
 it("a Redis that ends at its start is reported when it ends, not after the time of a slow start", async () => {
   await expect(startRedis({ config: ["no-such-option yes"] })).rejects.toThrow("redis-server ended with 1");
-}, 20_000);
+});

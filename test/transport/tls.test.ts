@@ -175,7 +175,7 @@ describe("strangers", () => {
       silent.destroy();
       dripping.destroy();
     }
-  }, 15_000);
+  });
 
   it("do not hold up a stop in the middle of their handshake", async () => {
     const gate = await start();
@@ -183,7 +183,7 @@ describe("strangers", () => {
     raw.write(Buffer.from([22, 3, 1, 2, 0, 1, 0]));
     await ask(gate.at, get);
     const before = performance.now();
-    await within(gate.listener.close(100), "the stop", 3000);
+    await within(gate.listener.close(100), "the stop", stretched(3000));
     expect(performance.now() - before).toBeLessThan(stretched(2000));
     await raw.end();
     raw.destroy();
@@ -192,7 +192,7 @@ describe("strangers", () => {
   it("do not hold up a stop with a connection on which they say nothing", async () => {
     const gate = await start();
     const raw = await RawSocket.connect(gate.at);
-    await within(gate.listener.close(100), "the stop", 3000);
+    await within(gate.listener.close(100), "the stop", stretched(3000));
     await raw.end();
     raw.destroy();
   });

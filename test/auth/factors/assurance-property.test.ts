@@ -244,8 +244,7 @@ class World {
 
   /** Asks both nodes for everybody. The other one hears of a change from the log. */
   async check(): Promise<void> {
-    for (const node of nodes)
-      await eventually("a node that serves nobody below", () => this.#judgedBy(node), 30_000);
+    for (const node of nodes) await eventually("a node that serves nobody below", () => this.#judgedBy(node));
   }
 
   async #judgedBy(node: TestAuthority): Promise<true> {

@@ -115,7 +115,6 @@ describe("a login of a user with an authenticator app", () => {
       for (const store of stores) await store?.close();
       await redis?.dispose();
     },
-    180_000,
   );
 
   it("takes no code of an earlier period after a later one, and codes one period off", async () => {

@@ -337,7 +337,7 @@ describe("threads", () => {
     const hooks = path.resolve(import.meta.dirname, "../../support/typescript.mjs");
     const child = spawn(process.execPath, ["--import", hooks, "--input-type=module", "-e", program]);
     const output = text(child.stdout);
-    const [code] = await within(once(child, "exit"), "the end of the process", 15_000);
+    const [code] = await within(once(child, "exit"), "the end of the process");
     expect({ code, output: await output }).toEqual({ code: 0, output: "hashed\n" });
   });
 
