@@ -26,6 +26,7 @@ export interface DirectedRun {
 
 /** How late this process, which has nothing else to do, may read what was sent in time on a busy machine, ms. */
 const slackMs = 500;
+const revokeTries = 5;
 
 export async function startDirectedRun(
   options: Omit<DeploymentOptions, "storeTimeoutMs">,
@@ -76,11 +77,15 @@ async function revoke(
   at: number,
 ): Promise<void> {
   const node = nodeAt(context, at);
-  const done = context.history.begin("revoker", { op: "revoke", node: node.name, target: subject });
-  const answer = await postForm(node.port, "/auth/revoke", { token: refreshToken });
-  const acknowledged = answer.kind === "answer" && answer.status === 200;
-  done(acknowledged ? "ok" : "info");
-  if (!acknowledged) throw new Error(`the revoke was not acknowledged: ${JSON.stringify(answer)}`);
+  for (let tries = 1; ; tries += 1) {
+    const done = context.history.begin("revoker", { op: "revoke", node: node.name, target: subject });
+    const answer = await postForm(node.port, "/auth/revoke", { token: refreshToken });
+    const acknowledged = answer.kind === "answer" && answer.status === 200;
+    done(acknowledged ? "ok" : "info");
+    if (acknowledged) return;
+    // A busy machine may not answer in the time of one call.
+    if (tries === revokeTries) throw new Error(`the revoke was not acknowledged: ${JSON.stringify(answer)}`);
+  }
 }
 
 export function succeeded(answer: Answer): boolean {

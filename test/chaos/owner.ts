@@ -21,14 +21,17 @@ export class Owner {
 
   /** Creates the owner with the code that the first node printed. */
   static async create(node: ChaosNode, setupCode: string): Promise<Owner> {
-    const socket = await ChaosSocket.open(node.port);
-    const answer = await socket?.request("auth/onboarding/create_owner", {
-      setup_code: setupCode,
-      name: "Olga",
-      username: "olga",
-      password: "a long password of the owner",
+    const answer = await carriedOut(async () => {
+      const socket = await ChaosSocket.open(node.port);
+      const created = await socket?.request("auth/onboarding/create_owner", {
+        setup_code: setupCode,
+        name: "Olga",
+        username: "olga",
+        password: "a long password of the owner",
+      });
+      socket?.end();
+      return created;
     });
-    socket?.end();
     const { session } = certain<{ session: SessionGrant }>(answer, "the owner");
     return new Owner(session.access_token);
   }
@@ -60,18 +63,8 @@ export class Owner {
     return { ...person, id: user.id };
   }
 
-  /**
-   * A command before the first fault. On a busy machine it may be refused as temporary, or its answer may be lost, so
-   * it is sent until it is carried out.
-   */
   async #certain<T>(node: ChaosNode, type: string, fields: object): Promise<T> {
-    let answer: Answer | undefined;
-    const end = performance.now() + patienceMs;
-    while (performance.now() < end) {
-      answer = await this.command(node, type, fields);
-      if (answer.kind === "answer" && !isTemporary(answer.message.error)) break;
-      await wait(100);
-    }
+    const answer = await carriedOut(() => this.command(node, type, fields));
     return certain<T>(answer, `${type} before the first fault`);
   }
 
@@ -94,6 +87,21 @@ export class Owner {
 }
 
 const patienceMs = 60_000;
+
+/**
+ * A command before the first fault. On a busy machine it may be refused as temporary, or its answer may be lost, so it is
+ * sent until it is carried out.
+ */
+async function carriedOut(send: () => Promise<Answer | undefined>): Promise<Answer | undefined> {
+  let answer: Answer | undefined;
+  const end = performance.now() + patienceMs;
+  while (performance.now() < end) {
+    answer = await send();
+    if (answer?.kind === "answer" && !isTemporary(answer.message.error)) break;
+    await wait(100);
+  }
+  return answer;
+}
 
 function isTemporary(error: unknown): boolean {
   const { code } = (error ?? {}) as { readonly code?: unknown };

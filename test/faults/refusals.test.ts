@@ -98,7 +98,7 @@ describe("Redis is full (maxmemory, noeviction)", () => {
   it("logins and refreshes are refused, open sockets stay, and revoking works at every node", {
     timeout: 60_000,
   }, async ({ onTestFinished }) => {
-    const config = { store_timeout_ms: 250 };
+    const config = { store_timeout_ms: 1_000 };
     const run = await startDirectedRun({ shape: "standalone", nodes: 2, embedded: {}, config });
     onTestFinished(run.dispose);
     const [leaving, staying] = [await run.logIn("anna", 0), await run.logIn("anna", 0)];
