@@ -94,25 +94,27 @@ const fragments: Attack = (target, random) => {
 /** Mutated input, from 200 addresses. */
 const mutations: readonly Attack[] = [http, stranger, member, fragments];
 
+const manyPartsBytes = Buffer.from(manyParts);
+/** Login messages of 3.4 KB that do not fit their schema. */
+const loginFrame = jsonFrame({ id: 1, type: "auth/login/step", flow_id: "x", user_input: keys(480) });
+/** An administrator's commands with 7,300 keys that they do not have. */
+const commandFrames = Array.from({ length: 8 }, (_, n) =>
+  jsonFrame({ id: n + 1, type: "gatehouse/revoke", target: keys(7_300) }),
+);
+
 /** A form of 65 KB in very many parts, again and again. */
 const partsFlood: Attack = (target, random) =>
-  exchange(target, Array<Buffer>(6).fill(Buffer.from(manyParts)), random, floodFrom);
+  exchange(target, Array<Buffer>(6).fill(manyPartsBytes), random, floodFrom);
 
-/** Login messages of 3.4 KB that do not fit their schema. */
 const loginFlood: Attack = (target, random) => {
-  const message = JSON.stringify({ id: 1, type: "auth/login/step", flow_id: "x", user_input: keys(480) });
-  const frames = Array.from({ length: 60 }, () => frame(0x81, message));
+  const frames = Array<Buffer>(60).fill(loginFrame);
   return exchange(target, [Buffer.from(upgradeText(SOCKET_PATH)), ...frames], random, floodFrom);
 };
 
-/** An administrator's command with 7,300 keys that it does not have, from somebody who is no administrator. */
+/** From somebody who is no administrator. */
 const commandFlood: Attack = (target, random) => {
-  const auth = JSON.stringify({ type: "auth", access_token: target.accessToken });
-  const frames = Array.from({ length: 8 }, (_, n) =>
-    frame(0x81, JSON.stringify({ id: n + 1, type: "gatehouse/revoke", target: keys(7_300) })),
-  );
-  const before = [Buffer.from(upgradeText(SOCKET_PATH)), frame(0x81, auth)];
-  return exchange(target, [...before, ...frames], random, floodFrom);
+  const auth = jsonFrame({ type: "auth", access_token: target.accessToken });
+  return exchange(target, [Buffer.from(upgradeText(SOCKET_PATH)), auth, ...commandFrames], random, floodFrom);
 };
 
 const floodFrom = "127.0.1.1";
@@ -122,6 +124,10 @@ export const attacks = {
   /** The same expensive input from one address, as fast as it goes. */
   flood: [partsFlood, loginFlood, commandFlood],
 } as const satisfies Readonly<Record<string, readonly Attack[]>>;
+
+function jsonFrame(message: object): Buffer {
+  return frame(0x81, JSON.stringify(message));
+}
 
 function keys(count: number): Readonly<Record<string, number>> {
   return Object.fromEntries(Array.from({ length: count }, (_, n) => [n.toString(36), 1]));

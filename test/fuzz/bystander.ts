@@ -9,7 +9,7 @@ export interface Watched {
 
 const everyMs = 25;
 
-/** Somebody at another address, authenticated, who pings until `over` and notes what happens to him. */
+/** Somebody at another address, authenticated, who pings until `over` and notes what happens to them. */
 export async function watchBystander(
   port: number,
   accessToken: string,
@@ -21,6 +21,7 @@ export async function watchBystander(
   const first = await socket.authenticate(accessToken);
   if (first.type !== "auth_ok") faults.push(`not let in: ${JSON.stringify(first)}`);
   await socket.call("supported_features", { features: { auth_suspended: 1 } });
+  console.log("watching");
   let going = true;
   void over.finally(() => {
     going = false;

@@ -1,10 +1,11 @@
 import { setTimeout as wait } from "node:timers/promises";
 
 import { Random } from "../chaos/random.ts";
+import { startProcess } from "../support/child-process.ts";
 import { gatehouse, gatehouseJson, serve } from "../support/command-line.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
 import { type Attack, attacks } from "./attackers.ts";
-import { watchBystander } from "./bystander.ts";
+import type { Watched } from "./bystander.ts";
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -46,9 +47,14 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzResult> {
       }),
     );
     if (owner === undefined || member === undefined) throw new Error("no tokens");
-    const attack = attackAll({ port: gateway.port, accessToken: member }, options);
-    const watched = await watchBystander(gateway.port, owner, attack);
-    const { connections, bytes } = await attack;
+    const bystander = startProcess({
+      script: new URL("./bystander-process.ts", import.meta.url),
+      args: [String(gateway.port), owner],
+    });
+    await bystander.line(/^watching$/);
+    const { connections, bytes } = await attackAll({ port: gateway.port, accessToken: member }, options);
+    bystander.kill("SIGTERM");
+    const watched = JSON.parse(await bystander.line(/^\{/)) as Watched;
     const end = await Promise.race([gateway.exited, wait(100, "runs" as const)]);
     const faults = [...watched.faults, ...defectsIn(gateway.output.stderr)];
     if (end !== "runs") faults.push(`the gateway ended with ${end}`);
