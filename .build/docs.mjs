@@ -1,4 +1,4 @@
-// `npm run docs`: writes the README's generated parts and `protocol/schemas` from what `npm run build` made, and the
+// `npm run docs`: writes the generated tables of options and `protocol/schemas` from what `npm run build` made, and the
 // msgpack of vectors with `canonical` that were written by hand without it.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 
@@ -7,7 +7,7 @@ import { createMsgpackCodec } from "../dist/src/codec/msgpack.js";
 import { withConfigTable, withFactorsTable, withProvidersTable } from "../dist/src/server/config/markdown.js";
 
 const tables = {
-  "../README.md": withConfigTable,
+  "../.deploy/configuration.md": withConfigTable,
   "../src/auth/providers/README.md": withProvidersTable,
   "../src/auth/factors/README.md": withFactorsTable,
 };

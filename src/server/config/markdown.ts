@@ -5,7 +5,7 @@ import { type Option, options, optionsOfEntry } from "./options.ts";
 export const TABLE_BEGIN = "<!-- configuration:begin -->";
 export const TABLE_END = "<!-- configuration:end -->";
 
-/** The README's table of all options. */
+/** The table of all options. */
 export function configMarkdown(): string {
   const head = row(["option", "environment", "default", "allowed", "what it does"]);
   return [head, "| --- | --- | --- | --- | --- |", ...options.map(rowOf)].join("\n");
@@ -53,9 +53,9 @@ export function withFactorsTable(page: string): string | undefined {
   return between(page, [FACTORS_BEGIN, FACTORS_END], factorsMarkdown());
 }
 
-/** `readme` with the current table between the markers; undefined if the markers are missing. */
-export function withConfigTable(readme: string): string | undefined {
-  return between(readme, [TABLE_BEGIN, TABLE_END], configMarkdown());
+/** The page of the configuration, the same. */
+export function withConfigTable(page: string): string | undefined {
+  return between(page, [TABLE_BEGIN, TABLE_END], configMarkdown());
 }
 
 function between(text: string, [first, last]: readonly [string, string], table: string): string | undefined {

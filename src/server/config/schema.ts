@@ -9,7 +9,7 @@ import { stepUp } from "./step-up-schema.ts";
 import { topics } from "./topics-schema.ts";
 
 /**
- * Every option once: type and bounds, default, and meaning. Types, validation, environment names and the README's table
+ * Every option once: type and bounds, default, and meaning. Types, validation, environment names and the tables of options
  * are derived from this. Names of times include their unit.
  */
 const strict = { additionalProperties: false } as const;
@@ -95,13 +95,13 @@ const login = {
     minItems: 1,
     maxItems: 64,
     description:
-      "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [providers](#login-providers)). `homeassistant` has login names and passwords of this installation. Entries of one type need different ids; one of them may have none. A login belongs to the type and the id of its entry: if you give an entry another id, its logins no longer work. The set-up manages the logins of the first `homeassistant`, and so do commands that name no other: `auth_provider_id` on the socket, `--provider` on the command line. In the environment, write the list as JSON.",
+      "The ways to log in, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [login providers](../README.md#login-providers)). `homeassistant` has login names and passwords of this installation. Entries of one type need different ids; one of them may have none. A login belongs to the type and the id of its entry: if you give an entry another id, its logins no longer work. The set-up manages the logins of the first `homeassistant`, and so do commands that name no other: `auth_provider_id` on the socket, `--provider` on the command line. In the environment, write the list as JSON.",
   }),
   auth_mfa_modules: Type.Array(FactorEntry, {
     default: [{ type: "totp" }, { type: "recovery" }],
     maxItems: 16,
     description:
-      "The second factors that people can set up, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [second factors](src/auth/factors/README.md)). `totp` has the codes of an authenticator app; its `issuer` is what the app shows. `notify` has codes that a webhook or a program of yours sends. `webauthn` has passkeys and security keys; it needs pages at a host name, over TLS or at `localhost`. `recovery` has codes for the day on which another factor is lost. An `id` is the type by default, and no two entries have the same. What people have set up belongs to it: if you remove an entry, or give it another id, they cannot log in until an administrator resets their factors. Every node needs the same list. In the environment, write the list as JSON.",
+      "The second factors that people can set up, in the order in which clients show them: a list of `{type, id?, name?}`, with further options of the type (see [second factors](../src/auth/factors/README.md)). `totp` has the codes of an authenticator app; its `issuer` is what the app shows. `notify` has codes that a webhook or a program of yours sends. `webauthn` has passkeys and security keys; it needs pages at a host name, over TLS or at `localhost`. `recovery` has codes for the day on which another factor is lost. An `id` is the type by default, and no two entries have the same. What people have set up belongs to it: if you remove an entry, or give it another id, they cannot log in until an administrator resets their factors. Every node needs the same list. In the environment, write the list as JSON.",
   }),
   read_client_pages: Type.Boolean({
     default: false,
@@ -112,7 +112,7 @@ const login = {
     default: [],
     maxItems: 256,
     description:
-      "Registered clients: applications with an id of their own, exact redirect URIs, and scopes (see [registered clients](#registered-clients)). More can be registered on the socket and by the command line. If one is removed here, or may do less, its sessions end at the next start. In the environment, write the list as JSON.",
+      "Registered clients: applications with an id of their own, exact redirect URIs, and scopes (see [registered clients](../README.md#registered-clients)). More can be registered on the socket and by the command line. If one is removed here, or may do less, its sessions end at the next start. In the environment, write the list as JSON.",
   }),
 };
 

@@ -15,12 +15,12 @@ import {
 import { options, optionsOfEntry } from "../../src/server/config/options.ts";
 
 const page = (name: string) => readFileSync(path.resolve(import.meta.dirname, "../..", name), "utf8");
-const readme = page("README.md");
+const configuration = page(".deploy/configuration.md");
 const providers = page("src/auth/providers/README.md");
 const factors = page("src/auth/factors/README.md");
 
 it("the tables are the schemas'", () => {
-  expect(withConfigTable(readme)).toBe(readme);
+  expect(withConfigTable(configuration)).toBe(configuration);
   expect(withProvidersTable(providers)).toBe(providers);
   expect(withFactorsTable(factors)).toBe(factors);
 });
