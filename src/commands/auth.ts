@@ -31,6 +31,7 @@ export function authCommands({ authority, authorityOf }: CommandParts): readonly
     }),
     defineCommand("auth/long_lived_access_token", authority, async (message, session) => {
       const { principal } = session;
+      if (principal.sessionType === "system") throw new AuthError("not_system_user");
       await stepUps.require("long_lived_tokens", principal);
       const { accessToken } = await authorityOf(session).sessions.openLongLived({
         userId: principal.userId,

@@ -105,6 +105,21 @@ describe("GET /auth/authorize", () => {
     expect([status, text.includes("invalid_format")]).toEqual([400, true]);
   });
 
+  it("hands on how good and how new the login must be, and refuses what no login is (RFC 9470)", async () => {
+    const { text } = await ask({ acr_values: "urn:else aal2", max_age: "60" });
+    expect(text).toContain(' acr-values="urn:else aal2" max-age="60" data-issuer=');
+    const refused = [
+      [{ acr_values: "urn:else" }, "unmet_authentication_requirements"],
+      [{ acr_values: "a".repeat(513) }, "invalid_format"],
+      [{ max_age: "-1" }, "invalid_format"],
+      [{ max_age: "soon" }, "invalid_format"],
+    ] as const;
+    for (const [change, code] of refused) {
+      const answer = await ask(change);
+      expect([answer.status, answer.text.includes(`<code>${code}</code>`)]).toEqual([400, true]);
+    }
+  });
+
   it("shows a client id as text only", async () => {
     const { text } = await ask({ client_id: 'https://app.example/"><script>x</script>' });
     expect(text).toContain("<dd>https://app.example/&quot;&gt;&lt;script&gt;x&lt;/script&gt;</dd>");

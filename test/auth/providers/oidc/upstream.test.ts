@@ -86,6 +86,26 @@ describe("the authorization request", () => {
   });
 });
 
+describe("a person who must authenticate now", () => {
+  const request = { ...secrets, state: "s", redirectUri: "https://auth.test/back", maxAgeMs: 90_500 };
+  const answer = new URLSearchParams({ code: "c", state: "s" });
+  const redeemed = async (claims: object) => {
+    provider.nonce = secrets.nonce;
+    provider.claims = (right) => ({ ...right, ...claims });
+    return (await upstream().redeem(answer, request, () => false)).sub;
+  };
+  const now = () => Math.floor(Date.now() / 1000);
+
+  it("is asked for that, and a session of the browser at the provider that is older does not do", async () => {
+    const url = await upstream().authorizationUrl(request);
+    expect(url.searchParams.get("max_age")).toBe("90");
+    expect(await redeemed({ auth_time: now() })).toBe("rita");
+    await expect(redeemed({ auth_time: now() - 300 })).rejects.toMatchObject({ code: "provider_error" });
+    // Nor does a provider that does not say when it was.
+    await expect(redeemed({})).rejects.toMatchObject({ code: "provider_error" });
+  });
+});
+
 describe("a code", () => {
   const request = { ...secrets, state: "s", redirectUri: "https://auth.test/back" };
   const answer = new URLSearchParams({ code: "c", state: "s" });
