@@ -11,7 +11,7 @@ import { guestProvider } from "../../support/guest-provider.ts";
 import { codeAt, Login, shownIn } from "./factor-people.ts";
 
 /*
- * Random orders of logins at several providers, set-up and removal of factors, demands of groups, and everything that makes
+ * Random orders of logins and step-ups at several providers, set-up and removal of factors, demands of groups, and everything that makes
  * a session of another one, on two nodes. After each operation both nodes are asked for every token that was ever given:
  * whoever is served has a session whose person has proved a factor, if that is demanded at that moment. Whether they
  * have, the test notes by what it has sent itself.
@@ -19,7 +19,16 @@ import { codeAt, Login, shownIn } from "./factor-people.ts";
 
 const budget = { attempts: 10_000, refillMs: 1 };
 const clientId = "https://app.example/";
-const operations = ["login", "code_login", "step", "wrong_step", "redeem", "refresh", "long_lived"] as const;
+const operations = [
+  "login",
+  "code_login",
+  "step",
+  "wrong_step",
+  "redeem",
+  "refresh",
+  "long_lived",
+  "step_up",
+] as const;
 const changes = ["set_up", "remove", "reset", "demand", "allow", "join", "leave"] as const;
 
 interface Operation {
@@ -30,7 +39,9 @@ interface Operation {
 
 interface Flow {
   readonly login: Login;
-  readonly purpose: "session" | "code";
+  readonly purpose: "session" | "code" | "step_up";
+  /** Of a step-up: the session that it is for. */
+  readonly sessionId?: string;
   /** The test has sent what only somebody with the factor can send. */
   proved: boolean;
 }
@@ -121,6 +132,9 @@ class World {
       case "long_lived":
         if (asking !== undefined) await ended(this.#longLived(node, asking));
         return;
+      case "step_up":
+        if (asking?.refreshToken !== undefined) await ended(this.#stepUp(node, asking));
+        return;
       case "set_up":
         if (asking !== undefined) await ended(this.#setUp(node, asking));
         return;
@@ -155,7 +169,7 @@ class World {
     }
   }
 
-  async #start(node: TestAuthority, purpose: Flow["purpose"], pick: number): Promise<void> {
+  async #start(node: TestAuthority, purpose: "session" | "code", pick: number): Promise<void> {
     const redirectUri = purpose === "code" ? "https://app.example/callback" : null;
     const handler = (
       [
@@ -169,6 +183,13 @@ class World {
     if (this.#flows.length > 4) this.#flows.shift();
   }
 
+  async #stepUp(node: TestAuthority, { sessionId }: Held): Promise<void> {
+    const linking = { userId: this.#userId, sessionId };
+    const handler: [string, null] = ["homeassistant", null];
+    const login = await new Login(node).start({ handler, purpose: "step_up", linking, clientId: null });
+    this.#flows.push({ login, purpose: "step_up", sessionId, proved: false });
+  }
+
   async #step(node: TestAuthority, flow: Flow | undefined, right: boolean): Promise<void> {
     if (flow === undefined || flow.login.step.type !== "form") return;
     const { step_id: stepId } = flow.login.step;
@@ -180,7 +201,10 @@ class World {
     if (right && !refused && stepId === "mfa_setup") this.#secret = shownIn(before).code;
     if (isOver) this.#flows = this.#flows.filter((other) => other !== flow);
     if (step.type !== "create_entry") return;
-    if (typeof step.result === "string") this.#codes.push({ code: step.result, proved: flow.proved });
+    if (flow.purpose === "step_up") {
+      // What was proved before counts no more.
+      for (const held of this.held) if (held.sessionId === flow.sessionId) held.proved = flow.proved;
+    } else if (typeof step.result === "string") this.#codes.push({ code: step.result, proved: flow.proved });
     else
       this.held.push({
         sessionId: step.result.session_id,

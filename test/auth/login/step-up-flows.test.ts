@@ -4,8 +4,11 @@ import type { FlowStep } from "../../../protocol/flow.ts";
 import type { User } from "../../../src/auth/model.ts";
 import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant/provider.ts";
 import type { LoginProvider } from "../../../src/auth/providers/provider.ts";
+import type { Step } from "../../../src/auth/store.ts";
 import { home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { guestProvider } from "../../support/guest-provider.ts";
+import { handClock } from "../../support/hand-clock.ts";
+import { type InterposedStore, interposedEmbeddedStore } from "../../support/interposed-store.ts";
 import { Login, outcomeOf, setUpTotp, shownIn } from "../factors/factor-people.ts";
 
 /** Believes whoever says a name. `amr` is what it says that they have proved. */
@@ -20,6 +23,8 @@ function named(id: string, more: Partial<LoginProvider>, amr: readonly string[])
 }
 
 let node: TestAuthority;
+let store: InterposedStore;
+let closeStore: () => Promise<void>;
 let user: User;
 const kinds = [
   ["proof", {}, ["user"]],
@@ -28,7 +33,11 @@ const kinds = [
   ["network", { supportsMfa: false }, ["user"]],
 ] as const;
 beforeAll(async () => {
+  const clock = handClock();
+  ({ store, close: closeStore } = await interposedEmbeddedStore(clock));
   node = await startAuthority({
+    store,
+    clock,
     providers: (tools) => [
       createHomeAssistantProvider(tools),
       ...kinds.map(([id, more, amr]) => named(id, more, amr)),
@@ -47,12 +56,17 @@ beforeAll(async () => {
     expect((await linked.send({ name: `hanna of ${id}` })).type).toBe("create_entry");
   }
 });
-afterAll(() => node?.stop());
+afterAll(async () => {
+  await node?.stop();
+  await closeStore?.();
+});
 
 /** A step-up of a session whose login is an hour old. */
 async function stepUp(handler: [string, string | null], more: object = {}) {
   const authenticatedAt = node.clock.now() - 3_600_000;
-  const { session } = await node.open(user.id, { authenticatedAt, ...more });
+  const owned = await node.authority.credentials.list(user.id);
+  const credential = owned.find(({ providerType }) => providerType === "homeassistant") ?? null;
+  const { session, refreshToken } = await node.open(user.id, { credential, authenticatedAt, ...more });
   const login = await new Login(node).start({
     handler,
     purpose: "step_up",
@@ -60,7 +74,7 @@ async function stepUp(handler: [string, string | null], more: object = {}) {
     clientId: null,
   });
   const now = () => node.authority.sessions.get(session.id);
-  return { session, login, now, authenticatedAt };
+  return { session, refreshToken, login, now, authenticatedAt };
 }
 const byPassword = { username: "hanna", password: ownerLogin.password };
 
@@ -102,20 +116,32 @@ it("changes nothing of the session but its proof", async () => {
   expect(after).toEqual({ ...session, ...proof, createdVersion: expect.any(Number) });
 });
 
+/** Just before the commit that raises the session. */
+function meanwhile(sessionId: string, run: () => Promise<unknown>): void {
+  const raises = ({ put = [], remove = [] }: Step) =>
+    remove.length > 0 && put.some(({ value }) => value.id === sessionId);
+  store.beforeCommit(raises, run);
+}
+
 it("holds if the session is refreshed at the same moment, and so does the refresh", async () => {
-  const authenticatedAt = node.clock.now() - 3_600_000;
-  const { session, refreshToken } = await node.open(user.id, { authenticatedAt });
-  const login = await new Login(node).start({
-    handler: ["homeassistant", null],
-    purpose: "step_up",
-    linking: { userId: user.id, sessionId: session.id },
-    clientId: null,
-  });
+  const { session, refreshToken, login, now } = await stepUp(["homeassistant", null]);
   const refresh = { refreshToken, clientId: session.clientId, peer: home };
-  const [step, grant] = await Promise.all([login.send(byPassword), node.authority.sessions.refresh(refresh)]);
-  expect(step.type).toBe("create_entry");
-  const after = await node.authority.sessions.get(session.id);
-  expect(after).toMatchObject({ authenticatedAt: node.clock.now(), generation: grant.session.generation });
+  let generation = 0;
+  meanwhile(session.id, async () => {
+    ({ generation } = (await node.authority.sessions.refresh(refresh)).session);
+  });
+  expect((await login.send(byPassword)).type).toBe("create_entry");
+  expect(generation).toBe(session.generation + 1);
+  expect(await now()).toMatchObject({ authenticatedAt: node.clock.now(), generation });
+});
+
+it("does not hold if the login that it is about is removed at the same moment", async () => {
+  const { session, login, now, authenticatedAt } = await stepUp(["guest", "proof"]);
+  const owned = await node.authority.credentials.list(user.id);
+  const { id = "" } = owned.find(({ providerId }) => providerId === "proof") ?? {};
+  meanwhile(session.id, () => node.authority.credentialRemovals.remove(user.id, id, { keepLast: true }));
+  expect(outcomeOf(await login.send({ name: "hanna of proof" }))).toBe("invalid_auth");
+  expect(await now()).toMatchObject({ authenticatedAt });
 });
 
 it("is nobody's for a session that has ended, and for a password that has changed meanwhile", async () => {
