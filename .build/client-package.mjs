@@ -88,10 +88,12 @@ async function writeDeclarations(dist, out) {
   const load = (file) => import(pathToFileURL(path.join(dist, file)).href);
   const { commands } = await load("protocol/commands/index.js");
   const flow = await load("protocol/flow.js");
+  const { StepUpRequired } = await load("protocol/frames.js");
   const { TopicEvent, TopicMessage } = await load("protocol/commands/topics.js");
   const written = new Map([
     ["protocol/commands/index.d.ts", commandDeclarations(commands)],
     ["protocol/flow.d.ts", declarationsOf(flow)],
+    ["protocol/frames.d.ts", declarationsOf({ StepUpRequired })],
     ["protocol/commands/topics.d.ts", declarationsOf({ TopicMessage, TopicEvent })],
   ]);
   const waiting = ["src/client/index.d.ts", "src/client/msgpack.d.ts", "src/login-element/index.d.ts"];

@@ -1,6 +1,6 @@
 import type { Handler } from "../../protocol/flow.ts";
 import type { StepUpRequired } from "../../protocol/frames.ts";
-import { type GatewayError, invokeCallback } from "./errors.ts";
+import { invokeCallback } from "./errors.ts";
 import { LoginFlow, type LoginHost } from "./login-flow.ts";
 import type { MessageSocket } from "./message-socket.ts";
 
@@ -22,7 +22,7 @@ export interface StepUpRequest {
    * calls have ended then. Rejects with the server's code, or `connection_lost`.
    */
   start(handler: Handler): Promise<LoginFlow>;
-  /** The person does not log in. */
+  /** The person does not log in. Without effect if the step-up is over. Never rejects. */
   cancel(): Promise<void>;
 }
 
@@ -40,13 +40,15 @@ export function watchStepUps(socket: MessageSocket, handler: StepUpHandler, host
     void Promise.resolve()
       .then(() => handler(request))
       .catch((error: unknown) => {
-        request.cancel().catch(() => {});
+        void request.cancel();
         invokeCallback(() => {
           throw error;
         });
       });
   };
 }
+
+const nothing = () => {};
 
 function requestOf(socket: MessageSocket, required: StepUpRequired, host: StepUpHost): StepUpRequest {
   const { flow_id, acr, max_age, providers, expires_in } = required;
@@ -61,16 +63,12 @@ function requestOf(socket: MessageSocket, required: StepUpRequired, host: StepUp
           ...host,
           messages: "auth/step_up",
           open: async () => socket,
-          release: () => {},
+          release: nothing,
           granted: async () => {},
         },
         { flow_id, handler },
       ),
-    async cancel() {
-      const { result } = socket.request({ type: "auth/step_up/cancel", flow_id }, host.timeoutMs);
-      await result.catch((error: GatewayError) => {
-        if (error.code !== "invalid_flow") throw error;
-      });
-    },
+    cancel: () =>
+      socket.request({ type: "auth/step_up/cancel", flow_id }, host.timeoutMs).result.then(nothing, nothing),
   };
 }

@@ -159,7 +159,7 @@ describe("the package gatehouse-client", { timeout: 120_000 }, () => {
     ).toHaveLength(1);
   });
 
-  it("speaks JSON in less than 11 KiB once it is bundled, and in 16 KiB with what proves a password", async () => {
+  it("speaks JSON in less than 11 KiB once it is bundled, and in 17 KiB with what proves a password", async () => {
     const entry = { contents: 'export * from "gatehouse-client";', resolveDir: project.path };
     const sizeOf = async (splitting: boolean) => {
       const { outputFiles } = await build({
@@ -179,7 +179,7 @@ describe("the package gatehouse-client", { timeout: 120_000 }, () => {
     const [alone, whole] = [await sizeOf(true), await sizeOf(false)];
     expect(alone.text.includes("gatehouse/topics/subscribe")).toBe(true);
     expect(alone.bytes).toBeLessThan(11 * 1024);
-    expect(whole.bytes).toBeLessThan(16 * 1024);
+    expect(whole.bytes).toBeLessThan(17 * 1024);
     expect(whole.bytes).toBeGreaterThan(alone.bytes);
   });
 
