@@ -109,9 +109,11 @@ it("a login that nobody has yet makes no user, and steps nobody up", async () =>
 });
 
 it("changes nothing of the session but its proof", async () => {
-  const { session, login, now } = await stepUp(["homeassistant", null], { scope: "api" });
+  const before = { scope: "api", assurance: 2, amr: ["hwk", "user", "mfa"] };
+  const { session, login, now } = await stepUp(["homeassistant", null], before);
   expect((await login.send(byPassword)).type).toBe("create_entry");
   const after = await now();
+  // What was proved earlier is no newer because of this login.
   const proof = { assurance: 1, amr: ["pwd"], authenticatedAt: node.clock.now() };
   expect(after).toEqual({ ...session, ...proof, createdVersion: expect.any(Number) });
 });
