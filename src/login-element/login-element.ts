@@ -10,7 +10,7 @@ import type { GatehouseLoginElement } from "./events.ts";
 import { answerOf, fieldId, isSecret, problemsOf } from "./form-fields.ts";
 import { LoginController, type LoginOutcome, type LoginState, type View } from "./login-controller.ts";
 import { isOwnerForm } from "./owner-form.ts";
-import { answerWithPasskey, asksForPasskey, passkeyFailed } from "./passkey.ts";
+import { answerWithPasskey, asksForPasskey, passkeyProblem } from "./passkey.ts";
 import { stepUpClient } from "./step-up-client.ts";
 import { styles } from "./styles.ts";
 import { fill, languageOf, type Texts, textsIn } from "./texts.ts";
@@ -215,7 +215,7 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
   #askBrowser(controller: LoginController, step: FormStep): void {
     answerWithPasskey(step).then(
       (input) => void controller.submit(input),
-      () => controller.notAnswered(step, passkeyFailed),
+      (error: unknown) => controller.notAnswered(step, passkeyProblem(error)),
     );
   }
 

@@ -1,7 +1,13 @@
 import type { FormStep } from "../../protocol/flow.ts";
 
-/** What the browser may not be asked for is not asked: the person has cancelled, or the page is elsewhere. */
-export const passkeyFailed = "passkey_failed";
+/**
+ * What to tell the person if the browser gave no key. A page at an address, without TLS, or of another domain than the keys
+ * gets none however often it asks. Otherwise the person has cancelled, or has no key that fits.
+ */
+export function passkeyProblem(error: unknown): "passkey_failed" | "passkey_not_here" {
+  const isForbidden = error instanceof DOMException && error.name === "SecurityError";
+  return isForbidden || !window.isSecureContext ? "passkey_not_here" : "passkey_failed";
+}
 
 /** A form that the browser fills in, with a passkey or a security key. */
 export function asksForPasskey({ data_schema, description_placeholders }: FormStep): boolean {

@@ -69,6 +69,7 @@ const english = {
     invalid_target: "No code can be sent there.",
     invalid_passkey: "This key was not accepted.",
     passkey_failed: "The browser gave no key. Try again.",
+    passkey_not_here: "Browsers give this page no key, because of its address. Choose another way.",
     rate_limited: "Too many tries. Wait a little, then try again.",
     overloaded: "The gateway is busy. Try again in a moment.",
     unavailable: "The gateway cannot answer at the moment. Try again soon.",
@@ -185,6 +186,8 @@ const german: Texts = {
     invalid_target: "Dorthin kann kein Code geschickt werden.",
     invalid_passkey: "Dieser Schlüssel wurde nicht angenommen.",
     passkey_failed: "Der Browser hat keinen Schlüssel geliefert. Versuchen Sie es noch einmal.",
+    passkey_not_here:
+      "Browser geben dieser Seite wegen ihrer Adresse keinen Schlüssel. Wählen Sie einen anderen Weg.",
     rate_limited: "Zu viele Versuche. Warten Sie ein wenig und versuchen Sie es dann noch einmal.",
     overloaded: "Das Gateway ist ausgelastet. Versuchen Sie es gleich noch einmal.",
     unavailable: "Das Gateway kann gerade nicht antworten. Versuchen Sie es bald noch einmal.",

@@ -42,6 +42,25 @@ async function withPassword(page: Page) {
   await page.keyboard.press("Enter");
 }
 
+it("says that a page at an address gets no key", async () => {
+  const elsewhere = await startLoginPages(browser);
+  const gateway = await startNode(
+    { origins: [elsewhere.origin], auth_mfa_modules: [{ type: "webauthn", origins: [elsewhere.origin] }] },
+    { pages: await builtPages() },
+  );
+  await setUpOwner(gateway.authority);
+  await gateway.authority.secondFactors.demand("system-admin", true);
+  const { page } = await elsewhere.open(gateway.url);
+  await page.getByLabel("User name").fill("paula");
+  await page.getByLabel("Password").fill(ownerPassword);
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "Ask the browser for it" }).click();
+  await page.getByRole("alert").getByText("because of its address").waitFor();
+  await page.close();
+  await gateway.stop();
+  await elsewhere.stop();
+});
+
 it("sets a passkey up within the login, asks for it the next time, and takes it alone", async () => {
   const { page } = await pages.open(node.url);
   const tools = await page.context().newCDPSession(page);
