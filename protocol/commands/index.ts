@@ -9,6 +9,7 @@ import { deviceCommands } from "./device.ts";
 import { factorCommands } from "./factors.ts";
 import { groupCommands } from "./groups.ts";
 import { loginCommands } from "./login.ts";
+import { passwordCommands } from "./passwords.ts";
 import { permissionCommands } from "./permissions.ts";
 import { presenceCommands } from "./presence.ts";
 import { resourceCommands } from "./resources.ts";
@@ -27,6 +28,7 @@ export const commands = {
   ...stepUpCommands,
   ...credentialCommands,
   ...factorCommands,
+  ...passwordCommands,
   ...approvalCommands,
   ...groupCommands,
   ...permissionCommands,

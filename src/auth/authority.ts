@@ -290,6 +290,7 @@ function composeProviders(
     credentials: parts.credentials,
     users,
     sealing: parts.sealing,
+    revocation,
     publicUrl,
   };
   const registry = createProviderRegistry(options.providers?.(tools) ?? [createHomeAssistantProvider(tools)]);

@@ -58,6 +58,8 @@ export const recordKeys = {
   standIns: record("scram-stand-ins"),
   /** The local provider's verifier of one login name. */
   password: (provider: string, username: string) => record("password", provider, hashed(username)),
+  /** A code with which a user sets a new password, see `homeassistant/reset-codes.ts`. */
+  passwordReset: (userId: string) => record("password-reset", userId),
   /** `{enrolments: [...]}`: the second factors of a user, see `factors/enrolments.ts`. */
   factors: (userId: string) => record("factors", userId),
   /** What was used of them, by enrolment. */

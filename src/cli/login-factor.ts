@@ -1,4 +1,5 @@
 import type { FlowStep, FormStep } from "../../protocol/flow.ts";
+import { NEW_PASSWORD_STEP } from "../../protocol/reset-code.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Output } from "./output.ts";
 
@@ -14,6 +15,29 @@ export function isFactorForm(step: FlowStep): step is FormStep {
     factorSteps.has(step.step_id) &&
     step.data_schema.every(({ name, type }) => type === "select" || name === "code" || name === "target")
   );
+}
+
+/** The step after a reset code, which was entered as the password. */
+export function isNewPasswordForm(step: FlowStep): step is FormStep {
+  return step.type === "form" && step.step_id === NEW_PASSWORD_STEP;
+}
+
+export async function answerNewPasswordForm(
+  step: FormStep,
+  ask: Ask,
+  output: Output,
+): Promise<Readonly<Record<string, string>>> {
+  if (ask === undefined)
+    throw new AuthError("not_supported", {
+      publicMessage: "The code is right. It asks for a new password: run the command at a terminal",
+    });
+  const { reason } = step.description_placeholders ?? {};
+  if (reason !== undefined) output.notice(reason);
+  for (;;) {
+    const password = await ask("New password: ");
+    if ((await ask("Repeat password: ")) === password) return { new_password: password };
+    output.notice("The two passwords differ.");
+  }
 }
 
 /** Shows what belongs to the form, and asks for each of its fields. */

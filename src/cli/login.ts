@@ -3,7 +3,13 @@ import { GatewayError } from "../client/errors.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
 import { createMemoryTokenStore } from "../client/token-store.ts";
 import { createMsgpackCodec } from "../codec/msgpack.ts";
-import { type Ask, answerFactorForm, isFactorForm } from "./login-factor.ts";
+import {
+  type Ask,
+  answerFactorForm,
+  answerNewPasswordForm,
+  isFactorForm,
+  isNewPasswordForm,
+} from "./login-factor.ts";
 import { nextStep, refusal, waitingText } from "./login-steps.ts";
 import type { Output } from "./output.ts";
 
@@ -39,7 +45,9 @@ export async function login(options: LoginOptions, output: Output): Promise<void
       if (step.type === "external" || step.type === "progress") {
         output.notice(waitingText(step));
         step = await nextStep(flow, step);
-      } else if (isFactorForm(step))
+      } else if (isNewPasswordForm(step))
+        step = await flow.submit(await answerNewPasswordForm(step, options.ask, output));
+      else if (isFactorForm(step))
         step = await flow.submit(await answerFactorForm(step, options.ask, output));
       else break;
     }

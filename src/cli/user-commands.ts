@@ -39,6 +39,7 @@ export function addUserCommands(program: Command, context: CommandContext): void
   );
   addPasswordCommands(family, context);
   addStandingCommands(family, using);
+  addResetCommand(family, using);
   addNameCommands(family, using);
   addRemoval(family, context, using);
   addImportCommands(family, context);
@@ -99,6 +100,23 @@ function addPasswordCommands(family: Command, context: CommandContext): void {
       users.addLogin(authority, user, { username: flags.username, password }, output),
     ),
   );
+}
+
+/** Codes with which users set a new password themselves. */
+function addResetCommand(family: Command, using: Using): void {
+  atProvider(
+    family
+      .command("reset-code <user>")
+      .description("print a code with which a user sets a new password at a login, once, within a day"),
+  )
+    .option("--cancel", "make the user's code worth nothing instead")
+    .action((user, flags) =>
+      using(flags, (authority, output) =>
+        flags.cancel === true
+          ? users.cancelResetCode(authority, user, output)
+          : users.createResetCode(authority, user, output),
+      ),
+    );
 }
 
 /** Commands for what a user may do, and from where. */

@@ -5,7 +5,7 @@ import { normaliseLoginName } from "../auth/providers/homeassistant/login-name.t
 import { isActive, isPending } from "../auth/users/account-status.ts";
 import { isAdmin } from "../auth/users/users.ts";
 import { groupIdsOf } from "./group-names.ts";
-import { type Output, table, UsageError } from "./output.ts";
+import { type Output, table, timeText, UsageError } from "./output.ts";
 import { oneLine } from "./terminal-text.ts";
 
 /**
@@ -150,6 +150,23 @@ export async function setPassword(
     { id: user.id, password_changed: true },
     `password of ${nameOrId} changed; all sessions ended`,
   );
+}
+
+/** Makes a code with which the user sets a new password. It is good for the owner too. */
+export async function createResetCode(authority: Authority, nameOrId: string, output: Output): Promise<void> {
+  const user = await findUser(authority, nameOrId);
+  const { code, expiresAt } = await authority.localLogins.createResetCode(user.id, true);
+  output.result(
+    { id: user.id, code, expires_at: timeText(expiresAt) },
+    `${code}\n\n${oneLine(nameOrId)} enters it as the password, once, until ${timeText(expiresAt)}, and then chooses a new one`,
+  );
+}
+
+export async function cancelResetCode(authority: Authority, nameOrId: string, output: Output): Promise<void> {
+  const user = await findUser(authority, nameOrId);
+  const cancelled = await authority.localLogins.cancelResetCode(user.id);
+  const text = cancelled ? "the reset code is worth nothing any more" : "there was no reset code";
+  output.result({ id: user.id, cancelled }, `${oneLine(nameOrId)}: ${text}`);
 }
 
 /** The user keeps their other groups. The owner stays an administrator in any group. Throws `UsageError` for them. */

@@ -75,7 +75,7 @@ export function localProviderCommands({ authority, authorityOf }: CommandParts):
  * Whoever finds an unlocked device must not give its user a password that they know. `change_password` asks for the
  * present one instead. Throws `recent_login_required`.
  */
-async function requireRecentForOneself(
+export async function requireRecentForOneself(
   stepUps: StepUps,
   userId: string,
   { principal }: Session,

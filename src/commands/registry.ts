@@ -16,6 +16,7 @@ import { deviceCommands } from "./devices.ts";
 import { eventCommands } from "./events.ts";
 import { factorCommands } from "./factors.ts";
 import { groupCommands } from "./groups.ts";
+import { passwordCommands } from "./passwords.ts";
 import { permissionCommands } from "./permissions.ts";
 import { presenceCommands } from "./presence.ts";
 import { sessionCommands } from "./refresh-tokens.ts";
@@ -84,6 +85,7 @@ export function createDispatch(
     ...stepUpCommands(parts),
     ...credentialCommands(parts),
     ...factorCommands(parts),
+    ...passwordCommands(parts),
     ...approvalCommands(parts),
     ...groupCommands(parts),
     ...permissionCommands(parts),

@@ -30,6 +30,8 @@ export type DecisionName =
   | "credential_link"
   | "credential_removal"
   | "password_change"
+  | "password_reset_code"
+  | "password_reset_cancellation"
   | "owner_transfer"
   | "resource_change"
   | "group_creation"

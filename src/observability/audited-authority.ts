@@ -152,6 +152,8 @@ const localLogins: Rules<Authority["localLogins"]> = {
     () => ({}),
     ({ users }) => ({ users: users.length }),
   ),
+  createResetCode: records("password_reset_code", (userId) => ({ userId })),
+  cancelResetCode: records("password_reset_cancellation", (userId) => ({ userId })),
   listImported: notRecorded,
   dropImported: records("imported_password_removal", (userId) => ({ userId })),
   prepareLogin: notRecorded,

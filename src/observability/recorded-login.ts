@@ -22,14 +22,10 @@ export async function recordLogin(
     const decision = decisionOf(result.step);
     if (decision !== undefined) onLogin(decision);
     audit.loginStep(result.step, peer, result);
-    const { userId, factorSetUp, step } = result;
-    if (factorSetUp != null)
-      audit.decided("factor_setup", "allowed", {
-        userId,
-        factorIds: [factorSetUp],
-        flowId: step.flow_id,
-        address: peer.address,
-      });
+    const { userId, factorSetUp, passwordReset, step } = result;
+    const where = { userId, flowId: step.flow_id, address: peer.address };
+    if (passwordReset === true) audit.decided("password_change", "allowed", where);
+    if (factorSetUp != null) audit.decided("factor_setup", "allowed", { ...where, factorIds: [factorSetUp] });
     return result;
   } catch (error) {
     if (error instanceof AuthError) {

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
 import { createMemoryTokenStore, GatewayClient } from "../../src/client/index.ts";
 import { setUpOwner, sharedIssuer, startNode } from "../support/gateway.ts";
+import { patiently } from "../support/patiently.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { proofScrypt, rememberedScrypt } from "../support/scram-client.ts";
 import { temporaryFolder } from "../support/temporary-folder.ts";
@@ -247,8 +248,8 @@ describe("people with imported hashes", () => {
       scram,
     });
     closing.push(client);
-    const flow = await client.login({ handler: ["homeassistant", null] });
-    return await flow.submit({ username, password });
+    const flow = await patiently(() => client.login({ handler: ["homeassistant", null] }));
+    return await patiently(() => flow.submit({ username, password }));
   }
 
   it("log in with the SDK by themselves, and are proved from then on", async () => {

@@ -41,6 +41,8 @@ const notDelegable: readonly CommandType[] = [
   "config/auth_provider/homeassistant/admin_change_username",
   "gatehouse/credentials/list",
   "gatehouse/credentials/remove",
+  "gatehouse/password/reset/create",
+  "gatehouse/password/reset/cancel",
   "gatehouse/mfa/list",
   "gatehouse/mfa/reset",
   "gatehouse/mfa/demands/list",

@@ -1,6 +1,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 
+import { readHash } from "../../src/auth/passwords/imported/hash-encodings.ts";
 import { builtPages } from "../support/built-pages.ts";
 import { ownerPassword, setUpOwner, startNode } from "../support/gateway.ts";
 import { complaintsOf, type LoginPages, launchChromium, startLoginPages } from "../support/login-page.ts";
@@ -113,4 +114,32 @@ it("on a page of another origin, showing how far it is", async () => {
   expect(new Set(shown)).toEqual(new Set(["Your password is checked without being sent"]));
   expectProved(seen);
   expect(complaints).toEqual([]);
+});
+
+it("takes a reset code in a password's place, and sends an imported password by itself", async () => {
+  const { url, authority } = await gateway();
+  const hash = readHash(
+    "$pbkdf2-sha256$6400$0ZrzXitFSGltTQnBWOsdAw$Y11AchqV4b0sUisdZd0Xr97KWoymNE0LNNrnEgY4H9M",
+  );
+  if ("problem" in hash) throw new Error(hash.problem);
+  const imported = { entry: "1", name: "Ada", groupIds: ["system-users"], login: { username: "ada", hash } };
+  await authority.localLogins.importUsers([imported]);
+  const [paula] = (await authority.users.list()).filter(({ isOwner }) => isOwner);
+  const { code } = await authority.localLogins.createResetCode(paula?.id ?? "", true);
+  const page = await browser.newPage();
+  page.setDefaultTimeout(60_000);
+  const enter = async (username: string, password: string) => {
+    await page.goto(`${pages.origin}/?${new URLSearchParams({ url })}`);
+    await page.getByLabel("User name").fill(username);
+    await logIn(page, password);
+  };
+  await enter("paula", code);
+  await page.getByLabel("New password").fill("short");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByText("Choose a longer password").waitFor();
+  await page.getByLabel("New password").fill("a new horse, a new battery");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByText("You are logged in.").first().waitFor();
+  await enter("ada", "password");
+  await page.getByText("You are logged in.").first().waitFor();
 });

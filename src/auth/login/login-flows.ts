@@ -101,6 +101,8 @@ export interface FlowAnswer {
   readonly userId?: string;
   /** The second factor that the step has set up, for the audit log too. */
   readonly factorSetUp?: string | null;
+  /** A password was set by a reset code, for the audit log. */
+  readonly passwordReset?: true;
 }
 
 /**
@@ -350,7 +352,8 @@ async function advance(
     guess && at.flow.purpose !== "step_up" ? () => issueDeviceToken(options, at.flow, guess) : undefined;
   const settled = await settle(options, turn, step, peer, deviceToken);
   const following = answer(engine, about, withDeviceToken(settled, deviceToken), 1);
-  return step.userId === undefined ? following : { ...following, userId: step.userId };
+  const told = step.kind === "done" && step.passwordReset === true ? { passwordReset: true as const } : {};
+  return step.userId === undefined ? following : { ...following, ...told, userId: step.userId };
 }
 
 function takesNoInput(): AuthError {

@@ -5,6 +5,7 @@ import type { Clock } from "../clock/clock.ts";
 import type { FactorEntry } from "../factors/factor-types.ts";
 import { systemGroups } from "../model.ts";
 import type { Passwords } from "../passwords/passwords.ts";
+import type { Revocation } from "../revocation/revocation.ts";
 import type { Store } from "../store.ts";
 import type { Sealing } from "../tokens/sealing.ts";
 import type { Credentials } from "../users/credentials.ts";
@@ -19,6 +20,7 @@ export interface ProviderTools {
   readonly credentials: Pick<Credentials, "find">;
   readonly users: Pick<Users, "read" | "page">;
   readonly sealing: Sealing;
+  readonly revocation: Pick<Revocation, "revoke">;
   /** How clients and browsers reach the gateway, without a trailing slash. Known once it listens. */
   readonly publicUrl: () => string;
 }

@@ -77,6 +77,8 @@ export type ProviderStep = (
       readonly kind: "done";
       readonly subject: string;
       readonly amr: readonly string[];
+      /** The person has set a new password to get here, for the audit log. */
+      readonly passwordReset?: true | undefined;
       /** It has proved two factors by itself. */
       readonly provesTwo?: true | undefined;
       readonly profile?: Profile | undefined;

@@ -52,6 +52,7 @@ export function removeUserStep(userId: string, version: number): Step {
     check: [{ key: recordKeys.user(userId), version }],
     remove: [
       recordKeys.user(userId),
+      recordKeys.passwordReset(userId),
       recordKeys.factors(userId),
       recordKeys.factorUses(userId),
       recordKeys.factorSetup(userId),

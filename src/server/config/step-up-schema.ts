@@ -38,7 +38,7 @@ export const stepUp = Type.Object(
     ),
     user_rights: settable(
       "user_rights",
-      "The same, to put a user into a group other than `system-users` and `system-read-only`, and to reset a user's second factors.",
+      "The same, to put a user into a group other than `system-users` and `system-read-only`, to reset a user's second factors, and to make a reset code.",
     ),
     approvals: settable("approvals", "The same, to approve a user who waits."),
   },

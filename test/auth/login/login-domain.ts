@@ -122,7 +122,15 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     clock,
     budgets: options.budgets,
   });
-  const provider = createHomeAssistantProvider({ store, clock, passwords, credentials, users, sealing });
+  const provider = createHomeAssistantProvider({
+    store,
+    clock,
+    passwords,
+    credentials,
+    users,
+    sealing,
+    revocation,
+  });
   const codes = createAuthorizationCodes({ store, clock, onReplay: async () => undefined });
   const flows = createLoginFlows({
     ...factors,

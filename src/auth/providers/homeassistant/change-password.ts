@@ -4,7 +4,9 @@ import { listParameters } from "../../passwords/parameters-in-use.ts";
 import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
 import type { Verifier } from "../../passwords/passwords.ts";
 import { parametersOf } from "../../passwords/verifier.ts";
+import { recordKeys } from "../../record-keys.ts";
 import type { RevokeTarget } from "../../revocation/receipt.ts";
+import type { Revocation } from "../../revocation/revocation.ts";
 import { mergeSteps, type Step } from "../../store.ts";
 import type { Attempt, ChargeAttempt } from "../../throttling/attempts.ts";
 import { counterOf } from "../../throttling/counter-record.ts";
@@ -67,11 +69,11 @@ async function enrol(tools: LocalLoginTools, { credential }: OwnLogin, password:
 }
 
 /**
- * One commit stores the new verifier and ends the sessions, so no session outlives the password that opened it. `step` is
- * committed with it.
+ * One commit stores the new verifier and ends the sessions, so no session outlives the password that opened it. A reset
+ * code of the user goes too. `step` is committed with it.
  */
 export async function replacePassword(
-  tools: Pick<LocalLoginTools, "store" | "clock" | "revocation">,
+  tools: Pick<LocalLoginTools, "store" | "clock"> & { readonly revocation: Pick<Revocation, "revoke"> },
   { login, version }: Pick<OwnLogin, "login" | "version">,
   verifier: Verifier,
   target: Extract<RevokeTarget, { kind: "user" }>,
@@ -91,6 +93,7 @@ export async function replacePassword(
       verifier,
       changedAt: tools.clock.now(),
     }),
+    remove: [recordKeys.passwordReset(userId)],
     log: [{ ...event }],
     ...noLongerImported(login),
   };

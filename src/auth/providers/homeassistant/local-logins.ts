@@ -13,6 +13,7 @@ import { createLogin, createUserWithLogin, loginConflict, prepareLogin } from ".
 import { isLoginOf, type LocalLoginTools } from "./own-login.ts";
 import { removeLogin } from "./remove-login.ts";
 import { renameLogin } from "./rename-login.ts";
+import { cancelResetCode, createResetCode, type IssuedResetCode } from "./reset-codes.ts";
 import { findUsedParameters } from "./used-parameters.ts";
 
 export interface NewUserWithLogin {
@@ -52,6 +53,14 @@ export interface LocalLogins {
     users: readonly UserToImport[],
     options?: { readonly dryRun?: boolean },
   ): Promise<UsersImported>;
+  /**
+   * Makes a code with which the user sets a new password at a login, once, within a day. It takes the place of an earlier
+   * one. `byOwner`: the owner or the operator makes it; it is worth nothing for the owner otherwise. Throws
+   * `user_not_found`, `credentials_not_found`.
+   */
+  createResetCode(userId: string, byOwner: boolean): Promise<IssuedResetCode>;
+  /** False if there was no live code. Throws `user_not_found`. */
+  cancelResetCode(userId: string): Promise<boolean>;
   /** The logins whose password is still an imported hash, of every provider of this type. */
   listImported(): Promise<readonly ImportedLogin[]>;
   /**
@@ -102,6 +111,8 @@ export function createLocalLogins(tools: LocalLoginTools): LocalLogins {
     createUser: (request) => createUserWithLogin(tools, request),
     prepareLogin: (userId, username, password) => prepareLogin(tools, userId, username, password),
     importUsers: (users, options) => importUsers(tools, users, options),
+    createResetCode: (userId, byOwner) => createResetCode(tools, userId, byOwner),
+    cancelResetCode: (userId) => cancelResetCode(tools, userId),
     listImported: () => listImported(tools),
     dropImported: (userId) => dropImported(tools, userId),
     remove: (username, also) => removeLogin(tools, username, also),

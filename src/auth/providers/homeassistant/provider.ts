@@ -1,3 +1,4 @@
+import { isResetCode, NEW_PASSWORD_STEP } from "../../../../protocol/reset-code.ts";
 import { SCRAM_STEP } from "../../../../protocol/scram.ts";
 import { AuthError } from "../../errors.ts";
 import { areSameCosts } from "../../passwords/cost-in-use.ts";
@@ -5,6 +6,7 @@ import { isImported } from "../../passwords/imported/imported-hash.ts";
 import { listParameters, retireImported } from "../../passwords/parameters-in-use.ts";
 import type { QueuePlace } from "../../passwords/passwords.ts";
 import { costOfStored } from "../../passwords/verifier.ts";
+import type { Revocation } from "../../revocation/revocation.ts";
 import { mayLogIn } from "../../users/account-status.ts";
 import { queuePlaceOf } from "../bounded-tries.ts";
 import { refusedPassword } from "../password-form.ts";
@@ -21,14 +23,18 @@ import {
   readForLogin,
 } from "./login-record.ts";
 import { done, ownerOf, type ProviderParts } from "./login-verdict.ts";
+import { beginReset, finishReset } from "./reset-login.ts";
 import { createScramLogin } from "./scram-login.ts";
 
 export interface HomeAssistantProviderOptions extends Omit<ProviderParts, "id"> {
+  readonly revocation: Pick<Revocation, "revoke">;
   /** Distinguishes providers of this type; null by default. */
   readonly id?: LocalProviderId | undefined;
   /** Shown to people; Home Assistant's by default. */
   readonly name?: string | undefined;
 }
+
+type Options = Omit<HomeAssistantProviderOptions, "id"> & Pick<ProviderParts, "id">;
 
 /** Login names and passwords of this installation, like Home Assistant's provider `homeassistant`. */
 export function createHomeAssistantProvider(given: HomeAssistantProviderOptions): LoginProvider {
@@ -51,12 +57,26 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
       if (stepId === SCRAM_STEP) return await scram.final(input, state, context);
       const { username, password } = input;
       const refused = scram.refused(context.peer);
+      if (stepId === NEW_PASSWORD_STEP) return await finishReset(options, input, state, context, refused);
       if (typeof username !== "string" || typeof password !== "string") return refused;
       const stored = await storedLoginName(options.credentials, options.id, username);
       const step = await checkLogin(options, stored, password, context);
-      return step.kind === "form" ? { ...step, ...refused } : step;
+      if (step.kind !== "form") return step;
+      // Looked at only after a whole check, so that a guess at a code is no cheaper than one at a password.
+      const reset = isResetCode(password) && (await codeLogin(options, stored, password, context));
+      return reset || { ...step, ...refused };
     },
   };
+}
+
+async function codeLogin(
+  options: Options,
+  username: string,
+  code: string,
+  context: ProviderContext,
+): Promise<ProviderStep | undefined> {
+  const { found } = await readForLogin(options.store, options.id, username);
+  return await beginReset(options, found, { username, code }, context);
 }
 
 /** `tries`: a concurrent login of the same user may replace the verifier, once for each change of parameters. */

@@ -85,6 +85,8 @@ async function repairPassword(
     {
       check: [{ key: localLoginKey(login.providerId, login.username), version }],
       put: localLoginPut({ ...login, replaced: true, passwordVersion: change.version }),
+      // It may be the code that the lost password was set with, which is used up.
+      remove: [recordKeys.passwordReset(credential.userId)],
     },
     logAgainStep(credential.id, change),
   );

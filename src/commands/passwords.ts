@@ -1,0 +1,30 @@
+import type { Command } from "../connection/command.ts";
+import { requireRecentForOneself } from "./config-provider-local.ts";
+import { defineCommand } from "./guarded-command.ts";
+import { requireOwnerForOwner } from "./owner-only.ts";
+import type { CommandParts } from "./registry.ts";
+
+/**
+ * Codes with which users set a new password. One for oneself needs a recent login: whoever finds an unlocked device must
+ * not give its user a password that they know.
+ */
+export function passwordCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
+  const { users, stepUps } = authority;
+  return [
+    defineCommand("gatehouse/password/reset/create", authority, async ({ user_id: userId }, session) => {
+      await requireOwnerForOwner(users, userId, session);
+      await requireRecentForOneself(stepUps, userId, session);
+      if (userId !== session.principal.userId) await stepUps.require("user_rights", session.principal);
+      const asker = await users.current(session.principal.userId);
+      const { code, expiresAt } = await authorityOf(session).localLogins.createResetCode(
+        userId,
+        asker?.isOwner === true,
+      );
+      return { code, expires_at: new Date(expiresAt).toISOString() };
+    }),
+    defineCommand("gatehouse/password/reset/cancel", authority, async ({ user_id: userId }, session) => {
+      await requireOwnerForOwner(users, userId, session);
+      return { cancelled: await authorityOf(session).localLogins.cancelResetCode(userId) };
+    }),
+  ];
+}
