@@ -1,14 +1,17 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 
 import {
   createMemoryTokenStore,
+  type FlowStep,
   GatewayClient,
   type GatewayClientOptions,
+  type GatewayError,
   type StepUpRequest,
   type WebSocketConstructor,
 } from "../../src/client/index.ts";
-import { type RunningGateway, startGateway } from "../support/gateway.ts";
+import { type RunningGateway, setUpOwner, startGateway, startNode } from "../support/gateway.ts";
+import { outsideProvider } from "../support/outside-provider.ts";
 import { staleTokens } from "../support/stale-session.ts";
 
 let gateway: RunningGateway;
@@ -124,4 +127,47 @@ it("a flow ends with its socket, and so do the calls", async () => {
   });
   await expect(mint(client, "lost")).rejects.toMatchObject({ code: "connection_lost" });
   await expect(flowOf).rejects.toMatchObject({ code: "invalid_flow" });
+});
+
+describe("a step that is completed elsewhere", () => {
+  let node: Awaited<ReturnType<typeof startNode>>;
+  let ownerId: string;
+  beforeAll(async () => {
+    node = await startNode({}, { providers: () => [outsideProvider("paula")] });
+    ownerId = (await setUpOwner(node.authority)).id;
+  });
+  afterAll(() => node?.stop());
+
+  const completed = (step: FlowStep, answer: string) => {
+    if (step.type !== "external") throw new Error(`no external step: ${step.type}`);
+    const flowId = new URL(step.url).searchParams.get("state") ?? "";
+    const completion = { flowId, stepId: "browser", input: { answer } };
+    return node.authority.logins.completeExternalStep(completion, { address: "127.0.0.1" });
+  };
+
+  it.each([
+    ["yes", "create_entry", undefined],
+    ["no", "abort", "step_up_failed"],
+    ["stranger", "abort", "step_up_failed"],
+  ] as const)("is pushed, and the call goes on or is given up: %s", async (answer, type, code) => {
+    const ends: Promise<FlowStep>[] = [];
+    const client = new GatewayClient({
+      url: node.url,
+      WebSocket: Recorded as unknown as WebSocketConstructor,
+      tokens: createMemoryTokenStore(await staleTokens(node.authority, ownerId)),
+      onStepUp: async (request) => {
+        const flow = await request.start(["homeassistant", null]);
+        ends.push(flow.next());
+        await completed(flow.step, answer);
+      },
+    });
+    await client.connect();
+    const called = await mint(client, `outside ${answer}`).then(
+      () => undefined,
+      (error: GatewayError) => error.code,
+    );
+    const types = (await Promise.all(ends)).map((step) => step.type);
+    expect([called, types]).toEqual([code, [type]]);
+    client.close();
+  });
 });
