@@ -1,6 +1,6 @@
 import type { DeviceTokenStore } from "../client/device-store.ts";
 import type { GatewayClient } from "../client/gateway-client.ts";
-import type { StepUpRequest } from "../client/step-up.ts";
+import type { StepUpHandler, StepUpRequest } from "../client/step-up.ts";
 import type { TokenStore } from "../client/token-store.ts";
 
 /** What the element's events carry as `detail`. All of them bubble, and cross the borders of shadow trees. */
@@ -48,6 +48,11 @@ export interface GatehouseLoginElement extends HTMLElement {
   state: string | null;
   /** `code-challenge`: PKCE's, S256. */
   codeChallenge: string | null;
+  /**
+   * Lets the person log in again for a call of the client that needs it, for instance with a second element with
+   * `for="step-up"`. Set it before the element is in the page.
+   */
+  onStepUp: StepUpHandler | undefined;
   /** Where the client of a session keeps its tokens. Default: in memory. Set it before the element is in the page. */
   tokens: TokenStore | undefined;
   /** Where this device's token is kept. Default: the browser's storage. Set it before the element is in the page. */

@@ -3,7 +3,7 @@ import { html, LitElement, type PropertyValues, type TemplateResult } from "lit"
 import type { FormStep } from "../../protocol/flow.ts";
 import type { DeviceTokenStore } from "../client/device-store.ts";
 import { GatewayClient } from "../client/gateway-client.ts";
-import type { StepUpRequest } from "../client/step-up.ts";
+import type { StepUpHandler, StepUpRequest } from "../client/step-up.ts";
 import type { TokenStore } from "../client/token-store.ts";
 import { browserDeviceStore } from "./device-storage.ts";
 import type { GatehouseLoginElement } from "./events.ts";
@@ -71,6 +71,7 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
   declare stepUp: StepUpRequest | undefined;
   setupCode = "";
   tokens: TokenStore | undefined = undefined;
+  onStepUp: StepUpHandler | undefined = undefined;
   device: DeviceTokenStore | undefined = undefined;
   #client: GatewayClient | undefined;
   #controller: LoginController | undefined;
@@ -128,6 +129,7 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
       clientId,
       device: this.device ?? browserDeviceStore(url),
       ...(this.tokens === undefined ? {} : { tokens: this.tokens }),
+      ...(this.onStepUp === undefined ? {} : { onStepUp: this.onStepUp }),
     });
     this.#client = client;
     const controller = new LoginController({

@@ -101,3 +101,42 @@ it("gives the call up if it is removed", async () => {
   await page.evaluate(() => document.querySelector("gatehouse-login")?.remove());
   expect(await outcome()).toEqual({ result: "step_up_failed", ended: [] });
 });
+
+it("gives the client of a login what the page does for a step-up", async () => {
+  const strict = await startNode(
+    { origins: [pages.origin], step_up: { group_policy: "second_factor" } },
+    { pages: await builtPages() },
+  );
+  try {
+    await setUpOwner(strict.authority);
+    const { page } = await pages.open(strict.url);
+    await page.evaluate(() => {
+      document.querySelector("gatehouse-login")?.remove();
+      const element = document.createElement("gatehouse-login") as GatehouseLoginElement;
+      element.setAttribute("url", new URLSearchParams(location.search).get("url") ?? "");
+      const seen = window as unknown as Called;
+      element.onStepUp = (request) => {
+        seen.ended = [request.acr];
+        return request.cancel();
+      };
+      element.addEventListener("gatehouse-authenticated", (event) => {
+        const { client } = (event as CustomEvent<{ readonly client: GatewayClient }>).detail;
+        seen.called = client
+          .call("gatehouse/groups/create", { name: "strict", policy: {} })
+          .catch(({ code }: { readonly code: string }) => code);
+      });
+      document.querySelector("main")?.append(element);
+    });
+    await page.getByLabel("User name").fill("paula");
+    await page.getByLabel("Password").fill(ownerPassword);
+    await page.keyboard.press("Enter");
+    await page.getByText("You are logged in.").first().waitFor();
+    const outcome = await page.evaluate(async () => {
+      const { called, ended } = window as unknown as Called;
+      return [await called, ended];
+    });
+    expect(outcome).toEqual(["step_up_failed", ["aal2"]]);
+  } finally {
+    await strict.stop();
+  }
+});

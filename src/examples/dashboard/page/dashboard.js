@@ -121,6 +121,20 @@ async function showRights(client) {
   form.hidden = false;
 }
 
+/** Changes of rights need a recent login. The change goes on once the person has logged in again. */
+function logInAgain(request) {
+  const login = document.createElement("gatehouse-login");
+  login.setAttribute("for", "step-up");
+  login.stepUp = request;
+  for (const name of ["gatehouse-stepped-up", "gatehouse-ended"])
+    login.addEventListener(name, () => login.remove());
+  part("news").after(login);
+}
+
+const login = document.createElement("gatehouse-login");
+login.onStepUp = logInAgain;
+part("who").before(login);
+
 document.addEventListener("gatehouse-authenticated", async ({ target, detail: { client } }) => {
   target.remove();
   const { name, is_admin } = await client.call("auth/current_user");
