@@ -54,7 +54,7 @@ async function endSession(socket: SocketClient, name: string, history: History) 
 }
 
 /** The gateway has another port after each start, and a token is issued before the first. */
-const env = { GATEHOUSE_TOKENS_ISSUER: sharedIssuer };
+const env = { GATEHOUSE_TOKENS_ISSUER: sharedIssuer, GATEHOUSE_STEP_UP_LONG_LIVED_TOKENS: "off" };
 
 for (const kind of storeKinds) {
   describe(`a gateway on ${kind} that is killed while it answers`, () => {
