@@ -321,6 +321,29 @@ describe("a proof in a step-up", () => {
     for (const socket of [client, other, unrelated.client]) socket.close();
   });
 
+  it("gives nothing else: the new token differs from the one before in its times alone", async () => {
+    const opened = await gateway.open(paula.id, {
+      scope: "api",
+      authenticatedAt: gateway.clock.now() - windowMs - 1000,
+    });
+    const client = await gateway.connect();
+    await client.authenticate(opened.accessToken);
+    await client.call("supported_features", { features: { step_up: 1 } });
+    const { id, flowId } = await asking(client, mint("scoped"));
+    await begin(client, flowId);
+    const done = await step(client, flowId, { username: "olivia", password });
+    const { token } = done.result as { token: { access_token: string } };
+    expect(codeOf(await answerTo(client, id))).toBe("done");
+    const before = await gateway.principal(opened.accessToken);
+    const after = await gateway.principal(token.access_token);
+    const { authenticatedAt, tokenIssuedAt, tokenExpiresAt } = after;
+    // A token has whole seconds.
+    expect(gateway.clock.now() - authenticatedAt).toBeLessThan(1000);
+    expect(after).toEqual({ ...before, authenticatedAt, tokenIssuedAt, tokenExpiresAt });
+    expect(after.scope).toBe("api");
+    client.close();
+  });
+
   it("is charged to account and address like that of a login", async () => {
     const { user: carl } = await gateway.user("carl");
     const { client } = await stale(carl);
