@@ -1,7 +1,10 @@
 // `npm run docs`: writes the generated tables of options and `protocol/schemas` from what `npm run build` made, and the
 // msgpack of vectors with `canonical` that were written by hand without it.
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { protocolFiles } from "../dist/protocol/json-schemas.js";
 import { createMsgpackCodec } from "../dist/src/codec/msgpack.js";
 import { withConfigTable, withFactorsTable, withProvidersTable } from "../dist/src/server/config/markdown.js";
@@ -40,3 +43,9 @@ for (const name of readdirSync(vectors).filter((each) => each.endsWith(".json"))
   const completed = list.map((vector) => (isIncomplete(vector) ? complete(vector) : vector));
   writeFileSync(file, `${JSON.stringify(completed, null, 2)}\n`);
 }
+// As the linter wants them.
+const biome = path.join(
+  path.dirname(createRequire(import.meta.url).resolve("@biomejs/biome/package.json")),
+  "bin/biome",
+);
+execFileSync(process.execPath, [biome, "format", "--write", fileURLToPath(vectors)], { stdio: "inherit" });
