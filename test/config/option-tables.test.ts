@@ -19,7 +19,7 @@ const configuration = page(".deploy/configuration.md");
 const providers = page("src/auth/providers/README.md");
 const factors = page("src/auth/factors/README.md");
 
-it("the tables are the schemas'", () => {
+it("the tables are the schemas' (npm run docs writes them)", () => {
   expect(withConfigTable(configuration)).toBe(configuration);
   expect(withProvidersTable(providers)).toBe(providers);
   expect(withFactorsTable(factors)).toBe(factors);
@@ -36,6 +36,36 @@ it.each([
       if (key !== "id" && key !== "name") expect(shown).toContain(`| \`${type}\` | \`${key}\` |`);
     }
   }
+});
+
+const named = { ...providerTypes, ...factorTypes };
+/** Names of what is not secret: a path, or words about one. */
+const notSecret = /_file$|^(keys|token_endpoint_auth_method|tokens?_.*)$/;
+
+it.each(Object.keys(named))("options of %s whose names are those of secrets are masked", (type) => {
+  const { properties } = named[type as keyof typeof named].entry as { readonly properties: object };
+  const unmasked = Object.entries(properties).filter(
+    ([name, schema]: [string, { readonly writeOnly?: boolean; readonly file?: unknown }]) =>
+      /secret|password|passphrase|pin$|token|credential|(^|_)key$/.test(name) &&
+      schema.writeOnly !== true &&
+      schema.file === undefined &&
+      !notSecret.test(name),
+  );
+  expect(unmasked.map(([name]) => name)).toEqual([]);
+});
+
+it("every type of provider is told of where people look", () => {
+  const places = {
+    "README.md": page("README.md"),
+    "src/auth/providers/README.md": providers,
+    "protocol/login.md": page("protocol/login.md"),
+  };
+  // The form of a module is its own.
+  for (const [place, text] of Object.entries(places))
+    for (const type of Object.keys(providerTypes).filter(
+      (each) => place !== "protocol/login.md" || each !== "module",
+    ))
+      expect(text, `${place}: ${type}`).toContain(`\`${type}\``);
 });
 
 it("the table has one row an option", () => {

@@ -65,24 +65,25 @@ describe("messages of clients", () => {
       );
     for (const [type, { guard, params }] of Object.entries(contracts)) {
       const phase = guard === "anyone" ? "before_auth" : "after_auth";
+      const lacks = (what: string) => `protocol/vectors has no vector of ${phase}: ${what}`;
       expect(
         seen(type, phase, ({ expect: expected }) => "accepted" in expected),
-        type,
+        lacks(`${type}, which is accepted`),
       ).toBe(true);
       expect(
         seen(type, phase, ({ name }) => name === `${type} with an extra key`),
-        type,
+        lacks(`${type} with an extra key`),
       ).toBe(true);
       const { required = [] } = params as { readonly required?: readonly string[] };
       for (const field of required.filter((name) => name !== "id" && name !== "type"))
         expect(
           seen(type, phase, ({ name }) => name === `${type} without ${field}`),
-          `${type} ${field}`,
+          lacks(`${type} without ${field}`),
         ).toBe(true);
       if (guard === "anyone")
         expect(
           seen(type, "after_auth", () => true),
-          type,
+          `protocol/vectors has no vector of after_auth: ${type}`,
         ).toBe(true);
     }
   });
@@ -119,7 +120,8 @@ describe("messages of servers", () => {
       expect(fits(contract.result, message?.result), vector.name).toBe(true);
     }
     const types = Object.keys(commands).filter((type) => type !== "ping");
-    expect(new Set(answered.map(({ answers }) => answers))).toEqual(new Set(types));
+    const what = "vectors with `answers` in protocol/vectors/server.json";
+    expect(new Set(answered.map(({ answers }) => answers)), what).toEqual(new Set(types));
   });
 
   it("cover every type of message and of step", () => {
@@ -143,6 +145,13 @@ describe("vectors", () => {
   it("have a name of their own in their file", () => {
     const titles = vectors.map(({ file, name }) => `${file}: ${name}`);
     expect(titles.filter((title, index) => titles.indexOf(title) !== index)).toEqual([]);
+  });
+
+  it("have both encodings if they are canonical (npm run docs writes the msgpack)", () => {
+    const half = vectors.filter(
+      ({ canonical, json, msgpack }) => canonical && (json === undefined) !== (msgpack === undefined),
+    );
+    expect(half.map(({ file, name }) => `${file}: ${name}`)).toEqual([]);
   });
 
   it("expect only codes that exist", () => {

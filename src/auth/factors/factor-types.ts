@@ -23,6 +23,13 @@ export const FactorEntry = Type.Union([
 ]);
 export type FactorEntry = Frozen<Static<typeof FactorEntry>>;
 
+/** Does not compile if one of the two lacks a type that the other has. */
+({}) satisfies Record<
+  | Exclude<keyof typeof factorTypes, FactorEntry["type"]>
+  | Exclude<FactorEntry["type"], keyof typeof factorTypes>,
+  never
+>;
+
 export const defaultFactors: readonly FactorEntry[] = [{ type: "totp" }, { type: "recovery" }];
 
 /** The factors of the configuration, in its order. */

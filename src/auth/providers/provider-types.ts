@@ -34,6 +34,13 @@ export const ProviderEntry = Type.Union([
 ]);
 export type ProviderEntry = Frozen<Static<typeof ProviderEntry>>;
 
+/** Does not compile if one of the two lacks a type that the other has. */
+({}) satisfies Record<
+  | Exclude<keyof typeof providerTypes, ProviderEntry["type"]>
+  | Exclude<ProviderEntry["type"], keyof typeof providerTypes>,
+  never
+>;
+
 /** The providers of the configuration, in its order. */
 export function createProviders(
   entries: readonly ProviderEntry[],
