@@ -76,8 +76,8 @@ export class Suspension implements TimerOwner {
   #invalidationCount: number;
   #reviewGeneration = 0;
   /** Every socket is in this generation or a later one. */
-  #clearedRound = 0;
-  #reviewedRound: number | undefined;
+  #clearedGeneration = 0;
+  #reviewedGeneration: number | undefined;
   #lapsedAt = 0;
   /** When the first lapse since all sockets were served began. */
   #suspendedAt = 0;
@@ -126,9 +126,9 @@ export class Suspension implements TimerOwner {
   due(): void {
     const reviewGeneration = this.reviewGeneration();
     if (this.#trusted) this.#goOn(reviewGeneration);
-    if (this.policy === "serve_until_exp" && this.#clearedRound !== reviewGeneration)
+    if (this.policy === "serve_until_exp" && this.#clearedGeneration !== reviewGeneration)
       this.#sweep(reviewGeneration);
-    if (this.#clearedRound !== reviewGeneration || this.#options.count() > 0) this.watch();
+    if (this.#clearedGeneration !== reviewGeneration || this.#options.count() > 0) this.watch();
   }
 
   #changed(trusted: boolean, invalidationCount: number): void {
@@ -139,13 +139,13 @@ export class Suspension implements TimerOwner {
   }
 
   #lapse(): void {
-    const wasClear = this.#clearedRound === this.#reviewGeneration;
+    const wasClear = this.#clearedGeneration === this.#reviewGeneration;
     this.#reviewGeneration += 1;
     this.#lapsedAt = this.#options.clock.monotonic();
     this.#failures = 0;
     this.#retryAt = 0;
     const members = this.#older(this.#reviewGeneration);
-    if (members.length === 0) this.#clearedRound = this.#reviewGeneration;
+    if (members.length === 0) this.#clearedGeneration = this.#reviewGeneration;
     else if (wasClear) this.#tell(members.length);
     this.#suspendAll(this.#reviewGeneration, members);
   }
@@ -195,14 +195,14 @@ export class Suspension implements TimerOwner {
   }
 
   #goOn(reviewGeneration: number): void {
-    if (this.#clearedRound === reviewGeneration || this.#reviewedRound === reviewGeneration) return;
+    if (this.#clearedGeneration === reviewGeneration || this.#reviewedGeneration === reviewGeneration) return;
     if (this.#options.clock.monotonic() < this.#retryAt) return;
     if (this.policy !== "close") {
       void this.#review(reviewGeneration);
       return;
     }
     // A socket that is to be closed does not resume. It waits for its moment.
-    this.#clearedRound = reviewGeneration;
+    this.#clearedGeneration = reviewGeneration;
     this.#options.log.info(
       { sockets: this.sockets },
       "it is known again what was revoked: new sockets are served",
@@ -212,7 +212,7 @@ export class Suspension implements TimerOwner {
   /** Runs until every socket of an older generation is handled, or a new generation begins. Never rejects. */
   async #review(reviewGeneration: number): Promise<void> {
     const { clock, log } = this.#options;
-    this.#reviewedRound = reviewGeneration;
+    this.#reviewedGeneration = reviewGeneration;
     try {
       const members = this.#older(reviewGeneration);
       let closed = 0;
@@ -221,14 +221,14 @@ export class Suspension implements TimerOwner {
         if (ended === undefined) return;
         closed += ended;
       }
-      this.#clearedRound = reviewGeneration;
+      this.#clearedGeneration = reviewGeneration;
       const suspendedMs = Math.round(clock.monotonic() - this.#suspendedAt);
       const fields = { sockets: members.length, closed, suspended_ms: suspendedMs };
       log.info(fields, "sockets were reviewed and go on");
     } catch (error) {
       this.#retryLater(reviewGeneration, error);
     } finally {
-      if (this.#reviewedRound === reviewGeneration) this.#reviewedRound = undefined;
+      if (this.#reviewedGeneration === reviewGeneration) this.#reviewedGeneration = undefined;
     }
   }
 

@@ -12,7 +12,7 @@ import { standsFor } from "./topic-index.ts";
 /** What all replays of a node share. */
 export interface ReplayParts {
   readonly broker: Pick<TopicBroker, "history" | "lastTopics" | "lastValues">;
-  readonly gate: Pick<RightsGate, "mayPass">;
+  readonly gate: Pick<RightsGate, "whenMayPass">;
   readonly fanOut: Pick<FanOut, "round">;
   /** Whether the user may have so many messages more delivered again. Each costs the event loop time. */
   readonly mayReplay: (userId: string, messages: number) => boolean;
@@ -118,7 +118,7 @@ export class Replay {
       const values = (await broker.lastValues(topics)).filter(
         ({ position }) => position.epoch !== epoch || position.sequence <= sequence,
       );
-      if (await gate.mayPass(values)) await this.#hand(values, true);
+      if (await gate.whenMayPass(values)) await this.#hand(values, true);
       else this.#lose(null);
     } catch (error) {
       this.#failed(error);
@@ -140,7 +140,7 @@ export class Replay {
     }
     try {
       const messages = await broker.history(this.#namespace, after, upTo);
-      if (messages !== undefined && (await gate.mayPass(messages))) await this.#hand(messages, false);
+      if (messages !== undefined && (await gate.whenMayPass(messages))) await this.#hand(messages, false);
       else this.#lose(null);
       this.#position = { epoch: after.epoch, sequence: upTo };
     } catch (error) {

@@ -1,7 +1,7 @@
 import type { LogProgress } from "../auth/revocation/log-progress.ts";
 import type { Message } from "./broker.ts";
 
-/** Messages that may wait, and how long, ms. What comes over it is lost, and its subscribers are told. */
+/** So many messages may wait, each so long (ms). Beyond either the oldest are lost, and their subscribers are told. */
 export const gateLimits = { messages: 2_000, waitMs: 5_000 } as const;
 
 export interface RightsGateOptions {
@@ -17,7 +17,7 @@ interface Waiting {
   readonly since: number;
 }
 
-/** Somebody who wants to hand out messages that were kept. */
+/** A replay that waits until this node may judge stored messages. */
 interface Asking {
   readonly rightsVersion: number;
   readonly answer: (mayPass: boolean) => void;
@@ -55,7 +55,7 @@ export class RightsGate {
    * Whether messages that were kept may be judged by the rights that this node knows. Waits as long as a message would.
    * False: they would be lost.
    */
-  async mayPass(messages: readonly Message[]): Promise<boolean> {
+  async whenMayPass(messages: readonly Message[]): Promise<boolean> {
     const rightsVersion = Math.max(0, ...messages.map((each) => (each.isOwn ? 0 : each.rightsVersion)));
     if (rightsVersion <= this.#options.progress.readUpTo) return true;
     return await new Promise((resolve) => {

@@ -6,7 +6,7 @@ import type { Session } from "../connection/session.ts";
 import type { FanOut } from "./fan-out.ts";
 import type { TopicsObserver } from "./observer.ts";
 import type { SubscriberGroups } from "./subscriber-groups.ts";
-import { type Caller, Subscription } from "./subscription.ts";
+import { type RightsSource, Subscription } from "./subscription.ts";
 import { type OutletLimits, TopicOutlet } from "./topic-outlet.ts";
 import type { Verdicts } from "./verdicts.ts";
 
@@ -31,7 +31,7 @@ export interface NewSubscription {
 const judgedTogether = 4;
 
 /** The topics of one socket: what it may do now, and its subscriptions. */
-export class SocketTopics implements Caller {
+export class SocketTopics implements RightsSource {
   readonly outlet: TopicOutlet;
   readonly #parts: SocketTopicsParts;
   readonly #session: Session;
@@ -131,7 +131,7 @@ export class SocketTopics implements Caller {
 
   /**
    * Runs in the tick in which this node applies the change, for every socket of every user whom it concerns. From now on
-   * messages are judged by the new rights. Groups, and clients that have to be told, follow in turns with other work.
+   * messages are judged by the new rights. Subscriptions move to other subscriber groups, and clients are told, in turns with other work.
    */
   #changed(): void {
     if (this.#mustJudge || this.#subscriptions.size === 0) return;

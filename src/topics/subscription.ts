@@ -6,7 +6,7 @@ import type { SubscriberGroup } from "./subscriber-groups.ts";
 import type { TopicOutlet } from "./topic-outlet.ts";
 
 /** Whose subscription it is. */
-export interface Caller {
+export interface RightsSource {
   /** What they may do at this moment. */
   readonly rights: Permissions | undefined;
 }
@@ -15,7 +15,7 @@ export interface SubscriptionOptions {
   readonly session: Session;
   readonly codec: Codec;
   readonly outlet: TopicOutlet;
-  readonly caller: Caller;
+  readonly caller: RightsSource;
   readonly userId: string;
   /** Of the command that made it. */
   readonly id: number;
@@ -40,7 +40,7 @@ export class Subscription {
   readonly conflates: boolean;
   readonly isOfEvents: boolean;
   readonly onEnd: () => void;
-  readonly #caller: Caller;
+  readonly #rights: RightsSource;
   /** With whom it is decided on; undefined after its end. */
   group: SubscriberGroup | undefined;
   /** The last round of the fan-out whose messages were decided on. */
@@ -63,12 +63,12 @@ export class Subscription {
     this.conflates = options.conflates;
     this.isOfEvents = options.isOfEvents;
     this.onEnd = options.onEnd;
-    this.#caller = options.caller;
+    this.#rights = options.caller;
   }
 
   /** Those of this moment. Undefined after its end. The group follows a little later. */
   get permissions(): Permissions | undefined {
-    return this.group === undefined ? undefined : this.#caller.rights;
+    return this.group === undefined ? undefined : this.#rights.rights;
   }
 
   /** So many messages do not reach the client; null: an unknown number. */

@@ -4,7 +4,7 @@ import { Delivery } from "./delivery.ts";
 export type Task = () => void;
 
 export interface WaitingLimits {
-  /** What may wait of one user: so many messages, and more as long as they are less than so many deliveries. */
+  /** What may wait of one user. It is full once both are reached: so many messages, and so many deliveries. */
   readonly share: { readonly messages: number; readonly deliveries: number };
   /** Of all users together. Bytes are those of data. */
   readonly total: { readonly messages: number; readonly bytes: number };
@@ -15,7 +15,10 @@ export const waitingLimits: WaitingLimits = {
   total: { messages: 20_000, bytes: 64 * 1024 * 1024 },
 };
 
-/** Shares of a user that wait before messages are lost: another node does not know what waits here. */
+/**
+ * Messages of a user are dropped beyond so many shares. This node's publishers are refused after one (`roomFor`). Other nodes
+ * do not know what waits here, so theirs get another.
+ */
 const lostBeyond = 2;
 /** Messages of one namespace before the next one has its turn. */
 const turn = 16;

@@ -83,9 +83,9 @@ describe("messages from a node that knows more of the log", () => {
     const { gate, read } = setUp();
     read(10);
     const kept = [messageOf(1, 10), messageOf(2, 40), messageOf(3, 90, true)];
-    expect(await gate.mayPass(kept.slice(0, 1))).toBe(true);
+    expect(await gate.whenMayPass(kept.slice(0, 1))).toBe(true);
     const answers: boolean[] = [];
-    const ask = () => gate.mayPass(kept).then((answer) => answers.push(answer));
+    const ask = () => gate.whenMayPass(kept).then((answer) => answers.push(answer));
     const first = ask();
     await vi.advanceTimersByTimeAsync(gateLimits.waitMs - 1);
     read(39);
@@ -94,8 +94,8 @@ describe("messages from a node that knows more of the log", () => {
     read(40);
     await first;
     expect(answers).toEqual([true]);
-    const late = gate.mayPass([messageOf(4, 50)]);
-    const closed = gate.mayPass([messageOf(5, 60)]);
+    const late = gate.whenMayPass([messageOf(4, 50)]);
+    const closed = gate.whenMayPass([messageOf(5, 60)]);
     await vi.advanceTimersByTimeAsync(gateLimits.waitMs);
     gate.close();
     expect([await late, await closed]).toEqual([false, false]);

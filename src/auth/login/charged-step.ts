@@ -38,7 +38,12 @@ export async function chargeStep(
 }
 
 /** Refused before the input was checked, or without a verdict on it: the caller has learned nothing. */
-const untried: ReadonlySet<string> = new Set(["overloaded", "conflict", "unavailable", "invalid_format"]);
+const refundsGuess: ReadonlySet<string> = new Set([
+  "overloaded",
+  "conflict",
+  "unavailable",
+  "invalid_format",
+]);
 
 /**
  * Runs the charged step. Refunds the charge if the secret was right, or if the step was not carried out. A failed
@@ -53,7 +58,8 @@ export async function runCharged<Tried extends { readonly step: ProviderStep }>(
     if (tried.step.kind === "done") await guess?.succeeded().catch(() => undefined);
     return tried;
   } catch (error) {
-    if (error instanceof AuthError && untried.has(error.code)) await guess?.refund().catch(() => undefined);
+    if (error instanceof AuthError && refundsGuess.has(error.code))
+      await guess?.refund().catch(() => undefined);
     throw error;
   }
 }

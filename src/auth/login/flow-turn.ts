@@ -11,8 +11,8 @@ import { endFlow, write } from "./flow-writes.ts";
 import { type Proof, proofOf, storedProof } from "./proof.ts";
 
 /**
- * A flow whose step only this call processes. `attemptsIfRight` is the number of attempts left if the step is no
- * failed attempt; the flow's own count has the attempt charged already.
+ * A flow whose step only this call processes. `flow.attemptsLeft` has this step's attempt taken off already.
+ * `attemptsIfRight` is the count from before, which is put back if the step did not fail.
  */
 export interface Turn {
   readonly at: VersionedFlow;
@@ -45,10 +45,13 @@ function isBusy(): AuthError {
   return new AuthError("conflict", { detail: "another step of this login is being processed" });
 }
 
-/** Errors of a provider that are no verdict: the input was not tried, or not readable, or its backend did not answer. */
-const withoutVerdict: ReadonlySet<string> = new Set(["overloaded", "unavailable", "invalid_format"]);
+/**
+ * Errors of a provider that cost no attempt: the input was not tried, or not readable, or its backend did not answer. After a
+ * `conflict` the flow is another one.
+ */
+const keepsAttempt: ReadonlySet<string> = new Set(["overloaded", "unavailable", "invalid_format"]);
 
-/** Asks the provider. If it fails, the turn is returned, with the attempt if nothing was carried out. */
+/** Asks the provider. If it throws, the next step may come at once, and the attempt is given back if the input was not judged. */
 export async function askProvider(
   tools: FinishTools,
   provider: LoginProvider,
@@ -60,8 +63,8 @@ export async function askProvider(
   try {
     return await provider.advance(flow.step.stepId, input, flow.providerState, context);
   } catch (error) {
-    const untried = error instanceof AuthError && withoutVerdict.has(error.code);
-    const attemptsLeft = untried ? turn.attemptsIfRight : flow.attemptsLeft;
+    const isUntried = error instanceof AuthError && keepsAttempt.has(error.code);
+    const attemptsLeft = isUntried ? turn.attemptsIfRight : flow.attemptsLeft;
     // If this fails, the flow stays busy for its short turn. The client gets the provider's error, which says to try
     // again.
     await write(tools, turn.at, { ...flow, attemptsLeft }).catch(() => undefined);
@@ -71,7 +74,7 @@ export async function askProvider(
 
 /**
  * Applies the provider's step to the flow. Throws `conflict` if the flow was continued or ended elsewhere meanwhile.
- * `deviceToken`: what the login's end shows for the account whose secret was right.
+ * `deviceToken`: makes the `device_token` of `create_entry`, if the secret was right.
  */
 export async function settle(
   tools: FinishTools,
@@ -187,8 +190,9 @@ async function waitInFlow(
 }
 
 /**
- * The answer of a wrong password, where there was a form to fill in. Of a user who waited for approval and is still there,
- * the decision was not against them: they may not log in now, or not from here.
+ * Answers like a wrong password if the last step was a form with fields, otherwise ends with `not_allowed`. A flow that
+ * waited for approval ends with `not_approved` if the user is gone, and with `not_allowed` if the user may not log in now
+ * or from here.
  */
 async function refuseProof(tools: FinishTools, at: VersionedFlow): Promise<FlowStep> {
   const { step, stepNumber, waiting, factor } = at.flow;

@@ -29,10 +29,10 @@ import {
 import { isDecided } from "./find-person.ts";
 import type { FinishTools } from "./finish-login.ts";
 import { firstStep } from "./first-step.ts";
-import { askProvider, settle, takeTurn } from "./flow-attempts.ts";
 import { answer, type Engine, endIfExpired, requireFlow } from "./flow-engine.ts";
 import { endFlowStep, newFlowSecret, readHolds } from "./flow-record.ts";
 import { abortStep } from "./flow-steps.ts";
+import { askProvider, settle, takeTurn } from "./flow-turn.ts";
 import { endFlow } from "./flow-writes.ts";
 import { readAnswer } from "./form-input.ts";
 import { type RedeemLinkCode, redeemLinkCode } from "./link-codes.ts";

@@ -104,7 +104,7 @@ export interface ProviderContext {
   /** Names the flow to whoever completes a step of it from outside; tells nobody its secret. */
   readonly flowId: string;
   readonly peer: Peer;
-  /** The input's name logged in on this device, or from this address lately; see `guessedName`. */
+  /** This name logged in on this device before, or from this address lately; see `guessedName`. */
   readonly known: boolean;
   /** The device that the input's name logged in on before, if it has shown that. */
   readonly device?: string | undefined;

@@ -2,8 +2,8 @@ import type { DeviceAuthorizationResponse } from "../../../protocol/http.ts";
 import type { Authority } from "../../auth/authority.ts";
 import { json, neverStored } from "../answers.ts";
 import { readForm } from "../body.ts";
-import { registeredClient } from "../client-authentication.ts";
 import type { Endpoint } from "../exchange.ts";
+import { registeredClient } from "../requesting-client.ts";
 
 export interface DeviceAuthorizationEndpointOptions {
   readonly authority: Pick<Authority, "devices" | "clientAuthentication">;

@@ -8,9 +8,9 @@ import { isAdmin } from "../../auth/users/users.ts";
 import { json } from "../answers.ts";
 import { bearerOf } from "../bearer.ts";
 import { type Form, readForm } from "../body.ts";
-import { registeredClient } from "../client-authentication.ts";
 import type { HttpRequest } from "../endpoint.ts";
 import type { Endpoint, Exchange } from "../exchange.ts";
+import { registeredClient } from "../requesting-client.ts";
 
 export interface IntrospectOptions {
   readonly authority: Pick<Authority, "authentication" | "users" | "clientAuthentication" | "sessions">;

@@ -4,8 +4,8 @@ import { AuthError } from "../../auth/errors.ts";
 import { json, neverStored } from "../answers.ts";
 import { checkedRequest } from "../authorize-request.ts";
 import { type Form, readForm } from "../body.ts";
-import { registeredClient } from "../client-authentication.ts";
 import type { Endpoint } from "../exchange.ts";
+import { registeredClient } from "../requesting-client.ts";
 
 export interface PushedRequestOptions {
   readonly authority: Pick<Authority, "clients" | "clientPages" | "clientAuthentication" | "pushedRequests">;

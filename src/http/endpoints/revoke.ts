@@ -3,10 +3,10 @@ import { AuthError } from "../../auth/errors.ts";
 import type { Peer, Session } from "../../auth/model.ts";
 import { empty, json } from "../answers.ts";
 import { type Form, readForm } from "../body.ts";
-import { type RequestingClient, requestingClient } from "../client-authentication.ts";
 import type { HttpRequest } from "../endpoint.ts";
 import type { Endpoint } from "../exchange.ts";
 import type { HttpObserver } from "../observer.ts";
+import { type RequestingClient, requestingClient } from "../requesting-client.ts";
 
 export interface RevokeOptions {
   readonly authority: Authority;

@@ -7,9 +7,9 @@ import type { TokenGrant } from "../../auth/sessions/sessions.ts";
 import { expiresIn } from "../../auth/sessions/token-grant.ts";
 import { json, neverStored } from "../answers.ts";
 import type { Form } from "../body.ts";
-import type { RequestingClient } from "../client-authentication.ts";
 import type { HttpResponse } from "../endpoint.ts";
 import { type HttpDecision, type HttpObserver, reasonOf } from "../observer.ts";
+import type { RequestingClient } from "../requesting-client.ts";
 
 /** A request at the token endpoint whose client has authenticated, as far as it must. */
 export interface GrantRequest {
