@@ -182,6 +182,8 @@ describe("gatehouse users import", () => {
     ["a field that is unknown", '[{"username":"x","password":"canary"}]', "entry 1: unknown field"],
     ["a CSV without a head", "a,b\n1,2\n", "the first line of a CSV file names the columns"],
     ["a CSV whose quotes do not match", 'username,password_hash\n"x,y\n', "line 2 is no CSV"],
+    ["a CSV with one long cell", `username,password_hash\n"${"x".repeat(12 * 2 ** 20)}`, "line 2 is no CSV"],
+    ["a CSV with a column twice", "username,password_hash,username\na,b,c\n", "names a column twice"],
   ])("refuses %s in one line", async (_, text, reason) => {
     const env = into("refusing");
     const { code, stderr } = await command(["users", "import", fileOf("odd", text)], env);

@@ -12,6 +12,8 @@ export function csvEntries(text: string): readonly Entry[] {
     throw new UsageError(
       "the first line of a CSV file names the columns, among them username and password_hash",
     );
+  if (new Set(columns).size < columns.length)
+    throw new UsageError("the first line of a CSV file names a column twice");
   return records.map(({ line, cells }) => ({
     entry: `line ${line}`,
     fields:
@@ -26,22 +28,47 @@ interface CsvRecord {
   readonly cells: readonly string[];
 }
 
-/** A cell is quoted whole, with quotes doubled, or has no quote at all. */
-const cellShape = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y;
+interface CsvCell {
+  readonly value: string;
+  /** After the cell. */
+  readonly at: number;
+}
+
+/** A cell is quoted whole, with quotes doubled, or has no quote at all. Undefined for a quote that nothing closes. */
+function cellAt(text: string, at: number): CsvCell | undefined {
+  if (text[at] !== '"') {
+    const end = indexOfMatch(/[",\r\n]/g, text, at);
+    return { value: text.slice(at, end), at: end };
+  }
+  // No expression for the whole cell: it would need stack for each character.
+  let end = text.indexOf('"', at + 1);
+  while (end !== -1 && text[end + 1] === '"') end = text.indexOf('"', end + 2);
+  return end === -1 ? undefined : { value: text.slice(at + 1, end).replaceAll('""', '"'), at: end + 1 };
+}
+
+function indexOfMatch(pattern: RegExp, text: string, from: number): number {
+  pattern.lastIndex = from;
+  return pattern.exec(text)?.index ?? text.length;
+}
+
+const cellEnd = /,|\r?\n|$/y;
 
 function recordsOf(text: string): readonly CsvRecord[] {
   const records: CsvRecord[] = [];
   let cells: string[] = [];
   let line = 1;
   let begunAt = 1;
-  cellShape.lastIndex = 0;
-  while (cellShape.lastIndex < text.length) {
-    const found = cellShape.exec(text);
-    if (found === null) throw new UsageError(`line ${line} is no CSV: quotes do not match`);
-    const [whole, quoted, bare = "", end = ""] = found;
-    cells.push(quoted?.replaceAll('""', '"') ?? bare);
-    line += whole.split("\n").length - 1;
-    if (end === "," && cellShape.lastIndex < text.length) continue;
+  for (let at = 0; at < text.length; ) {
+    const cell = cellAt(text, at);
+    cellEnd.lastIndex = cell?.at ?? 0;
+    const [end] = (cell && cellEnd.exec(text)) ?? [];
+    if (cell === undefined || end === undefined)
+      throw new UsageError(`line ${line} is no CSV: quotes do not match`);
+    cells.push(cell.value);
+    const next = cell.at + end.length;
+    line += text.slice(at, next).split("\n").length - 1;
+    at = next;
+    if (end === "," && at < text.length) continue;
     if (end === ",") cells.push("");
     if (cells.length > 1 || cells[0] !== "") records.push({ line: begunAt, cells });
     cells = [];
