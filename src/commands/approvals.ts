@@ -5,6 +5,7 @@ import { limitsOf } from "./delegates.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireApprover } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
+import { requireStepUpForGroups } from "./step-up-for-rights.ts";
 
 /** Decisions on users who wait for approval. */
 export function approvalCommands(parts: CommandParts): readonly Command[] {
@@ -18,6 +19,8 @@ export function approvalCommands(parts: CommandParts): readonly Command[] {
     defineCommand("gatehouse/approvals/approve", authority, async ({ user_id, group_ids }, session) => {
       await requireApprover(parts.authority, session, "gatehouse/approvals/approve");
       await authority.stepUps.require("approvals", session.principal);
+      // Without groups the user gets those that the configuration has chosen.
+      await requireStepUpForGroups(authority, group_ids ?? [], session);
       const { permitApproval } = await limitsOf(authority, session, "gatehouse/approvals/approve");
       const audited = parts.authorityOf(session).approvals;
       const user = await audited.approve(user_id, group_ids, permitApproval);

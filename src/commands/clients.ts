@@ -5,6 +5,7 @@ import { publicKeysIn } from "../auth/clients/client-rules.ts";
 import type { ClientChanges } from "../auth/clients/registered-clients.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { Command } from "../connection/command.ts";
+import type { Session } from "../connection/session.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
@@ -15,12 +16,21 @@ type Changes = Omit<Params<"gatehouse/clients/update">, "id" | "type">;
 export function clientCommands(parts: CommandParts): readonly Command[] {
   const { authority } = parts;
   const { clients } = authority;
+  /** Whoever has such a client's secret or key has the rights of its system user, for as long as the client is there. */
+  const requireStepUpForService = async (
+    { client_id, user_id }: { readonly client_id: string; readonly user_id?: string | null },
+    { principal }: Session,
+  ) => {
+    const isService = typeof user_id === "string" || (await clients.find(client_id))?.userId != null;
+    if (isService) await authority.stepUps.require("user_rights", principal);
+  };
   return [
     defineCommand("gatehouse/clients/list", authority, async (message) => {
       const page = await clients.page(pageRequestOf(message));
       return { clients: page.clients.map(clientInfoOf), cursor: page.next ?? null };
     }),
     defineCommand("gatehouse/clients/register", authority, async (message, session) => {
+      await requireStepUpForService(message, session);
       const made = await parts.authorityOf(session).clients.register({
         id: message.client_id,
         name: message.name ?? message.client_id,
@@ -31,10 +41,12 @@ export function clientCommands(parts: CommandParts): readonly Command[] {
       return { client: clientInfoOf(made.client), client_secret: made.secret };
     }),
     defineCommand("gatehouse/clients/update", authority, async (message, session) => {
+      await requireStepUpForService(message, session);
       const changed = await parts.authorityOf(session).clients.update(message.client_id, changesOf(message));
       return clientInfoOf(changed);
     }),
     defineCommand("gatehouse/clients/new_secret", authority, async ({ client_id }, session) => {
+      await requireStepUpForService({ client_id }, session);
       const { client, secret } = await parts.authorityOf(session).clients.renewSecret(client_id);
       return { client: clientInfoOf(client), client_secret: secret };
     }),

@@ -9,7 +9,7 @@ import { defineCommand } from "./guarded-command.ts";
 import { requireApproverForPending, requireOwnerForOwner } from "./owner-only.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
-import { requireStepUpForChange, requireStepUpForGroups } from "./step-up-for-rights.ts";
+import { requireStepUpForChange, requireStepUpForGroups, withStepUpForChange } from "./step-up-for-rights.ts";
 
 /** Users that are read at once, each with its credentials. */
 const usersAtOnce = 50;
@@ -38,7 +38,8 @@ export function configAuthCommands(parts: CommandParts): readonly Command[] {
       await requireStepUpForChange(authority, await users.current(message.user_id), patch, session);
       const { permitUserChange } = await limitsOf(authority, session, "config/auth/update");
       const audited = parts.authorityOf(session).users;
-      const changed = audited.update(message.user_id, patch, permitUserChange);
+      const permit = withStepUpForChange(authority, patch, session, permitUserChange);
+      const changed = audited.update(message.user_id, patch, permit);
       const user = await changed.catch(userNotFound);
       return { user: await infoOf(parts, user) };
     }),

@@ -1,26 +1,25 @@
 import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { LocalLogins } from "../auth/providers/homeassistant/local-logins.ts";
-import type { StepUps } from "../auth/sessions/step-up.ts";
 import { type Command, TranslatedError } from "../connection/command.ts";
-import type { Session } from "../connection/session.ts";
 import { answeredBeforeCut } from "./answered-before-cut.ts";
 import { userNotFound } from "./config-auth.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireOwnerForOwner } from "./owner-only.ts";
 import type { CommandAuthority, CommandParts } from "./registry.ts";
+import { requireStepUpForLoginOf, requireStepUpForOneself } from "./step-up-for-rights.ts";
 
 /**
  * Home Assistant's `config/auth_provider/homeassistant/*`, for the first local provider, or for that with
  * `auth_provider_id`. Throws `invalid_handler` if there is none.
  */
 export function localProviderCommands({ authority, authorityOf }: CommandParts): readonly Command[] {
-  const { users, stepUps } = authority;
+  const { users } = authority;
   const prefix = "config/auth_provider/homeassistant";
   return [
     defineCommand(`${prefix}/create`, authority, async ({ user_id, username, password, ...at }, session) => {
       await requireOwnerForOwner(users, user_id, session);
-      await requireRecentForOneself(stepUps, user_id, session);
+      await requireStepUpForLoginOf(authority, user_id, session);
       await loginsAt(authorityOf(session), at)
         .create(user_id, username, password)
         .catch(userNotFound)
@@ -29,7 +28,9 @@ export function localProviderCommands({ authority, authorityOf }: CommandParts):
     }),
     defineCommand(`${prefix}/delete`, authority, async ({ id, username, ...at }, session) => {
       const audited = authorityOf(session);
-      await requireOwnerForOwner(users, await loginsAt(audited, at).userIdOf(username), session);
+      const userId = await loginsAt(audited, at).userIdOf(username);
+      await requireOwnerForOwner(users, userId, session);
+      await requireStepUpForOneself(authority, userId, session);
       await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
         audited.credentialRemovals
           .removeLocal(username, at.auth_provider_id)
@@ -51,7 +52,7 @@ export function localProviderCommands({ authority, authorityOf }: CommandParts):
       `${prefix}/admin_change_password`,
       authority,
       async ({ id, user_id, password, ...at }, session) => {
-        await requireRecentForOneself(stepUps, user_id, session);
+        await requireStepUpForLoginOf(authority, user_id, session);
         await answeredBeforeCut({ id, session, cause: "password_changed" }, () =>
           loginsAt(authorityOf(session), at).setPassword(user_id, password),
         );
@@ -69,18 +70,6 @@ export function localProviderCommands({ authority, authorityOf }: CommandParts):
       },
     ),
   ];
-}
-
-/**
- * Whoever finds an unlocked device must not give its user a password that they know. `change_password` asks for the
- * present one instead. Throws `recent_login_required`.
- */
-export async function requireRecentForOneself(
-  stepUps: StepUps,
-  userId: string,
-  { principal }: Session,
-): Promise<void> {
-  if (userId === principal.userId) await stepUps.require("credentials", principal);
 }
 
 function loginsAt(

@@ -8,6 +8,7 @@ import { answeredBeforeCut } from "./answered-before-cut.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireOwnerForOwner } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
+import { requireStepUpForOneself } from "./step-up-for-rights.ts";
 
 /** The logins of a user: linked and removed by the user, and seen and removed by administrators. */
 export function credentialCommands(parts: CommandParts): readonly Command[] {
@@ -83,6 +84,7 @@ function removalCommands({ authority, authorityOf }: CommandParts): readonly Com
       authority,
       async ({ id, user_id, credential_id }, session) => {
         await requireOwnerForOwner(users, user_id, session);
+        await requireStepUpForOneself(authority, user_id, session);
         await answeredBeforeCut({ id, session, cause: "credential_removed" }, () =>
           authorityOf(session).credentialRemovals.remove(user_id, credential_id, { keepLast: false }),
         );

@@ -1,8 +1,8 @@
 import type { Command } from "../connection/command.ts";
-import { requireRecentForOneself } from "./config-provider-local.ts";
 import { defineCommand } from "./guarded-command.ts";
 import { requireOwnerForOwner } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
+import { requireStepUpForOneself } from "./step-up-for-rights.ts";
 
 /**
  * Codes with which users set a new password. One for oneself needs a recent login: whoever finds an unlocked device must
@@ -13,7 +13,7 @@ export function passwordCommands({ authority, authorityOf }: CommandParts): read
   return [
     defineCommand("gatehouse/password/reset/create", authority, async ({ user_id: userId }, session) => {
       await requireOwnerForOwner(users, userId, session);
-      await requireRecentForOneself(stepUps, userId, session);
+      await requireStepUpForOneself(authority, userId, session);
       if (userId !== session.principal.userId) await stepUps.require("user_rights", session.principal);
       const asker = await users.current(session.principal.userId);
       const { code, expiresAt } = await authorityOf(session).localLogins.createResetCode(

@@ -1,10 +1,11 @@
 import { systemGroups, type User } from "../auth/model.ts";
 import { isActive, isPending } from "../auth/users/account-status.ts";
-import type { UserPatch } from "../auth/users/users.ts";
+import type { PermitUserChange, UserPatch } from "../auth/users/users.ts";
 import type { Session } from "../connection/session.ts";
 import type { CommandAuthority } from "./registry.ts";
 
 type StepUpAuthority = Pick<CommandAuthority, "stepUps">;
+type UserAuthority = Pick<CommandAuthority, "stepUps" | "users">;
 
 /** What every ordinary user may have. Home Assistant's clients put each new user into one of them. */
 const ordinaryGroups: ReadonlySet<string> = new Set([systemGroups.users, systemGroups.readOnly]);
@@ -35,4 +36,48 @@ export async function requireStepUpForChange(
   const has = activates === true || isActive(before) ? (groupIds ?? before.groupIds) : [];
   const given = has.filter((id) => !had.includes(id));
   await requireStepUpForGroups(authority, given, session);
+}
+
+/**
+ * The same before each commit, for the user as it is at that moment: two changes at once must not give together what neither
+ * of them gives alone.
+ */
+export function withStepUpForChange(
+  authority: StepUpAuthority,
+  patch: UserPatch,
+  session: Session,
+  permit: PermitUserChange,
+): PermitUserChange {
+  return async (change) => {
+    await requireStepUpForChange(authority, change.before, patch, session);
+    return await permit(change);
+  };
+}
+
+/**
+ * Whoever gives a user a login can be that user. For oneself this is a matter of one's own credentials; for others it gives
+ * the rights that they have. An ordinary user, or one who does not exist, has none that count. Throws `StepUpRequired`.
+ */
+export async function requireStepUpForLoginOf(
+  authority: UserAuthority,
+  userId: string,
+  session: Session,
+): Promise<void> {
+  const { principal } = session;
+  if (userId === principal.userId) return await requireStepUpForOneself(authority, userId, session);
+  const user = await authority.users.current(userId);
+  if (user?.isOwner === true) await authority.stepUps.require("user_rights", principal);
+  else await requireStepUpForGroups(authority, user?.groupIds ?? [], session);
+}
+
+/**
+ * Whoever finds an unlocked device must neither give its user a login that they know, nor take one away. Throws
+ * `StepUpRequired`.
+ */
+export async function requireStepUpForOneself(
+  { stepUps }: StepUpAuthority,
+  userId: string | undefined,
+  { principal }: Session,
+): Promise<void> {
+  if (userId === principal.userId) await stepUps.require("credentials", principal);
 }
