@@ -1,6 +1,7 @@
 import { AuthError } from "../../errors.ts";
 import type { LogEvent, Principal } from "../../model.ts";
-import { listParameters } from "../../passwords/parameters-in-use.ts";
+import { isImported } from "../../passwords/imported/imported-hash.ts";
+import { listParameters, retireImported } from "../../passwords/parameters-in-use.ts";
 import { checkPasswordIsNotName } from "../../passwords/password-rules.ts";
 import type { Verifier } from "../../passwords/passwords.ts";
 import { parametersOf } from "../../passwords/verifier.ts";
@@ -98,4 +99,5 @@ export async function replacePassword(
     ...noLongerImported(login),
   };
   await tools.revocation.revoke(target, "password_changed", { also: mergeSteps(changed, step) });
+  if (isImported(login.verifier)) await retireImported(tools.store);
 }

@@ -2,7 +2,6 @@ import { randomBytes } from "node:crypto";
 
 import { costText } from "../../passwords/imported/imported-cost.ts";
 import { isImported } from "../../passwords/imported/imported-hash.ts";
-import { retireImported } from "../../passwords/parameters-in-use.ts";
 import type { Verifier } from "../../passwords/passwords.ts";
 import { keyBytes, saltBytes } from "../../passwords/verifier.ts";
 import { indexKeys } from "../../record-keys.ts";
@@ -49,13 +48,12 @@ async function readImported(
 
 /** A verifier that no password has takes the place of the hash. The user's sessions end, as with every new password. */
 export async function dropImported(tools: LocalLoginTools, userId: string): Promise<boolean> {
-  const { store, passwords } = tools;
+  const { passwords } = tools;
   const own = await ownLogin(tools, userId);
   if (!isImported(own.login.verifier)) return false;
   const random = (bytes: number) => randomBytes(bytes).toString("base64url");
   const keys = { storedKey: random(keyBytes), serverKey: random(keyBytes) };
   const verifier: Verifier = { salt: random(saltBytes), ...passwords.parameters, ...keys };
   await replacePassword(tools, own, verifier, { kind: "user", userId });
-  await retireImported(store);
   return true;
 }

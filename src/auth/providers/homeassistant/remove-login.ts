@@ -1,4 +1,6 @@
 import { AuthError } from "../../errors.ts";
+import { isImported } from "../../passwords/imported/imported-hash.ts";
+import { retireImported } from "../../passwords/parameters-in-use.ts";
 import { mergeSteps, type Step } from "../../store.ts";
 import { endCredential } from "../../users/end-credential.ts";
 import { storedLoginName } from "./login-name.ts";
@@ -33,6 +35,7 @@ export async function removeLogin(tools: LocalLoginTools, name: string, also: St
     remove: [localLoginKey(providerId, username)],
   };
   await endCredential(tools, credential, mergeSteps(also, removal));
+  if (isImported(found.login.verifier)) await retireImported(tools.store);
 }
 
 async function closeLogin(

@@ -157,6 +157,19 @@ describe("users with imported hashes", () => {
     expect(await importedCosts()).toEqual([]);
   });
 
+  it.each([
+    [
+      "an administrator sets a password",
+      (id: string) => domain.logins.setPassword(id, "a new password for old"),
+    ],
+    ["the login is removed", () => domain.logins.remove("old")],
+  ])("cost other people's logins nothing any more once %s for the last one", async (_, end) => {
+    const { users } = await importOld();
+    expect(await importedCosts()).toHaveLength(1);
+    await end(users[0]?.id ?? "");
+    expect(await importedCosts()).toEqual([]);
+  });
+
   it("keep the hash when they are renamed", async () => {
     const { users } = await importOld();
     await domain.logins.changeUsername(users[0]?.id ?? "", "renamed");
