@@ -20,19 +20,20 @@ export async function requireStepUpForGroups(
 }
 
 /**
- * The same for a change of a user, by what it gives beside what the user has. To activate a user who waits is to approve
- * them.
+ * The same for a change of a user, by what it gives beside what the user has. Whoever may log in from everywhere has their
+ * groups where they had none. To activate a user who waits is to approve them.
  */
 export async function requireStepUpForChange(
   authority: StepUpAuthority,
   before: User | undefined,
-  { isActive: activates, groupIds }: UserPatch,
+  { isActive: activates, groupIds, localOnly }: UserPatch,
   session: Session,
 ): Promise<void> {
   if (before === undefined) return;
   if (activates === true && isPending(before))
     await authority.stepUps.require("approvals", session.principal);
-  const had = isActive(before) ? before.groupIds : [];
+  const opens = before.localOnly && localOnly === false;
+  const had = isActive(before) && !opens ? before.groupIds : [];
   const has = activates === true || isActive(before) ? (groupIds ?? before.groupIds) : [];
   const given = has.filter((id) => !had.includes(id));
   await requireStepUpForGroups(authority, given, session);

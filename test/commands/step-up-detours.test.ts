@@ -90,6 +90,16 @@ describe("a login that is old", () => {
     fresh.close();
   });
 
+  it("lets nobody with rights in from everywhere", async () => {
+    const opening = async (groupId: string) => {
+      const request = { name: groupId, groupIds: [groupId], localOnly: true };
+      const { id: user_id } = await gateway.authority.users.create(request);
+      return await send("config/auth/update", { user_id, local_only: false });
+    };
+    expect(await opening("system-admin")).toBe(refused);
+    expect(await opening("system-users")).toBe("done");
+  });
+
   it("gives no rights by two changes of a user at once", async () => {
     for (let round = 0; round < 10; round += 1) {
       const user_id = await ordinary(`race ${round}`);
