@@ -7,7 +7,7 @@ import { areSameCost, type ImportedCost } from "../../passwords/imported/importe
 import type { ImportedHash } from "../../passwords/imported/imported-hash.ts";
 import { listingStep, parametersIn, retireImported } from "../../passwords/parameters-in-use.ts";
 import { indexKeys, recordKeys } from "../../record-keys.ts";
-import { mergeSteps, readRecord, type Step } from "../../store.ts";
+import { mergeSteps, readRecord, type Step, type StoredRecord } from "../../store.ts";
 import { newCredential } from "../../users/credentials.ts";
 import { createUserStep } from "../../users/user-changes.ts";
 import { newUser } from "../../users/users.ts";
@@ -127,12 +127,19 @@ async function tooCostly(
   { store }: LocalLoginTools,
   users: readonly UserToImport[],
 ): Promise<readonly ImportProblem[]> {
-  const inUse = parametersIn(await readRecord(store, recordKeys.scryptParameters));
-  const costs: ImportedCost[] = inUse.flatMap((cost) => (isNative(cost) ? [] : [cost]));
+  const problem = problemTogether(await readRecord(store, recordKeys.scryptParameters), users);
+  return problem === undefined ? [] : [{ entry: "all", problem }];
+}
+
+/** Why the costs of these users cannot be in use beside those of the record. */
+function problemTogether(
+  record: StoredRecord | undefined,
+  users: readonly UserToImport[],
+): string | undefined {
+  const costs: ImportedCost[] = parametersIn(record).flatMap((cost) => (isNative(cost) ? [] : [cost]));
   for (const { cost } of hashesOf(users))
     if (!costs.some((each) => areSameCost(each, cost))) costs.push(cost);
-  const problem = problemOfCosts(costs);
-  return problem === undefined ? [] : [{ entry: "all", problem }];
+  return problemOfCosts(costs);
 }
 
 function hashesOf(users: readonly UserToImport[]): readonly ImportedHash[] {
@@ -141,6 +148,9 @@ function hashesOf(users: readonly UserToImport[]): readonly ImportedHash[] {
 
 async function importBatch(tools: LocalLoginTools, batch: readonly UserToImport[]): Promise<readonly User[]> {
   const record = await readRecord(tools.store, recordKeys.scryptParameters);
+  // Another import may have come in between.
+  const problem = problemTogether(record, batch);
+  if (problem !== undefined) throw new AuthError("conflict", { detail: problem });
   const costs = hashesOf(batch).map(({ cost }) => cost);
   const made = await Promise.all(batch.map((user) => stepOf(tools, user)));
   const outcome = await tools.revocation.commit(

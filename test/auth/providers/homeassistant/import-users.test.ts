@@ -251,6 +251,27 @@ describe("an import", () => {
     expect((await domain.users.list()).length).toBe(503);
   });
 
+  it("of several costs fails if those of another import came in between", async () => {
+    const three = (name: string, from: number) =>
+      [from, from + 1, from + 2].map((iterations) => entry(`${name}${iterations}`, { iterations }));
+    const watched = interposed(opened.store);
+    const second = await loginDomain({ ...opened, store: watched });
+    const get = watched.get.bind(watched);
+    let reads = 0;
+    watched.get = async (keys) => {
+      if (keys.includes(recordKeys.scryptParameters)) reads += 1;
+      // Before costs that are given up, and to check: both read what was there. The third one is for the commit.
+      if (reads === 3) {
+        reads += 1;
+        await domain.logins.importUsers(three("a", 10));
+      }
+      return await get(keys);
+    };
+    expect(await codeOf(second.logins.importUsers(three("b", 20)))).toBe("conflict");
+    expect(await importedCosts()).toHaveLength(3);
+    await second.close();
+  });
+
   it("makes the owner, with id, state and rights as they were", async () => {
     const owner = entry("one", { id, isOwner: true, groupIds: ["system-admin"] });
     const off = entry("two", { isActive: false, localOnly: true });
