@@ -19,12 +19,14 @@ export interface Proof {
   readonly providerSession?: ProviderSession | undefined;
 }
 
-export function proofOf(step: Extract<ProviderStep, { kind: "done" }>, authenticatedAt: number): Proof {
+export function proofOf(step: Extract<ProviderStep, { kind: "done" }>, now: number): Proof {
   const { subject, evidence, profile, linkTo, providerSession, provesTwo } = step;
   const level =
     provesTwo === true
       ? ({ assurance: 2, amr: combinedAmr(step.amr, []) } as const)
       : ({ assurance: 1, amr: step.amr } as const);
+  // The clock of a provider may be ahead.
+  const authenticatedAt = Math.min(now, step.authenticatedAt ?? now);
   return { subject, evidence, profile, linkTo, providerSession, ...level, authenticatedAt };
 }
 

@@ -77,6 +77,11 @@ export type ProviderStep = (
       readonly kind: "done";
       readonly subject: string;
       readonly amr: readonly string[];
+      /**
+       * When the person proved it, ms, if that was before: a provider may know them by a session that they have there.
+       * Absent: now.
+       */
+      readonly authenticatedAt?: number | undefined;
       /** The person has set a new password to get here, for the audit log. */
       readonly passwordReset?: true | undefined;
       /** It has proved two factors by itself. */

@@ -11,6 +11,8 @@ export interface Identity {
   /** For people. */
   readonly name: string;
   readonly groups: readonly string[];
+  /** When the person logged in there, ms; undefined if the provider does not say. */
+  readonly authenticatedAt?: number | undefined;
 }
 
 /** OpenID Connect Core section 2: a `sub` has at most 255 characters. */
@@ -92,6 +94,11 @@ export function amrIn({ amr }: JsonObject): readonly string[] {
     (method): method is string => typeof method === "string" && /^[a-z0-9_-]{1,32}$/i.test(method),
   );
   return methods.length === 0 ? unsaid : methods.slice(0, mostAmr);
+}
+
+/** `auth_time` has seconds. */
+export function loginTimeIn({ auth_time: seconds }: JsonObject): number | undefined {
+  return typeof seconds === "number" ? seconds * 1000 : undefined;
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {

@@ -109,11 +109,12 @@ function seedName(flowId: string): string {
 function outcomeStep({ groupMapping }: OidcProviderOptions, outcome: BrowserOutcome): ProviderStep {
   if ("failure" in outcome) return { kind: "abort", reason: outcome.failure };
   const { identity, open } = outcome.proved;
-  const { subject, amr, name, groups } = identity;
+  const { subject, amr, name, groups, authenticatedAt } = identity;
   return {
     kind: "done",
     subject,
     amr,
+    authenticatedAt,
     profile: { name, groupIds: mappedGroups(groupMapping, groups) },
     evidence: open,
     providerSession: { name: identity.sid, open },

@@ -4,7 +4,16 @@ import type { Flow } from "../../login/flow-record.ts";
 import type { Peer } from "../../model.ts";
 import type { JsonObject } from "../../store.ts";
 import type { AuthorizationRequest } from "./browser-binding.ts";
-import { amrIn, claimAt, groupsIn, type Identity, isIdentifier, nameIn, subjectOf } from "./identity.ts";
+import {
+  amrIn,
+  claimAt,
+  groupsIn,
+  type Identity,
+  isIdentifier,
+  loginTimeIn,
+  nameIn,
+  subjectOf,
+} from "./identity.ts";
 import { logoutMarks, refuseIfLoggedOut } from "./logout-marks.ts";
 import { type OidcProvider, sessionNameOf } from "./provider.ts";
 import type { ProvedReturn, ReturnRecord } from "./return-record.ts";
@@ -113,5 +122,6 @@ function identityOf(
     amr: amrIn(claims),
     name: nameIn(claims, nameClaim),
     groups: groupsIn(claims, groupsClaim),
+    authenticatedAt: loginTimeIn(claims),
   };
 }

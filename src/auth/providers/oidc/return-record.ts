@@ -45,6 +45,7 @@ const sealedProof = Compile(
       amr: Type.Array(Type.String()),
       name: Type.String(),
       groups: Type.Array(Type.String()),
+      authenticatedAt: Type.Optional(Type.Number()),
     }),
     open: StoredChecks,
   }),
