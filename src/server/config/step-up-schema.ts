@@ -38,7 +38,7 @@ export const stepUp = Type.Object(
     ),
     user_rights: settable(
       "user_rights",
-      "The same, to put a user into a group other than `system-users` and `system-read-only`, to reset a user's second factors, and to make a reset code.",
+      "The same, to put a user into a group other than `system-users` and `system-read-only`, to give one in such a group a login or let them in from everywhere, to reset a user's second factors, to make a reset code, and to give a client a system user.",
     ),
     approvals: settable("approvals", "The same, to approve a user who waits."),
   },
