@@ -22,8 +22,44 @@ interface History {
   readonly ended: string[];
 }
 
+interface Answer {
+  readonly id?: unknown;
+  readonly success?: boolean;
+  readonly result?: unknown;
+}
+
+/** Commands of one socket, several at once: the answers may come in any order. */
+class Calls {
+  readonly #socket: SocketClient;
+  readonly #waiting = new Map<unknown, (answer: Answer) => void>();
+  readonly #over: Promise<never>;
+  #lastId = 0;
+
+  constructor(socket: SocketClient) {
+    this.#socket = socket;
+    this.#over = this.#read();
+    this.#over.catch(() => undefined);
+  }
+
+  /** Rejects if the connection is lost before the answer. */
+  async call(type: string, fields: object = {}): Promise<Answer> {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const answer = new Promise<Answer>((resolve) => this.#waiting.set(id, resolve));
+    this.#socket.send({ id, type, ...fields });
+    return await Promise.race([answer, this.#over]);
+  }
+
+  async #read(): Promise<never> {
+    for (;;) {
+      const message = (await this.#socket.next()) as Answer;
+      this.#waiting.get(message.id)?.(message);
+    }
+  }
+}
+
 /** Changes things on a socket, several at once, and writes down what was answered, until the connection is lost. */
-async function work(socket: SocketClient, round: number, history: History): Promise<void> {
+async function work(socket: Calls, round: number, history: History, answered: () => void): Promise<void> {
   const one = async (index: number): Promise<void> => {
     for (let turn = 0; ; turn += 1) {
       const name = `user ${round} ${index} ${turn}`;
@@ -31,19 +67,24 @@ async function work(socket: SocketClient, round: number, history: History): Prom
       // A busy machine refuses some as temporary, which says nothing of what was carried out.
       if (created.success !== true) continue;
       history.created.push(name);
+      answered();
       if (turn % 3 === 0) {
         const { id } = (created.result as { user: { id: string } }).user;
         const deleted = await socket.call("config/auth/delete", { user_id: id });
         if (deleted.success === true) history.removed.push(name);
         else history.refused.push(name);
+        answered();
       }
-      if (turn % 3 === 1) await endSession(socket, `${name} token`, history);
+      if (turn % 3 === 1) {
+        await endSession(socket, `${name} token`, history);
+        answered();
+      }
     }
   };
   await Promise.allSettled(Array.from({ length: 4 }, (_, index) => one(index)));
 }
 
-async function endSession(socket: SocketClient, name: string, history: History) {
+async function endSession(socket: Calls, name: string, history: History) {
   await socket.call("auth/long_lived_access_token", { lifespan: 1, client_name: name });
   const list = await socket.call("auth/refresh_tokens");
   if (list.success !== true) return;
@@ -75,10 +116,12 @@ for (const kind of storeKinds) {
         undo.push(() => gateway.kill("SIGKILL"));
         const socket = await openSocket(gateway.port);
         await socket.authenticate(access_token);
-        const working = work(socket, round, history);
-        const kill = setTimeout(() => void gateway.kill("SIGKILL"), 100 + Math.random() * 400);
-        await working;
-        clearTimeout(kill);
+        // While others of its answers are under way.
+        let left = 15 + Math.floor(Math.random() * 40);
+        await work(new Calls(socket), round, history, () => {
+          left -= 1;
+          if (left === 0) void gateway.kill("SIGKILL");
+        });
         expect(await gateway.exited).toBe("SIGKILL");
       }
 
@@ -91,6 +134,8 @@ for (const kind of storeKinds) {
       const lost = history.created.filter((name) => !names.has(name) && !removed.has(name));
       const underWay = lost.filter((name) => Number(name.split(" ")[3]) % 3 === 0);
       expect(history.created.length).toBeGreaterThan(20);
+      expect(history.removed.length).toBeGreaterThan(5);
+      expect(history.ended.length).toBeGreaterThan(5);
       expect(lost.length - underWay.length).toBe(0);
       expect(underWay.length).toBeLessThanOrEqual(5 * 4);
       expect(history.removed.filter((name) => names.has(name))).toEqual([]);
