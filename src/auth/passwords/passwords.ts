@@ -1,6 +1,7 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { limits } from "../../../protocol/features.ts";
+import { isProofCost } from "../../../protocol/scram.ts";
 import { AuthError } from "../errors.ts";
 import { areSameCosts, type CostInUse, isNative } from "./cost-in-use.ts";
 import { type ImportedHash, isImported } from "./imported/imported-hash.ts";
@@ -163,8 +164,10 @@ function keysIn(result: KdfResult): KdfKeys {
   return result;
 }
 
+/** A cost above what clients accept for a proof is outdated too, if today's is not: the next login is then proved. */
 function isOutdated(stored: StoredPassword, parameters: ScryptParameters): boolean {
-  return isImported(stored) || areWeaker(stored, parameters);
+  if (isImported(stored) || areWeaker(stored, parameters)) return true;
+  return !isProofCost(stored) && isProofCost(parameters);
 }
 
 /** Carries out the runs, whatever is stored, then compares in constant time. */

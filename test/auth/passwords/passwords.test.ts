@@ -7,6 +7,7 @@ import type { Worker } from "node:worker_threads";
 import { scrypt } from "scrypt-js";
 import { afterEach, describe, expect, it } from "vitest";
 
+import { isProofCost } from "../../../protocol/scram.ts";
 import { AuthError } from "../../../src/auth/errors.ts";
 import { startKdfThread } from "../../../src/auth/passwords/kdf-thread.ts";
 import type { Verifier } from "../../../src/auth/passwords/passwords.ts";
@@ -93,6 +94,15 @@ describe("verifiers", () => {
     const passwords = passwordsWith();
     const verifier = await passwords.enrol(canary, "k");
     expect(await passwords.verify(password, verifier, k)).toEqual({ ok, outdated: false });
+  });
+
+  it("are reported as outdated if they cost more than a proof may, and today's do not", async () => {
+    const costly = { N: 2 ** 16, r: 8, p: 9 };
+    const provable = { N: 2 ** 15, r: 8, p: 3 };
+    expect([costly, provable].map(isProofCost)).toEqual([false, true]);
+    const old = await passwordsWith({ parameters: costly }).enrol(canary, "k");
+    const today = passwordsWith({ parameters: provable });
+    expect(await today.verify(canary, old, k)).toEqual({ ok: true, outdated: true });
   });
 
   it("are reported as outdated if they are weaker than the current parameters, and only after the right password", async () => {
