@@ -2,6 +2,7 @@ import type { FlowStep, FormStep } from "../../protocol/flow.ts";
 import { AuthError } from "../auth/errors.ts";
 import { GatewayClient, type StepUpRequest } from "../client/index.ts";
 import { longLivedToken } from "../client/token-store.ts";
+import { otherVariables } from "../server/config/variables.ts";
 import { type Ask, answerFactorForm, isFactorForm } from "./login-factor.ts";
 import { nextStep, refusal, waitingText } from "./login-steps.ts";
 import { type Output, UsageError } from "./output.ts";
@@ -19,8 +20,6 @@ export interface CallOptions {
   readonly askOpenly: Ask;
 }
 
-export const tokenVariable = "GATEHOUSE_ACCESS_TOKEN";
-
 /**
  * Carries out one command of the protocol at a running gateway and prints its result. If its person has to log in again, it
  * asks for that at the terminal, and goes on. Throws `UsageError`.
@@ -28,7 +27,7 @@ export const tokenVariable = "GATEHOUSE_ACCESS_TOKEN";
 export async function call(options: CallOptions, output: Output): Promise<void> {
   const { url, type, accessToken, ask } = options;
   if (accessToken === undefined || accessToken === "")
-    throw new UsageError(`put an access token into the environment variable ${tokenVariable}`);
+    throw new UsageError(`put an access token into the environment variable ${otherVariables.accessToken}`);
   const fields = fieldsIn(options.fields);
   let failure: unknown;
   const client = new GatewayClient({

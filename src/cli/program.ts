@@ -1,5 +1,5 @@
 import { Command, CommanderError } from "commander";
-
+import { otherVariables } from "../server/config/variables.ts";
 import { packageVersion } from "../server/package-version.ts";
 import { addApprovalCommands } from "./approval-commands.ts";
 import { addClientCommands } from "./client-commands.ts";
@@ -177,13 +177,13 @@ function addCallCommand(program: Command, { environment, runAction }: CommandCon
   program
     .command("call <url> <type> [fields]")
     .description(
-      "send one command of the protocol to the gateway at <url>, with the access token in GATEHOUSE_ACCESS_TOKEN; asks for a login if the command needs a recent one",
+      `send one command of the protocol to the gateway at <url>, with the access token in ${otherVariables.accessToken}; asks for a login if the command needs a recent one`,
     )
     .option("--json", "one line of JSON instead of text")
     .action((url, type, fields, flags) =>
       runAction(flags.json, async (output) => {
-        const { call, tokenVariable } = await import("./call.ts");
-        const accessToken = environment.env[tokenVariable];
+        const { call } = await import("./call.ts");
+        const accessToken = environment.env[otherVariables.accessToken];
         const { isTTY } = environment.stdin;
         const ask = isTTY ? (question: string) => askHidden(environment, question) : undefined;
         const askOpenly = isTTY ? (question: string) => askLine(environment, question) : undefined;

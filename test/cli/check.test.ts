@@ -89,6 +89,12 @@ describe("what gatehouse check prints", () => {
     expect(stdout).not.toMatch(/canary|object Object/);
   });
 
+  it("is not refused because of a token that another command takes from the environment", async () => {
+    const token = { GATEHOUSE_ACCESS_TOKEN: "canary" };
+    expect(await check(token)).toEqual(await check({}));
+    expect((await check(token)).code).toBe(0);
+  });
+
   it("is not refused because of the empty file that a shell has created for it", async () => {
     const file = path.join(folder.path, "gatehouse.yaml");
     writeFileSync(file, "");

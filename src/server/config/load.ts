@@ -1,15 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
-import { type Option, optionOf, optionOfVariable, options, VARIABLE_PREFIX } from "./options.ts";
+import { type Option, optionOf, optionOfVariable, options } from "./options.ts";
 import { ConfigError, type Problem } from "./problems.ts";
 import { type Config, type ConfigInput, environmentOnly } from "./schema.ts";
 import { checkSchema } from "./schema-checks.ts";
 import { checkSemantics } from "./semantic-checks.ts";
+import { isOtherVariable, otherVariables, VARIABLE_PREFIX } from "./variables.ts";
 
 export const DEFAULT_FILE = "gatehouse.yaml";
-
-/** Gatehouse's variables that are not options. */
-const otherVariables: ReadonlySet<string> = new Set([`${VARIABLE_PREFIX}CONFIG`]);
 
 export interface ConfigSources {
   /** A YAML file that must exist. Without it `GATEHOUSE_CONFIG`, then `./gatehouse.yaml` if it exists. */
@@ -71,7 +69,7 @@ export function place(tree: Record<string, unknown>, path: readonly string[], va
 }
 
 function readFile(sources: ConfigSources, given: Given, problems: Problem[]): void {
-  const named = sources.file ?? sources.env?.[`${VARIABLE_PREFIX}CONFIG`];
+  const named = sources.file ?? sources.env?.[otherVariables.config];
   if (named === undefined && !existsSync(DEFAULT_FILE)) return;
   const file = named ?? DEFAULT_FILE;
   const tree = parseFile(file, problems);
@@ -128,7 +126,7 @@ function readEnvironment(
   problems: Problem[],
 ): void {
   for (const [variable, text] of Object.entries(env)) {
-    if (!variable.startsWith(VARIABLE_PREFIX) || text === undefined || otherVariables.has(variable)) continue;
+    if (!variable.startsWith(VARIABLE_PREFIX) || text === undefined || isOtherVariable(variable)) continue;
     const option = optionOfVariable(variable);
     if (option === undefined)
       problems.push({ key: variable, source: "environment", message: "is not an option" });

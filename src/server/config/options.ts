@@ -1,6 +1,7 @@
 import type { TSchema } from "typebox";
 
 import { ConfigSchema } from "./schema.ts";
+import { VARIABLE_PREFIX } from "./variables.ts";
 
 /** One option, as the schema describes it. */
 export interface Option {
@@ -21,8 +22,6 @@ export interface Option {
 
 /** `entries`: a list of mappings. `mapping` is only an option of a provider. */
 export type OptionKind = "string" | "integer" | "boolean" | "choice" | "list" | "entries" | "mapping";
-
-export const VARIABLE_PREFIX = "GATEHOUSE_";
 
 /** The parts of a schema that are read here; typebox schemas are plain JSON Schema. */
 interface Shape {
