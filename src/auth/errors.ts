@@ -2,7 +2,7 @@ import { type ErrorName, errorCodes } from "../../protocol/errors.ts";
 
 export interface AuthErrorOptions {
   /** The text for the client; the code's default text if absent. Never contains input or a secret. */
-  readonly publicMessage?: string;
+  readonly publicMessage?: string | undefined;
   /** The text for the log. The client never sees it. */
   readonly detail?: string;
   readonly retryAfterSeconds?: number;

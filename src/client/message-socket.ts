@@ -64,6 +64,8 @@ export class MessageSocket {
   onExpiring: () => void = () => {};
   /** Called if a request waits until the person has logged in again. */
   onStepUp: (required: StepUpRequired) => void = () => {};
+  /** Why the step-up was given up on this side: the cause of `step_up_failed`. */
+  stepUpFault: unknown;
   /** Called if `suspended` has changed. */
   onSuspension: () => void = () => {};
   readonly #socket: WebSocketLike;
@@ -233,7 +235,7 @@ export class MessageSocket {
     else if (type === "event") invokeCallback(this.#listeners.get(id) ?? (() => {}), message.event);
     else if (type === "pong") this.#resolve(id, null);
     else if (message.success === true) this.#resolve(id, message.result);
-    else this.#reject(id, errorOf(message.error));
+    else this.#reject(id, errorOf(message.error, this.stepUpFault));
   }
 
   /** A person reads and types meanwhile. The server gives the request up before this deadline. */
@@ -332,7 +334,7 @@ function connectionLost(close: CloseInfo): GatewayError {
   return new GatewayError("connection_lost", text, { close });
 }
 
-function errorOf(body: unknown): GatewayError {
+function errorOf(body: unknown, stepUpFault: unknown): GatewayError {
   const { code, message, retry_after } = (body ?? {}) as {
     code?: string;
     message?: string;
@@ -340,5 +342,6 @@ function errorOf(body: unknown): GatewayError {
   };
   return new GatewayError(code ?? "unknown_error", message ?? "Unknown error", {
     retryAfterSeconds: retry_after,
+    cause: code === "step_up_failed" ? stepUpFault : undefined,
   });
 }

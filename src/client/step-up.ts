@@ -1,6 +1,5 @@
 import type { Handler } from "../../protocol/flow.ts";
 import type { StepUpRequired } from "../../protocol/frames.ts";
-import { invokeCallback } from "./errors.ts";
 import { LoginFlow, type LoginHost } from "./login-flow.ts";
 import type { MessageSocket } from "./message-socket.ts";
 
@@ -30,20 +29,19 @@ export type StepUpHandler = (request: StepUpRequest) => void | Promise<void>;
 
 export type StepUpHost = Pick<LoginHost, "timeoutMs" | "backoff" | "device" | "proofs" | "tokens">;
 
-/** Tells the handler once of each step-up of the socket. If it fails, the calls are given up. */
+/** Tells the handler once of each step-up of the socket. If it fails, the calls reject with `step_up_failed` and its error as `cause`. */
 export function watchStepUps(socket: MessageSocket, handler: StepUpHandler, host: StepUpHost): void {
   let told: string | undefined;
   socket.onStepUp = (required) => {
     if (told === required.flow_id) return;
     told = required.flow_id;
+    socket.stepUpFault = undefined;
     const request = requestOf(socket, required, host);
     void Promise.resolve()
       .then(() => handler(request))
       .catch((error: unknown) => {
+        socket.stepUpFault = error;
         void request.cancel();
-        invokeCallback(() => {
-          throw error;
-        });
       });
   };
 }

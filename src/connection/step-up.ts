@@ -52,6 +52,8 @@ interface OpenStepUp {
   flow: SessionFlow | undefined;
 }
 
+const noSecondFactor = "This needs a second factor. Set one up first";
+
 /** Why waiting commands are refused, for the audit log. */
 type Failure = "aborted" | "cancelled" | "too_late" | "suspended";
 
@@ -226,21 +228,22 @@ export class StepUp implements TimerOwner {
     return { access_token: grant.accessToken, token_type: "Bearer", expires_in };
   }
 
-  #sent(open: OpenStepUp, flow: SessionFlow, { type }: FlowStep): void {
+  #sent(open: OpenStepUp, flow: SessionFlow, step: FlowStep): void {
     if (this.#open !== open || open.flow !== flow) return;
-    if (type === "abort") this.#drop("aborted");
-    if (type !== "create_entry") return;
+    if (step.type === "abort")
+      this.#drop("aborted", step.reason === "second_factor_required" ? noSecondFactor : undefined);
+    if (step.type !== "create_entry") return;
     const waiting = this.#end();
     this.#parts.observer.stepUp("done", this.#host, {});
     for (const command of waiting) if (this.#host.live) command.run();
   }
 
-  #drop(reason: Failure): void {
+  #drop(reason: Failure, publicMessage?: string): void {
     if (this.#open === undefined) return;
     const { flow } = this.#open;
     const waiting = this.#end();
     this.#parts.observer.stepUp("failed", this.#host, { reason });
-    for (const command of waiting) command.refuse(new AuthError("step_up_failed"));
+    for (const command of waiting) command.refuse(new AuthError("step_up_failed", { publicMessage }));
     void flow?.cancel().catch(() => undefined);
   }
 

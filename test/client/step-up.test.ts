@@ -88,6 +88,7 @@ it("a call resolves once the person has proved the password again, which is not 
 });
 
 it("a call rejects if the person fails, cancels, or the handler does", async () => {
+  const closed = new Error("the person closed the window");
   const failing: ((request: StepUpRequest) => Promise<void>)[] = [
     async (request) => {
       const flow = await request.start(["homeassistant", null]);
@@ -99,10 +100,16 @@ it("a call rejects if the person fails, cancels, or the handler does", async () 
       const flow = await request.start(["homeassistant", null]);
       await flow.cancel();
     },
+    () => Promise.reject(closed),
   ];
   for (const onStepUp of failing) {
     const { client } = await connected({ onStepUp });
-    await expect(mint(client, "never")).rejects.toMatchObject({ code: "step_up_failed" });
+    const error = await mint(client, "never").then(
+      () => undefined,
+      (reason: unknown) => reason as Error,
+    );
+    expect(error).toMatchObject({ code: "step_up_failed" });
+    expect(error?.cause).toBe(failing.at(-1) === onStepUp ? closed : undefined);
     client.close();
   }
 });

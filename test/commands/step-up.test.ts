@@ -248,7 +248,12 @@ describe("a command that needs a step-up", () => {
       await begin(client, flowId);
       const answer = await step(client, flowId, { username: "olivia", password });
       expect(answer).toMatchObject({ result: { type: "abort", reason: "second_factor_required" } });
-      expect(codeOf(await answerTo(client, id))).toBe("step_up_failed");
+      const refused = { code: "step_up_failed", message: "This needs a second factor. Set one up first" };
+      expect(await answerTo(client, id)).toMatchObject({ error: refused });
+      // Of a client that cannot step up.
+      const { client: older } = await strict.enter(owner);
+      const message = "Log in again, with a second factor, to do this";
+      expect(await answerTo(older, ask(older, create))).toMatchObject({ error: { message } });
       strict.clock.advance(windowMs + 1000);
       const approve = { type: "gatehouse/approvals/approve", user_id: "0".repeat(32) };
       expect(codeOf(await answerTo(client, ask(client, approve)))).toBe("not_found");

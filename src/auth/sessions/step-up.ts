@@ -46,6 +46,8 @@ export interface StepUpDemand {
   readonly maxAgeMs: number;
 }
 
+const withSecondFactor = "Log in again, with a second factor, to do this";
+
 /**
  * The session's person must log in again. `canStepUp`: on the session itself. A long-lived or a system token has nobody who
  * could.
@@ -55,7 +57,7 @@ export class StepUpRequired extends AuthError {
   readonly canStepUp: boolean;
 
   constructor(demand: StepUpDemand, canStepUp: boolean) {
-    super("recent_login_required");
+    super("recent_login_required", demand.level === 2 ? { publicMessage: withSecondFactor } : {});
     this.name = "StepUpRequired";
     this.demand = demand;
     this.canStepUp = canStepUp;
