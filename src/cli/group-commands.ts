@@ -36,7 +36,7 @@ export function addGroupCommands(program: Command, context: CommandContext): voi
       using(flags, (groups, authority, output) => groups.showGroup(authority, spelled, output)),
   );
   configured(family.command("create <name>").description("create a group"))
-    .requiredOption("--policy-file <file>", "JSON file with its policy")
+    .option("--policy-file <file>", "JSON file with its policy; without one it gives nothing")
     .action((name, flags) =>
       using(flags, (groups, authority, output) =>
         groups.createGroup(authority, { name, policyFile: flags.policyFile }, output),

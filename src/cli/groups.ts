@@ -43,12 +43,12 @@ export async function showGroup(authority: Authority, spelled: string, output: O
 
 export async function createGroup(
   authority: Authority,
-  request: { readonly name: string; readonly policyFile: string },
+  request: { readonly name: string; readonly policyFile: string | undefined },
   output: Output,
 ): Promise<void> {
   const { name } = request;
   requireName(name);
-  const policy = await readPolicyFile(request.policyFile);
+  const policy = request.policyFile === undefined ? {} : await readPolicyFile(request.policyFile);
   const { group } = await authority.groups.create({ name, policy });
   output.result(
     described(group),

@@ -143,7 +143,6 @@ it("explains what users and tokens may do, rule by rule", async () => {
 
 it.each([
   ["no file", ["create", "Guests", "--policy-file", "/nowhere"], 2, "cannot read"],
-  ["no policy", ["create", "Guests"], 2, "--policy-file"],
   ["a group of the system", ["update", "system-users", "--name", "Everybody"], 1, "(not_allowed)"],
   ["nothing to change", ["update", "system-users"], 2, "--name or --policy-file"],
   ["a version that is none", ["delete", "system-users", "--at-version", "x"], 2, "not a version"],
@@ -183,6 +182,13 @@ it("refuses a file that is no policy", async () => {
     code: 1,
     stderr: expect.stringContaining("(invalid_policy)"),
   });
+});
+
+it("creates a group that gives nothing, which may still demand a second factor", async () => {
+  const created = await run("create", "Careful", "--json");
+  expect(JSON.parse(created.stdout)).toMatchObject({ name: "Careful", policy: {} });
+  expect(await run("second-factor", "Careful", "on")).toMatchObject({ code: 0 });
+  expect(await run("delete", "Careful")).toMatchObject({ code: 0 });
 });
 
 it("demands a second factor of a group's members, and resets those of a user", async () => {
