@@ -1,6 +1,11 @@
 import type { Authority } from "../auth/authority.ts";
+import { AuthError } from "../auth/errors.ts";
 import { systemGroups } from "../auth/model.ts";
-import type { ImportProblem, UserToImport } from "../auth/providers/homeassistant/import-users.ts";
+import {
+  allEntries,
+  type ImportProblem,
+  type UserToImport,
+} from "../auth/providers/homeassistant/import-users.ts";
 import { groupIdsOf } from "./group-names.ts";
 import type { ReadUsers } from "./import/import-file.ts";
 import { type Output, table, timeText, UsageError } from "./output.ts";
@@ -44,10 +49,22 @@ export async function importUsers(
 /** More lines than anybody reads at a time. */
 const mostLines = 50;
 
+/** Costs are retired at a start of a gateway, and with the last imported hash. */
+const inParts =
+  "Import people with some of the costs first, and the others when those have logged in (see `gatehouse users imported`) " +
+  "or their hashes are removed (`gatehouse users imported --remove`). A cost of which no hash is left counts until the " +
+  "next start of a gateway, or until no imported hash is left at all";
+
 function refusal(problems: readonly ImportProblem[]): string {
   const more = problems.length - mostLines;
-  const lines = problems.slice(0, mostLines).map(lineOf);
-  return ["nothing was imported", ...lines, ...(more > 0 ? [`and ${more} more`] : [])].join("\n");
+  const listed = problems.slice(0, mostLines);
+  const isTooCostly = listed.some(({ entry }) => entry === allEntries);
+  return [
+    "nothing was imported",
+    ...listed.map(lineOf),
+    ...(more > 0 ? [`and ${more} more`] : []),
+    ...(isTooCostly ? [inParts] : []),
+  ].join("\n");
 }
 
 function summary(count: number, dryRun: boolean): string {
@@ -93,7 +110,10 @@ export async function listImported(authority: Authority, output: Output): Promis
   );
 }
 
-/** Removes imported hashes: of one user, or of all that are left. */
+/**
+ * Removes imported hashes: of one user, or of all that are left. Throws `credentials_not_found` for one user who has
+ * none.
+ */
 export async function dropImported(
   authority: Authority,
   nameOrId: string | undefined,
@@ -104,6 +124,18 @@ export async function dropImported(
       ? (await authority.localLogins.listImported()).map(({ userId }) => userId)
       : [(await findUser(authority, nameOrId)).id];
   let dropped = 0;
-  for (const userId of userIds) if (await authority.localLogins.dropImported(userId)) dropped += 1;
+  for (const userId of userIds) if (await dropIfAny(authority, userId)) dropped += 1;
+  if (nameOrId !== undefined && dropped === 0)
+    throw new AuthError("credentials_not_found", {
+      detail: `${oneLine(nameOrId)} has no imported hash: see \`gatehouse users imported\``,
+    });
   output.result({ removed: dropped }, `removed ${dropped} imported hashes; these users need a new password`);
+}
+
+/** False also for a user who has no login here. */
+async function dropIfAny({ localLogins }: Authority, userId: string): Promise<boolean> {
+  return await localLogins.dropImported(userId).catch((error: unknown) => {
+    if (error instanceof AuthError && error.code === "credentials_not_found") return false;
+    throw error;
+  });
 }

@@ -133,6 +133,12 @@ describe("gatehouse users import", () => {
     expect(again.stderr).toContain("nothing was imported\nuser Olga: a user with this id exists");
 
     expect((await command(["users", "imported", "--remove", "dora"], env)).stdout).toContain("removed 1");
+    for (const user of ["dora", "Wall tablet"])
+      expect(await command(["users", "imported", "--remove", user], env)).toMatchObject({
+        code: 1,
+        stdout: "",
+        stderr: expect.stringContaining(`${user} has no imported hash`),
+      });
     expect((await command(["users", "imported", "--remove"], env)).stdout).toContain("removed 2");
     expect((await command(["users", "imported"], env)).stdout).toContain("no password is an imported hash");
   });
@@ -179,8 +185,18 @@ describe("gatehouse users import", () => {
     ["no JSON", "[", "the file is no JSON"],
     ["JSON of another shape", "[1]", "entry 1: is no object"],
     ["no array", "[]{}", "the file is no JSON"],
-    ["a field that is unknown", '[{"username":"x","password":"canary"}]', "entry 1: unknown field"],
-    ["a CSV without a head", "a,b\n1,2\n", "the first line of a CSV file names the columns"],
+    [
+      "a field that is unknown",
+      '[{"username":"x","password":"canary"}]',
+      'entry 1: unknown field "password"; the fields are username,',
+    ],
+    ["a field whose name may be a hash", `[{"$2b$04$canary":"x"}]`, "entry 1: unknown field; the fields are"],
+    ["a CSV without a head", "a,b\n1,2\n", "in small letters and separated by commas"],
+    [
+      "a CSV with a column that is unknown",
+      "username,password_hash,email\nx,y,canary\n",
+      'line 1: unknown field "email"; the fields are username,',
+    ],
     ["a CSV whose quotes do not match", 'username,password_hash\n"x,y\n', "line 2 is no CSV"],
     ["a CSV with one long cell", `username,password_hash\n"${"x".repeat(12 * 2 ** 20)}`, "line 2 is no CSV"],
     ["a CSV with a column twice", "username,password_hash,username\na,b,c\n", "names a column twice"],
@@ -189,6 +205,17 @@ describe("gatehouse users import", () => {
     const { code, stderr } = await command(["users", "import", fileOf("odd", text)], env);
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(reason) });
     expect(stderr).not.toContain("canary");
+  });
+
+  it("says how people with more costs than may be in use are imported", async () => {
+    const users = [4, 5, 6, 7, 8].map((cost) => ({
+      username: `n${cost}`,
+      password_hash: bcrypt.hash.replace("$04$", `$0${cost}$`),
+    }));
+    const file = fileOf("costs.json", JSON.stringify(users));
+    const { stderr } = await command(["users", "import", file], into("refusing"));
+    expect(stderr).toMatch(/at most 4 are in use at a time\nImport people with some of the costs first/);
+    expect(stderr).toContain("`gatehouse users imported --remove`");
   });
 
   it("refuses a folder and a file that are not there, and one that is not of Home Assistant", async () => {

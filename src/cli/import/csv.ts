@@ -1,19 +1,21 @@
 import { UsageError } from "../output.ts";
-import type { Entry } from "./entries.ts";
+import { type Entry, unknownFieldIn } from "./entries.ts";
 
 /**
  * The records of a CSV text (RFC 4180) as entries, named by the line that they begin on. The first record names the
- * columns. Throws `UsageError` for a text that is no CSV.
+ * columns. Throws `UsageError` for a text that is no CSV, and for a column that is unknown.
  */
 export function csvEntries(text: string): readonly Entry[] {
   const [head, ...records] = recordsOf(text);
   const columns = head?.cells.map((name) => name.trim()) ?? [];
   if (!columns.includes("username") || !columns.includes("password_hash"))
     throw new UsageError(
-      "the first line of a CSV file names the columns, among them username and password_hash",
+      "the first line of a CSV file names the columns, among them username and password_hash, in small letters and separated by commas",
     );
   if (new Set(columns).size < columns.length)
     throw new UsageError("the first line of a CSV file names a column twice");
+  const strange = unknownFieldIn(columns);
+  if (strange !== undefined) throw new UsageError(`line ${head?.line}: ${strange}`);
   return records.map(({ line, cells }) => ({
     entry: `line ${line}`,
     fields:

@@ -19,8 +19,8 @@ export function userOfEntry(entry: string, fields: unknown): UserToImport | Impo
   if (typeof fields === "string") return { entry, problem: fields };
   if (typeof fields !== "object" || fields === null || Array.isArray(fields))
     return { entry, problem: "is no object with username and password_hash" };
-  const strange = Object.keys(fields).find((name) => !known.includes(name as Field));
-  if (strange !== undefined) return { entry, problem: `unknown field; the fields are ${known.join(", ")}` };
+  const strange = unknownFieldIn(Object.keys(fields));
+  if (strange !== undefined) return { entry, problem: strange };
   const {
     username,
     password_hash,
@@ -44,6 +44,17 @@ export function userOfEntry(entry: string, fields: unknown): UserToImport | Impo
   if ("problem" in hash) return { entry, problem: hash.problem };
   const login = { username: normaliseLoginName(username), hash };
   return { entry, name: name === "" ? username : name, groupIds, isActive, localOnly, login };
+}
+
+/** Where names and values are mixed up, a name may be a password or a hash. Such a name is not shown. */
+const shownName = /^[A-Za-z][\w .-]{0,31}$/;
+
+/** What is wrong with the first name that is no field. Undefined if all are. */
+export function unknownFieldIn(names: readonly string[]): string | undefined {
+  const strange = names.find((name) => !known.includes(name as Field));
+  if (strange === undefined) return undefined;
+  const which = shownName.test(strange) ? ` "${strange}"` : "";
+  return `unknown field${which}; the fields are ${known.join(", ")}`;
 }
 
 function trimmed(text: string): string[] {

@@ -31,6 +31,9 @@ export interface UserToImport {
   readonly login?: { readonly username: string; readonly hash: ImportedHash } | undefined;
 }
 
+/** The `entry` of a problem that the users have together. */
+export const allEntries = "all";
+
 export interface ImportProblem {
   readonly entry: string;
   readonly problem: string;
@@ -128,7 +131,7 @@ async function tooCostly(
   users: readonly UserToImport[],
 ): Promise<readonly ImportProblem[]> {
   const problem = problemTogether(await readRecord(store, recordKeys.scryptParameters), users);
-  return problem === undefined ? [] : [{ entry: "all", problem }];
+  return problem === undefined ? [] : [{ entry: allEntries, problem }];
 }
 
 /** Why the costs of these users cannot be in use beside those of the record. */
