@@ -19,7 +19,10 @@ export interface GatehouseLoginEvents {
   "gatehouse-ended": CustomEvent<{ readonly reason: string }>;
 }
 
-/** `<gatehouse-login>`. A change of an attribute starts the login again. */
+/**
+ * `<gatehouse-login>`. A change of an attribute starts the login again. Properties that a page sets before the element's
+ * script has loaded count too.
+ */
 export interface GatehouseLoginElement extends HTMLElement {
   /** `url`: the gateway's address, also relative to the page. Default: the page's own origin. */
   url: string | null;
@@ -50,7 +53,8 @@ export interface GatehouseLoginElement extends HTMLElement {
   codeChallenge: string | null;
   /**
    * Lets the person log in again for a call of the client that needs it, for instance with a second element with
-   * `for="step-up"`. Set it before the element is in the page.
+   * `for="step-up"`. Set it before the login is done; a later one counts once the client has connected again. Without it
+   * such a call rejects with `recent_login_required`.
    */
   onStepUp: StepUpHandler | undefined;
   /** Where the client of a session keeps its tokens. Default: in memory. Set it before the element is in the page. */

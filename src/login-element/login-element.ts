@@ -51,6 +51,11 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     maxAge: { attribute: "max-age" },
     requestUri: { attribute: "request-uri" },
     stepUp: { attribute: false },
+    // Reactive only so that Lit keeps what a page sets before the element is defined.
+    setupCode: { attribute: false },
+    tokens: { attribute: false },
+    device: { attribute: false },
+    onStepUp: { attribute: false },
     // Only so that a change shows the other texts. `lang` itself stays the browser's property.
     language: { attribute: "lang" },
   };
@@ -69,10 +74,10 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
   declare maxAge: string | null;
   declare requestUri: string | null;
   declare stepUp: StepUpRequest | undefined;
-  setupCode = "";
-  tokens: TokenStore | undefined = undefined;
-  onStepUp: StepUpHandler | undefined = undefined;
-  device: DeviceTokenStore | undefined = undefined;
+  declare setupCode: string;
+  declare tokens: TokenStore | undefined;
+  declare device: DeviceTokenStore | undefined;
+  declare onStepUp: StepUpHandler | undefined;
   #client: GatewayClient | undefined;
   #controller: LoginController | undefined;
   #fieldProblems: Readonly<Record<string, string>> = {};
@@ -96,6 +101,10 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     this.maxAge = null;
     this.requestUri = null;
     this.stepUp = undefined;
+    this.setupCode = "";
+    this.tokens = undefined;
+    this.device = undefined;
+    this.onStepUp = undefined;
   }
 
   get client(): GatewayClient | undefined {
@@ -124,13 +133,16 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     this.#focused = undefined;
     const url = new URL(this.url ?? location.origin, document.baseURI).href;
     const clientId = this.clientId ?? undefined;
-    const client = new GatewayClient({
+    const options = {
       url,
       clientId,
       device: this.device ?? browserDeviceStore(url),
       ...(this.tokens === undefined ? {} : { tokens: this.tokens }),
-      ...(this.onStepUp === undefined ? {} : { onStepUp: this.onStepUp }),
-    });
+    };
+    // A getter: the client asks for it after the login, and a page may set it until then.
+    const client = new GatewayClient(
+      Object.defineProperty(options, "onStepUp", { get: () => this.#stepUpHandler }),
+    );
     this.#client = client;
     const controller = new LoginController({
       client: this.purpose === "step-up" ? stepUpClient(this.stepUp) : client,
@@ -152,6 +164,11 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
     });
     this.#controller = controller;
     void controller.begin();
+  }
+
+  get #stepUpHandler(): StepUpHandler | undefined {
+    if (this.onStepUp === undefined) return undefined;
+    return (request) => (this.onStepUp === undefined ? request.cancel() : this.onStepUp(request));
   }
 
   #changed(controller: LoginController): void {

@@ -1,5 +1,5 @@
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type { GatehouseLoginElement, GatewayClient } from "../../src/login-element/index.ts";
 import { builtPages } from "../support/built-pages.ts";
@@ -102,41 +102,73 @@ it("gives the call up if it is removed", async () => {
   expect(await outcome()).toEqual({ result: "step_up_failed", ended: [] });
 });
 
-it("gives the client of a login what the page does for a step-up", async () => {
-  const strict = await startNode(
-    { origins: [pages.origin], step_up: { group_policy: "second_factor" } },
-    { pages: await builtPages() },
-  );
-  try {
+/** As a page of its own would: the handler shows a second element. */
+function setOnElement(): void {
+  const login = document.querySelector("gatehouse-login");
+  if (login === null) return;
+  const seen = window as unknown as Called;
+  seen.ended = [customElements.get("gatehouse-login") === undefined ? "before" : "after"];
+  login.tokens = { load: () => null, save: () => void seen.ended.push("saved") };
+  login.onStepUp = (request) => {
+    const again = Object.assign(document.createElement("gatehouse-login"), { stepUp: request });
+    again.setAttribute("url", login.url ?? "");
+    again.setAttribute("for", "step-up");
+    document.body.append(again);
+  };
+}
+
+/** Logs in, and calls what needs a second factor. */
+async function logInAndCall(page: Page): Promise<void> {
+  await page.getByLabel("User name").fill("paula");
+  await page.getByLabel("Password").fill(ownerPassword);
+  await page.keyboard.press("Enter");
+  await page.getByText("You are logged in.").first().waitFor();
+  await page.evaluate(() => {
+    const { client } = document.querySelector("gatehouse-login") ?? {};
+    (window as unknown as Called).called = (
+      client?.call("gatehouse/groups/create", { name: "strict", policy: {} }) ?? Promise.resolve()
+    ).catch(({ code }: { readonly code: string }) => code);
+  });
+}
+
+describe("an element whose client's calls need a step-up", () => {
+  let strict: Awaited<ReturnType<typeof startNode>>;
+  beforeAll(async () => {
+    strict = await startNode(
+      { origins: [pages.origin], step_up: { group_policy: "second_factor" } },
+      { pages: await builtPages() },
+    );
     await setUpOwner(strict.authority);
+  });
+  afterAll(async () => {
+    await strict?.stop();
+  });
+
+  it("has what its page set before the element was defined", async () => {
+    const page = await browser.newPage();
+    page.setDefaultTimeout(60_000);
+    // The document is parsed, and no module has run.
+    await page.addInitScript(
+      `document.addEventListener("readystatechange", ${String(setOnElement)}, { once: true });`,
+    );
+    await page.goto(`${pages.origin}/?${new URLSearchParams({ url: strict.url })}`);
+    await logInAndCall(page);
+    await page.getByRole("heading", { name: "Log in again" }).waitFor();
+    expect(await page.evaluate(() => (window as unknown as Called).ended)).toEqual(["before", "saved"]);
+  });
+
+  it("has the handler that its page set once the login was on the screen", async () => {
     const { page } = await pages.open(strict.url);
-    await page.evaluate(() => {
-      document.querySelector("gatehouse-login")?.remove();
-      const element = document.createElement("gatehouse-login") as GatehouseLoginElement;
-      element.setAttribute("url", new URLSearchParams(location.search).get("url") ?? "");
-      const seen = window as unknown as Called;
-      element.onStepUp = (request) => {
-        seen.ended = [request.acr];
-        return request.cancel();
-      };
-      element.addEventListener("gatehouse-authenticated", (event) => {
-        const { client } = (event as CustomEvent<{ readonly client: GatewayClient }>).detail;
-        seen.called = client
-          .call("gatehouse/groups/create", { name: "strict", policy: {} })
-          .catch(({ code }: { readonly code: string }) => code);
-      });
-      document.querySelector("main")?.append(element);
-    });
-    await page.getByLabel("User name").fill("paula");
-    await page.getByLabel("Password").fill(ownerPassword);
-    await page.keyboard.press("Enter");
-    await page.getByText("You are logged in.").first().waitFor();
-    const outcome = await page.evaluate(async () => {
-      const { called, ended } = window as unknown as Called;
-      return [await called, ended];
-    });
-    expect(outcome).toEqual(["step_up_failed", ["aal2"]]);
-  } finally {
-    await strict.stop();
-  }
+    await page.getByLabel("User name").waitFor();
+    await page.evaluate(setOnElement);
+    await logInAndCall(page);
+    await page.getByRole("heading", { name: "Log in again" }).waitFor();
+    expect(await page.evaluate(() => (window as unknown as Called).ended)).toEqual(["after"]);
+  });
+
+  it("has calls that fail at once without a handler", async () => {
+    const { page } = await pages.open(strict.url);
+    await logInAndCall(page);
+    expect(await page.evaluate(() => (window as unknown as Called).called)).toBe("recent_login_required");
+  });
 });
