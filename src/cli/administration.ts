@@ -2,13 +2,15 @@ import type { Authority } from "../auth/authority.ts";
 import type { AuditRecord } from "../auth/model.ts";
 import { createAudit } from "../observability/audit.ts";
 import { auditedAuthority } from "../observability/audited-authority.ts";
+import type { Config } from "../server/config/schema.ts";
 import { InstallationError } from "../server/installation.ts";
 import { IssuerError } from "../server/issuer.ts";
-import { openAuthority, systemClock } from "../server/open-authority.ts";
+import { type OpenAuthority, openAuthority, systemClock } from "../server/open-authority.ts";
 import { watchRevocations } from "../server/revocation-watch.ts";
 import { SecretError } from "../server/secret.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { UsageError } from "./output.ts";
+import { openTemporaryInstallation } from "./temporary-installation.ts";
 
 /** No socket waits for a command, so a command waits for a slow store where a gateway would refuse work. */
 const storeTimeoutMs = 5_000;
@@ -18,6 +20,8 @@ export interface StoreAccess {
   readonly followLog?: boolean;
   /** Create the installation if there is none. Otherwise a missing installation is a usage error. */
   readonly createIfMissing?: boolean;
+  /** For what writes nothing: if there is no installation, this is called, and the action gets an empty one. */
+  readonly onMissing?: (() => void) | undefined;
 }
 
 /**
@@ -28,19 +32,18 @@ export async function withAuthority<T>(
   flags: ConfigFlags & { readonly provider?: string },
   environment: { readonly env: Readonly<Record<string, string | undefined>> },
   action: (authority: Authority) => Promise<T>,
-  { followLog = false, createIfMissing = false }: StoreAccess = {},
+  access: StoreAccess = {},
 ): Promise<T> {
   const config = configurationOf(flags, environment.env);
   const slowStoreConfig = { ...config, store_timeout_ms: Math.max(config.store_timeout_ms, storeTimeoutMs) };
-  const opened = await openAuthority(slowStoreConfig, { role: "cli", creates: createIfMissing }).catch(
-    (error: unknown) => {
-      throw isUsageMistake(error) ? new UsageError(error.message) : error;
-    },
-  );
+  const opened = await open(slowStoreConfig, access).catch((error: unknown) => {
+    throw isUsageMistake(error) ? new UsageError(error.message) : error;
+  });
   const relayed = relayingAudit(opened.authority);
   let stopWatching = async () => {};
   try {
-    if (followLog) stopWatching = await watchRevocations(slowStoreConfig, opened, systemClock);
+    if (access.followLog === true)
+      stopWatching = await watchRevocations(slowStoreConfig, opened, systemClock);
     return await action(atProvider(relayed.authority, flags.provider));
   } catch (error) {
     throw error instanceof IssuerError ? new UsageError(error.message) : error;
@@ -48,6 +51,20 @@ export async function withAuthority<T>(
     await relayed.written();
     await stopWatching();
     await opened.close();
+  }
+}
+
+async function open(
+  config: Config,
+  { createIfMissing = false, onMissing }: StoreAccess,
+): Promise<OpenAuthority> {
+  try {
+    return await openAuthority(config, { role: "cli", creates: createIfMissing });
+  } catch (error) {
+    if (onMissing === undefined || !(error instanceof InstallationError)) throw error;
+    const opened = await openTemporaryInstallation(config);
+    onMissing();
+    return opened;
   }
 }
 

@@ -26,10 +26,12 @@ export function addImportCommands(family: Command, context: CommandContext): voi
       const { importUsers } = await import("./import-users.ts");
       const read = readImport(file, flags.format);
       const dryRun = flags.dryRun === true;
-      const createIfMissing = !dryRun && read.users.some(({ isOwner }) => isOwner === true);
+      const mayCreate = read.users.some(({ isOwner }) => isOwner === true);
+      const onMissing = () => output.notice("There is no installation yet: the import creates it.");
       const request = { groups: flags.group ?? [], dryRun };
       await withAuthority(flags, context, (authority) => importUsers(authority, read, request, output), {
-        createIfMissing,
+        createIfMissing: mayCreate && !dryRun,
+        onMissing: mayCreate && dryRun ? onMissing : undefined,
       });
     }),
   );

@@ -1,6 +1,6 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 
 import { createMemoryTokenStore, GatewayClient } from "../../src/client/index.ts";
 import { setUpOwner, sharedIssuer, startNode } from "../support/gateway.ts";
@@ -109,6 +109,12 @@ describe("gatehouse users import", () => {
     );
     fileOf("ha/.storage/auth_module.totp", "{}");
     const env = into("from-ha");
+    expect(await command(["users", "import", at, "--dry-run"], env)).toEqual({
+      code: 0,
+      stdout: expect.stringContaining("4 users can be imported; nothing was written"),
+      stderr: "There is no installation yet: the import creates it.\n",
+    });
+    expect(existsSync(env.GATEHOUSE_DATA)).toBe(false);
     const { code, stdout, stderr } = await command(["users", "import", at], env);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     for (const line of [
@@ -141,6 +147,37 @@ describe("gatehouse users import", () => {
       });
     expect((await command(["users", "imported", "--remove"], env)).stdout).toContain("removed 2");
     expect((await command(["users", "imported"], env)).stdout).toContain("no password is an imported hash");
+  });
+
+  it("does a dry run without an installation only as an import would, and leaves no file", async () => {
+    const olga = { id: idOf("a"), name: "Olga", username: "olga", more: { is_owner: true } };
+    const at = homeAssistant(
+      "ha-owner",
+      [{ ...olga, more: { is_owner: true, group_ids: ["none"] } }],
+      ["olga"],
+    );
+    const env = into("dry");
+    const temporary = path.join(folder.path, "temporary");
+    mkdirSync(temporary);
+    vi.stubEnv("TMPDIR", temporary);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const dryRun = (file: string) => command(["users", "import", file, "--dry-run"], env);
+    expect(await dryRun(at)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("user Olga: unknown group: none"),
+    });
+    expect(readdirSync(temporary)).toEqual([]);
+    expect(existsSync(env.GATEHOUSE_DATA)).toBe(false);
+    const noOwner = fileOf("no-owner.csv", `username,password_hash\ngood,${bcrypt.hash}\n`);
+    expect(await dryRun(noOwner)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("there is no store"),
+    });
+    fileOf("dry/secret.key", "a secret whose store is lost, 32 characters");
+    expect(await dryRun(at)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("is missing, beside"),
+    });
   });
 
   it("reports everything that is wrong, with the entry, and writes nothing", async () => {
