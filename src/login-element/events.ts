@@ -15,7 +15,7 @@ export interface GatehouseLoginEvents {
   }>;
   /** `for="step-up"`: the person has logged in again, and the calls that waited for it go on. */
   "gatehouse-stepped-up": CustomEvent<null>;
-  /** A login ended without success. `reason` is that of the flow's `abort` step. The person may start again. */
+  /** A login ended without success. `reason` is that of the flow's `abort` step. The person may start again, except in a step-up. */
   "gatehouse-ended": CustomEvent<{ readonly reason: string }>;
 }
 

@@ -260,6 +260,7 @@ export class LoginElement extends LitElement implements GatehouseLoginElement {
       waitSeconds: this.#waitSeconds,
       fieldProblems: this.#fieldProblems,
       target: targetOf(this.redirectUri ?? ""),
+      startsAgain: this.purpose !== "step-up",
       onSubmit: (event) => this.#submit(event),
       onChoose: (provider) => void controller.choose(provider),
       onOtherWay: () => controller.showProviders(),

@@ -20,6 +20,8 @@ export interface ViewContext {
   readonly fieldProblems: Readonly<Record<string, string>>;
   /** Where a code goes: the host of the redirect URI, or that URI if it has none. */
   readonly target: string;
+  /** After an end another login may begin. A step-up is over with its login. */
+  readonly startsAgain: boolean;
   readonly onSubmit: (event: SubmitEvent) => void;
   readonly onChoose: (provider: ProviderInfo) => void;
   readonly onOtherWay: () => void;
@@ -45,7 +47,8 @@ export function viewTemplate(context: ViewContext): TemplateResult {
     case "confirm":
       return confirmTemplate(context);
     case "ended":
-      if (view.reason === "onboarding_done") return html`<p>${reasonText(texts, view.reason)}</p>`;
+      if (view.reason === "onboarding_done" || !context.startsAgain)
+        return html`<p>${reasonText(texts, view.reason)}</p>`;
       return html`<p>${reasonText(texts, view.reason)}</p>${button(context, texts.again, context.onAgain)}${otherWay(context)}`;
     case "failed":
       return failedTemplate(context);

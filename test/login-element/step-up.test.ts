@@ -37,13 +37,13 @@ interface Called {
 }
 
 /** A page whose client has an old login, and calls what needs a recent one. Its handler shows the element. */
-async function calling(name: string) {
+async function calling(name: string, stays = false) {
   const { page, complaints } = await pages.open(node.url);
   const tokens = await staleTokens(node.authority, ownerId);
   // As text: vitest would change the import.
   await page.evaluate(`import("${node.url}/login-element.js").then((file) => { window.file = file; })`);
   await page.evaluate(
-    async ([url, stored, client_name]) => {
+    async ([url, stored, client_name, keep]) => {
       document.querySelector("gatehouse-login")?.remove();
       const seen = window as unknown as Called;
       seen.ended = [];
@@ -59,7 +59,7 @@ async function calling(name: string) {
           for (const event of ["gatehouse-stepped-up", "gatehouse-ended"])
             element.addEventListener(event, () => {
               seen.ended.push(event);
-              element.remove();
+              if (!keep) element.remove();
             });
           document.querySelector("main")?.append(element);
         },
@@ -69,7 +69,7 @@ async function calling(name: string) {
         .call("auth/long_lived_access_token", { lifespan: 1, client_name })
         .catch(({ code }: { readonly code: string }) => code);
     },
-    [node.url, tokens, name] as const,
+    [node.url, tokens, name, stays] as const,
   );
   const outcome = () =>
     page.evaluate(async () => {
@@ -100,6 +100,17 @@ it("gives the call up if it is removed", async () => {
   await page.getByLabel("User name").waitFor();
   await page.evaluate(() => document.querySelector("gatehouse-login")?.remove());
   expect(await outcome()).toEqual({ result: "step_up_failed", ended: [] });
+});
+
+it("offers no other login once the one of the step-up has ended", async () => {
+  const { page, outcome } = await calling("ended", true);
+  await page.getByLabel("User name").fill("paula");
+  await page.getByLabel("Password").fill(ownerPassword);
+  await page.evaluate(() => document.querySelector("gatehouse-login")?.stepUp?.cancel());
+  await page.keyboard.press("Enter");
+  await page.getByText("That took too long.").first().waitFor();
+  expect(await outcome()).toEqual({ result: "step_up_failed", ended: ["gatehouse-ended"] });
+  expect(await page.locator("gatehouse-login button").count()).toBe(0);
 });
 
 /** As a page of its own would: the handler shows a second element. */
