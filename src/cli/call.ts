@@ -14,6 +14,8 @@ export interface CallOptions {
   /** Its fields, as a JSON object. */
   readonly fields: string | undefined;
   readonly accessToken: string | undefined;
+  /** The login name for another login. Without it the person is asked. */
+  readonly username: string | undefined;
   /** Asks the person without echo. Without a terminal nobody logs in again. */
   readonly ask: Ask;
   /** The same, with echo. */
@@ -102,14 +104,14 @@ function isPasswordForm(step: FlowStep): step is FormStep {
 
 async function passwordFor(
   { errors, data_schema }: FormStep,
-  { ask, askOpenly }: CallOptions,
+  { ask, askOpenly, username }: CallOptions,
   output: Output,
 ) {
   if (errors.base === "invalid_auth") output.notice("Invalid username or password.");
   const input: Record<string, string> = {};
   for (const { name } of data_schema)
     input[name] =
-      (await (name === "password" ? ask : askOpenly)?.(name === "password" ? "Password: " : "Username: ")) ??
+      (name === "password" ? await ask?.("Password: ") : (username ?? (await askOpenly?.("Username: ")))) ??
       "";
   return input;
 }

@@ -179,6 +179,7 @@ function addCallCommand(program: Command, { environment, runAction }: CommandCon
     .description(
       `send one command of the protocol to the gateway at <url>, with the access token in ${otherVariables.accessToken}; asks for a login if the command needs a recent one`,
     )
+    .option("--username <login>", "login name, if the command asks for a login")
     .option("--json", "one line of JSON instead of text")
     .action((url, type, fields, flags) =>
       runAction(flags.json, async (output) => {
@@ -187,7 +188,8 @@ function addCallCommand(program: Command, { environment, runAction }: CommandCon
         const { isTTY } = environment.stdin;
         const ask = isTTY ? (question: string) => askHidden(environment, question) : undefined;
         const askOpenly = isTTY ? (question: string) => askLine(environment, question) : undefined;
-        await call({ url, type, fields, accessToken, ask, askOpenly }, output);
+        const { username } = flags;
+        await call({ url, type, fields, accessToken, username, ask, askOpenly }, output);
       }),
     );
 }

@@ -62,6 +62,14 @@ describe("at a terminal", { timeout: 60_000 }, () => {
       expect({ code, shown }).toEqual({ code: 0, shown: expect.stringMatching(/"ey[\w.-]+"/) });
       expect(shown).not.toContain("horse");
       expect(shown).not.toContain(accessToken);
+      const { accessToken: another } = await staleTokens(node.authority, id);
+      const named = await atTerminal(
+        [...call.slice(0, 3), fields.replace("from", "at"), "--username", "paula"],
+        { GATEHOUSE_ACCESS_TOKEN: another },
+        [["Password: ", ownerPassword]],
+      );
+      expect(named).toEqual({ code: 0, shown: expect.stringMatching(/"ey[\w.-]+"/) });
+      expect(named.shown).not.toContain("Username: ");
       const again = ["call", node.url, "auth/current_user"];
       expect(await command(again, token)).toMatchObject({
         code: 0,
