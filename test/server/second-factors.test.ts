@@ -101,6 +101,26 @@ describe.each(transportNames)("second factors on %s", (name) => {
     });
   });
 
+  it("tell administrators that a user has others, when they are set up, reset and removed", async () => {
+    const { socket } = await logIn();
+    const { code } = await setUp(socket);
+    const { socket: watching, step } = await logIn();
+    expect(await step({ code: code() })).toMatchObject({ type: "create_entry" });
+    await watching.call("subscribe_events", { event_type: "user_updated" });
+    const { result } = await socket.call("auth/current_user");
+    const { id: user_id } = result as { readonly id: string };
+    const told = async () => {
+      const event = await watching.find(({ type }) => type === "event", "user_updated");
+      expect(event).toMatchObject({ event: { event_type: "user_updated", data: { user_id } } });
+    };
+    expect(await socket.call("gatehouse/mfa/reset", { user_id })).toMatchObject({ success: true });
+    await told();
+    expect((await setUp(socket)).done).toMatchObject({ success: true });
+    await told();
+    expect(await socket.call("auth/depose_mfa", { mfa_module_id: "totp" })).toMatchObject({ result: "done" });
+    await told();
+  });
+
   it("are asked for over HTTP as in Home Assistant, and the token says so", async () => {
     const { socket } = await logIn();
     const { code } = await setUp(socket);

@@ -3,6 +3,7 @@ import { Compile } from "typebox/compile";
 
 import { AuthError } from "../errors.ts";
 import { newId } from "../ids.ts";
+import type { LogEvent } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Checks, JsonObject, Step, Store, StoredRecord } from "../store.ts";
 import { readRecord } from "../store.ts";
@@ -63,7 +64,16 @@ export function withEnrolment(before: Enrolments, added: Enrolment): readonly En
   return [...before.all.filter(({ factor }) => factor !== added.factor), added];
 }
 
-/** The part of a commit that writes the user's factors, if they are those that were read. */
+/**
+ * The part of a commit that gives a user other factors, if the user has those that were read. Administrators get the event
+ * `user_updated`.
+ */
+export function changeEnrolmentsStep(userId: string, before: Enrolments, after: readonly Enrolment[]): Step {
+  const event: LogEvent = { type: "user_changed", userId, change: "updated", keepsRights: true };
+  return { ...writeEnrolmentsStep(userId, before, after), log: [{ ...event }] };
+}
+
+/** The same without an event: the factors stay, and are only written anew. */
 export function writeEnrolmentsStep(userId: string, before: Enrolments, after: readonly Enrolment[]): Step {
   const key = recordKeys.factors(userId);
   const check = enrolmentChecks(userId, before);

@@ -5,7 +5,7 @@ import { askingSessionChecks } from "../sessions/asking-session.ts";
 import { mergeSteps, readRecord, retryConflicts } from "../store.ts";
 import { requireUser } from "../users/user-record.ts";
 import type { FactorDemands } from "./demands.ts";
-import { type Enrolments, readEnrolments, writeEnrolmentsStep } from "./enrolments.ts";
+import { changeEnrolmentsStep, type Enrolments, readEnrolments } from "./enrolments.ts";
 import type { Factor } from "./factor.ts";
 import { factorWarnings, unconfigured } from "./factor-warnings.ts";
 import {
@@ -83,7 +83,7 @@ export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
         const step = mergeSteps(
           { check: demand.checks },
           asked,
-          writeEnrolmentsStep(by.userId, enrolments, after),
+          changeEnrolmentsStep(by.userId, enrolments, after),
         );
         return (await options.revocation.commit(step)).ok ? removed(enrolments, after) : undefined;
       });
@@ -97,7 +97,7 @@ export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
         const enrolments = await readEnrolments(store, userId);
         const after = factorId === undefined ? [] : without(factors, enrolments, factorId);
         if (after.length === enrolments.all.length) return [];
-        const outcome = await options.revocation.commit(writeEnrolmentsStep(userId, enrolments, after));
+        const outcome = await options.revocation.commit(changeEnrolmentsStep(userId, enrolments, after));
         return outcome.ok ? removed(enrolments, after) : undefined;
       });
     },

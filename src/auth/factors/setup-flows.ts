@@ -27,13 +27,13 @@ import {
 import type { Assurance } from "./assurance.ts";
 import type { FactorDemands } from "./demands.ts";
 import {
+  changeEnrolmentsStep,
   type Enrolments,
   enrolmentChecks,
   newEnrolment,
   readEnrolments,
   readFactorUses,
   withEnrolment,
-  writeEnrolmentsStep,
 } from "./enrolments.ts";
 import type { Factor, FactorContext, FactorForm, FactorSetup } from "./factor.ts";
 
@@ -283,7 +283,7 @@ async function enrol(
     const raised = await raiseSession(options, by, { amr: amr ?? [] });
     // What was not proved raises nothing: recovery codes are only shown.
     const asking = amr === undefined ? { check: raised.step.check ?? [] } : raised.step;
-    const enrolling = writeEnrolmentsStep(userId, before, withEnrolment(before, added));
+    const enrolling = changeEnrolmentsStep(userId, before, withEnrolment(before, added));
     const step = mergeSteps({ check: madeOf }, ending, enrolling, asking);
     const others = (await listSessions(options, userId))
       .filter(({ id, assurance }) => assurance < 2 && id !== sessionId)

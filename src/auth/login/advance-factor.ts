@@ -2,11 +2,11 @@ import type { FlowStep } from "../../../protocol/flow.ts";
 import { AuthError } from "../errors.ts";
 import { hasFactor } from "../factors/assurance.ts";
 import {
+  changeEnrolmentsStep,
   enrolmentChecks,
   newEnrolment,
   readEnrolments,
   withEnrolment,
-  writeEnrolmentsStep,
 } from "../factors/enrolments.ts";
 import type { Factor, FactorForm, FactorSetup } from "../factors/factor.ts";
 import type { FactorProof } from "../factors/factor-proofs.ts";
@@ -154,10 +154,10 @@ async function setUp(
     return await endFlow(tools, at, "not_allowed");
   const added = newEnrolment(factor.id, answer.data, tools.clock.now());
   const next = await flowAfterSetup(tools, at.flow, part, added.id, answer);
-  const outcome = await tools.store.commit(
+  const outcome = await tools.revocation.commit(
     mergeSteps(
       writeFlowStep({ flow: next, version: at.version }),
-      writeEnrolmentsStep(part.userId, enrolments, withEnrolment(enrolments, added)),
+      changeEnrolmentsStep(part.userId, enrolments, withEnrolment(enrolments, added)),
       { check: [...restoredChecks(part.proof.evidence), ...theirs] },
     ),
   );
@@ -209,8 +209,8 @@ async function keepRecovery(
   if (!enrolments.all.some(({ id }) => id === enrolmentId) || theirs === undefined)
     return await endFlow(tools, at, "not_allowed");
   const added = newEnrolment(factor.id, answer.data, tools.clock.now());
-  const write = writeEnrolmentsStep(part.userId, enrolments, withEnrolment(enrolments, added));
-  const outcome = await tools.store.commit(mergeSteps(write, { check: theirs }));
+  const write = changeEnrolmentsStep(part.userId, enrolments, withEnrolment(enrolments, added));
+  const outcome = await tools.revocation.commit(mergeSteps(write, { check: theirs }));
   if (!outcome.ok) return await endRefused(tools, at, outcome.conflict);
   const proved = { enrolmentId: String(enrolmentId), amr: (amr as readonly string[]) ?? [] };
   return await finishWithNew(tools, at, part, proved, peer);
