@@ -1,7 +1,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 
 import type { FormField, FormStep } from "../../protocol/flow.ts";
-import { fieldHint, fieldLabel, type Texts, textOfCode } from "./texts.ts";
+import { fieldHint, fieldLabel, fill, type Texts, textOfCode } from "./texts.ts";
 
 /** The longest text that a flow takes, in UTF-16 code units. */
 const longestText = 1_024;
@@ -92,11 +92,24 @@ export function answerOf(form: HTMLFormElement, { data_schema }: FormStep, texts
 }
 
 /** What the server found wrong with single fields. `base` is about the whole form. */
-export function problemsOf({ errors, data_schema }: FormStep, texts: Texts): Record<string, string> {
+export function problemsOf(step: FormStep, texts: Texts): Record<string, string> {
+  const { errors, data_schema } = step;
   const problems: Record<string, string> = {};
   for (const { name } of data_schema) {
     const code = Object.hasOwn(errors, name) ? errors[name] : undefined;
-    if (code !== undefined) problems[name] = textOfCode(texts.problems, code);
+    if (code !== undefined)
+      problems[name] = shortPassword(step, code, texts) ?? textOfCode(texts.problems, code);
   }
   return problems;
+}
+
+/** Only the server's words tell how many characters it wants, and only if there are too few. */
+function shortPassword(
+  { description_placeholders }: FormStep,
+  code: string,
+  texts: Texts,
+): string | undefined {
+  if (code !== "invalid_password") return undefined;
+  const [, count] = /at least (\d{1,4}) characters/.exec(description_placeholders?.reason ?? "") ?? [];
+  return count === undefined ? undefined : fill(texts.shortPassword, { count });
 }

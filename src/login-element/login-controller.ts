@@ -160,8 +160,8 @@ export class LoginController {
     if (view.kind !== "form" || busy) return;
     const turn = this.#turn;
     const asksForCode = "setup_code" in input;
-    const refuse = (errors: Readonly<Record<string, string>>) => {
-      const step = ownerForm(asksForCode || "setup_code" in errors, errors);
+    const refuse = (errors: Readonly<Record<string, string>>, reason?: string) => {
+      const step = ownerForm(asksForCode || "setup_code" in errors, errors, reason);
       this.#set({ view: { kind: "form", step }, busy: false });
     };
     const owner = ownerIn(input, setup.code);
@@ -172,10 +172,10 @@ export class LoginController {
       if (turn === this.#turn) this.#created(undefined);
     } catch (error) {
       if (turn !== this.#turn) return;
-      const { code, retryAfterSeconds } = asGatewayError(error);
+      const { code, message, retryAfterSeconds } = asGatewayError(error);
       const errors = errorsOf(code);
       if (code === "onboarding_done") this.#end(code);
-      else if (errors !== undefined) refuse(errors);
+      else if (errors !== undefined) refuse(errors, message);
       else this.#set({ busy: false, problem: code, waitUntil: inSeconds(retryAfterSeconds) });
     }
   }

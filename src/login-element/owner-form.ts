@@ -11,8 +11,15 @@ export interface Owner {
 /** The `step_id` of the form, which comes from no flow. */
 const stepId = "owner";
 
-/** The form for the owner. `asksForCode`: the page has no set-up code, or a wrong one. */
-export function ownerForm(asksForCode: boolean, errors: Readonly<Record<string, string>> = {}): FormStep {
+/**
+ * The form for the owner. `asksForCode`: the page has no set-up code, or a wrong one. `reason`: the server's words for an
+ * error, where the form of a reset code has them too.
+ */
+export function ownerForm(
+  asksForCode: boolean,
+  errors: Readonly<Record<string, string>> = {},
+  reason?: string,
+): FormStep {
   const names = ["name", "username", "new_password", "new_password_again"];
   const field = (name: string): FormField => ({ type: "string", name, required: true });
   return {
@@ -22,7 +29,7 @@ export function ownerForm(asksForCode: boolean, errors: Readonly<Record<string, 
     step_id: stepId,
     data_schema: [...names, ...(asksForCode ? ["setup_code"] : [])].map(field),
     errors: { ...errors },
-    description_placeholders: null,
+    description_placeholders: reason === undefined ? null : { reason },
     last_step: null,
     preview: null,
   };

@@ -45,6 +45,7 @@ const english = {
   done: "You are logged in.",
   missing: "Fill this in.",
   notANumber: "Enter a whole number.",
+  shortPassword: "Use at least {count} characters.",
   optional: "optional",
   fields: {
     username: "User name",
@@ -162,6 +163,7 @@ const german: Texts = {
   done: "Sie sind angemeldet.",
   missing: "Bitte ausfüllen.",
   notANumber: "Bitte eine ganze Zahl eingeben.",
+  shortPassword: "Verwenden Sie mindestens {count} Zeichen.",
   optional: "freiwillig",
   fields: {
     username: "Benutzername",

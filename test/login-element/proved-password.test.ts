@@ -136,7 +136,7 @@ it("takes a reset code in a password's place, and sends an imported password by 
   await enter("paula", code);
   await page.getByLabel("New password").fill("short");
   await page.getByRole("button", { name: "Continue" }).click();
-  await page.getByText("Choose a longer password").waitFor();
+  await page.getByText("Use at least 15 characters.").waitFor();
   await page.getByLabel("New password").fill("a new horse, a new battery");
   await page.getByRole("button", { name: "Continue" }).click();
   await page.getByText("You are logged in.").first().waitFor();

@@ -91,7 +91,7 @@ it("shows each error at its field", async () => {
   await page.getByText("The two passwords differ.").waitFor();
   expect(await page.getByLabel("New password, again").getAttribute("aria-invalid")).toBe("true");
   await fill({ ...ownerLogin, password: "short" });
-  await page.getByText("Choose a longer password").waitFor();
+  await page.getByText("Use at least 15 characters.").waitFor();
   expect(await gateway.authority.onboarding.required()).toBe(true);
   await fill(ownerLogin);
   await page.getByRole("heading", { name: "Done" }).waitFor();
