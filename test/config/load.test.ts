@@ -62,6 +62,14 @@ describe("sources", () => {
     });
   });
 
+  it("reads a list in the environment as JSON too", () => {
+    const origins = (text: string) => loadConfig({ env: { GATEHOUSE_ORIGINS: text } }).origins;
+    const [one, two] = ["https://one.example", "https://two.example"];
+    expect(origins(`${one}, ${two}`)).toEqual([one, two]);
+    expect(origins(` ["${one}", "${two}"] `)).toEqual([one, two]);
+    expect(origins("[]")).toEqual([]);
+  });
+
   it("reads groups, lists, null and booleans from the environment", () => {
     const config = loadConfig({
       file: file("public_url: https://auth.example\nlog:\n  level: debug\n"),
@@ -170,6 +178,16 @@ const table: readonly [name: string, sources: () => ConfigSources, text: string]
     "a string for a list",
     () => ({ file: file("origins: a") }),
     "origins (FILE): must be a list of at most 256 strings, got a string of 1 characters",
+  ],
+  [
+    "a list in the environment that is neither JSON nor separated by commas",
+    () => ({ env: { GATEHOUSE_TOKENS_ROTATE_FOR: "['https://a.example/']" } }),
+    "strings, got a string of 22 characters that is no JSON: separate the entries by commas",
+  ],
+  [
+    "a list of numbers in the environment",
+    () => ({ env: { GATEHOUSE_ORIGINS: "[1]" } }),
+    "origins (GATEHOUSE_ORIGINS): must be a list of at most 256 strings, got a list of 1",
   ],
   [
     "a number in a list",

@@ -153,12 +153,18 @@ function fromText(option: Option, text: string): unknown {
   if (option.kind === "boolean" && (text === "true" || text === "false")) return text === "true";
   if (option.kind === "entries") return fromJson(text);
   if (option.kind === "list") {
+    if (isLikeJson(text)) return fromJson(text);
     return text
       .split(",")
       .map((item) => item.trim())
       .filter((item) => item !== "");
   }
   return text;
+}
+
+/** No entry of a list begins like this, so what does is JSON, or meant to be. */
+function isLikeJson(text: string): boolean {
+  return text.trimStart().startsWith("[");
 }
 
 function fromJson(text: string): unknown {

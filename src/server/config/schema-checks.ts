@@ -23,10 +23,17 @@ export function checkSchema(
     seen.add(key);
     const value = valueAt(tree, option.path);
     const message = entriesProblem(option.key, value);
-    const usual = `must be ${option.allowed}, got ${kindOfValue(value)}`;
+    const hint = option.kind === "list" && isBrokenJson(value) ? brokenListHint : "";
+    const usual = `must be ${option.allowed}, got ${kindOfValue(value)}${hint}`;
     problems.push({ key, source: sourceOf(key), message: message ?? usual });
   }
   return undefined;
+}
+
+const brokenListHint = " that is no JSON: separate the entries by commas, without brackets and quotes";
+
+function isBrokenJson(value: unknown): boolean {
+  return typeof value === "string" && value.trimStart().startsWith("[");
 }
 
 /** `/tokens/rotate_for/3` belongs to the option `tokens.rotate_for`. */
