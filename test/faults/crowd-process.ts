@@ -1,8 +1,7 @@
-import { writeSync } from "node:fs";
-
 import { dialectOf } from "../../bench/load/dialects.ts";
 import { authenticate, scriptOf } from "../../bench/load/handshake.ts";
 import { monotonicNow } from "../../bench/support/machine.ts";
+import { say } from "../support/say.ts";
 
 /** The arguments of a crowd, as JSON. */
 export interface CrowdOrder {
@@ -16,7 +15,6 @@ export interface CrowdOrder {
  * CODES` once all are closed (AT: ms of the machine's monotonic clock). At SIGTERM it prints `left N` and ends.
  */
 const { ports, tokens, sockets }: CrowdOrder = JSON.parse(process.argv[2] ?? "");
-const say = (line: string) => writeSync(1, `${line}\n`);
 /** Below the limit of unauthenticated sockets from one address. */
 const atOnce = 64;
 

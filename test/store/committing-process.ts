@@ -1,14 +1,12 @@
-import { writeSync } from "node:fs";
-
 import type { RecordKey } from "../../src/auth/store.ts";
 import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
+import { say } from "../support/say.ts";
 
 /**
  * A gateway process of its own. It commits as fast as it can and writes one line for each outcome once it knows it: `ok
  * N` or `failed CODE DETAIL`. Arguments: folder, first number, number of concurrent commits.
  */
 const [folder = "", first = "0", width = "8"] = process.argv.slice(2);
-const say = (line: string) => writeSync(1, `${line}\n`);
 
 const store = await openEmbeddedStore({ folder, role: "gateway" });
 say(`ready ${process.pid}`);

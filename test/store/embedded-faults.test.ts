@@ -41,7 +41,7 @@ describe("embedded store", () => {
       const child = startProcess({ script: committing, args: [folder.path, String(next)] });
       await child.line(new RegExp(`^ok ${next + afterCommits}$`));
       child.kill("SIGKILL");
-      expect(await child.exited).toBe("SIGKILL");
+      expect(await child.exited, child.stderr).toBe("SIGKILL");
       const numbers = acknowledged(child.lines);
       acked.push(...numbers);
       next = Math.max(...numbers) + 100;

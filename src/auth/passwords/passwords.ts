@@ -65,7 +65,7 @@ export interface Passwords {
    * The work is one run at each cost of `inUse`, whatever is stored for this name. So the time is the same for a name
    * with an old verifier, one with a new verifier, one with an imported hash and an unknown name. Without `inUse` it is
    * one run at the cost of what is stored, or the current one. `outdated`: the password is right, and what is stored is
-   * weaker than the current parameters, or imported.
+   * weaker than the current parameters, imported, or costs more than a proof may.
    */
   verify(
     password: string,
