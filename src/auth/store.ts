@@ -163,6 +163,8 @@ export interface Store {
     index: IndexKey,
     page: { readonly after?: string | undefined; readonly limit: number },
   ): Promise<readonly string[]>;
+  /** Whether an index has more than `count` members (0 or more). Costs less than listing them. */
+  hasMoreThan(index: IndexKey, count: number): Promise<boolean>;
   commit(step: Step): Promise<CommitOutcome>;
   /**
    * Delivers log entries in order, each at least once, starting with those of `at >= since`, until it is stopped,

@@ -20,6 +20,7 @@ export function measuredStore(store: Store, observe: StoreCallObserver): Store {
     kind: store.kind,
     get: (keys) => measured("get", () => store.get(keys)),
     list: (index, page) => measured("list", () => store.list(index, page)),
+    hasMoreThan: (index, count) => measured("count", () => store.hasMoreThan(index, count)),
     commit: (step) => measured("commit", () => store.commit(step)),
     follow: (since, onEntries, onBreak) => store.follow(since, onEntries, onBreak),
     comparePositions: (a, b) => store.comparePositions(a, b),

@@ -91,6 +91,11 @@ export function checkPage(limit: number): void {
   if (!fine) throw new RangeError(`a page has 1 to ${stepLimits.page} members`);
 }
 
+export function checkCount(count: number): void {
+  const fine = Number.isSafeInteger(count) && count >= 0;
+  if (!fine) throw new RangeError("a count is an integer of 0 or more");
+}
+
 function jsonOf(value: object): string {
   const json = JSON.stringify(value);
   if (Buffer.byteLength(json) > stepLimits.valueBytes) throw new RangeError("a value is too large");

@@ -438,6 +438,25 @@ export function storeContract(contract: StoreContract): void {
         expect(await store.list(longer, { limit: 10 })).toEqual(["long"]);
       });
 
+      fact("tells whether an index has more than a number of members", async () => {
+        const index = indexName();
+        const after = `${index}:x` as IndexKey;
+        await committed(store, {
+          link: ["a", "b", "c"].map((member) => ({ index, member })),
+        });
+        await committed(store, { link: ["d", "e"].map((member) => ({ index: after, member })) });
+        const answers = async (of: IndexKey) =>
+          await Promise.all([0, 1, 2, 3, 4, 2_000_000].map((count) => store.hasMoreThan(of, count)));
+        expect(await answers(index)).toEqual([true, true, true, false, false, false]);
+        expect(await answers(after)).toEqual([true, true, false, false, false, false]);
+        await committed(store, { unlink: [{ index, member: "b" }] });
+        expect(await answers(index)).toEqual([true, true, false, false, false, false]);
+        expect(await answers(indexName())).toEqual([false, false, false, false, false, false]);
+        for (const count of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+          await expect(store.hasMoreThan(index, count)).rejects.toThrow(RangeError);
+        }
+      });
+
       fact(
         "has no members if nothing was linked, and refuses a page size that is not 1 to 1000",
         async () => {

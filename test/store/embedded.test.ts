@@ -1,3 +1,6 @@
+import { expect, it } from "vitest";
+
+import type { IndexKey } from "../../src/auth/store.ts";
 import { openEmbeddedStore } from "../../src/store/embedded/embedded-store.ts";
 import { readState, writeState } from "../../src/store/embedded/state.ts";
 import { StoreFile } from "../../src/store/embedded/store-file.ts";
@@ -28,6 +31,33 @@ storeContract({
       },
     };
   },
+});
+
+it("counts the members of an index that a version without counts has written", async () => {
+  const folder = temporaryFolder();
+  const open = () => openEmbeddedStore({ folder: folder.path, role: "gateway" });
+  const index = "kept" as IndexKey;
+  const links = (...members: string[]) => members.map((member) => ({ index, member }));
+  const before = await open();
+  await before.commit({ link: links("a", "b", "c") });
+  await before.close();
+  const file = await StoreFile.open(folder.path);
+  await file.transact((tables) => tables.members.removeSync(Buffer.from(index)));
+  await file.close();
+
+  const store = await open();
+  const count = async () => {
+    for (let least = 0; least <= 10; least += 1) if (!(await store.hasMoreThan(index, least))) return least;
+    return undefined;
+  };
+  expect(await count()).toBe(3);
+  await store.commit({ link: links("c", "d") });
+  expect(await count()).toBe(4);
+  await store.commit({ unlink: links("a", "never") });
+  expect(await count()).toBe(3);
+  expect(await store.list(index, { limit: 10 })).toEqual(["b", "c", "d"]);
+  await store.close();
+  folder.remove();
 });
 
 async function loseLast(folder: string): Promise<void> {

@@ -28,6 +28,7 @@ export function interposed(store: Store): InterposedStore {
       return store.get(keys);
     },
     list: (index, page) => store.list(index, page),
+    hasMoreThan: (index, count) => store.hasMoreThan(index, count),
     async commit(step) {
       if (!isHeartbeat(step)) calls.commit += 1;
       const interruption = waiting;

@@ -148,7 +148,7 @@ function clientLinks(userId: string, clientId: string | null): NonNullable<Step[
   return [{ index: indexKeys.clientsOf(userId), member: clientId }];
 }
 
-const staleSampleSize = 8;
+const staleSampleSize = 4;
 
 /**
  * Removes some of the user's stale sessions: those whose records the store has collected, or that were created before

@@ -7,7 +7,7 @@ import { type ListingTools, listSessions } from "./session-reading.ts";
 
 /** How many sessions of each kind one user may have. */
 export interface SessionCaps {
-  /** Normal sessions. One more ends the least recently used one. */
+  /** Normal sessions. One more ends the least recently used ones, see `trimSessions`. */
   readonly sessions: number;
   /** Long-lived tokens. One more is refused. */
   readonly longLivedTokens: number;
@@ -21,6 +21,9 @@ interface CapTools extends ListingTools {
  * Ends a user's sessions beyond the cap, least recently used first, after `opened` was committed; never `opened`
  * itself. If the store does not answer, the next login does it. Two logins at the same time may end one session too
  * many.
+ *
+ * Finding the least recently used one reads all sessions of the user, which costs several times as much as the login
+ * if there are a thousand. So a twentieth of the cap ends together, and the next such logins read none.
  */
 export async function trimSessions(
   tools: CapTools & Pick<Revocation, "revoke">,
@@ -34,7 +37,7 @@ export async function trimSessions(
     const normal = (await listSessions(tools, userId)).filter((session) => session.type === "normal");
     if (normal.length <= cap) return;
     const others = normal.filter((session) => session.id !== id).sort((a, b) => lastUse(a) - lastUse(b));
-    const sessionIds = others.slice(0, normal.length - cap).map((session) => session.id);
+    const sessionIds = others.slice(0, normal.length - leftBelow(cap)).map((session) => session.id);
     await tools.revoke({ kind: "sessions", userId, sessionIds }, "session_revoked");
   } catch (error) {
     if (!(error instanceof AuthError)) throw error;
@@ -50,27 +53,18 @@ export async function requireRoomForToken(tools: CapTools, userId: string): Prom
   if (tokens.length >= cap) throw new AuthError("too_many_tokens");
 }
 
+function leftBelow(cap: number): number {
+  return cap - Math.floor(cap / 20);
+}
+
 function lastUse({ lastUsedAt, createdAt }: Session): number {
   return lastUsedAt ?? createdAt;
 }
-
-const maxPageSize = 1000;
 
 /**
  * Whether the user's index has more than `count` members, of all types and including some ended sessions. Reads no
  * record.
  */
 async function holdsMoreThan(store: Store, userId: string, count: number): Promise<boolean> {
-  let left = count;
-  let after: string | undefined;
-  for (;;) {
-    if (left === Number.POSITIVE_INFINITY) return false;
-    const limit = Math.min(maxPageSize, left + 1);
-    const from = after === undefined ? {} : { after };
-    const page = await store.list(indexKeys.sessionsOf(userId), { limit, ...from });
-    if (page.length < limit) return false;
-    left -= page.length;
-    if (left < 0) return true;
-    after = page.at(-1);
-  }
+  return count !== Number.POSITIVE_INFINITY && (await store.hasMoreThan(indexKeys.sessionsOf(userId), count));
 }

@@ -166,7 +166,7 @@ const limits = Type.Object(
       minimum: 1,
       maximum: 1_000_000,
       description:
-        "Maximum of sessions of one user. A login beyond it ends the session that was unused for longest.",
+        "Maximum of sessions of one user. A login beyond it ends those that were unused for longest, a twentieth of this number and at least one.",
     }),
     long_lived_tokens_per_user: Type.Integer({
       default: 500,

@@ -18,7 +18,7 @@ import type {
   StoreGuarantee,
   StoreHealth,
 } from "../../auth/store.ts";
-import { checkName, checkPage, prepareStep } from "../step-limits.ts";
+import { checkCount, checkName, checkPage, prepareStep } from "../step-limits.ts";
 import { reasonOf, unavailable } from "../unavailable.ts";
 import { applyStep } from "./apply-step.ts";
 import { asDamageError } from "./damage.ts";
@@ -33,7 +33,7 @@ import {
   readEntries,
   startOf,
 } from "./log.ts";
-import { listMembers, readRecord } from "./records.ts";
+import { countMembers, listMembers, readRecord } from "./records.ts";
 import { checkedState, readState, writeState } from "./state.ts";
 import { StoreFile } from "./store-file.ts";
 import { hasGarbage, sweep } from "./sweeper.ts";
@@ -156,6 +156,12 @@ class EmbeddedStore implements Store {
     checkName(index);
     checkPage(page.limit);
     return this.#read((tables) => listMembers(tables, index, page));
+  }
+
+  async hasMoreThan(index: IndexKey, count: number): Promise<boolean> {
+    checkName(index);
+    checkCount(count);
+    return this.#read((tables) => countMembers(tables, index) > count);
   }
 
   async commit(step: Step): Promise<CommitOutcome> {

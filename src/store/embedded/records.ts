@@ -112,11 +112,19 @@ export function sweepRecords(tables: Tables, now: number, limit: number): void {
 }
 
 export function linkMember(tables: Tables, index: IndexKey, member: string): void {
-  tables.members.putSync(memberKey(index, member), "");
+  const key = memberKey(index, member);
+  if (tables.members.get(key) !== undefined) return;
+  const count = countMembers(tables, index);
+  tables.members.putSync(key, "");
+  writeCount(tables, index, count + 1);
 }
 
 export function unlinkMember(tables: Tables, index: IndexKey, member: string): void {
-  tables.members.removeSync(memberKey(index, member));
+  const key = memberKey(index, member);
+  if (tables.members.get(key) === undefined) return;
+  const count = countMembers(tables, index);
+  tables.members.removeSync(key);
+  writeCount(tables, index, count - 1);
 }
 
 export function listMembers(
@@ -124,14 +132,39 @@ export function listMembers(
   index: IndexKey,
   page: { readonly after?: string | undefined; readonly limit: number },
 ): string[] {
-  // A member has no NUL, so the first key after `after` is `after` with a NUL. The index ends before byte 1.
+  // A member has no NUL, so the first key after `after` is `after` with a NUL.
   const from = page.after === undefined ? "" : `${page.after}\0`;
   const start = memberKey(index, from);
-  const end = Buffer.from(`${index}\x01`);
+  const end = endOfMembers(index);
   const prefix = Buffer.byteLength(index) + 1;
   return [...tables.members.getKeys({ start, end, limit: page.limit })].map((key) =>
     key.subarray(prefix).toString(),
   );
+}
+
+/** A store of an earlier version has no count of an index until a member is linked or unlinked: they are counted. */
+export function countMembers(tables: Tables, index: IndexKey): number {
+  const text = tables.members.get(countKey(index));
+  if (text === undefined)
+    return tables.members.getKeysCount({ start: memberKey(index, ""), end: endOfMembers(index) });
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 1) throw new DamageError("a count cannot be read");
+  return count;
+}
+
+function writeCount(tables: Tables, index: IndexKey, count: number): void {
+  if (count === 0) tables.members.removeSync(countKey(index));
+  else tables.members.putSync(countKey(index), String(count));
+}
+
+/** Outside the keys of any index's members. */
+function countKey(index: IndexKey): Buffer {
+  return Buffer.from(index);
+}
+
+/** A member's key has byte 0 after the index's name. */
+function endOfMembers(index: IndexKey): Buffer {
+  return Buffer.from(`${index}\x01`);
 }
 
 function memberKey(index: IndexKey, member: string): Buffer {

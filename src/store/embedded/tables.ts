@@ -7,7 +7,7 @@ import { sizeLimit } from "./file-header.ts";
  * text.
  *
  * - `records`: record key → `version|expiresAt or nothing|json`
- * - `members`: index key, NUL, member → empty
+ * - `members`: index key, NUL, member → empty; index key → the number of its members, unless that is 0
  * - `log`: sequence number, 8 bytes big-endian → `at|version|json`
  * - `expiry`: a time, 8 bytes big-endian, record key → empty: the record may have expired by then, see records.ts
  * - `state`: see state.ts

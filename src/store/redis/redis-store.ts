@@ -14,7 +14,7 @@ import type {
   StoreGuarantee,
   StoreHealth,
 } from "../../auth/store.ts";
-import { checkName, checkPage, type PreparedStep, prepareStep } from "../step-limits.ts";
+import { checkCount, checkName, checkPage, type PreparedStep, prepareStep } from "../step-limits.ts";
 import { reasonOf, unavailable } from "../unavailable.ts";
 import { parseRedisUrl, type RedisAddress, type RedisHost } from "./address.ts";
 import { connectClient, createClient, type RedisClient, sendTogether, withDeadline } from "./client.ts";
@@ -205,8 +205,7 @@ class RedisStore implements Store {
     if (keys.length === 0) return [];
     const reply = await this.#ask(() => this.#client.mget(keys.map((key) => this.#keys.record(key))));
     // A different number of values is the reply to another command.
-    if (!Array.isArray(reply) || reply.length !== keys.length)
-      throw redisUnavailable(new Error("the reply belongs to another command"), this.#address.masked);
+    if (!Array.isArray(reply) || reply.length !== keys.length) throw this.#otherReply();
     return reply.map((text) => (text === null ? undefined : parseRecord(text)));
   }
 
@@ -218,7 +217,19 @@ class RedisStore implements Store {
     checkPage(page.limit);
     const from = page.after === undefined ? "-" : `(${page.after}`;
     const key = this.#keys.index(index);
-    return await this.#ask(() => this.#client.zrangebylex(key, from, "+", "LIMIT", 0, page.limit));
+    const reply: unknown = await this.#ask(() =>
+      this.#client.zrangebylex(key, from, "+", "LIMIT", 0, page.limit),
+    );
+    if (!isPage(reply, page.limit)) throw this.#otherReply();
+    return reply;
+  }
+
+  async hasMoreThan(index: IndexKey, count: number): Promise<boolean> {
+    checkName(index);
+    checkCount(count);
+    const reply: unknown = await this.#ask(() => this.#client.zcard(this.#keys.index(index)));
+    if (typeof reply !== "number") throw this.#otherReply();
+    return reply > count;
   }
 
   async commit(step: Step): Promise<CommitOutcome> {
@@ -231,6 +242,10 @@ class RedisStore implements Store {
     if (!outcome.ok) return outcome;
     this.#acknowledge(outcome, prepared);
     return { ...outcome, durability: await durability };
+  }
+
+  #otherReply(): AuthError {
+    return redisUnavailable(new Error("the reply belongs to another command"), this.#address.masked);
   }
 
   async #writeDurably(call: ScriptCall): Promise<Written> {
@@ -337,6 +352,10 @@ class RedisStore implements Store {
       this.#inFlight -= 1;
     }
   }
+}
+
+function isPage(reply: unknown, limit: number): reply is string[] {
+  return Array.isArray(reply) && reply.length <= limit && reply.every((member) => typeof member === "string");
 }
 
 function parseRecord(text: string): StoredRecord {

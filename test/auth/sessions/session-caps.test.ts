@@ -36,6 +36,21 @@ describe("sessions beyond the cap", () => {
     await node.stop();
   });
 
+  it("end a twentieth of the cap at once, so that most logins beyond it read none of them", async () => {
+    const node = await startAuthority({ sessionCaps: { sessions: 40 } });
+    const owner = await node.owner();
+    const ended: number[] = [];
+    node.authority.revocation.onRevocation((cut) => {
+      if (cut.kind === "sessions") ended.push(cut.sessionIds.length);
+      return 0;
+    });
+    for (let count = 0; count < 45; count += 1) await node.open(owner.id);
+    // The 41st leaves 38, the 44th leaves 38 again.
+    expect(ended).toEqual([3, 3]);
+    expect(await node.authority.sessions.list(owner.id)).toHaveLength(39);
+    await node.stop();
+  });
+
   it("are reduced to a lowered cap, and long-lived tokens are not counted", async () => {
     const node = await startAuthority({ sessionCaps: { sessions: 5 } });
     const owner = await node.owner();
