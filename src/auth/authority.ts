@@ -273,11 +273,11 @@ function composeProviders(
     isDeletedGroup: (id) => tables.groupTable.latest(id)?.content === null,
     budget: budgets.secondFactor,
   });
-  const onGroups = factors.demands.enforce;
+  const { demands } = factors;
   // Until then its id means nothing, because this node and the others know that it is deleted.
-  const onDeleted = (groupId: string) => factors.demands.set(groupId, false);
-  const composed = composeGroups(tables, { store, revocation, onGroups, onDeleted });
-  const users = createUsers({ store, clock, ...parts, groups: composed.groups, onGroups });
+  const onDeleted = (groupId: string) => demands.set(groupId, false);
+  const composed = composeGroups(tables, { store, revocation, demands, onDeleted });
+  const users = createUsers({ store, clock, ...parts, groups: composed.groups, demands });
   const permissions = composePermissions(tables, { users, revocation, onFault: options.onFault });
   const configured = options.clients ?? [];
   const events = options.events ?? createLocalEventBus(options.onFault);

@@ -246,3 +246,13 @@ export async function retryConflicts<Result>(attempt: () => Promise<Result | und
   }
   throw new AuthError("conflict", { detail: `a commit was in conflict ${maxAttempts} times` });
 }
+
+/** The result, or undefined if the work was rejected with `conflict`: for an attempt of `retryConflicts`. */
+export async function unlessConflict<Result>(work: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof AuthError && error.code === "conflict") return undefined;
+    throw error;
+  }
+}

@@ -1,12 +1,13 @@
 import type { Clock } from "../clock/clock.ts";
+import type { User } from "../model.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { type LoopYielder, sliceSize } from "../scheduling/loop-yielder.ts";
 import { listSessions } from "../sessions/session-reading.ts";
-import { readRecord, retryConflicts, type Store } from "../store.ts";
+import { readRecord, retryConflicts, type Step, type Store, unlessConflict } from "../store.ts";
 import { parseUser } from "../users/user-record.ts";
-import { type Assurance, demandedGroups, isBelow, parseDemands } from "./assurance.ts";
+import { type Assurance, type Demand, demandedGroups, isBelow, parseDemands } from "./assurance.ts";
 
 /** Which groups demand a second factor of their members, and what follows for the sessions that are open. */
 export interface FactorDemands {
@@ -19,9 +20,12 @@ export interface FactorDemands {
    */
   set(groupId: string, demanded: boolean): Promise<void>;
   /**
-   * Ends the user's sessions that are below what is demanded now. For whoever has changed the user's groups, or made the
-   * user the owner.
+   * Commits `step`, which gives the user other groups or makes them the owner: `after` is the user as of this commit. The
+   * user's sessions that are below what is then demanded end in the same commit, so none of them ever has the new
+   * rights. Resolves to false if a check of the step failed.
    */
+  commitChange(after: User, step: Step): Promise<boolean>;
+  /** Ends the user's sessions that are below what is demanded now. */
   enforce(userId: string): Promise<void>;
   /** The same for many, who were read before and may not exist. */
   enforceAmong(userIds: readonly string[]): Promise<void>;
@@ -55,6 +59,20 @@ export function createFactorDemands(options: FactorDemandsOptions): FactorDemand
       });
       // Whoever opens a session from here on sees the demand. Those that were opened before are found.
       if (demanded) await enforceOnMembers(options, groupId);
+    },
+    async commitChange(after, step) {
+      const demand = await options.assurance.demandOf(after);
+      const sessionIds = await sessionsBelow(options, after.id, demand);
+      if (sessionIds.length === 0) {
+        if (!(await revocation.commit(step)).ok) return false;
+      } else {
+        const target = { kind: "sessions", userId: after.id, sessionIds } as const;
+        const work = revocation.revoke(target, "session_revoked", { also: step });
+        if ((await unlessConflict(work)) === undefined) return false;
+      }
+      // A session that was opened after the list was read, and before the commit, was good enough for the user of before.
+      await endSessionsBelow(options, after.id);
+      return true;
     },
     enforce: (userId) => endSessionsBelow(options, userId),
     async enforceAmong(userIds) {
@@ -106,9 +124,17 @@ async function demandedAmong(
  */
 async function endSessionsBelow(options: FactorDemandsOptions, userId: string): Promise<void> {
   const demand = await options.assurance.demandOn(userId);
-  if (demand.level === 1) return;
-  const sessions = await listSessions(options, userId);
-  const sessionIds = sessions.filter((session) => isBelow(session, demand)).map(({ id }) => id);
+  const sessionIds = await sessionsBelow(options, userId, demand);
   if (sessionIds.length === 0) return;
   await options.revocation.revoke({ kind: "sessions", userId, sessionIds }, "session_revoked");
+}
+
+async function sessionsBelow(
+  options: FactorDemandsOptions,
+  userId: string,
+  demand: Pick<Demand, "level">,
+): Promise<readonly string[]> {
+  if (demand.level === 1) return [];
+  const sessions = await listSessions(options, userId);
+  return sessions.filter((session) => isBelow(session, demand)).map(({ id }) => id);
 }

@@ -4,7 +4,7 @@ import type { RecordRepairs } from "../revocation/rollback/repair-records.ts";
 import type { Store } from "../store.ts";
 import { createCallerPermissions } from "./caller-permissions.ts";
 import { createGroupTable, type GroupTable } from "./group-table.ts";
-import { createGroups } from "./groups.ts";
+import { createGroups, type GroupsOptions } from "./groups.ts";
 import { followGroups } from "./known-groups.ts";
 import { createPermissionsReader, type PermissionsReaderOptions } from "./permissions-reader.ts";
 import { createResourceTable, type ResourceTable } from "./resource-table.ts";
@@ -36,7 +36,7 @@ export function composeGroups(
   parts: {
     readonly store: Store;
     readonly revocation: Pick<Revocation, "track" | "onRevocation" | "onRecovery">;
-    readonly onGroups: (userId: string) => Promise<void>;
+    readonly demands: GroupsOptions["demands"];
     readonly onDeleted: (groupId: string) => Promise<void>;
   },
 ) {

@@ -1,13 +1,14 @@
 import { AuthError } from "../errors.ts";
+import type { FactorDemands } from "../factors/demands.ts";
 import type { User } from "../model.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { RevokeReceipt } from "../revocation/receipt.ts";
 import type { Revocation } from "../revocation/revocation.ts";
-import { type Checks, mergeSteps, retryConflicts, type Store } from "../store.ts";
+import { type Checks, mergeSteps, retryConflicts, type Store, unlessConflict } from "../store.ts";
 import { changeUserStep } from "../users/user-changes.ts";
 import { readUserStatus } from "../users/user-record.ts";
 import type { PermitUserChange } from "../users/users.ts";
-import { requireGroup, unlessConflict } from "./group-versions.ts";
+import { requireGroup } from "./group-versions.ts";
 import type { KnownGroups } from "./known-groups.ts";
 import { isSystemGroup } from "./system-groups.ts";
 
@@ -31,19 +32,13 @@ export interface GroupMembersOptions {
   readonly store: Store;
   readonly revocation: Pick<Revocation, "track">;
   readonly known: Pick<KnownGroups, "existing">;
-  /** Called when the user's groups were decided on: sessions that are not good enough for them end. */
-  readonly onGroups: (userId: string) => Promise<void>;
+  readonly demands: Pick<FactorDemands, "commitChange" | "enforce">;
 }
 
 /** Most groups of one user, as the other commands take them. */
 const mostGroupsOfUser = 64;
 
-export function createGroupMembers({
-  store,
-  revocation,
-  known,
-  onGroups,
-}: GroupMembersOptions): GroupMembers {
+export function createGroupMembers({ store, revocation, known, demands }: GroupMembersOptions): GroupMembers {
   const read = async (membership: Membership) => {
     const checks = await membershipChecks(store, membership);
     const before = await readUserStatus(store, membership.userId);
@@ -68,9 +63,10 @@ export function createGroupMembers({
             publicMessage: `A user is in at most ${mostGroupsOfUser} groups`,
           });
         const step = mergeSteps({ check: [...checks, ...permitted] }, changeUserStep(before, after));
-        return (await unlessConflict(revocation.track(() => step))) && after;
+        return (await demands.commitChange(after, step)) ? after : undefined;
       });
-      await onGroups(membership.userId);
+      // Also if they were in it: a call that failed midway can be repeated.
+      await demands.enforce(membership.userId);
       return user;
     },
     remove: (membership) =>

@@ -23,13 +23,3 @@ export async function requireGroup(
 export function groupNotFound(): AuthError {
   return new AuthError("not_found", { publicMessage: "Group not found" });
 }
-
-/** Undefined for `conflict`. */
-export async function unlessConflict<Result>(work: Promise<Result>): Promise<Result | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof AuthError && error.code === "conflict") return undefined;
-    throw error;
-  }
-}

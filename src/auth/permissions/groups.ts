@@ -4,11 +4,19 @@ import { newId } from "../ids.ts";
 import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { RevokeReceipt } from "../revocation/receipt.ts";
 import type { Revocation } from "../revocation/revocation.ts";
-import { type Checks, mergeSteps, readRecord, retryConflicts, type Step, type Store } from "../store.ts";
+import {
+  type Checks,
+  mergeSteps,
+  readRecord,
+  retryConflicts,
+  type Step,
+  type Store,
+  unlessConflict,
+} from "../store.ts";
 import { deleteGroupStep, putGroupStep } from "./group-changes.ts";
 import { createGroupMembers, type GroupMembers, type GroupMembersOptions } from "./group-members.ts";
 import type { KnownGroup } from "./group-table.ts";
-import { groupNotFound, requireGroup, unlessConflict } from "./group-versions.ts";
+import { groupNotFound, requireGroup } from "./group-versions.ts";
 import type { KnownGroups } from "./known-groups.ts";
 import { requireGroupPolicy } from "./writable-policy.ts";
 
@@ -59,12 +67,12 @@ export interface GroupsOptions {
   readonly store: Store;
   readonly known: KnownGroups;
   readonly revocation: Pick<Revocation, "track">;
-  readonly onGroups: GroupMembersOptions["onGroups"];
+  readonly demands: GroupMembersOptions["demands"];
   /** Called when a group was deleted. */
   readonly onDeleted: (groupId: string) => Promise<void>;
 }
 
-export function createGroups({ store, known, revocation, onGroups, onDeleted }: GroupsOptions): Groups {
+export function createGroups({ store, known, revocation, demands, onDeleted }: GroupsOptions): Groups {
   const put = async (
     id: string,
     recordVersion: number,
@@ -78,7 +86,7 @@ export function createGroups({ store, known, revocation, onGroups, onDeleted }: 
     if (group === undefined) throw groupNotFound();
     return { group, receipt };
   };
-  const members = createGroupMembers({ store, revocation, known, onGroups });
+  const members = createGroupMembers({ store, revocation, known, demands });
   return {
     ...known,
     async create({ name, policy, permit }) {

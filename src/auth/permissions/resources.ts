@@ -2,9 +2,15 @@ import { AuthError } from "../errors.ts";
 import type { LogEvent } from "../model.ts";
 import type { RevokeReceipt } from "../revocation/receipt.ts";
 import type { Revocation } from "../revocation/revocation.ts";
-import type { RecordKey, Step, Store } from "../store.ts";
-import { type Checks, mergeSteps, retryConflicts } from "../store.ts";
-import { unlessConflict } from "./group-versions.ts";
+import {
+  type Checks,
+  mergeSteps,
+  type RecordKey,
+  retryConflicts,
+  type Step,
+  type Store,
+  unlessConflict,
+} from "../store.ts";
 import { loadedOnce } from "./loaded-once.ts";
 import {
   ofThisCommit,

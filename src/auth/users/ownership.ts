@@ -2,7 +2,6 @@ import { AuthError } from "../errors.ts";
 import type { FactorDemands } from "../factors/demands.ts";
 import type { Principal, User } from "../model.ts";
 import type { ProviderRegistry } from "../providers/registry.ts";
-import type { LogWriter } from "../revocation/log-writer.ts";
 import { askingSessionChecks } from "../sessions/asking-session.ts";
 import type { ReadingTools } from "../sessions/session-reading.ts";
 import type { StepUps } from "../sessions/step-up.ts";
@@ -28,20 +27,17 @@ export interface Ownership {
 }
 
 export interface OwnershipOptions extends ReadingTools {
-  readonly revocation: LogWriter;
   readonly credentials: Pick<Credentials, "list" | "get">;
   readonly stepUps: StepUps;
   readonly registry: Pick<ProviderRegistry, "find">;
-  readonly demands: Pick<FactorDemands, "enforce">;
+  readonly demands: Pick<FactorDemands, "commitChange">;
 }
 
 export function createOwnership(options: OwnershipOptions): Ownership {
   return {
     async transfer(toUserId, by) {
       if (by !== null) await options.stepUps.require("owner_transfer", by);
-      const owner = await retryConflicts(() => transferOnce(options, toUserId, by));
-      await options.demands.enforce(owner.id);
-      return owner;
+      return await retryConflicts(() => transferOnce(options, toUserId, by));
     },
     owner: async () => (await readOwner(options.store))?.userId,
   };
@@ -53,7 +49,7 @@ async function transferOnce(
   toUserId: string,
   by: Principal | null,
 ): Promise<User | undefined> {
-  const { store, revocation } = options;
+  const { store, demands } = options;
   const claim = await readOwner(store);
   if (claim === undefined) throw new AuthError("onboarding_required");
   if (by !== null && by.userId !== claim.userId) throw new AuthError("unauthorized");
@@ -68,7 +64,8 @@ async function transferOnce(
   const login = await usableChecks(options, await options.credentials.list(toUserId));
   if (login === undefined) throw notAllowed("The user has no login");
   const step = mergeSteps({ check: [...asking, ...login] }, changeOwnerStep(claim, previous, next));
-  return (await revocation.commit(step)).ok ? { ...next.user, isOwner: true } : undefined;
+  const owner = { ...next.user, isOwner: true };
+  return (await demands.commitChange(owner, step)) ? owner : undefined;
 }
 
 function notAllowed(publicMessage: string): AuthError {

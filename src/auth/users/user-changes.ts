@@ -68,8 +68,12 @@ export function rightsVersionOf({ user, version }: StoredUser): number {
 }
 
 export function sameRights(a: Rights, b: Rights): boolean {
-  const groups = ({ groupIds }: Rights) => [...groupIds].sort().join(" ");
-  return a.state === b.state && a.localOnly === b.localOnly && groups(a) === groups(b);
+  return a.state === b.state && a.localOnly === b.localOnly && sameGroups(a, b);
+}
+
+export function sameGroups(a: Pick<Rights, "groupIds">, b: Pick<Rights, "groupIds">): boolean {
+  const sorted = ({ groupIds }: Pick<Rights, "groupIds">) => [...groupIds].sort().join(" ");
+  return sorted(a) === sorted(b);
 }
 
 type DecidedRights = Rights & { readonly version?: number };

@@ -1,5 +1,6 @@
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
+import type { FactorDemands } from "../factors/demands.ts";
 import { newId } from "../ids.ts";
 import type { PageRequest, User, UserState } from "../model.ts";
 import type { UserChange } from "../permissions/delegation.ts";
@@ -8,12 +9,12 @@ import { indexKeys, recordKeys } from "../record-keys.ts";
 import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { type LoopYielder, sliceSize } from "../scheduling/loop-yielder.ts";
-import { type Checks, mergeSteps, retryConflicts, type Store } from "../store.ts";
+import { type Checks, mergeSteps, retryConflicts, type Store, unlessConflict } from "../store.ts";
 import { isActive } from "./account-status.ts";
 import type { CredentialRemoval } from "./credentials.ts";
 import { applyDecidedRights } from "./decided-rights.ts";
 import { createUserCache } from "./user-cache.ts";
-import { changeUserStep, createUserStep, removeUserStep, sameRights } from "./user-changes.ts";
+import { changeUserStep, createUserStep, removeUserStep, sameGroups, sameRights } from "./user-changes.ts";
 import { readUserStatus, requireUser } from "./user-record.ts";
 
 export interface VersionedUser {
@@ -89,8 +90,7 @@ export interface UsersOptions {
   readonly groups: Pick<KnownGroups, "existing" | "among">;
   readonly credentials: CredentialRemoval;
   readonly yielder: LoopYielder;
-  /** Called when the user's groups were decided on: sessions that are not good enough for them end. */
-  readonly onGroups: (userId: string) => Promise<void>;
+  readonly demands: Pick<FactorDemands, "commitChange" | "enforce">;
 }
 
 type ListingTools = Pick<UsersOptions, "store" | "yielder">;
@@ -135,7 +135,8 @@ export function createUsers(options: UsersOptions): Users {
     async update(userId, patch, permit) {
       if (patch.groupIds !== undefined) await requireGroups(groups, patch.groupIds);
       const user = await retryConflicts(() => updateOnce(options, userId, patch, permit));
-      if (patch.groupIds !== undefined) await options.onGroups(userId);
+      // Also if nothing changed: a call that failed midway can be repeated.
+      if (patch.groupIds !== undefined) await options.demands.enforce(userId);
       return await shown(user);
     },
     remove: (userId, permit) => removeUser(options, userId, permit),
@@ -195,7 +196,7 @@ async function readUserPage(
 
 /** Undefined: the record changed meanwhile. */
 async function updateOnce(
-  { store, revocation }: UsersOptions,
+  { store, revocation, demands }: UsersOptions,
   userId: string,
   patch: UserPatch,
   permit: PermitUserChange | undefined,
@@ -207,9 +208,13 @@ async function updateOnce(
   const writing = mergeSteps(check && { check }, changeUserStep(before, after));
   if (isActive(before.user) && !isActive(after)) {
     const target = { kind: "user", userId } as const;
-    return unlessConflict(revocation.revoke(target, "user_deactivated", { also: writing }), after);
+    const work = revocation.revoke(target, "user_deactivated", { also: writing });
+    return (await unlessConflict(work)) && after;
   }
-  return (await revocation.commit(writing)).ok ? after : undefined;
+  const done = sameGroups(before.user, after)
+    ? (await revocation.commit(writing)).ok
+    : await demands.commitChange(after, writing);
+  return done ? after : undefined;
 }
 
 /** The user after the patch. Throws if the patch is not allowed. */
@@ -252,19 +257,9 @@ async function removeUser(
     if (before.user.isOwner) throw new AuthError("cannot_remove_owner");
     const also = mergeSteps(check && { check }, removeUserStep(userId, before.version), unlinking);
     const target = { kind: "user", userId } as const;
-    return unlessConflict(revocation.revoke(target, "user_removed", { also }), true);
+    return await unlessConflict(revocation.revoke(target, "user_removed", { also }));
   });
   // Removes a login that was linked between the read of the list and the removal of the user. None can follow.
   const late = await credentials.unlinkAllStep(userId);
   if (late !== undefined) await store.commit(late);
-}
-
-async function unlessConflict<Result>(work: Promise<unknown>, result: Result): Promise<Result | undefined> {
-  try {
-    await work;
-    return result;
-  } catch (error) {
-    if (error instanceof AuthError && error.code === "conflict") return undefined;
-    throw error;
-  }
 }

@@ -5,8 +5,10 @@ import type { Peer } from "../../../src/auth/model.ts";
 import { createHomeAssistantProvider } from "../../../src/auth/providers/homeassistant/provider.ts";
 import { recordKeys } from "../../../src/auth/record-keys.ts";
 import { openSessionForCode } from "../../../src/auth/sessions/code-exchange.ts";
+import type { Step } from "../../../src/auth/store.ts";
 import { home, startAuthority, type TestAuthority } from "../../support/authority.ts";
 import { guestProvider } from "../../support/guest-provider.ts";
+import { interposedEmbeddedStore } from "../../support/interposed-store.ts";
 import { codeOf } from "../login/login-domain.ts";
 import {
   codeAt,
@@ -173,6 +175,37 @@ describe("a group that demands a second factor", () => {
     expect(await isServed(again.grant.access_token)).toBe(false);
     expect((await users.read(user.id))?.user.groupIds).toEqual(["system-users"]);
   });
+
+  const gainingRights = {
+    "an update of the user": (userId, groupId) =>
+      cutNode.authority.users.update(userId, { groupIds: [groupId] }),
+    "a new membership": (userId, groupId) => cutNode.authority.groups.addMember({ groupId, userId }),
+    "a new owner": (userId) => cutNode.authority.ownership.transfer(userId, null),
+  } satisfies Record<string, (userId: string, groupId: string) => Promise<unknown>>;
+  let cutNode: TestAuthority;
+
+  it.each(Object.keys(gainingRights) as (keyof typeof gainingRights)[])(
+    "has ended what is below by the commit of %s, so a node that stops right after it leaves nothing",
+    async (way) => {
+      const { store, close } = await interposedEmbeddedStore(node.clock);
+      cutNode = await startAuthority({ store, clock: node.clock });
+      await cutNode.owner();
+      const { user } = await cutNode.user("kim");
+      const { group } = await cutNode.authority.groups.create({ name: "Strict", policy: {} });
+      for (const id of [group.id, "system-admin"]) await cutNode.authority.secondFactors.demand(id, true);
+      const { grant } = await passwordSession(cutNode, "kim");
+      const stopped = () => Promise.reject(new Error("stopped"));
+      const writesUser = ({ put = [] }: Step) => put.some(({ key }) => key === recordKeys.user(user.id));
+      store.beforeCommit(writesUser, async () => {
+        store.beforeCommit((step) => step.put !== undefined, stopped);
+      });
+      await gainingRights[way](user.id, group.id).catch(() => undefined);
+      expect(await isServed(grant.access_token, cutNode)).toBe(false);
+      expect(await cutNode.authority.sessions.list(user.id)).toEqual([]);
+      await cutNode.stop();
+      await close();
+    },
+  );
 
   it("asks services for nothing", async () => {
     await node.authority.secondFactors.demand("system-admin", true);

@@ -74,7 +74,6 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     isDeletedGroup: () => false,
     budget: options.budgets?.secondFactor ?? defaultLoginBudgets.secondFactor,
   });
-  const onGroups = factors.demands.enforce;
   const sessions = createSessions({
     store,
     clock,
@@ -88,7 +87,15 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
   });
   const credentials = createCredentials(store);
   const groups = followGroups({ store, table: createGroupTable(), revocation });
-  const users = createUsers({ store, clock, revocation, groups, credentials, yielder, onGroups });
+  const users = createUsers({
+    store,
+    clock,
+    revocation,
+    groups,
+    credentials,
+    yielder,
+    demands: factors.demands,
+  });
   const events = options.events ?? createLocalEventBus();
   const clients = createRegisteredClients({
     store,
