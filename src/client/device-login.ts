@@ -1,8 +1,8 @@
 import type { DeviceOutcome, DeviceStarted } from "../../protocol/commands/login.ts";
-import { createBackoff } from "./backoff.ts";
 import { attemptError, errorOfClose, GatewayError } from "./errors.ts";
 import { isRetryable, type LoginHost } from "./login-flow.ts";
 import type { MessageSocket } from "./message-socket.ts";
+import { createBackoff } from "./reconnect-rule.ts";
 
 /** A device that shows a code and waits until a person elsewhere has decided (RFC 8628). */
 export interface DeviceLogin {

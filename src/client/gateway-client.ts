@@ -1,10 +1,8 @@
-import { closeRule } from "../../protocol/close-codes.ts";
 import type { CommandType, Result } from "../../protocol/commands/index.ts";
 import type { Handler, SessionGrant } from "../../protocol/flow.ts";
 import type { Codec } from "../codec/codec.ts";
 import { createJsonCodec } from "../codec/json.ts";
 import { authenticate, grantedTokens, refreshOnSocket, untilAuthenticated } from "./authenticate.ts";
-import { type Backoff, createBackoff } from "./backoff.ts";
 import type { CallArguments, CallParams, ClientState, GatewayClientOptions } from "./client-options.ts";
 import { webSocketOf } from "./default-websocket.ts";
 import { type DeviceLogin, startDevice } from "./device-login.ts";
@@ -21,6 +19,7 @@ import {
 import { LoginFlow, type LoginHost } from "./login-flow.ts";
 import { MessageSocket, type WebSocketConstructor } from "./message-socket.ts";
 import { negotiate } from "./negotiate.ts";
+import { type Backoff, createBackoff, reconnectionAfter } from "./reconnect-rule.ts";
 import { newRun, type Run, replaced } from "./run.ts";
 import { socketUrl } from "./socket-address.ts";
 import { subjectOf } from "./subject.ts";
@@ -307,6 +306,7 @@ export class GatewayClient {
   }
 
   async #becomeReady(run: Run, socket: MessageSocket): Promise<void> {
+    run.authenticatedAt = performance.now();
     socket.onExpiring = () => {
       this.refresh().catch(() => {});
     };
@@ -319,7 +319,6 @@ export class GatewayClient {
     await this.#subscriptions.renew(socket, subjectOf(run.tokens?.accessToken));
     this.#requirePresent(run);
     run.refreshFirst = false;
-    run.readyAt = Date.now();
     void socket.closed.then((close) => this.#lost(run, close));
     this.#enter(socket.suspended ? "suspended" : "ready");
   }
@@ -344,23 +343,20 @@ export class GatewayClient {
     await this.#tokens.save(next);
   }
 
-  /** The ready socket closed. The rule of the close code decides what follows. */
+  /** The ready socket closed. */
   #lost(run: Run, close: CloseInfo): void {
     if (run !== this.#run || run.leaving) return;
-    const { reconnect, need } = closeRule(close.code);
     const error = errorOfClose(close);
-    if (reconnect === "never") {
+    const authenticatedForMs = performance.now() - run.authenticatedAt;
+    const next = reconnectionAfter(close.code, authenticatedForMs, this.#backoff);
+    if (next === undefined) {
       void this.#stopTrying(run, error);
       return;
     }
-    // A connection that ends soon after it was ready does not reset the back-off.
-    if (Date.now() - run.readyAt >= this.#backoffLimits.capMs) this.#backoff.reset();
-    const atOnce = reconnect === "now" && this.#backoff.isReset;
-    const delayMs = this.#backoff.next();
-    run.refreshFirst = need === "refresh";
+    run.refreshFirst = next.refreshFirst;
     this.#subscriptions.lost(error);
     this.#enter("connecting", error);
-    this.#schedule(run, atOnce ? 0 : delayMs);
+    this.#schedule(run, next.afterMs);
   }
 
   #schedule(run: Run, delayMs: number): void {

@@ -2,12 +2,12 @@ import { limits } from "../../protocol/features.ts";
 import type { FlowStep, SessionGrant } from "../../protocol/flow.ts";
 import { retryableErrors } from "../../protocol/retryable-errors.ts";
 import { keepRaised } from "./authenticate.ts";
-import { createBackoff } from "./backoff.ts";
 import { type DeviceTokenStore, loadDeviceToken, saveDeviceToken } from "./device-store.ts";
 import { attemptError, errorOfClose, GatewayError, invokeCallback } from "./errors.ts";
 import type { MessageSocket } from "./message-socket.ts";
 import { type PasswordInput, passwordIn } from "./password-input.ts";
 import type { PasswordProof } from "./password-proof.ts";
+import { createBackoff } from "./reconnect-rule.ts";
 import type { Scrypt } from "./scrypt.ts";
 import type { TokenStore } from "./token-store.ts";
 

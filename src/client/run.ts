@@ -15,7 +15,8 @@ export interface Run {
   refreshing: Promise<void> | undefined;
   /** The server found the access token expired: reconnect with the refresh token. */
   refreshFirst: boolean;
-  readyAt: number;
+  /** `performance.now()` when the socket was authenticated. */
+  authenticatedAt: number;
   /** The client ends the session itself: the close that follows is not a disconnect. */
   leaving: boolean;
 }
@@ -27,7 +28,7 @@ export function newRun(): Run {
     retry: undefined,
     refreshing: undefined,
     refreshFirst: false,
-    readyAt: 0,
+    authenticatedAt: 0,
     leaving: false,
   };
 }

@@ -8,7 +8,7 @@ import { StepUpRequired } from "../auth/sessions/step-up.ts";
 import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
 import { answered, type Command, type Dispatch, type Envelope } from "./command.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
-import { idProblem } from "./message-id.ts";
+import { answerIdOf, idProblem } from "./message-id.ts";
 import { MessageRate, type RateVerdict, stricter, type UserMessageRates } from "./message-rate.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { Session } from "./session.ts";
@@ -149,7 +149,11 @@ export class CommandPhase {
     if (messages.length === 0 && this.#takeRate() === "close") this.#host.end("rate_limited");
     if (messages.length > batchLimit) {
       if (!this.#withinRate(0)) return;
-      this.#fail(0, undefined, errorBody("invalid_format", `A batch holds at most ${batchLimit} messages.`));
+      this.#fail(
+        answerIdOf(messages),
+        undefined,
+        errorBody("invalid_format", `A batch holds at most ${batchLimit} messages.`),
+      );
       return;
     }
     for (const [place, message] of messages.entries()) {
@@ -165,7 +169,7 @@ export class CommandPhase {
   #message(message: unknown): void {
     if (!this.#withinRate(message)) return;
     const known = envelopeOf(message);
-    if (known === undefined) this.#fail(idOf(message), undefined, errorBody("invalid_format"));
+    if (known === undefined) this.#fail(answerIdOf(message), undefined, errorBody("invalid_format"));
     else this.#command(known);
   }
 
@@ -191,7 +195,7 @@ export class CommandPhase {
     }
     const verdict = this.#takeRate();
     if (verdict === "pass") return true;
-    if (verdict === "refuse") this.#fail(idOf(message), undefined, errorBody("rate_limited"));
+    if (verdict === "refuse") this.#fail(answerIdOf(message), undefined, errorBody("rate_limited"));
     else this.#host.end("rate_limited");
     return false;
   }
@@ -262,10 +266,4 @@ function envelopeOf(message: unknown): Envelope | undefined {
   if (typeof message !== "object" || message === null) return undefined;
   const { id, type } = message as { id?: unknown; type?: unknown };
   return typeof type === "string" && idProblem(id, 0) === undefined ? (message as Envelope) : undefined;
-}
-
-/** What the client sent as the id, whatever it is. 0 if there is none. */
-function idOf(message: unknown): unknown {
-  if (typeof message !== "object" || message === null || Array.isArray(message)) return 0;
-  return (message as { id?: unknown }).id ?? 0;
 }

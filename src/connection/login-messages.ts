@@ -18,7 +18,7 @@ import { DeviceWait, type DeviceWaitParts } from "./device-wait.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";
 import { FlowPollTimer, type LookTimerParts } from "./flow-poll-timer.ts";
 import { requestOf } from "./login-request.ts";
-import { idProblem, isId } from "./message-id.ts";
+import { answerIdOf, idProblem, isId } from "./message-id.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { State } from "./state-machine.ts";
 import { compileValidator, type Validator } from "./validator.ts";
@@ -138,7 +138,7 @@ export class LoginMessages implements FlowHolder {
     const { id, type } = message;
     const problem = idProblem(id, this.#lastId);
     if (problem !== undefined || !isId(id)) {
-      this.#fail(id ?? 0, type, problem ?? errorBody("invalid_format"));
+      this.#fail(answerIdOf(message), type, problem ?? errorBody("invalid_format"));
       return;
     }
     this.#lastId = id;

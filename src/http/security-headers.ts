@@ -9,7 +9,7 @@ export const dataHeaders = {
   "cross-origin-opener-policy": "same-origin",
 } as const;
 
-/** On every answer, errors too: Home Assistant's (reference 3), stricter where nothing of ours is ever framed. */
+/** On every answer, errors too: Home Assistant's, stricter where nothing of ours is ever framed. */
 export function secure(response: HttpResponse): HttpResponse {
   // A page brings its own policy.
   const { "content-security-policy": policy = dataHeaders["content-security-policy"] } = response.headers;
