@@ -7,6 +7,7 @@ import type { Clock } from "./clock/clock.ts";
 import { createLocalEventBus, type EventBus } from "./event-bus.ts";
 import type { Assurance } from "./factors/assurance.ts";
 import { composeFactors } from "./factors/compose.ts";
+import { createDemandTable, type DemandTable } from "./factors/demand-table.ts";
 import type { Factor } from "./factors/factor.ts";
 import type { FactorTools } from "./factors/factor-type.ts";
 import { createSecondFactors, type SecondFactors } from "./factors/second-factors.ts";
@@ -178,7 +179,7 @@ export async function createAuthority(options: AuthorityOptions): Promise<Author
   const yielder = createLoopYielder();
   const credentials = createCredentials(store);
   const tables = createPermissionTables();
-  const shared = { sealing, credentials, yielder, tables };
+  const shared = { sealing, credentials, yielder, tables, demandTable: createDemandTable() };
   const revocation = composeRevocation(options, { ...shared, keyring, keyringReloader });
   const ways = composeProviders(options, { ...shared, revocation });
   const { providers, users, clients, assurance } = ways;
@@ -258,6 +259,7 @@ function composeProviders(
   options: AuthorityOptions,
   parts: Pick<Base, "sealing" | "credentials" | "revocation" | "yielder"> & {
     readonly tables: PermissionTables;
+    readonly demandTable: DemandTable;
   },
 ) {
   const { store, clock } = options;

@@ -252,6 +252,8 @@ export type LogEvent =
       }[];
       readonly revocationId?: string | undefined;
     }
+  /** These groups demand a second factor of their members from now on, and no others. */
+  | { readonly type: "factor_demands_changed"; readonly groups: readonly string[] }
   /** Another user is the owner now. With `version`, a node has logged the event again, as above. */
   | {
       readonly type: "owner_changed";

@@ -134,6 +134,7 @@ class IndexedHub implements Hub {
         return cutAll(this.#signedBy(new Set(cut.keyIds)), "token_expired");
       case "owner_changed":
       case "group_changed":
+      case "factor_demands_changed":
       case "resources_changed":
       case "audited":
         return 0;

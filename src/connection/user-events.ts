@@ -135,6 +135,7 @@ function shownEventOf(event: RevocationEvent): ShownEvent | undefined {
       return sessionsEnded(event.cause, { client_id: clientNamed(event.clientId) });
     case "all":
       return sessionsEnded(event.cause, {});
+    case "factor_demands_changed":
     case "resources_changed":
     case "session_changed":
     case "keys":

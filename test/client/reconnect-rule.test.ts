@@ -24,17 +24,17 @@ describe("what follows a close", () => {
 
   it("at once, but not again unless the client was authenticated for 30 s", () => {
     const one = backoff();
-    const after = (authenticatedForMs: number) => reconnectionAfter(4200, authenticatedForMs, one);
-    expect(after(0)).toEqual({ afterMs: 0, refreshFirst: true });
-    expect(after(29_999)).toEqual({ afterMs: 1000, refreshFirst: true });
-    expect(after(29_999)).toEqual({ afterMs: 2000, refreshFirst: true });
-    expect(after(30_000)).toEqual({ afterMs: 0, refreshFirst: true });
+    const next = (authenticatedForMs: number) => reconnectionAfter(4200, authenticatedForMs, one);
+    expect(next(0)).toEqual({ afterMs: 0, refreshFirst: true });
+    expect(next(29_999)).toEqual({ afterMs: 1000, refreshFirst: true });
+    expect(next(29_999)).toEqual({ afterMs: 2000, refreshFirst: true });
+    expect(next(30_000)).toEqual({ afterMs: 0, refreshFirst: true });
   });
 
   it("after a delay, which starts again at its base after 30 s", () => {
     const one = backoff();
-    const after = (authenticatedForMs: number) => reconnectionAfter(1006, authenticatedForMs, one)?.afterMs;
-    expect([after(0), after(0), after(29_999), after(30_000), after(0)]).toEqual([500, 1000, 2000, 500, 1000]);
+    const next = (authenticatedForMs: number) => reconnectionAfter(1006, authenticatedForMs, one)?.afterMs;
+    expect([next(0), next(0), next(29_999), next(30_000), next(0)]).toEqual([500, 1000, 2000, 500, 1000]);
   });
 
   it("nothing, if the close is for good", () => {

@@ -5,6 +5,7 @@ import type { LoopYielder } from "../scheduling/loop-yielder.ts";
 import type { Store } from "../store.ts";
 import type { Budget } from "../throttling/budget.ts";
 import { createAssurance } from "./assurance.ts";
+import { type DemandTable, followDemands } from "./demand-table.ts";
 import { createFactorDemands } from "./demands.ts";
 import type { Factor } from "./factor.ts";
 import { createFactorProofs } from "./factor-proofs.ts";
@@ -16,7 +17,8 @@ export function composeFactors(options: {
   readonly store: Store;
   readonly clock: Clock;
   readonly yielder: LoopYielder;
-  readonly revocation: LogWriter & Pick<Revocation, "revoke">;
+  readonly revocation: LogWriter & Pick<Revocation, "revoke" | "onRevocation" | "onRecovery">;
+  readonly demandTable: DemandTable;
   readonly tools: FactorTools;
   readonly create: ((tools: FactorTools) => readonly Factor[]) | undefined;
   readonly isDeletedGroup: (groupId: string) => boolean;
@@ -25,6 +27,7 @@ export function composeFactors(options: {
   const { tools, create = (given) => createFactors(defaultFactors, given) } = options;
   const factors = create(tools);
   const assurance = createAssurance({ ...options, factors });
+  followDemands({ ...options, table: options.demandTable });
   const demands = createFactorDemands({ ...options, assurance });
   const factorProofs = createFactorProofs({ ...options, factors });
   return { factors, assurance, demands, factorProofs };

@@ -8,6 +8,7 @@ import { listSessions } from "../sessions/session-reading.ts";
 import { readRecord, retryConflicts, type Step, type Store, unlessConflict } from "../store.ts";
 import { parseUser } from "../users/user-record.ts";
 import { type Assurance, type Demand, demandedGroups, isBelow, parseDemands } from "./assurance.ts";
+import { changeDemandsStep } from "./demand-table.ts";
 
 /** Which groups demand a second factor of their members, and what follows for the sessions that are open. */
 export interface FactorDemands {
@@ -50,12 +51,7 @@ export function createFactorDemands(options: FactorDemandsOptions): FactorDemand
         const before = parseDemands(record);
         if (before.includes(groupId) === demanded) return true;
         const groups = demanded ? [...before, groupId] : before.filter((id) => id !== groupId);
-        const outcome = await revocation.commit({
-          check: [{ key, version: record?.version ?? 0 }],
-          put: [{ key, value: { groups } }],
-          durable: true,
-        });
-        return outcome.ok || undefined;
+        return (await revocation.commit(changeDemandsStep(record, groups))).ok || undefined;
       });
       // Whoever opens a session from here on sees the demand. Those that were opened before are found.
       if (demanded) await enforceOnMembers(options, groupId);

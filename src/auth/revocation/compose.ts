@@ -1,4 +1,5 @@
 import type { AuthorityOptions } from "../authority.ts";
+import { createDemandRepair, type DemandTable } from "../factors/demand-table.ts";
 import { type PermissionTables, permissionRepairs } from "../permissions/compose.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { LoopYielder } from "../scheduling/loop-yielder.ts";
@@ -23,10 +24,13 @@ export function composeRevocation(
     readonly keyring: Awaited<ReturnType<typeof createKeyring>>;
     readonly keyringReloader: KeyringReloader;
     readonly tables: PermissionTables;
+    readonly demandTable: DemandTable;
   },
 ) {
   const { store, clock } = options;
-  const { sealing, keyring, keyringReloader, credentials, yielder, tables } = parts;
+  const { sealing, keyring, keyringReloader, credentials, yielder, tables, demandTable } = parts;
+  const ofPermissions = permissionRepairs(store, tables);
+  const ofDemands = createDemandRepair({ store, table: demandTable });
   return createRevocation({
     store,
     clock,
@@ -46,7 +50,7 @@ export function composeRevocation(
       ofUser: createUserRepair({ store, credentials }),
       ofOwner: createOwnerRepair({ store }),
       ofLogin: createLoginRepair({ store, clock, credentials, yielder }),
-      others: permissionRepairs(store, tables),
+      others: () => [...ofPermissions(), ...ofDemands()],
     },
     onListenerFault: options.onFault,
     machineClock: options.machineClock,

@@ -1,3 +1,4 @@
+import type { DemandState } from "../factors/demand-table.ts";
 import type { AuditRecord, RevocationCause, Rights } from "../model.ts";
 import type { GroupState } from "../permissions/group-table.ts";
 import type { ResourceState } from "../permissions/resource-table.ts";
@@ -43,6 +44,8 @@ export type RevocationEvent =
   | { readonly kind: "group_changed"; readonly group: GroupState }
   /** Closes no connection. */
   | { readonly kind: "resources_changed"; readonly states: readonly ResourceState[] }
+  /** Closes no connection: whoever changed the demands ends the sessions that are below. */
+  | { readonly kind: "factor_demands_changed"; readonly demands: DemandState }
   | { readonly kind: "session_changed"; readonly sessionId: string }
   /** Connections whose token was signed with one of these keys are closed. Their sessions stay live. */
   | { readonly kind: "keys"; readonly keyIds: readonly string[] }

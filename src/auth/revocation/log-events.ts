@@ -73,6 +73,7 @@ const KnownEvent = Compile(
       ),
       revocationId: Type.Optional(Type.String()),
     }),
+    Type.Object({ type: Type.Literal("factor_demands_changed"), groups: Type.Array(Type.String()) }),
     Type.Object({
       type: Type.Literal("owner_changed"),
       userId: Type.String(),

@@ -162,6 +162,11 @@ export class RevocationCache {
             version: version === 0 ? entry.version : version,
           })),
         };
+      case "factor_demands_changed":
+        return {
+          kind: "factor_demands_changed",
+          demands: { groups: event.groups, version: entry.version },
+        };
       case "login_changed":
         recordLoginChange(this.loginChanges, event, entry, now);
         return undefined;

@@ -150,6 +150,7 @@ function affectedSessions(
     case "keys":
     case "owner_changed":
     case "group_changed":
+    case "factor_demands_changed":
     case "resources_changed":
     case "audited":
       return [];

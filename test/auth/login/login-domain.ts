@@ -5,6 +5,7 @@ import { createRegisteredClients } from "../../../src/auth/clients/registered-cl
 import { AuthError } from "../../../src/auth/errors.ts";
 import { createLocalEventBus, type EventBus } from "../../../src/auth/event-bus.ts";
 import { composeFactors } from "../../../src/auth/factors/compose.ts";
+import { createDemandTable } from "../../../src/auth/factors/demand-table.ts";
 import type { FlowAnswer, FlowHolder, LoginFlows, StartLogin } from "../../../src/auth/login/login-flows.ts";
 import { createLoginFlows, type LoginFlowLimits } from "../../../src/auth/login/login-flows.ts";
 import type { Peer, Principal, User } from "../../../src/auth/model.ts";
@@ -72,6 +73,7 @@ export async function loginDomain(opened: OpenStore, options: DomainOptions = {}
     tools: { store, clock, sealing, publicUrl: () => "https://gatehouse.test" },
     create: undefined,
     isDeletedGroup: () => false,
+    demandTable: createDemandTable(),
     budget: options.budgets?.secondFactor ?? defaultLoginBudgets.secondFactor,
   });
   const sessions = createSessions({

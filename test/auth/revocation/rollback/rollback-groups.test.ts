@@ -58,6 +58,18 @@ describe.each([
     }
   });
 
+  it("the groups demand a second factor that did last, in the store too", async () => {
+    const node = await startWithOwner(rig);
+    const [kept, freed] = [await make(node), await make(node)];
+    await node.authority.secondFactors.demand(freed.id, true);
+    await rig.remember();
+    await node.authority.secondFactors.demand(kept.id, true);
+    await node.authority.secondFactors.demand(freed.id, false);
+    await goBack(rig, node);
+    for (const each of await readers(node))
+      expect(await each.authority.secondFactors.demandingGroups()).toEqual([kept.id]);
+  });
+
   it("a group that was deleted stays deleted, and one that was made is there", async () => {
     const node = await startWithOwner(rig);
     const group = await make(node);
