@@ -32,7 +32,7 @@ export interface BelowDemand {
 
 /**
  * Goes on with a second factor: one that the user has, or, if a group demands one and the user has none, one that is set up
- * now. Two factors must come together. So where the login's provider proves nothing of the person, only a factor counts
+ * now. Two factors must come together. So if the login is not a first factor (`LoginProvider.supportsMfa`), only a factor counts
  * that the user has and that verifies the person itself; without one the login ends with `not_allowed`. So it does if what
  * the user has is not configured any more.
  */
@@ -42,15 +42,15 @@ export async function beginFactor(
   { user, demand, proof, deviceToken }: BelowDemand,
 ): Promise<FlowStep> {
   const { flow } = at;
-  const isProved = provesPerson(tools.registry, flow);
+  const hasFirst = isFirstFactor(tools.registry, flow);
   const owned = tools.factorProofs.offered(demand.enrolments);
   const hasOne = hasFactor(tools.factors, demand.enrolments);
   // To set one up would end sessions of the person, and perhaps this one. The person does it, and then repeats the command.
   if (!hasOne && flow.purpose === "step_up") return await endFlow(tools, at, "second_factor_required");
   // A set-up proves that somebody has the factor, and not who that is.
   const candidates = hasOne
-    ? owned.filter(({ verifiesUser }) => isProved || verifiesUser)
-    : tools.factors.filter(({ backup }) => isProved && !backup);
+    ? owned.filter(({ verifiesUser }) => hasFirst || verifiesUser)
+    : tools.factors.filter(({ backup }) => hasFirst && !backup);
   const part: FactorPart = {
     userId: user.id,
     // The profile was written to the user, and must not be written again.
@@ -69,8 +69,8 @@ export async function beginFactor(
   return await askFor(tools, at, part, first);
 }
 
-/** Whether the login's provider has proved something that only the person has or knows. */
-function provesPerson(registry: ProviderRegistry, { handler }: Flow): boolean {
+/** Whether the provider's login is a first factor, so that any other one makes two. */
+function isFirstFactor(registry: ProviderRegistry, { handler }: Flow): boolean {
   return registry.find(...handler)?.supportsMfa === true;
 }
 

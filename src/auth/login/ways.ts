@@ -38,7 +38,7 @@ export async function waysOf(
 /** Whether what it proves is something that only the person has or knows. */
 export function provesPerson({
   supportsMfa,
-  provesNothing,
-}: Pick<LoginProvider, "supportsMfa" | "provesNothing">): boolean {
-  return supportsMfa && provesNothing !== true;
+  vouchesOnly,
+}: Pick<LoginProvider, "supportsMfa" | "vouchesOnly">): boolean {
+  return supportsMfa && vouchesOnly !== true;
 }

@@ -123,10 +123,10 @@ export interface LoginProvider {
   /** False for a provider that is itself no proof of the person (trusted networks): no MFA is added to it. */
   readonly supportsMfa: boolean;
   /**
-   * True if what it says is no proof that only the person could give: who holds the device would pass. Nobody steps up with
-   * it, and `amr` is empty.
+   * True if whoever holds the device would pass too: a proxy that remembers the person vouches. The login counts as a first
+   * factor if `supportsMfa` says so, but nobody steps up with it, and `amr` is empty.
    */
-  readonly provesNothing?: true | undefined;
+  readonly vouchesOnly?: true | undefined;
   /** Whether it knows a user who has no credential of it. Absent: never. */
   knows?(userId: string): Promise<boolean>;
   /** True if its credentials are no way in to rely on, because what they need may be removed without them. */

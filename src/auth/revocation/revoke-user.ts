@@ -38,7 +38,7 @@ export function createUserRevoker(tools: RevokeTools) {
       return outcomeOf(revoked, [commit]);
     } catch (error) {
       // The records are dead already. The next listing or their expiry removes the rest.
-      if (error instanceof AuthError && error.code === "unavailable") return outcomeOf(0, [commit]);
+      if (error instanceof AuthError && error.code === "unavailable") return outcomeOf(null, [commit]);
       throw error;
     }
   };

@@ -10,6 +10,7 @@ import {
   parseSession,
   readEpochsOfClients,
   sessionPut,
+  sessionState,
 } from "../sessions/session-record.ts";
 import {
   type CommitOutcome,
@@ -135,7 +136,7 @@ export function createSessionRevoker({ store, clock, logWriter }: RevokeTools) {
       const own = revokeSessionsStep(target.userId, named, request, clock.now());
       commits.push(await commitRevoke(logWriter, mergeSteps(own, also)));
       await releaseNames(store, parsedSessions(named));
-      revoked += named.filter(({ live }) => live !== undefined).length;
+      revoked += named.filter((each) => wasLive(each, clock)).length;
     }
     return outcomeOf(revoked, commits);
   };
@@ -162,7 +163,14 @@ function parsedSessions(named: readonly NamedSession[]): readonly Session[] {
   return sessions.filter((session) => session !== undefined);
 }
 
-/** Expired sessions count as live: their sockets must be closed. Sessions of another user are left out. */
+/** A session whose record cannot be read counts: nobody can say that it had ended. */
+function wasLive({ live: record }: NamedSession, clock: Clock): boolean {
+  if (record === undefined) return false;
+  const session = parseSession(record);
+  return session === undefined || sessionState({ session, version: record.version }, 0, clock) === "live";
+}
+
+/** Expired sessions are revoked as live ones are: their sockets must be closed. Sessions of another user are left out. */
 function classify(
   userId: string,
   sessionIds: readonly string[],

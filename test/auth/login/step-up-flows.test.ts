@@ -28,7 +28,7 @@ let closeStore: () => Promise<void>;
 let user: User;
 const kinds = [
   ["proof", {}, ["user"]],
-  ["proxy", { provesNothing: true }, []],
+  ["proxy", { vouchesOnly: true }, []],
   ["silent", {}, []],
   ["network", { supportsMfa: false }, ["user"]],
 ] as const;

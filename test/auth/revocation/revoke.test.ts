@@ -104,6 +104,20 @@ describe("revoking sessions", () => {
     expect(await revocation().revoke(none, "session_revoked")).toMatchObject({ sessions: 0 });
   });
 
+  it("counts no session that had expired, named or not", async () => {
+    const userId = await someone();
+    const { session } = await node.open(userId);
+    const expired = (session.expiresAt ?? 0) - node.clock.now() + 60_000;
+    node.clock.advance(expired);
+    const named = { kind: "sessions", userId, sessionIds: [session.id] } as const;
+    expect(await revocation().revoke(named, "session_revoked")).toMatchObject({ sessions: 0 });
+    const { session: other } = await node.open(userId);
+    expect(other.expiresAt).not.toBeNull();
+    expect(await revocation().revoke({ kind: "user", userId }, "session_revoked")).toMatchObject({
+      sessions: 1,
+    });
+  });
+
   it("does not touch another user's session, whatever user id is given", async () => {
     const [ada, eve] = [await someone(), await someone()];
     const { session } = await node.open(ada);
@@ -263,7 +277,7 @@ describe("revoking a user", () => {
       revocation().revoke({ kind: "user", userId }, "session_revoked"),
     );
     store.list = list;
-    expect(result).toMatchObject({ sessions: 0, socketsClosed: 1 });
+    expect(result).toMatchObject({ sessions: null, socketsClosed: 1 });
     expect(cuts).toHaveLength(1);
     expect(await store.list(indexKeys.sessionsOf(userId), { limit: 10 })).toHaveLength(2);
     expect(await isLive(session.id)).toBe(false);

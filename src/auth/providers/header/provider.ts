@@ -32,7 +32,7 @@ export function createHeaderProvider(options: HeaderProviderOptions): LoginProvi
     id: options.id,
     name: shownName("Proxy", options),
     supportsMfa: true,
-    provesNothing: true,
+    vouchesOnly: true,
     newUsers: options.newUsers,
     upgradeHeaders: [headers.user, headers.name, headers.groups].filter((name) => name !== undefined),
     isOffered: comesFromProxy,
