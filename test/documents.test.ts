@@ -42,6 +42,20 @@ it("links to files and sections that exist", () => {
   expect(broken).toEqual([]);
 });
 
+it("names files of the code that exist, in the pages for those who change it", () => {
+  const files = ["src", "protocol", "test", "bench", ".build"].flatMap(filesIn);
+  const named = pages
+    .filter((page) => /^(src|bench)\//.test(page))
+    .flatMap((page) =>
+      [...readFileSync(path.join(root, page), "utf8").matchAll(/`([\w./-]+\.(?:ts|mjs|pml))`/g)].map(
+        ([, name = ""]) => ({ page, name }),
+      ),
+    );
+  expect(named.length).toBeGreaterThan(100);
+  const missing = named.filter(({ name }) => !files.some((file) => `/${file}`.endsWith(`/${name}`)));
+  expect(missing).toEqual([]);
+});
+
 /** Targets within the repository. */
 function linksOf(text: string): readonly string[] {
   const targets = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = ""]) => target);
