@@ -68,7 +68,8 @@ export function attributesOf(text: string): ReadonlyMap<string, string> | undefi
   if (text.length > scramLimits.message) return undefined;
   for (const part of text.split(",")) {
     const name = part.charAt(0);
-    if (!/^[A-Za-z]$/.test(name) || part.charAt(1) !== "=" || part.length < 3 || found.has(name))
+    // `m=` is an extension that must be understood (RFC 5802 section 5.1), and none is.
+    if (!/^[A-Za-ln-z]$/.test(name) || part.charAt(1) !== "=" || part.length < 3 || found.has(name))
       return undefined;
     found.set(name, part.slice(2));
   }

@@ -1,4 +1,5 @@
 import { closeCodes } from "../../protocol/close-codes.ts";
+import { PROTOCOL_VERSION } from "../../protocol/features.ts";
 import type { StepUpRequired } from "../../protocol/frames.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
 import { Deadline } from "./deadline.ts";
@@ -104,7 +105,6 @@ export class MessageSocket {
     this.authenticated.catch(() => {});
     this.#openTimer = setTimeout(() => this.#tooLate(timeoutMs), timeoutMs);
     socket.binaryType = "arraybuffer";
-    socket.addEventListener("open", () => this.#opened());
     socket.addEventListener("error", (event) => {
       this.#failure ??= openFailure(event);
     });
@@ -192,9 +192,18 @@ export class MessageSocket {
     this.#socket.close(closeCodes.normal.number);
   }
 
-  #opened(): void {
-    clearTimeout(this.#openTimer);
-    this.#settle.opened.resolve();
+  /** The server's first message, which says what it speaks. Nothing is sent before it. */
+  #greeted({ gatehouse }: Message): void {
+    const version = (gatehouse as { protocol?: unknown } | undefined)?.protocol;
+    if (typeof version === "number" && version <= PROTOCOL_VERSION) {
+      clearTimeout(this.#openTimer);
+      this.#settle.opened.resolve();
+      return;
+    }
+    const spoken = version === undefined ? "none" : `version ${String(version)}`;
+    const reason = `The server speaks ${spoken} of Gatehouse's protocol, and this client version ${PROTOCOL_VERSION}`;
+    this.#failure = new GatewayError("refused", reason);
+    this.close({ code: closeCodes.protocol_error.number, reason });
   }
 
   /** With a listener for this event the `ws` package leaves the socket to us. */
@@ -227,7 +236,8 @@ export class MessageSocket {
 
   #dispatch(message: Message): void {
     const { id, type } = message;
-    if (type === "auth_ok") this.#settle.authenticated.resolve();
+    if (type === "auth_required") this.#greeted(message);
+    else if (type === "auth_ok") this.#settle.authenticated.resolve();
     else if (type === "auth_expiring") invokeCallback(this.onExpiring);
     else if (type === "auth_suspended" || type === "auth_resumed") this.#suspend(type === "auth_suspended");
     else if (typeof id !== "number") return;

@@ -9,6 +9,7 @@ export interface OpenFailureEvent {
 /** An HTTP answer to the upgrade, as Node's clients represent it. */
 export interface HttpAnswer {
   readonly statusCode?: number | undefined;
+  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>> | undefined;
   setEncoding(encoding: "utf8"): unknown;
   on(event: "data", listener: (chunk: string) => void): unknown;
   on(event: "end" | "error" | "close", listener: () => void): unknown;
@@ -56,12 +57,12 @@ export function openFailure({ error, message }: OpenFailureEvent): GatewayError 
  * `cannot_connect` whose `cause` has the gateway's error code. The gateway's own answers have a body `{message, code}`.
  */
 export async function refusedUpgrade(answer: HttpAnswer): Promise<GatewayError> {
-  const { message, code, retryAfter } = wordsOf(await textOf(answer));
+  const { message, code } = wordsOf(await textOf(answer));
   const status = answer.statusCode ?? 0;
   const said = message === undefined ? "" : `: ${message}`;
   const text = `The server answered ${status} instead of opening a socket${said}${code === undefined ? "" : ` (${code})`}`;
   const cause = code === undefined ? undefined : new GatewayError(code, message ?? code);
-  return new GatewayError("cannot_connect", text, { cause, retryAfterSeconds: retryAfter });
+  return new GatewayError("cannot_connect", text, { cause, retryAfterSeconds: retryAfterOf(answer) });
 }
 
 function textOf(answer: HttpAnswer): Promise<string> {
@@ -77,15 +78,20 @@ function textOf(answer: HttpAnswer): Promise<string> {
 
 function wordsOf(body: string) {
   try {
-    const value = JSON.parse(body) as { message?: unknown; code?: unknown; retry_after?: unknown };
+    const value = JSON.parse(body) as { message?: unknown; code?: unknown };
     return {
       message: typeof value.message === "string" ? value.message.slice(0, 200) : undefined,
       code: typeof value.code === "string" ? value.code.slice(0, 64) : undefined,
-      retryAfter: typeof value.retry_after === "number" ? value.retry_after : undefined,
     };
   } catch {
-    return { message: undefined, code: undefined, retryAfter: undefined };
+    return { message: undefined, code: undefined };
   }
+}
+
+/** Seconds; a date, which the header may have too, is left out. */
+function retryAfterOf({ headers }: HttpAnswer): number | undefined {
+  const seconds = headers?.["retry-after"];
+  return typeof seconds === "string" && /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined;
 }
 
 /** The code of the error or of its cause. Node wraps several refused addresses in one `AggregateError`. */

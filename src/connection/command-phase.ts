@@ -12,7 +12,7 @@ import { answerIdOf, idProblem } from "./message-id.ts";
 import { MessageRate, type RateVerdict, stricter, type UserMessageRates } from "./message-rate.ts";
 import type { ConnectionLog, ConnectionObserver } from "./observer.ts";
 import type { Session } from "./session.ts";
-import { isLonger } from "./wire-format.ts";
+import { fullParts, isLonger } from "./wire-format.ts";
 
 /** A frame counts for at least one message for each time that it has so many bytes. */
 const bytesPerMessage = 512;
@@ -100,7 +100,7 @@ export class CommandPhase {
       return undefined;
     }
     // Before it is decoded, which is what a large frame costs.
-    const cost = Math.floor(frame.length / bytesPerMessage);
+    const cost = fullParts(frame, bytesPerMessage);
     this.#chargedAhead = cost;
     if (cost > 0 && this.#takeRate(cost) !== "pass") {
       this.#host.end("rate_limited");
@@ -238,7 +238,7 @@ export class CommandPhase {
     session.stepUp.hold({
       id: message.id,
       type: message.type,
-      bytes: this.#host.codec.encode(message).length,
+      bytes: Buffer.byteLength(this.#host.codec.encode(message)),
       demand,
       refuse,
       run: () => {

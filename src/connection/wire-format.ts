@@ -32,6 +32,12 @@ export function isLonger(frame: Frame, limit: number): boolean {
   return frame.length * 3 > limit && Buffer.byteLength(frame) > limit;
 }
 
+/** How many full `size` bytes a frame has. Most frames are too short for one, and are not counted. */
+export function fullParts(frame: Frame, size: number): number {
+  if (typeof frame !== "string") return Math.floor(frame.byteLength / size);
+  return frame.length * 3 < size ? 0 : Math.floor(Buffer.byteLength(frame) / size);
+}
+
 /** Times and sizes of the protocol that a test may shorten. */
 export interface PhaseLimits {
   readonly authDeadlineMs: number;

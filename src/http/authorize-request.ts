@@ -33,13 +33,7 @@ const login = Compile(LoginFlowRequest);
  * wherever a link says (RFC 9700 section 4.11.2).
  */
 export const authorizeChecks: readonly (readonly [rule: string, check: Check])[] = [
-  [
-    "no parameter twice (RFC 6749 section 3.1)",
-    (parameters) => {
-      const names = [...parameters.keys()];
-      if (new Set(names).size !== names.length) throw wrong("A parameter is there twice");
-    },
-  ],
+  ["no parameter twice (RFC 6749 section 3.1)", requireEachOnce],
   [
     "no request object (OpenID Connect Core section 6)",
     (parameters) => {
@@ -98,6 +92,7 @@ export async function authorizeRequest(
 ): Promise<AuthorizeRequest> {
   const requestUri = parameters.get("request_uri");
   if (requestUri === null) return await checkedRequest(tools, parameters);
+  requireEachOnce(parameters);
   const clientId = parameters.get("client_id");
   if (clientId === null) throw new AuthError("invalid_client");
   const { consume: _, ...pushed } = await tools.pushed.read(requestUri, clientId);
@@ -117,6 +112,11 @@ export async function checkedRequest(
   if (clientId === null || redirectUri === null) throw new AuthError("invalid_client");
   const { state, prompt } = request;
   return { ...allowed, clientId, redirectUri, state, requestUri: null, prompt };
+}
+
+function requireEachOnce(parameters: URLSearchParams): void {
+  const names = [...parameters.keys()];
+  if (new Set(names).size !== names.length) throw wrong("A parameter is there twice");
 }
 
 function requestIn(parameters: URLSearchParams) {

@@ -3,6 +3,7 @@ import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { WebSocketServer } from "ws";
 
 import { closeRule } from "../../protocol/close-codes.ts";
 import { GatewayClient, type GatewayError, longLivedToken, socketUrl } from "../../src/client/index.ts";
@@ -20,14 +21,14 @@ async function listening(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function failure(url: string): Promise<GatewayError> {
+async function failure(url: string, code = "cannot_connect"): Promise<GatewayError> {
   const client = new GatewayClient({ url, tokens: longLivedToken("token") });
   const error = await client.connect().then(
     () => new Error("it connected"),
     (reason: unknown) => reason,
   );
   client.close();
-  expect(error).toMatchObject({ code: "cannot_connect" });
+  expect(error).toMatchObject({ code });
   return error as GatewayError;
 }
 
@@ -59,11 +60,11 @@ describe("a client that cannot connect reports why", () => {
   });
 
   it("if the gateway refuses the upgrade, with its code and its time", async () => {
-    const body = { message: "Origin is not allowed", code: "invalid_origin", retry_after: 5 };
+    const body = { message: "Origin is not allowed", code: "invalid_origin" };
     const gateway = createHttpServer();
     gateway.on("upgrade", (_request, socket) =>
       socket.end(
-        `HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n${JSON.stringify(body)}`,
+        `HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: application/json\r\nretry-after: 5\r\n\r\n${JSON.stringify(body)}`,
       ),
     );
     const error = await failure(`http://127.0.0.1:${await listening(gateway)}`);
@@ -77,6 +78,26 @@ describe("a client that cannot connect reports why", () => {
     other.on("upgrade", (_request, socket) => socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n<html>"));
     const error = await failure(`http://127.0.0.1:${await listening(other)}`);
     expect(error.message).toBe("The server answered 502 instead of opening a socket");
+  });
+});
+
+describe("a server that speaks something else", () => {
+  it.each([
+    ["a later version of the protocol", { protocol: 2 }, /speaks version 2 .* this client version 1/],
+    ["no version that is a number", { protocol: "1.0" }, /speaks version 1\.0/],
+    ["Home Assistant's protocol only", undefined, /speaks none of Gatehouse's protocol/],
+  ])("%s gets nothing, and the client says so", async (_what, gatehouse, text) => {
+    const got: unknown[] = [];
+    const http = createHttpServer();
+    const server = new WebSocketServer({ server: http });
+    server.on("connection", (socket) => {
+      socket.on("message", (message) => got.push(String(message)));
+      socket.send(JSON.stringify({ type: "auth_required", ha_version: "2025.1.0", gatehouse }));
+    });
+    const error = await failure(`http://127.0.0.1:${await listening(http)}`, "refused");
+    expect(error.message).toMatch(text);
+    expect(got).toEqual([]);
+    for (const socket of server.clients) socket.terminate();
   });
 });
 

@@ -50,7 +50,6 @@ export function readClientFirst(text: string, mechanism: string): ClientFirst {
   if (isBound && type !== channelBinding.type) throw malformed("channel binding type");
   const attributes = attributesOf(bare);
   const [first, second] = attributes?.keys() ?? [];
-  // An extension that must be understood (`m=`) would be the first.
   if (attributes === undefined || first !== "n" || second !== "r") throw malformed("client-first-message");
   const nonce = attributes.get("r") ?? "";
   const username = saslName(attributes.get("n") ?? "");
@@ -95,7 +94,8 @@ export function readClientFinal(text: string): ClientFinal {
   const attributes = attributesOf(withoutProof);
   const [first, second] = attributes?.keys() ?? [];
   const bytes = Buffer.from(proof, "base64");
-  const isWhole = first === "c" && second === "r" && bytes.length === proofBytes;
+  // The proof is the only `p`.
+  const isWhole = first === "c" && second === "r" && !attributes?.has("p") && bytes.length === proofBytes;
   if (attributes === undefined || !isWhole) throw malformed("client-final-message");
   return {
     withoutProof,

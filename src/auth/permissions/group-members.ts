@@ -91,7 +91,10 @@ export function createGroupMembers({ store, revocation, known, demands }: GroupM
 
 /** A group that is deleted or changed at the same moment gets no member. */
 async function membershipChecks(store: Store, { groupId, version }: Membership): Promise<Checks> {
-  if (isSystemGroup(groupId)) return [];
+  if (isSystemGroup(groupId)) {
+    if (version !== undefined && version !== 0) throw new AuthError("conflict");
+    return [];
+  }
   const { recordVersion } = await requireGroup(store, groupId, version);
   return [{ key: recordKeys.group(groupId), version: recordVersion }];
 }

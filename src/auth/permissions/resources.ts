@@ -31,7 +31,7 @@ export type ResourceChange = Pick<ResourceState, "kind" | "id" | "parent">;
  */
 export interface Resources {
   page(kind: ResourceKind, after: string | undefined, limit: number): Promise<readonly ResourceState[]>;
-  /** At most `resourceLimits.atOnce`, in one commit. Throws `too_many_resources`, and `not_found` for nothing to remove. */
+  /** At most `resourceLimits.atOnce`, in one commit. To remove what is not there is no error. Throws `too_many_resources`. */
   /** `permit`: rejects unless the sender may make the change. The commit makes the checks that it returns. */
   change(changes: readonly ResourceChange[], permit?: () => Promise<Checks>): Promise<RevokeReceipt>;
 }

@@ -120,7 +120,10 @@ export interface LoginProvider {
   readonly type: string;
   readonly id: string | null;
   readonly name: string;
-  /** False for a provider that is itself no proof of the person (trusted networks): no MFA is added to it. */
+  /**
+   * False for a provider that is itself no proof of the person (trusted networks). A second factor is demanded all the same,
+   * and only one that verifies its holder meets it.
+   */
   readonly supportsMfa: boolean;
   /**
    * True if whoever holds the device would pass too: a proxy that remembers the person vouches. The login counts as a first

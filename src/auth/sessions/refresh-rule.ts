@@ -24,7 +24,7 @@ export interface Presented {
  * of a successor confirms it and invalidates its siblings and everything before it. Until then the last used
  * generation stays valid, because its response may be lost, and each use of it issues another successor. So two
  * holders of one token get different successors, and the second one to use theirs is detected. Only concurrent tabs
- * get the same successor: uses within a short time after the last rotation, from the address of that rotation.
+ * get the same successor: uses within a short time after the last rotation, from the address of the last use.
  *
  * A genuine token with a higher generation than the record proves that the store went back in time (a failover, a
  * backup). The session then moves forward to it; otherwise everybody who had just rotated would look like a thief.
