@@ -1,5 +1,5 @@
 /**
- * Every close code that a Gatehouse server sends, as data. The number's range tells a client what to do next:
+ * Every close code of a Gatehouse server, as data. The number's range tells a client what to do next:
  *
  * | range | reconnect | first needs |
  * | --------- | ----------------------------- | ----------- |

@@ -50,10 +50,10 @@ export { ConfigError, type Problem } from "./server/config/problems.ts";
 export type { Config, ConfigInput } from "./server/config/schema.ts";
 export type { ProvidersOf } from "./server/configured-providers.ts";
 export { createGateway, type Gateway, type GatewayParts, type Started } from "./server/gateway.ts";
-export { type RunOptions, runGateway } from "./server/lifecycle.ts";
 export {
   type OpenAuthority,
   type OpenAuthorityOptions,
   openAuthority,
 } from "./server/open-authority.ts";
+export { type RunOptions, runGateway } from "./server/process-signals.ts";
 export { SecretError } from "./server/secret.ts";

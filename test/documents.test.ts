@@ -47,13 +47,34 @@ it("names files of the code that exist, in the pages for those who change it", (
   const named = pages
     .filter((page) => /^(src|bench)\//.test(page))
     .flatMap((page) =>
-      [...readFileSync(path.join(root, page), "utf8").matchAll(/`([\w./-]+\.(?:ts|mjs|pml))`/g)].map(
+      [...readFileSync(path.join(root, page), "utf8").matchAll(/`([\w./-]+\.(?:ts|mjs|js|lua|pml))`/g)].map(
         ([, name = ""]) => ({ page, name }),
       ),
     );
   expect(named.length).toBeGreaterThan(100);
   const missing = named.filter(({ name }) => !files.some((file) => `/${file}`.endsWith(`/${name}`)));
   expect(missing).toEqual([]);
+});
+
+it("has in its index every section of the protocol, and no other", () => {
+  const index = readFileSync(path.join(root, "src/protocol-index.md"), "utf8").split("\n## protocol/");
+  const indexed = index.slice(1).flatMap((part) => {
+    const page = part.slice(0, part.indexOf("\n"));
+    return [...part.matchAll(/^- \*\*(.+?)\*\*$/gm)].map(([, section = ""]) => `${page} ${section}`);
+  });
+  // How to test, and the list of pages, decide nothing.
+  const sections = filesIn("protocol")
+    .filter((file) => file.endsWith(".md") && !file.endsWith("conformance.md"))
+    .flatMap((file) =>
+      [...readFileSync(path.join(root, file), "utf8").matchAll(/^##+ (.+)$/gm)].map(
+        ([, section = ""]) => `${path.basename(file)} ${section}`,
+      ),
+    )
+    .filter((section) => !/ Walk-through|^README\.md Parts$/.test(section));
+  expect(sections.length).toBeGreaterThan(100);
+  const isOf = (row: string, section: string) => row === section || row.startsWith(`${section} (`);
+  expect(sections.filter((section) => !indexed.some((row) => isOf(row, section)))).toEqual([]);
+  expect(indexed.filter((row) => !sections.some((section) => isOf(row, section)))).toEqual([]);
 });
 
 /** Targets within the repository. */

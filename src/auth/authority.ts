@@ -38,6 +38,7 @@ import { composeRevocation } from "./revocation/compose.ts";
 import type { Revocation, RevocationOptions } from "./revocation/revocation.ts";
 import type { DisabledSafeguards } from "./safeguards.ts";
 import { createLoopYielder, type LoopYielder } from "./scheduling/loop-yielder.ts";
+import { createStepUps, type StepUpSettings, type StepUps } from "./sessions/recent-login.ts";
 import type { SessionCaps } from "./sessions/session-caps.ts";
 import {
   createSessions,
@@ -45,11 +46,10 @@ import {
   defaultSessionIdleMs,
   type Sessions,
 } from "./sessions/sessions.ts";
-import { createStepUps, type StepUpSettings, type StepUps } from "./sessions/step-up.ts";
 import type { Store } from "./store.ts";
 import { createDeviceTokens } from "./throttling/device-tokens.ts";
 import { createLoginThrottle, defaultLoginBudgets, type LoginBudgets } from "./throttling/login-throttle.ts";
-import { createThrottles, type Throttles } from "./throttling/throttles.ts";
+import { createThrottles, type Throttles } from "./throttling/throttle-list.ts";
 import { createAccessTokens } from "./tokens/access-tokens.ts";
 import { type AuthorizationCodes, createAuthorizationCodes } from "./tokens/authorization-codes.ts";
 import { dropKeys, type KeysDropped } from "./tokens/drop-keys.ts";

@@ -86,7 +86,7 @@ export const recordKeys = {
   oidcLogoutToken: (provider: string, jti: string) => record("oidc-logout-token", provider, hashed(jti)),
   /** A registered client. */
   client: (clientId: string) => record("client", hashed(clientId)),
-  /** `{clients: [...]}`: those of the configuration of the gateway that started last; see `clients/configured-clients.ts`. */
+  /** `{clients: [...]}`: those of the configuration of the gateway that started last; see `clients/end-unconfigured-clients.ts`. */
   configuredClients: record("configured-clients"),
   /** `{session_id}`: the session of a client that gets tokens for itself. */
   clientSession: (clientId: string) => record("client-session", hashed(clientId)),

@@ -1,6 +1,6 @@
 import { ConfigError } from "../server/config/problems.ts";
 import { IssuerError } from "../server/issuer.ts";
-import { runGateway } from "../server/lifecycle.ts";
+import { runGateway } from "../server/process-signals.ts";
 import { SecretError } from "../server/secret.ts";
 import { type ConfigFlags, configurationOf } from "./configuration.ts";
 import { type Output, UsageError } from "./output.ts";

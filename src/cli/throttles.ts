@@ -1,6 +1,6 @@
 import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
-import type { Throttle } from "../auth/throttling/throttles.ts";
+import type { Throttle } from "../auth/throttling/throttle-list.ts";
 import { type Output, table, timeText } from "./output.ts";
 
 const pageSize = 500;

@@ -4,7 +4,7 @@
  */
 import type { FlowStep } from "../../protocol/flow.ts";
 import { channelBinding, SCRAM_STEP } from "../../protocol/scram.ts";
-import type { PasswordInput } from "./password-input.ts";
+import type { PasswordInput } from "./proof-choice.ts";
 import { beginScram, Distrust, type ScramClient, type SignedFinal } from "./scram.ts";
 import { defaultScrypt, type Scrypt } from "./scrypt.ts";
 

@@ -2,10 +2,10 @@ import { AuthError } from "../auth/errors.ts";
 import type { Command } from "../connection/command.ts";
 import { limitsOf } from "./delegates.ts";
 import { defineCommand } from "./guarded-command.ts";
-import { requireOwnerForOwner } from "./owner-only.ts";
 import { pageRequestOf } from "./page-request.ts";
 import { sessionInfoOf } from "./refresh-tokens.ts";
 import type { CommandParts } from "./registry.ts";
+import { requireOwnerForOwner } from "./who-may-decide.ts";
 
 /** What administrators see of other people, and the change of the owner. `gatehouse/revoke` ends sessions. */
 export function administrationCommands(parts: CommandParts): readonly Command[] {

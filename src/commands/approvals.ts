@@ -3,9 +3,9 @@ import type { Command } from "../connection/command.ts";
 import { infoOf } from "./config-auth.ts";
 import { limitsOf } from "./delegates.ts";
 import { defineCommand } from "./guarded-command.ts";
-import { requireApprover } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
 import { requireStepUpForGroups } from "./step-up-for-rights.ts";
+import { requireApprover } from "./who-may-decide.ts";
 
 /** Decisions on users who wait for approval. */
 export function approvalCommands(parts: CommandParts): readonly Command[] {

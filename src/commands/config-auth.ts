@@ -6,10 +6,10 @@ import type { UserPatch } from "../auth/users/users.ts";
 import type { Command } from "../connection/command.ts";
 import { limitsOf } from "./delegates.ts";
 import { defineCommand } from "./guarded-command.ts";
-import { requireApproverForPending, requireOwnerForOwner } from "./owner-only.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
 import { requireStepUpForChange, requireStepUpForGroups, withStepUpForChange } from "./step-up-for-rights.ts";
+import { requireApproverForPending, requireOwnerForOwner } from "./who-may-decide.ts";
 
 /** Users that are read at once, each with its credentials. */
 const usersAtOnce = 50;

@@ -5,9 +5,9 @@ import { type Command, TranslatedError } from "../connection/command.ts";
 import { answeredBeforeCut } from "./answered-before-cut.ts";
 import { userNotFound } from "./config-auth.ts";
 import { defineCommand } from "./guarded-command.ts";
-import { requireOwnerForOwner } from "./owner-only.ts";
 import type { CommandAuthority, CommandParts } from "./registry.ts";
 import { requireStepUpForLoginOf, requireStepUpForOneself } from "./step-up-for-rights.ts";
+import { requireOwnerForOwner } from "./who-may-decide.ts";
 
 /**
  * Home Assistant's `config/auth_provider/homeassistant/*`, for the first local provider, or for that with

@@ -6,9 +6,9 @@ import type { Session } from "../connection/session.ts";
 import { SessionFlow } from "../connection/session-flow.ts";
 import { answeredBeforeCut } from "./answered-before-cut.ts";
 import { defineCommand } from "./guarded-command.ts";
-import { requireOwnerForOwner } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
 import { requireStepUpForOneself } from "./step-up-for-rights.ts";
+import { requireOwnerForOwner } from "./who-may-decide.ts";
 
 /** The logins of a user: linked and removed by the user, and seen and removed by administrators. */
 export function credentialCommands(parts: CommandParts): readonly Command[] {

@@ -2,8 +2,8 @@ import { AuthError } from "../auth/errors.ts";
 import type { Command } from "../connection/command.ts";
 import { answeredBeforeCut } from "./answered-before-cut.ts";
 import { defineCommand } from "./guarded-command.ts";
-import { requireOwnerForOwner } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
+import { requireOwnerForOwner } from "./who-may-decide.ts";
 
 /** Second factors: set up and removed by their users, and seen, reset and demanded by administrators. */
 export function factorCommands(parts: CommandParts): readonly Command[] {

@@ -8,11 +8,11 @@ import type { Command } from "../connection/command.ts";
 import type { Session } from "../connection/session.ts";
 import { limitsOf } from "./delegates.ts";
 import { defineCommand } from "./guarded-command.ts";
-import { requireApproverForPending, requireOwnerForOwner } from "./owner-only.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
 import { stateOf } from "./revoke.ts";
 import { requireStepUpForGroups } from "./step-up-for-rights.ts";
+import { requireApproverForPending, requireOwnerForOwner } from "./who-may-decide.ts";
 
 /** Groups and their policies. */
 export function groupCommands(parts: CommandParts): readonly Command[] {

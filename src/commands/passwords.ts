@@ -1,8 +1,8 @@
 import type { Command } from "../connection/command.ts";
 import { defineCommand } from "./guarded-command.ts";
-import { requireOwnerForOwner } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
 import { requireStepUpForOneself } from "./step-up-for-rights.ts";
+import { requireOwnerForOwner } from "./who-may-decide.ts";
 
 /**
  * Codes with which users set a new password. One for oneself needs a recent login: whoever finds an unlocked device must

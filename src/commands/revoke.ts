@@ -9,8 +9,8 @@ import type { Session } from "../connection/session.ts";
 import { limitsOf } from "./delegates.ts";
 import { inRoomForSubscription } from "./events.ts";
 import { defineCommand } from "./guarded-command.ts";
-import { requireOwnerForOwner } from "./owner-only.ts";
 import type { CommandParts } from "./registry.ts";
+import { requireOwnerForOwner } from "./who-may-decide.ts";
 
 /**
  * `gatehouse/revoke`: ends sessions, answers with what is known at that moment, and reports when it is in effect

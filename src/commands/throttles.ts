@@ -1,10 +1,10 @@
 import type { ThrottleInfo } from "../../protocol/commands/throttles.ts";
-import type { Throttle } from "../auth/throttling/throttles.ts";
+import type { Throttle } from "../auth/throttling/throttle-list.ts";
 import type { Command } from "../connection/command.ts";
 import { defineCommand } from "./guarded-command.ts";
-import { requireOwnerForOwner } from "./owner-only.ts";
 import { pageRequestOf } from "./page-request.ts";
 import type { CommandParts } from "./registry.ts";
+import { requireOwnerForOwner } from "./who-may-decide.ts";
 
 /** Budgets of tries at login secrets that are exhausted. */
 export function throttleCommands(parts: CommandParts): readonly Command[] {

@@ -4,7 +4,7 @@ import { limits } from "../../protocol/features.ts";
 import type { ErrorBody, ServerMessage } from "../../protocol/frames.ts";
 import type { Clock } from "../auth/clock/clock.ts";
 import { AuthError } from "../auth/errors.ts";
-import { StepUpRequired } from "../auth/sessions/step-up.ts";
+import { StepUpRequired } from "../auth/sessions/recent-login.ts";
 import { type Codec, CodecError, type Frame } from "../codec/codec.ts";
 import { answered, type Command, type Dispatch, type Envelope } from "./command.ts";
 import { bodyOfFailure, codeOfFailure, errorBody, stoppingBody } from "./error-body.ts";

@@ -7,8 +7,8 @@ import { AuthError } from "../auth/errors.ts";
 import type { Peer } from "../auth/model.ts";
 import type { DeviceAuthorizations } from "../auth/oauth/device-authorizations.ts";
 import { sessionGrantOf } from "../auth/sessions/token-grant.ts";
-import { FlowPollTimer, type LookTimerParts } from "./flow-poll-timer.ts";
 import type { Outcome } from "./login-messages.ts";
+import { FlowPollTimer, type LookTimerParts } from "./look-timer.ts";
 import type { ConnectionLog } from "./observer.ts";
 
 export interface DeviceWaitParts extends LookTimerParts {

@@ -1,7 +1,7 @@
 import { type ErrorCode, errorCodes } from "../../protocol/errors.ts";
 import type { HttpMessage, OAuthError } from "../../protocol/http.ts";
 import { AuthError } from "../auth/errors.ts";
-import { acrOf, StepUpRequired } from "../auth/sessions/step-up.ts";
+import { acrOf, StepUpRequired } from "../auth/sessions/recent-login.ts";
 import type { HttpHeaders, HttpRequest, HttpResponse } from "./endpoint.ts";
 import { errorPage } from "./error-page.ts";
 import { pageContext } from "./html-page.ts";

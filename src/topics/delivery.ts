@@ -3,7 +3,7 @@ import { segmentsOf } from "../../protocol/topic-pattern.ts";
 import type { Permissions } from "../auth/permissions/permissions.ts";
 import type { Codec, Frame } from "../codec/codec.ts";
 import type { Message, Position } from "./broker.ts";
-import { isEvent, mayReceiveEvent, shownEvent } from "./events.ts";
+import { isEvent, mayReceiveEvent, shownEvent } from "./home-assistant-events.ts";
 import type { Verdicts } from "./verdicts.ts";
 
 /** A message on its way to subscribers of this node. Its event is encoded once for each codec. */

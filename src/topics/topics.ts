@@ -18,14 +18,14 @@ import { isOwnEvent } from "../connection/own-events.ts";
 import type { Session } from "../connection/session.ts";
 import { type Message, namespaceOf, type Position, type Publisher, type TopicBroker } from "./broker.ts";
 import { Delivery, parsePosition, positionText } from "./delivery.ts";
+import { FanOut } from "./fan-out.ts";
 import {
   type EventContent,
   type EventOrigin,
   eventPattern,
   eventTopic,
   maySubscribeToEvents,
-} from "./events.ts";
-import { FanOut } from "./fan-out.ts";
+} from "./home-assistant-events.ts";
 import { type Following, Namespaces } from "./namespaces.ts";
 import type { TopicsObserver } from "./observer.ts";
 import { type NewMessage, Publishing, requireControl, saidOf } from "./publishing.ts";

@@ -3,11 +3,11 @@ import type { SocketHandler } from "../connection/socket.ts";
 import { BodyCollector } from "./body-collector.ts";
 import { HeaderFields } from "./header-fields.ts";
 import { askHandler, type Outgoing, type RequestHead, splitTarget, toRequest } from "./http-exchange.ts";
-import { Idle } from "./idle.ts";
 import { MemoryPair, type MemoryPeer } from "./memory-pair.ts";
 import { bodyTooLarge, malformed, type Refusal } from "./refusal.ts";
 import { type TlsPair, withoutTls } from "./tls.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
+import { Idle } from "./until-idle.ts";
 import { decideUpgrade } from "./upgrade.ts";
 
 export interface MemoryConnectOptions {

@@ -5,11 +5,11 @@ import { closeCodes } from "../../protocol/close-codes.ts";
 import { addressOfBytes } from "../net/address-text.ts";
 import { HeaderFields } from "./header-fields.ts";
 import { type RequestHead, requestRefusal } from "./http-exchange.ts";
-import { Idle } from "./idle.ts";
 import { listenError } from "./listen-error.ts";
 import type { Refusal } from "./refusal.ts";
 import { type TlsPair, withoutTls } from "./tls.ts";
 import type { Listener, ListenOptions, Transport } from "./transport.ts";
+import { Idle } from "./until-idle.ts";
 import { asksForWebSocket, decideUpgrade } from "./upgrade.ts";
 import { serveUwsRequest, UwsExchange } from "./uws-http.ts";
 import {

@@ -1,7 +1,7 @@
 import type { Safeguard } from "../../src/auth/safeguards.ts";
 import { defineConfig } from "../../src/server/config/load.ts";
 import type { ConfigInput } from "../../src/server/config/schema.ts";
-import { runGateway } from "../../src/server/lifecycle.ts";
+import { runGateway } from "../../src/server/process-signals.ts";
 
 /**
  * A gateway in a process of its own with safeguards switched off, which no user can do. Arguments: the configuration

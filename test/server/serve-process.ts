@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 
 import type { Safeguard } from "../../src/auth/safeguards.ts";
 import { defineConfig } from "../../src/server/config/load.ts";
-import { runGateway } from "../../src/server/lifecycle.ts";
+import { runGateway } from "../../src/server/process-signals.ts";
 
 // A gateway as a process of its own. Arguments: its options and the disabled safeguards, both as JSON. Prints its port
 // to standard output.

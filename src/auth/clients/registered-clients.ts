@@ -12,7 +12,7 @@ import type { Users } from "../users/users.ts";
 import { isRegisteredId } from "./client-id.ts";
 import { clientChecks, clientPut, parseClient, type RegisteredClient } from "./client-record.ts";
 import { checkRegistration, isNarrower } from "./client-rules.ts";
-import { endWhatConfigurationTook } from "./configured-clients.ts";
+import { endWhatConfigurationTook } from "./end-unconfigured-clients.ts";
 
 /** What an administrator decides on. */
 export type ClientRegistration = Omit<RegisteredClient, "secretHash" | "source" | "version">;

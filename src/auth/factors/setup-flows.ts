@@ -12,8 +12,8 @@ import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import type { LoopYielder } from "../scheduling/loop-yielder.ts";
 import { raiseSession, requireOwnSession } from "../sessions/raise-session.ts";
+import type { StepUps } from "../sessions/recent-login.ts";
 import { listSessions } from "../sessions/session-reading.ts";
-import type { StepUps } from "../sessions/step-up.ts";
 import {
   areUnchanged,
   type Checks,

@@ -38,8 +38,8 @@ import { readAnswer } from "./form-input.ts";
 import { type RedeemLinkCode, redeemLinkCode } from "./link-codes.ts";
 import { newFlow } from "./new-flow.ts";
 import { type EvictedFlow, OpenFlows } from "./open-flows.ts";
+import { allowedStart } from "./pushed-start.ts";
 import { conclude, nextStep, resumeFlow } from "./resume-flow.ts";
-import { allowedStart } from "./start-rules.ts";
 import { type OfferedProvider, waysOf } from "./ways.ts";
 
 export interface StartLogin {

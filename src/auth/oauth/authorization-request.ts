@@ -7,7 +7,7 @@ import type { RegisteredClients } from "../clients/registered-clients.ts";
 import { isScope, knownScopes, narrowedScopes, scopesIn } from "../clients/scopes.ts";
 import { AuthError } from "../errors.ts";
 import type { AssuranceLevel } from "../model.ts";
-import { acrOf, assuranceLevels } from "../sessions/step-up.ts";
+import { acrOf, assuranceLevels } from "../sessions/recent-login.ts";
 import { isCodeChallenge } from "../tokens/authorization-codes.ts";
 import type { PushedRequests } from "./pushed-requests.ts";
 

@@ -1,5 +1,5 @@
 import type { CommandPolicy } from "../../../protocol/policy.ts";
-import { everythingRule, type Rule } from "./rules.ts";
+import { everythingRule, type Rule } from "./map-rules.ts";
 
 /** Whether a command belongs to a namespace: it is the namespace, or begins with it and `/`. */
 export function isInNamespace(type: string, namespace: string): boolean {

@@ -1,8 +1,8 @@
 import type { Policy } from "../../../protocol/policy.ts";
 import { commandRules } from "./command-rules.ts";
 import { entityRules, type ResourceLookup } from "./entity-rules.ts";
+import type { Rule } from "./map-rules.ts";
 import type { Verb } from "./permissions.ts";
-import type { Rule } from "./rules.ts";
 import { type TopicTrees, topicRules, topicTrees } from "./topic-rules.ts";
 
 /** A policy as functions. */

@@ -2,9 +2,9 @@ import type { EntityPolicy, Policy, PolicyMap, PolicyVerbs } from "../../../prot
 import { segmentsOf } from "../../../protocol/topic-pattern.ts";
 import { isInNamespace } from "./command-rules.ts";
 import { domainOf } from "./entity-rules.ts";
+import { verbsGrant } from "./map-rules.ts";
 import { treeMatches } from "./pattern-tree.ts";
 import type { Verb } from "./permissions.ts";
-import { verbsGrant } from "./rules.ts";
 import { grantedPatterns, topicTrees, verbs } from "./topic-rules.ts";
 
 /**

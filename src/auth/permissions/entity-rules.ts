@@ -1,5 +1,5 @@
 import type { EntityPolicy } from "../../../protocol/policy.ts";
-import { allRule, everythingRule, mapRule, type Rule } from "./rules.ts";
+import { allRule, everythingRule, mapRule, type Rule } from "./map-rules.ts";
 
 /** What is registered about entities and devices. */
 export interface ResourceLookup {

@@ -1,8 +1,8 @@
 import type { PolicyVerbs, TopicPolicy } from "../../../protocol/policy.ts";
 import { segmentsOf } from "../../../protocol/topic-pattern.ts";
+import { allRule, everythingRule, type Rule, verbsGrant } from "./map-rules.ts";
 import { type PatternTree, patternTree, treeMatches } from "./pattern-tree.ts";
 import type { Verb } from "./permissions.ts";
-import { allRule, everythingRule, type Rule, verbsGrant } from "./rules.ts";
 
 export const verbs: readonly Verb[] = ["read", "control", "edit"];
 

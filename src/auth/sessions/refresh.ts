@@ -13,7 +13,7 @@ import { blockedError } from "../users/account-status.ts";
 import { requireUser } from "../users/user-record.ts";
 import { admissionError, belowDemand, type SessionTools } from "./open-session.ts";
 import { grantableScope, refusalOfClient } from "./refresh-client.ts";
-import { judgeGeneration } from "./refresh-rule.ts";
+import { judgeGeneration } from "./rotation-rule.ts";
 import {
   createdVersionOf,
   type Epochs,

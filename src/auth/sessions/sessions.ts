@@ -12,12 +12,12 @@ import type { LoopYielder } from "../scheduling/loop-yielder.ts";
 import type { Step, Store } from "../store.ts";
 import type { AccessTokens } from "../tokens/access-tokens.ts";
 import type { RefreshTokens } from "../tokens/refresh-tokens.ts";
-import { expireIfDue, setExpiry } from "./expiry.ts";
+import { expireIfDue, setExpiry } from "./end-expired.ts";
 import { issueAccessToken } from "./issue-access-token.ts";
 import { openLongLived } from "./open-long-lived.ts";
 import { openSession } from "./open-session.ts";
 import { createRefresh } from "./refresh.ts";
-import { isOver } from "./refresh-rule.ts";
+import { isOver } from "./rotation-rule.ts";
 import { type SessionCaps, trimSessions } from "./session-caps.ts";
 import { findSession, listSessions, readSessionPage } from "./session-reading.ts";
 

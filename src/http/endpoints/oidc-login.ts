@@ -5,8 +5,8 @@ import { readForm } from "../body.ts";
 import { browserCookie, browserOf } from "../browser-cookie.ts";
 import type { Endpoint, Exchange } from "../exchange.ts";
 import { pageContext } from "../html-page.ts";
-import { confirmedPage, confirmPage } from "../login-pages.ts";
 import { type HttpObserver, reasonOf } from "../observer.ts";
+import { confirmedPage, confirmPage } from "../oidc-pages.ts";
 
 export interface OidcEndpointOptions {
   readonly authority: Authority;

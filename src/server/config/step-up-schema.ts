@@ -1,6 +1,6 @@
 import { Type } from "typebox";
 
-import { defaultStepUpSettings } from "../../auth/sessions/step-up.ts";
+import { defaultStepUpSettings } from "../../auth/sessions/recent-login.ts";
 
 const recent = Type.Literal("recent_login");
 const second = Type.Literal("second_factor");

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type { Session } from "../../../src/auth/model.ts";
 import { indexKeys, recordKeys } from "../../../src/auth/record-keys.ts";
-import { judgeGeneration } from "../../../src/auth/sessions/refresh-rule.ts";
+import { judgeGeneration } from "../../../src/auth/sessions/rotation-rule.ts";
 import { readRecord, type Store } from "../../../src/auth/store.ts";
 import { createRefreshTokens } from "../../../src/auth/tokens/refresh-tokens.ts";
 import { createSealing } from "../../../src/auth/tokens/sealing.ts";

@@ -22,7 +22,7 @@ import {
   passwordVersionOf,
   readForLogin,
 } from "./login-record.ts";
-import { done, ownerOf, type ProviderParts } from "./login-verdict.ts";
+import { done, ownerOf, type ProviderParts } from "./proved-login.ts";
 import { beginReset, finishReset } from "./reset-login.ts";
 import { createScramLogin } from "./scram-login.ts";
 

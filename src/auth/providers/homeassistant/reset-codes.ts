@@ -9,9 +9,9 @@ import { recordKeys } from "../../record-keys.ts";
 import { readRecord, retryConflicts, type StoredRecord } from "../../store.ts";
 import { mayLogIn } from "../../users/account-status.ts";
 import type { ReadLocalLogin } from "./login-record.ts";
-import type { ProviderParts } from "./login-verdict.ts";
-import { ownerOf } from "./login-verdict.ts";
 import { type LocalLoginTools, ownLogin } from "./own-login.ts";
+import type { ProviderParts } from "./proved-login.ts";
+import { ownerOf } from "./proved-login.ts";
 
 /**
  * One code for each user, hashed. It lets whoever has it set a new password, once. Whoever sets a password in another way

@@ -8,7 +8,7 @@ import type { JsonObject } from "../../store.ts";
 import type { AskingForm, ProviderContext, ProviderStep } from "../provider.ts";
 import { replacePassword } from "./change-password.ts";
 import { type ReadLocalLogin, readLocalLogin } from "./login-record.ts";
-import { done, type ProviderParts } from "./login-verdict.ts";
+import { done, type ProviderParts } from "./proved-login.ts";
 import { findResetCode, type LiveResetCode } from "./reset-codes.ts";
 
 type Parts = ProviderParts & { readonly revocation: Pick<Revocation, "revoke"> };

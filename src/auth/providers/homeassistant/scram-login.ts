@@ -26,7 +26,7 @@ import { passwordForm, refusedPassword } from "../password-form.ts";
 import type { AskingForm, ProviderContext, ProviderStep } from "../provider.ts";
 import { normaliseLoginName, storedLoginName } from "./login-name.ts";
 import { type LocalLogin, localType, readForLogin } from "./login-record.ts";
-import { done, ownerOf, type ProviderParts } from "./login-verdict.ts";
+import { done, ownerOf, type ProviderParts } from "./proved-login.ts";
 
 /** Logins at this provider whose password does not cross the wire. */
 export interface ScramLogin {

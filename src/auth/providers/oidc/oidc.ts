@@ -1,5 +1,5 @@
+import { type LoggedOut, type LogoutTools, logOut } from "./back-channel-logout.ts";
 import { type BrowserLogins, createBrowserLogins } from "./browser-logins.ts";
-import { type LoggedOut, type LogoutTools, logOut } from "./logout.ts";
 import type { BrowserLoginTools } from "./waiting-flow.ts";
 
 /** The part of the providers of this type that is reached by HTTP. */

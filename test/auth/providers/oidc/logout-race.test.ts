@@ -2,7 +2,7 @@ import { createLocalJWKSet, exportJWK, generateKeyPair, SignJWT } from "jose";
 import { expect, it } from "vitest";
 
 import { deviceGrantType } from "../../../../src/auth/oauth/device-record.ts";
-import { logOut } from "../../../../src/auth/providers/oidc/logout.ts";
+import { logOut } from "../../../../src/auth/providers/oidc/back-channel-logout.ts";
 import type { ProviderRegistry } from "../../../../src/auth/providers/registry.ts";
 import { abroad, startAuthority } from "../../../support/authority.ts";
 import { registration } from "../../../support/registered-app.ts";

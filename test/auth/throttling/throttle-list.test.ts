@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { indexKeys } from "../../../src/auth/record-keys.ts";
-import type { Throttle } from "../../../src/auth/throttling/throttles.ts";
+import type { Throttle } from "../../../src/auth/throttling/throttle-list.ts";
 import { abroad, home, ownerLogin, startAuthority, type TestAuthority } from "../../support/authority.ts";
 
 const budgets = {

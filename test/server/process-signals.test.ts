@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 
 import { defineConfig } from "../../src/server/config/load.ts";
 import { createGateway, type Gateway } from "../../src/server/gateway.ts";
-import { type ProcessEvents, runGateway } from "../../src/server/lifecycle.ts";
+import { type ProcessEvents, runGateway } from "../../src/server/process-signals.ts";
 import { cheapScrypt } from "../support/authority.ts";
 import { startProcess, type TestProcess } from "../support/child-process.ts";
 import { openSocket } from "../support/socket-client.ts";
