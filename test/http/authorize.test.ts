@@ -105,6 +105,14 @@ describe("GET /auth/authorize", () => {
     expect([status, text.includes("invalid_format")]).toEqual([400, true]);
   });
 
+  it("refuses a parameter twice beside a pushed request too", async () => {
+    const pushed = `client_id=${encodeURIComponent(good.client_id)}&request_uri=urn:x`;
+    const once = await http.ask(`/auth/authorize?${pushed}`);
+    expect(once.text).toContain("invalid_request_uri");
+    const twice = await http.ask(`/auth/authorize?${pushed}&client_id=other`);
+    expect([twice.status, twice.text.includes("invalid_format")]).toEqual([400, true]);
+  });
+
   it("hands on how good and how new the login must be, and refuses what no login is (RFC 9470)", async () => {
     const { text } = await ask({ acr_values: "urn:else aal2", max_age: "60" });
     expect(text).toContain(' acr-values="urn:else aal2" max-age="60" data-issuer=');

@@ -103,6 +103,15 @@ describe("a group", () => {
     ]);
   });
 
+  it("of the system has the version 0, for whoever names one", async () => {
+    const { groups } = node.authority;
+    const { user } = await node.user("vera");
+    const join = (version: number) =>
+      groups.addMember({ groupId: "system-read-only", userId: user.id, version });
+    expect(await refusal(join(3))).toBe("conflict");
+    expect((await join(0)).groupIds).toContain("system-read-only");
+  });
+
   it("takes no member while it is deleted", async () => {
     const { groups } = node.authority;
     const { id, version } = await makeGroup();
