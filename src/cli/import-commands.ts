@@ -18,7 +18,11 @@ export function addImportCommands(family: Command, context: CommandContext): voi
       .addOption(
         new Option("--format <format>", "the name and the content say which by default").choices(formats),
       )
-      .option("--dry-run", "check everything, and write nothing"),
+      .option("--dry-run", "check everything, and write nothing")
+      .option(
+        "--skip-existing",
+        "leave out users whose id or login name is here already: after an import that failed midway",
+      ),
     "a group of users for whom the file names none, instead of users",
   ).action((file, flags) =>
     runAction(flags.json, async (output) => {
@@ -28,7 +32,7 @@ export function addImportCommands(family: Command, context: CommandContext): voi
       const dryRun = flags.dryRun === true;
       const mayCreate = read.users.some(({ isOwner }) => isOwner === true);
       const onMissing = () => output.notice("There is no installation yet: the import creates it.");
-      const request = { groups: flags.group ?? [], dryRun };
+      const request = { groups: flags.group ?? [], dryRun, skipExisting: flags.skipExisting === true };
       await withAuthority(flags, context, (authority) => importUsers(authority, read, request, output), {
         createIfMissing: mayCreate && !dryRun,
         onMissing: mayCreate && dryRun ? onMissing : undefined,

@@ -16,13 +16,15 @@ export interface ImportRequest {
   /** As spelled on the command line: of users for whom the file names none. None: the default. */
   readonly groups: readonly string[];
   readonly dryRun: boolean;
+  /** Users who are here already are left out, and listed. */
+  readonly skipExisting: boolean;
 }
 
 /** Imports what was read, or nothing. Throws `UsageError` with everything that is wrong. */
 export async function importUsers(
   authority: Authority,
   read: ReadUsers,
-  { groups, dryRun }: ImportRequest,
+  { groups, dryRun, skipExisting }: ImportRequest,
   output: Output,
 ): Promise<void> {
   const otherwise = groups.length === 0 ? [systemGroups.users] : await groupIdsOf(authority, groups);
@@ -37,12 +39,15 @@ export async function importUsers(
     const groupIds = user.groupIds.length === 0 ? otherwise : await spelledGroups(authority, user.groupIds);
     users.push({ ...user, isOwner, groupIds });
   }
-  const outcome = await authority.localLogins.importUsers(users, { dryRun: dryRun || problems.length > 0 });
+  const options = { dryRun: dryRun || problems.length > 0, skipExisting };
+  const outcome = await authority.localLogins.importUsers(users, options);
   problems.push(...outcome.problems);
+  skipped.push(...outcome.skipped);
+  const importable = users.length - outcome.skipped.length;
   if (problems.length > 0) throw new UsageError(refusal(problems));
   output.result(
-    { imported: dryRun ? 0 : users.length, importable: users.length, dry_run: dryRun, skipped },
-    [...skipped.map((each) => `note: ${lineOf(each)}`), summary(users.length, dryRun)].join("\n"),
+    { imported: dryRun ? 0 : importable, importable, dry_run: dryRun, skipped },
+    [...skipped.map((each) => `note: ${lineOf(each)}`), summary(importable, dryRun)].join("\n"),
   );
 }
 

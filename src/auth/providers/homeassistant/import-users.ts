@@ -43,6 +43,14 @@ export interface ImportProblem {
 export interface UsersImported {
   readonly users: readonly User[];
   readonly problems: readonly ImportProblem[];
+  /** Users who are here already, if those are skipped. */
+  readonly skipped: readonly ImportProblem[];
+}
+
+export interface ImportOptions {
+  readonly dryRun?: boolean | undefined;
+  /** Leaves out users whose id or login name is here already. Otherwise each of them is a problem. */
+  readonly skipExisting?: boolean | undefined;
 }
 
 /** How many users one commit creates. */
@@ -51,24 +59,49 @@ const batchSize = 500;
 /**
  * Creates users with imported hashes. Everything is checked first. With a problem, or with `dryRun`, nothing is written.
  * Up to 500 users are one commit; more are one commit for each 500, in their order. Throws `conflict` if something
- * changed meanwhile.
+ * changed meanwhile. Then `skipExisting` imports those that are left.
  */
 export async function importUsers(
   tools: LocalLoginTools,
-  users: readonly UserToImport[],
-  { dryRun = false }: { readonly dryRun?: boolean } = {},
+  given: readonly UserToImport[],
+  { dryRun = false, skipExisting = false }: ImportOptions = {},
 ): Promise<UsersImported> {
   await retireImported(tools.store);
+  const existing = skipExisting ? await existingAmong(tools, given) : new Set<UserToImport>();
+  const users = given.filter((user) => !existing.has(user));
+  const skipped = [...existing].map(({ entry }) => ({ entry, problem: "is here already" }));
   const problems = [
     ...duplicates(users),
     ...(await problemsOf(tools, users)),
     ...(await tooCostly(tools, users)),
   ];
-  if (problems.length > 0 || dryRun) return { users: [], problems };
+  if (problems.length > 0 || dryRun) return { users: [], problems, skipped };
   const imported: User[] = [];
   for (let from = 0; from < users.length; from += batchSize)
     imported.push(...(await importBatch(tools, users.slice(from, from + batchSize))));
-  return { users: imported, problems };
+  return { users: imported, problems, skipped };
+}
+
+async function existingAmong(
+  tools: LocalLoginTools,
+  users: readonly UserToImport[],
+): Promise<ReadonlySet<UserToImport>> {
+  const found = new Set<UserToImport>();
+  for (const user of users) {
+    const hasId = user.id !== undefined && (await tools.users.read(user.id)) !== undefined;
+    if (hasId || (user.login !== undefined && (await isTaken(tools, user.login.username)))) found.add(user);
+  }
+  return found;
+}
+
+async function isTaken(tools: LocalLoginTools, username: string): Promise<boolean> {
+  try {
+    await freeVersion(tools, username);
+    return false;
+  } catch (error) {
+    if (error instanceof AuthError && error.code === "username_already_exists") return true;
+    throw error;
+  }
 }
 
 function duplicates(users: readonly UserToImport[]): ImportProblem[] {

@@ -5,7 +5,7 @@ import type { RecordKey, Step } from "../../store.ts";
 import { createAttempts } from "../../throttling/attempts.ts";
 import { passwordChangeBudget } from "../../throttling/budget.ts";
 import { changeOwnPassword, setPassword } from "./change-password.ts";
-import { importUsers, type UsersImported, type UserToImport } from "./import-users.ts";
+import { type ImportOptions, importUsers, type UsersImported, type UserToImport } from "./import-users.ts";
 import { dropImported, type ImportedLogin, listImported } from "./imported-logins.ts";
 import { storedLoginName } from "./login-name.ts";
 import { localType } from "./login-record.ts";
@@ -49,10 +49,7 @@ export interface LocalLogins {
    * Creates users with hashes of another program. Everything is checked first: with problems, or with `dryRun`, nothing
    * is written. Throws `conflict`.
    */
-  importUsers(
-    users: readonly UserToImport[],
-    options?: { readonly dryRun?: boolean },
-  ): Promise<UsersImported>;
+  importUsers(users: readonly UserToImport[], options?: ImportOptions): Promise<UsersImported>;
   /**
    * Makes a code with which the user sets a new password at a login, once, within a day. It takes the place of an earlier
    * one. `byOwner`: the owner or the operator makes it; it is worth nothing for the owner otherwise. Throws

@@ -6,7 +6,7 @@ import { readHash } from "../../../../src/auth/passwords/imported/hash-encodings
 import { parametersIn } from "../../../../src/auth/passwords/parameters-in-use.ts";
 import type { UserToImport } from "../../../../src/auth/providers/homeassistant/import-users.ts";
 import { indexKeys, recordKeys } from "../../../../src/auth/record-keys.ts";
-import { readRecord } from "../../../../src/auth/store.ts";
+import { readRecord, type Step } from "../../../../src/auth/store.ts";
 import { interposed } from "../../../support/interposed-store.ts";
 import { proofScrypt, proving } from "../../../support/scram-client.ts";
 import {
@@ -223,6 +223,7 @@ describe("an import", () => {
       problems: expect.arrayContaining([
         { entry: expect.any(String), problem: expect.stringContaining(problem) },
       ]),
+      skipped: [],
     });
     expect((await domain.users.list()).map(({ name }) => name)).toEqual(["Ada"]);
     expect([await listed(), await importedCosts()]).toEqual([[], []]);
@@ -234,6 +235,7 @@ describe("an import", () => {
     expect(await domain.logins.importUsers([entry("one")], { dryRun: true })).toEqual({
       users: [],
       problems: [],
+      skipped: [],
     });
     expect(await domain.users.list()).toEqual([]);
   });
@@ -248,6 +250,24 @@ describe("an import", () => {
     ]);
     const made = outcomes.flatMap((each) => (each.status === "fulfilled" ? each.value.users : []));
     expect(made.map(({ name }) => name)).toEqual(["x", "y"]);
+    expect((await domain.users.list()).length).toBe(503);
+  });
+
+  it("that failed after its first commit is completed without those who are here already", async () => {
+    const watched = interposed(opened.store);
+    const failing = await loginDomain({ ...opened, store: watched });
+    const everybody = Array.from({ length: 503 }, (_, nth) => entry(`n${nth}`));
+    const creates = ({ link = [] }: Step) => link.length > 0;
+    watched.beforeCommit(creates, async () => {
+      watched.beforeCommit(creates, () => Promise.reject(new Error("the store is gone")));
+    });
+    await expect(failing.logins.importUsers(everybody)).rejects.toThrow("the store is gone");
+    expect((await domain.users.list()).length).toBe(500);
+    expect((await domain.logins.importUsers(everybody)).problems.length).toBe(500);
+    const { users, problems, skipped } = await domain.logins.importUsers(everybody, { skipExisting: true });
+    expect([users.map(({ name }) => name), problems]).toEqual([["n500", "n501", "n502"], []]);
+    expect(skipped.length).toBe(500);
+    expect(skipped[0]).toEqual({ entry: everybody[0]?.entry, problem: "is here already" });
     expect((await domain.users.list()).length).toBe(503);
   });
 
