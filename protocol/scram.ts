@@ -60,8 +60,8 @@ export function isNonce(nonce: string): boolean {
 }
 
 /**
- * The attributes of a message, `x=value` with a comma between, in their order. Undefined if the text is not of that form
- * or has a name twice.
+ * The attributes of a message, `x=value` with a comma between, in their order. Undefined if the text is not of that form,
+ * has a name twice, or an extension that must be understood.
  */
 export function attributesOf(text: string): ReadonlyMap<string, string> | undefined {
   const found = new Map<string, string>();

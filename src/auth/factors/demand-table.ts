@@ -1,5 +1,4 @@
 import type { LogEvent } from "../model.ts";
-import { loadedOnce } from "../permissions/loaded-once.ts";
 import { recordKeys } from "../record-keys.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import type { RecordRepairs } from "../revocation/rollback/repair-records.ts";
@@ -44,10 +43,10 @@ export function followDemands(options: {
     if (event.kind === "factor_demands_changed") table.apply(event.demands);
     return 0;
   });
-  loadedOnce(async () => {
+  revocation.onRecovery(async () => {
     const record = await readRecord(store, recordKeys.factorDemands);
     if (record !== undefined) table.apply({ groups: parseDemands(record), version: record.version });
-  }, revocation);
+  });
 }
 
 /** The part of a commit that decides which groups demand a second factor, if nobody has since the record was read. */

@@ -57,7 +57,11 @@ export function createGroupMembers({ store, revocation, known, demands }: GroupM
         const after = { ...user, groupIds: [...new Set([...present, membership.groupId])] };
         // Also of somebody who is in the group: whoever may not change them does not learn it.
         const permitted = (await membership.permit?.({ before: user, after })) ?? [];
-        if (user.groupIds.includes(membership.groupId)) return user;
+        if (user.groupIds.includes(membership.groupId)) {
+          // An earlier call may have failed midway.
+          await demands.enforce(user.id);
+          return user;
+        }
         if (after.groupIds.length > mostGroupsOfUser)
           throw new AuthError("not_allowed", {
             publicMessage: `A user is in at most ${mostGroupsOfUser} groups`,
@@ -65,8 +69,6 @@ export function createGroupMembers({ store, revocation, known, demands }: GroupM
         const step = mergeSteps({ check: [...checks, ...permitted] }, changeUserStep(before, after));
         return (await demands.commitChange(after, step)) ? after : undefined;
       });
-      // Also if they were in it: a call that failed midway can be repeated.
-      await demands.enforce(membership.userId);
       return user;
     },
     remove: (membership) =>

@@ -68,12 +68,8 @@ export function rightsVersionOf({ user, version }: StoredUser): number {
 }
 
 export function sameRights(a: Rights, b: Rights): boolean {
-  return a.state === b.state && a.localOnly === b.localOnly && sameGroups(a, b);
-}
-
-export function sameGroups(a: Pick<Rights, "groupIds">, b: Pick<Rights, "groupIds">): boolean {
-  const sorted = ({ groupIds }: Pick<Rights, "groupIds">) => [...groupIds].sort().join(" ");
-  return sorted(a) === sorted(b);
+  const groups = ({ groupIds }: Rights) => [...groupIds].sort().join(" ");
+  return a.state === b.state && a.localOnly === b.localOnly && groups(a) === groups(b);
 }
 
 type DecidedRights = Rights & { readonly version?: number };

@@ -14,7 +14,7 @@ import { isActive } from "./account-status.ts";
 import type { CredentialRemoval } from "./credentials.ts";
 import { applyDecidedRights } from "./decided-rights.ts";
 import { createUserCache } from "./user-cache.ts";
-import { changeUserStep, createUserStep, removeUserStep, sameGroups, sameRights } from "./user-changes.ts";
+import { changeUserStep, createUserStep, removeUserStep, sameRights } from "./user-changes.ts";
 import { readUserStatus, requireUser } from "./user-record.ts";
 
 export interface VersionedUser {
@@ -135,8 +135,6 @@ export function createUsers(options: UsersOptions): Users {
     async update(userId, patch, permit) {
       if (patch.groupIds !== undefined) await requireGroups(groups, patch.groupIds);
       const user = await retryConflicts(() => updateOnce(options, userId, patch, permit));
-      // Also if nothing changed: a call that failed midway can be repeated.
-      if (patch.groupIds !== undefined) await options.demands.enforce(userId);
       return await shown(user);
     },
     remove: (userId, permit) => removeUser(options, userId, permit),
@@ -204,16 +202,21 @@ async function updateOnce(
   const before = await readUserStatus(store, userId);
   const after = patched(before, patch);
   const check = await permit?.({ before: before?.user, after });
-  if (before === undefined || sameUser(before.user, after)) return after;
+  if (before === undefined || sameUser(before.user, after)) {
+    // An earlier call may have failed midway.
+    if (patch.groupIds !== undefined) await demands.enforce(userId);
+    return after;
+  }
   const writing = mergeSteps(check && { check }, changeUserStep(before, after));
   if (isActive(before.user) && !isActive(after)) {
     const target = { kind: "user", userId } as const;
     const work = revocation.revoke(target, "user_deactivated", { also: writing });
     return (await unlessConflict(work)) && after;
   }
-  const done = sameGroups(before.user, after)
-    ? (await revocation.commit(writing)).ok
-    : await demands.commitChange(after, writing);
+  const done =
+    patch.groupIds === undefined
+      ? (await revocation.commit(writing)).ok
+      : await demands.commitChange(after, writing);
   return done ? after : undefined;
 }
 
