@@ -141,10 +141,18 @@ export function createAudit(sink: AuditSink): Audit {
   const record = (event: string, outcome: "allowed" | "denied" | "done", fields: object) =>
     sink({ audit: event, outcome, ...fields });
   return {
-    accepted({ userId, sessionId, sessionType, clientId, assurance }, { address }) {
-      const who = { user_id: userId, session_id: sessionId, session_type: sessionType, client_id: clientId };
-      record("socket_authentication", "allowed", { address, ...who, assurance });
-    },
+    // One object, without spreads: every connection has this record.
+    accepted: ({ userId, sessionId, sessionType, clientId, assurance }, { address }) =>
+      sink({
+        audit: "socket_authentication",
+        outcome: "allowed",
+        address,
+        user_id: userId,
+        session_id: sessionId,
+        session_type: sessionType,
+        client_id: clientId,
+        assurance,
+      }),
     refused: (close, reason, { address }) =>
       record("socket_authentication", "denied", { address, close, reason }),
     loginStep(step, { address }, { userId, purpose }) {
