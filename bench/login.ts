@@ -31,7 +31,9 @@ const PROOFS_A_ROUND = 1_000;
 const PEOPLE = 16;
 const PASSWORD = "correct horse battery";
 /** Logins by proof beside authenticated pings. */
-const ARRIVALS_PER_SECOND = Number(option("arrivals") ?? 500);
+const ARRIVALS_WANTED = Number(option("arrivals") ?? 500);
+/** The most of what the machine carries at all, if that is less: above it, a queue only grows. */
+const SHARE_OF_CARRIED = 0.85;
 const ARRIVALS_SECONDS = Number(option("seconds") ?? 30);
 const PINGS = { sockets: 100, perSecond: 200 } as const;
 
@@ -245,6 +247,15 @@ async function besidePings(transport: string): Promise<Beside> {
 const TOKEN_BYTES = 730;
 const heavy = await measure(asked);
 const short = await measure(light);
+const proofRates = [...heavy.outcomes]
+  .filter(([name]) => name.endsWith(", proof"))
+  .map(([, { rate }]) => rate);
+/** Logins by proof a second that this machine carries on the slower transport. */
+const CARRIED = Math.min(...proofRates.map(({ values }) => median(values)));
+const ARRIVALS_PER_SECOND = Math.min(
+  ARRIVALS_WANTED,
+  option("arrivals") === undefined ? Math.floor((CARRIED * SHARE_OF_CARRIED) / 10) * 10 : Infinity,
+);
 const beside = new Map<string, Beside>();
 for (const transport of isProofCost({ N: asked.n, r: asked.r, p: asked.p }) ? ["uws", "ws"] : [])
   beside.set(`gatehouse ${transport}, proof`, await besidePings(transport));
@@ -358,6 +369,11 @@ report({
     ...ratio("gatehouse ws, form", "bare scrypt"),
   ],
   remarks: [
+    ...(ARRIVALS_PER_SECOND < ARRIVALS_WANTED
+      ? [
+          `this machine carries ${Math.round(CARRIED)} logins/s: pings beside ${ARRIVALS_PER_SECOND} logins/s, not ${ARRIVALS_WANTED}`,
+        ]
+      : []),
     "gatehouse: a new socket, `auth/login/start`, `auth/login/step`, the session on disk, tokens, `auth_ok`; the peers: one POST on a kept connection, records in memory, the same scrypt through the hook that they offer",
     `proof: the client computes scrypt and the server a few HMACs; ${PEOPLE} people, whose clients have computed it before`,
     `memory: private resident memory, the least of ${COLLECTIONS} readings with a garbage collection before each, after one period of logins beside pings and after another, as long; every login left a session on disk. After one collection V8 still holds pages that it gives back in the next ones`,

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 import type { IndexKey, RecordKey } from "./store.ts";
 
@@ -12,7 +12,7 @@ const index = (kind: string, ...parts: string[]) => [kind, ...parts].join(":") a
 
 /** SHA-256 of user input, 43 characters of base64url. */
 export function hashed(input: string): string {
-  return createHash("sha256").update(input).digest("base64url");
+  return hash("sha256", input, "base64url");
 }
 
 /** The key of a provider instance. Both parts come from configuration; the hash gives them one format. */

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 
 import type { Clock } from "../clock/clock.ts";
 import { AuthError } from "../errors.ts";
@@ -72,7 +72,7 @@ const topic = "clients_changed";
 
 /** Secrets are random and as long as a key, so one round of SHA-256 is enough: nobody can guess them. */
 export function hashClientSecret(secret: string): string {
-  return createHash("sha256").update(secret).digest("base64url");
+  return hash("sha256", secret, "base64url");
 }
 
 export function createRegisteredClients(options: RegisteredClientsOptions): RegisteredClients {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 
 /** Crockford's base32: no letter that looks like another or like a digit. */
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -23,5 +23,5 @@ export function isSameCode(given: string, expected: string): boolean {
 /** The same for every spelling of a code. */
 export function digestOfCode(code: string): Buffer {
   const plain = code.toUpperCase().replaceAll(/[\s-]/g, "").replaceAll("O", "0").replaceAll(/[IL]/g, "1");
-  return createHash("sha256").update(plain).digest();
+  return hash("sha256", plain, "buffer");
 }

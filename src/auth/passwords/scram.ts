@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHmac, hash, randomBytes, timingSafeEqual } from "node:crypto";
 
 import {
   attributesOf,
@@ -123,7 +123,7 @@ export function judgeProof(
   const stored = Buffer.from(storedKey, "base64url");
   const signature = hmac(stored, message);
   const clientKey = final.proof.map((byte, place) => byte ^ (signature[place] ?? 0));
-  const isProved = timingSafeEqual(createHash("sha256").update(clientKey).digest(), stored);
+  const isProved = timingSafeEqual(hash("sha256", clientKey, "buffer"), stored);
   clientKey.fill(0);
   const isSame = final.nonce === exchange.nonce && final.binding === bindingOf(exchange.gs2Header, bound);
   const serverSignature = hmac(Buffer.from(serverKey, "base64url"), message).toString("base64");

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { type Static, Type } from "typebox";
 import { Compile } from "typebox/compile";
 
@@ -185,7 +185,7 @@ function checkVerifier(challenge: string | null, verifier: string | undefined): 
   if (challenge === null) throw invalid("a PKCE verifier was sent for a code without a challenge");
   if (verifier === undefined) throw invalid("the PKCE verifier is missing");
   if (!verifierShape.test(verifier)) throw invalid("the PKCE verifier has a wrong shape");
-  const given = createHash("sha256").update(verifier).digest();
+  const given = hash("sha256", verifier, "buffer");
   if (!timingSafeEqual(given, Buffer.from(challenge, "base64url")))
     throw invalid("the PKCE verifier is wrong");
 }

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 
 import { allows } from "../clients/scopes.ts";
 import type { Clock } from "../clock/clock.ts";
@@ -81,7 +81,7 @@ export function userClaims(user: User, scope: string | null | undefined): Readon
 
 /** OpenID Connect Core section 3.1.3.6. */
 function halfHash(token: string): string {
-  return createHash("sha256").update(token).digest().subarray(0, 16).toString("base64url");
+  return hash("sha256", token, "buffer").subarray(0, 16).toString("base64url");
 }
 
 function segment(value: object): string {

@@ -1,4 +1,4 @@
-import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { hash, randomBytes, randomUUID } from "node:crypto";
 
 import { matchesTopic, segmentsOf } from "../../../protocol/topic-pattern.ts";
 import {
@@ -327,5 +327,5 @@ function namesOf(keys: TopicKeys, namespace: string): readonly string[] {
 }
 
 function shardOf(namespace: string): number {
-  return (createHash("sha1").update(namespace).digest()[0] ?? 0) % shards;
+  return (hash("sha1", namespace, "buffer")[0] ?? 0) % shards;
 }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 
 import type { RedisClient } from "./client.ts";
@@ -14,7 +14,7 @@ export class Script {
   constructor(name: string, flags?: "allow-oom") {
     const text = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), "utf8");
     this.#text = flags === undefined ? text : text.replace(/^#!lua$/m, `#!lua flags=${flags}`);
-    this.#hash = createHash("sha1").update(this.#text).digest("hex");
+    this.#hash = hash("sha1", this.#text, "hex");
   }
 
   async run(client: RedisClient, keys: readonly string[], args: readonly string[]): Promise<unknown> {
