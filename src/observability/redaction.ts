@@ -70,11 +70,13 @@ export function redact(value: unknown, depth = 0): unknown {
 }
 
 function redactObject(value: object, depth: number): object {
+  const fields = value as Readonly<Record<string, unknown>>;
   let copy: Record<string, unknown> | undefined;
-  for (const [name, field] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
+    const field = fields[name];
     const shown = isSecret(name, field) ? "[redacted]" : redact(field, depth + 1);
     if (shown === field) continue;
-    copy ??= { ...value };
+    copy ??= { ...fields };
     copy[name] = shown;
   }
   return copy ?? value;
