@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
 import { type DestinationStream, destination, type LevelWithSilent, pino } from "pino";
 
 import { redact, redactText } from "./redaction.ts";
@@ -96,16 +96,22 @@ function standardError(): DestinationStream & { flushSync(): void } {
   };
 }
 
-/** False for a pipe whose reader is gone, where that can be seen: on Linux a pipe without one cannot be opened. */
+/**
+ * False if nobody reads any more, where that can be seen: a socket (journald's, or a parent process that is Node) refuses
+ * also a write of nothing, and on Linux a pipe without a reader cannot be opened.
+ */
 function hasReader(fd: number): boolean {
   try {
-    if (!fstatSync(fd).isFIFO()) return true;
-    closeSync(openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK));
+    const kind = fstatSync(fd);
+    if (kind.isSocket()) writeSync(fd, "");
+    if (kind.isFIFO()) closeSync(openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK));
     return true;
   } catch (error) {
-    return !(error instanceof Error && "code" in error && error.code === "ENXIO");
+    return !(error instanceof Error && "code" in error && gone.has(String(error.code)));
   }
 }
+
+const gone: ReadonlySet<string> = new Set(["EPIPE", "ECONNRESET", "ENXIO"]);
 
 function flush(output: DestinationStream): void {
   if (!("flushSync" in output) || typeof output.flushSync !== "function") return;

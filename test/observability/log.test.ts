@@ -1,8 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 
 import { AuthError } from "../../src/auth/errors.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { redact, redactText } from "../../src/observability/redaction.ts";
+import { startProcess, type TestProcess } from "../support/child-process.ts";
+import { eventually } from "../support/eventually.ts";
+import { within } from "../support/within.ts";
 
 function capture(level: "info" | "debug" | "silent" = "info") {
   const lines: string[] = [];
@@ -41,6 +44,44 @@ describe("the log", () => {
     log.error({ bytes: Buffer.from("canary-bytes"), list: Array(1000).fill("x") }, "bytes");
     expect(lines).toHaveLength(2);
     expect(lines.join("")).not.toContain("canary");
+  });
+});
+
+describe("the log of a process", () => {
+  let writer: TestProcess | undefined;
+  afterEach(async () => {
+    writer?.kill("SIGKILL");
+    await writer?.exited;
+  });
+  const start = (...args: string[]) => {
+    writer = startProcess({ script: new URL("./log-process.ts", import.meta.url), args });
+    return writer;
+  };
+  const numbersIn = ({ stderr }: TestProcess, text: string) =>
+    stderr
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { number: number; text: string })
+      .map((line) => (line.text === text ? line.number : `${line.number}: ${line.text}`));
+
+  it("has every line once and in order, as UTF-8, over many batches", async () => {
+    const text = "ü🙂€".repeat(500);
+    const process = start("400", text);
+    expect(await within(process.exited, "the exit")).toBe(0);
+    expect(numbersIn(process, text)).toEqual(Array.from({ length: 400 }, (_, number) => number));
+  });
+
+  it("has a few lines soon, long before a batch is full", async () => {
+    const process = start("3", "few", "stay");
+    await eventually("the lines", () => process.stderr.includes('"number":2'));
+    expect(numbersIn(process, "few")).toEqual([0, 1, 2]);
+  });
+
+  it("costs nobody an end or a hang if its reader went away", async () => {
+    const process = start("2000", "x".repeat(1_000), "exit");
+    process.stopReading();
+    await process.line(/^flushed$/);
+    expect(await within(process.exited, "the exit")).toBe(0);
   });
 });
 

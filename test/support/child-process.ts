@@ -12,6 +12,8 @@ export interface TestProcess {
   /** Standard output so far. */
   readonly lines: readonly string[];
   readonly stderr: string;
+  /** Closes the reading end of its standard error. */
+  stopReading(): void;
   /** The first line that matches, past or future. Rejects if the process ends before. */
   line(pattern: RegExp, ms?: number): Promise<string>;
   /** Resolves at its end with the exit code or the signal. */
@@ -49,8 +51,9 @@ function watch(child: ChildProcess): TestProcess {
   const lines: string[] = [];
   const waiting = new Set<(line: string) => void>();
   let stderr = "";
-  child.stderr?.on("data", (chunk: Buffer) => {
-    stderr += chunk.toString();
+  // A character may come in two chunks.
+  child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
+    stderr += chunk;
   });
   if (child.stdout) {
     createInterface({ input: child.stdout }).on("line", (line) => {
@@ -81,6 +84,7 @@ function watch(child: ChildProcess): TestProcess {
       });
       return within(arrived, `${pattern}; stderr: ${stderr}`, ms);
     },
+    stopReading: () => void child.stderr?.destroy(),
     exited,
     kill: (signal) => void child.kill(signal),
   };

@@ -1,0 +1,15 @@
+// Writes numbered lines to the log of a process of its own. Arguments: how many, the text of each, and "stay" or "exit".
+import { createLog } from "../../src/observability/log.ts";
+
+const [, , count = "0", text = "", then = "exit"] = process.argv;
+const log = createLog({ level: "info" });
+for (let number = 0; number < Number(count); number += 1) log.info({ number, text }, "numbered");
+if (then === "stay") setInterval(() => undefined, 1_000);
+else {
+  // A turn later, so that what the pool's threads write has begun.
+  setImmediate(() => {
+    log.flush();
+    console.log("flushed");
+    process.exit(0);
+  });
+}
