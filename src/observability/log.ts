@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
+import { fstatSync, writeSync } from "node:fs";
 import { type DestinationStream, destination, type LevelWithSilent, pino } from "pino";
 
 import { redact, redactText } from "./redaction.ts";
@@ -97,21 +97,21 @@ function standardError(): DestinationStream & { flushSync(): void } {
 }
 
 /**
- * False if nobody reads any more, where that can be seen: a socket (journald's, or a parent process that is Node) refuses
- * also a write of nothing, and on Linux a pipe without a reader cannot be opened.
+ * False if nobody reads any more. Only a write shows that. A socket (journald's, or a parent process that is Node) refuses
+ * also a write of nothing; a pipe does not, so an empty line goes before the last lines there.
  */
 function hasReader(fd: number): boolean {
   try {
     const kind = fstatSync(fd);
     if (kind.isSocket()) writeSync(fd, "");
-    if (kind.isFIFO()) closeSync(openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK));
+    if (kind.isFIFO()) writeSync(fd, "\n");
     return true;
   } catch (error) {
     return !(error instanceof Error && "code" in error && gone.has(String(error.code)));
   }
 }
 
-const gone: ReadonlySet<string> = new Set(["EPIPE", "ECONNRESET", "ENXIO"]);
+const gone: ReadonlySet<string> = new Set(["EPIPE", "ECONNRESET"]);
 
 function flush(output: DestinationStream): void {
   if (!("flushSync" in output) || typeof output.flushSync !== "function") return;

@@ -53,8 +53,9 @@ describe("the log of a process", () => {
     writer?.kill("SIGKILL");
     await writer?.exited;
   });
+  const script = new URL("./log-process.ts", import.meta.url);
   const start = (...args: string[]) => {
-    writer = startProcess({ script: new URL("./log-process.ts", import.meta.url), args });
+    writer = startProcess({ script, args });
     return writer;
   };
   const numbersIn = ({ stderr }: TestProcess, text: string) =>
@@ -77,11 +78,17 @@ describe("the log of a process", () => {
     expect(numbersIn(process, "few")).toEqual([0, 1, 2]);
   });
 
-  it("costs nobody an end or a hang if its reader went away", async () => {
+  it("does not end or hang the process if the reader of a socket went away", async () => {
     const process = start("2000", "x".repeat(1_000), "exit");
     process.stopReading();
     await process.line(/^flushed$/);
     expect(await within(process.exited, "the exit")).toBe(0);
+  });
+
+  it("does not end or hang the process if the reader of a pipe went away", async () => {
+    writer = startProcess({ script, args: ["2000", "x".repeat(1_000), "exit"], stderrReader: "true" });
+    await writer.line(/^flushed$/);
+    expect(await within(writer.exited, "the exit")).toBe(0);
   });
 });
 

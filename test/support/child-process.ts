@@ -27,6 +27,8 @@ export interface TestProcessOptions {
   readonly args?: readonly string[];
   /** Variables in addition to those of this process. */
   readonly env?: Readonly<Record<string, string>>;
+  /** A shell command that reads its standard error through a pipe: Node's own are sockets. The exit code is its. */
+  readonly stderrReader?: string;
   /** `ulimit -f`: the largest file it may write, in KiB, until `prlimit` lifts it. */
   readonly fileSizeLimitKiB?: number;
 }
@@ -42,7 +44,9 @@ export function startProcess(options: TestProcessOptions): TestProcess {
   const limit = options.fileSizeLimitKiB;
   // dash counts in blocks of 512 bytes.
   const limited = ["sh", "-c", `ulimit -S -f ${(limit ?? 0) * 2}; exec "$@"`, "sh", ...command];
-  const [program = "", ...args] = limit === undefined ? command : limited;
+  const piped = ["sh", "-c", `{ "$@" 2>&1 >&3 | ${options.stderrReader}; } 3>&1`, "sh", ...command];
+  const unlimited = options.stderrReader === undefined ? command : piped;
+  const [program = "", ...args] = limit === undefined ? unlimited : limited;
   const env = { ...process.env, ...options.env };
   return watch(spawnChild(program, args, { stdio: ["ignore", "pipe", "pipe"], env }));
 }
