@@ -236,6 +236,7 @@ describe("gatehouse users import", () => {
     ],
     ["a CSV whose quotes do not match", 'username,password_hash\n"x,y\n', "line 2 is no CSV"],
     ["a CSV with one long cell", `username,password_hash\n"${"x".repeat(12 * 2 ** 20)}`, "line 2 is no CSV"],
+    ["a CSV with a column of another name", "username,hash\na,b\n", `unknown field "hash"`],
     ["a CSV with a column twice", "username,password_hash,username\na,b,c\n", "names a column twice"],
   ])("refuses %s in one line", async (_, text, reason) => {
     const env = into("refusing");

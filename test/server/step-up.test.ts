@@ -122,3 +122,18 @@ it("over HTTP the answer is the challenge of RFC 9470, and a login as good as as
   const metadata = await (await fetch(`${here.url}/.well-known/oauth-authorization-server`)).json();
   expect(metadata).toMatchObject({ acr_values_supported: ["aal1", "aal2"] });
 });
+
+it("a reset code is no password in a step-up: the old one and the session stay", async () => {
+  const made = { name: "ada", username: "ada", password: ownerPassword, groupIds: ["system-users"] };
+  const { id } = await here.authority.localLogins.createUser(made);
+  const { code } = await here.authority.localLogins.createResetCode(id, true);
+  const socket = await enter(here, (await staleTokens(here.authority, id)).accessToken);
+  const flow_id = await wait(socket, 100, "a script");
+  await ask(socket, 101, "auth/step_up/start", { flow_id, handler });
+  const step = (requestId: number, password: string) =>
+    ask(socket, requestId, "auth/step_up/step", { flow_id, user_input: { username: "ada", password } });
+  expect(await step(102, code)).toMatchObject({ result: { errors: { base: "invalid_auth" } } });
+  expect(await step(103, ownerPassword)).toMatchObject({ result: { type: "create_entry" } });
+  expect(await socket.find(({ id }) => id === 100, "the answer")).toMatchObject({ success: true });
+  socket.close();
+});

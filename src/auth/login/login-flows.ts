@@ -341,7 +341,9 @@ async function advance(
   const guess = await chargeStep(options, provider, at.flow, values, peer);
   const { turn, step } = await runCharged(guess, async () => {
     const turn = await takeTurn(options, at);
-    const context = { flowId, peer, known: guess?.known ?? false, device: guess?.deviceId };
+    const { purpose } = at.flow;
+    const mayReset = purpose === "session" || purpose === "code";
+    const context = { flowId, peer, known: guess?.known ?? false, device: guess?.deviceId, mayReset };
     const step = isOffered(provider, peer)
       ? await askProvider(options, provider, turn, values, context)
       : notOffered;

@@ -113,6 +113,8 @@ export interface ProviderContext {
   readonly known: boolean;
   /** The device that the input's name logged in on before, if it has shown that. */
   readonly device?: string | undefined;
+  /** The flow logs somebody in, so a forgotten password may be replaced. False where it proves a person once more, or links. */
+  readonly mayReset?: boolean | undefined;
 }
 
 /** A way to log in. Providers only have steps; several of one type are told apart by id. */

@@ -1,6 +1,8 @@
 import { UsageError } from "../output.ts";
 import { type Entry, unknownFieldIn } from "./entries.ts";
 
+const required = ["username", "password_hash"] as const;
+
 /**
  * The records of a CSV text (RFC 4180) as entries, named by the line that they begin on. The first record names the
  * columns. Throws `UsageError` for a text that is no CSV, and for a column that is unknown.
@@ -8,14 +10,16 @@ import { type Entry, unknownFieldIn } from "./entries.ts";
 export function csvEntries(text: string): readonly Entry[] {
   const [head, ...records] = recordsOf(text);
   const columns = head?.cells.map((name) => name.trim()) ?? [];
-  if (!columns.includes("username") || !columns.includes("password_hash"))
+  const found = required.filter((name) => columns.includes(name)).length;
+  // With none of them it is no line of names, but a first entry, or no CSV.
+  const strange = found === 0 ? undefined : unknownFieldIn(columns);
+  if (strange !== undefined) throw new UsageError(`line ${head?.line}: ${strange}`);
+  if (found < required.length)
     throw new UsageError(
       "the first line of a CSV file names the columns, among them username and password_hash, in small letters and separated by commas",
     );
   if (new Set(columns).size < columns.length)
     throw new UsageError("the first line of a CSV file names a column twice");
-  const strange = unknownFieldIn(columns);
-  if (strange !== undefined) throw new UsageError(`line ${head?.line}: ${strange}`);
   return records.map(({ line, cells }) => ({
     entry: `line ${line}`,
     fields:

@@ -63,7 +63,8 @@ export function createHomeAssistantProvider(given: HomeAssistantProviderOptions)
       const step = await checkLogin(options, stored, password, context);
       if (step.kind !== "form") return step;
       // Looked at only after a whole check, so that a guess at a code is no cheaper than one at a password.
-      const reset = isResetCode(password) && (await codeLogin(options, stored, password, context));
+      const isCode = context.mayReset === true && isResetCode(password);
+      const reset = isCode && (await codeLogin(options, stored, password, context));
       return reset || { ...step, ...refused };
     },
   };
