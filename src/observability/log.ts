@@ -1,4 +1,3 @@
-import { fstatSync, writeSync } from "node:fs";
 import { type DestinationStream, destination, type LevelWithSilent, pino } from "pino";
 
 import { redact, redactText } from "./redaction.ts";
@@ -9,8 +8,11 @@ export interface Log {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
-  /** Writes out what is buffered, before the process ends. */
-  flush(): void;
+  /**
+   * Waits for what is buffered to be written, at most 1 s, before the process ends. False if a reader that hangs did not take
+   * it: the rest is given up, and a thread may still be in the middle of a write.
+   */
+  flush(): Promise<boolean>;
 }
 
 export interface LogOptions {
@@ -20,7 +22,7 @@ export interface LogOptions {
 }
 
 export function createLog({ level, sink }: LogOptions): Log {
-  const output = sink ?? standardError();
+  const output: Output = sink ?? standardError();
   const base = {
     level,
     base: null,
@@ -37,7 +39,7 @@ export function createLog({ level, sink }: LogOptions): Log {
     info: write("info"),
     warn: write("warn"),
     error: write("error"),
-    flush: () => flush(output),
+    flush: async () => (await output.flush?.()) ?? true,
   };
 }
 
@@ -66,12 +68,19 @@ const batchBytes = 65_536;
 const mostBytesAtOnce = 4 * batchBytes;
 /** Bytes that may wait for a reader that hangs. Above that, lines are dropped, so that memory does not fill. */
 const mostWaitingBytes = 16 * 1024 * 1024;
+/** How long the end of the process waits for a reader, ms, and how often it looks. */
+const flushWithinMs = 1_000;
+const flushLooksEveryMs = 5;
+
+interface Output extends DestinationStream {
+  flush?(): Promise<boolean>;
+}
 
 /**
  * Standard error, written in batches and in the background: a slow reader of the log does not block sockets. A
  * process that is killed may lose the last lines.
  */
-function standardError(): DestinationStream & { flushSync(): void } {
+function standardError(): Output {
   const stream = destination({
     dest: 2,
     sync: false,
@@ -83,41 +92,39 @@ function standardError(): DestinationStream & { flushSync(): void } {
     maxLength: mostWaitingBytes,
   });
   // Its types name only text.
-  const bytes = stream as { write(line: string | Buffer): boolean };
+  const lines = stream as { write(line: string | Buffer): boolean };
+  let waitingBytes = 0;
+  let state: "open" | "unread" | "stuck" = "open";
+  stream.on("write", (written: number) => {
+    waitingBytes -= written;
+  });
+  stream.on("drop", (line: Buffer) => {
+    waitingBytes -= line.length;
+  });
   // The reader went away (EPIPE): the gateway does not end because nobody reads its log.
-  stream.on("error", () => undefined);
+  stream.on("error", () => {
+    state = "unread";
+  });
   return {
-    write: (line) => bytes.write(Buffer.from(line)),
-    flushSync() {
-      if (hasReader(2)) stream.flushSync();
-      // The library would try that write for ever, here and when the process exits.
-      else stream.destroy();
+    write(line) {
+      if (state !== "open") return;
+      const bytes = Buffer.from(line);
+      waitingBytes += bytes.length;
+      lines.write(bytes);
+    },
+    // Not the library's `flushSync`: it writes beside a write that is under way, and for ever if nobody reads.
+    async flush() {
+      const until = performance.now() + flushWithinMs;
+      while (waitingBytes > 0 && state === "open" && performance.now() < until) {
+        stream.flush();
+        await new Promise((resolve) => setTimeout(resolve, flushLooksEveryMs));
+      }
+      if (waitingBytes > 0 && state === "open") {
+        state = "stuck";
+        // Or the library would try again when the process exits.
+        stream.destroy();
+      }
+      return state !== "stuck";
     },
   };
-}
-
-/**
- * False if nobody reads any more. Only a write shows that. A socket (journald's, or a parent process that is Node) refuses
- * also a write of nothing; a pipe does not, so an empty line goes before the last lines there.
- */
-function hasReader(fd: number): boolean {
-  try {
-    const kind = fstatSync(fd);
-    if (kind.isSocket()) writeSync(fd, "");
-    if (kind.isFIFO()) writeSync(fd, "\n");
-    return true;
-  } catch (error) {
-    return !(error instanceof Error && "code" in error && gone.has(String(error.code)));
-  }
-}
-
-const gone: ReadonlySet<string> = new Set(["EPIPE", "ECONNRESET"]);
-
-function flush(output: DestinationStream): void {
-  if (!("flushSync" in output) || typeof output.flushSync !== "function") return;
-  try {
-    output.flushSync();
-  } catch {
-    // Not opened yet, or gone: there is nothing left to write to.
-  }
 }

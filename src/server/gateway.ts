@@ -330,7 +330,7 @@ class RunningGateway implements Gateway {
     await this.#attempt("store", () => opened.close());
     metrics.close();
     log.info({ took_ms: Math.round(performance.now() - began) }, "stopped");
-    log.flush();
+    await log.flush();
   }
 
   /** A failure to close one part does not keep the others open. */

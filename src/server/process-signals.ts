@@ -11,6 +11,8 @@ export interface RunOptions extends GatewayParts {
   readonly process?: ProcessEvents;
   /** Ends the process at once, after a second signal or a fatal defect. Default: `process.exit`. */
   readonly exit?: (code: number) => void;
+  /** Ends the process if it cannot exit, because the reader of its log hangs. Default: SIGKILL to itself. */
+  readonly kill?: () => void;
 }
 
 /** Exit codes after a signal, by convention: 128 plus its number. */
@@ -47,6 +49,12 @@ function untilStopped(gateway: Gateway, options: RunOptions) {
   const events = options.process ?? process;
   const exit = options.exit ?? ((code: number) => process.exit(code));
   const { log, metrics } = gateway;
+  // Node waits for its threads when it exits, and one of them may write to a reader of the log that hangs.
+  const kill = options.kill ?? (() => process.kill(process.pid, "SIGKILL"));
+  const end = async (status: number) => {
+    if (await log.flush()) exit(status);
+    else kill();
+  };
   let settle: (code: number) => void = () => undefined;
   const code = new Promise<number>((resolve) => {
     settle = resolve;
@@ -55,13 +63,15 @@ function untilStopped(gateway: Gateway, options: RunOptions) {
   const onSignal = (signal: keyof typeof forced) => {
     if (stoppingSince !== undefined) {
       if (performance.now() - stoppingSince < sameWishMs) return;
-      log.flush();
-      exit(forced[signal]);
+      void end(forced[signal]);
       return;
     }
     stoppingSince = performance.now();
     log.info({ signal }, "stopping");
-    void gateway.stop().then(() => settle(0));
+    void gateway.stop().then(async () => {
+      if (!(await log.flush())) kill();
+      settle(0);
+    });
   };
   const onHangup = (signal: "SIGHUP") => {
     log.info({ signal }, "reading the TLS certificate again; no other file is read");
@@ -73,8 +83,8 @@ function untilStopped(gateway: Gateway, options: RunOptions) {
   };
   const onException = (error: unknown) => {
     log.error({ err: error }, "uncaught exception; ending");
-    void gateway.stop(crashGraceMs).then(() => exit(1));
-    setTimeout(() => exit(1), 3 * crashGraceMs).unref();
+    void gateway.stop(crashGraceMs).then(() => end(1));
+    setTimeout(() => void end(1), 3 * crashGraceMs).unref();
   };
   const handlers = [
     ["SIGTERM", onSignal],

@@ -6,10 +6,8 @@ const log = createLog({ level: "info" });
 for (let number = 0; number < Number(count); number += 1) log.info({ number, text }, "numbered");
 if (then === "stay") setInterval(() => undefined, 1_000);
 else {
-  // A turn later, so that what the pool's threads write has begun.
-  setImmediate(() => {
-    log.flush();
-    console.log("flushed");
-    process.exit(0);
-  });
+  const isWritten = await log.flush();
+  console.log(isWritten ? "flushed" : "stuck");
+  if (isWritten) process.exit(0);
+  else process.kill(process.pid, "SIGKILL");
 }

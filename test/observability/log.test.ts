@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 
 import { AuthError } from "../../src/auth/errors.ts";
@@ -5,6 +7,7 @@ import { createLog } from "../../src/observability/log.ts";
 import { redact, redactText } from "../../src/observability/redaction.ts";
 import { startProcess, type TestProcess } from "../support/child-process.ts";
 import { eventually } from "../support/eventually.ts";
+import { temporaryFolder } from "../support/temporary-folder.ts";
 import { within } from "../support/within.ts";
 
 function capture(level: "info" | "debug" | "silent" = "info") {
@@ -83,6 +86,30 @@ describe("the log of a process", () => {
     process.stopReading();
     await process.line(/^flushed$/);
     expect(await within(process.exited, "the exit")).toBe(0);
+  });
+
+  it("has every line also if its reader is slow, and the process ends meanwhile", async () => {
+    const text = "x".repeat(200);
+    const folder = temporaryFolder();
+    try {
+      const file = path.join(folder.path, "log");
+      const stderrReader = `(sleep 0.3; cat > '${file}')`;
+      writer = startProcess({ script, args: ["4000", text, "exit"], stderrReader });
+      expect(await within(writer.exited, "the exit")).toBe(0);
+      const read = readFileSync(file, "utf8").trimEnd().split("\n");
+      expect(read.map((line) => (JSON.parse(line) as { number: number }).number)).toEqual(
+        Array.from({ length: 4_000 }, (_, number) => number),
+      );
+    } finally {
+      folder.remove();
+    }
+  });
+
+  it("gives the last lines up if its reader hangs, so that the process can end", async () => {
+    const args = ["2000", "x".repeat(1_000), "exit"];
+    writer = startProcess({ script, args, stderrReader: "sleep 4" });
+    await writer.line(/^stuck$/);
+    expect(await within(writer.exited, "the exit")).toBe(0);
   });
 
   it("does not end or hang the process if the reader of a pipe went away", async () => {

@@ -288,7 +288,7 @@ it("gatehouse check, and a start, name credentials without a provider and users 
 
   const lines: string[] = [];
   const note = (_: object, message: string) => lines.push(message);
-  const log = { debug: note, info: note, warn: note, error: note, flush: () => undefined };
+  const log = { debug: note, info: note, warn: note, error: note, flush: () => Promise.resolve(true) };
   const second = await startNode({ data, auth_providers: after }, { log });
   await expect
     .poll(() => lines.filter((line) => warnings.includes(line)), { timeout: 60_000 })

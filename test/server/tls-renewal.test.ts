@@ -53,7 +53,7 @@ function renewal(listener: () => Promise<Listener | undefined> = async () => lis
       info: note("info"),
       warn: note("warn"),
       error: note("error"),
-      flush: () => undefined,
+      flush: () => Promise.resolve(true),
     },
     listener,
   });
