@@ -27,11 +27,13 @@ export interface SenderLimits {
   readonly permitApproval: PermitUserChange;
   /** The same for policies: refuses one that gives what the sender lacks. */
   readonly permitPolicies: PermitPolicies;
+  /** Refuses to take a user out of a group that demands a second factor, or to delete it: only administrators lift a demand. */
+  permitLeaving(groupIds: readonly string[]): Promise<void>;
   /** Refuses administrators, the owner and system users. */
   requireBelow(user: User): void;
 }
 
-type LimitAuthority = Pick<CommandAuthority, "users" | "permissions" | "groups">;
+type LimitAuthority = Pick<CommandAuthority, "users" | "permissions" | "groups" | "secondFactors">;
 
 interface Sender {
   /** That the sender's record and groups are unchanged: a commit with them is none by rights that were taken meanwhile. */
@@ -47,9 +49,18 @@ export async function limitsOf(
   type: CommandType,
 ): Promise<SenderLimits> {
   const { isAdmin } = await senderNow(authority, session, type);
+  const permitLeaving = async (groupIds: readonly string[]) => {
+    if (isAdmin || groupIds.length === 0) return;
+    const demanding = await authority.secondFactors.demandingGroups();
+    if (groupIds.some((id) => demanding.includes(id))) throw new AuthError("unauthorized");
+  };
   const permit = async (change: UserChange, isApproval: boolean) => {
     const sender = await senderNow(authority, session, type);
     if (sender.isAdmin) return sender.checks;
+    const { before, after } = change;
+    // A user who is removed has nothing that a demand protects.
+    const left = after === undefined ? [] : before?.groupIds.filter((id) => !after.groupIds.includes(id));
+    await permitLeaving(left ?? []);
     const ids = change.after?.groupIds ?? [];
     const groupChecks = await authority.groups.unchanged(ids);
     const known = await Promise.all(ids.map(authority.groups.get));
@@ -59,6 +70,7 @@ export async function limitsOf(
   };
   return {
     isAdmin,
+    permitLeaving,
     permitUserChange: (change) => permit(change, false),
     permitApproval: (change) => permit(change, true),
     async permitPolicies(policies) {

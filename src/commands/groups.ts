@@ -42,7 +42,9 @@ export function groupCommands(parts: CommandParts): readonly Command[] {
     }),
     defineCommand("gatehouse/groups/delete", authority, async ({ group_id, version, wait }, session) => {
       await stepUps.require("group_policy", session.principal);
-      const { permitPolicies: permit } = await limitsOf(authority, session, "gatehouse/groups/delete");
+      const limits = await limitsOf(authority, session, "gatehouse/groups/delete");
+      const { permitPolicies: permit, permitLeaving } = limits;
+      await permitLeaving([group_id]);
       const receipt = await parts.authorityOf(session).groups.delete(group_id, version, permit);
       return await stateAfter(parts, receipt, wait);
     }),

@@ -221,6 +221,7 @@ describe("gatehouse users import", () => {
   it.each([
     ["no JSON", "[", "the file is no JSON"],
     ["JSON of another shape", "[1]", "entry 1: is no object"],
+    ["JSON of hashes alone", '["$2b$12$canary"]', "entry 1: is no object"],
     ["no array", "[]{}", "the file is no JSON"],
     [
       "a field that is unknown",

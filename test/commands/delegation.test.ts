@@ -368,6 +368,29 @@ describe("a delegate", () => {
     }
   });
 
+  it("lifts no demand of a second factor", async () => {
+    const { secondFactors, users } = gateway.authority;
+    const careful = await makeGroup({});
+    const helped = await makeUser([careful.id]);
+    const { client } = await makeDelegate([]);
+    const ask = async (type: string, fields: object) => {
+      const { success, error } = await client.call(type, fields);
+      return success === true ? "done" : (error as { readonly code: string }).code;
+    };
+    const member = { group_id: careful.id, user_id: helped.id };
+    expect(await ask("gatehouse/groups/members/remove", member)).toBe("done");
+    expect(await ask("gatehouse/groups/members/add", member)).toBe("done");
+    await secondFactors.demand(careful.id, true);
+    expect(await ask("gatehouse/groups/members/remove", member)).toBe("unauthorized");
+    expect(await ask("config/auth/update", { user_id: helped.id, group_ids: [] })).toBe("unauthorized");
+    const { version } = careful;
+    expect(await ask("gatehouse/groups/delete", { group_id: careful.id, version })).toBe("unauthorized");
+    expect((await users.read(helped.id))?.user.groupIds).toContain(careful.id);
+    expect(await secondFactors.demandingGroups()).toContain(careful.id);
+    expect(await ask("config/auth/update", { user_id: helped.id, name: "Renamed" })).toBe("done");
+    expect(await ask("config/auth/delete", { user_id: helped.id })).toBe("done");
+  });
+
   it("registers entities only with every right on all of them", async () => {
     const fields = { entities: [{ entity_id: "lock.front", device_id: "lamp" }] };
     const { client } = await makeDelegate([{ entities: { device_ids: { lamp: true } } }]);

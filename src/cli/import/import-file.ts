@@ -39,5 +39,9 @@ export function readImport(file: string, format: ImportFormat | undefined): Read
 function jsonEntries(text: string): readonly Entry[] {
   const list = parsedJson(text, "the file");
   if (!Array.isArray(list)) throw new UsageError("the file is no JSON array of users");
-  return list.map((fields: unknown, place) => ({ entry: `entry ${place + 1}`, fields }));
+  // A text in the list is no entry. It may be a hash, so it is not repeated.
+  return list.map((fields: unknown, place) => ({
+    entry: `entry ${place + 1}`,
+    fields: typeof fields === "string" ? null : fields,
+  }));
 }
