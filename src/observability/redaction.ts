@@ -26,7 +26,20 @@ const secretFields: ReadonlySet<string> = new Set([
   "authorization",
   "cookie",
   "set-cookie",
+  "proxy-authorization",
   "sec-websocket-protocol",
+  "client_secret",
+  "clientsecret",
+  "client_assertion",
+  "device_code",
+  "devicecode",
+  "user_code",
+  "reset_code",
+  "resetcode",
+  "client_final",
+  "initial_response",
+  "currentpassword",
+  "newpassword",
   "authsig",
 ]);
 /** A `code` that is an error's: words of our tables, or one of the system's. An authorization code has digits. */
@@ -39,7 +52,7 @@ const masks: readonly [pattern: RegExp, mask: string][] = [
   [/\b(Bearer|Basic)\s+[^\s"',;]+/gi, "$1 [redacted]"],
   [/\b([a-z][a-z+]*:\/\/)[^\s/?#"']*@/gi, "$1[redacted]@"],
   [
-    /\b(access_token|refresh_token|token|code|code_verifier|setup_code|device_token|password|secret|authSig)=[^\s&"']+/gi,
+    /\b((?:[a-z]{1,16}_){0,3}(?:token|token_hint|code|code_verifier|assertion|password|secret)|authSig)=[^\s&"']+/gi,
     "$1=[redacted]",
   ],
 ];
@@ -49,9 +62,10 @@ const longestText = 4096;
 /** Tokens, credentials and URL passwords inside a text are masked. */
 export function redactText(text: string): string {
   if (text.length <= longestText && !suspicious.test(text)) return text;
-  let plain = text.length > longestText ? `${text.slice(0, longestText)}…` : text;
+  // Masked before the cut, which could go through a secret.
+  let plain = text.slice(0, 2 * longestText);
   for (const [pattern, mask] of masks) plain = plain.replace(pattern, mask);
-  return plain;
+  return text.length > longestText ? `${plain.slice(0, longestText)}…` : plain;
 }
 
 /**
@@ -65,6 +79,8 @@ export function redact(value: unknown, depth = 0): unknown {
   if (depth >= deepest) return "[deep]";
   if (value instanceof Error) return redactError(value, depth);
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return "[bytes]";
+  // As it would be written: a URL, for instance.
+  if ("toJSON" in value && typeof value.toJSON === "function") return redact(value.toJSON(), depth + 1);
   if (Array.isArray(value)) return value.slice(0, 64).map((item) => redact(item, depth + 1));
   return redactObject(value, depth);
 }

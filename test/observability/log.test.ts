@@ -152,7 +152,10 @@ describe("redaction", () => {
       "auth_code",
     ],
   ];
-  it.each(secretFields)("masks a field called %s, also deep inside", (name) => {
+  it.each([
+    ...secretFields,
+    ...["client_secret", "client_assertion", "device_code", "reset_code", "client_final", "newPassword"],
+  ])("masks a field called %s, also deep inside", (name) => {
     const { log, lines } = capture();
     log.info({ [name]: "canary-1", a: { b: [{ [name]: { c: "canary-2" } }] } }, "x");
     expect(lines.join("")).not.toContain("canary");
@@ -182,9 +185,24 @@ describe("redaction", () => {
       "grant_type=refresh_token&refresh_token=canary",
       "grant_type=refresh_token&refresh_token=[redacted]",
     ],
+    [
+      "a client's secret",
+      "client_secret=canary&id_token_hint=canary",
+      "client_secret=[redacted]&id_token_hint=[redacted]",
+    ],
     ["a set-up link", "http://h/setup#code=canary", "http://h/setup#code=[redacted]"],
     ["plain text", "user u1 from 10.0.0.1", "user u1 from 10.0.0.1"],
   ])("masks %s inside a text", (_name, text, shown) => expect(redactText(text)).toBe(shown));
+
+  it("masks a URL that is logged as an object, and a secret where a long text is cut", () => {
+    const { log, lines } = capture();
+    log.info(
+      { url: new URL("https://u:canary@host/?code=canary1"), text: `${"x ".repeat(2_030)}${jwt}` },
+      "x",
+    );
+    expect(lines.join("")).not.toMatch(/canary|eyJ/);
+    expect(lines.join("")).toContain("host");
+  });
 
   it("masks secrets in errors, their causes and their stacks", () => {
     const { log, lines } = capture();
