@@ -49,8 +49,8 @@ export async function limitsOf(
   type: CommandType,
 ): Promise<SenderLimits> {
   const { isAdmin } = await senderNow(authority, session, type);
-  const permitLeaving = async (groupIds: readonly string[]) => {
-    if (isAdmin || groupIds.length === 0) return;
+  const requireUndemanded = async (groupIds: readonly string[]) => {
+    if (groupIds.length === 0) return;
     const demanding = await authority.secondFactors.demandingGroups();
     if (groupIds.some((id) => demanding.includes(id))) throw new AuthError("unauthorized");
   };
@@ -59,8 +59,8 @@ export async function limitsOf(
     if (sender.isAdmin) return sender.checks;
     const { before, after } = change;
     // A user who is removed has nothing that a demand protects.
-    const left = after === undefined ? [] : before?.groupIds.filter((id) => !after.groupIds.includes(id));
-    await permitLeaving(left ?? []);
+    if (before !== undefined && after !== undefined)
+      await requireUndemanded(before.groupIds.filter((id) => !after.groupIds.includes(id)));
     const ids = change.after?.groupIds ?? [];
     const groupChecks = await authority.groups.unchanged(ids);
     const known = await Promise.all(ids.map(authority.groups.get));
@@ -70,7 +70,9 @@ export async function limitsOf(
   };
   return {
     isAdmin,
-    permitLeaving,
+    async permitLeaving(groupIds) {
+      if (!(await senderNow(authority, session, type)).isAdmin) await requireUndemanded(groupIds);
+    },
     permitUserChange: (change) => permit(change, false),
     permitApproval: (change) => permit(change, true),
     async permitPolicies(policies) {

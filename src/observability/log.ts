@@ -9,7 +9,7 @@ export interface Log {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
   /**
-   * Waits for what is buffered to be written, at most 1 s, before the process ends. False if a reader that hangs did not take
+   * Waits for what is buffered to be written, at most 3 s, before the process ends. False if a reader that hangs did not take
    * it: the rest is given up, and a thread may still be in the middle of a write.
    */
   flush(): Promise<boolean>;
@@ -19,10 +19,12 @@ export interface LogOptions {
   readonly level: LevelWithSilent;
   /** Where lines go; standard error by default, so that standard output stays with the command. */
   readonly sink?: DestinationStream;
+  /** How long `flush` waits for a slow reader of standard error, ms; 3,000 by default. */
+  readonly flushWithinMs?: number;
 }
 
-export function createLog({ level, sink }: LogOptions): Log {
-  const output: Output = sink ?? standardError();
+export function createLog({ level, sink, flushWithinMs = 3_000 }: LogOptions): Log {
+  const output: Output = sink ?? standardError(flushWithinMs);
   const base = {
     level,
     base: null,
@@ -32,7 +34,7 @@ export function createLog({ level, sink }: LogOptions): Log {
   };
   const logger = pino({ ...base, formatters: { level: (name) => ({ level: name }) } }, output);
   const write = (at: "debug" | "info" | "warn" | "error") => (fields: object, message: string) => {
-    if (logger.isLevelEnabled(at)) logger[at](redact(fields), redactText(message));
+    if (logger.isLevelEnabled(at)) logger[at](readable(fields), redactText(message));
   };
   return {
     debug: write("debug"),
@@ -41,6 +43,15 @@ export function createLog({ level, sink }: LogOptions): Log {
     error: write("error"),
     flush: async () => (await output.flush?.()) ?? true,
   };
+}
+
+/** Whoever logs must not fail because a getter, or a `toJSON`, of what is logged throws. */
+function readable(fields: object): unknown {
+  try {
+    return redact(fields);
+  } catch {
+    return { fields: "[unreadable]" };
+  }
 }
 
 /**
@@ -68,8 +79,7 @@ const batchBytes = 65_536;
 const mostBytesAtOnce = 4 * batchBytes;
 /** Bytes that may wait for a reader that hangs. Above that, lines are dropped, so that memory does not fill. */
 const mostWaitingBytes = 16 * 1024 * 1024;
-/** How long the end of the process waits for a reader, ms, and how often it looks. */
-const flushWithinMs = 1_000;
+/** How often a flush looks whether all is written, ms. */
 const flushLooksEveryMs = 5;
 
 interface Output extends DestinationStream {
@@ -80,7 +90,7 @@ interface Output extends DestinationStream {
  * Standard error, written in batches and in the background: a slow reader of the log does not block sockets. A
  * process that is killed may lose the last lines.
  */
-function standardError(): Output {
+function standardError(flushWithinMs: number): Output {
   const stream = destination({
     dest: 2,
     sync: false,
@@ -94,20 +104,23 @@ function standardError(): Output {
   // Its types name only text.
   const lines = stream as { write(line: string | Buffer): boolean };
   let waitingBytes = 0;
-  let state: "open" | "unread" | "stuck" = "open";
+  let lastWriteFailed = false;
+  let ended: "failed" | "stuck" | undefined;
   stream.on("write", (written: number) => {
     waitingBytes -= written;
+    lastWriteFailed = false;
   });
   stream.on("drop", (line: Buffer) => {
     waitingBytes -= line.length;
   });
-  // The reader went away (EPIPE): the gateway does not end because nobody reads its log.
+  // The gateway does not end because nobody reads its log. After EPIPE pino writes nothing more; a disk that is full
+  // may have room again, so other writes are tried again.
   stream.on("error", () => {
-    state = "unread";
+    lastWriteFailed = true;
   });
   return {
     write(line) {
-      if (state !== "open") return;
+      if (ended !== undefined) return;
       const bytes = Buffer.from(line);
       waitingBytes += bytes.length;
       lines.write(bytes);
@@ -115,16 +128,16 @@ function standardError(): Output {
     // Not the library's `flushSync`: it writes beside a write that is under way, and for ever if nobody reads.
     async flush() {
       const until = performance.now() + flushWithinMs;
-      while (waitingBytes > 0 && state === "open" && performance.now() < until) {
+      while (waitingBytes > 0 && !lastWriteFailed && ended === undefined && performance.now() < until) {
         stream.flush();
         await new Promise((resolve) => setTimeout(resolve, flushLooksEveryMs));
       }
-      if (waitingBytes > 0 && state === "open") {
-        state = "stuck";
+      if (waitingBytes > 0 && ended === undefined) {
+        ended = lastWriteFailed ? "failed" : "stuck";
         // Or the library would try again when the process exits.
         stream.destroy();
       }
-      return state !== "stuck";
+      return ended !== "stuck";
     },
   };
 }

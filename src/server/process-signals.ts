@@ -27,7 +27,7 @@ const crashGraceMs = 1_000;
 
 /**
  * Runs a gateway until SIGTERM or SIGINT, drains, and resolves with exit code 0. A second signal that is not part of
- * the same Ctrl-C ends the process at once. Rejects if the gateway cannot start. SIGHUP renews the TLS certificate and
+ * the same Ctrl-C ends the process as soon as its log is written, within 3 s. Rejects if the gateway cannot start. SIGHUP renews the TLS certificate and
  * never ends the process.
  *
  * An unhandled rejection is logged and counted as a defect, and the process goes on: it affected one request, and an

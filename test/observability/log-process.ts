@@ -1,8 +1,12 @@
-// Writes numbered lines to the log of a process of its own. Arguments: how many, the text of each, and "stay" or "exit".
+// Writes numbered lines to the log of a process of its own. Arguments: how many, the text of each, "stay" or "exit", and
+// for how long the exit waits for a reader, ms.
 import { createLog } from "../../src/observability/log.ts";
 
-const [, , count = "0", text = "", then = "exit"] = process.argv;
-const log = createLog({ level: "info" });
+const [, , count = "0", text = "", then = "exit", patience] = process.argv;
+const log = createLog({
+  level: "info",
+  ...(patience === undefined ? {} : { flushWithinMs: Number(patience) }),
+});
 for (let number = 0; number < Number(count); number += 1) log.info({ number, text }, "numbered");
 if (then === "stay") setInterval(() => undefined, 1_000);
 else {

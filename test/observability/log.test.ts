@@ -45,7 +45,12 @@ describe("the log", () => {
     circle.self = circle;
     log.error(circle, "circle");
     log.error({ bytes: Buffer.from("canary-bytes"), list: Array(1000).fill("x") }, "bytes");
-    expect(lines).toHaveLength(2);
+    const throwing = () => {
+      throw new Error("canary");
+    };
+    log.error({ toJSON: throwing }, "toJSON");
+    log.error(Object.defineProperty({}, "a", { get: throwing, enumerable: true }), "getter");
+    expect(lines).toHaveLength(4);
     expect(lines.join("")).not.toContain("canary");
   });
 });
@@ -61,6 +66,8 @@ describe("the log of a process", () => {
     writer = startProcess({ script, args });
     return writer;
   };
+  /** No busy machine takes longer, ms. */
+  const patience = "60000";
   const numbersIn = ({ stderr }: TestProcess, text: string) =>
     stderr
       .trimEnd()
@@ -70,7 +77,7 @@ describe("the log of a process", () => {
 
   it("has every line once and in order, as UTF-8, over many batches", async () => {
     const text = "ü🙂€".repeat(500);
-    const process = start("400", text);
+    const process = start("400", text, "exit", patience);
     expect(await within(process.exited, "the exit")).toBe(0);
     expect(numbersIn(process, text)).toEqual(Array.from({ length: 400 }, (_, number) => number));
   });
@@ -82,7 +89,7 @@ describe("the log of a process", () => {
   });
 
   it("does not end or hang the process if the reader of a socket went away", async () => {
-    const process = start("2000", "x".repeat(1_000), "exit");
+    const process = start("2000", "x".repeat(1_000), "exit", patience);
     process.stopReading();
     await process.line(/^flushed$/);
     expect(await within(process.exited, "the exit")).toBe(0);
@@ -94,7 +101,7 @@ describe("the log of a process", () => {
     try {
       const file = path.join(folder.path, "log");
       const stderrReader = `(sleep 0.3; cat > '${file}')`;
-      writer = startProcess({ script, args: ["4000", text, "exit"], stderrReader });
+      writer = startProcess({ script, args: ["4000", text, "exit", patience], stderrReader });
       expect(await within(writer.exited, "the exit")).toBe(0);
       const read = readFileSync(file, "utf8").trimEnd().split("\n");
       expect(read.map((line) => (JSON.parse(line) as { number: number }).number)).toEqual(
@@ -106,14 +113,18 @@ describe("the log of a process", () => {
   });
 
   it("gives the last lines up if its reader hangs, so that the process can end", async () => {
-    const args = ["2000", "x".repeat(1_000), "exit"];
+    const args = ["2000", "x".repeat(1_000), "exit", "500"];
     writer = startProcess({ script, args, stderrReader: "sleep 4" });
     await writer.line(/^stuck$/);
     expect(await within(writer.exited, "the exit")).toBe(0);
   });
 
   it("does not end or hang the process if the reader of a pipe went away", async () => {
-    writer = startProcess({ script, args: ["2000", "x".repeat(1_000), "exit"], stderrReader: "true" });
+    writer = startProcess({
+      script,
+      args: ["2000", "x".repeat(1_000), "exit", patience],
+      stderrReader: "true",
+    });
     await writer.line(/^flushed$/);
     expect(await within(writer.exited, "the exit")).toBe(0);
   });
