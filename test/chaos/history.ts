@@ -50,6 +50,8 @@ export type Action =
       readonly given?: number;
       readonly token?: string;
       readonly dead?: boolean;
+      /** What came instead of an answer that decides, for whoever reads a failed history. */
+      readonly why?: string;
     } & Subject)
   | { readonly op: "revoke"; readonly node: string; readonly target: Target; readonly receipt?: Receipt }
   /** The user keeps its sessions but loses a right, for the rest of the history. */

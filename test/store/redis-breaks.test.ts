@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { LogFollower, Store } from "../../src/auth/store.ts";
 import { redisKeys } from "../../src/store/redis/keys.ts";
 import { openRedisStore } from "../../src/store/redis/redis-store.ts";
+import { committed } from "../contract/store.ts";
 import { type FaultProxy, startFaultProxy } from "../support/fault-proxy.ts";
 import { type RedisServer, startRedis } from "../support/redis-server.ts";
 import { put, RecordingFollower } from "./recording-follower.ts";
@@ -116,6 +117,25 @@ describe("breaks of the log on Redis", () => {
       await copy.dispose();
     },
   );
+
+  it("reports `lost` after the caller knows of a commit that was lost before its durability was known", async () => {
+    const replica = await startRedis({ config: ["repl-diskless-sync-delay 0"] });
+    await replicate(replica, server);
+    const durably = (marker: string) => committed(store, { log: [{ marker }], durable: true });
+    await expect.poll(async () => (await durably("before")).durability, noticed).toBe("replicated");
+    // The commit waits for it, so the log can be lost between the write and its answer.
+    replica.pause();
+    const committing = durably("ended").then(() => told.all.push("committed"));
+    await told.until("ended");
+    await server.command("FLUSHALL");
+    const direct = await openRedisStore({ url: server.url, timeoutMs: 2_000 });
+    await put(direct, "after");
+    await committing;
+    await expect.poll(() => told.all.slice(told.all.indexOf("committed")), noticed).toContain("lost");
+    await direct.close();
+    replica.resume();
+    await replica.dispose();
+  });
 
   it("reports `lost` if the same position holds another entry", async () => {
     const { marker, position } = await put(store);

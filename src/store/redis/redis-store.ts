@@ -240,8 +240,10 @@ class RedisStore implements Store {
     const { reply, durability } = await this.#ask(write);
     const outcome = outcomeOf(reply, prepared, "memory");
     if (!outcome.ok) return outcome;
+    const known = await durability;
+    // Not before: if a follower finds this commit lost, the repair must start after the caller has applied its events.
     this.#acknowledge(outcome, prepared);
-    return { ...outcome, durability: await durability };
+    return { ...outcome, durability: known };
   }
 
   #otherReply(): AuthError {

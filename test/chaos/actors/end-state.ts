@@ -3,7 +3,7 @@ import { endStateActor } from "../checker.ts";
 import { authenticate } from "../recorded-socket.ts";
 import type { RunContext } from "../run-context.ts";
 import type { SessionClient } from "../session-client.ts";
-import { refreshAt } from "./refresher.ts";
+import { isUnknown, refreshAt } from "./refresher.ts";
 
 const deadlineMs = 20_000;
 
@@ -17,7 +17,7 @@ export async function askEndState(context: RunContext): Promise<void> {
     if (node !== undefined)
       await untilAnswered(
         deadline,
-        async () => (await refreshAt(context, endStateActor, node, client)) !== "unknown",
+        async () => !isUnknown(await refreshAt(context, endStateActor, node, client)),
       );
   }
 }

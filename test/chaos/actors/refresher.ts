@@ -8,7 +8,12 @@ interface Grant {
   readonly access_token: string;
   readonly refresh_token?: string;
 }
-type Outcome = { readonly grant: Grant } | "dead" | "unknown";
+/** `why`: there was no answer that decides. */
+type Outcome = { readonly grant: Grant } | "dead" | { readonly why: string };
+
+export function isUnknown(outcome: Outcome): boolean {
+  return outcome !== "dead" && "why" in outcome;
+}
 
 const over: ReadonlySet<unknown> = new Set(["invalid_grant", "token_reused"]);
 
@@ -36,10 +41,11 @@ async function inBand(context: RunContext, client: SessionClient): Promise<void>
   if (recorded === undefined) return;
   await refresh(context, client, { node: recorded.node, refreshToken }, async () => {
     const answer = await recorded.socket.request("auth/refresh", { refresh_token: refreshToken }, 8_000);
-    if (answer.kind !== "answer") return "unknown";
+    if (answer.kind !== "answer") return { why: answer.kind };
     const { success, result, error } = answer.message;
     if (success === true) return { grant: result as Grant };
-    return over.has((error as { code?: unknown } | undefined)?.code) ? "dead" : "unknown";
+    const { code } = error as { readonly code: string };
+    return over.has(code) ? "dead" : { why: code };
   });
 }
 
@@ -64,9 +70,11 @@ export async function refreshAt(
   return await refresh(context, client, { node: node.name, refreshToken, actor }, async () => {
     const form = { grant_type: "refresh_token", refresh_token: refreshToken };
     const answer = await postForm(node.port, "/auth/token", form, deadlineMs);
-    if (answer.kind === "lost" || answer.status >= 500 || answer.status === 429) return "unknown";
-    if (answer.status === 200) return { grant: answer.body as unknown as Grant };
-    return over.has(answer.body.error) ? "dead" : "unknown";
+    if (answer.kind === "lost") return { why: "lost" };
+    const { status, body } = answer;
+    if (status === 200) return { grant: body as unknown as Grant };
+    const decides = status < 500 && status !== 429 && over.has(body.error);
+    return decides ? "dead" : { why: `${status} ${String(body.error)} ${String(body.error_description)}` };
   });
 }
 
@@ -81,7 +89,7 @@ async function refresh(
   const done = history.begin(from.actor ?? "refreshers", { op: "refresh", presented, ...about });
   const outcome = await ask();
   if (outcome === "dead") done("fail", { dead: true });
-  else if (outcome === "unknown") done("info");
+  else if ("why" in outcome) done("info", outcome);
   else {
     const given = outcome.grant.refresh_token;
     if (given === undefined) done("ok");
