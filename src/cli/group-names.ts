@@ -51,6 +51,15 @@ export async function groupIdsOf(
   return [...new Set(found.map(({ id }) => id))];
 }
 
+/** What people call these groups; an id for a group that is not there any more. */
+export async function groupNamesOf(
+  { groups }: GroupAuthority,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  const names = new Map((await groups.list()).map(({ id, name }) => [id, name]));
+  return ids.map((id) => names.get(id) ?? id);
+}
+
 /** Adds `--group`, which may be repeated. */
 export function takingGroups(command: Command, what: string): Command {
   return command.option("--group <group>", `${what}: ${groupSpelling}; may be repeated`, collected);

@@ -2,7 +2,7 @@ import type { Policy } from "../../protocol/policy.ts";
 import type { Authority } from "../auth/authority.ts";
 import type { KnownGroup } from "../auth/permissions/group-table.ts";
 import type { RevokeReceipt } from "../auth/revocation/receipt.ts";
-import { findGroup } from "./group-names.ts";
+import { findGroup, groupNamesOf } from "./group-names.ts";
 import { type Output, table, UsageError } from "./output.ts";
 import { readPolicyFile } from "./policy-file.ts";
 import { confirmWithinMs, pendingNote, stateOf, stateWithin } from "./receipts.ts";
@@ -104,7 +104,7 @@ export async function addMember(
   const { groupIds } = await authority.groups.addMember({ groupId, userId });
   output.result(
     { user_id: userId, group_ids: groupIds },
-    `${oneLine(user)} is in ${groupIds.map(oneLine).join(", ")}`,
+    `${oneLine(user)} is in ${(await groupNamesOf(authority, groupIds)).map(oneLine).join(", ")}`,
   );
 }
 
@@ -113,12 +113,12 @@ export async function removeMember(
   { spelled, user }: { readonly spelled: string; readonly user: string },
   output: Output,
 ): Promise<void> {
-  const { id: groupId } = await findGroup(authority, spelled);
+  const { id: groupId, name } = await findGroup(authority, spelled);
   const { id: userId } = await findUser(authority, user);
   const receipt = await authority.groups.removeMember({ groupId, userId });
   await told(authority, receipt, output, {
     about: { user_id: userId, group_id: groupId, removed: true },
-    text: `${oneLine(user)} is not in ${oneLine(groupId)} any more`,
+    text: `${oneLine(user)} is not in ${oneLine(name)} any more`,
   });
 }
 

@@ -74,8 +74,12 @@ function refusal(problems: readonly ImportProblem[]): string {
 
 function summary(count: number, dryRun: boolean): string {
   return dryRun
-    ? `${count} users can be imported; nothing was written`
-    : `imported ${count} users. A password stays a hash of the other program until its first login by form: see \`gatehouse users imported\``;
+    ? `${people(count)} can be imported; nothing was written`
+    : `imported ${people(count)}. A password stays a hash of the other program until its first login by form: see \`gatehouse users imported\``;
+}
+
+function people(count: number): string {
+  return count === 1 ? "1 user" : `${count} users`;
 }
 
 function lineOf({ entry, problem }: ImportProblem): string {
@@ -134,7 +138,10 @@ export async function dropImported(
     throw new AuthError("credentials_not_found", {
       detail: `${oneLine(nameOrId)} has no imported hash: see \`gatehouse users imported\``,
     });
-  output.result({ removed: dropped }, `removed ${dropped} imported hashes; these users need a new password`);
+  output.result(
+    { removed: dropped },
+    `removed ${dropped} imported ${dropped === 1 ? "hash; this user needs" : "hashes; these users need"} a new password`,
+  );
 }
 
 /** False also for a user who has no login here. */

@@ -4,7 +4,7 @@ import { isCertificateFault } from "../client/open-failure.ts";
 import { columns, jsonLine, oneLine, shown } from "./terminal-text.ts";
 
 /**
- * Exit codes: 0 done; 1 refused or failed; 2 usage or configuration; 3 the store or the gateway cannot be reached, try
+ * Exit codes: 0 done; 1 refused or failed; 2 usage, configuration or a file that was given; 3 the store or the gateway cannot be reached, try
  * again.
  */
 export const exitCodes = { done: 0, failed: 1, usage: 2, unavailable: 3 } as const;

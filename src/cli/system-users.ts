@@ -2,7 +2,7 @@ import type { Authority } from "../auth/authority.ts";
 import { AuthError } from "../auth/errors.ts";
 import type { User } from "../auth/model.ts";
 import type { SystemToken } from "../auth/users/system-users.ts";
-import { groupIdsOf } from "./group-names.ts";
+import { groupIdsOf, groupNamesOf } from "./group-names.ts";
 import { type Output, table, timeText, UsageError } from "./output.ts";
 import { policyIn } from "./sessions.ts";
 import { oneLine } from "./terminal-text.ts";
@@ -34,9 +34,10 @@ export async function addSystemUser(
     textOf: ({ refreshToken }) => refreshToken,
     undo: ({ user }) => authority.users.remove(user.id),
   });
+  const groups = await groupNamesOf(authority, groupIds);
   output.result(
     describe(made, file),
-    `added ${name} (${made.user.id}); groups: ${groupIds.join(", ") || "none"}; its token is in ${file}`,
+    `added ${name} (${made.user.id}); groups: ${groups.map(oneLine).join(", ") || "none"}; its token is in ${file}`,
   );
 }
 

@@ -25,10 +25,11 @@ export async function listThrottles(authority: Authority, output: Output): Promi
       ends_at: timeText(endsAt),
     }),
   );
+  const namesOf = new Map((await authority.users.list()).map(({ id, name }) => [id, name]));
   const rows = listed.map(({ id, kind, userId, credential, address, attemptsLeft, retryAfterMs, endsAt }) => [
     id,
     kind,
-    credential?.subject ?? userId ?? "-",
+    credential?.subject ?? (userId === null ? "-" : (namesOf.get(userId) ?? userId)),
     address ?? "-",
     String(attemptsLeft),
     retryAfterMs === 0 ? "now" : `in ${Math.ceil(retryAfterMs / 1000)} s`,

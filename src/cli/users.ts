@@ -4,7 +4,7 @@ import { systemGroups, type User } from "../auth/model.ts";
 import { normaliseLoginName } from "../auth/providers/homeassistant/login-name.ts";
 import { isActive, isPending } from "../auth/users/account-status.ts";
 import { isAdmin } from "../auth/users/users.ts";
-import { groupIdsOf } from "./group-names.ts";
+import { groupIdsOf, groupNamesOf } from "./group-names.ts";
 import { type Output, table, timeText, UsageError } from "./output.ts";
 import { oneLine } from "./terminal-text.ts";
 
@@ -56,7 +56,10 @@ export async function addUser(authority: Authority, request: AddUser, output: Ou
   const username = normaliseLoginName(request.username);
   const named = { ...request, username };
   const user = request.owner ? await addOwner(authority, named) : await addOrdinary(authority, named);
-  output.result(await describe(authority, user), `added ${username} (${user.id}), ${groupsText(user)}`);
+  output.result(
+    await describe(authority, user),
+    `added ${username} (${user.id}), ${await groupsText(authority, user)}`,
+  );
 }
 
 function requireName(name: string): void {
@@ -65,14 +68,21 @@ function requireName(name: string): void {
 
 const newUserGroups: readonly string[] = [systemGroups.users];
 
-function groupsText({ groupIds }: User): string {
-  return `groups: ${groupIds.map(oneLine).join(", ") || "none"}`;
+async function groupsText(authority: Authority, { groupIds }: User): Promise<string> {
+  return `groups: ${(await groupNamesOf(authority, groupIds)).map(oneLine).join(", ") || "none"}`;
 }
 
+const ownerExists = "there is an owner already: see `gatehouse users make-owner`";
+
 async function addOwner(authority: Authority, request: AddUser): Promise<User> {
-  const setupCode = await authority.onboarding.setupCode();
   const { name, username, password } = request;
-  return await authority.onboarding.createOwner({ setupCode, name, username, password });
+  try {
+    const setupCode = await authority.onboarding.setupCode();
+    return await authority.onboarding.createOwner({ setupCode, name, username, password });
+  } catch (error) {
+    if (!(error instanceof AuthError) || error.code !== "onboarding_done") throw error;
+    throw new AuthError("onboarding_done", { detail: ownerExists });
+  }
 }
 
 async function addOrdinary(authority: Authority, request: AddUser): Promise<User> {
@@ -205,7 +215,10 @@ async function setGroups(
   const user = await findUser(authority, nameOrId);
   if (user.isOwner) throw new UsageError("the owner has all rights, in any group");
   const updated = await authority.users.update(user.id, { groupIds: change(user.groupIds) });
-  output.result(await describe(authority, updated), `${oneLine(nameOrId)}: ${groupsText(updated)}`);
+  output.result(
+    await describe(authority, updated),
+    `${oneLine(nameOrId)}: ${await groupsText(authority, updated)}`,
+  );
 }
 
 /** Changes the display name, the login name, or both. Throws `UsageError` if neither is given. */

@@ -212,7 +212,7 @@ describe("gatehouse users import", () => {
 
     const good = fileOf("good.csv", lines.slice(0, 2).join("\n"));
     const dry = await command(["users", "import", good, "--dry-run"], env);
-    expect(dry).toMatchObject({ code: 0, stdout: "1 users can be imported; nothing was written\n" });
+    expect(dry).toMatchObject({ code: 0, stdout: "1 user can be imported; nothing was written\n" });
     expect(JSON.parse((await command(["users", "list", "--json"], env)).stdout)).toHaveLength(1);
     expect((await command(["users", "import", good, "--group", "admin"], env)).code).toBe(0);
     expect((await command(["users", "list"], env)).stdout).toMatch(/good +Good +admin/);

@@ -77,7 +77,7 @@ describe("gatehouse users", () => {
 
   it("says which groups a new user gets, and takes no others", async () => {
     const { stdout } = await run(...adding("plain"));
-    expect(stdout).toMatch(/^added plain\d+ \([0-9a-f]{32}\), groups: system-users\n$/);
+    expect(stdout).toMatch(/^added plain\d+ \([0-9a-f]{32}\), groups: Users\n$/);
     expect(await refused(...adding("gods"), "--group", "gods")).toEqual({ code: 1, error: "not_found" });
     expect(await refused(...adding("both"), "--group", "users", "--admin")).toEqual({
       code: 2,
@@ -85,6 +85,12 @@ describe("gatehouse users", () => {
     });
     const help = (await run("users", "add", "--help")).stdout.replaceAll(/\s+/g, " ");
     expect(help).toContain("Without --owner, --admin and --group they become a member of users");
+  });
+
+  it("adds no second owner, and says how to make somebody the owner", async () => {
+    const { code, stderr } = await run(...adding("second"), "--owner");
+    expect(code).toBe(1);
+    expect(stderr).toContain("`gatehouse users make-owner` (onboarding_done)");
   });
 
   it("finds somebody without a login of this provider by name, if only one has it", async () => {

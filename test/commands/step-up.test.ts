@@ -157,8 +157,10 @@ describe("a command that needs a step-up", () => {
     const { client } = await stale();
     const { id, flowId } = await asking(client, mint("cancelled"));
     await begin(client, flowId);
-    ask(client, { type: "auth/step_up/cancel", flow_id: flowId });
+    const cancel = ask(client, { type: "auth/step_up/cancel", flow_id: flowId });
+    // The command is answered first.
     expect(codeOf(await answerTo(client, id))).toBe("step_up_failed");
+    expect(codeOf(await answerTo(client, cancel))).toBe("done");
     expect(codeOf(await step(client, flowId, { username: "olivia", password }))).toBe("invalid_flow");
     expect(await tokensOf(paula)).not.toContain("cancelled");
     client.close();
