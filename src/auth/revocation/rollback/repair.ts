@@ -1,13 +1,7 @@
 import type { LogEvent } from "../../model.ts";
 import { recordKeys } from "../../record-keys.ts";
 import { type FoundSession, findReadableSession } from "../../sessions/session-reading.ts";
-import {
-  createdVersionOf,
-  epochChecks,
-  parseSession,
-  sessionPut,
-  withoutCreatedVersion,
-} from "../../sessions/session-record.ts";
+import { createdVersionOf, epochChecks, parseSession, sessionPut } from "../../sessions/session-record.ts";
 import type { Step } from "../../store.ts";
 import { mergeSteps } from "../../store.ts";
 import type { RaisedEpoch, RevocationCache, RevokedSession } from "../revocation-cache.ts";
@@ -143,7 +137,8 @@ function rewriteSparedStep(found: FoundSession | undefined, userId: string, epoc
   const { session, version, epochs } = found;
   return {
     check: [{ key: recordKeys.session(session.id), version }, ...epochChecks(session, epochs)],
-    put: [sessionPut(withoutCreatedVersion(session))],
+    // Exactly this epoch spares it. A later one, which another node writes again, still ends it.
+    put: [sessionPut({ ...session, createdVersion: epoch })],
   };
 }
 

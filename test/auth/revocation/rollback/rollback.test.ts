@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { newId } from "../../../../src/auth/ids.ts";
 import { recordKeys } from "../../../../src/auth/record-keys.ts";
+import { RevocationCache } from "../../../../src/auth/revocation/revocation-cache.ts";
+import { repairRollback } from "../../../../src/auth/revocation/rollback/repair.ts";
 import type { Safeguard } from "../../../../src/auth/safeguards.ts";
 import { type RecordKey, readRecord } from "../../../../src/auth/store.ts";
 import { home, ownerLogin } from "../../../support/authority.ts";
@@ -198,6 +201,53 @@ describe("after the store went back in time", () => {
     const live = await Promise.all(ids.map((id) => isLive(node, id)));
     expect(live).toEqual([...Array(10).fill(false), ...Array(10).fill(true)]);
   });
+
+  it.each(["before", "after"])(
+    "a session that one node spares ends with a later revocation that another node writes again %s it",
+    async (when) => {
+      const node = await start();
+      const ada = await someone(node, "ada");
+      const { session } = await open(node, ada);
+      const opened = (await readRecord(node.store, recordKeys.session(session.id)))?.version ?? 0;
+      await someone(node, "bob");
+      const repair = async (epoch: number, except: string | null) => {
+        const cache = new RevocationCache(60_000, 100);
+        const raised = {
+          epoch,
+          except,
+          cause: "session_revoked",
+          revocationId: newId(),
+          replayed: false,
+        } as const;
+        cache.users.set(ada, raised, Date.now());
+        await repairRollback({
+          cache,
+          store: node.store,
+          clock: node.clock,
+          logWriter: { commit: (step) => node.store.commit(step) },
+          rememberedMs: 60_000,
+          onRepaired: () => undefined,
+          repairs: {
+            ofUser: async () => undefined,
+            ofLogin: async () => undefined,
+            ofOwner: async () => undefined,
+            others: () => [],
+          },
+        });
+      };
+      const sparing = () => repair(opened + 1, session.id);
+      const ending = () => repair(opened + 2, null);
+      if (when === "after") {
+        await sparing();
+        expect(await isLive(node, session.id)).toBe(true);
+        await ending();
+      } else {
+        await ending();
+        await sparing();
+      }
+      expect(await isLive(node, session.id)).toBe(false);
+    },
+  );
 
   it("a lost session authenticates nobody, with any token; another stays live", async () => {
     const node = await start();
