@@ -236,6 +236,7 @@ const secondFactors: Rules<Authority["secondFactors"]> = {
   // Fewer proofs let the person in after it.
   reset: needsFollowedLog,
   demandingGroups: unrestricted,
+  readDemands: unrestricted,
   // It ends sessions. Less is demanded only by an administrator who is still served.
   demand: unrestricted,
   enforce: unrestricted,

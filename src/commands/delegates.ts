@@ -27,8 +27,8 @@ export interface SenderLimits {
   readonly permitApproval: PermitUserChange;
   /** The same for policies: refuses one that gives what the sender lacks. */
   readonly permitPolicies: PermitPolicies;
-  /** Refuses to take a user out of a group that demands a second factor, or to delete it: only administrators lift a demand. */
-  permitLeaving(groupIds: readonly string[]): Promise<void>;
+  /** The same for a group that is deleted: refuses one that demands a second factor, because only administrators lift a demand. */
+  permitDeletion(groupId: string): PermitPolicies;
   /** Refuses administrators, the owner and system users. */
   requireBelow(user: User): void;
 }
@@ -50,36 +50,40 @@ export async function limitsOf(
 ): Promise<SenderLimits> {
   const { isAdmin } = await senderNow(authority, session, type);
   const requireUndemanded = async (groupIds: readonly string[]) => {
-    if (groupIds.length === 0) return;
-    const demanding = await authority.secondFactors.demandingGroups();
-    if (groupIds.some((id) => demanding.includes(id))) throw new AuthError("unauthorized");
+    if (groupIds.length === 0) return [];
+    const demanding = await authority.secondFactors.readDemands();
+    if (groupIds.some((id) => demanding.groupIds.includes(id))) throw new AuthError("unauthorized");
+    return demanding.checks;
+  };
+  const senderWhoCovers = async (policies: Parameters<PermitPolicies>[0]) => {
+    const sender = await senderNow(authority, session, type);
+    if (!sender.isAdmin && !policies.every(sender.delegate.covers)) throw new AuthError("unauthorized");
+    return sender;
   };
   const permit = async (change: UserChange, isApproval: boolean) => {
     const sender = await senderNow(authority, session, type);
     if (sender.isAdmin) return sender.checks;
     const { before, after } = change;
     // A user who is removed has nothing that a demand protects.
-    if (before !== undefined && after !== undefined)
-      await requireUndemanded(before.groupIds.filter((id) => !after.groupIds.includes(id)));
+    const isChanged = before !== undefined && after !== undefined;
+    const left = isChanged ? before.groupIds.filter((id) => !after.groupIds.includes(id)) : [];
+    const demandChecks = await requireUndemanded(left);
     const ids = change.after?.groupIds ?? [];
     const groupChecks = await authority.groups.unchanged(ids);
     const known = await Promise.all(ids.map(authority.groups.get));
     const policyOf = (id: string) => known.find((group) => group?.id === id)?.policy;
     if (!mayChangeUser(sender.delegate, change, policyOf, isApproval)) throw new AuthError("unauthorized");
-    return [...sender.checks, ...groupChecks];
+    return [...sender.checks, ...groupChecks, ...demandChecks];
   };
   return {
     isAdmin,
-    async permitLeaving(groupIds) {
-      if (!(await senderNow(authority, session, type)).isAdmin) await requireUndemanded(groupIds);
+    permitPolicies: async (policies) => (await senderWhoCovers(policies)).checks,
+    permitDeletion: (groupId) => async (policies) => {
+      const sender = await senderWhoCovers(policies);
+      return sender.isAdmin ? sender.checks : [...sender.checks, ...(await requireUndemanded([groupId]))];
     },
     permitUserChange: (change) => permit(change, false),
     permitApproval: (change) => permit(change, true),
-    async permitPolicies(policies) {
-      const sender = await senderNow(authority, session, type);
-      if (!sender.isAdmin && !policies.every(sender.delegate.covers)) throw new AuthError("unauthorized");
-      return sender.checks;
-    },
     requireBelow(user) {
       if (!isAdmin && isAboveDelegates(user)) throw new AuthError("unauthorized");
     },

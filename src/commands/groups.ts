@@ -43,8 +43,7 @@ export function groupCommands(parts: CommandParts): readonly Command[] {
     defineCommand("gatehouse/groups/delete", authority, async ({ group_id, version, wait }, session) => {
       await stepUps.require("group_policy", session.principal);
       const limits = await limitsOf(authority, session, "gatehouse/groups/delete");
-      const { permitPolicies: permit, permitLeaving } = limits;
-      await permitLeaving([group_id]);
+      const permit = limits.permitDeletion(group_id);
       const receipt = await parts.authorityOf(session).groups.delete(group_id, version, permit);
       return await stateAfter(parts, receipt, wait);
     }),

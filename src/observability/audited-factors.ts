@@ -36,6 +36,7 @@ export const secondFactors: Rules<Authority["secondFactors"]> = {
     (factorIds) => ({ factorIds }),
   ),
   demandingGroups: notRecorded,
+  readDemands: notRecorded,
   // Sessions that it ends are recorded as such.
   enforce: notRecorded,
   demand: records("factor_demand", (groupId, demanded) => ({ groupIds: [groupId], isDemanded: demanded })),

@@ -95,6 +95,30 @@ it("nobody gets more than the sender has by a group that gives more just before"
   expect(await groupsOf(friend.id)).toEqual([]);
 });
 
+it("a demand of a second factor that is made just before holds", async () => {
+  const { secondFactors, groups } = gateway.authority;
+  const { client } = await delegate();
+  for (const [type, fieldsOf] of [
+    ["gatehouse/groups/members/remove", (group_id: string, user_id: string) => ({ group_id, user_id })],
+    ["config/auth/update", (_: string, user_id: string) => ({ user_id, group_ids: [] })],
+  ] as const) {
+    const careful = await group({});
+    const user = await member([careful.id]);
+    store.beforeCommit(isChange, () => secondFactors.demand(careful.id, true));
+    expect([type, await client.call(type, fieldsOf(careful.id, user.id))]).toMatchObject([
+      type,
+      { error: { code: "unauthorized" } },
+    ]);
+    expect(await groupsOf(user.id)).toEqual([careful.id]);
+  }
+  const careful = await group({});
+  store.beforeCommit(isChange, () => secondFactors.demand(careful.id, true));
+  const { id: group_id, version } = careful;
+  const answer = await client.call("gatehouse/groups/delete", { group_id, version });
+  expect(["unauthorized", "conflict"]).toContain((answer.error as { readonly code?: string } | null)?.code);
+  expect((await groups.get(group_id))?.id).toBe(group_id);
+});
+
 it("no entity is registered by rights that the sender's group loses just before", async () => {
   const { giver, client } = await delegate();
   store.beforeCommit(isChange, () =>

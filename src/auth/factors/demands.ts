@@ -5,7 +5,7 @@ import type { LogWriter } from "../revocation/log-writer.ts";
 import type { Revocation } from "../revocation/revocation.ts";
 import { type LoopYielder, sliceSize } from "../scheduling/loop-yielder.ts";
 import { listSessions } from "../sessions/session-reading.ts";
-import { readRecord, retryConflicts, type Step, type Store, unlessConflict } from "../store.ts";
+import { type Checks, readRecord, retryConflicts, type Step, type Store, unlessConflict } from "../store.ts";
 import { parseUser } from "../users/user-record.ts";
 import { type Assurance, type Demand, demandedGroups, isBelow, parseDemands } from "./assurance.ts";
 import { changeDemandsStep } from "./demand-table.ts";
@@ -14,6 +14,8 @@ import { changeDemandsStep } from "./demand-table.ts";
 export interface FactorDemands {
   /** Ids of groups, in their order. */
   list(): Promise<readonly string[]>;
+  /** The same, with the check that nobody has changed that by the time of a commit. */
+  read(): Promise<{ readonly groupIds: readonly string[]; readonly checks: Checks }>;
   /**
    * Whether members of the group must have a second factor. Sessions of members that are below end before it resolves.
    * If it fails midway, the call can be repeated; those that are left get no token meanwhile. NOT checked: that the
@@ -45,6 +47,10 @@ export function createFactorDemands(options: FactorDemandsOptions): FactorDemand
   const key = recordKeys.factorDemands;
   return {
     list: async () => parseDemands(await readRecord(store, key)),
+    async read() {
+      const record = await readRecord(store, key);
+      return { groupIds: parseDemands(record), checks: [{ key, version: record?.version ?? 0 }] };
+    },
     async set(groupId, demanded) {
       await retryConflicts(async () => {
         const record = await readRecord(store, key);

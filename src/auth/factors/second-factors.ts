@@ -47,6 +47,8 @@ export interface SecondFactors {
   reset(userId: string, factorId: string | undefined, by: Principal | null): Promise<readonly string[]>;
   /** The groups whose members must have a second factor. */
   demandingGroups: FactorDemands["list"];
+  /** See `FactorDemands.read`. */
+  readDemands: FactorDemands["read"];
   /** See `FactorDemands.set`. */
   demand: FactorDemands["set"];
   /** See `FactorDemands.enforceAmong`. */
@@ -102,6 +104,7 @@ export function createSecondFactors(options: SetupFlowsOptions): SecondFactors {
       });
     },
     demandingGroups: demands.list,
+    readDemands: demands.read,
     demand: demands.set,
     enforce: demands.enforceAmong,
   };
