@@ -57,8 +57,8 @@ const mostLines = 50;
 /** Costs are retired at a start of a gateway, and with the last imported hash. */
 const inParts =
   "Import people with some of the costs first, and the others when those have logged in (see `gatehouse users imported`) " +
-  "or their hashes are removed (`gatehouse users imported --remove`). A cost of which no hash is left counts until the " +
-  "next start of a gateway, or until no imported hash is left at all";
+  "or their hashes are removed (`gatehouse users imported --remove`). A cost of which no hash is left counts until a " +
+  "gateway has started again and has read all passwords, some minutes later, or until no imported hash is left at all";
 
 function refusal(problems: readonly ImportProblem[]): string {
   const more = problems.length - mostLines;
