@@ -46,6 +46,8 @@ export function isProofCost({ N, r, p }: ScryptCost): boolean {
   if (![N, r, p].every((value) => Number.isSafeInteger(value) && value >= 1)) return false;
   const { least, most } = proofCost;
   if (N < 2 || !Number.isInteger(Math.log2(N)) || r > most.r || p > most.p) return false;
+  // RFC 7914 section 2.
+  if (Math.log2(N) >= 16 * r) return false;
   const block = N * r;
   return block >= least.block && block <= most.block && block * p >= least.work && block * p <= most.work;
 }

@@ -150,6 +150,8 @@ export class LoginFlow {
   }
 
   #proofFault(cause: unknown): unknown {
+    // A pushed step has ended the socket, and the request with it.
+    if (this.#fault !== undefined) return this.#fault;
     if (cause instanceof GatewayError) return cause;
     const { code, message } = cause as Error & { readonly code?: unknown };
     const isDistrust = code === "server_not_trusted";

@@ -128,10 +128,10 @@ export class PasswordProof {
     return { client_final: signed?.message };
   }
 
-  /** Whether a step may follow: after our proof, only a refusal comes without the server's own. */
+  /** Whether a step may follow: only a refusal comes without the server's own proof, also before ours was sent. */
   isAnsweredBy(step: FlowStep): boolean {
-    if (this.#serverFinal === undefined || step.type === "abort") return true;
-    return isRefusal(step, this.#stepId) || step.server_final === this.#serverFinal;
+    if (step.type === "abort" || isRefusal(step, this.#stepId)) return true;
+    return this.#serverFinal !== undefined && step.server_final === this.#serverFinal;
   }
 }
 

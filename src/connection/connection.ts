@@ -1,4 +1,5 @@
 import { type CloseName, closeCodes } from "../../protocol/close-codes.ts";
+import { limits } from "../../protocol/features.ts";
 import type { ServerMessage } from "../../protocol/frames.ts";
 import type { Caller } from "../auth/authentication.ts";
 import type { Peer, Principal } from "../auth/model.ts";
@@ -57,6 +58,7 @@ export class Connection
     this.addressKey = addressKey;
     const now = parts.clock.monotonic();
     this.#auth = new AuthPhase(parts, this, now);
+    socket.limitMessages(limits.frameBeforeAuth);
     parts.registry.enter(this, addressKey);
     this.arm(parts.times.authDeadlineMs, now);
     parts.observer.opened(wire.codec.name, peer);
@@ -295,6 +297,7 @@ export class Connection
     const elapsedMs = now - (this.#auth?.since ?? now);
     this.#auth = undefined;
     this.#authenticated = true;
+    this.#socket.limitMessages(limits.frame);
     this.#socket.send(this.#wire.authOk);
     parts.presence.entered(session);
     parts.registry.authenticated(this.addressKey);

@@ -53,6 +53,11 @@ export interface Socket {
   readonly bufferedBytes: number;
   ping(): void;
   /**
+   * From now on a message with more bytes closes the socket with 1009 before it is whole, so that it takes no memory. Before
+   * the first call the limit is the listener's. A transport whose library has one limit for all sockets does nothing here.
+   */
+  limitMessages(bytes: number): void;
+  /**
    * Starts the closing handshake, after what was sent. A reason of more than 123 bytes is cut between characters. If
    * the peer does not answer within 2 s, the connection is destroyed.
    */

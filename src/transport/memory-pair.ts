@@ -70,9 +70,15 @@ class MemoryEnd implements Socket, MemoryPeer {
   ending: { readonly code: number; readonly reason: string } | undefined;
   #closeTimer: NodeJS.Timeout | undefined;
   #over = false;
+  #mostBytes: number;
 
   constructor(options: MemoryPairOptions) {
     this.#options = options;
+    this.#mostBytes = options.maxMessageBytes;
+  }
+
+  limitMessages(bytes: number): void {
+    this.#mostBytes = bytes;
   }
 
   open(create: (socket: Socket) => SocketHandler): void {
@@ -163,7 +169,7 @@ class MemoryEnd implements Socket, MemoryPeer {
     }
     if (item.kind === "pong") return void this.#guard(() => this.handler?.pong());
     const { frame, bytes } = item;
-    if (bytes <= this.#options.maxMessageBytes) return void this.#guard(() => this.handler?.message(frame));
+    if (bytes <= this.#mostBytes) return void this.#guard(() => this.handler?.message(frame));
     this.close(closeCodes.message_too_big.number, closeCodes.message_too_big.text);
   }
 

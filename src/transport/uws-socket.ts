@@ -79,6 +79,9 @@ export class UwsSocket implements Socket {
     this.#ws?.ping();
   }
 
+  /** The library has one limit for all sockets. */
+  limitMessages(): void {}
+
   close(code: number, reason: string): void {
     const ws = this.#ws;
     if (ws === undefined) return;

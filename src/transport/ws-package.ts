@@ -26,6 +26,8 @@ declare module "ws" {
     protected _fragmented: number;
     /** Payloads of the earlier frames of a message. */
     protected _fragments: Buffer[];
+    /** Largest message in bytes. */
+    protected _maxPayload: number;
     /** What comes next; the numbers are in `lib/receiver.js`. */
     protected _state: number;
     /** Reads the beginning of a frame. */

@@ -41,6 +41,11 @@ export class BoundedReceiver extends Receiver {
     });
   }
 
+  /** For frames whose header comes after this call. */
+  limitMessages(bytes: number): void {
+    this._maxPayload = bytes;
+  }
+
   get waits(): boolean {
     return this.#writeDone !== undefined;
   }

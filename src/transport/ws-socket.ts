@@ -78,6 +78,10 @@ export class WsSocket implements Socket, FrameReader {
     raw.on("close", onClose);
   }
 
+  limitMessages(bytes: number): void {
+    this.#receiver?.limitMessages(bytes);
+  }
+
   /** Asks for the handler. If it cannot be created, the socket closes with 1011. */
   open(create: (socket: Socket) => SocketHandler): void {
     try {

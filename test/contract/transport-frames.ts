@@ -145,6 +145,21 @@ export function limitFacts(fact: Fact): void {
     await refusesFrame(rig, Buffer.concat([frame(TEXT_PART, half), frame(LAST, half)]), 1009);
   });
 
+  fact("ends an unfinished message over the limit of its socket, which changes", async (rig) => {
+    const gate = await rig.start({ react: { opened: ({ socket }) => socket.limitMessages(4) } });
+    const raw = await RawSocket.upgrade(gate.at, socketPath);
+    const server = await gate.sockets.next();
+    raw.write(frame(TEXT, "four"));
+    expect(await server.messages.next()).toBe("four");
+    server.socket.limitMessages(8);
+    raw.write(
+      Buffer.concat([frame(TEXT, "eight ch"), frame(TEXT_PART, "four"), frame(LAST, "", { length: 5 })]),
+    );
+    expect(await server.messages.next()).toBe("eight ch");
+    expect((await server.endings.next()).code).toBe(1009);
+    raw.destroy();
+  });
+
   fact("takes a message in fragments of one byte, and one that comes byte by byte", async (rig) => {
     const gate = await rig.start();
     const raw = await RawSocket.upgrade(gate.at, socketPath);

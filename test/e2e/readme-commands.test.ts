@@ -54,7 +54,7 @@ describe("the README's commands for groups, services and topics", { timeout: 120
 
   it("all succeed, and say what they have done", () => {
     expect(typed.stderr).toBe("");
-    expect(typed.stdout).toMatch(/added gus \([0-9a-f]{32}\), groups: [0-9a-f]{32}\n/);
+    expect(typed.stdout).toMatch(/added gus \([0-9a-f]{32}\), groups: Guests\n/);
     expect(typed.stdout).toContain("\nmay read home/kitchen/temperature\n");
     expect(typed.stdout).toMatch(/\{"positions":\["[^"]+"\]\}$/);
   });

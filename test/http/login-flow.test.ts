@@ -57,6 +57,15 @@ describe.each(kinds)("a login over HTTP, %s on %s", (transport, store) => {
       body: { type: "create_entry", result: expect.any(String) },
     });
   });
+  it("takes no proof, which would be bound to no connection", async () => {
+    const begun = await start();
+    const initial_response = "y,,n=paula,r=rOprNGfwEbeRWgbNEkqO";
+    expect(await step(begun.body.flow_id, { mechanism: "SCRAM-SCRYPT", initial_response })).toMatchObject({
+      status: 400,
+      body: { code: "invalid_format" },
+    });
+    expect(await step(begun.body.flow_id, paula)).toMatchObject({ body: { type: "create_entry" } });
+  });
   it("goes from the form over a wrong password to a code, which gives tokens", async () => {
     const begun = await start();
     expect(begun).toMatchObject({

@@ -237,6 +237,25 @@ describe.each(transportNames)("a login by proof on %s", (transport) => {
       expect(proxy.fromClients.join()).not.toContain(ownerPassword);
     });
 
+    it.each([
+      ["a session", { type: "create_entry", result: "a code" }],
+      ["another form", { type: "form", step_id: "pin", errors: {} }],
+    ])("who pushes %s while the client computes: the client goes no further", async (_, invented) => {
+      const proxy = await between();
+      const { client, tokens } = clientAt(proxy.url, {
+        scrypt: async (...job) => {
+          const start = proxy.fromClients.find((text) => text.includes("auth/login/start")) ?? "";
+          const { id } = JSON.parse(start) as { readonly id: number };
+          proxy.push({ id, type: "event", event: { flow_id: flow.step.flow_id, handler, ...invented } });
+          return await rememberedScrypt(...job);
+        },
+      });
+      const flow = await client.login({ handler });
+      expect(await codeOf(flow.submit(account))).toBe("server_not_trusted");
+      expect([await tokens.load(), client.state]).toEqual([null, "idle"]);
+      expect(flow.step).toMatchObject({ step_id: "init" });
+    });
+
     it("who says that a proof was wrong, and asks for something else: the client goes no further", async () => {
       const invented = { type: "form", step_id: "pin", errors: { base: "invalid_auth" } };
       const proxy = await between({
@@ -345,7 +364,7 @@ describe("a login by proof over TLS", () => {
 
   const attacker = makeCertificate("attacker");
   const attack = async (
-    alter: Pick<Parameters<typeof startAlteringProxy>[0], "toClient" | "toServer"> = {},
+    alter: Pick<Parameters<typeof startAlteringProxy>[0], "toClient" | "toServer" | "maxVersion"> = {},
   ) => {
     const proxy = await startAlteringProxy({ gateway: gateway.url, tls: attacker, ...alter });
     ends.push(() => proxy.stop());
@@ -391,6 +410,25 @@ describe("a login by proof over TLS", () => {
         }),
     });
     expect((await logIn(rewriting.url)).step).toMatchObject({ errors: { base: "invalid_auth" } });
+  });
+
+  it("is refused to somebody who ends the client's TLS and speaks TLS 1.2 to the server", async () => {
+    const older = await attack({ maxVersion: "TLSv1.2" });
+    expect((await logIn(older.url)).step).toMatchObject({ type: "abort", reason: "downgrade_detected" });
+    expect(older.fromClients.join()).toContain('"y,,n=paula');
+    expect(older.fromGateway.join()).not.toContain("SCRAM-SCRYPT-PLUS");
+  });
+
+  it("is not bound on TLS 1.2, and a client that has no other is let in", async () => {
+    class Older extends WebSocket {
+      constructor(url: string, protocols?: string | string[]) {
+        super(url, protocols, { rejectUnauthorized: false, maxVersion: "TLSv1.2" });
+      }
+    }
+    const { step } = await logIn(gateway.url, account, {
+      WebSocket: Older as unknown as WebSocketConstructor,
+    });
+    expect(step).toMatchObject({ type: "create_entry" });
   });
 
   it("is not bound behind a proxy that ends TLS, and a client that could bind is let in", async () => {

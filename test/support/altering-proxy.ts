@@ -13,6 +13,8 @@ export interface AlteringProxy {
   /** Every text that came from a client, and from the gateway, before it was altered. */
   readonly fromClients: readonly string[];
   readonly fromGateway: readonly string[];
+  /** Sends this to every client, in the gateway's name. */
+  push(message: Altered): void;
   stop(): Promise<void>;
 }
 
@@ -23,10 +25,12 @@ export interface AlteringProxy {
 export async function startAlteringProxy(options: {
   readonly gateway: string;
   readonly tls?: TlsPair;
+  /** Of TLS to the gateway. */
+  readonly maxVersion?: "TLSv1.2";
   readonly toServer?: (message: Altered) => Altered | undefined;
   readonly toClient?: (message: Altered) => Altered | undefined;
 }): Promise<AlteringProxy> {
-  const { gateway, tls, toServer = same, toClient = same } = options;
+  const { gateway, tls, maxVersion, toServer = same, toClient = same } = options;
   const http: Server =
     tls === undefined ? createServer() : createTlsServer({ cert: tls.certificate, key: tls.key });
   const server = new WebSocketServer({ server: http, handleProtocols: ([first]) => first ?? false });
@@ -34,6 +38,7 @@ export async function startAlteringProxy(options: {
   server.on("connection", (client) => {
     const upstream = new WebSocket(`${gateway.replace(/^http/, "ws")}/api/websocket`, ["gatehouse.v1.json"], {
       rejectUnauthorized: false,
+      maxVersion,
     });
     const waiting: string[] = [];
     const pass = (text: string) =>
@@ -63,6 +68,9 @@ export async function startAlteringProxy(options: {
     url: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`,
     fromClients,
     fromGateway,
+    push(message) {
+      for (const client of server.clients) client.send(JSON.stringify(message));
+    },
     async stop() {
       for (const client of server.clients) client.terminate();
       server.close();

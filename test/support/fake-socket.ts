@@ -29,6 +29,7 @@ export function fakeSocket(): FakeSocket {
       return closedWith;
     },
     bufferedBytes: 0,
+    limitMessages: () => undefined,
     send(frame) {
       if (closedWith !== undefined) return "dropped";
       frames.push(frame);

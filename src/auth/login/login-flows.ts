@@ -34,7 +34,7 @@ import { endFlowStep, newFlowSecret, readHolds } from "./flow-record.ts";
 import { abortStep } from "./flow-steps.ts";
 import { askProvider, settle, takeTurn } from "./flow-turn.ts";
 import { endFlow } from "./flow-writes.ts";
-import { readAnswer } from "./form-input.ts";
+import { readAnswer, readFormInput } from "./form-input.ts";
 import { type RedeemLinkCode, redeemLinkCode } from "./link-codes.ts";
 import { newFlow } from "./new-flow.ts";
 import { type EvictedFlow, OpenFlows } from "./open-flows.ts";
@@ -139,6 +139,8 @@ export interface LoginFlows {
       readonly input: Readonly<Record<string, unknown>>;
       /** If given, the client that began the flow. Throws `invalid_client` for another one. */
       readonly clientId?: string | undefined;
+      /** The form is answered by its fields alone, and none of its mechanisms is taken. */
+      readonly fieldsOnly?: true | undefined;
     },
     peer: Peer,
   ): Promise<FlowAnswer>;
@@ -313,7 +315,7 @@ const notOffered: ProviderStep = { kind: "abort", reason: "not_allowed" };
 
 async function advance(
   engine: Engine,
-  { flowId, flowSecret, input, clientId }: Parameters<LoginFlows["advance"]>[0],
+  { flowId, flowSecret, input, clientId, fieldsOnly }: Parameters<LoginFlows["advance"]>[0],
   peer: Peer,
 ): Promise<FlowAnswer> {
   const { options } = engine;
@@ -330,7 +332,7 @@ async function advance(
   const provider = options.registry.find(...at.flow.handler);
   if (provider === undefined)
     throw new AuthError("invalid_flow", { detail: "its provider is not configured any more" });
-  const values = readAnswer(sent, input);
+  const values = fieldsOnly === true ? readFormInput(sent.fields, input) : readAnswer(sent, input);
   const { factor } = at.flow;
   if (factor != null) {
     const { step, ...setUp } = isOffered(provider, peer)

@@ -59,10 +59,10 @@ export function readClientFirst(text: string, mechanism: string): ClientFirst {
   return { gs2Header, binding, bare, username, nonce };
 }
 
-/** RFC 5802 section 5.1: `=2C` and `=3D` stand for a comma and an equals sign; no other `=` is there. */
+/** RFC 5802 section 5.1: `=2C` and `=3D` stand for a comma and an equals sign; no other `=`, and no NUL, is there. */
 function saslName(text: string): string | undefined {
-  const isEscaped = !/=(?!2C|3D)/.test(text);
-  return isEscaped ? text.replaceAll("=2C", ",").replaceAll("=3D", "=") : undefined;
+  const isValid = !/=(?!2C|3D)|\0/.test(text);
+  return isValid ? text.replaceAll("=2C", ",").replaceAll("=3D", "=") : undefined;
 }
 
 /** Answers the first message, with a nonce that was never used. */

@@ -16,7 +16,7 @@ function workOf({ N, r, p }: ScryptParameters): number {
 }
 
 /**
- * False for parameters that are never run: N is not a power of two of at most 2^20, r is over 32, p is over 16, a run
+ * False for parameters that are never run: N is not a power of two of at most 2^20, or is not below 2^(16 r) (RFC 7914 section 2), r is over 32, p is over 16, a run
  * needs more than about 1 GiB, or more than 16 times the work of the defaults. Parameters from a store or an import
  * must be checked with this first.
  */
@@ -24,7 +24,7 @@ export function areParametersSane(parameters: ScryptParameters): boolean {
   const { N, r, p } = parameters;
   const whole = [N, r, p].every((value) => Number.isSafeInteger(value) && value >= 1);
   if (!whole || N < 2 || N > bounds.N || r > bounds.r || p > bounds.p) return false;
-  if (!Number.isInteger(Math.log2(N))) return false;
+  if (!Number.isInteger(Math.log2(N)) || Math.log2(N) >= 16 * r) return false;
   return memoryOf(parameters) <= bounds.memoryBytes && workOf(parameters) <= bounds.work;
 }
 

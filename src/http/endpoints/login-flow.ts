@@ -62,7 +62,9 @@ export function flowStepEndpoint({ authority, maxBodyBytes }: LoginFlowOptions):
     const { logins } = authority;
     const claim = logins.addressClaim(parameters.id ?? "", peer);
     try {
-      return stepAnswer(await logins.advance({ ...claim, input, clientId }, peer));
+      // A proof that is relayed here would be bound to no connection.
+      const step = await logins.advance({ ...claim, input, clientId, fieldsOnly: true }, peer);
+      return stepAnswer(step);
     } catch (error) {
       if (!(error instanceof AuthError)) throw error;
       if (error.code === "not_supported") return stepAnswer(await logins.resume(claim, peer));

@@ -12,6 +12,7 @@ import { listParameters, parametersIn } from "../../passwords/parameters-in-use.
 import type { StoredPassword, Verifier } from "../../passwords/passwords.ts";
 import {
   beginExchange,
+  type ClientFirst,
   judgeProof,
   readClientFinal,
   readClientFirst,
@@ -120,11 +121,7 @@ async function takeFirst(
   offered: AskingForm,
 ): Promise<ProviderStep> {
   const first = readClientFirst(String(initial_response), String(mechanism));
-  // Somebody in between removed the offer: RFC 5802 section 6.
-  if (first.binding === "believes_unbound" && state.binding_offered === true)
-    return { kind: "abort", reason: "downgrade_detected" };
-  if (first.binding === "bound" && peer.channelBinding?.() === undefined)
-    return { kind: "abort", reason: "downgrade_detected" };
+  if (isDowngraded(first.binding, state, peer)) return { kind: "abort", reason: "downgrade_detected" };
   const name = normaliseLoginName(first.username);
   const stored = await storedLoginName(parts.credentials, parts.id, first.username);
   const { found, inUse, standIns } = await readForLogin(parts.store, parts.id, stored);
@@ -142,6 +139,15 @@ async function takeFirst(
     mechanisms: offered.mechanisms,
     state: { ...offered.state, scram: { ...exchange } },
   };
+}
+
+/**
+ * Whether somebody in between has removed the offer (RFC 5802 section 6), or ended the client's TLS. A client that could
+ * bind its own connection has TLS 1.3, so on TLS that this server ends, any version of it, it would have been offered that.
+ */
+function isDowngraded(binding: ClientFirst["binding"], state: JsonObject, { channelBinding }: Peer): boolean {
+  if (binding === "believes_unbound") return state.binding_offered === true || channelBinding !== undefined;
+  return binding === "bound" && channelBinding?.() === undefined;
 }
 
 /**
